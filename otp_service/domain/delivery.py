@@ -1,0 +1,123 @@
+"""One delivery: one sender's attempt to bring one code to one phone, and what the carrier said about it.
+
+The state moves by rank and never backwards, because webhooks arrive unordered, repeated, early or never.
+The same table stands in `storage/lua/_delivery.lua`, where the move is atomic; a test compares the two.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class DeliveryStatus(StrEnum):
+    """Where a delivery stands. `unknown`: the carrier's answer was lost, a webhook or poll will settle it."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    UNKNOWN = "unknown"
+    SENT = "sent"
+    SUPPRESSED = "suppressed"
+    EXPIRED = "expired"
+    UNCONFIRMED = "unconfirmed"
+    FAILED = "failed"
+    DELIVERED = "delivered"
+
+
+RANK = {
+    DeliveryStatus.QUEUED: 0,
+    DeliveryStatus.SENDING: 1,
+    DeliveryStatus.UNKNOWN: 1,
+    DeliveryStatus.SENT: 2,
+    DeliveryStatus.SUPPRESSED: 3,
+    DeliveryStatus.EXPIRED: 3,
+    DeliveryStatus.UNCONFIRMED: 4,
+    DeliveryStatus.FAILED: 5,
+    DeliveryStatus.DELIVERED: 6,
+}
+
+
+class Action(StrEnum):
+    """What an OTP sender does about a refusal or a failed delivery."""
+
+    RETRY = "retry"  # the same request with the same key, bounded, with backoff
+    NEXT_SENDER = "next_sender"  # another sender may get through
+    STOP_PERSON = "stop_person"  # this person must not or cannot be reached: no other sender of the profile/number
+    STOP_SENDER = "stop_sender"  # this sender or its profile is out of order: next sender, and tell the operator
+    STOP_ALL = "stop_all"  # nothing can be sent with this account: page somebody
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The carrier took the message. `status` is its own word; `wait_s` how long it says it will hold it."""
+
+    message_id: str
+    status: str | None = None
+    wait_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The carrier said no: nothing was sent. `code` is its own code, `opted_out` its block-list answer."""
+
+    code: str
+    title: str
+    action: Action
+    opted_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """Certainly nothing was sent (no connection, or told to come back): the same request may be tried again."""
+
+    reason: str
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The answer was lost, so it may have been sent. Only the same bytes with the same key may follow."""
+
+    reason: str
+
+
+SendOutcome = Accepted | Refused | NotSent | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A delivery receipt: what the carrier says of one message to one phone, by webhook or when asked.
+
+    `to` is the recipient in E.164. `status` is the carrier's word, `occurred_ms` Unix milliseconds or 0.
+    """
+
+    message_id: str
+    to: str
+    status: str
+    occurred_ms: int = 0
+    error: Refused | None = None
+    delivery_id: str | None = None
+
+
+_FROM_CARRIER = {
+    "queued": DeliveryStatus.SENT,
+    "scheduled": DeliveryStatus.SENT,
+    "sending": DeliveryStatus.SENT,
+    "sent": DeliveryStatus.SENT,
+    "delivered": DeliveryStatus.DELIVERED,
+    "read": DeliveryStatus.DELIVERED,
+    "delivery_unconfirmed": DeliveryStatus.UNCONFIRMED,
+    "dlr_timeout": DeliveryStatus.UNCONFIRMED,
+    "delivery_failed": DeliveryStatus.FAILED,
+    "sending_failed": DeliveryStatus.FAILED,
+    "failed": DeliveryStatus.FAILED,
+    "gw_timeout": DeliveryStatus.FAILED,
+    "expired": DeliveryStatus.FAILED,
+    "cancelled": DeliveryStatus.FAILED,
+}
+
+
+def from_carrier(word: str) -> DeliveryStatus | None:
+    """Translate the carrier's word for a message; None for a word we do not know (it changes nothing).
+
+    `sent` here means that the carrier has taken it over: never report delivery on mere acceptance.
+    """
+    return _FROM_CARRIER.get(word)

@@ -1,0 +1,68 @@
+"""What can go wrong, by what the caller of a function would do about it.
+
+Expected outcomes of the main stories (a wrong code, a limit reached, an expired verification) are *values*
+(`Refusal`); exceptions mean a broken request or a broken world. Both carry a `code`, a stable snake_case word;
+which HTTP status belongs to it is the business of `web.problems`, not of this module.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The service understood and says no.
+
+    `code` is the stable word, `detail` a sentence that says what to do next, `retry_after_s` whole seconds until
+    the same request can pass (None if it never will by itself), `fields` further members of the problem document.
+    """
+
+    code: str
+    detail: str
+    retry_after_s: int | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+class ServiceError(Exception):
+    """Base of every exception this service raises on purpose. `code` is the stable word."""
+
+    code = "internal_error"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class InvalidRequest(ServiceError):
+    """The request's form is wrong. `errors` is a list of (RFC 6901 JSON pointer, sentence)."""
+
+    code = "invalid_request"
+
+    def __init__(self, detail: str, errors: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(detail)
+        self.errors = tuple(errors)
+
+
+class InvalidNumber(ServiceError):
+    """The phone number is not one that can exist in strict E.164."""
+
+    code = "invalid_number"
+
+
+class StoreUnavailable(ServiceError):
+    """The store did not answer, or refused a write. Nothing may be assumed to have happened."""
+
+    code = "store_unavailable"
+
+
+class NotReady(ServiceError):
+    """The service must not work in its present surroundings (configuration, store policy, key missing)."""
+
+    code = "not_ready"
+
+
+class ConfigError(ServiceError):
+    """The configuration cannot be used; the sentence names the key."""
+
+    code = "config_error"
