@@ -1,0 +1,106 @@
+"""What the record says: event types, one value per event, and the cursor over all shards.
+
+Every state change appends its event in the same script, so the record cannot disagree with the state. Events hold
+masks and keyed hashes, never a code, a key or a full number.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class EventType(StrEnum):
+    """Every event the service records. The part before the dot is what it is about."""
+
+    STARTED = "verification.started"
+    RESENT = "verification.resent"
+    REFUSED = "verification.refused"
+    CHECK_FAILED = "check.failed"
+    APPROVED = "verification.approved"
+    EXHAUSTED = "verification.exhausted"
+    EXPIRED = "verification.expired"
+    CANCELED = "verification.canceled"
+    DENIED = "verification.denied"
+    QUEUED = "delivery.queued"
+    SENDING = "delivery.sending"
+    SENT = "delivery.sent"
+    RETRIED = "delivery.retried"
+    UNKNOWN = "delivery.unknown"
+    DELIVERED = "delivery.delivered"
+    FAILED = "delivery.failed"
+    UNCONFIRMED = "delivery.unconfirmed"
+    SUPPRESSED = "delivery.suppressed"
+    DELIVERY_EXPIRED = "delivery.expired"
+    FELL_BACK = "delivery.fell_back"
+    LINK_CLICKED = "delivery.link_clicked"
+    REDEEMED = "receipt.redeemed"
+    OPTED_OUT = "optout.added"
+    OPTED_IN = "optout.removed"
+    WEBHOOK_REJECTED = "webhook.rejected"
+    KEY_CREATED = "key.created"
+    KEY_REVOKED = "key.revoked"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place in one shard's stream: milliseconds and a counter, as the store's stream ids have it."""
+
+    ms: int
+    counter: int
+
+    @classmethod
+    def read(cls, text: str) -> "Position":
+        """Parse `ms-counter`; ValueError for anything else."""
+        ms, _, counter = text.partition("-")
+        if not (ms.isascii() and ms.isdigit() and counter.isascii() and counter.isdigit() and len(text) < 40):
+            raise ValueError("not a position")
+        return cls(int(ms), int(counter))
+
+    def __str__(self) -> str:
+        return f"{self.ms}-{self.counter}"
+
+
+ZERO = Position(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One entry of the record. `at_ms` is the store's clock in Unix milliseconds."""
+
+    shard: int
+    position: Position
+    type: str
+    fields: Mapping[str, str]
+
+    @property
+    def at_ms(self) -> int:
+        """When it happened."""
+        return self.position.ms
+
+    @property
+    def seq(self) -> str:
+        """The event's name, unique over all shards and sortable within one."""
+        return f"{self.shard:02x}-{self.position}"
+
+
+def encode_cursor(positions: Sequence[Position]) -> str:
+    """One position per shard in an opaque, URL-safe word."""
+    raw = json.dumps([str(position) for position in positions], separators=(",", ":")).encode()
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def decode_cursor(text: str, shards: int) -> list[Position]:
+    """Read a cursor for this many shards. ValueError if it is not one."""
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        values = json.loads(raw)
+    except (binascii.Error, ValueError, RecursionError) as error:
+        raise ValueError("not a cursor") from error
+    if not isinstance(values, list) or len(values) != shards:
+        raise ValueError("not a cursor of this service")
+    if not all(isinstance(value, str) for value in values):
+        raise ValueError("not a cursor")
+    return [Position.read(value) for value in values]

@@ -1,0 +1,128 @@
+"""The words of the SMS: a closed set of templates, GSM-7 characters only, one segment in the usual case.
+
+The code stands in it once as consecutive ASCII digits, before anything a caller supplied, and once more in the last
+line where autofill is asked for. Caller's words are inserted as they are, never interpreted.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+ANDROID_MAX_BYTES = 140
+_DIGITS = re.compile(r"[0-9]{4,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Autofill:
+    """What the phone needs to fill the code in: the web origin (WICG one-time codes) or the app's 11-character hash."""
+
+    web_origin: str | None = None
+    android_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    login: str
+    pay: str
+    minutes: str
+    minute: str
+    caution: str
+
+
+_WORDS = {
+    "en": _Words(
+        "{code} is your {brand} code.",
+        "{code} is your {brand} code for {what}.",
+        "It expires in {n} minutes.",
+        "It expires in one minute.",
+        "Do not share it. Reply STOP to opt out.",
+    ),
+    "de": _Words(
+        "{code} ist dein Code für {brand}.",
+        "{code} ist dein Code für {brand}: {what}.",
+        "Er gilt {n} Minuten.",
+        "Er gilt eine Minute.",
+        "Gib ihn nicht weiter. Abmelden mit STOP.",
+    ),
+    "fr": _Words(
+        "{code} est votre code {brand}.",
+        "{code} est votre code {brand} pour {what}.",
+        "Il expire dans {n} minutes.",
+        "Il expire dans une minute.",
+        "Ne le partagez pas. STOP pour ne plus recevoir.",
+    ),
+    "es": _Words(
+        "{code} es tu código de {brand}.",
+        "{code} es tu código de {brand} para {what}.",
+        "Caduca en {n} minutos.",
+        "Caduca en un minuto.",
+        "No lo compartas. Responde STOP para no recibir más.",
+    ),
+    "it": _Words(
+        "{code} è il tuo codice {brand}.",
+        "{code} è il tuo codice {brand} per {what}.",
+        "Scade tra {n} minuti.",
+        "Scade tra un minuto.",
+        "Non condividerlo. Rispondi STOP per non riceverne altri.",
+    ),
+}
+# The acute i and o of Spanish are not in GSM-7; one of them would turn the whole message into UCS-2.
+_GSM = str.maketrans({"ó": "o", "á": "a", "í": "i", "ú": "u", "â": "a", "ê": "e"})
+
+LOCALES = tuple(_WORDS)
+
+
+def render(
+    *,
+    code: str,
+    brand: str,
+    lifetime_s: int,
+    locale: str | None,
+    context: Mapping[str, str] | None,
+    autofill: Autofill | None,
+) -> str:
+    """The text of one SMS. `lifetime_s` is rounded down to minutes; `locale` falls back to its language, then English.
+
+    With `android_hash` the text stays within 140 bytes and ends with the hash (SMS Retriever); with `web_origin`
+    the last line is `@host #code`.
+    """
+    words = _WORDS.get((locale or "en").split("-")[0].lower(), _WORDS["en"])
+    head = _head(words, code, brand, context)
+    minutes = max(1, lifetime_s // 60)
+    expiry = words.minute if minutes == 1 else words.minutes.replace("{n}", str(minutes))
+    lines = [head, expiry, words.caution]
+    if autofill is not None and autofill.android_hash is not None:
+        return _fit_android(lines, head, autofill.android_hash)
+    text = " ".join(lines).translate(_GSM)
+    if autofill is not None and autofill.web_origin is not None:
+        text += f"\n\n@{autofill.web_origin} #{code}"
+    return text
+
+
+def _head(words: _Words, code: str, brand: str, context: Mapping[str, str] | None) -> str:
+    what = " / ".join(context[key] for key in ("amount", "payee") if key in context) if context else ""
+    template = words.pay if what else words.login
+    head = ""
+    for part in re.split(r"(\{[a-z]+\})", template):
+        head += {"{code}": code, "{brand}": brand, "{what}": what}.get(part, part)
+    return head
+
+
+def _fit_android(lines: list[str], head: str, app_hash: str) -> str:
+    tail = f"\n\n{app_hash}"
+    for text in (" ".join(lines), " ".join(lines[:2]), head):
+        candidate = text.translate(_GSM) + tail
+        if len(candidate.encode()) <= ANDROID_MAX_BYTES:
+            return candidate
+    room = ANDROID_MAX_BYTES - len(tail.encode())
+    return head.translate(_GSM).encode()[:room].decode(errors="ignore") + tail
+
+
+def printable(text: str) -> bool:
+    """Whether a caller's or operator's words may stand in a message: no control characters or line breaks."""
+    return text.isprintable()
+
+
+def hides_code(text: str) -> bool:
+    """Whether words contain a run of four or more digits, which a person could take for the code."""
+    return _DIGITS.search(text) is not None

@@ -1,0 +1,102 @@
+"""What an operator decides: senders, apps and limits, as typed values that cannot be inconsistent.
+
+Reading them from a file is `config`; enforcing them atomically is `storage`. Durations are integer milliseconds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+MAX_LIFETIME_MS = 600_000
+"""No code is accepted later than ten minutes after issue (NIST SP 800-63B-4, section 3.1.3.2)."""
+
+MAX_CONSECUTIVE_WRONG = 100
+"""The hard ceiling of consecutive wrong codes for one number and app (NIST SP 800-63B-4, section 3.2.2)."""
+
+TOMBSTONE_MS = 24 * 3600 * 1000
+"""How long an ended verification stays explainable."""
+
+
+class SenderKind(StrEnum):
+    """The carrier's ways to send. The value is the word used in the configuration and in responses."""
+
+    LONG_CODE = "long_code"
+    NUMBER_POOL = "number_pool"
+    SHORT_CODE = "short_code"
+    ALPHANUMERIC = "alphanumeric"
+    WHATSAPP = "whatsapp"
+
+
+class Channel(StrEnum):
+    """What a caller may ask for."""
+
+    SMS = "sms"
+    WHATSAPP = "whatsapp"
+
+
+DEFAULT_RATE_PER_S = {SenderKind.SHORT_CODE: 1000.0}
+FALLBACK_RATE_PER_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A WhatsApp authentication template: its name and language as approved by Meta."""
+
+    name: str
+    language: str = "en_US"
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """A way out. Senders with the same profile share one opt-out list. `rate_per_s` bounds messages a second."""
+
+    name: str
+    kind: SenderKind
+    messaging_profile_id: str
+    address: str | None
+    rate_per_s: float
+    template: Template | None = None
+
+    @property
+    def channel(self) -> Channel:
+        """The channel this sender serves."""
+        return Channel.WHATSAPP if self.kind is SenderKind.WHATSAPP else Channel.SMS
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `limit` events in any window of `per_ms` milliseconds."""
+
+    limit: int
+    per_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """A tenant: one product, brand or login flow."""
+
+    name: str
+    brand: str
+    route: tuple[Sender, ...]
+    code_length: int = 6
+    code_ttl_ms: int = 300_000
+    max_checks: int = 5
+    resend_after_ms: tuple[int, ...] = (30_000, 60_000, 120_000)
+    countries: frozenset[str] = frozenset({"US", "CA"})
+    wrong_codes_per_number: tuple[Limit, ...] = (Limit(20, 86_400_000),)
+    starts_per_number: tuple[Limit, ...] = (Limit(50, 3_600_000),)
+    starts_per_client_ip: tuple[Limit, ...] = (Limit(1_000, 60_000),)
+    starts_per_app: tuple[Limit, ...] = ()
+
+    def may_send_to(self, region: str | None) -> bool:
+        """Whether the app's country list lets a number of this ISO 3166 region through."""
+        return "*" in self.countries or (region is not None and region in self.countries)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """All apps and senders of one installation."""
+
+    apps: Mapping[str, App] = field(default_factory=lambda: MappingProxyType({}))
+    senders: Mapping[str, Sender] = field(default_factory=lambda: MappingProxyType({}))

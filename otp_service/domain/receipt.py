@@ -1,0 +1,90 @@
+"""The signed receipt of an approval: a compact JWS (RFC 7515) with EdDSA (RFC 8037), good for 120 seconds.
+
+A mobile backend checks it offline against the published keys and may spend it once. Signing and the store's
+one-time mark are elsewhere; here is what the receipt says and how strictly it is read.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+LIFETIME_S = 120
+TYPE = "otp-receipt+jwt"
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What an approval vouches for. Times are Unix seconds; `sub` is the number's keyed hash, never the number."""
+
+    iss: str
+    aud: str
+    sub: str
+    purpose: str
+    channel: str
+    context_hash: str
+    jti: str
+    verification_id: str
+    iat: int
+
+    def payload(self) -> dict[str, Any]:
+        """The JWT claims (RFC 7519; `amr` values from RFC 8176)."""
+        amr = ["otp", "sms"] if self.channel == "sms" else ["otp"]
+        return {
+            "iss": self.iss,
+            "aud": self.aud,
+            "sub": self.sub,
+            "iat": self.iat,
+            "exp": self.iat + LIFETIME_S,
+            "jti": self.jti,
+            "verification_id": self.verification_id,
+            "purpose": self.purpose,
+            "amr": amr,
+            "context_hash": self.context_hash or None,
+        }
+
+
+def encode(claims: Claims, kid: str, sign: Callable[[bytes], bytes]) -> str:
+    """Serialise and sign. `sign` returns the 64-byte Ed25519 signature of its argument."""
+    header = {"alg": "EdDSA", "typ": TYPE, "kid": kid}
+    signing_input = f"{_b64(_json(header))}.{_b64(_json(claims.payload()))}"
+    return f"{signing_input}.{_b64(sign(signing_input.encode()))}"
+
+
+def decode(token: str, verify: Callable[[str, bytes, bytes], bool]) -> Mapping[str, Any] | None:
+    """The claims of a receipt whose signature is good, or None for anything else.
+
+    `verify(kid, signature, message)` tells whether the key named `kid` made the signature. The algorithm is never
+    taken from the token (RFC 8725): another `alg` or `typ` than ours is no receipt.
+    """
+    parts = token.split(".")
+    if len(parts) != 3 or len(token) > 4096:
+        return None
+    try:
+        header, payload, signature = json.loads(_unb64(parts[0])), _unb64(parts[1]), _unb64(parts[2])
+        if not isinstance(header, dict) or header.get("alg") != "EdDSA" or header.get("typ") != TYPE:
+            return None
+        kid = header.get("kid")
+        if not isinstance(kid, str) or not verify(kid, signature, f"{parts[0]}.{parts[1]}".encode()):
+            return None
+        claims = json.loads(payload)
+    except (ValueError, RecursionError, binascii.Error):
+        return None
+    return claims if isinstance(claims, dict) else None
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _b64(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _unb64(text: str) -> bytes:
+    raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    if _b64(raw) != text:
+        raise ValueError("not canonical base64url")
+    return raw
