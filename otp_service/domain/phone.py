@@ -13,7 +13,7 @@ from phonenumbers import PhoneNumberFormat, ValidationResult
 from .errors import InvalidNumber
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
-_NANP = re.compile(r"\+1[2-9][0-9]{2}[2-9][0-9]{6}", re.ASCII)
+_NANP = re.compile(r"\+1([2-9][0-9]{2})[0-9]{7}", re.ASCII)
 _HINT = "Send the number in E.164: a plus sign, the country code and the number, digits only, e.g. +12025550143."
 
 
@@ -61,7 +61,7 @@ def parse(text: str) -> Phone:
     country_code = number.country_code or 0
     if phonenumbers.is_valid_number(number):
         region = phonenumbers.region_code_for_number(number)
-    elif _NANP.fullmatch(text):
+    elif _unknown_area_code(text):
         region = "US"
     else:
         raise InvalidNumber(f"No numbering plan holds this number. {_HINT}")
@@ -69,3 +69,11 @@ def parse(text: str) -> Phone:
         raise InvalidNumber(_HINT)
     canonical = phonenumbers.format_number(number, PhoneNumberFormat.E164)
     return Phone(canonical, region if region != "001" else None, country_code)
+
+
+def _unknown_area_code(text: str) -> bool:
+    match = _NANP.fullmatch(text)
+    if match is None:
+        return False
+    anybody = phonenumbers.parse(f"+1{match[1]}2345678", None)
+    return not phonenumbers.is_valid_number(anybody)

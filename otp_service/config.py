@@ -1,0 +1,355 @@
+"""The only reader of TOML, environment and secret files. Hands out typed values; refuses what it does not understand.
+
+The environment wins over the file. Secrets come from the environment or from files (`NAME_FILE` names a file that
+holds the value of `NAME`), never from the store. Every refusal is a `ConfigError` whose sentence names the key.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from . import keyring
+from .domain import codes, message
+from .domain.errors import ConfigError, InvalidNumber
+from .domain.phone import parse as parse_phone
+from .domain.policy import (
+    DEFAULT_RATE_PER_S,
+    FALLBACK_RATE_PER_S,
+    MAX_CONSECUTIVE_WRONG,
+    MAX_LIFETIME_MS,
+    App,
+    Limit,
+    Policy,
+    Sender,
+    SenderKind,
+    Template,
+)
+
+DEFAULT_FILE = "otp-service.toml"
+TELNYX_BASE_URL = "https://api.telnyx.com/v2"
+STORE_SCHEMES = ("redis", "rediss", "redis+sentinel", "redis+cluster", "rediss+cluster", "unix")
+
+DEV_TOML = """\
+# The configuration `otp-service dev` runs with when there is none: two senders of one profile, one app.
+[senders.pool]
+kind = "number_pool"
+messaging_profile_id = "abc85f64-5717-4562-b3fc-2c9600000000"
+rate_per_s = 50
+
+[senders.backup]
+kind = "long_code"
+from = "+18445550001"
+messaging_profile_id = "abc85f64-5717-4562-b3fc-2c9600000000"
+rate_per_s = 50
+
+[apps.default]
+brand = "Acme"
+route = ["pool", "backup"]
+"""
+
+_DURATION = re.compile(r"([0-9]{1,7})(s|m|h|d)", re.ASCII)
+_UNIT_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", re.ASCII)
+_ALPHANUMERIC = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}", re.ASCII)
+_SHORT_CODE = re.compile(r"[0-9]{3,8}", re.ASCII)
+
+
+class _Limit(msgspec.Struct, forbid_unknown_fields=True):
+    limit: Annotated[int, Meta(ge=1, le=1_000_000)]
+    per: str | int
+
+
+class _Sender(msgspec.Struct, forbid_unknown_fields=True):
+    kind: SenderKind
+    messaging_profile_id: Annotated[str, Meta(min_length=1, max_length=64)]
+    from_: str | None = msgspec.field(default=None, name="from")
+    rate_per_s: Annotated[float, Meta(gt=0, le=100_000)] | None = None
+    template: Annotated[str, Meta(min_length=1, max_length=512)] | None = None
+    template_language: Annotated[str, Meta(min_length=2, max_length=10)] = "en_US"
+
+
+class _App(msgspec.Struct, forbid_unknown_fields=True):
+    brand: Annotated[str, Meta(min_length=1, max_length=40)]
+    route: Annotated[list[str], Meta(min_length=1, max_length=16)]
+    code_length: int = 6
+    code_ttl: str | int = "5m"
+    max_checks: Annotated[int, Meta(ge=1, le=20)] = 5
+    resend_after: list[str | int] = msgspec.field(default_factory=lambda: ["30s", "60s", "120s"])
+    countries: Annotated[list[str], Meta(min_length=1)] = msgspec.field(default_factory=lambda: ["US", "CA"])
+    wrong_codes_per_number: list[_Limit] = msgspec.field(default_factory=lambda: [_Limit(20, "24h")])
+    starts_per_number: list[_Limit] = msgspec.field(default_factory=lambda: [_Limit(50, "1h")])
+    starts_per_client_ip: list[_Limit] = msgspec.field(default_factory=lambda: [_Limit(1000, "1m")])
+    starts_per_app: list[_Limit] = msgspec.field(default_factory=list)
+
+
+class _Service(msgspec.Struct, forbid_unknown_fields=True):
+    public_url: str | None = None
+    issuer: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    shards: Annotated[int, Meta(ge=1, le=256)] = 16
+    queue_max: Annotated[int, Meta(ge=1, le=10_000_000)] = 10_000
+    audit_retention: str | int = "90d"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything the service is told from outside. Its repr shows no secret.
+
+    `queue_max` bounds the deliveries waiting on one shard; `audit_retention_ms` how long events stay in the store.
+    """
+
+    policy: Policy
+    redis_url: str = field(repr=False)
+    public_url: str
+    issuer: str
+    shards: int
+    queue_max: int
+    audit_retention_ms: int
+    telnyx_base_url: str
+    telnyx_api_key: str | None = field(repr=False)
+    telnyx_public_key: str | None
+    keyring_path: Path | None
+    metrics_dir: Path | None
+    log_level: str
+    config_path: Path | None
+
+
+def load(environ: Mapping[str, str], directory: Path | None = None) -> Settings:
+    """Read file and environment. `directory` is where the default file is looked for. Raises ConfigError."""
+    path = _config_path(environ, directory or Path.cwd())
+    document = _read_toml(path) if path is not None else {}
+    unknown = sorted(set(document) - {"senders", "apps", "service"})
+    if unknown:
+        raise ConfigError(f"{path}: unknown key {unknown[0]!r}; the tables are senders, apps and service")
+    service = _convert(document.get("service", {}), _Service, "service")
+    senders = {name: _sender(name, raw) for name, raw in _table(document, "senders").items()}
+    apps = {name: _app(name, raw, senders) for name, raw in _table(document, "apps").items()}
+    public_url = _url(environ.get("OTP_PUBLIC_URL") or service.public_url or "http://127.0.0.1:8080", "public_url")
+    return Settings(
+        policy=Policy(MappingProxyType(apps), MappingProxyType(senders)),
+        redis_url=_store_url(_secret(environ, "OTP_REDIS_URL") or "redis://127.0.0.1:6379/0"),
+        public_url=public_url,
+        issuer=environ.get("OTP_ISSUER") or service.issuer or public_url,
+        shards=_integer(environ, "OTP_SHARDS", service.shards, 1, 256),
+        queue_max=_integer(environ, "OTP_QUEUE_MAX", service.queue_max, 1, 10_000_000),
+        audit_retention_ms=duration_ms(service.audit_retention, "service.audit_retention"),
+        telnyx_base_url=_url(environ.get("TELNYX_BASE_URL") or TELNYX_BASE_URL, "TELNYX_BASE_URL"),
+        telnyx_api_key=_secret(environ, "TELNYX_API_KEY"),
+        telnyx_public_key=_secret(environ, "TELNYX_PUBLIC_KEY"),
+        keyring_path=Path(environ["OTP_KEYRING"]) if environ.get("OTP_KEYRING") else None,
+        metrics_dir=Path(environ["OTP_METRICS_DIR"]) if environ.get("OTP_METRICS_DIR") else None,
+        log_level=_log_level(environ.get("OTP_LOG_LEVEL", "info")),
+        config_path=path,
+    )
+
+
+def load_keyring(settings: Settings) -> keyring.Keyring:
+    """Read the keyring file. Raises ConfigError, also when other users of the machine can read the file."""
+    path = settings.keyring_path
+    hint = "make one with: otp-service keyring create PATH"
+    if path is None:
+        raise ConfigError(f"OTP_KEYRING is not set: it names the keyring file ({hint})")
+    try:
+        mode = path.stat().st_mode
+        raw = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"OTP_KEYRING: cannot read {path}: {error.strerror} ({hint})") from error
+    if mode & 0o077:
+        raise ConfigError(f"OTP_KEYRING: {path} can be read by others; run: chmod 600 {path}")
+    try:
+        return keyring.parse(raw)
+    except keyring.KeyringError as error:
+        raise ConfigError(f"OTP_KEYRING: {path}: {error}") from error
+
+
+def duration_ms(value: str | int, key: str) -> int:
+    """`"30s"`, `"5m"`, `"24h"`, `"90d"` or whole seconds, as milliseconds. Raises ConfigError naming the key."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 10**9:
+        return value * 1000
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ConfigError(f'{key}: {value!r} is not a duration such as "30s", "5m", "24h" or "90d"')
+    return int(match[1]) * _UNIT_MS[match[2]]
+
+
+def _config_path(environ: Mapping[str, str], directory: Path) -> Path | None:
+    named = environ.get("OTP_CONFIG")
+    if named:
+        return Path(named)
+    default = directory / DEFAULT_FILE
+    return default if default.is_file() else None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"OTP_CONFIG: cannot read {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from error
+
+
+def _table(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    table = document.get(key, {})
+    if not isinstance(table, dict):
+        raise ConfigError(f"{key}: must be a table")
+    for name in table:
+        if not _NAME.fullmatch(name):
+            raise ConfigError(f"{key}.{name}: a name has 1 to 32 letters, digits, - and _")
+    return table
+
+
+def _convert(raw: Any, kind: type[Any], key: str) -> Any:
+    try:
+        return msgspec.convert(raw, kind)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{key}: {error}") from error
+
+
+def _sender(name: str, raw: Any) -> Sender:
+    key = f"senders.{name}"
+    given: _Sender = _convert(raw, _Sender, key)
+    _check_address(given, key)
+    template = None
+    if given.kind is SenderKind.WHATSAPP:
+        if given.template is None:
+            raise ConfigError(f"{key}.template: a whatsapp sender names its approved authentication template")
+        template = Template(given.template, given.template_language)
+    elif given.template is not None:
+        raise ConfigError(f"{key}.template: only a whatsapp sender has a template")
+    rate = given.rate_per_s or DEFAULT_RATE_PER_S.get(given.kind, FALLBACK_RATE_PER_S)
+    return Sender(name, given.kind, given.messaging_profile_id, given.from_, rate, template)
+
+
+def _check_address(given: _Sender, key: str) -> None:
+    if given.kind is SenderKind.NUMBER_POOL:
+        if given.from_ is not None:
+            raise ConfigError(f"{key}.from: a number pool chooses its own number; leave it out")
+        return
+    if given.from_ is None:
+        raise ConfigError(f"{key}.from: missing; a {given.kind} sender needs it")
+    if given.kind is SenderKind.ALPHANUMERIC:
+        if not _ALPHANUMERIC.fullmatch(given.from_):
+            raise ConfigError(f"{key}.from: 1 to 11 letters, digits and spaces, at least one letter")
+    elif given.kind is SenderKind.SHORT_CODE:
+        if not _SHORT_CODE.fullmatch(given.from_):
+            raise ConfigError(f"{key}.from: a short code has 3 to 8 digits")
+    else:
+        _require_e164(given.from_, f"{key}.from")
+
+
+def _require_e164(text: str, key: str) -> None:
+    # The shape is enough for our own numbers: the carrier knows whether it gave us this one.
+    if not re.fullmatch(r"\+[1-9][0-9]{6,14}", text, re.ASCII):
+        try:
+            parse_phone(text)
+        except InvalidNumber as error:
+            raise ConfigError(f"{key}: {error.detail}") from error
+
+
+def _app(name: str, raw: Any, senders: Mapping[str, Sender]) -> App:
+    key = f"apps.{name}"
+    given: _App = _convert(raw, _App, key)
+    for sender in given.route:
+        if sender not in senders:
+            raise ConfigError(f"{key}.route: there is no sender {sender!r}")
+    if len(set(given.route)) != len(given.route):
+        raise ConfigError(f"{key}.route: a sender stands in it twice")
+    if not codes.MIN_LENGTH <= given.code_length <= codes.MAX_LENGTH:
+        raise ConfigError(f"{key}.code_length: must be {codes.MIN_LENGTH} to {codes.MAX_LENGTH}")
+    ttl_ms = duration_ms(given.code_ttl, f"{key}.code_ttl")
+    if not 1000 <= ttl_ms <= MAX_LIFETIME_MS:
+        raise ConfigError(f"{key}.code_ttl: must be 1s to 10m")
+    if not message.printable(given.brand) or message.hides_code(given.brand):
+        raise ConfigError(f"{key}.brand: printable characters, and no run of four digits that looks like a code")
+    return App(
+        name=name,
+        brand=given.brand,
+        route=tuple(senders[sender] for sender in given.route),
+        code_length=given.code_length,
+        code_ttl_ms=ttl_ms,
+        max_checks=given.max_checks,
+        resend_after_ms=tuple(duration_ms(wait, f"{key}.resend_after") for wait in given.resend_after[:16]),
+        countries=_countries(given.countries, f"{key}.countries"),
+        wrong_codes_per_number=_wrong_limits(given.wrong_codes_per_number, f"{key}.wrong_codes_per_number"),
+        starts_per_number=_limits(given.starts_per_number, f"{key}.starts_per_number"),
+        starts_per_client_ip=_limits(given.starts_per_client_ip, f"{key}.starts_per_client_ip"),
+        starts_per_app=_limits(given.starts_per_app, f"{key}.starts_per_app"),
+    )
+
+
+def _countries(given: list[str], key: str) -> frozenset[str]:
+    for country in given:
+        if country != "*" and not re.fullmatch("[A-Z]{2}", country):
+            raise ConfigError(f'{key}: {country!r} is not an ISO 3166 code of two capitals, nor "*"')
+    return frozenset(given)
+
+
+def _limits(given: list[_Limit], key: str) -> tuple[Limit, ...]:
+    limits = tuple(Limit(item.limit, duration_ms(item.per, f"{key}.per")) for item in given)
+    if any(limit.per_ms < 1000 for limit in limits):
+        raise ConfigError(f"{key}.per: at least 1s")
+    return limits
+
+
+def _wrong_limits(given: list[_Limit], key: str) -> tuple[Limit, ...]:
+    limits = _limits(given, key)
+    if not limits:
+        raise ConfigError(f"{key}: at least one limit must stand (guessing is never unlimited)")
+    if any(limit.limit > MAX_CONSECUTIVE_WRONG for limit in limits):
+        raise ConfigError(f"{key}.limit: at most {MAX_CONSECUTIVE_WRONG} (NIST SP 800-63B)")
+    return limits
+
+
+def _secret(environ: Mapping[str, str], name: str) -> str | None:
+    if environ.get(name):
+        return environ[name]
+    path = environ.get(f"{name}_FILE")
+    if not path:
+        return None
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{name}_FILE: cannot read {path}") from error
+
+
+def _integer(environ: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    text = environ.get(name)
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
+        raise ConfigError(f"{name}: must be a whole number from {low} to {high}")
+    return int(text)
+
+
+def _url(text: str, key: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ConfigError(f"{key}: must be an http or https URL without query")
+    return text.rstrip("/")
+
+
+def _store_url(text: str) -> str:
+    # The URL may hold a password, so the sentence does not repeat it.
+    if urlsplit(text).scheme not in STORE_SCHEMES:
+        raise ConfigError(f"OTP_REDIS_URL: must begin with one of {', '.join(s + '://' for s in STORE_SCHEMES)}")
+    return text
+
+
+def _log_level(text: str) -> str:
+    if text.lower() not in ("debug", "info", "warning", "error"):
+        raise ConfigError("OTP_LOG_LEVEL: must be debug, info, warning or error")
+    return text.upper()
+
+
+def environment() -> Mapping[str, str]:
+    """The process's environment, for the commands to hand to `load`."""
+    return os.environ
