@@ -1,0 +1,214 @@
+"""What every layer's tests may use: a real store, a one-node cluster, a running `otp-service dev`.
+
+A test that needs something the machine lacks skips with a reason that begins with "needs:". On a developer's machine
+that is a skip; with CI=true it is a failure, so that nothing goes untested unseen.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from redis.cluster import RedisCluster
+
+from otp_service import embedded
+
+NEEDS = "needs:"
+DEV_TIMEOUT_S = 30.0
+
+
+def wait_until(predicate: Callable[[], Any], timeout_s: float = 5.0, what: str = "the condition") -> Any:
+    """Poll until the predicate gives something true and return that; fail the test when the time is over."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        value = predicate()
+        if value:
+            return value
+        if time.monotonic() >= deadline:
+            pytest.fail(f"{what} did not come true within {timeout_s} s")
+        time.sleep(0.02)
+
+
+def needs_program(*names: str) -> str:
+    """The path of the first of the programs that is installed; a skip ("needs:") if none is."""
+    for name in names:
+        path = shutil.which(name)
+        if path is not None:
+            return path
+    pytest.skip(f"{NEEDS} {' or '.join(names)}")
+
+
+@pytest.fixture(scope="session")
+def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.EmbeddedServer]:
+    """One real server on a unix socket for the whole run, with the settings of production."""
+    directory = tmp_path_factory.mktemp("store")
+    server = embedded.start(directory, log=directory / "server.log")
+    try:
+        server.wait_ready()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_url(embedded_server: embedded.EmbeddedServer) -> str:
+    """`unix://…` of the session's server. It may hold what other tests wrote: see `redis_server`."""
+    return embedded_server.url
+
+
+@pytest.fixture
+def redis_server(redis_url: str) -> Iterator[redis.Redis]:
+    """A client of the session's server, which is empty, without scripts too."""
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+        client.script_flush()
+        yield client
+
+
+@pytest.fixture(scope="session")
+def cluster_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`redis+cluster://127.0.0.1:PORT` of a one-node cluster, where a script that leaves its slot is refused."""
+    directory = tmp_path_factory.mktemp("cluster")
+    server = embedded.start_cluster(directory, log=directory / "server.log")
+    try:
+        server.wait_ready()
+        server.form_cluster()
+        yield server.url
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def cluster_server(cluster_url: str) -> Iterator[RedisCluster]:
+    """A client of the one-node cluster, which is empty, without scripts too."""
+    client = RedisCluster.from_url(cluster_url.replace("redis+cluster://", "redis://"))
+    try:
+        client.flushall()
+        client.script_flush()
+        yield client
+    finally:
+        client.close()
+
+
+@dataclass
+class Dev:
+    """A running `otp-service dev`. `env` is what stands in DIR/env."""
+
+    process: "subprocess.Popen[str]"
+    directory: Path
+    env: dict[str, str]
+
+    @property
+    def url(self) -> str:
+        """Where the API answers."""
+        return self.env["OTP_URL"]
+
+    @property
+    def sandbox_url(self) -> str:
+        """Where the sandbox carrier and its phones answer."""
+        return self.env["SANDBOX_URL"]
+
+    @property
+    def logs(self) -> str:
+        """Everything the processes have logged so far."""
+        return "\n".join(path.read_text(errors="replace") for path in sorted(self.directory.glob("logs/*.log")))
+
+
+def read_env(path: Path) -> dict[str, str]:
+    """Parse a DIR/env file."""
+    return dict(line.split("=", 1) for line in path.read_text().splitlines() if line)
+
+
+def clean_environ(**extra: str) -> dict[str, str]:
+    """This process's environment without the variables that configure the service, plus `extra`."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("OTP_", "TELNYX_", "PROMETHEUS_"))}
+    return {**kept, **extra}
+
+
+def start_dev(directory: Path, *options: str, working: Path | None = None, **environ: str) -> Dev:
+    """Start `otp-service dev --dir DIRECTORY` on free ports and wait until it serves."""
+    working = working or directory.parent
+    command = [
+        sys.executable,
+        "-m",
+        "otp_service",
+        "dev",
+        "--dir",
+        str(directory),
+        "--port",
+        "0",
+        "--sandbox-port",
+        "0",
+    ]
+    process = subprocess.Popen(
+        [*command, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=working,
+        env=clean_environ(**environ),
+    )
+    path = directory / "env"
+    deadline = time.monotonic() + DEV_TIMEOUT_S
+    while not path.exists():
+        if process.poll() is not None or time.monotonic() >= deadline:
+            process.kill()
+            pytest.fail(f"otp-service dev did not start:\n{process.communicate()[0]}")
+        time.sleep(0.02)
+    return Dev(process, directory, read_env(path))
+
+
+def stop_dev(dev: Dev, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
+    """Send the signal and wait for the end; exit status and everything it printed."""
+    if dev.process.poll() is None:
+        dev.process.send_signal(number)
+    try:
+        output, _ = dev.process.communicate(timeout=10)
+    except subprocess.TimeoutExpired:
+        dev.process.kill()
+        output, _ = dev.process.communicate()
+        pytest.fail(f"otp-service dev did not end within 10 s of {number.name}:\n{output}")
+    return dev.process.returncode, output
+
+
+@pytest.fixture(scope="session")
+def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
+    """A running `otp-service dev` for the whole run, on free ports, in its own directory."""
+    running = start_dev(tmp_path_factory.mktemp("dev") / "state")
+    try:
+        yield running
+    finally:
+        stop_dev(running)
+
+
+def _fail_if_needed(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if report.outcome != "skipped" or os.environ.get("CI") != "true" or hasattr(report, "wasxfail"):
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    if reason.removeprefix("Skipped: ").startswith(NEEDS):
+        report.outcome = "failed"
+        report.longrepr = f"CI must not skip this: {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With CI=true a test that skips because the machine lacks something fails."""
+    report = yield
+    _fail_if_needed(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for modules that skip as a whole."""
+    report = yield
+    _fail_if_needed(report)
+    return report
