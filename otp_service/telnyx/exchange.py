@@ -1,0 +1,202 @@
+"""One request, one answer: the only place that touches httpx, and where its failures become ours.
+
+Guarantees: no exception of httpx, of TLS or of the socket leaves this module. What went wrong before a byte of the
+request can have left is a `NotSentError`; from then on it is an `UnknownOutcomeError`, whatever it was. Nothing is
+retried, redirected or read from the environment, and no answer is read beyond `LARGEST_ANSWER` bytes.
+
+Every thread has an httpx.Client of its own with one connection: httpx's pool scans all its connections for every
+request, which makes one client shared by a hundred threads ten times slower than a hundred clients. The TLS context,
+costly to build, is shared.
+
+Not here: what an answer means (`errors`, `wire`).
+"""
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import httpx
+
+from .. import __version__
+from . import reading
+from .exceptions import NotSentError, UnknownOutcomeError
+
+LARGEST_ANSWER = 1_000_000  # bytes; a page of 250 numbers has some 250 kB
+_API_KEY = re.compile(r"[!-~]{1,500}", re.ASCII)
+_BEFORE_ANY_BYTE = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds to wait: for a connection, for each piece read or written, and for a whole answer's body.
+
+    The connect time covers TCP and, once more, the TLS handshake.
+    """
+
+    connect_s: float = 2.0
+    read_s: float = 5.0
+    write_s: float = 5.0
+    pool_s: float = 1.0
+    total_s: float = 15.0
+
+
+DEFAULT_TIMEOUTS = Timeouts()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back. `document` is the decoded JSON, or None if the body was none, ambiguous or too long."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    document: object = field(repr=False)
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the status is one of success. What the body says is another matter."""
+        return 200 <= self.status < 300
+
+
+class Exchange:
+    """The way to the carrier. Safe for use by many threads; `close` it when all of them are done."""
+
+    def __init__(self, api_key: str, base_url: str, timeouts: Timeouts, transport: httpx.BaseTransport | None) -> None:
+        if not _API_KEY.fullmatch(api_key):
+            raise ValueError("The carrier's API key is empty or holds characters that no key has.")
+        self._base_url = _checked(base_url)
+        self._headers = {
+            "Authorization": f"Bearer {api_key}",
+            "Accept": "application/json",
+            # Answers are small, and an answer that unpacks to a gigabyte must not be possible.
+            "Accept-Encoding": "identity",
+            "User-Agent": f"otp-service/{__version__}",
+        }
+        self._timeouts = timeouts
+        self._timeout = httpx.Timeout(
+            connect=timeouts.connect_s, read=timeouts.read_s, write=timeouts.write_s, pool=timeouts.pool_s
+        )
+        self._transport = transport
+        self._tls = None if transport else httpx.create_ssl_context(trust_env=False)
+        self._own = threading.local()
+        self._lock = threading.Lock()
+        self._clients: list[tuple[threading.Thread, httpx.Client]] = []
+        self._closed = False
+        # At INFO httpx logs every address, and ours hold phone numbers in path and query.
+        logging.getLogger("httpx").setLevel(logging.WARNING)
+
+    def __repr__(self) -> str:
+        return f"Exchange({self._base_url!r})"
+
+    def close(self) -> None:
+        """Close every thread's connection. Calls made afterwards raise RuntimeError. May be repeated."""
+        with self._lock:
+            self._closed = True
+            clients, self._clients = self._clients, []
+        for _, client in clients:
+            client.close()
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        idempotency_key: str | None = None,
+    ) -> Answer:
+        """Make one request and read its answer, whatever its status.
+
+        `path` begins with a slash and is already percent-encoded; `body` is sent as it is. Raises NotSentError and
+        UnknownOutcomeError, and RuntimeError after `close`.
+        """
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        if idempotency_key is not None:
+            headers["Idempotency-Key"] = idempotency_key
+        client = self._client()
+        request = client.build_request(
+            method, self._base_url + path, params=params or None, content=body, headers=headers
+        )
+        try:
+            response = client.send(request, stream=True)
+        except _BEFORE_ANY_BYTE as error:
+            raise NotSentError(f"no connection ({type(error).__name__})") from error
+        except Exception as error:
+            # Not only httpx's own errors: its parts leak others when a connection breaks, and after this point
+            # the one thing known about any of them is that the request may have arrived.
+            raise UnknownOutcomeError(f"no answer ({type(error).__name__})") from error
+        try:
+            content = self._read(response)
+        except UnknownOutcomeError:
+            raise
+        except Exception as error:
+            raise UnknownOutcomeError(f"half an answer ({type(error).__name__})") from error
+        finally:
+            response.close()
+        return Answer(response.status_code, response.headers, _document(response, content))
+
+    def _read(self, response: httpx.Response) -> bytes | None:
+        """The raw body, or None if it is too long. A carrier that drips one byte at a time is cut off."""
+        deadline = time.monotonic() + self._timeouts.total_s
+        content = bytearray()
+        for chunk in response.iter_raw():
+            content += chunk
+            if len(content) > LARGEST_ANSWER:
+                return None
+            if time.monotonic() > deadline:
+                raise UnknownOutcomeError("half an answer (too slow)")
+        return bytes(content)
+
+    def _client(self) -> httpx.Client:
+        client: httpx.Client | None = getattr(self._own, "client", None)
+        if client is not None and not client.is_closed:
+            return client
+        client = self._new_client()
+        with self._lock:
+            if self._closed:
+                client.close()
+                raise RuntimeError("The carrier client is closed.")
+            ended = [entry for entry in self._clients if not entry[0].is_alive()]
+            self._clients = [entry for entry in self._clients if entry[0].is_alive()]
+            self._clients.append((threading.current_thread(), client))
+        for _, leftover in ended:
+            leftover.close()
+        self._own.client = client
+        return client
+
+    def _new_client(self) -> httpx.Client:
+        transport = self._transport or httpx.HTTPTransport(
+            verify=self._tls or True,
+            trust_env=False,
+            retries=0,
+            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=30),
+        )
+        return httpx.Client(
+            transport=transport,
+            headers=self._headers,
+            timeout=self._timeout,
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+
+def _document(response: httpx.Response, content: bytes | None) -> object:
+    if content is None or response.headers.get("content-encoding", "identity") != "identity":
+        return None
+    try:
+        document = reading.decode(content)
+    except reading.NotJson:
+        return None
+    return document.value if document.strict else None
+
+
+def _checked(base_url: str) -> str:
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL as error:
+        raise ValueError("The carrier's base URL is not a URL.") from error
+    if url.scheme not in {"http", "https"} or not url.host or url.userinfo or url.query or url.fragment:
+        raise ValueError("The carrier's base URL is http(s)://host[:port]/path, without user, query or fragment.")
+    return base_url.rstrip("/")
