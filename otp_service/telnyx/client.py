@@ -161,8 +161,10 @@ class TelnyxClient:
 
     def show_message(self, message_id: str) -> OutboundMessage | InboundMessage:
         """One message of either direction, at most ten days old."""
-        read: Reader[OutboundMessage | InboundMessage] = wire.read_message
-        return self._get(f"/messages/{_segment(message_id)}", read)
+        message = wire.read_message(_data(_success(self._exchange.ask("GET", f"/messages/{_segment(message_id)}"))))
+        if message is None:
+            raise UnknownOutcomeError("an answer without a message")
+        return message
 
     # --- opt-outs ---------------------------------------------------------------------------------------------
 
