@@ -1,5 +1,6 @@
 """Which senders may carry a message, in which order. Whether the person opted out is asked in the store's scripts."""
 
+from .delivery import Action, Refused
 from .phone import Phone
 from .policy import App, Channel, Sender, SenderKind
 
@@ -25,3 +26,10 @@ UNSERVED_REGIONS = frozenset({None, "001"})
 def destination_blocked(phone: Phone) -> bool:
     """Whether the number lies in a range that no country owns (+881, +882, +883, +979 …)."""
     return phone.region in UNSERVED_REGIONS
+
+
+def may_try_next(refusal: Refused) -> bool:
+    """Whether another sender of the route may get through after this refusal or failed delivery."""
+    if refusal.opted_out:
+        return True  # on another profile; the store skips every sender of the blocked one
+    return refusal.action in (Action.NEXT_SENDER, Action.STOP_SENDER, Action.RETRY)

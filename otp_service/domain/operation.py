@@ -1,0 +1,226 @@
+"""What the stories ask of the store, and what it may answer: plain values that both sides share.
+
+Each order carries an operation id: a repeat of the same operation is given the first one's answer, so a lost reply
+costs nothing. Times are the store's clock in Unix milliseconds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .delivery import DeliveryStatus
+from .policy import App, Channel, Sender
+from .verification import Reference, Status
+
+
+@dataclass(frozen=True, slots=True)
+class StartOrder:
+    """Start a verification, or send the pending one's code again. Digest and box belong to `reference`."""
+
+    operation_id: str
+    operation_ttl_ms: int
+    reference: Reference
+    app: App
+    purpose: str
+    channel: Channel
+    mask: str
+    context_hash: str
+    kid: str
+    digest: str = field(repr=False)
+    box: str = field(repr=False)
+    metadata: str
+    locale: str
+    autofill: str
+    route: tuple[Sender, ...]
+    queue_max: int
+    outer_wait_ms: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The send is durably queued. `resent`: an earlier verification goes on; `replayed`: this operation ran before."""
+
+    reference: Reference
+    resent: bool
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StartRefused:
+    """Nothing was queued. `wait_ms` until it may pass; `sends_left` where the pending verification has a count."""
+
+    code: str
+    wait_ms: int
+    sends_left: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOrder:
+    """One guess. `digests` holds it under every pepper in use; `by_number` names app and purpose when asked so."""
+
+    operation_id: str
+    reference: Reference
+    app: App
+    receipt_id: str
+    digests: Mapping[str, str] = field(repr=False)
+    by_purpose: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """The guess was right, and the first right one."""
+
+    at_ms: int
+    number_hash: str
+    purpose: str
+    channel: str
+    context_hash: str
+    receipt_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """The guess was wrong and counted."""
+
+    checks_left: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The verification has ended (perhaps by this guess)."""
+
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """The number's budget of wrong codes is spent."""
+
+    wait_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotFound:
+    """There is no such verification for this app."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Another verification of the number has become the latest meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Canceled:
+    """The verification was withdrawn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Redeemed:
+    """The receipt was spent at `at_ms`, now (`first`) or before."""
+
+    at_ms: int
+    first: bool
+
+
+CheckAnswer = Approved | Wrong | Ended | Limited | NotFound | Moved
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryView:
+    """A delivery as the record has it."""
+
+    ordinal: int
+    sender: str
+    kind: str
+    status: DeliveryStatus
+    carrier_status: str | None
+    error: tuple[str, str] | None
+    queued_ms: int
+    updated_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    """One event of a verification."""
+
+    event: str
+    at_ms: int
+    delivery_id: str | None
+    detail: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationView:
+    """A verification as the record has it, at the store's time `now_ms`."""
+
+    reference: Reference
+    app: str
+    purpose: str
+    channel: str
+    mask: str
+    status: Status
+    created_ms: int
+    expires_ms: int
+    attempts: int
+    max_checks: int
+    sends: int
+    max_sends: int
+    next_send_ms: int
+    metadata: str
+    deliveries: tuple[DeliveryView, ...]
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """An outbox entry in a worker's hands."""
+
+    shard: int
+    entry: str
+    reference: Reference
+    ordinal: int
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a worker needs to write the request of a delivery that has none yet."""
+
+    app: str
+    sender: str
+    channel: str
+    locale: str
+    autofill: str
+    expires_ms: int
+    now_ms: int
+    box: str | None = field(repr=False)
+    has_body: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """The try is written down: send these sealed bytes now. `left_ms` of the code's life are left."""
+
+    sealed_body: str = field(repr=False)
+    attempt: int
+    left_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A timer that has come: `kind` is `x` (expiry), `r` (retry) or `p` (poll)."""
+
+    shard: int
+    kind: str
+    reference: Reference
+    ordinal: int
+
+
+@dataclass(frozen=True, slots=True)
+class OptOut:
+    """What the registry knows of one person and one messaging profile."""
+
+    messaging_profile_id: str
+    opted_out: bool
+    at_ms: int
+    keyword: str | None
+    source: str

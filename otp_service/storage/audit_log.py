@@ -1,0 +1,123 @@
+"""Reading the audit streams: one ordered story out of one stream per shard, with a position in each.
+
+Writing happens inside the scripts that change state; here are only the events that belong to no number.
+"""
+
+import heapq
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from ..domain.audit import Event, EventType, Position
+from ..domain.errors import StoreUnavailable
+from .client import Store
+from .keys import Keys
+from .scripts import Scripts
+
+PAGE_SCAN = 5_000
+"""Entries looked at for one page at most: a filter that matches little costs several requests, not one long one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Events in order of time, the positions after them, and whether the end was reached."""
+
+    events: list[Event]
+    positions: list[Position]
+    at_end: bool
+
+
+@dataclass(slots=True)
+class _Lane:
+    shard: int
+    position: Position
+    entries: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    exhausted: bool = False
+
+
+class AuditLog:
+    """The audit streams of one store."""
+
+    def __init__(self, store: Store, scripts: Scripts, keys: Keys) -> None:
+        self._client = store.client
+        self._scripts = scripts
+        self._keys = keys
+
+    @property
+    def shards(self) -> int:
+        """How many positions a cursor holds."""
+        return self._keys.shards
+
+    def shard_of(self, number_hash: str) -> int:
+        """The shard of a number's events."""
+        return self._keys.shard(number_hash)
+
+    def note(self, kind: EventType, detail: Mapping[str, str], throttle_ms: int = 0) -> None:
+        """Record an event that belongs to no number; with a throttle at most one of its kind in that time.
+
+        Raises StoreUnavailable.
+        """
+        keys = [self._keys.audit(0), self._keys.throttle(0, kind)]
+        self._scripts.run("note", keys, [kind, json.dumps(detail), str(throttle_ms)])
+
+    def read(
+        self,
+        positions: Sequence[Position],
+        *,
+        shards: Sequence[int],
+        until_ms: int | None,
+        limit: int,
+        wanted: Mapping[str, frozenset[str]],
+    ) -> Page:
+        """Up to `limit` events after the positions, merged by time. Raises StoreUnavailable.
+
+        `wanted` maps a field of the event (`type`, `vid`, `app`, `nh`) to the values that pass.
+        """
+        lanes = {shard: _Lane(shard, positions[shard]) for shard in shards}
+        after = list(positions)
+        events: list[Event] = []
+        scanned = 0
+        heap: list[tuple[Position, int]] = []
+        for lane in lanes.values():
+            self._push(heap, lane, until_ms, limit)
+        while heap and len(events) < limit and scanned < PAGE_SCAN:
+            position, shard = heapq.heappop(heap)
+            lane = lanes[shard]
+            entry, fields = lane.entries.pop(0)
+            after[shard] = position
+            scanned += 1
+            if all(fields.get(name, "") in values for name, values in wanted.items()):
+                events.append(Event(shard, position, fields.get("type", ""), fields))
+            self._push(heap, lane, until_ms, limit)
+        return Page(events, after, at_end=not heap)
+
+    def _push(self, heap: list[tuple[Position, int]], lane: _Lane, until_ms: int | None, limit: int) -> None:
+        if not lane.entries and not lane.exhausted:
+            count = max(16, min(limit, 200))
+            lane.entries = self._range(lane.shard, lane.position, until_ms, count)
+            lane.exhausted = len(lane.entries) < count
+            if lane.entries:
+                lane.position = Position.read(lane.entries[-1][0])
+        if lane.entries:
+            heapq.heappush(heap, (Position.read(lane.entries[0][0]), lane.shard))
+
+    def _range(
+        self, shard: int, after: Position, until_ms: int | None, count: int
+    ) -> list[tuple[str, dict[str, str]]]:
+        end = "+" if until_ms is None else str(until_ms)
+        try:
+            found: Any = self._client.xrange(self._keys.audit(shard), min=f"({after}", max=end, count=count)
+        except RedisError as error:
+            raise StoreUnavailable("The store does not answer.") from error
+        return list(found)
+
+    def trim(self, older_than_ms: int) -> None:
+        """Drop events older than this Unix time. Raises StoreUnavailable."""
+        try:
+            for shard in range(self._keys.shards):
+                self._client.xtrim(self._keys.audit(shard), minid=str(older_than_ms), approximate=True)
+        except RedisError as error:
+            raise StoreUnavailable("The store does not answer.") from error

@@ -1,0 +1,163 @@
+"""Connections to the store: which kind of store, how long to wait, and what it must be to be trusted.
+
+redis-py repeats commands by default, which runs a script twice when only its reply was lost; all its retries are off
+here, and `scripts` makes its own single repeat with the same operation id. A timed-out connection is dropped by
+redis-py itself, so no reply can reach another request.
+"""
+
+import ssl
+from dataclasses import dataclass
+from typing import Any, cast
+from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.cluster import ClusterNode, RedisCluster
+from redis.exceptions import RedisError
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+from ..domain.errors import ConfigError, NotReady, StoreUnavailable
+from .keys import Keys
+
+TIMEOUT_S = 0.45
+"""For connecting and for each reply. One repeat keeps a dead store's refusal under a second."""
+
+LONGEST_BLOCK_S = 2.0
+"""How long a worker's blocking read may wait in the store (its own connections allow for it)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """An open store. `client` answers quickly or fails; `blocking` is for reads that wait."""
+
+    client: "redis.Redis"
+    blocking: "redis.Redis"
+    is_cluster: bool
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.client.close()
+        self.blocking.close()
+
+
+def connect(url: str) -> Store:
+    """Open the store named by `redis://`, `rediss://`, `unix://`, `redis+sentinel://h:p,h:p/name[/db]` or
+    `redis+cluster://h:p,h:p`. Connects lazily, but for a Cluster, whose slots must be known.
+
+    Raises ConfigError for a URL that cannot be used and StoreUnavailable if a Cluster does not answer.
+    """
+    return Store(
+        client=_client(url, TIMEOUT_S),
+        blocking=_client(url, LONGEST_BLOCK_S + TIMEOUT_S),
+        is_cluster="+cluster" in urlsplit(url).scheme,
+    )
+
+
+def _options(timeout_s: float) -> dict[str, Any]:
+    return {
+        "decode_responses": True,
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": TIMEOUT_S,
+        "retry": Retry(NoBackoff(), 0),
+    }
+
+
+def _client(url: str, timeout_s: float) -> "redis.Redis":
+    scheme = urlsplit(url).scheme
+    try:
+        if "+sentinel" in scheme:
+            return _sentinel(url, timeout_s)
+        if "+cluster" in scheme:
+            return _cluster(url, timeout_s)
+        # Every process is bounded by its threads; the pool must never be what refuses a request.
+        return redis.Redis.from_url(url, max_connections=1024, **_options(timeout_s))
+    except RedisError as error:
+        raise StoreUnavailable("The store does not answer.") from error
+    except ValueError as error:
+        raise ConfigError("OTP_REDIS_URL: not a usable store URL") from error
+
+
+def _hosts(netloc: str, default_port: int) -> list[tuple[str, int]]:
+    hosts = []
+    for part in netloc.rpartition("@")[2].split(","):
+        host, _, port = part.rpartition(":") if ":" in part else (part, "", str(default_port))
+        hosts.append((host, int(port)))
+    return hosts
+
+
+def _credentials(netloc: str) -> dict[str, Any]:
+    userinfo = netloc.rpartition("@")[0]
+    if not userinfo:
+        return {}
+    user, _, password = userinfo.partition(":")
+    return {"username": unquote(user) or None, "password": unquote(password) or None}
+
+
+def _sentinel(url: str, timeout_s: float) -> "redis.Redis":
+    parts = urlsplit(url)
+    service, _, db = parts.path.strip("/").partition("/")
+    if not service:
+        raise ConfigError("OTP_REDIS_URL: a redis+sentinel:// URL names the service, e.g. redis+sentinel://h:26379/main")
+    options = {**_options(timeout_s), **_credentials(parts.netloc), "db": int(db or 0)}
+    sentinel = Sentinel(  # type: ignore[no-untyped-call]
+        _hosts(parts.netloc, 26379), sentinel_kwargs={"socket_timeout": TIMEOUT_S}, **options
+    )
+    return cast("redis.Redis", sentinel.master_for(service))  # type: ignore[no-untyped-call]
+
+
+def _cluster(url: str, timeout_s: float) -> "redis.Redis":
+    parts = urlsplit(url)
+    first = _hosts(parts.netloc, 6379)
+    options = {**_options(timeout_s), **_credentials(parts.netloc)}
+    if parts.scheme.startswith("rediss"):
+        options |= {"ssl": True, "ssl_min_version": ssl.TLSVersion.TLSv1_2}
+    startup = [ClusterNode(host, port) for host, port in first]  # type: ignore[no-untyped-call]
+    # Reads are never sent to replicas: a replica may not know yet that a code was used.
+    cluster = RedisCluster(startup_nodes=startup, read_from_replicas=False, **options)
+    return cast("redis.Redis", cluster)
+
+
+def masked(url: str) -> str:
+    """The URL for people: without user and password."""
+    parts = urlsplit(url)
+    query = "&".join(f"{key}=…" for key in parse_qs(parts.query))
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))
+
+
+def ping(store: Store) -> None:
+    """Raise StoreUnavailable unless the store answers."""
+    try:
+        store.client.ping()
+    except RedisError as error:
+        raise StoreUnavailable("The store does not answer.") from error
+
+
+def require_no_eviction(store: Store) -> None:
+    """Raise NotReady unless the store refuses writes when full.
+
+    Any other policy forgets guess budgets and pending codes under pressure, without a word.
+    """
+    try:
+        info: Any = store.client.info("memory")
+    except RedisError as error:
+        raise StoreUnavailable("The store does not answer.") from error
+    nodes = info.values() if "maxmemory_policy" not in info else [info]
+    for node in nodes:
+        policy = node.get("maxmemory_policy", "noeviction")
+        if policy != "noeviction":
+            raise NotReady(f"The store's maxmemory-policy is {policy}; set it to noeviction, or it forgets guess budgets.")
+
+
+def fix_shards(store: Store, keys: Keys) -> None:
+    """Remember the number of shards at first start; raise NotReady if it is another one later.
+
+    With another number the same telephone number would get a second budget.
+    """
+    try:
+        store.client.set(keys.shard_count(), str(keys.shards), nx=True)
+        fixed = cast("str | None", store.client.get(keys.shard_count()))
+    except RedisError as error:
+        raise StoreUnavailable("The store does not answer, or refuses writes.") from error
+    if fixed != str(keys.shards):
+        raise NotReady(f"The store was set up with {fixed} shards, the configuration says {keys.shards} (shards).")

@@ -1,0 +1,47 @@
+"""Idempotency keys: one request runs under a key at a time, and its answer is given again for 24 hours."""
+
+from dataclasses import dataclass
+
+from .keys import Keys
+from .scripts import Scripts
+
+LEASE_MS = 15_000
+KEPT_MS = 24 * 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The stored answer of an earlier request with the same key and body."""
+
+    status: int
+    body: str
+
+
+class Idempotency:
+    """The idempotency keys of one store. `digest` below is a keyed hash of app and key; `owner` the request's id."""
+
+    def __init__(self, scripts: Scripts, keys: Keys) -> None:
+        self._scripts = scripts
+        self._keys = keys
+
+    def look(self, digest: str, fingerprint: str) -> Replay | str:
+        """What is known of the key: a Replay, `running`, `conflict` or `free`. Raises StoreUnavailable."""
+        return self._reserve(digest, fingerprint, "")
+
+    def reserve(self, digest: str, fingerprint: str, owner: str) -> Replay | str:
+        """Take the key: `reserved`, or as `look`. Raises StoreUnavailable."""
+        return self._reserve(digest, fingerprint, owner)
+
+    def _reserve(self, digest: str, fingerprint: str, owner: str) -> Replay | str:
+        reply = self._scripts.run("reserve", [self._keys.idempotency(digest)], [fingerprint, owner, LEASE_MS])
+        if reply[0] == "replay":
+            return Replay(int(reply[1]), reply[2])
+        return str(reply[0])
+
+    def complete(self, digest: str, owner: str, status: int, body: str) -> None:
+        """Store the answer. Raises StoreUnavailable."""
+        self._scripts.run("complete", [self._keys.idempotency(digest)], [owner, str(status), body, KEPT_MS])
+
+    def release(self, digest: str, owner: str) -> None:
+        """Free the key: refusals are not stored. Raises StoreUnavailable."""
+        self._scripts.run("complete", [self._keys.idempotency(digest)], [owner, "", "", 0])

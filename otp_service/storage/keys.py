@@ -1,0 +1,135 @@
+"""The schema of the store: one function per key, and the only place where key strings are built.
+
+Every key of a telephone number carries the hash tag of the number's shard (`{s0a}`), so one script, which touches one
+number, stays in one slot and is atomic on a single server, under Sentinel and in a Cluster alike. Numbers stand in
+keys as keyed hashes. What has no number carries a tag of its own.
+"""
+
+from ..domain.verification import Reference, shard_of
+
+PREFIX = "otp"
+
+
+class Keys:
+    """Builds keys for an installation with this many shards."""
+
+    def __init__(self, shards: int) -> None:
+        self.shards = shards
+
+    def shard(self, number_hash: str) -> int:
+        """The shard of a number's keyed hash."""
+        return shard_of(number_hash, self.shards)
+
+    def _tag(self, shard: int) -> str:
+        return f"{PREFIX}:{{s{shard:02x}}}"
+
+    def _of(self, number_hash: str) -> str:
+        return self._tag(self.shard(number_hash))
+
+    # ---- one verification ------------------------------------------------------------------------------------------
+
+    def record(self, ref: Reference) -> str:
+        """Hash: the verification and its deliveries (`3:st` is the third's status). TTL: end + 24 h.
+
+        Written by start, check, cancel, expire, begin, settle, receipt, redeem.
+        """
+        return f"{self._of(ref.number_hash)}:v:{ref.body}"
+
+    def secrets(self, ref: Reference) -> str:
+        """Hash: digest of the code, sealed number and code, sealed request bodies. TTL: to expiry; gone at the end.
+
+        Written by start and begin, deleted by whatever ends the verification.
+        """
+        return f"{self._of(ref.number_hash)}:sec:{ref.body}"
+
+    def timeline(self, ref: Reference) -> str:
+        """List: the verification's events in order, `type US ms US delivery US detail`. TTL as the record."""
+        return f"{self._of(ref.number_hash)}:tl:{ref.body}"
+
+    # ---- one number ------------------------------------------------------------------------------------------------
+
+    def latest(self, number_hash: str, app: str, purpose: str) -> str:
+        """String: the id's body of the number's latest verification for app and purpose. TTL as the record.
+
+        Written by start.
+        """
+        return f"{self._of(number_hash)}:latest:{number_hash}:{app}:{purpose}"
+
+    def wrong(self, number_hash: str, app: str) -> str:
+        """List: milliseconds of the number's wrong codes, newest first, at most 100. TTL: the longest limit's window.
+
+        Written by check.
+        """
+        return f"{self._of(number_hash)}:wrong:{number_hash}:{app}"
+
+    def streak(self, number_hash: str, app: str) -> str:
+        """Integer: wrong codes since the number's last approval. TTL: 30 days after the last. Written by check."""
+        return f"{self._of(number_hash)}:streak:{number_hash}:{app}"
+
+    def starts(self, number_hash: str, app: str) -> str:
+        """List: milliseconds of the number's sends, newest first. TTL: the longest limit's window. Written by start."""
+        return f"{self._of(number_hash)}:starts:{number_hash}:{app}"
+
+    def optouts(self, number_hash: str) -> str:
+        """Hash: messaging profile -> `state|ms|keyword|source`, state 1 for opted out. No TTL. Written by optout, settle."""
+        return f"{self._of(number_hash)}:optouts:{number_hash}"
+
+    def operation(self, number_hash: str, operation_id: str) -> str:
+        """String: the reply that an operation got, for a caller that lost it. TTL: 60 s, 24 h for idempotency keys."""
+        return f"{self._of(number_hash)}:op:{operation_id}"
+
+    def message(self, number_hash: str, message_id: str) -> str:
+        """String: the delivery that became this message at the carrier. TTL: 48 h. Written by settle and receipt."""
+        return f"{self._of(number_hash)}:msg:{message_id}"
+
+    def event(self, number_hash: str, event_id: str) -> str:
+        """String: mark of a webhook event already applied. TTL: 24 h. Written by receipt, optout and click."""
+        return f"{self._of(number_hash)}:evt:{event_id}"
+
+    # ---- one shard -------------------------------------------------------------------------------------------------
+
+    def outbox(self, shard: int) -> str:
+        """Stream: deliveries to make, field `dlv`. Entries go when settled. Written by start, settle, requeue."""
+        return f"{self._tag(shard)}:outbox"
+
+    def dead(self, shard: int) -> str:
+        """Stream: outbox entries that nobody can read, kept for a person to look at. At most about 1000."""
+        return f"{self._tag(shard)}:dead"
+
+    def timers(self, shard: int) -> str:
+        """Sorted set: what is due when (ms): `x:` expiry of a verification, `r:` retry and `p:` poll of a delivery."""
+        return f"{self._tag(shard)}:timers"
+
+    def audit(self, shard: int) -> str:
+        """Stream: the audit events of the shard's numbers, appended by every script. Trimmed by age by the worker."""
+        return f"{self._tag(shard)}:audit"
+
+    def throttle(self, shard: int, kind: str) -> str:
+        """String: mark that an event of this kind was recorded lately. TTL: a second. Written by note."""
+        return f"{self._tag(shard)}:throttle:{kind}"
+
+    # ---- what has no number ----------------------------------------------------------------------------------------
+
+    def shard_count(self) -> str:
+        """String: the number of shards, fixed at first start. No TTL."""
+        return f"{PREFIX}:{{meta}}:shards"
+
+    def api_key(self, key_id: str) -> str:
+        """Hash: app, scopes, SHA-256 of the secret, times. No TTL: revoked keys stay explainable."""
+        return f"{PREFIX}:{{keys}}:key:{key_id}"
+
+    def api_keys(self) -> str:
+        """Set: the ids of all API keys. No TTL."""
+        return f"{PREFIX}:{{keys}}:all"
+
+    def idempotency(self, digest: str) -> str:
+        """Hash: fingerprint and stored answer of an Idempotency-Key. TTL: 15 s while running, then 24 h."""
+        return f"{PREFIX}:idem:{{{digest}}}"
+
+    def limit(self, name: str, subject: str) -> str:
+        """String: theoretical arrival time (GCRA, microseconds) of a limit's subject. TTL: the limit's window."""
+        return f"{PREFIX}:limit:{{{name}:{subject}}}"
+
+    def sender_rate(self, sender: str) -> str:
+        """String: when the sender's next message may go (microseconds). TTL: a few seconds past it."""
+        return f"{PREFIX}:rate:{{{sender}}}"

@@ -1,0 +1,63 @@
+"""Limits that do not belong to one number: the end user's address, the app. Each is a key on a shard of its own.
+
+They are taken before the start script and given back if it refuses for another reason; a crash in between costs one
+place for at most one window. The number's own budgets are not here: they are judged inside the scripts.
+"""
+
+import hashlib
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..domain.policy import Limit
+from .keys import Keys
+from .scripts import Scripts
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One place in one limit: `name` says which limit, `subject` whose."""
+
+    name: str
+    subject: str
+    limit: Limit
+
+
+class Limits:
+    """Takes places in limits and gives them back."""
+
+    def __init__(self, scripts: Scripts, keys: Keys) -> None:
+        self._scripts = scripts
+        self._keys = keys
+
+    def take(self, places: Sequence[Place]) -> int:
+        """Take all places or none. Returns 0, or the milliseconds until the refusing limit lets one through.
+
+        Raises StoreUnavailable.
+        """
+        for index, place in enumerate(places):
+            wait = self._run(place, 1)
+            if wait > 0:
+                self.give_back(places[:index])
+                return wait
+        return 0
+
+    def give_back(self, places: Sequence[Place]) -> None:
+        """Undo `take`. Raises StoreUnavailable."""
+        for place in places:
+            self._run(place, -1)
+
+    def _run(self, place: Place, direction: int) -> int:
+        subject = hashlib.sha256(place.subject.encode()).hexdigest()[:32]
+        key = self._keys.limit(f"{place.name}:{place.limit.limit}:{place.limit.per_ms}", subject)
+        return int(self._scripts.run("take", [key], [place.limit.limit, place.limit.per_ms, direction]))
+
+
+def network(address: str) -> str:
+    """What a limit counts as one end user: an IPv4 address, or an IPv6 /64, since one user has a whole /64."""
+    parsed = ipaddress.ip_address(address)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed)

@@ -1,0 +1,45 @@
+-- Shared by all scripts: the store's clock, and the record of what happened.
+
+-- Milliseconds of the store's own clock: the only clock that judges expiry.
+local function clock()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+-- An integer as text without exponent.
+local function int(n)
+  return string.format('%.0f', n)
+end
+
+-- Whether a list of newest-first milliseconds has reached one of the rules `limit:per_ms,...`.
+-- Returns the milliseconds until the first refused rule lets one more through, or nil.
+local function over(list, rules, now)
+  local worst
+  for limit, per in string.gmatch(rules, '(%d+):(%d+)') do
+    local at = redis.call('LINDEX', list, limit - 1)
+    if at and at + per > now then
+      worst = math.max(worst or 0, at + per - now)
+    end
+  end
+  return worst
+end
+
+-- The longest window of the rules, for the list's TTL, and the largest limit, for its length.
+local function reach(rules)
+  local window, length = 0, 0
+  for limit, per in string.gmatch(rules, '(%d+):(%d+)') do
+    window = math.max(window, tonumber(per))
+    length = math.max(length, tonumber(limit))
+  end
+  return window, length
+end
+
+-- Append one event to the shard's audit stream and, if there is one, to the verification's timeline.
+-- `who` holds vid, app, mask, nh (hash of the number) and op; `detail` is a JSON object as text.
+local function record(audit, timeline, who, kind, now, delivery, detail)
+  redis.call('XADD', audit, '*', 'type', kind, 'vid', who.vid, 'app', who.app, 'mask', who.mask,
+    'nh', who.nh, 'dlv', delivery or '', 'op', who.op or '', 'detail', detail or '{}')
+  if timeline then
+    redis.call('RPUSH', timeline, kind .. '\31' .. int(now) .. '\31' .. (delivery or '') .. '\31' .. (detail or '{}'))
+  end
+end

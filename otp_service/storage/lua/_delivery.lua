@@ -1,0 +1,75 @@
+-- Shared by the scripts that queue or move deliveries. `c` is the context: keys rec, outbox, audit, timeline, timers,
+-- optouts; `who` for the record; body (of the id) and now.
+
+-- A delivery moves to a higher rank only (domain/delivery.py has the same table).
+local RANK = {queued = 0, sending = 1, unknown = 1, sent = 2, suppressed = 3, expired = 3,
+  unconfirmed = 4, failed = 5, delivered = 6}
+
+local function delivery_id(c, n)
+  return 'dlv_' .. c.body .. '-' .. n
+end
+
+-- The route without the senders whose profile this person has opted out of: 'name|kind|profile,...'.
+local function open_route(optouts, route)
+  local open = {}
+  for sender, profile in string.gmatch(route, '([^,|]+|[^,|]+|([^,|]+))') do
+    local entry = redis.call('HGET', optouts, profile)
+    if not entry or string.sub(entry, 1, 1) ~= '1' then
+      open[#open + 1] = sender
+    end
+  end
+  return table.concat(open, ',')
+end
+
+-- Queue the verification's n-th delivery with the route's first sender; the rest waits for a fail-over.
+local function queue(c, n, route, send, channel, locale, autofill)
+  local head, rest = string.match(route, '^([^,]+),?(.*)$')
+  local name, kind, profile = string.match(head, '^([^|]+)|([^|]+)|([^|]+)$')
+  local p = n .. ':'
+  redis.call('HSET', c.rec, p .. 'st', 'queued', p .. 'snd', name, p .. 'kind', kind, p .. 'prof', profile,
+    p .. 'rest', rest, p .. 'send', send, p .. 'ch', channel, p .. 'loc', locale, p .. 'af', autofill,
+    p .. 'q', int(c.now), p .. 'u', int(c.now), 'dn', n)
+  local id = delivery_id(c, n)
+  redis.call('XADD', c.outbox, '*', 'dlv', id)
+  record(c.audit, c.timeline, c.who, 'delivery.queued', c.now, id, cjson.encode({sender = name, kind = kind}))
+end
+
+-- Move a delivery up. Returns whether it moved.
+local function move(c, n, to)
+  local from = redis.call('HGET', c.rec, n .. ':st')
+  if not from or RANK[to] < RANK[from] or (from == to) then return false end
+  if RANK[to] == RANK[from] and RANK[to] ~= 1 then return false end
+  redis.call('HSET', c.rec, n .. ':st', to, n .. ':u', int(c.now))
+  return true
+end
+
+-- Hand a send whose n-th delivery came to nothing to the next open sender of its route, at most once per delivery
+-- and only while the code can still be used. Returns whether it did.
+local function fail_over(c, n)
+  local p = n .. ':'
+  local r = redis.call('HMGET', c.rec, 'status', 'expires', p .. 'rest', p .. 'fo', p .. 'send', p .. 'ch',
+    p .. 'loc', p .. 'af', 'dn', 'sends')
+  if r[1] ~= 'pending' or c.now >= tonumber(r[2]) or r[4] or not r[3] or r[3] == '' then return false end
+  -- A newer send of the same code is under way: the old one needs no rescue.
+  if r[5] ~= r[10] then return false end
+  local route = open_route(c.optouts, r[3])
+  if route == '' then return false end
+  redis.call('HSET', c.rec, p .. 'fo', '1')
+  local next_n = int(r[9] + 1)
+  record(c.audit, c.timeline, c.who, 'delivery.fell_back', c.now, delivery_id(c, n),
+    cjson.encode({to = delivery_id(c, next_n)}))
+  queue(c, next_n, route, r[5], r[6], r[7], r[8])
+  return true
+end
+
+-- A send that ended without ever having been accepted gives its cool-down back, and its place among the sends
+-- (bounded, so that a caller in a loop cannot grow the record for ever).
+local function give_back(c, n)
+  local r = redis.call('HMGET', c.rec, n .. ':send', 'sends', 'dn', 'acc:' .. (redis.call('HGET', c.rec, n .. ':send') or ''))
+  if r[1] and r[1] == r[2] and not r[4] then
+    redis.call('HSET', c.rec, 'next_send', int(c.now))
+    if tonumber(r[3]) < 20 then
+      redis.call('HINCRBY', c.rec, 'sends', -1)
+    end
+  end
+end

@@ -1,0 +1,65 @@
+#!lua
+-- include: _common.lua
+-- include: _delivery.lua
+-- The worker is about to call the carrier: may it still, and with which bytes? Writes the try to the record (the send
+-- ledger) before anything leaves the house.
+--
+-- KEYS  1 record  2 secrets  3 outbox  4 audit  5 timeline  6 timers  7 optouts  8 wrong  9 streak
+-- ARGV  id's body · ordinal · group · outbox entry · sealed body to use if none is kept yet · wrong rules ·
+--       consecutive max · milliseconds that must be left of the code's life
+-- Reply {'send', sealed body, try, ms left} · {'done'}: nothing left to do, the entry is settled ·
+--       {'unreadable'}: no body kept and none given
+-- Holds every try of a delivery uses the bytes of its first; an expired code, an opted-out person or a number whose
+--       budget is spent is never sent to; a delivery that may have been sent is never called unsent.
+local body, n, group, entry, candidate, rules, consecutive_max, margin = unpack(ARGV)
+local p = n .. ':'
+local function settled()
+  redis.call('XACK', KEYS[3], group, entry)
+  redis.call('XDEL', KEYS[3], entry)
+  return {'done'}
+end
+local r = redis.call('HMGET', KEYS[1], 'status', 'expires', p .. 'st', p .. 'prof', 'app', 'mask', 'nh', p .. 'snd',
+  p .. 'try')
+if not r[1] or not r[3] then return settled() end
+if r[3] ~= 'queued' and r[3] ~= 'sending' and r[3] ~= 'unknown' then return settled() end
+local now = clock()
+local c = {rec = KEYS[1], outbox = KEYS[3], audit = KEYS[4], timeline = KEYS[5], timers = KEYS[6], optouts = KEYS[7],
+  who = {vid = body, app = r[5], mask = r[6], nh = r[7]}, body = body, now = now}
+-- A try was made before whose answer nobody knows. `nosent` means that every try so far is known not to have left.
+local tried = r[9] and not redis.call('HGET', KEYS[1], p .. 'nosent')
+
+-- Stop here. What was surely never sent ends with a reason; what may have been sent stays unknown.
+local function stop(status, code, title, may_fall)
+  if tried then
+    move(c, n, 'unknown')
+  elseif move(c, n, status) then
+    if code then redis.call('HSET', KEYS[1], p .. 'ec', code, p .. 'et', title) end
+    record(c.audit, c.timeline, c.who, 'delivery.' .. status, now, delivery_id(c, n),
+      cjson.encode({reason = code or status}))
+    if not (may_fall and fail_over(c, n)) then give_back(c, n) end
+  end
+  return settled()
+end
+if r[1] == 'expired' or (r[1] == 'pending' and now + margin >= tonumber(r[2])) then return stop('expired') end
+if r[1] ~= 'pending' then
+  return stop('suppressed', 'verification_' .. r[1], 'The verification ended before the message was sent.')
+end
+if open_route(KEYS[7], r[8] .. '|x|' .. r[4]) == '' then
+  return stop('suppressed', 'opted_out', 'The person has opted out of this messaging profile.', true)
+end
+if over(KEYS[8], rules, now) or tonumber(redis.call('GET', KEYS[9]) or 0) >= tonumber(consecutive_max) then
+  return stop('suppressed', 'too_many_wrong_codes', 'The number has spent its budget of wrong codes.')
+end
+local kept = redis.call('HGET', KEYS[2], 'b' .. n)
+if not kept then
+  if candidate == '' then return {'unreadable'} end
+  if redis.call('EXISTS', KEYS[2]) == 0 then return stop('expired') end
+  redis.call('HSET', KEYS[2], 'b' .. n, candidate)
+  kept = candidate
+end
+local try = redis.call('HINCRBY', KEYS[1], p .. 'try', 1)
+redis.call('HDEL', KEYS[1], p .. 'nosent')
+move(c, n, 'sending')
+record(c.audit, c.timeline, c.who, try == 1 and 'delivery.sending' or 'delivery.retried', now, delivery_id(c, n),
+  '{"try":' .. try .. '}')
+return {'send', kept, tostring(try), int(r[2] - now)}

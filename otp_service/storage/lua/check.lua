@@ -1,0 +1,81 @@
+#!lua
+-- include: _common.lua
+-- include: _ending.lua
+-- Judge one guess.
+--
+-- KEYS  1 op  2 record  3 secrets  4 wrong  5 streak  6 audit  7 timeline  8 timers  9 latest (only if asked by number)
+-- ARGV  op id · op ttl ms · id's body · app · receipt id · wrong rules · consecutive max · streak ttl ms ·
+--       tombstone ms · kid · digest [· kid · digest ...]
+-- Reply {op, 'approved', ms, number hash, purpose, channel, context hash, receipt id} · {op, 'wrong', checks left} ·
+--       {op, 'ended', status} · {op, 'limited', ms} · {op, 'not_found'} · {op, 'moved', body}
+-- Holds the guess is counted before it is compared, so a store that refuses writes never answers a guess; at most
+--       `max` guesses of a verification are ever compared, and at most one is ever approved.
+local op, op_ttl, body, app, receipt, rules, consecutive_max, streak_ttl, tombstone = unpack(ARGV, 1, 9)
+local done = redis.call('GET', KEYS[1])
+if done then
+  local reply = {}
+  for part in string.gmatch(done, '([^\31]*)\31') do reply[#reply + 1] = part end
+  return reply
+end
+if KEYS[9] then
+  local latest = redis.call('GET', KEYS[9])
+  if latest ~= body then return {op, 'moved', latest or ''} end
+end
+
+local r = redis.call('HMGET', KEYS[2], 'app', 'status', 'expires', 'attempts', 'max', 'kid', 'nh', 'mask',
+  'purpose', 'channel', 'ctx')
+for i = 1, 11 do
+  if not r[i] then return {op, 'not_found'} end
+end
+if r[1] ~= app then return {op, 'not_found'} end
+local now = clock()
+local who = {vid = body, app = app, mask = r[8], nh = r[7], op = op}
+if r[2] == 'pending' and now >= tonumber(r[3]) then
+  finish(KEYS[2], KEYS[3], KEYS[7], KEYS[8], body, 'expired', now, tombstone)
+  record(KEYS[6], KEYS[7], who, 'verification.expired', now)
+  return {op, 'ended', 'expired'}
+end
+if r[2] ~= 'pending' then return {op, 'ended', r[2]} end
+local digest = redis.call('HGET', KEYS[3], 'digest')
+if not digest then return {op, 'not_found'} end
+local wait = over(KEYS[4], rules, now)
+if not wait and tonumber(redis.call('GET', KEYS[5]) or 0) >= tonumber(consecutive_max) then
+  wait = redis.call('PTTL', KEYS[5])
+end
+if wait then return {op, 'limited', int(wait)} end
+
+-- Count first: against the number, then against the verification.
+local window = reach(rules)
+redis.call('LPUSH', KEYS[4], int(now))
+redis.call('LTRIM', KEYS[4], 0, consecutive_max - 1)
+redis.call('PEXPIRE', KEYS[4], window)
+local attempts = redis.call('HINCRBY', KEYS[2], 'attempts', 1)
+
+local right = false
+for i = 10, #ARGV, 2 do
+  if ARGV[i] == r[6] and ARGV[i + 1] == digest then right = true end
+end
+local reply
+if right then
+  -- A right guess is no wrong one: take back what was counted against the number. The verification's count stays.
+  redis.call('LPOP', KEYS[4])
+  redis.call('DEL', KEYS[5])
+  redis.call('HSET', KEYS[2], 'receipt', receipt)
+  finish(KEYS[2], KEYS[3], KEYS[7], KEYS[8], body, 'approved', now, tombstone)
+  record(KEYS[6], KEYS[7], who, 'verification.approved', now)
+  reply = {op, 'approved', int(now), r[7], r[9], r[10], r[11], receipt}
+else
+  redis.call('INCR', KEYS[5])
+  redis.call('PEXPIRE', KEYS[5], streak_ttl)
+  local left = r[5] - attempts
+  record(KEYS[6], KEYS[7], who, 'check.failed', now, nil, '{"checks_left":' .. int(left) .. '}')
+  if left > 0 then
+    reply = {op, 'wrong', int(left)}
+  else
+    finish(KEYS[2], KEYS[3], KEYS[7], KEYS[8], body, 'exhausted', now, tombstone)
+    record(KEYS[6], KEYS[7], who, 'verification.exhausted', now)
+    reply = {op, 'ended', 'exhausted'}
+  end
+end
+redis.call('SET', KEYS[1], table.concat(reply, '\31') .. '\31', 'PX', op_ttl)
+return reply

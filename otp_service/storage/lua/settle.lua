@@ -1,0 +1,66 @@
+#!lua
+-- include: _common.lua
+-- include: _delivery.lua
+-- Write down what the carrier answered to a try, and settle the outbox entry.
+--
+-- KEYS  1 record  2 outbox  3 audit  4 timeline  5 timers  6 optouts  7 message index (only for 'accepted')
+-- ARGV  id's body · ordinal · group · outbox entry · outcome · a · b · c · d
+--       accepted: message id · carrier's status · ms until the first poll · index ttl ms
+--       refused:  carrier's code · title · '1' if the next sender may try · '1' if the person is on a block list
+--       retry:    ms until the next try · reason          nothing was sent
+--       unknown:  ms until the next try · reason          it may have been sent
+--       failed:   code · title                            we cannot make the request at all
+-- Reply 'accepted' · 'fell_back' · 'failed' · 'waiting' · 'late': a webhook was faster, nothing changed
+-- Holds the delivery moves by rank; the next sender is claimed once; a lost answer is never taken for a refusal.
+local body, n, group, entry, outcome, a, b, x, y = unpack(ARGV)
+local p = n .. ':'
+if entry ~= '' then
+  redis.call('XACK', KEYS[2], group, entry)
+  redis.call('XDEL', KEYS[2], entry)
+end
+local r = redis.call('HMGET', KEYS[1], 'app', 'mask', 'nh', p .. 'st', 'expires', p .. 'send', p .. 'prof', p .. 'mid')
+if not r[1] or not r[4] then return 'late' end
+local now = clock()
+local c = {rec = KEYS[1], outbox = KEYS[2], audit = KEYS[3], timeline = KEYS[4], timers = KEYS[5], optouts = KEYS[6],
+  who = {vid = body, app = r[1], mask = r[2], nh = r[3]}, body = body, now = now}
+local id = delivery_id(c, n)
+
+if outcome == 'accepted' then
+  redis.call('HSET', KEYS[1], 'acc:' .. r[6], '1')
+  redis.call('HSETNX', KEYS[1], p .. 'mid', a)
+  redis.call('HSETNX', KEYS[1], p .. 'cs', b)
+  redis.call('SET', KEYS[7], id, 'PX', y)
+  if move(c, n, 'sent') then
+    redis.call('ZADD', KEYS[5], int(now + x), 'p:' .. id)
+    record(c.audit, c.timeline, c.who, 'delivery.sent', now, id, cjson.encode({message_id = a, carrier_status = b}))
+    return 'accepted'
+  end
+  return 'late'
+end
+if RANK[r[4]] >= RANK['sent'] then return 'late' end
+
+if outcome == 'retry' or outcome == 'unknown' then
+  if outcome == 'unknown' then
+    move(c, n, 'unknown')
+    record(c.audit, c.timeline, c.who, 'delivery.unknown', now, id, cjson.encode({reason = b}))
+  else
+    redis.call('HSET', KEYS[1], p .. 'nosent', '1', p .. 'u', int(now))
+  end
+  redis.call('ZADD', KEYS[5], int(math.min(now + a, r[5])), 'r:' .. id)
+  return 'waiting'
+end
+
+-- Refused or impossible: nothing was sent by this sender.
+redis.call('HSET', KEYS[1], p .. 'ec', a, p .. 'et', b)
+if y == '1' then
+  redis.call('HSET', KEYS[6], r[7], '1|' .. int(now) .. '||carrier')
+  record(c.audit, nil, c.who, 'optout.added', now, id, cjson.encode({messaging_profile_id = r[7], source = 'carrier'}))
+end
+local moved = move(c, n, y == '1' and 'suppressed' or 'failed')
+if moved then
+  record(c.audit, c.timeline, c.who, y == '1' and 'delivery.suppressed' or 'delivery.failed', now, id,
+    cjson.encode({code = a, title = b}))
+end
+if x == '1' and fail_over(c, n) then return 'fell_back' end
+if moved then give_back(c, n) end
+return 'failed'

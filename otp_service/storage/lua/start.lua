@@ -1,0 +1,114 @@
+#!lua
+-- include: _common.lua
+-- include: _ending.lua
+-- include: _delivery.lua
+-- Start a verification for (app, number, purpose), or send the pending one's code again.
+--
+-- KEYS  1 op  2 latest  3 wrong  4 streak  5 starts  6 optouts  7 outbox  8 audit  9 timers
+--       10 record  11 secrets  12 timeline             of the new id
+--       13 record  14 secrets  15 timeline             of the latest known id (left out if none is known)
+-- ARGV  op id · op ttl ms · new id's body · known id's body or '' · app · purpose · channel · mask · number hash ·
+--       context hash · code ttl ms · lifetime max ms · max checks · resend waits 'ms,ms' · kid · digest · sealed box ·
+--       metadata JSON · locale · autofill JSON · route 'name|kind|profile,...' · wrong rules · start rules ·
+--       queue max · ms until an outer limit passes (0: passed) · tombstone ms · consecutive max · event detail JSON
+-- Reply {op, 'created'|'resent', body} · {op, 'known', body}: call again with that id's keys ·
+--       {op, 'replayed', body}: this operation already ran · {op, 'refused', code, retry ms, sends left, body}
+-- Holds at most one pending verification per (app, number, purpose); a repeat never gives tries back; the code,
+--       the outbox entry, the index and the event are written together or not at all.
+local op, op_ttl, new_body, known, app, purpose, channel, mask, nh, ctx, ttl, lifetime, max_checks, waits_csv, kid,
+  digest, box, metadata, locale, autofill, route, wrong_rules, start_rules, queue_max, outer_wait, tombstone,
+  consecutive_max, detail = unpack(ARGV)
+local done = redis.call('GET', KEYS[1])
+if done then return {op, 'replayed', done} end
+
+local latest = redis.call('GET', KEYS[2])
+if latest and latest ~= known then return {op, 'known', latest} end
+local now = clock()
+local waits = {}
+for ms in string.gmatch(waits_csv, '%d+') do waits[#waits + 1] = tonumber(ms) end
+local who = {vid = new_body, app = app, mask = mask, nh = nh, op = op}
+
+-- The pending verification, if there is one. One whose time has run out unnoticed is ended here.
+local pending = false
+local old
+if latest then
+  old = redis.call('HMGET', KEYS[13], 'status', 'expires', 'created', 'ctx', 'sends', 'next_send', 'dn')
+  if old[1] == 'pending' and now >= tonumber(old[2]) then
+    finish(KEYS[13], KEYS[14], KEYS[15], KEYS[9], latest, 'expired', now, tombstone)
+    record(KEYS[8], KEYS[15], {vid = latest, app = app, mask = mask, nh = nh, op = op}, 'verification.expired', now)
+  elseif old[1] == 'pending' and redis.call('EXISTS', KEYS[14]) == 1 then
+    pending = true
+    who.vid = latest
+  end
+end
+
+-- A refusal that says something about this person goes into the record.
+local function refuse(code, retry_ms, left, note)
+  if note then
+    record(KEYS[8], pending and KEYS[15] or nil, {vid = pending and latest or '', app = app, mask = mask, nh = nh,
+      op = op}, 'verification.refused', now, nil, cjson.encode({code = code}))
+  end
+  return {op, 'refused', code, int(retry_ms), left or '', pending and latest or ''}
+end
+
+local open = open_route(KEYS[6], route)
+if open == '' then return refuse('opted_out', 0, nil, true) end
+local wait = over(KEYS[3], wrong_rules, now)
+if not wait and tonumber(redis.call('GET', KEYS[4]) or 0) >= tonumber(consecutive_max) then
+  wait = redis.call('PTTL', KEYS[4])
+end
+if wait then return refuse('too_many_wrong_codes', wait, nil, true) end
+if pending then
+  if old[4] ~= ctx then return refuse('context_conflict', 0) end
+  local sends = tonumber(old[5])
+  if sends > #waits then return refuse('resend_too_soon', old[2] - now, '0') end
+  if now < tonumber(old[6]) then return refuse('resend_too_soon', old[6] - now, int(#waits + 1 - sends)) end
+end
+wait = over(KEYS[5], start_rules, now)
+if wait then return refuse('rate_limited', wait, nil, true) end
+if tonumber(outer_wait) > 0 then return refuse('rate_limited', outer_wait, nil, true) end
+if redis.call('XLEN', KEYS[7]) >= tonumber(queue_max) then return refuse('queue_full', 1000) end
+
+if start_rules ~= '' then
+  local window, length = reach(start_rules)
+  redis.call('LPUSH', KEYS[5], int(now))
+  redis.call('LTRIM', KEYS[5], 0, length - 1)
+  redis.call('PEXPIRE', KEYS[5], window)
+end
+
+local body, c
+if pending then
+  body = latest
+  c = {rec = KEYS[13], outbox = KEYS[7], audit = KEYS[8], timeline = KEYS[15], timers = KEYS[9],
+    optouts = KEYS[6], who = who, body = body, now = now}
+  local expires = math.min(now + ttl, old[3] + lifetime)
+  local sends = old[5] + 1
+  redis.call('HSET', c.rec, 'expires', int(expires), 'sends', int(sends), 'metadata', metadata, 'channel', channel,
+    'next_send', int(now + (waits[sends] or 0)))
+  redis.call('PEXPIREAT', KEYS[14], int(expires))
+  redis.call('PEXPIREAT', c.rec, int(expires + tombstone))
+  redis.call('PEXPIREAT', c.timeline, int(expires + tombstone))
+  redis.call('PEXPIREAT', KEYS[2], int(expires + tombstone))
+  redis.call('ZADD', c.timers, int(expires), 'x:' .. body)
+  record(c.audit, c.timeline, who, 'verification.resent', now, nil, detail)
+  queue(c, int(old[7] + 1), open, int(sends), channel, locale, autofill)
+else
+  body = new_body
+  c = {rec = KEYS[10], outbox = KEYS[7], audit = KEYS[8], timeline = KEYS[12], timers = KEYS[9],
+    optouts = KEYS[6], who = who, body = body, now = now}
+  local expires = now + ttl
+  redis.call('HSET', c.rec, 'app', app, 'purpose', purpose, 'channel', channel, 'mask', mask, 'nh', nh, 'ctx', ctx,
+    'status', 'pending', 'created', int(now), 'expires', int(expires), 'attempts', 0, 'max', max_checks,
+    'sends', 1, 'sends_max', #waits + 1, 'next_send', int(now + (waits[1] or 0)), 'kid', kid, 'metadata', metadata)
+  redis.call('HSET', KEYS[11], 'digest', digest, 'box', box)
+  redis.call('SET', KEYS[2], body)
+  redis.call('ZADD', c.timers, int(expires), 'x:' .. body)
+  record(c.audit, c.timeline, who, 'verification.started', now, nil, detail)
+  queue(c, '1', open, '1', channel, locale, autofill)
+  redis.call('PEXPIREAT', KEYS[11], int(expires))
+  redis.call('PEXPIREAT', c.rec, int(expires + tombstone))
+  redis.call('PEXPIREAT', c.timeline, int(expires + tombstone))
+  redis.call('PEXPIREAT', KEYS[2], int(expires + tombstone))
+end
+redis.call('SET', KEYS[1], body, 'PX', op_ttl)
+return {op, pending and 'resent' or 'created', body}

@@ -1,0 +1,335 @@
+"""The outbox: deliveries to make, who works on them, and what is due later.
+
+One stream per shard with one consumer group; an entry is acknowledged and deleted in the same script that writes down
+what became of it. A worker shows that it is alive by touching what it holds; what has lain untouched for `STALE_MS`
+is taken over. What must wait (a retry, a poll, an expiry) lies in a sorted set per shard and not in a
+process's memory, so nothing is lost with the process.
+"""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from redis.exceptions import RedisError, ResponseError
+
+from ..domain.delivery import Accepted, NotSent, Receipt, Refused, Unknown, from_carrier
+from ..domain.errors import StoreUnavailable
+from ..domain.operation import Draft, Due, Go, Job
+from ..domain.policy import MAX_CONSECUTIVE_WRONG, Limit
+from ..domain.routing import may_try_next
+from ..domain.verification import Reference, read_delivery_id, read_id
+from .client import LONGEST_BLOCK_S, Store
+from .keys import Keys
+from .scripts import Scripts
+from .verifications import rules_text
+
+GROUP = "workers"
+STALE_MS = 6_000
+"""Entries that no worker has touched for so long are taken over. Longer than a worker's pulse, see `touch`."""
+
+MARGIN_MS = 250
+"""What must be left of a code's life when its message goes out: an expired code is never sent."""
+
+MESSAGE_TTL_MS = 48 * 3_600_000
+EVENT_TTL_MS = 24 * 3_600_000
+FIRST_POLL_MS = 10_000
+POLL_WAITS_MS = (20_000, 40_000, 80_000, 160_000, 320_000, 640_000)
+_CARRIER_RANK = {
+    "scheduled": 0,
+    "queued": 0,
+    "sending": 1,
+    "sent": 2,
+    "delivery_unconfirmed": 3,
+    "dlr_timeout": 3,
+    "delivered": 5,
+    "read": 6,
+}
+_FAILED_RANK = 4
+
+
+class Outbox:
+    """The outboxes and timers of all shards, as one worker named `consumer` sees them."""
+
+    def __init__(self, store: Store, scripts: Scripts, keys: Keys, index_key: bytes, consumer: str) -> None:
+        self._store = store
+        self._client = store.client
+        self._scripts = scripts
+        self._keys = keys
+        self._index_key = index_key
+        self._consumer = consumer
+
+    # ---- taking work -----------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Make the consumer groups that do not exist yet. Raises StoreUnavailable."""
+        for shard in range(self._keys.shards):
+            try:
+                self._client.xgroup_create(self._keys.outbox(shard), GROUP, id="0", mkstream=True)
+            except ResponseError as error:
+                if "BUSYGROUP" not in str(error):
+                    raise StoreUnavailable("The store refuses to make a consumer group.") from error
+            except RedisError as error:
+                raise StoreUnavailable("The store does not answer.") from error
+
+    def reading_lanes(self) -> list[list[int]]:
+        """The shards that one blocking read may cover: all of them on a single server, one each in a Cluster."""
+        shards = list(range(self._keys.shards))
+        return [[shard] for shard in shards] if self._store.is_cluster else [shards]
+
+    def take(self, shards: Sequence[int], count: int, block_s: float) -> list[Job]:
+        """Wait up to `block_s` seconds for new entries of these shards. Raises StoreUnavailable."""
+        streams: dict[Any, Any] = {self._keys.outbox(shard): ">" for shard in shards}
+        block_ms = max(1, int(min(block_s, LONGEST_BLOCK_S) * 1000))
+        try:
+            reply: Any = self._store.blocking.xreadgroup(GROUP, self._consumer, streams, count=count, block=block_ms)
+        except ResponseError as error:
+            if "NOGROUP" in str(error):  # the store was emptied under us
+                self.open()
+                return []
+            raise StoreUnavailable("The store refuses the read.") from error
+        except RedisError as error:
+            raise StoreUnavailable("The store does not answer.") from error
+        by_name = {self._keys.outbox(shard): shard for shard in shards}
+        entries = reply.items() if isinstance(reply, dict) else (reply or [])
+        jobs = []
+        for name, messages in entries:
+            jobs += self._jobs(by_name[name], _flat(messages))
+        return jobs
+
+    def take_over(self, shard: int, count: int) -> list[Job]:
+        """Entries that a dead worker left behind. Raises StoreUnavailable."""
+        try:
+            reply: Any = self._client.xautoclaim(
+                self._keys.outbox(shard), GROUP, self._consumer, min_idle_time=STALE_MS, count=count
+            )
+        except ResponseError as error:
+            if "NOGROUP" in str(error):
+                self.open()
+                return []
+            raise StoreUnavailable("The store refuses the read.") from error
+        except RedisError as error:
+            raise StoreUnavailable("The store does not answer.") from error
+        return self._jobs(shard, reply[1])
+
+    def touch(self, jobs: Sequence[Job]) -> None:
+        """Show that the jobs are still in living hands. Raises StoreUnavailable."""
+        by_shard: dict[int, list[str]] = {}
+        for job in jobs:
+            by_shard.setdefault(job.shard, []).append(job.entry)
+        try:
+            for shard, entries in by_shard.items():
+                self._client.xclaim(
+                    self._keys.outbox(shard), GROUP, self._consumer, 0, cast("list[Any]", entries), justid=True
+                )
+        except RedisError as error:
+            raise StoreUnavailable("The store does not answer.") from error
+
+    def _jobs(self, shard: int, messages: Any) -> list[Job]:
+        jobs = []
+        for entry, fields in messages:
+            named = read_delivery_id(self._index_key, (fields or {}).get("dlv", ""))
+            if named is None or self._keys.shard(named[0].number_hash) != shard:
+                self._bury(shard, entry, fields or {})
+            else:
+                jobs.append(Job(shard, entry, *named))
+        return jobs
+
+    def _bury(self, shard: int, entry: str, fields: dict[str, str]) -> None:
+        # An entry nobody can read must not come back for ever, nor hold up its neighbours.
+        try:
+            outbox = self._keys.outbox(shard)
+            with self._client.pipeline(transaction=False) as pipe:
+                pipe.xadd(self._keys.dead(shard), cast("Any", {**fields, "entry": entry}), maxlen=1000)
+                pipe.xack(outbox, GROUP, entry)
+                pipe.xdel(outbox, entry)
+                pipe.execute()
+        except RedisError as error:
+            raise StoreUnavailable("The store does not answer.") from error
+
+    # ---- one try ---------------------------------------------------------------------------------------------------
+
+    def draft(self, job: Job) -> Draft | None:
+        """What is needed to write the request; None if the verification is gone. Raises StoreUnavailable."""
+        p = f"{job.ordinal}:"
+        names = ["app", f"{p}snd", f"{p}ch", f"{p}loc", f"{p}af", "expires"]
+        try:
+            found: Any = self._client.hmget(self._keys.record(job.reference), names)
+            box, body = cast("Any", self._client.hmget(self._keys.secrets(job.reference), ["box", f"b{job.ordinal}"]))
+            seconds, micros = cast("Any", self._client.time())
+        except RedisError as error:
+            raise StoreUnavailable("The store does not answer.") from error
+        if any(value is None for value in found):
+            return None
+        app, sender, channel, locale, autofill, expires = found
+        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        return Draft(app, sender, channel, locale, autofill, int(expires), now_ms, box, body is not None)
+
+    def begin(self, job: Job, app: str, sealed_body: str, wrong_limits: Sequence[Limit]) -> Go | None:
+        """Write the try down and get the bytes to send; None if there is nothing to send. Raises StoreUnavailable."""
+        ref, k = job.reference, self._keys
+        keys = [
+            k.record(ref),
+            k.secrets(ref),
+            k.outbox(job.shard),
+            k.audit(job.shard),
+            k.timeline(ref),
+            k.timers(job.shard),
+            k.optouts(ref.number_hash),
+            k.wrong(ref.number_hash, app),
+            k.streak(ref.number_hash, app),
+        ]
+        args: list[str | int] = [ref.body, job.ordinal, GROUP, job.entry, sealed_body, rules_text(wrong_limits)]
+        reply = self._scripts.run("begin", keys, [*args, MAX_CONSECUTIVE_WRONG, MARGIN_MS])
+        return Go(reply[1], int(reply[2]), int(reply[3])) if reply[0] == "send" else None
+
+    def accepted(self, job: Job, outcome: Accepted) -> str:
+        """The carrier took it."""
+        args: list[str | int] = [outcome.message_id, outcome.status or "", FIRST_POLL_MS, MESSAGE_TTL_MS]
+        return self._settle(job, "accepted", args, outcome.message_id)
+
+    def refused(self, job: Job, outcome: Refused) -> str:
+        """The carrier said no; the next sender of the route is queued where that can help."""
+        may_fall = "1" if may_try_next(outcome) else "0"
+        args = [outcome.code, outcome.title, may_fall, "1" if outcome.opted_out else "0"]
+        return self._settle(job, "refused", args)
+
+    def retry_later(self, job: Job, wait_ms: int, outcome: NotSent) -> str:
+        """Surely nothing was sent: the same again after a wait."""
+        return self._settle(job, "retry", [wait_ms, outcome.reason])
+
+    def unknown(self, job: Job, wait_ms: int, outcome: Unknown) -> str:
+        """It may have been sent: a webhook may tell, else the same bytes again after a wait."""
+        return self._settle(job, "unknown", [wait_ms, outcome.reason])
+
+    def impossible(self, job: Job, code: str, title: str) -> str:
+        """We cannot make this request at all (its seal is broken, its sender is no longer configured)."""
+        return self._settle(job, "failed", [code, title, "1", "0"])
+
+    def _settle(self, job: Job, outcome: str, args: Sequence[str | int], message_id: str | None = None) -> str:
+        ref, k = job.reference, self._keys
+        keys = [
+            k.record(ref),
+            k.outbox(job.shard),
+            k.audit(job.shard),
+            k.timeline(ref),
+            k.timers(job.shard),
+            k.optouts(ref.number_hash),
+        ]
+        if message_id is not None:
+            keys.append(k.message(ref.number_hash, message_id))
+        reply = self._scripts.run("settle", keys, [ref.body, job.ordinal, GROUP, job.entry, outcome, *args])
+        return str(reply)
+
+    # ---- receipts --------------------------------------------------------------------------------------------------
+
+    def find_message(self, number_hash: str, message_id: str) -> tuple[Reference, int] | None:
+        """The delivery that became this message at the carrier. Raises StoreUnavailable."""
+        try:
+            found: Any = self._client.get(self._keys.message(number_hash, message_id))
+        except RedisError as error:
+            raise StoreUnavailable("The store does not answer.") from error
+        return read_delivery_id(self._index_key, found) if found else None
+
+    def apply(
+        self, ref: Reference, ordinal: int, number_hash: str, receipt: Receipt, event_id: str | None
+    ) -> str:
+        """Move a delivery by what the carrier says of its message. Raises StoreUnavailable.
+
+        Returns `moved`, `same`, `duplicate` or `foreign`; a word of the carrier that we do not know is `same`.
+        """
+        status = from_carrier(receipt.status)
+        if status is None:
+            return "same"
+        k, shard = self._keys, self._keys.shard(ref.number_hash)
+        keys = [
+            k.record(ref),
+            k.outbox(shard),
+            k.audit(shard),
+            k.timeline(ref),
+            k.timers(shard),
+            k.optouts(ref.number_hash),
+            k.message(ref.number_hash, receipt.message_id),
+            k.event(ref.number_hash, event_id or "none"),
+        ]
+        error = receipt.error
+        args: list[str | int] = [
+            ref.body,
+            ordinal,
+            receipt.message_id,
+            receipt.status,
+            status,
+            _CARRIER_RANK.get(receipt.status, _FAILED_RANK),
+            error.code if error else "",
+            error.title if error else "",
+            "1" if error is None or may_try_next(error) else "0",
+            number_hash,
+            MESSAGE_TTL_MS,
+            EVENT_TTL_MS if event_id else "0",
+        ]
+        return str(self._scripts.run("receipt", keys, args))
+
+    def note_click(self, ref: Reference, ordinal: int, event_id: str) -> str:
+        """Put a followed link into the timeline. Raises StoreUnavailable."""
+        k, shard = self._keys, self._keys.shard(ref.number_hash)
+        keys = [k.record(ref), k.audit(shard), k.timeline(ref), k.event(ref.number_hash, event_id)]
+        return str(self._scripts.run("click", keys, [ref.body, ref.delivery_id(ordinal), EVENT_TTL_MS]))
+
+    # ---- what is due -----------------------------------------------------------------------------------------------
+
+    def due(self, count: int) -> list[Due]:
+        """Timers of all shards that have come. Raises StoreUnavailable."""
+        shards = range(self._keys.shards)
+        try:
+            seconds, micros = cast("Any", self._client.time())
+            now_ms = int(seconds) * 1000 + int(micros) // 1000
+            with self._client.pipeline(transaction=False) as pipe:
+                for shard in shards:
+                    pipe.zrangebyscore(self._keys.timers(shard), "-inf", now_ms, start=0, num=count)
+                found = pipe.execute()
+        except RedisError as error:
+            raise StoreUnavailable("The store does not answer.") from error
+        return [due for shard, members in zip(shards, found, strict=True) for due in self._dues(shard, members)]
+
+    def _dues(self, shard: int, members: Sequence[str]) -> list[Due]:
+        dues = []
+        for member in members:
+            kind, _, name = member.partition(":")
+            if kind == "x":
+                ref = read_id(self._index_key, f"vrf_{name}")
+                named = (ref, 0) if ref else None
+            else:
+                named = read_delivery_id(self._index_key, name)
+            if named is not None:
+                dues.append(Due(shard, kind, *named))
+        return dues
+
+    def requeue(self, due: Due) -> bool:
+        """Put a delivery back whose wait is over; False if somebody else did. Raises StoreUnavailable."""
+        keys = [self._keys.timers(due.shard), self._keys.record(due.reference), self._keys.outbox(due.shard)]
+        return bool(self._scripts.run("requeue", keys, [due.reference.delivery_id(due.ordinal), due.ordinal]))
+
+    def claim_poll(self, due: Due) -> str | None:
+        """The message to ask the carrier about, if it is ours to ask now. Raises StoreUnavailable."""
+        keys = [self._keys.timers(due.shard), self._keys.record(due.reference)]
+        waits = ",".join(str(wait) for wait in POLL_WAITS_MS)
+        args: list[str | int] = [due.reference.delivery_id(due.ordinal), due.ordinal, waits]
+        return str(self._scripts.run("claim_poll", keys, args)) or None
+
+    def pace(self, sender: str, rate_per_s: float, patience_ms: int) -> int:
+        """Reserve the sender's next place: milliseconds to wait, negative if it would be too long."""
+        reply = self._scripts.run("pace", [self._keys.sender_rate(sender)], [str(rate_per_s), patience_ms])
+        return int(reply)
+
+    def depth(self) -> int:
+        """Deliveries waiting on all shards. Raises StoreUnavailable."""
+        try:
+            with self._client.pipeline(transaction=False) as pipe:
+                for shard in range(self._keys.shards):
+                    pipe.xlen(self._keys.outbox(shard))
+                return sum(pipe.execute())
+        except RedisError as error:
+            raise StoreUnavailable("The store does not answer.") from error
+
+
+def _flat(messages: Any) -> list[Any]:
+    # RESP3 answers one list more deeply nested than RESP2.
+    return messages[0] if messages and isinstance(messages[0], list) and isinstance(messages[0][0], tuple) else messages

@@ -1,0 +1,291 @@
+"""Where verifications are kept: start, check, cancel, redeem and read, each state change one script."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from ..domain.delivery import DeliveryStatus
+from ..domain.errors import StoreUnavailable
+from ..domain.operation import (
+    Approved,
+    Canceled,
+    CheckAnswer,
+    CheckOrder,
+    DeliveryView,
+    Ended,
+    Limited,
+    Moved,
+    NotFound,
+    Redeemed,
+    Started,
+    StartOrder,
+    StartRefused,
+    TimelineEntry,
+    VerificationView,
+    Wrong,
+)
+from ..domain.policy import MAX_CONSECUTIVE_WRONG, MAX_LIFETIME_MS, TOMBSTONE_MS, Limit, Sender
+from ..domain.verification import Reference, Status, read_id
+from .client import Store
+from .keys import Keys
+from .scripts import Scripts
+
+OPERATION_TTL_MS = 60_000
+STREAK_TTL_MS = 30 * 86_400_000
+_TRIES = 5
+
+
+class Verifications:
+    """The verifications of one store."""
+
+    def __init__(self, store: Store, scripts: Scripts, keys: Keys, index_key: bytes) -> None:
+        self._client = store.client
+        self._scripts = scripts
+        self._keys = keys
+        self._index_key = index_key
+
+    def start(self, order: StartOrder) -> Started | StartRefused:
+        """Create, or send again. Raises StoreUnavailable."""
+        known: Reference | None = None
+        for _ in range(_TRIES):
+            reply = self._scripts.run("start", self._start_keys(order, known), self._start_args(order, known))
+            _require_echo(reply, order.operation_id)
+            match reply[1]:
+                case "known":
+                    known = self._reference(reply[2])
+                case "refused":
+                    left = int(reply[4]) if reply[4] != "" else None
+                    return StartRefused(reply[2], int(reply[3]), left)
+                case outcome:
+                    return Started(self._reference(reply[2]), outcome == "resent", outcome == "replayed")
+        # The number's verifications change faster than we can read them: somebody is flooding it.
+        raise StoreUnavailable("Too many requests for this number at once.")
+
+    def _start_keys(self, order: StartOrder, known: Reference | None) -> list[str]:
+        k, ref, nh, app = self._keys, order.reference, order.reference.number_hash, order.app.name
+        shard = k.shard(nh)
+        keys = [
+            k.operation(nh, order.operation_id),
+            k.latest(nh, app, order.purpose),
+            k.wrong(nh, app),
+            k.streak(nh, app),
+            k.starts(nh, app),
+            k.optouts(nh),
+            k.outbox(shard),
+            k.audit(shard),
+            k.timers(shard),
+            *self._trio(ref),
+        ]
+        return keys if known is None else keys + self._trio(known)
+
+    def _trio(self, ref: Reference) -> list[str]:
+        return [self._keys.record(ref), self._keys.secrets(ref), self._keys.timeline(ref)]
+
+    def _start_args(self, order: StartOrder, known: Reference | None) -> list[str | int]:
+        app = order.app
+        return [
+            order.operation_id,
+            order.operation_ttl_ms,
+            order.reference.body,
+            known.body if known else "",
+            app.name,
+            order.purpose,
+            order.channel,
+            order.mask,
+            order.reference.number_hash,
+            order.context_hash,
+            app.code_ttl_ms,
+            MAX_LIFETIME_MS,
+            app.max_checks,
+            ",".join(str(wait) for wait in app.resend_after_ms),
+            order.kid,
+            order.digest,
+            order.box,
+            order.metadata,
+            order.locale,
+            order.autofill,
+            route_text(order.route),
+            rules_text(app.wrong_codes_per_number),
+            rules_text(app.starts_per_number),
+            order.queue_max,
+            order.outer_wait_ms,
+            TOMBSTONE_MS,
+            MAX_CONSECUTIVE_WRONG,
+            order.detail,
+        ]
+
+    def latest(self, number_hash: str, app: str, purpose: str) -> Reference | None:
+        """The number's latest verification for app and purpose, an ended one too. Raises StoreUnavailable."""
+        try:
+            body: Any = self._client.get(self._keys.latest(number_hash, app, purpose))
+        except RedisError as error:
+            raise StoreUnavailable("The store does not answer.") from error
+        return None if body is None else self._reference(body)
+
+    def check(self, order: CheckOrder) -> CheckAnswer:
+        """Judge one guess. Raises StoreUnavailable, and then nothing is known to have been judged."""
+        k, ref, app = self._keys, order.reference, order.app
+        nh = ref.number_hash
+        shard = k.shard(nh)
+        keys = [
+            k.operation(nh, order.operation_id),
+            k.record(ref),
+            k.secrets(ref),
+            k.wrong(nh, app.name),
+            k.streak(nh, app.name),
+            k.audit(shard),
+            k.timeline(ref),
+            k.timers(shard),
+        ]
+        if order.by_purpose is not None:
+            keys.append(k.latest(nh, app.name, order.by_purpose))
+        args: list[str | int] = [
+            order.operation_id,
+            OPERATION_TTL_MS,
+            ref.body,
+            app.name,
+            order.receipt_id,
+            rules_text(app.wrong_codes_per_number),
+            MAX_CONSECUTIVE_WRONG,
+            STREAK_TTL_MS,
+            TOMBSTONE_MS,
+        ]
+        for kid, digest in order.digests.items():
+            args += (kid, digest)
+        reply = self._scripts.run("check", keys, args)
+        _require_echo(reply, order.operation_id)
+        match reply[1]:
+            case "approved":
+                return Approved(int(reply[2]), *reply[3:8])
+            case "wrong":
+                return Wrong(int(reply[2]))
+            case "ended":
+                return Ended(Status(reply[2]))
+            case "limited":
+                return Limited(int(reply[2]))
+            case "moved":
+                return Moved()
+            case _:
+                return NotFound()
+
+    def cancel(self, operation_id: str, ref: Reference, app: str) -> Canceled | Ended | NotFound:
+        """Withdraw a pending verification. Raises StoreUnavailable."""
+        shard = self._keys.shard(ref.number_hash)
+        keys = [*self._trio(ref)[:2], self._keys.audit(shard), self._keys.timeline(ref), self._keys.timers(shard)]
+        reply = self._scripts.run("cancel", keys, [operation_id, ref.body, app, TOMBSTONE_MS])
+        _require_echo(reply, operation_id)
+        match reply[1]:
+            case "canceled":
+                return Canceled()
+            case "ended":
+                return Ended(Status(reply[2]))
+            case _:
+                return NotFound()
+
+    def redeem(
+        self, operation_id: str, ref: Reference, app: str, receipt_id: str, ends_ms: int
+    ) -> Redeemed | NotFound:
+        """Spend a receipt once; NotFound if this approval gave no such receipt or its time is over."""
+        keys = [self._keys.record(ref), self._keys.audit(self._keys.shard(ref.number_hash)), self._keys.timeline(ref)]
+        reply = self._scripts.run("redeem", keys, [operation_id, ref.body, app, receipt_id, ends_ms])
+        _require_echo(reply, operation_id)
+        if reply[1] == "invalid":
+            return NotFound()
+        return Redeemed(int(reply[2]), reply[1] == "redeemed")
+
+    def expire(self, ref: Reference) -> bool:
+        """End the verification if its time has run out. Raises StoreUnavailable."""
+        shard = self._keys.shard(ref.number_hash)
+        keys = [*self._trio(ref)[:2], self._keys.audit(shard), self._keys.timeline(ref), self._keys.timers(shard)]
+        return bool(self._scripts.run("expire", keys, [ref.body, TOMBSTONE_MS]))
+
+    def view(self, ref: Reference, app: str) -> VerificationView | None:
+        """The verification, or None if this app has none of that id. Raises StoreUnavailable."""
+        record, now_ms = self._read(ref)
+        if record.get("app") != app or "max" not in record:
+            return None
+        return _view(ref, record, now_ms)
+
+    def timeline(self, ref: Reference) -> list[TimelineEntry]:
+        """Every event of the verification in order. Raises StoreUnavailable."""
+        try:
+            lines: Any = self._client.lrange(self._keys.timeline(ref), 0, -1)
+        except RedisError as error:
+            raise StoreUnavailable("The store does not answer.") from error
+        return [_entry(line) for line in lines]
+
+    def _read(self, ref: Reference) -> tuple[Mapping[str, str], int]:
+        try:
+            record: Any = self._client.hgetall(self._keys.record(ref))
+            seconds, micros = self._client.time()
+        except RedisError as error:
+            raise StoreUnavailable("The store does not answer.") from error
+        return record, int(seconds) * 1000 + int(micros) // 1000
+
+    def _reference(self, body: str) -> Reference:
+        ref = read_id(self._index_key, f"vrf_{body}")
+        if ref is None:
+            raise StoreUnavailable("The store holds an id that is not ours.")
+        return ref
+
+
+def route_text(route: Sequence[Sender]) -> str:
+    """A route as the scripts read it."""
+    return ",".join(f"{sender.name}|{sender.kind}|{sender.messaging_profile_id}" for sender in route)
+
+
+def rules_text(limits: Sequence[Limit]) -> str:
+    """Limits as the scripts read them."""
+    return ",".join(f"{limit.limit}:{limit.per_ms}" for limit in limits)
+
+
+def _require_echo(reply: Any, operation_id: str) -> None:
+    # A reply to somebody else's operation would be the worst of all answers (CVE-2023-28858).
+    if not isinstance(reply, list) or reply[0] != operation_id:
+        raise StoreUnavailable("The store's answer belongs to another request.")
+
+
+def _view(ref: Reference, record: Mapping[str, str], now_ms: int) -> VerificationView:
+    status = Status(record["status"])
+    expires_ms = int(record["expires"])
+    if status is Status.PENDING and now_ms >= expires_ms:
+        status = Status.EXPIRED
+    return VerificationView(
+        reference=ref,
+        app=record["app"],
+        purpose=record["purpose"],
+        channel=record["channel"],
+        mask=record["mask"],
+        status=status,
+        created_ms=int(record["created"]),
+        expires_ms=expires_ms,
+        attempts=int(record["attempts"]),
+        max_checks=int(record["max"]),
+        sends=int(record["sends"]),
+        max_sends=int(record["sends_max"]),
+        next_send_ms=int(record["next_send"]),
+        metadata=record["metadata"],
+        deliveries=tuple(_delivery(record, n) for n in range(1, int(record["dn"]) + 1)),
+        now_ms=now_ms,
+    )
+
+
+def _delivery(record: Mapping[str, str], n: int) -> DeliveryView:
+    code = record.get(f"{n}:ec")
+    return DeliveryView(
+        ordinal=n,
+        sender=record[f"{n}:snd"],
+        kind=record[f"{n}:kind"],
+        status=DeliveryStatus(record[f"{n}:st"]),
+        carrier_status=record.get(f"{n}:cs") or None,
+        error=(code, record.get(f"{n}:et", "")) if code else None,
+        queued_ms=int(record[f"{n}:q"]),
+        updated_ms=int(record[f"{n}:u"]),
+    )
+
+
+def _entry(line: str) -> TimelineEntry:
+    event, at, delivery, detail = line.split("\x1f", 3)
+    return TimelineEntry(event, int(at), delivery or None, json.loads(detail))
