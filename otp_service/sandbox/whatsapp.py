@@ -1,0 +1,71 @@
+"""WhatsApp content: is it well formed, and what does the person read?
+
+Templates are not kept here: any name is taken as approved. A template with one text parameter in its body reads
+like Meta's authentication template; others list their parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from otp_service.sandbox.errors import CarrierError
+
+TYPES = (
+    "audio",
+    "document",
+    "image",
+    "sticker",
+    "video",
+    "interactive",
+    "location",
+    "template",
+    "reaction",
+    "contacts",
+    "text",
+)
+MAX_CODE_CHARS = 15
+_HERE = "/whatsapp_message"
+
+
+def render(body: Mapping[str, Any]) -> str:
+    """What the phone shows, or a `CarrierError`."""
+    kind = body.get("type")
+    if kind not in TYPES:
+        raise CarrierError(422, "10032", f"'type' must be one of {', '.join(TYPES)}.", pointer=f"{_HERE}/type")
+    content: Any = body.get(kind)
+    if not isinstance(content, (dict, list) if kind == "contacts" else dict):
+        raise CarrierError(422, "10004", f"The '{kind}' object is required.", pointer=f"{_HERE}/{kind}")
+    if kind == "template":
+        return _template(content)
+    if kind == "text":
+        text = content.get("body")
+        if not isinstance(text, str) or not text:
+            raise CarrierError(422, "10004", "'body' is required.", pointer=f"{_HERE}/text/body")
+        return text
+    return f"[{kind}]"
+
+
+def _template(template: Mapping[str, Any]) -> str:
+    pointer = f"{_HERE}/template"
+    language = template.get("language")
+    named = isinstance(template.get("name"), str) and isinstance(language, dict) and bool(language.get("code"))
+    if not named and not isinstance(template.get("template_id"), str):
+        raise CarrierError(
+            422, "10004", "A template needs 'template_id', or 'name' and 'language.code'.", pointer=pointer
+        )
+    components = template.get("components") or []
+    if not isinstance(components, list) or not all(isinstance(item, dict) for item in components):
+        raise CarrierError(422, "10026", "'components' must be a list of objects.", pointer=f"{pointer}/components")
+    body = [text for item in components if item.get("type") == "body" for text in _parameters(item)]
+    if len(body) == 1 and len(body[0]) <= MAX_CODE_CHARS:
+        return f"{body[0]} is your verification code. For your security, do not share this code."
+    name = template.get("name") or template.get("template_id")
+    return f"[{name}] {', '.join(body)}".strip()
+
+
+def _parameters(component: Mapping[str, Any]) -> list[str]:
+    parameters = component.get("parameters") or []
+    if not isinstance(parameters, list):
+        raise CarrierError(422, "10026", "'parameters' must be a list.", pointer=f"{_HERE}/template/components")
+    return [item["text"] for item in parameters if isinstance(item, dict) and isinstance(item.get("text"), str)]
