@@ -183,8 +183,9 @@ def classify(status_code: int, errors_json_or_none: object, headers: Mapping[str
 
     `errors_json_or_none` is the decoded body, or None if it was not JSON. Any value is accepted.
     """
-    errors = read_errors(errors_json_or_none)
-    error = _decisive(errors)
+    if 200 <= status_code < 300:
+        return Unknown(f"HTTP {status_code} with errors")
+    error = _decisive(read_errors(errors_json_or_none))
     if error is not None:
         if error.code == TOO_MANY_REQUESTS:
             return NotSent("too many requests", retry_after_s(headers))

@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from .. import __version__
 from . import reading
 from .exceptions import NotSentError, UnknownOutcomeError
 
@@ -72,7 +71,7 @@ class Exchange:
             "Accept": "application/json",
             # Answers are small, and an answer that unpacks to a gigabyte must not be possible.
             "Accept-Encoding": "identity",
-            "User-Agent": f"otp-service/{__version__}",
+            "User-Agent": "otp-service",
         }
         self._timeouts = timeouts
         self._timeout = httpx.Timeout(

@@ -15,6 +15,7 @@ from typing import Any
 
 _LONGEST_INTEGER = 40  # digits; no field of the carrier comes near, and CPython's int() is quadratic in them
 _LONGEST_TIME = 40
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _IDENTIFIER = re.compile(r"[!-~]{1,200}", re.ASCII)
 
 
@@ -83,7 +84,7 @@ def free_text(value: object) -> str:
     """What a person wrote. Half an emoji, cut by a carrier, becomes U+FFFD instead of spoiling the message."""
     if not isinstance(value, str):
         return ""
-    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return _SURROGATE.sub("\ufffd", value)
 
 
 def identifier(value: object) -> str | None:
