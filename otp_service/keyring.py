@@ -18,16 +18,14 @@ from nacl.exceptions import CryptoError
 from nacl.secret import SecretBox
 from nacl.signing import SigningKey
 
+from .domain.errors import SealBroken
+
 KEY_BYTES = 32
 VERSION = 1
 
 
 class KeyringError(ValueError):
     """The keyring file cannot be used; the sentence says why and names no secret."""
-
-
-class SealBroken(Exception):  # noqa: N818 - it names what happened, like BrokenPipe
-    """A sealed value was made with another key, or was changed."""
 
 
 @dataclass(frozen=True, slots=True)

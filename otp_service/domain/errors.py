@@ -66,3 +66,7 @@ class ConfigError(ServiceError):
     """The configuration cannot be used; the sentence names the key."""
 
     code = "config_error"
+
+
+class SealBroken(ServiceError):
+    """A sealed value was made with a key that is not at hand, or was changed."""

@@ -38,11 +38,15 @@ class StartOrder:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The send is durably queued. `resent`: an earlier verification goes on; `replayed`: this operation ran before."""
+    """The send is durably queued. `resent`: an earlier verification goes on; `replayed`: this operation ran before.
+
+    `view` is the verification right after, but for a replay.
+    """
 
     reference: Reference
     resent: bool
     replayed: bool = False
+    view: "VerificationView | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +198,7 @@ class Draft:
     now_ms: int
     box: str | None = field(repr=False)
     has_body: bool
+    paced: bool
 
 
 @dataclass(frozen=True, slots=True)

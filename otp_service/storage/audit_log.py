@@ -86,7 +86,7 @@ class AuditLog:
         while heap and len(events) < limit and scanned < PAGE_SCAN:
             position, shard = heapq.heappop(heap)
             lane = lanes[shard]
-            entry, fields = lane.entries.pop(0)
+            _, fields = lane.entries.pop(0)
             after[shard] = position
             scanned += 1
             if all(fields.get(name, "") in values for name, values in wanted.items()):
@@ -104,9 +104,7 @@ class AuditLog:
         if lane.entries:
             heapq.heappush(heap, (Position.read(lane.entries[0][0]), lane.shard))
 
-    def _range(
-        self, shard: int, after: Position, until_ms: int | None, count: int
-    ) -> list[tuple[str, dict[str, str]]]:
+    def _range(self, shard: int, after: Position, until_ms: int | None, count: int) -> list[tuple[str, dict[str, str]]]:
         end = "+" if until_ms is None else str(until_ms)
         try:
             found: Any = self._client.xrange(self._keys.audit(shard), min=f"({after}", max=end, count=count)

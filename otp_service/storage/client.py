@@ -98,7 +98,9 @@ def _sentinel(url: str, timeout_s: float) -> "redis.Redis":
     parts = urlsplit(url)
     service, _, db = parts.path.strip("/").partition("/")
     if not service:
-        raise ConfigError("OTP_REDIS_URL: a redis+sentinel:// URL names the service, e.g. redis+sentinel://h:26379/main")
+        raise ConfigError(
+            "OTP_REDIS_URL: a redis+sentinel:// URL names the service, e.g. redis+sentinel://h:26379/main"
+        )
     options = {**_options(timeout_s), **_credentials(parts.netloc), "db": int(db or 0)}
     sentinel = Sentinel(  # type: ignore[no-untyped-call]
         _hosts(parts.netloc, 26379), sentinel_kwargs={"socket_timeout": TIMEOUT_S}, **options
@@ -146,7 +148,7 @@ def require_no_eviction(store: Store) -> None:
     for node in nodes:
         policy = node.get("maxmemory_policy", "noeviction")
         if policy != "noeviction":
-            raise NotReady(f"The store's maxmemory-policy is {policy}; set it to noeviction, or it forgets guess budgets.")
+            raise NotReady(f"The store's maxmemory-policy is {policy}; only noeviction never forgets a guess budget.")
 
 
 def fix_shards(store: Store, keys: Keys) -> None:

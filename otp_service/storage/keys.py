@@ -71,7 +71,10 @@ class Keys:
         return f"{self._of(number_hash)}:starts:{number_hash}:{app}"
 
     def optouts(self, number_hash: str) -> str:
-        """Hash: messaging profile -> `state|ms|keyword|source`, state 1 for opted out. No TTL. Written by optout, settle."""
+        """Hash: messaging profile -> `state|ms|keyword|source`, state 1 for opted out. No TTL.
+
+        Written by optout and settle.
+        """
         return f"{self._of(number_hash)}:optouts:{number_hash}"
 
     def operation(self, number_hash: str, operation_id: str) -> str:

@@ -150,18 +150,18 @@ class Outbox:
     def draft(self, job: Job) -> Draft | None:
         """What is needed to write the request; None if the verification is gone. Raises StoreUnavailable."""
         p = f"{job.ordinal}:"
-        names = ["app", f"{p}snd", f"{p}ch", f"{p}loc", f"{p}af", "expires"]
+        names = ["app", f"{p}snd", f"{p}ch", f"{p}loc", f"{p}af", "expires", f"{p}paced"]
         try:
             found: Any = self._client.hmget(self._keys.record(job.reference), names)
             box, body = cast("Any", self._client.hmget(self._keys.secrets(job.reference), ["box", f"b{job.ordinal}"]))
             seconds, micros = cast("Any", self._client.time())
         except RedisError as error:
             raise StoreUnavailable("The store does not answer.") from error
-        if any(value is None for value in found):
+        if any(value is None for value in found[:6]):
             return None
-        app, sender, channel, locale, autofill, expires = found
+        app, sender, channel, locale, autofill, expires, paced = found
         now_ms = int(seconds) * 1000 + int(micros) // 1000
-        return Draft(app, sender, channel, locale, autofill, int(expires), now_ms, box, body is not None)
+        return Draft(app, sender, channel, locale, autofill, int(expires), now_ms, box, body is not None, paced == "1")
 
     def begin(self, job: Job, app: str, sealed_body: str, wrong_limits: Sequence[Limit]) -> Go | None:
         """Write the try down and get the bytes to send; None if there is nothing to send. Raises StoreUnavailable."""
@@ -196,6 +196,10 @@ class Outbox:
         """Surely nothing was sent: the same again after a wait."""
         return self._settle(job, "retry", [wait_ms, outcome.reason])
 
+    def wait_turn(self, job: Job, wait_ms: int) -> str:
+        """The sender's place in time is reserved and not yet come: come back then."""
+        return self._settle(job, "turn", [wait_ms])
+
     def unknown(self, job: Job, wait_ms: int, outcome: Unknown) -> str:
         """It may have been sent: a webhook may tell, else the same bytes again after a wait."""
         return self._settle(job, "unknown", [wait_ms, outcome.reason])
@@ -229,9 +233,7 @@ class Outbox:
             raise StoreUnavailable("The store does not answer.") from error
         return read_delivery_id(self._index_key, found) if found else None
 
-    def apply(
-        self, ref: Reference, ordinal: int, number_hash: str, receipt: Receipt, event_id: str | None
-    ) -> str:
+    def apply(self, ref: Reference, ordinal: int, number_hash: str, receipt: Receipt, event_id: str | None) -> str:
         """Move a delivery by what the carrier says of its message. Raises StoreUnavailable.
 
         Returns `moved`, `same`, `duplicate` or `foreign`; a word of the carrier that we do not know is `same`.

@@ -7,7 +7,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from ..domain.delivery import DeliveryStatus
-from ..domain.errors import StoreUnavailable
+from ..domain.errors import NotReady, StoreUnavailable
 from ..domain.operation import (
     Approved,
     Canceled,
@@ -58,8 +58,12 @@ class Verifications:
                 case "refused":
                     left = int(reply[4]) if reply[4] != "" else None
                     return StartRefused(reply[2], int(reply[3]), left)
+                case "replayed":
+                    return Started(self._reference(reply[2]), resent=False, replayed=True)
                 case outcome:
-                    return Started(self._reference(reply[2]), outcome == "resent", outcome == "replayed")
+                    ref, flat = self._reference(reply[2]), reply[4]
+                    record = dict(zip(flat[::2], flat[1::2], strict=True))
+                    return Started(ref, outcome == "resent", view=_view(ref, record, int(reply[3])))
         # The number's verifications change faster than we can read them: somebody is flooding it.
         raise StoreUnavailable("Too many requests for this number at once.")
 
@@ -167,6 +171,8 @@ class Verifications:
                 return Limited(int(reply[2]))
             case "moved":
                 return Moved()
+            case "no_key":
+                raise NotReady("The code was made with a key that is not in the keyring.")
             case _:
                 return NotFound()
 
@@ -184,9 +190,7 @@ class Verifications:
             case _:
                 return NotFound()
 
-    def redeem(
-        self, operation_id: str, ref: Reference, app: str, receipt_id: str, ends_ms: int
-    ) -> Redeemed | NotFound:
+    def redeem(self, operation_id: str, ref: Reference, app: str, receipt_id: str, ends_ms: int) -> Redeemed | NotFound:
         """Spend a receipt once; NotFound if this approval gave no such receipt or its time is over."""
         keys = [self._keys.record(ref), self._keys.audit(self._keys.shard(ref.number_hash)), self._keys.timeline(ref)]
         reply = self._scripts.run("redeem", keys, [operation_id, ref.body, app, receipt_id, ends_ms])

@@ -58,7 +58,7 @@ if not kept then
   kept = candidate
 end
 local try = redis.call('HINCRBY', KEYS[1], p .. 'try', 1)
-redis.call('HDEL', KEYS[1], p .. 'nosent')
+redis.call('HDEL', KEYS[1], p .. 'nosent', p .. 'paced')
 move(c, n, 'sending')
 record(c.audit, c.timeline, c.who, try == 1 and 'delivery.sending' or 'delivery.retried', now, delivery_id(c, n),
   '{"try":' .. try .. '}')

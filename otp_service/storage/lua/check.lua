@@ -6,7 +6,7 @@
 -- KEYS  1 op  2 record  3 secrets  4 wrong  5 streak  6 audit  7 timeline  8 timers  9 latest (only if asked by number)
 -- ARGV  op id · op ttl ms · id's body · app · receipt id · wrong rules · consecutive max · streak ttl ms ·
 --       tombstone ms · kid · digest [· kid · digest ...]
--- Reply {op, 'approved', ms, number hash, purpose, channel, context hash, receipt id} · {op, 'wrong', checks left} ·
+-- Reply {op, 'no_key'}: made under a pepper that is not given · {op, 'approved', ms, number hash, purpose, channel, context hash, receipt id} · {op, 'wrong', checks left} ·
 --       {op, 'ended', status} · {op, 'limited', ms} · {op, 'not_found'} · {op, 'moved', body}
 -- Holds the guess is counted before it is compared, so a store that refuses writes never answers a guess; at most
 --       `max` guesses of a verification are ever compared, and at most one is ever approved.
@@ -44,6 +44,13 @@ if not wait and tonumber(redis.call('GET', KEYS[5]) or 0) >= tonumber(consecutiv
 end
 if wait then return {op, 'limited', int(wait)} end
 
+-- A code whose pepper is not at hand cannot be judged: no guess may be lost on it.
+local judged
+for i = 10, #ARGV, 2 do
+  if ARGV[i] == r[6] then judged = ARGV[i + 1] end
+end
+if not judged then return {op, 'no_key'} end
+
 -- Count first: against the number, then against the verification.
 local window = reach(rules)
 redis.call('LPUSH', KEYS[4], int(now))
@@ -51,12 +58,8 @@ redis.call('LTRIM', KEYS[4], 0, consecutive_max - 1)
 redis.call('PEXPIRE', KEYS[4], window)
 local attempts = redis.call('HINCRBY', KEYS[2], 'attempts', 1)
 
-local right = false
-for i = 10, #ARGV, 2 do
-  if ARGV[i] == r[6] and ARGV[i + 1] == digest then right = true end
-end
 local reply
-if right then
+if judged == digest then
   -- A right guess is no wrong one: take back what was counted against the number. The verification's count stays.
   redis.call('LPOP', KEYS[4])
   redis.call('DEL', KEYS[5])

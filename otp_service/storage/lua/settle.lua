@@ -8,6 +8,7 @@
 --       accepted: message id · carrier's status · ms until the first poll · index ttl ms
 --       refused:  carrier's code · title · '1' if the next sender may try · '1' if the person is on a block list
 --       retry:    ms until the next try · reason          nothing was sent
+--       turn:     ms until the sender's reserved place    nothing was tried
 --       unknown:  ms until the next try · reason          it may have been sent
 --       failed:   code · title                            we cannot make the request at all
 -- Reply 'accepted' · 'fell_back' · 'failed' · 'waiting' · 'late': a webhook was faster, nothing changed
@@ -39,6 +40,11 @@ if outcome == 'accepted' then
 end
 if RANK[r[4]] >= RANK['sent'] then return 'late' end
 
+if outcome == 'turn' then
+  redis.call('HSET', KEYS[1], p .. 'paced', '1')
+  redis.call('ZADD', KEYS[5], int(math.min(now + a, r[5])), 'r:' .. id)
+  return 'waiting'
+end
 if outcome == 'retry' or outcome == 'unknown' then
   if outcome == 'unknown' then
     move(c, n, 'unknown')

@@ -11,7 +11,7 @@
 --       context hash · code ttl ms · lifetime max ms · max checks · resend waits 'ms,ms' · kid · digest · sealed box ·
 --       metadata JSON · locale · autofill JSON · route 'name|kind|profile,...' · wrong rules · start rules ·
 --       queue max · ms until an outer limit passes (0: passed) · tombstone ms · consecutive max · event detail JSON
--- Reply {op, 'created'|'resent', body} · {op, 'known', body}: call again with that id's keys ·
+-- Reply {op, 'created'|'resent', body, ms, the record} · {op, 'known', body}: call again with that id's keys ·
 --       {op, 'replayed', body}: this operation already ran · {op, 'refused', code, retry ms, sends left, body}
 -- Holds at most one pending verification per (app, number, purpose); a repeat never gives tries back; the code,
 --       the outbox entry, the index and the event are written together or not at all.
@@ -111,4 +111,4 @@ else
   redis.call('PEXPIREAT', KEYS[2], int(expires + tombstone))
 end
 redis.call('SET', KEYS[1], body, 'PX', op_ttl)
-return {op, pending and 'resent' or 'created', body}
+return {op, pending and 'resent' or 'created', body, int(now), redis.call('HGETALL', c.rec)}

@@ -1,0 +1,124 @@
+"""Every metric and log field the service has, and the one way to write a log line. A leaf: knows nothing of the rest.
+
+A log line is one JSON object. Only fields named here are written, so a value that somebody passes by mistake does not
+reach the log; none of them may hold a code, a key or a full number.
+"""
+
+import json
+import logging
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+FIELDS = (
+    "request_id",
+    "method",
+    "route",
+    "status",
+    "code",
+    "duration_ms",
+    "app",
+    "key_id",
+    "verification_id",
+    "delivery_id",
+    "sender",
+    "try",
+    "to",
+    "outcome",
+    "reason",
+    "wait_ms",
+    "wish",
+    "carrier_code",
+    "action",
+    "script",
+    "event_type",
+    "messaging_profile_id",
+    "error",
+    "where",
+)
+
+REQUESTS = Counter("otp_http_requests", "Requests answered.", ["method", "route", "status"])
+LATENCY = Histogram(
+    "otp_http_request_seconds",
+    "Time to answer a request.",
+    ["route"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+)
+STARTS = Counter(
+    "otp_verifications_started", "Codes queued, by app and whether the verification was new.", ["app", "kind"]
+)
+CHECKS = Counter("otp_checks", "Guesses judged or refused, by app and answer.", ["app", "answer"])
+REFUSALS = Counter("otp_start_refusals", "Starts refused, by app and code.", ["app", "code"])
+SENDS = Counter("otp_carrier_sends", "Calls to the carrier, by sender and outcome.", ["sender", "outcome"])
+WEBHOOKS = Counter("otp_webhooks", "Webhooks received, by type and verdict.", ["type", "verdict"])
+STORE_ERRORS = Counter("otp_store_errors", "Requests that the store could not answer.", [])
+OUTBOX_DEPTH = Gauge(
+    "otp_outbox_depth", "Deliveries waiting to be sent, over all shards.", multiprocess_mode="mostrecent"
+)
+WORKER_BUSY = Gauge("otp_worker_jobs", "Deliveries in the workers' hands.", multiprocess_mode="livesum")
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level, logger, message, known fields. Exceptions by type and place only.
+
+    An exception's text may repeat what a caller sent, so it is never written.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        for name in FIELDS:
+            if name in record.__dict__:
+                line[name] = record.__dict__[name]
+        if record.exc_info and record.exc_info[0] is not None:
+            line["error"] = record.exc_info[0].__name__
+            line["where"] = _where(record)
+        return json.dumps(line, default=str)
+
+
+def _where(record: logging.LogRecord) -> list[str]:
+    trace = record.exc_info[2] if record.exc_info else None
+    places = []
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        places.append(f"{Path(code.co_filename).name}:{trace.tb_lineno}:{code.co_name}")
+        trace = trace.tb_next
+    return places[-8:]
+
+
+def configure_logging(level: str, stream: TextIO | None = None) -> None:
+    """Send all log lines as JSON to the stream (stderr by default)."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel("WARNING")
+    logging.getLogger("otp").setLevel(level)
+    # httpx logs every URL at INFO, and ours name deliveries.
+    logging.getLogger("httpx").setLevel("WARNING")
+
+
+def metrics_text() -> bytes:
+    """All metrics in Prometheus' text format; of all processes of this machine that share PROMETHEUS_MULTIPROC_DIR."""
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)
+    from prometheus_client import REGISTRY  # noqa: PLC0415
+
+    return generate_latest(REGISTRY)
+
+
+def now_ms() -> int:
+    """Unix milliseconds of this machine's clock. Expiry of codes is never judged by it."""
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,111 @@
+"""Looking things up: one verification with its timeline, a number's opt-outs, the audit record."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..domain import phone
+from ..domain.audit import ZERO, Event, Position, decode_cursor, encode_cursor
+from ..domain.operation import OptOut, TimelineEntry, VerificationView
+from ..domain.policy import Policy
+from ..domain.verification import number_hash, read_id
+from . import ports
+
+MAX_PAGE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """What an auditor wants to see. Times are Unix milliseconds, both ends included; None passes everything."""
+
+    app: str | None = None
+    verification_id: str | None = None
+    to: str | None = None
+    types: frozenset[str] = frozenset()
+    since_ms: int | None = None
+    until_ms: int | None = None
+    cursor: str | None = None
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPage:
+    """Events in order of time; `next_cursor` is None at the end."""
+
+    events: Sequence[Event]
+    next_cursor: str | None
+    positions: Sequence[Position]
+
+
+class Browse:
+    """Read-only stories. Safe for many threads."""
+
+    def __init__(
+        self,
+        *,
+        store: ports.VerificationStore,
+        optouts: ports.OptOutRegistry,
+        record: ports.AuditReader,
+        vault: ports.Vault,
+        policy: Policy,
+    ) -> None:
+        self._store = store
+        self._optouts = optouts
+        self._record = record
+        self._key = vault.index_key
+        self._policy = policy
+
+    def verification(self, app: str, verification_id: str) -> tuple[VerificationView, list[TimelineEntry]] | None:
+        """A verification of this app and everything that happened to it. Raises StoreUnavailable."""
+        ref = read_id(self._key, verification_id)
+        view = self._store.view(ref, app) if ref is not None else None
+        if ref is None or view is None:
+            return None
+        return view, self._store.timeline(ref)
+
+    def optouts(self, number: str) -> tuple[str, list[OptOut]]:
+        """The number's mask and its entry for every profile we know of. Raises InvalidNumber, StoreUnavailable."""
+        person = phone.parse(number)
+        known = {entry.messaging_profile_id: entry for entry in self._optouts.of(number_hash(self._key, person.e164))}
+        for sender in self._policy.senders.values():
+            nothing = OptOut(sender.messaging_profile_id, False, 0, None, "none")
+            known.setdefault(sender.messaging_profile_id, nothing)
+        return person.mask, [known[profile] for profile in sorted(known)]
+
+    def audit(self, wanted: AuditFilter, visible_app: str | None) -> AuditPage:
+        """A page of the record. `visible_app` bounds what the reader may see: its own events and those of no app.
+
+        Raises ValueError for a cursor that is not ours, InvalidNumber and StoreUnavailable.
+        """
+        shards: Sequence[int] = range(self._record.shards)
+        fields: dict[str, frozenset[str]] = {}
+        if visible_app is not None:
+            fields["app"] = frozenset({visible_app, ""})
+        if wanted.app is not None:
+            fields["app"] = frozenset({wanted.app}) & fields.get("app", frozenset({wanted.app}))
+        if wanted.types:
+            fields["type"] = wanted.types
+        if wanted.to is not None:
+            number = number_hash(self._key, phone.parse(wanted.to).e164)
+            fields["nh"] = frozenset({number})
+            shards = [self._record.shard_of(number)]
+        if wanted.verification_id is not None:
+            ref = read_id(self._key, wanted.verification_id)
+            fields["vid"] = frozenset({ref.body if ref else "-"})
+            shards = [self._record.shard_of(ref.number_hash)] if ref else []
+        page = self._record.read(
+            self._positions(wanted),
+            shards=shards,
+            until_ms=wanted.until_ms,
+            limit=min(wanted.limit, MAX_PAGE),
+            wanted=fields,
+        )
+        cursor = None if page.at_end else encode_cursor(page.positions)
+        return AuditPage(page.events, cursor, page.positions)
+
+    def _positions(self, wanted: AuditFilter) -> list[Position]:
+        if wanted.cursor is not None:
+            return decode_cursor(wanted.cursor, self._record.shards)
+        # Positions are exclusive: the last one before the first wanted millisecond.
+        since = max(0, (wanted.since_ms or 0) - 1)
+        first = Position(since, 2**63 - 1) if since else ZERO
+        return [first] * self._record.shards

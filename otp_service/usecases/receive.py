@@ -1,0 +1,97 @@
+"""What the carrier tells us: delivery receipts, words from people, followed links.
+
+The signature was checked before. Only what the signed body says is believed; the path of the request is a hint that
+must agree with it, since a path is not signed.
+"""
+
+import logging
+from collections.abc import Sequence
+
+from ..domain import optout, phone
+from ..domain.delivery import Receipt
+from ..domain.errors import InvalidNumber
+from ..domain.operation import OptOut
+from ..domain.policy import Policy
+from ..domain.verification import Reference, number_hash, read_delivery_id
+from . import ports
+
+_log = logging.getLogger("otp.receive")
+
+
+class Receive:
+    """The stories of incoming events. Safe for many threads."""
+
+    def __init__(
+        self, *, book: ports.ReceiptBook, optouts: ports.OptOutRegistry, vault: ports.Vault, policy: Policy
+    ) -> None:
+        self._book = book
+        self._optouts = optouts
+        self._key = vault.index_key
+        self._policy = policy
+
+    def delivery_update(self, event_id: str, receipts: Sequence[Receipt], path_id: str | None) -> None:
+        """Move the deliveries that the receipts speak of. Unknown ones change nothing. Raises StoreUnavailable."""
+        for receipt in receipts:
+            number = number_hash(self._key, receipt.to)
+            for ref, ordinal in self._candidates(receipt, number, path_id):
+                outcome = self._book.apply(ref, ordinal, number, receipt, event_id)
+                if outcome != "foreign":
+                    extra = {"delivery_id": ref.delivery_id(ordinal), "status": receipt.status, "outcome": outcome}
+                    _log.info("delivery receipt", extra=extra)
+                    break
+
+    def _candidates(self, receipt: Receipt, number: str, path_id: str | None) -> list[tuple[Reference, int]]:
+        named = [read_delivery_id(self._key, text) for text in (receipt.delivery_id, path_id) if text]
+        found = [candidate for candidate in named if candidate is not None]
+        if not found:
+            indexed = self._book.find_message(number, receipt.message_id)
+            found = [indexed] if indexed is not None else []
+        return found
+
+    def inbound(
+        self,
+        event_id: str,
+        *,
+        from_number: str,
+        to_number: str | None,
+        messaging_profile_id: str | None,
+        text: str,
+        autoresponse: str | None,
+        occurred_ms: int,
+    ) -> None:
+        """A person wrote: STOP and START change the registry at once. Raises StoreUnavailable."""
+        wish = optout.wish(autoresponse, text)
+        if wish not in (optout.Wish.STOP, optout.Wish.START):
+            return
+        try:
+            person = phone.parse(from_number)
+        except InvalidNumber:
+            return  # a short code or a name wrote: there is nobody to send to
+        number = number_hash(self._key, person.e164)
+        for profile in self._profiles(messaging_profile_id, to_number):
+            entry = OptOut(
+                messaging_profile_id=profile,
+                opted_out=wish is optout.Wish.STOP,
+                at_ms=occurred_ms,
+                keyword=(autoresponse or wish).upper(),
+                source="inbound",
+            )
+            outcome = self._optouts.put(number, person.mask, entry, f"{event_id}:{profile}")
+            _log.info("opt-out wish", extra={"to": person.mask, "wish": str(wish), "outcome": outcome})
+
+    def _profiles(self, given: str | None, to_number: str | None) -> list[str]:
+        if given:
+            return [given]
+        senders = self._policy.senders.values()
+        by_address = {sender.messaging_profile_id for sender in senders if to_number and sender.address == to_number}
+        # The carrier did not say which profile: better to stop too much than too little.
+        return sorted(by_address or {sender.messaging_profile_id for sender in senders})
+
+    def link_click(self, event_id: str, message_id: str, to: str | None) -> None:
+        """A person followed a link in a message: into the timeline. Raises StoreUnavailable."""
+        if not to:
+            return
+        number = number_hash(self._key, to if to.startswith("+") else f"+{to}")
+        found = self._book.find_message(number, message_id)
+        if found is not None:
+            self._book.note_click(*found, event_id)

@@ -1,0 +1,365 @@
+"""Starting a verification, judging a guess, withdrawing, spending a receipt: what a login flow asks for.
+
+Each story is one atomic step in the store between pure preparation and pure translation. Nothing here decides on
+anything that was read before the step.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from ..domain import codes, phone, receipt, routing
+from ..domain.errors import NotReady, Refusal
+from ..domain.operation import (
+    Approved,
+    Canceled,
+    CheckOrder,
+    Ended,
+    Limited,
+    Moved,
+    Redeemed,
+    StartOrder,
+    StartRefused,
+    VerificationView,
+    Wrong,
+)
+from ..domain.policy import App, Channel, Policy
+from ..domain.verification import (
+    ENDED_CODE,
+    NUMBER_HASH_BYTES,
+    Reference,
+    Status,
+    new_reference,
+    number_hash,
+    read_id,
+)
+from . import ports
+
+OPERATION_TTL_MS = 60_000
+KEYED_OPERATION_TTL_MS = 24 * 3_600_000
+_NOT_FOUND = Refusal("verification_not_found", "There is no such verification. Start one with POST /verify/start.")
+_ENDED_DETAIL = {
+    Status.APPROVED: "This verification was already approved; an approval counts once. Start a new one.",
+    Status.EXPIRED: "The code has expired. Start a new verification.",
+    Status.CANCELED: "This verification was canceled. Start a new one.",
+    Status.EXHAUSTED: "All tries of this verification are used up. Start a new one.",
+    Status.DENIED: "The person said that it was not them who asked for this code.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StartRequest:
+    """What a caller asks for, validated in form. Texts that name a person or a payment stay out of the repr."""
+
+    to: str = field(repr=False)
+    channel: Channel = Channel.SMS
+    purpose: str = "login"
+    locale: str = ""
+    context: Mapping[str, str] | None = field(default=None, repr=False)
+    client_ip: str | None = None
+    autofill: str = ""
+    metadata: str = "{}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The code is queued for the phone. `created` tells a new verification from a repeat."""
+
+    view: VerificationView
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """The right code, and the signed receipt of it."""
+
+    verification_id: str
+    approved_at_ms: int
+    receipt: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Redemption:
+    """The receipt was spent just now."""
+
+    verification_id: str
+    redeemed_at_ms: int
+
+
+class Verify:
+    """The stories of one installation. Safe for many threads; holds no state of its own."""
+
+    def __init__(
+        self,
+        *,
+        store: ports.VerificationStore,
+        limits: ports.OuterLimits,
+        place: Callable[[App, str | None], list[object]],
+        vault: ports.Vault,
+        policy: Policy,
+        issuer: str,
+        queue_max: int,
+        token_bytes: Callable[[int], bytes],
+        randbelow: Callable[[int], int],
+    ) -> None:
+        self._store = store
+        self._limits = limits
+        self._place = place
+        self._vault = vault
+        self._policy = policy
+        self._issuer = issuer
+        self._queue_max = queue_max
+        self._token_bytes = token_bytes
+        self._randbelow = randbelow
+
+    # ---- start -----------------------------------------------------------------------------------------------------
+
+    def start(self, app_name: str, request: StartRequest, operation_id: str | None = None) -> Sent | Refusal:
+        """Queue a code for the number. `operation_id` makes a repeat of the same request find the first's result.
+
+        Raises InvalidNumber and StoreUnavailable.
+        """
+        app = self._app(app_name)
+        to = phone.parse(request.to)
+        route = routing.candidates(app, request.channel, to)
+        refusal = _unreachable(app, to, request.channel, bool(route))
+        if refusal is not None:
+            return refusal
+        order_of = self._order_maker(app, to, request, operation_id)
+        places = self._place(app, request.client_ip)
+        wait_ms = self._limits.take(places)
+        outcome = self._store.start(order_of(wait_ms))
+        if isinstance(outcome, StartRefused):
+            if wait_ms == 0:
+                self._limits.give_back(places)
+            return _start_refusal(outcome)
+        view = outcome.view or self._store.view(outcome.reference, app.name)
+        if view is None:
+            raise NotReady("The verification vanished from the store while it was being started.")
+        return Sent(view, created=not outcome.resent)
+
+    def _order_maker(
+        self, app: App, to: phone.Phone, request: StartRequest, operation_id: str | None
+    ) -> Callable[[int], StartOrder]:
+        key = self._vault.index_key
+        number = number_hash(key, to.e164)
+        ref = new_reference(key, number, self._token_bytes(NUMBER_HASH_BYTES))
+        code = codes.draw(app.code_length, self._randbelow)
+        context = codes.context_hash(request.context)
+        kid = self._vault.active_kid
+        box = {"v": ref.body, "to": to.e164, "code": code, "context": dict(request.context or {})}
+        route = routing.candidates(app, request.channel, to)
+        detail = {"purpose": request.purpose, "channel": request.channel, "client_ip": request.client_ip}
+
+        def order(outer_wait_ms: int) -> StartOrder:
+            return StartOrder(
+                operation_id=operation_id or self._token_bytes(12).hex(),
+                operation_ttl_ms=KEYED_OPERATION_TTL_MS if operation_id else OPERATION_TTL_MS,
+                reference=ref,
+                app=app,
+                purpose=request.purpose,
+                channel=request.channel,
+                mask=to.mask,
+                context_hash=context,
+                kid=kid,
+                digest=self._digest(self._vault.peppers[kid], app, ref, context, code),
+                box=self._vault.seal(json.dumps(box).encode()),
+                metadata=request.metadata,
+                locale=request.locale,
+                autofill=request.autofill,
+                route=route,
+                queue_max=self._queue_max,
+                outer_wait_ms=outer_wait_ms,
+                detail=json.dumps({name: value for name, value in detail.items() if value}),
+            )
+
+        return order
+
+    def _digest(self, pepper: bytes, app: App, ref: Reference, context: str, code: str) -> str:
+        return codes.digest(
+            pepper,
+            app=app.name,
+            verification_id=ref.verification_id,
+            number_hash=ref.number_hash,
+            context=context,
+            code=code,
+        )
+
+    def _app(self, name: str) -> App:
+        app = self._policy.apps.get(name)
+        if app is None:
+            raise NotReady(f"The configuration has no app {name!r}; this API key belongs to it.")
+        return app
+
+    # ---- check -----------------------------------------------------------------------------------------------------
+
+    def check_by_id(
+        self, app_name: str, verification_id: str, code: str, context: Mapping[str, str] | None
+    ) -> Approval | Refusal:
+        """Judge a guess at the verification of this id. Raises StoreUnavailable."""
+        app = self._app(app_name)
+        ref = read_id(self._vault.index_key, verification_id)
+        if ref is None:
+            return _NOT_FOUND
+        return self._judge(app, self._check_order(app, ref, code, context, None)) or _NOT_FOUND
+
+    def check_by_number(
+        self, app_name: str, to: str, purpose: str, code: str, context: Mapping[str, str] | None
+    ) -> Approval | Refusal:
+        """Judge a guess at the number's latest verification for the purpose. Raises InvalidNumber, StoreUnavailable."""
+        app = self._app(app_name)
+        number = number_hash(self._vault.index_key, phone.parse(to).e164)
+        for _ in range(3):
+            ref = self._store.latest(number, app.name, purpose)
+            if ref is None:
+                return _NOT_FOUND
+            answer = self._judge(app, self._check_order(app, ref, code, context, purpose))
+            if answer is not None:
+                return answer
+        return Refusal("store_unavailable", "The number's verification changed meanwhile. Try again.", 1)
+
+    def _check_order(
+        self, app: App, ref: Reference, code: str, context: Mapping[str, str] | None, purpose: str | None
+    ) -> CheckOrder:
+        hashed = codes.context_hash(context)
+        return CheckOrder(
+            operation_id=self._token_bytes(12).hex(),
+            reference=ref,
+            app=app,
+            receipt_id=self._token_bytes(16).hex(),
+            digests={kid: self._digest(pepper, app, ref, hashed, code) for kid, pepper in self._vault.peppers.items()},
+            by_purpose=purpose,
+        )
+
+    def _judge(self, app: App, order: CheckOrder) -> Approval | Refusal | None:
+        match self._store.check(order):
+            case Approved() as approved:
+                return self._approval(app, order.reference, approved)
+            case Wrong(checks_left):
+                detail = f"The code is not right. Tries left: {checks_left}."
+                return Refusal("code_incorrect", detail, fields={"checks_left": checks_left})
+            case Ended(status):
+                return ended(status)
+            case Limited(wait_ms):
+                return _too_many_wrong(wait_ms)
+            case Moved():
+                return None
+            case _:
+                return _NOT_FOUND
+
+    def _approval(self, app: App, ref: Reference, approved: Approved) -> Approval:
+        claims = receipt.Claims(
+            iss=self._issuer,
+            aud=app.name,
+            sub=receipt.subject(self._vault.index_key, app.name, approved.number_hash),
+            purpose=approved.purpose,
+            channel=approved.channel,
+            context_hash=approved.context_hash,
+            jti=approved.receipt_id,
+            verification_id=ref.verification_id,
+            iat=approved.at_ms // 1000,
+        )
+        token = receipt.encode(claims, self._vault.active_kid, self._vault.sign)
+        return Approval(ref.verification_id, approved.at_ms, token)
+
+    # ---- the rest --------------------------------------------------------------------------------------------------
+
+    def cancel(self, app_name: str, verification_id: str) -> VerificationView | Refusal:
+        """Withdraw a pending verification. Raises StoreUnavailable."""
+        ref = read_id(self._vault.index_key, verification_id)
+        if ref is None:
+            return _NOT_FOUND
+        match self._store.cancel(self._token_bytes(12).hex(), ref, app_name):
+            case Canceled():
+                return self._store.view(ref, app_name) or _NOT_FOUND
+            case Ended(status):
+                return ended(status)
+            case _:
+                return _NOT_FOUND
+
+    def redeem(self, app_name: str, token: str) -> Redemption | Refusal:
+        """Spend a receipt once. Raises StoreUnavailable."""
+        invalid = Refusal("receipt_invalid", "This is not a valid receipt of this service for this app, or it is over.")
+        claims = receipt.decode(token, self._vault.verify)
+        if claims is None or claims.get("iss") != self._issuer or claims.get("aud") != app_name:
+            return invalid
+        verification_id, receipt_id, ends = (claims.get(name) for name in ("verification_id", "jti", "exp"))
+        if not isinstance(verification_id, str) or not isinstance(receipt_id, str) or not isinstance(ends, int):
+            return invalid
+        ref = read_id(self._vault.index_key, verification_id)
+        if ref is None:
+            return invalid
+        match self._store.redeem(self._token_bytes(12).hex(), ref, app_name, receipt_id, ends * 1000):
+            case Redeemed(at_ms, first=True):
+                return Redemption(verification_id, at_ms)
+            case Redeemed():
+                return Refusal("receipt_spent", "This receipt was already spent; it is good for one login only.")
+            case _:
+                return invalid
+
+
+def ended(status: Status) -> Refusal:
+    """Why nothing can be done with a verification that has ended."""
+    return Refusal(ENDED_CODE[status], _ENDED_DETAIL[status], fields={"status": str(status)})
+
+
+def seconds(wait_ms: int) -> int:
+    """Whole seconds to wait, rounded up so that a caller who obeys passes; at least one."""
+    return max(1, -(-wait_ms // 1000))
+
+
+def sends_left(view: VerificationView) -> int:
+    """How many more times the code may be sent."""
+    return max(0, view.max_sends - view.sends)
+
+
+def checks_left(view: VerificationView) -> int:
+    """How many more guesses will be judged."""
+    return max(0, view.max_checks - view.attempts)
+
+
+def resend_in(view: VerificationView) -> int | None:
+    """Seconds until the code may be sent again; None if it never may."""
+    if view.status is not Status.PENDING or sends_left(view) == 0:
+        return None
+    return max(0, -(-(view.next_send_ms - view.now_ms) // 1000))
+
+
+def _unreachable(app: App, to: phone.Phone, channel: Channel, served: bool) -> Refusal | None:
+    if not app.may_send_to(to.region):
+        return Refusal("country_not_allowed", "This app does not send to this number's country.")
+    if routing.destination_blocked(to):
+        return Refusal("destination_blocked", "Numbers of this range belong to no country and are never sent to.")
+    if not served:
+        return Refusal("channel_unavailable", f"No sender of this app's route can reach this number by {channel}.")
+    return None
+
+
+def _too_many_wrong(wait_ms: int) -> Refusal:
+    wait = seconds(wait_ms)
+    return Refusal("too_many_wrong_codes", f"Too many wrong codes for this number. Try again in {wait} seconds.", wait)
+
+
+def _start_refusal(refused: StartRefused) -> Refusal:
+    wait = seconds(refused.wait_ms)
+    match refused.code:
+        case "opted_out":
+            detail = "The person has opted out of messages from every sender that could reach them."
+            return Refusal("opted_out", detail, fields={"resubscribe": _RESUBSCRIBE})
+        case "too_many_wrong_codes":
+            return _too_many_wrong(refused.wait_ms)
+        case "context_conflict":
+            return Refusal("context_conflict", "A verification with another context is pending. Cancel it first.")
+        case "resend_too_soon" if refused.sends_left == 0:
+            detail = "The code was sent as often as it may be. Wait until it expires, then start anew."
+            return Refusal("resend_too_soon", detail, wait, {"sends_left": 0, "resend_in": None})
+        case "resend_too_soon":
+            fields = {"sends_left": refused.sends_left, "resend_in": wait}
+            return Refusal("resend_too_soon", f"Wait {wait} seconds before the code is sent again.", wait, fields)
+        case "queue_full":
+            return Refusal("queue_full", "Too many messages are waiting to be sent. Try again shortly.", 2)
+        case _:
+            return Refusal("rate_limited", f"Too many requests. Try again in {wait} seconds.", wait)
+
+
+_RESUBSCRIBE = "The person can opt in again by sending START to the number that the messages came from."

@@ -1,0 +1,198 @@
+"""The delivery worker: threads that take entries from the outbox and bring them to the carrier.
+
+Readers take no more than there are free hands. A pulse shows that what is in hand is alive, takes over what dead
+workers left, and attends to timers. Nothing that matters is only in this process: it may be killed at any moment.
+"""
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from . import telemetry
+from .domain.errors import StoreUnavailable
+from .domain.operation import Due, Job
+from .storage.audit_log import AuditLog
+from .storage.outbox import Outbox
+from .usecases.deliver import Deliver
+
+PULSE_S = 0.2
+TOUCH_S = 1.5
+TAKE_OVER_S = 2.0
+TRIM_S = 600.0
+BLOCK_S = 1.0
+DRAIN_S = 6.0
+_log = logging.getLogger("otp.worker")
+
+
+class Worker:
+    """One process's share of the deliveries. `concurrency` bounds what is in hand at once."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        deliver: Deliver,
+        audit: AuditLog,
+        *,
+        concurrency: int,
+        audit_retention_ms: int,
+        close: Callable[[], None],
+    ) -> None:
+        self._outbox = outbox
+        self._deliver = deliver
+        self._audit = audit
+        self._concurrency = concurrency
+        self._retention_ms = audit_retention_ms
+        self._close = close
+        self._free = threading.Semaphore(concurrency)
+        self._hands: dict[tuple[int, str], Job] = {}
+        self._polling: set[Due] = set()
+        self._lock = threading.Lock()
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set, then finish what is in hand (a few seconds at most)."""
+        self._until_open(stop)
+        pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="deliver")
+        polls = ThreadPoolExecutor(2, thread_name_prefix="poll")
+        loops = [threading.Thread(target=self._read, args=(lane, pool, stop)) for lane in self._outbox.reading_lanes()]
+        loops.append(threading.Thread(target=self._pulse, args=(pool, polls, stop)))
+        for loop in loops:
+            loop.start()
+        _log.info("worker started")
+        stop.wait()
+        for loop in loops:
+            loop.join()
+        self._drain(pool, polls)
+        self._close()
+        _log.info("worker stopped")
+
+    def _until_open(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            try:
+                self._outbox.open()
+            except StoreUnavailable:
+                _log.warning("the store does not answer; trying again")
+                stop.wait(0.5)
+            else:
+                return
+
+    def _drain(self, pool: ThreadPoolExecutor, polls: ThreadPoolExecutor) -> None:
+        polls.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(wait=False, cancel_futures=True)
+        deadline = time.monotonic() + DRAIN_S
+        while self._hands and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    # ---- taking ----------------------------------------------------------------------------------------------------
+
+    def _read(self, lane: Sequence[int], pool: ThreadPoolExecutor, stop: threading.Event) -> None:
+        while not stop.is_set():
+            places = self._grab()
+            jobs: list[Job] = []
+            try:
+                if places:
+                    jobs = self._outbox.take(lane, places, BLOCK_S)
+            except StoreUnavailable:
+                _log.warning("the store does not answer; trying again")
+                stop.wait(0.5)
+            self._hand_out(jobs, places, pool)
+
+    def _grab(self) -> int:
+        if not self._free.acquire(timeout=0.5):
+            return 0
+        places = 1
+        while places < 16 and self._free.acquire(blocking=False):
+            places += 1
+        return places
+
+    def _hand_out(self, jobs: Sequence[Job], places: int, pool: ThreadPoolExecutor) -> None:
+        for job in jobs:
+            with self._lock:
+                known = (job.shard, job.entry) in self._hands
+                self._hands[job.shard, job.entry] = job
+            if known:
+                self._free.release()
+            else:
+                pool.submit(self._work, job)
+        for _ in range(places - len(jobs)):
+            self._free.release()
+        telemetry.WORKER_BUSY.set(len(self._hands))
+
+    def _work(self, job: Job) -> None:
+        try:
+            self._deliver.send(job)
+        except StoreUnavailable:
+            # The entry stays where it is and is taken over when it has lain long enough.
+            _log.warning("the store does not answer", extra={"delivery_id": job.reference.delivery_id(job.ordinal)})
+        except Exception:
+            _log.exception("a delivery failed", extra={"delivery_id": job.reference.delivery_id(job.ordinal)})
+        finally:
+            with self._lock:
+                self._hands.pop((job.shard, job.entry), None)
+            self._free.release()
+            telemetry.WORKER_BUSY.set(len(self._hands))
+
+    # ---- the pulse -------------------------------------------------------------------------------------------------
+
+    def _pulse(self, pool: ThreadPoolExecutor, polls: ThreadPoolExecutor, stop: threading.Event) -> None:
+        last = {"touch": 0.0, "take over": 0.0, "trim": time.monotonic()}
+
+        def every(name: str, period_s: float) -> bool:
+            now = time.monotonic()
+            if now - last[name] < period_s:
+                return False
+            last[name] = now
+            return True
+
+        while not stop.wait(PULSE_S):
+            with contextlib.suppress(StoreUnavailable):
+                if every("touch", TOUCH_S):
+                    self._touch()
+                for due in self._outbox.due(100):
+                    self._attend(due, polls)
+                if every("take over", TAKE_OVER_S):
+                    self._take_over(pool)
+                    telemetry.OUTBOX_DEPTH.set(self._outbox.depth())
+                if every("trim", TRIM_S):
+                    self._audit.trim(telemetry.now_ms() - self._retention_ms)
+
+    def _touch(self) -> None:
+        with self._lock:
+            jobs = list(self._hands.values())
+        if jobs:
+            self._outbox.touch(jobs)
+
+    def _take_over(self, pool: ThreadPoolExecutor) -> None:
+        for shards in self._outbox.reading_lanes():
+            for shard in shards:
+                places = self._grab()
+                jobs: list[Job] = []
+                try:
+                    if places:
+                        jobs = self._outbox.take_over(shard, places)
+                finally:
+                    self._hand_out(jobs, places, pool)
+
+    def _attend(self, due: Due, polls: ThreadPoolExecutor) -> None:
+        if due.kind != "p":
+            self._deliver.attend(due)
+            return
+        # Asking the carrier takes its time: not in the pulse.
+        with self._lock:
+            if due in self._polling:
+                return
+            self._polling.add(due)
+        polls.submit(self._poll, due)
+
+    def _poll(self, due: Due) -> None:
+        try:
+            self._deliver.attend(due)
+        except StoreUnavailable:
+            _log.warning("the store does not answer")
+        except Exception:
+            _log.exception("a poll failed", extra={"delivery_id": due.reference.delivery_id(due.ordinal)})
+        finally:
+            with self._lock:
+                self._polling.discard(due)
