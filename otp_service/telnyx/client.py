@@ -23,10 +23,11 @@ from urllib.parse import quote
 import httpx
 
 from ..domain.delivery import Accepted, NotSent, Receipt, Refused, SendOutcome, Unknown
-from . import errors, reading, wire
+from . import answers, errors, reading, wire
+from .answers import BulkUpdate, InboundMessage, Number, OptOut, OutboundMessage
 from .exceptions import NotFoundError, NotSentError, RefusedError, UnknownOutcomeError
 from .exchange import DEFAULT_TIMEOUTS, Answer, Exchange, Timeouts
-from .wire import BulkUpdate, InboundMessage, Number, OptOut, OutboundMessage, SendRequest
+from .wire import SendRequest
 
 BASE_URL = "https://api.telnyx.com/v2"
 LARGEST_PAGE = 250
@@ -154,14 +155,14 @@ class TelnyxClient:
         if isinstance(message, InboundMessage):
             raise UnknownOutcomeError("a message to us, not of ours")
         latest = max(message.received_ms, message.sent_ms, message.completed_ms)
-        found = wire.receipts(message.raw, latest)
+        found = answers.receipts(message.raw, latest)
         if not found:
             raise UnknownOutcomeError("a message without a recipient's status")
         return found[0]
 
     def show_message(self, message_id: str) -> OutboundMessage | InboundMessage:
         """One message of either direction, at most ten days old."""
-        message = wire.read_message(_data(_success(self._exchange.ask("GET", f"/messages/{_segment(message_id)}"))))
+        message = answers.read_message(_data(_success(self._exchange.ask("GET", f"/messages/{_segment(message_id)}"))))
         if message is None:
             raise UnknownOutcomeError("an answer without a message")
         return message
@@ -284,7 +285,7 @@ class TelnyxClient:
         while True:
             answer = self._exchange.ask("GET", path, params=params | {"page[number]": str(page)})
             document = reading.mapping(_success(answer))
-            entries, meta = document.get("data"), wire.PageMeta.read(document.get("meta"))
+            entries, meta = document.get("data"), answers.PageMeta.read(document.get("meta"))
             # A list that silently ends early would pass for complete, and one that repeats a page for endless.
             if not isinstance(entries, list) or meta is None or meta.page_number != page:
                 raise UnknownOutcomeError("a page that cannot be placed")

@@ -8,7 +8,7 @@ Every thread has an httpx.Client of its own with one connection: httpx's pool sc
 request, which makes one client shared by a hundred threads ten times slower than a hundred clients. The TLS context,
 costly to build, is shared.
 
-Not here: what an answer means (`errors`, `wire`).
+Not here: what an answer means (`errors`, `answers`).
 """
 
 import logging

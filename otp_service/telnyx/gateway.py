@@ -21,9 +21,7 @@ class Gateway:
     def __init__(self, client: TelnyxClient) -> None:
         self._client = client
 
-    def compose(
-        self, sender: Sender, *, to: str, text: str, code: str, webhook_url: str, delivery_id: str
-    ) -> bytes:
+    def compose(self, sender: Sender, *, to: str, text: str, code: str, webhook_url: str, delivery_id: str) -> bytes:
         """The request that brings the text (for WhatsApp: the template's code) to the phone."""
         template = None
         if sender.template is not None:

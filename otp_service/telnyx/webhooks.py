@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..domain.delivery import Receipt
-from . import reading, wire
+from . import answers, reading
 
 _LONGEST_TYPE = 100
 
@@ -113,12 +113,12 @@ def _read(data: Mapping[str, Any], event_id: str | None, event_type: str | None)
 
 def _delivery_update(payload: Mapping[str, Any], event_id: str, event_type: str, at_ms: int) -> Event | None:
     # A message was read, so it was delivered, whatever word stands beside the recipient.
-    found = wire.receipts(payload, at_ms, status="read" if event_type == "message.read" else None)
+    found = answers.receipts(payload, at_ms, status="read" if event_type == "message.read" else None)
     return DeliveryUpdate(event_id, event_type, at_ms, found) if found else None
 
 
 def _inbound(payload: Mapping[str, Any], event_id: str, _event_type: str, at_ms: int) -> Event | None:
-    message = wire.InboundMessage.read(payload)
+    message = answers.InboundMessage.read(payload)
     if message is None:
         return None
     return Inbound(

@@ -10,9 +10,10 @@ import httpx
 import pytest
 
 from otp_service.domain.delivery import Action, Receipt, Refused
+from otp_service.telnyx.answers import InboundMessage, OutboundMessage
 from otp_service.telnyx.client import TelnyxClient
 from otp_service.telnyx.exceptions import NotFoundError, RefusedError, TelnyxError, UnknownOutcomeError
-from otp_service.telnyx.wire import InboundMessage, OutboundMessage, build_send
+from otp_service.telnyx.wire import build_send
 
 PERSON = "+12025550143"
 OURS = "+18445550001"
