@@ -7,6 +7,7 @@ import threading
 from collections.abc import Sequence
 
 from otp_service.sandbox import seeds
+from otp_service.sandbox.bulk import BulkOrders
 from otp_service.sandbox.chaos import ChaosBook
 from otp_service.sandbox.clock import Clock, SystemClock
 from otp_service.sandbox.delivery import Delivery
@@ -55,6 +56,7 @@ class Carrier:
         self.optouts = OptOuts()
         self.idempotency = Idempotency(self.clock)
         self.numbers = Numbers(self.clock)
+        self.bulk_orders = BulkOrders(self.numbers, self.timeline)
         self.sending = Sending(self.clock, self.numbers, self.messages, self.optouts)
         self.delivery = Delivery(
             clock=self.clock,
@@ -106,6 +108,7 @@ class Carrier:
         self.messages.reset()
         self.optouts.reset()
         self.idempotency.reset()
+        self.bulk_orders.reset()
         self.numbers.clear()
         seeds.plant(self.numbers, self.clock, self._senders)
         self.handsets.reset()

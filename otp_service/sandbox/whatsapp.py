@@ -33,8 +33,10 @@ def render(body: Mapping[str, Any]) -> str:
     kind = body.get("type")
     if kind not in TYPES:
         raise CarrierError(422, "10032", f"'type' must be one of {', '.join(TYPES)}.", pointer=f"{_HERE}/type")
-    content: Any = body.get(kind)
-    if not isinstance(content, (dict, list) if kind == "contacts" else dict):
+    content = body.get(kind)
+    if kind == "contacts" and isinstance(content, list):
+        return "[contacts]"
+    if not isinstance(content, dict):
         raise CarrierError(422, "10004", f"The '{kind}' object is required.", pointer=f"{_HERE}/{kind}")
     if kind == "template":
         return _template(content)
