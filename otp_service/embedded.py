@@ -16,7 +16,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from . import processes
@@ -24,7 +24,7 @@ from .processes import Child, ChildFailed
 
 OLDEST_VERSION = 7
 READY_TIMEOUT_S = 10.0
-STOP_TIMEOUT_S = 5.0
+STOP_TIMEOUT_S = 2.0
 
 SETTINGS: Mapping[str, str] = {
     "appendonly": "yes",
@@ -100,12 +100,15 @@ class EmbeddedServer:
         return ""
 
 
-def start(directory: Path, log: Path | None = None) -> EmbeddedServer:
-    """Start a server that keeps its data in `directory`. Raises ChildFailed if there is no binary for it."""
+def start(directory: Path, log: Path | None = None, keep_open: Sequence[int] = ()) -> EmbeddedServer:
+    """Start a server that keeps its data in `directory`. Raises ChildFailed if there is no binary for it.
+
+    `log` and `keep_open` as for `processes.spawn`.
+    """
     private_directory(directory)
     path, private = _socket_path(directory)
     options = {"port": "0", "unixsocket": str(path), "unixsocketperm": "700"}
-    child = _spawn("store", directory, options, log)
+    child = _spawn("store", directory, options, log, keep_open)
     return EmbeddedServer(child, str(path), private)
 
 
@@ -160,13 +163,16 @@ def _wheel_binary() -> Path:
         ) from error
 
 
-def _spawn(name: str, directory: Path, options: Mapping[str, str], log: Path | None) -> Child:
+def _spawn(
+    name: str, directory: Path, options: Mapping[str, str], log: Path | None, keep_open: Sequence[int] = ()
+) -> Child:
     config = directory / "server.conf"
     lines = {"dir": _quoted(str(directory.resolve())), "daemonize": "no", **SETTINGS, **options}
     config.write_text("".join(f"{key} {value}\n" for key, value in lines.items()), encoding="utf-8")
     # The system's message language decides nothing here, but some servers refuse to start in an unknown locale.
     environ = {**os.environ, "LC_ALL": "C"}
-    return processes.spawn(name, [str(find_binary()), str(config)], environ=environ, log=log, directory=directory)
+    command = [str(find_binary()), str(config)]
+    return processes.spawn(name, command, environ=environ, log=log, directory=directory, keep_open=keep_open)
 
 
 def _quoted(text: str) -> str:

@@ -78,14 +78,17 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 def stop_on_signals() -> threading.Event:
-    """An event that SIGINT and SIGTERM set. Call in the main thread."""
+    """An event that SIGINT, SIGTERM and the end of the terminal (SIGHUP) set. Call in the main thread."""
     stop = threading.Event()
 
     def handle(_signal: int, _frame: object) -> None:
         stop.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, handle)
+    signal.signal(signal.SIGINT, handle)
+    signal.signal(signal.SIGTERM, handle)
+    # `nohup` has SIGHUP ignored, and means it.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, handle)
     return stop
 
 
@@ -192,8 +195,12 @@ def spawn(
     environ: Mapping[str, str] | None = None,
     log: Path | None = None,
     directory: Path | None = None,
+    keep_open: Sequence[int] = (),
 ) -> Child:
-    """Start a child that dies with us, in its own process group. Output goes to `log` (appended) or to our stderr."""
+    """Start a child that dies with us, in its own process group. Output goes to `log` (appended) or to our stderr.
+
+    `keep_open` are file descriptors it inherits, e.g. of a lock that shall hold as long as it lives.
+    """
     parent = os.getpid()
 
     def enter_child() -> None:
@@ -212,6 +219,7 @@ def spawn(
             cwd=directory,
             env={**(os.environ if environ is None else environ), PARENT_VARIABLE: str(parent)},
             process_group=0,
+            pass_fds=keep_open,
             # Two system calls, nothing that could wait for a lock of another thread.
             preexec_fn=enter_child if _LIBC is not None else None,  # noqa: PLW1509
         )

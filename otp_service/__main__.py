@@ -1,0 +1,8 @@
+"""`python -m otp_service` is `otp-service`."""
+
+import sys
+
+from .cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

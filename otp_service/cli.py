@@ -1,0 +1,578 @@
+"""The commands. Thin: parse, call, print. What they do is elsewhere.
+
+Guaranteed here: exit status 0 only on success; every error is one clear sentence on stderr, never a traceback for what
+a person can put right; `--json` wherever data is printed; `--help` with an example everywhere, and quick, because
+nothing heavy is imported before a command runs.
+
+A further group of commands is a function that adds its parsers, named in `_GROUPS`.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from . import __version__
+from .domain.errors import ServiceError
+
+if TYPE_CHECKING:
+    from .config import Settings
+
+PROGRAM = "otp-service"
+Command = Callable[[argparse.Namespace], int | None]
+
+
+class UsageError(ServiceError):
+    """What was typed cannot be done; the sentence says what to type instead."""
+
+    code = "usage_error"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status: 0 done, 1 it failed, 2 it was not understood, 130 Ctrl-C."""
+    parser = build_parser()
+    args = parser.parse_args(arguments)
+    try:
+        status = args.run(args)
+        sys.stdout.flush()
+    except ServiceError as error:
+        return _fail(error.detail)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough. Python would complain again when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status or 0
+
+
+def _fail(sentence: str) -> int:
+    with contextlib.suppress(BrokenPipeError):
+        print(f"{PROGRAM}: {sentence}", file=sys.stderr)
+    return 1
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence instead of repeating the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the sentence and exit with status 2."""
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def build_parser() -> Parser:
+    """The whole command line."""
+    parser = Parser(
+        prog=PROGRAM,
+        description="Self-hosted two-factor authentication: one-time codes over Telnyx, followed until delivered.",
+        epilog="Begin with: otp-service dev",
+    )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    groups = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
+    for add in _GROUPS:
+        add(groups)
+    return parser
+
+
+def add_command(
+    groups: Any,
+    name: str,
+    run: Command,
+    *,
+    help: str,
+    text: str = "",
+    example: str,  # noqa: A002 - argparse's word
+) -> Parser:
+    """Add a command: `help` is its line in the list, `text` what its own --help adds, `example` a line to paste."""
+    parser: Parser = groups.add_parser(
+        name,
+        help=help,
+        description=f"{help[0].upper()}{help[1:]}. {text}".strip(),
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_group(groups: Any, name: str, *, help: str, example: str) -> Any:  # noqa: A002 - argparse's word
+    """Add a command that has commands of its own; returns what those are added to."""
+    parser: Parser = groups.add_parser(
+        name,
+        help=help,
+        description=f"{help[0].upper()}{help[1:]}.",
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
+
+
+# ---- types of arguments ---------------------------------------------------------------------------------------------
+
+
+def port_number(text: str) -> int:
+    """0 to 65535; 0 takes a free one."""
+    return _whole(text, 0, 65535)
+
+
+def count(text: str) -> int:
+    """1 to 1000."""
+    return _whole(text, 1, 1000)
+
+
+def _whole(text: str, low: int, high: int) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
+    return int(text)
+
+
+def _duration_ms(text: str, option: str) -> int:
+    from .config import duration_ms  # noqa: PLC0415
+
+    return duration_ms(text, option)
+
+
+# ---- printing -------------------------------------------------------------------------------------------------------
+
+
+def print_json(data: Any) -> None:
+    """One JSON document, indented for people, stable for programs."""
+    print(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table as wide as its content on a pipe, as wide as the terminal on a terminal."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    # Not a terminal: no colours, and no folding at the 80 columns that rich would assume.
+    Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 1000).print(table)
+
+
+def _json_option(parser: Parser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON for programs")
+
+
+def _time(ms: int | None) -> str | None:
+    """RFC 3339 in UTC."""
+    if ms is None:
+        return None
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+# ---- dev, serve, worker, sandbox ------------------------------------------------------------------------------------
+
+
+def _add_processes(groups: Any) -> None:
+    dev = add_command(
+        groups,
+        "dev",
+        _dev,
+        help="run everything on this machine: store, sandbox carrier, API and worker",
+        text="Nothing leaves the machine. DIR/env holds the API key and all addresses while it runs.",
+        example="otp-service dev --dir ./state",
+    )
+    dev.add_argument("--port", type=port_number, default=8080, help="of the API; 0 takes a free one (default 8080)")
+    dev.add_argument(
+        "--sandbox-port", type=port_number, default=8081, help="of the carrier and its phones (default 8081)"
+    )
+    dev.add_argument("--dir", type=Path, help="keep state here (default .otp-dev, removed at the end)")
+    dev.add_argument("--redis-url", help="use this store instead of the embedded one")
+    dev.add_argument("--verbose", action="store_true", help="copy the logs of all processes to stderr")
+
+    serve = add_command(
+        groups,
+        "serve",
+        _serve,
+        help="run the API alone, on the production server",
+        text="Put a reverse proxy in front of it that ends TLS and buffers requests.",
+        example="OTP_KEYRING=/etc/otp/keyring.json otp-service serve --host 0.0.0.0 --port 8080",
+    )
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    serve.add_argument("--port", type=port_number, default=8080, help="0 takes a free one (default 8080)")
+    serve.add_argument("--workers", type=count, help="processes (default: one for each core, at most 8)")
+    serve.add_argument("--threads", type=count, help="threads of each process (default 4)")
+
+    worker = add_command(
+        groups,
+        "worker",
+        _worker,
+        help="run the delivery worker alone",
+        text="Any number of them share the work. SIGTERM finishes what is in hand.",
+        example="otp-service worker --concurrency 100",
+    )
+    worker.add_argument("--concurrency", type=count, default=32, help="sends at once (default 32)")
+
+    sandbox = add_command(
+        groups,
+        "sandbox",
+        _sandbox,
+        help="run the sandbox carrier alone",
+        text="It demands TELNYX_API_KEY and signs with TELNYX_WEBHOOK_SIGNING_SEED (base64 of 32 bytes) if they are "
+        "set, and knows the senders of the configuration if there is one.",
+        example="otp-service sandbox --port 8081 --webhook-url http://127.0.0.1:8080/webhooks/telnyx",
+    )
+    sandbox.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    sandbox.add_argument("--port", type=port_number, default=8081, help="0 takes a free one (default 8081)")
+    sandbox.add_argument("--webhook-url", help="where webhooks go unless a message names another place")
+
+
+def _dev(args: argparse.Namespace) -> None:
+    from . import dev  # noqa: PLC0415
+
+    dev.run(dev.Options(args.port, args.sandbox_port, args.dir, args.redis_url, args.verbose))
+
+
+def _serve(args: argparse.Namespace) -> None:
+    from . import config, processes, serving  # noqa: PLC0415
+
+    processes.follow_spawner(config.environment())
+    settings = config.load(config.environment())
+    workers = args.workers or serving.default_workers()
+    serving.serve(settings, args.host, args.port, workers, args.threads or serving.DEFAULT_THREADS)
+
+
+def _worker(args: argparse.Namespace) -> None:
+    from . import config, processes, serving  # noqa: PLC0415
+
+    stop = processes.stop_on_signals()
+    processes.follow_spawner(config.environment())
+    settings = config.load(config.environment())
+    with serving.metrics_directory(settings):
+        from .bootstrap import build_worker  # noqa: PLC0415 - after the metrics directory is set
+
+        build_worker(settings, concurrency=args.concurrency).run(stop)
+    sys.stdout.flush()
+    if any(thread.is_alive() and not thread.daemon for thread in threading.enumerate()[1:]):
+        # It has drained as long as it may. What still waits for a carrier is taken over by another worker.
+        os._exit(0)
+
+
+def _sandbox(args: argparse.Namespace) -> None:
+    from . import config, processes  # noqa: PLC0415
+    from .sandbox.server import CannotListenError, SandboxSender, SandboxServer, decode_seed  # noqa: PLC0415
+
+    stop = processes.stop_on_signals()
+    environ = config.environment()
+    processes.follow_spawner(environ)
+    senders = [
+        SandboxSender(sender.kind, sender.messaging_profile_id, sender.address)
+        for sender in config.load(environ).policy.senders.values()
+    ]
+    seed = environ.get("TELNYX_WEBHOOK_SIGNING_SEED")
+    try:
+        server = SandboxServer(
+            host=args.host,
+            port=args.port,
+            webhook_url=args.webhook_url,
+            api_key=environ.get("TELNYX_API_KEY") or None,
+            signing_seed=decode_seed(seed) if seed else None,
+            senders=senders,
+        )
+    except CannotListenError as error:
+        raise UsageError(f"{error} Choose another with --port.") from error
+    except ValueError as error:
+        raise UsageError("TELNYX_WEBHOOK_SIGNING_SEED: must be the base64 of 32 bytes") from error
+    with server:
+        print(f"TELNYX_BASE_URL={server.url}/v2")
+        print(f"TELNYX_PUBLIC_KEY={server.public_key_b64}")
+        print(f"The phones: {server.url}", file=sys.stderr)
+        sys.stdout.flush()
+        stop.wait()
+
+
+# ---- keys -----------------------------------------------------------------------------------------------------------
+
+
+def _add_keys(groups: Any) -> None:
+    keys = add_group(
+        groups,
+        "keys",
+        help="manage the API keys in the store (OTP_REDIS_URL); changes hold everywhere within 5 s",
+        example="otp-service keys create --app default --scope verify --expires 90d",
+    )
+    create = add_command(
+        keys,
+        "create",
+        _keys_create,
+        help="make a key and show its secret once",
+        text="Scopes: verify, optouts:read, factors, audit:read, metrics.",
+        example="otp-service keys create --app default --scope verify --scope audit:read --expires 90d",
+    )
+    create.add_argument("--app", required=True, help="the configured app it speaks for")
+    create.add_argument("--scope", required=True, action="append", help="what it may do; may be repeated")
+    create.add_argument("--expires", metavar="DURATION", help="e.g. 12h or 90d (default: never)")
+    shown = add_command(keys, "list", _keys_list, help="show all keys without their secrets", example=_KEYS_LIST)
+    shown.add_argument("--app", help="only this app's")
+    revoke = add_command(keys, "revoke", _keys_revoke, help="end a key now", example="otp-service keys revoke 3f9a…")
+    rotate = add_command(
+        keys,
+        "rotate",
+        _keys_rotate,
+        help="make a key like an old one, which ends after the overlap",
+        example="otp-service keys rotate 3f9a… --overlap 24h",
+    )
+    rotate.add_argument("--overlap", metavar="DURATION", default="24h", help="how long both hold (default 24h)")
+    for parser in (revoke, rotate):
+        parser.add_argument("id", metavar="ID", help="the key's id, as in: otp-service keys list")
+    for parser in (create, shown, revoke, rotate):
+        _json_option(parser)
+
+
+_KEYS_LIST = "otp-service keys list --app default --json"
+
+
+def _settings() -> "Settings":
+    from . import config  # noqa: PLC0415
+
+    return config.load(config.environment())
+
+
+def _known_app(settings: "Settings", app: str) -> str:
+    apps = settings.policy.apps
+    if app not in apps:
+        known = f"configured: {', '.join(sorted(apps))}" if apps else "no app is configured; set OTP_CONFIG"
+        raise UsageError(f"there is no app {app!r} ({known})")
+    return app
+
+
+def _known_scopes(scopes: Sequence[str]) -> list[str]:
+    from .storage.api_keys import SCOPES  # noqa: PLC0415
+
+    for scope in scopes:
+        if scope not in SCOPES:
+            raise UsageError(f"there is no scope {scope!r}; the scopes are {', '.join(SCOPES)}")
+    return [scope for scope in SCOPES if scope in scopes]
+
+
+def _keys_create(args: argparse.Namespace) -> None:
+    from .bootstrap import build_api_keys  # noqa: PLC0415
+
+    settings = _settings()
+    app, scopes = _known_app(settings, args.app), _known_scopes(args.scope)
+    lifetime_ms = _duration_ms(args.expires, "--expires") if args.expires is not None else None
+    if lifetime_ms == 0:
+        raise UsageError("--expires: a key that ends at once is of no use")
+    expires_at_ms = _now_ms() + lifetime_ms if lifetime_ms is not None else None
+    _show_new(build_api_keys(settings).create(app, scopes, expires_at_ms), as_json=args.json)
+
+
+def _show_new(created: Any, *, as_json: bool) -> None:
+    facts = {
+        "id": created.id,
+        "app": created.app,
+        "scopes": list(created.scopes),
+        "expires_at": _time(created.expires_at_ms),
+        "key": created.key,
+    }
+    if as_json:
+        print_json(facts)
+        return
+    print(f"id       {created.id}\napp      {created.app}\nscopes   {', '.join(created.scopes)}")
+    print(f"expires  {facts['expires_at'] or 'never'}\n\n{created.key}\n")
+    print("This is the only time that the key is shown.", file=sys.stderr)
+
+
+def _keys_list(args: argparse.Namespace) -> None:
+    from .bootstrap import build_api_keys  # noqa: PLC0415
+
+    settings = _settings()
+    found = build_api_keys(settings).list(args.app)
+    if args.app is not None and not found:
+        # Keys of an app that is configured no more are shown, too; a typing error is not an empty list.
+        _known_app(settings, args.app)
+    facts = [
+        {
+            "id": info.id,
+            "app": info.app,
+            "scopes": list(info.scopes),
+            "created_at": _time(info.created_at_ms),
+            "expires_at": _time(info.expires_at_ms),
+            "revoked_at": _time(info.revoked_at_ms),
+        }
+        for info in found
+    ]
+    if args.json:
+        print_json(facts)
+        return
+    columns = ("id", "app", "scopes", "created_at", "expires_at", "revoked_at")
+    print_table(columns, ([_cell(fact[column]) for column in columns] for fact in facts))
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return ", ".join(value) if isinstance(value, list) else str(value)
+
+
+def _keys_revoke(args: argparse.Namespace) -> None:
+    from .bootstrap import build_api_keys  # noqa: PLC0415
+
+    if not build_api_keys(_settings()).revoke(args.id):
+        raise UsageError(f"there is no key {args.id!r}; see: otp-service keys list")
+    if args.json:
+        print_json({"id": args.id, "revoked": True})
+    else:
+        print(f"revoked {args.id}")
+
+
+def _keys_rotate(args: argparse.Namespace) -> None:
+    from .bootstrap import build_api_keys  # noqa: PLC0415
+
+    overlap_ms = _duration_ms(args.overlap, "--overlap")
+    created = build_api_keys(_settings()).rotate(args.id, overlap_ms)
+    if created is None:
+        raise UsageError(f"there is no valid key {args.id!r}; see: otp-service keys list")
+    _show_new(created, as_json=args.json)
+
+
+# ---- keyring --------------------------------------------------------------------------------------------------------
+
+
+def _add_keyring(groups: Any) -> None:
+    keyring = add_group(
+        groups,
+        "keyring",
+        help="manage the file of secrets that seal codes and sign receipts (OTP_KEYRING)",
+        example="otp-service keyring create /etc/otp/keyring.json",
+    )
+    create = add_command(
+        keyring,
+        "create",
+        _keyring_create,
+        help="make a keyring file that only this user can read",
+        text="Keep a copy in a safe place: without it no stored code and no number's budget can be read again.",
+        example="otp-service keyring create /etc/otp/keyring.json",
+    )
+    rotate = add_command(
+        keyring,
+        "rotate",
+        _keyring_rotate,
+        help="add a new key that makes new things; the old ones go on opening what they made",
+        text="Running processes read the file when they start: restart them afterwards, the API first.",
+        example="otp-service keyring rotate /etc/otp/keyring.json",
+    )
+    for parser in (create, rotate):
+        parser.add_argument("path", metavar="PATH", type=Path, help="the keyring file")
+        _json_option(parser)
+
+
+def _keyring_create(args: argparse.Namespace) -> None:
+    import secrets  # noqa: PLC0415
+
+    from . import keyring  # noqa: PLC0415
+
+    raw = keyring.create(secrets.token_bytes, _time(_now_ms()) or "")
+    try:
+        descriptor = os.open(args.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(raw)
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError:
+        raise UsageError(f"{args.path} exists; it is never overwritten (see: otp-service keyring rotate)") from None
+    except OSError as error:
+        raise UsageError(f"cannot write {args.path}: {error.strerror}") from error
+    _show_keyring("created", args, keyring.parse(raw).active_kid)
+
+
+def _keyring_rotate(args: argparse.Namespace) -> None:
+    import secrets  # noqa: PLC0415
+
+    from . import keyring  # noqa: PLC0415
+    from .dev import write_private  # noqa: PLC0415
+
+    try:
+        owner = args.path.stat()
+        raw = keyring.rotate(args.path.read_bytes(), secrets.token_bytes, _time(_now_ms()) or "")
+        write_private(args.path, raw)
+        if os.geteuid() == 0:
+            # Root may rotate the file of the service's own user, who has to be able to read it afterwards.
+            os.chown(args.path, owner.st_uid, owner.st_gid)
+    except OSError as error:
+        raise UsageError(f"cannot rotate {args.path}: {error.strerror}") from error
+    except keyring.KeyringError as error:
+        raise UsageError(f"{args.path}: {error}") from error
+    _show_keyring("rotated", args, keyring.parse(raw).active_kid)
+
+
+def _show_keyring(what: str, args: argparse.Namespace, kid: str) -> None:
+    if args.json:
+        print_json({"path": str(args.path), "active_kid": kid})
+    else:
+        print(f"{what} {args.path}; the active key is {kid}")
+
+
+# ---- doctor, audit --------------------------------------------------------------------------------------------------
+
+
+def _add_checks(groups: Any) -> None:
+    doctor = add_command(
+        groups,
+        "doctor",
+        _doctor,
+        help="check configuration, store, carrier credentials, sender numbers, webhook key and clocks",
+        text="One line each; the exit status is 1 if any fails.",
+        example="otp-service doctor --json",
+    )
+    audit = add_group(groups, "audit", help="read the audit log", example="otp-service audit tail --follow --json")
+    tail = add_command(
+        audit,
+        "tail",
+        _audit_tail,
+        help="show the latest events, oldest first",
+        text="With --json one object a line.",
+        example="otp-service audit tail --follow --json | jq .type",
+    )
+    tail.add_argument("--follow", action="store_true", help="go on with new events until Ctrl-C")
+    tail.add_argument("--since", metavar="DURATION", default="1h", help="how far back to begin (default 1h)")
+    for parser in (doctor, tail):
+        _json_option(parser)
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from .bootstrap import diagnose  # noqa: PLC0415
+
+    facts = []
+    for finding in diagnose(_settings()):
+        facts.append({"name": finding.name, "ok": finding.ok, "detail": finding.detail})
+        if not args.json:
+            print(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.name}: {finding.detail}", flush=True)
+    if args.json:
+        print_json(facts)
+    failed = sum(not fact["ok"] for fact in facts)
+    if failed:
+        return _fail(f"{failed} of {len(facts)} checks failed")
+    return 0
+
+
+def _audit_tail(args: argparse.Namespace) -> None:
+    from .bootstrap import build_audit  # noqa: PLC0415
+
+    since_ms = _now_ms() - _duration_ms(args.since, "--since")
+    for event in build_audit(_settings()).tail(follow=args.follow, since_ms=since_ms):
+        print(json.dumps(event, ensure_ascii=False) if args.json else _event_line(event), flush=args.follow)
+
+
+def _event_line(event: Mapping[str, Any]) -> str:
+    rest = " ".join(f"{name}={_cell(value)}" for name, value in event.items() if name not in ("at", "type"))
+    return f"{event.get('at', '-')}  {event.get('type', '-'):<24} {rest}"
+
+
+_GROUPS: tuple[Callable[[Any], None], ...] = (_add_processes, _add_keys, _add_keyring, _add_checks)
