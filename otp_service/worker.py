@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from . import telemetry
 from .domain.errors import StoreUnavailable
@@ -50,14 +51,16 @@ class Worker:
         self._hands: dict[tuple[int, str], Job] = {}
         self._polling: set[Due] = set()
         self._lock = threading.Lock()
+        self._fault: Exception | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, then finish what is in hand (a few seconds at most)."""
         self._until_open(stop)
         pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="deliver")
         polls = ThreadPoolExecutor(2, thread_name_prefix="poll")
-        loops = [threading.Thread(target=self._read, args=(lane, pool, stop)) for lane in self._outbox.reading_lanes()]
-        loops.append(threading.Thread(target=self._pulse, args=(pool, polls, stop)))
+        lanes = self._outbox.reading_lanes()
+        loops = [self._thread(stop, partial(self._read, lane, pool, stop)) for lane in lanes]
+        loops.append(self._thread(stop, partial(self._pulse, pool, polls, stop)))
         for loop in loops:
             loop.start()
         _log.info("worker started")
@@ -67,6 +70,18 @@ class Worker:
         self._drain(pool, polls)
         self._close()
         _log.info("worker stopped")
+        if self._fault is not None:
+            raise self._fault
+
+    def _thread(self, stop: threading.Event, loop: Callable[[], None]) -> threading.Thread:
+        def guarded() -> None:
+            try:
+                loop()
+            except Exception as error:  # noqa: BLE001 - half a worker would be worse than none: end, and say why
+                self._fault = error
+                stop.set()
+
+        return threading.Thread(target=guarded)
 
     def _until_open(self, stop: threading.Event) -> None:
         while not stop.is_set():
@@ -126,7 +141,7 @@ class Worker:
         except StoreUnavailable:
             # The entry stays where it is and is taken over when it has lain long enough.
             _log.warning("the store does not answer", extra={"delivery_id": job.reference.delivery_id(job.ordinal)})
-        except Exception:
+        except Exception:  # noqa: BLE001 - one bad delivery must not stop the others
             _log.exception("a delivery failed", extra={"delivery_id": job.reference.delivery_id(job.ordinal)})
         finally:
             with self._lock:
@@ -191,7 +206,7 @@ class Worker:
             self._deliver.attend(due)
         except StoreUnavailable:
             _log.warning("the store does not answer")
-        except Exception:
+        except Exception:  # noqa: BLE001 - one bad poll must not stop the others
             _log.exception("a poll failed", extra={"delivery_id": due.reference.delivery_id(due.ordinal)})
         finally:
             with self._lock:

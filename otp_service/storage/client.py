@@ -163,3 +163,20 @@ def fix_shards(store: Store, keys: Keys) -> None:
         raise StoreUnavailable("The store does not answer, or refuses writes.") from error
     if fixed != str(keys.shards):
         raise NotReady(f"The store was set up with {fixed} shards, the configuration says {keys.shards} (shards).")
+
+
+def require_writable(store: Store, keys: Keys) -> None:
+    """Raise StoreUnavailable unless the store takes writes: reads may still work where writes are refused."""
+    try:
+        store.client.set(keys.probe(), "1", px=1000)
+    except RedisError as error:
+        raise StoreUnavailable("The store refuses writes.") from error
+
+
+def clock_ms(store: Store) -> int:
+    """The store's clock in Unix milliseconds. Raises StoreUnavailable."""
+    try:
+        seconds, micros = store.client.time()
+    except RedisError as error:
+        raise StoreUnavailable("The store does not answer.") from error
+    return int(seconds) * 1000 + int(micros) // 1000

@@ -117,6 +117,10 @@ class Keys:
         """String: the number of shards, fixed at first start. No TTL."""
         return f"{PREFIX}:{{meta}}:shards"
 
+    def probe(self) -> str:
+        """String: written by the readiness check to see that writes are taken. TTL: a second."""
+        return f"{PREFIX}:{{meta}}:probe"
+
     def api_key(self, key_id: str) -> str:
         """Hash: app, scopes, SHA-256 of the secret, times. No TTL: revoked keys stay explainable."""
         return f"{PREFIX}:{{keys}}:key:{key_id}"

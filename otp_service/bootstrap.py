@@ -1,0 +1,265 @@
+"""The only place where parts meet. Everything takes what it needs through its constructor; nothing is built at import.
+
+Raises ConfigError, NotReady or StoreUnavailable, whose `detail` is one sentence for the operator.
+"""
+
+import secrets
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from random import random
+
+from flask import Flask
+
+from . import config, telemetry
+from .config import Settings
+from .domain.errors import ConfigError, ServiceError
+from .domain.policy import App
+from .keyring import Keyring
+from .storage import client as store_client
+from .storage.api_keys import ApiKeys
+from .storage.audit_log import AuditLog
+from .storage.client import Store
+from .storage.idempotency import Idempotency
+from .storage.keys import Keys
+from .storage.limits import Limits, Place, network
+from .storage.optouts import OptOuts
+from .storage.outbox import Outbox
+from .storage.scripts import Scripts
+from .storage.verifications import Verifications
+from .telnyx.client import TelnyxClient
+from .telnyx.gateway import Gateway
+from .telnyx.signatures import parse_public_key
+from .usecases.browse import Browse
+from .usecases.deliver import Deliver
+from .usecases.receive import Receive
+from .usecases.verify import Verify
+from .web.admin import Admin
+from .web.api import Api
+from .web.app import create_app
+from .web.auth import Auth
+from .web.hooks import Hooks
+from .web.problems import Problems
+from .worker import Worker
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """The parts that keep things, over one open store."""
+
+    store: Store
+    keys: Keys
+    scripts: Scripts
+    audit: AuditLog
+    api_keys: ApiKeys
+    keyring: Keyring | None
+
+
+def open_rooms(settings: Settings, keyring: Keyring | None = None) -> Rooms:
+    """Open the store and make sure that it can be trusted."""
+    store = store_client.connect(settings.redis_url)
+    keys = Keys(settings.shards)
+    store_client.ping(store)
+    store_client.require_no_eviction(store)
+    store_client.fix_shards(store, keys)
+    scripts = Scripts(store)
+    audit = AuditLog(store, scripts, keys)
+    api_keys = ApiKeys(
+        store,
+        keys,
+        audit,
+        now_ms=telemetry.now_ms,
+        token_hex=secrets.token_hex,
+        token_urlsafe=secrets.token_urlsafe,
+    )
+    return Rooms(store, keys, scripts, audit, api_keys, keyring)
+
+
+def build_web(settings: Settings) -> Flask:
+    """The API."""
+    keyring = config.load_keyring(settings)
+    public_key = _public_key(settings)
+    _require_apps(settings)
+    rooms = open_rooms(settings, keyring)
+    problems = Problems(settings.public_url)
+    auth = Auth(rooms.api_keys)
+    verifications = Verifications(rooms.store, rooms.scripts, rooms.keys, keyring.index_key)
+    optouts = OptOuts(rooms.store, rooms.scripts, rooms.keys)
+    outbox = Outbox(rooms.store, rooms.scripts, rooms.keys, keyring.index_key, consumer="web")
+    verify = Verify(
+        store=verifications,
+        limits=Limits(rooms.scripts, rooms.keys),
+        place=_places,
+        vault=keyring,
+        policy=settings.policy,
+        issuer=settings.issuer,
+        queue_max=settings.queue_max,
+        token_bytes=secrets.token_bytes,
+        randbelow=secrets.randbelow,
+    )
+    browse = Browse(store=verifications, optouts=optouts, record=rooms.audit, vault=keyring, policy=settings.policy)
+    receive = Receive(book=outbox, optouts=optouts, vault=keyring, policy=settings.policy)
+    idempotency = Idempotency(rooms.scripts, rooms.keys)
+    admin = Admin(
+        auth=auth,
+        problems=problems,
+        checks=_checks(rooms),
+        jwks=keyring.jwks(),
+        public_url=settings.public_url,
+        token=lambda: secrets.token_urlsafe(16),
+    )
+    routes = [
+        *Api(verify, browse, idempotency, problems, keyring.index_key).routes(),
+        *Hooks(receive, rooms.audit, public_key, problems, time.time).routes(),
+        *admin.routes(),
+    ]
+    admin.describe(routes)
+    return create_app(routes, auth, problems, lambda: f"req_{secrets.token_hex(12)}")
+
+
+def build_worker(settings: Settings, *, concurrency: int) -> Worker:
+    """The delivery worker of one process."""
+    keyring = config.load_keyring(settings)
+    _require_apps(settings)
+    rooms = open_rooms(settings, keyring)
+    consumer = f"{socket.gethostname()}-{secrets.token_hex(4)}"
+    outbox = Outbox(rooms.store, rooms.scripts, rooms.keys, keyring.index_key, consumer)
+    telnyx = _telnyx(settings)
+    deliver = Deliver(
+        outbox=outbox,
+        book=outbox,
+        store=Verifications(rooms.store, rooms.scripts, rooms.keys, keyring.index_key),
+        carrier=Gateway(telnyx),
+        vault=keyring,
+        policy=settings.policy,
+        public_url=settings.public_url,
+        sleep=time.sleep,
+        random=random,
+        count=lambda sender, outcome: telemetry.SENDS.labels(sender, outcome).inc(),
+    )
+
+    def close() -> None:
+        telnyx.close()
+        rooms.store.close()
+
+    return Worker(
+        outbox,
+        deliver,
+        rooms.audit,
+        concurrency=concurrency,
+        audit_retention_ms=settings.audit_retention_ms,
+        close=close,
+    )
+
+
+def build_api_keys(settings: Settings) -> ApiKeys:
+    """The API keys, for the commands."""
+    return open_rooms(settings).api_keys
+
+
+def build_audit(settings: Settings) -> AuditLog:
+    """The audit record, for the commands."""
+    return open_rooms(settings).audit
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the doctor: what was looked at, whether it is well, and what to do if not."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def diagnose(settings: Settings) -> Iterator[Finding]:
+    """Look at everything that has to be right, one finding at a time."""
+    yield from _configuration(settings)
+    yield from _store(settings)
+    yield from _carrier(settings)
+
+
+def _configuration(settings: Settings) -> Iterator[Finding]:
+    where = str(settings.config_path or "no file, defaults")
+    yield _finding("configuration", lambda: _require_apps(settings), where)
+    yield _finding("keyring", lambda: config.load_keyring(settings), "loaded")
+    yield _finding("webhook key", lambda: _public_key(settings), "TELNYX_PUBLIC_KEY is an Ed25519 key")
+
+
+def _store(settings: Settings) -> Iterator[Finding]:
+    try:
+        rooms = open_rooms(settings)
+    except ServiceError as error:
+        yield Finding("store", False, error.detail)
+        return
+    yield Finding("store", True, f"{store_client.masked(settings.redis_url)} answers and never evicts")
+    yield Finding("clock", *_clock(rooms))
+    rooms.store.close()
+
+
+def _clock(rooms: Rooms) -> tuple[bool, str]:
+    skew_ms = abs(store_client.clock_ms(rooms.store) - telemetry.now_ms())
+    if skew_ms > 5_000:
+        return False, f"this machine and the store differ by {skew_ms} ms; set both by NTP"
+    return True, f"this machine and the store differ by {skew_ms} ms"
+
+
+def _carrier(settings: Settings) -> Iterator[Finding]:
+    try:
+        telnyx = _telnyx(settings)
+    except ServiceError as error:
+        yield Finding("carrier", False, error.detail)
+        return
+    from .telnyx.doctor import examine  # noqa: PLC0415 - only the doctor needs it
+
+    for name, ok, detail in examine(telnyx, settings.policy.senders.values()):
+        yield Finding(name, ok, detail)
+    telnyx.close()
+
+
+def _finding(name: str, check: Callable[[], object], detail: str) -> Finding:
+    try:
+        check()
+    except ServiceError as error:
+        return Finding(name, False, error.detail)
+    return Finding(name, True, detail)
+
+
+def _public_key(settings: Settings) -> bytes:
+    if not settings.telnyx_public_key:
+        raise ConfigError("TELNYX_PUBLIC_KEY is not set: without it no webhook can be believed (Portal > Public Key)")
+    try:
+        return parse_public_key(settings.telnyx_public_key)
+    except ValueError as error:
+        raise ConfigError(f"TELNYX_PUBLIC_KEY: {error}") from error
+
+
+def _telnyx(settings: Settings) -> TelnyxClient:
+    if not settings.telnyx_api_key:
+        raise ConfigError("TELNYX_API_KEY is not set: the worker cannot send without it")
+    try:
+        return TelnyxClient(settings.telnyx_api_key, settings.telnyx_base_url)
+    except ValueError as error:
+        raise ConfigError(f"TELNYX_API_KEY or TELNYX_BASE_URL: {error}") from error
+
+
+def _require_apps(settings: Settings) -> None:
+    if not settings.policy.apps:
+        raise ConfigError("no app is configured: name a file by OTP_CONFIG with at least [senders.X] and [apps.X]")
+
+
+def _checks(rooms: Rooms) -> Sequence[tuple[str, Callable[[], None]]]:
+    return (
+        ("store", lambda: store_client.ping(rooms.store)),
+        ("writes", lambda: store_client.require_writable(rooms.store, rooms.keys)),
+        ("eviction", lambda: store_client.require_no_eviction(rooms.store)),
+        ("shards", lambda: store_client.fix_shards(rooms.store, rooms.keys)),
+    )
+
+
+def _places(app: App, client_ip: str | None) -> list[object]:
+    places = [Place("app", app.name, limit) for limit in app.starts_per_app]
+    if client_ip is not None:
+        subject = f"{app.name}:{network(client_ip)}"
+        places += [Place("client_ip", subject, limit) for limit in app.starts_per_client_ip]
+    return list(places)

@@ -1,0 +1,608 @@
+"""The endpoints of login flows, operators and auditors: typed bodies in, a story, typed bodies out."""
+
+import contextlib
+import hmac
+import ipaddress
+import json
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from .. import telemetry
+from ..domain import codes, message
+from ..domain.audit import Event, EventType
+from ..domain.errors import InvalidRequest, Refusal
+from ..domain.operation import DeliveryView, VerificationView
+from ..domain.policy import Channel
+from ..domain.verification import ENDED_CODE, Status
+from ..storage.idempotency import Idempotency, Replay
+from ..usecases.browse import AuditFilter, Browse
+from ..usecases.verify import Sent, StartRequest, Verify, checks_left, resend_in, sends_left
+from .bodies import decode
+from .http import JSON, NO_STORE, Call, Doc, Reply, Route, reply
+from .problems import Problems
+
+Word = Annotated[str, Meta(min_length=1, max_length=32)]
+MAX_METADATA = 1024
+_HOST = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]", re.ASCII)
+_IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9_:.-]{1,255}", re.ASCII)
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+
+
+class AutofillBody(msgspec.Struct, forbid_unknown_fields=True, rename=None):
+    """How the phone fills the code in by itself: exactly one of the two."""
+
+    web_origin: Annotated[str, Meta(description="Host of the page, as in `@example.com #123456`.")] | UnsetType = UNSET
+    android_hash: (
+        Annotated[str, Meta(pattern=r"^[A-Za-z0-9+/]{11}\Z", description="The app's 11-character hash.")] | UnsetType
+    ) = UNSET
+
+
+class StartBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Ask for a code to be sent."""
+
+    to: Annotated[str, Meta(description="The phone in E.164.", examples=["+12025550143"])]
+    channel: Literal["sms", "whatsapp"] = "sms"
+    purpose: Word = "login"
+    locale: Annotated[str, Meta(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}\Z", max_length=35)] = "en"
+    context: Annotated[dict[str, str], Meta(max_length=8, description="E.g. amount and payee.")] = msgspec.field(
+        default_factory=dict
+    )
+    client_ip: Annotated[str, Meta(description="The end user's address; proxy headers are never believed.")] = ""
+    autofill: AutofillBody | UnsetType = UNSET
+    metadata: Annotated[dict[str, Any], Meta(description="At most 1 kB, returned as is.")] = msgspec.field(
+        default_factory=dict
+    )
+
+
+class CheckBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A guess. Exactly one of `verification_id` and `to`."""
+
+    code: Annotated[str, Meta(description="4 to 10 ASCII digits.", examples=["123456"])]
+    verification_id: str | UnsetType = UNSET
+    to: str | UnsetType = UNSET
+    purpose: Word | UnsetType = UNSET
+    context: Annotated[dict[str, str], Meta(max_length=8)] = msgspec.field(default_factory=dict)
+
+
+class RedeemBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A receipt to spend."""
+
+    receipt: Annotated[str, Meta(min_length=1, max_length=4096)]
+
+
+class CarrierError(msgspec.Struct):
+    """The carrier's own code and words."""
+
+    code: str
+    title: str
+
+
+class Delivery(msgspec.Struct):
+    """One sender's attempt to bring the code."""
+
+    delivery_id: str
+    sender: str
+    kind: str
+    status: str
+    carrier_status: str | None
+    error: CarrierError | None
+    queued_at: str
+    updated_at: str
+
+
+class Verification(msgspec.Struct):
+    """A verification. Times are RFC 3339 UTC, durations whole seconds."""
+
+    verification_id: str
+    status: str
+    to: str
+    channel: str
+    purpose: str
+    created_at: str
+    expires_at: str
+    expires_in: int
+    checks_left: int
+    sends_left: int
+    resend_in: int | None
+    deliveries: list[Delivery]
+    metadata: dict[str, Any]
+
+
+class TimelineEvent(msgspec.Struct):
+    """One event of a verification."""
+
+    event: str
+    at: str
+    delivery_id: str | None
+    detail: dict[str, Any]
+
+
+class VerificationWithTimeline(Verification):
+    """A verification and everything that happened to it, in order."""
+
+    timeline: list[TimelineEvent]
+
+
+class ApprovalReply(msgspec.Struct):
+    """The code was right."""
+
+    verification_id: str
+    status: Literal["approved"]
+    approved_at: str
+    receipt: str
+
+
+class RedeemReply(msgspec.Struct):
+    """The receipt was spent just now."""
+
+    verification_id: str
+    redeemed_at: str
+
+
+class ProfileOptOut(msgspec.Struct):
+    """What one messaging profile holds against a number."""
+
+    messaging_profile_id: str
+    opted_out: bool
+    keyword: str | None
+    since: str | None
+    source: str | None
+
+
+class OptOutReply(msgspec.Struct):
+    """A number's opt-outs."""
+
+    to: str
+    profiles: list[ProfileOptOut]
+
+
+class AuditEvent(msgspec.Struct):
+    """One event of the record."""
+
+    seq: str
+    at: str
+    type: str
+    app: str | None
+    verification_id: str | None
+    delivery_id: str | None
+    to: str | None
+    number_hash: str | None
+    detail: dict[str, Any]
+
+
+class AuditReply(msgspec.Struct):
+    """Events in order of time; `next_cursor` is null at the end."""
+
+    events: list[AuditEvent]
+    next_cursor: str | None
+
+
+class Api:
+    """The handlers. Each is a plain function of a call."""
+
+    def __init__(
+        self, verify: Verify, browse: Browse, idempotency: Idempotency, problems: Problems, index_key: bytes
+    ) -> None:
+        self._verify = verify
+        self._browse = browse
+        self._idempotency = idempotency
+        self._problems = problems
+        self._index_key = index_key
+
+    # ---- start -----------------------------------------------------------------------------------------------------
+
+    def replay(self, call: Call) -> Reply | None:
+        """What an earlier request with this Idempotency-Key got; None if there was none. Answers before scopes."""
+        key = call.headers.get("idempotency-key")
+        if key is None or not _IDEMPOTENCY_KEY.fullmatch(key):
+            return None
+        return self._known(self._idempotency.look(self._digest(call, key), self._fingerprint(call.body)), call)
+
+    def start(self, call: Call) -> Reply:
+        """POST /verify/start."""
+        key = call.headers.get("idempotency-key")
+        if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+            raise InvalidRequest("Idempotency-Key: 1 to 255 characters of A-Z a-z 0-9 _ : . -")
+        request = _start_request(decode(call.headers, call.body, StartBody))
+        if key is None:
+            return self._start(call, request, None)
+        digest, owner = self._digest(call, key), call.request_id
+        known = self._known(self._idempotency.reserve(digest, self._fingerprint(call.body), owner), call)
+        if known is not None:
+            return known
+        done = None
+        try:
+            done = self._start(call, request, digest)
+            return done
+        finally:
+            # Refusals are not stored: the same key may be tried again.
+            if done is not None and done.status < 300:
+                self._idempotency.complete(digest, owner, done.status, done.body.decode())
+            else:
+                self._idempotency.release(digest, owner)
+
+    def _start(self, call: Call, request: StartRequest, operation_id: str | None) -> Reply:
+        outcome = self._verify.start(call.app, request, operation_id)
+        if isinstance(outcome, Refusal):
+            telemetry.REFUSALS.labels(call.app, outcome.code).inc()
+            return self._problems.refusal(outcome, call.request_id)
+        return self._sent(call, outcome)
+
+    def _sent(self, call: Call, sent: Sent) -> Reply:
+        telemetry.STARTS.labels(call.app, "new" if sent.created else "resend").inc()
+        return reply(201 if sent.created else 200, _verification(sent.view))
+
+    def _known(self, found: Replay | str, call: Call) -> Reply | None:
+        if isinstance(found, Replay):
+            headers = {"Content-Type": JSON, **NO_STORE, "Idempotent-Replayed": "true"}
+            return Reply(found.status, headers, found.body.encode())
+        if found == "conflict":
+            detail = "This Idempotency-Key was used with another body. Use a new key for a new request."
+            return self._problems.of("idempotency_conflict", detail, call.request_id, status=422)
+        if found == "running":
+            detail = "The first request with this Idempotency-Key is still running. Try again in a second."
+            headers = {"Retry-After": "1"}
+            return self._problems.of("idempotency_conflict", detail, call.request_id, headers=headers)
+        return None
+
+    def _digest(self, call: Call, key: str) -> str:
+        return hmac.digest(self._index_key, codes.length_prefixed("idem", call.app, key), "sha256")[:16].hex()
+
+    def _fingerprint(self, body: bytes) -> str:
+        # The order of members and white space make no other request; what is no JSON is taken as it is.
+        with contextlib.suppress(ValueError, RecursionError):
+            body = json.dumps(json.loads(body), sort_keys=True).encode()
+        return hmac.digest(self._index_key, b"body\0" + body, "sha256").hex()
+
+    # ---- check and the rest ----------------------------------------------------------------------------------------
+
+    def check(self, call: Call) -> Reply:
+        """POST /verify/check. Only an approval is 2xx."""
+        body = decode(call.headers, call.body, CheckBody)
+        code = codes.require_typed(body.code)
+        _require_context(body.context)
+        if isinstance(body.verification_id, str) == isinstance(body.to, str):
+            raise InvalidRequest(
+                "Name the verification by exactly one of verification_id and to.",
+                [("/verification_id", "give exactly one of verification_id and to")],
+            )
+        if isinstance(body.verification_id, str):
+            if body.purpose is not UNSET:
+                raise InvalidRequest("purpose goes with to.", [("/purpose", "only together with to")])
+            outcome = self._verify.check_by_id(call.app, body.verification_id, code, body.context)
+        else:
+            purpose = body.purpose if isinstance(body.purpose, str) else "login"
+            outcome = self._verify.check_by_number(call.app, str(body.to), purpose, code, body.context)
+        if isinstance(outcome, Refusal):
+            telemetry.CHECKS.labels(call.app, outcome.code).inc()
+            return self._problems.refusal(outcome, call.request_id)
+        telemetry.CHECKS.labels(call.app, "approved").inc()
+        approved_at = instant(outcome.approved_at_ms)
+        return reply(200, ApprovalReply(outcome.verification_id, "approved", approved_at, outcome.receipt))
+
+    def show(self, call: Call) -> Reply:
+        """GET /verify/{verification_id}."""
+        found = self._browse.verification(call.app, call.path["verification_id"])
+        if found is None:
+            return self._problems.refusal(_NOT_FOUND, call.request_id)
+        view, timeline = found
+        events = [
+            TimelineEvent(entry.event, instant(entry.at_ms), entry.delivery_id, dict(entry.detail))
+            for entry in timeline
+        ]
+        shown = msgspec.structs.asdict(_verification(view))
+        return reply(200, VerificationWithTimeline(**shown, timeline=events))
+
+    def cancel(self, call: Call) -> Reply:
+        """POST /verify/{verification_id}/cancel. Takes no body, or an empty object."""
+        if call.body:
+            decode(call.headers, call.body, _Nothing)
+        outcome = self._verify.cancel(call.app, call.path["verification_id"])
+        if isinstance(outcome, Refusal):
+            return self._problems.refusal(outcome, call.request_id)
+        return reply(200, _verification(outcome))
+
+    def redeem(self, call: Call) -> Reply:
+        """POST /receipts/redeem."""
+        body = decode(call.headers, call.body, RedeemBody)
+        outcome = self._verify.redeem(call.app, body.receipt)
+        if isinstance(outcome, Refusal):
+            return self._problems.refusal(outcome, call.request_id)
+        return reply(200, RedeemReply(outcome.verification_id, instant(outcome.redeemed_at_ms)))
+
+    def optouts(self, call: Call) -> Reply:
+        """GET /optouts/{number}."""
+        mask, entries = self._browse.optouts(call.path["number"])
+        profiles = [
+            ProfileOptOut(
+                entry.messaging_profile_id,
+                entry.opted_out,
+                entry.keyword,
+                instant(entry.at_ms) if entry.at_ms else None,
+                entry.source if entry.at_ms else None,
+            )
+            for entry in entries
+        ]
+        return reply(200, OptOutReply(mask, profiles))
+
+    def audit(self, call: Call) -> Reply:
+        """GET /audit/events."""
+        wanted = _audit_filter(call)
+        try:
+            page = self._browse.audit(wanted, visible_app=call.app)
+        except ValueError as error:
+            raise _bad_query("cursor", "not a cursor of this service") from error
+        return reply(200, AuditReply([audit_event(event) for event in page.events], page.next_cursor))
+
+    def routes(self) -> list[Route]:
+        """The endpoints of this slice."""
+        ended = tuple(ENDED_CODE.values())
+        form = ("unauthorized", "forbidden", "payload_too_large", "unsupported_media_type", "invalid_request")
+        here = ("unauthorized", "forbidden", "store_unavailable", "not_ready")
+        start_codes = (
+            *form,
+            *("invalid_number", "channel_unavailable", "country_not_allowed", "destination_blocked", "opted_out"),
+            *("too_many_wrong_codes", "context_conflict", "resend_too_soon", "rate_limited", "idempotency_conflict"),
+            *("store_unavailable", "queue_full", "not_ready"),
+        )
+        check_codes = (
+            *form,
+            *("verification_not_found", *ended, "too_many_wrong_codes", "code_incorrect", "invalid_number"),
+            *("store_unavailable", "not_ready"),
+        )
+        key_header = (("Idempotency-Key", "1-255 characters of [A-Za-z0-9_:.-]; kept for 24 hours."),)
+        audit_query = (
+            ("verification", "Only events of this verification id."),
+            ("to", "Only events of this number (E.164)."),
+            ("app", "Only events of this app; a key sees its own app's and those of no app."),
+            ("type", "Only events of this type; may be repeated."),
+            ("since", "RFC 3339, included."),
+            ("until", "RFC 3339, included."),
+            ("cursor", "`next_cursor` of the page before."),
+            ("limit", "1 to 1000, default 100."),
+        )
+        return [
+            Route(
+                "POST",
+                "/verify/start",
+                self.start,
+                "verify",
+                Doc(
+                    "Send a code, or the pending one again",
+                    StartBody,
+                    Verification,
+                    201,
+                    start_codes,
+                    headers=key_header,
+                    also=(200,),
+                ),
+                precheck=self.replay,
+            ),
+            Route(
+                "POST",
+                "/verify/check",
+                self.check,
+                "verify",
+                Doc("Check a code; only an approval is 2xx", CheckBody, ApprovalReply, 200, check_codes),
+            ),
+            Route(
+                "GET",
+                "/verify/{verification_id}",
+                self.show,
+                "verify",
+                Doc(
+                    "A verification and its timeline",
+                    None,
+                    VerificationWithTimeline,
+                    200,
+                    (*here, "verification_not_found"),
+                ),
+            ),
+            Route(
+                "POST",
+                "/verify/{verification_id}/cancel",
+                self.cancel,
+                "verify",
+                Doc("Withdraw a verification", None, Verification, 200, (*form, "verification_not_found", *ended)),
+            ),
+            Route(
+                "POST",
+                "/receipts/redeem",
+                self.redeem,
+                "verify",
+                Doc(
+                    "Spend a receipt once",
+                    RedeemBody,
+                    RedeemReply,
+                    200,
+                    (*form, "receipt_invalid", "receipt_spent", "store_unavailable"),
+                    tag="receipts",
+                ),
+            ),
+            Route(
+                "GET",
+                "/optouts/{number}",
+                self.optouts,
+                "optouts:read",
+                Doc("A number's opt-outs", None, OptOutReply, 200, (*here, "invalid_number"), tag="opt-outs"),
+            ),
+            Route(
+                "GET",
+                "/audit/events",
+                self.audit,
+                "audit:read",
+                Doc(
+                    "The audit record, in order of time",
+                    None,
+                    AuditReply,
+                    200,
+                    (*here, "invalid_request", "invalid_number"),
+                    query=audit_query,
+                    tag="audit",
+                ),
+            ),
+        ]
+
+
+class _Nothing(msgspec.Struct, forbid_unknown_fields=True):
+    """An empty object."""
+
+
+_NOT_FOUND = Refusal("verification_not_found", "There is no such verification. Start one with POST /verify/start.")
+
+
+def instant(ms: int) -> str:
+    """RFC 3339 UTC with milliseconds."""
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def audit_event(event: Event) -> AuditEvent:
+    """An event as auditors see it."""
+    fields = event.fields
+    vid = fields.get("vid", "")
+    return AuditEvent(
+        seq=event.seq,
+        at=instant(event.at_ms),
+        type=event.type,
+        app=fields.get("app") or None,
+        verification_id=f"vrf_{vid}" if vid else None,
+        delivery_id=fields.get("dlv") or None,
+        to=fields.get("mask") or None,
+        number_hash=fields.get("nh") or None,
+        detail=json.loads(fields.get("detail") or "{}"),
+    )
+
+
+def _verification(view: VerificationView) -> Verification:
+    ref = view.reference
+    left_ms = max(0, view.expires_ms - view.now_ms) if view.status is Status.PENDING else 0
+    return Verification(
+        verification_id=ref.verification_id,
+        status=view.status,
+        to=view.mask,
+        channel=view.channel,
+        purpose=view.purpose,
+        created_at=instant(view.created_ms),
+        expires_at=instant(view.expires_ms),
+        expires_in=-(-left_ms // 1000),
+        checks_left=checks_left(view),
+        sends_left=sends_left(view),
+        resend_in=resend_in(view),
+        deliveries=[_delivery(ref.delivery_id(delivery.ordinal), delivery) for delivery in view.deliveries],
+        metadata=json.loads(view.metadata),
+    )
+
+
+def _delivery(delivery_id: str, delivery: DeliveryView) -> Delivery:
+    return Delivery(
+        delivery_id=delivery_id,
+        sender=delivery.sender,
+        kind=delivery.kind,
+        status=delivery.status,
+        carrier_status=delivery.carrier_status,
+        error=CarrierError(*delivery.error) if delivery.error else None,
+        queued_at=instant(delivery.queued_ms),
+        updated_at=instant(delivery.updated_ms),
+    )
+
+
+def _start_request(body: StartBody) -> StartRequest:
+    if not message.printable(body.purpose):
+        raise InvalidRequest("purpose must be printable.", [("/purpose", "printable characters only")])
+    _require_context(body.context)
+    metadata = msgspec.json.encode(body.metadata).decode()
+    if len(metadata.encode()) > MAX_METADATA:
+        raise InvalidRequest("metadata is too large.", [("/metadata", f"at most {MAX_METADATA} bytes as JSON")])
+    return StartRequest(
+        to=body.to,
+        channel=Channel(body.channel),
+        purpose=body.purpose,
+        locale=body.locale,
+        context=body.context,
+        client_ip=_client_ip(body.client_ip),
+        autofill=_autofill(body.autofill),
+        metadata=metadata,
+    )
+
+
+def _require_context(context: dict[str, str]) -> None:
+    for key, value in context.items():
+        if not (1 <= len(key) <= 32 and len(value) <= 128 and message.printable(key) and message.printable(value)):
+            detail = "keys of 1 to 32 and values of up to 128 printable characters"
+            raise InvalidRequest("context does not have the form it must have.", [("/context", detail)])
+
+
+def _client_ip(text: str) -> str | None:
+    if not text:
+        return None
+    try:
+        if "%" in text or not text.isascii():
+            raise ValueError
+        return str(ipaddress.ip_address(text))
+    except ValueError as error:
+        raise InvalidRequest("client_ip is no IP address.", [("/client_ip", "an IPv4 or IPv6 address")]) from error
+
+
+def _autofill(body: AutofillBody | UnsetType) -> str:
+    if isinstance(body, UnsetType):
+        return ""
+    web, android = body.web_origin, body.android_hash
+    if isinstance(web, str) == isinstance(android, str):
+        detail = "exactly one of web_origin and android_hash: both want the last line"
+        raise InvalidRequest("autofill takes exactly one of its members.", [("/autofill", detail)])
+    if isinstance(web, str) and not _HOST.fullmatch(web):
+        raise InvalidRequest("web_origin is no host name.", [("/autofill/web_origin", "a host such as example.com")])
+    return json.dumps({"web_origin": web} if isinstance(web, str) else {"android_hash": android})
+
+
+_AUDIT_QUERY = frozenset({"verification", "verification_id", "to", "app", "type", "since", "until", "cursor", "limit"})
+
+
+def _audit_filter(call: Call) -> AuditFilter:
+    for name, values in call.query.items():
+        if name not in _AUDIT_QUERY:
+            raise _bad_query(name, "unknown parameter")
+        if len(values) > 1 and name != "type":
+            raise _bad_query(name, "given twice")
+    one = {name: values[0] for name, values in call.query.items()}
+    types = frozenset(call.query.get("type", ()))
+    if not types <= set(EventType):
+        raise _bad_query("type", "no such type of event")
+    limit = one.get("limit", "100")
+    if not (limit.isascii() and limit.isdigit() and len(limit) <= 4 and 1 <= int(limit) <= 1000):
+        raise _bad_query("limit", "a whole number from 1 to 1000")
+    return AuditFilter(
+        app=one.get("app"),
+        verification_id=one.get("verification", one.get("verification_id")),
+        to=one.get("to"),
+        types=types,
+        since_ms=_time(one, "since"),
+        until_ms=_time(one, "until"),
+        cursor=one.get("cursor"),
+        limit=int(limit),
+    )
+
+
+def _time(query: dict[str, str], name: str) -> int | None:
+    text = query.get(name)
+    if text is None:
+        return None
+    # A plus sign in a query arrives as a space unless it was escaped.
+    text = text.replace(" ", "+")
+    try:
+        if not _INSTANT.fullmatch(text):
+            raise ValueError
+        ms = int(datetime.fromisoformat(text).timestamp() * 1000)
+        if ms < 0:
+            raise ValueError
+    except (ValueError, OverflowError) as error:
+        raise _bad_query(name, "a time such as 2026-01-31T12:00:00Z") from error
+    return ms
+
+
+def _bad_query(name: str, detail: str) -> InvalidRequest:
+    return InvalidRequest(f"The query parameter {name[:40]!r} cannot be used.", [(f"?{name[:40]}", detail)])

@@ -1,0 +1,106 @@
+"""The thin Flask edge: Flask finds the route, everything else is plain functions."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+
+from .auth import Auth
+from .endpoint import ALWAYS, Endpoint
+from .http import Reply, Route
+from .problems import Problems
+
+
+def create_app(routes: Sequence[Route], auth: Auth, problems: Problems, new_request_id: Callable[[], str]) -> Flask:
+    """A Flask app that serves the routes and answers everything else with a problem document."""
+    app = Flask("otp_service", static_folder=None, template_folder=None)
+    # One spelling of a path is one resource: no redirects from other spellings.
+    app.url_map.merge_slashes = False
+    app.url_map.redirect_defaults = False
+    for route in routes:
+        endpoint = Endpoint(route, auth, problems, new_request_id)
+        app.add_url_rule(
+            route.template.replace("{", "<").replace("}", ">"),
+            endpoint=f"{route.method} {route.template}",
+            view_func=_view(endpoint),
+            methods=[route.method],
+            provide_automatic_options=False,
+        )
+    app.register_error_handler(HTTPException, _fallback(problems, new_request_id))
+    return app
+
+
+def _view(endpoint: Endpoint) -> Callable[..., Response]:
+    def view(**path: str) -> Response:
+        environ = request.environ
+        answer = endpoint(
+            path,
+            request.args.to_dict(flat=False),
+            _headers(environ.items()),
+            lambda most: _read(environ, most),
+            peer_of(environ),
+        )
+        return _response(answer)
+
+    return view
+
+
+def _headers(environ: Iterable[tuple[str, Any]]) -> dict[str, str]:
+    headers = {name[5:].replace("_", "-").lower(): value for name, value in environ if name.startswith("HTTP_")}
+    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        value = request.environ.get(name)
+        if value:
+            headers[name.replace("_", "-").lower()] = value
+    return headers
+
+
+def _read(environ: dict[str, Any], most: int) -> bytes:
+    stream = environ["wsgi.input"]
+    length = environ.get("CONTENT_LENGTH")
+    if length:
+        most = min(most, int(length))
+    elif not environ.get("wsgi.input_terminated") and not environ.get("HTTP_TRANSFER_ENCODING"):
+        return b""
+    parts, left = [], most
+    while left > 0:
+        part = stream.read(left)
+        if not part:
+            break
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
+
+
+def peer_of(environ: dict[str, Any]) -> str:
+    """The address of the connection itself, without a port."""
+    address = str(environ.get("REMOTE_ADDR") or "")
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    return address.partition(":")[0] if address.count(":") == 1 else address
+
+
+def _fallback(problems: Problems, new_request_id: Callable[[], str]) -> Callable[[HTTPException], Response]:
+    def handler(error: HTTPException) -> Response:
+        request_id = new_request_id()
+        if isinstance(error, MethodNotAllowed):
+            allow = ", ".join(sorted(error.valid_methods or ()))
+            detail = f"This resource takes: {allow}."
+            answer = problems.of("method_not_allowed", detail, request_id, headers={"Allow": allow})
+        elif isinstance(error, NotFound):
+            answer = problems.of("not_found", "There is nothing here. /docs lists what there is.", request_id)
+        elif error.code is not None and error.code < 500:
+            answer = problems.of("invalid_request", "The request cannot be read.", request_id)
+        else:
+            answer = problems.hidden("internal_error", request_id)
+        return _response(Reply(answer.status, {**answer.headers, **ALWAYS, "X-Request-Id": request_id}, answer.body))
+
+    return handler
+
+
+def _response(answer: Reply) -> Response:
+    response = Response(answer.body, status=answer.status)
+    response.headers.remove("Content-Type")
+    for name, value in answer.headers.items():
+        response.headers[name] = value
+    return response

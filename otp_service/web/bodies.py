@@ -1,0 +1,92 @@
+"""Reading JSON bodies strictly: one meaning or none.
+
+Two readers of one body must never see two different requests, so duplicate keys, NaN, other encodings than UTF-8 and
+unknown members are refused, each with a pointer where there is a place to point to.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, NoReturn, TypeVar
+
+import msgspec
+
+from ..domain.errors import InvalidRequest, ServiceError
+
+T = TypeVar("T")
+_AT = re.compile(r" - at `([^`]*)`$")
+_MEMBER = re.compile(r"(?:unknown field|missing required field) `([^`]*)`")
+_MEDIA = re.compile(r"application/json(?: *; *charset=\"?utf-8\"?)?", re.IGNORECASE)
+
+
+class UnsupportedMediaType(ServiceError):
+    """The body is not declared as JSON in UTF-8."""
+
+    code = "unsupported_media_type"
+
+
+class PayloadTooLarge(ServiceError):
+    """The body is over the limit."""
+
+    code = "payload_too_large"
+
+
+def require_json(headers: Mapping[str, str]) -> None:
+    """Raise UnsupportedMediaType unless the Content-Type is JSON in UTF-8."""
+    if not _MEDIA.fullmatch(headers.get("content-type", "").strip()):
+        raise UnsupportedMediaType("Send JSON with Content-Type: application/json.")
+
+
+def decode(headers: Mapping[str, str], body: bytes, kind: type[T]) -> T:
+    """Read a body into its type. Raises UnsupportedMediaType and InvalidRequest, and nothing else."""
+    require_json(headers)
+    try:
+        value = msgspec.json.decode(body)
+        _refuse_duplicates(body, value)
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise _invalid(str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidRequest("The body is not valid JSON in UTF-8.", [("", "not valid JSON in UTF-8")]) from error
+
+
+def _refuse_duplicates(body: bytes, value: object) -> None:
+    # Every member costs one colon, so where the colons are no more than the members, nothing was lost.
+    if body.count(b":") != _members(value):
+        json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant).decode(body.decode())
+
+
+def _members(value: object) -> int:
+    if isinstance(value, dict):
+        return len(value) + sum(_members(item) for item in value.values())
+    if isinstance(value, list):
+        return sum(_members(item) for item in value)
+    return 0
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    out = dict(pairs)
+    if len(out) != len(pairs):
+        raise InvalidRequest("A member stands in the body twice.", [("", "a member stands twice in one object")])
+    return out
+
+
+def _no_constant(_: str) -> NoReturn:
+    raise InvalidRequest("The body is not valid JSON.", [("", "NaN and Infinity are not JSON")])
+
+
+def _invalid(text: str) -> InvalidRequest:
+    where = _AT.search(text)
+    detail = text[: where.start()] if where else text
+    pointer = _pointer(where[1] if where else "$")
+    member = _MEMBER.search(detail)
+    if member:
+        pointer += "/" + member[1].replace("~", "~0").replace("/", "~1")
+    return InvalidRequest("The body does not have the form this endpoint takes.", [(pointer, detail)])
+
+
+@cache
+def _pointer(path: str) -> str:
+    # msgspec writes $.a.b[0] and [...] for the key of a mapping; RFC 6901 writes /a/b/0.
+    return "".join(f"/{part}" for part in re.findall(r"[^.$\[\]]+", path) if part != "...")

@@ -1,0 +1,87 @@
+"""Requests and replies as plain values, so that handlers need no framework and can be served by any edge."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from ..storage.api_keys import Principal
+
+MAX_BODY = 64 * 1024
+NO_STORE = {"Cache-Control": "no-store"}
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request: values from the path and query, headers with lower-case names, and the raw body.
+
+    `peer` is the address of the connection, never what a proxy header says. Its repr shows none of it.
+    """
+
+    path: Mapping[str, str] = field(repr=False)
+    query: Mapping[str, Sequence[str]] = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    peer: str = ""
+    request_id: str = ""
+    principal: Principal | None = None
+
+    @property
+    def app(self) -> str:
+        """The app whose key made the call; only routes with a scope may ask."""
+        if self.principal is None:
+            raise LookupError("this route has no principal")
+        return self.principal.app
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer: status, headers, body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    code: str | None = None
+
+
+Handler = Callable[[Call], Reply]
+Precheck = Callable[[Call], Reply | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Doc:
+    """What the OpenAPI document says of a route. `codes` are the problem codes it can answer with."""
+
+    summary: str
+    request: type[Any] | None = None
+    reply: type[Any] | None = None
+    status: int = 200
+    codes: tuple[str, ...] = ()
+    query: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    media: str = JSON
+    tag: str = "verifications"
+    also: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One endpoint. `template` is `/verify/{verification_id}`; `scope` None means open to everybody.
+
+    `precheck` runs right after authentication, before the scope is judged: it may answer already.
+    """
+
+    method: str
+    template: str
+    handler: Handler
+    scope: str | None
+    doc: Doc
+    precheck: Precheck | None = None
+
+
+def reply(status: int, value: object, **headers: str) -> Reply:
+    """A JSON answer that nobody may store. Header names are given with underscores."""
+    named = {name.replace("_", "-"): text for name, text in headers.items()}
+    return Reply(status, {"Content-Type": JSON, **NO_STORE, **named}, msgspec.json.encode(value))

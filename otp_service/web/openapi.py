@@ -1,0 +1,136 @@
+"""The OpenAPI 3.1 document, made from the same routes and types that serve and validate."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from .. import __version__
+from .http import Doc, Route
+from .problems import MEDIA, STATUS
+
+_PARAMETER = re.compile(r"\{([a-z_]+)\}")
+_PARAMETERS = {
+    "verification_id": "The id that POST /verify/start gave.",
+    "delivery_id": "The id of a delivery, as the webhook URL of a message names it.",
+    "number": "A telephone number in E.164; write the plus sign as %2B.",
+}
+_REF = "#/components/schemas/{name}"
+
+
+class FormError(msgspec.Struct):
+    """Where a body is wrong: an RFC 6901 pointer and a sentence."""
+
+    pointer: str
+    detail: str
+
+
+class Problem(msgspec.Struct):
+    """RFC 9457 problem document. `code` is the stable word to branch on; `instance` is the request id."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    errors: list[FormError] | None = None
+    checks_left: int | None = None
+    sends_left: int | None = None
+    resend_in: int | None = None
+    resubscribe: str | None = None
+
+
+def describe(routes: Sequence[Route], server: str) -> dict[str, Any]:
+    """The whole document."""
+    types = [kind for route in routes for kind in (route.doc.request, route.doc.reply) if _is_struct(kind)]
+    unique = list(dict.fromkeys([*types, Problem]))
+    _, schemas = msgspec.json.schema_components(unique, ref_template=_REF)
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        paths.setdefault(route.template, {})[route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "otp-service",
+            "version": __version__,
+            "description": "One-time codes over SMS, followed until they are delivered. Times are RFC 3339 UTC, "
+            "durations whole seconds, numbers E.164 in requests and masked in answers.",
+        },
+        "servers": [{"url": server}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "An API key."}},
+        },
+    }
+
+
+def _is_struct(kind: type[Any] | None) -> bool:
+    return kind is not None and issubclass(kind, msgspec.Struct)
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    doc = route.doc
+    operation: dict[str, Any] = {
+        "operationId": _operation_id(route),
+        "summary": doc.summary,
+        "tags": [doc.tag],
+        "parameters": _parameters(route),
+        "responses": _responses(doc),
+    }
+    if route.scope is not None:
+        operation["security"] = [{"key": []}]
+        operation["x-scope"] = route.scope
+    if doc.request is not None:
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": _schema(doc.request)}}}
+    return operation
+
+
+def _operation_id(route: Route) -> str:
+    words = re.findall(r"[a-z]+", route.template.replace(".well-known", "").replace(".json", ""))
+    return "_".join([route.method.lower(), *words])
+
+
+def _parameters(route: Route) -> list[dict[str, Any]]:
+    text = {"type": "string"}
+    out = [
+        {"name": name, "in": "path", "required": True, "description": _PARAMETERS[name], "schema": text}
+        for name in _PARAMETER.findall(route.template)
+    ]
+    for place, named in (("query", route.doc.query), ("header", route.doc.headers)):
+        out += [
+            {"name": name, "in": place, "required": False, "description": words, "schema": text}
+            for name, words in named
+        ]
+    return out
+
+
+def _schema(kind: type[Any]) -> dict[str, Any]:
+    return {"$ref": _REF.format(name=kind.__name__)} if _is_struct(kind) else {"type": "object"}
+
+
+def _responses(doc: Doc) -> dict[str, Any]:
+    good: dict[str, Any] = {"description": doc.summary}
+    if doc.reply is not None:
+        good["content"] = {"application/json": {"schema": _schema(doc.reply)}}
+    elif doc.media != "application/json":
+        good["content"] = {doc.media: {"schema": {"type": "string"}}}
+    responses: dict[str, Any] = {str(status): good for status in (doc.status, *doc.also)}
+    by_status: dict[int, list[str]] = {}
+    for code in (*doc.codes, "internal_error"):
+        by_status.setdefault(STATUS[code][0], []).append(code)
+        if code == "idempotency_conflict":
+            by_status.setdefault(422, []).append(code)
+    for status, codes in sorted(by_status.items()):
+        response: dict[str, Any] = {
+            "description": " · ".join(f"`{code}`" for code in codes),
+            "content": {MEDIA: {"schema": _schema(Problem)}},
+        }
+        if status in (429, 503):
+            response["headers"] = {
+                "Retry-After": {"description": "Seconds until the request can pass.", "schema": {"type": "integer"}}
+            }
+        responses[str(status)] = response
+    return responses

@@ -1,0 +1,114 @@
+"""Errors as RFC 9457 problem documents: the one table from a code to its status, and nothing that shows internals."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from ..domain.errors import InvalidRequest, Refusal, ServiceError
+from .http import NO_STORE, Reply
+
+MEDIA = "application/problem+json"
+
+STATUS: dict[str, tuple[int, str]] = {
+    "invalid_request": (400, "The request is malformed"),
+    "unauthorized": (401, "No valid credentials"),
+    "forbidden": (403, "The API key may not do this"),
+    "country_not_allowed": (403, "The app does not send to this country"),
+    "destination_blocked": (403, "The number's range is blocked"),
+    "opted_out": (403, "The person has opted out"),
+    "not_found": (404, "There is nothing here"),
+    "verification_not_found": (404, "No such verification"),
+    "method_not_allowed": (405, "The method is not allowed here"),
+    "context_conflict": (409, "Another context is pending"),
+    "idempotency_conflict": (409, "The Idempotency-Key is in use"),
+    "already_approved": (410, "Already approved"),
+    "attempts_exhausted": (410, "All tries are used up"),
+    "verification_expired": (410, "The verification has expired"),
+    "verification_canceled": (410, "The verification was canceled"),
+    "verification_denied": (410, "The person denied the request"),
+    "receipt_spent": (410, "The receipt was already spent"),
+    "payload_too_large": (413, "The body is too large"),
+    "unsupported_media_type": (415, "The body is not JSON"),
+    "code_incorrect": (422, "The code is not right"),
+    "invalid_number": (422, "Not a telephone number"),
+    "channel_unavailable": (422, "No sender serves this channel"),
+    "receipt_invalid": (422, "Not a valid receipt"),
+    "rate_limited": (429, "Too many requests"),
+    "resend_too_soon": (429, "Too soon to send again"),
+    "too_many_wrong_codes": (429, "Too many wrong codes for this number"),
+    "internal_error": (500, "Something went wrong on our side"),
+    "store_unavailable": (503, "The store does not answer"),
+    "queue_full": (503, "Too many messages are waiting"),
+    "not_ready": (503, "The service is not ready"),
+}
+"""Every code a caller can see. `idempotency_conflict` is 409 while the first request runs and 422 for another body."""
+
+_RETRY_S = {"store_unavailable": 1, "queue_full": 2, "not_ready": 2, "rate_limited": 1, "resend_too_soon": 1}
+
+
+class Problems:
+    """Builds problem documents; `base` is the public URL, whose /docs explains each code."""
+
+    def __init__(self, base: str) -> None:
+        self._base = base
+
+    def of(
+        self,
+        code: str,
+        detail: str,
+        request_id: str,
+        *,
+        status: int | None = None,
+        retry_after_s: int | None = None,
+        fields: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """The problem document of a code. 429 and 503 always carry Retry-After."""
+        default_status, title = STATUS[code]
+        status = status or default_status
+        document = {
+            "type": f"{self._base}/docs#{code}",
+            "title": title,
+            "status": status,
+            "detail": detail,
+            "instance": request_id,
+            "code": code,
+            **(fields or {}),
+        }
+        sent = {"Content-Type": MEDIA, **NO_STORE, **(headers or {})}
+        if status in (429, 503):
+            sent["Retry-After"] = str(retry_after_s or _RETRY_S.get(code, 1))
+        return Reply(status, sent, msgspec.json.encode(document), code)
+
+    def refusal(self, refusal: Refusal, request_id: str) -> Reply:
+        """The problem document of an expected outcome."""
+        return self.of(
+            refusal.code,
+            refusal.detail,
+            request_id,
+            retry_after_s=refusal.retry_after_s,
+            fields=refusal.fields,
+        )
+
+    def error(self, error: ServiceError, request_id: str) -> Reply:
+        """The problem document of an exception of ours; what has no status is an internal error that says nothing."""
+        if error.code not in STATUS or STATUS[error.code][0] >= 500:
+            return self.hidden(error.code, request_id)
+        return self.of(error.code, error.detail, request_id, fields=_form_errors(error))
+
+    def hidden(self, code: str, request_id: str) -> Reply:
+        """A problem of ours: the caller learns that it is not their fault, and when to come back."""
+        code = code if code in STATUS else "internal_error"
+        detail = {
+            "store_unavailable": "The store does not answer or refuses writes. Nothing was decided; try again.",
+            "not_ready": "The service is not ready to work. Try again shortly; /readyz says why.",
+        }.get(code, "The request could not be handled. The request id helps us to find out why.")
+        return self.of(code, detail, request_id)
+
+
+def _form_errors(error: ServiceError) -> dict[str, Any]:
+    if not isinstance(error, InvalidRequest):
+        return {}
+    errors: Sequence[tuple[str, str]] = error.errors or [("", error.detail)]
+    return {"errors": [{"pointer": pointer, "detail": detail} for pointer, detail in errors]}
