@@ -11,10 +11,12 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import sys
+import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -24,6 +26,7 @@ from .domain.errors import ServiceError
 
 if TYPE_CHECKING:
     from .config import Settings
+    from .storage.audit_log import AuditLog
 
 PROGRAM = "otp-service"
 Command = Callable[[argparse.Namespace], int | None]
@@ -86,15 +89,15 @@ def add_command(
     name: str,
     run: Command,
     *,
-    help: str,
+    line: str,
     text: str = "",
-    example: str,  # noqa: A002 - argparse's word
+    example: str,
 ) -> Parser:
-    """Add a command: `help` is its line in the list, `text` what its own --help adds, `example` a line to paste."""
+    """Add a command: `line` is its line in the list, `text` what its own --help adds, `example` a line to paste."""
     parser: Parser = groups.add_parser(
         name,
-        help=help,
-        description=f"{help[0].upper()}{help[1:]}. {text}".strip(),
+        help=line,
+        description=textwrap.fill(f"{line[0].upper()}{line[1:]}. {text}".strip(), 80),
         epilog=f"example:\n  {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -102,12 +105,12 @@ def add_command(
     return parser
 
 
-def add_group(groups: Any, name: str, *, help: str, example: str) -> Any:  # noqa: A002 - argparse's word
+def add_group(groups: Any, name: str, *, line: str, example: str) -> Any:
     """Add a command that has commands of its own; returns what those are added to."""
     parser: Parser = groups.add_parser(
         name,
-        help=help,
-        description=f"{help[0].upper()}{help[1:]}.",
+        help=line,
+        description=textwrap.fill(f"{line[0].upper()}{line[1:]}.", 80),
         epilog=f"example:\n  {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -125,6 +128,13 @@ def port_number(text: str) -> int:
 def count(text: str) -> int:
     """1 to 1000."""
     return _whole(text, 1, 1000)
+
+
+def app_name(text: str) -> str:
+    """A name that can stand in a configuration."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a name of 1 to 32 letters, digits, - and _")
+    return text
 
 
 def _whole(text: str, low: int, high: int) -> int:
@@ -184,7 +194,7 @@ def _add_processes(groups: Any) -> None:
         groups,
         "dev",
         _dev,
-        help="run everything on this machine: store, sandbox carrier, API and worker",
+        line="run everything on this machine: store, sandbox carrier, API and worker",
         text="Nothing leaves the machine. DIR/env holds the API key and all addresses while it runs.",
         example="otp-service dev --dir ./state",
     )
@@ -200,7 +210,7 @@ def _add_processes(groups: Any) -> None:
         groups,
         "serve",
         _serve,
-        help="run the API alone, on the production server",
+        line="run the API alone, on the production server",
         text="Put a reverse proxy in front of it that ends TLS and buffers requests.",
         example="OTP_KEYRING=/etc/otp/keyring.json otp-service serve --host 0.0.0.0 --port 8080",
     )
@@ -213,7 +223,7 @@ def _add_processes(groups: Any) -> None:
         groups,
         "worker",
         _worker,
-        help="run the delivery worker alone",
+        line="run the delivery worker alone",
         text="Any number of them share the work. SIGTERM finishes what is in hand.",
         example="otp-service worker --concurrency 100",
     )
@@ -223,7 +233,7 @@ def _add_processes(groups: Any) -> None:
         groups,
         "sandbox",
         _sandbox,
-        help="run the sandbox carrier alone",
+        line="run the sandbox carrier alone",
         text="It demands TELNYX_API_KEY and signs with TELNYX_WEBHOOK_SIGNING_SEED (base64 of 32 bytes) if they are "
         "set, and knows the senders of the configuration if there is one.",
         example="otp-service sandbox --port 8081 --webhook-url http://127.0.0.1:8080/webhooks/telnyx",
@@ -255,8 +265,10 @@ def _worker(args: argparse.Namespace) -> None:
     processes.follow_spawner(config.environment())
     settings = config.load(config.environment())
     with serving.metrics_directory(settings):
-        from .bootstrap import build_worker  # noqa: PLC0415 - after the metrics directory is set
+        from . import telemetry  # noqa: PLC0415 - after the metrics directory is set
+        from .bootstrap import build_worker  # noqa: PLC0415
 
+        telemetry.configure_logging(settings.log_level)
         build_worker(settings, concurrency=args.concurrency).run(stop)
     sys.stdout.flush()
     if any(thread.is_alive() and not thread.daemon for thread in threading.enumerate()[1:]):
@@ -304,28 +316,28 @@ def _add_keys(groups: Any) -> None:
     keys = add_group(
         groups,
         "keys",
-        help="manage the API keys in the store (OTP_REDIS_URL); changes hold everywhere within 5 s",
+        line="manage the API keys in the store (OTP_REDIS_URL); changes hold everywhere within 5 s",
         example="otp-service keys create --app default --scope verify --expires 90d",
     )
     create = add_command(
         keys,
         "create",
         _keys_create,
-        help="make a key and show its secret once",
+        line="make a key and show its secret once",
         text="Scopes: verify, optouts:read, factors, audit:read, metrics.",
         example="otp-service keys create --app default --scope verify --scope audit:read --expires 90d",
     )
-    create.add_argument("--app", required=True, help="the configured app it speaks for")
+    create.add_argument("--app", required=True, type=app_name, help="the configured app it speaks for")
     create.add_argument("--scope", required=True, action="append", help="what it may do; may be repeated")
     create.add_argument("--expires", metavar="DURATION", help="e.g. 12h or 90d (default: never)")
-    shown = add_command(keys, "list", _keys_list, help="show all keys without their secrets", example=_KEYS_LIST)
+    shown = add_command(keys, "list", _keys_list, line="show all keys without their secrets", example=_KEYS_LIST)
     shown.add_argument("--app", help="only this app's")
-    revoke = add_command(keys, "revoke", _keys_revoke, help="end a key now", example="otp-service keys revoke 3f9a…")
+    revoke = add_command(keys, "revoke", _keys_revoke, line="end a key now", example="otp-service keys revoke 3f9a…")
     rotate = add_command(
         keys,
         "rotate",
         _keys_rotate,
-        help="make a key like an old one, which ends after the overlap",
+        line="make a key like an old one, which ends after the overlap",
         example="otp-service keys rotate 3f9a… --overlap 24h",
     )
     rotate.add_argument("--overlap", metavar="DURATION", default="24h", help="how long both hold (default 24h)")
@@ -346,9 +358,10 @@ def _settings() -> "Settings":
 
 def _known_app(settings: "Settings", app: str) -> str:
     apps = settings.policy.apps
-    if app not in apps:
-        known = f"configured: {', '.join(sorted(apps))}" if apps else "no app is configured; set OTP_CONFIG"
-        raise UsageError(f"there is no app {app!r} ({known})")
+    if settings.config_path is None:
+        print(f"no configuration found (OTP_CONFIG), so nothing is known about the app {app!r}", file=sys.stderr)
+    elif app not in apps:
+        raise UsageError(f"there is no app {app!r} in {settings.config_path} (there: {', '.join(sorted(apps)) or '-'})")
     return app
 
 
@@ -449,14 +462,14 @@ def _add_keyring(groups: Any) -> None:
     keyring = add_group(
         groups,
         "keyring",
-        help="manage the file of secrets that seal codes and sign receipts (OTP_KEYRING)",
+        line="manage the file of secrets that seal codes and sign receipts (OTP_KEYRING)",
         example="otp-service keyring create /etc/otp/keyring.json",
     )
     create = add_command(
         keyring,
         "create",
         _keyring_create,
-        help="make a keyring file that only this user can read",
+        line="make a keyring file that only this user can read",
         text="Keep a copy in a safe place: without it no stored code and no number's budget can be read again.",
         example="otp-service keyring create /etc/otp/keyring.json",
     )
@@ -464,7 +477,7 @@ def _add_keyring(groups: Any) -> None:
         keyring,
         "rotate",
         _keyring_rotate,
-        help="add a new key that makes new things; the old ones go on opening what they made",
+        line="add a new key that makes new things; the old ones go on opening what they made",
         text="Running processes read the file when they start: restart them afterwards, the API first.",
         example="otp-service keyring rotate /etc/otp/keyring.json",
     )
@@ -527,16 +540,16 @@ def _add_checks(groups: Any) -> None:
         groups,
         "doctor",
         _doctor,
-        help="check configuration, store, carrier credentials, sender numbers, webhook key and clocks",
+        line="check configuration, store, carrier credentials, sender numbers, webhook key and clocks",
         text="One line each; the exit status is 1 if any fails.",
         example="otp-service doctor --json",
     )
-    audit = add_group(groups, "audit", help="read the audit log", example="otp-service audit tail --follow --json")
+    audit = add_group(groups, "audit", line="read the audit log", example="otp-service audit tail --follow --json")
     tail = add_command(
         audit,
         "tail",
         _audit_tail,
-        help="show the latest events, oldest first",
+        line="show the latest events, oldest first",
         text="With --json one object a line.",
         example="otp-service audit tail --follow --json | jq .type",
     )
@@ -566,13 +579,42 @@ def _audit_tail(args: argparse.Namespace) -> None:
     from .bootstrap import build_audit  # noqa: PLC0415
 
     since_ms = _now_ms() - _duration_ms(args.since, "--since")
-    for event in build_audit(_settings()).tail(follow=args.follow, since_ms=since_ms):
+    stop = _stop_on_ctrl_c() if args.follow else None
+    for event in _events(build_audit(_settings()), since_ms, stop):
         print(json.dumps(event, ensure_ascii=False) if args.json else _event_line(event), flush=args.follow)
 
 
+def _stop_on_ctrl_c() -> threading.Event:
+    from .processes import stop_on_signals  # noqa: PLC0415
+
+    # Ctrl-C is how following ends, so it is a success.
+    return stop_on_signals()
+
+
+def _events(audit: "AuditLog", since_ms: int, stop: threading.Event | None) -> Iterator[dict[str, Any]]:
+    """Events since a time, merged by time; with `stop` also the new ones, until it is set."""
+    import msgspec  # noqa: PLC0415
+
+    from .domain.audit import Position  # noqa: PLC0415
+    from .web.api import audit_event  # noqa: PLC0415
+
+    # Positions are exclusive: the last one before the first wanted millisecond.
+    positions = [Position(max(0, since_ms - 1), 2**63 - 1)] * audit.shards
+    while True:
+        page = audit.read(positions, shards=range(audit.shards), until_ms=None, limit=500, wanted={})
+        positions = page.positions
+        for event in page.events:
+            yield msgspec.to_builtins(audit_event(event))
+        if page.at_end and (stop is None or stop.wait(0.3)):
+            return
+
+
 def _event_line(event: Mapping[str, Any]) -> str:
-    rest = " ".join(f"{name}={_cell(value)}" for name, value in event.items() if name not in ("at", "type"))
-    return f"{event.get('at', '-')}  {event.get('type', '-'):<24} {rest}"
+    named = {name: event[name] for name in ("app", "to", "delivery_id", "verification_id") if event.get(name)}
+    if "delivery_id" in named:
+        del named["verification_id"]  # it stands in the delivery's
+    rest = " ".join(f"{name}={_cell(value)}" for name, value in {**named, **event["detail"]}.items())
+    return f"{event['at']}  {event['type']:<24}  {rest}"
 
 
 _GROUPS: tuple[Callable[[Any], None], ...] = (_add_processes, _add_keys, _add_keyring, _add_checks)

@@ -42,7 +42,7 @@ DRAIN_TIMEOUT_S = 6.0
 SANDBOX_TIMEOUT_S = 1.0
 _LOCK_TIMEOUT_S = 3.0
 _POLL_S = 0.05
-_API_THREADS = 8
+_API_THREADS = 4
 
 
 class Stopped(Exception):
@@ -69,6 +69,7 @@ class Options:
 def run(options: Options) -> None:
     """Serve until a signal. Returns after a clean end; raises ServiceError with one clear sentence otherwise."""
     stop = processes.stop_on_signals()
+    os.umask(0o077)
     api_port = _port(options.port, "--port")
     sandbox_port = _port(options.sandbox_port, "--sandbox-port")
     with _own_directory(options.directory) as (directory, lock), contextlib.suppress(Stopped):
@@ -127,8 +128,7 @@ class State:
     def environ(self, given: Mapping[str, str], api_port: int, sandbox_port: int) -> dict[str, str]:
         """The children's environment, without the store's address. Writes the configuration if there is none."""
         kept = {name: value for name, value in given.items() if name not in _REPLACED}
-        if "OTP_CONFIG" not in kept:
-            kept["OTP_CONFIG"] = str(self._config_path())
+        kept["OTP_CONFIG"] = str(Path(kept["OTP_CONFIG"]).absolute() if kept.get("OTP_CONFIG") else self._config_path())
         url = f"http://{HOST}:{api_port}"
         return kept | {
             "OTP_KEYRING": str(self.keyring),
@@ -153,6 +153,18 @@ _REPLACED = frozenset(
     f"{name}{suffix}"
     for name in ("OTP_REDIS_URL", "TELNYX_API_KEY", "TELNYX_PUBLIC_KEY", "TELNYX_WEBHOOK_SIGNING_SEED")
     for suffix in ("", "_FILE")
+)
+
+
+# The last two let another shell's commands (keys, doctor, a second worker) speak for this service, too.
+_SHARED = (
+    "OTP_REDIS_URL",
+    "TELNYX_BASE_URL",
+    "TELNYX_API_KEY",
+    "TELNYX_PUBLIC_KEY",
+    "TELNYX_WEBHOOK_SIGNING_SEED",
+    "OTP_CONFIG",
+    "OTP_KEYRING",
 )
 
 
@@ -248,9 +260,8 @@ class Supervisor:
                 raise ChildFailed(f"{child.obituary()}\n(logs: {self._state.logs})")
 
     def _write_env(self, url: str, sandbox_url: str, key: str) -> None:
-        names = ("OTP_REDIS_URL", "TELNYX_BASE_URL", "TELNYX_API_KEY", "TELNYX_PUBLIC_KEY")
         values = {"OTP_URL": url, "OTP_API_KEY": key, "SANDBOX_URL": sandbox_url}
-        values |= {name: self._environ[name] for name in (*names, "TELNYX_WEBHOOK_SIGNING_SEED")}
+        values |= {name: self._environ[name] for name in _SHARED}
         lines = "".join(f"{name}={_plain(value)}\n" for name, value in values.items())
         write_private(self._state.env, lines.encode())
 

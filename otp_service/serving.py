@@ -32,6 +32,8 @@ from .config import Settings
 from .domain.errors import ServiceError
 
 if TYPE_CHECKING:
+    from multiprocessing.context import ForkContext, SpawnContext
+
     from flask import Flask
 
 DEFAULT_THREADS = 4
@@ -110,7 +112,7 @@ def _alive(pid: int) -> bool:
 def _try_to_build() -> None:
     """Build the application once in a process of its own: connections and threads made here must not be inherited."""
     receiver, sender = multiprocessing.Pipe(duplex=False)
-    process = multiprocessing.get_context(_start_method()).Process(target=_build_and_tell, args=(sender,))
+    process = _context().Process(target=_build_and_tell, args=(sender,))
     process.start()
     sender.close()
     try:
@@ -139,10 +141,11 @@ def _build_and_tell(sender: Connection) -> None:
     os._exit(0)
 
 
-def _start_method() -> str:
+def _context() -> "ForkContext | SpawnContext":
     # The choice granian makes too.
-    method = multiprocessing.get_start_method()
-    return method if method in ("fork", "spawn") else "spawn"
+    if multiprocessing.get_start_method() == "fork":
+        return multiprocessing.get_context("fork")
+    return multiprocessing.get_context("spawn")
 
 
 def _run(host: str, port: int, workers: int, threads: int) -> None:
@@ -184,9 +187,12 @@ def _load(parent: int, *_: object) -> "Flask":
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     processes.follow_parent(parent)
-    from .bootstrap import build_web  # noqa: PLC0415 - after the metrics directory is set
+    from . import telemetry  # noqa: PLC0415 - after the metrics directory is set
+    from .bootstrap import build_web  # noqa: PLC0415
 
-    application = build_web(config.load(config.environment()))
+    settings = config.load(config.environment())
+    telemetry.configure_logging(settings.log_level)
+    application = build_web(settings)
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
