@@ -237,7 +237,7 @@ class Number:
     """
 
     id: str
-    phone_number: str | None
+    phone_number: str
     messaging_profile_id: str | None
     type: str | None
     country_code: str | None
@@ -250,15 +250,16 @@ class Number:
 
     @classmethod
     def read(cls, value: object) -> "Number | None":
-        """Read a number; None without a usable id."""
+        """Read a number; None without its id or the number itself."""
         members = reading.mapping(value)
         number_id = reading.string(members.get("id"))
-        if not number_id:
+        phone_number = reading.address(members.get("phone_number"))
+        if not number_id or not phone_number:
             return None
         kind = reading.string(members.get("type"))
         return cls(
             id=number_id,
-            phone_number=reading.address(members.get("phone_number")),
+            phone_number=phone_number,
             messaging_profile_id=reading.identifier(members.get("messaging_profile_id")),
             # Both spellings, "toll-free" and "tollfree", occur in the carrier's own schema.
             type=kind.replace("-", "") if kind else None,

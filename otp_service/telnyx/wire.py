@@ -5,15 +5,47 @@ the byte. What is stored says where it goes, too: the path is part of the carrie
 
 No repr here shows a text, a code, or the number of a person.
 
-Not here: what comes back (`answers`).
+What comes back is read by `answers`; its types have their names here, too, so that one import serves a caller.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+
+from .answers import (
+    BulkUpdate,
+    InboundMessage,
+    Json,
+    Number,
+    NumberHealth,
+    OptOut,
+    OutboundMessage,
+    PageMeta,
+    Recipient,
+)
+
+__all__ = [
+    "KEYED_PATHS",
+    "KINDS",
+    "BulkUpdate",
+    "InboundMessage",
+    "Number",
+    "NumberHealth",
+    "OptOut",
+    "OutboundMessage",
+    "PageMeta",
+    "Recipient",
+    "SendRequest",
+    "WhatsAppTemplate",
+    "build_group_mms",
+    "build_schedule",
+    "build_send",
+    "encode",
+    "instant",
+]
 
 GENERIC = "/messages"
 LONG_CODE = "/messages/long_code"
@@ -36,8 +68,6 @@ _SEND_PATHS = {
 KINDS = frozenset(_SEND_PATHS)
 
 _GROUP_LIMIT = 8
-
-Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

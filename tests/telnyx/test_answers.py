@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otp_service.telnyx import answers
@@ -88,18 +88,30 @@ def test_the_direction_decides_what_a_message_is() -> None:
 @pytest.mark.parametrize(("told", "read"), [("toll-free", "tollfree"), ("tollfree", "tollfree"), (None, None)])
 def test_a_number_has_one_spelling_of_its_type(told: Any, read: Any) -> None:
     """The carrier's two spellings become one."""
-    number = Number.read({"id": "1", "type": told, "features": {"mms": None}})
+    number = Number.read({"id": "1", "phone_number": OURS, "type": told, "features": {"mms": None}})
     assert number is not None
     assert number.type == read
     assert not number.mms
     assert number.health is None
 
 
+def test_a_number_without_itself_is_none() -> None:
+    """An entry that does not say which number it is about is none."""
+    assert Number.read({"id": "1"}) is None
+    assert Number.read({"phone_number": OURS}) is None
+
+
 def test_a_number_tells_its_health() -> None:
     """Health and features come out typed."""
     health = {"message_count": 122, "inbound_outbound_ratio": 0.43, "success_ratio": 0.94, "spam_ratio": 0.06}
     number = Number.read(
-        {"id": "1", "health": health, "features": {"mms": {"domestic_two_way": True}}, "tags": ["a", 1]}
+        {
+            "id": "1",
+            "phone_number": OURS,
+            "health": health,
+            "features": {"mms": {"domestic_two_way": True}},
+            "tags": ["a", 1],
+        }
     )
     assert number is not None
     assert number.health == answers.NumberHealth(122, 0.43, 0.94, 0.06)
@@ -163,6 +175,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(JSON)
 def test_no_answer_breaks_a_reader(value: object) -> None:
     """Whatever the carrier answers, a reader gives its value or None."""

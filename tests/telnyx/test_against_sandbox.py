@@ -1,0 +1,391 @@
+"""The client and the sandbox carrier, two programs that share no code, agree on every operation.
+
+Each promise is kept twice: with the sandbox in this process, and over a socket.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from time import time
+from typing import Any
+
+import httpx
+import pytest
+
+from otp_service.domain.delivery import Accepted, Action, NotSent, Refused, Unknown
+from otp_service.sandbox.app import create_app
+from otp_service.sandbox.carrier import Carrier
+from otp_service.sandbox.server import SandboxServer
+from otp_service.telnyx.answers import InboundMessage, OutboundMessage
+from otp_service.telnyx.client import TelnyxClient
+from otp_service.telnyx.exceptions import NotFoundError, RefusedError
+from otp_service.telnyx.exchange import Timeouts
+from otp_service.telnyx.signatures import Verdict, parse_public_key, verify
+from otp_service.telnyx.webhooks import DeliveryUpdate, Inbound, parse
+from otp_service.telnyx.wire import SendRequest, WhatsAppTemplate, build_send
+from tests.conftest import wait_until
+
+PROFILE = "abc85f64-5717-4562-b3fc-2c9600000000"
+TOLL_FREE, SHORT_CODE = "+18445550001", "12345"
+PERSON, BRITON = "+12025550143", "+447911123456"
+
+
+@dataclass
+class Stage:
+    """A sandbox, a client of it, and its own steering wheel."""
+
+    client: TelnyxClient
+    control: httpx.Client
+    public_key: bytes
+
+    def inbox(self, phone: str) -> list[dict[str, Any]]:
+        """What arrived on a phone, newest first."""
+        messages: list[dict[str, Any]] = self.control.get(f"/sandbox/phones/{phone}/messages").json()["messages"]
+        return messages
+
+    def says(self, phone: str, text: str, to: str = TOLL_FREE) -> None:
+        """A person replies."""
+        self.control.post(f"/sandbox/phones/{phone}/messages", json={"to": to, "text": text}).raise_for_status()
+
+    def chaos(self, **settings: Any) -> None:
+        """Have the carrier misbehave."""
+        self.control.put("/sandbox/chaos", json=settings).raise_for_status()
+
+
+@pytest.fixture(params=["process", "socket"])
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    """A fresh sandbox and a client, in one process or with a socket between them."""
+    if request.param == "socket":
+        with (
+            SandboxServer(api_key="KEY") as server,
+            TelnyxClient("KEY", f"{server.url}/v2") as client,
+            httpx.Client(base_url=server.url, trust_env=False) as control,
+        ):
+            yield Stage(client, control, parse_public_key(server.public_key_b64))
+        return
+    carrier = Carrier(api_key="KEY")
+    transport = httpx.WSGITransport(app=create_app(carrier))
+    try:
+        with (
+            TelnyxClient("KEY", "http://sandbox.test/v2", transport=transport) as client,
+            httpx.Client(base_url="http://sandbox.test", transport=transport) as control,
+        ):
+            yield Stage(client, control, parse_public_key(carrier.signer.public_key_b64))
+    finally:
+        carrier.close()
+
+
+def sms(kind: str = "long_code", to: str = PERSON, text: str = "804519 is your code", **more: Any) -> SendRequest:
+    """A send from the seeded senders."""
+    sender = {"long_code": TOLL_FREE, "generic": TOLL_FREE, "short_code": SHORT_CODE, "alphanumeric": "Acme"}.get(kind)
+    profile = None if kind in {"long_code", "short_code"} else PROFILE
+    given: dict[str, Any] = {"sender": sender, "messaging_profile_id": profile, "webhook_url": None}
+    return build_send(kind, to=to, text=text, **(given | more))
+
+
+@pytest.mark.parametrize(
+    ("kind", "to"),
+    [
+        ("generic", PERSON),
+        ("long_code", PERSON),
+        ("short_code", PERSON),
+        ("number_pool", PERSON),
+        ("alphanumeric", BRITON),
+    ],
+)
+def test_every_kind_of_sms_arrives(stage: Stage, kind: str, to: str) -> None:
+    """Each kind of sender is accepted, rings the phone, and can be asked for until it was delivered."""
+    outcome = stage.client.send(sms(kind, to), idempotency_key="key-1")
+    assert isinstance(outcome, Accepted)
+    assert outcome.status == "queued"
+
+    def delivered() -> bool:
+        receipt = stage.client.retrieve(outcome.message_id)
+        return receipt is not None and receipt.status == "delivered" and receipt.to == to
+
+    wait_until(delivered, what="the receipt")
+    assert [message["id"] for message in stage.inbox(to)] == [outcome.message_id]
+
+
+def test_a_whatsapp_template_arrives(stage: Stage) -> None:
+    """An authentication template brings its code to the phone."""
+    template = WhatsAppTemplate("otp_code", "en_US", "804519", "dlv_1")
+    outcome = stage.client.send(sms("whatsapp", sender=TOLL_FREE, whatsapp=template), idempotency_key="key-1")
+    assert isinstance(outcome, Accepted)
+    (message,) = wait_until(lambda: stage.inbox(PERSON), what="the message")
+    assert "804519" in message["text"]
+
+
+def test_a_group_message_reaches_everybody(stage: Stage) -> None:
+    """Group MMS: one message, several phones."""
+    people = ["+12025550144", "+12025550145"]
+    sent = stage.client.send_group_mms(sender=TOLL_FREE, to=people, text="Alarm", idempotency_key="key-1")
+    assert [recipient.number for recipient in sent.to] == people
+    wait_until(lambda: all(stage.inbox(phone) for phone in people), what="the messages")
+
+
+def test_a_scheduled_message_can_be_withdrawn_once(stage: Stage) -> None:
+    """Schedule, show, cancel; a second cancel is refused, and so is what is too near."""
+    later = datetime.now(UTC) + timedelta(hours=1)
+    scheduled = stage.client.schedule(to=PERSON, text="Hi", send_at=later, sender=TOLL_FREE)
+    assert scheduled.to[0].status == "scheduled"
+    assert isinstance(stage.client.show_message(scheduled.id), OutboundMessage)
+    assert stage.client.cancel_scheduled(scheduled.id).to[0].status == "cancelled"
+    with pytest.raises(RefusedError):
+        stage.client.cancel_scheduled(scheduled.id)
+    with pytest.raises(RefusedError):
+        stage.client.schedule(to=PERSON, text="Hi", send_at=datetime.now(UTC), sender=TOLL_FREE)
+
+
+def test_the_shell_gets_messages_and_refusals(stage: Stage) -> None:
+    """`submit` returns the whole message, or raises with the carrier's own code."""
+    message = stage.client.submit(sms("number_pool"), idempotency_key="key-1")
+    assert message.sender is not None
+    assert message.messaging_profile_id == PROFILE
+    with pytest.raises(RefusedError) as refusal:
+        stage.client.submit(sms(sender="+12025550199"))
+    assert refusal.value.code == "40305"
+    with pytest.raises(NotFoundError):
+        stage.client.show_message("00000000-0000-0000-0000-000000000000")
+    assert stage.client.retrieve("00000000-0000-0000-0000-000000000000") is None
+
+
+def test_a_wrong_key_stops_everything() -> None:
+    """A key the carrier does not know is refused, for everybody."""
+    with SandboxServer(api_key="KEY") as server, TelnyxClient("WRONG", f"{server.url}/v2") as client:
+        outcome = client.send(sms(), idempotency_key="key-1")
+    assert isinstance(outcome, Refused)
+    assert outcome.action is Action.STOP_ALL
+
+
+def test_the_same_key_sends_once(stage: Stage) -> None:
+    """A repeat gets the first answer and rings nobody; the same key with another body is refused as our bug."""
+    first = stage.client.send(sms(), idempotency_key="key-1")
+    assert stage.client.send(sms(), idempotency_key="key-1") == first
+    other = stage.client.send(sms(text="another"), idempotency_key="key-1")
+    assert isinstance(other, Refused)
+    assert (other.code, other.action) == ("10027", Action.STOP_SENDER)
+    wait_until(lambda: stage.inbox(PERSON), what="the message")
+    assert len(stage.inbox(PERSON)) == 1
+
+
+def test_a_stop_blocks_and_a_start_lifts(stage: Stage) -> None:
+    """STOP refuses every sender of the profile as an opt-out and stands in the list; START ends both."""
+    stage.says(PERSON, "STOP")
+    for kind in ("long_code", "number_pool", "short_code"):
+        outcome = stage.client.send(sms(kind), idempotency_key=f"key-{kind}")
+        assert isinstance(outcome, Refused)
+        assert (outcome.code, outcome.action, outcome.opted_out) == ("40300", Action.STOP_PERSON, True)
+    (block,) = stage.client.list_opt_outs(messaging_profile_id=PROFILE)
+    assert (block.to, block.sender, block.keyword) == (PERSON, TOLL_FREE, "STOP")
+    assert abs(block.created_ms / 1000 - time()) < 60
+    stage.says(PERSON, "START")
+    assert isinstance(stage.client.send(sms(), idempotency_key="key-2"), Accepted)
+    assert list(stage.client.list_opt_outs()) == []
+
+
+def test_opt_outs_are_listed_over_pages_with_every_filter(stage: Stage) -> None:
+    """Profile, sender, time, redaction and page size each do what they say."""
+    people = [f"+1202555{n:04}" for n in range(100, 105)]
+    for person in people:
+        stage.says(person, "STOP")
+    moment = datetime.now(UTC)
+    listed = stage.client.list_opt_outs
+    assert [block.to for block in listed(page_size=2)] == people
+    assert len(list(listed(sender=TOLL_FREE, since=moment - timedelta(minutes=1), until=moment))) == 5
+    assert list(listed(since=moment + timedelta(minutes=1))) == []
+    assert list(listed(until=moment - timedelta(minutes=1))) == []
+    assert list(listed(messaging_profile_id="00000000-0000-0000-0000-000000000000")) == []
+    assert not {block.to for block in listed(redacted=True)} & set(people)
+
+
+def test_numbers_are_listed_over_pages_with_every_filter(stage: Stage) -> None:
+    """All numbers come once, and each filter narrows them as it says."""
+    listed = stage.client.list_numbers
+    everything = [number.phone_number for number in listed()]
+    assert len(everything) == len(set(everything)) >= 22
+    assert [number.phone_number for number in listed(page_size=5)] == everything
+    assert {number.type for number in listed()} == {"tollfree", "longcode", "shortcode"}
+    assert {number.phone_number for number in listed(messaging_profile_id=PROFILE)} >= {TOLL_FREE, SHORT_CODE}
+    assert [number.phone_number for number in listed(phone_numbers=[TOLL_FREE])] == [TOLL_FREE]
+    assert len(list(listed(phone_numbers=[TOLL_FREE, "+18880000001"]))) == 2
+    assert {number.phone_number for number in listed(containing="888000")} == {f"+188800000{n:02}" for n in range(10)}
+    assert [number.phone_number for number in listed(type="shortcode")] == [SHORT_CODE]
+    rising = [number.phone_number for number in listed(containing="888000", sort="asc")]
+    assert rising == sorted(rising)
+    assert [number.phone_number for number in listed(containing="888000", sort="desc")] == rising[::-1]
+
+
+def test_a_number_is_shown_and_changed(stage: Stage) -> None:
+    """By id and in E.164; a profile can be given and taken away, and what is not mentioned stays."""
+    (number,) = stage.client.list_numbers(phone_numbers=["+18880000003"])
+    assert number.messaging_profile_id is None
+    assert stage.client.show_number("+18880000003") == stage.client.show_number(number.id) == number
+    changed = stage.client.update_number(number.id, messaging_profile_id=PROFILE, tags=["otp"])
+    assert (changed.messaging_profile_id, changed.tags) == (PROFILE, ("otp",))
+    assert stage.client.update_number(number.id).messaging_profile_id == PROFILE
+    taken = stage.client.update_number("+18880000003", messaging_profile_id="")
+    assert (taken.messaging_profile_id, taken.tags) == (None, ("otp",))
+    assert stage.client.show_number(TOLL_FREE).health is not None
+    with pytest.raises(NotFoundError):
+        stage.client.show_number("1")
+
+
+def test_mobile_numbers_are_listed_and_shown(stage: Stage) -> None:
+    """Mobile numbers have a list and a page of their own."""
+    (mobile,) = stage.client.list_mobile_numbers()
+    assert stage.client.show_mobile_number(mobile.id) == mobile
+    assert mobile.health is None
+    with pytest.raises(NotFoundError):
+        stage.client.show_number(mobile.id)
+
+
+def test_numbers_are_moved_in_bulk(stage: Stage) -> None:
+    """An order is made, can be asked for until nothing is pending, and has done what it says."""
+    numbers = [f"+188800000{n:02}" for n in range(10)]
+    order = stage.client.create_bulk_update(messaging_profile_id=PROFILE, numbers=[*numbers, "+18885550000"])
+    done = wait_until(
+        lambda: (found := stage.client.show_bulk_update(order.order_id)) and not found.pending and found,
+        what="the order",
+    )
+    assert (sorted(done.success), done.failed) == (numbers, ("+18885550000",))
+    assert all(number.messaging_profile_id == PROFILE for number in stage.client.list_numbers(phone_numbers=numbers))
+
+
+@pytest.mark.parametrize(
+    ("mode", "outcome"),
+    [
+        ("http_500", Unknown),
+        ("http_429", NotSent),
+        ("timeout", Unknown),
+        ("reset_after_request", Unknown),
+        ("half_body", Unknown),
+    ],
+)
+def test_whatever_happens_the_same_again_rings_once(mode: str, outcome: type) -> None:
+    """After each mishap the same bytes with the same key bring exactly one message to the phone."""
+    with (
+        SandboxServer() as server,
+        TelnyxClient("KEY", f"{server.url}/v2", timeouts=Timeouts(read_s=1.0)) as client,
+        httpx.Client(base_url=server.url, trust_env=False) as control,
+    ):
+        stage = Stage(client, control, b"")
+        stage.chaos(send={"mode": mode})
+        request = sms()
+        assert isinstance(client.send(request, idempotency_key="key-1"), outcome)
+        stage.chaos(send={"mode": "ok"})
+        accepted = wait_until(
+            lambda: isinstance(found := client.send(request, idempotency_key="key-1"), Accepted) and found,
+            what="an answer",
+        )
+        wait_until(lambda: (found := client.retrieve(accepted.message_id)) and found.status == "delivered")
+        assert [message["id"] for message in stage.inbox(PERSON)] == [accepted.message_id]
+
+
+@dataclass
+class Mailbox:
+    """Takes webhooks: (timestamp, signature, raw body) of each, in order of arrival."""
+
+    url: str = ""
+    received: list[tuple[str, str, bytes]] = field(default_factory=list)
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    """A server that answers 200 to every webhook and keeps it."""
+    box = Mailbox()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            box.received.append((self.headers["telnyx-timestamp"], self.headers["telnyx-signature-ed25519"], body))
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    box.url = f"http://127.0.0.1:{server.server_address[1]}/webhooks/telnyx"
+    try:
+        yield box
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def judge(stage: Stage, entry: tuple[str, str, bytes]) -> Verdict:
+    """The verdict on one webhook, by the clock of now."""
+    timestamp, signature, body = entry
+    return verify(stage.public_key, timestamp=timestamp, signature=signature, body=body, now_s=time())
+
+
+def events_of(stage: Stage, mailbox: Mailbox, kind: Callable[[Any], bool]) -> list[Any]:
+    """The genuine events of a kind so far."""
+    genuine = [entry for entry in list(mailbox.received) if judge(stage, entry) is Verdict.OK]
+    return [event for event in (parse(body) for _, _, body in genuine) if kind(event)]
+
+
+def test_a_delivery_is_told_by_genuine_webhooks(stage: Stage, mailbox: Mailbox) -> None:
+    """The sandbox's webhooks verify, name our delivery, and tell `sent` and `delivered`; forged ones are found out."""
+    stage.chaos(webhooks={"forge_rate": 1.0})
+    outcome = stage.client.send(sms(webhook_url=f"{mailbox.url}/dlv_1"), idempotency_key="key-1")
+    assert isinstance(outcome, Accepted)
+
+    def receipts() -> dict[str, Any]:
+        updates = events_of(stage, mailbox, lambda event: isinstance(event, DeliveryUpdate))
+        return {update.receipts[0].status: update.receipts[0] for update in updates}
+
+    wait_until(lambda: {"sent", "delivered"} <= set(receipts()), what="the webhooks")
+    assert {(r.message_id, r.delivery_id, r.to) for r in receipts().values()} == {(outcome.message_id, "dlv_1", PERSON)}
+    wait_until(lambda: len(mailbox.received) >= 4, what="the forged webhooks")
+    assert {judge(stage, entry) for entry in mailbox.received} == {Verdict.OK, Verdict.BAD_SIGNATURE}
+
+
+def test_a_failure_is_told_with_its_code(stage: Stage, mailbox: Mailbox) -> None:
+    """A failed delivery's webhook brings the carrier's code, and asking for the message says the same."""
+    stage.chaos(delivery={"outcome": "delivery_failed", "error_code": "40001"})
+    outcome = stage.client.send(sms(webhook_url=f"{mailbox.url}/dlv_1"), idempotency_key="key-1")
+    assert isinstance(outcome, Accepted)
+
+    def failed() -> Any:
+        updates = events_of(stage, mailbox, lambda event: isinstance(event, DeliveryUpdate))
+        return next((r for update in updates for r in update.receipts if r.status == "delivery_failed"), None)
+
+    receipt = wait_until(failed, what="the failure")
+    assert (receipt.error.code, receipt.error.action) == ("40001", Action.STOP_PERSON)
+    asked = stage.client.retrieve(outcome.message_id)
+    assert asked is not None
+    assert (asked.status, asked.error, asked.delivery_id) == ("delivery_failed", receipt.error, "dlv_1")
+
+
+def test_what_people_write_arrives(mailbox: Mailbox) -> None:
+    """An inbound message comes as a genuine webhook with the carrier's judgement, and can be looked up."""
+    with (
+        SandboxServer(webhook_url=mailbox.url) as server,
+        TelnyxClient("KEY", f"{server.url}/v2") as client,
+        httpx.Client(base_url=server.url, trust_env=False) as control,
+    ):
+        stage = Stage(client, control, parse_public_key(server.public_key_b64))
+        stage.says(PERSON, "stop")
+        stage.says(PERSON, "That was not me")
+
+        def messages() -> dict[str, Inbound]:
+            return {e.text: e for e in events_of(stage, mailbox, lambda event: isinstance(event, Inbound))}
+
+        wait_until(lambda: len(messages()) == 2, what="the messages")
+        assert {text: event.autoresponse_type for text, event in messages().items()} == {
+            "stop": "STOP",
+            "That was not me": None,
+        }
+        event = messages()["stop"]
+        assert (event.from_number, event.to_number, event.messaging_profile_id) == (PERSON, TOLL_FREE, PROFILE)
+        shown = client.show_message(event.message_id)
+        assert isinstance(shown, InboundMessage)
+        assert (shown.sender, shown.text) == (PERSON, "stop")
