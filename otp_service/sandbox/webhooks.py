@@ -69,6 +69,8 @@ class WebhookPoster:
         self._signer = signer
         self._timeline = timeline
         self._jobs: queue.Queue[_Job | None] = queue.Queue(MAX_WAITING)
+        # Once for all clients: reading the machine's certificates takes longer than everything else here.
+        self._tls = httpx.create_ssl_context(trust_env=False)
         self._size = threads
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
@@ -113,24 +115,29 @@ class WebhookPoster:
             self._jobs.put_nowait(None)
 
     def _put(self, job: _Job) -> None:
-        with self._lock:
-            if not self._threads and not self._closed:
-                self._threads = [
-                    threading.Thread(target=self._work, name=f"sandbox-webhooks-{i}", daemon=True)
-                    for i in range(self._size)
-                ]
-                for thread in self._threads:
-                    thread.start()
+        self._grow()
         try:
             self._jobs.put_nowait(job)
         except queue.Full:
             self.lost += 1
             job.tried()
 
+    def _grow(self) -> None:
+        """One more thread, as long as there are not enough of them."""
+        if len(self._threads) >= self._size or self._closed:
+            return
+        with self._lock:
+            if len(self._threads) < self._size:
+                name = f"sandbox-webhooks-{len(self._threads)}"
+                self._threads.append(threading.Thread(target=self._work, name=name, daemon=True))
+                self._threads[-1].start()
+
     def _work(self) -> None:
         # Keep-alive for less than common servers grant: a connection they are closing costs an attempt.
         limits = httpx.Limits(max_keepalive_connections=4, keepalive_expiry=2.0)
-        with httpx.Client(trust_env=False, timeout=TIMEOUT_S, follow_redirects=False, limits=limits) as client:
+        with httpx.Client(
+            verify=self._tls, trust_env=False, timeout=TIMEOUT_S, follow_redirects=False, limits=limits
+        ) as client:
             while (job := self._jobs.get()) is not None:
                 if job.generation == self._generation:
                     self._attempt(client, job)

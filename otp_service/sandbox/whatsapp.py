@@ -56,7 +56,8 @@ def _template(template: Mapping[str, Any]) -> str:
         raise CarrierError(
             422, "10004", "A template needs 'template_id', or 'name' and 'language.code'.", pointer=pointer
         )
-    components = template.get("components") or []
+    components = template.get("components")
+    components = [] if components is None else components
     if not isinstance(components, list) or not all(isinstance(item, dict) for item in components):
         raise CarrierError(422, "10026", "'components' must be a list of objects.", pointer=f"{pointer}/components")
     body = [text for item in components if item.get("type") == "body" for text in _parameters(item)]

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
+from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 
 from otp_service.sandbox.app import create_app
@@ -27,7 +28,7 @@ KEY = {"Authorization": "Bearer KEY-of-tests"}
 T = TypeVar("T")
 
 
-def eventually(look: Callable[[], T], timeout_s: float = 5.0) -> T:
+def eventually(look: Callable[[], T | None], timeout_s: float = 5.0) -> T:
     """What `look` returns as soon as it is true; fails when the time is over."""
     deadline = time.monotonic() + timeout_s
     while True:
@@ -83,7 +84,7 @@ class Post:
         signature = base64.b64decode(self.headers["telnyx-signature-ed25519"], validate=True)
         try:
             VerifyKey(base64.b64decode(public_key_b64)).verify(signed, signature)
-        except Exception:
+        except BadSignatureError:
             return False
         return True
 
@@ -184,15 +185,10 @@ def api(carrier: Carrier) -> Iterator[httpx.Client]:
         yield client
 
 
-Send = Callable[..., httpx.Response]
-
-
 def long_code(client: httpx.Client, to: str = PERSON, text: str = "Your code is 123456", **more: Any) -> httpx.Response:
     """Send from the backup number."""
     headers = more.pop("headers", None)
-    return client.post(
-        "/v2/messages/long_code", json={"from": BACKUP, "to": to, "text": text, **more}, headers=headers
-    )
+    return client.post("/v2/messages/long_code", json={"from": BACKUP, "to": to, "text": text, **more}, headers=headers)
 
 
 def pool(client: httpx.Client, to: str = PERSON, text: str = "Your code is 123456", **more: Any) -> httpx.Response:

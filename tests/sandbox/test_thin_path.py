@@ -54,9 +54,7 @@ def test_pool_sends_pick_a_pool_number_and_stick_to_it(http: httpx.Client) -> No
     assert BACKUP not in others
 
 
-def test_events_are_posted_signed_and_in_order(
-    http: httpx.Client, sandbox: SandboxServer, receiver: Receiver
-) -> None:
+def test_events_are_posted_signed_and_in_order(http: httpx.Client, sandbox: SandboxServer, receiver: Receiver) -> None:
     """message.sent, then message.finalized, both under the account's key, with the message's own state."""
     sent = long_code(http).json()["data"]
     eventually(lambda: len(receiver.posts) == 2)
@@ -148,7 +146,9 @@ def test_keep_alive(sandbox: SandboxServer) -> None:
     with httpx.Client(base_url=sandbox.url, headers=KEY, trust_env=False) as client:
         streams = set()
         for _ in range(3):
-            with client.stream("POST", "/v2/messages/long_code", json={"from": BACKUP, "to": PERSON, "text": "x"}) as it:
+            with client.stream(
+                "POST", "/v2/messages/long_code", json={"from": BACKUP, "to": PERSON, "text": "x"}
+            ) as it:
                 it.read()
                 streams.add(it.extensions["network_stream"].get_extra_info("client_addr"))
         assert len(streams) == 1
