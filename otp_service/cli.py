@@ -278,35 +278,46 @@ def _worker(args: argparse.Namespace) -> None:
 
 def _sandbox(args: argparse.Namespace) -> None:
     from . import config, processes  # noqa: PLC0415
-    from .sandbox.server import CannotListenError, SandboxSender, SandboxServer, decode_seed  # noqa: PLC0415
+    from .sandbox.server import CannotListenError, SandboxSender, SandboxServer  # noqa: PLC0415
 
     stop = processes.stop_on_signals()
-    environ = config.environment()
-    processes.follow_spawner(environ)
+    processes.follow_spawner(config.environment())
+    settings = config.load(config.environment())
     senders = [
         SandboxSender(sender.kind, sender.messaging_profile_id, sender.address)
-        for sender in config.load(environ).policy.senders.values()
+        for sender in settings.policy.senders.values()
     ]
-    seed = environ.get("TELNYX_WEBHOOK_SIGNING_SEED")
     try:
         server = SandboxServer(
             host=args.host,
             port=args.port,
             webhook_url=args.webhook_url,
-            api_key=environ.get("TELNYX_API_KEY") or None,
-            signing_seed=decode_seed(seed) if seed else None,
+            api_key=settings.telnyx_api_key,
+            signing_seed=_signing_seed(config.environment()),
             senders=senders,
         )
     except CannotListenError as error:
         raise UsageError(f"{error} Choose another with --port.") from error
-    except ValueError as error:
-        raise UsageError("TELNYX_WEBHOOK_SIGNING_SEED: must be the base64 of 32 bytes") from error
     with server:
         print(f"TELNYX_BASE_URL={server.url}/v2")
-        print(f"TELNYX_PUBLIC_KEY={server.public_key_b64}")
+        print(f"TELNYX_PUBLIC_KEY={server.public_key_b64}", flush=True)
         print(f"The phones: {server.url}", file=sys.stderr)
-        sys.stdout.flush()
         stop.wait()
+
+
+def _signing_seed(environ: Mapping[str, str]) -> bytes | None:
+    from .sandbox.server import decode_seed  # noqa: PLC0415
+
+    name = "TELNYX_WEBHOOK_SIGNING_SEED"
+    text, path = environ.get(name), environ.get(f"{name}_FILE")
+    try:
+        if not text and path:
+            text = Path(path).read_text(encoding="utf-8").strip()
+        return decode_seed(text) if text else None
+    except OSError as error:
+        raise UsageError(f"{name}_FILE: cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"{name}: must be the base64 of 32 bytes") from error
 
 
 # ---- keys -----------------------------------------------------------------------------------------------------------
