@@ -59,7 +59,8 @@ class Verifications:
                     left = int(reply[4]) if reply[4] != "" else None
                     return StartRefused(reply[2], int(reply[3]), left)
                 case "replayed":
-                    return Started(self._reference(reply[2]), resent=False, replayed=True)
+                    first, _, body = reply[2].partition(":")
+                    return Started(self._reference(body), first == "resent", replayed=True)
                 case outcome:
                     ref, flat = self._reference(reply[2]), reply[4]
                     record = dict(zip(flat[::2], flat[1::2], strict=True))

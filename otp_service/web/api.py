@@ -51,7 +51,9 @@ class StartBody(msgspec.Struct, forbid_unknown_fields=True):
     context: Annotated[dict[str, str], Meta(max_length=8, description="E.g. amount and payee.")] = msgspec.field(
         default_factory=dict
     )
-    client_ip: Annotated[str, Meta(description="The end user's address; proxy headers are never believed.")] = ""
+    client_ip: (
+        Annotated[str, Meta(description="The end user's address; proxy headers are never believed.")] | UnsetType
+    ) = UNSET
     autofill: AutofillBody | UnsetType = UNSET
     metadata: Annotated[dict[str, Any], Meta(description="At most 1 kB, returned as is.")] = msgspec.field(
         default_factory=dict
@@ -536,8 +538,8 @@ def _require_context(context: dict[str, str]) -> None:
             raise InvalidRequest("context does not have the form it must have.", [("/context", detail)])
 
 
-def _client_ip(text: str) -> str | None:
-    if not text:
+def _client_ip(text: str | UnsetType) -> str | None:
+    if isinstance(text, UnsetType):
         return None
     try:
         if "%" in text or not text.isascii():

@@ -12,7 +12,7 @@
 --       metadata JSON · locale · autofill JSON · route 'name|kind|profile,...' · wrong rules · start rules ·
 --       queue max · ms until an outer limit passes (0: passed) · tombstone ms · consecutive max · event detail JSON
 -- Reply {op, 'created'|'resent', body, ms, the record} · {op, 'known', body}: call again with that id's keys ·
---       {op, 'replayed', body}: this operation already ran · {op, 'refused', code, retry ms, sends left, body}
+--       {op, 'replayed', 'created:body'|'resent:body'}: this operation already ran · {op, 'refused', code, retry ms, sends left, body}
 -- Holds at most one pending verification per (app, number, purpose); a repeat never gives tries back; the code,
 --       the outbox entry, the index and the event are written together or not at all.
 local op, op_ttl, new_body, known, app, purpose, channel, mask, nh, ctx, ttl, lifetime, max_checks, waits_csv, kid,
@@ -110,5 +110,6 @@ else
   redis.call('PEXPIREAT', c.timeline, int(expires + tombstone))
   redis.call('PEXPIREAT', KEYS[2], int(expires + tombstone))
 end
-redis.call('SET', KEYS[1], body, 'PX', op_ttl)
-return {op, pending and 'resent' or 'created', body, int(now), redis.call('HGETALL', c.rec)}
+local outcome = pending and 'resent' or 'created'
+redis.call('SET', KEYS[1], outcome .. ':' .. body, 'PX', op_ttl)
+return {op, outcome, body, int(now), redis.call('HGETALL', c.rec)}
