@@ -77,10 +77,8 @@ class _Handler(WSGIRequestHandler):
 
     def _read_body(self, environ: dict[str, Any]) -> bool:
         """Take the body off the wire so that the next request starts where it ends; False if it is cut off."""
-        if environ.get("wsgi.input_terminated"):
-            # Chunked: the application reads as far as its limit; the connection is not used again.
-            environ["otp_sandbox.unread"] = self.close_connection = True
-            return True
+        if environ.pop("wsgi.input_terminated", False):
+            return self._read_chunks(environ)
         declared = environ.get("CONTENT_LENGTH") or "0"
         if not (declared.isascii() and declared.isdigit() and len(declared) < 16):
             # Where the next request begins is anybody's guess.
@@ -89,8 +87,7 @@ class _Handler(WSGIRequestHandler):
         environ["CONTENT_LENGTH"] = declared
         length = int(declared)
         if length > MAX_BODY_BYTES:
-            environ["otp_sandbox.unread"] = self.close_connection = True
-            environ["wsgi.input"] = io.BytesIO()
+            self._leave_unread(environ)
             return True
         body = self.rfile.read(length) if length else b""
         if len(body) < length:
@@ -98,6 +95,32 @@ class _Handler(WSGIRequestHandler):
             return False
         environ["wsgi.input"] = io.BytesIO(body)
         return True
+
+    def _read_chunks(self, environ: dict[str, Any]) -> bool:
+        """A chunked body, as far as the limit; the connection is not used again, to be safe from smuggling.
+
+        To the application (and the journal) it looks like a body of known length.
+        """
+        self.close_connection = True
+        environ.pop("HTTP_TRANSFER_ENCODING", None)
+        body = bytearray()
+        try:
+            while len(body) <= MAX_BODY_BYTES and (data := environ["wsgi.input"].read(65_536)):
+                body += data
+        except OSError:
+            return False
+        if len(body) > MAX_BODY_BYTES:
+            self._leave_unread(environ)
+        else:
+            environ["CONTENT_LENGTH"] = str(len(body))
+            environ["wsgi.input"] = io.BytesIO(body)
+        return True
+
+    def _leave_unread(self, environ: dict[str, Any]) -> None:
+        """Tell the application that the body is too large, without reading it."""
+        environ["otp_sandbox.unread"] = self.close_connection = True
+        environ["CONTENT_LENGTH"] = str(MAX_BODY_BYTES + 1)
+        environ["wsgi.input"] = io.BytesIO()
 
     def _head(self, status: str, headers: list[tuple[str, str]], *extra: tuple[str, str]) -> bytes:
         lines = [f"HTTP/1.1 {status}", f"Date: {formatdate(usegmt=True)}"]

@@ -11,8 +11,10 @@ slower than many clients). At most 100,000 events wait; beyond that new ones are
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import queue
+import ssl
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -35,6 +37,12 @@ _MAX_ANSWER_BYTES = 65_536
 
 Data = Mapping[str, Any]
 _chance = SystemRandom()
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """One for all clients: reading the machine's certificates takes longer than everything else here."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 def is_web_url(url: str) -> bool:
@@ -69,8 +77,6 @@ class WebhookPoster:
         self._signer = signer
         self._timeline = timeline
         self._jobs: queue.Queue[_Job | None] = queue.Queue(MAX_WAITING)
-        # Once for all clients: reading the machine's certificates takes longer than everything else here.
-        self._tls = httpx.create_ssl_context(trust_env=False)
         self._size = threads
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
@@ -136,7 +142,7 @@ class WebhookPoster:
         # Keep-alive for less than common servers grant: a connection they are closing costs an attempt.
         limits = httpx.Limits(max_keepalive_connections=4, keepalive_expiry=2.0)
         with httpx.Client(
-            verify=self._tls, trust_env=False, timeout=TIMEOUT_S, follow_redirects=False, limits=limits
+            verify=_tls(), trust_env=False, timeout=TIMEOUT_S, follow_redirects=False, limits=limits
         ) as client:
             while (job := self._jobs.get()) is not None:
                 if job.generation == self._generation:

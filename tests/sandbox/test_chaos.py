@@ -145,7 +145,7 @@ def test_lost_answers_are_accepted_once(http: httpx.Client, receiver: Receiver, 
 @pytest.fixture
 def http(sandbox: SandboxServer) -> Any:
     """A client that loses patience soon."""
-    with httpx.Client(base_url=sandbox.url, headers=KEY, trust_env=False, timeout=0.4) as client:
+    with httpx.Client(base_url=sandbox.url, headers=KEY, trust_env=False, verify=False, timeout=0.4) as client:
         yield client
 
 
@@ -175,7 +175,7 @@ def test_half_a_body_promises_more(http: httpx.Client) -> None:
 
 def test_slow_answers_in_its_time(sandbox: SandboxServer) -> None:
     """slow answers 200 after latency_ms; the message does not wait for that; a twin in the meantime is a 409."""
-    with httpx.Client(base_url=sandbox.url, headers=KEY, trust_env=False) as patient:
+    with httpx.Client(base_url=sandbox.url, headers=KEY, trust_env=False, verify=False) as patient:
         chaos(patient, send={"mode": "slow", "latency_ms": 600})
         began = time.monotonic()
         answer = long_code(patient)
@@ -186,7 +186,7 @@ def test_slow_answers_in_its_time(sandbox: SandboxServer) -> None:
 
 def test_timeout_says_nothing_until_the_sandbox_lets_go(sandbox: SandboxServer) -> None:
     """timeout keeps the connection without a byte; a reset of the sandbox ends the wait by closing it."""
-    with httpx.Client(base_url=sandbox.url, headers=KEY, trust_env=False, timeout=8) as patient:
+    with httpx.Client(base_url=sandbox.url, headers=KEY, trust_env=False, verify=False, timeout=8) as patient:
         chaos(patient, send={"mode": "timeout"})
         with httpx.Client(base_url=sandbox.url, trust_env=False) as other, ThreadPoolExecutor(1) as one:
             waiting = one.submit(long_code, patient)

@@ -61,7 +61,7 @@ def test_profiles_are_separate() -> None:
     other = "22222222-2222-4222-8222-222222222222"
     with (
         SandboxServer(senders=[SandboxSender("long_code", other, "+14155550123")]) as server,
-        httpx.Client(base_url=server.url, headers=KEY, trust_env=False) as http,
+        httpx.Client(base_url=server.url, headers=KEY, trust_env=False, verify=False) as http,
     ):
         reply(http, "STOP", to="+14155550123")
         assert long_code(http).status_code == 200

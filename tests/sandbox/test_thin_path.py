@@ -143,7 +143,7 @@ def test_health(http: httpx.Client) -> None:
 
 def test_keep_alive(sandbox: SandboxServer) -> None:
     """Many requests, bodies included, go over one connection."""
-    with httpx.Client(base_url=sandbox.url, headers=KEY, trust_env=False) as client:
+    with httpx.Client(base_url=sandbox.url, headers=KEY, trust_env=False, verify=False) as client:
         streams = set()
         for _ in range(3):
             with client.stream(
