@@ -74,8 +74,9 @@ class Problems:
             "detail": detail,
             "instance": request_id,
             "code": code,
-            **(fields or {}),
         }
+        # Nothing that a story adds may take the place of one of RFC 9457's members.
+        document |= {name: value for name, value in (fields or {}).items() if name not in document}
         sent = {"Content-Type": MEDIA, **NO_STORE, **(headers or {})}
         if status in (429, 503):
             sent["Retry-After"] = str(retry_after_s or _RETRY_S.get(code, 1))
