@@ -21,7 +21,7 @@ from ..domain.verification import ENDED_CODE, Status
 from ..storage.idempotency import Idempotency, Replay
 from ..usecases.browse import AuditFilter, Browse
 from ..usecases.verify import Sent, StartRequest, Verify, checks_left, resend_in, sends_left
-from .bodies import decode
+from .bodies import decode, require_json
 from .http import JSON, NO_STORE, Call, Doc, Reply, Route, reply
 from .problems import Problems
 
@@ -206,6 +206,7 @@ class Api:
 
     def start(self, call: Call) -> Reply:
         """POST /verify/start."""
+        require_json(call.headers)
         key = call.headers.get("idempotency-key")
         if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
             raise InvalidRequest("Idempotency-Key: 1 to 255 characters of A-Z a-z 0-9 _ : . -")

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from .. import telemetry
 from ..domain.errors import Refusal, ServiceError, StoreUnavailable
+from ..storage.api_keys import Principal
 from .auth import Auth, allow
 from .bodies import PayloadTooLarge
-from .http import MAX_BODY, Call, Reply, Route
+from .http import MAX_BODY, Call, Precheck, Reply, Route
 from .problems import Problems
 
 ALWAYS = {"X-Content-Type-Options": "nosniff"}
@@ -64,14 +65,28 @@ class Endpoint:
             return self._problems.of(principal.code, principal.detail, call.request_id, headers=headers)
         call = Call(call.path, call.query, call.headers, b"", call.peer, call.request_id, principal)
         if route.precheck is not None and "idempotency-key" in call.headers:
-            call = self._with_body(call, read_body)
-            known = route.precheck(call)
-            if known is not None:
-                return known
+            return self._checked(route.precheck, call, principal, route.scope, read_body)
         refusal = allow(principal, route.scope)
         if refusal is not None:
             return self._problems.refusal(refusal, call.request_id)
-        return route.handler(call if call.body else self._with_body(call, read_body))
+        return route.handler(self._with_body(call, read_body))
+
+    def _checked(self, precheck: Precheck, call: Call, principal: Principal, scope: str, read_body: ReadBody) -> Reply:
+        # A body over the limit was never answered before, so it has no earlier answer, and 403 comes before 413.
+        too_large: PayloadTooLarge | None = None
+        try:
+            call = self._with_body(call, read_body)
+        except PayloadTooLarge as error:
+            too_large = error
+        known = precheck(call) if too_large is None else None
+        if known is not None:
+            return known
+        refusal = allow(principal, scope)
+        if refusal is not None:
+            return self._problems.refusal(refusal, call.request_id)
+        if too_large is not None:
+            raise too_large
+        return self.route.handler(call)
 
     def _with_body(self, call: Call, read_body: ReadBody) -> Call:
         if self.route.method == "GET":
