@@ -14,7 +14,7 @@ from .errors import InvalidNumber
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 _NANP = re.compile(r"\+1([2-9][0-9]{2})[0-9]{7}", re.ASCII)
-_HINT = "Send the number in E.164: a plus sign, the country code and the number, digits only, e.g. +12025550143."
+_HINT = "Send the number in E.164: a plus sign, the country code and the number, digits only."
 
 
 @dataclass(frozen=True, slots=True)
