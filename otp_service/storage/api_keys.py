@@ -13,12 +13,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from redis.exceptions import RedisError
-
 from ..domain.audit import EventType
 from ..domain.errors import StoreUnavailable
 from .audit_log import AuditLog
-from .client import Store
+from .client import STORE_ERRORS, Store
 from .keys import Keys
 
 SCOPES = ("verify", "optouts:read", "factors", "audit:read", "metrics")
@@ -108,7 +106,7 @@ class ApiKeys:
         names = ["digest", "app", "scopes", "expires", "revoked"]
         try:
             found: Any = self._client.hmget(self._keys.api_key(key_id), names)
-        except RedisError as error:
+        except STORE_ERRORS as error:
             raise StoreUnavailable("The store does not answer.") from error
         stored, app, scopes, expires, revoked = found
         # Compared in any case, so that an unknown id takes as long as a wrong secret.
@@ -136,7 +134,7 @@ class ApiKeys:
                 pipe.hset(self._keys.api_key(key_id), mapping=cast("Any", record))
                 pipe.sadd(self._keys.api_keys(), key_id)
                 pipe.execute()
-        except RedisError as error:
+        except STORE_ERRORS as error:
             raise StoreUnavailable("The store does not answer, or refuses writes.") from error
         self._audit.note(EventType.KEY_CREATED, {"key_id": key_id, "app": app, "scopes": " ".join(scopes)})
         return CreatedKey(key_id, app, tuple(scopes), expires_at_ms, key)
@@ -145,7 +143,7 @@ class ApiKeys:
         """One key's facts. Raises StoreUnavailable."""
         try:
             found: Any = self._client.hgetall(self._keys.api_key(key_id))
-        except RedisError as error:
+        except STORE_ERRORS as error:
             raise StoreUnavailable("The store does not answer.") from error
         if not found:
             return None
@@ -162,7 +160,7 @@ class ApiKeys:
         """All keys, or one app's, oldest first; revoked ones too. Raises StoreUnavailable."""
         try:
             ids: Any = self._client.smembers(self._keys.api_keys())
-        except RedisError as error:
+        except STORE_ERRORS as error:
             raise StoreUnavailable("The store does not answer.") from error
         infos = [info for key_id in ids if (info := self.get(key_id)) is not None]
         return sorted((info for info in infos if app in (None, info.app)), key=lambda info: info.created_at_ms)
@@ -186,7 +184,7 @@ class ApiKeys:
             return False
         try:
             self._client.hset(self._keys.api_key(key_id), "revoked", str(at_ms))
-        except RedisError as error:
+        except STORE_ERRORS as error:
             raise StoreUnavailable("The store does not answer, or refuses writes.") from error
         self._audit.note(EventType.KEY_REVOKED, {"key_id": key_id})
         return True

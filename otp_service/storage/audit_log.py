@@ -9,11 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from redis.exceptions import RedisError
-
 from ..domain.audit import Event, EventType, Position
 from ..domain.errors import StoreUnavailable
-from .client import Store
+from .client import STORE_ERRORS, Store
 from .keys import Keys
 from .scripts import Scripts
 
@@ -108,7 +106,7 @@ class AuditLog:
         end = "+" if until_ms is None else str(until_ms)
         try:
             found: Any = self._client.xrange(self._keys.audit(shard), min=f"({after}", max=end, count=count)
-        except RedisError as error:
+        except STORE_ERRORS as error:
             raise StoreUnavailable("The store does not answer.") from error
         return list(found)
 
@@ -117,5 +115,5 @@ class AuditLog:
         try:
             for shard in range(self._keys.shards):
                 self._client.xtrim(self._keys.audit(shard), minid=str(older_than_ms), approximate=True)
-        except RedisError as error:
+        except STORE_ERRORS as error:
             raise StoreUnavailable("The store does not answer.") from error

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 import redis
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, RedisCluster
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -25,6 +25,10 @@ TIMEOUT_S = 0.45
 
 LONGEST_BLOCK_S = 2.0
 """How long a worker's blocking read may wait in the store (its own connections allow for it)."""
+
+
+STORE_ERRORS = (RedisError, RedisClusterException)
+"""Everything redis-py raises when the store cannot answer; its Cluster has a tree of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ def _client(url: str, timeout_s: float) -> "redis.Redis":
             return _cluster(url, timeout_s)
         # Every process is bounded by its threads; the pool must never be what refuses a request.
         return redis.Redis.from_url(url, max_connections=1024, **_options(timeout_s))
-    except RedisError as error:
+    except STORE_ERRORS as error:
         raise StoreUnavailable("The store does not answer.") from error
     except ValueError as error:
         raise ConfigError("OTP_REDIS_URL: not a usable store URL") from error
@@ -131,7 +135,7 @@ def ping(store: Store) -> None:
     """Raise StoreUnavailable unless the store answers."""
     try:
         store.client.ping()
-    except RedisError as error:
+    except STORE_ERRORS as error:
         raise StoreUnavailable("The store does not answer.") from error
 
 
@@ -142,7 +146,7 @@ def require_no_eviction(store: Store) -> None:
     """
     try:
         info: Any = store.client.info("memory")
-    except RedisError as error:
+    except STORE_ERRORS as error:
         raise StoreUnavailable("The store does not answer.") from error
     nodes = info.values() if "maxmemory_policy" not in info else [info]
     for node in nodes:
@@ -159,7 +163,7 @@ def fix_shards(store: Store, keys: Keys) -> None:
     try:
         store.client.set(keys.shard_count(), str(keys.shards), nx=True)
         fixed = cast("str | None", store.client.get(keys.shard_count()))
-    except RedisError as error:
+    except STORE_ERRORS as error:
         raise StoreUnavailable("The store does not answer, or refuses writes.") from error
     if fixed != str(keys.shards):
         raise NotReady(f"The store was set up with {fixed} shards, the configuration says {keys.shards} (shards).")
@@ -169,7 +173,7 @@ def require_writable(store: Store, keys: Keys) -> None:
     """Raise StoreUnavailable unless the store takes writes: reads may still work where writes are refused."""
     try:
         store.client.set(keys.probe(), "1", px=1000)
-    except RedisError as error:
+    except STORE_ERRORS as error:
         raise StoreUnavailable("The store refuses writes.") from error
 
 
@@ -177,6 +181,6 @@ def clock_ms(store: Store) -> int:
     """The store's clock in Unix milliseconds. Raises StoreUnavailable."""
     try:
         seconds, micros = store.client.time()
-    except RedisError as error:
+    except STORE_ERRORS as error:
         raise StoreUnavailable("The store does not answer.") from error
     return int(seconds) * 1000 + int(micros) // 1000

@@ -2,11 +2,9 @@
 
 from typing import Any
 
-from redis.exceptions import RedisError
-
 from ..domain.errors import StoreUnavailable
 from ..domain.operation import OptOut
-from .client import Store
+from .client import STORE_ERRORS, Store
 from .keys import Keys
 from .outbox import EVENT_TTL_MS
 from .scripts import Scripts
@@ -47,7 +45,7 @@ class OptOuts:
         """Everything the registry knows of one number. Raises StoreUnavailable."""
         try:
             found: Any = self._client.hgetall(self._keys.optouts(number_hash))
-        except RedisError as error:
+        except STORE_ERRORS as error:
             raise StoreUnavailable("The store does not answer.") from error
         return [_entry(profile, value) for profile, value in sorted(found.items())]
 

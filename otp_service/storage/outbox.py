@@ -9,7 +9,7 @@ process's memory, so nothing is lost with the process.
 from collections.abc import Sequence
 from typing import Any, cast
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from ..domain.delivery import Accepted, NotSent, Receipt, Refused, Unknown, from_carrier
 from ..domain.errors import StoreUnavailable
@@ -17,7 +17,7 @@ from ..domain.operation import Draft, Due, Go, Job
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, Limit
 from ..domain.routing import may_try_next
 from ..domain.verification import Reference, read_delivery_id, read_id
-from .client import LONGEST_BLOCK_S, Store
+from .client import LONGEST_BLOCK_S, STORE_ERRORS, Store
 from .keys import Keys
 from .scripts import Scripts
 from .verifications import rules_text
@@ -67,7 +67,7 @@ class Outbox:
             except ResponseError as error:
                 if "BUSYGROUP" not in str(error):
                     raise StoreUnavailable("The store refuses to make a consumer group.") from error
-            except RedisError as error:
+            except STORE_ERRORS as error:
                 raise StoreUnavailable("The store does not answer.") from error
 
     def reading_lanes(self) -> list[list[int]]:
@@ -86,7 +86,7 @@ class Outbox:
                 self.open()
                 return []
             raise StoreUnavailable("The store refuses the read.") from error
-        except RedisError as error:
+        except STORE_ERRORS as error:
             raise StoreUnavailable("The store does not answer.") from error
         by_name = {self._keys.outbox(shard): shard for shard in shards}
         entries = reply.items() if isinstance(reply, dict) else (reply or [])
@@ -106,7 +106,7 @@ class Outbox:
                 self.open()
                 return []
             raise StoreUnavailable("The store refuses the read.") from error
-        except RedisError as error:
+        except STORE_ERRORS as error:
             raise StoreUnavailable("The store does not answer.") from error
         return self._jobs(shard, reply[1])
 
@@ -120,7 +120,7 @@ class Outbox:
                 self._client.xclaim(
                     self._keys.outbox(shard), GROUP, self._consumer, 0, cast("list[Any]", entries), justid=True
                 )
-        except RedisError as error:
+        except STORE_ERRORS as error:
             raise StoreUnavailable("The store does not answer.") from error
 
     def _jobs(self, shard: int, messages: Any) -> list[Job]:
@@ -142,7 +142,7 @@ class Outbox:
                 pipe.xack(outbox, GROUP, entry)
                 pipe.xdel(outbox, entry)
                 pipe.execute()
-        except RedisError as error:
+        except STORE_ERRORS as error:
             raise StoreUnavailable("The store does not answer.") from error
 
     # ---- one try ---------------------------------------------------------------------------------------------------
@@ -155,7 +155,7 @@ class Outbox:
             found: Any = self._client.hmget(self._keys.record(job.reference), names)
             box, body = cast("Any", self._client.hmget(self._keys.secrets(job.reference), ["box", f"b{job.ordinal}"]))
             seconds, micros = cast("Any", self._client.time())
-        except RedisError as error:
+        except STORE_ERRORS as error:
             raise StoreUnavailable("The store does not answer.") from error
         if any(value is None for value in found[:6]):
             return None
@@ -229,7 +229,7 @@ class Outbox:
         """The delivery that became this message at the carrier. Raises StoreUnavailable."""
         try:
             found: Any = self._client.get(self._keys.message(number_hash, message_id))
-        except RedisError as error:
+        except STORE_ERRORS as error:
             raise StoreUnavailable("The store does not answer.") from error
         return read_delivery_id(self._index_key, found) if found else None
 
@@ -287,7 +287,7 @@ class Outbox:
                 for shard in shards:
                     pipe.zrangebyscore(self._keys.timers(shard), "-inf", now_ms, start=0, num=count)
                 found = pipe.execute()
-        except RedisError as error:
+        except STORE_ERRORS as error:
             raise StoreUnavailable("The store does not answer.") from error
         return [due for shard, members in zip(shards, found, strict=True) for due in self._dues(shard, members)]
 
@@ -328,7 +328,7 @@ class Outbox:
                 for shard in range(self._keys.shards):
                     pipe.xlen(self._keys.outbox(shard))
                 return sum(pipe.execute())
-        except RedisError as error:
+        except STORE_ERRORS as error:
             raise StoreUnavailable("The store does not answer.") from error
 
 

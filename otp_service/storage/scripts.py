@@ -15,11 +15,11 @@ from importlib.resources import files
 from typing import Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from ..domain.errors import StoreUnavailable
-from .client import Store
+from .client import STORE_ERRORS, Store
 
 _INCLUDE = re.compile(r"^-- include: (_[a-z]+\.lua)\n", re.MULTILINE)
 _log = logging.getLogger("otp.store")
@@ -62,7 +62,7 @@ class Scripts:
             if "Script" in str(error) or "user_script" in str(error):
                 _log.error("script failed", extra={"script": name, "reason": type(error).__name__})
             raise StoreUnavailable("The store refuses the operation.") from error
-        except RedisError as error:
+        except STORE_ERRORS as error:
             raise StoreUnavailable("The store does not answer.") from error
 
     def _once(self, script: Script, keys: Sequence[str], args: Sequence[str | int]) -> Any:

@@ -4,8 +4,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from redis.exceptions import RedisError
-
 from ..domain.delivery import DeliveryStatus
 from ..domain.errors import NotReady, StoreUnavailable
 from ..domain.operation import (
@@ -28,7 +26,7 @@ from ..domain.operation import (
 )
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, MAX_LIFETIME_MS, TOMBSTONE_MS, Limit, Sender
 from ..domain.verification import Reference, Status, read_id
-from .client import Store
+from .client import STORE_ERRORS, Store
 from .keys import Keys
 from .scripts import Scripts
 
@@ -125,7 +123,7 @@ class Verifications:
         """The number's latest verification for app and purpose, an ended one too. Raises StoreUnavailable."""
         try:
             body: Any = self._client.get(self._keys.latest(number_hash, app, purpose))
-        except RedisError as error:
+        except STORE_ERRORS as error:
             raise StoreUnavailable("The store does not answer.") from error
         return None if body is None else self._reference(body)
 
@@ -217,7 +215,7 @@ class Verifications:
         """Every event of the verification in order. Raises StoreUnavailable."""
         try:
             lines: Any = self._client.lrange(self._keys.timeline(ref), 0, -1)
-        except RedisError as error:
+        except STORE_ERRORS as error:
             raise StoreUnavailable("The store does not answer.") from error
         return [_entry(line) for line in lines]
 
@@ -225,7 +223,7 @@ class Verifications:
         try:
             record: Any = self._client.hgetall(self._keys.record(ref))
             seconds, micros = self._client.time()
-        except RedisError as error:
+        except STORE_ERRORS as error:
             raise StoreUnavailable("The store does not answer.") from error
         return record, int(seconds) * 1000 + int(micros) // 1000
 
