@@ -61,8 +61,7 @@ class Endpoint:
             return route.handler(self._with_body(call, read_body))
         principal = self._auth.authenticate(call.headers)
         if isinstance(principal, Refusal):
-            headers = {"WWW-Authenticate": "Bearer"}
-            return self._problems.of(principal.code, principal.detail, call.request_id, headers=headers)
+            return self._problems.refusal(principal, call.request_id)
         call = Call(call.path, call.query, call.headers, b"", call.peer, call.request_id, principal)
         if route.precheck is not None and "idempotency-key" in call.headers:
             return self._checked(route.precheck, call, principal, route.scope, read_body)

@@ -83,13 +83,14 @@ class Problems:
         return Reply(status, sent, msgspec.json.encode(document), code)
 
     def refusal(self, refusal: Refusal, request_id: str) -> Reply:
-        """The problem document of an expected outcome."""
+        """The problem document of an expected outcome. A 401 says which credentials would do (RFC 9110, 15.5.2)."""
         return self.of(
             refusal.code,
             refusal.detail,
             request_id,
             retry_after_s=refusal.retry_after_s,
             fields=refusal.fields,
+            headers={"WWW-Authenticate": "Bearer"} if refusal.code == "unauthorized" else None,
         )
 
     def error(self, error: ServiceError, request_id: str) -> Reply:
