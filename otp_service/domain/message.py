@@ -81,22 +81,27 @@ def render(
     context: Mapping[str, str] | None,
     autofill: Autofill | None,
 ) -> str:
-    """The text of one SMS. `lifetime_s` is rounded down to minutes; `locale` falls back to its language, then English.
+    """The text of one SMS. `lifetime_s` is rounded down to minutes, and not told below one; `locale` falls back to its language, then English.
 
     With `android_hash` the text stays within 140 bytes and ends with the hash (SMS Retriever); with `web_origin`
     the last line is `@host #code`.
     """
     words = _WORDS.get((locale or "en").split("-")[0].lower(), _WORDS["en"])
     head = _head(words, code, brand, context)
-    minutes = max(1, lifetime_s // 60)
-    expiry = words.minute if minutes == 1 else words.minutes.replace("{n}", str(minutes))
-    lines = [head, expiry, words.caution]
+    lines = [head, *_expiry(words, lifetime_s // 60), words.caution]
     if autofill is not None and autofill.android_hash is not None:
         return _fit_android(lines, head, autofill.android_hash)
     text = " ".join(lines).translate(_GSM)
     if autofill is not None and autofill.web_origin is not None:
         text += f"\n\n@{autofill.web_origin} #{code}"
     return text
+
+
+def _expiry(words: _Words, minutes: int) -> list[str]:
+    # Of a code that lives less than a minute there is nothing true to say that would still help.
+    if minutes == 0:
+        return []
+    return [words.minute if minutes == 1 else words.minutes.replace("{n}", str(minutes))]
 
 
 def _head(words: _Words, code: str, brand: str, context: Mapping[str, str] | None) -> str:
@@ -110,7 +115,7 @@ def _head(words: _Words, code: str, brand: str, context: Mapping[str, str] | Non
 
 def _fit_android(lines: list[str], head: str, app_hash: str) -> str:
     tail = f"\n\n{app_hash}"
-    for text in (" ".join(lines), " ".join(lines[:2]), head):
+    for text in (" ".join(lines), " ".join(lines[:-1]), head):
         candidate = text.translate(_GSM) + tail
         if len(candidate.encode()) <= ANDROID_MAX_BYTES:
             return candidate

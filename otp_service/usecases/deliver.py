@@ -98,7 +98,7 @@ class Deliver:
         text = message.render(
             code=box["code"],
             brand=app.brand,
-            lifetime_s=max(60, (draft.expires_ms - draft.now_ms + 30_000) // 1000),
+            lifetime_s=(draft.expires_ms - draft.now_ms + 5_000) // 1000,
             locale=draft.locale or None,
             context=box["context"],
             autofill=message.Autofill(**json.loads(draft.autofill)) if draft.autofill else None,
