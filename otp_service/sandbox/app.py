@@ -12,7 +12,7 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 from werkzeug.routing import RequestRedirect
 
-from otp_service.sandbox import control, v2_messages, v2_numbers, v2_optouts
+from otp_service.sandbox import control, page, v2_messages, v2_numbers, v2_optouts
 from otp_service.sandbox.answers import control_error, json_answer
 from otp_service.sandbox.carrier import Carrier
 from otp_service.sandbox.errors import CarrierError, not_found
@@ -63,7 +63,7 @@ def create_app(carrier: Carrier) -> Flask:
             return control_error("an unexpected error occurred", 500)
         return refused(CarrierError(500, "10007", "An unexpected error occurred."))
 
-    for part in (v2_messages, v2_numbers, v2_optouts, control):
+    for part in (v2_messages, v2_numbers, v2_optouts, control, page):
         app.register_blueprint(part.blueprint(carrier))
     return app
 

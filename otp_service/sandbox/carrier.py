@@ -120,3 +120,4 @@ class Carrier:
         self._interrupt.set()
         self.timeline.close()
         self.poster.close()
+        self.handsets.wake()

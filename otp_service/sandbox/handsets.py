@@ -53,6 +53,7 @@ class Handsets:
         self._changed = threading.Condition()
         self._phones: OrderedDict[str, deque[Item]] = OrderedDict()
         self._arrivals: deque[str] = deque()
+        self._arrived: dict[str, int] = {}
         self._changes = 0
 
     def put(self, phone: str, item: Item) -> None:
@@ -61,6 +62,7 @@ class Handsets:
             items = self._phones.setdefault(phone, deque())
             self._phones.move_to_end(phone)
             items.append(item)
+            self._arrived[phone] = self._arrived.get(phone, 0) + (not item.outgoing)
             self._arrivals.append(phone)
             if len(items) > MAX_PER_PHONE:
                 items.popleft()
@@ -90,6 +92,7 @@ class Handsets:
                 "phones": [
                     {
                         "number": number,
+                        "arrived": self._arrived[number],
                         "messages": [item.to_bubble() for item in list(self._phones[number])[-items:]],
                     }
                     for number in latest
@@ -102,10 +105,16 @@ class Handsets:
             self._changed.wait_for(lambda: self._changes != seen, timeout_s)
             return self._changes
 
+    def wake(self) -> None:
+        """End every wait: there is nothing to wait for any more."""
+        with self._changed:
+            self._bump()
+
     def reset(self) -> None:
         """Forget all phones."""
         with self._changed:
             self._phones.clear()
+            self._arrived.clear()
             self._arrivals.clear()
             self._bump()
 
@@ -115,6 +124,7 @@ class Handsets:
             items.popleft()
         if not items:
             self._phones.pop(phone, None)
+            self._arrived.pop(phone, None)
 
     def _bump(self) -> None:
         self._changes += 1
