@@ -119,8 +119,8 @@ def _cluster(url: str, timeout_s: float) -> "redis.Redis":
     if parts.scheme.startswith("rediss"):
         options |= {"ssl": True, "ssl_min_version": ssl.TLSVersion.TLSv1_2}
     startup = [ClusterNode(host, port) for host, port in first]  # type: ignore[no-untyped-call]
-    # Reads are never sent to replicas: a replica may not know yet that a code was used.
-    cluster = RedisCluster(startup_nodes=startup, read_from_replicas=False, **options)
+    # No load balancing strategy: reads go to primaries only. A replica may not know yet that a code was used.
+    cluster = RedisCluster(startup_nodes=startup, load_balancing_strategy=None, **options)
     return cast("redis.Redis", cluster)
 
 
