@@ -1,0 +1,37 @@
+"""One house on a real server and on a one-node cluster; every test that takes `house` runs on both."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from .house import House
+
+
+@pytest.fixture(params=["server", pytest.param("cluster", marks=pytest.mark.cluster)])
+def store_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a real store, empty; each kind in turn."""
+    kind = request.param
+    request.getfixturevalue(f"{'redis' if kind == 'server' else 'cluster'}_server")
+    return str(request.getfixturevalue(f"{'redis' if kind == 'server' else 'cluster'}_url"))
+
+
+@pytest.fixture
+def house(store_url: str) -> Iterator[House]:
+    """All rooms over the store, with consumer groups made."""
+    made = House.open(store_url)
+    made.outbox.open()
+    try:
+        yield made
+    finally:
+        made.store.close()
+
+
+@pytest.fixture
+def server_house(redis_server: object, redis_url: str) -> Iterator[House]:
+    """The same on the single server only, for what does not depend on the kind."""
+    made = House.open(redis_url)
+    made.outbox.open()
+    try:
+        yield made
+    finally:
+        made.store.close()
