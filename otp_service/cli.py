@@ -262,9 +262,8 @@ def _worker(args: argparse.Namespace) -> None:
     from . import config, processes, serving  # noqa: PLC0415
 
     stop = processes.stop_on_signals()
-    processes.follow_spawner(config.environment())
     settings = config.load(config.environment())
-    with serving.metrics_directory(settings):
+    with processes.following_spawner(config.environment()), serving.metrics_directory(settings):
         from . import telemetry  # noqa: PLC0415 - after the metrics directory is set
         from .bootstrap import build_worker  # noqa: PLC0415
 

@@ -3,7 +3,8 @@
 One supervisor and its children, started in this order and stopped in the reverse: the embedded store (or a given
 one), the sandbox carrier, the API, the worker. Guaranteed here:
 
-* `DIR/env` exists exactly as long as everything serves; it is written whole, readable by this user only.
+* `DIR/env` exists as long as everything serves; it is written whole, readable by this user only. If the supervisor
+  is killed, the worker removes it.
 * SIGINT, SIGTERM: exit 0 within ten seconds and no process left. If the supervisor is killed, the kernel ends them.
 * If a child ends by itself, everything stops, and the sentence shows what the child said last.
 * Two of them never share a directory, not even for the moment in which a killed one's children are still ending.
@@ -70,8 +71,10 @@ def run(options: Options) -> None:
     """Serve until a signal. Returns after a clean end; raises ServiceError with one clear sentence otherwise."""
     stop = processes.stop_on_signals()
     os.umask(0o077)
-    api_port = _port(options.port, "--port")
-    sandbox_port = _port(options.sandbox_port, "--sandbox-port")
+    _, api_port = processes.usable_address(HOST, options.port, "--port")
+    _, sandbox_port = processes.usable_address(HOST, options.sandbox_port, "--sandbox-port")
+    if api_port == sandbox_port:
+        raise ConfigError(f"--port and --sandbox-port are both {api_port}; choose another for one of them")
     with _own_directory(options.directory) as (directory, lock), contextlib.suppress(Stopped):
         state = State(directory)
         environ = state.environ(config.environment(), api_port, sandbox_port)
@@ -80,12 +83,6 @@ def run(options: Options) -> None:
             supervisor.run(options.redis_url, api_port, sandbox_port)
         finally:
             supervisor.stop_all()
-
-
-def _port(number: int, option: str) -> int:
-    port = number or processes.free_port(HOST)
-    processes.require_free_port(HOST, port, option)
-    return port
 
 
 class State:
@@ -138,6 +135,7 @@ class State:
             "TELNYX_API_KEY": self.secrets["carrier_key"],
             "TELNYX_PUBLIC_KEY": _public_key(self.secrets["signing_seed"]),
             "TELNYX_WEBHOOK_SIGNING_SEED": self.secrets["signing_seed"],
+            processes.LEFTOVER_VARIABLE: str(self.env),
         }
 
     def _config_path(self) -> Path:

@@ -30,6 +30,9 @@ from .domain.errors import ServiceError
 PARENT_VARIABLE = "OTP_SERVICE_PARENT_PID"
 """Environment variable by which `spawn` tells one of our commands whom it has to follow."""
 
+LEFTOVER_VARIABLE = "OTP_SERVICE_PARENT_FILE"
+"""Names a file that must not outlive the parent; `following_spawner` removes it if the parent no longer can."""
+
 _PR_SET_PDEATHSIG = 1
 _WATCH_S = 0.25
 _GRACE_S = 1.5
@@ -48,33 +51,37 @@ class ChildFailed(ServiceError):
     code = "child_failed"
 
 
-def require_free_port(host: str, port: int, option: str = "--port") -> None:
-    """Raise PortTaken, in one sentence, unless this process could listen on the address now."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+def usable_address(host: str, port: int, option: str = "--port") -> tuple[str, int]:
+    """The IP address and TCP port this process could listen on now; for port 0 a free one.
+
+    Raises PortTaken with one sentence if it could not.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except OSError as error:
+        raise PortTaken(f"{host!r} is not an address of this machine: {error.strerror}") from error
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         # Without it, connections of a server that has just ended would make the port look taken.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((host, port))
-        except (OSError, OverflowError) as error:
+            probe.bind(address)
+        except OSError as error:
             raise PortTaken(_port_sentence(host, port, option, error)) from error
+        name = probe.getsockname()
+        return str(name[0]), int(name[1])
 
 
-def _port_sentence(host: str, port: int, option: str, error: Exception) -> str:
-    number = error.errno if isinstance(error, OSError) else None
-    if number == errno.EADDRINUSE:
+def _port_sentence(host: str, port: int, option: str, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
         return f"port {port} is taken on {host} by another process; choose another with {option}"
-    if number == errno.EACCES:
+    if error.errno == errno.EACCES:
         return f"port {port} needs privileges this user does not have; choose one above 1023 with {option}"
-    return f"cannot listen on {host} port {port}: {error}; choose another with {option}"
+    return f"cannot listen on {host} port {port}: {error.strerror}"
 
 
-def free_port(host: str = "127.0.0.1") -> int:
-    """A TCP port that nothing listens on at this moment."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+def free_port() -> int:
+    """A TCP port of the loopback that nothing listens on at this moment."""
+    return usable_address("127.0.0.1", 0)[1]
 
 
 def stop_on_signals() -> threading.Event:
@@ -117,12 +124,29 @@ def follow_parent(expected: int, number: signal.Signals = signal.SIGTERM) -> Non
     threading.Thread(target=_watch_parent, args=(expected, number), name="follow-parent", daemon=True).start()
 
 
-def follow_spawner(environ: Mapping[str, str]) -> None:
-    """`follow_parent` if `spawn` of this module started us; a command started by hand follows nobody."""
+def follow_spawner(environ: Mapping[str, str]) -> int | None:
+    """`follow_parent` if `spawn` of this module started us, and then the parent's id.
+
+    A command started by hand follows nobody.
+    """
     text = environ.get(PARENT_VARIABLE, "")
     # The variable may be inherited further down, by processes that have another parent.
     if text.isdigit() and int(text) == os.getppid():
         follow_parent(int(text))
+        return int(text)
+    return None
+
+
+@contextlib.contextmanager
+def following_spawner(environ: Mapping[str, str]) -> Iterator[None]:
+    """`follow_spawner`, and at the end remove what a parent that was killed could not remove."""
+    parent = follow_spawner(environ)
+    try:
+        yield
+    finally:
+        leftover = environ.get(LEFTOVER_VARIABLE)
+        if leftover and parent is not None and os.getppid() != parent:
+            Path(leftover).unlink(missing_ok=True)
 
 
 def _watch_parent(expected: int, number: signal.Signals) -> None:

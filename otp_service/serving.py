@@ -66,8 +66,7 @@ def serve(settings: Settings, host: str, port: int, workers: int, threads: int) 
     # Until granian takes the signals over, a request to stop is a clean end as well.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
-    port = port or processes.free_port(host)
-    processes.require_free_port(host, port)
+    host, port = processes.usable_address(host, port)
     with metrics_directory(settings) as directory:
         _try_to_build()
         _forget_the_dead(directory)

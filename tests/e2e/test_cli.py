@@ -1,0 +1,343 @@
+"""The commands from a shell: what they print, where, and the exit status."""
+
+import argparse
+import base64
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from otp_service import cli
+from tests.conftest import Dev, clean_environ, wait_until
+
+
+def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "otp_service", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env=clean_environ(**environ),
+        cwd="/",
+        check=False,
+    )
+
+
+def beside(dev: Dev, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command with what DIR/env says, as in a second terminal."""
+    return run(*arguments, **dev.env)
+
+
+def data(done: subprocess.CompletedProcess[str]) -> Any:
+    """The JSON that a successful command printed."""
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def sentence(done: subprocess.CompletedProcess[str], status: int = 1) -> str:
+    """The one sentence of a command that failed."""
+    assert done.returncode == status
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def status_with(dev: Dev, key: str) -> int:
+    """What the API says to a request with this key: 404 if it is let in, for there is no such verification."""
+    request = urllib.request.Request(f"{dev.url}/verify/vrf_{'a' * 32}", headers={"Authorization": f"Bearer {key}"})
+    try:
+        with urllib.request.urlopen(request, timeout=5) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+
+
+def commands(parser: argparse.ArgumentParser) -> Iterator[tuple[str, ...]]:
+    """Every command and group of the command line."""
+    yield ()
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, child in action.choices.items():
+                yield from ((name, *rest) for rest in commands(child))
+
+
+class TestHelp:
+    """Nobody needs the source to use a command."""
+
+    @pytest.mark.parametrize("words", list(commands(cli.build_parser())), ids=" ".join)
+    def test_every_command_explains_itself(self, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+        """--help exits 0, says what the command does and shows an example."""
+        with pytest.raises(SystemExit) as ended:
+            cli.main([*words, "--help"])
+        text = capsys.readouterr().out
+        assert ended.value.code == 0
+        assert text.startswith("usage: otp-service")
+        assert re.search(r"example:\n  .*otp-service " if words else "Begin with: otp-service dev", text)
+
+    def test_the_contract_s_commands_exist(self) -> None:
+        """Every command that the contract promises by now."""
+        wanted = {("dev",), ("serve",), ("worker",), ("sandbox",), ("doctor",), ("audit", "tail")}
+        wanted |= {("keys", verb) for verb in ("create", "list", "revoke", "rotate")}
+        wanted |= {("keyring", verb) for verb in ("create", "rotate")}
+        assert wanted <= set(commands(cli.build_parser()))
+
+    def test_help_is_quick(self) -> None:
+        """It imports none of the heavy libraries."""
+        script = "import sys, otp_service.cli as c; c.build_parser().format_help(); print(' '.join(sys.modules))"
+        loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+        assert not {"flask", "redis", "httpx", "granian", "rich", "phonenumbers"} & set(loaded.split())
+
+    def test_the_module_is_the_command(self) -> None:
+        """`python -m otp_service --version` answers as the console script does."""
+        assert run("--version").stdout.startswith("otp-service ")
+
+
+class TestMistakes:
+    """What is typed wrongly is answered in one sentence, with status 2."""
+
+    @pytest.mark.parametrize(
+        ("words", "part"),
+        [
+            ([], "COMMAND"),
+            (["frob"], "frob"),
+            (["keys"], "COMMAND"),
+            (["keys", "create"], "--app"),
+            (["keys", "create", "--app", "no app", "--scope", "verify"], "no app"),
+            (["serve", "--port", "70000"], "70000"),
+            (["serve", "--port", "eighty"], "eighty"),
+            (["serve", "--workers", "0"], "--workers"),
+            (["worker", "--concurrency", "-1"], "--concurrency"),
+        ],
+    )
+    def test_one_sentence(self, words: list[str], part: str) -> None:
+        """It names the mistake and where to read on."""
+        text = sentence(run(*words), status=2)
+        assert part in text
+        assert "--help" in text
+
+
+class TestKeys:
+    """The life of an API key, seen by the service that runs."""
+
+    def test_a_key_works_at_once_and_not_five_seconds_after_its_revocation(self, dev: Dev) -> None:
+        """Created, listed, used, revoked; the list explains it afterwards."""
+        made = data(beside(dev, "keys", "create", "--app", "default", "--scope", "verify", "--json"))
+        assert set(made) == {"id", "app", "scopes", "expires_at", "key"}
+        assert (made["app"], made["scopes"], made["expires_at"]) == ("default", ["verify"], None)
+        assert status_with(dev, made["key"]) == 404
+        assert data(beside(dev, "keys", "revoke", made["id"], "--json")) == {"id": made["id"], "revoked": True}
+        wait_until(lambda: status_with(dev, made["key"]) == 401, 5, "the revocation")
+        listed = {item["id"]: item for item in data(beside(dev, "keys", "list", "--json"))}
+        assert listed[made["id"]]["revoked_at"] is not None
+
+    def test_a_key_expires(self, dev: Dev) -> None:
+        """--expires is kept to the second and told in RFC 3339."""
+        made = data(beside(dev, "keys", "create", "--app", "default", "--scope", "verify", "--expires", "2s", "--json"))
+        left = datetime.fromisoformat(made["expires_at"]) - datetime.now(UTC)
+        assert 0 < left.total_seconds() <= 2
+        wait_until(lambda: status_with(dev, made["key"]) == 401, 6, "the expiry")
+
+    def test_rotation_keeps_both_for_the_overlap(self, dev: Dev) -> None:
+        """The new key has the old one's app and scopes; the old one ends when the overlap does."""
+        old = data(
+            beside(dev, "keys", "create", "--app", "default", "--scope", "verify", "--scope", "audit:read", "--json")
+        )
+        new = data(beside(dev, "keys", "rotate", old["id"], "--overlap", "3s", "--json"))
+        assert (new["app"], new["scopes"]) == (old["app"], old["scopes"])
+        assert status_with(dev, old["key"]) == 404
+        assert status_with(dev, new["key"]) == 404
+        wait_until(lambda: status_with(dev, old["key"]) == 401, 10, "the end of the overlap")
+        assert status_with(dev, new["key"]) == 404
+
+    def test_people_see_the_secret_once(self, dev: Dev) -> None:
+        """Without --json the secret stands on a line of its own, and the list never shows it."""
+        done = beside(dev, "keys", "create", "--app", "default", "--scope", "metrics", "--expires", "90d")
+        assert done.returncode == 0
+        secret = next(line for line in done.stdout.splitlines() if line.startswith("otp_"))
+        key_id = secret.split("_")[1]
+        listed = beside(dev, "keys", "list", "--app", "default")
+        assert listed.returncode == 0
+        assert key_id in listed.stdout
+        assert secret not in listed.stdout
+
+    @pytest.mark.parametrize(
+        ("words", "part"),
+        [
+            (["create", "--app", "default", "--scope", "root"], "'root'"),
+            (["create", "--app", "default", "--scope", "verify", "--expires", "soon"], "--expires"),
+            (["create", "--app", "default", "--scope", "verify", "--expires", "0s"], "--expires"),
+            (["create", "--app", "nobody", "--scope", "verify"], "'nobody'"),
+            (["list", "--app", "nobody"], "'nobody'"),
+            (["revoke", "ffffffffffff"], "'ffffffffffff'"),
+            (["rotate", "ffffffffffff"], "'ffffffffffff'"),
+            (["rotate", "ffffffffffff", "--overlap", "x"], "--overlap"),
+        ],
+    )
+    def test_what_cannot_be_done(self, dev: Dev, words: list[str], part: str) -> None:
+        """One sentence that names it, status 1."""
+        assert part in sentence(beside(dev, "keys", *words))
+
+    def test_a_store_that_does_not_answer(self) -> None:
+        """One sentence, which does not repeat the URL's password."""
+        done = run("keys", "list", OTP_REDIS_URL="redis://:hunter2@127.0.0.1:1/0")
+        assert "store" in sentence(done)
+        assert "hunter2" not in done.stderr
+
+    def test_a_reader_that_has_seen_enough_is_no_error_to_talk_about(self, dev: Dev) -> None:
+        """A closed pipe ends the command without a traceback."""
+        reader, writer = os.pipe()
+        os.close(reader)
+        done = subprocess.run(
+            [sys.executable, "-m", "otp_service", "keys", "list", "--json"],
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=clean_environ(**dev.env),
+            timeout=30,
+            check=False,
+        )
+        os.close(writer)
+        assert done.stderr == ""
+        assert done.returncode != 0
+
+
+class TestKeyring:
+    """The file of secrets."""
+
+    def test_it_is_made_for_this_user_only_and_never_overwritten(self, tmp_path: Path) -> None:
+        """Mode 0600; a second create refuses and changes nothing."""
+        path = tmp_path / "keyring.json"
+        made = data(run("keyring", "create", str(path), "--json"))
+        before = path.read_bytes()
+        assert made["path"] == str(path)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert "exists" in sentence(run("keyring", "create", str(path)))
+        assert path.read_bytes() == before
+
+    def test_rotation_adds_a_key_and_keeps_the_old(self, tmp_path: Path) -> None:
+        """The active key is another one, the old one is still there, the mode is the same."""
+        path = tmp_path / "keyring.json"
+        first = data(run("keyring", "create", str(path), "--json"))["active_kid"]
+        second = data(run("keyring", "rotate", str(path), "--json"))["active_kid"]
+        content = json.loads(path.read_text())
+        assert [item["kid"] for item in content["keys"]] == [first, second]
+        assert [item["state"] for item in content["keys"]] == ["verify", "active"]
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert [entry.name for entry in tmp_path.iterdir()] == ["keyring.json"]
+
+    @pytest.mark.parametrize("content", [None, "", "{}", "[]", '{"version": 2}'])
+    def test_what_is_no_keyring(self, tmp_path: Path, content: str | None) -> None:
+        """One sentence that names the file; the file is not changed."""
+        path = tmp_path / "keyring.json"
+        if content is not None:
+            path.write_text(content)
+        assert str(path) in sentence(run("keyring", "rotate", str(path)))
+        assert content is None or path.read_text() == content
+
+    def test_a_place_that_cannot_be_written(self, tmp_path: Path) -> None:
+        """One sentence."""
+        assert "cannot write" in sentence(run("keyring", "create", str(tmp_path / "missing" / "keyring.json")))
+
+
+class TestSandbox:
+    """The carrier alone."""
+
+    def test_it_says_where_it_is_and_how_it_signs(self, tmp_path: Path) -> None:
+        """The printed lines are the service's settings; the key belongs to the given seed; SIGTERM is exit 0."""
+        seed = base64.b64encode(bytes(range(32))).decode()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "otp_service", "sandbox", "--port", "0"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=clean_environ(TELNYX_WEBHOOK_SIGNING_SEED=seed, TELNYX_API_KEY="KEYmine"),
+            cwd=tmp_path,
+        )
+        assert process.stdout is not None
+        printed = dict(process.stdout.readline().strip().split("=", 1) for _ in range(2))
+        assert printed["TELNYX_PUBLIC_KEY"] == "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="
+        request = urllib.request.Request(printed["TELNYX_BASE_URL"] + "/messages/none")
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=5)
+        refused.value.close()
+        assert refused.value.code == 401
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=5)
+        assert process.returncode == 0
+
+    def test_what_it_cannot_start_with(self, dev: Dev) -> None:
+        """A seed that is none, a port that is taken: one sentence each."""
+        seed = "TELNYX_WEBHOOK_SIGNING_SEED"
+        assert seed in sentence(run("sandbox", "--port", "0", **{seed: "short"}))
+        assert f"{seed}_FILE" in sentence(run("sandbox", "--port", "0", **{f"{seed}_FILE": "/nonexistent"}))
+        port = dev.sandbox_url.rpartition(":")[2]
+        assert port in sentence(run("sandbox", "--port", port))
+
+
+class TestAudit:
+    """The record from a shell."""
+
+    def test_tail_shows_what_happened(self, dev: Dev) -> None:
+        """One JSON object a line, in order of time; people see the same events."""
+        made = data(beside(dev, "keys", "create", "--app", "default", "--scope", "verify", "--json"))
+        done = beside(dev, "audit", "tail", "--json", "--since", "5m")
+        events = [json.loads(line) for line in done.stdout.splitlines()]
+        assert done.returncode == 0
+        assert [event["at"] for event in events] == sorted(event["at"] for event in events)
+        assert any(event["detail"].get("key_id") == made["id"] for event in events)
+        assert made["key"] not in done.stdout
+        assert f"key_id={made['id']}" in beside(dev, "audit", "tail").stdout
+
+    def test_follow_goes_on_until_ctrl_c(self, dev: Dev) -> None:
+        """A new event appears within a second or two; Ctrl-C is exit 0."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "otp_service", "audit", "tail", "--follow", "--json", "--since", "0s"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=clean_environ(**dev.env),
+        )
+        assert process.stdout is not None
+        time.sleep(1)
+        made = data(beside(dev, "keys", "create", "--app", "default", "--scope", "verify", "--json"))
+        event = json.loads(process.stdout.readline())
+        assert event["detail"]["key_id"] == made["id"]
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=5)
+        assert (process.returncode, errors) == (0, "")
+
+    def test_a_duration_that_is_none(self, dev: Dev) -> None:
+        """One sentence that names the option."""
+        assert "--since" in sentence(beside(dev, "audit", "tail", "--since", "yesterday"))
+
+
+class TestDoctor:
+    """Is everything as it has to be?"""
+
+    def test_it_is_content_beside_a_running_dev(self, dev: Dev) -> None:
+        """Every check passes, exit 0."""
+        findings = data(beside(dev, "doctor", "--json"))
+        assert findings
+        assert all(finding["ok"] for finding in findings), findings
+
+    def test_it_says_what_is_wrong(self) -> None:
+        """Without any setting: one line for each check, exit 1, no traceback."""
+        done = run("doctor", OTP_REDIS_URL="redis://127.0.0.1:1/0")
+        assert done.returncode == 1
+        assert "FAIL  store" in done.stdout
+        assert "Traceback" not in done.stderr

@@ -1,0 +1,236 @@
+"""`otp-service serve` and `worker` as an operator runs them: alone, on a store that is there already."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from otp_service import config, processes
+from tests.conftest import clean_environ, wait_until
+from tests.e2e.processes import alive, descendants
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+PUBLIC_KEY = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+
+
+@dataclass
+class Place:
+    """Everything the service needs but a carrier; starts commands there and ends what a test leaves behind."""
+
+    directory: Path
+    environ: dict[str, str]
+    started: "list[subprocess.Popen[str]]" = field(default_factory=list)
+
+    def start(self, *arguments: str, **environ: str) -> "subprocess.Popen[str]":
+        """Start a command."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "otp_service", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self.environ | environ,
+            cwd=self.directory,
+        )
+        self.started.append(process)
+        return process
+
+    def serve(self, workers: int = 2, **environ: str) -> "tuple[subprocess.Popen[str], str]":
+        """Start the API on a free port and wait until it answers; the process and the URL."""
+        port = processes.free_port()
+        process = self.start("serve", "--port", str(port), "--workers", str(workers), **environ)
+        url = f"http://127.0.0.1:{port}"
+        wait_until(lambda: process.poll() is not None or answers(url), 20, "the API")
+        assert process.poll() is None, process.communicate()
+        return process, url
+
+    def refuse(self, *arguments: str, **environ: str) -> str:
+        """Run a command that must fail with one sentence; the sentence."""
+        process = self.start(*arguments, **environ)
+        _, errors = process.communicate(timeout=20)
+        assert process.returncode == 1
+        assert "Traceback" not in errors
+        assert errors.count("\n") == 1, errors
+        return errors
+
+
+def answers(url: str) -> bool:
+    """Whether /healthz is 200."""
+    try:
+        with urllib.request.urlopen(f"{url}/healthz", timeout=2) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+def finish(process: "subprocess.Popen[str]", number: signal.Signals) -> tuple[int, str]:
+    """Send the signal; exit status and stderr."""
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=10)
+    return process.returncode, errors
+
+
+@pytest.fixture
+def place(tmp_path: Path, redis_url: str, redis_server: Any) -> Iterator[Place]:
+    """A configured place with an empty store."""
+    keyring = tmp_path / "keyring.json"
+    subprocess.run([sys.executable, "-m", "otp_service", "keyring", "create", str(keyring)], check=True)
+    (tmp_path / "otp-service.toml").write_text(config.DEV_TOML)
+    here = Place(
+        tmp_path,
+        clean_environ(
+            OTP_REDIS_URL=redis_url,
+            OTP_KEYRING=str(keyring),
+            TELNYX_PUBLIC_KEY=PUBLIC_KEY,
+            TELNYX_API_KEY="KEYnone",
+            TELNYX_BASE_URL="http://127.0.0.1:1/v2",
+            TMPDIR=str(tmp_path),
+        ),
+    )
+    yield here
+    for process in here.started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+class TestServe:
+    """The API's production server."""
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_a_signal_ends_it_cleanly(self, place: Place, number: signal.Signals) -> None:
+        """Exit 0, no worker left, no temporary directory left, nothing but JSON lines on stderr."""
+        process, _ = place.serve()
+        family = list(descendants(process.pid))
+        status, errors = finish(process, number)
+        assert status == 0
+        assert len(family) == 2
+        assert not any(alive(pid) for pid in family)
+        assert not list(place.directory.glob("otp-metrics-*"))
+        assert all(line.startswith("{") for line in errors.splitlines())
+
+    def test_killing_the_main_process_leaves_no_worker(self, place: Place) -> None:
+        """kill -9 of the main process: nobody answers on the port two seconds later."""
+        process, url = place.serve()
+        family = list(descendants(process.pid))
+        process.kill()
+        wait_until(lambda: not any(alive(pid) for pid in family), 2, "the end of all workers")
+        assert not answers(url)
+
+    def test_a_killed_worker_is_replaced(self, place: Place) -> None:
+        """kill -9 of a worker costs its requests, not the service."""
+        process, url = place.serve()
+        victim = next(iter(descendants(process.pid)))
+        os.kill(victim, signal.SIGKILL)
+        wait_until(lambda: len(set(descendants(process.pid)) - {victim}) == 2, 10, "a new worker")
+        wait_until(lambda: answers(url), 10, "an answer")
+        assert finish(process, signal.SIGTERM)[0] == 0
+
+    def test_a_connection_that_says_nothing_does_not_hold_up_the_end(self, place: Place) -> None:
+        """Half a request on the wire: the server still ends in time."""
+        process, url = place.serve(workers=1)
+        with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as silent:
+            silent.sendall(b"POST /verify/start HTTP/1.1\r\nHo")
+            begun = time.monotonic()
+            assert finish(process, signal.SIGTERM)[0] == 0
+        assert time.monotonic() - begun < 6
+
+    def test_a_taken_port(self, place: Place) -> None:
+        """One sentence with the way out; the first server is not disturbed, nor shared with."""
+        process, url = place.serve(workers=1)
+        port = url.rpartition(":")[2]
+        sentence = place.refuse("serve", "--port", port)
+        assert sentence.startswith(f"otp-service: port {port} is taken")
+        assert "--port" in sentence
+        assert finish(process, signal.SIGTERM)[0] == 0
+
+    def test_an_address_that_is_not_ours(self, place: Place) -> None:
+        """One sentence, too."""
+        assert "192.0.2.1" in place.refuse("serve", "--host", "192.0.2.1", "--port", "0")
+        assert "nowhere.invalid" in place.refuse("serve", "--host", "nowhere.invalid", "--port", "0")
+
+    def test_names_and_ipv6(self, place: Place) -> None:
+        """It listens on `localhost`, and on the loopback of IPv6 where there is one."""
+        for host, address in (("localhost", None), ("::1", "::1")):
+            try:
+                _, port = processes.usable_address(host, 0)
+            except processes.PortTaken:
+                pytest.skip("no IPv6 loopback here")
+            process = place.start("serve", "--host", host, "--port", str(port), "--workers", "1")
+            wait_until(lambda: answers(f"http://[{address}]:{port}" if address else f"http://localhost:{port}"), 20)  # noqa: B023
+            assert finish(process, signal.SIGTERM)[0] == 0
+
+    @pytest.mark.parametrize(
+        ("name", "value", "word"),
+        [
+            ("OTP_KEYRING", "", "OTP_KEYRING"),
+            ("OTP_KEYRING", "/nonexistent", "/nonexistent"),
+            ("TELNYX_PUBLIC_KEY", "", "TELNYX_PUBLIC_KEY"),
+            ("TELNYX_PUBLIC_KEY", "x", "TELNYX_PUBLIC_KEY"),
+            ("OTP_REDIS_URL", "http://127.0.0.1", "OTP_REDIS_URL"),
+            ("OTP_REDIS_URL", "unix:///nobody", "store"),
+            ("OTP_SHARDS", "many", "OTP_SHARDS"),
+            ("OTP_CONFIG", "/nonexistent", "OTP_CONFIG"),
+        ],
+    )
+    def test_what_it_cannot_serve_with(self, place: Place, name: str, value: str, word: str) -> None:
+        """A setting that is missing or wrong: one sentence that names it, exit 1, before anything listens."""
+        assert word in place.refuse("serve", "--port", "0", **{name: value})
+
+    def test_a_keyring_that_others_can_read(self, place: Place) -> None:
+        """The service refuses secrets that are not secret."""
+        (place.directory / "keyring.json").chmod(0o644)
+        assert "chmod 600" in place.refuse("serve", "--port", "0")
+
+    def test_counters_of_all_workers_are_added_up(self, place: Place) -> None:
+        """/metrics answers for every process, and files of processes that are no more are removed."""
+        metrics = place.directory / "metrics"
+        metrics.mkdir()
+        ended = subprocess.Popen([sys.executable, "-c", ""])
+        ended.wait()
+        stale = metrics / f"counter_{ended.pid}.db"
+        stale.write_bytes(b"")
+        process, url = place.serve(OTP_METRICS_DIR=str(metrics))
+        assert not stale.exists()
+        before = requests_seen(url)
+        for _ in range(40):
+            assert answers(url)
+        assert requests_seen(url) - before >= 40
+        assert finish(process, signal.SIGTERM)[0] == 0
+
+
+def requests_seen(url: str) -> float:
+    """How many requests /metrics knows of."""
+    with urllib.request.urlopen(f"{url}/metrics", timeout=5) as response:
+        text = response.read().decode()
+    return sum(
+        float(value) for value in re.findall(r"^otp_http_requests_total\{[^}]*\} ([0-9.e+]+)$", text, re.MULTILINE)
+    )
+
+
+class TestWorker:
+    """The delivery worker alone."""
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_a_signal_ends_it_cleanly(self, place: Place, number: signal.Signals) -> None:
+        """Exit 0 in a few seconds, without a traceback."""
+        process = place.start("worker")
+        assert process.stderr is not None
+        assert "worker started" in process.stderr.readline()
+        status, errors = finish(process, number)
+        assert status == 0
+        assert "Traceback" not in errors
+
+    def test_without_a_carrier_key(self, place: Place) -> None:
+        """One sentence that names the variable."""
+        assert "TELNYX_API_KEY" in place.refuse("worker", TELNYX_API_KEY="")
