@@ -1,4 +1,4 @@
-"""The rooms over one store, and short words for what the tests do in them. Nothing here asserts."""
+"""The rooms over one store, and short words for what the tests do in them."""
 
 import itertools
 import json
@@ -162,15 +162,13 @@ class House:
     def start(self, number: str, app: App = SHOP, **changes: Any) -> Started:
         """Start, and fail if it is refused."""
         started = self.verifications.start(self.order(number, app, **changes))
-        if isinstance(started, StartRefused):
-            raise AssertionError(f"refused: {started}")
+        assert isinstance(started, Started), started
         return started
 
     def refused(self, number: str, app: App = SHOP, **changes: Any) -> StartRefused:
         """Start, and fail unless it is refused."""
         refused = self.verifications.start(self.order(number, app, **changes))
-        if isinstance(refused, Started):
-            raise AssertionError(f"not refused: {refused}")
+        assert isinstance(refused, StartRefused), refused
         return refused
 
     def guess(self, ref: Reference, code: str, app: App = SHOP, **changes: Any) -> CheckOrder:
@@ -218,8 +216,7 @@ class House:
     def take(self, ref: Reference, outbox: Outbox | None = None) -> Job:
         """Take the one entry that waits on the reference's shard."""
         jobs = self.jobs(ref, outbox)
-        if len(jobs) != 1:
-            raise AssertionError(f"{len(jobs)} entries instead of one")
+        assert len(jobs) == 1, jobs
         return jobs[0]
 
     def jobs(self, ref: Reference, outbox: Outbox | None = None) -> list[Job]:
@@ -233,15 +230,13 @@ class House:
     def must_begin(self, job: Job, app: App = SHOP, body: str = "sealed") -> Go:
         """Write a try down, and fail if there is nothing to send."""
         go = self.begin(job, app, body)
-        if go is None:
-            raise AssertionError("nothing to send")
+        assert go is not None, "nothing to send"
         return go
 
     def draft(self, job: Job) -> Draft:
         """The draft, which has to exist."""
         draft = self.outbox.draft(job)
-        if draft is None:
-            raise AssertionError("no draft")
+        assert draft is not None
         return draft
 
     def send(self, ref: Reference, message_id: str = "msg-1") -> Job:
@@ -255,8 +250,7 @@ class House:
         """Let the retry's wait be over and take the entry that follows."""
         shard = self.keys.shard(ref.number_hash)
         self.raw.zadd(self.keys.timers(shard), {f"r:{ref.delivery_id(ordinal)}": 1})
-        if not self.outbox.requeue(Due(shard, "r", ref, ordinal)):
-            raise AssertionError("nothing to put back")
+        assert self.outbox.requeue(Due(shard, "r", ref, ordinal)), "nothing to put back"
         return self.take(ref)
 
     def waiting(self, ref: Reference) -> int:

@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -19,7 +20,7 @@ MANY = limited((100, 86_400_000))
 def test_of_a_hundred_wrong_codes_at_once_exactly_five_are_judged(house: House) -> None:
     """`max_checks` guesses are compared, whatever the parallelism: counter, answers and record agree."""
     ref = house.start(fresh_number()).reference
-    answers = at_once([lambda n=n: house.check(ref, f"{n:06d}") for n in range(100)])
+    answers = at_once([partial(house.check, ref, f"{n:06d}") for n in range(100)])
     assert sorted(a.checks_left for a in answers if isinstance(a, Wrong)) == [1, 2, 3, 4]
     assert answers.count(EXHAUSTED) == 96
     assert house.record(ref)["attempts"] == "5"
@@ -34,7 +35,7 @@ def test_the_right_code_fifty_times_at_once_opens_one_door(house: House) -> None
     """A code is accepted once, and its record names one receipt."""
     for _ in range(4):
         ref = house.start(fresh_number()).reference
-        answers = at_once([lambda ref=ref: house.check(ref, CODE)] * 50)
+        answers = at_once([partial(house.check, ref, CODE)] * 50)
         approved = [answer for answer in answers if isinstance(answer, Approved)]
         assert len(approved) == 1
         assert answers.count(Ended(Status.APPROVED)) == 49
@@ -49,7 +50,7 @@ def test_one_right_among_many_wrong_is_never_approved_after_the_last_try(house: 
         ref = house.start(fresh_number()).reference
         guesses = [f"{n:06d}" for n in range(29)] + [CODE]
         chance.shuffle(guesses)
-        answers = at_once([lambda ref=ref, guess=guess: house.check(ref, guess) for guess in guesses])
+        answers = at_once([partial(house.check, ref, guess) for guess in guesses])
         record, events = house.record(ref), house.events(ref)
         approved = sum(isinstance(answer, Approved) for answer in answers)
         assert approved == events.count("verification.approved") <= 1
@@ -61,7 +62,7 @@ def test_one_right_among_many_wrong_is_never_approved_after_the_last_try(house: 
 def test_guesses_by_id_and_by_number_share_one_counter(house: House) -> None:
     """Whichever way a verification is named, its tries are the same five."""
     ref = house.start(fresh_number()).reference
-    jobs = [lambda n=n: house.check(ref, f"{n:06d}", by_purpose="login" if n % 2 else None) for n in range(40)]
+    jobs = [partial(house.check, ref, f"{n:06d}", by_purpose="login" if n % 2 else None) for n in range(40)]
     answers = at_once(jobs)
     assert sum(isinstance(answer, Wrong) for answer in answers) == 4
     assert house.record(ref)["attempts"] == "5"
@@ -102,7 +103,7 @@ def test_the_budget_is_exact_under_a_race_over_many_verifications(house: House) 
     """Guesses at once at several verifications of one number: the sum of the judged ones is the budget."""
     app, number = limited((8, 60_000)), fresh_number()
     refs = [house.start(number, app, purpose=f"p{n}").reference for n in range(4)]
-    answers = at_once([lambda ref=ref: house.check(ref, WRONG, app) for ref in refs for _ in range(8)])
+    answers = at_once([partial(house.check, ref, WRONG, app) for ref in refs for _ in range(8)])
     assert sum(int(house.record(ref)["attempts"]) for ref in refs) == 8
     assert sum(isinstance(answer, Wrong) or answer == EXHAUSTED for answer in answers) >= 8
     assert house.raw.llen(house.keys.wrong(house.hash_of(number), app.name)) == 8
@@ -218,7 +219,7 @@ def test_the_stores_clock_judges_expiry(house: House) -> None:
     """When the record's time is over the right code is late, nothing is counted, and the end is recorded once."""
     ref = house.start(fresh_number()).reference
     house.age(ref, 300_000)
-    answers = at_once([lambda: house.check(ref, CODE)] * 10)
+    answers = at_once([partial(house.check, ref, CODE)] * 10)
     assert set(answers) == {Ended(Status.EXPIRED)}
     assert house.record(ref)["attempts"] == "0"
     assert house.events(ref).count("verification.expired") == 1

@@ -1,0 +1,182 @@
+"""Endings: cancel, expire, redeem, and what is left of a verification afterwards."""
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from otp_service.domain.operation import Approved, Canceled, Ended, NotFound, Redeemed
+from otp_service.domain.policy import TOMBSTONE_MS
+from otp_service.domain.verification import Reference, Status
+from tests.conftest import wait_until
+
+from .house import CODE, SHOP, WRONG, House, at_once, fresh_number, word
+
+
+def approve(house: House, ref: Reference) -> None:
+    """End by the right code."""
+    house.check(ref, CODE)
+
+
+def exhaust(house: House, ref: Reference) -> None:
+    """End by wrong codes."""
+    for _ in range(5):
+        house.check(ref, WRONG)
+
+
+def cancel(house: House, ref: Reference) -> None:
+    """End by the caller."""
+    house.verifications.cancel(word(), ref, "shop")
+
+
+def expire(house: House, ref: Reference) -> None:
+    """End by the worker's timer."""
+    house.age(ref, 300_000)
+    assert house.verifications.expire(ref)
+
+
+ENDINGS = {"approved": approve, "exhausted": exhaust, "canceled": cancel, "expired": expire}
+
+
+@pytest.mark.parametrize("status", list(ENDINGS))
+def test_a_tombstone_holds_the_reason_and_no_secret(house: House, status: str) -> None:
+    """After each end: no digest, no sealed number or code, the mask and hash only, kept for 24 hours."""
+    number = fresh_number()
+    ref = house.start(number).reference
+    job = house.take(ref)
+    house.must_begin(job, body="sealed-body")
+    ENDINGS[status](house, ref)
+    record = house.record(ref)
+    assert record["status"] == status
+    assert not house.raw.exists(house.keys.secrets(ref))
+    text = repr(house.snapshot())
+    assert CODE not in text
+    assert number not in text
+    assert number[1:] not in text
+    assert "sealed-body" not in text
+    for key in (house.keys.record(ref), house.keys.timeline(ref)):
+        assert TOMBSTONE_MS - 5_000 < house.raw.pttl(key) <= TOMBSTONE_MS
+    assert f"x:{ref.body}" not in house.timers(ref)
+
+
+@pytest.mark.parametrize("first", list(ENDINGS))
+def test_an_end_is_final(house: House, first: str) -> None:
+    """No other ending and no guess changes an ended verification; each later answer names how it ended."""
+    ref = house.start(fresh_number()).reference
+    ENDINGS[first](house, ref)
+    before = house.record(ref)
+    events = house.events(ref)
+    end = Ended(Status(first))
+    assert house.check(ref, CODE) == end
+    assert house.check(ref, WRONG) == end
+    assert house.verifications.cancel(word(), ref, "shop") == end
+    assert not house.verifications.expire(ref)
+    assert house.record(ref) == before
+    assert house.events(ref) == events
+
+
+def test_a_receipt_is_spent_once_of_fifty_at_once(house: House) -> None:
+    """One redeem is the first; all others learn when it was spent."""
+    ref = house.start(fresh_number()).reference
+    house.check(ref, CODE, receipt_id="r-1")
+    ends = house.now() + 60_000
+    jobs = [partial(house.verifications.redeem, word(), ref, "shop", "r-1", ends) for _ in range(50)]
+    answers = [answer for answer in at_once(jobs) if isinstance(answer, Redeemed)]
+    assert len(answers) == 50
+    assert sum(answer.first for answer in answers) == 1
+    assert len({answer.at_ms for answer in answers}) == 1
+    assert house.events(ref).count("receipt.redeemed") == 1
+
+
+def test_only_this_approvals_receipt_in_its_time_counts(house: House) -> None:
+    """Another receipt id, an unapproved verification, a receipt whose time is over: all invalid and unspent."""
+    ref = house.start(fresh_number()).reference
+    ends = house.now() + 60_000
+    redeem = partial(house.verifications.redeem, word(), ref, "shop")
+    assert redeem("r-1", ends) == NotFound()
+    assert redeem("", ends) == NotFound()
+    house.check(ref, CODE, receipt_id="r-1")
+    assert redeem("r-2", ends) == NotFound()
+    assert redeem("r-1", house.now() - 1) == NotFound()
+    assert house.verifications.redeem(word(), ref, "bank", "r-1", ends) == NotFound()
+    assert redeem("r-1", ends) == Redeemed(int(house.record(ref)["redeemed"]), True)
+
+
+def test_a_race_of_endings_has_one_winner(house: House) -> None:
+    """Right code, cancel and expiry at once: one final status, one event of an end."""
+    for _ in range(10):
+        ref = house.start(fresh_number()).reference
+        jobs: list[Callable[[], object]] = [
+            *[partial(house.check, ref, CODE) for _ in range(5)],
+            *[partial(house.verifications.cancel, word(), ref, "shop") for _ in range(5)],
+            *[partial(house.verifications.expire, ref) for _ in range(5)],
+        ]
+        answers = at_once(jobs)
+        approved = sum(isinstance(answer, Approved) for answer in answers)
+        canceled = sum(isinstance(answer, Canceled) for answer in answers)
+        assert (approved, canceled) in ((1, 0), (0, 1))
+        ends = {"verification.approved", "verification.canceled", "verification.expired"}
+        assert sum(event in ends for event in house.events(ref)) == 1
+
+
+def test_an_early_timer_changes_nothing(house: House) -> None:
+    """A timer that fires although a repeat has given more time is set again to the record's own expiry."""
+    number = fresh_number()
+    ref = house.start(number).reference
+    shard = house.keys.shard(ref.number_hash)
+    house.raw.zadd(house.keys.timers(shard), {f"x:{ref.body}": 1})
+    due = [due for due in house.outbox.due(100) if due.reference == ref]
+    assert [one.kind for one in due] == ["x"]
+    assert not house.verifications.expire(ref)
+    assert house.record(ref)["status"] == "pending"
+    assert house.timers(ref)[f"x:{ref.body}"] == int(house.record(ref)["expires"])
+
+
+def test_ten_workers_expire_once(house: House) -> None:
+    """The end by time is one event, whoever is first."""
+    ref = house.start(fresh_number()).reference
+    house.age(ref, 300_000)
+    assert sum(at_once([partial(house.verifications.expire, ref)] * 10)) == 1
+    assert house.events(ref).count("verification.expired") == 1
+
+
+def test_a_view_of_a_late_one_is_expired_before_anybody_ended_it(house: House) -> None:
+    """Reading never shows a code as usable that no check would accept."""
+    ref = house.start(fresh_number()).reference
+    house.age(ref, 300_000)
+    view = house.verifications.view(ref, "shop")
+    assert view is not None
+    assert view.status is Status.EXPIRED
+    assert house.record(ref)["status"] == "pending"
+    assert house.verifications.cancel(word(), ref, "shop") == Ended(Status.EXPIRED)
+    assert house.record(ref)["status"] == "expired"
+
+
+def test_secrets_vanish_by_themselves_at_expiry(house: House) -> None:
+    """Without any process running the store itself forgets digest, number and code when the time is over."""
+    app = SHOP.__class__(name="brief", brand="B", route=SHOP.route, code_ttl_ms=1_000)
+    ref = house.start(fresh_number(), app).reference
+    secrets = house.keys.secrets(ref)
+    assert 0 < house.raw.pttl(secrets) <= 1_000
+    wait_until(lambda: not house.raw.exists(secrets), 3.0)
+    assert house.check(ref, CODE, app) == Ended(Status.EXPIRED)
+
+
+def test_the_stores_clock_alone_tells_expired_in_real_time(house: House) -> None:
+    """Checked to the second without any help of timers: good before, late after."""
+    app = SHOP.__class__(name="brief", brand="B", route=SHOP.route, code_ttl_ms=1_000)
+    early, late = house.start(fresh_number(), app).reference, house.start(fresh_number(), app).reference
+    assert isinstance(house.check(early, CODE, app), Approved)
+    wait_until(lambda: house.now() >= int(house.record(late)["expires"]), 3.0)
+    assert house.check(late, CODE, app) == Ended(Status.EXPIRED)
+
+
+def test_what_is_gone_is_not_found(house: House) -> None:
+    """When the tombstone too is gone, an id is as unknown as one that never was."""
+    ref = house.start(fresh_number()).reference
+    cancel(house, ref)
+    house.raw.delete(house.keys.record(ref), house.keys.timeline(ref))
+    assert house.check(ref, CODE) == NotFound()
+    assert house.verifications.cancel(word(), ref, "shop") == NotFound()
+    assert house.verifications.view(ref, "shop") is None
+    assert house.verifications.timeline(ref) == []
