@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from .. import telemetry
-from ..domain.errors import Refusal, ServiceError, StoreUnavailable
+from ..domain.errors import InvalidRequest, Refusal, ServiceError, StoreUnavailable
 from ..storage.api_keys import Principal
 from .auth import Auth, allow
 from .bodies import PayloadTooLarge
@@ -90,8 +90,10 @@ class Endpoint:
     def _with_body(self, call: Call, read_body: ReadBody) -> Call:
         if self.route.method == "GET":
             return call
-        length = call.headers.get("content-length", "")
-        if length.isascii() and length.isdigit() and (len(length) > 9 or int(length) > MAX_BODY):
+        length = call.headers.get("content-length", "0")
+        if not (length.isascii() and length.isdigit()):
+            raise InvalidRequest("The Content-Length is not a number.")
+        if len(length) > 9 or int(length) > MAX_BODY:
             raise PayloadTooLarge(f"The body may have {MAX_BODY} bytes.")
         body = read_body(MAX_BODY + 1)
         if len(body) > MAX_BODY:
