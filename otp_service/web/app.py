@@ -1,10 +1,12 @@
 """The thin Flask edge: Flask finds the route, everything else is plain functions."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from werkzeug.routing import BaseConverter
 
 from .auth import Auth
 from .endpoint import ALWAYS, Endpoint
@@ -18,10 +20,11 @@ def create_app(routes: Sequence[Route], auth: Auth, problems: Problems, new_requ
     # One spelling of a path is one resource: no redirects from other spellings.
     app.url_map.merge_slashes = False
     app.url_map.redirect_defaults = False
+    app.url_map.converters["name"] = _name_converter(routes)
     for route in routes:
         endpoint = Endpoint(route, auth, problems, new_request_id)
         app.add_url_rule(
-            route.template.replace("{", "<").replace("}", ">"),
+            route.template.replace("{", "<name:").replace("}", ">"),
             endpoint=f"{route.method} {route.template}",
             view_func=_view(endpoint),
             methods=[route.method],
@@ -29,6 +32,16 @@ def create_app(routes: Sequence[Route], auth: Auth, problems: Problems, new_requ
         )
     app.register_error_handler(HTTPException, _fallback(problems, new_request_id))
     return app
+
+
+def _name_converter(routes: Sequence[Route]) -> type[BaseConverter]:
+    """What may stand for a parameter: one segment that is no word of ours.
+
+    Otherwise GET /verify/start would be taken for the verification named `start` and not for a wrong method.
+    """
+    words = {word for route in routes for word in route.template.split("/") if word and "{" not in word}
+    pattern = rf"(?!(?:{'|'.join(map(re.escape, sorted(words)))})(?:/|\Z))[^/]+"
+    return type("NameConverter", (BaseConverter,), {"regex": pattern, "part_isolating": True})
 
 
 def _view(endpoint: Endpoint) -> Callable[..., Response]:
