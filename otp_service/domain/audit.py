@@ -57,7 +57,10 @@ class Position:
         ms, _, counter = text.partition("-")
         if not (ms.isascii() and ms.isdigit() and counter.isascii() and counter.isdigit() and len(text) < 40):
             raise ValueError("not a position")
-        return cls(int(ms), int(counter))
+        position = cls(int(ms), int(counter))
+        if position.ms >= 2**64 or position.counter >= 2**64:
+            raise ValueError("not a position: the store counts in 64 bits")
+        return position
 
     def __str__(self) -> str:
         return f"{self.ms}-{self.counter}"
