@@ -1,0 +1,95 @@
+"""Methods and paths that are not ours: 404 and 405 as problem documents, HEAD like GET."""
+
+import pytest
+
+from .conftest import World
+
+UNKNOWN_ID = "vrf_" + "a" * 32
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/verify/check", {"POST"}),
+        ("/verify/start", {"POST"}),
+        (f"/verify/{UNKNOWN_ID}", {"GET", "HEAD"}),
+        (f"/verify/{UNKNOWN_ID}/cancel", {"POST"}),
+        ("/receipts/redeem", {"POST"}),
+        ("/webhooks/telnyx", {"POST"}),
+        ("/webhooks/telnyx/dlv_x", {"POST"}),
+        ("/optouts/+12025550143", {"GET", "HEAD"}),
+        ("/audit/events", {"GET", "HEAD"}),
+        ("/healthz", {"GET", "HEAD"}),
+        ("/metrics", {"GET", "HEAD"}),
+        ("/.well-known/jwks.json", {"GET", "HEAD"}),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"])
+def test_other_methods_are_405(world: World, path: str, allowed: set[str], method: str) -> None:
+    """405 with Allow, with and without a key; nothing is done by a method that is not announced."""
+    if method in allowed:
+        return
+    for key in ("default", None):
+        answer = world.call(method, path, key=key)
+        assert answer.status == 405, answer.body
+        if method != "HEAD":
+            answer.problem(405, "method_not_allowed")
+        assert set((answer.header("Allow") or "").split(", ")) == allowed
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "//",
+        "/verify",
+        "/verify/",
+        "/verify/start/",
+        "/verify//start",
+        "/verify/./start",
+        "/verify/x/../start",
+        "/VERIFY/START",
+        "/verify/start%2F",
+        "/verify/start;x=1",
+        f"/verify/{UNKNOWN_ID}/",
+        f"/verify/{UNKNOWN_ID}/cancel/",
+        "/healthz/",
+        "/webhooks/telnyx/",
+        "/webhooks/telnyx/a/b",
+        "/static/x",
+        "/.env",
+        "/..%2f..%2fetc/passwd",
+        "/verify/start\\",
+        "/%00",
+        "/%FF%FE",
+        "/" + "a" * 20_000,
+        "/console",
+        "/audit/events/",
+    ],
+)
+def test_one_spelling_of_a_path_is_one_resource(world: World, path: str) -> None:
+    """404 (or 405) for every other spelling, never a redirect, and the path is not repeated in the answer."""
+    for method in ("GET", "POST"):
+        answer = world.call(method, path, b"{}" if method == "POST" else None)
+        assert answer.status in (404, 405), (method, answer.status)
+        assert answer.header("Location") is None
+        assert b"passwd" not in answer.body
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/openapi.json", "/docs", "/metrics", "/audit/events"])
+def test_head_is_get_without_a_body(world: World, path: str) -> None:
+    """The same status and Content-Type, and no body."""
+    got, head = world.call("GET", path), world.call("HEAD", path)
+    assert (head.status, head.header("Content-Type"), head.body) == (got.status, got.header("Content-Type"), b"")
+
+
+def test_the_page_for_people_loads_nothing_from_outside(world: World) -> None:
+    """/docs is HTML under a policy with a nonce of its own, without inline handlers or foreign addresses."""
+    first, second = world.call("GET", "/docs", key=None), world.call("GET", "/docs", key=None)
+    policy = first.header("Content-Security-Policy") or ""
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert policy != second.header("Content-Security-Policy")
+    assert b"{{" not in first.body
+    assert b"https://" not in first.body
