@@ -49,7 +49,9 @@ class Item:
 class Handsets:
     """All phones that ever got or sent anything."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, max_per_phone: int = MAX_PER_PHONE, max_in_all: int = MAX_IN_ALL) -> None:
+        self._max_per_phone = max_per_phone
+        self._max_in_all = max_in_all
         self._changed = threading.Condition()
         self._phones: OrderedDict[str, deque[Item]] = OrderedDict()
         self._arrivals: deque[str] = deque()
@@ -64,11 +66,11 @@ class Handsets:
             items.append(item)
             self._arrived[phone] = self._arrived.get(phone, 0) + (not item.outgoing)
             self._arrivals.append(phone)
-            if len(items) > MAX_PER_PHONE:
+            if len(items) > self._max_per_phone:
                 items.popleft()
             # Every arrival has one entry in the queue, so what is over the total is at most one item a time;
             # an entry whose item has already left its phone's own bound finds a younger one, which is close.
-            if len(self._arrivals) > MAX_IN_ALL:
+            if len(self._arrivals) > self._max_in_all:
                 self._forget_one(self._arrivals.popleft())
             self._bump()
 

@@ -30,7 +30,7 @@ from otp_service.sandbox.wire import ENVIRON_KEY, HANG_S, Mishap, Wire
 __all__ = ["CannotListenError", "SandboxSender", "SandboxServer", "serve"]
 
 _IDLE_S = 75
-_POLL_S = 0.05
+_POLL_S = 0.02
 _LINGER_S = 1.0
 _LINGER_BYTES = 16_000_000
 
