@@ -108,6 +108,7 @@ def build_web(settings: Settings) -> Flask:
         jwks=keyring.jwks(),
         public_url=settings.public_url,
         token=lambda: secrets.token_urlsafe(16),
+        outbox_depth=outbox.depth,
     )
     routes = [
         *Api(verify, browse, idempotency, problems, keyring.index_key).routes(),

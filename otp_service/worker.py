@@ -169,7 +169,6 @@ class Worker:
                     self._attend(due, polls)
                 if every("take over", TAKE_OVER_S):
                     self._take_over(pool)
-                    telemetry.OUTBOX_DEPTH.set(self._outbox.depth())
                 if every("trim", TRIM_S):
                     self._audit.trim(telemetry.now_ms() - self._retention_ms)
 

@@ -1,5 +1,6 @@
 """What operators, browsers and verifiers of receipts fetch: health, metrics, public keys, the API's description."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -47,6 +48,7 @@ class Admin:
         jwks: dict[str, Any],
         public_url: str,
         token: Callable[[], str],
+        outbox_depth: Callable[[], int],
     ) -> None:
         self._auth = auth
         self._problems = problems
@@ -54,6 +56,7 @@ class Admin:
         self._jwks = msgspec.json.encode(jwks)
         self._public_url = public_url
         self._token = token
+        self._outbox_depth = outbox_depth
         self._lock = threading.Lock()
         self._judged: tuple[float, list[dict[str, str]]] = (0.0, [])
         self._document = b"{}"
@@ -97,6 +100,8 @@ class Admin:
             refusal = principal if isinstance(principal, Refusal) else allow(principal, "metrics")
             if refusal is not None:
                 return self._problems.refusal(refusal, call.request_id)
+        with contextlib.suppress(StoreUnavailable):
+            telemetry.OUTBOX_DEPTH.set(self._outbox_depth())
         headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8", **NO_STORE}
         return Reply(200, headers, telemetry.metrics_text())
 
