@@ -41,12 +41,13 @@ class Receive:
                     break
 
     def _candidates(self, receipt: Receipt, number: str, path_id: str | None) -> list[tuple[Reference, int]]:
-        named = [read_delivery_id(self._key, text) for text in (receipt.delivery_id, path_id) if text]
-        found = [candidate for candidate in named if candidate is not None]
-        if not found:
-            indexed = self._book.find_message(number, receipt.message_id)
-            found = [indexed] if indexed is not None else []
-        return found
+        # What the signed body names is the only answer, also when it is gone: were the path asked then, a recorded
+        # event of one delivery, posted to the path of another one of the same number, would move that.
+        signed = read_delivery_id(self._key, receipt.delivery_id) if receipt.delivery_id else None
+        found = signed or self._book.find_message(number, receipt.message_id)
+        if found is None and path_id:
+            found = read_delivery_id(self._key, path_id)
+        return [found] if found is not None else []
 
     def inbound(
         self,
