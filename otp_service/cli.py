@@ -8,34 +8,36 @@ A further group of commands is a function that adds its parsers, named in `_GROU
 """
 
 import argparse
-import contextlib
 import json
 import os
 import re
 import sys
-import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from . import __version__
+from .commands import messages, numbers, optouts
+from .commands.terminal import (
+    PROGRAM,
+    Parser,
+    UsageError,
+    add_command,
+    add_group,
+    fail,
+    json_option,
+    print_json,
+    print_table,
+)
 from .domain.errors import ServiceError
 
 if TYPE_CHECKING:
     from .config import Settings
     from .storage.audit_log import AuditLog
-
-PROGRAM = "otp-service"
-Command = Callable[[argparse.Namespace], int | None]
-
-
-class UsageError(ServiceError):
-    """What was typed cannot be done; the sentence says what to type instead."""
-
-    code = "usage_error"
+    from .usecases.reconcile import Reconciled
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = args.run(args)
         sys.stdout.flush()
     except ServiceError as error:
-        return _fail(error.detail)
+        return fail(error.detail)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -54,20 +56,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return status or 0
-
-
-def _fail(sentence: str) -> int:
-    with contextlib.suppress(BrokenPipeError):
-        print(f"{PROGRAM}: {sentence}", file=sys.stderr)
-    return 1
-
-
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence instead of repeating the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print the sentence and exit with status 2."""
-        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
 def build_parser() -> Parser:
@@ -82,39 +70,6 @@ def build_parser() -> Parser:
     for add in _GROUPS:
         add(groups)
     return parser
-
-
-def add_command(
-    groups: Any,
-    name: str,
-    run: Command,
-    *,
-    line: str,
-    text: str = "",
-    example: str,
-) -> Parser:
-    """Add a command: `line` is its line in the list, `text` what its own --help adds, `example` a line to paste."""
-    parser: Parser = groups.add_parser(
-        name,
-        help=line,
-        description=textwrap.fill(f"{line[0].upper()}{line[1:]}. {text}".strip(), 80),
-        epilog=f"example:\n  {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(run=run)
-    return parser
-
-
-def add_group(groups: Any, name: str, *, line: str, example: str) -> Any:
-    """Add a command that has commands of its own; returns what those are added to."""
-    parser: Parser = groups.add_parser(
-        name,
-        help=line,
-        description=textwrap.fill(f"{line[0].upper()}{line[1:]}.", 80),
-        epilog=f"example:\n  {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    return parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
 
 
 # ---- types of arguments ---------------------------------------------------------------------------------------------
@@ -150,29 +105,6 @@ def _duration_ms(text: str, option: str) -> int:
 
 
 # ---- printing -------------------------------------------------------------------------------------------------------
-
-
-def print_json(data: Any) -> None:
-    """One JSON document, indented for people, stable for programs."""
-    print(json.dumps(data, indent=2, ensure_ascii=False))
-
-
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table as wide as its content on a pipe, as wide as the terminal on a terminal."""
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    # Not a terminal: no colours, and no folding at the 80 columns that rich would assume.
-    Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 1000).print(table)
-
-
-def _json_option(parser: Parser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON for programs")
 
 
 def _time(ms: int | None) -> str | None:
@@ -354,7 +286,7 @@ def _add_keys(groups: Any) -> None:
     for parser in (revoke, rotate):
         parser.add_argument("id", metavar="ID", help="the key's id, as in: otp-service keys list")
     for parser in (create, shown, revoke, rotate):
-        _json_option(parser)
+        json_option(parser)
 
 
 _KEYS_LIST = "otp-service keys list --app default --json"
@@ -493,7 +425,7 @@ def _add_keyring(groups: Any) -> None:
     )
     for parser in (create, rotate):
         parser.add_argument("path", metavar="PATH", type=Path, help="the keyring file")
-        _json_option(parser)
+        json_option(parser)
 
 
 def _keyring_create(args: argparse.Namespace) -> None:
@@ -566,7 +498,7 @@ def _add_checks(groups: Any) -> None:
     tail.add_argument("--follow", action="store_true", help="go on with new events until Ctrl-C")
     tail.add_argument("--since", metavar="DURATION", default="1h", help="how far back to begin (default 1h)")
     for parser in (doctor, tail):
-        _json_option(parser)
+        json_option(parser)
 
 
 def _doctor(args: argparse.Namespace) -> int:
@@ -581,7 +513,7 @@ def _doctor(args: argparse.Namespace) -> int:
         print_json(facts)
     failed = sum(not fact["ok"] for fact in facts)
     if failed:
-        return _fail(f"{failed} of {len(facts)} checks failed")
+        return fail(f"{failed} of {len(facts)} checks failed")
     return 0
 
 
@@ -627,4 +559,19 @@ def _event_line(event: Mapping[str, Any]) -> str:
     return f"{event['at']}  {event['type']:<24}  {rest}"
 
 
-_GROUPS: tuple[Callable[[Any], None], ...] = (_add_processes, _add_keys, _add_keyring, _add_checks)
+# ---- the carrier ----------------------------------------------------------------------------------------------------
+
+
+def _add_carrier(groups: Any) -> None:
+    messages.register(groups)
+    optouts.register(groups, _sync_optouts)
+    numbers.register(groups)
+
+
+def _sync_optouts(tell: Callable[[int, int], None]) -> "list[Reconciled]":
+    from .bootstrap import sync_optouts  # noqa: PLC0415
+
+    return sync_optouts(_settings(), tell)
+
+
+_GROUPS: tuple[Callable[[Any], None], ...] = (_add_processes, _add_keys, _add_keyring, _add_carrier, _add_checks)

@@ -151,6 +151,22 @@ def load(environ: Mapping[str, str], directory: Path | None = None) -> Settings:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class CarrierAccess:
+    """Where the carrier is and the key that opens it: all that a command of the carrier's needs."""
+
+    base_url: str
+    api_key: str = field(repr=False)
+
+
+def load_carrier(environ: Mapping[str, str]) -> CarrierAccess:
+    """Read the carrier's variables and nothing else: no file, no keyring, no store. Raises ConfigError."""
+    api_key = _secret(environ, "TELNYX_API_KEY")
+    if not api_key:
+        raise ConfigError("TELNYX_API_KEY is not set (nor TELNYX_API_KEY_FILE): the carrier asks for it")
+    return CarrierAccess(_url(environ.get("TELNYX_BASE_URL") or TELNYX_BASE_URL, "TELNYX_BASE_URL"), api_key)
+
+
 def load_keyring(settings: Settings) -> keyring.Keyring:
     """Read the keyring file. Raises ConfigError, also when other users of the machine can read the file."""
     path = settings.keyring_path

@@ -40,6 +40,7 @@ __all__ = [
     "Recipient",
     "SendRequest",
     "WhatsAppTemplate",
+    "WhatsAppText",
     "build_group_mms",
     "build_schedule",
     "build_send",
@@ -94,6 +95,11 @@ class WhatsAppTemplate:
     callback_data: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class WhatsAppText:
+    """The text as it is, without a template: Meta lets it through within 24 hours of the person's last message."""
+
+
 def build_send(
     kind: str,
     *,
@@ -102,7 +108,7 @@ def build_send(
     sender: str | None,
     messaging_profile_id: str | None,
     webhook_url: str | None,
-    whatsapp: WhatsAppTemplate | None = None,
+    whatsapp: WhatsAppTemplate | WhatsAppText | None = None,
 ) -> SendRequest:
     """Build the one request that brings `text` (for WhatsApp: the template's code) to `to` by a sender of `kind`.
 
@@ -123,9 +129,13 @@ def build_send(
         body["messaging_profile_id"] = messaging_profile_id
     if kind == "whatsapp":
         if whatsapp is None:
+            # Free text on purpose only: a code must never go out so by a forgotten template.
             raise ValueError("A WhatsApp message needs a template.")
         body["type"] = "WHATSAPP"
-        body["whatsapp_message"] = _authentication(whatsapp)
+        if isinstance(whatsapp, WhatsAppTemplate):
+            body["whatsapp_message"] = _authentication(whatsapp)
+        else:
+            body["whatsapp_message"] = {"type": "text", "text": {"body": text}}
     else:
         body["text"] = text
     body["webhook_url"] = webhook_url
