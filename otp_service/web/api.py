@@ -410,7 +410,13 @@ class Api:
                 "/verify/{verification_id}/cancel",
                 self.cancel,
                 "verify",
-                Doc("Withdraw a verification", None, Verification, 200, (*form, "verification_not_found", *ended)),
+                Doc(
+                    "Withdraw a verification",
+                    None,
+                    Verification,
+                    200,
+                    (*form, "verification_not_found", *ended, "store_unavailable"),
+                ),
             ),
             Route(
                 "POST",
