@@ -1,0 +1,239 @@
+"""The OpenAPI document: well-formed, complete, and true of every answer."""
+
+import re
+from typing import Any
+
+import pytest
+
+from .conftest import Answer, World
+
+UNKNOWN_ID = "vrf_" + "a" * 32
+KEYWORDS = {
+    *("type", "$ref", "properties", "required", "additionalProperties", "items", "anyOf", "enum", "const", "default"),
+    *("title", "description", "examples", "pattern", "format", "minLength", "maxLength", "minimum", "maximum"),
+    *("minProperties", "maxProperties", "propertyNames", "minItems", "maxItems"),
+}
+TYPES: dict[str, Any] = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "boolean": bool,
+    "null": type(None),
+    "integer": int,
+    "number": (int, float),
+}
+
+
+class Schemas:
+    """A validator for the part of JSON Schema that the document uses; an unknown keyword is a failure, not a pass."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.document = document
+
+    def find(self, reference: str) -> dict[str, Any]:
+        """The schema that `#/components/...` names."""
+        found: Any = self.document
+        for part in reference.removeprefix("#/").split("/"):
+            found = found[part]
+        assert isinstance(found, dict)
+        return found
+
+    def faults(self, schema: dict[str, Any], value: Any, at: str = "") -> list[str]:
+        """Where the value breaks the schema."""
+        assert set(schema) <= KEYWORDS, set(schema) - KEYWORDS
+        if "$ref" in schema:
+            return self.faults(self.find(schema["$ref"]), value, at)
+        if "anyOf" in schema:
+            tried = [self.faults(option, value, at) for option in schema["anyOf"]]
+            return [] if any(not found for found in tried) else [f"{at}: none of anyOf: {tried}"]
+        found = []
+        kinds = schema.get("type", list(TYPES))
+        kinds = [kinds] if isinstance(kinds, str) else kinds
+        right = any(isinstance(value, TYPES[kind]) for kind in kinds)
+        if not right or (isinstance(value, bool) and "boolean" not in kinds):
+            found.append(f"{at}: {value!r} is no {kinds}")
+        if "enum" in schema and value not in schema["enum"]:
+            found.append(f"{at}: {value!r} is not in {schema['enum']}")
+        if isinstance(value, dict):
+            found += self._object(schema, value, at)
+        if isinstance(value, list) and "items" in schema:
+            for position, item in enumerate(value):
+                found += self.faults(schema["items"], item, f"{at}/{position}")
+        return found
+
+    def _object(self, schema: dict[str, Any], value: dict[str, Any], at: str) -> list[str]:
+        properties = schema.get("properties", {})
+        found = [f"{at}: {name} is missing" for name in schema.get("required", []) if name not in value]
+        more = schema.get("additionalProperties", True)
+        for name, item in value.items():
+            if name in properties:
+                found += self.faults(properties[name], item, f"{at}/{name}")
+            elif isinstance(more, dict):
+                found += self.faults(more, item, f"{at}/{name}")
+            elif not more:
+                found.append(f"{at}: {name} is unknown")
+        return found
+
+
+@pytest.fixture
+def document(world: World) -> dict[str, Any]:
+    """The document as served."""
+    found: dict[str, Any] = world.call("GET", "/openapi.json", key=None).json
+    return found
+
+
+def operations(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Every operation by method and path."""
+    return {
+        (method.upper(), path): operation
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+    }
+
+
+def test_the_document_is_well_formed(document: dict[str, Any]) -> None:
+    """OpenAPI 3.1 with unique operation ids, described responses, and references that lead somewhere."""
+    assert document["openapi"].startswith("3.1.")
+    assert document["info"]["title"]
+    assert document["info"]["version"]
+    assert document["servers"]
+    ids = [operation["operationId"] for operation in operations(document).values()]
+    assert len(set(ids)) == len(ids)
+    schemas = Schemas(document)
+    for (method, path), operation in operations(document).items():
+        assert method in {"GET", "POST", "DELETE", "PUT", "PATCH"}
+        named = {p["name"] for p in operation["parameters"] if p["in"] == "path"}
+        assert named == set(re.findall(r"\{(.*?)\}", path))
+        assert all(p["required"] for p in operation["parameters"] if p["in"] == "path")
+        assert operation["summary"]
+        for status, response in operation["responses"].items():
+            assert re.fullmatch("[1-5][0-9][0-9]", status)
+            assert response["description"]
+            for media in response.get("content", {}).values():
+                schemas.faults(media["schema"], None)
+        for scheme in operation.get("security", []):
+            assert set(scheme) <= set(document["components"]["securitySchemes"])
+    for reference in re.findall(r"'\$ref': '(.*?)'", str(document)):
+        schemas.find(reference)
+
+
+def test_every_route_is_in_the_document(world: World, document: dict[str, Any]) -> None:
+    """What the service serves and what the document says are the same set."""
+    served = set()
+    for rule in world.app.url_map.iter_rules():
+        template = re.sub(r"<(?:[^:<>]+:)?([^<>]+)>", r"{\1}", rule.rule)
+        served |= {(method, template) for method in rule.methods or () if method not in ("HEAD", "OPTIONS")}
+    assert served == set(operations(document))
+
+
+def test_every_error_is_described_as_a_problem(document: dict[str, Any]) -> None:
+    """All 4xx and 5xx are problem+json; 429 and 503 announce Retry-After; what has a scope has 401, 403 and 503."""
+    for (method, path), operation in operations(document).items():
+        for status, response in operation["responses"].items():
+            if int(status) >= 400:
+                assert list(response["content"]) == ["application/problem+json"], (method, path, status)
+            if status in ("429", "503"):
+                assert "Retry-After" in response["headers"]
+        if operation.get("security"):
+            assert {"401", "403", "503"} <= set(operation["responses"]), (method, path)
+        if method == "POST":
+            assert "413" in operation["responses"]
+
+
+class Witness:
+    """Compares answers with the document."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.schemas = Schemas(document)
+        self.operations = operations(document)
+
+    def confirm(self, method: str, template: str, answer: Answer) -> Answer:
+        """Fail unless the document has the answer's status, media type, code and form."""
+        response = self.operations[method, template]["responses"].get(str(answer.status))
+        assert response is not None, (method, template, answer.status, answer.body)
+        kind = (answer.header("Content-Type") or "").partition(";")[0]
+        if not answer.body:
+            assert "content" not in response
+            return answer
+        assert kind in response["content"], (method, template, answer.status, kind)
+        if answer.status >= 400:
+            assert f"`{answer.json['code']}`" in response["description"], (template, answer.body)
+        if kind.endswith("json"):
+            faults = self.schemas.faults(response["content"][kind]["schema"], answer.json)
+            assert not faults, (template, faults)
+        return answer
+
+
+def test_every_answer_is_as_the_document_says(world: World, document: dict[str, Any]) -> None:
+    """A walk through the service: each answer's status, media type, code and form are in the document."""
+    see = Witness(document).confirm
+    number, blocked = world.number(), world.number()
+    world.opt_out(blocked)
+    start = ("POST", "/verify/start")
+    first = see(*start, world.start(number, context={"a": "b"}, metadata={"a": 1}))
+    for answer in (
+        world.start(number, context={"a": "b"}),
+        world.start(number),
+        world.start(blocked),
+        world.start("x"),
+        world.start("+447400123456"),
+        world.start(world.number(), channel="whatsapp"),
+        world.start(world.number(), nope=1),
+        world.call(*start, b"{}", key=None),
+        world.call(*start, b"{}", key=world.key("default", "metrics")),
+        world.call(*start, b" " * 65537),
+        world.call(*start, b"{}", headers={"Content-Type": "text/plain"}),
+        world.call(*start, {"to": world.number()}, headers={"Idempotency-Key": "k"}),
+        world.call(*start, {"to": world.number()}, headers={"Idempotency-Key": "k"}),
+    ):
+        see(*start, answer)
+    verification = first.json["verification_id"]
+    check = ("POST", "/verify/check")
+    code = world.code(verification)
+    for answer in (
+        world.check(verification, code),
+        world.check(verification, "1"),
+        world.check(UNKNOWN_ID, code),
+        world.call(*check, {"to": "x", "code": code}),
+        world.check(verification, code, context={"a": "b"}),
+        world.check(verification, code),
+    ):
+        see(*check, answer)
+    approved = world.started(world.number())
+    receipt = world.check(approved, world.code(approved)).json["receipt"]
+    for _ in range(2):
+        see("POST", "/receipts/redeem", world.call("POST", "/receipts/redeem", {"receipt": receipt}))
+    see("POST", "/receipts/redeem", world.call("POST", "/receipts/redeem", {"receipt": "x"}))
+    for name in (verification, UNKNOWN_ID, approved):
+        see("GET", "/verify/{verification_id}", world.call("GET", f"/verify/{name}"))
+        see("POST", "/verify/{verification_id}/cancel", world.call("POST", f"/verify/{name}/cancel"))
+    pending = world.started(world.number())
+    see("POST", "/verify/{verification_id}/cancel", world.call("POST", f"/verify/{pending}/cancel", b"["))
+    for _ in range(2):
+        see("POST", "/verify/{verification_id}/cancel", world.call("POST", f"/verify/{pending}/cancel", {}))
+    for name in (number, blocked, "x"):
+        see("GET", "/optouts/{number}", world.call("GET", f"/optouts/{name}"))
+    for query in ("", "?limit=1", "?nope=1", "?to=x"):
+        see("GET", "/audit/events", world.call("GET", f"/audit/events{query}"))
+    for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/.well-known/jwks.json"):
+        see("GET", path, world.call("GET", path, key=None))
+    see("GET", "/metrics", world.call("GET", "/metrics", key=None, peer="203.0.113.9"))
+    for path, template in (("", ""), ("/dlv_x", "/{delivery_id}")):
+        hook = f"/webhooks/telnyx{template}"
+        see("POST", hook, world.hook({"data": {}}, path))
+        see("POST", hook, world.hook([], path))
+        see("POST", hook, world.call("POST", f"/webhooks/telnyx{path}", b"{}", key=None))
+        see("POST", hook, world.call("POST", f"/webhooks/telnyx{path}", b" " * 65537, key=None))
+
+
+def test_requests_that_the_document_forbids_are_refused(world: World, document: dict[str, Any]) -> None:
+    """The examples of the document's request schemas pass them, and what the schema refuses is refused."""
+    schemas = Schemas(document)
+    schema = operations(document)["POST", "/verify/start"]["requestBody"]["content"]["application/json"]["schema"]
+    body = {"to": "+12025550143", "context": {"amount": "10"}, "autofill": {"web_origin": "shop.example"}}
+    assert schemas.faults(schema, body) == []
+    assert world.call("POST", "/verify/start", body).status == 201
+    refused: list[object] = [{"to": 1}, {}, {"to": "+12025550143", "nope": 1}, []]
+    for broken in refused:
+        assert schemas.faults(schema, broken)
+        world.call("POST", "/verify/start", broken).problem(400, "invalid_request")

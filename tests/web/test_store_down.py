@@ -1,0 +1,196 @@
+"""The store fails in every way it can: 503 within a second, nothing approved, and all is well again when it is."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import redis
+from nacl.signing import SigningKey
+
+from otp_service import bootstrap, config, embedded
+
+from .conftest import Answer, World, make_settings
+
+PROMPT_S = 1.3
+"""A second as promised, and some for a busy machine."""
+
+
+class Faulty:
+    """A service whose own store can be made to fail."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.server = embedded.start(directory / "store")
+        self.server.wait_ready()
+        seed = SigningKey.generate()
+        settings = make_settings(directory, self.server.url, seed)
+        store = redis.Redis.from_url(self.server.url)
+        self.world = World(bootstrap.build_web(settings), settings, config.load_keyring(settings), seed, store)
+        self.number = self.world.number()
+        self.verification = self.world.started(self.number)
+        self.code = self.world.code(self.verification)
+        other = self.world.started(self.world.number())
+        self.receipt = self.world.check(other, self.world.code(other)).json["receipt"]
+
+    def close(self) -> None:
+        """End the store."""
+        self.world.store.close()
+        self.server.stop()
+
+    def requests(self) -> dict[str, Callable[[], Answer]]:
+        """One of every request that needs the store."""
+        world = self.world
+        start, keyed = {"to": world.number()}, {"Idempotency-Key": "k"}
+        optout = {
+            "id": "e",
+            "event_type": "message.received",
+            "payload": {"id": "m", "from": {"phone_number": self.number}, "text": "STOP", "autoresponse_type": "STOP"},
+        }
+        return {
+            "start": lambda: world.call("POST", "/verify/start", start),
+            "start with a key": lambda: world.call("POST", "/verify/start", start, headers=keyed),
+            "resend": lambda: world.start(self.number),
+            "check": lambda: world.check(self.verification, self.code),
+            "check by number": lambda: world.call("POST", "/verify/check", {"to": self.number, "code": self.code}),
+            "show": lambda: world.call("GET", f"/verify/{self.verification}"),
+            "cancel": lambda: world.call("POST", f"/verify/{self.verification}/cancel"),
+            "redeem": lambda: world.call("POST", "/receipts/redeem", {"receipt": self.receipt}),
+            "opt-outs": lambda: world.call("GET", f"/optouts/{self.number}"),
+            "audit": lambda: world.call("GET", "/audit/events"),
+            "webhook": lambda: world.hook({"data": optout}),
+        }
+
+    def all_refuse(self, *names: str) -> None:
+        """Each of the requests (all by default) is a prompt 503 with Retry-After."""
+        wanted = {name: request for name, request in self.requests().items() if name in names or not names}
+
+        def refused(name: str) -> None:
+            began = time.monotonic()
+            answer = wanted[name]()
+            took = time.monotonic() - began
+            answer.problem(503, "store_unavailable")
+            assert took < PROMPT_S, (name, took)
+
+        with ThreadPoolExecutor(len(wanted)) as pool:
+            list(pool.map(refused, wanted))
+
+    def all_is_well(self) -> None:
+        """The code that was right before is right now, once; readiness says so."""
+        deadline = time.monotonic() + 5
+        while self.world.call("GET", "/readyz", key=None).status != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert self.world.check(self.verification, self.code).status == 200
+        self.world.check(self.verification, self.code).problem(410, "already_approved")
+        assert self.world.call("POST", "/receipts/redeem", {"receipt": self.receipt}).status == 200
+
+    def not_ready(self, reason: str) -> None:
+        """Liveness holds; readiness fails and names the reason."""
+        assert self.world.call("GET", "/healthz", key=None).status == 200
+        deadline = time.monotonic() + 3
+        while (answer := self.world.call("GET", "/readyz", key=None)).status == 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert reason in {entry["check"] for entry in answer.problem(503, "not_ready")["reasons"]}
+
+
+@pytest.fixture
+def faulty(tmp_path: Path) -> Iterator[Faulty]:
+    """A service over a store of its own."""
+    made = Faulty(tmp_path)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def test_a_store_that_hangs(faulty: Faulty) -> None:
+    """Stopped in mid-air: every request is 503 in about a second, and the first after it wakes is answered right."""
+    pid = faulty.server.child.pid
+    faulty.world.key()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        faulty.all_refuse()
+        # A key that nobody has looked up lately.
+        faulty.world.call("GET", "/audit/events", key="otp_000000000000_" + "A" * 43).problem(503, "store_unavailable")
+        faulty.not_ready("store")
+        # What needs no store is answered, and what is wrong in form as well.
+        faulty.world.call("POST", "/webhooks/telnyx", b"{}", key=None).problem(401, "unauthorized")
+        assert faulty.world.call("GET", "/.well-known/jwks.json", key=None).status == 200
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    faulty.all_is_well()
+
+
+def test_a_store_that_is_killed_and_comes_back(faulty: Faulty) -> None:
+    """kill -9, then a new server on the same files: pending codes, spent receipts and keys are as they were."""
+    os.kill(faulty.server.child.pid, signal.SIGKILL)
+    faulty.server.child.process.wait(5)
+    faulty.all_refuse()
+    faulty.not_ready("store")
+    faulty.server = embedded.start(faulty.directory / "store")
+    faulty.server.wait_ready()
+    faulty.all_is_well()
+
+
+WRITING = ("start", "start with a key", "resend", "check", "check by number", "cancel", "redeem", "webhook")
+
+
+@pytest.mark.parametrize("fault", ["full", "read-only replica", "no replicas"])
+def test_a_store_that_reads_but_refuses_writes(faulty: Faulty, fault: str) -> None:
+    """No memory left, a replica after a fail-over, too few replicas: 503, no guess is judged and none is free."""
+    store = faulty.world.store
+    wrong = f"{(int(faulty.code) + 1) % 10**6:06d}"
+    if fault == "full":
+        store.config_set("maxmemory", 1)
+    elif fault == "no replicas":
+        store.config_set("min-replicas-to-write", 1)
+    else:
+        store.replicaof("127.0.0.1", "1")
+    try:
+        faulty.all_refuse(*WRITING)
+        for _ in range(10):
+            faulty.world.check(faulty.verification, wrong).problem(503, "store_unavailable")
+        shown = faulty.world.call("GET", f"/verify/{faulty.verification}")
+        assert shown.json["checks_left"] == 5
+        faulty.not_ready("writes")
+    finally:
+        store.config_set("maxmemory", 0)
+        store.config_set("min-replicas-to-write", 0)
+        store.replicaof("NO", "ONE")
+    faulty.all_is_well()
+
+
+def test_a_store_that_would_forget(faulty: Faulty) -> None:
+    """Another maxmemory-policy than noeviction, set while we run, fails readiness with the reason."""
+    faulty.world.store.config_set("maxmemory-policy", "allkeys-lru")
+    faulty.not_ready("eviction")
+
+
+def test_scripts_and_connections_that_vanish(faulty: Faulty) -> None:
+    """SCRIPT FLUSH and CLIENT KILL between requests: nothing is lost, nothing is counted twice."""
+    world = faulty.world
+    for left in (4, 3, 2, 1):
+        world.store.script_flush()
+        world.store.client_kill_filter(_type="normal", skipme=True)
+        wrong = f"{(int(faulty.code) + left) % 10**6:06d}"
+        problem = world.check(faulty.verification, wrong).problem(422, "code_incorrect")
+        assert problem["checks_left"] == left
+    world.store.script_flush()
+    faulty.all_is_well()
+
+
+def test_an_emptied_store_approves_nothing(faulty: Faulty) -> None:
+    """FLUSHALL: keys are unknown, verifications are 404, receipts are worth nothing."""
+    faulty.world.store.flushall()
+    deadline = time.monotonic() + 5
+    while faulty.world.check(faulty.verification, faulty.code).status != 401:
+        assert faulty.world.check(faulty.verification, faulty.code).status in (404, 401)
+        assert time.monotonic() < deadline
+    faulty.world._keys.clear()
+    faulty.world.check(faulty.verification, faulty.code).problem(404, "verification_not_found")
+    faulty.world.call("POST", "/receipts/redeem", {"receipt": faulty.receipt}).problem(422, "receipt_invalid")
