@@ -6,6 +6,7 @@ is taken over. What must wait (a retry, a poll, an expiry) lies in a sorted set 
 process's memory, so nothing is lost with the process.
 """
 
+import secrets
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -178,7 +179,7 @@ class Outbox:
             k.streak(ref.number_hash, app),
         ]
         args: list[str | int] = [ref.body, job.ordinal, GROUP, job.entry, sealed_body, rules_text(wrong_limits)]
-        reply = self._scripts.run("begin", keys, [*args, MAX_CONSECUTIVE_WRONG, MARGIN_MS])
+        reply = self._scripts.run("begin", keys, [*args, MAX_CONSECUTIVE_WRONG, MARGIN_MS, secrets.token_hex(8)])
         return Go(reply[1], int(reply[2]), int(reply[3])) if reply[0] == "send" else None
 
     def accepted(self, job: Job, outcome: Accepted) -> str:
@@ -205,7 +206,10 @@ class Outbox:
         return self._settle(job, "unknown", [wait_ms, outcome.reason])
 
     def impossible(self, job: Job, code: str, title: str) -> str:
-        """We cannot make this request at all (its seal is broken, its sender is no longer configured)."""
+        """We cannot make this request at all (its seal is broken, its sender is no longer configured).
+
+        `unknown` if an earlier try may have been sent: no other sender is then asked to repeat it.
+        """
         return self._settle(job, "failed", [code, title, "1", "0"])
 
     def _settle(self, job: Job, outcome: str, args: Sequence[str | int], message_id: str | None = None) -> str:

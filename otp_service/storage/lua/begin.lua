@@ -6,12 +6,13 @@
 --
 -- KEYS  1 record  2 secrets  3 outbox  4 audit  5 timeline  6 timers  7 optouts  8 wrong  9 streak
 -- ARGV  id's body · ordinal · group · outbox entry · sealed body to use if none is kept yet · wrong rules ·
---       consecutive max · milliseconds that must be left of the code's life
+--       consecutive max · milliseconds that must be left of the code's life · token of this call
 -- Reply {'send', sealed body, try, ms left} · {'done'}: nothing left to do, the entry is settled ·
 --       {'unreadable'}: no body kept and none given
 -- Holds every try of a delivery uses the bytes of its first; an expired code, an opted-out person or a number whose
---       budget is spent is never sent to; a delivery that may have been sent is never called unsent.
-local body, n, group, entry, candidate, rules, consecutive_max, margin = unpack(ARGV)
+--       budget is spent is never sent to; a delivery that may have been sent is never called unsent; a call that
+--       is repeated because its reply was lost is one try.
+local body, n, group, entry, candidate, rules, consecutive_max, margin, token = unpack(ARGV)
 local p = n .. ':'
 local function settled()
   redis.call('XACK', KEYS[3], group, entry)
@@ -19,14 +20,18 @@ local function settled()
   return {'done'}
 end
 local r = redis.call('HMGET', KEYS[1], 'status', 'expires', p .. 'st', p .. 'prof', 'app', 'mask', 'nh', p .. 'snd',
-  p .. 'try')
+  p .. 'try', p .. 'home', p .. 'token')
 if not r[1] or not r[3] then return settled() end
 if r[3] ~= 'queued' and r[3] ~= 'sending' and r[3] ~= 'unknown' then return settled() end
 local now = clock()
 local c = {rec = KEYS[1], outbox = KEYS[3], audit = KEYS[4], timeline = KEYS[5], timers = KEYS[6], optouts = KEYS[7],
   who = {vid = body, app = r[5], mask = r[6], nh = r[7]}, body = body, now = now}
--- A try was made before whose answer nobody knows. `nosent` means that every try so far is known not to have left.
-local tried = r[9] and not redis.call('HGET', KEYS[1], p .. 'nosent')
+-- Of `try` tries `home` are known never to have left the house; any other may have reached the person.
+local tried = tonumber(r[9] or 0) > tonumber(r[10] or 0)
+if r[11] == token then
+  local kept = redis.call('HGET', KEYS[2], 'b' .. n)
+  if kept and r[1] == 'pending' then return {'send', kept, r[9], int(r[2] - now)} end
+end
 
 -- Stop here. What was surely never sent ends with a reason; what may have been sent stays unknown.
 local function stop(status, code, title, may_fall)
@@ -58,7 +63,8 @@ if not kept then
   kept = candidate
 end
 local try = redis.call('HINCRBY', KEYS[1], p .. 'try', 1)
-redis.call('HDEL', KEYS[1], p .. 'nosent', p .. 'paced')
+redis.call('HSET', KEYS[1], p .. 'token', token)
+redis.call('HDEL', KEYS[1], p .. 'paced')
 move(c, n, 'sending')
 record(c.audit, c.timeline, c.who, try == 1 and 'delivery.sending' or 'delivery.retried', now, delivery_id(c, n),
   '{"try":' .. try .. '}')

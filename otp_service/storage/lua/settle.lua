@@ -11,15 +11,15 @@
 --       turn:     ms until the sender's reserved place    nothing was tried
 --       unknown:  ms until the next try · reason          it may have been sent
 --       failed:   code · title                            we cannot make the request at all
--- Reply 'accepted' · 'fell_back' · 'failed' · 'waiting' · 'late': a webhook was faster, nothing changed
--- Holds the delivery moves by rank; the next sender is claimed once; a lost answer is never taken for a refusal.
+-- Reply 'accepted' · 'fell_back' · 'failed' · 'waiting' · 'unknown' · 'late': a webhook was faster, nothing changed
+-- Holds the delivery moves by rank; the next sender is claimed once; a lost answer is never taken for a refusal, nor
+--       forgotten because a later try did not leave the house.
 local body, n, group, entry, outcome, a, b, x, y = unpack(ARGV)
 local p = n .. ':'
-if entry ~= '' then
-  redis.call('XACK', KEYS[2], group, entry)
-  redis.call('XDEL', KEYS[2], entry)
-end
-local r = redis.call('HMGET', KEYS[1], 'app', 'mask', 'nh', p .. 'st', 'expires', p .. 'send', p .. 'prof', p .. 'mid')
+redis.call('XACK', KEYS[2], group, entry)
+local first = redis.call('XDEL', KEYS[2], entry) == 1
+local r = redis.call('HMGET', KEYS[1], 'app', 'mask', 'nh', p .. 'st', 'expires', p .. 'send', p .. 'prof', p .. 'try',
+  p .. 'home')
 if not r[1] or not r[4] then return 'late' end
 local now = clock()
 local c = {rec = KEYS[1], outbox = KEYS[2], audit = KEYS[3], timeline = KEYS[4], timers = KEYS[5], optouts = KEYS[6],
@@ -47,13 +47,24 @@ if outcome == 'turn' then
 end
 if outcome == 'retry' or outcome == 'unknown' then
   if outcome == 'unknown' then
-    move(c, n, 'unknown')
-    record(c.audit, c.timeline, c.who, 'delivery.unknown', now, id, cjson.encode({reason = b}))
+    if move(c, n, 'unknown') then
+      record(c.audit, c.timeline, c.who, 'delivery.unknown', now, id, cjson.encode({reason = b}))
+    end
   else
-    redis.call('HSET', KEYS[1], p .. 'nosent', '1', p .. 'u', int(now))
+    -- Counted once per entry, so that neither a repeat of this call nor a second worker vouches for another's try.
+    if first then redis.call('HINCRBY', KEYS[1], p .. 'home', 1) end
+    redis.call('HSET', KEYS[1], p .. 'u', int(now))
   end
   redis.call('ZADD', KEYS[5], int(math.min(now + a, r[5])), 'r:' .. id)
   return 'waiting'
+end
+
+-- That we cannot make the request any more says nothing about a try that may have left before.
+if outcome == 'failed' and tonumber(r[8] or 0) > tonumber(r[9] or 0) then
+  if move(c, n, 'unknown') then
+    record(c.audit, c.timeline, c.who, 'delivery.unknown', now, id, cjson.encode({reason = a}))
+  end
+  return 'unknown'
 end
 
 -- Refused or impossible: nothing was sent by this sender.
