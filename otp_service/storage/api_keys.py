@@ -173,15 +173,18 @@ class ApiKeys:
         """A new key like the old one, which ends after the overlap; None if there is no such valid key."""
         info = self.get(key_id)
         now = self._now_ms()
-        if info is None or (info.revoked_at_ms is not None and info.revoked_at_ms <= now):
+        if info is None or any(end is not None and end <= now for end in (info.revoked_at_ms, info.expires_at_ms)):
             return None
         created = self.create(info.app, info.scopes, info.expires_at_ms)
         self._end(key_id, now + overlap_ms)
         return created
 
     def _end(self, key_id: str, at_ms: int) -> bool:
-        if self.get(key_id) is None:
+        info = self.get(key_id)
+        if info is None:
             return False
+        if info.revoked_at_ms is not None and info.revoked_at_ms <= at_ms:
+            return True  # it ends sooner, or has ended: that moment stays
         try:
             self._client.hset(self._keys.api_key(key_id), "revoked", str(at_ms))
         except STORE_ERRORS as error:
