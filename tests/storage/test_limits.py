@@ -1,0 +1,150 @@
+"""Limits, paces and idempotency keys: places that are counted exactly, however many ask at once."""
+
+from functools import partial
+
+import pytest
+
+from otp_service.domain.policy import Limit
+from otp_service.storage.idempotency import KEPT_MS, LEASE_MS, Replay
+from otp_service.storage.limits import Place, network
+from tests.conftest import wait_until
+
+from .house import House, at_once, word
+
+
+def place(limit: int, per_ms: int, subject: str | None = None) -> Place:
+    """A place in a limit that only this test uses."""
+    return Place("test", subject or word(), Limit(limit, per_ms))
+
+
+def test_twenty_at_once_get_exactly_as_many_places_as_there_are(house: House) -> None:
+    """Never one too many, never one too few."""
+    for limit in (1, 7, 19):
+        one = place(limit, 60_000)
+        waits = at_once([partial(house.limits.take, [one]) for _ in range(20)])
+        assert waits.count(0) == limit
+        assert all(0 < wait <= 60_000 for wait in waits if wait)
+
+
+def test_obeying_the_wait_passes(house: House) -> None:
+    """Exactly after the milliseconds it was told, the caller gets the place."""
+    one = place(2, 600)
+    assert [house.limits.take([one]) for _ in range(2)] == [0, 0]
+    wait = house.limits.take([one])
+    assert 0 < wait <= 300
+    then = house.now() + wait
+    wait_until(lambda: house.now() > then, 2.0)
+    assert house.limits.take([one]) == 0
+    assert house.limits.take([one]) > 0
+
+
+def test_a_place_given_back_can_be_taken(house: House) -> None:
+    """What another refusal returned is there again, once; giving back an untaken place makes none."""
+    one = place(2, 60_000)
+    house.limits.give_back([one])
+    assert [house.limits.take([one]) for _ in range(2)] == [0, 0]
+    house.limits.give_back([one])
+    assert house.limits.take([one]) == 0
+    assert house.limits.take([one]) > 0
+
+
+def test_all_places_or_none(house: House) -> None:
+    """A refusal by one limit costs nothing in the others."""
+    wide, narrow = place(3, 60_000), place(1, 60_000)
+    assert house.limits.take([wide, narrow]) == 0
+    for _ in range(5):
+        assert house.limits.take([wide, narrow]) > 0
+    assert [house.limits.take([wide]) for _ in range(2)] == [0, 0]
+    assert house.limits.take([wide]) > 0
+
+
+def test_subjects_do_not_share(house: House) -> None:
+    """One subject's flood does not touch another's place, nor another limit of the same subject."""
+    assert house.limits.take([place(1, 60_000, "a")]) == 0
+    assert house.limits.take([place(1, 60_000, "a")]) > 0
+    assert house.limits.take([place(1, 60_000, "b")]) == 0
+    assert house.limits.take([place(2, 60_000, "a")]) == 0
+
+
+def test_a_limits_subject_is_not_readable_in_the_store(house: House) -> None:
+    """Addresses stand hashed in keys, and every such key ends by itself."""
+    house.limits.take([place(5, 60_000, "203.0.113.7")])
+    (key,) = house.raw.scan_iter(match="otp:limit:*")
+    assert "203.0.113.7" not in key
+    assert 0 < house.raw.pttl(key) <= 60_000
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+    ],
+)
+def test_one_user_is_an_ipv4_address_or_an_ipv6_64(address: str, counted: str) -> None:
+    """Whoever has a /64 has one place in the limit, and IPv4 in IPv6 clothes is IPv4."""
+    assert network(address) == counted
+
+
+def test_a_sender_is_paced_evenly_over_all_workers(house: House) -> None:
+    """Twenty reservations at once take twenty intervals: no two share one."""
+    sender, before = word("sender"), house.now()
+    waits = at_once([partial(house.outbox.pace, sender, 10.0, 60_000) for _ in range(20)])
+    reserved_ms = int(house.raw.get(house.keys.sender_rate(sender))) / 1_000
+    assert reserved_ms - before >= 2_000
+    assert reserved_ms - house.now() <= 2_000
+    assert max(waits) <= 1_900
+    assert min(waits) == 0
+
+
+def test_a_wait_beyond_patience_reserves_nothing(house: House) -> None:
+    """Who cannot wait is told how long it would be, and takes no place from those who can."""
+    sender = word("sender")
+    assert house.outbox.pace(sender, 1.0, 0) == 0
+    for _ in range(3):
+        assert -1_000 <= house.outbox.pace(sender, 1.0, 100) < -500
+    assert 500 < house.outbox.pace(sender, 1.0, 2_000) <= 1_000
+
+
+def test_one_request_runs_under_a_key(house: House) -> None:
+    """Of many at once one reserves the key, the others see it running; another body conflicts."""
+    digest = word()
+    answers = at_once([partial(house.idempotency.reserve, digest, "body", f"owner{n}") for n in range(20)])
+    assert answers.count("reserved") == 1
+    assert answers.count("running") == 19
+    assert house.idempotency.look(digest, "body") == "running"
+    assert house.idempotency.look(digest, "other") == "conflict"
+    assert house.idempotency.reserve(digest, "other", "x") == "conflict"
+
+
+def test_an_answer_is_stored_once_and_given_again(house: House) -> None:
+    """Only the owner stores, the first answer stays, and a repeat gets it for a day."""
+    digest = word()
+    assert house.idempotency.look(digest, "body") == "free"
+    assert house.idempotency.reserve(digest, "body", "me") == "reserved"
+    assert house.idempotency.reserve(digest, "body", "me") == "reserved"
+    house.idempotency.complete(digest, "you", 200, "forged")
+    house.idempotency.complete(digest, "me", 201, '{"a":1}')
+    house.idempotency.complete(digest, "me", 200, "second")
+    house.idempotency.release(digest, "me")
+    assert house.idempotency.look(digest, "body") == Replay(201, '{"a":1}')
+    assert house.idempotency.reserve(digest, "body", "you") == Replay(201, '{"a":1}')
+    assert house.idempotency.look(digest, "other") == "conflict"
+    assert KEPT_MS - 5_000 < house.raw.pttl(house.keys.idempotency(digest)) <= KEPT_MS
+
+
+def test_a_refused_request_frees_its_key(house: House) -> None:
+    """A refusal is not stored, another's release does nothing, and a crashed owner's lease ends."""
+    digest = word()
+    house.idempotency.reserve(digest, "body", "me")
+    assert 0 < house.raw.pttl(house.keys.idempotency(digest)) <= LEASE_MS
+    house.idempotency.release(digest, "you")
+    assert house.idempotency.look(digest, "body") == "running"
+    house.idempotency.release(digest, "me")
+    assert house.idempotency.look(digest, "body") == "free"
+    house.idempotency.complete(digest, "me", 200, "too late")
+    assert house.idempotency.look(digest, "body") == "free"
+    assert not house.raw.exists(house.keys.idempotency(digest))
