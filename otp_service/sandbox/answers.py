@@ -8,10 +8,12 @@ from typing import Any
 
 from flask import Response
 
+_encoder = json.JSONEncoder(separators=(",", ":"))
+
 
 def json_bytes(value: Any) -> bytes:
     """Compact ASCII JSON."""
-    return json.dumps(value, separators=(",", ":")).encode()
+    return _encoder.encode(value).encode()
 
 
 def json_answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -77,6 +77,7 @@ class Carrier:
             blocks=self.optouts,
             poster=self.poster,
             chaos=self.chaos,
+            urls=self.delivery.urls,
             webhook_url=webhook_url,
         )
         self._interrupt = threading.Event()

@@ -1,5 +1,8 @@
 """`/sandbox/…`: steer the carrier and look behind it. Errors are `{"error": "one sentence"}`.
 
+Beside what the phones get and send there is `POST /sandbox/phones/{+E.164}/clicks` with `{"message_id", "url"}`:
+the person follows a shortened link, and the service is told (an event of a shape of its own, without id or meta).
+
 A browser that carries another site's `Origin` is refused, so that no web page can play with a developer's
 sandbox; there is no other protection here, and none is meant: it is a toy that runs on loopback.
 """
@@ -16,7 +19,8 @@ from otp_service.sandbox import places
 from otp_service.sandbox.answers import control_error, json_answer
 from otp_service.sandbox.carrier import Carrier
 from otp_service.sandbox.chaos import ChaosError
-from otp_service.sandbox.inbound import MAX_TEXT_CHARS, UnknownNumberError
+from otp_service.sandbox.inbound import MAX_TEXT_CHARS, UnknownMessageError, UnknownNumberError
+from otp_service.sandbox.webhooks import is_web_url
 
 
 class ControlError(ValueError):
@@ -59,6 +63,19 @@ def blueprint(carrier: Carrier) -> Blueprint:
             return json_answer(carrier.inbound.receive(person, to, text).to_json())
         except UnknownNumberError:
             return control_error("to is not one of the account's numbers", 404)
+
+    @routes.post("/phones/<phone>/clicks")
+    def click(phone: str) -> Response:
+        person = _phone(phone)
+        body = _body()
+        url = _string(body, "url")
+        if not is_web_url(url):
+            raise ControlError("url must be an http or https URL")
+        try:
+            carrier.inbound.click(person, _string(body, "message_id"), url)
+        except UnknownMessageError:
+            return control_error("message_id is not a message that this phone got", 404)
+        return json_answer({"status": "clicked"})
 
     @routes.get("/journal")
     def journal() -> Response:

@@ -1,11 +1,13 @@
 """The person writes: block rules, automatic answers and `message.received` follow.
 
 The number written to decides the messaging profile. A number on no profile takes the text and nobody is told,
-as at the carrier. The automatic answers arrive on the handset like any other text.
+as at the carrier. The automatic answers arrive on the handset like any other text. A click on a shortened link
+is told where the events of its message go.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +27,10 @@ MAX_TEXT_CHARS = 1600
 
 class UnknownNumberError(LookupError):
     """Nobody here answers to the number that was written to."""
+
+
+class UnknownMessageError(LookupError):
+    """The person never got a message with this id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,7 @@ class Inbound:
         blocks: OptOuts,
         poster: WebhookPoster,
         chaos: ChaosBook,
+        urls: Callable[[Message], Sequence[str]],
         webhook_url: str | None,
     ) -> None:
         self._clock = clock
@@ -69,6 +76,7 @@ class Inbound:
         self._blocks = blocks
         self._poster = poster
         self._chaos = chaos
+        self._urls = urls
         self._webhook_url = webhook_url
 
     def receive(self, phone: str, to: str, text: str) -> Reply:
@@ -99,6 +107,21 @@ class Inbound:
             self._obey(kind, message, number)
             self._tell(message)
         return Reply(message, profile_id is not None)
+
+    def click(self, phone: str, message_id: str, url: str) -> None:
+        """`phone` follows a shortened link of a message that it got; `UnknownMessageError` if it got none such."""
+        message = self._messages.get(message_id)
+        to_phone = message is not None and any(to.phone_number == phone for to in message.to)
+        if message is None or message.direction != "outbound" or not to_phone:
+            raise UnknownMessageError(message_id)
+        click = {
+            "record_type": "link_clicked",
+            "message_id": message_id,
+            "time_clicked": rfc3339(self._clock.now()),
+            "to": phone.removeprefix("+"),
+            "url": url,
+        }
+        self._poster.post(click, self._urls(message), self._chaos.of(message.sender).webhooks)
 
     def _obey(self, kind: str | None, message: Message, number: Number) -> None:
         if kind is None:

@@ -155,6 +155,29 @@ def test_other_sites_cannot_steer(api: httpx.Client) -> None:
     assert api.post(path, json=body, headers={"Origin": "http://sandbox"}).status_code == 200
 
 
+def test_clicks_are_told(http: httpx.Client, sandbox: SandboxServer, receiver: Receiver) -> None:
+    """A followed link is an event of its own shape, signed, posted where the message's events go."""
+    sent = long_code(http, webhook_url=receiver.url + "/own").json()["data"]["id"]
+    eventually(lambda: len(receiver.posts) == 2)
+    receiver.posts.clear()
+    path = f"/sandbox/phones/{PERSON}/clicks"
+    assert http.post(path, json={"message_id": sent, "url": "https://x.example/a"}).status_code == 200
+    (post,) = eventually(lambda: list(receiver.posts))
+    assert post.path == "/own"
+    assert post.is_signed_by(sandbox.public_key_b64)
+    assert set(post.json) == {"data"}
+    assert post.data.pop("time_clicked").endswith("Z")
+    assert {name: value for name, value in post.data.items() if name != "time_clicked"} == {
+        "record_type": "link_clicked",
+        "message_id": sent,
+        "to": PERSON[1:],
+        "url": "https://x.example/a",
+    }
+    other = "/sandbox/phones/+13125550198/clicks"
+    assert http.post(other, json={"message_id": sent, "url": "https://x.example/a"}).status_code == 404
+    assert http.post(path, json={"message_id": sent, "url": "javascript:1"}).status_code == 400
+
+
 # -- the list -----------------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from otp_service.sandbox.server import SandboxServer
-from otp_service.sandbox.webhooks import is_web_url
+from otp_service.sandbox.webhooks import THREADS, is_web_url
 from tests.sandbox.conftest import KEY, PERSON, Receiver, chaos, eventually, inbox, long_code, reply
 
 
@@ -129,11 +129,11 @@ def test_a_stuck_receiver_does_not_stop_the_others(http: httpx.Client, receiver:
 
 
 def test_the_pool_is_bounded(http: httpx.Client, receiver: Receiver) -> None:
-    """However many events there are, no more than sixteen are on the wire at once; all arrive in the end."""
+    """However many events there are, no more than eight are on the wire at once; all arrive in the end."""
     receiver.gate.clear()
     for i in range(40):
         reply(http, f"text {i}")
-    eventually(lambda: len(receiver.posts) == 16)
+    eventually(lambda: len(receiver.posts) == THREADS)
     receiver.gate.set()
     eventually(lambda: len({post.data["id"] for post in receiver.posts}) == 40)
 
