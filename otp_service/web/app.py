@@ -9,7 +9,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import BaseConverter
 
 from .auth import Auth
-from .endpoint import ALWAYS, Endpoint
+from .endpoint import ALWAYS, Endpoint, Turnstile
 from .http import Reply, Route
 from .problems import Problems
 
@@ -21,8 +21,9 @@ def create_app(routes: Sequence[Route], auth: Auth, problems: Problems, new_requ
     app.url_map.merge_slashes = False
     app.url_map.redirect_defaults = False
     app.url_map.converters["name"] = _name_converter(routes)
+    strangers = Turnstile()
     for route in routes:
-        endpoint = Endpoint(route, auth, problems, new_request_id)
+        endpoint = Endpoint(route, auth, problems, new_request_id, strangers)
         app.add_url_rule(
             route.template.replace("{", "<name:").replace("}", ">"),
             endpoint=f"{route.method} {route.template}",

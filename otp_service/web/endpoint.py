@@ -3,12 +3,14 @@
 The order of refusals is here: 401, what an Idempotency-Key remembers, 403, 413, then the handler's own.
 """
 
+import contextlib
 import logging
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from .. import telemetry
-from ..domain.errors import InvalidRequest, Refusal, ServiceError, StoreUnavailable
+from ..domain.errors import InvalidRequest, NotReady, Refusal, ServiceError, StoreUnavailable
 from ..storage.api_keys import Principal
 from .auth import Auth, allow
 from .bodies import PayloadTooLarge
@@ -22,11 +24,43 @@ ReadBody = Callable[[int], bytes]
 """Reads at most that many bytes of the request's body."""
 
 
+class Turnstile:
+    """How many strangers' bodies are read at once. Each holds a thread for as long as its sender likes, and a server
+    has few: without this, four slow webhooks would keep every login waiting.
+    """
+
+    def __init__(self, places: int = 2, patience_s: float = 0.25, closed_s: float = 1.0) -> None:
+        self._places = threading.BoundedSemaphore(places)
+        self._patience_s = patience_s
+        self._closed_s = closed_s
+        self._closed_until = 0.0
+
+    @contextlib.contextmanager
+    def passing(self) -> Iterator[None]:
+        """Read a body inside. Raises NotReady if nobody gets through; for a while then nobody waits, either."""
+        wait = self._patience_s if time.monotonic() >= self._closed_until else 0.0
+        if not self._places.acquire(timeout=wait):
+            self._closed_until = time.monotonic() + self._closed_s
+            raise NotReady("Too many bodies arrive too slowly.")
+        try:
+            yield
+        finally:
+            self._places.release()
+
+
 class Endpoint:
     """Serves one route. Never raises."""
 
-    def __init__(self, route: Route, auth: Auth, problems: Problems, new_request_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        route: Route,
+        auth: Auth,
+        problems: Problems,
+        new_request_id: Callable[[], str],
+        strangers: Turnstile,
+    ) -> None:
         self.route = route
+        self._strangers = strangers
         self._auth = auth
         self._problems = problems
         self._new_request_id = new_request_id
@@ -58,7 +92,10 @@ class Endpoint:
     def _answer(self, call: Call, read_body: ReadBody) -> Reply:
         route = self.route
         if route.scope is None:
-            return route.handler(self._with_body(call, read_body))
+            if route.method != "GET":
+                with self._strangers.passing():
+                    call = self._with_body(call, read_body)
+            return route.handler(call)
         principal = self._auth.authenticate(call.headers)
         if isinstance(principal, Refusal):
             return self._problems.refusal(principal, call.request_id)

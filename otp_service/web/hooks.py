@@ -75,6 +75,7 @@ class Hooks:
             case webhooks.SpendLimit():
                 extra = {"messaging_profile_id": event.messaging_profile_id}
                 _log.error("a messaging profile has reached its daily spend limit", extra=extra)
+                self._receive.spend_limit(event.messaging_profile_id)
             case _:
                 _log.info("an event that needs nothing", extra={"event_type": event.event_type})
 
@@ -93,7 +94,7 @@ class Hooks:
 
     def routes(self) -> list[Route]:
         """The endpoints of this slice."""
-        codes = ("unauthorized", "invalid_request", "payload_too_large", "store_unavailable")
+        codes = ("unauthorized", "invalid_request", "payload_too_large", "store_unavailable", "not_ready")
         doc = Doc("Delivery receipts, replies and link clicks", None, None, 200, codes, tag="webhooks")
         return [
             Route("POST", "/webhooks/telnyx", self.telnyx, None, doc),
