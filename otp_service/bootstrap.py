@@ -5,6 +5,7 @@ Raises ConfigError, NotReady or StoreUnavailable, whose `detail` is one sentence
 
 import secrets
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,22 +19,27 @@ from .domain.errors import ConfigError, ServiceError
 from .domain.policy import App
 from .keyring import Keyring
 from .storage import client as store_client
+from .storage.alarms import Alarms
 from .storage.api_keys import ApiKeys
 from .storage.audit_log import AuditLog
 from .storage.client import Store
+from .storage.cursors import Cursors
 from .storage.idempotency import Idempotency
 from .storage.keys import Keys
 from .storage.limits import Limits, Place, network
 from .storage.optouts import OptOuts
 from .storage.outbox import Outbox
 from .storage.scripts import Scripts
+from .storage.stops import Stops
 from .storage.verifications import Verifications
 from .telnyx.client import TelnyxClient
 from .telnyx.gateway import Gateway
 from .telnyx.signatures import parse_public_key
+from .usecases.alert import Alert
 from .usecases.browse import Browse
 from .usecases.deliver import Deliver
 from .usecases.receive import Receive
+from .usecases.reconcile import Reconcile, Reconciled, Tell
 from .usecases.verify import Verify
 from .web.admin import Admin
 from .web.api import Api
@@ -41,7 +47,11 @@ from .web.app import create_app
 from .web.auth import Auth
 from .web.hooks import Hooks
 from .web.problems import Problems
-from .worker import Worker
+from .worker import Chore, Worker
+
+ALERT_PERIOD_S = 1.0
+SYNC_PERIOD_S = 30.0
+"""How often a worker looks whether the list of opt-outs is to be read: another one may have died over it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +109,8 @@ def build_web(settings: Settings) -> Flask:
         randbelow=secrets.randbelow,
     )
     browse = Browse(store=verifications, optouts=optouts, record=rooms.audit, vault=keyring, policy=settings.policy)
-    receive = Receive(book=outbox, optouts=optouts, vault=keyring, policy=settings.policy)
+    alert = _alert(settings, rooms, Stops(rooms.store, rooms.keys))
+    receive = Receive(book=outbox, optouts=optouts, vault=keyring, policy=settings.policy, alert=alert)
     idempotency = Idempotency(rooms.scripts, rooms.keys)
     admin = Admin(
         auth=auth,
@@ -127,17 +138,22 @@ def build_worker(settings: Settings, *, concurrency: int) -> Worker:
     consumer = f"{socket.gethostname()}-{secrets.token_hex(4)}"
     outbox = Outbox(rooms.store, rooms.scripts, rooms.keys, keyring.index_key, consumer)
     telnyx = _telnyx(settings)
+    gateway = Gateway(telnyx)
+    stops = Stops(rooms.store, rooms.keys)
+    alert = _alert(settings, rooms, stops)
     deliver = Deliver(
         outbox=outbox,
         book=outbox,
         store=Verifications(rooms.store, rooms.scripts, rooms.keys, keyring.index_key),
-        carrier=Gateway(telnyx),
+        carrier=gateway,
         vault=keyring,
         policy=settings.policy,
         public_url=settings.public_url,
         sleep=time.sleep,
         random=random,
         count=lambda sender, outcome: telemetry.SENDS.labels(sender, outcome).inc(),
+        stops=stops,
+        alert=alert,
     )
 
     def close() -> None:
@@ -150,8 +166,64 @@ def build_worker(settings: Settings, *, concurrency: int) -> Worker:
         rooms.audit,
         concurrency=concurrency,
         audit_retention_ms=settings.audit_retention_ms,
+        chores=_chores(settings, _reconcile(settings, rooms, keyring, gateway), alert, gateway),
         close=close,
     )
+
+
+def _chores(settings: Settings, reconcile: Reconcile, alert: Alert, gateway: Gateway) -> list[Chore]:
+    starting = iter([True])
+
+    def sync(stop: threading.Event) -> None:
+        reconcile.on_timer(starting=next(starting, False), stopped=stop.is_set)
+
+    def tell(stop: threading.Event) -> None:
+        while not stop.is_set() and alert.send(gateway):
+            pass
+
+    chores = [Chore("opt-outs", min(SYNC_PERIOD_S, settings.optout_sync_ms / 1000), sync)]
+    return chores if settings.on_call is None else [*chores, Chore("alerts", ALERT_PERIOD_S, tell)]
+
+
+def _alert(settings: Settings, rooms: Rooms, stops: Stops) -> Alert:
+    return Alert(
+        alarms=Alarms(rooms.store, rooms.scripts, rooms.keys),
+        stops=stops,
+        policy=settings.policy,
+        on_call=settings.on_call,
+        count=lambda outcome: telemetry.ALERTS.labels(outcome).inc(),
+    )
+
+
+def _reconcile(settings: Settings, rooms: Rooms, keyring: Keyring, gateway: Gateway) -> Reconcile:
+    def count(outcome: str) -> None:
+        telemetry.OPTOUT_SYNCS.labels(outcome).inc()
+        if outcome == "done":
+            telemetry.OPTOUT_SYNCED.set_to_current_time()
+
+    return Reconcile(
+        source=gateway,
+        registry=OptOuts(rooms.store, rooms.scripts, rooms.keys),
+        cursors=Cursors(rooms.store, rooms.scripts, rooms.keys),
+        vault=keyring,
+        policy=settings.policy,
+        interval_ms=settings.optout_sync_ms,
+        now_ms=telemetry.now_ms,
+        token=lambda: secrets.token_hex(8),
+        count=count,
+    )
+
+
+def sync_optouts(settings: Settings, tell: Tell) -> list[Reconciled]:
+    """Read the carrier's whole list of opt-outs into the registry now, for the command."""
+    keyring = config.load_keyring(settings)
+    _require_apps(settings)
+    rooms = open_rooms(settings, keyring)
+    try:
+        with _telnyx(settings) as telnyx:
+            return _reconcile(settings, rooms, keyring, Gateway(telnyx)).now(tell, time.sleep)
+    finally:
+        rooms.store.close()
 
 
 def build_api_keys(settings: Settings) -> ApiKeys:

@@ -26,8 +26,10 @@ from .domain.policy import (
     FALLBACK_RATE_PER_S,
     MAX_CONSECUTIVE_WRONG,
     MAX_LIFETIME_MS,
+    MAX_ON_CALL,
     App,
     Limit,
+    OnCall,
     Policy,
     Sender,
     SenderKind,
@@ -97,13 +99,20 @@ class _Service(msgspec.Struct, forbid_unknown_fields=True):
     shards: Annotated[int, Meta(ge=1, le=256)] = 16
     queue_max: Annotated[int, Meta(ge=1, le=10_000_000)] = 10_000
     audit_retention: str | int = "90d"
+    optout_sync: str | int = "15m"
+
+
+class _Alerts(msgspec.Struct, forbid_unknown_fields=True):
+    from_: str = msgspec.field(name="from")
+    to: Annotated[list[str], Meta(min_length=1, max_length=MAX_ON_CALL)]
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything the service is told from outside. Its repr shows no secret.
 
-    `queue_max` bounds the deliveries waiting on one shard; `audit_retention_ms` how long events stay in the store.
+    `queue_max` bounds the deliveries waiting on one shard; `audit_retention_ms` how long events stay in the store;
+    `optout_sync_ms` lies between two readings of the carrier's list of opt-outs; `on_call` None alerts nobody.
     """
 
     policy: Policy
@@ -113,6 +122,8 @@ class Settings:
     shards: int
     queue_max: int
     audit_retention_ms: int
+    optout_sync_ms: int
+    on_call: OnCall | None
     telnyx_base_url: str
     telnyx_api_key: str | None = field(repr=False)
     telnyx_public_key: str | None
@@ -126,9 +137,9 @@ def load(environ: Mapping[str, str], directory: Path | None = None) -> Settings:
     """Read file and environment. `directory` is where the default file is looked for. Raises ConfigError."""
     path = _config_path(environ, directory or Path.cwd())
     document = _read_toml(path) if path is not None else {}
-    unknown = sorted(set(document) - {"senders", "apps", "service"})
+    unknown = sorted(set(document) - {"senders", "apps", "service", "alerts"})
     if unknown:
-        raise ConfigError(f"{path}: unknown key {unknown[0]!r}; the tables are senders, apps and service")
+        raise ConfigError(f"{path}: unknown key {unknown[0]!r}; the tables are senders, apps, service and alerts")
     service = _convert(document.get("service", {}), _Service, "service")
     senders = {name: _sender(name, raw) for name, raw in _table(document, "senders").items()}
     apps = {name: _app(name, raw, senders) for name, raw in _table(document, "apps").items()}
@@ -141,6 +152,8 @@ def load(environ: Mapping[str, str], directory: Path | None = None) -> Settings:
         shards=_integer(environ, "OTP_SHARDS", service.shards, 1, 256),
         queue_max=_integer(environ, "OTP_QUEUE_MAX", service.queue_max, 1, 10_000_000),
         audit_retention_ms=duration_ms(service.audit_retention, "service.audit_retention"),
+        optout_sync_ms=_interval_ms(service.optout_sync, "service.optout_sync"),
+        on_call=_on_call(document["alerts"]) if "alerts" in document else None,
         telnyx_base_url=_url(environ.get("TELNYX_BASE_URL") or TELNYX_BASE_URL, "TELNYX_BASE_URL"),
         telnyx_api_key=_secret(environ, "TELNYX_API_KEY"),
         telnyx_public_key=_secret(environ, "TELNYX_PUBLIC_KEY"),
@@ -300,6 +313,28 @@ def _app(name: str, raw: Any, senders: Mapping[str, Sender]) -> App:
         starts_per_client_ip=_limits(given.starts_per_client_ip, f"{key}.starts_per_client_ip"),
         starts_per_app=_limits(given.starts_per_app, f"{key}.starts_per_app"),
     )
+
+
+def _interval_ms(value: str | int, key: str) -> int:
+    interval = duration_ms(value, key)
+    if interval < 1000:
+        raise ConfigError(f"{key}: at least 1s")
+    return interval
+
+
+def _on_call(raw: Any) -> OnCall:
+    given: _Alerts = _convert(raw, _Alerts, "alerts")
+    _require_e164(given.from_, "alerts.from")
+    for number in given.to:
+        try:
+            region = parse_phone(number).region
+        except InvalidNumber as error:
+            raise ConfigError(f"alerts.to: {error.detail}") from error
+        if region not in ("US", "CA"):
+            raise ConfigError("alerts.to: group messages reach numbers of the US and Canada only")
+    if len(set(given.to)) != len(given.to):
+        raise ConfigError("alerts.to: a number stands in it twice")
+    return OnCall(given.from_, tuple(given.to))
 
 
 def _countries(given: list[str], key: str) -> frozenset[str]:

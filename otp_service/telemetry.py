@@ -39,6 +39,10 @@ FIELDS = (
     "script",
     "event_type",
     "messaging_profile_id",
+    "chore",
+    "read",
+    "changed",
+    "skipped",
     "error",
     "where",
 )
@@ -67,6 +71,16 @@ SENDS = Counter(
 )
 WEBHOOKS = Counter("otp_webhooks", "Webhooks received, by type and verdict.", ["type", "verdict"], registry=REGISTRY)
 STORE_ERRORS = Counter("otp_store_errors", "Requests that the store could not answer.", registry=REGISTRY)
+OPTOUT_SYNCS = Counter(
+    "otp_optout_syncs", "Passes over the carrier's list of opt-outs, by outcome.", ["outcome"], registry=REGISTRY
+)
+OPTOUT_SYNCED = Gauge(
+    "otp_optout_synced_timestamp_seconds",
+    "When the carrier's list of opt-outs was last read to its end (Unix time).",
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+ALERTS = Counter("otp_alerts", "Alerts to the people on call, by outcome.", ["outcome"], registry=REGISTRY)
 OUTBOX_DEPTH = Gauge(
     "otp_outbox_depth",
     "Deliveries waiting to be sent, over all shards.",

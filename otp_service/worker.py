@@ -1,7 +1,9 @@
 """The delivery worker: threads that take entries from the outbox and bring them to the carrier.
 
 Readers take no more than there are free hands. A pulse shows that what is in hand is alive, takes over what dead
-workers left, and attends to timers. Nothing that matters is only in this process: it may be killed at any moment.
+workers left, and attends to timers. Chores that are no deliveries (reading the carrier's list of opt-outs, alerts) have
+threads of their own, so however slow they are, no code waits for them. Nothing that matters is only in this process:
+it may be killed at any moment.
 """
 
 import contextlib
@@ -9,11 +11,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 
 from . import telemetry
-from .domain.errors import StoreUnavailable
+from .domain.errors import ServiceError, StoreUnavailable
 from .domain.operation import Due, Job
 from .storage.audit_log import AuditLog
 from .storage.outbox import Outbox
@@ -28,8 +31,20 @@ DRAIN_S = 6.0
 _log = logging.getLogger("otp.worker")
 
 
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """Something to do at once and then every `period_s` seconds. It is told of the worker's end and gives up then."""
+
+    name: str
+    period_s: float
+    do: Callable[[threading.Event], object]
+
+
 class Worker:
-    """One process's share of the deliveries. `concurrency` bounds what is in hand at once."""
+    """One process's share of the deliveries. `concurrency` bounds the sends at once.
+
+    As many again may be held ready: one read looks at several streams and its count is per stream.
+    """
 
     def __init__(
         self,
@@ -39,6 +54,7 @@ class Worker:
         *,
         concurrency: int,
         audit_retention_ms: int,
+        chores: Sequence[Chore],
         close: Callable[[], None],
     ) -> None:
         self._outbox = outbox
@@ -46,11 +62,12 @@ class Worker:
         self._audit = audit
         self._concurrency = concurrency
         self._retention_ms = audit_retention_ms
+        self._chores = chores
         self._close = close
-        self._free = threading.Semaphore(concurrency)
         self._hands: dict[tuple[int, str], Job] = {}
         self._polling: set[Due] = set()
         self._lock = threading.Lock()
+        self._freed = threading.Condition(self._lock)
         self._fault: Exception | None = None
 
     def run(self, stop: threading.Event) -> None:
@@ -59,10 +76,14 @@ class Worker:
         pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="deliver")
         polls = ThreadPoolExecutor(2, thread_name_prefix="poll")
         lanes = self._outbox.reading_lanes()
-        loops = [self._thread(stop, partial(self._read, lane, pool, stop)) for lane in lanes]
-        loops.append(self._thread(stop, partial(self._pulse, pool, polls, stop)))
+        share = max(1, self._concurrency // sum(len(lane) for lane in lanes))
+        loops = [self._thread(stop, partial(self._read, lane, share, pool, stop)) for lane in lanes]
+        loops.append(self._thread(stop, partial(self._pulse, share, pool, polls, stop)))
         for loop in loops:
             loop.start()
+        for chore in self._chores:
+            # Never waited for: a chore that is cut off goes on in another worker where it ended here.
+            threading.Thread(target=self._keep_at, args=(chore, stop), name=chore.name, daemon=True).start()
         _log.info("worker started")
         stop.wait()
         for loop in loops:
@@ -83,6 +104,17 @@ class Worker:
 
         return threading.Thread(target=guarded)
 
+    def _keep_at(self, chore: Chore, stop: threading.Event) -> None:
+        while not stop.is_set():
+            try:
+                chore.do(stop)
+            except ServiceError as error:
+                _log.warning("a chore could not be done", extra={"chore": chore.name, "reason": error.detail})
+            except Exception:  # noqa: BLE001 - a chore must never stop the deliveries
+                if not stop.is_set():  # at the end the carrier's client is closed under it
+                    _log.exception("a chore failed", extra={"chore": chore.name})
+            stop.wait(chore.period_s)
+
     def _until_open(self, stop: threading.Event) -> None:
         while not stop.is_set():
             try:
@@ -102,37 +134,33 @@ class Worker:
 
     # ---- taking ----------------------------------------------------------------------------------------------------
 
-    def _read(self, lane: Sequence[int], pool: ThreadPoolExecutor, stop: threading.Event) -> None:
+    def _read(self, lane: Sequence[int], share: int, pool: ThreadPoolExecutor, stop: threading.Event) -> None:
         while not stop.is_set():
-            places = self._grab()
-            jobs: list[Job] = []
+            with self._freed:
+                if not self._freed.wait_for(lambda: len(self._hands) < self._concurrency, timeout=0.5):
+                    continue
             try:
-                if places:
-                    jobs = self._outbox.take(lane, places, BLOCK_S)
+                jobs = self._outbox.take(lane, share, BLOCK_S)
             except StoreUnavailable:
                 _log.warning("the store does not answer; trying again")
                 stop.wait(0.5)
-            self._hand_out(jobs, places, pool)
+            else:
+                self._hand_out(jobs, pool)
 
-    def _grab(self) -> int:
-        if not self._free.acquire(timeout=0.5):
-            return 0
-        places = 1
-        while places < 16 and self._free.acquire(blocking=False):
-            places += 1
-        return places
-
-    def _hand_out(self, jobs: Sequence[Job], places: int, pool: ThreadPoolExecutor) -> None:
+    def _hand_out(self, jobs: Sequence[Job], pool: ThreadPoolExecutor) -> None:
         for job in jobs:
             with self._lock:
-                known = (job.shard, job.entry) in self._hands
+                if (job.shard, job.entry) in self._hands:
+                    continue
                 self._hands[job.shard, job.entry] = job
-            if known:
-                self._free.release()
-            else:
-                pool.submit(self._work, job)
-        for _ in range(places - len(jobs)):
-            self._free.release()
+            # Also called for what is still waiting when the pool is shut down.
+            pool.submit(self._work, job).add_done_callback(partial(self._let_go, job))
+        telemetry.WORKER_BUSY.set(len(self._hands))
+
+    def _let_go(self, job: Job, _done: Future[None]) -> None:
+        with self._freed:
+            self._hands.pop((job.shard, job.entry), None)
+            self._freed.notify_all()
         telemetry.WORKER_BUSY.set(len(self._hands))
 
     def _work(self, job: Job) -> None:
@@ -143,15 +171,10 @@ class Worker:
             _log.warning("the store does not answer", extra={"delivery_id": job.reference.delivery_id(job.ordinal)})
         except Exception:  # noqa: BLE001 - one bad delivery must not stop the others
             _log.exception("a delivery failed", extra={"delivery_id": job.reference.delivery_id(job.ordinal)})
-        finally:
-            with self._lock:
-                self._hands.pop((job.shard, job.entry), None)
-            self._free.release()
-            telemetry.WORKER_BUSY.set(len(self._hands))
 
     # ---- the pulse -------------------------------------------------------------------------------------------------
 
-    def _pulse(self, pool: ThreadPoolExecutor, polls: ThreadPoolExecutor, stop: threading.Event) -> None:
+    def _pulse(self, share: int, pool: ThreadPoolExecutor, polls: ThreadPoolExecutor, stop: threading.Event) -> None:
         last = {"touch": 0.0, "take over": 0.0, "trim": time.monotonic()}
 
         def every(name: str, period_s: float) -> bool:
@@ -168,7 +191,7 @@ class Worker:
                 for due in self._outbox.due(100):
                     self._attend(due, polls)
                 if every("take over", TAKE_OVER_S):
-                    self._take_over(pool)
+                    self._take_over(share, pool)
                 if every("trim", TRIM_S):
                     self._audit.trim(telemetry.now_ms() - self._retention_ms)
 
@@ -178,16 +201,12 @@ class Worker:
         if jobs:
             self._outbox.touch(jobs)
 
-    def _take_over(self, pool: ThreadPoolExecutor) -> None:
-        for shards in self._outbox.reading_lanes():
-            for shard in shards:
-                places = self._grab()
-                jobs: list[Job] = []
-                try:
-                    if places:
-                        jobs = self._outbox.take_over(shard, places)
-                finally:
-                    self._hand_out(jobs, places, pool)
+    def _take_over(self, share: int, pool: ThreadPoolExecutor) -> None:
+        for lane in self._outbox.reading_lanes():
+            for shard in lane:
+                # Held without a free hand, they wait in the pool: a dead worker's codes must not starve under load.
+                if len(self._hands) < 2 * self._concurrency:
+                    self._hand_out(self._outbox.take_over(shard, share), pool)
 
     def _attend(self, due: Due, polls: ThreadPoolExecutor) -> None:
         if due.kind != "p":

@@ -67,8 +67,7 @@ def add_group(groups: Any, name: str, *, line: str, example: str) -> Any:
 
 
 def _examples(lines: str) -> str:
-    word = "examples" if "\n" in lines else "example"
-    return f"{word}:\n{textwrap.indent(lines, '  ')}"
+    return f"example:\n{textwrap.indent(lines, '  ')}"
 
 
 def json_option(parser: Parser, what: str = "print JSON for programs") -> None:

@@ -56,12 +56,16 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The carrier said no: nothing was sent. `code` is its own code, `opted_out` its block-list answer."""
+    """The carrier said no: nothing was sent. `code` is its own code, `opted_out` its block-list answer.
+
+    `spent`: the profile has reached its daily limit, and nothing more goes out by it before midnight UTC.
+    """
 
     code: str
     title: str
     action: Action
     opted_out: bool = False
+    spent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,12 @@ class StoreUnavailable(ServiceError):
     code = "store_unavailable"
 
 
+class CarrierUnavailable(ServiceError):
+    """The carrier refused a question, did not answer it, or answered what cannot be read."""
+
+    code = "carrier_unavailable"
+
+
 class NotReady(ServiceError):
     """The service must not work in its present surroundings (configuration, store policy, key missing)."""
 

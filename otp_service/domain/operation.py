@@ -229,3 +229,46 @@ class OptOut:
     at_ms: int
     keyword: str | None
     source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """An entry of the carrier's list of opt-outs: the person `to` gets nothing more from the profile.
+
+    `to` is as the carrier wrote it; `created_ms` is 0 if it did not say when.
+    """
+
+    to: str = field(repr=False)
+    messaging_profile_id: str | None
+    keyword: str | None
+    created_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlockPage:
+    """A page of that list, and how long the whole list is now."""
+
+    blocks: tuple[Block, ...]
+    total_pages: int
+    total_results: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far the reading of a profile's list has come.
+
+    Everything created up to `done_ms` has been written. If `page` is not 0, a pass from there up to `edge_ms` is under
+    way, and its pages up to `page` are still to be read.
+    """
+
+    done_ms: int = 0
+    edge_ms: int = 0
+    page: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A message to the people on call. `id` is the same at every try to send it."""
+
+    id: str
+    text: str

@@ -64,6 +64,18 @@ class Sender:
         return Channel.WHATSAPP if self.kind is SenderKind.WHATSAPP else Channel.SMS
 
 
+MAX_ON_CALL = 8
+"""The carrier's group messages reach so many people."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnCall:
+    """Who is told when sending itself is in trouble: people `to` (E.164, US and Canada), from our number `sender`."""
+
+    sender: str
+    to: tuple[str, ...] = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Limit:
     """At most `limit` events in any window of `per_ms` milliseconds."""

@@ -111,6 +111,46 @@ class Keys:
         """String: mark that an event of this kind was recorded lately. TTL: a second. Written by note."""
         return f"{self._tag(shard)}:throttle:{kind}"
 
+    # ---- reading the carrier's list of opt-outs --------------------------------------------------------------------
+
+    def sync_lease(self) -> str:
+        """String: the process that reads the list now. TTL: 60 s, renewed with every page. Written by lease, advance.
+
+        Deleted by rest.
+        """
+        return f"{PREFIX}:{{sync}}:lease"
+
+    def sync_rest(self) -> str:
+        """String: mark that the list was read lately. TTL: the interval of the timer. Written by rest."""
+        return f"{PREFIX}:{{sync}}:rest"
+
+    def sync_cursor(self, profile: str) -> str:
+        """Hash: how far a messaging profile's list has been read (`done`, `edge` in ms, `page`). No TTL.
+
+        Written by advance.
+        """
+        return f"{PREFIX}:{{sync}}:cursor:{profile}"
+
+    # ---- senders and the people on call ------------------------------------------------------------------------------
+
+    def stopped(self, profile: str) -> str:
+        """String: mark that a messaging profile sends nothing more today. TTL: to midnight UTC, an hour at most.
+
+        Written by Stops.
+        """
+        return f"{PREFIX}:stopped:{{{profile}}}"
+
+    def alarms(self) -> str:
+        """Sorted set: alerts to send to the people on call, `id US text`, by when to try next (ms). No TTL.
+
+        Written by alarm and claim_alarm.
+        """
+        return f"{PREFIX}:{{alerts}}:due"
+
+    def alarm_quiet(self, digest: str) -> str:
+        """String: mark that people were told of this trouble lately. TTL: an hour. Written by alarm."""
+        return f"{PREFIX}:{{alerts}}:quiet:{digest}"
+
     # ---- what has no number ----------------------------------------------------------------------------------------
 
     def shard_count(self) -> str:

@@ -24,7 +24,7 @@ import httpx
 
 from ..domain.delivery import Accepted, NotSent, Receipt, Refused, SendOutcome, Unknown
 from . import answers, errors, reading, wire
-from .answers import BulkUpdate, InboundMessage, Number, OptOut, OutboundMessage
+from .answers import BulkUpdate, InboundMessage, Number, OptOut, OutboundMessage, PageMeta
 from .exceptions import NotFoundError, NotSentError, RefusedError, UnknownOutcomeError
 from .exchange import DEFAULT_TIMEOUTS, Answer, Exchange, Timeouts
 from .wire import SendRequest
@@ -35,6 +35,7 @@ LARGEST_PAGE = 250
 # The narrower of the carrier's two descriptions; the other one allows a colon as well.
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,255}", re.ASCII)
 _BULK = "/messaging_numbers_bulk_updates"
+_OPT_OUTS = "/messaging_optouts"
 
 T = TypeVar("T")
 Reader = Callable[[object], T | None]
@@ -190,7 +191,18 @@ class TelnyxClient:
             "created_at[lte]": wire.instant(until) if until else None,
             "redaction_enabled": "true" if redacted else None,
         }
-        return self._list("/messaging_optouts", OptOut.read, filters, page_size)
+        return self._list(_OPT_OUTS, OptOut.read, filters, page_size)
+
+    def opt_out_page(
+        self, page: int, *, messaging_profile_id: str, since: datetime | None = None, until: datetime | None = None
+    ) -> tuple[list[OptOut], PageMeta]:
+        """One page of a profile's blocks, of the largest size: for who must be able to go on where they stopped."""
+        params = {"filter[messaging_profile_id]": messaging_profile_id, "page[size]": str(LARGEST_PAGE)}
+        if since is not None:
+            params["created_at[gte]"] = wire.instant(since)
+        if until is not None:
+            params["created_at[lte]"] = wire.instant(until)
+        return self._page(_OPT_OUTS, OptOut.read, params, page)
 
     # --- our numbers ------------------------------------------------------------------------------------------
 
@@ -283,17 +295,20 @@ class TelnyxClient:
     def _pages(self, path: str, read: Reader[T], params: dict[str, str]) -> Iterator[T]:
         page = 1
         while True:
-            answer = self._exchange.ask("GET", path, params=params | {"page[number]": str(page)})
-            document = reading.mapping(_success(answer))
-            entries, meta = document.get("data"), answers.PageMeta.read(document.get("meta"))
-            # A list that silently ends early would pass for complete, and one that repeats a page for endless.
-            if not isinstance(entries, list) or meta is None or meta.page_number != page:
-                raise UnknownOutcomeError("a page that cannot be placed")
-            for entry in entries:
-                yield _typed(read, entry)
+            entries, meta = self._page(path, read, params, page)
+            yield from entries
             if page >= meta.total_pages:
                 return
             page += 1
+
+    def _page(self, path: str, read: Reader[T], params: dict[str, str], page: int) -> tuple[list[T], PageMeta]:
+        answer = self._exchange.ask("GET", path, params=params | {"page[number]": str(page)})
+        document = reading.mapping(_success(answer))
+        entries, meta = document.get("data"), PageMeta.read(document.get("meta"))
+        # A list that silently ends early would pass for complete, and one that repeats a page for endless.
+        if not isinstance(entries, list) or meta is None or meta.page_number != page:
+            raise UnknownOutcomeError("a page that cannot be placed")
+        return [_typed(read, entry) for entry in entries], meta
 
 
 def _outcome(answer: Answer) -> SendOutcome:

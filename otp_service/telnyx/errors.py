@@ -20,6 +20,7 @@ from ..domain.delivery import Action, NotSent, Refused, Unknown
 from . import reading
 
 OPTED_OUT = "40300"
+SPENT = "40333"
 TOO_MANY_REQUESTS = "10011"
 KEY_IN_PROGRESS = "10036"
 NOT_FOUND = frozenset({"40303", "10005"})
@@ -86,7 +87,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "40329": Meaning(_SENDER, "the toll-free number is not verified"),
     "40330": Meaning(_SENDER, "the sender is not provisioned"),
     "40331": Meaning(_SENDER, "the profile allows no country"),
-    "40333": Meaning(_SENDER, "the profile's spending limit is reached"),
+    SPENT: Meaning(_SENDER, "the profile's spending limit is reached"),
     # Our request: a bug for the operator to hear of; a sender of another kind may still serve the person.
     "40302": Meaning(_SENDER, "the message is too large"),
     "40303": Meaning(_SENDER, "no such message"),
@@ -195,7 +196,7 @@ def classify(status_code: int, errors_json_or_none: object, headers: Mapping[str
             return Unknown(f"carrier error {error.code}")
         if error.code in MEANINGS:
             action = MEANINGS[error.code].action
-            return Refused(error.code, error.title, action, opted_out=error.code == OPTED_OUT)
+            return Refused(error.code, error.title, action, error.code == OPTED_OUT, error.code == SPENT)
     return _by_status(status_code, error, headers)
 
 
@@ -244,7 +245,8 @@ def delivery_error(item: object) -> Refused | None:
         return Refused(error.code, error.title, action, opted_out=stopped)
     known = MEANINGS.get(error.code)
     action = known.action if known else Action.NEXT_SENDER
-    return Refused(error.code, error.title, Action.NEXT_SENDER if action is Action.RETRY else action)
+    action = Action.NEXT_SENDER if action is Action.RETRY else action
+    return Refused(error.code, error.title, action, spent=error.code == SPENT)
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:

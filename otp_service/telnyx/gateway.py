@@ -5,18 +5,22 @@ one by another process after a crash, sends the same bytes to the same place.
 """
 
 import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from ..domain.delivery import Receipt, SendOutcome
+from ..domain.errors import CarrierUnavailable
+from ..domain.operation import Block, BlockPage
 from ..domain.policy import Sender
 from .client import TelnyxClient
-from .exceptions import TelnyxError
-from .wire import SendRequest, WhatsAppTemplate, build_send
+from .exceptions import RefusedError, TelnyxError
+from .wire import SendRequest, WhatsAppTemplate, build_group_mms, build_send
 
 _log = logging.getLogger("otp.carrier")
 
 
 class Gateway:
-    """Fits `usecases.ports.Carrier`. Safe for many threads."""
+    """Fits `usecases.ports.Carrier`, `BlockList` and `Pager`. Safe for many threads."""
 
     def __init__(self, client: TelnyxClient) -> None:
         self._client = client
@@ -49,3 +53,29 @@ class Gateway:
         except TelnyxError as error:
             _log.warning("the carrier does not say", extra={"reason": type(error).__name__})
             return None
+
+    def blocks(self, profile: str, *, since_ms: int, until_ms: int | None, page: int) -> BlockPage:
+        """A page of the profile's opt-outs between two Unix times, both ends included. Raises CarrierUnavailable."""
+        try:
+            found, meta = self._client.opt_out_page(
+                page,
+                messaging_profile_id=profile,
+                since=_moment(since_ms) if since_ms else None,
+                until=None if until_ms is None else _moment(until_ms),
+            )
+        except RefusedError as error:
+            sentence = f"The carrier refuses to list opt-outs ({error.title}, code {error.code})."
+            raise CarrierUnavailable(sentence) from error
+        except TelnyxError as error:
+            raise CarrierUnavailable(f"{error} The list of opt-outs will be asked for again.") from error
+        blocks = tuple(Block(each.to, each.messaging_profile_id, each.keyword, each.created_ms) for each in found)
+        return BlockPage(blocks, meta.total_pages, meta.total_results)
+
+    def page_people(self, sender: str, to: Sequence[str], text: str, *, idempotency_key: str) -> SendOutcome:
+        """Write to the people on call at once. Never raises for what the carrier or the way to it does."""
+        request = build_group_mms(sender=sender, to=to, text=text)
+        return self._client.send(request, idempotency_key=idempotency_key)
+
+
+def _moment(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)

@@ -14,6 +14,7 @@ from ..domain.errors import SealBroken
 from ..domain.operation import Draft, Due, Go, Job
 from ..domain.policy import App, Policy, Sender
 from . import ports
+from .alert import Alert
 
 TURN_MS = 250
 """A wait for the sender's turn that a thread may sleep through; a longer one is spent in the store."""
@@ -39,6 +40,8 @@ class Deliver:
         sleep: Callable[[float], object],
         random: Callable[[], float],
         count: Callable[[str, str], None],
+        stops: ports.Stops,
+        alert: Alert,
     ) -> None:
         self._outbox = outbox
         self._book = book
@@ -50,6 +53,8 @@ class Deliver:
         self._sleep = sleep
         self._random = random
         self._count = count
+        self._stops = stops
+        self._alert = alert
 
     def send(self, job: Job) -> None:
         """Work one outbox entry to its end. Raises StoreUnavailable, and then the entry stays for another try."""
@@ -61,6 +66,10 @@ class Deliver:
         app, sender = self._policy.apps.get(draft.app), self._policy.senders.get(draft.sender)
         if app is None or sender is None:
             self._outbox.impossible(job, "sender_missing", "The sender or app is no longer configured.")
+            return
+        # What was tried already goes on as it began: it may have been sent.
+        if not draft.has_body and self._stops.stopped(sender.messaging_profile_id):
+            self._outbox.impossible(job, "sender_stopped", "The sender's messaging profile has spent its daily limit.")
             return
         if not self._await_turn(job, draft, sender):
             return
@@ -127,6 +136,7 @@ class Deliver:
                 level = logging.ERROR if action in (Action.STOP_ALL, Action.STOP_SENDER) else logging.WARNING
                 _log.log(level, "refused by the carrier", extra={**extra, "carrier_code": code, "action": str(action)})
                 self._outbox.refused(job, outcome)
+                self._alert.refused(outcome, sender)
             case NotSent(reason=reason, retry_after_s=after_s):
                 wait_ms = self._wait(_BACKOFF_MS, go.attempt) if after_s is None else int(after_s * 1000)
                 _log.warning("not sent", extra={**extra, "reason": reason, "wait_ms": wait_ms})

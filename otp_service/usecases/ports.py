@@ -9,9 +9,12 @@ from typing import Any, Protocol
 from ..domain.audit import Position
 from ..domain.delivery import Accepted, NotSent, Receipt, Refused, SendOutcome, Unknown
 from ..domain.operation import (
+    Alarm,
+    BlockPage,
     Canceled,
     CheckAnswer,
     CheckOrder,
+    Cursor,
     Draft,
     Due,
     Ended,
@@ -96,6 +99,42 @@ class OptOutRegistry(Protocol):
 
     def put(self, number_hash: str, mask: str, entry: OptOut, event_id: str | None) -> str: ...
     def of(self, number_hash: str) -> list[OptOut]: ...
+
+
+class BlockList(Protocol):
+    """The carrier's list of opt-outs. Raises CarrierUnavailable."""
+
+    def blocks(self, profile: str, *, since_ms: int, until_ms: int | None, page: int) -> BlockPage: ...
+
+
+class Cursors(Protocol):
+    """How far the reading of that list has come, and who may go on with it: one process at a time."""
+
+    def take(self, owner: str, *, force: bool) -> int: ...
+    def load(self, profile: str) -> Cursor: ...
+    def save(self, owner: str, profile: str, cursor: Cursor) -> bool: ...
+    def end(self, owner: str, rest_ms: int) -> None: ...
+
+
+class Alarms(Protocol):
+    """Alerts to the people on call that wait to be sent."""
+
+    def raise_(self, trouble: str, text: str) -> bool: ...
+    def claim(self) -> Alarm | None: ...
+    def done(self, alarm: Alarm) -> None: ...
+
+
+class Stops(Protocol):
+    """Messaging profiles by which nothing is to be sent for now."""
+
+    def stop(self, profile: str) -> None: ...
+    def stopped(self, profile: str) -> bool: ...
+
+
+class Pager(Protocol):
+    """Brings an alert to the people on call."""
+
+    def page_people(self, sender: str, to: Sequence[str], text: str, *, idempotency_key: str) -> SendOutcome: ...
 
 
 class AuditReader(Protocol):

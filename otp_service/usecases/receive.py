@@ -14,6 +14,7 @@ from ..domain.operation import OptOut
 from ..domain.policy import Policy
 from ..domain.verification import Reference, number_hash, read_delivery_id
 from . import ports
+from .alert import Alert
 
 _log = logging.getLogger("otp.receive")
 
@@ -22,12 +23,19 @@ class Receive:
     """The stories of incoming events. Safe for many threads."""
 
     def __init__(
-        self, *, book: ports.ReceiptBook, optouts: ports.OptOutRegistry, vault: ports.Vault, policy: Policy
+        self,
+        *,
+        book: ports.ReceiptBook,
+        optouts: ports.OptOutRegistry,
+        vault: ports.Vault,
+        policy: Policy,
+        alert: Alert,
     ) -> None:
         self._book = book
         self._optouts = optouts
         self._key = vault.index_key
         self._policy = policy
+        self._alert = alert
 
     def delivery_update(self, event_id: str, receipts: Sequence[Receipt], path_id: str | None) -> None:
         """Move the deliveries that the receipts speak of. Unknown ones change nothing. Raises StoreUnavailable."""
@@ -38,6 +46,8 @@ class Receive:
                 if outcome != "foreign":
                     extra = {"delivery_id": ref.delivery_id(ordinal), "status": receipt.status, "outcome": outcome}
                     _log.info("delivery receipt", extra=extra)
+                    if outcome == "moved" and receipt.error is not None:
+                        self._alert.refused(receipt.error, None)
                     break
 
     def _candidates(self, receipt: Receipt, number: str, path_id: str | None) -> list[tuple[Reference, int]]:
@@ -96,3 +106,7 @@ class Receive:
         found = self._book.find_message(number, message_id)
         if found is not None:
             self._book.note_click(*found, event_id)
+
+    def spend_limit(self, messaging_profile_id: str | None) -> None:
+        """A messaging profile has reached its daily limit: leave it alone, and tell the people on call."""
+        self._alert.spend_limit(messaging_profile_id)

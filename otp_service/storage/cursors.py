@@ -1,0 +1,49 @@
+"""How far the carrier's list of opt-outs has been read, and the lease of the one process that reads it."""
+
+from typing import Any, cast
+
+from redis.exceptions import RedisError
+
+from ..domain.errors import StoreUnavailable
+from ..domain.operation import Cursor
+from .client import Store
+from .keys import Keys
+from .scripts import Scripts
+
+LEASE_MS = 60_000
+"""Longer than one page can take to be asked for and written, so that a living reader is never overtaken."""
+
+
+class Cursors:
+    """The cursors of one store. `owner` below is the reading process's own word for one pass."""
+
+    def __init__(self, store: Store, scripts: Scripts, keys: Keys) -> None:
+        self._client = store.client
+        self._scripts = scripts
+        self._keys = keys
+
+    def take(self, owner: str, *, force: bool) -> int:
+        """Become the reader: 0, or the milliseconds until that may be. `force`: although the list was read lately.
+
+        Raises StoreUnavailable.
+        """
+        keys = [self._keys.sync_lease(), self._keys.sync_rest()]
+        return int(self._scripts.run("lease", keys, [owner, LEASE_MS, "1" if force else "0"]))
+
+    def load(self, profile: str) -> Cursor:
+        """How far the profile's list has been read. Raises StoreUnavailable."""
+        try:
+            found: Any = cast("Any", self._client.hmget(self._keys.sync_cursor(profile), ["done", "edge", "page"]))
+        except RedisError as error:
+            raise StoreUnavailable("The store does not answer.") from error
+        return Cursor(*(int(value or 0) for value in found))
+
+    def save(self, owner: str, profile: str, cursor: Cursor) -> bool:
+        """Write it down and stay the reader; False if another process is it by now. Raises StoreUnavailable."""
+        keys = [self._keys.sync_lease(), self._keys.sync_cursor(profile)]
+        args: list[str | int] = [owner, LEASE_MS, cursor.done_ms, cursor.edge_ms, cursor.page]
+        return bool(self._scripts.run("advance", keys, args))
+
+    def end(self, owner: str, rest_ms: int) -> None:
+        """Stop being the reader; the timer's next pass comes after `rest_ms`. Raises StoreUnavailable."""
+        self._scripts.run("rest", [self._keys.sync_lease(), self._keys.sync_rest()], [owner, rest_ms])

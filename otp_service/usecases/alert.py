@@ -1,0 +1,112 @@
+"""Telling the people on call that sending itself is in trouble, and leaving alone a profile that has spent its money.
+
+Trouble is a refusal that no other person would have been spared: the account's or a sender's. Whoever hears of it puts
+an alert into the store's queue; a worker sends it as one group message. The same trouble is told once in an hour, over
+all processes. No text holds a code or a number of a person.
+
+Nothing here ever disturbs a delivery: what goes wrong is logged and counted. An account that is closed as a whole
+cannot send the alert either: the log line and the metric are there for that.
+"""
+
+import logging
+from collections.abc import Callable
+
+from ..domain.delivery import Accepted, Action, NotSent, Refused, Unknown
+from ..domain.errors import StoreUnavailable
+from ..domain.operation import Alarm
+from ..domain.policy import OnCall, Policy, Sender
+from . import ports
+
+_log = logging.getLogger("otp.alert")
+
+
+class Alert:
+    """The stories of trouble. Safe for many threads. `on_call` None tells nobody; stops hold all the same."""
+
+    def __init__(
+        self,
+        *,
+        alarms: ports.Alarms,
+        stops: ports.Stops,
+        policy: Policy,
+        on_call: OnCall | None,
+        count: Callable[[str], None],
+    ) -> None:
+        self._alarms = alarms
+        self._stops = stops
+        self._policy = policy
+        self._on_call = on_call
+        self._count = count
+
+    def refused(self, refusal: Refused, sender: Sender | None) -> None:
+        """The carrier refused a message, or a message failed (then nobody knows the sender). Never raises."""
+        if refusal.spent and sender is not None:
+            self._stop(sender.messaging_profile_id)
+        if refusal.action is Action.STOP_ALL:
+            text = f"The carrier sends nothing for this account any more: {_phrase(refusal)}. No codes go out."
+            self._tell(f"all:{refusal.code}", text)
+        elif refusal.action is Action.STOP_SENDER:
+            who = f"sender {sender.name}" if sender is not None else "one of the senders"
+            text = f"The carrier refuses messages of {who}: {_phrase(refusal)}. Codes take the next sender, if any."
+            self._tell(f"sender:{sender.name if sender else ''}:{refusal.code}", text)
+
+    def spend_limit(self, profile: str | None) -> None:
+        """The carrier reports that a profile has reached its daily limit. Never raises."""
+        senders = sorted(s.name for s in self._policy.senders.values() if s.messaging_profile_id == profile)
+        if profile is None or not senders:
+            return
+        self._stop(profile)
+        names = ", ".join(senders)
+        text = f"The profile of {names} has reached its daily spend limit. It sends nothing more before midnight UTC."
+        self._tell(f"spent:{profile}", text)
+
+    def _stop(self, profile: str) -> None:
+        try:
+            self._stops.stop(profile)
+        except StoreUnavailable:
+            _log.warning("a spent profile could not be marked", extra={"messaging_profile_id": profile})
+        else:
+            _log.error("a messaging profile has spent its daily limit", extra={"messaging_profile_id": profile})
+
+    def _tell(self, trouble: str, text: str) -> None:
+        if self._on_call is None:
+            return
+        try:
+            if self._alarms.raise_(trouble, f"otp-service: {text}"):
+                _log.warning("the people on call will be told", extra={"reason": trouble})
+                self._count("raised")
+        except StoreUnavailable:
+            _log.warning("an alert could not be queued", extra={"reason": trouble})
+            self._count("lost")
+
+    def send(self, pager: ports.Pager) -> bool:
+        """Send the next alert that waits, if any; whether there was one. Raises StoreUnavailable."""
+        if self._on_call is None:
+            return False
+        alarm = self._alarms.claim()
+        if alarm is None:
+            return False
+        # The same key at every try: a lost answer does not ring the phones twice.
+        key = f"alert-{alarm.id}"
+        outcome = pager.page_people(self._on_call.sender, self._on_call.to, alarm.text, idempotency_key=key)
+        self._settle(alarm, outcome)
+        return True
+
+    def _settle(self, alarm: Alarm, outcome: Accepted | Refused | NotSent | Unknown) -> None:
+        name = type(outcome).__name__.lower()
+        self._count(name)
+        match outcome:
+            case Accepted():
+                _log.info("the people on call were told", extra={"outcome": name})
+                self._alarms.done(alarm)
+            case Refused(code=code):
+                _log.error("the alert itself was refused", extra={"outcome": name, "carrier_code": code})
+                self._alarms.done(alarm)
+            case NotSent(reason=reason) | Unknown(reason=reason):
+                _log.warning("the alert will be tried again", extra={"outcome": name, "reason": reason})
+
+
+def _phrase(refusal: Refused) -> str:
+    # A run of digits in a text message looks like a code to people and machines alike.
+    words = " ".join(word for word in refusal.title.split() if not any(char.isdigit() for char in word))
+    return words.rstrip(".") or "no reason given"
