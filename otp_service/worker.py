@@ -1,9 +1,9 @@
 """The delivery worker: threads that take entries from the outbox and bring them to the carrier.
 
-Readers take no more than there are free hands. A pulse shows that what is in hand is alive, takes over what dead
-workers left, and attends to timers. Chores that are no deliveries (reading the carrier's list of opt-outs, alerts) have
-threads of their own, so however slow they are, no code waits for them. Nothing that matters is only in this process:
-it may be killed at any moment.
+Readers take only while there are free hands. A pulse shows that what is in hand is alive, takes over what dead workers
+left, and attends to timers; it never waits for a hand. Chores that are no deliveries (reading the carrier's list of
+opt-outs, alerts) have threads of their own, so however slow they are, no code waits for them. Nothing that matters is
+only in this process: it may be killed at any moment.
 """
 
 import contextlib
@@ -137,7 +137,7 @@ class Worker:
     def _read(self, lane: Sequence[int], share: int, pool: ThreadPoolExecutor, stop: threading.Event) -> None:
         while not stop.is_set():
             with self._freed:
-                if not self._freed.wait_for(lambda: len(self._hands) < self._concurrency, timeout=0.5):
+                if not self._freed.wait_for(lambda: len(self._hands) < self._concurrency, timeout=0.2):
                     continue
             try:
                 jobs = self._outbox.take(lane, share, BLOCK_S)
