@@ -54,7 +54,7 @@ class Worker:
         *,
         concurrency: int,
         audit_retention_ms: int,
-        chores: Sequence[Chore],
+        chores: Sequence[Chore] = (),
         close: Callable[[], None],
     ) -> None:
         self._outbox = outbox
