@@ -1,0 +1,264 @@
+"""The worker's loops: how much is in hand, that what is in hand shows a pulse, and that one bad job is one bad job."""
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+
+import pytest
+
+from otp_service import worker
+from otp_service.domain.errors import StoreUnavailable
+from otp_service.domain.operation import Due, Job
+from otp_service.domain.verification import Reference
+from otp_service.worker import Worker
+from tests.conftest import wait_until
+
+SHARDS = 4
+
+
+def job(number: int, shard: int = 0) -> Job:
+    """The n-th entry of a shard."""
+    return Job(shard, f"{number}-0", Reference(f"{number:a>32}", "00"), 1)
+
+
+class FakeOutbox:
+    """An outbox whose streams hold what the test puts there; a read counts per stream, as the store's does."""
+
+    def __init__(self, one_lane: bool = True) -> None:
+        self.streams: dict[int, list[Job]] = {shard: [] for shard in range(SHARDS)}
+        self.stale: list[Job] = []
+        self.dues: list[Due] = []
+        self.touched: list[tuple[float, Sequence[Job]]] = []
+        self.failing = 0
+        self.one_lane = one_lane
+        self.lock = threading.Lock()
+
+    def open(self) -> None:
+        """Nothing to make."""
+        if self.failing:
+            self.failing -= 1
+            raise StoreUnavailable("down")
+
+    def reading_lanes(self) -> list[list[int]]:
+        """All in one, or each its own."""
+        return [list(range(SHARDS))] if self.one_lane else [[shard] for shard in range(SHARDS)]
+
+    def take(self, shards: Sequence[int], count: int, block_s: float) -> list[Job]:
+        """Up to `count` of each stream."""
+        if self.failing:
+            self.failing -= 1
+            raise StoreUnavailable("down")
+        with self.lock:
+            taken = [job for shard in shards for job in self.streams[shard][:count]]
+            for shard in shards:
+                del self.streams[shard][:count]
+        if not taken:
+            time.sleep(min(block_s, 0.02))
+        return taken
+
+    def take_over(self, shard: int, count: int) -> list[Job]:
+        """What a dead worker left."""
+        with self.lock:
+            left = [job for job in self.stale if job.shard == shard][:count]
+            self.stale = [job for job in self.stale if job not in left]
+        return left
+
+    def touch(self, jobs: Sequence[Job]) -> None:
+        """A sign of life."""
+        self.touched.append((time.monotonic(), jobs))
+
+    def due(self, count: int) -> list[Due]:
+        """Timers that have come."""
+        dues, self.dues = self.dues[:count], self.dues[count:]
+        return dues
+
+    def depth(self) -> int:
+        """How many wait."""
+        return sum(map(len, self.streams.values()))
+
+
+class FakeDeliver:
+    """Deliveries that last until the test lets them go."""
+
+    def __init__(self, send: Callable[[Job], None]) -> None:
+        self._send = send
+        self.lock = threading.Lock()
+        self.now = 0
+        self.most = 0
+        self.done: list[Job] = []
+        self.attended: list[Due] = []
+
+    def send(self, one: Job) -> None:
+        """Count how many run at once."""
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        try:
+            self._send(one)
+        finally:
+            with self.lock:
+                self.now -= 1
+                self.done.append(one)
+
+    def attend(self, due: Due) -> None:
+        """A timer."""
+        self.attended.append(due)
+
+
+@contextmanager
+def running(outbox: FakeOutbox, deliver: FakeDeliver, concurrency: int = 4) -> Iterator[threading.Event]:
+    """A worker that runs in a thread until the end of the block."""
+    stop = threading.Event()
+    made = Worker(
+        cast("Any", outbox),
+        cast("Any", deliver),
+        cast("Any", None),
+        concurrency=concurrency,
+        audit_retention_ms=1,
+        chores=(),
+        close=lambda: None,
+    )
+    thread = threading.Thread(target=made.run, args=(stop,))
+    thread.start()
+    try:
+        yield stop
+    finally:
+        stop.set()
+        thread.join(15)
+        assert not thread.is_alive()
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything that comes every few seconds comes every few milliseconds."""
+    for name, value in {"PULSE_S": 0.01, "TOUCH_S": 0.02, "TAKE_OVER_S": 0.03, "BLOCK_S": 0.02}.items():
+        monkeypatch.setattr(worker, name, value)
+
+
+@pytest.mark.parametrize("one_lane", [True, False])
+def test_everything_is_sent_and_never_too_much_at_once(one_lane: bool) -> None:
+    """However many streams a read covers, `concurrency` sends run at once and twice as many are held at most."""
+    outbox = FakeOutbox(one_lane)
+    for shard in range(SHARDS):
+        outbox.streams[shard] = [job(n, shard) for n in range(50)]
+    held = []
+
+    def send(_: Job) -> None:
+        held.append(4 * 50 - outbox.depth() - len(deliver.done))
+        time.sleep(0.001)
+
+    deliver = FakeDeliver(send)
+    with running(outbox, deliver):
+        wait_until(lambda: len(deliver.done) == 200, 10)
+    assert deliver.most == 4
+    assert max(held) <= 2 * 4 + SHARDS
+    assert len(set(deliver.done)) == 200
+
+
+def test_a_busy_worker_still_has_a_pulse() -> None:
+    """With all hands busy what is in hand is touched, timers are attended to, and nothing waits for a hand."""
+    outbox = FakeOutbox()
+    outbox.streams[0] = [job(n) for n in range(4)]
+    gate = threading.Event()
+    deliver = FakeDeliver(lambda _: cast("None", gate.wait(10)))
+    with running(outbox, deliver):
+        wait_until(lambda: deliver.now == 4)
+        outbox.touched.clear()
+        wait_until(lambda: len(outbox.touched) >= 5, 2.0, "five touches")
+        assert {one.entry for one in outbox.touched[-1][1]} == {f"{n}-0" for n in range(4)}
+        due = Due(0, "r", Reference("a" * 32, "00"), 1)
+        outbox.dues = [due]
+        wait_until(lambda: deliver.attended == [due], 1.0)
+        gate.set()
+
+
+def test_what_a_dead_worker_left_is_worked_under_full_load() -> None:
+    """Stale entries do not starve behind an endless stream of new ones."""
+    outbox = FakeOutbox()
+    outbox.streams[0] = [job(n) for n in range(100_000)]
+    outbox.stale = [job(n, 3) for n in range(200_000, 200_003)]
+    left = set(outbox.stale)
+    deliver = FakeDeliver(lambda _: time.sleep(0.005))
+    with running(outbox, deliver):
+        wait_until(lambda: left <= set(deliver.done), 5)
+
+
+def test_what_is_in_hand_already_is_not_begun_twice() -> None:
+    """An entry that comes back to its own worker as stale is already under way."""
+    outbox = FakeOutbox()
+    outbox.streams[0] = [job(1)]
+    gate = threading.Event()
+    deliver = FakeDeliver(lambda _: cast("None", gate.wait(10)))
+    with running(outbox, deliver):
+        wait_until(lambda: deliver.now == 1)
+        outbox.stale = [job(1)]
+        wait_until(lambda: not outbox.stale)
+        gate.set()
+        wait_until(lambda: deliver.done)
+        time.sleep(0.05)
+    assert deliver.done == [job(1)]
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("down"), ValueError("a bug")])
+def test_one_bad_delivery_stops_no_other(error: Exception) -> None:
+    """An outage or a defect in one job is logged; the hand is free again and the others go on."""
+    outbox = FakeOutbox()
+    outbox.streams[0] = [job(n) for n in range(40)]
+    numbers = itertools.count()
+
+    def send(_: Job) -> None:
+        if next(numbers) % 2:
+            raise error
+
+    deliver = FakeDeliver(send)
+    with running(outbox, deliver):
+        wait_until(lambda: len(deliver.done) == 40)
+
+
+def test_an_outage_of_the_store_is_outlived() -> None:
+    """Neither the opening nor a read that fails ends the worker."""
+    outbox = FakeOutbox()
+    outbox.failing = 2
+    deliver = FakeDeliver(lambda _: None)
+    with running(outbox, deliver):
+        outbox.streams[0] = [job(1)]
+        wait_until(lambda: deliver.done, 5)
+
+
+def test_the_end_waits_for_what_is_being_sent_and_leaves_the_rest() -> None:
+    """Stopping finishes the sends under way; what was only held is left to others at once."""
+    outbox = FakeOutbox()
+    for shard in range(SHARDS):
+        outbox.streams[shard] = [job(n, shard) for n in range(10)]
+    gate = threading.Event()
+    deliver = FakeDeliver(lambda _: cast("None", gate.wait(10)))
+    with running(outbox, deliver, concurrency=2) as stop:
+        wait_until(lambda: deliver.now == 2)
+        stop.set()
+        threading.Timer(1.0, gate.set).start()
+        began = time.monotonic()
+    assert time.monotonic() - began < 3
+    assert len(deliver.done) == 2
+
+
+def test_a_broken_loop_ends_the_whole_worker() -> None:
+    """Half a worker would be worse than none: the fault is raised where it was started."""
+
+    class Broken(FakeOutbox):
+        def due(self, count: int) -> list[Due]:
+            raise ValueError("a bug")
+
+    made = Worker(
+        cast("Any", Broken()),
+        cast("Any", FakeDeliver(lambda _: None)),
+        cast("Any", None),
+        concurrency=1,
+        audit_retention_ms=1,
+        chores=(),
+        close=lambda: None,
+    )
+    with pytest.raises(ValueError, match="a bug"):
+        made.run(threading.Event())
