@@ -32,6 +32,12 @@ _IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9_:.-]{1,255}", re.ASCII)
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
+# Told to readers of the OpenAPI document, but judged by the rules themselves, which answer with their own codes.
+_E164_FORM = {"pattern": r"^\+[1-9][0-9]{6,14}$"}
+_CODE_FORM = {"pattern": "^[0-9]{4,10}$"}
+_ADDRESS_FORM = {"anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
+
+
 class AutofillBody(msgspec.Struct, forbid_unknown_fields=True, rename=None):
     """How the phone fills the code in by itself: exactly one of the two."""
 
@@ -44,7 +50,7 @@ class AutofillBody(msgspec.Struct, forbid_unknown_fields=True, rename=None):
 class StartBody(msgspec.Struct, forbid_unknown_fields=True):
     """Ask for a code to be sent."""
 
-    to: Annotated[str, Meta(description="The phone in E.164.", examples=["+12025550143"])]
+    to: Annotated[str, Meta(description="The phone in E.164.", examples=["+12025550143"], extra_json_schema=_E164_FORM)]
     channel: Literal["sms", "whatsapp"] = "sms"
     purpose: Word = "login"
     locale: Annotated[str, Meta(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}\Z", max_length=35)] = "en"
@@ -52,7 +58,13 @@ class StartBody(msgspec.Struct, forbid_unknown_fields=True):
         default_factory=dict
     )
     client_ip: (
-        Annotated[str, Meta(description="The end user's address; proxy headers are never believed.")] | UnsetType
+        Annotated[
+            str,
+            Meta(
+                description="The end user's address; proxy headers are never believed.", extra_json_schema=_ADDRESS_FORM
+            ),
+        ]
+        | UnsetType
     ) = UNSET
     autofill: AutofillBody | UnsetType = UNSET
     metadata: Annotated[dict[str, Any], Meta(description="At most 1 kB, returned as is.")] = msgspec.field(
@@ -63,9 +75,9 @@ class StartBody(msgspec.Struct, forbid_unknown_fields=True):
 class CheckBody(msgspec.Struct, forbid_unknown_fields=True):
     """A guess. Exactly one of `verification_id` and `to`."""
 
-    code: Annotated[str, Meta(description="4 to 10 ASCII digits.", examples=["123456"])]
+    code: Annotated[str, Meta(description="4 to 10 ASCII digits.", examples=["123456"], extra_json_schema=_CODE_FORM)]
     verification_id: str | UnsetType = UNSET
-    to: str | UnsetType = UNSET
+    to: Annotated[str, Meta(extra_json_schema=_E164_FORM)] | UnsetType = UNSET
     purpose: Word | UnsetType = UNSET
     context: Annotated[dict[str, str], Meta(max_length=8)] = msgspec.field(default_factory=dict)
 

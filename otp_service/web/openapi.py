@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from .. import __version__
+from ..domain.audit import EventType
 from .http import Doc, Route
 from .problems import MEDIA, STATUS
 
@@ -16,6 +17,17 @@ _PARAMETERS = {
     "delivery_id": "The id of a delivery, as the webhook URL of a message names it.",
     "number": "A telephone number in E.164; write the plus sign as %2B.",
 }
+_FORMS: dict[str, dict[str, Any]] = {
+    "number": {"type": "string", "pattern": r"^\+[1-9][0-9]{6,14}$"},
+    "to": {"type": "string", "pattern": r"^\+[1-9][0-9]{6,14}$"},
+    "type": {"type": "array", "items": {"type": "string", "enum": [str(kind) for kind in EventType]}},
+    "since": {"type": "string", "format": "date-time"},
+    "until": {"type": "string", "format": "date-time"},
+    "limit": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100},
+    "Idempotency-Key": {"type": "string", "pattern": "^[A-Za-z0-9_:.-]{1,255}$"},
+}
+"""The form of parameters that are more than a text."""
+
 _REF = "#/components/schemas/{name}"
 
 
@@ -94,17 +106,20 @@ def _operation_id(route: Route) -> str:
 
 
 def _parameters(route: Route) -> list[dict[str, Any]]:
-    text = {"type": "string"}
     out = [
-        {"name": name, "in": "path", "required": True, "description": _PARAMETERS[name], "schema": text}
+        {"name": name, "in": "path", "required": True, "description": _PARAMETERS[name], "schema": _form(name)}
         for name in _PARAMETER.findall(route.template)
     ]
     for place, named in (("query", route.doc.query), ("header", route.doc.headers)):
         out += [
-            {"name": name, "in": place, "required": False, "description": words, "schema": text}
+            {"name": name, "in": place, "required": False, "description": words, "schema": _form(name)}
             for name, words in named
         ]
     return out
+
+
+def _form(name: str) -> dict[str, Any]:
+    return _FORMS.get(name, {"type": "string"})
 
 
 def _schema(kind: type[Any]) -> dict[str, Any]:

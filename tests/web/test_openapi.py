@@ -52,6 +52,8 @@ class Schemas:
         right = any(isinstance(value, TYPES[kind]) for kind in kinds)
         if not right or (isinstance(value, bool) and "boolean" not in kinds):
             found.append(f"{at}: {value!r} is no {kinds}")
+        if "pattern" in schema and isinstance(value, str) and not re.search(schema["pattern"], value):
+            found.append(f"{at}: {value!r} does not match {schema['pattern']}")
         if "enum" in schema and value not in schema["enum"]:
             found.append(f"{at}: {value!r} is not in {schema['enum']}")
         if isinstance(value, dict):
