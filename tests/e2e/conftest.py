@@ -1,0 +1,33 @@
+"""One `otp-service dev` for the end-to-end tests, with a sender for every scene."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ..conftest import Dev, start_dev, stop_dev
+from .stage import Stage, configuration
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
+    """A running `otp-service dev` with the configuration of all scenes."""
+    directory = tmp_path_factory.mktemp("house")
+    toml: Path = directory / "scenes.toml"
+    toml.write_text(configuration())
+    running = start_dev(directory / "state", OTP_CONFIG=str(toml))
+    try:
+        yield running
+    finally:
+        stop_dev(running)
+
+
+@pytest.fixture
+def stage(house: Dev) -> Iterator[Stage]:
+    """The caller's and the phones' side of it; the carrier behaves and remembers nothing."""
+    made = Stage(house.env)
+    made.sandbox("POST", "/sandbox/reset")
+    try:
+        yield made
+    finally:
+        made.close()
