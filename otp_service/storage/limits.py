@@ -50,7 +50,9 @@ class Limits:
     def _run(self, place: Place, direction: int) -> int:
         subject = hashlib.sha256(place.subject.encode()).hexdigest()[:32]
         key = self._keys.limit(f"{place.name}:{place.limit.limit}:{place.limit.per_ms}", subject)
-        return int(self._scripts.run("take", [key], [place.limit.limit, place.limit.per_ms, direction]))
+        args = [place.limit.limit, place.limit.per_ms, direction]
+        # Taken twice after a lost reply a place is only lost; given back twice it would be one too many.
+        return int(self._scripts.run("take", [key], args, repeat=direction > 0))
 
 
 def network(address: str) -> str:

@@ -2,7 +2,9 @@
 
 A script is sent by its digest and, where the server does not know it, once by its text. If the reply is lost, the same
 call is made once more: every script either carries an operation id by which it knows its own first run, or is such
-that a second run changes nothing. Whatever the store then says that is not an answer becomes `StoreUnavailable`.
+that a second run changes nothing, or only errs to the safe side (a place in a limit or in a sender's time taken in
+vain). What is none of these is run without a repeat. Whatever the store then says that is not an answer becomes
+`StoreUnavailable`.
 """
 
 import hashlib
@@ -49,13 +51,18 @@ class Scripts:
     def __init__(self, store: Store) -> None:
         self._client = store.client
 
-    def run(self, name: str, keys: Sequence[str], args: Sequence[str | int]) -> Any:
-        """Run a script and return its reply. Raises StoreUnavailable if there is no answer or a write is refused."""
+    def run(self, name: str, keys: Sequence[str], args: Sequence[str | int], *, repeat: bool = True) -> Any:
+        """Run a script and return its reply. Raises StoreUnavailable if there is no answer or a write is refused.
+
+        `repeat` False for what must not happen twice and cannot know its own first run.
+        """
         script = load(name)
         try:
             try:
                 return self._once(script, keys, args)
             except (RedisConnectionError, RedisTimeoutError):
+                if not repeat:
+                    raise
                 # The reply may be lost and the script have run: it will know its own operation id.
                 return self._once(script, keys, args)
         except ResponseError as error:
