@@ -106,8 +106,9 @@ def _sentinel(url: str, timeout_s: float) -> "redis.Redis":
             "OTP_REDIS_URL: a redis+sentinel:// URL names the service, e.g. redis+sentinel://h:26379/main"
         )
     options = {**_options(timeout_s), **_credentials(parts.netloc), "db": int(db or 0)}
+    asking = {name: _options(TIMEOUT_S)[name] for name in ("socket_timeout", "socket_connect_timeout", "retry")}
     sentinel = Sentinel(  # type: ignore[no-untyped-call]
-        _hosts(parts.netloc, 26379), sentinel_kwargs={"socket_timeout": TIMEOUT_S}, **options
+        _hosts(parts.netloc, 26379), sentinel_kwargs=asking, **options
     )
     return cast("redis.Redis", sentinel.master_for(service))  # type: ignore[no-untyped-call]
 
