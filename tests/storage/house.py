@@ -74,6 +74,24 @@ def at_once(jobs: Sequence[Callable[[], T]]) -> list[T]:
     return [results[index] for index in range(len(jobs))]
 
 
+class Twice(Scripts):
+    """Runs every script twice and gives the second reply, as after a lost reply."""
+
+    def run(self, name: str, keys: Sequence[str], args: Sequence[str | int], *, repeat: bool = True) -> Any:
+        """Run, and run again."""
+        super().run(name, keys, args, repeat=repeat)
+        return super().run(name, keys, args, repeat=repeat)
+
+
+class Confused(Scripts):
+    """Gives replies that belong to somebody else's operation."""
+
+    def run(self, name: str, keys: Sequence[str], args: Sequence[str | int], *, repeat: bool = True) -> Any:
+        """Run, and answer another."""
+        reply = super().run(name, keys, args, repeat=repeat)
+        return ["another", *reply[1:]] if isinstance(reply, list) else reply
+
+
 @dataclass
 class House:
     """All rooms over one store."""

@@ -1,0 +1,468 @@
+"""A store that refuses, hangs, forgets its scripts or swallows replies: no guess goes uncounted, nothing is done twice."""
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import redis
+
+from otp_service import embedded
+from otp_service.domain.delivery import Accepted, Action, NotSent, Refused, Unknown
+from otp_service.domain.errors import ConfigError, NotReady, StoreUnavailable
+from otp_service.domain.operation import Approved, Canceled, Due, Ended, OptOut, Redeemed, Started, Wrong
+from otp_service.domain.policy import Limit
+from otp_service.domain.verification import Status
+from otp_service.storage import client
+from otp_service.storage.keys import Keys
+from otp_service.storage.limits import Place
+
+from .house import CODE, WRONG, Confused, House, at_once, fresh_number, word
+
+
+@pytest.fixture(scope="module")
+def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.EmbeddedServer]:
+    """A server of our own, to be mistreated."""
+    directory = tmp_path_factory.mktemp("own")
+    server = embedded.start(directory, log=directory / "server.log")
+    try:
+        server.wait_ready()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def house(own_server: embedded.EmbeddedServer) -> Iterator[House]:
+    """A house over it, empty and well."""
+    made = House.open(own_server.url)
+    made.raw.flushall()
+    made.outbox.open()
+    try:
+        yield made
+    finally:
+        made.store.close()
+
+
+@contextlib.contextmanager
+def full(house: House) -> Iterator[None]:
+    """No memory left; noeviction refuses writes."""
+    house.raw.config_set("maxmemory", 1)
+    try:
+        yield
+    finally:
+        house.raw.config_set("maxmemory", 0)
+
+
+@contextlib.contextmanager
+def demoted(house: House) -> Iterator[None]:
+    """A replica of somebody unreachable: stale reads work, writes are refused."""
+    house.raw.execute_command("REPLICAOF", "127.0.0.1", "1")
+    try:
+        yield
+    finally:
+        house.raw.execute_command("REPLICAOF", "NO", "ONE")
+
+
+@contextlib.contextmanager
+def paused(house: House) -> Iterator[None]:
+    """Writes hang, reads work."""
+    house.raw.client_pause(20_000, all=False)
+    try:
+        yield
+    finally:
+        house.raw.client_unpause()
+
+
+@contextlib.contextmanager
+def without_replicas(house: House) -> Iterator[None]:
+    """The store wants a replica before it takes a write, and has none."""
+    house.raw.config_set("min-replicas-to-write", 1)
+    try:
+        yield
+    finally:
+        house.raw.config_set("min-replicas-to-write", 0)
+
+
+REFUSALS = {"full": full, "demoted": demoted, "paused": paused, "without replicas": without_replicas}
+
+
+@pytest.mark.parametrize("refusal", list(REFUSALS))
+def test_where_writes_are_refused_no_guess_is_judged(house: House, refusal: str) -> None:
+    """Right or wrong, a guess gets no answer while it cannot be counted; afterwards everything is as before."""
+    ref = house.start(fresh_number()).reference
+    house.check(ref, WRONG)
+    before = house.record(ref)
+    with REFUSALS[refusal](house):
+        for code in (CODE, WRONG):
+            with pytest.raises(StoreUnavailable):
+                house.check(ref, code)
+        assert house.record(ref) == before
+        assert house.raw.hget(house.keys.secrets(ref), "digest")
+    assert house.record(ref) == before
+    assert isinstance(house.check(ref, CODE), Approved)
+    assert house.record(ref)["attempts"] == "2"
+
+
+@pytest.mark.parametrize("refusal", ["full", "demoted"])
+def test_where_writes_are_refused_nothing_happens(house: House, refusal: str) -> None:
+    """Start, cancel, redeem, send, settle, limits, opt-outs: each says that the store is unavailable."""
+    number = fresh_number()
+    ref = house.start(number).reference
+    job = house.take(ref)
+    approved = house.start(fresh_number()).reference
+    house.check(approved, CODE, receipt_id="r")
+    before = house.snapshot()
+    soon = house.now() + 60_000
+    stop = OptOut("profile-a", True, 1, "STOP", "inbound")
+    with REFUSALS[refusal](house):
+        for act in (
+            partial(house.verifications.start, house.order(fresh_number())),
+            partial(house.verifications.cancel, word(), ref, "shop"),
+            partial(house.verifications.redeem, word(), approved, "shop", "r", soon),
+            partial(house.begin, job),
+            partial(house.outbox.accepted, job, Accepted("m", "queued")),
+            partial(house.apply, ref, "delivered"),
+            partial(house.limits.take, [Place("x", "y", Limit(1, 1000))]),
+            partial(house.outbox.pace, "pool", 1.0, 10),
+            partial(house.optouts.put, ref.number_hash, "+1", stop, "e"),
+            partial(house.idempotency.reserve, "d", "f", "o"),
+            partial(client.require_writable, house.store, house.keys),
+        ):
+            with pytest.raises(StoreUnavailable):
+                act()
+    assert house.snapshot() == before
+
+
+def test_a_dead_store_is_refused_within_a_second(own_server: embedded.EmbeddedServer, tmp_path: Path) -> None:
+    """Nobody waits long for a store that is not there."""
+    house = House.open(f"unix://{tmp_path}/nobody.sock")
+    began = time.monotonic()
+    with pytest.raises(StoreUnavailable):
+        house.check(house.order(fresh_number()).reference, CODE)
+    with pytest.raises(StoreUnavailable):
+        client.ping(house.store)
+    assert time.monotonic() - began < 1.0
+    house.store.close()
+    with pytest.raises(StoreUnavailable):
+        client.connect("redis+cluster://127.0.0.1:1")
+
+
+def test_a_hanging_store_is_refused_within_a_second() -> None:
+    """A store that takes connections and never answers costs a second at most."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        house = House.open(f"redis://127.0.0.1:{listener.getsockname()[1]}")
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable):
+            house.check(house.order(fresh_number()).reference, CODE)
+        assert time.monotonic() - began < 1.5
+        house.store.close()
+
+
+def test_forgotten_scripts_are_sent_again(house: House) -> None:
+    """SCRIPT FLUSH, as after a restart or failover, goes unnoticed, under parallel use too."""
+    ref = house.start(fresh_number()).reference
+    house.raw.script_flush()
+    assert house.check(ref, WRONG) == Wrong(4)
+    stop = threading.Event()
+
+    def flush() -> None:
+        while not stop.is_set():
+            house.raw.script_flush()
+
+    flusher = threading.Thread(target=flush)
+    flusher.start()
+    try:
+        for _ in range(5):
+            other = house.start(fresh_number()).reference
+            answers = at_once([partial(house.check, other, f"{n:06d}") for n in range(20)])
+            assert sum(isinstance(answer, Wrong) for answer in answers) == 4
+    finally:
+        stop.set()
+        flusher.join()
+
+
+def test_a_defect_in_a_script_is_an_outage_and_not_an_answer(house: House) -> None:
+    """A key of the wrong kind under a script's hands ends in `StoreUnavailable`, never in an approval."""
+    ref = house.start(fresh_number()).reference
+    house.raw.set(house.keys.streak(ref.number_hash, "shop"), "not a number")
+    with pytest.raises(StoreUnavailable):
+        house.check(ref, CODE)
+    house.raw.delete(house.keys.wrong(ref.number_hash, "shop"))
+    house.raw.set(house.keys.wrong(ref.number_hash, "shop"), "not a list")
+    with pytest.raises(StoreUnavailable):
+        house.check(ref, CODE)
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-lru", "volatile-ttl", "allkeys-random"])
+def test_a_store_that_forgets_under_pressure_is_not_ready(house: House, policy: str) -> None:
+    """Any policy but noeviction is refused, and the refusal names it."""
+    client.require_no_eviction(house.store)
+    house.raw.config_set("maxmemory-policy", policy)
+    try:
+        with pytest.raises(NotReady, match=policy):
+            client.require_no_eviction(house.store)
+    finally:
+        house.raw.config_set("maxmemory-policy", "noeviction")
+
+
+def test_the_number_of_shards_never_changes(house: House) -> None:
+    """The first start fixes it; another number would give every person a second budget."""
+    at_once([partial(client.fix_shards, house.store, house.keys)] * 5)
+    client.fix_shards(house.store, house.keys)
+    with pytest.raises(NotReady, match="16 shards"):
+        client.fix_shards(house.store, Keys(8))
+    client.fix_shards(house.store, house.keys)
+    assert abs(client.clock_ms(house.store) - time.time() * 1000) < 5_000
+
+
+@pytest.mark.parametrize(
+    "url", ["redis+sentinel://127.0.0.1:26379", "redis://127.0.0.1:notaport", "redis+cluster://127.0.0.1:x"]
+)
+def test_an_unusable_url_is_a_mistake_of_configuration(url: str) -> None:
+    """The sentence names the variable."""
+    with pytest.raises(ConfigError, match="OTP_REDIS_URL"):
+        client.connect(url)
+
+
+def test_a_urls_password_is_not_for_people() -> None:
+    """User, password and query values are left out where the URL is shown."""
+    shown = client.masked("rediss://user:secret@store.example:6380/0?password=secret2")
+    assert "secret" not in shown
+    assert "user" not in shown
+    assert "store.example:6380" in shown
+
+
+def test_a_sentinel_url_is_opened_lazily() -> None:
+    """A Sentinel that is not there is an outage of the store, found when it is needed."""
+    store = client.connect("redis+sentinel://me:pw@127.0.0.1:1,127.0.0.1:2/main/0")
+    began = time.monotonic()
+    with pytest.raises(StoreUnavailable):
+        client.ping(store)
+    assert time.monotonic() - began < 1.0
+    store.close()
+
+
+# ---- lost replies -------------------------------------------------------------------------------------------------
+
+
+class Swallower:
+    """A proxy before the store. Armed, it lets the next script run and swallows the reply."""
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+        self.armed = 0
+        self.swallowed = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._open: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                far = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+                far.connect(self._target)
+                self._open += (near, far)
+                threading.Thread(target=self._serve, args=(near, far), daemon=True).start()
+
+    def _serve(self, near: socket.socket, far: socket.socket) -> None:
+        # One request, one reply at a time: the clients here never have two under way on a connection.
+        with contextlib.suppress(OSError):
+            while request := near.recv(1 << 20):
+                far.sendall(request)
+                reply = far.recv(1 << 20)
+                if self.armed and b"EVAL" in request and not reply.startswith(b"-NOSCRIPT"):
+                    self.armed -= 1
+                    self.swallowed += 1
+                    break
+                near.sendall(reply)
+        near.close()
+        far.close()
+
+    def close(self) -> None:
+        """End everything."""
+        # shutdown wakes the thread that waits in accept or recv, close alone does not.
+        for each in (self._listener, *self._open):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+
+@pytest.fixture
+def swallower(house: House, own_server: embedded.EmbeddedServer) -> Iterator[Swallower]:
+    """A proxy before the own server, which is empty."""
+    made = Swallower(urlsplit(own_server.url).path)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def lossy(swallower: Swallower) -> Iterator[House]:
+    """A house that sees the store through the proxy."""
+    made = House.open(swallower.url)
+    try:
+        yield made
+    finally:
+        made.store.close()
+
+
+def test_a_lost_reply_starts_once(lossy: House, swallower: Swallower) -> None:
+    """The start whose reply was lost is found again: one verification, one send, the whole answer."""
+    swallower.armed = 1
+    order = lossy.order(fresh_number())
+    started = lossy.verifications.start(order)
+    assert swallower.swallowed == 1
+    assert isinstance(started, Started)
+    assert started.reference == order.reference
+    assert not started.resent
+    assert lossy.waiting(order.reference) == 1
+    assert lossy.events(order.reference) == ["verification.started", "delivery.queued"]
+
+
+def test_a_lost_reply_is_one_guess(lossy: House, swallower: Swallower) -> None:
+    """Wrong, last wrong and right code: the repeat gets the first answer and nothing is counted twice."""
+    ref = lossy.start(fresh_number()).reference
+    for left in (4, 3, 2, 1):
+        swallower.armed = 1
+        assert lossy.check(ref, WRONG) == Wrong(left)
+    swallower.armed = 1
+    assert lossy.check(ref, WRONG) == Ended(Status.EXHAUSTED)
+    assert lossy.record(ref)["attempts"] == "5"
+    assert lossy.raw.llen(lossy.keys.wrong(ref.number_hash, "shop")) == 5
+    good = lossy.start(fresh_number()).reference
+    swallower.armed = 1
+    answer = lossy.check(good, CODE, receipt_id="the-receipt")
+    assert isinstance(answer, Approved)
+    assert answer.receipt_id == "the-receipt"
+    assert lossy.record(good)["attempts"] == "1"
+    assert lossy.events(good).count("verification.approved") == 1
+    assert swallower.swallowed == 6
+
+
+def test_a_lost_reply_cancels_and_redeems_once(lossy: House, swallower: Swallower) -> None:
+    """The one who canceled or redeemed learns that it was they."""
+    ref, other = lossy.start(fresh_number()).reference, lossy.start(fresh_number()).reference
+    swallower.armed = 1
+    assert lossy.verifications.cancel(word(), ref, "shop") == Canceled()
+    assert lossy.events(ref).count("verification.canceled") == 1
+    lossy.check(other, CODE, receipt_id="r")
+    swallower.armed = 1
+    answer = lossy.verifications.redeem(word(), other, "shop", "r", lossy.now() + 60_000)
+    assert isinstance(answer, Redeemed)
+    assert answer.first
+    assert lossy.events(other).count("receipt.redeemed") == 1
+    assert swallower.swallowed == 2
+
+
+def test_lost_replies_make_no_second_delivery(lossy: House, swallower: Swallower) -> None:
+    """Begin, settle, fall back, put back, receipt: each once in the story, one entry, one next sender."""
+    ref = lossy.start(fresh_number()).reference
+    job = lossy.take(ref)
+    swallower.armed = 1
+    assert lossy.must_begin(job).attempt == 1
+    swallower.armed = 1
+    lossy.outbox.retry_later(job, 60_000, NotSent("connect"))
+    lossy.raw.zadd(lossy.keys.timers(job.shard), {f"r:{ref.delivery_id(1)}": 1})
+    swallower.armed = 1
+    lossy.outbox.requeue(Due(job.shard, "r", ref, 1))
+    assert lossy.waiting(ref) == 1
+    again = lossy.take(ref)
+    lossy.must_begin(again)
+    swallower.armed = 1
+    lossy.outbox.unknown(again, 1_000, Unknown("timeout"))
+    third = lossy.requeue(ref)
+    lossy.must_begin(third)
+    swallower.armed = 1
+    lossy.outbox.refused(third, Refused("40002", "Spam", Action.NEXT_SENDER))
+    assert lossy.waiting(ref) == 1
+    second = lossy.take(ref)
+    assert second.ordinal == 2
+    lossy.must_begin(second)
+    swallower.armed = 1
+    lossy.outbox.accepted(second, Accepted("m2", "queued"))
+    swallower.armed = 1
+    lossy.apply(ref, "delivered", "m2", 2)
+    assert lossy.status(ref, 2) == "delivered"
+    events = lossy.events(ref)
+    assert swallower.swallowed == 7
+    for event, times in {
+        "delivery.queued": 2,
+        "delivery.sending": 2,
+        "delivery.retried": 2,
+        "delivery.unknown": 1,
+        "delivery.failed": 1,
+        "delivery.fell_back": 1,
+        "delivery.sent": 1,
+        "delivery.delivered": 1,
+    }.items():
+        assert events.count(event) == times, event
+
+
+def test_a_lost_reply_stores_one_answer_and_opts_out_once(lossy: House, swallower: Swallower) -> None:
+    """Idempotency keys and wishes are the same after a repeat."""
+    swallower.armed = 1
+    assert lossy.idempotency.reserve("digest", "body", "me") == "reserved"
+    swallower.armed = 1
+    lossy.idempotency.complete("digest", "me", 201, "answer")
+    nh = lossy.hash_of(fresh_number())
+    swallower.armed = 1
+    lossy.optouts.put(nh, "+1", OptOut("profile-a", True, 5, "STOP", "inbound"), "evt")
+    assert [entry.opted_out for entry in lossy.optouts.of(nh)] == [True]
+    stream = lossy.raw.xrange(lossy.keys.audit(lossy.keys.shard(nh)))
+    assert [fields["type"] for _, fields in stream if fields["nh"] == nh] == ["optout.added"]
+    assert swallower.swallowed == 3
+
+
+def test_a_lost_reply_never_makes_room_in_a_limit(lossy: House, swallower: Swallower) -> None:
+    """Taking may cost one place too many, giving back never frees one too many."""
+    place = Place("x", "y", Limit(3, 60_000))
+    assert [lossy.limits.take([place]) for _ in range(3)] == [0, 0, 0]
+    swallower.armed = 1
+    with contextlib.suppress(StoreUnavailable):
+        lossy.limits.give_back([place])
+    assert swallower.swallowed == 1
+    assert lossy.limits.take([place]) == 0
+    assert lossy.limits.take([place]) > 0
+
+
+def test_when_both_replies_are_lost_nobody_is_told_a_lie(lossy: House, swallower: Swallower) -> None:
+    """The caller hears that the store is unavailable; what happened stands, and shows on the next look."""
+    ref = lossy.start(fresh_number()).reference
+    swallower.armed = 2
+    with pytest.raises(StoreUnavailable):
+        lossy.check(ref, WRONG)
+    assert swallower.swallowed == 2
+    assert lossy.record(ref)["attempts"] == "1"
+    assert lossy.check(ref, WRONG) == Wrong(3)
+
+
+def test_an_answer_to_somebody_else_is_no_answer(house: House, own_server: embedded.EmbeddedServer) -> None:
+    """A reply that echoes another operation is thrown away (CVE-2023-28858)."""
+    ref = house.start(fresh_number()).reference
+    confused = House.open(own_server.url, Confused)
+    for act in (
+        partial(confused.check, ref, CODE),
+        partial(confused.verifications.start, confused.order(fresh_number())),
+        partial(confused.verifications.cancel, word(), ref, "shop"),
+        partial(confused.verifications.redeem, word(), ref, "shop", "r", 1),
+    ):
+        with pytest.raises(StoreUnavailable):
+            act()
+    confused.store.close()
+
+
+def test_our_client_repeats_nothing_by_itself(server_house: House) -> None:
+    """redis-py's own retries are off on every connection: only `Scripts` repeats, once, with the same operation."""
+    for each in (server_house.store.client, server_house.store.blocking):
+        retry = each.connection_pool.connection_kwargs["retry"]
+        assert retry._retries == 0
+        assert isinstance(each, redis.Redis)
