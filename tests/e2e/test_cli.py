@@ -87,7 +87,7 @@ class TestHelp:
         text = capsys.readouterr().out
         assert ended.value.code == 0
         assert text.startswith("usage: otp-service")
-        assert re.search(r"example:\n  .*otp-service " if words else "Begin with: otp-service dev", text)
+        assert re.search(r"examples?:\n  .*otp-service " if words else "Begin with: otp-service dev", text)
 
     def test_the_contract_s_commands_exist(self) -> None:
         """Every command that the contract promises by now."""
