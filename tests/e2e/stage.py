@@ -22,7 +22,7 @@ from otp_service.storage.api_keys import SCOPES
 SHARED_PROFILE = "abc85f64-5717-4562-b3fc-2c9600000000"
 SCENES = (
     *("http_500", "http_429", "timeout", "reset_after_request", "half_body", "slow", "wait"),
-    *("quiet_timeout", "quiet_reset", "quiet_half", "short_500", "short_timeout"),
+    *("quiet_timeout", "quiet_reset", "quiet_half", "short_429", "short_500", "short_timeout"),
     *("delivered", "delivery_failed", "sending_failed", "unconfirmed", "silent"),
     *("duplicate", "reorder", "early", "forge", "forge_failed", "drop", "reserve"),
 )
