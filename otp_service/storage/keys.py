@@ -92,19 +92,25 @@ class Keys:
     # ---- one shard -------------------------------------------------------------------------------------------------
 
     def outbox(self, shard: int) -> str:
-        """Stream: deliveries to make, field `dlv`. Entries go when settled. Written by start, settle, requeue."""
+        """Stream: deliveries to make, field `dlv`. No TTL: entries go when settled.
+
+        Written by start, begin, settle, receipt and requeue.
+        """
         return f"{self._tag(shard)}:outbox"
 
     def dead(self, shard: int) -> str:
-        """Stream: outbox entries that nobody can read, kept for a person to look at. At most about 1000."""
+        """Stream: outbox entries that nobody can read, kept for a person to look at. No TTL: at most about 1000."""
         return f"{self._tag(shard)}:dead"
 
     def timers(self, shard: int) -> str:
-        """Sorted set: what is due when (ms): `x:` expiry of a verification, `r:` retry and `p:` poll of a delivery."""
+        """Sorted set: what is due when (ms): `x:` expiry of a verification, `r:` retry and `p:` poll of a delivery.
+
+        No TTL: members go when they have come. Written by start, settle, receipt, expire and claim_poll.
+        """
         return f"{self._tag(shard)}:timers"
 
     def audit(self, shard: int) -> str:
-        """Stream: the audit events of the shard's numbers, appended by every script. Trimmed by age by the worker."""
+        """Stream: the audit events of the shard's numbers, appended by every script. No TTL: trimmed by the worker."""
         return f"{self._tag(shard)}:audit"
 
     def throttle(self, shard: int, kind: str) -> str:
