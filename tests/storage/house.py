@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+import redis
+
 from otp_service.domain import codes
 from otp_service.domain.delivery import Accepted, Receipt
 from otp_service.domain.operation import CheckAnswer, CheckOrder, Draft, Due, Go, Job, Started, StartOrder, StartRefused
@@ -232,8 +234,8 @@ class House:
         return self.record(ref)[f"{ordinal}:st"]
 
     def take(self, ref: Reference, outbox: Outbox | None = None) -> Job:
-        """Take the one entry that waits on the reference's shard."""
-        jobs = self.jobs(ref, outbox)
+        """Take what waits on the reference's shard; among it the one entry of this verification."""
+        jobs = [job for job in self.jobs(ref, outbox) if job.reference == ref]
         assert len(jobs) == 1, jobs
         return jobs[0]
 
@@ -306,6 +308,14 @@ class House:
             kind = self.raw.type(key)
             if kind != "none":
                 yield key, repr(readers[kind](key))
+
+    def open_raw(self) -> Any:
+        """A client that reads bytes, for dumps."""
+        pool = self.raw.get_default_node() if self.store.is_cluster else None
+        if pool is not None:
+            return redis.Redis(host=pool.host, port=pool.port)
+        kwargs = {**self.raw.connection_pool.connection_kwargs, "decode_responses": False}
+        return redis.Redis(unix_socket_path=kwargs["path"])
 
     def snapshot(self) -> dict[str, str]:
         """The content of everything, to compare."""

@@ -1,4 +1,4 @@
-"""A store that refuses, hangs, forgets its scripts or swallows replies: no guess goes uncounted, nothing is done twice."""
+"""A store that refuses, hangs, forgets its scripts or swallows replies: no guess is free, nothing is done twice."""
 
 import contextlib
 import socket

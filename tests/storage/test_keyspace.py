@@ -1,0 +1,369 @@
+"""The keyspace: scripts touch the keys they declare and no other, what should end ends, nothing tells a secret."""
+
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from importlib.resources import files
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import redis
+from redis.exceptions import ResponseError
+
+from otp_service.domain.audit import EventType
+from otp_service.domain.delivery import Accepted, Action, NotSent, Refused, Unknown
+from otp_service.domain.operation import Alarm, Approved, Cursor, Due, OptOut
+from otp_service.domain.policy import TOMBSTONE_MS, Limit
+from otp_service.domain.verification import Reference
+from otp_service.storage.alarms import Alarms
+from otp_service.storage.api_keys import ApiKeys
+from otp_service.storage.client import Store, fix_shards, require_writable
+from otp_service.storage.cursors import Cursors
+from otp_service.storage.limits import Place
+from otp_service.storage.scripts import Scripts, load
+from otp_service.storage.stops import Stops
+
+from .house import BANK, CODE, SHOP, WRONG, House, fresh_number, word
+
+LUA = files("otp_service.storage") / "lua"
+SCRIPTS = sorted(path.name[:-4] for path in LUA.iterdir() if path.name.endswith(".lua") and path.name[0] != "_")
+ENDLESS = (
+    r"otp:\{s..\}:(outbox|dead|timers|audit)$",
+    r"otp:\{s..\}:optouts:",
+    r"otp:\{meta\}:shards$",
+    r"otp:\{keys\}:",
+    r"otp:\{sync\}:cursor:",
+    r"otp:\{alerts\}:due$",
+)
+"""The keys that `keys.py` documents as having no TTL."""
+NEXT = Refused("40002", "Spam", Action.NEXT_SENDER)
+BLOCKED = Refused("40300", "Blocked", Action.STOP_PERSON, opted_out=True)
+
+
+class Spy(Scripts):
+    """Marks in the server's own log where each script begins and ends, and remembers what it declared."""
+
+    def __init__(self, store: Store, marker: "redis.Redis") -> None:
+        super().__init__(store)
+        self._marker = marker
+        self.calls: list[tuple[str, tuple[str, ...]]] = []
+
+    def run(self, name: str, keys: Sequence[str], args: Sequence[str | int], *, repeat: bool = True) -> Any:
+        """Run between two marks."""
+        self.calls.append((name, tuple(keys)))
+        self._marker.echo(f"begin {len(self.calls) - 1}")
+        try:
+            return super().run(name, keys, args, repeat=repeat)
+        finally:
+            self._marker.echo("end")
+
+
+def plain(url: str) -> "redis.Redis":
+    """A client of the very node, cluster or not."""
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        return redis.Redis(unix_socket_path=parts.path, decode_responses=True)
+    return redis.Redis(host=parts.hostname or "", port=parts.port or 0, decode_responses=True)
+
+
+def stories(house: House) -> Iterator[Reference]:
+    """Every operation in every outcome that writes, on many numbers; each verification as it ends."""
+    app = replace(SHOP, starts_per_number=(Limit(50, 60_000),))
+
+    def started(**changes: Any) -> Reference:
+        return house.start(fresh_number(), app, **changes).reference
+
+    yield from checks(house, app)
+    # sent again, refused in all ways
+    number = fresh_number()
+    ref = house.start(number, app, context={"amount": "10"}).reference
+    house.refused(number, app)
+    house.refused(number, app, context={"amount": "10"})
+    house.cool(ref)
+    house.start(number, app, context={"amount": "10"})
+    house.age(ref, 700_000)
+    house.start(number, app)
+    house.refused(number, replace(app, starts_per_number=(Limit(1, 60_000),)), purpose="x")
+    house.refused(number, app, purpose="x", queue_max=1)
+    yield ref
+    # the ways of a delivery
+    ref = started()
+    job = house.take(ref)
+    house.begin(job, body="")
+    house.must_begin(job, app)
+    house.outbox.retry_later(job, 1_000, NotSent("connect"))
+    job = house.requeue(ref)
+    house.must_begin(job, app)
+    house.outbox.unknown(job, 1_000, Unknown("timeout"))
+    job = house.requeue(ref)
+    house.must_begin(job, app)
+    house.outbox.refused(job, NEXT)
+    second = house.take(ref)
+    house.outbox.wait_turn(second, 1_000)
+    second = house.requeue(ref, 2)
+    house.must_begin(second, app)
+    house.outbox.accepted(second, Accepted("m2", "queued"))
+    for status in ("sent", "delivery_failed", "delivered"):
+        house.apply(ref, status, "m2", 2)
+    house.apply(ref, "delivered", "foreign", 2)
+    house.outbox.note_click(ref, 2, word("evt"))
+    yield ref
+    ref = started()
+    house.send(ref, "m1")
+    house.raw.zadd(house.keys.timers(house.keys.shard(ref.number_hash)), {f"p:{ref.delivery_id(1)}": 1})
+    house.outbox.claim_poll(Due(house.keys.shard(ref.number_hash), "p", ref, 1))
+    house.apply(ref, "delivery_failed", "m1")
+    job = house.take(ref)
+    house.must_begin(job, app)
+    house.outbox.refused(job, BLOCKED)
+    yield ref
+    for stop in ("cancel", "expire", "opt out", "impossible"):
+        ref = started()
+        job = house.take(ref)
+        if stop == "cancel":
+            house.verifications.cancel(word(), ref, "shop")
+        elif stop == "expire":
+            house.age(ref, 300_000)
+        elif stop == "opt out":
+            entry = OptOut("profile-a", True, 1, "STOP", "inbound")
+            house.optouts.put(ref.number_hash, "+1", entry, word("evt"))
+            house.optouts.put(ref.number_hash, "+1", replace(entry, opted_out=False), word("evt"))
+        if stop == "impossible":
+            house.outbox.impossible(job, "sender_missing", "gone")
+        else:
+            house.begin(job, app)
+        house.verifications.expire(ref)
+        yield ref
+
+
+def checks(house: House, app: Any) -> Iterator[Reference]:
+    """Guesses in all outcomes, and a receipt's way."""
+    ref = house.start(fresh_number(), app).reference
+    house.check(ref, WRONG, app)
+    house.check(ref, CODE, app, receipt_id="r", by_purpose="login")
+    house.check(ref, CODE, app)
+    for _ in range(2):
+        house.verifications.redeem(word(), ref, "shop", "r", house.now() + 60_000)
+    house.verifications.redeem(word(), ref, "shop", "x", house.now() + 60_000)
+    yield ref
+    ref = house.start(fresh_number(), app).reference
+    for _ in range(6):
+        house.check(ref, WRONG, app)
+    house.check(ref, CODE, BANK)
+    yield ref
+    ref = house.start(fresh_number(), app).reference
+    house.age(ref, 300_000)
+    house.check(ref, CODE, app)
+    yield ref
+
+
+def other_places(house: House) -> None:
+    """What has no number."""
+    place = Place("app", "shop", Limit(2, 60_000))
+    for _ in range(3):
+        house.limits.take([place])
+    house.limits.give_back([place])
+    house.outbox.pace("pool", 50.0, 1_000)
+    house.idempotency.look("d1", "f")
+    house.idempotency.reserve("d1", "f", "o")
+    house.idempotency.complete("d1", "o", 200, "{}")
+    house.idempotency.reserve("d2", "f", "o")
+    house.audit.note(EventType.WEBHOOK_REJECTED, {"reason": "x"}, throttle_ms=1_000)
+    cursors = Cursors(house.store, house.scripts, house.keys)
+    cursors.take("me", force=False)
+    cursors.save("me", "profile-a", Cursor(1, 2, 3))
+    cursors.end("me", 60_000)
+    cursors.take("me", force=False)
+    cursors.take("you", force=True)
+    alarms = Alarms(house.store, house.scripts, house.keys)
+    alarms.raise_("trouble", "a text")
+    alarms.raise_("trouble", "a text")
+    alarms.claim()
+    Stops(house.store, house.keys).stop("profile-z")
+    fix_shards(house.store, house.keys)
+    require_writable(house.store, house.keys)
+
+
+def test_scripts_touch_the_keys_they_declare_and_no_other(store_url: str) -> None:
+    """Seen in the server's own log: of every script in the package, each key used is one of its KEYS."""
+    marker = plain(store_url)
+    house = House.open(store_url, lambda store: Spy(store, marker))
+    house.outbox.open()
+    used: dict[str, set[str]] = {name: set() for name in SCRIPTS}
+    with plain(store_url) as client, client.monitor() as monitor:
+        for _ in stories(house):
+            pass
+        other_places(house)
+        marker.echo("over")
+        inside: tuple[str, tuple[str, ...]] | None = None
+        while True:
+            seen = monitor.next_command()
+            words = _words(seen["command"])
+            if words[0].upper() == "ECHO":
+                if words[1] == "over":
+                    break
+                inside = _spy(house).calls[int(words[1].split()[1])] if words[1] != "end" else None
+            elif seen["client_type"] == "lua" and words[0].upper() != "TIME":
+                assert inside is not None, words
+                assert words[1] in inside[1], f"{inside[0]} uses {words[1]}, which is none of its KEYS"
+                used[inside[0]].add(words[0].upper())
+    house.store.close()
+    marker.close()
+    assert [name for name, commands in used.items() if not commands] == []
+
+
+def _spy(house: House) -> Spy:
+    assert isinstance(house.scripts, Spy)
+    return house.scripts
+
+
+def _words(command: str) -> list[str]:
+    # MONITOR's line as redis-py gives it: words joined by blanks; ours have none in command, key or the mark's number.
+    return command.split(" ", 2) if not command.upper().startswith("ECHO") else ["ECHO", command[5:]]
+
+
+def test_a_key_of_a_verification_stays_in_its_numbers_slot(house: House) -> None:
+    """Everything of one number carries one hash tag, and one only."""
+    for ref in stories(house):
+        tag = f"otp:{{s{house.keys.shard(ref.number_hash):02x}}}:"
+        mine = [key for key in house.all_keys() if ref.body in key or ref.number_hash in key]
+        assert all(key.startswith(tag) for key in mine)
+
+
+@pytest.mark.cluster
+def test_a_cluster_refuses_a_script_that_leaves_its_slot(cluster_server: Any) -> None:
+    """The `#!lua` line makes the server itself refuse; without it a stray key would go unseen."""
+    stray = "#!lua\nreturn redis.call('SET', 'otp:{s01}:stray', '1')"
+    with pytest.raises(ResponseError, match=r"(?i)slot|non.local"):
+        cluster_server.eval(stray, 1, "otp:{s00}:x")
+    assert all(load(name).text.startswith("#!lua\n") for name in SCRIPTS)
+    assert not cluster_server.exists("otp:{s01}:stray")
+
+
+def test_every_key_ends_by_itself_but_those_that_say_so(house: House) -> None:
+    """Whatever happens to a verification, its keys have a TTL: the record's at most its end and 24 hours."""
+    for ref in stories(house):
+        for key in (house.keys.record(ref), house.keys.timeline(ref)):
+            assert 0 < house.raw.pttl(key) <= 600_000 + TOMBSTONE_MS
+    other_places(house)
+    endless = [key for key in house.all_keys() if house.raw.pttl(key) == -1]
+    assert [key for key in endless if not any(re.match(pattern, key) for pattern in ENDLESS)] == []
+
+
+def test_nothing_that_has_gone_comes_back_without_an_end(house: House) -> None:
+    """Late writes to a verification whose keys are gone (deleted or expired) make no key that would stay for ever."""
+    for ref in list(stories(house)):
+        house.raw.delete(house.keys.record(ref), house.keys.secrets(ref), house.keys.timeline(ref))
+        shard = house.keys.shard(ref.number_hash)
+        stream = house.raw.xadd(house.keys.outbox(shard), {"dlv": ref.delivery_id(1)})
+        assert stream
+        for job in [job for job in house.jobs(ref) if job.reference == ref]:
+            house.begin(job)
+            house.outbox.accepted(job, Accepted("late", "queued"))
+            house.outbox.refused(job, NEXT)
+            house.outbox.unknown(job, 1, Unknown("x"))
+        house.apply(ref, "delivered")
+        house.outbox.note_click(ref, 1, word("evt"))
+        house.check(ref, CODE)
+        house.verifications.cancel(word(), ref, "shop")
+        house.verifications.expire(ref)
+        house.verifications.redeem(word(), ref, "shop", "r", house.now() + 9_999)
+        for kind in ("r", "p"):
+            house.raw.zadd(house.keys.timers(shard), {f"{kind}:{ref.delivery_id(1)}": 1})
+        house.outbox.requeue(Due(shard, "r", ref, 1))
+        house.outbox.claim_poll(Due(shard, "p", ref, 1))
+        gone = (house.keys.record(ref), house.keys.secrets(ref), house.keys.timeline(ref))
+        assert [key for key in gone if house.raw.exists(key)] == []
+        assert not [timer for timer in house.timers(ref) if ref.body in timer]
+
+
+def test_a_store_that_is_searched_tells_no_secret(house: House) -> None:
+    """Fifty flows with known codes, numbers and API keys: no key and no value, raw or as dumped, holds one of them."""
+    tokens = itertools.count(1)
+    keys = ApiKeys(
+        house.store,
+        house.keys,
+        house.audit,
+        now_ms=lambda: 1_790_000_000_000,
+        token_hex=lambda n: f"{next(tokens):0{2 * n}x}",
+        token_urlsafe=lambda n: f"canary{next(tokens)}".ljust(43, "k"),
+    )
+    canaries = []
+    for flow in range(50):
+        number, code = f"+1415{7_000_000 + flow * 7919}", f"{900_000 + flow * 1_931}"
+        api_key = keys.create("shop", ["verify"], None).key
+        canaries += [number, number[1:], number[2:], code, api_key, api_key.split("_")[2]]
+        ref = house.start(number, code=code, context={"amount": f"canary-amount-{flow}"}).reference
+        canaries.append(f"canary-amount-{flow}")
+        house.must_begin(house.take(ref), body=house.ring.seal(f"to={number} text={code}".encode()))
+        if flow % 3:
+            house.check(ref, f"{int(code) + 1}", context={"amount": f"canary-amount-{flow}"})
+            canaries.append(f"{int(code) + 1}")
+        if flow % 2:
+            done = house.check(ref, code, context={"amount": f"canary-amount-{flow}"})
+            assert isinstance(done, Approved)
+    raw = house.open_raw()
+    haystack = b"\n".join(part for key in raw.scan_iter(count=1000) for part in (key, raw.dump(key) or b""))
+    text = repr(house.snapshot())
+    raw.close()
+    assert len(text) > 50_000
+    # Six digits may stand in a time or a hash by chance; a whole word of digits may not.
+    for canary in canaries:
+        pattern = rf"(?<![0-9a-f]){re.escape(canary)}(?![0-9a-f])"
+        assert not re.search(pattern, text), canary
+        if len(canary) > 6:
+            assert canary.encode() not in haystack, canary
+
+
+def test_an_alarm_is_told_once_and_is_not_lost(house: House) -> None:
+    """One trouble is one alert in a while; a claimed one comes again unless it is done."""
+    alarms = Alarms(house.store, house.scripts, house.keys)
+    assert [alarms.raise_("auth", "text"), alarms.raise_("auth", "text"), alarms.raise_("other", "more")] == [
+        True,
+        False,
+        True,
+    ]
+    first, second = alarms.claim(), alarms.claim()
+    assert isinstance(first, Alarm)
+    assert isinstance(second, Alarm)
+    assert {first.text, second.text} == {"text", "more"}
+    assert alarms.claim() is None
+    alarms.done(first)
+    assert house.raw.zcard(house.keys.alarms()) == 1
+    (member,) = house.raw.zrange(house.keys.alarms(), 0, -1)
+    house.raw.zadd(house.keys.alarms(), {member: 1})
+    assert alarms.claim() == second
+    old = "1-x\x1fancient"
+    house.raw.zadd(house.keys.alarms(), {old: 1})
+    assert alarms.claim() is None
+    assert house.raw.zscore(house.keys.alarms(), old) is None
+
+
+def test_one_process_reads_the_carriers_list(house: House) -> None:
+    """The lease is one's, the cursor moves by its owner only, and after the end the list rests."""
+    cursors = Cursors(house.store, house.scripts, house.keys)
+    assert cursors.take("me", force=False) == 0
+    assert cursors.take("me", force=False) == 0
+    assert cursors.take("you", force=True) > 0
+    assert cursors.load("profile") == Cursor()
+    assert not cursors.save("you", "profile", Cursor(9, 9, 9))
+    assert cursors.save("me", "profile", Cursor(1, 2, 3))
+    assert cursors.load("profile") == Cursor(1, 2, 3)
+    cursors.end("you", 60_000)
+    assert cursors.take("you", force=True) > 0
+    cursors.end("me", 60_000)
+    assert 0 < cursors.take("you", force=False) <= 60_000
+    assert cursors.take("you", force=True) == 0
+
+
+def test_a_spent_profile_rests_to_midnight_at_most(house: House) -> None:
+    """Its mark ends by itself within the hour."""
+    stops = Stops(house.store, house.keys)
+    assert not stops.stopped("profile")
+    stops.stop("profile")
+    assert stops.stopped("profile")
+    assert Stops(house.store, house.keys).stopped("profile")
+    assert not stops.stopped("another")
+    assert 0 < house.raw.pttl(house.keys.stopped("profile")) <= 3_600_000
