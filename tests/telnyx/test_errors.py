@@ -36,7 +36,7 @@ TABLE = [(code, action) for action, codes in ACTIONS.items() for code in codes.s
 def test_a_known_code_decides_under_every_status(code: str, action: Action, status: int) -> None:
     """The carrier's code comes before the status, which is known to vary."""
     outcome = classify(status, envelope(code), {})
-    assert outcome == Refused(code, "Title", action, opted_out=code == "40300")
+    assert outcome == Refused(code, "Title", action, opted_out=code == "40300", spent=code == "40333")
 
 
 def test_the_table_is_the_whole_table() -> None:

@@ -1,0 +1,196 @@
+"""Trouble with sending itself: who hears of it, how often, in which words; and that no delivery suffers from it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import pytest
+
+from otp_service.domain.delivery import Accepted, Action, NotSent, Refused, SendOutcome, Unknown
+from otp_service.domain.errors import StoreUnavailable
+from otp_service.domain.operation import Alarm
+from otp_service.domain.policy import OnCall, Policy, Sender, SenderKind
+from otp_service.usecases.alert import Alert
+
+PROFILE = "abc85f64-5717-4562-b3fc-2c9600000000"
+POOL = Sender("pool", SenderKind.NUMBER_POOL, PROFILE, None, 20.0)
+BACKUP = Sender("backup", SenderKind.LONG_CODE, PROFILE, "+18445550001", 20.0)
+PEOPLE = OnCall("+18445550001", ("+12025550190", "+12025550191"))
+SPENT = Refused("40333", "Messaging profile spend limit reached", Action.STOP_SENDER, spent=True)
+CLOSED = Refused("20100", "Insufficient funds", Action.STOP_ALL)
+
+
+@dataclass
+class FakeAlarms:
+    """A queue that tells each trouble once."""
+
+    known: set[str] = field(default_factory=set)
+    waiting: list[Alarm] = field(default_factory=list)
+    down: bool = False
+
+    def raise_(self, trouble: str, text: str) -> bool:
+        """Queue an alert."""
+        if self.down:
+            raise StoreUnavailable("The store does not answer.")
+        if trouble in self.known:
+            return False
+        self.known.add(trouble)
+        self.waiting.append(Alarm(f"1-{len(self.known)}", text))
+        return True
+
+    def claim(self) -> Alarm | None:
+        """The first that waits; it stays until it is done."""
+        return self.waiting[0] if self.waiting else None
+
+    def done(self, alarm: Alarm) -> None:
+        """Forget it."""
+        self.waiting.remove(alarm)
+
+
+@dataclass
+class FakeStops:
+    """Remembers which profiles were stopped."""
+
+    profiles: set[str] = field(default_factory=set)
+    down: bool = False
+
+    def stop(self, profile: str) -> None:
+        """Stop one."""
+        if self.down:
+            raise StoreUnavailable("The store does not answer.")
+        self.profiles.add(profile)
+
+    def stopped(self, profile: str) -> bool:
+        """Whether it is stopped."""
+        return profile in self.profiles
+
+
+@dataclass
+class FakePager:
+    """The carrier: answers what it is told to, and keeps what it was asked."""
+
+    outcome: SendOutcome
+    sent: list[tuple[str, Sequence[str], str, str]] = field(default_factory=list)
+
+    def page_people(self, sender: str, to: Sequence[str], text: str, *, idempotency_key: str) -> SendOutcome:
+        """One group message."""
+        self.sent.append((sender, to, text, idempotency_key))
+        return self.outcome
+
+
+@dataclass
+class World:
+    """The story and what is behind its ports."""
+
+    on_call: OnCall | None = PEOPLE
+    alarms: FakeAlarms = field(default_factory=FakeAlarms)
+    stops: FakeStops = field(default_factory=FakeStops)
+    counted: list[str] = field(default_factory=list)
+
+    def story(self) -> Alert:
+        """The story of one process."""
+        policy = Policy(MappingProxyType({}), MappingProxyType({"pool": POOL, "backup": BACKUP}))
+        return Alert(
+            alarms=self.alarms, stops=self.stops, policy=policy, on_call=self.on_call, count=self.counted.append
+        )
+
+
+@pytest.fixture
+def world() -> World:
+    """Nothing has happened yet."""
+    return World()
+
+
+def test_trouble_of_the_account_or_a_sender_is_told(world: World) -> None:
+    """Both kinds are, each once, however many messages meet them; what concerns one person is not."""
+    for action in Action:
+        for _ in range(3):
+            world.story().refused(Refused("40000", "Something", action), POOL)
+    assert len(world.alarms.waiting) == 2
+    assert "sends nothing for this account" in world.alarms.waiting[1].text
+    assert "sender pool" in world.alarms.waiting[0].text
+
+
+def test_every_sender_s_trouble_is_its_own(world: World) -> None:
+    """The second sender that fails, and another reason at the first, are news."""
+    story = world.story()
+    for sender in (POOL, BACKUP):
+        story.refused(Refused("40010", "Not registered", Action.STOP_SENDER), sender)
+    story.refused(Refused("40003", "Blocked as spam", Action.STOP_SENDER), POOL)
+    assert len(world.alarms.waiting) == 3
+
+
+def test_no_text_holds_digits_that_look_like_a_code_or_a_number(world: World) -> None:
+    """Not the carrier's code, not the profile's id, not what stands in the carrier's own title."""
+    world.story().refused(Refused("40010", "Not 10DLC registered: +12025550143", Action.STOP_SENDER), POOL)
+    world.story().refused(CLOSED, None)
+    world.story().spend_limit(PROFILE)
+    assert len(world.alarms.waiting) == 3
+    assert not any(char.isdigit() for alarm in world.alarms.waiting for char in alarm.text)
+
+
+def test_a_spent_profile_is_left_alone(world: World) -> None:
+    """Told by a refusal or by the carrier's own webhook, also where nobody is on call."""
+    world.on_call = None
+    world.story().refused(SPENT, POOL)
+    assert world.stops.profiles == {PROFILE}
+    world.stops.profiles.clear()
+    world.story().spend_limit(PROFILE)
+    assert world.stops.profiles == {PROFILE}
+    assert world.alarms.waiting == []
+
+
+@pytest.mark.parametrize("profile", [None, "00000000-0000-0000-0000-000000000000"])
+def test_a_profile_that_is_not_ours_is_no_trouble(world: World, profile: str | None) -> None:
+    """The account may have other users than this service."""
+    world.story().spend_limit(profile)
+    assert (world.stops.profiles, world.alarms.waiting) == (set(), [])
+
+
+def test_one_group_message_goes_to_all_on_call(world: World) -> None:
+    """From the configured number, with a key that names the alert; then the queue is empty."""
+    world.story().refused(CLOSED, POOL)
+    pager = FakePager(Accepted("message-1"))
+    assert world.story().send(pager)
+    assert not world.story().send(pager)
+    ((sender, to, text, key),) = pager.sent
+    assert (sender, to, key) == (PEOPLE.sender, PEOPLE.to, "alert-1-1")
+    assert text.startswith("otp-service: ")
+    assert world.counted == ["raised", "accepted"]
+
+
+@pytest.mark.parametrize("outcome", [NotSent("no connection"), Unknown("no answer")])
+def test_what_may_not_have_arrived_is_sent_again_under_its_key(world: World, outcome: SendOutcome) -> None:
+    """A lost answer does not lose the alert, and does not ring the phones twice."""
+    world.story().refused(CLOSED, POOL)
+    pager = FakePager(outcome)
+    world.story().send(pager)
+    world.story().send(pager)
+    assert len({key for *_, key in pager.sent}) == 1
+    assert len(world.alarms.waiting) == 1
+
+
+def test_a_refused_alert_is_not_repeated(world: World) -> None:
+    """An account that is closed refuses the alert as well: the log and the metric remain."""
+    world.story().refused(CLOSED, POOL)
+    world.story().send(FakePager(CLOSED))
+    assert world.alarms.waiting == []
+    assert world.counted == ["raised", "refused"]
+
+
+def test_nothing_here_disturbs_a_delivery(world: World) -> None:
+    """A store that does not answer is counted, and the caller hears nothing of it."""
+    world.alarms.down = world.stops.down = True
+    world.story().refused(SPENT, POOL)
+    world.story().refused(CLOSED, None)
+    world.story().spend_limit(PROFILE)
+    assert world.counted == ["lost", "lost", "lost"]
+
+
+def test_nobody_on_call_means_nothing_queued_and_nothing_sent() -> None:
+    """Without [alerts] the service does not even look."""
+    world = World(on_call=None)
+    world.story().refused(CLOSED, POOL)
+    pager = FakePager(Accepted("message-1"))
+    assert not world.story().send(pager)
+    assert (world.alarms.waiting, pager.sent) == ([], [])

@@ -1,0 +1,368 @@
+"""Reading the carrier's list of opt-outs: nobody on it is missed, whatever happens while it is read."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from otp_service.domain.errors import CarrierUnavailable, NotReady, StoreUnavailable
+from otp_service.domain.operation import Block, BlockPage, Cursor, OptOut
+from otp_service.domain.policy import Policy, Sender, SenderKind
+from otp_service.domain.verification import number_hash
+from otp_service.keyring import create, parse
+from otp_service.usecases.reconcile import PATIENCE_MS, RETRY_MS, SETTLED_MS, Reconcile
+
+NOW = 1_800_000_000_000
+DAY = 86_400_000
+VAULT = parse(create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z"))
+A, B = "profile-a", "profile-b"
+
+
+def person(n: int) -> str:
+    """The n-th person's number."""
+    return f"+1202{2_000_000 + n}"
+
+
+def hashed(n: int) -> str:
+    """The n-th person's keyed hash."""
+    return number_hash(VAULT.index_key, person(n))
+
+
+class Killed(BaseException):
+    """The process ends here and now."""
+
+
+@dataclass
+class FakeList:
+    """The carrier's list, three entries a page. `before` runs before each answer and may change the list or raise."""
+
+    blocks_: dict[str, list[Block]] = field(default_factory=lambda: {A: [], B: []})
+    before: Callable[[int], None] = lambda _: None
+    newest_first: bool = False
+    asked: list[tuple[str, int, int | None, int]] = field(default_factory=list)
+
+    def add(self, profile: str, *people: int, at_ms: int = NOW - DAY) -> None:
+        """Have people opt out."""
+        self.blocks_[profile] += [Block(person(n), profile, "STOP", at_ms + n) for n in people]
+
+    def blocks(self, profile: str, *, since_ms: int, until_ms: int | None, page: int) -> BlockPage:
+        """One page, as the carrier would answer now."""
+        self.before(len(self.asked))
+        self.asked.append((profile, since_ms, until_ms, page))
+        found = sorted(
+            (b for b in self.blocks_[profile] if since_ms <= b.created_ms <= (until_ms or b.created_ms)),
+            key=lambda block: block.created_ms,
+            reverse=self.newest_first,
+        )
+        return BlockPage(tuple(found[(page - 1) * 3 : page * 3]), -(-len(found) // 3), len(found))
+
+
+@dataclass
+class FakeRegistry:
+    """Keeps the latest wish, as the real one does."""
+
+    known: dict[tuple[str, str], OptOut] = field(default_factory=dict)
+    puts: int = 0
+    down: bool = False
+
+    def put(self, number_hash: str, mask: str, entry: OptOut, event_id: str | None) -> str:
+        """Write a wish down."""
+        assert event_id is None
+        assert "*" in mask
+        if self.down:
+            raise StoreUnavailable("The store does not answer.")
+        self.puts += 1
+        was = self.known.get((entry.messaging_profile_id, number_hash))
+        if was is not None and was.at_ms > entry.at_ms:
+            return "older"
+        self.known[entry.messaging_profile_id, number_hash] = entry
+        return "same" if was is not None and was.opted_out == entry.opted_out else "changed"
+
+    def of(self, number_hash: str) -> list[OptOut]:
+        """Everything known of one number."""
+        return [entry for (_, number), entry in self.known.items() if number == number_hash]
+
+    def blocked(self, profile: str) -> set[str]:
+        """The hashes of those who are opted out."""
+        return {number for (of, number), entry in self.known.items() if of == profile and entry.opted_out}
+
+
+@dataclass
+class FakeCursors:
+    """A lease without a clock: it is there or not."""
+
+    kept: dict[str, Cursor] = field(default_factory=dict)
+    holder: str | None = None
+    rest_ms: int | None = None
+    wait_ms: int = 1_000
+
+    def take(self, owner: str, *, force: bool) -> int:
+        """Become the reader."""
+        if self.holder is not None:
+            return self.wait_ms
+        if self.rest_ms and not force:
+            return self.rest_ms
+        self.holder = owner
+        return 0
+
+    def load(self, profile: str) -> Cursor:
+        """How far it is read."""
+        return self.kept.get(profile, Cursor())
+
+    def save(self, owner: str, profile: str, cursor: Cursor) -> bool:
+        """Write it down."""
+        if self.holder != owner:
+            return False
+        self.kept[profile] = cursor
+        return True
+
+    def end(self, owner: str, rest_ms: int) -> None:
+        """Stop being the reader."""
+        if self.holder == owner:
+            self.holder, self.rest_ms = None, rest_ms
+
+
+@dataclass
+class World:
+    """One installation: what is behind the ports, and the story."""
+
+    source: FakeList = field(default_factory=FakeList)
+    registry: FakeRegistry = field(default_factory=FakeRegistry)
+    cursors: FakeCursors = field(default_factory=FakeCursors)
+    now_ms: int = NOW
+    counted: list[str] = field(default_factory=list)
+    passes: int = 0
+
+    def story(self) -> Reconcile:
+        """The story of a fresh process."""
+        senders = {
+            "pool": Sender("pool", SenderKind.NUMBER_POOL, A, None, 20.0),
+            "backup": Sender("backup", SenderKind.LONG_CODE, A, "+18445550001", 20.0),
+            "other": Sender("other", SenderKind.LONG_CODE, B, "+18445550002", 20.0),
+        }
+        self.passes += 1
+        return Reconcile(
+            source=self.source,
+            registry=self.registry,
+            cursors=self.cursors,
+            vault=VAULT,
+            policy=Policy(MappingProxyType({}), MappingProxyType(senders)),
+            interval_ms=900_000,
+            now_ms=lambda: self.now_ms,
+            token=lambda: f"pass-{self.passes}",
+            count=self.counted.append,
+        )
+
+    def run(self) -> None:
+        """A pass from its beginning to its end."""
+        assert self.story().on_timer(starting=True, stopped=lambda: False) is not None
+
+
+@pytest.fixture
+def world() -> World:
+    """An empty installation."""
+    return World()
+
+
+def test_everybody_on_the_list_is_blocked_in_their_profile(world: World) -> None:
+    """All pages of all profiles, each profile once, and each block as old as the carrier says."""
+    world.source.add(A, *range(10))
+    world.source.add(B, *range(5, 7))
+    done = world.story().on_timer(starting=True, stopped=lambda: False)
+    assert done is not None
+    assert [(one.profile, one.changed, one.skipped) for one in done] == [(A, 10, 0), (B, 2, 0)]
+    assert world.registry.blocked(A) == {hashed(n) for n in range(10)}
+    assert world.registry.blocked(B) == {hashed(5), hashed(6)}
+    entry = world.registry.known[A, hashed(3)]
+    assert (entry.at_ms, entry.keyword, entry.source) == (NOW - DAY + 3, "STOP", "list")
+    assert world.counted == ["done"]
+
+
+def test_the_second_pass_reads_the_new_only(world: World) -> None:
+    """What is older than an hour is read once; what is younger is read again, in case it showed late."""
+    world.source.add(A, *range(10))
+    world.run()
+    world.source.add(A, 20, at_ms=NOW - 60_000)
+    before = world.registry.puts
+    world.run()
+    assert world.registry.puts - before == 1
+    world.now_ms += SETTLED_MS * 2
+    world.run()
+    world.run()
+    assert world.registry.puts - before == 2
+    assert hashed(20) in world.registry.blocked(A)
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+@given(
+    blocks=st.integers(0, 20),
+    gone=st.lists(st.tuples(st.integers(0, 15), st.integers(0, 19)), max_size=8),
+    killed=st.lists(st.integers(0, 12), max_size=3),
+)
+@settings(max_examples=150, deadline=None)
+def test_nobody_is_missed_while_others_opt_in_and_processes_are_killed(
+    newest_first: bool, blocks: int, gone: list[tuple[int, int]], killed: list[int]
+) -> None:
+    """Entries vanish before any page, processes die before any page: all who stayed on the list are blocked."""
+    world = World(source=FakeList(newest_first=newest_first))
+    world.source.add(A, *range(blocks))
+    steps = iter(range(1_000))
+    deaths = set(killed)
+
+    def before(_: int) -> None:
+        step = next(steps)
+        for when, who in gone:
+            if when == step:
+                world.source.blocks_[A] = [b for b in world.source.blocks_[A] if b.to != person(who)]
+        if step in deaths:
+            raise Killed
+
+    world.source.before = before
+    for _ in range(len(deaths) + 1):
+        try:
+            world.run()
+        except Killed:
+            world.cursors.holder = None  # the lease has run out
+    stayed = {hashed(n) for n in range(blocks)} - {hashed(who) for _, who in gone}
+    assert stayed <= world.registry.blocked(A)
+
+
+def test_who_goes_on_after_a_crash_begins_where_it_happened(world: World) -> None:
+    """Pages that were read before a kill are not read again, but for the first, which tells how many there are."""
+    world.source.add(A, *range(30))
+
+    def die(asked: int) -> None:
+        if asked == 6:
+            raise Killed
+
+    world.source.before = die
+    with pytest.raises(Killed):
+        world.run()
+    assert [page for *_, page in world.source.asked] == [1, 10, 9, 8, 7, 6]
+    assert world.cursors.kept[A].page == 5
+    world.cursors.holder, world.source.before = None, lambda _: None
+    world.now_ms += 10 * DAY
+    world.run()
+    assert [page for profile, *_, page in world.source.asked[6:] if profile == A][:6] == [1, 5, 4, 3, 2, 1]
+    assert world.registry.blocked(A) == {hashed(n) for n in range(30)}
+    # The window is that of the pass which was killed, whatever time it is by now.
+    assert {until for profile, _, until, _ in world.source.asked if profile == A} == {NOW - SETTLED_MS, None}
+
+
+def test_who_came_back_stays_opted_in(world: World) -> None:
+    """An entry older than the person's START changes nothing."""
+    world.source.add(A, 1)
+    start = OptOut(A, False, NOW - 60_000, "START", "inbound")
+    world.registry.put(hashed(1), "+1******0001", start, None)
+    world.run()
+    assert world.registry.blocked(A) == set()
+
+
+def test_a_clock_ahead_does_not_outdo_the_next_word(world: World) -> None:
+    """A block dated in the future counts from when we learned of it, so that a START after it is heard."""
+    world.source.add(A, 1, at_ms=NOW + DAY)
+    world.run()
+    assert world.registry.known[A, hashed(1)].at_ms == NOW
+
+
+def test_entries_that_name_nobody_are_counted_and_passed_over(world: World) -> None:
+    """A masked number or a name blocks nobody and stops nothing."""
+    world.source.blocks_[A] = [Block("+1202555****", A, "STOP", NOW - DAY), Block("ACME", None, None, 0)]
+    world.source.add(A, 7)
+    done = world.story().on_timer(starting=True, stopped=lambda: False)
+    assert done is not None
+    assert (done[0].skipped, done[0].changed) == (2, 1)
+
+
+def test_an_entry_without_a_profile_belongs_to_the_one_that_was_asked_for(world: World) -> None:
+    """The carrier may leave it out."""
+    world.source.blocks_[A] = [Block(person(1), None, None, 0)]
+    world.run()
+    assert world.registry.blocked(A) == {hashed(1)}
+
+
+def test_a_carrier_that_fails_is_asked_again_soon(world: World) -> None:
+    """The pass ends, its place is kept, the right to read is free, and the next one comes after a minute."""
+    world.source.add(A, *range(9))
+
+    def fail(asked: int) -> None:
+        if asked == 2:
+            raise CarrierUnavailable("The carrier does not answer.")
+
+    world.source.before = fail
+    with pytest.raises(CarrierUnavailable):
+        world.run()
+    assert (world.cursors.holder, world.cursors.rest_ms, world.counted) == (None, RETRY_MS, ["failed"])
+    assert world.cursors.kept[A].page == 2
+
+
+def test_a_store_that_fails_ends_the_pass(world: World) -> None:
+    """Nothing is called read that could not be written."""
+    world.source.add(A, *range(9))
+    world.registry.down = True
+    with pytest.raises(StoreUnavailable):
+        world.run()
+    assert world.cursors.load(A).done_ms == 0
+
+
+def test_a_worker_that_ends_leaves_at_the_next_page(world: World) -> None:
+    """It gives the right to read back, so that another worker goes on at once."""
+    world.source.add(A, *range(9))
+    assert world.story().on_timer(starting=True, stopped=lambda: True) is None
+    assert (world.cursors.holder, world.cursors.rest_ms, len(world.source.asked)) == (None, 0, 1)
+    assert world.counted == ["interrupted"]
+
+
+def test_a_reader_that_was_overtaken_stops(world: World) -> None:
+    """It writes no cursor any more and does not take the list from its new reader."""
+    world.source.add(A, *range(9))
+
+    def overtake(asked: int) -> None:
+        if asked == 1:
+            world.cursors.holder = "another"
+
+    world.source.before = overtake
+    assert world.story().on_timer(starting=True, stopped=lambda: False) is None
+    assert world.cursors.holder == "another"
+    assert world.cursors.load(A).page == 3
+
+
+def test_the_timer_leaves_a_list_that_rests(world: World) -> None:
+    """Many workers with many timers read it once in an interval; each reads it when it starts."""
+    world.run()
+    asked = len(world.source.asked)
+    assert world.story().on_timer(starting=False, stopped=lambda: False) is None
+    assert len(world.source.asked) == asked
+    assert world.cursors.rest_ms == 900_000
+    world.run()
+    assert len(world.source.asked) > asked
+
+
+def test_a_person_waits_for_the_pass_that_is_under_way(world: World) -> None:
+    """`now` begins when the other one has ended, and tells how far it is."""
+    world.source.add(A, *range(4))
+    world.cursors.holder = "another"
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        world.cursors.holder = None
+
+    told: list[tuple[int, int]] = []
+    done = world.story().now(lambda read, of: told.append((read, of)), sleep)
+    assert slept == [0.5]
+    assert sum(one.changed for one in done) == 4
+    assert told[0] == (3, 4)
+    assert all(read <= of for read, of in told)
+
+
+def test_a_person_does_not_wait_for_ever(world: World) -> None:
+    """If the other pass does not end, the command says so."""
+    world.cursors.holder = "another"
+    slept: list[float] = []
+    with pytest.raises(NotReady, match="another process"):
+        world.story().now(lambda *_: None, slept.append)
+    assert sum(slept) >= PATIENCE_MS / 1000
