@@ -3,6 +3,7 @@
 Each promise is kept twice: with the sandbox in this process, and over a socket.
 """
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -83,6 +84,75 @@ def sms(kind: str = "long_code", to: str = PERSON, text: str = "804519 is your c
     profile = None if kind in {"long_code", "short_code"} else PROFILE
     given: dict[str, Any] = {"sender": sender, "messaging_profile_id": profile, "webhook_url": None}
     return build_send(kind, to=to, text=text, **(given | more))
+
+
+def _whatsapp(client: TelnyxClient) -> Any:
+    template = WhatsAppTemplate("otp_code", "en_US", "804519", "dlv_1")
+    return client.submit(sms("whatsapp", sender=TOLL_FREE, whatsapp=template), idempotency_key="key-1")
+
+
+def _later() -> datetime:
+    return datetime.now(UTC) + timedelta(hours=1)
+
+
+def _scheduled(client: TelnyxClient) -> str:
+    return client.schedule(to=PERSON, text="Hi", send_at=_later(), sender=TOLL_FREE).id
+
+
+def _mobile(client: TelnyxClient) -> str:
+    return next(client.list_mobile_numbers()).id
+
+
+def _order(client: TelnyxClient) -> Any:
+    return client.create_bulk_update(messaging_profile_id=PROFILE, numbers=["+18880000000"])
+
+
+OPERATIONS: dict[str, tuple[str, Callable[[TelnyxClient], Any]]] = {
+    "send": ("POST /messages", lambda c: c.submit(sms("generic"), idempotency_key="k")),
+    "send long code": ("POST /messages/long_code", lambda c: c.submit(sms("long_code"), idempotency_key="k")),
+    "send number pool": ("POST /messages/number_pool", lambda c: c.submit(sms("number_pool"), idempotency_key="k")),
+    "send short code": ("POST /messages/short_code", lambda c: c.submit(sms("short_code"), idempotency_key="k")),
+    "send WhatsApp": ("POST /messages/whatsapp", _whatsapp),
+    "send group MMS": (
+        "POST /messages/group_mms",
+        lambda c: c.send_group_mms(sender=TOLL_FREE, to=[PERSON], text="Hi", idempotency_key="k"),
+    ),
+    "schedule": ("POST /messages/schedule", _scheduled),
+    "cancel scheduled": ("DELETE /messages/{id}", lambda c: c.cancel_scheduled(_scheduled(c))),
+    "retrieve": ("GET /messages/{id}", lambda c: c.retrieve(_scheduled(c))),
+    "list opt-outs": ("GET /messaging_optouts", lambda c: c.opt_out_page(1, messaging_profile_id=PROFILE)),
+    "list numbers": ("GET /phone_numbers/messaging", lambda c: next(c.list_numbers())),
+    "show number": ("GET /phone_numbers/{id}/messaging", lambda c: c.show_number(TOLL_FREE)),
+    "update number": ("PATCH /phone_numbers/{id}/messaging", lambda c: c.update_number(TOLL_FREE, tags=["otp"])),
+    "list mobile numbers": ("GET /mobile_phone_numbers/messaging", _mobile),
+    "show mobile number": (
+        "GET /mobile_phone_numbers/{id}/messaging",
+        lambda c: c.show_mobile_number(_mobile(c)),
+    ),
+    "create bulk update": ("POST /messaging_numbers_bulk_updates", _order),
+    "show bulk update": (
+        "GET /messaging_numbers_bulk_updates/{id}",
+        lambda c: c.show_bulk_update(_order(c).order_id),
+    ),
+}
+"""Every operation of the contract: method and path, and how our client asks for it."""
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_operation_works_on_both_sides(stage: Stage, name: str) -> None:
+    """The client asks for it where the carrier has it, and understands what the sandbox answers."""
+    where, ask = OPERATIONS[name]
+    assert ask(stage.client) is not None
+    last = stage.control.get("/sandbox/journal").json()["requests"][-1]
+    method, path = where.split()
+    shape = "/v2" + path.replace("{id}", "[^/]+")
+    assert (last["method"], last["status"]) == (method, 200)
+    assert re.fullmatch(shape, last["path"].partition("?")[0]), last["path"]
+
+
+def test_the_table_has_all_operations() -> None:
+    """Seventeen of them, and no two the same."""
+    assert len({where for where, _ in OPERATIONS.values()}) == len(OPERATIONS) == 17
 
 
 @pytest.mark.parametrize(
