@@ -1,0 +1,221 @@
+"""Ids and hashes: unguessable, carrying their number blinded, readable by nobody else."""
+
+import base64
+import collections
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from otp_service.domain.audit import ZERO, Event, EventType, Position, decode_cursor, encode_cursor
+from otp_service.domain.delivery import RANK, DeliveryStatus, from_carrier
+from otp_service.domain.verification import (
+    ENDED_CODE,
+    NUMBER_HASH_BYTES,
+    Status,
+    new_reference,
+    number_hash,
+    read_delivery_id,
+    read_id,
+    shard_of,
+)
+
+KEY, OTHER_KEY = bytes(range(32)), bytes(32)
+hashes = st.binary(min_size=NUMBER_HASH_BYTES, max_size=NUMBER_HASH_BYTES).map(bytes.hex)
+chances = st.binary(min_size=NUMBER_HASH_BYTES, max_size=NUMBER_HASH_BYTES)
+
+
+@given(hashes, chances, st.integers(1, 999))
+def test_an_id_tells_its_number_to_us(number: str, chance: bytes, ordinal: int) -> None:
+    """Made and read again: the verification's and the delivery's id lead to the number's hash."""
+    ref = new_reference(KEY, number, chance)
+    assert read_id(KEY, ref.verification_id) == ref
+    assert read_delivery_id(KEY, ref.delivery_id(ordinal)) == (ref, ordinal)
+    assert ref.number_hash == number
+
+
+@given(hashes, chances, chances)
+def test_two_ids_of_one_person_have_nothing_in_common(number: str, one: bytes, other: bytes) -> None:
+    """Blinded by chance: without the key neither the number nor a relation between ids can be seen."""
+    first, second = new_reference(KEY, number, one), new_reference(KEY, number, other)
+    assert (first.body == second.body) is (one == other)
+    assert first.body[:16] != first.body[16:] or one == bytes.fromhex(number)
+    if one != other:
+        assert first.body[16:] != second.body[16:]
+    assert getattr(read_id(OTHER_KEY, first.verification_id), "number_hash", "") != number
+
+
+def test_the_blinded_half_is_spread_evenly() -> None:
+    """A thousand ids of one number: their second halves begin with all letters about equally often."""
+    number = number_hash(KEY, "+12025550143")
+    chance = [n.to_bytes(NUMBER_HASH_BYTES, "big") for n in range(3_200)]
+    counts = collections.Counter(new_reference(KEY, number, one).body[16] for one in chance)
+    assert len(counts) == 32
+    # Chi square with 31 degrees of freedom exceeds 70 less than once in ten thousand.
+    assert sum((count - 100) ** 2 / 100 for count in counts.values()) < 70
+
+
+GOOD = new_reference(KEY, "00" * 10, bytes(10)).verification_id
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "vrf_",
+        GOOD[:-1],
+        GOOD + "a",
+        GOOD.upper(),
+        GOOD[:-1] + "1",
+        GOOD[:-1] + "=",
+        GOOD[:-1] + "é",
+        GOOD + "\n",
+        " " + GOOD,
+        GOOD.replace("vrf_", "dlv_"),
+        GOOD[4:],
+        "vrf_" + "a" * 5_000,
+    ],
+)
+def test_what_cannot_be_an_id_is_none(text: str) -> None:
+    """Length, alphabet, prefix, case, line ends: read strictly and without an exception."""
+    assert read_id(KEY, text) is None
+
+
+@pytest.mark.parametrize("end", ["", "-", "-0", "-01", "-1000", "-1\n", "-a", "--1", "-１", "-1-1"])
+def test_what_cannot_be_a_delivery_is_none(end: str) -> None:
+    """An ordinal counts from 1 to 999 in one spelling."""
+    assert read_delivery_id(KEY, GOOD.replace("vrf_", "dlv_") + end) is None
+    assert read_delivery_id(KEY, GOOD + "-1") is None
+
+
+@given(st.text())
+def test_reading_never_raises(text: str) -> None:
+    """Whatever stands in a path is an id or is not."""
+    read_id(KEY, text)
+    read_delivery_id(KEY, text)
+
+
+@pytest.mark.parametrize("size", [0, 9, 11])
+def test_an_id_needs_its_chance(size: int) -> None:
+    """Fewer or more random bytes are refused."""
+    with pytest.raises(ValueError, match="random bytes"):
+        new_reference(KEY, "00" * 10, bytes(size))
+
+
+def test_a_numbers_hash_is_keyed() -> None:
+    """Without the key it cannot be tried out over all numbers."""
+    one = number_hash(KEY, "+12025550143")
+    assert len(one) == 20
+    assert one != number_hash(OTHER_KEY, "+12025550143")
+    assert one != number_hash(KEY, "+12025550144")
+    assert one == number_hash(KEY, "+12025550143")
+
+
+@given(hashes, st.integers(1, 256))
+def test_a_shard_is_one_of_them(number: str, shards: int) -> None:
+    """The same number is always on the same shard, and every shard is in range."""
+    assert 0 <= shard_of(number, shards) < shards
+    assert shard_of(number, shards) == shard_of(number, shards)
+
+
+def test_every_ending_has_a_word() -> None:
+    """No verification ends without a code that explains it; pending is no ending."""
+    assert set(ENDED_CODE) == set(Status) - {Status.PENDING}
+    assert len(set(ENDED_CODE.values())) == len(ENDED_CODE)
+
+
+def test_ranks_are_the_contracts() -> None:
+    """delivered > failed > unconfirmed > sent > sending > queued; nothing stands between without a rank."""
+    s = DeliveryStatus
+    order = [s.QUEUED, s.SENDING, s.SENT, s.UNCONFIRMED, s.FAILED, s.DELIVERED]
+    assert [RANK[one] for one in order] == sorted(RANK[one] for one in order)
+    assert len({RANK[one] for one in order}) == len(order)
+    assert set(RANK) == set(DeliveryStatus)
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [
+        ("queued", "sent"),
+        ("sending", "sent"),
+        ("sent", "sent"),
+        ("delivered", "delivered"),
+        ("delivery_unconfirmed", "unconfirmed"),
+        ("delivery_failed", "failed"),
+        ("sending_failed", "failed"),
+        ("Delivered", None),
+        ("", None),
+        ("webhook_delivered", None),
+    ],
+)
+def test_acceptance_is_never_delivery(word: str, status: str | None) -> None:
+    """The carrier's words are read as they are; only its `delivered` (or read) is ours."""
+    assert from_carrier(word) == status
+
+
+# ---- the record's positions ---------------------------------------------------------------------------------------
+
+positions = st.builds(Position, st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1))
+
+
+@given(st.lists(positions, min_size=1, max_size=20))
+def test_a_cursor_leads_back(many: list[Position]) -> None:
+    """Positions, one per shard, survive the way through a caller's URL."""
+    cursor = encode_cursor(many)
+    assert decode_cursor(cursor, len(many)) == many
+    assert set(cursor) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+    with pytest.raises(ValueError, match="cursor"):
+        decode_cursor(cursor, len(many) + 1)
+
+
+@given(st.text(max_size=60))
+def test_no_other_text_is_a_cursor(text: str) -> None:
+    """A made-up cursor is a ValueError and nothing else."""
+    with pytest.raises(ValueError, match=r"cursor|position"):
+        decode_cursor(text, 16)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        {},
+        [],
+        [1] * 3,
+        [None] * 3,
+        ["1"] * 3,
+        ["1-"] * 3,
+        ["-1"] * 3,
+        ["1-1-1"] * 3,
+        ["１-1"] * 3,
+        ["1-1\n"] * 3,
+        ["+1-1"] * 3,
+        ["1" * 30 + "-1"] * 3,
+        [["1-1"]] * 3,
+    ],
+)
+def test_a_cursor_of_other_things_is_refused(value: object) -> None:
+    """Well-formed base64 of JSON is not enough: each position is read strictly."""
+    text = base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+    with pytest.raises(ValueError, match=r"cursor|position"):
+        decode_cursor(text, 3)
+
+
+def test_a_deep_cursor_is_refused_too() -> None:
+    """Nesting that breaks a parser's stack is a bad cursor like any other."""
+    text = base64.urlsafe_b64encode(b"[" * 50_000).rstrip(b"=").decode()
+    with pytest.raises(ValueError, match="cursor"):
+        decode_cursor(text, 3)
+
+
+def test_positions_order_as_the_store_does() -> None:
+    """By milliseconds, then by counter; as numbers, not as text."""
+    assert ZERO < Position(0, 1) < Position(1, 0) < Position(9, 5) < Position(10, 0)
+    assert str(Position.read("12-3")) == "12-3"
+
+
+def test_an_events_name_sorts_within_its_shard() -> None:
+    """And its time is its position's."""
+    event = Event(10, Position(1_790_000_000_000, 2), EventType.STARTED, {})
+    assert (event.seq, event.at_ms) == ("0a-1790000000000-2", 1_790_000_000_000)

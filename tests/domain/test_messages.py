@@ -1,0 +1,193 @@
+"""The words of the SMS: the code is where phones and people look for it, and one segment is enough."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from otp_service.domain import message
+from otp_service.domain.message import LOCALES, Autofill, hides_code, printable, render
+from otp_service.domain.optout import Wish, read, wish
+
+GSM7 = set(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
+    "abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+CODE = "314159"
+HASH = "FA+9qCX9VSu"
+WEB, ANDROID = Autofill(web_origin="login.example.com"), Autofill(android_hash=HASH)
+PAYMENT = {"amount": "EUR 10.50", "payee": "Bookshop"}
+CASES = list(
+    itertools.product([None, WEB, ANDROID], [None, PAYMENT, {"payee": "Bookshop"}, {"other": "x"}], [30, 60, 600])
+)
+
+
+def wicg(text: str) -> tuple[str, str] | None:
+    """Origin-bound one-time codes, the standard's way of reading a message: (host, code) of the last line."""
+    line = text.rsplit("\n", 1)[-1]
+    if not line.startswith("@"):
+        return None
+    host, blank, rest = line[1:].partition(" ")
+    if not host or not blank or not rest.startswith("#"):
+        return None
+    code = rest[1:].split(" ", 1)[0]
+    return (host, code) if code and not any(c.isspace() for c in host + code) else None
+
+
+@pytest.mark.parametrize("locale", [*LOCALES, "de-AT", "EN-us", "xx", "", None])
+def test_every_message_is_well_made(locale: str | None) -> None:
+    """Code once (and once for autofill), first of all digits; GSM-7; one segment; the brand is named."""
+    for autofill, context, lifetime_s in CASES:
+        text = render(code=CODE, brand="Acme", lifetime_s=lifetime_s, locale=locale, context=context, autofill=autofill)
+        assert text.count(CODE) == (2 if autofill is WEB else 1)
+        assert text.startswith(CODE)
+        assert "Acme" in text
+        assert set(text) <= GSM7, set(text) - GSM7
+        assert len(text) <= 160
+        assert "{" not in text
+        if context is PAYMENT:
+            assert "EUR 10.50 / Bookshop" in text
+        if autofill is None:
+            assert "STOP" in text
+        if autofill is WEB:
+            assert wicg(text) == ("login.example.com", CODE)
+        if autofill is ANDROID:
+            assert len(text.encode()) <= message.ANDROID_MAX_BYTES
+            assert text.endswith(f"\n{HASH}")
+            assert wicg(text) is None
+
+
+@given(
+    st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1, max_size=40),
+    st.text(st.characters(codec="utf-8", exclude_categories=["C"]), max_size=64),
+    st.sampled_from(LOCALES),
+)
+def test_an_android_message_always_fits(brand: str, payee: str, locale: str) -> None:
+    """Whatever brand and payee: at most 140 bytes, whole characters, the code first, the hash last."""
+    text = render(
+        code="1234567890", brand=brand, lifetime_s=600, locale=locale, context={"payee": payee}, autofill=ANDROID
+    )
+    assert len(text.encode()) <= 140
+    assert text.startswith("1234567890 ")
+    assert text.endswith(f"\n\n{HASH}")
+
+
+@given(
+    st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1, max_size=40),
+    st.from_regex(r"[a-z]{1,10}(\.[a-z]{2,8}){1,3}", fullmatch=True),
+    st.from_regex(r"[0-9]{6,10}", fullmatch=True).filter(str.isascii),
+)
+def test_a_browser_reads_back_what_was_written(brand: str, origin: str, code: str) -> None:
+    """The standard's parser finds host and code in every message for the web, whatever stands before."""
+    text = render(
+        code=code, brand=brand, lifetime_s=300, locale="en", context=None, autofill=Autofill(web_origin=origin)
+    )
+    assert wicg(text) == (origin, code)
+
+
+@pytest.mark.parametrize("words", ["{{7*7}}", "{0.__class__}", "{code}", "{brand}", "{n}", "%n%s", "${x}", "\\1", "$1"])
+def test_callers_words_are_never_interpreted(words: str) -> None:
+    """Braces, percent signs and backslashes stand in the message as they were given."""
+    text = render(code=CODE, brand=words, lifetime_s=300, locale="en", context={"payee": words}, autofill=None)
+    assert text.count(words) == 2
+    assert text.count(CODE) == 1
+
+
+@pytest.mark.parametrize(
+    ("lifetime_s", "said"), [(300, "5 minutes"), (359, "5 minutes"), (119, "one minute"), (60, "one minute")]
+)
+def test_the_lifetime_is_never_overstated(lifetime_s: int, said: str) -> None:
+    """Rounded down, so that nobody types a code that the message still promised."""
+    text = render(code=CODE, brand="Acme", lifetime_s=lifetime_s, locale="en", context=None, autofill=None)
+    assert said in text
+
+
+def test_less_than_a_minute_is_not_told() -> None:
+    """There is nothing true to say that would help."""
+    text = render(code=CODE, brand="Acme", lifetime_s=59, locale="en", context=None, autofill=None)
+    assert "minute" not in text
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\rb", "a\x00", "\x7f", "a\u2028b", "\u202eabc", "\x1b[0m", "\t"])
+def test_control_characters_are_not_printable(text: str) -> None:
+    """Line breaks and direction marks could fake a line of the message."""
+    assert not printable(text)
+    assert printable("Café 24 ½")
+
+
+def test_words_that_look_like_a_code_are_found() -> None:
+    """A run of four digits or more could be taken for the code."""
+    assert hides_code("call 123456 now")
+    assert hides_code("a1234b")
+    assert not hides_code("24 hours, 365 days, 12.50")
+
+
+# ---- opting out ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "STOP",
+            "stop.",
+            " Stop ",
+            "ＳＴＯＰ",
+            "opt out",
+            "OPT-OUT",
+            "Revoke",
+            "END",
+            "quit!",
+            "cancel",
+            "unsubscribe",
+        ),
+        *("StopAll", "stop all", '"stop"', "(STOP)", "please stop texting me", "Stop  texting me!", "opting out"),
+        *("please unsubscribe this number", "quit messaging me", "stop\n"),
+    ],
+)
+def test_any_reasonable_wording_stops(text: str) -> None:
+    """Case, width, punctuation and spaces around do not matter (47 CFR 64.1200)."""
+    assert read(text) is Wish.STOP
+
+
+@pytest.mark.parametrize("text", ["START", "unstop", "Opt in", "opt-in.", " resubscribe "])
+def test_a_person_can_come_back(text: str) -> None:
+    """The words that opt in again."""
+    assert read(text) is Wish.START
+
+
+@pytest.mark.parametrize(
+    "text", ["", "123456", "yes", "no", "what is this?", "the bus stop is near", "stopping by", "ok", "\x00", "endless"]
+)
+def test_other_words_change_nothing(text: str) -> None:
+    """A word inside a sentence about something else is no wish."""
+    assert read(text) is None
+
+
+def test_help_is_help() -> None:
+    """It changes nothing, but is understood."""
+    assert read("HELP") is Wish.HELP
+    assert read(" info? ") is Wish.HELP
+
+
+@pytest.mark.parametrize(
+    ("autoresponse", "text", "meant"),
+    [
+        ("STOP", "hello", Wish.STOP),
+        ("start", "stop", Wish.START),
+        ("HELP", "stop", Wish.HELP),
+        ("SOMETHING", "stop", None),
+        (None, "stop", Wish.STOP),
+        ("", "stop", Wish.STOP),
+    ],
+)
+def test_the_carriers_reading_comes_first(autoresponse: str | None, text: str, meant: Wish | None) -> None:
+    """What the carrier already answered is what the person was told."""
+    assert wish(autoresponse, text) is meant
+
+
+@given(st.text(max_size=200))
+def test_reading_a_message_never_raises(text: str) -> None:
+    """People write anything."""
+    read(text)
