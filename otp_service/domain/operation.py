@@ -246,9 +246,10 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class BlockPage:
-    """A page of that list, and how long the whole list is now."""
+    """A page of that list, which one it says it is, and how long the whole list is now."""
 
     blocks: tuple[Block, ...]
+    number: int
     total_pages: int
     total_results: int
 

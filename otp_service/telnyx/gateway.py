@@ -69,7 +69,7 @@ class Gateway:
         except TelnyxError as error:
             raise CarrierUnavailable(f"{error} The list of opt-outs will be asked for again.") from error
         blocks = tuple(Block(each.to, each.messaging_profile_id, each.keyword, each.created_ms) for each in found)
-        return BlockPage(blocks, meta.total_pages, meta.total_results)
+        return BlockPage(blocks, meta.page_number, meta.total_pages, meta.total_results)
 
     def page_people(self, sender: str, to: Sequence[str], text: str, *, idempotency_key: str) -> SendOutcome:
         """Write to the people on call at once. Never raises for what the carrier or the way to it does."""

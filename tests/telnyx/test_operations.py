@@ -358,6 +358,12 @@ def test_a_list_never_looks_complete_when_it_is_not(answer: Any) -> None:
         list(Carrier(answer).client.list_opt_outs())
 
 
+def test_a_static_mock_is_read_and_left() -> None:
+    """One answer for every page, which calls itself the second of three: its entries come once, and it ends."""
+    meta = {"page_number": 2, "page_size": 1, "total_pages": 3, "total_results": 3}
+    assert len(list(Carrier({"data": OPT_OUTS[:1], "meta": meta}).client.list_opt_outs())) == 1
+
+
 def test_a_refusal_on_a_later_page_is_raised() -> None:
     """The opt-outs of the first page alone do not pass for all of them."""
     answers = iter([(200, {"data": OPT_OUTS[:1], "meta": GOOD_META}), (401, {"code": "10009", "title": "No"})])

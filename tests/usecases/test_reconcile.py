@@ -57,7 +57,7 @@ class FakeList:
             key=lambda block: block.created_ms,
             reverse=self.newest_first,
         )
-        return BlockPage(tuple(found[(page - 1) * 3 : page * 3]), -(-len(found) // 3), len(found))
+        return BlockPage(tuple(found[(page - 1) * 3 : page * 3]), page, -(-len(found) // 3), len(found))
 
 
 @dataclass
@@ -297,6 +297,16 @@ def test_a_carrier_that_fails_is_asked_again_soon(world: World) -> None:
         world.run()
     assert (world.cursors.holder, world.cursors.rest_ms, world.counted) == (None, RETRY_MS, ["failed"])
     assert world.cursors.kept[A].page == 2
+
+
+def test_a_carrier_that_does_not_turn_its_pages_is_found_out(world: World) -> None:
+    """A list whose every page is the first does not pass for read."""
+    world.source.add(A, *range(9))
+    turn = world.source.blocks
+    world.source.blocks = lambda profile, **asked: turn(profile, **(asked | {"page": 1}))  # type: ignore[method-assign]
+    with pytest.raises(CarrierUnavailable, match="pages"):
+        world.run()
+    assert world.cursors.load(A).done_ms == 0
 
 
 def test_a_store_that_fails_ends_the_pass(world: World) -> None:
