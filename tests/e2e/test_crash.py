@@ -1,0 +1,119 @@
+"""Processes and the store are killed while starts arrive. What was accepted is sent, and nobody gets two."""
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .plant import Plant, Traffic
+from .stage import Stage, one_key_one_body, within
+
+REASONS = ("suppressed", "expired", "failed", "unknown")
+
+
+@pytest.fixture
+def plant(tmp_path: Path) -> Iterator[Plant]:
+    """Four processes of our own, ready to serve."""
+    made = Plant(tmp_path)
+    try:
+        for name in ("sandbox", "api", "worker"):
+            made.start(name)
+        made.ready()
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def site(plant: Plant) -> Iterator[Stage]:
+    """The caller's and the phones' side of the plant. Sends take a while, so that kills hit them in flight."""
+    made = Stage(plant.env)
+    made.chaos(send={"mode": "slow", "latency_ms": 120})
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def everyone_has_one(site: Stage, traffic: Traffic) -> None:
+    """Every accepted start has exactly one SMS or a stated reason; nobody at all has two."""
+    assert not traffic.strange, traffic.strange[:5]
+    assert not traffic.gave_up
+    assert len(traffic.accepted) > 30
+
+    def waiting() -> list[str]:
+        return [number for number in traffic.accepted if not site.inbox(number)]
+
+    deadline = time.monotonic() + 25
+    while (missing := waiting()) and time.monotonic() < deadline:
+        time.sleep(0.3)
+    unexplained = [
+        number
+        for number in missing
+        if not any(status in REASONS for status in site.deliveries(traffic.accepted[number]))
+    ]
+    assert not unexplained, f"{len(unexplained)} of {len(traffic.accepted)} without an SMS and without a reason"
+    assert len(missing) == 0, "the carrier works: no reason counts here"
+    doubles = [number for number in traffic.accepted if len(site.inbox(number)) > 1]
+    assert not doubles, f"{len(doubles)} of {len(traffic.accepted)} have two"
+    sends = site.sandbox("GET", "/sandbox/journal")["requests"]
+    one_key_one_body([entry for entry in sends if entry["method"] == "POST"])
+    # And the codes on the phones are right.
+    for number, verification in list(traffic.accepted.items())[-10:]:
+        assert site.check(verification, site.code(number)).status_code == 200
+
+
+def test_kill_9_of_worker_and_api(plant: Plant, site: Stage) -> None:
+    """kill -9 and SIGTERM of worker, API and the API's child, over and over: nothing lost, nothing twice, no orphan."""
+    traffic = Traffic(site)
+    traffic.begin()
+    for turn in range(3):
+        for name in ("worker", "api"):
+            time.sleep(0.6)
+            plant.end(name, signal.SIGKILL)
+            plant.start(name)
+        plant.ready()
+        plant.kill_a_child("api")
+        if turn == 1:
+            plant.ready()
+            time.sleep(0.3)
+            for name in ("worker", "api"):
+                assert plant.end(name, signal.SIGTERM) == 0, name
+                plant.start(name)
+    time.sleep(1.5)
+    traffic.finish()
+    everyone_has_one(site, traffic)
+    assert "Traceback" not in plant.logs()
+    assert "panicked" not in plant.logs()
+
+
+def test_the_store_hangs_and_dies(plant: Plant, site: Stage) -> None:
+    """The store stops for a while, is killed and comes back: 503 meanwhile, all well without any restart of ours."""
+    traffic = Traffic(site)
+    traffic.begin()
+    time.sleep(1)
+    plant.stop_the_store(1.5)
+    time.sleep(1)
+    for _ in range(2):
+        plant.kill_the_store()
+        time.sleep(1.2)
+    traffic.finish()
+    plant.ready(5)
+    everyone_has_one(site, traffic)
+    assert "Traceback" not in plant.logs()
+
+
+def test_no_answer_is_lost_in_a_stop(plant: Plant, site: Stage) -> None:
+    """SIGTERM in the middle of requests: each is answered or refused to connect, never cut off after it was taken."""
+    site.key()
+    traffic = Traffic(site, callers=6, pause_s=0.0)
+    traffic.begin()
+    time.sleep(1.0)
+    assert plant.end("api", signal.SIGTERM) == 0
+    plant.start("api")
+    plant.ready()
+    traffic.finish()
+    everyone_has_one(site, traffic)
+    within(5, lambda: "worker started" in plant.logs(), "the worker")

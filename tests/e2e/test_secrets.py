@@ -1,0 +1,138 @@
+"""What may never be seen: codes, keys and full numbers, looked for in everything that is written down or told."""
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import redis
+
+from ..conftest import Dev
+from .stage import Stage, within
+
+
+def everything_in(store: "redis.Redis") -> Iterator[str]:
+    """Every key and every value, of every type, in clear."""
+    look: Any = store
+    readers: dict[bytes, Callable[[bytes], Any]] = {
+        b"string": look.get,
+        b"hash": look.hgetall,
+        b"list": lambda name: look.lrange(name, 0, -1),
+        b"set": look.smembers,
+        b"zset": lambda name: look.zrange(name, 0, -1),
+        b"stream": look.xrange,
+    }
+    for name in look.scan_iter(count=1000):
+        yield f"{name!r} {readers[look.type(name)](name)!r}"
+
+
+def test_canaries_are_nowhere(stage: Stage, house: Dev) -> None:
+    """Codes of ten digits, numbers and keys of 30 flows: not in logs, store, metrics, audit, answers or the output."""
+    flows: list[tuple[str, str]] = []
+    told: list[str] = []
+    for turn in range(30):
+        number = stage.number()
+        answer = stage.start(number, "long", metadata={"turn": turn}, context={"amount": "1"} if turn % 3 else {})
+        told.append(answer.text)
+        flows.append((number, answer.json()["verification_id"]))
+    codes = [stage.code(number) for number, _ in flows]
+    assert all(len(code) == 10 for code in codes)
+    keys = [stage.key("long"), stage.key(), house.env["OTP_API_KEY"]]
+    for (number, verification), code, turn in zip(flows, codes, range(30), strict=True):
+        context = {"context": {"amount": "1"}} if turn % 3 else {}
+        body: dict[str, Any] = {"verification_id": verification, "code": f"{(int(code) + 1) % 10**10:010d}", **context}
+        told.append(stage.call("POST", "/verify/check", body, "long").text)
+        if turn % 2:
+            told.append(stage.call("POST", "/verify/check", {**body, "code": code}, "long").text)
+        told.append(stage.call("POST", "/verify/check", {**body, "code": code, "to": number}, "long").text)
+        told.append(stage.call("GET", f"/verify/{verification}", app="long").text)
+        told.append(stage.start(number, "long", nope=number).text)
+        told.append(stage.start(f"{number}x", "long").text)
+        told.append(stage.start(number, "long").text)
+        told.append(stage.call("GET", f"/optouts/{number}").text)
+        told.append(stage.call("GET", f"/nowhere/{number}").text)
+        told.append(stage.call("GET", f"/verify/{number}?to={number}").text)
+        if turn % 5 == 0:
+            stage.reply(number, "STOP")
+    stage.call("GET", "/healthz", Authorization="Bearer " + "otp_000000000000_" + codes[0] * 4 + "abc")
+    time.sleep(0.3)
+    cursor = ""
+    while True:
+        page = stage.call("GET", f"/audit/events?limit=1000{cursor}", app="long")
+        told.append(page.text)
+        if page.json()["next_cursor"] is None:
+            break
+        cursor = "&cursor=" + page.json()["next_cursor"]
+    told.append(stage.call("GET", "/metrics").text)
+    with stage.store() as store:
+        kept = "\n".join(everything_in(store))
+    places = {"answers": "\n".join(told), "logs": house.logs, "store": kept}
+    secrets = {
+        "code": codes,
+        "number": [number[1:] for number, _ in flows],
+        "key": [key.split("_", 2)[2] for key in keys] + [house.env["TELNYX_API_KEY"]],
+        "seed": [house.env["TELNYX_WEBHOOK_SIGNING_SEED"]],
+    }
+    for place, text in places.items():
+        assert len(text) > 1000, place
+        for kind, values in secrets.items():
+            found = [value for value in values if value in text]
+            assert not found, f"{len(found)} of {kind} in {place}"
+    # What ends takes its secrets with it: digest, sealed box and sealed bodies.
+    for (_, verification), turn in zip(flows, range(30), strict=True):
+        assert (f":sec:{verification.removeprefix('vrf_')}" in kept) is (turn % 2 == 0)
+
+
+def delivered(stage: Stage, verification: str) -> bool:
+    """Whether the only delivery has arrived."""
+    return stage.deliveries(verification) == ["delivered"]
+
+
+def test_the_record_is_read_page_by_page(stage: Stage) -> None:
+    """Small pages one after another are the large one: each event once, ordered by time; filters pick, never invent."""
+    number = stage.number()
+    verifications = [stage.started(number, purpose=f"p{turn}") for turn in range(4)]
+    others = [stage.started(stage.number()) for _ in range(12)]
+    for verification in (*verifications, *others):
+        within(10, partial(delivered, stage, verification), "the delivery")
+    time.sleep(0.3)
+
+    def read(query: str, limit: int) -> list[dict[str, Any]]:
+        found, cursor, pages = [], "", 0
+        while True:
+            answer = stage.call("GET", f"/audit/events?limit={limit}{query}{cursor}")
+            assert answer.status_code == 200, answer.text
+            page = answer.json()
+            assert len(page["events"]) <= limit
+            found += page["events"]
+            pages += 1
+            if page["next_cursor"] is None:
+                return found
+            cursor = "&cursor=" + page["next_cursor"]
+            assert pages < 500
+
+    of_number = f"&to={number.replace('+', '%2B')}"
+    start = read(of_number, 1000)[0]["at"]
+    window = f"&since={start}"
+    whole = read(window, 1000)
+    assert len({event["seq"] for event in whole}) == len(whole) >= 16 * 4
+    assert [event["at"] for event in whole] == sorted(event["at"] for event in whole)
+    for limit in (3, 7, 50):
+        assert read(window, limit) == whole
+    for verification in (verifications[0], others[0]):
+        expected = [event for event in whole if event["verification_id"] == verification]
+        assert read(f"&verification={verification}", 1000) == expected
+        assert read(f"&verification={verification}", 2) == expected
+        timeline = stage.show(verification)["timeline"]
+        assert [entry["event"] for entry in timeline] == [event["type"] for event in expected]
+    mine = [event for event in whole if event["verification_id"] in verifications]
+    assert read(of_number + window, 5) == mine
+    assert all(event["to"] == f"+1******{number[-4:]}" for event in mine)
+    assert len({event["number_hash"] for event in mine}) == 1
+    kinds = ("delivery.sent", "delivery.delivered")
+    query = window + "".join(f"&type={kind}" for kind in kinds)
+    assert read(query, 4) == [event for event in whole if event["type"] in kinds]
+    middle = whole[len(whole) // 2]["at"]
+    assert read(f"{window}&until={middle}", 6) == [event for event in whole if event["at"] <= middle]
+    assert read(f"&since={middle}", 6) == [event for event in whole if event["at"] >= middle]
+    assert read(f"{of_number}&verification={others[0]}", 10) == []

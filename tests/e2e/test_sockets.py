@@ -1,0 +1,252 @@
+"""The production server against clients that do not keep to HTTP: bytes on a socket, as an enemy sends them."""
+
+import contextlib
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from ..conftest import Dev
+from .stage import Stage
+
+PATIENCE_S = 2.0
+_STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3}) ")
+BODY = b'{"code": "123456", "verification_id": "vrf_x"}'
+
+
+class Wire:
+    """Connections to the API."""
+
+    def __init__(self, stage: Stage) -> None:
+        parts = urlsplit(stage.url)
+        self._address = (str(parts.hostname), int(parts.port or 80))
+        self.authorization = f"Authorization: Bearer {stage.key()}\r\n".encode()
+
+    def open(self) -> socket.socket:
+        """A new connection."""
+        return socket.create_connection(self._address, timeout=5)
+
+    def post(self, path: bytes, body: bytes, *headers: bytes, length: bool = True, known: bool = True) -> bytes:
+        """A request's bytes."""
+        lines = [b"POST " + path + b" HTTP/1.1", b"Host: x", b"Content-Type: application/json", *headers]
+        if length:
+            lines.append(b"Content-Length: %d" % len(body))
+        head = b"\r\n".join(lines) + b"\r\n"
+        return head + (self.authorization if known else b"") + b"\r\n" + body
+
+    def say(self, data: bytes, patience_s: float = 0.4) -> bytes:
+        """Everything that comes back until the server closes or has nothing more to say."""
+        with self.open() as connection:
+            with contextlib.suppress(OSError):
+                connection.sendall(data)
+            return drain(connection, patience_s)
+
+
+def drain(connection: socket.socket, patience_s: float) -> bytes:
+    """What arrives until the end, or until nothing has come for so long."""
+    connection.settimeout(patience_s)
+    out = b""
+    with contextlib.suppress(OSError):
+        while data := connection.recv(65_536):
+            out += data
+    return out
+
+
+def statuses(answer: bytes) -> list[int]:
+    """The statuses of all answers in the bytes."""
+    return [int(status) for status in _STATUS.findall(answer)]
+
+
+@pytest.fixture
+def wire(stage: Stage, house: Dev) -> Iterator[Wire]:
+    """A wire; afterwards the service is as well as before, and its log shows no fault."""
+    before = len(house.logs)
+    yield Wire(stage)
+    assert httpx.get(f"{stage.url}/readyz", timeout=PATIENCE_S).status_code == 200
+    written = house.logs[before:]
+    for word in ("Traceback", "panicked", '"unexpected"'):
+        assert word not in written
+
+
+NEXT = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def test_requests_with_two_meanings(wire: Wire) -> None:
+    """Conflicting lengths, both lengths and chunks, unknown encodings, odd spellings: 400, and nothing is smuggled."""
+    for headers in (
+        [b"Content-Length: 5"],
+        [b"Content-Length: %d, %d" % (len(BODY), len(BODY))],
+        [b"Transfer-Encoding: xchunked"],
+        [b"Transfer-Encoding: chunked", b"Transfer-Encoding: identity"],
+        [b"Transfer-Encoding : chunked"],
+        [b"Transfer-Encoding: chunked, identity"],
+        [b"Content-Length: +5"],
+        [b"Content-Length: -1"],
+        [b"Content-Length: 0x10"],
+        [b"X: a\x00b"],
+        [b"X: a", b" folded"],
+    ):
+        plain = not any(b"Length" in header or b"Encoding" in header for header in headers)
+        answer = wire.say(wire.post(b"/verify/check", BODY, *headers, length=plain or headers[0][-1:] == b"5") + NEXT)
+        assert statuses(answer) == [400], headers
+    # Chunks win over a length, and the connection ends with the answer: what follows is no request.
+    both = wire.post(b"/verify/check", b"0\r\n\r\n" + NEXT, b"Transfer-Encoding: chunked")
+    assert statuses(wire.say(both)) == [400]
+
+
+def test_chunks(wire: Wire) -> None:
+    """A chunked body is read as any other; broken chunks are 400 and end the connection."""
+    chunked = b"Transfer-Encoding: chunked"
+    good = b"%x\r\n%b\r\n%x\r\n%b\r\n0\r\n\r\n" % (5, BODY[:5], len(BODY) - 5, BODY[5:])
+    assert statuses(wire.say(wire.post(b"/verify/check", good, chunked, length=False) + NEXT)) == [404, 200]
+    for broken in (
+        b"zz\r\nabc\r\n0\r\n\r\n",
+        b"f" * 20 + b"\r\nabc\r\n0\r\n\r\n",
+        b"-1\r\n\r\n",
+        b"3\r\nabcdef\r\n0\r\n\r\n",
+    ):
+        answer = wire.say(wire.post(b"/verify/check", broken, chunked, length=False) + NEXT)
+        assert statuses(answer) == [400], broken
+
+
+def test_old_and_odd_requests(wire: Wire) -> None:
+    """HTTP/1.0, pipelining, absolute targets, HEAD, a body on GET, 100-continue: each as HTTP has it."""
+    old = b"POST /verify/check HTTP/1.0\r\nContent-Type: application/json\r\n"
+    answer = wire.say(old + wire.authorization + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY)
+    assert statuses(answer) == [404]
+    three = wire.post(b"/verify/check", BODY) + NEXT + wire.post(b"/verify/check", b"[")
+    assert statuses(wire.say(three)) == [404, 200, 400]
+    assert statuses(wire.say(b"GET http://elsewhere/healthz HTTP/1.1\r\nHost: x\r\n\r\n")) == [200]
+    head = wire.say(b"HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n" + NEXT)
+    assert statuses(head) == [200, 200]
+    assert head.count(b'{"status"') == 1
+    with_body = b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nGET / HTT"
+    assert statuses(wire.say(with_body + NEXT)) == [200, 200]
+    answer = wire.say(wire.post(b"/verify/check", BODY, b"Expect: 100-continue"))
+    assert statuses(answer) == [100, 404]
+    for nonsense in (
+        b"GET /\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01",
+        b"\x00" * 100,
+        b"GET\r\n\r\n",
+    ):
+        assert statuses(wire.say(nonsense)) in ([400], [])
+    answer = wire.say(b"GET /verify/%zz%ff%00%F0%9F HTTP/1.1\r\nHost: x\r\n" + wire.authorization + b"\r\n")
+    assert statuses(answer) == [404]
+
+
+def test_headers_without_end(wire: Wire) -> None:
+    """Too many, too large or too long a target: 431 or 414, the connection closed, in no time."""
+    began = time.monotonic()
+    many = b"".join(b"A%d: b\r\n" % number for number in range(1000))
+    for head, allowed in (
+        (b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + many + b"\r\n", [431]),
+        (b"GET /healthz HTTP/1.1\r\nHost: x\r\nA: " + b"b" * 1_000_000 + b"\r\n\r\n", [431]),
+        (b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", [414]),
+    ):
+        assert statuses(wire.say(head)) in (allowed, [])
+    assert time.monotonic() - began < 5
+
+
+def test_a_refusal_before_the_body_was_read(wire: Wire, stage: Stage) -> None:
+    """401 with a body on its way: the same connection goes on or is closed, but the body is never a request."""
+    for size in (20, 2_000, 60_000, 1_000_000):
+        body = NEXT * (size // len(NEXT) + 1)
+        answer = wire.say(wire.post(b"/verify/start", body, known=False) + NEXT)
+        assert statuses(answer) in ([401], [401, 200]), size
+    with httpx.Client(timeout=5) as client:
+        for size in (0, 20, 2_000, 60_000):
+            for _ in range(5):
+                assert client.post(f"{stage.url}/verify/start", content=b"x" * size).status_code == 401
+
+
+def test_bodies_without_end(wire: Wire) -> None:
+    """Over 64 kB is 413 and the end of the connection, declared or in chunks that never end."""
+    assert statuses(wire.say(wire.post(b"/verify/start", b"x" * 1_000_000) + NEXT)) == [413]
+    began = time.monotonic()
+    with wire.open() as connection:
+        head = wire.post(b"/verify/start", b"", b"Transfer-Encoding: chunked", length=False)
+        sent = 0
+        with contextlib.suppress(OSError):
+            connection.sendall(head)
+            while time.monotonic() - began < 5:
+                connection.sendall(b"1000\r\n" + b"x" * 4096 + b"\r\n")
+                sent += 4096
+                connection.settimeout(0.001)
+                with contextlib.suppress(TimeoutError):
+                    if connection.recv(12) == b"HTTP/1.1 413":
+                        break
+                connection.settimeout(5)
+        assert 64 * 1024 <= sent < 5_000_000
+        assert time.monotonic() - began < 4
+
+
+def dripping(wire: Wire, head: bytes, count: int) -> list[socket.socket]:
+    """Connections that have begun a request and do not go on."""
+    connections = []
+    for _ in range(count):
+        connection = wire.open()
+        connection.sendall(head)
+        connections.append(connection)
+    return connections
+
+
+def test_slow_clients_do_not_keep_the_others_waiting(wire: Wire, stage: Stage) -> None:
+    """100 clients with slow headers, 50 with slow bodies and no key, 20 slow webhooks: logins go on beside them."""
+    unknown = wire.post(b"/verify/start", b"", b"Content-Length: 500", length=False, known=False)
+    hook = wire.post(b"/webhooks/telnyx", b"{", b"Content-Length: 500", length=False, known=False)
+    slow = [
+        *dripping(wire, b"POST /verify/start HTTP/1.1\r\nHost: x\r\nA: ", 100),
+        *dripping(wire, unknown, 50),
+        *dripping(wire, hook, 20),
+    ]
+    try:
+        time.sleep(0.2)
+        took: list[float] = []
+
+        def log_in() -> None:
+            for _ in range(5):
+                number = stage.number()
+                began = time.monotonic()
+                answer = stage.start(number)
+                took.append(time.monotonic() - began)
+                assert answer.status_code == 201
+
+        in_threads(log_in, 3)
+        assert len(took) == 15
+        assert max(took) < PATIENCE_S
+        assert httpx.get(f"{stage.url}/healthz", timeout=PATIENCE_S).status_code == 200
+    finally:
+        for connection in slow:
+            connection.close()
+    # With the slow ones gone webhooks are heard at once.
+    deadline = time.monotonic() + 5
+    while statuses(wire.say(wire.post(b"/webhooks/telnyx", b"{}", known=False))) != [401]:
+        assert time.monotonic() < deadline
+
+
+def in_threads(act: Callable[[], None], count: int) -> None:
+    """Run the same in several threads and wait."""
+    threads = [threading.Thread(target=act) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_a_client_that_goes_away(wire: Wire, stage: Stage) -> None:
+    """Closing or resetting in mid-request costs nobody anything; what was taken whole is done."""
+    number = stage.number()
+    whole = wire.post(b"/verify/start", b'{"to": "%b"}' % number.encode())
+    for cut in (10, 80, len(whole) - 3):
+        with wire.open() as connection:
+            connection.sendall(whole[:cut])
+    assert stage.inbox(number) == []
+    with wire.open() as connection:
+        connection.sendall(whole)
+    assert len(stage.code(number)) == 6
