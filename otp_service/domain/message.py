@@ -29,6 +29,7 @@ class _Words:
     caution: str
 
 
+# Without the acute a and o of Spanish: they are not in GSM-7, and one of them turns the whole message into UCS-2.
 _WORDS = {
     "en": _Words(
         "{code} is your {brand} code.",
@@ -52,11 +53,11 @@ _WORDS = {
         "Ne le partagez pas. STOP pour ne plus recevoir.",
     ),
     "es": _Words(
-        "{code} es tu código de {brand}.",
-        "{code} es tu código de {brand} para {what}.",
+        "{code} es tu codigo de {brand}.",
+        "{code} es tu codigo de {brand} para {what}.",
         "Caduca en {n} minutos.",
         "Caduca en un minuto.",
-        "No lo compartas. Responde STOP para no recibir más.",
+        "No lo compartas. Responde STOP para no recibir mas.",
     ),
     "it": _Words(
         "{code} è il tuo codice {brand}.",
@@ -66,9 +67,6 @@ _WORDS = {
         "Non condividerlo. Rispondi STOP per non riceverne altri.",
     ),
 }
-# The acute i and o of Spanish are not in GSM-7; one of them would turn the whole message into UCS-2.
-_GSM = str.maketrans({"ó": "o", "á": "a", "í": "i", "ú": "u", "â": "a", "ê": "e"})
-
 LOCALES = tuple(_WORDS)
 
 
@@ -81,17 +79,17 @@ def render(
     context: Mapping[str, str] | None,
     autofill: Autofill | None,
 ) -> str:
-    """The text of one SMS. `lifetime_s` is rounded down to minutes, and not told below one; `locale` falls back to its language, then English.
+    """The text of one SMS. `lifetime_s` is rounded down to minutes, and not told below one.
 
-    With `android_hash` the text stays within 140 bytes and ends with the hash (SMS Retriever); with `web_origin`
-    the last line is `@host #code`.
+    `locale` falls back to its language, then English. With `android_hash` the text stays within 140 bytes
+    and ends with the hash (SMS Retriever); with `web_origin` the last line is `@host #code`.
     """
     words = _WORDS.get((locale or "en").split("-")[0].lower(), _WORDS["en"])
     head = _head(words, code, brand, context)
     lines = [head, *_expiry(words, lifetime_s // 60), words.caution]
     if autofill is not None and autofill.android_hash is not None:
         return _fit_android(lines, head, autofill.android_hash)
-    text = " ".join(lines).translate(_GSM)
+    text = " ".join(lines)
     if autofill is not None and autofill.web_origin is not None:
         text += f"\n\n@{autofill.web_origin} #{code}"
     return text
@@ -116,11 +114,11 @@ def _head(words: _Words, code: str, brand: str, context: Mapping[str, str] | Non
 def _fit_android(lines: list[str], head: str, app_hash: str) -> str:
     tail = f"\n\n{app_hash}"
     for text in (" ".join(lines), " ".join(lines[:-1]), head):
-        candidate = text.translate(_GSM) + tail
+        candidate = text + tail
         if len(candidate.encode()) <= ANDROID_MAX_BYTES:
             return candidate
     room = ANDROID_MAX_BYTES - len(tail.encode())
-    return head.translate(_GSM).encode()[:room].decode(errors="ignore") + tail
+    return head.encode()[:room].decode(errors="ignore") + tail
 
 
 def printable(text: str) -> bool:
