@@ -24,13 +24,16 @@ _STOP = {
 _START = {"start", "unstop", "opt in", "optin", "opt-in", "resubscribe", "subscribe"}
 _SENTENCE = re.compile(r"\b(stop|quit)\s+(texting|messaging|sending|contacting)\b|\bunsubscribe\b|\bopt(ing)? out\b")
 
+_EDGES = re.compile(r"^[\W_]+|[\W_]+$")
+_PLEASE = re.compile(r"\b(please|pls)\b")
+
 RESUBSCRIBE = "The person can opt in again by sending START to the number that the messages come from."
 
 
 def read(text: str) -> Wish | None:
-    """What a message's words ask for: letter case, width, punctuation around and repeated spaces do not matter."""
-    plain = unicodedata.normalize("NFKC", text).casefold()
-    words = " ".join(plain.split()).strip(" .,;:!?\"'()*")
+    """What a message's words ask for: letter case, width, a please, signs around and spaces do not matter."""
+    plain = _PLEASE.sub(" ", unicodedata.normalize("NFKC", text).casefold())
+    words = _EDGES.sub("", " ".join(plain.split()))
     if words in _START:
         return Wish.START
     if words in _STOP or _SENTENCE.search(words):
