@@ -10,6 +10,7 @@ import base64
 import binascii
 import hmac
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,8 @@ from .domain.errors import SealBroken
 
 KEY_BYTES = 32
 VERSION = 1
+_KID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_STATES = ("active", "verify")
 
 
 class KeyringError(ValueError):
@@ -118,7 +121,10 @@ def parse(raw: bytes) -> Keyring:
         if data["version"] != VERSION:
             raise KeyringError(f"keyring version {data['version']!r} is not {VERSION}")
         index_key = _key(data["index_key"])
-        keys = {item["kid"]: RootKey.derive(item["kid"], _key(item["secret"])) for item in data["keys"]}
+        keys: dict[str, RootKey] = {}
+        for item in data["keys"]:
+            kid = _kid(item, keys)
+            keys[kid] = RootKey.derive(kid, _key(item["secret"]))
         active = [item["kid"] for item in data["keys"] if item["state"] == "active"]
     except KeyringError:
         raise
@@ -127,6 +133,18 @@ def parse(raw: bytes) -> Keyring:
     if not active:
         raise KeyringError("the keyring has no active key")
     return Keyring(index_key, keys, active[-1])
+
+
+def _kid(item: Mapping[str, Any], known: Mapping[str, RootKey]) -> str:
+    # A seal is `kid:base64`, so a colon in the id, or a second key of the same id, would leave seals that nobody opens.
+    kid = item["kid"]
+    if not (isinstance(kid, str) and _KID.fullmatch(kid)):
+        raise KeyringError("a key's kid has 1 to 64 letters, digits, - and _")
+    if kid in known:
+        raise KeyringError(f"two keys have the kid {kid!r}")
+    if item["state"] not in _STATES:
+        raise KeyringError(f"the state of the key {kid!r} is neither {_STATES[0]} nor {_STATES[1]}")
+    return kid
 
 
 def create(token_bytes: Callable[[int], bytes], created_at: str) -> bytes:
