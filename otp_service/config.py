@@ -85,7 +85,9 @@ class _App(msgspec.Struct, forbid_unknown_fields=True):
     code_length: int = 6
     code_ttl: str | int = "5m"
     max_checks: Annotated[int, Meta(ge=1, le=20)] = 5
-    resend_after: list[str | int] = msgspec.field(default_factory=lambda: ["30s", "60s", "120s"])
+    resend_after: Annotated[list[str | int], Meta(max_length=16)] = msgspec.field(
+        default_factory=lambda: ["30s", "60s", "120s"]
+    )
     countries: Annotated[list[str], Meta(min_length=1)] = msgspec.field(default_factory=lambda: ["US", "CA"])
     wrong_codes_per_number: list[_Limit] = msgspec.field(default_factory=lambda: [_Limit(20, "24h")])
     starts_per_number: list[_Limit] = msgspec.field(default_factory=lambda: [_Limit(50, "1h")])
@@ -159,7 +161,7 @@ def load(environ: Mapping[str, str], directory: Path | None = None) -> Settings:
         telnyx_public_key=_secret(environ, "TELNYX_PUBLIC_KEY"),
         keyring_path=Path(environ["OTP_KEYRING"]) if environ.get("OTP_KEYRING") else None,
         metrics_dir=Path(environ["OTP_METRICS_DIR"]) if environ.get("OTP_METRICS_DIR") else None,
-        log_level=_log_level(environ.get("OTP_LOG_LEVEL", "info")),
+        log_level=_log_level(environ.get("OTP_LOG_LEVEL") or "info"),
         config_path=path,
     )
 
@@ -306,7 +308,7 @@ def _app(name: str, raw: Any, senders: Mapping[str, Sender]) -> App:
         code_length=given.code_length,
         code_ttl_ms=ttl_ms,
         max_checks=given.max_checks,
-        resend_after_ms=tuple(duration_ms(wait, f"{key}.resend_after") for wait in given.resend_after[:16]),
+        resend_after_ms=tuple(duration_ms(wait, f"{key}.resend_after") for wait in given.resend_after),
         countries=_countries(given.countries, f"{key}.countries"),
         wrong_codes_per_number=_wrong_limits(given.wrong_codes_per_number, f"{key}.wrong_codes_per_number"),
         starts_per_number=_limits(given.starts_per_number, f"{key}.starts_per_number"),
@@ -367,9 +369,12 @@ def _secret(environ: Mapping[str, str], name: str) -> str | None:
     if not path:
         return None
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
+        value = Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{name}_FILE: cannot read {path}") from error
+    if not value:
+        raise ConfigError(f"{name}_FILE: {path} is empty")
+    return value
 
 
 def _integer(environ: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
@@ -382,16 +387,24 @@ def _integer(environ: Mapping[str, str], name: str, default: int, low: int, high
 
 
 def _url(text: str, key: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # brackets that do not match, a port that is no number
+        good = False
+    if not good or not re.fullmatch(r"[!-~]+", text) or "?" in text or "#" in text:
         raise ConfigError(f"{key}: must be an http or https URL without query")
     return text.rstrip("/")
 
 
 def _store_url(text: str) -> str:
     # The URL may hold a password, so the sentence does not repeat it.
-    if urlsplit(text).scheme not in STORE_SCHEMES:
+    if not text.startswith(tuple(f"{scheme}://" for scheme in STORE_SCHEMES)):
         raise ConfigError(f"OTP_REDIS_URL: must begin with one of {', '.join(s + '://' for s in STORE_SCHEMES)}")
+    try:
+        urlsplit(text)
+    except ValueError:
+        raise ConfigError("OTP_REDIS_URL: the brackets of an IPv6 address do not match") from None
     return text
 
 
