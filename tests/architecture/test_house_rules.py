@@ -1,0 +1,350 @@
+"""What the codebase promises about itself."""
+
+import ast
+import configparser
+import fnmatch
+import inspect
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+import otp_service
+from otp_service import telemetry
+from otp_service.domain import audit, errors
+from otp_service.domain.verification import ENDED_CODE
+from otp_service.storage.api_keys import SCOPES
+from otp_service.storage.keys import Keys
+from otp_service.storage.scripts import load
+from otp_service.web.admin import Admin
+from otp_service.web.api import Api
+from otp_service.web.hooks import Hooks
+from otp_service.web.http import Route
+from otp_service.web.problems import STATUS, Problems
+from tests.conftest import NEEDS
+
+PACKAGE = Path(otp_service.__file__).parent
+ROOT = Path(__file__).parent.parent.parent
+LUA = sorted((PACKAGE / "storage" / "lua").glob("*.lua"))
+SCRIPTS = [path for path in LUA if not path.name.startswith("_")]
+OPEN = {
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    ("GET", "/metrics"),  # loopback, or a key with the scope: judged by the handler
+    ("GET", "/.well-known/jwks.json"),
+    ("GET", "/openapi.json"),
+    ("GET", "/docs"),
+    ("POST", "/webhooks/telnyx"),  # the carrier's signature
+    ("POST", "/webhooks/telnyx/{delivery_id}"),
+}
+"""The endpoints that need no API key. Anything new here is a decision."""
+
+
+def modules(folder: Path = PACKAGE) -> Iterator[tuple[Path, ast.Module]]:
+    """Every Python file of a folder, parsed."""
+    for path in sorted(folder.rglob("*.py")):
+        yield path, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def calls(tree: ast.Module, name: str) -> Iterator[ast.Call]:
+    """Calls of a function or method of this name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
+            if called == name:
+                yield node
+
+
+def first_text(call: ast.Call) -> str | None:
+    """The first argument, if it is a literal text."""
+    first = call.args[0] if call.args else None
+    return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None
+
+
+# ---- Lua ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_a_script_declares_itself(path: Path) -> None:
+    """First line `#!lua`, so a cluster refuses a foreign slot; then what it does, KEYS, ARGV, reply and invariant."""
+    lines = path.read_text(encoding="utf-8").split("\n")
+    assert lines[0] == "#!lua"
+    header = [line for line in lines[1:] if line.startswith("--")]
+    words = [line.split()[1] for line in header if len(line.split()) > 1]
+    for word in ("KEYS", "ARGV", "Reply", "Holds"):
+        assert word in words, word
+    assert re.search(r"^-- [A-Z]", "\n".join(lines[1:]), re.MULTILINE)
+    declared = next(line for line in header if line.startswith("-- KEYS"))
+    assert declared.split()[2] == "1"
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_a_script_builds_no_key(path: Path) -> None:
+    """Every key comes from Python by KEYS: no call on a literal or joined name, no evaluated text."""
+    text = load(path.stem).text
+    assert "otp:" not in text
+    assert "loadstring" not in text
+    for command, key in re.findall(r"redis\.call\('([A-Z]+)',\s*([^,)]+)", text):
+        assert re.fullmatch(r"KEYS\[\d+\]|c\.[a-z]+|rec|sec|timeline|timers|audit|optouts|list", key), (command, key)
+
+
+def test_every_script_is_run_and_every_run_has_a_script() -> None:
+    """No dead Lua, no name that is not there; the highest key a script uses is one that its header declares."""
+    named = {
+        first_text(call)
+        for path, tree in modules(PACKAGE / "storage")
+        for call in calls(tree, "run")
+        if path.name != "scripts.py"
+    }
+    assert named == {path.stem for path in SCRIPTS}
+    for path in SCRIPTS:
+        text = path.read_text(encoding="utf-8")
+        head = "".join(line for line in text.split("\n") if line.startswith("--"))
+        used = max(int(number) for number in re.findall(r"KEYS\[(\d+)\]", text))
+        assert re.search(rf"\b{used} ", head), (path.name, used)
+
+
+def test_fragments_are_included_and_are_no_scripts() -> None:
+    """What begins with an underscore is part of others only."""
+    included = {name for path in SCRIPTS for name in re.findall(r"^-- include: (\S+)$", path.read_text(), re.MULTILINE)}
+    assert included == {path.name for path in LUA} - {path.name for path in SCRIPTS}
+    assert not any(path.read_text(encoding="utf-8").startswith("#!") for path in LUA if path.name in included)
+
+
+def test_the_record_has_a_name_for_every_event() -> None:
+    """What scripts write into the record is in the list of event types, and the list has no more than is written."""
+    text = "\n".join(load(path.stem).text for path in SCRIPTS)
+    written = set(re.findall(r"'((?:verification|delivery|check|receipt|optout)\.[a-z_]+)'", text))
+    known = set(audit.EventType)
+    assert written <= known
+    joined = {
+        f"delivery.{status}" for status in ("expired", "suppressed", "failed", "delivered", "unconfirmed", "sent")
+    }
+    elsewhere = {kind for kind in known if kind.partition(".")[0] in ("webhook", "key")} | {"verification.denied"}
+    assert known - written <= joined | elsewhere
+
+
+# ---- keys, errors, routes, metrics --------------------------------------------------------------------------------
+
+
+def _key_functions() -> list[tuple[str, Any]]:
+    found = inspect.getmembers(Keys, inspect.isfunction)
+    return [(name, function) for name, function in found if not name.startswith("_") and name != "shard"]
+
+
+@pytest.mark.parametrize(
+    ("name", "function"), _key_functions(), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_a_key_says_what_it_is(name: str, function: Any) -> None:
+    """Its type first, and how long it lives."""
+    text = inspect.getdoc(function) or ""
+    assert re.match(r"(String|Hash|List|Set|Sorted set|Stream|Integer): ", text), name
+    assert "TTL" in text, name
+
+
+def test_only_the_keyspace_builds_keys() -> None:
+    """No other module of the service writes a key's beginning."""
+    for path, tree in modules():
+        texts = [
+            node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        ]
+        if path.name != "keys.py" and "sandbox" not in path.parts:
+            assert not [text for text in texts if re.match(r"otp:\S*\{", text)], path
+
+
+def test_every_code_has_a_status() -> None:
+    """Whatever a story, a script or the edge can refuse with has its line in the table."""
+    codes = set(ENDED_CODE.values())
+    for path, tree in modules():
+        if not {"usecases", "web", "domain"} & set(path.parts):
+            continue
+        for name in ("Refusal", "of", "refusal", "problem"):
+            codes |= {
+                text for call in calls(tree, name) if (text := first_text(call)) and re.fullmatch("[a-z_]+", text)
+            }
+    start = load("start").text
+    codes |= set(re.findall(r"refuse\('([a-z_]+)'", start))
+    assert len(codes) > 15
+    assert codes - set(STATUS) == set()
+
+
+def test_every_exception_of_ours_is_told_or_hidden() -> None:
+    """One without a line in the table is an internal error that says nothing."""
+    problems = Problems("https://otp.example")
+    for kind in errors.ServiceError.__subclasses__():
+        told = problems.error(kind("some detail of ours"), "req_1")
+        status = STATUS.get(kind.code, (500, ""))[0]
+        assert told.status == status
+        assert status < 500 or b"some detail of ours" not in told.body
+
+
+def test_statuses_fit_their_codes() -> None:
+    """Each is an HTTP error, titled in words; only an approval is a success."""
+    for code, (status, title) in STATUS.items():
+        assert re.fullmatch("[a-z_]+", code)
+        assert 400 <= status <= 503
+        assert title
+
+
+def routes() -> list[Route]:
+    """All endpoints, as bootstrap lists them; nothing behind them is needed to look at them."""
+    nothing = cast("Any", None)
+    problems = Problems("https://otp.example")
+    made = [
+        *Api(nothing, nothing, nothing, problems, b"").routes(),
+        *Hooks(nothing, nothing, b"", problems, lambda: 0.0).routes(),
+    ]
+    parameters = dict.fromkeys(list(inspect.signature(Admin).parameters), nothing)
+    admin = Admin(**{**parameters, "problems": problems, "jwks": {"keys": []}, "public_url": "https://otp.example"})
+    return [*made, *admin.routes()]
+
+
+def test_every_route_asks_for_a_scope_or_is_open_on_purpose() -> None:
+    """An endpoint that someone forgot to protect is found here."""
+    open_ones = {(route.method, route.template) for route in routes() if route.scope is None}
+    assert open_ones == OPEN
+    assert {route.scope for route in routes()} - {None} <= set(SCOPES)
+
+
+def test_routes_are_told_apart_and_documented() -> None:
+    """One handler for a method and path, with a sentence and only codes that exist."""
+    named = [(route.method, route.template) for route in routes()]
+    assert len(named) == len(set(named))
+    for route in routes():
+        assert route.doc.summary
+        assert set(route.doc.codes) <= set(STATUS), route.template
+        assert inspect.getdoc(route.handler), route.template
+
+
+def test_metrics_are_ours_by_name() -> None:
+    """All begin with otp_, nothing of the process or the platform slips in, no label can hold a number or a code."""
+    for metric in telemetry.REGISTRY.collect():
+        assert metric.name.startswith("otp_")
+        assert metric.documentation.endswith(".")
+    for line in telemetry.metrics_text().decode().splitlines():
+        assert re.match(r"# (HELP|TYPE) otp_|otp_", line), line
+    labels = {label for metric in telemetry.REGISTRY.collect() for one in metric.samples for label in one.labels}
+    assert not labels & {"to", "number", "code", "verification_id", "key", "client_ip"}
+
+
+def test_log_fields_hold_no_secret_by_name() -> None:
+    """Only fields with a name in the list are written; a code, a key or a box has none."""
+    secret = {"digest", "box", "secret", "text", "body", "number", "otp", "key", "context", "metadata", "detail"}
+    assert set(telemetry.FIELDS) & secret == set()
+
+
+# ---- imports ------------------------------------------------------------------------------------------------------
+
+
+def test_the_import_contracts_hold() -> None:
+    """The layers of setup.cfg, as import-linter reads them."""
+    program = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_importing_builds_nothing() -> None:
+    """Every module of the service can be imported without a socket, a process, a thread or a file written."""
+    program = """
+import sys, threading, pkgutil, importlib
+seen = []
+watched = ("socket.bind", "socket.connect", "subprocess.Popen", "os.fork", "os.posix_spawn", "os.mkdir", "os.remove")
+def hook(event, args):
+    if event in watched or event == "open" and isinstance(args[1], str) and set(args[1]) & set("wax+"):
+        seen.append((event, str(args)))
+sys.addaudithook(hook)
+import otp_service
+for module in pkgutil.walk_packages(otp_service.__path__, "otp_service."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+        if seen or threading.active_count() != 1:
+            sys.exit(f"{module.name}: {seen} {threading.enumerate()}")
+"""
+    done = subprocess.run([sys.executable, "-B", "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_chance_and_time_come_from_outside() -> None:
+    """`random` never makes a secret: it is used for jitter in one place; the rules have no clock at all."""
+    for path, tree in modules():
+        names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+        names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level == 0}
+        if "sandbox" not in path.parts and path.name != "bootstrap.py":
+            assert "random" not in names, path
+        if path.parent.name in ("domain", "usecases"):
+            assert not names & {"time", "datetime", "secrets", "uuid", "os"}, path
+
+
+def test_every_module_says_what_it_guarantees() -> None:
+    """A module opens with a docstring."""
+    for path, tree in modules():
+        assert ast.get_docstring(tree) or not tree.body, path
+
+
+def test_every_test_states_a_promise() -> None:
+    """Its docstring is a sentence of its own."""
+    for path, tree in modules(ROOT / "tests"):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+                assert re.search(r"[.!?)]$", ast.get_docstring(node) or ""), f"{path.name}: {node.name}"
+
+
+# ---- what is shipped ----------------------------------------------------------------------------------------------
+
+
+def _setup() -> configparser.ConfigParser:
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "setup.cfg", encoding="utf-8")
+    return parser
+
+
+def test_every_file_of_the_package_is_shipped() -> None:
+    """Each file that is no module matches a line of package_data; so the wheel holds Lua, templates and py.typed."""
+    globs = {
+        package: [glob.strip() for glob in value.replace("\n", ",").split(",") if glob.strip()]
+        for package, value in _setup()["options.package_data"].items()
+    }
+    shipped = 0
+    for path in sorted(PACKAGE.rglob("*")):
+        inside = path.relative_to(PACKAGE)
+        if not path.is_file() or path.suffix in (".py", ".pyc") or any(part.startswith(".") for part in inside.parts):
+            continue
+        package = next(
+            ".".join(("otp_service", *parent.parts))
+            for parent in inside.parents
+            if (PACKAGE / parent / "__init__.py").is_file()
+        )
+        local = inside.relative_to(Path(*package.split(".")[1:]))
+        assert any(fnmatch.fnmatch(str(local), glob) for glob in globs.get(package, ())), path
+        shipped += 1
+    assert shipped > len(LUA)
+    assert (files("otp_service.storage") / "lua" / "check.lua").is_file()
+    assert (files("otp_service.web") / "templates" / "docs.html").is_file()
+
+
+def test_every_folder_of_modules_is_a_package() -> None:
+    """Without an __init__.py a folder would be left out of the wheel."""
+    for folder in {path.parent for path, _ in modules()}:
+        assert (folder / "__init__.py").is_file(), folder
+
+
+def test_nothing_knows_the_machine_it_was_written_on() -> None:
+    """No file of the repository names a home directory, a scratch directory or a working tree of somebody."""
+    git = shutil.which("git")
+    if git is None or not (ROOT / ".git").exists():
+        pytest.skip(f"{NEEDS} git and a clone")
+    listed = subprocess.run([git, "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    # Written apart, so that this file is not found.
+    machine = re.compile("|".join(["/" + "work/", "/" + "home/[a-z]+/", "/" + "Users/", "/" + "root/", "/tmp" + "/v/"]))
+    for name in filter(None, listed.split("\0")):
+        path = ROOT / name
+        if not path.is_file():
+            continue
+        found = machine.search(path.read_text(encoding="utf-8", errors="replace"))
+        assert found is None, f"{name}: {found and found[0]}"
