@@ -18,6 +18,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from ..domain.errors import ConfigError, NotReady, StoreUnavailable
+from .breaker import Breaker
 from .keys import Keys
 
 TIMEOUT_S = 0.45
@@ -52,8 +53,8 @@ def connect(url: str) -> Store:
     Raises ConfigError for a URL that cannot be used and StoreUnavailable if a Cluster does not answer.
     """
     return Store(
-        client=_client(url, TIMEOUT_S),
-        blocking=_client(url, LONGEST_BLOCK_S + TIMEOUT_S),
+        client=_client(url, TIMEOUT_S, Breaker()),
+        blocking=_client(url, LONGEST_BLOCK_S + TIMEOUT_S, Retry(NoBackoff(), 0)),
         is_cluster="+cluster" in urlsplit(url).scheme,
     )
 
@@ -67,7 +68,7 @@ def _options(timeout_s: float) -> dict[str, Any]:
     }
 
 
-def _client(url: str, timeout_s: float) -> "redis.Redis":
+def _client(url: str, timeout_s: float, retry: Retry) -> "redis.Redis":
     scheme = urlsplit(url).scheme
     try:
         if "+sentinel" in scheme:
@@ -75,7 +76,7 @@ def _client(url: str, timeout_s: float) -> "redis.Redis":
         if "+cluster" in scheme:
             return _cluster(url, timeout_s)
         # Every process is bounded by its threads; the pool must never be what refuses a request.
-        return redis.Redis.from_url(url, max_connections=1024, **_options(timeout_s))
+        return redis.Redis.from_url(url, max_connections=1024, **(_options(timeout_s) | {"retry": retry}))
     except STORE_ERRORS as error:
         raise StoreUnavailable("The store does not answer.") from error
     except ValueError as error:
