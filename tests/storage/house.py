@@ -225,7 +225,7 @@ class House:
     def audited(self, ref: Reference) -> list[dict[str, str]]:
         """The audit events of the verification in order."""
         found = self.raw.xrange(self.keys.audit(self.keys.shard(ref.number_hash)))
-        return [dict(fields) for _, fields in found if fields["vid"] == ref.body]
+        return [dict(fields) for _, fields in found if fields.get("vid") == ref.body]
 
     # ---- deliveries ------------------------------------------------------------------------------------------------
 
