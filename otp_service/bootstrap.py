@@ -285,7 +285,8 @@ def _carrier(settings: Settings) -> Iterator[Finding]:
         return
     from .telnyx.doctor import examine  # noqa: PLC0415 - only the doctor needs it
 
-    for name, ok, detail in examine(telnyx, settings.policy.senders.values()):
+    alerts_from = settings.on_call.sender if settings.on_call else None
+    for name, ok, detail in examine(telnyx, settings.policy.senders.values(), alerts_from):
         yield Finding(name, ok, detail)
     telnyx.close()
 
