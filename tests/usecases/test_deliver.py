@@ -1,0 +1,421 @@
+"""What a worker does with one entry: pace, write down, call, write down again; in this order and for every answer."""
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, cast
+
+import pytest
+
+from otp_service.domain.delivery import Accepted, Action, NotSent, Receipt, Refused, SendOutcome, Unknown
+from otp_service.domain.errors import StoreUnavailable
+from otp_service.domain.operation import Draft, Due, Go, Job
+from otp_service.domain.policy import App, Limit, Policy, Sender, SenderKind
+from otp_service.domain.verification import new_reference, number_hash
+from otp_service.keyring import Keyring, create, parse, rotate
+from otp_service.usecases.deliver import TURN_MS, Deliver
+
+RAW = create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z")
+RING = parse(RAW)
+NUMBER, CODE = "+12025550143", "314159"
+REF = new_reference(RING.index_key, number_hash(RING.index_key, NUMBER), bytes(10))
+JOB = Job(3, "1-0", REF, 1)
+ID = REF.delivery_id(1)
+POOL = Sender("pool", SenderKind.NUMBER_POOL, "profile-a", None, 20.0)
+APP = App("shop", "Acme", (POOL,), wrong_codes_per_number=(Limit(7, 1_000),))
+POLICY = Policy(MappingProxyType({"shop": APP}), MappingProxyType({"pool": POOL}))
+
+
+def box(**changes: Any) -> str:
+    """The sealed box of a verification."""
+    return RING.seal(json.dumps({"v": REF.body, "to": NUMBER, "code": CODE, "context": {}, **changes}).encode())
+
+
+DRAFT = Draft("shop", "pool", "sms", "en", "", 300_000, 0, box(), False, False)
+
+
+@dataclass
+class World:
+    """Outbox, carrier, store and stops in one, which keep the order of what is asked of them."""
+
+    draft_: Draft | None = DRAFT
+    outcome: SendOutcome = field(default_factory=lambda: Accepted("m1", "queued"))
+    wait_ms: int = 0
+    go: Callable[[str], Go | None] = lambda body: Go(body, 1, 300_000)
+    stopped_: bool = False
+    receipt: Receipt | None = None
+    poll: str | None = "m1"
+    down_at: str = ""
+    log: list[tuple[Any, ...]] = field(default_factory=list)
+    sent: list[tuple[bytes, str]] = field(default_factory=list)
+
+    def _note(self, name: str, *rest: Any) -> None:
+        if name == self.down_at:
+            raise StoreUnavailable("down")
+        self.log.append((name, *rest))
+
+    def steps(self) -> list[str]:
+        """The names of what was asked, in order."""
+        return [entry[0] for entry in self.log]
+
+    # the outbox
+
+    def draft(self, job: Job) -> Draft | None:
+        """What stands in the record."""
+        return self.draft_
+
+    def begin(self, job: Job, app: str, body: str, limits: Sequence[Limit]) -> Go | None:
+        """The try is written down."""
+        self._note("begin", app, body, tuple(limits))
+        return self.go(body)
+
+    def pace(self, sender: str, rate_per_s: float, patience_ms: int) -> int:
+        """The sender's turn."""
+        self._note("pace", sender, rate_per_s, patience_ms)
+        return self.wait_ms
+
+    def wait_turn(self, job: Job, wait_ms: int) -> str:
+        """Spend the wait in the store."""
+        self._note("wait_turn", wait_ms)
+        return "waiting"
+
+    def accepted(self, job: Job, outcome: Accepted) -> str:
+        """Written down."""
+        self._note("accepted", outcome)
+        return "accepted"
+
+    def refused(self, job: Job, outcome: Refused) -> str:
+        """Written down."""
+        self._note("refused", outcome)
+        return "failed"
+
+    def retry_later(self, job: Job, wait_ms: int, outcome: NotSent) -> str:
+        """Written down."""
+        self._note("retry_later", wait_ms, outcome)
+        return "waiting"
+
+    def unknown(self, job: Job, wait_ms: int, outcome: Unknown) -> str:
+        """Written down."""
+        self._note("unknown", wait_ms, outcome)
+        return "waiting"
+
+    def impossible(self, job: Job, code: str, title: str) -> str:
+        """Written down."""
+        self._note("impossible", code)
+        return "failed"
+
+    def requeue(self, due: Due) -> bool:
+        """A wait is over."""
+        self._note("requeue", due)
+        return True
+
+    def claim_poll(self, due: Due) -> str | None:
+        """Whether to ask."""
+        self._note("claim_poll", due)
+        return self.poll
+
+    # the store and the book
+
+    def expire(self, ref: object) -> bool:
+        """A time is over."""
+        self._note("expire", ref)
+        return True
+
+    def apply(self, ref: object, ordinal: int, number: str, receipt: Receipt, event_id: str | None) -> str:
+        """A receipt is applied."""
+        self._note("apply", ref, ordinal, number, receipt, event_id)
+        return "moved"
+
+    # the carrier
+
+    def compose(self, sender: Sender, **parts: str) -> bytes:
+        """The bytes of a delivery."""
+        self._note("compose", sender, parts)
+        return json.dumps(parts).encode()
+
+    def send(self, composed: bytes, *, idempotency_key: str) -> SendOutcome:
+        """The call."""
+        self._note("send")
+        self.sent.append((composed, idempotency_key))
+        return self.outcome
+
+    def ask(self, message_id: str) -> Receipt | None:
+        """A look at a message."""
+        self._note("ask", message_id)
+        return self.receipt
+
+    # stops and alerts
+
+    def stopped(self, profile: str) -> bool:
+        """Whether the profile is out of order today."""
+        return self.stopped_
+
+
+class Alerts:
+    """Remembers what people would be told of."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[Refused, Sender | None]] = []
+
+    def refused(self, refusal: Refused, sender: Sender | None) -> None:
+        """A refusal."""
+        self.told.append((refusal, sender))
+
+
+def story(world: World, policy: Policy = POLICY, ring: Keyring = RING, alerts: Alerts | None = None) -> Deliver:
+    """The story over this world; half of every jitter, no real sleep."""
+    counted = world.log
+    anything = cast("Any", world)
+    return Deliver(
+        outbox=anything,
+        book=anything,
+        store=anything,
+        carrier=anything,
+        vault=ring,
+        policy=policy,
+        public_url="https://otp.example",
+        sleep=lambda seconds: counted.append(("sleep", seconds)),
+        random=lambda: 0.5,
+        count=lambda sender, outcome: counted.append(("count", sender, outcome)),
+        stops=anything,
+        alert=cast("Any", alerts or Alerts()),
+    )
+
+
+def test_a_code_goes_out_in_the_right_order() -> None:
+    """The turn, the bytes, the write-down, the call, the write-down; the bytes sealed in between."""
+    world = World()
+    story(world).send(JOB)
+    assert world.steps() == ["pace", "compose", "begin", "send", "count", "accepted"]
+    (begun,) = [entry for entry in world.log if entry[0] == "begin"]
+    assert CODE not in begun[2]
+    assert NUMBER not in begun[2]
+    assert begun[3] == APP.wrong_codes_per_number
+    (composed, key) = world.sent[0]
+    assert key == ID
+    assert composed == RING.open(begun[2])
+    parts = json.loads(composed)
+    assert parts["to"] == NUMBER
+    assert parts["code"] == CODE
+    assert parts["text"].startswith(CODE)
+    assert "Acme" in parts["text"]
+    assert parts["webhook_url"] == f"https://otp.example/webhooks/telnyx/{ID}"
+
+
+def test_every_further_try_sends_the_bytes_of_the_first() -> None:
+    """A delivery that has a body composes nothing; what the store kept is sent under the same key."""
+    kept = RING.seal(b"the first bytes")
+    world = World(draft_=replace(DRAFT, has_body=True, box=None), go=lambda _: Go(kept, 4, 1_000))
+    story(world).send(JOB)
+    assert world.steps() == ["pace", "begin", "send", "count", "accepted"]
+    assert world.sent == [(b"the first bytes", ID)]
+
+
+NEXT = Refused("40002", "Spam", Action.NEXT_SENDER)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "written"),
+    [
+        (Accepted("m1", "queued"), ("accepted", Accepted("m1", "queued"))),
+        (NEXT, ("refused", NEXT)),
+        (NotSent("connect"), ("retry_later", 500, NotSent("connect"))),
+        (NotSent("429", retry_after_s=7.0), ("retry_later", 7_000, NotSent("429", retry_after_s=7.0))),
+        (NotSent("429", retry_after_s=0.0), ("retry_later", 0, NotSent("429", retry_after_s=0.0))),
+        (Unknown("read timeout"), ("unknown", 2_000, Unknown("read timeout"))),
+    ],
+)
+def test_each_answer_is_written_down_as_what_it_is(outcome: SendOutcome, written: tuple[Any, ...]) -> None:
+    """Accepted, refused, not sent, lost: four different ends, and a wait the carrier asked for is kept."""
+    world = World(outcome=outcome)
+    story(world).send(JOB)
+    assert world.log[-1] == written
+    assert ("count", "pool", type(outcome).__name__.lower()) in world.log
+
+
+@pytest.mark.parametrize("outcome", [NotSent("connect"), Unknown("timeout")])
+def test_waits_grow_and_are_bounded(outcome: SendOutcome) -> None:
+    """Each further try waits at least as long, up to a bound."""
+    waits = []
+    for attempt in (1, 2, 3, 5, 8, 100):
+        world = World(outcome=outcome, go=lambda body, attempt=attempt: Go(body, attempt, 1))  # type: ignore[misc]
+        story(world).send(JOB)
+        waits.append(world.log[-1][1])
+    assert waits == sorted(waits)
+    assert waits[0] < waits[2] < waits[-1] == waits[-2] or waits[-1] <= 40_000
+    assert waits[-1] <= 40_000
+
+
+def test_the_people_on_call_hear_of_refusals() -> None:
+    """After the write-down, with the sender."""
+    world, alerts = World(outcome=NEXT), Alerts()
+    story(world, alerts=alerts).send(JOB)
+    assert alerts.told == [(NEXT, POOL)]
+
+
+def test_what_may_not_be_sent_is_not_called() -> None:
+    """Where the store says that nothing is to be done, nobody calls the carrier."""
+    world = World(go=lambda _: None)
+    story(world).send(JOB)
+    assert world.steps() == ["pace", "compose", "begin"]
+
+
+def test_a_vanished_record_is_settled() -> None:
+    """The store is told once, so that the entry does not come back for ever."""
+    world = World(draft_=None)
+    story(world).send(JOB)
+    assert world.steps() == ["begin"]
+
+
+def test_an_ended_verification_is_settled_without_words() -> None:
+    """Without the box there is nothing to compose; the store decides."""
+    world = World(draft_=replace(DRAFT, box=None), go=lambda _: None)
+    story(world).send(JOB)
+    assert world.log[-1][:3] == ("begin", "shop", "")
+
+
+@pytest.mark.parametrize("draft", [replace(DRAFT, sender="gone"), replace(DRAFT, app="gone")])
+def test_a_sender_or_app_that_is_gone_is_said(draft: Draft) -> None:
+    """A configuration change between start and send ends the delivery with a reason."""
+    world = World(draft_=draft)
+    story(world).send(JOB)
+    assert world.log == [("impossible", "sender_missing")]
+
+
+def test_a_stopped_profile_sends_nothing_new() -> None:
+    """A spent profile gives way; what was tried already goes on, since it may have been sent."""
+    world = World(stopped_=True)
+    story(world).send(JOB)
+    assert world.log == [("impossible", "sender_stopped")]
+    kept = RING.seal(b"bytes")
+    begun = World(stopped_=True, draft_=replace(DRAFT, has_body=True), go=lambda _: Go(kept, 2, 1))
+    story(begun).send(JOB)
+    assert begun.sent
+
+
+@pytest.mark.parametrize(
+    "sealed",
+    [
+        "k00:AAAA",
+        "nonsense",
+        box(v="another verification"),
+        parse(rotate(RAW, lambda n: b"\x05" * n, "2026-02-01T00:00:00Z")).seal(b"{}"),
+    ],
+)
+def test_an_unreadable_box_ends_with_a_reason(sealed: str) -> None:
+    """Made by an unknown key, changed, or moved here from another verification: nothing is sent."""
+    world = World(draft_=replace(DRAFT, box=sealed))
+    story(world).send(JOB)
+    assert world.sent == []
+    assert world.log[-1] == ("impossible", "unreadable")
+
+
+def test_unreadable_bytes_end_with_a_reason() -> None:
+    """Kept bytes that no key opens are not replaced by others."""
+    world = World(draft_=replace(DRAFT, has_body=True), go=lambda _: Go("k00:AAAA", 2, 1))
+    story(world).send(JOB)
+    assert world.sent == []
+    assert world.log[-1] == ("impossible", "unreadable")
+
+
+# ---- the sender's turn --------------------------------------------------------------------------------------------
+
+
+def test_a_short_wait_is_slept_a_long_one_is_spent_in_the_store() -> None:
+    """A thread sleeps a quarter of a second at most; longer waits leave the process."""
+    short = World(wait_ms=TURN_MS)
+    story(short).send(JOB)
+    assert short.steps()[:3] == ["pace", "sleep", "compose"]
+    assert short.log[1] == ("sleep", TURN_MS / 1_000)
+    long = World(wait_ms=TURN_MS + 1)
+    story(long).send(JOB)
+    assert long.log[1:] == [("wait_turn", TURN_MS + 1)]
+
+
+def test_a_turn_after_the_codes_end_is_no_turn() -> None:
+    """The patience is the code's life; beyond it the next sender is asked."""
+    world = World(wait_ms=-5_000, draft_=replace(DRAFT, now_ms=299_000))
+    story(world).send(JOB)
+    assert world.log == [("pace", "pool", 20.0, 1_000), ("impossible", "sender_busy")]
+    late = World(draft_=replace(DRAFT, now_ms=999_000))
+    story(late).send(JOB)
+    assert late.log[0] == ("pace", "pool", 20.0, 0)
+
+
+def test_a_reserved_turn_is_not_reserved_again() -> None:
+    """An entry that comes back when its place has come goes straight on."""
+    world = World(draft_=replace(DRAFT, paced=True), wait_ms=10_000)
+    story(world).send(JOB)
+    assert world.steps()[0] == "compose"
+
+
+# ---- outages and secrets ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", ["pace", "begin", "accepted"])
+def test_an_outage_leaves_the_entry_to_another_try(step: str) -> None:
+    """StoreUnavailable goes up wherever it happens; before the write-down nothing has left the house."""
+    world = World(down_at=step)
+    with pytest.raises(StoreUnavailable):
+        story(world).send(JOB)
+    assert bool(world.sent) is (step == "accepted")
+
+
+@pytest.mark.parametrize("outcome", [Accepted("m", "queued"), NEXT, NotSent("x"), Unknown("x")])
+def test_the_log_holds_neither_code_nor_number(outcome: SendOutcome, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever the answer, the lines name the delivery only."""
+    with caplog.at_level(logging.DEBUG):
+        story(World(outcome=outcome)).send(JOB)
+        story(World(draft_=replace(DRAFT, box="x"))).send(JOB)
+    text = "".join(repr(record.__dict__) for record in caplog.records)
+    assert caplog.records
+    assert CODE not in text
+    assert NUMBER[1:] not in text
+
+
+def test_the_words_follow_the_record() -> None:
+    """Locale, context, autofill and the life that is left go into the text."""
+    draft = replace(
+        DRAFT,
+        locale="de",
+        autofill='{"web_origin": "example.com", "android_hash": null}',
+        box=box(context={"amount": "EUR 10", "payee": "Laden"}),
+        now_ms=180_000,
+    )
+    world = World(draft_=draft)
+    story(world).send(JOB)
+    text = json.loads(world.sent[0][0])["text"]
+    assert "EUR 10 / Laden" in text
+    assert "2 Minuten" in text
+    assert text.endswith(f"@example.com #{CODE}")
+
+
+# ---- timers -------------------------------------------------------------------------------------------------------
+
+
+def test_each_timer_does_its_own() -> None:
+    """Expiry ends, a retry puts back, an unknown kind does nothing."""
+    world = World()
+    deliver = story(world)
+    for kind in ("x", "r", "?"):
+        deliver.attend(Due(3, kind, REF, 1))
+    assert world.steps() == ["expire", "requeue"]
+
+
+def test_a_silent_delivery_is_asked_about() -> None:
+    """What the carrier says of the message is applied like a webhook, but is no event."""
+    receipt = Receipt("m1", NUMBER, "delivered")
+    world = World(receipt=receipt)
+    story(world).attend(Due(3, "p", REF, 1))
+    assert world.steps() == ["claim_poll", "ask", "apply"]
+    assert world.log[-1] == ("apply", REF, 1, REF.number_hash, receipt, None)
+
+
+@pytest.mark.parametrize(("poll", "steps"), [(None, ["claim_poll"]), ("m1", ["claim_poll", "ask"])])
+def test_no_claim_no_question_no_answer_no_change(poll: str | None, steps: list[str]) -> None:
+    """Only the claimer asks, and a carrier that does not know changes nothing."""
+    world = World(poll=poll)
+    story(world).attend(Due(3, "p", REF, 1))
+    assert world.steps() == steps

@@ -1,0 +1,189 @@
+"""What the carrier tells us: only what the signed body says is believed."""
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, cast
+
+import pytest
+
+from otp_service.domain.delivery import Action, Receipt, Refused
+from otp_service.domain.operation import OptOut
+from otp_service.domain.policy import Policy, Sender, SenderKind
+from otp_service.domain.verification import Reference, new_reference, number_hash
+from otp_service.keyring import create, parse
+from otp_service.usecases.receive import Receive
+
+RING = parse(create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z"))
+PERSON = "+12025550143"
+NUMBER = number_hash(RING.index_key, PERSON)
+REF = new_reference(RING.index_key, NUMBER, bytes(10))
+OTHER = new_reference(RING.index_key, NUMBER, b"x" * 10)
+POLICY = Policy(
+    MappingProxyType({}),
+    MappingProxyType(
+        {
+            "pool": Sender("pool", SenderKind.NUMBER_POOL, "profile-a", None, 1.0),
+            "backup": Sender("backup", SenderKind.LONG_CODE, "profile-b", "+18445550001", 1.0),
+        }
+    ),
+)
+DEAD = Refused("40001", "No route", Action.STOP_PERSON)
+
+
+@dataclass
+class World:
+    """Book, registry and alerts in one."""
+
+    indexed: tuple[Reference, int] | None = None
+    outcome: str = "moved"
+    applied: list[tuple[Any, ...]] = field(default_factory=list)
+    clicks: list[tuple[Any, ...]] = field(default_factory=list)
+    wishes: list[tuple[Any, ...]] = field(default_factory=list)
+    told: list[Any] = field(default_factory=list)
+
+    def find_message(self, number: str, message_id: str) -> tuple[Reference, int] | None:
+        """By the index."""
+        return self.indexed if number == NUMBER else None
+
+    def apply(self, ref: Reference, ordinal: int, number: str, receipt: Receipt, event_id: str | None) -> str:
+        """Remember it."""
+        self.applied.append((ref, ordinal, number, receipt.status, event_id))
+        return self.outcome
+
+    def note_click(self, ref: Reference, ordinal: int, event_id: str) -> str:
+        """Remember it."""
+        self.clicks.append((ref, ordinal, event_id))
+        return "noted"
+
+    def put(self, number: str, mask: str, entry: OptOut, event_id: str | None) -> str:
+        """Remember it."""
+        self.wishes.append((number, mask, entry, event_id))
+        return "changed"
+
+    def refused(self, refusal: Refused, sender: Sender | None) -> None:
+        """Remember it."""
+        self.told.append(refusal)
+
+    def spend_limit(self, profile: str | None) -> None:
+        """Remember it."""
+        self.told.append(profile)
+
+
+def story(world: World) -> Receive:
+    """The stories over this world."""
+    anything = cast("Any", world)
+    return Receive(book=anything, optouts=anything, vault=RING, policy=POLICY, alert=anything)
+
+
+def receipt(**changes: Any) -> Receipt:
+    """A receipt for the person."""
+    return Receipt(**{"message_id": "m1", "to": PERSON, "status": "delivered", **changes})
+
+
+def test_a_receipt_moves_the_delivery_that_it_names() -> None:
+    """The tag in the signed body first; the number is hashed from the body, too."""
+    world = World(indexed=(OTHER, 9))
+    story(world).delivery_update("e1", [receipt(delivery_id=REF.delivery_id(2))], OTHER.delivery_id(1))
+    assert world.applied == [(REF, 2, NUMBER, "delivered", "e1")]
+
+
+def test_the_index_finds_what_the_body_does_not_name() -> None:
+    """By message id and number; the path is believed last."""
+    world = World(indexed=(REF, 1))
+    story(world).delivery_update("e1", [receipt()], OTHER.delivery_id(1))
+    assert world.applied[0][:2] == (REF, 1)
+    early = World()
+    story(early).delivery_update("e1", [receipt()], OTHER.delivery_id(3))
+    assert early.applied[0][:2] == (OTHER, 3)
+
+
+@pytest.mark.parametrize("path", [None, "", "nonsense", "dlv_x-1"])
+def test_a_receipt_that_nobody_knows_changes_nothing(path: str | None) -> None:
+    """No name, no index, no readable path: nothing is applied."""
+    world = World()
+    story(world).delivery_update("e1", [receipt(), receipt(to="+19999999999")], path)
+    assert world.applied == []
+
+
+def test_each_receipt_of_a_group_is_applied() -> None:
+    """Several recipients in one event."""
+    world = World()
+    first, second = receipt(delivery_id=REF.delivery_id(1)), receipt(delivery_id=OTHER.delivery_id(1))
+    story(world).delivery_update("e1", [first, second], None)
+    assert [entry[0] for entry in world.applied] == [REF, OTHER]
+
+
+@pytest.mark.parametrize(("outcome", "told"), [("moved", 1), ("same", 0), ("duplicate", 0), ("foreign", 0)])
+def test_a_failure_is_told_when_it_moved_something(outcome: str, told: int) -> None:
+    """Repeats and strangers' receipts ring no phones."""
+    world = World(outcome=outcome)
+    failed = receipt(delivery_id=REF.delivery_id(1), status="delivery_failed", error=DEAD)
+    story(world).delivery_update("e1", [failed], None)
+    assert len(world.told) == told
+
+
+def inbound(world: World, **changes: Any) -> None:
+    """A person wrote."""
+    given: dict[str, Any] = {
+        "from_number": PERSON,
+        "to_number": "+18445550001",
+        "messaging_profile_id": "profile-a",
+        "text": "STOP",
+        "autoresponse": None,
+        "occurred_ms": 5_000,
+        **changes,
+    }
+    story(world).inbound("e1", **given)
+
+
+def test_stop_opts_out_of_the_profile_it_was_sent_to() -> None:
+    """With the moment it was said, the word, and an event name of its own per profile."""
+    world = World()
+    inbound(world)
+    ((number, mask, entry, event),) = world.wishes
+    assert (number, mask, event) == (NUMBER, "+1******0143", "e1:profile-a")
+    assert entry == OptOut("profile-a", True, 5_000, "STOP", "inbound")
+
+
+def test_start_opts_in_again() -> None:
+    """The carrier's word for it counts before the text."""
+    world = World()
+    inbound(world, text="hello", autoresponse="START")
+    assert world.wishes[0][2].opted_out is False
+
+
+@pytest.mark.parametrize(
+    ("to_number", "profiles"), [("+18445550001", ["profile-b"]), ("+19", ["profile-a", "profile-b"]), (None, None)]
+)
+def test_without_a_profile_rather_too_much_is_stopped(to_number: str | None, profiles: list[str] | None) -> None:
+    """The address names the profile; an unknown one means all."""
+    world = World()
+    inbound(world, messaging_profile_id=None, to_number=to_number)
+    assert [wish[2].messaging_profile_id for wish in world.wishes] == (profiles or ["profile-a", "profile-b"])
+
+
+@pytest.mark.parametrize(
+    "changes", [{"text": "HELP"}, {"text": "hello"}, {"autoresponse": "HELP"}, {"from_number": "12345"}, {"text": ""}]
+)
+def test_other_words_and_other_writers_change_nothing(changes: dict[str, str]) -> None:
+    """Help, chatter, short codes."""
+    world = World()
+    inbound(world, **changes)
+    assert world.wishes == []
+
+
+@pytest.mark.parametrize("to", [PERSON, PERSON[1:]])
+def test_a_click_is_noted_where_its_message_is_known(to: str) -> None:
+    """With or without the plus sign; unknown messages and missing numbers are passed over."""
+    world = World(indexed=(REF, 2))
+    story(world).link_click("e1", "m1", to)
+    story(world).link_click("e1", "m1", None)
+    story(world).link_click("e1", "m1", "+19999999999")
+    assert world.clicks == [(REF, 2, "e1")]
+
+
+def test_a_spent_profile_is_passed_on() -> None:
+    """To whoever tells the people on call."""
+    world = World()
+    story(world).spend_limit("profile-a")
+    assert world.told == ["profile-a"]

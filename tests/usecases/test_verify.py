@@ -1,0 +1,436 @@
+"""Starting and judging as stories: what is asked of the store, and what its answers become."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, cast
+
+import pytest
+
+from otp_service.domain import codes, receipt
+from otp_service.domain.errors import InvalidNumber, NotReady, Refusal, StoreUnavailable
+from otp_service.domain.operation import (
+    Approved,
+    Canceled,
+    CheckAnswer,
+    CheckOrder,
+    Ended,
+    Limited,
+    Moved,
+    NotFound,
+    Redeemed,
+    Started,
+    StartOrder,
+    StartRefused,
+    VerificationView,
+    Wrong,
+)
+from otp_service.domain.policy import App, Channel, Policy, Sender, SenderKind
+from otp_service.domain.verification import ENDED_CODE, Reference, Status, new_reference, number_hash, read_id
+from otp_service.keyring import create, parse
+from otp_service.usecases import verify
+from otp_service.usecases.verify import Approval, Redemption, Sent, StartRequest, Verify
+
+RING = parse(create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z"))
+PERSON = "+12025550143"
+NUMBER = number_hash(RING.index_key, PERSON)
+REF = new_reference(RING.index_key, NUMBER, bytes(10))
+POOL = Sender("pool", SenderKind.NUMBER_POOL, "profile-a", None, 1.0)
+NAME = Sender("name", SenderKind.ALPHANUMERIC, "profile-b", "ACME", 1.0)
+SHOP = App("shop", "Acme", (POOL, NAME))
+WORLD = App("world", "World", (NAME,), countries=frozenset({"*"}))
+POLICY = Policy(MappingProxyType({"shop": SHOP, "world": WORLD}), MappingProxyType({"pool": POOL, "name": NAME}))
+VIEW = VerificationView(
+    reference=REF,
+    app="shop",
+    purpose="login",
+    channel="sms",
+    mask="+1******0143",
+    status=Status.PENDING,
+    created_ms=0,
+    expires_ms=300_000,
+    attempts=2,
+    max_checks=5,
+    sends=1,
+    max_sends=4,
+    next_send_ms=30_000,
+    metadata="{}",
+    deliveries=(),
+    now_ms=500,
+)
+APPROVED = Approved(1_790_000_000_999, NUMBER, "login", "sms", "", "receipt-1")
+
+
+@dataclass
+class Store:
+    """A store that answers what it is told to, and keeps the orders."""
+
+    answers: list[Any] = field(default_factory=list)
+    latest_: Reference | None = REF
+    view_: VerificationView | None = VIEW
+    orders: list[Any] = field(default_factory=list)
+
+    def start(self, order: StartOrder) -> Started | StartRefused:
+        """Keep the order."""
+        self.orders.append(order)
+        return cast("Started | StartRefused", self.answers.pop(0))
+
+    def check(self, order: CheckOrder) -> CheckAnswer:
+        """Keep the order."""
+        self.orders.append(order)
+        return cast("CheckAnswer", self.answers.pop(0))
+
+    def latest(self, number: str, app: str, purpose: str) -> Reference | None:
+        """By number."""
+        self.orders.append((number, app, purpose))
+        return self.latest_
+
+    def cancel(self, operation_id: str, ref: Reference, app: str) -> Any:
+        """Withdraw."""
+        return self.answers.pop(0)
+
+    def redeem(self, operation_id: str, ref: Reference, app: str, receipt_id: str, ends_ms: int) -> Any:
+        """Spend."""
+        self.orders.append((ref, app, receipt_id, ends_ms))
+        return self.answers.pop(0)
+
+    def view(self, ref: Reference, app: str) -> VerificationView | None:
+        """Look."""
+        return self.view_
+
+
+@dataclass
+class Limits:
+    """Places that are taken and given back."""
+
+    wait_ms: int = 0
+    taken: int = 0
+
+    def take(self, places: Sequence[Any]) -> int:
+        """One of each."""
+        self.taken += self.wait_ms == 0
+        return self.wait_ms
+
+    def give_back(self, places: Sequence[Any]) -> None:
+        """One of each."""
+        self.taken -= 1
+
+
+def story(store: Store, limits: Limits | None = None) -> Verify:
+    """The stories over this store; chance counts up."""
+    chance = iter(range(1, 10_000))
+    return Verify(
+        store=cast("Any", store),
+        limits=limits or Limits(),
+        place=lambda app, ip: [app.name, ip],
+        vault=RING,
+        policy=POLICY,
+        issuer="https://otp.example",
+        queue_max=77,
+        token_bytes=lambda n: next(chance).to_bytes(n, "big"),
+        randbelow=lambda below: below - 1,
+    )
+
+
+def refused(answer: object) -> Refusal:
+    """The answer, which is a refusal."""
+    assert isinstance(answer, Refusal)
+    return answer
+
+
+# ---- start --------------------------------------------------------------------------------------------------------
+
+
+def test_an_order_is_complete_and_seals_what_is_secret() -> None:
+    """Digest and box belong to the order's own new id; neither code nor number stands in it in clear."""
+    store = Store([Started(REF, resent=False, view=VIEW)])
+    request = StartRequest(PERSON, context={"payee": "X"}, client_ip="203.0.113.7", locale="de", metadata='{"a":1}')
+    sent = story(store).start("shop", request)
+    assert sent == Sent(VIEW, created=True)
+    (order,) = store.orders
+    code = "999999"
+    assert PERSON[1:] not in repr(order)
+    assert code not in repr(order)
+    box = json.loads(RING.open(order.box))
+    assert box == {"v": order.reference.body, "to": PERSON, "code": code, "context": {"payee": "X"}}
+    assert order.reference.number_hash == NUMBER
+    assert order.kid == RING.active_kid
+    assert order.digest == codes.digest(
+        RING.peppers[order.kid],
+        app="shop",
+        verification_id=order.reference.verification_id,
+        number_hash=NUMBER,
+        context=codes.context_hash({"payee": "X"}),
+        code=code,
+    )
+    assert (order.mask, order.metadata, order.locale, order.queue_max) == ("+1******0143", '{"a":1}', "de", 77)
+    assert json.loads(order.detail) == {"purpose": "login", "channel": "sms", "client_ip": "203.0.113.7"}
+    assert [sender.name for sender in order.route] == ["pool"]
+    assert order.operation_ttl_ms == 60_000
+
+
+def test_two_starts_have_nothing_in_common() -> None:
+    """Each has an id, an operation and a box of its own; a caller's operation id is kept for a day."""
+    store = Store([Started(REF, resent=True, view=VIEW)] * 3)
+    verifying = story(store)
+    assert verifying.start("shop", StartRequest(PERSON)) == Sent(VIEW, created=False)
+    verifying.start("shop", StartRequest(PERSON))
+    verifying.start("shop", StartRequest(PERSON), operation_id="key-1")
+    first, second, keyed = store.orders
+    assert first.operation_id != second.operation_id
+    assert first.reference != second.reference
+    assert first.box != second.box
+    assert (keyed.operation_id, keyed.operation_ttl_ms) == ("key-1", 24 * 3_600_000)
+
+
+@pytest.mark.parametrize("to", ["", "12025550143", "+1 202 555 0143", "tel:+12025550143", "+1202555014３"])
+def test_a_number_in_another_spelling_costs_nothing(to: str) -> None:
+    """No limit is taken and the store is not asked."""
+    store, limits = Store(), Limits()
+    with pytest.raises(InvalidNumber):
+        story(store, limits).start("shop", StartRequest(to))
+    assert (store.orders, limits.taken) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    ("app", "request_", "code"),
+    [
+        ("shop", StartRequest("+4915112345678"), "country_not_allowed"),
+        ("world", StartRequest(PERSON), "channel_unavailable"),
+        ("shop", StartRequest(PERSON, channel=Channel.WHATSAPP), "channel_unavailable"),
+    ],
+)
+def test_what_cannot_be_reached_is_refused_before_the_store(app: str, request_: StartRequest, code: str) -> None:
+    """Country first, then the channel."""
+    store, limits = Store(), Limits()
+    assert refused(story(store, limits).start(app, request_)).code == code
+    assert (store.orders, limits.taken) == ([], 0)
+
+
+def test_an_app_that_is_not_configured_is_not_ready() -> None:
+    """A key of a removed app opens nothing."""
+    with pytest.raises(NotReady):
+        story(Store()).start("gone", StartRequest(PERSON))
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "retry_s", "fields"),
+    [
+        (StartRefused("opted_out", 0), "opted_out", None, {"resubscribe"}),
+        (StartRefused("too_many_wrong_codes", 1_001), "too_many_wrong_codes", 2, set()),
+        (StartRefused("context_conflict", 0), "context_conflict", None, set()),
+        (StartRefused("resend_too_soon", 29_001, 3), "resend_too_soon", 30, {"sends_left", "resend_in"}),
+        (StartRefused("resend_too_soon", 60_000, 0), "resend_too_soon", 60, {"sends_left", "resend_in"}),
+        (StartRefused("rate_limited", 1), "rate_limited", 1, set()),
+        (StartRefused("queue_full", 1_000), "queue_full", 2, set()),
+    ],
+)
+def test_a_refused_start_says_what_to_do(
+    answer: StartRefused, code: str, retry_s: int | None, fields: set[str]
+) -> None:
+    """Waits are whole seconds, rounded up so that obeying passes; the outer places are given back."""
+    limits = Limits()
+    refusal = refused(story(Store([answer]), limits).start("shop", StartRequest(PERSON)))
+    assert (refusal.code, refusal.retry_after_s) == (code, retry_s)
+    assert set(refusal.fields) == fields
+    assert limits.taken == 0
+    if answer.sends_left == 0:
+        assert refusal.fields["resend_in"] is None
+
+
+def test_an_outer_limit_is_told_by_the_store_in_its_turn() -> None:
+    """The wait goes into the order; what was not taken is not given back."""
+    store, limits = Store([StartRefused("rate_limited", 700)]), Limits(wait_ms=700)
+    assert refused(story(store, limits).start("shop", StartRequest(PERSON))).code == "rate_limited"
+    assert store.orders[0].outer_wait_ms == 700
+    assert limits.taken == 0
+
+
+def test_a_replayed_start_shows_the_verification_as_it_is() -> None:
+    """Without a view in the answer the store is asked for it; one that has vanished is an outage."""
+    store = Store([Started(REF, resent=False, replayed=True)])
+    assert story(store).start("shop", StartRequest(PERSON)) == Sent(VIEW, created=True)
+    gone = Store([Started(REF, resent=False, replayed=True)], view_=None)
+    with pytest.raises(NotReady):
+        story(gone).start("shop", StartRequest(PERSON))
+
+
+# ---- check --------------------------------------------------------------------------------------------------------
+
+
+def check(store: Store, code: str = "123456") -> Approval | Refusal:
+    """A guess by id."""
+    return story(store).check_by_id("shop", REF.verification_id, code, None)
+
+
+def test_only_an_approval_is_one() -> None:
+    """Each other answer of the store is a refusal with its code; none of them carries a receipt."""
+    table: list[tuple[CheckAnswer, str]] = [
+        (Wrong(3), "code_incorrect"),
+        (Limited(1_500), "too_many_wrong_codes"),
+        (NotFound(), "verification_not_found"),
+        *[(Ended(status), code) for status, code in ENDED_CODE.items()],
+    ]
+    for answer, code in table:
+        refusal = refused(check(Store([answer])))
+        assert refusal.code == code
+    assert refused(check(Store([Wrong(3)]))).fields == {"checks_left": 3}
+    assert refused(check(Store([Limited(1_500)]))).retry_after_s == 2
+
+
+def test_an_approval_carries_the_signed_receipt() -> None:
+    """It names app, person, purpose and verification, and is signed by the active key."""
+    approval = check(Store([APPROVED]))
+    assert isinstance(approval, Approval)
+    assert approval.receipt not in repr(approval)
+    claims = receipt.decode(approval.receipt, RING.verify)
+    assert claims is not None
+    assert claims["iss"] == "https://otp.example"
+    assert (claims["aud"], claims["jti"], claims["purpose"]) == ("shop", "receipt-1", "login")
+    assert claims["verification_id"] == REF.verification_id
+    assert claims["sub"] == receipt.subject(RING.index_key, "shop", NUMBER)
+    assert claims["iat"] == 1_790_000_000
+    assert PERSON not in json.dumps(claims)
+
+
+def test_a_guess_is_digested_under_every_pepper_and_never_kept() -> None:
+    """The order holds digests only; the same guess makes the same digest, another operation."""
+    store = Store([Wrong(4), Wrong(3)])
+    verifying = story(store)
+    for _ in range(2):
+        verifying.check_by_id("shop", REF.verification_id, "123456", {"a": "b"})
+    first, second = store.orders
+    assert first.digests == second.digests
+    assert set(first.digests) == set(RING.peppers)
+    assert first.operation_id != second.operation_id
+    assert first.receipt_id != second.receipt_id
+    assert "123456" not in repr(first)
+
+
+@pytest.mark.parametrize("text", ["", "vrf_x", "dlv_x-1", REF.body, "\ud800"])
+def test_an_id_that_cannot_be_ours_is_unknown(text: str) -> None:
+    """The same refusal as for one that does not exist, without asking."""
+    store = Store()
+    assert refused(story(store).check_by_id("shop", text, "123456", None)).code == "verification_not_found"
+    assert refused(story(store).cancel("shop", text)).code == "verification_not_found"
+    assert store.orders == []
+
+
+def test_by_number_the_latest_is_followed() -> None:
+    """One that is overtaken while it is judged gives way to the newer; three times at most."""
+    store = Store([Moved(), APPROVED])
+    answer = story(store).check_by_number("shop", PERSON, "pay", "123456", None)
+    assert isinstance(answer, Approval)
+    assert store.orders[0] == (NUMBER, "shop", "pay")
+    assert store.orders[1].by_purpose == "pay"
+    restless = Store([Moved()] * 3)
+    refusal = refused(story(restless).check_by_number("shop", PERSON, "pay", "123456", None))
+    assert (refusal.code, refusal.retry_after_s) == ("store_unavailable", 1)
+    nobody = Store(latest_=None)
+    assert refused(story(nobody).check_by_number("shop", PERSON, "pay", "1", None)).code == "verification_not_found"
+    with pytest.raises(InvalidNumber):
+        story(nobody).check_by_number("shop", "12025550143", "pay", "123456", None)
+
+
+def test_a_store_that_cannot_answer_approves_nobody() -> None:
+    """The exception goes up: no code path turns it into an answer."""
+
+    class Down(Store):
+        def check(self, order: CheckOrder) -> CheckAnswer:
+            raise StoreUnavailable("down")
+
+    with pytest.raises(StoreUnavailable):
+        check(Down())
+
+
+# ---- the rest -----------------------------------------------------------------------------------------------------
+
+
+def test_cancel_shows_what_became_of_it() -> None:
+    """The view after the end, or why it had ended before."""
+
+    def cancel(store: Store) -> VerificationView | Refusal:
+        return story(store).cancel("shop", REF.verification_id)
+
+    assert cancel(Store([Canceled()])) == VIEW
+    assert refused(cancel(Store([Ended(Status.APPROVED)]))).code == "already_approved"
+    assert refused(cancel(Store([NotFound()]))).code == "verification_not_found"
+    assert refused(cancel(Store([Canceled()], view_=None))).code == "verification_not_found"
+
+
+def token(**changes: Any) -> str:
+    """A receipt of ours, signed, with changed claims."""
+    claims = receipt.Claims(
+        iss="https://otp.example",
+        aud="shop",
+        sub="x",
+        purpose="login",
+        channel="sms",
+        context_hash="",
+        jti="receipt-1",
+        verification_id=REF.verification_id,
+        iat=1_000,
+    ).payload()
+    claims.update(changes)
+
+    class Changed:
+        def payload(self) -> dict[str, Any]:
+            return claims
+
+    return receipt.encode(cast("Any", Changed()), RING.active_kid, RING.sign)
+
+
+def test_a_receipt_is_redeemed_where_it_belongs() -> None:
+    """The store is asked with what was signed; once it is spent, that is said."""
+    store = Store([Redeemed(5_000, first=True)])
+    assert story(store).redeem("shop", token()) == Redemption(REF.verification_id, 5_000)
+    assert store.orders == [(REF, "shop", "receipt-1", 1_120_000)]
+    assert refused(story(Store([Redeemed(5_000, first=False)])).redeem("shop", token())).code == "receipt_spent"
+    assert refused(story(Store([NotFound()])).redeem("shop", token())).code == "receipt_invalid"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "",
+        "a.b.c",
+        token()[:-4] + "AAAA",
+        token(iss="https://evil.example"),
+        token(aud="bank"),
+        token(aud=["shop"]),
+        token(jti=None),
+        token(exp="soon"),
+        token(verification_id=7),
+        token(verification_id="vrf_x"),
+    ],
+)
+def test_any_other_receipt_is_invalid_without_asking(bad: str) -> None:
+    """Another issuer, app, shape or signature: one and the same refusal."""
+    store = Store()
+    assert refused(story(store).redeem("shop", bad)).code == "receipt_invalid"
+    assert store.orders == []
+
+
+def test_waits_are_whole_seconds_that_suffice() -> None:
+    """Rounded up, at least one."""
+    assert [verify.seconds(ms) for ms in (-5, 0, 1, 1_000, 1_001, 59_999)] == [1, 1, 1, 1, 2, 60]
+
+
+@pytest.mark.parametrize(
+    ("changes", "resend", "left"),
+    [
+        ({}, 30, 3),
+        ({"now_ms": 30_000}, 0, 3),
+        ({"now_ms": 31_000}, 0, 3),
+        ({"sends": 4}, None, 0),
+        ({"status": Status.APPROVED}, None, 3),
+    ],
+)
+def test_a_view_tells_when_to_send_again(changes: dict[str, Any], resend: int | None, left: int) -> None:
+    """Never after the last send or the end."""
+    view = replace(VIEW, **changes)
+    assert verify.resend_in(view) == resend
+    assert verify.sends_left(view) == left
+    assert verify.checks_left(view) == 3
+    assert read_id(RING.index_key, view.reference.verification_id) == REF
