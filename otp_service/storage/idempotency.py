@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from .keys import Keys
 from .scripts import Scripts
 
-LEASE_MS = 15_000
+LEASE_MS = 5_000
+"""Longer than any request can run. A killed one leaves its key behind for so long, and its caller hears 409."""
 KEPT_MS = 24 * 3_600_000
 
 

@@ -176,7 +176,7 @@ class Keys:
         return f"{PREFIX}:{{keys}}:all"
 
     def idempotency(self, digest: str) -> str:
-        """Hash: fingerprint and stored answer of an Idempotency-Key. TTL: 15 s while running, then 24 h."""
+        """Hash: fingerprint and stored answer of an Idempotency-Key. TTL: 5 s while running, then 24 h."""
         return f"{PREFIX}:idem:{{{digest}}}"
 
     def limit(self, name: str, subject: str) -> str:
