@@ -13,14 +13,19 @@ import pytest
 import redis
 
 from otp_service import embedded
+from otp_service.domain.audit import ZERO, EventType
 from otp_service.domain.delivery import Accepted, Action, NotSent, Refused, Unknown
 from otp_service.domain.errors import ConfigError, NotReady, StoreUnavailable
-from otp_service.domain.operation import Approved, Canceled, Due, Ended, OptOut, Redeemed, Started, Wrong
+from otp_service.domain.operation import Alarm, Approved, Canceled, Due, Ended, Job, OptOut, Redeemed, Started, Wrong
 from otp_service.domain.policy import Limit
 from otp_service.domain.verification import Status
 from otp_service.storage import client
+from otp_service.storage.alarms import Alarms
+from otp_service.storage.api_keys import ApiKeys
+from otp_service.storage.cursors import Cursors
 from otp_service.storage.keys import Keys
 from otp_service.storage.limits import Place
+from otp_service.storage.stops import Stops
 
 from .house import CODE, WRONG, Confused, House, at_once, fresh_number, word
 
@@ -466,3 +471,52 @@ def test_our_client_repeats_nothing_by_itself(server_house: House) -> None:
         retry = each.connection_pool.connection_kwargs["retry"]
         assert retry._retries == 0
         assert isinstance(each, redis.Redis)
+
+
+def test_a_dead_store_is_an_outage_in_every_room(tmp_path: Path) -> None:
+    """Reads too: no room lets a foreign exception out or takes silence for an answer."""
+    house = House.open(f"unix://{tmp_path}/nobody.sock")
+    ref = house.order(fresh_number()).reference
+    job = Job(0, "1-0", ref, 1)
+    keys = ApiKeys(
+        house.store, house.keys, house.audit, now_ms=lambda: 0, token_hex=lambda n: "0" * 2 * n, token_urlsafe=str
+    )
+    cursors = Cursors(house.store, house.scripts, house.keys)
+    alarms = Alarms(house.store, house.scripts, house.keys)
+    stops = Stops(house.store, house.keys)
+    for act in (
+        partial(house.verifications.latest, ref.number_hash, "shop", "login"),
+        partial(house.verifications.view, ref, "shop"),
+        partial(house.verifications.timeline, ref),
+        partial(house.verifications.expire, ref),
+        house.outbox.open,
+        house.outbox.depth,
+        partial(house.outbox.take, [0], 1, 0.01),
+        partial(house.outbox.take_over, 0, 1),
+        partial(house.outbox.touch, [job]),
+        partial(house.outbox.draft, job),
+        partial(house.outbox.find_message, ref.number_hash, "m"),
+        partial(house.outbox.due, 1),
+        partial(house.optouts.of, ref.number_hash),
+        partial(house.audit.read, [ZERO] * 16, shards=[0], until_ms=None, limit=1, wanted={}),
+        partial(house.audit.trim, 0),
+        partial(house.audit.note, EventType.KEY_CREATED, {}),
+        partial(keys.authenticate, f"otp_{'0' * 12}_{'0' * 43}"),
+        partial(keys.create, "shop", ["verify"], None),
+        partial(keys.get, "0" * 12),
+        keys.list,
+        partial(keys.revoke, "0" * 12),
+        partial(cursors.load, "profile"),
+        partial(cursors.take, "me", force=True),
+        alarms.claim,
+        partial(alarms.done, Alarm("1", "text")),
+        partial(stops.stop, "profile"),
+        partial(stops.stopped, "profile"),
+        partial(client.clock_ms, house.store),
+        partial(client.require_no_eviction, house.store),
+        partial(client.fix_shards, house.store, house.keys),
+        partial(client.require_writable, house.store, house.keys),
+    ):
+        with pytest.raises(StoreUnavailable):
+            act()
+    house.store.close()

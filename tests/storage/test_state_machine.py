@@ -378,7 +378,7 @@ def test_no_sequence_of_events_breaks_the_rules(machine: type[Machine]) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=30,
+            max_examples=20,
             stateful_step_count=50,
             deadline=None,
             derandomize=True,
