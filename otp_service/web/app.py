@@ -48,14 +48,15 @@ def _name_converter(routes: Sequence[Route]) -> type[BaseConverter]:
 def _view(endpoint: Endpoint) -> Callable[..., Response]:
     def view(**path: str) -> Response:
         environ = request.environ
+        body = _Body(environ)
         answer = endpoint(
             path,
             request.args.to_dict(flat=False),
             _headers(environ.items()),
-            lambda most: _read(environ, most),
+            body.read,
             peer_of(environ),
         )
-        return _response(answer)
+        return _response(answer, body)
 
     return view
 
@@ -69,21 +70,32 @@ def _headers(environ: Iterable[tuple[str, Any]]) -> dict[str, str]:
     return headers
 
 
-def _read(environ: dict[str, Any], most: int) -> bytes:
-    stream = environ["wsgi.input"]
-    length = environ.get("CONTENT_LENGTH")
-    if length:
-        most = min(most, int(length))
-    elif not environ.get("wsgi.input_terminated") and not environ.get("HTTP_TRANSFER_ENCODING"):
-        return b""
-    parts, left = [], most
-    while left > 0:
-        part = stream.read(left)
-        if not part:
-            break
-        parts.append(part)
-        left -= len(part)
-    return b"".join(parts)
+class _Body:
+    """A request's body, read when somebody asks for it."""
+
+    def __init__(self, environ: dict[str, Any]) -> None:
+        self._stream = environ["wsgi.input"]
+        self._length = environ.get("CONTENT_LENGTH") or ""
+        self.unread = self._length != "0" if self._length else "HTTP_TRANSFER_ENCODING" in environ
+        """Whether some of it may still be on its way."""
+
+    def read(self, most: int) -> bytes:
+        """The first bytes, at most so many."""
+        if not self.unread:
+            return b""
+        left = min(most, int(self._length)) if self._length else most
+        parts = []
+        while left > 0:
+            part = self._stream.read(left)
+            if not part:
+                self.unread = False
+                break
+            parts.append(part)
+            left -= len(part)
+        data = b"".join(parts)
+        if self._length and len(data) == int(self._length):
+            self.unread = False
+        return data
 
 
 def peer_of(environ: dict[str, Any]) -> str:
@@ -107,14 +119,18 @@ def _fallback(problems: Problems, new_request_id: Callable[[], str]) -> Callable
             answer = problems.of("invalid_request", "The request cannot be read.", request_id)
         else:
             answer = problems.hidden("internal_error", request_id)
-        return _response(Reply(answer.status, {**answer.headers, **ALWAYS, "X-Request-Id": request_id}, answer.body))
+        named = {**answer.headers, **ALWAYS, "X-Request-Id": request_id}
+        return _response(Reply(answer.status, named, answer.body), _Body(request.environ))
 
     return handler
 
 
-def _response(answer: Reply) -> Response:
+def _response(answer: Reply, body: _Body) -> Response:
     response = Response(answer.body, status=answer.status)
     response.headers.remove("Content-Type")
     for name, value in answer.headers.items():
         response.headers[name] = value
+    if body.unread:
+        # The server drops such a connection. Unless we say so, the client's next request fails on it.
+        response.headers["Connection"] = "close"
     return response
