@@ -103,7 +103,7 @@ class Problems:
         """A problem of ours: the caller learns that it is not their fault, and when to come back."""
         code = code if code in STATUS else "internal_error"
         detail = {
-            "store_unavailable": "The store does not answer or refuses writes. Nothing was decided; try again.",
+            "store_unavailable": "The store does not answer or refuses writes. This is no approval; try again.",
             "not_ready": "The service is not ready to work. Try again shortly; /readyz says why.",
         }.get(code, "The request could not be handled. The request id helps us to find out why.")
         return self.of(code, detail, request_id)
