@@ -154,7 +154,7 @@ class Traffic:
             time.sleep(self.pause_s)
 
     def _until_answered(self, number: str) -> None:
-        # Longer than the lease of a key whose request was killed.
+        # Longer than the lease of a key whose request was killed, twice.
         deadline = time.monotonic() + 25
         while time.monotonic() < deadline:
             try:

@@ -311,7 +311,7 @@ def test_queries_that_are_meant(world: World, query: str) -> None:
 
 # ---- chance ---------------------------------------------------------------------------------------------------------
 
-FUZZ = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
 values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner))
 MEMBERS = "to code channel purpose locale context client_ip autofill metadata receipt verification_id web_origin"

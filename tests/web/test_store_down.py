@@ -30,11 +30,20 @@ class Faulty:
         settings = make_settings(directory, self.server.url, seed)
         store = redis.Redis.from_url(self.server.url)
         self.world = World(bootstrap.build_web(settings), settings, config.load_keyring(settings), seed, store)
+        # One to be asked about while the store is away: what a hanging store has taken in it may do when it wakes.
         self.number = self.world.number()
-        self.verification = self.world.started(self.number)
+        self.asked = self.world.started(self.number)
+        self.asked_code = self.world.code(self.asked)
+        self.asked_receipt = self.approved()
+        # And one that nobody touches meanwhile.
+        self.verification = self.world.started(self.world.number())
         self.code = self.world.code(self.verification)
-        other = self.world.started(self.world.number())
-        self.receipt = self.world.check(other, self.world.code(other)).json["receipt"]
+        self.receipt = self.approved()
+
+    def approved(self) -> str:
+        """The receipt of an approval."""
+        verification = self.world.started(self.world.number())
+        return str(self.world.check(verification, self.world.code(verification)).json["receipt"])
 
     def close(self) -> None:
         """End the store."""
@@ -54,11 +63,13 @@ class Faulty:
             "start": lambda: world.call("POST", "/verify/start", start),
             "start with a key": lambda: world.call("POST", "/verify/start", start, headers=keyed),
             "resend": lambda: world.start(self.number),
-            "check": lambda: world.check(self.verification, self.code),
-            "check by number": lambda: world.call("POST", "/verify/check", {"to": self.number, "code": self.code}),
-            "show": lambda: world.call("GET", f"/verify/{self.verification}"),
-            "cancel": lambda: world.call("POST", f"/verify/{self.verification}/cancel"),
-            "redeem": lambda: world.call("POST", "/receipts/redeem", {"receipt": self.receipt}),
+            "check": lambda: world.check(self.asked, self.asked_code),
+            "check by number": lambda: world.call(
+                "POST", "/verify/check", {"to": self.number, "code": self.asked_code}
+            ),
+            "show": lambda: world.call("GET", f"/verify/{self.asked}"),
+            "cancel": lambda: world.call("POST", f"/verify/{self.asked}/cancel"),
+            "redeem": lambda: world.call("POST", "/receipts/redeem", {"receipt": self.asked_receipt}),
             "opt-outs": lambda: world.call("GET", f"/optouts/{self.number}"),
             "audit": lambda: world.call("GET", "/audit/events"),
             "webhook": lambda: world.hook({"data": optout}),
