@@ -6,7 +6,9 @@ one), the sandbox carrier, the API, the worker. Guaranteed here:
 * `DIR/env` exists as long as everything serves; it is written whole, readable by this user only. If the supervisor
   is killed, the worker removes it.
 * SIGINT, SIGTERM: exit 0 within ten seconds and no process left. If the supervisor is killed, the kernel ends them.
-* If a child ends by itself, everything stops, and the sentence shows what the child said last.
+* If the API or the worker dies while everything serves, it is started again: both may be killed at any moment and
+  lose nothing. If it dies again and again, or if the store or the sandbox dies (whose phones live in its memory), or
+  anything before it ever served, everything stops, and the sentence shows what the child said last.
 * Two of them never share a directory, not even for the moment in which a killed one's children are still ending.
 
 The carrier is always the sandbox and the keyring always the directory's own: what production's variables say about
@@ -166,6 +168,10 @@ _SHARED = (
 )
 
 
+MAX_RESTARTS, RESTARTS_WITHIN_S = 10, 60.0
+"""How often, and in how many seconds, children that die are started again before everything stops."""
+
+
 class Supervisor:
     """Starts the children, watches them, stops them."""
 
@@ -179,6 +185,9 @@ class Supervisor:
         self._store: embedded.EmbeddedServer | None = None
         self._sandbox: Child | None = None
         self._service: list[Child] = []
+        self._service_commands: list[tuple[str, ...]] = []
+        self._restarts: list[float] = []
+        self._serving = False
         self._follower = LogFollower(state.logs) if verbose else None
 
     def run(self, redis_url: str | None, api_port: int, sandbox_port: int) -> None:
@@ -192,15 +201,17 @@ class Supervisor:
         )
         if self._store is not None:
             self._store.wait_ready()
-        self._service = [
-            self._command("API", "serve", "--port", str(api_port), "--workers", "1", "--threads", str(_API_THREADS)),
-            self._command("worker", "worker"),
+        self._service_commands = [
+            ("API", "serve", "--port", str(api_port), "--workers", "1", "--threads", str(_API_THREADS)),
+            ("worker", "worker"),
         ]
+        self._service = [self._command(*command) for command in self._service_commands]
         key = self._api_key(settings, app)
         self._await(f"{sandbox_url}/sandbox/journal")
         self._await(f"{url}/readyz")
         self._write_env(url, sandbox_url, key)
         _welcome(self._state, url, sandbox_url, app, settings)
+        self._serving = True
         while not self._stop.wait(_POLL_S):
             self._look_after()
 
@@ -253,9 +264,27 @@ class Supervisor:
             self._follower.copy()
         store = [self._store.child] if self._store is not None else []
         sandbox = [self._sandbox] if self._sandbox is not None else []
-        for child in [*store, *sandbox, *self._service]:
+        for child in [*store, *sandbox]:
             if child.ended() and not self._stop.is_set():
-                raise ChildFailed(f"{child.obituary()}\n(logs: {self._state.logs})")
+                raise self._failure(child)
+        for index, child in enumerate(self._service):
+            if child.ended() and not self._stop.is_set():
+                self._service[index] = self._start_again(child, self._service_commands[index])
+
+    def _failure(self, child: Child) -> ChildFailed:
+        return ChildFailed(f"{child.obituary()}\n(logs: {self._state.logs})")
+
+    def _start_again(self, child: Child, command: tuple[str, ...]) -> Child:
+        now = time.monotonic()
+        self._restarts = [at for at in self._restarts if now - at < RESTARTS_WITHIN_S]
+        if not self._serving or len(self._restarts) >= MAX_RESTARTS:
+            raise self._failure(child)
+        self._restarts.append(now)
+        with contextlib.suppress(BrokenPipeError):
+            sys.stderr.write(f"{child.obituary().splitlines()[0].rstrip(':')}; it is started again\n")
+            sys.stderr.flush()
+        child.kill()  # whatever is left of its process group; it would hold the port
+        return self._command(*command)
 
     def _write_env(self, url: str, sandbox_url: str, key: str) -> None:
         values = {"OTP_URL": url, "OTP_API_KEY": key, "SANDBOX_URL": sandbox_url}

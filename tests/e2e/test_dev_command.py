@@ -1,5 +1,6 @@
 """`otp-service dev` from outside: its files, its signals, its ends, as a person at a shell meets them."""
 
+import contextlib
 import json
 import os
 import re
@@ -196,8 +197,32 @@ class TestEnds:
         finally:
             assert stop_dev(again)[0] == 0
 
-    @pytest.mark.parametrize("child", ["serve", "worker", "sandbox", "unixsocket"])
-    def test_a_child_that_ends_by_itself_ends_everything(self, own: Dev, child: str) -> None:
+    @pytest.mark.parametrize("child", ["otp_service serve", "otp_service worker"])
+    def test_a_killed_api_or_worker_is_started_again(self, own: Dev, child: str) -> None:
+        """kill -9 of the API's main process or of the worker: what was started before and after gets its SMS."""
+        before = start(own)
+        family = descendants(own.process.pid)
+        victim = next(pid for pid, line in family.items() if child in line)
+        os.kill(victim, signal.SIGKILL)
+        wait_until(lambda: victim not in descendants(own.process.pid), 5, "the end of the killed process")
+        again = wait_until(
+            lambda: [line for line in descendants(own.process.pid).values() if child in line], 5, "another one"
+        )
+        assert again
+
+        def delivered() -> bool:
+            with contextlib.suppress(OSError):
+                path = f"{own.url}/verify/{before['verification_id']}"
+                status, seen = call(path, own.env["OTP_API_KEY"])
+                return status == 200 and seen["deliveries"][0]["status"] == "delivered"
+            return False
+
+        wait_until(delivered, 20, "the delivery")
+        code, output = stop_dev(own)
+        assert (code, "it is started again" in output) == (0, True)
+
+    @pytest.mark.parametrize("child", ["sandbox", "unixsocket"])
+    def test_a_store_or_sandbox_that_ends_by_itself_ends_everything(self, own: Dev, child: str) -> None:
         """One killed child: the others stop, exit 1, a sentence names it, and the logs stay."""
         family = descendants(own.process.pid)
         victim = next(pid for pid, line in family.items() if child in line)
