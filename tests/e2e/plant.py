@@ -69,7 +69,7 @@ class Plant:
         process.send_signal(number)
         status = process.wait(timeout_s)
         self.ended.append((name, status))
-        within(3, lambda: not [pid for pid in below if alive(pid)], f"the end of what {name} had started")
+        within(6, lambda: not [pid for pid in below if alive(pid)], f"the end of what {name} had started")
         return status
 
     def kill_a_child(self, name: str) -> None:
