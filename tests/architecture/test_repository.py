@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -57,10 +58,11 @@ def test_nothing_that_a_run_leaves_behind_is_tracked(tracked: list[Path]) -> Non
 # ---- tests put nothing in the place of our code -------------------------------------------------------------------
 
 
-def trees() -> Iterator[tuple[Path, ast.Module]]:
-    """Every file of tests, parsed."""
-    for path in sorted((ROOT / "tests").rglob("*.py")):
-        yield path, ast.parse(path.read_text(encoding="utf-8"))
+@cache
+def trees() -> list[tuple[Path, ast.Module]]:
+    """Every file of tests, parsed once."""
+    paths = sorted((ROOT / "tests").rglob("*.py"))
+    return [(path, ast.parse(path.read_text(encoding="utf-8"))) for path in paths]
 
 
 def ours(tree: ast.Module) -> set[str]:

@@ -10,6 +10,7 @@ import pytest
 from otp_service import config, keyring
 from otp_service.config import load, load_carrier
 from otp_service.domain import codes, phone, routing
+from otp_service.domain.audit import Position
 from otp_service.domain.delivery import RANK, Action, DeliveryStatus, Refused, from_carrier
 from otp_service.domain.errors import ConfigError
 from otp_service.domain.message import LOCALES, Autofill, render
@@ -127,6 +128,15 @@ def test_no_countrys_numbers_are_blocked_even_for_everywhere(number: str) -> Non
 def test_a_retry_that_was_refused_may_go_to_the_next_sender() -> None:
     """When a sender's tries are used up, the next one of the route gets its turn."""
     assert routing.may_try_next(Refused("1", "", Action.RETRY))
+
+
+@pytest.mark.parametrize("text", [f"{2**64}-0", f"0-{2**64}", f"{10**38}-0", "", "-", "1", "1-", "-1", "1-1-1", "1--1"])
+def test_a_place_that_the_store_cannot_count_to_is_none(text: str) -> None:
+    """The store's ids have 64 bits in both halves: a made-up cursor beyond them is refused before the store sees it."""
+    with pytest.raises(ValueError, match="not a position"):
+        Position.read(text)
+    last = 2**64 - 1
+    assert Position.read(f"{last}-{last}") == Position(last, last)
 
 
 # ---- receipts and the keyring ---------------------------------------------------------------------------------------
