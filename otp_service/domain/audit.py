@@ -55,7 +55,7 @@ class Position:
     def read(cls, text: str) -> "Position":
         """Parse `ms-counter`; ValueError for anything else."""
         ms, _, counter = text.partition("-")
-        if not (ms.isascii() and ms.isdigit() and counter.isascii() and counter.isdigit() and len(text) < 40):
+        if not (ms.isascii() and ms.isdigit() and counter.isascii() and counter.isdigit() and len(text) <= 41):
             raise ValueError("not a position")
         position = cls(int(ms), int(counter))
         if position.ms >= 2**64 or position.counter >= 2**64:
