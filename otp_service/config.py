@@ -27,6 +27,7 @@ from .domain.policy import (
     MAX_CONSECUTIVE_WRONG,
     MAX_LIFETIME_MS,
     MAX_ON_CALL,
+    TOMBSTONE_MS,
     App,
     Limit,
     OnCall,
@@ -153,7 +154,7 @@ def load(environ: Mapping[str, str], directory: Path | None = None) -> Settings:
         issuer=environ.get("OTP_ISSUER") or service.issuer or public_url,
         shards=_integer(environ, "OTP_SHARDS", service.shards, 1, 256),
         queue_max=_integer(environ, "OTP_QUEUE_MAX", service.queue_max, 1, 10_000_000),
-        audit_retention_ms=duration_ms(service.audit_retention, "service.audit_retention"),
+        audit_retention_ms=_retention_ms(service.audit_retention, "service.audit_retention"),
         optout_sync_ms=_interval_ms(service.optout_sync, "service.optout_sync"),
         on_call=_on_call(document["alerts"]) if "alerts" in document else None,
         telnyx_base_url=_url(environ.get("TELNYX_BASE_URL") or TELNYX_BASE_URL, "TELNYX_BASE_URL"),
@@ -315,6 +316,13 @@ def _app(name: str, raw: Any, senders: Mapping[str, Sender]) -> App:
         starts_per_client_ip=_limits(given.starts_per_client_ip, f"{key}.starts_per_client_ip"),
         starts_per_app=_limits(given.starts_per_app, f"{key}.starts_per_app"),
     )
+
+
+def _retention_ms(value: str | int, key: str) -> int:
+    # Less would trim a verification's events before the verification itself is forgotten.
+    if (kept_ms := duration_ms(value, key)) < TOMBSTONE_MS:
+        raise ConfigError(f"{key}: at least 24h, as long as an ended verification is remembered")
+    return kept_ms
 
 
 def _interval_ms(value: str | int, key: str) -> int:
