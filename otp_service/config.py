@@ -73,7 +73,7 @@ class _Limit(msgspec.Struct, forbid_unknown_fields=True):
 
 class _Sender(msgspec.Struct, forbid_unknown_fields=True):
     kind: SenderKind
-    messaging_profile_id: Annotated[str, Meta(min_length=1, max_length=64)]
+    messaging_profile_id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
     from_: str | None = msgspec.field(default=None, name="from")
     rate_per_s: Annotated[float, Meta(gt=0, le=100_000)] | None = None
     template: Annotated[str, Meta(min_length=1, max_length=512)] | None = None

@@ -185,7 +185,9 @@ def _load(parent: int, *_: object) -> "Flask":
     # A forked worker has its parent's handlers, which would swallow a request to end until it serves.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
-    processes.follow_parent(parent)
+    # SIGKILL and nothing gentler: granian's handler of SIGTERM can wait for ever with the GIL in its hands, and then no
+    # thread of ours could end the orphan. A killed main process has no requests left to be gentle with.
+    processes.follow_parent(parent, signal.SIGKILL)
     from . import telemetry  # noqa: PLC0415 - after the metrics directory is set
     from .bootstrap import build_web  # noqa: PLC0415
 

@@ -189,7 +189,9 @@ class Worker:
                 if every("touch", TOUCH_S):
                     self._touch()
                 for due in self._outbox.due(100):
-                    self._attend(due, polls)
+                    # One record that cannot be read must not keep the others waiting; its timer comes again.
+                    with contextlib.suppress(StoreUnavailable):
+                        self._attend(due, polls)
                 if every("take over", TAKE_OVER_S):
                     self._take_over(share, pool)
                 if every("trim", TRIM_S):
