@@ -63,6 +63,10 @@ def configuration() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+# One count for all stages of a run: two of them may stand before the same service.
+_EVERYBODYS_NUMBERS = itertools.count(time.time_ns() // 1_000_000 % 3_000 * 100)
+
+
 @dataclass
 class Stage:
     """A service under test, seen from its caller's and from the phone's side. Safe for many threads."""
@@ -70,7 +74,7 @@ class Stage:
     env: Mapping[str, str]
     client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=15, limits=_LIMITS, trust_env=False))
     _keys: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
-    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(time.time_ns() // 1_000_000 % 3_000 * 100))
+    _numbers: Iterator[int] = _EVERYBODYS_NUMBERS
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
