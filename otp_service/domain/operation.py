@@ -155,7 +155,7 @@ class TimelineEntry:
 
 @dataclass(frozen=True, slots=True)
 class VerificationView:
-    """A verification as the record has it, at the store's time `now_ms`."""
+    """A verification as the record has it, at the store's time `now_ms`. `version` grows with every change."""
 
     reference: Reference
     app: str
@@ -172,6 +172,7 @@ class VerificationView:
     next_send_ms: int
     metadata: str
     deliveries: tuple[DeliveryView, ...]
+    version: int
     now_ms: int
 
 

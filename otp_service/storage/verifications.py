@@ -271,6 +271,7 @@ def _view(ref: Reference, record: Mapping[str, str], now_ms: int) -> Verificatio
         next_send_ms=int(record["next_send"]),
         metadata=record["metadata"],
         deliveries=tuple(_delivery(record, n) for n in range(1, int(record["dn"]) + 1)),
+        version=int(record.get("ver", 0)),
         now_ms=now_ms,
     )
 

@@ -124,6 +124,7 @@ class Verification(msgspec.Struct):
     resend_in: int | None
     deliveries: list[Delivery]
     metadata: dict[str, Any]
+    version: Annotated[int, Meta(description="Grows with every change.")]
 
 
 class TimelineEvent(msgspec.Struct):
@@ -515,6 +516,7 @@ def _verification(view: VerificationView) -> Verification:
         resend_in=resend_in(view),
         deliveries=[_delivery(ref.delivery_id(delivery.ordinal), delivery) for delivery in view.deliveries],
         metadata=json.loads(view.metadata),
+        version=view.version,
     )
 
 

@@ -303,6 +303,7 @@ def test_a_stopped_profile_sends_nothing_new() -> None:
         box(v="another verification"),
         parse(rotate(RAW, lambda n: b"\x05" * n, "2026-02-01T00:00:00Z")).seal(b"{}"),
     ],
+    ids=["too short", "no seal", "another's box", "another's key"],
 )
 def test_an_unreadable_box_ends_with_a_reason(sealed: str) -> None:
     """Made by an unknown key, changed, or moved here from another verification: nothing is sent."""

@@ -57,6 +57,7 @@ VIEW = VerificationView(
     next_send_ms=30_000,
     metadata="{}",
     deliveries=(),
+    version=2,
     now_ms=500,
 )
 APPROVED = Approved(1_790_000_000_999, NUMBER, "login", "sms", "", "receipt-1")

@@ -34,12 +34,14 @@ local function reach(rules)
   return window, length
 end
 
--- Append one event to the shard's audit stream and, if there is one, to the verification's timeline.
+-- Append one event to the shard's audit stream and, if there is one, to the verification's timeline, whose record
+-- `who.rec` then has a new version.
 -- `who` holds vid, app, mask, nh (hash of the number) and op; `detail` is a JSON object as text.
 local function record(audit, timeline, who, kind, now, delivery, detail)
   redis.call('XADD', audit, '*', 'type', kind, 'vid', who.vid, 'app', who.app, 'mask', who.mask,
     'nh', who.nh, 'dlv', delivery or '', 'op', who.op or '', 'detail', detail or '{}')
   if timeline then
     redis.call('RPUSH', timeline, kind .. '\31' .. int(now) .. '\31' .. (delivery or '') .. '\31' .. (detail or '{}'))
+    redis.call('HINCRBY', who.rec, 'ver', 1)
   end
 end

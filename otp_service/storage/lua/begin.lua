@@ -25,7 +25,7 @@ if not r[1] or not r[3] then return settled() end
 if r[3] ~= 'queued' and r[3] ~= 'sending' and r[3] ~= 'unknown' then return settled() end
 local now = clock()
 local c = {rec = KEYS[1], outbox = KEYS[3], audit = KEYS[4], timeline = KEYS[5], timers = KEYS[6], optouts = KEYS[7],
-  who = {vid = body, app = r[5], mask = r[6], nh = r[7]}, body = body, now = now}
+  who = {rec = KEYS[1], vid = body, app = r[5], mask = r[6], nh = r[7]}, body = body, now = now}
 -- Of `try` tries `home` are known never to have left the house; any other may have reached the person.
 local tried = tonumber(r[9] or 0) > tonumber(r[10] or 0)
 if r[11] == token then

@@ -12,7 +12,7 @@ local r = redis.call('HMGET', KEYS[1], 'app', 'status', 'expires', 'mask', 'nh',
 if r[1] ~= app or not r[2] then return {op, 'not_found'} end
 if r[6] == op then return {op, 'canceled'} end
 local now = clock()
-local who = {vid = body, app = app, mask = r[4], nh = r[5], op = op}
+local who = {rec = KEYS[1], vid = body, app = app, mask = r[4], nh = r[5], op = op}
 if r[2] == 'pending' and now >= tonumber(r[3]) then
   finish(KEYS[1], KEYS[2], KEYS[4], KEYS[5], body, 'expired', now, tombstone)
   record(KEYS[3], KEYS[4], who, 'verification.expired', now)

@@ -29,7 +29,7 @@ for i = 1, 11 do
 end
 if r[1] ~= app then return {op, 'not_found'} end
 local now = clock()
-local who = {vid = body, app = app, mask = r[8], nh = r[7], op = op}
+local who = {rec = KEYS[2], vid = body, app = app, mask = r[8], nh = r[7], op = op}
 if r[2] == 'pending' and now >= tonumber(r[3]) then
   finish(KEYS[2], KEYS[3], KEYS[7], KEYS[8], body, 'expired', now, tombstone)
   record(KEYS[6], KEYS[7], who, 'verification.expired', now)

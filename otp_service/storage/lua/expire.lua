@@ -19,5 +19,5 @@ if r[1] ~= 'pending' then
   return 0
 end
 finish(KEYS[1], KEYS[2], KEYS[4], KEYS[5], body, 'expired', now, tombstone)
-record(KEYS[3], KEYS[4], {vid = body, app = r[3], mask = r[4], nh = r[5]}, 'verification.expired', now)
+record(KEYS[3], KEYS[4], {rec = KEYS[1], vid = body, app = r[3], mask = r[4], nh = r[5]}, 'verification.expired', now)
 return 1

@@ -17,7 +17,7 @@ if not r[1] or not r[7] or r[3] ~= nh or (r[4] and r[4] ~= mid) then return 'for
 if event_ttl ~= '0' and not redis.call('SET', KEYS[8], '1', 'NX', 'PX', event_ttl) then return 'duplicate' end
 local now = clock()
 local c = {rec = KEYS[1], outbox = KEYS[2], audit = KEYS[3], timeline = KEYS[4], timers = KEYS[5], optouts = KEYS[6],
-  who = {vid = body, app = r[1], mask = r[2], nh = r[3]}, body = body, now = now}
+  who = {rec = KEYS[1], vid = body, app = r[1], mask = r[2], nh = r[3]}, body = body, now = now}
 local id = delivery_id(c, n)
 -- That the carrier knows the message at all means that it was accepted.
 if not r[4] then
@@ -26,6 +26,7 @@ if not r[4] then
 end
 if tonumber(word_rank) > tonumber(r[6] or -1) then
   redis.call('HSET', KEYS[1], p .. 'cs', word, p .. 'cr', word_rank, p .. 'u', int(now))
+  redis.call('HINCRBY', KEYS[1], 'ver', 1)
 end
 if not move(c, n, status) then return 'same' end
 redis.call('ZREM', KEYS[5], 'r:' .. id)

@@ -13,5 +13,5 @@ if r[4] then return {op, r[5] == op and 'redeemed' or 'spent', r[4]} end
 local now = clock()
 if now >= tonumber(ends) then return {op, 'invalid'} end
 redis.call('HSET', KEYS[1], 'redeemed', int(now), 'redeem_op', op)
-record(KEYS[2], KEYS[3], {vid = body, app = app, mask = r[6], nh = r[7], op = op}, 'receipt.redeemed', now)
+record(KEYS[2], KEYS[3], {rec = KEYS[1], vid = body, app = app, mask = r[6], nh = r[7], op = op}, 'receipt.redeemed', now)
 return {op, 'redeemed', int(now)}

@@ -23,7 +23,7 @@ local r = redis.call('HMGET', KEYS[1], 'app', 'mask', 'nh', p .. 'st', 'expires'
 if not r[1] or not r[4] then return 'late' end
 local now = clock()
 local c = {rec = KEYS[1], outbox = KEYS[2], audit = KEYS[3], timeline = KEYS[4], timers = KEYS[5], optouts = KEYS[6],
-  who = {vid = body, app = r[1], mask = r[2], nh = r[3]}, body = body, now = now}
+  who = {rec = KEYS[1], vid = body, app = r[1], mask = r[2], nh = r[3]}, body = body, now = now}
 local id = delivery_id(c, n)
 
 if outcome == 'accepted' then

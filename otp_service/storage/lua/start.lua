@@ -26,7 +26,7 @@ if latest and latest ~= known then return {op, 'known', latest} end
 local now = clock()
 local waits = {}
 for ms in string.gmatch(waits_csv, '%d+') do waits[#waits + 1] = tonumber(ms) end
-local who = {vid = new_body, app = app, mask = mask, nh = nh, op = op}
+local who = {rec = KEYS[10], vid = new_body, app = app, mask = mask, nh = nh, op = op}
 
 -- The pending verification, if there is one. One whose time has run out unnoticed is ended here.
 local pending = false
@@ -35,17 +35,18 @@ if latest then
   old = redis.call('HMGET', KEYS[13], 'status', 'expires', 'created', 'ctx', 'sends', 'next_send', 'dn')
   if old[1] == 'pending' and now >= tonumber(old[2]) then
     finish(KEYS[13], KEYS[14], KEYS[15], KEYS[9], latest, 'expired', now, tombstone)
-    record(KEYS[8], KEYS[15], {vid = latest, app = app, mask = mask, nh = nh, op = op}, 'verification.expired', now)
+    record(KEYS[8], KEYS[15], {rec = KEYS[13], vid = latest, app = app, mask = mask, nh = nh, op = op},
+      'verification.expired', now)
   elseif old[1] == 'pending' and redis.call('EXISTS', KEYS[14]) == 1 then
     pending = true
-    who.vid = latest
+    who.vid, who.rec = latest, KEYS[13]
   end
 end
 
 -- A refusal that says something about this person goes into the record.
 local function refuse(code, retry_ms, left, note)
   if note then
-    record(KEYS[8], pending and KEYS[15] or nil, {vid = pending and latest or '', app = app, mask = mask, nh = nh,
+    record(KEYS[8], nil, {vid = pending and latest or '', app = app, mask = mask, nh = nh,
       op = op}, 'verification.refused', now, nil, cjson.encode({code = code}))
   end
   return {op, 'refused', code, int(retry_ms), left or '', pending and latest or ''}
