@@ -45,6 +45,7 @@ def test_a_start_shows_the_whole_verification(world: World) -> None:
         "resend_in",
         "deliveries",
         "metadata",
+        "version",
     ]
     assert shown["to"] == f"+1******{number[-4:]}"
     assert (shown["status"], shown["channel"], shown["purpose"]) == ("pending", "sms", "login")
