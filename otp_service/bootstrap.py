@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from random import random
 
 from flask import Flask
@@ -22,6 +23,7 @@ from .storage import client as store_client
 from .storage.alarms import Alarms
 from .storage.api_keys import ApiKeys
 from .storage.audit_log import AuditLog
+from .storage.circuits import Circuits
 from .storage.client import Store
 from .storage.cursors import Cursors
 from .storage.idempotency import Idempotency
@@ -30,7 +32,7 @@ from .storage.limits import Limits, Place, network
 from .storage.optouts import OptOuts
 from .storage.outbox import Outbox
 from .storage.scripts import Scripts
-from .storage.stops import Stops
+from .storage.tallies import Tallies
 from .storage.verifications import Verifications
 from .telnyx.client import TelnyxClient
 from .telnyx.gateway import Gateway
@@ -38,6 +40,7 @@ from .telnyx.signatures import parse_public_key
 from .usecases.alert import Alert
 from .usecases.browse import Browse
 from .usecases.deliver import Deliver
+from .usecases.guard import Guard
 from .usecases.receive import Receive
 from .usecases.reconcile import Reconcile, Reconciled, Tell
 from .usecases.verify import Verify
@@ -50,6 +53,7 @@ from .web.problems import Problems
 from .worker import Chore, Worker
 
 ALERT_PERIOD_S = 1.0
+HEALTH_PERIOD_S = 60.0
 SYNC_PERIOD_S = 30.0
 """How often a worker looks whether the list of opt-outs is to be read: another one may have died over it."""
 
@@ -97,10 +101,12 @@ def build_web(settings: Settings) -> Flask:
     verifications = Verifications(rooms.store, rooms.scripts, rooms.keys, keyring.index_key)
     optouts = OptOuts(rooms.store, rooms.scripts, rooms.keys)
     outbox = Outbox(rooms.store, rooms.scripts, rooms.keys, keyring.index_key, consumer="web")
+    guard = _guard(settings, rooms)
     verify = Verify(
         store=verifications,
         limits=Limits(rooms.scripts, rooms.keys),
         place=_places,
+        guard=guard,
         vault=keyring,
         policy=settings.policy,
         issuer=settings.issuer,
@@ -109,8 +115,9 @@ def build_web(settings: Settings) -> Flask:
         randbelow=secrets.randbelow,
     )
     browse = Browse(store=verifications, optouts=optouts, record=rooms.audit, vault=keyring, policy=settings.policy)
-    alert = _alert(settings, rooms, Stops(rooms.store, rooms.keys))
-    receive = Receive(book=outbox, optouts=optouts, vault=keyring, policy=settings.policy, alert=alert)
+    receive = Receive(
+        book=outbox, store=verifications, optouts=optouts, vault=keyring, policy=settings.policy, guard=guard
+    )
     idempotency = Idempotency(rooms.scripts, rooms.keys)
     admin = Admin(
         auth=auth,
@@ -120,6 +127,7 @@ def build_web(settings: Settings) -> Flask:
         public_url=settings.public_url,
         token=lambda: secrets.token_urlsafe(16),
         outbox_depth=outbox.depth,
+        circuits=guard.circuits,
     )
     routes = [
         *Api(verify, browse, idempotency, problems, keyring.index_key).routes(),
@@ -139,8 +147,8 @@ def build_worker(settings: Settings, *, concurrency: int) -> Worker:
     outbox = Outbox(rooms.store, rooms.scripts, rooms.keys, keyring.index_key, consumer)
     telnyx = _telnyx(settings)
     gateway = Gateway(telnyx)
-    stops = Stops(rooms.store, rooms.keys)
-    alert = _alert(settings, rooms, stops)
+    alert = _alert(settings, rooms)
+    guard = _guard(settings, rooms)
     deliver = Deliver(
         outbox=outbox,
         book=outbox,
@@ -150,10 +158,10 @@ def build_worker(settings: Settings, *, concurrency: int) -> Worker:
         policy=settings.policy,
         public_url=settings.public_url,
         sleep=time.sleep,
+        monotonic=time.monotonic,
         random=random,
         count=lambda sender, outcome: telemetry.SENDS.labels(sender, outcome).inc(),
-        stops=stops,
-        alert=alert,
+        guard=guard,
     )
 
     def close() -> None:
@@ -166,12 +174,12 @@ def build_worker(settings: Settings, *, concurrency: int) -> Worker:
         rooms.audit,
         concurrency=concurrency,
         audit_retention_ms=settings.audit_retention_ms,
-        chores=_chores(settings, _reconcile(settings, rooms, keyring, gateway), alert, gateway),
+        chores=_chores(settings, _reconcile(settings, rooms, keyring, gateway), alert, guard, gateway),
         close=close,
     )
 
 
-def _chores(settings: Settings, reconcile: Reconcile, alert: Alert, gateway: Gateway) -> list[Chore]:
+def _chores(settings: Settings, reconcile: Reconcile, alert: Alert, guard: Guard, gateway: Gateway) -> list[Chore]:
     starting = iter([True])
 
     def sync(stop: threading.Event) -> None:
@@ -181,14 +189,26 @@ def _chores(settings: Settings, reconcile: Reconcile, alert: Alert, gateway: Gat
         while not stop.is_set() and alert.send(gateway):
             pass
 
-    chores = [Chore("opt-outs", min(SYNC_PERIOD_S, settings.optout_sync_ms / 1000), sync)]
+    chores = [
+        Chore("opt-outs", min(SYNC_PERIOD_S, settings.optout_sync_ms / 1000), sync),
+        Chore("sender health", HEALTH_PERIOD_S, lambda _: guard.ask_carrier(gateway)),
+    ]
     return chores if settings.on_call is None else [*chores, Chore("alerts", ALERT_PERIOD_S, tell)]
 
 
-def _alert(settings: Settings, rooms: Rooms, stops: Stops) -> Alert:
+def _guard(settings: Settings, rooms: Rooms) -> Guard:
+    return Guard(
+        circuits=Circuits(rooms.store, rooms.scripts, rooms.keys),
+        tallies=Tallies(rooms.store, rooms.scripts, rooms.keys),
+        policy=settings.policy,
+        alert=_alert(settings, rooms),
+        count=lambda scope, to: telemetry.CIRCUIT_CHANGES.labels(scope, to).inc(),
+    )
+
+
+def _alert(settings: Settings, rooms: Rooms) -> Alert:
     return Alert(
         alarms=Alarms(rooms.store, rooms.scripts, rooms.keys),
-        stops=stops,
         policy=settings.policy,
         on_call=settings.on_call,
         count=lambda outcome: telemetry.ALERTS.labels(outcome).inc(),
@@ -267,7 +287,19 @@ def _store(settings: Settings) -> Iterator[Finding]:
         return
     yield Finding("store", True, f"{store_client.masked(settings.redis_url)} answers and never evicts")
     yield Finding("clock", *_clock(rooms))
+    yield from _circuits(settings, rooms)
     rooms.store.close()
+
+
+def _circuits(settings: Settings, rooms: Rooms) -> Iterator[Finding]:
+    circuits = _guard(settings, rooms).circuits()
+    tripped = [circuit for circuit in circuits if circuit.until_ms is not None]
+    for circuit in tripped:
+        until = datetime.fromtimestamp((circuit.until_ms or 0) / 1000, UTC).isoformat(timespec="seconds")
+        detail = f"{circuit.state.replace('_', ' ')} until {until}: {circuit.title} (code {circuit.code})"
+        yield Finding(f"circuit {circuit.scope}", False, detail)
+    if circuits and not tripped:
+        yield Finding("circuits", True, "none of the senders' breakers is open")
 
 
 def _clock(rooms: Rooms) -> tuple[bool, str]:

@@ -18,8 +18,9 @@ import msgspec
 from msgspec import Meta
 
 from . import keyring
-from .domain import codes, message
+from .domain import codes, message, optout
 from .domain.errors import ConfigError, InvalidNumber
+from .domain.phone import REGIONS
 from .domain.phone import parse as parse_phone
 from .domain.policy import (
     DEFAULT_RATE_PER_S,
@@ -34,6 +35,7 @@ from .domain.policy import (
     Policy,
     Sender,
     SenderKind,
+    Strategy,
     Template,
 )
 
@@ -94,6 +96,9 @@ class _App(msgspec.Struct, forbid_unknown_fields=True):
     starts_per_number: list[_Limit] = msgspec.field(default_factory=lambda: [_Limit(50, "1h")])
     starts_per_client_ip: list[_Limit] = msgspec.field(default_factory=lambda: [_Limit(1000, "1m")])
     starts_per_app: list[_Limit] = msgspec.field(default_factory=list)
+    strategy: Strategy = Strategy.IN_ORDER
+    sent_within: str | int = "20s"
+    denial_words: Annotated[list[str], Meta(max_length=32)] = msgspec.field(default_factory=lambda: ["NO"])
 
 
 class _Service(msgspec.Struct, forbid_unknown_fields=True):
@@ -146,7 +151,8 @@ def load(environ: Mapping[str, str], directory: Path | None = None) -> Settings:
     service = _convert(document.get("service", {}), _Service, "service")
     senders = {name: _sender(name, raw) for name, raw in _table(document, "senders").items()}
     apps = {name: _app(name, raw, senders) for name, raw in _table(document, "apps").items()}
-    public_url = _url(environ.get("OTP_PUBLIC_URL") or service.public_url or "http://127.0.0.1:8080", "public_url")
+    own_url = environ.get("OTP_PUBLIC_URL") or service.public_url or "http://127.0.0.1:8080"
+    public_url = _url(own_url, "OTP_PUBLIC_URL" if environ.get("OTP_PUBLIC_URL") else "service.public_url")
     return Settings(
         policy=Policy(MappingProxyType(apps), MappingProxyType(senders)),
         redis_url=_store_url(_secret(environ, "OTP_REDIS_URL") or "redis://127.0.0.1:6379/0"),
@@ -315,7 +321,28 @@ def _app(name: str, raw: Any, senders: Mapping[str, Sender]) -> App:
         starts_per_number=_limits(given.starts_per_number, f"{key}.starts_per_number"),
         starts_per_client_ip=_limits(given.starts_per_client_ip, f"{key}.starts_per_client_ip"),
         starts_per_app=_limits(given.starts_per_app, f"{key}.starts_per_app"),
+        strategy=given.strategy,
+        sent_within_ms=_sent_within_ms(given.sent_within, f"{key}.sent_within"),
+        denial_words=_denial_words(given.denial_words, f"{key}.denial_words"),
     )
+
+
+def _sent_within_ms(value: str | int, key: str) -> int:
+    within_ms = duration_ms(value, key)
+    if not 1000 <= within_ms <= MAX_LIFETIME_MS:
+        raise ConfigError(f"{key}: must be 1s to 10m")
+    return within_ms
+
+
+def _denial_words(given: list[str], key: str) -> frozenset[str]:
+    for word in given:
+        if not optout.plain(word) or len(word) > 40:
+            raise ConfigError(f"{key}: {word!r} has no letters or digits, or more than 40")
+        if optout.read(word) is not None:
+            raise ConfigError(
+                f"{key}: {word!r} opts a person out or in, or asks for help; it cannot mean anything else"
+            )
+    return frozenset(optout.plain(word) for word in given)
 
 
 def _retention_ms(value: str | int, key: str) -> int:
@@ -349,8 +376,9 @@ def _on_call(raw: Any) -> OnCall:
 
 def _countries(given: list[str], key: str) -> frozenset[str]:
     for country in given:
-        if country != "*" and not re.fullmatch("[A-Z]{2}", country):
-            raise ConfigError(f'{key}: {country!r} is not an ISO 3166 code of two capitals, nor "*"')
+        if country != "*" and country not in REGIONS:
+            hint = " (the United Kingdom is GB)" if country == "UK" else ""
+            raise ConfigError(f'{key}: {country!r} is no country by ISO 3166 that has numbers, nor "*"{hint}')
     return frozenset(given)
 
 

@@ -40,6 +40,8 @@ FIELDS = (
     "event_type",
     "messaging_profile_id",
     "chore",
+    "scope",
+    "state",
     "read",
     "changed",
     "skipped",
@@ -77,6 +79,19 @@ OPTOUT_SYNCS = Counter(
 OPTOUT_SYNCED = Gauge(
     "otp_optout_synced_timestamp_seconds",
     "When the carrier's list of opt-outs was last read to its end (Unix time).",
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+CIRCUIT_CHANGES = Counter(
+    "otp_circuit_changes",
+    "Breakers that opened or closed, by scope and what they did.",
+    ["scope", "to"],
+    registry=REGISTRY,
+)
+CIRCUITS = Gauge(
+    "otp_circuit_open",
+    "Whether a breaker is open: 0 closed, 1 open, 0.5 half open, by scope.",
+    ["scope"],
     multiprocess_mode="mostrecent",
     registry=REGISTRY,
 )

@@ -28,6 +28,10 @@ TAKE_OVER_S = 2.0
 TRIM_S = 600.0
 BLOCK_S = 1.0
 DRAIN_S = 6.0
+PUT_OFF_MS = 5_000
+"""A timer that cannot be attended to comes again after this."""
+
+ASKS_CARRIER = frozenset({"p", "f"})
 _log = logging.getLogger("otp.worker")
 
 
@@ -189,9 +193,7 @@ class Worker:
                 if every("touch", TOUCH_S):
                     self._touch()
                 for due in self._outbox.due(100):
-                    # One record that cannot be read must not keep the others waiting; its timer comes again.
-                    with contextlib.suppress(StoreUnavailable):
-                        self._attend(due, polls)
+                    self._attend(due, polls)
                 if every("take over", TAKE_OVER_S):
                     self._take_over(share, pool)
                 if every("trim", TRIM_S):
@@ -211,8 +213,8 @@ class Worker:
                     self._hand_out(self._outbox.take_over(shard, share), pool)
 
     def _attend(self, due: Due, polls: ThreadPoolExecutor) -> None:
-        if due.kind != "p":
-            self._deliver.attend(due)
+        if due.kind not in ASKS_CARRIER:
+            self._attend_now(due)
             return
         # Asking the carrier takes its time: not in the pulse.
         with self._lock:
@@ -221,13 +223,28 @@ class Worker:
             self._polling.add(due)
         polls.submit(self._poll, due)
 
-    def _poll(self, due: Due) -> None:
+    def _attend_now(self, due: Due) -> None:
         try:
             self._deliver.attend(due)
         except StoreUnavailable:
-            _log.warning("the store does not answer")
-        except Exception:  # noqa: BLE001 - one bad poll must not stop the others
-            _log.exception("a poll failed", extra={"delivery_id": due.reference.delivery_id(due.ordinal)})
+            # The store as a whole, or this one record, which must not keep the others waiting: it comes again.
+            _log.warning("a timer could not be attended to", extra={"delivery_id": _name(due)})
+            self._put_off(due)
+        except Exception:  # noqa: BLE001 - one bad timer must not stop the others
+            _log.exception("a timer failed", extra={"delivery_id": _name(due)})
+            self._put_off(due)
+
+    def _put_off(self, due: Due) -> None:
+        with contextlib.suppress(StoreUnavailable):
+            self._outbox.put_off(due, PUT_OFF_MS)
+
+    def _poll(self, due: Due) -> None:
+        try:
+            self._attend_now(due)
         finally:
             with self._lock:
                 self._polling.discard(due)
+
+
+def _name(due: Due) -> str:
+    return due.reference.delivery_id(due.ordinal) if due.ordinal else due.reference.verification_id

@@ -28,6 +28,7 @@ class EventType(StrEnum):
     SENDING = "delivery.sending"
     SENT = "delivery.sent"
     RETRIED = "delivery.retried"
+    PUT_OFF = "delivery.put_off"
     UNKNOWN = "delivery.unknown"
     DELIVERED = "delivery.delivered"
     FAILED = "delivery.failed"

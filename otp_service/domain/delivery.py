@@ -68,6 +68,13 @@ class Refused:
     spent: bool = False
 
 
+LIMITED = "too many requests"
+"""The reason of a NotSent that is no fault: the carrier works and asks for patience."""
+
+IN_PROGRESS = "the same key is still in progress"
+"""The reason of an Unknown that is no fault: the carrier works at this very request."""
+
+
 @dataclass(frozen=True, slots=True)
 class NotSent:
     """Certainly nothing was sent (no connection, or told to come back): the same request may be tried again."""

@@ -14,7 +14,10 @@ from .verification import Reference, Status
 
 @dataclass(frozen=True, slots=True)
 class StartOrder:
-    """Start a verification, or send the pending one's code again. Digest and box belong to `reference`."""
+    """Start a verification, or send the pending one's code again. Digest and box belong to `reference`.
+
+    `healthy` names the senders of the route that may be asked first if they reached this person the last time.
+    """
 
     operation_id: str
     operation_ttl_ms: int
@@ -31,6 +34,7 @@ class StartOrder:
     locale: str
     autofill: str
     route: tuple[Sender, ...]
+    healthy: tuple[str, ...]
     queue_max: int
     outer_wait_ms: int
     detail: str
@@ -60,7 +64,7 @@ class StartRefused:
 
 @dataclass(frozen=True, slots=True)
 class CheckOrder:
-    """One guess. `digests` holds it under every pepper in use; `by_number` names app and purpose when asked so."""
+    """One guess. `digests` holds it under every pepper in use; `by_purpose` names the purpose when asked by number."""
 
     operation_id: str
     reference: Reference
@@ -212,8 +216,29 @@ class Go:
 
 
 @dataclass(frozen=True, slots=True)
+class MovedTo:
+    """What a receipt did: `outcome` is `moved`, `same`, `duplicate` or `foreign`; `sender` whose delivery moved."""
+
+    outcome: str
+    sender: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """A person's "that wasn't me": the apps that know the word, the senders it can have been written to, and when."""
+
+    event_id: str
+    apps: frozenset[str]
+    senders: frozenset[str]
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Due:
-    """A timer that has come: `kind` is `x` (expiry), `r` (retry) or `p` (poll)."""
+    """A timer that has come.
+
+    `kind` is `x` (expiry of a verification), `r` (retry), `p` (poll), `f` (fall-over in time) or `c` (closing).
+    """
 
     shard: int
     kind: str

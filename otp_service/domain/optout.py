@@ -27,13 +27,18 @@ _SENTENCE = re.compile(r"\b(stop|quit)\s+(texting|messaging|sending|contacting)\
 _EDGES = re.compile(r"^[\W_]+|[\W_]+$")
 _PLEASE = re.compile(r"\b(please|pls)\b")
 
-RESUBSCRIBE = "The person can opt in again by sending START to the number that the messages come from."
+RESUBSCRIBE = "The person can opt in again by sending START to the number that the messages came from."
+
+
+def plain(text: str) -> str:
+    """A message's words as they are compared: letter case, width, a please, signs around and spaces do not matter."""
+    said = _PLEASE.sub(" ", unicodedata.normalize("NFKC", text).casefold())
+    return _EDGES.sub("", " ".join(said.split()))
 
 
 def read(text: str) -> Wish | None:
-    """What a message's words ask for: letter case, width, a please, signs around and spaces do not matter."""
-    plain = _PLEASE.sub(" ", unicodedata.normalize("NFKC", text).casefold())
-    words = _EDGES.sub("", " ".join(plain.split()))
+    """What a message's words ask for."""
+    words = plain(text)
     if words in _START:
         return Wish.START
     if words in _STOP or _SENTENCE.search(words):

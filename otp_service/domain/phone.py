@@ -14,6 +14,9 @@ from .errors import InvalidNumber
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 _NANP = re.compile(r"\+1([2-9][0-9]{2})[0-9]{7}", re.ASCII)
+REGIONS = frozenset(phonenumbers.SUPPORTED_REGIONS)
+"""The ISO 3166 codes of the countries that have a numbering plan."""
+
 _HINT = "Send the number in E.164: a plus sign, the country code and the number, digits only."
 
 

@@ -35,6 +35,13 @@ class Channel(StrEnum):
     WHATSAPP = "whatsapp"
 
 
+class Strategy(StrEnum):
+    """How the senders of a route are ordered."""
+
+    IN_ORDER = "in_order"
+    HEALTHIEST = "healthiest"
+
+
 DEFAULT_RATE_PER_S = {SenderKind.SHORT_CODE: 1000.0}
 FALLBACK_RATE_PER_S = 20.0
 
@@ -86,7 +93,11 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """A tenant: one product, brand or login flow."""
+    """A tenant: one product, brand or login flow.
+
+    `sent_within_ms`: a message that has not been sent by then goes to the next sender of the route. `denial_words`:
+    what a person answers to say "that wasn't me", as `optout.plain` writes it.
+    """
 
     name: str
     brand: str
@@ -100,6 +111,9 @@ class App:
     starts_per_number: tuple[Limit, ...] = (Limit(50, 3_600_000),)
     starts_per_client_ip: tuple[Limit, ...] = (Limit(1_000, 60_000),)
     starts_per_app: tuple[Limit, ...] = ()
+    strategy: Strategy = Strategy.IN_ORDER
+    sent_within_ms: int = 20_000
+    denial_words: frozenset[str] = frozenset({"no"})
 
     def may_send_to(self, region: str | None) -> bool:
         """Whether the app's country list lets a number of this ISO 3166 region through."""

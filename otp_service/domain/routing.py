@@ -1,8 +1,11 @@
 """Which senders may carry a message, in which order. Whether the person opted out is asked in the store's scripts."""
 
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
 from .delivery import Action, Refused
 from .phone import Phone
-from .policy import App, Channel, Sender, SenderKind
+from .policy import App, Channel, Sender, SenderKind, Strategy
 
 _NO_ALPHANUMERIC = frozenset({"US", "CA", "PR"})
 
@@ -17,6 +20,39 @@ def serves(sender: Sender, channel: Channel, region: str | None) -> bool:
 def candidates(app: App, channel: Channel, phone: Phone) -> tuple[Sender, ...]:
     """The senders of the app's route that can serve the channel for this number, in the operator's order."""
     return tuple(sender for sender in app.route if serves(sender, channel, phone.region))
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a sender fares: our deliveries of the last hour, the carrier's ratios (0 to 1, None if it gives none)."""
+
+    delivered: int = 0
+    failed: int = 0
+    success_ratio: float | None = None
+    spam_ratio: float | None = None
+
+    @property
+    def grade(self) -> int:
+        """0 to 20, in steps that chance alone does not make: with few deliveries a sender counts as good."""
+        own = (self.delivered + 10) / (self.delivered + self.failed + 10)
+        success = 1.0 if self.success_ratio is None else self.success_ratio
+        return round(20 * own * success * (1 - (self.spam_ratio or 0.0)))
+
+
+def ordered(
+    senders: Sequence[Sender], strategy: Strategy, health: Mapping[str, Health], out_of_order: Collection[str]
+) -> tuple[Sender, ...]:
+    """The route as it is tried now: those `out_of_order` last, the healthier first if the operator wants that.
+
+    The operator's order decides between equals. Nobody is left out: a breaker that is open now may be closed when the
+    others have failed.
+    """
+
+    def place(sender: Sender) -> tuple[bool, int]:
+        grade = health[sender.name].grade if strategy is Strategy.HEALTHIEST and sender.name in health else 0
+        return sender.name in out_of_order, -grade
+
+    return tuple(sorted(senders, key=place))
 
 
 UNSERVED_REGIONS = frozenset({None, "001"})

@@ -136,7 +136,7 @@ class ApiKeys:
                 pipe.execute()
         except STORE_ERRORS as error:
             raise StoreUnavailable("The store does not answer, or refuses writes.") from error
-        self._audit.note(EventType.KEY_CREATED, {"key_id": key_id, "app": app, "scopes": " ".join(scopes)})
+        self._audit.note(EventType.KEY_CREATED, {"key_id": key_id, "scopes": " ".join(scopes)}, app=app)
         return CreatedKey(key_id, app, tuple(scopes), expires_at_ms, key)
 
     def get(self, key_id: str) -> KeyInfo | None:
@@ -189,5 +189,5 @@ class ApiKeys:
             self._client.hset(self._keys.api_key(key_id), "revoked", str(at_ms))
         except STORE_ERRORS as error:
             raise StoreUnavailable("The store does not answer, or refuses writes.") from error
-        self._audit.note(EventType.KEY_REVOKED, {"key_id": key_id})
+        self._audit.note(EventType.KEY_REVOKED, {"key_id": key_id}, app=info.app)
         return True

@@ -53,13 +53,13 @@ class AuditLog:
         """The shard of a number's events."""
         return self._keys.shard(number_hash)
 
-    def note(self, kind: EventType, detail: Mapping[str, str], throttle_ms: int = 0) -> None:
+    def note(self, kind: EventType, detail: Mapping[str, str], throttle_ms: int = 0, *, app: str = "") -> None:
         """Record an event that belongs to no number; with a throttle at most one of its kind in that time.
 
         Raises StoreUnavailable.
         """
         keys = [self._keys.audit(0), self._keys.throttle(0, kind)]
-        self._scripts.run("note", keys, [kind, json.dumps(detail), str(throttle_ms)])
+        self._scripts.run("note", keys, [kind, json.dumps(detail), str(throttle_ms), app])
 
     def read(
         self,

@@ -70,6 +70,21 @@ class Keys:
         """List: milliseconds of the number's sends, newest first. TTL: the longest limit's window. Written by start."""
         return f"{self._of(number_hash)}:starts:{number_hash}:{app}"
 
+    def sticky(self, number_hash: str) -> str:
+        """Hash: channel -> the sender whose message reached this person last. TTL: 30 days. Written by receipt."""
+        return f"{self._of(number_hash)}:sticky:{number_hash}"
+
+    def pending(self, number_hash: str) -> str:
+        """Sorted set: the number's verifications that may be pending, by expiry. TTL: ten minutes. Written by start."""
+        return f"{self._of(number_hash)}:pending:{number_hash}"
+
+    def refused(self, number_hash: str, app: str) -> str:
+        """Hash: when a start was last refused on record, by code, and how many times since. TTL: 1 h.
+
+        Written by start.
+        """
+        return f"{self._of(number_hash)}:refused:{number_hash}:{app}"
+
     def optouts(self, number_hash: str) -> str:
         """Hash: messaging profile -> `state|ms|keyword|source`, state 1 for opted out. No TTL.
 
@@ -86,7 +101,7 @@ class Keys:
         return f"{self._of(number_hash)}:msg:{message_id}"
 
     def event(self, number_hash: str, event_id: str) -> str:
-        """String: mark of a webhook event already applied. TTL: 24 h. Written by receipt, optout and click."""
+        """String: mark of a webhook event already applied. TTL: 24 h. Written by receipt, optout, deny, click."""
         return f"{self._of(number_hash)}:evt:{event_id}"
 
     # ---- one shard -------------------------------------------------------------------------------------------------
@@ -103,9 +118,11 @@ class Keys:
         return f"{self._tag(shard)}:dead"
 
     def timers(self, shard: int) -> str:
-        """Sorted set: what is due when (ms): `x:` expiry of a verification, `r:` retry and `p:` poll of a delivery.
+        """Sorted set: what is due when (ms): `x:` expiry of a verification; of a delivery `r:` retry, `p:` poll,
+        `f:` fall-over in time, `c:` closing.
 
-        No TTL: members go when they have come. Written by start, settle, receipt, expire and claim_poll.
+        No TTL: members go when they have come. Written by start, begin, settle, receipt, expire, fall, close and
+        claim_poll.
         """
         return f"{self._tag(shard)}:timers"
 
@@ -139,12 +156,27 @@ class Keys:
 
     # ---- senders and the people on call ------------------------------------------------------------------------------
 
-    def stopped(self, profile: str) -> str:
-        """String: mark that a messaging profile sends nothing more today. TTL: to midnight UTC, an hour at most.
+    def circuit(self, scope: str) -> str:
+        """Hash: the breaker of a sender, a profile or the account (`until`, `probe`, `code` …). TTL: an hour past it.
 
-        Written by Stops.
+        Written by circuit_fault, circuit_hold and circuit_pass, deleted by circuit_fine.
         """
-        return f"{PREFIX}:stopped:{{{profile}}}"
+        return f"{PREFIX}:circuit:{{{scope}}}"
+
+    def tally(self, sender: str) -> str:
+        """Hash: deliveries of a sender that ended well (`d:portion`) and badly (`f:`). TTL: the window of an hour.
+
+        Written by tally.
+        """
+        return f"{PREFIX}:tally:{{{sender}}}"
+
+    def sender_health(self) -> str:
+        """Hash: sender -> `success ratio|spam ratio` as the carrier reports them. TTL: an hour. Written by Tallies."""
+        return f"{PREFIX}:{{senders}}:health"
+
+    def health_rest(self) -> str:
+        """String: mark that the carrier was asked about our numbers lately. TTL: ten minutes. Written by Tallies."""
+        return f"{PREFIX}:{{senders}}:rest"
 
     def alarms(self) -> str:
         """Sorted set: alerts to send to the people on call, `id US text`, by when to try next (ms). No TTL.

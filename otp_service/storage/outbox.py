@@ -14,7 +14,7 @@ from redis.exceptions import ResponseError
 
 from ..domain.delivery import Accepted, NotSent, Receipt, Refused, Unknown, from_carrier
 from ..domain.errors import StoreUnavailable
-from ..domain.operation import Draft, Due, Go, Job
+from ..domain.operation import Draft, Due, Go, Job, MovedTo
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, Limit
 from ..domain.routing import may_try_next
 from ..domain.verification import Reference, read_delivery_id, read_id
@@ -32,8 +32,18 @@ MARGIN_MS = 250
 
 MESSAGE_TTL_MS = 48 * 3_600_000
 EVENT_TTL_MS = 24 * 3_600_000
-FIRST_POLL_MS = 10_000
-POLL_WAITS_MS = (20_000, 40_000, 80_000, 160_000, 320_000, 640_000)
+FIRST_POLL_MS = 8_000
+"""A silent delivery is asked for the first time: within ten seconds of the send, the worker's pulse included."""
+
+POLL_WAITS_MS = (10_000, 20_000, 40_000, 80_000, 160_000)
+LAST_POLL_MS = 10_000
+"""After the code's end it is asked for once more."""
+
+UNDER_WAY_MS = 10_000
+"""A request to the carrier has an answer by then, or none."""
+
+ASKED_MS = 3_000
+STICKY_TTL_MS = 30 * 86_400_000
 _CARRIER_RANK = {
     "scheduled": 0,
     "queued": 0,
@@ -183,8 +193,9 @@ class Outbox:
         return Go(reply[1], int(reply[2]), int(reply[3])) if reply[0] == "send" else None
 
     def accepted(self, job: Job, outcome: Accepted) -> str:
-        """The carrier took it."""
-        args: list[str | int] = [outcome.message_id, outcome.status or "", FIRST_POLL_MS, MESSAGE_TTL_MS]
+        """The carrier took it; `fell_back` if it holds it for longer than the code lives and another sender has it."""
+        held_ms = int(outcome.wait_s * 1000)
+        args: list[str | int] = [outcome.message_id, outcome.status or "", FIRST_POLL_MS, MESSAGE_TTL_MS, held_ms]
         return self._settle(job, "accepted", args, outcome.message_id)
 
     def refused(self, job: Job, outcome: Refused) -> str:
@@ -205,12 +216,16 @@ class Outbox:
         """It may have been sent: a webhook may tell, else the same bytes again after a wait."""
         return self._settle(job, "unknown", [wait_ms, outcome.reason])
 
-    def impossible(self, job: Job, code: str, title: str) -> str:
+    def impossible(self, job: Job, code: str, title: str, *, may_fall: bool = True) -> str:
         """We cannot make this request at all (its seal is broken, its sender is no longer configured).
 
         `unknown` if an earlier try may have been sent: no other sender is then asked to repeat it.
         """
-        return self._settle(job, "failed", [code, title, "1", "0"])
+        return self._settle(job, "failed", [code, title, "1" if may_fall else "0", "0"])
+
+    def held(self, job: Job, code: str, title: str, wait_ms: int) -> str:
+        """The sender is not to be asked now: the next one has it, or it waits where there is none or it was tried."""
+        return self._settle(job, "held", [code, title, "1", wait_ms])
 
     def _settle(self, job: Job, outcome: str, args: Sequence[str | int], message_id: str | None = None) -> str:
         ref, k = job.reference, self._keys
@@ -237,14 +252,14 @@ class Outbox:
             raise StoreUnavailable("The store does not answer.") from error
         return read_delivery_id(self._index_key, found) if found else None
 
-    def apply(self, ref: Reference, ordinal: int, number_hash: str, receipt: Receipt, event_id: str | None) -> str:
+    def apply(self, ref: Reference, ordinal: int, number_hash: str, receipt: Receipt, event_id: str | None) -> MovedTo:
         """Move a delivery by what the carrier says of its message. Raises StoreUnavailable.
 
-        Returns `moved`, `same`, `duplicate` or `foreign`; a word of the carrier that we do not know is `same`.
+        A word of the carrier that we do not know is `same`.
         """
         status = from_carrier(receipt.status)
         if status is None:
-            return "same"
+            return MovedTo("same")
         k, shard = self._keys, self._keys.shard(ref.number_hash)
         keys = [
             k.record(ref),
@@ -255,6 +270,7 @@ class Outbox:
             k.optouts(ref.number_hash),
             k.message(ref.number_hash, receipt.message_id),
             k.event(ref.number_hash, event_id or "none"),
+            k.sticky(ref.number_hash),
         ]
         error = receipt.error
         args: list[str | int] = [
@@ -270,8 +286,11 @@ class Outbox:
             number_hash,
             MESSAGE_TTL_MS,
             EVENT_TTL_MS if event_id else "0",
+            "1" if error is not None and error.opted_out else "0",
+            FIRST_POLL_MS,
+            STICKY_TTL_MS,
         ]
-        return str(self._scripts.run("receipt", keys, args))
+        return MovedTo(*self._scripts.run("receipt", keys, args))
 
     def note_click(self, ref: Reference, ordinal: int, event_id: str) -> str:
         """Put a followed link into the timeline. Raises StoreUnavailable."""
@@ -317,8 +336,41 @@ class Outbox:
         """The message to ask the carrier about, if it is ours to ask now. Raises StoreUnavailable."""
         keys = [self._keys.timers(due.shard), self._keys.record(due.reference)]
         waits = ",".join(str(wait) for wait in POLL_WAITS_MS)
-        args: list[str | int] = [due.reference.delivery_id(due.ordinal), due.ordinal, waits]
+        args: list[str | int] = [due.reference.delivery_id(due.ordinal), due.ordinal, waits, LAST_POLL_MS]
         return str(self._scripts.run("claim_poll", keys, args)) or None
+
+    def fall_over(self, due: Due) -> str | None:
+        """Hand a message that was not sent in time to the next sender. Raises StoreUnavailable.
+
+        A message id: ask the carrier what became of it and apply the answer; the timer comes again.
+        """
+        ref, k = due.reference, self._keys
+        keys = [
+            k.record(ref),
+            k.outbox(due.shard),
+            k.audit(due.shard),
+            k.timeline(ref),
+            k.timers(due.shard),
+            k.optouts(ref.number_hash),
+        ]
+        reply = self._scripts.run("fall", keys, [ref.body, due.ordinal, UNDER_WAY_MS, ASKED_MS])
+        return str(reply[1]) if reply[0] == "ask" else None
+
+    def close(self, due: Due) -> str | None:
+        """End a delivery that nothing more will be heard of; the status it ended in. Raises StoreUnavailable."""
+        ref, k = due.reference, self._keys
+        keys = [k.record(ref), k.audit(due.shard), k.timeline(ref), k.timers(due.shard)]
+        return str(self._scripts.run("close", keys, [ref.body, due.ordinal])) or None
+
+    def put_off(self, due: Due, wait_ms: int) -> None:
+        """Let a timer that cannot be attended to come again later. Raises StoreUnavailable."""
+        name = due.reference.body if due.kind == "x" else due.reference.delivery_id(due.ordinal)
+        try:
+            seconds, _ = cast("Any", self._client.time())
+            at_ms = int(seconds) * 1000 + wait_ms
+            self._client.zadd(self._keys.timers(due.shard), {f"{due.kind}:{name}": at_ms}, xx=True)
+        except STORE_ERRORS as error:
+            raise StoreUnavailable("The store does not answer.") from error
 
     def pace(self, sender: str, rate_per_s: float, patience_ms: int) -> int:
         """Reserve the sender's next place: milliseconds to wait, negative if it would be too long."""

@@ -12,6 +12,7 @@ from ..domain.operation import (
     CheckAnswer,
     CheckOrder,
     DeliveryView,
+    Denial,
     Ended,
     Limited,
     Moved,
@@ -31,6 +32,13 @@ from .keys import Keys
 from .scripts import Scripts
 
 OPERATION_TTL_MS = 60_000
+EVENT_TTL_MS = 24 * 3_600_000
+CLOCKS_APART_MS = 5_000
+"""How much the carrier's clock may be behind ours when it says when a person wrote."""
+
+REFUSAL_GAP_MS = 1_000
+"""Of the refusals of one kind to one number, one in this time goes on record."""
+
 STREAK_TTL_MS = 30 * 86_400_000
 _TRIES = 5
 
@@ -80,6 +88,9 @@ class Verifications:
             k.audit(shard),
             k.timers(shard),
             *self._trio(ref),
+            k.sticky(nh),
+            k.pending(nh),
+            k.refused(nh, app),
         ]
         return keys if known is None else keys + self._trio(known)
 
@@ -117,6 +128,9 @@ class Verifications:
             TOMBSTONE_MS,
             MAX_CONSECUTIVE_WRONG,
             order.detail,
+            ",".join(order.healthy),
+            app.sent_within_ms,
+            REFUSAL_GAP_MS,
         ]
 
     def latest(self, number_hash: str, app: str, purpose: str) -> Reference | None:
@@ -203,6 +217,23 @@ class Verifications:
         shard = self._keys.shard(ref.number_hash)
         keys = [*self._trio(ref)[:2], self._keys.audit(shard), self._keys.timeline(ref), self._keys.timers(shard)]
         return bool(self._scripts.run("expire", keys, [ref.body, TOMBSTONE_MS]))
+
+    def pending(self, number_hash: str) -> list[Reference]:
+        """The number's verifications that may be pending, of all apps and purposes. Raises StoreUnavailable."""
+        try:
+            bodies: Any = self._client.zrange(self._keys.pending(number_hash), 0, -1)
+        except STORE_ERRORS as error:
+            raise StoreUnavailable("The store does not answer.") from error
+        return [self._reference(body) for body in bodies]
+
+    def deny(self, ref: Reference, denial: Denial) -> str:
+        """End the verification if this "that wasn't me" is about it: `denied`, `duplicate` or `no`."""
+        k, shard = self._keys, self._keys.shard(ref.number_hash)
+        keys = [*self._trio(ref)[:2], k.audit(shard), k.timeline(ref), k.timers(shard)]
+        keys.append(k.event(ref.number_hash, f"{denial.event_id}:{ref.body}"))
+        args: list[str | int] = [ref.body, ",".join(sorted(denial.apps)), ",".join(sorted(denial.senders))]
+        args += [denial.at_ms, CLOCKS_APART_MS, EVENT_TTL_MS, TOMBSTONE_MS]
+        return str(self._scripts.run("deny", keys, args))
 
     def view(self, ref: Reference, app: str) -> VerificationView | None:
         """The verification, or None if this app has none of that id. Raises StoreUnavailable."""

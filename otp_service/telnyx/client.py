@@ -74,14 +74,18 @@ class TelnyxClient:
 
     # --- sending ----------------------------------------------------------------------------------------------
 
-    def send(self, request: SendRequest, *, idempotency_key: str) -> SendOutcome:
+    def send(self, request: SendRequest, *, idempotency_key: str, within_s: float | None = None) -> SendOutcome:
         """Send once, and say what is known of it. The key must be the same for every try of this request.
+
+        What cannot leave `within_s` seconds is not sent.
 
         Raises ValueError for a key of another form than 1 to 255 of `[A-Za-z0-9_-]` or a path that takes none.
         """
         _check_key(request, idempotency_key)
         try:
-            answer = self._exchange.ask("POST", request.path, body=request.body, idempotency_key=idempotency_key)
+            answer = self._exchange.ask(
+                "POST", request.path, body=request.body, idempotency_key=idempotency_key, within_s=within_s
+            )
         except NotSentError as error:
             return NotSent(error.reason)
         except UnknownOutcomeError as error:

@@ -10,9 +10,7 @@ from ..domain.policy import Sender, SenderKind
 from .answers import Number
 from .client import TelnyxClient
 from .exceptions import RefusedError, TelnyxError
-
-ENOUGH = 20
-"""Messages from which on a number's ratios say something."""
+from .gateway import ENOUGH
 
 POOR_SUCCESS = 0.85
 MUCH_SPAM = 0.05

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
-from ..domain.delivery import Action, NotSent, Refused, Unknown
+from ..domain.delivery import IN_PROGRESS, LIMITED, Action, NotSent, Refused, Unknown
 from . import reading
 
 OPTED_OUT = "40300"
@@ -189,9 +189,9 @@ def classify(status_code: int, errors_json_or_none: object, headers: Mapping[str
     error = _decisive(read_errors(errors_json_or_none))
     if error is not None:
         if error.code == TOO_MANY_REQUESTS:
-            return NotSent("too many requests", retry_after_s(headers))
+            return NotSent(LIMITED, retry_after_s(headers))
         if error.code == KEY_IN_PROGRESS:
-            return Unknown("the same key is still in progress: wait, then the same again")
+            return Unknown(IN_PROGRESS)
         if error.code in OUTCOME_UNKNOWN:
             return Unknown(f"carrier error {error.code}")
         if error.code in MEANINGS:
@@ -215,7 +215,7 @@ _SPECIAL = {TOO_MANY_REQUESTS, KEY_IN_PROGRESS, *OUTCOME_UNKNOWN}
 def _by_status(status: int, error: CarrierError | None, headers: Mapping[str, str]) -> Refused | NotSent | Unknown:
     code = error.code if error else f"http_{status}"
     if status == 429:
-        return NotSent("too many requests", retry_after_s(headers))
+        return NotSent(LIMITED, retry_after_s(headers))
     if 300 <= status < 400:
         # A carrier's API does not redirect: the base URL is wrong, and following would hand over key and code.
         return Refused(code, "redirected: is the base URL right?", Action.STOP_ALL)

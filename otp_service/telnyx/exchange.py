@@ -24,6 +24,9 @@ from . import reading
 from .exceptions import NotSentError, UnknownOutcomeError
 
 LARGEST_ANSWER = 1_000_000  # bytes; a page of 250 numbers has some 250 kB
+SHORTEST_S = 0.1
+"""With less than this left of the time in which a request may leave, it is not begun."""
+
 _API_KEY = re.compile(r"[!-~]{1,500}", re.ASCII)
 _BEFORE_ANY_BYTE = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
@@ -105,18 +108,24 @@ class Exchange:
         params: Mapping[str, str] | None = None,
         body: bytes | None = None,
         idempotency_key: str | None = None,
+        within_s: float | None = None,
     ) -> Answer:
         """Make one request and read its answer, whatever its status.
 
-        `path` begins with a slash and is already percent-encoded; `body` is sent as it is. Raises NotSentError and
-        UnknownOutcomeError, and RuntimeError after `close`.
+        `path` begins with a slash and is already percent-encoded; `body` is sent as it is. A request that cannot leave
+        `within_s` seconds does not leave. Raises NotSentError and UnknownOutcomeError, and RuntimeError after `close`.
         """
         headers = {} if body is None else {"Content-Type": "application/json"}
         if idempotency_key is not None:
             headers["Idempotency-Key"] = idempotency_key
         client = self._client()
         request = client.build_request(
-            method, self._base_url + path, params=params or None, content=body, headers=headers
+            method,
+            self._base_url + path,
+            params=params or None,
+            content=body,
+            headers=headers,
+            timeout=self._timeout if within_s is None else self._hurried(within_s),
         )
         try:
             response = client.send(request, stream=True)
@@ -135,6 +144,15 @@ class Exchange:
         finally:
             response.close()
         return Answer(response.status_code, response.headers, _document(response, content))
+
+    def _hurried(self, within_s: float) -> httpx.Timeout:
+        """Timeouts by which a connection, with TCP and TLS, is there in time or not at all."""
+        if within_s < SHORTEST_S:
+            raise NotSentError("too late to send it")
+        spans = self._timeouts
+        connect_s = min(spans.connect_s, within_s / 2)
+        pool_s = min(spans.pool_s, within_s / 2)
+        return httpx.Timeout(connect=connect_s, read=spans.read_s, write=spans.write_s, pool=pool_s)
 
     def _read(self, response: httpx.Response) -> bytes | None:
         """The raw body, or None if it is too long. A carrier that drips one byte at a time is cut off."""

@@ -5,16 +5,20 @@ one by another process after a crash, sends the same bytes to the same place.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from ..domain.delivery import Receipt, SendOutcome
 from ..domain.errors import CarrierUnavailable
 from ..domain.operation import Block, BlockPage
-from ..domain.policy import Sender
+from ..domain.policy import Sender, SenderKind
+from .answers import Number
 from .client import TelnyxClient
 from .exceptions import RefusedError, TelnyxError
 from .wire import SendRequest, WhatsAppTemplate, build_group_mms, build_send
+
+ENOUGH = 20
+"""Messages from which on a number's ratios say something."""
 
 _log = logging.getLogger("otp.carrier")
 
@@ -41,10 +45,11 @@ class Gateway:
         )
         return request.path.encode() + b"\n" + request.body
 
-    def send(self, composed: bytes, *, idempotency_key: str) -> SendOutcome:
-        """Send what `compose` made. Never raises for what the carrier or the way to it does."""
+    def send(self, composed: bytes, *, idempotency_key: str, within_s: float) -> SendOutcome:
+        """Send what `compose` made, within these seconds or not. Never raises for what the carrier or the way does."""
         path, _, body = composed.partition(b"\n")
-        return self._client.send(SendRequest(path.decode(), body), idempotency_key=idempotency_key)
+        request = SendRequest(path.decode(), body)
+        return self._client.send(request, idempotency_key=idempotency_key, within_s=within_s)
 
     def ask(self, message_id: str) -> Receipt | None:
         """What the carrier says of a message now; None if it does not say (then the poll comes again)."""
@@ -53,6 +58,15 @@ class Gateway:
         except TelnyxError as error:
             _log.warning("the carrier does not say", extra={"reason": type(error).__name__})
             return None
+
+    def health(self, senders: Sequence[Sender]) -> Mapping[str, tuple[float | None, float | None]]:
+        """Success and spam ratio of each sender with figures; a pool's is its numbers'. Raises CarrierUnavailable."""
+        try:
+            numbers = [*self._client.list_numbers(), *self._client.list_mobile_numbers()]
+        except TelnyxError as error:
+            raise CarrierUnavailable("The carrier does not tell how our numbers fare.") from error
+        found = {sender.name: _ratios(sender, numbers) for sender in senders}
+        return {name: ratios for name, ratios in found.items() if ratios != (None, None)}
 
     def blocks(self, profile: str, *, since_ms: int, until_ms: int | None, page: int) -> BlockPage:
         """A page of the profile's opt-outs between two Unix times, both ends included. Raises CarrierUnavailable."""
@@ -75,6 +89,17 @@ class Gateway:
         """Write to the people on call at once. Never raises for what the carrier or the way to it does."""
         request = build_group_mms(sender=sender, to=to, text=text)
         return self._client.send(request, idempotency_key=idempotency_key)
+
+
+def _ratios(sender: Sender, numbers: Sequence[Number]) -> tuple[float | None, float | None]:
+    if sender.kind is SenderKind.NUMBER_POOL:
+        own = [number for number in numbers if number.messaging_profile_id == sender.messaging_profile_id]
+    else:
+        own = [number for number in numbers if number.phone_number == sender.address]
+    told = [n.health for n in own if n.health is not None and (n.health.message_count or 0) >= ENOUGH]
+    success = [health.success_ratio for health in told if health.success_ratio is not None]
+    spam = [health.spam_ratio for health in told if health.spam_ratio is not None]
+    return (sum(success) / len(success) if success else None, sum(spam) / len(spam) if spam else None)
 
 
 def _moment(ms: int) -> datetime:

@@ -1,4 +1,4 @@
-"""Telling the people on call that sending itself is in trouble, and leaving alone a profile that has spent its money.
+"""Telling the people on call that sending itself is in trouble.
 
 Trouble is a refusal that no other person would have been spared: the account's or a sender's. Whoever hears of it puts
 an alert into the store's queue; a worker sends it as one group message. The same trouble is told once in an hour, over
@@ -21,27 +21,23 @@ _log = logging.getLogger("otp.alert")
 
 
 class Alert:
-    """The stories of trouble. Safe for many threads. `on_call` None tells nobody; stops hold all the same."""
+    """The stories of trouble. Safe for many threads. `on_call` None tells nobody."""
 
     def __init__(
         self,
         *,
         alarms: ports.Alarms,
-        stops: ports.Stops,
         policy: Policy,
         on_call: OnCall | None,
         count: Callable[[str], None],
     ) -> None:
         self._alarms = alarms
-        self._stops = stops
         self._policy = policy
         self._on_call = on_call
         self._count = count
 
     def refused(self, refusal: Refused, sender: Sender | None) -> None:
         """The carrier refused a message, or a message failed (then nobody knows the sender). Never raises."""
-        if refusal.spent and sender is not None:
-            self._stop(sender.messaging_profile_id)
         if refusal.action is Action.STOP_ALL:
             text = f"The carrier sends nothing for this account any more: {_phrase(refusal)}. No codes go out."
             self._tell(f"all:{refusal.code}", text)
@@ -55,18 +51,9 @@ class Alert:
         senders = sorted(s.name for s in self._policy.senders.values() if s.messaging_profile_id == profile)
         if profile is None or not senders:
             return
-        self._stop(profile)
         names = ", ".join(senders)
         text = f"The profile of {names} has reached its daily spend limit. It sends nothing more before midnight UTC."
         self._tell(f"spent:{profile}", text)
-
-    def _stop(self, profile: str) -> None:
-        try:
-            self._stops.stop(profile)
-        except StoreUnavailable:
-            _log.warning("a spent profile could not be marked", extra={"messaging_profile_id": profile})
-        else:
-            _log.error("a messaging profile has spent its daily limit", extra={"messaging_profile_id": profile})
 
     def _tell(self, trouble: str, text: str) -> None:
         if self._on_call is None:

@@ -1,7 +1,8 @@
 """Bringing one code to one phone: what a worker does with an outbox entry.
 
-The order is the safety: pace, write the try down, only then call the carrier, then write down what it said. A crash
-between any two leaves the entry for another worker, which sends the same bytes under the same key.
+The order is the safety: ask the sender's breakers, pace, write the try down, only then call the carrier, then write
+down what it said. A crash between any two leaves the entry for another worker, which sends the same bytes under the
+same key. A request that could not leave while its code lives does not leave at all.
 """
 
 import json
@@ -9,15 +10,19 @@ import logging
 from collections.abc import Callable
 
 from ..domain import message
+from ..domain.circuit import Gate
 from ..domain.delivery import Accepted, Action, NotSent, Refused, Unknown
 from ..domain.errors import SealBroken
 from ..domain.operation import Draft, Due, Go, Job
 from ..domain.policy import App, Policy, Sender
 from . import ports
-from .alert import Alert
+from .guard import Guard
 
 TURN_MS = 250
 """A wait for the sender's turn that a thread may sleep through; a longer one is spent in the store."""
+
+SHORTEST_WAIT_MS = 500
+"""Between two tries, whatever the carrier says: one that answers "at once" to everybody must not be asked in a loop."""
 
 _BACKOFF_MS = (500, 1_000, 2_000, 4_000, 8_000, 15_000, 30_000)
 _UNKNOWN_MS = (2_000, 3_000, 5_000, 10_000, 20_000, 40_000)
@@ -25,7 +30,10 @@ _log = logging.getLogger("otp.deliver")
 
 
 class Deliver:
-    """The worker's story. Safe for many threads. `sleep` takes seconds; `random` gives [0, 1)."""
+    """The worker's story. Safe for many threads.
+
+    `sleep` takes seconds, `monotonic` gives them, `random` gives [0, 1).
+    """
 
     def __init__(
         self,
@@ -38,10 +46,10 @@ class Deliver:
         policy: Policy,
         public_url: str,
         sleep: Callable[[float], object],
+        monotonic: Callable[[], float],
         random: Callable[[], float],
         count: Callable[[str, str], None],
-        stops: ports.Stops,
-        alert: Alert,
+        guard: Guard,
     ) -> None:
         self._outbox = outbox
         self._book = book
@@ -51,10 +59,10 @@ class Deliver:
         self._policy = policy
         self._public_url = public_url
         self._sleep = sleep
+        self._monotonic = monotonic
         self._random = random
         self._count = count
-        self._stops = stops
-        self._alert = alert
+        self._guard = guard
 
     def send(self, job: Job) -> None:
         """Work one outbox entry to its end. Raises StoreUnavailable, and then the entry stays for another try."""
@@ -67,20 +75,29 @@ class Deliver:
         if app is None or sender is None:
             self._outbox.impossible(job, "sender_missing", "The sender or app is no longer configured.")
             return
-        # What was tried already goes on as it began: it may have been sent.
-        if not draft.has_body and self._stops.stopped(sender.messaging_profile_id):
-            self._outbox.impossible(job, "sender_stopped", "The sender's messaging profile has spent its daily limit.")
-            return
         if not self._await_turn(job, draft, sender):
+            return
+        gate = self._guard.gate(sender)
+        if not gate.passes:
+            self._hold(job, gate)
             return
         try:
             body = "" if draft.has_body else self._compose(job, draft, app, sender)
+            asked_at = self._monotonic()
             go = self._outbox.begin(job, app.name, body, app.wrong_codes_per_number)
             if go is not None:
-                self._call(job, sender, go)
+                self._call(job, sender, go, gate, asked_at + go.left_ms / 1000)
         except SealBroken:
             _log.exception("a sealed value cannot be opened", extra={"delivery_id": _id(job)})
             self._outbox.impossible(job, "unreadable", "The sealed message cannot be opened with the keys at hand.")
+
+    def _hold(self, job: Job, gate: Gate) -> None:
+        if gate.lasting:
+            # The carrier's own word: waiting would only tell the person later.
+            title = f"The carrier lets nothing through: {gate.title}."
+            self._outbox.impossible(job, gate.code, title, may_fall=gate.may_fall)
+        else:
+            self._outbox.held(job, gate.code, f"The sender is given a pause: {gate.title}", gate.wait_ms)
 
     def _await_turn(self, job: Job, draft: Draft, sender: Sender) -> bool:
         if draft.paced:
@@ -123,9 +140,9 @@ class Deliver:
         )
         return self._vault.seal(composed)
 
-    def _call(self, job: Job, sender: Sender, go: Go) -> None:
+    def _call(self, job: Job, sender: Sender, go: Go, gate: Gate, ends_s: float) -> None:
         composed = self._vault.open(go.sealed_body)
-        outcome = self._carrier.send(composed, idempotency_key=_id(job))
+        outcome = self._carrier.send(composed, idempotency_key=_id(job), within_s=ends_s - self._monotonic())
         self._count(sender.name, type(outcome).__name__.lower())
         extra = {"delivery_id": _id(job), "sender": sender.name, "try": go.attempt}
         match outcome:
@@ -136,15 +153,17 @@ class Deliver:
                 level = logging.ERROR if action in (Action.STOP_ALL, Action.STOP_SENDER) else logging.WARNING
                 _log.log(level, "refused by the carrier", extra={**extra, "carrier_code": code, "action": str(action)})
                 self._outbox.refused(job, outcome)
-                self._alert.refused(outcome, sender)
             case NotSent(reason=reason, retry_after_s=after_s):
-                wait_ms = self._wait(_BACKOFF_MS, go.attempt) if after_s is None else int(after_s * 1000)
+                wait_ms = self._wait(_BACKOFF_MS, go.attempt)
+                if after_s is not None:
+                    wait_ms = max(int(after_s * 1000), SHORTEST_WAIT_MS)
                 _log.warning("not sent", extra={**extra, "reason": reason, "wait_ms": wait_ms})
                 self._outbox.retry_later(job, wait_ms, outcome)
             case Unknown(reason=reason):
                 wait_ms = self._wait(_UNKNOWN_MS, go.attempt)
                 _log.warning("the answer was lost", extra={**extra, "reason": reason, "wait_ms": wait_ms})
                 self._outbox.unknown(job, wait_ms, outcome)
+        self._guard.learn(sender, outcome, gate)
 
     def _wait(self, steps: tuple[int, ...], attempt: int) -> int:
         base = steps[min(attempt, len(steps)) - 1]
@@ -159,17 +178,24 @@ class Deliver:
         elif due.kind == "r":
             self._outbox.requeue(due)
         elif due.kind == "p":
-            self._poll(due)
+            self._ask(due, self._outbox.claim_poll(due))
+        elif due.kind == "f":
+            self._ask(due, self._outbox.fall_over(due))
+        elif due.kind == "c":
+            status = self._outbox.close(due)
+            if status is not None:
+                extra = {"delivery_id": due.reference.delivery_id(due.ordinal), "outcome": status}
+                _log.warning("nothing more was heard of a delivery", extra=extra)
 
-    def _poll(self, due: Due) -> None:
-        message_id = self._outbox.claim_poll(due)
+    def _ask(self, due: Due, message_id: str | None) -> None:
         if message_id is None:
             return
         receipt = self._carrier.ask(message_id)
         if receipt is None:
             return
-        outcome = self._book.apply(due.reference, due.ordinal, due.reference.number_hash, receipt, None)
-        extra = {"delivery_id": due.reference.delivery_id(due.ordinal), "outcome": outcome}
+        moved = self._book.apply(due.reference, due.ordinal, due.reference.number_hash, receipt, None)
+        self._guard.moved(moved, receipt)
+        extra = {"delivery_id": due.reference.delivery_id(due.ordinal), "outcome": moved.outcome}
         _log.info("asked the carrier about a silent delivery", extra=extra)
 
 

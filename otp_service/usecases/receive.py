@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from ..domain import optout, phone
 from ..domain.delivery import Receipt
 from ..domain.errors import InvalidNumber
-from ..domain.operation import OptOut
+from ..domain.operation import Denial, OptOut
 from ..domain.policy import Policy
 from ..domain.verification import Reference, number_hash, read_delivery_id
 from . import ports
-from .alert import Alert
+from .guard import Guard
 
 _log = logging.getLogger("otp.receive")
 
@@ -26,28 +26,29 @@ class Receive:
         self,
         *,
         book: ports.ReceiptBook,
+        store: ports.VerificationStore,
         optouts: ports.OptOutRegistry,
         vault: ports.Vault,
         policy: Policy,
-        alert: Alert,
+        guard: Guard,
     ) -> None:
         self._book = book
+        self._store = store
         self._optouts = optouts
         self._key = vault.index_key
         self._policy = policy
-        self._alert = alert
+        self._guard = guard
 
     def delivery_update(self, event_id: str, receipts: Sequence[Receipt], path_id: str | None) -> None:
         """Move the deliveries that the receipts speak of. Unknown ones change nothing. Raises StoreUnavailable."""
         for receipt in receipts:
             number = number_hash(self._key, receipt.to)
             for ref, ordinal in self._candidates(receipt, number, path_id):
-                outcome = self._book.apply(ref, ordinal, number, receipt, event_id)
-                if outcome != "foreign":
-                    extra = {"delivery_id": ref.delivery_id(ordinal), "status": receipt.status, "outcome": outcome}
-                    _log.info("delivery receipt", extra=extra)
-                    if outcome == "moved" and receipt.error is not None:
-                        self._alert.refused(receipt.error, None)
+                moved = self._book.apply(ref, ordinal, number, receipt, event_id)
+                if moved.outcome != "foreign":
+                    extra = {"delivery_id": ref.delivery_id(ordinal), "status": receipt.status}
+                    _log.info("delivery receipt", extra={**extra, "outcome": moved.outcome})
+                    self._guard.moved(moved, receipt)
                     break
 
     def _candidates(self, receipt: Receipt, number: str, path_id: str | None) -> list[tuple[Reference, int]]:
@@ -70,15 +71,25 @@ class Receive:
         autoresponse: str | None,
         occurred_ms: int,
     ) -> None:
-        """A person wrote: STOP and START change the registry at once. Raises StoreUnavailable."""
+        """A person wrote: STOP and START change the registry at once, "that wasn't me" ends what they were sent.
+
+        Raises StoreUnavailable.
+        """
         wish = optout.wish(autoresponse, text)
-        if wish not in (optout.Wish.STOP, optout.Wish.START):
+        word = optout.plain(text)
+        deniers = frozenset(app.name for app in self._policy.apps.values() if word in app.denial_words)
+        if wish not in (optout.Wish.STOP, optout.Wish.START) and not deniers:
             return
         try:
             person = phone.parse(from_number)
         except InvalidNumber:
             return  # a short code or a name wrote: there is nobody to send to
         number = number_hash(self._key, person.e164)
+        if deniers:
+            senders = self._written_to(messaging_profile_id, to_number)
+            self._deny(number, Denial(event_id, deniers, senders, occurred_ms))
+        if wish not in (optout.Wish.STOP, optout.Wish.START):
+            return
         for profile in self._profiles(messaging_profile_id, to_number):
             entry = OptOut(
                 messaging_profile_id=profile,
@@ -89,6 +100,22 @@ class Receive:
             )
             outcome = self._optouts.put(number, person.mask, entry, f"{event_id}:{profile}")
             _log.info("opt-out wish", extra={"to": person.mask, "wish": str(wish), "outcome": outcome})
+
+    def _written_to(self, profile: str | None, to_number: str | None) -> frozenset[str]:
+        """The senders that a person's answer can have been meant for: a pool has many numbers, and we know none."""
+        return frozenset(
+            sender.name
+            for sender in self._policy.senders.values()
+            if profile in (None, sender.messaging_profile_id)
+            and (sender.address is None or to_number in (None, sender.address))
+        )
+
+    def _deny(self, number: str, denial: Denial) -> None:
+        for ref in self._store.pending(number):
+            outcome = self._store.deny(ref, denial)
+            if outcome != "no":
+                extra = {"verification_id": ref.verification_id, "outcome": outcome}
+                _log.warning("the person says that it was not them", extra=extra)
 
     def _profiles(self, given: str | None, to_number: str | None) -> list[str]:
         if given:
@@ -109,4 +136,4 @@ class Receive:
 
     def spend_limit(self, messaging_profile_id: str | None) -> None:
         """A messaging profile has reached its daily limit: leave it alone, and tell the people on call."""
-        self._alert.spend_limit(messaging_profile_id)
+        self._guard.spend_limit(messaging_profile_id)

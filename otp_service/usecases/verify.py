@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from ..domain import codes, phone, receipt, routing
+from ..domain import codes, optout, phone, receipt, routing
 from ..domain.errors import NotReady, Refusal
 from ..domain.operation import (
     Approved,
@@ -34,6 +34,7 @@ from ..domain.verification import (
     read_id,
 )
 from . import ports
+from .guard import Guard
 
 OPERATION_TTL_MS = 60_000
 KEYED_OPERATION_TTL_MS = 24 * 3_600_000
@@ -95,6 +96,7 @@ class Verify:
         store: ports.VerificationStore,
         limits: ports.OuterLimits,
         place: Callable[[App, str | None], list[object]],
+        guard: Guard,
         vault: ports.Vault,
         policy: Policy,
         issuer: str,
@@ -105,6 +107,7 @@ class Verify:
         self._store = store
         self._limits = limits
         self._place = place
+        self._guard = guard
         self._vault = vault
         self._policy = policy
         self._issuer = issuer
@@ -148,7 +151,7 @@ class Verify:
         context = codes.context_hash(request.context)
         kid = self._vault.active_kid
         box = {"v": ref.body, "to": to.e164, "code": code, "context": dict(request.context or {})}
-        route = routing.candidates(app, request.channel, to)
+        route, healthy = self._guard.route(app, routing.candidates(app, request.channel, to))
         detail = {"purpose": request.purpose, "channel": request.channel, "client_ip": request.client_ip}
 
         def order(outer_wait_ms: int) -> StartOrder:
@@ -168,6 +171,7 @@ class Verify:
                 locale=request.locale,
                 autofill=request.autofill,
                 route=route,
+                healthy=healthy,
                 queue_max=self._queue_max,
                 outer_wait_ms=outer_wait_ms,
                 detail=json.dumps({name: value for name, value in detail.items() if value}),
@@ -345,7 +349,7 @@ def _start_refusal(refused: StartRefused) -> Refusal:
     match refused.code:
         case "opted_out":
             detail = "The person has opted out of messages from every sender that could reach them."
-            return Refusal("opted_out", detail, fields={"resubscribe": _RESUBSCRIBE})
+            return Refusal("opted_out", detail, fields={"resubscribe": optout.RESUBSCRIBE})
         case "too_many_wrong_codes":
             return _too_many_wrong(refused.wait_ms)
         case "context_conflict":
@@ -360,6 +364,3 @@ def _start_refusal(refused: StartRefused) -> Refusal:
             return Refusal("queue_full", "Too many messages are waiting to be sent. Try again shortly.", 2)
         case _:
             return Refusal("rate_limited", f"Too many requests. Try again in {wait} seconds.", wait)
-
-
-_RESUBSCRIBE = "The person can opt in again by sending START to the number that the messages came from."

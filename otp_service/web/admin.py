@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from .. import telemetry
+from ..domain.circuit import Circuit
 from ..domain.errors import Refusal, ServiceError, StoreUnavailable
 from .auth import Auth, allow, from_loopback
 from .http import JSON, NO_STORE, Call, Doc, Reply, Route, reply
@@ -17,6 +18,7 @@ from .openapi import describe
 from .problems import STATUS, Problems
 
 READY_FOR_S = 0.5
+_OPENNESS = {"closed": 0.0, "half_open": 0.5, "open": 1.0}
 PUBLIC = {"Cache-Control": "public, max-age=300"}
 DOCS_CSP = (
     "default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; connect-src 'self'; "
@@ -49,6 +51,7 @@ class Admin:
         public_url: str,
         token: Callable[[], str],
         outbox_depth: Callable[[], int],
+        circuits: Callable[[], Sequence[Circuit]],
     ) -> None:
         self._auth = auth
         self._problems = problems
@@ -57,6 +60,7 @@ class Admin:
         self._public_url = public_url
         self._token = token
         self._outbox_depth = outbox_depth
+        self._circuits = circuits
         self._lock = threading.Lock()
         self._judged: tuple[float, list[dict[str, str]]] = (0.0, [])
         self._document = b"{}"
@@ -102,6 +106,8 @@ class Admin:
                 return self._problems.refusal(refusal, call.request_id)
         with contextlib.suppress(StoreUnavailable):
             telemetry.OUTBOX_DEPTH.set(self._outbox_depth())
+            for circuit in self._circuits():
+                telemetry.CIRCUITS.labels(circuit.scope).set(_OPENNESS[circuit.state])
         headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8", **NO_STORE}
         return Reply(200, headers, telemetry.metrics_text())
 

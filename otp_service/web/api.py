@@ -286,6 +286,8 @@ class Api:
                 "Name the verification by exactly one of verification_id and to.",
                 [("/verification_id", "give exactly one of verification_id and to")],
             )
+        if isinstance(body.to, str):
+            _require_ascii(body.to)
         if isinstance(body.verification_id, str):
             if body.purpose is not UNSET:
                 raise InvalidRequest("purpose goes with to.", [("/purpose", "only together with to")])
@@ -373,7 +375,7 @@ class Api:
         key_header = (("Idempotency-Key", "1-255 characters of [A-Za-z0-9_:.-]; kept for 24 hours."),)
         audit_query = (
             ("verification", "Only events of this verification id."),
-            ("to", "Only events of this number (E.164)."),
+            ("number", "Only events of this number (E.164)."),
             ("app", "Only events of this app; a key sees its own app's and those of no app."),
             ("type", "Only events of this type; may be repeated."),
             ("since", "RFC 3339, included."),
@@ -534,6 +536,7 @@ def _delivery(delivery_id: str, delivery: DeliveryView) -> Delivery:
 
 
 def _start_request(body: StartBody) -> StartRequest:
+    _require_ascii(body.to)
     if not message.printable(body.purpose):
         raise InvalidRequest("purpose must be printable.", [("/purpose", "printable characters only")])
     _require_context(body.context)
@@ -550,6 +553,12 @@ def _start_request(body: StartBody) -> StartRequest:
         autofill=_autofill(body.autofill),
         metadata=metadata,
     )
+
+
+def _require_ascii(to: str) -> None:
+    # Foreign digits are a malformed request, as everywhere in a body; a number that cannot be is another matter (422).
+    if not to.isascii():
+        raise InvalidRequest("to must be in ASCII.", [("/to", "E.164 in ASCII: a plus sign and the digits 0-9")])
 
 
 def _require_context(context: dict[str, str]) -> None:
@@ -582,7 +591,7 @@ def _autofill(body: AutofillBody | UnsetType) -> str:
     return json.dumps({"web_origin": web} if isinstance(web, str) else {"android_hash": android})
 
 
-_AUDIT_QUERY = frozenset({"verification", "verification_id", "to", "app", "type", "since", "until", "cursor", "limit"})
+_AUDIT_QUERY = frozenset({"verification", "number", "app", "type", "since", "until", "cursor", "limit"})
 
 
 def _audit_filter(call: Call) -> AuditFilter:
@@ -600,8 +609,8 @@ def _audit_filter(call: Call) -> AuditFilter:
         raise _bad_query("limit", "a whole number from 1 to 1000")
     return AuditFilter(
         app=one.get("app"),
-        verification_id=one.get("verification", one.get("verification_id")),
-        to=one.get("to"),
+        verification_id=one.get("verification"),
+        to=one.get("number"),
         types=types,
         since_ms=_time(one, "since"),
         until_ms=_time(one, "until"),

@@ -223,7 +223,7 @@ def test_stop_and_start(stage: Stage) -> None:
     stage.reply(number, "START")
     verification = within(5, lambda: _started(stage, number), "the way back")
     within(5, lambda: stage.deliveries(verification) == ["delivered"], "the delivery")
-    record = stage.call("GET", f"/audit/events?to={number.replace('+', '%2B')}").json()["events"]
+    record = stage.call("GET", f"/audit/events?number={number.replace('+', '%2B')}").json()["events"]
     types = [event["type"] for event in record]
     assert types.index("optout.added") < types.index("optout.removed")
 

@@ -5,8 +5,17 @@
 local RANK = {queued = 0, sending = 1, unknown = 1, sent = 2, suppressed = 3, expired = 3,
   unconfirmed = 4, failed = 5, delivered = 6}
 
+-- How long after the code's end a delivery stays open for a late word from the carrier, in milliseconds.
+local CLOSE_MS = 30000
+
 local function delivery_id(c, n)
   return 'dlv_' .. c.body .. '-' .. n
+end
+
+-- Forget what was to be done about a delivery later: retry, poll, fall-over in time, closing.
+local function settle_timers(c, n)
+  local id = delivery_id(c, n)
+  redis.call('ZREM', c.timers, 'r:' .. id, 'p:' .. id, 'f:' .. id, 'c:' .. id)
 end
 
 -- The route without the senders whose profile this person has opted out of: 'name|kind|profile,...'.
@@ -21,15 +30,18 @@ local function open_route(optouts, route)
   return table.concat(open, ',')
 end
 
--- Queue the verification's n-th delivery with the route's first sender; the rest waits for a fail-over.
-local function queue(c, n, route, send, channel, locale, autofill)
+-- Queue the verification's n-th delivery with the route's first sender; the rest waits for a fail-over, which comes at
+-- the latest when the message has not been sent within `within` ms.
+local function queue(c, n, route, send, channel, locale, autofill, within)
   local head, rest = string.match(route, '^([^,]+),?(.*)$')
   local name, kind, profile = string.match(head, '^([^|]+)|([^|]+)|([^|]+)$')
   local p = n .. ':'
   redis.call('HSET', c.rec, p .. 'st', 'queued', p .. 'snd', name, p .. 'kind', kind, p .. 'prof', profile,
     p .. 'rest', rest, p .. 'send', send, p .. 'ch', channel, p .. 'loc', locale, p .. 'af', autofill,
-    p .. 'q', int(c.now), p .. 'u', int(c.now), 'dn', n)
+    p .. 'q', int(c.now), p .. 'u', int(c.now), p .. 'in', within, 'dn', n)
   local id = delivery_id(c, n)
+  redis.call('ZADD', c.timers, int(redis.call('HGET', c.rec, 'expires') + CLOSE_MS), 'c:' .. id)
+  if rest ~= '' then redis.call('ZADD', c.timers, int(c.now + within), 'f:' .. id) end
   redis.call('XADD', c.outbox, '*', 'dlv', id)
   record(c.audit, c.timeline, c.who, 'delivery.queued', c.now, id, cjson.encode({sender = name, kind = kind}))
 end
@@ -43,23 +55,37 @@ local function move(c, n, to)
   return true
 end
 
--- Hand a send whose n-th delivery came to nothing to the next open sender of its route, at most once per delivery
--- and only while the code can still be used. Returns whether it did.
-local function fail_over(c, n)
+-- What is left of the n-th delivery's route for a fail-over, or nil: each delivery is followed at most once, and only
+-- while its code can still be used.
+local function way_on(c, n)
   local p = n .. ':'
-  local r = redis.call('HMGET', c.rec, 'status', 'expires', p .. 'rest', p .. 'fo', p .. 'send', p .. 'ch',
-    p .. 'loc', p .. 'af', 'dn', 'sends')
-  if r[1] ~= 'pending' or c.now >= tonumber(r[2]) or r[4] or not r[3] or r[3] == '' then return false end
+  local r = redis.call('HMGET', c.rec, 'status', 'expires', p .. 'rest', p .. 'fo', p .. 'send', 'sends')
+  if r[1] ~= 'pending' or c.now >= tonumber(r[2]) or r[4] or not r[3] or r[3] == '' then return nil end
   -- A newer send of the same code is under way: the old one needs no rescue.
-  if r[5] ~= r[10] then return false end
+  if r[5] ~= r[6] then return nil end
   local route = open_route(c.optouts, r[3])
-  if route == '' then return false end
+  return route ~= '' and route or nil
+end
+
+-- Hand a send whose n-th delivery came to nothing to the next open sender of its route. Returns whether it did.
+local function fail_over(c, n, reason)
+  local route = way_on(c, n)
+  if not route then return false end
+  local p = n .. ':'
+  local r = redis.call('HMGET', c.rec, p .. 'send', p .. 'ch', p .. 'loc', p .. 'af', p .. 'in', 'dn')
   redis.call('HSET', c.rec, p .. 'fo', '1')
-  local next_n = int(r[9] + 1)
+  redis.call('ZREM', c.timers, 'f:' .. delivery_id(c, n))
+  local next_n = int(r[6] + 1)
   record(c.audit, c.timeline, c.who, 'delivery.fell_back', c.now, delivery_id(c, n),
-    cjson.encode({to = delivery_id(c, next_n)}))
-  queue(c, next_n, route, r[5], r[6], r[7], r[8])
+    cjson.encode({to = delivery_id(c, next_n), reason = reason}))
+  queue(c, next_n, route, r[1], r[2], r[3], r[4], r[5])
   return true
+end
+
+-- The reason of a code that ran out before anything was sent, with what stood in the way last.
+local function too_late(c, n)
+  local why = redis.call('HGET', c.rec, n .. ':why')
+  return 'The code ran out before the message could be sent' .. (why and ': ' .. why .. '.' or '.')
 end
 
 -- A send that ended without ever having been accepted gives its cool-down back, and its place among the sends

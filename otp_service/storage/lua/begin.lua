@@ -20,7 +20,7 @@ local function settled()
   return {'done'}
 end
 local r = redis.call('HMGET', KEYS[1], 'status', 'expires', p .. 'st', p .. 'prof', 'app', 'mask', 'nh', p .. 'snd',
-  p .. 'try', p .. 'home', p .. 'token')
+  p .. 'try', p .. 'home', p .. 'token', p .. 'fo')
 if not r[1] or not r[3] then return settled() end
 if r[3] ~= 'queued' and r[3] ~= 'sending' and r[3] ~= 'unknown' then return settled() end
 local now = clock()
@@ -38,16 +38,24 @@ local function stop(status, code, title, may_fall)
   if tried then
     move(c, n, 'unknown')
   elseif move(c, n, status) then
-    if code then redis.call('HSET', KEYS[1], p .. 'ec', code, p .. 'et', title) end
+    redis.call('HSET', KEYS[1], p .. 'ec', code, p .. 'et', title)
     record(c.audit, c.timeline, c.who, 'delivery.' .. status, now, delivery_id(c, n),
-      cjson.encode({reason = code or status}))
-    if not (may_fall and fail_over(c, n)) then give_back(c, n) end
+      cjson.encode({reason = code, title = title}))
+    settle_timers(c, n)
+    if not (may_fall and fail_over(c, n, code)) then give_back(c, n) end
   end
   return settled()
 end
-if r[1] == 'expired' or (r[1] == 'pending' and now + margin >= tonumber(r[2])) then return stop('expired') end
+if r[1] == 'expired' or (r[1] == 'pending' and now + margin >= tonumber(r[2])) then
+  return stop('expired', 'code_expired', too_late(c, n))
+end
 if r[1] ~= 'pending' then
   return stop('suppressed', 'verification_' .. r[1], 'The verification ended before the message was sent.')
+end
+-- The next sender has it by now: one more message by this one would be a second SMS.
+if r[12] then
+  move(c, n, 'unknown')
+  return settled()
 end
 if open_route(KEYS[7], r[8] .. '|x|' .. r[4]) == '' then
   return stop('suppressed', 'opted_out', 'The person has opted out of this messaging profile.', true)
@@ -58,7 +66,7 @@ end
 local kept = redis.call('HGET', KEYS[2], 'b' .. n)
 if not kept then
   if candidate == '' then return {'unreadable'} end
-  if redis.call('EXISTS', KEYS[2]) == 0 then return stop('expired') end
+  if redis.call('EXISTS', KEYS[2]) == 0 then return stop('expired', 'code_expired', too_late(c, n)) end
   redis.call('HSET', KEYS[2], 'b' .. n, candidate)
   kept = candidate
 end

@@ -3,9 +3,9 @@
 -- Record an event that belongs to no number, at most one of its kind in a while (strangers must not fill the record).
 --
 -- KEYS  1 audit  2 throttle mark
--- ARGV  type · detail JSON · throttle ms ('0': always)
+-- ARGV  type · detail JSON · throttle ms ('0': always) · app it belongs to or ''
 -- Reply 1 if it was recorded
 -- Holds no state changes but the record.
 if ARGV[3] ~= '0' and not redis.call('SET', KEYS[2], '1', 'NX', 'PX', ARGV[3]) then return 0 end
-record(KEYS[1], nil, {vid = '', app = '', mask = '', nh = ''}, ARGV[1], clock(), nil, ARGV[2])
+record(KEYS[1], nil, {vid = '', app = ARGV[4], mask = '', nh = ''}, ARGV[1], clock(), nil, ARGV[2])
 return 1

@@ -4,17 +4,19 @@
 -- Write down what the carrier answered to a try, and settle the outbox entry.
 --
 -- KEYS  1 record  2 outbox  3 audit  4 timeline  5 timers  6 optouts  7 message index (only for 'accepted')
--- ARGV  id's body · ordinal · group · outbox entry · outcome · a · b · c · d
---       accepted: message id · carrier's status · ms until the first poll · index ttl ms
+-- ARGV  id's body · ordinal · group · outbox entry · outcome · a · b · x · y · z
+--       accepted: message id · carrier's status · ms until the first poll · index ttl ms · ms the carrier will hold it
 --       refused:  carrier's code · title · '1' if the next sender may try · '1' if the person is on a block list
 --       retry:    ms until the next try · reason          nothing was sent
 --       turn:     ms until the sender's reserved place    nothing was tried
 --       unknown:  ms until the next try · reason          it may have been sent
---       failed:   code · title                            we cannot make the request at all
+--       failed:   code · title · '1' if the next sender may try    we cannot make the request at all
+--       held:     code · title · '1' if the next sender may try · ms until the sender may be asked again
+--                 nothing was tried: the next sender has it, or it waits
 -- Reply 'accepted' · 'fell_back' · 'failed' · 'waiting' · 'unknown' · 'late': a webhook was faster, nothing changed
 -- Holds the delivery moves by rank; the next sender is claimed once; a lost answer is never taken for a refusal, nor
 --       forgotten because a later try did not leave the house.
-local body, n, group, entry, outcome, a, b, x, y = unpack(ARGV)
+local body, n, group, entry, outcome, a, b, x, y, z = unpack(ARGV)
 local p = n .. ':'
 redis.call('XACK', KEYS[2], group, entry)
 local first = redis.call('XDEL', KEYS[2], entry) == 1
@@ -33,24 +35,48 @@ if outcome == 'accepted' then
   redis.call('SET', KEYS[7], id, 'PX', y)
   if move(c, n, 'sent') then
     redis.call('ZADD', KEYS[5], int(now + x), 'p:' .. id)
-    record(c.audit, c.timeline, c.who, 'delivery.sent', now, id, cjson.encode({message_id = a, carrier_status = b}))
+    local detail = {message_id = a, carrier_status = b}
+    if z ~= '0' then detail.held_ms = tonumber(z) end
+    record(c.audit, c.timeline, c.who, 'delivery.sent', now, id, cjson.encode(detail))
+    -- It would come out of the carrier's queue when its code is over.
+    if now + z >= tonumber(r[5]) and fail_over(c, n, 'carrier_queue') then return 'fell_back' end
     return 'accepted'
   end
   return 'late'
 end
 if RANK[r[4]] >= RANK['sent'] then return 'late' end
 
+-- Of `try` tries `home` are known never to have left the house; any other may have reached the person.
+local tried = tonumber(r[8] or 0) > tonumber(r[9] or 0)
+
 if outcome == 'turn' then
   redis.call('HSET', KEYS[1], p .. 'paced', '1')
   redis.call('ZADD', KEYS[5], int(math.min(now + a, r[5])), 'r:' .. id)
   return 'waiting'
+end
+if outcome == 'held' then
+  local first_time = redis.call('HGET', KEYS[1], p .. 'why') ~= b
+  redis.call('HSET', KEYS[1], p .. 'why', b)
+  if tried or x ~= '1' or not way_on(c, n) then
+    if first_time then
+      record(c.audit, c.timeline, c.who, 'delivery.put_off', now, id, cjson.encode({reason = b, wait_ms = tonumber(y)}))
+    end
+    redis.call('ZADD', KEYS[5], int(math.min(now + y, r[5])), 'r:' .. id)
+    return 'waiting'
+  end
 end
 if outcome == 'retry' or outcome == 'unknown' then
   if outcome == 'unknown' then
     if move(c, n, 'unknown') then
       record(c.audit, c.timeline, c.who, 'delivery.unknown', now, id, cjson.encode({reason = b}))
     end
+    redis.call('HSET', KEYS[1], p .. 'why', b)
   else
+    if first then
+      record(c.audit, c.timeline, c.who, 'delivery.put_off', now, id,
+        cjson.encode({reason = b, wait_ms = tonumber(a)}))
+    end
+    redis.call('HSET', KEYS[1], p .. 'why', b)
     -- Counted once per entry, so that neither a repeat of this call nor a second worker vouches for another's try.
     if first then redis.call('HINCRBY', KEYS[1], p .. 'home', 1) end
     redis.call('HSET', KEYS[1], p .. 'u', int(now))
@@ -60,7 +86,7 @@ if outcome == 'retry' or outcome == 'unknown' then
 end
 
 -- That we cannot make the request any more says nothing about a try that may have left before.
-if outcome == 'failed' and tonumber(r[8] or 0) > tonumber(r[9] or 0) then
+if outcome == 'failed' and tried then
   if move(c, n, 'unknown') then
     record(c.audit, c.timeline, c.who, 'delivery.unknown', now, id, cjson.encode({reason = a}))
   end
@@ -69,15 +95,16 @@ end
 
 -- Refused or impossible: nothing was sent by this sender.
 redis.call('HSET', KEYS[1], p .. 'ec', a, p .. 'et', b)
-if y == '1' then
+if outcome == 'refused' and y == '1' then
   redis.call('HSET', KEYS[6], r[7], '1|' .. int(now) .. '||carrier')
   record(c.audit, nil, c.who, 'optout.added', now, id, cjson.encode({messaging_profile_id = r[7], source = 'carrier'}))
 end
-local moved = move(c, n, y == '1' and 'suppressed' or 'failed')
+local status = outcome == 'refused' and y == '1' and 'suppressed' or 'failed'
+local moved = move(c, n, status)
 if moved then
-  record(c.audit, c.timeline, c.who, y == '1' and 'delivery.suppressed' or 'delivery.failed', now, id,
-    cjson.encode({code = a, title = b}))
+  record(c.audit, c.timeline, c.who, 'delivery.' .. status, now, id, cjson.encode({code = a, title = b}))
+  settle_timers(c, n)
 end
-if x == '1' and fail_over(c, n) then return 'fell_back' end
+if x == '1' and fail_over(c, n, a) then return 'fell_back' end
 if moved then give_back(c, n) end
 return 'failed'

@@ -6,18 +6,21 @@
 --
 -- KEYS  1 op  2 latest  3 wrong  4 streak  5 starts  6 optouts  7 outbox  8 audit  9 timers
 --       10 record  11 secrets  12 timeline             of the new id
---       13 record  14 secrets  15 timeline             of the latest known id (left out if none is known)
+--       13 sticky  14 pending  15 refused
+--       16 record  17 secrets  18 timeline             of the latest known id (left out if none is known)
 -- ARGV  op id · op ttl ms · new id's body · known id's body or '' · app · purpose · channel · mask · number hash ·
 --       context hash · code ttl ms · lifetime max ms · max checks · resend waits 'ms,ms' · kid · digest · sealed box ·
 --       metadata JSON · locale · autofill JSON · route 'name|kind|profile,...' · wrong rules · start rules ·
---       queue max · ms until an outer limit passes (0: passed) · tombstone ms · consecutive max · event detail JSON
+--       queue max · ms until an outer limit passes (0: passed) · tombstone ms · consecutive max · event detail JSON ·
+--       senders that may be moved to the front 'a,b' · ms within which a message should be sent · ms between two
+--       refusals of a kind on record
 -- Reply {op, 'created'|'resent', body, ms, the record} · {op, 'known', body}: call again with that id's keys ·
 --       {op, 'replayed', 'created:body'|'resent:body'}: this operation already ran · {op, 'refused', code, retry ms, sends left, body}
 -- Holds at most one pending verification per (app, number, purpose); a repeat never gives tries back; the code,
 --       the outbox entry, the index and the event are written together or not at all.
 local op, op_ttl, new_body, known, app, purpose, channel, mask, nh, ctx, ttl, lifetime, max_checks, waits_csv, kid,
   digest, box, metadata, locale, autofill, route, wrong_rules, start_rules, queue_max, outer_wait, tombstone,
-  consecutive_max, detail = unpack(ARGV)
+  consecutive_max, detail, healthy, within, refusal_gap = unpack(ARGV)
 local done = redis.call('GET', KEYS[1])
 if done then return {op, 'replayed', done} end
 
@@ -32,22 +35,30 @@ local who = {rec = KEYS[10], vid = new_body, app = app, mask = mask, nh = nh, op
 local pending = false
 local old
 if latest then
-  old = redis.call('HMGET', KEYS[13], 'status', 'expires', 'created', 'ctx', 'sends', 'next_send', 'dn')
+  old = redis.call('HMGET', KEYS[16], 'status', 'expires', 'created', 'ctx', 'sends', 'next_send', 'dn')
   if old[1] == 'pending' and now >= tonumber(old[2]) then
-    finish(KEYS[13], KEYS[14], KEYS[15], KEYS[9], latest, 'expired', now, tombstone)
-    record(KEYS[8], KEYS[15], {rec = KEYS[13], vid = latest, app = app, mask = mask, nh = nh, op = op},
+    finish(KEYS[16], KEYS[17], KEYS[18], KEYS[9], latest, 'expired', now, tombstone)
+    record(KEYS[8], KEYS[18], {rec = KEYS[16], vid = latest, app = app, mask = mask, nh = nh, op = op},
       'verification.expired', now)
-  elseif old[1] == 'pending' and redis.call('EXISTS', KEYS[14]) == 1 then
+  elseif old[1] == 'pending' and redis.call('EXISTS', KEYS[17]) == 1 then
     pending = true
-    who.vid, who.rec = latest, KEYS[13]
+    who.vid, who.rec = latest, KEYS[16]
   end
 end
 
--- A refusal that says something about this person goes into the record.
+-- A refusal that says something about this person goes into the record: one of a kind in a while, with the number of
+-- those that were left out before it, so that a caller in a loop cannot fill the record.
 local function refuse(code, retry_ms, left, note)
   if note then
-    record(KEYS[8], nil, {vid = pending and latest or '', app = app, mask = mask, nh = nh,
-      op = op}, 'verification.refused', now, nil, cjson.encode({code = code}))
+    if now >= (redis.call('HGET', KEYS[15], code) or 0) + refusal_gap then
+      local skipped = tonumber(redis.call('HGET', KEYS[15], code .. ':skipped') or 0)
+      redis.call('HSET', KEYS[15], code, int(now), code .. ':skipped', 0)
+      record(KEYS[8], nil, {vid = pending and latest or '', app = app, mask = mask, nh = nh, op = op},
+        'verification.refused', now, nil, cjson.encode({code = code, skipped = skipped}))
+    else
+      redis.call('HINCRBY', KEYS[15], code .. ':skipped', 1)
+    end
+    redis.call('PEXPIRE', KEYS[15], 3600000)
   end
   return {op, 'refused', code, int(retry_ms), left or '', pending and latest or ''}
 end
@@ -65,6 +76,16 @@ if pending then
   if sends > #waits then return refuse('resend_too_soon', old[2] - now, '0') end
   if now < tonumber(old[6]) then return refuse('resend_too_soon', old[6] - now, int(#waits + 1 - sends)) end
 end
+-- The sender that reached this person last goes first, if it is well.
+local last = redis.call('HGET', KEYS[13], channel)
+if last and string.find(',' .. healthy .. ',', ',' .. last .. ',', 1, true) then
+  local first, others
+  for sender in string.gmatch(open, '[^,]+') do
+    if string.match(sender, '^[^|]+') == last then first = sender
+    else others = others and others .. ',' .. sender or sender end
+  end
+  if first and others then open = first .. ',' .. others end
+end
 wait = over(KEYS[5], start_rules, now)
 if wait then return refuse('rate_limited', wait, nil, true) end
 if tonumber(outer_wait) > 0 then return refuse('rate_limited', outer_wait, nil, true) end
@@ -80,19 +101,19 @@ end
 local body, c
 if pending then
   body = latest
-  c = {rec = KEYS[13], outbox = KEYS[7], audit = KEYS[8], timeline = KEYS[15], timers = KEYS[9],
+  c = {rec = KEYS[16], outbox = KEYS[7], audit = KEYS[8], timeline = KEYS[18], timers = KEYS[9],
     optouts = KEYS[6], who = who, body = body, now = now}
   local expires = math.min(now + ttl, old[3] + lifetime)
   local sends = old[5] + 1
   redis.call('HSET', c.rec, 'expires', int(expires), 'sends', int(sends), 'metadata', metadata, 'channel', channel,
     'next_send', int(now + (waits[sends] or 0)))
-  redis.call('PEXPIREAT', KEYS[14], int(expires))
+  redis.call('PEXPIREAT', KEYS[17], int(expires))
   redis.call('PEXPIREAT', c.rec, int(expires + tombstone))
   redis.call('PEXPIREAT', c.timeline, int(expires + tombstone))
   redis.call('PEXPIREAT', KEYS[2], int(expires + tombstone))
   redis.call('ZADD', c.timers, int(expires), 'x:' .. body)
   record(c.audit, c.timeline, who, 'verification.resent', now, nil, detail)
-  queue(c, int(old[7] + 1), open, int(sends), channel, locale, autofill)
+  queue(c, int(old[7] + 1), open, int(sends), channel, locale, autofill, within)
 else
   body = new_body
   c = {rec = KEYS[10], outbox = KEYS[7], audit = KEYS[8], timeline = KEYS[12], timers = KEYS[9],
@@ -105,12 +126,15 @@ else
   redis.call('SET', KEYS[2], body)
   redis.call('ZADD', c.timers, int(expires), 'x:' .. body)
   record(c.audit, c.timeline, who, 'verification.started', now, nil, detail)
-  queue(c, '1', open, '1', channel, locale, autofill)
+  queue(c, '1', open, '1', channel, locale, autofill, within)
   redis.call('PEXPIREAT', KEYS[11], int(expires))
   redis.call('PEXPIREAT', c.rec, int(expires + tombstone))
   redis.call('PEXPIREAT', c.timeline, int(expires + tombstone))
   redis.call('PEXPIREAT', KEYS[2], int(expires + tombstone))
 end
+redis.call('ZREMRANGEBYSCORE', KEYS[14], '-inf', int(now))
+redis.call('ZADD', KEYS[14], redis.call('HGET', c.rec, 'expires'), body)
+redis.call('PEXPIRE', KEYS[14], lifetime)
 local outcome = pending and 'resent' or 'created'
 redis.call('SET', KEYS[1], outcome .. ':' .. body, 'PX', op_ttl)
 return {op, outcome, body, int(now), redis.call('HGETALL', c.rec)}

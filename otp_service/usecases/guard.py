@@ -1,0 +1,137 @@
+"""Which senders are well: whom to ask first, whether one may be asked now, and what each answer teaches.
+
+Nothing here ever disturbs a delivery by itself: figures that cannot be had leave the operator's order as it is.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from ..domain import circuit, routing
+from ..domain.circuit import Circuit, Fault, Fine, Gate, Hold
+from ..domain.delivery import DeliveryStatus, Receipt, Refused, SendOutcome, from_carrier
+from ..domain.errors import StoreUnavailable
+from ..domain.operation import MovedTo
+from ..domain.policy import App, Policy, Sender, Strategy
+from . import ports
+from .alert import Alert
+
+PROBE_EVERY_S = 1.0
+"""While a breaker is half open, each process sends a new code its way no more often than this."""
+
+_log = logging.getLogger("otp.guard")
+
+
+class Guard:
+    """The story of all senders. Safe for many threads. `count` hears of breakers that open and close."""
+
+    def __init__(
+        self,
+        *,
+        circuits: ports.Circuits,
+        tallies: ports.Tallies,
+        policy: Policy,
+        alert: Alert,
+        count: Callable[[str, str], None],
+    ) -> None:
+        self._circuits = circuits
+        self._tallies = tallies
+        self._policy = policy
+        self._alert = alert
+        self._count = count
+        self._probed: dict[str, float] = {}
+
+    def route(self, app: App, senders: Sequence[Sender]) -> tuple[tuple[Sender, ...], tuple[str, ...]]:
+        """The senders in the order in which they are to be tried, and the names of those that are well."""
+        try:
+            broken = self._broken(senders)
+            health = {}
+            if app.strategy is Strategy.HEALTHIEST:
+                health = dict(self._tallies.look([sender.name for sender in senders]))
+        except StoreUnavailable:
+            _log.warning("nobody knows how the senders are")
+            return tuple(senders), ()
+        names = tuple(sender.name for sender in senders if sender.name not in broken)
+        return routing.ordered(senders, app.strategy, health, broken), names
+
+    def _broken(self, senders: Sequence[Sender]) -> set[str]:
+        every = list(dict.fromkeys(scope for sender in senders for scope in circuit.scopes(sender)))
+        known = self._circuits.look(every)
+        states = {s.name: {known[scope].state for scope in circuit.scopes(s)} for s in senders}
+        return {name for name, state in states.items() if "open" in state or not self._may_probe(name, state)}
+
+    def _may_probe(self, name: str, states: set[str]) -> bool:
+        if "half_open" not in states:
+            return True
+        # Without a code now and then nobody would notice that the sender is well again.
+        now = time.monotonic()
+        if now - self._probed.get(name, -PROBE_EVERY_S) < PROBE_EVERY_S:
+            return False
+        self._probed[name] = now
+        return True
+
+    def gate(self, sender: Sender) -> Gate:
+        """Whether a message may go by this sender now. Raises StoreUnavailable."""
+        return self._circuits.pass_through(circuit.scopes(sender))
+
+    def learn(self, sender: Sender, outcome: SendOutcome, gate: Gate) -> None:
+        """What the carrier answered to a send that went through this gate. Never raises."""
+        try:
+            for finding in circuit.findings(outcome, sender):
+                self._note(finding, probe=gate.probe)
+        except StoreUnavailable:
+            _log.warning("what a send teaches could not be written down", extra={"sender": sender.name})
+        if isinstance(outcome, Refused):
+            self._alert.refused(outcome, sender)
+
+    def moved(self, moved: MovedTo, receipt: Receipt) -> None:
+        """What a receipt that moved a delivery says of its sender. Never raises."""
+        sender = self._policy.senders.get(moved.sender)
+        status = from_carrier(receipt.status)
+        if moved.outcome != "moved" or sender is None:
+            return
+        try:
+            if status in (DeliveryStatus.DELIVERED, DeliveryStatus.FAILED):
+                self._tallies.count(sender.name, delivered=status is DeliveryStatus.DELIVERED)
+            held = circuit.refusal_hold(receipt.error, sender) if receipt.error is not None else None
+            if held is not None:
+                self._note(held, probe=False)
+        except StoreUnavailable:
+            _log.warning("what a delivery teaches could not be written down", extra={"sender": sender.name})
+        if receipt.error is not None:
+            self._alert.refused(receipt.error, sender)
+
+    def spend_limit(self, profile: str | None) -> None:
+        """The carrier reports that a profile has reached its daily limit. Never raises."""
+        if profile is None or all(sender.messaging_profile_id != profile for sender in self._policy.senders.values()):
+            return
+        try:
+            self._note(circuit.spent(profile, "40333", "the daily spend limit is reached"), probe=False)
+        except StoreUnavailable:
+            _log.warning("a spent profile could not be marked", extra={"messaging_profile_id": profile})
+        self._alert.spend_limit(profile)
+
+    def _note(self, finding: Hold | Fault | Fine, *, probe: bool) -> None:
+        match finding:
+            case Hold():
+                changed, state = self._circuits.hold(finding), "open"
+            case Fault():
+                changed, state = self._circuits.fault(finding), "open"
+            case Fine():
+                changed, state = self._circuits.fine(finding, probe=probe), "closed"
+        if changed:
+            _log.warning("a circuit changed", extra={"scope": finding.scope, "state": state})
+            self._count(finding.scope, state)
+
+    def circuits(self) -> list[Circuit]:
+        """Every breaker that the configuration has, the account's first. Raises StoreUnavailable."""
+        senders = self._policy.senders.values()
+        every = list(
+            dict.fromkeys(scope for place in zip(*map(circuit.scopes, senders), strict=True) for scope in place)
+        )
+        return list(self._circuits.look(every).values())
+
+    def ask_carrier(self, reports: ports.HealthReports) -> None:
+        """Bring the carrier's ratios up to date, if it is time. Raises CarrierUnavailable and StoreUnavailable."""
+        if any(app.strategy is Strategy.HEALTHIEST for app in self._policy.apps.values()) and self._tallies.may_ask():
+            self._tallies.report(reports.health(tuple(self._policy.senders.values())))
