@@ -16,7 +16,7 @@ from flask import Flask
 
 from . import config, telemetry
 from .config import Settings
-from .domain.errors import ConfigError, ServiceError
+from .domain.errors import ConfigError, ServiceError, StoreUnavailable
 from .domain.policy import App
 from .keyring import Keyring
 from .storage import client as store_client
@@ -74,7 +74,11 @@ def open_rooms(settings: Settings, keyring: Keyring | None = None) -> Rooms:
     """Open the store and make sure that it can be trusted."""
     store = store_client.connect(settings.redis_url)
     keys = Keys(settings.shards)
-    store_client.ping(store)
+    try:
+        store_client.ping(store)
+    except StoreUnavailable as error:
+        where = store_client.masked(settings.redis_url)
+        raise StoreUnavailable(f"The store at {where} does not answer; OTP_REDIS_URL names it.") from error
     store_client.require_no_eviction(store)
     store_client.fix_shards(store, keys)
     scripts = Scripts(store)

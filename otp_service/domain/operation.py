@@ -11,6 +11,9 @@ from .delivery import DeliveryStatus
 from .policy import App, Channel, Sender
 from .verification import Reference, Status
 
+OPERATION_TTL_MS = 60_000
+"""For so long a repeat of an operation is given the first one's answer."""
+
 
 @dataclass(frozen=True, slots=True)
 class StartOrder:

@@ -7,6 +7,7 @@ from typing import Any
 from ..domain.delivery import DeliveryStatus
 from ..domain.errors import NotReady, StoreUnavailable
 from ..domain.operation import (
+    OPERATION_TTL_MS,
     Approved,
     Canceled,
     CheckAnswer,
@@ -31,7 +32,6 @@ from .client import STORE_ERRORS, Store
 from .keys import Keys
 from .scripts import Scripts
 
-OPERATION_TTL_MS = 60_000
 EVENT_TTL_MS = 24 * 3_600_000
 CLOCKS_APART_MS = 5_000
 """How much the carrier's clock may be behind ours when it says when a person wrote."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from ..domain import codes, optout, phone, receipt, routing
 from ..domain.errors import NotReady, Refusal
 from ..domain.operation import (
+    OPERATION_TTL_MS,
     Approved,
     Canceled,
     CheckOrder,
@@ -36,9 +37,10 @@ from ..domain.verification import (
 from . import ports
 from .guard import Guard
 
-OPERATION_TTL_MS = 60_000
 KEYED_OPERATION_TTL_MS = 24 * 3_600_000
-_NOT_FOUND = Refusal("verification_not_found", "There is no such verification. Start one with POST /verify/start.")
+NOT_FOUND = Refusal("verification_not_found", "There is no such verification. Start one with POST /verify/start.")
+"""Said alike of what never existed and what is another app's."""
+
 _ENDED_DETAIL = {
     Status.APPROVED: "This verification was already approved; an approval counts once. Start a new one.",
     Status.EXPIRED: "The code has expired. Start a new verification.",
@@ -204,8 +206,8 @@ class Verify:
         app = self._app(app_name)
         ref = read_id(self._vault.index_key, verification_id)
         if ref is None:
-            return _NOT_FOUND
-        return self._judge(app, self._check_order(app, ref, code, context, None)) or _NOT_FOUND
+            return NOT_FOUND
+        return self._judge(app, self._check_order(app, ref, code, context, None)) or NOT_FOUND
 
     def check_by_number(
         self, app_name: str, to: str, purpose: str, code: str, context: Mapping[str, str] | None
@@ -216,7 +218,7 @@ class Verify:
         for _ in range(3):
             ref = self._store.latest(number, app.name, purpose)
             if ref is None:
-                return _NOT_FOUND
+                return NOT_FOUND
             answer = self._judge(app, self._check_order(app, ref, code, context, purpose))
             if answer is not None:
                 return answer
@@ -249,7 +251,7 @@ class Verify:
             case Moved():
                 return None
             case _:
-                return _NOT_FOUND
+                return NOT_FOUND
 
     def _approval(self, app: App, ref: Reference, approved: Approved) -> Approval:
         claims = receipt.Claims(
@@ -272,14 +274,14 @@ class Verify:
         """Withdraw a pending verification. Raises StoreUnavailable."""
         ref = read_id(self._vault.index_key, verification_id)
         if ref is None:
-            return _NOT_FOUND
+            return NOT_FOUND
         match self._store.cancel(self._token_bytes(12).hex(), ref, app_name):
             case Canceled():
-                return self._store.view(ref, app_name) or _NOT_FOUND
+                return self._store.view(ref, app_name) or NOT_FOUND
             case Ended(status):
                 return ended(status)
             case _:
-                return _NOT_FOUND
+                return NOT_FOUND
 
     def redeem(self, app_name: str, token: str) -> Redemption | Refusal:
         """Spend a receipt once. Raises StoreUnavailable."""
@@ -304,7 +306,7 @@ class Verify:
 
 def ended(status: Status) -> Refusal:
     """Why nothing can be done with a verification that has ended."""
-    return Refusal(ENDED_CODE[status], _ENDED_DETAIL[status], fields={"status": str(status)})
+    return Refusal(ENDED_CODE[status], _ENDED_DETAIL[status])
 
 
 def seconds(wait_ms: int) -> int:

@@ -20,7 +20,7 @@ from ..domain.policy import Channel
 from ..domain.verification import ENDED_CODE, Status
 from ..storage.idempotency import Idempotency, Replay
 from ..usecases.browse import AuditFilter, Browse
-from ..usecases.verify import Sent, StartRequest, Verify, checks_left, resend_in, sends_left
+from ..usecases.verify import NOT_FOUND, Sent, StartRequest, Verify, checks_left, resend_in, sends_left
 from .bodies import decode, require_json
 from .http import JSON, NO_STORE, Call, Doc, Reply, Route, reply
 from .problems import Problems
@@ -306,7 +306,7 @@ class Api:
         """GET /verify/{verification_id}."""
         found = self._browse.verification(call.app, call.path["verification_id"])
         if found is None:
-            return self._problems.refusal(_NOT_FOUND, call.request_id)
+            return self._problems.refusal(NOT_FOUND, call.request_id)
         view, timeline = found
         events = [
             TimelineEvent(entry.event, instant(entry.at_ms), entry.delivery_id, dict(entry.detail))
@@ -474,9 +474,6 @@ class Api:
 
 class _Nothing(msgspec.Struct, forbid_unknown_fields=True):
     """An empty object."""
-
-
-_NOT_FOUND = Refusal("verification_not_found", "There is no such verification. Start one with POST /verify/start.")
 
 
 def instant(ms: int) -> str:

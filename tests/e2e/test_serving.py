@@ -165,7 +165,7 @@ class TestServe:
             try:
                 _, port = processes.usable_address(host, 0)
             except processes.PortTaken:
-                pytest.skip("no IPv6 loopback here")
+                pytest.skip("needs: an IPv6 loopback")
             process = place.start("serve", "--host", host, "--port", str(port), "--workers", "1")
             wait_until(lambda: answers(f"http://[{address}]:{port}" if address else f"http://localhost:{port}"), 20)  # noqa: B023
             assert finish(process, signal.SIGTERM)[0] == 0
