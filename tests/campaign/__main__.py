@@ -34,6 +34,9 @@ DRAIN_S = 50.0
 """What is kept of the minutes for codes to run out and deliveries to end."""
 
 SHORTEST_LOAD_S = 15.0
+LONGEST_PLACE = 60
+"""Characters: a unix socket's path has room for about a hundred."""
+
 _EXAMPLE = "example: python -m tests.campaign --minutes 2 --seed 7 --json report.json"
 
 
@@ -47,8 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     about = {"seed": args.seed, "minutes": args.minutes, "rate_per_s": args.rate, "versions": report.versions()}
     words = ", ".join(f"{name} {value}" for name, value in about["versions"].items())
     screen.say(f"campaign: seed {args.seed}, {args.minutes:g} min, {args.rate:g} starts/s ({words})")
-    # Short, for the store's socket; the evidence is copied to --dir at the end.
-    directory = Path(tempfile.mkdtemp(prefix="otp-campaign-"))
+    directory = _work_directory()
     plant = Plant(directory)
     try:
         evidence = asyncio.run(_interruptible(_run(plant, args.seed, args.rate, load_s, screen)))
@@ -86,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
         "A start is 'accepted' if it was answered 2xx.",
         epilog=_EXAMPLE,
     )
-    parser.add_argument("--minutes", type=_minutes, default=2.0, help="how long, with draining (default 2, at least 1)")
+    parser.add_argument("--minutes", type=_minutes, default=2.0, help="how long, with draining (1 to 60, default 2)")
     parser.add_argument("--seed", type=_seed, default=None, help="repeats callers and faults (default: a new one)")
     parser.add_argument("--rate", type=_rate, default=10.0, help="starts a second, at most 20 (default 10)")
     parser.add_argument(
@@ -97,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _minutes(text: str) -> float:
-    return _within(text, 1, 240)
+    return _within(text, 1, 60)
 
 
 def _rate(text: str) -> float:
@@ -127,6 +129,13 @@ def _directory(text: str) -> Path:
     except OSError as error:
         raise argparse.ArgumentTypeError(f"cannot make {text!r}: {error.strerror}") from error
     return path
+
+
+def _work_directory() -> Path:
+    """A private directory whose path leaves room for the name of the store's socket, whatever --dir is called."""
+    place = Path(tempfile.gettempdir())
+    short = place if len(str(place)) <= LONGEST_PLACE else Path("/tmp")
+    return Path(tempfile.mkdtemp(prefix="otp-campaign-", dir=short))
 
 
 def _keep(directory: Path, to: Path) -> None:

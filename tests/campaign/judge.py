@@ -96,6 +96,7 @@ class Verdict:
     answers: Mapping[str, int]
     breaches: Sequence[Breach]
     recovery: Sequence[Recovery]
+    to_carrier_s: Sequence[float]
     to_handset_s: Sequence[float]
 
     def count(self, kind: str) -> int:
@@ -217,6 +218,7 @@ def judge(evidence: Evidence) -> Verdict:
         answers=_answers(case),
         breaches=breaches,
         recovery=_recovery(case),
+        to_carrier_s=sorted(_waits_for_carrier(case)),
         to_handset_s=sorted(send.copies[0].received_at - send.accepted_at for send in case.sends if send.copies),
     )
 
@@ -546,6 +548,19 @@ def _figures(case: Case) -> dict[str, int]:
         "SMS on handsets": len(case.evidence.messages),
         "faults": len(case.evidence.faults),
     }
+
+
+def _waits_for_carrier(case: Case) -> Iterator[float]:
+    """From the answer to a caller to the first request that the carrier took on; what is on our side of the wire."""
+    for send in case.sends:
+        taken = [
+            request.received_at
+            for name in send.chain
+            for request in case.requests_of[name]
+            if request.status in (None, 200)
+        ]
+        if taken:
+            yield min(taken) - send.accepted_at
 
 
 def _reasons(case: Case) -> Counter[str]:

@@ -142,7 +142,8 @@ class Plant:
         return str(json.loads(done.stdout)["key"])
 
     def _environ(self) -> dict[str, str]:
-        return clean_environ(**self._env, OTP_REDIS_URL=self._store_url)
+        # What a killed process leaves in its temporary directory goes with ours.
+        return clean_environ(**self._env, OTP_REDIS_URL=self._store_url, TMPDIR=str(self.directory))
 
     # ---- the processes ---------------------------------------------------------------------------------------------
 

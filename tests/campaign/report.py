@@ -99,6 +99,7 @@ def document(verdict: Verdict, about: Mapping[str, Any], faults: Sequence[Fault]
             | {"none": row.seconds.count(None)}
             for row in verdict.recovery
         },
+        "to_carrier_s": _spread(verdict.to_carrier_s),
         "to_handset_s": _spread(verdict.to_handset_s),
         "first_breaches": [
             {"kind": breach.kind, "subject": breach.subject, "detail": breach.detail} for breach in verdict.breaches
@@ -119,9 +120,7 @@ def text(report: Mapping[str, Any]) -> str:
     lines.append(_row("other breaches", sum(others.values()), _words({k: n for k, n in others.items() if n})))
     lines += ["", *(_row(name, count, "") for name, count in figures.items())]
     lines += [_row("answers", sum(report["answers"].values()), _words(report["answers"]))]
-    to_handset = report["to_handset_s"]
-    if to_handset:
-        lines.append(f"{'accepted to handset':28} p50 {to_handset['p50']:.2f} s, p99 {to_handset['p99']:.2f} s")
+    lines += [_spread_row(f"accepted to {where}", report[f"to_{where}_s"]) for where in ("carrier", "handset")]
     lines += ["", f"{'recovery after':28} {'times':>5} {'p50':>8} {'max':>8}"]
     lines += [_recovery_row(kind, row) for kind, row in report["recovery_s"].items()]
     lines += ["", *_breach_lines(report)]
@@ -130,6 +129,11 @@ def text(report: Mapping[str, Any]) -> str:
 
 def _row(name: str, count: int, words: str) -> str:
     return f"{name:28} {count:>7}  {words}".rstrip()
+
+
+def _spread_row(name: str, spread: Mapping[str, float]) -> str:
+    words = ", ".join(f"{which} {seconds:.2f} s" for which, seconds in spread.items())
+    return f"{name:28} {words or '-'}"
 
 
 def _detail(report: Mapping[str, Any], name: str) -> str:
