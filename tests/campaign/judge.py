@@ -54,6 +54,9 @@ _ONCE_PER_DELIVERY = frozenset(
     f"delivery.{word}"
     for word in ("queued", "sending", "sent", "delivered", "failed", "unconfirmed", "suppressed", "expired")
 ) | {"delivery.fell_back"}
+_STORIES = ("verification.", "check.", "delivery.", "receipt.")
+"""What timeline and record both tell. The record has more: opt-outs, keys, refused webhooks."""
+
 _ENDED_EVENT = {
     "approved": "verification.approved",
     "expired": "verification.expired",
@@ -433,7 +436,7 @@ def _gap(case: Case) -> Iterator[Breach]:
         listed, kept = len(case.evidence.events), case.evidence.store.audit_events
         yield Breach(GAP, "GET /audit/events", f"lists {listed} events, the store holds {kept}")
     for verification, found in case.evidence.verifications.items():
-        events = [event for event in case.events_of[verification] if not event.type.startswith("optout.")]
+        events = [event for event in case.events_of[verification] if event.type.startswith(_STORIES)]
         for detail in (*_against_timeline(events, found), *_against_itself(events), *_against_answers(case, events)):
             yield Breach(GAP, verification, detail)
 
@@ -442,7 +445,11 @@ def _against_timeline(events: Sequence[Event], found: Mapping[str, Any] | None) 
     """Record and timeline are written together: the same events in the same order, and what stands is on record."""
     if found is None:
         return
-    told = [(str(entry["event"]), str(entry["delivery_id"] or ""), entry["detail"]) for entry in found["timeline"]]
+    told = [
+        (str(entry["event"]), str(entry["delivery_id"] or ""), entry["detail"])
+        for entry in found["timeline"]
+        if str(entry["event"]).startswith(_STORIES)
+    ]
     noted = [(event.type, event.delivery_id, event.detail) for event in events]
     if told != noted:
         missing = [entry[:2] for entry in told if entry not in noted]

@@ -382,6 +382,12 @@ def test_an_event_twice_or_out_of_order(events: tuple[Event, ...]) -> None:
     assert bench.GAP in {breach.kind for breach in judge(scene(events)).breaches}
 
 
+def test_the_record_may_tell_more_than_the_timeline() -> None:
+    """An opt-out belongs to the person, not to the verification's story."""
+    events = (*LIFE[:5], event("optout.added", 0.7, DLV), *LIFE[5:])
+    assert judge(replace(scene(), events=events, store=StoreFacts(audit_events=len(events)))).breaches == []
+
+
 def test_a_listing_that_is_not_the_store() -> None:
     """GET /audit/events lists what the store holds."""
     assert after(lambda evidence: replace(evidence, store=StoreFacts(audit_events=99))) == {bench.GAP}
