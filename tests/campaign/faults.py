@@ -1,0 +1,219 @@
+"""What is done to the service: a plan drawn from the seed, and the hands that carry it out.
+
+Two hands work side by side, one on processes and store, one on the carrier, so that every fault also meets others in
+its neighbour's. Each hand deals its kinds from a shuffled deck: all of them before any twice. A hand waits between
+two faults, so that the recovery from each can be seen.
+"""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import redis
+
+from .evidence import Fault
+from .plant import Plant
+
+SETTLE_S = 3.0
+"""The load goes on for so long after the last fault."""
+
+_CALM: Mapping[str, Any] = {
+    "send": {"mode": "ok", "latency_ms": 0, "rate": 1.0},
+    "delivery": {"outcome": "delivered", "error_code": "40008", "delay_ms": 50},
+    "webhooks": {"duplicate": 1, "reorder": False, "early": False, "forge_rate": 0.0, "drop_rate": 0.0},
+    "wait_seconds": 0,
+}
+_BACKUP = "+18445550001"
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One fault to come: when (seconds after the load begins), to whom, how long."""
+
+    at: float
+    kind: str
+    target: str
+    lasts: float
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What can be drawn: whom it may hit, how long it lasts, and how long nothing else follows it."""
+
+    name: str
+    targets: tuple[str, ...]
+    lasts: tuple[float, float]
+    rest: tuple[float, float] = (1.5, 2.5)
+
+
+_APIS, _WORKERS = ("api1", "api2"), ("worker1", "worker2")
+PROCESS_KINDS: Sequence[Kind] = (
+    Kind("kill_worker", _WORKERS, (0.0, 1.0)),
+    Kind("kill_api", _APIS, (0.0, 0.8)),
+    Kind("kill_api_child", _APIS, (0.0, 0.0)),
+    Kind("kill_store", ("store",), (0.0, 1.2)),
+    Kind("stop_store", ("store",), (0.3, 3.0)),
+    # Beyond the six seconds after which another worker takes over what the stopped one holds.
+    Kind("stop_worker", _WORKERS, (1.0, 8.0), (0.8, 1.2)),
+    Kind("stop_api", _APIS, (0.5, 3.0)),
+    Kind("kill_connections", ("store",), (0.5, 2.0)),
+    Kind("flush_scripts", ("store",), (0.5, 2.0)),
+)
+CARRIER_KINDS: Sequence[Kind] = (
+    Kind("http_500", ("carrier",), (1.0, 4.0), (0.8, 1.5)),
+    Kind("http_429", ("carrier",), (1.0, 4.0), (0.8, 1.5)),
+    Kind("timeout", ("carrier",), (0.8, 2.5), (0.8, 1.5)),
+    Kind("reset_after_request", ("carrier",), (1.0, 4.0), (0.8, 1.5)),
+    Kind("half_body", ("carrier",), (1.0, 4.0), (0.8, 1.5)),
+    Kind("slow", ("carrier",), (1.0, 3.0), (0.8, 1.5)),
+    Kind("failing", ("carrier",), (1.0, 3.0), (0.8, 1.5)),
+    Kind("silent", ("carrier",), (0.5, 2.0), (0.8, 1.5)),
+    Kind("webhook_duplication", ("carrier",), (2.0, 4.0), (0.5, 1.0)),
+    Kind("webhook_disorder", ("carrier",), (2.0, 4.0), (0.5, 1.0)),
+    Kind("webhook_early", ("carrier",), (1.5, 3.0), (0.5, 1.0)),
+    Kind("webhook_delay", ("carrier",), (1.0, 3.0), (0.5, 1.0)),
+    Kind("webhook_loss", ("carrier",), (1.0, 3.0), (0.5, 1.0)),
+    Kind("webhook_forgery", ("carrier",), (2.0, 4.0), (0.5, 1.0)),
+)
+
+
+def plan(seed: int, load_s: float) -> list[Planned]:
+    """All faults of a run, both hands', by time. The same seed and length give the same plan."""
+    until = load_s - SETTLE_S
+    dealt = [
+        *_deal(random.Random(f"{seed}/processes"), PROCESS_KINDS, until),
+        *_deal(random.Random(f"{seed}/carrier"), CARRIER_KINDS, until),
+    ]
+    return sorted(dealt, key=lambda planned: planned.at)
+
+
+def _deal(drawn: random.Random, kinds: Sequence[Kind], until: float) -> Iterator[Planned]:
+    at, deck = drawn.uniform(1.5, 3.0), list[Kind]()
+    while True:
+        if not deck:
+            deck = drawn.sample(kinds, len(kinds))
+        kind = deck.pop()
+        lasts = drawn.uniform(*kind.lasts)
+        if at + lasts > until:
+            return
+        yield Planned(round(at, 2), kind.name, drawn.choice(kind.targets), round(lasts, 2))
+        at += lasts + drawn.uniform(*kind.rest)
+
+
+def chaos_of(planned: Planned, seed: int) -> Mapping[str, Any]:
+    """How the carrier misbehaves for this fault."""
+    drawn = random.Random(f"{seed}/chaos/{planned.at}")
+    rate = drawn.choice((0.3, 0.6, 1.0))
+    match planned.kind:
+        case "slow":
+            # Below and beyond the five seconds that the service waits for an answer.
+            return {"send": {"mode": "slow", "latency_ms": drawn.choice((400, 1500, 6000)), "rate": rate}}
+        case "failing":
+            outcome = drawn.choice(("delivery_failed", "sending_failed"))
+            spared = {_BACKUP: {"delivery": {"outcome": "delivered"}}} if drawn.random() < 0.7 else {}
+            return {"delivery": {"outcome": outcome, "error_code": "40008"}, "senders": spared}
+        case "silent":
+            return {"delivery": {"outcome": "none"}}
+        case "webhook_duplication":
+            return {"webhooks": {"duplicate": drawn.choice((2, 3, 5))}}
+        case "webhook_disorder":
+            return {"webhooks": {"reorder": True, "duplicate": 2}}
+        case "webhook_early":
+            return {"webhooks": {"early": True}}
+        case "webhook_delay":
+            return {"delivery": {"delay_ms": drawn.choice((1000, 4000, 12000))}}
+        case "webhook_loss":
+            return {"webhooks": {"drop_rate": drawn.choice((0.3, 0.7, 1.0))}}
+        case "webhook_forgery":
+            return {"webhooks": {"forge_rate": 1.0}}
+        case mode:
+            return {"send": {"mode": mode, "latency_ms": 0, "rate": rate}}
+
+
+class Saboteur:
+    """Carries a plan out and writes down what was really done, and when."""
+
+    def __init__(self, plant: Plant, seed: int, told: Callable[[Fault], None]) -> None:
+        self.faults: list[Fault] = []
+        self._plant = plant
+        self._seed = seed
+        self._told = told
+
+    async def work(self, planned: Sequence[Planned]) -> None:
+        """Both hands, to the end of the plan."""
+        began = time.monotonic()
+        carrier = [fault for fault in planned if fault.target == "carrier"]
+        others = [fault for fault in planned if fault.target != "carrier"]
+        await asyncio.gather(self._hand(carrier, began), self._hand(others, began))
+
+    async def _hand(self, planned: Sequence[Planned], began: float) -> None:
+        for fault in planned:
+            await asyncio.sleep(max(0.0, began + fault.at - time.monotonic()))
+            at = time.time()
+            if fault.target == "carrier":
+                await self._carrier(fault)
+            else:
+                await self._acts[fault.kind](self, fault)
+            done = Fault(fault.kind, at, time.time(), fault.target)
+            self.faults.append(done)
+            self._told(done)
+
+    async def calm(self) -> None:
+        """The carrier behaves again."""
+        await self._set({**_CALM, "senders": {_BACKUP: None}})
+
+    async def _carrier(self, fault: Planned) -> None:
+        await self._set(chaos_of(fault, self._seed))
+        await asyncio.sleep(fault.lasts)
+        await self.calm()
+
+    async def _set(self, chaos: Mapping[str, Any]) -> None:
+        async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
+            answer = await client.put(f"{self._plant.sandbox_url}/sandbox/chaos", json=chaos)
+            answer.raise_for_status()
+
+    # ---- processes and store ---------------------------------------------------------------------------------------
+
+    async def _kill(self, fault: Planned) -> None:
+        await self._plant.kill(fault.target)
+        await asyncio.sleep(fault.lasts)
+        self._plant.start(fault.target)
+
+    async def _kill_child(self, fault: Planned) -> None:
+        self._plant.kill_a_child(fault.target)
+
+    async def _stop(self, fault: Planned) -> None:
+        with self._plant.stopped(fault.target):
+            await asyncio.sleep(fault.lasts)
+
+    async def _kill_connections(self, fault: Planned) -> None:
+        await self._pester(fault.lasts, lambda client: client.client_kill_filter(_type="normal", skipme=True))
+
+    async def _flush_scripts(self, fault: Planned) -> None:
+        await self._pester(fault.lasts, lambda client: client.script_flush())
+
+    async def _pester(self, seconds: float, do: Callable[[redis.Redis], object]) -> None:
+        deadline = time.monotonic() + seconds
+        while True:
+            with contextlib.suppress(redis.RedisError):
+                await asyncio.to_thread(do, self._plant.store_client)
+            if time.monotonic() >= deadline:
+                return
+            await asyncio.sleep(0.1)
+
+    _acts: Mapping[str, "Callable[[Saboteur, Planned], Awaitable[None]]"] = {
+        "kill_worker": _kill,
+        "kill_api": _kill,
+        "kill_api_child": _kill_child,
+        "kill_store": _kill,
+        "stop_store": _stop,
+        "stop_worker": _stop,
+        "stop_api": _stop,
+        "kill_connections": _kill_connections,
+        "flush_scripts": _flush_scripts,
+    }
