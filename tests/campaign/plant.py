@@ -51,6 +51,8 @@ brand = "Campaign"
 route = ["pool", "backup"]
 code_ttl = "{CODE_TTL_S}s"
 max_checks = {MAX_CHECKS}
+# A few seconds less than the codes live, so that falling over in time is tried, too.
+sent_within = "6s"
 resend_after = [{", ".join(f'"{seconds}s"' for seconds in RESEND_S)}]
 """
 
