@@ -71,6 +71,7 @@ CARRIER_KINDS: Sequence[Kind] = (
     Kind("reset_after_request", ("carrier",), (1.0, 4.0), (0.8, 1.5)),
     Kind("half_body", ("carrier",), (1.0, 4.0), (0.8, 1.5)),
     Kind("slow", ("carrier",), (1.0, 3.0), (0.8, 1.5)),
+    Kind("carrier_queue", ("carrier",), (0.5, 1.5), (0.8, 1.5)),
     Kind("failing", ("carrier",), (1.0, 3.0), (0.8, 1.5)),
     Kind("silent", ("carrier",), (0.5, 2.0), (0.8, 1.5)),
     Kind("webhook_duplication", ("carrier",), (2.0, 4.0), (0.5, 1.0)),
@@ -113,6 +114,9 @@ def chaos_of(planned: Planned, seed: int) -> Mapping[str, Any]:
         case "slow":
             # Below and beyond the five seconds that the service waits for an answer.
             return {"send": {"mode": "slow", "latency_ms": drawn.choice((400, 1500, 6000)), "rate": rate}}
+        case "carrier_queue":
+            # Taken, and held below and beyond the time in which a message must be on its way.
+            return {"wait_seconds": drawn.choice((1, 4, 9))}
         case "failing":
             outcome = drawn.choice(("delivery_failed", "sending_failed"))
             spared = {_BACKUP: {"delivery": {"outcome": "delivered"}}} if drawn.random() < 0.7 else {}

@@ -34,7 +34,8 @@ ALL_BREACHES = (*BREACHES, ACCIDENT)
 
 Item = TypeVar("Item")
 
-ANSWER_LOST, SENDER_FAILED, RECEIPT_LATE = "answer lost", "first sender failed", "receipt late"
+ANSWER_LOST, SENDER_FAILED = "answer lost", "first sender failed"
+HELD, RECEIPT_LATE = "held by the carrier", "receipt late"
 
 ANSWER_FAULTS = frozenset({"half_body", "timeout", "reset_after_request", "slow"})
 WORKER_FAULTS = frozenset(
@@ -55,7 +56,7 @@ _ONCE_PER_DELIVERY = frozenset(
     for word in ("queued", "sending", "sent", "delivered", "failed", "unconfirmed", "suppressed", "expired")
 ) | {"delivery.fell_back"}
 _STORIES = ("verification.", "check.", "delivery.", "receipt.")
-"""What timeline and record both tell. The record has more: opt-outs, keys, refused webhooks."""
+"""What timeline and record both tell. The record has more: opt-outs, keys, refused webhooks and refused starts."""
 
 _ENDED_EVENT = {
     "approved": "verification.approved",
@@ -302,6 +303,8 @@ def _cause_of_extra(case: Case, send: Send, name: str) -> str:
         return SENDER_FAILED
     first = min((request.received_at for request in case.requests_of[name]), default=0.0)
     second = min((request.received_at for each in after for request in case.requests_of[each]), default=math.inf)
+    if min(copy.received_at for copy in case.copies_of[name]) > second:
+        return HELD
     return RECEIPT_LATE if case.during(RECEIPT_FAULTS, first, second) else ""
 
 
@@ -436,9 +439,13 @@ def _gap(case: Case) -> Iterator[Breach]:
         listed, kept = len(case.evidence.events), case.evidence.store.audit_events
         yield Breach(GAP, "GET /audit/events", f"lists {listed} events, the store holds {kept}")
     for verification, found in case.evidence.verifications.items():
-        events = [event for event in case.events_of[verification] if event.type.startswith(_STORIES)]
+        events = [event for event in case.events_of[verification] if _in_story(event.type)]
         for detail in (*_against_timeline(events, found), *_against_itself(events), *_against_answers(case, events)):
             yield Breach(GAP, verification, detail)
+
+
+def _in_story(kind: str) -> bool:
+    return kind.startswith(_STORIES) and kind != "verification.refused"
 
 
 def _against_timeline(events: Sequence[Event], found: Mapping[str, Any] | None) -> Iterator[str]:
@@ -448,7 +455,7 @@ def _against_timeline(events: Sequence[Event], found: Mapping[str, Any] | None) 
     told = [
         (str(entry["event"]), str(entry["delivery_id"] or ""), entry["detail"])
         for entry in found["timeline"]
-        if str(entry["event"]).startswith(_STORIES)
+        if _in_story(str(entry["event"]))
     ]
     noted = [(event.type, event.delivery_id, event.detail) for event in events]
     if told != noted:

@@ -248,6 +248,14 @@ def test_a_fail_over_that_had_no_need_is_a_duplicate() -> None:
     assert excused.causes == {bench.RECEIPT_LATE: 1}
 
 
+def test_a_message_that_the_carrier_held_is_a_cause() -> None:
+    """It came only after the next sender had been asked: until then nobody could know that it would."""
+    held = failed_over("unconfirmed")
+    verdict = judge(replace(held, messages=(sms(seconds=9), sms(NEXT, 0.5, "m2"))))
+    assert verdict.breaches == []
+    assert verdict.causes == {bench.HELD: 1}
+
+
 def test_an_sms_of_an_unknown_delivery_is_a_duplicate() -> None:
     """What the service does not know it must not have sent."""
     assert bench.DUPLICATE in after(lambda evidence: replace(evidence, messages=(sms(), sms("dlv_x-y-1", 1, "m2"))))
@@ -383,8 +391,8 @@ def test_an_event_twice_or_out_of_order(events: tuple[Event, ...]) -> None:
 
 
 def test_the_record_may_tell_more_than_the_timeline() -> None:
-    """An opt-out belongs to the person, not to the verification's story."""
-    events = (*LIFE[:5], event("optout.added", 0.7, DLV), *LIFE[5:])
+    """An opt-out belongs to the person and a refused start to its caller, not to the verification's story."""
+    events = (*LIFE[:5], event("optout.added", 0.7, DLV), event("verification.refused", 0.8), *LIFE[5:])
     assert judge(replace(scene(), events=events, store=StoreFacts(audit_events=len(events)))).breaches == []
 
 
