@@ -43,6 +43,7 @@ KILL_TIMEOUT_S = 3
 HEADER_TIMEOUT_MS = 10_000
 HEADER_BYTES_MAX = 64 * 1024
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+_METRICS_PREFIX = "otp-metrics-"
 
 # A full collection over the objects of start-up stops a worker for tens of milliseconds; they are frozen out of it,
 # and what requests allocate is collected in larger portions.
@@ -79,7 +80,8 @@ def metrics_directory(settings: Settings) -> Iterator[Path]:
 
     Enter it before anything imports `prometheus_client`, which looks at the environment once.
     """
-    directory = settings.metrics_dir or Path(tempfile.mkdtemp(prefix="otp-metrics-"))
+    _sweep(Path(tempfile.gettempdir()))
+    directory = settings.metrics_dir or Path(tempfile.mkdtemp(prefix=f"{_METRICS_PREFIX}{os.getpid()}-"))
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.environ[METRICS_VARIABLE] = str(directory)
     _forget_the_dead(directory)
@@ -88,6 +90,14 @@ def metrics_directory(settings: Settings) -> Iterator[Path]:
     finally:
         if settings.metrics_dir is None:
             shutil.rmtree(directory, ignore_errors=True)
+
+
+def _sweep(place: Path) -> None:
+    """Remove what processes that were killed left behind; what is another user's stays."""
+    for path in place.glob(f"{_METRICS_PREFIX}*-*"):
+        pid = path.name.removeprefix(_METRICS_PREFIX).partition("-")[0]
+        if pid.isdigit() and not _alive(int(pid)):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _forget_the_dead(directory: Path) -> None:

@@ -28,6 +28,9 @@ TAKE_OVER_S = 2.0
 TRIM_S = 600.0
 BLOCK_S = 1.0
 DRAIN_S = 6.0
+MISSED_S = 5.0
+"""For so long after a failure of the store, a worker looks for entries that are its own and in no hand."""
+
 PUT_OFF_MS = 5_000
 """A timer that cannot be attended to comes again after this."""
 
@@ -73,6 +76,7 @@ class Worker:
         self._lock = threading.Lock()
         self._freed = threading.Condition(self._lock)
         self._fault: Exception | None = None
+        self._missed_until = 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, then finish what is in hand (a few seconds at most)."""
@@ -144,12 +148,19 @@ class Worker:
                 if not self._freed.wait_for(lambda: len(self._hands) < self._concurrency, timeout=0.2):
                     continue
             try:
+                if time.monotonic() < self._missed_until:
+                    self._hand_out(self._outbox.take_own(lane, self._concurrency), pool)
                 jobs = self._outbox.take(lane, share, BLOCK_S)
             except StoreUnavailable:
                 _log.warning("the store does not answer; trying again")
+                self._missed()
                 stop.wait(0.5)
             else:
                 self._hand_out(jobs, pool)
+
+    def _missed(self) -> None:
+        # The store may have given us entries in an answer that never came, also some time from now, when it wakes.
+        self._missed_until = time.monotonic() + MISSED_S
 
     def _hand_out(self, jobs: Sequence[Job], pool: ThreadPoolExecutor) -> None:
         for job in jobs:
@@ -171,7 +182,8 @@ class Worker:
         try:
             self._deliver.send(job)
         except StoreUnavailable:
-            # The entry stays where it is and is taken over when it has lain long enough.
+            # The entry stays ours, and is taken up again soon; if we die, others take it over.
+            self._missed()
             _log.warning("the store does not answer", extra={"delivery_id": job.reference.delivery_id(job.ordinal)})
         except Exception:  # noqa: BLE001 - one bad delivery must not stop the others
             _log.exception("a delivery failed", extra={"delivery_id": job.reference.delivery_id(job.ordinal)})

@@ -24,8 +24,10 @@ TRIPS_AFTER = 5
 FAULT_WINDOW_MS = 30_000
 """A row of faults is no longer than this."""
 
-FIRST_PAUSE_MS = 2_000
-LONGEST_PAUSE_MS = 30_000
+FIRST_PAUSE_MS = 1_000
+LONGEST_PAUSE_MS = 10_000
+"""Short against a code's life: where no other sender is left, codes wait for a probe."""
+
 PROBE_MS = 8_000
 """A probe that says nothing for so long is given up, and another message probes. A request takes no longer."""
 

@@ -88,8 +88,17 @@ class Outbox:
 
     def take(self, shards: Sequence[int], count: int, block_s: float) -> list[Job]:
         """Wait up to `block_s` seconds for new entries of these shards. Raises StoreUnavailable."""
-        streams: dict[Any, Any] = {self._keys.outbox(shard): ">" for shard in shards}
-        block_ms = max(1, int(min(block_s, LONGEST_BLOCK_S) * 1000))
+        return self._take(shards, count, ">", max(1, int(min(block_s, LONGEST_BLOCK_S) * 1000)))
+
+    def take_own(self, shards: Sequence[int], count: int) -> list[Job]:
+        """Entries that were given to this worker and not settled, whether it knows of them or not.
+
+        Raises StoreUnavailable.
+        """
+        return self._take(shards, count, "0", None)
+
+    def _take(self, shards: Sequence[int], count: int, after: str, block_ms: int | None) -> list[Job]:
+        streams: dict[Any, Any] = {self._keys.outbox(shard): after for shard in shards}
         try:
             reply: Any = self._store.blocking.xreadgroup(GROUP, self._consumer, streams, count=count, block=block_ms)
         except ResponseError as error:
