@@ -399,4 +399,6 @@ class Outbox:
 
 def _flat(messages: Any) -> list[Any]:
     # RESP3 answers one list more deeply nested than RESP2.
-    return messages[0] if messages and isinstance(messages[0], list) and isinstance(messages[0][0], tuple) else messages
+    if messages and isinstance(messages[0], list) and (not messages[0] or isinstance(messages[0][0], tuple)):
+        return messages[0]
+    return messages
