@@ -3,6 +3,7 @@
 Raises ConfigError, NotReady or StoreUnavailable, whose `detail` is one sentence for the operator.
 """
 
+import logging
 import secrets
 import socket
 import threading
@@ -14,18 +15,22 @@ from random import random
 
 from flask import Flask
 
-from . import config, telemetry
+from . import config, documents, postman, telemetry
 from .config import Settings
 from .domain.errors import ConfigError, ServiceError, StoreUnavailable
 from .domain.policy import App
 from .keyring import Keyring
+from .postman import Postman
+from .receivers.client import Receivers
 from .storage import client as store_client
 from .storage.alarms import Alarms
 from .storage.api_keys import ApiKeys
 from .storage.audit_log import AuditLog
+from .storage.callbacks import Callbacks
 from .storage.circuits import Circuits
 from .storage.client import Store
 from .storage.cursors import Cursors
+from .storage.feeds import Feed
 from .storage.idempotency import Idempotency
 from .storage.keys import Keys
 from .storage.limits import Limits, Place, network
@@ -41,6 +46,7 @@ from .usecases.alert import Alert
 from .usecases.browse import Browse
 from .usecases.deliver import Deliver
 from .usecases.guard import Guard
+from .usecases.notify import Notify
 from .usecases.receive import Receive
 from .usecases.reconcile import Reconcile, Reconciled, Tell
 from .usecases.verify import Verify
@@ -56,6 +62,11 @@ ALERT_PERIOD_S = 1.0
 HEALTH_PERIOD_S = 60.0
 SYNC_PERIOD_S = 30.0
 """How often a worker looks whether the list of opt-outs is to be read: another one may have died over it."""
+
+FINISH_S = 2.0
+"""How long an ending worker waits for callbacks that it is sending."""
+
+_log = logging.getLogger("otp.bootstrap")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +134,9 @@ def build_web(settings: Settings) -> Flask:
         book=outbox, store=verifications, optouts=optouts, vault=keyring, policy=settings.policy, guard=guard
     )
     idempotency = Idempotency(rooms.scripts, rooms.keys)
+    if settings.policy.endpoints:
+        # Here, too: what happens before the first worker has started is told as well.
+        Feed(rooms.store, rooms.keys).open()
     admin = Admin(
         auth=auth,
         problems=problems,
@@ -130,7 +144,7 @@ def build_web(settings: Settings) -> Flask:
         jwks=keyring.jwks(),
         public_url=settings.public_url,
         token=lambda: secrets.token_urlsafe(16),
-        outbox_depth=outbox.depth,
+        outbox_depth=_depth(settings, rooms, outbox),
         circuits=guard.circuits,
     )
     routes = [
@@ -168,7 +182,11 @@ def build_worker(settings: Settings, *, concurrency: int) -> Worker:
         guard=guard,
     )
 
+    callbacks = _postman(settings, rooms, keyring) if settings.policy.endpoints else None
+
     def close() -> None:
+        if callbacks is not None:
+            callbacks.finish(FINISH_S)
         telnyx.close()
         rooms.store.close()
 
@@ -178,7 +196,10 @@ def build_worker(settings: Settings, *, concurrency: int) -> Worker:
         rooms.audit,
         concurrency=concurrency,
         audit_retention_ms=settings.audit_retention_ms,
-        chores=_chores(settings, _reconcile(settings, rooms, keyring, gateway), alert, guard, gateway),
+        chores=[
+            *_chores(settings, _reconcile(settings, rooms, keyring, gateway), alert, guard, gateway),
+            *_callback_chores(callbacks),
+        ],
         close=close,
     )
 
@@ -208,6 +229,48 @@ def _guard(settings: Settings, rooms: Rooms) -> Guard:
         alert=_alert(settings, rooms),
         count=lambda scope, to: telemetry.CIRCUIT_CHANGES.labels(scope, to).inc(),
     )
+
+
+def _postman(settings: Settings, rooms: Rooms, keyring: Keyring) -> Postman:
+    endpoints = settings.policy.endpoints
+    feed = Feed(rooms.store, rooms.keys)
+    notify = Notify(
+        feed=feed,
+        queue=Callbacks(rooms.store, rooms.scripts, rooms.keys),
+        store=Verifications(rooms.store, rooms.scripts, rooms.keys, keyring.index_key),
+        receivers=Receivers(endpoints, now_ms=telemetry.now_ms),
+        vault=keyring,
+        apps=list(endpoints),
+        write=documents.callback_body,
+        random=random,
+        count=lambda app, outcome: telemetry.CALLBACKS.labels(app, outcome).inc(),
+    )
+    for app, endpoint in endpoints.items():
+        if endpoint.allow_private:
+            _log.warning("callbacks of this app may go into a private network", extra={"app": app})
+    return Postman(notify, feed.open)
+
+
+def _callback_chores(callbacks: Postman | None) -> list[Chore]:
+    if callbacks is None:
+        return []
+    return [
+        Chore("callback events", postman.READ_PERIOD_S, callbacks.read),
+        Chore("callbacks", postman.LOOK_PERIOD_S, callbacks.look),
+    ]
+
+
+def _depth(settings: Settings, rooms: Rooms, outbox: Outbox) -> Callable[[], int]:
+    queues = Callbacks(rooms.store, rooms.scripts, rooms.keys)
+    apps = list(settings.policy.endpoints)
+
+    def measure() -> int:
+        for app, (waiting, dead) in queues.counts(apps).items():
+            telemetry.CALLBACKS_WAITING.labels(app).set(waiting)
+            telemetry.CALLBACKS_DEAD.labels(app).set(dead)
+        return outbox.depth()
+
+    return measure
 
 
 def _alert(settings: Settings, rooms: Rooms) -> Alert:
@@ -248,6 +311,12 @@ def sync_optouts(settings: Settings, tell: Tell) -> list[Reconciled]:
             return _reconcile(settings, rooms, keyring, Gateway(telnyx)).now(tell, time.sleep)
     finally:
         rooms.store.close()
+
+
+def build_callbacks(settings: Settings) -> Callbacks:
+    """The queues of callbacks, for the commands."""
+    rooms = open_rooms(settings)
+    return Callbacks(rooms.store, rooms.scripts, rooms.keys)
 
 
 def build_api_keys(settings: Settings) -> ApiKeys:
@@ -292,6 +361,7 @@ def _store(settings: Settings) -> Iterator[Finding]:
     yield Finding("store", True, f"{store_client.masked(settings.redis_url)} answers and never evicts")
     yield Finding("clock", *_clock(rooms))
     yield from _circuits(settings, rooms)
+    yield from _callbacks(settings, rooms)
     rooms.store.close()
 
 
@@ -304,6 +374,16 @@ def _circuits(settings: Settings, rooms: Rooms) -> Iterator[Finding]:
         yield Finding(f"circuit {circuit.scope}", False, detail)
     if circuits and not tripped:
         yield Finding("circuits", True, "none of the senders' breakers is open")
+
+
+def _callbacks(settings: Settings, rooms: Rooms) -> Iterator[Finding]:
+    endpoints = settings.policy.endpoints
+    receivers = Receivers(endpoints, now_ms=telemetry.now_ms)
+    for app, (waiting, dead) in Callbacks(rooms.store, rooms.scripts, rooms.keys).counts(list(endpoints)).items():
+        objection = receivers.reachable(app)
+        where = "private addresses allowed" if endpoints[app].allow_private else "public addresses only"
+        said = objection or f"{endpoints[app].host}, {where}"
+        yield Finding(f"callbacks of {app}", objection is None, f"{said}; {waiting} waiting, {dead} dead")
 
 
 def _clock(rooms: Rooms) -> tuple[bool, str]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import __version__
-from .commands import messages, numbers, optouts
+from .commands import callbacks, messages, numbers, optouts
 from .commands.terminal import (
     PROGRAM,
     Parser,
@@ -37,6 +37,7 @@ from .domain.errors import ServiceError
 if TYPE_CHECKING:
     from .config import Settings
     from .storage.audit_log import AuditLog
+    from .storage.callbacks import Callbacks
     from .usecases.reconcile import Reconciled
 
 
@@ -559,6 +560,20 @@ def _event_line(event: Mapping[str, Any]) -> str:
     return f"{event['at']}  {event['type']:<24}  {rest}"
 
 
+# ---- callbacks ------------------------------------------------------------------------------------------------------
+
+
+def _add_callbacks(groups: Any) -> None:
+    callbacks.register(groups, _open_callbacks)
+
+
+def _open_callbacks() -> "tuple[Callbacks, list[str]]":
+    from .bootstrap import build_callbacks  # noqa: PLC0415
+
+    settings = _settings()
+    return build_callbacks(settings), list(settings.policy.endpoints)
+
+
 # ---- the carrier ----------------------------------------------------------------------------------------------------
 
 
@@ -574,4 +589,11 @@ def _sync_optouts(tell: Callable[[int, int], None]) -> "list[Reconciled]":
     return sync_optouts(_settings(), tell)
 
 
-_GROUPS: tuple[Callable[[Any], None], ...] = (_add_processes, _add_keys, _add_keyring, _add_carrier, _add_checks)
+_GROUPS: tuple[Callable[[Any], None], ...] = (
+    _add_processes,
+    _add_keys,
+    _add_keyring,
+    _add_callbacks,
+    _add_carrier,
+    _add_checks,
+)

@@ -18,7 +18,8 @@ import msgspec
 from msgspec import Meta
 
 from . import keyring
-from .domain import codes, message, optout
+from .domain import callback, codes, message, optout
+from .domain.callback import Endpoint
 from .domain.errors import ConfigError, InvalidNumber
 from .domain.phone import REGIONS
 from .domain.phone import parse as parse_phone
@@ -38,6 +39,7 @@ from .domain.policy import (
     Strategy,
     Template,
 )
+from .receivers import signatures
 
 DEFAULT_FILE = "otp-service.toml"
 TELNYX_BASE_URL = "https://api.telnyx.com/v2"
@@ -99,6 +101,9 @@ class _App(msgspec.Struct, forbid_unknown_fields=True):
     strategy: Strategy = Strategy.IN_ORDER
     sent_within: str | int = "20s"
     denial_words: Annotated[list[str], Meta(max_length=32)] = msgspec.field(default_factory=lambda: ["NO"])
+    callback_url: str | None = None
+    callback_secret_file: Annotated[str, Meta(min_length=1)] | None = None
+    callback_allow_private: bool = False
 
 
 class _Service(msgspec.Struct, forbid_unknown_fields=True):
@@ -150,7 +155,8 @@ def load(environ: Mapping[str, str], directory: Path | None = None) -> Settings:
         raise ConfigError(f"{path}: unknown key {unknown[0]!r}; the tables are senders, apps, service and alerts")
     service = _convert(document.get("service", {}), _Service, "service")
     senders = {name: _sender(name, raw) for name, raw in _table(document, "senders").items()}
-    apps = {name: _app(name, raw, senders) for name, raw in _table(document, "apps").items()}
+    apps = {name: _app(name, raw, senders, environ) for name, raw in _table(document, "apps").items()}
+    _require_own_secrets(apps)
     own_url = environ.get("OTP_PUBLIC_URL") or service.public_url or "http://127.0.0.1:8080"
     public_url = _url(own_url, "OTP_PUBLIC_URL" if environ.get("OTP_PUBLIC_URL") else "service.public_url")
     return Settings(
@@ -293,7 +299,7 @@ def _require_e164(text: str, key: str) -> None:
             raise ConfigError(f"{key}: {error.detail}") from error
 
 
-def _app(name: str, raw: Any, senders: Mapping[str, Sender]) -> App:
+def _app(name: str, raw: Any, senders: Mapping[str, Sender], environ: Mapping[str, str]) -> App:
     key = f"apps.{name}"
     given: _App = _convert(raw, _App, key)
     for sender in given.route:
@@ -324,7 +330,53 @@ def _app(name: str, raw: Any, senders: Mapping[str, Sender]) -> App:
         strategy=given.strategy,
         sent_within_ms=_sent_within_ms(given.sent_within, f"{key}.sent_within"),
         denial_words=_denial_words(given.denial_words, f"{key}.denial_words"),
+        callback=_callback(name, given, environ),
     )
+
+
+def _callback(name: str, given: _App, environ: Mapping[str, str]) -> Endpoint | None:
+    key = f"apps.{name}"
+    if given.callback_url is None:
+        if given.callback_secret_file is not None or given.callback_allow_private:
+            raise ConfigError(f"{key}.callback_url: missing; without it there are no callbacks to sign or to allow")
+        return None
+    objection = callback.objection(given.callback_url, allow_private=given.callback_allow_private)
+    if objection is not None:
+        raise ConfigError(f"{key}.callback_url: {objection}")
+    secrets = _callback_secrets(_secret_variable(name), f"{key}.callback_secret_file", given, environ)
+    return Endpoint(given.callback_url, secrets, given.callback_allow_private)
+
+
+def _callback_secrets(variable: str, key: str, given: _App, environ: Mapping[str, str]) -> tuple[str, ...]:
+    text, source = _secret(environ, variable), variable
+    if text is None and given.callback_secret_file is not None:
+        text, source = _read_secret(given.callback_secret_file, key), key
+    if text is None:
+        hint = f"set {variable}, {variable}_FILE or {key} (make one with: otp-service callbacks keygen)"
+        raise ConfigError(
+            f"{key.rpartition('.')[0]}.callback_url: callbacks are signed, and there is no secret; {hint}"
+        )
+    try:
+        return signatures.parse_all(text)
+    except ValueError as error:
+        raise ConfigError(f"{source}: {error}") from None
+
+
+def _secret_variable(app: str) -> str:
+    return "OTP_CALLBACK_SECRET_" + app.upper().replace("-", "_")
+
+
+def _require_own_secrets(apps: Mapping[str, App]) -> None:
+    # The variable of app `a` may be that of app `A`, and `a`'s file variable that of an app `a_file`.
+    owners: dict[str, str] = {}
+    for name in (name for name, app in apps.items() if app.callback is not None):
+        for variable in (_secret_variable(name), f"{_secret_variable(name)}_FILE"):
+            if variable in owners:
+                raise ConfigError(
+                    f"apps.{name}.callback_url: {variable} would also belong to the app {owners[variable]!r}; "
+                    "give one of the two apps another name"
+                )
+            owners[variable] = name
 
 
 def _sent_within_ms(value: str | int, key: str) -> int:
@@ -402,14 +454,16 @@ def _secret(environ: Mapping[str, str], name: str) -> str | None:
     if environ.get(name):
         return environ[name]
     path = environ.get(f"{name}_FILE")
-    if not path:
-        return None
+    return _read_secret(path, f"{name}_FILE") if path else None
+
+
+def _read_secret(path: str, key: str) -> str:
     try:
         value = Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{name}_FILE: cannot read {path}") from error
+        raise ConfigError(f"{key}: cannot read {path}") from error
     if not value:
-        raise ConfigError(f"{name}_FILE: {path} is empty")
+        raise ConfigError(f"{key}: {path} is empty")
     return value
 
 

@@ -38,6 +38,7 @@ FIELDS = (
     "action",
     "script",
     "event_type",
+    "callback_id",
     "messaging_profile_id",
     "chore",
     "scope",
@@ -96,6 +97,23 @@ CIRCUITS = Gauge(
     registry=REGISTRY,
 )
 ALERTS = Counter("otp_alerts", "Alerts to the people on call, by outcome.", ["outcome"], registry=REGISTRY)
+CALLBACKS = Counter(
+    "otp_callbacks", "Callbacks queued, sent and given up, by app and outcome.", ["app", "outcome"], registry=REGISTRY
+)
+CALLBACKS_WAITING = Gauge(
+    "otp_callbacks_waiting",
+    "Callbacks that wait to be sent, by app.",
+    ["app"],
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+CALLBACKS_DEAD = Gauge(
+    "otp_callbacks_dead",
+    "Callbacks that were given up and can be replayed, by app.",
+    ["app"],
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
 OUTBOX_DEPTH = Gauge(
     "otp_outbox_depth",
     "Deliveries waiting to be sent, over all shards.",

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
+from .callback import Endpoint
+
 MAX_LIFETIME_MS = 600_000
 """No code is accepted later than ten minutes after issue (NIST SP 800-63B-4, section 3.1.3.2)."""
 
@@ -114,6 +116,7 @@ class App:
     strategy: Strategy = Strategy.IN_ORDER
     sent_within_ms: int = 20_000
     denial_words: frozenset[str] = frozenset({"no"})
+    callback: Endpoint | None = None
 
     def may_send_to(self, region: str | None) -> bool:
         """Whether the app's country list lets a number of this ISO 3166 region through."""
@@ -126,3 +129,8 @@ class Policy:
 
     apps: Mapping[str, App] = field(default_factory=lambda: MappingProxyType({}))
     senders: Mapping[str, Sender] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def endpoints(self) -> Mapping[str, Endpoint]:
+        """Where apps are told of events, by app; those that are not told have none."""
+        return {name: app.callback for name, app in self.apps.items() if app.callback is not None}

@@ -189,6 +189,50 @@ class Keys:
         """String: mark that people were told of this trouble lately. TTL: an hour. Written by alarm."""
         return f"{PREFIX}:{{alerts}}:quiet:{digest}"
 
+    # ---- callbacks to the apps -------------------------------------------------------------------------------------
+
+    def _callback(self, app: str, name: str) -> str:
+        return f"{PREFIX}:{{cb:{app}}}:{name}"
+
+    def callbacks(self, app: str) -> str:
+        """Hash: the app's callbacks, waiting and dead (`ID:body`, `:type`, `:vid`, `:at` ms, `:try`, `:why`).
+
+        TTL: 8 days after the last change. Written by put_callback, claim_callback, settle_callback, replay_callback.
+        """
+        return self._callback(app, "all")
+
+    def callbacks_due(self, app: str) -> str:
+        """Sorted set: ids of the callbacks that wait, by when to try next (ms). TTL: as the callbacks.
+
+        Written by put_callback, claim_callback, settle_callback, replay_callback.
+        """
+        return self._callback(app, "due")
+
+    def callbacks_dead(self, app: str) -> str:
+        """Sorted set: ids of the dead letters, by when they died (ms). TTL: as the callbacks; a letter's: 7 days.
+
+        Written by put_callback, settle_callback, replay_callback.
+        """
+        return self._callback(app, "dead")
+
+    def callbacks_busy(self, app: str) -> str:
+        """Sorted set: ids of the callbacks in workers' hands, by the end of the lease (ms). TTL: the lease.
+
+        Written by claim_callback, settle_callback, replay_callback.
+        """
+        return self._callback(app, "busy")
+
+    def callbacks_rest(self, app: str) -> str:
+        """String: mark that nothing is sent to the app's receiver for now. TTL: what the receiver asked for.
+
+        Written by settle_callback, deleted by replay_callback.
+        """
+        return self._callback(app, "rest")
+
+    def callback_event(self, app: str, callback_id: str) -> str:
+        """String: mark that an event was queued as a callback. TTL: an hour. Written by put_callback."""
+        return self._callback(app, f"event:{callback_id}")
+
     # ---- what has no number ----------------------------------------------------------------------------------------
 
     def shard_count(self) -> str:

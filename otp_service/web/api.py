@@ -5,22 +5,22 @@ import hmac
 import ipaddress
 import json
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from .. import telemetry
+from ..documents import Verification, VerificationWithTimeline, instant, verification, verification_with_timeline
 from ..domain import codes, message
 from ..domain.audit import Event, EventType
 from ..domain.errors import InvalidRequest, Refusal
-from ..domain.operation import DeliveryView, VerificationView
 from ..domain.policy import Channel
-from ..domain.verification import ENDED_CODE, Status
+from ..domain.verification import ENDED_CODE
 from ..storage.idempotency import Idempotency, Replay
 from ..usecases.browse import AuditFilter, Browse
-from ..usecases.verify import NOT_FOUND, Sent, StartRequest, Verify, checks_left, resend_in, sends_left
+from ..usecases.verify import NOT_FOUND, Sent, StartRequest, Verify
 from .bodies import decode, require_json
 from .http import JSON, NO_STORE, Call, Doc, Reply, Route, reply
 from .problems import Problems
@@ -86,60 +86,6 @@ class RedeemBody(msgspec.Struct, forbid_unknown_fields=True):
     """A receipt to spend."""
 
     receipt: Annotated[str, Meta(min_length=1, max_length=4096)]
-
-
-class CarrierError(msgspec.Struct):
-    """The carrier's own code and words."""
-
-    code: str
-    title: str
-
-
-class Delivery(msgspec.Struct):
-    """One sender's attempt to bring the code."""
-
-    delivery_id: str
-    sender: str
-    kind: str
-    status: str
-    carrier_status: str | None
-    error: CarrierError | None
-    queued_at: str
-    updated_at: str
-
-
-class Verification(msgspec.Struct):
-    """A verification. Times are RFC 3339 UTC, durations whole seconds."""
-
-    verification_id: str
-    status: str
-    to: str
-    channel: str
-    purpose: str
-    created_at: str
-    expires_at: str
-    expires_in: int
-    checks_left: int
-    sends_left: int
-    resend_in: int | None
-    deliveries: list[Delivery]
-    metadata: dict[str, Any]
-    version: Annotated[int, Meta(description="Grows with every change.")]
-
-
-class TimelineEvent(msgspec.Struct):
-    """One event of a verification."""
-
-    event: str
-    at: str
-    delivery_id: str | None
-    detail: dict[str, Any]
-
-
-class VerificationWithTimeline(Verification):
-    """A verification and everything that happened to it, in order."""
-
-    timeline: list[TimelineEvent]
 
 
 class ApprovalReply(msgspec.Struct):
@@ -250,7 +196,7 @@ class Api:
 
     def _sent(self, call: Call, sent: Sent) -> Reply:
         telemetry.STARTS.labels(call.app, "new" if sent.created else "resend").inc()
-        return reply(201 if sent.created else 200, _verification(sent.view))
+        return reply(201 if sent.created else 200, verification(sent.view))
 
     def _known(self, found: Replay | str, call: Call) -> Reply | None:
         if isinstance(found, Replay):
@@ -307,13 +253,7 @@ class Api:
         found = self._browse.verification(call.app, call.path["verification_id"])
         if found is None:
             return self._problems.refusal(NOT_FOUND, call.request_id)
-        view, timeline = found
-        events = [
-            TimelineEvent(entry.event, instant(entry.at_ms), entry.delivery_id, dict(entry.detail))
-            for entry in timeline
-        ]
-        shown = msgspec.structs.asdict(_verification(view))
-        return reply(200, VerificationWithTimeline(**shown, timeline=events))
+        return reply(200, verification_with_timeline(*found))
 
     def cancel(self, call: Call) -> Reply:
         """POST /verify/{verification_id}/cancel. Takes no body, or an empty object."""
@@ -322,7 +262,7 @@ class Api:
         outcome = self._verify.cancel(call.app, call.path["verification_id"])
         if isinstance(outcome, Refusal):
             return self._problems.refusal(outcome, call.request_id)
-        return reply(200, _verification(outcome))
+        return reply(200, verification(outcome))
 
     def redeem(self, call: Call) -> Reply:
         """POST /receipts/redeem."""
@@ -476,11 +416,6 @@ class _Nothing(msgspec.Struct, forbid_unknown_fields=True):
     """An empty object."""
 
 
-def instant(ms: int) -> str:
-    """RFC 3339 UTC with milliseconds."""
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def audit_event(event: Event) -> AuditEvent:
     """An event as auditors see it."""
     fields = event.fields
@@ -495,40 +430,6 @@ def audit_event(event: Event) -> AuditEvent:
         to=fields.get("mask") or None,
         number_hash=fields.get("nh") or None,
         detail=json.loads(fields.get("detail") or "{}"),
-    )
-
-
-def _verification(view: VerificationView) -> Verification:
-    ref = view.reference
-    left_ms = max(0, view.expires_ms - view.now_ms) if view.status is Status.PENDING else 0
-    return Verification(
-        verification_id=ref.verification_id,
-        status=view.status,
-        to=view.mask,
-        channel=view.channel,
-        purpose=view.purpose,
-        created_at=instant(view.created_ms),
-        expires_at=instant(view.expires_ms),
-        expires_in=-(-left_ms // 1000),
-        checks_left=checks_left(view),
-        sends_left=sends_left(view),
-        resend_in=resend_in(view),
-        deliveries=[_delivery(ref.delivery_id(delivery.ordinal), delivery) for delivery in view.deliveries],
-        metadata=json.loads(view.metadata),
-        version=view.version,
-    )
-
-
-def _delivery(delivery_id: str, delivery: DeliveryView) -> Delivery:
-    return Delivery(
-        delivery_id=delivery_id,
-        sender=delivery.sender,
-        kind=delivery.kind,
-        status=delivery.status,
-        carrier_status=delivery.carrier_status,
-        error=CarrierError(*delivery.error) if delivery.error else None,
-        queued_at=instant(delivery.queued_ms),
-        updated_at=instant(delivery.updated_ms),
     )
 
 

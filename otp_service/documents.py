@@ -1,0 +1,147 @@
+"""The public JSON objects of a verification: one description for the API's answers and the callbacks' bodies.
+
+They hold masks only: no code and no full number can stand in them. Times are RFC 3339 UTC, durations whole seconds.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from .domain.callback import MAX_BODY
+from .domain.operation import DeliveryView, TimelineEntry, VerificationView
+from .domain.verification import Status
+from .usecases.verify import checks_left, resend_in, sends_left
+
+
+class CarrierError(msgspec.Struct):
+    """The carrier's own code and words."""
+
+    code: str
+    title: str
+
+
+class Delivery(msgspec.Struct):
+    """One sender's attempt to bring the code."""
+
+    delivery_id: str
+    sender: str
+    kind: str
+    status: str
+    carrier_status: str | None
+    error: CarrierError | None
+    queued_at: str
+    updated_at: str
+
+
+class Verification(msgspec.Struct):
+    """A verification. Times are RFC 3339 UTC, durations whole seconds."""
+
+    verification_id: str
+    status: str
+    to: str
+    channel: str
+    purpose: str
+    created_at: str
+    expires_at: str
+    expires_in: int
+    checks_left: int
+    sends_left: int
+    resend_in: int | None
+    deliveries: list[Delivery]
+    metadata: dict[str, Any]
+    version: Annotated[int, Meta(description="Grows with every change.")]
+
+
+class TimelineEvent(msgspec.Struct):
+    """One event of a verification."""
+
+    event: str
+    at: str
+    delivery_id: str | None
+    detail: dict[str, Any]
+
+
+class VerificationWithTimeline(Verification):
+    """A verification and everything that happened to it, in order."""
+
+    timeline: list[TimelineEvent]
+
+
+class CallbackData(Verification):
+    """A verification as it was when the callback was written. Left out of a large one: the timeline."""
+
+    timeline: list[TimelineEvent] | UnsetType = UNSET
+
+
+class CallbackBody(msgspec.Struct):
+    """What an app's receiver is sent. `timestamp` is when the event happened, `version` in `data` which is newer."""
+
+    type: str
+    timestamp: str
+    data: CallbackData
+
+
+def instant(ms: int) -> str:
+    """RFC 3339 UTC with milliseconds."""
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def verification(view: VerificationView) -> Verification:
+    """The object that `POST /verify/start` answers with."""
+    ref = view.reference
+    left_ms = max(0, view.expires_ms - view.now_ms) if view.status is Status.PENDING else 0
+    return Verification(
+        verification_id=ref.verification_id,
+        status=view.status,
+        to=view.mask,
+        channel=view.channel,
+        purpose=view.purpose,
+        created_at=instant(view.created_ms),
+        expires_at=instant(view.expires_ms),
+        expires_in=-(-left_ms // 1000),
+        checks_left=checks_left(view),
+        sends_left=sends_left(view),
+        resend_in=resend_in(view),
+        deliveries=[_delivery(ref.delivery_id(delivery.ordinal), delivery) for delivery in view.deliveries],
+        metadata=json.loads(view.metadata),
+        version=view.version,
+    )
+
+
+def _delivery(delivery_id: str, delivery: DeliveryView) -> Delivery:
+    return Delivery(
+        delivery_id=delivery_id,
+        sender=delivery.sender,
+        kind=delivery.kind,
+        status=delivery.status,
+        carrier_status=delivery.carrier_status,
+        error=CarrierError(*delivery.error) if delivery.error else None,
+        queued_at=instant(delivery.queued_ms),
+        updated_at=instant(delivery.updated_ms),
+    )
+
+
+def verification_with_timeline(view: VerificationView, timeline: Sequence[TimelineEntry]) -> VerificationWithTimeline:
+    """The object that `GET /verify/{id}` answers with."""
+    return VerificationWithTimeline(**msgspec.structs.asdict(verification(view)), timeline=_events(timeline))
+
+
+def callback_body(kind: str, at_ms: int, view: VerificationView, timeline: Sequence[TimelineEntry]) -> str:
+    """The body of a callback about an event of this type: less than 20 kB, without the timeline if it must be."""
+    shown = msgspec.structs.asdict(verification(view))
+    body = CallbackBody(kind, instant(at_ms), CallbackData(**shown, timeline=_events(timeline)))
+    raw = msgspec.json.encode(body)
+    if len(raw) >= MAX_BODY:
+        body.data.timeline = UNSET
+        raw = msgspec.json.encode(body)
+    return raw.decode()
+
+
+def _events(timeline: Sequence[TimelineEntry]) -> list[TimelineEvent]:
+    return [
+        TimelineEvent(entry.event, instant(entry.at_ms), entry.delivery_id, dict(entry.detail)) for entry in timeline
+    ]

@@ -1,0 +1,148 @@
+"""The queues of callbacks to the apps: what waits, who sends it, what died.
+
+One queue for each app, all its keys in one slot, so a receiver that is slow or down is nobody else's trouble. A claim
+is a lease: a worker that dies while sending loses nothing. A callback that has been tried as often as it may is a dead
+letter for a week and can be replayed. Both are bounded: where too many wait, the one whose next try is furthest away
+(in practice the one that was tried most) becomes a dead letter, and where too many are dead, the oldest is dropped.
+"""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from ..domain.callback import Callback, Waiting
+from ..domain.errors import StoreUnavailable
+from .client import STORE_ERRORS, Store, clock_ms
+from .keys import Keys
+from .scripts import Scripts
+
+LEASE_MS = 30_000
+"""Longer than one try can take (see `receivers.client`), a resolver's own patience included."""
+
+MOST_AT_ONCE = 32
+"""Callbacks that all workers together send to one app at the same time."""
+
+MOST_WAITING = 10_000
+MOST_DEAD = 1_000
+DEAD_KEPT_MS = 7 * 86_400_000
+KNOWN_MS = 3_600_000
+"""An event that is read again within this time is not queued again."""
+
+
+class Callbacks:
+    """The queues of one store."""
+
+    def __init__(
+        self,
+        store: Store,
+        scripts: Scripts,
+        keys: Keys,
+        *,
+        most_waiting: int = MOST_WAITING,
+        most_dead: int = MOST_DEAD,
+        lease_ms: int = LEASE_MS,
+    ) -> None:
+        self._store = store
+        self._client = store.client
+        self._scripts = scripts
+        self._keys = keys
+        self._most_waiting = most_waiting
+        self._most_dead = most_dead
+        self._lease_ms = lease_ms
+
+    def put(self, callback: Callback) -> str:
+        """Queue it: `queued`, `full` (queued in another's place) or `known`. Raises StoreUnavailable."""
+        k, app = self._keys, callback.app
+        keys = [k.callbacks_due(app), k.callbacks(app), k.callbacks_dead(app), k.callback_event(app, callback.id)]
+        args: list[str | int] = [callback.id, callback.type, callback.verification, callback.body]
+        args += [self._most_waiting, self._most_dead, DEAD_KEPT_MS, KNOWN_MS]
+        return str(self._scripts.run("put_callback", keys, args))
+
+    def due(self, apps: Sequence[str]) -> dict[str, int]:
+        """How many callbacks of each app could be sent now; apps that have none are left out.
+
+        Raises StoreUnavailable.
+        """
+        if not apps:
+            return {}
+        now_ms = clock_ms(self._store)
+        found = self._ask(
+            [("zcount", self._keys.callbacks_due(app), "-inf", now_ms) for app in apps]
+            + [("exists", self._keys.callbacks_rest(app)) for app in apps]
+        )
+        resting = found[len(apps) :]
+        return {app: int(n) for app, n, rests in zip(apps, found, resting, strict=False) if n and not rests}
+
+    def claim(self, app: str) -> Callback | None:
+        """The next callback to send, if there is one; it comes again unless it is settled. Raises StoreUnavailable."""
+        k = self._keys
+        keys = [k.callbacks_due(app), k.callbacks(app), k.callbacks_busy(app), k.callbacks_rest(app)]
+        # A repeat after a lost reply would take a second one, and the first would have to wait for its lease.
+        reply: Any = self._scripts.run("claim_callback", keys, [self._lease_ms, MOST_AT_ONCE], repeat=False)
+        if not reply:
+            return None
+        name, kind, verification, body, attempt = reply
+        return Callback(name, app, kind, verification, body, int(attempt))
+
+    def sent(self, callback: Callback) -> bool:
+        """It arrived. False if it was no longer there. Raises StoreUnavailable."""
+        return self._settle(callback, "sent")
+
+    def again(self, callback: Callback, wait_ms: int, rest_ms: int, reason: str) -> bool:
+        """Try again after a wait; for `rest_ms` the app gets nothing. Raises StoreUnavailable."""
+        return self._settle(callback, "again", wait_ms, rest_ms, reason)
+
+    def bury(self, callback: Callback, rest_ms: int, reason: str) -> bool:
+        """Make it a dead letter; for `rest_ms` the app gets nothing. Raises StoreUnavailable."""
+        return self._settle(callback, "dead", 0, rest_ms, reason)
+
+    def _settle(self, callback: Callback, outcome: str, wait_ms: int = 0, rest_ms: int = 0, reason: str = "") -> bool:
+        args: list[str | int] = [callback.id, callback.attempt, outcome, wait_ms, rest_ms, reason]
+        args += [self._most_dead, DEAD_KEPT_MS]
+        return bool(self._scripts.run("settle_callback", self._all(callback.app), args))
+
+    def replay(self, app: str, callback_id: str | None) -> int:
+        """Make one callback, or all dead letters of the app, due now; how many there were. Raises StoreUnavailable."""
+        return int(self._scripts.run("replay_callback", self._all(app), [callback_id or ""]))
+
+    def counts(self, apps: Sequence[str]) -> dict[str, tuple[int, int]]:
+        """How many callbacks of each app wait, and how many are dead. Raises StoreUnavailable."""
+        found = self._ask(
+            [("zcard", self._keys.callbacks_due(app)) for app in apps]
+            + [("zcard", self._keys.callbacks_dead(app)) for app in apps]
+        )
+        return {app: (int(found[n]), int(found[len(apps) + n])) for n, app in enumerate(apps)}
+
+    def list(self, app: str, *, dead: bool) -> list[Waiting]:
+        """What waits, soonest first, or what is dead, oldest first. Raises StoreUnavailable."""
+        key = self._keys.callbacks_dead(app) if dead else self._keys.callbacks_due(app)
+        (members,) = self._ask([("zrange", key, 0, -1, False, True)])
+        names = ("type", "vid", "try", "at", "why")
+        found = self._ask(
+            [("hmget", self._keys.callbacks(app), [f"{name}:{field}" for field in names]) for name, _ in members]
+        )
+        return [
+            Waiting(name, app, kind, verification, dead, int(tries), int(queued), int(at), why or "")
+            for (name, at), (kind, verification, tries, queued, why) in zip(members, found, strict=True)
+            if kind is not None
+        ]
+
+    def _all(self, app: str) -> Sequence[str]:
+        k = self._keys
+        return [
+            k.callbacks_due(app),
+            k.callbacks(app),
+            k.callbacks_dead(app),
+            k.callbacks_busy(app),
+            k.callbacks_rest(app),
+        ]
+
+    def _ask(self, commands: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
+        if not commands:
+            return []
+        try:
+            with self._client.pipeline(transaction=False) as pipe:
+                for name, *args in commands:
+                    getattr(pipe, name)(*args)
+                return cast("Sequence[Any]", pipe.execute())
+        except STORE_ERRORS as error:
+            raise StoreUnavailable("The store does not answer.") from error
