@@ -10,20 +10,22 @@ from urllib.parse import urlsplit
 
 import pytest
 import redis
+from otp_service.storage.stops import Stops
 from redis.exceptions import ResponseError
 
 from otp_service.domain.audit import EventType
+from otp_service.domain.callback import Callback
 from otp_service.domain.delivery import Accepted, Action, NotSent, Refused, Unknown
 from otp_service.domain.operation import Alarm, Approved, Cursor, Due, OptOut
 from otp_service.domain.policy import TOMBSTONE_MS, Limit
 from otp_service.domain.verification import Reference
 from otp_service.storage.alarms import Alarms
 from otp_service.storage.api_keys import ApiKeys
+from otp_service.storage.callbacks import Callbacks
 from otp_service.storage.client import Store, fix_shards, require_writable
 from otp_service.storage.cursors import Cursors
 from otp_service.storage.limits import Place
 from otp_service.storage.scripts import Scripts, load
-from otp_service.storage.stops import Stops
 
 from .house import BANK, CODE, SHOP, WRONG, House, fresh_number, word
 
@@ -182,8 +184,28 @@ def other_places(house: House) -> None:
     alarms.raise_("trouble", "a text")
     alarms.claim()
     Stops(house.store, house.keys).stop("profile-z")
+    callbacks(house)
     fix_shards(house.store, house.keys)
     require_writable(house.store, house.keys)
+
+
+def callbacks(house: House) -> None:
+    """An app's queue: sent, failed, dead, replayed, crowded out."""
+    queue = Callbacks(house.store, house.scripts, house.keys, most_waiting=2, most_dead=1)
+    for number in range(5):
+        queue.put(Callback(f"evt_00-{number}-0", "shop", "verification.started", "vrf_x", "{}"))
+        queue.put(Callback(f"evt_00-{number}-0", "shop", "verification.started", "vrf_x", "{}"))
+    for number in range(3):
+        taken = queue.claim("shop")
+        if taken is not None and number == 0:
+            queue.again(taken, 1, 0, "status 500")
+        elif taken is not None and number == 1:
+            queue.sent(taken)
+    queue.replay("shop", None)
+    taken = queue.claim("shop")
+    assert taken is not None
+    queue.bury(taken, 1_000, "status 410")
+    queue.claim("shop")
 
 
 def test_scripts_touch_the_keys_they_declare_and_no_other(store_url: str) -> None:

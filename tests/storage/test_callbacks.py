@@ -1,0 +1,262 @@
+"""The queues of callbacks and the feed that fills them: nothing lost, nothing in two hands, nothing without a bound."""
+
+import threading
+import time
+from dataclasses import replace
+
+from otp_service.domain.audit import Event
+from otp_service.domain.callback import Callback
+from otp_service.storage.callbacks import MOST_AT_ONCE, Callbacks
+from otp_service.storage.feeds import Feed
+
+from .house import WRONG, House, at_once, fresh_number
+
+
+def queues(house: House, *, lease_ms: int = 30_000, most_waiting: int = 10_000, most_dead: int = 1_000) -> Callbacks:
+    """The queues as one process sees them."""
+    return Callbacks(
+        house.store, house.scripts, house.keys, lease_ms=lease_ms, most_waiting=most_waiting, most_dead=most_dead
+    )
+
+
+def callback(number: int = 1, app: str = "shop") -> Callback:
+    """The n-th callback."""
+    return Callback(f"evt_00-{number}-0", app, "verification.approved", "vrf_x", f'{{"n":{number}}}')
+
+
+def ids(queue: Callbacks, *, dead: bool = False, app: str = "shop") -> list[str]:
+    """What waits, or what is dead, in order."""
+    return [one.id for one in queue.list(app, dead=dead)]
+
+
+def must_claim(queue: Callbacks, app: str = "shop") -> Callback:
+    """Claim, and fail if there is nothing."""
+    found = queue.claim(app)
+    assert found is not None
+    return found
+
+
+class TestQueue:
+    """One app's queue."""
+
+    def test_a_callback_waits_until_it_is_sent(self, house: House) -> None:
+        """It is handed out with the bytes it had and the number of the try, and is gone when it has arrived."""
+        queue = queues(house)
+        assert queue.put(callback()) == "queued"
+        assert queue.due(["shop", "bank"]) == {"shop": 1}
+        taken = must_claim(queue)
+        assert taken == replace(callback(), attempt=1)
+        assert queue.claim("shop") is None
+        assert queue.sent(taken)
+        assert (queue.counts(["shop"]), queue.due(["shop"])) == ({"shop": (0, 0)}, {})
+        assert not house.raw.exists(house.keys.callbacks("shop"))
+
+    def test_an_event_is_queued_once(self, house: House) -> None:
+        """Also when it is read again after its callback has arrived, or with another content: the first bytes stay."""
+        queue = queues(house)
+        queue.put(callback())
+        assert queue.put(replace(callback(), body="other")) == "known"
+        taken = must_claim(queue)
+        assert taken.body == '{"n":1}'
+        queue.sent(taken)
+        assert queue.put(callback()) == "known"
+        assert ids(queue) == []
+
+    def test_a_claim_has_one_winner(self, house: House) -> None:
+        """Many workers at the same moment: every callback is in exactly one pair of hands."""
+        for number in range(5):
+            queues(house).put(callback(number))
+        claims = at_once([lambda: queues(house).claim("shop")] * 12)
+        assert sorted(one.id for one in claims if one is not None) == sorted(ids(queues(house)))
+
+    def test_a_crash_while_sending_loses_nothing(self, house: House) -> None:
+        """What was claimed and never settled comes again when the lease is over, with the same id and bytes."""
+        queue = queues(house, lease_ms=60)
+        queue.put(callback())
+        first = must_claim(queue)
+        time.sleep(0.1)
+        second = must_claim(queue)
+        assert (second.id, second.body, second.attempt) == (first.id, first.body, 2)
+        assert queue.due(["shop"]) == {}
+
+    def test_a_worker_that_was_overtaken_changes_nothing(self, house: House) -> None:
+        """Its failure is not written over the other's try; but what arrived has arrived."""
+        queue = queues(house, lease_ms=60)
+        queue.put(callback())
+        slow = must_claim(queue)
+        time.sleep(0.1)
+        quick = must_claim(queue)
+        assert not queue.again(slow, 60_000, 0, "late")
+        assert not queue.bury(slow, 0, "late")
+        assert [(one.tries, one.reason, one.dead) for one in queue.list("shop", dead=False)] == [(2, "", False)]
+        assert queue.sent(slow)
+        assert not queue.again(quick, 1, 0, "status 500")
+        assert queue.counts(["shop"]) == {"shop": (0, 0)}
+
+    def test_a_failed_one_waits_its_time(self, house: House) -> None:
+        """Not due before, due after, and a person sees why."""
+        queue = queues(house)
+        queue.put(callback())
+        assert queue.again(must_claim(queue), 80, 0, "status 500")
+        assert queue.claim("shop") is None
+        (waiting,) = queue.list("shop", dead=False)
+        assert (waiting.tries, waiting.reason, waiting.at_ms > house.now()) == (1, "status 500", True)
+        time.sleep(0.12)
+        assert must_claim(queue).attempt == 2
+
+    def test_an_endpoint_that_asks_for_rest_gets_nothing(self, house: House) -> None:
+        """Neither this callback nor another, until the time is over; other apps are served."""
+        queue = queues(house)
+        for number in (1, 2):
+            queue.put(callback(number))
+        queue.put(callback(3, "bank"))
+        queue.again(must_claim(queue), 5, 150, "status 429")
+        assert queue.claim("shop") is None
+        assert queue.due(["shop", "bank"]) == {"bank": 1}
+        time.sleep(0.2)
+        assert queue.claim("shop") is not None
+
+    def test_not_too_many_at_once_go_to_one_app(self, house: House) -> None:
+        """The bound holds over all workers; another app has its own."""
+        queue = queues(house)
+        for number in range(MOST_AT_ONCE + 3):
+            queue.put(callback(number))
+        queue.put(callback(1, "bank"))
+        taken = [queue.claim("shop") for _ in range(MOST_AT_ONCE + 3)]
+        assert [one is None for one in taken].count(True) == 3
+        assert queue.claim("bank") is not None
+        queue.sent(next(one for one in taken if one is not None))
+        assert queue.claim("shop") is not None
+
+    def test_a_dead_letter_is_kept_and_can_be_replayed(self, house: House) -> None:
+        """It is never sent by itself; replayed it has its id, its bytes and all its tries again, also after a 410."""
+        queue = queues(house)
+        for number in (1, 2):
+            queue.put(callback(number))
+        queue.bury(must_claim(queue), 60_000, "status 410")
+        assert ids(queue, dead=True) == ["evt_00-1-0"]
+        assert queue.counts(["shop"]) == {"shop": (1, 1)}
+        assert queue.claim("shop") is None
+        assert queue.replay("shop", "evt_00-9-0") == 0
+        assert queue.replay("shop", "evt_00-1-0") == 1
+        again = {must_claim(queue).id: one for one in (1, 2)}
+        assert set(again) == {"evt_00-1-0", "evt_00-2-0"}
+        assert queue.replay("shop", None) == 0
+
+    def test_all_dead_letters_are_replayed_at_once(self, house: House) -> None:
+        """And one that is in somebody's hands is left alone."""
+        queue = queues(house)
+        for number in range(3):
+            queue.put(callback(number))
+            queue.bury(must_claim(queue), 0, "status 500")
+        queue.put(callback(7))
+        held = must_claim(queue)
+        assert queue.replay("shop", held.id) == 0
+        assert queue.replay("shop", None) == 3
+        assert sorted(must_claim(queue).attempt for _ in range(3)) == [1, 1, 1]
+
+    def test_one_that_waits_can_be_sent_at_once(self, house: House) -> None:
+        """An operator who has put the receiver right need not wait for hours."""
+        queue = queues(house)
+        queue.put(callback())
+        queue.again(must_claim(queue), 3_600_000, 0, "status 500")
+        assert queue.replay("shop", callback().id) == 1
+        assert must_claim(queue).attempt == 1
+
+    def test_a_receiver_that_is_down_cannot_fill_the_store(self, house: House) -> None:
+        """Where too many wait, the one furthest from its next try dies; where too many are dead, the oldest goes."""
+        queue = queues(house, most_waiting=3, most_dead=2)
+        queue.put(callback(0))
+        queue.again(must_claim(queue), 3_600_000, 0, "status 500")
+        for number in (1, 2):
+            queue.put(callback(number))
+        assert queue.put(callback(3)) == "full"
+        assert ids(queue, dead=True) == ["evt_00-0-0"]
+        for number in range(4, 8):
+            time.sleep(0.002)
+            assert queue.put(callback(number)) == "full"
+        assert queue.counts(["shop"]) == {"shop": (3, 2)}
+        assert house.raw.hlen(house.keys.callbacks("shop")) == 5 * 6
+
+    def test_old_dead_letters_go(self, house: House) -> None:
+        """After a week, when the next one comes."""
+        queue = queues(house)
+        for number in (1, 2):
+            queue.put(callback(number))
+            queue.bury(must_claim(queue), 0, "status 500")
+            house.raw.zadd(house.keys.callbacks_dead("shop"), {"evt_00-1-0": 1}, xx=True)
+        assert ids(queue, dead=True) == ["evt_00-2-0"]
+        assert all(field.startswith("evt_00-2-0") for field in house.raw.hkeys(house.keys.callbacks("shop")))
+
+
+class TestFeed:
+    """The audit streams, read by a group."""
+
+    def test_every_event_from_then_on_is_handed_out_once(self, house: House) -> None:
+        """None of before, all of after, however many read."""
+        house.start(fresh_number())
+        feed = Feed(house.store, house.keys)
+        feed.open()
+        feed.open()
+        refs = [house.start(fresh_number()).reference for _ in range(6)]
+        taken = [event for batch in at_once([lambda: Feed(house.store, house.keys).take(50)] * 4) for event in batch]
+        started = [event for event in taken if event.type == "verification.started"]
+        assert sorted(event.fields["vid"] for event in started) == sorted(ref.body for ref in refs)
+        assert feed.take(50) == []
+
+    def test_what_a_dead_worker_took_is_handed_out_again(self, house: House) -> None:
+        """Until it is done; the event has the same name."""
+        feed = Feed(house.store, house.keys, stale_ms=40)
+        feed.open()
+        house.start(fresh_number())
+        first = feed.take(50)
+        assert feed.take_over(50) == []
+        time.sleep(0.08)
+        again = feed.take_over(50)
+        assert [event.seq for event in again] == [event.seq for event in first]
+        feed.done(again)
+        time.sleep(0.08)
+        assert feed.take_over(50) == []
+
+    def test_a_store_that_was_emptied_is_read_from_its_beginning(self, house: House) -> None:
+        """Whatever stands in it has come since."""
+        feed = Feed(house.store, house.keys)
+        feed.open()
+        for shard in range(house.keys.shards):
+            house.raw.delete(house.keys.audit(shard))
+        ref = house.start(fresh_number()).reference
+        found: list[Event] = []
+        for _ in range(3):
+            found += feed.take(50)
+        assert [event.fields["vid"] for event in found if event.type == "verification.started"] == [ref.body]
+
+    def test_nothing_slips_between_reading_and_writing(self, server_house: House) -> None:
+        """Events that are written while others read, take over and die: each is done by somebody."""
+        house = server_house
+        Feed(house.store, house.keys).open()
+        seen: set[str] = set()
+        stop = threading.Event()
+        lock = threading.Lock()
+
+        def read(reliable: bool) -> None:
+            feed = Feed(house.store, house.keys, stale_ms=50)
+            while not stop.is_set():
+                events = feed.take(3) + feed.take_over(3)
+                if reliable:
+                    feed.done(events)
+                    with lock:
+                        seen.update(event.seq for event in events)
+
+        readers = [threading.Thread(target=read, args=(n != 1,)) for n in range(3)]
+        for reader in readers:
+            reader.start()
+        for _ in range(30):
+            house.check(house.start(fresh_number()).reference, WRONG)
+        time.sleep(0.3)
+        stop.set()
+        for reader in readers:
+            reader.join()
+        last = Feed(house.store, house.keys, stale_ms=0)
+        seen.update(event.seq for event in last.take_over(500))
+        written = sum(house.raw.xlen(house.keys.audit(shard)) for shard in range(house.keys.shards))
+        assert len(seen) == written
