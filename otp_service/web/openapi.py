@@ -7,7 +7,9 @@ from typing import Any
 import msgspec
 
 from .. import __version__
+from ..documents import CallbackBody
 from ..domain.audit import EventType
+from ..domain.callback import EVENTS
 from .http import Doc, Route
 from .problems import MEDIA, STATUS
 
@@ -57,7 +59,7 @@ class Problem(msgspec.Struct):
 def describe(routes: Sequence[Route], server: str) -> dict[str, Any]:
     """The whole document."""
     types = [kind for route in routes for kind in (route.doc.request, route.doc.reply) if _is_struct(kind)]
-    unique = list(dict.fromkeys([*types, Problem]))
+    unique = list(dict.fromkeys([*types, Problem, CallbackBody]))
     _, schemas = msgspec.json.schema_components(unique, ref_template=_REF)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
@@ -72,11 +74,37 @@ def describe(routes: Sequence[Route], server: str) -> dict[str, Any]:
         },
         "servers": [{"url": server}],
         "paths": paths,
+        "webhooks": {str(kind): _callback(kind) for kind in sorted(EVENTS)},
         "components": {
             "schemas": schemas,
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "An API key."}},
         },
     }
+
+
+_CALLBACK_HEADERS = {
+    "webhook-id": "The event's id: the same at every try. Receivers remember it to know a repeat.",
+    "webhook-timestamp": "Unix seconds of this try.",
+    "webhook-signature": "Standard Webhooks 1.0.0: one signature for each of the app's secrets, separated by blanks. "
+    "`v1,` and the base64 of an HMAC-SHA256, or `v1a,` and that of an Ed25519 signature, over `id.timestamp.body`.",
+}
+
+
+def _callback(kind: EventType) -> dict[str, Any]:
+    operation = {
+        "operationId": f"told_{kind.replace('.', '_')}",
+        "summary": f"Sent to the app's callback_url after {kind}",
+        "description": "Sent at least once and perhaps out of order; the greater `version` is the newer object. "
+        "Anything but 2xx is tried again with the same id and body; a redirect is not followed, 410 ends it.",
+        "tags": ["callbacks"],
+        "parameters": [
+            {"name": name, "in": "header", "required": True, "description": words, "schema": {"type": "string"}}
+            for name, words in _CALLBACK_HEADERS.items()
+        ],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": _schema(CallbackBody)}}},
+        "responses": {"2XX": {"description": "Taken."}},
+    }
+    return {"post": operation}
 
 
 def _is_struct(kind: type[Any] | None) -> bool:
