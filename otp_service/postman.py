@@ -8,8 +8,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 
 from .domain.errors import StoreUnavailable
 from .usecases.notify import Notify
@@ -30,7 +28,6 @@ class Postman:
         self._notify = notify
         self._open_feed = open_feed
         self._hands = hands
-        self._pools: dict[str, ThreadPoolExecutor] = {}
         self._busy: dict[str, int] = {}
         self._lock = threading.Lock()
         self._opened = False
@@ -56,22 +53,15 @@ class Postman:
                 if stop.is_set() or wanted <= 0:
                     continue
                 self._busy[app] = self._busy.get(app, 0) + wanted
-                pool = self._pool(app)
             for _ in range(wanted):
-                pool.submit(self._work, app, stop).add_done_callback(partial(self._let_go, app))
+                # Not of a pool: the end of the process would wait for a pool's threads, however long a receiver hangs.
+                threading.Thread(target=self._work, args=(app, stop), name=f"callback {app}", daemon=True).start()
 
     def finish(self, patience_s: float) -> None:
         """Wait a moment for what is being sent. What takes longer is sent again by another worker."""
-        for pool in self._pools.values():
-            pool.shutdown(wait=False, cancel_futures=True)
         deadline = time.monotonic() + patience_s
         while any(self._busy.values()) and time.monotonic() < deadline:
             time.sleep(0.02)
-
-    def _pool(self, app: str) -> ThreadPoolExecutor:
-        if app not in self._pools:
-            self._pools[app] = ThreadPoolExecutor(self._hands, thread_name_prefix="callback")
-        return self._pools[app]
 
     def _work(self, app: str, stop: threading.Event) -> None:
         try:
@@ -82,7 +72,6 @@ class Postman:
             _log.warning("the store does not answer", extra={"app": app})
         except Exception:  # noqa: BLE001 - one bad callback must not stop the others
             _log.exception("a callback failed", extra={"app": app})
-
-    def _let_go(self, app: str, _done: Future[None]) -> None:
-        with self._lock:
-            self._busy[app] -= 1
+        finally:
+            with self._lock:
+                self._busy[app] -= 1

@@ -296,6 +296,19 @@ def test_the_service_says_how_its_callbacks_are(plant: Plant, site: Stage) -> No
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
 
 
+def test_an_ending_worker_does_not_wait_for_a_receiver(receiver: Receiver, plant: Plant, site: Stage) -> None:
+    """SIGTERM while a receiver hangs is exit 0 within the usual time; what had not been sent goes out by the next worker."""
+    receiver.behave["/hang"] = lambda _: None
+    verification = site.started(site.number(), "hang")
+    within(10, lambda: receiver.of(verification), "a request that hangs")
+    began = time.monotonic()
+    assert plant.end("worker", signal.SIGTERM) == 0
+    assert time.monotonic() - began < 8
+    receiver.behave["/hang"] = lambda _: (204, {})
+    plant.start("worker")
+    within(45, lambda: len(receiver.types(verification)) == 3, "the callbacks that were left")
+
+
 def test_keygen_makes_what_the_service_takes(tmp_path: Path) -> None:
     """Without configuration or store: one secret on stdout; the public key beside it, not in the way of a pipe."""
 
