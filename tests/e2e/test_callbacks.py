@@ -297,7 +297,7 @@ def test_the_service_says_how_its_callbacks_are(plant: Plant, site: Stage) -> No
 
 
 def test_an_ending_worker_does_not_wait_for_a_receiver(receiver: Receiver, plant: Plant, site: Stage) -> None:
-    """SIGTERM while a receiver hangs is exit 0 within the usual time; what had not been sent goes out by the next worker."""
+    """SIGTERM while a receiver hangs is exit 0 in the usual time; what was not sent goes out by the next worker."""
     receiver.behave["/hang"] = lambda _: None
     verification = site.started(site.number(), "hang")
     within(10, lambda: receiver.of(verification), "a request that hangs")
