@@ -397,8 +397,8 @@ class Outbox:
             raise StoreUnavailable("The store does not answer.") from error
 
 
-def _flat(messages: Any) -> list[Any]:
+def _flat(messages: Any) -> "list[Any]":
     # RESP3 answers one list more deeply nested than RESP2.
     if messages and isinstance(messages[0], list) and (not messages[0] or isinstance(messages[0][0], tuple)):
-        return messages[0]
-    return messages
+        messages = messages[0]
+    return list(messages)
