@@ -227,6 +227,7 @@ def _guard(settings: Settings, rooms: Rooms) -> Guard:
         tallies=Tallies(rooms.store, rooms.scripts, rooms.keys),
         policy=settings.policy,
         alert=_alert(settings, rooms),
+        monotonic=time.monotonic,
         count=lambda scope, to: telemetry.CIRCUIT_CHANGES.labels(scope, to).inc(),
     )
 

@@ -4,7 +4,6 @@ Nothing here ever disturbs a delivery by itself: figures that cannot be had leav
 """
 
 import logging
-import time
 from collections.abc import Callable, Sequence
 
 from ..domain import circuit, routing
@@ -23,7 +22,10 @@ _log = logging.getLogger("otp.guard")
 
 
 class Guard:
-    """The story of all senders. Safe for many threads. `count` hears of breakers that open and close."""
+    """The story of all senders. Safe for many threads. `count` hears of breakers that open and close.
+
+    `monotonic` gives seconds.
+    """
 
     def __init__(
         self,
@@ -32,12 +34,14 @@ class Guard:
         tallies: ports.Tallies,
         policy: Policy,
         alert: Alert,
+        monotonic: Callable[[], float],
         count: Callable[[str, str], None],
     ) -> None:
         self._circuits = circuits
         self._tallies = tallies
         self._policy = policy
         self._alert = alert
+        self._monotonic = monotonic
         self._count = count
         self._probed: dict[str, float] = {}
 
@@ -64,7 +68,7 @@ class Guard:
         if "half_open" not in states:
             return True
         # Without a code now and then nobody would notice that the sender is well again.
-        now = time.monotonic()
+        now = self._monotonic()
         if now - self._probed.get(name, -PROBE_EVERY_S) < PROBE_EVERY_S:
             return False
         self._probed[name] = now

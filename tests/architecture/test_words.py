@@ -237,6 +237,7 @@ def document() -> dict[str, Any]:
         public_url="https://otp.example",
         token=str,
         outbox_depth=int,
+        circuits=list,
     )
     routes = [
         *Api(nothing, nothing, nothing, problems, b"").routes(),

@@ -16,6 +16,7 @@ from otp_service.domain.policy import App, Channel, Limit, Sender, SenderKind
 from otp_service.domain.verification import Reference, new_reference, number_hash
 from otp_service.keyring import Keyring, create, parse
 from otp_service.storage.audit_log import AuditLog
+from otp_service.storage.circuits import Circuits
 from otp_service.storage.client import Store, clock_ms, connect
 from otp_service.storage.idempotency import Idempotency
 from otp_service.storage.keys import Keys
@@ -23,6 +24,7 @@ from otp_service.storage.limits import Limits
 from otp_service.storage.optouts import OptOuts
 from otp_service.storage.outbox import Outbox
 from otp_service.storage.scripts import Scripts
+from otp_service.storage.tallies import Tallies
 from otp_service.storage.verifications import Verifications
 
 T = TypeVar("T")
@@ -117,6 +119,8 @@ class House:
         self.limits = Limits(self.scripts, self.keys)
         self.idempotency = Idempotency(self.scripts, self.keys)
         self.audit = AuditLog(self.store, self.scripts, self.keys)
+        self.circuits = Circuits(self.store, self.scripts, self.keys)
+        self.tallies = Tallies(self.store, self.scripts, self.keys)
 
     @property
     def raw(self) -> Any:
@@ -161,6 +165,7 @@ class House:
             locale="en",
             autofill="",
             route=app.route,
+            healthy=tuple(sender.name for sender in app.route),
             queue_max=10_000,
             outer_wait_ms=0,
             detail='{"purpose":"login"}',
@@ -288,9 +293,12 @@ class House:
     def apply(
         self, ref: Reference, status: str, message_id: str = "msg-1", ordinal: int = 1, event: str | None = None
     ) -> str:
-        """Apply a receipt."""
-        receipt = Receipt(message_id, "+1", status)
-        return self.outbox.apply(ref, ordinal, ref.number_hash, receipt, event or word("evt"))
+        """Apply a receipt; its outcome."""
+        return self.tell(ref, Receipt(message_id, "+1", status), ordinal, event or word("evt"))
+
+    def tell(self, ref: Reference, receipt: Receipt, ordinal: int = 1, event: str | None = None) -> str:
+        """Apply this very receipt (as no event: the carrier was asked); its outcome."""
+        return self.outbox.apply(ref, ordinal, ref.number_hash, receipt, event).outcome
 
     # ---- everything ------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.operation import Due, OptOut
 from otp_service.domain.policy import App
 from otp_service.domain.verification import Reference
-from otp_service.storage.outbox import GROUP, POLL_WAITS_MS, STALE_MS
+from otp_service.storage.outbox import FIRST_POLL_MS, GROUP, LAST_POLL_MS, POLL_WAITS_MS, STALE_MS
 from tests.conftest import wait_until
 
 from .house import BACKUP, CODE, POOL, SHOP, TWIN, WRONG, House, Twice, at_once, fresh_number, limited, word
@@ -486,16 +486,29 @@ def test_a_silent_delivery_is_asked_about_by_one_worker(house: House) -> None:
     assert wait == pytest.approx(POLL_WAITS_MS[0], abs=2_000)
 
 
-def test_polls_are_bounded_and_end_with_the_silence(house: House) -> None:
-    """After the last wait nobody asks any more; a receipt ends the asking at once."""
-    ref = house.start(fresh_number()).reference
+def test_polls_thin_out_and_end_after_the_codes_end(house: House) -> None:
+    """First after eight seconds, then ever later, once more after the code's end; a receipt ends the asking at once."""
+    app = App("shop", "Acme", (POOL,), code_ttl_ms=600_000)
+    ref = house.start(fresh_number(), app).reference
     house.send(ref)
+    timer = f"p:{ref.delivery_id(1)}"
     due = Due(house.keys.shard(ref.number_hash), "p", ref, 1)
-    asked = 0
-    while f"p:{ref.delivery_id(1)}" in house.timers(ref):
-        backdate(house, ref, f"p:{ref.delivery_id(1)}")
-        asked += house.outbox.claim_poll(due) is not None
-    assert asked == len(POLL_WAITS_MS) + 1
+    waits = [house.timers(ref)[timer] - house.now()]
+    for _ in range(len(POLL_WAITS_MS) + 2):
+        backdate(house, ref, timer)
+        assert house.outbox.claim_poll(due) == "msg-1"
+        waits.append(house.timers(ref)[timer] - house.now())
+    wanted = [FIRST_POLL_MS, *POLL_WAITS_MS, *POLL_WAITS_MS[-1:] * 2]
+    assert waits == [pytest.approx(wait, abs=2_000) for wait in wanted]
+    house.age(ref, 590_000)
+    backdate(house, ref, timer)
+    assert house.outbox.claim_poll(due) == "msg-1"
+    assert house.timers(ref)[timer] == int(house.record(ref)["expires"]) + LAST_POLL_MS
+    house.age(ref, 11_000)
+    backdate(house, ref, timer)
+    assert house.outbox.claim_poll(due) == "msg-1"
+    assert timer not in house.timers(ref)
+    assert house.outbox.claim_poll(due) is None
     other = house.start(fresh_number()).reference
     house.send(other)
     house.apply(other, "delivered")

@@ -15,8 +15,9 @@ from redis.exceptions import ResponseError
 
 from otp_service.domain.audit import EventType
 from otp_service.domain.callback import Callback
-from otp_service.domain.delivery import Accepted, Action, NotSent, Refused, Unknown
-from otp_service.domain.operation import Alarm, Approved, Cursor, Due, OptOut
+from otp_service.domain.circuit import Fault, Fine, Hold
+from otp_service.domain.delivery import Accepted, Action, NotSent, Receipt, Refused, Unknown
+from otp_service.domain.operation import Alarm, Approved, Cursor, Denial, Due, OptOut
 from otp_service.domain.policy import TOMBSTONE_MS, Limit
 from otp_service.domain.verification import Reference
 from otp_service.storage.alarms import Alarms
@@ -78,6 +79,7 @@ def stories(house: House) -> Iterator[Reference]:
         return house.start(fresh_number(), app, **changes).reference
 
     yield from checks(house, app)
+    yield from loops(house, app)
     # sent again, refused in all ways
     number = fresh_number()
     ref = house.start(number, app, context={"amount": "10"}).reference
@@ -140,6 +142,53 @@ def stories(house: House) -> Iterator[Reference]:
         yield ref
 
 
+def loops(house: House, app: Any) -> Iterator[Reference]:
+    """The ways in which a delivery's loop is closed: in time, at the end, by the person."""
+
+    def due(ref: Reference, kind: str, ordinal: int = 1) -> Due:
+        shard = house.keys.shard(ref.number_hash)
+        house.raw.zadd(house.keys.timers(shard), {f"{kind}:{ref.delivery_id(ordinal)}": 1})
+        return Due(shard, kind, ref, ordinal)
+
+    ref = house.start(fresh_number(), app).reference  # never left
+    house.outbox.held(house.take(ref), "sender_down", "connect", 1_000)
+    house.outbox.held(house.take(ref), "sender_down", "connect", 1_000)
+    house.outbox.fall_over(due(ref, "f"))
+    yield ref
+    ref = house.start(fresh_number(), app).reference  # never left, and the next sender has it
+    house.outbox.fall_over(due(ref, "f"))
+    yield ref
+    ref = house.start(fresh_number(), app).reference  # lies in the carrier's queue
+    house.send(ref, "m3")
+    house.outbox.fall_over(due(ref, "f"))
+    house.apply(ref, "queued", "m3")
+    house.outbox.fall_over(due(ref, "f"))
+    blocked = Receipt("m3", "+1", "delivery_failed", error=BLOCKED)
+    house.tell(ref, blocked, event=word("evt"))
+    yield ref
+    ref = house.start(fresh_number(), app).reference  # the answer is lost
+    job = house.take(ref)
+    house.must_begin(job, app)
+    house.outbox.fall_over(due(ref, "f"))
+    house.outbox.unknown(job, 1_000, Unknown("timeout"))
+    house.outbox.fall_over(due(ref, "f"))
+    house.begin(house.requeue(ref), app)
+    house.outbox.close(due(ref, "c"))
+    house.age(ref, 400_000)
+    for ordinal in (1, 2):
+        house.outbox.close(due(ref, "c", ordinal))
+    yield ref
+    number = fresh_number()
+    ref = house.start(number, app).reference
+    house.send(ref, "m4")
+    house.apply(ref, "delivered", "m4")
+    for _ in range(2):
+        denial = Denial("evt", frozenset({"shop"}), frozenset({"pool"}), house.now())
+        house.verifications.deny(ref, denial)
+    house.start(number, app)  # the one that reached the person goes first
+    yield ref
+
+
 def checks(house: House, app: Any) -> Iterator[Reference]:
     """Guesses in all outcomes, and a receipt's way."""
     ref = house.start(fresh_number(), app).reference
@@ -183,8 +232,20 @@ def other_places(house: House) -> None:
     alarms.raise_("trouble", "a text")
     alarms.raise_("trouble", "a text")
     alarms.claim()
-    Stops(house.store, house.keys).stop("profile-z")
     callbacks(house)
+    house.circuits.hold(Hold("profile:z", "40333", "spent", None, 1))
+    for _ in range(5):
+        house.circuits.fault(Fault("sender:z", "connect"))
+    house.circuits.pass_through(["sender:z"])
+    house.raw.hset(house.keys.circuit("sender:z"), mapping={"until": 1, "probe": 1})
+    House(house.store, house.keys, house.scripts, house.ring).circuits.pass_through(["sender:z"])
+    house.circuits.fine(Fine("sender:z"), probe=False)
+    house.circuits.fault(Fault("sender:z", "connect"))
+    house.circuits.fault(Fault("sender:y", "connect"))
+    house.circuits.fine(Fine("sender:y"), probe=False)
+    house.tallies.count("pool", delivered=True)
+    house.tallies.report({"pool": (0.5, None)})
+    house.tallies.may_ask()
     fix_shards(house.store, house.keys)
     require_writable(house.store, house.keys)
 
@@ -292,10 +353,15 @@ def test_nothing_that_has_gone_comes_back_without_an_end(house: House) -> None:
         house.verifications.cancel(word(), ref, "shop")
         house.verifications.expire(ref)
         house.verifications.redeem(word(), ref, "shop", "r", house.now() + 9_999)
-        for kind in ("r", "p"):
+        for kind in ("r", "p", "f", "c"):
             house.raw.zadd(house.keys.timers(shard), {f"{kind}:{ref.delivery_id(1)}": 1})
         house.outbox.requeue(Due(shard, "r", ref, 1))
         house.outbox.claim_poll(Due(shard, "p", ref, 1))
+        house.outbox.fall_over(Due(shard, "f", ref, 1))
+        house.outbox.close(Due(shard, "c", ref, 1))
+        house.verifications.deny(ref, Denial("late", frozenset({"shop"}), frozenset({"pool"}), house.now()))
+        for ordinal in (1, 2, 3):
+            house.outbox.close(Due(shard, "c", ref, ordinal))
         gone = (house.keys.record(ref), house.keys.secrets(ref), house.keys.timeline(ref))
         assert [key for key in gone if house.raw.exists(key)] == []
         assert not [timer for timer in house.timers(ref) if ref.body in timer]
@@ -378,14 +444,3 @@ def test_one_process_reads_the_carriers_list(house: House) -> None:
     cursors.end("me", 60_000)
     assert 0 < cursors.take("you", force=False) <= 60_000
     assert cursors.take("you", force=True) == 0
-
-
-def test_a_spent_profile_rests_to_midnight_at_most(house: House) -> None:
-    """Its mark ends by itself within the hour."""
-    stops = Stops(house.store, house.keys)
-    assert not stops.stopped("profile")
-    stops.stop("profile")
-    assert stops.stopped("profile")
-    assert Stops(house.store, house.keys).stopped("profile")
-    assert not stops.stopped("another")
-    assert 0 < house.raw.pttl(house.keys.stopped("profile")) <= 3_600_000

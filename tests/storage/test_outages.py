@@ -14,9 +14,22 @@ import redis
 
 from otp_service import embedded
 from otp_service.domain.audit import ZERO, EventType
+from otp_service.domain.circuit import Fault, Fine, Hold
 from otp_service.domain.delivery import Accepted, Action, NotSent, Refused, Unknown
 from otp_service.domain.errors import ConfigError, NotReady, StoreUnavailable
-from otp_service.domain.operation import Alarm, Approved, Canceled, Due, Ended, Job, OptOut, Redeemed, Started, Wrong
+from otp_service.domain.operation import (
+    Alarm,
+    Approved,
+    Canceled,
+    Denial,
+    Due,
+    Ended,
+    Job,
+    OptOut,
+    Redeemed,
+    Started,
+    Wrong,
+)
 from otp_service.domain.policy import Limit
 from otp_service.domain.verification import Status
 from otp_service.storage import client
@@ -25,7 +38,6 @@ from otp_service.storage.api_keys import ApiKeys
 from otp_service.storage.cursors import Cursors
 from otp_service.storage.keys import Keys
 from otp_service.storage.limits import Place
-from otp_service.storage.stops import Stops
 
 from .house import CODE, WRONG, Confused, House, at_once, fresh_number, word
 
@@ -483,7 +495,6 @@ def test_a_dead_store_is_an_outage_in_every_room(tmp_path: Path) -> None:
     )
     cursors = Cursors(house.store, house.scripts, house.keys)
     alarms = Alarms(house.store, house.scripts, house.keys)
-    stops = Stops(house.store, house.keys)
     for act in (
         partial(house.verifications.latest, ref.number_hash, "shop", "login"),
         partial(house.verifications.view, ref, "shop"),
@@ -510,8 +521,21 @@ def test_a_dead_store_is_an_outage_in_every_room(tmp_path: Path) -> None:
         partial(cursors.take, "me", force=True),
         alarms.claim,
         partial(alarms.done, Alarm("1", "text")),
-        partial(stops.stop, "profile"),
-        partial(stops.stopped, "profile"),
+        partial(house.circuits.look, ["account"]),
+        partial(house.circuits.pass_through, ["account"]),
+        partial(house.circuits.hold, Hold("account", "20100", "Insufficient funds", 1_000, 100)),
+        partial(house.circuits.fault, Fault("sender:pool", "connect")),
+        partial(house.circuits.fine, Fine("sender:pool"), probe=True),
+        partial(house.tallies.count, "pool", delivered=True),
+        partial(house.tallies.look, ["pool"]),
+        house.tallies.may_ask,
+        partial(house.tallies.report, {"pool": (1.0, None)}),
+        partial(house.verifications.pending, ref.number_hash),
+        partial(house.verifications.deny, ref, Denial("e", frozenset(), frozenset(), 0)),
+        partial(house.outbox.held, job, "sender_down", "connect", 1),
+        partial(house.outbox.fall_over, Due(0, "f", ref, 1)),
+        partial(house.outbox.close, Due(0, "c", ref, 1)),
+        partial(house.outbox.put_off, Due(0, "c", ref, 1), 1),
         partial(client.clock_ms, house.store),
         partial(client.require_no_eviction, house.store),
         partial(client.fix_shards, house.store, house.keys),

@@ -129,7 +129,7 @@ def test_late_delivered_wins_over_failed_and_undoes_no_fail_over(house: House) -
     house.send(ref)
     error = Refused("40008", "Undeliverable", Action.NEXT_SENDER)
     receipt = Receipt("msg-1", "+1", "delivery_failed", error=error)
-    assert house.outbox.apply(ref, 1, ref.number_hash, receipt, "e1") == "moved"
+    assert house.tell(ref, receipt, event="e1") == "moved"
     assert house.record(ref)["1:ec"] == "40008"
     assert house.apply(ref, "delivered") == "moved"
     record = house.record(ref)
@@ -145,7 +145,7 @@ def test_a_failure_that_no_sender_helps_against_claims_none(house: House, action
     ref = house.start(fresh_number()).reference
     house.send(ref)
     receipt = Receipt("msg-1", "+1", "delivery_failed", error=Refused("40001", "No route", action))
-    assert house.outbox.apply(ref, 1, ref.number_hash, receipt, "e1") == "moved"
+    assert house.tell(ref, receipt, event="e1") == "moved"
     assert house.record(ref)["dn"] == "1"
 
 

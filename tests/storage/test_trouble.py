@@ -1,15 +1,10 @@
-"""Who reads the carrier's list of opt-outs, what waits for the people on call, and which profiles are left alone."""
+"""Who reads the carrier's list of opt-outs, and what waits for the people on call."""
 
-import time
 from functools import partial
 
-import pytest
-
 from otp_service.domain.operation import Alarm, Cursor
-from otp_service.storage import stops as stops_module
 from otp_service.storage.alarms import AGAIN_MS, MOST_WAITING, QUIET_MS, TOO_OLD_MS, Alarms
 from otp_service.storage.cursors import LEASE_MS, Cursors
-from otp_service.storage.stops import DAY_MS, LONGEST_MS, Stops
 from tests.conftest import wait_until
 
 from .house import House, at_once, word
@@ -130,35 +125,3 @@ def test_alerts_that_nobody_sends_are_bounded(house: House) -> None:
     """However much goes wrong, a queue that no worker reads does not grow."""
     told = [alarms(house).raise_(f"trouble {n}", "Text") for n in range(MOST_WAITING + 10)]
     assert told.count(True) == MOST_WAITING
-
-
-# ---- profiles that are left alone -----------------------------------------------------------------------------------
-
-
-def test_a_stopped_profile_is_stopped_for_every_process(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The one that stops it knows at once, the others within the time that an answer is believed; no other profile."""
-    monkeypatch.setattr(stops_module, "KNOWN_FOR_S", 0.05)
-    here, there = Stops(house.store, house.keys), Stops(house.store, house.keys)
-    assert not there.stopped("profile-a")
-    here.stop("profile-a")
-    assert here.stopped("profile-a")
-    wait_until(lambda: there.stopped("profile-a"), 1.0)
-    assert not there.stopped("profile-b")
-
-
-def test_a_stop_ends_at_midnight_or_within_the_hour(house: House) -> None:
-    """A raised limit is noticed without anybody telling us, and a new day begins with a new budget."""
-    Stops(house.store, house.keys).stop("profile-a")
-    ttl = house.raw.pttl(house.keys.stopped("profile-a"))
-    assert 0 < ttl <= min(LONGEST_MS, DAY_MS - house.now() % DAY_MS + 2_000)
-
-
-def test_a_profile_is_asked_about_once_a_second(house: House) -> None:
-    """A busy worker does not ask the store before every single message."""
-    stops = Stops(house.store, house.keys)
-    assert not stops.stopped("profile-a")
-    house.raw.set(house.keys.stopped("profile-a"), "1")
-    began = time.monotonic()
-    if not stops.stopped("profile-a"):
-        assert time.monotonic() - began < 1.0
-    wait_until(lambda: stops.stopped("profile-a"), 3.0)

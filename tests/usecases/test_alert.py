@@ -48,24 +48,6 @@ class FakeAlarms:
 
 
 @dataclass
-class FakeStops:
-    """Remembers which profiles were stopped."""
-
-    profiles: set[str] = field(default_factory=set)
-    down: bool = False
-
-    def stop(self, profile: str) -> None:
-        """Stop one."""
-        if self.down:
-            raise StoreUnavailable("The store does not answer.")
-        self.profiles.add(profile)
-
-    def stopped(self, profile: str) -> bool:
-        """Whether it is stopped."""
-        return profile in self.profiles
-
-
-@dataclass
 class FakePager:
     """The carrier: answers what it is told to, and keeps what it was asked."""
 
@@ -84,15 +66,12 @@ class World:
 
     on_call: OnCall | None = PEOPLE
     alarms: FakeAlarms = field(default_factory=FakeAlarms)
-    stops: FakeStops = field(default_factory=FakeStops)
     counted: list[str] = field(default_factory=list)
 
     def story(self) -> Alert:
         """The story of one process."""
         policy = Policy(MappingProxyType({}), MappingProxyType({"pool": POOL, "backup": BACKUP}))
-        return Alert(
-            alarms=self.alarms, stops=self.stops, policy=policy, on_call=self.on_call, count=self.counted.append
-        )
+        return Alert(alarms=self.alarms, policy=policy, on_call=self.on_call, count=self.counted.append)
 
 
 @pytest.fixture
@@ -129,22 +108,19 @@ def test_no_text_holds_digits_that_look_like_a_code_or_a_number(world: World) ->
     assert not any(char.isdigit() for alarm in world.alarms.waiting for char in alarm.text)
 
 
-def test_a_spent_profile_is_left_alone(world: World) -> None:
-    """Told by a refusal or by the carrier's own webhook, also where nobody is on call."""
-    world.on_call = None
-    world.story().refused(SPENT, POOL)
-    assert world.stops.profiles == {PROFILE}
-    world.stops.profiles.clear()
+def test_a_spent_profile_is_told_with_its_senders(world: World) -> None:
+    """By the carrier's own webhook: whose messages stop, and until when."""
     world.story().spend_limit(PROFILE)
-    assert world.stops.profiles == {PROFILE}
-    assert world.alarms.waiting == []
+    (alarm,) = world.alarms.waiting
+    assert "backup, pool" in alarm.text
+    assert "midnight UTC" in alarm.text
 
 
 @pytest.mark.parametrize("profile", [None, "00000000-0000-0000-0000-000000000000"])
 def test_a_profile_that_is_not_ours_is_no_trouble(world: World, profile: str | None) -> None:
     """The account may have other users than this service."""
     world.story().spend_limit(profile)
-    assert (world.stops.profiles, world.alarms.waiting) == (set(), [])
+    assert world.alarms.waiting == []
 
 
 def test_one_group_message_goes_to_all_on_call(world: World) -> None:
@@ -180,7 +156,7 @@ def test_a_refused_alert_is_not_repeated(world: World) -> None:
 
 def test_nothing_here_disturbs_a_delivery(world: World) -> None:
     """A store that does not answer is counted, and the caller hears nothing of it."""
-    world.alarms.down = world.stops.down = True
+    world.alarms.down = True
     world.story().refused(SPENT, POOL)
     world.story().refused(CLOSED, None)
     world.story().spend_limit(PROFILE)

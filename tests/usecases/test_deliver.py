@@ -9,9 +9,10 @@ from typing import Any, cast
 
 import pytest
 
+from otp_service.domain.circuit import PASS, Gate
 from otp_service.domain.delivery import Accepted, Action, NotSent, Receipt, Refused, SendOutcome, Unknown
 from otp_service.domain.errors import StoreUnavailable
-from otp_service.domain.operation import Draft, Due, Go, Job
+from otp_service.domain.operation import Draft, Due, Go, Job, MovedTo
 from otp_service.domain.policy import App, Limit, Policy, Sender, SenderKind
 from otp_service.domain.verification import new_reference, number_hash
 from otp_service.keyring import Keyring, create, parse, rotate
@@ -38,18 +39,20 @@ DRAFT = Draft("shop", "pool", "sms", "en", "", 300_000, 0, box(), False, False)
 
 @dataclass
 class World:
-    """Outbox, carrier, store and stops in one, which keep the order of what is asked of them."""
+    """Outbox, carrier, store and book in one, which keep the order of what is asked of them."""
 
     draft_: Draft | None = DRAFT
     outcome: SendOutcome = field(default_factory=lambda: Accepted("m1", "queued"))
     wait_ms: int = 0
     go: Callable[[str], Go | None] = lambda body: Go(body, 1, 300_000)
-    stopped_: bool = False
     receipt: Receipt | None = None
     poll: str | None = "m1"
+    closed: str | None = "unconfirmed"
+    late_s: float = 0.0
     down_at: str = ""
     log: list[tuple[Any, ...]] = field(default_factory=list)
     sent: list[tuple[bytes, str]] = field(default_factory=list)
+    within_s: float | None = None
 
     def _note(self, name: str, *rest: Any) -> None:
         if name == self.down_at:
@@ -101,10 +104,25 @@ class World:
         self._note("unknown", wait_ms, outcome)
         return "waiting"
 
-    def impossible(self, job: Job, code: str, title: str) -> str:
+    def impossible(self, job: Job, code: str, title: str, *, may_fall: bool = True) -> str:
         """Written down."""
-        self._note("impossible", code)
+        self._note("impossible", code, *([] if may_fall else ["nobody else"]))
         return "failed"
+
+    def held(self, job: Job, code: str, title: str, wait_ms: int) -> str:
+        """Written down."""
+        self._note("held", code, wait_ms)
+        return "waiting"
+
+    def fall_over(self, due: Due) -> str | None:
+        """Whether to ask first."""
+        self._note("fall_over", due)
+        return self.poll
+
+    def close(self, due: Due) -> str | None:
+        """What it ended in."""
+        self._note("close", due)
+        return self.closed
 
     def requeue(self, due: Due) -> bool:
         """A wait is over."""
@@ -123,10 +141,10 @@ class World:
         self._note("expire", ref)
         return True
 
-    def apply(self, ref: object, ordinal: int, number: str, receipt: Receipt, event_id: str | None) -> str:
+    def apply(self, ref: object, ordinal: int, number: str, receipt: Receipt, event_id: str | None) -> MovedTo:
         """A receipt is applied."""
         self._note("apply", ref, ordinal, number, receipt, event_id)
-        return "moved"
+        return MovedTo("moved", "pool")
 
     # the carrier
 
@@ -135,8 +153,9 @@ class World:
         self._note("compose", sender, parts)
         return json.dumps(parts).encode()
 
-    def send(self, composed: bytes, *, idempotency_key: str) -> SendOutcome:
+    def send(self, composed: bytes, *, idempotency_key: str, within_s: float) -> SendOutcome:
         """The call."""
+        self.within_s = within_s
         self._note("send")
         self.sent.append((composed, idempotency_key))
         return self.outcome
@@ -146,28 +165,33 @@ class World:
         self._note("ask", message_id)
         return self.receipt
 
-    # stops and alerts
 
-    def stopped(self, profile: str) -> bool:
-        """Whether the profile is out of order today."""
-        return self.stopped_
+class Guard:
+    """Opens one gate for every message, and remembers what it was told."""
+
+    def __init__(self, gate: Gate = PASS) -> None:
+        self._gate = gate
+        self.learned: list[tuple[Sender, SendOutcome, Gate]] = []
+        self.heard: list[tuple[MovedTo, Receipt]] = []
+
+    def gate(self, sender: Sender) -> Gate:
+        """Whether a message may go."""
+        return self._gate
+
+    def learn(self, sender: Sender, outcome: SendOutcome, gate: Gate) -> None:
+        """An answer to a send."""
+        self.learned.append((sender, outcome, gate))
+
+    def moved(self, moved: MovedTo, receipt: Receipt) -> None:
+        """A receipt."""
+        self.heard.append((moved, receipt))
 
 
-class Alerts:
-    """Remembers what people would be told of."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[Refused, Sender | None]] = []
-
-    def refused(self, refusal: Refused, sender: Sender | None) -> None:
-        """A refusal."""
-        self.told.append((refusal, sender))
-
-
-def story(world: World, policy: Policy = POLICY, ring: Keyring = RING, alerts: Alerts | None = None) -> Deliver:
+def story(world: World, policy: Policy = POLICY, ring: Keyring = RING, guard: Guard | None = None) -> Deliver:
     """The story over this world; half of every jitter, no real sleep."""
     counted = world.log
     anything = cast("Any", world)
+    clock = iter((100.0, 100.0 + world.late_s))
     return Deliver(
         outbox=anything,
         book=anything,
@@ -177,10 +201,10 @@ def story(world: World, policy: Policy = POLICY, ring: Keyring = RING, alerts: A
         policy=policy,
         public_url="https://otp.example",
         sleep=lambda seconds: counted.append(("sleep", seconds)),
+        monotonic=lambda: next(clock),
         random=lambda: 0.5,
         count=lambda sender, outcome: counted.append(("count", sender, outcome)),
-        stops=anything,
-        alert=cast("Any", alerts or Alerts()),
+        guard=cast("Any", guard or Guard()),
     )
 
 
@@ -223,12 +247,12 @@ NEXT = Refused("40002", "Spam", Action.NEXT_SENDER)
         (NEXT, ("refused", NEXT)),
         (NotSent("connect"), ("retry_later", 500, NotSent("connect"))),
         (NotSent("429", retry_after_s=7.0), ("retry_later", 7_000, NotSent("429", retry_after_s=7.0))),
-        (NotSent("429", retry_after_s=0.0), ("retry_later", 0, NotSent("429", retry_after_s=0.0))),
+        (NotSent("429", retry_after_s=0.0), ("retry_later", 500, NotSent("429", retry_after_s=0.0))),
         (Unknown("read timeout"), ("unknown", 2_000, Unknown("read timeout"))),
     ],
 )
 def test_each_answer_is_written_down_as_what_it_is(outcome: SendOutcome, written: tuple[Any, ...]) -> None:
-    """Accepted, refused, not sent, lost: four different ends, and a wait the carrier asked for is kept."""
+    """Accepted, refused, not sent, lost: four different ends; a wait the carrier asked for is kept, but for "at once"."""
     world = World(outcome=outcome)
     story(world).send(JOB)
     assert world.log[-1] == written
@@ -248,11 +272,19 @@ def test_waits_grow_and_are_bounded(outcome: SendOutcome) -> None:
     assert waits[-1] <= 40_000
 
 
-def test_the_people_on_call_hear_of_refusals() -> None:
-    """After the write-down, with the sender."""
-    world, alerts = World(outcome=NEXT), Alerts()
-    story(world, alerts=alerts).send(JOB)
-    assert alerts.told == [(NEXT, POOL)]
+@pytest.mark.parametrize("outcome", [Accepted("m1"), NEXT, NotSent("connect"), Unknown("timeout")])
+def test_the_guard_learns_from_every_answer(outcome: SendOutcome) -> None:
+    """With the sender and the gate that the message went through, so a probe's answer is known as one."""
+    guard = Guard(Gate(True, probe=True))
+    story(World(outcome=outcome), guard=guard).send(JOB)
+    assert guard.learned == [(POOL, outcome, Gate(True, probe=True))]
+
+
+def test_a_request_has_the_rest_of_the_codes_life_to_leave() -> None:
+    """Counted from before the write-down, by the process's own clock: what passed since is taken off."""
+    world = World(go=lambda body: Go(body, 1, 2_000), late_s=1.5)
+    story(world).send(JOB)
+    assert world.within_s == pytest.approx(0.5)
 
 
 def test_what_may_not_be_sent_is_not_called() -> None:
@@ -284,15 +316,22 @@ def test_a_sender_or_app_that_is_gone_is_said(draft: Draft) -> None:
     assert world.log == [("impossible", "sender_missing")]
 
 
-def test_a_stopped_profile_sends_nothing_new() -> None:
-    """A spent profile gives way; what was tried already goes on, since it may have been sent."""
-    world = World(stopped_=True)
-    story(world).send(JOB)
-    assert world.log == [("impossible", "sender_stopped")]
-    kept = RING.seal(b"bytes")
-    begun = World(stopped_=True, draft_=replace(DRAFT, has_body=True), go=lambda _: Go(kept, 2, 1))
-    story(begun).send(JOB)
-    assert begun.sent
+@pytest.mark.parametrize("has_body", [False, True])
+@pytest.mark.parametrize(
+    ("gate", "written"),
+    [
+        (Gate(False, 700, "sender_down", "connect"), ("held", "sender_down", 700)),
+        (Gate(False, 700, "40333", "spent", lasting=True), ("impossible", "40333")),
+        (Gate(False, 700, "20100", "funds", lasting=True, may_fall=False), ("impossible", "20100", "nobody else")),
+    ],
+)
+def test_an_open_breaker_lets_nothing_through(gate: Gate, written: tuple[Any, ...], has_body: bool) -> None:
+    """A pause is waited for, a hold gives way to the next sender, the account's to nobody; the store knows of tries."""
+    world = World(draft_=replace(DRAFT, has_body=has_body))
+    guard = Guard(gate)
+    story(world, guard=guard).send(JOB)
+    assert world.log[1:] == [written]
+    assert (world.sent, guard.learned) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -396,27 +435,31 @@ def test_the_words_follow_the_record() -> None:
 # ---- timers -------------------------------------------------------------------------------------------------------
 
 
-def test_each_timer_does_its_own() -> None:
-    """Expiry ends, a retry puts back, an unknown kind does nothing."""
-    world = World()
+@pytest.mark.parametrize("closed", ["unconfirmed", None])
+def test_each_timer_does_its_own(closed: str | None) -> None:
+    """Expiry ends, a retry puts back, closing closes, an unknown kind does nothing."""
+    world = World(closed=closed)
     deliver = story(world)
-    for kind in ("x", "r", "?"):
+    for kind in ("x", "r", "c", "?"):
         deliver.attend(Due(3, kind, REF, 1))
-    assert world.steps() == ["expire", "requeue"]
+    assert world.steps() == ["expire", "requeue", "close"]
 
 
-def test_a_silent_delivery_is_asked_about() -> None:
-    """What the carrier says of the message is applied like a webhook, but is no event."""
-    receipt = Receipt("m1", NUMBER, "delivered")
+@pytest.mark.parametrize(("kind", "claim"), [("p", "claim_poll"), ("f", "fall_over")])
+def test_a_silent_delivery_is_asked_about(kind: str, claim: str) -> None:
+    """What the carrier says of the message is applied like a webhook, but is no event; the guard hears of it too."""
+    receipt, guard = Receipt("m1", NUMBER, "delivered"), Guard()
     world = World(receipt=receipt)
-    story(world).attend(Due(3, "p", REF, 1))
-    assert world.steps() == ["claim_poll", "ask", "apply"]
+    story(world, guard=guard).attend(Due(3, kind, REF, 1))
+    assert world.steps() == [claim, "ask", "apply"]
     assert world.log[-1] == ("apply", REF, 1, REF.number_hash, receipt, None)
+    assert guard.heard == [(MovedTo("moved", "pool"), receipt)]
 
 
-@pytest.mark.parametrize(("poll", "steps"), [(None, ["claim_poll"]), ("m1", ["claim_poll", "ask"])])
-def test_no_claim_no_question_no_answer_no_change(poll: str | None, steps: list[str]) -> None:
+@pytest.mark.parametrize(("kind", "claim"), [("p", "claim_poll"), ("f", "fall_over")])
+@pytest.mark.parametrize(("poll", "steps"), [(None, []), ("m1", ["ask"])])
+def test_no_claim_no_question_no_answer_no_change(kind: str, claim: str, poll: str | None, steps: list[str]) -> None:
     """Only the claimer asks, and a carrier that does not know changes nothing."""
     world = World(poll=poll)
-    story(world).attend(Due(3, "p", REF, 1))
-    assert world.steps() == steps
+    story(world).attend(Due(3, kind, REF, 1))
+    assert world.steps() == [claim, *steps]

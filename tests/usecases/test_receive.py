@@ -7,8 +7,8 @@ from typing import Any, cast
 import pytest
 
 from otp_service.domain.delivery import Action, Receipt, Refused
-from otp_service.domain.operation import OptOut
-from otp_service.domain.policy import Policy, Sender, SenderKind
+from otp_service.domain.operation import Denial, MovedTo, OptOut
+from otp_service.domain.policy import App, Policy, Sender, SenderKind
 from otp_service.domain.verification import Reference, new_reference, number_hash
 from otp_service.keyring import create, parse
 from otp_service.usecases.receive import Receive
@@ -18,21 +18,22 @@ PERSON = "+12025550143"
 NUMBER = number_hash(RING.index_key, PERSON)
 REF = new_reference(RING.index_key, NUMBER, bytes(10))
 OTHER = new_reference(RING.index_key, NUMBER, b"x" * 10)
-POLICY = Policy(
-    MappingProxyType({}),
-    MappingProxyType(
-        {
-            "pool": Sender("pool", SenderKind.NUMBER_POOL, "profile-a", None, 1.0),
-            "backup": Sender("backup", SenderKind.LONG_CODE, "profile-b", "+18445550001", 1.0),
-        }
-    ),
-)
+SENDERS = {
+    "pool": Sender("pool", SenderKind.NUMBER_POOL, "profile-a", None, 1.0),
+    "backup": Sender("backup", SenderKind.LONG_CODE, "profile-b", "+18445550001", 1.0),
+    "second": Sender("second", SenderKind.LONG_CODE, "profile-b", "+18445550002", 1.0),
+}
+APPS = {
+    "shop": App("shop", "Acme", tuple(SENDERS.values())),
+    "bank": App("bank", "Bank", tuple(SENDERS.values()), denial_words=frozenset({"no", "not me"})),
+}
+POLICY = Policy(MappingProxyType(APPS), MappingProxyType(SENDERS))
 DEAD = Refused("40001", "No route", Action.STOP_PERSON)
 
 
 @dataclass
 class World:
-    """Book, registry and alerts in one."""
+    """Book, store, registry and guard in one."""
 
     indexed: tuple[Reference, int] | None = None
     outcome: str = "moved"
@@ -40,15 +41,16 @@ class World:
     clicks: list[tuple[Any, ...]] = field(default_factory=list)
     wishes: list[tuple[Any, ...]] = field(default_factory=list)
     told: list[Any] = field(default_factory=list)
+    denials: list[tuple[Reference, Denial]] = field(default_factory=list)
 
     def find_message(self, number: str, message_id: str) -> tuple[Reference, int] | None:
         """By the index."""
         return self.indexed if number == NUMBER else None
 
-    def apply(self, ref: Reference, ordinal: int, number: str, receipt: Receipt, event_id: str | None) -> str:
+    def apply(self, ref: Reference, ordinal: int, number: str, receipt: Receipt, event_id: str | None) -> MovedTo:
         """Remember it."""
         self.applied.append((ref, ordinal, number, receipt.status, event_id))
-        return self.outcome
+        return MovedTo(self.outcome, "pool")
 
     def note_click(self, ref: Reference, ordinal: int, event_id: str) -> str:
         """Remember it."""
@@ -60,9 +62,18 @@ class World:
         self.wishes.append((number, mask, entry, event_id))
         return "changed"
 
-    def refused(self, refusal: Refused, sender: Sender | None) -> None:
+    def pending(self, number: str) -> list[Reference]:
+        """Two, for the person."""
+        return [REF, OTHER] if number == NUMBER else []
+
+    def deny(self, ref: Reference, denial: Denial) -> str:
         """Remember it."""
-        self.told.append(refusal)
+        self.denials.append((ref, denial))
+        return "denied"
+
+    def moved(self, moved: MovedTo, receipt: Receipt) -> None:
+        """Remember it."""
+        self.told.append((moved.outcome, moved.sender, receipt))
 
     def spend_limit(self, profile: str | None) -> None:
         """Remember it."""
@@ -72,7 +83,7 @@ class World:
 def story(world: World) -> Receive:
     """The stories over this world."""
     anything = cast("Any", world)
-    return Receive(book=anything, optouts=anything, vault=RING, policy=POLICY, alert=anything)
+    return Receive(book=anything, store=anything, optouts=anything, vault=RING, policy=POLICY, guard=anything)
 
 
 def receipt(**changes: Any) -> Receipt:
@@ -113,13 +124,13 @@ def test_each_receipt_of_a_group_is_applied() -> None:
     assert [entry[0] for entry in world.applied] == [REF, OTHER]
 
 
-@pytest.mark.parametrize(("outcome", "told"), [("moved", 1), ("same", 0), ("duplicate", 0), ("foreign", 0)])
-def test_a_failure_is_told_when_it_moved_something(outcome: str, told: int) -> None:
-    """Repeats and strangers' receipts ring no phones."""
+@pytest.mark.parametrize(("outcome", "told"), [("moved", 1), ("same", 1), ("duplicate", 1), ("foreign", 0)])
+def test_the_guard_hears_what_became_of_a_receipt(outcome: str, told: int) -> None:
+    """With what it moved, by which the guard judges; of strangers' receipts it hears nothing."""
     world = World(outcome=outcome)
     failed = receipt(delivery_id=REF.delivery_id(1), status="delivery_failed", error=DEAD)
     story(world).delivery_update("e1", [failed], None)
-    assert len(world.told) == told
+    assert world.told == [(outcome, "pool", failed)] * told
 
 
 def inbound(world: World, **changes: Any) -> None:
@@ -170,6 +181,37 @@ def test_other_words_and_other_writers_change_nothing(changes: dict[str, str]) -
     world = World()
     inbound(world, **changes)
     assert world.wishes == []
+    assert world.denials == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "apps", "senders"),
+    [
+        ({"text": "No!", "to_number": "+13125550100"}, {"shop", "bank"}, {"pool"}),
+        ({"text": " NOT  me, please"}, {"bank"}, {"pool"}),
+        ({"text": "no", "messaging_profile_id": "profile-b"}, {"shop", "bank"}, {"backup"}),
+        ({"text": "no", "messaging_profile_id": None}, {"shop", "bank"}, {"pool", "backup"}),
+        ({"text": "no", "messaging_profile_id": None, "to_number": None}, {"shop", "bank"}, set(SENDERS)),
+        ({"text": "no", "messaging_profile_id": "another"}, {"shop", "bank"}, set()),
+    ],
+)
+def test_that_was_not_me_is_asked_of_all_that_is_pending(
+    changes: dict[str, Any], apps: set[str], senders: set[str]
+) -> None:
+    """In the words of each app, and only of the senders that the answer can have been written to; nobody opts out."""
+    world = World()
+    inbound(world, **changes)
+    denial = Denial("e1", frozenset(apps), frozenset(senders), 5_000)
+    assert world.denials == [(REF, denial), (OTHER, denial)]
+    assert world.wishes == []
+
+
+def test_a_word_that_the_carrier_read_as_stop_denies_as_well() -> None:
+    """Whatever the carrier made of it, both are heard."""
+    world = World()
+    inbound(world, text="no", autoresponse="STOP")
+    assert len(world.denials) == 2
+    assert len(world.wishes) == 1
 
 
 @pytest.mark.parametrize("to", [PERSON, PERSON[1:]])

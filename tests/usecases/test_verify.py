@@ -118,13 +118,27 @@ class Limits:
         self.taken -= 1
 
 
-def story(store: Store, limits: Limits | None = None) -> Verify:
+class Guard:
+    """Knows how the senders are: the route as it is, and all are well; or the other way round, and only `well` are."""
+
+    def __init__(self, *well: str) -> None:
+        self.well = well
+
+    def route(self, app: App, senders: Sequence[Sender]) -> tuple[tuple[Sender, ...], tuple[str, ...]]:
+        """The order to try them in, and the names of the healthy."""
+        if not self.well:
+            return tuple(senders), tuple(sender.name for sender in senders)
+        return tuple(reversed(senders)), self.well
+
+
+def story(store: Store, limits: Limits | None = None, guard: Guard | None = None) -> Verify:
     """The stories over this store; chance counts up."""
     chance = iter(range(1, 10_000))
     return Verify(
         store=cast("Any", store),
         limits=limits or Limits(),
         place=lambda app, ip: [app.name, ip],
+        guard=cast("Any", guard or Guard()),
         vault=RING,
         policy=POLICY,
         issuer="https://otp.example",

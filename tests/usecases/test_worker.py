@@ -33,6 +33,8 @@ class FakeOutbox:
         self.dues: list[Due] = []
         self.touched: list[tuple[float, Sequence[Job]]] = []
         self.failing = 0
+        self.put_offs: list[tuple[Due, int]] = []
+        self.down_for_timers = False
         self.one_lane = one_lane
         self.lock = threading.Lock()
 
@@ -75,6 +77,12 @@ class FakeOutbox:
         dues, self.dues = self.dues[:count], self.dues[count:]
         return dues
 
+    def put_off(self, due: Due, wait_ms: int) -> None:
+        """A timer comes again later."""
+        self.put_offs.append((due, wait_ms))
+        if self.down_for_timers:
+            raise StoreUnavailable("down")
+
     def depth(self) -> int:
         """How many wait."""
         return sum(map(len, self.streams.values()))
@@ -90,6 +98,7 @@ class FakeDeliver:
         self.most = 0
         self.done: list[Job] = []
         self.attended: list[Due] = []
+        self.attend_: Callable[[Due], None] = lambda _: None
 
     def send(self, one: Job) -> None:
         """Count how many run at once."""
@@ -106,6 +115,7 @@ class FakeDeliver:
     def attend(self, due: Due) -> None:
         """A timer."""
         self.attended.append(due)
+        self.attend_(due)
 
 
 @contextmanager
@@ -262,3 +272,56 @@ def test_a_broken_loop_ends_the_whole_worker() -> None:
     )
     with pytest.raises(ValueError, match="a bug"):
         made.run(threading.Event())
+
+
+# ---- timers -------------------------------------------------------------------------------------------------------
+
+
+def timer(kind: str, number: int = 1) -> Due:
+    """A timer that has come."""
+    return Due(0, kind, Reference(f"{number:a>32}", "00"), 0 if kind == "x" else 1)
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("one record"), ValueError("a bug")])
+@pytest.mark.parametrize("down", [False, True])
+@pytest.mark.parametrize("kind", ["x", "r", "p", "f", "c"])
+def test_a_timer_that_fails_is_put_off_and_stops_no_other(kind: str, error: Exception, down: bool) -> None:
+    """Of each kind: it comes again later, those behind it are attended to in the same breath, the pulse goes on."""
+    bad, good = timer(kind), [timer(each, 2) for each in "xrpfc"]
+    outbox = FakeOutbox()
+    outbox.down_for_timers = down
+    outbox.dues = [bad, *good]
+    deliver = FakeDeliver(lambda _: None)
+
+    def attend(due: Due) -> None:
+        if due == bad:
+            raise error
+
+    deliver.attend_ = attend
+    with running(outbox, deliver):
+        wait_until(lambda: set(deliver.attended) == {bad, *good})
+        wait_until(lambda: outbox.put_offs)
+        outbox.streams[0] = [job(1)]
+        wait_until(lambda: deliver.done)
+        outbox.dues = [bad]
+        wait_until(lambda: len(outbox.put_offs) == 2)
+    assert outbox.put_offs == [(bad, worker.PUT_OFF_MS)] * 2
+
+
+def test_asking_the_carrier_holds_up_no_other_timer() -> None:
+    """Polls and fall-overs wait for the carrier apart, each once at a time; retries and expiries go on meanwhile."""
+    asking = [timer("p", 1), timer("f", 2)]
+    outbox, deliver, gate = FakeOutbox(), FakeDeliver(lambda _: None), threading.Event()
+
+    def attend(due: Due) -> None:
+        if due in asking:
+            gate.wait(10)
+
+    deliver.attend_ = attend
+    with running(outbox, deliver):
+        outbox.dues = list(asking)
+        wait_until(lambda: set(deliver.attended) == set(asking))
+        outbox.dues = [*asking, timer("r", 3), timer("x", 4), timer("c", 5)]
+        wait_until(lambda: len(deliver.attended) == 5, 2.0, "the others")
+        assert [due.kind for due in deliver.attended[2:]] == ["r", "x", "c"]
+        gate.set()
