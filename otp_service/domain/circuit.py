@@ -14,7 +14,7 @@ Pure rules; where breakers are kept is `storage.circuits`, who asks them `usecas
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .delivery import IN_PROGRESS, LIMITED, Accepted, Action, NotSent, Refused, SendOutcome, Unknown
+from .delivery import IN_PROGRESS, LIMITED, TOO_LATE, Accepted, Action, NotSent, Refused, SendOutcome, Unknown
 from .policy import Sender
 
 ACCOUNT = "account"
@@ -138,7 +138,7 @@ def findings(outcome: SendOutcome, sender: Sender) -> Sequence[Finding]:
             held = refusal_hold(outcome, sender)
             # Any refusal is an answer; one that is about the person or the message says that all else works.
             return [held] if held is not None else [Fine(ACCOUNT), Fine(own)]
-        case NotSent(reason=reason) if reason != LIMITED:
+        case NotSent(reason=reason) if reason not in (LIMITED, TOO_LATE):
             return [Fault(own, reason)]
         case Unknown(reason=reason) if reason != IN_PROGRESS:
             return [Fault(own, reason)]

@@ -71,6 +71,9 @@ class Refused:
 LIMITED = "too many requests"
 """The reason of a NotSent that is no fault: the carrier works and asks for patience."""
 
+TOO_LATE = "too late to send it"
+"""The reason of a NotSent that is no fault: nobody was asked, since nothing could have left in time."""
+
 IN_PROGRESS = "the same key is still in progress"
 """The reason of an Unknown that is no fault: the carrier works at this very request."""
 

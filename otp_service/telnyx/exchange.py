@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from ..domain.delivery import TOO_LATE
 from . import reading
 from .exceptions import NotSentError, UnknownOutcomeError
 
@@ -148,7 +149,7 @@ class Exchange:
     def _hurried(self, within_s: float) -> httpx.Timeout:
         """Timeouts by which a connection, with TCP and TLS, is there in time or not at all."""
         if within_s < SHORTEST_S:
-            raise NotSentError("too late to send it")
+            raise NotSentError(TOO_LATE)
         spans = self._timeouts
         connect_s = min(spans.connect_s, within_s / 2)
         pool_s = min(spans.pool_s, within_s / 2)

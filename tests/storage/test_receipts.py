@@ -164,12 +164,11 @@ def test_a_receipt_after_the_end_changes_the_delivery_only(house: House) -> None
 
 def _foreign(house: House, ref: Reference) -> list[str]:
     other = house.order(fresh_number()).reference
-    apply = house.outbox.apply
     return [
         house.apply(ref, "delivered", "another message"),
-        apply(ref, 1, other.number_hash, Receipt("msg-1", "+1", "delivered"), word()),
-        apply(ref, 2, ref.number_hash, Receipt("msg-1", "+1", "delivered"), word()),
-        apply(other, 1, other.number_hash, Receipt("msg-1", "+1", "delivered"), word()),
+        house.outbox.apply(ref, 1, other.number_hash, Receipt("msg-1", "+1", "delivered"), word()).outcome,
+        house.apply(ref, "delivered", ordinal=2),
+        house.apply(other, "delivered"),
     ]
 
 

@@ -230,7 +230,7 @@ def test_opted_out_of_all_is_refused_and_in_again_is_sent(house: House) -> None:
     assert house.raw.xlen(house.keys.outbox(shard)) == 0
     noted = [fields for _, fields in house.raw.xrange(house.keys.audit(shard)) if fields["nh"] == house.hash_of(number)]
     assert noted[-1]["type"] == "verification.refused"
-    assert json.loads(noted[-1]["detail"]) == {"code": "opted_out"}
+    assert json.loads(noted[-1]["detail"]) == {"code": "opted_out", "skipped": 0}
     opt_out(house, number, "profile-b", out=False, at_ms=2)
     assert house.record(house.start(number).reference)["1:snd"] == "backup"
 

@@ -252,7 +252,7 @@ NEXT = Refused("40002", "Spam", Action.NEXT_SENDER)
     ],
 )
 def test_each_answer_is_written_down_as_what_it_is(outcome: SendOutcome, written: tuple[Any, ...]) -> None:
-    """Accepted, refused, not sent, lost: four different ends; a wait the carrier asked for is kept, but for "at once"."""
+    """Accepted, refused, not sent, lost: four ends; a wait that the carrier asks for is kept, but for "at once"."""
     world = World(outcome=outcome)
     story(world).send(JOB)
     assert world.log[-1] == written

@@ -37,11 +37,13 @@ if r[4] == 'sent' then
   fail_over(c, n, 'carrier_queue')
   return {'fell_back'}
 end
-if r[4] == 'sending' and now < r[7] + under_way then
+-- Of `try` tries `home` are known never to have left the house: while that is all of them, nothing is under way.
+local tried = tonumber(r[5] or 0) > tonumber(r[6] or 0)
+if r[4] == 'sending' and tried and now < r[7] + under_way then
   later(r[7] + under_way - now)
   return {'no'}
 end
-if tonumber(r[5] or 0) > tonumber(r[6] or 0) then
+if tried then
   fail_over(c, n, 'answer_lost')
   return {'fell_back'}
 end
