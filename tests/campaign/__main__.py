@@ -42,7 +42,7 @@ _EXAMPLE = "example: python -m tests.campaign --minutes 2 --seed 7 --json report
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one campaign and return the exit status."""
-    args = _parser().parse_args(arguments)
+    args = build_parser().parse_args(arguments)
     if args.seed is None:
         args.seed = random.SystemRandom().randrange(10**6)
     load_s = max(SHORTEST_LOAD_S, args.minutes * 60 - DRAIN_S)
@@ -80,7 +80,8 @@ def _conclude(evidence: Evidence, about: dict[str, Any], args: argparse.Namespac
     return 0 if found["held"] else 1
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The options of the command."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.campaign",
         description="Run the service as real processes on loopback, let callers use it, kill and stop what it "

@@ -111,7 +111,7 @@ def test_the_record_is_read_page_by_page(stage: Stage) -> None:
             cursor = "&cursor=" + page["next_cursor"]
             assert pages < 500
 
-    of_number = f"&to={number.replace('+', '%2B')}"
+    of_number = f"&number={number.replace('+', '%2B')}"
     start = read(of_number, 1000)[0]["at"]
     window = f"&since={start}"
     whole = read(window, 1000)

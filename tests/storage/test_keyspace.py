@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 import pytest
 import redis
-from otp_service.storage.stops import Stops
 from redis.exceptions import ResponseError
 
 from otp_service.domain.audit import EventType

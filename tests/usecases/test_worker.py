@@ -30,6 +30,7 @@ class FakeOutbox:
     def __init__(self, one_lane: bool = True) -> None:
         self.streams: dict[int, list[Job]] = {shard: [] for shard in range(SHARDS)}
         self.stale: list[Job] = []
+        self.own: list[Job] = []
         self.dues: list[Due] = []
         self.touched: list[tuple[float, Sequence[Job]]] = []
         self.failing = 0
@@ -60,6 +61,12 @@ class FakeOutbox:
         if not taken:
             time.sleep(min(block_s, 0.02))
         return taken
+
+    def take_own(self, shards: Sequence[int], count: int) -> list[Job]:
+        """What was given to this worker in an answer that never came."""
+        with self.lock:
+            own, self.own = self.own, []
+        return own
 
     def take_over(self, shard: int, count: int) -> list[Job]:
         """What a dead worker left."""
@@ -210,6 +217,17 @@ def test_what_is_in_hand_already_is_not_begun_twice() -> None:
         wait_until(lambda: deliver.done)
         time.sleep(0.05)
     assert deliver.done == [job(1)]
+
+
+def test_what_was_given_in_a_lost_answer_is_taken_up_at_once() -> None:
+    """After a failure of the store a worker asks for its own entries: they need not lie until they count as stale."""
+    outbox, deliver = FakeOutbox(), FakeDeliver(lambda _: None)
+    outbox.own.append(job(1))
+    with running(outbox, deliver):
+        time.sleep(0.2)
+        assert deliver.done == []
+        outbox.failing = 1
+        wait_until(lambda: deliver.done == [job(1)])
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("down"), ValueError("a bug")])
