@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -374,7 +375,7 @@ def test_the_sender_that_got_through_goes_first_while_it_is_well(house: House) -
     house.outbox.accepted(second, Accepted("msg-2", "queued"))
     house.apply(ref, "delivered", "msg-2", 2)
 
-    def first(**changes: object) -> tuple[str, Reference]:
+    def first(**changes: Any) -> tuple[str, Reference]:
         again = house.start(number, purpose=word("p"), **changes).reference
         return house.record(again)["1:snd"], again
 

@@ -360,8 +360,10 @@ def test_nothing_that_has_gone_comes_back_without_an_end(house: House) -> None:
         house.outbox.fall_over(Due(shard, "f", ref, 1))
         house.outbox.close(Due(shard, "c", ref, 1))
         house.verifications.deny(ref, Denial("late", frozenset({"shop"}), frozenset({"pool"}), house.now()))
-        for ordinal in (1, 2, 3):
-            house.outbox.close(Due(shard, "c", ref, ordinal))
+        for timer in [timer for timer in house.timers(ref) if ref.body in timer]:
+            house.raw.zadd(house.keys.timers(shard), {timer: 1})
+        for due in house.outbox.due(1_000):
+            {"r": house.outbox.requeue, "c": house.outbox.close, "f": house.outbox.fall_over}[due.kind](due)
         gone = (house.keys.record(ref), house.keys.secrets(ref), house.keys.timeline(ref))
         assert [key for key in gone if house.raw.exists(key)] == []
         assert not [timer for timer in house.timers(ref) if ref.body in timer]

@@ -1,6 +1,7 @@
 """A store that refuses, hangs, forgets its scripts or swallows replies: no guess is free, nothing is done twice."""
 
 import contextlib
+import select
 import socket
 import threading
 import time
@@ -294,6 +295,13 @@ class Swallower:
         with contextlib.suppress(OSError):
             while request := near.recv(1 << 20):
                 far.sendall(request)
+                # A long script comes in several pieces, and its reply after the last.
+                while near in select.select([near, far], [], [])[0]:
+                    piece = near.recv(1 << 20)
+                    if not piece:
+                        break
+                    request += piece
+                    far.sendall(piece)
                 reply = far.recv(1 << 20)
                 if self.armed and b"EVAL" in request and not reply.startswith(b"-NOSCRIPT"):
                     self.armed -= 1

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from otp_service.domain.delivery import Accepted, Action, NotSent, Refused, SendOutcome, Unknown
+from otp_service.domain.delivery import TOO_LATE, Accepted, Action, NotSent, Refused, SendOutcome, Unknown
 from otp_service.telnyx.client import TelnyxClient
 from otp_service.telnyx.exceptions import NotSentError, RefusedError, UnknownOutcomeError
 from otp_service.telnyx.exchange import LARGEST_ANSWER, Timeouts
@@ -419,3 +419,31 @@ def test_neither_repr_nor_log_shows_secrets(caplog: pytest.LogCaptureFixture) ->
     for secret in ("KEY_secret", "2025550143", "123456"):
         assert secret not in " ".join(shown)
         assert secret not in caplog.text
+
+
+# ---- a request that must leave in time ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("within_s", "connect_s", "pool_s"), [(None, 1.0, 1.0), (10.0, 1.0, 1.0), (1.0, 0.5, 0.5), (0.2, 0.1, 0.1)]
+)
+def test_a_hurried_request_halves_its_time_for_the_way(within_s: float | None, connect_s: float, pool_s: float) -> None:
+    """TCP and TLS each take the connect time, so both together end in time; an answer is awaited as long as ever."""
+    seen: list[dict[str, float]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.extensions["timeout"])
+        return httpx.Response(200, json={"data": message()["data"] if "data" in message() else message()})
+
+    transport = httpx.MockTransport(answer)
+    with TelnyxClient("KEY_secret", "http://carrier.example/v2", timeouts=HURRY, transport=transport) as client:
+        client.send(REQUEST, idempotency_key=KEY, within_s=within_s)
+    assert seen == [pytest.approx({"connect": connect_s, "read": 1.0, "write": 1.0, "pool": pool_s})]
+
+
+@pytest.mark.parametrize("within_s", [0.09, 0.0, -5.0])
+def test_a_request_that_is_too_late_is_not_made(within_s: float) -> None:
+    """Nothing leaves: not even a connection is opened, and nobody is blamed."""
+    transport = httpx.MockTransport(lambda request: pytest.fail(f"asked: {request}"))
+    with TelnyxClient("KEY_secret", "http://carrier.example/v2", transport=transport) as client:
+        assert client.send(REQUEST, idempotency_key=KEY, within_s=within_s) == NotSent(TOO_LATE)

@@ -1,0 +1,134 @@
+"""Whatever is heard of a delivery, in whatever order and however often: one end, by rank, and one claim at most."""
+
+from dataclasses import dataclass
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from otp_service.domain.delivery import Accepted, Receipt, Unknown
+from otp_service.domain.operation import Due
+from otp_service.domain.policy import App
+from otp_service.domain.verification import Reference
+
+from .house import BACKUP, POOL, TWIN, House, fresh_number, word
+
+TRIO = App("shop", "Acme", (POOL, TWIN, BACKUP))
+ORDER = ("sending", "sent", "unconfirmed", "failed", "delivered")
+WORDS = {
+    "queued": ("sent", 0),
+    "sending": ("sent", 1),
+    "sent": ("sent", 2),
+    "delivery_unconfirmed": ("unconfirmed", 3),
+    "delivery_failed": ("failed", 4),
+    "delivered": ("delivered", 5),
+}
+EVENTS = (*WORDS, *(f"asked: {each}" for each in WORDS), "accepted", "answer lost", "fall", "close")
+
+
+@dataclass
+class Model:
+    """One delivery that has been begun, by the contract's words alone."""
+
+    place: int = 0
+    lost: bool = False
+    told: int = -1  # how far the message is by the carrier's own word
+    claimed: bool = False
+    over: bool = False  # the code's time
+    waiting: bool = True  # for the time to be sent in
+    asked: bool = False
+
+    def reach(self, status: str) -> bool:
+        """Move up; whether it did."""
+        moved = ORDER.index(status) > self.place
+        self.place = max(self.place, ORDER.index(status))
+        return moved
+
+    def claim(self) -> None:
+        """The next sender is asked, unless it was before or the code is of no use any more."""
+        if not self.over:
+            self.claimed, self.waiting = True, False
+
+    def hear(self, event: str) -> None:
+        """What an event makes of it."""
+        said = event.removeprefix("asked: ")
+        if said in WORDS:
+            status, far = WORDS[said]
+            self.told = max(self.told, far)
+            if self.reach(status) and status == "failed":
+                self.claim()
+        elif event == "accepted":
+            self.reach("sent")
+        elif event == "answer lost":
+            self.lost = self.lost or self.place == 0
+        elif event == "close":
+            self.over = True
+            self.reach("unconfirmed")
+        elif self.waiting and not self.claimed:
+            self.fall()
+
+    def fall(self) -> None:
+        """It should have been sent by now."""
+        if self.over or self.place > 1:
+            self.waiting = False
+        elif self.place == 0:
+            if self.lost:
+                self.claim()  # else the request is under way, and is waited for
+        elif self.told >= 2:
+            self.waiting = False
+        elif not self.asked:
+            self.asked = True
+        elif self.told >= 0:
+            self.claim()
+        else:
+            self.waiting = False
+
+    @property
+    def status(self) -> str:
+        """As the record should have it."""
+        return "unknown" if self.place == 0 and self.lost else ORDER[self.place]
+
+
+def tell(house: House, ref: Reference, event: str) -> None:
+    """Let it happen in the store."""
+    shard, timers = house.keys.shard(ref.number_hash), house.timers(ref)
+    said = event.removeprefix("asked: ")
+    if said in WORDS:
+        house.tell(ref, Receipt("msg-1", "+1", said), event=None if said != event else word("evt"))
+    elif event == "fall":
+        if f"f:{ref.delivery_id(1)}" in timers:
+            house.raw.zadd(house.keys.timers(shard), {f"f:{ref.delivery_id(1)}": 1})
+        house.outbox.fall_over(Due(shard, "f", ref, 1))
+    elif event == "close":
+        house.age(ref, 400_000)
+        if f"c:{ref.delivery_id(1)}" in timers:
+            house.raw.zadd(house.keys.timers(shard), {f"c:{ref.delivery_id(1)}": 1})
+        house.outbox.close(Due(shard, "c", ref, 1))
+
+
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(events=st.lists(st.sampled_from(EVENTS), max_size=14))
+def test_any_order_ends_by_rank_and_claims_once(server_house: House, events: list[str]) -> None:
+    """Receipts, polls, the send's own answer and both timers, left out, repeated and mixed: the model's end, each step.
+
+    The end of the first delivery depends on what was heard and not on when; a late `delivered` wins; the next sender
+    is claimed once at most, and a claim is never undone.
+    """
+    house, model = server_house, Model()
+    ref = house.start(fresh_number(), TRIO).reference
+    (job,) = [job for job in house.jobs(ref) if job.reference == ref]
+    house.must_begin(job, TRIO)
+    for event in events:
+        if event == "accepted":
+            house.outbox.accepted(job, Accepted("msg-1", "queued"))
+        elif event == "answer lost":
+            house.outbox.unknown(job, 60_000, Unknown("read timeout"))
+        else:
+            tell(house, ref, event)
+        model.hear(event)
+        record = house.record(ref)
+        assert (record["1:st"], record["dn"]) == (model.status, "2" if model.claimed else "1")
+    ends = [ORDER.index(WORDS[said][0]) for each in events if (said := each.removeprefix("asked: ")) in WORDS]
+    ends += [ORDER.index(end) for name, end in {"accepted": "sent", "close": "unconfirmed"}.items() if name in events]
+    assert model.place == max(ends, default=0)
+    assert house.events(ref).count("delivery.fell_back") == model.claimed
+    assert house.record(ref).get("2:st", "queued") == "queued"

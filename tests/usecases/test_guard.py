@@ -1,0 +1,234 @@
+"""Who is asked first, whether one may be asked at all, and what answers teach; nothing here disturbs a delivery."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, cast
+
+import pytest
+
+from otp_service.domain.circuit import ACCOUNT, PASS, Circuit, Fault, Fine, Gate, Hold
+from otp_service.domain.delivery import Accepted, Action, NotSent, Receipt, Refused
+from otp_service.domain.errors import StoreUnavailable
+from otp_service.domain.operation import MovedTo
+from otp_service.domain.policy import App, Policy, Sender, SenderKind, Strategy
+from otp_service.domain.routing import Health
+from otp_service.usecases.guard import Guard
+
+POOL = Sender("pool", SenderKind.NUMBER_POOL, "a", None, 1.0)
+BACKUP = Sender("backup", SenderKind.LONG_CODE, "b", "+18445550001", 1.0)
+IN_ORDER = App("shop", "Acme", (POOL, BACKUP))
+HEALTHIEST = replace(IN_ORDER, strategy=Strategy.HEALTHIEST)
+POLICY = Policy(MappingProxyType({"shop": IN_ORDER}), MappingProxyType({"pool": POOL, "backup": BACKUP}))
+SPENT = Refused("40333", "spent", Action.STOP_SENDER, spent=True)
+
+
+@dataclass
+class World:
+    """Breakers, tallies and people in one."""
+
+    states: dict[str, Circuit] = field(default_factory=dict)
+    health: dict[str, Health] = field(default_factory=dict)
+    reports: list[Any] = field(default_factory=list)
+    asks: bool = True
+    down: bool = False
+    now_s: float = 0.0
+    noted: list[Any] = field(default_factory=list)
+    tallied: list[tuple[str, bool]] = field(default_factory=list)
+    told: list[Any] = field(default_factory=list)
+    counted: list[tuple[str, str]] = field(default_factory=list)
+
+    def _up(self) -> None:
+        if self.down:
+            raise StoreUnavailable("down")
+
+    def look(self, names: Sequence[str]) -> Mapping[str, Any]:
+        """Breakers by scope, figures by sender."""
+        self._up()
+        breakers = any(":" in name or name == ACCOUNT for name in names)
+        if breakers:
+            return {name: self.states.get(name, Circuit(name)) for name in names}
+        return {name: self.health.get(name, Health()) for name in names}
+
+    def pass_through(self, scopes: Sequence[str]) -> Gate:
+        """Open."""
+        self._up()
+        self.noted.append(tuple(scopes))
+        return PASS
+
+    def hold(self, hold: Hold) -> bool:
+        """News."""
+        self._up()
+        self.noted.append(hold)
+        return True
+
+    def fault(self, fault: Fault) -> bool:
+        """No news."""
+        self._up()
+        self.noted.append(fault)
+        return False
+
+    def fine(self, fine: Fine, *, probe: bool) -> bool:
+        """News if it was the probe."""
+        self._up()
+        self.noted.append((fine, probe))
+        return probe
+
+    def count(self, sender: str, *, delivered: bool) -> None:
+        """A delivery ended."""
+        self._up()
+        self.tallied.append((sender, delivered))
+
+    def may_ask(self) -> bool:
+        """Whether it is time."""
+        return self.asks
+
+    def report(self, reports: Any) -> None:
+        """The carrier's ratios."""
+        self.reports.append(reports)
+
+    def refused(self, refusal: Refused, sender: Sender | None) -> None:
+        """People."""
+        self.told.append((refusal, sender))
+
+    def spend_limit(self, profile: str | None) -> None:
+        """People."""
+        self.told.append(profile)
+
+
+def story(world: World, policy: Policy = POLICY) -> Guard:
+    """The story of one process."""
+    anything = cast("Any", world)
+    return Guard(
+        circuits=anything,
+        tallies=anything,
+        policy=policy,
+        alert=anything,
+        monotonic=lambda: world.now_s,
+        count=lambda scope, to: world.counted.append((scope, to)),
+    )
+
+
+def opened(scope: str, *, half: bool = False) -> dict[str, Circuit]:
+    """An open breaker, or a half-open one."""
+    return {scope: Circuit(scope, until_ms=100, probe_ms=50, now_ms=60 if half else 0)}
+
+
+def names(found: tuple[tuple[Sender, ...], tuple[str, ...]]) -> tuple[list[str], list[str]]:
+    """The order, and who is well."""
+    return [sender.name for sender in found[0]], list(found[1])
+
+
+def test_all_are_well_in_the_operators_order() -> None:
+    """Figures are not looked at where the operator's order is all that counts."""
+    world = World(health={"pool": Health(0, 100)})
+    assert names(story(world).route(IN_ORDER, (POOL, BACKUP))) == (["pool", "backup"], ["pool", "backup"])
+
+
+def test_the_healthiest_goes_first() -> None:
+    """By their figures, where the operator wants that."""
+    world = World(health={"pool": Health(50, 50)})
+    assert names(story(world).route(HEALTHIEST, (POOL, BACKUP))) == (["backup", "pool"], ["pool", "backup"])
+
+
+@pytest.mark.parametrize("scope", ["sender:pool", "profile:a"])
+def test_a_broken_one_goes_last_and_is_not_well(scope: str) -> None:
+    """Its own breaker or its profile's; it is still in the route."""
+    world = World(states=opened(scope))
+    assert names(story(world).route(IN_ORDER, (POOL, BACKUP))) == (["backup", "pool"], ["backup"])
+
+
+def test_a_held_account_changes_no_order() -> None:
+    """All are broken alike."""
+    world = World(states=opened(ACCOUNT))
+    assert names(story(world).route(IN_ORDER, (POOL, BACKUP))) == (["pool", "backup"], [])
+
+
+def test_a_half_open_one_gets_one_code_a_second() -> None:
+    """Or nobody would notice that it is well again; the other codes of that second go the sure way."""
+    world = World(states=opened("sender:pool", half=True))
+    guard = story(world)
+    firsts = []
+    for world.now_s in (10.0, 10.0, 10.5, 10.99, 11.0, 11.5, 12.0):
+        firsts.append(guard.route(IN_ORDER, (POOL, BACKUP))[0][0].name)
+    assert firsts == ["pool", "backup", "backup", "backup", "pool", "backup", "pool"]
+
+
+def test_an_outage_leaves_the_operators_order() -> None:
+    """Nobody knows who is well then, so nobody is preferred; learning fails silently, asking the gate does not."""
+    world = World(down=True)
+    guard = story(world)
+    assert names(guard.route(HEALTHIEST, (POOL, BACKUP))) == (["pool", "backup"], [])
+    guard.learn(POOL, SPENT, PASS)
+    guard.moved(MovedTo("moved", "pool"), Receipt("m", "+1", "delivered"))
+    guard.spend_limit("a")
+    assert world.told == [(SPENT, POOL), "a"]
+    with pytest.raises(StoreUnavailable):
+        guard.gate(POOL)
+
+
+def test_what_an_answer_teaches_is_noted_with_its_gate() -> None:
+    """A probe's success closes and is counted, anybody else's only ends a row of faults."""
+    world = World()
+    guard = story(world)
+    guard.learn(POOL, Accepted("m"), Gate(True, probe=True))
+    scopes = [ACCOUNT, "profile:a", "sender:pool"]
+    assert world.noted == [(Fine(scope), True) for scope in scopes]
+    assert world.counted == [(scope, "closed") for scope in scopes]
+    world.counted.clear()
+    guard.learn(POOL, Accepted("m"), PASS)
+    guard.learn(POOL, NotSent("connect"), PASS)
+    assert (world.noted[-1], world.counted, world.told) == (Fault("sender:pool", "connect"), [], [])
+    guard.learn(POOL, SPENT, PASS)
+    assert (world.counted, world.told) == ([("profile:a", "open")], [(SPENT, POOL)])
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "tallied"),
+    [
+        ("moved", "delivered", [("pool", True)]),
+        ("moved", "delivery_failed", [("pool", False)]),
+        ("moved", "sent", []),
+        ("same", "delivered", []),
+        ("duplicate", "delivered", []),
+    ],
+)
+def test_a_delivery_counts_once_for_its_sender(outcome: str, status: str, tallied: list[tuple[str, bool]]) -> None:
+    """When it ends, well or badly; repeats and way stations do not count."""
+    world = World()
+    story(world).moved(MovedTo(outcome, "pool"), Receipt("m", "+1", status))
+    assert world.tallied == tallied
+
+
+def test_a_failed_delivery_may_hold_its_sender_and_ring_people() -> None:
+    """What the carrier says afterwards counts as much as a refusal; a sender that is gone from the file does not."""
+    world = World()
+    failed = Receipt("m", "+1", "delivery_failed", error=SPENT)
+    story(world).moved(MovedTo("moved", "gone"), failed)
+    assert (world.noted, world.told) == ([], [])
+    story(world).moved(MovedTo("moved", "pool"), failed)
+    assert [hold.scope for hold in world.noted] == ["profile:a"]
+    assert world.told == [(SPENT, POOL)]
+
+
+@pytest.mark.parametrize(("profile", "held"), [("a", ["profile:a"]), ("strange", []), (None, [])])
+def test_a_spent_profile_of_ours_rests(profile: str | None, held: list[str]) -> None:
+    """Strangers' profiles of the same account are no business of ours."""
+    world = World()
+    story(world).spend_limit(profile)
+    assert [hold.scope for hold in world.noted] == held
+    assert world.told == ([profile] if held else [])
+
+
+@pytest.mark.parametrize(("app", "asks", "asked"), [(HEALTHIEST, True, 1), (HEALTHIEST, False, 0), (IN_ORDER, True, 0)])
+def test_the_carrier_is_asked_for_ratios_where_they_matter(app: App, asks: bool, asked: int) -> None:
+    """And by one process in a while."""
+    world = World(asks=asks)
+
+    class Reports:
+        def health(self, senders: Sequence[Sender]) -> Mapping[str, tuple[float | None, float | None]]:
+            return {sender.name: (1.0, None) for sender in senders}
+
+    story(world, replace(POLICY, apps=MappingProxyType({"shop": app}))).ask_carrier(Reports())
+    assert world.reports == [{"pool": (1.0, None), "backup": (1.0, None)}] * asked
+    assert next(one.scope for one in story(world).circuits()) == ACCOUNT
