@@ -28,12 +28,11 @@ if not r[4] or RANK[r[4]] > RANK['sent'] or not way_on(c, n) then return {'no'} 
 if r[4] == 'sent' then
   -- Rank 2 is the carrier's `sent`: handed over. Below it lies in the carrier's own queue.
   if r[8] and tonumber(r[8]) >= 2 then return {'no'} end
-  if not r[10] then
-    redis.call('HSET', KEYS[1], p .. 'asked', '1')
-    later(awaited)
+  -- Without its word it is asked again, less and less often, while the code lives.
+  if not r[10] or not r[8] then
+    later(awaited * redis.call('HINCRBY', KEYS[1], p .. 'asked', 1))
     return {'ask', r[9]}
   end
-  if not r[8] then return {'no'} end
   fail_over(c, n, 'carrier_queue')
   return {'fell_back'}
 end
