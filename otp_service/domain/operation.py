@@ -19,7 +19,8 @@ OPERATION_TTL_MS = 60_000
 class StartOrder:
     """Start a verification, or send the pending one's code again. Digest and box belong to `reference`.
 
-    `healthy` names the senders of the route that may be asked first if they reached this person the last time.
+    `healthy` names the senders of the route that may be asked first if they reached this person the last time;
+    `behind` are those of another channel, for a fall-over only.
     """
 
     operation_id: str
@@ -41,6 +42,7 @@ class StartOrder:
     queue_max: int
     outer_wait_ms: int
     detail: str
+    behind: tuple[Sender, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,12 @@ def candidates(app: App, channel: Channel, phone: Phone) -> tuple[Sender, ...]:
     return tuple(sender for sender in app.route if serves(sender, channel, phone.region))
 
 
+def stand_ins(app: App, channel: Channel, phone: Phone) -> tuple[Sender, ...]:
+    """The route's senders of the other channels: they bring the same code when none of the channel's own could."""
+    others = (other for other in Channel if other is not channel)
+    return tuple(sender for other in others for sender in candidates(app, other, phone))
+
+
 @dataclass(frozen=True, slots=True)
 class Health:
     """How a sender fares: our deliveries of the last hour, the carrier's ratios (0 to 1, None if it gives none)."""

@@ -131,6 +131,7 @@ class Verifications:
             ",".join(order.healthy),
             app.sent_within_ms,
             REFUSAL_GAP_MS,
+            route_text(order.behind),
         ]
 
     def latest(self, number_hash: str, app: str, purpose: str) -> Reference | None:

@@ -154,6 +154,9 @@ class Verify:
         kid = self._vault.active_kid
         box = {"v": ref.body, "to": to.e164, "code": code, "context": dict(request.context or {})}
         route, healthy = self._guard.route(app, routing.candidates(app, request.channel, to))
+        # A WhatsApp template has no room for what is to be confirmed: such a code stays on the channel asked for.
+        others = () if request.context else routing.stand_ins(app, request.channel, to)
+        behind, _ = self._guard.route(app, others) if others else ((), ())
         detail = {"purpose": request.purpose, "channel": request.channel, "client_ip": request.client_ip}
 
         def order(outer_wait_ms: int) -> StartOrder:
@@ -173,6 +176,7 @@ class Verify:
                 locale=request.locale,
                 autofill=request.autofill,
                 route=route,
+                behind=behind,
                 healthy=healthy,
                 queue_max=self._queue_max,
                 outer_wait_ms=outer_wait_ms,

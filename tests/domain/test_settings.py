@@ -376,6 +376,17 @@ def test_a_route_serves_channel_and_country_in_the_operators_order() -> None:
     assert "alphanumeric" in [one.kind for one in routing.candidates(app, Channel.SMS, DE)]
 
 
+def test_the_other_channels_senders_stand_behind() -> None:
+    """They bring the code when none of the channel asked for could; country rules hold for them too."""
+    app = App("a", "A", ROUTE)
+    assert [one.kind for one in routing.stand_ins(app, Channel.SMS, US)] == ["whatsapp"]
+    assert [one.kind for one in routing.stand_ins(app, Channel.WHATSAPP, US)] == [
+        "long_code",
+        "number_pool",
+        "short_code",
+    ]
+
+
 def test_ranges_of_no_country_are_blocked() -> None:
     """Satellite and premium numbering is never a person's phone."""
     assert routing.destination_blocked(phone.Phone("+881612345678", None, 881))

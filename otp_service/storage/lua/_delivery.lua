@@ -93,6 +93,13 @@ end
 local function give_back(c, n)
   local r = redis.call('HMGET', c.rec, n .. ':send', 'sends', 'dn', 'acc:' .. (redis.call('HGET', c.rec, n .. ':send') or ''))
   if r[1] and r[1] == r[2] and not r[4] then
+    -- An earlier sender's answer may be lost, and the person may have its message.
+    for i = 1, tonumber(r[3]) do
+      local d = redis.call('HMGET', c.rec, i .. ':send', i .. ':st', i .. ':try', i .. ':home')
+      if d[1] == r[1] and (d[2] == 'unknown' or d[2] == 'sending') and tonumber(d[3] or 0) > tonumber(d[4] or 0) then
+        return
+      end
+    end
     redis.call('HSET', c.rec, 'next_send', int(c.now))
     if tonumber(r[3]) < 20 then
       redis.call('HINCRBY', c.rec, 'sends', -1)

@@ -13,7 +13,7 @@ local body, n, under_way, awaited = unpack(ARGV)
 local p = n .. ':'
 local now = clock()
 local r = redis.call('HMGET', KEYS[1], 'app', 'mask', 'nh', p .. 'st', p .. 'try', p .. 'home', p .. 'u', p .. 'cr',
-  p .. 'mid', p .. 'asked', p .. 'why')
+  p .. 'mid', p .. 'asked', p .. 'why', p .. 'token')
 local c = {rec = KEYS[1], outbox = KEYS[2], audit = KEYS[3], timeline = KEYS[4], timers = KEYS[5], optouts = KEYS[6],
   who = {rec = KEYS[1], vid = body, app = r[1], mask = r[2], nh = r[3]}, body = body, now = now}
 local id = delivery_id(c, n)
@@ -28,22 +28,22 @@ if not r[4] or RANK[r[4]] > RANK['sent'] or not way_on(c, n) then return {'no'} 
 if r[4] == 'sent' then
   -- Rank 2 is the carrier's `sent`: handed over. Below it lies in the carrier's own queue.
   if r[8] and tonumber(r[8]) >= 2 then return {'no'} end
-  if not r[10] then
-    redis.call('HSET', KEYS[1], p .. 'asked', '1')
-    later(awaited)
+  -- Without its word it is asked again, less and less often, while the code lives.
+  if not r[10] or not r[8] then
+    later(awaited * redis.call('HINCRBY', KEYS[1], p .. 'asked', 1))
     return {'ask', r[9]}
   end
-  if not r[8] then return {'no'} end
   fail_over(c, n, 'carrier_queue')
   return {'fell_back'}
 end
--- Of `try` tries `home` are known never to have left the house: while that is all of them, nothing is under way.
-local tried = tonumber(r[5] or 0) > tonumber(r[6] or 0)
-if r[4] == 'sending' and tried and now < r[7] + under_way then
+-- Of `try` tries `home` are known never to have left the house. The last of the others may be under way; if there are
+-- two, an earlier one's answer is lost.
+local lost = tonumber(r[5] or 0) - tonumber(r[6] or 0)
+if r[4] == 'sending' and r[12] and lost == 1 and now < r[7] + under_way then
   later(r[7] + under_way - now)
   return {'no'}
 end
-if tried then
+if lost > 0 then
   fail_over(c, n, 'answer_lost')
   return {'fell_back'}
 end

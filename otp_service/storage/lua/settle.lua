@@ -21,7 +21,7 @@ local p = n .. ':'
 redis.call('XACK', KEYS[2], group, entry)
 local first = redis.call('XDEL', KEYS[2], entry) == 1
 local r = redis.call('HMGET', KEYS[1], 'app', 'mask', 'nh', p .. 'st', 'expires', p .. 'send', p .. 'prof', p .. 'try',
-  p .. 'home')
+  p .. 'home', p .. 'q', p .. 'in')
 if not r[1] or not r[4] then return 'late' end
 local now = clock()
 local c = {rec = KEYS[1], outbox = KEYS[2], audit = KEYS[3], timeline = KEYS[4], timers = KEYS[5], optouts = KEYS[6],
@@ -81,7 +81,13 @@ if outcome == 'retry' or outcome == 'unknown' then
     if first then redis.call('HINCRBY', KEYS[1], p .. 'home', 1) end
     redis.call('HSET', KEYS[1], p .. 'u', int(now))
   end
+  if first then redis.call('HDEL', KEYS[1], p .. 'token') end
   redis.call('ZADD', KEYS[5], int(math.min(now + a, r[5])), 'r:' .. id)
+  -- The fall-over in time waited for this answer.
+  local fall_at = math.max(now, (r[10] or now) + (r[11] or 0))
+  if tonumber(redis.call('ZSCORE', KEYS[5], 'f:' .. id) or 0) > fall_at then
+    redis.call('ZADD', KEYS[5], int(fall_at), 'f:' .. id)
+  end
   return 'waiting'
 end
 

@@ -13,14 +13,14 @@
 --       metadata JSON · locale · autofill JSON · route 'name|kind|profile,...' · wrong rules · start rules ·
 --       queue max · ms until an outer limit passes (0: passed) · tombstone ms · consecutive max · event detail JSON ·
 --       senders that may be moved to the front 'a,b' · ms within which a message should be sent · ms between two
---       refusals of a kind on record
+--       refusals of a kind on record · senders of another channel, for a fall-over only 'name|kind|profile,...'
 -- Reply {op, 'created'|'resent', body, ms, the record} · {op, 'known', body}: call again with that id's keys ·
 --       {op, 'replayed', 'created:body'|'resent:body'}: this operation already ran · {op, 'refused', code, retry ms, sends left, body}
 -- Holds at most one pending verification per (app, number, purpose); a repeat never gives tries back; the code,
 --       the outbox entry, the index and the event are written together or not at all.
 local op, op_ttl, new_body, known, app, purpose, channel, mask, nh, ctx, ttl, lifetime, max_checks, waits_csv, kid,
   digest, box, metadata, locale, autofill, route, wrong_rules, start_rules, queue_max, outer_wait, tombstone,
-  consecutive_max, detail, healthy, within, refusal_gap = unpack(ARGV)
+  consecutive_max, detail, healthy, within, refusal_gap, behind = unpack(ARGV)
 local done = redis.call('GET', KEYS[1])
 if done then return {op, 'replayed', done} end
 
@@ -86,6 +86,8 @@ if last and string.find(',' .. healthy .. ',', ',' .. last .. ',', 1, true) then
   end
   if first and others then open = first .. ',' .. others end
 end
+local stand_ins = open_route(KEYS[6], behind)
+if stand_ins ~= '' then open = open .. ',' .. stand_ins end
 wait = over(KEYS[5], start_rules, now)
 if wait then return refuse('rate_limited', wait, nil, true) end
 if tonumber(outer_wait) > 0 then return refuse('rate_limited', outer_wait, nil, true) end
