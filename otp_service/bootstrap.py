@@ -50,10 +50,12 @@ from .usecases.notify import Notify
 from .usecases.receive import Receive
 from .usecases.reconcile import Reconcile, Reconciled, Tell
 from .usecases.verify import Verify
+from .usecases.watch import Watch
 from .web.admin import Admin
 from .web.api import Api
 from .web.app import create_app
 from .web.auth import Auth
+from .web.gate import WATCHING, WORKING, Threads
 from .web.hooks import Hooks
 from .web.problems import Problems
 from .worker import Chore, Worker
@@ -105,8 +107,10 @@ def open_rooms(settings: Settings, keyring: Keyring | None = None) -> Rooms:
     return Rooms(store, keys, scripts, audit, api_keys, keyring)
 
 
-def build_web(settings: Settings) -> Flask:
-    """The API."""
+def build_web(settings: Settings, *, working: int = WORKING, pause: Callable[[float], bool] | None = None) -> Flask:
+    """The API. `working` requests work at a time, whatever threads there are; `pause` waits for so many seconds or for
+    the process's end, and says whether that has come.
+    """
     keyring = config.load_keyring(settings)
     public_key = _public_key(settings)
     _require_apps(settings)
@@ -133,6 +137,14 @@ def build_web(settings: Settings) -> Flask:
     receive = Receive(
         book=outbox, store=verifications, optouts=optouts, vault=keyring, policy=settings.policy, guard=guard
     )
+    threads = Threads(working)
+    watch = Watch(
+        store=verifications,
+        places=WATCHING,
+        pause=pause or threading.Event().wait,
+        aside=threads.gate.aside,
+        count=lambda news: telemetry.WATCHES.labels(news).inc(),
+    )
     idempotency = Idempotency(rooms.scripts, rooms.keys)
     if settings.policy.endpoints:
         # Here, too: what happens before the first worker has started is told as well.
@@ -147,13 +159,14 @@ def build_web(settings: Settings) -> Flask:
         outbox_depth=_depth(settings, rooms, outbox),
         circuits=guard.circuits,
     )
+    keys = {"index_key": keyring.index_key, "watch_key": keyring.watch_key}
     routes = [
-        *Api(verify, browse, idempotency, problems, keyring.index_key).routes(),
+        *Api(verify, browse, watch, idempotency, problems, **keys).routes(),
         *Hooks(receive, rooms.audit, public_key, problems, time.time).routes(),
         *admin.routes(),
     ]
     admin.describe(routes)
-    return create_app(routes, auth, problems, lambda: f"req_{secrets.token_hex(12)}")
+    return create_app(routes, auth, problems, lambda: f"req_{secrets.token_hex(12)}", threads)
 
 
 def build_worker(settings: Settings, *, concurrency: int) -> Worker:

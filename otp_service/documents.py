@@ -56,6 +56,18 @@ class Verification(msgspec.Struct):
     version: Annotated[int, Meta(description="Grows with every change.")]
 
 
+class StartedVerification(Verification):
+    """A verification whose code was queued just now."""
+
+    watch_token: Annotated[
+        str,
+        Meta(
+            description="For the code screen: sent as bearer it opens GET /verify/{verification_id} of this "
+            "verification and nothing else, until the verification is forgotten. A browser may hold it."
+        ),
+    ]
+
+
 class TimelineEvent(msgspec.Struct):
     """One event of a verification."""
 
@@ -66,7 +78,10 @@ class TimelineEvent(msgspec.Struct):
 
 
 class VerificationWithTimeline(Verification):
-    """A verification and everything that happened to it, in order."""
+    """A verification and everything that happened to it, in order.
+
+    Who comes with a watch token sees `metadata` and every `detail` empty: they are the app's own.
+    """
 
     timeline: list[TimelineEvent]
 
@@ -128,6 +143,12 @@ def _delivery(delivery_id: str, delivery: DeliveryView) -> Delivery:
 def verification_with_timeline(view: VerificationView, timeline: Sequence[TimelineEntry]) -> VerificationWithTimeline:
     """The object that `GET /verify/{id}` answers with."""
     return VerificationWithTimeline(**msgspec.structs.asdict(verification(view)), timeline=_events(timeline))
+
+
+def without_the_apps_own(shown: VerificationWithTimeline) -> VerificationWithTimeline:
+    """The same as who holds a watch token may see it: without metadata and details."""
+    events = [msgspec.structs.replace(event, detail={}) for event in shown.timeline]
+    return msgspec.structs.replace(shown, metadata={}, timeline=events)
 
 
 def callback_body(kind: str, at_ms: int, view: VerificationView, timeline: Sequence[TimelineEntry]) -> str:

@@ -1,9 +1,9 @@
 """The secrets that never enter the store, and what is done with them.
 
-A keyring is a JSON file (mode 0600): one index key that names numbers and is never changed, and one or more root
-keys. Each root key gives, by HMAC with a purpose word, a pepper for codes, a key to seal what only the worker may read
-and a seed to sign receipts. The newest active key makes new things, every key in the file still opens old ones, so
-rotation loses nothing. Reading the file is `config`'s business, not this module's.
+A keyring is a JSON file (mode 0600): one index key that names numbers, gives the key of watch tokens and is never
+changed, and one or more root keys. Each root key gives, by HMAC with a purpose word, a pepper for codes, a key to seal
+what only the worker may read and a seed to sign receipts. The newest active key makes new things, every key in the file
+still opens old ones, so rotation loses nothing. Reading the file is `config`'s business, not this module's.
 """
 
 import base64
@@ -43,11 +43,12 @@ class RootKey:
     @classmethod
     def derive(cls, kid: str, secret: bytes) -> "RootKey":
         """Derive the purposes' keys from one 32-byte secret."""
+        pepper, seal, receipt = (_derived(secret, purpose) for purpose in ("pepper", "seal", "receipt"))
+        return cls(kid, pepper, SecretBox(seal), SigningKey(receipt))
 
-        def sub(purpose: str) -> bytes:
-            return hmac.digest(secret, f"otp-service/v1/{purpose}".encode(), "sha256")
 
-        return cls(kid, sub("pepper"), SecretBox(sub("seal")), SigningKey(sub("receipt")))
+def _derived(secret: bytes, purpose: str) -> bytes:
+    return hmac.digest(secret, f"otp-service/v1/{purpose}".encode(), "sha256")
 
 
 class Keyring:
@@ -57,6 +58,8 @@ class Keyring:
         self._keys = dict(keys)
         self._active = self._keys[active]
         self.index_key = index_key
+        # Of the key that never changes, so that a token lives as long as its verification is remembered.
+        self.watch_key = _derived(index_key, "watch")
         self.peppers = {kid: key.pepper for kid, key in self._keys.items()}
 
     def __repr__(self) -> str:

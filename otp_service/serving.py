@@ -7,9 +7,11 @@ Guaranteed here, each by a test:
 * SIGTERM and SIGINT answer the requests in flight, then exit 0; a worker that does not end is killed in time.
 * A worker that dies is replaced; workers that keep dying end the server with status 1.
 * No access log: request paths may hold phone numbers. HTTP/1 only, no websockets, a limit on slow headers.
+* Requests that wait, for news or for their own body, hold up none that work (`web.gate`); those that wait for news are
+  answered at once when the process is to end.
 
-Not here: slow request *bodies*. Each one holds a thread for as long as its sender likes, so a public service stands
-behind a reverse proxy that buffers requests, as any such server does.
+Not here: more slow request *bodies* than there are places for them. They are refused, and good ones among them, so a
+public service stands behind a reverse proxy that buffers requests, as any such server does.
 """
 
 import contextlib
@@ -17,6 +19,7 @@ import gc
 import multiprocessing
 import os
 import re
+import select
 import shutil
 import signal
 import sys
@@ -30,15 +33,14 @@ from typing import TYPE_CHECKING, Any
 from . import config, processes
 from .config import Settings
 from .domain.errors import ServiceError
+from .web.gate import WORKING, threads_needed
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkContext, SpawnContext
 
     from flask import Flask
 
-DEFAULT_THREADS = 4
-"""Threads of one worker. More make waiting requests interrupt running ones; fewer let a slow store block health."""
-
+DEFAULT_THREADS = WORKING
 KILL_TIMEOUT_S = 3
 HEADER_TIMEOUT_MS = 10_000
 HEADER_BYTES_MAX = 64 * 1024
@@ -169,7 +171,7 @@ def _run(host: str, port: int, workers: int, threads: int) -> None:
         port=port,
         interface=Interfaces.WSGI,
         workers=workers,
-        blocking_threads=threads,
+        blocking_threads=threads_needed(threads),
         http=HTTPModes.http1,
         websockets=False,
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_TIMEOUT_MS, max_buffer_size=HEADER_BYTES_MAX),
@@ -181,7 +183,7 @@ def _run(host: str, port: int, workers: int, threads: int) -> None:
         workers_kill_timeout=KILL_TIMEOUT_S,
     )
     server.on_startup(partial(_hang_up_ends, server.signal_handler_interrupt))
-    server.serve(target_loader=partial(_load, os.getpid()), wrap_loader=False)
+    server.serve(target_loader=partial(_load, os.getpid(), threads), wrap_loader=False)
 
 
 def _hang_up_ends(interrupt: Callable[..., Any]) -> None:
@@ -190,7 +192,7 @@ def _hang_up_ends(interrupt: Callable[..., Any]) -> None:
         signal.signal(signal.SIGHUP, interrupt)
 
 
-def _load(parent: int, *_: object) -> "Flask":
+def _load(parent: int, threads: int, *_: object) -> "Flask":
     """Runs in each worker: follow the main process, build the application, keep start-up out of the collector."""
     # A forked worker has its parent's handlers, which would swallow a request to end until it serves.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -203,11 +205,30 @@ def _load(parent: int, *_: object) -> "Flask":
 
     settings = config.load(config.environment())
     telemetry.configure_logging(settings.log_level)
-    application = build_web(settings)
+    application = build_web(settings, working=threads, pause=_Ending().pause)
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
     return application
+
+
+class _Ending:
+    """Notices a request to end in the middle of a pause. Make it in the main thread, before granian takes the signals:
+    the interpreter itself writes down each signal's number, whoever handles it.
+    """
+
+    def __init__(self) -> None:
+        self._signals, noted = os.pipe()
+        for end in (self._signals, noted):
+            os.set_blocking(end, False)
+        signal.set_wakeup_fd(noted, warn_on_full_buffer=False)
+        self._ends = False
+
+    def pause(self, seconds: float) -> bool:
+        """Wait so long, or until the process is to end; whether it is. For one thread at a time."""
+        if not self._ends and select.select([self._signals], [], [], seconds)[0]:
+            self._ends = not {signal.SIGINT, signal.SIGTERM}.isdisjoint(os.read(self._signals, 1024))
+        return self._ends
 
 
 _LOGGING = {

@@ -74,6 +74,7 @@ SENDS = Counter(
 )
 WEBHOOKS = Counter("otp_webhooks", "Webhooks received, by type and verdict.", ["type", "verdict"], registry=REGISTRY)
 STORE_ERRORS = Counter("otp_store_errors", "Requests that the store could not answer.", registry=REGISTRY)
+WATCHES = Counter("otp_watches", "Requests that waited for news, by how it ended.", ["outcome"], registry=REGISTRY)
 OPTOUT_SYNCS = Counter(
     "otp_optout_syncs", "Passes over the carrier's list of opt-outs, by outcome.", ["outcome"], registry=REGISTRY
 )

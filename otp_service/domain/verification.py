@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 NUMBER_HASH_BYTES = 10
+WATCH_TOKEN_BYTES = 16
 _ID = re.compile(r"vrf_([a-z2-7]{32})", re.ASCII)
 _DELIVERY_ID = re.compile(r"dlv_([a-z2-7]{32})-([1-9][0-9]{0,2})", re.ASCII)
 
@@ -98,6 +99,20 @@ def _read_body(key: bytes, body: str) -> Reference:
 def _blind(key: bytes, chance: bytes, value: bytes) -> bytes:
     pad = hmac.digest(key, b"id\0" + chance, "sha256")
     return bytes(a ^ b for a, b in zip(value, pad, strict=False))
+
+
+def watch_token(key: bytes, verification_id: str) -> str:
+    """What lets its holder look at this verification and do nothing else: 128 bits that only the key's holder can make.
+
+    The id is bound, and with it the app: an id belongs to one app only, and a token is proven before anything is read.
+    """
+    proof = hmac.digest(key, b"watch\0" + verification_id.encode(), "sha256")[:WATCH_TOKEN_BYTES]
+    return f"wt_{base64.b32encode(proof).decode().rstrip('=').lower()}"
+
+
+def is_watch_token(key: bytes, verification_id: str, text: str) -> bool:
+    """Whether the text is this verification's watch token, in a time that does not depend on where it differs."""
+    return hmac.compare_digest(text.encode(errors="replace"), watch_token(key, verification_id).encode())
 
 
 def shard_of(number: str, shards: int) -> int:

@@ -236,12 +236,26 @@ class Verifications:
         args += [denial.at_ms, CLOCKS_APART_MS, EVENT_TTL_MS, TOMBSTONE_MS]
         return str(self._scripts.run("deny", keys, args))
 
-    def view(self, ref: Reference, app: str) -> VerificationView | None:
-        """The verification, or None if this app has none of that id. Raises StoreUnavailable."""
+    def view(self, ref: Reference, app: str | None) -> VerificationView | None:
+        """The verification, or None if this app has none of that id. Raises StoreUnavailable.
+
+        Without an app it is anybody's: only for callers who have proven that they may see this very one.
+        """
         record, now_ms = self._read(ref)
-        if record.get("app") != app or "max" not in record:
+        if "max" not in record or app not in (None, record.get("app")):
             return None
         return _view(ref, record, now_ms)
+
+    def versions(self, refs: Sequence[Reference]) -> list[int | None]:
+        """The version of each, in one round trip; None for one that is there no more. Raises StoreUnavailable."""
+        try:
+            with self._client.pipeline(transaction=False) as pipe:
+                for ref in refs:
+                    pipe.hmget(self._keys.record(ref), ["max", "ver"])
+                found: Any = pipe.execute()
+        except STORE_ERRORS as error:
+            raise StoreUnavailable("The store does not answer.") from error
+        return [None if limit is None else int(version or 0) for limit, version in found]
 
     def timeline(self, ref: Reference) -> list[TimelineEntry]:
         """Every event of the verification in order. Raises StoreUnavailable."""

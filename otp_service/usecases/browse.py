@@ -54,13 +54,17 @@ class Browse:
         self._key = vault.index_key
         self._policy = policy
 
-    def verification(self, app: str, verification_id: str) -> tuple[VerificationView, list[TimelineEntry]] | None:
-        """A verification of this app and everything that happened to it. Raises StoreUnavailable."""
+    def verification(self, app: str | None, verification_id: str) -> VerificationView | None:
+        """A verification of this app. Raises StoreUnavailable.
+
+        Without an app anybody's: only for callers who have proven that they may see this very one.
+        """
         ref = read_id(self._key, verification_id)
-        view = self._store.view(ref, app) if ref is not None else None
-        if ref is None or view is None:
-            return None
-        return view, self._store.timeline(ref)
+        return self._store.view(ref, app) if ref is not None else None
+
+    def timeline(self, view: VerificationView) -> list[TimelineEntry]:
+        """Everything that happened to a verification, in order. Raises StoreUnavailable."""
+        return self._store.timeline(view.reference)
 
     def optouts(self, number: str) -> tuple[str, list[OptOut]]:
         """The number's mask and its entry for every profile we know of. Raises InvalidNumber, StoreUnavailable."""

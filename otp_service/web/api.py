@@ -5,6 +5,8 @@ import hmac
 import ipaddress
 import json
 import re
+import time
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -12,21 +14,39 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from .. import telemetry
-from ..documents import Verification, VerificationWithTimeline, instant, verification, verification_with_timeline
+from ..documents import (
+    StartedVerification,
+    Verification,
+    VerificationWithTimeline,
+    instant,
+    verification,
+    verification_with_timeline,
+    without_the_apps_own,
+)
 from ..domain import codes, message
 from ..domain.audit import Event, EventType
 from ..domain.errors import InvalidRequest, Refusal
+from ..domain.operation import VerificationView
 from ..domain.policy import Channel
-from ..domain.verification import ENDED_CODE
+from ..domain.verification import ENDED_CODE, Status, is_watch_token, watch_token
 from ..storage.idempotency import Idempotency, Replay
 from ..usecases.browse import AuditFilter, Browse
 from ..usecases.verify import NOT_FOUND, Sent, StartRequest, Verify
+from ..usecases.watch import News, Watch
+from .auth import bearer
 from .bodies import decode, require_json
-from .http import JSON, NO_STORE, Call, Doc, Reply, Route, reply
+from .http import Call, Doc, Guest, Reply, Route, reply
 from .problems import Problems
 
 Word = Annotated[str, Meta(min_length=1, max_length=32)]
 MAX_METADATA = 1024
+MAX_WAIT_S = 25
+"""How long a request may wait for news: less than what the proxies on the way usually allow."""
+
+GUESTS_SHARE = 16
+"""How many of a process's waits one verification's watch token may have: it is in the hands of strangers."""
+
+_AFTER_EXPIRY_S = 0.05
 _HOST = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]", re.ASCII)
 _IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9_:.-]{1,255}", re.ASCII)
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
@@ -146,13 +166,23 @@ class Api:
     """The handlers. Each is a plain function of a call."""
 
     def __init__(
-        self, verify: Verify, browse: Browse, idempotency: Idempotency, problems: Problems, index_key: bytes
+        self,
+        verify: Verify,
+        browse: Browse,
+        watch: Watch,
+        idempotency: Idempotency,
+        problems: Problems,
+        *,
+        index_key: bytes,
+        watch_key: bytes,
     ) -> None:
         self._verify = verify
         self._browse = browse
+        self._watch = watch
         self._idempotency = idempotency
         self._problems = problems
         self._index_key = index_key
+        self._watch_key = watch_key
 
     # ---- start -----------------------------------------------------------------------------------------------------
 
@@ -183,7 +213,7 @@ class Api:
         finally:
             # Refusals are not stored: the same key may be tried again.
             if done is not None and done.status < 300:
-                self._idempotency.complete(digest, owner, done.status, done.body.decode())
+                self._idempotency.complete(digest, owner, done.status, _without_token(done.body))
             else:
                 self._idempotency.release(digest, owner)
 
@@ -196,12 +226,16 @@ class Api:
 
     def _sent(self, call: Call, sent: Sent) -> Reply:
         telemetry.STARTS.labels(call.app, "new" if sent.created else "resend").inc()
-        return reply(201 if sent.created else 200, verification(sent.view))
+        return reply(201 if sent.created else 200, self._with_token(verification(sent.view)))
+
+    def _with_token(self, shown: Verification) -> StartedVerification:
+        token = watch_token(self._watch_key, shown.verification_id)
+        return StartedVerification(**msgspec.structs.asdict(shown), watch_token=token)
 
     def _known(self, found: Replay | str, call: Call) -> Reply | None:
         if isinstance(found, Replay):
-            headers = {"Content-Type": JSON, **NO_STORE, "Idempotent-Replayed": "true"}
-            return Reply(found.status, headers, found.body.encode())
+            first = self._with_token(msgspec.json.decode(found.body, type=Verification))
+            return reply(found.status, first, Idempotent_Replayed="true")
         if found == "conflict":
             detail = "This Idempotency-Key was used with another body. Use a new key for a new request."
             return self._problems.of("idempotency_conflict", detail, call.request_id, status=422)
@@ -249,11 +283,38 @@ class Api:
         return reply(200, ApprovalReply(outcome.verification_id, "approved", approved_at, outcome.receipt))
 
     def show(self, call: Call) -> Reply:
-        """GET /verify/{verification_id}."""
-        found = self._browse.verification(call.app, call.path["verification_id"])
-        if found is None:
+        """GET /verify/{verification_id} with an API key."""
+        return self._show(call, call.app, guest=False)
+
+    def show_guest(self, call: Call) -> Reply:
+        """GET /verify/{verification_id} with the verification's watch token, which was proven before."""
+        return self._show(call, None, guest=True)
+
+    def _holds_token(self, call: Call) -> bool:
+        token = bearer(call.headers) or ""
+        return token.startswith("wt_") and is_watch_token(self._watch_key, call.path["verification_id"], token)
+
+    def _show(self, call: Call, app: str | None, *, guest: bool) -> Reply:
+        wanted = _watch_query(call)
+        view = self._browse.verification(app, call.path["verification_id"])
+        news, waited_s = None, 0.0
+        if view is not None and wanted.waits_for(view):
+            began = time.perf_counter()
+            news = self._watch.wait(
+                view.reference,
+                view.version if wanted.after is None else wanted.after,
+                _patience_s(view, wanted.wait_s),
+                GUESTS_SHARE if guest else None,
+            )
+            waited_s = time.perf_counter() - began
+            view = self._browse.verification(app, call.path["verification_id"])
+        if view is None:
             return self._problems.refusal(NOT_FOUND, call.request_id)
-        return reply(200, verification_with_timeline(*found))
+        # Who was sent away without a wait is asked not to come back in the same instant.
+        headers = {"Retry_After": "1"} if news in (News.FULL, News.ENDING) else {}
+        shown = verification_with_timeline(view, self._browse.timeline(view))
+        answer = reply(200, without_the_apps_own(shown) if guest else shown, **headers)
+        return replace(answer, waited_s=waited_s)
 
     def cancel(self, call: Call) -> Reply:
         """POST /verify/{verification_id}/cancel. Takes no body, or an empty object."""
@@ -313,6 +374,15 @@ class Api:
             *("store_unavailable", "not_ready"),
         )
         key_header = (("Idempotency-Key", "1-255 characters of [A-Za-z0-9_:.-]; kept for 24 hours."),)
+        watch_query = (
+            (
+                "wait",
+                "Seconds to wait for news, if there is none yet: the answer comes when `version` grows or the code "
+                "expires, and else after this time, unchanged. With Retry-After, no place to wait was free: ask again "
+                "after that many seconds.",
+            ),
+            ("after", "The `version` that the caller has seen; without it the one at the request's arrival."),
+        )
         audit_query = (
             ("verification", "Only events of this verification id."),
             ("number", "Only events of this number (E.164)."),
@@ -332,7 +402,7 @@ class Api:
                 Doc(
                     "Send a code, or the pending one again",
                     StartBody,
-                    Verification,
+                    StartedVerification,
                     201,
                     start_codes,
                     headers=key_header,
@@ -353,12 +423,15 @@ class Api:
                 self.show,
                 "verify",
                 Doc(
-                    "A verification and its timeline",
+                    "A verification and its timeline, now or when something changes",
                     None,
                     VerificationWithTimeline,
                     200,
-                    (*here, "verification_not_found"),
+                    (*here, "invalid_request", "verification_not_found"),
+                    query=watch_query,
                 ),
+                guest=Guest(self._holds_token, self.show_guest),
+                cross_origin=True,
             ),
             Route(
                 "POST",
@@ -370,7 +443,7 @@ class Api:
                     None,
                     Verification,
                     200,
-                    (*form, "verification_not_found", *ended, "store_unavailable"),
+                    (*form, "verification_not_found", *ended, "store_unavailable", "not_ready"),
                 ),
             ),
             Route(
@@ -383,7 +456,7 @@ class Api:
                     RedeemBody,
                     RedeemReply,
                     200,
-                    (*form, "receipt_invalid", "receipt_spent", "store_unavailable"),
+                    (*form, "receipt_invalid", "receipt_spent", "store_unavailable", "not_ready"),
                     tag="receipts",
                 ),
             ),
@@ -431,6 +504,18 @@ def audit_event(event: Event) -> AuditEvent:
         number_hash=fields.get("nh") or None,
         detail=json.loads(fields.get("detail") or "{}"),
     )
+
+
+def _without_token(body: bytes) -> str:
+    # The token can be made again, so the store need not hold it.
+    return msgspec.json.encode(msgspec.json.decode(body, type=Verification)).decode()
+
+
+def _patience_s(view: VerificationView, wait_s: float) -> float:
+    # What time alone changes is told, too: a code that has run out, before any event says so.
+    if view.status is not Status.PENDING:
+        return wait_s
+    return min(wait_s, (view.expires_ms - view.now_ms) / 1000 + _AFTER_EXPIRY_S)
 
 
 def _start_request(body: StartBody) -> StartRequest:
@@ -487,6 +572,34 @@ def _autofill(body: AutofillBody | UnsetType) -> str:
     if isinstance(web, str) and not _HOST.fullmatch(web):
         raise InvalidRequest("web_origin is no host name.", [("/autofill/web_origin", "a host such as example.com")])
     return json.dumps({"web_origin": web} if isinstance(web, str) else {"android_hash": android})
+
+
+@dataclass(frozen=True, slots=True)
+class _WatchQuery:
+    wait_s: int
+    after: int | None
+
+    def waits_for(self, view: VerificationView) -> bool:
+        return self.wait_s > 0 and (self.after is None or view.version <= self.after)
+
+
+def _watch_query(call: Call) -> _WatchQuery:
+    for name in ("wait", "after"):
+        if len(call.query.get(name, ())) > 1:
+            raise _bad_query(name, "given twice")
+    wait_s = _whole(call, "wait", f"whole seconds, 0 to {MAX_WAIT_S}")
+    if wait_s is not None and wait_s > MAX_WAIT_S:
+        raise _bad_query("wait", f"whole seconds, 0 to {MAX_WAIT_S}")
+    return _WatchQuery(wait_s or 0, _whole(call, "after", "a version, as in the answer before"))
+
+
+def _whole(call: Call, name: str, detail: str) -> int | None:
+    text = call.query.get(name, [None])[0]
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 15):
+        raise _bad_query(name, detail)
+    return int(text)
 
 
 _AUDIT_QUERY = frozenset({"verification", "number", "app", "type", "since", "until", "cursor", "limit"})

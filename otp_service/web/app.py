@@ -9,21 +9,24 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import BaseConverter
 
 from .auth import Auth
-from .endpoint import ALWAYS, Endpoint, Turnstile
+from .cors import preflight_of
+from .endpoint import ALWAYS, Endpoint
+from .gate import Threads
 from .http import Reply, Route
 from .problems import Problems
 
 
-def create_app(routes: Sequence[Route], auth: Auth, problems: Problems, new_request_id: Callable[[], str]) -> Flask:
+def create_app(
+    routes: Sequence[Route], auth: Auth, problems: Problems, new_request_id: Callable[[], str], threads: Threads
+) -> Flask:
     """A Flask app that serves the routes and answers everything else with a problem document."""
     app = Flask("otp_service", static_folder=None, template_folder=None)
     # One spelling of a path is one resource: no redirects from other spellings.
     app.url_map.merge_slashes = False
     app.url_map.redirect_defaults = False
     app.url_map.converters["name"] = _name_converter(routes)
-    strangers = Turnstile()
-    for route in routes:
-        endpoint = Endpoint(route, auth, problems, new_request_id, strangers)
+    for route in [*routes, *(preflight_of(route) for route in routes if route.cross_origin)]:
+        endpoint = Endpoint(route, auth, problems, new_request_id, threads)
         app.add_url_rule(
             route.template.replace("{", "<name:").replace("}", ">"),
             endpoint=f"{route.method} {route.template}",

@@ -17,9 +17,15 @@ class Auth:
 
     def authenticate(self, headers: Mapping[str, str]) -> Principal | Refusal:
         """The key's holder, or `unauthorized`."""
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        principal = self._keys.authenticate(token.strip()) if scheme.lower() == "bearer" else None
+        token = bearer(headers)
+        principal = self._keys.authenticate(token) if token is not None else None
         return principal or Refusal("unauthorized", "Send an API key: Authorization: Bearer <key>.")
+
+
+def bearer(headers: Mapping[str, str]) -> str | None:
+    """What stands in the Authorization header after `Bearer`; None for another scheme or none."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
 
 
 def allow(principal: Principal, scope: str) -> Refusal | None:

@@ -44,10 +44,20 @@ class Reply:
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
     code: str | None = None
+    waited_s: float = 0.0
+    """How long the request waited because it asked to."""
 
 
 Handler = Callable[[Call], Reply]
 Precheck = Callable[[Call], Reply | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """Callers without an API key who may come all the same: `admits` judges what they bring, `handler` answers them."""
+
+    admits: Callable[[Call], bool]
+    handler: Handler
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +80,8 @@ class Doc:
 class Route:
     """One endpoint. `template` is `/verify/{verification_id}`; `scope` None means open to everybody.
 
-    `precheck` runs right after authentication, before the scope is judged: it may answer already.
+    `precheck` runs right after authentication, before the scope is judged: it may answer already. Whom the `guest`
+    does not admit needs an API key as anybody does. Pages of other origins may read what says `cross_origin`.
     """
 
     method: str
@@ -79,6 +90,8 @@ class Route:
     scope: str | None
     doc: Doc
     precheck: Precheck | None = None
+    guest: Guest | None = None
+    cross_origin: bool = False
 
 
 def reply(status: int, value: object, **headers: str) -> Reply:

@@ -25,11 +25,22 @@ _FORMS: dict[str, dict[str, Any]] = {
     "type": {"type": "array", "items": {"type": "string", "enum": [str(kind) for kind in EventType]}},
     "since": {"type": "string", "format": "date-time"},
     "until": {"type": "string", "format": "date-time"},
+    "wait": {"type": "integer", "minimum": 0, "maximum": 25, "default": 0},
+    "after": {"type": "integer", "minimum": 0},
     "limit": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100},
     "Idempotency-Key": {"type": "string", "pattern": "^[A-Za-z0-9_:.-]{1,255}$"},
 }
 """The form of parameters that are more than a text."""
 
+_SCHEMES = {
+    "key": {"type": "http", "scheme": "bearer", "description": "An API key."},
+    "watch_token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "The `watch_token` of POST /verify/start. It opens this one verification for reading, without "
+        "the app's metadata and details; a browser may hold it, and pages of any origin may send it.",
+    },
+}
 _REF = "#/components/schemas/{name}"
 
 
@@ -77,7 +88,7 @@ def describe(routes: Sequence[Route], server: str) -> dict[str, Any]:
         "webhooks": {str(kind): _callback(kind) for kind in sorted(EVENTS)},
         "components": {
             "schemas": schemas,
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "An API key."}},
+            "securitySchemes": _SCHEMES,
         },
     }
 
@@ -121,7 +132,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "responses": _responses(doc),
     }
     if route.scope is not None:
-        operation["security"] = [{"key": []}]
+        operation["security"] = [{"key": []}] if route.guest is None else [{"key": []}, {"watch_token": []}]
         operation["x-scope"] = route.scope
     if doc.request is not None:
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": _schema(doc.request)}}}

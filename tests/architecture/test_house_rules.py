@@ -199,7 +199,7 @@ def routes() -> list[Route]:
     nothing = cast("Any", None)
     problems = Problems("https://otp.example")
     made = [
-        *Api(nothing, nothing, nothing, problems, b"").routes(),
+        *Api(nothing, nothing, nothing, nothing, problems, index_key=b"", watch_key=b"").routes(),
         *Hooks(nothing, nothing, b"", problems, lambda: 0.0).routes(),
     ]
     parameters = dict.fromkeys(list(inspect.signature(Admin).parameters), nothing)

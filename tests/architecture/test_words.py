@@ -240,7 +240,7 @@ def document() -> dict[str, Any]:
         circuits=list,
     )
     routes = [
-        *Api(nothing, nothing, nothing, problems, b"").routes(),
+        *Api(nothing, nothing, nothing, nothing, problems, index_key=b"", watch_key=b"").routes(),
         *Hooks(nothing, nothing, b"", problems, float).routes(),
         *admin.routes(),
     ]

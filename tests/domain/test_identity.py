@@ -3,6 +3,8 @@
 import base64
 import collections
 import json
+import re
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -14,11 +16,13 @@ from otp_service.domain.verification import (
     ENDED_CODE,
     NUMBER_HASH_BYTES,
     Status,
+    is_watch_token,
     new_reference,
     number_hash,
     read_delivery_id,
     read_id,
     shard_of,
+    watch_token,
 )
 
 KEY, OTHER_KEY = bytes(range(32)), bytes(32)
@@ -219,3 +223,22 @@ def test_an_events_name_sorts_within_its_shard() -> None:
     """And its time is its position's."""
     event = Event(10, Position(1_790_000_000_000, 2), EventType.STARTED, {})
     assert (event.seq, event.at_ms) == ("0a-1790000000000-2", 1_790_000_000_000)
+
+
+@given(hashes, chances, chances)
+def test_a_watch_token_is_one_verifications(number: str, one: bytes, other: bytes) -> None:
+    """It opens its own and no other, under the key it was made with; nothing of the id is in it."""
+    first, second = (new_reference(KEY, number, chance).verification_id for chance in (one, other))
+    token = watch_token(KEY, first)
+    assert re.fullmatch("wt_[a-z2-7]{26}", token)
+    assert is_watch_token(KEY, first, token)
+    assert is_watch_token(KEY, second, token) is (one == other)
+    assert not is_watch_token(OTHER_KEY, first, token)
+
+
+@pytest.mark.parametrize("change", [str.upper, lambda text: text[:-1], lambda text: text + "a", lambda _: "", "é".join])
+def test_a_watch_token_has_one_spelling(change: Callable[[str], str]) -> None:
+    """Any other text is none, also one that is not ASCII."""
+    token = watch_token(KEY, GOOD)
+    assert not is_watch_token(KEY, GOOD, change(token))
+    assert not is_watch_token(KEY, GOOD, "wt_\ud800")

@@ -152,6 +152,21 @@ def test_a_view_of_a_late_one_is_expired_before_anybody_ended_it(house: House) -
     assert house.record(ref)["status"] == "expired"
 
 
+def test_versions_of_many_at_once(house: House) -> None:
+    """One question for verifications on different shards; each event makes its own grow; what is gone has none."""
+    refs = [house.start(fresh_number()).reference for _ in range(5)]
+    house.raw.delete(house.keys.record(refs[4]))
+    before = house.verifications.versions(refs)
+    assert before[4] is None
+    house.verifications.cancel(word(), refs[1], "shop")
+    after = house.verifications.versions(refs)
+    views = [house.verifications.view(ref, None) for ref in refs]
+    assert after == [view and view.version for view in views]
+    grown = [now - then for then, now in zip(before, after, strict=True) if then is not None and now is not None]
+    assert [bool(more) for more in grown] == [False, True, False, False]
+    assert house.verifications.versions([]) == []
+
+
 def test_secrets_vanish_by_themselves_at_expiry(house: House) -> None:
     """Without any process running the store itself forgets digest, number and code when the time is over."""
     app = SHOP.__class__(name="brief", brand="B", route=SHOP.route, code_ttl_ms=1_000)

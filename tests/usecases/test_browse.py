@@ -74,10 +74,10 @@ def asked(wanted: AuditFilter, visible_app: str | None = None) -> Mapping[str, A
 
 
 def test_a_verification_is_its_own_apps() -> None:
-    """With its timeline; foreign, unknown and malformed ids are all nothing."""
+    """Foreign, unknown and malformed ids are all nothing."""
     browse = story(World(view_="view"))
     found: Any = browse.verification("shop", REF.verification_id)
-    assert found == ("view", ["story"])
+    assert found == "view"
     assert browse.verification("bank", REF.verification_id) is None
     assert browse.verification("shop", "vrf_x") is None
 

@@ -12,7 +12,7 @@ UNKNOWN_ID = "vrf_" + "a" * 32
     [
         ("/verify/check", {"POST"}),
         ("/verify/start", {"POST"}),
-        (f"/verify/{UNKNOWN_ID}", {"GET", "HEAD"}),
+        (f"/verify/{UNKNOWN_ID}", {"GET", "HEAD", "OPTIONS"}),
         (f"/verify/{UNKNOWN_ID}/cancel", {"POST"}),
         ("/receipts/redeem", {"POST"}),
         ("/webhooks/telnyx", {"POST"}),

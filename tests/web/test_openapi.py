@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from otp_service.web.api import MAX_WAIT_S
+
 from .conftest import Answer, World
 
 UNKNOWN_ID = "vrf_" + "a" * 32
@@ -128,6 +130,14 @@ def test_every_route_is_in_the_document(world: World, document: dict[str, Any]) 
     assert served == set(operations(document))
 
 
+def test_the_watch_token_is_announced_where_it_opens(document: dict[str, Any]) -> None:
+    """One operation takes it beside a key, and says how to wait; nothing else does."""
+    taking = [place for place, op in operations(document).items() if {"watch_token": []} in op.get("security", [])]
+    assert taking == [("GET", "/verify/{verification_id}")]
+    named = {one["name"]: one["schema"] for one in operations(document)[taking[0]]["parameters"]}
+    assert (named["wait"]["maximum"], named["after"]["minimum"]) == (MAX_WAIT_S, 0)
+
+
 def test_every_error_is_described_as_a_problem(document: dict[str, Any]) -> None:
     """All 4xx and 5xx are problem+json; 429 and 503 announce Retry-After; what has a scope has 401, 403 and 503."""
     for (method, path), operation in operations(document).items():
@@ -213,6 +223,10 @@ def test_every_answer_is_as_the_document_says(world: World, document: dict[str, 
     see("POST", "/verify/{verification_id}/cancel", world.call("POST", f"/verify/{pending}/cancel", b"["))
     for _ in range(2):
         see("POST", "/verify/{verification_id}/cancel", world.call("POST", f"/verify/{pending}/cancel", {}))
+    for query in ("?wait=1&after=0", "?wait=x", "?after=-1"):
+        see("GET", "/verify/{verification_id}", world.call("GET", f"/verify/{pending}{query}"))
+    for key in (first.json["watch_token"], "wt_x"):
+        see("GET", "/verify/{verification_id}", world.call("GET", f"/verify/{verification}", key=key))
     for name in (number, blocked, "x"):
         see("GET", "/optouts/{number}", world.call("GET", f"/optouts/{name}"))
     for query in ("", "?limit=1", "?nope=1", "?to=x"):

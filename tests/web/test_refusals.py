@@ -46,6 +46,7 @@ def test_a_start_shows_the_whole_verification(world: World) -> None:
         "deliveries",
         "metadata",
         "version",
+        "watch_token",
     ]
     assert shown["to"] == f"+1******{number[-4:]}"
     assert (shown["status"], shown["channel"], shown["purpose"]) == ("pending", "sms", "login")

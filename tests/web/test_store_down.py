@@ -137,6 +137,20 @@ def test_a_store_that_hangs(faulty: Faulty) -> None:
     faulty.all_is_well()
 
 
+def test_a_store_that_fails_ends_the_waits_for_news(faulty: Faulty) -> None:
+    """Who waits is told so soon after: 503, not that nothing has changed."""
+    world = faulty.world
+    world.key()
+    with ThreadPoolExecutor(3) as pool:
+        waits = [pool.submit(world.call, "GET", f"/verify/{faulty.asked}?wait=25") for _ in range(3)]
+        time.sleep(0.3)
+        began = time.monotonic()
+        os.kill(faulty.server.child.pid, signal.SIGKILL)
+        for wait in waits:
+            wait.result(20).problem(503, "store_unavailable")
+        assert time.monotonic() - began < 3 * PROMPT_S
+
+
 def test_a_store_that_is_killed_and_comes_back(faulty: Faulty) -> None:
     """kill -9, then a new server on the same files: pending codes, spent receipts and keys are as they were."""
     os.kill(faulty.server.child.pid, signal.SIGKILL)

@@ -1,0 +1,97 @@
+"""The gate and the turnstile: few work at a time, whatever waits, and no place is ever lost."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from otp_service.domain.errors import NotReady
+from otp_service.web.gate import CALLERS, STRANGERS, WATCHING, Gate, Turnstile, threads_needed
+from tests.conftest import wait_until
+
+
+def test_no_more_work_at_a_time_than_there_are_places() -> None:
+    """Of twenty threads three are inside, never more, and all get through."""
+    gate, lock, inside, most = Gate(3), threading.Lock(), [0], [0]
+
+    def work(_: int) -> None:
+        with gate:
+            with lock:
+                inside[0] += 1
+                most[0] = max(most[0], inside[0])
+            time.sleep(0.002)
+            with lock:
+                inside[0] -= 1
+
+    with ThreadPoolExecutor(20) as pool:
+        list(pool.map(work, range(100)))
+    assert (inside[0], most[0]) == (0, 3)
+
+
+def test_who_steps_aside_gives_the_place_away_and_gets_one_back() -> None:
+    """Inside again only when there is a place again."""
+    gate, aside, back = Gate(1), threading.Event(), threading.Event()
+
+    def wait() -> None:
+        with gate:
+            with gate.aside:
+                aside.set()
+            back.set()
+
+    waiting = threading.Thread(target=wait)
+    with gate:
+        waiting.start()
+        assert not aside.wait(0.1)
+    assert back.wait(5)
+    waiting.join()
+    with gate, gate.aside, gate:
+        pass
+
+
+def test_a_fault_costs_no_place() -> None:
+    """Whatever is raised inside or aside, the gate has as many places afterwards."""
+    gate = Gate(1)
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError), gate, gate.aside:
+            raise ZeroDivisionError
+        with pytest.raises(ZeroDivisionError), gate:
+            raise ZeroDivisionError
+    with gate:
+        pass
+
+
+def test_a_turnstile_refuses_whom_it_has_no_place_for() -> None:
+    """After a moment at first, at once for a while then, and not any more when a place is free."""
+    turnstile = Turnstile(2, patience_s=0.05, closed_s=60)
+    with turnstile, turnstile:
+        began = time.monotonic()
+        for _ in range(2):
+            with pytest.raises(NotReady), turnstile:
+                pytest.fail("nobody should get in")
+        assert time.monotonic() - began < 5
+    for _ in range(5):
+        with turnstile, turnstile:
+            pass
+
+
+def test_a_turnstile_waits_for_a_place_a_moment() -> None:
+    """Who comes while the last one is about to leave gets in."""
+    turnstile, entered = Turnstile(1, patience_s=10), threading.Event()
+
+    def enter() -> None:
+        with turnstile:
+            entered.set()
+
+    with turnstile:
+        coming = threading.Thread(target=enter)
+        coming.start()
+        assert not entered.wait(0.05)
+    wait_until(entered.is_set)
+    coming.join()
+
+
+def test_the_parts_add_up() -> None:
+    """With every place taken by somebody who waits, as many threads are left as may work."""
+    for working in (1, 4, 16):
+        assert threads_needed(working) - WATCHING - CALLERS - STRANGERS == working
