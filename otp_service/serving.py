@@ -16,6 +16,7 @@ public service stands behind a reverse proxy that buffers requests, as any such 
 
 import contextlib
 import gc
+import logging
 import multiprocessing
 import os
 import re
@@ -24,6 +25,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from multiprocessing.connection import Connection
@@ -32,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import config, processes
 from .config import Settings
-from .domain.errors import ServiceError
+from .domain.errors import ServiceError, StoreUnavailable
 from .web.gate import WORKING, threads_needed
 
 if TYPE_CHECKING:
@@ -50,6 +52,9 @@ _METRICS_PREFIX = "otp-metrics-"
 # A full collection over the objects of start-up stops a worker for tens of milliseconds; they are frozen out of it,
 # and what requests allocate is collected in larger portions.
 _GC_THRESHOLDS = (20_000, 25, 25)
+
+
+_log = logging.getLogger("otp.serve")
 
 
 class CannotServe(ServiceError):
@@ -205,11 +210,22 @@ def _load(parent: int, threads: int, *_: object) -> "Flask":
 
     settings = config.load(config.environment())
     telemetry.configure_logging(settings.log_level)
-    application = build_web(settings, working=threads, pause=_Ending().pause)
+    application = _when_the_store_answers(partial(build_web, settings, working=threads, pause=_Ending().pause))
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
     return application
+
+
+def _when_the_store_answers(build: "Callable[[], Flask]") -> "Flask":
+    # The main process has tried it all, so a worker that is replaced while the store is away waits for it. One that
+    # died instead would be taken for a crash loop, and end the server.
+    while True:
+        try:
+            return build()
+        except StoreUnavailable as error:
+            _log.warning("a new worker waits for the store", extra={"reason": error.detail})
+            time.sleep(0.5)
 
 
 class _Ending:

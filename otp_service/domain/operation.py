@@ -230,12 +230,15 @@ class MovedTo:
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """A person's "that wasn't me": the apps that know the word, the senders it can have been written to, and when."""
+    """A person's "that wasn't me": the apps that know the word, the senders it can have been written to.
 
-    event_id: str
+    `at_ms` is when it was written by the carrier's clock, `heard_ms` when we first heard of it by the store's.
+    """
+
     apps: frozenset[str]
     senders: frozenset[str]
     at_ms: int
+    heard_ms: int
 
 
 @dataclass(frozen=True, slots=True)

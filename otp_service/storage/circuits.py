@@ -90,10 +90,10 @@ class Circuits:
         args: list[str | int] = [for_ms, hold.probe_ms, hold.code, hold.title]
         return bool(self._run("circuit_hold", hold.scope, args) == "opened")
 
-    def fault(self, fault: Fault) -> bool:
-        """Count a fault; whether it opened the breaker."""
+    def fault(self, fault: Fault, *, probe: bool = False) -> bool:
+        """Count a fault, of a probe or another message; whether it opened the breaker."""
         limits = [TRIPS_AFTER, FAULT_WINDOW_MS, FIRST_PAUSE_MS, LONGEST_PAUSE_MS, PROBE_MS]
-        return bool(self._run("circuit_fault", fault.scope, [*limits, fault.reason]) == "opened")
+        return bool(self._run("circuit_fault", fault.scope, [*limits, fault.reason, "1" if probe else "0"]) == "opened")
 
     def fine(self, fine: Fine, *, probe: bool) -> bool:
         """Close a breaker that was open, if this was its probe; whether it closed."""

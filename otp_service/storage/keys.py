@@ -101,7 +101,7 @@ class Keys:
         return f"{self._of(number_hash)}:msg:{message_id}"
 
     def event(self, number_hash: str, event_id: str) -> str:
-        """String: mark of a webhook event already applied. TTL: 24 h. Written by receipt, optout, deny, click."""
+        """String: mark of a webhook event already applied. TTL: 24 h. Written by receipt, optout, hear, click."""
         return f"{self._of(number_hash)}:evt:{event_id}"
 
     # ---- one shard -------------------------------------------------------------------------------------------------

@@ -227,14 +227,18 @@ class Verifications:
             raise StoreUnavailable("The store does not answer.") from error
         return [self._reference(body) for body in bodies]
 
+    def first_heard(self, number_hash: str, event_id: str) -> int:
+        """When this event was first heard of, in milliseconds of the store's clock. Raises StoreUnavailable."""
+        return int(self._scripts.run("hear", [self._keys.event(number_hash, f"{event_id}:heard")], [EVENT_TTL_MS]))
+
     def deny(self, ref: Reference, denial: Denial) -> str:
-        """End the verification if this "that wasn't me" is about it: `denied`, `duplicate` or `no`."""
+        """End the verification if this "that wasn't me" is about it: `denied` or `no`. Raises StoreUnavailable."""
         k, shard = self._keys, self._keys.shard(ref.number_hash)
         keys = [*self._trio(ref)[:2], k.audit(shard), k.timeline(ref), k.timers(shard)]
-        keys.append(k.event(ref.number_hash, f"{denial.event_id}:{ref.body}"))
+        # What is posted again says nothing of a code that went out after it was first heard.
+        before_ms = min(denial.at_ms + CLOCKS_APART_MS, denial.heard_ms)
         args: list[str | int] = [ref.body, ",".join(sorted(denial.apps)), ",".join(sorted(denial.senders))]
-        args += [denial.at_ms, CLOCKS_APART_MS, EVENT_TTL_MS, TOMBSTONE_MS]
-        return str(self._scripts.run("deny", keys, args))
+        return str(self._scripts.run("deny", keys, [*args, before_ms, TOMBSTONE_MS]))
 
     def view(self, ref: Reference, app: str | None) -> VerificationView | None:
         """The verification, or None if this app has none of that id. Raises StoreUnavailable.

@@ -120,7 +120,7 @@ class Guard:
             case Hold():
                 changed, state = self._circuits.hold(finding), "open"
             case Fault():
-                changed, state = self._circuits.fault(finding), "open"
+                changed, state = self._circuits.fault(finding, probe=probe), "open"
             case Fine():
                 changed, state = self._circuits.fine(finding, probe=probe), "closed"
         if changed:

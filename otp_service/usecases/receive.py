@@ -87,7 +87,7 @@ class Receive:
         number = number_hash(self._key, person.e164)
         if deniers:
             senders = self._written_to(messaging_profile_id, to_number)
-            self._deny(number, Denial(event_id, deniers, senders, occurred_ms))
+            self._deny(number, Denial(deniers, senders, occurred_ms, self._store.first_heard(number, event_id)))
         if wish not in (optout.Wish.STOP, optout.Wish.START):
             return
         for profile in self._profiles(messaging_profile_id, to_number):
@@ -112,9 +112,8 @@ class Receive:
 
     def _deny(self, number: str, denial: Denial) -> None:
         for ref in self._store.pending(number):
-            outcome = self._store.deny(ref, denial)
-            if outcome != "no":
-                extra = {"verification_id": ref.verification_id, "outcome": outcome}
+            if self._store.deny(ref, denial) == "denied":
+                extra = {"verification_id": ref.verification_id}
                 _log.warning("the person says that it was not them", extra=extra)
 
     def _profiles(self, given: str | None, to_number: str | None) -> list[str]:

@@ -513,6 +513,11 @@ def on_terminal(command: tuple[str, ...], environ: dict[str, str]) -> tuple[int,
     return process.returncode, out.decode(), shown.decode(errors="replace")
 
 
+def heeding_ctrl_c() -> None:
+    """A shell that starts the tests in the background lets them ignore Ctrl-C, and whatever they start as well."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class TestProgress:
     """A person who waits sees that something goes on; a program sees nothing of it."""
 
@@ -539,7 +544,12 @@ class TestProgress:
         numbers = [f"+1{area}5550100" for area in range(200, 900)]
         command = (sys.executable, "-m", "otp_service", "numbers", "assign", "--profile", PROFILE, *numbers)
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=shell.environ, text=True
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=shell.environ,
+            text=True,
+            preexec_fn=heeding_ctrl_c,
         )
         wait_until(lambda: len(shell.requests()) >= 2, 10, "the first look at the order")
         process.send_signal(signal.SIGINT)

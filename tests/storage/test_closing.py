@@ -1,6 +1,7 @@
 """How a delivery's loop is closed: by the next sender in time, by the end of waiting, by the person's own word."""
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -126,7 +127,7 @@ def test_a_request_under_way_is_waited_for(house: House) -> None:
     [("queued", True), ("scheduled", True), ("sending", True), ("sent", False), ("delivered", False), (None, False)],
 )
 def test_a_message_that_the_carrier_took_is_asked_about_first(house: House, answer: str | None, falls: bool) -> None:
-    """Only the carrier's own word that it still lies there leaves it behind; without a word it is left to be."""
+    """Only the carrier's own word that it still lies there leaves it behind; without a word it is asked again."""
     ref = house.start(fresh_number()).reference
     house.send(ref, "msg-5")
     assert fall(house, ref) == "msg-5"
@@ -135,7 +136,7 @@ def test_a_message_that_the_carrier_took_is_asked_about_first(house: House, answ
     if answer is not None:
         house.tell(ref, Receipt("msg-5", "+1", answer))
     if answer != "delivered":
-        assert fall(house, ref) is None
+        assert fall(house, ref) == ("msg-5" if answer is None else None)
     assert int(house.record(ref)["dn"]) == 1 + falls
     reasons = [each["reason"] for each in detail(house, ref, "delivery.fell_back")]
     assert reasons == ["carrier_queue"] * falls
@@ -297,7 +298,7 @@ def test_a_repeat_gives_the_first_delivery_more_time(house: House) -> None:
 
 def denial(house: House, **changes: object) -> Denial:
     """A person's answer to the pool, now."""
-    made = Denial(word("evt"), frozenset({"shop"}), frozenset({"pool"}), house.now())
+    made = Denial(frozenset({"shop"}), frozenset({"pool"}), house.now(), house.now())
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
@@ -336,16 +337,48 @@ def test_a_word_from_before_the_code_ends_nothing(house: House) -> None:
 
 
 def test_a_replayed_word_does_not_end_the_next_verification(house: House) -> None:
-    """It was written before the new code existed."""
+    """It was first heard before the new code went out, however well the clocks would let it pass."""
     number = fresh_number()
     ref = house.start(number).reference
     house.send(ref)
-    said = denial(house, at_ms=house.now() - 4_000)
-    assert house.verifications.deny(ref, said) == "denied"
+    heard = house.verifications.first_heard(ref.number_hash, "evt-1")
+    assert house.verifications.deny(ref, denial(house, heard_ms=heard)) == "denied"
+    time.sleep(0.01)
     fresh = house.start(number).reference
     house.send(fresh, "msg-2")
-    house.raw.hset(house.keys.record(fresh), "1:q", house.now() + 2_000)
-    assert house.verifications.deny(fresh, said) == "no"
+    again = house.verifications.first_heard(ref.number_hash, "evt-1")
+    assert again == heard
+    assert house.verifications.deny(fresh, denial(house, heard_ms=again)) == "no"
+    other = house.verifications.first_heard(ref.number_hash, "evt-2")
+    assert house.verifications.deny(fresh, denial(house, heard_ms=other)) == "denied"
+
+
+@pytest.mark.parametrize(
+    ("end", "answer"),
+    [
+        (NotSent("connect"), "no"),
+        (Refused("40310", "Invalid number", Action.STOP_PERSON), "no"),
+        (Unknown("timeout"), "denied"),
+        (Accepted("msg-9", "queued"), "denied"),
+    ],
+)
+def test_only_what_may_have_reached_the_person_can_be_denied(
+    house: House, end: NotSent | Refused | Unknown | Accepted, answer: str
+) -> None:
+    """A code that never left us, or that the carrier refused, is not what somebody answers to."""
+    ref = house.start(fresh_number(), app=replace(SHOP, route=SHOP.route[:1])).reference
+    job = house.take(ref)
+    house.must_begin(job)
+    match end:
+        case NotSent():
+            house.outbox.retry_later(job, 1_000, end)
+        case Refused():
+            house.outbox.refused(job, end)
+        case Unknown():
+            house.outbox.unknown(job, 1_000, end)
+        case Accepted():
+            house.outbox.accepted(job, end)
+    assert house.verifications.deny(ref, denial(house)) == answer
 
 
 def test_one_word_ends_all_that_it_can_be_about(house: House) -> None:

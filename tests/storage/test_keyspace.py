@@ -183,7 +183,9 @@ def loops(house: House, app: Any) -> Iterator[Reference]:
     house.send(ref, "m4")
     house.apply(ref, "delivered", "m4")
     for _ in range(2):
-        denial = Denial("evt", frozenset({"shop"}), frozenset({"pool"}), house.now())
+        denial = Denial(
+            frozenset({"shop"}), frozenset({"pool"}), house.now(), house.verifications.first_heard(ref.number_hash, "e")
+        )
         house.verifications.deny(ref, denial)
     house.start(number, app)  # the one that reached the person goes first
     yield ref
@@ -359,7 +361,7 @@ def test_nothing_that_has_gone_comes_back_without_an_end(house: House) -> None:
         house.outbox.claim_poll(Due(shard, "p", ref, 1))
         house.outbox.fall_over(Due(shard, "f", ref, 1))
         house.outbox.close(Due(shard, "c", ref, 1))
-        house.verifications.deny(ref, Denial("late", frozenset({"shop"}), frozenset({"pool"}), house.now()))
+        house.verifications.deny(ref, Denial(frozenset({"shop"}), frozenset({"pool"}), house.now(), house.now()))
         for timer in [timer for timer in house.timers(ref) if ref.body in timer]:
             house.raw.zadd(house.keys.timers(shard), {timer: 1})
         for due in house.outbox.due(1_000):

@@ -62,7 +62,7 @@ class World:
         self.noted.append(hold)
         return True
 
-    def fault(self, fault: Fault) -> bool:
+    def fault(self, fault: Fault, *, probe: bool = False) -> bool:
         """No news."""
         self._up()
         self.noted.append(fault)

@@ -66,6 +66,10 @@ class World:
         """Two, for the person."""
         return [REF, OTHER] if number == NUMBER else []
 
+    def first_heard(self, number_hash: str, event_id: str) -> int:
+        """Always the same moment."""
+        return 7_000
+
     def deny(self, ref: Reference, denial: Denial) -> str:
         """Remember it."""
         self.denials.append((ref, denial))
@@ -201,7 +205,7 @@ def test_that_was_not_me_is_asked_of_all_that_is_pending(
     """In the words of each app, and only of the senders that the answer can have been written to; nobody opts out."""
     world = World()
     inbound(world, **changes)
-    denial = Denial("e1", frozenset(apps), frozenset(senders), 5_000)
+    denial = Denial(frozenset(apps), frozenset(senders), 5_000, 7_000)
     assert world.denials == [(REF, denial), (OTHER, denial)]
     assert world.wishes == []
 
