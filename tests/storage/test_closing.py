@@ -126,7 +126,7 @@ def test_a_request_under_way_is_waited_for(house: House) -> None:
     [("queued", True), ("scheduled", True), ("sending", True), ("sent", False), ("delivered", False), (None, False)],
 )
 def test_a_message_that_the_carrier_took_is_asked_about_first(house: House, answer: str | None, falls: bool) -> None:
-    """Only the carrier's own word that it still lies there leaves it behind; without a word it is left to be."""
+    """Only the carrier's own word that it still lies there leaves it behind; without a word it is asked again."""
     ref = house.start(fresh_number()).reference
     house.send(ref, "msg-5")
     assert fall(house, ref) == "msg-5"
@@ -135,7 +135,9 @@ def test_a_message_that_the_carrier_took_is_asked_about_first(house: House, answ
     if answer is not None:
         house.tell(ref, Receipt("msg-5", "+1", answer))
     if answer != "delivered":
-        assert fall(house, ref) is None
+        assert fall(house, ref) == (None if answer else "msg-5")
+    if answer is None:
+        assert wait_on(house, ref, "f") == pytest.approx(6_000, abs=2_000)
     assert int(house.record(ref)["dn"]) == 1 + falls
     reasons = [each["reason"] for each in detail(house, ref, "delivery.fell_back")]
     assert reasons == ["carrier_queue"] * falls
