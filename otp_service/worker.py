@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 from . import telemetry
 from .domain.errors import ServiceError, StoreUnavailable
@@ -34,7 +35,11 @@ MISSED_S = 5.0
 PUT_OFF_MS = 5_000
 """A timer that cannot be attended to comes again after this."""
 
-ASKS_CARRIER = frozenset({"p", "f"})
+ASKERS = 8
+MOST_QUESTIONS = 400
+"""Questions about silent deliveries that are under way or wait for a thread."""
+
+T = TypeVar("T")
 _log = logging.getLogger("otp.worker")
 
 
@@ -72,7 +77,7 @@ class Worker:
         self._chores = chores
         self._close = close
         self._hands: dict[tuple[int, str], Job] = {}
-        self._polling: set[Due] = set()
+        self._places = threading.BoundedSemaphore(MOST_QUESTIONS)
         self._lock = threading.Lock()
         self._freed = threading.Condition(self._lock)
         self._fault: Exception | None = None
@@ -82,11 +87,11 @@ class Worker:
         """Work until `stop` is set, then finish what is in hand (a few seconds at most)."""
         self._until_open(stop)
         pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="deliver")
-        polls = ThreadPoolExecutor(2, thread_name_prefix="poll")
+        askers = ThreadPoolExecutor(ASKERS, thread_name_prefix="ask")
         lanes = self._outbox.reading_lanes()
         share = max(1, self._concurrency // sum(len(lane) for lane in lanes))
         loops = [self._thread(stop, partial(self._read, lane, share, pool, stop)) for lane in lanes]
-        loops.append(self._thread(stop, partial(self._pulse, share, pool, polls, stop)))
+        loops.append(self._thread(stop, partial(self._pulse, share, pool, askers, stop)))
         for loop in loops:
             loop.start()
         for chore in self._chores:
@@ -96,7 +101,7 @@ class Worker:
         stop.wait()
         for loop in loops:
             loop.join()
-        self._drain(pool, polls)
+        self._drain(pool, askers)
         self._close()
         _log.info("worker stopped")
         if self._fault is not None:
@@ -133,8 +138,8 @@ class Worker:
             else:
                 return
 
-    def _drain(self, pool: ThreadPoolExecutor, polls: ThreadPoolExecutor) -> None:
-        polls.shutdown(wait=False, cancel_futures=True)
+    def _drain(self, pool: ThreadPoolExecutor, askers: ThreadPoolExecutor) -> None:
+        askers.shutdown(wait=False, cancel_futures=True)
         pool.shutdown(wait=False, cancel_futures=True)
         deadline = time.monotonic() + DRAIN_S
         while self._hands and time.monotonic() < deadline:
@@ -190,7 +195,7 @@ class Worker:
 
     # ---- the pulse -------------------------------------------------------------------------------------------------
 
-    def _pulse(self, share: int, pool: ThreadPoolExecutor, polls: ThreadPoolExecutor, stop: threading.Event) -> None:
+    def _pulse(self, share: int, pool: ThreadPoolExecutor, askers: ThreadPoolExecutor, stop: threading.Event) -> None:
         last = {"touch": 0.0, "take over": 0.0, "trim": time.monotonic()}
 
         def every(name: str, period_s: float) -> bool:
@@ -205,7 +210,7 @@ class Worker:
                 if every("touch", TOUCH_S):
                     self._touch()
                 for due in self._outbox.due(100):
-                    self._attend(due, polls)
+                    self._attend(due, askers)
                 if every("take over", TAKE_OVER_S):
                     self._take_over(share, pool)
                 if every("trim", TRIM_S):
@@ -224,20 +229,18 @@ class Worker:
                 if len(self._hands) < 2 * self._concurrency:
                     self._hand_out(self._outbox.take_over(shard, share), pool)
 
-    def _attend(self, due: Due, polls: ThreadPoolExecutor) -> None:
-        if due.kind not in ASKS_CARRIER:
-            self._attend_now(due)
-            return
+    def _attend(self, due: Due, askers: ThreadPoolExecutor) -> None:
+        message_id = self._guarded(due, lambda: self._deliver.attend(due))
+        if message_id is None or not self._places.acquire(blocking=False):
+            return  # of a carrier that is so slow, the next round will ask again
         # Asking the carrier takes its time: not in the pulse.
-        with self._lock:
-            if due in self._polling:
-                return
-            self._polling.add(due)
-        polls.submit(self._poll, due)
+        askers.submit(self._guarded, due, lambda: self._deliver.ask(due, message_id)).add_done_callback(
+            lambda _: self._places.release()
+        )
 
-    def _attend_now(self, due: Due) -> None:
+    def _guarded(self, due: Due, do: Callable[[], T]) -> T | None:
         try:
-            self._deliver.attend(due)
+            return do()
         except StoreUnavailable:
             # The store as a whole, or this one record, which must not keep the others waiting: it comes again.
             _log.warning("a timer could not be attended to", extra={"delivery_id": _name(due)})
@@ -245,17 +248,11 @@ class Worker:
         except Exception:  # noqa: BLE001 - one bad timer must not stop the others
             _log.exception("a timer failed", extra={"delivery_id": _name(due)})
             self._put_off(due)
+        return None
 
     def _put_off(self, due: Due) -> None:
         with contextlib.suppress(StoreUnavailable):
             self._outbox.put_off(due, PUT_OFF_MS)
-
-    def _poll(self, due: Due) -> None:
-        try:
-            self._attend_now(due)
-        finally:
-            with self._lock:
-                self._polling.discard(due)
 
 
 def _name(due: Due) -> str:

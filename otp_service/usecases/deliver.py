@@ -171,25 +171,28 @@ class Deliver:
 
     # ---- timers ----------------------------------------------------------------------------------------------------
 
-    def attend(self, due: Due) -> None:
-        """Do what a timer that has come asks for. Raises StoreUnavailable; the timer then comes again."""
+    def attend(self, due: Due) -> str | None:
+        """Do what a timer that has come asks for. Raises StoreUnavailable; the timer then comes again.
+
+        A message id: the carrier is to be asked about it, which takes its time (`ask`); the timer comes again anyway.
+        """
         if due.kind == "x":
             self._store.expire(due.reference)
         elif due.kind == "r":
             self._outbox.requeue(due)
         elif due.kind == "p":
-            self._ask(due, self._outbox.claim_poll(due))
+            return self._outbox.claim_poll(due)
         elif due.kind == "f":
-            self._ask(due, self._outbox.fall_over(due))
+            return self._outbox.fall_over(due)
         elif due.kind == "c":
             status = self._outbox.close(due)
             if status is not None:
                 extra = {"delivery_id": due.reference.delivery_id(due.ordinal), "outcome": status}
                 _log.warning("nothing more was heard of a delivery", extra=extra)
+        return None
 
-    def _ask(self, due: Due, message_id: str | None) -> None:
-        if message_id is None:
-            return
+    def ask(self, due: Due, message_id: str) -> None:
+        """Ask the carrier what became of a silent delivery's message. Raises StoreUnavailable."""
         receipt = self._carrier.ask(message_id)
         if receipt is None:
             return

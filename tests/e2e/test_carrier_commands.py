@@ -549,7 +549,7 @@ class TestProgress:
             stderr=subprocess.PIPE,
             env=shell.environ,
             text=True,
-            preexec_fn=heeding_ctrl_c,
+            preexec_fn=heeding_ctrl_c,  # noqa: PLW1509 - it takes no lock
         )
         wait_until(lambda: len(shell.requests()) >= 2, 10, "the first look at the order")
         process.send_signal(signal.SIGINT)

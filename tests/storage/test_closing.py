@@ -68,6 +68,7 @@ def test_what_was_never_tried_fails_and_the_next_sender_has_it(house: House) -> 
     ref = house.start(fresh_number()).reference
     job = house.take(ref)
     assert wait_on(house, ref, "f") == pytest.approx(SHOP.sent_within_ms, abs=2_000)
+    house.outbox.wait_turn(job, 60_000)
     assert fall(house, ref) is None
     assert deliveries(house, ref) == [("pool", "failed"), ("backup", "queued")]
     record = house.record(ref)
@@ -77,6 +78,18 @@ def test_what_was_never_tried_fails_and_the_next_sender_has_it(house: House) -> 
     assert wait_on(house, ref, "c") is None
     # The last of the route has nobody behind it, so nothing waits for its time.
     assert wait_on(house, ref, "f", 2) is None
+
+
+def test_a_sender_is_not_to_blame_for_a_worker_that_was_away(house: House) -> None:
+    """What nobody has looked at stays with its sender; its time begins anew, and comes."""
+    ref = house.start(fresh_number()).reference
+    for _ in range(2):
+        assert fall(house, ref) is None
+        assert deliveries(house, ref) == [("pool", "queued")]
+        assert wait_on(house, ref, "f") == pytest.approx(SHOP.sent_within_ms, abs=2_000)
+    house.outbox.retry_later(house.take(ref), 60_000, NotSent("connection refused"))
+    fall(house, ref)
+    assert deliveries(house, ref) == [("pool", "failed"), ("backup", "queued")]
 
 
 def test_what_stood_in_the_way_is_told(house: House) -> None:
@@ -136,7 +149,9 @@ def test_a_message_that_the_carrier_took_is_asked_about_first(house: House, answ
     if answer is not None:
         house.tell(ref, Receipt("msg-5", "+1", answer))
     if answer != "delivered":
-        assert fall(house, ref) == ("msg-5" if answer is None else None)
+        assert fall(house, ref) == (None if answer else "msg-5")
+    if answer is None:
+        assert wait_on(house, ref, "f") == pytest.approx(6_000, abs=2_000)
     assert int(house.record(ref)["dn"]) == 1 + falls
     reasons = [each["reason"] for each in detail(house, ref, "delivery.fell_back")]
     assert reasons == ["carrier_queue"] * falls
@@ -184,6 +199,7 @@ def test_eight_workers_claim_the_next_sender_once(house: House) -> None:
     """One timer, eight that attend to it."""
     for _ in range(5):
         ref = house.start(fresh_number(), TRIO).reference
+        house.outbox.wait_turn(house.take(ref), 60_000)
         at_once([partial(house.outbox.fall_over, come(house, ref, "f"))] * 8)
         assert deliveries(house, ref) == [("pool", "failed"), ("twin", "queued")]
         assert house.events(ref).count("delivery.fell_back") == 1
