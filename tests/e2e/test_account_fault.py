@@ -1,0 +1,85 @@
+"""An account that the carrier refuses: codes end at once with its words, everybody can see it, and it heals."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+from ..conftest import clean_environ
+from .plant import Plant
+from .stage import Stage, within
+
+
+@pytest.fixture
+def plant(tmp_path: Path) -> Iterator[Plant]:
+    """Four processes of our own; the worker's key is one that the carrier does not know."""
+    made = Plant(tmp_path)
+    try:
+        for name in ("sandbox", "api"):
+            made.start(name)
+        made.ready()
+        right = made.env["TELNYX_API_KEY"]
+        made.env["TELNYX_API_KEY"] = "KEY-of-somebody-else"
+        made.start("worker")
+        made.env["TELNYX_API_KEY"] = right
+        yield made
+    finally:
+        made.close()
+
+
+def ended(stage: Stage, verification: str) -> list[dict[str, Any]]:
+    """Its deliveries, once they have ended."""
+
+    def found() -> list[dict[str, Any]]:
+        deliveries: list[dict[str, Any]] = stage.call("GET", f"/verify/{verification}").json()["deliveries"]
+        return deliveries if deliveries[-1]["status"] in ("failed", "delivered") else []
+
+    return list(within(15, found, "the end of the delivery"))
+
+
+def openness(stage: Stage) -> float:
+    """Of the account's breaker, by the metrics."""
+    lines = httpx.get(f"{stage.url}/metrics", timeout=10, trust_env=False).text.splitlines()
+    return float(next(line.split()[1] for line in lines if line.startswith('otp_circuit_open{scope="account"}')))
+
+
+def doctor(plant: Plant) -> "subprocess.CompletedProcess[str]":
+    """What the doctor says."""
+    command = [sys.executable, "-m", "otp_service", "doctor"]
+    return subprocess.run(
+        command, env=clean_environ(**plant.env), capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_a_refused_account_is_told_seen_and_heals(plant: Plant, request: pytest.FixtureRequest) -> None:
+    """One request is refused; the codes after it fail with its reason and without a request, until a probe succeeds."""
+    stage = Stage(plant.env)
+    request.addfinalizer(stage.close)
+    first, second, third = stage.number(), stage.number(), stage.number()
+    (refused,) = ended(stage, stage.started(first))
+    assert (refused["status"], refused["error"]["code"]) == ("failed", "10009")
+    (spared,) = ended(stage, stage.started(second))
+    assert (spared["status"], spared["error"]["code"]) == ("failed", "10009")
+    assert "lets nothing through" in spared["error"]["title"]
+    assert (len(stage.sends(first)), len(stage.sends(second))) == (1, 0)
+    assert openness(stage) == 1.0
+    told = doctor(plant)
+    assert told.returncode == 1
+    assert "circuit account" in told.stdout + told.stderr
+    # Nobody was sent anything, so nobody has to wait before the next try.
+    assert stage.start(first).status_code == 200
+
+    plant.end("worker", signal.SIGTERM)
+    plant.start("worker")
+    with redis.Redis.from_url(plant.env["OTP_REDIS_URL"]) as store:
+        store.hset("otp:circuit:{account}", "probe", "1")  # half a minute later
+    (arrived,) = ended(stage, stage.started(third))
+    assert arrived["status"] == "delivered"
+    within(5, lambda: openness(stage) == 0.0, "the closed breaker")
+    assert doctor(plant).returncode == 0
