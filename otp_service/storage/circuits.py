@@ -50,11 +50,11 @@ class Circuits:
 
     def _refresh(self, scopes: Sequence[str], now: float) -> None:
         try:
-            seconds, micros = self._client.time()
             with self._client.pipeline(transaction=False) as pipe:
                 for scope in scopes:
                     pipe.hmget(self._keys.circuit(scope), _FIELDS)
                 found: Any = pipe.execute()
+            seconds, micros = self._client.time()
         except STORE_ERRORS as error:
             raise StoreUnavailable("The store does not answer.") from error
         now_ms = int(seconds) * 1000 + int(micros) // 1000
@@ -73,14 +73,16 @@ class Circuits:
 
     def pass_through(self, scopes: Sequence[str]) -> Gate:
         """Whether a message may go through all of these breakers now; if it may as a probe, it is the only one."""
+        tripped = [circuit for circuit in self.look(scopes).values() if circuit.until_ms is not None]
+        for circuit in tripped:
+            # No probe is taken from one breaker where another says no anyway.
+            if circuit.state == "open":
+                return _closed(circuit.scope, circuit.probe_ms - circuit.now_ms, *_words(circuit))
         gate = PASS
-        for scope, circuit in self.look(scopes).items():
-            if circuit.until_ms is None:
-                continue
+        for scope in (circuit.scope for circuit in tripped):
             may, second, *words = self._scripts.run("circuit_pass", [self._keys.circuit(scope)], [PROBE_MS])
             if not may:
-                code, title, lasting = words
-                return Gate(False, max(1, int(second)), code, title, lasting == "1", may_fall=scope != ACCOUNT)
+                return _closed(scope, int(second), *words)
             gate = Gate(True, probe=True) if second else gate
         return gate
 
@@ -105,3 +107,11 @@ class Circuits:
     def _run(self, script: str, scope: str, args: Sequence[str | int]) -> Any:
         self._known.pop(scope, None)
         return self._scripts.run(script, [self._keys.circuit(scope)], args)
+
+
+def _words(circuit: Circuit) -> tuple[str, str, str]:
+    return circuit.code, circuit.title, "1" if circuit.lasting else "0"
+
+
+def _closed(scope: str, wait_ms: int, code: str, title: str, lasting: str) -> Gate:
+    return Gate(False, max(1, wait_ms), code, title, lasting == "1", may_fall=scope != ACCOUNT)

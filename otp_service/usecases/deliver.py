@@ -79,7 +79,7 @@ class Deliver:
             return
         gate = self._guard.gate(sender)
         if not gate.passes:
-            self._hold(job, gate)
+            self._hold(job, gate, tried=draft.has_body)
             return
         try:
             body = "" if draft.has_body else self._compose(job, draft, app, sender)
@@ -91,8 +91,8 @@ class Deliver:
             _log.exception("a sealed value cannot be opened", extra={"delivery_id": _id(job)})
             self._outbox.impossible(job, "unreadable", "The sealed message cannot be opened with the keys at hand.")
 
-    def _hold(self, job: Job, gate: Gate) -> None:
-        if gate.lasting:
+    def _hold(self, job: Job, gate: Gate, *, tried: bool) -> None:
+        if gate.lasting and not tried:
             # The carrier's own word: waiting would only tell the person later.
             title = f"The carrier lets nothing through: {gate.title}."
             self._outbox.impossible(job, gate.code, title, may_fall=gate.may_fall)
