@@ -44,7 +44,11 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0 done, 1 it failed, 2 it was not understood, 130 Ctrl-C."""
     parser = build_parser()
-    args = parser.parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    for number, word in enumerate(words, 1):
+        if word != word.encode(errors="ignore").decode():
+            return fail(f"argument {number} is not valid UTF-8")
+    args = parser.parse_args(words)
     try:
         status = args.run(args)
         sys.stdout.flush()

@@ -68,6 +68,8 @@ class Position:
 
 
 ZERO = Position(0, 0)
+LAST = Position(2**64 - 1, 2**64 - 1)
+"""The store counts no further."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..domain.audit import Event, EventType, Position
+from ..domain.audit import LAST, Event, EventType, Position
 from ..domain.errors import StoreUnavailable
 from .client import STORE_ERRORS, Store
 from .keys import Keys
@@ -103,6 +103,8 @@ class AuditLog:
             heapq.heappush(heap, (Position.read(lane.entries[0][0]), lane.shard))
 
     def _range(self, shard: int, after: Position, until_ms: int | None, count: int) -> list[tuple[str, dict[str, str]]]:
+        if after == LAST:
+            return []  # the store knows of nothing beyond, and calls the question a mistake
         end = "+" if until_ms is None else str(until_ms)
         try:
             found: Any = self._client.xrange(self._keys.audit(shard), min=f"({after}", max=end, count=count)

@@ -1,6 +1,5 @@
 """The endpoints of login flows, operators and auditors: typed bodies in, a story, typed bodies out."""
 
-import contextlib
 import hmac
 import ipaddress
 import json
@@ -34,7 +33,7 @@ from ..usecases.browse import AuditFilter, Browse
 from ..usecases.verify import NOT_FOUND, Sent, StartRequest, Verify
 from ..usecases.watch import News, Watch
 from .auth import bearer
-from .bodies import decode, require_json
+from .bodies import canonical, decode, require_json
 from .http import Call, Doc, Guest, Reply, Route, reply
 from .problems import Problems
 
@@ -249,10 +248,7 @@ class Api:
         return hmac.digest(self._index_key, codes.length_prefixed("idem", call.app, key), "sha256")[:16].hex()
 
     def _fingerprint(self, body: bytes) -> str:
-        # The order of members and white space make no other request; what is no JSON is taken as it is.
-        with contextlib.suppress(ValueError, RecursionError):
-            body = json.dumps(json.loads(body), sort_keys=True).encode()
-        return hmac.digest(self._index_key, b"body\0" + body, "sha256").hex()
+        return hmac.digest(self._index_key, b"body\0" + canonical(body), "sha256").hex()
 
     # ---- check and the rest ----------------------------------------------------------------------------------------
 

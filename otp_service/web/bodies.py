@@ -51,6 +51,19 @@ def decode(headers: Mapping[str, str], body: bytes, kind: type[T]) -> T:
         raise InvalidRequest("The body is not valid JSON in UTF-8.", [("", "not valid JSON in UTF-8")]) from error
 
 
+def canonical(body: bytes) -> bytes:
+    """The same bytes for bodies that mean the same: the order of members and white space make no other request.
+
+    What is not strictly JSON means nothing else than its own bytes. Raises nothing.
+    """
+    try:
+        value = msgspec.json.decode(body)
+        _refuse_duplicates(body, value)
+        return json.dumps(value, sort_keys=True).encode()
+    except (msgspec.DecodeError, InvalidRequest, ValueError, RecursionError):
+        return body
+
+
 def _refuse_duplicates(body: bytes, value: object) -> None:
     # Every member costs one colon, so where the colons are no more than the members, nothing was lost.
     if body.count(b":") != _members(value):

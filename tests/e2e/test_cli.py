@@ -131,6 +131,14 @@ class TestMistakes:
         assert "--help" in text
 
 
+@pytest.mark.parametrize("command", [("keys", "revoke"), ("keys", "rotate"), ("messages", "show")])
+def test_an_argument_that_is_no_text_is_said(command: tuple[str, ...]) -> None:
+    """One sentence that says which, for every command alike."""
+    ended = run(*command, os.fsdecode(b"x\xff"))
+    assert ended.returncode != 0
+    assert ended.stderr == "otp-service: argument 3 is not valid UTF-8\n"
+
+
 class TestKeys:
     """The life of an API key, seen by the service that runs."""
 

@@ -45,7 +45,9 @@ def test_another_body_is_422(world: World) -> None:
     """The same key with another body is 422 and starts nothing; another app's same key is its own."""
     number, other = world.number(), world.number()
     first = keyed(world, "k", {"to": number})
-    for body in ({"to": other}, {"to": number, "purpose": "x"}, b"{", b"", b"\xff"):
+    twice = f'{{"to": "{other}", "to": "{number}"}}'.encode()
+    wide = json.dumps({"to": number}).encode("utf-16")
+    for body in ({"to": other}, {"to": number, "purpose": "x"}, b"{", b"", b"\xff", twice, wide, b"[" * 5_000):
         keyed(world, "k", body).problem(422, "idempotency_conflict")
     assert world.call("POST", "/verify/check", {"to": other, "code": "123456"}).status == 404
     theirs = keyed(world, "k", {"to": number}, "other")
