@@ -163,6 +163,20 @@ def _asked_ms(answer: Answer) -> int:
     return min(MAX_RETRY_AFTER_MS, max(0, int(answer.retry_after_s * 1_000)))
 
 
+# What Python's tables call global in some of its versions, and what answers inside a cloud without being a neighbour.
+_SPECIAL = [
+    ipaddress.ip_network(text)
+    for text in (
+        "192.0.0.0/24",
+        "192.31.196.0/24",
+        "192.88.99.0/24",
+        "168.63.129.16/32",
+        "3fff::/20",
+        "2620:4f:8000::/48",
+    )
+]
+
+
 def is_public(address: str) -> bool:
     """Whether an IP address is one of the public internet.
 
@@ -173,6 +187,8 @@ def is_public(address: str) -> bool:
     except ValueError:
         return False
     if ip.version == 6 and (ip not in _UNICAST or ip in _SIX_TO_FOUR):
+        return False
+    if any(ip in network for network in _SPECIAL if network.version == ip.version):
         return False
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 

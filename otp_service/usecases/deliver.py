@@ -21,6 +21,7 @@ from .guard import Guard
 TURN_MS = 250
 """A wait for the sender's turn that a thread may sleep through; a longer one is spent in the store."""
 
+LONGEST_SHORT_WAIT_MS = 5_000
 SHORTEST_WAIT_MS = 500
 """Between two tries, whatever the carrier says: one that answers "at once" to everybody must not be asked in a loop."""
 
@@ -156,7 +157,8 @@ class Deliver:
             case NotSent(reason=reason, retry_after_s=after_s):
                 wait_ms = self._wait(_BACKOFF_MS, go.attempt)
                 if after_s is not None:
-                    wait_ms = max(int(after_s * 1000), SHORTEST_WAIT_MS)
+                    # Not sooner than the carrier asks for, nor every moment for as long as a code lives.
+                    wait_ms = max(int(after_s * 1000), min(wait_ms, LONGEST_SHORT_WAIT_MS), SHORTEST_WAIT_MS)
                 _log.warning("not sent", extra={**extra, "reason": reason, "wait_ms": wait_ms})
                 self._outbox.retry_later(job, wait_ms, outcome)
             case Unknown(reason=reason):

@@ -55,21 +55,21 @@ class Endpoint:
         """Answer one request."""
         began = time.perf_counter()
         call = Call(path, query, headers, b"", peer, self._new_request_id())
-        log = self._extra(call)
+        who: list[Principal] = []
         try:
-            answer = self._answer(call, read_body, log)
+            answer = self._answer(call, read_body, who)
         except ServiceError as error:
             if isinstance(error, StoreUnavailable):
                 telemetry.STORE_ERRORS.inc()
             answer = self._problems.error(error, call.request_id)
             if answer.status >= 500:
-                _log.error("not able to answer", exc_info=True, extra=log)
+                _log.error("not able to answer", exc_info=True, extra=self._extra(call, who))
         except Exception:  # noqa: BLE001 - the edge of the house: whatever it is, the caller gets a clear 500
-            _log.error("unexpected", exc_info=True, extra=log)
+            _log.error("unexpected", exc_info=True, extra=self._extra(call, who))
             answer = self._problems.hidden("internal_error", call.request_id)
-        return self._finish(call, answer, began, log)
+        return self._finish(call, answer, began, who)
 
-    def _answer(self, call: Call, read_body: ReadBody, log: dict[str, object]) -> Reply:
+    def _answer(self, call: Call, read_body: ReadBody, who: list[Principal]) -> Reply:
         route = self.route
         if route.scope is None:
             return self._work(route.handler, self._with_body(call, read_body))
@@ -78,7 +78,7 @@ class Endpoint:
         principal = self._auth.authenticate(call.headers)
         if isinstance(principal, Refusal):
             return self._problems.refusal(principal, call.request_id)
-        log |= {"app": principal.app, "key_id": principal.key_id}
+        who.append(principal)
         call = Call(call.path, call.query, call.headers, b"", call.peer, call.request_id, principal)
         if route.precheck is not None and "idempotency-key" in call.headers:
             return self._checked(route.precheck, call, principal, route.scope, read_body)
@@ -123,15 +123,23 @@ class Endpoint:
             raise PayloadTooLarge(f"The body may have {MAX_BODY} bytes.")
         return Call(call.path, call.query, call.headers, body, call.peer, call.request_id, call.principal)
 
-    def _extra(self, call: Call) -> dict[str, object]:
-        return {"request_id": call.request_id, "method": self.route.method, "route": self.route.template}
+    def _extra(self, call: Call, who: Sequence[Principal]) -> dict[str, object]:
+        extra: dict[str, object] = {
+            "request_id": call.request_id,
+            "method": self.route.method,
+            "route": self.route.template,
+        }
+        for principal in who:
+            extra["app"] = principal.app
+            extra["key_id"] = principal.key_id
+        return extra
 
-    def _finish(self, call: Call, answer: Reply, began: float, log: dict[str, object]) -> Reply:
+    def _finish(self, call: Call, answer: Reply, began: float, who: Sequence[Principal]) -> Reply:
         elapsed = time.perf_counter() - began
         route = self.route
         telemetry.REQUESTS.labels(route.method, route.template, str(answer.status)).inc()
         telemetry.LATENCY.labels(route.template).observe(elapsed - answer.waited_s)
-        extra = log | {"status": answer.status, "duration_ms": round(elapsed * 1000, 2)}
+        extra = self._extra(call, who) | {"status": answer.status, "duration_ms": round(elapsed * 1000, 2)}
         if answer.waited_s:
             extra["wait_ms"] = round(answer.waited_s * 1000)
         if answer.code is not None:

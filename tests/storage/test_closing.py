@@ -92,6 +92,22 @@ def test_a_sender_is_not_to_blame_for_a_worker_that_was_away(house: House) -> No
     assert deliveries(house, ref) == [("pool", "failed"), ("backup", "queued")]
 
 
+def test_a_code_that_has_arrived_is_not_sent_by_the_next_sender_too(house: House) -> None:
+    """The first sender's message comes late, after the fall-over and before the second one's: one SMS is enough."""
+    ref = house.start(fresh_number()).reference
+    house.send(ref, "msg-1")
+    assert fall(house, ref) == "msg-1"
+    house.tell(ref, Receipt("msg-1", "+1", "queued"))
+    assert fall(house, ref) is None
+    assert deliveries(house, ref) == [("pool", "sent"), ("backup", "queued")]
+    job = house.take(ref)
+    house.apply(ref, "delivered", "msg-1")
+    assert house.begin(job) is None
+    assert deliveries(house, ref) == [("pool", "delivered"), ("backup", "suppressed")]
+    assert house.record(ref)["2:ec"] == "already_delivered"
+    assert house.record(ref)["sends"] == "1"
+
+
 def test_what_stood_in_the_way_is_told(house: House) -> None:
     """The reason of a delivery that was not sent in time names the last hindrance."""
     ref, job = begun(house)

@@ -33,6 +33,18 @@ if r[11] == token then
   if kept and r[1] == 'pending' then return {'send', kept, r[9], int(r[2] - now)} end
 end
 
+-- Another sender's message of the same send has arrived: one more would only be a second SMS.
+local function arrived()
+  local own = redis.call('HMGET', KEYS[1], p .. 'send', 'dn')
+  for i = 1, tonumber(own[2]) do
+    if i ~= tonumber(n) then
+      local other = redis.call('HMGET', KEYS[1], i .. ':send', i .. ':st')
+      if other[1] == own[1] and other[2] == 'delivered' then return true end
+    end
+  end
+  return false
+end
+
 -- Stop here. What was surely never sent ends with a reason; what may have been sent stays unknown.
 local function stop(status, code, title, may_fall)
   if tried then
@@ -56,6 +68,9 @@ end
 if r[12] then
   move(c, n, 'unknown')
   return settled()
+end
+if arrived() then
+  return stop('suppressed', 'already_delivered', 'Another sender has delivered this code.')
 end
 if open_route(KEYS[7], r[8] .. '|x|' .. r[4]) == '' then
   return stop('suppressed', 'opted_out', 'The person has opted out of this messaging profile.', true)
