@@ -109,7 +109,7 @@ def shell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.Captur
     monkeypatch.chdir(tmp_path)
     with (
         SandboxServer(api_key=KEY, senders=[SandboxSender("whatsapp", PROFILE, "+15551234567")]) as server,
-        httpx.Client(base_url=server.url, trust_env=False) as control,
+        httpx.Client(base_url=server.url, trust_env=False, timeout=20) as control,
     ):
         monkeypatch.setenv("TELNYX_BASE_URL", f"{server.url}/v2")
         monkeypatch.setenv("TELNYX_API_KEY", KEY)

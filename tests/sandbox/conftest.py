@@ -158,7 +158,7 @@ def sandbox(receiver: Receiver) -> Iterator[SandboxServer]:
 @pytest.fixture
 def http(sandbox: SandboxServer) -> Iterator[httpx.Client]:
     """A client of `sandbox`, with a key."""
-    with httpx.Client(base_url=sandbox.url, headers=KEY, trust_env=False, verify=False) as client:
+    with httpx.Client(base_url=sandbox.url, headers=KEY, trust_env=False, verify=False, timeout=20) as client:
         yield client
 
 

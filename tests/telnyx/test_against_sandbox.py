@@ -62,7 +62,7 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
         with (
             SandboxServer(api_key="KEY") as server,
             TelnyxClient("KEY", f"{server.url}/v2") as client,
-            httpx.Client(base_url=server.url, trust_env=False) as control,
+            httpx.Client(base_url=server.url, trust_env=False, timeout=20) as control,
         ):
             yield Stage(client, control, parse_public_key(server.public_key_b64))
         return
@@ -339,7 +339,7 @@ def test_whatever_happens_the_same_again_rings_once(mode: str, outcome: type) ->
     with (
         SandboxServer() as server,
         TelnyxClient("KEY", f"{server.url}/v2", timeouts=Timeouts(read_s=1.0)) as client,
-        httpx.Client(base_url=server.url, trust_env=False) as control,
+        httpx.Client(base_url=server.url, trust_env=False, timeout=20) as control,
     ):
         stage = Stage(client, control, b"")
         stage.chaos(send={"mode": mode})
@@ -440,7 +440,7 @@ def test_what_people_write_arrives(mailbox: Mailbox) -> None:
     with (
         SandboxServer(webhook_url=mailbox.url) as server,
         TelnyxClient("KEY", f"{server.url}/v2") as client,
-        httpx.Client(base_url=server.url, trust_env=False) as control,
+        httpx.Client(base_url=server.url, trust_env=False, timeout=20) as control,
     ):
         stage = Stage(client, control, parse_public_key(server.public_key_b64))
         stage.says(PERSON, "stop")

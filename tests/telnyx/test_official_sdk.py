@@ -96,7 +96,7 @@ def running() -> Iterator[World]:
     mailbox.url = f"http://127.0.0.1:{hooks.server_address[1]}/webhooks/telnyx"
     with (
         SandboxServer(api_key="KEY", webhook_url=mailbox.url) as server,
-        httpx.Client(base_url=server.url, trust_env=False) as control,
+        httpx.Client(base_url=server.url, trust_env=False, timeout=20) as control,
         telnyx.Telnyx(
             api_key="KEY",
             base_url=f"{server.url}/v2",
