@@ -72,6 +72,11 @@ class Sender:
         """The channel this sender serves."""
         return Channel.WHATSAPP if self.kind is SenderKind.WHATSAPP else Channel.SMS
 
+    @property
+    def two_way(self) -> bool:
+        """Whether a person's reply reaches us. An alphanumeric sender id is a name and receives nothing."""
+        return self.kind is not SenderKind.ALPHANUMERIC
+
 
 MAX_ON_CALL = 8
 """The carrier's group messages reach so many people."""

@@ -129,6 +129,7 @@ class Deliver:
             locale=draft.locale or None,
             context=box["context"],
             autofill=message.Autofill(**json.loads(draft.autofill)) if draft.autofill else None,
+            replies=sender.two_way,
         )
         delivery_id = _id(job)
         composed = self._carrier.compose(

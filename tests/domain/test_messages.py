@@ -58,6 +58,28 @@ def test_every_message_is_well_made(locale: str | None) -> None:
             assert wicg(text) is None
 
 
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_message_that_cannot_be_replied_to_asks_for_no_reply(locale: str) -> None:
+    """Without the sentence about STOP it is the same text, in every language and with every autofill line."""
+    for autofill, context, lifetime_s in CASES:
+        both = [
+            render(
+                code=CODE,
+                brand="Acme",
+                lifetime_s=lifetime_s,
+                locale=locale,
+                context=context,
+                autofill=autofill,
+                replies=replies,
+            )
+            for replies in (True, False)
+        ]
+        assert "STOP" not in both[1]
+        if autofill is not ANDROID:
+            stop = message._WORDS[locale].stop
+            assert both[0].replace(f" {stop}", "") == both[1]
+
+
 @given(
     st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1, max_size=40),
     st.text(st.characters(codec="utf-8", exclude_categories=["C"]), max_size=64),
