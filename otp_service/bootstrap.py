@@ -312,6 +312,7 @@ def _reconcile(settings: Settings, rooms: Rooms, keyring: Keyring, gateway: Gate
         now_ms=telemetry.now_ms,
         token=lambda: secrets.token_hex(8),
         count=count,
+        sleep=time.sleep,
     )
 
 

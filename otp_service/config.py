@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Meta
 
 from . import keyring
-from .domain import callback, codes, message, optout
+from .domain import callback, codes, message, replies
 from .domain.callback import Endpoint
 from .domain.errors import ConfigError, InvalidNumber
 from .domain.phone import REGIONS
@@ -388,13 +388,13 @@ def _sent_within_ms(value: str | int, key: str) -> int:
 
 def _denial_words(given: list[str], key: str) -> frozenset[str]:
     for word in given:
-        if not optout.plain(word) or len(word) > 40:
+        if not replies.plain(word) or len(word) > 40:
             raise ConfigError(f"{key}: {word!r} has no letters or digits, or more than 40")
-        if optout.read(word) is not None:
+        if replies.read(word).wish is not None:
             raise ConfigError(
                 f"{key}: {word!r} opts a person out or in, or asks for help; it cannot mean anything else"
             )
-    return frozenset(optout.plain(word) for word in given)
+    return frozenset(replies.plain(word) for word in given)
 
 
 def _retention_ms(value: str | int, key: str) -> int:

@@ -46,6 +46,7 @@ FIELDS = (
     "read",
     "changed",
     "skipped",
+    "lifted",
     "error",
     "where",
 )

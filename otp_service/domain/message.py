@@ -139,3 +139,20 @@ def printable(text: str) -> bool:
 def hides_code(text: str) -> bool:
     """Whether words contain a run of four or more digits, which a person could take for the code."""
     return _DIGITS.search(text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Skeleton:
+    """What all texts of one language have in common: after the code, at the end, and the sentence about STOP."""
+
+    opening: str
+    caution: str
+    stop: str
+
+
+def skeletons() -> tuple[Skeleton, ...]:
+    """The fixed parts of the texts of each language, by which a quote of one is known."""
+    return tuple(
+        Skeleton(words.login.removeprefix("{code}").partition("{")[0].strip(), words.caution, words.stop)
+        for words in _WORDS.values()
+    )

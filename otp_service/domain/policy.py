@@ -103,7 +103,8 @@ class App:
     """A tenant: one product, brand or login flow.
 
     `sent_within_ms`: a message that has not been sent by then goes to the next sender of the route. `denial_words`:
-    what a person answers to say "that wasn't me", as `optout.plain` writes it.
+    what a person answers to say "that wasn't me", as `replies.plain` writes it; "no" stands for all phrases
+    that mean it.
     """
 
     name: str
