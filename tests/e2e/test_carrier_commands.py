@@ -614,8 +614,18 @@ class TestSync:
         assert all(installation.blocked(person(n)) for n in range(600))
         shell.says(PERSON, "STOP")
         (second,) = ended(installation.sync())
-        assert second == {"messaging_profile_id": PROFILE, "read": 1, "changed": 1, "skipped": 0}
+        assert second == {"messaging_profile_id": PROFILE, "read": 1, "changed": 1, "skipped": 0, "lifted": 0}
         assert installation.blocked(PERSON)
+
+    def test_a_start_that_never_reached_us_is_made_up_for(self, shell: Shell, installation: Installation) -> None:
+        """The person is on the carrier's list no more, and nobody else is lifted."""
+        for n in range(300):
+            shell.server.carrier.optouts.stop(Block(PROFILE, person(n), TOLL_FREE, "STOP", time.time() - 86_400))
+        ended(installation.sync())
+        shell.server.carrier.optouts.start(PROFILE, person(7))
+        (done,) = ended(installation.sync())
+        assert done["lifted"] == 1
+        assert [n for n in range(300) if not installation.blocked(person(n))] == [7]
 
     def test_a_pass_that_is_killed_goes_on_where_it_was(self, shell: Shell, installation: Installation) -> None:
         """kill -9 in the middle: the next one reads the rest, and nobody is missing."""
