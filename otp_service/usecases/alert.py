@@ -1,8 +1,9 @@
 """Telling the people on call that sending itself is in trouble.
 
 Trouble is a refusal that no other person would have been spared: one that opened a breaker of the account, a profile or
-a sender (`usecases.guard`); what one message meets is in the log. Whoever hears of trouble puts an alert into the store's queue; a worker sends it as one group message. The same trouble is told once in an hour, over
-all processes. No text holds a code or a number of a person.
+a sender (`usecases.guard`); what one message meets is in the log. Whoever hears of trouble puts an alert into the
+store's queue; a worker sends it as one group message. The same trouble is told once in an hour, over all processes. No
+text holds a code or a number of a person.
 
 Nothing here ever disturbs a delivery: what goes wrong is logged and counted. An account that is closed as a whole
 cannot send the alert either: the log line and the metric are there for that.
