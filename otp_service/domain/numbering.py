@@ -1,8 +1,8 @@
 """Facts of the numbering plans that the library `phonenumbers` does not know, knows late, or does not tell apart.
 
 North America (country code 1): the plan's administrator assigns area codes. `AREA_CODES` is its list (NANPA, NPA
-report of September 2026, with the codes that are assigned and not yet in service where the library has them). An area
-code that is not in it is nobody's. To add one, add it to its country.
+report of September 2026: the codes in service, and 273, which is assigned to Quebec). An area code that is not in it is
+nobody's. A new one is added to its country.
 
 Fictitious numbers: ranges that a regulator keeps for films and books and gives to nobody.
 """
@@ -134,28 +134,22 @@ PREMIUM_EXCHANGE = "976"
 SAMPLE_NUMBER = re.compile(r"\+1[2-9][0-9]{2}55501[0-9]{2}", re.ASCII)
 """555-0100 to 555-0199 in any area code: the plan's fictitious numbers, which the sandbox carrier delivers to."""
 
-_AUSTRALIA = (
-    "570[0-9]{3} 571266 571491 571804 572549 572665 572983 573770 573087 574118 574632 575254 575789"
-    " 576398 576801 577426 577644 578957 578148 578888 579212 579760 579455"
-)
-
 
 def _fictitious() -> Iterator[str]:
-    # Ofcom, numbers for drama. Six digits after a three-digit area code; the last three are free.
+    # Ofcom, numbers for drama: blocks of a thousand.
     yield "44(?:11[3-8]496|121496|131496|141496|151496|161496|191498|207946)0[0-9]{3}"
     yield "44(?:2896496|2920180|1632960|7700900|8081570|9098790|3069990)[0-9]{3}"
-    # ACMA, numbers for creative works.
-    yield "61[2378](?:5550|7010)[0-9]{4}"
-    yield f"61491(?:{'|'.join(_AUSTRALIA.split())})"
+    # ACMA, numbers for creative works; it holds the mobile block 0491 570 000 to 579 999 itself.
+    yield "61(?:[2378](?:5550|7010)|49157)[0-9]{4}"
     # ARCEP, numbers for audiovisual works.
     yield "33(?:19900|26191|35301|46571|53649|63998)[0-9]{4}"
     # Bundesnetzagentur, Mitteilung 148/2021, blocks.
     yield "49(?:3023125|6990009|4066969|2214710|8999998)[0-9]{3}"
     yield "49(?:17139200|176040690)[0-9]{2}"
-    # ComReg, numbering conditions.
-    yield "3532091[0-9]{5}"
+    # ComReg, numbering conditions of use, numbers for drama.
+    yield "353(?:2091[0-9]{5}|890110[0-9]{3})"
     # PTS, numbers for books and films; 070-1740605 to 699.
-    yield "46701740(?:60[5-9]|6[1-9][0-9])"
+    yield "46(?:701740(?:60[5-9]|6[1-9][0-9])|(?:8465004|3139006|4062804|9803192)[0-9]{2})"
 
 
 FICTITIOUS = re.compile(rf"\+(?:{'|'.join(_fictitious())})", re.ASCII)
@@ -164,7 +158,7 @@ FICTITIOUS = re.compile(rf"\+(?:{'|'.join(_fictitious())})", re.ASCII)
 _ONE_HANDSET = (
     # Mexico took the 1 before mobile numbers away in August 2019; networks still write it.
     (re.compile(r"\+521([0-9]{10})", re.ASCII), r"+52\1"),
-    # Argentina: the 9 before a mobile number is said from abroad and left out at home, the number is the same.
+    # Argentina: a mobile number has a 9 when written for abroad and none at home; the digits after it are the same.
     (re.compile(r"\+54([123][0-9]{9})", re.ASCII), r"+549\1"),
     # San Marino's lines are reached by Italy's code too.
     (re.compile(r"\+3780549([0-9]{6})", re.ASCII), r"+390549\1"),
