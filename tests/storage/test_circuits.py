@@ -287,6 +287,7 @@ def test_where_there_is_no_better_way_a_hold_stops_nothing(house: House) -> None
     assert fresh(house).pass_through(scopes) == PASS
     fresh(house).hold(replace(NOT_OURS, scope=ACCOUNT, after=1), word())
     trip(house)
+    house.raw.hset(house.keys.circuit(SENDER), mapping={"until": house.now() + 60_000, "probe": house.now() + 60_000})
     gate = fresh(house).pass_through(scopes, held_too=True)
     assert (gate.passes, gate.code, gate.lasting) == (False, "sender_down", False)
 

@@ -198,7 +198,7 @@ def test_what_an_answer_teaches_is_noted_with_its_gate() -> None:
     ("reply", "told", "counted"), [("opened", True, True), ("open", True, False), ("counted", False, False)]
 )
 def test_people_are_told_of_what_is_in_force(reply: str, told: bool, counted: bool) -> None:
-    """One odd message rings nobody, neither by its answer nor by its report; a breaker that is open does, also again.
+    """One odd message pages nobody, neither by its answer nor by its report; a breaker that is open does, also again.
 
     How often the same trouble is told is the alert's affair.
     """
