@@ -24,6 +24,8 @@ import pytest
 import redis
 
 from otp_service import cli, config, keyring
+from otp_service.commands import carrier
+from otp_service.domain.delivery import Action
 from otp_service.domain.verification import number_hash
 from otp_service.sandbox.optouts import Block
 from otp_service.sandbox.seeds import POOL, SandboxSender
@@ -228,6 +230,12 @@ class TestSend:
         sentence = shell.refused("messages", "send", "--from", TOLL_FREE, "--to", PERSON, "--text", "Hello")
         assert "40300" in sentence
         assert "only their own START lifts that" in sentence
+
+
+@pytest.mark.parametrize("action", Action)
+def test_every_refusal_says_what_to_do(action: Action) -> None:
+    """Whatever class of error the carrier's code belongs to, the command has a sentence for it."""
+    assert carrier._ADVICE[action]
 
 
 class TestGroupAndSchedule:
