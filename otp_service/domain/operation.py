@@ -197,7 +197,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a worker needs to write the request of a delivery that has none yet."""
+    """What a worker needs to write the request of a delivery that has none yet.
+
+    `sealed_by` is the id of the key of the box, or of the request if there is one; empty if there is neither.
+    """
 
     app: str
     sender: str
@@ -209,6 +212,7 @@ class Draft:
     box: str | None = field(repr=False)
     has_body: bool
     paced: bool
+    sealed_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..domain.delivery import DeliveryStatus
-from ..domain.errors import NotReady, StoreUnavailable
+from ..domain.errors import KeyUnknown, StoreUnavailable
 from ..domain.operation import (
     OPERATION_TTL_MS,
     Approved,
@@ -143,7 +143,10 @@ class Verifications:
         return None if body is None else self._reference(body)
 
     def check(self, order: CheckOrder) -> CheckAnswer:
-        """Judge one guess. Raises StoreUnavailable, and then nothing is known to have been judged."""
+        """Judge one guess. Raises StoreUnavailable, and then nothing is known to have been judged.
+
+        Raises KeyUnknown if the code was made with a key of which the order has no digest; then nothing was counted.
+        """
         k, ref, app = self._keys, order.reference, order.app
         nh = ref.number_hash
         shard = k.shard(nh)
@@ -186,7 +189,7 @@ class Verifications:
             case "moved":
                 return Moved()
             case "no_key":
-                raise NotReady("The code was made with a key that is not in the keyring.")
+                raise KeyUnknown(reply[2])
             case _:
                 return NotFound()
 

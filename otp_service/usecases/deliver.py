@@ -12,7 +12,7 @@ from collections.abc import Callable
 from ..domain import message
 from ..domain.circuit import Gate
 from ..domain.delivery import Accepted, Action, NotSent, Refused, Unknown
-from ..domain.errors import SealBroken
+from ..domain.errors import KeyUnknown, SealBroken
 from ..domain.operation import Draft, Due, Go, Job
 from ..domain.policy import App, Policy, Sender
 from . import ports
@@ -27,13 +27,18 @@ SHORTEST_WAIT_MS = 500
 
 _BACKOFF_MS = (500, 1_000, 2_000, 4_000, 8_000, 15_000, 30_000)
 _UNKNOWN_MS = (2_000, 3_000, 5_000, 10_000, 20_000, 40_000)
+_OTHERS_MS = (1_500,)
+"""After this another worker may look at what this one could not send."""
+
+_NO_KEY = "no worker at hand has the key that it was sealed with in its keyring"
 _log = logging.getLogger("otp.deliver")
 
 
 class Deliver:
     """The worker's story. Safe for many threads.
 
-    `sleep` takes seconds, `monotonic` gives them, `random` gives [0, 1).
+    `sleep` takes seconds, `monotonic` gives them, `random` gives [0, 1). `left` counts what is left to another worker,
+    by reason: a key, sender or app that this process does not know is no verdict.
     """
 
     def __init__(
@@ -50,6 +55,7 @@ class Deliver:
         monotonic: Callable[[], float],
         random: Callable[[], float],
         count: Callable[[str, str], None],
+        left: Callable[[str], None] = lambda _: None,
         guard: Guard,
     ) -> None:
         self._outbox = outbox
@@ -63,6 +69,7 @@ class Deliver:
         self._monotonic = monotonic
         self._random = random
         self._count = count
+        self._left = left
         self._guard = guard
 
     def send(self, job: Job) -> None:
@@ -70,11 +77,12 @@ class Deliver:
         draft = self._outbox.draft(job)
         if draft is None:
             # The record is gone; `begin` finds the same and settles the entry.
+            _log.warning("a delivery has no record any more", extra={"delivery_id": _id(job)})
             self._outbox.begin(job, "", "", ())
             return
         app, sender = self._policy.apps.get(draft.app), self._policy.senders.get(draft.sender)
-        if app is None or sender is None:
-            self._outbox.impossible(job, "sender_missing", "The sender or app is no longer configured.")
+        if app is None or sender is None or not self._has_key(draft):
+            self._hand_back(job, draft, app, sender)
             return
         if not self._await_turn(job, draft, sender):
             return
@@ -88,9 +96,30 @@ class Deliver:
             go = self._outbox.begin(job, app.name, body, app.wrong_codes_per_number)
             if go is not None:
                 self._call(job, sender, go, gate, asked_at + go.left_ms / 1000)
+        except KeyUnknown:
+            # Another worker composed it meanwhile, with a newer key. The try is written down, and nothing left.
+            self._outbox.retry_later(job, self._wait(_OTHERS_MS, 1), NotSent(_NO_KEY))
         except SealBroken:
             _log.exception("a sealed value cannot be opened", extra={"delivery_id": _id(job)})
             self._outbox.impossible(job, "unreadable", "The sealed message cannot be opened with the keys at hand.")
+
+    def _has_key(self, draft: Draft) -> bool:
+        return not draft.sealed_by or self._vault.knows(draft.sealed_by)
+
+    def _hand_back(self, job: Job, draft: Draft, app: App | None, sender: Sender | None) -> None:
+        if draft.now_ms >= draft.expires_ms:
+            # Nobody who could send it came: the store ends it, and says what stood in the way.
+            self._outbox.begin(job, draft.app, "", ())
+            return
+        if app is None:
+            code, title = "app_unknown", f"no worker at hand has the app {draft.app} in its configuration"
+        elif sender is None:
+            code, title = "sender_unknown", f"no worker at hand has the sender {draft.sender} in its configuration"
+        else:
+            code, title = "key_unknown", _NO_KEY
+        _log.warning("left to another worker", extra={"delivery_id": _id(job), "reason": title})
+        self._left(code)
+        self._outbox.hand_back(job, code, title, self._wait(_OTHERS_MS, 1), may_fall=code == "sender_unknown")
 
     def _hold(self, job: Job, gate: Gate, *, tried: bool) -> None:
         if gate.lasting and not tried:

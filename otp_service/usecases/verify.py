@@ -7,13 +7,15 @@ anything that was read before the step.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from ..domain import codes, optout, phone, receipt, routing
-from ..domain.errors import NotReady, Refusal
+from ..domain.errors import KeyUnknown, NotReady, Refusal
 from ..domain.operation import (
     OPERATION_TTL_MS,
     Approved,
     Canceled,
+    CheckAnswer,
     CheckOrder,
     Ended,
     Limited,
@@ -100,6 +102,7 @@ class Verify:
         place: Callable[[App, str | None], list[object]],
         guard: Guard,
         vault: ports.Vault,
+        key_ids: ports.KeyIds,
         policy: Policy,
         issuer: str,
         queue_max: int,
@@ -111,6 +114,7 @@ class Verify:
         self._place = place
         self._guard = guard
         self._vault = vault
+        self._key_ids = key_ids
         self._policy = policy
         self._issuer = issuer
         self._queue_max = queue_max
@@ -151,7 +155,7 @@ class Verify:
         ref = new_reference(key, number, self._token_bytes(NUMBER_HASH_BYTES))
         code = codes.draw(app.code_length, self._randbelow)
         context = codes.context_hash(request.context)
-        kid = self._vault.active_kid
+        ring = self._vault.current()
         box = {"v": ref.body, "to": to.e164, "code": code, "context": dict(request.context or {})}
         route, healthy = self._guard.route(app, routing.candidates(app, request.channel, to))
         # A WhatsApp template has no room for what is to be confirmed: such a code stays on the channel asked for.
@@ -169,9 +173,9 @@ class Verify:
                 channel=request.channel,
                 mask=to.mask,
                 context_hash=context,
-                kid=kid,
-                digest=self._digest(self._vault.peppers[kid], app, ref, context, code),
-                box=self._vault.seal(json.dumps(box).encode()),
+                kid=ring.active_kid,
+                digest=self._digest(ring.peppers[ring.active_kid], app, ref, context, code),
+                box=ring.seal(json.dumps(box).encode()),
                 metadata=request.metadata,
                 locale=request.locale,
                 autofill=request.autofill,
@@ -211,7 +215,7 @@ class Verify:
         ref = read_id(self._vault.index_key, verification_id)
         if ref is None:
             return NOT_FOUND
-        return self._judge(app, self._check_order(app, ref, code, context, None)) or NOT_FOUND
+        return self._judge(app, partial(self._check_order, app, ref, code, context, None)) or NOT_FOUND
 
     def check_by_number(
         self, app_name: str, to: str, purpose: str, code: str, context: Mapping[str, str] | None
@@ -223,7 +227,7 @@ class Verify:
             ref = self._store.latest(number, app.name, purpose)
             if ref is None:
                 return NOT_FOUND
-            answer = self._judge(app, self._check_order(app, ref, code, context, purpose))
+            answer = self._judge(app, partial(self._check_order, app, ref, code, context, purpose))
             if answer is not None:
                 return answer
         return Refusal("store_unavailable", "The number's verification changed meanwhile. Try again.", 1)
@@ -231,18 +235,30 @@ class Verify:
     def _check_order(
         self, app: App, ref: Reference, code: str, context: Mapping[str, str] | None, purpose: str | None
     ) -> CheckOrder:
-        hashed = codes.context_hash(context)
+        hashed, peppers = codes.context_hash(context), self._vault.current().peppers
         return CheckOrder(
             operation_id=self._token_bytes(12).hex(),
             reference=ref,
             app=app,
             receipt_id=self._token_bytes(16).hex(),
-            digests={kid: self._digest(pepper, app, ref, hashed, code) for kid, pepper in self._vault.peppers.items()},
+            digests={kid: self._digest(pepper, app, ref, hashed, code) for kid, pepper in peppers.items()},
             by_purpose=purpose,
         )
 
-    def _judge(self, app: App, order: CheckOrder) -> Approval | Refusal | None:
-        match self._store.check(order):
+    def _check(self, make: Callable[[], CheckOrder]) -> tuple[CheckOrder, CheckAnswer]:
+        order = make()
+        try:
+            return order, self._store.check(order)
+        except KeyUnknown as error:
+            # Nothing was counted. The file may have the key by now.
+            if not self._vault.knows(error.kid):
+                raise
+        order = make()
+        return order, self._store.check(order)
+
+    def _judge(self, app: App, make: Callable[[], CheckOrder]) -> Approval | Refusal | None:
+        order, answer = self._check(make)
+        match answer:
             case Approved() as approved:
                 return self._approval(app, order.reference, approved)
             case Wrong(checks_left):
@@ -269,7 +285,8 @@ class Verify:
             verification_id=ref.verification_id,
             iat=approved.at_ms // 1000,
         )
-        token = receipt.encode(claims, self._vault.active_kid, self._vault.sign)
+        ring = self._vault.current()
+        token = receipt.encode(claims, ring.active_kid, ring.sign)
         return Approval(ref.verification_id, approved.at_ms, token)
 
     # ---- the rest --------------------------------------------------------------------------------------------------
@@ -288,8 +305,11 @@ class Verify:
                 return NOT_FOUND
 
     def redeem(self, app_name: str, token: str) -> Redemption | Refusal:
-        """Spend a receipt once. Raises StoreUnavailable."""
+        """Spend a receipt once. Raises StoreUnavailable, and KeyUnknown where another process has the receipt's key."""
         invalid = Refusal("receipt_invalid", "This is not a valid receipt of this service for this app, or it is over.")
+        kid = receipt.kid_of(token)
+        if kid is not None and not self._vault.knows(kid) and self._key_ids.known(kid):
+            raise KeyUnknown(kid)
         claims = receipt.decode(token, self._vault.verify)
         if claims is None or claims.get("iss") != self._issuer or claims.get("aud") != app_name:
             return invalid

@@ -233,7 +233,7 @@ def document() -> dict[str, Any]:
         auth=nothing,
         problems=problems,
         checks=[],
-        jwks={"keys": []},
+        jwks=dict,
         public_url="https://otp.example",
         token=str,
         outbox_depth=int,

@@ -131,7 +131,20 @@ class Guard:
         return tuple(reversed(senders)), self.well
 
 
-def story(store: Store, limits: Limits | None = None, guard: Guard | None = None) -> Verify:
+class KeyIds:
+    """The ids of keys that some process has."""
+
+    def __init__(self, *kids: str) -> None:
+        self._kids = kids
+
+    def known(self, kid: str) -> bool:
+        """Whether some process has it."""
+        return kid in self._kids
+
+
+def story(
+    store: Store, limits: Limits | None = None, guard: Guard | None = None, ring: Any = None, key_ids: Any = None
+) -> Verify:
     """The stories over this store; chance counts up."""
     chance = iter(range(1, 10_000))
     return Verify(
@@ -139,7 +152,8 @@ def story(store: Store, limits: Limits | None = None, guard: Guard | None = None
         limits=limits or Limits(),
         place=lambda app, ip: [app.name, ip],
         guard=cast("Any", guard or Guard()),
-        vault=RING,
+        vault=ring or RING,
+        key_ids=key_ids or KeyIds(),
         policy=POLICY,
         issuer="https://otp.example",
         queue_max=77,

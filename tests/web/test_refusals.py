@@ -206,6 +206,7 @@ def test_the_numbers_own_starts_are_limited(world: World) -> None:
 def test_a_full_queue_is_503(world: World, tmp_path_factory: pytest.TempPathFactory) -> None:
     """503 queue_full with Retry-After when nobody sends; nothing is written that would grow further."""
     small = make_settings(tmp_path_factory.mktemp("small"), world.settings.redis_url, world.seed, OTP_QUEUE_MAX="1")
+    small = replace(small, keyring_path=world.settings.keyring_path)
     crowded = World(bootstrap.build_web(small), small, world.vault, world.seed, world.store)
     number = world.number()
     assert crowded.start(number).status == 201
@@ -409,8 +410,9 @@ def test_cool_down_before_limits_before_the_queue(world: World, tmp_path_factory
         world.store.lpush(next(iter(world.store.keys("*:starts:*"))), str(time.time_ns() // 1_000_000))
     world.start(number).problem(429, "resend_too_soon")
     small = make_settings(tmp_path_factory.mktemp("small"), world.settings.redis_url, world.seed, OTP_QUEUE_MAX="1")
+    small = replace(small, keyring_path=world.settings.keyring_path)
     crowded = World(bootstrap.build_web(small), small, world.vault, world.seed, world.store)
-    # Another keyring, another shard: what other tests have left waiting there would fill its queue of one.
+    # What waits on the number's shard would fill its queue of one.
     if waiting := world.store.keys("*:outbox"):
         world.store.delete(*waiting)
     assert crowded.start(number).status == 201

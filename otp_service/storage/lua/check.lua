@@ -6,7 +6,7 @@
 -- KEYS  1 op  2 record  3 secrets  4 wrong  5 streak  6 audit  7 timeline  8 timers  9 latest (only if asked by number)
 -- ARGV  op id · op ttl ms · id's body · app · receipt id · wrong rules · consecutive max · streak ttl ms ·
 --       tombstone ms · kid · digest [· kid · digest ...]
--- Reply {op, 'no_key'}: made under a pepper that is not given · {op, 'approved', ms, number hash, purpose, channel, context hash, receipt id} · {op, 'wrong', checks left} ·
+-- Reply {op, 'no_key', kid}: made under a pepper that is not given · {op, 'approved', ms, number hash, purpose, channel, context hash, receipt id} · {op, 'wrong', checks left} ·
 --       {op, 'ended', status} · {op, 'limited', ms} · {op, 'not_found'} · {op, 'moved', body}
 -- Holds the guess is counted before it is compared, so a store that refuses writes never answers a guess; at most
 --       `max` guesses of a verification are ever compared, and at most one is ever approved.
@@ -49,7 +49,7 @@ local judged
 for i = 10, #ARGV, 2 do
   if ARGV[i] == r[6] then judged = ARGV[i + 1] end
 end
-if not judged then return {op, 'no_key'} end
+if not judged then return {op, 'no_key', r[6]} end
 
 -- Count first: against the number, then against the verification.
 local window = reach(rules)

@@ -13,6 +13,8 @@
 --       failed:   code · title · '1' if the next sender may try    we cannot make the request at all
 --       held:     code · title · '1' if the next sender may try · ms until the sender may be asked again
 --                 nothing was tried: the next sender has it, or it waits
+--       handed_back: code · title · '1' if the next sender may have it when it was not sent in time · ms until another
+--                 worker may look at it: this one cannot do it
 -- Reply 'accepted' · 'fell_back' · 'failed' · 'waiting' · 'unknown' · 'late': a webhook was faster, nothing changed
 -- Holds the delivery moves by rank; the next sender is claimed once; a lost answer is never taken for a refusal, nor
 --       forgotten because a later try did not leave the house.
@@ -64,6 +66,17 @@ if outcome == 'held' then
     redis.call('ZADD', KEYS[5], int(math.min(now + y, r[5])), 'r:' .. id)
     return 'waiting'
   end
+end
+if outcome == 'handed_back' then
+  local first_time = redis.call('HGET', KEYS[1], p .. 'why') ~= b
+  redis.call('HSET', KEYS[1], p .. 'why', b)
+  -- The sender is not to blame: the next one could do no better.
+  if x == '1' then redis.call('HDEL', KEYS[1], p .. 'back') else redis.call('HSET', KEYS[1], p .. 'back', '1') end
+  if first_time then
+    record(c.audit, c.timeline, c.who, 'delivery.put_off', now, id, cjson.encode({reason = b, wait_ms = tonumber(y)}))
+  end
+  redis.call('ZADD', KEYS[5], int(math.min(now + y, r[5])), 'r:' .. id)
+  return 'waiting'
 end
 if outcome == 'retry' or outcome == 'unknown' then
   if outcome == 'unknown' then
