@@ -407,7 +407,7 @@ def _store(settings: Settings) -> Iterator[Finding]:
 
 
 def _keyring_against(settings: Settings, rooms: Rooms) -> Iterator[Finding]:
-    """Whether the store belongs to this keyring; nothing is said of a keyring that cannot be read, it has its own line."""
+    """Whether the store belongs to this keyring. One that cannot be read has a line of its own."""
     with contextlib.suppress(ConfigError):
         ring = config.load_keyring(settings)
         try:

@@ -26,8 +26,8 @@ _log = logging.getLogger("otp.keyring")
 class KeyringFile:
     """The keyring of one process; the methods are those of `Keyring`. Safe for many threads.
 
-    `load` reads the file (raises ServiceError), `monotonic` gives seconds, `now_ms` Unix milliseconds. Making one raises
-    what `load` raises.
+    `load` reads the file (raises ServiceError, and then none is made), `monotonic` gives seconds, `now_ms` Unix
+    milliseconds.
     """
 
     def __init__(

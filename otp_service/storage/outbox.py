@@ -194,11 +194,10 @@ class Outbox:
             return None
         app, sender, channel, locale, autofill, expires, paced = found
         now_ms = int(seconds) * 1000 + int(micros) // 1000
-        sealed_by = (body or box or "").partition(":")[0]
-        is_paced = paced == "1"
-        return Draft(
-            app, sender, channel, locale, autofill, int(expires), now_ms, box, body is not None, is_paced, sealed_by
-        )
+        kid, colon, _ = (body or box or "").partition(":")
+        has_body, is_paced = body is not None, paced == "1"
+        sealed_by = kid if colon else ""
+        return Draft(app, sender, channel, locale, autofill, int(expires), now_ms, box, has_body, is_paced, sealed_by)
 
     def begin(self, job: Job, app: str, sealed_body: str, wrong_limits: Sequence[Limit]) -> Go | None:
         """Write the try down and get the bytes to send; None if there is nothing to send. Raises StoreUnavailable."""

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from otp_service.domain import codes, receipt
-from otp_service.domain.errors import InvalidNumber, NotReady, Refusal, StoreUnavailable
+from otp_service.domain.errors import InvalidNumber, KeyUnknown, NotReady, Refusal, StoreUnavailable
 from otp_service.domain.operation import (
     Approved,
     Canceled,
@@ -28,7 +28,7 @@ from otp_service.domain.operation import (
 )
 from otp_service.domain.policy import App, Channel, Policy, Sender, SenderKind
 from otp_service.domain.verification import ENDED_CODE, Reference, Status, new_reference, number_hash, read_id
-from otp_service.keyring import create, parse
+from otp_service.keyring import create, parse, rotate
 from otp_service.usecases import verify
 from otp_service.usecases.verify import Approval, Redemption, Sent, StartRequest, Verify
 
@@ -408,6 +408,75 @@ def token(**changes: Any) -> str:
             return claims
 
     return receipt.encode(cast("Any", Changed()), RING.active_kid, RING.sign)
+
+
+class Late:
+    """A keyring whose file has a further key by the time that somebody asks for it, or never."""
+
+    def __init__(self, *, comes: bool) -> None:
+        self._comes = comes
+        self._ring = RING
+        self.index_key = RING.index_key
+
+    def current(self) -> Any:
+        """The keys known now."""
+        return self._ring
+
+    def knows(self, kid: str) -> bool:
+        """The file is looked at again."""
+        if self._comes:
+            self._ring = NEWER
+        return self._ring.knows(kid)
+
+    def verify(self, kid: str, signature: bytes, message: bytes) -> bool:
+        """Whether the key made the signature."""
+        return self._ring.verify(kid, signature, message)
+
+
+NEWER = parse(rotate(create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z"), lambda n: b"\x05" * n, "2026-02-01"))
+
+
+class Judge(Store):
+    """A store with a code that was made with the newer key."""
+
+    def check(self, order: CheckOrder) -> CheckAnswer:
+        """Judge where the order has a digest under that key."""
+        if NEWER.active_kid not in order.digests:
+            raise KeyUnknown(NEWER.active_kid)
+        return super().check(order)
+
+
+def test_a_code_made_with_a_key_that_came_meanwhile_is_judged() -> None:
+    """The file is looked at again, and the guess is judged once, under all keys."""
+    store = Judge([Wrong(4)])
+    answer = story(store, ring=Late(comes=True)).check_by_id("shop", REF.verification_id, "123456", None)
+    assert refused(answer).code == "code_incorrect"
+    assert len(store.orders) == 1
+
+
+def test_a_code_made_with_a_key_that_does_not_come_is_no_verdict() -> None:
+    """503, and no guess is lost; another process may have the key."""
+    verify = story(Judge([]), ring=Late(comes=False))
+    with pytest.raises(NotReady):
+        verify.check_by_id("shop", REF.verification_id, "123456", None)
+    with pytest.raises(NotReady):
+        verify.check_by_number("shop", PERSON, "login", "123456", None)
+
+
+def test_a_receipt_of_a_key_that_only_others_have_is_no_verdict() -> None:
+    """Known to some process: 503 until this one has it; known to nobody: no receipt of ours."""
+    claims = receipt.Claims(
+        "https://otp.example", "shop", "s", "login", "sms", "", "receipt-1", REF.verification_id, 1_000
+    )
+    newer = receipt.encode(claims, NEWER.active_kid, NEWER.sign)
+    known = KeyIds(NEWER.active_kid)
+    with pytest.raises(NotReady):
+        story(Store([]), ring=Late(comes=False), key_ids=known).redeem("shop", newer)
+    assert refused(story(Store([]), ring=Late(comes=False)).redeem("shop", newer)).code == "receipt_invalid"
+    came = story(Store([Redeemed(5_000, first=True)]), ring=Late(comes=True), key_ids=known)
+    assert came.redeem("shop", newer) == Redemption(REF.verification_id, 5_000)
+    for nonsense in ("", ".", "a.b.c", "x" * 5_000, newer.replace(".", "")):
+        assert refused(story(Store([]), key_ids=known).redeem("shop", nonsense)).code == "receipt_invalid"
 
 
 def test_a_receipt_is_redeemed_where_it_belongs() -> None:

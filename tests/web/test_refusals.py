@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -412,7 +413,8 @@ def test_cool_down_before_limits_before_the_queue(world: World, tmp_path_factory
     small = make_settings(tmp_path_factory.mktemp("small"), world.settings.redis_url, world.seed, OTP_QUEUE_MAX="1")
     small = replace(small, keyring_path=world.settings.keyring_path)
     crowded = World(bootstrap.build_web(small), small, world.vault, world.seed, world.store)
-    # What waits on the number's shard would fill its queue of one.
+    # Another person; and what waits on their number's shard would fill its queue of one.
+    number = world.number()
     if waiting := world.store.keys("*:outbox"):
         world.store.delete(*waiting)
     assert crowded.start(number).status == 201
