@@ -427,9 +427,9 @@ def _add_keyring(groups: Any) -> None:
         "rotate",
         _keyring_rotate,
         line="add a new key, published now and making new things later; the old ones go on opening what they made",
-        text="Running processes notice within two seconds; nothing has to be restarted. Until its time has come the new "
-        "key is only published, so that whoever verifies receipts with keys fetched before has it in time: they may "
-        "keep them for five minutes.",
+        text="Running processes notice within two seconds; nothing has to be restarted. Until its time has come the "
+        "new key is only published, so that whoever verifies receipts with keys fetched before (they may be kept for "
+        "five minutes) has it in time.",
         example="otp-service keyring rotate /etc/otp/keyring.json",
     )
     rotate.add_argument(

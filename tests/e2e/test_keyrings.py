@@ -1,6 +1,9 @@
 """A foreign keyring, and one that only some of the processes have: nothing is lost, and every process says so."""
 
+import base64
 import json
+import os
+import pty
 import secrets
 import shutil
 import signal
@@ -258,8 +261,6 @@ def kids(url: str) -> list[str]:
 
 
 def _b64(raw: bytes) -> str:
-    import base64
-
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
@@ -302,6 +303,31 @@ def test_a_hang_up_is_no_end_for_a_service_without_a_terminal(site: Site, stage:
     verification = stage.started(number := stage.number())
     assert stage.check(verification, stage.code(number, 20)).status_code == 200
     assert all(site._running[name].poll() is None for name in ("api", "worker"))
+
+
+HANG_UP = """
+import sys, time
+from otp_service import processes
+stop = processes.stop_on_signals(reload=lambda: open(sys.argv[1] + "/reloaded", "w").close())
+open(sys.argv[1] + "/there", "w").close()
+open(sys.argv[1] + ("/ended" if stop.wait(30) else "/late"), "w").close()
+"""
+
+
+def test_the_end_of_the_terminal_is_the_end(tmp_path: Path) -> None:
+    """A SIGHUP by hand asks to read again, also in a terminal; the one of a terminal that is gone ends the process."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [sys.executable, "-c", HANG_UP, str(tmp_path)])
+    try:
+        wait_until((tmp_path / "there").exists, 20, "the process")
+        os.kill(pid, signal.SIGHUP)
+        wait_until((tmp_path / "reloaded").exists, 5, "the reload")
+        assert not (tmp_path / "ended").exists()
+    finally:
+        os.close(terminal)
+    wait_until((tmp_path / "ended").exists, 5, "the end")
+    os.waitpid(pid, 0)
 
 
 def test_a_broken_file_under_a_running_service(site: Site, stage: Stage) -> None:
