@@ -47,6 +47,7 @@ VIEW = VerificationView(
     purpose="login",
     channel="sms",
     mask="+1******0143",
+    subject=receipt.subject(RING.index_key, "shop", NUMBER),
     status=Status.PENDING,
     created_ms=0,
     expires_ms=300_000,
@@ -60,7 +61,7 @@ VIEW = VerificationView(
     version=2,
     now_ms=500,
 )
-APPROVED = Approved(1_790_000_000_999, NUMBER, "login", "sms", "", "receipt-1")
+APPROVED = Approved(1_790_000_000_999, NUMBER, "login", "sms", "", "receipt-1", "+1******0143")
 
 
 @dataclass
@@ -398,10 +399,13 @@ def token(**changes: Any) -> str:
 
 def test_a_receipt_is_redeemed_where_it_belongs() -> None:
     """The store is asked with what was signed; once it is spent, that is said."""
-    store = Store([Redeemed(5_000, first=True)])
-    assert story(store).redeem("shop", token()) == Redemption(REF.verification_id, 5_000)
+    store = Store([Redeemed(5_000, True, "+1******0143", "login")])
+    assert story(store).redeem("shop", token()) == Redemption(REF.verification_id, 5_000, "+1******0143", "login", "x")
     assert store.orders == [(REF, "shop", "receipt-1", 1_120_000)]
-    assert refused(story(Store([Redeemed(5_000, first=False)])).redeem("shop", token())).code == "receipt_spent"
+    assert (
+        refused(story(Store([Redeemed(5_000, False, "+1******0143", "login")])).redeem("shop", token())).code
+        == "receipt_spent"
+    )
     assert refused(story(Store([NotFound()])).redeem("shop", token())).code == "receipt_invalid"
 
 
