@@ -72,7 +72,7 @@ class ReceiptClaims(msgspec.Struct):
     """What a receipt says: the payload of a compact JWS (RFC 7515) with `alg` EdDSA (RFC 8037), `typ` otp-receipt+jwt
     and `kid`, the id of the key in /.well-known/jwks.json that signed it.
 
-    Verify signature, `iss`, `aud` and `exp`, compare `sub` with that of the start's reply, and `purpose`. Spend it once.
+    Verify signature, `iss`, `aud` and `exp`; compare `sub` with that of the start's reply, and `purpose`.
     """
 
     iss: Annotated[str, Meta(description="The issuer as configured: the public URL unless another is given.")]
