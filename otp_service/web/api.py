@@ -462,7 +462,7 @@ class Api:
             (
                 "Idempotency-Key",
                 f"{key_form}, new for each check that a person makes. A repeat of an approved check gets the same "
-                "reply and receipt for 24 hours, with `Idempotent-Replayed: true`; another body under the same key is 422. "
+                "reply and receipt for 24 hours, with `Idempotent-Replayed: true`; another body under it is 422. "
                 "Refusals are not stored: a wrong code that is sent again is judged again, and costs a try.",
             ),
         )

@@ -316,6 +316,15 @@ def test_a_sender_or_app_that_is_gone_is_said(draft: Draft) -> None:
     assert world.log == [("impossible", "sender_missing")]
 
 
+def test_a_text_that_no_longer_fits_is_not_cut() -> None:
+    """Of a brand that has grown since the start: the delivery says so, and what is confirmed is never shortened."""
+    android = json.dumps({"android_hash": "FA+9qCX9VSu"})
+    world = World(draft_=replace(DRAFT, autofill=android, box=box(context={"payee": "x" * 128})))
+    story(world).send(JOB)
+    assert world.log[1:] == [("impossible", "text_too_long")]
+    assert world.sent == []
+
+
 @pytest.mark.parametrize("has_body", [False, True])
 @pytest.mark.parametrize(
     ("gate", "written"),
