@@ -97,6 +97,16 @@ def test_assertions_are_read_as_strictly_as_anything(world: World) -> None:
     assert check(world, verification_id=mine, code=code, purpose="Pay", to=number).status == 200
 
 
+def test_another_spelling_of_the_handset_is_the_same_person(world: World) -> None:
+    """A mobile of Argentina with and without its 9: both name the person, on check and on redeem."""
+    verification = world.started("+5491123456789", "abroad")
+    body = {"verification_id": verification, "code": world.code(verification), "to": "+541123456789"}
+    approved = check(world, "abroad", **body)
+    assert approved.status == 200
+    spent = {"receipt": approved.json["receipt"], "to": "+541123456789"}
+    assert world.call("POST", "/receipts/redeem", spent, key="abroad").status == 200
+
+
 def test_by_number_alone_nothing_has_changed(world: World) -> None:
     """The purpose names the verification there; without one it is `login`."""
     number = world.number()
