@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 
 from otp_service import bootstrap, config, keyring
-from otp_service.domain.errors import StoreUnavailable
-from otp_service.storage.idempotency import Idempotency
 
 from .conftest import Answer, World, make_settings
 
@@ -182,23 +180,6 @@ def test_while_the_first_is_running(world: World) -> None:
     answer.problem(409, "idempotency_conflict")
     assert answer.header("Retry-After") == "1"
     keyed(world, "k", {**body, "code": "000000"}).problem(422, "idempotency_conflict")
-
-
-def test_a_store_that_fails_after_the_approval(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The answer could not be kept: 503 now, and the approval when the caller repeats."""
-    body = guess(world)
-
-    def broken(self: Idempotency, *_: object) -> None:
-        raise StoreUnavailable("down")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Idempotency, "complete", broken)
-        keyed(world, "k", body).problem(503, "store_unavailable")
-    # What the failed request had reserved is over after its lease.
-    world.store.delete(stored(world))
-    again = keyed(world, "k", body)
-    assert (again.status, again.header("Idempotent-Replayed")) == (200, "true")
-    assert again.json["verification_id"] == body["verification_id"]
 
 
 def test_the_store_holds_no_receipt_in_clear(world: World) -> None:
