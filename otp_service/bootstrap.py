@@ -185,7 +185,7 @@ def build_web(settings: Settings, *, working: int = WORKING, pause: Callable[[fl
     )
     keys = {"index_key": keyring.index_key, "watch_key": keyring.watch_key}
     routes = [
-        *Api(verify, browse, watch, idempotency, problems, **keys).routes(),
+        *Api(verify, browse, watch, idempotency, problems, **keys, seal=keyring.seal, unseal=keyring.open).routes(),
         *Hooks(receive, rooms.audit, public_key, problems, time.time).routes(),
         *admin.routes(),
     ]

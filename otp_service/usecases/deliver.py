@@ -7,14 +7,15 @@ same key. A request that could not leave while its code lives does not leave at 
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from ..domain import message
 from ..domain.circuit import Gate
 from ..domain.delivery import Accepted, Action, NotSent, Refused, Unknown
 from ..domain.errors import KeyUnknown, SealBroken
 from ..domain.operation import Draft, Due, Go, Job
-from ..domain.policy import App, Policy, Sender
+from ..domain.policy import App, Channel, Policy, Sender
 from . import ports
 from .guard import Guard
 
@@ -106,6 +107,9 @@ class Deliver:
             go = self._outbox.begin(job, app.name, body, app.wrong_codes_per_number)
             if go is not None:
                 self._call(job, sender, go, gate, asked_at + go.left_ms / 1000)
+        except message.TextTooLong as error:
+            # The start measured it, with another brand or code length than this worker's configuration has.
+            self._outbox.impossible(job, "text_too_long", f"{error} The configuration has changed.")
         except KeyUnknown:
             # Another worker composed it meanwhile, with a newer key. The try is written down, and nothing left.
             self._outbox.retry_later(job, self._wait(_OTHERS_MS, 1), NotSent(_NO_KEY))
@@ -159,14 +163,8 @@ class Deliver:
         box = json.loads(self._vault.open(draft.box))
         if box["v"] != job.reference.body:
             raise SealBroken("the sealed box belongs to another verification")
-        text = message.render(
-            code=box["code"],
-            brand=app.brand,
-            lifetime_s=(draft.expires_ms - draft.now_ms + 5_000) // 1000,
-            locale=draft.locale or None,
-            context=box["context"],
-            autofill=message.Autofill(**json.loads(draft.autofill)) if draft.autofill else None,
-        )
+        # What goes by a template has no text of ours, and need not fit into one.
+        text = self._text(draft, app, box) if sender.channel is Channel.SMS else ""
         delivery_id = _id(job)
         composed = self._carrier.compose(
             sender,
@@ -177,6 +175,16 @@ class Deliver:
             delivery_id=delivery_id,
         )
         return self._vault.seal(composed)
+
+    def _text(self, draft: Draft, app: App, box: Mapping[str, Any]) -> str:
+        return message.render(
+            code=box["code"],
+            brand=app.brand,
+            lifetime_s=(draft.expires_ms - draft.now_ms + message.ROUNDING_MS) // 1000,
+            locale=draft.locale or None,
+            context=box["context"],
+            autofill=message.read_autofill(draft.autofill),
+        )
 
     def _call(self, job: Job, sender: Sender, go: Go, gate: Gate, ends_s: float) -> None:
         composed = self._vault.open(go.sealed_body)

@@ -13,7 +13,7 @@ from otp_service.domain.circuit import PASS, Gate
 from otp_service.domain.delivery import Accepted, Action, NotSent, Receipt, Refused, SendOutcome, Unknown
 from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.operation import Draft, Due, Go, Job, MovedTo
-from otp_service.domain.policy import App, Limit, Policy, Sender, SenderKind
+from otp_service.domain.policy import App, Limit, Policy, Sender, SenderKind, Template
 from otp_service.domain.verification import new_reference, number_hash
 from otp_service.keyring import Keyring, create, parse, rotate
 from otp_service.usecases.deliver import TURN_MS, Deliver
@@ -363,6 +363,26 @@ def test_bytes_of_a_newer_worker_are_left_to_it() -> None:
     story(world).send(JOB)
     assert world.sent == []
     assert world.steps()[-2:] == ["begin", "retry_later"]
+
+
+def test_a_text_that_no_longer_fits_is_not_cut() -> None:
+    """Of a brand that has grown since the start: the delivery says so, and what is confirmed is never shortened."""
+    android = json.dumps({"android_hash": "FA+9qCX9VSu"})
+    world = World(draft_=replace(DRAFT, autofill=android, box=box(context={"payee": "x" * 128})))
+    story(world).send(JOB)
+    assert world.log[1:] == [("impossible", "text_too_long")]
+    assert world.sent == []
+
+
+def test_a_template_needs_no_text() -> None:
+    """A code that goes by WhatsApp is not stopped by words that would not fit into an SMS."""
+    meta = Sender("meta", SenderKind.WHATSAPP, "profile-c", "+18445550001", 5.0, Template("login"))
+    policy = replace(POLICY, senders={**POLICY.senders, "meta": meta})
+    android = json.dumps({"android_hash": "FA+9qCX9VSu"})
+    draft = replace(DRAFT, sender="meta", channel="whatsapp", autofill=android, box=box(context={"payee": "x" * 128}))
+    world = World(draft_=draft)
+    story(world, policy=policy).send(JOB)
+    assert len(world.sent) == 1
 
 
 PAUSED = Gate(False, 700, "sender_down", "connect")
