@@ -339,6 +339,7 @@ def _reconcile(settings: Settings, rooms: Rooms, keyring: KeyringFile, gateway: 
         now_ms=telemetry.now_ms,
         token=lambda: secrets.token_hex(8),
         count=count,
+        sleep=time.sleep,
     )
 
 

@@ -41,6 +41,7 @@ class _Words:
     minutes: str
     minute: str
     caution: str
+    stop: str
 
 
 # Without the acute a and o of Spanish: they are not in GSM-7, and one of them turns the whole message into UCS-2.
@@ -50,35 +51,40 @@ _WORDS = {
         "{code} is your {brand} code for {what}.",
         "It expires in {n} minutes.",
         "It expires in one minute.",
-        "Do not share it. Reply STOP to opt out.",
+        "Do not share it.",
+        "Reply STOP to opt out.",
     ),
     "de": _Words(
         "{code} ist dein Code für {brand}.",
         "{code} ist dein Code für {brand}: {what}.",
         "Er gilt {n} Minuten.",
         "Er gilt eine Minute.",
-        "Gib ihn nicht weiter. Abmelden mit STOP.",
+        "Gib ihn nicht weiter.",
+        "Abmelden mit STOP.",
     ),
     "fr": _Words(
         "{code} est votre code {brand}.",
         "{code} est votre code {brand} pour {what}.",
         "Il expire dans {n} minutes.",
         "Il expire dans une minute.",
-        "Ne le partagez pas. STOP pour ne plus recevoir.",
+        "Ne le partagez pas.",
+        "STOP pour ne plus recevoir.",
     ),
     "es": _Words(
         "{code} es tu codigo de {brand}.",
         "{code} es tu codigo de {brand} para {what}.",
         "Caduca en {n} minutos.",
         "Caduca en un minuto.",
-        "No lo compartas. Responde STOP para no recibir mas.",
+        "No lo compartas.",
+        "Responde STOP para no recibir mas.",
     ),
     "it": _Words(
         "{code} è il tuo codice {brand}.",
         "{code} è il tuo codice {brand} per {what}.",
         "Scade tra {n} minuti.",
         "Scade tra un minuto.",
-        "Non condividerlo. Rispondi STOP per non riceverne altri.",
+        "Non condividerlo.",
+        "Rispondi STOP per non riceverne altri.",
     ),
 }
 LOCALES = tuple(_WORDS)
@@ -112,8 +118,11 @@ def render(
     locale: str | None,
     context: Mapping[str, str] | None,
     autofill: Autofill | None,
+    replies: bool = True,
 ) -> str:
     """The text of one SMS. `lifetime_s` is rounded down to minutes, and not told below one.
+
+    `replies` False: the sender cannot receive a reply, so the text does not ask for STOP.
 
     `locale` falls back to its language, then English. With `android_hash` the text stays within 140 bytes
     and ends with the hash (SMS Retriever); with `web_origin` the last line is `@host #code`.
@@ -121,7 +130,8 @@ def render(
     """
     words = _WORDS[language(locale)]
     head = _head(words, code, brand, context)
-    lines = [head, *_expiry(words, lifetime_s // 60), words.caution]
+    caution = f"{words.caution} {words.stop}" if replies else words.caution
+    lines = [head, *_expiry(words, lifetime_s // 60), caution]
     if autofill is not None and autofill.android_hash is not None:
         return _fit_android(lines, autofill.android_hash)
     text = " ".join(lines)
@@ -184,3 +194,20 @@ def printable(text: str) -> bool:
 def hides_code(text: str) -> bool:
     """Whether words contain a run of four or more digits, which a person could take for the code."""
     return _DIGITS.search(text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Skeleton:
+    """What all texts of one language have in common: after the code, at the end, and the sentence about STOP."""
+
+    opening: str
+    caution: str
+    stop: str
+
+
+def skeletons() -> tuple[Skeleton, ...]:
+    """The fixed parts of the texts of each language, by which a quote of one is known."""
+    return tuple(
+        Skeleton(words.login.removeprefix("{code}").partition("{")[0].strip(), words.caution, words.stop)
+        for words in _WORDS.values()
+    )

@@ -287,6 +287,16 @@ class OptOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """An opt-out as it stood at one moment. `value` is the stored entry, by which a later change is noticed."""
+
+    number_hash: str
+    mask: str
+    entry: OptOut
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """An entry of the carrier's list of opt-outs: the person `to` gets nothing more from the profile.
 

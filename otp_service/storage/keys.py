@@ -88,9 +88,13 @@ class Keys:
     def optouts(self, number_hash: str) -> str:
         """Hash: messaging profile -> `state|ms|keyword|source`, state 1 for opted out. No TTL.
 
-        Written by optout and settle.
+        Written by optout, settle, receipt and lift.
         """
         return f"{self._of(number_hash)}:optouts:{number_hash}"
+
+    def unclear(self, number_hash: str) -> str:
+        """String: mark that an unclear reply of the number was recorded lately. TTL: a minute. Written by note."""
+        return f"{self._of(number_hash)}:unclear:{number_hash}"
 
     def operation(self, number_hash: str, operation_id: str) -> str:
         """String: the reply that an operation got, for a caller that lost it. TTL: 60 s, 24 h for idempotency keys."""
@@ -132,6 +136,13 @@ class Keys:
     def audit(self, shard: int) -> str:
         """Stream: the audit events of the shard's numbers, appended by every script. No TTL: trimmed by the worker."""
         return f"{self._tag(shard)}:audit"
+
+    def opted_out(self, shard: int) -> str:
+        """Hash: number hash -> mask of each number of the shard that is opted out of some profile. No TTL.
+
+        Written by optout, settle, receipt and lift.
+        """
+        return f"{self._tag(shard)}:optedout"
 
     def throttle(self, shard: int, kind: str) -> str:
         """String: mark that an event of this kind was recorded lately. TTL: a second. Written by note."""

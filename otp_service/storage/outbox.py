@@ -279,6 +279,8 @@ class Outbox:
         ]
         if message_id is not None:
             keys.append(k.message(ref.number_hash, message_id))
+        if outcome == "refused":
+            keys.append(k.opted_out(job.shard))
         reply = self._scripts.run("settle", keys, [ref.body, job.ordinal, GROUP, job.entry, outcome, *args])
         return str(reply)
 
@@ -311,6 +313,7 @@ class Outbox:
             k.message(ref.number_hash, receipt.message_id),
             k.event(ref.number_hash, event_id or "none"),
             k.sticky(ref.number_hash),
+            k.opted_out(shard),
         ]
         error = receipt.error
         args: list[str | int] = [

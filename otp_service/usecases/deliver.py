@@ -164,7 +164,7 @@ class Deliver:
         if box["v"] != job.reference.body:
             raise SealBroken("the sealed box belongs to another verification")
         # What goes by a template has no text of ours, and need not fit into one.
-        text = self._text(draft, app, box) if sender.channel is Channel.SMS else ""
+        text = self._text(draft, app, sender, box) if sender.channel is Channel.SMS else ""
         delivery_id = _id(job)
         composed = self._carrier.compose(
             sender,
@@ -176,7 +176,7 @@ class Deliver:
         )
         return self._vault.seal(composed)
 
-    def _text(self, draft: Draft, app: App, box: Mapping[str, Any]) -> str:
+    def _text(self, draft: Draft, app: App, sender: Sender, box: Mapping[str, Any]) -> str:
         return message.render(
             code=box["code"],
             brand=app.brand,
@@ -184,6 +184,7 @@ class Deliver:
             locale=draft.locale or None,
             context=box["context"],
             autofill=message.read_autofill(draft.autofill),
+            replies=sender.two_way,
         )
 
     def _call(self, job: Job, sender: Sender, go: Go, gate: Gate, ends_s: float) -> None:

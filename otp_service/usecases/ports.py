@@ -3,7 +3,7 @@
 Every method that reaches the store raises `StoreUnavailable` if it does not answer or refuses a write.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from ..domain.audit import Event, Position
@@ -27,6 +27,7 @@ from ..domain.operation import (
     NotFound,
     OptOut,
     Redeemed,
+    Standing,
     Started,
     StartOrder,
     StartRefused,
@@ -129,6 +130,9 @@ class OptOutRegistry(Protocol):
 
     def put(self, number_hash: str, mask: str, entry: OptOut, event_id: str | None) -> str: ...
     def of(self, number_hash: str) -> list[OptOut]: ...
+    def standing(self, profile: str) -> Iterable[Standing]: ...
+    def lift(self, profile: str, standing: Standing) -> bool: ...
+    def note_unclear(self, number_hash: str, mask: str, profile: str | None) -> None: ...
 
 
 class BlockList(Protocol):

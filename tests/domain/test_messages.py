@@ -19,7 +19,6 @@ from otp_service.domain.message import (
     printable,
     render,
 )
-from otp_service.domain.optout import Wish, read, wish
 from otp_service.domain.sms_text import MAX_PARTS, segments
 
 GSM7 = set(
@@ -68,6 +67,28 @@ def test_every_message_is_well_made(locale: str | None) -> None:
             assert len(text.encode()) <= message.ANDROID_MAX_BYTES
             assert text.endswith(f"\n{HASH}")
             assert wicg(text) is None
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_message_that_cannot_be_replied_to_asks_for_no_reply(locale: str) -> None:
+    """Without the sentence about STOP it is the same text, in every language and with every autofill line."""
+    for autofill, context, lifetime_s in CASES:
+        both = [
+            render(
+                code=CODE,
+                brand="Acme",
+                lifetime_s=lifetime_s,
+                locale=locale,
+                context=context,
+                autofill=autofill,
+                replies=replies,
+            )
+            for replies in (True, False)
+        ]
+        assert "STOP" not in both[1]
+        if autofill is not ANDROID:
+            stop = message._WORDS[locale].stop
+            assert both[0].replace(f" {stop}", "") == both[1]
 
 
 @given(
@@ -264,73 +285,3 @@ def test_words_that_look_like_a_code_are_found() -> None:
     assert hides_code("call 123456 now")
     assert hides_code("a1234b")
     assert not hides_code("24 hours, 365 days, 12.50")
-
-
-# ---- opting out ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        *(
-            "STOP",
-            "stop.",
-            " Stop ",
-            "ＳＴＯＰ",
-            "opt out",
-            "OPT-OUT",
-            "Revoke",
-            "END",
-            "quit!",
-            "cancel",
-            "unsubscribe",
-        ),
-        *("StopAll", "stop all", '"stop"', "(STOP)", "please stop texting me", "Stop  texting me!", "opting out"),
-        *("please unsubscribe this number", "quit messaging me", "stop\n"),
-    ],
-)
-def test_any_reasonable_wording_stops(text: str) -> None:
-    """Case, width, punctuation and spaces around do not matter (47 CFR 64.1200)."""
-    assert read(text) is Wish.STOP
-
-
-@pytest.mark.parametrize("text", ["START", "unstop", "Opt in", "opt-in.", " resubscribe "])
-def test_a_person_can_come_back(text: str) -> None:
-    """The words that opt in again."""
-    assert read(text) is Wish.START
-
-
-@pytest.mark.parametrize(
-    "text", ["", "123456", "yes", "no", "what is this?", "the bus stop is near", "stopping by", "ok", "\x00", "endless"]
-)
-def test_other_words_change_nothing(text: str) -> None:
-    """A word inside a sentence about something else is no wish."""
-    assert read(text) is None
-
-
-def test_help_is_help() -> None:
-    """It changes nothing, but is understood."""
-    assert read("HELP") is Wish.HELP
-    assert read(" info? ") is Wish.HELP
-
-
-@pytest.mark.parametrize(
-    ("autoresponse", "text", "meant"),
-    [
-        ("STOP", "hello", Wish.STOP),
-        ("start", "stop", Wish.START),
-        ("HELP", "stop", Wish.HELP),
-        ("SOMETHING", "stop", None),
-        (None, "stop", Wish.STOP),
-        ("", "stop", Wish.STOP),
-    ],
-)
-def test_the_carriers_reading_comes_first(autoresponse: str | None, text: str, meant: Wish | None) -> None:
-    """What the carrier already answered is what the person was told."""
-    assert wish(autoresponse, text) is meant
-
-
-@given(st.text(max_size=200))
-def test_reading_a_message_never_raises(text: str) -> None:
-    """People write anything."""
-    read(text)

@@ -540,6 +540,16 @@ def test_the_words_follow_the_record() -> None:
     assert text.endswith(f"@example.com #{CODE}")
 
 
+@pytest.mark.parametrize("kind", SenderKind)
+def test_only_a_sender_that_receives_replies_asks_for_one(kind: SenderKind) -> None:
+    """A name (alphanumeric) is no address: nobody can reply STOP to it."""
+    sender = Sender("pool", kind, "profile-a", None, 20.0)
+    policy = Policy(MappingProxyType({"shop": replace(APP, route=(sender,))}), MappingProxyType({"pool": sender}))
+    world = World()
+    story(world, policy).send(JOB)
+    assert ("STOP" in json.loads(world.sent[0][0])["text"]) is (kind is not SenderKind.ALPHANUMERIC)
+
+
 # ---- timers -------------------------------------------------------------------------------------------------------
 
 

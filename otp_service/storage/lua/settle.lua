@@ -3,7 +3,8 @@
 -- include: _delivery.lua
 -- Write down what the carrier answered to a try, and settle the outbox entry.
 --
--- KEYS  1 record  2 outbox  3 audit  4 timeline  5 timers  6 optouts  7 message index (only for 'accepted')
+-- KEYS  1 record  2 outbox  3 audit  4 timeline  5 timers  6 optouts
+--       7 message index ('accepted') or index of opted-out numbers ('refused')
 -- ARGV  id's body · ordinal · group · outbox entry · outcome · a · b · x · y · z
 --       accepted: message id · carrier's status · ms until the first poll · index ttl ms · ms the carrier will hold it
 --       refused:  carrier's code · title · '1' if the next sender may try · '1' if the person is on a block list
@@ -128,6 +129,7 @@ end
 redis.call('HSET', KEYS[1], p .. 'ec', a, p .. 'et', b)
 if outcome == 'refused' and y == '1' then
   redis.call('HSET', KEYS[6], r[7], '1|' .. int(now) .. '||carrier')
+  redis.call('HSET', KEYS[7], r[3], r[2])
   record(c.audit, nil, c.who, 'optout.added', now, id, cjson.encode({messaging_profile_id = r[7], source = 'carrier'}))
 end
 local status = outcome == 'refused' and y == '1' and 'suppressed' or 'failed'
