@@ -36,6 +36,7 @@ from .domain.errors import ServiceError
 
 if TYPE_CHECKING:
     from .config import Settings
+    from .keyring import Keyring
     from .storage.audit_log import AuditLog
     from .storage.callbacks import Callbacks
     from .usecases.reconcile import Reconciled
@@ -225,7 +226,8 @@ def _serve(args: argparse.Namespace) -> None:
 def _worker(args: argparse.Namespace) -> None:
     from . import config, processes, serving  # noqa: PLC0415
 
-    stop = processes.stop_on_signals()
+    # SIGHUP asks for what happens every second anyway: the keyring file is looked at.
+    stop = processes.stop_on_signals(reload=lambda: None)
     settings = config.load(config.environment())
     with processes.following_spawner(config.environment()), serving.metrics_directory(settings):
         from . import telemetry  # noqa: PLC0415 - after the metrics directory is set
@@ -451,13 +453,30 @@ def _add_keyring(groups: Any) -> None:
         keyring,
         "rotate",
         _keyring_rotate,
-        line="add a new key that makes new things; the old ones go on opening what they made",
-        text="Running processes read the file when they start: restart them afterwards, the API first.",
+        line="add a new key, published now and making new things later; the old ones go on opening what they made",
+        text="Running processes notice within two seconds; nothing has to be restarted. Until its time has come the "
+        "new key is only published, so that whoever verifies receipts with keys fetched before (they may be kept for "
+        "five minutes) has it in time.",
         example="otp-service keyring rotate /etc/otp/keyring.json",
     )
-    for parser in (create, rotate):
+    rotate.add_argument(
+        "--after", metavar="DURATION", default="10m", help="when it makes new things; 0s: at once (default 10m)"
+    )
+    status = add_command(
+        keyring,
+        "status",
+        _keyring_status,
+        line="show the keys, what each does now, and their fingerprints; no secrets",
+        text="next: published, makes nothing yet. active: makes new things. verify: published, opens what it made. "
+        "retired: opens what it made.",
+        example="otp-service keyring status /etc/otp/keyring.json --json",
+    )
+    for parser in (create, rotate, status):
         parser.add_argument("path", metavar="PATH", type=Path, help="the keyring file")
         json_option(parser)
+
+
+_LONGEST_WAIT_MS = 30 * 86_400_000
 
 
 def _keyring_create(args: argparse.Namespace) -> None:
@@ -485,9 +504,13 @@ def _keyring_rotate(args: argparse.Namespace) -> None:
     from . import keyring  # noqa: PLC0415
     from .dev import write_private  # noqa: PLC0415
 
+    now_ms, after_ms = _now_ms(), _duration_ms(args.after, "--after")
+    if after_ms > _LONGEST_WAIT_MS:
+        raise UsageError("--after: at most 30d")
+    active_from = _time(now_ms + after_ms) if after_ms else None
     try:
         owner = args.path.stat()
-        raw = keyring.rotate(args.path.read_bytes(), secrets.token_bytes, _time(_now_ms()) or "")
+        raw = keyring.rotate(args.path.read_bytes(), secrets.token_bytes, _time(now_ms) or "", active_from)
         write_private(args.path, raw)
         if os.geteuid() == 0:
             # Root may rotate the file of the service's own user, who has to be able to read it afterwards.
@@ -496,7 +519,18 @@ def _keyring_rotate(args: argparse.Namespace) -> None:
         raise UsageError(f"cannot rotate {args.path}: {error.strerror}") from error
     except keyring.KeyringError as error:
         raise UsageError(f"{args.path}: {error}") from error
-    _show_keyring("rotated", args, keyring.parse(raw).active_kid)
+    _show_rotated(args, keyring.parse(raw, now_ms), active_from)
+
+
+def _show_rotated(args: argparse.Namespace, ring: "Keyring", active_from: str | None) -> None:
+    if active_from is None:
+        _show_keyring("rotated", args, ring.active_kid)
+        return
+    kid = ring.states()[-1][0].kid
+    if args.json:
+        print_json({"path": str(args.path), "active_kid": ring.active_kid, "next_kid": kid, "active_from": active_from})
+    else:
+        print(f"rotated {args.path}; the new key {kid} is published now and active from {active_from}")
 
 
 def _show_keyring(what: str, args: argparse.Namespace, kid: str) -> None:
@@ -504,6 +538,33 @@ def _show_keyring(what: str, args: argparse.Namespace, kid: str) -> None:
         print_json({"path": str(args.path), "active_kid": kid})
     else:
         print(f"{what} {args.path}; the active key is {kid}")
+
+
+def _keyring_status(args: argparse.Namespace) -> None:
+    from . import keyring  # noqa: PLC0415
+
+    try:
+        ring = keyring.parse(args.path.read_bytes(), _now_ms())
+    except OSError as error:
+        raise UsageError(f"cannot read {args.path}: {error.strerror}") from error
+    except keyring.KeyringError as error:
+        raise UsageError(f"{args.path}: {error}") from error
+    facts = [
+        {
+            "kid": key.kid,
+            "state": state,
+            "created_at": key.created_at or None,
+            "active_from": _time(key.from_ms or None) or key.created_at or None,
+            "fingerprint": key.fingerprint,
+        }
+        for key, state in ring.states()
+    ]
+    if args.json:
+        print_json({"path": str(args.path), "index_fingerprint": ring.fingerprint, "keys": facts})
+        return
+    print(f"index key  {ring.fingerprint} (never changes)\n")
+    columns = ("kid", "state", "created_at", "active_from", "fingerprint")
+    print_table(columns, ([_cell(fact[column]) for column in columns] for fact in facts))
 
 
 # ---- doctor, audit --------------------------------------------------------------------------------------------------

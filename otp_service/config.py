@@ -208,7 +208,10 @@ def load_carrier(environ: Mapping[str, str]) -> CarrierAccess:
 
 
 def load_keyring(settings: Settings) -> keyring.Keyring:
-    """Read the keyring file. Raises ConfigError, also when other users of the machine can read the file."""
+    """Read the keyring file. Raises ConfigError, also when other users of the machine can read the file.
+
+    A key with a time of its own is not active in what is returned; see `keyring_file`.
+    """
     path = settings.keyring_path
     hint = "make one with: otp-service keyring create PATH"
     if path is None:

@@ -76,7 +76,7 @@ def run(options: Options) -> None:
     _, sandbox_port = processes.usable_address(HOST, options.sandbox_port, "--sandbox-port")
     if api_port == sandbox_port:
         raise ConfigError(f"--port and --sandbox-port are both {api_port}; choose another for one of them")
-    with _own_directory(options.directory) as (directory, lock), contextlib.suppress(Stopped):
+    with _own_directory(_kept_directory(options)) as (directory, lock), contextlib.suppress(Stopped):
         state = State(directory)
         environ = state.environ(config.environment(find=False), api_port, sandbox_port)
         supervisor = Supervisor(state, environ, stop, lock, verbose=options.verbose)
@@ -84,6 +84,16 @@ def run(options: Options) -> None:
             supervisor.run(options.redis_url, api_port, sandbox_port)
         finally:
             supervisor.stop_all()
+
+
+def _kept_directory(options: Options) -> Path | None:
+    """The directory that is kept: with a store of somebody else's also the default one.
+
+    What is in that store stays, and without the keyring it would be of no use.
+    """
+    if options.directory is None and options.redis_url is not None:
+        return Path(DEFAULT_DIRECTORY)
+    return options.directory
 
 
 class State:
@@ -225,10 +235,10 @@ class Supervisor:
 
     def _api_key(self, settings: Settings, app: str) -> str:
         """The key of the last run in this directory if it still holds, else a new one with every scope."""
-        from .bootstrap import build_api_keys  # noqa: PLC0415 - while the children start, not before
+        from .bootstrap import open_keyring, open_rooms  # noqa: PLC0415 - while the children start, not before
         from .storage.api_keys import SCOPES  # noqa: PLC0415
 
-        keys = build_api_keys(settings)
+        keys = open_rooms(settings, open_keyring(settings)).api_keys
         kept = self._state.secrets
         principal = keys.authenticate(kept.get("api_key", ""))
         if principal is not None and principal.app == app and principal.scopes == set(SCOPES):

@@ -4,11 +4,21 @@ The code stands in it once as consecutive ASCII digits, before anything a caller
 line where autofill is asked for. Caller's words are inserted as they are, never interpreted.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from .sms_text import MAX_PARTS, segments
+
 ANDROID_MAX_BYTES = 140
+"""The longest message that Android's SMS Retriever reads, in bytes of UTF-8."""
+
+ROUNDING_MS = 5_000
+"""A code that has so much less than a whole minute left is told to live that minute."""
+
+_CONFIRMED = ("amount", "payee")
+_LANGUAGE = re.compile(r"\s*([A-Za-z]+)")
 _DIGITS = re.compile(r"[0-9]{4,}")
 
 
@@ -18,6 +28,10 @@ class Autofill:
 
     web_origin: str | None = None
     android_hash: str | None = None
+
+
+class TextTooLong(ValueError):
+    """The message would not fit. What it must say in full is never cut; the sentence names no word of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +90,26 @@ _WORDS = {
 LOCALES = tuple(_WORDS)
 
 
+def language(locale: str | None) -> str:
+    """The language of the templates for a BCP 47 tag, also one written with `_` or with extensions; else `en`.
+
+    Raises nothing: a text that is no tag falls back, too.
+    """
+    match = _LANGUAGE.match(locale or "")
+    found = match[1].lower() if match else "en"
+    return found if found in _WORDS else "en"
+
+
+def read_autofill(text: str) -> Autofill | None:
+    """The autofill of a start as the record keeps it: a JSON object, or nothing."""
+    return Autofill(**json.loads(text)) if text else None
+
+
+def confirms_payment(context: Mapping[str, str] | None) -> bool:
+    """Whether the context has what the person must read in the message: an amount or a payee (PSD2 RTS, article 5)."""
+    return any(name in (context or {}) for name in _CONFIRMED)
+
+
 def render(
     *,
     code: str,
@@ -92,17 +126,39 @@ def render(
 
     `locale` falls back to its language, then English. With `android_hash` the text stays within 140 bytes
     and ends with the hash (SMS Retriever); with `web_origin` the last line is `@host #code`.
+    Raises TextTooLong if it would not fit with amount and payee in full.
     """
-    words = _WORDS.get((locale or "en").split("-")[0].lower(), _WORDS["en"])
+    words = _WORDS[language(locale)]
     head = _head(words, code, brand, context)
     caution = f"{words.caution} {words.stop}" if replies else words.caution
     lines = [head, *_expiry(words, lifetime_s // 60), caution]
     if autofill is not None and autofill.android_hash is not None:
-        return _fit_android(lines, head, autofill.android_hash)
+        return _fit_android(lines, autofill.android_hash)
     text = " ".join(lines)
     if autofill is not None and autofill.web_origin is not None:
         text += f"\n\n@{autofill.web_origin} #{code}"
+    if segments(text).parts > MAX_PARTS:
+        raise TextTooLong(f"The message would take more than {MAX_PARTS} parts.")
     return text
+
+
+def longest(
+    *,
+    code_length: int,
+    brand: str,
+    ttl_ms: int,
+    locale: str | None,
+    context: Mapping[str, str] | None,
+    autofill: Autofill | None,
+) -> str:
+    """The longest text that `render` makes for a code of this length and life. Raises TextTooLong."""
+    # The sentence about the end is longest with the most minutes, or where the one minute is spelled out.
+    lives = (60, (ttl_ms + ROUNDING_MS) // 1000)
+    texts = [
+        render(code="0" * code_length, brand=brand, lifetime_s=life, locale=locale, context=context, autofill=autofill)
+        for life in lives
+    ]
+    return max(texts, key=len)
 
 
 def _expiry(words: _Words, minutes: int) -> list[str]:
@@ -113,7 +169,7 @@ def _expiry(words: _Words, minutes: int) -> list[str]:
 
 
 def _head(words: _Words, code: str, brand: str, context: Mapping[str, str] | None) -> str:
-    what = " / ".join(context[key] for key in ("amount", "payee") if key in context) if context else ""
+    what = " / ".join(context[key] for key in _CONFIRMED if key in context) if context else ""
     template = words.pay if what else words.login
     head = ""
     for part in re.split(r"(\{[a-z]+\})", template):
@@ -121,14 +177,13 @@ def _head(words: _Words, code: str, brand: str, context: Mapping[str, str] | Non
     return head
 
 
-def _fit_android(lines: list[str], head: str, app_hash: str) -> str:
-    tail = f"\n\n{app_hash}"
-    for text in (" ".join(lines), " ".join(lines[:-1]), head):
-        candidate = text + tail
-        if len(candidate.encode()) <= ANDROID_MAX_BYTES:
-            return candidate
-    room = ANDROID_MAX_BYTES - len(tail.encode())
-    return head.encode()[:room].decode(errors="ignore") + tail
+def _fit_android(lines: list[str], app_hash: str) -> str:
+    # What may be left out: first the caution, then the expiry; never the line with the code and what it confirms.
+    for kept in (lines, lines[:-1], lines[:1]):
+        text = " ".join(kept) + f"\n\n{app_hash}"
+        if len(text.encode()) <= ANDROID_MAX_BYTES:
+            return text
+    raise TextTooLong(f"The message would take more than the {ANDROID_MAX_BYTES} bytes of SMS Retriever.")
 
 
 def printable(text: str) -> bool:

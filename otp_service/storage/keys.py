@@ -118,7 +118,10 @@ class Keys:
         return f"{self._tag(shard)}:outbox"
 
     def dead(self, shard: int) -> str:
-        """Stream: outbox entries that nobody can read, kept for a person to look at. No TTL: at most about 1000."""
+        """Stream: outbox entries (`entry`) and timers (`timer`, `due`) that nobody can read, for a person to look at.
+
+        No TTL: the last 10 000 or a few more. Written by bury.
+        """
         return f"{self._tag(shard)}:dead"
 
     def timers(self, shard: int) -> str:
@@ -258,6 +261,17 @@ class Keys:
     def shard_count(self) -> str:
         """String: the number of shards, fixed at first start. No TTL."""
         return f"{PREFIX}:{{meta}}:shards"
+
+    def index_keys(self) -> str:
+        """String: keyed fingerprints of the live index keys, separated by blanks, fixed at first start. No TTL.
+
+        Written by Keyrings.
+        """
+        return f"{PREFIX}:{{meta}}:index_keys"
+
+    def key_ids(self) -> str:
+        """Set: the ids of all keys that any process has had in its keyring. No TTL. Written by Keyrings."""
+        return f"{PREFIX}:{{meta}}:key_ids"
 
     def probe(self) -> str:
         """String: written by the readiness check to see that writes are taken. TTL: a second."""

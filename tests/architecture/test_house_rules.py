@@ -201,7 +201,9 @@ def routes() -> list[Route]:
     nothing = cast("Any", None)
     problems = Problems("https://otp.example")
     made = [
-        *Api(nothing, nothing, nothing, nothing, problems, index_key=b"", watch_key=b"").routes(),
+        *Api(
+            nothing, nothing, nothing, nothing, problems, index_key=b"", watch_key=b"", seal=nothing, unseal=nothing
+        ).routes(),
         *Hooks(nothing, nothing, b"", problems, lambda: 0.0).routes(),
     ]
     parameters = dict.fromkeys(list(inspect.signature(Admin).parameters), nothing)

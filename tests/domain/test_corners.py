@@ -195,7 +195,10 @@ def spoiled(**changes: object) -> bytes:
         (spoiled(kid=5), "kid"),
         (spoiled(kid=None), "kid"),
         (spoiled(kid=["k2"]), "kid"),
-        (spoiled(state="retired"), "state"),
+        (spoiled(state="next"), "state"),
+        (spoiled(active_from="soon"), "active_from"),
+        (spoiled(active_from=5), "active_from"),
+        (spoiled(active_from="2026-01-01T00:00:00"), "active_from"),
         (spoiled(state=None), "state"),
     ],
 )

@@ -14,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +94,7 @@ class TestHelp:
         """Every command that the contract promises by now."""
         wanted = {("dev",), ("serve",), ("worker",), ("sandbox",), ("doctor",), ("audit", "tail")}
         wanted |= {("keys", verb) for verb in ("create", "list", "revoke", "rotate")}
-        wanted |= {("keyring", verb) for verb in ("create", "rotate")}
+        wanted |= {("keyring", verb) for verb in ("create", "rotate", "status")}
         assert wanted <= set(commands(cli.build_parser()))
 
     def test_help_is_quick(self) -> None:
@@ -320,11 +320,42 @@ class TestKeyring:
         assert "exists" in sentence(run("keyring", "create", str(path)))
         assert path.read_bytes() == before
 
-    def test_rotation_adds_a_key_and_keeps_the_old(self, tmp_path: Path) -> None:
-        """The active key is another one, the old one is still there, the mode is the same."""
+    def test_rotation_publishes_a_key_that_is_active_later(self, tmp_path: Path) -> None:
+        """The active key is the same for ten minutes, the new one is named with its time; `status` says the same."""
         path = tmp_path / "keyring.json"
         first = data(run("keyring", "create", str(path), "--json"))["active_kid"]
-        second = data(run("keyring", "rotate", str(path), "--json"))["active_kid"]
+        rotated = data(run("keyring", "rotate", str(path), "--json"))
+        assert rotated["active_kid"] == first
+        after = datetime.fromisoformat(rotated["active_from"]) - datetime.now(UTC)
+        assert timedelta(minutes=9) < after <= timedelta(minutes=10)
+        shown = run("keyring", "status", str(path), "--json").stdout
+        status = json.loads(shown)
+        assert [(key["kid"], key["state"]) for key in status["keys"]] == [
+            (first, "active"),
+            (rotated["next_kid"], "next"),
+        ]
+        assert status["keys"][1]["active_from"] == rotated["active_from"]
+        prints = {status["index_fingerprint"], *(key["fingerprint"] for key in status["keys"])}
+        assert len(prints) == 3
+        for text in (shown, run("keyring", "status", str(path)).stdout):
+            content = json.loads(path.read_text())
+            assert not any(secret in text for secret in (content["index_key"], *(k["secret"] for k in content["keys"])))
+            assert all(printed in text for printed in prints)
+
+    @pytest.mark.parametrize("after", ["", "x", "-1s", "31d", "99999999999999d", "1w"])
+    def test_a_wait_that_is_none_is_refused(self, tmp_path: Path, after: str) -> None:
+        """One sentence; the file is not changed."""
+        path = tmp_path / "keyring.json"
+        run("keyring", "create", str(path))
+        before = path.read_bytes()
+        assert "after" in sentence(run("keyring", "rotate", str(path), f"--after={after}"))
+        assert path.read_bytes() == before
+
+    def test_rotation_adds_a_key_and_keeps_the_old(self, tmp_path: Path) -> None:
+        """The active key is another one at once if that is asked for, the old one is there, the mode is the same."""
+        path = tmp_path / "keyring.json"
+        first = data(run("keyring", "create", str(path), "--json"))["active_kid"]
+        second = data(run("keyring", "rotate", str(path), "--after", "0s", "--json"))["active_kid"]
         content = json.loads(path.read_text())
         assert [item["kid"] for item in content["keys"]] == [first, second]
         assert [item["state"] for item in content["keys"]] == ["verify", "active"]
@@ -338,6 +369,7 @@ class TestKeyring:
         if content is not None:
             path.write_text(content)
         assert str(path) in sentence(run("keyring", "rotate", str(path)))
+        assert str(path) in sentence(run("keyring", "status", str(path)))
         assert content is None or path.read_text() == content
 
     def test_a_place_that_cannot_be_written(self, tmp_path: Path) -> None:

@@ -290,10 +290,10 @@ class TestEnds:
             assert list(tmp_path.iterdir()) == []
 
 
-def start_dev_here(directory: Path) -> Dev:
+def start_dev_here(directory: Path, *options: str) -> Dev:
     """`otp-service dev` without --dir."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "otp_service", "dev", "--port", "0", "--sandbox-port", "0"],
+        [sys.executable, "-m", "otp_service", "dev", "--port", "0", "--sandbox-port", "0", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -401,6 +401,22 @@ class TestSurroundings:
             assert not any("unixsocket" in line for line in descendants(running.process.pid).values())
         finally:
             assert stop_dev(running)[0] == 0
+
+    def test_a_given_store_is_used_again(self, tmp_path: Path, redis_url: str, redis_server: Any) -> None:
+        """Without --dir, too: the keyring of what is in that store is kept, and another one is refused."""
+        keyrings = []
+        for _ in range(2):
+            running = start_dev_here(tmp_path, "--redis-url", redis_url)
+            keyrings.append((tmp_path / ".otp-dev" / "keyring.json").read_bytes())
+            assert call(f"{running.url}/readyz")[0] == 200
+            assert stop_dev(running)[0] == 0
+        assert keyrings[0] == keyrings[1]
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        refused = run_dev("--port", "0", "--sandbox-port", "0", "--redis-url", redis_url, cwd=elsewhere)
+        assert refused.returncode == 1
+        assert refused.stderr.count("\n") == 1
+        assert "another keyring" in refused.stderr
 
     @pytest.mark.parametrize("name", ["a directory with blanks & signs", "long" * 30])
     def test_awkward_directories(self, tmp_path: Path, name: str) -> None:

@@ -14,6 +14,8 @@
 --       failed:   code · title · '1' if the next sender may try    we cannot make the request at all
 --       held:     code · title · '1' if the next sender may try · ms until the sender may be asked again
 --                 nothing was tried: the next sender has it, or it waits
+--       handed_back: code · title · '1' if the next sender may have it when it was not sent in time · ms until another
+--                 worker may look at it: this one cannot do it
 --       hand_on:  code · title · '1' · names of senders that are better than this one, which is held
 -- Reply 'accepted' · 'fell_back' · 'failed' · 'waiting' · 'unknown' · 'late': a webhook was faster, nothing changed ·
 --       'stays': none of the better senders is left for it, or it may have been sent; nothing changed
@@ -60,6 +62,8 @@ if outcome == 'accepted' then
 end
 if RANK[r[4]] >= RANK['sent'] then return 'late' end
 
+-- A worker that could send it has it now.
+if outcome == 'turn' or outcome == 'held' then redis.call('HDEL', KEYS[1], p .. 'back') end
 if outcome == 'turn' then
   redis.call('HSET', KEYS[1], p .. 'paced', '1')
   redis.call('ZADD', KEYS[5], int(math.min(now + a, r[5])), 'r:' .. id)
@@ -75,6 +79,17 @@ if outcome == 'held' then
     redis.call('ZADD', KEYS[5], int(math.min(now + y, r[5])), 'r:' .. id)
     return 'waiting'
   end
+end
+if outcome == 'handed_back' then
+  local first_time = redis.call('HGET', KEYS[1], p .. 'why') ~= b
+  redis.call('HSET', KEYS[1], p .. 'why', b)
+  -- The sender is not to blame: the next one could do no better.
+  if x == '1' then redis.call('HDEL', KEYS[1], p .. 'back') else redis.call('HSET', KEYS[1], p .. 'back', '1') end
+  if first_time then
+    record(c.audit, c.timeline, c.who, 'delivery.put_off', now, id, cjson.encode({reason = b, wait_ms = tonumber(y)}))
+  end
+  redis.call('ZADD', KEYS[5], int(math.min(now + y, r[5])), 'r:' .. id)
+  return 'waiting'
 end
 if outcome == 'retry' or outcome == 'unknown' then
   if outcome == 'unknown' then
