@@ -70,7 +70,7 @@ class Deliver:
         draft = self._outbox.draft(job)
         if draft is None:
             # The record is gone; `begin` finds the same and settles the entry.
-            self._outbox.begin(job, "", "", ())
+            self._outbox.begin(job, "", "", (), ())
             return
         app, sender = self._policy.apps.get(draft.app), self._policy.senders.get(draft.sender)
         if app is None or sender is None:
@@ -85,7 +85,8 @@ class Deliver:
         try:
             body = "" if draft.has_body else self._compose(job, draft, app, sender)
             asked_at = self._monotonic()
-            go = self._outbox.begin(job, app.name, body, app.wrong_codes_per_number)
+            everywhere = self._policy.per_number.wrong_codes
+            go = self._outbox.begin(job, app.name, body, app.wrong_codes_per_number, everywhere)
             if go is not None:
                 self._call(job, sender, go, gate, asked_at + go.left_ms / 1000)
         except SealBroken:

@@ -69,9 +69,11 @@ class World:
         """What stands in the record."""
         return self.draft_
 
-    def begin(self, job: Job, app: str, body: str, limits: Sequence[Limit]) -> Go | None:
+    def begin(
+        self, job: Job, app: str, body: str, limits: Sequence[Limit], everywhere: Sequence[Limit]
+    ) -> Go | None:
         """The try is written down."""
-        self._note("begin", app, body, tuple(limits))
+        self._note("begin", app, body, tuple(limits), tuple(everywhere))
         return self.go(body)
 
     def pace(self, sender: str, rate_per_s: float, patience_ms: int) -> int:
@@ -216,7 +218,7 @@ def test_a_code_goes_out_in_the_right_order() -> None:
     (begun,) = [entry for entry in world.log if entry[0] == "begin"]
     assert CODE not in begun[2]
     assert NUMBER not in begun[2]
-    assert begun[3] == APP.wrong_codes_per_number
+    assert begun[3:] == (APP.wrong_codes_per_number, POLICY.per_number.wrong_codes)
     (composed, key) = world.sent[0]
     assert key == ID
     assert composed == RING.open(begun[2])
