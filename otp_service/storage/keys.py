@@ -58,7 +58,7 @@ class Keys:
     def wrong(self, number_hash: str, app: str) -> str:
         """List: milliseconds of the number's wrong codes in an app, newest first, at most 100.
 
-        TTL: the longest limit's window. 
+        TTL: the longest limit's window.
         Written by check.
         """
         return f"{self._of(number_hash)}:wrong:{number_hash}:{app}"

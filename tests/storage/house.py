@@ -36,6 +36,7 @@ RESEND_MS = (30_000, 60_000, 120_000)
 SHOP = App("shop", "Acme", (POOL, BACKUP), resend_after_ms=RESEND_MS)
 BANK = App("bank", "Bank", (POOL, BACKUP), resend_after_ms=RESEND_MS)
 EVERYWHERE = NumberLimits()
+UNCAPPED = NumberLimits(sends=())
 CODE, WRONG = "314159", "271828"
 _KEYRING_BYTES = create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z")
 _counter = itertools.count(1)
@@ -227,11 +228,12 @@ class House:
         self._move_list(self.keys.sends(ref.number_hash), lambda at_ms: at_ms - ms)
 
     def cool(self, ref: Reference) -> None:
-        """End the cool-down of the number now: its sends were made 59 minutes ago, and count still."""
-        old = self.now() - 59 * 60_000
+        """End the cool-down of the number now: its sends were made eleven minutes ago, and the ladder counts them still."""
+        old = self.now() - 11 * 60_000
         record = self.record(ref)
         moved = {name: str(min(int(at), old)) for name, at in record.items() if name.startswith("at:")}
-        self.raw.hset(self.keys.record(ref), mapping={"next_send": "0", **moved})
+        if record:
+            self.raw.hset(self.keys.record(ref), mapping={"next_send": "0", **moved})
         self._move_list(self.keys.sends(ref.number_hash), lambda at_ms: min(at_ms, old))
 
     def age_wrong_codes(self, number_hash: str, ms: int, *apps: App) -> None:
@@ -274,9 +276,11 @@ class House:
             return []
         return (outbox or self.outbox).take([self.keys.shard(ref.number_hash)], 100, 0.001)
 
-    def begin(self, job: Job, app: App = SHOP, body: str = "sealed") -> Go | None:
+    def begin(
+        self, job: Job, app: App = SHOP, body: str = "sealed", per_number: NumberLimits = EVERYWHERE
+    ) -> Go | None:
         """Write a try down."""
-        return self.outbox.begin(job, app.name, body, app.wrong_codes_per_number, EVERYWHERE.wrong_codes)
+        return self.outbox.begin(job, app.name, body, app.wrong_codes_per_number, per_number.wrong_codes)
 
     def must_begin(self, job: Job, app: App = SHOP, body: str = "sealed") -> Go:
         """Write a try down, and fail if there is nothing to send."""

@@ -69,9 +69,7 @@ class World:
         """What stands in the record."""
         return self.draft_
 
-    def begin(
-        self, job: Job, app: str, body: str, limits: Sequence[Limit], everywhere: Sequence[Limit]
-    ) -> Go | None:
+    def begin(self, job: Job, app: str, body: str, limits: Sequence[Limit], everywhere: Sequence[Limit]) -> Go | None:
         """The try is written down."""
         self._note("begin", app, body, tuple(limits), tuple(everywhere))
         return self.go(body)
