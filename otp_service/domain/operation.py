@@ -43,7 +43,7 @@ class StartOrder:
     outer_wait_ms: int
     detail: str
     behind: tuple[Sender, ...] = ()
-    per_number: NumberLimits = NumberLimits()
+    per_number: NumberLimits = field(default_factory=NumberLimits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class CheckOrder:
     receipt_id: str
     digests: Mapping[str, str] = field(repr=False)
     by_purpose: str | None = None
-    per_number: NumberLimits = NumberLimits()
+    per_number: NumberLimits = field(default_factory=NumberLimits)
 
 
 @dataclass(frozen=True, slots=True)

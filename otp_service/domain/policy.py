@@ -143,7 +143,7 @@ class Policy:
 
     apps: Mapping[str, App] = field(default_factory=lambda: MappingProxyType({}))
     senders: Mapping[str, Sender] = field(default_factory=lambda: MappingProxyType({}))
-    per_number: NumberLimits = NumberLimits()
+    per_number: NumberLimits = field(default_factory=NumberLimits)
 
     @property
     def endpoints(self) -> Mapping[str, Endpoint]:

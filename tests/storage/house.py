@@ -228,7 +228,7 @@ class House:
         self._move_list(self.keys.sends(ref.number_hash), lambda at_ms: at_ms - ms)
 
     def cool(self, ref: Reference) -> None:
-        """End the cool-down of the number now: its sends were made eleven minutes ago, and the ladder counts them still."""
+        """End the cool-down now: the number's sends were made eleven minutes ago, and the ladder counts them still."""
         old = self.now() - 11 * 60_000
         record = self.record(ref)
         moved = {name: str(min(int(at), old)) for name, at in record.items() if name.startswith("at:")}
