@@ -151,6 +151,7 @@ class Machine(RuleBasedStateMachine):
 
     def one_of(self, data: st.DataObject) -> Reference:
         """A verification, mostly one that is still alive."""
+        self.away_from_edges()
         alive = [ref for ref, model in self.models.items() if model.usable]
         return data.draw(st.sampled_from(alive * 3 + list(self.models)))
 
@@ -194,9 +195,11 @@ class Machine(RuleBasedStateMachine):
     )
     def start(self, app: App, purpose: str, context: dict[str, str] | None, patient: bool) -> None:
         """Start, or send again; patient callers wait for as long as they are told."""
+        self.away_from_edges()
         refused = self.refusal(app, purpose, context, self.house.now())
         if patient and refused is not None and refused[1] <= 700_000:
             self.pass_time(refused[1])
+            self.away_from_edges()
         code = str(next(self.codes))
         order = self.house.order(self.number, app, purpose=purpose, context=context, code=code, per_number=LIMITS)
         early, before = self.refusal(app, purpose, context, now := self.house.now()), now
@@ -208,6 +211,13 @@ class Machine(RuleBasedStateMachine):
         else:
             assert early is not None, "it was refused without a reason"
             self._refused(answer, early, late, after - before)
+            self._seen_expired(app, purpose, before)
+
+    def _seen_expired(self, app: App, purpose: str, now: int) -> None:
+        """A start ends the verification whose time ran out unnoticed, also if it is refused."""
+        ref = self.latest.get((app.name, purpose))
+        if ref is not None and self.models[ref].status is Status.PENDING and not self.models[ref].usable_at(now):
+            self.models[ref].status = Status.EXPIRED
 
     def _refused(
         self,
@@ -234,8 +244,7 @@ class Machine(RuleBasedStateMachine):
             model.sends += 1
         else:
             assert answer.reference not in self.models
-            if model is not None and model.status is Status.PENDING:
-                model.status = Status.EXPIRED
+            self._seen_expired(app, purpose, view.now_ms)
             now = view.now_ms
             model = Model(app, purpose, code, context, now, now + 300_000, self.house.now)
             self.models[answer.reference] = model
@@ -336,6 +345,17 @@ class Machine(RuleBasedStateMachine):
         """Time passes."""
         self.pass_time(ms)
 
+    def away_from_edges(self) -> None:
+        """Let no code end and no wrong code leave its window while the test looks at the store."""
+        now = self.house.now()
+        edges = [model.expires_ms for model in self.models.values() if model.status is Status.PENDING]
+        for app, times in self.wrong.items():
+            rules = (*APPS[app].wrong_codes_per_number, *LIMITS.wrong_codes)
+            edges += [time + rule.per_ms for time in times for rule in rules]
+        if any(now < edge <= now + 3_000 for edge in edges):
+            self.pass_time(3_500)
+            self.away_from_edges()
+
     def pass_time(self, ms: int) -> None:
         """Everything of the number grows older."""
         for model in self.models.values():
@@ -383,6 +403,7 @@ class Machine(RuleBasedStateMachine):
 
     def try_one(self, job: Job, how: str) -> None:
         """A try, and what came of it."""
+        self.away_from_edges()
         ref, ordinal, outbox = job.reference, job.ordinal, self.house.outbox
         model = self.models[ref]
         record = self.house.record(ref)
@@ -504,6 +525,7 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def agrees(self) -> None:
         """Store and model tell the same of every verification; secrets stand only where a guess may be judged."""
+        self.away_from_edges()
         for ref, model in self.models.items():
             record = self.house.record(ref)
             assert record["status"] == model.status
