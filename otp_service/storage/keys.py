@@ -111,9 +111,13 @@ class Keys:
     def optouts(self, number_hash: str) -> str:
         """Hash: messaging profile -> `state|ms|keyword|source`, state 1 for opted out. No TTL.
 
-        Written by optout and settle.
+        Written by optout, settle, receipt and lift.
         """
         return f"{self._of(number_hash)}:optouts:{number_hash}"
+
+    def unclear(self, number_hash: str) -> str:
+        """String: mark that an unclear reply of the number was recorded lately. TTL: a minute. Written by note."""
+        return f"{self._of(number_hash)}:unclear:{number_hash}"
 
     def operation(self, number_hash: str, operation_id: str) -> str:
         """String: the reply that an operation got, for a caller that lost it. TTL: 60 s, 24 h for idempotency keys."""
@@ -137,7 +141,10 @@ class Keys:
         return f"{self._tag(shard)}:outbox"
 
     def dead(self, shard: int) -> str:
-        """Stream: outbox entries that nobody can read, kept for a person to look at. No TTL: at most about 1000."""
+        """Stream: outbox entries (`entry`) and timers (`timer`, `due`) that nobody can read, for a person to look at.
+
+        No TTL: the last 10 000 or a few more. Written by bury.
+        """
         return f"{self._tag(shard)}:dead"
 
     def timers(self, shard: int) -> str:
@@ -152,6 +159,13 @@ class Keys:
     def audit(self, shard: int) -> str:
         """Stream: the audit events of the shard's numbers, appended by every script. No TTL: trimmed by the worker."""
         return f"{self._tag(shard)}:audit"
+
+    def opted_out(self, shard: int) -> str:
+        """Hash: number hash -> mask of each number of the shard that is opted out of some profile. No TTL.
+
+        Written by optout, settle, receipt and lift.
+        """
+        return f"{self._tag(shard)}:optedout"
 
     def throttle(self, shard: int, kind: str) -> str:
         """String: mark that an event of this kind was recorded lately. TTL: a second. Written by note."""
@@ -182,9 +196,18 @@ class Keys:
     def circuit(self, scope: str) -> str:
         """Hash: the breaker of a sender, a profile or the account (`until`, `probe`, `code` …). TTL: an hour past it.
 
-        Written by circuit_fault, circuit_hold and circuit_pass, deleted by circuit_fine.
+        Before it opens: how many numbers met faults in a row (`faults`, `first` in ms, `seen`: their keyed hashes). TTL
+        then: 30 s. Written by circuit_fault, circuit_hold and circuit_pass, deleted by circuit_fine.
         """
         return f"{PREFIX}:circuit:{{{scope}}}"
+
+    def refusals(self, scope: str, source: str) -> str:
+        """Hash: carrier's code -> numbers that met it in a row, newest first, `keyed hash:ms,…`. TTL: an hour.
+
+        `source` is `answer` or `report`. Written by circuit_hold; deleted by circuit_fine (`answer`) and when a
+        message is delivered (`report`).
+        """
+        return f"{PREFIX}:refusals:{{{scope}}}:{source}"
 
     def tally(self, sender: str) -> str:
         """Hash: deliveries of a sender that ended well (`d:portion`) and badly (`f:`). TTL: the window of an hour.
@@ -261,6 +284,17 @@ class Keys:
     def shard_count(self) -> str:
         """String: the number of shards, fixed at first start. No TTL."""
         return f"{PREFIX}:{{meta}}:shards"
+
+    def index_keys(self) -> str:
+        """String: keyed fingerprints of the live index keys, separated by blanks, fixed at first start. No TTL.
+
+        Written by Keyrings.
+        """
+        return f"{PREFIX}:{{meta}}:index_keys"
+
+    def key_ids(self) -> str:
+        """Set: the ids of all keys that any process has had in its keyring. No TTL. Written by Keyrings."""
+        return f"{PREFIX}:{{meta}}:key_ids"
 
     def probe(self) -> str:
         """String: written by the readiness check to see that writes are taken. TTL: a second."""

@@ -6,19 +6,22 @@ is taken over. What must wait (a retry, a poll, an expiry) lies in a sorted set 
 process's memory, so nothing is lost with the process.
 """
 
+import logging
 import secrets
 from collections.abc import Sequence
 from typing import Any, cast
 
 from redis.exceptions import ResponseError
 
+from .. import telemetry
 from ..domain.delivery import Accepted, NotSent, Receipt, Refused, Unknown, from_carrier
-from ..domain.errors import StoreUnavailable
+from ..domain.errors import NotReady, StoreUnavailable
 from ..domain.operation import Draft, Due, Go, Job, MovedTo
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, Limit
 from ..domain.routing import may_try_next
-from ..domain.verification import Reference, read_delivery_id, read_id
+from ..domain.verification import Reference, fingerprint, read_delivery_id, read_id
 from .client import LONGEST_BLOCK_S, STORE_ERRORS, Store
+from .keyrings import Keyrings
 from .keys import Keys
 from .scripts import Scripts
 from .verifications import rules_text
@@ -43,6 +46,9 @@ UNDER_WAY_MS = 10_000
 """A request to the carrier has an answer by then, or none."""
 
 ASKED_MS = 3_000
+DEAD_KEPT = 10_000
+"""Entries and timers of a shard that nobody can read."""
+
 STICKY_TTL_MS = 30 * 86_400_000
 _CARRIER_RANK = {
     "scheduled": 0,
@@ -55,6 +61,8 @@ _CARRIER_RANK = {
     "read": 6,
 }
 _FAILED_RANK = 4
+_TIMERS = ("r", "p", "f", "c")
+_log = logging.getLogger("otp.outbox")
 
 
 class Outbox:
@@ -67,6 +75,7 @@ class Outbox:
         self._keys = keys
         self._index_key = index_key
         self._consumer = consumer
+        self._keyrings = Keyrings(store, keys)
 
     # ---- taking work -----------------------------------------------------------------------------------------------
 
@@ -148,29 +157,33 @@ class Outbox:
         for entry, fields in messages:
             named = read_delivery_id(self._index_key, (fields or {}).get("dlv", ""))
             if named is None or self._keys.shard(named[0].number_hash) != shard:
-                self._bury(shard, entry, fields or {})
+                self._bury(shard, "entry", entry)
             else:
                 jobs.append(Job(shard, entry, *named))
         return jobs
 
-    def _bury(self, shard: int, entry: str, fields: dict[str, str]) -> None:
-        # An entry nobody can read must not come back for ever, nor hold up its neighbours.
+    def _bury(self, shard: int, kind: str, name: str) -> None:
+        # What nobody can read must not come back for ever, nor hold up its neighbours. To a foreign index key, though,
+        # everything looks like that.
+        self._require_own_store()
+        keys = [self._keys.outbox(shard), self._keys.timers(shard), self._keys.dead(shard)]
+        if self._scripts.run("bury", keys, [GROUP, kind, name, DEAD_KEPT]):
+            telemetry.OUTBOX_DEAD.labels(kind).inc()
+            _log.error("nobody can read this; it was set aside", extra={"kind": kind, "where": self._keys.dead(shard)})
+
+    def _require_own_store(self) -> None:
         try:
-            outbox = self._keys.outbox(shard)
-            with self._client.pipeline(transaction=False) as pipe:
-                pipe.xadd(self._keys.dead(shard), cast("Any", {**fields, "entry": entry}), maxlen=1000)
-                pipe.xack(outbox, GROUP, entry)
-                pipe.xdel(outbox, entry)
-                pipe.execute()
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
+            self._keyrings.require(fingerprint(self._index_key))
+        except NotReady as error:
+            _log.error("nothing is taken from this store", extra={"reason": error.detail})
+            raise StoreUnavailable("The store belongs to another keyring.") from error
 
     # ---- one try ---------------------------------------------------------------------------------------------------
 
     def draft(self, job: Job) -> Draft | None:
         """What is needed to write the request; None if the verification is gone. Raises StoreUnavailable."""
         p = f"{job.ordinal}:"
-        names = ["app", f"{p}snd", f"{p}ch", f"{p}loc", f"{p}af", "expires", f"{p}paced"]
+        names = ["app", f"{p}snd", f"{p}ch", f"{p}loc", f"{p}af", "expires", f"{p}paced", f"{p}rest"]
         try:
             found: Any = self._client.hmget(self._keys.record(job.reference), names)
             box, body = cast("Any", self._client.hmget(self._keys.secrets(job.reference), ["box", f"b{job.ordinal}"]))
@@ -179,9 +192,13 @@ class Outbox:
             raise StoreUnavailable("The store does not answer.") from error
         if any(value is None for value in found[:6]):
             return None
-        app, sender, channel, locale, autofill, expires, paced = found
+        app, sender, channel, locale, autofill, expires, paced, route = found
+        rest = tuple(part.partition("|")[0] for part in (route or "").split(",") if part)
         now_ms = int(seconds) * 1000 + int(micros) // 1000
-        return Draft(app, sender, channel, locale, autofill, int(expires), now_ms, box, body is not None, paced == "1")
+        kid, colon, _ = (body or box or "").partition(":")
+        has_body, is_paced = body is not None, paced == "1"
+        sealed_by, life = kid if colon else "", (int(expires), now_ms)
+        return Draft(app, sender, channel, locale, autofill, *life, box, has_body, is_paced, rest, sealed_by)
 
     def begin(
         self, job: Job, app: str, sealed_body: str, wrong_limits: Sequence[Limit], all_wrong_limits: Sequence[Limit]
@@ -233,16 +250,30 @@ class Outbox:
         """It may have been sent: a webhook may tell, else the same bytes again after a wait."""
         return self._settle(job, "unknown", [wait_ms, outcome.reason])
 
-    def impossible(self, job: Job, code: str, title: str, *, may_fall: bool = True) -> str:
+    def impossible(self, job: Job, code: str, title: str) -> str:
         """We cannot make this request at all (its seal is broken, its sender is no longer configured).
 
         `unknown` if an earlier try may have been sent: no other sender is then asked to repeat it.
         """
-        return self._settle(job, "failed", [code, title, "1" if may_fall else "0", "0"])
+        return self._settle(job, "failed", [code, title, "1", "0"])
 
-    def held(self, job: Job, code: str, title: str, wait_ms: int) -> str:
+    def hand_back(self, job: Job, code: str, title: str, wait_ms: int, *, may_fall: bool) -> str:
+        """This worker cannot do it, another may: it comes again after a wait, until its code's end.
+
+        `may_fall`: the next sender may have it when it was not sent in time.
+        """
+        return self._settle(job, "handed_back", [code, title, "1" if may_fall else "0", wait_ms])
+
+    def held(self, job: Job, code: str, title: str, wait_ms: int, *, may_fall: bool = True) -> str:
         """The sender is not to be asked now: the next one has it, or it waits where there is none or it was tried."""
-        return self._settle(job, "held", [code, title, "1", wait_ms])
+        return self._settle(job, "held", [code, title, "1" if may_fall else "0", wait_ms])
+
+    def hand_on(self, job: Job, code: str, title: str, better: Sequence[str]) -> bool:
+        """The sender is held: the next one has it, if one of the `better` is still left for it.
+
+        False: none is (the person opted out of its profile, an earlier try may have been sent), and nothing changed.
+        """
+        return self._settle(job, "hand_on", [code, title, "1", ",".join(better)]) != "stays"
 
     def _settle(self, job: Job, outcome: str, args: Sequence[str | int], message_id: str | None = None) -> str:
         ref, k = job.reference, self._keys
@@ -257,6 +288,8 @@ class Outbox:
         ]
         if message_id is not None:
             keys.append(k.message(ref.number_hash, message_id))
+        if outcome == "refused":
+            keys.append(k.opted_out(job.shard))
         reply = self._scripts.run("settle", keys, [ref.body, job.ordinal, GROUP, job.entry, outcome, *args])
         return str(reply)
 
@@ -289,6 +322,7 @@ class Outbox:
             k.message(ref.number_hash, receipt.message_id),
             k.event(ref.number_hash, event_id or "none"),
             k.sticky(ref.number_hash),
+            k.opted_out(shard),
         ]
         error = receipt.error
         args: list[str | int] = [
@@ -340,8 +374,11 @@ class Outbox:
                 ref = read_id(self._index_key, f"vrf_{name}")
                 named = (ref, 0) if ref else None
             else:
-                named = read_delivery_id(self._index_key, name)
-            if named is not None:
+                named = read_delivery_id(self._index_key, name) if kind in _TIMERS else None
+            if named is None or self._keys.shard(named[0].number_hash) != shard:
+                # Left where it is, it would be the first of every look, and a hundred of them all that is seen.
+                self._bury(shard, "timer", member)
+            else:
                 dues.append(Due(shard, kind, *named))
         return dues
 

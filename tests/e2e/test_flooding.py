@@ -117,7 +117,7 @@ def expire(stage: Stage, verification: str, number: str, app: str) -> None:
 @pytest.mark.parametrize(
     ("end", "app"),
     [(cancel, "default"), (exhaust, "default"), (deny, "other"), (expire, "brief")],
-    ids=lambda v: str(v),
+    ids=["cancel", "exhaust", "deny", "expire"],
 )
 def test_start_and_end_in_a_loop(stage: Stage, end: Callable[[Stage, str, str, str], None], app: str) -> None:
     """One start, one SMS at most; every further start is told how long to wait, which is the rest of the first step."""

@@ -13,7 +13,7 @@ from otp_service.domain.circuit import PASS, Gate
 from otp_service.domain.delivery import Accepted, Action, NotSent, Receipt, Refused, SendOutcome, Unknown
 from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.operation import Draft, Due, Go, Job, MovedTo
-from otp_service.domain.policy import App, Limit, Policy, Sender, SenderKind
+from otp_service.domain.policy import App, Limit, Policy, Sender, SenderKind, Template
 from otp_service.domain.verification import new_reference, number_hash
 from otp_service.keyring import Keyring, create, parse, rotate
 from otp_service.usecases.deliver import TURN_MS, Deliver
@@ -50,6 +50,7 @@ class World:
     closed: str | None = "unconfirmed"
     late_s: float = 0.0
     down_at: str = ""
+    handed_on: bool = True
     log: list[tuple[Any, ...]] = field(default_factory=list)
     sent: list[tuple[bytes, str]] = field(default_factory=list)
     within_s: float | None = None
@@ -104,15 +105,25 @@ class World:
         self._note("unknown", wait_ms, outcome)
         return "waiting"
 
-    def impossible(self, job: Job, code: str, title: str, *, may_fall: bool = True) -> str:
+    def impossible(self, job: Job, code: str, title: str) -> str:
         """Written down."""
-        self._note("impossible", code, *([] if may_fall else ["nobody else"]))
+        self._note("impossible", code)
         return "failed"
 
-    def held(self, job: Job, code: str, title: str, wait_ms: int) -> str:
+    def hand_back(self, job: Job, code: str, title: str, wait_ms: int, *, may_fall: bool) -> str:
         """Written down."""
-        self._note("held", code, wait_ms)
+        self._note("hand_back", code, wait_ms, may_fall)
         return "waiting"
+
+    def held(self, job: Job, code: str, title: str, wait_ms: int, *, may_fall: bool = True) -> str:
+        """Written down."""
+        self._note("held", code, wait_ms, *([] if may_fall else ["stays"]))
+        return "waiting"
+
+    def hand_on(self, job: Job, code: str, title: str, better: Sequence[str]) -> bool:
+        """Written down, if there is somebody left."""
+        self._note("hand_on", code, tuple(better))
+        return self.handed_on
 
     def fall_over(self, due: Due) -> str | None:
         """Whether to ask first."""
@@ -169,20 +180,30 @@ class World:
 class Guard:
     """Opens one gate for every message, and remembers what it was told."""
 
-    def __init__(self, gate: Gate = PASS) -> None:
-        self._gate = gate
+    def __init__(self, gate: Gate = PASS, held_too: Gate = PASS, better: tuple[str, ...] = ()) -> None:
+        self._gates = gate, held_too
+        self._better = better
         self.learned: list[tuple[Sender, SendOutcome, Gate]] = []
         self.heard: list[tuple[MovedTo, Receipt]] = []
 
-    def gate(self, sender: Sender) -> Gate:
+    def gate(self, sender: Sender, *, held_too: bool = False) -> Gate:
         """Whether a message may go."""
-        return self._gate
+        return self._gates[held_too]
 
-    def learn(self, sender: Sender, outcome: SendOutcome, gate: Gate) -> None:
+    def better(self, sender: Sender, others: Sequence[str]) -> tuple[str, ...]:
+        """Who is better, of those that are left."""
+        return tuple(name for name in self._better if name in others)
+
+    def unheld(self, senders: Sequence[str]) -> tuple[str, ...]:
+        """Who is not held, of those that are left."""
+        return self.better(POOL, senders)
+
+    def learn(self, sender: Sender, outcome: SendOutcome, gate: Gate, number: str) -> None:
         """An answer to a send."""
+        assert number == REF.number_hash
         self.learned.append((sender, outcome, gate))
 
-    def moved(self, moved: MovedTo, receipt: Receipt) -> None:
+    def moved(self, moved: MovedTo, receipt: Receipt, number: str) -> None:
         """A receipt."""
         self.heard.append((moved, receipt))
 
@@ -308,47 +329,131 @@ def test_an_ended_verification_is_settled_without_words() -> None:
     assert world.log[-1][:3] == ("begin", "shop", "")
 
 
-@pytest.mark.parametrize("draft", [replace(DRAFT, sender="gone"), replace(DRAFT, app="gone")])
-def test_a_sender_or_app_that_is_gone_is_said(draft: Draft) -> None:
-    """A configuration change between start and send ends the delivery with a reason."""
+NEWER = parse(rotate(RAW, lambda n: b"\x05" * n, "2026-02-01T00:00:00Z"))
+UNKNOWN = [
+    (replace(DRAFT, sender="gone"), "sender_unknown", True),
+    (replace(DRAFT, app="gone"), "app_unknown", False),
+    (replace(DRAFT, box=NEWER.seal(b"{}"), sealed_by=NEWER.active_kid), "key_unknown", False),
+    (replace(DRAFT, has_body=True, sealed_by=NEWER.active_kid), "key_unknown", False),
+]
+
+
+@pytest.mark.parametrize(("draft", "code", "may_fall"), UNKNOWN)
+def test_what_this_worker_does_not_know_another_may(draft: Draft, code: str, may_fall: bool) -> None:
+    """Handed back before anything is done about it: no turn is used up, no try counted, and nothing is final.
+
+    Only where the sender is to blame may the next one have it when time is short.
+    """
     world = World(draft_=draft)
     story(world).send(JOB)
-    assert world.log == [("impossible", "sender_missing")]
+    assert world.log == [("hand_back", code, 1_500, may_fall)]
+
+
+@pytest.mark.parametrize(("draft", "code", "may_fall"), UNKNOWN)
+def test_at_the_codes_end_it_is_the_store_that_ends_it(draft: Draft, code: str, may_fall: bool) -> None:
+    """What nobody could send until then is not handed back for ever: the store writes `expired`, and why."""
+    world = World(draft_=replace(draft, now_ms=300_000), go=lambda _: None)
+    story(world).send(JOB)
+    assert world.log == [("begin", draft.app, "", ())]
+
+
+def test_bytes_of_a_newer_worker_are_left_to_it() -> None:
+    """Composed by another between our look and our try: nothing left the process, and it is not final."""
+    world = World(go=lambda _: Go(NEWER.seal(b"bytes"), 2, 1))
+    story(world).send(JOB)
+    assert world.sent == []
+    assert world.steps()[-2:] == ["begin", "retry_later"]
+
+
+def test_a_text_that_no_longer_fits_is_not_cut() -> None:
+    """Of a brand that has grown since the start: the delivery says so, and what is confirmed is never shortened."""
+    android = json.dumps({"android_hash": "FA+9qCX9VSu"})
+    world = World(draft_=replace(DRAFT, autofill=android, box=box(context={"payee": "x" * 128})))
+    story(world).send(JOB)
+    assert world.log[1:] == [("impossible", "text_too_long")]
+    assert world.sent == []
+
+
+def test_a_template_needs_no_text() -> None:
+    """A code that goes by WhatsApp is not stopped by words that would not fit into an SMS."""
+    meta = Sender("meta", SenderKind.WHATSAPP, "profile-c", "+18445550001", 5.0, Template("login"))
+    policy = replace(POLICY, senders={**POLICY.senders, "meta": meta})
+    android = json.dumps({"android_hash": "FA+9qCX9VSu"})
+    draft = replace(DRAFT, sender="meta", channel="whatsapp", autofill=android, box=box(context={"payee": "x" * 128}))
+    world = World(draft_=draft)
+    story(world, policy=policy).send(JOB)
+    assert len(world.sent) == 1
+
+
+PAUSED = Gate(False, 700, "sender_down", "connect")
+HELD = Gate(False, 700, "40333", "spent", lasting=True)
+PROBE = Gate(True, probe=True)
 
 
 @pytest.mark.parametrize("has_body", [False, True])
-@pytest.mark.parametrize(
-    ("gate", "written"),
-    [
-        (Gate(False, 700, "sender_down", "connect"), ("held", "sender_down", 700)),
-        (Gate(False, 700, "40333", "spent", lasting=True), ("impossible", "40333")),
-        (Gate(False, 700, "20100", "funds", lasting=True, may_fall=False), ("impossible", "20100", "nobody else")),
-    ],
-)
-def test_an_open_breaker_lets_nothing_through(gate: Gate, written: tuple[Any, ...], has_body: bool) -> None:
-    """A pause is waited for, a hold gives way to the next sender, the account's to nobody.
-
-    What was tried waits in any case: only the same request can tell what became of it.
-    """
-    world = World(draft_=replace(DRAFT, has_body=has_body))
-    guard = Guard(gate)
+@pytest.mark.parametrize(("rest", "written"), [(("other",), ()), ((), ("stays",)), (("third",), ("stays",))])
+def test_a_pause_is_waited_for(has_body: bool, rest: tuple[str, ...], written: tuple[str, ...]) -> None:
+    """Nothing is sent; another sender may have it, unless those that are left are held."""
+    world = World(draft_=replace(DRAFT, has_body=has_body, rest=rest))
+    guard = Guard(PAUSED, better=("other",))
     story(world, guard=guard).send(JOB)
-    assert world.log[1:] == [("held", gate.code, 700) if has_body else written]
+    assert world.log[1:] == [("held", "sender_down", 700, *written)]
     assert (world.sent, guard.learned) == ([], [])
+
+
+def test_a_held_sender_gives_way_to_a_better_one() -> None:
+    """Nothing is sent by it."""
+    world = World(draft_=replace(DRAFT, rest=("third", "other")))
+    guard = Guard(HELD, PROBE, better=("other",))
+    story(world, guard=guard).send(JOB)
+    assert world.log[1:] == [("hand_on", "40333", ("other",))]
+    assert (world.sent, guard.learned) == ([], [])
+
+
+@pytest.mark.parametrize("rest", [(), ("third",), ("other",)])
+def test_a_held_sender_without_a_better_one_is_tried(rest: tuple[str, ...]) -> None:
+    """None is left, or all are held for longer, or the store says that none can have it: then this one sends it.
+
+    What its answer teaches is a probe's.
+    """
+    world = World(draft_=replace(DRAFT, rest=rest), handed_on=False)
+    guard = Guard(HELD, PROBE, better=("other",))
+    story(world, guard=guard).send(JOB)
+    asked = ["hand_on"] if rest == ("other",) else []
+    assert world.steps() == ["pace", *asked, "compose", "begin", "send", "count", "accepted"]
+    assert guard.learned == [(POOL, world.outcome, PROBE)]
+
+
+def test_a_held_sender_that_is_paused_too_is_waited_for() -> None:
+    """The hold does not stop it, the pause does."""
+    world = World()
+    story(world, guard=Guard(HELD, PAUSED)).send(JOB)
+    assert world.log[1:] == [("held", "sender_down", 700, "stays")]
+
+
+@pytest.mark.parametrize("action", list(Action))
+def test_a_refusal_that_somebody_has_to_mend_is_an_error_in_the_log(
+    action: Action, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Our requests and texts, senders, profiles, the account; what concerns one person or moment is a warning."""
+    with caplog.at_level(logging.WARNING, logger="otp.deliver"):
+        story(World(outcome=Refused("49999", "x", action))).send(JOB)
+    (record,) = [record for record in caplog.records if record.message == "refused by the carrier"]
+    ours = {Action.BAD_REQUEST, Action.STOP_SENDER, Action.STOP_PROFILE, Action.STOP_ALL}
+    assert record.levelno == (logging.ERROR if action in ours else logging.WARNING)
 
 
 @pytest.mark.parametrize(
     "sealed",
     [
-        "k00:AAAA",
+        f"{RING.active_kid}:AAAA",
         "nonsense",
         box(v="another verification"),
-        parse(rotate(RAW, lambda n: b"\x05" * n, "2026-02-01T00:00:00Z")).seal(b"{}"),
     ],
-    ids=["too short", "no seal", "another's box", "another's key"],
+    ids=["too short", "no seal", "another's box"],
 )
 def test_an_unreadable_box_ends_with_a_reason(sealed: str) -> None:
-    """Made by an unknown key, changed, or moved here from another verification: nothing is sent."""
+    """Changed, or moved here from another verification: nothing is sent."""
     world = World(draft_=replace(DRAFT, box=sealed))
     story(world).send(JOB)
     assert world.sent == []
@@ -357,7 +462,7 @@ def test_an_unreadable_box_ends_with_a_reason(sealed: str) -> None:
 
 def test_unreadable_bytes_end_with_a_reason() -> None:
     """Kept bytes that no key opens are not replaced by others."""
-    world = World(draft_=replace(DRAFT, has_body=True), go=lambda _: Go("k00:AAAA", 2, 1))
+    world = World(draft_=replace(DRAFT, has_body=True), go=lambda _: Go(f"{RING.active_kid}:AAAA", 2, 1))
     story(world).send(JOB)
     assert world.sent == []
     assert world.log[-1] == ("impossible", "unreadable")
@@ -433,6 +538,16 @@ def test_the_words_follow_the_record() -> None:
     assert "EUR 10 / Laden" in text
     assert "2 Minuten" in text
     assert text.endswith(f"@example.com #{CODE}")
+
+
+@pytest.mark.parametrize("kind", SenderKind)
+def test_only_a_sender_that_receives_replies_asks_for_one(kind: SenderKind) -> None:
+    """A name (alphanumeric) is no address: nobody can reply STOP to it."""
+    sender = Sender("pool", kind, "profile-a", None, 20.0)
+    policy = Policy(MappingProxyType({"shop": replace(APP, route=(sender,))}), MappingProxyType({"pool": sender}))
+    world = World()
+    story(world, policy).send(JOB)
+    assert ("STOP" in json.loads(world.sent[0][0])["text"]) is (kind is not SenderKind.ALPHANUMERIC)
 
 
 # ---- timers -------------------------------------------------------------------------------------------------------
