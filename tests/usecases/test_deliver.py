@@ -354,7 +354,7 @@ def test_at_the_codes_end_it_is_the_store_that_ends_it(draft: Draft, code: str, 
     """What nobody could send until then is not handed back for ever: the store writes `expired`, and why."""
     world = World(draft_=replace(draft, now_ms=300_000), go=lambda _: None)
     story(world).send(JOB)
-    assert world.log == [("begin", draft.app, "", ())]
+    assert world.log == [("begin", draft.app, "", (), ())]
 
 
 def test_bytes_of_a_newer_worker_are_left_to_it() -> None:
