@@ -54,6 +54,11 @@ brand = "Free"
 route = ["pool"]
 resend_after = ["0s", "0s", "0s"]
 
+[apps.abroad]
+brand = "Abroad"
+route = ["pool"]
+countries = ["MX", "AR"]
+
 [apps.single]
 brand = "Single"
 route = ["pool"]
@@ -163,6 +168,16 @@ def test_the_same_person_by_another_channel(stage: Stage) -> None:
     cancel(stage, first, number, "default")
     assert said(stage.start(number, channel="sms")) == (429, "resend_too_soon")
     assert said(stage.start(number, channel="whatsapp")) == (429, "resend_too_soon")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("+5215512345678", "+525512345678"), ("+541123456789", "+5491123456789")]
+)
+def test_the_same_person_by_another_spelling(stage: Stage, first: str, second: str) -> None:
+    """Both spellings of one handset are on one ladder."""
+    cancel(stage, stage.started(first, "abroad"), first, "abroad")
+    for number in (second, first):
+        assert said(stage.start(number, "abroad")) == (429, "resend_too_soon")
 
 
 def test_idempotency_keys_are_no_way_around(stage: Stage) -> None:
