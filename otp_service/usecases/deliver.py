@@ -83,7 +83,7 @@ class Deliver:
         if draft is None:
             # The record is gone; `begin` finds the same and settles the entry.
             _log.warning("a delivery has no record any more", extra={"delivery_id": _id(job)})
-            self._outbox.begin(job, "", "", ())
+            self._outbox.begin(job, "", "", (), ())
             return
         app, sender = self._policy.apps.get(draft.app), self._policy.senders.get(draft.sender)
         if app is None or sender is None or not self._has_key(draft):
@@ -104,7 +104,8 @@ class Deliver:
         try:
             body = "" if draft.has_body else self._compose(job, draft, app, sender)
             asked_at = self._monotonic()
-            go = self._outbox.begin(job, app.name, body, app.wrong_codes_per_number)
+            everywhere = self._policy.per_number.wrong_codes
+            go = self._outbox.begin(job, app.name, body, app.wrong_codes_per_number, everywhere)
             if go is not None:
                 self._call(job, sender, go, gate, asked_at + go.left_ms / 1000)
         except message.TextTooLong as error:
@@ -123,7 +124,7 @@ class Deliver:
     def _hand_back(self, job: Job, draft: Draft, app: App | None, sender: Sender | None) -> None:
         if draft.now_ms >= draft.expires_ms:
             # Nobody who could send it came: the store ends it, and says what stood in the way.
-            self._outbox.begin(job, draft.app, "", ())
+            self._outbox.begin(job, draft.app, "", (), ())
             return
         if app is None:
             code, title = "app_unknown", f"no worker at hand has the app {draft.app} in its configuration"
