@@ -167,6 +167,26 @@ def receipts(value: object, occurred_ms: int, status: str | None = None) -> tupl
     return tuple(found)
 
 
+def is_about(message: OutboundMessage, request: bytes) -> bool:
+    """Whether the carrier's message is the one that this request's body asked for.
+
+    It names a recipient, and none that was not asked for. Where both name a delivery by their webhook address, it is
+    the same.
+    """
+    asked = reading.mapping(reading.decode(request).value)
+    wanted = {_digits(one.number) for one in _recipients(asked.get("to"))}
+    delivery_id, named = delivery_named_by(asked.get("webhook_url")), delivery_named_by(message.webhook_url)
+    if delivery_id is not None and named is not None and delivery_id != named:
+        return False
+    found = {_digits(one.number) for one in message.to}
+    return bool(found) and found <= wanted
+
+
+def _digits(number: str) -> str:
+    """Leaves aside how a number is written; a sender's or person's name stays."""
+    return re.sub(r"[^0-9A-Za-z]", "", number)
+
+
 def _error_for(index: int, listed: object) -> Refused | None:
     for item in reading.items(listed):
         pointer = reading.string(reading.mapping(reading.mapping(item).get("source")).get("pointer")) or ""
