@@ -132,6 +132,7 @@ def build_web(settings: Settings, *, working: int = WORKING, pause: Callable[[fl
         queue_max=settings.queue_max,
         token_bytes=secrets.token_bytes,
         randbelow=secrets.randbelow,
+        fictitious=settings.carrier_on_loopback,
     )
     browse = Browse(store=verifications, optouts=optouts, record=rooms.audit, vault=keyring, policy=settings.policy)
     receive = Receive(

@@ -4,6 +4,7 @@ The environment wins over the file. Secrets come from the environment or from fi
 holds the value of `NAME`), never from the store. Every refusal is a `ConfigError` whose sentence names the key.
 """
 
+import ipaddress
 import os
 import re
 import tomllib
@@ -144,6 +145,15 @@ class Settings:
     metrics_dir: Path | None
     log_level: str
     config_path: Path | None
+
+    @property
+    def carrier_on_loopback(self) -> bool:
+        """Whether the carrier is on this machine, which means the sandbox: fictitious numbers get codes there only."""
+        host = urlsplit(self.telnyx_base_url).hostname or ""
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:  # a name
+            return host == "localhost"
 
 
 def load(environ: Mapping[str, str], directory: Path | None = None) -> Settings:

@@ -11,25 +11,40 @@ import phonenumbers
 from phonenumbers import PhoneNumberFormat, ValidationResult
 
 from .errors import InvalidNumber
+from .numbering import (
+    AREA_CODES,
+    FICTITIOUS,
+    GLOBAL_CODES,
+    LIBRARY_KINDS,
+    NO_COUNTRY,
+    OPEN_REGIONS,
+    PREMIUM_EXCHANGE,
+    SAMPLE_NUMBER,
+    SERVICE_CODES,
+    Kind,
+)
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
-_NANP = re.compile(r"\+1([2-9][0-9]{2})[0-9]{7}", re.ASCII)
+_NANP = re.compile(r"\+1([2-9][0-9]{2})(?![2-9]11)([2-9][0-9]{2})[0-9]{4}", re.ASCII)
+_MEXICO_OLD = re.compile(r"\+521[0-9]{10}", re.ASCII)
 REGIONS = frozenset(phonenumbers.SUPPORTED_REGIONS)
 """The ISO 3166 codes of the countries that have a numbering plan."""
 
 _HINT = "Send the number in E.164: a plus sign, the country code and the number, digits only."
+_NOBODYS = f"No numbering plan holds this number. {_HINT}"
 
 
 @dataclass(frozen=True, slots=True)
 class Phone:
     """One telephone number. `e164` is canonical, `region` its ISO 3166 country or None where it has none.
 
-    Its repr shows the mask only, so that it may stand in a log by accident.
+    `kind` is what the number is for. Its repr shows the mask only, so that it may stand in a log by accident.
     """
 
     e164: str
     region: str | None
     country_code: int
+    kind: Kind = Kind.FIXED_LINE_OR_MOBILE
 
     def __repr__(self) -> str:
         return f"Phone({self.mask})"
@@ -49,34 +64,66 @@ def mask(e164: str, country_code: int) -> str:
 
 
 def parse(text: str) -> Phone:
-    """Read strict E.164 and return the canonical number.
+    """Read strict E.164 and return the canonical number, for whatever is looked up or heard from.
 
-    Raises InvalidNumber for anything else, and for numbers that no numbering plan holds. In the North American
-    plan an area code unknown to the library is let through if it has the plan's shape, and counts as US: new area
-    codes are opened faster than libraries are released, and the carrier refuses one that does not exist.
+    Raises InvalidNumber for anything else, for numbers that no numbering plan holds, and for the fictitious ones of
+    other plans than the North American. Who is to receive a code is read by `parse_receiver`.
     """
     if not _E164.fullmatch(text):
         raise InvalidNumber(_HINT)
-    try:
-        number = phonenumbers.parse(text, None)
-    except phonenumbers.NumberParseException as error:
-        raise InvalidNumber(_HINT) from error
-    country_code = number.country_code or 0
-    if phonenumbers.is_valid_number(number):
-        region = phonenumbers.region_code_for_number(number)
-    elif _unknown_area_code(text):
-        region = "US"
-    else:
-        raise InvalidNumber(f"No numbering plan holds this number. {_HINT}")
+    return _north_american(text) if text[1] == "1" else _elsewhere(text)
+
+
+def parse_receiver(text: str, *, fictitious: bool) -> Phone:
+    """Read the number of somebody who receives codes. `fictitious` lets 555-0100 to 555-0199 through.
+
+    Raises InvalidNumber as `parse` does.
+    """
+    to = parse(text)
+    if not fictitious and SAMPLE_NUMBER.fullmatch(to.e164):
+        raise InvalidNumber("555-0100 to 555-0199 are fictitious numbers: no carrier delivers to them.")
+    return to
+
+
+def _north_american(text: str) -> Phone:
+    # Neither an area code nor an exchange begins with 0 or 1 or is N11; the table of area codes holds no N11.
+    match = _NANP.fullmatch(text)
+    if match is None:
+        raise InvalidNumber(_NOBODYS)
+    area, exchange = match.groups()
+    region = AREA_CODES.get(area)
+    if region is None:
+        if (kind := SERVICE_CODES.get(area)) is None:
+            raise InvalidNumber(_NOBODYS)
+        return Phone(text, None, 1, kind)
+    if exchange == PREMIUM_EXCHANGE:
+        return Phone(text, region, 1, Kind.PREMIUM_RATE)
+    if region in OPEN_REGIONS or SAMPLE_NUMBER.fullmatch(text):
+        return Phone(text, region, 1)
+    # An exchange that the library does not know is no reason to call the number another country's, or nobody's.
+    return Phone(text, region, 1, LIBRARY_KINDS.get(phonenumbers.number_type(_read(text)), Kind.UNKNOWN))
+
+
+def _elsewhere(text: str) -> Phone:
+    if _MEXICO_OLD.fullmatch(text):
+        text = f"+52{text[4:]}"  # the 1 is no part of the number since August 2019, but people still write it
+    number = _read(text)
+    kind = LIBRARY_KINDS.get(phonenumbers.number_type(number))
+    if kind is None:
+        raise InvalidNumber(_NOBODYS)
     if phonenumbers.is_possible_number_with_reason(number) != ValidationResult.IS_POSSIBLE:
         raise InvalidNumber(_HINT)
     canonical = phonenumbers.format_number(number, PhoneNumberFormat.E164)
-    return Phone(canonical, region if region != "001" else None, country_code)
+    if FICTITIOUS.fullmatch(canonical):
+        raise InvalidNumber(_NOBODYS)
+    country_code, region = number.country_code or 0, phonenumbers.region_code_for_number(number)
+    if region == NO_COUNTRY:
+        return Phone(canonical, None, country_code, GLOBAL_CODES.get(country_code, Kind.UNKNOWN))
+    return Phone(canonical, region, country_code, kind)
 
 
-def _unknown_area_code(text: str) -> bool:
-    match = _NANP.fullmatch(text)
-    if match is None:
-        return False
-    anybody = phonenumbers.parse(f"+1{match[1]}2345678", None)
-    return not phonenumbers.is_valid_number(anybody)
+def _read(text: str) -> phonenumbers.PhoneNumber:
+    try:
+        return phonenumbers.parse(text, None)
+    except phonenumbers.NumberParseException as error:
+        raise InvalidNumber(_HINT) from error

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from .delivery import Action, Refused
+from .numbering import REFUSED_KINDS
 from .phone import Phone
 from .policy import App, Channel, Sender, SenderKind, Strategy
 
@@ -61,13 +62,9 @@ def ordered(
     return tuple(sorted(senders, key=place))
 
 
-UNSERVED_REGIONS = frozenset({None, "001"})
-"""Satellite, premium and shared-cost numbering that belongs to no country: never a person's phone."""
-
-
 def destination_blocked(phone: Phone) -> bool:
-    """Whether the number lies in a range that no country owns (+881, +882, +883, +979 …)."""
-    return phone.region in UNSERVED_REGIONS
+    """Whether no code is sent to this number, whatever the list of countries: by its kind, or as no country's."""
+    return phone.kind in REFUSED_KINDS or phone.region is None
 
 
 def may_try_next(refusal: Refused) -> bool:

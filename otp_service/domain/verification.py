@@ -21,6 +21,8 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from .numbering import identity
+
 NUMBER_HASH_BYTES = 10
 WATCH_TOKEN_BYTES = 16
 _ID = re.compile(r"vrf_([a-z2-7]{32})", re.ASCII)
@@ -66,8 +68,11 @@ class Reference:
 
 
 def number_hash(key: bytes, e164: str) -> str:
-    """Keyed hash of a number, 80 bits in hex: what keys, audit events and receipts hold instead of the number."""
-    return hmac.digest(key, b"number\0" + e164.encode(), "sha256")[:NUMBER_HASH_BYTES].hex()
+    """Keyed hash of a number, 80 bits in hex: what keys, audit events and receipts hold instead of the number.
+
+    Spellings that reach one handset have one hash: reports and replies may come in another one than was sent to.
+    """
+    return hmac.digest(key, b"number\0" + identity(e164).encode(), "sha256")[:NUMBER_HASH_BYTES].hex()
 
 
 def new_reference(key: bytes, number: str, chance: bytes) -> Reference:

@@ -105,7 +105,9 @@ class Verify:
         queue_max: int,
         token_bytes: Callable[[int], bytes],
         randbelow: Callable[[int], int],
+        fictitious: bool = False,
     ) -> None:
+        """`fictitious` says that the carrier delivers to 555-0100 … 0199, as only the sandbox does."""
         self._store = store
         self._limits = limits
         self._place = place
@@ -116,6 +118,7 @@ class Verify:
         self._queue_max = queue_max
         self._token_bytes = token_bytes
         self._randbelow = randbelow
+        self._fictitious = fictitious
 
     # ---- start -----------------------------------------------------------------------------------------------------
 
@@ -125,7 +128,7 @@ class Verify:
         Raises InvalidNumber and StoreUnavailable.
         """
         app = self._app(app_name)
-        to = phone.parse(request.to)
+        to = phone.parse_receiver(request.to, fictitious=self._fictitious)
         route = routing.candidates(app, request.channel, to)
         refusal = _unreachable(app, to, request.channel, bool(route))
         if refusal is not None:
@@ -218,7 +221,8 @@ class Verify:
     ) -> Approval | Refusal:
         """Judge a guess at the number's latest verification for the purpose. Raises InvalidNumber, StoreUnavailable."""
         app = self._app(app_name)
-        number = number_hash(self._vault.index_key, phone.parse(to).e164)
+        person = phone.parse_receiver(to, fictitious=self._fictitious)
+        number = number_hash(self._vault.index_key, person.e164)
         for _ in range(3):
             ref = self._store.latest(number, app.name, purpose)
             if ref is None:
@@ -336,12 +340,12 @@ def resend_in(view: VerificationView) -> int | None:
 
 
 def _unreachable(app: App, to: phone.Phone, channel: Channel, served: bool) -> Refusal | None:
-    if not app.may_send_to(to.region):
-        return Refusal("country_not_allowed", "This app does not send to this number's country.")
-    if routing.destination_blocked(to):
-        return Refusal("destination_blocked", "Numbers of this range belong to no country and are never sent to.")
     if not served:
         return Refusal("channel_unavailable", f"No sender of this app's route can reach this number by {channel}.")
+    if to.region is not None and not app.may_send_to(to.region):
+        return Refusal("country_not_allowed", "This app does not send to this number's country.")
+    if routing.destination_blocked(to):
+        return Refusal("destination_blocked", f"No code is sent to numbers of this kind ({to.kind}).")
     return None
 
 

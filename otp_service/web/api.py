@@ -55,6 +55,10 @@ _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d
 _E164_FORM = {"pattern": r"^\+[1-9][0-9]{6,14}$"}
 _CODE_FORM = {"pattern": "^[0-9]{4,10}$"}
 _ADDRESS_FORM = {"anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
+_RECEIVER = (
+    "The phone in E.164. Unassigned and fictitious numbers are `invalid_number`; premium rate, shared cost, toll-free, "
+    "personal, UAN, pager, voicemail and satellite numbers are `destination_blocked`."
+)
 
 
 class AutofillBody(msgspec.Struct, forbid_unknown_fields=True, rename=None):
@@ -69,7 +73,7 @@ class AutofillBody(msgspec.Struct, forbid_unknown_fields=True, rename=None):
 class StartBody(msgspec.Struct, forbid_unknown_fields=True):
     """Ask for a code to be sent."""
 
-    to: Annotated[str, Meta(description="The phone in E.164.", examples=["+12025550143"], extra_json_schema=_E164_FORM)]
+    to: Annotated[str, Meta(description=_RECEIVER, examples=["+12025550143"], extra_json_schema=_E164_FORM)]
     channel: Literal["sms", "whatsapp"] = "sms"
     purpose: Word = "login"
     locale: Annotated[str, Meta(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}\Z", max_length=35)] = "en"

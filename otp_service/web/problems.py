@@ -15,7 +15,7 @@ STATUS: dict[str, tuple[int, str]] = {
     "unauthorized": (401, "No valid credentials"),
     "forbidden": (403, "The API key may not do this"),
     "country_not_allowed": (403, "The app does not send to this country"),
-    "destination_blocked": (403, "The number's range is blocked"),
+    "destination_blocked": (403, "No code is sent to numbers of this kind"),
     "opted_out": (403, "The person has opted out"),
     "not_found": (404, "There is nothing here"),
     "verification_not_found": (404, "No such verification"),

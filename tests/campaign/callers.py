@@ -25,6 +25,7 @@ HANDSET_S = 18.0
 
 _LIMITS = httpx.Limits(max_connections=200, max_keepalive_connections=60, keepalive_expiry=2.0)
 _AREAS = ("202", "212", "305", "415")
+_EXCHANGES = tuple(exchange for exchange in range(500, 600) if exchange != 511)  # no exchange ends in 11
 _UNANSWERED = (500, 502, 503, 504)
 
 
@@ -327,4 +328,4 @@ class Crowd:
 
 def number_of(index: int) -> str:
     """A phone that rings for nobody else."""
-    return f"+1{_AREAS[index % 4]}5{index % 10**6:06d}"
+    return f"+1{_AREAS[index % 4]}{_EXCHANGES[index // 10_000 % len(_EXCHANGES)]}{index % 10_000:04d}"

@@ -207,6 +207,27 @@ def test_an_unusable_variable_is_refused_by_name(tmp_path: Path, name: str, valu
     assert "secret" not in refused.value.detail
 
 
+@pytest.mark.parametrize(
+    ("url", "local"),
+    [
+        ("http://127.0.0.1:8081/v2", True),
+        ("http://127.9.9.9/v2", True),
+        ("http://[::1]:8081/v2", True),
+        ("http://LOCALHOST:8081/v2", True),
+        ("https://api.telnyx.com/v2", False),
+        ("http://localhost.example/v2", False),
+        ("http://127.0.0.1.example/v2", False),
+        ("http://user@127.0.0.1@example.com/v2", False),
+        ("http://192.168.0.1/v2", False),
+        ("http://[::2]/v2", False),
+        ("", False),
+    ],
+)
+def test_only_a_carrier_on_loopback_is_the_sandbox(tmp_path: Path, url: str, *, local: bool) -> None:
+    """By the host alone; without a word the carrier is the real one. Fictitious numbers depend on it."""
+    assert load({"TELNYX_BASE_URL": url}, tmp_path).carrier_on_loopback is local
+
+
 def test_the_environment_wins_and_secrets_may_lie_in_files(tmp_path: Path) -> None:
     """Environment over file; NAME_FILE for secrets, without their line end."""
     secret = tmp_path / "key"

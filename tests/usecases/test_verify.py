@@ -131,7 +131,7 @@ class Guard:
         return tuple(reversed(senders)), self.well
 
 
-def story(store: Store, limits: Limits | None = None, guard: Guard | None = None) -> Verify:
+def story(store: Store, limits: Limits | None = None, guard: Guard | None = None, *, fictitious: bool = True) -> Verify:
     """The stories over this store; chance counts up."""
     chance = iter(range(1, 10_000))
     return Verify(
@@ -145,6 +145,7 @@ def story(store: Store, limits: Limits | None = None, guard: Guard | None = None
         queue_max=77,
         token_bytes=lambda n: next(chance).to_bytes(n, "big"),
         randbelow=lambda below: below - 1,
+        fictitious=fictitious,
     )
 
 
@@ -214,13 +215,31 @@ def test_a_number_in_another_spelling_costs_nothing(to: str) -> None:
         ("shop", StartRequest("+4915112345678"), "country_not_allowed"),
         ("world", StartRequest(PERSON), "channel_unavailable"),
         ("shop", StartRequest(PERSON, channel=Channel.WHATSAPP), "channel_unavailable"),
+        ("shop", StartRequest("+4915112345678", channel=Channel.WHATSAPP), "channel_unavailable"),
+        ("shop", StartRequest("+447012345678"), "country_not_allowed"),
+        ("world", StartRequest("+447012345678"), "destination_blocked"),
+        ("shop", StartRequest("+19002345678"), "destination_blocked"),
+        ("shop", StartRequest("+881612345678"), "destination_blocked"),
     ],
 )
 def test_what_cannot_be_reached_is_refused_before_the_store(app: str, request_: StartRequest, code: str) -> None:
-    """Country first, then the channel."""
+    """The channel first, then the country, then the kind of number; what no country owns is refused by its kind."""
     store, limits = Store(), Limits()
     assert refused(story(store, limits).start(app, request_)).code == code
     assert (store.orders, limits.taken) == ([], 0)
+
+
+def test_a_fictitious_number_is_none_where_the_carrier_is_real() -> None:
+    """Neither start nor check by number ask the store or a limit; next to 555-0100 to 0199 there are real numbers."""
+    store, limits = Store([StartRefused("queue_full", 0)]), Limits()
+    real = story(store, limits, fictitious=False)
+    for number in ("+12025550100", "+12025550199", "+18765550143"):
+        with pytest.raises(InvalidNumber):
+            real.start("shop", StartRequest(number))
+        with pytest.raises(InvalidNumber):
+            real.check_by_number("shop", number, "login", "123456", None)
+    assert (store.orders, limits.taken) == ([], 0)
+    assert refused(real.start("shop", StartRequest("+12025550200"))).code == "queue_full"
 
 
 def test_an_app_that_is_not_configured_is_not_ready() -> None:

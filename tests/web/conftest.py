@@ -83,6 +83,11 @@ resend_after = ["0s"]
 brand = "Abroad"
 route = ["name"]
 countries = ["*"]
+
+[apps.everywhere]
+brand = "Everywhere"
+route = ["pool"]
+countries = ["*"]
 """
 
 
@@ -282,6 +287,7 @@ def make_settings(directory: Path, redis_url: str, seed: SigningKey, **environ: 
             "OTP_REDIS_URL": redis_url,
             "OTP_PUBLIC_URL": PUBLIC_URL,
             "TELNYX_PUBLIC_KEY": base64.b64encode(bytes(seed.verify_key)).decode(),
+            "TELNYX_BASE_URL": "http://127.0.0.1:1/v2",
             **environ,
         }
     )
