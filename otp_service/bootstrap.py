@@ -62,6 +62,9 @@ from .worker import Chore, Worker
 
 ALERT_PERIOD_S = 1.0
 HEALTH_PERIOD_S = 60.0
+KEY_EVENTS_PERIOD_S = 60.0
+"""How often a worker looks for events of API keys that a command could not copy into the record."""
+
 SYNC_PERIOD_S = 30.0
 """How often a worker looks whether the list of opt-outs is to be read: another one may have died over it."""
 
@@ -98,9 +101,9 @@ def open_rooms(settings: Settings, keyring: Keyring | None = None) -> Rooms:
     audit = AuditLog(store, scripts, keys)
     api_keys = ApiKeys(
         store,
+        scripts,
         keys,
         audit,
-        now_ms=telemetry.now_ms,
         token_hex=secrets.token_hex,
         token_urlsafe=secrets.token_urlsafe,
     )
@@ -211,6 +214,7 @@ def build_worker(settings: Settings, *, concurrency: int) -> Worker:
         concurrency=concurrency,
         audit_retention_ms=settings.audit_retention_ms,
         chores=[
+            Chore("API key events", KEY_EVENTS_PERIOD_S, lambda _: rooms.api_keys.record_events()),
             *_chores(settings, _reconcile(settings, rooms, keyring, gateway), alert, guard, gateway),
             *_callback_chores(callbacks),
         ],

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..domain.delivery import Receipt, Refused
+from ..domain.numbering import identity
 from . import errors, reading
 
 _DELIVERED = frozenset({"delivered", "read"})
@@ -174,17 +175,17 @@ def is_about(message: OutboundMessage, request: bytes) -> bool:
     the same.
     """
     asked = reading.mapping(reading.decode(request).value)
-    wanted = {_digits(one.number) for one in _recipients(asked.get("to"))}
+    wanted = {_person(one.number) for one in _recipients(asked.get("to"))}
     delivery_id, named = delivery_named_by(asked.get("webhook_url")), delivery_named_by(message.webhook_url)
     if delivery_id is not None and named is not None and delivery_id != named:
         return False
-    found = {_digits(one.number) for one in message.to}
+    found = {_person(one.number) for one in message.to}
     return bool(found) and found <= wanted
 
 
-def _digits(number: str) -> str:
-    """Leaves aside how a number is written; a sender's or person's name stays."""
-    return re.sub(r"[^0-9A-Za-z]", "", number)
+def _person(number: str) -> str:
+    """Whose number it is, however it is written."""
+    return identity("+" + re.sub(r"[^0-9A-Za-z]", "", number))
 
 
 def _error_for(index: int, listed: object) -> Refused | None:
