@@ -1,25 +1,38 @@
 """Circuit breakers: what a sender's, a profile's or the account's trouble at the carrier means for the next message.
 
 Three scopes, each with a breaker of its own in the store: one sender, one messaging profile (its money), the account
-(credentials, funds). Two kinds of trouble:
+(credentials, funds). One person's message opens none of them, whatever the carrier answers to it, but for the codes in
+`AT_ONCE`: it takes different numbers in a row, or a probe that fails too. Two kinds of trouble:
 
-* A *fault* is a request that came to nothing on its way: no connection, no answer, a 5xx. A few in a row open the
-  sender's breaker for seconds; then one message probes, and each probe that fails doubles the pause.
-* A *hold* is the carrier's clear word that nothing will go out for a while: it opens the breaker at once, until the
-  time that the word implies. Where an operator can mend it sooner, one message now and then probes whether they have.
+* A *fault* is a request that came to nothing on its way: no connection, no answer, a 5xx. Faults of `TRIPS_AFTER`
+  numbers in a row open the sender's breaker for seconds; then one message probes, and each probe that fails doubles the
+  pause.
+* A *hold* follows the carrier's statement that a sender, a profile or the account is out of order. The same statement
+  about `HOLDS_AFTER` numbers in a row opens the breaker for the time that the code implies. Where an operator can mend
+  it sooner, one message now and then probes whether they have.
+
+A pause for lack of answers is waited for. A hold only changes who is asked first: where all senders of a delivery are
+held, the one whose hold ends soonest is tried, so that no code ends unsent because of what other messages met.
 
 Pure rules; where breakers are kept is `storage.circuits`, who asks them `usecases.guard`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from .delivery import IN_PROGRESS, LIMITED, TOO_LATE, Accepted, Action, NotSent, Refused, SendOutcome, Unknown
 from .policy import Sender
 
 ACCOUNT = "account"
 TRIPS_AFTER = 5
-"""Faults in a row."""
+"""Numbers in a row whose requests came to nothing. One number counts once: its message is retried, and whatever is
+wrong with that one message would otherwise count five times. A carrier that is down meets five numbers in a moment
+where there is traffic; where there is little, each message waits for itself anyway."""
+
+HOLDS_AFTER = 3
+"""Numbers in a row about which the carrier says the same of a sender, a profile or the account. One or two may be odd
+messages or odd phones; each is handed to the next sender meanwhile, so waiting for the third costs little."""
 
 FAULT_WINDOW_MS = 30_000
 """A row of faults is no longer than this."""
@@ -37,16 +50,49 @@ DAY_MS = 24 * HOUR_MS
 PUMPING = "40020"
 """The carrier blocks a sender's codes for a day because the traffic looks inflated."""
 
+HOLD_WINDOW_MS = HOUR_MS
+"""The numbers of `HOLDS_AFTER` are met in this time. A success in between begins anew, so it may be long: a sender with
+three messages an hour is noticed too."""
+
+
+class Source(StrEnum):
+    """Where a statement of the carrier stands: in its answer to a send, or in a delivery report that came later."""
+
+    ANSWER = "answer"
+    REPORT = "report"
+
+
+AT_ONCE: Mapping[str, str] = {
+    "10009": "the carrier does not know our key: every request carries the same one",
+    "20001": "our key is missing or invalid",
+    "20002": "our key is invalid",
+    "20003": "our key is revoked",
+    "20012": "the account is inactive",
+    "20013": "the account is blocked",
+    "20100": "the account has no money",
+    "40314": "messaging is disabled on the account",
+    "40333": "the profile has spent its daily limit",
+    PUMPING: "the sender is blocked for a day, and every further code by it fails",
+}
+"""The only codes of which one is enough, with the reason: no message can cause them, and none is spared. They count at
+once in an answer, where the carrier has judged the request; of a report, which is about one message, only the block for
+pumping, since it comes in no other way. The README lists the same codes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Open the scope's breaker for `for_ms` (None: to midnight UTC), and let one message probe every `probe_ms`."""
+    """Open the scope's breaker for `for_ms` (None: to midnight UTC), and let one message probe every `probe_ms`.
+
+    `after` different numbers must have met the code, by the same `source`, with no success in between.
+    """
 
     scope: str
     code: str
     title: str
     for_ms: int | None
     probe_ms: int
+    after: int = HOLDS_AFTER
+    source: Source = Source.ANSWER
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +105,10 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Fine:
-    """The scope works: close its breaker."""
+    """The scope works: close its breaker. `sent`: a message was accepted, so refusals are no longer in a row."""
 
     scope: str
+    sent: bool = False
 
 
 Finding = Hold | Fault | Fine
@@ -71,7 +118,8 @@ Finding = Hold | Fault | Fine
 class Circuit:
     """A breaker as the store has it at its time `now_ms`.
 
-    `until_ms` None: closed; `probe_ms`: when the next message may try; `lasting`: a hold, not faults.
+    `until_ms` None: closed; `probe_ms`: when the next message may try; `lasting`: a hold, not faults. `counted`: by
+    which sources refusals are being counted that have not opened it.
     """
 
     scope: str
@@ -82,6 +130,7 @@ class Circuit:
     faults: int = 0
     lasting: bool = False
     now_ms: int = 0
+    counted: frozenset[Source] = frozenset()
 
     @property
     def state(self) -> str:
@@ -101,8 +150,6 @@ class Gate:
     title: str = ""
     lasting: bool = False
     probe: bool = False
-    may_fall: bool = True
-    """Whether another sender may get through: not where the account itself is held."""
 
 
 PASS = Gate(True)
@@ -123,9 +170,20 @@ def scopes(sender: Sender) -> tuple[str, str, str]:
     return ACCOUNT, profile_scope(sender.messaging_profile_id), sender_scope(sender.name)
 
 
-def spent(profile: str, code: str, title: str) -> Hold:
+def held_until(circuits: Iterable[Circuit]) -> int | None:
+    """When the last hold among a sender's breakers ends (store's ms), 0 if there is none; None if nobody answers there.
+
+    What ends sooner is the better sender of two that are held.
+    """
+    tripped = [circuit for circuit in circuits if circuit.until_ms is not None]
+    if any(circuit.state == "open" and not circuit.lasting for circuit in tripped):
+        return None
+    return max((circuit.until_ms or 0 for circuit in tripped if circuit.lasting), default=0)
+
+
+def spent(profile: str, code: str, title: str, source: Source = Source.ANSWER, after: int = 1) -> Hold:
     """A profile has reached its daily spend limit: nothing before midnight UTC, unless somebody raises it."""
-    return Hold(profile_scope(profile), code, title, None, HOUR_MS)
+    return Hold(profile_scope(profile), code, title, None, HOUR_MS, after, source)
 
 
 def findings(outcome: SendOutcome, sender: Sender) -> Sequence[Finding]:
@@ -133,11 +191,16 @@ def findings(outcome: SendOutcome, sender: Sender) -> Sequence[Finding]:
     own = sender_scope(sender.name)
     match outcome:
         case Accepted():
-            return [Fine(scope) for scope in scopes(sender)]
+            return [Fine(scope, sent=True) for scope in scopes(sender)]
+        case Refused(foreign=True):
+            # Not the carrier's own answer, so nothing else works for having got it.
+            return [_foreign(outcome)]
         case Refused():
-            held = refusal_hold(outcome, sender)
+            held = refusal_hold(outcome, sender, Source.ANSWER)
+            if held is not None:
+                return [held]
             # Any refusal is an answer; one that is about the person or the message says that all else works.
-            return [held] if held is not None else [Fine(ACCOUNT), Fine(own)]
+            return [Fine(ACCOUNT), Fine(own)]
         case NotSent(reason=reason) if reason not in (LIMITED, TOO_LATE):
             return [Fault(own, reason)]
         case Unknown(reason=reason) if reason != IN_PROGRESS:
@@ -146,15 +209,27 @@ def findings(outcome: SendOutcome, sender: Sender) -> Sequence[Finding]:
             return []
 
 
-def refusal_hold(refusal: Refused, sender: Sender) -> Hold | None:
+def _foreign(refusal: Refused) -> Hold:
+    """A proxy or a wrong base URL refuses every request, whoever sends it: that shows at the account."""
+    return Hold(ACCOUNT, refusal.code, refusal.title, 10 * MINUTE_MS, MINUTE_MS // 2)
+
+
+def refusal_hold(refusal: Refused, sender: Sender, source: Source) -> Hold | None:
     """The hold that a refusal, or a failed delivery's error, asks for; None if it is not about us."""
     code, title = refusal.code, refusal.title
+    named = code in AT_ONCE and (source is Source.ANSWER or code == PUMPING)
+    after = 1 if named else HOLDS_AFTER
+    own, profile = sender_scope(sender.name), profile_scope(sender.messaging_profile_id)
     if refusal.spent:
-        return spent(sender.messaging_profile_id, code, title)
-    if refusal.action is Action.STOP_ALL:
-        return Hold(ACCOUNT, code, title, DAY_MS, MINUTE_MS // 2)
+        return spent(sender.messaging_profile_id, code, title, source, after)
     if code == PUMPING:
-        return Hold(sender_scope(sender.name), code, title, DAY_MS, DAY_MS)
-    if refusal.action is Action.STOP_SENDER:
-        return Hold(sender_scope(sender.name), code, title, 10 * MINUTE_MS, MINUTE_MS)
-    return None
+        return Hold(own, code, title, DAY_MS, DAY_MS, after, source)
+    match refusal.action:
+        case Action.STOP_ALL:
+            return Hold(ACCOUNT, code, title, DAY_MS, MINUTE_MS // 2, after, source)
+        case Action.STOP_PROFILE:
+            return Hold(profile, code, title, 10 * MINUTE_MS, MINUTE_MS, after, source)
+        case Action.STOP_SENDER:
+            return Hold(own, code, title, 10 * MINUTE_MS, MINUTE_MS, after, source)
+        case _:
+            return None

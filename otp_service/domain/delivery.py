@@ -41,7 +41,9 @@ class Action(StrEnum):
     RETRY = "retry"  # the same request with the same key, bounded, with backoff
     NEXT_SENDER = "next_sender"  # another sender may get through
     STOP_PERSON = "stop_person"  # this person must not or cannot be reached: no other sender of the profile/number
-    STOP_SENDER = "stop_sender"  # this sender or its profile is out of order: next sender, and tell the operator
+    BAD_REQUEST = "bad_request"  # this request or text is wrong: next sender, and an error in the log; no breaker
+    STOP_SENDER = "stop_sender"  # this sender is out of order: next sender, and tell the operator
+    STOP_PROFILE = "stop_profile"  # the sender's messaging profile is out of order: next sender, and tell the operator
     STOP_ALL = "stop_all"  # nothing can be sent with this account: page somebody
 
 
@@ -59,6 +61,8 @@ class Refused:
     """The carrier said no: nothing was sent. `code` is its own code, `opted_out` its block-list answer.
 
     `spent`: the profile has reached its daily limit, and nothing more goes out by it before midnight UTC.
+    `foreign`: the answer is not in the carrier's form (a proxy's page, a redirect, an empty body); `code` is then
+    `http_` and the status.
     """
 
     code: str
@@ -66,6 +70,7 @@ class Refused:
     action: Action
     opted_out: bool = False
     spent: bool = False
+    foreign: bool = False
 
 
 LIMITED = "too many requests"

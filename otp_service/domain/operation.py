@@ -209,6 +209,8 @@ class Draft:
     box: str | None = field(repr=False)
     has_body: bool
     paced: bool
+    rest: tuple[str, ...] = ()
+    """The names of the route's senders that are left for a fall-over, in their order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,4 +71,4 @@ def may_try_next(refusal: Refused) -> bool:
     """Whether another sender of the route may get through after this refusal or failed delivery."""
     if refusal.opted_out:
         return True  # on another profile; the store skips every sender of the blocked one
-    return refusal.action in (Action.NEXT_SENDER, Action.STOP_SENDER, Action.RETRY)
+    return refusal.action not in (Action.STOP_PERSON, Action.STOP_ALL)

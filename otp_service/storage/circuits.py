@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..domain.circuit import (
-    ACCOUNT,
     FAULT_WINDOW_MS,
     FIRST_PAUSE_MS,
+    HOLD_WINDOW_MS,
     LONGEST_PAUSE_MS,
     PASS,
     PROBE_MS,
@@ -21,6 +21,7 @@ from ..domain.circuit import (
     Fine,
     Gate,
     Hold,
+    Source,
 )
 from ..domain.errors import StoreUnavailable
 from .client import STORE_ERRORS, Store
@@ -43,75 +44,124 @@ class Circuits:
     def look(self, scopes: Sequence[str]) -> Mapping[str, Circuit]:
         """The breakers as they were half a second ago at most."""
         now = time.monotonic()
-        stale = [scope for scope in scopes if now - self._known.get(scope, (-KNOWN_FOR_S, None))[0] >= KNOWN_FOR_S]
+        # Taken once: another thread may forget an entry at any moment.
+        known = {scope: self._known.get(scope) for scope in scopes}
+        fresh = {scope: entry[1] for scope, entry in known.items() if entry and now - entry[0] < KNOWN_FOR_S}
+        stale = [scope for scope in known if scope not in fresh]
         if stale:
-            self._refresh(stale, now)
-        return {scope: self._known[scope][1] for scope in scopes}
+            fresh |= self._read(stale)
+            self._known.update({scope: (now, fresh[scope]) for scope in stale})
+        return {scope: fresh[scope] for scope in scopes}
 
-    def _refresh(self, scopes: Sequence[str], now: float) -> None:
+    def _read(self, scopes: Sequence[str]) -> dict[str, Circuit]:
         try:
             with self._client.pipeline(transaction=False) as pipe:
                 for scope in scopes:
                     pipe.hmget(self._keys.circuit(scope), _FIELDS)
+                    for source in Source:
+                        pipe.exists(self._keys.refusals(scope, source))
                 found: Any = pipe.execute()
             seconds, micros = self._client.time()
         except STORE_ERRORS as error:
             raise StoreUnavailable("The store does not answer.") from error
         now_ms = int(seconds) * 1000 + int(micros) // 1000
-        for scope, (until, probe, code, title, faults, lasting) in zip(scopes, found, strict=True):
-            circuit = Circuit(
-                scope=scope,
-                until_ms=int(until) if until else None,
-                probe_ms=int(probe or 0),
-                code=code or "",
-                title=title or "",
-                faults=int(faults or 0),
-                lasting=lasting == "1",
-                now_ms=now_ms,
-            )
-            self._known[scope] = (now, circuit)
+        size = 1 + len(Source)
+        parts = [found[at : at + size] for at in range(0, len(found), size)]
+        return {scope: _circuit(scope, now_ms, *part) for scope, part in zip(scopes, parts, strict=True)}
 
-    def pass_through(self, scopes: Sequence[str]) -> Gate:
-        """Whether a message may go through all of these breakers now; if it may as a probe, it is the only one."""
+    def pass_through(self, scopes: Sequence[str], *, held_too: bool = False) -> Gate:
+        """Whether a message may go through all of these breakers now; if it may as a probe, it is the only one.
+
+        `held_too`: it has no better way, so a hold does not stop it, and it counts as a probe. A pause still does.
+        """
         tripped = [circuit for circuit in self.look(scopes).values() if circuit.until_ms is not None]
-        for circuit in tripped:
-            # No probe is taken from one breaker where another says no anyway.
-            if circuit.state == "open":
-                return _closed(circuit.scope, circuit.probe_ms - circuit.now_ms, *_words(circuit))
+        # Pauses first: where one message may not go, whatever a hold says, no probe is taken from the other breakers.
+        for circuit in sorted(tripped, key=lambda circuit: circuit.lasting):
+            if circuit.state == "open" and not (held_too and circuit.lasting):
+                return _closed(circuit.probe_ms - circuit.now_ms, *_words(circuit))
         gate = PASS
         for scope in (circuit.scope for circuit in tripped):
             may, second, *words = self._scripts.run("circuit_pass", [self._keys.circuit(scope)], [PROBE_MS])
-            if not may:
-                return _closed(scope, int(second), *words)
-            gate = Gate(True, probe=True) if second else gate
+            if not may and not (held_too and words[2] == "1"):
+                return _closed(int(second), *words)
+            gate = Gate(True, probe=True) if second or not may else gate
         return gate
 
-    def hold(self, hold: Hold) -> bool:
-        """Open a breaker; whether that is news."""
-        for_ms = "0" if hold.for_ms is None else str(hold.for_ms)
-        args: list[str | int] = [for_ms, hold.probe_ms, hold.code, hold.title]
-        return bool(self._run("circuit_hold", hold.scope, args) == "opened")
+    def hold(self, hold: Hold, number_hash: str, *, probe: bool = False) -> str:
+        """Count what the carrier said of a scope when it met this number's message, a probe's or another's.
 
-    def fault(self, fault: Fault, *, probe: bool = False) -> bool:
-        """Count a fault, of a probe or another message; whether it opened the breaker."""
+        `opened`: the breaker is open for it now; `open`: it was before; `counted`: other numbers must meet it first.
+        """
+        for_ms = "0" if hold.for_ms is None else str(hold.for_ms)
+        args: list[str | int] = [
+            for_ms,
+            hold.probe_ms,
+            hold.code,
+            hold.title,
+            number_hash,
+            hold.after,
+            HOLD_WINDOW_MS,
+            _flag(probe),
+        ]
+        keys = [self._keys.circuit(hold.scope), self._keys.refusals(hold.scope, hold.source)]
+        return str(self._run("circuit_hold", hold.scope, keys, args))
+
+    def fault(self, fault: Fault, number_hash: str, *, probe: bool = False) -> bool:
+        """Count a fault that this number's message met, a probe's or another's; whether it opened the breaker."""
         limits = [TRIPS_AFTER, FAULT_WINDOW_MS, FIRST_PAUSE_MS, LONGEST_PAUSE_MS, PROBE_MS]
-        return bool(self._run("circuit_fault", fault.scope, [*limits, fault.reason, "1" if probe else "0"]) == "opened")
+        args: list[str | int] = [*limits, fault.reason, _flag(probe), number_hash]
+        return bool(self._run("circuit_fault", fault.scope, [self._keys.circuit(fault.scope)], args) == "opened")
 
     def fine(self, fine: Fine, *, probe: bool) -> bool:
         """Close a breaker that was open, if this was its probe; whether it closed."""
         circuit = self.look([fine.scope])[fine.scope]
-        if circuit.until_ms is None and not circuit.faults:
+        refused = fine.sent and Source.ANSWER in circuit.counted
+        if circuit.until_ms is None and not circuit.faults and not refused:
             return False
-        return bool(self._run("circuit_fine", fine.scope, ["1" if probe else "0"]))
+        keys = [self._keys.circuit(fine.scope), self._keys.refusals(fine.scope, Source.ANSWER)]
+        return bool(self._run("circuit_fine", fine.scope, keys, [_flag(probe), _flag(fine.sent)]))
 
-    def _run(self, script: str, scope: str, args: Sequence[str | int]) -> Any:
+    def delivered(self, scopes: Sequence[str]) -> None:
+        """A message reached its phone: the failed reports of these scopes are no longer in a row."""
+        for circuit in self.look(scopes).values():
+            if Source.REPORT in circuit.counted:
+                self._forget(circuit.scope)
+
+    def _forget(self, scope: str) -> None:
+        try:
+            self._client.delete(self._keys.refusals(scope, Source.REPORT))
+        except STORE_ERRORS as error:
+            raise StoreUnavailable("The store does not answer.") from error
         self._known.pop(scope, None)
-        return self._scripts.run(script, [self._keys.circuit(scope)], args)
+
+    def _run(self, script: str, scope: str, keys: Sequence[str], args: Sequence[str | int]) -> Any:
+        reply = self._scripts.run(script, keys, args)
+        self._known.pop(scope, None)
+        return reply
+
+
+def _circuit(scope: str, now_ms: int, fields: Sequence[str | None], *counted: int) -> Circuit:
+    until, probe, code, title, faults, lasting = fields
+    return Circuit(
+        scope=scope,
+        until_ms=int(until) if until else None,
+        probe_ms=int(probe or 0),
+        code=code or "",
+        title=title or "",
+        faults=int(faults or 0),
+        lasting=lasting == "1",
+        now_ms=now_ms,
+        counted=frozenset(source for source, exists in zip(Source, counted, strict=True) if exists),
+    )
+
+
+def _flag(value: bool) -> str:
+    return "1" if value else "0"
 
 
 def _words(circuit: Circuit) -> tuple[str, str, str]:
-    return circuit.code, circuit.title, "1" if circuit.lasting else "0"
+    return circuit.code, circuit.title, _flag(circuit.lasting)
 
 
-def _closed(scope: str, wait_ms: int, code: str, title: str, lasting: str) -> Gate:
-    return Gate(False, max(1, wait_ms), code, title, lasting == "1", may_fall=scope != ACCOUNT)
+def _closed(wait_ms: int, code: str, title: str, lasting: str) -> Gate:
+    return Gate(False, max(1, wait_ms), code, title, lasting == "1")

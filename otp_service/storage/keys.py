@@ -162,9 +162,18 @@ class Keys:
     def circuit(self, scope: str) -> str:
         """Hash: the breaker of a sender, a profile or the account (`until`, `probe`, `code` …). TTL: an hour past it.
 
-        Written by circuit_fault, circuit_hold and circuit_pass, deleted by circuit_fine.
+        Before it opens: how many numbers met faults in a row (`faults`, `first` in ms, `seen`: their keyed hashes). TTL
+        then: 30 s. Written by circuit_fault, circuit_hold and circuit_pass, deleted by circuit_fine.
         """
         return f"{PREFIX}:circuit:{{{scope}}}"
+
+    def refusals(self, scope: str, source: str) -> str:
+        """Hash: carrier's code -> numbers that met it in a row, newest first, `keyed hash:ms,…`. TTL: an hour.
+
+        `source` is `answer` or `report`. Written by circuit_hold; deleted by circuit_fine (`answer`) and when a
+        message is delivered (`report`).
+        """
+        return f"{PREFIX}:refusals:{{{scope}}}:{source}"
 
     def tally(self, sender: str) -> str:
         """Hash: deliveries of a sender that ended well (`d:portion`) and badly (`f:`). TTL: the window of an hour.

@@ -170,7 +170,7 @@ class Outbox:
     def draft(self, job: Job) -> Draft | None:
         """What is needed to write the request; None if the verification is gone. Raises StoreUnavailable."""
         p = f"{job.ordinal}:"
-        names = ["app", f"{p}snd", f"{p}ch", f"{p}loc", f"{p}af", "expires", f"{p}paced"]
+        names = ["app", f"{p}snd", f"{p}ch", f"{p}loc", f"{p}af", "expires", f"{p}paced", f"{p}rest"]
         try:
             found: Any = self._client.hmget(self._keys.record(job.reference), names)
             box, body = cast("Any", self._client.hmget(self._keys.secrets(job.reference), ["box", f"b{job.ordinal}"]))
@@ -179,9 +179,11 @@ class Outbox:
             raise StoreUnavailable("The store does not answer.") from error
         if any(value is None for value in found[:6]):
             return None
-        app, sender, channel, locale, autofill, expires, paced = found
+        app, sender, channel, locale, autofill, expires, paced, route = found
+        rest = tuple(part.partition("|")[0] for part in (route or "").split(",") if part)
         now_ms = int(seconds) * 1000 + int(micros) // 1000
-        return Draft(app, sender, channel, locale, autofill, int(expires), now_ms, box, body is not None, paced == "1")
+        has_body = body is not None
+        return Draft(app, sender, channel, locale, autofill, int(expires), now_ms, box, has_body, paced == "1", rest)
 
     def begin(self, job: Job, app: str, sealed_body: str, wrong_limits: Sequence[Limit]) -> Go | None:
         """Write the try down and get the bytes to send; None if there is nothing to send. Raises StoreUnavailable."""
@@ -225,16 +227,23 @@ class Outbox:
         """It may have been sent: a webhook may tell, else the same bytes again after a wait."""
         return self._settle(job, "unknown", [wait_ms, outcome.reason])
 
-    def impossible(self, job: Job, code: str, title: str, *, may_fall: bool = True) -> str:
+    def impossible(self, job: Job, code: str, title: str) -> str:
         """We cannot make this request at all (its seal is broken, its sender is no longer configured).
 
         `unknown` if an earlier try may have been sent: no other sender is then asked to repeat it.
         """
-        return self._settle(job, "failed", [code, title, "1" if may_fall else "0", "0"])
+        return self._settle(job, "failed", [code, title, "1", "0"])
 
-    def held(self, job: Job, code: str, title: str, wait_ms: int) -> str:
+    def held(self, job: Job, code: str, title: str, wait_ms: int, *, may_fall: bool = True) -> str:
         """The sender is not to be asked now: the next one has it, or it waits where there is none or it was tried."""
-        return self._settle(job, "held", [code, title, "1", wait_ms])
+        return self._settle(job, "held", [code, title, "1" if may_fall else "0", wait_ms])
+
+    def hand_on(self, job: Job, code: str, title: str, better: Sequence[str]) -> bool:
+        """The sender is held: the next one has it, if one of the `better` is still left for it.
+
+        False: none is (the person opted out of its profile, an earlier try may have been sent), and nothing changed.
+        """
+        return self._settle(job, "hand_on", [code, title, "1", ",".join(better)]) != "stays"
 
     def _settle(self, job: Job, outcome: str, args: Sequence[str | int], message_id: str | None = None) -> str:
         ref, k = job.reference, self._keys

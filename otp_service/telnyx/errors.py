@@ -6,7 +6,11 @@ before the HTTP status, because one code arrives under several statuses (the opt
 
 The same code can mean two things. In an answer to a request nothing has been sent yet, so "the same again" is
 possible; in a delivery receipt the message is spent, and repeating it under its key would only replay the stored
-answer. `delivery_error` therefore never says `RETRY`.
+answer. `delivery_error` therefore never says `RETRY`. Nor does it say `STOP_ALL`: the account was well enough to have
+the message accepted, and what it is now the next request's answer tells.
+
+An answer without the carrier's envelope (a page of a proxy or of a web application firewall, a redirect, an empty or
+cut body) may be about this one body: it is `foreign`, hands this delivery on, and stops nothing else by itself.
 
 Not here: exceptions (`exceptions`), and what is done about an action (the use cases).
 """
@@ -35,7 +39,8 @@ class Meaning(NamedTuple):
 
 
 _RETRY, _NEXT = Action.RETRY, Action.NEXT_SENDER
-_PERSON, _SENDER, _ALL = Action.STOP_PERSON, Action.STOP_SENDER, Action.STOP_ALL
+_PERSON, _REQUEST = Action.STOP_PERSON, Action.BAD_REQUEST
+_SENDER, _PROFILE, _ALL = Action.STOP_SENDER, Action.STOP_PROFILE, Action.STOP_ALL
 
 MEANINGS: Mapping[str, Meaning] = {
     # The person: no sender of ours would fare better.
@@ -69,7 +74,7 @@ MEANINGS: Mapping[str, Meaning] = {
     # The other end stumbled: once more may do.
     "40006": Meaning(_RETRY, "the recipient's carrier is down"),
     "40008": Meaning(_RETRY, "undeliverable"),
-    # The sender or its profile: leave it, tell the operator.
+    # The sender: others first where several numbers met it, tell the operator.
     "40003": Meaning(_SENDER, "the sender is blocked as a spammer"),
     "40010": Meaning(_SENDER, "the sender is not registered for 10DLC"),
     "40013": Meaning(_SENDER, "a carrier rejects the sender"),
@@ -79,34 +84,34 @@ MEANINGS: Mapping[str, Meaning] = {
     "40305": Meaning(_SENDER, "the sender is not on the profile"),
     "40306": Meaning(_SENDER, "the profile has no alphanumeric sender"),
     "40307": Meaning(_SENDER, "the sender does not match the profile"),
-    "40308": Meaning(_SENDER, "the sender cannot send MMS"),
-    "40311": Meaning(_SENDER, "the profile's secret is wrong"),
-    "40312": Meaning(_SENDER, "the profile is disabled"),
-    "40313": Meaning(_SENDER, "the profile's secret is missing"),
+    "40308": Meaning(_REQUEST, "the sender cannot send MMS"),
+    "40311": Meaning(_PROFILE, "the profile's secret is wrong"),
+    "40312": Meaning(_PROFILE, "the profile is disabled"),
+    "40313": Meaning(_PROFILE, "the profile's secret is missing"),
     "40325": Meaning(_SENDER, "the sender's name is invalid"),
     "40329": Meaning(_SENDER, "the toll-free number is not verified"),
     "40330": Meaning(_SENDER, "the sender is not provisioned"),
-    "40331": Meaning(_SENDER, "the profile allows no country"),
-    SPENT: Meaning(_SENDER, "the profile's spending limit is reached"),
+    "40331": Meaning(_PROFILE, "the profile allows no country"),
+    "10010": Meaning(_SENDER, "the key may not do this"),
+    "10038": Meaning(_SENDER, "the account may not do this"),
+    SPENT: Meaning(_PROFILE, "the profile's spending limit is reached"),
     # Our request: a bug for the operator to hear of; a sender of another kind may still serve the person.
-    "40302": Meaning(_SENDER, "the message is too large"),
-    "40303": Meaning(_SENDER, "no such message"),
-    "40304": Meaning(_SENDER, "text and media do not mix here"),
-    "40316": Meaning(_SENDER, "the message is empty"),
-    "40317": Meaning(_SENDER, "the media are unusable"),
-    "40328": Meaning(_SENDER, "the message is oversize"),
-    "10004": Meaning(_SENDER, "a parameter is missing"),
-    "10005": Meaning(_SENDER, "no such resource"),
-    "10015": Meaning(_SENDER, "a bad request"),
-    "10023": Meaning(_SENDER, "not JSON"),
-    "10026": Meaning(_SENDER, "a value of the wrong type"),
-    "10027": Meaning(_SENDER, "cannot be processed, or the key was used with another body"),
-    "10032": Meaning(_SENDER, "a value that is none of the choices"),
-    "10033": Meaning(_SENDER, "a value out of range"),
+    "40302": Meaning(_REQUEST, "the message is too large"),
+    "40303": Meaning(_REQUEST, "no such message"),
+    "40304": Meaning(_REQUEST, "text and media do not mix here"),
+    "40316": Meaning(_REQUEST, "the message is empty"),
+    "40317": Meaning(_REQUEST, "the media are unusable"),
+    "40328": Meaning(_REQUEST, "the message is oversize"),
+    "10004": Meaning(_REQUEST, "a parameter is missing"),
+    "10005": Meaning(_REQUEST, "no such resource"),
+    "10015": Meaning(_REQUEST, "a bad request"),
+    "10023": Meaning(_REQUEST, "not JSON"),
+    "10026": Meaning(_REQUEST, "a value of the wrong type"),
+    "10027": Meaning(_REQUEST, "cannot be processed, or the key was used with another body"),
+    "10032": Meaning(_REQUEST, "a value that is none of the choices"),
+    "10033": Meaning(_REQUEST, "a value out of range"),
     # The account: somebody has to get up.
     "10009": Meaning(_ALL, "authentication failed"),
-    "10010": Meaning(_ALL, "the key may not do this"),
-    "10038": Meaning(_ALL, "the account may not do this"),
     "20001": Meaning(_ALL, "the key is missing or invalid"),
     "20002": Meaning(_ALL, "the key is invalid"),
     "20003": Meaning(_ALL, "the key is revoked"),
@@ -124,13 +129,13 @@ MEANINGS: Mapping[str, Meaning] = {
     "40314": Meaning(_ALL, "messaging is disabled on the account"),
 }
 
-_BY_STATUS: Mapping[int, Meaning] = {
-    401: Meaning(_ALL, "authentication failed"),
-    402: Meaning(_ALL, "the account has no money"),
-    403: Meaning(_ALL, "forbidden"),
-    404: Meaning(_ALL, "nothing at this address: is the base URL right?"),
-    405: Meaning(_ALL, "wrong method: is the base URL right?"),
-    410: Meaning(_ALL, "the address is gone"),
+_BY_STATUS: Mapping[int, str] = {
+    401: "authentication failed",
+    402: "the account has no money",
+    403: "forbidden",
+    404: "nothing at this address: is the base URL right?",
+    405: "wrong method: is the base URL right?",
+    410: "the address is gone",
 }
 
 _MOST_ERRORS = 20
@@ -213,28 +218,30 @@ _SPECIAL = {TOO_MANY_REQUESTS, KEY_IN_PROGRESS, *OUTCOME_UNKNOWN}
 
 
 def _by_status(status: int, error: CarrierError | None, headers: Mapping[str, str]) -> Refused | NotSent | Unknown:
-    code = error.code if error else f"http_{status}"
     if status == 429:
         return NotSent(LIMITED, retry_after_s(headers))
-    if 300 <= status < 400:
-        # A carrier's API does not redirect: the base URL is wrong, and following would hand over key and code.
-        return Refused(code, "redirected: is the base URL right?", Action.STOP_ALL)
     # 408 and 5xx may come from a gateway behind which the message went out; a 409 without a code is most likely
     # the same key still in progress.
-    if status in {408, 409} or not 400 <= status < 500:
+    if status in {408, 409} or not 300 <= status < 500:
         return Unknown(f"HTTP {status}")
-    meaning = _BY_STATUS.get(status, Meaning(Action.NEXT_SENDER, f"refused with HTTP {status}"))
-    if error is not None and status not in {401, 402}:
-        # A code we do not know yet, in the carrier's own envelope: the address is right, this message is not.
-        return Refused(code, error.title, Action.NEXT_SENDER)
-    return Refused(code, meaning.phrase, meaning.action)
+    phrase = _BY_STATUS.get(status, f"refused with HTTP {status}")
+    if status < 400:
+        # A carrier's API does not redirect: the base URL is wrong, and following would hand over key and code.
+        phrase = "redirected: is the base URL right?"
+    if error is None or status < 400:
+        return Refused(f"http_{status}", phrase, Action.BAD_REQUEST, foreign=True)
+    if status in {401, 402}:
+        return Refused(error.code, phrase, Action.STOP_ALL)
+    # A code we do not know yet, in the carrier's own envelope: the address is right, this message is not.
+    return Refused(error.code, error.title, Action.NEXT_SENDER)
 
 
 def delivery_error(item: object) -> Refused | None:
     """What a delivery receipt's error says; None if it cannot be read.
 
-    The message is spent: what would be tried again in an answer goes to the next sender here. 40300 is ambiguous
-    in receipts and counts as an opt-out only if its wording says so.
+    The message is spent: what would be tried again in an answer goes to the next sender here, and so does what an
+    answer would say of the account. 40300 is ambiguous in receipts and counts as an opt-out only if its wording says
+    so.
     """
     error = _read_error(item)
     if error is None:
@@ -245,7 +252,7 @@ def delivery_error(item: object) -> Refused | None:
         return Refused(error.code, error.title, action, opted_out=stopped)
     known = MEANINGS.get(error.code)
     action = known.action if known else Action.NEXT_SENDER
-    action = Action.NEXT_SENDER if action is Action.RETRY else action
+    action = Action.NEXT_SENDER if action in (Action.RETRY, Action.STOP_ALL) else action
     return Refused(error.code, error.title, action, spent=error.code == SPENT)
 
 

@@ -1,8 +1,9 @@
 """Telling the people on call that sending itself is in trouble.
 
-Trouble is a refusal that no other person would have been spared: the account's or a sender's. Whoever hears of it puts
-an alert into the store's queue; a worker sends it as one group message. The same trouble is told once in an hour, over
-all processes. No text holds a code or a number of a person.
+Trouble is a refusal that no other person would have been spared: one that opened a breaker of the account, a profile or
+a sender (`usecases.guard`); what one message meets is in the log. Whoever hears of trouble puts an alert into the
+store's queue; a worker sends it as one group message. The same trouble is told once in an hour, over all processes. No
+text holds a code or a number of a person.
 
 Nothing here ever disturbs a delivery: what goes wrong is logged and counted. An account that is closed as a whole
 cannot send the alert either: the log line and the metric are there for that.
@@ -37,11 +38,14 @@ class Alert:
         self._count = count
 
     def refused(self, refusal: Refused, sender: Sender | None) -> None:
-        """The carrier refused a message, or a message failed (then nobody knows the sender). Never raises."""
-        if refusal.action is Action.STOP_ALL:
+        """A breaker is open by this refusal, or by this error of a failed message. Never raises."""
+        if refusal.foreign:
+            text = f"Requests to the carrier are not answered by the carrier: {_phrase(refusal)}. No codes go out."
+            self._tell(f"all:{refusal.code}", text)
+        elif refusal.action is Action.STOP_ALL:
             text = f"The carrier sends nothing for this account any more: {_phrase(refusal)}. No codes go out."
             self._tell(f"all:{refusal.code}", text)
-        elif refusal.action is Action.STOP_SENDER:
+        elif refusal.action in (Action.STOP_SENDER, Action.STOP_PROFILE):
             who = f"sender {sender.name}" if sender is not None else "one of the senders"
             text = f"The carrier refuses messages of {who}: {_phrase(refusal)}. Codes take the next sender, if any."
             self._tell(f"sender:{sender.name if sender else ''}:{refusal.code}", text)

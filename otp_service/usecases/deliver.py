@@ -27,6 +27,10 @@ SHORTEST_WAIT_MS = 500
 
 _BACKOFF_MS = (500, 1_000, 2_000, 4_000, 8_000, 15_000, 30_000)
 _UNKNOWN_MS = (2_000, 3_000, 5_000, 10_000, 20_000, 40_000)
+_PAUSED = "The sender is given a pause: "
+_TOLD_AS_ERRORS = (Action.BAD_REQUEST, Action.STOP_SENDER, Action.STOP_PROFILE, Action.STOP_ALL)
+"""Refusals that somebody has to mend, be it only a text of ours. People are paged when a breaker opens by them."""
+
 _log = logging.getLogger("otp.deliver")
 
 
@@ -79,8 +83,14 @@ class Deliver:
         if not self._await_turn(job, draft, sender):
             return
         gate = self._guard.gate(sender)
+        if not gate.passes and gate.lasting:
+            if self._hand_on(job, draft, sender, gate):
+                return
+            gate = self._guard.gate(sender, held_too=True)
         if not gate.passes:
-            self._hold(job, gate, tried=draft.has_body)
+            # Not to a sender that is held: this one is asked again sooner.
+            may_fall = bool(self._guard.unheld(draft.rest))
+            self._outbox.held(job, gate.code, _PAUSED + gate.title, gate.wait_ms, may_fall=may_fall)
             return
         try:
             body = "" if draft.has_body else self._compose(job, draft, app, sender)
@@ -92,13 +102,11 @@ class Deliver:
             _log.exception("a sealed value cannot be opened", extra={"delivery_id": _id(job)})
             self._outbox.impossible(job, "unreadable", "The sealed message cannot be opened with the keys at hand.")
 
-    def _hold(self, job: Job, gate: Gate, *, tried: bool) -> None:
-        if gate.lasting and not tried:
-            # The carrier's own word: waiting would only tell the person later.
-            title = f"The carrier lets nothing through: {gate.title}."
-            self._outbox.impossible(job, gate.code, title, may_fall=gate.may_fall)
-        else:
-            self._outbox.held(job, gate.code, f"The sender is given a pause: {gate.title}", gate.wait_ms)
+    def _hand_on(self, job: Job, draft: Draft, sender: Sender, gate: Gate) -> bool:
+        """Leave a held sender for a better one of the route; False if there is none, and this one is to be tried."""
+        better = self._guard.better(sender, draft.rest)
+        title = f"The carrier lets nothing through: {gate.title}."
+        return bool(better) and self._outbox.hand_on(job, gate.code, title, better)
 
     def _await_turn(self, job: Job, draft: Draft, sender: Sender) -> bool:
         if draft.paced:
@@ -151,7 +159,7 @@ class Deliver:
                 self._outbox.accepted(job, outcome)
                 _log.info("accepted by the carrier", extra=extra)
             case Refused(code=code, action=action):
-                level = logging.ERROR if action in (Action.STOP_ALL, Action.STOP_SENDER) else logging.WARNING
+                level = logging.ERROR if action in _TOLD_AS_ERRORS else logging.WARNING
                 _log.log(level, "refused by the carrier", extra={**extra, "carrier_code": code, "action": str(action)})
                 self._outbox.refused(job, outcome)
             case NotSent(reason=reason, retry_after_s=after_s):
@@ -165,7 +173,7 @@ class Deliver:
                 wait_ms = self._wait(_UNKNOWN_MS, go.attempt)
                 _log.warning("the answer was lost", extra={**extra, "reason": reason, "wait_ms": wait_ms})
                 self._outbox.unknown(job, wait_ms, outcome)
-        self._guard.learn(sender, outcome, gate)
+        self._guard.learn(sender, outcome, gate, job.reference.number_hash)
 
     def _wait(self, steps: tuple[int, ...], attempt: int) -> int:
         base = steps[min(attempt, len(steps)) - 1]
@@ -199,7 +207,7 @@ class Deliver:
         if receipt is None:
             return
         moved = self._book.apply(due.reference, due.ordinal, due.reference.number_hash, receipt, None)
-        self._guard.moved(moved, receipt)
+        self._guard.moved(moved, receipt, due.reference.number_hash)
         extra = {"delivery_id": due.reference.delivery_id(due.ordinal), "outcome": moved.outcome}
         _log.info("asked the carrier about a silent delivery", extra=extra)
 

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from ..domain import circuit, routing
-from ..domain.circuit import Circuit, Fault, Fine, Gate, Hold
+from ..domain.circuit import Circuit, Fault, Finding, Fine, Gate, Hold, Source
 from ..domain.delivery import DeliveryStatus, Receipt, Refused, SendOutcome, from_carrier
 from ..domain.errors import StoreUnavailable
 from ..domain.operation import MovedTo
@@ -74,35 +74,58 @@ class Guard:
         self._probed[name] = now
         return True
 
-    def gate(self, sender: Sender) -> Gate:
-        """Whether a message may go by this sender now. Raises StoreUnavailable."""
-        return self._circuits.pass_through(circuit.scopes(sender))
+    def gate(self, sender: Sender, *, held_too: bool = False) -> Gate:
+        """Whether a message may go by this sender now; `held_too`: a hold does not stop it. Raises StoreUnavailable."""
+        return self._circuits.pass_through(circuit.scopes(sender), held_too=held_too)
 
-    def learn(self, sender: Sender, outcome: SendOutcome, gate: Gate) -> None:
-        """What the carrier answered to a send that went through this gate. Never raises."""
+    def unheld(self, senders: Sequence[str]) -> tuple[str, ...]:
+        """Those of these senders that no hold stops. Raises StoreUnavailable."""
+        return tuple(name for name, until in self._holds(senders).items() if not until)
+
+    def better(self, sender: Sender, others: Sequence[str]) -> tuple[str, ...]:
+        """Those of the others that are better than this held sender: not held, or not for so long.
+
+        One that nobody answers from is not. Raises StoreUnavailable.
+        """
+        own = self._holds([sender.name])[sender.name]
+        if own is None:
+            return ()
+        return tuple(name for name, until in self._holds(others).items() if until is not None and until < own)
+
+    def _holds(self, names: Sequence[str]) -> dict[str, int | None]:
+        """When each sender's last hold ends, as `circuit.held_until` says; without senders no longer configured."""
+        senders = [self._policy.senders[name] for name in names if name in self._policy.senders]
+        known = self._circuits.look(list({scope: None for sender in senders for scope in circuit.scopes(sender)}))
+        return {s.name: circuit.held_until(known[scope] for scope in circuit.scopes(s)) for s in senders}
+
+    def learn(self, sender: Sender, outcome: SendOutcome, gate: Gate, number_hash: str) -> None:
+        """What the carrier answered to a send to this number that went through this gate. Never raises."""
+        held = False
         try:
             for finding in circuit.findings(outcome, sender):
-                self._note(finding, probe=gate.probe)
+                held |= self._note(finding, number_hash, probe=gate.probe)
         except StoreUnavailable:
             _log.warning("what a send teaches could not be written down", extra={"sender": sender.name})
-        if isinstance(outcome, Refused):
+        if held and isinstance(outcome, Refused):
             self._alert.refused(outcome, sender)
 
-    def moved(self, moved: MovedTo, receipt: Receipt) -> None:
-        """What a receipt that moved a delivery says of its sender. Never raises."""
+    def moved(self, moved: MovedTo, receipt: Receipt, number_hash: str) -> None:
+        """What a receipt that moved a delivery to this number says of its sender. Never raises."""
         sender = self._policy.senders.get(moved.sender)
         status = from_carrier(receipt.status)
         if moved.outcome != "moved" or sender is None:
             return
+        held = False
         try:
             if status in (DeliveryStatus.DELIVERED, DeliveryStatus.FAILED):
                 self._tallies.count(sender.name, delivered=status is DeliveryStatus.DELIVERED)
-            held = circuit.refusal_hold(receipt.error, sender) if receipt.error is not None else None
-            if held is not None:
-                self._note(held, probe=False)
+            if status is DeliveryStatus.DELIVERED:
+                self._circuits.delivered(circuit.scopes(sender))
+            hold = circuit.refusal_hold(receipt.error, sender, Source.REPORT) if receipt.error is not None else None
+            held = hold is not None and self._note(hold, number_hash, probe=False)
         except StoreUnavailable:
             _log.warning("what a delivery teaches could not be written down", extra={"sender": sender.name})
-        if receipt.error is not None:
+        if held and receipt.error is not None:
             self._alert.refused(receipt.error, sender)
 
     def spend_limit(self, profile: str | None) -> None:
@@ -110,22 +133,26 @@ class Guard:
         if profile is None or all(sender.messaging_profile_id != profile for sender in self._policy.senders.values()):
             return
         try:
-            self._note(circuit.spent(profile, "40333", "the daily spend limit is reached"), probe=False)
+            self._note(circuit.spent(profile, "40333", "the daily spend limit is reached"), "", probe=False)
         except StoreUnavailable:
             _log.warning("a spent profile could not be marked", extra={"messaging_profile_id": profile})
         self._alert.spend_limit(profile)
 
-    def _note(self, finding: Hold | Fault | Fine, *, probe: bool) -> None:
+    def _note(self, finding: Finding, number_hash: str, *, probe: bool) -> bool:
+        """Write down what was found; whether it is a hold that is now in force."""
+        in_force = False
         match finding:
             case Hold():
-                changed, state = self._circuits.hold(finding), "open"
+                reply, state = self._circuits.hold(finding, number_hash, probe=probe), "open"
+                changed, in_force = reply == "opened", reply != "counted"
             case Fault():
-                changed, state = self._circuits.fault(finding, probe=probe), "open"
+                changed, state = self._circuits.fault(finding, number_hash, probe=probe), "open"
             case Fine():
                 changed, state = self._circuits.fine(finding, probe=probe), "closed"
         if changed:
             _log.warning("a circuit changed", extra={"scope": finding.scope, "state": state})
             self._count(finding.scope, state)
+        return in_force
 
     def circuits(self) -> list[Circuit]:
         """Every breaker that the configuration has, the account's first. Raises StoreUnavailable."""

@@ -48,7 +48,7 @@ class Receive:
                 if moved.outcome != "foreign":
                     extra = {"delivery_id": ref.delivery_id(ordinal), "status": receipt.status}
                     _log.info("delivery receipt", extra={**extra, "outcome": moved.outcome})
-                    self._guard.moved(moved, receipt)
+                    self._guard.moved(moved, receipt, number)
                     break
 
     def _candidates(self, receipt: Receipt, number: str, path_id: str | None) -> list[tuple[Reference, int]]:

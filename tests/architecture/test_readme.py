@@ -11,6 +11,7 @@ import pytest
 import otp_service
 from otp_service import config, telemetry
 from otp_service.cli import build_parser
+from otp_service.domain.circuit import AT_ONCE
 from otp_service.storage.api_keys import SCOPES
 from otp_service.web.problems import STATUS
 from tests.campaign.__main__ import build_parser as campaign_parser
@@ -225,3 +226,9 @@ def test_every_dependency_that_is_listed_is_one() -> None:
     dev = {name for row in rows if row.startswith("*dev:*") for name in row.removeprefix("*dev:* ").split(", ")}
     assert told == packages("install_requires")
     assert dev <= packages("dev")
+
+
+def test_the_codes_that_open_a_breaker_at_once_are_listed() -> None:
+    """All of them and no others: the list is short, and an operator can read it."""
+    told = section("Operation").split("Only these codes open one at once", 1)[1].split("A message now and then", 1)[0]
+    assert set(re.findall(r"`([0-9]{5})`", told)) == set(AT_ONCE)

@@ -5,7 +5,20 @@ from collections.abc import Collection
 import pytest
 
 from otp_service.domain import circuit, routing
-from otp_service.domain.circuit import ACCOUNT, DAY_MS, HOUR_MS, MINUTE_MS, Circuit, Fault, Finding, Fine, Hold
+from otp_service.domain.circuit import (
+    ACCOUNT,
+    AT_ONCE,
+    DAY_MS,
+    HOLDS_AFTER,
+    HOUR_MS,
+    MINUTE_MS,
+    Circuit,
+    Fault,
+    Finding,
+    Fine,
+    Hold,
+    Source,
+)
 from otp_service.domain.delivery import (
     IN_PROGRESS,
     LIMITED,
@@ -35,13 +48,23 @@ def refused(code: str, action: Action, *, spent: bool = False) -> Refused:
 @pytest.mark.parametrize(
     ("outcome", "found"),
     [
-        (Accepted("m"), [Fine(ACCOUNT), Fine(PROFILE), Fine(OWN)]),
+        (Accepted("m"), [Fine(ACCOUNT, sent=True), Fine(PROFILE, sent=True), Fine(OWN, sent=True)]),
         (refused("40002", Action.NEXT_SENDER), [Fine(ACCOUNT), Fine(OWN)]),
         (refused("40001", Action.STOP_PERSON), [Fine(ACCOUNT), Fine(OWN)]),
-        (refused("40333", Action.STOP_SENDER, spent=True), [Hold(PROFILE, "40333", TITLE, None, HOUR_MS)]),
-        (refused("20100", Action.STOP_ALL), [Hold(ACCOUNT, "20100", TITLE, DAY_MS, 30_000)]),
-        (refused("40020", Action.STOP_SENDER), [Hold(OWN, "40020", TITLE, DAY_MS, DAY_MS)]),
-        (refused("40010", Action.STOP_SENDER), [Hold(OWN, "40010", TITLE, 10 * MINUTE_MS, MINUTE_MS)]),
+        (refused("40302", Action.BAD_REQUEST), [Fine(ACCOUNT), Fine(OWN)]),
+        (refused("40333", Action.STOP_PROFILE, spent=True), [Hold(PROFILE, "40333", TITLE, None, HOUR_MS, 1)]),
+        (refused("20100", Action.STOP_ALL), [Hold(ACCOUNT, "20100", TITLE, DAY_MS, 30_000, 1)]),
+        (refused("20014", Action.STOP_ALL), [Hold(ACCOUNT, "20014", TITLE, DAY_MS, 30_000, HOLDS_AFTER)]),
+        (refused("40020", Action.STOP_SENDER), [Hold(OWN, "40020", TITLE, DAY_MS, DAY_MS, 1)]),
+        (refused("40010", Action.STOP_SENDER), [Hold(OWN, "40010", TITLE, 10 * MINUTE_MS, MINUTE_MS, HOLDS_AFTER)]),
+        (
+            refused("40312", Action.STOP_PROFILE),
+            [Hold(PROFILE, "40312", TITLE, 10 * MINUTE_MS, MINUTE_MS, HOLDS_AFTER)],
+        ),
+        (
+            Refused("http_403", TITLE, Action.BAD_REQUEST, foreign=True),
+            [Hold(ACCOUNT, "http_403", TITLE, 10 * MINUTE_MS, 30_000, HOLDS_AFTER)],
+        ),
         (NotSent("connect"), [Fault(OWN, "connect")]),
         (NotSent(LIMITED, 1.0), []),
         (NotSent(TOO_LATE), []),
@@ -52,6 +75,48 @@ def refused(code: str, action: Action, *, spent: bool = False) -> Refused:
 def test_each_answer_says_what_it_says_of_each_breaker(outcome: SendOutcome, found: list[Finding]) -> None:
     """Trouble is of the narrowest scope that it can be of; patience asked for, and a request never made, are none."""
     assert list(circuit.findings(outcome, POOL)) == found
+
+
+@pytest.mark.parametrize(
+    ("code", "action", "after"),
+    [
+        ("40013", Action.STOP_SENDER, HOLDS_AFTER),
+        ("40333", Action.STOP_PROFILE, HOLDS_AFTER),
+        ("40020", Action.STOP_SENDER, 1),
+        ("10015", Action.BAD_REQUEST, None),
+        ("40008", Action.NEXT_SENDER, None),
+        ("40001", Action.STOP_PERSON, None),
+    ],
+)
+def test_a_report_is_about_one_message(code: str, action: Action, after: int | None) -> None:
+    """Only the block for pumping, which comes in no other way, counts at once; the rest by several numbers or never."""
+    hold = circuit.refusal_hold(refused(code, action, spent=code == "40333"), POOL, Source.REPORT)
+    assert (hold.after if hold else None) == after
+    assert hold is None or hold.source is Source.REPORT
+
+
+def test_the_list_of_codes_that_count_at_once_is_this_one() -> None:
+    """Short, each with its reason: whoever adds to it has to say so here and in the README."""
+    account = {"10009", "20001", "20002", "20003", "20012", "20013", "20100", "40314"}
+    assert set(AT_ONCE) == {*account, "40333", "40020"}
+    assert all(AT_ONCE.values())
+
+
+@pytest.mark.parametrize(
+    ("circuits", "until"),
+    [
+        ([], 0),
+        ([Circuit(OWN, now_ms=5)], 0),
+        ([Circuit(OWN, 100, 50, lasting=True, now_ms=5)], 100),
+        ([Circuit(OWN, 100, 50, lasting=True, now_ms=60)], 100),
+        ([Circuit(OWN, 100, 50, lasting=True), Circuit(PROFILE, 70, 70, lasting=True)], 100),
+        ([Circuit(OWN, 100, 50, lasting=True), Circuit(PROFILE, 70, 70, lasting=False)], None),
+        ([Circuit(OWN, 100, 50, lasting=False, now_ms=60)], 0),
+    ],
+)
+def test_how_long_a_sender_is_held(circuits: list[Circuit], until: int | None) -> None:
+    """Until the last of its holds ends, also while one message probes; nobody knows where nobody answers."""
+    assert circuit.held_until(circuits) == until
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from redis.exceptions import ResponseError
 
 from otp_service.domain.audit import EventType
 from otp_service.domain.callback import Callback
-from otp_service.domain.circuit import Fault, Fine, Hold
+from otp_service.domain.circuit import Fault, Fine, Hold, Source
 from otp_service.domain.delivery import Accepted, Action, NotSent, Receipt, Refused, Unknown
 from otp_service.domain.operation import Alarm, Approved, Cursor, Denial, Due, OptOut
 from otp_service.domain.policy import TOMBSTONE_MS, Limit
@@ -248,15 +248,18 @@ def other_places(house: House) -> None:
     assert api_keys.rotate(made.id, 0)
     assert api_keys.revoke(made.id)
     house.audit.trim(60_000)
-    house.circuits.hold(Hold("profile:z", "40333", "spent", None, 1))
+    house.circuits.hold(Hold("profile:z", "40333", "spent", None, 1, after=1), word())
+    house.circuits.hold(Hold("sender:z", "40013", "rejected", 1, 1), word())
+    house.circuits.hold(Hold("sender:z", "40013", "rejected", 1, 1, source=Source.REPORT), word())
+    house.circuits.delivered(["sender:z"])
     for _ in range(5):
-        house.circuits.fault(Fault("sender:z", "connect"))
+        house.circuits.fault(Fault("sender:z", "connect"), word())
     house.circuits.pass_through(["sender:z"])
     house.raw.hset(house.keys.circuit("sender:z"), mapping={"until": 1, "probe": 1})
     House(house.store, house.keys, house.scripts, house.ring).circuits.pass_through(["sender:z"])
     house.circuits.fine(Fine("sender:z"), probe=False)
-    house.circuits.fault(Fault("sender:z", "connect"))
-    house.circuits.fault(Fault("sender:y", "connect"))
+    house.circuits.fault(Fault("sender:z", "connect"), word())
+    house.circuits.fault(Fault("sender:y", "connect"), word())
     house.circuits.fine(Fine("sender:y"), probe=False)
     house.tallies.count("pool", delivered=True)
     house.tallies.report({"pool": (0.5, None)})

@@ -236,7 +236,7 @@ def test_the_same_key_sends_once(stage: Stage) -> None:
     assert stage.client.send(sms(), idempotency_key="key-1") == first
     other = stage.client.send(sms(text="another"), idempotency_key="key-1")
     assert isinstance(other, Refused)
-    assert (other.code, other.action) == ("10027", Action.STOP_SENDER)
+    assert (other.code, other.action) == ("10027", Action.BAD_REQUEST)
     wait_until(lambda: stage.inbox(PERSON), what="the message")
     assert len(stage.inbox(PERSON)) == 1
 

@@ -23,10 +23,10 @@ ACTIONS = {
     Action.NEXT_SENDER: "40301 40319 40315 40320 40321 40318 40002 40004 40005 40014 40011 40016 40018 40009 40015"
     " 40017 40322 41000",
     Action.RETRY: "40006 40008",
-    Action.STOP_SENDER: "40305 40306 40307 40325 40013 40100 40308 40312 40313 40311 40333 40003 40010 40019 40329"
-    " 40330 40020 40331 40302 40304 40316 40317 40328 40303 10005 10015 10004 10023 10026 10027 10032 10033",
-    Action.STOP_ALL: "10009 20001 20002 20003 20004 20005 20006 20007 20008 10010 10038 20100 20012 20013 20014 20016"
-    " 20017 40314",
+    Action.BAD_REQUEST: "40308 40302 40304 40316 40317 40328 40303 10005 10015 10004 10023 10026 10027 10032 10033",
+    Action.STOP_SENDER: "40305 40306 40307 40325 40013 40100 40003 40010 40019 40329 40330 40020 10010 10038",
+    Action.STOP_PROFILE: "40312 40313 40311 40333 40331",
+    Action.STOP_ALL: "10009 20001 20002 20003 20004 20005 20006 20007 20008 20100 20012 20013 20014 20016 20017 40314",
 }
 TABLE = [(code, action) for action, codes in ACTIONS.items() for code in codes.split()]
 
@@ -62,7 +62,7 @@ def test_a_spent_budget_is_no_reason_to_wait() -> None:
     """The spend limit arrives as 429, and no waiting of seconds cures it."""
     outcome = classify(429, envelope("40333"), {"Retry-After": "1"})
     assert isinstance(outcome, Refused)
-    assert outcome.action is Action.STOP_SENDER
+    assert outcome.action is Action.STOP_PROFILE
 
 
 @pytest.mark.parametrize("status", [400, 429, 503])
@@ -97,26 +97,35 @@ def test_a_success_that_brings_errors_is_unknown() -> None:
     assert isinstance(classify(200, envelope("40310"), {}), Unknown)
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308, 401, 402, 403, 404, 405, 410])
-def test_statuses_of_a_wrong_configuration_stop_everything(status: int) -> None:
-    """A wrong key or address, told without a code, holds for every message."""
-    outcome = classify(status, None, {})
+@pytest.mark.parametrize(
+    "status", [301, 302, 303, 307, 308, 400, 401, 402, 403, 404, 405, 410, 413, 415, 418, 422, 451]
+)
+@pytest.mark.parametrize("body", [None, {"message": "Forbidden"}, [], "no", {"errors": []}, {"errors": [{"code": ""}]}])
+def test_an_answer_without_the_carriers_envelope_is_foreign(status: int, body: object) -> None:
+    """A page of a proxy or a wrong address: this request is refused, and of everything else nothing is known."""
+    outcome = classify(status, body, {})
     assert isinstance(outcome, Refused)
-    assert outcome.code == f"http_{status}"
-    assert outcome.action is Action.STOP_ALL
+    assert (outcome.code, outcome.action, outcome.foreign) == (f"http_{status}", Action.BAD_REQUEST, True)
 
 
-@pytest.mark.parametrize("status", [400, 413, 415, 422, 451])
+@pytest.mark.parametrize("status", [400, 403, 404, 413, 415, 422, 451])
 def test_another_sender_may_fare_better_with_an_unknown_refusal(status: int) -> None:
     """A code the carrier invents tomorrow fails this sender over and stops nobody else."""
-    assert classify(status, None, {}) == Refused(f"http_{status}", f"refused with HTTP {status}", Action.NEXT_SENDER)
     assert classify(status, envelope("49999", "New"), {}) == Refused("49999", "New", Action.NEXT_SENDER)
+
+
+@pytest.mark.parametrize("status", [401, 402])
+def test_an_unknown_code_with_a_status_of_the_account_is_about_the_account(status: int) -> None:
+    """The carrier's own envelope, and its status says what it is about."""
+    outcome = classify(status, envelope("29999", "New"), {})
+    assert isinstance(outcome, Refused)
+    assert (outcome.code, outcome.action, outcome.foreign) == ("29999", Action.STOP_ALL, False)
 
 
 def test_a_key_used_with_another_body_is_told_to_the_operator() -> None:
     """The carrier's 422 for a reused key is a bug of ours, and not repeated."""
     error = envelope("10027", "Unprocessable", source={"pointer": "/header/Idempotency-Key"})
-    assert classify(422, error, {}) == Refused("10027", "Unprocessable", Action.STOP_SENDER)
+    assert classify(422, error, {}) == Refused("10027", "Unprocessable", Action.BAD_REQUEST)
 
 
 @pytest.mark.parametrize(
@@ -173,11 +182,14 @@ def test_how_long_to_wait(headers: dict[str, str], seconds: float | None) -> Non
 
 
 def test_a_receipt_never_asks_for_the_same_again() -> None:
-    """Once a message is spent, its key only replays the stored answer: what could be retried goes to the next."""
+    """What could be retried goes to the next: its key would only replay the stored answer.
+
+    So does what an answer would say of the account: the message was accepted, so the next sender's answer will tell.
+    """
     for code in MEANINGS:
         refusal = delivery_error({"code": code, "title": "x"})
         assert refusal is not None
-        assert refusal.action is not Action.RETRY
+        assert refusal.action not in (Action.RETRY, Action.STOP_ALL)
     assert delivery_error({"code": "40008", "title": "Undeliverable"}) == Refused(
         "40008", "Undeliverable", Action.NEXT_SENDER
     )

@@ -81,12 +81,23 @@ def world() -> World:
 
 
 def test_trouble_of_the_account_or_a_sender_is_told(world: World) -> None:
-    """Both kinds are, each once, however many messages meet them; what concerns one person is not."""
+    """Each kind is, each once, however many messages meet it; what concerns one person or request is not."""
     for action in Action:
         for _ in range(3):
             world.story().refused(Refused("40000", "Something", action), POOL)
-    assert len(world.alarms.waiting) == 2
-    assert "sends nothing for this account" in world.alarms.waiting[1].text
+    told = [alarm.text for alarm in world.alarms.waiting]
+    assert len(told) == 2
+    assert "sends nothing for this account" in told[1]
+    assert "sender pool" in told[0]
+    for _ in range(3):
+        world.story().refused(Refused("http_404", "nothing here", Action.BAD_REQUEST, foreign=True), POOL)
+    assert "not answered by the carrier: nothing here" in world.alarms.waiting[2].text
+    assert len(world.alarms.waiting) == 3
+
+
+def test_a_profile_s_trouble_is_told_as_its_senders(world: World) -> None:
+    """By the sender whose message met it."""
+    world.story().refused(Refused("40312", "The profile is disabled", Action.STOP_PROFILE), POOL)
     assert "sender pool" in world.alarms.waiting[0].text
 
 

@@ -50,6 +50,7 @@ class World:
     closed: str | None = "unconfirmed"
     late_s: float = 0.0
     down_at: str = ""
+    handed_on: bool = True
     log: list[tuple[Any, ...]] = field(default_factory=list)
     sent: list[tuple[bytes, str]] = field(default_factory=list)
     within_s: float | None = None
@@ -104,15 +105,20 @@ class World:
         self._note("unknown", wait_ms, outcome)
         return "waiting"
 
-    def impossible(self, job: Job, code: str, title: str, *, may_fall: bool = True) -> str:
+    def impossible(self, job: Job, code: str, title: str) -> str:
         """Written down."""
-        self._note("impossible", code, *([] if may_fall else ["nobody else"]))
+        self._note("impossible", code)
         return "failed"
 
-    def held(self, job: Job, code: str, title: str, wait_ms: int) -> str:
+    def held(self, job: Job, code: str, title: str, wait_ms: int, *, may_fall: bool = True) -> str:
         """Written down."""
-        self._note("held", code, wait_ms)
+        self._note("held", code, wait_ms, *([] if may_fall else ["stays"]))
         return "waiting"
+
+    def hand_on(self, job: Job, code: str, title: str, better: Sequence[str]) -> bool:
+        """Written down, if there is somebody left."""
+        self._note("hand_on", code, tuple(better))
+        return self.handed_on
 
     def fall_over(self, due: Due) -> str | None:
         """Whether to ask first."""
@@ -169,20 +175,30 @@ class World:
 class Guard:
     """Opens one gate for every message, and remembers what it was told."""
 
-    def __init__(self, gate: Gate = PASS) -> None:
-        self._gate = gate
+    def __init__(self, gate: Gate = PASS, held_too: Gate = PASS, better: tuple[str, ...] = ()) -> None:
+        self._gates = gate, held_too
+        self._better = better
         self.learned: list[tuple[Sender, SendOutcome, Gate]] = []
         self.heard: list[tuple[MovedTo, Receipt]] = []
 
-    def gate(self, sender: Sender) -> Gate:
+    def gate(self, sender: Sender, *, held_too: bool = False) -> Gate:
         """Whether a message may go."""
-        return self._gate
+        return self._gates[held_too]
 
-    def learn(self, sender: Sender, outcome: SendOutcome, gate: Gate) -> None:
+    def better(self, sender: Sender, others: Sequence[str]) -> tuple[str, ...]:
+        """Who is better, of those that are left."""
+        return tuple(name for name in self._better if name in others)
+
+    def unheld(self, senders: Sequence[str]) -> tuple[str, ...]:
+        """Who is not held, of those that are left."""
+        return self.better(POOL, senders)
+
+    def learn(self, sender: Sender, outcome: SendOutcome, gate: Gate, number: str) -> None:
         """An answer to a send."""
+        assert number == REF.number_hash
         self.learned.append((sender, outcome, gate))
 
-    def moved(self, moved: MovedTo, receipt: Receipt) -> None:
+    def moved(self, moved: MovedTo, receipt: Receipt, number: str) -> None:
         """A receipt."""
         self.heard.append((moved, receipt))
 
@@ -316,25 +332,62 @@ def test_a_sender_or_app_that_is_gone_is_said(draft: Draft) -> None:
     assert world.log == [("impossible", "sender_missing")]
 
 
-@pytest.mark.parametrize("has_body", [False, True])
-@pytest.mark.parametrize(
-    ("gate", "written"),
-    [
-        (Gate(False, 700, "sender_down", "connect"), ("held", "sender_down", 700)),
-        (Gate(False, 700, "40333", "spent", lasting=True), ("impossible", "40333")),
-        (Gate(False, 700, "20100", "funds", lasting=True, may_fall=False), ("impossible", "20100", "nobody else")),
-    ],
-)
-def test_an_open_breaker_lets_nothing_through(gate: Gate, written: tuple[Any, ...], has_body: bool) -> None:
-    """A pause is waited for, a hold gives way to the next sender, the account's to nobody.
+PAUSED = Gate(False, 700, "sender_down", "connect")
+HELD = Gate(False, 700, "40333", "spent", lasting=True)
+PROBE = Gate(True, probe=True)
 
-    What was tried waits in any case: only the same request can tell what became of it.
-    """
-    world = World(draft_=replace(DRAFT, has_body=has_body))
-    guard = Guard(gate)
+
+@pytest.mark.parametrize("has_body", [False, True])
+@pytest.mark.parametrize(("rest", "written"), [(("other",), ()), ((), ("stays",)), (("third",), ("stays",))])
+def test_a_pause_is_waited_for(has_body: bool, rest: tuple[str, ...], written: tuple[str, ...]) -> None:
+    """Nothing is sent; another sender may have it, unless those that are left are held."""
+    world = World(draft_=replace(DRAFT, has_body=has_body, rest=rest))
+    guard = Guard(PAUSED, better=("other",))
     story(world, guard=guard).send(JOB)
-    assert world.log[1:] == [("held", gate.code, 700) if has_body else written]
+    assert world.log[1:] == [("held", "sender_down", 700, *written)]
     assert (world.sent, guard.learned) == ([], [])
+
+
+def test_a_held_sender_gives_way_to_a_better_one() -> None:
+    """Nothing is sent by it."""
+    world = World(draft_=replace(DRAFT, rest=("third", "other")))
+    guard = Guard(HELD, PROBE, better=("other",))
+    story(world, guard=guard).send(JOB)
+    assert world.log[1:] == [("hand_on", "40333", ("other",))]
+    assert (world.sent, guard.learned) == ([], [])
+
+
+@pytest.mark.parametrize("rest", [(), ("third",), ("other",)])
+def test_a_held_sender_without_a_better_one_is_tried(rest: tuple[str, ...]) -> None:
+    """None is left, or all are held for longer, or the store says that none can have it: then this one sends it.
+
+    What its answer teaches is a probe's.
+    """
+    world = World(draft_=replace(DRAFT, rest=rest), handed_on=False)
+    guard = Guard(HELD, PROBE, better=("other",))
+    story(world, guard=guard).send(JOB)
+    asked = ["hand_on"] if rest == ("other",) else []
+    assert world.steps() == ["pace", *asked, "compose", "begin", "send", "count", "accepted"]
+    assert guard.learned == [(POOL, world.outcome, PROBE)]
+
+
+def test_a_held_sender_that_is_paused_too_is_waited_for() -> None:
+    """The hold does not stop it, the pause does."""
+    world = World()
+    story(world, guard=Guard(HELD, PAUSED)).send(JOB)
+    assert world.log[1:] == [("held", "sender_down", 700, "stays")]
+
+
+@pytest.mark.parametrize("action", list(Action))
+def test_a_refusal_that_somebody_has_to_mend_is_an_error_in_the_log(
+    action: Action, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Our requests and texts, senders, profiles, the account; what concerns one person or moment is a warning."""
+    with caplog.at_level(logging.WARNING, logger="otp.deliver"):
+        story(World(outcome=Refused("49999", "x", action))).send(JOB)
+    (record,) = [record for record in caplog.records if record.message == "refused by the carrier"]
+    ours = {Action.BAD_REQUEST, Action.STOP_SENDER, Action.STOP_PROFILE, Action.STOP_ALL}
+    assert record.levelno == (logging.ERROR if action in ours else logging.WARNING)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ BACKUP = Sender("backup", SenderKind.LONG_CODE, "b", "+18445550001", 1.0)
 IN_ORDER = App("shop", "Acme", (POOL, BACKUP))
 HEALTHIEST = replace(IN_ORDER, strategy=Strategy.HEALTHIEST)
 POLICY = Policy(MappingProxyType({"shop": IN_ORDER}), MappingProxyType({"pool": POOL, "backup": BACKUP}))
-SPENT = Refused("40333", "spent", Action.STOP_SENDER, spent=True)
+SPENT = Refused("40333", "spent", Action.STOP_PROFILE, spent=True)
+NH = "00" * 10
 
 
 @dataclass
@@ -33,7 +34,10 @@ class World:
     asks: bool = True
     down: bool = False
     now_s: float = 0.0
+    reply: str = "opened"
     noted: list[Any] = field(default_factory=list)
+    numbers: list[str] = field(default_factory=list)
+    reached: list[tuple[str, ...]] = field(default_factory=list)
     tallied: list[tuple[str, bool]] = field(default_factory=list)
     told: list[Any] = field(default_factory=list)
     counted: list[tuple[str, str]] = field(default_factory=list)
@@ -50,19 +54,25 @@ class World:
             return {name: self.states.get(name, Circuit(name)) for name in names}
         return {name: self.health.get(name, Health()) for name in names}
 
-    def pass_through(self, scopes: Sequence[str]) -> Gate:
+    def pass_through(self, scopes: Sequence[str], *, held_too: bool = False) -> Gate:
         """Open."""
         self._up()
-        self.noted.append(tuple(scopes))
+        self.noted.append((tuple(scopes), held_too))
         return PASS
 
-    def hold(self, hold: Hold) -> bool:
-        """News."""
+    def hold(self, hold: Hold, number_hash: str, *, probe: bool = False) -> str:
+        """As the test wants it."""
         self._up()
         self.noted.append(hold)
-        return True
+        self.numbers.append(number_hash)
+        return self.reply
 
-    def fault(self, fault: Fault, *, probe: bool = False) -> bool:
+    def delivered(self, scopes: Sequence[str]) -> None:
+        """A message reached its phone."""
+        self._up()
+        self.reached.append(tuple(scopes))
+
+    def fault(self, fault: Fault, number_hash: str, *, probe: bool = False) -> bool:
         """No news."""
         self._up()
         self.noted.append(fault)
@@ -159,10 +169,10 @@ def test_an_outage_leaves_the_operators_order() -> None:
     world = World(down=True)
     guard = story(world)
     assert names(guard.route(HEALTHIEST, (POOL, BACKUP))) == (["pool", "backup"], [])
-    guard.learn(POOL, SPENT, PASS)
-    guard.moved(MovedTo("moved", "pool"), Receipt("m", "+1", "delivered"))
+    guard.learn(POOL, SPENT, PASS, NH)
+    guard.moved(MovedTo("moved", "pool"), Receipt("m", "+1", "delivered"), NH)
     guard.spend_limit("a")
-    assert world.told == [(SPENT, POOL), "a"]
+    assert world.told == ["a"]
     with pytest.raises(StoreUnavailable):
         guard.gate(POOL)
 
@@ -171,16 +181,68 @@ def test_what_an_answer_teaches_is_noted_with_its_gate() -> None:
     """A probe's success closes and is counted, anybody else's only ends a row of faults."""
     world = World()
     guard = story(world)
-    guard.learn(POOL, Accepted("m"), Gate(True, probe=True))
+    guard.learn(POOL, Accepted("m"), Gate(True, probe=True), NH)
     scopes = [ACCOUNT, "profile:a", "sender:pool"]
-    assert world.noted == [(Fine(scope), True) for scope in scopes]
+    assert world.noted == [(Fine(scope, sent=True), True) for scope in scopes]
     assert world.counted == [(scope, "closed") for scope in scopes]
     world.counted.clear()
-    guard.learn(POOL, Accepted("m"), PASS)
-    guard.learn(POOL, NotSent("connect"), PASS)
+    guard.learn(POOL, Accepted("m"), PASS, NH)
+    guard.learn(POOL, NotSent("connect"), PASS, NH)
     assert (world.noted[-1], world.counted, world.told) == (Fault("sender:pool", "connect"), [], [])
-    guard.learn(POOL, SPENT, PASS)
+    guard.learn(POOL, SPENT, PASS, NH)
     assert (world.counted, world.told) == ([("profile:a", "open")], [(SPENT, POOL)])
+    assert world.numbers == [NH]
+
+
+@pytest.mark.parametrize(
+    ("reply", "told", "counted"), [("opened", True, True), ("open", True, False), ("counted", False, False)]
+)
+def test_people_are_told_of_what_is_in_force(reply: str, told: bool, counted: bool) -> None:
+    """One odd message pages nobody, neither by its answer nor by its report; a breaker that is open does, also again.
+
+    How often the same trouble is told is the alert's affair.
+    """
+    for report in (False, True):
+        world = World(reply=reply)
+        refusal = Refused("40013", "rejected", Action.STOP_SENDER)
+        if report:
+            receipt = Receipt("m", "+1", "delivery_failed", error=refusal)
+            story(world).moved(MovedTo("moved", "pool"), receipt, NH)
+        else:
+            story(world).learn(POOL, refusal, PASS, NH)
+        assert world.told == ([(refusal, POOL)] if told else [])
+        assert world.counted == ([("sender:pool", "open")] if counted else [])
+
+
+def held(scope: str, until: int, *, lasting: bool = True) -> dict[str, Circuit]:
+    """A breaker that is open until then."""
+    return {scope: Circuit(scope, until_ms=until, probe_ms=until, lasting=lasting)}
+
+
+@pytest.mark.parametrize(
+    ("states", "better"),
+    [
+        (held("sender:pool", 50), ["backup"]),
+        ({**held("sender:pool", 50), **held("profile:b", 40)}, ["backup"]),
+        ({**held("sender:pool", 50), **held("profile:b", 60)}, []),
+        ({**held("sender:pool", 50), **held("profile:b", 1, lasting=False)}, []),
+        (held(ACCOUNT, 50), []),
+        ({**held(ACCOUNT, 50), **held("sender:pool", 60)}, ["backup"]),
+    ],
+)
+def test_who_is_better_than_a_held_sender(states: dict[str, Circuit], better: list[str]) -> None:
+    """One that is not held, or not for so long; one that nobody answers from is not; names no longer known are none."""
+    assert list(story(World(states=states)).better(POOL, ["backup", "gone"])) == better
+
+
+def test_a_hold_stops_nobody_without_a_better_way() -> None:
+    """The gate is asked accordingly; a paused sender is no reason to wait elsewhere, a held one is."""
+    world = World(states=held("sender:backup", 50))
+    guard = story(world)
+    guard.gate(POOL, held_too=True)
+    assert world.noted == [((ACCOUNT, "profile:a", "sender:pool"), True)]
+    assert guard.unheld(["pool", "backup", "gone"]) == ("pool",)
+    assert story(World(states=held("sender:backup", 50, lasting=False))).unheld(["backup"]) == ("backup",)
 
 
 @pytest.mark.parametrize(
@@ -196,17 +258,19 @@ def test_what_an_answer_teaches_is_noted_with_its_gate() -> None:
 def test_a_delivery_counts_once_for_its_sender(outcome: str, status: str, tallied: list[tuple[str, bool]]) -> None:
     """When it ends, well or badly; repeats and way stations do not count."""
     world = World()
-    story(world).moved(MovedTo(outcome, "pool"), Receipt("m", "+1", status))
+    story(world).moved(MovedTo(outcome, "pool"), Receipt("m", "+1", status), NH)
     assert world.tallied == tallied
+    reached = [(ACCOUNT, "profile:a", "sender:pool")] if ("pool", True) in tallied else []
+    assert world.reached == reached
 
 
 def test_a_failed_delivery_may_hold_its_sender_and_ring_people() -> None:
     """What the carrier says afterwards counts as much as a refusal; a sender that is gone from the file does not."""
     world = World()
     failed = Receipt("m", "+1", "delivery_failed", error=SPENT)
-    story(world).moved(MovedTo("moved", "gone"), failed)
+    story(world).moved(MovedTo("moved", "gone"), failed, NH)
     assert (world.noted, world.told) == ([], [])
-    story(world).moved(MovedTo("moved", "pool"), failed)
+    story(world).moved(MovedTo("moved", "pool"), failed, NH)
     assert [hold.scope for hold in world.noted] == ["profile:a"]
     assert world.told == [(SPENT, POOL)]
 

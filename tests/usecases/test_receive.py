@@ -75,7 +75,7 @@ class World:
         self.denials.append((ref, denial))
         return "denied"
 
-    def moved(self, moved: MovedTo, receipt: Receipt) -> None:
+    def moved(self, moved: MovedTo, receipt: Receipt, number: str) -> None:
         """Remember it."""
         self.told.append((moved.outcome, moved.sender, receipt))
 

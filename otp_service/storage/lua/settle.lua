@@ -13,20 +13,33 @@
 --       failed:   code · title · '1' if the next sender may try    we cannot make the request at all
 --       held:     code · title · '1' if the next sender may try · ms until the sender may be asked again
 --                 nothing was tried: the next sender has it, or it waits
--- Reply 'accepted' · 'fell_back' · 'failed' · 'waiting' · 'unknown' · 'late': a webhook was faster, nothing changed
+--       hand_on:  code · title · '1' · names of senders that are better than this one, which is held
+-- Reply 'accepted' · 'fell_back' · 'failed' · 'waiting' · 'unknown' · 'late': a webhook was faster, nothing changed ·
+--       'stays': none of the better senders is left for it, or it may have been sent; nothing changed
 -- Holds the delivery moves by rank; the next sender is claimed once; a lost answer is never taken for a refusal, nor
 --       forgotten because a later try did not leave the house.
 local body, n, group, entry, outcome, a, b, x, y, z = unpack(ARGV)
 local p = n .. ':'
-redis.call('XACK', KEYS[2], group, entry)
-local first = redis.call('XDEL', KEYS[2], entry) == 1
 local r = redis.call('HMGET', KEYS[1], 'app', 'mask', 'nh', p .. 'st', 'expires', p .. 'send', p .. 'prof', p .. 'try',
   p .. 'home', p .. 'q', p .. 'in')
-if not r[1] or not r[4] then return 'late' end
 local now = clock()
 local c = {rec = KEYS[1], outbox = KEYS[2], audit = KEYS[3], timeline = KEYS[4], timers = KEYS[5], optouts = KEYS[6],
   who = {rec = KEYS[1], vid = body, app = r[1], mask = r[2], nh = r[3]}, body = body, now = now}
 local id = delivery_id(c, n)
+-- Of `try` tries `home` are known never to have left the house; any other may have reached the person.
+local tried = tonumber(r[8] or 0) > tonumber(r[9] or 0)
+
+-- Whether one of these senders is left for a fall-over.
+local function left(names)
+  for sender in string.gmatch(way_on(c, n) or '', '([^,|]+)|[^,|]+|[^,|]+') do
+    if string.find(',' .. names .. ',', ',' .. sender .. ',', 1, true) then return true end
+  end
+  return false
+end
+if outcome == 'hand_on' and r[4] and RANK[r[4]] < RANK['sent'] and (tried or not left(y)) then return 'stays' end
+redis.call('XACK', KEYS[2], group, entry)
+local first = redis.call('XDEL', KEYS[2], entry) == 1
+if not r[1] or not r[4] then return 'late' end
 
 if outcome == 'accepted' then
   redis.call('HSET', KEYS[1], 'acc:' .. r[6], '1')
@@ -45,9 +58,6 @@ if outcome == 'accepted' then
   return 'late'
 end
 if RANK[r[4]] >= RANK['sent'] then return 'late' end
-
--- Of `try` tries `home` are known never to have left the house; any other may have reached the person.
-local tried = tonumber(r[8] or 0) > tonumber(r[9] or 0)
 
 if outcome == 'turn' then
   redis.call('HSET', KEYS[1], p .. 'paced', '1')

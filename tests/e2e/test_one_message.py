@@ -1,0 +1,176 @@
+"""One person's odd message, in the running service: everybody else's go out by the first sender, and at once.
+
+Between the service and the sandbox stands a proxy that answers in the carrier's place where the test says so.
+"""
+
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from .plant import Plant
+from .stage import Stage, within
+
+OTHERS = 20
+Page = tuple[int, str, bytes]
+
+
+class Proxy(ThreadingHTTPServer):
+    """Hands every request on, but for those about the phones in `odd`, which get this answer."""
+
+    daemon_threads = True
+
+    def __init__(self, upstream: str) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.upstream = upstream
+        self.odd: dict[str, Page] = {}
+        self.client = httpx.Client(trust_env=False, timeout=20)
+
+    @property
+    def url(self) -> str:
+        """Where the service sends."""
+        return f"http://127.0.0.1:{self.server_address[1]}/v2"
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    server: Proxy
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        """A send."""
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        odd = self.server.odd.get(json.loads(content).get("to"))
+        if odd is None:
+            dropped = ("host", "connection", "content-length")
+            headers = {name: value for name, value in self.headers.items() if name.lower() not in dropped}
+            answer = self.server.client.post(self.server.upstream + self.path, content=content, headers=headers)
+            odd = answer.status_code, answer.headers["content-type"], answer.content
+        status, kind, body = odd
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def envelope(code: str, status: int = 422) -> Page:
+    """The carrier's own answer."""
+    return status, "application/json", json.dumps({"errors": [{"code": code, "title": "As it happens"}]}).encode()
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage, Proxy]]:
+    """The service, whose worker reaches the sandbox through the proxy."""
+    directory: Path = tmp_path_factory.mktemp("one_message")
+    plant = Plant(directory)
+    proxy = Proxy(plant.env["SANDBOX_URL"])
+    serving = threading.Thread(target=proxy.serve_forever)
+    serving.start()
+    stage = None
+    try:
+        for name in ("sandbox", "api"):
+            plant.start(name)
+        plant.ready()
+        plant.env["TELNYX_BASE_URL"] = proxy.url
+        plant.start("worker")
+        stage = Stage(plant.env)
+        yield stage, proxy
+    finally:
+        if stage is not None:
+            stage.close()
+        plant.close()
+        proxy.shutdown()
+        serving.join()
+        proxy.client.close()
+        proxy.server_close()
+
+
+def ended(stage: Stage, verification: str) -> list[tuple[str, str, str | None]]:
+    """Sender, status and reason of its deliveries, once the last one has ended."""
+
+    def found() -> list[dict[str, Any]]:
+        deliveries: list[dict[str, Any]] = stage.show(verification)["deliveries"]
+        return deliveries if deliveries[-1]["status"] in ("failed", "delivered") else []
+
+    deliveries = within(20, found, "the end of the delivery")
+    return [(d["sender"], d["status"], d["error"] and d["error"]["code"]) for d in deliveries]
+
+
+def untouched(stage: Stage) -> None:
+    """Every other person's message is taken by the first sender; no breaker is open."""
+    with ThreadPoolExecutor(4) as pool:
+        ends = list(pool.map(lambda _: ended(stage, stage.started(stage.number())), range(OTHERS)))
+    assert ends == [[("pool", "delivered", None)]] * OTHERS
+    assert set(openness(stage).values()) == {0.0}
+
+
+def openness(stage: Stage) -> dict[str, float]:
+    """Every breaker by the metrics."""
+    lines = stage.client.get(stage.url + "/metrics").text.splitlines()
+    found = [line for line in lines if line.startswith("otp_circuit_open{")]
+    return {line.split('"')[1]: float(line.rsplit(" ", 1)[1]) for line in found}
+
+
+@pytest.mark.parametrize(
+    ("page", "code"),
+    [
+        (envelope("40302"), "40302"),
+        (envelope("10027"), "10027"),
+        (envelope("40305"), "40305"),
+        ((403, "text/html", b"<html>Request blocked</html>"), "http_403"),
+        ((302, "text/html", b""), "http_302"),
+        ((404, "text/plain", b""), "http_404"),
+    ],
+)
+def test_an_odd_answer_ends_one_message(service: tuple[Stage, Proxy], page: Page, code: str) -> None:
+    """Refused by every sender, it ends with its reason; the others never hear of it."""
+    stage, proxy = service
+    number = stage.number()
+    proxy.odd[number] = page
+    assert ended(stage, stage.started(number)) == [("pool", "failed", code), ("backup", "failed", code)]
+    untouched(stage)
+
+
+@pytest.mark.parametrize("code", ["40013", "10015", "10009"])
+def test_an_odd_report_ends_one_message(service: tuple[Stage, Proxy], code: str) -> None:
+    """Accepted and failed afterwards, by every sender."""
+    stage, _ = service
+    stage.chaos(delivery={"outcome": "delivery_failed", "error_code": code})
+    try:
+        ends = ended_twice(stage, stage.started(stage.number()))
+    finally:
+        stage.chaos(delivery={"outcome": "delivered"})
+    assert ends == [("pool", "failed", code), ("backup", "failed", code)]
+    untouched(stage)
+
+
+def ended_twice(stage: Stage, verification: str) -> list[tuple[str, str, str | None]]:
+    """The same, once the second sender's has ended too: it follows the first one's report."""
+    within(20, lambda: len(stage.deliveries(verification)) == 2, "the second sender")
+    return ended(stage, verification)
+
+
+def test_a_route_that_is_held_is_tried_all_the_same(service: tuple[Stage, Proxy]) -> None:
+    """Three numbers show that both senders are out of order; the next person's code goes out, since it is mended."""
+    stage, proxy = service
+    for _ in range(3):
+        number = stage.number()
+        proxy.odd[number] = envelope("40305")
+        ended(stage, stage.started(number))
+    within(5, lambda: {openness(stage)[f"sender:{name}"] for name in ("pool", "backup")} == {1.0}, "the open breakers")
+    number = stage.number()
+    verification = stage.started(number)
+    assert ended(stage, verification)[-1][1] == "delivered"
+    assert len(stage.inbox(number)) == 1
+    assert stage.check(verification, stage.code(number)).status_code == 200
