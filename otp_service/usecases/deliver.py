@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from ..domain import message
 from ..domain.circuit import Gate
-from ..domain.delivery import Accepted, Action, NotSent, Refused, Unknown
+from ..domain.delivery import MARGIN_MS, Accepted, Action, NotSent, Refused, Unknown
 from ..domain.errors import SealBroken
 from ..domain.operation import Draft, Due, Go, Job
 from ..domain.policy import App, Policy, Sender
@@ -75,6 +75,10 @@ class Deliver:
         if draft is None:
             # The record is gone; `begin` finds the same and settles the entry.
             self._outbox.begin(job, "", "", ())
+            return
+        if draft.expires_ms - draft.now_ms <= MARGIN_MS:
+            # Whatever else stands in the way now: it ends as expired, with what stood in the way last.
+            self._outbox.begin(job, draft.app, "", ())
             return
         app, sender = self._policy.apps.get(draft.app), self._policy.senders.get(draft.sender)
         if app is None or sender is None:
