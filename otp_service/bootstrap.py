@@ -3,6 +3,7 @@
 Raises ConfigError, NotReady or StoreUnavailable, whose `detail` is one sentence for the operator.
 """
 
+import contextlib
 import logging
 import secrets
 import socket
@@ -11,15 +12,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from random import random
 
 from flask import Flask
 
 from . import config, documents, postman, telemetry
 from .config import Settings
-from .domain.errors import ConfigError, ServiceError, StoreUnavailable
+from .domain.errors import ConfigError, NotReady, ServiceError, StoreUnavailable
 from .domain.policy import App
-from .keyring import Keyring
+from .keyring_file import KeyringFile
 from .postman import Postman
 from .receivers.client import Receivers
 from .storage import client as store_client
@@ -32,6 +34,7 @@ from .storage.client import Store
 from .storage.cursors import Cursors
 from .storage.feeds import Feed
 from .storage.idempotency import Idempotency
+from .storage.keyrings import Keyrings
 from .storage.keys import Keys
 from .storage.limits import Limits, Place, network
 from .storage.optouts import OptOuts
@@ -62,6 +65,9 @@ from .worker import Chore, Worker
 
 ALERT_PERIOD_S = 1.0
 HEALTH_PERIOD_S = 60.0
+KEYRING_PERIOD_S = 1.0
+"""How often a worker looks at the keyring file, and whether the store still belongs to it."""
+
 KEY_EVENTS_PERIOD_S = 60.0
 """How often a worker looks for events of API keys that a command could not copy into the record."""
 
@@ -83,11 +89,10 @@ class Rooms:
     scripts: Scripts
     audit: AuditLog
     api_keys: ApiKeys
-    keyring: Keyring | None
 
 
-def open_rooms(settings: Settings, keyring: Keyring | None = None) -> Rooms:
-    """Open the store and make sure that it can be trusted."""
+def open_rooms(settings: Settings, keyring: KeyringFile | None = None) -> Rooms:
+    """Open the store and make sure that it can be trusted, and that it belongs to this keyring if there is one."""
     store = store_client.connect(settings.redis_url)
     keys = Keys(settings.shards)
     try:
@@ -97,6 +102,8 @@ def open_rooms(settings: Settings, keyring: Keyring | None = None) -> Rooms:
         raise StoreUnavailable(f"The store at {where} does not answer; OTP_REDIS_URL names it.") from error
     store_client.require_no_eviction(store)
     store_client.fix_shards(store, keys)
+    if keyring is not None:
+        _join(store, Keyrings(store, keys), keyring)
     scripts = Scripts(store)
     audit = AuditLog(store, scripts, keys)
     api_keys = ApiKeys(
@@ -107,14 +114,29 @@ def open_rooms(settings: Settings, keyring: Keyring | None = None) -> Rooms:
         token_hex=secrets.token_hex,
         token_urlsafe=secrets.token_urlsafe,
     )
-    return Rooms(store, keys, scripts, audit, api_keys, keyring)
+    return Rooms(store, keys, scripts, audit, api_keys)
+
+
+def _join(store: Store, keyrings: Keyrings, keyring: KeyringFile) -> None:
+    """Raise NotReady if the store belongs to another keyring; make its marks anew if it was emptied."""
+    keyring.set_clock(store_client.clock_ms(store))
+    keyrings.claim(keyring.current().fingerprint)
+    keyring.register(keyrings.register)
+
+
+def open_keyring(settings: Settings) -> KeyringFile:
+    """The keyring of this process. Raises ConfigError."""
+    config.load_keyring(settings)  # says what is missing
+    path = settings.keyring_path
+    assert path is not None
+    return KeyringFile(path, partial(config.load_keyring, settings), monotonic=time.monotonic, now_ms=telemetry.now_ms)
 
 
 def build_web(settings: Settings, *, working: int = WORKING, pause: Callable[[float], bool] | None = None) -> Flask:
     """The API. `working` requests work at a time, whatever threads there are; `pause` waits for so many seconds or for
     the process's end, and says whether that has come.
     """
-    keyring = config.load_keyring(settings)
+    keyring = open_keyring(settings)
     public_key = _public_key(settings)
     _require_apps(settings)
     rooms = open_rooms(settings, keyring)
@@ -130,6 +152,7 @@ def build_web(settings: Settings, *, working: int = WORKING, pause: Callable[[fl
         place=_places,
         guard=guard,
         vault=keyring,
+        key_ids=Keyrings(rooms.store, rooms.keys),
         policy=settings.policy,
         issuer=settings.issuer,
         queue_max=settings.queue_max,
@@ -156,8 +179,8 @@ def build_web(settings: Settings, *, working: int = WORKING, pause: Callable[[fl
     admin = Admin(
         auth=auth,
         problems=problems,
-        checks=_checks(rooms),
-        jwks=keyring.jwks(),
+        checks=_checks(rooms, keyring),
+        jwks=keyring.jwks,
         public_url=settings.public_url,
         token=lambda: secrets.token_urlsafe(16),
         outbox_depth=_depth(settings, rooms, outbox),
@@ -165,7 +188,7 @@ def build_web(settings: Settings, *, working: int = WORKING, pause: Callable[[fl
     )
     keys = {"index_key": keyring.index_key, "watch_key": keyring.watch_key}
     routes = [
-        *Api(verify, browse, watch, idempotency, problems, **keys).routes(),
+        *Api(verify, browse, watch, idempotency, problems, **keys, seal=keyring.seal, unseal=keyring.open).routes(),
         *Hooks(receive, rooms.audit, public_key, problems, time.time).routes(),
         *admin.routes(),
     ]
@@ -175,7 +198,7 @@ def build_web(settings: Settings, *, working: int = WORKING, pause: Callable[[fl
 
 def build_worker(settings: Settings, *, concurrency: int) -> Worker:
     """The delivery worker of one process."""
-    keyring = config.load_keyring(settings)
+    keyring = open_keyring(settings)
     _require_apps(settings)
     rooms = open_rooms(settings, keyring)
     consumer = f"{socket.gethostname()}-{secrets.token_hex(4)}"
@@ -196,9 +219,11 @@ def build_worker(settings: Settings, *, concurrency: int) -> Worker:
         monotonic=time.monotonic,
         random=random,
         count=lambda sender, outcome: telemetry.SENDS.labels(sender, outcome).inc(),
+        left=lambda reason: telemetry.HANDED_BACK.labels(reason).inc(),
         guard=guard,
     )
 
+    keyrings = Keyrings(rooms.store, rooms.keys)
     callbacks = _postman(settings, rooms, keyring) if settings.policy.endpoints else None
 
     def close() -> None:
@@ -214,6 +239,7 @@ def build_worker(settings: Settings, *, concurrency: int) -> Worker:
         concurrency=concurrency,
         audit_retention_ms=settings.audit_retention_ms,
         chores=[
+            Chore("keyring", KEYRING_PERIOD_S, lambda _: _join(rooms.store, keyrings, keyring)),
             Chore("API key events", KEY_EVENTS_PERIOD_S, lambda _: rooms.api_keys.record_events()),
             *_chores(settings, _reconcile(settings, rooms, keyring, gateway), alert, guard, gateway),
             *_callback_chores(callbacks),
@@ -250,7 +276,7 @@ def _guard(settings: Settings, rooms: Rooms) -> Guard:
     )
 
 
-def _postman(settings: Settings, rooms: Rooms, keyring: Keyring) -> Postman:
+def _postman(settings: Settings, rooms: Rooms, keyring: KeyringFile) -> Postman:
     endpoints = settings.policy.endpoints
     feed = Feed(rooms.store, rooms.keys)
     notify = Notify(
@@ -301,7 +327,7 @@ def _alert(settings: Settings, rooms: Rooms) -> Alert:
     )
 
 
-def _reconcile(settings: Settings, rooms: Rooms, keyring: Keyring, gateway: Gateway) -> Reconcile:
+def _reconcile(settings: Settings, rooms: Rooms, keyring: KeyringFile, gateway: Gateway) -> Reconcile:
     def count(outcome: str) -> None:
         telemetry.OPTOUT_SYNCS.labels(outcome).inc()
         if outcome == "done":
@@ -317,12 +343,13 @@ def _reconcile(settings: Settings, rooms: Rooms, keyring: Keyring, gateway: Gate
         now_ms=telemetry.now_ms,
         token=lambda: secrets.token_hex(8),
         count=count,
+        sleep=time.sleep,
     )
 
 
 def sync_optouts(settings: Settings, tell: Tell) -> list[Reconciled]:
     """Read the carrier's whole list of opt-outs into the registry now, for the command."""
-    keyring = config.load_keyring(settings)
+    keyring = open_keyring(settings)
     _require_apps(settings)
     rooms = open_rooms(settings, keyring)
     try:
@@ -378,10 +405,24 @@ def _store(settings: Settings) -> Iterator[Finding]:
         yield Finding("store", False, error.detail)
         return
     yield Finding("store", True, f"{store_client.masked(settings.redis_url)} answers and never evicts")
+    yield from _keyring_against(settings, rooms)
     yield Finding("clock", *_clock(rooms))
     yield from _circuits(settings, rooms)
     yield from _callbacks(settings, rooms)
     rooms.store.close()
+
+
+def _keyring_against(settings: Settings, rooms: Rooms) -> Iterator[Finding]:
+    """Whether the store belongs to this keyring. One that cannot be read has a line of its own."""
+    with contextlib.suppress(ConfigError):
+        ring = config.load_keyring(settings)
+        try:
+            known = Keyrings(rooms.store, rooms.keys).require(ring.fingerprint)
+        except ServiceError as error:
+            yield Finding("keyring and store", False, error.detail)
+            return
+        said = f"the store knows the index key {ring.fingerprint}"
+        yield Finding("keyring and store", True, said if known else "the store knows no keyring yet")
 
 
 def _circuits(settings: Settings, rooms: Rooms) -> Iterator[Finding]:
@@ -457,13 +498,22 @@ def _require_apps(settings: Settings) -> None:
         raise ConfigError("no app is configured: name a file by OTP_CONFIG with at least [senders.X] and [apps.X]")
 
 
-def _checks(rooms: Rooms) -> Sequence[tuple[str, Callable[[], None]]]:
+def _checks(rooms: Rooms, keyring: KeyringFile) -> Sequence[tuple[str, Callable[[], None]]]:
     return (
         ("store", lambda: store_client.ping(rooms.store)),
         ("writes", lambda: store_client.require_writable(rooms.store, rooms.keys)),
         ("eviction", lambda: store_client.require_no_eviction(rooms.store)),
         ("shards", lambda: store_client.fix_shards(rooms.store, rooms.keys)),
+        ("keyring", lambda: _require_keyring(rooms, keyring)),
     )
+
+
+def _require_keyring(rooms: Rooms, keyring: KeyringFile) -> None:
+    """Raise NotReady if the keyring file cannot be used any more, or the store belongs to another by now."""
+    _join(rooms.store, Keyrings(rooms.store, rooms.keys), keyring)
+    fault = keyring.fault
+    if fault is not None:
+        raise NotReady(f"{fault} The keys read before are used.")
 
 
 def _places(app: App, client_ip: str | None) -> list[object]:

@@ -36,6 +36,7 @@ from .domain.errors import ServiceError
 
 if TYPE_CHECKING:
     from .config import Settings
+    from .keyring import Keyring
     from .storage.audit_log import AuditLog
     from .storage.callbacks import Callbacks
     from .usecases.reconcile import Reconciled
@@ -49,6 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if word != word.encode(errors="ignore").decode():
             return fail(f"argument {number} is not valid UTF-8")
     args = parser.parse_args(words)
+    try:
+        Path.cwd()
+    except OSError as error:
+        return fail(f"the current directory cannot be used: {error.strerror}")
     try:
         status = args.run(args)
         sys.stdout.flush()
@@ -94,6 +99,27 @@ def app_name(text: str) -> str:
     """A name that can stand in a configuration."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", text, re.ASCII):
         raise argparse.ArgumentTypeError(f"{text!r} is not a name of 1 to 32 letters, digits, - and _")
+    return text
+
+
+def web_address(text: str) -> str:
+    """An http or https URL."""
+    from .config import require_url  # noqa: PLC0415
+
+    try:
+        return require_url(text, "")
+    except ServiceError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an http or https URL without query") from None
+
+
+def host_name(text: str) -> str:
+    """An address or a name that could be looked up."""
+    try:
+        known = text.strip() == text and 0 < len(text.encode("idna")) <= 253
+    except UnicodeError:
+        known = False
+    if not known:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address such as 127.0.0.1, ::1 or 0.0.0.0")
     return text
 
 
@@ -151,7 +177,7 @@ def _add_processes(groups: Any) -> None:
         text="Put a reverse proxy in front of it that ends TLS and buffers requests.",
         example="OTP_KEYRING=/etc/otp/keyring.json otp-service serve --host 0.0.0.0 --port 8080",
     )
-    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    serve.add_argument("--host", type=host_name, default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
     serve.add_argument("--port", type=port_number, default=8080, help="0 takes a free one (default 8080)")
     serve.add_argument("--workers", type=count, help="processes (default: one for each core, at most 8)")
     serve.add_argument("--threads", type=count, help="threads of each process (default 4)")
@@ -175,9 +201,11 @@ def _add_processes(groups: Any) -> None:
         "set, and knows the senders of the configuration if there is one.",
         example="otp-service sandbox --port 8081 --webhook-url http://127.0.0.1:8080/webhooks/telnyx",
     )
-    sandbox.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    sandbox.add_argument("--host", type=host_name, default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
     sandbox.add_argument("--port", type=port_number, default=8081, help="0 takes a free one (default 8081)")
-    sandbox.add_argument("--webhook-url", help="where webhooks go unless a message names another place")
+    sandbox.add_argument(
+        "--webhook-url", type=web_address, help="where webhooks go unless a message names another place"
+    )
 
 
 def _dev(args: argparse.Namespace) -> None:
@@ -198,7 +226,8 @@ def _serve(args: argparse.Namespace) -> None:
 def _worker(args: argparse.Namespace) -> None:
     from . import config, processes, serving  # noqa: PLC0415
 
-    stop = processes.stop_on_signals()
+    # SIGHUP asks for what happens every second anyway: the keyring file is looked at.
+    stop = processes.stop_on_signals(reload=lambda: None)
     settings = config.load(config.environment())
     with processes.following_spawner(config.environment()), serving.metrics_directory(settings):
         from . import telemetry  # noqa: PLC0415 - after the metrics directory is set
@@ -233,7 +262,7 @@ def _sandbox(args: argparse.Namespace) -> None:
             senders=senders,
         )
     except CannotListenError as error:
-        raise UsageError(f"{error} Choose another with --port.") from error
+        raise UsageError(f"{error} Choose another with --host or --port.") from error
     with server:
         print(f"TELNYX_BASE_URL={server.url}/v2")
         print(f"TELNYX_PUBLIC_KEY={server.public_key_b64}", flush=True)
@@ -423,13 +452,30 @@ def _add_keyring(groups: Any) -> None:
         keyring,
         "rotate",
         _keyring_rotate,
-        line="add a new key that makes new things; the old ones go on opening what they made",
-        text="Running processes read the file when they start: restart them afterwards, the API first.",
+        line="add a new key, published now and making new things later; the old ones go on opening what they made",
+        text="Running processes notice within two seconds; nothing has to be restarted. Until its time has come the "
+        "new key is only published, so that whoever verifies receipts with keys fetched before (they may be kept for "
+        "five minutes) has it in time.",
         example="otp-service keyring rotate /etc/otp/keyring.json",
     )
-    for parser in (create, rotate):
+    rotate.add_argument(
+        "--after", metavar="DURATION", default="10m", help="when it makes new things; 0s: at once (default 10m)"
+    )
+    status = add_command(
+        keyring,
+        "status",
+        _keyring_status,
+        line="show the keys, what each does now, and their fingerprints; no secrets",
+        text="next: published, makes nothing yet. active: makes new things. verify: published, opens what it made. "
+        "retired: opens what it made.",
+        example="otp-service keyring status /etc/otp/keyring.json --json",
+    )
+    for parser in (create, rotate, status):
         parser.add_argument("path", metavar="PATH", type=Path, help="the keyring file")
         json_option(parser)
+
+
+_LONGEST_WAIT_MS = 30 * 86_400_000
 
 
 def _keyring_create(args: argparse.Namespace) -> None:
@@ -457,9 +503,13 @@ def _keyring_rotate(args: argparse.Namespace) -> None:
     from . import keyring  # noqa: PLC0415
     from .dev import write_private  # noqa: PLC0415
 
+    now_ms, after_ms = _now_ms(), _duration_ms(args.after, "--after")
+    if after_ms > _LONGEST_WAIT_MS:
+        raise UsageError("--after: at most 30d")
+    active_from = _time(now_ms + after_ms) if after_ms else None
     try:
         owner = args.path.stat()
-        raw = keyring.rotate(args.path.read_bytes(), secrets.token_bytes, _time(_now_ms()) or "")
+        raw = keyring.rotate(args.path.read_bytes(), secrets.token_bytes, _time(now_ms) or "", active_from)
         write_private(args.path, raw)
         if os.geteuid() == 0:
             # Root may rotate the file of the service's own user, who has to be able to read it afterwards.
@@ -468,7 +518,18 @@ def _keyring_rotate(args: argparse.Namespace) -> None:
         raise UsageError(f"cannot rotate {args.path}: {error.strerror}") from error
     except keyring.KeyringError as error:
         raise UsageError(f"{args.path}: {error}") from error
-    _show_keyring("rotated", args, keyring.parse(raw).active_kid)
+    _show_rotated(args, keyring.parse(raw, now_ms), active_from)
+
+
+def _show_rotated(args: argparse.Namespace, ring: "Keyring", active_from: str | None) -> None:
+    if active_from is None:
+        _show_keyring("rotated", args, ring.active_kid)
+        return
+    kid = ring.states()[-1][0].kid
+    if args.json:
+        print_json({"path": str(args.path), "active_kid": ring.active_kid, "next_kid": kid, "active_from": active_from})
+    else:
+        print(f"rotated {args.path}; the new key {kid} is published now and active from {active_from}")
 
 
 def _show_keyring(what: str, args: argparse.Namespace, kid: str) -> None:
@@ -476,6 +537,33 @@ def _show_keyring(what: str, args: argparse.Namespace, kid: str) -> None:
         print_json({"path": str(args.path), "active_kid": kid})
     else:
         print(f"{what} {args.path}; the active key is {kid}")
+
+
+def _keyring_status(args: argparse.Namespace) -> None:
+    from . import keyring  # noqa: PLC0415
+
+    try:
+        ring = keyring.parse(args.path.read_bytes(), _now_ms())
+    except OSError as error:
+        raise UsageError(f"cannot read {args.path}: {error.strerror}") from error
+    except keyring.KeyringError as error:
+        raise UsageError(f"{args.path}: {error}") from error
+    facts = [
+        {
+            "kid": key.kid,
+            "state": state,
+            "created_at": key.created_at or None,
+            "active_from": _time(key.from_ms or None) or key.created_at or None,
+            "fingerprint": key.fingerprint,
+        }
+        for key, state in ring.states()
+    ]
+    if args.json:
+        print_json({"path": str(args.path), "index_fingerprint": ring.fingerprint, "keys": facts})
+        return
+    print(f"index key  {ring.fingerprint} (never changes)\n")
+    columns = ("kid", "state", "created_at", "active_from", "fingerprint")
+    print_table(columns, ([_cell(fact[column]) for column in columns] for fact in facts))
 
 
 # ---- doctor, audit --------------------------------------------------------------------------------------------------

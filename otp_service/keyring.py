@@ -3,7 +3,12 @@
 A keyring is a JSON file (mode 0600): one index key that names numbers, gives the key of watch tokens and is never
 changed, and one or more root keys. Each root key gives, by HMAC with a purpose word, a pepper for codes, a key to seal
 what only the worker may read and a seed to sign receipts. The newest active key makes new things, every key in the file
-still opens old ones, so rotation loses nothing. Reading the file is `config`'s business, not this module's.
+still opens old ones, so rotation loses nothing. A new key may have a time (`active_from`) before which it is only
+published: whoever verifies receipts has it in time. Reading the file is `config`'s business, not this module's, and
+noticing that it changed `keyring_file`'s.
+
+States of a key: `next` (published, makes nothing yet), `active` (makes new things), `verify` (published, opens and
+checks what it made), `retired` (opens and checks what it made, published no more).
 """
 
 import base64
@@ -13,18 +18,20 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from nacl.exceptions import CryptoError
 from nacl.secret import SecretBox
 from nacl.signing import SigningKey
 
-from .domain.errors import SealBroken
+from .domain.errors import KeyUnknown, SealBroken
+from .domain.verification import fingerprint
 
 KEY_BYTES = 32
 VERSION = 1
 _KID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
-_STATES = ("active", "verify")
+_STATES = ("active", "verify", "retired")
 
 
 class KeyringError(ValueError):
@@ -33,18 +40,29 @@ class KeyringError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class RootKey:
-    """One generation of secrets. Its repr shows the key's id only."""
+    """One generation of secrets. Its repr shows the key's id only.
+
+    `state` as in the file: `active`, `verify` or `retired`. `from_ms`: not active before, Unix milliseconds (0: no such
+    time). `created_at` as in the file. `fingerprint`: names the secret and tells nothing about it.
+    """
 
     kid: str
     pepper: bytes = field(repr=False)
     box: SecretBox = field(repr=False)
     signing: SigningKey = field(repr=False)
+    state: str = field(default="active", repr=False)
+    from_ms: int = field(default=0, repr=False)
+    created_at: str = field(default="", repr=False)
+    fingerprint: str = field(default="", repr=False)
 
     @classmethod
-    def derive(cls, kid: str, secret: bytes) -> "RootKey":
+    def derive(
+        cls, kid: str, secret: bytes, state: str = "active", from_ms: int = 0, created_at: str = ""
+    ) -> "RootKey":
         """Derive the purposes' keys from one 32-byte secret."""
         pepper, seal, receipt = (_derived(secret, purpose) for purpose in ("pepper", "seal", "receipt"))
-        return cls(kid, pepper, SecretBox(seal), SigningKey(receipt))
+        named = fingerprint(secret)
+        return cls(kid, pepper, SecretBox(seal), SigningKey(receipt), state, from_ms, created_at, named)
 
 
 def _derived(secret: bytes, purpose: str) -> bytes:
@@ -52,11 +70,19 @@ def _derived(secret: bytes, purpose: str) -> bytes:
 
 
 class Keyring:
-    """All generations. Safe for many threads; nothing in it changes after it is built."""
+    """All generations as of one moment. Safe for many threads; nothing in it changes after it is built."""
 
-    def __init__(self, index_key: bytes, keys: Mapping[str, RootKey], active: str) -> None:
+    def __init__(self, index_key: bytes, keys: Mapping[str, RootKey], now_ms: int = 0) -> None:
+        """`now_ms` decides which key is active: of those whose time has come, the last in the file.
+
+        Where the time of none has come (a clock that is wrong) it is the first. Raises KeyringError.
+        """
         self._keys = dict(keys)
-        self._active = self._keys[active]
+        candidates = [key for key in self._keys.values() if key.state == "active"]
+        if not candidates:
+            raise KeyringError("the keyring has no active key")
+        self._active = next((key for key in reversed(candidates) if key.from_ms <= now_ms), candidates[0])
+        self._waiting = [key for key in candidates[candidates.index(self._active) + 1 :] if key.from_ms > now_ms]
         self.index_key = index_key
         # Of the key that never changes, so that a token lives as long as its verification is remembered.
         self.watch_key = _derived(index_key, "watch")
@@ -65,21 +91,61 @@ class Keyring:
     def __repr__(self) -> str:
         return f"Keyring(active={self._active.kid!r}, keys={sorted(self._keys)})"
 
+    def current(self) -> "Keyring":
+        """Itself: what a story reads from it twice is of the same moment (see `keyring_file`)."""
+        return self
+
+    def at(self, now_ms: int) -> "Keyring":
+        """The same keys at another time."""
+        return Keyring(self.index_key, self._keys, now_ms)
+
+    @property
+    def changes_ms(self) -> int | None:
+        """When the next key becomes active, Unix milliseconds; None if none waits."""
+        return min((key.from_ms for key in self._waiting), default=None)
+
     @property
     def active_kid(self) -> str:
         """The key that makes new things."""
         return self._active.kid
+
+    @property
+    def kids(self) -> frozenset[str]:
+        """The ids of all keys."""
+        return frozenset(self._keys)
+
+    def knows(self, kid: str) -> bool:
+        """Whether a key of this id is in the ring."""
+        return kid in self._keys
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the index key, 64 bits in hex, and tells nothing about it."""
+        return fingerprint(self.index_key)
+
+    def states(self) -> list[tuple[RootKey, str]]:
+        """Every key with its state of the moment: `next`, `active`, `verify` or `retired`."""
+        return [(key, self._state(key)) for key in self._keys.values()]
+
+    def _state(self, key: RootKey) -> str:
+        if key is self._active:
+            return "active"
+        if key in self._waiting:
+            return "next"
+        return "retired" if key.state == "retired" else "verify"
 
     def seal(self, plain: bytes) -> str:
         """Encrypt and authenticate for the worker: `kid:base64`."""
         return f"{self._active.kid}:{base64.b64encode(self._active.box.encrypt(plain)).decode()}"
 
     def open(self, sealed: str) -> bytes:
-        """Undo `seal`. Raises SealBroken if the key is not in the ring or the value was changed."""
-        kid, _, text = sealed.partition(":")
+        """Undo `seal`. Raises KeyUnknown if the key is not in the ring and SealBroken if the value was changed."""
+        kid, colon, text = sealed.partition(":")
+        if not (colon and _KID.fullmatch(kid)):
+            raise SealBroken("the sealed value has no form of ours")
         key = self._keys.get(kid)
         if key is None:
-            raise SealBroken("sealed with a key that is not in the keyring")
+            raise KeyUnknown(kid)
         try:
             return key.box.decrypt(base64.b64decode(text, validate=True))
         except (CryptoError, ValueError) as error:
@@ -101,7 +167,7 @@ class Keyring:
         return True
 
     def jwks(self) -> dict[str, Any]:
-        """The public keys of the receipts (RFC 7517, RFC 8037)."""
+        """The public keys of the receipts (RFC 7517, RFC 8037), those of the next key among them."""
         return {
             "keys": [
                 {
@@ -113,12 +179,16 @@ class Keyring:
                     "x": base64.urlsafe_b64encode(bytes(key.signing.verify_key)).rstrip(b"=").decode(),
                 }
                 for kid, key in self._keys.items()
+                if key.state != "retired"
             ]
         }
 
 
-def parse(raw: bytes) -> Keyring:
-    """Read a keyring file's bytes. Raises KeyringError."""
+def parse(raw: bytes, now_ms: int = 0) -> Keyring:
+    """Read a keyring file's bytes, as of `now_ms`. Raises KeyringError.
+
+    At 0 no key is active that has a time of its own, unless all have one.
+    """
     try:
         data = json.loads(raw)
         if data["version"] != VERSION:
@@ -127,15 +197,27 @@ def parse(raw: bytes) -> Keyring:
         keys: dict[str, RootKey] = {}
         for item in data["keys"]:
             kid = _kid(item, keys)
-            keys[kid] = RootKey.derive(kid, _key(item["secret"]))
-        active = [item["kid"] for item in data["keys"] if item["state"] == "active"]
+            created_at = item.get("created_at", "")
+            secret = _key(item["secret"])
+            keys[kid] = RootKey.derive(kid, secret, item["state"], _from_ms(item), str(created_at))
     except KeyringError:
         raise
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise KeyringError("the file is not a keyring (make one with: otp-service keyring create PATH)") from error
-    if not active:
-        raise KeyringError("the keyring has no active key")
-    return Keyring(index_key, keys, active[-1])
+    return Keyring(index_key, keys, now_ms)
+
+
+def _from_ms(item: Mapping[str, Any]) -> int:
+    text = item.get("active_from")
+    if text is None:
+        return 0
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            raise ValueError("no offset")
+        return max(0, int(moment.timestamp() * 1000))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise KeyringError(f"active_from of the key {item['kid']!r} is not an RFC 3339 time") from error
 
 
 def _kid(item: Mapping[str, Any], known: Mapping[str, RootKey]) -> str:
@@ -146,7 +228,7 @@ def _kid(item: Mapping[str, Any], known: Mapping[str, RootKey]) -> str:
     if kid in known:
         raise KeyringError(f"two keys have the kid {kid!r}")
     if item["state"] not in _STATES:
-        raise KeyringError(f"the state of the key {kid!r} is neither {_STATES[0]} nor {_STATES[1]}")
+        raise KeyringError(f"the state of the key {kid!r} is none of: {', '.join(_STATES)}")
     return kid
 
 
@@ -156,20 +238,28 @@ def create(token_bytes: Callable[[int], bytes], created_at: str) -> bytes:
     return _with_new_key(data, token_bytes, created_at)
 
 
-def rotate(raw: bytes, token_bytes: Callable[[int], bytes], created_at: str) -> bytes:
-    """Add a new active key; the others stay to open, check and publish what they made. Raises KeyringError."""
+def rotate(raw: bytes, token_bytes: Callable[[int], bytes], created_at: str, active_from: str | None = None) -> bytes:
+    """Add a new key; the others stay to open, check and publish what they made. Raises KeyringError.
+
+    With `active_from` (RFC 3339) it is only published before, and the key before it goes on making new things. Without
+    it is active at once, by whatever clock.
+    """
     parse(raw)
     data = json.loads(raw)
-    for item in data["keys"]:
-        item["state"] = "verify"
-    return _with_new_key(data, token_bytes, created_at)
+    if active_from is None:
+        for item in data["keys"]:
+            item["state"] = "verify" if item["state"] == "active" else item["state"]
+    return _with_new_key(data, token_bytes, created_at, active_from)
 
 
-def _with_new_key(data: dict[str, Any], token_bytes: Callable[[int], bytes], created_at: str) -> bytes:
+def _with_new_key(
+    data: dict[str, Any], token_bytes: Callable[[int], bytes], created_at: str, active_from: str | None = None
+) -> bytes:
     kid = "k" + token_bytes(4).hex()
-    data["keys"].append(
-        {"kid": kid, "created_at": created_at, "state": "active", "secret": _text(token_bytes(KEY_BYTES))}
-    )
+    item = {"kid": kid, "created_at": created_at, "state": "active", "secret": _text(token_bytes(KEY_BYTES))}
+    if active_from is not None:
+        item["active_from"] = active_from
+    data["keys"].append(item)
     return json.dumps(data, indent=2).encode() + b"\n"
 
 

@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import config, processes
 from .config import Settings
-from .domain.errors import ServiceError, StoreUnavailable
+from .domain.errors import ConfigError, ServiceError, StoreUnavailable
 from .web.gate import WORKING, threads_needed
 
 if TYPE_CHECKING:
@@ -89,7 +89,10 @@ def metrics_directory(settings: Settings) -> Iterator[Path]:
     """
     _sweep(Path(tempfile.gettempdir()))
     directory = settings.metrics_dir or Path(tempfile.mkdtemp(prefix=f"{_METRICS_PREFIX}{os.getpid()}-"))
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"OTP_METRICS_DIR: cannot use {directory}: {error.strerror}") from error
     os.environ[METRICS_VARIABLE] = str(directory)
     _forget_the_dead(directory)
     try:
@@ -187,14 +190,19 @@ def _run(host: str, port: int, workers: int, threads: int) -> None:
         respawn_interval=0.1,
         workers_kill_timeout=KILL_TIMEOUT_S,
     )
-    server.on_startup(partial(_hang_up_ends, server.signal_handler_interrupt))
+    server.on_startup(partial(_hang_up_ends, processes.Terminal(), server.signal_handler_interrupt))
     server.serve(target_loader=partial(_load, os.getpid(), threads), wrap_loader=False)
 
 
-def _hang_up_ends(interrupt: Callable[..., Any]) -> None:
+def _hang_up_ends(terminal: processes.Terminal, interrupt: Callable[..., Any]) -> None:
     # granian would answer SIGHUP with new workers, and so outlive the terminal it was started from.
+    def handle(*args: Any) -> None:
+        # Otherwise it asks us to read the keyring again, which the workers do by themselves.
+        if terminal.gone():
+            interrupt(*args)
+
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, interrupt)
+        signal.signal(signal.SIGHUP, handle)
 
 
 def _load(parent: int, threads: int, *_: object) -> "Flask":
@@ -202,6 +210,8 @@ def _load(parent: int, threads: int, *_: object) -> "Flask":
     # A forked worker has its parent's handlers, which would swallow a request to end until it serves.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
+    # The keyring is read again by itself; the end of a terminal is the main process's affair.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # SIGKILL and nothing gentler: granian's handler of SIGTERM can wait for ever with the GIL in its hands, and then no
     # thread of ours could end the orphan. A killed main process has no requests left to be gentle with.
     processes.follow_parent(parent, signal.SIGKILL)
@@ -210,21 +220,21 @@ def _load(parent: int, threads: int, *_: object) -> "Flask":
 
     settings = config.load(config.environment())
     telemetry.configure_logging(settings.log_level)
-    application = _when_the_store_answers(partial(build_web, settings, working=threads, pause=_Ending().pause))
+    application = _when_it_can_be_built(partial(build_web, settings, working=threads, pause=_Ending().pause))
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
     return application
 
 
-def _when_the_store_answers(build: "Callable[[], Flask]") -> "Flask":
-    # The main process has tried it all, so a worker that is replaced while the store is away waits for it. One that
-    # died instead would be taken for a crash loop, and end the server.
+def _when_it_can_be_built(build: "Callable[[], Flask]") -> "Flask":
+    # The main process has tried it all, so a worker that is replaced while the store is away, or while somebody writes
+    # a file, waits for it. One that died instead would be taken for a crash loop, and end the server.
     while True:
         try:
             return build()
-        except StoreUnavailable as error:
-            _log.warning("a new worker waits for the store", extra={"reason": error.detail})
+        except (StoreUnavailable, ConfigError) as error:
+            _log.warning("a new worker waits until it can be built", extra={"reason": error.detail})
             time.sleep(0.5)
 
 

@@ -42,10 +42,12 @@ FIELDS = (
     "messaging_profile_id",
     "chore",
     "scope",
+    "kind",
     "state",
     "read",
     "changed",
     "skipped",
+    "lifted",
     "error",
     "where",
 )
@@ -119,6 +121,15 @@ OUTBOX_DEPTH = Gauge(
     "otp_outbox_depth",
     "Deliveries waiting to be sent, over all shards.",
     multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+OUTBOX_DEAD = Counter(
+    "otp_outbox_dead", "Entries and timers that nobody can read, set aside, by kind.", ["kind"], registry=REGISTRY
+)
+HANDED_BACK = Counter(
+    "otp_handed_back",
+    "Deliveries that a worker left to others, by what it did not know.",
+    ["reason"],
     registry=REGISTRY,
 )
 WORKER_BUSY = Gauge(

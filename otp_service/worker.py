@@ -17,7 +17,7 @@ from functools import partial
 from typing import TypeVar
 
 from . import telemetry
-from .domain.errors import ServiceError, StoreUnavailable
+from .domain.errors import NotReady, ServiceError, StoreUnavailable
 from .domain.operation import Due, Job
 from .storage.audit_log import AuditLog
 from .storage.outbox import Outbox
@@ -121,6 +121,10 @@ class Worker:
         while not stop.is_set():
             try:
                 chore.do(stop)
+            except NotReady as error:
+                # The store has become another keyring's: what we took from it now would be lost.
+                self._fault = error
+                stop.set()
             except ServiceError as error:
                 _log.warning("a chore could not be done", extra={"chore": chore.name, "reason": error.detail})
             except Exception:  # noqa: BLE001 - a chore must never stop the deliveries

@@ -75,4 +75,15 @@ class ConfigError(ServiceError):
 
 
 class SealBroken(ServiceError):
-    """A sealed value was made with a key that is not at hand, or was changed."""
+    """A sealed value was changed, or is none."""
+
+
+class KeyUnknown(NotReady):
+    """Something was made with the key `kid`, which is not in this process's keyring.
+
+    That is no verdict: another process, or this one a moment later, may have the key.
+    """
+
+    def __init__(self, kid: str) -> None:
+        super().__init__("It was made with a key that is not in the keyring of this process.")
+        self.kid = kid

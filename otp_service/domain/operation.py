@@ -69,7 +69,12 @@ class StartRefused:
 
 @dataclass(frozen=True, slots=True)
 class CheckOrder:
-    """One guess. `digests` holds it under every pepper in use; `by_purpose` names the purpose when asked by number."""
+    """One guess. `digests` holds it under every pepper in use; `by_purpose` names the purpose when asked by number.
+
+    `asserted_number` (keyed hash) and `asserted_purpose` must be the verification's where they are not empty; else
+    there is none for this order. `request_key` (a keyed hash of Idempotency-Key and body, or empty) marks the approval,
+    and finds it again while the verification is remembered.
+    """
 
     operation_id: str
     reference: Reference
@@ -77,11 +82,14 @@ class CheckOrder:
     receipt_id: str
     digests: Mapping[str, str] = field(repr=False)
     by_purpose: str | None = None
+    asserted_number: str = ""
+    asserted_purpose: str = ""
+    request_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Approved:
-    """The guess was right, and the first right one."""
+    """The guess was right, and the first right one; or the repeat of it: `receipt_id` is then an earlier order's."""
 
     at_ms: int
     number_hash: str
@@ -89,6 +97,7 @@ class Approved:
     channel: str
     context_hash: str
     receipt_id: str
+    mask: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +142,8 @@ class Redeemed:
 
     at_ms: int
     first: bool
+    mask: str
+    purpose: str
 
 
 CheckAnswer = Approved | Wrong | Ended | Limited | NotFound | Moved
@@ -164,13 +175,17 @@ class TimelineEntry:
 
 @dataclass(frozen=True, slots=True)
 class VerificationView:
-    """A verification as the record has it, at the store's time `now_ms`. `version` grows with every change."""
+    """A verification as the record has it, at the store's time `now_ms`. `version` grows with every change.
+
+    `subject` is the `sub` of its receipt.
+    """
 
     reference: Reference
     app: str
     purpose: str
     channel: str
     mask: str
+    subject: str
     status: Status
     created_ms: int
     expires_ms: int
@@ -197,7 +212,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a worker needs to write the request of a delivery that has none yet."""
+    """What a worker needs to write the request of a delivery that has none yet.
+
+    `sealed_by` is the id of the key of the box, or of the request if there is one; empty if there is neither.
+    """
 
     app: str
     sender: str
@@ -211,6 +229,7 @@ class Draft:
     paced: bool
     rest: tuple[str, ...] = ()
     """The names of the route's senders that are left for a fall-over, in their order."""
+    sealed_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +284,16 @@ class OptOut:
     at_ms: int
     keyword: str | None
     source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An opt-out as it stood at one moment. `value` is the stored entry, by which a later change is noticed."""
+
+    number_hash: str
+    mask: str
+    entry: OptOut
+    value: str
 
 
 @dataclass(frozen=True, slots=True)

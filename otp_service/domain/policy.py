@@ -72,6 +72,11 @@ class Sender:
         """The channel this sender serves."""
         return Channel.WHATSAPP if self.kind is SenderKind.WHATSAPP else Channel.SMS
 
+    @property
+    def two_way(self) -> bool:
+        """Whether a person's reply reaches us. An alphanumeric sender id is a name and receives nothing."""
+        return self.kind is not SenderKind.ALPHANUMERIC
+
 
 MAX_ON_CALL = 8
 """The carrier's group messages reach so many people."""
@@ -98,7 +103,8 @@ class App:
     """A tenant: one product, brand or login flow.
 
     `sent_within_ms`: a message that has not been sent by then goes to the next sender of the route. `denial_words`:
-    what a person answers to say "that wasn't me", as `optout.plain` writes it.
+    what a person answers to say "that wasn't me", as `replies.plain` writes it; "no" stands for all phrases
+    that mean it.
     """
 
     name: str

@@ -14,6 +14,8 @@ from typing import Any
 
 LIFETIME_S = 120
 TYPE = "otp-receipt+jwt"
+TOKEN_MAX = 4096
+KID_MAX = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Claims:
             "jti": self.jti,
             "verification_id": self.verification_id,
             "purpose": self.purpose,
+            "channel": self.channel,
             "amr": amr,
             "context_hash": self.context_hash or None,
         }
@@ -61,7 +64,7 @@ def decode(token: str, verify: Callable[[str, bytes, bytes], bool]) -> Mapping[s
     taken from the token (RFC 8725): another `alg` or `typ` than ours is no receipt.
     """
     parts = token.split(".")
-    if len(parts) != 3 or len(token) > 4096:
+    if len(parts) != 3 or len(token) > TOKEN_MAX:
         return None
     try:
         header, payload, signature = json.loads(_unb64(parts[0])), _unb64(parts[1]), _unb64(parts[2])
@@ -74,6 +77,18 @@ def decode(token: str, verify: Callable[[str, bytes, bytes], bool]) -> Mapping[s
     except (ValueError, RecursionError, binascii.Error):
         return None
     return claims if isinstance(claims, dict) else None
+
+
+def kid_of(token: str) -> str | None:
+    """The id of the key that a receipt says it was signed with, believed by nobody; None if it says none."""
+    if len(token) > TOKEN_MAX:
+        return None
+    try:
+        header = json.loads(_unb64(token.partition(".")[0]))
+    except (ValueError, RecursionError, binascii.Error):
+        return None
+    kid = header.get("kid") if isinstance(header, dict) else None
+    return kid if isinstance(kid, str) and kid.isascii() and len(kid) <= KID_MAX else None
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

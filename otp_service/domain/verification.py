@@ -75,6 +75,11 @@ def number_hash(key: bytes, e164: str) -> str:
     return hmac.digest(key, b"number\0" + identity(e164).encode(), "sha256")[:NUMBER_HASH_BYTES].hex()
 
 
+def fingerprint(key: bytes) -> str:
+    """Names a secret key, 64 bits in hex, and tells nothing about it."""
+    return hmac.digest(key, b"fingerprint", "sha256")[:8].hex()
+
+
 def new_reference(key: bytes, number: str, chance: bytes) -> Reference:
     """Make an id for the number with this hash (hex) out of ten random bytes."""
     if len(chance) != NUMBER_HASH_BYTES:

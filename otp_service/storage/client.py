@@ -76,10 +76,13 @@ def _client(url: str, timeout_s: float, retry: Retry) -> "redis.Redis":
         if "+cluster" in scheme:
             return _cluster(url, timeout_s)
         # Every process is bounded by its threads; the pool must never be what refuses a request.
-        return redis.Redis.from_url(url, max_connections=1024, **(_options(timeout_s) | {"retry": retry}))
+        client = redis.Redis.from_url(url, max_connections=1024, **(_options(timeout_s) | {"retry": retry}))
+        # Not connected yet: an option of the URL that does not exist fails here, and not at the first request.
+        client.connection_pool.make_connection()
+        return client
     except STORE_ERRORS as error:
         raise StoreUnavailable("The store does not answer.") from error
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise ConfigError("OTP_REDIS_URL: not a usable store URL") from error
 
 

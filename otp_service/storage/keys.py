@@ -88,9 +88,13 @@ class Keys:
     def optouts(self, number_hash: str) -> str:
         """Hash: messaging profile -> `state|ms|keyword|source`, state 1 for opted out. No TTL.
 
-        Written by optout and settle.
+        Written by optout, settle, receipt and lift.
         """
         return f"{self._of(number_hash)}:optouts:{number_hash}"
+
+    def unclear(self, number_hash: str) -> str:
+        """String: mark that an unclear reply of the number was recorded lately. TTL: a minute. Written by note."""
+        return f"{self._of(number_hash)}:unclear:{number_hash}"
 
     def operation(self, number_hash: str, operation_id: str) -> str:
         """String: the reply that an operation got, for a caller that lost it. TTL: 60 s, 24 h for idempotency keys."""
@@ -114,7 +118,10 @@ class Keys:
         return f"{self._tag(shard)}:outbox"
 
     def dead(self, shard: int) -> str:
-        """Stream: outbox entries that nobody can read, kept for a person to look at. No TTL: at most about 1000."""
+        """Stream: outbox entries (`entry`) and timers (`timer`, `due`) that nobody can read, for a person to look at.
+
+        No TTL: the last 10 000 or a few more. Written by bury.
+        """
         return f"{self._tag(shard)}:dead"
 
     def timers(self, shard: int) -> str:
@@ -129,6 +136,13 @@ class Keys:
     def audit(self, shard: int) -> str:
         """Stream: the audit events of the shard's numbers, appended by every script. No TTL: trimmed by the worker."""
         return f"{self._tag(shard)}:audit"
+
+    def opted_out(self, shard: int) -> str:
+        """Hash: number hash -> mask of each number of the shard that is opted out of some profile. No TTL.
+
+        Written by optout, settle, receipt and lift.
+        """
+        return f"{self._tag(shard)}:optedout"
 
     def throttle(self, shard: int, kind: str) -> str:
         """String: mark that an event of this kind was recorded lately, or that this one event of an API key was.
@@ -250,6 +264,17 @@ class Keys:
     def shard_count(self) -> str:
         """String: the number of shards, fixed at first start. No TTL."""
         return f"{PREFIX}:{{meta}}:shards"
+
+    def index_keys(self) -> str:
+        """String: keyed fingerprints of the live index keys, separated by blanks, fixed at first start. No TTL.
+
+        Written by Keyrings.
+        """
+        return f"{PREFIX}:{{meta}}:index_keys"
+
+    def key_ids(self) -> str:
+        """Set: the ids of all keys that any process has had in its keyring. No TTL. Written by Keyrings."""
+        return f"{PREFIX}:{{meta}}:key_ids"
 
     def probe(self) -> str:
         """String: written by the readiness check to see that writes are taken. TTL: a second."""

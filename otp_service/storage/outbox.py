@@ -6,19 +6,22 @@ is taken over. What must wait (a retry, a poll, an expiry) lies in a sorted set 
 process's memory, so nothing is lost with the process.
 """
 
+import logging
 import secrets
 from collections.abc import Sequence
 from typing import Any, cast
 
 from redis.exceptions import ResponseError
 
+from .. import telemetry
 from ..domain.delivery import MARGIN_MS, TOO_LATE, Accepted, NotSent, Receipt, Refused, Unknown, from_carrier
-from ..domain.errors import StoreUnavailable
+from ..domain.errors import NotReady, StoreUnavailable
 from ..domain.operation import Draft, Due, Go, Job, MovedTo
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, Limit
 from ..domain.routing import may_try_next
-from ..domain.verification import Reference, read_delivery_id, read_id
+from ..domain.verification import Reference, fingerprint, read_delivery_id, read_id
 from .client import LONGEST_BLOCK_S, STORE_ERRORS, Store
+from .keyrings import Keyrings
 from .keys import Keys
 from .scripts import Scripts
 from .verifications import rules_text
@@ -40,6 +43,9 @@ UNDER_WAY_MS = 10_000
 """A request to the carrier has an answer by then, or none."""
 
 ASKED_MS = 3_000
+DEAD_KEPT = 10_000
+"""Entries and timers of a shard that nobody can read."""
+
 STICKY_TTL_MS = 30 * 86_400_000
 _CARRIER_RANK = {
     "scheduled": 0,
@@ -52,6 +58,8 @@ _CARRIER_RANK = {
     "read": 6,
 }
 _FAILED_RANK = 4
+_TIMERS = ("r", "p", "f", "c")
+_log = logging.getLogger("otp.outbox")
 
 
 class Outbox:
@@ -64,6 +72,7 @@ class Outbox:
         self._keys = keys
         self._index_key = index_key
         self._consumer = consumer
+        self._keyrings = Keyrings(store, keys)
 
     # ---- taking work -----------------------------------------------------------------------------------------------
 
@@ -145,22 +154,26 @@ class Outbox:
         for entry, fields in messages:
             named = read_delivery_id(self._index_key, (fields or {}).get("dlv", ""))
             if named is None or self._keys.shard(named[0].number_hash) != shard:
-                self._bury(shard, entry, fields or {})
+                self._bury(shard, "entry", entry)
             else:
                 jobs.append(Job(shard, entry, *named))
         return jobs
 
-    def _bury(self, shard: int, entry: str, fields: dict[str, str]) -> None:
-        # An entry nobody can read must not come back for ever, nor hold up its neighbours.
+    def _bury(self, shard: int, kind: str, name: str) -> None:
+        # What nobody can read must not come back for ever, nor hold up its neighbours. To a foreign index key, though,
+        # everything looks like that.
+        self._require_own_store()
+        keys = [self._keys.outbox(shard), self._keys.timers(shard), self._keys.dead(shard)]
+        if self._scripts.run("bury", keys, [GROUP, kind, name, DEAD_KEPT]):
+            telemetry.OUTBOX_DEAD.labels(kind).inc()
+            _log.error("nobody can read this; it was set aside", extra={"kind": kind, "where": self._keys.dead(shard)})
+
+    def _require_own_store(self) -> None:
         try:
-            outbox = self._keys.outbox(shard)
-            with self._client.pipeline(transaction=False) as pipe:
-                pipe.xadd(self._keys.dead(shard), cast("Any", {**fields, "entry": entry}), maxlen=1000)
-                pipe.xack(outbox, GROUP, entry)
-                pipe.xdel(outbox, entry)
-                pipe.execute()
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
+            self._keyrings.require(fingerprint(self._index_key))
+        except NotReady as error:
+            _log.error("nothing is taken from this store", extra={"reason": error.detail})
+            raise StoreUnavailable("The store belongs to another keyring.") from error
 
     # ---- one try ---------------------------------------------------------------------------------------------------
 
@@ -179,8 +192,10 @@ class Outbox:
         app, sender, channel, locale, autofill, expires, paced, route = found
         rest = tuple(part.partition("|")[0] for part in (route or "").split(",") if part)
         now_ms = int(seconds) * 1000 + int(micros) // 1000
-        has_body = body is not None
-        return Draft(app, sender, channel, locale, autofill, int(expires), now_ms, box, has_body, paced == "1", rest)
+        kid, colon, _ = (body or box or "").partition(":")
+        has_body, is_paced = body is not None, paced == "1"
+        sealed_by, life = kid if colon else "", (int(expires), now_ms)
+        return Draft(app, sender, channel, locale, autofill, *life, box, has_body, is_paced, rest, sealed_by)
 
     def begin(self, job: Job, app: str, sealed_body: str, wrong_limits: Sequence[Limit]) -> Go | None:
         """Write the try down and get the bytes to send; None if there is nothing to send. Raises StoreUnavailable."""
@@ -231,6 +246,13 @@ class Outbox:
         """
         return self._settle(job, "failed", [code, title, "1", "0"])
 
+    def hand_back(self, job: Job, code: str, title: str, wait_ms: int, *, may_fall: bool) -> str:
+        """This worker cannot do it, another may: it comes again after a wait, until its code's end.
+
+        `may_fall`: the next sender may have it when it was not sent in time.
+        """
+        return self._settle(job, "handed_back", [code, title, "1" if may_fall else "0", wait_ms])
+
     def held(self, job: Job, code: str, title: str, wait_ms: int, *, may_fall: bool = True) -> str:
         """The sender is not to be asked now: the next one has it, or it waits where there is none or it was tried."""
         return self._settle(job, "held", [code, title, "1" if may_fall else "0", wait_ms])
@@ -254,6 +276,8 @@ class Outbox:
         ]
         if message_id is not None:
             keys.append(k.message(ref.number_hash, message_id))
+        if outcome == "refused":
+            keys.append(k.opted_out(job.shard))
         reply = self._scripts.run("settle", keys, [ref.body, job.ordinal, GROUP, job.entry, outcome, *args])
         return str(reply)
 
@@ -286,6 +310,7 @@ class Outbox:
             k.message(ref.number_hash, receipt.message_id),
             k.event(ref.number_hash, event_id or "none"),
             k.sticky(ref.number_hash),
+            k.opted_out(shard),
         ]
         error = receipt.error
         args: list[str | int] = [
@@ -337,8 +362,11 @@ class Outbox:
                 ref = read_id(self._index_key, f"vrf_{name}")
                 named = (ref, 0) if ref else None
             else:
-                named = read_delivery_id(self._index_key, name)
-            if named is not None:
+                named = read_delivery_id(self._index_key, name) if kind in _TIMERS else None
+            if named is None or self._keys.shard(named[0].number_hash) != shard:
+                # Left where it is, it would be the first of every look, and a hundred of them all that is seen.
+                self._bury(shard, "timer", member)
+            else:
                 dues.append(Due(shard, kind, *named))
         return dues
 

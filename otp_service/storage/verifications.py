@@ -4,8 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..domain import receipt
 from ..domain.delivery import DeliveryStatus
-from ..domain.errors import NotReady, StoreUnavailable
+from ..domain.errors import KeyUnknown, StoreUnavailable
 from ..domain.operation import (
     OPERATION_TTL_MS,
     Approved,
@@ -70,7 +71,7 @@ class Verifications:
                 case outcome:
                     ref, flat = self._reference(reply[2]), reply[4]
                     record = dict(zip(flat[::2], flat[1::2], strict=True))
-                    return Started(ref, outcome == "resent", view=_view(ref, record, int(reply[3])))
+                    return Started(ref, outcome == "resent", view=self._shown(ref, record, int(reply[3])))
         # The number's verifications change faster than we can read them: somebody is flooding it.
         raise StoreUnavailable("Too many requests for this number at once.")
 
@@ -143,7 +144,10 @@ class Verifications:
         return None if body is None else self._reference(body)
 
     def check(self, order: CheckOrder) -> CheckAnswer:
-        """Judge one guess. Raises StoreUnavailable, and then nothing is known to have been judged."""
+        """Judge one guess. Raises StoreUnavailable, and then nothing is known to have been judged.
+
+        Raises KeyUnknown if the code was made with a key of which the order has no digest; then nothing was counted.
+        """
         k, ref, app = self._keys, order.reference, order.app
         nh = ref.number_hash
         shard = k.shard(nh)
@@ -169,6 +173,9 @@ class Verifications:
             MAX_CONSECUTIVE_WRONG,
             STREAK_TTL_MS,
             TOMBSTONE_MS,
+            order.asserted_number,
+            order.asserted_purpose,
+            order.request_key,
         ]
         for kid, digest in order.digests.items():
             args += (kid, digest)
@@ -176,7 +183,7 @@ class Verifications:
         _require_echo(reply, order.operation_id)
         match reply[1]:
             case "approved":
-                return Approved(int(reply[2]), *reply[3:8])
+                return Approved(int(reply[2]), *reply[3:9])
             case "wrong":
                 return Wrong(int(reply[2]))
             case "ended":
@@ -186,7 +193,7 @@ class Verifications:
             case "moved":
                 return Moved()
             case "no_key":
-                raise NotReady("The code was made with a key that is not in the keyring.")
+                raise KeyUnknown(reply[2])
             case _:
                 return NotFound()
 
@@ -211,7 +218,7 @@ class Verifications:
         _require_echo(reply, operation_id)
         if reply[1] == "invalid":
             return NotFound()
-        return Redeemed(int(reply[2]), reply[1] == "redeemed")
+        return Redeemed(int(reply[2]), reply[1] == "redeemed", mask=reply[3], purpose=reply[4])
 
     def expire(self, ref: Reference) -> bool:
         """End the verification if its time has run out. Raises StoreUnavailable."""
@@ -248,7 +255,7 @@ class Verifications:
         record, now_ms = self._read(ref)
         if "max" not in record or app not in (None, record.get("app")):
             return None
-        return _view(ref, record, now_ms)
+        return self._shown(ref, record, now_ms)
 
     def versions(self, refs: Sequence[Reference]) -> list[int | None]:
         """The version of each, in one round trip; None for one that is there no more. Raises StoreUnavailable."""
@@ -277,6 +284,9 @@ class Verifications:
             raise StoreUnavailable("The store does not answer.") from error
         return record, int(seconds) * 1000 + int(micros) // 1000
 
+    def _shown(self, ref: Reference, record: Mapping[str, str], now_ms: int) -> VerificationView:
+        return _view(ref, record, now_ms, receipt.subject(self._index_key, record["app"], ref.number_hash))
+
     def _reference(self, body: str) -> Reference:
         ref = read_id(self._index_key, f"vrf_{body}")
         if ref is None:
@@ -300,7 +310,7 @@ def _require_echo(reply: Any, operation_id: str) -> None:
         raise StoreUnavailable("The store's answer belongs to another request.")
 
 
-def _view(ref: Reference, record: Mapping[str, str], now_ms: int) -> VerificationView:
+def _view(ref: Reference, record: Mapping[str, str], now_ms: int, subject: str) -> VerificationView:
     status = Status(record["status"])
     expires_ms = int(record["expires"])
     if status is Status.PENDING and now_ms >= expires_ms:
@@ -311,6 +321,7 @@ def _view(ref: Reference, record: Mapping[str, str], now_ms: int) -> Verificatio
         purpose=record["purpose"],
         channel=record["channel"],
         mask=record["mask"],
+        subject=subject,
         status=status,
         created_ms=int(record["created"]),
         expires_ms=expires_ms,

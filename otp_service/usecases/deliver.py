@@ -7,14 +7,15 @@ same key. A request that could not leave while its code lives does not leave at 
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from ..domain import message
 from ..domain.circuit import Gate
 from ..domain.delivery import MARGIN_MS, Accepted, Action, NotSent, Refused, Unknown
-from ..domain.errors import SealBroken
+from ..domain.errors import KeyUnknown, SealBroken
 from ..domain.operation import Draft, Due, Go, Job
-from ..domain.policy import App, Policy, Sender
+from ..domain.policy import App, Channel, Policy, Sender
 from . import ports
 from .guard import Guard
 
@@ -27,6 +28,10 @@ SHORTEST_WAIT_MS = 500
 
 _BACKOFF_MS = (500, 1_000, 2_000, 4_000, 8_000, 15_000, 30_000)
 _UNKNOWN_MS = (2_000, 3_000, 5_000, 10_000, 20_000, 40_000)
+_OTHERS_MS = (1_500,)
+"""After this another worker may look at what this one could not send."""
+
+_NO_KEY = "no worker at hand has the key that it was sealed with in its keyring"
 _PAUSED = "The sender is given a pause: "
 _TOLD_AS_ERRORS = (Action.BAD_REQUEST, Action.STOP_SENDER, Action.STOP_PROFILE, Action.STOP_ALL)
 """Refusals that somebody has to mend, be it only a text of ours. People are paged when a breaker opens by them."""
@@ -37,7 +42,8 @@ _log = logging.getLogger("otp.deliver")
 class Deliver:
     """The worker's story. Safe for many threads.
 
-    `sleep` takes seconds, `monotonic` gives them, `random` gives [0, 1).
+    `sleep` takes seconds, `monotonic` gives them, `random` gives [0, 1). `left` counts what is left to another worker,
+    by reason: a key, sender or app that this process does not know is no verdict.
     """
 
     def __init__(
@@ -54,6 +60,7 @@ class Deliver:
         monotonic: Callable[[], float],
         random: Callable[[], float],
         count: Callable[[str, str], None],
+        left: Callable[[str], None] = lambda _: None,
         guard: Guard,
     ) -> None:
         self._outbox = outbox
@@ -67,6 +74,7 @@ class Deliver:
         self._monotonic = monotonic
         self._random = random
         self._count = count
+        self._left = left
         self._guard = guard
 
     def send(self, job: Job) -> None:
@@ -74,6 +82,7 @@ class Deliver:
         draft = self._outbox.draft(job)
         if draft is None:
             # The record is gone; `begin` finds the same and settles the entry.
+            _log.warning("a delivery has no record any more", extra={"delivery_id": _id(job)})
             self._outbox.begin(job, "", "", ())
             return
         if draft.expires_ms - draft.now_ms <= MARGIN_MS:
@@ -81,8 +90,8 @@ class Deliver:
             self._outbox.begin(job, draft.app, "", ())
             return
         app, sender = self._policy.apps.get(draft.app), self._policy.senders.get(draft.sender)
-        if app is None or sender is None:
-            self._outbox.impossible(job, "sender_missing", "The sender or app is no longer configured.")
+        if app is None or sender is None or not self._has_key(draft):
+            self._hand_back(job, draft, app, sender)
             return
         if not self._await_turn(job, draft, sender):
             return
@@ -102,9 +111,29 @@ class Deliver:
             go = self._outbox.begin(job, app.name, body, app.wrong_codes_per_number)
             if go is not None:
                 self._call(job, sender, go, gate, asked_at + go.left_ms / 1000)
+        except message.TextTooLong as error:
+            # The start measured it, with another brand or code length than this worker's configuration has.
+            self._outbox.impossible(job, "text_too_long", f"{error} The configuration has changed.")
+        except KeyUnknown:
+            # Another worker composed it meanwhile, with a newer key. The try is written down, and nothing left.
+            self._outbox.retry_later(job, self._wait(_OTHERS_MS, 1), NotSent(_NO_KEY))
         except SealBroken:
             _log.exception("a sealed value cannot be opened", extra={"delivery_id": _id(job)})
             self._outbox.impossible(job, "unreadable", "The sealed message cannot be opened with the keys at hand.")
+
+    def _has_key(self, draft: Draft) -> bool:
+        return not draft.sealed_by or self._vault.knows(draft.sealed_by)
+
+    def _hand_back(self, job: Job, draft: Draft, app: App | None, sender: Sender | None) -> None:
+        if app is None:
+            code, title = "app_unknown", f"no worker at hand has the app {draft.app} in its configuration"
+        elif sender is None:
+            code, title = "sender_unknown", f"no worker at hand has the sender {draft.sender} in its configuration"
+        else:
+            code, title = "key_unknown", _NO_KEY
+        _log.warning("left to another worker", extra={"delivery_id": _id(job), "reason": title})
+        self._left(code)
+        self._outbox.hand_back(job, code, title, self._wait(_OTHERS_MS, 1), may_fall=code == "sender_unknown")
 
     def _hand_on(self, job: Job, draft: Draft, sender: Sender, gate: Gate) -> bool:
         """Leave a held sender for a better one of the route; False if there is none, and this one is to be tried."""
@@ -134,14 +163,8 @@ class Deliver:
         box = json.loads(self._vault.open(draft.box))
         if box["v"] != job.reference.body:
             raise SealBroken("the sealed box belongs to another verification")
-        text = message.render(
-            code=box["code"],
-            brand=app.brand,
-            lifetime_s=(draft.expires_ms - draft.now_ms + 5_000) // 1000,
-            locale=draft.locale or None,
-            context=box["context"],
-            autofill=message.Autofill(**json.loads(draft.autofill)) if draft.autofill else None,
-        )
+        # What goes by a template has no text of ours, and need not fit into one.
+        text = self._text(draft, app, sender, box) if sender.channel is Channel.SMS else ""
         delivery_id = _id(job)
         composed = self._carrier.compose(
             sender,
@@ -152,6 +175,17 @@ class Deliver:
             delivery_id=delivery_id,
         )
         return self._vault.seal(composed)
+
+    def _text(self, draft: Draft, app: App, sender: Sender, box: Mapping[str, Any]) -> str:
+        return message.render(
+            code=box["code"],
+            brand=app.brand,
+            lifetime_s=(draft.expires_ms - draft.now_ms + message.ROUNDING_MS) // 1000,
+            locale=draft.locale or None,
+            context=box["context"],
+            autofill=message.read_autofill(draft.autofill),
+            replies=sender.two_way,
+        )
 
     def _call(self, job: Job, sender: Sender, go: Go, gate: Gate, ends_s: float) -> None:
         composed = self._vault.open(go.sealed_body)

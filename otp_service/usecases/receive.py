@@ -7,7 +7,7 @@ says nothing: a recorded report, posted to the path of a delivery whose answer i
 import logging
 from collections.abc import Sequence
 
-from ..domain import optout, phone
+from ..domain import optout, phone, replies
 from ..domain.delivery import Receipt
 from ..domain.errors import InvalidNumber
 from ..domain.operation import Denial, OptOut
@@ -71,12 +71,15 @@ class Receive:
     ) -> None:
         """A person wrote: STOP and START change the registry at once, "that wasn't me" ends what they were sent.
 
-        Raises StoreUnavailable.
+        A reply with a word of opting out that is not understood goes on record and changes nothing. Raises
+        StoreUnavailable.
         """
-        wish = optout.wish(autoresponse, text)
-        word = optout.plain(text)
-        deniers = frozenset(app.name for app in self._policy.apps.values() if word in app.denial_words)
-        if wish not in (optout.Wish.STOP, optout.Wish.START) and not deniers:
+        reading = replies.read(text)
+        wish = optout.carrier_reading(autoresponse) if autoresponse else reading.wish
+        changes = wish in (optout.Wish.STOP, optout.Wish.START)
+        deniers = frozenset(app.name for app in self._policy.apps.values() if reading.denies(app.denial_words))
+        unclear = reading.unclear and not (autoresponse or deniers)
+        if not (changes or deniers or unclear):
             return
         try:
             person = phone.parse(from_number)
@@ -86,15 +89,17 @@ class Receive:
         if deniers:
             senders = self._written_to(messaging_profile_id, to_number)
             self._deny(number, Denial(deniers, senders, occurred_ms, self._store.first_heard(number, event_id)))
-        if wish not in (optout.Wish.STOP, optout.Wish.START):
+        if unclear:
+            self._optouts.note_unclear(number, person.mask, messaging_profile_id)
+        if not changes:
             return
         for profile in self._profiles(messaging_profile_id, to_number):
             entry = OptOut(
                 messaging_profile_id=profile,
                 opted_out=wish is optout.Wish.STOP,
                 at_ms=occurred_ms,
-                keyword=(autoresponse or wish).upper(),
-                source="inbound",
+                keyword=(autoresponse or str(wish)).upper(),
+                source=optout.source(autoresponse, text),
             )
             outcome = self._optouts.put(number, person.mask, entry, f"{event_id}:{profile}")
             _log.info("opt-out wish", extra={"to": person.mask, "wish": str(wish), "outcome": outcome})

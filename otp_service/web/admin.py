@@ -47,7 +47,7 @@ class Admin:
         auth: Auth,
         problems: Problems,
         checks: Sequence[tuple[str, Callable[[], None]]],
-        jwks: dict[str, Any],
+        jwks: Callable[[], dict[str, Any]],
         public_url: str,
         token: Callable[[], str],
         outbox_depth: Callable[[], int],
@@ -56,7 +56,7 @@ class Admin:
         self._auth = auth
         self._problems = problems
         self._checks = checks
-        self._jwks = msgspec.json.encode(jwks)
+        self._jwks = jwks
         self._public_url = public_url
         self._token = token
         self._outbox_depth = outbox_depth
@@ -112,8 +112,8 @@ class Admin:
         return Reply(200, headers, telemetry.metrics_text())
 
     def jwks(self, _: Call) -> Reply:
-        """GET /.well-known/jwks.json."""
-        return Reply(200, {"Content-Type": JSON, **PUBLIC}, self._jwks)
+        """GET /.well-known/jwks.json: also the key that will sign next, for longer than the answer may be cached."""
+        return Reply(200, {"Content-Type": JSON, **PUBLIC}, msgspec.json.encode(self._jwks()))
 
     def openapi(self, _: Call) -> Reply:
         """GET /openapi.json."""

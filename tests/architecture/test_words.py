@@ -233,14 +233,16 @@ def document() -> dict[str, Any]:
         auth=nothing,
         problems=problems,
         checks=[],
-        jwks={"keys": []},
+        jwks=dict,
         public_url="https://otp.example",
         token=str,
         outbox_depth=int,
         circuits=list,
     )
     routes = [
-        *Api(nothing, nothing, nothing, nothing, problems, index_key=b"", watch_key=b"").routes(),
+        *Api(
+            nothing, nothing, nothing, nothing, problems, index_key=b"", watch_key=b"", seal=nothing, unseal=nothing
+        ).routes(),
         *Hooks(nothing, nothing, b"", problems, float).routes(),
         *admin.routes(),
     ]

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ class TestHelp:
         """Every command that the contract promises by now."""
         wanted = {("dev",), ("serve",), ("worker",), ("sandbox",), ("doctor",), ("audit", "tail")}
         wanted |= {("keys", verb) for verb in ("create", "list", "revoke", "rotate")}
-        wanted |= {("keyring", verb) for verb in ("create", "rotate")}
+        wanted |= {("keyring", verb) for verb in ("create", "rotate", "status")}
         assert wanted <= set(commands(cli.build_parser()))
 
     def test_help_is_quick(self) -> None:
@@ -122,6 +123,18 @@ class TestMistakes:
             (["serve", "--port", "eighty"], "eighty"),
             (["serve", "--workers", "0"], "--workers"),
             (["worker", "--concurrency", "-1"], "--concurrency"),
+            *((["sandbox", "--webhook-url", url], "--webhook-url") for url in ("foo", "", "http://", "ftp://x/")),
+            *(
+                (["sandbox", "--webhook-url", url], repr(url))
+                for url in ("http://x:99999/", "http://[::1", "http://x y")
+            ),
+            (["sandbox", "--port", "99999"], "99999"),
+            (["sandbox", "--host", "not..valid"], "--host"),
+            (["serve", "--host", ""], "--host"),
+            (["optouts", "list", "--since", "yesterday"], "yesterday"),
+            (["optouts", "list", "--since", "9999-12-31T23:59:59-14:00"], "9999"),
+            (["messages", "schedule", "--to", "+12025550143", "--text", "x", "--at", "tomorrow"], "tomorrow"),
+            (["messages", "send", "--to", "0123", "--text", "x"], "0123"),
         ],
     )
     def test_one_sentence(self, words: list[str], part: str) -> None:
@@ -129,6 +142,76 @@ class TestMistakes:
         text = sentence(run(*words), status=2)
         assert part in text
         assert "--help" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "environ", "part"),
+    [
+        *(
+            (["keys", "list"], {"OTP_REDIS_URL": url}, "OTP_REDIS_URL")
+            for url in (
+                *("foo", "redis://", "redis://[::1", "redis://h:port", "redis://h:99999", "redis://h..x:1", "unix://"),
+                *("redis://127.0.0.1:1/0?foo=bar", "redis://127.0.0.1:1/0?socket_timeout=abc", "redis://127.0.0.1:1/x"),
+                *("redis+sentinel://", "redis+sentinel://h", "redis+sentinel://h:x/main", "redis+cluster://h:x"),
+            )
+        ),
+        (["keys", "list"], {"OTP_CONFIG": "/proc"}, "/proc"),
+        (["keys", "list"], {"OTP_CONFIG": "/nowhere"}, "/nowhere"),
+        (["keys", "list"], {"OTP_CONFIG": "{broken}"}, "TOML"),
+        (["keys", "list"], {"OTP_REDIS_URL_FILE": "/nowhere"}, "OTP_REDIS_URL_FILE"),
+        (["keys", "list"], {"OTP_SHARDS": "x"}, "OTP_SHARDS"),
+        (["keys", "list"], {"OTP_LOG_LEVEL": "x"}, "OTP_LOG_LEVEL"),
+        (["keys", "list"], {"OTP_PUBLIC_URL": "foo"}, "OTP_PUBLIC_URL"),
+        (["keyring", "create", "/nowhere/k"], {}, "/nowhere/k"),
+        (["keyring", "rotate", "{broken}"], {}, "keyring"),
+        (["serve", "--port", "0"], {"OTP_KEYRING": "{broken}"}, "OTP_KEYRING"),
+        (["serve", "--port", "0", "--host", "203.0.113.9"], {}, "203.0.113.9"),
+        (["serve", "--port", "0", "--host", "999.1.1.1"], {}, "999.1.1.1"),
+        (["sandbox", "--port", "0", "--host", "203.0.113.9"], {}, "203.0.113.9"),
+        (["sandbox", "--port", "{taken}"], {}, "taken"),
+        (["serve", "--port", "{taken}"], {"OTP_KEYRING": "{broken}"}, "taken"),
+        (["dev", "--port", "{taken}", "--dir", "{free}"], {}, "taken"),
+        (["sandbox", "--port", "0"], {"TELNYX_WEBHOOK_SIGNING_SEED": "x"}, "TELNYX_WEBHOOK_SIGNING_SEED"),
+        (["worker"], {"OTP_METRICS_DIR": "{broken}", "OTP_KEYRING": "{broken}"}, "OTP_METRICS_DIR"),
+        (["numbers", "list"], {"TELNYX_API_KEY": "é"}, "key"),
+        (["numbers", "list"], {"TELNYX_API_KEY": "k", "TELNYX_BASE_URL": "foo"}, "TELNYX_BASE_URL"),
+        (["dev", "--dir", "{broken}", "--port", "0", "--sandbox-port", "0"], {}, "{broken}"),
+        (["dev", "--dir", "{free}", "--port", "0", "--sandbox-port", "0", "--redis-url", "foo"], {}, "OTP_REDIS_URL"),
+        (["audit", "tail", "--since", "x"], {}, "--since"),
+    ],
+)
+def test_what_cannot_be_used_is_one_sentence(
+    tmp_path: Path, words: list[str], environ: dict[str, str], part: str
+) -> None:
+    """Addresses, paths, ports, files and times that are no good: what and why, and never a traceback."""
+    broken = tmp_path / "broken"
+    broken.write_text("x = [")
+    broken.chmod(0o600)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+
+        def fill(text: str) -> str:
+            return text.replace("{broken}", str(broken)).replace("{free}", str(tmp_path / "d")).replace("{taken}", port)
+
+        done = run(*map(fill, words), **{name: fill(value) for name, value in environ.items()})
+    assert fill(part) in sentence(done)
+
+
+def test_a_directory_that_is_gone_is_one_sentence(tmp_path: Path) -> None:
+    """Somebody removed the directory that the shell is in."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    script = f"import os; os.chdir({str(gone)!r}); os.rmdir({str(gone)!r}); import otp_service.cli as c; "
+    done = subprocess.run(
+        [sys.executable, "-c", script + "raise SystemExit(c.main(['keys', 'list']))"],
+        capture_output=True,
+        text=True,
+        env=clean_environ(),
+        check=False,
+    )
+    assert "directory" in sentence(done)
 
 
 @pytest.mark.parametrize("command", [("keys", "revoke"), ("keys", "rotate"), ("messages", "show")])
@@ -237,11 +320,42 @@ class TestKeyring:
         assert "exists" in sentence(run("keyring", "create", str(path)))
         assert path.read_bytes() == before
 
-    def test_rotation_adds_a_key_and_keeps_the_old(self, tmp_path: Path) -> None:
-        """The active key is another one, the old one is still there, the mode is the same."""
+    def test_rotation_publishes_a_key_that_is_active_later(self, tmp_path: Path) -> None:
+        """The active key is the same for ten minutes, the new one is named with its time; `status` says the same."""
         path = tmp_path / "keyring.json"
         first = data(run("keyring", "create", str(path), "--json"))["active_kid"]
-        second = data(run("keyring", "rotate", str(path), "--json"))["active_kid"]
+        rotated = data(run("keyring", "rotate", str(path), "--json"))
+        assert rotated["active_kid"] == first
+        after = datetime.fromisoformat(rotated["active_from"]) - datetime.now(UTC)
+        assert timedelta(minutes=9) < after <= timedelta(minutes=10)
+        shown = run("keyring", "status", str(path), "--json").stdout
+        status = json.loads(shown)
+        assert [(key["kid"], key["state"]) for key in status["keys"]] == [
+            (first, "active"),
+            (rotated["next_kid"], "next"),
+        ]
+        assert status["keys"][1]["active_from"] == rotated["active_from"]
+        prints = {status["index_fingerprint"], *(key["fingerprint"] for key in status["keys"])}
+        assert len(prints) == 3
+        for text in (shown, run("keyring", "status", str(path)).stdout):
+            content = json.loads(path.read_text())
+            assert not any(secret in text for secret in (content["index_key"], *(k["secret"] for k in content["keys"])))
+            assert all(printed in text for printed in prints)
+
+    @pytest.mark.parametrize("after", ["", "x", "-1s", "31d", "99999999999999d", "1w"])
+    def test_a_wait_that_is_none_is_refused(self, tmp_path: Path, after: str) -> None:
+        """One sentence; the file is not changed."""
+        path = tmp_path / "keyring.json"
+        run("keyring", "create", str(path))
+        before = path.read_bytes()
+        assert "after" in sentence(run("keyring", "rotate", str(path), f"--after={after}"))
+        assert path.read_bytes() == before
+
+    def test_rotation_adds_a_key_and_keeps_the_old(self, tmp_path: Path) -> None:
+        """The active key is another one at once if that is asked for, the old one is there, the mode is the same."""
+        path = tmp_path / "keyring.json"
+        first = data(run("keyring", "create", str(path), "--json"))["active_kid"]
+        second = data(run("keyring", "rotate", str(path), "--after", "0s", "--json"))["active_kid"]
         content = json.loads(path.read_text())
         assert [item["kid"] for item in content["keys"]] == [first, second]
         assert [item["state"] for item in content["keys"]] == ["verify", "active"]
@@ -255,6 +369,7 @@ class TestKeyring:
         if content is not None:
             path.write_text(content)
         assert str(path) in sentence(run("keyring", "rotate", str(path)))
+        assert str(path) in sentence(run("keyring", "status", str(path)))
         assert content is None or path.read_text() == content
 
     def test_a_place_that_cannot_be_written(self, tmp_path: Path) -> None:

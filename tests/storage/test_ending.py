@@ -90,7 +90,8 @@ def test_a_receipt_is_spent_once_of_fifty_at_once(house: House) -> None:
 
 def test_only_this_approvals_receipt_in_its_time_counts(house: House) -> None:
     """Another receipt id, an unapproved verification, a receipt whose time is over: all invalid and unspent."""
-    ref = house.start(fresh_number()).reference
+    number = fresh_number()
+    ref = house.start(number, purpose="pay").reference
     ends = house.now() + 60_000
     redeem = partial(house.verifications.redeem, word(), ref, "shop")
     assert redeem("r-1", ends) == NotFound()
@@ -99,7 +100,9 @@ def test_only_this_approvals_receipt_in_its_time_counts(house: House) -> None:
     assert redeem("r-2", ends) == NotFound()
     assert redeem("r-1", house.now() - 1) == NotFound()
     assert house.verifications.redeem(word(), ref, "bank", "r-1", ends) == NotFound()
-    assert redeem("r-1", ends) == Redeemed(int(house.record(ref)["redeemed"]), True)
+    assert redeem("r-1", ends) == Redeemed(
+        int(house.record(ref)["redeemed"]), True, mask=f"+1******{number[-4:]}", purpose="pay"
+    )
 
 
 def test_a_race_of_endings_has_one_winner(house: House) -> None:

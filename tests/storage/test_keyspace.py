@@ -25,6 +25,7 @@ from otp_service.storage.api_keys import ApiKeys
 from otp_service.storage.callbacks import Callbacks
 from otp_service.storage.client import Store, fix_shards, require_writable
 from otp_service.storage.cursors import Cursors
+from otp_service.storage.keyrings import Keyrings
 from otp_service.storage.limits import Place
 from otp_service.storage.scripts import Scripts, load
 
@@ -33,9 +34,9 @@ from .house import BANK, CODE, SHOP, WRONG, House, fresh_number, word
 LUA = files("otp_service.storage") / "lua"
 SCRIPTS = sorted(path.name[:-4] for path in LUA.iterdir() if path.name.endswith(".lua") and path.name[0] != "_")
 ENDLESS = (
-    r"otp:\{s..\}:(outbox|dead|timers|audit)$",
+    r"otp:\{s..\}:(outbox|dead|timers|audit|optedout)$",
     r"otp:\{s..\}:optouts:",
-    r"otp:\{meta\}:shards$",
+    r"otp:\{meta\}:(shards|index_keys|key_ids)$",
     r"otp:\{keys\}:",
     r"otp:\{sync\}:cursor:",
     r"otp:\{alerts\}:due$",
@@ -134,6 +135,10 @@ def stories(house: House) -> Iterator[Reference]:
             entry = OptOut("profile-a", True, 1, "STOP", "inbound")
             house.optouts.put(ref.number_hash, "+1", entry, word("evt"))
             house.optouts.put(ref.number_hash, "+1", replace(entry, opted_out=False), word("evt"))
+            house.optouts.put(ref.number_hash, "+1", replace(entry, at_ms=2), word("evt"))
+            house.optouts.note_unclear(ref.number_hash, "+1", "profile-a")
+            for standing in list(house.optouts.standing("profile-a")):
+                house.optouts.lift("profile-a", standing)
         if stop == "impossible":
             house.outbox.impossible(job, "sender_missing", "gone")
         else:
@@ -151,6 +156,8 @@ def loops(house: House, app: Any) -> Iterator[Reference]:
         return Due(shard, kind, ref, ordinal)
 
     ref = house.start(fresh_number(), app).reference  # never left
+    house.outbox.hand_back(house.take(ref), "key_unknown", "no key", 1_000, may_fall=False)
+    house.outbox.requeue(due(ref, "r"))
     for _ in range(2):  # the next sender has it, and then waits
         house.outbox.held(house.take(ref), "sender_down", "connect", 1_000)
     yield ref
@@ -215,6 +222,13 @@ def checks(house: House, app: Any) -> Iterator[Reference]:
 
 def other_places(house: House) -> None:
     """What has no number."""
+    house.raw.xadd(house.keys.outbox(3), {"dlv": "nonsense"})
+    house.raw.zadd(house.keys.timers(3), {"r:nonsense": 1})
+    house.outbox.take([3], 10, 0.001)
+    house.outbox.due(10)
+    marks = Keyrings(house.store, house.keys)
+    marks.claim(house.ring.fingerprint)
+    marks.register(house.ring.kids)
     place = Place("app", "shop", Limit(2, 60_000))
     for _ in range(3):
         house.limits.take([place])

@@ -13,7 +13,7 @@ from otp_service.domain.circuit import PASS, Gate
 from otp_service.domain.delivery import MARGIN_MS, Accepted, Action, NotSent, Receipt, Refused, SendOutcome, Unknown
 from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.operation import Draft, Due, Go, Job, MovedTo
-from otp_service.domain.policy import App, Limit, Policy, Sender, SenderKind
+from otp_service.domain.policy import App, Limit, Policy, Sender, SenderKind, Template
 from otp_service.domain.verification import new_reference, number_hash
 from otp_service.keyring import Keyring, create, parse, rotate
 from otp_service.usecases.deliver import TURN_MS, Deliver
@@ -109,6 +109,11 @@ class World:
         """Written down."""
         self._note("impossible", code)
         return "failed"
+
+    def hand_back(self, job: Job, code: str, title: str, wait_ms: int, *, may_fall: bool) -> str:
+        """Written down."""
+        self._note("hand_back", code, wait_ms, may_fall)
+        return "waiting"
 
     def held(self, job: Job, code: str, title: str, wait_ms: int, *, may_fall: bool = True) -> str:
         """Written down."""
@@ -324,12 +329,60 @@ def test_an_ended_verification_is_settled_without_words() -> None:
     assert world.log[-1][:3] == ("begin", "shop", "")
 
 
-@pytest.mark.parametrize("draft", [replace(DRAFT, sender="gone"), replace(DRAFT, app="gone")])
-def test_a_sender_or_app_that_is_gone_is_said(draft: Draft) -> None:
-    """A configuration change between start and send ends the delivery with a reason."""
+NEWER = parse(rotate(RAW, lambda n: b"\x05" * n, "2026-02-01T00:00:00Z"))
+UNKNOWN = [
+    (replace(DRAFT, sender="gone"), "sender_unknown", True),
+    (replace(DRAFT, app="gone"), "app_unknown", False),
+    (replace(DRAFT, box=NEWER.seal(b"{}"), sealed_by=NEWER.active_kid), "key_unknown", False),
+    (replace(DRAFT, has_body=True, sealed_by=NEWER.active_kid), "key_unknown", False),
+]
+
+
+@pytest.mark.parametrize(("draft", "code", "may_fall"), UNKNOWN)
+def test_what_this_worker_does_not_know_another_may(draft: Draft, code: str, may_fall: bool) -> None:
+    """Handed back before anything is done about it: no turn is used up, no try counted, and nothing is final.
+
+    Only where the sender is to blame may the next one have it when time is short.
+    """
     world = World(draft_=draft)
     story(world).send(JOB)
-    assert world.log == [("impossible", "sender_missing")]
+    assert world.log == [("hand_back", code, 1_500, may_fall)]
+
+
+@pytest.mark.parametrize(("draft", "code", "may_fall"), UNKNOWN)
+def test_at_the_codes_end_it_is_the_store_that_ends_it(draft: Draft, code: str, may_fall: bool) -> None:
+    """What nobody could send until then is not handed back for ever: the store writes `expired`, and why."""
+    world = World(draft_=replace(draft, now_ms=300_000), go=lambda _: None)
+    story(world).send(JOB)
+    assert world.log == [("begin", draft.app, "", ())]
+
+
+def test_bytes_of_a_newer_worker_are_left_to_it() -> None:
+    """Composed by another between our look and our try: nothing left the process, and it is not final."""
+    world = World(go=lambda _: Go(NEWER.seal(b"bytes"), 2, 1))
+    story(world).send(JOB)
+    assert world.sent == []
+    assert world.steps()[-2:] == ["begin", "retry_later"]
+
+
+def test_a_text_that_no_longer_fits_is_not_cut() -> None:
+    """Of a brand that has grown since the start: the delivery says so, and what is confirmed is never shortened."""
+    android = json.dumps({"android_hash": "FA+9qCX9VSu"})
+    world = World(draft_=replace(DRAFT, autofill=android, box=box(context={"payee": "x" * 128})))
+    story(world).send(JOB)
+    assert world.log[1:] == [("impossible", "text_too_long")]
+    assert world.sent == []
+
+
+def test_a_template_needs_no_text() -> None:
+    """A code that goes by WhatsApp is not stopped by words that would not fit into an SMS."""
+    meta = Sender("meta", SenderKind.WHATSAPP, "profile-c", "+18445550001", 5.0, Template("login"))
+    policy = replace(POLICY, senders={**POLICY.senders, "meta": meta})
+    android = json.dumps({"android_hash": "FA+9qCX9VSu"})
+    draft = replace(DRAFT, sender="meta", channel="whatsapp", autofill=android, box=box(context={"payee": "x" * 128}))
+    world = World(draft_=draft)
+    story(world, policy=policy).send(JOB)
+    assert len(world.sent) == 1
 
 
 PAUSED = Gate(False, 700, "sender_down", "connect")
@@ -393,15 +446,14 @@ def test_a_refusal_that_somebody_has_to_mend_is_an_error_in_the_log(
 @pytest.mark.parametrize(
     "sealed",
     [
-        "k00:AAAA",
+        f"{RING.active_kid}:AAAA",
         "nonsense",
         box(v="another verification"),
-        parse(rotate(RAW, lambda n: b"\x05" * n, "2026-02-01T00:00:00Z")).seal(b"{}"),
     ],
-    ids=["too short", "no seal", "another's box", "another's key"],
+    ids=["too short", "no seal", "another's box"],
 )
 def test_an_unreadable_box_ends_with_a_reason(sealed: str) -> None:
-    """Made by an unknown key, changed, or moved here from another verification: nothing is sent."""
+    """Changed, or moved here from another verification: nothing is sent."""
     world = World(draft_=replace(DRAFT, box=sealed))
     story(world).send(JOB)
     assert world.sent == []
@@ -410,7 +462,7 @@ def test_an_unreadable_box_ends_with_a_reason(sealed: str) -> None:
 
 def test_unreadable_bytes_end_with_a_reason() -> None:
     """Kept bytes that no key opens are not replaced by others."""
-    world = World(draft_=replace(DRAFT, has_body=True), go=lambda _: Go("k00:AAAA", 2, 1))
+    world = World(draft_=replace(DRAFT, has_body=True), go=lambda _: Go(f"{RING.active_kid}:AAAA", 2, 1))
     story(world).send(JOB)
     assert world.sent == []
     assert world.log[-1] == ("impossible", "unreadable")
@@ -451,7 +503,7 @@ def test_what_ran_out_while_it_waited_ends_as_expired(trouble: str, left_ms: int
     }[trouble]
     world.go = lambda _: None
     assert world.draft_ is not None
-    story(world, Guard(HELD)).send(JOB)
+    story(world, guard=Guard(HELD)).send(JOB)
     assert [entry[:3] for entry in world.log] == [("begin", world.draft_.app, "")]
 
 
@@ -501,6 +553,16 @@ def test_the_words_follow_the_record() -> None:
     assert "EUR 10 / Laden" in text
     assert "2 Minuten" in text
     assert text.endswith(f"@example.com #{CODE}")
+
+
+@pytest.mark.parametrize("kind", SenderKind)
+def test_only_a_sender_that_receives_replies_asks_for_one(kind: SenderKind) -> None:
+    """A name (alphanumeric) is no address: nobody can reply STOP to it."""
+    sender = Sender("pool", kind, "profile-a", None, 20.0)
+    policy = Policy(MappingProxyType({"shop": replace(APP, route=(sender,))}), MappingProxyType({"pool": sender}))
+    world = World()
+    story(world, policy).send(JOB)
+    assert ("STOP" in json.loads(world.sent[0][0])["text"]) is (kind is not SenderKind.ALPHANUMERIC)
 
 
 # ---- timers -------------------------------------------------------------------------------------------------------

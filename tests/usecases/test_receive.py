@@ -25,7 +25,7 @@ SENDERS = {
 }
 APPS = {
     "shop": App("shop", "Acme", tuple(SENDERS.values())),
-    "bank": App("bank", "Bank", tuple(SENDERS.values()), denial_words=frozenset({"no", "not me"})),
+    "bank": App("bank", "Bank", tuple(SENDERS.values()), denial_words=frozenset({"no", "moi non plus"})),
 }
 POLICY = Policy(MappingProxyType(APPS), MappingProxyType(SENDERS))
 DEAD = Refused("40001", "No route", Action.STOP_PERSON)
@@ -40,6 +40,7 @@ class World:
     applied: list[tuple[Any, ...]] = field(default_factory=list)
     clicks: list[tuple[Any, ...]] = field(default_factory=list)
     wishes: list[tuple[Any, ...]] = field(default_factory=list)
+    unclear: list[tuple[Any, ...]] = field(default_factory=list)
     told: list[Any] = field(default_factory=list)
     denials: list[tuple[Reference, Denial]] = field(default_factory=list)
 
@@ -61,6 +62,10 @@ class World:
         """Remember it."""
         self.wishes.append((number, mask, entry, event_id))
         return "changed"
+
+    def note_unclear(self, number: str, mask: str, profile: str | None) -> None:
+        """Remember it."""
+        self.unclear.append((number, mask, profile))
 
     def pending(self, number: str) -> list[Reference]:
         """Two, for the person."""
@@ -163,6 +168,45 @@ def test_start_opts_in_again() -> None:
     assert world.wishes[0][2].opted_out is False
 
 
+def test_a_wish_that_only_we_understood_says_so() -> None:
+    """The carrier holds no block for it, so its list says nothing about it."""
+    world = World()
+    for text, autoresponse in (("ARRÊT", None), ("Stop. Thank you", None), ("stop", None), ("whatever", "STOP")):
+        inbound(world, text=text, autoresponse=autoresponse)
+    assert [wish[2].source for wish in world.wishes] == ["reply", "reply", "inbound", "inbound"]
+
+
+OURS = "123456 is your Acme code. It expires in 5 minutes. Do not share it. Reply STOP to opt out."
+
+
+@pytest.mark.parametrize(
+    "text", [OURS, f"Liked “{OURS}”", f"Reacted 👍 to “{OURS}”", f"> {OURS}", "Liked “STOP”", "what is this"]
+)
+def test_quotes_change_nothing(text: str) -> None:
+    """Nobody opts out or denies by quoting what we wrote, and nobody has to look at it."""
+    world = World()
+    inbound(world, text=text)
+    assert (world.wishes, world.denials, world.unclear) == ([], [], [])
+
+
+@pytest.mark.parametrize("text", ["we must stop sending money there", "Don't stop!", "no stop"])
+def test_an_unclear_reply_is_put_on_record_and_changes_nothing(text: str) -> None:
+    """For the number, without its text."""
+    world = World()
+    inbound(world, text=text)
+    assert (world.wishes, world.denials) == ([], [])
+    assert world.unclear == [(NUMBER, "+1******0143", "profile-a")]
+
+
+def test_what_the_carrier_or_an_app_understood_is_not_unclear() -> None:
+    """The carrier answered it, or an app has a word for it."""
+    world = World()
+    inbound(world, text="we must stop", autoresponse="HELP")
+    inbound(world, text=f"no\n{OURS}")
+    assert world.unclear == []
+    assert len(world.denials) == 2
+
+
 @pytest.mark.parametrize(
     ("to_number", "profiles"), [("+18445550001", ["profile-b"]), ("+19", ["profile-a", "profile-b"]), (None, None)]
 )
@@ -188,7 +232,8 @@ def test_other_words_and_other_writers_change_nothing(changes: dict[str, str]) -
     ("changes", "apps", "senders"),
     [
         ({"text": "No!", "to_number": "+13125550100"}, {"shop", "bank"}, {"pool"}),
-        ({"text": " NOT  me, please"}, {"bank"}, {"pool"}),
+        ({"text": " NOT  me, please"}, {"shop", "bank"}, {"pool"}),
+        ({"text": "Moi non plus"}, {"bank"}, {"pool"}),
         ({"text": "no", "messaging_profile_id": "profile-b"}, {"shop", "bank"}, {"backup"}),
         ({"text": "no", "messaging_profile_id": None}, {"shop", "bank"}, {"pool", "backup"}),
         ({"text": "no", "messaging_profile_id": None, "to_number": None}, {"shop", "bank"}, set(SENDERS)),

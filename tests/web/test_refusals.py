@@ -37,6 +37,7 @@ def test_a_start_shows_the_whole_verification(world: World) -> None:
         "verification_id",
         "status",
         "to",
+        "sub",
         "channel",
         "purpose",
         "created_at",
@@ -208,6 +209,7 @@ def test_the_numbers_own_starts_are_limited(world: World) -> None:
 def test_a_full_queue_is_503(world: World, tmp_path_factory: pytest.TempPathFactory) -> None:
     """503 queue_full with Retry-After when nobody sends; nothing is written that would grow further."""
     small = make_settings(tmp_path_factory.mktemp("small"), world.settings.redis_url, world.seed, OTP_QUEUE_MAX="1")
+    small = replace(small, keyring_path=world.settings.keyring_path)
     crowded = World(bootstrap.build_web(small), small, world.vault, world.seed, world.store)
     number = world.number()
     assert crowded.start(number).status == 201
@@ -227,7 +229,8 @@ def test_a_right_code_is_the_only_2xx(world: World) -> None:
     code = world.code(verification)
     approved = world.check(verification, code)
     assert approved.status == 200
-    assert list(approved.json) == ["verification_id", "status", "approved_at", "receipt"]
+    members = ["verification_id", "status", "approved_at", "to", "purpose", "channel", "sub", "receipt"]
+    assert list(approved.json) == members
     assert approved.json["status"] == "approved"
     assert approved.header("Cache-Control") == "no-store"
     for guess in (code, "000000", "0000"):
@@ -363,7 +366,7 @@ def test_receipts_are_spent_once(world: World) -> None:
     world.call("POST", "/receipts/redeem", {"receipt": receipt}, key="other").problem(422, "receipt_invalid")
     spent = world.call("POST", "/receipts/redeem", {"receipt": receipt})
     assert spent.status == 200
-    assert set(spent.json) == {"verification_id", "redeemed_at"}
+    assert set(spent.json) == {"verification_id", "redeemed_at", "to", "purpose", "sub"}
     world.call("POST", "/receipts/redeem", {"receipt": receipt}).problem(410, "receipt_spent")
 
 
@@ -411,8 +414,10 @@ def test_cool_down_before_limits_before_the_queue(world: World, tmp_path_factory
         world.store.lpush(next(iter(world.store.keys("*:starts:*"))), str(time.time_ns() // 1_000_000))
     world.start(number).problem(429, "resend_too_soon")
     small = make_settings(tmp_path_factory.mktemp("small"), world.settings.redis_url, world.seed, OTP_QUEUE_MAX="1")
+    small = replace(small, keyring_path=world.settings.keyring_path)
     crowded = World(bootstrap.build_web(small), small, world.vault, world.seed, world.store)
-    # Another keyring, another shard: what other tests have left waiting there would fill its queue of one.
+    # Another person; and what waits on their number's shard would fill its queue of one.
+    number = world.number()
     if waiting := world.store.keys("*:outbox"):
         world.store.delete(*waiting)
     assert crowded.start(number).status == 201

@@ -88,7 +88,7 @@ end
 local try = redis.call('HINCRBY', KEYS[1], p .. 'try', 1)
 redis.call('HSET', KEYS[1], p .. 'token', token, p .. 'u', int(now))
 redis.call('HSETNX', KEYS[1], p .. 'out', int(now))
-redis.call('HDEL', KEYS[1], p .. 'paced')
+redis.call('HDEL', KEYS[1], p .. 'paced', p .. 'back')
 move(c, n, 'sending')
 record(c.audit, c.timeline, c.who, try == 1 and 'delivery.sending' or 'delivery.retried', now, delivery_id(c, n),
   '{"try":' .. try .. '}')

@@ -5,12 +5,15 @@
 --
 -- KEYS  1 op  2 record  3 secrets  4 wrong  5 streak  6 audit  7 timeline  8 timers  9 latest (only if asked by number)
 -- ARGV  op id · op ttl ms · id's body · app · receipt id · wrong rules · consecutive max · streak ttl ms ·
---       tombstone ms · kid · digest [· kid · digest ...]
--- Reply {op, 'no_key'}: made under a pepper that is not given · {op, 'approved', ms, number hash, purpose, channel, context hash, receipt id} · {op, 'wrong', checks left} ·
+--       tombstone ms · asserted number hash or '' · asserted purpose or '' · request key or '' ·
+--       kid · digest [· kid · digest ...]
+-- Reply {op, 'no_key', kid}: made under a pepper that is not given · {op, 'approved', ms, number hash, purpose, channel, context hash, receipt id, mask} · {op, 'wrong', checks left} ·
 --       {op, 'ended', status} · {op, 'limited', ms} · {op, 'not_found'} · {op, 'moved', body}
 -- Holds the guess is counted before it is compared, so a store that refuses writes never answers a guess; at most
---       `max` guesses of a verification are ever compared, and at most one is ever approved.
-local op, op_ttl, body, app, receipt, rules, consecutive_max, streak_ttl, tombstone = unpack(ARGV, 1, 9)
+--       `max` guesses of a verification are ever compared, and at most one is ever approved. A verification that is
+--       not as asserted is not found, and nothing is counted. The request that was approved gets its approval again.
+local op, op_ttl, body, app, receipt, rules, consecutive_max, streak_ttl, tombstone, number, purpose, request =
+  unpack(ARGV, 1, 12)
 local done = redis.call('GET', KEYS[1])
 if done then
   local reply = {}
@@ -23,17 +26,21 @@ if KEYS[9] then
 end
 
 local r = redis.call('HMGET', KEYS[2], 'app', 'status', 'expires', 'attempts', 'max', 'kid', 'nh', 'mask',
-  'purpose', 'channel', 'ctx')
+  'purpose', 'channel', 'ctx', 'receipt', 'ended', 'request')
 for i = 1, 11 do
   if not r[i] then return {op, 'not_found'} end
 end
 if r[1] ~= app then return {op, 'not_found'} end
+if (number ~= '' and number ~= r[7]) or (purpose ~= '' and purpose ~= r[9]) then return {op, 'not_found'} end
 local now = clock()
 local who = {rec = KEYS[2], vid = body, app = app, mask = r[8], nh = r[7], op = op}
 if r[2] == 'pending' and now >= tonumber(r[3]) then
   finish(KEYS[2], KEYS[3], KEYS[7], KEYS[8], body, 'expired', now, tombstone)
   record(KEYS[6], KEYS[7], who, 'verification.expired', now)
   return {op, 'ended', 'expired'}
+end
+if r[2] == 'approved' and request ~= '' and request == r[14] then
+  return {op, 'approved', r[13], r[7], r[9], r[10], r[11], r[12], r[8]}
 end
 if r[2] ~= 'pending' then return {op, 'ended', r[2]} end
 local digest = redis.call('HGET', KEYS[3], 'digest')
@@ -46,10 +53,10 @@ if wait then return {op, 'limited', int(wait)} end
 
 -- A code whose pepper is not at hand cannot be judged: no guess may be lost on it.
 local judged
-for i = 10, #ARGV, 2 do
+for i = 13, #ARGV, 2 do
   if ARGV[i] == r[6] then judged = ARGV[i + 1] end
 end
-if not judged then return {op, 'no_key'} end
+if not judged then return {op, 'no_key', r[6]} end
 
 -- Count first: against the number, then against the verification.
 local window = reach(rules)
@@ -64,9 +71,10 @@ if judged == digest then
   redis.call('LPOP', KEYS[4])
   redis.call('DEL', KEYS[5])
   redis.call('HSET', KEYS[2], 'receipt', receipt)
+  if request ~= '' then redis.call('HSET', KEYS[2], 'request', request) end
   finish(KEYS[2], KEYS[3], KEYS[7], KEYS[8], body, 'approved', now, tombstone)
   record(KEYS[6], KEYS[7], who, 'verification.approved', now)
-  reply = {op, 'approved', int(now), r[7], r[9], r[10], r[11], receipt}
+  reply = {op, 'approved', int(now), r[7], r[9], r[10], r[11], receipt, r[8]}
 else
   redis.call('INCR', KEYS[5])
   redis.call('PEXPIRE', KEYS[5], streak_ttl)

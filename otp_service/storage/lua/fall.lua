@@ -13,7 +13,7 @@ local body, n, under_way, awaited = unpack(ARGV)
 local p = n .. ':'
 local now = clock()
 local r = redis.call('HMGET', KEYS[1], 'app', 'mask', 'nh', p .. 'st', p .. 'try', p .. 'home', p .. 'u', p .. 'cr',
-  p .. 'mid', p .. 'asked', p .. 'why', p .. 'token', p .. 'paced', p .. 'in')
+  p .. 'mid', p .. 'asked', p .. 'why', p .. 'token', p .. 'paced', p .. 'in', p .. 'back')
 local c = {rec = KEYS[1], outbox = KEYS[2], audit = KEYS[3], timeline = KEYS[4], timers = KEYS[5], optouts = KEYS[6],
   who = {rec = KEYS[1], vid = body, app = r[1], mask = r[2], nh = r[3]}, body = body, now = now}
 local id = delivery_id(c, n)
@@ -47,8 +47,8 @@ if lost > 0 then
   fail_over(c, n, 'answer_lost')
   return {'fell_back'}
 end
--- Nobody has looked at it: no worker was there, and the sender is not to blame.
-if not r[5] and not r[11] and not r[13] then
+-- Nobody has looked at it who could send it: no worker was there, or none that has its key. The sender is not to blame.
+if (not r[5] and not r[11] and not r[13]) or r[15] then
   later(r[14])
   return {'no'}
 end

@@ -3,7 +3,8 @@
 -- include: _delivery.lua
 -- Write down what the carrier answered to a try, and settle the outbox entry.
 --
--- KEYS  1 record  2 outbox  3 audit  4 timeline  5 timers  6 optouts  7 message index (only for 'accepted')
+-- KEYS  1 record  2 outbox  3 audit  4 timeline  5 timers  6 optouts
+--       7 message index ('accepted') or index of opted-out numbers ('refused')
 -- ARGV  id's body · ordinal · group · outbox entry · outcome · a · b · x · y · z
 --       accepted: message id · carrier's status · ms until the first poll · index ttl ms · ms the carrier will hold it
 --       refused:  carrier's code · title · '1' if the next sender may try · '1' if the person is on a block list
@@ -13,6 +14,8 @@
 --       failed:   code · title · '1' if the next sender may try    we cannot make the request at all
 --       held:     code · title · '1' if the next sender may try · ms until the sender may be asked again
 --                 nothing was tried: the next sender has it, or it waits
+--       handed_back: code · title · '1' if the next sender may have it when it was not sent in time · ms until another
+--                 worker may look at it: this one cannot do it
 --       hand_on:  code · title · '1' · names of senders that are better than this one, which is held
 -- Reply 'accepted' · 'fell_back' · 'failed' · 'expired' · 'waiting' · 'unknown' · 'late': a webhook was faster, nothing
 --       changed · 'stays': none of the better senders is left for it, or it may have been sent; nothing changed
@@ -59,6 +62,8 @@ if outcome == 'accepted' then
 end
 if RANK[r[4]] >= RANK['sent'] then return 'late' end
 
+-- A worker that could send it has it now.
+if outcome == 'turn' or outcome == 'held' then redis.call('HDEL', KEYS[1], p .. 'back') end
 if outcome == 'turn' then
   redis.call('HSET', KEYS[1], p .. 'paced', '1')
   redis.call('HSETNX', KEYS[1], p .. 'why', 'the sender had no free place at its rate')
@@ -75,6 +80,17 @@ if outcome == 'held' then
     redis.call('ZADD', KEYS[5], int(math.min(now + y, r[5])), 'r:' .. id)
     return 'waiting'
   end
+end
+if outcome == 'handed_back' then
+  local first_time = redis.call('HGET', KEYS[1], p .. 'why') ~= b
+  redis.call('HSET', KEYS[1], p .. 'why', b)
+  -- The sender is not to blame: the next one could do no better.
+  if x == '1' then redis.call('HDEL', KEYS[1], p .. 'back') else redis.call('HSET', KEYS[1], p .. 'back', '1') end
+  if first_time then
+    record(c.audit, c.timeline, c.who, 'delivery.put_off', now, id, cjson.encode({reason = b, wait_ms = tonumber(y)}))
+  end
+  redis.call('ZADD', KEYS[5], int(math.min(now + y, r[5])), 'r:' .. id)
+  return 'waiting'
 end
 if outcome == 'retry' or outcome == 'unknown' then
   if outcome == 'unknown' then
@@ -127,6 +143,7 @@ end
 redis.call('HSET', KEYS[1], p .. 'ec', a, p .. 'et', b)
 if outcome == 'refused' and y == '1' then
   redis.call('HSET', KEYS[6], r[7], '1|' .. int(now) .. '||carrier')
+  redis.call('HSET', KEYS[7], r[3], r[2])
   record(c.audit, nil, c.who, 'optout.added', now, id, cjson.encode({messaging_profile_id = r[7], source = 'carrier'}))
 end
 local status = outcome == 'refused' and y == '1' and 'suppressed' or 'failed'
