@@ -92,7 +92,7 @@ def _kept_directory(options: Options) -> Path | None:
     What is in that store stays, and without the keyring it would be of no use.
     """
     if options.directory is None and options.redis_url is not None:
-        return Path(DEFAULT_DIRECTORY)
+        return Path(devenv.DIRECTORY)
     return options.directory
 
 

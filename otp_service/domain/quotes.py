@@ -25,8 +25,10 @@ def clean(text: str) -> str:
 
 def without_quotes(text: str) -> str:
     """A cleaned text in which each quote is a `MARK`, and that ends before its signature."""
-    text = re.sub(r"(?m)^[ ]*>.*$", "", text)
+    text = re.sub(r"(?m)^[ ]*>.*$", MARK, text)
     text = _OURS.sub(_mark, text)
+    # Some programs mark only the first line of what they quote, and the autofill line stands two lines below.
+    text = _LEFT_OVER.sub(_mark, text)
     text = _SENTENCES.sub(MARK, text)
     text = _REACTION.sub(MARK, text)
     text = _MAIL_HEADER.sub(MARK, text)
@@ -57,7 +59,9 @@ def _ours(skeleton: message.Skeleton) -> str:
     return rf"{_flexible(skeleton.opening)}\s+(?:{whole}|[^\n]*)"
 
 
-_TAIL = r"(?:\s+@\S+[ ]+#[0-9]{4,10}|\s*\n\s*(?P<hash>[A-Za-z0-9+/]{11})(?![A-Za-z0-9+/]))?"
+_HASH = r"(?P<hash>[A-Za-z0-9+/]{11})(?![A-Za-z0-9+/])"
+_LEFT_OVER = re.compile(rf"(?m){MARK}\s*\n\s*(?:@\S+[ ]+#[0-9]{{4,10}}|{_HASH})[ ]*$")
+_TAIL = rf"(?:\s+@\S+[ ]+#[0-9]{{4,10}}|\s*\n\s*{_HASH})?"
 _OURS = re.compile(
     rf"(?m)(?<![0-9])[0-9]{{4,10}}\s+(?:{'|'.join(_ours(skeleton) for skeleton in message.skeletons())}){_TAIL}"
 )
