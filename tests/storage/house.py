@@ -1,5 +1,6 @@
 """The rooms over one store, and short words for what the tests do in them."""
 
+import functools
 import itertools
 import json
 import threading
@@ -122,10 +123,14 @@ class House:
         self.circuits = Circuits(self.store, self.scripts, self.keys)
         self.tallies = Tallies(self.store, self.scripts, self.keys)
 
-    @property
+    @functools.cached_property
     def raw(self) -> Any:
-        """The bare client, for looking behind the rooms."""
-        return self.store.client
+        """A bare client, which also stays with a demoted server."""
+        if self.store.is_cluster:
+            return self.store.client
+        pool = self.store.client.connection_pool
+        options = {name: value for name, value in pool.connection_kwargs.items() if name != "retry"}
+        return redis.Redis(connection_pool=redis.ConnectionPool(pool.connection_class, **options))
 
     def other_worker(self) -> Outbox:
         """The outbox as another process sees it."""
