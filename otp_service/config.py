@@ -11,7 +11,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -35,6 +35,7 @@ from .domain.policy import (
     TOMBSTONE_MS,
     App,
     Limit,
+    NumberLimits,
     OnCall,
     Policy,
     Sender,
@@ -116,6 +117,8 @@ class _Service(msgspec.Struct, forbid_unknown_fields=True):
     queue_max: Annotated[int, Meta(ge=1, le=10_000_000)] = 10_000
     audit_retention: str | int = "90d"
     optout_sync: str | int = "15m"
+    sends_per_number: list[_Limit] | None = None
+    wrong_codes_per_number: list[_Limit] | None = None
 
 
 class _Alerts(msgspec.Struct, forbid_unknown_fields=True):
@@ -172,7 +175,7 @@ def load(environ: Mapping[str, str], directory: Path | None = None) -> Settings:
     own_url = environ.get("OTP_PUBLIC_URL") or service.public_url or "http://127.0.0.1:8080"
     public_url = require_url(own_url, "OTP_PUBLIC_URL" if environ.get("OTP_PUBLIC_URL") else "service.public_url")
     return Settings(
-        policy=Policy(MappingProxyType(apps), MappingProxyType(senders)),
+        policy=Policy(MappingProxyType(apps), MappingProxyType(senders), _per_number(service, apps)),
         redis_url=_store_url(_secret(environ, "OTP_REDIS_URL") or "redis://127.0.0.1:6379/0"),
         public_url=public_url,
         issuer=environ.get("OTP_ISSUER") or service.issuer or public_url,
@@ -454,6 +457,20 @@ def _limits(given: list[_Limit], key: str) -> tuple[Limit, ...]:
     if any(limit.per_ms < 1000 for limit in limits):
         raise ConfigError(f"{key}.per: at least 1s")
     return limits
+
+
+def _per_number(service: _Service, apps: Mapping[str, App]) -> NumberLimits:
+    limits = NumberLimits()
+    widest = max((limit.limit for app in apps.values() for limit in app.wrong_codes_per_number), default=0)
+    if service.sends_per_number is not None:
+        limits = replace(limits, sends=_limits(service.sends_per_number, "service.sends_per_number"))
+    if service.wrong_codes_per_number is None:
+        wrong = tuple(replace(limit, limit=max(limit.limit, widest)) for limit in limits.wrong_codes)
+        return replace(limits, wrong_codes=wrong)
+    wrong = _wrong_limits(service.wrong_codes_per_number, "service.wrong_codes_per_number")
+    if any(limit.limit < widest for limit in wrong):
+        raise ConfigError(f"service.wrong_codes_per_number.limit: at least {widest}, the largest limit of an app")
+    return replace(limits, wrong_codes=wrong)
 
 
 def _wrong_limits(given: list[_Limit], key: str) -> tuple[Limit, ...]:

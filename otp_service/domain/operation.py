@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .delivery import DeliveryStatus
-from .policy import App, Channel, Sender
+from .policy import App, Channel, NumberLimits, Sender
 from .verification import Reference, Status
 
 OPERATION_TTL_MS = 60_000
@@ -43,6 +43,7 @@ class StartOrder:
     outer_wait_ms: int
     detail: str
     behind: tuple[Sender, ...] = ()
+    per_number: NumberLimits = field(default_factory=NumberLimits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +61,15 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class StartRefused:
-    """Nothing was queued. `wait_ms` until it may pass; `sends_left` where the pending verification has a count."""
+    """Nothing was queued. `wait_ms` until it may pass; `sends_left` of the pending verification, or of a new one.
+
+    `limit` names the limit that refuses, as the configuration does; "" where none does.
+    """
 
     code: str
     wait_ms: int
     sends_left: int | None = None
+    limit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,7 @@ class CheckOrder:
     asserted_number: str = ""
     asserted_purpose: str = ""
     request_key: str = ""
+    per_number: NumberLimits = field(default_factory=NumberLimits)
 
 
 @dataclass(frozen=True, slots=True)

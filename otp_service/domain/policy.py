@@ -99,9 +99,23 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class NumberLimits:
+    """What all apps and purposes together may do to one number.
+
+    `sends`: messages queued for it, each with its failovers counted once. `wrong_codes`: guesses judged wrong; never
+    tighter than what one app allows, so that an app's own limit keeps its meaning.
+    """
+
+    sends: tuple[Limit, ...] = (Limit(5, 600_000), Limit(10, 3_600_000), Limit(20, 86_400_000))
+    wrong_codes: tuple[Limit, ...] = (Limit(40, 86_400_000),)
+
+
+@dataclass(frozen=True, slots=True)
 class App:
     """A tenant: one product, brand or login flow.
 
+    `resend_after_ms`: the ladder, the wait before the 2nd, 3rd … send to (app, number, purpose) within an hour. A
+    verification has one send more than the ladder has steps; for the next verification the last step repeats.
     `sent_within_ms`: a message that has not been sent by then goes to the next sender of the route. `denial_words`:
     what a person answers to say "that wasn't me", as `replies.plain` writes it; "no" stands for all phrases
     that mean it.
@@ -135,6 +149,7 @@ class Policy:
 
     apps: Mapping[str, App] = field(default_factory=lambda: MappingProxyType({}))
     senders: Mapping[str, Sender] = field(default_factory=lambda: MappingProxyType({}))
+    per_number: NumberLimits = field(default_factory=NumberLimits)
 
     @property
     def endpoints(self) -> Mapping[str, Endpoint]:

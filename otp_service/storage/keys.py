@@ -56,19 +56,42 @@ class Keys:
         return f"{self._of(number_hash)}:latest:{number_hash}:{app}:{purpose}"
 
     def wrong(self, number_hash: str, app: str) -> str:
-        """List: milliseconds of the number's wrong codes, newest first, at most 100. TTL: the longest limit's window.
+        """List: milliseconds of the number's wrong codes in an app, newest first, at most 100.
 
+        TTL: the longest limit's window.
         Written by check.
         """
         return f"{self._of(number_hash)}:wrong:{number_hash}:{app}"
 
     def streak(self, number_hash: str, app: str) -> str:
-        """Integer: wrong codes since the number's last approval. TTL: 30 days after the last. Written by check."""
+        """Integer: wrong codes since the number's last approval in the app. TTL: 30 days after the last.
+
+        Written by check.
+        """
         return f"{self._of(number_hash)}:streak:{number_hash}:{app}"
 
     def starts(self, number_hash: str, app: str) -> str:
-        """List: milliseconds of the number's sends, newest first. TTL: the longest limit's window. Written by start."""
+        """List: milliseconds of the number's sends in an app, newest first. TTL: the longest limit's window.
+
+        Written by start.
+        """
         return f"{self._of(number_hash)}:starts:{number_hash}:{app}"
+
+    def wrong_everywhere(self, number_hash: str) -> str:
+        """List: milliseconds of the number's wrong codes over all apps, newest first, at most 100.
+
+        TTL: the longest limit's window. Written by check.
+        """
+        return f"{self._of(number_hash)}:wrong:{number_hash}"
+
+    def sends(self, number_hash: str) -> str:
+        """List: the number's sends over all apps, newest first, `ms US app US purpose`: for the caps and the ladders.
+
+        Without app and purpose: a send before the last approval, which no ladder counts. As many as the largest cap,
+        and at least those of the last hour. TTL: the longest cap's window, at least an hour. Written by start and
+        check; begin, settle and close take out a send that was never accepted.
+        """
+        return f"{self._of(number_hash)}:sends:{number_hash}"
 
     def sticky(self, number_hash: str) -> str:
         """Hash: channel -> the sender whose message reached this person last. TTL: 30 days. Written by receipt."""

@@ -67,7 +67,7 @@ class Verifications:
                     known = self._reference(reply[2])
                 case "refused":
                     left = int(reply[4]) if reply[4] != "" else None
-                    return StartRefused(reply[2], int(reply[3]), left)
+                    return StartRefused(reply[2], int(reply[3]), left, reply[6])
                 case "replayed":
                     first, _, body = reply[2].partition(":")
                     return Started(self._reference(body), first == "resent", replayed=True)
@@ -95,6 +95,8 @@ class Verifications:
             k.sticky(nh),
             k.pending(nh),
             k.refused(nh, app),
+            k.sends(nh),
+            k.wrong_everywhere(nh),
         ]
         return keys if known is None else keys + self._trio(known)
 
@@ -136,6 +138,8 @@ class Verifications:
             app.sent_within_ms,
             REFUSAL_GAP_MS,
             route_text(order.behind),
+            rules_text(order.per_number.wrong_codes),
+            rules_text(order.per_number.sends),
         ]
 
     def latest(self, number_hash: str, app: str, purpose: str) -> Reference | None:
@@ -163,6 +167,8 @@ class Verifications:
             k.audit(shard),
             k.timeline(ref),
             k.timers(shard),
+            k.wrong_everywhere(nh),
+            k.sends(nh),
         ]
         if order.by_purpose is not None:
             keys.append(k.latest(nh, app.name, order.by_purpose))
@@ -179,6 +185,7 @@ class Verifications:
             order.asserted_number,
             order.asserted_purpose,
             order.request_key,
+            rules_text(order.per_number.wrong_codes),
         ]
         for kid, digest in order.digests.items():
             args += (kid, digest)

@@ -83,11 +83,11 @@ class Deliver:
         if draft is None:
             # The record is gone; `begin` finds the same and settles the entry.
             _log.warning("a delivery has no record any more", extra={"delivery_id": _id(job)})
-            self._outbox.begin(job, "", "", ())
+            self._outbox.begin(job, "", "", (), ())
             return
         if draft.expires_ms - draft.now_ms <= MARGIN_MS:
             # Whatever else stands in the way now: it ends as expired, with what stood in the way last.
-            self._outbox.begin(job, draft.app, "", ())
+            self._outbox.begin(job, draft.app, "", (), ())
             return
         app, sender = self._policy.apps.get(draft.app), self._policy.senders.get(draft.sender)
         if app is None or sender is None or not self._has_key(draft):
@@ -108,7 +108,8 @@ class Deliver:
         try:
             body = "" if draft.has_body else self._compose(job, draft, app, sender)
             asked_at = self._monotonic()
-            go = self._outbox.begin(job, app.name, body, app.wrong_codes_per_number)
+            everywhere = self._policy.per_number.wrong_codes
+            go = self._outbox.begin(job, app.name, body, app.wrong_codes_per_number, everywhere)
             if go is not None:
                 self._call(job, sender, go, gate, asked_at + go.left_ms / 1000)
         except message.TextTooLong as error:

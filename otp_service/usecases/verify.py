@@ -213,6 +213,7 @@ class Verify:
                 queue_max=self._queue_max,
                 outer_wait_ms=outer_wait_ms,
                 detail=json.dumps({name: value for name, value in detail.items() if value}),
+                per_number=self._policy.per_number,
             )
 
         return order
@@ -311,6 +312,7 @@ class Verify:
             digests={kid: self._digest(pepper, app, ref, hashed, code) for kid, pepper in peppers.items()},
             by_purpose=purpose,
             request_key=request_key,
+            per_number=self._policy.per_number,
         )
 
     def _check(self, make: Callable[[], CheckOrder]) -> tuple[CheckOrder, CheckAnswer]:
@@ -508,12 +510,16 @@ def _start_refusal(refused: StartRefused) -> Refusal:
         case "context_conflict":
             return Refusal("context_conflict", "A verification with another context is pending. Cancel it first.")
         case "resend_too_soon" if refused.sends_left == 0:
-            detail = "The code was sent as often as it may be. Wait until it expires, then start anew."
+            detail = f"The code was sent as often as it may be. Start a new verification in {wait} seconds."
             return Refusal("resend_too_soon", detail, wait, {"sends_left": 0, "resend_in": None})
         case "resend_too_soon":
             fields = {"sends_left": refused.sends_left, "resend_in": wait}
-            return Refusal("resend_too_soon", f"Wait {wait} seconds before the code is sent again.", wait, fields)
+            detail = f"A code was sent to this number lately. Wait {wait} seconds before the next one is sent."
+            return Refusal("resend_too_soon", detail, wait, fields)
         case "queue_full":
             return Refusal("queue_full", "Too many messages are waiting to be sent. Try again shortly.", 2)
+        case "rate_limited" if refused.limit.endswith("_per_number"):
+            detail = f"This number has been sent as many codes as it may get for now. Try again in {wait} seconds."
+            return Refusal("rate_limited", detail, wait)
         case _:
             return Refusal("rate_limited", f"Too many requests. Try again in {wait} seconds.", wait)

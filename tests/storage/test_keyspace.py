@@ -195,6 +195,7 @@ def loops(house: House, app: Any) -> Iterator[Reference]:
             frozenset({"shop"}), frozenset({"pool"}), house.now(), house.verifications.first_heard(ref.number_hash, "e")
         )
         house.verifications.deny(ref, denial)
+    house.cool(ref)
     house.start(number, app)  # the one that reached the person goes first
     yield ref
 

@@ -70,9 +70,9 @@ class World:
         """What stands in the record."""
         return self.draft_
 
-    def begin(self, job: Job, app: str, body: str, limits: Sequence[Limit]) -> Go | None:
+    def begin(self, job: Job, app: str, body: str, limits: Sequence[Limit], everywhere: Sequence[Limit]) -> Go | None:
         """The try is written down."""
-        self._note("begin", app, body, tuple(limits))
+        self._note("begin", app, body, tuple(limits), tuple(everywhere))
         return self.go(body)
 
     def pace(self, sender: str, rate_per_s: float, patience_ms: int) -> int:
@@ -237,7 +237,7 @@ def test_a_code_goes_out_in_the_right_order() -> None:
     (begun,) = [entry for entry in world.log if entry[0] == "begin"]
     assert CODE not in begun[2]
     assert NUMBER not in begun[2]
-    assert begun[3] == APP.wrong_codes_per_number
+    assert begun[3:] == (APP.wrong_codes_per_number, POLICY.per_number.wrong_codes)
     (composed, key) = world.sent[0]
     assert key == ID
     assert composed == RING.open(begun[2])
@@ -354,7 +354,7 @@ def test_at_the_codes_end_it_is_the_store_that_ends_it(draft: Draft, code: str, 
     """What nobody could send until then is not handed back for ever: the store writes `expired`, and why."""
     world = World(draft_=replace(draft, now_ms=300_000), go=lambda _: None)
     story(world).send(JOB)
-    assert world.log == [("begin", draft.app, "", ())]
+    assert world.log == [("begin", draft.app, "", (), ())]
 
 
 def test_bytes_of_a_newer_worker_are_left_to_it() -> None:

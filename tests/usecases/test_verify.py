@@ -279,6 +279,7 @@ def test_an_app_that_is_not_configured_is_not_ready() -> None:
         (StartRefused("resend_too_soon", 29_001, 3), "resend_too_soon", 30, {"sends_left", "resend_in"}),
         (StartRefused("resend_too_soon", 60_000, 0), "resend_too_soon", 60, {"sends_left", "resend_in"}),
         (StartRefused("rate_limited", 1), "rate_limited", 1, set()),
+        (StartRefused("rate_limited", 599_001, limit="service.sends_per_number"), "rate_limited", 600, set()),
         (StartRefused("queue_full", 1_000), "queue_full", 2, set()),
     ],
 )
@@ -293,6 +294,9 @@ def test_a_refused_start_says_what_to_do(
     assert limits.taken == 0
     if answer.sends_left == 0:
         assert refusal.fields["resend_in"] is None
+    if retry_s is not None and code != "queue_full":
+        assert f" {retry_s} seconds" in refusal.detail
+    assert ("This number" in refusal.detail) is bool(answer.limit)
 
 
 def test_an_outer_limit_is_told_by_the_store_in_its_turn() -> None:

@@ -11,12 +11,13 @@ local function int(n)
   return string.format('%.0f', n)
 end
 
--- Whether a list of newest-first milliseconds has reached one of the rules `limit:per_ms,...`.
--- Returns the milliseconds until the first refused rule lets one more through, or nil.
+-- Whether a list of newest-first milliseconds has reached one of the rules `limit:per_ms,...`. What stands in an entry
+-- after the milliseconds is left aside. Returns the milliseconds until all rules let one more through, or nil.
 local function over(list, rules, now)
   local worst
   for limit, per in string.gmatch(rules, '(%d+):(%d+)') do
-    local at = redis.call('LINDEX', list, limit - 1)
+    local entry = redis.call('LINDEX', list, limit - 1)
+    local at = entry and string.match(entry, '^%d+')
     if at and at + per > now then
       -- An entry of the future was written before the clock was set back: it counts as written now.
       worst = math.max(worst or 0, math.min(tonumber(per), at + per - now))

@@ -1,27 +1,31 @@
 #!lua
 -- include: _common.lua
 -- include: _ending.lua
+-- include: _sends.lua
 -- Judge one guess.
 --
--- KEYS  1 op  2 record  3 secrets  4 wrong  5 streak  6 audit  7 timeline  8 timers  9 latest (only if asked by number)
+-- KEYS  1 op  2 record  3 secrets  4 wrong  5 streak  6 audit  7 timeline  8 timers  9 wrong over all apps
+--       10 sends  11 latest (only if asked by number)
 -- ARGV  op id · op ttl ms · id's body · app · receipt id · wrong rules · consecutive max · streak ttl ms ·
 --       tombstone ms · asserted number hash or '' · asserted purpose or '' · request key or '' ·
---       kid · digest [· kid · digest ...]
--- Reply {op, 'no_key', kid}: made under a pepper that is not given · {op, 'approved', ms, number hash, purpose, channel, context hash, receipt id, mask} · {op, 'wrong', checks left} ·
+--       wrong rules over all apps · kid · digest [· kid · digest ...]
+-- Reply {op, 'no_key', kid}: made under a pepper that is not given ·
+--       {op, 'approved', ms, number hash, purpose, channel, context hash, receipt id, mask} · {op, 'wrong', checks left} ·
 --       {op, 'ended', status} · {op, 'limited', ms} · {op, 'not_found'} · {op, 'moved', body}
--- Holds the guess is counted before it is compared, so a store that refuses writes never answers a guess; at most
---       `max` guesses of a verification are ever compared, and at most one is ever approved. A verification that is
---       not as asserted is not found, and nothing is counted. The request that was approved gets its approval again.
-local op, op_ttl, body, app, receipt, rules, consecutive_max, streak_ttl, tombstone, number, purpose, request =
-  unpack(ARGV, 1, 12)
+-- Holds the guess is counted in every budget before it is compared, so a store that refuses writes never answers a
+--       guess; at most `max` guesses of a verification are ever compared, and at most one is ever approved. A
+--       verification that is not as asserted is not found, and nothing is counted. The request that was approved gets
+--       its approval again.
+local op, op_ttl, body, app, receipt, rules, consecutive_max, streak_ttl, tombstone, number, purpose, request,
+  all_rules = unpack(ARGV, 1, 13)
 local done = redis.call('GET', KEYS[1])
 if done then
   local reply = {}
   for part in string.gmatch(done, '([^\31]*)\31') do reply[#reply + 1] = part end
   return reply
 end
-if KEYS[9] then
-  local latest = redis.call('GET', KEYS[9])
+if KEYS[11] then
+  local latest = redis.call('GET', KEYS[11])
   if latest ~= body then return {op, 'moved', latest or ''} end
 end
 
@@ -45,31 +49,36 @@ end
 if r[2] ~= 'pending' then return {op, 'ended', r[2]} end
 local digest = redis.call('HGET', KEYS[3], 'digest')
 if not digest then return {op, 'not_found'} end
-local wait = over(KEYS[4], rules, now)
-if not wait and tonumber(redis.call('GET', KEYS[5]) or 0) >= tonumber(consecutive_max) then
-  wait = redis.call('PTTL', KEYS[5])
+local wait = math.max(over(KEYS[4], rules, now) or 0, over(KEYS[9], all_rules, now) or 0)
+if tonumber(redis.call('GET', KEYS[5]) or 0) >= tonumber(consecutive_max) then
+  wait = math.max(wait, 1, redis.call('PTTL', KEYS[5]))
 end
-if wait then return {op, 'limited', int(wait)} end
+if wait > 0 then return {op, 'limited', int(wait)} end
 
 -- A code whose pepper is not at hand cannot be judged: no guess may be lost on it.
 local judged
-for i = 13, #ARGV, 2 do
+for i = 14, #ARGV, 2 do
   if ARGV[i] == r[6] then judged = ARGV[i + 1] end
 end
 if not judged then return {op, 'no_key', r[6]} end
 
--- Count first: against the number, then against the verification.
-local window = reach(rules)
-redis.call('LPUSH', KEYS[4], int(now))
-redis.call('LTRIM', KEYS[4], 0, consecutive_max - 1)
-redis.call('PEXPIRE', KEYS[4], window)
+-- Count first: against the number, in this app and over all apps, then against the verification.
+local function count(list, limits)
+  redis.call('LPUSH', list, int(now))
+  redis.call('LTRIM', list, 0, consecutive_max - 1)
+  redis.call('PEXPIRE', list, (reach(limits)))
+end
+count(KEYS[4], rules)
+count(KEYS[9], all_rules)
 local attempts = redis.call('HINCRBY', KEYS[2], 'attempts', 1)
 
 local reply
 if judged == digest then
   -- A right guess is no wrong one: take back what was counted against the number. The verification's count stays.
   redis.call('LPOP', KEYS[4])
+  redis.call('LPOP', KEYS[9])
   redis.call('DEL', KEYS[5])
+  reset_ladder(KEYS[10], app, r[9])
   redis.call('HSET', KEYS[2], 'receipt', receipt)
   if request ~= '' then redis.call('HSET', KEYS[2], 'request', request) end
   finish(KEYS[2], KEYS[3], KEYS[7], KEYS[8], body, 'approved', now, tombstone)
