@@ -210,8 +210,11 @@ def shift(house: House, ref: Reference, **by_ms: int) -> None:
 )
 def test_no_time_alone_prolongs_a_code(house: House, times: dict[str, int]) -> None:
     """Neither a later `expires` nor a clock that was set back: no check approves, nothing is sent, and it is shown."""
-    checked, sent, timed = (house.start(fresh_number()).reference for _ in range(3))
-    for ref in (checked, sent, timed):
+    number = fresh_number()
+    checked, sent, timed, again = (
+        house.start(to).reference for to in (fresh_number(), fresh_number(), fresh_number(), number)
+    )
+    for ref in (checked, sent, timed, again):
         shift(house, ref, **times)
         view = house.verifications.view(ref, "shop")
         assert view is not None
@@ -221,6 +224,8 @@ def test_no_time_alone_prolongs_a_code(house: House, times: dict[str, int]) -> N
     assert house.status(sent) == "expired"
     assert house.verifications.expire(timed)
     assert house.record(timed)["status"] == "expired"
+    house.refused(number)  # the cool-down is the number's
+    assert house.record(again)["status"] == "expired"
 
 
 @pytest.mark.parametrize("times", [{"created": 3_000, "expires": 3_000}, {"expires": 299_000, "created": -1_000}])
