@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from ..domain import message
 from ..domain.circuit import Gate
-from ..domain.delivery import Accepted, Action, NotSent, Refused, Unknown
+from ..domain.delivery import MARGIN_MS, Accepted, Action, NotSent, Refused, Unknown
 from ..domain.errors import KeyUnknown, SealBroken
 from ..domain.operation import Draft, Due, Go, Job
 from ..domain.policy import App, Policy, Sender
@@ -83,6 +83,10 @@ class Deliver:
             # The record is gone; `begin` finds the same and settles the entry.
             _log.warning("a delivery has no record any more", extra={"delivery_id": _id(job)})
             self._outbox.begin(job, "", "", ())
+            return
+        if draft.expires_ms - draft.now_ms <= MARGIN_MS:
+            # Whatever else stands in the way now: it ends as expired, with what stood in the way last.
+            self._outbox.begin(job, draft.app, "", ())
             return
         app, sender = self._policy.apps.get(draft.app), self._policy.senders.get(draft.sender)
         if app is None or sender is None or not self._has_key(draft):
