@@ -58,26 +58,29 @@ class Store:
         self.blocking.close()
 
     def gather(self, commands: Sequence[Sequence[str | int]]) -> list[Any]:
-        """Run independent commands, each with one key at its second place; the reply or the error of each.
+        """Run independent commands, each with one key; the reply or the error of each.
 
         On one server in one round trip. In a Cluster one by one, so that a dead shard fails its own commands only, and
         all of them for one timeout: its node is not asked again for `RESTS_S`.
         """
         if self.is_cluster:
-            return [self._on_node(str(command[1]), command) for command in commands]
+            return [self._on_node(_key(command), command) for command in commands]
         try:
             with self.client.pipeline(transaction=False) as pipe:
                 for command in commands:
-                    pipe.execute_command(*command)
+                    pipe.execute_command(*command, **_reading(command))
                 return list(pipe.execute(raise_on_error=False))
         except STORE_ERRORS as error:
             return [error] * len(commands)
 
     def _on_node(self, key: str, command: Sequence[str | int]) -> Any:
         try:
-            return self._asked(self._node(key), lambda _: self.client.execute_command(*command))
+            return self._asked(self._node(key), lambda _: self._run(command))
         except STORE_ERRORS as error:
             return error
+
+    def _run(self, command: Sequence[str | int]) -> Any:
+        return self.client.execute_command(*command, **_reading(command))
 
     def _node(self, key: str) -> Any:
         node = cast("Any", self.client).get_node_from_key(key)
@@ -86,7 +89,7 @@ class Store:
         return node
 
     def _asked(self, node: Any, ask: Callable[[Any], T]) -> T:
-        if time.monotonic() < self._resting.get(node.name, 0.0):
+        if self._node_rests(node):
             raise RedisConnectionError("The node did not answer a moment ago.")
         try:
             return ask(node)
@@ -105,6 +108,16 @@ class Store:
 
     def _node_time_ms(self, node: Any) -> int:
         return _milliseconds(cast("Any", self.client).time(target_nodes=node))
+
+    def rests(self, key: str) -> bool:
+        """Whether the node of a Cluster that holds the key did not answer a moment ago."""
+        try:
+            return self.is_cluster and self._node_rests(self._node(key))
+        except STORE_ERRORS:
+            return True
+
+    def _node_rests(self, node: Any) -> bool:
+        return time.monotonic() < self._resting.get(node.name, 0.0)
 
     def times_ms(self, near: Sequence[str]) -> list[int | None]:
         """The clock near each of these keys, each server asked once; None where it does not answer."""
@@ -138,6 +151,15 @@ class Store:
             except STORE_ERRORS as error:
                 failure = error
         raise failure
+
+
+def _key(command: Sequence[str | int]) -> str:
+    return str(command[command.index("STREAMS") + 1] if "STREAMS" in command else command[1])
+
+
+def _reading(command: Sequence[str | int]) -> dict[str, Any]:
+    """How redis-py is to read the reply, where the command alone does not say it."""
+    return {"parse_justid": True} if command[-1] == "JUSTID" else {}
 
 
 def answers(replies: Sequence[Any]) -> list[Any]:

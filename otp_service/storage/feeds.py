@@ -8,14 +8,13 @@ Not here: trimming. The worker drops events after `audit_retention` (24 hours at
 longer misses what was dropped meanwhile.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 from redis.exceptions import ResponseError
 
 from ..domain.audit import Event, Position
-from ..domain.errors import StoreUnavailable
-from .client import STORE_ERRORS, Store
+from .client import Store, answers
 from .keys import Keys
 
 GROUP = "callbacks"
@@ -28,11 +27,9 @@ class Feed:
     """The audit streams of all shards, as the group `callbacks` sees them."""
 
     def __init__(self, store: Store, keys: Keys, *, stale_ms: int = STALE_MS) -> None:
-        self._client = store.client
+        self._store = store
         self._keys = keys
         self._stale_ms = stale_ms
-        shards = list(range(keys.shards))
-        self._lanes = [[shard] for shard in shards] if store.is_cluster else [shards]
 
     def open(self, begin: str = "$") -> None:
         """Make the groups that do not exist yet, at the streams' ends unless told otherwise, on shards that answer.
@@ -50,7 +47,6 @@ class Feed:
         """
         names = {self._keys.audit(shard): shard for shard in range(self._keys.shards)}
         read = ("XREADGROUP", "GROUP", GROUP, READER, "COUNT", count, "STREAMS")
-        # XREADGROUP has no key at its second place, but the streams of a lane lie on one node.
         found: list[Event] = []
         for reply in self._read([(*read, name, ">") for name in names]):
             for name, messages in reply.items() if isinstance(reply, dict) else reply or []:

@@ -417,6 +417,10 @@ class Outbox:
                 self._paced_alone_until[sender] = time.monotonic() + RESTS_S
         return round(1000 * self._own_places.reserve(sender, 1 / rate_per_s, patience_ms / 1000))
 
+    def rests(self, shard: int) -> bool:
+        """Whether the shard did not answer a moment ago, so that asking it again would only cost time."""
+        return self._store.rests(self._keys.timers(shard))
+
     def depth(self) -> int:
         """Deliveries waiting on all shards that answer. Raises StoreUnavailable if none does."""
         lengths = self._store.gather([("XLEN", self._keys.outbox(shard)) for shard in range(self._keys.shards)])
