@@ -124,9 +124,8 @@ class AuditLog:
         Raises StoreUnavailable if none does.
         """
         streams = [self._keys.audit(shard) for shard in range(self._keys.shards)]
-        living = [
-            name for name, now_ms in zip(streams, self._store.times_ms(streams), strict=True) if now_ms is not None
-        ]
+        clocks = self._store.times_ms(streams)
+        living = [name for name, now_ms in zip(streams, clocks, strict=True) if now_ms is not None]
         if not living:
             raise StoreUnavailable("The store does not answer.")
         for name in living:

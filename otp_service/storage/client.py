@@ -10,6 +10,7 @@ import ssl
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar, cast
 from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
@@ -68,7 +69,7 @@ class Store:
         try:
             with self.client.pipeline(transaction=False) as pipe:
                 for command in commands:
-                    pipe.execute_command(*command, **_reading(command))
+                    cast("Any", pipe).execute_command(*command, **_reading(command))
                 return list(pipe.execute(raise_on_error=False))
         except STORE_ERRORS as error:
             return [error] * len(commands)
@@ -80,7 +81,7 @@ class Store:
             return error
 
     def _run(self, command: Sequence[str | int]) -> Any:
-        return self.client.execute_command(*command, **_reading(command))
+        return cast("Any", self.client).execute_command(*command, **_reading(command))
 
     def _node(self, key: str) -> Any:
         node = cast("Any", self.client).get_node_from_key(key)
@@ -285,10 +286,7 @@ def _servers(store: Store) -> list[Callable[[str], Any]]:
     """What asks each server of the store for a section of its INFO."""
     client = cast("Any", store.client)
     if store.is_cluster:
-        return [
-            lambda section, node=node: store._asked(node, lambda n: client.info(section, target_nodes=n))
-            for node in client.get_nodes()
-        ]
+        return [partial(client.info, target_nodes=node) for node in client.get_nodes()]
     return [client.info, *(replica.info for replica in _replicas(store))]
 
 

@@ -138,8 +138,8 @@ class Outbox:
         by_shard: dict[int, list[str]] = {}
         for job in jobs:
             by_shard.setdefault(job.shard, []).append(job.entry)
-        commands = [
-            ("XCLAIM", self._keys.outbox(shard), GROUP, self._consumer, 0, *entries, "JUSTID")
+        commands: list[list[str | int]] = [
+            ["XCLAIM", self._keys.outbox(shard), GROUP, self._consumer, 0, *entries, "JUSTID"]
             for shard, entries in by_shard.items()
         ]
         answers(self._store.gather(commands))
