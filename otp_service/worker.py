@@ -195,6 +195,7 @@ class Worker:
             self._missed([job.shard])
             _log.warning("the store does not answer", extra={"delivery_id": job.reference.delivery_id(job.ordinal)})
         except Exception:  # noqa: BLE001 - one bad delivery must not stop the others
+            self._missed([job.shard])
             _log.exception("a delivery failed", extra={"delivery_id": job.reference.delivery_id(job.ordinal)})
 
     # ---- the pulse -------------------------------------------------------------------------------------------------

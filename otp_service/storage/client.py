@@ -76,12 +76,19 @@ class Store:
 
     def _on_node(self, key: str, command: Sequence[str | int]) -> Any:
         try:
-            return self._asked(self._node(key), lambda _: self._run(command))
+            return self._asked(self._node(key), partial(self._run, command))
         except STORE_ERRORS as error:
             return error
 
-    def _run(self, command: Sequence[str | int]) -> Any:
-        return cast("Any", self.client).execute_command(*command, **_reading(command))
+    def _run(self, command: Sequence[str | int], node: Any) -> Any:
+        # The node is named, because to find the keys of some commands (XREADGROUP) redis-py would ask a node, any node.
+        return cast("Any", self.client).execute_command(*command, target_nodes=node, **_reading(command))
+
+    def read_group(self, command: Sequence[str | int]) -> Any:
+        """Run an XREADGROUP that may wait, of streams on one node. Raises what redis-py raises."""
+        client = cast("Any", self.blocking)
+        where = {"target_nodes": client.get_node_from_key(_key(command))} if self.is_cluster else {}
+        return client.execute_command(*command, **where)
 
     def _node(self, key: str) -> Any:
         node = cast("Any", self.client).get_node_from_key(key)

@@ -106,9 +106,11 @@ class Outbox:
         return self._take(shards, count, "0", None)
 
     def _take(self, shards: Sequence[int], count: int, after: str, block_ms: int | None) -> list[Job]:
-        streams: dict[Any, Any] = {self._keys.outbox(shard): after for shard in shards}
+        streams = [self._keys.outbox(shard) for shard in shards]
+        block: list[str | int] = [] if block_ms is None else ["BLOCK", block_ms]
+        command = ["XREADGROUP", "GROUP", GROUP, self._consumer, "COUNT", count, *block, "STREAMS", *streams]
         try:
-            reply: Any = self._store.blocking.xreadgroup(GROUP, self._consumer, streams, count=count, block=block_ms)
+            reply = self._store.read_group([*command, *[after] * len(streams)])
         except ResponseError as error:
             if "NOGROUP" in str(error):  # the store was emptied under us
                 self.open()

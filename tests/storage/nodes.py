@@ -38,12 +38,15 @@ class Nodes:
     @contextlib.contextmanager
     def hanging(self, index: int) -> Iterator[None]:
         """One node takes connections and answers nothing."""
-        process = self.servers[index].child.process
-        process.send_signal(signal.SIGSTOP)
+        self.servers[index].child.process.send_signal(signal.SIGSTOP)
         try:
             yield
         finally:
-            process.send_signal(signal.SIGCONT)
+            self.wake(index)
+
+    def wake(self, index: int) -> None:
+        """Let a hanging node go on."""
+        self.servers[index].child.process.send_signal(signal.SIGCONT)
 
     def index_of(self, client: RedisCluster, key: str) -> int:
         """Which node holds the key."""

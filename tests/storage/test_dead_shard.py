@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, cast
 
@@ -210,14 +211,20 @@ class Sends:
         return None
 
 
-def working(house: House, stop: threading.Event) -> threading.Thread:
+@contextmanager
+def working(house: House) -> Iterator[None]:
     """A worker that runs."""
-    deliver = cast("Any", Sends(house))
-    parts = {"concurrency": 4, "audit_retention_ms": 86_400_000, "close": lambda: None}
-    made = Worker(house.outbox, deliver, house.audit, **cast("Any", parts))
-    thread = threading.Thread(target=made.run, args=(stop,))
+    stop = threading.Event()
+    parts: Any = {"concurrency": 4, "audit_retention_ms": 86_400_000, "close": lambda: None}
+    thread = threading.Thread(
+        target=Worker(house.outbox, cast("Any", Sends(house)), house.audit, **parts).run, args=(stop,)
+    )
     thread.start()
-    return thread
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(30)
 
 
 @pytest.mark.parametrize("dead", [0, 2])
@@ -229,26 +236,16 @@ def test_a_worker_goes_on(nodes: Nodes, house: House, dead: int) -> None:
     house.take(retried)
     left = house.take(expired, house.other_worker())
     shard = house.keys.shard(expired.number_hash)
-    stop = threading.Event()
-    with nodes.hanging(dead):
-        worker = working(house, stop)
-        try:
-            ref = house.start(number_on(nodes, house, living[0])).reference
-            wait_until(lambda: house.status(ref) == "sent", 10, "a delivery")
-            wait_until(lambda: house.status(retried) == "sent", 10, "one of its own that it did not know of")
-            # The entry of a worker that died long ago.
-            house.raw.execute_command(
-                "XCLAIM", house.keys.outbox(shard), "workers", "gone", 0, left.entry, "IDLE", 60_000, "JUSTID"
-            )
-            wait_until(lambda: house.status(expired) == "sent", 10, "what a dead worker left")
-            house.raw.hset(house.keys.record(expired), "expires", "1")
-            house.raw.zadd(house.keys.timers(shard), {f"x:{expired.body}": 1})
-            wait_until(lambda: house.record(expired)["status"] == "expired", 10, "the expiry")
-        except BaseException:
-            stop.set()
-            raise
-    try:
+    with nodes.hanging(dead), working(house):
+        ref = house.start(number_on(nodes, house, living[0])).reference
+        wait_until(lambda: house.status(ref) == "sent", 10, "a delivery")
+        wait_until(lambda: house.status(retried) == "sent", 10, "one of its own that it did not know of")
+        # The entry of a worker that died long ago.
+        outbox, idle = house.keys.outbox(shard), ("IDLE", 60_000, "JUSTID")
+        house.raw.execute_command("XCLAIM", outbox, "workers", "gone", 0, left.entry, *idle)
+        wait_until(lambda: house.status(expired) == "sent", 10, "what a dead worker left")
+        house.raw.hset(house.keys.record(expired), "expires", "1")
+        house.raw.zadd(house.keys.timers(shard), {f"x:{expired.body}": 1})
+        wait_until(lambda: house.record(expired)["status"] == "expired", 10, "the expiry")
+        nodes.wake(dead)
         wait_until(lambda: house.status(lost) == "sent", 15, "what lay on the dead node")
-    finally:
-        stop.set()
-        worker.join(20)

@@ -483,7 +483,7 @@ def test_what_ran_out_while_it_waited_ends_as_expired(trouble: str, left_ms: int
     }[trouble]
     world.go = lambda _: None
     assert world.draft_ is not None
-    story(world, Guard(HELD)).send(JOB)
+    story(world, guard=Guard(HELD)).send(JOB)
     assert [entry[:3] for entry in world.log] == [("begin", world.draft_.app, "")]
 
 
