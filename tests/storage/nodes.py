@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import redis
-from redis.cluster import RedisCluster
 
 from otp_service import embedded
 
@@ -22,7 +21,9 @@ class Nodes:
     def __init__(self, servers: list[embedded.EmbeddedServer]) -> None:
         self.servers = servers
         self.url = "redis+cluster://" + ",".join(server.url.partition("://")[2] for server in servers)
-        self.raws = [redis.Redis.from_url(server.url.replace("redis+cluster", "redis")) for server in servers]
+        self.raws: list[Any] = [
+            redis.Redis.from_url(server.url.replace("redis+cluster", "redis")) for server in servers
+        ]
 
     def form(self) -> None:
         """Join the nodes, a third of the slots on each, and wait until each calls the Cluster well."""
@@ -48,7 +49,7 @@ class Nodes:
         """Let a hanging node go on."""
         self.servers[index].child.process.send_signal(signal.SIGCONT)
 
-    def index_of(self, client: RedisCluster, key: str) -> int:
+    def index_of(self, client: Any, key: str) -> int:
         """Which node holds the key."""
         port = client.get_node_from_key(key).port
         return [raw.connection_pool.connection_kwargs["port"] for raw in self.raws].index(port)
@@ -59,9 +60,9 @@ class Nodes:
             raw.flushall()
 
 
-def _is_well(raw: "redis.Redis") -> bool:
-    info: Any = raw.execute_command("CLUSTER INFO")
-    return info["cluster_state"] == "ok" and info["cluster_slots_assigned"] == "16384"
+def _is_well(raw: Any) -> bool:
+    info = raw.execute_command("CLUSTER INFO")
+    return bool(info["cluster_state"] == "ok" and info["cluster_slots_assigned"] == "16384")
 
 
 @contextlib.contextmanager
