@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from otp_service import embedded
+from otp_service import embedded, processes
 from tests.conftest import wait_until
 from tests.e2e.test_serving import Place, answers, place  # noqa: F401 - a fixture
 
@@ -46,6 +47,20 @@ def check(url: str, key: str) -> int:
         return error.code
 
 
+def serve(place: Place, environ: dict[str, str]) -> str:  # noqa: F811
+    """The API's URL. Its log goes to a file: a pipe that nobody reads would stop it."""
+    port = processes.free_port()
+    command = [sys.executable, "-m", "otp_service", "serve", "--port", str(port), "--workers", "1"]
+    with (place.directory / "serve.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, env=place.environ | environ, cwd=place.directory, text=True
+        )
+    place.started.append(process)
+    url = f"http://127.0.0.1:{port}"
+    wait_until(lambda: answers(url), 20, "the API")
+    return url
+
+
 def slow_body(url: str) -> socket.socket:
     """A request whose body does not come."""
     sock = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])))
@@ -54,9 +69,9 @@ def slow_body(url: str) -> socket.socket:
 
 
 def test_health_waits_for_nobody(place: Place, own_server: embedded.EmbeddedServer) -> None:  # noqa: F811
-    """A store that hangs, a hundred checks at a time, twenty bodies that do not come: each of twenty looks is answered."""
+    """A store that hangs, a hundred checks at a time, twenty bodies that do not come: each look is answered."""
     environ = {"OTP_REDIS_URL": own_server.url}
-    _, url = place.serve(workers=1, **environ)
+    url = serve(place, environ)
     made = place.start("keys", "create", "--app", "default", "--scope", "verify", **environ)
     output = made.communicate(timeout=20)[0]
     key = next(word for word in output.split() if word.startswith("otp_"))
@@ -68,6 +83,7 @@ def test_health_waits_for_nobody(place: Place, own_server: embedded.EmbeddedServ
     def ask() -> None:
         while not stop.is_set():
             statuses.append(check(url, key))
+            time.sleep(0.1)
 
     os.kill(own_server.child.pid, signal.SIGSTOP)
     with ThreadPoolExecutor(100) as pool:
