@@ -188,7 +188,7 @@ def build_web(settings: Settings, *, working: int = WORKING, pause: Callable[[fl
     )
     keys = {"index_key": keyring.index_key, "watch_key": keyring.watch_key}
     routes = [
-        *Api(verify, browse, watch, idempotency, problems, **keys).routes(),
+        *Api(verify, browse, watch, idempotency, problems, **keys, seal=keyring.seal, unseal=keyring.open).routes(),
         *Hooks(receive, rooms.audit, public_key, problems, time.time).routes(),
         *admin.routes(),
     ]
@@ -343,6 +343,7 @@ def _reconcile(settings: Settings, rooms: Rooms, keyring: KeyringFile, gateway: 
         now_ms=telemetry.now_ms,
         token=lambda: secrets.token_hex(8),
         count=count,
+        sleep=time.sleep,
     )
 
 

@@ -51,6 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return fail(f"argument {number} is not valid UTF-8")
     args = parser.parse_args(words)
     try:
+        Path.cwd()
+    except OSError as error:
+        return fail(f"the current directory cannot be used: {error.strerror}")
+    try:
         status = args.run(args)
         sys.stdout.flush()
     except ServiceError as error:
@@ -95,6 +99,27 @@ def app_name(text: str) -> str:
     """A name that can stand in a configuration."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", text, re.ASCII):
         raise argparse.ArgumentTypeError(f"{text!r} is not a name of 1 to 32 letters, digits, - and _")
+    return text
+
+
+def web_address(text: str) -> str:
+    """An http or https URL."""
+    from .config import require_url  # noqa: PLC0415
+
+    try:
+        return require_url(text, "")
+    except ServiceError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an http or https URL without query") from None
+
+
+def host_name(text: str) -> str:
+    """An address or a name that could be looked up."""
+    try:
+        known = text.strip() == text and 0 < len(text.encode("idna")) <= 253
+    except UnicodeError:
+        known = False
+    if not known:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address such as 127.0.0.1, ::1 or 0.0.0.0")
     return text
 
 
@@ -152,7 +177,7 @@ def _add_processes(groups: Any) -> None:
         text="Put a reverse proxy in front of it that ends TLS and buffers requests.",
         example="OTP_KEYRING=/etc/otp/keyring.json otp-service serve --host 0.0.0.0 --port 8080",
     )
-    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    serve.add_argument("--host", type=host_name, default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
     serve.add_argument("--port", type=port_number, default=8080, help="0 takes a free one (default 8080)")
     serve.add_argument("--workers", type=count, help="processes (default: one for each core, at most 8)")
     serve.add_argument("--threads", type=count, help="threads of each process (default 4)")
@@ -176,9 +201,11 @@ def _add_processes(groups: Any) -> None:
         "set, and knows the senders of the configuration if there is one.",
         example="otp-service sandbox --port 8081 --webhook-url http://127.0.0.1:8080/webhooks/telnyx",
     )
-    sandbox.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    sandbox.add_argument("--host", type=host_name, default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
     sandbox.add_argument("--port", type=port_number, default=8081, help="0 takes a free one (default 8081)")
-    sandbox.add_argument("--webhook-url", help="where webhooks go unless a message names another place")
+    sandbox.add_argument(
+        "--webhook-url", type=web_address, help="where webhooks go unless a message names another place"
+    )
 
 
 def _dev(args: argparse.Namespace) -> None:
@@ -235,7 +262,7 @@ def _sandbox(args: argparse.Namespace) -> None:
             senders=senders,
         )
     except CannotListenError as error:
-        raise UsageError(f"{error} Choose another with --port.") from error
+        raise UsageError(f"{error} Choose another with --host or --port.") from error
     with server:
         print(f"TELNYX_BASE_URL={server.url}/v2")
         print(f"TELNYX_PUBLIC_KEY={server.public_key_b64}", flush=True)

@@ -4,12 +4,14 @@ The environment wins over the file. Secrets come from the environment or from fi
 holds the value of `NAME`), never from the store. Every refusal is a `ConfigError` whose sentence names the key.
 """
 
+import contextlib
 import ipaddress
 import os
 import re
+import sys
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -18,8 +20,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
-from . import keyring
-from .domain import callback, codes, message, optout
+from . import devenv, keyring
+from .domain import callback, codes, message, replies
 from .domain.callback import Endpoint
 from .domain.errors import ConfigError, InvalidNumber
 from .domain.phone import REGIONS
@@ -33,6 +35,7 @@ from .domain.policy import (
     TOMBSTONE_MS,
     App,
     Limit,
+    NumberLimits,
     OnCall,
     Policy,
     Sender,
@@ -114,6 +117,8 @@ class _Service(msgspec.Struct, forbid_unknown_fields=True):
     queue_max: Annotated[int, Meta(ge=1, le=10_000_000)] = 10_000
     audit_retention: str | int = "90d"
     optout_sync: str | int = "15m"
+    sends_per_number: list[_Limit] | None = None
+    wrong_codes_per_number: list[_Limit] | None = None
 
 
 class _Alerts(msgspec.Struct, forbid_unknown_fields=True):
@@ -168,9 +173,9 @@ def load(environ: Mapping[str, str], directory: Path | None = None) -> Settings:
     apps = {name: _app(name, raw, senders, environ) for name, raw in _table(document, "apps").items()}
     _require_own_secrets(apps)
     own_url = environ.get("OTP_PUBLIC_URL") or service.public_url or "http://127.0.0.1:8080"
-    public_url = _url(own_url, "OTP_PUBLIC_URL" if environ.get("OTP_PUBLIC_URL") else "service.public_url")
+    public_url = require_url(own_url, "OTP_PUBLIC_URL" if environ.get("OTP_PUBLIC_URL") else "service.public_url")
     return Settings(
-        policy=Policy(MappingProxyType(apps), MappingProxyType(senders)),
+        policy=Policy(MappingProxyType(apps), MappingProxyType(senders), _per_number(service, apps)),
         redis_url=_store_url(_secret(environ, "OTP_REDIS_URL") or "redis://127.0.0.1:6379/0"),
         public_url=public_url,
         issuer=environ.get("OTP_ISSUER") or service.issuer or public_url,
@@ -179,7 +184,7 @@ def load(environ: Mapping[str, str], directory: Path | None = None) -> Settings:
         audit_retention_ms=_retention_ms(service.audit_retention, "service.audit_retention"),
         optout_sync_ms=_interval_ms(service.optout_sync, "service.optout_sync"),
         on_call=_on_call(document["alerts"]) if "alerts" in document else None,
-        telnyx_base_url=_url(environ.get("TELNYX_BASE_URL") or TELNYX_BASE_URL, "TELNYX_BASE_URL"),
+        telnyx_base_url=require_url(environ.get("TELNYX_BASE_URL") or TELNYX_BASE_URL, "TELNYX_BASE_URL"),
         telnyx_api_key=_secret(environ, "TELNYX_API_KEY"),
         telnyx_public_key=_secret(environ, "TELNYX_PUBLIC_KEY"),
         keyring_path=Path(environ["OTP_KEYRING"]) if environ.get("OTP_KEYRING") else None,
@@ -202,7 +207,7 @@ def load_carrier(environ: Mapping[str, str]) -> CarrierAccess:
     api_key = _secret(environ, "TELNYX_API_KEY")
     if not api_key:
         raise ConfigError("TELNYX_API_KEY is not set (nor TELNYX_API_KEY_FILE): the carrier asks for it")
-    return CarrierAccess(_url(environ.get("TELNYX_BASE_URL") or TELNYX_BASE_URL, "TELNYX_BASE_URL"), api_key)
+    return CarrierAccess(require_url(environ.get("TELNYX_BASE_URL") or TELNYX_BASE_URL, "TELNYX_BASE_URL"), api_key)
 
 
 def load_keyring(settings: Settings) -> keyring.Keyring:
@@ -401,13 +406,13 @@ def _sent_within_ms(value: str | int, key: str) -> int:
 
 def _denial_words(given: list[str], key: str) -> frozenset[str]:
     for word in given:
-        if not optout.plain(word) or len(word) > 40:
+        if not replies.plain(word) or len(word) > 40:
             raise ConfigError(f"{key}: {word!r} has no letters or digits, or more than 40")
-        if optout.read(word) is not None:
+        if replies.read(word).wish is not None:
             raise ConfigError(
                 f"{key}: {word!r} opts a person out or in, or asks for help; it cannot mean anything else"
             )
-    return frozenset(optout.plain(word) for word in given)
+    return frozenset(replies.plain(word) for word in given)
 
 
 def _retention_ms(value: str | int, key: str) -> int:
@@ -454,6 +459,20 @@ def _limits(given: list[_Limit], key: str) -> tuple[Limit, ...]:
     return limits
 
 
+def _per_number(service: _Service, apps: Mapping[str, App]) -> NumberLimits:
+    limits = NumberLimits()
+    widest = max((limit.limit for app in apps.values() for limit in app.wrong_codes_per_number), default=0)
+    if service.sends_per_number is not None:
+        limits = replace(limits, sends=_limits(service.sends_per_number, "service.sends_per_number"))
+    if service.wrong_codes_per_number is None:
+        wrong = tuple(replace(limit, limit=max(limit.limit, widest)) for limit in limits.wrong_codes)
+        return replace(limits, wrong_codes=wrong)
+    wrong = _wrong_limits(service.wrong_codes_per_number, "service.wrong_codes_per_number")
+    if any(limit.limit < widest for limit in wrong):
+        raise ConfigError(f"service.wrong_codes_per_number.limit: at least {widest}, the largest limit of an app")
+    return replace(limits, wrong_codes=wrong)
+
+
 def _wrong_limits(given: list[_Limit], key: str) -> tuple[Limit, ...]:
     limits = _limits(given, key)
     if not limits:
@@ -489,7 +508,8 @@ def _integer(environ: Mapping[str, str], name: str, default: int, low: int, high
     return int(text)
 
 
-def _url(text: str, key: str) -> str:
+def require_url(text: str, key: str) -> str:
+    """An http or https URL without query and without a slash at its end. Raises ConfigError naming the key."""
     try:
         parts = urlsplit(text)
         good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
@@ -505,9 +525,13 @@ def _store_url(text: str) -> str:
     if not text.startswith(tuple(f"{scheme}://" for scheme in STORE_SCHEMES)):
         raise ConfigError(f"OTP_REDIS_URL: must begin with one of {', '.join(s + '://' for s in STORE_SCHEMES)}")
     try:
-        urlsplit(text)
+        hosts = urlsplit(text).netloc
     except ValueError:
         raise ConfigError("OTP_REDIS_URL: the brackets of an IPv6 address do not match") from None
+    try:
+        hosts.rpartition("@")[2].replace(",", ".").encode("idna")
+    except UnicodeError:
+        raise ConfigError("OTP_REDIS_URL: the host is no name that could be looked up") from None
     return text
 
 
@@ -517,6 +541,27 @@ def _log_level(text: str) -> str:
     return text.upper()
 
 
-def environment() -> Mapping[str, str]:
-    """The process's environment, for the commands to hand to `load`."""
+def environment(*, find: bool = True) -> Mapping[str, str]:
+    """The process's environment, for the commands to hand to `load`.
+
+    `find`: where it says nothing, the file of an `otp-service dev` that runs in this directory does; a line on stderr
+    says so. What was found is put into the process's environment, so that its children agree with it.
+    """
+    if find:
+        path = Path(devenv.DIRECTORY, devenv.FILE).absolute()
+        found = devenv.missing(os.environ, devenv.read(path))
+        if "OTP_PUBLIC_URL" in found and _states_public_url({**os.environ, **found}):
+            del found["OTP_PUBLIC_URL"]
+        if found:
+            os.environ.update(found)
+            with contextlib.suppress(OSError):
+                sys.stderr.write(f"otp-service: using {path} for {', '.join(found)}\n")
     return os.environ
+
+
+def _states_public_url(environ: Mapping[str, str]) -> bool:
+    try:
+        path = _config_path(environ, Path.cwd())
+        return path is not None and "public_url" in _read_toml(path).get("service", {})
+    except (ConfigError, TypeError):
+        return False  # `load` says what is wrong with it

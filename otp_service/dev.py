@@ -33,13 +33,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from . import config, embedded, keyring, processes
+from . import config, devenv, embedded, keyring, processes
 from .config import Settings
 from .domain.errors import ConfigError, ServiceError
 from .processes import Child, ChildFailed
 
 HOST = "127.0.0.1"
-DEFAULT_DIRECTORY = ".otp-dev"
 START_TIMEOUT_S = 30.0
 DRAIN_TIMEOUT_S = 6.0
 SANDBOX_TIMEOUT_S = 1.0
@@ -79,7 +78,7 @@ def run(options: Options) -> None:
         raise ConfigError(f"--port and --sandbox-port are both {api_port}; choose another for one of them")
     with _own_directory(_kept_directory(options)) as (directory, lock), contextlib.suppress(Stopped):
         state = State(directory)
-        environ = state.environ(config.environment(), api_port, sandbox_port)
+        environ = state.environ(config.environment(find=False), api_port, sandbox_port)
         supervisor = Supervisor(state, environ, stop, lock, verbose=options.verbose)
         try:
             supervisor.run(options.redis_url, api_port, sandbox_port)
@@ -93,7 +92,7 @@ def _kept_directory(options: Options) -> Path | None:
     What is in that store stays, and without the keyring it would be of no use.
     """
     if options.directory is None and options.redis_url is not None:
-        return Path(DEFAULT_DIRECTORY)
+        return Path(devenv.DIRECTORY)
     return options.directory
 
 
@@ -106,7 +105,7 @@ class State:
         self.store = directory / "store"
         self.metrics = directory / "metrics"
         self.keyring = directory / "keyring.json"
-        self.env = directory / "env"
+        self.env = directory / devenv.FILE
         self._toml = directory / config.DEFAULT_FILE
         self._secrets_path = directory / "secrets.json"
         self.env.unlink(missing_ok=True)
@@ -163,18 +162,6 @@ _REPLACED = frozenset(
     f"{name}{suffix}"
     for name in ("OTP_REDIS_URL", "TELNYX_API_KEY", "TELNYX_PUBLIC_KEY", "TELNYX_WEBHOOK_SIGNING_SEED")
     for suffix in ("", "_FILE")
-)
-
-
-# The last two let another shell's commands (keys, doctor, a second worker) speak for this service, too.
-_SHARED = (
-    "OTP_REDIS_URL",
-    "TELNYX_BASE_URL",
-    "TELNYX_API_KEY",
-    "TELNYX_PUBLIC_KEY",
-    "TELNYX_WEBHOOK_SIGNING_SEED",
-    "OTP_CONFIG",
-    "OTP_KEYRING",
 )
 
 
@@ -298,9 +285,9 @@ class Supervisor:
 
     def _write_env(self, url: str, sandbox_url: str, key: str) -> None:
         values = {"OTP_URL": url, "OTP_API_KEY": key, "SANDBOX_URL": sandbox_url}
-        values |= {name: self._environ[name] for name in _SHARED}
-        lines = "".join(f"{name}={_plain(value)}\n" for name, value in values.items())
-        write_private(self._state.env, lines.encode())
+        # With these another shell's commands (keys, doctor, a second worker) speak for this service, too.
+        values |= {name: self._environ[name] for name in devenv.SHARED}
+        write_private(self._state.env, devenv.write_lines(values))
 
     def stop_all(self) -> None:
         """Stop what was started: first who takes new work, last who keeps it. Never raises."""
@@ -349,7 +336,7 @@ def _own_directory(given: Path | None) -> Iterator[tuple[Path, int]]:
 
     One that was not named is removed at the end, but for when a child failed: then the logs are still of use.
     """
-    directory = (given or Path(DEFAULT_DIRECTORY)).absolute()
+    directory = (given or Path(devenv.DIRECTORY)).absolute()
     try:
         if given is None:
             _refuse_foreign(directory)
@@ -421,11 +408,6 @@ def _app(settings: Settings) -> str:
     if not apps:
         raise ConfigError(f"{settings.config_path}: apps: there is none; add [apps.default] with a brand and a route")
     return "default" if "default" in apps else next(iter(apps))
-
-
-def _plain(value: str) -> str:
-    # Nothing of ours needs quotes; a store's URL that somebody gives may, and then it is the shell's way.
-    return value if shlex.quote(value.replace("?", "")) == value.replace("?", "") else shlex.quote(value)
 
 
 def _public_key(seed: str) -> str:

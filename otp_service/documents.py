@@ -43,6 +43,13 @@ class Verification(msgspec.Struct):
     verification_id: str
     status: str
     to: str
+    sub: Annotated[
+        str | None,
+        Meta(
+            description="The person within this app, as the receipt's `sub` names them: a keyed hash of the number. "
+            "Null for who comes with a watch token."
+        ),
+    ]
     channel: str
     purpose: str
     created_at: str
@@ -80,7 +87,7 @@ class TimelineEvent(msgspec.Struct):
 class VerificationWithTimeline(Verification):
     """A verification and everything that happened to it, in order.
 
-    Who comes with a watch token sees `metadata` and every `detail` empty: they are the app's own.
+    Who comes with a watch token sees `sub` null, and `metadata` and every `detail` empty: they are the app's own.
     """
 
     timeline: list[TimelineEvent]
@@ -113,6 +120,7 @@ def verification(view: VerificationView) -> Verification:
         verification_id=ref.verification_id,
         status=view.status,
         to=view.mask,
+        sub=view.subject,
         channel=view.channel,
         purpose=view.purpose,
         created_at=instant(view.created_ms),
@@ -146,9 +154,12 @@ def verification_with_timeline(view: VerificationView, timeline: Sequence[Timeli
 
 
 def without_the_apps_own(shown: VerificationWithTimeline) -> VerificationWithTimeline:
-    """The same as who holds a watch token may see it: without metadata and details."""
+    """The same as who holds a watch token may see it: without metadata and details.
+
+    Nor `sub`: who can start verifications could compare it with those of numbers that the mask leaves possible.
+    """
     events = [msgspec.structs.replace(event, detail={}) for event in shown.timeline]
-    return msgspec.structs.replace(shown, metadata={}, timeline=events)
+    return msgspec.structs.replace(shown, sub=None, metadata={}, timeline=events)
 
 
 def callback_body(kind: str, at_ms: int, view: VerificationView, timeline: Sequence[TimelineEntry]) -> str:

@@ -89,7 +89,10 @@ def metrics_directory(settings: Settings) -> Iterator[Path]:
     """
     _sweep(Path(tempfile.gettempdir()))
     directory = settings.metrics_dir or Path(tempfile.mkdtemp(prefix=f"{_METRICS_PREFIX}{os.getpid()}-"))
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"OTP_METRICS_DIR: cannot use {directory}: {error.strerror}") from error
     os.environ[METRICS_VARIABLE] = str(directory)
     _forget_the_dead(directory)
     try:

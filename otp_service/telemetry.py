@@ -47,6 +47,7 @@ FIELDS = (
     "read",
     "changed",
     "skipped",
+    "lifted",
     "error",
     "where",
 )

@@ -46,6 +46,17 @@ def needs_program(*names: str) -> str:
     pytest.skip(f"{NEEDS} {' or '.join(names)}")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Run in an empty directory: commands would find an `otp-service dev` that runs in the one pytest began in."""
+    before = Path.cwd()
+    os.chdir(tmp_path_factory.mktemp("cwd"))
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
 @pytest.fixture(scope="session")
 def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.EmbeddedServer]:
     """One real server on a unix socket for the whole run, with the settings of production."""

@@ -83,13 +83,18 @@ def _what_to_do(error: RefusedError) -> str:
         return "only their own START lifts that"
     if _REQUEST_CODES.fullmatch(error.code) and error.action is not Action.STOP_ALL:
         return "check what you typed (see --help)"
-    return {
-        Action.RETRY: "try again later",
-        Action.NEXT_SENDER: "try another sender (--kind, --from or --profile), or later",
-        Action.STOP_PERSON: "check --to",
-        Action.STOP_SENDER: "check --from and --profile, and both in the carrier's portal",
-        Action.STOP_ALL: "check the account in the carrier's portal",
-    }[error.action]
+    return _ADVICE[error.action]
+
+
+_ADVICE = {
+    Action.RETRY: "try again later",
+    Action.NEXT_SENDER: "try another sender (--kind, --from or --profile), or later",
+    Action.STOP_PERSON: "check --to",
+    Action.BAD_REQUEST: "check what you typed (see --help)",
+    Action.STOP_SENDER: "check --from and --profile, and both in the carrier's portal",
+    Action.STOP_PROFILE: "check --profile in the carrier's portal",
+    Action.STOP_ALL: "check the account in the carrier's portal",
+}
 
 
 # ---- types of arguments ---------------------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ def register(subparsers: Any, sync: Sync) -> None:
         groups,
         "sync",
         lambda args: _sync(args, sync),
-        line="write the carrier's whole list into the store's registry",
+        line="write the carrier's whole list into the store's registry, and lift what it does not hold",
         text="Workers do so at their start and every 15 minutes. It goes on where the last pass ended, also one that "
         "was killed; it needs OTP_REDIS_URL, OTP_KEYRING and the configuration.",
         example="otp-service optouts sync",
@@ -82,12 +82,18 @@ def _sync(args: argparse.Namespace, sync: Sync) -> None:
     if args.json:
         print_json(
             [
-                {"messaging_profile_id": one.profile, "read": one.read, "changed": one.changed, "skipped": one.skipped}
+                {
+                    "messaging_profile_id": one.profile,
+                    "read": one.read,
+                    "changed": one.changed,
+                    "skipped": one.skipped,
+                    "lifted": one.lifted,
+                }
                 for one in done
             ]
         )
         return
     print_table(
-        ("profile", "read", "changed", "skipped"),
-        ([one.profile, str(one.read), str(one.changed), str(one.skipped)] for one in done),
+        ("profile", "read", "changed", "skipped", "lifted"),
+        ([one.profile, str(one.read), str(one.changed), str(one.skipped), str(one.lifted)] for one in done),
     )

@@ -11,7 +11,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from ..domain.errors import ServiceError
@@ -80,7 +80,7 @@ def moment(text: str) -> datetime:
     # datetime takes more spellings than RFC 3339 has, e.g. weeks and bare dates, and "T" or a blank between.
     if re.fullmatch(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", text, re.ASCII):
         with contextlib.suppress(ValueError, OverflowError):
-            return datetime.fromisoformat(text.upper())
+            return datetime.fromisoformat(text.upper()).astimezone(UTC)
     raise argparse.ArgumentTypeError(
         f"{text!r} is not a time such as 2026-12-01T09:30:00Z or 2026-12-01T10:30:00+01:00"
     )

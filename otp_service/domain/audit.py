@@ -40,6 +40,7 @@ class EventType(StrEnum):
     REDEEMED = "receipt.redeemed"
     OPTED_OUT = "optout.added"
     OPTED_IN = "optout.removed"
+    REPLY_UNCLEAR = "reply.unclear"
     WEBHOOK_REJECTED = "webhook.rejected"
     KEY_CREATED = "key.created"
     KEY_REVOKED = "key.revoked"

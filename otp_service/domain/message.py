@@ -4,11 +4,21 @@ The code stands in it once as consecutive ASCII digits, before anything a caller
 line where autofill is asked for. Caller's words are inserted as they are, never interpreted.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from .sms_text import MAX_PARTS, segments
+
 ANDROID_MAX_BYTES = 140
+"""The longest message that Android's SMS Retriever reads, in bytes of UTF-8."""
+
+ROUNDING_MS = 5_000
+"""A code that has so much less than a whole minute left is told to live that minute."""
+
+_CONFIRMED = ("amount", "payee")
+_LANGUAGE = re.compile(r"\s*([A-Za-z]+)")
 _DIGITS = re.compile(r"[0-9]{4,}")
 
 
@@ -20,6 +30,10 @@ class Autofill:
     android_hash: str | None = None
 
 
+class TextTooLong(ValueError):
+    """The message would not fit. What it must say in full is never cut; the sentence names no word of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Words:
     login: str
@@ -27,6 +41,7 @@ class _Words:
     minutes: str
     minute: str
     caution: str
+    stop: str
 
 
 # Without the acute a and o of Spanish: they are not in GSM-7, and one of them turns the whole message into UCS-2.
@@ -36,38 +51,63 @@ _WORDS = {
         "{code} is your {brand} code for {what}.",
         "It expires in {n} minutes.",
         "It expires in one minute.",
-        "Do not share it. Reply STOP to opt out.",
+        "Do not share it.",
+        "Reply STOP to opt out.",
     ),
     "de": _Words(
         "{code} ist dein Code für {brand}.",
         "{code} ist dein Code für {brand}: {what}.",
         "Er gilt {n} Minuten.",
         "Er gilt eine Minute.",
-        "Gib ihn nicht weiter. Abmelden mit STOP.",
+        "Gib ihn nicht weiter.",
+        "Abmelden mit STOP.",
     ),
     "fr": _Words(
         "{code} est votre code {brand}.",
         "{code} est votre code {brand} pour {what}.",
         "Il expire dans {n} minutes.",
         "Il expire dans une minute.",
-        "Ne le partagez pas. STOP pour ne plus recevoir.",
+        "Ne le partagez pas.",
+        "STOP pour ne plus recevoir.",
     ),
     "es": _Words(
         "{code} es tu codigo de {brand}.",
         "{code} es tu codigo de {brand} para {what}.",
         "Caduca en {n} minutos.",
         "Caduca en un minuto.",
-        "No lo compartas. Responde STOP para no recibir mas.",
+        "No lo compartas.",
+        "Responde STOP para no recibir mas.",
     ),
     "it": _Words(
         "{code} è il tuo codice {brand}.",
         "{code} è il tuo codice {brand} per {what}.",
         "Scade tra {n} minuti.",
         "Scade tra un minuto.",
-        "Non condividerlo. Rispondi STOP per non riceverne altri.",
+        "Non condividerlo.",
+        "Rispondi STOP per non riceverne altri.",
     ),
 }
 LOCALES = tuple(_WORDS)
+
+
+def language(locale: str | None) -> str:
+    """The language of the templates for a BCP 47 tag, also one written with `_` or with extensions; else `en`.
+
+    Raises nothing: a text that is no tag falls back, too.
+    """
+    match = _LANGUAGE.match(locale or "")
+    found = match[1].lower() if match else "en"
+    return found if found in _WORDS else "en"
+
+
+def read_autofill(text: str) -> Autofill | None:
+    """The autofill of a start as the record keeps it: a JSON object, or nothing."""
+    return Autofill(**json.loads(text)) if text else None
+
+
+def confirms_payment(context: Mapping[str, str] | None) -> bool:
+    """Whether the context has what the person must read in the message: an amount or a payee (PSD2 RTS, article 5)."""
+    return any(name in (context or {}) for name in _CONFIRMED)
 
 
 def render(
@@ -78,21 +118,47 @@ def render(
     locale: str | None,
     context: Mapping[str, str] | None,
     autofill: Autofill | None,
+    replies: bool = True,
 ) -> str:
     """The text of one SMS. `lifetime_s` is rounded down to minutes, and not told below one.
 
+    `replies` False: the sender cannot receive a reply, so the text does not ask for STOP.
+
     `locale` falls back to its language, then English. With `android_hash` the text stays within 140 bytes
     and ends with the hash (SMS Retriever); with `web_origin` the last line is `@host #code`.
+    Raises TextTooLong if it would not fit with amount and payee in full.
     """
-    words = _WORDS.get((locale or "en").split("-")[0].lower(), _WORDS["en"])
+    words = _WORDS[language(locale)]
     head = _head(words, code, brand, context)
-    lines = [head, *_expiry(words, lifetime_s // 60), words.caution]
+    caution = f"{words.caution} {words.stop}" if replies else words.caution
+    lines = [head, *_expiry(words, lifetime_s // 60), caution]
     if autofill is not None and autofill.android_hash is not None:
-        return _fit_android(lines, head, autofill.android_hash)
+        return _fit_android(lines, autofill.android_hash)
     text = " ".join(lines)
     if autofill is not None and autofill.web_origin is not None:
         text += f"\n\n@{autofill.web_origin} #{code}"
+    if segments(text).parts > MAX_PARTS:
+        raise TextTooLong(f"The message would take more than {MAX_PARTS} parts.")
     return text
+
+
+def longest(
+    *,
+    code_length: int,
+    brand: str,
+    ttl_ms: int,
+    locale: str | None,
+    context: Mapping[str, str] | None,
+    autofill: Autofill | None,
+) -> str:
+    """The longest text that `render` makes for a code of this length and life. Raises TextTooLong."""
+    # The sentence about the end is longest with the most minutes, or where the one minute is spelled out.
+    lives = (60, (ttl_ms + ROUNDING_MS) // 1000)
+    texts = [
+        render(code="0" * code_length, brand=brand, lifetime_s=life, locale=locale, context=context, autofill=autofill)
+        for life in lives
+    ]
+    return max(texts, key=len)
 
 
 def _expiry(words: _Words, minutes: int) -> list[str]:
@@ -103,7 +169,7 @@ def _expiry(words: _Words, minutes: int) -> list[str]:
 
 
 def _head(words: _Words, code: str, brand: str, context: Mapping[str, str] | None) -> str:
-    what = " / ".join(context[key] for key in ("amount", "payee") if key in context) if context else ""
+    what = " / ".join(context[key] for key in _CONFIRMED if key in context) if context else ""
     template = words.pay if what else words.login
     head = ""
     for part in re.split(r"(\{[a-z]+\})", template):
@@ -111,14 +177,13 @@ def _head(words: _Words, code: str, brand: str, context: Mapping[str, str] | Non
     return head
 
 
-def _fit_android(lines: list[str], head: str, app_hash: str) -> str:
-    tail = f"\n\n{app_hash}"
-    for text in (" ".join(lines), " ".join(lines[:-1]), head):
-        candidate = text + tail
-        if len(candidate.encode()) <= ANDROID_MAX_BYTES:
-            return candidate
-    room = ANDROID_MAX_BYTES - len(tail.encode())
-    return head.encode()[:room].decode(errors="ignore") + tail
+def _fit_android(lines: list[str], app_hash: str) -> str:
+    # What may be left out: first the caution, then the expiry; never the line with the code and what it confirms.
+    for kept in (lines, lines[:-1], lines[:1]):
+        text = " ".join(kept) + f"\n\n{app_hash}"
+        if len(text.encode()) <= ANDROID_MAX_BYTES:
+            return text
+    raise TextTooLong(f"The message would take more than the {ANDROID_MAX_BYTES} bytes of SMS Retriever.")
 
 
 def printable(text: str) -> bool:
@@ -129,3 +194,20 @@ def printable(text: str) -> bool:
 def hides_code(text: str) -> bool:
     """Whether words contain a run of four or more digits, which a person could take for the code."""
     return _DIGITS.search(text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Skeleton:
+    """What all texts of one language have in common: after the code, at the end, and the sentence about STOP."""
+
+    opening: str
+    caution: str
+    stop: str
+
+
+def skeletons() -> tuple[Skeleton, ...]:
+    """The fixed parts of the texts of each language, by which a quote of one is known."""
+    return tuple(
+        Skeleton(words.login.removeprefix("{code}").partition("{")[0].strip(), words.caution, words.stop)
+        for words in _WORDS.values()
+    )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .delivery import DeliveryStatus
-from .policy import App, Channel, Sender
+from .policy import App, Channel, NumberLimits, Sender
 from .verification import Reference, Status
 
 OPERATION_TTL_MS = 60_000
@@ -43,6 +43,7 @@ class StartOrder:
     outer_wait_ms: int
     detail: str
     behind: tuple[Sender, ...] = ()
+    per_number: NumberLimits = field(default_factory=NumberLimits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +61,25 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class StartRefused:
-    """Nothing was queued. `wait_ms` until it may pass; `sends_left` where the pending verification has a count."""
+    """Nothing was queued. `wait_ms` until it may pass; `sends_left` of the pending verification, or of a new one.
+
+    `limit` names the limit that refuses, as the configuration does; "" where none does.
+    """
 
     code: str
     wait_ms: int
     sends_left: int | None = None
+    limit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckOrder:
-    """One guess. `digests` holds it under every pepper in use; `by_purpose` names the purpose when asked by number."""
+    """One guess. `digests` holds it under every pepper in use; `by_purpose` names the purpose when asked by number.
+
+    `asserted_number` (keyed hash) and `asserted_purpose` must be the verification's where they are not empty; else
+    there is none for this order. `request_key` (a keyed hash of Idempotency-Key and body, or empty) marks the approval,
+    and finds it again while the verification is remembered.
+    """
 
     operation_id: str
     reference: Reference
@@ -77,11 +87,15 @@ class CheckOrder:
     receipt_id: str
     digests: Mapping[str, str] = field(repr=False)
     by_purpose: str | None = None
+    asserted_number: str = ""
+    asserted_purpose: str = ""
+    request_key: str = ""
+    per_number: NumberLimits = field(default_factory=NumberLimits)
 
 
 @dataclass(frozen=True, slots=True)
 class Approved:
-    """The guess was right, and the first right one."""
+    """The guess was right, and the first right one; or the repeat of it: `receipt_id` is then an earlier order's."""
 
     at_ms: int
     number_hash: str
@@ -89,6 +103,7 @@ class Approved:
     channel: str
     context_hash: str
     receipt_id: str
+    mask: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +148,8 @@ class Redeemed:
 
     at_ms: int
     first: bool
+    mask: str
+    purpose: str
 
 
 CheckAnswer = Approved | Wrong | Ended | Limited | NotFound | Moved
@@ -164,13 +181,17 @@ class TimelineEntry:
 
 @dataclass(frozen=True, slots=True)
 class VerificationView:
-    """A verification as the record has it, at the store's time `now_ms`. `version` grows with every change."""
+    """A verification as the record has it, at the store's time `now_ms`. `version` grows with every change.
+
+    `subject` is the `sub` of its receipt.
+    """
 
     reference: Reference
     app: str
     purpose: str
     channel: str
     mask: str
+    subject: str
     status: Status
     created_ms: int
     expires_ms: int
@@ -269,6 +290,16 @@ class OptOut:
     at_ms: int
     keyword: str | None
     source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An opt-out as it stood at one moment. `value` is the stored entry, by which a later change is noticed."""
+
+    number_hash: str
+    mask: str
+    entry: OptOut
+    value: str
 
 
 @dataclass(frozen=True, slots=True)

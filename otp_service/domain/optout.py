@@ -1,12 +1,15 @@
-"""Opting out and in again: what a person's words mean (47 CFR 64.1200(a)(10); CTIA keywords).
+"""Opting out and in again (47 CFR 64.1200(a)(10); CTIA keywords). What a reply's text means is read in `replies`.
 
-The carrier's own reading of an inbound message is the authority; words are read here only where it says nothing,
-because the law counts any reasonable wording while the carrier's automat knows a short list.
+The carrier's own reading of an inbound message is the authority; texts are read here only where it says nothing,
+because the law counts any reasonable wording while the carrier knows a short list of words.
 """
 
-import re
-import unicodedata
 from enum import StrEnum
+
+CARRIER_STOP_WORDS = frozenset({"STOP", "STOPALL", "STOP ALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT"})
+"""The carrier itself blocks a person whose whole message is one of these, in any case: it is then on its list."""
+
+RESUBSCRIBE = "The person can opt in again by sending START to the number that the messages came from."
 
 
 class Wish(StrEnum):
@@ -17,38 +20,31 @@ class Wish(StrEnum):
     HELP = "help"
 
 
-_STOP = {
-    *("stop", "stopall", "stop all", "unsubscribe", "cancel", "end", "quit", "revoke", "opt out", "optout"),
-    *("opt-out", "remove", "remove me", "stop texting me", "unsubscribe me"),
-}
-_START = {"start", "unstop", "opt in", "optin", "opt-in", "resubscribe", "subscribe"}
-_SENTENCE = re.compile(r"\b(stop|quit)\s+(texting|messaging|sending|contacting)\b|\bunsubscribe\b|\bopt(ing)? out\b")
+class Source(StrEnum):
+    """How an entry came into the registry.
 
-_EDGES = re.compile(r"^[\W_]+|[\W_]+$")
-_PLEASE = re.compile(r"\b(please|pls)\b")
+    `inbound`: the person's message, which the carrier understood too. `reply`: the person's message, which only we
+    understood, so the carrier holds no block. `carrier`: a message was refused because of a block. `list`: the
+    carrier's list of opt-outs.
+    """
 
-RESUBSCRIBE = "The person can opt in again by sending START to the number that the messages came from."
-
-
-def plain(text: str) -> str:
-    """A message's words as they are compared: letter case, width, a please, signs around and spaces do not matter."""
-    said = _PLEASE.sub(" ", unicodedata.normalize("NFKC", text).casefold())
-    return _EDGES.sub("", " ".join(said.split()))
+    INBOUND = "inbound"
+    REPLY = "reply"
+    CARRIER = "carrier"
+    LIST = "list"
 
 
-def read(text: str) -> Wish | None:
-    """What a message's words ask for."""
-    words = plain(text)
-    if words in _START:
-        return Wish.START
-    if words in _STOP or _SENTENCE.search(words):
-        return Wish.STOP
-    return Wish.HELP if words in {"help", "info"} else None
+CARRIER_HOLDS = frozenset({Source.INBOUND, Source.CARRIER, Source.LIST})
+"""Sources of entries that the carrier holds a block for, so that its full list may say that it is gone."""
 
 
-def wish(autoresponse: str | None, text: str) -> Wish | None:
-    """The carrier's classification (`STOP`, `START`, `HELP`) if it made one, our own reading otherwise."""
-    if autoresponse:
-        word = autoresponse.casefold()
-        return Wish(word) if word in set(Wish) else None
-    return read(text)
+def carrier_reading(autoresponse: str) -> Wish | None:
+    """The carrier's classification (`STOP`, `START`, `HELP`); None for one that we do not know."""
+    word = autoresponse.casefold()
+    return Wish(word) if word in set(Wish) else None
+
+
+def source(autoresponse: str | None, text: str) -> Source:
+    """Whether the carrier understood the message too."""
+    heard = autoresponse or " ".join(text.split()).upper() in CARRIER_STOP_WORDS
+    return Source.INBOUND if heard else Source.REPLY

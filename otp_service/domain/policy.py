@@ -72,6 +72,11 @@ class Sender:
         """The channel this sender serves."""
         return Channel.WHATSAPP if self.kind is SenderKind.WHATSAPP else Channel.SMS
 
+    @property
+    def two_way(self) -> bool:
+        """Whether a person's reply reaches us. An alphanumeric sender id is a name and receives nothing."""
+        return self.kind is not SenderKind.ALPHANUMERIC
+
 
 MAX_ON_CALL = 8
 """The carrier's group messages reach so many people."""
@@ -94,11 +99,26 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class NumberLimits:
+    """What all apps and purposes together may do to one number.
+
+    `sends`: messages queued for it, each with its failovers counted once. `wrong_codes`: guesses judged wrong; never
+    tighter than what one app allows, so that an app's own limit keeps its meaning.
+    """
+
+    sends: tuple[Limit, ...] = (Limit(5, 600_000), Limit(10, 3_600_000), Limit(20, 86_400_000))
+    wrong_codes: tuple[Limit, ...] = (Limit(40, 86_400_000),)
+
+
+@dataclass(frozen=True, slots=True)
 class App:
     """A tenant: one product, brand or login flow.
 
+    `resend_after_ms`: the ladder, the wait before the 2nd, 3rd … send to (app, number, purpose) within an hour. A
+    verification has one send more than the ladder has steps; for the next verification the last step repeats.
     `sent_within_ms`: a message that has not been sent by then goes to the next sender of the route. `denial_words`:
-    what a person answers to say "that wasn't me", as `optout.plain` writes it.
+    what a person answers to say "that wasn't me", as `replies.plain` writes it; "no" stands for all phrases
+    that mean it.
     """
 
     name: str
@@ -129,6 +149,7 @@ class Policy:
 
     apps: Mapping[str, App] = field(default_factory=lambda: MappingProxyType({}))
     senders: Mapping[str, Sender] = field(default_factory=lambda: MappingProxyType({}))
+    per_number: NumberLimits = field(default_factory=NumberLimits)
 
     @property
     def endpoints(self) -> Mapping[str, Endpoint]:

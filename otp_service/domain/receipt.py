@@ -44,6 +44,7 @@ class Claims:
             "jti": self.jti,
             "verification_id": self.verification_id,
             "purpose": self.purpose,
+            "channel": self.channel,
             "amr": amr,
             "context_hash": self.context_hash or None,
         }

@@ -148,7 +148,8 @@ def _listen(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         listener.close()
         taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
-        reason = "the port is taken by another program" if taken else str(error)
+        said = error.strerror if isinstance(error, OSError) else None
+        reason = "the port is taken by another program" if taken else said or str(error)
         raise CannotListenError(f"The sandbox cannot listen on {host} port {port}: {reason}.") from None
     return listener
 

@@ -63,7 +63,7 @@ class AuditLog:
         Raises StoreUnavailable.
         """
         keys = [self._keys.audit(0), self._keys.throttle(0, mark or kind)]
-        self._scripts.run("note", keys, [kind, json.dumps(detail), str(throttle_ms), app])
+        self._scripts.run("note", keys, [kind, json.dumps(detail), str(throttle_ms), app, "", ""])
 
     def read(
         self,

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ReadOnlyError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
@@ -21,6 +22,10 @@ PAUSE_S = 0.25
 TRIPS_AFTER = 2
 """Time-outs in a row. One alone may be one lost reply, whose call is repeated."""
 
+SLOW_S = 0.35
+"""A failure that took so long counts as a time-out, whatever its name: sentinels that hang, one after the other, end in
+"no primary found"."""
+
 
 class Breaker(Retry):
     """The retry policy of one client's connections: no retries, and no waiting for a store that hangs.
@@ -28,8 +33,10 @@ class Breaker(Retry):
     redis-py passes every command and every connecting through its retry policy, so nothing gets round it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, read_only: Callable[[], None] = lambda: None) -> None:
+        """`read_only` is called when the server answers that it takes no writes: it is the primary no more."""
         super().__init__(NoBackoff(), 0)
+        self.read_only = read_only
         self._lock = threading.Lock()
         self._within = threading.local()
         self._timeouts = 0
@@ -57,13 +64,22 @@ class Breaker(Retry):
             return super().call_with_retry(do, fail, is_retryable, with_failure_count)
         self._let_through()
         self._within.call = True
+        began = time.monotonic()
         try:
             answer = super().call_with_retry(do, fail, is_retryable, with_failure_count)
         except (RedisTimeoutError, TimeoutError):
             self._timed_out()
             raise
-        except Exception:
+        except RedisConnectionError:
+            if time.monotonic() - began >= SLOW_S:
+                self._timed_out()
+            else:
+                self._answered()
+            raise
+        except Exception as error:
             self._answered()
+            if isinstance(error, ReadOnlyError):
+                self.read_only()
             raise
         else:
             self._answered()

@@ -12,23 +12,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar, cast
-from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit, urlunsplit
 
 import redis
 from redis.backoff import NoBackoff
-from redis.cluster import ClusterNode, RedisCluster
+from redis.cluster import ClusterNode
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisClusterException, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
-from redis.sentinel import Sentinel, SentinelConnectionPool
+from redis.sentinel import Sentinel
 
 from ..domain.errors import ConfigError, NotReady, StoreUnavailable
 from .breaker import Breaker
+from .cluster import GuardedCluster
 from .keys import Keys
+from .primary import PrimaryPool, SentinelPrimaryPool
 
 TIMEOUT_S = 0.45
 """For connecting and for each reply. One repeat keeps a dead store's refusal under a second."""
+
+SENTINEL_TIMEOUT_S = 0.25
+"""For a sentinel's answer: several are asked in turn, and a request may wait for it."""
 
 LONGEST_BLOCK_S = 2.0
 """How long a worker's blocking read may wait in the store (its own connections allow for it)."""
@@ -185,7 +190,9 @@ def _milliseconds(answer: Any) -> int:
 
 def connect(url: str) -> Store:
     """Open the store named by `redis://`, `rediss://`, `unix://`, `redis+sentinel://h:p,h:p/name[/db]` or
-    `redis+cluster://h:p,h:p`. Connects lazily, but for a Cluster, whose slots must be known.
+    `redis+cluster://h:p,h:p` (the last two with TLS as `rediss+…`).
+
+    Connects lazily, but for a Cluster, whose slots must be known.
 
     Raises ConfigError for a URL that cannot be used and StoreUnavailable if a Cluster does not answer.
     """
@@ -209,22 +216,34 @@ def _client(url: str, timeout_s: float, retry: Retry) -> "redis.Redis":
     scheme = urlsplit(url).scheme
     try:
         if "+sentinel" in scheme:
-            return _sentinel(url, timeout_s)
+            return _sentinel(url, timeout_s, retry)
         if "+cluster" in scheme:
             return _cluster(url, timeout_s)
         # Every process is bounded by its threads; the pool must never be what refuses a request.
-        return redis.Redis.from_url(url, max_connections=1024, **(_options(timeout_s) | {"retry": retry}))
+        pool = PrimaryPool.from_url(url, max_connections=1024, **(_options(timeout_s) | {"retry": retry}))
+        # Not connected yet: an option of the URL that does not exist fails here, and not at the first request.
+        pool.make_connection()
+        return _following(pool, retry)
     except STORE_ERRORS as error:
         raise StoreUnavailable("The store does not answer.") from error
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise ConfigError("OTP_REDIS_URL: not a usable store URL") from error
 
 
+def _following(pool: PrimaryPool | SentinelPrimaryPool, retry: Retry) -> "redis.Redis":
+    if isinstance(retry, Breaker):
+        retry.read_only = pool.drop
+    return redis.Redis(connection_pool=pool)
+
+
 def _hosts(netloc: str, default_port: int) -> list[tuple[str, int]]:
+    """`host:port,[::1]:port,host` as pairs. Raises ValueError for what is none."""
     hosts = []
     for part in netloc.rpartition("@")[2].split(","):
-        host, _, port = part.rpartition(":") if ":" in part else (part, "", str(default_port))
-        hosts.append((host, int(port)))
+        one = urlsplit(f"//{part}")
+        if not one.hostname:
+            raise ValueError("a host is missing")
+        hosts.append((one.hostname, one.port or default_port))
     return hosts
 
 
@@ -236,31 +255,46 @@ def _credentials(netloc: str) -> dict[str, Any]:
     return {"username": unquote(user) or None, "password": unquote(password) or None}
 
 
-def _sentinel(url: str, timeout_s: float) -> "redis.Redis":
+def _tls(scheme: str) -> dict[str, Any]:
+    return {"ssl": True, "ssl_min_version": ssl.TLSVersion.TLSv1_2} if scheme.startswith("rediss") else {}
+
+
+def _sentinel(url: str, timeout_s: float, retry: Retry) -> "redis.Redis":
     parts = urlsplit(url)
     service, _, db = parts.path.strip("/").partition("/")
     if not service:
         raise ConfigError(
             "OTP_REDIS_URL: a redis+sentinel:// URL names the service, e.g. redis+sentinel://h:26379/main"
         )
-    options = {**_options(timeout_s), **_credentials(parts.netloc), "db": int(db or 0)}
-    asking = {name: _options(TIMEOUT_S)[name] for name in ("socket_timeout", "socket_connect_timeout", "retry")}
+    tls = _tls(parts.scheme)
+    options = {**_options(timeout_s), **_credentials(parts.netloc), **tls, "retry": retry, "db": int(db or 0)}
     sentinel = Sentinel(  # type: ignore[no-untyped-call]
-        _hosts(parts.netloc, 26379), sentinel_kwargs=asking, **options
+        _hosts(parts.netloc, 26379), sentinel_kwargs=_sentinel_options(parts.query) | tls
     )
-    return cast("redis.Redis", sentinel.master_for(service))  # type: ignore[no-untyped-call]
+    pool = SentinelPrimaryPool(service, sentinel, max_connections=1024, **options)  # type: ignore[no-untyped-call]
+    return _following(pool, retry)
+
+
+def _sentinel_options(query: str) -> dict[str, Any]:
+    """How the sentinels are asked. They have passwords of their own: `?sentinel_username=…&sentinel_password=…`."""
+    given = dict(parse_qsl(query, strict_parsing=True)) if query else {}
+    unknown = set(given) - {"sentinel_username", "sentinel_password"}
+    if unknown:
+        raise ValueError("an option that a Sentinel URL does not have")
+    return {
+        "socket_timeout": SENTINEL_TIMEOUT_S,
+        "socket_connect_timeout": SENTINEL_TIMEOUT_S,
+        "retry": Retry(NoBackoff(), 0),
+        "username": given.get("sentinel_username"),
+        "password": given.get("sentinel_password"),
+    }
 
 
 def _cluster(url: str, timeout_s: float) -> "redis.Redis":
     parts = urlsplit(url)
-    first = _hosts(parts.netloc, 6379)
-    options = {**_options(timeout_s), **_credentials(parts.netloc)}
-    if parts.scheme.startswith("rediss"):
-        options |= {"ssl": True, "ssl_min_version": ssl.TLSVersion.TLSv1_2}
-    startup = [ClusterNode(host, port) for host, port in first]  # type: ignore[no-untyped-call]
-    # No load balancing strategy: reads go to primaries only. A replica may not know yet that a code was used.
-    cluster = RedisCluster(startup_nodes=startup, load_balancing_strategy=None, **options)
-    return cast("redis.Redis", cluster)
+    startup = [ClusterNode(host, port) for host, port in _hosts(parts.netloc, 6379)]  # type: ignore[no-untyped-call]
+    options = {**_options(timeout_s), **_credentials(parts.netloc), **_tls(parts.scheme)}
+    return cast("redis.Redis", GuardedCluster(startup_nodes=startup, **options))
 
 
 def masked(url: str) -> str:
@@ -300,7 +334,7 @@ def _servers(store: Store) -> list[Callable[[str], Any]]:
 def _replicas(store: Store) -> "list[redis.Redis]":
     """The replicas that the primary of a Sentinel names; none of a single server, whose replicas never take over."""
     pool = store.client.connection_pool
-    if not isinstance(pool, SentinelConnectionPool):
+    if not isinstance(pool, SentinelPrimaryPool):
         return []
     try:
         found: Any = store.client.info("replication")
@@ -310,9 +344,10 @@ def _replicas(store: Store) -> "list[redis.Redis]":
     return [_beside(pool, str(each["ip"]), int(each["port"])) for each in replicas]
 
 
-def _beside(pool: SentinelConnectionPool, host: str, port: int) -> "redis.Redis":
-    same = ("username", "password", "db")
+def _beside(pool: SentinelPrimaryPool, host: str, port: int) -> "redis.Redis":
+    same = ("username", "password", "db", "ssl_min_version")
     options = {name: pool.connection_kwargs[name] for name in same if name in pool.connection_kwargs}
+    options["ssl"] = issubclass(pool.connection_class, redis.SSLConnection)
     return redis.Redis(host=host, port=port, **(_options(TIMEOUT_S) | options))
 
 

@@ -56,19 +56,42 @@ class Keys:
         return f"{self._of(number_hash)}:latest:{number_hash}:{app}:{purpose}"
 
     def wrong(self, number_hash: str, app: str) -> str:
-        """List: milliseconds of the number's wrong codes, newest first, at most 100. TTL: the longest limit's window.
+        """List: milliseconds of the number's wrong codes in an app, newest first, at most 100.
 
+        TTL: the longest limit's window.
         Written by check.
         """
         return f"{self._of(number_hash)}:wrong:{number_hash}:{app}"
 
     def streak(self, number_hash: str, app: str) -> str:
-        """Integer: wrong codes since the number's last approval. TTL: 30 days after the last. Written by check."""
+        """Integer: wrong codes since the number's last approval in the app. TTL: 30 days after the last.
+
+        Written by check.
+        """
         return f"{self._of(number_hash)}:streak:{number_hash}:{app}"
 
     def starts(self, number_hash: str, app: str) -> str:
-        """List: milliseconds of the number's sends, newest first. TTL: the longest limit's window. Written by start."""
+        """List: milliseconds of the number's sends in an app, newest first. TTL: the longest limit's window.
+
+        Written by start.
+        """
         return f"{self._of(number_hash)}:starts:{number_hash}:{app}"
+
+    def wrong_everywhere(self, number_hash: str) -> str:
+        """List: milliseconds of the number's wrong codes over all apps, newest first, at most 100.
+
+        TTL: the longest limit's window. Written by check.
+        """
+        return f"{self._of(number_hash)}:wrong:{number_hash}"
+
+    def sends(self, number_hash: str) -> str:
+        """List: the number's sends over all apps, newest first, `ms US app US purpose`: for the caps and the ladders.
+
+        Without app and purpose: a send before the last approval, which no ladder counts. As many as the largest cap,
+        and at least those of the last hour. TTL: the longest cap's window, at least an hour. Written by start and
+        check; begin, settle and close take out a send that was never accepted.
+        """
+        return f"{self._of(number_hash)}:sends:{number_hash}"
 
     def sticky(self, number_hash: str) -> str:
         """Hash: channel -> the sender whose message reached this person last. TTL: 30 days. Written by receipt."""
@@ -88,9 +111,13 @@ class Keys:
     def optouts(self, number_hash: str) -> str:
         """Hash: messaging profile -> `state|ms|keyword|source`, state 1 for opted out. No TTL.
 
-        Written by optout and settle.
+        Written by optout, settle, receipt and lift.
         """
         return f"{self._of(number_hash)}:optouts:{number_hash}"
+
+    def unclear(self, number_hash: str) -> str:
+        """String: mark that an unclear reply of the number was recorded lately. TTL: a minute. Written by note."""
+        return f"{self._of(number_hash)}:unclear:{number_hash}"
 
     def operation(self, number_hash: str, operation_id: str) -> str:
         """String: the reply that an operation got, for a caller that lost it. TTL: 60 s, 24 h for idempotency keys."""
@@ -132,6 +159,13 @@ class Keys:
     def audit(self, shard: int) -> str:
         """Stream: the audit events of the shard's numbers, appended by every script. No TTL: trimmed by the worker."""
         return f"{self._tag(shard)}:audit"
+
+    def opted_out(self, shard: int) -> str:
+        """Hash: number hash -> mask of each number of the shard that is opted out of some profile. No TTL.
+
+        Written by optout, settle, receipt and lift.
+        """
+        return f"{self._tag(shard)}:optedout"
 
     def throttle(self, shard: int, kind: str) -> str:
         """String: mark that an event of this kind was recorded lately, or that this one event of an API key was.

@@ -1,13 +1,22 @@
 """The opt-out registry: who must not be sent to, per messaging profile. The start and begin scripts read it too."""
 
+import json
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from ..domain.audit import EventType
 from ..domain.errors import StoreUnavailable
-from ..domain.operation import OptOut
+from ..domain.operation import OptOut, Standing
 from .client import STORE_ERRORS, Store
 from .keys import Keys
 from .outbox import EVENT_TTL_MS
 from .scripts import Scripts
+
+UNCLEAR_THROTTLE_MS = 60_000
+"""One unclear reply of a number in this time is recorded."""
+
+SCAN = 500
+"""Numbers that are looked at in one request."""
 
 
 class OptOuts:
@@ -28,6 +37,7 @@ class OptOuts:
             k.optouts(number_hash),
             k.audit(k.shard(number_hash)),
             k.event(number_hash, event_id or "none"),
+            k.opted_out(k.shard(number_hash)),
         ]
         args: list[str | int] = [
             entry.messaging_profile_id,
@@ -41,6 +51,14 @@ class OptOuts:
         ]
         return str(self._scripts.run("optout", keys, args))
 
+    def note_unclear(self, number_hash: str, mask: str, profile: str | None) -> None:
+        """Record that a reply could not be understood, once a minute for a number. Raises StoreUnavailable."""
+        k = self._keys
+        keys = [k.audit(k.shard(number_hash)), k.unclear(number_hash)]
+        detail = json.dumps({"messaging_profile_id": profile} if profile else {})
+        kind = EventType.REPLY_UNCLEAR
+        self._scripts.run("note", keys, [kind, detail, UNCLEAR_THROTTLE_MS, "", mask, number_hash])
+
     def of(self, number_hash: str) -> list[OptOut]:
         """Everything the registry knows of one number. Raises StoreUnavailable."""
         try:
@@ -48,6 +66,45 @@ class OptOuts:
         except STORE_ERRORS as error:
             raise StoreUnavailable("The store does not answer.") from error
         return [_entry(profile, value) for profile, value in sorted(found.items())]
+
+    def standing(self, profile: str) -> Iterator[Standing]:
+        """Every opt-out of a messaging profile, shard by shard. Raises StoreUnavailable."""
+        for shard in range(self._keys.shards):
+            cursor, first = 0, True
+            while cursor or first:
+                cursor, numbers = self._scan(shard, cursor)
+                first = False
+                values = self._values(profile, list(numbers))
+                for (number_hash, mask), value in zip(numbers.items(), values, strict=True):
+                    if value is not None and value.startswith("1|"):
+                        yield Standing(number_hash, mask, _entry(profile, value), value)
+
+    def lift(self, profile: str, standing: Standing) -> bool:
+        """Forget an opt-out that the carrier's list holds no longer; False if it changed since it was read.
+
+        Raises StoreUnavailable.
+        """
+        k, number = self._keys, standing.number_hash
+        keys = [k.optouts(number), k.audit(k.shard(number)), k.opted_out(k.shard(number))]
+        return bool(self._scripts.run("lift", keys, [profile, standing.value, standing.mask, number]))
+
+    def _scan(self, shard: int, cursor: int) -> tuple[int, dict[str, str]]:
+        try:
+            reply: Any = self._client.hscan(self._keys.opted_out(shard), cursor, count=SCAN)
+        except STORE_ERRORS as error:
+            raise StoreUnavailable("The store does not answer.") from error
+        return int(reply[0]), reply[1]
+
+    def _values(self, profile: str, numbers: Sequence[str]) -> list[str | None]:
+        if not numbers:
+            return []
+        try:
+            with self._client.pipeline(transaction=False) as pipe:
+                for number in numbers:
+                    pipe.hget(self._keys.optouts(number), profile)
+                return list(pipe.execute())
+        except STORE_ERRORS as error:
+            raise StoreUnavailable("The store does not answer.") from error
 
 
 def _entry(profile: str, value: str) -> OptOut:

@@ -193,8 +193,13 @@ class Outbox:
         sealed_by, life = kid if colon else "", (int(expires), now_ms)
         return Draft(app, sender, channel, locale, autofill, *life, box, has_body, is_paced, rest, sealed_by)
 
-    def begin(self, job: Job, app: str, sealed_body: str, wrong_limits: Sequence[Limit]) -> Go | None:
-        """Write the try down and get the bytes to send; None if there is nothing to send. Raises StoreUnavailable."""
+    def begin(
+        self, job: Job, app: str, sealed_body: str, wrong_limits: Sequence[Limit], all_wrong_limits: Sequence[Limit]
+    ) -> Go | None:
+        """Write the try down and get the bytes to send; None if there is nothing to send. Raises StoreUnavailable.
+
+        The limits are those of the app and those over all apps.
+        """
         ref, k = job.reference, self._keys
         keys = [
             k.record(ref),
@@ -206,9 +211,12 @@ class Outbox:
             k.optouts(ref.number_hash),
             k.wrong(ref.number_hash, app),
             k.streak(ref.number_hash, app),
+            k.wrong_everywhere(ref.number_hash),
+            k.sends(ref.number_hash),
         ]
         args: list[str | int] = [ref.body, job.ordinal, GROUP, job.entry, sealed_body, rules_text(wrong_limits)]
-        reply = self._scripts.run("begin", keys, [*args, MAX_CONSECUTIVE_WRONG, MARGIN_MS, secrets.token_hex(8)])
+        args += [MAX_CONSECUTIVE_WRONG, MARGIN_MS, secrets.token_hex(8), rules_text(all_wrong_limits)]
+        reply = self._scripts.run("begin", keys, args)
         return Go(reply[1], int(reply[2]), int(reply[3])) if reply[0] == "send" else None
 
     def accepted(self, job: Job, outcome: Accepted) -> str:
@@ -269,9 +277,12 @@ class Outbox:
             k.timeline(ref),
             k.timers(job.shard),
             k.optouts(ref.number_hash),
+            k.sends(ref.number_hash),
         ]
         if message_id is not None:
             keys.append(k.message(ref.number_hash, message_id))
+        if outcome == "refused":
+            keys.append(k.opted_out(job.shard))
         reply = self._scripts.run("settle", keys, [ref.body, job.ordinal, GROUP, job.entry, outcome, *args])
         return str(reply)
 
@@ -304,6 +315,7 @@ class Outbox:
             k.message(ref.number_hash, receipt.message_id),
             k.event(ref.number_hash, event_id or "none"),
             k.sticky(ref.number_hash),
+            k.opted_out(shard),
         ]
         error = receipt.error
         args: list[str | int] = [
@@ -391,7 +403,7 @@ class Outbox:
     def close(self, due: Due) -> str | None:
         """End a delivery that nothing more will be heard of; the status it ended in. Raises StoreUnavailable."""
         ref, k = due.reference, self._keys
-        keys = [k.record(ref), k.audit(due.shard), k.timeline(ref), k.timers(due.shard)]
+        keys = [k.record(ref), k.audit(due.shard), k.timeline(ref), k.timers(due.shard), k.sends(ref.number_hash)]
         return str(self._scripts.run("close", keys, [ref.body, due.ordinal])) or None
 
     def put_off(self, due: Due, wait_ms: int) -> None:

@@ -17,7 +17,7 @@ from importlib.resources import files
 from typing import Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from ..domain.errors import StoreUnavailable
@@ -64,6 +64,9 @@ class Scripts:
                 if not repeat:
                     raise
                 # The reply may be lost and the script have run: it will know its own operation id.
+                return self._once(script, keys, args)
+            except ReadOnlyError:
+                # Nothing has run. The pool has let go of the demoted server and looks for the primary.
                 return self._once(script, keys, args)
         except ResponseError as error:
             if "Script" in str(error) or "user_script" in str(error):

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..domain import receipt
 from ..domain.delivery import DeliveryStatus
 from ..domain.errors import KeyUnknown, StoreUnavailable
 from ..domain.operation import (
@@ -31,6 +32,9 @@ from ..domain.verification import Reference, Status, read_id
 from .client import STORE_ERRORS, Store, answers
 from .keys import Keys
 from .scripts import Scripts
+
+CLOCK_PLAY_MS = 5_000
+"""By so much a code may seem to begin in the future; by more, the store's clock was set back, and the code is over."""
 
 EVENT_TTL_MS = 24 * 3_600_000
 CLOCKS_APART_MS = 5_000
@@ -64,14 +68,14 @@ class Verifications:
                     known = self._reference(reply[2])
                 case "refused":
                     left = int(reply[4]) if reply[4] != "" else None
-                    return StartRefused(reply[2], int(reply[3]), left)
+                    return StartRefused(reply[2], int(reply[3]), left, reply[6])
                 case "replayed":
                     first, _, body = reply[2].partition(":")
                     return Started(self._reference(body), first == "resent", replayed=True)
                 case outcome:
                     ref, flat = self._reference(reply[2]), reply[4]
                     record = dict(zip(flat[::2], flat[1::2], strict=True))
-                    return Started(ref, outcome == "resent", view=_view(ref, record, int(reply[3])))
+                    return Started(ref, outcome == "resent", view=self._shown(ref, record, int(reply[3])))
         # The number's verifications change faster than we can read them: somebody is flooding it.
         raise StoreUnavailable("Too many requests for this number at once.")
 
@@ -92,6 +96,8 @@ class Verifications:
             k.sticky(nh),
             k.pending(nh),
             k.refused(nh, app),
+            k.sends(nh),
+            k.wrong_everywhere(nh),
         ]
         return keys if known is None else keys + self._trio(known)
 
@@ -133,6 +139,8 @@ class Verifications:
             app.sent_within_ms,
             REFUSAL_GAP_MS,
             route_text(order.behind),
+            rules_text(order.per_number.wrong_codes),
+            rules_text(order.per_number.sends),
         ]
 
     def latest(self, number_hash: str, app: str, purpose: str) -> Reference | None:
@@ -160,6 +168,8 @@ class Verifications:
             k.audit(shard),
             k.timeline(ref),
             k.timers(shard),
+            k.wrong_everywhere(nh),
+            k.sends(nh),
         ]
         if order.by_purpose is not None:
             keys.append(k.latest(nh, app.name, order.by_purpose))
@@ -173,6 +183,10 @@ class Verifications:
             MAX_CONSECUTIVE_WRONG,
             STREAK_TTL_MS,
             TOMBSTONE_MS,
+            order.asserted_number,
+            order.asserted_purpose,
+            order.request_key,
+            rules_text(order.per_number.wrong_codes),
         ]
         for kid, digest in order.digests.items():
             args += (kid, digest)
@@ -180,7 +194,7 @@ class Verifications:
         _require_echo(reply, order.operation_id)
         match reply[1]:
             case "approved":
-                return Approved(int(reply[2]), *reply[3:8])
+                return Approved(int(reply[2]), *reply[3:9])
             case "wrong":
                 return Wrong(int(reply[2]))
             case "ended":
@@ -215,7 +229,7 @@ class Verifications:
         _require_echo(reply, operation_id)
         if reply[1] == "invalid":
             return NotFound()
-        return Redeemed(int(reply[2]), reply[1] == "redeemed")
+        return Redeemed(int(reply[2]), reply[1] == "redeemed", mask=reply[3], purpose=reply[4])
 
     def expire(self, ref: Reference) -> bool:
         """End the verification if its time has run out. Raises StoreUnavailable."""
@@ -252,7 +266,7 @@ class Verifications:
         record, now_ms = self._read(ref)
         if "max" not in record or app not in (None, record.get("app")):
             return None
-        return _view(ref, record, now_ms)
+        return self._shown(ref, record, now_ms)
 
     def versions(self, refs: Sequence[Reference]) -> list[int | None]:
         """The version of each, in one round trip on a single server; None for one that is there no more.
@@ -278,6 +292,9 @@ class Verifications:
             raise StoreUnavailable("The store does not answer.") from error
         return record, self._store.time_ms(self._keys.record(ref))
 
+    def _shown(self, ref: Reference, record: Mapping[str, str], now_ms: int) -> VerificationView:
+        return _view(ref, record, now_ms, receipt.subject(self._index_key, record["app"], ref.number_hash))
+
     def _reference(self, body: str) -> Reference:
         ref = read_id(self._index_key, f"vrf_{body}")
         if ref is None:
@@ -301,10 +318,11 @@ def _require_echo(reply: Any, operation_id: str) -> None:
         raise StoreUnavailable("The store's answer belongs to another request.")
 
 
-def _view(ref: Reference, record: Mapping[str, str], now_ms: int) -> VerificationView:
+def _view(ref: Reference, record: Mapping[str, str], now_ms: int, subject: str) -> VerificationView:
     status = Status(record["status"])
-    expires_ms = int(record["expires"])
-    if status is Status.PENDING and now_ms >= expires_ms:
+    created_ms = int(record["created"])
+    expires_ms = min(int(record["expires"]), created_ms + MAX_LIFETIME_MS)
+    if status is Status.PENDING and not created_ms - CLOCK_PLAY_MS <= now_ms < expires_ms:
         status = Status.EXPIRED
     return VerificationView(
         reference=ref,
@@ -312,6 +330,7 @@ def _view(ref: Reference, record: Mapping[str, str], now_ms: int) -> Verificatio
         purpose=record["purpose"],
         channel=record["channel"],
         mask=record["mask"],
+        subject=subject,
         status=status,
         created_ms=int(record["created"]),
         expires_ms=expires_ms,

@@ -99,7 +99,7 @@ class TelnyxClient:
             return Unknown(error.reason)
         outcome = _outcome(answer, request)
         if outcome == _FOREIGN:
-            _log.error("the carrier answered about another message", extra={"path": request.path})
+            _log.error("the carrier answered about another message")
             self._exchange.hang_up()
         return outcome
 

@@ -7,14 +7,15 @@ same key. A request that could not leave while its code lives does not leave at 
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from ..domain import message
 from ..domain.circuit import Gate
 from ..domain.delivery import MARGIN_MS, Accepted, Action, NotSent, Refused, Unknown
 from ..domain.errors import KeyUnknown, SealBroken
 from ..domain.operation import Draft, Due, Go, Job
-from ..domain.policy import App, Policy, Sender
+from ..domain.policy import App, Channel, Policy, Sender
 from . import ports
 from .guard import Guard
 
@@ -82,11 +83,11 @@ class Deliver:
         if draft is None:
             # The record is gone; `begin` finds the same and settles the entry.
             _log.warning("a delivery has no record any more", extra={"delivery_id": _id(job)})
-            self._outbox.begin(job, "", "", ())
+            self._outbox.begin(job, "", "", (), ())
             return
         if draft.expires_ms - draft.now_ms <= MARGIN_MS:
             # Whatever else stands in the way now: it ends as expired, with what stood in the way last.
-            self._outbox.begin(job, draft.app, "", ())
+            self._outbox.begin(job, draft.app, "", (), ())
             return
         app, sender = self._policy.apps.get(draft.app), self._policy.senders.get(draft.sender)
         if app is None or sender is None or not self._has_key(draft):
@@ -107,9 +108,13 @@ class Deliver:
         try:
             body = "" if draft.has_body else self._compose(job, draft, app, sender)
             asked_at = self._monotonic()
-            go = self._outbox.begin(job, app.name, body, app.wrong_codes_per_number)
+            everywhere = self._policy.per_number.wrong_codes
+            go = self._outbox.begin(job, app.name, body, app.wrong_codes_per_number, everywhere)
             if go is not None:
                 self._call(job, sender, go, gate, asked_at + go.left_ms / 1000)
+        except message.TextTooLong as error:
+            # The start measured it, with another brand or code length than this worker's configuration has.
+            self._outbox.impossible(job, "text_too_long", f"{error} The configuration has changed.")
         except KeyUnknown:
             # Another worker composed it meanwhile, with a newer key. The try is written down, and nothing left.
             self._outbox.retry_later(job, self._wait(_OTHERS_MS, 1), NotSent(_NO_KEY))
@@ -121,10 +126,6 @@ class Deliver:
         return not draft.sealed_by or self._vault.knows(draft.sealed_by)
 
     def _hand_back(self, job: Job, draft: Draft, app: App | None, sender: Sender | None) -> None:
-        if draft.now_ms >= draft.expires_ms:
-            # Nobody who could send it came: the store ends it, and says what stood in the way.
-            self._outbox.begin(job, draft.app, "", ())
-            return
         if app is None:
             code, title = "app_unknown", f"no worker at hand has the app {draft.app} in its configuration"
         elif sender is None:
@@ -163,14 +164,8 @@ class Deliver:
         box = json.loads(self._vault.open(draft.box))
         if box["v"] != job.reference.body:
             raise SealBroken("the sealed box belongs to another verification")
-        text = message.render(
-            code=box["code"],
-            brand=app.brand,
-            lifetime_s=(draft.expires_ms - draft.now_ms + 5_000) // 1000,
-            locale=draft.locale or None,
-            context=box["context"],
-            autofill=message.Autofill(**json.loads(draft.autofill)) if draft.autofill else None,
-        )
+        # What goes by a template has no text of ours, and need not fit into one.
+        text = self._text(draft, app, sender, box) if sender.channel is Channel.SMS else ""
         delivery_id = _id(job)
         composed = self._carrier.compose(
             sender,
@@ -181,6 +176,17 @@ class Deliver:
             delivery_id=delivery_id,
         )
         return self._vault.seal(composed)
+
+    def _text(self, draft: Draft, app: App, sender: Sender, box: Mapping[str, Any]) -> str:
+        return message.render(
+            code=box["code"],
+            brand=app.brand,
+            lifetime_s=(draft.expires_ms - draft.now_ms + message.ROUNDING_MS) // 1000,
+            locale=draft.locale or None,
+            context=box["context"],
+            autofill=message.read_autofill(draft.autofill),
+            replies=sender.two_way,
+        )
 
     def _call(self, job: Job, sender: Sender, go: Go, gate: Gate, ends_s: float) -> None:
         composed = self._vault.open(go.sealed_body)

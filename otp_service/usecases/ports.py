@@ -3,7 +3,7 @@
 Every method that reaches the store raises `StoreUnavailable` if it does not answer or refuses a write.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from ..domain.audit import Event, Position
@@ -27,6 +27,7 @@ from ..domain.operation import (
     NotFound,
     OptOut,
     Redeemed,
+    Standing,
     Started,
     StartOrder,
     StartRefused,
@@ -97,7 +98,9 @@ class OutboxPort(Protocol):
     """The deliveries to make and the write-down of what became of them."""
 
     def draft(self, job: Job) -> Draft | None: ...
-    def begin(self, job: Job, app: str, sealed_body: str, wrong_limits: Sequence[Limit]) -> Go | None: ...
+    def begin(
+        self, job: Job, app: str, sealed_body: str, wrong_limits: Sequence[Limit], all_wrong_limits: Sequence[Limit]
+    ) -> Go | None: ...
     def accepted(self, job: Job, outcome: Accepted) -> str: ...
     def refused(self, job: Job, outcome: Refused) -> str: ...
     def retry_later(self, job: Job, wait_ms: int, outcome: NotSent) -> str: ...
@@ -129,6 +132,9 @@ class OptOutRegistry(Protocol):
 
     def put(self, number_hash: str, mask: str, entry: OptOut, event_id: str | None) -> str: ...
     def of(self, number_hash: str) -> list[OptOut]: ...
+    def standing(self, profile: str) -> Iterable[Standing]: ...
+    def lift(self, profile: str, standing: Standing) -> bool: ...
+    def note_unclear(self, number_hash: str, mask: str, profile: str | None) -> None: ...
 
 
 class BlockList(Protocol):

@@ -6,11 +6,11 @@ anything that was read before the step.
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
-from ..domain import codes, optout, phone, receipt, routing
-from ..domain.errors import KeyUnknown, NotReady, Refusal
+from ..domain import codes, message, optout, phone, receipt, routing
+from ..domain.errors import InvalidRequest, KeyUnknown, NotReady, Refusal
 from ..domain.operation import (
     OPERATION_TTL_MS,
     Approved,
@@ -43,6 +43,7 @@ KEYED_OPERATION_TTL_MS = 24 * 3_600_000
 NOT_FOUND = Refusal("verification_not_found", "There is no such verification. Start one with POST /verify/start.")
 """Said alike of what never existed and what is another app's."""
 
+_RECEIPT_INVALID = "This is not a valid receipt of this service for this app, it is over, or it is not as asserted."
 _ENDED_DETAIL = {
     Status.APPROVED: "This verification was already approved; an approval counts once. Start a new one.",
     Status.EXPIRED: "The code has expired. Start a new verification.",
@@ -76,11 +77,19 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """The right code, and the signed receipt of it."""
+    """The right code, and the signed receipt of it. `replayed`: the same request was approved before.
+
+    `mask`, `purpose`, `channel` and `subject` (the receipt's `sub`) say who was verified for what.
+    """
 
     verification_id: str
     approved_at_ms: int
+    mask: str
+    purpose: str
+    channel: str
+    subject: str
     receipt: str = field(repr=False)
+    replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +98,21 @@ class Redemption:
 
     verification_id: str
     redeemed_at_ms: int
+    mask: str
+    purpose: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asserted:
+    """What the caller says of a verification or receipt; where it is not so, there is none. None asserts nothing."""
+
+    to: str | None = field(default=None, repr=False)
+    purpose: str | None = None
+    subject: str | None = None
+
+
+NOTHING_ASSERTED = Asserted()
 
 
 class Verify:
@@ -129,12 +153,13 @@ class Verify:
     def start(self, app_name: str, request: StartRequest, operation_id: str | None = None) -> Sent | Refusal:
         """Queue a code for the number. `operation_id` makes a repeat of the same request find the first's result.
 
-        Raises InvalidNumber and StoreUnavailable.
+        Raises InvalidRequest for a text that would not fit, InvalidNumber and StoreUnavailable.
         """
         app = self._app(app_name)
+        _require_fit(app, request)
         to = phone.parse_receiver(request.to, fictitious=self._fictitious)
         route = routing.candidates(app, request.channel, to)
-        refusal = _unreachable(app, to, request.channel, bool(route))
+        refusal = _no_room(request) or _unreachable(app, to, request.channel, bool(route))
         if refusal is not None:
             return refusal
         order_of = self._order_maker(app, to, request, operation_id)
@@ -180,7 +205,7 @@ class Verify:
                 digest=self._digest(ring.peppers[ring.active_kid], app, ref, context, code),
                 box=ring.seal(json.dumps(box).encode()),
                 metadata=request.metadata,
-                locale=request.locale,
+                locale=message.language(request.locale),
                 autofill=request.autofill,
                 route=route,
                 behind=behind,
@@ -188,6 +213,7 @@ class Verify:
                 queue_max=self._queue_max,
                 outer_wait_ms=outer_wait_ms,
                 detail=json.dumps({name: value for name, value in detail.items() if value}),
+                per_number=self._policy.per_number,
             )
 
         return order
@@ -211,33 +237,71 @@ class Verify:
     # ---- check -----------------------------------------------------------------------------------------------------
 
     def check_by_id(
-        self, app_name: str, verification_id: str, code: str, context: Mapping[str, str] | None
+        self,
+        app_name: str,
+        verification_id: str,
+        code: str,
+        context: Mapping[str, str] | None,
+        *,
+        asserted: Asserted = NOTHING_ASSERTED,
+        request_key: str = "",
     ) -> Approval | Refusal:
-        """Judge a guess at the verification of this id. Raises StoreUnavailable."""
+        """Judge a guess at the verification of this id, if it is as asserted. Raises InvalidNumber, StoreUnavailable.
+
+        With a `request_key` a repeat of the same request gets the approval again.
+        """
         app = self._app(app_name)
+        number = "" if asserted.to is None else self._number(asserted.to)
         ref = read_id(self._vault.index_key, verification_id)
         if ref is None:
             return NOT_FOUND
-        return self._judge(app, partial(self._check_order, app, ref, code, context, None)) or NOT_FOUND
+
+        def make() -> CheckOrder:
+            order = self._check_order(app, ref, code, context, request_key=request_key)
+            return replace(order, asserted_number=number, asserted_purpose=asserted.purpose or "")
+
+        return self._judge(app, make) or NOT_FOUND
 
     def check_by_number(
-        self, app_name: str, to: str, purpose: str, code: str, context: Mapping[str, str] | None
+        self,
+        app_name: str,
+        to: str,
+        purpose: str,
+        code: str,
+        context: Mapping[str, str] | None,
+        *,
+        request_key: str = "",
     ) -> Approval | Refusal:
-        """Judge a guess at the number's latest verification for the purpose. Raises InvalidNumber, StoreUnavailable."""
+        """Judge a guess at the number's latest verification for the purpose. Raises InvalidNumber, StoreUnavailable.
+
+        With a `request_key` a repeat of the same request gets the approval again.
+        """
         app = self._app(app_name)
-        person = phone.parse_receiver(to, fictitious=self._fictitious)
-        number = number_hash(self._vault.index_key, person.e164)
+        number = self._number(to)
         for _ in range(3):
             ref = self._store.latest(number, app.name, purpose)
             if ref is None:
                 return NOT_FOUND
-            answer = self._judge(app, partial(self._check_order, app, ref, code, context, purpose))
+            answer = self._judge(
+                app, partial(self._check_order, app, ref, code, context, request_key=request_key, purpose=purpose)
+            )
             if answer is not None:
                 return answer
         return Refusal("store_unavailable", "The number's verification changed meanwhile. Try again.", 1)
 
+    def _number(self, to: str) -> str:
+        person = phone.parse_receiver(to, fictitious=self._fictitious)
+        return number_hash(self._vault.index_key, person.e164)
+
     def _check_order(
-        self, app: App, ref: Reference, code: str, context: Mapping[str, str] | None, purpose: str | None
+        self,
+        app: App,
+        ref: Reference,
+        code: str,
+        context: Mapping[str, str] | None,
+        *,
+        request_key: str,
+        purpose: str | None = None,
     ) -> CheckOrder:
         hashed, peppers = codes.context_hash(context), self._vault.current().peppers
         return CheckOrder(
@@ -247,6 +311,8 @@ class Verify:
             receipt_id=self._token_bytes(16).hex(),
             digests={kid: self._digest(pepper, app, ref, hashed, code) for kid, pepper in peppers.items()},
             by_purpose=purpose,
+            request_key=request_key,
+            per_number=self._policy.per_number,
         )
 
     def _check(self, make: Callable[[], CheckOrder]) -> tuple[CheckOrder, CheckAnswer]:
@@ -264,7 +330,9 @@ class Verify:
         order, answer = self._check(make)
         match answer:
             case Approved() as approved:
-                return self._approval(app, order.reference, approved)
+                # Each order has a receipt id of its own: another one is that of the first approval.
+                replayed = approved.receipt_id != order.receipt_id
+                return self._approval(app, order.reference, approved, replayed=replayed)
             case Wrong(checks_left):
                 detail = f"The code is not right. Tries left: {checks_left}."
                 return Refusal("code_incorrect", detail, fields={"checks_left": checks_left})
@@ -277,7 +345,7 @@ class Verify:
             case _:
                 return NOT_FOUND
 
-    def _approval(self, app: App, ref: Reference, approved: Approved) -> Approval:
+    def _approval(self, app: App, ref: Reference, approved: Approved, *, replayed: bool) -> Approval:
         claims = receipt.Claims(
             iss=self._issuer,
             aud=app.name,
@@ -291,7 +359,16 @@ class Verify:
         )
         ring = self._vault.current()
         token = receipt.encode(claims, ring.active_kid, ring.sign)
-        return Approval(ref.verification_id, approved.at_ms, token)
+        return Approval(
+            ref.verification_id,
+            approved.at_ms,
+            approved.mask,
+            approved.purpose,
+            approved.channel,
+            claims.sub,
+            token,
+            replayed,
+        )
 
     # ---- the rest --------------------------------------------------------------------------------------------------
 
@@ -308,9 +385,13 @@ class Verify:
             case _:
                 return NOT_FOUND
 
-    def redeem(self, app_name: str, token: str) -> Redemption | Refusal:
-        """Spend a receipt once. Raises StoreUnavailable, and KeyUnknown where another process has the receipt's key."""
-        invalid = Refusal("receipt_invalid", "This is not a valid receipt of this service for this app, or it is over.")
+    def redeem(self, app_name: str, token: str, asserted: Asserted = NOTHING_ASSERTED) -> Redemption | Refusal:
+        """Spend a receipt once, if it is as asserted.
+
+        Raises InvalidNumber, StoreUnavailable, and KeyUnknown where another process has the receipt's key.
+        """
+        number = None if asserted.to is None else self._number(asserted.to)
+        invalid = Refusal("receipt_invalid", _RECEIPT_INVALID)
         kid = receipt.kid_of(token)
         if kid is not None and not self._vault.knows(kid) and self._key_ids.known(kid):
             raise KeyUnknown(kid)
@@ -321,15 +402,19 @@ class Verify:
         if not isinstance(verification_id, str) or not isinstance(receipt_id, str) or not isinstance(ends, int):
             return invalid
         ref = read_id(self._vault.index_key, verification_id)
-        if ref is None:
+        if ref is None or number not in (None, ref.number_hash) or not _as_asserted(claims, asserted):
             return invalid
         match self._store.redeem(self._token_bytes(12).hex(), ref, app_name, receipt_id, ends * 1000):
-            case Redeemed(at_ms, first=True):
-                return Redemption(verification_id, at_ms)
+            case Redeemed(at_ms, first=True) as redeemed:
+                return Redemption(verification_id, at_ms, redeemed.mask, redeemed.purpose, str(claims.get("sub")))
             case Redeemed():
                 return Refusal("receipt_spent", "This receipt was already spent; it is good for one login only.")
             case _:
                 return invalid
+
+
+def _as_asserted(claims: Mapping[str, object], asserted: Asserted) -> bool:
+    return asserted.subject in (None, claims.get("sub")) and asserted.purpose in (None, claims.get("purpose"))
 
 
 def ended(status: Status) -> Refusal:
@@ -359,6 +444,46 @@ def resend_in(view: VerificationView) -> int | None:
     return max(0, -(-(view.next_send_ms - view.now_ms) // 1000))
 
 
+def _require_fit(app: App, request: StartRequest) -> None:
+    """Raise InvalidRequest if an SMS of this start would not fit, amount and payee in full."""
+    payment = message.confirms_payment(request.context)
+    if not (payment or request.autofill) or not _may_be_sms(app, request):
+        return
+    try:
+        message.longest(
+            code_length=app.code_length,
+            brand=app.brand,
+            ttl_ms=app.code_ttl_ms,
+            locale=request.locale,
+            context=request.context,
+            autofill=message.read_autofill(request.autofill),
+        )
+    except message.TextTooLong as error:
+        raise _too_long(str(error), payment=payment, autofill=bool(request.autofill)) from error
+
+
+def _may_be_sms(app: App, request: StartRequest) -> bool:
+    # A code with a context stays on the channel asked for; any other one may fall over to an SMS sender.
+    if not any(sender.channel is Channel.SMS for sender in app.route):
+        return False
+    return request.channel is Channel.SMS or not request.context
+
+
+def _too_long(sentence: str, *, payment: bool, autofill: bool) -> InvalidRequest:
+    pointer = "/context" if payment else "/autofill"
+    advice = "Shorten amount and payee" if payment else "Shorten the web origin or the app's brand"
+    if autofill:
+        advice += ", or leave out autofill"
+    return InvalidRequest(f"{sentence} {advice}.", [(pointer, f"{sentence} {advice}.")])
+
+
+def _no_room(request: StartRequest) -> Refusal | None:
+    if request.channel is Channel.SMS or not message.confirms_payment(request.context):
+        return None
+    detail = "The template of this channel has no room for the amount and the payee. Start with channel sms."
+    return Refusal("channel_unavailable", detail)
+
+
 def _unreachable(app: App, to: phone.Phone, channel: Channel, served: bool) -> Refusal | None:
     if not served:
         return Refusal("channel_unavailable", f"No sender of this app's route can reach this number by {channel}.")
@@ -385,12 +510,16 @@ def _start_refusal(refused: StartRefused) -> Refusal:
         case "context_conflict":
             return Refusal("context_conflict", "A verification with another context is pending. Cancel it first.")
         case "resend_too_soon" if refused.sends_left == 0:
-            detail = "The code was sent as often as it may be. Wait until it expires, then start anew."
+            detail = f"The code was sent as often as it may be. Start a new verification in {wait} seconds."
             return Refusal("resend_too_soon", detail, wait, {"sends_left": 0, "resend_in": None})
         case "resend_too_soon":
             fields = {"sends_left": refused.sends_left, "resend_in": wait}
-            return Refusal("resend_too_soon", f"Wait {wait} seconds before the code is sent again.", wait, fields)
+            detail = f"A code was sent to this number lately. Wait {wait} seconds before the next one is sent."
+            return Refusal("resend_too_soon", detail, wait, fields)
         case "queue_full":
             return Refusal("queue_full", "Too many messages are waiting to be sent. Try again shortly.", 2)
+        case "rate_limited" if refused.limit.endswith("_per_number"):
+            detail = f"This number has been sent as many codes as it may get for now. Try again in {wait} seconds."
+            return Refusal("rate_limited", detail, wait)
         case _:
             return Refusal("rate_limited", f"Too many requests. Try again in {wait} seconds.", wait)

@@ -5,7 +5,8 @@ import ipaddress
 import json
 import re
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -24,17 +25,17 @@ from ..documents import (
 )
 from ..domain import codes, message
 from ..domain.audit import Event, EventType
-from ..domain.errors import InvalidRequest, Refusal
+from ..domain.errors import InvalidRequest, KeyUnknown, Refusal, SealBroken
 from ..domain.operation import VerificationView
 from ..domain.policy import Channel
 from ..domain.verification import ENDED_CODE, Status, is_watch_token, watch_token
 from ..storage.idempotency import Idempotency, Replay
 from ..usecases.browse import AuditFilter, Browse
-from ..usecases.verify import NOT_FOUND, Sent, StartRequest, Verify
+from ..usecases.verify import NOT_FOUND, Approval, Asserted, Sent, StartRequest, Verify
 from ..usecases.watch import News, Watch
 from .auth import bearer
 from .bodies import canonical, decode, require_json
-from .http import Call, Doc, Guest, Reply, Route, reply
+from .http import JSON, NO_STORE, Call, Doc, Guest, Reply, Route, reply
 from .problems import Problems
 
 Word = Annotated[str, Meta(min_length=1, max_length=32)]
@@ -46,7 +47,9 @@ GUESTS_SHARE = 16
 """How many of a process's waits one verification's watch token may have: it is in the hands of strangers."""
 
 _AFTER_EXPIRY_S = 0.05
+_REPLAYED = {"Idempotent_Replayed": "true"}
 _HOST = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]", re.ASCII)
+_ANDROID_HASH = re.compile(r"[A-Za-z0-9+/]{11}", re.ASCII)
 _IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9_:.-]{1,255}", re.ASCII)
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
@@ -54,6 +57,7 @@ _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d
 # Told to readers of the OpenAPI document, but judged by the rules themselves, which answer with their own codes.
 _E164_FORM = {"pattern": r"^\+[1-9][0-9]{6,14}$"}
 _CODE_FORM = {"pattern": "^[0-9]{4,10}$"}
+_HASH_FORM = {"pattern": "^[A-Za-z0-9+/]{11}$"}
 _ADDRESS_FORM = {"anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
 _RECEIVER = (
     "The phone in E.164. Unassigned and fictitious numbers are `invalid_number`; premium rate, shared cost, toll-free, "
@@ -66,7 +70,7 @@ class AutofillBody(msgspec.Struct, forbid_unknown_fields=True, rename=None):
 
     web_origin: Annotated[str, Meta(description="Host of the page, as in `@example.com #123456`.")] | UnsetType = UNSET
     android_hash: (
-        Annotated[str, Meta(pattern=r"^[A-Za-z0-9+/]{11}\Z", description="The app's 11-character hash.")] | UnsetType
+        Annotated[str, Meta(description="The app's 11-character hash.", extra_json_schema=_HASH_FORM)] | UnsetType
     ) = UNSET
 
 
@@ -76,10 +80,22 @@ class StartBody(msgspec.Struct, forbid_unknown_fields=True):
     to: Annotated[str, Meta(description=_RECEIVER, examples=["+12025550143"], extra_json_schema=_E164_FORM)]
     channel: Literal["sms", "whatsapp"] = "sms"
     purpose: Word = "login"
-    locale: Annotated[str, Meta(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}\Z", max_length=35)] = "en"
-    context: Annotated[dict[str, str], Meta(max_length=8, description="E.g. amount and payee.")] = msgspec.field(
-        default_factory=dict
-    )
+    locale: Annotated[
+        str,
+        Meta(
+            description="BCP 47. A language that there are no words for, or a text that is no tag, falls back to `en`."
+        ),
+    ] = "en"
+    context: Annotated[
+        dict[str, str],
+        Meta(
+            max_length=8,
+            description="What the code is bound to; the check must repeat it. `amount` and `payee` stand in the "
+            "message in full. Where they cannot, nothing is started: 400 for a text over ten parts "
+            "(10 x 153 GSM-7 or 10 x 67 UCS-2 characters; 140 bytes with `android_hash`), "
+            "422 `channel_unavailable` for a channel whose template has no room.",
+        ),
+    ] = msgspec.field(default_factory=dict)
     client_ip: (
         Annotated[
             str,
@@ -96,28 +112,42 @@ class StartBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class CheckBody(msgspec.Struct, forbid_unknown_fields=True):
-    """A guess. Exactly one of `verification_id` and `to`."""
+    """A guess at the verification `verification_id`, or without it at the latest one of `to` and `purpose`.
+
+    Beside `verification_id`, `to` and `purpose` are assertions: a verification of another number or purpose is answered
+    as if it did not exist, and costs no try. So a code that was sent to one phone never approves another's login.
+    """
 
     code: Annotated[str, Meta(description="4 to 10 ASCII digits.", examples=["123456"], extra_json_schema=_CODE_FORM)]
     verification_id: str | UnsetType = UNSET
-    to: Annotated[str, Meta(extra_json_schema=_E164_FORM)] | UnsetType = UNSET
-    purpose: Word | UnsetType = UNSET
+    to: (
+        Annotated[str, Meta(description="The phone of the person who logs in, in E.164.", extra_json_schema=_E164_FORM)]
+        | UnsetType
+    ) = UNSET
+    purpose: Annotated[Word, Meta(description="By `to` alone, `login` unless given.")] | UnsetType = UNSET
     context: Annotated[dict[str, str], Meta(max_length=8)] = msgspec.field(default_factory=dict)
 
 
 class RedeemBody(msgspec.Struct, forbid_unknown_fields=True):
-    """A receipt to spend."""
+    """A receipt to spend. `to`, `sub` and `purpose` are assertions: one of others is invalid here, and is not spent."""
 
     receipt: Annotated[str, Meta(min_length=1, max_length=4096)]
+    to: Annotated[str, Meta(extra_json_schema=_E164_FORM)] | UnsetType = UNSET
+    sub: Annotated[str, Meta(description="As the reply of the start has it.")] | UnsetType = UNSET
+    purpose: Word | UnsetType = UNSET
 
 
 class ApprovalReply(msgspec.Struct):
-    """The code was right."""
+    """The code was right: who was verified (`to` masked, `sub` as in the receipt) and for what."""
 
     verification_id: str
     status: Literal["approved"]
     approved_at: str
-    receipt: str
+    to: str
+    purpose: str
+    channel: str
+    sub: str
+    receipt: Annotated[str, Meta(description="A compact JWS (EdDSA) of `ReceiptClaims`, good for 120 seconds.")]
 
 
 class RedeemReply(msgspec.Struct):
@@ -125,6 +155,9 @@ class RedeemReply(msgspec.Struct):
 
     verification_id: str
     redeemed_at: str
+    to: str
+    purpose: str
+    sub: str
 
 
 class ProfileOptOut(msgspec.Struct):
@@ -178,6 +211,8 @@ class Api:
         *,
         index_key: bytes,
         watch_key: bytes,
+        seal: Callable[[bytes], str],
+        unseal: Callable[[str], bytes],
     ) -> None:
         self._verify = verify
         self._browse = browse
@@ -186,39 +221,29 @@ class Api:
         self._problems = problems
         self._index_key = index_key
         self._watch_key = watch_key
+        self._seal = seal
+        self._unseal = unseal
 
     # ---- start -----------------------------------------------------------------------------------------------------
 
     def replay(self, call: Call) -> Reply | None:
         """What an earlier request with this Idempotency-Key got; None if there was none. Answers before scopes."""
-        key = call.headers.get("idempotency-key")
-        if key is None or not _IDEMPOTENCY_KEY.fullmatch(key):
+        digest = self._digest("idem", call)
+        if digest is None:
             return None
-        return self._known(self._idempotency.look(self._digest(call, key), self._fingerprint(call.body)), call)
+        return self._known_start(self._idempotency.look(digest, self._fingerprint(call.body)), call)
 
     def start(self, call: Call) -> Reply:
         """POST /verify/start."""
         require_json(call.headers)
-        key = call.headers.get("idempotency-key")
-        if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
-            raise InvalidRequest("Idempotency-Key: 1 to 255 characters of A-Z a-z 0-9 _ : . -")
+        digest = self._require_digest("idem", call)
         request = _start_request(decode(call.headers, call.body, StartBody))
-        if key is None:
+        if digest is None:
             return self._start(call, request, None)
-        digest, owner = self._digest(call, key), call.request_id
-        known = self._known(self._idempotency.reserve(digest, self._fingerprint(call.body), owner), call)
+        known = self._known_start(self._reserve(digest, call), call)
         if known is not None:
             return known
-        done = None
-        try:
-            done = self._start(call, request, digest)
-            return done
-        finally:
-            # Refusals are not stored: the same key may be tried again.
-            if done is not None and done.status < 300:
-                self._idempotency.complete(digest, owner, done.status, _without_token(done.body))
-            else:
-                self._idempotency.release(digest, owner)
+        return self._run(call, digest, lambda: self._start(call, request, digest), _without_token)
 
     def _start(self, call: Call, request: StartRequest, operation_id: str | None) -> Reply:
         outcome = self._verify.start(call.app, request, operation_id)
@@ -235,10 +260,30 @@ class Api:
         token = watch_token(self._watch_key, shown.verification_id)
         return StartedVerification(**msgspec.structs.asdict(shown), watch_token=token)
 
-    def _known(self, found: Replay | str, call: Call) -> Reply | None:
+    def _known_start(self, found: Replay | str, call: Call) -> Reply | None:
         if isinstance(found, Replay):
             first = self._with_token(msgspec.json.decode(found.body, type=Verification))
-            return reply(found.status, first, Idempotent_Replayed="true")
+            return reply(found.status, first, **_REPLAYED)
+        return self._taken(found, call)
+
+    # ---- Idempotency-Key -------------------------------------------------------------------------------------------
+
+    def _reserve(self, digest: str, call: Call) -> Replay | str:
+        return self._idempotency.reserve(digest, self._fingerprint(call.body), call.request_id)
+
+    def _run(self, call: Call, digest: str, work: Callable[[], Reply], kept: Callable[[bytes], str]) -> Reply:
+        """Do the work under the reserved key. What `kept` makes of a 2xx body is stored; refusals free the key."""
+        done = None
+        try:
+            done = work()
+            return done
+        finally:
+            if done is not None and done.status < 300:
+                self._idempotency.complete(digest, call.request_id, done.status, kept(done.body))
+            else:
+                self._idempotency.release(digest, call.request_id)
+
+    def _taken(self, found: Replay | str, call: Call) -> Reply | None:
         if found == "conflict":
             detail = "This Idempotency-Key was used with another body. Use a new key for a new request."
             return self._problems.of("idempotency_conflict", detail, call.request_id, status=422)
@@ -248,39 +293,76 @@ class Api:
             return self._problems.of("idempotency_conflict", detail, call.request_id, headers=headers)
         return None
 
-    def _digest(self, call: Call, key: str) -> str:
-        return hmac.digest(self._index_key, codes.length_prefixed("idem", call.app, key), "sha256")[:16].hex()
+    def _digest(self, kind: str, call: Call) -> str | None:
+        # Each endpoint has keys of its own: a login may be started and checked under one word.
+        key = call.headers.get("idempotency-key")
+        if key is None or not _IDEMPOTENCY_KEY.fullmatch(key):
+            return None
+        return hmac.digest(self._index_key, codes.length_prefixed(kind, call.app, key), "sha256")[:16].hex()
+
+    def _require_digest(self, kind: str, call: Call) -> str | None:
+        digest = self._digest(kind, call)
+        if digest is None and "idempotency-key" in call.headers:
+            raise InvalidRequest("Idempotency-Key: 1 to 255 characters of A-Z a-z 0-9 _ : . -")
+        return digest
 
     def _fingerprint(self, body: bytes) -> str:
         return hmac.digest(self._index_key, b"body\0" + canonical(body), "sha256").hex()
 
     # ---- check and the rest ----------------------------------------------------------------------------------------
 
+    def replay_check(self, call: Call) -> Reply | None:
+        """What an earlier check with this Idempotency-Key got; None if there was none. Answers before scopes."""
+        digest = self._digest("idem-check", call)
+        if digest is None:
+            return None
+        return self._known_check(self._idempotency.look(digest, self._fingerprint(call.body)), call)
+
     def check(self, call: Call) -> Reply:
         """POST /verify/check. Only an approval is 2xx."""
-        body = decode(call.headers, call.body, CheckBody)
-        code = codes.require_typed(body.code)
-        _require_context(body.context)
-        if isinstance(body.verification_id, str) == isinstance(body.to, str):
-            raise InvalidRequest(
-                "Name the verification by exactly one of verification_id and to.",
-                [("/verification_id", "give exactly one of verification_id and to")],
-            )
-        if isinstance(body.to, str):
-            _require_ascii(body.to)
-        if isinstance(body.verification_id, str):
-            if body.purpose is not UNSET:
-                raise InvalidRequest("purpose goes with to.", [("/purpose", "only together with to")])
-            outcome = self._verify.check_by_id(call.app, body.verification_id, code, body.context)
-        else:
-            purpose = body.purpose if isinstance(body.purpose, str) else "login"
-            outcome = self._verify.check_by_number(call.app, str(body.to), purpose, code, body.context)
+        require_json(call.headers)
+        digest = self._require_digest("idem-check", call)
+        guess = _guess(decode(call.headers, call.body, CheckBody))
+        if digest is None:
+            return self._check(call, guess, "")
+        found = self._reserve(digest, call)
+        known = self._known_check(found, call)
+        if known is not None:
+            return known
+        # Of key and body: another body can never be given this approval.
+        request_key = f"{digest}:{self._fingerprint(call.body)}"
+        if isinstance(found, Replay):
+            return self._check(call, guess, request_key)
+        return self._run(call, digest, lambda: self._check(call, guess, request_key), self._seal)
+
+    def _known_check(self, found: Replay | str, call: Call) -> Reply | None:
+        if not isinstance(found, Replay):
+            return self._taken(found, call)
+        try:
+            first = self._unseal(found.body)
+        except (KeyUnknown, SealBroken):
+            # Its key has left the keyring: the verification's record has the approval, too.
+            return None
+        return Reply(found.status, {"Content-Type": JSON, **NO_STORE, "Idempotent-Replayed": "true"}, first)
+
+    def _check(self, call: Call, guess: "_Guess", request_key: str) -> Reply:
+        outcome = self._judged(call.app, guess, request_key)
         if isinstance(outcome, Refusal):
             telemetry.CHECKS.labels(call.app, outcome.code).inc()
             return self._problems.refusal(outcome, call.request_id)
-        telemetry.CHECKS.labels(call.app, "approved").inc()
-        approved_at = instant(outcome.approved_at_ms)
-        return reply(200, ApprovalReply(outcome.verification_id, "approved", approved_at, outcome.receipt))
+        telemetry.CHECKS.labels(call.app, "replayed" if outcome.replayed else "approved").inc()
+        return reply(200, _approval(outcome), **(_REPLAYED if outcome.replayed else {}))
+
+    def _judged(self, app: str, guess: "_Guess", request_key: str) -> Approval | Refusal:
+        if guess.verification_id is not None:
+            asserted = Asserted(guess.to, guess.purpose)
+            return self._verify.check_by_id(
+                app, guess.verification_id, guess.code, guess.context, asserted=asserted, request_key=request_key
+            )
+        purpose = "login" if guess.purpose is None else guess.purpose
+        return self._verify.check_by_number(
+            app, str(guess.to), purpose, guess.code, guess.context, request_key=request_key
+        )
 
     def show(self, call: Call) -> Reply:
         """GET /verify/{verification_id} with an API key."""
@@ -328,10 +410,14 @@ class Api:
     def redeem(self, call: Call) -> Reply:
         """POST /receipts/redeem."""
         body = decode(call.headers, call.body, RedeemBody)
-        outcome = self._verify.redeem(call.app, body.receipt)
+        asserted = Asserted(_given_number(body.to), _given(body.purpose), _given(body.sub))
+        outcome = self._verify.redeem(call.app, body.receipt, asserted)
         if isinstance(outcome, Refusal):
             return self._problems.refusal(outcome, call.request_id)
-        return reply(200, RedeemReply(outcome.verification_id, instant(outcome.redeemed_at_ms)))
+        spent_at = instant(outcome.redeemed_at_ms)
+        return reply(
+            200, RedeemReply(outcome.verification_id, spent_at, outcome.mask, outcome.purpose, outcome.subject)
+        )
 
     def optouts(self, call: Call) -> Reply:
         """GET /optouts/{number}."""
@@ -371,9 +457,19 @@ class Api:
         check_codes = (
             *form,
             *("verification_not_found", *ended, "too_many_wrong_codes", "code_incorrect", "invalid_number"),
+            "idempotency_conflict",
             *("store_unavailable", "not_ready"),
         )
-        key_header = (("Idempotency-Key", "1-255 characters of [A-Za-z0-9_:.-]; kept for 24 hours."),)
+        key_form = "1-255 characters of [A-Za-z0-9_:.-]"
+        key_header = (("Idempotency-Key", f"{key_form}; kept for 24 hours."),)
+        check_key_header = (
+            (
+                "Idempotency-Key",
+                f"{key_form}, new for each check that a person makes. A repeat of an approved check gets the same "
+                "reply and receipt for 24 hours, with `Idempotent-Replayed: true`; another body under it is 422. "
+                "Refusals are not stored: a wrong code that is sent again is judged again, and costs a try.",
+            ),
+        )
         watch_query = (
             (
                 "wait",
@@ -415,7 +511,15 @@ class Api:
                 "/verify/check",
                 self.check,
                 "verify",
-                Doc("Check a code; only an approval is 2xx", CheckBody, ApprovalReply, 200, check_codes),
+                Doc(
+                    "Check a code; only an approval is 2xx",
+                    CheckBody,
+                    ApprovalReply,
+                    200,
+                    check_codes,
+                    headers=check_key_header,
+                ),
+                precheck=self.replay_check,
             ),
             Route(
                 "GET",
@@ -456,7 +560,7 @@ class Api:
                     RedeemBody,
                     RedeemReply,
                     200,
-                    (*form, "receipt_invalid", "receipt_spent", "store_unavailable", "not_ready"),
+                    (*form, "receipt_invalid", "invalid_number", "receipt_spent", "store_unavailable", "not_ready"),
                     tag="receipts",
                 ),
             ),
@@ -503,6 +607,49 @@ def audit_event(event: Event) -> AuditEvent:
         to=fields.get("mask") or None,
         number_hash=fields.get("nh") or None,
         detail=json.loads(fields.get("detail") or "{}"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Guess:
+    """A check's body, validated in form: `verification_id` or `to` is there."""
+
+    code: str = field(repr=False)
+    context: Mapping[str, str] = field(repr=False)
+    verification_id: str | None
+    to: str | None = field(repr=False)
+    purpose: str | None
+
+
+def _guess(body: CheckBody) -> _Guess:
+    code = codes.require_typed(body.code)
+    _require_context(body.context)
+    if body.verification_id is UNSET and body.to is UNSET:
+        detail = "Name the verification by verification_id or by to."
+        raise InvalidRequest(detail, [("/verification_id", "give verification_id, or to, or both")])
+    return _Guess(code, body.context, _given(body.verification_id), _given_number(body.to), _given(body.purpose))
+
+
+def _given(text: str | UnsetType) -> str | None:
+    return None if isinstance(text, UnsetType) else text
+
+
+def _given_number(to: str | UnsetType) -> str | None:
+    if isinstance(to, str):
+        _require_ascii(to)
+    return _given(to)
+
+
+def _approval(approval: Approval) -> ApprovalReply:
+    return ApprovalReply(
+        verification_id=approval.verification_id,
+        status="approved",
+        approved_at=instant(approval.approved_at_ms),
+        to=approval.mask,
+        purpose=approval.purpose,
+        channel=approval.channel,
+        sub=approval.subject,
+        receipt=approval.receipt,
     )
 
 
@@ -569,6 +716,9 @@ def _autofill(body: AutofillBody | UnsetType) -> str:
     if isinstance(web, str) == isinstance(android, str):
         detail = "exactly one of web_origin and android_hash: both want the last line"
         raise InvalidRequest("autofill takes exactly one of its members.", [("/autofill", detail)])
+    if isinstance(android, str) and not _ANDROID_HASH.fullmatch(android):
+        detail = "11 characters of A-Z a-z 0-9 + /"
+        raise InvalidRequest("android_hash is no app's hash.", [("/autofill/android_hash", detail)])
     if isinstance(web, str) and not _HOST.fullmatch(web):
         raise InvalidRequest("web_origin is no host name.", [("/autofill/web_origin", "a host such as example.com")])
     return json.dumps({"web_origin": web} if isinstance(web, str) else {"android_hash": android})

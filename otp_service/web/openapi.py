@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from .. import __version__
 from ..documents import CallbackBody
@@ -67,10 +68,41 @@ class Problem(msgspec.Struct):
     resubscribe: str | None = None
 
 
+class ReceiptClaims(msgspec.Struct):
+    """What a receipt says: the payload of a compact JWS (RFC 7515) with `alg` EdDSA (RFC 8037), `typ` otp-receipt+jwt
+    and `kid`, the id of the key in /.well-known/jwks.json that signed it.
+
+    Verify signature, `iss`, `aud` and `exp`; compare `sub` with that of the start's reply, and `purpose`.
+    """
+
+    iss: Annotated[str, Meta(description="The issuer as configured: the public URL unless another is given.")]
+    aud: Annotated[str, Meta(description="The app whose API key started and checked the verification.")]
+    sub: Annotated[
+        str, Meta(description="Who was verified: a keyed hash of the number, different for each app. As in the start.")
+    ]
+    iat: Annotated[int, Meta(description="When the code was approved, in Unix seconds.")]
+    exp: Annotated[int, Meta(description="`iat` + 120: until then it can be spent.")]
+    jti: Annotated[str, Meta(description="The receipt's own id.")]
+    verification_id: Annotated[str, Meta(description="The verification that was approved.")]
+    purpose: Annotated[str, Meta(description="What the start was for.")]
+    channel: Annotated[str, Meta(description="The channel that the start, or its last repeat, asked for.")]
+    amr: Annotated[
+        list[str],
+        Meta(description="RFC 8176: `otp` and, for the channel `sms`, `sms`. There is no word for WhatsApp."),
+    ]
+    context_hash: Annotated[
+        str | None,
+        Meta(
+            description="Null without a context. Else the SHA-256, in hex, over its members in order of their names: "
+            "for each its name and its value in UTF-8, each led by its length as four bytes, the highest first."
+        ),
+    ]
+
+
 def describe(routes: Sequence[Route], server: str) -> dict[str, Any]:
     """The whole document."""
     types = [kind for route in routes for kind in (route.doc.request, route.doc.reply) if _is_struct(kind)]
-    unique = list(dict.fromkeys([*types, Problem, CallbackBody]))
+    unique = list(dict.fromkeys([*types, Problem, CallbackBody, ReceiptClaims]))
     _, schemas = msgspec.json.schema_components(unique, ref_template=_REF)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:

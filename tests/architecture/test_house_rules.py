@@ -91,7 +91,7 @@ def test_a_script_builds_no_key(path: Path) -> None:
     assert "otp:" not in text
     assert "loadstring" not in text
     for command, key in re.findall(r"redis\.call\('([A-Z]+)',\s*([^,)]+)", text):
-        named = r"KEYS\[\d+\]|c\.[a-z]+|who\.rec|rec|sec|timeline|timers|audit|optouts|list"
+        named = r"KEYS\[\d+\]|c\.[a-z]+|who\.rec|rec|sec|timeline|timers|audit|optouts|index|list|sends|key"
         assert re.fullmatch(named, key), (command, key)
 
 
@@ -128,7 +128,9 @@ def test_the_record_has_a_name_for_every_event() -> None:
     joined = {
         f"delivery.{status}" for status in ("expired", "suppressed", "failed", "delivered", "unconfirmed", "sent")
     }
-    elsewhere = {kind for kind in known if kind.partition(".")[0] in ("webhook", "key")} | {"verification.denied"}
+    elsewhere = {kind for kind in known if kind.partition(".")[0] in ("webhook", "key", "reply")} | {
+        "verification.denied"
+    }
     assert known - written <= joined | elsewhere
 
 
@@ -199,7 +201,9 @@ def routes() -> list[Route]:
     nothing = cast("Any", None)
     problems = Problems("https://otp.example")
     made = [
-        *Api(nothing, nothing, nothing, nothing, problems, index_key=b"", watch_key=b"").routes(),
+        *Api(
+            nothing, nothing, nothing, nothing, problems, index_key=b"", watch_key=b"", seal=nothing, unseal=nothing
+        ).routes(),
         *Hooks(nothing, nothing, b"", problems, lambda: 0.0).routes(),
     ]
     parameters = dict.fromkeys(list(inspect.signature(Admin).parameters), nothing)

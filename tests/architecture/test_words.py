@@ -240,7 +240,9 @@ def document() -> dict[str, Any]:
         circuits=list,
     )
     routes = [
-        *Api(nothing, nothing, nothing, nothing, problems, index_key=b"", watch_key=b"").routes(),
+        *Api(
+            nothing, nothing, nothing, nothing, problems, index_key=b"", watch_key=b"", seal=nothing, unseal=nothing
+        ).routes(),
         *Hooks(nothing, nothing, b"", problems, float).routes(),
         *admin.routes(),
     ]

@@ -14,9 +14,10 @@ from otp_service.domain.audit import Position
 from otp_service.domain.delivery import RANK, Action, DeliveryStatus, Refused, from_carrier
 from otp_service.domain.errors import ConfigError
 from otp_service.domain.message import LOCALES, Autofill, render
-from otp_service.domain.optout import Wish, read
+from otp_service.domain.optout import Wish
 from otp_service.domain.policy import App, Channel, Sender, SenderKind
 from otp_service.domain.receipt import TYPE, Claims, decode, encode
+from otp_service.domain.replies import read
 from otp_service.keyring import KeyringError
 
 # ---- codes --------------------------------------------------------------------------------------------------------
@@ -65,13 +66,13 @@ def test_a_name_keeps_its_accents(locale: str, autofill: Autofill | None) -> Non
 )
 def test_what_phones_put_around_a_word_does_not_hide_it(text: str) -> None:
     """Curly quotes, emoji, invisible spaces, bold letters and courtesy: it is a STOP all the same."""
-    assert read(text) is Wish.STOP
+    assert read(text).wish is Wish.STOP
 
 
 @pytest.mark.parametrize("text", ["please", "please wait", "pleasestop", "please help me stop smoking"])
 def test_courtesy_alone_asks_for_nothing(text: str) -> None:
     """A please makes no wish out of other words."""
-    assert read(text) is None
+    assert read(text).wish is None
 
 
 # ---- deliveries ---------------------------------------------------------------------------------------------------

@@ -1,14 +1,25 @@
 """The words of the SMS: the code is where phones and people look for it, and one segment is enough."""
 
 import itertools
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from otp_service.domain import message
-from otp_service.domain.message import LOCALES, Autofill, hides_code, printable, render
-from otp_service.domain.optout import Wish, read, wish
+from otp_service.domain.message import (
+    LOCALES,
+    Autofill,
+    TextTooLong,
+    confirms_payment,
+    hides_code,
+    language,
+    longest,
+    printable,
+    render,
+)
+from otp_service.domain.sms_text import MAX_PARTS, segments
 
 GSM7 = set(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
@@ -58,19 +69,172 @@ def test_every_message_is_well_made(locale: str | None) -> None:
             assert wicg(text) is None
 
 
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_message_that_cannot_be_replied_to_asks_for_no_reply(locale: str) -> None:
+    """Without the sentence about STOP it is the same text, in every language and with every autofill line."""
+    for autofill, context, lifetime_s in CASES:
+        both = [
+            render(
+                code=CODE,
+                brand="Acme",
+                lifetime_s=lifetime_s,
+                locale=locale,
+                context=context,
+                autofill=autofill,
+                replies=replies,
+            )
+            for replies in (True, False)
+        ]
+        assert "STOP" not in both[1]
+        if autofill is not ANDROID:
+            stop = message._WORDS[locale].stop
+            assert both[0].replace(f" {stop}", "") == both[1]
+
+
 @given(
     st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1, max_size=40),
     st.text(st.characters(codec="utf-8", exclude_categories=["C"]), max_size=64),
     st.sampled_from(LOCALES),
 )
-def test_an_android_message_always_fits(brand: str, payee: str, locale: str) -> None:
-    """Whatever brand and payee: at most 140 bytes, whole characters, the code first, the hash last."""
-    text = render(
-        code="1234567890", brand=brand, lifetime_s=600, locale=locale, context={"payee": payee}, autofill=ANDROID
-    )
+def test_an_android_message_fits_or_is_none(brand: str, payee: str, locale: str) -> None:
+    """At most 140 bytes with brand and payee in full, the code first, the hash last; nothing is ever cut."""
+    words = {"brand": brand, "lifetime_s": 600, "locale": locale, "context": {"payee": payee}}
+    try:
+        text = render(code="1234567890", autofill=ANDROID, **words)  # type: ignore[arg-type]
+    except TextTooLong:
+        # Not even the one line that must be said has room.
+        whole = render(code="1234567890", autofill=None, **words)  # type: ignore[arg-type]
+        assert len(whole.encode()) > 140 - len(f"\n\n{HASH}")
+        return
     assert len(text.encode()) <= 140
     assert text.startswith("1234567890 ")
+    assert brand in text
+    assert payee in text
     assert text.endswith(f"\n\n{HASH}")
+
+
+@pytest.mark.parametrize(
+    ("locale", "found"),
+    [
+        *[(name, name) for name in LOCALES],
+        *[(f"{name}_AT", name) for name in LOCALES],
+        *[("de_DE", "de"), ("de-DE-1996", "de"), ("DE", "de"), ("de_DE.UTF-8@euro", "de"), (" fr-CA ", "fr")],
+        *[("en-US-u-fw-mon-mu-celsius", "en"), ("es-419", "es"), ("it-Latn-IT-x-private", "it"), ("fr\n", "fr")],
+        *[("pt-BR", "en"), ("zh-Hant-TW", "en"), ("x-de", "en"), ("i-klingon", "en"), ("deu", "en"), ("C", "en")],
+        *[
+            ("", "en"),
+            (None, "en"),
+            ("\x00", "en"),
+            ("12", "en"),
+            ("ｄｅ", "en"),
+            ("d" * 10_000, "en"),
+            ("de-" * 9, "de"),
+        ],
+    ],
+)
+def test_a_locale_is_never_a_reason_to_refuse(locale: str | None, found: str) -> None:
+    """Its language where there are words for it, whatever follows; English for anything else."""
+    assert language(locale) == found
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_a_locale(text: str) -> None:
+    """Whatever a caller sends, there are words."""
+    assert language(text) in LOCALES
+
+
+def fits(**words: Any) -> bool:
+    """Whether there is a text of these."""
+    try:
+        render(**words)
+    except TextTooLong:
+        return False
+    return True
+
+
+# What people and programs write: a few scripts, the extension table, astral characters, combining marks.
+some_words = st.text(
+    st.characters(codec="utf-8", exclude_categories=["C"]) | st.sampled_from("€[]{}|~^\\\U0001f355e\u0301ŁóA1 "),
+    max_size=128,
+)
+
+
+@given(
+    context=st.dictionaries(st.sampled_from(["amount", "payee", "order"]), some_words),
+    brand=some_words.map(lambda text: text[:40] or "B"),
+    locale=st.sampled_from([*LOCALES, "xx"]),
+    ttl_s=st.integers(1, 600),
+    code=st.from_regex(r"[0-9]{6,10}", fullmatch=True).filter(str.isascii),
+    autofill=st.sampled_from([None, WEB, ANDROID, Autofill(web_origin="a." * 120 + "example")]),
+    share=st.floats(0, 1),
+)
+def test_what_is_started_can_be_sent(
+    context: dict[str, str],
+    brand: str,
+    locale: str,
+    ttl_s: int,
+    code: str,
+    autofill: Autofill | None,
+    share: float,
+) -> None:
+    """Either the start is told that it does not fit, or every text the worker makes has amount and payee and fits."""
+    words = {"brand": brand, "locale": locale, "context": context, "autofill": autofill}
+    try:
+        worst = longest(code_length=len(code), ttl_ms=ttl_s * 1000, **words)  # type: ignore[arg-type]
+    except TextTooLong:
+        # Nothing is refused that fits in all its forms.
+        assert not all(fits(code=code, lifetime_s=life, **words) for life in (60, ttl_s + 5))
+        return
+    left_ms = int(ttl_s * 1000 * share)
+    text = render(code=code, lifetime_s=(left_ms + message.ROUNDING_MS) // 1000, **words)  # type: ignore[arg-type]
+    assert all(context[name] in text for name in ("amount", "payee") if name in context)
+    assert brand in text
+    assert text.startswith(code)
+    if autofill is ANDROID:
+        assert len(text.encode()) <= message.ANDROID_MAX_BYTES
+        return
+    assert segments(text).encoding is segments(worst).encoding
+    assert segments(text).parts <= segments(worst).parts <= MAX_PARTS
+
+
+def test_the_reported_text_does_not_fit() -> None:
+    """instedd/surveda#1150: 128 pizzas each and a long origin were more than the carrier takes."""
+    pizzas = {"amount": "\U0001f355" * 128, "payee": "\U0001f355" * 128}
+    with pytest.raises(TextTooLong, match="10 parts"):
+        render(
+            code=CODE,
+            brand="Acme",
+            lifetime_s=300,
+            locale="en",
+            context=pizzas,
+            autofill=Autofill(web_origin="a" * 36 + ".example"),
+        )
+
+
+def test_the_longest_sentence_about_the_end_counts() -> None:
+    """In German one minute is longer than nine: the measure is taken with the longest that may be said."""
+
+    def longest_(ttl_ms: int) -> str:
+        return longest(code_length=6, brand="B", ttl_ms=ttl_ms, locale="de", context=None, autofill=None)
+
+    assert "Er gilt eine Minute." in longest_(540_000)
+    assert "Er gilt eine Minute." in longest_(1_000)
+    assert len(longest_(600_000)) >= len(longest_(540_000))
+
+
+@pytest.mark.parametrize(
+    ("context", "payment"),
+    [
+        (None, False),
+        ({}, False),
+        ({"order": "7"}, False),
+        ({"amount": ""}, True),
+        ({"payee": "X", "order": "7"}, True),
+    ],
+)
+def test_a_payment_is_known(context: dict[str, str] | None, payment: bool) -> None:
+    """By an amount or a payee, even an empty one."""
+    assert confirms_payment(context) is payment
 
 
 @given(
@@ -121,73 +285,3 @@ def test_words_that_look_like_a_code_are_found() -> None:
     assert hides_code("call 123456 now")
     assert hides_code("a1234b")
     assert not hides_code("24 hours, 365 days, 12.50")
-
-
-# ---- opting out ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        *(
-            "STOP",
-            "stop.",
-            " Stop ",
-            "ＳＴＯＰ",
-            "opt out",
-            "OPT-OUT",
-            "Revoke",
-            "END",
-            "quit!",
-            "cancel",
-            "unsubscribe",
-        ),
-        *("StopAll", "stop all", '"stop"', "(STOP)", "please stop texting me", "Stop  texting me!", "opting out"),
-        *("please unsubscribe this number", "quit messaging me", "stop\n"),
-    ],
-)
-def test_any_reasonable_wording_stops(text: str) -> None:
-    """Case, width, punctuation and spaces around do not matter (47 CFR 64.1200)."""
-    assert read(text) is Wish.STOP
-
-
-@pytest.mark.parametrize("text", ["START", "unstop", "Opt in", "opt-in.", " resubscribe "])
-def test_a_person_can_come_back(text: str) -> None:
-    """The words that opt in again."""
-    assert read(text) is Wish.START
-
-
-@pytest.mark.parametrize(
-    "text", ["", "123456", "yes", "no", "what is this?", "the bus stop is near", "stopping by", "ok", "\x00", "endless"]
-)
-def test_other_words_change_nothing(text: str) -> None:
-    """A word inside a sentence about something else is no wish."""
-    assert read(text) is None
-
-
-def test_help_is_help() -> None:
-    """It changes nothing, but is understood."""
-    assert read("HELP") is Wish.HELP
-    assert read(" info? ") is Wish.HELP
-
-
-@pytest.mark.parametrize(
-    ("autoresponse", "text", "meant"),
-    [
-        ("STOP", "hello", Wish.STOP),
-        ("start", "stop", Wish.START),
-        ("HELP", "stop", Wish.HELP),
-        ("SOMETHING", "stop", None),
-        (None, "stop", Wish.STOP),
-        ("", "stop", Wish.STOP),
-    ],
-)
-def test_the_carriers_reading_comes_first(autoresponse: str | None, text: str, meant: Wish | None) -> None:
-    """What the carrier already answered is what the person was told."""
-    assert wish(autoresponse, text) is meant
-
-
-@given(st.text(max_size=200))
-def test_reading_a_message_never_raises(text: str) -> None:
-    """People write anything."""
-    read(text)

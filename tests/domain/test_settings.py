@@ -112,6 +112,24 @@ starts_per_number = [{limit = 3, per = "10m"}]
     assert app.route[2].channel is Channel.WHATSAPP
 
 
+def test_the_limits_of_a_number_over_all_apps(tmp_path: Path) -> None:
+    """Defaults as documented; what the file says is taken; the limit of wrong codes is never below an app's own."""
+    defaults = read(tmp_path, SENDERS + APP).policy.per_number
+    assert defaults.sends == (Limit(5, 600_000), Limit(10, 3_600_000), Limit(20, 86_400_000))
+    assert defaults.wrong_codes == (Limit(40, 86_400_000),)
+    wide = APP + 'wrong_codes_per_number = [{limit = 3, per = "1h"}, {limit = 60, per = "24h"}]\n'
+    assert read(tmp_path, SENDERS + wide).policy.per_number.wrong_codes == (Limit(60, 86_400_000),)
+    text = """
+[service]
+sends_per_number = [{limit = 2, per = "30s"}]
+wrong_codes_per_number = [{limit = 60, per = "24h"}, {limit = 80, per = 172800}]
+"""
+    given = read(tmp_path, SENDERS + wide + text).policy.per_number
+    assert given.sends == (Limit(2, 30_000),)
+    assert given.wrong_codes == (Limit(60, 86_400_000), Limit(80, 172_800_000))
+    assert read(tmp_path, SENDERS + APP + "[service]\nsends_per_number = []").policy.per_number.sends == ()
+
+
 BAD_APPS = {
     'colour = "red"': "colour",
     "code_length = 5": "code_length",
@@ -177,6 +195,15 @@ def test_an_unusable_value_of_an_app_is_named(tmp_path: Path, line: str) -> None
         ("[service]\ncolour = 1", "colour"),
         ('[service]\naudit_retention = "x"', "service.audit_retention"),
         ('[service]\npublic_url = "ftp://x"', "public_url"),
+        ('[service]\nsends_per_number = [{limit = 0, per = "1h"}]', "service"),
+        ('[service]\nsends_per_number = [{limit = 5, per = "soon"}]', "service.sends_per_number"),
+        ('[service]\nsends_per_number = [{limit = 5, per = "0s"}]', "service.sends_per_number"),
+        ("[service]\nwrong_codes_per_number = []", "service.wrong_codes_per_number"),
+        ('[service]\nwrong_codes_per_number = [{limit = 101, per = "24h"}]', "service.wrong_codes_per_number"),
+        (
+            SENDERS + APP + '\n[service]\nwrong_codes_per_number = [{limit = 19, per = "24h"}]',
+            "service.wrong_codes_per_number",
+        ),
         ("not toml", "otp-service.toml"),
     ],
 )

@@ -24,7 +24,7 @@ from .stage import Stage, configuration, within
 class Plant:
     """Four processes on loopback. Each is started by name and may end in any way."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, toml_text: str | None = None, api_workers: int = 1) -> None:
         from nacl.signing import SigningKey
 
         self.directory = directory
@@ -33,7 +33,7 @@ class Plant:
         ring, toml = directory / "keyring.json", directory / "scenes.toml"
         ring.touch(0o600)
         ring.write_bytes(keyring.create(secrets.token_bytes, "2026-01-01T00:00:00Z"))
-        toml.write_text(configuration())
+        toml.write_text(configuration() if toml_text is None else toml_text)
         self._store = embedded.start(directory / "store")
         self._store.wait_ready()
         self.env = {
@@ -50,7 +50,7 @@ class Plant:
         }
         self._commands = {
             "sandbox": ["sandbox", "--port", str(sandbox), "--webhook-url", f"{self.env['OTP_URL']}/webhooks/telnyx"],
-            "api": ["serve", "--port", str(api), "--workers", "1"],
+            "api": ["serve", "--port", str(api), "--workers", str(api_workers)],
             "worker": ["worker"],
         }
         self._running: dict[str, subprocess.Popen[bytes]] = {}

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from otp_service import bootstrap, config
+
 from .stage import SHARED_PROFILE, Stage, one_key_one_body, profile_of, sender_of, within
 
 
@@ -209,8 +211,7 @@ def test_stop_and_start(stage: Stage) -> None:
     """STOP on the handset: 403 with how to come back, within a moment; START: the code comes again."""
     number = stage.number()
     first = stage.started(number)
-    stage.code(number)
-    assert stage.call("POST", f"/verify/{first}/cancel").status_code == 200
+    assert stage.check(first, stage.code(number)).status_code == 200
     stage.reply(number, "Stop")
     state = within(5, lambda: _opt_out(stage, number), "the opt-out")
     assert (state["keyword"], state["source"]) == ("STOP", "inbound")
@@ -238,6 +239,47 @@ def _opt_out(stage: Stage, number: str) -> Any:
 def _started(stage: Stage, number: str) -> Any:
     answer = stage.start(number)
     return answer.json()["verification_id"] if answer.status_code == 201 else None
+
+
+def test_a_start_whose_webhook_is_lost_is_made_up_for(stage: Stage) -> None:
+    """STOP, a START that never reaches us, and the carrier's list is empty: reading the whole list opens the way."""
+    number, silent = stage.number(), stage.number()
+    stage.reply(number, "STOP")
+    stage.reply(silent, "ARRÊT")  # the carrier does not know the word, so its list says nothing about it
+    within(5, lambda: _opt_out(stage, number) and _opt_out(stage, silent), "the opt-outs")
+    stage.chaos(webhooks={"drop_rate": 1.0})
+    stage.reply(number, "START")
+    stage.chaos(webhooks={"drop_rate": 0.0})
+    assert stage.start(number).status_code == 403
+    bootstrap.sync_optouts(config.load(stage.env), lambda *_: None)
+    assert stage.start(number).status_code == 201
+    assert stage.start(silent).status_code == 403
+    record = stage.call("GET", f"/audit/events?number={number.replace('+', '%2B')}").json()["events"]
+    (lifted,) = [event for event in record if event["type"] == "optout.removed"]
+    assert lifted["detail"]["source"] == "list"
+
+
+def test_a_quote_of_our_text_opts_nobody_out(stage: Stage) -> None:
+    """A reaction to the very SMS changes nothing; a reply that is not understood is on record, without its text."""
+    number = stage.number()
+    first = stage.started(number)
+    stage.code(number)
+    text = stage.inbox(number)[0]["text"]
+    for quote in (text, f"Liked “{text}”", f"Reacted 👍 to “{text}”", f"> {text}"):
+        stage.reply(number, quote)
+    stage.reply(number, "we must stop sending money there")
+
+    def noted() -> Any:
+        path = f"/audit/events?number={number.replace('+', '%2B')}&type=reply.unclear"
+        return stage.call("GET", path).json()["events"]
+
+    (event,) = within(5, noted, "the unclear reply")
+    assert (event["to"][-4:], event["app"]) == (number[-4:], None)
+    assert "money" not in str(event)
+    assert _opt_out(stage, number) is None
+    assert stage.show(first)["status"] == "pending"
+    stage.reply(number, "Stop. Thank you\nSent from my iPhone")
+    within(5, lambda: _opt_out(stage, number), "the opt-out")
 
 
 def test_a_block_that_only_the_carrier_knows(stage: Stage) -> None:

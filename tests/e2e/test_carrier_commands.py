@@ -24,6 +24,8 @@ import pytest
 import redis
 
 from otp_service import cli, config, keyring
+from otp_service.commands import carrier
+from otp_service.domain.delivery import Action
 from otp_service.domain.verification import number_hash
 from otp_service.sandbox.optouts import Block
 from otp_service.sandbox.seeds import POOL, SandboxSender
@@ -228,6 +230,12 @@ class TestSend:
         sentence = shell.refused("messages", "send", "--from", TOLL_FREE, "--to", PERSON, "--text", "Hello")
         assert "40300" in sentence
         assert "only their own START lifts that" in sentence
+
+
+@pytest.mark.parametrize("action", Action)
+def test_every_refusal_says_what_to_do(action: Action) -> None:
+    """Whatever class of error the carrier's code belongs to, the command has a sentence for it."""
+    assert carrier._ADVICE[action]
 
 
 class TestGroupAndSchedule:
@@ -614,8 +622,18 @@ class TestSync:
         assert all(installation.blocked(person(n)) for n in range(600))
         shell.says(PERSON, "STOP")
         (second,) = ended(installation.sync())
-        assert second == {"messaging_profile_id": PROFILE, "read": 1, "changed": 1, "skipped": 0}
+        assert second == {"messaging_profile_id": PROFILE, "read": 1, "changed": 1, "skipped": 0, "lifted": 0}
         assert installation.blocked(PERSON)
+
+    def test_a_start_that_never_reached_us_is_made_up_for(self, shell: Shell, installation: Installation) -> None:
+        """The person is on the carrier's list no more, and nobody else is lifted."""
+        for n in range(300):
+            shell.server.carrier.optouts.stop(Block(PROFILE, person(n), TOLL_FREE, "STOP", time.time() - 86_400))
+        ended(installation.sync())
+        shell.server.carrier.optouts.start(PROFILE, person(7))
+        (done,) = ended(installation.sync())
+        assert done["lifted"] == 1
+        assert [n for n in range(300) if not installation.blocked(person(n))] == [7]
 
     def test_a_pass_that_is_killed_goes_on_where_it_was(self, shell: Shell, installation: Installation) -> None:
         """kill -9 in the middle: the next one reads the rest, and nobody is missing."""

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -122,6 +123,18 @@ class TestMistakes:
             (["serve", "--port", "eighty"], "eighty"),
             (["serve", "--workers", "0"], "--workers"),
             (["worker", "--concurrency", "-1"], "--concurrency"),
+            *((["sandbox", "--webhook-url", url], "--webhook-url") for url in ("foo", "", "http://", "ftp://x/")),
+            *(
+                (["sandbox", "--webhook-url", url], repr(url))
+                for url in ("http://x:99999/", "http://[::1", "http://x y")
+            ),
+            (["sandbox", "--port", "99999"], "99999"),
+            (["sandbox", "--host", "not..valid"], "--host"),
+            (["serve", "--host", ""], "--host"),
+            (["optouts", "list", "--since", "yesterday"], "yesterday"),
+            (["optouts", "list", "--since", "9999-12-31T23:59:59-14:00"], "9999"),
+            (["messages", "schedule", "--to", "+12025550143", "--text", "x", "--at", "tomorrow"], "tomorrow"),
+            (["messages", "send", "--to", "0123", "--text", "x"], "0123"),
         ],
     )
     def test_one_sentence(self, words: list[str], part: str) -> None:
@@ -129,6 +142,76 @@ class TestMistakes:
         text = sentence(run(*words), status=2)
         assert part in text
         assert "--help" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "environ", "part"),
+    [
+        *(
+            (["keys", "list"], {"OTP_REDIS_URL": url}, "OTP_REDIS_URL")
+            for url in (
+                *("foo", "redis://", "redis://[::1", "redis://h:port", "redis://h:99999", "redis://h..x:1", "unix://"),
+                *("redis://127.0.0.1:1/0?foo=bar", "redis://127.0.0.1:1/0?socket_timeout=abc", "redis://127.0.0.1:1/x"),
+                *("redis+sentinel://", "redis+sentinel://h", "redis+sentinel://h:x/main", "redis+cluster://h:x"),
+            )
+        ),
+        (["keys", "list"], {"OTP_CONFIG": "/proc"}, "/proc"),
+        (["keys", "list"], {"OTP_CONFIG": "/nowhere"}, "/nowhere"),
+        (["keys", "list"], {"OTP_CONFIG": "{broken}"}, "TOML"),
+        (["keys", "list"], {"OTP_REDIS_URL_FILE": "/nowhere"}, "OTP_REDIS_URL_FILE"),
+        (["keys", "list"], {"OTP_SHARDS": "x"}, "OTP_SHARDS"),
+        (["keys", "list"], {"OTP_LOG_LEVEL": "x"}, "OTP_LOG_LEVEL"),
+        (["keys", "list"], {"OTP_PUBLIC_URL": "foo"}, "OTP_PUBLIC_URL"),
+        (["keyring", "create", "/nowhere/k"], {}, "/nowhere/k"),
+        (["keyring", "rotate", "{broken}"], {}, "keyring"),
+        (["serve", "--port", "0"], {"OTP_KEYRING": "{broken}"}, "OTP_KEYRING"),
+        (["serve", "--port", "0", "--host", "203.0.113.9"], {}, "203.0.113.9"),
+        (["serve", "--port", "0", "--host", "999.1.1.1"], {}, "999.1.1.1"),
+        (["sandbox", "--port", "0", "--host", "203.0.113.9"], {}, "203.0.113.9"),
+        (["sandbox", "--port", "{taken}"], {}, "taken"),
+        (["serve", "--port", "{taken}"], {"OTP_KEYRING": "{broken}"}, "taken"),
+        (["dev", "--port", "{taken}", "--dir", "{free}"], {}, "taken"),
+        (["sandbox", "--port", "0"], {"TELNYX_WEBHOOK_SIGNING_SEED": "x"}, "TELNYX_WEBHOOK_SIGNING_SEED"),
+        (["worker"], {"OTP_METRICS_DIR": "{broken}", "OTP_KEYRING": "{broken}"}, "OTP_METRICS_DIR"),
+        (["numbers", "list"], {"TELNYX_API_KEY": "é"}, "key"),
+        (["numbers", "list"], {"TELNYX_API_KEY": "k", "TELNYX_BASE_URL": "foo"}, "TELNYX_BASE_URL"),
+        (["dev", "--dir", "{broken}", "--port", "0", "--sandbox-port", "0"], {}, "{broken}"),
+        (["dev", "--dir", "{free}", "--port", "0", "--sandbox-port", "0", "--redis-url", "foo"], {}, "OTP_REDIS_URL"),
+        (["audit", "tail", "--since", "x"], {}, "--since"),
+    ],
+)
+def test_what_cannot_be_used_is_one_sentence(
+    tmp_path: Path, words: list[str], environ: dict[str, str], part: str
+) -> None:
+    """Addresses, paths, ports, files and times that are no good: what and why, and never a traceback."""
+    broken = tmp_path / "broken"
+    broken.write_text("x = [")
+    broken.chmod(0o600)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+
+        def fill(text: str) -> str:
+            return text.replace("{broken}", str(broken)).replace("{free}", str(tmp_path / "d")).replace("{taken}", port)
+
+        done = run(*map(fill, words), **{name: fill(value) for name, value in environ.items()})
+    assert fill(part) in sentence(done)
+
+
+def test_a_directory_that_is_gone_is_one_sentence(tmp_path: Path) -> None:
+    """Somebody removed the directory that the shell is in."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    script = f"import os; os.chdir({str(gone)!r}); os.rmdir({str(gone)!r}); import otp_service.cli as c; "
+    done = subprocess.run(
+        [sys.executable, "-c", script + "raise SystemExit(c.main(['keys', 'list']))"],
+        capture_output=True,
+        text=True,
+        env=clean_environ(),
+        check=False,
+    )
+    assert "directory" in sentence(done)
 
 
 @pytest.mark.parametrize("command", [("keys", "revoke"), ("keys", "rotate"), ("messages", "show")])

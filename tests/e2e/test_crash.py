@@ -1,11 +1,18 @@
 """Processes and the store are killed while starts arrive. What was accepted is sent, and nobody gets two."""
 
+import contextlib
 import signal
+import socket
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
+
+from otp_service.storage.scripts import load
 
 from .plant import Plant, Traffic
 from .stage import Stage, one_key_one_body, within
@@ -103,6 +110,113 @@ def test_the_store_hangs_and_dies(plant: Plant, site: Stage) -> None:
     plant.ready(5)
     everyone_has_one(site, traffic)
     assert "Traceback" not in plant.logs()
+
+
+class Way:
+    """A way to the store that can be cut at the moment in which a script is called: nothing passes from then on."""
+
+    def __init__(self, store_path: str, script: str) -> None:
+        self._path = store_path
+        self._sha = load(script).sha.encode()
+        self._armed = threading.Event()
+        self.cut = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def arm(self) -> None:
+        """Cut the way at the script's next call."""
+        self._armed.set()
+
+    def mend(self) -> None:
+        """Let everything pass again."""
+        self._armed.clear()
+        self.cut.clear()
+
+    def close(self) -> None:
+        """Accept no more."""
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            far = socket.socket(socket.AF_UNIX)
+            far.connect(self._path)
+            for ends in ((near, far), (far, near)):
+                threading.Thread(target=self._carry, args=ends, daemon=True).start()
+
+    def _carry(self, source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if self._armed.is_set() and self._sha in data:
+                    self.cut.set()
+                if self.cut.is_set():
+                    break
+                target.sendall(data)
+        # Kept open while it is cut: whoever waits for an answer goes on waiting.
+        while self.cut.is_set():
+            time.sleep(0.05)
+        source.close()
+        target.close()
+
+
+@pytest.fixture
+def cuttable(tmp_path: Path) -> Iterator[tuple[Plant, Way]]:
+    """The plant whose API reaches its store by a way that is cut before an answer is kept."""
+    made = Plant(tmp_path)
+    way = Way(made.env["OTP_REDIS_URL"].removeprefix("unix://").partition("?")[0], "complete")
+    made.env["OTP_REDIS_URL"] = f"redis://127.0.0.1:{way.port}/0"
+    try:
+        for name in ("sandbox", "api", "worker"):
+            made.start(name)
+        made.ready()
+        yield made, way
+    finally:
+        made.close()
+        way.close()
+
+
+def test_kill_9_between_an_approval_and_its_answer(cuttable: tuple[Plant, Way]) -> None:
+    """The store has approved, the process dies: the repeat gets the approval and a good receipt."""
+    plant, way = cuttable
+    site = Stage(plant.env)
+    number = site.number()
+    verification = site.started(number)
+    body = {"verification_id": verification, "code": site.code(number), "to": number}
+
+    def check() -> httpx.Response | None:
+        try:
+            return site.call("POST", "/verify/check", body, Idempotency_Key="login-1")
+        except httpx.HTTPError:
+            return None
+
+    way.arm()
+    with ThreadPoolExecutor(1) as pool:
+        lost = pool.submit(check)
+        assert way.cut.wait(10), "the check did not come so far"
+        plant.end("api", signal.SIGKILL)
+        assert lost.result(20) is None
+    way.mend()
+    plant.start("api")
+    plant.ready()
+    assert site.show(verification)["status"] == "approved"
+
+    def repeated() -> httpx.Response | None:
+        answer = check()
+        # The dead request's lease is over after five seconds.
+        return answer if answer is not None and answer.status_code != 409 else None
+
+    again: httpx.Response = within(15, repeated, "the approval")
+    assert again.status_code == 200, again.text
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert again.json()["verification_id"] == verification
+    receipt = {"receipt": again.json()["receipt"], "to": number, "sub": again.json()["sub"]}
+    assert site.call("POST", "/receipts/redeem", receipt).status_code == 200
+    assert site.events(verification).count("verification.approved") == 1
+    site.close()
 
 
 def test_no_answer_is_lost_in_a_stop(plant: Plant, site: Stage) -> None:

@@ -77,6 +77,31 @@ def all_gone(pids: list[int]) -> bool:
     return not any(alive(pid) for pid in pids)
 
 
+CURL = """\
+import argparse, sys, urllib.request
+parser = argparse.ArgumentParser()
+parser.add_argument("-s", action="store_true")
+parser.add_argument("-S", action="store_true")
+parser.add_argument("-H", action="append", default=[])
+parser.add_argument("-d")
+parser.add_argument("url")
+args = parser.parse_args()
+headers = dict(header.split(": ", 1) for header in args.H)
+request = urllib.request.Request(args.url, args.d.encode() if args.d is not None else None, headers)
+with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
+    sys.stdout.buffer.write(answer.read())
+"""
+
+
+def curl(directory: Path) -> Path:
+    """A directory with a program `curl` that knows the options we print: not every machine has the real one."""
+    path = directory / "bin" / "curl"
+    path.parent.mkdir()
+    path.write_text(f"#!{sys.executable}\n{CURL}")
+    path.chmod(0o755)
+    return path.parent
+
+
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[Dev]:
     """A `dev` that the test may end as it likes."""
@@ -123,14 +148,17 @@ class TestWhileItRuns:
         """Nobody has to wait after DIR/env has appeared."""
         assert call(f"{own.url}/readyz")[0] == 200
 
-    def test_the_printed_curl_works_as_pasted(self, own: Dev) -> None:
+    def test_the_printed_curl_works_as_pasted(self, own: Dev, tmp_path: Path) -> None:
         """The example of the welcome starts a verification."""
         assert own.process.stdout is not None
         lines: list[str] = []
         while not (lines and lines[-1].rstrip().endswith("}'")):
             lines.append(own.process.stdout.readline())
         pasted = "".join(lines).partition("  . ")[2]
-        done = subprocess.run(["sh", "-c", f". {pasted}"], capture_output=True, text=True, timeout=20, check=True)
+        environ = os.environ | {"PATH": f"{curl(tmp_path)}{os.pathsep}{os.environ['PATH']}"}
+        done = subprocess.run(
+            ["sh", "-c", f". {pasted}"], capture_output=True, text=True, timeout=20, check=True, env=environ
+        )
         assert json.loads(done.stdout)["status"] == "pending"
 
     def test_the_store_listens_on_no_port(self, dev: Dev) -> None:

@@ -1,5 +1,6 @@
 """The rooms over one store, and short words for what the tests do in them."""
 
+import functools
 import itertools
 import json
 import threading
@@ -12,7 +13,7 @@ import redis
 from otp_service.domain import codes
 from otp_service.domain.delivery import Accepted, Receipt
 from otp_service.domain.operation import CheckAnswer, CheckOrder, Draft, Due, Go, Job, Started, StartOrder, StartRefused
-from otp_service.domain.policy import App, Channel, Limit, Sender, SenderKind
+from otp_service.domain.policy import App, Channel, Limit, NumberLimits, Sender, SenderKind
 from otp_service.domain.verification import Reference, new_reference, number_hash
 from otp_service.keyring import Keyring, create, parse
 from otp_service.storage.audit_log import AuditLog
@@ -35,6 +36,8 @@ TWIN = Sender("twin", SenderKind.LONG_CODE, "profile-a", "+18445550002", 20.0)
 RESEND_MS = (30_000, 60_000, 120_000)
 SHOP = App("shop", "Acme", (POOL, BACKUP), resend_after_ms=RESEND_MS)
 BANK = App("bank", "Bank", (POOL, BACKUP), resend_after_ms=RESEND_MS)
+EVERYWHERE = NumberLimits()
+UNCAPPED = NumberLimits(sends=())
 CODE, WRONG = "314159", "271828"
 _KEYRING_BYTES = create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z")
 _counter = itertools.count(1)
@@ -122,10 +125,14 @@ class House:
         self.circuits = Circuits(self.store, self.scripts, self.keys)
         self.tallies = Tallies(self.store, self.scripts, self.keys)
 
-    @property
+    @functools.cached_property
     def raw(self) -> Any:
-        """The bare client, for looking behind the rooms."""
-        return self.store.client
+        """A bare client, which also stays with a demoted server."""
+        if self.store.is_cluster:
+            return self.store.client
+        pool = self.store.client.connection_pool
+        options = {name: value for name, value in pool.connection_kwargs.items() if name != "retry"}
+        return redis.Redis(connection_pool=redis.ConnectionPool(pool.connection_class, **options))
 
     def other_worker(self) -> Outbox:
         """The outbox as another process sees it."""
@@ -213,15 +220,37 @@ class House:
         """Everything in the record."""
         return dict(self.raw.hgetall(self.keys.record(ref)))
 
-    def age(self, ref: Reference, ms: int) -> None:
-        """Make the verification look as if it had been started so much earlier (its keys' TTLs stay)."""
-        record = self.record(ref)
-        moved = {name: str(int(record[name]) - ms) for name in ("created", "expires", "next_send")}
-        self.raw.hset(self.keys.record(ref), mapping=moved)
+    def age(self, ref: Reference, ms: int, *others: Reference) -> None:
+        """Make the verification look as if it had been started so much earlier (its keys' TTLs stay).
+
+        The sends to its number become as much older. `others` are the number's other verifications, if they matter.
+        """
+        for one in (ref, *others):
+            record = self.record(one)
+            names = [name for name in record if name.startswith("at:")]
+            moved = {name: str(int(record[name]) - ms) for name in ("created", "expires", "next_send", *names)}
+            self.raw.hset(self.keys.record(one), mapping=moved)
+        self._move_list(self.keys.sends(ref.number_hash), lambda at_ms: at_ms - ms)
 
     def cool(self, ref: Reference) -> None:
-        """End the cool-down now."""
-        self.raw.hset(self.keys.record(ref), "next_send", "0")
+        """End the cool-down now: the number's sends were made eleven minutes ago, and the ladder counts them still."""
+        old = self.now() - 11 * 60_000
+        record = self.record(ref)
+        moved = {name: str(min(int(at), old)) for name, at in record.items() if name.startswith("at:")}
+        if record:
+            self.raw.hset(self.keys.record(ref), mapping={"next_send": "0", **moved})
+        self._move_list(self.keys.sends(ref.number_hash), lambda at_ms: min(at_ms, old))
+
+    def age_wrong_codes(self, number_hash: str, ms: int, *apps: App) -> None:
+        """Make the number's wrong codes so much older, in these apps and over all apps."""
+        lists = [self.keys.wrong(number_hash, app.name) for app in apps]
+        for key in (*lists, self.keys.wrong_everywhere(number_hash)):
+            self._move_list(key, lambda at_ms: at_ms - ms)
+
+    def _move_list(self, key: str, move: Callable[[int], int]) -> None:
+        for index, entry in enumerate(self.raw.lrange(key, 0, -1)):
+            at, mark, rest = entry.partition("\x1f")
+            self.raw.lset(key, index, f"{move(int(at))}{mark}{rest}")
 
     def events(self, ref: Reference) -> list[str]:
         """The types of the timeline's events in order."""
@@ -252,9 +281,11 @@ class House:
             return []
         return (outbox or self.outbox).take([self.keys.shard(ref.number_hash)], 100, 0.001)
 
-    def begin(self, job: Job, app: App = SHOP, body: str = "sealed") -> Go | None:
+    def begin(
+        self, job: Job, app: App = SHOP, body: str = "sealed", per_number: NumberLimits = EVERYWHERE
+    ) -> Go | None:
         """Write a try down."""
-        return self.outbox.begin(job, app.name, body, app.wrong_codes_per_number)
+        return self.outbox.begin(job, app.name, body, app.wrong_codes_per_number, per_number.wrong_codes)
 
     def must_begin(self, job: Job, app: App = SHOP, body: str = "sealed") -> Go:
         """Write a try down, and fail if there is nothing to send."""

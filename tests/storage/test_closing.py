@@ -14,7 +14,7 @@ from otp_service.domain.operation import Denial, Due, Job, OptOut
 from otp_service.domain.policy import App
 from otp_service.domain.verification import Reference
 
-from .house import BACKUP, BANK, CODE, POOL, SHOP, TWIN, House, at_once, fresh_number, word
+from .house import BACKUP, BANK, CODE, POOL, SHOP, TWIN, UNCAPPED, House, at_once, fresh_number, word
 
 NEXT = Refused("40002", "Blocked as spam", Action.NEXT_SENDER)
 BLOCKED = Refused("40300", "Blocked due to STOP message", Action.STOP_PERSON, opted_out=True)
@@ -376,6 +376,7 @@ def test_a_replayed_word_does_not_end_the_next_verification(house: House) -> Non
     heard = house.verifications.first_heard(ref.number_hash, "evt-1")
     assert house.verifications.deny(ref, denial(house, heard_ms=heard)) == "denied"
     time.sleep(0.01)
+    house.cool(ref)
     fresh = house.start(number).reference
     house.send(fresh, "msg-2")
     again = house.verifications.first_heard(ref.number_hash, "evt-1")
@@ -441,7 +442,7 @@ def test_the_sender_that_got_through_goes_first_while_it_is_well(house: House) -
     house.apply(ref, "delivered", "msg-2", 2)
 
     def first(**changes: Any) -> tuple[str, Reference]:
-        again = house.start(number, purpose=word("p"), **changes).reference
+        again = house.start(number, purpose=word("p"), per_number=UNCAPPED, **changes).reference
         return house.record(again)["1:snd"], again
 
     assert first()[0] == "backup"

@@ -5,10 +5,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from nacl.signing import SigningKey
+
+from otp_service import bootstrap, config
 from otp_service.domain.audit import ZERO
 from otp_service.domain.circuit import PASS, Fault, Fine, Hold
 from otp_service.domain.delivery import Accepted
@@ -24,6 +28,7 @@ from otp_service.storage.limits import Limits, Place
 from otp_service.worker import Worker
 
 from ..conftest import wait_until
+from ..web.conftest import World, make_settings
 from .house import CODE, SHOP, WRONG, House, fresh_number, word
 from .nodes import Nodes, three
 
@@ -185,6 +190,25 @@ def test_every_node_is_asked_for_its_eviction_policy(nodes: Nodes, house: House)
                 client.require_no_eviction(house.store)
         finally:
             nodes.raws[index].config_set("maxmemory-policy", "noeviction")
+
+
+@pytest.mark.parametrize("dead", EVERY)
+def test_readiness_names_the_dead_shards(nodes: Nodes, house: House, tmp_path: Path, dead: int) -> None:
+    """Whichever node it is, /readyz stays 200 and warns; with all of them dead it is 503."""
+    seed = SigningKey.generate()
+    settings = make_settings(tmp_path, nodes.url, seed)
+    world = World(bootstrap.build_web(settings), settings, config.load_keyring(settings), seed, house.raw)
+    assert world.call("GET", "/readyz", key=None).json == {"status": "ready"}
+
+    def seen() -> list[str]:
+        answer = world.call("GET", "/readyz", key=None)
+        assert answer.status == 200
+        return [warning["detail"] for warning in answer.json.get("warnings", ()) if warning["check"] == "writes"]
+
+    with nodes.hanging(dead):
+        assert " of 16 shards take no writes: s0" in wait_until(seen, 5, "a warning")[0]
+        with nodes.hanging((dead + 1) % 3), nodes.hanging((dead + 2) % 3):
+            wait_until(lambda: world.call("GET", "/readyz", key=None).status == 503, 5, "an end of the readiness")
 
 
 class Sends:

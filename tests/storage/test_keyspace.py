@@ -34,7 +34,7 @@ from .house import BANK, CODE, SHOP, WRONG, House, fresh_number, word
 LUA = files("otp_service.storage") / "lua"
 SCRIPTS = sorted(path.name[:-4] for path in LUA.iterdir() if path.name.endswith(".lua") and path.name[0] != "_")
 ENDLESS = (
-    r"otp:\{s..\}:(outbox|dead|timers|audit)$",
+    r"otp:\{s..\}:(outbox|dead|timers|audit|optedout)$",
     r"otp:\{s..\}:optouts:",
     r"otp:\{meta\}:(shards|index_keys|key_ids)$",
     r"otp:\{keys\}:",
@@ -135,6 +135,10 @@ def stories(house: House) -> Iterator[Reference]:
             entry = OptOut("profile-a", True, 1, "STOP", "inbound")
             house.optouts.put(ref.number_hash, "+1", entry, word("evt"))
             house.optouts.put(ref.number_hash, "+1", replace(entry, opted_out=False), word("evt"))
+            house.optouts.put(ref.number_hash, "+1", replace(entry, at_ms=2), word("evt"))
+            house.optouts.note_unclear(ref.number_hash, "+1", "profile-a")
+            for standing in list(house.optouts.standing("profile-a")):
+                house.optouts.lift("profile-a", standing)
         if stop == "impossible":
             house.outbox.impossible(job, "sender_missing", "gone")
         else:
@@ -191,6 +195,7 @@ def loops(house: House, app: Any) -> Iterator[Reference]:
             frozenset({"shop"}), frozenset({"pool"}), house.now(), house.verifications.first_heard(ref.number_hash, "e")
         )
         house.verifications.deny(ref, denial)
+    house.cool(ref)
     house.start(number, app)  # the one that reached the person goes first
     yield ref
 

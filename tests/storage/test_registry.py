@@ -12,8 +12,9 @@ import pytest
 
 from otp_service import worker
 from otp_service.domain.audit import ZERO, Event, EventType, Position, decode_cursor, encode_cursor
+from otp_service.domain.delivery import Action, Refused
 from otp_service.domain.errors import StoreUnavailable
-from otp_service.domain.operation import OptOut
+from otp_service.domain.operation import OptOut, Standing
 from otp_service.storage import api_keys
 from otp_service.storage.api_keys import ApiKeys
 from otp_service.storage.audit_log import PAGE_SCAN
@@ -102,6 +103,81 @@ def test_one_stop_twenty_times_at_once_is_one_change(house: House) -> None:
     nh = house.hash_of(fresh_number())
     answers = at_once([partial(wish, house, nh, True, 100, "e1") for _ in range(20)])
     assert (answers.count("changed"), answers.count("duplicate")) == (1, 19)
+
+
+def test_a_time_ahead_of_the_clock_is_the_clocks_time(house: House) -> None:
+    """A STOP dated an hour ahead does not beat the START that the person sends next; nor the other way round."""
+    nh = house.hash_of(fresh_number())
+    hour_ms = 3_600_000
+    for out in (True, False, True):
+        before = house.now()
+        assert wish(house, nh, out, before + hour_ms) == "changed"
+        (entry,) = house.optouts.of(nh)
+        assert entry.opted_out is out
+        assert before <= entry.at_ms <= house.now()
+        wait_until(lambda: house.now() > house.optouts.of(nh)[0].at_ms)
+
+
+def test_a_stored_time_ahead_of_the_clock_counts_as_now(house: House) -> None:
+    """The store's clock went back: what was written before does not stand for longer than until it is written again."""
+    nh = house.hash_of(fresh_number())
+    house.raw.hset(house.keys.optouts(nh), "profile-a", f"0|{house.now() + 3_600_000}|START|inbound")
+    assert wish(house, nh, True, house.now() + 1_000) == "changed"
+
+
+def standing(house: House, profile: str = "profile-a") -> dict[str, Standing]:
+    """The opt-outs of a profile by number."""
+    return {one.number_hash: one for one in house.optouts.standing(profile)}
+
+
+def test_the_index_knows_exactly_those_who_are_opted_out(house: House) -> None:
+    """Of any profile, whoever wrote it down; twelve hundred numbers come in several requests."""
+    people = [house.hash_of(fresh_number()) for _ in range(1_200)]
+    for nh in people:
+        wish(house, nh, True, 100)
+    assert set(people) <= set(standing(house))
+    back, other = people[:2]
+    wish(house, back, False, 200)
+    house.optouts.put(other, "+1******0001", OptOut("profile-z", True, 100, "STOP", "inbound"), None)
+    wish(house, other, False, 200)
+    assert {back, other}.isdisjoint(standing(house))
+    assert set(standing(house, "profile-z")) == {other}
+    assert not house.raw.hexists(house.keys.opted_out(house.keys.shard(back)), back)
+    ref = house.start(fresh_number()).reference
+    job = house.take(ref)
+    house.must_begin(job)
+    house.outbox.refused(job, Refused("40300", "Blocked", Action.STOP_PERSON, opted_out=True))
+    assert standing(house)[ref.number_hash].entry.source == "carrier"
+
+
+def test_a_lifted_opt_out_is_gone_and_on_record(house: House) -> None:
+    """One that has changed since it was read stays; the list can bring a lifted one back with its old time."""
+    nh = house.hash_of(fresh_number())
+    wish(house, nh, True, 100)
+    old = standing(house)[nh]
+    wish(house, nh, True, 200)
+    assert not house.optouts.lift("profile-a", old)
+    assert house.optouts.of(nh)[0].opted_out
+    assert house.optouts.lift("profile-a", standing(house)[nh])
+    assert house.optouts.of(nh) == []
+    assert nh not in standing(house)
+    assert not house.optouts.lift("profile-a", old)
+    events = [fields for _, fields in house.raw.xrange(house.keys.audit(house.keys.shard(nh))) if fields["nh"] == nh]
+    assert [event["type"] for event in events] == ["optout.added", "optout.removed"]
+    assert (events[-1]["mask"], json.loads(events[-1]["detail"])["source"]) == ("+1******0001", "list")
+    assert wish(house, nh, True, 150) == "changed"
+
+
+def test_unclear_replies_of_a_number_are_recorded_once_a_minute(house: House) -> None:
+    """Without their text; another number's is recorded too."""
+    people = [house.hash_of(fresh_number()) for _ in range(2)]
+    for nh in (*people, *people):
+        house.optouts.note_unclear(nh, "+1******0001", "profile-a")
+    for nh in people:
+        found = [f for _, f in house.raw.xrange(house.keys.audit(house.keys.shard(nh))) if f["nh"] == nh]
+        assert [(f["type"], f["mask"], f["app"]) for f in found] == [("reply.unclear", "+1******0001", "")]
+        assert json.loads(found[0]["detail"]) == {"messaging_profile_id": "profile-a"}
+        assert 0 < house.raw.pttl(house.keys.unclear(nh)) <= 60_000
 
 
 # ---- API keys -----------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from otp_service.domain.operation import Approved, OptOut, Started, StartRefused
 from otp_service.domain.policy import MAX_LIFETIME_MS, TOMBSTONE_MS, Channel, Limit
 from otp_service.domain.verification import Status
 
-from .house import BACKUP, CODE, POOL, SHOP, TWIN, WRONG, House, at_once, fresh_number, word
+from .house import BACKUP, CODE, POOL, SHOP, TWIN, UNCAPPED, WRONG, House, at_once, fresh_number, word
 
 DEAD = Refused("40001", "Landline", Action.STOP_PERSON)
 
@@ -139,6 +139,7 @@ def test_the_next_start_after_any_end_is_new(house: House) -> None:
             house.verifications.cancel(word(), ref, "shop")
         else:
             house.age(ref, 300_000)
+        house.cool(ref)
     last = house.start(number).reference
     assert last not in seen
     assert [house.record(ref)["status"] for ref in seen].count("pending") == 0
@@ -171,14 +172,14 @@ def test_purposes_and_apps_do_not_meet(house: House) -> None:
 def test_the_numbers_starts_are_limited_exactly(house: House) -> None:
     """Under a race over many purposes as many pass as the limit says, and the wait tells when the next one does."""
     app, number = replace(SHOP, starts_per_number=(Limit(5, 60_000),)), fresh_number()
-    orders = [house.order(number, app, purpose=f"p{n}") for n in range(20)]
+    orders = [house.order(number, app, purpose=f"p{n}", per_number=UNCAPPED) for n in range(20)]
     answers = at_once([partial(house.verifications.start, order) for order in orders])
     assert sum(isinstance(answer, Started) for answer in answers) == 5
-    refused = house.refused(number, app, purpose="late")
-    assert refused.code == "rate_limited"
+    refused = house.refused(number, app, purpose="late", per_number=UNCAPPED)
+    assert (refused.code, refused.limit) == ("rate_limited", "starts_per_number")
     assert 0 < refused.wait_ms <= 60_000
     house.raw.lset(house.keys.starts(house.hash_of(number), app.name), -1, house.now() - 60_001)
-    house.start(number, app, purpose="late")
+    house.start(number, app, purpose="late", per_number=UNCAPPED)
 
 
 def test_refusals_cost_no_place(house: House) -> None:
@@ -194,7 +195,8 @@ def test_refusals_cost_no_place(house: House) -> None:
 def test_an_outer_limits_refusal_comes_after_the_persons_own(house: House) -> None:
     """`rate_limited` by address or app is told only if nothing more telling refuses."""
     number = fresh_number()
-    assert house.refused(number, outer_wait_ms=700) == StartRefused("rate_limited", 700)
+    outer = StartRefused("rate_limited", 700, limit="starts_per_client_ip or starts_per_app")
+    assert house.refused(number, outer_wait_ms=700) == outer
     house.start(number)
     assert house.refused(number, outer_wait_ms=700).code == "resend_too_soon"
     opt_out(house, number, "profile-a")
@@ -322,6 +324,7 @@ def test_latest_of_an_unknown_id_is_not_believed(house: House) -> None:
     number = fresh_number()
     ref = house.start(number).reference
     house.raw.delete(house.keys.record(ref), house.keys.secrets(ref), house.keys.timeline(ref))
+    house.cool(ref)
     assert house.start(number).reference != ref
     assert not house.raw.exists(house.keys.record(ref))
 

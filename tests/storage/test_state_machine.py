@@ -1,9 +1,12 @@
 """Any sequence of what callers, people, workers and the carrier can do, against a model in plain Python.
 
 The model knows the rules of `domain.verification` and the contract, and nothing of scripts or keys. Time is moved by
-making records older. One number, one app; two purposes, so that the number's budget reaches over verifications.
+making everything of the number older. One number; two apps and two purposes, so that budgets, ladder and caps reach
+over verifications. The model tells for every start whether it is refused, by what, and for how long.
 """
 
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -25,6 +28,7 @@ from otp_service.domain.delivery import RANK, Accepted, Action, DeliveryStatus, 
 from otp_service.domain.operation import (
     Approved,
     Canceled,
+    Denial,
     Due,
     Ended,
     Job,
@@ -32,21 +36,25 @@ from otp_service.domain.operation import (
     NotFound,
     Redeemed,
     Started,
+    StartRefused,
     Wrong,
 )
-from otp_service.domain.policy import Limit
+from otp_service.domain.policy import App, Limit, NumberLimits
 from otp_service.domain.verification import Reference, Status
 
-from .house import BACKUP, BANK, POOL, SHOP, House, fresh_number, word
+from .house import BACKUP, POOL, SHOP, House, fresh_number, word
 
-BUDGET = 5
+DAY_MS, HOUR_MS = 86_400_000, 3_600_000
 APP = replace(
     SHOP,
-    wrong_codes_per_number=(Limit(BUDGET, 86_400_000),),
+    wrong_codes_per_number=(Limit(5, DAY_MS),),
     resend_after_ms=(30_000, 60_000),
     starts_per_number=(),
     max_checks=3,
 )
+SECOND = replace(APP, name="bank", resend_after_ms=(10_000,))
+APPS = {app.name: app for app in (APP, SECOND)}
+LIMITS = NumberLimits(sends=(Limit(4, 300_000), Limit(9, 7_200_000)), wrong_codes=(Limit(4, 600_000), Limit(7, DAY_MS)))
 WORDS = ("queued", "sending", "sent", "delivered", "delivery_failed", "delivery_unconfirmed")
 NEXT = Refused("40002", "Spam", Action.NEXT_SENDER)
 STOP = Refused("10009", "Auth", Action.STOP_ALL)
@@ -58,28 +66,67 @@ CONTEXTS = (None, {"amount": "10"})
 class Model:
     """One verification as the rules have it."""
 
+    app: App
+    purpose: str
     code: str
     context: dict[str, str] | None
+    created_ms: int
+    expires_ms: int
+    clock: Callable[[], int]
     status: Status = Status.PENDING
     attempts: int = 0
     receipt: str | None = None
     spent: bool = False
     sends: int = 1
-    age_ms: int = 0
-    life_ms: int = 300_000
     seen_rank: dict[int, int] = field(default_factory=dict)
     claimed: set[int] = field(default_factory=set)
+    send_of: dict[int, "Send"] = field(default_factory=dict)
+    accepted: set[int] = field(default_factory=set)
+    lost_tries: dict[int, int] = field(default_factory=dict)
+
+    def usable_at(self, now: int) -> bool:
+        """Whether a guess can be judged at that time."""
+        return self.status is Status.PENDING and now < self.expires_ms
 
     @property
     def usable(self) -> bool:
         """Whether a guess can still be judged."""
-        return self.status is Status.PENDING and self.age_ms < self.life_ms
+        return self.usable_at(self.clock())
 
     @property
     def seen_as(self) -> Status:
         """What a caller is told."""
         late = self.status is Status.PENDING and not self.usable
         return Status.EXPIRED if late else self.status
+
+
+@dataclass(eq=False)
+class Send:
+    """One send to the number, its failovers included."""
+
+    at_ms: int
+    app: str
+    purpose: str
+    number: int
+    on_ladder: bool = True
+
+
+def window_wait(times: Sequence[int], limits: Sequence[Limit], now: int) -> int:
+    """How long the sliding windows refuse: 0 if they do not."""
+    newest = sorted(times, reverse=True)
+    waits = [newest[rule.limit - 1] + rule.per_ms - now for rule in limits if len(newest) >= rule.limit]
+    return max([0, *waits])
+
+
+def ladder_wait(times: Sequence[int], waits: Sequence[int], now: int) -> int:
+    """How long the ladder refuses: 0 if it does not."""
+
+    def blocked(at: int) -> bool:
+        young = [time for time in times if time + HOUR_MS > at]
+        return bool(young) and at < max(young) + waits[min(len(young), len(waits)) - 1]
+
+    moments = {now, *(time + HOUR_MS for time in times), *(time + wait for time in times for wait in waits)}
+    return min(at for at in moments if at >= now and not blocked(at)) - now
 
 
 class Machine(RuleBasedStateMachine):
@@ -92,8 +139,9 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.number = fresh_number()
         self.models: dict[Reference, Model] = {}
-        self.latest: dict[str, Reference] = {}
-        self.wrong = 0
+        self.latest: dict[tuple[str, str], Reference] = {}
+        self.wrong: dict[str, list[int]] = {name: [] for name in APPS}
+        self.counted: list[Send] = []
         self.codes = iter(range(100_000, 999_999))
 
     @initialize()
@@ -103,89 +151,162 @@ class Machine(RuleBasedStateMachine):
 
     def one_of(self, data: st.DataObject) -> Reference:
         """A verification, mostly one that is still alive."""
+        self.away_from_edges()
         alive = [ref for ref, model in self.models.items() if model.usable]
         return data.draw(st.sampled_from(alive * 3 + list(self.models)))
 
+    def budget_wait(self, app: App, now: int) -> int:
+        """How long wrong codes refuse a guess, a start and a send in this app."""
+        everywhere = [time for times in self.wrong.values() for time in times]
+        return max(
+            window_wait(self.wrong[app.name], app.wrong_codes_per_number, now),
+            window_wait(everywhere, LIMITS.wrong_codes, now),
+        )
+
+    def refusal(self, app: App, purpose: str, context: object, now: int) -> tuple[str, int, int | None] | None:
+        """What a start is refused with at this moment: code, wait in milliseconds, sends left. None if it passes."""
+        before = self.latest.get((app.name, purpose))
+        model = self.models[before] if before else None
+        pending = model if model is not None and model.usable_at(now) else None
+        if wait := self.budget_wait(app, now):
+            return "too_many_wrong_codes", wait, None
+        if pending is not None and pending.context != context:
+            return "context_conflict", 0, None
+        rungs = [
+            send.at_ms for send in self.counted if (send.app, send.purpose, send.on_ladder) == (app.name, purpose, True)
+        ]
+        wait = ladder_wait(rungs, app.resend_after_ms, now)
+        left = len(app.resend_after_ms) + 1 - (pending.sends if pending else 0)
+        if left <= 0 and pending is not None:
+            return "resend_too_soon", max(wait, pending.expires_ms - now), 0
+        if wait:
+            return "resend_too_soon", wait, left
+        if wait := window_wait([send.at_ms for send in self.counted], LIMITS.sends, now):
+            return "rate_limited", wait, None
+        return None
+
     # ---- callers ---------------------------------------------------------------------------------------------------
 
-    @rule(purpose=st.sampled_from(["login", "pay"]), context=st.sampled_from(CONTEXTS), patient=st.booleans())
-    def start(self, purpose: str, context: dict[str, str] | None, patient: bool) -> None:
-        """Start, or send again; patient callers wait for the cool-down."""
-        before = self.latest.get(purpose)
-        model = self.models.get(before) if before else None
-        pending = model is not None and model.usable
-        if pending and patient and before is not None:
-            self.house.cool(before)
+    @rule(
+        app=st.sampled_from([APP, APP, SECOND]),
+        purpose=st.sampled_from(["login", "login", "pay"]),
+        context=st.sampled_from(CONTEXTS),
+        patient=st.booleans(),
+    )
+    def start(self, app: App, purpose: str, context: dict[str, str] | None, patient: bool) -> None:
+        """Start, or send again; patient callers wait for as long as they are told."""
+        self.away_from_edges()
+        refused = self.refusal(app, purpose, context, self.house.now())
+        if patient and refused is not None and refused[1] <= 700_000:
+            self.pass_time(refused[1])
+            self.away_from_edges()
         code = str(next(self.codes))
-        answer = self.house.verifications.start(
-            self.house.order(self.number, APP, purpose=purpose, context=context, code=code)
-        )
-        if self.wrong >= BUDGET:
-            assert not isinstance(answer, Started)
-            assert answer.code == "too_many_wrong_codes"
-        elif not pending:
-            assert isinstance(answer, Started)
-            assert not answer.resent
-            assert answer.reference not in self.models
-            if model is not None and model.status is Status.PENDING:
-                model.status = Status.EXPIRED
-            self.models[answer.reference] = Model(code, context)
-            self.latest[purpose] = answer.reference
-        else:
-            assert model is not None
-            self._again(model, before, answer, context, patient)
-
-    def _again(self, model: Model, before: object, answer: object, context: object, patient: bool) -> None:
+        order = self.house.order(self.number, app, purpose=purpose, context=context, code=code, per_number=LIMITS)
+        early, before = self.refusal(app, purpose, context, now := self.house.now()), now
+        answer = self.house.verifications.start(order)
+        late, after = self.refusal(app, purpose, context, now := self.house.now()), now
         if isinstance(answer, Started):
-            assert context == model.context
-            assert answer.resent
-            assert answer.reference == before
-            model.life_ms = min(model.age_ms + 300_000, 600_000)
-            return
-        code = getattr(answer, "code", None)
-        if context != model.context:
-            assert code == "context_conflict"
+            assert late is None, "it was let through too early"
+            self._sent(app, purpose, context, code, answer)
         else:
-            # Patient callers are refused only when the sends are used up.
-            assert code == "resend_too_soon"
-            assert not patient or getattr(answer, "sends_left", None) == 0
+            assert early is not None, "it was refused without a reason"
+            self._refused(answer, early, late, after - before)
+            self._seen_expired(app, purpose, before)
+
+    def _seen_expired(self, app: App, purpose: str, now: int) -> None:
+        """A start ends the verification whose time ran out unnoticed, also if it is refused."""
+        ref = self.latest.get((app.name, purpose))
+        if ref is not None and self.models[ref].status is Status.PENDING and not self.models[ref].usable_at(now):
+            self.models[ref].status = Status.EXPIRED
+
+    def _refused(
+        self,
+        answer: StartRefused,
+        early: tuple[str, int, int | None],
+        late: tuple[str, int, int | None] | None,
+        spent_ms: int,
+    ) -> None:
+        if late is None or late[0] != early[0]:  # a limit ended between the two looks at the clock
+            assert answer.code in (early[0], late and late[0])
+            return
+        assert (answer.code, answer.sends_left) == (early[0], early[2])
+        assert early[1] - spent_ms <= answer.wait_ms <= early[1]
+
+    def _sent(self, app: App, purpose: str, context: dict[str, str] | None, code: str, answer: Started) -> None:
+        view, before = answer.view, self.latest.get((app.name, purpose))
+        assert view is not None
+        model = self.models[before] if before else None
+        pending = model is not None and model.usable_at(view.now_ms)
+        assert answer.resent is pending
+        if model is not None and pending:
+            assert answer.reference == before
+            model.expires_ms = min(view.now_ms + 300_000, model.created_ms + 600_000)
+            model.sends += 1
+        else:
+            assert answer.reference not in self.models
+            self._seen_expired(app, purpose, view.now_ms)
+            now = view.now_ms
+            model = Model(app, purpose, code, context, now, now + 300_000, self.house.now)
+            self.models[answer.reference] = model
+            self.latest[app.name, purpose] = answer.reference
+        send = Send(view.now_ms, app.name, purpose, model.sends)
+        self.counted.append(send)
+        model.send_of[len(view.deliveries)] = send
+        refused = self.refusal(app, purpose, context, view.now_ms)
+        assert refused is not None
+        if refused[2]:
+            assert (view.max_sends - view.sends, view.next_send_ms - view.now_ms) == (refused[2], refused[1])
 
     @precondition(lambda self: self.models)
     @rule(
         data=st.data(),
-        right=st.sampled_from([False, False, False, True]),
+        right=st.sampled_from([False, False, True]),
         other_context=st.sampled_from([False, False, False, True]),
-        app=st.sampled_from([APP, APP, APP, APP, BANK]),
+        foreign=st.sampled_from([False, False, False, False, True]),
     )
-    def check(self, data: st.DataObject, right: bool, other_context: bool, app: object) -> None:
+    def check(self, data: st.DataObject, right: bool, other_context: bool, foreign: bool) -> None:
         """A guess, right or wrong, with either context, by the owner or by another app."""
         ref = self.one_of(data)
         model = self.models[ref]
         context = CONTEXTS[CONTEXTS.index(model.context) ^ other_context]
         receipt = word("receipt")
         code = model.code if right else "000000"
-        if app is BANK:
-            assert self.house.check(ref, code, BANK, context=context) == NotFound()
+        if foreign:
+            other = SECOND if model.app is APP else APP
+            assert self.house.check(ref, code, other, context=context) == NotFound()
             return
-        answer = self.house.check(ref, code, APP, context=context, receipt_id=receipt)
+        early = self.budget_wait(model.app, self.house.now())
+        answer = self.house.check(ref, code, model.app, context=context, receipt_id=receipt, per_number=LIMITS)
+        after = self.house.now()
         if model.status is not Status.PENDING or not model.usable:
             model.status = model.seen_as
             assert answer == Ended(model.status)
-        elif self.wrong >= BUDGET:
-            assert isinstance(answer, Limited)
+        elif isinstance(answer, Limited):
+            assert early - 60_000 <= answer.wait_ms <= early
         else:
+            assert not self.budget_wait(model.app, after)
             model.attempts += 1
             if right and context == model.context:
                 assert isinstance(answer, Approved)
                 assert answer.receipt_id == receipt
                 model.status, model.receipt = Status.APPROVED, receipt
+                for send in self.counted:
+                    if (send.app, send.purpose) == (model.app.name, model.purpose):
+                        send.on_ladder = False
                 return
-            self.wrong += 1
+            self.wrong[model.app.name].append(self.newest_wrong_code(model.app))
             if model.attempts == APP.max_checks:
                 model.status = Status.EXHAUSTED
                 assert answer == Ended(Status.EXHAUSTED)
             else:
                 assert answer == Wrong(APP.max_checks - model.attempts)
+
+    def newest_wrong_code(self, app: App) -> int:
+        """When the store counted the last wrong code."""
+        number = self.house.hash_of(self.number)
+        newest = self.house.raw.lindex(self.house.keys.wrong(number, app.name), 0)
+        assert newest == self.house.raw.lindex(self.house.keys.wrong_everywhere(number), 0)
+        return int(newest)
 
     @precondition(lambda self: self.models)
     @rule(data=st.data(), really=st.sampled_from([False, False, False, True]))
@@ -195,7 +316,7 @@ class Machine(RuleBasedStateMachine):
             return
         ref = self.one_of(data)
         model = self.models[ref]
-        answer = self.house.verifications.cancel(word(), ref, APP.name)
+        answer = self.house.verifications.cancel(word(), ref, model.app.name)
         if model.usable:
             assert answer == Canceled()
             model.status = Status.CANCELED
@@ -209,9 +330,9 @@ class Machine(RuleBasedStateMachine):
         """Every receipt there is is spent, and a made-up one is tried everywhere."""
         redeem, soon = self.house.verifications.redeem, self.house.now() + 60_000
         for ref, model in self.models.items():
-            assert redeem(word(), ref, APP.name, "made-up", soon) == NotFound()
+            assert redeem(word(), ref, model.app.name, "made-up", soon) == NotFound()
             if model.receipt:
-                answer = redeem(word(), ref, APP.name, model.receipt, soon)
+                answer = redeem(word(), ref, model.app.name, model.receipt, soon)
                 assert isinstance(answer, Redeemed)
                 assert answer.first is not model.spent
                 model.spent = True
@@ -219,12 +340,34 @@ class Machine(RuleBasedStateMachine):
     # ---- time ------------------------------------------------------------------------------------------------------
 
     @precondition(lambda self: self.models)
-    @rule(data=st.data(), ms=st.sampled_from([10_000, 100_000, 250_000]))
-    def wait(self, data: st.DataObject, ms: int) -> None:
-        """One verification grows older."""
-        ref = self.one_of(data)
-        self.house.age(ref, ms)
-        self.models[ref].age_ms += ms
+    @rule(ms=st.sampled_from([10_000, 30_000, 100_000, 250_000, 1_000_000, 3_000_000]))
+    def wait(self, ms: int) -> None:
+        """Time passes."""
+        self.pass_time(ms)
+
+    def away_from_edges(self) -> None:
+        """Let no code end and no wrong code leave its window while the test looks at the store."""
+        now = self.house.now()
+        edges = [model.expires_ms for model in self.models.values() if model.status is Status.PENDING]
+        for app, times in self.wrong.items():
+            rules = (*APPS[app].wrong_codes_per_number, *LIMITS.wrong_codes)
+            edges += [time + rule.per_ms for time in times for rule in rules]
+        if any(now < edge <= now + 3_000 for edge in edges):
+            self.pass_time(3_500)
+            self.away_from_edges()
+
+    def pass_time(self, ms: int) -> None:
+        """Everything of the number grows older."""
+        for model in self.models.values():
+            model.created_ms -= ms
+            model.expires_ms -= ms
+        for send in self.counted:
+            send.at_ms -= ms
+        self.wrong = {app: [at - ms for at in times] for app, times in self.wrong.items()}
+        if self.models:
+            first, *others = self.models
+            self.house.age(first, ms, *others)
+            self.house.age_wrong_codes(self.house.hash_of(self.number), ms, *APPS.values())
 
     @precondition(lambda self: self.models)
     @rule(data=st.data())
@@ -260,26 +403,56 @@ class Machine(RuleBasedStateMachine):
 
     def try_one(self, job: Job, how: str) -> None:
         """A try, and what came of it."""
-        model = self.models[job.reference]
-        status = self.house.status(job.reference, job.ordinal)
-        go = self.house.begin(job, APP)
-        may = self.wrong < BUDGET and model.usable and status in ("queued", "sending", "unknown")
-        assert (go is not None) == may
-        if go is None or how == "crash":
+        self.away_from_edges()
+        ref, ordinal, outbox = job.reference, job.ordinal, self.house.outbox
+        model = self.models[ref]
+        record = self.house.record(ref)
+        status = record[f"{ordinal}:st"]
+        send = model.send_of[ordinal]
+        arrived = any(
+            record[f"{n}:st"] == "delivered" and record[f"{n}:send"] == record[f"{ordinal}:send"]
+            for n in model.send_of
+            if n != ordinal
+        )
+        go = self.house.begin(job, model.app, per_number=LIMITS)
+        may = not self.budget_wait(model.app, self.house.now()) and model.usable and not arrived
+        assert (go is not None) == (may and status in ("queued", "sending", "unknown"))
+        if go is None:
+            ended = self.house.status(ref, ordinal)
+            # What the caller or the person stopped counts still.
+            if ended != status and ended != "unknown" and model.seen_as in (Status.PENDING, Status.EXPIRED):
+                self._given_back(ref, model, ordinal)
             return
-        outbox = self.house.outbox
+        model.lost_tries[ordinal] = model.lost_tries.get(ordinal, 0) + 1
         if how == "accepted":
-            outbox.accepted(job, Accepted(f"m{job.ordinal}", "queued"))
+            outbox.accepted(job, Accepted(f"m{ordinal}", "queued"))
+            model.accepted.add(send.number)
         elif how in ("next", "stop"):
             answer = outbox.refused(job, NEXT if how == "next" else STOP)
-            self._claims(model, job.ordinal, answer == "fell_back")
+            self._claims(ref, ordinal, answer == "fell_back")
+            if answer == "failed":
+                self._given_back(ref, model, ordinal)
         elif how == "retry":
             outbox.retry_later(job, 1, NotSent("connect"))
+            model.lost_tries[ordinal] -= 1
         elif how == "unknown":
             outbox.unknown(job, 1, Unknown("timeout"))
-        else:
-            answer = outbox.impossible(job, "gone", "gone")
-            assert answer == "unknown"
+        elif how == "gone":
+            assert outbox.impossible(job, "gone", "gone") == "unknown"
+
+    def _given_back(self, ref: Reference, model: Model, ordinal: int) -> None:
+        """The n-th delivery came to nothing; its send counts no longer unless the person may have a message of it."""
+        send = model.send_of[ordinal]
+        if send.number in model.accepted:
+            return
+        for n, other in model.send_of.items():
+            under_way = self.house.status(ref, n) in ("unknown", "sending")
+            if other.number == send.number and under_way and model.lost_tries.get(n, 0) > 0:
+                return
+        if send in self.counted:
+            self.counted.remove(send)
+        if send.number == model.sends and len(model.send_of) < 20:
+            model.sends -= 1
 
     @precondition(lambda self: self.models)
     @rule(data=st.data(), status=st.sampled_from(WORDS))
@@ -291,9 +464,28 @@ class Machine(RuleBasedStateMachine):
         before = self.house.record(ref)
         self.house.apply(ref, status, f"m{ordinal}", ordinal)
         after = self.house.record(ref)
-        self._claims(self.models[ref], ordinal, after["dn"] != before["dn"])
+        self.models[ref].accepted.add(self.models[ref].send_of[ordinal].number)
+        self._claims(ref, ordinal, after["dn"] != before["dn"])
         assert after["status"] == before["status"]
         assert int(after["dn"]) - count in (0, 1)
+
+    @precondition(lambda self: self.models)
+    @rule(data=st.data())
+    def deny(self, data: st.DataObject) -> None:
+        """The person says that it was not them."""
+        ref = self.one_of(data)
+        model, record = self.models[ref], self.house.record(ref)
+
+        def gone(n: int) -> bool:
+            lost = record[f"{n}:st"] in ("unknown", "sending") and model.lost_tries.get(n, 0) > 0
+            return (f"{n}:mid" in record or lost) and f"{n}:out" in record
+
+        now = self.house.now() + 1
+        denial = Denial(frozenset(APPS), frozenset({POOL.name, BACKUP.name}), now, now)
+        answer = self.house.verifications.deny(ref, denial)
+        assert (answer == "denied") is (model.usable and any(gone(n) for n in model.send_of))
+        if answer == "denied":
+            model.status = Status.DENIED
 
     @precondition(lambda self: self.models)
     @rule(data=st.data(), how=st.sampled_from(HOWS))
@@ -308,25 +500,42 @@ class Machine(RuleBasedStateMachine):
             assert self.house.outbox.requeue(Due(shard, "r", ref, ordinal)) is waits
         self.take_and_work(how)
 
-    def _claims(self, model: Model, ordinal: int, claimed: bool) -> None:
+    @precondition(lambda self: self.models)
+    @rule(data=st.data())
+    def close(self, data: st.DataObject) -> None:
+        """The worker closes what nothing more will be heard of."""
+        ref = self.one_of(data)
+        for timer in [name for name in self.house.timers(ref) if name.startswith(f"c:dlv_{ref.body}-")]:
+            ordinal = int(timer.rpartition("-")[2])
+            shard = self.house.keys.shard(ref.number_hash)
+            self.house.raw.zadd(self.house.keys.timers(shard), {timer: 1})
+            if self.house.outbox.close(Due(shard, "c", ref, ordinal)) == "expired":
+                self._given_back(ref, self.models[ref], ordinal)
+
+    def _claims(self, ref: Reference, ordinal: int, claimed: bool) -> None:
         if claimed:
+            model = self.models[ref]
             assert ordinal not in model.claimed, "a delivery claims one successor"
             assert model.usable
             model.claimed.add(ordinal)
+            model.send_of[len(model.send_of) + 1] = model.send_of[ordinal]
 
     # ---- what always holds -----------------------------------------------------------------------------------------
 
     @invariant()
     def agrees(self) -> None:
         """Store and model tell the same of every verification; secrets stand only where a guess may be judged."""
+        self.away_from_edges()
         for ref, model in self.models.items():
             record = self.house.record(ref)
             assert record["status"] == model.status
             assert int(record["attempts"]) == model.attempts <= APP.max_checks
+            assert int(record["sends"]) == model.sends
+            assert int(record["expires"]) == model.expires_ms
             assert int(record["expires"]) - int(record["created"]) <= 600_000
             if model.status is not Status.PENDING:
                 assert not self.house.raw.exists(self.house.keys.secrets(ref))
-            view = self.house.verifications.view(ref, APP.name)
+            view = self.house.verifications.view(ref, model.app.name)
             assert view is not None
             assert view.status is model.seen_as
             events = self.house.events(ref)
@@ -347,10 +556,26 @@ class Machine(RuleBasedStateMachine):
             assert self.house.events(ref).count("delivery.fell_back") == len(model.claimed)
 
     @invariant()
-    def the_budget_only_grows(self) -> None:
+    def the_budgets_only_grow(self) -> None:
         """What is counted against the number is what was judged wrong, over all its verifications."""
-        wrong = self.house.keys.wrong(self.house.hash_of(self.number), APP.name)
-        assert self.house.raw.llen(wrong) == self.wrong <= BUDGET
+        number, keys = self.house.hash_of(self.number), self.house.keys
+        lists = {keys.wrong(number, app): times for app, times in self.wrong.items()}
+        lists[keys.wrong_everywhere(number)] = sorted(time for times in self.wrong.values() for time in times)
+        for key, times in lists.items():
+            assert [int(at) for at in self.house.raw.lrange(key, 0, -1)] == times[::-1]
+
+    @invariant()
+    def every_send_counts(self) -> None:
+        """The number's list of sends holds those that the carrier may have, whatever became of the verifications."""
+        entries = self.house.raw.lrange(self.house.keys.sends(self.house.hash_of(self.number)), 0, -1)
+        newest = sorted(self.counted, key=lambda send: -send.at_ms)
+        young = [send for send in newest if send.at_ms + HOUR_MS > self.house.now()]
+        assert max(min(len(newest), 9), len(young)) <= len(entries)
+        told = [
+            f"{send.at_ms}\x1f{send.app}\x1f{send.purpose}" if send.on_ladder else f"{send.at_ms}\x1f\x1f"
+            for send in newest[: len(entries)]
+        ]
+        assert Counter(entries) == Counter(told)
 
     @invariant()
     def one_pending_at_most(self) -> None:

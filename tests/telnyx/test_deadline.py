@@ -9,10 +9,11 @@ import threading
 import time
 from pathlib import Path
 
+import httpcore
 import httpx
 import pytest
 
-from otp_service import connections
+from otp_service.connections import Deadline, connect
 from otp_service.domain.delivery import Accepted, NotSent, SendOutcome, Unknown
 from otp_service.storage.outbox import UNDER_WAY_MS
 from otp_service.telnyx.client import TelnyxClient
@@ -287,22 +288,20 @@ def test_what_comes_later_is_no_answer_either() -> None:
         assert client.send(sms(), idempotency_key="k") == Accepted("m-2", "queued", 0.5)
 
 
-def test_an_answer_before_the_request_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that speaks first is not asked: nothing was sent."""
-    looks = connections._has_spoken
+@pytest.mark.parametrize("early", [response(200, to(PERSON, "m-x")), b""])
+def test_what_comes_before_the_request_is_no_answer(early: bytes) -> None:
+    """A server that speaks first, or hangs up, is not asked: nothing was sent."""
 
-    def slowly(sock: socket.socket) -> bool:
-        select.select([sock], [], [], 10)
-        return looks(sock)
+    def script(_: Misbehaving, connection: socket.socket) -> None:
+        connection.sendall(early)
 
-    def script(server: Misbehaving, connection: socket.socket) -> None:
-        connection.sendall(response(200, to(PERSON, "m-x")))
-        while server.read_request(connection):
-            pass
-
-    monkeypatch.setattr(connections, "_has_spoken", slowly)
-    with Misbehaving(script) as server, TelnyxClient("KEY", server.base_url) as client:
-        assert isinstance(client.send(sms(), idempotency_key="k"), NotSent)
+    with Misbehaving(script) as server:
+        deadline = Deadline(0.0)
+        deadline.begin(10.0)
+        stream = connect(httpcore.SyncBackend(), ["127.0.0.1"], server.port, deadline, 10.0)
+        select.select([stream.get_extra_info("socket")], [], [], 10)
+        with pytest.raises(httpcore.ConnectError):
+            stream.write(b"POST /v2/messages HTTP/1.1\r\n")
         assert server.requests == []
 
 

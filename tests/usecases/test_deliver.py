@@ -13,7 +13,7 @@ from otp_service.domain.circuit import PASS, Gate
 from otp_service.domain.delivery import MARGIN_MS, Accepted, Action, NotSent, Receipt, Refused, SendOutcome, Unknown
 from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.operation import Draft, Due, Go, Job, MovedTo
-from otp_service.domain.policy import App, Limit, Policy, Sender, SenderKind
+from otp_service.domain.policy import App, Limit, Policy, Sender, SenderKind, Template
 from otp_service.domain.verification import new_reference, number_hash
 from otp_service.keyring import Keyring, create, parse, rotate
 from otp_service.usecases.deliver import TURN_MS, Deliver
@@ -70,9 +70,9 @@ class World:
         """What stands in the record."""
         return self.draft_
 
-    def begin(self, job: Job, app: str, body: str, limits: Sequence[Limit]) -> Go | None:
+    def begin(self, job: Job, app: str, body: str, limits: Sequence[Limit], everywhere: Sequence[Limit]) -> Go | None:
         """The try is written down."""
-        self._note("begin", app, body, tuple(limits))
+        self._note("begin", app, body, tuple(limits), tuple(everywhere))
         return self.go(body)
 
     def pace(self, sender: str, rate_per_s: float, patience_ms: int) -> int:
@@ -237,7 +237,7 @@ def test_a_code_goes_out_in_the_right_order() -> None:
     (begun,) = [entry for entry in world.log if entry[0] == "begin"]
     assert CODE not in begun[2]
     assert NUMBER not in begun[2]
-    assert begun[3] == APP.wrong_codes_per_number
+    assert begun[3:] == (APP.wrong_codes_per_number, POLICY.per_number.wrong_codes)
     (composed, key) = world.sent[0]
     assert key == ID
     assert composed == RING.open(begun[2])
@@ -354,7 +354,7 @@ def test_at_the_codes_end_it_is_the_store_that_ends_it(draft: Draft, code: str, 
     """What nobody could send until then is not handed back for ever: the store writes `expired`, and why."""
     world = World(draft_=replace(draft, now_ms=300_000), go=lambda _: None)
     story(world).send(JOB)
-    assert world.log == [("begin", draft.app, "", ())]
+    assert world.log == [("begin", draft.app, "", (), ())]
 
 
 def test_bytes_of_a_newer_worker_are_left_to_it() -> None:
@@ -363,6 +363,26 @@ def test_bytes_of_a_newer_worker_are_left_to_it() -> None:
     story(world).send(JOB)
     assert world.sent == []
     assert world.steps()[-2:] == ["begin", "retry_later"]
+
+
+def test_a_text_that_no_longer_fits_is_not_cut() -> None:
+    """Of a brand that has grown since the start: the delivery says so, and what is confirmed is never shortened."""
+    android = json.dumps({"android_hash": "FA+9qCX9VSu"})
+    world = World(draft_=replace(DRAFT, autofill=android, box=box(context={"payee": "x" * 128})))
+    story(world).send(JOB)
+    assert world.log[1:] == [("impossible", "text_too_long")]
+    assert world.sent == []
+
+
+def test_a_template_needs_no_text() -> None:
+    """A code that goes by WhatsApp is not stopped by words that would not fit into an SMS."""
+    meta = Sender("meta", SenderKind.WHATSAPP, "profile-c", "+18445550001", 5.0, Template("login"))
+    policy = replace(POLICY, senders={**POLICY.senders, "meta": meta})
+    android = json.dumps({"android_hash": "FA+9qCX9VSu"})
+    draft = replace(DRAFT, sender="meta", channel="whatsapp", autofill=android, box=box(context={"payee": "x" * 128}))
+    world = World(draft_=draft)
+    story(world, policy=policy).send(JOB)
+    assert len(world.sent) == 1
 
 
 PAUSED = Gate(False, 700, "sender_down", "connect")
@@ -533,6 +553,16 @@ def test_the_words_follow_the_record() -> None:
     assert "EUR 10 / Laden" in text
     assert "2 Minuten" in text
     assert text.endswith(f"@example.com #{CODE}")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in SenderKind if kind is not SenderKind.WHATSAPP])
+def test_only_a_sender_that_receives_replies_asks_for_one(kind: SenderKind) -> None:
+    """A name (alphanumeric) is no address: nobody can reply STOP to it."""
+    sender = Sender("pool", kind, "profile-a", None, 20.0)
+    policy = Policy(MappingProxyType({"shop": replace(APP, route=(sender,))}), MappingProxyType({"pool": sender}))
+    world = World()
+    story(world, policy).send(JOB)
+    assert ("STOP" in json.loads(world.sent[0][0])["text"]) is (kind is not SenderKind.ALPHANUMERIC)
 
 
 # ---- timers -------------------------------------------------------------------------------------------------------

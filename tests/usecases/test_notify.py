@@ -35,6 +35,7 @@ def view(ref: Reference = REF, metadata: str = "{}") -> VerificationView:
         purpose="login",
         channel="sms",
         mask="+1******0143",
+        subject="00ff",
         status=Status.PENDING,
         created_ms=AT,
         expires_ms=AT + 300_000,

@@ -25,7 +25,7 @@ SENDERS = {
 }
 APPS = {
     "shop": App("shop", "Acme", tuple(SENDERS.values())),
-    "bank": App("bank", "Bank", tuple(SENDERS.values()), denial_words=frozenset({"no", "not me"})),
+    "bank": App("bank", "Bank", tuple(SENDERS.values()), denial_words=frozenset({"no", "moi non plus"})),
 }
 POLICY = Policy(MappingProxyType(APPS), MappingProxyType(SENDERS))
 DEAD = Refused("40001", "No route", Action.STOP_PERSON)
@@ -40,6 +40,7 @@ class World:
     applied: list[tuple[Any, ...]] = field(default_factory=list)
     clicks: list[tuple[Any, ...]] = field(default_factory=list)
     wishes: list[tuple[Any, ...]] = field(default_factory=list)
+    unclear: list[tuple[Any, ...]] = field(default_factory=list)
     told: list[Any] = field(default_factory=list)
     denials: list[tuple[Reference, Denial]] = field(default_factory=list)
 
@@ -61,6 +62,10 @@ class World:
         """Remember it."""
         self.wishes.append((number, mask, entry, event_id))
         return "changed"
+
+    def note_unclear(self, number: str, mask: str, profile: str | None) -> None:
+        """Remember it."""
+        self.unclear.append((number, mask, profile))
 
     def pending(self, number: str) -> list[Reference]:
         """Two, for the person."""
@@ -98,25 +103,21 @@ def receipt(**changes: Any) -> Receipt:
 def test_a_receipt_moves_the_delivery_that_it_names() -> None:
     """The tag in the signed body first; the number is hashed from the body, too."""
     world = World(indexed=(OTHER, 9))
-    story(world).delivery_update("e1", [receipt(delivery_id=REF.delivery_id(2))], OTHER.delivery_id(1))
+    story(world).delivery_update("e1", [receipt(delivery_id=REF.delivery_id(2))])
     assert world.applied == [(REF, 2, NUMBER, "delivered", "e1")]
 
 
 def test_the_index_finds_what_the_body_does_not_name() -> None:
-    """By message id and number; the path is believed last."""
+    """By message id and number: it is known to be this delivery's message."""
     world = World(indexed=(REF, 1))
-    story(world).delivery_update("e1", [receipt()], OTHER.delivery_id(1))
+    story(world).delivery_update("e1", [receipt()])
     assert world.applied[0][:2] == (REF, 1)
-    early = World()
-    story(early).delivery_update("e1", [receipt()], OTHER.delivery_id(3))
-    assert early.applied[0][:2] == (OTHER, 3)
 
 
-@pytest.mark.parametrize("path", [None, "", "nonsense", "dlv_x-1"])
-def test_a_receipt_that_nobody_knows_changes_nothing(path: str | None) -> None:
-    """No name, no index, no readable path: nothing is applied."""
+def test_a_receipt_that_nobody_knows_changes_nothing() -> None:
+    """No name that is ours, no index: nothing is applied."""
     world = World()
-    story(world).delivery_update("e1", [receipt(), receipt(to="+19999999999")], path)
+    story(world).delivery_update("e1", [receipt(), receipt(to="+19999999999"), receipt(delivery_id="dlv_x-1")])
     assert world.applied == []
 
 
@@ -124,7 +125,7 @@ def test_each_receipt_of_a_group_is_applied() -> None:
     """Several recipients in one event."""
     world = World()
     first, second = receipt(delivery_id=REF.delivery_id(1)), receipt(delivery_id=OTHER.delivery_id(1))
-    story(world).delivery_update("e1", [first, second], None)
+    story(world).delivery_update("e1", [first, second])
     assert [entry[0] for entry in world.applied] == [REF, OTHER]
 
 
@@ -133,7 +134,7 @@ def test_the_guard_hears_what_became_of_a_receipt(outcome: str, told: int) -> No
     """With what it moved, by which the guard judges; of strangers' receipts it hears nothing."""
     world = World(outcome=outcome)
     failed = receipt(delivery_id=REF.delivery_id(1), status="delivery_failed", error=DEAD)
-    story(world).delivery_update("e1", [failed], None)
+    story(world).delivery_update("e1", [failed])
     assert world.told == [(outcome, "pool", failed)] * told
 
 
@@ -167,6 +168,45 @@ def test_start_opts_in_again() -> None:
     assert world.wishes[0][2].opted_out is False
 
 
+def test_a_wish_that_only_we_understood_says_so() -> None:
+    """The carrier holds no block for it, so its list says nothing about it."""
+    world = World()
+    for text, autoresponse in (("ARRÊT", None), ("Stop. Thank you", None), ("stop", None), ("whatever", "STOP")):
+        inbound(world, text=text, autoresponse=autoresponse)
+    assert [wish[2].source for wish in world.wishes] == ["reply", "reply", "inbound", "inbound"]
+
+
+OURS = "123456 is your Acme code. It expires in 5 minutes. Do not share it. Reply STOP to opt out."
+
+
+@pytest.mark.parametrize(
+    "text", [OURS, f"Liked “{OURS}”", f"Reacted 👍 to “{OURS}”", f"> {OURS}", "Liked “STOP”", "what is this"]
+)
+def test_quotes_change_nothing(text: str) -> None:
+    """Nobody opts out or denies by quoting what we wrote, and nobody has to look at it."""
+    world = World()
+    inbound(world, text=text)
+    assert (world.wishes, world.denials, world.unclear) == ([], [], [])
+
+
+@pytest.mark.parametrize("text", ["we must stop sending money there", "Don't stop!", "no stop"])
+def test_an_unclear_reply_is_put_on_record_and_changes_nothing(text: str) -> None:
+    """For the number, without its text."""
+    world = World()
+    inbound(world, text=text)
+    assert (world.wishes, world.denials) == ([], [])
+    assert world.unclear == [(NUMBER, "+1******0143", "profile-a")]
+
+
+def test_what_the_carrier_or_an_app_understood_is_not_unclear() -> None:
+    """The carrier answered it, or an app has a word for it."""
+    world = World()
+    inbound(world, text="we must stop", autoresponse="HELP")
+    inbound(world, text=f"no\n{OURS}")
+    assert world.unclear == []
+    assert len(world.denials) == 2
+
+
 @pytest.mark.parametrize(
     ("to_number", "profiles"), [("+18445550001", ["profile-b"]), ("+19", ["profile-a", "profile-b"]), (None, None)]
 )
@@ -192,7 +232,8 @@ def test_other_words_and_other_writers_change_nothing(changes: dict[str, str]) -
     ("changes", "apps", "senders"),
     [
         ({"text": "No!", "to_number": "+13125550100"}, {"shop", "bank"}, {"pool"}),
-        ({"text": " NOT  me, please"}, {"bank"}, {"pool"}),
+        ({"text": " NOT  me, please"}, {"shop", "bank"}, {"pool"}),
+        ({"text": "Moi non plus"}, {"bank"}, {"pool"}),
         ({"text": "no", "messaging_profile_id": "profile-b"}, {"shop", "bank"}, {"backup"}),
         ({"text": "no", "messaging_profile_id": None}, {"shop", "bank"}, {"pool", "backup"}),
         ({"text": "no", "messaging_profile_id": None, "to_number": None}, {"shop", "bank"}, set(SENDERS)),

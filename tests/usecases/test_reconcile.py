@@ -9,11 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otp_service.domain.errors import CarrierUnavailable, NotReady, StoreUnavailable
-from otp_service.domain.operation import Block, BlockPage, Cursor, OptOut
+from otp_service.domain.operation import Block, BlockPage, Cursor, OptOut, Standing
 from otp_service.domain.policy import Policy, Sender, SenderKind
 from otp_service.domain.verification import number_hash
 from otp_service.keyring import create, parse
-from otp_service.usecases.reconcile import PATIENCE_MS, RETRY_MS, SETTLED_MS, Reconcile
+from otp_service.usecases.reconcile import (
+    LIST_LAG_MS,
+    PATIENCE_MS,
+    RETRY_MS,
+    SETTLED_MS,
+    WHOLE_AGAIN_MS,
+    WHOLE_MS,
+    Reconcile,
+)
 
 NOW = 1_800_000_000_000
 DAY = 86_400_000
@@ -85,6 +93,24 @@ class FakeRegistry:
         """Everything known of one number."""
         return [entry for (_, number), entry in self.known.items() if number == number_hash]
 
+    def standing(self, profile: str) -> list[Standing]:
+        """Every opt-out of a profile."""
+        return [
+            Standing(number, "+1******0001", entry, repr(entry))
+            for (of, number), entry in self.known.items()
+            if of == profile and entry.opted_out
+        ]
+
+    def lift(self, profile: str, standing: Standing) -> bool:
+        """Forget an entry that has not changed."""
+        if repr(self.known.get((profile, standing.number_hash))) != standing.value:
+            return False
+        del self.known[profile, standing.number_hash]
+        return True
+
+    def note_unclear(self, number_hash: str, mask: str, profile: str | None) -> None:
+        """Nobody replies here."""
+
     def blocked(self, profile: str) -> set[str]:
         """The hashes of those who are opted out."""
         return {number for (of, number), entry in self.known.items() if of == profile and entry.opted_out}
@@ -134,6 +160,7 @@ class World:
     cursors: FakeCursors = field(default_factory=FakeCursors)
     now_ms: int = NOW
     counted: list[str] = field(default_factory=list)
+    slept: list[float] = field(default_factory=list)
     passes: int = 0
 
     def story(self) -> Reconcile:
@@ -154,11 +181,21 @@ class World:
             now_ms=lambda: self.now_ms,
             token=lambda: f"pass-{self.passes}",
             count=self.counted.append,
+            sleep=self.slept.append,
         )
 
     def run(self) -> None:
-        """A pass from its beginning to its end."""
+        """A pass of a process that has just started, from its beginning to its end."""
         assert self.story().on_timer(starting=True, stopped=lambda: False) is not None
+
+    def sync(self) -> dict[str, int]:
+        """The command; how many opt-outs it lifted, by profile."""
+        return {one.profile: one.lifted for one in self.story().now(lambda *_: None, lambda _: None)}
+
+    def heard(self, *people: int, out: bool = True, at_ms: int = NOW - DAY, source: str = "inbound") -> None:
+        """People wrote to profile A."""
+        for n in people:
+            self.registry.known[A, hashed(n)] = OptOut(A, out, at_ms, "STOP" if out else "START", source)
 
 
 @pytest.fixture
@@ -184,14 +221,20 @@ def test_everybody_on_the_list_is_blocked_in_their_profile(world: World) -> None
 def test_the_second_pass_reads_the_new_only(world: World) -> None:
     """What is older than an hour is read once; what is younger is read again, in case it showed late."""
     world.source.add(A, *range(10))
-    world.run()
+    process = world.story()
+
+    def turn(*, starting: bool = False) -> None:
+        world.cursors.rest_ms = None
+        assert process.on_timer(starting=starting, stopped=lambda: False) is not None
+
+    turn(starting=True)
     world.source.add(A, 20, at_ms=NOW - 60_000)
     before = world.registry.puts
-    world.run()
+    turn()
     assert world.registry.puts - before == 1
     world.now_ms += SETTLED_MS * 2
-    world.run()
-    world.run()
+    turn()
+    turn()
     assert world.registry.puts - before == 2
     assert hashed(20) in world.registry.blocked(A)
 
@@ -376,3 +419,145 @@ def test_a_person_does_not_wait_for_ever(world: World) -> None:
     with pytest.raises(NotReady, match="another process"):
         world.story().now(lambda *_: None, slept.append)
     assert sum(slept) >= PATIENCE_MS / 1000
+
+
+# ---- the whole list lifts -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("source", ["inbound", "carrier", "list"])
+@pytest.mark.parametrize("listed", [0, 1, 3, 10])
+def test_a_start_that_never_reached_us_is_made_up_for(world: World, source: str, listed: int) -> None:
+    """STOP was heard, START was lost: the list, read to its end, does not hold the person any more."""
+    world.source.add(A, *range(listed))
+    world.heard(99, source=source)
+    world.heard(*range(listed))
+    assert world.sync() == {A: 1, B: 0}
+    assert world.registry.blocked(A) == {hashed(n) for n in range(listed)}
+    assert world.sync() == {A: 0, B: 0}
+
+
+def test_what_only_we_understood_is_not_lifted(world: World) -> None:
+    """The carrier does not know the word ARRET, so its list says nothing about it."""
+    world.heard(1, source="reply")
+    assert world.sync() == {A: 0, B: 0}
+    assert world.registry.blocked(A) == {hashed(1)}
+
+
+def test_another_profiles_list_lifts_nothing_here(world: World) -> None:
+    """Each profile's registry is compared with its own list."""
+    world.source.add(A, 1)
+    world.heard(1)
+    world.registry.known[B, hashed(1)] = OptOut(B, True, NOW - DAY, "STOP", "inbound")
+    assert world.sync() == {A: 0, B: 1}
+    assert world.registry.blocked(A) == {hashed(1)}
+
+
+@pytest.mark.parametrize("to", ["+447766****", "+1202555****", "ACME", "+1 202 555 0143"])
+def test_a_redacted_list_lifts_nothing(world: World, to: str) -> None:
+    """Anybody may be behind a number that is not told."""
+    world.source.blocks_[A] = [Block(to, A, "STOP", NOW - DAY)]
+    world.heard(1)
+    assert world.sync() == {A: 0, B: 0}
+    assert world.registry.blocked(A) == {hashed(1)}
+
+
+def test_a_number_that_no_plan_holds_does_not_stop_the_comparison(world: World) -> None:
+    """It can be compared as it stands."""
+    world.source.blocks_[A] = [Block("+9999999999", A, "STOP", NOW - DAY)]
+    world.heard(1)
+    assert world.sync() == {A: 1, B: 0}
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+@pytest.mark.parametrize("change", ["more", "fewer"])
+@given(when=st.integers(0, 12))
+@settings(max_examples=30, deadline=None)
+def test_a_list_that_changes_while_it_is_read_lifts_nobody_on_it(newest_first: bool, change: str, when: int) -> None:
+    """Whoever stands on the list from beginning to end stays blocked."""
+    world = World(source=FakeList(newest_first=newest_first))
+    world.source.add(A, *range(11))
+    world.heard(*range(11), 99)
+
+    def before(asked: int) -> None:
+        if asked == when and change == "more":
+            world.source.add(A, 50, at_ms=NOW)
+        elif asked == when:
+            world.source.blocks_[A] = [block for block in world.source.blocks_[A] if block.to != person(4)]
+
+    world.source.before = before
+    world.sync()
+    assert {hashed(n) for n in range(11) if n != 4} <= world.registry.blocked(A)
+
+
+@pytest.mark.parametrize("page_size", [2, 4])
+def test_a_list_that_tells_more_than_it_shows_lifts_nothing(world: World, page_size: int) -> None:
+    """Entries that the carrier counts and does not show may be anybody's."""
+    world.source.add(A, *range(7))
+    world.heard(*range(7), 99)
+    turn = world.source.blocks
+
+    def short(profile: str, *, since_ms: int, until_ms: int | None, page: int) -> BlockPage:
+        full = turn(profile, since_ms=since_ms, until_ms=until_ms, page=page)
+        return BlockPage(full.blocks[:page_size][:2], full.number, full.total_pages, full.total_results)
+
+    world.source.blocks = short  # type: ignore[method-assign]
+    assert world.sync() == {A: 0, B: 0}
+
+
+def test_who_stops_while_the_list_is_read_stays_blocked(world: World) -> None:
+    """A STOP, a new one of somebody known too, that comes after the reading began is not on the pages read before."""
+    world.heard(1, 2)
+
+    def before(asked: int) -> None:
+        if asked == 0:
+            world.heard(2, 3, at_ms=NOW)
+
+    world.source.before = before
+    assert world.sync() == {A: 1, B: 0}
+    assert world.registry.blocked(A) == {hashed(2), hashed(3)}
+
+
+def test_a_fresh_stop_is_given_time_to_show_on_the_list(world: World) -> None:
+    """The list is read two seconds after the youngest opt-out that it is compared with."""
+    world.heard(1, at_ms=NOW - 100)
+    world.sync()
+    assert world.slept == [LIST_LAG_MS / 1000]
+    world.heard(1, at_ms=NOW - LIST_LAG_MS)
+    world.sync()
+    assert len(world.slept) == 1
+
+
+def test_a_reading_that_fails_lifts_nothing(world: World) -> None:
+    """Neither when the carrier stops answering nor when another process takes over."""
+    world.source.add(A, *range(9))
+    world.heard(99)
+
+    def fail(asked: int) -> None:
+        if asked == 8:
+            raise CarrierUnavailable("The carrier does not answer.")
+
+    world.source.before = fail
+    with pytest.raises(CarrierUnavailable):
+        world.sync()
+    assert hashed(99) in world.registry.blocked(A)
+
+
+def test_the_whole_list_is_read_at_the_start_and_once_a_day(world: World) -> None:
+    """Between them only news is read; a list that could not be compared is tried again after an hour."""
+    process = world.story()
+
+    def turn(after_ms: int, *, starting: bool = False) -> bool:
+        world.now_ms += after_ms
+        world.heard(1, at_ms=NOW - DAY)
+        world.cursors.rest_ms = None
+        process.on_timer(starting=starting, stopped=lambda: False)
+        return hashed(1) not in world.registry.blocked(A)
+
+    assert turn(0, starting=True)
+    assert not turn(WHOLE_MS - 1)
+    assert turn(1)
+    world.source.blocks_[A] = [Block("+447766****", A, "STOP", NOW - DAY)]
+    assert not turn(WHOLE_MS)
+    world.source.blocks_[A] = []
+    assert not turn(WHOLE_AGAIN_MS - 1)
+    assert turn(1)

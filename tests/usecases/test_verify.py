@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from otp_service.domain import codes, receipt
-from otp_service.domain.errors import InvalidNumber, KeyUnknown, NotReady, Refusal, StoreUnavailable
+from otp_service.domain.errors import InvalidNumber, InvalidRequest, KeyUnknown, NotReady, Refusal, StoreUnavailable
 from otp_service.domain.operation import (
     Approved,
     Canceled,
@@ -26,11 +26,11 @@ from otp_service.domain.operation import (
     VerificationView,
     Wrong,
 )
-from otp_service.domain.policy import App, Channel, Policy, Sender, SenderKind
+from otp_service.domain.policy import App, Channel, Policy, Sender, SenderKind, Template
 from otp_service.domain.verification import ENDED_CODE, Reference, Status, new_reference, number_hash, read_id
 from otp_service.keyring import create, parse, rotate
 from otp_service.usecases import verify
-from otp_service.usecases.verify import Approval, Redemption, Sent, StartRequest, Verify
+from otp_service.usecases.verify import Approval, Asserted, Redemption, Sent, StartRequest, Verify
 
 RING = parse(create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z"))
 PERSON = "+12025550143"
@@ -47,6 +47,7 @@ VIEW = VerificationView(
     purpose="login",
     channel="sms",
     mask="+1******0143",
+    subject=receipt.subject(RING.index_key, "shop", NUMBER),
     status=Status.PENDING,
     created_ms=0,
     expires_ms=300_000,
@@ -60,7 +61,7 @@ VIEW = VerificationView(
     version=2,
     now_ms=500,
 )
-APPROVED = Approved(1_790_000_000_999, NUMBER, "login", "sms", "", "receipt-1")
+APPROVED = Approved(1_790_000_000_999, NUMBER, "login", "sms", "", "receipt-1", "+1******0143")
 
 
 @dataclass
@@ -149,6 +150,7 @@ def story(
     ring: Any = None,
     key_ids: Any = None,
     *,
+    policy: Policy = POLICY,
     fictitious: bool = True,
 ) -> Verify:
     """The stories over this store; chance counts up."""
@@ -160,7 +162,7 @@ def story(
         guard=cast("Any", guard or Guard()),
         vault=ring or RING,
         key_ids=key_ids or KeyIds(),
-        policy=POLICY,
+        policy=policy,
         issuer="https://otp.example",
         queue_max=77,
         token_bytes=lambda n: next(chance).to_bytes(n, "big"),
@@ -277,6 +279,7 @@ def test_an_app_that_is_not_configured_is_not_ready() -> None:
         (StartRefused("resend_too_soon", 29_001, 3), "resend_too_soon", 30, {"sends_left", "resend_in"}),
         (StartRefused("resend_too_soon", 60_000, 0), "resend_too_soon", 60, {"sends_left", "resend_in"}),
         (StartRefused("rate_limited", 1), "rate_limited", 1, set()),
+        (StartRefused("rate_limited", 599_001, limit="service.sends_per_number"), "rate_limited", 600, set()),
         (StartRefused("queue_full", 1_000), "queue_full", 2, set()),
     ],
 )
@@ -291,6 +294,9 @@ def test_a_refused_start_says_what_to_do(
     assert limits.taken == 0
     if answer.sends_left == 0:
         assert refusal.fields["resend_in"] is None
+    if retry_s is not None and code != "queue_full":
+        assert f" {retry_s} seconds" in refusal.detail
+    assert ("This number" in refusal.detail) is bool(answer.limit)
 
 
 def test_an_outer_limit_is_told_by_the_store_in_its_turn() -> None:
@@ -308,6 +314,85 @@ def test_a_replayed_start_shows_the_verification_as_it_is() -> None:
     gone = Store([Started(REF, resent=False, replayed=True)], view_=None)
     with pytest.raises(NotReady):
         story(gone).start("shop", StartRequest(PERSON))
+
+
+PIZZAS = {"amount": "\U0001f355" * 128, "payee": "\U0001f355" * 128}
+WEB = json.dumps({"web_origin": "a" * 36 + ".example"})
+ANDROID = json.dumps({"android_hash": "FA+9qCX9VSu"})
+
+
+@pytest.mark.parametrize(
+    ("request_", "pointer", "advice"),
+    [
+        (StartRequest(PERSON, context=PIZZAS, autofill=WEB), "/context", "Shorten amount and payee"),
+        (StartRequest(PERSON, context={"payee": "x" * 128}, autofill=ANDROID), "/context", "leave out autofill"),
+        (StartRequest(PERSON, context={"payee": "€" * 40}, autofill=ANDROID), "/context", "140 bytes"),
+        (StartRequest("nonsense", context=PIZZAS, autofill=WEB), "/context", "10 parts"),
+    ],
+)
+def test_a_text_that_cannot_fit_is_refused_at_start(request_: StartRequest, pointer: str, advice: str) -> None:
+    """As a malformed request, before number, limits and store; it says what to shorten and repeats no word."""
+    store, limits = Store(), Limits()
+    with pytest.raises(InvalidRequest, match=advice) as caught:
+        story(store, limits).start("shop", request_)
+    assert [place for place, _ in caught.value.errors] == [pointer]
+    assert "\U0001f355" not in caught.value.detail
+    assert (store.orders, limits.taken) == ([], 0)
+
+
+def test_a_brand_too_long_for_android_is_said() -> None:
+    """Without a payment it is the form of autofill that does not fit."""
+    app = replace(SHOP, brand="\U0001f355" * 40)
+    with pytest.raises(InvalidRequest, match="brand") as caught:
+        story(Store(), policy=Policy({"shop": app}, POLICY.senders)).start(
+            "shop", StartRequest(PERSON, autofill=ANDROID)
+        )
+    assert [place for place, _ in caught.value.errors] == ["/autofill"]
+
+
+def test_long_words_that_are_not_in_the_message_refuse_nothing() -> None:
+    """Other members of the context bind the code and are not told."""
+    store = Store([Started(REF, resent=False, view=VIEW)])
+    request = StartRequest(PERSON, context={"order": "\U0001f355" * 128}, autofill=ANDROID)
+    assert story(store).start("shop", request) == Sent(VIEW, created=True)
+
+
+META = Sender("meta", SenderKind.WHATSAPP, "profile-c", "+18445550001", 1.0, Template("login"))
+BOTH = Policy({"shop": replace(SHOP, route=(META, POOL))}, {"pool": POOL, "meta": META})
+
+
+@pytest.mark.parametrize("context", [{"amount": "1"}, {"payee": "X", "order": "7"}, {"amount": ""}, PIZZAS])
+def test_a_template_has_no_room_for_a_payment(context: dict[str, str]) -> None:
+    """422 channel_unavailable before anything is taken; other contexts go, and stay on the channel."""
+    store, limits = Store([Started(REF, resent=False, view=VIEW)]), Limits()
+    verifying = story(store, limits, policy=BOTH)
+    request = StartRequest(PERSON, channel=Channel.WHATSAPP, context=context, autofill=WEB)
+    assert refused(verifying.start("shop", request)).code == "channel_unavailable"
+    assert (store.orders, limits.taken) == ([], 0)
+    verifying.start("shop", replace(request, context={"order": "\U0001f355" * 128}))
+    (order,) = store.orders
+    assert [sender.name for sender in (*order.route, *order.behind)] == ["meta"]
+
+
+def test_the_sms_that_may_stand_in_must_fit_too() -> None:
+    """A login asked for by WhatsApp falls over to SMS: the autofill form of that text is measured."""
+    request = StartRequest(PERSON, channel=Channel.WHATSAPP, autofill=ANDROID, locale="it")
+    wide = Policy({"shop": replace(SHOP, brand="\U0001f355" * 40, route=(META, POOL))}, BOTH.senders)
+    with pytest.raises(InvalidRequest):
+        story(Store(), policy=wide).start("shop", request)
+    alone = Policy({"shop": replace(wide.apps["shop"], route=(META,))}, BOTH.senders)
+    store = Store([Started(REF, resent=False, view=VIEW)])
+    assert story(store, policy=alone).start("shop", request) == Sent(VIEW, created=True)
+
+
+@pytest.mark.parametrize(
+    ("locale", "kept"), [("de_DE", "de"), ("en-US-u-fw-mon-mu-celsius", "en"), ("x" * 9_999, "en")]
+)
+def test_only_the_language_of_a_locale_is_kept(locale: str, kept: str) -> None:
+    """Nothing long and nothing foreign goes into the store."""
+    store = Store([Started(REF, resent=False, view=VIEW)])
+    story(store).start("shop", StartRequest(PERSON, locale=locale))
+    assert store.orders[0].locale == kept
 
 
 # ---- check --------------------------------------------------------------------------------------------------------
@@ -346,6 +431,45 @@ def test_an_approval_carries_the_signed_receipt() -> None:
     assert claims["sub"] == receipt.subject(RING.index_key, "shop", NUMBER)
     assert claims["iat"] == 1_790_000_000
     assert PERSON not in json.dumps(claims)
+    told = (approval.mask, approval.purpose, approval.channel, approval.subject)
+    assert told == ("+1******0143", "login", "sms", claims["sub"])
+
+
+def test_what_is_asserted_goes_into_the_order() -> None:
+    """The number as its keyed hash, the purpose as it is; the store compares both with the record."""
+    store = Store([NotFound(), Wrong(4)])
+    verifying = story(store)
+    asserted = Asserted(to=PERSON, purpose="pay")
+    verifying.check_by_id("shop", REF.verification_id, "123456", None, asserted=asserted, request_key="k")
+    verifying.check_by_id("shop", REF.verification_id, "123456", None)
+    told, untold = store.orders
+    assert (told.asserted_number, told.asserted_purpose, told.request_key) == (NUMBER, "pay", "k")
+    assert (untold.asserted_number, untold.asserted_purpose, untold.request_key) == ("", "", "")
+    with pytest.raises(InvalidNumber):
+        verifying.check_by_id("shop", REF.verification_id, "123456", None, asserted=Asserted(to="12025550143"))
+    assert PERSON not in repr(asserted)
+
+
+def test_a_repeat_of_an_approval_is_the_same_receipt() -> None:
+    """The claims hang on the first approval alone, and the signature is deterministic (RFC 8032)."""
+    store = Store([replace(APPROVED, receipt_id="first")] * 2)
+    verifying = story(store)
+    answers = [verifying.check_by_id("shop", REF.verification_id, "1234", None, request_key="k") for _ in range(2)]
+    assert answers[0] == answers[1]
+    assert isinstance(answers[0], Approval)
+    assert answers[0].replayed
+
+
+def test_ones_own_approval_is_no_repeat() -> None:
+    """Told by the receipt's id: each order has a new one."""
+
+    class Fresh(Store):
+        def check(self, order: CheckOrder) -> CheckAnswer:
+            return replace(APPROVED, receipt_id=order.receipt_id)
+
+    approval = check(Fresh())
+    assert isinstance(approval, Approval)
+    assert not approval.replayed
 
 
 def test_a_guess_is_digested_under_every_pepper_and_never_kept() -> None:
@@ -498,19 +622,45 @@ def test_a_receipt_of_a_key_that_only_others_have_is_no_verdict() -> None:
     with pytest.raises(NotReady):
         story(Store([]), ring=Late(comes=False), key_ids=known).redeem("shop", newer)
     assert refused(story(Store([]), ring=Late(comes=False)).redeem("shop", newer)).code == "receipt_invalid"
-    came = story(Store([Redeemed(5_000, first=True)]), ring=Late(comes=True), key_ids=known)
-    assert came.redeem("shop", newer) == Redemption(REF.verification_id, 5_000)
+    came = story(Store([Redeemed(5_000, True, "+1******0143", "login")]), ring=Late(comes=True), key_ids=known)
+    assert came.redeem("shop", newer) == Redemption(REF.verification_id, 5_000, "+1******0143", "login", "s")
     for nonsense in ("", ".", "a.b.c", "x" * 5_000, newer.replace(".", "")):
         assert refused(story(Store([]), key_ids=known).redeem("shop", nonsense)).code == "receipt_invalid"
 
 
 def test_a_receipt_is_redeemed_where_it_belongs() -> None:
     """The store is asked with what was signed; once it is spent, that is said."""
-    store = Store([Redeemed(5_000, first=True)])
-    assert story(store).redeem("shop", token()) == Redemption(REF.verification_id, 5_000)
+    store = Store([Redeemed(5_000, True, "+1******0143", "login")])
+    assert story(store).redeem("shop", token()) == Redemption(REF.verification_id, 5_000, "+1******0143", "login", "x")
     assert store.orders == [(REF, "shop", "receipt-1", 1_120_000)]
-    assert refused(story(Store([Redeemed(5_000, first=False)])).redeem("shop", token())).code == "receipt_spent"
+    assert (
+        refused(story(Store([Redeemed(5_000, False, "+1******0143", "login")])).redeem("shop", token())).code
+        == "receipt_spent"
+    )
     assert refused(story(Store([NotFound()])).redeem("shop", token())).code == "receipt_invalid"
+
+
+@pytest.mark.parametrize(
+    "asserted",
+    [
+        Asserted(to="+12025550144"),
+        Asserted(subject="y"),
+        Asserted(subject=""),
+        Asserted(purpose="pay"),
+        Asserted(to=PERSON, subject="x", purpose="pay"),
+        Asserted(to="+12025550144", subject="x", purpose="login"),
+    ],
+)
+def test_a_receipt_of_somebody_else_is_not_spent(asserted: Asserted) -> None:
+    """One assertion that does not fit is enough: invalid, and the store is not asked."""
+    store = Store()
+    assert refused(story(store).redeem("shop", token(), asserted)).code == "receipt_invalid"
+    assert store.orders == []
+    good = Store([Redeemed(5_000, True, "+1******0143", "login")])
+    fitting = Asserted(to=PERSON, subject="x", purpose="login")
+    assert isinstance(story(good).redeem("shop", token(), fitting), Redemption)
+    with pytest.raises(InvalidNumber):
+        story(store).redeem("shop", token(), Asserted(to="12025550143"))
 
 
 @pytest.mark.parametrize(

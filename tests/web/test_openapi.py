@@ -202,7 +202,12 @@ def test_every_answer_is_as_the_document_says(world: World, document: dict[str, 
     verification = first.json["verification_id"]
     check = ("POST", "/verify/check")
     code = world.code(verification)
+    keyed = world.started(world.number())
+    right = {"verification_id": keyed, "code": world.code(keyed)}
     for answer in (
+        *(world.call(*check, right, headers={"Idempotency-Key": "k"}) for _ in range(2)),
+        world.call(*check, {**right, "code": "000000"}, headers={"Idempotency-Key": "k"}),
+        world.check(verification, code, to=world.number()),
         world.check(verification, code),
         world.check(verification, "1"),
         world.check(UNKNOWN_ID, code),
@@ -213,8 +218,8 @@ def test_every_answer_is_as_the_document_says(world: World, document: dict[str, 
         see(*check, answer)
     approved = world.started(world.number())
     receipt = world.check(approved, world.code(approved)).json["receipt"]
-    for _ in range(2):
-        see("POST", "/receipts/redeem", world.call("POST", "/receipts/redeem", {"receipt": receipt}))
+    for body in ({"receipt": receipt, "to": "x"}, {"receipt": receipt}, {"receipt": receipt}):
+        see("POST", "/receipts/redeem", world.call("POST", "/receipts/redeem", body))
     see("POST", "/receipts/redeem", world.call("POST", "/receipts/redeem", {"receipt": "x"}))
     for name in (verification, UNKNOWN_ID, approved):
         see("GET", "/verify/{verification_id}", world.call("GET", f"/verify/{name}"))

@@ -37,6 +37,7 @@ def test_a_start_shows_the_whole_verification(world: World) -> None:
         "verification_id",
         "status",
         "to",
+        "sub",
         "channel",
         "purpose",
         "created_at",
@@ -228,7 +229,8 @@ def test_a_right_code_is_the_only_2xx(world: World) -> None:
     code = world.code(verification)
     approved = world.check(verification, code)
     assert approved.status == 200
-    assert list(approved.json) == ["verification_id", "status", "approved_at", "receipt"]
+    members = ["verification_id", "status", "approved_at", "to", "purpose", "channel", "sub", "receipt"]
+    assert list(approved.json) == members
     assert approved.json["status"] == "approved"
     assert approved.header("Cache-Control") == "no-store"
     for guess in (code, "000000", "0000"):
@@ -364,7 +366,7 @@ def test_receipts_are_spent_once(world: World) -> None:
     world.call("POST", "/receipts/redeem", {"receipt": receipt}, key="other").problem(422, "receipt_invalid")
     spent = world.call("POST", "/receipts/redeem", {"receipt": receipt})
     assert spent.status == 200
-    assert set(spent.json) == {"verification_id", "redeemed_at"}
+    assert set(spent.json) == {"verification_id", "redeemed_at", "to", "purpose", "sub"}
     world.call("POST", "/receipts/redeem", {"receipt": receipt}).problem(410, "receipt_spent")
 
 

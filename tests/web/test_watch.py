@@ -113,12 +113,12 @@ def test_nobody_waits_for_what_is_not_there(world: World) -> None:
 
 
 def test_a_token_shows_the_verification_without_what_is_the_apps(world: World) -> None:
-    """The same object as with a key, but for `metadata` and every `detail`, which are empty."""
+    """The same object as with a key, but for `sub`, `metadata` and every `detail`, which are empty."""
     verification = started(world, metadata={"order": 7}, client_ip="203.0.113.9")
     full, part = (poll(world, verification, key=key).json for key in ("default", None))
     assert full["metadata"] == {"order": 7}
     assert any(event["detail"] for event in full["timeline"])
-    full["metadata"] = {}
+    full["sub"], full["metadata"] = None, {}
     for event in full["timeline"]:
         event["detail"] = {}
     # The seconds that are left may have gone on between the two.

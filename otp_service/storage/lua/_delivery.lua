@@ -1,5 +1,5 @@
 -- Shared by the scripts that queue or move deliveries. `c` is the context: keys rec, outbox, audit, timeline, timers,
--- optouts; `who` for the record; body (of the id) and now.
+-- optouts, sends (where a send can be given back); `who` for the record; body (of the id) and now.
 
 -- A delivery moves to a higher rank only (domain/delivery.py has the same table).
 local RANK = {queued = 0, sending = 1, unknown = 1, sent = 2, suppressed = 3, expired = 3,
@@ -90,20 +90,27 @@ local function too_late(c, n)
   return 'The code ran out before the message could be sent: ' .. string.gsub(why, '%.$', '') .. '.'
 end
 
--- A send that ended without ever having been accepted gives its cool-down back, and its place among the sends
--- (bounded, so that a caller in a loop cannot grow the record for ever).
+-- A send that ended without ever having been accepted gives back what it counted on the number's ladder and caps, also
+-- when its verification has ended meanwhile. The verification's latest send gives back its cool-down and its place
+-- among the sends too (bounded, so that a caller in a loop cannot grow the record for ever).
 local function give_back(c, n)
-  local r = redis.call('HMGET', c.rec, n .. ':send', 'sends', 'dn', 'acc:' .. (redis.call('HGET', c.rec, n .. ':send') or ''))
-  if r[1] and r[1] == r[2] and not r[4] then
-    -- An earlier sender's answer may be lost, and the person may have its message.
-    for i = 1, tonumber(r[3]) do
-      local d = redis.call('HMGET', c.rec, i .. ':send', i .. ':st', i .. ':try', i .. ':home')
-      if d[1] == r[1] and (d[2] == 'unknown' or d[2] == 'sending') and tonumber(d[3] or 0) > tonumber(d[4] or 0) then
-        return
-      end
+  local send = redis.call('HGET', c.rec, n .. ':send')
+  if not send then return end
+  local r = redis.call('HMGET', c.rec, 'sends', 'dn', 'acc:' .. send, 'at:' .. send, 'app', 'purpose')
+  if r[3] then return end
+  -- An earlier sender's answer may be lost, and the person may have its message.
+  for i = 1, tonumber(r[2]) do
+    local d = redis.call('HMGET', c.rec, i .. ':send', i .. ':st', i .. ':try', i .. ':home')
+    if d[1] == send and (d[2] == 'unknown' or d[2] == 'sending') and tonumber(d[3] or 0) > tonumber(d[4] or 0) then
+      return
     end
+  end
+  if r[4] and redis.call('LREM', c.sends, 1, r[4] .. '\31' .. r[5] .. '\31' .. r[6]) == 0 then
+    redis.call('LREM', c.sends, 1, r[4] .. '\31\31')
+  end
+  if send == r[1] then
     redis.call('HSET', c.rec, 'next_send', int(c.now))
-    if tonumber(r[3]) < 20 then
+    if tonumber(r[2]) < 20 then
       redis.call('HINCRBY', c.rec, 'sends', -1)
     end
   end

@@ -1,4 +1,5 @@
--- Shared by the scripts that reserve places in time: one time in the future, and when it was written.
+-- Shared by the scripts that reserve places in time. Their one key holds a time in the future, and when it was
+-- written.
 
 -- Microseconds of the store's clock.
 local function micros()

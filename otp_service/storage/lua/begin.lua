@@ -4,15 +4,17 @@
 -- The worker is about to call the carrier: may it still, and with which bytes? Writes the try to the record (the send
 -- ledger) before anything leaves the house.
 --
--- KEYS  1 record  2 secrets  3 outbox  4 audit  5 timeline  6 timers  7 optouts  8 wrong  9 streak
+-- KEYS  1 record  2 secrets  3 outbox  4 audit  5 timeline  6 timers  7 optouts  8 wrong  9 streak  10 wrong over all
+--       apps  11 sends
 -- ARGV  id's body · ordinal · group · outbox entry · sealed body to use if none is kept yet · wrong rules ·
---       consecutive max · milliseconds that must be left of the code's life · token of this call
+--       consecutive max · milliseconds that must be left of the code's life · token of this call ·
+--       wrong rules over all apps
 -- Reply {'send', sealed body, try, ms left} · {'done'}: nothing left to do, the entry is settled ·
 --       {'unreadable'}: no body kept and none given
 -- Holds every try of a delivery uses the bytes of its first; an expired code, an opted-out person or a number whose
 --       budget is spent is never sent to; a delivery that may have been sent is never called unsent; a call that
 --       is repeated because its reply was lost is one try.
-local body, n, group, entry, candidate, rules, consecutive_max, margin, token = unpack(ARGV)
+local body, n, group, entry, candidate, rules, consecutive_max, margin, token, all_rules = unpack(ARGV)
 local p = n .. ':'
 local function settled()
   redis.call('XACK', KEYS[3], group, entry)
@@ -20,12 +22,12 @@ local function settled()
   return {'done'}
 end
 local r = redis.call('HMGET', KEYS[1], 'status', 'expires', p .. 'st', p .. 'prof', 'app', 'mask', 'nh', p .. 'snd',
-  p .. 'try', p .. 'home', p .. 'token', p .. 'fo')
+  p .. 'try', p .. 'home', p .. 'token', p .. 'fo', 'created')
 if not r[1] or not r[3] then return settled() end
 if r[3] ~= 'queued' and r[3] ~= 'sending' and r[3] ~= 'unknown' then return settled() end
 local now = clock()
 local c = {rec = KEYS[1], outbox = KEYS[3], audit = KEYS[4], timeline = KEYS[5], timers = KEYS[6], optouts = KEYS[7],
-  who = {rec = KEYS[1], vid = body, app = r[5], mask = r[6], nh = r[7]}, body = body, now = now}
+  sends = KEYS[11], who = {rec = KEYS[1], vid = body, app = r[5], mask = r[6], nh = r[7]}, body = body, now = now}
 -- Of `try` tries `home` are known never to have left the house; any other may have reached the person.
 local tried = tonumber(r[9] or 0) > tonumber(r[10] or 0)
 if r[11] == token then
@@ -45,8 +47,9 @@ local function arrived()
   return false
 end
 
--- Stop here. What was surely never sent ends with a reason; what may have been sent stays unknown.
-local function stop(status, code, title, may_fall)
+-- Stop here. What was surely never sent ends with a reason; what may have been sent stays unknown. `kept`: the send
+-- stays counted.
+local function stop(status, code, title, may_fall, kept)
   if tried then
     move(c, n, 'unknown')
   elseif move(c, n, status) then
@@ -54,15 +57,16 @@ local function stop(status, code, title, may_fall)
     record(c.audit, c.timeline, c.who, 'delivery.' .. status, now, delivery_id(c, n),
       cjson.encode({reason = code, title = title}))
     settle_timers(c, n)
-    if not (may_fall and fail_over(c, n, code)) then give_back(c, n) end
+    if not (may_fall and fail_over(c, n, code)) and not kept then give_back(c, n) end
   end
   return settled()
 end
-if r[1] == 'expired' or (r[1] == 'pending' and now + margin >= tonumber(r[2])) then
+if r[1] == 'expired' or (r[1] == 'pending' and is_over(now + margin, r[2], r[13] or now)) then
   return stop('expired', 'code_expired', too_late(c, n))
 end
 if r[1] ~= 'pending' then
-  return stop('suppressed', 'verification_' .. r[1], 'The verification ended before the message was sent.')
+  -- Counted still: canceling faster than a worker sends must not end the cool-down.
+  return stop('suppressed', 'verification_' .. r[1], 'The verification ended before the message was sent.', false, true)
 end
 -- The next sender has it by now: one more message by this one would be a second SMS.
 if r[12] then
@@ -75,7 +79,8 @@ end
 if open_route(KEYS[7], r[8] .. '|x|' .. r[4]) == '' then
   return stop('suppressed', 'opted_out', 'The person has opted out of this messaging profile.', true)
 end
-if over(KEYS[8], rules, now) or tonumber(redis.call('GET', KEYS[9]) or 0) >= tonumber(consecutive_max) then
+if over(KEYS[8], rules, now) or over(KEYS[10], all_rules, now)
+  or tonumber(redis.call('GET', KEYS[9]) or 0) >= tonumber(consecutive_max) then
   return stop('suppressed', 'too_many_wrong_codes', 'The number has spent its budget of wrong codes.')
 end
 local kept = redis.call('HGET', KEYS[2], 'b' .. n)

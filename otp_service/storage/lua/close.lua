@@ -3,14 +3,15 @@
 -- include: _delivery.lua
 -- Close a delivery that nothing more will be heard of: its code is over, and so is the time for a late receipt.
 --
--- KEYS  1 record  2 audit  3 timeline  4 timers
+-- KEYS  1 record  2 audit  3 timeline  4 timers  5 sends
 -- ARGV  id's body · ordinal
 -- Reply the status it ended in, or '' if there was nothing to close (ended before, gone, or given more time by a repeat)
 -- Holds every delivery ends, and with a reason; what may have been sent is never called unsent. A later receipt of the
 --       carrier still moves it up.
 local body, n = unpack(ARGV)
 local p = n .. ':'
-local c = {rec = KEYS[1], audit = KEYS[2], timeline = KEYS[3], timers = KEYS[4], body = body, now = clock()}
+local c = {rec = KEYS[1], audit = KEYS[2], timeline = KEYS[3], timers = KEYS[4], sends = KEYS[5], body = body,
+  now = clock()}
 local id = delivery_id(c, n)
 local due = redis.call('ZSCORE', KEYS[4], 'c:' .. id)
 if not due or tonumber(due) > c.now then return '' end
@@ -35,5 +36,6 @@ end
 move(c, n, status)
 redis.call('HSET', KEYS[1], p .. 'ec', code, p .. 'et', title)
 settle_timers(c, n)
+if status == 'expired' then give_back(c, n) end
 record(c.audit, c.timeline, c.who, 'delivery.' .. status, c.now, id, cjson.encode({reason = code, title = title}))
 return status

@@ -4,6 +4,7 @@
 -- Apply a delivery receipt (a webhook, or the carrier's answer when asked) to a delivery.
 --
 -- KEYS  1 record  2 outbox  3 audit  4 timeline  5 timers  6 optouts  7 message index  8 event mark  9 sticky
+--       10 index of opted-out numbers
 -- ARGV  id's body · ordinal · message id · carrier's status · our status · carrier's rank of the status · error code ·
 --       error title · '1' if the next sender may try · hash of the recipient in the receipt · index ttl ms ·
 --       event ttl ms ('0': not an event) · '1' if the carrier has the person on a block list · ms until the first
@@ -54,6 +55,7 @@ if status == 'failed' and code ~= '' then detail.code, detail.title = code, titl
 record(c.audit, c.timeline, c.who, 'delivery.' .. status, now, id, cjson.encode(detail))
 if status == 'failed' and opted_out == '1' then
   redis.call('HSET', KEYS[6], r[10], '1|' .. int(now) .. '||carrier')
+  redis.call('HSET', KEYS[10], r[3], r[2])
   record(c.audit, nil, c.who, 'optout.added', now, id, cjson.encode({messaging_profile_id = r[10], source = 'carrier'}))
 end
 if status == 'failed' and may_fall == '1' then fail_over(c, n, code ~= '' and code or 'delivery_failed') end

@@ -3,7 +3,8 @@
 -- include: _delivery.lua
 -- Write down what the carrier answered to a try, and settle the outbox entry.
 --
--- KEYS  1 record  2 outbox  3 audit  4 timeline  5 timers  6 optouts  7 message index (only for 'accepted')
+-- KEYS  1 record  2 outbox  3 audit  4 timeline  5 timers  6 optouts  7 sends
+--       8 message index ('accepted') or index of opted-out numbers ('refused')
 -- ARGV  id's body · ordinal · group · outbox entry · outcome · a · b · x · y · z
 --       accepted: message id · carrier's status · ms until the first poll · index ttl ms · ms the carrier will hold it
 --       refused:  carrier's code · title · '1' if the next sender may try · '1' if the person is on a block list
@@ -26,7 +27,7 @@ local r = redis.call('HMGET', KEYS[1], 'app', 'mask', 'nh', p .. 'st', 'expires'
   p .. 'home', p .. 'q', p .. 'in')
 local now = clock()
 local c = {rec = KEYS[1], outbox = KEYS[2], audit = KEYS[3], timeline = KEYS[4], timers = KEYS[5], optouts = KEYS[6],
-  who = {rec = KEYS[1], vid = body, app = r[1], mask = r[2], nh = r[3]}, body = body, now = now}
+  sends = KEYS[7], who = {rec = KEYS[1], vid = body, app = r[1], mask = r[2], nh = r[3]}, body = body, now = now}
 local id = delivery_id(c, n)
 -- Of `try` tries `home` are known never to have left the house; any other may have reached the person.
 local tried = tonumber(r[8] or 0) > tonumber(r[9] or 0)
@@ -47,7 +48,7 @@ if outcome == 'accepted' then
   redis.call('HSET', KEYS[1], 'acc:' .. r[6], '1')
   redis.call('HSETNX', KEYS[1], p .. 'mid', a)
   redis.call('HSETNX', KEYS[1], p .. 'cs', b)
-  redis.call('SET', KEYS[7], id, 'PX', y)
+  redis.call('SET', KEYS[8], id, 'PX', y)
   if move(c, n, 'sent') then
     redis.call('ZADD', KEYS[5], int(now + x), 'p:' .. id)
     local detail = {message_id = a, carrier_status = b}
@@ -142,6 +143,7 @@ end
 redis.call('HSET', KEYS[1], p .. 'ec', a, p .. 'et', b)
 if outcome == 'refused' and y == '1' then
   redis.call('HSET', KEYS[6], r[7], '1|' .. int(now) .. '||carrier')
+  redis.call('HSET', KEYS[8], r[3], r[2])
   record(c.audit, nil, c.who, 'optout.added', now, id, cjson.encode({messaging_profile_id = r[7], source = 'carrier'}))
 end
 local status = outcome == 'refused' and y == '1' and 'suppressed' or 'failed'

@@ -1,0 +1,447 @@
+"""Replies are read whole: what people write to opt out is understood, what they quote is not."""
+
+import itertools
+import time
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from otp_service.domain.message import LOCALES, Autofill, hides_code, printable, render
+from otp_service.domain.optout import Source, Wish, carrier_reading, source
+from otp_service.domain.replies import MAX_CHARS, plain, read
+
+NO = frozenset({"no"})
+
+STOP = {
+    "en": (
+        *("STOP", "stop.", " Stop ", "ＳＴＯＰ", "opt out", "OPT-OUT", "OptOut", "Revoke", "END", "quit!", "cancel"),
+        *(
+            "unsubscribe",
+            "StopAll",
+            "stop all",
+            '"stop"',
+            "(STOP)",
+            "“STOP”",
+            "stop\n",
+            "STOP!!!",
+            "stooop",
+            "stop stop",
+        ),
+        *("please stop texting me", "Stop  texting me!", "opting out", "please unsubscribe this number", "stop now"),
+        *("quit messaging me", "Stop. Thank you", "Stop, please", "STOP to end", "stop to opt out", "please remove me"),
+        *(
+            "Please remove me from your list.",
+            "take me off your list",
+            "Take my number off this list!",
+            "no more texts",
+        ),
+        *("No more messages please", "do not text me", "Don't text me again", "don’t send me any more texts", "remove"),
+        *(
+            "stop sending me these text messages",
+            "STOP ALL TEXTS",
+            "stop messages",
+            "unsubscribe me",
+            "Opt me out, thx",
+        ),
+        *("I want to unsubscribe", "I would like to opt out", "I revoke my consent", "leave me alone", "ok stop"),
+        *("hi, stop", "stop & unsubscribe", "STOP / END", "Stop and unsubscribe", "S.T.O.P.", "s t o p", "stop 🛑🛑"),
+        *("🛑 STOP", "stop :)", "*STOP*", "~stop~", "-STOP-", "STOP…", "stop it", "delete my number", "unsub"),
+        *("I don't want these messages", "stop texting", "quit sending me codes", "stop spamming me", "Just stop!"),
+    ),
+    "de": (
+        *(
+            "STOPP",
+            "Stopp!",
+            "abmelden",
+            "Abmeldung",
+            "bitte abmelden",
+            "Keine SMS mehr",
+            "keine Nachrichten mehr bitte",
+        ),
+        *("Hör auf", "Hören Sie auf!", "Ich möchte mich abmelden", "KÜNDIGEN", "widerrufen", "Stopp, danke", "beenden"),
+        *("Melden Sie mich ab", "stop bitte", "abbestellen"),
+    ),
+    "fr": (
+        *("ARRET", "ARRÊT", "arrêt.", "arrêter", "Arrêtez s'il vous plaît", "désabonner", "DESABONNEMENT", "stop svp"),
+        *(
+            "annuler",
+            "FIN",
+            "se" + "",
+            "STOP SMS",
+            "stop pub",
+            "plus de messages",
+            "Arrêtez de m'envoyer des SMS, merci",
+        ),
+        *("désinscrire", "me désabonner", "stop merci", "ne plus recevoir"),
+    ),
+    "es": (
+        *("PARAR", "pare", "ALTO", "BAJA", "CANCELAR", "Darme de baja", "no más mensajes", "basta", "Alto, por favor"),
+        *("Quiero darme de baja", "no me envíen más mensajes", "cancelar suscripción", "detener", "parar gracias"),
+    ),
+    "it": (
+        *(
+            "FERMA",
+            "ANNULLA",
+            "DISISCRIVI",
+            "disiscrivimi",
+            "Fermatevi!",
+            "basta messaggi",
+            "cancellami",
+            "stop grazie",
+        ),
+        *("per favore rimuovimi", "non scrivetemi più", "niente più SMS", "interrompi"),
+    ),
+}
+STOP["fr"] = tuple(text for text in STOP["fr"] if text != "se")
+
+NOTHING = (
+    *(
+        "",
+        "123456",
+        "yes",
+        "what is this?",
+        "ok",
+        "\x00",
+        "thanks",
+        "please",
+        "👍",
+        "?",
+        "who is this",
+        "endless",
+        "hello",
+    ),
+    *("we must stop sending money there", "the bus stop is near", "stopping by", "don't stop", "please don't stop"),
+    *("I can't stop laughing", "stop by later", "Where is the next stop?", "one-stop shop", "STOP sign", "nonstop"),
+    *("this is the end of the line", "cancel my order 12", "I quit smoking", "to be or not to be, end of story"),
+    *("How do I unsubscribe?", "did you get my stop?", "STOP\nsending money there", "stop or I call the police"),
+    *('I said "STOP"', "Liked “STOP”", "👍 to “STOP”", "Removed a like from “STOP”", "Laughed at “please stop”"),
+    *("Reacted 😂 to “stop texting me”", "Emphasised “STOP ALL”", "A aimé « STOP »", "Gefällt „STOPP“", "> STOP"),
+    *("STOP START", "no stop", "Reply STOP to opt out.", "Abmelden mit STOP.", "STOP pour ne plus recevoir."),
+    *(
+        "Responde STOP para no recibir mas.",
+        "Rispondi STOP per non riceverne altri.",
+        "Reply STOP to…",
+        "fine",
+        "Fine.",
+    ),
+    *("You have successfully been unsubscribed. Reply START to resubscribe.", "We are in the alto section", "bajar"),
+    *("ich will nicht abmelden sagen", "je ne peux pas m'arrêter de rire", "no puedo parar de reír", "il film è fine"),
+    *("subscribe to my channel", "let's start now then", "-- \nSTOP", "stop" + " please" * 3_000),
+)
+
+DENIALS = {
+    "en": (
+        *(
+            "NO",
+            "No!",
+            "no.",
+            "nope",
+            "No thanks",
+            "no, thank you",
+            "not me",
+            "NOT ME!!",
+            "it wasn't me",
+            "It wasn’t me",
+        ),
+        *(
+            "that wasn't me",
+            "wasnt me",
+            "I didn't request this",
+            "I did not request this",
+            "This was not me.",
+            "No no no",
+        ),
+        *("no, it wasn't me", "I didn't ask for this code".replace(" code", ""), "didn't request this", "no 😡"),
+        *("I never requested this", "NO\nSent from my iPhone", "N\u200bO", "that's not me", "I didn’t request a code"),
+    ),
+    "de": (
+        *(
+            "nein",
+            "Nein danke",
+            "nicht ich",
+            "Das war ich nicht",
+            "ich war das nicht!",
+            "war ich nicht",
+            "Nein, danke!",
+        ),
+        *("Das habe ich nicht angefordert", "Ich habe keinen Code angefordert", "nicht von mir"),
+    ),
+    "fr": (
+        *("non", "Non merci", "pas moi", "ce n'est pas moi", "C'est pas moi", "ce n’était pas moi", "Non, pas moi"),
+        *("je n'ai pas demandé ce code", "Je n'ai rien demandé"),
+    ),
+    "es": (
+        *("no gracias", "no soy yo", "No fui yo", "yo no fui", "no he sido yo", "yo no", "No, gracias"),
+        *("no lo solicité", "yo no pedí esto", "no he pedido este código"),
+    ),
+    "it": (
+        *("no grazie", "non sono io", "non sono stato io", "Non sono stata io!", "non ero io", "io no"),
+        *("non l'ho richiesto", "non ho richiesto nessun codice", "No, non sono io"),
+    ),
+}
+
+NO_DENIALS = (
+    *("", "I have no idea", "no one told me", "there is no code", "why not me?!x", "no way home", "I said no to him"),
+    *(
+        "know",
+        "is it not me who asked",
+        "yes it was me",
+        "it was me",
+        "not now",
+        "no problem, thanks a lot",
+        "123456 no more",
+    ),
+    *("Liked “NO”", "> no", "Reacted 👎 to “it wasn't me”", "ich nehme nicht ab", "non è vero", "no sé qué es"),
+    *("No, but yes", "STOP", "maybe. no? perhaps"),
+)
+
+
+@pytest.mark.parametrize("text", [text for texts in STOP.values() for text in texts])
+def test_any_reasonable_wording_stops(text: str) -> None:
+    """The whole message is a phrase of the list; case, accents, signs and courtesy do not matter (47 CFR 64.1200)."""
+    reading = read(text)
+    assert reading.wish is Wish.STOP
+    assert not reading.unclear
+
+
+@pytest.mark.parametrize("text", NOTHING)
+def test_a_word_inside_something_else_is_no_wish(text: str) -> None:
+    """Neither in a sentence nor in a quote."""
+    assert read(text).wish is None
+
+
+@pytest.mark.parametrize(
+    ("text", "unclear"),
+    [
+        *[(text, True) for text in ("we must stop sending money there", "don't stop", "no stop", "STOP START")],
+        *[(text, True) for text in ("How do I unsubscribe?", "je ne sais pas, arrêt ?", 'I said "STOP"')],
+        *[(text, False) for text in ("what is this?", "123456", "no", "STOP", "START", "Liked “STOP”", "> STOP")],
+        *[(text, False) for text in ("👍 to “STOP”", "Reply STOP to opt out.", "I have no idea")],
+    ],
+)
+def test_what_has_a_stop_word_and_is_not_understood_is_unclear(text: str, unclear: bool) -> None:
+    """A person will look at it; what was understood, and quotes, are not unclear."""
+    assert read(text).unclear is unclear
+
+
+@pytest.mark.parametrize("text", [text for texts in DENIALS.values() for text in texts])
+def test_that_was_not_me_is_understood_in_the_languages_we_send_in(text: str) -> None:
+    """It denies and opts nobody out."""
+    reading = read(text)
+    assert reading.denies(NO)
+    assert reading.wish is None
+    assert not reading.unclear
+
+
+@pytest.mark.parametrize("text", NO_DENIALS)
+def test_a_no_inside_something_else_is_no_denial(text: str) -> None:
+    """Only the whole message counts."""
+    assert not read(text).denies(NO)
+
+
+def test_an_apps_own_words_of_denial_stand_alone() -> None:
+    """The phrases of the list belong to the word NO; an app without it has its own words and no other."""
+    own = frozenset({plain("Nicht ICH!"), plain("Ça non"), plain("Hilfe, Polizei")})
+    assert [read(text).denies(own) for text in ("nicht ich.", "ça NON", "hilfe, polizei", "no", "not me")] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert not read("no").denies(frozenset())
+
+
+@pytest.mark.parametrize("text", ["No. STOP", "Not me! Stop texting me.", "stop\nit wasn't me"])
+def test_a_reply_may_deny_and_stop(text: str) -> None:
+    """Both are meant."""
+    assert read(text).wish is Wish.STOP
+    assert read(text).denies(NO)
+
+
+@pytest.mark.parametrize(
+    "text", ["START", "unstop", "Opt in", "opt-in.", " resubscribe ", "start please", "St\u200bart"]
+)
+def test_a_person_can_come_back(text: str) -> None:
+    """The words that opt in again."""
+    assert read(text).wish is Wish.START
+
+
+@pytest.mark.parametrize("text", ["HELP", " info? ", "Hilfe", "aide", "help me please"])
+def test_help_is_help(text: str) -> None:
+    """It changes nothing, but is understood."""
+    assert read(text).wish is Wish.HELP
+
+
+INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f\u202a\u202c\u2066\u2069\u180e\ufe0f\u034f"
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from(INVISIBLE)), min_size=1, max_size=8))
+def test_invisible_characters_hide_nothing(inserted: list[tuple[int, str]]) -> None:
+    """Zero-width characters, soft hyphens and direction marks anywhere in the word."""
+    text = "STOP"
+    for at, character in inserted:
+        text = text[:at] + character + text[at:]
+    assert read(text).wish is Wish.STOP
+
+
+SIGNATURES = (
+    *(
+        "\nSent from my iPhone",
+        "\n\nSent from my Samsung Galaxy smartphone.",
+        " Sent from my iPhone",
+        "\n-- \nJohn Doe",
+    ),
+    *("\n--\nJohn\n+1 202 555 0143", "\nGet Outlook for iOS", "\nVon meinem iPhone gesendet", "\nJohn Smith"),
+    *(
+        "\nEnvoyé de mon iPhone",
+        "\nEnviado desde mi iPhone",
+        "\nInviato da iPhone",
+        "\n\nBest regards,\nJohn",
+        "\nThanks!",
+    ),
+    *("\nGesendet mit der GMX Mail App", "\n- John", "\nSent via Yahoo Mail", "\nEnviado do meu iPhone", "\nMerci"),
+)
+
+
+@pytest.mark.parametrize("word", ["STOP", "unsubscribe", "arrêt", "please stop"])
+@pytest.mark.parametrize("signature", SIGNATURES)
+def test_a_signature_is_no_part_of_the_message(word: str, signature: str) -> None:
+    """Phones and mail programs add them."""
+    assert read(word + signature).wish is Wish.STOP
+
+
+# ---- quotes of our own texts --------------------------------------------------------------------------------------
+
+QUOTES: tuple[Callable[[str], str], ...] = (
+    lambda text: text,
+    lambda text: f"“{text}”",
+    lambda text: f'"{text}"',
+    lambda text: f"« {text} »",
+    lambda text: f"„{text}“",
+    *(
+        lambda text, verb=verb: f"{verb} “{text}”"
+        for verb in (
+            *("Liked", "Loved", "Disliked", "Laughed at", "Emphasized", "Questioned", "Reacted 👍 to", "👍 to"),
+            *("Removed a like from", "Removed a heart from", "Removed an exclamation from", "Removed 👍 from"),
+            *("Le gustó", "Ha messo Mi piace a", "Curtiu", "❤️ to", "Emphasised", "Mi piace", "Gostou de", "Fwd:"),
+        )
+    ),
+    lambda text: f'Liked "{text}"',
+    lambda text: f"Gefällt „{text}“",
+    lambda text: f"A aimé « {text} »",
+    lambda text: f"Hat „{text}“ mit „Gefällt mir“ markiert",
+    lambda text: "\n".join(f"> {line}" for line in text.split("\n")),
+    lambda text: f"On Mon, Nov 23, 2026 at 10:00 AM Acme <sms@example.com> wrote:\n> {text}",
+    lambda text: f"On Mon, 23 Nov 2026,\nAcme <sms@example.com> wrote:\n\n{text}",
+    lambda text: f"Am 23.11.2026 um 10:00 schrieb Acme:\n{text}",
+    lambda text: f"Le lun. 23 nov. 2026 à 10:00, Acme a écrit :\n{text}",
+    lambda text: f"-----Original Message-----\n{text}",
+    lambda text: f"-----Original Message-----\nFrom: Acme\nSent: Monday\nTo: me\nSubject: code\n\n{text}",
+)
+
+
+def texts() -> st.SearchStrategy[str]:
+    """Any text that the service can send."""
+    words = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"]), min_size=1, max_size=40)
+    allowed = words.filter(lambda text: printable(text) and not hides_code(text) and bool(text.strip()))
+    tricky = st.sampled_from(["Acme", "STOP Shop", "Stop", "x” STOP “y", "NO", "Don't stop"])
+    web = st.from_regex(r"[a-z]{1,10}(\.[a-z]{2,8}){1,3}", fullmatch=True)
+    return st.builds(
+        render,
+        code=st.from_regex(r"[0-9]{4,10}", fullmatch=True).filter(str.isascii),
+        brand=tricky | allowed,
+        lifetime_s=st.sampled_from([30, 60, 119, 300, 600]),
+        locale=st.sampled_from(LOCALES),
+        context=st.none() | st.fixed_dictionaries({"amount": tricky | allowed, "payee": tricky | allowed}),
+        autofill=st.none()
+        | st.builds(Autofill, web_origin=web)
+        | st.builds(Autofill, android_hash=st.sampled_from(["FA+9qCX9VSu", "abcdefghijk", "ABCDEFG/123"])),
+        replies=st.booleans(),
+    )
+
+
+@given(texts(), st.sampled_from(QUOTES))
+def test_a_quote_of_a_text_of_ours_changes_nothing(text: str, quote: Callable[[str], str]) -> None:
+    """In no language and no form, and it is not unclear either: nobody has to look at it."""
+    reading = read(quote(text))
+    assert reading.wish is None
+    assert not reading.denies(NO)
+    assert not reading.unclear
+
+
+@given(texts(), st.sampled_from(QUOTES), st.sampled_from(["STOP", "Unsubscribe", "ARRÊT", "please stop", "not me"]))
+def test_a_keyword_in_a_line_of_its_own_beside_a_quote_is_the_keyword(
+    text: str, quote: Callable[[str], str], word: str
+) -> None:
+    """Above the quote and below it."""
+    for reply in (f"{word}\n{quote(text)}", f"{quote(text)}\n{word}", f"{quote(text)}\n\n{word}"):
+        assert (read(reply).wish is Wish.STOP) is (word != "not me"), reply
+        assert read(reply).denies(NO) is (word == "not me"), reply
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_quote_that_is_cut_short_changes_nothing(locale: str) -> None:
+    """Phones shorten long quotes, anywhere."""
+    for autofill, context in itertools.product(
+        (None, Autofill(web_origin="example.com")), (None, {"amount": "EUR 5", "payee": "STOP"})
+    ):
+        text = render(code="314159", brand="Acme", lifetime_s=300, locale=locale, context=context, autofill=autofill)
+        for length in range(len(text)):
+            for reply in (
+                text[:length],
+                f"{text[:length]}…",
+                f"Liked “{text[:length]}...”",
+                f"👍 to “{text[:length]}…”",
+            ):
+                assert read(reply).wish is None, reply
+
+
+# ---- the carrier --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("autoresponse", "meant"),
+    [("STOP", Wish.STOP), ("start", Wish.START), ("HELP", Wish.HELP), ("SOMETHING", None)],
+)
+def test_the_carriers_reading(autoresponse: str, meant: Wish | None) -> None:
+    """In any case; a classification that we do not know means nothing."""
+    assert carrier_reading(autoresponse) is meant
+
+
+@pytest.mark.parametrize(
+    ("autoresponse", "text", "meant"),
+    [
+        ("STOP", "whatever", Source.INBOUND),
+        (None, " stop  all ", Source.INBOUND),
+        (None, "Quit", Source.INBOUND),
+        (None, "ARRET", Source.REPLY),
+        (None, "stop.", Source.REPLY),
+        ("", "please stop", Source.REPLY),
+    ],
+)
+def test_what_the_carrier_understood_too_is_told_apart(autoresponse: str | None, text: str, meant: Source) -> None:
+    """Its block is on its list, ours is not."""
+    assert source(autoresponse, text) is meant
+
+
+# ---- any text -----------------------------------------------------------------------------------------------------
+
+
+@given(st.text(max_size=200))
+def test_reading_a_reply_never_raises(text: str) -> None:
+    """People write anything."""
+    read(text).denies(NO)
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["1234 is your ", "a ", "stop ", 'liked "', "1234 is your \n", "on a wrote ", "\n", "- ", "sent from ", "s.", "> "],
+)
+def test_a_long_reply_costs_little(part: str) -> None:
+    """No text makes the patterns run away: each is read in a small part of a second."""
+    begun = time.process_time()
+    read(part * (MAX_CHARS // len(part)))
+    assert time.process_time() - begun < 2

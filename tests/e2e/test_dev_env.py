@@ -1,0 +1,172 @@
+"""Commands in the directory of a running `otp-service dev` find it by themselves."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from otp_service import config, devenv
+from tests.conftest import Dev, clean_environ, start_dev, stop_dev
+
+
+@pytest.fixture(scope="module")
+def beside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
+    """A `dev` whose state is in `.otp-dev` of its working directory."""
+    running = start_dev(tmp_path_factory.mktemp("work") / devenv.DIRECTORY)
+    try:
+        yield running
+    finally:
+        stop_dev(running)
+
+
+def run(cwd: Path, *words: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+    """A command in a directory, with nothing about the service in its environment."""
+    return subprocess.run(
+        [sys.executable, "-m", "otp_service", *words],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        cwd=cwd,
+        env=clean_environ(**environ),
+        check=False,
+    )
+
+
+def test_a_command_in_the_directory_finds_the_service_and_says_so(beside: Dev) -> None:
+    """One line on stderr names the file; JSON on stdout stays clean. The key that dev made is in the list."""
+    done = run(beside.directory.parent, "keys", "list", "--json")
+    assert done.returncode == 0, done.stderr
+    assert beside.env["OTP_API_KEY"].split("_")[1] in {key["id"] for key in json.loads(done.stdout)}
+    assert done.stderr.count("\n") == 1
+    assert str(beside.directory / "env") in done.stderr
+
+
+def test_the_documented_shell_lines_lead_to_the_same_service(beside: Dev) -> None:
+    """`. .otp-dev/env` exports nothing; the next command speaks to the service all the same."""
+    script = f". .otp-dev/env; {sys.executable} -m otp_service keys list --json"
+    done = subprocess.run(
+        ["sh", "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        cwd=beside.directory.parent,
+        env=clean_environ(),
+        check=True,
+    )
+    assert beside.env["OTP_API_KEY"].split("_")[1] in {key["id"] for key in json.loads(done.stdout)}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("numbers", "list", "--json"), ("optouts", "list", "--json"), ("optouts", "sync", "--json"), ("doctor", "--json")],
+)
+def test_every_kind_of_command_finds_it(beside: Dev, words: tuple[str, ...]) -> None:
+    """Those that ask the carrier, too; and what they print is JSON."""
+    done = run(beside.directory.parent, *words)
+    assert isinstance(json.loads(done.stdout), list)
+    assert str(beside.directory / "env") in done.stderr
+
+
+def test_the_environment_wins(beside: Dev, redis_url: str) -> None:
+    """Who names another store speaks to that one, and gets neither this store's keyring nor its carrier's key."""
+    done = run(beside.directory.parent, "keys", "list", "--json", OTP_REDIS_URL=redis_url)
+    assert beside.env["OTP_API_KEY"].split("_")[1] not in done.stdout
+    assert "OTP_REDIS_URL" not in done.stderr
+    assert "OTP_KEYRING" not in done.stderr
+
+
+def test_elsewhere_nothing_is_found(beside: Dev, tmp_path: Path) -> None:
+    """Only the directory itself counts."""
+    done = run(tmp_path, "numbers", "list", "--json")
+    assert done.returncode == 1
+    assert "TELNYX_API_KEY is not set" in done.stderr
+
+
+def test_the_file_holds_what_the_contract_lists(beside: Dev) -> None:
+    """Every name, each once, readable by this user only; the public URL is the API's."""
+    names = {"OTP_URL", "OTP_API_KEY", "OTP_REDIS_URL", "SANDBOX_URL", "TELNYX_BASE_URL", "TELNYX_API_KEY"}
+    names |= {"TELNYX_PUBLIC_KEY", "TELNYX_WEBHOOK_SIGNING_SEED", "OTP_KEYRING", "OTP_PUBLIC_URL"}
+    assert names <= set(beside.env)
+    assert beside.env["OTP_PUBLIC_URL"] == beside.url
+    assert devenv.read(beside.directory / "env") == beside.env
+
+
+VALUES = {"OTP_REDIS_URL": "unix:///tmp/s", "OTP_KEYRING": "/k", "OTP_CONFIG": "/c", "OTP_PUBLIC_URL": "http://x:1"}
+
+
+def place(directory: Path, values: dict[str, str] | None = None, mode: int = 0o600) -> Path:
+    """Write the file of a dev into a directory."""
+    (directory / devenv.DIRECTORY).mkdir()
+    path = directory / devenv.DIRECTORY / devenv.FILE
+    path.write_bytes(devenv.write_lines(values or VALUES))
+    path.chmod(mode)
+    return path
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o660, 0o604])
+def test_a_file_that_others_can_touch_is_not_used(tmp_path: Path, mode: int) -> None:
+    """In a shared directory anybody could have written it."""
+    assert devenv.read(place(tmp_path, mode=mode)) == {}
+
+
+def test_a_file_that_is_missing_or_no_text_is_not_used(tmp_path: Path) -> None:
+    """Nor one that cannot be parsed."""
+    path = place(tmp_path)
+    assert devenv.read(path) == VALUES
+    path.write_bytes(b"A=\xff")
+    assert devenv.read(path) == {}
+    path.write_text("OTP_REDIS_URL='unfinished")
+    assert devenv.read(path) == {}
+    path.unlink()
+    assert devenv.read(path) == {}
+
+
+@pytest.mark.parametrize("value", ["a b", "redis://h/0?x='y'&z=$HOME", 'say "no"', "plain?", "", "=x=", "'"])
+def test_a_value_that_a_shell_would_change_comes_back_whole(tmp_path: Path, value: str) -> None:
+    """Quoted in the file as a shell wants it."""
+    path = place(tmp_path, {"OTP_REDIS_URL": value})
+    assert devenv.read(path)["OTP_REDIS_URL"] == value
+    done = subprocess.run(
+        ["sh", "-c", f'. {path}; printf %s "$OTP_REDIS_URL"'], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == value
+
+
+def test_a_group_is_taken_as_a_whole_or_not_at_all() -> None:
+    """Somebody's own store does not get dev's keyring."""
+    assert devenv.missing({}, VALUES) == VALUES
+    assert set(devenv.missing({"OTP_KEYRING": "/mine"}, VALUES)) == {"OTP_CONFIG", "OTP_PUBLIC_URL"}
+    assert set(devenv.missing({"OTP_REDIS_URL_FILE": "/mine"}, VALUES)) == {"OTP_CONFIG", "OTP_PUBLIC_URL"}
+
+
+def test_the_configuration_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A public URL of the configuration stands; without one it is dev's."""
+    toml = tmp_path / "mine.toml"
+    toml.write_text('[service]\npublic_url = "https://mine.example"\n')
+    place(tmp_path, VALUES | {"OTP_CONFIG": str(toml)})
+    monkeypatch.chdir(tmp_path)
+    for name in devenv.SHARED:
+        monkeypatch.setenv(name, "")
+    assert config.load(config.environment()).public_url == "https://mine.example"
+    assert config.load(config.environment()).redis_url == VALUES["OTP_REDIS_URL"]
+    toml.write_text("")
+    assert config.load(config.environment()).public_url == "http://x:1"
+
+
+def test_what_was_found_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The process's children inherit it, so all of them speak of the same service until they end."""
+    path = place(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for name in devenv.SHARED:
+        monkeypatch.setenv(name, "")
+    config.environment()
+    path.unlink()
+    assert config.environment()["OTP_KEYRING"] == "/k"
+    assert os.environ["OTP_REDIS_URL"] == "unix:///tmp/s"
+    assert capsys.readouterr().err.count(str(path)) == 1

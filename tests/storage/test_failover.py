@@ -1,0 +1,187 @@
+"""The store fails over, by address and by Sentinel: the service goes along, and refuses quickly meanwhile.
+
+What a failover may lose is not here: only that connections follow, and that nobody waits long for a server that hangs.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from otp_service.domain.errors import ConfigError, StoreUnavailable
+from otp_service.storage import client
+from otp_service.storage.primary import ROLE_CHECK_S
+from tests.conftest import wait_until
+
+from .house import WRONG, House, fresh_number
+from .servers import Address, Server, pair, watched
+
+LONGEST_REFUSAL_S = 2.5
+"""A second is promised; the machine of the tests may be busy."""
+
+
+def works(act: Callable[[], object]) -> bool:
+    """Whether it is done, and not refused because of the store."""
+    try:
+        act()
+    except StoreUnavailable:
+        return False
+    return True
+
+
+def is_refused_quickly(act: Callable[[], object]) -> bool:
+    """Whether twenty callers, four at a time, are all refused, and none of them waits long for that."""
+
+    def timed() -> tuple[bool, float]:
+        began = time.monotonic()
+        return works(act), time.monotonic() - began
+
+    with ThreadPoolExecutor(4) as pool:
+        results = [future.result() for future in [pool.submit(timed) for _ in range(20)]]
+    assert max(elapsed for _, elapsed in results) < LONGEST_REFUSAL_S
+    return not any(done for done, _ in results)
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Iterator[tuple[Server, Server]]:
+    """A primary and its replica."""
+    with pair(tmp_path) as servers:
+        yield servers
+
+
+def move(address: Address, old: Server, new: Server) -> None:
+    """The replica becomes the primary, and the address its. Connections to the old one stay open."""
+    new.promote()
+    old.client.replicaof("127.0.0.1", str(new.port))
+    address.server = new
+
+
+def test_behind_a_stable_address_the_new_primary_is_found(two: tuple[Server, Server]) -> None:
+    """At the first request: the one that meets READONLY lets go of all connections, and is made again."""
+    address = Address(two[0])
+    house = House.open(f"redis://127.0.0.1:{address.port}")
+    try:
+        ref = house.start(fresh_number()).reference
+        wait_until(lambda: two[1].client.exists(house.keys.record(ref)), what="the copy")
+        move(address, *two)
+        wait_until(lambda: works(lambda: house.check(ref, WRONG)), 5, "a judged guess")
+        assert two[1].client.hget(house.keys.record(ref), "attempts") == "1"
+        assert works(lambda: house.start(fresh_number()))
+    finally:
+        house.store.close()
+        address.close()
+
+
+def test_a_demoted_server_is_not_read_from(two: tuple[Server, Server]) -> None:
+    """Reading alone meets no READONLY; each connection asks for the role at least once a second."""
+    address = Address(two[0])
+    house = House.open(f"redis://127.0.0.1:{address.port}")
+    try:
+        ref = house.start(fresh_number()).reference
+        wait_until(lambda: two[1].client.exists(house.keys.record(ref)), what="the copy")
+        move(address, *two)
+        two[0].client.replicaof("127.0.0.1", "1")  # it falls behind
+        two[1].client.hset(house.keys.record(ref), "status", "canceled")
+
+        def shown() -> str:
+            view = house.verifications.view(ref, "shop")
+            return "" if view is None else str(view.status)
+
+        wait_until(lambda: works(shown) and shown() == "canceled", 5 + ROLE_CHECK_S, "the new primary's word")
+        address.server = two[0]
+        house.store.client.connection_pool.disconnect()
+        assert not works(shown), "an address that leads to a replica is no store"
+    finally:
+        house.store.close()
+        address.close()
+
+
+def test_sentinels_name_the_new_primary(tmp_path: Path) -> None:
+    """Planned, by kill -9, and while the old primary hangs and comes back as a replica."""
+    with watched(tmp_path) as (first, second, sentinels):
+        names = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in sentinels)
+        house = House.open(f"redis+sentinel://{names}/main")
+
+        def start() -> object:
+            return house.start(fresh_number())
+
+        def leads() -> int:
+            return int(house.store.client.info("server")["tcp_port"])
+
+        try:
+            assert works(start)
+            sentinels[0].client.execute_command("SENTINEL", "FAILOVER", "main")
+            wait_until(lambda: second.client.role()[0] == "master", 15, "the planned failover")
+            wait_until(lambda: works(start) and leads() == second.port, 15, "a start at the second server")
+            wait_until(lambda: first.client.info("replication").get("master_link_status") == "up", 20, "the replica")
+            wait_until(lambda: all(_agrees(sentinel, second) for sentinel in sentinels), 20, "agreement")
+            second.hang()
+            assert is_refused_quickly(start)
+            wait_until(lambda: works(start), 20, "a start after the hanging server's failover")
+            assert leads() == first.port
+            second.go_on()
+            wait_until(lambda: second.client.role()[0] == "slave", 20, "the return as a replica")
+            assert works(start)
+            assert leads() == first.port
+        finally:
+            house.store.close()
+
+
+def _agrees(sentinel: Server, primary: Server) -> bool:
+    known = sentinel.client.sentinel_masters()["main"]
+    replicas = sentinel.client.sentinel_slaves("main")
+    well = not any(one["is_sdown"] or one["is_odown"] for one in [known, *replicas])
+    return bool(known["port"] == primary.port and well)
+
+
+def test_sentinels_have_a_password_of_their_own(tmp_path: Path) -> None:
+    """The URL's password is the servers'; the sentinels' stands in the query. IPv6 hosts are written in brackets."""
+    with pair(tmp_path) as (first, _):
+        sentinel = Server(tmp_path / "sentinel", "--sentinel", requirepass="own")
+        try:
+            sentinel.client.execute_command("SENTINEL", "MONITOR", "main", "127.0.0.1", first.port, 1)
+            sentinel.client.execute_command("SENTINEL", "SET", "main", "auth-pass", "theirs")
+            first.client.config_set("requirepass", "theirs")
+            where = f"redis+sentinel://:theirs@127.0.0.1:{sentinel.port}/main"
+            good = client.connect(f"{where}?sentinel_password=own")
+            client.ping(good)
+            good.close()
+            for wrong in (where, f"{where}?sentinel_password=other"):
+                bad = client.connect(wrong)
+                with pytest.raises(StoreUnavailable):
+                    client.ping(bad)
+                bad.close()
+        finally:
+            sentinel.kill()
+    client.connect("redis+sentinel://[::1]:26379,localhost/main").close()
+    for url in ("redis+sentinel://h/main?password=x", "redis+sentinel:///main", "redis+sentinel://h:x/main"):
+        with pytest.raises(ConfigError):
+            client.connect(url)
+
+
+def test_a_user_who_may_not_ask_for_the_role_is_served(two: tuple[Server, Server]) -> None:
+    """ROLE is a dangerous command to an ACL; without the right READONLY alone tells of a demotion."""
+    two[0].client.execute_command("ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all", "-role")
+    house = House.open(f"redis://app:secret@127.0.0.1:{two[0].port}")
+    try:
+        assert works(lambda: house.start(fresh_number()))
+    finally:
+        house.store.close()
+
+
+def test_the_replicas_behind_sentinel_may_not_evict_either(tmp_path: Path) -> None:
+    """One of them is the next primary; one that does not answer hides nothing and costs a moment."""
+    with pair(tmp_path) as (first, second), contextlib.ExitStack() as stack:
+        sentinel = Server(tmp_path / "sentinel", "--sentinel")
+        stack.callback(sentinel.kill)
+        sentinel.client.execute_command("SENTINEL", "MONITOR", "main", "127.0.0.1", first.port, 1)
+        store = connect(f"redis+sentinel://127.0.0.1:{sentinel.port}/main")
+        stack.callback(store.close)
+        require_no_eviction(store)
+        second.client.config_set("maxmemory-policy", "allkeys-lru")
+        with pytest.raises(NotReady, match="allkeys-lru"):
+            require_no_eviction(store)
+        second.hang()
+        require_no_eviction(store)
