@@ -68,7 +68,7 @@ class Limits:
         except StoreUnavailable:
             if not self._is_cluster:
                 raise
-            _log.warning("each process counts a limit alone", extra={"limit": place.name})
+            _log.warning("each process counts a limit alone", extra={"reason": place.name})
             return self._alone(key, place.limit) if direction > 0 else 0
 
     def _alone(self, key: str, limit: Limit) -> int:

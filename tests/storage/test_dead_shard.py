@@ -2,14 +2,13 @@
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
-
 from nacl.signing import SigningKey
 
 from otp_service import bootstrap, config
@@ -69,6 +68,18 @@ def started_on_each(nodes: Nodes, house: House) -> list[Reference]:
     return [house.start(number_on(nodes, house, index)).reference for index in EVERY]
 
 
+def answered(ask: Callable[[], object]) -> None:
+    """Wait until the service has noticed that a node answers again."""
+
+    def noticed() -> bool:
+        with suppress(*client.STORE_ERRORS):
+            ask()
+            return True
+        return False
+
+    wait_until(noticed, 10, "an answer")
+
+
 def keys_of(house: House) -> ApiKeys:
     """The API keys."""
     tokens = {"token_hex": lambda n: word("k").rjust(2 * n, "0"), "token_urlsafe": lambda _: "A" * 43}
@@ -93,6 +104,7 @@ def test_numbers_of_living_shards_go_on(nodes: Nodes, house: House, dead: int) -
         for act in (partial(house.check, lost, WRONG), partial(house.start, number_on(nodes, house, dead))):
             with pytest.raises(StoreUnavailable):
                 act()
+    answered(lambda: house.status(lost))
     assert isinstance(house.check(lost, CODE), Approved)
 
 
@@ -272,4 +284,5 @@ def test_a_worker_goes_on(nodes: Nodes, house: House) -> None:
         house.raw.zadd(house.keys.timers(shard), {f"x:{expired.body}": 1})
         wait_until(lambda: house.record(expired)["status"] == "expired", 10, "the expiry")
         nodes.wake(dead)
+        answered(lambda: house.status(lost))
         wait_until(lambda: house.status(lost) == "sent", 15, "what lay on the dead node")
