@@ -3,6 +3,7 @@
 What a failover may lose is not here: only that connections follow, and that nobody waits long for a server that hangs.
 """
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from otp_service.domain.errors import ConfigError, StoreUnavailable
+from otp_service.domain.errors import ConfigError, NotReady, StoreUnavailable
 from otp_service.storage import client
 from otp_service.storage.primary import ROLE_CHECK_S
 from tests.conftest import wait_until
@@ -169,3 +170,19 @@ def test_a_user_who_may_not_ask_for_the_role_is_served(two: tuple[Server, Server
         assert works(lambda: house.start(fresh_number()))
     finally:
         house.store.close()
+
+
+def test_the_replicas_behind_sentinel_may_not_evict_either(tmp_path: Path) -> None:
+    """One of them is the next primary; one that does not answer hides nothing and costs a moment."""
+    with pair(tmp_path) as (first, second), contextlib.ExitStack() as stack:
+        sentinel = Server(tmp_path / "sentinel", "--sentinel")
+        stack.callback(sentinel.kill)
+        sentinel.client.execute_command("SENTINEL", "MONITOR", "main", "127.0.0.1", first.port, 1)
+        store = client.connect(f"redis+sentinel://127.0.0.1:{sentinel.port}/main")
+        stack.callback(store.close)
+        client.require_no_eviction(store)
+        second.client.config_set("maxmemory-policy", "allkeys-lru")
+        with pytest.raises(NotReady, match="allkeys-lru"):
+            client.require_no_eviction(store)
+        second.hang()
+        client.require_no_eviction(store)
