@@ -104,5 +104,11 @@ class Breaker(Retry):
             self._timeouts += 1
             self._next_try = time.monotonic() + PAUSE_S
 
+    def trip(self) -> None:
+        """Refuse at once from now on, as if it hung: what the server said holds for everything it could be asked."""
+        with self._lock:
+            self._timeouts = TRIPS_AFTER
+            self._next_try = time.monotonic() + PAUSE_S
+
     def _answered(self) -> None:
         self._timeouts = 0

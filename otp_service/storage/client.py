@@ -27,13 +27,14 @@ from ..domain.errors import ConfigError, NotReady, StoreUnavailable
 from .breaker import Breaker
 from .cluster import GuardedCluster
 from .keys import Keys
-from .primary import PrimaryPool, SentinelPrimaryPool
+from .primary import AskedSentinel, PrimaryPool, SentinelPrimaryPool
 
 TIMEOUT_S = 0.45
 """For connecting and for each reply. One repeat keeps a dead store's refusal under a second."""
 
-SENTINEL_TIMEOUT_S = 0.25
-"""For a sentinel's answer: several are asked in turn, and a request may wait for it."""
+SENTINEL_TIMEOUT_S = 0.15
+"""For a sentinel's answer: several are asked in turn, and a request that has waited for the primary may wait for them
+as well."""
 
 LONGEST_BLOCK_S = 2.0
 """How long a worker's blocking read may wait in the store (its own connections allow for it)."""
@@ -268,15 +269,15 @@ def _sentinel(url: str, timeout_s: float, retry: Retry) -> "redis.Redis":
         )
     tls = _tls(parts.scheme)
     options = {**_options(timeout_s), **_credentials(parts.netloc), **tls, "retry": retry, "db": int(db or 0)}
-    sentinel = Sentinel(  # type: ignore[no-untyped-call]
-        _hosts(parts.netloc, 26379), sentinel_kwargs=_sentinel_options(parts.query) | tls
-    )
+    sentinel = Sentinel([])  # type: ignore[no-untyped-call]
+    asking, otherwise = _sentinel_options(parts.query) | tls, _credentials(parts.netloc)
+    sentinel.sentinels = [AskedSentinel(*host, otherwise, **asking) for host in _hosts(parts.netloc, 26379)]
     pool = SentinelPrimaryPool(service, sentinel, max_connections=1024, **options)  # type: ignore[no-untyped-call]
     return _following(pool, retry)
 
 
 def _sentinel_options(query: str) -> dict[str, Any]:
-    """How the sentinels are asked. They have passwords of their own: `?sentinel_username=…&sentinel_password=…`."""
+    """How the sentinels are asked. With a password of their own: `?sentinel_username=…&sentinel_password=…`."""
     given = dict(parse_qsl(query, strict_parsing=True)) if query else {}
     unknown = set(given) - {"sentinel_username", "sentinel_password"}
     if unknown:

@@ -1,17 +1,24 @@
 """A Cluster's client that never makes one node's trouble everybody's.
 
 redis-py looks the whole topology up again inside the request that met a failing node, one node after the other, while
-the others wait for it. Here that happens in a thread of its own, one at a time, and each node has a breaker: a node
-that hangs refuses its own slots at once and leaves the others alone. Reads go to primaries only.
+the others wait for it; and it closes connections to the node that answered, though that is well. Here the look-up
+happens in a thread of its own, one at a time and not more often than every `LOOK_UP_PAUSE_S`, and leaves connections
+alone. Each node has a breaker: a node that hangs, or calls the Cluster as a whole down (redis-py then sleeps a quarter
+of a second in every call), refuses its own slots at once and leaves the others alone. Reads go to primaries only.
 """
 
 import logging
 import threading
+import time
 from typing import Any
 
 from redis.cluster import RedisCluster
+from redis.exceptions import ClusterDownError, SlotNotCoveredError
 
 from .breaker import Breaker
+
+LOOK_UP_PAUSE_S = 0.25
+"""Between the end of one look-up and the beginning of the next."""
 
 _log = logging.getLogger("otp.store")
 
@@ -22,25 +29,51 @@ class GuardedCluster(RedisCluster):
     def __init__(self, **options: Any) -> None:
         self._node_breakers: dict[str, Breaker] = {}
         self._refreshing = threading.Lock()
-        super().__init__(load_balancing_strategy=None, **options)
+        self._next_look_up = 0.0
+        # A slot that nobody serves costs itself only: what is known of the others is taken over all the same.
+        super().__init__(load_balancing_strategy=None, require_full_coverage=False, **options)
         self._look_up = self.nodes_manager.initialize
+        self._node_of_slot: Any = self.nodes_manager.get_node_from_slot
         self.nodes_manager.initialize = self._look_up_soon  # type: ignore[method-assign]
+        self.nodes_manager.get_node_from_slot = self._covered_node  # type: ignore[method-assign]
+
+    def get_node_from_key(self, key: Any, replica: bool = False) -> Any:
+        """The node that holds the key. Raises SlotNotCoveredError, and then the slots are looked up again."""
+        try:
+            return super().get_node_from_key(key, replica)  # type: ignore[no-untyped-call]
+        except SlotNotCoveredError:
+            self._look_up_soon()
+            raise
+
+    def _covered_node(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return self._node_of_slot(*args, **kwargs)
+        except SlotNotCoveredError:
+            # redis-py would not: the slot would stay nobody's for ever.
+            self._look_up_soon()
+            raise
 
     def _execute_command(self, target_node: Any, *args: Any, **kwargs: Any) -> Any:
         breaker = self._node_breakers.get(target_node.name)
         if breaker is None:
             breaker = self._node_breakers.setdefault(target_node.name, Breaker())
         execute: Any = super()._execute_command
-        return breaker.call_with_retry(lambda: execute(target_node, *args, **kwargs), lambda _error: None)
+        try:
+            return breaker.call_with_retry(lambda: execute(target_node, *args, **kwargs), lambda _error: None)
+        except ClusterDownError as error:
+            if "cluster is down" in str(error):
+                breaker.trip()
+            raise
 
     def _look_up_soon(self, *args: Any, **kwargs: Any) -> None:
-        if self._refreshing.acquire(blocking=False):
+        if time.monotonic() >= self._next_look_up and self._refreshing.acquire(blocking=False):
             threading.Thread(target=self._look_up_now, args=(args, kwargs), name="topology", daemon=True).start()
 
     def _look_up_now(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         try:
-            self._look_up(*args, **kwargs)
+            self._look_up(*args, **(kwargs | {"disconnect_startup_nodes_pools": False}))
         except Exception as error:  # noqa: BLE001 - the next request that fails looks again
             _log.warning("the Cluster's topology cannot be looked up", extra={"reason": type(error).__name__})
         finally:
+            self._next_look_up = time.monotonic() + LOOK_UP_PAUSE_S
             self._refreshing.release()

@@ -138,7 +138,7 @@ def _agrees(sentinel: Server, primary: Server) -> bool:
 
 
 def test_sentinels_have_a_password_of_their_own(tmp_path: Path) -> None:
-    """The URL's password is the servers'; the sentinels' stands in the query. IPv6 hosts are written in brackets."""
+    """The URL's password is the servers'; the sentinels' stands in the query."""
     with pair(tmp_path) as (first, _):
         sentinel = Server(tmp_path / "sentinel", "--sentinel", requirepass="own")
         try:
@@ -156,18 +156,43 @@ def test_sentinels_have_a_password_of_their_own(tmp_path: Path) -> None:
                 bad.close()
         finally:
             sentinel.kill()
+
+
+def test_sentinels_may_have_the_password_of_the_servers(tmp_path: Path) -> None:
+    """Named once in the URL it is tried where a sentinel wants one, and sent to none that does not ask."""
+    with pair(tmp_path) as (first, _), contextlib.ExitStack() as stack:
+        first.client.config_set("requirepass", "same")
+        for number, settings in enumerate(({"requirepass": "same"}, {})):
+            sentinel = Server(tmp_path / f"sentinel{number}", "--sentinel", **settings)
+            stack.callback(sentinel.kill)
+            sentinel.client.execute_command("SENTINEL", "MONITOR", "main", "127.0.0.1", first.port, 1)
+            sentinel.client.execute_command("SENTINEL", "SET", "main", "auth-pass", "same")
+            store = client.connect(f"redis+sentinel://:same@127.0.0.1:{sentinel.port}/main")
+            client.ping(store)
+            store.close()
+
+
+def test_urls_of_sentinels() -> None:
+    """IPv6 hosts are written in brackets; what cannot be meant is refused."""
     client.connect("redis+sentinel://[::1]:26379,localhost/main").close()
     for url in ("redis+sentinel://h/main?password=x", "redis+sentinel:///main", "redis+sentinel://h:x/main"):
         with pytest.raises(ConfigError):
             client.connect(url)
 
 
-def test_a_user_who_may_not_ask_for_the_role_is_served(two: tuple[Server, Server]) -> None:
-    """ROLE is a dangerous command to an ACL; without the right READONLY alone tells of a demotion."""
-    two[0].client.execute_command("ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all", "-role")
-    house = House.open(f"redis://app:secret@127.0.0.1:{two[0].port}")
+@pytest.mark.parametrize("protocol", ["", "?protocol=2"])
+def test_a_user_without_dangerous_commands_stays_with_the_primary_too(
+    two: tuple[Server, Server], protocol: str
+) -> None:
+    """ROLE and INFO are dangerous commands to an ACL; the role is asked for without them."""
+    rights = ("on", ">secret", "~*", "&*", "+@all", "-@dangerous", "-@admin")
+    two[0].client.execute_command("ACL", "SETUSER", "app", *rights)
+    house = House.open(f"redis://app:secret@127.0.0.1:{two[0].port}{protocol}")
     try:
-        assert works(lambda: house.start(fresh_number()))
+        ref = house.start(fresh_number()).reference
+        assert works(lambda: house.verifications.view(ref, "shop"))
+        two[0].client.replicaof("127.0.0.1", "1")
+        wait_until(lambda: not works(lambda: house.verifications.view(ref, "shop")), 5 + ROLE_CHECK_S, "the refusal")
     finally:
         house.store.close()
 
