@@ -6,6 +6,7 @@ line where autofill is asked for. Caller's words are inserted as they are, never
 
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -17,7 +18,12 @@ ANDROID_MAX_BYTES = 140
 ROUNDING_MS = 5_000
 """A code that has so much less than a whole minute left is told to live that minute."""
 
-_CONFIRMED = ("amount", "payee")
+CONFIRMED = ("amount", "payee")
+"""What of a context stands in the message."""
+
+_BLANK = "\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
+"""Letters and symbols of Unicode without ink (fillers, the empty Braille pattern)."""
+
 _LANGUAGE = re.compile(r"\s*([A-Za-z]+)")
 _DIGITS = re.compile(r"[0-9]{4,}")
 
@@ -107,7 +113,7 @@ def read_autofill(text: str) -> Autofill | None:
 
 def confirms_payment(context: Mapping[str, str] | None) -> bool:
     """Whether the context has what the person must read in the message: an amount or a payee (PSD2 RTS, article 5)."""
-    return any(name in (context or {}) for name in _CONFIRMED)
+    return any(name in (context or {}) for name in CONFIRMED)
 
 
 def render(
@@ -169,7 +175,7 @@ def _expiry(words: _Words, minutes: int) -> list[str]:
 
 
 def _head(words: _Words, code: str, brand: str, context: Mapping[str, str] | None) -> str:
-    what = " / ".join(context[key] for key in _CONFIRMED if key in context) if context else ""
+    what = " / ".join(context[key] for key in CONFIRMED if key in context) if context else ""
     template = words.pay if what else words.login
     head = ""
     for part in re.split(r"(\{[a-z]+\})", template):
@@ -189,6 +195,11 @@ def _fit_android(lines: list[str], app_hash: str) -> str:
 def printable(text: str) -> bool:
     """Whether a caller's or operator's words may stand in a message: no control characters or line breaks."""
     return text.isprintable()
+
+
+def legible(text: str) -> bool:
+    """Whether there is anything in the words that a person can see."""
+    return any(c not in _BLANK and unicodedata.category(c)[0] not in "ZCM" for c in text)
 
 
 def hides_code(text: str) -> bool:

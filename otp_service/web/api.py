@@ -670,6 +670,7 @@ def _start_request(body: StartBody) -> StartRequest:
     if not message.printable(body.purpose):
         raise InvalidRequest("purpose must be printable.", [("/purpose", "printable characters only")])
     _require_context(body.context)
+    _require_words(body.context)
     metadata = msgspec.json.encode(body.metadata).decode()
     if len(metadata.encode()) > MAX_METADATA:
         raise InvalidRequest("metadata is too large.", [("/metadata", f"at most {MAX_METADATA} bytes as JSON")])
@@ -696,6 +697,14 @@ def _require_context(context: dict[str, str]) -> None:
         if not (1 <= len(key) <= 32 and len(value) <= 128 and message.printable(key) and message.printable(value)):
             detail = "keys of 1 to 32 and values of up to 128 printable characters"
             raise InvalidRequest("context does not have the form it must have.", [("/context", detail)])
+
+
+def _require_words(context: dict[str, str]) -> None:
+    # An amount or payee that nobody can read would be confirmed unseen.
+    for name in message.CONFIRMED:
+        if name in context and not message.legible(context[name]):
+            detail = "a letter, digit or sign that a person can read"
+            raise InvalidRequest(f"{name} stands in the message, and is blank.", [(f"/context/{name}", detail)])
 
 
 def _client_ip(text: str | UnsetType) -> str | None:

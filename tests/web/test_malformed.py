@@ -380,3 +380,12 @@ def test_any_header(world: World, name: str, value: str, path: str) -> None:
     """Any value of any header that we or a framework might look at, in the bytes a server hands over (Latin-1)."""
     method = "POST" if path in (*ENDPOINTS, "/webhooks/telnyx") else "GET"
     world.call(method, path, b"{}" if method == "POST" else None, headers={name: value})
+
+
+@pytest.mark.parametrize("name", ["amount", "payee"])
+@pytest.mark.parametrize("words", ["", "   ", "\u3164", "\u2800\u115f"], ids=ascii)
+def test_what_nobody_can_read_is_no_amount_and_no_payee(world: World, name: str, words: str) -> None:
+    """A payment is confirmed by what stands in the message: blank words are refused, nothing is queued."""
+    context = {"amount": "5 EUR", "payee": "Bob", name: words}
+    problem = world.start(world.number(), context=context).problem(400, "invalid_request")
+    assert problem["errors"][0]["pointer"] == f"/context/{name}"
