@@ -68,6 +68,9 @@ HEALTH_PERIOD_S = 60.0
 KEYRING_PERIOD_S = 1.0
 """How often a worker looks at the keyring file, and whether the store still belongs to it."""
 
+KEY_EVENTS_PERIOD_S = 60.0
+"""How often a worker looks for events of API keys that a command could not copy into the record."""
+
 SYNC_PERIOD_S = 30.0
 """How often a worker looks whether the list of opt-outs is to be read: another one may have died over it."""
 
@@ -105,9 +108,9 @@ def open_rooms(settings: Settings, keyring: KeyringFile | None = None) -> Rooms:
     audit = AuditLog(store, scripts, keys)
     api_keys = ApiKeys(
         store,
+        scripts,
         keys,
         audit,
-        now_ms=telemetry.now_ms,
         token_hex=secrets.token_hex,
         token_urlsafe=secrets.token_urlsafe,
     )
@@ -237,6 +240,7 @@ def build_worker(settings: Settings, *, concurrency: int) -> Worker:
         audit_retention_ms=settings.audit_retention_ms,
         chores=[
             Chore("keyring", KEYRING_PERIOD_S, lambda _: _join(rooms.store, keyrings, keyring)),
+            Chore("API key events", KEY_EVENTS_PERIOD_S, lambda _: rooms.api_keys.record_events()),
             *_chores(settings, _reconcile(settings, rooms, keyring, gateway), alert, guard, gateway),
             *_callback_chores(callbacks),
         ],

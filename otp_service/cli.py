@@ -358,8 +358,7 @@ def _keys_create(args: argparse.Namespace) -> None:
     lifetime_ms = _duration_ms(args.expires, "--expires") if args.expires is not None else None
     if lifetime_ms == 0:
         raise UsageError("--expires: a key that ends at once is of no use")
-    expires_at_ms = _now_ms() + lifetime_ms if lifetime_ms is not None else None
-    _show_new(build_api_keys(settings).create(app, scopes, expires_at_ms), as_json=args.json)
+    _show_new(build_api_keys(settings).create(app, scopes, lifetime_ms), as_json=args.json)
 
 
 def _show_new(created: Any, *, as_json: bool) -> None:

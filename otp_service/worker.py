@@ -218,7 +218,7 @@ class Worker:
                 if every("take over", TAKE_OVER_S):
                     self._take_over(share, pool)
                 if every("trim", TRIM_S):
-                    self._audit.trim(telemetry.now_ms() - self._retention_ms)
+                    self._audit.trim(self._retention_ms)
 
     def _touch(self) -> None:
         with self._lock:

@@ -76,6 +76,9 @@ class Refused:
 LIMITED = "too many requests"
 """The reason of a NotSent that is no fault: the carrier works and asks for patience."""
 
+MARGIN_MS = 250
+"""What must be left of a code's life when its message goes out: an expired code is never sent."""
+
 TOO_LATE = "too late to send it"
 """The reason of a NotSent that is no fault: nobody was asked, since nothing could have left in time."""
 

@@ -2,28 +2,40 @@
 
 High entropy needs no slow hash. A look-up is remembered for `CACHE_S` seconds in each process, so a revocation holds
 everywhere within that time.
+
+Revoked is a mark. What ends by time (an expiry, the old key of a rotation) ends by the store's clock; a process
+measures only how long ago it asked. A key's events are written in one step with the key, into a hash beside it (the
+audit streams lie in other slots), and copied to the record from there: at once, or by the next process that looks.
 """
 
 import hashlib
 import hmac
+import json
+import logging
 import re
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from math import inf
+from typing import Any
 
 from ..domain.audit import EventType
 from ..domain.errors import StoreUnavailable
 from .audit_log import AuditLog
-from .client import STORE_ERRORS, Store
+from .client import STORE_ERRORS, Store, clock_ms
 from .keys import Keys
+from .scripts import Scripts
 
 SCOPES = ("verify", "optouts:read", "factors", "audit:read", "metrics")
 CACHE_S = 2.0
+EVENT_ONCE_MS = 86_400_000
+"""An event that is copied again within this time, after a crash, is not recorded twice."""
+
 _CACHE_MAX = 10_000
 _KEY = re.compile(r"otp_([a-z0-9]{12})_([A-Za-z0-9_-]{43})", re.ASCII)
 _NOBODY = "0" * 64
+_log = logging.getLogger("otp.api_keys")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +71,26 @@ class Principal:
 
 
 class ApiKeys:
-    """The API keys of one store. `now_ms` is Unix time in milliseconds, `token_*` as in `secrets`."""
+    """The API keys of one store. `token_*` as in `secrets`."""
 
     def __init__(
         self,
         store: Store,
+        scripts: Scripts,
         keys: Keys,
         audit: AuditLog,
         *,
-        now_ms: Callable[[], int],
         token_hex: Callable[[int], str],
         token_urlsafe: Callable[[int], str],
     ) -> None:
+        self._store = store
         self._client = store.client
+        self._scripts = scripts
         self._keys = keys
         self._audit = audit
-        self._now_ms = now_ms
         self._token_hex = token_hex
         self._token_urlsafe = token_urlsafe
-        self._cache: dict[str, tuple[float, Principal | None, int | None]] = {}
+        self._cache: dict[str, tuple[float, Principal | None, float]] = {}
         self._lock = threading.Lock()
 
     def authenticate(self, key: str) -> Principal | None:
@@ -88,56 +101,59 @@ class ApiKeys:
         digest = hashlib.sha256(key.encode()).hexdigest()
         cached = self._cache.get(digest)
         if cached is None or cached[0] < time.monotonic():
-            principal, expires_ms = self._look_up(match[1], digest)
-            self._remember(digest, principal, expires_ms)
+            asked_at = time.monotonic()
+            principal, left_ms = self._look_up(match[1], digest)
+            ends_at = inf if left_ms is None else asked_at + left_ms / 1000
+            self._remember(digest, principal, ends_at)
         else:
-            principal, expires_ms = cached[1], cached[2]
-        if principal is None or (expires_ms is not None and self._now_ms() >= expires_ms):
-            return None
-        return principal
+            principal, ends_at = cached[1], cached[2]
+        return principal if time.monotonic() < ends_at else None
 
-    def _remember(self, digest: str, principal: Principal | None, expires_ms: int | None) -> None:
+    def _remember(self, digest: str, principal: Principal | None, ends_at: float) -> None:
         with self._lock:
             if len(self._cache) >= _CACHE_MAX:
                 self._cache.clear()
-            self._cache[digest] = (time.monotonic() + CACHE_S, principal, expires_ms)
+            self._cache[digest] = (time.monotonic() + CACHE_S, principal, ends_at)
 
     def _look_up(self, key_id: str, digest: str) -> tuple[Principal | None, int | None]:
-        names = ["digest", "app", "scopes", "expires", "revoked"]
+        """Whose key it is, and for how many milliseconds more (None: without end)."""
+        names = ["digest", "app", "scopes", "expires", "revoked", "gone"]
         try:
             found: Any = self._client.hmget(self._keys.api_key(key_id), names)
         except STORE_ERRORS as error:
             raise StoreUnavailable("The store does not answer.") from error
-        stored, app, scopes, expires, revoked = found
+        stored, app, scopes, expires, revoked, gone = found
         # Compared in any case, so that an unknown id takes as long as a wrong secret.
         same = hmac.compare_digest(stored or _NOBODY, digest)
-        if not same or stored is None:
+        if not same or stored is None or gone:
             return None, None
         ends = [int(at) for at in (expires, revoked) if at]
-        principal = Principal(key_id, app, frozenset(scopes.split()))
-        return principal, min(ends) if ends else None
+        left_ms = min(ends) - clock_ms(self._store) if ends else None
+        return Principal(key_id, app, frozenset(scopes.split())), left_ms
 
-    def create(self, app: str, scopes: Sequence[str], expires_at_ms: int | None) -> CreatedKey:
-        """Make a key. Raises StoreUnavailable."""
+    def create(self, app: str, scopes: Sequence[str], lifetime_ms: int | None) -> CreatedKey:
+        """Make a key that lasts so long (None: without end). Raises StoreUnavailable."""
+        created = self._create(app, scopes, lifetime_ms, None, 0)
+        if created is None:
+            raise StoreUnavailable("The store has another key of this id.")
+        return created
+
+    def _create(
+        self, app: str, scopes: Sequence[str], lifetime_ms: int | None, old_id: str | None, overlap_ms: int
+    ) -> CreatedKey | None:
         key_id = self._token_hex(6)
         key = f"otp_{key_id}_{self._token_urlsafe(32)}"
-        record = {
-            "digest": hashlib.sha256(key.encode()).hexdigest(),
-            "app": app,
-            "scopes": " ".join(scopes),
-            "created": str(self._now_ms()),
-            "expires": str(expires_at_ms or ""),
-            "revoked": "",
-        }
-        try:
-            with self._client.pipeline(transaction=True) as pipe:
-                pipe.hset(self._keys.api_key(key_id), mapping=cast("Any", record))
-                pipe.sadd(self._keys.api_keys(), key_id)
-                pipe.execute()
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer, or refuses writes.") from error
-        self._audit.note(EventType.KEY_CREATED, {"key_id": key_id, "scopes": " ".join(scopes)}, app=app)
-        return CreatedKey(key_id, app, tuple(scopes), expires_at_ms, key)
+        keys = [self._keys.api_key(key_id), self._keys.api_keys(), self._keys.api_key_events()]
+        if old_id is not None:
+            keys.append(self._keys.api_key(old_id))
+        lifetime = "" if lifetime_ms is None else lifetime_ms
+        args = [key_id, hashlib.sha256(key.encode()).hexdigest(), app, " ".join(scopes), lifetime, old_id or ""]
+        reply = self._scripts.run("key_create", keys, [*args, overlap_ms])
+        if not reply:
+            return None
+        self._record()
+        made_for, may, ends = reply
+        return CreatedKey(key_id, made_for, tuple(may.split()), int(ends) if ends else None, key)
 
     def get(self, key_id: str) -> KeyInfo | None:
         """One key's facts. Raises StoreUnavailable."""
@@ -167,27 +183,32 @@ class ApiKeys:
 
     def revoke(self, key_id: str) -> bool:
         """Revoke now; False if there is no such key. Raises StoreUnavailable."""
-        return self._end(key_id, self._now_ms())
+        keys = [self._keys.api_key(key_id), self._keys.api_key_events()]
+        found = bool(self._scripts.run("key_revoke", keys, [key_id]))
+        self._record()
+        return found
 
     def rotate(self, key_id: str, overlap_ms: int) -> CreatedKey | None:
-        """A new key like the old one, which ends after the overlap; None if there is no such valid key."""
-        info = self.get(key_id)
-        now = self._now_ms()
-        if info is None or any(end is not None and end <= now for end in (info.revoked_at_ms, info.expires_at_ms)):
-            return None
-        created = self.create(info.app, info.scopes, info.expires_at_ms)
-        self._end(key_id, now + overlap_ms)
-        return created
+        """A new key like the old one, which ends after the overlap; None if there is no such valid key.
 
-    def _end(self, key_id: str, at_ms: int) -> bool:
-        info = self.get(key_id)
-        if info is None:
-            return False
-        if info.revoked_at_ms is not None and info.revoked_at_ms <= at_ms:
-            return True  # it ends sooner, or has ended: that moment stays
+        Raises StoreUnavailable.
+        """
+        return self._create("", (), None, key_id, overlap_ms)
+
+    def record_events(self) -> None:
+        """Copy what happened to keys into the audit record. Raises StoreUnavailable."""
         try:
-            self._client.hset(self._keys.api_key(key_id), "revoked", str(at_ms))
+            waiting: Any = self._client.hgetall(self._keys.api_key_events())
+            for name, event in waiting.items():
+                kind, app, detail = event.split("\x1f")
+                self._audit.note(EventType(kind), json.loads(detail), EVENT_ONCE_MS, app=app, mark=f"{kind}:{name}")
+                self._client.hdel(self._keys.api_key_events(), name)
         except STORE_ERRORS as error:
             raise StoreUnavailable("The store does not answer, or refuses writes.") from error
-        self._audit.note(EventType.KEY_REVOKED, {"key_id": key_id}, app=info.app)
-        return True
+
+    def _record(self) -> None:
+        try:
+            self.record_events()
+        except StoreUnavailable:
+            # The key stands as it was meant to, and so does its event: a worker copies it soon.
+            _log.warning("what happened to an API key is not in the audit record yet")

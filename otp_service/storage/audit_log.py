@@ -53,12 +53,14 @@ class AuditLog:
         """The shard of a number's events."""
         return self._keys.shard(number_hash)
 
-    def note(self, kind: EventType, detail: Mapping[str, str], throttle_ms: int = 0, *, app: str = "") -> None:
-        """Record an event that belongs to no number; with a throttle at most one of its kind in that time.
+    def note(
+        self, kind: EventType, detail: Mapping[str, str], throttle_ms: int = 0, *, app: str = "", mark: str = ""
+    ) -> None:
+        """Record an event that belongs to no number; with a throttle at most one of its kind (or mark) in that time.
 
         Raises StoreUnavailable.
         """
-        keys = [self._keys.audit(0), self._keys.throttle(0, kind)]
+        keys = [self._keys.audit(0), self._keys.throttle(0, mark or kind)]
         self._scripts.run("note", keys, [kind, json.dumps(detail), str(throttle_ms), app, "", ""])
 
     def read(
@@ -112,10 +114,7 @@ class AuditLog:
             raise StoreUnavailable("The store does not answer.") from error
         return list(found)
 
-    def trim(self, older_than_ms: int) -> None:
-        """Drop events older than this Unix time. Raises StoreUnavailable."""
-        try:
-            for shard in range(self._keys.shards):
-                self._client.xtrim(self._keys.audit(shard), minid=str(older_than_ms), approximate=True)
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
+    def trim(self, kept_ms: int) -> None:
+        """Drop events that are older than so many milliseconds by the store's clock. Raises StoreUnavailable."""
+        for shard in range(self._keys.shards):
+            self._scripts.run("trim", [self._keys.audit(shard)], [kept_ms])

@@ -29,7 +29,7 @@ from .keys import Keys
 from .scripts import Scripts
 
 KNOWN_FOR_S = 0.5
-_FIELDS = ("until", "probe", "code", "title", "faults", "lasting")
+_FIELDS = ("until", "probe", "code", "title", "faults", "lasting", "every")
 
 
 class Circuits:
@@ -81,7 +81,9 @@ class Circuits:
                 return _closed(circuit.probe_ms - circuit.now_ms, *_words(circuit))
         gate = PASS
         for scope in (circuit.scope for circuit in tripped):
-            may, second, *words = self._scripts.run("circuit_pass", [self._keys.circuit(scope)], [PROBE_MS])
+            may, second, *words = self._scripts.run(
+                "circuit_pass", [self._keys.circuit(scope)], [PROBE_MS, LONGEST_PAUSE_MS]
+            )
             if not may and not (held_too and words[2] == "1"):
                 return _closed(int(second), *words)
             gate = Gate(True, probe=True) if second or not may else gate
@@ -141,11 +143,13 @@ class Circuits:
 
 
 def _circuit(scope: str, now_ms: int, fields: Sequence[str | None], *counted: int) -> Circuit:
-    until, probe, code, title, faults, lasting = fields
+    until, probe, code, title, faults, lasting, every = fields
+    # As in circuit_pass: a probe that is further away was set before the clock was set back.
+    furthest_ms = now_ms + max(int(every or 0), LONGEST_PAUSE_MS)
     return Circuit(
         scope=scope,
         until_ms=int(until) if until else None,
-        probe_ms=int(probe or 0),
+        probe_ms=min(int(probe or 0), furthest_ms),
         code=code or "",
         title=title or "",
         faults=int(faults or 0),

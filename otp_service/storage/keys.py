@@ -168,7 +168,10 @@ class Keys:
         return f"{self._tag(shard)}:optedout"
 
     def throttle(self, shard: int, kind: str) -> str:
-        """String: mark that an event of this kind was recorded lately. TTL: a second. Written by note."""
+        """String: mark that an event of this kind was recorded lately, or that this one event of an API key was.
+
+        TTL: a second; a day. Written by note.
+        """
         return f"{self._tag(shard)}:throttle:{kind}"
 
     # ---- reading the carrier's list of opt-outs --------------------------------------------------------------------
@@ -301,21 +304,37 @@ class Keys:
         return f"{PREFIX}:{{meta}}:probe"
 
     def api_key(self, key_id: str) -> str:
-        """Hash: app, scopes, SHA-256 of the secret, times. No TTL: revoked keys stay explainable."""
+        """Hash: app, scopes, SHA-256 of the secret, times, mark of the revocation (`gone`).
+
+        No TTL: revoked keys stay explainable. Written by key_create and key_revoke.
+        """
         return f"{PREFIX}:{{keys}}:key:{key_id}"
 
     def api_keys(self) -> str:
-        """Set: the ids of all API keys. No TTL."""
+        """Set: the ids of all API keys. No TTL. Written by key_create."""
         return f"{PREFIX}:{{keys}}:all"
+
+    def api_key_events(self) -> str:
+        """Hash: events of API keys that are not in the audit record yet, `type US app US detail`.
+
+        No TTL: fields go when they are recorded. Written by key_create and key_revoke.
+        """
+        return f"{PREFIX}:{{keys}}:events"
 
     def idempotency(self, digest: str) -> str:
         """Hash: fingerprint and stored answer of an Idempotency-Key. TTL: 5 s while running, then 24 h."""
         return f"{PREFIX}:idem:{{{digest}}}"
 
     def limit(self, name: str, subject: str) -> str:
-        """String: theoretical arrival time (GCRA, microseconds) of a limit's subject. TTL: the limit's window."""
-        return f"{PREFIX}:limit:{{{name}:{subject}}}"
+        """String: theoretical arrival time (GCRA) of a limit's subject, and when it was written, `us|us`.
+
+        TTL: the limit's window. Written by take.
+        """
+        return f"{PREFIX}:gcra:{{{name}:{subject}}}"
 
     def sender_rate(self, sender: str) -> str:
-        """String: when the sender's next message may go (microseconds). TTL: a few seconds past it."""
-        return f"{PREFIX}:rate:{{{sender}}}"
+        """String: when the sender's next message may go, and when that was written, `us|us`. TTL: a second past it.
+
+        Written by pace.
+        """
+        return f"{PREFIX}:pace:{{{sender}}}"

@@ -14,7 +14,7 @@ from typing import Any, cast
 from redis.exceptions import ResponseError
 
 from .. import telemetry
-from ..domain.delivery import Accepted, NotSent, Receipt, Refused, Unknown, from_carrier
+from ..domain.delivery import MARGIN_MS, TOO_LATE, Accepted, NotSent, Receipt, Refused, Unknown, from_carrier
 from ..domain.errors import NotReady, StoreUnavailable
 from ..domain.operation import Draft, Due, Go, Job, MovedTo
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, Limit
@@ -29,9 +29,6 @@ from .verifications import rules_text
 GROUP = "workers"
 STALE_MS = 6_000
 """Entries that no worker has touched for so long are taken over. Longer than a worker's pulse, see `touch`."""
-
-MARGIN_MS = 250
-"""What must be left of a code's life when its message goes out: an expired code is never sent."""
 
 MESSAGE_TTL_MS = 48 * 3_600_000
 EVENT_TTL_MS = 24 * 3_600_000
@@ -240,7 +237,7 @@ class Outbox:
 
     def retry_later(self, job: Job, wait_ms: int, outcome: NotSent) -> str:
         """Surely nothing was sent: the same again after a wait."""
-        return self._settle(job, "retry", [wait_ms, outcome.reason])
+        return self._settle(job, "retry", [wait_ms, outcome.reason, "1" if outcome.reason == TOO_LATE else "0"])
 
     def wait_turn(self, job: Job, wait_ms: int) -> str:
         """The sender's place in time is reserved and not yet come: come back then."""

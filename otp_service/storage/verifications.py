@@ -33,6 +33,9 @@ from .client import STORE_ERRORS, Store
 from .keys import Keys
 from .scripts import Scripts
 
+CLOCK_PLAY_MS = 5_000
+"""By so much a code may seem to begin in the future; by more, the store's clock was set back, and the code is over."""
+
 EVENT_TTL_MS = 24 * 3_600_000
 CLOCKS_APART_MS = 5_000
 """How much the carrier's clock may be behind ours when it says when a person wrote."""
@@ -319,8 +322,9 @@ def _require_echo(reply: Any, operation_id: str) -> None:
 
 def _view(ref: Reference, record: Mapping[str, str], now_ms: int, subject: str) -> VerificationView:
     status = Status(record["status"])
-    expires_ms = int(record["expires"])
-    if status is Status.PENDING and now_ms >= expires_ms:
+    created_ms = int(record["created"])
+    expires_ms = min(int(record["expires"]), created_ms + MAX_LIFETIME_MS)
+    if status is Status.PENDING and not created_ms - CLOCK_PLAY_MS <= now_ms < expires_ms:
         status = Status.EXPIRED
     return VerificationView(
         reference=ref,

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..domain.delivery import Receipt, Refused
+from ..domain.numbering import identity
 from . import errors, reading
 
 _DELIVERED = frozenset({"delivered", "read"})
@@ -165,6 +166,26 @@ def receipts(value: object, occurred_ms: int, status: str | None = None) -> tupl
         error = None if word in _DELIVERED else _error_for(index, members.get("errors"))
         found.append(Receipt(message_id, recipient.number, word, occurred_ms, error, delivery_id))
     return tuple(found)
+
+
+def is_about(message: OutboundMessage, request: bytes) -> bool:
+    """Whether the carrier's message is the one that this request's body asked for.
+
+    It names a recipient, and none that was not asked for. Where both name a delivery by their webhook address, it is
+    the same.
+    """
+    asked = reading.mapping(reading.decode(request).value)
+    wanted = {_person(one.number) for one in _recipients(asked.get("to"))}
+    delivery_id, named = delivery_named_by(asked.get("webhook_url")), delivery_named_by(message.webhook_url)
+    if delivery_id is not None and named is not None and delivery_id != named:
+        return False
+    found = {_person(one.number) for one in message.to}
+    return bool(found) and found <= wanted
+
+
+def _person(number: str) -> str:
+    """Whose number it is, however it is written."""
+    return identity("+" + re.sub(r"[^0-9A-Za-z]", "", number))
 
 
 def _error_for(index: int, listed: object) -> Refused | None:

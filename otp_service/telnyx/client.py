@@ -8,12 +8,16 @@ because its caller must know exactly which of four things happened:
 * `NotSent`   nothing reached it (or it asked us to come back): the same request may be tried again;
 * `Unknown`   the request may have arrived, the answer did not: only the same bytes with the same key may follow.
 
+An answer is believed only if it speaks of what was asked: of this recipient, this delivery, this message. Any other
+belongs to another request, and its connection is closed, since each later answer on it would too.
+
 All other operations return typed values and raise the tree of `exceptions`. A list is a lazy generator over all its
 pages; it raises rather than end early, so that what looks complete is complete.
 
 Nothing here retries. Ids come from outside and are percent-encoded in paths, `+` too.
 """
 
+import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
@@ -37,6 +41,9 @@ LARGEST_PAGE = 250
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,255}", re.ASCII)
 _BULK = "/messaging_numbers_bulk_updates"
 _OPT_OUTS = "/messaging_optouts"
+
+_FOREIGN = Unknown("an answer about another message")
+_log = logging.getLogger("otp.carrier")
 
 T = TypeVar("T")
 Reader = Callable[[object], T | None]
@@ -90,7 +97,11 @@ class TelnyxClient:
             return NotSent(error.reason)
         except UnknownOutcomeError as error:
             return Unknown(error.reason)
-        return _outcome(answer)
+        outcome = _outcome(answer, request)
+        if outcome == _FOREIGN:
+            _log.error("the carrier answered about another message")
+            self._exchange.hang_up()
+        return outcome
 
     def submit(self, request: SendRequest, *, idempotency_key: str | None = None) -> OutboundMessage:
         """Send once and return the carrier's message, or raise: for people at a shell and for alerts.
@@ -104,7 +115,9 @@ class TelnyxClient:
         document = _success(answer)
         if errors.read_errors(reading.mapping(document).get("errors")):
             raise UnknownOutcomeError("a success with errors")
-        return _typed(OutboundMessage.read, _data(document))
+        message = _typed(OutboundMessage.read, _data(document))
+        self._require(answers.is_about(message, request.body), "an answer about another message")
+        return message
 
     def send_group_mms(
         self,
@@ -158,6 +171,7 @@ class TelnyxClient:
             message = self.show_message(message_id)
         except NotFoundError:
             return None
+        self._require(message.id.lower() == message_id.lower(), "an answer about another message")
         if isinstance(message, InboundMessage):
             raise UnknownOutcomeError("a message to us, not of ours")
         latest = max(message.received_ms, message.sent_ms, message.completed_ms)
@@ -289,6 +303,12 @@ class TelnyxClient:
         """How far an order has come."""
         return self._get(f"{_BULK}/{_segment(order_id)}", BulkUpdate.read)
 
+    def _require(self, believed: bool, reason: str) -> None:
+        if not believed:
+            _log.error("the carrier answered about another message")
+            self._exchange.hang_up()
+            raise UnknownOutcomeError(reason)
+
     # --- how ----------------------------------------------------------------------------------------------------
 
     def _get(self, path: str, read: Reader[T]) -> T:
@@ -326,7 +346,7 @@ class TelnyxClient:
         return [_typed(read, entry) for entry in entries], meta
 
 
-def _outcome(answer: Answer) -> SendOutcome:
+def _outcome(answer: Answer, request: SendRequest) -> SendOutcome:
     if not answer.succeeded:
         return errors.classify(answer.status, answer.document, answer.headers)
     members = reading.mapping(answer.document)
@@ -335,6 +355,8 @@ def _outcome(answer: Answer) -> SendOutcome:
         return Unknown(f"HTTP {answer.status} without a message")
     if reading.items(members.get("errors")):
         return Unknown(f"HTTP {answer.status} with errors")
+    if not answers.is_about(message, request.body):
+        return _FOREIGN
     # Delivery errors *inside* the message do not change this: the carrier has it and will report its end. Calling
     # it unknown would forget its id and send again.
     return Accepted(message.id, message.to[0].status if message.to else None, message.wait_s)

@@ -2,7 +2,9 @@
 
 Guarantees: no exception of httpx, of TLS or of the socket leaves this module. What went wrong before a byte of the
 request can have left is a `NotSentError`; from then on it is an `UnknownOutcomeError`, whatever it was. Nothing is
-retried, redirected or read from the environment, and no answer is read beyond `LARGEST_ANSWER` bytes.
+retried, redirected or read from the environment, and no answer is read beyond `LARGEST_ANSWER` bytes. One deadline
+covers an exchange, whatever its phase. A connection on which anything came that no request asked for is closed: the
+next answer on it would be another request's.
 
 Every thread has an httpx.Client of its own with one connection: httpx's pool scans all its connections for every
 request, which makes one client shared by a hundred threads ten times slower than a hundred clients. The TLS context,
@@ -13,13 +15,18 @@ Not here: what an answer means (`errors`, `answers`).
 
 import logging
 import re
+import socket
+import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+import httpcore
 import httpx
 
+from ..connections import Deadline, connect
 from ..domain.delivery import TOO_LATE
 from . import reading
 from .exceptions import NotSentError, UnknownOutcomeError
@@ -34,16 +41,17 @@ _BEFORE_ANY_BYTE = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout,
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds to wait: for a connection, for each piece read or written, and for a whole answer's body.
+    """Seconds to wait: for a connection, for each piece read or written, and for the whole exchange.
 
-    The connect time covers TCP and, once more, the TLS handshake.
+    The connect time covers all the addresses of the host and, once more, the TLS handshake. The whole is shorter than
+    `UNDER_WAY_MS` of the outbox, after which a request counts as one whose answer is lost.
     """
 
     connect_s: float = 2.0
     read_s: float = 5.0
     write_s: float = 5.0
     pool_s: float = 1.0
-    total_s: float = 15.0
+    total_s: float = 9.5
 
 
 DEFAULT_TIMEOUTS = Timeouts()
@@ -119,7 +127,9 @@ class Exchange:
         headers = {} if body is None else {"Content-Type": "application/json"}
         if idempotency_key is not None:
             headers["Idempotency-Key"] = idempotency_key
-        client = self._client()
+        line = self._line()
+        client = line.client
+        line.deadline.begin(self._timeouts.total_s)
         request = client.build_request(
             method,
             self._base_url + path,
@@ -137,14 +147,21 @@ class Exchange:
             # the one thing known about any of them is that the request may have arrived.
             raise UnknownOutcomeError(f"no answer ({type(error).__name__})") from error
         try:
-            content = self._read(response)
+            content = self._read(response, line.deadline)
         except UnknownOutcomeError:
             raise
         except Exception as error:
             raise UnknownOutcomeError(f"half an answer ({type(error).__name__})") from error
         finally:
+            out_of_step = line.has_leftover()
             response.close()
+            if out_of_step:
+                line.hang_up()
         return Answer(response.status_code, response.headers, _document(response, content))
+
+    def hang_up(self) -> None:
+        """Close this thread's connection: the answer on it was not the one to our request. The next call opens anew."""
+        self._line().hang_up()
 
     def _hurried(self, within_s: float) -> httpx.Timeout:
         """Timeouts by which a connection, with TCP and TLS, is there in time or not at all."""
@@ -155,50 +172,121 @@ class Exchange:
         pool_s = min(spans.pool_s, within_s / 2)
         return httpx.Timeout(connect=connect_s, read=spans.read_s, write=spans.write_s, pool=pool_s)
 
-    def _read(self, response: httpx.Response) -> bytes | None:
-        """The raw body, or None if it is too long. A carrier that drips one byte at a time is cut off."""
+    def _read(self, response: httpx.Response, deadline: Deadline) -> bytes | None:
+        """The raw body, or None if it is too long."""
         if response.is_stream_consumed:  # an httpx.MockTransport hands answers over whole
             return response.content
-        deadline = time.monotonic() + self._timeouts.total_s
         content = bytearray()
         for chunk in response.iter_raw():
             content += chunk
             if len(content) > LARGEST_ANSWER:
                 return None
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline.at:  # bytes that are there already need no step of the socket
                 raise UnknownOutcomeError("half an answer (too slow)")
         return bytes(content)
 
-    def _client(self) -> httpx.Client:
-        client: httpx.Client | None = getattr(self._own, "client", None)
-        if client is not None and not client.is_closed:
-            return client
-        client = self._new_client()
+    def _line(self) -> "_Line":
+        line: _Line | None = getattr(self._own, "line", None)
+        if line is not None and not line.client.is_closed:
+            return line
+        line = self._new_line()
         with self._lock:
             if self._closed:
-                client.close()
+                line.client.close()
                 raise RuntimeError("The carrier client is closed.")
             ended = [entry for entry in self._clients if not entry[0].is_alive()]
             self._clients = [entry for entry in self._clients if entry[0].is_alive()]
-            self._clients.append((threading.current_thread(), client))
+            self._clients.append((threading.current_thread(), line.client))
         for _, leftover in ended:
             leftover.close()
-        self._own.client = client
-        return client
+        self._own.line = line
+        return line
 
-    def _new_client(self) -> httpx.Client:
-        transport = self._transport or httpx.HTTPTransport(
-            verify=self._tls or True,
-            trust_env=False,
-            retries=0,
-            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=30),
-        )
-        return httpx.Client(
+    def _new_line(self) -> "_Line":
+        deadline = Deadline(0.0)
+        pool = None if self._tls is None else _pool(self._tls, deadline)
+        transport = self._transport if pool is None or self._tls is None else _Transport(pool, self._tls)
+        client = httpx.Client(
             transport=transport,
             headers=self._headers,
             timeout=self._timeout,
             follow_redirects=False,
             trust_env=False,
+        )
+        return _Line(client, pool, deadline)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One thread's way to the carrier. `pool` is None where the network is replaced."""
+
+    client: httpx.Client
+    pool: httpcore.ConnectionPool | None
+    deadline: Deadline
+
+    def has_leftover(self) -> bool:
+        """Whether more has come than the answer. h11 would take it for the answer to the next request."""
+        if self.pool is None:
+            return False
+        try:
+            return any(one._connection._h11_state.trailing_data[0] for one in self.pool.connections)  # type: ignore[attr-defined]
+        except AttributeError:  # closed before it was open, or another httpcore: not to be used again
+            return True
+
+    def hang_up(self) -> None:
+        if self.pool is not None:
+            self.pool.close()
+
+
+class _Transport(httpx.HTTPTransport):
+    """httpx's own, over a pool that knows the deadline; httpx has no parameter for it."""
+
+    def __init__(self, pool: httpcore.ConnectionPool, tls: ssl.SSLContext) -> None:
+        super().__init__(verify=tls, trust_env=False)
+        self._pool = pool
+
+
+def _pool(tls: ssl.SSLContext, deadline: Deadline) -> httpcore.ConnectionPool:
+    return httpcore.ConnectionPool(
+        ssl_context=tls,
+        max_connections=1,
+        max_keepalive_connections=1,
+        keepalive_expiry=30,
+        retries=0,
+        network_backend=_Backend(deadline),
+    )
+
+
+class _Backend(httpcore.NetworkBackend):
+    """How httpcore reaches the carrier."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+        self._under = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Connect to the first address that answers; the timeout is for all of them. Raises httpcore's errors."""
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise httpcore.ConnectError("the name cannot be resolved") from error
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        each_s = None if timeout is None else timeout / len(addresses)
+        return connect(
+            self._under,
+            addresses,
+            port,
+            self._deadline,
+            each_s,
+            local_address=local_address,
+            socket_options=socket_options,
         )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..domain import message
 from ..domain.circuit import Gate
-from ..domain.delivery import Accepted, Action, NotSent, Refused, Unknown
+from ..domain.delivery import MARGIN_MS, Accepted, Action, NotSent, Refused, Unknown
 from ..domain.errors import KeyUnknown, SealBroken
 from ..domain.operation import Draft, Due, Go, Job
 from ..domain.policy import App, Channel, Policy, Sender
@@ -85,6 +85,10 @@ class Deliver:
             _log.warning("a delivery has no record any more", extra={"delivery_id": _id(job)})
             self._outbox.begin(job, "", "", (), ())
             return
+        if draft.expires_ms - draft.now_ms <= MARGIN_MS:
+            # Whatever else stands in the way now: it ends as expired, with what stood in the way last.
+            self._outbox.begin(job, draft.app, "", (), ())
+            return
         app, sender = self._policy.apps.get(draft.app), self._policy.senders.get(draft.sender)
         if app is None or sender is None or not self._has_key(draft):
             self._hand_back(job, draft, app, sender)
@@ -122,10 +126,6 @@ class Deliver:
         return not draft.sealed_by or self._vault.knows(draft.sealed_by)
 
     def _hand_back(self, job: Job, draft: Draft, app: App | None, sender: Sender | None) -> None:
-        if draft.now_ms >= draft.expires_ms:
-            # Nobody who could send it came: the store ends it, and says what stood in the way.
-            self._outbox.begin(job, draft.app, "", (), ())
-            return
         if app is None:
             code, title = "app_unknown", f"no worker at hand has the app {draft.app} in its configuration"
         elif sender is None:

@@ -1,7 +1,7 @@
 """What the carrier tells us: delivery receipts, words from people, followed links.
 
-The signature was checked before. Only what the signed body says is believed; the path of the request is a hint that
-must agree with it, since a path is not signed.
+The signature was checked before. Only what the signed body says is believed. The path of the request is not signed and
+says nothing: a recorded report, posted to the path of a delivery whose answer is lost, would settle that.
 """
 
 import logging
@@ -39,26 +39,24 @@ class Receive:
         self._policy = policy
         self._guard = guard
 
-    def delivery_update(self, event_id: str, receipts: Sequence[Receipt], path_id: str | None) -> None:
+    def delivery_update(self, event_id: str, receipts: Sequence[Receipt]) -> None:
         """Move the deliveries that the receipts speak of. Unknown ones change nothing. Raises StoreUnavailable."""
         for receipt in receipts:
             number = number_hash(self._key, receipt.to)
-            for ref, ordinal in self._candidates(receipt, number, path_id):
-                moved = self._book.apply(ref, ordinal, number, receipt, event_id)
-                if moved.outcome != "foreign":
-                    extra = {"delivery_id": ref.delivery_id(ordinal), "status": receipt.status}
-                    _log.info("delivery receipt", extra={**extra, "outcome": moved.outcome})
-                    self._guard.moved(moved, receipt, number)
-                    break
+            found = self._find(receipt, number)
+            moved = self._book.apply(*found, number, receipt, event_id) if found else None
+            if found and moved and moved.outcome != "foreign":
+                extra = {"delivery_id": found[0].delivery_id(found[1]), "status": receipt.status}
+                _log.info("delivery receipt", extra={**extra, "outcome": moved.outcome})
+                self._guard.moved(moved, receipt, number)
 
-    def _candidates(self, receipt: Receipt, number: str, path_id: str | None) -> list[tuple[Reference, int]]:
-        # What the signed body names is the only answer, also when it is gone: were the path asked then, a recorded
-        # event of one delivery, posted to the path of another one of the same number, would move that.
+    def _find(self, receipt: Receipt, number: str) -> tuple[Reference, int] | None:
+        """The delivery that the signed body names, else the one that is known to be this message.
+
+        What the body names is the only answer, also when it is gone.
+        """
         signed = read_delivery_id(self._key, receipt.delivery_id) if receipt.delivery_id else None
-        found = signed or self._book.find_message(number, receipt.message_id)
-        if found is None and path_id:
-            found = read_delivery_id(self._key, path_id)
-        return [found] if found is not None else []
+        return signed or self._book.find_message(number, receipt.message_id)
 
     def inbound(
         self,

@@ -53,13 +53,13 @@ class Hooks:
             telemetry.WEBHOOKS.labels("none", "malformed").inc()
             return self._problems.of("invalid_request", "The body is no event.", call.request_id)
         telemetry.WEBHOOKS.labels(type(event).__name__, "ok").inc()
-        self._dispatch(event, call.path.get("delivery_id"))
+        self._dispatch(event)
         return _OK
 
-    def _dispatch(self, event: webhooks.Event, path_id: str | None) -> None:
+    def _dispatch(self, event: webhooks.Event) -> None:
         match event:
             case webhooks.DeliveryUpdate():
-                self._receive.delivery_update(event.event_id, event.receipts, path_id)
+                self._receive.delivery_update(event.event_id, event.receipts)
             case webhooks.Inbound():
                 self._receive.inbound(
                     event.event_id,

@@ -211,8 +211,7 @@ def test_stop_and_start(stage: Stage) -> None:
     """STOP on the handset: 403 with how to come back, within a moment; START: the code comes again."""
     number = stage.number()
     first = stage.started(number)
-    stage.code(number)
-    assert stage.call("POST", f"/verify/{first}/cancel").status_code == 200
+    assert stage.check(first, stage.code(number)).status_code == 200
     stage.reply(number, "Stop")
     state = within(5, lambda: _opt_out(stage, number), "the opt-out")
     assert (state["keyword"], state["source"]) == ("STOP", "inbound")

@@ -327,3 +327,22 @@ def test_tallies_are_of_the_last_hour(house: House) -> None:
     assert (health["pool"].success_ratio, health["pool"].spam_ratio) == (0.5, None)
     assert health["backup"].grade == 20
     assert at_once([tallies.may_ask] * 8).count(True) == 1
+
+
+@pytest.mark.parametrize("lasting", [False, True])
+def test_a_clock_that_is_set_back_prolongs_no_pause(house: House, lasting: bool) -> None:
+    """A breaker opened before the store's clock was set back by hours is probed when the longest pause is over."""
+    scope = f"sender:{word()}"
+    if lasting:
+        house.circuits.hold(Hold(scope, "40333", "spent", 3_600_000, 30_000, after=1), word())
+    else:
+        for _ in range(5):
+            house.circuits.fault(Fault(scope, "connect"), word())
+    key = house.keys.circuit(scope)
+    for name in ("until", "probe"):
+        house.raw.hincrby(key, name, 7_200_000)
+    gate = fresh(house).pass_through([scope])
+    assert not gate.passes
+    assert gate.wait_ms <= (30_000 if lasting else LONGEST_PAUSE_MS)
+    asked, wait_ms, *_ = house.scripts.run("circuit_pass", [key], [PROBE_MS, LONGEST_PAUSE_MS])
+    assert (asked, wait_ms <= 30_000) == (0, True)

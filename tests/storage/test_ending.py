@@ -6,8 +6,10 @@ from functools import partial
 import pytest
 
 from otp_service.domain.operation import Approved, Canceled, Ended, NotFound, Redeemed
-from otp_service.domain.policy import TOMBSTONE_MS
+from otp_service.domain.policy import MAX_LIFETIME_MS, TOMBSTONE_MS
 from otp_service.domain.verification import Reference, Status
+from otp_service.storage.scripts import load
+from otp_service.storage.verifications import CLOCK_PLAY_MS
 from tests.conftest import wait_until
 
 from .house import CODE, SHOP, WRONG, House, at_once, fresh_number, word
@@ -187,6 +189,59 @@ def test_the_stores_clock_alone_tells_expired_in_real_time(house: House) -> None
     assert isinstance(house.check(early, CODE, app), Approved)
     wait_until(lambda: house.now() >= int(house.record(late)["expires"]), 3.0)
     assert house.check(late, CODE, app) == Ended(Status.EXPIRED)
+
+
+def shift(house: House, ref: Reference, **by_ms: int) -> None:
+    """Move single times of the record."""
+    record = house.record(ref)
+    house.raw.hset(house.keys.record(ref), mapping={name: int(record[name]) + ms for name, ms in by_ms.items()})
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        {"expires": 86_400_000, "created": -MAX_LIFETIME_MS},
+        {"expires": 86_400_000, "created": -86_000_000},
+        {"expires": 60_000, "created": 60_000},
+        {"expires": 600_000, "created": 600_000},
+        {"created": 86_400_000},
+        {"expires": -300_000},
+    ],
+)
+def test_no_time_alone_prolongs_a_code(house: House, times: dict[str, int]) -> None:
+    """Neither a later `expires` nor a clock that was set back: no check approves, nothing is sent, and it is shown."""
+    number = fresh_number()
+    checked, sent, timed, again = (
+        house.start(to).reference for to in (fresh_number(), fresh_number(), fresh_number(), number)
+    )
+    for ref in (checked, sent, timed, again):
+        shift(house, ref, **times)
+        view = house.verifications.view(ref, "shop")
+        assert view is not None
+        assert view.status is Status.EXPIRED
+    assert house.check(checked, CODE) == Ended(Status.EXPIRED)
+    assert house.begin(house.take(sent)) is None
+    assert house.status(sent) == "expired"
+    assert house.verifications.expire(timed)
+    assert house.record(timed)["status"] == "expired"
+    house.refused(number)  # the cool-down is the number's
+    assert house.record(again)["status"] == "expired"
+
+
+@pytest.mark.parametrize("times", [{"created": 3_000, "expires": 3_000}, {"expires": 299_000, "created": -1_000}])
+def test_a_clock_with_a_little_play_ends_no_code(house: House, times: dict[str, int]) -> None:
+    """A store whose clock is slewed, or another server a few seconds behind, changes nothing."""
+    ref = house.start(fresh_number()).reference
+    shift(house, ref, **times)
+    house.must_begin(house.take(ref))
+    assert isinstance(house.check(ref, CODE), Approved)
+
+
+def test_the_scripts_know_the_greatest_life() -> None:
+    """One figure in two languages."""
+    text = load("check").text
+    assert f"GREATEST_LIFE_MS = {MAX_LIFETIME_MS}\n" in text
+    assert f"CLOCK_PLAY_MS = {CLOCK_PLAY_MS}\n" in text
 
 
 def test_what_is_gone_is_not_found(house: House) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.resources import files
@@ -250,6 +251,18 @@ def other_places(house: House) -> None:
     alarms.raise_("trouble", "a text")
     alarms.claim()
     callbacks(house)
+    api_keys = ApiKeys(
+        house.store,
+        house.scripts,
+        house.keys,
+        house.audit,
+        token_hex=secrets.token_hex,
+        token_urlsafe=secrets.token_urlsafe,
+    )
+    made = api_keys.create("shop", ["verify"], 60_000)
+    assert api_keys.rotate(made.id, 0)
+    assert api_keys.revoke(made.id)
+    house.audit.trim(60_000)
     house.circuits.hold(Hold("profile:z", "40333", "spent", None, 1, after=1), word())
     house.circuits.hold(Hold("sender:z", "40013", "rejected", 1, 1), word())
     house.circuits.hold(Hold("sender:z", "40013", "rejected", 1, 1, source=Source.REPORT), word())
@@ -394,9 +407,9 @@ def test_a_store_that_is_searched_tells_no_secret(house: House) -> None:
     tokens = itertools.count(1)
     keys = ApiKeys(
         house.store,
+        house.scripts,
         house.keys,
         house.audit,
-        now_ms=lambda: 1_790_000_000_000,
         token_hex=lambda n: f"{next(tokens):0{2 * n}x}",
         token_urlsafe=lambda n: f"canary{next(tokens)}".ljust(43, "k"),
     )

@@ -69,7 +69,7 @@ def test_subjects_do_not_share(house: House) -> None:
 def test_a_limits_subject_is_not_readable_in_the_store(house: House) -> None:
     """Addresses stand hashed in keys, and every such key ends by itself."""
     house.limits.take([place(5, 60_000, "203.0.113.7")])
-    (key,) = house.raw.scan_iter(match="otp:limit:*")
+    (key,) = house.raw.scan_iter(match="otp:gcra:*")
     assert "203.0.113.7" not in key
     assert 0 < house.raw.pttl(key) <= 60_000
 
@@ -93,7 +93,7 @@ def test_a_sender_is_paced_evenly_over_all_workers(house: House) -> None:
     """Twenty reservations at once take twenty intervals: no two share one."""
     sender, before = word("sender"), house.now()
     waits = at_once([partial(house.outbox.pace, sender, 10.0, 60_000) for _ in range(20)])
-    reserved_ms = int(house.raw.get(house.keys.sender_rate(sender))) / 1_000
+    reserved_ms = int(house.raw.get(house.keys.sender_rate(sender)).split("|")[0]) / 1_000
     assert reserved_ms - before >= 2_000
     assert reserved_ms - house.now() <= 2_000
     assert max(waits) <= 1_900
@@ -107,6 +107,48 @@ def test_a_wait_beyond_patience_reserves_nothing(house: House) -> None:
     for _ in range(3):
         assert -1_000 <= house.outbox.pace(sender, 1.0, 100) < -500
     assert 500 < house.outbox.pace(sender, 1.0, 2_000) <= 1_000
+
+
+def step_back(house: House, key: str, ms: int) -> None:
+    """Let a reservation look as it does when the store's clock was set back after it was written."""
+    moments = house.raw.get(key).split("|")
+    house.raw.set(key, "|".join(str(int(us) + ms * 1_000) for us in moments), keepttl=True)
+
+
+@pytest.mark.parametrize("back_ms", [1_000, 60_000, 600_000, 86_400_000])
+def test_a_clock_that_is_set_back_stops_no_sender(house: House, back_ms: int) -> None:
+    """The place that was reserved counts as far from now as it was from then, and the pace holds on from there."""
+    sender = word("sender")
+    assert [house.outbox.pace(sender, 0.5, 60_000) == 0 for _ in range(3)] == [True, False, False]
+    step_back(house, house.keys.sender_rate(sender), back_ms)
+    before = house.now()
+    waits = [house.outbox.pace(sender, 0.5, 60_000) for _ in range(3)]
+    assert 0 < waits[0] <= 6_000
+    assert waits[2] <= 10_000
+    assert waits[1] - waits[0] + 1 >= 2_000 - (house.now() - before)
+
+
+def test_a_clock_that_is_set_forward_stops_no_sender(house: House) -> None:
+    """What was reserved lies behind: the next message may go at once, and the one after it an interval later."""
+    sender = word("sender")
+    for _ in range(3):
+        house.outbox.pace(sender, 0.1, 60_000)
+    step_back(house, house.keys.sender_rate(sender), -600_000)
+    assert house.outbox.pace(sender, 0.1, 60_000) == 0
+    assert 0 < house.outbox.pace(sender, 0.1, 60_000) <= 10_000
+
+
+@pytest.mark.parametrize("back_ms", [1_000, 600_000, 86_400_000])
+def test_a_clock_that_is_set_back_refuses_nobody_for_longer_than_the_window(house: House, back_ms: int) -> None:
+    """A full limit stays full for as long as it would have been, a half full one has its places."""
+    full, half = place(2, 60_000), place(4, 60_000)
+    assert [house.limits.take([full]) for _ in range(2)] == [0, 0]
+    assert [house.limits.take([half]) for _ in range(2)] == [0, 0]
+    for key in house.raw.scan_iter(match="otp:gcra:*"):
+        step_back(house, key, back_ms)
+    assert 0 < house.limits.take([full]) <= 30_000
+    assert [house.limits.take([half]) for _ in range(2)] == [0, 0]
+    assert 0 < house.limits.take([half]) <= 15_000
 
 
 def test_one_request_runs_under_a_key(house: House) -> None:

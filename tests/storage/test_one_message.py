@@ -129,7 +129,7 @@ class Service:
             number = next(body["to"] for body in self.sent if body["webhook_url"].endswith(ref.delivery_id(ordinal)))
             error = delivery_error({"code": code, "title": "As it happens"})
             receipt = Receipt(record[f"{ordinal}:mid"], number, "delivery_failed", 0, error, ref.delivery_id(ordinal))
-            self.receive.delivery_update(word("evt"), [receipt], None)
+            self.receive.delivery_update(word("evt"), [receipt])
             self.work(ref)
 
     def told(self, ref: Reference) -> list[tuple[str, str]]:
@@ -302,7 +302,7 @@ def test_reports_of_several_numbers_hold(service: Service) -> None:
     record = service.house.record(refs[2])
     number = next(body["to"] for body in service.sent if refs[2].delivery_id(1) in body["webhook_url"])
     receipt = Receipt(record["1:mid"], number, "delivered", 0, None, refs[2].delivery_id(1))
-    service.receive.delivery_update(word("evt"), [receipt], None)
+    service.receive.delivery_update(word("evt"), [receipt])
     service.report(refs[3], "40013", [1])
     assert service.open_breakers() == set()
     for _ in range(2):

@@ -499,7 +499,7 @@ def test_a_dead_store_is_an_outage_in_every_room(tmp_path: Path) -> None:
     ref = house.order(fresh_number()).reference
     job = Job(0, "1-0", ref, 1)
     keys = ApiKeys(
-        house.store, house.keys, house.audit, now_ms=lambda: 0, token_hex=lambda n: "0" * 2 * n, token_urlsafe=str
+        house.store, house.scripts, house.keys, house.audit, token_hex=lambda n: "0" * 2 * n, token_urlsafe=str
     )
     cursors = Cursors(house.store, house.scripts, house.keys)
     alarms = Alarms(house.store, house.scripts, house.keys)

@@ -3,30 +3,24 @@
 import hashlib
 import itertools
 import json
+import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 
 import pytest
 
+from otp_service import worker
 from otp_service.domain.audit import ZERO, Event, EventType, Position, decode_cursor, encode_cursor
 from otp_service.domain.delivery import Action, Refused
+from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.operation import OptOut, Standing
 from otp_service.storage import api_keys
 from otp_service.storage.api_keys import ApiKeys
 from otp_service.storage.audit_log import PAGE_SCAN
 from tests.conftest import wait_until
 
-from .house import CODE, House, at_once, fresh_number, word
-
-
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.ms = 1_790_000_000_000
-
-    def __call__(self) -> int:
-        return self.ms
+from .house import CODE, House, Twice, at_once, fresh_number, word
 
 
 class Tokens:
@@ -44,24 +38,31 @@ class Tokens:
         return f"s3cret{next(self._count)}".ljust(-(-n * 4 // 3), "x")
 
 
-@pytest.fixture
-def clock() -> Clock:
-    """The clock of the keys."""
-    return Clock()
+TOKENS = Tokens()
 
 
 @pytest.fixture
-def keys(house: House, clock: Clock) -> ApiKeys:
+def keys(house: House) -> ApiKeys:
     """API keys as one process sees them."""
-    return another_process(house, clock)
+    return another_process(house)
 
 
-def another_process(house: House, clock: Clock) -> ApiKeys:
+def another_process(house: House) -> ApiKeys:
     """API keys with a memory of their own."""
-    tokens = Tokens()
     return ApiKeys(
-        house.store, house.keys, house.audit, now_ms=clock, token_hex=tokens.hex, token_urlsafe=tokens.urlsafe
+        house.store, house.scripts, house.keys, house.audit, token_hex=TOKENS.hex, token_urlsafe=TOKENS.urlsafe
     )
+
+
+def at_store(house: House, ms: int) -> None:
+    """Wait until the store's clock has come there."""
+    wait_until(lambda: house.now() >= ms, 5.0)
+
+
+def key_events(house: House) -> list[tuple[str, str]]:
+    """Type and key id of the recorded events."""
+    found = [fields for _, fields in house.raw.xrange(house.keys.audit(0))]
+    return [(event["type"], json.loads(event["detail"])["key_id"]) for event in found]
 
 
 # ---- opt-outs -----------------------------------------------------------------------------------------------------
@@ -209,21 +210,56 @@ def test_nothing_else_opens(keys: ApiKeys, spoil: str) -> None:
     assert keys.authenticate(made.key) is not None
 
 
-def test_a_key_ends_to_the_millisecond(keys: ApiKeys, clock: Clock) -> None:
+def test_a_key_ends_in_time(keys: ApiKeys, house: House) -> None:
     """Expiry is judged at each use, remembered look-up or not."""
-    made = keys.create("shop", ["verify"], clock.ms + 1_000)
-    clock.ms += 999
+    made = keys.create("shop", ["verify"], 400)
+    assert made.expires_at_ms is not None
+    assert made.expires_at_ms <= house.now() + 400
     assert keys.authenticate(made.key) is not None
-    clock.ms += 1
+    at_store(house, made.expires_at_ms)
     assert keys.authenticate(made.key) is None
+    assert another_process(house).authenticate(made.key) is None
 
 
-def test_a_revocation_holds_everywhere_soon(
-    house: House, clock: Clock, keys: ApiKeys, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("ahead_s", [-100 * 86_400, -120, 120, 100 * 86_400])
+def test_no_process_clock_judges_a_key(
+    keys: ApiKeys, house: House, monkeypatch: pytest.MonkeyPatch, ahead_s: float
 ) -> None:
+    """With the shell's and the server's clock minutes or months off, a key lives, ends and is revoked as ever."""
+    real, real_ns = time.time, time.time_ns
+    monkeypatch.setattr(time, "time", lambda: real() + ahead_s)
+    monkeypatch.setattr(time, "time_ns", lambda: real_ns() + int(ahead_s * 1e9))
+    monkeypatch.setattr(api_keys, "CACHE_S", 0.0)
+    lasting, brief = keys.create("shop", ["verify"], 3_600_000), keys.create("shop", ["verify"], 0)
+    assert keys.authenticate(lasting.key) is not None
+    assert keys.authenticate(brief.key) is None
+    new = keys.rotate(lasting.id, 3_600_000)
+    assert new is not None
+    assert keys.authenticate(lasting.key) is not None
+    assert keys.authenticate(new.key) is not None
+    assert keys.revoke(new.id)
+    assert keys.authenticate(new.key) is None
+    info = keys.get(new.id)
+    assert info is not None
+    assert abs((info.revoked_at_ms or 0) - house.now()) < 60_000
+
+
+def test_a_revocation_is_a_mark_and_no_time(keys: ApiKeys, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when the store's clock steps back behind the revocation, or an older release wrote a later moment."""
+    monkeypatch.setattr(api_keys, "CACHE_S", 0.0)
+    made = keys.create("shop", ["verify"], None)
+    house.raw.hset(house.keys.api_key(made.id), "revoked", house.now() + 120_000)  # a shell two minutes ahead
+    assert keys.authenticate(made.key) is not None
+    assert keys.revoke(made.id)
+    house.raw.hset(house.keys.api_key(made.id), "revoked", house.now() + 600_000)  # the store's clock, ten minutes back
+    assert keys.authenticate(made.key) is None
+    assert keys.rotate(made.id, 60_000) is None
+
+
+def test_a_revocation_holds_everywhere_soon(house: House, keys: ApiKeys, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process that has just used the key refuses it when its memory has run out."""
     monkeypatch.setattr(api_keys, "CACHE_S", 0.2)
-    elsewhere = another_process(house, clock)
+    elsewhere = another_process(house)
     made = keys.create("shop", ["verify"], None)
     assert elsewhere.authenticate(made.key) is not None
     assert keys.revoke(made.id)
@@ -232,46 +268,58 @@ def test_a_revocation_holds_everywhere_soon(
     assert api_keys.CACHE_S < 5
 
 
-def test_the_first_end_of_a_key_stays(keys: ApiKeys, clock: Clock) -> None:
+def test_the_first_end_of_a_key_stays(keys: ApiKeys, house: House) -> None:
     """Revoking again does not move the moment, and a longer overlap does not revive what has ended."""
     made = keys.create("shop", ["verify"], None)
     keys.revoke(made.id)
     first = keys.get(made.id)
-    clock.ms += 5_000
+    at_store(house, house.now() + 5)
     keys.revoke(made.id)
     assert keys.get(made.id) == first
     assert keys.rotate(made.id, 60_000) is None
 
 
-def test_rotation_overlaps(keys: ApiKeys, clock: Clock) -> None:
+def test_rotation_overlaps(keys: ApiKeys, house: House) -> None:
     """Old and new key both open during the overlap, the new one alone afterwards; a second rotation extends nothing."""
     old = keys.create("shop", ["verify"], None)
-    new = keys.rotate(old.id, 10_000)
+    new = keys.rotate(old.id, 1_000)
     assert new is not None
     assert (new.app, new.scopes) == ("shop", ("verify",))
-    assert keys.rotate(old.id, 999_000) is not None
-    clock.ms += 9_999
     assert keys.authenticate(old.key) is not None
-    clock.ms += 1
+    assert keys.rotate(old.id, 999_000) is not None
+    info = keys.get(old.id)
+    assert info is not None
+    assert info.revoked_at_ms is not None
+    at_store(house, info.revoked_at_ms)
     assert keys.authenticate(old.key) is None
     assert keys.authenticate(new.key) is not None
     assert keys.rotate("nosuchkey000", 1) is None
+    assert keys.rotate(old.id, 1_000) is None
 
 
-def test_an_expired_key_cannot_be_rotated(keys: ApiKeys, clock: Clock) -> None:
+def test_a_rotation_without_overlap_ends_the_old_key_at_once(keys: ApiKeys, house: House) -> None:
+    """The new key keeps the old one's end."""
+    old = keys.create("shop", ["verify"], 3_600_000)
+    new = keys.rotate(old.id, 0)
+    assert new is not None
+    assert new.expires_at_ms == old.expires_at_ms
+    assert keys.authenticate(old.key) is None
+    assert keys.authenticate(new.key) is not None
+
+
+def test_an_expired_key_cannot_be_rotated(keys: ApiKeys) -> None:
     """What has run out is no valid key any more; a new one has to be made on purpose."""
-    made = keys.create("shop", ["verify"], clock.ms + 1_000)
-    clock.ms += 1_000
+    made = keys.create("shop", ["verify"], 0)
     assert keys.rotate(made.id, 60_000) is None
 
 
-def test_keys_are_listed_by_app_oldest_first(keys: ApiKeys, clock: Clock) -> None:
+def test_keys_are_listed_by_app_oldest_first(keys: ApiKeys, house: House) -> None:
     """Revoked ones too, so that they can be explained."""
     first = keys.create("shop", ["verify"], None)
-    clock.ms += 1
+    at_store(house, house.now() + 2)
     second = keys.create("bank", ["verify"], None)
-    clock.ms += 1
-    third = keys.create("shop", ["metrics"], clock.ms + 5)
+    at_store(house, house.now() + 2)
+    third = keys.create("shop", ["metrics"], 60_000)
     keys.revoke(first.id)
     assert [info.id for info in keys.list()] == [first.id, second.id, third.id]
     assert [info.id for info in keys.list("shop")] == [first.id, third.id]
@@ -280,12 +328,48 @@ def test_keys_are_listed_by_app_oldest_first(keys: ApiKeys, clock: Clock) -> Non
 
 
 def test_the_keys_story_is_recorded_without_the_key(keys: ApiKeys, house: House) -> None:
-    """Creation and revocation are events that name the key's id."""
+    """Creation, rotation and revocation are events that name the key's id; nothing is left to be recorded."""
     made = keys.create("shop", ["verify"], None)
-    keys.revoke(made.id)
-    events = [fields for _, fields in house.raw.xrange(house.keys.audit(0))]
-    assert [event["type"] for event in events] == ["key.created", "key.revoked"]
-    assert all(json.loads(event["detail"])["key_id"] == made.id for event in events)
+    new = keys.rotate(made.id, 60_000)
+    assert new is not None
+    keys.revoke(new.id)
+    keys.revoke(new.id)
+    created, revoked = "key.created", "key.revoked"
+    assert sorted(key_events(house)) == sorted(
+        [(created, made.id), (revoked, made.id), (created, new.id), (revoked, new.id)]
+    )
+    assert not house.raw.exists(house.keys.api_key_events())
+
+
+def test_a_key_and_its_event_are_one_step(keys: ApiKeys, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that dies after the change, or between record and list, loses no event and records none twice."""
+
+    def dies(*_: object, **__: object) -> None:
+        raise StoreUnavailable("gone")
+
+    with monkeypatch.context() as crash:
+        crash.setattr(house.audit, "note", dies)
+        made = keys.create("shop", ["verify"], None)
+        assert keys.revoke(made.id)
+    assert keys.authenticate(made.key) is None
+    assert key_events(house) == []
+    waiting = house.raw.hgetall(house.keys.api_key_events())
+    another_process(house).record_events()
+    house.raw.hset(house.keys.api_key_events(), mapping=waiting)  # the first copier died before it could strike them
+    another_process(house).record_events()
+    assert sorted(key_events(house)) == [("key.created", made.id), ("key.revoked", made.id)]
+
+
+def test_a_key_made_twice_is_one(house: House) -> None:
+    """A command whose reply was lost runs again: one key, one event, and a rotation rotates once."""
+    twice = House(house.store, house.keys, Twice(house.store), house.ring)
+    keys = another_process(twice)
+    old = keys.create("shop", ["verify"], None)
+    new = keys.rotate(old.id, 60_000)
+    assert new is not None
+    assert keys.authenticate(new.key) is not None
+    assert len(keys.list()) == 2
+    assert len(key_events(house)) == 3
 
 
 # ---- the record ---------------------------------------------------------------------------------------------------
@@ -367,9 +451,43 @@ def test_old_events_are_trimmed(house: House) -> None:
             pipe.xadd(house.keys.audit(1), {"type": "old"}, id=f"{n}-0")
         pipe.execute()
     ref = house.start(fresh_number()).reference
-    house.audit.trim(house.now() - 60_000)
+    house.audit.trim(60_000)
     assert house.raw.xlen(house.keys.audit(1)) < 200
     assert len(house.audited(ref)) == 2
+
+
+@pytest.mark.parametrize("days_ahead", [-100, 100])
+def test_a_worker_with_a_wrong_clock_drops_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch, days_ahead: int
+) -> None:
+    """The record's age is the store's affair: a worker a hundred days off trims what is old, and nothing else."""
+    real_ns, day_ns = time.time_ns, 86_400 * 10**9
+    monkeypatch.setattr(time, "time_ns", lambda: real_ns() + days_ahead * day_ns)
+    monkeypatch.setattr(time, "time", lambda: time.time_ns() / 1e9)
+    young, day_ms = house.now(), 86_400_000
+    with house.raw.pipeline(transaction=False) as pipe:
+        for shard, age_days in ((1, 91), (2, 89)):
+            for n in range(1, 500):
+                pipe.xadd(house.keys.audit(shard), {"type": "old"}, id=f"{young - age_days * day_ms}-{n}")
+        pipe.execute()
+    stop = threading.Event()
+    monkeypatch.setattr(worker, "TRIM_S", 0.0)
+    working = worker.Worker(
+        house.outbox,
+        None,  # type: ignore[arg-type]
+        house.audit,
+        concurrency=1,
+        audit_retention_ms=90 * day_ms,
+        close=lambda: None,
+    )
+    thread = threading.Thread(target=working.run, args=(stop,))
+    thread.start()
+    try:
+        wait_until(lambda: house.raw.xlen(house.keys.audit(1)) < 200, 10.0)
+        assert house.raw.xlen(house.keys.audit(2)) == 499
+    finally:
+        stop.set()
+        thread.join()
 
 
 @pytest.mark.parametrize("text", ["9" * 20 + "-0", "0-" + "9" * 20, "18446744073709551616-0", "0-18446744073709551616"])

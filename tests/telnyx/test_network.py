@@ -207,13 +207,13 @@ def test_too_many_requests_is_not_sent_and_says_when_to_return() -> None:
 
 
 def test_a_redirect_is_refused_and_not_followed() -> None:
-    """Key and code go nowhere but to the configured carrier; a redirect means a wrong base URL, for everybody."""
+    """Key and code go nowhere but to the configured carrier; a redirect is somebody else's answer."""
     with Misbehaving(answering(response(200, message()))) as elsewhere:
         redirect = response(302, b"", f"Location: {elsewhere.base_url}/messages")
         outcome = outcome_of(answering(redirect))
         assert elsewhere.connections == 0
     assert isinstance(outcome, Refused)
-    assert outcome.action is Action.STOP_ALL
+    assert outcome.foreign
 
 
 def test_an_idle_connection_closed_by_the_server_is_replaced() -> None:

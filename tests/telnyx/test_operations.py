@@ -193,7 +193,7 @@ def test_submit_believes_no_success_with_errors() -> None:
 
 def test_retrieve_gives_a_receipt() -> None:
     """A message asked for says the same as its webhook would: status, latest time, and our delivery."""
-    assert Carrier({"data": MESSAGE}).client.retrieve("x") == Receipt(
+    assert Carrier({"data": MESSAGE}).client.retrieve(str(MESSAGE["id"])) == Receipt(
         str(MESSAGE["id"]), PERSON, "delivered", 1_795_460_402_000, None, "dlv_1"
     )
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from otp_service.domain.circuit import PASS, Gate
-from otp_service.domain.delivery import Accepted, Action, NotSent, Receipt, Refused, SendOutcome, Unknown
+from otp_service.domain.delivery import MARGIN_MS, Accepted, Action, NotSent, Receipt, Refused, SendOutcome, Unknown
 from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.operation import Draft, Due, Go, Job, MovedTo
 from otp_service.domain.policy import App, Limit, Policy, Sender, SenderKind, Template
@@ -487,9 +487,24 @@ def test_a_turn_after_the_codes_end_is_no_turn() -> None:
     world = World(wait_ms=-5_000, draft_=replace(DRAFT, now_ms=299_000))
     story(world).send(JOB)
     assert world.log == [("pace", "pool", 20.0, 1_000), ("impossible", "sender_busy")]
-    late = World(draft_=replace(DRAFT, now_ms=999_000))
-    story(late).send(JOB)
-    assert late.log[0] == ("pace", "pool", 20.0, 0)
+
+
+@pytest.mark.parametrize("left_ms", [-60_000, -1, 0, MARGIN_MS])
+@pytest.mark.parametrize("trouble", ["no turn", "a hold", "no sender", "no app", "an unreadable box"])
+def test_what_ran_out_while_it_waited_ends_as_expired(trouble: str, left_ms: int) -> None:
+    """Whatever stands in the way now: no turn is reserved, no breaker asked; the store ends it with the last reason."""
+    draft = replace(DRAFT, now_ms=DRAFT.expires_ms - left_ms)
+    world = {
+        "no turn": World(wait_ms=-5_000, draft_=draft),
+        "a hold": World(draft_=draft),
+        "no sender": World(draft_=replace(draft, sender="gone")),
+        "no app": World(draft_=replace(draft, app="gone")),
+        "an unreadable box": World(draft_=replace(draft, box="x")),
+    }[trouble]
+    world.go = lambda _: None
+    assert world.draft_ is not None
+    story(world, guard=Guard(HELD)).send(JOB)
+    assert [entry[:3] for entry in world.log] == [("begin", world.draft_.app, "")]
 
 
 def test_a_reserved_turn_is_not_reserved_again() -> None:

@@ -242,6 +242,20 @@ def test_the_path_is_not_believed(world: World) -> None:
     assert [delivery["status"] for delivery in shown["deliveries"]] == ["queued"]
 
 
+def test_a_report_that_names_no_delivery_settles_none_by_its_path(world: World) -> None:
+    """A genuine report of another message to the same number: while our answer is lost, it says nothing of ours."""
+    flow = Flow(world)
+    for url in (None, "https://elsewhere.example/hook", "https://elsewhere.example/webhooks/telnyx/"):
+        report = finalized(flow.number, None, "delivered", message=f"msg-{secrets.token_hex(4)}")
+        report["data"]["payload"]["webhook_url"] = url
+        assert flow.post(report).status == 200
+        assert flow.status == "queued"
+    # Known to be its message, it needs no name.
+    assert flow.post(flow.event("sent", message="msg-a")).status == 200
+    assert flow.post(finalized(flow.number, None, "delivered", message="msg-a")).status == 200
+    assert flow.status == "delivered"
+
+
 def test_an_event_about_another_number_or_message_is_nobodys(world: World) -> None:
     """The recipient in the signed body has to be the delivery's, and so has the message once it is known."""
     flow = Flow(world)

@@ -19,10 +19,19 @@ local function over(list, rules, now)
     local entry = redis.call('LINDEX', list, limit - 1)
     local at = entry and string.match(entry, '^%d+')
     if at and at + per > now then
-      worst = math.max(worst or 0, at + per - now)
+      -- An entry of the future was written before the clock was set back: it counts as written now.
+      worst = math.max(worst or 0, math.min(tonumber(per), at + per - now))
     end
   end
   return worst
+end
+
+-- Whether a code's life is over. No field alone prolongs it: it ends the greatest life after its beginning at the
+-- latest, and before its beginning only a clock that was set back can stand, nobody knows how far.
+local GREATEST_LIFE_MS = 600000
+local CLOCK_PLAY_MS = 5000
+local function is_over(now, expires, created)
+  return now >= tonumber(expires) or now >= created + GREATEST_LIFE_MS or now + CLOCK_PLAY_MS < tonumber(created)
 end
 
 -- The longest window of the rules, for the list's TTL, and the largest limit, for its length.

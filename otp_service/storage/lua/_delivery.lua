@@ -84,8 +84,10 @@ end
 
 -- The reason of a code that ran out before anything was sent, with what stood in the way last.
 local function too_late(c, n)
-  local why = redis.call('HGET', c.rec, n .. ':why')
-  return 'The code ran out before the message could be sent' .. (why and ': ' .. why .. '.' or '.')
+  local r = redis.call('HMGET', c.rec, n .. ':why', n .. ':try')
+  local why = r[1] or (not r[2] and 'no worker took it up in time')
+  if not why then return 'The code ran out before the message could be sent.' end
+  return 'The code ran out before the message could be sent: ' .. string.gsub(why, '%.$', '') .. '.'
 end
 
 -- A send that ended without ever having been accepted gives back what it counted on the number's ladder and caps, also

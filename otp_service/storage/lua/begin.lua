@@ -22,7 +22,7 @@ local function settled()
   return {'done'}
 end
 local r = redis.call('HMGET', KEYS[1], 'status', 'expires', p .. 'st', p .. 'prof', 'app', 'mask', 'nh', p .. 'snd',
-  p .. 'try', p .. 'home', p .. 'token', p .. 'fo')
+  p .. 'try', p .. 'home', p .. 'token', p .. 'fo', 'created')
 if not r[1] or not r[3] then return settled() end
 if r[3] ~= 'queued' and r[3] ~= 'sending' and r[3] ~= 'unknown' then return settled() end
 local now = clock()
@@ -61,7 +61,7 @@ local function stop(status, code, title, may_fall, kept)
   end
   return settled()
 end
-if r[1] == 'expired' or (r[1] == 'pending' and now + margin >= tonumber(r[2])) then
+if r[1] == 'expired' or (r[1] == 'pending' and is_over(now + margin, r[2], r[13] or now)) then
   return stop('expired', 'code_expired', too_late(c, n))
 end
 if r[1] ~= 'pending' then

@@ -30,7 +30,7 @@ if KEYS[11] then
 end
 
 local r = redis.call('HMGET', KEYS[2], 'app', 'status', 'expires', 'attempts', 'max', 'kid', 'nh', 'mask',
-  'purpose', 'channel', 'ctx', 'receipt', 'ended', 'request')
+  'purpose', 'channel', 'ctx', 'receipt', 'ended', 'request', 'created')
 for i = 1, 11 do
   if not r[i] then return {op, 'not_found'} end
 end
@@ -38,7 +38,7 @@ if r[1] ~= app then return {op, 'not_found'} end
 if (number ~= '' and number ~= r[7]) or (purpose ~= '' and purpose ~= r[9]) then return {op, 'not_found'} end
 local now = clock()
 local who = {rec = KEYS[2], vid = body, app = app, mask = r[8], nh = r[7], op = op}
-if r[2] == 'pending' and now >= tonumber(r[3]) then
+if r[2] == 'pending' and is_over(now, r[3], r[15] or now) then
   finish(KEYS[2], KEYS[3], KEYS[7], KEYS[8], body, 'expired', now, tombstone)
   record(KEYS[6], KEYS[7], who, 'verification.expired', now)
   return {op, 'ended', 'expired'}

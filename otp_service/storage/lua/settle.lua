@@ -8,7 +8,7 @@
 -- ARGV  id's body · ordinal · group · outbox entry · outcome · a · b · x · y · z
 --       accepted: message id · carrier's status · ms until the first poll · index ttl ms · ms the carrier will hold it
 --       refused:  carrier's code · title · '1' if the next sender may try · '1' if the person is on a block list
---       retry:    ms until the next try · reason          nothing was sent
+--       retry:    ms until the next try · reason · '1' if an earlier reason says more          nothing was sent
 --       turn:     ms until the sender's reserved place    nothing was tried
 --       unknown:  ms until the next try · reason          it may have been sent
 --       failed:   code · title · '1' if the next sender may try    we cannot make the request at all
@@ -17,8 +17,8 @@
 --       handed_back: code · title · '1' if the next sender may have it when it was not sent in time · ms until another
 --                 worker may look at it: this one cannot do it
 --       hand_on:  code · title · '1' · names of senders that are better than this one, which is held
--- Reply 'accepted' · 'fell_back' · 'failed' · 'waiting' · 'unknown' · 'late': a webhook was faster, nothing changed ·
---       'stays': none of the better senders is left for it, or it may have been sent; nothing changed
+-- Reply 'accepted' · 'fell_back' · 'failed' · 'expired' · 'waiting' · 'unknown' · 'late': a webhook was faster, nothing
+--       changed · 'stays': none of the better senders is left for it, or it may have been sent; nothing changed
 -- Holds the delivery moves by rank; the next sender is claimed once; a lost answer is never taken for a refusal, nor
 --       forgotten because a later try did not leave the house.
 local body, n, group, entry, outcome, a, b, x, y, z = unpack(ARGV)
@@ -66,6 +66,7 @@ if RANK[r[4]] >= RANK['sent'] then return 'late' end
 if outcome == 'turn' or outcome == 'held' then redis.call('HDEL', KEYS[1], p .. 'back') end
 if outcome == 'turn' then
   redis.call('HSET', KEYS[1], p .. 'paced', '1')
+  redis.call('HSETNX', KEYS[1], p .. 'why', 'the sender had no free place at its rate')
   redis.call('ZADD', KEYS[5], int(math.min(now + a, r[5])), 'r:' .. id)
   return 'waiting'
 end
@@ -102,7 +103,7 @@ if outcome == 'retry' or outcome == 'unknown' then
       record(c.audit, c.timeline, c.who, 'delivery.put_off', now, id,
         cjson.encode({reason = b, wait_ms = tonumber(a)}))
     end
-    redis.call('HSET', KEYS[1], p .. 'why', b)
+    redis.call(x == '1' and 'HSETNX' or 'HSET', KEYS[1], p .. 'why', b)
     -- Counted once per entry, so that neither a repeat of this call nor a second worker vouches for another's try.
     if first then redis.call('HINCRBY', KEYS[1], p .. 'home', 1) end
     redis.call('HSET', KEYS[1], p .. 'u', int(now))
@@ -123,6 +124,19 @@ if outcome == 'failed' and tried then
     record(c.audit, c.timeline, c.who, 'delivery.unknown', now, id, cjson.encode({reason = a}))
   end
   return 'unknown'
+end
+
+-- Its code ran out while it waited, and that is the reason, whatever stands in the way now.
+if outcome == 'failed' and now >= tonumber(r[5]) then
+  redis.call('HSETNX', KEYS[1], p .. 'why', b)
+  local title = too_late(c, n)
+  redis.call('HSET', KEYS[1], p .. 'ec', 'code_expired', p .. 'et', title)
+  if move(c, n, 'expired') then
+    record(c.audit, c.timeline, c.who, 'delivery.expired', now, id, cjson.encode({reason = 'code_expired', title = title}))
+    settle_timers(c, n)
+    give_back(c, n)
+  end
+  return 'expired'
 end
 
 -- Refused or impossible: nothing was sent by this sender.

@@ -40,7 +40,7 @@ local pending = false
 local old
 if latest then
   old = redis.call('HMGET', KEYS[18], 'status', 'expires', 'created', 'ctx', 'sends', 'dn')
-  if old[1] == 'pending' and now >= tonumber(old[2]) then
+  if old[1] == 'pending' and is_over(now, old[2], old[3] or now) then
     finish(KEYS[18], KEYS[19], KEYS[20], KEYS[9], latest, 'expired', now, tombstone)
     record(KEYS[8], KEYS[20], {rec = KEYS[18], vid = latest, app = app, mask = mask, nh = nh, op = op},
       'verification.expired', now)

@@ -1,19 +1,19 @@
 #!lua
+-- include: _place.lua
 -- Take one place in a limit, or give it back (generic cell rate algorithm: one number per subject).
 --
 -- KEYS  1 limit
 -- ARGV  events · per ms · '1' take, '-1' give back
 -- Reply milliseconds until a place is free; 0 if one was taken (or given back)
--- Holds never more than `events` are taken at once, nor more than `events` a window on from there.
-local t = redis.call('TIME')
-local now = t[1] * 1000000 + t[2]
+-- Holds never more than `events` are taken at once, nor more than `events` a window on from there; a clock that is set
+--       back refuses nobody for longer than the window.
+local now = micros()
 local window = ARGV[2] * 1000
 local step = window / ARGV[1]
-local at = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now)
-local after = at + step * ARGV[3]
+local after = reserved(KEYS[1], now) + step * ARGV[3]
 if ARGV[3] == '1' and after - now > window + 1 then return math.ceil((after - now - window) / 1000) end
 if after > now then
-  redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', math.ceil((after - now) / 1000))
+  reserve(KEYS[1], after, now, 0)
 else
   redis.call('DEL', KEYS[1])
 end

@@ -1,0 +1,117 @@
+"""Connections on which one deadline covers a whole exchange: connecting, TLS, every byte that is written or read.
+
+httpcore counts its timeouts for each piece. A server that sends one byte at a time, or `100 Continue` for ever, never
+meets them.
+
+The system's resolver has time limits of its own (some ten seconds by default), which no deadline of ours can shorten.
+"""
+
+import ssl
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpcore
+
+
+@dataclass(slots=True)
+class Deadline:
+    """When the exchange under way has to be over, in seconds of the monotonic clock.
+
+    `requested` False: nothing of the request is written yet, and nothing may have come from the server.
+    """
+
+    at: float
+    requested: bool = True
+
+    def begin(self, span_s: float) -> None:
+        """A new exchange on the same connection."""
+        self.at = time.monotonic() + span_s
+        self.requested = False
+
+    def left(self, timeout: float | None, late: type[httpcore.TimeoutException]) -> float:
+        """The seconds that a step may take; raises `late` when there are none."""
+        left = self.at - time.monotonic()
+        if left <= 0:
+            raise late("the time is over")
+        return left if timeout is None else min(left, timeout)
+
+
+class TimedStream(httpcore.NetworkStream):
+    """A stream on which every step ends at the deadline at the latest."""
+
+    def __init__(self, stream: httpcore.NetworkStream, deadline: Deadline) -> None:
+        self._stream = stream
+        self._deadline = deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Read what there is."""
+        return self._stream.read(max_bytes, self._deadline.left(timeout, httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write all of it. Raises httpcore.ConnectError if the server said something before it was asked."""
+        sock = self._stream.get_extra_info("socket")
+        if not self._deadline.requested:
+            self._deadline.requested = True
+            if _has_spoken(sock):
+                self.close()
+                raise httpcore.ConnectError("the server sent something before the request")
+        rest = memoryview(buffer)
+        while rest:  # httpcore's own loop gives each piece the whole time
+            left = self._deadline.left(timeout, httpcore.WriteTimeout)
+            try:
+                sock.settimeout(left)
+                rest = rest[sock.send(rest) :]
+            except TimeoutError as error:
+                raise httpcore.WriteTimeout("the server reads too slowly") from error
+            except OSError as error:
+                raise httpcore.WriteError("the connection is broken") from error
+
+    def close(self) -> None:
+        """Hang up."""
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        """Shake hands with the host by its name."""
+        left = self._deadline.left(timeout, httpcore.ConnectTimeout)
+        return TimedStream(self._stream.start_tls(ssl_context, server_hostname, left), self._deadline)
+
+    def get_extra_info(self, info: str) -> Any:
+        """What the socket knows."""
+        return self._stream.get_extra_info(info)
+
+
+def connect(
+    under: httpcore.NetworkBackend,
+    addresses: Sequence[str],
+    port: int,
+    deadline: Deadline,
+    each_s: float | None,
+    *,
+    local_address: str | None = None,
+    socket_options: Iterable[Any] | None = None,
+) -> TimedStream:
+    """Connect to the first of the addresses that answers, `each_s` seconds for each. Raises httpcore's errors."""
+    failure: Exception = httpcore.ConnectError("no address")
+    for address in addresses:
+        left = deadline.left(each_s, httpcore.ConnectTimeout)
+        try:
+            return TimedStream(under.connect_tcp(address, port, left, local_address, socket_options), deadline)
+        except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+            failure = error
+    raise failure
+
+
+def _has_spoken(sock: Any) -> bool:
+    """Whether data or the end has come. TLS's own messages (tickets) are no data."""
+    try:
+        sock.settimeout(0)
+        sock.recv(1)
+    except (BlockingIOError, ssl.SSLWantReadError):
+        return False
+    except OSError:
+        return True
+    return True

@@ -1,0 +1,22 @@
+-- Shared by the scripts that reserve places in time. Their one key holds a time in the future, and when it was
+-- written.
+
+-- Microseconds of the store's clock.
+local function micros()
+  local t = redis.call('TIME')
+  return t[1] * 1000000 + t[2]
+end
+
+-- The time that is reserved up to, at least now. An entry that was written in the future comes from before the clock
+-- was set back: it reaches no further than it did when it was written.
+local function reserved(key, now)
+  local entry = redis.call('GET', key) or ''
+  local at, made = string.match(entry, '^(%d+)|(%d+)$')
+  at, made = tonumber(at or entry) or now, tonumber(made) or now
+  if made > now then at = now + (at - made) end
+  return math.max(at, now)
+end
+
+local function reserve(key, at, now, more_ms)
+  redis.call('SET', key, string.format('%.0f|%.0f', at, now), 'PX', math.ceil((at - now) / 1000) + more_ms)
+end
