@@ -54,7 +54,7 @@ from .usecases.receive import Receive
 from .usecases.reconcile import Reconcile, Reconciled, Tell
 from .usecases.verify import Verify
 from .usecases.watch import Watch
-from .web.admin import Admin
+from .web.admin import Admin, Check
 from .web.api import Api
 from .web.app import create_app
 from .web.auth import Auth
@@ -148,7 +148,7 @@ def build_web(settings: Settings, *, working: int = WORKING, pause: Callable[[fl
     guard = _guard(settings, rooms)
     verify = Verify(
         store=verifications,
-        limits=Limits(rooms.scripts, rooms.keys),
+        limits=Limits(rooms.scripts, rooms.keys, is_cluster=rooms.store.is_cluster),
         place=_places,
         guard=guard,
         vault=keyring,
@@ -498,14 +498,35 @@ def _require_apps(settings: Settings) -> None:
         raise ConfigError("no app is configured: name a file by OTP_CONFIG with at least [senders.X] and [apps.X]")
 
 
-def _checks(rooms: Rooms, keyring: KeyringFile) -> Sequence[tuple[str, Callable[[], None]]]:
+def _checks(rooms: Rooms, keyring: KeyringFile) -> Sequence[tuple[str, Check]]:
     return (
         ("store", lambda: store_client.ping(rooms.store)),
-        ("writes", lambda: store_client.require_writable(rooms.store, rooms.keys)),
+        ("writes", lambda: _dead_shards(rooms)),
         ("eviction", lambda: store_client.require_no_eviction(rooms.store)),
-        ("shards", lambda: store_client.fix_shards(rooms.store, rooms.keys)),
-        ("keyring", lambda: _require_keyring(rooms, keyring)),
+        ("shards", _if_answered(rooms.store, lambda: store_client.fix_shards(rooms.store, rooms.keys))),
+        ("keyring", _if_answered(rooms.store, lambda: _require_keyring(rooms, keyring))),
     )
+
+
+def _dead_shards(rooms: Rooms) -> str | None:
+    dead = store_client.dead_shards(rooms.store, rooms.keys)
+    names = ", ".join(f"s{shard:02x}" for shard in dead)
+    return f"{len(dead)} of {rooms.keys.shards} shards take no writes: {names}" if dead else None
+
+
+def _if_answered(store: Store, check: Callable[[], None]) -> Check:
+    """What was true at the start need not be seen again while its shard of a Cluster is dead: other shards work."""
+
+    def looked() -> str | None:
+        try:
+            check()
+        except StoreUnavailable as error:
+            if not store.is_cluster:
+                raise
+            return error.detail
+        return None
+
+    return looked
 
 
 def _require_keyring(rooms: Rooms, keyring: KeyringFile) -> None:

@@ -70,7 +70,7 @@ STARTS = Counter(
     registry=REGISTRY,
 )
 CHECKS = Counter("otp_checks", "Guesses judged or refused, by app and answer.", ["app", "answer"], registry=REGISTRY)
-REFUSALS = Counter("otp_start_refusals", "Starts refused, by app and code.", ["app", "code"], registry=REGISTRY)
+REFUSALS = Counter("otp_start_refusals", "Starts refused, by app and reason.", ["app", "reason"], registry=REGISTRY)
 SENDS = Counter(
     "otp_carrier_sends", "Calls to the carrier, by sender and outcome.", ["sender", "outcome"], registry=REGISTRY
 )

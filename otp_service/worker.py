@@ -81,7 +81,7 @@ class Worker:
         self._lock = threading.Lock()
         self._freed = threading.Condition(self._lock)
         self._fault: Exception | None = None
-        self._missed_until = 0.0
+        self._missed_until: dict[int, float] = {}
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, then finish what is in hand (a few seconds at most)."""
@@ -157,19 +157,19 @@ class Worker:
                 if not self._freed.wait_for(lambda: len(self._hands) < self._concurrency, timeout=0.2):
                     continue
             try:
-                if time.monotonic() < self._missed_until:
+                if any(time.monotonic() < self._missed_until.get(shard, 0.0) for shard in lane):
                     self._hand_out(self._outbox.take_own(lane, self._concurrency), pool)
                 jobs = self._outbox.take(lane, share, BLOCK_S)
             except StoreUnavailable:
                 _log.warning("the store does not answer; trying again")
-                self._missed()
+                self._missed(lane)
                 stop.wait(0.5)
             else:
                 self._hand_out(jobs, pool)
 
-    def _missed(self) -> None:
+    def _missed(self, shards: Sequence[int]) -> None:
         # The store may have given us entries in an answer that never came, also some time from now, when it wakes.
-        self._missed_until = time.monotonic() + MISSED_S
+        self._missed_until |= dict.fromkeys(shards, time.monotonic() + MISSED_S)
 
     def _hand_out(self, jobs: Sequence[Job], pool: ThreadPoolExecutor) -> None:
         for job in jobs:
@@ -192,9 +192,10 @@ class Worker:
             self._deliver.send(job)
         except StoreUnavailable:
             # The entry stays ours, and is taken up again soon; if we die, others take it over.
-            self._missed()
+            self._missed([job.shard])
             _log.warning("the store does not answer", extra={"delivery_id": job.reference.delivery_id(job.ordinal)})
         except Exception:  # noqa: BLE001 - one bad delivery must not stop the others
+            self._missed([job.shard])
             _log.exception("a delivery failed", extra={"delivery_id": job.reference.delivery_id(job.ordinal)})
 
     # ---- the pulse -------------------------------------------------------------------------------------------------
@@ -210,14 +211,16 @@ class Worker:
             return True
 
         while not stop.wait(PULSE_S):
-            with contextlib.suppress(StoreUnavailable):
-                if every("touch", TOUCH_S):
+            # Each by itself: what one step cannot do, for all shards or one, must not keep the others from going on.
+            if every("touch", TOUCH_S):
+                with contextlib.suppress(StoreUnavailable):
                     self._touch()
-                for due in self._outbox.due(100):
-                    self._attend(due, askers)
-                if every("take over", TAKE_OVER_S):
-                    self._take_over(share, pool)
-                if every("trim", TRIM_S):
+            with contextlib.suppress(StoreUnavailable):
+                self._attend_all(self._outbox.due(100), askers)
+            if every("take over", TAKE_OVER_S):
+                self._take_over(share, pool)
+            if every("trim", TRIM_S):
+                with contextlib.suppress(StoreUnavailable):
                     self._audit.trim(self._retention_ms)
 
     def _touch(self) -> None:
@@ -231,7 +234,14 @@ class Worker:
             for shard in lane:
                 # Held without a free hand, they wait in the pool: a dead worker's codes must not starve under load.
                 if len(self._hands) < 2 * self._concurrency:
-                    self._hand_out(self._outbox.take_over(shard, share), pool)
+                    with contextlib.suppress(StoreUnavailable):
+                        self._hand_out(self._outbox.take_over(shard, share), pool)
+
+    def _attend_all(self, dues: Sequence[Due], askers: ThreadPoolExecutor) -> None:
+        for due in dues:
+            # A shard that has died since its timers were read costs one wait, and not one for each of them.
+            if not self._outbox.rests(due.shard):
+                self._attend(due, askers)
 
     def _attend(self, due: Due, askers: ThreadPoolExecutor) -> None:
         message_id = self._guarded(due, lambda: self._deliver.attend(due))

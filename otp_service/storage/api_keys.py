@@ -1,7 +1,9 @@
 """API keys: `otp_<id>_<secret>`, 256 random bits of secret, of which the store holds only the SHA-256.
 
 High entropy needs no slow hash. A look-up is remembered for `CACHE_S` seconds in each process, so a revocation holds
-everywhere within that time.
+everywhere within that time. While the store does not answer, a key that it called valid in the last `BELIEVED_S`
+seconds is believed: the keys lie in one slot, and with that shard dead every other would be out of reach. A revocation
+that a process has seen holds all the same.
 
 Revoked is a mark. What ends by time (an expiry, the old key of a rotation) ends by the store's clock; a process
 measures only how long ago it asked. A key's events are written in one step with the key, into a hash beside it (the
@@ -23,12 +25,15 @@ from typing import Any
 from ..domain.audit import EventType
 from ..domain.errors import StoreUnavailable
 from .audit_log import AuditLog
-from .client import STORE_ERRORS, Store, clock_ms
+from .client import STORE_ERRORS, Store, answers
 from .keys import Keys
 from .scripts import Scripts
 
 SCOPES = ("verify", "optouts:read", "factors", "audit:read", "metrics")
 CACHE_S = 2.0
+BELIEVED_S = 60.0
+"""For so long after it was last found valid, a key is believed while the store does not answer."""
+
 EVENT_ONCE_MS = 86_400_000
 """An event that is copied again within this time, after a crash, is not recorded twice."""
 
@@ -70,6 +75,15 @@ class Principal:
     scopes: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the store said of a key, and when it was asked (monotonic seconds); when the key ends."""
+
+    asked_at: float
+    principal: Principal | None
+    ends_at: float
+
+
 class ApiKeys:
     """The API keys of one store. `token_*` as in `secrets`."""
 
@@ -90,7 +104,7 @@ class ApiKeys:
         self._audit = audit
         self._token_hex = token_hex
         self._token_urlsafe = token_urlsafe
-        self._cache: dict[str, tuple[float, Principal | None, float]] = {}
+        self._cache: dict[str, _Known] = {}
         self._lock = threading.Lock()
 
     def authenticate(self, key: str) -> Principal | None:
@@ -99,36 +113,41 @@ class ApiKeys:
         if match is None:
             return None
         digest = hashlib.sha256(key.encode()).hexdigest()
-        cached = self._cache.get(digest)
-        if cached is None or cached[0] < time.monotonic():
-            asked_at = time.monotonic()
-            principal, left_ms = self._look_up(match[1], digest)
-            ends_at = inf if left_ms is None else asked_at + left_ms / 1000
-            self._remember(digest, principal, ends_at)
-        else:
-            principal, ends_at = cached[1], cached[2]
-        return principal if time.monotonic() < ends_at else None
+        known = self._cache.get(digest)
+        if known is None or known.asked_at + CACHE_S < time.monotonic():
+            known = self._ask(match[1], digest, known)
+        return known.principal if time.monotonic() < known.ends_at else None
 
-    def _remember(self, digest: str, principal: Principal | None, ends_at: float) -> None:
+    def _ask(self, key_id: str, digest: str, known: "_Known | None") -> "_Known":
+        asked_at = time.monotonic()
+        try:
+            principal, left_ms = self._look_up(key_id, digest)
+        except StoreUnavailable:
+            if known is None or known.principal is None or known.asked_at + BELIEVED_S < asked_at:
+                raise
+            return known
+        found = _Known(asked_at, principal, inf if left_ms is None else asked_at + left_ms / 1000)
         with self._lock:
+            newer = self._cache.get(digest)
+            if newer is not None and newer.asked_at > asked_at:
+                # An answer that was long under way must not undo a revocation that another thread has seen.
+                return newer
             if len(self._cache) >= _CACHE_MAX:
                 self._cache.clear()
-            self._cache[digest] = (time.monotonic() + CACHE_S, principal, ends_at)
+            self._cache[digest] = found
+        return found
 
     def _look_up(self, key_id: str, digest: str) -> tuple[Principal | None, int | None]:
         """Whose key it is, and for how many milliseconds more (None: without end)."""
         names = ["digest", "app", "scopes", "expires", "revoked", "gone"]
-        try:
-            found: Any = self._client.hmget(self._keys.api_key(key_id), names)
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
+        (found,) = answers(self._store.gather([("HMGET", self._keys.api_key(key_id), *names)]))
         stored, app, scopes, expires, revoked, gone = found
         # Compared in any case, so that an unknown id takes as long as a wrong secret.
         same = hmac.compare_digest(stored or _NOBODY, digest)
         if not same or stored is None or gone:
             return None, None
         ends = [int(at) for at in (expires, revoked) if at]
-        left_ms = min(ends) - clock_ms(self._store) if ends else None
+        left_ms = min(ends) - self._store.time_ms(self._keys.api_key(key_id)) if ends else None
         return Principal(key_id, app, frozenset(scopes.split())), left_ms
 
     def create(self, app: str, scopes: Sequence[str], lifetime_ms: int | None) -> CreatedKey:

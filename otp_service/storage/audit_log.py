@@ -3,6 +3,7 @@
 Writing happens inside the scripts that change state; here are only the events that belong to no number.
 """
 
+import contextlib
 import heapq
 import json
 from collections.abc import Mapping, Sequence
@@ -40,6 +41,7 @@ class AuditLog:
     """The audit streams of one store."""
 
     def __init__(self, store: Store, scripts: Scripts, keys: Keys) -> None:
+        self._store = store
         self._client = store.client
         self._scripts = scripts
         self._keys = keys
@@ -72,7 +74,9 @@ class AuditLog:
         limit: int,
         wanted: Mapping[str, frozenset[str]],
     ) -> Page:
-        """Up to `limit` events after the positions, merged by time. Raises StoreUnavailable.
+        """Up to `limit` events after the positions, merged by time.
+
+        Raises StoreUnavailable, also where only one of the shards does not answer: a page has no gaps.
 
         `wanted` maps a field of the event (`type`, `vid`, `app`, `nh`) to the values that pass.
         """
@@ -115,6 +119,15 @@ class AuditLog:
         return list(found)
 
     def trim(self, kept_ms: int) -> None:
-        """Drop events that are older than so many milliseconds by the store's clock. Raises StoreUnavailable."""
-        for shard in range(self._keys.shards):
-            self._scripts.run("trim", [self._keys.audit(shard)], [kept_ms])
+        """Drop events that are older than so many milliseconds by the store's clock, on every shard that answers.
+
+        Raises StoreUnavailable if none does.
+        """
+        streams = [self._keys.audit(shard) for shard in range(self._keys.shards)]
+        clocks = self._store.times_ms(streams)
+        living = [name for name, now_ms in zip(streams, clocks, strict=True) if now_ms is not None]
+        if not living:
+            raise StoreUnavailable("The store does not answer.")
+        for name in living:
+            with contextlib.suppress(StoreUnavailable):
+                self._scripts.run("trim", [name], [kept_ms])

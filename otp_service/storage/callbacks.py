@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from ..domain.callback import Callback, Waiting
 from ..domain.errors import StoreUnavailable
-from .client import STORE_ERRORS, Store, clock_ms
+from .client import STORE_ERRORS, Store, answers, clock_ms
 from .keys import Keys
 from .scripts import Scripts
 
@@ -64,10 +64,13 @@ class Callbacks:
         """
         if not apps:
             return {}
+        # A hint, so any clock of the store will do: `claim` asks the app's own server.
         now_ms = clock_ms(self._store)
-        found = self._ask(
-            [("zcount", self._keys.callbacks_due(app), "-inf", now_ms) for app in apps]
-            + [("exists", self._keys.callbacks_rest(app)) for app in apps]
+        found = answers(
+            self._store.gather(
+                [("ZCOUNT", self._keys.callbacks_due(app), "-inf", now_ms) for app in apps]
+                + [("EXISTS", self._keys.callbacks_rest(app)) for app in apps]
+            )
         )
         resting = found[len(apps) :]
         return {app: int(n) for app, n, rests in zip(apps, found, resting, strict=False) if n and not rests}
@@ -105,12 +108,14 @@ class Callbacks:
         return int(self._scripts.run("replay_callback", self._all(app), [callback_id or ""]))
 
     def counts(self, apps: Sequence[str]) -> dict[str, tuple[int, int]]:
-        """How many callbacks of each app wait, and how many are dead. Raises StoreUnavailable."""
-        found = self._ask(
-            [("zcard", self._keys.callbacks_due(app)) for app in apps]
-            + [("zcard", self._keys.callbacks_dead(app)) for app in apps]
-        )
-        return {app: (int(found[n]), int(found[len(apps) + n])) for n, app in enumerate(apps)}
+        """How many callbacks of each app wait, and how many are dead; apps whose shard does not answer are left out.
+
+        Raises StoreUnavailable if none does.
+        """
+        queues = [key for app in apps for key in (self._keys.callbacks_due(app), self._keys.callbacks_dead(app))]
+        found = answers(self._store.gather([("ZCARD", key) for key in queues]))
+        pairs = zip(apps, found[::2], found[1::2], strict=True)
+        return {app: (due, dead) for app, due, dead in pairs if due is not None and dead is not None}
 
     def list(self, app: str, *, dead: bool) -> list[Waiting]:
         """What waits, soonest first, or what is dead, oldest first. Raises StoreUnavailable."""

@@ -2,8 +2,12 @@
 
 Looking is cheap: what the store said is believed for `KNOWN_FOR_S`, and only a breaker that was open then is asked
 again, since whoever asks may be the probe. The rules are `domain.circuit`'s.
+
+In a Cluster a breaker whose shard is dead counts as closed, and what is learned of it is lost: deliveries of other
+shards go on. A single server that does not answer is StoreUnavailable.
 """
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,6 +33,7 @@ from .keys import Keys
 from .scripts import Scripts
 
 KNOWN_FOR_S = 0.5
+_log = logging.getLogger("otp.circuits")
 _FIELDS = ("until", "probe", "code", "title", "faults", "lasting", "every")
 
 
@@ -36,6 +41,7 @@ class Circuits:
     """The breakers of one store. Safe for many threads. Every method raises StoreUnavailable."""
 
     def __init__(self, store: Store, scripts: Scripts, keys: Keys) -> None:
+        self._store = store
         self._client = store.client
         self._scripts = scripts
         self._keys = keys
@@ -54,20 +60,25 @@ class Circuits:
         return {scope: fresh[scope] for scope in scopes}
 
     def _read(self, scopes: Sequence[str]) -> dict[str, Circuit]:
-        try:
-            with self._client.pipeline(transaction=False) as pipe:
-                for scope in scopes:
-                    pipe.hmget(self._keys.circuit(scope), _FIELDS)
-                    for source in Source:
-                        pipe.exists(self._keys.refusals(scope, source))
-                found: Any = pipe.execute()
-            seconds, micros = self._client.time()
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
-        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        """Each breaker; closed where a dead shard of a Cluster hides it: its sender must not stop for that."""
+        commands: list[tuple[str, ...]] = []
+        for scope in scopes:
+            commands.append(("HMGET", self._keys.circuit(scope), *_FIELDS))
+            commands += [("EXISTS", self._keys.refusals(scope, source)) for source in Source]
+        found = self._store.gather(commands)
+        clocks = self._store.times_ms([self._keys.circuit(scope) for scope in scopes])
         size = 1 + len(Source)
         parts = [found[at : at + size] for at in range(0, len(found), size)]
-        return {scope: _circuit(scope, now_ms, *part) for scope, part in zip(scopes, parts, strict=True)}
+        every = zip(scopes, clocks, parts, strict=True)
+        return {scope: self._circuit(scope, now_ms, part) for scope, now_ms, part in every}
+
+    def _circuit(self, scope: str, now_ms: int | None, part: Sequence[Any]) -> Circuit:
+        failures = [reply for reply in part if isinstance(reply, STORE_ERRORS)]
+        if now_ms is not None and not failures:
+            return _circuit(scope, now_ms, *part)
+        if not self._store.is_cluster:
+            raise StoreUnavailable("The store does not answer.") from (failures[0] if failures else None)
+        return _circuit(scope, 0, [None] * len(_FIELDS), *[0] * len(Source))
 
     def pass_through(self, scopes: Sequence[str], *, held_too: bool = False) -> Gate:
         """Whether a message may go through all of these breakers now; if it may as a probe, it is the only one.
@@ -81,9 +92,10 @@ class Circuits:
                 return _closed(circuit.probe_ms - circuit.now_ms, *_words(circuit))
         gate = PASS
         for scope in (circuit.scope for circuit in tripped):
-            may, second, *words = self._scripts.run(
-                "circuit_pass", [self._keys.circuit(scope)], [PROBE_MS, LONGEST_PAUSE_MS]
-            )
+            reply = self._run("circuit_pass", scope, [self._keys.circuit(scope)], [PROBE_MS, LONGEST_PAUSE_MS])
+            if reply is None:
+                continue
+            may, second, *words = reply
             if not may and not (held_too and words[2] == "1"):
                 return _closed(int(second), *words)
             gate = Gate(True, probe=True) if second or not may else gate
@@ -106,7 +118,7 @@ class Circuits:
             _flag(probe),
         ]
         keys = [self._keys.circuit(hold.scope), self._keys.refusals(hold.scope, hold.source)]
-        return str(self._run("circuit_hold", hold.scope, keys, args))
+        return str(self._run("circuit_hold", hold.scope, keys, args) or "counted")
 
     def fault(self, fault: Fault, number_hash: str, *, probe: bool = False) -> bool:
         """Count a fault that this number's message met, a probe's or another's; whether it opened the breaker."""
@@ -133,12 +145,21 @@ class Circuits:
         try:
             self._client.delete(self._keys.refusals(scope, Source.REPORT))
         except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
+            if not self._store.is_cluster:
+                raise StoreUnavailable("The store does not answer.") from error
         self._known.pop(scope, None)
 
     def _run(self, script: str, scope: str, keys: Sequence[str], args: Sequence[str | int]) -> Any:
-        reply = self._scripts.run(script, keys, args)
-        self._known.pop(scope, None)
+        """The script's reply; None where the scope's shard of a Cluster is dead."""
+        try:
+            reply = self._scripts.run(script, keys, args)
+        except StoreUnavailable:
+            if not self._store.is_cluster:
+                raise
+            _log.warning("the state of a circuit is not known", extra={"scope": scope})
+            return None
+        if script != "circuit_pass":
+            self._known.pop(scope, None)
         return reply
 
 

@@ -5,15 +5,21 @@ here, and `scripts` makes its own single repeat with the same operation id. A ti
 redis-py itself, so no reply can reach another request.
 """
 
+import re
 import ssl
-from dataclasses import dataclass
-from typing import Any, cast
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar, cast
 from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit, urlunsplit
 
 import redis
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisClusterException, RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -34,6 +40,11 @@ LONGEST_BLOCK_S = 2.0
 """How long a worker's blocking read may wait in the store (its own connections allow for it)."""
 
 
+RESTS_S = 1.0
+"""A node of a Cluster that did not answer `gather` is not asked by it again for so long."""
+
+T = TypeVar("T")
+
 STORE_ERRORS = (RedisError, RedisClusterException)
 """Everything redis-py raises when the store cannot answer; its Cluster has a tree of its own."""
 
@@ -45,11 +56,137 @@ class Store:
     client: "redis.Redis"
     blocking: "redis.Redis"
     is_cluster: bool
+    _resting: dict[str, float] = field(default_factory=dict, repr=False, compare=False)
+    """Until when (monotonic seconds) a node, by its name, is not asked again."""
 
     def close(self) -> None:
         """Close all connections."""
         self.client.close()
         self.blocking.close()
+
+    def gather(self, commands: Sequence[Sequence[str | int]]) -> list[Any]:
+        """Run independent commands, each with one key; the reply or the error of each.
+
+        On one server in one round trip. In a Cluster one by one, so that a dead shard fails its own commands only, and
+        all of them for one timeout: its node is not asked again for `RESTS_S`.
+        """
+        if self.is_cluster:
+            return [self._on_node(_key(command), command) for command in commands]
+        try:
+            with self.client.pipeline(transaction=False) as pipe:
+                for command in commands:
+                    cast("Any", pipe).execute_command(*command, **_reading(command))
+                return list(pipe.execute(raise_on_error=False))
+        except STORE_ERRORS as error:
+            return [error] * len(commands)
+
+    def _on_node(self, key: str, command: Sequence[str | int]) -> Any:
+        try:
+            return self._asked(self._node(key), partial(self._run, command))
+        except STORE_ERRORS as error:
+            return error
+
+    def _run(self, command: Sequence[str | int], node: Any) -> Any:
+        # The node is named, because to find the keys of some commands (XREADGROUP) redis-py would ask a node, any node.
+        return cast("Any", self.client).execute_command(*command, target_nodes=node, **_reading(command))
+
+    def read_group(self, command: Sequence[str | int]) -> Any:
+        """Run an XREADGROUP that may wait, of streams on one node. Raises what redis-py raises."""
+        client = cast("Any", self.blocking)
+        where = {"target_nodes": client.get_node_from_key(_key(command))} if self.is_cluster else {}
+        return client.execute_command(*command, **where)
+
+    def _node(self, key: str) -> Any:
+        node = cast("Any", self.client).get_node_from_key(key)
+        if node is None:
+            raise RedisClusterException("No node has the slot of this key.")
+        return node
+
+    def _asked(self, node: Any, ask: Callable[[Any], T]) -> T:
+        if self._node_rests(node):
+            raise RedisConnectionError("The node did not answer a moment ago.")
+        try:
+            return ask(node)
+        except (RedisConnectionError, RedisTimeoutError):
+            self._resting[node.name] = time.monotonic() + RESTS_S
+            raise
+
+    def time_ms(self, near: str) -> int:
+        """The clock of the server that holds the key `near`, in Unix milliseconds. Raises StoreUnavailable."""
+        try:
+            if not self.is_cluster:
+                return _milliseconds(self.client.time())
+            return self._asked(self._node(near), self._node_time_ms)
+        except STORE_ERRORS as error:
+            raise StoreUnavailable("The store does not answer.") from error
+
+    def _node_time_ms(self, node: Any) -> int:
+        return _milliseconds(cast("Any", self.client).time(target_nodes=node))
+
+    def rests(self, key: str) -> bool:
+        """Whether the node of a Cluster that holds the key did not answer a moment ago."""
+        try:
+            return self.is_cluster and self._node_rests(self._node(key))
+        except STORE_ERRORS:
+            return True
+
+    def _node_rests(self, node: Any) -> bool:
+        return time.monotonic() < self._resting.get(node.name, 0.0)
+
+    def times_ms(self, near: Sequence[str]) -> list[int | None]:
+        """The clock near each of these keys, each server asked once; None where it does not answer."""
+        known: dict[str, int | None] = {}
+        return [self._time_of(key, known) for key in near]
+
+    def _time_of(self, key: str, known: dict[str, int | None]) -> int | None:
+        try:
+            name = self._node(key).name if self.is_cluster else ""
+            if name not in known:
+                known[name] = None
+                known[name] = self.time_ms(key)
+            return known[name]
+        except (StoreUnavailable, *STORE_ERRORS):
+            return None
+
+    def any_time_ms(self) -> int:
+        """The clock of the server, or of the first primary of a Cluster that answers. Raises StoreUnavailable."""
+        try:
+            if not self.is_cluster:
+                return _milliseconds(self.client.time())
+            return self._first(self._node_time_ms)
+        except STORE_ERRORS as error:
+            raise StoreUnavailable("The store does not answer.") from error
+
+    def _first(self, ask: Callable[[Any], T]) -> T:
+        failure: Exception = RedisClusterException("The Cluster has no primaries.")
+        for node in cast("Any", self.client).get_primaries():
+            try:
+                return self._asked(node, ask)
+            except STORE_ERRORS as error:
+                failure = error
+        raise failure
+
+
+def _key(command: Sequence[str | int]) -> str:
+    return str(command[command.index("STREAMS") + 1] if "STREAMS" in command else command[1])
+
+
+def _reading(command: Sequence[str | int]) -> dict[str, Any]:
+    """How redis-py is to read the reply, where the command alone does not say it."""
+    return {"parse_justid": True} if command[-1] == "JUSTID" else {}
+
+
+def answers(replies: Sequence[Any]) -> list[Any]:
+    """The replies of `gather`, None for what failed. Raises StoreUnavailable if all did."""
+    failures = [reply for reply in replies if isinstance(reply, STORE_ERRORS)]
+    if failures and len(failures) == len(replies):
+        raise StoreUnavailable("The store does not answer.") from failures[0]
+    return [None if isinstance(reply, STORE_ERRORS) else reply for reply in replies]
+
+
+def _milliseconds(answer: Any) -> int:
+    seconds, micros = answer
+    return int(seconds) * 1000 + int(micros) // 1000
 
 
 def connect(url: str) -> Store:
@@ -169,27 +306,57 @@ def masked(url: str) -> str:
 
 
 def ping(store: Store) -> None:
-    """Raise StoreUnavailable unless the store answers."""
-    try:
-        store.client.ping()
-    except STORE_ERRORS as error:
-        raise StoreUnavailable("The store does not answer.") from error
+    """Raise StoreUnavailable unless the store answers; of a Cluster one primary is enough."""
+    store.any_time_ms()
 
 
 def require_no_eviction(store: Store) -> None:
-    """Raise NotReady unless the store refuses writes when full.
+    """Raise NotReady unless every server of the store that can be asked refuses writes when full, replicas too.
 
-    Any other policy forgets guess budgets and pending codes under pressure, without a word.
+    Any other policy forgets guess budgets and pending codes under pressure, without a word; a replica may become the
+    primary. Servers that do not answer are left out, but one must. Raises StoreUnavailable.
     """
-    try:
-        info: Any = store.client.info("memory")
-    except STORE_ERRORS as error:
-        raise StoreUnavailable("The store does not answer.") from error
-    nodes = info.values() if "maxmemory_policy" not in info else [info]
-    for node in nodes:
-        policy = node.get("maxmemory_policy", "noeviction")
+    policies = [policy for ask in _servers(store) if (policy := _eviction_policy(ask)) is not None]
+    if not policies:
+        raise StoreUnavailable("The store does not answer.")
+    for policy in policies:
         if policy != "noeviction":
             raise NotReady(f"The store's maxmemory-policy is {policy}; only noeviction never forgets a guess budget.")
+
+
+def _servers(store: Store) -> list[Callable[[str], Any]]:
+    """What asks each server of the store for a section of its INFO."""
+    client = cast("Any", store.client)
+    if store.is_cluster:
+        return [partial(client.info, target_nodes=node) for node in client.get_nodes()]
+    return [client.info, *(replica.info for replica in _replicas(store))]
+
+
+def _replicas(store: Store) -> "list[redis.Redis]":
+    """The replicas that the primary of a Sentinel names; none of a single server, whose replicas never take over."""
+    pool = store.client.connection_pool
+    if not isinstance(pool, SentinelPrimaryPool):
+        return []
+    try:
+        found: Any = store.client.info("replication")
+    except STORE_ERRORS:
+        return []
+    replicas = [value for name, value in found.items() if re.fullmatch("slave[0-9]+", name) and "ip" in value]
+    return [_beside(pool, str(each["ip"]), int(each["port"])) for each in replicas]
+
+
+def _beside(pool: SentinelPrimaryPool, host: str, port: int) -> "redis.Redis":
+    same = ("username", "password", "db", "ssl_min_version")
+    options = {name: pool.connection_kwargs[name] for name in same if name in pool.connection_kwargs}
+    options["ssl"] = issubclass(pool.connection_class, redis.SSLConnection)
+    return redis.Redis(host=host, port=port, **(_options(TIMEOUT_S) | options))
+
+
+def _eviction_policy(ask: Callable[[str], Any]) -> str | None:
+    try:
+        return str(ask("memory").get("maxmemory_policy", "noeviction"))
+    except STORE_ERRORS:
+        return None
 
 
 def fix_shards(store: Store, keys: Keys) -> None:
@@ -206,18 +373,16 @@ def fix_shards(store: Store, keys: Keys) -> None:
         raise NotReady(f"The store was set up with {fixed} shards, the configuration says {keys.shards} (shards).")
 
 
-def require_writable(store: Store, keys: Keys) -> None:
-    """Raise StoreUnavailable unless the store takes writes: reads may still work where writes are refused."""
-    try:
-        store.client.set(keys.probe(), "1", px=1000)
-    except STORE_ERRORS as error:
-        raise StoreUnavailable("The store refuses writes.") from error
+def dead_shards(store: Store, keys: Keys) -> list[int]:
+    """The shards of a Cluster that take no writes: reads may still work where writes are refused.
+
+    Raises StoreUnavailable if none does.
+    """
+    shards = range(keys.shards) if store.is_cluster else range(1)
+    taken = answers(store.gather([("SET", keys.probe(shard), "1", "PX", 1000) for shard in shards]))
+    return [shard for shard, reply in zip(shards, taken, strict=True) if reply is None]
 
 
 def clock_ms(store: Store) -> int:
     """The store's clock in Unix milliseconds. Raises StoreUnavailable."""
-    try:
-        seconds, micros = store.client.time()
-    except STORE_ERRORS as error:
-        raise StoreUnavailable("The store does not answer.") from error
-    return int(seconds) * 1000 + int(micros) // 1000
+    return store.any_time_ms()

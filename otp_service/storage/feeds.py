@@ -8,14 +8,13 @@ Not here: trimming. The worker drops events after `audit_retention` (24 hours at
 longer misses what was dropped meanwhile.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 from redis.exceptions import ResponseError
 
 from ..domain.audit import Event, Position
-from ..domain.errors import StoreUnavailable
-from .client import STORE_ERRORS, Store
+from .client import Store, answers
 from .keys import Keys
 
 GROUP = "callbacks"
@@ -28,74 +27,57 @@ class Feed:
     """The audit streams of all shards, as the group `callbacks` sees them."""
 
     def __init__(self, store: Store, keys: Keys, *, stale_ms: int = STALE_MS) -> None:
-        self._client = store.client
+        self._store = store
         self._keys = keys
         self._stale_ms = stale_ms
-        shards = list(range(keys.shards))
-        self._lanes = [[shard] for shard in shards] if store.is_cluster else [shards]
 
     def open(self, begin: str = "$") -> None:
-        """Make the groups that do not exist yet, at the streams' ends unless told otherwise.
+        """Make the groups that do not exist yet, at the streams' ends unless told otherwise, on shards that answer.
 
-        Raises StoreUnavailable.
+        Raises StoreUnavailable if none does.
         """
-        for shard in range(self._keys.shards):
-            try:
-                self._client.xgroup_create(self._keys.audit(shard), GROUP, id=begin, mkstream=True)
-            except ResponseError as error:
-                if "BUSYGROUP" not in str(error):
-                    raise StoreUnavailable("The store refuses to make a consumer group.") from error
-            except STORE_ERRORS as error:
-                raise StoreUnavailable("The store does not answer.") from error
+        streams = [self._keys.audit(shard) for shard in range(self._keys.shards)]
+        made = self._store.gather([("XGROUP CREATE", name, GROUP, begin, "MKSTREAM") for name in streams])
+        answers([True if isinstance(reply, ResponseError) and "BUSYGROUP" in str(reply) else reply for reply in made])
 
     def take(self, count: int) -> list[Event]:
-        """Up to `count` new events of each shard, without waiting for any. Raises StoreUnavailable."""
-        return [event for lane in self._lanes for event in self._take(lane, count)]
+        """Up to `count` new events of each shard that answers, without waiting for any.
 
-    def _take(self, lane: Sequence[int], count: int) -> Iterator[Event]:
-        streams: dict[Any, Any] = {self._keys.audit(shard): ">" for shard in lane}
-        reply = self._read(lambda: self._client.xreadgroup(GROUP, READER, streams, count=count))
-        shards = {self._keys.audit(shard): shard for shard in lane}
-        for name, messages in reply.items() if isinstance(reply, dict) else reply or []:
-            yield from _events(shards[name], messages)
-
-    def take_over(self, count: int) -> list[Event]:
-        """Events that somebody took and did not report as done. Raises StoreUnavailable."""
+        Raises StoreUnavailable if none does.
+        """
+        names = {self._keys.audit(shard): shard for shard in range(self._keys.shards)}
+        read = ("XREADGROUP", "GROUP", GROUP, READER, "COUNT", count, "STREAMS")
         found: list[Event] = []
-        for shard in range(self._keys.shards):
-            reply = self._read(
-                lambda shard=shard: self._client.xautoclaim(
-                    self._keys.audit(shard), GROUP, READER, min_idle_time=self._stale_ms, count=count
-                )
-            )
-            if reply:
-                found += _events(shard, reply[1])
+        for reply in self._read([(*read, name, ">") for name in names]):
+            for name, messages in reply.items() if isinstance(reply, dict) else reply or []:
+                found += _events(names[name], messages)
         return found
 
-    def _read(self, command: Any) -> Any:
-        try:
-            return command()
-        except ResponseError as error:
-            if "NOGROUP" in str(error):
-                # The store was emptied under us: whatever is in it now has come since.
-                self.open(begin="0")
-                return None
-            raise StoreUnavailable("The store refuses the read.") from error
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
+    def take_over(self, count: int) -> list[Event]:
+        """Events that somebody took and did not report as done, of each shard that answers.
+
+        Raises StoreUnavailable if none does.
+        """
+        streams = [self._keys.audit(shard) for shard in range(self._keys.shards)]
+        claim = (GROUP, READER, self._stale_ms, "0-0", "COUNT", count)
+        replies = self._read([("XAUTOCLAIM", name, *claim) for name in streams])
+        return [event for shard, reply in enumerate(replies) if reply for event in _events(shard, reply[1])]
+
+    def _read(self, commands: Sequence[Sequence[str | int]]) -> list[Any]:
+        replies = self._store.gather(commands)
+        lost = [isinstance(reply, ResponseError) and "NOGROUP" in str(reply) for reply in replies]
+        if any(lost):
+            # The store was emptied under us: whatever is in it now has come since.
+            self.open(begin="0")
+        return answers([[] if gone else reply for gone, reply in zip(lost, replies, strict=True)])
 
     def done(self, events: Iterable[Event]) -> None:
-        """These need not be handed out again. Raises StoreUnavailable."""
+        """These need not be handed out again. Raises StoreUnavailable if no shard of theirs answers."""
         by_shard: dict[int, list[str]] = {}
         for event in events:
             by_shard.setdefault(event.shard, []).append(str(event.position))
-        try:
-            with self._client.pipeline(transaction=False) as pipe:
-                for shard, entries in by_shard.items():
-                    pipe.xack(self._keys.audit(shard), GROUP, *entries)
-                pipe.execute()
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
+        acks = [("XACK", self._keys.audit(shard), GROUP, *entries) for shard, entries in by_shard.items()]
+        answers(self._store.gather(acks))
 
 
 def _events(shard: int, messages: Any) -> list[Event]:

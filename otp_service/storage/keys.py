@@ -299,9 +299,9 @@ class Keys:
         """Set: the ids of all keys that any process has had in its keyring. No TTL. Written by Keyrings."""
         return f"{PREFIX}:{{meta}}:key_ids"
 
-    def probe(self) -> str:
+    def probe(self, shard: int) -> str:
         """String: written by the readiness check to see that writes are taken. TTL: a second."""
-        return f"{PREFIX}:{{meta}}:probe"
+        return f"{self._tag(shard)}:probe"
 
     def api_key(self, key_id: str) -> str:
         """Hash: app, scopes, SHA-256 of the secret, times, mark of the revocation (`gone`).

@@ -6,12 +6,18 @@ place for at most one window. The number's own budgets are not here: they are ju
 
 import hashlib
 import ipaddress
+import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..domain.errors import StoreUnavailable
 from ..domain.policy import Limit
 from .keys import Keys
+from .places import OwnPlaces
 from .scripts import Scripts
+
+_log = logging.getLogger("otp.limits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +30,16 @@ class Place:
 
 
 class Limits:
-    """Takes places in limits and gives them back."""
+    """Takes places in limits and gives them back.
 
-    def __init__(self, scripts: Scripts, keys: Keys) -> None:
+    While the shard of a limit is dead in a Cluster, each process counts by itself, and gives nothing back.
+    """
+
+    def __init__(self, scripts: Scripts, keys: Keys, *, is_cluster: bool = False) -> None:
         self._scripts = scripts
         self._keys = keys
+        self._is_cluster = is_cluster
+        self._own = OwnPlaces()
 
     def take(self, places: Sequence[Place]) -> int:
         """Take all places or none. Returns 0, or the milliseconds until the refusing limit lets one through.
@@ -51,8 +62,19 @@ class Limits:
         subject = hashlib.sha256(place.subject.encode()).hexdigest()[:32]
         key = self._keys.limit(f"{place.name}:{place.limit.limit}:{place.limit.per_ms}", subject)
         args = [place.limit.limit, place.limit.per_ms, direction]
-        # Taken twice after a lost reply a place is only lost; given back twice it would be one too many.
-        return int(self._scripts.run("take", [key], args, repeat=direction > 0))
+        try:
+            # Taken twice after a lost reply a place is only lost; given back twice it would be one too many.
+            return int(self._scripts.run("take", [key], args, repeat=direction > 0))
+        except StoreUnavailable:
+            if not self._is_cluster:
+                raise
+            _log.warning("each process counts a limit alone", extra={"reason": place.name})
+            return self._alone(key, place.limit) if direction > 0 else 0
+
+    def _alone(self, key: str, limit: Limit) -> int:
+        every_s = limit.per_ms / limit.limit / 1000
+        wait_s = self._own.reserve(key, every_s, limit.per_ms / 1000 - every_s)
+        return math.ceil((-wait_s - limit.per_ms / 1000 + every_s) * 1000) if wait_s < 0 else 0
 
 
 def network(address: str) -> str:

@@ -8,6 +8,7 @@ process's memory, so nothing is lost with the process.
 
 import logging
 import secrets
+import time
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -20,9 +21,10 @@ from ..domain.operation import Draft, Due, Go, Job, MovedTo
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, Limit
 from ..domain.routing import may_try_next
 from ..domain.verification import Reference, fingerprint, read_delivery_id, read_id
-from .client import LONGEST_BLOCK_S, STORE_ERRORS, Store
+from .client import LONGEST_BLOCK_S, RESTS_S, STORE_ERRORS, Store, answers
 from .keyrings import Keyrings
 from .keys import Keys
+from .places import OwnPlaces
 from .scripts import Scripts
 from .verifications import rules_text
 
@@ -73,19 +75,19 @@ class Outbox:
         self._index_key = index_key
         self._consumer = consumer
         self._keyrings = Keyrings(store, keys)
+        self._own_places = OwnPlaces()
+        self._paced_alone_until: dict[str, float] = {}
 
     # ---- taking work -----------------------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Make the consumer groups that do not exist yet. Raises StoreUnavailable."""
-        for shard in range(self._keys.shards):
-            try:
-                self._client.xgroup_create(self._keys.outbox(shard), GROUP, id="0", mkstream=True)
-            except ResponseError as error:
-                if "BUSYGROUP" not in str(error):
-                    raise StoreUnavailable("The store refuses to make a consumer group.") from error
-            except STORE_ERRORS as error:
-                raise StoreUnavailable("The store does not answer.") from error
+        """Make the consumer groups that do not exist yet, on all shards that answer.
+
+        Raises StoreUnavailable if none does. Whoever finds no group on a shard later opens it then.
+        """
+        outboxes = [self._keys.outbox(shard) for shard in range(self._keys.shards)]
+        made = self._store.gather([("XGROUP CREATE", name, GROUP, "0", "MKSTREAM") for name in outboxes])
+        answers([True if isinstance(reply, ResponseError) and "BUSYGROUP" in str(reply) else reply for reply in made])
 
     def reading_lanes(self) -> list[list[int]]:
         """The shards that one blocking read may cover: all of them on a single server, one each in a Cluster."""
@@ -104,9 +106,11 @@ class Outbox:
         return self._take(shards, count, "0", None)
 
     def _take(self, shards: Sequence[int], count: int, after: str, block_ms: int | None) -> list[Job]:
-        streams: dict[Any, Any] = {self._keys.outbox(shard): after for shard in shards}
+        streams = [self._keys.outbox(shard) for shard in shards]
+        block: list[str | int] = [] if block_ms is None else ["BLOCK", block_ms]
+        command = ["XREADGROUP", "GROUP", GROUP, self._consumer, "COUNT", count, *block, "STREAMS", *streams]
         try:
-            reply: Any = self._store.blocking.xreadgroup(GROUP, self._consumer, streams, count=count, block=block_ms)
+            reply = self._store.read_group([*command, *[after] * len(streams)])
         except ResponseError as error:
             if "NOGROUP" in str(error):  # the store was emptied under us
                 self.open()
@@ -123,31 +127,24 @@ class Outbox:
 
     def take_over(self, shard: int, count: int) -> list[Job]:
         """Entries that a dead worker left behind. Raises StoreUnavailable."""
-        try:
-            reply: Any = self._client.xautoclaim(
-                self._keys.outbox(shard), GROUP, self._consumer, min_idle_time=STALE_MS, count=count
-            )
-        except ResponseError as error:
-            if "NOGROUP" in str(error):
-                self.open()
-                return []
-            raise StoreUnavailable("The store refuses the read.") from error
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
-        return self._jobs(shard, reply[1])
+        command = ("XAUTOCLAIM", self._keys.outbox(shard), GROUP, self._consumer, STALE_MS, "0-0", "COUNT", count)
+        (reply,) = self._store.gather([command])
+        if isinstance(reply, ResponseError) and "NOGROUP" in str(reply):
+            self.open()
+            return []
+        (claimed,) = answers([reply])
+        return self._jobs(shard, claimed[1])
 
     def touch(self, jobs: Sequence[Job]) -> None:
-        """Show that the jobs are still in living hands. Raises StoreUnavailable."""
+        """Show that the jobs are still in living hands. Raises StoreUnavailable if no shard of theirs answers."""
         by_shard: dict[int, list[str]] = {}
         for job in jobs:
             by_shard.setdefault(job.shard, []).append(job.entry)
-        try:
-            for shard, entries in by_shard.items():
-                self._client.xclaim(
-                    self._keys.outbox(shard), GROUP, self._consumer, 0, cast("list[Any]", entries), justid=True
-                )
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
+        commands: list[list[str | int]] = [
+            ["XCLAIM", self._keys.outbox(shard), GROUP, self._consumer, 0, *entries, "JUSTID"]
+            for shard, entries in by_shard.items()
+        ]
+        answers(self._store.gather(commands))
 
     def _jobs(self, shard: int, messages: Any) -> list[Job]:
         jobs = []
@@ -184,14 +181,13 @@ class Outbox:
         try:
             found: Any = self._client.hmget(self._keys.record(job.reference), names)
             box, body = cast("Any", self._client.hmget(self._keys.secrets(job.reference), ["box", f"b{job.ordinal}"]))
-            seconds, micros = cast("Any", self._client.time())
         except STORE_ERRORS as error:
             raise StoreUnavailable("The store does not answer.") from error
         if any(value is None for value in found[:6]):
             return None
         app, sender, channel, locale, autofill, expires, paced, route = found
         rest = tuple(part.partition("|")[0] for part in (route or "").split(",") if part)
-        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        now_ms = self._store.time_ms(self._keys.record(job.reference))
         kid, colon, _ = (body or box or "").partition(":")
         has_body, is_paced = body is not None, paced == "1"
         sealed_by, life = kid if colon else "", (int(expires), now_ms)
@@ -350,18 +346,14 @@ class Outbox:
     # ---- what is due -----------------------------------------------------------------------------------------------
 
     def due(self, count: int) -> list[Due]:
-        """Timers of all shards that have come. Raises StoreUnavailable."""
-        shards = range(self._keys.shards)
-        try:
-            seconds, micros = cast("Any", self._client.time())
-            now_ms = int(seconds) * 1000 + int(micros) // 1000
-            with self._client.pipeline(transaction=False) as pipe:
-                for shard in shards:
-                    pipe.zrangebyscore(self._keys.timers(shard), "-inf", now_ms, start=0, num=count)
-                found = pipe.execute()
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
-        return [due for shard, members in zip(shards, found, strict=True) for due in self._dues(shard, members)]
+        """Timers that have come, of all shards that answer. Raises StoreUnavailable if none does."""
+        timers = [self._keys.timers(shard) for shard in range(self._keys.shards)]
+        clocks = self._store.times_ms(timers)
+        # Of a shard whose clock is not known nothing is due; it is asked all the same, for the case that all are dead.
+        until = [-1 if now_ms is None else now_ms for now_ms in clocks]
+        commands = zip(timers, until, strict=True)
+        found = self._store.gather([("ZRANGEBYSCORE", name, "-inf", ms, "LIMIT", 0, count) for name, ms in commands])
+        return [due for shard, members in enumerate(answers(found)) for due in self._dues(shard, members or [])]
 
     def _dues(self, shard: int, members: Sequence[str]) -> list[Due]:
         dues = []
@@ -417,27 +409,36 @@ class Outbox:
     def put_off(self, due: Due, wait_ms: int) -> None:
         """Let a timer that cannot be attended to come again later. Raises StoreUnavailable."""
         name = due.reference.body if due.kind == "x" else due.reference.delivery_id(due.ordinal)
+        at_ms = self._store.time_ms(self._keys.timers(due.shard)) + wait_ms
         try:
-            seconds, _ = cast("Any", self._client.time())
-            at_ms = int(seconds) * 1000 + wait_ms
             self._client.zadd(self._keys.timers(due.shard), {f"{due.kind}:{name}": at_ms}, xx=True)
         except STORE_ERRORS as error:
             raise StoreUnavailable("The store does not answer.") from error
 
     def pace(self, sender: str, rate_per_s: float, patience_ms: int) -> int:
-        """Reserve the sender's next place: milliseconds to wait, negative if it would be too long."""
-        reply = self._scripts.run("pace", [self._keys.sender_rate(sender)], [str(rate_per_s), patience_ms])
-        return int(reply)
+        """Reserve the sender's next place: milliseconds to wait, negative if it would be too long.
+
+        While the sender's shard of a Cluster is dead, each process reserves places of its own. Raises StoreUnavailable.
+        """
+        if time.monotonic() >= self._paced_alone_until.get(sender, 0.0):
+            try:
+                keys = [self._keys.sender_rate(sender)]
+                return int(self._scripts.run("pace", keys, [str(rate_per_s), patience_ms]))
+            except StoreUnavailable:
+                if not self._store.is_cluster:
+                    raise
+                _log.warning("a sender is paced by each process alone", extra={"sender": sender})
+                self._paced_alone_until[sender] = time.monotonic() + RESTS_S
+        return round(1000 * self._own_places.reserve(sender, 1 / rate_per_s, patience_ms / 1000))
+
+    def rests(self, shard: int) -> bool:
+        """Whether the shard did not answer a moment ago, so that asking it again would only cost time."""
+        return self._store.rests(self._keys.timers(shard))
 
     def depth(self) -> int:
-        """Deliveries waiting on all shards. Raises StoreUnavailable."""
-        try:
-            with self._client.pipeline(transaction=False) as pipe:
-                for shard in range(self._keys.shards):
-                    pipe.xlen(self._keys.outbox(shard))
-                return sum(pipe.execute())
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
+        """Deliveries waiting on all shards that answer. Raises StoreUnavailable if none does."""
+        lengths = self._store.gather([("XLEN", self._keys.outbox(shard)) for shard in range(self._keys.shards)])
+        return sum(length or 0 for length in answers(lengths))
 
 
 def _flat(messages: Any) -> "list[Any]":

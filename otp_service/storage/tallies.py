@@ -1,6 +1,7 @@
 """How senders fare: our own deliveries of the last hour, and the ratios that the carrier reports for their numbers.
 
-Figures for choosing a sender, not for the record: a count lost in a crash changes no decision that matters.
+Figures for choosing a sender, not for the record: a count lost in a crash changes no decision that matters. Those of a
+dead shard of a Cluster are missing.
 """
 
 import time
@@ -9,7 +10,7 @@ from typing import Any
 
 from ..domain.errors import StoreUnavailable
 from ..domain.routing import Health
-from .client import STORE_ERRORS, Store
+from .client import STORE_ERRORS, Store, answers
 from .keys import Keys
 from .scripts import Scripts
 
@@ -21,9 +22,10 @@ REPORT_TTL_MS = 3_600_000
 
 
 class Tallies:
-    """The figures of one store. Safe for many threads. Every method raises StoreUnavailable."""
+    """The figures of one store. Safe for many threads. Every method raises StoreUnavailable if nothing answers."""
 
     def __init__(self, store: Store, scripts: Scripts, keys: Keys) -> None:
+        self._store = store
         self._client = store.client
         self._scripts = scripts
         self._keys = keys
@@ -31,9 +33,12 @@ class Tallies:
 
     def count(self, sender: str, *, delivered: bool) -> None:
         """One delivery of the sender has ended."""
-        self._scripts.run(
-            "tally", [self._keys.tally(sender)], ["d" if delivered else "f", PORTION_MS, PORTIONS], repeat=False
-        )
+        args = ["d" if delivered else "f", PORTION_MS, PORTIONS]
+        try:
+            self._scripts.run("tally", [self._keys.tally(sender)], args, repeat=False)
+        except StoreUnavailable:
+            if not self._store.is_cluster:
+                raise
 
     def look(self, senders: Sequence[str]) -> Mapping[str, Health]:
         """How the senders fare, as of a few seconds ago."""
@@ -44,16 +49,11 @@ class Tallies:
         return {name: self._known[name][1] for name in senders}
 
     def _refresh(self, senders: Sequence[str], now: float) -> None:
-        try:
-            with self._client.pipeline(transaction=False) as pipe:
-                for name in senders:
-                    pipe.hgetall(self._keys.tally(name))
-                pipe.hmget(self._keys.sender_health(), senders)
-                *counts, reports = pipe.execute()
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
-        for name, count, report in zip(senders, counts, reports, strict=True):
-            self._known[name] = (now, _health(count, report))
+        commands: list[tuple[str, ...]] = [("HGETALL", self._keys.tally(name)) for name in senders]
+        commands.append(("HMGET", self._keys.sender_health(), *senders))
+        *counts, reports = answers(self._store.gather(commands))
+        for name, count, report in zip(senders, counts, reports or [None] * len(senders), strict=True):
+            self._known[name] = (now, _health(count or {}, report))
 
     def may_ask(self) -> bool:
         """Whether it is time to ask the carrier for its ratios, and the asker is the first to notice."""

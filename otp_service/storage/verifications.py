@@ -29,7 +29,7 @@ from ..domain.operation import (
 )
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, MAX_LIFETIME_MS, TOMBSTONE_MS, Limit, Sender
 from ..domain.verification import Reference, Status, read_id
-from .client import STORE_ERRORS, Store
+from .client import STORE_ERRORS, Store, answers
 from .keys import Keys
 from .scripts import Scripts
 
@@ -51,6 +51,7 @@ class Verifications:
     """The verifications of one store."""
 
     def __init__(self, store: Store, scripts: Scripts, keys: Keys, index_key: bytes) -> None:
+        self._store = store
         self._client = store.client
         self._scripts = scripts
         self._keys = keys
@@ -268,15 +269,13 @@ class Verifications:
         return self._shown(ref, record, now_ms)
 
     def versions(self, refs: Sequence[Reference]) -> list[int | None]:
-        """The version of each, in one round trip; None for one that is there no more. Raises StoreUnavailable."""
-        try:
-            with self._client.pipeline(transaction=False) as pipe:
-                for ref in refs:
-                    pipe.hmget(self._keys.record(ref), ["max", "ver"])
-                found: Any = pipe.execute()
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
-        return [None if limit is None else int(version or 0) for limit, version in found]
+        """The version of each, in one round trip on a single server; None for one that is there no more.
+
+        Also None for one whose shard of a Cluster does not answer, so that who reads it next is told. Raises
+        StoreUnavailable if none does.
+        """
+        found = answers(self._store.gather([("HMGET", self._keys.record(ref), "max", "ver") for ref in refs]))
+        return [None if reply is None or reply[0] is None else int(reply[1] or 0) for reply in found]
 
     def timeline(self, ref: Reference) -> list[TimelineEntry]:
         """Every event of the verification in order. Raises StoreUnavailable."""
@@ -289,10 +288,9 @@ class Verifications:
     def _read(self, ref: Reference) -> tuple[Mapping[str, str], int]:
         try:
             record: Any = self._client.hgetall(self._keys.record(ref))
-            seconds, micros = self._client.time()
         except STORE_ERRORS as error:
             raise StoreUnavailable("The store does not answer.") from error
-        return record, int(seconds) * 1000 + int(micros) // 1000
+        return record, self._store.time_ms(self._keys.record(ref))
 
     def _shown(self, ref: Reference, record: Mapping[str, str], now_ms: int) -> VerificationView:
         return _view(ref, record, now_ms, receipt.subject(self._index_key, record["app"], ref.number_hash))

@@ -26,10 +26,15 @@ DOCS_CSP = (
 )
 
 
-class Health(msgspec.Struct):
-    """The process answers."""
+class Health(msgspec.Struct, omit_defaults=True):
+    """The process answers. `warnings` name what does not work while the rest does: shards of a Cluster."""
 
     status: str
+    warnings: list[dict[str, str]] = []
+
+
+Check = Callable[[], str | None]
+"""Raises a ServiceError where something is not ready; what it returns is a warning."""
 
 
 class Jwks(msgspec.Struct):
@@ -39,14 +44,14 @@ class Jwks(msgspec.Struct):
 
 
 class Admin:
-    """The handlers. `checks` are named functions that raise a ServiceError where something is not ready."""
+    """The handlers. `checks` have names."""
 
     def __init__(
         self,
         *,
         auth: Auth,
         problems: Problems,
-        checks: Sequence[tuple[str, Callable[[], None]]],
+        checks: Sequence[tuple[str, Check]],
         jwks: Callable[[], dict[str, Any]],
         public_url: str,
         token: Callable[[], str],
@@ -62,7 +67,7 @@ class Admin:
         self._outbox_depth = outbox_depth
         self._circuits = circuits
         self._lock = threading.Lock()
-        self._judged: tuple[float, list[dict[str, str]]] = (0.0, [])
+        self._judged: tuple[float, list[dict[str, str]], list[dict[str, str]]] = (0.0, [], [])
         self._document = b"{}"
 
     def describe(self, routes: Sequence[Route]) -> None:
@@ -74,28 +79,31 @@ class Admin:
         return reply(200, Health("ok"))
 
     def readyz(self, call: Call) -> Reply:
-        """GET /readyz: everything that a request needs is there; otherwise the reasons."""
-        reasons = self._reasons()
+        """GET /readyz: everything that a request needs is there, if not for every number; otherwise the reasons."""
+        reasons, warnings = self._judge()
         if not reasons:
-            return reply(200, Health("ready"))
+            return reply(200, Health("ready", warnings))
         detail = "The service is not ready: " + "; ".join(f"{item['check']}: {item['detail']}" for item in reasons)
         return self._problems.of("not_ready", detail, call.request_id, fields={"reasons": reasons})
 
-    def _reasons(self) -> list[dict[str, str]]:
+    def _judge(self) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+        """Reasons for not being ready, and warnings."""
         with self._lock:
-            at, reasons = self._judged
+            at, reasons, warnings = self._judged
             if time.monotonic() - at < READY_FOR_S:
-                return reasons
-            reasons = []
+                return reasons, warnings
+            reasons, warnings = [], []
             for name, check in self._checks:
                 try:
-                    check()
+                    warning = check()
+                    if warning is not None:
+                        warnings.append({"check": name, "detail": warning})
                 except ServiceError as error:
                     reasons.append({"check": name, "detail": error.detail})
                     if isinstance(error, StoreUnavailable):
                         break  # the others would only wait for the same store
-            self._judged = (time.monotonic(), reasons)
-            return reasons
+            self._judged = (time.monotonic(), reasons, warnings)
+            return reasons, warnings
 
     def metrics(self, call: Call) -> Reply:
         """GET /metrics: Prometheus' text format, for loopback or a key with the scope `metrics`."""
@@ -140,7 +148,7 @@ class Admin:
         """The endpoints of this slice."""
         tag = "operation"
         return [
-            Route("GET", "/healthz", self.healthz, None, Doc("Liveness", None, Health, tag=tag)),
+            Route("GET", "/healthz", self.healthz, None, Doc("Liveness", None, Health, tag=tag), waits=False),
             Route("GET", "/readyz", self.readyz, None, Doc("Readiness", None, Health, codes=("not_ready",), tag=tag)),
             Route(
                 "GET",

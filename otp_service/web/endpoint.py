@@ -70,6 +70,12 @@ class Endpoint:
         return self._finish(call, answer, began, who)
 
     def _answer(self, call: Call, read_body: ReadBody, who: list[Principal]) -> Reply:
+        if not self.route.waits:
+            return self.route.handler(call)
+        with self._threads.door:
+            return self._admitted(call, read_body, who)
+
+    def _admitted(self, call: Call, read_body: ReadBody, who: list[Principal]) -> Reply:
         route = self.route
         if route.scope is None:
             return self._work(route.handler, self._with_body(call, read_body))

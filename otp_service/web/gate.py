@@ -29,9 +29,21 @@ STRANGERS = 8
 """Bodies of one process that may be on their way: of requests with a valid key, and of those without one."""
 
 
+IN_LINE = 128
+"""Requests of one process that may wait for their turn to work; a further one is refused at once."""
+
+SPARE = 4
+"""Threads for what never waits: /healthz, and saying no."""
+
+
 def threads_needed(working: int) -> int:
     """The threads of a process in which `working` requests may work."""
-    return working + WATCHING + CALLERS + STRANGERS
+    return requests_at_once(working) + SPARE
+
+
+def requests_at_once(working: int) -> int:
+    """The requests of such a process that may be under way, waiting or not."""
+    return working + IN_LINE + WATCHING + CALLERS + STRANGERS
 
 
 class Gate:
@@ -63,6 +75,24 @@ class Gate:
                 self._line.popleft().release()
             else:
                 self._free += 1
+
+
+class Door:
+    """How many requests are under way at once. Raises NotReady at once for one too many."""
+
+    def __init__(self, places: int) -> None:
+        self._free = places
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._free:
+                raise NotReady("Too many requests are under way.")
+            self._free -= 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._free += 1
 
 
 class _Aside:
@@ -110,9 +140,12 @@ class Turnstile:
 
 
 class Threads:
-    """What divides one process's threads: `gate` for work, a turnstile for callers' bodies and one for strangers'."""
+    """What divides one process's threads: `door` for all requests that may wait, `gate` for work, a turnstile for
+    callers' bodies and one for strangers'.
+    """
 
     def __init__(self, working: int = WORKING) -> None:
+        self.door = Door(requests_at_once(working))
         self.gate = Gate(working)
         self.callers = Turnstile(CALLERS)
         self.strangers = Turnstile(STRANGERS)

@@ -81,7 +81,8 @@ class Route:
     """One endpoint. `template` is `/verify/{verification_id}`; `scope` None means open to everybody.
 
     `precheck` runs right after authentication, before the scope is judged: it may answer already. Whom the `guest`
-    does not admit needs an API key as anybody does. Pages of other origins may read what says `cross_origin`.
+    does not admit needs an API key as anybody does. Pages of other origins may read what says `cross_origin`. What does
+    not say `waits` is answered at once, however busy the process is; its handler does no more than answer.
     """
 
     method: str
@@ -92,6 +93,7 @@ class Route:
     precheck: Precheck | None = None
     guest: Guest | None = None
     cross_origin: bool = False
+    waits: bool = True
 
 
 def reply(status: int, value: object, **headers: str) -> Reply:

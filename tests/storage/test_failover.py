@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from otp_service.domain.errors import ConfigError, StoreUnavailable
+from otp_service.domain.errors import ConfigError, NotReady, StoreUnavailable
 from otp_service.storage import client
 from otp_service.storage.primary import ROLE_CHECK_S
 from tests.conftest import wait_until
@@ -195,3 +195,19 @@ def test_a_user_without_dangerous_commands_stays_with_the_primary_too(
         wait_until(lambda: not works(lambda: house.verifications.view(ref, "shop")), 5 + ROLE_CHECK_S, "the refusal")
     finally:
         house.store.close()
+
+
+def test_the_replicas_behind_sentinel_may_not_evict_either(tmp_path: Path) -> None:
+    """One of them is the next primary; one that does not answer hides nothing and costs a moment."""
+    with pair(tmp_path) as (first, second), contextlib.ExitStack() as stack:
+        sentinel = Server(tmp_path / "sentinel", "--sentinel")
+        stack.callback(sentinel.kill)
+        sentinel.client.execute_command("SENTINEL", "MONITOR", "main", "127.0.0.1", first.port, 1)
+        store = client.connect(f"redis+sentinel://127.0.0.1:{sentinel.port}/main")
+        stack.callback(store.close)
+        client.require_no_eviction(store)
+        second.client.config_set("maxmemory-policy", "allkeys-lru")
+        with pytest.raises(NotReady, match="allkeys-lru"):
+            client.require_no_eviction(store)
+        second.hang()
+        client.require_no_eviction(store)

@@ -23,7 +23,7 @@ from otp_service.domain.verification import Reference
 from otp_service.storage.alarms import Alarms
 from otp_service.storage.api_keys import ApiKeys
 from otp_service.storage.callbacks import Callbacks
-from otp_service.storage.client import Store, fix_shards, require_writable
+from otp_service.storage.client import Store, dead_shards, fix_shards
 from otp_service.storage.cursors import Cursors
 from otp_service.storage.keyrings import Keyrings
 from otp_service.storage.limits import Place
@@ -280,7 +280,7 @@ def other_places(house: House) -> None:
     house.tallies.report({"pool": (0.5, None)})
     house.tallies.may_ask()
     fix_shards(house.store, house.keys)
-    require_writable(house.store, house.keys)
+    dead_shards(house.store, house.keys)
 
 
 def callbacks(house: House) -> None:

@@ -150,7 +150,7 @@ def test_where_writes_are_refused_nothing_happens(house: House, refusal: str) ->
             partial(house.outbox.pace, "pool", 1.0, 10),
             partial(house.optouts.put, ref.number_hash, "+1", stop, "e"),
             partial(house.idempotency.reserve, "d", "f", "o"),
-            partial(client.require_writable, house.store, house.keys),
+            partial(client.dead_shards, house.store, house.keys),
         ):
             with pytest.raises(StoreUnavailable):
                 act()
@@ -549,7 +549,7 @@ def test_a_dead_store_is_an_outage_in_every_room(tmp_path: Path) -> None:
         partial(client.clock_ms, house.store),
         partial(client.require_no_eviction, house.store),
         partial(client.fix_shards, house.store, house.keys),
-        partial(client.require_writable, house.store, house.keys),
+        partial(client.dead_shards, house.store, house.keys),
     ):
         with pytest.raises(StoreUnavailable):
             act()

@@ -7,7 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from otp_service.domain.errors import NotReady
-from otp_service.web.gate import CALLERS, STRANGERS, WATCHING, Gate, Turnstile, threads_needed
+from otp_service.web.gate import (
+    CALLERS,
+    IN_LINE,
+    SPARE,
+    STRANGERS,
+    WATCHING,
+    Door,
+    Gate,
+    Turnstile,
+    requests_at_once,
+    threads_needed,
+)
 from tests.conftest import wait_until
 
 
@@ -94,4 +105,15 @@ def test_a_turnstile_waits_for_a_place_a_moment() -> None:
 def test_the_parts_add_up() -> None:
     """With every place taken by somebody who waits, as many threads are left as may work."""
     for working in (1, 4, 16):
-        assert threads_needed(working) - WATCHING - CALLERS - STRANGERS == working
+        waiting = WATCHING + CALLERS + STRANGERS + IN_LINE
+        assert threads_needed(working) - SPARE - waiting == working
+        assert requests_at_once(working) == waiting + working
+
+
+def test_one_request_too_many_is_refused_at_once() -> None:
+    """However many come, the threads that nothing may wait in are left."""
+    door = Door(2)
+    with door, door, pytest.raises(NotReady), door:
+        pytest.fail("a third one was let in")
+    with door:
+        pass

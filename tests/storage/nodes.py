@@ -1,0 +1,83 @@
+"""A Cluster of three primaries without replicas, whose nodes can be stopped one by one."""
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from otp_service import embedded
+
+from ..conftest import wait_until
+
+_PARTS = ((0, 5460), (5461, 10922), (10923, 16383))
+
+
+class Nodes:
+    """The running Cluster. `url` names all nodes, as an operator would."""
+
+    def __init__(self, servers: list[embedded.EmbeddedServer]) -> None:
+        self.servers = servers
+        self.url = "redis+cluster://" + ",".join(server.url.partition("://")[2] for server in servers)
+        self.raws: list[Any] = [
+            redis.Redis.from_url(server.url.replace("redis+cluster", "redis")) for server in servers
+        ]
+
+    def form(self) -> None:
+        """Join the nodes, a third of the slots on each, and wait until each calls the Cluster well."""
+        for raw, (first, last) in zip(self.raws, _PARTS, strict=True):
+            raw.config_set("cluster-require-full-coverage", "no")
+            raw.config_set("appendfsync", "no")
+            raw.execute_command("CLUSTER ADDSLOTSRANGE", first, last)
+        for other in self.raws[1:]:
+            port, bus = (int(other.config_get(name)[name]) for name in ("port", "cluster-port"))
+            self.raws[0].execute_command("CLUSTER MEET", "127.0.0.1", port, bus)
+        wait_until(lambda: all(map(_is_well, self.raws)), 15, "the Cluster of three")
+
+    @contextlib.contextmanager
+    def hanging(self, index: int) -> Iterator[None]:
+        """One node takes connections and answers nothing."""
+        self.servers[index].child.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.wake(index)
+
+    def wake(self, index: int) -> None:
+        """Let a hanging node go on."""
+        self.servers[index].child.process.send_signal(signal.SIGCONT)
+
+    def index_of(self, client: Any, key: str) -> int:
+        """Which node holds the key."""
+        port = client.get_node_from_key(key).port
+        return [raw.connection_pool.connection_kwargs["port"] for raw in self.raws].index(port)
+
+    def empty(self) -> None:
+        """Forget everything."""
+        for raw in self.raws:
+            raw.flushall()
+
+
+def _is_well(raw: Any) -> bool:
+    info = raw.execute_command("CLUSTER INFO")
+    return bool(info["cluster_state"] == "ok" and info["cluster_slots_assigned"] == "16384")
+
+
+@contextlib.contextmanager
+def three(directory: Path) -> Iterator[Nodes]:
+    """Start them, and end them."""
+    servers = []
+    try:
+        for index in range(3):
+            place = directory / str(index)
+            servers.append(embedded.start_cluster(place, log=directory / f"{index}.log"))
+        for server in servers:
+            server.wait_ready()
+        nodes = Nodes(servers)
+        nodes.form()
+        yield nodes
+    finally:
+        for server in servers:
+            server.stop()

@@ -1,0 +1,288 @@
+"""One node of a Cluster hangs: what belongs to it is refused, and everything else goes on."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from nacl.signing import SigningKey
+
+from otp_service import bootstrap, config
+from otp_service.domain.audit import ZERO
+from otp_service.domain.circuit import PASS, Fault, Fine, Hold
+from otp_service.domain.delivery import Accepted
+from otp_service.domain.errors import NotReady, StoreUnavailable
+from otp_service.domain.operation import Approved, Due, Job
+from otp_service.domain.policy import Limit
+from otp_service.domain.verification import Reference
+from otp_service.storage import api_keys, client
+from otp_service.storage.api_keys import ApiKeys
+from otp_service.storage.callbacks import Callbacks
+from otp_service.storage.feeds import Feed
+from otp_service.storage.limits import Limits, Place
+from otp_service.worker import Worker
+
+from ..conftest import wait_until
+from ..web.conftest import World, make_settings
+from .house import CODE, SHOP, WRONG, House, fresh_number, word
+from .nodes import Nodes, three
+
+pytestmark = pytest.mark.cluster
+EVERY = (0, 1, 2)
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
+    """Three primaries."""
+    with three(tmp_path_factory.mktemp("three")) as made:
+        yield made
+
+
+@pytest.fixture
+def house(nodes: Nodes) -> Iterator[House]:
+    """All rooms over the empty Cluster."""
+    nodes.empty()
+    made = House.open(nodes.url)
+    made.outbox.open()
+    try:
+        yield made
+    finally:
+        made.store.close()
+
+
+def number_on(nodes: Nodes, house: House, index: int) -> str:
+    """A number whose shard lies on this node."""
+    while True:
+        number = fresh_number()
+        shard = house.keys.shard(house.hash_of(number))
+        if nodes.index_of(house.raw, house.keys.timers(shard)) == index:
+            return number
+
+
+def started_on_each(nodes: Nodes, house: House) -> list[Reference]:
+    """One verification on each node."""
+    return [house.start(number_on(nodes, house, index)).reference for index in EVERY]
+
+
+def answered(ask: Callable[[], object]) -> None:
+    """Wait until the service has noticed that a node answers again."""
+
+    def noticed() -> bool:
+        with suppress(*client.STORE_ERRORS):
+            ask()
+            return True
+        return False
+
+    wait_until(noticed, 10, "an answer")
+
+
+def keys_of(house: House) -> ApiKeys:
+    """The API keys."""
+    tokens = {"token_hex": lambda n: word("k").rjust(2 * n, "0"), "token_urlsafe": lambda _: "A" * 43}
+    return ApiKeys(house.store, house.scripts, house.keys, house.audit, **tokens)
+
+
+@pytest.mark.parametrize("dead", EVERY)
+def test_numbers_of_living_shards_go_on(nodes: Nodes, house: House, dead: int) -> None:
+    """Start, send and check pass for them, whichever node it is; for numbers of the dead one they are refused."""
+    lost = house.start(number_on(nodes, house, dead)).reference
+    with nodes.hanging(dead):
+        for index in set(EVERY) - {dead}:
+            ref = house.start(number_on(nodes, house, index)).reference
+            house.verifications.view(ref, "shop")
+            job = house.take(ref)
+            assert house.draft(job).sender == "pool"
+            assert house.outbox.pace("pool", 20.0, 10_000) >= 0
+            assert house.circuits.pass_through(["account", "profile:a", "sender:pool"]) == PASS
+            house.must_begin(job)
+            house.outbox.accepted(job, Accepted("m", "queued"))
+            assert isinstance(house.check(ref, CODE), Approved)
+        for act in (partial(house.check, lost, WRONG), partial(house.start, number_on(nodes, house, dead))):
+            with pytest.raises(StoreUnavailable):
+                act()
+    answered(lambda: house.status(lost))
+    assert isinstance(house.check(lost, CODE), Approved)
+
+
+@pytest.mark.parametrize("dead", EVERY)
+def test_what_looks_at_all_shards_sees_the_living(nodes: Nodes, house: House, dead: int) -> None:
+    """Timers, groups, depth, versions, events, counts, trimming and the clock; only a page of the record is refused."""
+    feed = Feed(house.store, house.keys)
+    feed.open()
+    refs = started_on_each(nodes, house)
+    living = [ref for index, ref in enumerate(refs) if index != dead]
+    for ref in refs:
+        house.raw.zadd(house.keys.timers(house.keys.shard(ref.number_hash)), {f"x:{ref.body}": 1})
+    with nodes.hanging(dead):
+        assert {due.reference.body for due in house.outbox.due(100)} == {ref.body for ref in living}
+        house.outbox.open()
+        assert house.outbox.depth() == 2
+        known = house.verifications.versions(refs)
+        assert [index for index, version in enumerate(known) if version is None] == [dead]
+        assert {event.shard for event in feed.take(100)} == {house.keys.shard(ref.number_hash) for ref in living}
+        feed.done(feed.take_over(100))
+        apps = [f"app{number}" for number in range(12)]
+        assert 0 < len(Callbacks(house.store, house.scripts, house.keys).counts(apps)) < 12
+        assert set(house.tallies.look(["pool", "backup"])) == {"pool", "backup"}
+        house.audit.trim(0)
+        assert abs(client.clock_ms(house.store) - time.time() * 1000) < 5_000
+        client.ping(house.store)
+        client.require_no_eviction(house.store)
+        gone = [
+            shard for shard in range(house.keys.shards) if nodes.index_of(house.raw, house.keys.timers(shard)) == dead
+        ]
+        assert client.dead_shards(house.store, house.keys) == gone
+        every = range(house.keys.shards)
+        with pytest.raises(StoreUnavailable):
+            house.audit.read([ZERO] * len(every), shards=every, until_ms=None, limit=10, wanted={})
+
+
+def test_a_dead_node_costs_one_timeout_and_not_one_for_each_shard(nodes: Nodes, house: House) -> None:
+    """A look at sixteen shards, six of them dead, ends in about one timeout; the next one waits for nothing."""
+    started_on_each(nodes, house)
+    with nodes.hanging(1):
+        began = time.monotonic()
+        house.outbox.due(100)
+        assert time.monotonic() - began < 4 * client.TIMEOUT_S
+
+
+def test_what_is_not_known_of_senders_stops_nobody(nodes: Nodes, house: House) -> None:
+    """A breaker on the dead node is closed, what is learned of it is lost; each process paces and counts alone."""
+    scope = next(f"sender:{n}" for n in range(99) if nodes.index_of(house.raw, house.keys.circuit(f"sender:{n}")) == 2)
+    sender = next(f"s{n}" for n in range(99) if nodes.index_of(house.raw, house.keys.sender_rate(f"s{n}")) == 2)
+    limits = Limits(house.scripts, house.keys, is_cluster=True)
+    places = [Place("app", f"a{n}", Limit(2, 60_000)) for n in range(4)]
+    house.circuits.hold(Hold(scope, "40333", "spent", 60_000, 8_000, 1), "n")
+    assert not house.circuits.pass_through([scope]).passes
+    with nodes.hanging(2):
+        wait_until(lambda: house.circuits.pass_through([scope]) == PASS, 5, "the breaker is not known")
+        assert house.circuits.hold(Hold(scope, "40333", "spent", 60_000, 8_000, 1), "n") == "counted"
+        assert not house.circuits.fault(Fault(scope, "connect"), "n")
+        assert not house.circuits.fine(Fine(scope), probe=True)
+        house.circuits.delivered([scope])
+        house.tallies.count(scope, delivered=True)
+        waits = [house.outbox.pace(sender, 0.5, 5_000) for _ in range(4)]
+        assert waits[0] == 0
+        assert 0 < waits[1] <= 2_000 < waits[2] <= 4_000
+        assert waits[3] < 0
+        for place in places:
+            assert [limits.take([place]) > 0 for _ in range(3)] == [False, False, True]
+
+
+def test_a_valid_key_is_believed_for_a_minute(house: House, nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its shard is dead: yes for what was valid a moment ago, never for what was revoked, and not for ever."""
+    keys = keys_of(house)
+    valid, revoked = keys.create("shop", ["verify"], None), keys.create("shop", ["verify"], None)
+    assert keys.revoke(revoked.id)
+    assert keys.authenticate(valid.key)
+    assert keys.authenticate(revoked.key) is None
+    monkeypatch.setattr(api_keys, "CACHE_S", 0.0)
+    with nodes.hanging(nodes.index_of(house.raw, house.keys.api_keys())):
+        principal = keys.authenticate(valid.key)
+        assert principal is not None
+        assert principal.app == "shop"
+        for unknown in (revoked.key, "otp_000000000000_" + "A" * 43):
+            with pytest.raises(StoreUnavailable):
+                keys.authenticate(unknown)
+        monkeypatch.setattr(api_keys, "BELIEVED_S", 0.0)
+        with pytest.raises(StoreUnavailable):
+            keys.authenticate(valid.key)
+
+
+def test_every_node_is_asked_for_its_eviction_policy(nodes: Nodes, house: House) -> None:
+    """One that evicts is found wherever it is, also while another is dead."""
+    for index in EVERY:
+        nodes.raws[index].config_set("maxmemory-policy", "allkeys-lru")
+        try:
+            with nodes.hanging((index + 1) % 3), pytest.raises(NotReady, match="allkeys-lru"):
+                client.require_no_eviction(house.store)
+        finally:
+            nodes.raws[index].config_set("maxmemory-policy", "noeviction")
+
+
+@pytest.mark.parametrize("dead", EVERY)
+def test_readiness_names_the_dead_shards(nodes: Nodes, house: House, tmp_path: Path, dead: int) -> None:
+    """Whichever node it is, /readyz stays 200 and warns; with all of them dead it is 503."""
+    seed = SigningKey.generate()
+    settings = make_settings(tmp_path, nodes.url, seed)
+    world = World(bootstrap.build_web(settings), settings, config.load_keyring(settings), seed, house.raw)
+    assert world.call("GET", "/readyz", key=None).json == {"status": "ready"}
+
+    def seen() -> list[str]:
+        answer = world.call("GET", "/readyz", key=None)
+        assert answer.status == 200
+        return [warning["detail"] for warning in answer.json.get("warnings", ()) if warning["check"] == "writes"]
+
+    with nodes.hanging(dead):
+        assert " of 16 shards take no writes: s0" in wait_until(seen, 5, "a warning")[0]
+        with nodes.hanging((dead + 1) % 3), nodes.hanging((dead + 2) % 3):
+            wait_until(lambda: world.call("GET", "/readyz", key=None).status == 503, 5, "an end of the readiness")
+
+
+class Sends:
+    """What a worker does with jobs and timers, without a carrier."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def send(self, job: Job) -> None:
+        """Send at once, or put off what is asked for the first time."""
+        house = self._house
+        draft = house.outbox.draft(job)
+        if draft is not None:
+            house.outbox.pace(draft.sender, 1000.0, 10_000)
+            if house.begin(job, SHOP) is not None:
+                house.outbox.accepted(job, Accepted(word("m"), "queued"))
+
+    def attend(self, due: Due) -> str | None:
+        """Expire, or put back."""
+        if due.kind == "x":
+            self._house.verifications.expire(due.reference)
+        elif due.kind == "r":
+            self._house.outbox.requeue(due)
+        return None
+
+
+@contextmanager
+def working(house: House) -> Iterator[None]:
+    """A worker that runs."""
+    stop = threading.Event()
+    parts: Any = {"concurrency": 4, "audit_retention_ms": 86_400_000, "close": lambda: None}
+    thread = threading.Thread(
+        target=Worker(house.outbox, cast("Any", Sends(house)), house.audit, **parts).run, args=(stop,)
+    )
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(30)
+
+
+def test_a_worker_goes_on(nodes: Nodes, house: House) -> None:
+    """Started while a node hangs, it sends, retries, expires and takes over what lies on the others, and later its."""
+    dead = 0
+    lost = house.start(number_on(nodes, house, dead)).reference
+    living = [index for index in EVERY if index != dead]
+    retried, expired = (house.start(number_on(nodes, house, index)).reference for index in living)
+    house.take(retried)
+    left = house.take(expired, house.other_worker())
+    shard = house.keys.shard(expired.number_hash)
+    with nodes.hanging(dead), working(house):
+        ref = house.start(number_on(nodes, house, living[0])).reference
+        wait_until(lambda: house.status(ref) == "sent", 10, "a delivery")
+        wait_until(lambda: house.status(retried) == "sent", 10, "one of its own that it did not know of")
+        # The entry of a worker that died long ago.
+        outbox, idle = house.keys.outbox(shard), ("IDLE", 60_000, "JUSTID")
+        house.raw.execute_command("XCLAIM", outbox, "workers", "gone", 0, left.entry, *idle)
+        wait_until(lambda: house.status(expired) == "sent", 10, "what a dead worker left")
+        house.raw.hset(house.keys.record(expired), "expires", "1")
+        house.raw.zadd(house.keys.timers(shard), {f"x:{expired.body}": 1})
+        wait_until(lambda: house.record(expired)["status"] == "expired", 10, "the expiry")
+        nodes.wake(dead)
+        answered(lambda: house.status(lost))
+        wait_until(lambda: house.status(lost) == "sent", 15, "what lay on the dead node")
