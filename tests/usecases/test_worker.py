@@ -90,6 +90,10 @@ class FakeOutbox:
         if self.down_for_timers:
             raise StoreUnavailable("down")
 
+    def rests(self, shard: int) -> bool:
+        """No shard is dead."""
+        return False
+
     def depth(self) -> int:
         """How many wait."""
         return sum(map(len, self.streams.values()))

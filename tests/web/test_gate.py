@@ -1,12 +1,16 @@
 """The gate and the turnstile: few work at a time, whatever waits, and no place is ever lost."""
 
+import inspect
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
 
 import pytest
 
 from otp_service.domain.errors import NotReady
+from otp_service.web.admin import Admin
+from otp_service.web.endpoint import Endpoint
 from otp_service.web.gate import (
     CALLERS,
     IN_LINE,
@@ -15,10 +19,13 @@ from otp_service.web.gate import (
     WATCHING,
     Door,
     Gate,
+    Threads,
     Turnstile,
     requests_at_once,
     threads_needed,
 )
+from otp_service.web.http import Doc, Route, reply
+from otp_service.web.problems import Problems
 from tests.conftest import wait_until
 
 
@@ -117,3 +124,26 @@ def test_one_request_too_many_is_refused_at_once() -> None:
         pytest.fail("a third one was let in")
     with door:
         pass
+
+
+def test_what_does_not_wait_is_answered_however_busy_the_process_is() -> None:
+    """Every place to work is taken, and as many requests are under way as may be: only /healthz passes."""
+    threads = Threads(1)
+    threads.door = Door(0)
+    anything = cast("Any", None)
+    doc = Doc("x")
+    answers = {
+        waits: Endpoint(
+            Route("GET", "/x", lambda _: reply(200, "ok"), None, doc, waits=waits),
+            anything,
+            Problems("http://otp.test"),
+            lambda: "req_1",
+            threads,
+        )
+        for waits in (True, False)
+    }
+    with threads.gate:
+        statuses = {waits: answer({}, {}, {}, lambda _: b"", "127.0.0.1").status for waits, answer in answers.items()}
+    assert statuses == {True: 503, False: 200}
+    routes = Admin(**dict.fromkeys(list(inspect.signature(Admin).parameters), anything)).routes()
+    assert [route.template for route in routes if not route.waits] == ["/healthz"]
