@@ -59,16 +59,25 @@ class Notify:
     def collect(self, *, left_behind: bool) -> int:
         """Queue callbacks for the next events (or for those that a dead worker took); how many events there were.
 
-        Raises StoreUnavailable; what was not finished is handed out again.
+        What the store did not take is handed out again later and keeps no other waiting: of a Cluster only the shard
+        of one app's callbacks may be away. Raises StoreUnavailable if it took nothing.
         """
         events = self._feed.take_over(BATCH) if left_behind else self._feed.take(BATCH)
         known: dict[str, _Found] = {}
+        done: list[Event] = []
+        failure: StoreUnavailable | None = None
         for event in events:
-            if event.type in EVENTS and event.fields.get("app") in self._apps:
-                self._queue_one(event, known)
-        if events:
-            self._feed.done(events)
-        return len(events)
+            try:
+                if event.type in EVENTS and event.fields.get("app") in self._apps:
+                    self._queue_one(event, known)
+                done.append(event)
+            except StoreUnavailable as error:
+                failure = error
+        if failure is not None and not done:
+            raise failure
+        if done:
+            self._feed.done(done)
+        return len(done)
 
     def _queue_one(self, event: Event, known: dict[str, _Found]) -> None:
         app = event.fields["app"]

@@ -15,6 +15,9 @@ list is read at a worker's start, once a day and on command, and opt-outs of whi
 which its list does not hold, are lifted. Only if one reading saw the list to its end, unchanged and not redacted; only
 what stood in the registry before the reading began and has not changed since. What the carrier did not understand (a
 phrase that only we read as an opt-out) is never lifted so: its list says nothing about it.
+
+A shard of the store that is away costs its own entries only. They are read again: a pass that could not write some
+writes the others, moves no cursor and counts as failed.
 """
 
 import contextlib
@@ -89,11 +92,17 @@ class _Tally:
     changed: int = 0
     skipped: int = 0
     lifted: int = 0
+    missed: int = 0
     whole: _Whole | None = None
 
 
 class _Interrupted(Exception):
     """The pass ends before its end: the process stops, or another one has taken over."""
+
+
+def _require_written(tally: _Tally) -> None:
+    if tally.missed:
+        raise StoreUnavailable(f"{tally.missed} opt-outs could not be written; they are read again.")
 
 
 def _after(before: int, tell: Tell) -> Tell:
@@ -163,9 +172,7 @@ class Reconcile:
         if whole:
             self._whole_due_ms = self._now_ms() + WHOLE_MS
         try:
-            for profile in self._profiles:
-                before = sum(one.read for one in done)
-                done.append(self._profile(owner, profile, _after(before, tell), stopped, whole=whole))
+            self._profiles_in_turn(done, owner, tell, stopped, whole=whole)
         except _Interrupted:
             self._whole_due_ms = due_ms
             self._count("interrupted")
@@ -180,10 +187,30 @@ class Reconcile:
         self._count("done")
         return done
 
+    def _profiles_in_turn(
+        self, done: list[Reconciled], owner: str, tell: Tell, stopped: Callable[[], bool], *, whole: bool
+    ) -> None:
+        failure: StoreUnavailable | None = None
+        for profile in self._profiles:
+            before = sum(one.read for one in done)
+            try:
+                done.append(self._profile(owner, profile, _after(before, tell), stopped, whole=whole))
+            except StoreUnavailable as error:
+                failure = error  # what this one could not write says nothing of the next
+        if failure is not None:
+            raise failure
+
     def _profile(self, owner: str, profile: str, tell: Tell, stopped: Callable[[], bool], *, whole: bool) -> Reconciled:
         tally = _Tally(profile)
-        standing = self._liftable(profile) if whole else []
+        standing: list[Standing] = []
+        failure: StoreUnavailable | None = None
+        try:
+            standing = self._liftable(profile) if whole else []
+        except StoreUnavailable as error:
+            failure = error  # nothing can be compared, but what is new blocks
         self._read_news(owner, tally, tell, stopped)
+        if failure is not None:
+            raise failure
         if standing:
             self._lift(owner, tally, standing, tell, stopped)
         result = Reconciled(profile, tally.read, tally.changed, tally.skipped, tally.lifted)
@@ -192,17 +219,22 @@ class Reconcile:
         return result
 
     def _read_news(self, owner: str, tally: _Tally, tell: Tell, stopped: Callable[[], bool]) -> None:
-        profile = tally.profile
-        cursor = self._cursors.load(profile)
+        before = self._cursors.load(tally.profile)
+        cursor = before
         if cursor.page == 0:
             cursor = Cursor(cursor.done_ms, max(cursor.done_ms, self._now_ms() - SETTLED_MS))
+
+        def keep(reached: Cursor) -> None:
+            self._keep(owner, tally.profile, before if tally.missed else reached, stopped)
+
         if cursor.edge_ms > cursor.done_ms:
             for left in self._pages(tally, cursor.done_ms, cursor.edge_ms, cursor.page, tell):
-                self._keep(owner, profile, Cursor(cursor.done_ms, cursor.edge_ms, left), stopped)
+                keep(Cursor(cursor.done_ms, cursor.edge_ms, left))
         settled = Cursor(done_ms=cursor.edge_ms)
-        self._keep(owner, profile, settled, stopped)
+        keep(settled)
         for _ in self._pages(tally, settled.done_ms, None, 0, tell):
-            self._keep(owner, profile, settled, stopped)
+            keep(settled)
+        _require_written(tally)
 
     def _liftable(self, profile: str) -> list[Standing]:
         """The profile's opt-outs, as they stand now, of which the carrier would hold a block."""
@@ -215,6 +247,7 @@ class Reconcile:
         again = _Tally(tally.profile)
         whole = self._read_whole(owner, again, standing, _after(tally.read, tell), stopped)
         tally.changed += again.changed
+        _require_written(again)
         if not whole.complete():
             self._whole_due_ms = self._now_ms() + WHOLE_AGAIN_MS
             _log.warning("the whole list of opt-outs cannot be compared", extra={"messaging_profile_id": tally.profile})
@@ -295,5 +328,9 @@ class Reconcile:
             keyword=block.keyword,
             source=optout.Source.LIST,
         )
-        if self._registry.put(number_hash(self._key, person.e164), person.mask, entry, None) == "changed":
-            tally.changed += 1
+        try:
+            outcome = self._registry.put(number_hash(self._key, person.e164), person.mask, entry, None)
+        except StoreUnavailable:
+            tally.missed += 1
+        else:
+            tally.changed += outcome == "changed"

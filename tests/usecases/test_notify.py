@@ -75,6 +75,9 @@ class World:
     gate: threading.Event | None = None
     outcome: str = "queued"
     down: bool = False
+    away: str = ""
+    """The app whose queue does not answer."""
+
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     # the feed
@@ -93,7 +96,7 @@ class World:
     def view(self, ref: Reference, app: str) -> VerificationView | None:
         """The one there is."""
         self.looks += 1
-        assert (ref, app) == (REF, "shop")
+        assert (ref, app in ("shop", "slow")) == (REF, True)
         return self.found
 
     def timeline(self, _: Reference) -> list[TimelineEntry]:
@@ -103,7 +106,7 @@ class World:
     # the queue
     def put(self, callback: Callback) -> str:
         """Keep it."""
-        if self.down:
+        if self.down or callback.app == self.away:
             raise StoreUnavailable("The store does not answer.")
         self.queued.append(callback)
         return self.outcome
@@ -218,6 +221,16 @@ def test_an_outage_leaves_the_events_to_be_read_again(world: World) -> None:
     with pytest.raises(StoreUnavailable):
         world.story().collect(left_behind=False)
     assert world.finished == []
+
+
+@pytest.mark.parametrize("left_behind", [True, False])
+def test_a_queue_that_is_away_holds_up_its_own_app_only(world: World, left_behind: bool) -> None:
+    """Wherever its events stand in a batch; they are handed out again later, and the rest is done."""
+    world.events = [event(number=n, app="slow" if n % 2 else "shop") for n in range(1, 7)]
+    world.away = "slow"
+    assert world.story(("shop", "slow")).collect(left_behind=left_behind) == 3
+    assert [one.app for one in world.queued] == ["shop"] * 3
+    assert [one.fields["app"] for one in world.finished] == ["shop"] * 3
 
 
 @pytest.mark.parametrize(("metadata", "outcome"), [(None, "forgotten"), ("no json", "unreadable")])

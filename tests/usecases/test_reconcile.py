@@ -75,12 +75,14 @@ class FakeRegistry:
     known: dict[tuple[str, str], OptOut] = field(default_factory=dict)
     puts: int = 0
     down: bool = False
+    away: set[str] = field(default_factory=set)
+    """Hashes of numbers whose shard does not answer."""
 
     def put(self, number_hash: str, mask: str, entry: OptOut, event_id: str | None) -> str:
         """Write a wish down."""
         assert event_id is None
         assert "*" in mask
-        if self.down:
+        if self.down or number_hash in self.away:
             raise StoreUnavailable("The store does not answer.")
         self.puts += 1
         was = self.known.get((entry.messaging_profile_id, number_hash))
@@ -95,6 +97,8 @@ class FakeRegistry:
 
     def standing(self, profile: str) -> list[Standing]:
         """Every opt-out of a profile."""
+        if self.away:
+            raise StoreUnavailable("The store does not answer.")
         return [
             Standing(number, "+1******0001", entry, repr(entry))
             for (of, number), entry in self.known.items()
@@ -359,6 +363,25 @@ def test_a_store_that_fails_ends_the_pass(world: World) -> None:
     with pytest.raises(StoreUnavailable):
         world.run()
     assert world.cursors.load(A).done_ms == 0
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_a_shard_that_is_away_costs_its_own_entries_only(world: World, old: bool) -> None:
+    """The others are blocked, in all profiles; the pass counts as failed and is made again, from where it began."""
+    at = {} if old else {"at_ms": NOW}
+    world.source.add(A, *range(9), **at)
+    world.source.add(B, *range(3), **at)
+    world.registry.away = {hashed(0), hashed(7)}
+    with pytest.raises(StoreUnavailable):
+        world.run()
+    assert world.registry.blocked(A) == {hashed(n) for n in range(9) if n not in (0, 7)}
+    assert world.registry.blocked(B) == {hashed(1), hashed(2)}
+    assert world.cursors.load(A).done_ms == 0
+    assert world.counted == ["failed"]
+    world.registry.away = set()
+    world.run()
+    assert world.registry.blocked(A) == {hashed(n) for n in range(9)}
+    assert world.registry.blocked(B) == {hashed(n) for n in range(3)}
 
 
 def test_a_worker_that_ends_leaves_at_the_next_page(world: World) -> None:
