@@ -207,6 +207,8 @@ def connect(url: str) -> Store:
 def _options(timeout_s: float) -> dict[str, Any]:
     return {
         "decode_responses": True,
+        # Bytes that are no text are read, and named again as they were; else one of them would end every worker.
+        "encoding_errors": "surrogateescape",
         "socket_timeout": timeout_s,
         "socket_connect_timeout": TIMEOUT_S,
         "retry": Retry(NoBackoff(), 0),

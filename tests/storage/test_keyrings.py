@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import secrets
 from typing import Any
 
@@ -141,6 +142,23 @@ def test_an_entry_that_nobody_can_read_is_told_counted_and_kept(house: House, ca
     keys = [house.keys.outbox(shard), house.keys.timers(shard), house.keys.dead(shard)]
     assert house.scripts.run("bury", keys, ["workers", "entry", kept["entry"], 10]) == 0
     assert len(dead(house, shard)) == 1
+
+
+def test_bytes_that_are_no_text_and_too_many_fields_are_set_aside_too(house: House) -> None:
+    """They end no worker and stay in nobody's way; what comes with them is worked on."""
+    ref = house.start(fresh_number()).reference
+    shard, raw = shard_of(house, ref), house.store.client
+    raw.xadd(house.keys.outbox(shard), {b"dlv": b"\xff\xfe", b"\x80": b"\xc0"})
+    raw.xadd(house.keys.outbox(shard), {f"f{number}": "1" for number in range(6000)})
+    raw.zadd(house.keys.timers(shard), {b"x:\xff\xfe": 1})
+    assert [job.reference for job in house.jobs(ref)] == [ref]
+    assert all(due.reference != ref for due in house.outbox.due(100))
+    assert raw.zscore(house.keys.timers(shard), b"x:\xff\xfe") is None
+    assert raw.xlen(house.keys.outbox(shard)) == 1
+    text, many, timer = (fields for _, fields in raw.xrange(house.keys.dead(shard)))
+    assert os.fsencode(text["dlv"]) == b"\xff\xfe"
+    assert many["packed"]
+    assert os.fsencode(timer["timer"]) == b"x:\xff\xfe"
 
 
 def test_a_foreign_keyring_sets_nothing_aside(house: House) -> None:

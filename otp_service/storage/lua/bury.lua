@@ -6,11 +6,14 @@
 -- Reply 1 if it was moved now, 0 if another worker was faster
 -- Holds what is moved is kept once, with all that stood in it; nothing is removed without being kept.
 local group, kind, name, keep = unpack(ARGV)
+local MOST = 1000 -- more than Lua's stack holds cannot be handed on one by one
 if kind == 'entry' then
   local found = redis.call('XRANGE', KEYS[1], name, name)[1]
   redis.call('XACK', KEYS[1], group, name)
   if not found then return 0 end
-  redis.call('XADD', KEYS[3], 'MAXLEN', '~', keep, '*', 'entry', name, unpack(found[2]))
+  local fields = found[2]
+  if #fields > MOST then fields = {'packed', cmsgpack.pack(fields)} end
+  redis.call('XADD', KEYS[3], 'MAXLEN', '~', keep, '*', 'entry', name, unpack(fields))
   redis.call('XDEL', KEYS[1], name)
   return 1
 end
