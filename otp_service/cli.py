@@ -29,6 +29,7 @@ from .commands.terminal import (
     add_group,
     fail,
     json_option,
+    note,
     print_json,
     print_table,
 )
@@ -503,7 +504,7 @@ def _keyring_rotate(args: argparse.Namespace) -> None:
     from . import keyring  # noqa: PLC0415
     from .dev import write_private  # noqa: PLC0415
 
-    now_ms, after_ms = _now_ms(), _duration_ms(args.after, "--after")
+    now_ms, after_ms = _stores_now_ms(), _duration_ms(args.after, "--after")
     if after_ms > _LONGEST_WAIT_MS:
         raise UsageError("--after: at most 30d")
     active_from = _time(now_ms + after_ms) if after_ms else None
@@ -519,6 +520,25 @@ def _keyring_rotate(args: argparse.Namespace) -> None:
     except keyring.KeyringError as error:
         raise UsageError(f"{args.path}: {error}") from error
     _show_rotated(args, keyring.parse(raw, now_ms), active_from)
+
+
+def _stores_now_ms() -> int:
+    """Unix milliseconds by the store's clock, which decides when a key becomes active; by ours if none is named."""
+    from . import config  # noqa: PLC0415
+    from .storage import client  # noqa: PLC0415
+
+    url = config.environment().get("OTP_REDIS_URL")
+    if not url:
+        return _now_ms()
+    try:
+        store = client.connect(url)
+        try:
+            return client.clock_ms(store)
+        finally:
+            store.close()
+    except ServiceError:
+        note("the store does not answer: the times of the new key are by this machine's clock")
+        return _now_ms()
 
 
 def _show_rotated(args: argparse.Namespace, ring: "Keyring", active_from: str | None) -> None:

@@ -143,16 +143,20 @@ class Progress:
         self._bar: Bar | None = None
         self._task: TaskID | None = None
         self._done, self._total = 0, 0
-        self._timer = threading.Timer(SLOW_S, self._show)
-        self._timer.daemon = True
+        self._timer: threading.Timer | None = None
 
     def __enter__(self) -> Self:
         if sys.stderr.isatty():
+            self._timer = threading.Timer(SLOW_S, self._show)
+            self._timer.daemon = True
             self._timer.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+            # It knows us: left to the garbage collector, its end could come at any time, and swallow a Ctrl-C.
+            self._timer = None
         with self._lock:
             # A timer that is going off just now finds that there is nothing to show any more.
             self._what = ""

@@ -113,7 +113,7 @@ DENIAL = (
 COURTESY = (
     r"please|pls|plz|kindly|thanks|thank you|thank u|thx|ty|many thanks|cheers|hi|hello|hey|hi there|ok|okay|now|"
     r"immediately|right now|at once|asap|just|sir|team|guys|regards|best regards|kind regards|best|sincerely|"
-    r"have a (?:nice|good|great) day",
+    r"have a (?:nice|good|great) day|wrong number",
     r"bitte|danke|vielen dank|hallo|sofort|jetzt|mfg|mit freundlichen grussen|viele grusse|gruss",
     r"svp|stp|sil vous plait|sil te plait|merci|bonjour|maintenant|cordialement",
     r"por favor|gracias|muchas gracias|hola|ahora|ya|saludos",

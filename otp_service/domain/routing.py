@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from .circuit import AT_ONCE
 from .delivery import Action, Refused
 from .numbering import REFUSED_KINDS
 from .phone import Phone
@@ -71,4 +72,6 @@ def may_try_next(refusal: Refused) -> bool:
     """Whether another sender of the route may get through after this refusal or failed delivery."""
     if refusal.opted_out:
         return True  # on another profile; the store skips every sender of the blocked one
-    return refusal.action not in (Action.STOP_PERSON, Action.STOP_ALL)
+    if refusal.action is Action.STOP_ALL:
+        return refusal.code not in AT_ONCE  # one odd answer is not believed of the whole account
+    return refusal.action is not Action.STOP_PERSON

@@ -330,6 +330,7 @@ def _servers(store: Store) -> list[Callable[[str], Any]]:
     """What asks each server of the store for a section of its INFO."""
     client = cast("Any", store.client)
     if store.is_cluster:
+        client.look_up_again()
         return [partial(client.info, target_nodes=node) for node in client.get_nodes()]
     return [client.info, *(replica.info for replica in _replicas(store))]
 

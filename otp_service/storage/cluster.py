@@ -45,6 +45,10 @@ class GuardedCluster(RedisCluster):
             self._look_up_soon()
             raise
 
+    def look_up_again(self) -> None:
+        """Look the topology up in the background: a replica that joined is named by no request that fails."""
+        self._look_up_soon()
+
     def _covered_node(self, *args: Any, **kwargs: Any) -> Any:
         try:
             return self._node_of_slot(*args, **kwargs)

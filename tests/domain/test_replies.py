@@ -31,7 +31,15 @@ STOP = {
             "stop stop",
         ),
         *("please stop texting me", "Stop  texting me!", "opting out", "please unsubscribe this number", "stop now"),
-        *("quit messaging me", "Stop. Thank you", "Stop, please", "STOP to end", "stop to opt out", "please remove me"),
+        *(
+            "quit messaging me",
+            "Stop. Thank you",
+            "Wrong number, stop",
+            "Stop, please",
+            "STOP to end",
+            "stop to opt out",
+            "please remove me",
+        ),
         *(
             "Please remove me from your list.",
             "take me off your list",

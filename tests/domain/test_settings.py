@@ -446,7 +446,8 @@ def test_ranges_of_no_country_are_blocked() -> None:
         (Refused("1", "", Action.NEXT_SENDER), True),
         (Refused("1", "", Action.STOP_SENDER), True),
         (Refused("1", "", Action.STOP_PERSON), False),
-        (Refused("1", "", Action.STOP_ALL), False),
+        (Refused("20100", "no funds", Action.STOP_ALL), False),
+        (Refused("77777", "HTTP 402 with an unknown code", Action.STOP_ALL), True),
         (Refused("1", "", Action.STOP_PERSON, opted_out=True), True),
     ],
 )

@@ -2,6 +2,7 @@
 
 import argparse
 import base64
+import contextlib
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -40,6 +42,25 @@ def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
 def beside(dev: Dev, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a command with what DIR/env says, as in a second terminal."""
     return run(*arguments, **dev.env)
+
+
+@contextlib.contextmanager
+def a_store_whose_clock_says(seconds: int) -> Iterator[str]:
+    """Something that answers every command but TIME with an error."""
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    while said := connection.recv(4096):
+                        for _ in range(said.count(b"*")):
+                            known = b"TIME" in said
+                            connection.sendall(b"*2\r\n$10\r\n%d\r\n$1\r\n0\r\n" % seconds if known else b"-ERR no\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"redis://127.0.0.1:{listener.getsockname()[1]}?protocol=2"
 
 
 def data(done: subprocess.CompletedProcess[str]) -> Any:
@@ -341,6 +362,17 @@ class TestKeyring:
             content = json.loads(path.read_text())
             assert not any(secret in text for secret in (content["index_key"], *(k["secret"] for k in content["keys"])))
             assert all(printed in text for printed in prints)
+
+    def test_the_time_of_a_new_key_is_the_stores(self, tmp_path: Path) -> None:
+        """A wrong clock of the shell moves nothing; without an answer from the store it is said whose clock it is."""
+        path = tmp_path / "keyring.json"
+        run("keyring", "create", str(path))
+        with a_store_whose_clock_says(1_900_000_000) as url:
+            rotated = data(run("keyring", "rotate", str(path), "--json", OTP_REDIS_URL=url))
+        assert datetime.fromisoformat(rotated["active_from"]).timestamp() == 1_900_000_600
+        done = run("keyring", "rotate", str(path), "--json", OTP_REDIS_URL=f"unix://{tmp_path}/nobody")
+        assert "this machine's clock" in done.stderr
+        assert datetime.fromisoformat(data(done)["active_from"]) - datetime.now(UTC) < timedelta(minutes=10)
 
     @pytest.mark.parametrize("after", ["", "x", "-1s", "31d", "99999999999999d", "1w"])
     def test_a_wait_that_is_none_is_refused(self, tmp_path: Path, after: str) -> None:

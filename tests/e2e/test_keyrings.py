@@ -366,7 +366,7 @@ NEW_APPS = """
 [apps.alone]
 brand = "Acme"
 route = ["new"]
-code_ttl = "4s"
+code_ttl = "8s"
 [apps.both]
 brand = "Acme"
 route = ["new", "known"]

@@ -147,7 +147,8 @@ def test_an_entry_that_nobody_can_read_is_told_counted_and_kept(house: House, ca
 def test_bytes_that_are_no_text_and_too_many_fields_are_set_aside_too(house: House) -> None:
     """They end no worker and stay in nobody's way; what comes with them is worked on."""
     ref = house.start(fresh_number()).reference
-    shard, raw = shard_of(house, ref), house.store.client
+    shard = shard_of(house, ref)
+    raw: Any = house.store.client
     raw.xadd(house.keys.outbox(shard), {b"dlv": b"\xff\xfe", b"\x80": b"\xc0"})
     raw.xadd(house.keys.outbox(shard), {f"f{number}": "1" for number in range(6000)})
     raw.zadd(house.keys.timers(shard), {b"x:\xff\xfe": 1})
