@@ -236,7 +236,7 @@ def _client(url: str, timeout_s: float, retry: Retry) -> "redis.Redis":
 def _following(pool: PrimaryPool | SentinelPrimaryPool, retry: Retry) -> "redis.Redis":
     if isinstance(retry, Breaker):
         retry.read_only = pool.drop
-    return redis.Redis(connection_pool=pool)
+    return redis.Redis.from_pool(pool)
 
 
 def _hosts(netloc: str, default_port: int) -> list[tuple[str, int]]:

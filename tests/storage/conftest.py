@@ -23,7 +23,7 @@ def house(store_url: str) -> Iterator[House]:
     try:
         yield made
     finally:
-        made.store.close()
+        made.close()
 
 
 @pytest.fixture
@@ -34,4 +34,4 @@ def server_house(redis_server: object, redis_url: str) -> Iterator[House]:
     try:
         yield made
     finally:
-        made.store.close()
+        made.close()

@@ -132,7 +132,13 @@ class House:
             return self.store.client
         pool = self.store.client.connection_pool
         options = {name: value for name, value in pool.connection_kwargs.items() if name != "retry"}
-        return redis.Redis(connection_pool=redis.ConnectionPool(pool.connection_class, **options))
+        return redis.Redis.from_pool(redis.ConnectionPool(pool.connection_class, **options))
+
+    def close(self) -> None:
+        """Close all connections, those of the bare client as well."""
+        if "raw" in self.__dict__:
+            self.raw.close()
+        self.store.close()
 
     def other_worker(self) -> Outbox:
         """The outbox as another process sees it."""

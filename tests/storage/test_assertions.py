@@ -110,4 +110,4 @@ def test_a_lost_reply_is_no_repeat_by_the_caller(house: House, store_url: str) -
     answer: CheckAnswer = twice.verifications.check(order)
     assert isinstance(answer, Approved)
     assert answer.receipt_id == order.receipt_id
-    twice.store.close()
+    twice.close()

@@ -51,7 +51,7 @@ def house(nodes: Nodes) -> Iterator[House]:
     try:
         yield made
     finally:
-        made.store.close()
+        made.close()
 
 
 def number_on(nodes: Nodes, house: House, index: int) -> str:

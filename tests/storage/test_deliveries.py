@@ -152,7 +152,7 @@ def test_a_lost_reply_begins_one_try(house: House, store_url: str) -> None:
     unlucky = House.open(store_url, Twice)
     assert unlucky.must_begin(job).attempt == 1
     unlucky.outbox.retry_later(job, 1, NotSent("connect"))
-    unlucky.store.close()
+    unlucky.close()
     assert house.must_begin(house.requeue(ref)).attempt == 2
     assert house.record(ref)["1:home"] == "1"
     assert house.events(ref).count("delivery.sending") == 1

@@ -71,7 +71,7 @@ def test_behind_a_stable_address_the_new_primary_is_found(two: tuple[Server, Ser
         assert two[1].client.hget(house.keys.record(ref), "attempts") == "1"
         assert works(lambda: house.start(fresh_number()))
     finally:
-        house.store.close()
+        house.close()
         address.close()
 
 
@@ -95,7 +95,7 @@ def test_a_demoted_server_is_not_read_from(two: tuple[Server, Server]) -> None:
         house.store.client.connection_pool.disconnect()
         assert not works(shown), "an address that leads to a replica is no store"
     finally:
-        house.store.close()
+        house.close()
         address.close()
 
 
@@ -127,7 +127,7 @@ def test_sentinels_name_the_new_primary(tmp_path: Path) -> None:
             assert works(start)
             assert leads() == first.port
         finally:
-            house.store.close()
+            house.close()
 
 
 def _agrees(sentinel: Server, primary: Server) -> bool:
@@ -194,7 +194,7 @@ def test_a_user_without_dangerous_commands_stays_with_the_primary_too(
         two[0].client.replicaof("127.0.0.1", "1")
         wait_until(lambda: not works(lambda: house.verifications.view(ref, "shop")), 5 + ROLE_CHECK_S, "the refusal")
     finally:
-        house.store.close()
+        house.close()
 
 
 def test_the_replicas_behind_sentinel_may_not_evict_either(tmp_path: Path) -> None:

@@ -325,7 +325,7 @@ def test_scripts_touch_the_keys_they_declare_and_no_other(store_url: str) -> Non
                 assert inside is not None, words
                 assert words[1] in inside[1], f"{inside[0]} uses {words[1]}, which is none of its KEYS"
                 used[inside[0]].add(words[0].upper())
-    house.store.close()
+    house.close()
     marker.close()
     assert [name for name, commands in used.items() if not commands] == []
 

@@ -184,7 +184,7 @@ def test_parallel_starts_of_many_apps_and_purposes_reach_the_cap_exactly(house: 
     assert all(TEN_MINUTES_MS - 60_000 < answer.wait_ms <= TEN_MINUTES_MS for answer in refused)
     assert house.raw.llen(house.keys.sends(house.hash_of(number))) == 5
     for other in houses:
-        other.store.close()
+        other.close()
 
 
 def test_parallel_starts_that_pass_the_ladder_are_one(house: House) -> None:
@@ -378,7 +378,7 @@ def test_a_lost_reply_counts_one_send_and_gives_one_back(house: House, store_url
     assert house.raw.llen(house.keys.wrong_everywhere(kept.number_hash)) == 1
     twice.check(kept, CODE)
     assert house.raw.llen(house.keys.wrong_everywhere(kept.number_hash)) == 1
-    twice.store.close()
+    twice.close()
 
 
 def test_a_request_that_did_not_leave_yet_counts(house: House) -> None:

@@ -64,7 +64,7 @@ def house(own_server: embedded.EmbeddedServer) -> Iterator[House]:
     try:
         yield made
     finally:
-        made.store.close()
+        made.close()
 
 
 @contextlib.contextmanager
@@ -166,7 +166,7 @@ def test_a_dead_store_is_refused_within_a_second(own_server: embedded.EmbeddedSe
     with pytest.raises(StoreUnavailable):
         client.ping(house.store)
     assert time.monotonic() - began < 1.0
-    house.store.close()
+    house.close()
     with pytest.raises(StoreUnavailable):
         client.connect("redis+cluster://127.0.0.1:1")
 
@@ -179,7 +179,7 @@ def test_a_hanging_store_is_refused_within_a_second() -> None:
         with pytest.raises(StoreUnavailable):
             house.check(house.order(fresh_number()).reference, CODE)
         assert time.monotonic() - began < 1.5
-        house.store.close()
+        house.close()
 
 
 def test_forgotten_scripts_are_sent_again(house: House) -> None:
@@ -337,7 +337,7 @@ def lossy(swallower: Swallower) -> Iterator[House]:
     try:
         yield made
     finally:
-        made.store.close()
+        made.close()
 
 
 def test_a_lost_reply_starts_once(lossy: House, swallower: Swallower) -> None:
@@ -482,7 +482,7 @@ def test_an_answer_to_somebody_else_is_no_answer(house: House, own_server: embed
     ):
         with pytest.raises(StoreUnavailable):
             act()
-    confused.store.close()
+    confused.close()
 
 
 def test_our_client_repeats_nothing_by_itself(server_house: House) -> None:
@@ -553,4 +553,4 @@ def test_a_dead_store_is_an_outage_in_every_room(tmp_path: Path) -> None:
     ):
         with pytest.raises(StoreUnavailable):
             act()
-    house.store.close()
+    house.close()

@@ -139,12 +139,12 @@ def test_late_delivered_wins_over_failed_and_undoes_no_fail_over(house: House) -
     assert house.status(ref) == "delivered"
 
 
-@pytest.mark.parametrize("action", [Action.STOP_PERSON, Action.STOP_ALL])
-def test_a_failure_that_no_sender_helps_against_claims_none(house: House, action: Action) -> None:
-    """A dead line is dead for every sender."""
+@pytest.mark.parametrize(("code", "action"), [("40001", Action.STOP_PERSON), ("20100", Action.STOP_ALL)])
+def test_a_failure_that_no_sender_helps_against_claims_none(house: House, code: str, action: Action) -> None:
+    """A dead line is dead for every sender, an account without funds has none."""
     ref = house.start(fresh_number()).reference
     house.send(ref)
-    receipt = Receipt("msg-1", "+1", "delivery_failed", error=Refused("40001", "No route", action))
+    receipt = Receipt("msg-1", "+1", "delivery_failed", error=Refused(code, "No route", action))
     assert house.tell(ref, receipt, event="e1") == "moved"
     assert house.record(ref)["dn"] == "1"
 

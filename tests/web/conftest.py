@@ -297,6 +297,8 @@ def make_settings(directory: Path, redis_url: str, seed: SigningKey, **environ: 
 def _built(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> tuple[Flask, Settings, SigningKey]:
     seed = SigningKey.generate()
     settings = make_settings(tmp_path_factory.mktemp("web"), redis_url, seed)
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()  # other tests of this process may have left the mark of another keyring
     return bootstrap.build_web(settings), settings, seed
 
 
