@@ -3,7 +3,10 @@
 A store that is down refuses at once and needs none of this; one that hangs costs each caller the whole time-out, and
 callers queue behind one another, so that with four threads the twentieth would be refused after several seconds and
 not after one. Once tripped, a call is refused at once; every `PAUSE_S` one call may try, and any answer of the store
-ends the matter. Not here: what a refusal means to a request (`StoreUnavailable`, as for any other lost connection).
+ends the matter. A failure that took as long as a time-out counts as one, and READONLY is reported to the pool
+(`primary`). A Cluster has a breaker for each node (`cluster`).
+
+Not here: what a refusal means to a request (`StoreUnavailable`, as for any other lost connection).
 """
 
 import threading
