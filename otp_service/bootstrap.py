@@ -17,30 +17,32 @@ from random import random
 
 from flask import Flask
 
-from . import config, documents, postman, telemetry
+from . import config, telemetry
 from .config import Settings
 from .domain.errors import ConfigError, NotReady, ServiceError, StoreUnavailable
 from .domain.policy import App
 from .keyring_file import KeyringFile
-from .postman import Postman
 from .receivers.client import Receivers
+from .runtime import callback_worker
+from .runtime.callback_worker import CallbackWorker
+from .runtime.delivery_worker import PeriodicTask, Worker
 from .storage import client as store_client
 from .storage.alarms import Alarms
 from .storage.api_keys import ApiKeys
+from .storage.audit_consumer import AuditConsumer
 from .storage.audit_log import AuditLog
 from .storage.callbacks import Callbacks
 from .storage.circuits import Circuits
 from .storage.client import Store
 from .storage.cursors import Cursors
-from .storage.feeds import Feed
 from .storage.idempotency import Idempotency
 from .storage.keyrings import Keyrings
-from .storage.keys import Keys
 from .storage.limits import Limits, Place, network
 from .storage.optouts import OptOuts
 from .storage.outbox import Outbox
+from .storage.schema import Keys
 from .storage.scripts import Scripts
-from .storage.tallies import Tallies
+from .storage.sender_stats import SenderStats
 from .storage.verifications import Verifications
 from .telnyx.client import TelnyxClient
 from .telnyx.gateway import Gateway
@@ -48,20 +50,20 @@ from .telnyx.signatures import parse_public_key
 from .usecases.alert import Alert
 from .usecases.browse import Browse
 from .usecases.deliver import Deliver
-from .usecases.guard import Guard
-from .usecases.notify import Notify
 from .usecases.receive import Receive
-from .usecases.reconcile import Reconcile, Reconciled, Tell
+from .usecases.send_callbacks import Notify
+from .usecases.sender_health import SenderHealth
+from .usecases.sync_optouts import SyncOptouts, SyncResult, Tell
 from .usecases.verify import Verify
 from .usecases.watch import Watch
-from .web.admin import Admin, Check
-from .web.api import Api
+from .web import schemas
 from .web.app import create_app
 from .web.auth import Auth
-from .web.gate import WATCHING, WORKING, Threads
-from .web.hooks import Hooks
+from .web.limits import WATCHING, WORKING, Threads
 from .web.problems import Problems
-from .worker import Chore, Worker
+from .web.routes.operations import Admin, Check
+from .web.routes.verifications import Api
+from .web.routes.webhooks import Hooks
 
 ALERT_PERIOD_S = 1.0
 HEALTH_PERIOD_S = 60.0
@@ -81,7 +83,7 @@ _log = logging.getLogger("otp.bootstrap")
 
 
 @dataclass(frozen=True, slots=True)
-class Rooms:
+class Stores:
     """The parts that keep things, over one open store."""
 
     store: Store
@@ -91,7 +93,7 @@ class Rooms:
     api_keys: ApiKeys
 
 
-def open_rooms(settings: Settings, keyring: KeyringFile | None = None) -> Rooms:
+def open_stores(settings: Settings, keyring: KeyringFile | None = None) -> Stores:
     """Open the store and make sure that it can be trusted, and that it belongs to this keyring if there is one."""
     store = store_client.connect(settings.redis_url)
     keys = Keys(settings.shards)
@@ -114,7 +116,7 @@ def open_rooms(settings: Settings, keyring: KeyringFile | None = None) -> Rooms:
         token_hex=secrets.token_hex,
         token_urlsafe=secrets.token_urlsafe,
     )
-    return Rooms(store, keys, scripts, audit, api_keys)
+    return Stores(store, keys, scripts, audit, api_keys)
 
 
 def _join(store: Store, keyrings: Keyrings, keyring: KeyringFile) -> None:
@@ -139,20 +141,20 @@ def build_web(settings: Settings, *, working: int = WORKING, pause: Callable[[fl
     keyring = open_keyring(settings)
     public_key = _public_key(settings)
     _require_apps(settings)
-    rooms = open_rooms(settings, keyring)
+    stores = open_stores(settings, keyring)
     problems = Problems(settings.public_url)
-    auth = Auth(rooms.api_keys)
-    verifications = Verifications(rooms.store, rooms.scripts, rooms.keys, keyring.index_key)
-    optouts = OptOuts(rooms.store, rooms.scripts, rooms.keys)
-    outbox = Outbox(rooms.store, rooms.scripts, rooms.keys, keyring.index_key, consumer="web")
-    guard = _guard(settings, rooms)
+    auth = Auth(stores.api_keys)
+    verifications = Verifications(stores.store, stores.scripts, stores.keys, keyring.index_key)
+    optouts = OptOuts(stores.store, stores.scripts, stores.keys)
+    outbox = Outbox(stores.store, stores.scripts, stores.keys, keyring.index_key, consumer="web")
+    sender_health = _sender_health(settings, stores)
     verify = Verify(
         store=verifications,
-        limits=Limits(rooms.scripts, rooms.keys, is_cluster=rooms.store.is_cluster),
+        limits=Limits(stores.scripts, stores.keys, is_cluster=stores.store.is_cluster),
         place=_places,
-        guard=guard,
+        sender_health=sender_health,
         vault=keyring,
-        key_ids=Keyrings(rooms.store, rooms.keys),
+        key_ids=Keyrings(stores.store, stores.keys),
         policy=settings.policy,
         issuer=settings.issuer,
         queue_max=settings.queue_max,
@@ -160,36 +162,41 @@ def build_web(settings: Settings, *, working: int = WORKING, pause: Callable[[fl
         randbelow=secrets.randbelow,
         fictitious=settings.carrier_on_loopback,
     )
-    browse = Browse(store=verifications, optouts=optouts, record=rooms.audit, vault=keyring, policy=settings.policy)
+    browse = Browse(store=verifications, optouts=optouts, record=stores.audit, vault=keyring, policy=settings.policy)
     receive = Receive(
-        book=outbox, store=verifications, optouts=optouts, vault=keyring, policy=settings.policy, guard=guard
+        book=outbox,
+        store=verifications,
+        optouts=optouts,
+        vault=keyring,
+        policy=settings.policy,
+        sender_health=sender_health,
     )
     threads = Threads(working)
     watch = Watch(
         store=verifications,
         places=WATCHING,
         pause=pause or threading.Event().wait,
-        aside=threads.gate.aside,
+        released=threads.limiter.released,
         count=lambda news: telemetry.WATCHES.labels(news).inc(),
     )
-    idempotency = Idempotency(rooms.scripts, rooms.keys)
+    idempotency = Idempotency(stores.scripts, stores.keys)
     if settings.policy.endpoints:
         # Here, too: what happens before the first worker has started is told as well.
-        Feed(rooms.store, rooms.keys).open()
+        AuditConsumer(stores.store, stores.keys).open()
     admin = Admin(
         auth=auth,
         problems=problems,
-        checks=_checks(rooms, keyring),
+        checks=_checks(stores, keyring),
         jwks=keyring.jwks,
         public_url=settings.public_url,
         token=lambda: secrets.token_urlsafe(16),
-        outbox_depth=_depth(settings, rooms, outbox),
-        circuits=guard.circuits,
+        outbox_depth=_depth(settings, stores, outbox),
+        circuits=sender_health.circuits,
     )
     keys = {"index_key": keyring.index_key, "watch_key": keyring.watch_key}
     routes = [
         *Api(verify, browse, watch, idempotency, problems, **keys, seal=keyring.seal, unseal=keyring.open).routes(),
-        *Hooks(receive, rooms.audit, public_key, problems, time.time).routes(),
+        *Hooks(receive, stores.audit, public_key, problems, time.time).routes(),
         *admin.routes(),
     ]
     admin.describe(routes)
@@ -200,17 +207,17 @@ def build_worker(settings: Settings, *, concurrency: int) -> Worker:
     """The delivery worker of one process."""
     keyring = open_keyring(settings)
     _require_apps(settings)
-    rooms = open_rooms(settings, keyring)
+    stores = open_stores(settings, keyring)
     consumer = f"{socket.gethostname()}-{secrets.token_hex(4)}"
-    outbox = Outbox(rooms.store, rooms.scripts, rooms.keys, keyring.index_key, consumer)
+    outbox = Outbox(stores.store, stores.scripts, stores.keys, keyring.index_key, consumer)
     telnyx = _telnyx(settings)
     gateway = Gateway(telnyx)
-    alert = _alert(settings, rooms)
-    guard = _guard(settings, rooms)
+    alert = _alert(settings, stores)
+    sender_health = _sender_health(settings, stores)
     deliver = Deliver(
         outbox=outbox,
         book=outbox,
-        store=Verifications(rooms.store, rooms.scripts, rooms.keys, keyring.index_key),
+        store=Verifications(stores.store, stores.scripts, stores.keys, keyring.index_key),
         carrier=gateway,
         vault=keyring,
         policy=settings.policy,
@@ -220,35 +227,39 @@ def build_worker(settings: Settings, *, concurrency: int) -> Worker:
         random=random,
         count=lambda sender, outcome: telemetry.SENDS.labels(sender, outcome).inc(),
         left=lambda reason: telemetry.HANDED_BACK.labels(reason).inc(),
-        guard=guard,
+        sender_health=sender_health,
     )
 
-    keyrings = Keyrings(rooms.store, rooms.keys)
-    callbacks = _postman(settings, rooms, keyring) if settings.policy.endpoints else None
+    keyrings = Keyrings(stores.store, stores.keys)
+    callbacks = _callback_worker(settings, stores, keyring) if settings.policy.endpoints else None
 
     def close() -> None:
         if callbacks is not None:
             callbacks.finish(FINISH_S)
         telnyx.close()
-        rooms.store.close()
+        stores.store.close()
 
     return Worker(
         outbox,
         deliver,
-        rooms.audit,
+        stores.audit,
         concurrency=concurrency,
         audit_retention_ms=settings.audit_retention_ms,
-        chores=[
-            Chore("keyring", KEYRING_PERIOD_S, lambda _: _join(rooms.store, keyrings, keyring)),
-            Chore("API key events", KEY_EVENTS_PERIOD_S, lambda _: rooms.api_keys.record_events()),
-            *_chores(settings, _reconcile(settings, rooms, keyring, gateway), alert, guard, gateway),
-            *_callback_chores(callbacks),
+        periodic_tasks=[
+            PeriodicTask("keyring", KEYRING_PERIOD_S, lambda _: _join(stores.store, keyrings, keyring)),
+            PeriodicTask("API key events", KEY_EVENTS_PERIOD_S, lambda _: stores.api_keys.record_events()),
+            *_periodic_tasks(
+                settings, _sync_optouts(settings, stores, keyring, gateway), alert, sender_health, gateway
+            ),
+            *_callback_tasks(callbacks),
         ],
         close=close,
     )
 
 
-def _chores(settings: Settings, reconcile: Reconcile, alert: Alert, guard: Guard, gateway: Gateway) -> list[Chore]:
+def _periodic_tasks(
+    settings: Settings, reconcile: SyncOptouts, alert: Alert, sender_health: SenderHealth, gateway: Gateway
+) -> list[PeriodicTask]:
     starting = iter([True])
 
     def sync(stop: threading.Event) -> None:
@@ -258,55 +269,57 @@ def _chores(settings: Settings, reconcile: Reconcile, alert: Alert, guard: Guard
         while not stop.is_set() and alert.send(gateway):
             pass
 
-    chores = [
-        Chore("opt-outs", min(SYNC_PERIOD_S, settings.optout_sync_ms / 1000), sync),
-        Chore("sender health", HEALTH_PERIOD_S, lambda _: guard.ask_carrier(gateway)),
+    periodic_tasks = [
+        PeriodicTask("opt-outs", min(SYNC_PERIOD_S, settings.optout_sync_ms / 1000), sync),
+        PeriodicTask("sender health", HEALTH_PERIOD_S, lambda _: sender_health.ask_carrier(gateway)),
     ]
-    return chores if settings.on_call is None else [*chores, Chore("alerts", ALERT_PERIOD_S, tell)]
+    return (
+        periodic_tasks if settings.on_call is None else [*periodic_tasks, PeriodicTask("alerts", ALERT_PERIOD_S, tell)]
+    )
 
 
-def _guard(settings: Settings, rooms: Rooms) -> Guard:
-    return Guard(
-        circuits=Circuits(rooms.store, rooms.scripts, rooms.keys),
-        tallies=Tallies(rooms.store, rooms.scripts, rooms.keys),
+def _sender_health(settings: Settings, stores: Stores) -> SenderHealth:
+    return SenderHealth(
+        circuits=Circuits(stores.store, stores.scripts, stores.keys),
+        sender_stats=SenderStats(stores.store, stores.scripts, stores.keys),
         policy=settings.policy,
-        alert=_alert(settings, rooms),
+        alert=_alert(settings, stores),
         monotonic=time.monotonic,
         count=lambda scope, to: telemetry.CIRCUIT_CHANGES.labels(scope, to).inc(),
     )
 
 
-def _postman(settings: Settings, rooms: Rooms, keyring: KeyringFile) -> Postman:
+def _callback_worker(settings: Settings, stores: Stores, keyring: KeyringFile) -> CallbackWorker:
     endpoints = settings.policy.endpoints
-    feed = Feed(rooms.store, rooms.keys)
+    audit_consumer = AuditConsumer(stores.store, stores.keys)
     notify = Notify(
-        feed=feed,
-        queue=Callbacks(rooms.store, rooms.scripts, rooms.keys),
-        store=Verifications(rooms.store, rooms.scripts, rooms.keys, keyring.index_key),
+        audit_consumer=audit_consumer,
+        queue=Callbacks(stores.store, stores.scripts, stores.keys),
+        store=Verifications(stores.store, stores.scripts, stores.keys, keyring.index_key),
         receivers=Receivers(endpoints, now_ms=telemetry.now_ms),
         vault=keyring,
         apps=list(endpoints),
-        write=documents.callback_body,
+        write=schemas.callback_body,
         random=random,
         count=lambda app, outcome: telemetry.CALLBACKS.labels(app, outcome).inc(),
     )
     for app, endpoint in endpoints.items():
         if endpoint.allow_private:
             _log.warning("callbacks of this app may go into a private network", extra={"app": app})
-    return Postman(notify, feed.open)
+    return CallbackWorker(notify, audit_consumer.open)
 
 
-def _callback_chores(callbacks: Postman | None) -> list[Chore]:
+def _callback_tasks(callbacks: CallbackWorker | None) -> list[PeriodicTask]:
     if callbacks is None:
         return []
     return [
-        Chore("callback events", postman.READ_PERIOD_S, callbacks.read),
-        Chore("callbacks", postman.LOOK_PERIOD_S, callbacks.look),
+        PeriodicTask("callback events", callback_worker.READ_PERIOD_S, callbacks.read),
+        PeriodicTask("callbacks", callback_worker.LOOK_PERIOD_S, callbacks.look),
     ]
 
 
-def _depth(settings: Settings, rooms: Rooms, outbox: Outbox) -> Callable[[], int]:
-    queues = Callbacks(rooms.store, rooms.scripts, rooms.keys)
+def _depth(settings: Settings, stores: Stores, outbox: Outbox) -> Callable[[], int]:
+    queues = Callbacks(stores.store, stores.scripts, stores.keys)
     apps = list(settings.policy.endpoints)
 
     def measure() -> int:
@@ -318,25 +331,25 @@ def _depth(settings: Settings, rooms: Rooms, outbox: Outbox) -> Callable[[], int
     return measure
 
 
-def _alert(settings: Settings, rooms: Rooms) -> Alert:
+def _alert(settings: Settings, stores: Stores) -> Alert:
     return Alert(
-        alarms=Alarms(rooms.store, rooms.scripts, rooms.keys),
+        alarms=Alarms(stores.store, stores.scripts, stores.keys),
         policy=settings.policy,
         on_call=settings.on_call,
         count=lambda outcome: telemetry.ALERTS.labels(outcome).inc(),
     )
 
 
-def _reconcile(settings: Settings, rooms: Rooms, keyring: KeyringFile, gateway: Gateway) -> Reconcile:
+def _sync_optouts(settings: Settings, stores: Stores, keyring: KeyringFile, gateway: Gateway) -> SyncOptouts:
     def count(outcome: str) -> None:
         telemetry.OPTOUT_SYNCS.labels(outcome).inc()
         if outcome == "done":
             telemetry.OPTOUT_SYNCED.set_to_current_time()
 
-    return Reconcile(
+    return SyncOptouts(
         source=gateway,
-        registry=OptOuts(rooms.store, rooms.scripts, rooms.keys),
-        cursors=Cursors(rooms.store, rooms.scripts, rooms.keys),
+        registry=OptOuts(stores.store, stores.scripts, stores.keys),
+        cursors=Cursors(stores.store, stores.scripts, stores.keys),
         vault=keyring,
         policy=settings.policy,
         interval_ms=settings.optout_sync_ms,
@@ -347,32 +360,32 @@ def _reconcile(settings: Settings, rooms: Rooms, keyring: KeyringFile, gateway: 
     )
 
 
-def sync_optouts(settings: Settings, tell: Tell) -> list[Reconciled]:
+def sync_optouts(settings: Settings, tell: Tell) -> list[SyncResult]:
     """Read the carrier's whole list of opt-outs into the registry now, for the command."""
     keyring = open_keyring(settings)
     _require_apps(settings)
-    rooms = open_rooms(settings, keyring)
+    stores = open_stores(settings, keyring)
     try:
         with _telnyx(settings) as telnyx:
-            return _reconcile(settings, rooms, keyring, Gateway(telnyx)).now(tell, time.sleep)
+            return _sync_optouts(settings, stores, keyring, Gateway(telnyx)).now(tell, time.sleep)
     finally:
-        rooms.store.close()
+        stores.store.close()
 
 
 def build_callbacks(settings: Settings) -> Callbacks:
     """The queues of callbacks, for the commands."""
-    rooms = open_rooms(settings)
-    return Callbacks(rooms.store, rooms.scripts, rooms.keys)
+    stores = open_stores(settings)
+    return Callbacks(stores.store, stores.scripts, stores.keys)
 
 
 def build_api_keys(settings: Settings) -> ApiKeys:
     """The API keys, for the commands."""
-    return open_rooms(settings).api_keys
+    return open_stores(settings).api_keys
 
 
 def build_audit(settings: Settings) -> AuditLog:
     """The audit record, for the commands."""
-    return open_rooms(settings).audit
+    return open_stores(settings).audit
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,24 +413,24 @@ def _configuration(settings: Settings) -> Iterator[Finding]:
 
 def _store(settings: Settings) -> Iterator[Finding]:
     try:
-        rooms = open_rooms(settings)
+        stores = open_stores(settings)
     except ServiceError as error:
         yield Finding("store", False, error.detail)
         return
     yield Finding("store", True, f"{store_client.masked(settings.redis_url)} answers and never evicts")
-    yield from _keyring_against(settings, rooms)
-    yield Finding("clock", *_clock(rooms))
-    yield from _circuits(settings, rooms)
-    yield from _callbacks(settings, rooms)
-    rooms.store.close()
+    yield from _keyring_against(settings, stores)
+    yield Finding("clock", *_clock(stores))
+    yield from _circuits(settings, stores)
+    yield from _callbacks(settings, stores)
+    stores.store.close()
 
 
-def _keyring_against(settings: Settings, rooms: Rooms) -> Iterator[Finding]:
+def _keyring_against(settings: Settings, stores: Stores) -> Iterator[Finding]:
     """Whether the store belongs to this keyring. One that cannot be read has a line of its own."""
     with contextlib.suppress(ConfigError):
         ring = config.load_keyring(settings)
         try:
-            known = Keyrings(rooms.store, rooms.keys).require(ring.fingerprint)
+            known = Keyrings(stores.store, stores.keys).require(ring.fingerprint)
         except ServiceError as error:
             yield Finding("keyring and store", False, error.detail)
             return
@@ -425,8 +438,8 @@ def _keyring_against(settings: Settings, rooms: Rooms) -> Iterator[Finding]:
         yield Finding("keyring and store", True, said if known else "the store knows no keyring yet")
 
 
-def _circuits(settings: Settings, rooms: Rooms) -> Iterator[Finding]:
-    circuits = _guard(settings, rooms).circuits()
+def _circuits(settings: Settings, stores: Stores) -> Iterator[Finding]:
+    circuits = _sender_health(settings, stores).circuits()
     tripped = [circuit for circuit in circuits if circuit.until_ms is not None]
     for circuit in tripped:
         until = datetime.fromtimestamp((circuit.until_ms or 0) / 1000, UTC).isoformat(timespec="seconds")
@@ -436,18 +449,18 @@ def _circuits(settings: Settings, rooms: Rooms) -> Iterator[Finding]:
         yield Finding("circuits", True, "none of the senders' breakers is open")
 
 
-def _callbacks(settings: Settings, rooms: Rooms) -> Iterator[Finding]:
+def _callbacks(settings: Settings, stores: Stores) -> Iterator[Finding]:
     endpoints = settings.policy.endpoints
     receivers = Receivers(endpoints, now_ms=telemetry.now_ms)
-    for app, (waiting, dead) in Callbacks(rooms.store, rooms.scripts, rooms.keys).counts(list(endpoints)).items():
+    for app, (waiting, dead) in Callbacks(stores.store, stores.scripts, stores.keys).counts(list(endpoints)).items():
         objection = receivers.reachable(app)
         where = "private addresses allowed" if endpoints[app].allow_private else "public addresses only"
         said = objection or f"{endpoints[app].host}, {where}"
         yield Finding(f"callbacks of {app}", objection is None, f"{said}; {waiting} waiting, {dead} dead")
 
 
-def _clock(rooms: Rooms) -> tuple[bool, str]:
-    skew_ms = abs(store_client.clock_ms(rooms.store) - telemetry.now_ms())
+def _clock(stores: Stores) -> tuple[bool, str]:
+    skew_ms = abs(store_client.clock_ms(stores.store) - telemetry.now_ms())
     if skew_ms > 5_000:
         return False, f"this machine and the store differ by {skew_ms} ms; set both by NTP"
     return True, f"this machine and the store differ by {skew_ms} ms"
@@ -498,20 +511,20 @@ def _require_apps(settings: Settings) -> None:
         raise ConfigError("no app is configured: name a file by OTP_CONFIG with at least [senders.X] and [apps.X]")
 
 
-def _checks(rooms: Rooms, keyring: KeyringFile) -> Sequence[tuple[str, Check]]:
+def _checks(stores: Stores, keyring: KeyringFile) -> Sequence[tuple[str, Check]]:
     return (
-        ("store", lambda: store_client.ping(rooms.store)),
-        ("writes", lambda: _dead_shards(rooms)),
-        ("eviction", lambda: store_client.require_no_eviction(rooms.store)),
-        ("shards", _if_answered(rooms.store, lambda: store_client.fix_shards(rooms.store, rooms.keys))),
-        ("keyring", _if_answered(rooms.store, lambda: _require_keyring(rooms, keyring))),
+        ("store", lambda: store_client.ping(stores.store)),
+        ("writes", lambda: _dead_shards(stores)),
+        ("eviction", lambda: store_client.require_no_eviction(stores.store)),
+        ("shards", _if_answered(stores.store, lambda: store_client.fix_shards(stores.store, stores.keys))),
+        ("keyring", _if_answered(stores.store, lambda: _require_keyring(stores, keyring))),
     )
 
 
-def _dead_shards(rooms: Rooms) -> str | None:
-    dead = store_client.dead_shards(rooms.store, rooms.keys)
+def _dead_shards(stores: Stores) -> str | None:
+    dead = store_client.dead_shards(stores.store, stores.keys)
     names = ", ".join(f"s{shard:02x}" for shard in dead)
-    return f"{len(dead)} of {rooms.keys.shards} shards take no writes: {names}" if dead else None
+    return f"{len(dead)} of {stores.keys.shards} shards take no writes: {names}" if dead else None
 
 
 def _if_answered(store: Store, check: Callable[[], None]) -> Check:
@@ -529,9 +542,9 @@ def _if_answered(store: Store, check: Callable[[], None]) -> Check:
     return looked
 
 
-def _require_keyring(rooms: Rooms, keyring: KeyringFile) -> None:
+def _require_keyring(stores: Stores, keyring: KeyringFile) -> None:
     """Raise NotReady if the keyring file cannot be used any more, or the store belongs to another by now."""
-    _join(rooms.store, Keyrings(rooms.store, rooms.keys), keyring)
+    _join(stores.store, Keyrings(stores.store, stores.keys), keyring)
     fault = keyring.fault
     if fault is not None:
         raise NotReady(f"{fault} The keys read before are used.")

@@ -19,7 +19,7 @@ import pytest
 import redis
 from redis.cluster import RedisCluster
 
-from otp_service import embedded
+from otp_service.runtime.dev import embedded_store
 
 NEEDS = "needs:"
 DEV_TIMEOUT_S = 30.0
@@ -58,10 +58,10 @@ def _elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.EmbeddedServer]:
+def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded_store.EmbeddedServer]:
     """One real server on a unix socket for the whole run, with the settings of production."""
     directory = tmp_path_factory.mktemp("store")
-    server = embedded.start(directory, log=directory / "server.log")
+    server = embedded_store.start(directory, log=directory / "server.log")
     try:
         server.wait_ready()
         _spare_the_disk(redis.Redis.from_url(server.url))
@@ -71,7 +71,7 @@ def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedd
 
 
 @pytest.fixture(scope="session")
-def redis_url(embedded_server: embedded.EmbeddedServer) -> str:
+def redis_url(embedded_server: embedded_store.EmbeddedServer) -> str:
     """`unix://…` of the session's server. It may hold what other tests wrote: see `redis_server`."""
     return embedded_server.url
 
@@ -96,7 +96,7 @@ def redis_server(redis_url: str) -> Iterator[redis.Redis]:
 def cluster_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """`redis+cluster://127.0.0.1:PORT` of a one-node cluster, where a script that leaves its slot is refused."""
     directory = tmp_path_factory.mktemp("cluster")
-    server = embedded.start_cluster(directory, log=directory / "server.log")
+    server = embedded_store.start_cluster(directory, log=directory / "server.log")
     try:
         server.wait_ready()
         server.form_cluster()

@@ -141,7 +141,7 @@ class Circuit:
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class BreakerDecision:
     """Whether a message may go now. If not: how long to wait at least, and who says so."""
 
     passes: bool
@@ -152,7 +152,7 @@ class Gate:
     probe: bool = False
 
 
-PASS = Gate(True)
+PASS = BreakerDecision(True)
 
 
 def profile_scope(profile: str) -> str:

@@ -105,7 +105,7 @@ SendOutcome = Accepted | Refused | NotSent | Unknown
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
+class DeliveryReport:
     """A delivery receipt: what the carrier says of one message to one phone, by webhook or when asked.
 
     `to` is the recipient in E.164. `status` is the carrier's word, `occurred_ms` Unix milliseconds or 0.

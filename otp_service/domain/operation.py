@@ -16,7 +16,7 @@ OPERATION_TTL_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
-class StartOrder:
+class StartCommand:
     """Start a verification, or send the pending one's code again. Digest and box belong to `reference`.
 
     `healthy` names the senders of the route that may be asked first if they reached this person the last time;
@@ -73,7 +73,7 @@ class StartRefused:
 
 
 @dataclass(frozen=True, slots=True)
-class CheckOrder:
+class CheckCommand:
     """One guess. `digests` holds it under every pepper in use; `by_purpose` names the purpose when asked by number.
 
     `asserted_number` (keyed hash) and `asserted_purpose` must be the verification's where they are not empty; else
@@ -133,7 +133,7 @@ class NotFound:
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class Superseded:
     """Another verification of the number has become the latest meanwhile."""
 
 
@@ -152,7 +152,7 @@ class Redeemed:
     purpose: str
 
 
-CheckAnswer = Approved | Wrong | Ended | Limited | NotFound | Moved
+CheckAnswer = Approved | Wrong | Ended | Limited | NotFound | Superseded
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +217,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class PendingDelivery:
     """What a worker needs to write the request of a delivery that has none yet.
 
     `sealed_by` is the id of the key of the box, or of the request if there is one; empty if there is neither.
@@ -239,7 +239,7 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class Go:
+class SendPermit:
     """The try is written down: send these sealed bytes now. `left_ms` of the code's life are left."""
 
     sealed_body: str = field(repr=False)
@@ -248,7 +248,7 @@ class Go:
 
 
 @dataclass(frozen=True, slots=True)
-class MovedTo:
+class ReportOutcome:
     """What a receipt did: `outcome` is `moved`, `same`, `duplicate` or `foreign`; `sender` whose delivery moved."""
 
     outcome: str
@@ -269,7 +269,7 @@ class Denial:
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class Timer:
     """A timer that has come.
 
     `kind` is `x` (expiry of a verification), `r` (retry), `p` (poll), `f` (fall-over in time) or `c` (closing).

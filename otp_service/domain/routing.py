@@ -24,7 +24,7 @@ def candidates(app: App, channel: Channel, phone: Phone) -> tuple[Sender, ...]:
     return tuple(sender for sender in app.route if serves(sender, channel, phone.region))
 
 
-def stand_ins(app: App, channel: Channel, phone: Phone) -> tuple[Sender, ...]:
+def other_channel_senders(app: App, channel: Channel, phone: Phone) -> tuple[Sender, ...]:
     """The route's senders of the other channels: they bring the same code when none of the channel's own could."""
     others = (other for other in Channel if other is not channel)
     return tuple(sender for other in others for sender in candidates(app, other, phone))

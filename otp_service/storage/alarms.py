@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 from ..domain.errors import StoreUnavailable
 from ..domain.operation import Alarm
 from .client import Store
-from .keys import Keys
+from .schema import Keys
 from .scripts import Scripts
 
 QUIET_MS = 3_600_000

@@ -26,7 +26,7 @@ from ..domain.audit import EventType
 from ..domain.errors import StoreUnavailable
 from .audit_log import AuditLog
 from .client import STORE_ERRORS, Store, answers
-from .keys import Keys
+from .schema import Keys
 from .scripts import Scripts
 
 SCOPES = ("verify", "optouts:read", "factors", "audit:read", "metrics")

@@ -13,7 +13,7 @@ from typing import Any
 from ..domain.audit import LAST, Event, EventType, Position
 from ..domain.errors import StoreUnavailable
 from .client import STORE_ERRORS, Store
-from .keys import Keys
+from .schema import Keys
 from .scripts import Scripts
 
 PAGE_SCAN = 5_000

@@ -12,7 +12,7 @@ from typing import Any, cast
 from ..domain.callback import Callback, Waiting
 from ..domain.errors import StoreUnavailable
 from .client import STORE_ERRORS, Store, answers, clock_ms
-from .keys import Keys
+from .schema import Keys
 from .scripts import Scripts
 
 LEASE_MS = 30_000

@@ -20,16 +20,16 @@ from ..domain.circuit import (
     PASS,
     PROBE_MS,
     TRIPS_AFTER,
+    BreakerDecision,
     Circuit,
     Fault,
     Fine,
-    Gate,
     Hold,
     Source,
 )
 from ..domain.errors import StoreUnavailable
 from .client import STORE_ERRORS, Store
-from .keys import Keys
+from .schema import Keys
 from .scripts import Scripts
 
 KNOWN_FOR_S = 0.5
@@ -80,7 +80,7 @@ class Circuits:
             raise StoreUnavailable("The store does not answer.") from (failures[0] if failures else None)
         return _circuit(scope, 0, [None] * len(_FIELDS), *[0] * len(Source))
 
-    def pass_through(self, scopes: Sequence[str], *, held_too: bool = False) -> Gate:
+    def pass_through(self, scopes: Sequence[str], *, held_too: bool = False) -> BreakerDecision:
         """Whether a message may go through all of these breakers now; if it may as a probe, it is the only one.
 
         `held_too`: it has no better way, so a hold does not stop it, and it counts as a probe. A pause still does.
@@ -90,7 +90,7 @@ class Circuits:
         for circuit in sorted(tripped, key=lambda circuit: circuit.lasting):
             if circuit.state == "open" and not (held_too and circuit.lasting):
                 return _closed(circuit.probe_ms - circuit.now_ms, *_words(circuit))
-        gate = PASS
+        decision = PASS
         for scope in (circuit.scope for circuit in tripped):
             reply = self._run("circuit_pass", scope, [self._keys.circuit(scope)], [PROBE_MS, LONGEST_PAUSE_MS])
             if reply is None:
@@ -98,8 +98,8 @@ class Circuits:
             may, second, *words = reply
             if not may and not (held_too and words[2] == "1"):
                 return _closed(int(second), *words)
-            gate = Gate(True, probe=True) if second or not may else gate
-        return gate
+            decision = BreakerDecision(True, probe=True) if second or not may else decision
+        return decision
 
     def hold(self, hold: Hold, number_hash: str, *, probe: bool = False) -> str:
         """Count what the carrier said of a scope when it met this number's message, a probe's or another's.
@@ -188,5 +188,5 @@ def _words(circuit: Circuit) -> tuple[str, str, str]:
     return circuit.code, circuit.title, _flag(circuit.lasting)
 
 
-def _closed(wait_ms: int, code: str, title: str, lasting: str) -> Gate:
-    return Gate(False, max(1, wait_ms), code, title, lasting == "1")
+def _closed(wait_ms: int, code: str, title: str, lasting: str) -> BreakerDecision:
+    return BreakerDecision(False, max(1, wait_ms), code, title, lasting == "1")

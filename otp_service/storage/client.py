@@ -26,8 +26,8 @@ from redis.sentinel import Sentinel
 from ..domain.errors import ConfigError, NotReady, StoreUnavailable
 from .breaker import Breaker
 from .cluster import GuardedCluster
-from .keys import Keys
 from .primary import AskedSentinel, PrimaryPool, SentinelPrimaryPool
+from .schema import Keys
 
 TIMEOUT_S = 0.45
 """For connecting and for each reply. One repeat keeps a dead store's refusal under a second."""

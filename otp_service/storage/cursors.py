@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 from ..domain.errors import StoreUnavailable
 from ..domain.operation import Cursor
 from .client import Store
-from .keys import Keys
+from .schema import Keys
 from .scripts import Scripts
 
 LEASE_MS = 60_000

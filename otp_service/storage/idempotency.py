@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .keys import Keys
+from .schema import Keys
 from .scripts import Scripts
 
 LEASE_MS = 5_000

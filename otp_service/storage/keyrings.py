@@ -8,7 +8,7 @@ from typing import Any
 
 from ..domain.errors import NotReady, StoreUnavailable
 from .client import STORE_ERRORS, Store
-from .keys import Keys
+from .schema import Keys
 
 FOREIGN = (
     "The store belongs to another keyring: the index key of OTP_KEYRING is {own}, the store knows {known}. With it no "

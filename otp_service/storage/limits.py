@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from ..domain.errors import StoreUnavailable
 from ..domain.policy import Limit
-from .keys import Keys
 from .places import OwnPlaces
+from .schema import Keys
 from .scripts import Scripts
 
 _log = logging.getLogger("otp.limits")

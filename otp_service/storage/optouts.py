@@ -8,8 +8,8 @@ from ..domain.audit import EventType
 from ..domain.errors import StoreUnavailable
 from ..domain.operation import OptOut, Standing
 from .client import STORE_ERRORS, Store
-from .keys import Keys
 from .outbox import EVENT_TTL_MS
+from .schema import Keys
 from .scripts import Scripts
 
 UNCLEAR_THROTTLE_MS = 60_000

@@ -15,16 +15,16 @@ from typing import Any, cast
 from redis.exceptions import ResponseError
 
 from .. import telemetry
-from ..domain.delivery import MARGIN_MS, TOO_LATE, Accepted, NotSent, Receipt, Refused, Unknown, from_carrier
+from ..domain.delivery import MARGIN_MS, TOO_LATE, Accepted, DeliveryReport, NotSent, Refused, Unknown, from_carrier
 from ..domain.errors import NotReady, StoreUnavailable
-from ..domain.operation import Draft, Due, Go, Job, MovedTo
+from ..domain.operation import Job, PendingDelivery, ReportOutcome, SendPermit, Timer
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, Limit
 from ..domain.routing import may_try_next
 from ..domain.verification import Reference, fingerprint, read_delivery_id, read_id
 from .client import LONGEST_BLOCK_S, RESTS_S, STORE_ERRORS, Store, answers
 from .keyrings import Keyrings
-from .keys import Keys
 from .places import OwnPlaces
+from .schema import Keys
 from .scripts import Scripts
 from .verifications import rules_text
 
@@ -174,7 +174,7 @@ class Outbox:
 
     # ---- one try ---------------------------------------------------------------------------------------------------
 
-    def draft(self, job: Job) -> Draft | None:
+    def draft(self, job: Job) -> PendingDelivery | None:
         """What is needed to write the request; None if the verification is gone. Raises StoreUnavailable."""
         p = f"{job.ordinal}:"
         names = ["app", f"{p}snd", f"{p}ch", f"{p}loc", f"{p}af", "expires", f"{p}paced", f"{p}rest"]
@@ -191,11 +191,11 @@ class Outbox:
         kid, colon, _ = (body or box or "").partition(":")
         has_body, is_paced = body is not None, paced == "1"
         sealed_by, life = kid if colon else "", (int(expires), now_ms)
-        return Draft(app, sender, channel, locale, autofill, *life, box, has_body, is_paced, rest, sealed_by)
+        return PendingDelivery(app, sender, channel, locale, autofill, *life, box, has_body, is_paced, rest, sealed_by)
 
     def begin(
         self, job: Job, app: str, sealed_body: str, wrong_limits: Sequence[Limit], all_wrong_limits: Sequence[Limit]
-    ) -> Go | None:
+    ) -> SendPermit | None:
         """Write the try down and get the bytes to send; None if there is nothing to send. Raises StoreUnavailable.
 
         The limits are those of the app and those over all apps.
@@ -217,7 +217,7 @@ class Outbox:
         args: list[str | int] = [ref.body, job.ordinal, GROUP, job.entry, sealed_body, rules_text(wrong_limits)]
         args += [MAX_CONSECUTIVE_WRONG, MARGIN_MS, secrets.token_hex(8), rules_text(all_wrong_limits)]
         reply = self._scripts.run("begin", keys, args)
-        return Go(reply[1], int(reply[2]), int(reply[3])) if reply[0] == "send" else None
+        return SendPermit(reply[1], int(reply[2]), int(reply[3])) if reply[0] == "send" else None
 
     def accepted(self, job: Job, outcome: Accepted) -> str:
         """The carrier took it; `fell_back` if it holds it for longer than the code lives and another sender has it."""
@@ -296,14 +296,16 @@ class Outbox:
             raise StoreUnavailable("The store does not answer.") from error
         return read_delivery_id(self._index_key, found) if found else None
 
-    def apply(self, ref: Reference, ordinal: int, number_hash: str, receipt: Receipt, event_id: str | None) -> MovedTo:
+    def apply(
+        self, ref: Reference, ordinal: int, number_hash: str, report: DeliveryReport, event_id: str | None
+    ) -> ReportOutcome:
         """Move a delivery by what the carrier says of its message. Raises StoreUnavailable.
 
         A word of the carrier that we do not know is `same`.
         """
-        status = from_carrier(receipt.status)
+        status = from_carrier(report.status)
         if status is None:
-            return MovedTo("same")
+            return ReportOutcome("same")
         k, shard = self._keys, self._keys.shard(ref.number_hash)
         keys = [
             k.record(ref),
@@ -312,19 +314,19 @@ class Outbox:
             k.timeline(ref),
             k.timers(shard),
             k.optouts(ref.number_hash),
-            k.message(ref.number_hash, receipt.message_id),
+            k.message(ref.number_hash, report.message_id),
             k.event(ref.number_hash, event_id or "none"),
             k.sticky(ref.number_hash),
             k.opted_out(shard),
         ]
-        error = receipt.error
+        error = report.error
         args: list[str | int] = [
             ref.body,
             ordinal,
-            receipt.message_id,
-            receipt.status,
+            report.message_id,
+            report.status,
             status,
-            _CARRIER_RANK.get(receipt.status, _FAILED_RANK),
+            _CARRIER_RANK.get(report.status, _FAILED_RANK),
             error.code if error else "",
             error.title if error else "",
             "1" if error is None or may_try_next(error) else "0",
@@ -335,7 +337,7 @@ class Outbox:
             FIRST_POLL_MS,
             STICKY_TTL_MS,
         ]
-        return MovedTo(*self._scripts.run("receipt", keys, args))
+        return ReportOutcome(*self._scripts.run("receipt", keys, args))
 
     def note_click(self, ref: Reference, ordinal: int, event_id: str) -> str:
         """Put a followed link into the timeline. Raises StoreUnavailable."""
@@ -345,7 +347,7 @@ class Outbox:
 
     # ---- what is due -----------------------------------------------------------------------------------------------
 
-    def due(self, count: int) -> list[Due]:
+    def due(self, count: int) -> list[Timer]:
         """Timers that have come, of all shards that answer. Raises StoreUnavailable if none does."""
         timers = [self._keys.timers(shard) for shard in range(self._keys.shards)]
         clocks = self._store.times_ms(timers)
@@ -355,7 +357,7 @@ class Outbox:
         found = self._store.gather([("ZRANGEBYSCORE", name, "-inf", ms, "LIMIT", 0, count) for name, ms in commands])
         return [due for shard, members in enumerate(answers(found)) for due in self._dues(shard, members or [])]
 
-    def _dues(self, shard: int, members: Sequence[str]) -> list[Due]:
+    def _dues(self, shard: int, members: Sequence[str]) -> list[Timer]:
         dues = []
         for member in members:
             kind, _, name = member.partition(":")
@@ -368,22 +370,22 @@ class Outbox:
                 # Left where it is, it would be the first of every look, and a hundred of them all that is seen.
                 self._bury(shard, "timer", member)
             else:
-                dues.append(Due(shard, kind, *named))
+                dues.append(Timer(shard, kind, *named))
         return dues
 
-    def requeue(self, due: Due) -> bool:
+    def requeue(self, due: Timer) -> bool:
         """Put a delivery back whose wait is over; False if somebody else did. Raises StoreUnavailable."""
         keys = [self._keys.timers(due.shard), self._keys.record(due.reference), self._keys.outbox(due.shard)]
         return bool(self._scripts.run("requeue", keys, [due.reference.delivery_id(due.ordinal), due.ordinal]))
 
-    def claim_poll(self, due: Due) -> str | None:
+    def claim_poll(self, due: Timer) -> str | None:
         """The message to ask the carrier about, if it is ours to ask now. Raises StoreUnavailable."""
         keys = [self._keys.timers(due.shard), self._keys.record(due.reference)]
         waits = ",".join(str(wait) for wait in POLL_WAITS_MS)
         args: list[str | int] = [due.reference.delivery_id(due.ordinal), due.ordinal, waits, LAST_POLL_MS]
         return str(self._scripts.run("claim_poll", keys, args)) or None
 
-    def fall_over(self, due: Due) -> str | None:
+    def fail_over(self, due: Timer) -> str | None:
         """Hand a message that was not sent in time to the next sender. Raises StoreUnavailable.
 
         A message id: ask the carrier what became of it and apply the answer; the timer comes again.
@@ -400,13 +402,13 @@ class Outbox:
         reply = self._scripts.run("fall", keys, [ref.body, due.ordinal, UNDER_WAY_MS, ASKED_MS])
         return str(reply[1]) if reply[0] == "ask" else None
 
-    def close(self, due: Due) -> str | None:
+    def close(self, due: Timer) -> str | None:
         """End a delivery that nothing more will be heard of; the status it ended in. Raises StoreUnavailable."""
         ref, k = due.reference, self._keys
         keys = [k.record(ref), k.audit(due.shard), k.timeline(ref), k.timers(due.shard), k.sends(ref.number_hash)]
         return str(self._scripts.run("close", keys, [ref.body, due.ordinal])) or None
 
-    def put_off(self, due: Due, wait_ms: int) -> None:
+    def put_off(self, due: Timer, wait_ms: int) -> None:
         """Let a timer that cannot be attended to come again later. Raises StoreUnavailable."""
         name = due.reference.body if due.kind == "x" else due.reference.delivery_id(due.ordinal)
         at_ms = self._store.time_ms(self._keys.timers(due.shard)) + wait_ms

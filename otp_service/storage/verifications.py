@@ -12,17 +12,17 @@ from ..domain.operation import (
     Approved,
     Canceled,
     CheckAnswer,
-    CheckOrder,
+    CheckCommand,
     DeliveryView,
     Denial,
     Ended,
     Limited,
-    Moved,
     NotFound,
     Redeemed,
+    StartCommand,
     Started,
-    StartOrder,
     StartRefused,
+    Superseded,
     TimelineEntry,
     VerificationView,
     Wrong,
@@ -30,7 +30,7 @@ from ..domain.operation import (
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, MAX_LIFETIME_MS, TOMBSTONE_MS, Limit, Sender
 from ..domain.verification import Reference, Status, read_id
 from .client import STORE_ERRORS, Store, answers
-from .keys import Keys
+from .schema import Keys
 from .scripts import Scripts
 
 CLOCK_PLAY_MS = 5_000
@@ -57,7 +57,7 @@ class Verifications:
         self._keys = keys
         self._index_key = index_key
 
-    def start(self, order: StartOrder) -> Started | StartRefused:
+    def start(self, order: StartCommand) -> Started | StartRefused:
         """Create, or send again. Raises StoreUnavailable."""
         known: Reference | None = None
         for _ in range(_TRIES):
@@ -79,7 +79,7 @@ class Verifications:
         # The number's verifications change faster than we can read them: somebody is flooding it.
         raise StoreUnavailable("Too many requests for this number at once.")
 
-    def _start_keys(self, order: StartOrder, known: Reference | None) -> list[str]:
+    def _start_keys(self, order: StartCommand, known: Reference | None) -> list[str]:
         k, ref, nh, app = self._keys, order.reference, order.reference.number_hash, order.app.name
         shard = k.shard(nh)
         keys = [
@@ -104,7 +104,7 @@ class Verifications:
     def _trio(self, ref: Reference) -> list[str]:
         return [self._keys.record(ref), self._keys.secrets(ref), self._keys.timeline(ref)]
 
-    def _start_args(self, order: StartOrder, known: Reference | None) -> list[str | int]:
+    def _start_args(self, order: StartCommand, known: Reference | None) -> list[str | int]:
         app = order.app
         return [
             order.operation_id,
@@ -151,7 +151,7 @@ class Verifications:
             raise StoreUnavailable("The store does not answer.") from error
         return None if body is None else self._reference(body)
 
-    def check(self, order: CheckOrder) -> CheckAnswer:
+    def check(self, order: CheckCommand) -> CheckAnswer:
         """Judge one guess. Raises StoreUnavailable, and then nothing is known to have been judged.
 
         Raises KeyUnknown if the code was made with a key of which the order has no digest; then nothing was counted.
@@ -202,7 +202,7 @@ class Verifications:
             case "limited":
                 return Limited(int(reply[2]))
             case "moved":
-                return Moved()
+                return Superseded()
             case "no_key":
                 raise KeyUnknown(reply[2])
             case _:

@@ -27,12 +27,12 @@ from urllib.parse import quote
 
 import httpx
 
-from ..domain.delivery import Accepted, NotSent, Receipt, Refused, SendOutcome, Unknown
-from . import answers, errors, reading, wire
-from .answers import BulkUpdate, InboundMessage, Number, OptOut, OutboundMessage, PageMeta
+from ..domain.delivery import Accepted, DeliveryReport, NotSent, Refused, SendOutcome, Unknown
+from . import errors, json, requests, responses
 from .exceptions import NotFoundError, NotSentError, RefusedError, UnknownOutcomeError
-from .exchange import DEFAULT_TIMEOUTS, Answer, Exchange, Timeouts
-from .wire import SendRequest
+from .requests import SendRequest
+from .responses import BulkUpdate, InboundMessage, Number, OptOut, OutboundMessage, PageMeta
+from .transport import DEFAULT_TIMEOUTS, Answer, Timeouts, Transport
 
 BASE_URL = "https://api.telnyx.com/v2"
 LARGEST_PAGE = 250
@@ -64,10 +64,10 @@ class TelnyxClient:
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._exchange = Exchange(api_key, base_url, timeouts, transport)
+        self._transport = Transport(api_key, base_url, timeouts, transport)
 
     def __repr__(self) -> str:
-        return f"TelnyxClient({self._exchange!r})"
+        return f"TelnyxClient({self._transport!r})"
 
     def __enter__(self) -> Self:
         return self
@@ -77,7 +77,7 @@ class TelnyxClient:
 
     def close(self) -> None:
         """Close the connections of all threads; further calls raise RuntimeError."""
-        self._exchange.close()
+        self._transport.close()
 
     # --- sending ----------------------------------------------------------------------------------------------
 
@@ -90,7 +90,7 @@ class TelnyxClient:
         """
         _check_key(request, idempotency_key)
         try:
-            answer = self._exchange.ask(
+            answer = self._transport.ask(
                 "POST", request.path, body=request.body, idempotency_key=idempotency_key, within_s=within_s
             )
         except NotSentError as error:
@@ -100,7 +100,7 @@ class TelnyxClient:
         outcome = _outcome(answer, request)
         if outcome == _FOREIGN:
             _log.error("the carrier answered about another message")
-            self._exchange.hang_up()
+            self._transport.hang_up()
         return outcome
 
     def submit(self, request: SendRequest, *, idempotency_key: str | None = None) -> OutboundMessage:
@@ -111,12 +111,12 @@ class TelnyxClient:
         """
         if idempotency_key is not None:
             _check_key(request, idempotency_key)
-        answer = self._exchange.ask("POST", request.path, body=request.body, idempotency_key=idempotency_key)
+        answer = self._transport.ask("POST", request.path, body=request.body, idempotency_key=idempotency_key)
         document = _success(answer)
-        if errors.read_errors(reading.mapping(document).get("errors")):
+        if errors.read_errors(json.mapping(document).get("errors")):
             raise UnknownOutcomeError("a success with errors")
         message = _typed(OutboundMessage.read, _data(document))
-        self._require(answers.is_about(message, request.body), "an answer about another message")
+        self._require(responses.is_about(message, request.body), "an answer about another message")
         return message
 
     def send_group_mms(
@@ -131,7 +131,7 @@ class TelnyxClient:
         idempotency_key: str | None = None,
     ) -> OutboundMessage:
         """Write to a group of up to eight people at once."""
-        request = wire.build_group_mms(
+        request = requests.build_group_mms(
             sender=sender, to=to, text=text, media_urls=media_urls, subject=subject, webhook_url=webhook_url
         )
         return self.submit(request, idempotency_key=idempotency_key)
@@ -147,7 +147,7 @@ class TelnyxClient:
         webhook_url: str | None = None,
     ) -> OutboundMessage:
         """Have a message sent later. The carrier takes no key here: after an unknown outcome there may be two."""
-        request = wire.build_schedule(
+        request = requests.build_schedule(
             to=to,
             text=text,
             send_at=send_at,
@@ -159,13 +159,13 @@ class TelnyxClient:
 
     def cancel_scheduled(self, message_id: str) -> OutboundMessage:
         """Withdraw a scheduled message. Refused from one minute before its time on, and once it was sent."""
-        document = _success(self._exchange.ask("DELETE", f"/messages/{_segment(message_id)}"))
+        document = _success(self._transport.ask("DELETE", f"/messages/{_segment(message_id)}"))
         # This operation alone answers without the `data` around its message.
-        return _typed(OutboundMessage.read, document if "id" in reading.mapping(document) else _data(document))
+        return _typed(OutboundMessage.read, document if "id" in json.mapping(document) else _data(document))
 
     # --- looking up messages ----------------------------------------------------------------------------------
 
-    def retrieve(self, message_id: str) -> Receipt | None:
+    def retrieve(self, message_id: str) -> DeliveryReport | None:
         """What the carrier knows of a message of ours now; None if it knows none (or it is over ten days old)."""
         try:
             message = self.show_message(message_id)
@@ -175,14 +175,16 @@ class TelnyxClient:
         if isinstance(message, InboundMessage):
             raise UnknownOutcomeError("a message to us, not of ours")
         latest = max(message.received_ms, message.sent_ms, message.completed_ms)
-        found = answers.receipts(message.raw, latest)
+        found = responses.reports(message.raw, latest)
         if not found:
             raise UnknownOutcomeError("a message without a recipient's status")
         return found[0]
 
     def show_message(self, message_id: str) -> OutboundMessage | InboundMessage:
         """One message of either direction, at most ten days old."""
-        message = answers.read_message(_data(_success(self._exchange.ask("GET", f"/messages/{_segment(message_id)}"))))
+        message = responses.read_message(
+            _data(_success(self._transport.ask("GET", f"/messages/{_segment(message_id)}")))
+        )
         if message is None:
             raise UnknownOutcomeError("an answer without a message")
         return message
@@ -206,8 +208,8 @@ class TelnyxClient:
         filters = {
             "filter[messaging_profile_id]": messaging_profile_id,
             "filter[from]": sender,
-            "created_at[gte]": wire.instant(since) if since else None,
-            "created_at[lte]": wire.instant(until) if until else None,
+            "created_at[gte]": requests.instant(since) if since else None,
+            "created_at[lte]": requests.instant(until) if until else None,
             "redaction_enabled": "true" if redacted else None,
         }
         return self._list(_OPT_OUTS, OptOut.read, filters, page_size)
@@ -221,9 +223,9 @@ class TelnyxClient:
         """
         params = {"filter[messaging_profile_id]": messaging_profile_id, "page[size]": str(LARGEST_PAGE)}
         if since is not None:
-            params["created_at[gte]"] = wire.instant(since)
+            params["created_at[gte]"] = requests.instant(since)
         if until is not None:
-            params["created_at[lte]"] = wire.instant(until)
+            params["created_at[lte]"] = requests.instant(until)
         return self._page(_OPT_OUTS, OptOut.read, params, page)
 
     # --- our numbers ------------------------------------------------------------------------------------------
@@ -265,14 +267,14 @@ class TelnyxClient:
         tags: Sequence[str] | None = None,
     ) -> Number:
         """Change a number's settings. None keeps one as it is; an empty profile takes the number out of its own."""
-        body = wire.encode(
+        body = requests.encode(
             {
                 "messaging_profile_id": messaging_profile_id,
                 "messaging_product": messaging_product,
                 "tags": None if tags is None else list(tags),
             }
         )
-        answer = self._exchange.ask("PATCH", f"/phone_numbers/{_segment(number_id)}/messaging", body=body)
+        answer = self._transport.ask("PATCH", f"/phone_numbers/{_segment(number_id)}/messaging", body=body)
         return _typed(Number.read, _data(_success(answer)))
 
     def list_mobile_numbers(self, *, page_size: int = LARGEST_PAGE) -> Iterator[Number]:
@@ -290,14 +292,14 @@ class TelnyxClient:
 
         `assign_only` leaves their other settings alone. The order is carried out over time: `show_bulk_update`.
         """
-        body = wire.encode(
+        body = requests.encode(
             {
                 "messaging_profile_id": messaging_profile_id,
                 "numbers": list(numbers),
                 "assign_only": assign_only or None,
             }
         )
-        return _typed(BulkUpdate.read, _data(_success(self._exchange.ask("POST", _BULK, body=body))))
+        return _typed(BulkUpdate.read, _data(_success(self._transport.ask("POST", _BULK, body=body))))
 
     def show_bulk_update(self, order_id: str) -> BulkUpdate:
         """How far an order has come."""
@@ -306,13 +308,13 @@ class TelnyxClient:
     def _require(self, believed: bool, reason: str) -> None:
         if not believed:
             _log.error("the carrier answered about another message")
-            self._exchange.hang_up()
+            self._transport.hang_up()
             raise UnknownOutcomeError(reason)
 
     # --- how ----------------------------------------------------------------------------------------------------
 
     def _get(self, path: str, read: Reader[T]) -> T:
-        return _typed(read, _data(_success(self._exchange.ask("GET", path))))
+        return _typed(read, _data(_success(self._transport.ask("GET", path))))
 
     def _list(self, path: str, read: Reader[T], filters: dict[str, str | None], page_size: int) -> Iterator[T]:
         if not 1 <= page_size <= LARGEST_PAGE:
@@ -338,8 +340,8 @@ class TelnyxClient:
             yield from entries
 
     def _page(self, path: str, read: Reader[T], params: dict[str, str], page: int) -> tuple[list[T], PageMeta]:
-        answer = self._exchange.ask("GET", path, params=params | {"page[number]": str(page)})
-        document = reading.mapping(_success(answer))
+        answer = self._transport.ask("GET", path, params=params | {"page[number]": str(page)})
+        document = json.mapping(_success(answer))
         entries, meta = document.get("data"), PageMeta.read(document.get("meta"))
         if not isinstance(entries, list) or meta is None:
             raise UnknownOutcomeError("a page that cannot be placed")
@@ -349,13 +351,13 @@ class TelnyxClient:
 def _outcome(answer: Answer, request: SendRequest) -> SendOutcome:
     if not answer.succeeded:
         return errors.classify(answer.status, answer.document, answer.headers)
-    members = reading.mapping(answer.document)
+    members = json.mapping(answer.document)
     message = OutboundMessage.read(members.get("data"))
     if message is None:
         return Unknown(f"HTTP {answer.status} without a message")
-    if reading.items(members.get("errors")):
+    if json.items(members.get("errors")):
         return Unknown(f"HTTP {answer.status} with errors")
-    if not answers.is_about(message, request.body):
+    if not responses.is_about(message, request.body):
         return _FOREIGN
     # Delivery errors *inside* the message do not change this: the carrier has it and will report its end. Calling
     # it unknown would forget its id and send again.
@@ -382,7 +384,7 @@ def _refused(outcome: Refused, status: int) -> RefusedError:
 
 
 def _data(document: object) -> Any:
-    return reading.mapping(document).get("data")
+    return json.mapping(document).get("data")
 
 
 def _typed(read: Reader[T], value: object) -> T:
@@ -393,7 +395,7 @@ def _typed(read: Reader[T], value: object) -> T:
 
 
 def _check_key(request: SendRequest, key: str) -> None:
-    if request.path not in wire.KEYED_PATHS:
+    if request.path not in requests.KEYED_PATHS:
         raise ValueError("The carrier takes no idempotency key for this operation.")
     if not _KEY.fullmatch(key):
         raise ValueError("An idempotency key is 1 to 255 letters, digits, hyphens and underscores.")

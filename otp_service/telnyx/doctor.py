@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ..domain.policy import Sender, SenderKind
-from .answers import Number
 from .client import TelnyxClient
 from .exceptions import RefusedError, TelnyxError
 from .gateway import ENOUGH
+from .responses import Number
 
 POOR_SUCCESS = 0.85
 MUCH_SPAM = 0.05

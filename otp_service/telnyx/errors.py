@@ -21,7 +21,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
 from ..domain.delivery import IN_PROGRESS, LIMITED, Action, NotSent, Refused, Unknown
-from . import reading
+from . import json
 
 OPTED_OUT = "40300"
 SPENT = "40333"
@@ -161,7 +161,7 @@ def read_errors(document: object) -> list[CarrierError]:
     """The errors of an answer: `{"errors": [...]}`, a bare error object, a bare list; empty for anything else."""
     if isinstance(document, dict) and "errors" in document:
         document = document["errors"]
-    return [error for item in reading.items(document)[:_MOST_ERRORS] if (error := _read_error(item))]
+    return [error for item in json.items(document)[:_MOST_ERRORS] if (error := _read_error(item))]
 
 
 def _read_error(item: Any) -> CarrierError | None:
@@ -171,10 +171,10 @@ def _read_error(item: Any) -> CarrierError | None:
     code = str(raw) if isinstance(raw, int) and not isinstance(raw, bool) else raw
     if not isinstance(code, str) or not _CODE.fullmatch(code):
         return None
-    pointer = reading.string(reading.mapping(item.get("source")).get("pointer")) or ""
+    pointer = json.string(json.mapping(item.get("source")).get("pointer")) or ""
     known = MEANINGS.get(code)
     title = _clean(item.get("title")) or (known.phrase if known else "no reason given")
-    return CarrierError(code, title, reading.string(item.get("detail")) or "", pointer)
+    return CarrierError(code, title, json.string(item.get("detail")) or "", pointer)
 
 
 def _clean(title: object) -> str:

@@ -8,14 +8,14 @@ import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from ..domain.delivery import Receipt, SendOutcome
+from ..domain.delivery import DeliveryReport, SendOutcome
 from ..domain.errors import CarrierUnavailable
 from ..domain.operation import Block, BlockPage
 from ..domain.policy import Sender, SenderKind
-from .answers import Number
 from .client import TelnyxClient
 from .exceptions import RefusedError, TelnyxError
-from .wire import SendRequest, WhatsAppTemplate, build_group_mms, build_send
+from .requests import SendRequest, WhatsAppTemplate, build_group_mms, build_send
+from .responses import Number
 
 ENOUGH = 20
 """Messages from which on a number's ratios say something."""
@@ -51,7 +51,7 @@ class Gateway:
         request = SendRequest(path.decode(), body)
         return self._client.send(request, idempotency_key=idempotency_key, within_s=within_s)
 
-    def ask(self, message_id: str) -> Receipt | None:
+    def ask(self, message_id: str) -> DeliveryReport | None:
         """What the carrier says of a message now; None if it does not say (then the poll comes again)."""
         try:
             return self._client.retrieve(message_id)

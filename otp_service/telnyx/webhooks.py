@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..domain.delivery import Receipt
-from . import answers, reading
+from ..domain.delivery import DeliveryReport
+from . import json, responses
 
 _LONGEST_TYPE = 100
 
@@ -32,7 +32,7 @@ class DeliveryUpdate:
     event_id: str
     event_type: str
     occurred_ms: int
-    receipts: tuple[Receipt, ...] = field(repr=False)
+    reports: tuple[DeliveryReport, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +88,8 @@ Event = DeliveryUpdate | Inbound | LinkClick | SpendLimit | Other
 def parse(body: bytes) -> Event:
     """Read one webhook's raw body. Raises MalformedEvent and nothing else."""
     try:
-        document = reading.decode(body)
-    except reading.NotJson as error:
+        document = json.decode(body)
+    except json.NotJson as error:
         raise MalformedEvent("The body is not JSON.") from error
     data = document.value.get("data") if isinstance(document.value, dict) else None
     if not isinstance(data, dict):
@@ -107,18 +107,18 @@ def _read(data: Mapping[str, Any], event_id: str | None, event_type: str | None)
     reader = _READERS.get(event_type or "")
     if reader is None or event_id is None or event_type is None:
         return None
-    payload = reading.mapping(data.get("payload"))
-    return reader(payload, event_id, event_type, reading.instant_ms(data.get("occurred_at")))
+    payload = json.mapping(data.get("payload"))
+    return reader(payload, event_id, event_type, json.instant_ms(data.get("occurred_at")))
 
 
 def _delivery_update(payload: Mapping[str, Any], event_id: str, event_type: str, at_ms: int) -> Event | None:
     # A message was read, so it was delivered, whatever word stands beside the recipient.
-    found = answers.receipts(payload, at_ms, status="read" if event_type == "message.read" else None)
+    found = responses.reports(payload, at_ms, status="read" if event_type == "message.read" else None)
     return DeliveryUpdate(event_id, event_type, at_ms, found) if found else None
 
 
 def _inbound(payload: Mapping[str, Any], event_id: str, _event_type: str, at_ms: int) -> Event | None:
-    message = answers.InboundMessage.read(payload)
+    message = responses.InboundMessage.read(payload)
     if message is None:
         return None
     return Inbound(
@@ -137,7 +137,7 @@ def _spend_limit(payload: Mapping[str, Any], event_id: str, _event_type: str, at
     return SpendLimit(
         event_id=event_id,
         occurred_ms=at_ms,
-        messaging_profile_id=reading.identifier(payload.get("profile_id")),
+        messaging_profile_id=json.identifier(payload.get("profile_id")),
         configured_limit=_word(payload.get("configured_limit")),
         current_cost=_word(payload.get("current_cost")),
     )
@@ -156,28 +156,28 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any], str, str, int], Event | None
 def _link_click(data: Mapping[str, Any], event_id: str | None) -> Event | None:
     """The schema gives the click flat in `data`, without id, type or payload; an enveloped one is read as well."""
     click = data.get("payload") if isinstance(data.get("payload"), dict) else data
-    members = reading.mapping(click)
-    message_id = reading.identifier(members.get("message_id"))
-    url = reading.string(members.get("url"))
+    members = json.mapping(click)
+    message_id = json.identifier(members.get("message_id"))
+    url = json.string(members.get("url"))
     if message_id is None or not url:
         return None
     clicked = members.get("time_clicked")
     return LinkClick(
         # Without an id of its own, the same click reported twice must still get the same one.
-        event_id=event_id or _digest(f"{message_id}\n{url}\n{reading.string(clicked) or ''}"),
+        event_id=event_id or _digest(f"{message_id}\n{url}\n{json.string(clicked) or ''}"),
         message_id=message_id,
-        to=reading.address(members.get("to")),
+        to=json.address(members.get("to")),
         url=url,
-        time_ms=reading.instant_ms(clicked),
+        time_ms=json.instant_ms(clicked),
     )
 
 
 def _event_id(value: object) -> str | None:
     """The carrier's id of the event: as it is if it is short and plain, else its digest; None if it is no text."""
-    text = reading.string(value)
+    text = json.string(value)
     if not text:
         return None
-    return reading.identifier(text) or _digest(text)
+    return json.identifier(text) or _digest(text)
 
 
 def _digest(text: str) -> str:
@@ -185,5 +185,5 @@ def _digest(text: str) -> str:
 
 
 def _word(value: object) -> str | None:
-    text = reading.identifier(value)
+    text = json.identifier(value)
     return text if text is not None and len(text) <= _LONGEST_TYPE else None

@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..domain import message
-from ..domain.circuit import Gate
+from ..domain.circuit import BreakerDecision
 from ..domain.delivery import MARGIN_MS, Accepted, Action, NotSent, Refused, Unknown
 from ..domain.errors import KeyUnknown, SealBroken
-from ..domain.operation import Draft, Due, Go, Job
+from ..domain.operation import Job, PendingDelivery, SendPermit, Timer
 from ..domain.policy import App, Channel, Policy, Sender
 from . import ports
-from .guard import Guard
+from .sender_health import SenderHealth
 
 TURN_MS = 250
 """A wait for the sender's turn that a thread may sleep through; a longer one is spent in the store."""
@@ -50,7 +50,7 @@ class Deliver:
         self,
         *,
         outbox: ports.OutboxPort,
-        book: ports.ReceiptBook,
+        book: ports.DeliveryReports,
         store: ports.VerificationStore,
         carrier: ports.Carrier,
         vault: ports.Vault,
@@ -61,7 +61,7 @@ class Deliver:
         random: Callable[[], float],
         count: Callable[[str, str], None],
         left: Callable[[str], None] = lambda _: None,
-        guard: Guard,
+        sender_health: SenderHealth,
     ) -> None:
         self._outbox = outbox
         self._book = book
@@ -75,7 +75,7 @@ class Deliver:
         self._random = random
         self._count = count
         self._left = left
-        self._guard = guard
+        self._sender_health = sender_health
 
     def send(self, job: Job) -> None:
         """Work one outbox entry to its end. Raises StoreUnavailable, and then the entry stays for another try."""
@@ -95,15 +95,15 @@ class Deliver:
             return
         if not self._await_turn(job, draft, sender):
             return
-        gate = self._guard.gate(sender)
-        if not gate.passes and gate.lasting:
-            if self._hand_on(job, draft, sender, gate):
+        decision = self._sender_health.decision(sender)
+        if not decision.passes and decision.lasting:
+            if self._hand_on(job, draft, sender, decision):
                 return
-            gate = self._guard.gate(sender, held_too=True)
-        if not gate.passes:
+            decision = self._sender_health.decision(sender, held_too=True)
+        if not decision.passes:
             # Not to a sender that is held: this one is asked again sooner.
-            may_fall = bool(self._guard.unheld(draft.rest))
-            self._outbox.held(job, gate.code, _PAUSED + gate.title, gate.wait_ms, may_fall=may_fall)
+            may_fall = bool(self._sender_health.unheld(draft.rest))
+            self._outbox.held(job, decision.code, _PAUSED + decision.title, decision.wait_ms, may_fall=may_fall)
             return
         try:
             body = "" if draft.has_body else self._compose(job, draft, app, sender)
@@ -111,7 +111,7 @@ class Deliver:
             everywhere = self._policy.per_number.wrong_codes
             go = self._outbox.begin(job, app.name, body, app.wrong_codes_per_number, everywhere)
             if go is not None:
-                self._call(job, sender, go, gate, asked_at + go.left_ms / 1000)
+                self._call(job, sender, go, decision, asked_at + go.left_ms / 1000)
         except message.TextTooLong as error:
             # The start measured it, with another brand or code length than this worker's configuration has.
             self._outbox.impossible(job, "text_too_long", f"{error} The configuration has changed.")
@@ -122,10 +122,10 @@ class Deliver:
             _log.exception("a sealed value cannot be opened", extra={"delivery_id": _id(job)})
             self._outbox.impossible(job, "unreadable", "The sealed message cannot be opened with the keys at hand.")
 
-    def _has_key(self, draft: Draft) -> bool:
+    def _has_key(self, draft: PendingDelivery) -> bool:
         return not draft.sealed_by or self._vault.knows(draft.sealed_by)
 
-    def _hand_back(self, job: Job, draft: Draft, app: App | None, sender: Sender | None) -> None:
+    def _hand_back(self, job: Job, draft: PendingDelivery, app: App | None, sender: Sender | None) -> None:
         if app is None:
             code, title = "app_unknown", f"no worker at hand has the app {draft.app} in its configuration"
         elif sender is None:
@@ -136,13 +136,13 @@ class Deliver:
         self._left(code)
         self._outbox.hand_back(job, code, title, self._wait(_OTHERS_MS, 1), may_fall=code == "sender_unknown")
 
-    def _hand_on(self, job: Job, draft: Draft, sender: Sender, gate: Gate) -> bool:
+    def _hand_on(self, job: Job, draft: PendingDelivery, sender: Sender, decision: BreakerDecision) -> bool:
         """Leave a held sender for a better one of the route; False if there is none, and this one is to be tried."""
-        better = self._guard.better(sender, draft.rest)
-        title = f"The carrier lets nothing through: {gate.title}."
-        return bool(better) and self._outbox.hand_on(job, gate.code, title, better)
+        better = self._sender_health.better(sender, draft.rest)
+        title = f"The carrier lets nothing through: {decision.title}."
+        return bool(better) and self._outbox.hand_on(job, decision.code, title, better)
 
-    def _await_turn(self, job: Job, draft: Draft, sender: Sender) -> bool:
+    def _await_turn(self, job: Job, draft: PendingDelivery, sender: Sender) -> bool:
         if draft.paced:
             return True
         left_ms = draft.expires_ms - draft.now_ms
@@ -158,7 +158,7 @@ class Deliver:
             self._sleep(wait_ms / 1000)
         return True
 
-    def _compose(self, job: Job, draft: Draft, app: App, sender: Sender) -> str:
+    def _compose(self, job: Job, draft: PendingDelivery, app: App, sender: Sender) -> str:
         if draft.box is None:
             return ""  # the verification has ended: `begin` will say so
         box = json.loads(self._vault.open(draft.box))
@@ -177,7 +177,7 @@ class Deliver:
         )
         return self._vault.seal(composed)
 
-    def _text(self, draft: Draft, app: App, sender: Sender, box: Mapping[str, Any]) -> str:
+    def _text(self, draft: PendingDelivery, app: App, sender: Sender, box: Mapping[str, Any]) -> str:
         return message.render(
             code=box["code"],
             brand=app.brand,
@@ -188,7 +188,7 @@ class Deliver:
             replies=sender.two_way,
         )
 
-    def _call(self, job: Job, sender: Sender, go: Go, gate: Gate, ends_s: float) -> None:
+    def _call(self, job: Job, sender: Sender, go: SendPermit, decision: BreakerDecision, ends_s: float) -> None:
         composed = self._vault.open(go.sealed_body)
         outcome = self._carrier.send(composed, idempotency_key=_id(job), within_s=ends_s - self._monotonic())
         self._count(sender.name, type(outcome).__name__.lower())
@@ -212,7 +212,7 @@ class Deliver:
                 wait_ms = self._wait(_UNKNOWN_MS, go.attempt)
                 _log.warning("the answer was lost", extra={**extra, "reason": reason, "wait_ms": wait_ms})
                 self._outbox.unknown(job, wait_ms, outcome)
-        self._guard.learn(sender, outcome, gate, job.reference.number_hash)
+        self._sender_health.learn(sender, outcome, decision, job.reference.number_hash)
 
     def _wait(self, steps: tuple[int, ...], attempt: int) -> int:
         base = steps[min(attempt, len(steps)) - 1]
@@ -220,7 +220,7 @@ class Deliver:
 
     # ---- timers ----------------------------------------------------------------------------------------------------
 
-    def attend(self, due: Due) -> str | None:
+    def attend(self, due: Timer) -> str | None:
         """Do what a timer that has come asks for. Raises StoreUnavailable; the timer then comes again.
 
         A message id: the carrier is to be asked about it, which takes its time (`ask`); the timer comes again anyway.
@@ -232,7 +232,7 @@ class Deliver:
         elif due.kind == "p":
             return self._outbox.claim_poll(due)
         elif due.kind == "f":
-            return self._outbox.fall_over(due)
+            return self._outbox.fail_over(due)
         elif due.kind == "c":
             status = self._outbox.close(due)
             if status is not None:
@@ -240,13 +240,13 @@ class Deliver:
                 _log.warning("nothing more was heard of a delivery", extra=extra)
         return None
 
-    def ask(self, due: Due, message_id: str) -> None:
+    def ask(self, due: Timer, message_id: str) -> None:
         """Ask the carrier what became of a silent delivery's message. Raises StoreUnavailable."""
-        receipt = self._carrier.ask(message_id)
-        if receipt is None:
+        report = self._carrier.ask(message_id)
+        if report is None:
             return
-        moved = self._book.apply(due.reference, due.ordinal, due.reference.number_hash, receipt, None)
-        self._guard.moved(moved, receipt, due.reference.number_hash)
+        moved = self._book.apply(due.reference, due.ordinal, due.reference.number_hash, report, None)
+        self._sender_health.moved(moved, report, due.reference.number_hash)
         extra = {"delivery_id": due.reference.delivery_id(due.ordinal), "outcome": moved.outcome}
         _log.info("asked the carrier about a silent delivery", extra=extra)
 

@@ -8,13 +8,13 @@ import logging
 from collections.abc import Sequence
 
 from ..domain import optout, phone, replies
-from ..domain.delivery import Receipt
+from ..domain.delivery import DeliveryReport
 from ..domain.errors import InvalidNumber
 from ..domain.operation import Denial, OptOut
 from ..domain.policy import Policy
 from ..domain.verification import Reference, number_hash, read_delivery_id
 from . import ports
-from .guard import Guard
+from .sender_health import SenderHealth
 
 _log = logging.getLogger("otp.receive")
 
@@ -25,38 +25,38 @@ class Receive:
     def __init__(
         self,
         *,
-        book: ports.ReceiptBook,
+        book: ports.DeliveryReports,
         store: ports.VerificationStore,
         optouts: ports.OptOutRegistry,
         vault: ports.Vault,
         policy: Policy,
-        guard: Guard,
+        sender_health: SenderHealth,
     ) -> None:
         self._book = book
         self._store = store
         self._optouts = optouts
         self._key = vault.index_key
         self._policy = policy
-        self._guard = guard
+        self._sender_health = sender_health
 
-    def delivery_update(self, event_id: str, receipts: Sequence[Receipt]) -> None:
+    def delivery_update(self, event_id: str, reports: Sequence[DeliveryReport]) -> None:
         """Move the deliveries that the receipts speak of. Unknown ones change nothing. Raises StoreUnavailable."""
-        for receipt in receipts:
-            number = number_hash(self._key, receipt.to)
-            found = self._find(receipt, number)
-            moved = self._book.apply(*found, number, receipt, event_id) if found else None
+        for report in reports:
+            number = number_hash(self._key, report.to)
+            found = self._find(report, number)
+            moved = self._book.apply(*found, number, report, event_id) if found else None
             if found and moved and moved.outcome != "foreign":
-                extra = {"delivery_id": found[0].delivery_id(found[1]), "status": receipt.status}
+                extra = {"delivery_id": found[0].delivery_id(found[1]), "status": report.status}
                 _log.info("delivery receipt", extra={**extra, "outcome": moved.outcome})
-                self._guard.moved(moved, receipt, number)
+                self._sender_health.moved(moved, report, number)
 
-    def _find(self, receipt: Receipt, number: str) -> tuple[Reference, int] | None:
+    def _find(self, report: DeliveryReport, number: str) -> tuple[Reference, int] | None:
         """The delivery that the signed body names, else the one that is known to be this message.
 
         What the body names is the only answer, also when it is gone.
         """
-        signed = read_delivery_id(self._key, receipt.delivery_id) if receipt.delivery_id else None
-        return signed or self._book.find_message(number, receipt.message_id)
+        signed = read_delivery_id(self._key, report.delivery_id) if report.delivery_id else None
+        return signed or self._book.find_message(number, report.message_id)
 
     def inbound(
         self,
@@ -138,4 +138,4 @@ class Receive:
 
     def spend_limit(self, messaging_profile_id: str | None) -> None:
         """A messaging profile has reached its daily limit: leave it alone, and tell the people on call."""
-        self._guard.spend_limit(messaging_profile_id)
+        self._sender_health.spend_limit(messaging_profile_id)

@@ -16,28 +16,20 @@ from ..domain.operation import (
     Approved,
     Canceled,
     CheckAnswer,
-    CheckOrder,
+    CheckCommand,
     Ended,
     Limited,
-    Moved,
     Redeemed,
-    StartOrder,
+    StartCommand,
     StartRefused,
+    Superseded,
     VerificationView,
     Wrong,
 )
 from ..domain.policy import App, Channel, Policy
-from ..domain.verification import (
-    ENDED_CODE,
-    NUMBER_HASH_BYTES,
-    Reference,
-    Status,
-    new_reference,
-    number_hash,
-    read_id,
-)
+from ..domain.verification import ENDED_CODE, NUMBER_HASH_BYTES, Reference, Status, new_reference, number_hash, read_id
 from . import ports
-from .guard import Guard
+from .sender_health import SenderHealth
 
 KEYED_OPERATION_TTL_MS = 24 * 3_600_000
 NOT_FOUND = Refusal("verification_not_found", "There is no such verification. Start one with POST /verify/start.")
@@ -124,7 +116,7 @@ class Verify:
         store: ports.VerificationStore,
         limits: ports.OuterLimits,
         place: Callable[[App, str | None], list[object]],
-        guard: Guard,
+        sender_health: SenderHealth,
         vault: ports.Vault,
         key_ids: ports.KeyIds,
         policy: Policy,
@@ -138,7 +130,7 @@ class Verify:
         self._store = store
         self._limits = limits
         self._place = place
-        self._guard = guard
+        self._sender_health = sender_health
         self._vault = vault
         self._key_ids = key_ids
         self._policy = policy
@@ -177,7 +169,7 @@ class Verify:
 
     def _order_maker(
         self, app: App, to: phone.Phone, request: StartRequest, operation_id: str | None
-    ) -> Callable[[int], StartOrder]:
+    ) -> Callable[[int], StartCommand]:
         key = self._vault.index_key
         number = number_hash(key, to.e164)
         ref = new_reference(key, number, self._token_bytes(NUMBER_HASH_BYTES))
@@ -185,14 +177,14 @@ class Verify:
         context = codes.context_hash(request.context)
         ring = self._vault.current()
         box = {"v": ref.body, "to": to.e164, "code": code, "context": dict(request.context or {})}
-        route, healthy = self._guard.route(app, routing.candidates(app, request.channel, to))
+        route, healthy = self._sender_health.route(app, routing.candidates(app, request.channel, to))
         # A WhatsApp template has no room for what is to be confirmed: such a code stays on the channel asked for.
-        others = () if request.context else routing.stand_ins(app, request.channel, to)
-        behind, _ = self._guard.route(app, others) if others else ((), ())
+        others = () if request.context else routing.other_channel_senders(app, request.channel, to)
+        behind, _ = self._sender_health.route(app, others) if others else ((), ())
         detail = {"purpose": request.purpose, "channel": request.channel, "client_ip": request.client_ip}
 
-        def order(outer_wait_ms: int) -> StartOrder:
-            return StartOrder(
+        def order(outer_wait_ms: int) -> StartCommand:
+            return StartCommand(
                 operation_id=operation_id or self._token_bytes(12).hex(),
                 operation_ttl_ms=KEYED_OPERATION_TTL_MS if operation_id else OPERATION_TTL_MS,
                 reference=ref,
@@ -256,7 +248,7 @@ class Verify:
         if ref is None:
             return NOT_FOUND
 
-        def make() -> CheckOrder:
+        def make() -> CheckCommand:
             order = self._check_order(app, ref, code, context, request_key=request_key)
             return replace(order, asserted_number=number, asserted_purpose=asserted.purpose or "")
 
@@ -302,9 +294,9 @@ class Verify:
         *,
         request_key: str,
         purpose: str | None = None,
-    ) -> CheckOrder:
+    ) -> CheckCommand:
         hashed, peppers = codes.context_hash(context), self._vault.current().peppers
-        return CheckOrder(
+        return CheckCommand(
             operation_id=self._token_bytes(12).hex(),
             reference=ref,
             app=app,
@@ -315,7 +307,7 @@ class Verify:
             per_number=self._policy.per_number,
         )
 
-    def _check(self, make: Callable[[], CheckOrder]) -> tuple[CheckOrder, CheckAnswer]:
+    def _check(self, make: Callable[[], CheckCommand]) -> tuple[CheckCommand, CheckAnswer]:
         order = make()
         try:
             return order, self._store.check(order)
@@ -326,7 +318,7 @@ class Verify:
         order = make()
         return order, self._store.check(order)
 
-    def _judge(self, app: App, make: Callable[[], CheckOrder]) -> Approval | Refusal | None:
+    def _judge(self, app: App, make: Callable[[], CheckCommand]) -> Approval | Refusal | None:
         order, answer = self._check(make)
         match answer:
             case Approved() as approved:
@@ -340,7 +332,7 @@ class Verify:
                 return ended(status)
             case Limited(wait_ms):
                 return _too_many_wrong(wait_ms)
-            case Moved():
+            case Superseded():
                 return None
             case _:
                 return NOT_FOUND

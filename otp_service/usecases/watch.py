@@ -69,13 +69,13 @@ class Watch:
         store: ports.VerificationStore,
         places: int,
         pause: Callable[[float], bool],
-        aside: AbstractContextManager[None],
+        released: AbstractContextManager[None],
         count: Callable[[News], None],
     ) -> None:
         self._store = store
         self._places = places
         self._pause = pause
-        self._aside = aside
+        self._released = released
         self._count = count
         self._lock = threading.Lock()
         self._waiting: dict[Reference, list[_Waiter]] = {}
@@ -87,7 +87,7 @@ class Watch:
         waiter = _Waiter(after)
         refused = self._enter(ref, waiter, share)
         if refused is None:
-            with self._aside:
+            with self._released:
                 waiter.told.wait(timeout_s)
                 self._leave(ref, waiter)
         news = refused or waiter.news

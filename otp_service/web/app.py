@@ -11,8 +11,8 @@ from werkzeug.routing import BaseConverter
 from .auth import Auth
 from .cors import preflight_of
 from .endpoint import ALWAYS, Endpoint
-from .gate import Threads
 from .http import Reply, Route
+from .limits import Threads
 from .problems import Problems
 
 

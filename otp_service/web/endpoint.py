@@ -14,8 +14,8 @@ from ..storage.api_keys import Principal
 from . import cors
 from .auth import Auth, allow
 from .bodies import PayloadTooLarge
-from .gate import Threads
 from .http import MAX_BODY, Call, Handler, Precheck, Reply, Route
+from .limits import Threads
 from .problems import Problems
 
 ALWAYS = {"X-Content-Type-Options": "nosniff"}
@@ -79,8 +79,8 @@ class Endpoint:
         route = self.route
         if route.scope is None:
             return self._work(route.handler, self._with_body(call, read_body))
-        if route.guest is not None and route.guest.admits(call):
-            return self._work(route.guest.handler, call)
+        if route.token_access is not None and route.token_access.admits(call):
+            return self._work(route.token_access.handler, call)
         principal = self._auth.authenticate(call.headers)
         if isinstance(principal, Refusal):
             return self._problems.refusal(principal, call.request_id)
@@ -94,7 +94,7 @@ class Endpoint:
         return self._work(route.handler, self._with_body(call, read_body))
 
     def _work(self, handler: Handler, call: Call) -> Reply:
-        with self._threads.gate:
+        with self._threads.limiter:
             return handler(call)
 
     def _checked(self, precheck: Precheck, call: Call, principal: Principal, scope: str, read_body: ReadBody) -> Reply:
@@ -104,7 +104,7 @@ class Endpoint:
             call = self._with_body(call, read_body)
         except PayloadTooLarge as error:
             too_large = error
-        with self._threads.gate:
+        with self._threads.limiter:
             known = precheck(call) if too_large is None else None
             if known is not None:
                 return known

@@ -53,7 +53,7 @@ Precheck = Callable[[Call], Reply | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Guest:
+class TokenAccess:
     """Callers without an API key who may come all the same: `admits` judges what they bring, `handler` answers them."""
 
     admits: Callable[[Call], bool]
@@ -91,7 +91,7 @@ class Route:
     scope: str | None
     doc: Doc
     precheck: Precheck | None = None
-    guest: Guest | None = None
+    token_access: TokenAccess | None = None
     cross_origin: bool = False
     waits: bool = True
 

@@ -8,11 +8,11 @@ import msgspec
 from msgspec import Meta
 
 from .. import __version__
-from ..documents import CallbackBody
 from ..domain.audit import EventType
 from ..domain.callback import EVENTS
 from .http import Doc, Route
 from .problems import MEDIA, STATUS
+from .schemas import CallbackBody
 
 _PARAMETER = re.compile(r"\{([a-z_]+)\}")
 _PARAMETERS = {
@@ -164,7 +164,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "responses": _responses(doc),
     }
     if route.scope is not None:
-        operation["security"] = [{"key": []}] if route.guest is None else [{"key": []}, {"watch_token": []}]
+        operation["security"] = [{"key": []}] if route.token_access is None else [{"key": []}, {"watch_token": []}]
         operation["x-scope"] = route.scope
     if doc.request is not None:
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": _schema(doc.request)}}}

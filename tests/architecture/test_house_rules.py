@@ -20,13 +20,13 @@ from otp_service import telemetry
 from otp_service.domain import audit, errors
 from otp_service.domain.verification import ENDED_CODE
 from otp_service.storage.api_keys import SCOPES
-from otp_service.storage.keys import Keys
+from otp_service.storage.schema import Keys
 from otp_service.storage.scripts import load
-from otp_service.web.admin import Admin
-from otp_service.web.api import Api
-from otp_service.web.hooks import Hooks
 from otp_service.web.http import Route
 from otp_service.web.problems import STATUS, Problems
+from otp_service.web.routes.operations import Admin
+from otp_service.web.routes.verifications import Api
+from otp_service.web.routes.webhooks import Hooks
 from tests.conftest import NEEDS
 
 PACKAGE = Path(otp_service.__file__).parent

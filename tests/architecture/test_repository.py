@@ -135,8 +135,11 @@ def test_no_test_replaces_our_code() -> None:
         ("from otp_service import worker\nm.setattr(worker, 'PULSE_S', other)", False),
         ("from otp_service import worker\nworker.run = print", False),
         ("from otp_service.web import app as edge\nm.delattr(edge.view, 'x')", False),
-        ("from unittest import mock\nmock.patch('otp_service.worker.Worker')", False),
-        ("import otp_service.worker\nmock.patch.object(otp_service.worker, 'run')", False),
+        ("from unittest import mock\nmock.patch('otp_service.runtime.delivery_worker.Worker')", False),
+        (
+            "import otp_service.runtime.delivery_worker\nmock.patch.object(otp_service.runtime.delivery_worker, 'run')",
+            False,
+        ),
         ("import os\nmock.patch.dict(os.environ, {})", True),
         ("import time\nm.setattr(time, 'sleep', print)", True),
     ],

@@ -16,11 +16,11 @@ from otp_service.domain.delivery import RANK
 from otp_service.domain.errors import ServiceError
 from otp_service.domain.verification import Status
 from otp_service.storage.scripts import load
-from otp_service.web.admin import Admin
-from otp_service.web.api import Api
-from otp_service.web.hooks import Hooks
 from otp_service.web.openapi import describe
 from otp_service.web.problems import STATUS, Problems
+from otp_service.web.routes.operations import Admin
+from otp_service.web.routes.verifications import Api
+from otp_service.web.routes.webhooks import Hooks
 
 PACKAGE = Path(otp_service.__file__).parent
 MODULES = {

@@ -24,11 +24,11 @@ from otp_service.domain.errors import ServiceError
 
 from . import report
 from .callers import Crowd, Face
+from .cluster import CODE_TTL_S, MAX_CHECKS, Cluster
+from .collect import Collector, Silent, names_of, store_facts
 from .evidence import Evidence
-from .faults import Saboteur, plan
-from .gather import Gatherer, Silent, names_of, store_facts
+from .faults import FaultInjector, plan
 from .judge import SETTLED_WITHIN_S, judge
-from .plant import CODE_TTL_S, MAX_CHECKS, Plant
 
 DRAIN_S = 50.0
 """What is kept of the minutes for codes to run out and deliveries to end."""
@@ -51,9 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = ", ".join(f"{name} {value}" for name, value in about["versions"].items())
     screen.say(f"campaign: seed {args.seed}, {args.minutes:g} min, {args.rate:g} starts/s ({words})")
     directory = _work_directory()
-    plant = Plant(directory)
+    cluster = Cluster(directory)
     try:
-        evidence = asyncio.run(_interruptible(_run(plant, args.seed, args.rate, load_s, screen)))
+        evidence = asyncio.run(_interruptible(_run(cluster, args.seed, args.rate, load_s, screen)))
     except (KeyboardInterrupt, asyncio.CancelledError):
         screen.say("interrupted; everything is being ended")
         return 130
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         screen.say(f"the run came to nothing: {error}")
         return 3
     finally:
-        plant.close()
+        cluster.close()
         if args.dir is not None:
             _keep(directory, args.dir)
         shutil.rmtree(directory, ignore_errors=True)
@@ -156,27 +156,27 @@ async def _interruptible(run: Any) -> Evidence:
     return await task
 
 
-async def _run(plant: Plant, seed: int, rate: float, load_s: float, screen: report.Screen) -> Evidence:
+async def _run(cluster: Cluster, seed: int, rate: float, load_s: float, screen: report.Screen) -> Evidence:
     screen.bar("starting", "")
-    place = await plant.open()
-    face, gatherer = Face(place), Gatherer(place, plant.carrier_key)
+    place = await cluster.open()
+    face, gatherer = Face(place), Collector(place, cluster.carrier_key)
     crowd = Crowd(face, seed, rate)
-    saboteur = Saboteur(plant, seed, screen.fault)
+    saboteur = FaultInjector(cluster, seed, screen.fault)
     phase = ["load"]
 
     def counts() -> str:
         accepted = sum(call.kind == "start" and call.status == 201 and not call.replayed for call in face.calls)
         return f"accepted {accepted}  calls {len(face.calls)}  faults {len(saboteur.faults)}"
 
-    sides = [asyncio.create_task(plant.watch()), asyncio.create_task(_tick(screen, phase, counts))]
+    sides = [asyncio.create_task(cluster.watch()), asyncio.create_task(_tick(screen, phase, counts))]
     try:
         await asyncio.gather(crowd.come(load_s), saboteur.work(plan(seed, load_s)))
         ended = max(call.ended for call in face.calls)
         phase[0] = "draining"
-        await plant.ready()
+        await cluster.ready()
         await gatherer.settled(face.calls, ended, CODE_TTL_S, SETTLED_WITHIN_S)
         phase[0] = "gathering"
-        return await _evidence(plant, face, gatherer, crowd, saboteur)
+        return await _evidence(cluster, face, gatherer, crowd, saboteur)
     finally:
         for side in sides:
             side.cancel()
@@ -192,14 +192,16 @@ async def _tick(screen: report.Screen, phase: Sequence[str], counts: Callable[[]
         await asyncio.sleep(0.5)
 
 
-async def _evidence(plant: Plant, face: Face, gatherer: Gatherer, crowd: Crowd, saboteur: Saboteur) -> Evidence:
+async def _evidence(
+    cluster: Cluster, face: Face, gatherer: Collector, crowd: Crowd, saboteur: FaultInjector
+) -> Evidence:
     judged_at = time.time()
     requests = await gatherer.requests()
     messages = await gatherer.messages(crowd.numbers, requests)
     known = names_of(face.calls, await gatherer.events(), messages)
     verifications = await gatherer.verifications(known)
     events = await gatherer.events()
-    with contextlib.closing(plant.store_client) as client:
+    with contextlib.closing(cluster.store_client) as client:
         store = await asyncio.to_thread(store_facts, client)
     return Evidence(
         max_checks=MAX_CHECKS,
@@ -211,7 +213,7 @@ async def _evidence(plant: Plant, face: Face, gatherer: Gatherer, crowd: Crowd, 
         events=events,
         faults=tuple(saboteur.faults),
         store=store,
-        accidents=[*plant.accidents, *crowd.broken, *plant.log_lines(("Traceback", "panicked"))[:20]],
+        accidents=[*cluster.accidents, *crowd.broken, *cluster.log_lines(("Traceback", "panicked"))[:20]],
     )
 
 

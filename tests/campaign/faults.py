@@ -16,8 +16,8 @@ from typing import Any
 import httpx
 import redis
 
+from .cluster import Cluster
 from .evidence import Fault
-from .plant import Plant
 
 SETTLE_S = 3.0
 """The load goes on for so long after the last fault."""
@@ -139,12 +139,12 @@ def chaos_of(planned: Planned, seed: int) -> Mapping[str, Any]:
             return {"send": {"mode": mode, "latency_ms": 0, "rate": rate}}
 
 
-class Saboteur:
+class FaultInjector:
     """Carries a plan out and writes down what was really done, and when."""
 
-    def __init__(self, plant: Plant, seed: int, told: Callable[[Fault], None]) -> None:
+    def __init__(self, cluster: Cluster, seed: int, told: Callable[[Fault], None]) -> None:
         self.faults: list[Fault] = []
-        self._plant = plant
+        self._plant = cluster
         self._seed = seed
         self._told = told
 
@@ -210,7 +210,7 @@ class Saboteur:
                 return
             await asyncio.sleep(0.1)
 
-    _acts: Mapping[str, "Callable[[Saboteur, Planned], Awaitable[None]]"] = {
+    _acts: Mapping[str, "Callable[[FaultInjector, Planned], Awaitable[None]]"] = {
         "kill_worker": _kill,
         "kill_api": _kill,
         "kill_api_child": _kill_child,

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from statistics import median
 from typing import Any, TextIO
 
-from otp_service import embedded
+from otp_service.runtime.dev import embedded_store
 
 from .evidence import Fault
 from .judge import ALL_BREACHES, BUDGET, DOUBLE, DUPLICATE, FALSE, GAP, LOST, STUCK, Verdict
@@ -71,7 +71,7 @@ def versions() -> dict[str, str]:
     """What ran: enough to run the same again."""
     found = {name: version(name) for name in ("otp-service", "granian", "redis", "httpx", "flask")}
     found["python"] = platform.python_version()
-    found["store"] = _first_line([str(embedded.find_binary()), "--version"])
+    found["store"] = _first_line([str(embedded_store.find_binary()), "--version"])
     found["commit"] = _first_line(["git", "describe", "--always", "--dirty"])
     return found
 

@@ -426,8 +426,8 @@ def test_a_route_serves_channel_and_country_in_the_operators_order() -> None:
 def test_the_other_channels_senders_stand_behind() -> None:
     """They bring the code when none of the channel asked for could; country rules hold for them too."""
     app = App("a", "A", ROUTE)
-    assert [one.kind for one in routing.stand_ins(app, Channel.SMS, US)] == ["whatsapp"]
-    assert [one.kind for one in routing.stand_ins(app, Channel.WHATSAPP, US)] == [
+    assert [one.kind for one in routing.other_channel_senders(app, Channel.SMS, US)] == ["whatsapp"]
+    assert [one.kind for one in routing.other_channel_senders(app, Channel.WHATSAPP, US)] == [
         "long_code",
         "number_pool",
         "short_code",

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from ..conftest import Dev, start_dev, stop_dev
-from .stage import Stage, configuration
+from .service_client import ServiceClient, configuration
 
 
 @pytest.fixture(scope="session")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
+def shared_dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
     """A running `otp-service dev` with the configuration of all scenes."""
     directory = tmp_path_factory.mktemp("house")
     toml: Path = directory / "scenes.toml"
@@ -23,9 +23,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
 
 
 @pytest.fixture
-def stage(house: Dev) -> Iterator[Stage]:
+def service_client(shared_dev: Dev) -> Iterator[ServiceClient]:
     """The caller's and the phones' side of it; the carrier behaves and remembers nothing."""
-    made = Stage(house.env)
+    made = ServiceClient(shared_dev.env)
     made.sandbox("POST", "/sandbox/reset")
     try:
         yield made

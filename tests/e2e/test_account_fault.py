@@ -11,14 +11,14 @@ import httpx
 import pytest
 
 from ..conftest import clean_environ
-from .plant import Plant
-from .stage import Stage, within
+from .cluster import Cluster
+from .service_client import ServiceClient, within
 
 
 @pytest.fixture
-def plant(tmp_path: Path) -> Iterator[Plant]:
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
     """Four processes of our own; the worker's key is one that the carrier does not know."""
-    made = Plant(tmp_path)
+    made = Cluster(tmp_path)
     try:
         for name in ("sandbox", "api"):
             made.start(name)
@@ -32,50 +32,50 @@ def plant(tmp_path: Path) -> Iterator[Plant]:
         made.close()
 
 
-def ended(stage: Stage, verification: str) -> list[dict[str, Any]]:
+def ended(service_client: ServiceClient, verification: str) -> list[dict[str, Any]]:
     """Its deliveries, once they have ended."""
 
     def found() -> list[dict[str, Any]]:
-        deliveries: list[dict[str, Any]] = stage.call("GET", f"/verify/{verification}").json()["deliveries"]
+        deliveries: list[dict[str, Any]] = service_client.call("GET", f"/verify/{verification}").json()["deliveries"]
         return deliveries if deliveries[-1]["status"] in ("failed", "delivered") else []
 
     return list(within(15, found, "the end of the delivery"))
 
 
-def openness(stage: Stage) -> float:
+def openness(service_client: ServiceClient) -> float:
     """Of the account's breaker, by the metrics."""
-    lines = httpx.get(f"{stage.url}/metrics", timeout=10, trust_env=False).text.splitlines()
+    lines = httpx.get(f"{service_client.url}/metrics", timeout=10, trust_env=False).text.splitlines()
     return float(next(line.split()[1] for line in lines if line.startswith('otp_circuit_open{scope="account"}')))
 
 
-def doctor(plant: Plant) -> "subprocess.CompletedProcess[str]":
+def doctor(cluster: Cluster) -> "subprocess.CompletedProcess[str]":
     """What the doctor says."""
     command = [sys.executable, "-m", "otp_service", "doctor"]
     return subprocess.run(
-        command, env=clean_environ(**plant.env), capture_output=True, text=True, timeout=60, check=False
+        command, env=clean_environ(**cluster.env), capture_output=True, text=True, timeout=60, check=False
     )
 
 
-def test_a_refused_account_is_told_seen_and_heals(plant: Plant, request: pytest.FixtureRequest) -> None:
+def test_a_refused_account_is_told_seen_and_heals(cluster: Cluster, request: pytest.FixtureRequest) -> None:
     """Every code ends at once with the carrier's reason; the first one that is taken closes the breaker."""
-    stage = Stage(plant.env)
-    request.addfinalizer(stage.close)
-    first, second, third = stage.number(), stage.number(), stage.number()
-    (refused,) = ended(stage, stage.started(first))
+    service_client = ServiceClient(cluster.env)
+    request.addfinalizer(service_client.close)
+    first, second, third = service_client.number(), service_client.number(), service_client.number()
+    (refused,) = ended(service_client, service_client.started(first))
     assert (refused["status"], refused["error"]["code"]) == ("failed", "10009")
-    (next_one,) = ended(stage, stage.started(second))
+    (next_one,) = ended(service_client, service_client.started(second))
     assert (next_one["status"], next_one["error"]["code"]) == ("failed", "10009")
-    assert (len(stage.sends(first)), len(stage.sends(second))) == (1, 1)
-    assert openness(stage) == 1.0
-    told = doctor(plant)
+    assert (len(service_client.sends(first)), len(service_client.sends(second))) == (1, 1)
+    assert openness(service_client) == 1.0
+    told = doctor(cluster)
     assert told.returncode == 1
     assert "circuit account" in told.stdout + told.stderr
     # Nobody was sent anything, so nobody has to wait before the next try.
-    assert stage.start(first).status_code == 200
+    assert service_client.start(first).status_code == 200
 
-    plant.end("worker", signal.SIGTERM)
-    plant.start("worker")
-    (arrived,) = ended(stage, stage.started(third))
+    cluster.end("worker", signal.SIGTERM)
+    cluster.start("worker")
+    (arrived,) = ended(service_client, service_client.started(third))
     assert arrived["status"] == "delivered"
-    within(5, lambda: openness(stage) == 0.0, "the closed breaker")
-    assert doctor(plant).returncode == 0
+    within(5, lambda: openness(service_client) == 0.0, "the closed breaker")
+    assert doctor(cluster).returncode == 0

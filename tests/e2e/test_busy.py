@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from otp_service import embedded, processes
+from otp_service.runtime import processes
+from otp_service.runtime.dev import embedded_store
 from tests.conftest import wait_until
 from tests.e2e.test_serving import Place, answers, place  # noqa: F401 - a fixture
 
@@ -24,9 +25,9 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /pro
 
 
 @pytest.fixture
-def own_server(tmp_path: Path) -> Iterator[embedded.EmbeddedServer]:
+def own_server(tmp_path: Path) -> Iterator[embedded_store.EmbeddedServer]:
     """A server of our own, to be stopped."""
-    server = embedded.start(tmp_path / "own", log=tmp_path / "own.log")
+    server = embedded_store.start(tmp_path / "own", log=tmp_path / "own.log")
     try:
         server.wait_ready()
         yield server
@@ -68,7 +69,7 @@ def slow_body(url: str) -> socket.socket:
     return sock
 
 
-def test_health_waits_for_nobody(place: Place, own_server: embedded.EmbeddedServer) -> None:  # noqa: F811
+def test_health_waits_for_nobody(place: Place, own_server: embedded_store.EmbeddedServer) -> None:  # noqa: F811
     """A store that hangs, a hundred checks at a time, twenty bodies that do not come: each look is answered."""
     environ = {"OTP_REDIS_URL": own_server.url}
     url = serve(place, environ)

@@ -19,8 +19,8 @@ from standardwebhooks import Webhook
 from otp_service.domain.callback import EVENTS
 
 from ..conftest import clean_environ
-from .plant import Plant
-from .stage import SHARED_PROFILE, Stage, within
+from .cluster import Cluster
+from .service_client import SHARED_PROFILE, ServiceClient, within
 
 OLD, NEW = ("whsec_" + base64.b64encode(bytes([n]) * 32).decode() for n in (1, 2))
 SEED = SigningKey(bytes(range(32)))
@@ -111,9 +111,9 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture(scope="module")
-def plant(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
+def cluster(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A service of our own whose apps are told at the receiver."""
-    made = Plant(tmp_path_factory.mktemp("callbacks"))
+    made = Cluster(tmp_path_factory.mktemp("callbacks"))
     sender = f'[senders.pool]\nkind = "number_pool"\nmessaging_profile_id = "{SHARED_PROFILE}"\nrate_per_s = 100\n'
     apps = [
         f'[apps.{app}]\nbrand = "Acme"\nroute = ["pool"]\ncallback_url = "{receiver.url}/{app}"\n'
@@ -133,22 +133,22 @@ def plant(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture
-def site(plant: Plant) -> Iterator[Stage]:
+def site(cluster: Cluster) -> Iterator[ServiceClient]:
     """The caller's and the phones' side of it."""
-    made = Stage(plant.env)
+    made = ServiceClient(cluster.env)
     try:
         yield made
     finally:
         made.close()
 
 
-def command(plant: Plant, *words: str) -> Any:
+def command(cluster: Cluster, *words: str) -> Any:
     """The JSON that a command prints."""
     done = subprocess.run(
         [sys.executable, "-m", "otp_service", "callbacks", *words, "--json"],
         capture_output=True,
         text=True,
-        env=clean_environ(**plant.env),
+        env=clean_environ(**cluster.env),
         timeout=30,
         check=False,
     )
@@ -161,7 +161,7 @@ def same(tries: list[tuple[str, bytes, dict[str, str]]]) -> bool:
     return len({body for _, body, _ in tries}) == 1
 
 
-def test_a_login_is_told_from_beginning_to_end(receiver: Receiver, site: Stage) -> None:
+def test_a_login_is_told_from_beginning_to_end(receiver: Receiver, site: ServiceClient) -> None:
     """Started, sent, delivered, a wrong code, approved: signed, in the API's own words, without code and number."""
     number = site.number()
     verification = site.started(number, "good", metadata={"order": "7"})
@@ -188,7 +188,7 @@ def test_a_login_is_told_from_beginning_to_end(receiver: Receiver, site: Stage) 
     assert not receiver.bad
 
 
-def test_a_failing_receiver_is_told_again(receiver: Receiver, plant: Plant, site: Stage) -> None:
+def test_a_failing_receiver_is_told_again(receiver: Receiver, cluster: Cluster, site: ServiceClient) -> None:
     """500, then 200: the same id and bytes, a new time; 429 and 302 the same way; one that hangs holds up nobody."""
     receiver.behave |= {
         "/flaky": lambda n: (500 if n == 1 else 200, {}),
@@ -210,16 +210,18 @@ def test_a_failing_receiver_is_told_again(receiver: Receiver, plant: Plant, site
             assert second - first >= 4
     assert not any(path == "/elsewhere" for tries in receiver.tries.values() for path, *_ in tries)
     assert receiver.of(verifications["hang"])
-    within(25, lambda: command(plant, "list", "--app", "hang")[0]["reason"] == "no answer in time", "the time-out")
+    within(25, lambda: command(cluster, "list", "--app", "hang")[0]["reason"] == "no answer in time", "the time-out")
     receiver.behave["/hang"] = lambda _: (204, {})
-    within(5, lambda: command(plant, "list", "--app", "flaky") == [], "an empty queue")
+    within(5, lambda: command(cluster, "list", "--app", "flaky") == [], "an empty queue")
 
 
-def test_a_receiver_that_is_gone_is_left_alone_until_replayed(receiver: Receiver, plant: Plant, site: Stage) -> None:
+def test_a_receiver_that_is_gone_is_left_alone_until_replayed(
+    receiver: Receiver, cluster: Cluster, site: ServiceClient
+) -> None:
     """410: a dead letter at once and no further request; `replay` sends it with its id and bytes."""
     receiver.behave["/gone"] = lambda _: (410, {})
     verification = site.started(site.number(), "gone")
-    dead = within(10, lambda: command(plant, "list", "--app", "gone", "--dead"), "a dead letter")
+    dead = within(10, lambda: command(cluster, "list", "--app", "gone", "--dead"), "a dead letter")
     time.sleep(1)
     before = {name: len(tries) for name, tries in receiver.of(verification).items()}
     assert all(count == 1 for count in before.values())
@@ -229,15 +231,15 @@ def test_a_receiver_that_is_gone_is_left_alone_until_replayed(receiver: Receiver
         ("dead", "status 410", verification)
     }
     receiver.behave["/gone"] = lambda _: (200, {})
-    assert command(plant, "replay", dead[0]["id"]) == {"replayed": 1}
-    command(plant, "replay", "--dead", "--app", "gone")
+    assert command(cluster, "replay", dead[0]["id"]) == {"replayed": 1}
+    command(cluster, "replay", "--dead", "--app", "gone")
     within(10, lambda: len(receiver.types(verification)) == 3, "all three callbacks")
-    within(10, lambda: not command(plant, "list", "--app", "gone"), "an empty queue")
-    assert command(plant, "list", "--app", "gone", "--dead") == []
+    within(10, lambda: not command(cluster, "list", "--app", "gone"), "an empty queue")
+    assert command(cluster, "list", "--app", "gone", "--dead") == []
     assert all(same(tries) for tries in receiver.of(verification).values())
 
 
-def test_kill_9_of_the_worker_loses_no_callback(receiver: Receiver, plant: Plant, site: Stage) -> None:
+def test_kill_9_of_the_worker_loses_no_callback(receiver: Receiver, cluster: Cluster, site: ServiceClient) -> None:
     """Killed while it reads, writes and sends, twice; what it held comes again with the same id and bytes."""
 
     def slowly(_: int) -> tuple[int, dict[str, str]]:
@@ -248,9 +250,9 @@ def test_kill_9_of_the_worker_loses_no_callback(receiver: Receiver, plant: Plant
     verifications = []
     for _ in range(2):
         verifications += [site.started(site.number(), "good") for _ in range(8)]
-        plant.end("worker", signal.SIGKILL)
+        cluster.end("worker", signal.SIGKILL)
         verifications += [site.started(site.number(), "good") for _ in range(4)]
-        plant.start("worker")
+        cluster.start("worker")
         time.sleep(1.2)
     wanted = {"verification.started", "delivery.sent", "delivery.delivered"}
 
@@ -262,18 +264,18 @@ def test_kill_9_of_the_worker_loses_no_callback(receiver: Receiver, plant: Plant
         assert sorted(set(receiver.types(verification))) == sorted(receiver.types(verification))
         assert all(same(tries) for tries in receiver.of(verification).values())
     assert not receiver.bad
-    assert "Traceback" not in plant.logs()
+    assert "Traceback" not in cluster.logs()
     for secret in (OLD, NEW, PAIR):
-        assert secret not in plant.logs()
+        assert secret not in cluster.logs()
 
 
-def test_the_service_says_how_its_callbacks_are(plant: Plant, site: Stage) -> None:
+def test_the_service_says_how_its_callbacks_are(cluster: Cluster, site: ServiceClient) -> None:
     """The doctor has a line for each app, the metrics a number; an unknown app or id is one sentence."""
     doctor = subprocess.run(
         [sys.executable, "-m", "otp_service", "doctor", "--json"],
         capture_output=True,
         text=True,
-        env=clean_environ(**plant.env),
+        env=clean_environ(**cluster.env),
         timeout=60,
         check=False,
     )
@@ -289,23 +291,25 @@ def test_the_service_says_how_its_callbacks_are(plant: Plant, site: Stage) -> No
             [sys.executable, "-m", "otp_service", "callbacks", *words],
             capture_output=True,
             text=True,
-            env=clean_environ(**plant.env),
+            env=clean_environ(**cluster.env),
             timeout=30,
             check=False,
         )
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
 
 
-def test_an_ending_worker_does_not_wait_for_a_receiver(receiver: Receiver, plant: Plant, site: Stage) -> None:
+def test_an_ending_worker_does_not_wait_for_a_receiver(
+    receiver: Receiver, cluster: Cluster, site: ServiceClient
+) -> None:
     """SIGTERM while a receiver hangs is exit 0 in the usual time; what was not sent goes out by the next worker."""
     receiver.behave["/hang"] = lambda _: None
     verification = site.started(site.number(), "hang")
     within(10, lambda: receiver.of(verification), "a request that hangs")
     began = time.monotonic()
-    assert plant.end("worker", signal.SIGTERM) == 0
+    assert cluster.end("worker", signal.SIGTERM) == 0
     assert time.monotonic() - began < 8
     receiver.behave["/hang"] = lambda _: (204, {})
-    plant.start("worker")
+    cluster.start("worker")
     within(45, lambda: len(receiver.types(verification)) == 3, "the callbacks that were left")
 
 

@@ -23,14 +23,14 @@ import httpx
 import pytest
 import redis
 
-from otp_service import cli, config, keyring
-from otp_service.commands import carrier
+from otp_service import config, keyring
+from otp_service.cli import carrier, main
 from otp_service.domain.delivery import Action
 from otp_service.domain.verification import number_hash
 from otp_service.sandbox.optouts import Block
 from otp_service.sandbox.seeds import POOL, SandboxSender
 from otp_service.sandbox.server import SandboxServer
-from otp_service.storage.keys import Keys
+from otp_service.storage.schema import Keys
 from tests.conftest import clean_environ, wait_until
 
 PROFILE = "abc85f64-5717-4562-b3fc-2c9600000000"
@@ -52,7 +52,7 @@ class Shell:
         """Run a command: exit status, stdout, stderr."""
         self.capsys.readouterr()
         try:
-            status = cli.main(words)
+            status = main.main(words)
         except SystemExit as ended:
             status = int(ended.code or 0)
         out, err = self.capsys.readouterr()

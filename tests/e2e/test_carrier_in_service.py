@@ -12,7 +12,7 @@ import pytest
 from nacl.signing import SigningKey
 
 from ..conftest import start_dev, stop_dev
-from .stage import Stage, within
+from .service_client import ServiceClient, within
 
 PROFILE = "abc85f64-5717-4562-b3fc-2c9600000000"
 OTHER, WHATSAPP, SPENT, BROKEN = (str(uuid.uuid5(uuid.NAMESPACE_DNS, name)) for name in ("o", "w", "s", "b"))
@@ -80,66 +80,66 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
 
 
 @pytest.fixture
-def stage(running: dict[str, str]) -> Iterator[Stage]:
+def service_client(running: dict[str, str]) -> Iterator[ServiceClient]:
     """Caller and phones; the carrier behaves and remembers nothing."""
-    made = Stage(running)
+    made = ServiceClient(running)
     made.sandbox("POST", "/sandbox/reset")
     yield made
     made.close()
 
 
-def tell(stage: Stage, event_type: str, payload: dict[str, Any]) -> None:
+def tell(service_client: ServiceClient, event_type: str, payload: dict[str, Any]) -> None:
     """Post an event to the service, signed as the carrier signs."""
     moment = str(int(time.time()))
     data = {"event_type": event_type, "id": str(uuid.uuid4()), "record_type": "event", "payload": payload}
     body = json.dumps({"data": data}).encode()
-    key = SigningKey(base64.b64decode(stage.env["TELNYX_WEBHOOK_SIGNING_SEED"]))
+    key = SigningKey(base64.b64decode(service_client.env["TELNYX_WEBHOOK_SIGNING_SEED"]))
     signature = base64.b64encode(key.sign(f"{moment}|".encode() + body).signature).decode()
     headers = {"telnyx-timestamp": moment, "telnyx-signature-ed25519": signature}
-    assert httpx.post(f"{stage.url}/webhooks/telnyx", content=body, headers=headers).status_code == 200
+    assert httpx.post(f"{service_client.url}/webhooks/telnyx", content=body, headers=headers).status_code == 200
 
 
-def deliveries(stage: Stage, verification: str, app: str = "default") -> list[dict[str, Any]]:
+def deliveries(service_client: ServiceClient, verification: str, app: str = "default") -> list[dict[str, Any]]:
     """The deliveries of a verification now."""
-    found: list[dict[str, Any]] = stage.call("GET", f"/verify/{verification}", app=app).json()["deliveries"]
+    found: list[dict[str, Any]] = service_client.call("GET", f"/verify/{verification}", app=app).json()["deliveries"]
     return found
 
 
-def delivered(stage: Stage, verification: str, app: str = "default") -> list[dict[str, Any]]:
+def delivered(service_client: ServiceClient, verification: str, app: str = "default") -> list[dict[str, Any]]:
     """Its deliveries, once the last one has arrived."""
 
     def arrived() -> list[dict[str, Any]]:
-        found = deliveries(stage, verification, app)
+        found = deliveries(service_client, verification, app)
         return found if found[-1]["status"] == "delivered" else []
 
     return list(within(10, arrived, "the delivery"))
 
 
-def test_a_code_comes_by_whatsapp(stage: Stage) -> None:
+def test_a_code_comes_by_whatsapp(service_client: ServiceClient) -> None:
     """By the approved template in its language; the code on the handset is the right one."""
-    number = stage.number()
-    verification = stage.started(number, channel="whatsapp")
-    code = stage.code(number)
-    (send,) = stage.sends(number)
+    number = service_client.number()
+    verification = service_client.started(number, channel="whatsapp")
+    code = service_client.code(number)
+    (send,) = service_client.sends(number)
     template = send["body"]["whatsapp_message"]["template"]
     assert (send["path"], send["body"]["from"]) == ("/v2/messages/whatsapp", WHATSAPP_NUMBER)
     assert (template["name"], template["language"]["code"]) == ("otp_code", "de")
     assert "text" not in send["body"]
-    (delivery,) = delivered(stage, verification)
+    (delivery,) = delivered(service_client, verification)
     assert (delivery["sender"], delivery["kind"]) == ("chat", "whatsapp")
-    answer = stage.call("POST", "/verify/check", {"verification_id": verification, "code": code})
+    answer = service_client.call("POST", "/verify/check", {"verification_id": verification, "code": code})
     assert (answer.status_code, answer.json()["status"]) == (200, "approved")
 
 
-def test_a_message_that_was_read_was_delivered(stage: Stage) -> None:
+def test_a_message_that_was_read_was_delivered(service_client: ServiceClient) -> None:
     """WhatsApp may tell of the reading alone."""
-    stage.chaos(senders={WHATSAPP_NUMBER: {"delivery": {"outcome": "none"}}})
-    number = stage.number()
-    verification = stage.started(number, channel="whatsapp")
-    stage.code(number)
-    within(10, lambda: deliveries(stage, verification)[0]["status"] == "sent", "the sending")
-    (send,) = stage.sends(number)
-    message_id = stage.inbox(number)[0]["id"]
+    service_client.chaos(senders={WHATSAPP_NUMBER: {"delivery": {"outcome": "none"}}})
+    number = service_client.number()
+    verification = service_client.started(number, channel="whatsapp")
+    service_client.code(number)
+    within(10, lambda: deliveries(service_client, verification)[0]["status"] == "sent", "the sending")
+    (send,) = service_client.sends(number)
+    message_id = service_client.inbox(number)[0]["id"]
     payload = {
         "id": message_id,
         "type": "WHATSAPP",
@@ -147,62 +147,64 @@ def test_a_message_that_was_read_was_delivered(stage: Stage) -> None:
         "to": [{"phone_number": number, "status": "read"}],
         "webhook_url": send["body"]["webhook_url"],
     }
-    tell(stage, "message.read", payload)
-    (delivery,) = delivered(stage, verification)
+    tell(service_client, "message.read", payload)
+    (delivery,) = delivered(service_client, verification)
     assert delivery["carrier_status"] == "read"
 
 
-def test_an_opt_out_whose_webhook_was_lost_is_found_on_the_list(stage: Stage) -> None:
+def test_an_opt_out_whose_webhook_was_lost_is_found_on_the_list(service_client: ServiceClient) -> None:
     """The timer reads the carrier's list, and from then on the person is refused by the service itself."""
-    number = stage.number()
-    stage.chaos(webhooks={"drop_rate": 1.0})
-    stage.reply(number, "STOP")
+    number = service_client.number()
+    service_client.chaos(webhooks={"drop_rate": 1.0})
+    service_client.reply(number, "STOP")
 
     def known() -> Any:
-        profiles = stage.call("GET", f"/optouts/{number}").json()["profiles"]
+        profiles = service_client.call("GET", f"/optouts/{number}").json()["profiles"]
         return next((one for one in profiles if one["messaging_profile_id"] == PROFILE and one["opted_out"]), None)
 
     entry = within(10, known, "the opt-out")
     assert (entry["keyword"], entry["source"]) == ("STOP", "list")
-    refused = stage.start(number)
+    refused = service_client.start(number)
     assert (refused.status_code, refused.json()["code"]) == (403, "opted_out")
 
 
-def alerts(stage: Stage) -> list[list[str]]:
+def alerts(service_client: ServiceClient) -> list[list[str]]:
     """What the people on call have read, each of them."""
-    return [[str(message["text"]) for message in stage.inbox(number)] for number in ON_CALL]
+    return [[str(message["text"]) for message in service_client.inbox(number)] for number in ON_CALL]
 
 
-def test_a_profile_that_has_spent_its_money_is_left_alone_and_told_once(stage: Stage) -> None:
+def test_a_profile_that_has_spent_its_money_is_left_alone_and_told_once(service_client: ServiceClient) -> None:
     """The carrier says so by webhook: the people on call hear of it once, and codes take the next profile."""
     for _ in range(2):
-        tell(stage, "messaging-profile.spend-limit-reached", {"profile_id": SPENT, "configured_limit": "10.00"})
-    within(10, lambda: all(alerts(stage)), "the alert")
-    number = stage.number()
-    verification = stage.started(number, app="thrifty")
-    (only,) = delivered(stage, verification, "thrifty")
+        tell(
+            service_client, "messaging-profile.spend-limit-reached", {"profile_id": SPENT, "configured_limit": "10.00"}
+        )
+    within(10, lambda: all(alerts(service_client)), "the alert")
+    number = service_client.number()
+    verification = service_client.started(number, app="thrifty")
+    (only,) = delivered(service_client, verification, "thrifty")
     assert (only["sender"], only["status"]) == ("other", "delivered")
-    assert [send["body"]["from"] for send in stage.sends(number)] == [OTHER_NUMBER]
-    for texts in alerts(stage):
+    assert [send["body"]["from"] for send in service_client.sends(number)] == [OTHER_NUMBER]
+    for texts in alerts(service_client):
         assert len(texts) == 1
         assert "daily spend limit" in texts[0]
         assert not any(char.isdigit() for char in texts[0])
 
 
-def test_a_sender_that_the_carrier_refuses_is_told_once(stage: Stage) -> None:
+def test_a_sender_that_the_carrier_refuses_is_told_once(service_client: ServiceClient) -> None:
     """One group message for any number of codes, which all go out by the next sender."""
-    api = httpx.Client(headers={"Authorization": f"Bearer {stage.env['TELNYX_API_KEY']}"})
+    api = httpx.Client(headers={"Authorization": f"Bearer {service_client.env['TELNYX_API_KEY']}"})
     with api:
-        url = f"{stage.env['TELNYX_BASE_URL']}/phone_numbers/{BROKEN_NUMBER}/messaging"
+        url = f"{service_client.env['TELNYX_BASE_URL']}/phone_numbers/{BROKEN_NUMBER}/messaging"
         api.patch(url, json={"messaging_profile_id": ""}).raise_for_status()
-    numbers = [stage.number() for _ in range(3)]
+    numbers = [service_client.number() for _ in range(3)]
     for number in numbers:
-        ends = delivered(stage, stage.started(number, app="broken"), "broken")
+        ends = delivered(service_client, service_client.started(number, app="broken"), "broken")
         assert [end["sender"] for end in ends] == ["broken", "other"]
-    within(10, lambda: all(alerts(stage)), "the alert")
-    requests = stage.sandbox("GET", "/sandbox/journal")["requests"]
+    within(10, lambda: all(alerts(service_client)), "the alert")
+    requests = service_client.sandbox("GET", "/sandbox/journal")["requests"]
     groups = [entry for entry in requests if entry["path"] == "/v2/messages/group_mms"]
     assert len(groups) == 1
     assert groups[0]["body"]["to"] == list(ON_CALL)
-    assert "sender broken" in alerts(stage)[0][0]
+    assert "sender broken" in alerts(service_client)[0][0]
     assert not any(number in json.dumps(groups) for number in numbers)

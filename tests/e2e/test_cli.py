@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from otp_service import cli
+from otp_service.cli import main
 from tests.conftest import Dev, clean_environ, wait_until
 
 
@@ -101,11 +101,11 @@ def commands(parser: argparse.ArgumentParser) -> Iterator[tuple[str, ...]]:
 class TestHelp:
     """Nobody needs the source to use a command."""
 
-    @pytest.mark.parametrize("words", list(commands(cli.build_parser())), ids=" ".join)
+    @pytest.mark.parametrize("words", list(commands(main.build_parser())), ids=" ".join)
     def test_every_command_explains_itself(self, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
         """--help exits 0, says what the command does and shows an example."""
         with pytest.raises(SystemExit) as ended:
-            cli.main([*words, "--help"])
+            main.main([*words, "--help"])
         text = capsys.readouterr().out
         assert ended.value.code == 0
         assert text.startswith("usage: otp-service")
@@ -116,11 +116,11 @@ class TestHelp:
         wanted = {("dev",), ("serve",), ("worker",), ("sandbox",), ("doctor",), ("audit", "tail")}
         wanted |= {("keys", verb) for verb in ("create", "list", "revoke", "rotate")}
         wanted |= {("keyring", verb) for verb in ("create", "rotate", "status")}
-        assert wanted <= set(commands(cli.build_parser()))
+        assert wanted <= set(commands(main.build_parser()))
 
     def test_help_is_quick(self) -> None:
         """It imports none of the heavy libraries."""
-        script = "import sys, otp_service.cli as c; c.build_parser().format_help(); print(' '.join(sys.modules))"
+        script = "import sys, otp_service.cli.main as c; c.build_parser().format_help(); print(' '.join(sys.modules))"
         loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
         assert not {"flask", "redis", "httpx", "granian", "rich", "phonenumbers"} & set(loaded.split())
 
@@ -224,7 +224,7 @@ def test_a_directory_that_is_gone_is_one_sentence(tmp_path: Path) -> None:
     """Somebody removed the directory that the shell is in."""
     gone = tmp_path / "gone"
     gone.mkdir()
-    script = f"import os; os.chdir({str(gone)!r}); os.rmdir({str(gone)!r}); import otp_service.cli as c; "
+    script = f"import os; os.chdir({str(gone)!r}); os.rmdir({str(gone)!r}); import otp_service.cli.main as c; "
     done = subprocess.run(
         [sys.executable, "-c", script + "raise SystemExit(c.main(['keys', 'list']))"],
         capture_output=True,

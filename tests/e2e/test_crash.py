@@ -14,16 +14,16 @@ import pytest
 
 from otp_service.storage.scripts import load
 
-from .plant import Plant, Traffic
-from .stage import Stage, one_key_one_body, within
+from .cluster import Cluster, Traffic
+from .service_client import ServiceClient, one_key_one_body, within
 
 REASONS = ("suppressed", "expired", "failed", "unknown")
 
 
 @pytest.fixture
-def plant(tmp_path: Path) -> Iterator[Plant]:
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
     """Four processes of our own, ready to serve."""
-    made = Plant(tmp_path)
+    made = Cluster(tmp_path)
     try:
         for name in ("sandbox", "api", "worker"):
             made.start(name)
@@ -34,9 +34,9 @@ def plant(tmp_path: Path) -> Iterator[Plant]:
 
 
 @pytest.fixture
-def site(plant: Plant) -> Iterator[Stage]:
+def site(cluster: Cluster) -> Iterator[ServiceClient]:
     """The caller's and the phones' side of the plant. Sends take a while, so that kills hit them in flight."""
-    made = Stage(plant.env)
+    made = ServiceClient(cluster.env)
     made.chaos(send={"mode": "slow", "latency_ms": 120})
     try:
         yield made
@@ -44,7 +44,7 @@ def site(plant: Plant) -> Iterator[Stage]:
         made.close()
 
 
-def everyone_has_one(site: Stage, traffic: Traffic) -> None:
+def everyone_has_one(site: ServiceClient, traffic: Traffic) -> None:
     """Every accepted start has exactly one SMS or a stated reason; nobody at all has two."""
     assert not traffic.strange, traffic.strange[:5]
     assert not traffic.gave_up
@@ -72,44 +72,44 @@ def everyone_has_one(site: Stage, traffic: Traffic) -> None:
         assert site.check(verification, site.code(number)).status_code == 200
 
 
-def test_kill_9_of_worker_and_api(plant: Plant, site: Stage) -> None:
+def test_kill_9_of_worker_and_api(cluster: Cluster, site: ServiceClient) -> None:
     """kill -9 and SIGTERM of worker, API and the API's child, over and over: nothing lost, nothing twice, no orphan."""
     traffic = Traffic(site)
     traffic.begin()
     for turn in range(3):
         for name in ("worker", "api"):
             time.sleep(0.6)
-            plant.end(name, signal.SIGKILL)
-            plant.start(name)
-        plant.ready()
-        plant.kill_a_child("api")
+            cluster.end(name, signal.SIGKILL)
+            cluster.start(name)
+        cluster.ready()
+        cluster.kill_a_child("api")
         if turn == 1:
-            plant.ready()
+            cluster.ready()
             time.sleep(0.3)
             for name in ("worker", "api"):
-                assert plant.end(name, signal.SIGTERM) == 0, name
-                plant.start(name)
+                assert cluster.end(name, signal.SIGTERM) == 0, name
+                cluster.start(name)
     time.sleep(1.5)
     traffic.finish()
     everyone_has_one(site, traffic)
-    assert "Traceback" not in plant.logs()
-    assert "panicked" not in plant.logs()
+    assert "Traceback" not in cluster.logs()
+    assert "panicked" not in cluster.logs()
 
 
-def test_the_store_hangs_and_dies(plant: Plant, site: Stage) -> None:
+def test_the_store_hangs_and_dies(cluster: Cluster, site: ServiceClient) -> None:
     """The store stops for a while, is killed and comes back: 503 meanwhile, all well without any restart of ours."""
     traffic = Traffic(site)
     traffic.begin()
     time.sleep(1)
-    plant.stop_the_store(1.5)
+    cluster.stop_the_store(1.5)
     time.sleep(1)
     for _ in range(2):
-        plant.kill_the_store()
+        cluster.kill_the_store()
         time.sleep(1.2)
     traffic.finish()
-    plant.ready(5)
+    cluster.ready(5)
     everyone_has_one(site, traffic)
-    assert "Traceback" not in plant.logs()
+    assert "Traceback" not in cluster.logs()
 
 
 class Way:
@@ -164,9 +164,9 @@ class Way:
 
 
 @pytest.fixture
-def cuttable(tmp_path: Path) -> Iterator[tuple[Plant, Way]]:
+def cuttable(tmp_path: Path) -> Iterator[tuple[Cluster, Way]]:
     """The plant whose API reaches its store by a way that is cut before an answer is kept."""
-    made = Plant(tmp_path)
+    made = Cluster(tmp_path)
     way = Way(made.env["OTP_REDIS_URL"].removeprefix("unix://").partition("?")[0], "complete")
     made.env["OTP_REDIS_URL"] = f"redis://127.0.0.1:{way.port}/0"
     try:
@@ -179,10 +179,10 @@ def cuttable(tmp_path: Path) -> Iterator[tuple[Plant, Way]]:
         way.close()
 
 
-def test_kill_9_between_an_approval_and_its_answer(cuttable: tuple[Plant, Way]) -> None:
+def test_kill_9_between_an_approval_and_its_answer(cuttable: tuple[Cluster, Way]) -> None:
     """The store has approved, the process dies: the repeat gets the approval and a good receipt."""
-    plant, way = cuttable
-    site = Stage(plant.env)
+    cluster, way = cuttable
+    site = ServiceClient(cluster.env)
     number = site.number()
     verification = site.started(number)
     body = {"verification_id": verification, "code": site.code(number), "to": number}
@@ -197,11 +197,11 @@ def test_kill_9_between_an_approval_and_its_answer(cuttable: tuple[Plant, Way]) 
     with ThreadPoolExecutor(1) as pool:
         lost = pool.submit(check)
         assert way.cut.wait(10), "the check did not come so far"
-        plant.end("api", signal.SIGKILL)
+        cluster.end("api", signal.SIGKILL)
         assert lost.result(20) is None
     way.mend()
-    plant.start("api")
-    plant.ready()
+    cluster.start("api")
+    cluster.ready()
     assert site.show(verification)["status"] == "approved"
 
     def repeated() -> httpx.Response | None:
@@ -219,15 +219,15 @@ def test_kill_9_between_an_approval_and_its_answer(cuttable: tuple[Plant, Way]) 
     site.close()
 
 
-def test_no_answer_is_lost_in_a_stop(plant: Plant, site: Stage) -> None:
+def test_no_answer_is_lost_in_a_stop(cluster: Cluster, site: ServiceClient) -> None:
     """SIGTERM in the middle of requests: each is answered or refused to connect, never cut off after it was taken."""
     site.key()
     traffic = Traffic(site, callers=6, pause_s=0.0)
     traffic.begin()
     time.sleep(1.0)
-    assert plant.end("api", signal.SIGTERM) == 0
-    plant.start("api")
-    plant.ready()
+    assert cluster.end("api", signal.SIGTERM) == 0
+    cluster.start("api")
+    cluster.ready()
     traffic.finish()
     everyone_has_one(site, traffic)
-    within(5, lambda: "worker started" in plant.logs(), "the worker")
+    within(5, lambda: "worker started" in cluster.logs(), "the worker")

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import redis
 
-from otp_service import config, embedded
+from otp_service import config
+from otp_service.runtime.dev import embedded_store
 from tests.conftest import clean_environ, wait_until
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
@@ -49,7 +50,9 @@ class TestStore:
     def test_the_embedded_server_has_no_setting_of_its_own(self) -> None:
         """Both lists name the same settings with the same values."""
         wanted = directives((DEPLOY / "redis.conf").read_text())
-        assert {name: value for name, value in wanted.items() if name not in self.PLACE} == dict(embedded.SETTINGS)
+        assert {name: value for name, value in wanted.items() if name not in self.PLACE} == dict(
+            embedded_store.SETTINGS
+        )
 
     def test_the_server_takes_the_file_and_the_password_beside_it(self, tmp_path: Path) -> None:
         """The command line of compose.yaml starts a server that wants the password."""
@@ -57,7 +60,12 @@ class TestStore:
         local = {"bind": "127.0.0.1", "port": "0", "dir": str(tmp_path), "unixsocket": str(tmp_path / "s")}
         lines = directives((DEPLOY / "redis.conf").read_text()) | local
         (tmp_path / "redis.conf").write_text("".join(f"{name} {value}\n" for name, value in lines.items()))
-        command = [str(embedded.find_binary()), str(tmp_path / "redis.conf"), "--include", str(tmp_path / "auth.conf")]
+        command = [
+            str(embedded_store.find_binary()),
+            str(tmp_path / "redis.conf"),
+            "--include",
+            str(tmp_path / "auth.conf"),
+        ]
         server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         try:
             wait_until(lambda: (tmp_path / "s").exists() or server.poll() is not None, 5, "the server")
@@ -139,7 +147,7 @@ class TestCompose:
 
     def test_the_services_run_commands_that_exist(self) -> None:
         """Every command line of ours is understood by the command line's parser."""
-        from otp_service.cli import build_parser
+        from otp_service.cli.main import build_parser
 
         services = compose()["services"]
         for name in ("api", "worker", "sandbox"):

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from otp_service import processes
+from otp_service.runtime import processes
 from tests.conftest import Dev, clean_environ, read_env, start_dev, stop_dev, wait_until
 from tests.e2e.processes import alive, catches, descendants
 

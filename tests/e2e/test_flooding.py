@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from .plant import Plant
-from .stage import SHARED_PROFILE, Stage, within
+from .cluster import Cluster
+from .service_client import SHARED_PROFILE, ServiceClient, within
 
 CONFIG = f"""
 [senders.pool]
@@ -67,9 +67,9 @@ resend_after = []
 
 
 @pytest.fixture(scope="module")
-def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Store, sandbox, worker and two API processes."""
-    made = Plant(tmp_path_factory.mktemp("flood"), CONFIG, api_workers=2)
+    made = Cluster(tmp_path_factory.mktemp("flood"), CONFIG, api_workers=2)
     try:
         for name in ("sandbox", "api", "worker"):
             made.start(name)
@@ -80,9 +80,9 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
 
 
 @pytest.fixture
-def stage(plant: Plant) -> Iterator[Stage]:
+def service_client(cluster: Cluster) -> Iterator[ServiceClient]:
     """The caller's and the phones' side of it."""
-    made = Stage(plant.env)
+    made = ServiceClient(cluster.env)
     made.sandbox("POST", "/sandbox/reset")
     try:
         yield made
@@ -95,28 +95,28 @@ def said(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, "" if answer.status_code < 300 else str(answer.json()["code"])
 
 
-def cancel(stage: Stage, verification: str, number: str, app: str) -> None:
+def cancel(service_client: ServiceClient, verification: str, number: str, app: str) -> None:
     """The caller withdraws it at once, perhaps before a worker has sent it."""
-    assert stage.call("POST", f"/verify/{verification}/cancel", app=app).status_code == 200
+    assert service_client.call("POST", f"/verify/{verification}/cancel", app=app).status_code == 200
 
 
-def exhaust(stage: Stage, verification: str, number: str, app: str) -> None:
+def exhaust(service_client: ServiceClient, verification: str, number: str, app: str) -> None:
     """Wrong codes until the last try."""
     for _ in range(5):
-        answer = stage.check(verification, "0000000000", app)
+        answer = service_client.check(verification, "0000000000", app)
     assert answer.json()["code"] == "attempts_exhausted"
 
 
-def deny(stage: Stage, verification: str, number: str, app: str) -> None:
+def deny(service_client: ServiceClient, verification: str, number: str, app: str) -> None:
     """The person answers NO."""
-    (sms,) = within(10, lambda: stage.inbox(number), "the SMS")
-    stage.reply(number, "NO", sms["from"])
-    within(10, lambda: stage.show(verification, app)["status"] == "denied", "the denial")
+    (sms,) = within(10, lambda: service_client.inbox(number), "the SMS")
+    service_client.reply(number, "NO", sms["from"])
+    within(10, lambda: service_client.show(verification, app)["status"] == "denied", "the denial")
 
 
-def expire(stage: Stage, verification: str, number: str, app: str) -> None:
+def expire(service_client: ServiceClient, verification: str, number: str, app: str) -> None:
     """The code's second is over."""
-    within(10, lambda: stage.show(verification, app)["status"] == "expired", "the end of the code")
+    within(10, lambda: service_client.show(verification, app)["status"] == "expired", "the end of the code")
 
 
 @pytest.mark.parametrize(
@@ -124,20 +124,22 @@ def expire(stage: Stage, verification: str, number: str, app: str) -> None:
     [(cancel, "default"), (exhaust, "default"), (deny, "other"), (expire, "brief")],
     ids=["cancel", "exhaust", "deny", "expire"],
 )
-def test_start_and_end_in_a_loop(stage: Stage, end: Callable[[Stage, str, str, str], None], app: str) -> None:
+def test_start_and_end_in_a_loop(
+    service_client: ServiceClient, end: Callable[[ServiceClient, str, str, str], None], app: str
+) -> None:
     """One start, one SMS at most; every further start is told how long to wait, which is the rest of the first step."""
-    number = stage.number()
-    started = stage.start(number, app).json()
+    number = service_client.number()
+    started = service_client.start(number, app).json()
     assert (started["sends_left"], started["resend_in"]) == (3, 30)
-    end(stage, started["verification_id"], number, app)
-    answers = [stage.start(number, app, **variant) for _ in range(8) for variant in VARIANTS]
+    end(service_client, started["verification_id"], number, app)
+    answers = [service_client.start(number, app, **variant) for _ in range(8) for variant in VARIANTS]
     assert Counter(map(said, answers)) == {(429, "resend_too_soon"): len(answers)}
     for answer in answers:
         problem, wait = answer.json(), int(answer.headers["Retry-After"])
         assert 15 <= problem["resend_in"] == wait <= 30
         assert problem["sends_left"] == 4
         assert f"Wait {wait} seconds" in problem["detail"]
-    assert len(stage.inbox(number)) <= 1
+    assert len(service_client.inbox(number)) <= 1
 
 
 VARIANTS: tuple[dict[str, Any], ...] = (
@@ -150,152 +152,154 @@ VARIANTS: tuple[dict[str, Any], ...] = (
 """What makes a start look like another one and is the same person's."""
 
 
-def test_start_and_cancel_fifty_times(stage: Stage) -> None:
+def test_start_and_cancel_fifty_times(service_client: ServiceClient) -> None:
     """As fast as it goes: one verification, one SMS."""
-    number, answers = stage.number(), []
+    number, answers = service_client.number(), []
     for _ in range(50):
-        answers.append(stage.start(number))
+        answers.append(service_client.start(number))
         if answers[-1].status_code == 201:
-            cancel(stage, answers[-1].json()["verification_id"], number, "default")
+            cancel(service_client, answers[-1].json()["verification_id"], number, "default")
     assert Counter(map(said, answers)) == {(201, ""): 1, (429, "resend_too_soon"): 49}
-    assert len(stage.inbox(number)) <= 1
+    assert len(service_client.inbox(number)) <= 1
 
 
-def test_the_same_person_by_another_channel(stage: Stage) -> None:
+def test_the_same_person_by_another_channel(service_client: ServiceClient) -> None:
     """A WhatsApp message is a send to the same number: the channel is no second ladder."""
-    number = stage.number()
-    first = stage.started(number, channel="whatsapp")
-    cancel(stage, first, number, "default")
-    assert said(stage.start(number, channel="sms")) == (429, "resend_too_soon")
-    assert said(stage.start(number, channel="whatsapp")) == (429, "resend_too_soon")
+    number = service_client.number()
+    first = service_client.started(number, channel="whatsapp")
+    cancel(service_client, first, number, "default")
+    assert said(service_client.start(number, channel="sms")) == (429, "resend_too_soon")
+    assert said(service_client.start(number, channel="whatsapp")) == (429, "resend_too_soon")
 
 
 @pytest.mark.parametrize(
     ("first", "second"), [("+5215512345678", "+525512345678"), ("+541123456789", "+5491123456789")]
 )
-def test_the_same_person_by_another_spelling(stage: Stage, first: str, second: str) -> None:
+def test_the_same_person_by_another_spelling(service_client: ServiceClient, first: str, second: str) -> None:
     """Both spellings of one handset are on one ladder."""
-    cancel(stage, stage.started(first, "abroad"), first, "abroad")
+    cancel(service_client, service_client.started(first, "abroad"), first, "abroad")
     for number in (second, first):
-        assert said(stage.start(number, "abroad")) == (429, "resend_too_soon")
+        assert said(service_client.start(number, "abroad")) == (429, "resend_too_soon")
 
 
-def test_idempotency_keys_are_no_way_around(stage: Stage) -> None:
+def test_idempotency_keys_are_no_way_around(service_client: ServiceClient) -> None:
     """A repeated key is the first answer again and no send; a fresh key is a start like any other."""
-    number = stage.number()
+    number = service_client.number()
 
     def start(key: str) -> httpx.Response:
-        return stage.call("POST", "/verify/start", {"to": number}, Idempotency_Key=f"{key}-{number[1:]}")
+        return service_client.call("POST", "/verify/start", {"to": number}, Idempotency_Key=f"{key}-{number[1:]}")
 
     first = start("a")
     assert first.status_code == 201
-    cancel(stage, first.json()["verification_id"], number, "default")
+    cancel(service_client, first.json()["verification_id"], number, "default")
     assert [said(start("a")) for _ in range(3)] == [(201, "")] * 3
     assert [said(start(f"b{n}")) for n in range(5)] == [(429, "resend_too_soon")] * 5
-    assert len(stage.inbox(number)) <= 1
+    assert len(service_client.inbox(number)) <= 1
 
 
-def test_purposes_and_apps_share_the_numbers_caps(stage: Stage) -> None:
+def test_purposes_and_apps_share_the_numbers_caps(service_client: ServiceClient) -> None:
     """Sixty purposes in three apps: five SMS, then 429 with the wait until the first one is ten minutes old."""
-    number = stage.number()
+    number = service_client.number()
     wanted = [(app, f"p{n}") for n in range(20) for app in ("default", "other", "single")]
     for app in ("default", "other", "single"):
-        stage.key(app)
+        service_client.key(app)
     with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(lambda pair: stage.start(number, pair[0], purpose=pair[1]), wanted))
+        answers = list(pool.map(lambda pair: service_client.start(number, pair[0], purpose=pair[1]), wanted))
     assert Counter(map(said, answers)) == {(201, ""): 5, (429, "rate_limited"): 55}
     for answer in answers:
         if answer.status_code == 429:
             wait = int(answer.headers["Retry-After"])
             assert 500 < wait <= 600
             assert f"{wait} seconds" in answer.json()["detail"]
-    within(10, lambda: len(stage.inbox(number)) == 5, "five SMS")
-    assert len(stage.sends(number)) == 5
+    within(10, lambda: len(service_client.inbox(number)) == 5, "five SMS")
+    assert len(service_client.sends(number)) == 5
 
 
 @pytest.mark.parametrize("app", ["free", "single"])
-def test_without_a_cool_down_the_caps_stand(stage: Stage, app: str) -> None:
+def test_without_a_cool_down_the_caps_stand(service_client: ServiceClient, app: str) -> None:
     """An app whose ladder has no steps, or steps of no length: start and cancel is five, then the cap."""
-    number, answers = stage.number(), []
+    number, answers = service_client.number(), []
     for _ in range(12):
-        answers.append(stage.start(number, app))
+        answers.append(service_client.start(number, app))
         if answers[-1].status_code == 201:
-            cancel(stage, answers[-1].json()["verification_id"], number, app)
+            cancel(service_client, answers[-1].json()["verification_id"], number, app)
     assert list(map(said, answers)) == [(201, "")] * 5 + [(429, "rate_limited")] * 7
-    assert len(stage.inbox(number)) <= 5
+    assert len(service_client.inbox(number)) <= 5
 
 
-def test_twenty_starts_at_once_over_two_processes(stage: Stage) -> None:
+def test_twenty_starts_at_once_over_two_processes(service_client: ServiceClient) -> None:
     """After the end of one verification as at the first time: what passes at once is one send."""
-    number = stage.number()
+    number = service_client.number()
     for expected in (1, 0):
         with ThreadPoolExecutor(20) as pool:
-            answers = list(pool.map(lambda _: stage.start(number), range(20)))
+            answers = list(pool.map(lambda _: service_client.start(number), range(20)))
         passed = [answer for answer in answers if answer.status_code == 201]
         assert len(passed) == expected
         assert {said(answer) for answer in answers} <= {(201, ""), (429, "resend_too_soon")}
         for answer in passed:
-            cancel(stage, answer.json()["verification_id"], number, "default")
-    assert len(stage.inbox(number)) <= 1
+            cancel(service_client, answer.json()["verification_id"], number, "default")
+    assert len(service_client.inbox(number)) <= 1
 
 
-def test_who_obeys_the_wait_passes_and_the_ladder_goes_on(stage: Stage) -> None:
+def test_who_obeys_the_wait_passes_and_the_ladder_goes_on(service_client: ServiceClient) -> None:
     """`resend_in` of each reply is true: earlier is 429 with the rest of it, then the next verification begins."""
-    number, seen = stage.number(), []
+    number, seen = service_client.number(), []
     for _ in range(3):
-        answer = stage.start(number, "hasty")
+        answer = service_client.start(number, "hasty")
         assert answer.status_code == 201, answer.text
         seen.append((answer.json()["resend_in"], answer.json()["sends_left"]))
-        cancel(stage, answer.json()["verification_id"], number, "hasty")
-        refused = stage.start(number, "hasty")
+        cancel(service_client, answer.json()["verification_id"], number, "hasty")
+        refused = service_client.start(number, "hasty")
         assert said(refused) == (429, "resend_too_soon")
         assert 1 <= refused.json()["resend_in"] <= seen[-1][0]
         time.sleep(int(refused.headers["Retry-After"]))
     assert seen == [(4, 2), (5, 2), (5, 2)]
 
 
-def test_an_approval_opens_the_way(stage: Stage) -> None:
+def test_an_approval_opens_the_way(service_client: ServiceClient) -> None:
     """A login ends the cool-down: the next one begins at once, with the first step."""
-    number = stage.number()
+    number = service_client.number()
     for _ in range(2):
-        started = stage.start(number).json()
+        started = service_client.start(number).json()
         assert started["resend_in"] == 30
-        inbox = within(10, lambda: stage.inbox(number), "the SMS")
+        inbox = within(10, lambda: service_client.inbox(number), "the SMS")
         assert inbox
-        code = newest_code(stage, number, started["verification_id"])
-        assert stage.check(started["verification_id"], code).status_code == 200
+        code = newest_code(service_client, number, started["verification_id"])
+        assert service_client.check(started["verification_id"], code).status_code == 200
 
 
-def newest_code(stage: Stage, number: str, verification: str) -> str:
+def newest_code(service_client: ServiceClient, number: str, verification: str) -> str:
     """The code of this verification, once its delivery has arrived."""
-    within(10, lambda: stage.deliveries(verification) == ["delivered"], "the receipt")
-    return stage.code(number)
+    within(10, lambda: service_client.deliveries(verification) == ["delivered"], "the receipt")
+    return service_client.code(number)
 
 
-def given_up(stage: Stage, verification: str) -> bool:
+def given_up(service_client: ServiceClient, verification: str) -> bool:
     """Whether the delivery ended because its code ran out."""
-    return stage.deliveries(verification, "brief") == ["expired"]
+    return service_client.deliveries(verification, "brief") == ["expired"]
 
 
-def test_a_send_that_the_carrier_never_took_costs_nothing(stage: Stage) -> None:
+def test_a_send_that_the_carrier_never_took_costs_nothing(service_client: ServiceClient) -> None:
     """The code expired while the carrier accepted nothing: the next start waits for no step."""
-    number = stage.number()
-    stage.chaos(send={"mode": "http_429"})
+    number = service_client.number()
+    service_client.chaos(send={"mode": "http_429"})
     for _ in range(7):
-        first = stage.started(number, "brief")
-        within(10, partial(given_up, stage, first), "the delivery's end")
-    stage.chaos(send={"mode": "ok"})
-    stage.started(number, "brief")
-    assert said(stage.start(number, "brief")) == (429, "resend_too_soon")
+        first = service_client.started(number, "brief")
+        within(10, partial(given_up, service_client, first), "the delivery's end")
+    service_client.chaos(send={"mode": "ok"})
+    service_client.started(number, "brief")
+    assert said(service_client.start(number, "brief")) == (429, "resend_too_soon")
 
 
-def test_the_record_says_which_limit(stage: Stage) -> None:
+def test_the_record_says_which_limit(service_client: ServiceClient) -> None:
     """`verification.refused` names the limit and what it would take to pass."""
-    number = stage.number()
+    number = service_client.number()
     for n in range(6):
-        stage.start(number, purpose=f"p{n}")
-    stage.start(number, purpose="p0")
-    found = stage.call("GET", f"/audit/events?number=%2B{number[1:]}&type=verification.refused").json()["events"]
+        service_client.start(number, purpose=f"p{n}")
+    service_client.start(number, purpose="p0")
+    found = service_client.call("GET", f"/audit/events?number=%2B{number[1:]}&type=verification.refused").json()[
+        "events"
+    ]
     limits = {event["detail"]["limit"]: event["detail"]["wait_ms"] for event in found}
     assert set(limits) == {"service.sends_per_number", "resend_after"}
     assert 500_000 < limits["service.sends_per_number"] <= 600_000

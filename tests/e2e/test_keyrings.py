@@ -17,14 +17,15 @@ import httpx
 import jwt
 import pytest
 
-from otp_service import keyring, processes
+from otp_service import keyring
+from otp_service.runtime import processes
 
 from ..conftest import clean_environ, wait_until
-from .plant import Plant
-from .stage import Stage, within
+from .cluster import Cluster
+from .service_client import ServiceClient, within
 
 
-class Site(Plant):
+class Site(Cluster):
     """The plant, with further processes that have another keyring file or configuration."""
 
     def __init__(self, directory: Path) -> None:
@@ -111,20 +112,20 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 
 @pytest.fixture
-def stage(site: Site) -> Iterator[Stage]:
+def service_client(site: Site) -> Iterator[ServiceClient]:
     """The caller and the phones."""
-    made = Stage(site.env)
+    made = ServiceClient(site.env)
     try:
         yield made
     finally:
         made.close()
 
 
-def working(site: Site, stage: Stage) -> None:
+def working(site: Site, service_client: ServiceClient) -> None:
     """Start a worker and see it work."""
     site.start("worker")
-    stage.started(number := stage.number())
-    assert stage.code(number, 20)
+    service_client.started(number := service_client.number())
+    assert service_client.code(number, 20)
 
 
 def foreign_ring(directory: Path) -> Path:
@@ -135,11 +136,11 @@ def foreign_ring(directory: Path) -> Path:
     return path
 
 
-def test_a_foreign_keyring_is_refused_everywhere(site: Site, stage: Stage) -> None:
+def test_a_foreign_keyring_is_refused_everywhere(site: Site, service_client: ServiceClient) -> None:
     """serve, worker, `optouts sync` and doctor: one clear sentence, exit 1; nothing of the store changes."""
-    numbers = [stage.number() for _ in range(30)]
+    numbers = [service_client.number() for _ in range(30)]
     for number in numbers:
-        stage.started(number)
+        service_client.started(number)
     ring = str(foreign_ring(site.directory))
     dev = ["dev", "--port", "0", "--sandbox-port", "0", "--dir", str(site.directory / "dev")]
     for words in (
@@ -160,7 +161,7 @@ def test_a_foreign_keyring_is_refused_everywhere(site: Site, stage: Stage) -> No
     assert right["ok"]
     # What waited all the while is delivered by the right worker, all of it.
     site.start("worker")
-    assert all(stage.code(number, 20) for number in numbers)
+    assert all(service_client.code(number, 20) for number in numbers)
 
 
 def test_commands_that_need_no_keyring_need_none(site: Site) -> None:
@@ -170,23 +171,25 @@ def test_commands_that_need_no_keyring_need_none(site: Site) -> None:
         assert site.command(*words, OTP_KEYRING="").returncode == 0
 
 
-def test_a_store_that_becomes_another_keyrings_ends_the_worker_and_the_readiness(site: Site, stage: Stage) -> None:
+def test_a_store_that_becomes_another_keyrings_ends_the_worker_and_the_readiness(
+    site: Site, service_client: ServiceClient
+) -> None:
     """Emptied under the processes it gets the marks again; taken over by another keyring it is left alone."""
     site.start("worker")
-    with stage.store() as store:
+    with service_client.store() as store:
         store.flushall()
         wait_until(lambda: store.get("otp:{meta}:index_keys"), 10, "the mark")
-        assert answers(f"{stage.url}/readyz")
+        assert answers(f"{service_client.url}/readyz")
         store.set("otp:{meta}:index_keys", "0123456789abcdef")
-    wait_until(lambda: not answers(f"{stage.url}/readyz"), 10, "the end of readiness")
-    reasons = httpx.get(f"{stage.url}/readyz", trust_env=False).json()["reasons"]
+    wait_until(lambda: not answers(f"{service_client.url}/readyz"), 10, "the end of readiness")
+    reasons = httpx.get(f"{service_client.url}/readyz", trust_env=False).json()["reasons"]
     assert [reason["check"] for reason in reasons] == ["keyring"]
     worker = site._running.pop("worker")
     assert worker.wait(15) == 1
     assert "another keyring" in (site.directory / "worker.log").read_text().splitlines()[-1]
 
 
-def test_a_rolling_rotation_loses_nothing(site: Site, stage: Stage) -> None:
+def test_a_rolling_rotation_loses_nothing(site: Site, service_client: ServiceClient) -> None:
     """Old ring here, new ring there: codes, checks and receipts of each are good at the other.
 
     At the latest once it has the key, and until then there is no verdict.
@@ -194,23 +197,25 @@ def test_a_rolling_rotation_loses_nothing(site: Site, stage: Stage) -> None:
     old = site.copy_of_the_ring()
     old_url = site.another_api(OTP_KEYRING=str(old))
     site.another("worker", OTP_KEYRING=str(old))
-    before = stage.started(first := stage.number())
-    assert stage.code(first, 20)
+    before = service_client.started(first := service_client.number())
+    assert service_client.code(first, 20)
     new_kid = site.rotate("--after", "0s")["active_kid"]
-    wait_until(lambda: new_kid in kids(stage.url), 10, "the new key")
+    wait_until(lambda: new_kid in kids(service_client.url), 10, "the new key")
     assert new_kid not in kids(old_url)
 
     # Made by the new one, sent by nobody yet: the old worker leaves it to others.
-    numbers = [stage.number() for _ in range(6)]
-    started = {number: stage.started(number) for number in numbers}
-    wait_until(lambda: all("delivery.put_off" in stage.events(v) for v in started.values()), 15, "the hand-back")
-    assert all(stage.deliveries(v) == ["queued"] for v in started.values())
+    numbers = [service_client.number() for _ in range(6)]
+    started = {number: service_client.started(number) for number in numbers}
+    wait_until(
+        lambda: all("delivery.put_off" in service_client.events(v) for v in started.values()), 15, "the hand-back"
+    )
+    assert all(service_client.deliveries(v) == ["queued"] for v in started.values())
     site.start("worker")
-    codes = {number: stage.code(number, 20) for number in numbers}
+    codes = {number: service_client.code(number, 20) for number in numbers}
 
     def at_old(path: str, body: object) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {stage.key()}"}
-        return stage.client.post(old_url + path, json=body, headers=headers)
+        headers = {"Authorization": f"Bearer {service_client.key()}"}
+        return service_client.client.post(old_url + path, json=body, headers=headers)
 
     # A check at the old one is no verdict, and no guess is lost.
     number = numbers[0]
@@ -218,8 +223,8 @@ def test_a_rolling_rotation_loses_nothing(site: Site, stage: Stage) -> None:
         answer = at_old("/verify/check", {"verification_id": started[number], "code": codes[number]})
         assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
         assert int(answer.headers["retry-after"]) >= 1
-    assert stage.show(started[number])["checks_left"] == 5
-    approved = stage.check(started[number], codes[number])
+    assert service_client.show(started[number])["checks_left"] == 5
+    approved = service_client.check(started[number], codes[number])
     assert approved.status_code == 200
     receipt = approved.json()["receipt"]
     assert jwt.get_unverified_header(receipt)["kid"] == new_kid
@@ -229,20 +234,20 @@ def test_a_rolling_rotation_loses_nothing(site: Site, stage: Stage) -> None:
     assert (spent.status_code, spent.json()["code"]) == (503, "not_ready")
     header, _, rest = receipt.partition(".")
     forged = _b64(json.dumps({**jwt.get_unverified_header(receipt), "kid": "k-nobody"}).encode())
-    for url in (stage.url, old_url):
-        answer = stage.client.post(
+    for url in (service_client.url, old_url):
+        answer = service_client.client.post(
             url + "/receipts/redeem",
             json={"receipt": f"{forged}.{rest}"},
-            headers={"Authorization": f"Bearer {stage.key()}"},
+            headers={"Authorization": f"Bearer {service_client.key()}"},
         )
         assert (answer.status_code, answer.json()["code"]) == (422, "receipt_invalid")
     assert header
 
     # Codes of before are good at both, and at the new one receipts of the old key are.
-    old_code = stage.code(first)
+    old_code = service_client.code(first)
     done = at_old("/verify/check", {"verification_id": before, "code": old_code})
     assert done.status_code == 200
-    assert stage.call("POST", "/receipts/redeem", {"receipt": done.json()["receipt"]}).status_code == 200
+    assert service_client.call("POST", "/receipts/redeem", {"receipt": done.json()["receipt"]}).status_code == 200
 
     # The old one gets the file, without a restart.
     shutil.copy(site.env["OTP_KEYRING"], old)
@@ -264,14 +269,14 @@ def _b64(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def test_rotation_is_one_command_on_a_live_service(site: Site, stage: Stage) -> None:
+def test_rotation_is_one_command_on_a_live_service(site: Site, service_client: ServiceClient) -> None:
     """No restart: published within moments, not signing yet; keys fetched before verify what is signed after."""
     site.start("worker")
-    fetched_before = kids(stage.url)
+    fetched_before = kids(service_client.url)
     facts = site.rotate()
-    wait_until(lambda: facts["next_kid"] in kids(stage.url), 10, "the published key")
-    verification = stage.started(number := stage.number())
-    receipt = stage.check(verification, stage.code(number, 20)).json()["receipt"]
+    wait_until(lambda: facts["next_kid"] in kids(service_client.url), 10, "the published key")
+    verification = service_client.started(number := service_client.number())
+    receipt = service_client.check(verification, service_client.code(number, 20)).json()["receipt"]
     assert jwt.get_unverified_header(receipt)["kid"] == facts["active_kid"]
     assert facts["active_kid"] in fetched_before
     status = json.loads(site.command("keyring", "status", site.env["OTP_KEYRING"], "--json").stdout)
@@ -286,22 +291,22 @@ def test_rotation_is_one_command_on_a_live_service(site: Site, stage: Stage) -> 
     Path(site.env["OTP_KEYRING"]).write_text(json.dumps(data))
 
     def signs() -> bool:
-        verification = stage.started(number := stage.number())
-        receipt = stage.check(verification, stage.code(number, 20)).json()["receipt"]
+        verification = service_client.started(number := service_client.number())
+        receipt = service_client.check(verification, service_client.code(number, 20)).json()["receipt"]
         return bool(jwt.get_unverified_header(receipt)["kid"] == facts["next_kid"])
 
     wait_until(signs, 10, "a receipt of the new key")
 
 
-def test_a_hang_up_is_no_end_for_a_service_without_a_terminal(site: Site, stage: Stage) -> None:
+def test_a_hang_up_is_no_end_for_a_service_without_a_terminal(site: Site, service_client: ServiceClient) -> None:
     """SIGHUP asks API and worker to look at the keyring: they go on, with the new key."""
-    working(site, stage)
+    working(site, service_client)
     new = site.rotate("--after", "0s")["active_kid"]
     for name in ("api", "worker"):
         site._running[name].send_signal(signal.SIGHUP)
-    wait_until(lambda: new in kids(stage.url), 10, "the new key")
-    verification = stage.started(number := stage.number())
-    assert stage.check(verification, stage.code(number, 20)).status_code == 200
+    wait_until(lambda: new in kids(service_client.url), 10, "the new key")
+    verification = service_client.started(number := service_client.number())
+    assert service_client.check(verification, service_client.code(number, 20)).status_code == 200
     assert all(site._running[name].poll() is None for name in ("api", "worker"))
 
 
@@ -330,20 +335,20 @@ def test_the_end_of_the_terminal_is_the_end(tmp_path: Path) -> None:
     os.waitpid(pid, 0)
 
 
-def test_a_broken_file_under_a_running_service(site: Site, stage: Stage) -> None:
+def test_a_broken_file_under_a_running_service(site: Site, service_client: ServiceClient) -> None:
     """Codes go on with the keys of before, /readyz says why, and it heals by itself."""
-    working(site, stage)
+    working(site, service_client)
     path = Path(site.env["OTP_KEYRING"])
     good = path.read_bytes()
     path.write_bytes(good[:100])
-    wait_until(lambda: not answers(f"{stage.url}/readyz"), 10, "the end of readiness")
-    (reason,) = httpx.get(f"{stage.url}/readyz", trust_env=False).json()["reasons"]
+    wait_until(lambda: not answers(f"{service_client.url}/readyz"), 10, "the end of readiness")
+    (reason,) = httpx.get(f"{service_client.url}/readyz", trust_env=False).json()["reasons"]
     assert reason["check"] == "keyring"
     assert json.loads(good)["index_key"][:20] not in reason["detail"]
-    verification = stage.started(number := stage.number())
-    assert stage.check(verification, stage.code(number, 20)).status_code == 200
+    verification = service_client.started(number := service_client.number())
+    assert service_client.check(verification, service_client.code(number, 20)).status_code == 200
     path.write_bytes(good)
-    wait_until(lambda: answers(f"{stage.url}/readyz"), 10, "readiness")
+    wait_until(lambda: answers(f"{service_client.url}/readyz"), 10, "readiness")
 
 
 SHORT = """
@@ -376,7 +381,7 @@ route = ["new", "known"]
 def test_a_sender_or_app_that_only_some_know(tmp_path: Path) -> None:
     """An old worker leaves them to others: the one who knows them delivers; where nobody comes, `expired` says why."""
     site = Site(tmp_path)
-    stage = Stage(site.env)
+    service_client = ServiceClient(site.env)
     try:
         old, new = tmp_path / "old.toml", tmp_path / "new.toml"
         old.write_text(SHORT.format(more="", apps=""))
@@ -386,20 +391,20 @@ def test_a_sender_or_app_that_only_some_know(tmp_path: Path) -> None:
             site.start(name)
         site.ready()
         site.another("worker", OTP_CONFIG=str(old))
-        lost = stage.started(stage.number(), "alone")
-        kept = stage.started(number := stage.number(), "both")
-        ended = within(20, lambda: _ended(stage, lost), "the end")
+        lost = service_client.started(service_client.number(), "alone")
+        kept = service_client.started(number := service_client.number(), "both")
+        ended = within(20, lambda: _ended(service_client, lost), "the end")
         assert ended["status"] == "expired"
         assert "app alone" in ended["error"]["title"]
-        assert stage.deliveries(kept, "both") == ["queued"]
+        assert service_client.deliveries(kept, "both") == ["queued"]
         site.start("worker")
-        assert stage.code(number, 20)
-        assert stage.deliveries(kept, "both")[0] in ("sent", "delivered")
+        assert service_client.code(number, 20)
+        assert service_client.deliveries(kept, "both")[0] in ("sent", "delivered")
     finally:
-        stage.close()
+        service_client.close()
         site.close()
 
 
-def _ended(stage: Stage, verification: str) -> dict[str, Any] | None:
-    (delivery,) = stage.show(verification, "alone")["deliveries"]
+def _ended(service_client: ServiceClient, verification: str) -> dict[str, Any] | None:
+    (delivery,) = service_client.show(verification, "alone")["deliveries"]
     return dict(delivery) if delivery["status"] not in ("queued", "sending") else None

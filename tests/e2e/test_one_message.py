@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from .plant import Plant
-from .stage import Stage, within
+from .cluster import Cluster
+from .service_client import ServiceClient, within
 
 OTHERS = 20
 Page = tuple[int, str, bytes]
@@ -70,54 +70,56 @@ def envelope(code: str, status: int = 422) -> Page:
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage, Proxy]]:
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServiceClient, Proxy]]:
     """The service, whose worker reaches the sandbox through the proxy."""
     directory: Path = tmp_path_factory.mktemp("one_message")
-    plant = Plant(directory)
-    proxy = Proxy(plant.env["SANDBOX_URL"])
+    cluster = Cluster(directory)
+    proxy = Proxy(cluster.env["SANDBOX_URL"])
     serving = threading.Thread(target=proxy.serve_forever)
     serving.start()
-    stage = None
+    service_client = None
     try:
         for name in ("sandbox", "api"):
-            plant.start(name)
-        plant.ready()
-        plant.env["TELNYX_BASE_URL"] = proxy.url
-        plant.start("worker")
-        stage = Stage(plant.env)
-        yield stage, proxy
+            cluster.start(name)
+        cluster.ready()
+        cluster.env["TELNYX_BASE_URL"] = proxy.url
+        cluster.start("worker")
+        service_client = ServiceClient(cluster.env)
+        yield service_client, proxy
     finally:
-        if stage is not None:
-            stage.close()
-        plant.close()
+        if service_client is not None:
+            service_client.close()
+        cluster.close()
         proxy.shutdown()
         serving.join()
         proxy.client.close()
         proxy.server_close()
 
 
-def ended(stage: Stage, verification: str) -> list[tuple[str, str, str | None]]:
+def ended(service_client: ServiceClient, verification: str) -> list[tuple[str, str, str | None]]:
     """Sender, status and reason of its deliveries, once the last one has ended."""
 
     def found() -> list[dict[str, Any]]:
-        deliveries: list[dict[str, Any]] = stage.show(verification)["deliveries"]
+        deliveries: list[dict[str, Any]] = service_client.show(verification)["deliveries"]
         return deliveries if deliveries[-1]["status"] in ("failed", "delivered") else []
 
     deliveries = within(20, found, "the end of the delivery")
     return [(d["sender"], d["status"], d["error"] and d["error"]["code"]) for d in deliveries]
 
 
-def untouched(stage: Stage) -> None:
+def untouched(service_client: ServiceClient) -> None:
     """Every other person's message is taken by the first sender; no breaker is open."""
     with ThreadPoolExecutor(4) as pool:
-        ends = list(pool.map(lambda _: ended(stage, stage.started(stage.number())), range(OTHERS)))
+        ends = list(
+            pool.map(lambda _: ended(service_client, service_client.started(service_client.number())), range(OTHERS))
+        )
     assert ends == [[("pool", "delivered", None)]] * OTHERS
-    assert set(openness(stage).values()) == {0.0}
+    assert set(openness(service_client).values()) == {0.0}
 
 
-def openness(stage: Stage) -> dict[str, float]:
+def openness(service_client: ServiceClient) -> dict[str, float]:
     """Every breaker by the metrics."""
-    lines = stage.client.get(stage.url + "/metrics").text.splitlines()
+    lines = service_client.client.get(service_client.url + "/metrics").text.splitlines()
     found = [line for line in lines if line.startswith("otp_circuit_open{")]
     return {line.split('"')[1]: float(line.rsplit(" ", 1)[1]) for line in found}
 
@@ -133,44 +135,51 @@ def openness(stage: Stage) -> dict[str, float]:
         ((404, "text/plain", b""), "http_404"),
     ],
 )
-def test_an_odd_answer_ends_one_message(service: tuple[Stage, Proxy], page: Page, code: str) -> None:
+def test_an_odd_answer_ends_one_message(service: tuple[ServiceClient, Proxy], page: Page, code: str) -> None:
     """Refused by every sender, it ends with its reason; the others never hear of it."""
-    stage, proxy = service
-    number = stage.number()
+    service_client, proxy = service
+    number = service_client.number()
     proxy.odd[number] = page
-    assert ended(stage, stage.started(number)) == [("pool", "failed", code), ("backup", "failed", code)]
-    untouched(stage)
+    assert ended(service_client, service_client.started(number)) == [
+        ("pool", "failed", code),
+        ("backup", "failed", code),
+    ]
+    untouched(service_client)
 
 
 @pytest.mark.parametrize("code", ["40013", "10015", "10009"])
-def test_an_odd_report_ends_one_message(service: tuple[Stage, Proxy], code: str) -> None:
+def test_an_odd_report_ends_one_message(service: tuple[ServiceClient, Proxy], code: str) -> None:
     """Accepted and failed afterwards, by every sender."""
-    stage, _ = service
-    stage.chaos(delivery={"outcome": "delivery_failed", "error_code": code})
+    service_client, _ = service
+    service_client.chaos(delivery={"outcome": "delivery_failed", "error_code": code})
     try:
-        ends = ended_twice(stage, stage.started(stage.number()))
+        ends = ended_twice(service_client, service_client.started(service_client.number()))
     finally:
-        stage.chaos(delivery={"outcome": "delivered"})
+        service_client.chaos(delivery={"outcome": "delivered"})
     assert ends == [("pool", "failed", code), ("backup", "failed", code)]
-    untouched(stage)
+    untouched(service_client)
 
 
-def ended_twice(stage: Stage, verification: str) -> list[tuple[str, str, str | None]]:
+def ended_twice(service_client: ServiceClient, verification: str) -> list[tuple[str, str, str | None]]:
     """The same, once the second sender's has ended too: it follows the first one's report."""
-    within(20, lambda: len(stage.deliveries(verification)) == 2, "the second sender")
-    return ended(stage, verification)
+    within(20, lambda: len(service_client.deliveries(verification)) == 2, "the second sender")
+    return ended(service_client, verification)
 
 
-def test_a_route_that_is_held_is_tried_all_the_same(service: tuple[Stage, Proxy]) -> None:
+def test_a_route_that_is_held_is_tried_all_the_same(service: tuple[ServiceClient, Proxy]) -> None:
     """Three numbers show that both senders are out of order; the next person's code goes out, since it is mended."""
-    stage, proxy = service
+    service_client, proxy = service
     for _ in range(3):
-        number = stage.number()
+        number = service_client.number()
         proxy.odd[number] = envelope("40305")
-        ended(stage, stage.started(number))
-    within(5, lambda: {openness(stage)[f"sender:{name}"] for name in ("pool", "backup")} == {1.0}, "the open breakers")
-    number = stage.number()
-    verification = stage.started(number)
-    assert ended(stage, verification)[-1][1] == "delivered"
-    assert len(stage.inbox(number)) == 1
-    assert stage.check(verification, stage.code(number)).status_code == 200
+        ended(service_client, service_client.started(number))
+    within(
+        5,
+        lambda: {openness(service_client)[f"sender:{name}"] for name in ("pool", "backup")} == {1.0},
+        "the open breakers",
+    )
+    number = service_client.number()
+    verification = service_client.started(number)
+    assert ended(service_client, verification)[-1][1] == "delivered"
+    assert len(service_client.inbox(number)) == 1
+    assert service_client.check(verification, service_client.code(number)).status_code == 200

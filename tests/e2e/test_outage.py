@@ -11,16 +11,16 @@ import httpx
 
 from ..conftest import Dev
 from .processes import descendants
-from .stage import Stage, within
+from .service_client import ServiceClient, within
 
 PROMPT_S = 1.5
 """A second as promised, and some for a busy machine."""
 
 
 @contextmanager
-def hanging(house: Dev) -> Iterator[None]:
+def hanging(shared_dev: Dev) -> Iterator[None]:
     """The store stops where it is for as long as this lasts."""
-    (pid,) = [pid for pid, line in descendants(house.process.pid).items() if "store.sock" in line]
+    (pid,) = [pid for pid, line in descendants(shared_dev.process.pid).items() if "store.sock" in line]
     os.kill(pid, signal.SIGSTOP)
     try:
         yield
@@ -28,23 +28,23 @@ def hanging(house: Dev) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
-def test_a_store_that_hangs_holds_nobody_up(stage: Stage, house: Dev) -> None:
+def test_a_store_that_hangs_holds_nobody_up(service_client: ServiceClient, shared_dev: Dev) -> None:
     """40 requests at once: each a 503 with Retry-After within about a second, and /healthz answers beside them."""
-    number, spared = stage.number(), stage.number()
-    verification, untouched = stage.started(number), stage.started(spared)
-    code = stage.code(number)
-    numbers = [stage.number() for _ in range(40)]
+    number, spared = service_client.number(), service_client.number()
+    verification, untouched = service_client.started(number), service_client.started(spared)
+    code = service_client.code(number)
+    numbers = [service_client.number() for _ in range(40)]
 
     def ask(turn: int) -> tuple[httpx.Response, float]:
         began = time.monotonic()
-        answer = stage.check(verification, code) if turn % 2 else stage.start(numbers[turn])
+        answer = service_client.check(verification, code) if turn % 2 else service_client.start(numbers[turn])
         return answer, time.monotonic() - began
 
-    with hanging(house), ThreadPoolExecutor(40) as pool:
+    with hanging(shared_dev), ThreadPoolExecutor(40) as pool:
         asked = pool.map(ask, range(40))
         time.sleep(0.1)
         began = time.monotonic()
-        assert httpx.get(f"{stage.url}/healthz", timeout=5).status_code == 200
+        assert httpx.get(f"{service_client.url}/healthz", timeout=5).status_code == 200
         assert time.monotonic() - began < PROMPT_S
         for answer, took in asked:
             assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
@@ -52,17 +52,17 @@ def test_a_store_that_hangs_holds_nobody_up(stage: Stage, house: Dev) -> None:
             assert took < PROMPT_S
         # A caller who goes on asking is told the same at once.
         began = time.monotonic()
-        assert [stage.check(verification, code).status_code for _ in range(10)] == [503] * 10
+        assert [service_client.check(verification, code).status_code for _ in range(10)] == [503] * 10
         assert time.monotonic() - began < 2 * PROMPT_S
-        assert httpx.get(f"{stage.url}/readyz", timeout=5).status_code == 503
-    within(3, lambda: httpx.get(f"{stage.url}/readyz", timeout=5).status_code == 200, "readiness")
-    assert stage.check(untouched, stage.code(spared)).status_code == 200
+        assert httpx.get(f"{service_client.url}/readyz", timeout=5).status_code == 503
+    within(3, lambda: httpx.get(f"{service_client.url}/readyz", timeout=5).status_code == 200, "readiness")
+    assert service_client.check(untouched, service_client.code(spared)).status_code == 200
     # A check that the store had already taken in may have used the code up: then it was for nobody's approval.
-    last = stage.check(verification, code)
+    last = service_client.check(verification, code)
     assert last.status_code == 200 or last.json()["code"] == "already_approved"
-    assert stage.check(verification, code).json()["code"] == "already_approved"
+    assert service_client.check(verification, code).json()["code"] == "already_approved"
     for other in numbers[::2]:
         # Whatever the hanging store had already taken in: one SMS at the most.
-        stage.start(other)
-        stage.code(other)
-        assert len(stage.inbox(other)) == 1
+        service_client.start(other)
+        service_client.code(other)
+        assert len(service_client.inbox(other)) == 1

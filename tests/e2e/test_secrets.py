@@ -8,7 +8,7 @@ from typing import Any
 import redis
 
 from ..conftest import Dev
-from .stage import Stage, within
+from .service_client import ServiceClient, within
 
 
 def everything_in(store: "redis.Redis") -> Iterator[str]:
@@ -27,54 +27,58 @@ def everything_in(store: "redis.Redis") -> Iterator[str]:
         yield f"{name!r} {readers[look.type(name)](name)!r}"
 
 
-def test_canaries_are_nowhere(stage: Stage, house: Dev) -> None:
+def test_canaries_are_nowhere(service_client: ServiceClient, shared_dev: Dev) -> None:
     """Codes of ten digits, numbers and keys of 30 flows: not in logs, store, metrics, audit, answers or the output."""
     flows: list[tuple[str, str]] = []
     told: list[str] = []
     for turn in range(30):
-        number = stage.number()
-        answer = stage.start(number, "long", metadata={"turn": turn}, context={"amount": "1"} if turn % 3 else {})
+        number = service_client.number()
+        answer = service_client.start(
+            number, "long", metadata={"turn": turn}, context={"amount": "1"} if turn % 3 else {}
+        )
         told.append(answer.text)
         flows.append((number, answer.json()["verification_id"]))
-    codes = [stage.code(number) for number, _ in flows]
+    codes = [service_client.code(number) for number, _ in flows]
     assert all(len(code) == 10 for code in codes)
-    keys = [stage.key("long"), stage.key(), house.env["OTP_API_KEY"]]
+    keys = [service_client.key("long"), service_client.key(), shared_dev.env["OTP_API_KEY"]]
     for (number, verification), code, turn in zip(flows, codes, range(30), strict=True):
         context = {"context": {"amount": "1"}} if turn % 3 else {}
         body: dict[str, Any] = {"verification_id": verification, "code": f"{(int(code) + 1) % 10**10:010d}", **context}
-        told.append(stage.call("POST", "/verify/check", body, "long").text)
+        told.append(service_client.call("POST", "/verify/check", body, "long").text)
         if turn % 2:
-            told.append(stage.call("POST", "/verify/check", {**body, "code": code}, "long").text)
-        told.append(stage.call("POST", "/verify/check", {**body, "code": code, "to": f"{number}x"}, "long").text)
+            told.append(service_client.call("POST", "/verify/check", {**body, "code": code}, "long").text)
+        told.append(
+            service_client.call("POST", "/verify/check", {**body, "code": code, "to": f"{number}x"}, "long").text
+        )
         other = {**body, "code": code, "to": flows[turn - 1][0]}
-        told.append(stage.call("POST", "/verify/check", other, "long").text)
-        told.append(stage.call("GET", f"/verify/{verification}", app="long").text)
-        told.append(stage.start(number, "long", nope=number).text)
-        told.append(stage.start(f"{number}x", "long").text)
-        told.append(stage.start(number, "long").text)
-        told.append(stage.call("GET", f"/optouts/{number}").text)
-        told.append(stage.call("GET", f"/nowhere/{number}").text)
-        told.append(stage.call("GET", f"/verify/{number}?to={number}").text)
+        told.append(service_client.call("POST", "/verify/check", other, "long").text)
+        told.append(service_client.call("GET", f"/verify/{verification}", app="long").text)
+        told.append(service_client.start(number, "long", nope=number).text)
+        told.append(service_client.start(f"{number}x", "long").text)
+        told.append(service_client.start(number, "long").text)
+        told.append(service_client.call("GET", f"/optouts/{number}").text)
+        told.append(service_client.call("GET", f"/nowhere/{number}").text)
+        told.append(service_client.call("GET", f"/verify/{number}?to={number}").text)
         if turn % 5 == 0:
-            stage.reply(number, "STOP")
-    stage.call("GET", "/healthz", Authorization="Bearer " + "otp_000000000000_" + codes[0] * 4 + "abc")
+            service_client.reply(number, "STOP")
+    service_client.call("GET", "/healthz", Authorization="Bearer " + "otp_000000000000_" + codes[0] * 4 + "abc")
     time.sleep(0.3)
     cursor = ""
     while True:
-        page = stage.call("GET", f"/audit/events?limit=1000{cursor}", app="long")
+        page = service_client.call("GET", f"/audit/events?limit=1000{cursor}", app="long")
         told.append(page.text)
         if page.json()["next_cursor"] is None:
             break
         cursor = "&cursor=" + page.json()["next_cursor"]
-    told.append(stage.call("GET", "/metrics").text)
-    with stage.store() as store:
+    told.append(service_client.call("GET", "/metrics").text)
+    with service_client.store() as store:
         kept = "\n".join(everything_in(store))
-    places = {"answers": "\n".join(told), "logs": house.logs, "store": kept}
+    places = {"answers": "\n".join(told), "logs": shared_dev.logs, "store": kept}
     secrets = {
         "code": codes,
         "number": [number[1:] for number, _ in flows],
-        "key": [key.split("_", 2)[2] for key in keys] + [house.env["TELNYX_API_KEY"]],
-        "seed": [house.env["TELNYX_WEBHOOK_SIGNING_SEED"]],
+        "key": [key.split("_", 2)[2] for key in keys] + [shared_dev.env["TELNYX_API_KEY"]],
+        "seed": [shared_dev.env["TELNYX_WEBHOOK_SIGNING_SEED"]],
     }
     for place, text in places.items():
         assert len(text) > 1000, place
@@ -86,24 +90,24 @@ def test_canaries_are_nowhere(stage: Stage, house: Dev) -> None:
         assert (f":sec:{verification.removeprefix('vrf_')}" in kept) is (turn % 2 == 0)
 
 
-def delivered(stage: Stage, verification: str) -> bool:
+def delivered(service_client: ServiceClient, verification: str) -> bool:
     """Whether the only delivery has arrived."""
-    return stage.deliveries(verification) == ["delivered"]
+    return service_client.deliveries(verification) == ["delivered"]
 
 
-def test_the_record_is_read_page_by_page(stage: Stage) -> None:
+def test_the_record_is_read_page_by_page(service_client: ServiceClient) -> None:
     """Small pages one after another are the large one: each event once, ordered by time; filters pick, never invent."""
-    number = stage.number()
-    verifications = [stage.started(number, purpose=f"p{turn}") for turn in range(4)]
-    others = [stage.started(stage.number()) for _ in range(12)]
+    number = service_client.number()
+    verifications = [service_client.started(number, purpose=f"p{turn}") for turn in range(4)]
+    others = [service_client.started(service_client.number()) for _ in range(12)]
     for verification in (*verifications, *others):
-        within(10, partial(delivered, stage, verification), "the delivery")
+        within(10, partial(delivered, service_client, verification), "the delivery")
     time.sleep(0.3)
 
     def read(query: str, limit: int) -> list[dict[str, Any]]:
         found, cursor, pages = [], "", 0
         while True:
-            answer = stage.call("GET", f"/audit/events?limit={limit}{query}{cursor}")
+            answer = service_client.call("GET", f"/audit/events?limit={limit}{query}{cursor}")
             assert answer.status_code == 200, answer.text
             page = answer.json()
             assert len(page["events"]) <= limit
@@ -126,7 +130,7 @@ def test_the_record_is_read_page_by_page(stage: Stage) -> None:
         expected = [event for event in whole if event["verification_id"] == verification]
         assert read(f"&verification={verification}", 1000) == expected
         assert read(f"&verification={verification}", 2) == expected
-        timeline = stage.show(verification)["timeline"]
+        timeline = service_client.show(verification)["timeline"]
         assert [entry["event"] for entry in timeline] == [event["type"] for event in expected]
     mine = [event for event in whole if event["verification_id"] in verifications]
     assert read(of_number + window, 5) == mine

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from otp_service import config, processes
+from otp_service import config
+from otp_service.runtime import processes
 from tests.conftest import clean_environ, wait_until
 from tests.e2e.processes import alive, descendants
 

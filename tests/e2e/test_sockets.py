@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from ..conftest import Dev
-from .stage import Stage
+from .service_client import ServiceClient
 
 PATIENCE_S = 2.0
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3}) ")
@@ -22,10 +22,10 @@ BODY = b'{"code": "123456", "verification_id": "vrf_x"}'
 class Wire:
     """Connections to the API."""
 
-    def __init__(self, stage: Stage) -> None:
-        parts = urlsplit(stage.url)
+    def __init__(self, service_client: ServiceClient) -> None:
+        parts = urlsplit(service_client.url)
         self._address = (str(parts.hostname), int(parts.port or 80))
-        self.authorization = f"Authorization: Bearer {stage.key()}\r\n".encode()
+        self.authorization = f"Authorization: Bearer {service_client.key()}\r\n".encode()
 
     def open(self) -> socket.socket:
         """A new connection."""
@@ -61,12 +61,12 @@ def statuses(answer: bytes) -> list[int]:
 
 
 @pytest.fixture
-def wire(stage: Stage, house: Dev) -> Iterator[Wire]:
+def wire(service_client: ServiceClient, shared_dev: Dev) -> Iterator[Wire]:
     """A wire; afterwards the service is as well as before, and its log shows no fault."""
-    before = len(house.logs)
-    yield Wire(stage)
-    assert httpx.get(f"{stage.url}/readyz", timeout=PATIENCE_S).status_code == 200
-    written = house.logs[before:]
+    before = len(shared_dev.logs)
+    yield Wire(service_client)
+    assert httpx.get(f"{service_client.url}/readyz", timeout=PATIENCE_S).status_code == 200
+    written = shared_dev.logs[before:]
     for word in ("Traceback", "panicked", '"unexpected"'):
         assert word not in written
 
@@ -153,7 +153,7 @@ def test_headers_without_end(wire: Wire) -> None:
     assert time.monotonic() - began < 5
 
 
-def test_a_refusal_before_the_body_was_read(wire: Wire, stage: Stage) -> None:
+def test_a_refusal_before_the_body_was_read(wire: Wire, service_client: ServiceClient) -> None:
     """401 with a body on its way: the connection ends, and says so, and the body is never taken for a request."""
     for size in (20, 2_000, 60_000, 1_000_000):
         body = NEXT * (size // len(NEXT) + 1)
@@ -163,7 +163,7 @@ def test_a_refusal_before_the_body_was_read(wire: Wire, stage: Stage) -> None:
     with httpx.Client(timeout=5) as client:
         for size in (0, 20, 2_000, 60_000):
             for _ in range(5):
-                assert client.post(f"{stage.url}/verify/start", content=b"x" * size).status_code == 401
+                assert client.post(f"{service_client.url}/verify/start", content=b"x" * size).status_code == 401
 
 
 def test_bodies_without_end(wire: Wire) -> None:
@@ -197,7 +197,7 @@ def dripping(wire: Wire, head: bytes, count: int) -> list[socket.socket]:
     return connections
 
 
-def test_slow_clients_do_not_keep_the_others_waiting(wire: Wire, stage: Stage) -> None:
+def test_slow_clients_do_not_keep_the_others_waiting(wire: Wire, service_client: ServiceClient) -> None:
     """100 clients with slow headers, 50 with slow bodies and no key, 20 slow webhooks: logins go on beside them."""
     unknown = wire.post(b"/verify/start", b"", b"Content-Length: 500", length=False, known=False)
     hook = wire.post(b"/webhooks/telnyx", b"{", b"Content-Length: 500", length=False, known=False)
@@ -212,16 +212,16 @@ def test_slow_clients_do_not_keep_the_others_waiting(wire: Wire, stage: Stage) -
 
         def log_in() -> None:
             for _ in range(5):
-                number = stage.number()
+                number = service_client.number()
                 began = time.monotonic()
-                answer = stage.start(number)
+                answer = service_client.start(number)
                 took.append(time.monotonic() - began)
                 assert answer.status_code == 201
 
         in_threads(log_in, 3)
         assert len(took) == 15
         assert max(took) < PATIENCE_S
-        assert httpx.get(f"{stage.url}/healthz", timeout=PATIENCE_S).status_code == 200
+        assert httpx.get(f"{service_client.url}/healthz", timeout=PATIENCE_S).status_code == 200
     finally:
         for connection in slow:
             connection.close()
@@ -240,16 +240,16 @@ def in_threads(act: Callable[[], None], count: int) -> None:
         thread.join()
 
 
-def test_a_client_that_goes_away(wire: Wire, stage: Stage) -> None:
+def test_a_client_that_goes_away(wire: Wire, service_client: ServiceClient) -> None:
     """Closing in mid-request costs nobody anything; closing after it may start or not, but never twice."""
-    number = stage.number()
+    number = service_client.number()
     whole = wire.post(b"/verify/start", b'{"to": "%b"}' % number.encode())
     for cut in (10, 80, len(whole) - 3):
         with wire.open() as connection:
             connection.sendall(whole[:cut])
-    assert stage.inbox(number) == []
+    assert service_client.inbox(number) == []
     with wire.open() as connection:
         connection.sendall(whole)
-    assert stage.start(number).status_code in (201, 429)
-    assert len(stage.code(number)) == 6
-    assert len(stage.inbox(number)) == 1
+    assert service_client.start(number).status_code in (201, 429)
+    assert len(service_client.code(number)) == 6
+    assert len(service_client.inbox(number)) == 1

@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from otp_service.web.gate import WATCHING
+from otp_service.web.limits import WATCHING
 
 from ..conftest import Dev, start_dev, stop_dev
-from .stage import Stage, within
+from .service_client import ServiceClient, within
 
 PATIENCE_S = 4.0
 """Far below the longest wait; a busy machine needs some of it."""
@@ -26,30 +26,30 @@ Poll = Callable[..., "Future[httpx.Response]"]
 
 
 @pytest.fixture
-def poll(stage: Stage) -> Iterator[Poll]:
+def poll(service_client: ServiceClient) -> Iterator[Poll]:
     """Starts a GET /verify/{id}, each on a connection of its own, which is cut at the end of the test."""
     with ThreadPoolExecutor(3 * WATCHING) as pool, ExitStack() as clients:
 
         def start(verification: str, query: str, token: str | None = None) -> "Future[httpx.Response]":
             client = clients.enter_context(httpx.Client(timeout=60, trust_env=False))
-            headers = {"Authorization": f"Bearer {token or stage.key()}"}
-            return pool.submit(client.get, f"{stage.url}/verify/{verification}{query}", headers=headers)
+            headers = {"Authorization": f"Bearer {token or service_client.key()}"}
+            return pool.submit(client.get, f"{service_client.url}/verify/{verification}{query}", headers=headers)
 
         yield start
 
 
-def settled(stage: Stage, number: str) -> tuple[str, str, int]:
+def settled(service_client: ServiceClient, number: str) -> tuple[str, str, int]:
     """A verification whose SMS is delivered: its id, its watch token, and the version that stays for now."""
-    started = stage.start(number).json()
+    started = service_client.start(number).json()
     name = str(started["verification_id"])
-    within(10, lambda: stage.deliveries(name) == ["delivered"], "the receipt")
-    return name, str(started["watch_token"]), int(stage.show(name)["version"])
+    within(10, lambda: service_client.deliveries(name) == ["delivered"], "the receipt")
+    return name, str(started["watch_token"]), int(service_client.show(name)["version"])
 
 
-def test_the_code_screen_follows_a_login(stage: Stage, poll: Poll) -> None:
+def test_the_code_screen_follows_a_login(service_client: ServiceClient, poll: Poll) -> None:
     """From the queue to the approval with nothing but the token: each answer is newer, the last says approved."""
-    number = stage.number()
-    started = stage.start(number).json()
+    number = service_client.number()
+    started = service_client.start(number).json()
     name, token, version = started["verification_id"], started["watch_token"], started["version"]
     seen: list[dict[str, Any]] = []
     deadline = time.monotonic() + 30
@@ -61,14 +61,14 @@ def test_the_code_screen_follows_a_login(stage: Stage, poll: Poll) -> None:
     waiting = poll(name, f"?wait=25&after={version}", token)
     time.sleep(0.5)
     began = time.monotonic()
-    assert stage.check(name, stage.code(number)).status_code == 200
+    assert service_client.check(name, service_client.code(number)).status_code == 200
     assert waiting.result(30).json()["status"] == "approved"
     assert time.monotonic() - began < PATIENCE_S
 
 
-def test_full_of_waits_and_still_at_work(stage: Stage, poll: Poll) -> None:
+def test_full_of_waits_and_still_at_work(service_client: ServiceClient, poll: Poll) -> None:
     """With every place taken logins go on, one more wait is an honest short answer, and news reaches everybody."""
-    name, _, version = settled(stage, stage.number())
+    name, _, version = settled(service_client, service_client.number())
     waits = [poll(name, f"?wait=25&after={version}") for _ in range(WATCHING)]
 
     def short() -> httpx.Response | None:
@@ -82,24 +82,23 @@ def test_full_of_waits_and_still_at_work(stage: Stage, poll: Poll) -> None:
     assert (told.status_code, told.json()["version"]) == (200, version)
     for _ in range(3):
         began = time.monotonic()
-        number = stage.number()
-        other = stage.started(number)
-        assert stage.check(other, stage.code(number)).status_code == 200
+        number = service_client.number()
+        other = service_client.started(number)
+        assert service_client.check(other, service_client.code(number)).status_code == 200
         assert time.monotonic() - began < PATIENCE_S
     asleep = [wait for wait in waits if not wait.done()]
     assert len(asleep) > WATCHING // 2
-    stage.check(name, "0000000000")
+    service_client.check(name, "0000000000")
     began = time.monotonic()
     assert {wait.result(30).json()["version"] > version for wait in asleep} == {True}
     assert time.monotonic() - began < PATIENCE_S
 
 
-def test_slow_bodies_with_a_key_do_not_block_a_login(stage: Stage) -> None:
+def test_slow_bodies_with_a_key_do_not_block_a_login(service_client: ServiceClient) -> None:
     """Twenty callers who announce a body and send none: the others do not notice."""
-    parts = urlsplit(stage.url)
-    head = (
-        f"POST /verify/check HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {stage.key()}\r\nContent-Length: 99\r\n\r\n"
-    )
+    parts = urlsplit(service_client.url)
+    key = service_client.key()
+    head = f"POST /verify/check HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Length: 99\r\n\r\n"
     with ExitStack() as connections:
         for _ in range(20):
             connection = socket.create_connection((str(parts.hostname), int(parts.port or 80)), timeout=5)
@@ -107,19 +106,18 @@ def test_slow_bodies_with_a_key_do_not_block_a_login(stage: Stage) -> None:
         time.sleep(0.3)
         for _ in range(3):
             began = time.monotonic()
-            number = stage.number()
-            name = stage.started(number)
-            assert stage.check(name, stage.code(number)).status_code == 200
+            number = service_client.number()
+            name = service_client.started(number)
+            assert service_client.check(name, service_client.code(number)).status_code == 200
             assert time.monotonic() - began < PATIENCE_S
 
 
-def test_who_hangs_up_holds_a_place_for_its_wait_only(stage: Stage, poll: Poll) -> None:
+def test_who_hangs_up_holds_a_place_for_its_wait_only(service_client: ServiceClient, poll: Poll) -> None:
     """Twice as many clients as places go away in the middle of short waits: soon a wait finds a place again."""
-    name, token, version = settled(stage, stage.number())
-    parts = urlsplit(stage.url)
-    head = (
-        f"GET /verify/{name}?wait=2&after={version} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {stage.key()}\r\n\r\n"
-    )
+    name, token, version = settled(service_client, service_client.number())
+    parts = urlsplit(service_client.url)
+    key = service_client.key()
+    head = f"GET /verify/{name}?wait=2&after={version} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\r\n"
     for _ in range(2 * WATCHING):
         with socket.create_connection((str(parts.hostname), int(parts.port or 80)), timeout=5) as connection:
             connection.sendall(head.encode())
@@ -133,14 +131,14 @@ def test_who_hangs_up_holds_a_place_for_its_wait_only(stage: Stage, poll: Poll) 
 def test_a_request_to_end_ends_the_waits(tmp_path: Path) -> None:
     """SIGTERM: who waits gets the present state, and the process does not wait for them."""
     running: Dev = start_dev(tmp_path / "state")
-    stage = Stage(running.env)
+    service_client = ServiceClient(running.env)
     try:
-        name, token, version = settled(stage, stage.number())
+        name, token, version = settled(service_client, service_client.number())
         with ThreadPoolExecutor(8) as pool:
 
             def wait() -> httpx.Response:
                 headers = {"Authorization": f"Bearer {token}"}
-                url = f"{stage.url}/verify/{name}?wait=25&after={version}"
+                url = f"{service_client.url}/verify/{name}?wait=25&after={version}"
                 return httpx.get(url, headers=headers, timeout=60, trust_env=False)
 
             waits = [pool.submit(wait) for _ in range(8)]
@@ -152,19 +150,19 @@ def test_a_request_to_end_ends_the_waits(tmp_path: Path) -> None:
                 assert (answer.status_code, answer.json()["version"]) == (200, version)
                 assert int(answer.headers["retry-after"]) >= 1
     finally:
-        stage.close()
+        service_client.close()
         with contextlib.suppress(ProcessLookupError):
             running.process.kill()
 
 
-def test_the_token_is_in_no_log_and_in_no_record(stage: Stage, house: Dev) -> None:
+def test_the_token_is_in_no_log_and_in_no_record(service_client: ServiceClient, shared_dev: Dev) -> None:
     """Used and refused, it is written down nowhere."""
-    started = stage.start(stage.number()).json()
+    started = service_client.start(service_client.number()).json()
     name, token = started["verification_id"], started["watch_token"]
     headers = {"Authorization": f"Bearer {token}"}
     for path in (f"/verify/{name}", f"/verify/{name}?wait=1", f"/optouts/{token}", "/audit/events", f"/verify/x{name}"):
-        stage.client.get(stage.url + path, headers=headers)
+        service_client.client.get(service_client.url + path, headers=headers)
     time.sleep(0.3)
-    assert token not in house.logs
-    assert token not in stage.call("GET", "/audit/events?limit=1000").text
-    assert token not in stage.call("GET", "/metrics").text
+    assert token not in shared_dev.logs
+    assert token not in service_client.call("GET", "/audit/events?limit=1000").text
+    assert token not in service_client.call("GET", "/metrics").text

@@ -7,18 +7,7 @@ import pytest
 
 from otp_service.sandbox import seeds
 from otp_service.sandbox.server import SandboxServer
-from tests.sandbox.conftest import (
-    BACKUP,
-    KEY,
-    PERSON,
-    PROFILE,
-    Receiver,
-    eventually,
-    inbox,
-    journal,
-    long_code,
-    pool,
-)
+from tests.sandbox.conftest import BACKUP, KEY, PERSON, PROFILE, Receiver, eventually, inbox, journal, long_code, pool
 
 
 def test_a_send_reaches_the_phone(http: httpx.Client) -> None:

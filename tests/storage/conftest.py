@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .house import House
+from .harness import StoreHarness
 
 
 @pytest.fixture(params=["server", pytest.param("cluster", marks=pytest.mark.cluster)])
@@ -16,9 +16,9 @@ def store_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def house(store_url: str) -> Iterator[House]:
+def harness(store_url: str) -> Iterator[StoreHarness]:
     """All rooms over the store, with consumer groups made."""
-    made = House.open(store_url)
+    made = StoreHarness.open(store_url)
     made.outbox.open()
     try:
         yield made
@@ -27,9 +27,9 @@ def house(store_url: str) -> Iterator[House]:
 
 
 @pytest.fixture
-def server_house(redis_server: object, redis_url: str) -> Iterator[House]:
+def server_harness(redis_server: object, redis_url: str) -> Iterator[StoreHarness]:
     """The same on the single server only, for what does not depend on the kind."""
-    made = House.open(redis_url)
+    made = StoreHarness.open(redis_url)
     made.outbox.open()
     try:
         yield made

@@ -8,7 +8,7 @@ from typing import Any
 
 import redis
 
-from otp_service import embedded
+from otp_service.runtime.dev import embedded_store
 
 from ..conftest import wait_until
 
@@ -18,7 +18,7 @@ _PARTS = ((0, 5460), (5461, 10922), (10923, 16383))
 class Nodes:
     """The running Cluster. `url` names all nodes, as an operator would."""
 
-    def __init__(self, servers: list[embedded.EmbeddedServer]) -> None:
+    def __init__(self, servers: list[embedded_store.EmbeddedServer]) -> None:
         self.servers = servers
         self.url = "redis+cluster://" + ",".join(server.url.partition("://")[2] for server in servers)
         self.raws: list[Any] = [
@@ -72,7 +72,7 @@ def three(directory: Path) -> Iterator[Nodes]:
     try:
         for index in range(3):
             place = directory / str(index)
-            servers.append(embedded.start_cluster(place, log=directory / f"{index}.log"))
+            servers.append(embedded_store.start_cluster(place, log=directory / f"{index}.log"))
         for server in servers:
             server.wait_ready()
         nodes = Nodes(servers)

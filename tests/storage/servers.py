@@ -13,7 +13,8 @@ from typing import Any
 
 import redis
 
-from otp_service import embedded, processes
+from otp_service.runtime import processes
+from otp_service.runtime.dev import embedded_store
 from tests.conftest import wait_until
 
 
@@ -28,7 +29,7 @@ class Server:
         if not mode:
             lines["repl-diskless-sync-delay"] = "0"
         config.write_text("".join(f"{name.replace('_', '-')} {value}\n" for name, value in lines.items()))
-        command = [str(embedded.find_binary()), str(config), *([mode] if mode else [])]
+        command = [str(embedded_store.find_binary()), str(config), *([mode] if mode else [])]
         with (directory / "log").open("wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "LC_ALL": "C"})
         self.client: Any = redis.Redis(

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from otp_service.domain.delivery import Accepted, Receipt, Unknown
-from otp_service.domain.operation import Due
+from otp_service.domain.delivery import Accepted, DeliveryReport, Unknown
+from otp_service.domain.operation import Timer
 from otp_service.domain.policy import App
 from otp_service.domain.verification import Reference
 
-from .house import BACKUP, POOL, TWIN, House, fresh_number, word
+from .harness import BACKUP, POOL, TWIN, StoreHarness, fresh_number, word
 
 TRIO = App("shop", "Acme", (POOL, TWIN, BACKUP))
 ORDER = ("sending", "sent", "unconfirmed", "failed", "delivered")
@@ -88,47 +88,47 @@ class Model:
         return "unknown" if self.place == 0 and self.lost else ORDER[self.place]
 
 
-def tell(house: House, ref: Reference, event: str) -> None:
+def tell(harness: StoreHarness, ref: Reference, event: str) -> None:
     """Let it happen in the store."""
-    shard, timers = house.keys.shard(ref.number_hash), house.timers(ref)
+    shard, timers = harness.keys.shard(ref.number_hash), harness.timers(ref)
     said = event.removeprefix("asked: ")
     if said in WORDS:
-        house.tell(ref, Receipt("msg-1", "+1", said), event=None if said != event else word("evt"))
+        harness.tell(ref, DeliveryReport("msg-1", "+1", said), event=None if said != event else word("evt"))
     elif event == "fall":
         if f"f:{ref.delivery_id(1)}" in timers:
-            house.raw.zadd(house.keys.timers(shard), {f"f:{ref.delivery_id(1)}": 1})
-        house.outbox.fall_over(Due(shard, "f", ref, 1))
+            harness.raw.zadd(harness.keys.timers(shard), {f"f:{ref.delivery_id(1)}": 1})
+        harness.outbox.fail_over(Timer(shard, "f", ref, 1))
     elif event == "close":
-        house.age(ref, 400_000)
+        harness.age(ref, 400_000)
         if f"c:{ref.delivery_id(1)}" in timers:
-            house.raw.zadd(house.keys.timers(shard), {f"c:{ref.delivery_id(1)}": 1})
-        house.outbox.close(Due(shard, "c", ref, 1))
+            harness.raw.zadd(harness.keys.timers(shard), {f"c:{ref.delivery_id(1)}": 1})
+        harness.outbox.close(Timer(shard, "c", ref, 1))
 
 
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events=st.lists(st.sampled_from(EVENTS), max_size=14))
-def test_any_order_ends_by_rank_and_claims_once(server_house: House, events: list[str]) -> None:
+def test_any_order_ends_by_rank_and_claims_once(server_harness: StoreHarness, events: list[str]) -> None:
     """Receipts, polls, the send's own answer and both timers, left out, repeated and mixed: the model's end, each step.
 
     The end of the first delivery depends on what was heard and not on when; a late `delivered` wins; the next sender
     is claimed once at most, and a claim is never undone.
     """
-    house, model = server_house, Model()
-    ref = house.start(fresh_number(), TRIO).reference
-    (job,) = [job for job in house.jobs(ref) if job.reference == ref]
-    house.must_begin(job, TRIO)
+    harness, model = server_harness, Model()
+    ref = harness.start(fresh_number(), TRIO).reference
+    (job,) = [job for job in harness.jobs(ref) if job.reference == ref]
+    harness.must_begin(job, TRIO)
     for event in events:
         if event == "accepted":
-            house.outbox.accepted(job, Accepted("msg-1", "queued"))
+            harness.outbox.accepted(job, Accepted("msg-1", "queued"))
         elif event == "answer lost":
-            house.outbox.unknown(job, 60_000, Unknown("read timeout"))
+            harness.outbox.unknown(job, 60_000, Unknown("read timeout"))
         else:
-            tell(house, ref, event)
+            tell(harness, ref, event)
         model.hear(event)
-        record = house.record(ref)
+        record = harness.record(ref)
         assert (record["1:st"], record["dn"]) == (model.status, "2" if model.claimed else "1")
     ends = [ORDER.index(WORDS[said][0]) for each in events if (said := each.removeprefix("asked: ")) in WORDS]
     ends += [ORDER.index(end) for name, end in {"accepted": "sent", "close": "unconfirmed"}.items() if name in events]
     assert model.place == max(ends, default=0)
-    assert house.events(ref).count("delivery.fell_back") == model.claimed
-    assert house.record(ref).get("2:st", "queued") == "queued"
+    assert harness.events(ref).count("delivery.fell_back") == model.claimed
+    assert harness.record(ref).get("2:st", "queued") == "queued"

@@ -6,16 +6,18 @@ from dataclasses import replace
 
 from otp_service.domain.audit import Event
 from otp_service.domain.callback import Callback
+from otp_service.storage.audit_consumer import AuditConsumer
 from otp_service.storage.callbacks import MOST_AT_ONCE, Callbacks
-from otp_service.storage.feeds import Feed
 
-from .house import WRONG, House, at_once, fresh_number
+from .harness import WRONG, StoreHarness, at_once, fresh_number
 
 
-def queues(house: House, *, lease_ms: int = 30_000, most_waiting: int = 10_000, most_dead: int = 1_000) -> Callbacks:
+def queues(
+    harness: StoreHarness, *, lease_ms: int = 30_000, most_waiting: int = 10_000, most_dead: int = 1_000
+) -> Callbacks:
     """The queues as one process sees them."""
     return Callbacks(
-        house.store, house.scripts, house.keys, lease_ms=lease_ms, most_waiting=most_waiting, most_dead=most_dead
+        harness.store, harness.scripts, harness.keys, lease_ms=lease_ms, most_waiting=most_waiting, most_dead=most_dead
     )
 
 
@@ -39,9 +41,9 @@ def must_claim(queue: Callbacks, app: str = "shop") -> Callback:
 class TestQueue:
     """One app's queue."""
 
-    def test_a_callback_waits_until_it_is_sent(self, house: House) -> None:
+    def test_a_callback_waits_until_it_is_sent(self, harness: StoreHarness) -> None:
         """It is handed out with the bytes it had and the number of the try, and is gone when it has arrived."""
-        queue = queues(house)
+        queue = queues(harness)
         assert queue.put(callback()) == "queued"
         assert queue.due(["shop", "bank"]) == {"shop": 1}
         taken = must_claim(queue)
@@ -49,11 +51,11 @@ class TestQueue:
         assert queue.claim("shop") is None
         assert queue.sent(taken)
         assert (queue.counts(["shop"]), queue.due(["shop"])) == ({"shop": (0, 0)}, {})
-        assert not house.raw.exists(house.keys.callbacks("shop"))
+        assert not harness.raw.exists(harness.keys.callbacks("shop"))
 
-    def test_an_event_is_queued_once(self, house: House) -> None:
+    def test_an_event_is_queued_once(self, harness: StoreHarness) -> None:
         """Also when it is read again after its callback has arrived, or with another content: the first bytes stay."""
-        queue = queues(house)
+        queue = queues(harness)
         queue.put(callback())
         assert queue.put(replace(callback(), body="other")) == "known"
         taken = must_claim(queue)
@@ -62,16 +64,16 @@ class TestQueue:
         assert queue.put(callback()) == "known"
         assert ids(queue) == []
 
-    def test_a_claim_has_one_winner(self, house: House) -> None:
+    def test_a_claim_has_one_winner(self, harness: StoreHarness) -> None:
         """Many workers at the same moment: every callback is in exactly one pair of hands."""
         for number in range(5):
-            queues(house).put(callback(number))
-        claims = at_once([lambda: queues(house).claim("shop")] * 12)
-        assert sorted(one.id for one in claims if one is not None) == sorted(ids(queues(house)))
+            queues(harness).put(callback(number))
+        claims = at_once([lambda: queues(harness).claim("shop")] * 12)
+        assert sorted(one.id for one in claims if one is not None) == sorted(ids(queues(harness)))
 
-    def test_a_crash_while_sending_loses_nothing(self, house: House) -> None:
+    def test_a_crash_while_sending_loses_nothing(self, harness: StoreHarness) -> None:
         """What was claimed and never settled comes again when the lease is over, with the same id and bytes."""
-        queue = queues(house, lease_ms=60)
+        queue = queues(harness, lease_ms=60)
         queue.put(callback())
         first = must_claim(queue)
         time.sleep(0.1)
@@ -79,9 +81,9 @@ class TestQueue:
         assert (second.id, second.body, second.attempt) == (first.id, first.body, 2)
         assert queue.due(["shop"]) == {}
 
-    def test_a_worker_that_was_overtaken_changes_nothing(self, house: House) -> None:
+    def test_a_worker_that_was_overtaken_changes_nothing(self, harness: StoreHarness) -> None:
         """Its failure is not written over the other's try; but what arrived has arrived."""
-        queue = queues(house, lease_ms=60)
+        queue = queues(harness, lease_ms=60)
         queue.put(callback())
         slow = must_claim(queue)
         time.sleep(0.1)
@@ -93,20 +95,20 @@ class TestQueue:
         assert not queue.again(quick, 1, 0, "status 500")
         assert queue.counts(["shop"]) == {"shop": (0, 0)}
 
-    def test_a_failed_one_waits_its_time(self, house: House) -> None:
+    def test_a_failed_one_waits_its_time(self, harness: StoreHarness) -> None:
         """Not due before, due after, and a person sees why."""
-        queue = queues(house)
+        queue = queues(harness)
         queue.put(callback())
         assert queue.again(must_claim(queue), 80, 0, "status 500")
         assert queue.claim("shop") is None
         (waiting,) = queue.list("shop", dead=False)
-        assert (waiting.tries, waiting.reason, waiting.at_ms > house.now()) == (1, "status 500", True)
+        assert (waiting.tries, waiting.reason, waiting.at_ms > harness.now()) == (1, "status 500", True)
         time.sleep(0.12)
         assert must_claim(queue).attempt == 2
 
-    def test_an_endpoint_that_asks_for_rest_gets_nothing(self, house: House) -> None:
+    def test_an_endpoint_that_asks_for_rest_gets_nothing(self, harness: StoreHarness) -> None:
         """Neither this callback nor another, until the time is over; other apps are served."""
-        queue = queues(house)
+        queue = queues(harness)
         for number in (1, 2):
             queue.put(callback(number))
         queue.put(callback(3, "bank"))
@@ -116,9 +118,9 @@ class TestQueue:
         time.sleep(0.2)
         assert queue.claim("shop") is not None
 
-    def test_not_too_many_at_once_go_to_one_app(self, house: House) -> None:
+    def test_not_too_many_at_once_go_to_one_app(self, harness: StoreHarness) -> None:
         """The bound holds over all workers; another app has its own."""
-        queue = queues(house)
+        queue = queues(harness)
         for number in range(MOST_AT_ONCE + 3):
             queue.put(callback(number))
         queue.put(callback(1, "bank"))
@@ -128,9 +130,9 @@ class TestQueue:
         queue.sent(next(one for one in taken if one is not None))
         assert queue.claim("shop") is not None
 
-    def test_a_dead_letter_is_kept_and_can_be_replayed(self, house: House) -> None:
+    def test_a_dead_letter_is_kept_and_can_be_replayed(self, harness: StoreHarness) -> None:
         """It is never sent by itself; replayed it has its id, its bytes and all its tries again, also after a 410."""
-        queue = queues(house)
+        queue = queues(harness)
         for number in (1, 2):
             queue.put(callback(number))
         queue.bury(must_claim(queue), 60_000, "status 410")
@@ -143,9 +145,9 @@ class TestQueue:
         assert set(again) == {"evt_00-1-0", "evt_00-2-0"}
         assert queue.replay("shop", None) == 0
 
-    def test_all_dead_letters_are_replayed_at_once(self, house: House) -> None:
+    def test_all_dead_letters_are_replayed_at_once(self, harness: StoreHarness) -> None:
         """And one that is in somebody's hands is left alone."""
-        queue = queues(house)
+        queue = queues(harness)
         for number in range(3):
             queue.put(callback(number))
             queue.bury(must_claim(queue), 0, "status 500")
@@ -155,17 +157,17 @@ class TestQueue:
         assert queue.replay("shop", None) == 3
         assert sorted(must_claim(queue).attempt for _ in range(3)) == [1, 1, 1]
 
-    def test_one_that_waits_can_be_sent_at_once(self, house: House) -> None:
+    def test_one_that_waits_can_be_sent_at_once(self, harness: StoreHarness) -> None:
         """An operator who has put the receiver right need not wait for hours."""
-        queue = queues(house)
+        queue = queues(harness)
         queue.put(callback())
         queue.again(must_claim(queue), 3_600_000, 0, "status 500")
         assert queue.replay("shop", callback().id) == 1
         assert must_claim(queue).attempt == 1
 
-    def test_a_receiver_that_is_down_cannot_fill_the_store(self, house: House) -> None:
+    def test_a_receiver_that_is_down_cannot_fill_the_store(self, harness: StoreHarness) -> None:
         """Where too many wait, the one furthest from its next try dies; where too many are dead, the oldest goes."""
-        queue = queues(house, most_waiting=3, most_dead=2)
+        queue = queues(harness, most_waiting=3, most_dead=2)
         queue.put(callback(0))
         queue.again(must_claim(queue), 3_600_000, 0, "status 500")
         for number in (1, 2):
@@ -176,74 +178,78 @@ class TestQueue:
             time.sleep(0.002)
             assert queue.put(callback(number)) == "full"
         assert queue.counts(["shop"]) == {"shop": (3, 2)}
-        assert house.raw.hlen(house.keys.callbacks("shop")) == 5 * 6
+        assert harness.raw.hlen(harness.keys.callbacks("shop")) == 5 * 6
 
-    def test_old_dead_letters_go(self, house: House) -> None:
+    def test_old_dead_letters_go(self, harness: StoreHarness) -> None:
         """After a week, when the next one comes."""
-        queue = queues(house)
+        queue = queues(harness)
         for number in (1, 2):
             queue.put(callback(number))
             queue.bury(must_claim(queue), 0, "status 500")
-            house.raw.zadd(house.keys.callbacks_dead("shop"), {"evt_00-1-0": 1}, xx=True)
+            harness.raw.zadd(harness.keys.callbacks_dead("shop"), {"evt_00-1-0": 1}, xx=True)
         assert ids(queue, dead=True) == ["evt_00-2-0"]
-        assert all(field.startswith("evt_00-2-0") for field in house.raw.hkeys(house.keys.callbacks("shop")))
+        assert all(field.startswith("evt_00-2-0") for field in harness.raw.hkeys(harness.keys.callbacks("shop")))
 
 
 class TestFeed:
     """The audit streams, read by a group."""
 
-    def test_every_event_from_then_on_is_handed_out_once(self, house: House) -> None:
+    def test_every_event_from_then_on_is_handed_out_once(self, harness: StoreHarness) -> None:
         """None of before, all of after, however many read."""
-        house.start(fresh_number())
-        feed = Feed(house.store, house.keys)
-        feed.open()
-        feed.open()
-        refs = [house.start(fresh_number()).reference for _ in range(6)]
-        taken = [event for batch in at_once([lambda: Feed(house.store, house.keys).take(50)] * 4) for event in batch]
+        harness.start(fresh_number())
+        audit_consumer = AuditConsumer(harness.store, harness.keys)
+        audit_consumer.open()
+        audit_consumer.open()
+        refs = [harness.start(fresh_number()).reference for _ in range(6)]
+        taken = [
+            event
+            for batch in at_once([lambda: AuditConsumer(harness.store, harness.keys).take(50)] * 4)
+            for event in batch
+        ]
         started = [event for event in taken if event.type == "verification.started"]
         assert sorted(event.fields["vid"] for event in started) == sorted(ref.body for ref in refs)
-        assert feed.take(50) == []
+        assert audit_consumer.take(50) == []
 
-    def test_what_a_dead_worker_took_is_handed_out_again(self, house: House) -> None:
+    def test_what_a_dead_worker_took_is_handed_out_again(self, harness: StoreHarness) -> None:
         """Until it is done; the event has the same name."""
-        feed = Feed(house.store, house.keys, stale_ms=40)
-        feed.open()
-        house.start(fresh_number())
-        first = feed.take(50)
-        assert feed.take_over(50) == []
+        audit_consumer = AuditConsumer(harness.store, harness.keys, stale_ms=40)
+        audit_consumer.open()
+        harness.start(fresh_number())
+        first = audit_consumer.take(50)
+        assert audit_consumer.take_over(50) == []
         time.sleep(0.08)
-        again = feed.take_over(50)
+        again = audit_consumer.take_over(50)
         assert [event.seq for event in again] == [event.seq for event in first]
-        feed.done(again)
+        audit_consumer.done(again)
         time.sleep(0.08)
-        assert feed.take_over(50) == []
+        assert audit_consumer.take_over(50) == []
 
-    def test_a_store_that_was_emptied_is_read_from_its_beginning(self, house: House) -> None:
+    def test_a_store_that_was_emptied_is_read_from_its_beginning(self, harness: StoreHarness) -> None:
         """Whatever stands in it has come since."""
-        feed = Feed(house.store, house.keys)
-        feed.open()
-        for shard in range(house.keys.shards):
-            house.raw.delete(house.keys.audit(shard))
-        ref = house.start(fresh_number()).reference
+        audit_consumer = AuditConsumer(harness.store, harness.keys)
+        audit_consumer.open()
+        for shard in range(harness.keys.shards):
+            harness.raw.delete(harness.keys.audit(shard))
+        ref = harness.start(fresh_number()).reference
         found: list[Event] = []
         for _ in range(3):
-            found += feed.take(50)
+            found += audit_consumer.take(50)
         assert [event.fields["vid"] for event in found if event.type == "verification.started"] == [ref.body]
 
-    def test_nothing_slips_between_reading_and_writing(self, server_house: House) -> None:
+    def test_nothing_slips_between_reading_and_writing(self, server_harness: StoreHarness) -> None:
         """Events that are written while others read, take over and die: each is done by somebody."""
-        house = server_house
-        Feed(house.store, house.keys).open()
+        harness = server_harness
+        AuditConsumer(harness.store, harness.keys).open()
         seen: set[str] = set()
         stop = threading.Event()
         lock = threading.Lock()
 
         def read(reliable: bool) -> None:
-            feed = Feed(house.store, house.keys, stale_ms=50)
+            audit_consumer = AuditConsumer(harness.store, harness.keys, stale_ms=50)
             while not stop.is_set():
-                events = feed.take(3) + feed.take_over(3)
+                events = audit_consumer.take(3) + audit_consumer.take_over(3)
                 if reliable:
-                    feed.done(events)
+                    audit_consumer.done(events)
                     with lock:
                         seen.update(event.seq for event in events)
 
@@ -251,12 +257,12 @@ class TestFeed:
         for reader in readers:
             reader.start()
         for _ in range(30):
-            house.check(house.start(fresh_number()).reference, WRONG)
+            harness.check(harness.start(fresh_number()).reference, WRONG)
         time.sleep(0.3)
         stop.set()
         for reader in readers:
             reader.join()
-        last = Feed(house.store, house.keys, stale_ms=0)
+        last = AuditConsumer(harness.store, harness.keys, stale_ms=0)
         seen.update(event.seq for event in last.take_over(500))
-        written = sum(house.raw.xlen(house.keys.audit(shard)) for shard in range(house.keys.shards))
+        written = sum(harness.raw.xlen(harness.keys.audit(shard)) for shard in range(harness.keys.shards))
         assert len(seen) == written

@@ -17,284 +17,288 @@ from otp_service.domain.circuit import (
     PASS,
     PROBE_MS,
     TRIPS_AFTER,
+    BreakerDecision,
     Fault,
     Fine,
-    Gate,
     Hold,
     Source,
 )
 from otp_service.storage.circuits import Circuits
-from otp_service.storage.tallies import PORTION_MS, PORTIONS, Tallies
+from otp_service.storage.sender_stats import PORTION_MS, PORTIONS, SenderStats
 
-from .house import House, at_once, word
+from .harness import StoreHarness, at_once, word
 
 SENDER, PROFILE = "sender:pool", "profile:a"
 
 
-def fresh(house: House) -> Circuits:
+def fresh(harness: StoreHarness) -> Circuits:
     """The breakers as a process sees them that has asked nothing yet."""
-    return Circuits(house.store, house.scripts, house.keys)
+    return Circuits(harness.store, harness.scripts, harness.keys)
 
 
-def trip(house: House, scope: str = SENDER) -> None:
+def trip(harness: StoreHarness, scope: str = SENDER) -> None:
     """Faults of as many numbers as open a closed breaker."""
-    opened = [fresh(house).fault(Fault(scope, "connect"), word()) for _ in range(TRIPS_AFTER)]
+    opened = [fresh(harness).fault(Fault(scope, "connect"), word()) for _ in range(TRIPS_AFTER)]
     assert opened == [False] * (TRIPS_AFTER - 1) + [True]
 
 
-def later(house: House, scope: str = SENDER, *, until: bool = True) -> None:
+def later(harness: StoreHarness, scope: str = SENDER, *, until: bool = True) -> None:
     """Let the pause (or only the wait for the next probe) be over."""
     changes = {"probe": "1", **({"until": "1"} if until else {})}
-    house.raw.hset(house.keys.circuit(scope), mapping=changes)
+    harness.raw.hset(harness.keys.circuit(scope), mapping=changes)
 
 
-def state(house: House, scope: str = SENDER) -> str:
+def state(harness: StoreHarness, scope: str = SENDER) -> str:
     """Of the breaker."""
-    return fresh(house).look([scope])[scope].state
+    return fresh(harness).look([scope])[scope].state
 
 
-def pause(house: House, scope: str = SENDER) -> int:
+def pause(harness: StoreHarness, scope: str = SENDER) -> int:
     """How long it stays open from now, in milliseconds."""
-    return int(house.raw.hget(house.keys.circuit(scope), "until")) - house.now()
+    return int(harness.raw.hget(harness.keys.circuit(scope), "until")) - harness.now()
 
 
-def test_faults_in_a_row_open_and_a_success_ends_the_row(house: House) -> None:
+def test_faults_in_a_row_open_and_a_success_ends_the_row(harness: StoreHarness) -> None:
     """Four and a success and four more are no row of five; five are, over all processes."""
     for _ in range(2):
         for _ in range(TRIPS_AFTER - 1):
-            assert not fresh(house).fault(Fault(SENDER, "connect"), word())
-        assert not fresh(house).fine(Fine(SENDER), probe=False)
-    assert state(house) == "closed"
-    assert not house.raw.exists(house.keys.circuit(SENDER))
-    trip(house)
-    assert state(house) == "open"
-    assert pause(house) == pytest.approx(FIRST_PAUSE_MS, abs=1_000)
-    gate = fresh(house).pass_through([ACCOUNT, PROFILE, SENDER])
+            assert not fresh(harness).fault(Fault(SENDER, "connect"), word())
+        assert not fresh(harness).fine(Fine(SENDER), probe=False)
+    assert state(harness) == "closed"
+    assert not harness.raw.exists(harness.keys.circuit(SENDER))
+    trip(harness)
+    assert state(harness) == "open"
+    assert pause(harness) == pytest.approx(FIRST_PAUSE_MS, abs=1_000)
+    gate = fresh(harness).pass_through([ACCOUNT, PROFILE, SENDER])
     assert (gate.passes, gate.code, gate.title, gate.lasting) == (False, "sender_down", "connect", False)
     assert 0 < gate.wait_ms <= FIRST_PAUSE_MS
 
 
-def test_a_row_is_no_longer_than_its_window(house: House) -> None:
+def test_a_row_is_no_longer_than_its_window(harness: StoreHarness) -> None:
     """Faults far apart are single faults."""
     for _ in range(TRIPS_AFTER * 2):
-        assert not fresh(house).fault(Fault(SENDER, "connect"), word())
-        house.raw.hset(house.keys.circuit(SENDER), "first", "1")
-    assert state(house) == "closed"
-    assert 0 < house.raw.pttl(house.keys.circuit(SENDER)) <= 30_000
+        assert not fresh(harness).fault(Fault(SENDER, "connect"), word())
+        harness.raw.hset(harness.keys.circuit(SENDER), "first", "1")
+    assert state(harness) == "closed"
+    assert 0 < harness.raw.pttl(harness.keys.circuit(SENDER)) <= 30_000
 
 
-def test_each_failed_probe_doubles_the_pause(house: House) -> None:
+def test_each_failed_probe_doubles_the_pause(harness: StoreHarness) -> None:
     """Up to the longest; what fails while it is open, or comes back late from before, changes nothing."""
-    trip(house)
+    trip(harness)
     pauses = []
     for _ in range(6):
-        later(house)
-        assert fresh(house).pass_through([SENDER]).probe
-        assert not fresh(house).fault(Fault(SENDER, "connect"), word())
-        assert fresh(house).fault(Fault(SENDER, "connect"), word(), probe=True)
-        pauses.append(pause(house))
-        assert not fresh(house).fault(Fault(SENDER, "connect"), word())
+        later(harness)
+        assert fresh(harness).pass_through([SENDER]).probe
+        assert not fresh(harness).fault(Fault(SENDER, "connect"), word())
+        assert fresh(harness).fault(Fault(SENDER, "connect"), word(), probe=True)
+        pauses.append(pause(harness))
+        assert not fresh(harness).fault(Fault(SENDER, "connect"), word())
     wanted = [min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2**n) for n in range(1, 7)]
     assert pauses == [pytest.approx(each, abs=1_000) for each in wanted]
 
 
-def test_one_message_probes(house: House) -> None:
+def test_one_message_probes(harness: StoreHarness) -> None:
     """Of sixteen at once, each of a process of its own; the others learn when the next may."""
-    trip(house)
-    later(house)
-    assert state(house) == "half_open"
-    gates = at_once([partial(fresh(house).pass_through, [SENDER]) for _ in range(16)])
+    trip(harness)
+    later(harness)
+    assert state(harness) == "half_open"
+    gates = at_once([partial(fresh(harness).pass_through, [SENDER]) for _ in range(16)])
     assert [gate.probe for gate in gates if gate.passes] == [True]
     assert all(0 < gate.wait_ms <= PROBE_MS for gate in gates if not gate.passes)
     # One that never says anything is given up.
-    later(house)
-    assert fresh(house).pass_through([SENDER]).probe
+    later(harness)
+    assert fresh(harness).pass_through([SENDER]).probe
 
 
-def test_only_the_probes_success_closes(house: House) -> None:
+def test_only_the_probes_success_closes(harness: StoreHarness) -> None:
     """One from before the trouble, answered late, does not."""
-    trip(house)
-    later(house)
-    assert not fresh(house).fine(Fine(SENDER), probe=False)
-    assert state(house) == "half_open"
-    assert fresh(house).fine(Fine(SENDER), probe=True)
-    assert state(house) == "closed"
-    assert fresh(house).pass_through([SENDER]) == PASS
-    trip(house)
+    trip(harness)
+    later(harness)
+    assert not fresh(harness).fine(Fine(SENDER), probe=False)
+    assert state(harness) == "half_open"
+    assert fresh(harness).fine(Fine(SENDER), probe=True)
+    assert state(harness) == "closed"
+    assert fresh(harness).pass_through([SENDER]) == PASS
+    trip(harness)
 
 
-def test_a_hold_lasts_to_midnight(house: House) -> None:
+def test_a_hold_lasts_to_midnight(harness: StoreHarness) -> None:
     """A spent profile rests until the store's clock says that the day is over; one message an hour looks."""
     hold = Hold(PROFILE, "40333", "spent", None, 3_600_000, after=1)
-    assert fresh(house).hold(hold, word()) == "opened"
-    midnight = (house.now() // DAY_MS + 1) * DAY_MS
-    assert int(house.raw.hget(house.keys.circuit(PROFILE), "until")) == midnight
-    assert house.raw.pttl(house.keys.circuit(PROFILE)) > midnight - house.now()
-    gate = fresh(house).pass_through([ACCOUNT, PROFILE, SENDER])
+    assert fresh(harness).hold(hold, word()) == "opened"
+    midnight = (harness.now() // DAY_MS + 1) * DAY_MS
+    assert int(harness.raw.hget(harness.keys.circuit(PROFILE), "until")) == midnight
+    assert harness.raw.pttl(harness.keys.circuit(PROFILE)) > midnight - harness.now()
+    gate = fresh(harness).pass_through([ACCOUNT, PROFILE, SENDER])
     assert (gate.passes, gate.code, gate.lasting) == (False, "40333", True)
-    assert 0 < gate.wait_ms <= min(3_600_000, midnight - house.now() + 1_000)
+    assert 0 < gate.wait_ms <= min(3_600_000, midnight - harness.now() + 1_000)
 
 
-def test_a_held_account_is_probed(house: House) -> None:
+def test_a_held_account_is_probed(harness: StoreHarness) -> None:
     """Every half minute one message looks whether it is mended."""
-    fresh(house).hold(Hold(ACCOUNT, "20100", "funds", DAY_MS, 30_000, after=1), word())
-    gate = fresh(house).pass_through([ACCOUNT, PROFILE, SENDER])
+    fresh(harness).hold(Hold(ACCOUNT, "20100", "funds", DAY_MS, 30_000, after=1), word())
+    gate = fresh(harness).pass_through([ACCOUNT, PROFILE, SENDER])
     assert (gate.passes, gate.lasting) == (False, True)
-    later(house, ACCOUNT, until=False)
-    assert fresh(house).pass_through([ACCOUNT]).probe
-    again = fresh(house).pass_through([ACCOUNT])
+    later(harness, ACCOUNT, until=False)
+    assert fresh(harness).pass_through([ACCOUNT]).probe
+    again = fresh(harness).pass_through([ACCOUNT])
     assert not again.passes
     assert again.wait_ms == pytest.approx(30_000, abs=2_000)
 
 
-def test_a_repeated_word_is_no_news_and_keeps_the_next_probe(house: House) -> None:
+def test_a_repeated_word_is_no_news_and_keeps_the_next_probe(harness: StoreHarness) -> None:
     """Otherwise a hundred messages that meet the hold at once would ring people and put the probe off for ever."""
     hold = Hold(SENDER, "40020", "pumping", DAY_MS, DAY_MS, after=1)
-    assert at_once([partial(fresh(house).hold, hold, word()) for _ in range(8)]).count("opened") == 1
-    assert pause(house) == pytest.approx(DAY_MS, abs=2_000)
-    house.raw.hset(house.keys.circuit(SENDER), "probe", house.now() + 5_000)
-    assert fresh(house).hold(hold, word()) == "open"
-    assert 0 < fresh(house).pass_through([SENDER]).wait_ms <= 5_000
+    assert at_once([partial(fresh(harness).hold, hold, word()) for _ in range(8)]).count("opened") == 1
+    assert pause(harness) == pytest.approx(DAY_MS, abs=2_000)
+    harness.raw.hset(harness.keys.circuit(SENDER), "probe", harness.now() + 5_000)
+    assert fresh(harness).hold(hold, word()) == "open"
+    assert 0 < fresh(harness).pass_through([SENDER]).wait_ms <= 5_000
     # Another reason is news if it lasts longer; else the longer hold stays.
-    assert fresh(house).hold(Hold(SENDER, "40010", "not registered", 600_000, 60_000, after=1), word()) == "open"
-    assert fresh(house).look([SENDER])[SENDER].code == "40020"
-    assert fresh(house).hold(Hold(SENDER, "40021", "for good", 2 * DAY_MS, DAY_MS, after=1), word()) == "opened"
+    assert fresh(harness).hold(Hold(SENDER, "40010", "not registered", 600_000, 60_000, after=1), word()) == "open"
+    assert fresh(harness).look([SENDER])[SENDER].code == "40020"
+    assert fresh(harness).hold(Hold(SENDER, "40021", "for good", 2 * DAY_MS, DAY_MS, after=1), word()) == "opened"
 
 
-def test_faults_do_not_shorten_a_hold(house: House) -> None:
+def test_faults_do_not_shorten_a_hold(harness: StoreHarness) -> None:
     """A probe that finds no connection says nothing of the carrier's word."""
-    fresh(house).hold(Hold(SENDER, "40020", "pumping", DAY_MS, DAY_MS, after=1), word())
+    fresh(harness).hold(Hold(SENDER, "40020", "pumping", DAY_MS, DAY_MS, after=1), word())
     for _ in range(TRIPS_AFTER * 2):
-        assert not fresh(house).fault(Fault(SENDER, "connect"), word())
-    assert pause(house) == pytest.approx(DAY_MS, abs=2_000)
+        assert not fresh(harness).fault(Fault(SENDER, "connect"), word())
+    assert pause(harness) == pytest.approx(DAY_MS, abs=2_000)
 
 
-def test_what_was_closed_is_believed_for_half_a_second_at_most(house: House) -> None:
+def test_what_was_closed_is_believed_for_half_a_second_at_most(harness: StoreHarness) -> None:
     """A busy worker does not ask before every message; what it did itself it knows at once."""
-    mine = fresh(house)
+    mine = fresh(harness)
     assert mine.pass_through([SENDER]) == PASS
     for _ in range(TRIPS_AFTER):
         mine.fault(Fault(SENDER, "connect"), word())
     assert not mine.pass_through([SENDER]).passes
 
 
-def test_one_number_s_faults_are_one_fault(house: House) -> None:
+def test_one_number_s_faults_are_one_fault(harness: StoreHarness) -> None:
     """Retried for as long as its code lives, one message opens nothing; four other numbers with it do."""
     number = word()
     for _ in range(TRIPS_AFTER * 3):
-        assert not fresh(house).fault(Fault(SENDER, "connect"), number)
-    assert state(house) == "closed"
-    opened = [fresh(house).fault(Fault(SENDER, "connect"), word()) for _ in range(TRIPS_AFTER - 1)]
+        assert not fresh(harness).fault(Fault(SENDER, "connect"), number)
+    assert state(harness) == "closed"
+    opened = [fresh(harness).fault(Fault(SENDER, "connect"), word()) for _ in range(TRIPS_AFTER - 1)]
     assert opened == [False] * (TRIPS_AFTER - 2) + [True]
-    assert not house.raw.hexists(house.keys.circuit(SENDER), "seen")
+    assert not harness.raw.hexists(harness.keys.circuit(SENDER), "seen")
 
 
 NOT_OURS = Hold(SENDER, "40013", "a carrier rejects the sender", 600_000, 60_000)
 
 
 @pytest.mark.parametrize("source", list(Source))
-def test_it_takes_several_numbers_to_hold(house: House, source: Source) -> None:
+def test_it_takes_several_numbers_to_hold(harness: StoreHarness, source: Source) -> None:
     """One number's message never holds a sender, however often; three numbers' do, in any processes, at once too."""
     hold = replace(NOT_OURS, source=source)
     number = word()
-    assert {fresh(house).hold(hold, number) for _ in range(10)} == {"counted"}
-    assert state(house) == "closed"
-    assert fresh(house).pass_through([ACCOUNT, PROFILE, SENDER]) == PASS
-    replies = at_once([partial(fresh(house).hold, hold, word()) for _ in range(8)])
+    assert {fresh(harness).hold(hold, number) for _ in range(10)} == {"counted"}
+    assert state(harness) == "closed"
+    assert fresh(harness).pass_through([ACCOUNT, PROFILE, SENDER]) == PASS
+    replies = at_once([partial(fresh(harness).hold, hold, word()) for _ in range(8)])
     assert (replies.count("counted"), replies.count("opened")) == (HOLDS_AFTER - 2, 1)
-    assert state(house) == "open"
-    assert house.raw.pttl(house.keys.refusals(SENDER, source)) > 0
-    assert list(house.raw.hkeys(house.keys.refusals(SENDER, source))) == ["40013"]
+    assert state(harness) == "open"
+    assert harness.raw.pttl(harness.keys.refusals(SENDER, source)) > 0
+    assert list(harness.raw.hkeys(harness.keys.refusals(SENDER, source))) == ["40013"]
 
 
-def test_refusals_are_counted_by_code_and_scope(house: House) -> None:
+def test_refusals_are_counted_by_code_and_scope(harness: StoreHarness) -> None:
     """Three numbers with a reason each, or at a sender each, say nothing together."""
     for code in ("40013", "40305", "40100", "40010"):
-        assert fresh(house).hold(replace(NOT_OURS, code=code), word()) == "counted"
+        assert fresh(harness).hold(replace(NOT_OURS, code=code), word()) == "counted"
     for scope in ("sender:b", "sender:c", PROFILE, ACCOUNT):
-        assert fresh(house).hold(replace(NOT_OURS, scope=scope), word()) == "counted"
-    assert fresh(house).hold(replace(NOT_OURS, source=Source.REPORT), word()) == "counted"
-    assert state(house) == "closed"
+        assert fresh(harness).hold(replace(NOT_OURS, scope=scope), word()) == "counted"
+    assert fresh(harness).hold(replace(NOT_OURS, source=Source.REPORT), word()) == "counted"
+    assert state(harness) == "closed"
 
 
-def test_refusals_far_apart_are_single_ones(house: House) -> None:
+def test_refusals_far_apart_are_single_ones(harness: StoreHarness) -> None:
     """Older than the window, they are forgotten."""
     for _ in range(HOLDS_AFTER * 2):
-        assert fresh(house).hold(NOT_OURS, word()) == "counted"
-        key = house.keys.refusals(SENDER, Source.ANSWER)
-        house.raw.hset(key, "40013", house.raw.hget(key, "40013").split(":")[0] + f":{house.now() - HOLD_WINDOW_MS}")
+        assert fresh(harness).hold(NOT_OURS, word()) == "counted"
+        key = harness.keys.refusals(SENDER, Source.ANSWER)
+        harness.raw.hset(
+            key, "40013", harness.raw.hget(key, "40013").split(":")[0] + f":{harness.now() - HOLD_WINDOW_MS}"
+        )
 
 
-def test_a_success_begins_the_count_anew(house: House) -> None:
+def test_a_success_begins_the_count_anew(harness: StoreHarness) -> None:
     """An accepted message ends the row of refused ones, a delivered one that of failed reports; neither the other."""
     for source in Source:
         for _ in range(HOLDS_AFTER - 1):
-            assert fresh(house).hold(replace(NOT_OURS, source=source), word()) == "counted"
-    fresh(house).fine(Fine(SENDER, sent=False), probe=False)
-    assert fresh(house).look([SENDER])[SENDER].counted == set(Source)
-    fresh(house).fine(Fine(SENDER, sent=True), probe=False)
-    assert fresh(house).look([SENDER])[SENDER].counted == {Source.REPORT}
-    fresh(house).delivered([ACCOUNT, PROFILE, SENDER])
-    assert fresh(house).look([SENDER])[SENDER].counted == set()
+            assert fresh(harness).hold(replace(NOT_OURS, source=source), word()) == "counted"
+    fresh(harness).fine(Fine(SENDER, sent=False), probe=False)
+    assert fresh(harness).look([SENDER])[SENDER].counted == set(Source)
+    fresh(harness).fine(Fine(SENDER, sent=True), probe=False)
+    assert fresh(harness).look([SENDER])[SENDER].counted == {Source.REPORT}
+    fresh(harness).delivered([ACCOUNT, PROFILE, SENDER])
+    assert fresh(harness).look([SENDER])[SENDER].counted == set()
     for source in Source:
         for _ in range(HOLDS_AFTER - 1):
-            assert fresh(house).hold(replace(NOT_OURS, source=source), word()) == "counted"
+            assert fresh(harness).hold(replace(NOT_OURS, source=source), word()) == "counted"
 
 
-def test_a_probe_that_fails_too_holds_on(house: House) -> None:
+def test_a_probe_that_fails_too_holds_on(harness: StoreHarness) -> None:
     """One number is enough then, whatever the carrier says of the sender; an odd message beside it is not."""
     for _ in range(HOLDS_AFTER):
-        fresh(house).hold(NOT_OURS, word())
-    house.raw.hset(house.keys.circuit(SENDER), mapping={"until": house.now() + 1_000, "probe": "1"})
-    assert fresh(house).pass_through([SENDER]).probe
-    assert fresh(house).hold(replace(NOT_OURS, code="40100"), word()) == "counted"
-    assert pause(house) <= 1_000
-    assert fresh(house).hold(replace(NOT_OURS, code="40100"), word(), probe=True) == "opened"
-    assert pause(house) == pytest.approx(600_000, abs=2_000)
+        fresh(harness).hold(NOT_OURS, word())
+    harness.raw.hset(harness.keys.circuit(SENDER), mapping={"until": harness.now() + 1_000, "probe": "1"})
+    assert fresh(harness).pass_through([SENDER]).probe
+    assert fresh(harness).hold(replace(NOT_OURS, code="40100"), word()) == "counted"
+    assert pause(harness) <= 1_000
+    assert fresh(harness).hold(replace(NOT_OURS, code="40100"), word(), probe=True) == "opened"
+    assert pause(harness) == pytest.approx(600_000, abs=2_000)
 
 
-def test_a_hold_by_reports_needs_one_more_after_its_probe(house: House) -> None:
+def test_a_hold_by_reports_needs_one_more_after_its_probe(harness: StoreHarness) -> None:
     """That the probe was accepted says little where messages fail later: the next failed report holds again."""
     hold = replace(NOT_OURS, source=Source.REPORT)
     for _ in range(HOLDS_AFTER):
-        fresh(house).hold(hold, word())
-    later(house)
-    assert fresh(house).pass_through([SENDER]).probe
-    assert fresh(house).fine(Fine(SENDER, sent=True), probe=True)
-    assert state(house) == "closed"
-    assert fresh(house).hold(hold, word()) == "opened"
+        fresh(harness).hold(hold, word())
+    later(harness)
+    assert fresh(harness).pass_through([SENDER]).probe
+    assert fresh(harness).fine(Fine(SENDER, sent=True), probe=True)
+    assert state(harness) == "closed"
+    assert fresh(harness).hold(hold, word()) == "opened"
 
 
-def test_a_refused_probe_of_a_pause_is_an_answer(house: House) -> None:
+def test_a_refused_probe_of_a_pause_is_an_answer(harness: StoreHarness) -> None:
     """Nothing is down there any more; what the answer says of the sender counts as one number's."""
-    trip(house)
-    later(house)
-    assert fresh(house).pass_through([SENDER]).probe
-    assert fresh(house).hold(NOT_OURS, word(), probe=True) == "counted"
-    assert state(house) == "closed"
+    trip(harness)
+    later(harness)
+    assert fresh(harness).pass_through([SENDER]).probe
+    assert fresh(harness).hold(NOT_OURS, word(), probe=True) == "counted"
+    assert state(harness) == "closed"
 
 
-def test_where_there_is_no_better_way_a_hold_stops_nothing(house: House) -> None:
+def test_where_there_is_no_better_way_a_hold_stops_nothing(harness: StoreHarness) -> None:
     """Any number of messages go, each as a probe; a pause for lack of answers is kept all the same."""
-    fresh(house).hold(replace(NOT_OURS, scope=ACCOUNT, after=1), word())
-    fresh(house).hold(replace(NOT_OURS, after=1), word())
+    fresh(harness).hold(replace(NOT_OURS, scope=ACCOUNT, after=1), word())
+    fresh(harness).hold(replace(NOT_OURS, after=1), word())
     scopes = [ACCOUNT, PROFILE, SENDER]
-    assert not fresh(house).pass_through(scopes).passes
-    gates = [fresh(house).pass_through(scopes, held_too=True) for _ in range(3)]
-    assert gates == [Gate(True, probe=True)] * 3
+    assert not fresh(harness).pass_through(scopes).passes
+    gates = [fresh(harness).pass_through(scopes, held_too=True) for _ in range(3)]
+    assert gates == [BreakerDecision(True, probe=True)] * 3
     for scope in scopes:
-        fresh(house).fine(Fine(scope, sent=True), probe=True)
-    assert fresh(house).pass_through(scopes) == PASS
-    fresh(house).hold(replace(NOT_OURS, scope=ACCOUNT, after=1), word())
-    trip(house)
-    house.raw.hset(house.keys.circuit(SENDER), mapping={"until": house.now() + 60_000, "probe": house.now() + 60_000})
-    gate = fresh(house).pass_through(scopes, held_too=True)
+        fresh(harness).fine(Fine(scope, sent=True), probe=True)
+    assert fresh(harness).pass_through(scopes) == PASS
+    fresh(harness).hold(replace(NOT_OURS, scope=ACCOUNT, after=1), word())
+    trip(harness)
+    harness.raw.hset(
+        harness.keys.circuit(SENDER), mapping={"until": harness.now() + 60_000, "probe": harness.now() + 60_000}
+    )
+    gate = fresh(harness).pass_through(scopes, held_too=True)
     assert (gate.passes, gate.code, gate.lasting) == (False, "sender_down", False)
 
 
-def test_looks_of_many_threads_never_miss(house: House) -> None:
+def test_looks_of_many_threads_never_miss(harness: StoreHarness) -> None:
     """What one thread forgets while another looks it up is read again."""
-    shared = fresh(house)
+    shared = fresh(harness)
     over = time.monotonic() + 1.0
 
     def look() -> None:
@@ -313,36 +317,36 @@ def test_looks_of_many_threads_never_miss(house: House) -> None:
         sys.setswitchinterval(switch)
 
 
-def test_tallies_are_of_the_last_hour(house: House) -> None:
+def test_tallies_are_of_the_last_hour(harness: StoreHarness) -> None:
     """Deliveries by how they ended, with the carrier's ratios beside them; older portions are gone."""
-    tallies = Tallies(house.store, house.scripts, house.keys)
+    sender_stats = SenderStats(harness.store, harness.scripts, harness.keys)
     for delivered in (True, True, False):
-        tallies.count("pool", delivered=delivered)
-    old = house.now() // PORTION_MS - PORTIONS
-    house.raw.hset(house.keys.tally("pool"), f"d:{old}", 1_000)
-    tallies.count("pool", delivered=True)
-    tallies.report({"pool": (0.5, None)})
-    health = tallies.look(["pool", "backup"])
+        sender_stats.count("pool", delivered=delivered)
+    old = harness.now() // PORTION_MS - PORTIONS
+    harness.raw.hset(harness.keys.tally("pool"), f"d:{old}", 1_000)
+    sender_stats.count("pool", delivered=True)
+    sender_stats.report({"pool": (0.5, None)})
+    health = sender_stats.look(["pool", "backup"])
     assert (health["pool"].delivered, health["pool"].failed) == (3, 1)
     assert (health["pool"].success_ratio, health["pool"].spam_ratio) == (0.5, None)
     assert health["backup"].grade == 20
-    assert at_once([tallies.may_ask] * 8).count(True) == 1
+    assert at_once([sender_stats.may_ask] * 8).count(True) == 1
 
 
 @pytest.mark.parametrize("lasting", [False, True])
-def test_a_clock_that_is_set_back_prolongs_no_pause(house: House, lasting: bool) -> None:
+def test_a_clock_that_is_set_back_prolongs_no_pause(harness: StoreHarness, lasting: bool) -> None:
     """A breaker opened before the store's clock was set back by hours is probed when the longest pause is over."""
     scope = f"sender:{word()}"
     if lasting:
-        house.circuits.hold(Hold(scope, "40333", "spent", 3_600_000, 30_000, after=1), word())
+        harness.circuits.hold(Hold(scope, "40333", "spent", 3_600_000, 30_000, after=1), word())
     else:
         for _ in range(5):
-            house.circuits.fault(Fault(scope, "connect"), word())
-    key = house.keys.circuit(scope)
+            harness.circuits.fault(Fault(scope, "connect"), word())
+    key = harness.keys.circuit(scope)
     for name in ("until", "probe"):
-        house.raw.hincrby(key, name, 7_200_000)
-    gate = fresh(house).pass_through([scope])
+        harness.raw.hincrby(key, name, 7_200_000)
+    gate = fresh(harness).pass_through([scope])
     assert not gate.passes
     assert gate.wait_ms <= (30_000 if lasting else LONGEST_PAUSE_MS)
-    asked, wait_ms, *_ = house.scripts.run("circuit_pass", [key], [PROBE_MS, LONGEST_PAUSE_MS])
+    asked, wait_ms, *_ = harness.scripts.run("circuit_pass", [key], [PROBE_MS, LONGEST_PAUSE_MS])
     assert (asked, wait_ms <= 30_000) == (0, True)

@@ -16,19 +16,19 @@ from otp_service.domain.audit import ZERO
 from otp_service.domain.circuit import PASS, Fault, Fine, Hold
 from otp_service.domain.delivery import Accepted
 from otp_service.domain.errors import NotReady, StoreUnavailable
-from otp_service.domain.operation import Approved, Due, Job
+from otp_service.domain.operation import Approved, Job, Timer
 from otp_service.domain.policy import Limit
 from otp_service.domain.verification import Reference
+from otp_service.runtime.delivery_worker import Worker
 from otp_service.storage import api_keys, client
 from otp_service.storage.api_keys import ApiKeys
+from otp_service.storage.audit_consumer import AuditConsumer
 from otp_service.storage.callbacks import Callbacks
-from otp_service.storage.feeds import Feed
 from otp_service.storage.limits import Limits, Place
-from otp_service.worker import Worker
 
 from ..conftest import wait_until
-from ..web.conftest import World, make_settings
-from .house import CODE, SHOP, WRONG, House, fresh_number, word
+from ..web.conftest import ApiHarness, make_settings
+from .harness import CODE, SHOP, WRONG, StoreHarness, fresh_number, word
 from .nodes import Nodes, three
 
 pytestmark = pytest.mark.cluster
@@ -43,10 +43,10 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
 
 
 @pytest.fixture
-def house(nodes: Nodes) -> Iterator[House]:
+def harness(nodes: Nodes) -> Iterator[StoreHarness]:
     """All rooms over the empty Cluster."""
     nodes.empty()
-    made = House.open(nodes.url)
+    made = StoreHarness.open(nodes.url)
     made.outbox.open()
     try:
         yield made
@@ -54,18 +54,18 @@ def house(nodes: Nodes) -> Iterator[House]:
         made.close()
 
 
-def number_on(nodes: Nodes, house: House, index: int) -> str:
+def number_on(nodes: Nodes, harness: StoreHarness, index: int) -> str:
     """A number whose shard lies on this node."""
     while True:
         number = fresh_number()
-        shard = house.keys.shard(house.hash_of(number))
-        if nodes.index_of(house.raw, house.keys.timers(shard)) == index:
+        shard = harness.keys.shard(harness.hash_of(number))
+        if nodes.index_of(harness.raw, harness.keys.timers(shard)) == index:
             return number
 
 
-def started_on_each(nodes: Nodes, house: House) -> list[Reference]:
+def started_on_each(nodes: Nodes, harness: StoreHarness) -> list[Reference]:
     """One verification on each node."""
-    return [house.start(number_on(nodes, house, index)).reference for index in EVERY]
+    return [harness.start(number_on(nodes, harness, index)).reference for index in EVERY]
 
 
 def answered(ask: Callable[[], object]) -> None:
@@ -80,92 +80,98 @@ def answered(ask: Callable[[], object]) -> None:
     wait_until(noticed, 10, "an answer")
 
 
-def keys_of(house: House) -> ApiKeys:
+def keys_of(harness: StoreHarness) -> ApiKeys:
     """The API keys."""
     tokens = {"token_hex": lambda n: word("k").rjust(2 * n, "0"), "token_urlsafe": lambda _: "A" * 43}
-    return ApiKeys(house.store, house.scripts, house.keys, house.audit, **tokens)
+    return ApiKeys(harness.store, harness.scripts, harness.keys, harness.audit, **tokens)
 
 
 @pytest.mark.parametrize("dead", EVERY)
-def test_numbers_of_living_shards_go_on(nodes: Nodes, house: House, dead: int) -> None:
+def test_numbers_of_living_shards_go_on(nodes: Nodes, harness: StoreHarness, dead: int) -> None:
     """Start, send and check pass for them, whichever node it is; for numbers of the dead one they are refused."""
-    lost = house.start(number_on(nodes, house, dead)).reference
+    lost = harness.start(number_on(nodes, harness, dead)).reference
     with nodes.hanging(dead):
         for index in set(EVERY) - {dead}:
-            ref = house.start(number_on(nodes, house, index)).reference
-            house.verifications.view(ref, "shop")
-            job = house.take(ref)
-            assert house.draft(job).sender == "pool"
-            assert house.outbox.pace("pool", 20.0, 10_000) >= 0
-            assert house.circuits.pass_through(["account", "profile:a", "sender:pool"]) == PASS
-            house.must_begin(job)
-            house.outbox.accepted(job, Accepted("m", "queued"))
-            assert isinstance(house.check(ref, CODE), Approved)
-        for act in (partial(house.check, lost, WRONG), partial(house.start, number_on(nodes, house, dead))):
+            ref = harness.start(number_on(nodes, harness, index)).reference
+            harness.verifications.view(ref, "shop")
+            job = harness.take(ref)
+            assert harness.draft(job).sender == "pool"
+            assert harness.outbox.pace("pool", 20.0, 10_000) >= 0
+            assert harness.circuits.pass_through(["account", "profile:a", "sender:pool"]) == PASS
+            harness.must_begin(job)
+            harness.outbox.accepted(job, Accepted("m", "queued"))
+            assert isinstance(harness.check(ref, CODE), Approved)
+        for act in (partial(harness.check, lost, WRONG), partial(harness.start, number_on(nodes, harness, dead))):
             with pytest.raises(StoreUnavailable):
                 act()
-    answered(lambda: house.status(lost))
-    assert isinstance(house.check(lost, CODE), Approved)
+    answered(lambda: harness.status(lost))
+    assert isinstance(harness.check(lost, CODE), Approved)
 
 
 @pytest.mark.parametrize("dead", EVERY)
-def test_what_looks_at_all_shards_sees_the_living(nodes: Nodes, house: House, dead: int) -> None:
+def test_what_looks_at_all_shards_sees_the_living(nodes: Nodes, harness: StoreHarness, dead: int) -> None:
     """Timers, groups, depth, versions, events, counts, trimming and the clock; only a page of the record is refused."""
-    feed = Feed(house.store, house.keys)
-    feed.open()
-    refs = started_on_each(nodes, house)
+    audit_consumer = AuditConsumer(harness.store, harness.keys)
+    audit_consumer.open()
+    refs = started_on_each(nodes, harness)
     living = [ref for index, ref in enumerate(refs) if index != dead]
     for ref in refs:
-        house.raw.zadd(house.keys.timers(house.keys.shard(ref.number_hash)), {f"x:{ref.body}": 1})
+        harness.raw.zadd(harness.keys.timers(harness.keys.shard(ref.number_hash)), {f"x:{ref.body}": 1})
     with nodes.hanging(dead):
-        assert {due.reference.body for due in house.outbox.due(100)} == {ref.body for ref in living}
-        house.outbox.open()
-        assert house.outbox.depth() == 2
-        known = house.verifications.versions(refs)
+        assert {due.reference.body for due in harness.outbox.due(100)} == {ref.body for ref in living}
+        harness.outbox.open()
+        assert harness.outbox.depth() == 2
+        known = harness.verifications.versions(refs)
         assert [index for index, version in enumerate(known) if version is None] == [dead]
-        assert {event.shard for event in feed.take(100)} == {house.keys.shard(ref.number_hash) for ref in living}
-        feed.done(feed.take_over(100))
+        assert {event.shard for event in audit_consumer.take(100)} == {
+            harness.keys.shard(ref.number_hash) for ref in living
+        }
+        audit_consumer.done(audit_consumer.take_over(100))
         apps = [f"app{number}" for number in range(12)]
-        assert 0 < len(Callbacks(house.store, house.scripts, house.keys).counts(apps)) < 12
-        assert set(house.tallies.look(["pool", "backup"])) == {"pool", "backup"}
-        house.audit.trim(0)
-        assert abs(client.clock_ms(house.store) - time.time() * 1000) < 5_000
-        client.ping(house.store)
-        client.require_no_eviction(house.store)
+        assert 0 < len(Callbacks(harness.store, harness.scripts, harness.keys).counts(apps)) < 12
+        assert set(harness.sender_stats.look(["pool", "backup"])) == {"pool", "backup"}
+        harness.audit.trim(0)
+        assert abs(client.clock_ms(harness.store) - time.time() * 1000) < 5_000
+        client.ping(harness.store)
+        client.require_no_eviction(harness.store)
         gone = [
-            shard for shard in range(house.keys.shards) if nodes.index_of(house.raw, house.keys.timers(shard)) == dead
+            shard
+            for shard in range(harness.keys.shards)
+            if nodes.index_of(harness.raw, harness.keys.timers(shard)) == dead
         ]
-        assert client.dead_shards(house.store, house.keys) == gone
-        every = range(house.keys.shards)
+        assert client.dead_shards(harness.store, harness.keys) == gone
+        every = range(harness.keys.shards)
         with pytest.raises(StoreUnavailable):
-            house.audit.read([ZERO] * len(every), shards=every, until_ms=None, limit=10, wanted={})
+            harness.audit.read([ZERO] * len(every), shards=every, until_ms=None, limit=10, wanted={})
 
 
-def test_a_dead_node_costs_one_timeout_and_not_one_for_each_shard(nodes: Nodes, house: House) -> None:
+def test_a_dead_node_costs_one_timeout_and_not_one_for_each_shard(nodes: Nodes, harness: StoreHarness) -> None:
     """A look at sixteen shards, six of them dead, ends in about one timeout; the next one waits for nothing."""
-    started_on_each(nodes, house)
+    started_on_each(nodes, harness)
     with nodes.hanging(1):
         began = time.monotonic()
-        house.outbox.due(100)
+        harness.outbox.due(100)
         assert time.monotonic() - began < 4 * client.TIMEOUT_S
 
 
-def test_what_is_not_known_of_senders_stops_nobody(nodes: Nodes, house: House) -> None:
+def test_what_is_not_known_of_senders_stops_nobody(nodes: Nodes, harness: StoreHarness) -> None:
     """A breaker on the dead node is closed, what is learned of it is lost; each process paces and counts alone."""
-    scope = next(f"sender:{n}" for n in range(99) if nodes.index_of(house.raw, house.keys.circuit(f"sender:{n}")) == 2)
-    sender = next(f"s{n}" for n in range(99) if nodes.index_of(house.raw, house.keys.sender_rate(f"s{n}")) == 2)
-    limits = Limits(house.scripts, house.keys, is_cluster=True)
+    scope = next(
+        f"sender:{n}" for n in range(99) if nodes.index_of(harness.raw, harness.keys.circuit(f"sender:{n}")) == 2
+    )
+    sender = next(f"s{n}" for n in range(99) if nodes.index_of(harness.raw, harness.keys.sender_rate(f"s{n}")) == 2)
+    limits = Limits(harness.scripts, harness.keys, is_cluster=True)
     places = [Place("app", f"a{n}", Limit(2, 60_000)) for n in range(4)]
-    house.circuits.hold(Hold(scope, "40333", "spent", 60_000, 8_000, 1), "n")
-    assert not house.circuits.pass_through([scope]).passes
+    harness.circuits.hold(Hold(scope, "40333", "spent", 60_000, 8_000, 1), "n")
+    assert not harness.circuits.pass_through([scope]).passes
     with nodes.hanging(2):
-        wait_until(lambda: house.circuits.pass_through([scope]) == PASS, 5, "the breaker is not known")
-        assert house.circuits.hold(Hold(scope, "40333", "spent", 60_000, 8_000, 1), "n") == "counted"
-        assert not house.circuits.fault(Fault(scope, "connect"), "n")
-        assert not house.circuits.fine(Fine(scope), probe=True)
-        house.circuits.delivered([scope])
-        house.tallies.count(scope, delivered=True)
-        waits = [house.outbox.pace(sender, 0.5, 5_000) for _ in range(4)]
+        wait_until(lambda: harness.circuits.pass_through([scope]) == PASS, 5, "the breaker is not known")
+        assert harness.circuits.hold(Hold(scope, "40333", "spent", 60_000, 8_000, 1), "n") == "counted"
+        assert not harness.circuits.fault(Fault(scope, "connect"), "n")
+        assert not harness.circuits.fine(Fine(scope), probe=True)
+        harness.circuits.delivered([scope])
+        harness.sender_stats.count(scope, delivered=True)
+        waits = [harness.outbox.pace(sender, 0.5, 5_000) for _ in range(4)]
         assert waits[0] == 0
         assert 0 < waits[1] <= 2_000 < waits[2] <= 4_000
         assert waits[3] < 0
@@ -173,15 +179,17 @@ def test_what_is_not_known_of_senders_stops_nobody(nodes: Nodes, house: House) -
             assert [limits.take([place]) > 0 for _ in range(3)] == [False, False, True]
 
 
-def test_a_valid_key_is_believed_for_a_minute(house: House, nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_valid_key_is_believed_for_a_minute(
+    harness: StoreHarness, nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its shard is dead: yes for what was valid a moment ago, never for what was revoked, and not for ever."""
-    keys = keys_of(house)
+    keys = keys_of(harness)
     valid, revoked = keys.create("shop", ["verify"], None), keys.create("shop", ["verify"], None)
     assert keys.revoke(revoked.id)
     assert keys.authenticate(valid.key)
     assert keys.authenticate(revoked.key) is None
     monkeypatch.setattr(api_keys, "CACHE_S", 0.0)
-    with nodes.hanging(nodes.index_of(house.raw, house.keys.api_keys())):
+    with nodes.hanging(nodes.index_of(harness.raw, harness.keys.api_keys())):
         principal = keys.authenticate(valid.key)
         assert principal is not None
         assert principal.app == "shop"
@@ -193,23 +201,23 @@ def test_a_valid_key_is_believed_for_a_minute(house: House, nodes: Nodes, monkey
             keys.authenticate(valid.key)
 
 
-def test_every_node_is_asked_for_its_eviction_policy(nodes: Nodes, house: House) -> None:
+def test_every_node_is_asked_for_its_eviction_policy(nodes: Nodes, harness: StoreHarness) -> None:
     """One that evicts is found wherever it is, also while another is dead."""
     for index in EVERY:
         nodes.raws[index].config_set("maxmemory-policy", "allkeys-lru")
         try:
             with nodes.hanging((index + 1) % 3), pytest.raises(NotReady, match="allkeys-lru"):
-                client.require_no_eviction(house.store)
+                client.require_no_eviction(harness.store)
         finally:
             nodes.raws[index].config_set("maxmemory-policy", "noeviction")
 
 
-def test_readiness_names_the_dead_shards(nodes: Nodes, house: House, tmp_path: Path) -> None:
+def test_readiness_names_the_dead_shards(nodes: Nodes, harness: StoreHarness, tmp_path: Path) -> None:
     """Also if it is the node that holds what is fixed at the start, /readyz stays 200 and warns; 503 with all dead."""
-    dead = nodes.index_of(house.raw, house.keys.shard_count())
+    dead = nodes.index_of(harness.raw, harness.keys.shard_count())
     seed = SigningKey.generate()
     settings = make_settings(tmp_path, nodes.url, seed)
-    world = World(bootstrap.build_web(settings), settings, config.load_keyring(settings), seed, house.raw)
+    world = ApiHarness(bootstrap.build_web(settings), settings, config.load_keyring(settings), seed, harness.raw)
     assert world.call("GET", "/readyz", key=None).json == {"status": "ready"}
 
     def seen() -> list[str]:
@@ -226,19 +234,19 @@ def test_readiness_names_the_dead_shards(nodes: Nodes, house: House, tmp_path: P
 class Sends:
     """What a worker does with jobs and timers, without a carrier."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, harness: StoreHarness) -> None:
+        self._house = harness
 
     def send(self, job: Job) -> None:
         """Send at once, or put off what is asked for the first time."""
-        house = self._house
-        draft = house.outbox.draft(job)
+        harness = self._house
+        draft = harness.outbox.draft(job)
         if draft is not None:
-            house.outbox.pace(draft.sender, 1000.0, 10_000)
-            if house.begin(job, SHOP) is not None:
-                house.outbox.accepted(job, Accepted(word("m"), "queued"))
+            harness.outbox.pace(draft.sender, 1000.0, 10_000)
+            if harness.begin(job, SHOP) is not None:
+                harness.outbox.accepted(job, Accepted(word("m"), "queued"))
 
-    def attend(self, due: Due) -> str | None:
+    def attend(self, due: Timer) -> str | None:
         """Expire, or put back."""
         if due.kind == "x":
             self._house.verifications.expire(due.reference)
@@ -248,12 +256,12 @@ class Sends:
 
 
 @contextmanager
-def working(house: House) -> Iterator[None]:
+def working(harness: StoreHarness) -> Iterator[None]:
     """A worker that runs."""
     stop = threading.Event()
     parts: Any = {"concurrency": 4, "audit_retention_ms": 86_400_000, "close": lambda: None}
     thread = threading.Thread(
-        target=Worker(house.outbox, cast("Any", Sends(house)), house.audit, **parts).run, args=(stop,)
+        target=Worker(harness.outbox, cast("Any", Sends(harness)), harness.audit, **parts).run, args=(stop,)
     )
     thread.start()
     try:
@@ -263,26 +271,26 @@ def working(house: House) -> Iterator[None]:
         thread.join(30)
 
 
-def test_a_worker_goes_on(nodes: Nodes, house: House) -> None:
+def test_a_worker_goes_on(nodes: Nodes, harness: StoreHarness) -> None:
     """Started while a node hangs, it sends, retries, expires and takes over what lies on the others, and later its."""
     dead = 0
-    lost = house.start(number_on(nodes, house, dead)).reference
+    lost = harness.start(number_on(nodes, harness, dead)).reference
     living = [index for index in EVERY if index != dead]
-    retried, expired = (house.start(number_on(nodes, house, index)).reference for index in living)
-    house.take(retried)
-    left = house.take(expired, house.other_worker())
-    shard = house.keys.shard(expired.number_hash)
-    with nodes.hanging(dead), working(house):
-        ref = house.start(number_on(nodes, house, living[0])).reference
-        wait_until(lambda: house.status(ref) == "sent", 10, "a delivery")
-        wait_until(lambda: house.status(retried) == "sent", 10, "one of its own that it did not know of")
+    retried, expired = (harness.start(number_on(nodes, harness, index)).reference for index in living)
+    harness.take(retried)
+    left = harness.take(expired, harness.other_worker())
+    shard = harness.keys.shard(expired.number_hash)
+    with nodes.hanging(dead), working(harness):
+        ref = harness.start(number_on(nodes, harness, living[0])).reference
+        wait_until(lambda: harness.status(ref) == "sent", 10, "a delivery")
+        wait_until(lambda: harness.status(retried) == "sent", 10, "one of its own that it did not know of")
         # The entry of a worker that died long ago.
-        outbox, idle = house.keys.outbox(shard), ("IDLE", 60_000, "JUSTID")
-        house.raw.execute_command("XCLAIM", outbox, "workers", "gone", 0, left.entry, *idle)
-        wait_until(lambda: house.status(expired) == "sent", 10, "what a dead worker left")
-        house.raw.hset(house.keys.record(expired), "expires", "1")
-        house.raw.zadd(house.keys.timers(shard), {f"x:{expired.body}": 1})
-        wait_until(lambda: house.record(expired)["status"] == "expired", 10, "the expiry")
+        outbox, idle = harness.keys.outbox(shard), ("IDLE", 60_000, "JUSTID")
+        harness.raw.execute_command("XCLAIM", outbox, "workers", "gone", 0, left.entry, *idle)
+        wait_until(lambda: harness.status(expired) == "sent", 10, "what a dead worker left")
+        harness.raw.hset(harness.keys.record(expired), "expires", "1")
+        harness.raw.zadd(harness.keys.timers(shard), {f"x:{expired.body}": 1})
+        wait_until(lambda: harness.record(expired)["status"] == "expired", 10, "the expiry")
         nodes.wake(dead)
-        answered(lambda: house.status(lost))
-        wait_until(lambda: house.status(lost) == "sent", 15, "what lay on the dead node")
+        answered(lambda: harness.status(lost))
+        wait_until(lambda: harness.status(lost) == "sent", 15, "what lay on the dead node")

@@ -12,189 +12,189 @@ from otp_service.storage.scripts import load
 from otp_service.storage.verifications import CLOCK_PLAY_MS
 from tests.conftest import wait_until
 
-from .house import CODE, SHOP, WRONG, House, at_once, fresh_number, word
+from .harness import CODE, SHOP, WRONG, StoreHarness, at_once, fresh_number, word
 
 
-def approve(house: House, ref: Reference) -> None:
+def approve(harness: StoreHarness, ref: Reference) -> None:
     """End by the right code."""
-    house.check(ref, CODE)
+    harness.check(ref, CODE)
 
 
-def exhaust(house: House, ref: Reference) -> None:
+def exhaust(harness: StoreHarness, ref: Reference) -> None:
     """End by wrong codes."""
     for _ in range(5):
-        house.check(ref, WRONG)
+        harness.check(ref, WRONG)
 
 
-def cancel(house: House, ref: Reference) -> None:
+def cancel(harness: StoreHarness, ref: Reference) -> None:
     """End by the caller."""
-    house.verifications.cancel(word(), ref, "shop")
+    harness.verifications.cancel(word(), ref, "shop")
 
 
-def expire(house: House, ref: Reference) -> None:
+def expire(harness: StoreHarness, ref: Reference) -> None:
     """End by the worker's timer."""
-    house.age(ref, 300_000)
-    assert house.verifications.expire(ref)
+    harness.age(ref, 300_000)
+    assert harness.verifications.expire(ref)
 
 
 ENDINGS = {"approved": approve, "exhausted": exhaust, "canceled": cancel, "expired": expire}
 
 
 @pytest.mark.parametrize("status", list(ENDINGS))
-def test_a_tombstone_holds_the_reason_and_no_secret(house: House, status: str) -> None:
+def test_a_tombstone_holds_the_reason_and_no_secret(harness: StoreHarness, status: str) -> None:
     """After each end: no digest, no sealed number or code, the mask and hash only, kept for 24 hours."""
     number = fresh_number()
-    ref = house.start(number).reference
-    job = house.take(ref)
-    house.must_begin(job, body="sealed-body")
-    ENDINGS[status](house, ref)
-    record = house.record(ref)
+    ref = harness.start(number).reference
+    job = harness.take(ref)
+    harness.must_begin(job, body="sealed-body")
+    ENDINGS[status](harness, ref)
+    record = harness.record(ref)
     assert record["status"] == status
-    assert not house.raw.exists(house.keys.secrets(ref))
-    text = repr(house.snapshot())
+    assert not harness.raw.exists(harness.keys.secrets(ref))
+    text = repr(harness.snapshot())
     assert CODE not in text
     assert number not in text
     assert number[1:] not in text
     assert "sealed-body" not in text
-    for key in (house.keys.record(ref), house.keys.timeline(ref)):
-        assert TOMBSTONE_MS - 5_000 < house.raw.pttl(key) <= TOMBSTONE_MS
-    assert f"x:{ref.body}" not in house.timers(ref)
+    for key in (harness.keys.record(ref), harness.keys.timeline(ref)):
+        assert TOMBSTONE_MS - 5_000 < harness.raw.pttl(key) <= TOMBSTONE_MS
+    assert f"x:{ref.body}" not in harness.timers(ref)
 
 
 @pytest.mark.parametrize("first", list(ENDINGS))
-def test_an_end_is_final(house: House, first: str) -> None:
+def test_an_end_is_final(harness: StoreHarness, first: str) -> None:
     """No other ending and no guess changes an ended verification; each later answer names how it ended."""
-    ref = house.start(fresh_number()).reference
-    ENDINGS[first](house, ref)
-    before = house.record(ref)
-    events = house.events(ref)
+    ref = harness.start(fresh_number()).reference
+    ENDINGS[first](harness, ref)
+    before = harness.record(ref)
+    events = harness.events(ref)
     end = Ended(Status(first))
-    assert house.check(ref, CODE) == end
-    assert house.check(ref, WRONG) == end
-    assert house.verifications.cancel(word(), ref, "shop") == end
-    assert not house.verifications.expire(ref)
-    assert house.record(ref) == before
-    assert house.events(ref) == events
+    assert harness.check(ref, CODE) == end
+    assert harness.check(ref, WRONG) == end
+    assert harness.verifications.cancel(word(), ref, "shop") == end
+    assert not harness.verifications.expire(ref)
+    assert harness.record(ref) == before
+    assert harness.events(ref) == events
 
 
-def test_a_receipt_is_spent_once_of_fifty_at_once(house: House) -> None:
+def test_a_receipt_is_spent_once_of_fifty_at_once(harness: StoreHarness) -> None:
     """One redeem is the first; all others learn when it was spent."""
-    ref = house.start(fresh_number()).reference
-    house.check(ref, CODE, receipt_id="r-1")
-    ends = house.now() + 60_000
-    jobs = [partial(house.verifications.redeem, word(), ref, "shop", "r-1", ends) for _ in range(50)]
+    ref = harness.start(fresh_number()).reference
+    harness.check(ref, CODE, receipt_id="r-1")
+    ends = harness.now() + 60_000
+    jobs = [partial(harness.verifications.redeem, word(), ref, "shop", "r-1", ends) for _ in range(50)]
     answers = [answer for answer in at_once(jobs) if isinstance(answer, Redeemed)]
     assert len(answers) == 50
     assert sum(answer.first for answer in answers) == 1
     assert len({answer.at_ms for answer in answers}) == 1
-    assert house.events(ref).count("receipt.redeemed") == 1
+    assert harness.events(ref).count("receipt.redeemed") == 1
 
 
-def test_only_this_approvals_receipt_in_its_time_counts(house: House) -> None:
+def test_only_this_approvals_receipt_in_its_time_counts(harness: StoreHarness) -> None:
     """Another receipt id, an unapproved verification, a receipt whose time is over: all invalid and unspent."""
     number = fresh_number()
-    ref = house.start(number, purpose="pay").reference
-    ends = house.now() + 60_000
-    redeem = partial(house.verifications.redeem, word(), ref, "shop")
+    ref = harness.start(number, purpose="pay").reference
+    ends = harness.now() + 60_000
+    redeem = partial(harness.verifications.redeem, word(), ref, "shop")
     assert redeem("r-1", ends) == NotFound()
     assert redeem("", ends) == NotFound()
-    house.check(ref, CODE, receipt_id="r-1")
+    harness.check(ref, CODE, receipt_id="r-1")
     assert redeem("r-2", ends) == NotFound()
-    assert redeem("r-1", house.now() - 1) == NotFound()
-    assert house.verifications.redeem(word(), ref, "bank", "r-1", ends) == NotFound()
+    assert redeem("r-1", harness.now() - 1) == NotFound()
+    assert harness.verifications.redeem(word(), ref, "bank", "r-1", ends) == NotFound()
     assert redeem("r-1", ends) == Redeemed(
-        int(house.record(ref)["redeemed"]), True, mask=f"+1******{number[-4:]}", purpose="pay"
+        int(harness.record(ref)["redeemed"]), True, mask=f"+1******{number[-4:]}", purpose="pay"
     )
 
 
-def test_a_race_of_endings_has_one_winner(house: House) -> None:
+def test_a_race_of_endings_has_one_winner(harness: StoreHarness) -> None:
     """Right code, cancel and expiry at once: one final status, one event of an end."""
     for _ in range(10):
-        ref = house.start(fresh_number()).reference
+        ref = harness.start(fresh_number()).reference
         jobs: list[Callable[[], object]] = [
-            *[partial(house.check, ref, CODE) for _ in range(5)],
-            *[partial(house.verifications.cancel, word(), ref, "shop") for _ in range(5)],
-            *[partial(house.verifications.expire, ref) for _ in range(5)],
+            *[partial(harness.check, ref, CODE) for _ in range(5)],
+            *[partial(harness.verifications.cancel, word(), ref, "shop") for _ in range(5)],
+            *[partial(harness.verifications.expire, ref) for _ in range(5)],
         ]
         answers = at_once(jobs)
         approved = sum(isinstance(answer, Approved) for answer in answers)
         canceled = sum(isinstance(answer, Canceled) for answer in answers)
         assert (approved, canceled) in ((1, 0), (0, 1))
         ends = {"verification.approved", "verification.canceled", "verification.expired"}
-        assert sum(event in ends for event in house.events(ref)) == 1
+        assert sum(event in ends for event in harness.events(ref)) == 1
 
 
-def test_an_early_timer_changes_nothing(house: House) -> None:
+def test_an_early_timer_changes_nothing(harness: StoreHarness) -> None:
     """A timer that fires although a repeat has given more time is set again to the record's own expiry."""
     number = fresh_number()
-    ref = house.start(number).reference
-    shard = house.keys.shard(ref.number_hash)
-    house.raw.zadd(house.keys.timers(shard), {f"x:{ref.body}": 1})
-    due = [due for due in house.outbox.due(100) if due.reference == ref]
+    ref = harness.start(number).reference
+    shard = harness.keys.shard(ref.number_hash)
+    harness.raw.zadd(harness.keys.timers(shard), {f"x:{ref.body}": 1})
+    due = [due for due in harness.outbox.due(100) if due.reference == ref]
     assert [one.kind for one in due] == ["x"]
-    assert not house.verifications.expire(ref)
-    assert house.record(ref)["status"] == "pending"
-    assert house.timers(ref)[f"x:{ref.body}"] == int(house.record(ref)["expires"])
+    assert not harness.verifications.expire(ref)
+    assert harness.record(ref)["status"] == "pending"
+    assert harness.timers(ref)[f"x:{ref.body}"] == int(harness.record(ref)["expires"])
 
 
-def test_ten_workers_expire_once(house: House) -> None:
+def test_ten_workers_expire_once(harness: StoreHarness) -> None:
     """The end by time is one event, whoever is first."""
-    ref = house.start(fresh_number()).reference
-    house.age(ref, 300_000)
-    assert sum(at_once([partial(house.verifications.expire, ref)] * 10)) == 1
-    assert house.events(ref).count("verification.expired") == 1
+    ref = harness.start(fresh_number()).reference
+    harness.age(ref, 300_000)
+    assert sum(at_once([partial(harness.verifications.expire, ref)] * 10)) == 1
+    assert harness.events(ref).count("verification.expired") == 1
 
 
-def test_a_view_of_a_late_one_is_expired_before_anybody_ended_it(house: House) -> None:
+def test_a_view_of_a_late_one_is_expired_before_anybody_ended_it(harness: StoreHarness) -> None:
     """Reading never shows a code as usable that no check would accept."""
-    ref = house.start(fresh_number()).reference
-    house.age(ref, 300_000)
-    view = house.verifications.view(ref, "shop")
+    ref = harness.start(fresh_number()).reference
+    harness.age(ref, 300_000)
+    view = harness.verifications.view(ref, "shop")
     assert view is not None
     assert view.status is Status.EXPIRED
-    assert house.record(ref)["status"] == "pending"
-    assert house.verifications.cancel(word(), ref, "shop") == Ended(Status.EXPIRED)
-    assert house.record(ref)["status"] == "expired"
+    assert harness.record(ref)["status"] == "pending"
+    assert harness.verifications.cancel(word(), ref, "shop") == Ended(Status.EXPIRED)
+    assert harness.record(ref)["status"] == "expired"
 
 
-def test_versions_of_many_at_once(house: House) -> None:
+def test_versions_of_many_at_once(harness: StoreHarness) -> None:
     """One question for verifications on different shards; each event makes its own grow; what is gone has none."""
-    refs = [house.start(fresh_number()).reference for _ in range(5)]
-    house.raw.delete(house.keys.record(refs[4]))
-    before = house.verifications.versions(refs)
+    refs = [harness.start(fresh_number()).reference for _ in range(5)]
+    harness.raw.delete(harness.keys.record(refs[4]))
+    before = harness.verifications.versions(refs)
     assert before[4] is None
-    house.verifications.cancel(word(), refs[1], "shop")
-    after = house.verifications.versions(refs)
-    views = [house.verifications.view(ref, None) for ref in refs]
+    harness.verifications.cancel(word(), refs[1], "shop")
+    after = harness.verifications.versions(refs)
+    views = [harness.verifications.view(ref, None) for ref in refs]
     assert after == [view and view.version for view in views]
     grown = [now - then for then, now in zip(before, after, strict=True) if then is not None and now is not None]
     assert [bool(more) for more in grown] == [False, True, False, False]
-    assert house.verifications.versions([]) == []
+    assert harness.verifications.versions([]) == []
 
 
-def test_secrets_vanish_by_themselves_at_expiry(house: House) -> None:
+def test_secrets_vanish_by_themselves_at_expiry(harness: StoreHarness) -> None:
     """Without any process running the store itself forgets digest, number and code when the time is over."""
     app = SHOP.__class__(name="brief", brand="B", route=SHOP.route, code_ttl_ms=1_000)
-    ref = house.start(fresh_number(), app).reference
-    secrets = house.keys.secrets(ref)
-    assert 0 < house.raw.pttl(secrets) <= 1_000
-    wait_until(lambda: not house.raw.exists(secrets), 3.0)
-    assert house.check(ref, CODE, app) == Ended(Status.EXPIRED)
+    ref = harness.start(fresh_number(), app).reference
+    secrets = harness.keys.secrets(ref)
+    assert 0 < harness.raw.pttl(secrets) <= 1_000
+    wait_until(lambda: not harness.raw.exists(secrets), 3.0)
+    assert harness.check(ref, CODE, app) == Ended(Status.EXPIRED)
 
 
-def test_the_stores_clock_alone_tells_expired_in_real_time(house: House) -> None:
+def test_the_stores_clock_alone_tells_expired_in_real_time(harness: StoreHarness) -> None:
     """Checked to the second without any help of timers: good before, late after."""
     app = SHOP.__class__(name="brief", brand="B", route=SHOP.route, code_ttl_ms=1_000)
-    early, late = house.start(fresh_number(), app).reference, house.start(fresh_number(), app).reference
-    assert isinstance(house.check(early, CODE, app), Approved)
-    wait_until(lambda: house.now() >= int(house.record(late)["expires"]), 3.0)
-    assert house.check(late, CODE, app) == Ended(Status.EXPIRED)
+    early, late = harness.start(fresh_number(), app).reference, harness.start(fresh_number(), app).reference
+    assert isinstance(harness.check(early, CODE, app), Approved)
+    wait_until(lambda: harness.now() >= int(harness.record(late)["expires"]), 3.0)
+    assert harness.check(late, CODE, app) == Ended(Status.EXPIRED)
 
 
-def shift(house: House, ref: Reference, **by_ms: int) -> None:
+def shift(harness: StoreHarness, ref: Reference, **by_ms: int) -> None:
     """Move single times of the record."""
-    record = house.record(ref)
-    house.raw.hset(house.keys.record(ref), mapping={name: int(record[name]) + ms for name, ms in by_ms.items()})
+    record = harness.record(ref)
+    harness.raw.hset(harness.keys.record(ref), mapping={name: int(record[name]) + ms for name, ms in by_ms.items()})
 
 
 @pytest.mark.parametrize(
@@ -208,33 +208,33 @@ def shift(house: House, ref: Reference, **by_ms: int) -> None:
         {"expires": -300_000},
     ],
 )
-def test_no_time_alone_prolongs_a_code(house: House, times: dict[str, int]) -> None:
+def test_no_time_alone_prolongs_a_code(harness: StoreHarness, times: dict[str, int]) -> None:
     """Neither a later `expires` nor a clock that was set back: no check approves, nothing is sent, and it is shown."""
     number = fresh_number()
     checked, sent, timed, again = (
-        house.start(to).reference for to in (fresh_number(), fresh_number(), fresh_number(), number)
+        harness.start(to).reference for to in (fresh_number(), fresh_number(), fresh_number(), number)
     )
     for ref in (checked, sent, timed, again):
-        shift(house, ref, **times)
-        view = house.verifications.view(ref, "shop")
+        shift(harness, ref, **times)
+        view = harness.verifications.view(ref, "shop")
         assert view is not None
         assert view.status is Status.EXPIRED
-    assert house.check(checked, CODE) == Ended(Status.EXPIRED)
-    assert house.begin(house.take(sent)) is None
-    assert house.status(sent) == "expired"
-    assert house.verifications.expire(timed)
-    assert house.record(timed)["status"] == "expired"
-    house.refused(number)  # the cool-down is the number's
-    assert house.record(again)["status"] == "expired"
+    assert harness.check(checked, CODE) == Ended(Status.EXPIRED)
+    assert harness.begin(harness.take(sent)) is None
+    assert harness.status(sent) == "expired"
+    assert harness.verifications.expire(timed)
+    assert harness.record(timed)["status"] == "expired"
+    harness.refused(number)  # the cool-down is the number's
+    assert harness.record(again)["status"] == "expired"
 
 
 @pytest.mark.parametrize("times", [{"created": 3_000, "expires": 3_000}, {"expires": 299_000, "created": -1_000}])
-def test_a_clock_with_a_little_play_ends_no_code(house: House, times: dict[str, int]) -> None:
+def test_a_clock_with_a_little_play_ends_no_code(harness: StoreHarness, times: dict[str, int]) -> None:
     """A store whose clock is slewed, or another server a few seconds behind, changes nothing."""
-    ref = house.start(fresh_number()).reference
-    shift(house, ref, **times)
-    house.must_begin(house.take(ref))
-    assert isinstance(house.check(ref, CODE), Approved)
+    ref = harness.start(fresh_number()).reference
+    shift(harness, ref, **times)
+    harness.must_begin(harness.take(ref))
+    assert isinstance(harness.check(ref, CODE), Approved)
 
 
 def test_the_scripts_know_the_greatest_life() -> None:
@@ -244,12 +244,12 @@ def test_the_scripts_know_the_greatest_life() -> None:
     assert f"CLOCK_PLAY_MS = {CLOCK_PLAY_MS}\n" in text
 
 
-def test_what_is_gone_is_not_found(house: House) -> None:
+def test_what_is_gone_is_not_found(harness: StoreHarness) -> None:
     """When the tombstone too is gone, an id is as unknown as one that never was."""
-    ref = house.start(fresh_number()).reference
-    cancel(house, ref)
-    house.raw.delete(house.keys.record(ref), house.keys.timeline(ref))
-    assert house.check(ref, CODE) == NotFound()
-    assert house.verifications.cancel(word(), ref, "shop") == NotFound()
-    assert house.verifications.view(ref, "shop") is None
-    assert house.verifications.timeline(ref) == []
+    ref = harness.start(fresh_number()).reference
+    cancel(harness, ref)
+    harness.raw.delete(harness.keys.record(ref), harness.keys.timeline(ref))
+    assert harness.check(ref, CODE) == NotFound()
+    assert harness.verifications.cancel(word(), ref, "shop") == NotFound()
+    assert harness.verifications.view(ref, "shop") is None
+    assert harness.verifications.timeline(ref) == []

@@ -16,7 +16,7 @@ from otp_service.storage import client
 from otp_service.storage.primary import ROLE_CHECK_S
 from tests.conftest import wait_until
 
-from .house import WRONG, House, fresh_number
+from .harness import WRONG, StoreHarness, fresh_number
 from .servers import Address, Server, pair, watched
 
 LONGEST_REFUSAL_S = 2.5
@@ -62,40 +62,40 @@ def move(address: Address, old: Server, new: Server) -> None:
 def test_behind_a_stable_address_the_new_primary_is_found(two: tuple[Server, Server]) -> None:
     """At the first request: the one that meets READONLY lets go of all connections, and is made again."""
     address = Address(two[0])
-    house = House.open(f"redis://127.0.0.1:{address.port}")
+    harness = StoreHarness.open(f"redis://127.0.0.1:{address.port}")
     try:
-        ref = house.start(fresh_number()).reference
-        wait_until(lambda: two[1].client.exists(house.keys.record(ref)), what="the copy")
+        ref = harness.start(fresh_number()).reference
+        wait_until(lambda: two[1].client.exists(harness.keys.record(ref)), what="the copy")
         move(address, *two)
-        wait_until(lambda: works(lambda: house.check(ref, WRONG)), 5, "a judged guess")
-        assert two[1].client.hget(house.keys.record(ref), "attempts") == "1"
-        assert works(lambda: house.start(fresh_number()))
+        wait_until(lambda: works(lambda: harness.check(ref, WRONG)), 5, "a judged guess")
+        assert two[1].client.hget(harness.keys.record(ref), "attempts") == "1"
+        assert works(lambda: harness.start(fresh_number()))
     finally:
-        house.close()
+        harness.close()
         address.close()
 
 
 def test_a_demoted_server_is_not_read_from(two: tuple[Server, Server]) -> None:
     """Reading alone meets no READONLY; each connection asks for the role at least once a second."""
     address = Address(two[0])
-    house = House.open(f"redis://127.0.0.1:{address.port}")
+    harness = StoreHarness.open(f"redis://127.0.0.1:{address.port}")
     try:
-        ref = house.start(fresh_number()).reference
-        wait_until(lambda: two[1].client.exists(house.keys.record(ref)), what="the copy")
+        ref = harness.start(fresh_number()).reference
+        wait_until(lambda: two[1].client.exists(harness.keys.record(ref)), what="the copy")
         move(address, *two)
         two[0].client.replicaof("127.0.0.1", "1")  # it falls behind
-        two[1].client.hset(house.keys.record(ref), "status", "canceled")
+        two[1].client.hset(harness.keys.record(ref), "status", "canceled")
 
         def shown() -> str:
-            view = house.verifications.view(ref, "shop")
+            view = harness.verifications.view(ref, "shop")
             return "" if view is None else str(view.status)
 
         wait_until(lambda: works(shown) and shown() == "canceled", 5 + ROLE_CHECK_S, "the new primary's word")
         address.server = two[0]
-        house.store.client.connection_pool.disconnect()
+        harness.store.client.connection_pool.disconnect()
         assert not works(shown), "an address that leads to a replica is no store"
     finally:
-        house.close()
+        harness.close()
         address.close()
 
 
@@ -103,13 +103,13 @@ def test_sentinels_name_the_new_primary(tmp_path: Path) -> None:
     """Planned, by kill -9, and while the old primary hangs and comes back as a replica."""
     with watched(tmp_path) as (first, second, sentinels):
         names = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in sentinels)
-        house = House.open(f"redis+sentinel://{names}/main")
+        harness = StoreHarness.open(f"redis+sentinel://{names}/main")
 
         def start() -> object:
-            return house.start(fresh_number())
+            return harness.start(fresh_number())
 
         def leads() -> int:
-            return int(house.store.client.info("server")["tcp_port"])
+            return int(harness.store.client.info("server")["tcp_port"])
 
         try:
             assert works(start)
@@ -127,7 +127,7 @@ def test_sentinels_name_the_new_primary(tmp_path: Path) -> None:
             assert works(start)
             assert leads() == first.port
         finally:
-            house.close()
+            harness.close()
 
 
 def _agrees(sentinel: Server, primary: Server) -> bool:
@@ -187,14 +187,14 @@ def test_a_user_without_dangerous_commands_stays_with_the_primary_too(
     """ROLE and INFO are dangerous commands to an ACL; the role is asked for without them."""
     rights = ("on", ">secret", "~*", "&*", "+@all", "-@dangerous", "-@admin")
     two[0].client.execute_command("ACL", "SETUSER", "app", *rights)
-    house = House.open(f"redis://app:secret@127.0.0.1:{two[0].port}{protocol}")
+    harness = StoreHarness.open(f"redis://app:secret@127.0.0.1:{two[0].port}{protocol}")
     try:
-        ref = house.start(fresh_number()).reference
-        assert works(lambda: house.verifications.view(ref, "shop"))
+        ref = harness.start(fresh_number()).reference
+        assert works(lambda: harness.verifications.view(ref, "shop"))
         two[0].client.replicaof("127.0.0.1", "1")
-        wait_until(lambda: not works(lambda: house.verifications.view(ref, "shop")), 5 + ROLE_CHECK_S, "the refusal")
+        wait_until(lambda: not works(lambda: harness.verifications.view(ref, "shop")), 5 + ROLE_CHECK_S, "the refusal")
     finally:
-        house.close()
+        harness.close()
 
 
 def test_the_replicas_behind_sentinel_may_not_evict_either(tmp_path: Path) -> None:

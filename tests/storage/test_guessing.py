@@ -7,51 +7,51 @@ from functools import partial
 import pytest
 
 from otp_service.domain.errors import NotReady
-from otp_service.domain.operation import Approved, Ended, Limited, Moved, NotFound, Wrong
+from otp_service.domain.operation import Approved, Ended, Limited, NotFound, Superseded, Wrong
 from otp_service.domain.policy import MAX_CONSECUTIVE_WRONG
 from otp_service.domain.verification import Status
 
-from .house import BANK, CODE, SHOP, WRONG, House, at_once, fresh_number, limited
+from .harness import BANK, CODE, SHOP, WRONG, StoreHarness, at_once, fresh_number, limited
 
 EXHAUSTED = Ended(Status.EXHAUSTED)
 MANY = limited((100, 86_400_000))
 
 
-def test_of_a_hundred_wrong_codes_at_once_exactly_five_are_judged(house: House) -> None:
+def test_of_a_hundred_wrong_codes_at_once_exactly_five_are_judged(harness: StoreHarness) -> None:
     """`max_checks` guesses are compared, whatever the parallelism: counter, answers and record agree."""
-    ref = house.start(fresh_number()).reference
-    answers = at_once([partial(house.check, ref, f"{n:06d}") for n in range(100)])
+    ref = harness.start(fresh_number()).reference
+    answers = at_once([partial(harness.check, ref, f"{n:06d}") for n in range(100)])
     assert sorted(a.checks_left for a in answers if isinstance(a, Wrong)) == [1, 2, 3, 4]
     assert answers.count(EXHAUSTED) == 96
-    assert house.record(ref)["attempts"] == "5"
-    kinds = [event["type"] for event in house.audited(ref)]
+    assert harness.record(ref)["attempts"] == "5"
+    kinds = [event["type"] for event in harness.audited(ref)]
     assert kinds.count("check.failed") == 5
     assert kinds.count("verification.exhausted") == 1
-    assert house.raw.llen(house.keys.wrong(ref.number_hash, "shop")) == 5
-    assert house.raw.get(house.keys.streak(ref.number_hash, "shop")) == "5"
+    assert harness.raw.llen(harness.keys.wrong(ref.number_hash, "shop")) == 5
+    assert harness.raw.get(harness.keys.streak(ref.number_hash, "shop")) == "5"
 
 
-def test_the_right_code_fifty_times_at_once_opens_one_door(house: House) -> None:
+def test_the_right_code_fifty_times_at_once_opens_one_door(harness: StoreHarness) -> None:
     """A code is accepted once, and its record names one receipt."""
     for _ in range(4):
-        ref = house.start(fresh_number()).reference
-        answers = at_once([partial(house.check, ref, CODE)] * 50)
+        ref = harness.start(fresh_number()).reference
+        answers = at_once([partial(harness.check, ref, CODE)] * 50)
         approved = [answer for answer in answers if isinstance(answer, Approved)]
         assert len(approved) == 1
         assert answers.count(Ended(Status.APPROVED)) == 49
-        assert house.record(ref)["receipt"] == approved[0].receipt_id
-        assert house.events(ref).count("verification.approved") == 1
+        assert harness.record(ref)["receipt"] == approved[0].receipt_id
+        assert harness.events(ref).count("verification.approved") == 1
 
 
-def test_one_right_among_many_wrong_is_never_approved_after_the_last_try(house: House) -> None:
+def test_one_right_among_many_wrong_is_never_approved_after_the_last_try(harness: StoreHarness) -> None:
     """In any interleaving at most one approval, and never one after the verification was exhausted."""
     chance = random.Random(7)
     for _ in range(12):
-        ref = house.start(fresh_number()).reference
+        ref = harness.start(fresh_number()).reference
         guesses = [f"{n:06d}" for n in range(29)] + [CODE]
         chance.shuffle(guesses)
-        answers = at_once([partial(house.check, ref, guess) for guess in guesses])
-        record, events = house.record(ref), house.events(ref)
+        answers = at_once([partial(harness.check, ref, guess) for guess in guesses])
+        record, events = harness.record(ref), harness.events(ref)
         approved = sum(isinstance(answer, Approved) for answer in answers)
         assert approved == events.count("verification.approved") <= 1
         assert int(record["attempts"]) <= 5
@@ -59,234 +59,234 @@ def test_one_right_among_many_wrong_is_never_approved_after_the_last_try(house: 
         assert events.count("verification.approved") + events.count("verification.exhausted") == 1
 
 
-def test_guesses_by_id_and_by_number_share_one_counter(house: House) -> None:
+def test_guesses_by_id_and_by_number_share_one_counter(harness: StoreHarness) -> None:
     """Whichever way a verification is named, its tries are the same five."""
-    ref = house.start(fresh_number()).reference
-    jobs = [partial(house.check, ref, f"{n:06d}", by_purpose="login" if n % 2 else None) for n in range(40)]
+    ref = harness.start(fresh_number()).reference
+    jobs = [partial(harness.check, ref, f"{n:06d}", by_purpose="login" if n % 2 else None) for n in range(40)]
     answers = at_once(jobs)
     assert sum(isinstance(answer, Wrong) for answer in answers) == 4
-    assert house.record(ref)["attempts"] == "5"
+    assert harness.record(ref)["attempts"] == "5"
 
 
-def test_a_repeat_of_the_send_gives_no_try_back(house: House) -> None:
+def test_a_repeat_of_the_send_gives_no_try_back(harness: StoreHarness) -> None:
     """Four wrong, the code sent again, one wrong: exhausted, and the right code no longer helps (NIST 3.2.2)."""
     number = fresh_number()
-    ref = house.start(number).reference
+    ref = harness.start(number).reference
     for left in (4, 3, 2, 1):
-        assert house.check(ref, WRONG) == Wrong(left)
-    house.cool(ref)
-    assert house.start(number).reference == ref
-    assert house.check(ref, WRONG) == EXHAUSTED
-    assert house.check(ref, CODE) == EXHAUSTED
+        assert harness.check(ref, WRONG) == Wrong(left)
+    harness.cool(ref)
+    assert harness.start(number).reference == ref
+    assert harness.check(ref, WRONG) == EXHAUSTED
+    assert harness.check(ref, CODE) == EXHAUSTED
 
 
-def test_the_numbers_budget_reaches_over_all_its_verifications(house: House) -> None:
+def test_the_numbers_budget_reaches_over_all_its_verifications(harness: StoreHarness) -> None:
     """New verifications and other purposes never give a number's guesses back; start and check are refused alike."""
     app, number = limited((7, 60_000)), fresh_number()
-    first = house.start(number, app).reference
+    first = harness.start(number, app).reference
     for _ in range(5):
-        house.check(first, WRONG, app)
-    second = house.start(number, app, purpose="pay").reference
-    assert house.check(second, WRONG, app) == Wrong(4)
-    assert house.check(second, WRONG, app) == Wrong(3)
-    limit = house.check(second, CODE, app)
+        harness.check(first, WRONG, app)
+    second = harness.start(number, app, purpose="pay").reference
+    assert harness.check(second, WRONG, app) == Wrong(4)
+    assert harness.check(second, WRONG, app) == Wrong(3)
+    limit = harness.check(second, CODE, app)
     assert isinstance(limit, Limited)
     assert 0 < limit.wait_ms <= 60_000
-    assert house.record(second)["attempts"] == "2"
-    refused = house.refused(number, app, purpose="third")
+    assert harness.record(second)["attempts"] == "2"
+    refused = harness.refused(number, app, purpose="third")
     assert refused.code == "too_many_wrong_codes"
     assert 0 < refused.wait_ms <= 60_000
-    assert house.waiting(first) == 2
+    assert harness.waiting(first) == 2
 
 
-def test_the_budget_is_exact_under_a_race_over_many_verifications(house: House) -> None:
+def test_the_budget_is_exact_under_a_race_over_many_verifications(harness: StoreHarness) -> None:
     """Guesses at once at several verifications of one number: the sum of the judged ones is the budget."""
     app, number = limited((8, 60_000)), fresh_number()
-    refs = [house.start(number, app, purpose=f"p{n}").reference for n in range(4)]
-    answers = at_once([partial(house.check, ref, WRONG, app) for ref in refs for _ in range(8)])
-    assert sum(int(house.record(ref)["attempts"]) for ref in refs) == 8
+    refs = [harness.start(number, app, purpose=f"p{n}").reference for n in range(4)]
+    answers = at_once([partial(harness.check, ref, WRONG, app) for ref in refs for _ in range(8)])
+    assert sum(int(harness.record(ref)["attempts"]) for ref in refs) == 8
     assert sum(isinstance(answer, Wrong) or answer == EXHAUSTED for answer in answers) >= 8
-    assert house.raw.llen(house.keys.wrong(house.hash_of(number), app.name)) == 8
+    assert harness.raw.llen(harness.keys.wrong(harness.hash_of(number), app.name)) == 8
 
 
-def test_the_window_slides(house: House) -> None:
+def test_the_window_slides(harness: StoreHarness) -> None:
     """A wrong code counts for the window's length from its own moment, and then no longer."""
     app, number = limited((3, 60_000)), fresh_number()
-    ref = house.start(number, app).reference
+    ref = harness.start(number, app).reference
     for _ in range(3):
-        house.check(ref, WRONG, app)
-    assert isinstance(house.check(ref, WRONG, app), Limited)
-    wrong, now = house.keys.wrong(ref.number_hash, app.name), house.now()
-    house.raw.lset(wrong, -1, now - 59_000)
-    soon = house.check(ref, WRONG, app)
+        harness.check(ref, WRONG, app)
+    assert isinstance(harness.check(ref, WRONG, app), Limited)
+    wrong, now = harness.keys.wrong(ref.number_hash, app.name), harness.now()
+    harness.raw.lset(wrong, -1, now - 59_000)
+    soon = harness.check(ref, WRONG, app)
     assert isinstance(soon, Limited)
     assert 0 < soon.wait_ms <= 1_000
-    house.raw.lset(wrong, -1, now - 60_001)
-    assert house.check(ref, WRONG, app) == Wrong(1)
-    assert isinstance(house.check(ref, WRONG, app), Limited)
+    harness.raw.lset(wrong, -1, now - 60_001)
+    assert harness.check(ref, WRONG, app) == Wrong(1)
+    assert isinstance(harness.check(ref, WRONG, app), Limited)
 
 
-def test_of_several_limits_the_longest_wait_is_told(house: House) -> None:
+def test_of_several_limits_the_longest_wait_is_told(harness: StoreHarness) -> None:
     """A caller who obeys the wait is not refused again by another limit."""
     app, number = limited((2, 1_000), (3, 60_000)), fresh_number()
-    ref = house.start(number, app).reference
+    ref = harness.start(number, app).reference
     for _ in range(2):
-        house.check(ref, WRONG, app)
-    short = house.check(ref, WRONG, app)
+        harness.check(ref, WRONG, app)
+    short = harness.check(ref, WRONG, app)
     assert isinstance(short, Limited)
     assert short.wait_ms <= 1_000
-    wrong, now = house.keys.wrong(ref.number_hash, app.name), house.now()
+    wrong, now = harness.keys.wrong(ref.number_hash, app.name), harness.now()
     for index in range(2):
-        house.raw.lset(wrong, index, now - 1_000)
-    assert house.check(ref, WRONG, app) == Wrong(2)
-    long = house.check(ref, WRONG, app)
+        harness.raw.lset(wrong, index, now - 1_000)
+    assert harness.check(ref, WRONG, app) == Wrong(2)
+    long = harness.check(ref, WRONG, app)
     assert isinstance(long, Limited)
     assert long.wait_ms > 50_000
 
 
-def test_one_apps_guesses_are_not_anothers(house: House) -> None:
+def test_one_apps_guesses_are_not_anothers(harness: StoreHarness) -> None:
     """A tenant cannot lock another tenant's customer out."""
     app, number = limited((2, 60_000)), fresh_number()
-    mine = house.start(number, app).reference
+    mine = harness.start(number, app).reference
     for _ in range(2):
-        house.check(mine, WRONG, app)
-    assert isinstance(house.check(mine, WRONG, app), Limited)
-    theirs = house.start(number, BANK).reference
-    assert isinstance(house.check(theirs, CODE, BANK), Approved)
+        harness.check(mine, WRONG, app)
+    assert isinstance(harness.check(mine, WRONG, app), Limited)
+    theirs = harness.start(number, BANK).reference
+    assert isinstance(harness.check(theirs, CODE, BANK), Approved)
 
 
-def test_a_hundred_wrong_codes_in_a_row_are_the_ceiling(house: House) -> None:
+def test_a_hundred_wrong_codes_in_a_row_are_the_ceiling(harness: StoreHarness) -> None:
     """After 100 consecutive wrong codes nothing is judged or sent, however the windows stand (NIST 3.2.2)."""
     number = fresh_number()
-    ref = house.start(number, MANY).reference
-    streak = house.keys.streak(ref.number_hash, MANY.name)
-    house.raw.set(streak, MAX_CONSECUTIVE_WRONG - 1, px=86_400_000)
-    assert house.check(ref, WRONG, MANY) == Wrong(4)
-    assert house.raw.get(streak) == "100"
-    stop = house.check(ref, CODE, MANY)
+    ref = harness.start(number, MANY).reference
+    streak = harness.keys.streak(ref.number_hash, MANY.name)
+    harness.raw.set(streak, MAX_CONSECUTIVE_WRONG - 1, px=86_400_000)
+    assert harness.check(ref, WRONG, MANY) == Wrong(4)
+    assert harness.raw.get(streak) == "100"
+    stop = harness.check(ref, CODE, MANY)
     assert isinstance(stop, Limited)
     assert stop.wait_ms > 29 * 86_400_000
-    assert house.refused(number, MANY, purpose="other").code == "too_many_wrong_codes"
+    assert harness.refused(number, MANY, purpose="other").code == "too_many_wrong_codes"
 
 
-def test_an_approval_ends_the_streak_but_not_the_days_count(house: House) -> None:
+def test_an_approval_ends_the_streak_but_not_the_days_count(harness: StoreHarness) -> None:
     """Success disregards earlier failures in a row; the sliding budget keeps them, and does not count the right one."""
     number = fresh_number()
-    ref = house.start(number).reference
+    ref = harness.start(number).reference
     for _ in range(3):
-        house.check(ref, WRONG)
-    assert isinstance(house.check(ref, CODE), Approved)
-    assert house.raw.get(house.keys.streak(ref.number_hash, "shop")) is None
-    assert house.raw.llen(house.keys.wrong(ref.number_hash, "shop")) == 3
-    assert house.record(ref)["attempts"] == "4"
+        harness.check(ref, WRONG)
+    assert isinstance(harness.check(ref, CODE), Approved)
+    assert harness.raw.get(harness.keys.streak(ref.number_hash, "shop")) is None
+    assert harness.raw.llen(harness.keys.wrong(ref.number_hash, "shop")) == 3
+    assert harness.record(ref)["attempts"] == "4"
 
 
 @pytest.mark.parametrize("given", [None, {"amount": "10.00", "payee": "Y"}, {"amount": "10"}])
-def test_a_code_is_worthless_in_another_context(house: House, given: dict[str, str] | None) -> None:
+def test_a_code_is_worthless_in_another_context(harness: StoreHarness, given: dict[str, str] | None) -> None:
     """The right code with another amount or payee, or without them, is a wrong code and counted."""
-    ref = house.start(fresh_number(), context={"amount": "10", "payee": "Y"}).reference
-    assert house.check(ref, CODE, context=given) == Wrong(4)
-    assert isinstance(house.check(ref, CODE, context={"payee": "Y", "amount": "10"}), Approved)
+    ref = harness.start(fresh_number(), context={"amount": "10", "payee": "Y"}).reference
+    assert harness.check(ref, CODE, context=given) == Wrong(4)
+    assert isinstance(harness.check(ref, CODE, context={"payee": "Y", "amount": "10"}), Approved)
 
 
-def test_codes_of_one_verification_are_wrong_for_another(house: House) -> None:
+def test_codes_of_one_verification_are_wrong_for_another(harness: StoreHarness) -> None:
     """Two numbers, or one number with two purposes: swapped codes are refused and counted."""
     number = fresh_number()
-    login = house.start(number, code="111111").reference
-    pay = house.start(number, code="222222", purpose="pay").reference
-    other = house.start(fresh_number(), code="333333").reference
+    login = harness.start(number, code="111111").reference
+    pay = harness.start(number, code="222222", purpose="pay").reference
+    other = harness.start(fresh_number(), code="333333").reference
     for ref, code in ((login, "222222"), (pay, "333333"), (other, "111111")):
-        assert house.check(ref, code) == Wrong(4)
+        assert harness.check(ref, code) == Wrong(4)
     for ref, code in ((login, "111111"), (pay, "222222"), (other, "333333")):
-        assert isinstance(house.check(ref, code), Approved)
+        assert isinstance(harness.check(ref, code), Approved)
 
 
-def test_another_apps_verification_does_not_exist(house: House) -> None:
+def test_another_apps_verification_does_not_exist(harness: StoreHarness) -> None:
     """A foreign app gets the answer of a made-up id, with the right code too, and leaves no trace."""
-    started = house.start(fresh_number())
+    started = harness.start(fresh_number())
     ref = started.reference
-    nowhere = house.order(fresh_number()).reference
-    before = house.snapshot()
-    assert house.check(ref, CODE, BANK) == NotFound()
-    assert house.check(nowhere, CODE, BANK) == NotFound()
-    assert house.verifications.cancel("op", ref, "bank") == NotFound()
-    assert house.verifications.view(ref, "bank") is None
-    assert house.verifications.redeem("op", ref, "bank", "r", house.now() + 9999) == NotFound()
-    assert house.snapshot() == before
+    nowhere = harness.order(fresh_number()).reference
+    before = harness.snapshot()
+    assert harness.check(ref, CODE, BANK) == NotFound()
+    assert harness.check(nowhere, CODE, BANK) == NotFound()
+    assert harness.verifications.cancel("op", ref, "bank") == NotFound()
+    assert harness.verifications.view(ref, "bank") is None
+    assert harness.verifications.redeem("op", ref, "bank", "r", harness.now() + 9999) == NotFound()
+    assert harness.snapshot() == before
 
 
-def test_the_stores_clock_judges_expiry(house: House) -> None:
+def test_the_stores_clock_judges_expiry(harness: StoreHarness) -> None:
     """When the record's time is over the right code is late, nothing is counted, and the end is recorded once."""
-    ref = house.start(fresh_number()).reference
-    house.age(ref, 300_000)
-    answers = at_once([partial(house.check, ref, CODE)] * 10)
+    ref = harness.start(fresh_number()).reference
+    harness.age(ref, 300_000)
+    answers = at_once([partial(harness.check, ref, CODE)] * 10)
     assert set(answers) == {Ended(Status.EXPIRED)}
-    assert house.record(ref)["attempts"] == "0"
-    assert house.events(ref).count("verification.expired") == 1
-    assert not house.raw.exists(house.keys.secrets(ref))
+    assert harness.record(ref)["attempts"] == "0"
+    assert harness.events(ref).count("verification.expired") == 1
+    assert not harness.raw.exists(harness.keys.secrets(ref))
 
 
-def test_a_code_just_before_its_end_is_good(house: House) -> None:
+def test_a_code_just_before_its_end_is_good(harness: StoreHarness) -> None:
     """Expiry is to the millisecond of the store: a code with time left is accepted."""
-    ref = house.start(fresh_number()).reference
-    house.age(ref, 298_000)
-    assert isinstance(house.check(ref, CODE), Approved)
+    ref = harness.start(fresh_number()).reference
+    harness.age(ref, 298_000)
+    assert isinstance(harness.check(ref, CODE), Approved)
 
 
-def test_expired_comes_before_limited_and_unknown_before_all(house: House) -> None:
+def test_expired_comes_before_limited_and_unknown_before_all(harness: StoreHarness) -> None:
     """Of several refusals the contract's first one answers."""
     app, number = limited((1, 60_000)), fresh_number()
-    ref = house.start(number, app).reference
-    house.check(ref, WRONG, app)
-    assert isinstance(house.check(ref, CODE, app), Limited)
-    house.age(ref, 300_000)
-    assert house.check(ref, CODE, app) == Ended(Status.EXPIRED)
-    assert house.check(ref, CODE, replace(app, name="bank")) == NotFound()
+    ref = harness.start(number, app).reference
+    harness.check(ref, WRONG, app)
+    assert isinstance(harness.check(ref, CODE, app), Limited)
+    harness.age(ref, 300_000)
+    assert harness.check(ref, CODE, app) == Ended(Status.EXPIRED)
+    assert harness.check(ref, CODE, replace(app, name="bank")) == NotFound()
 
 
-def test_by_number_the_latest_verification_is_judged(house: House) -> None:
+def test_by_number_the_latest_verification_is_judged(harness: StoreHarness) -> None:
     """A check by number follows the index; one that a newer start has overtaken is told so and costs no try."""
     number = fresh_number()
-    old = house.start(number).reference
-    house.check(old, CODE)
-    new = house.start(number).reference
-    assert house.verifications.latest(new.number_hash, "shop", "login") == new
-    assert house.check(old, CODE, by_purpose="login") == Moved()
-    assert house.check(new, WRONG, by_purpose="login") == Wrong(4)
-    assert isinstance(house.check(new, CODE, by_purpose="login"), Approved)
-    assert house.verifications.latest(new.number_hash, "shop", "other") is None
+    old = harness.start(number).reference
+    harness.check(old, CODE)
+    new = harness.start(number).reference
+    assert harness.verifications.latest(new.number_hash, "shop", "login") == new
+    assert harness.check(old, CODE, by_purpose="login") == Superseded()
+    assert harness.check(new, WRONG, by_purpose="login") == Wrong(4)
+    assert isinstance(harness.check(new, CODE, by_purpose="login"), Approved)
+    assert harness.verifications.latest(new.number_hash, "shop", "other") is None
 
 
-def test_a_code_whose_pepper_is_not_at_hand_costs_no_try(house: House) -> None:
+def test_a_code_whose_pepper_is_not_at_hand_costs_no_try(harness: StoreHarness) -> None:
     """A missing key generation closes the door without burning the person's tries."""
-    ref = house.start(fresh_number()).reference
-    order = house.guess(ref, CODE)
+    ref = harness.start(fresh_number()).reference
+    order = harness.guess(ref, CODE)
     with pytest.raises(NotReady):
-        house.verifications.check(replace(order, digests={"k-other": "00"}))
-    assert house.record(ref)["attempts"] == "0"
+        harness.verifications.check(replace(order, digests={"k-other": "00"}))
+    assert harness.record(ref)["attempts"] == "0"
     both = {"k-other": "00", **order.digests}
-    assert isinstance(house.verifications.check(replace(order, digests=both)), Approved)
+    assert isinstance(harness.verifications.check(replace(order, digests=both)), Approved)
 
 
 @pytest.mark.parametrize("field", ["app", "status", "expires", "attempts", "max", "kid", "nh", "mask", "purpose"])
-def test_a_damaged_record_is_never_approved(house: House, field: str) -> None:
+def test_a_damaged_record_is_never_approved(harness: StoreHarness, field: str) -> None:
     """A record with a field missing is no verification: a half-lost record must not open a door."""
-    ref = house.start(fresh_number()).reference
-    house.raw.hdel(house.keys.record(ref), field)
-    assert house.check(ref, CODE) == NotFound()
+    ref = harness.start(fresh_number()).reference
+    harness.raw.hdel(harness.keys.record(ref), field)
+    assert harness.check(ref, CODE) == NotFound()
 
 
-def test_without_its_secrets_nothing_is_approved(house: House) -> None:
+def test_without_its_secrets_nothing_is_approved(harness: StoreHarness) -> None:
     """A record whose digest is gone cannot be guessed at, and its counter stands still."""
-    ref = house.start(fresh_number()).reference
-    house.raw.delete(house.keys.secrets(ref))
-    assert house.check(ref, CODE) == NotFound()
-    assert house.record(ref)["attempts"] == "0"
+    ref = harness.start(fresh_number()).reference
+    harness.raw.delete(harness.keys.secrets(ref))
+    assert harness.check(ref, CODE) == NotFound()
+    assert harness.record(ref)["attempts"] == "0"
 
 
-def test_max_checks_is_the_apps(house: House) -> None:
+def test_max_checks_is_the_apps(harness: StoreHarness) -> None:
     """An app with one try has one."""
     app = replace(SHOP, max_checks=1)
-    ref = house.start(fresh_number(), app).reference
-    assert house.check(ref, WRONG, app) == EXHAUSTED
-    assert house.check(ref, CODE, app) == EXHAUSTED
+    ref = harness.start(fresh_number(), app).reference
+    assert harness.check(ref, WRONG, app) == EXHAUSTED
+    assert harness.check(ref, CODE, app) == EXHAUSTED

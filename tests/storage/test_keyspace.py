@@ -16,8 +16,8 @@ from redis.exceptions import ResponseError
 from otp_service.domain.audit import EventType
 from otp_service.domain.callback import Callback
 from otp_service.domain.circuit import Fault, Fine, Hold, Source
-from otp_service.domain.delivery import Accepted, Action, NotSent, Receipt, Refused, Unknown
-from otp_service.domain.operation import Alarm, Approved, Cursor, Denial, Due, OptOut
+from otp_service.domain.delivery import Accepted, Action, DeliveryReport, NotSent, Refused, Unknown
+from otp_service.domain.operation import Alarm, Approved, Cursor, Denial, OptOut, Timer
 from otp_service.domain.policy import TOMBSTONE_MS, Limit
 from otp_service.domain.verification import Reference
 from otp_service.storage.alarms import Alarms
@@ -29,7 +29,7 @@ from otp_service.storage.keyrings import Keyrings
 from otp_service.storage.limits import Place
 from otp_service.storage.scripts import Scripts, load
 
-from .house import BANK, CODE, SHOP, WRONG, House, fresh_number, word
+from .harness import BANK, CODE, SHOP, WRONG, StoreHarness, fresh_number, word
 
 LUA = files("otp_service.storage") / "lua"
 SCRIPTS = sorted(path.name[:-4] for path in LUA.iterdir() if path.name.endswith(".lua") and path.name[0] != "_")
@@ -72,220 +72,223 @@ def plain(url: str) -> "redis.Redis":
     return redis.Redis(host=parts.hostname or "", port=parts.port or 0, decode_responses=True)
 
 
-def stories(house: House) -> Iterator[Reference]:
+def stories(harness: StoreHarness) -> Iterator[Reference]:
     """Every operation in every outcome that writes, on many numbers; each verification as it ends."""
     app = replace(SHOP, starts_per_number=(Limit(50, 60_000),))
 
     def started(**changes: Any) -> Reference:
-        return house.start(fresh_number(), app, **changes).reference
+        return harness.start(fresh_number(), app, **changes).reference
 
-    yield from checks(house, app)
-    yield from loops(house, app)
+    yield from checks(harness, app)
+    yield from loops(harness, app)
     # sent again, refused in all ways
     number = fresh_number()
-    ref = house.start(number, app, context={"amount": "10"}).reference
-    house.refused(number, app)
-    house.refused(number, app, context={"amount": "10"})
-    house.cool(ref)
-    house.start(number, app, context={"amount": "10"})
-    house.age(ref, 700_000)
-    house.start(number, app)
-    house.refused(number, replace(app, starts_per_number=(Limit(1, 60_000),)), purpose="x")
-    house.refused(number, app, purpose="x", queue_max=1)
+    ref = harness.start(number, app, context={"amount": "10"}).reference
+    harness.refused(number, app)
+    harness.refused(number, app, context={"amount": "10"})
+    harness.cool(ref)
+    harness.start(number, app, context={"amount": "10"})
+    harness.age(ref, 700_000)
+    harness.start(number, app)
+    harness.refused(number, replace(app, starts_per_number=(Limit(1, 60_000),)), purpose="x")
+    harness.refused(number, app, purpose="x", queue_max=1)
     yield ref
     # the ways of a delivery
     ref = started()
-    job = house.take(ref)
-    house.begin(job, body="")
-    house.must_begin(job, app)
-    house.outbox.retry_later(job, 1_000, NotSent("connect"))
-    job = house.requeue(ref)
-    house.must_begin(job, app)
-    house.outbox.unknown(job, 1_000, Unknown("timeout"))
-    job = house.requeue(ref)
-    house.must_begin(job, app)
-    house.outbox.refused(job, NEXT)
-    second = house.take(ref)
-    house.outbox.wait_turn(second, 1_000)
-    second = house.requeue(ref, 2)
-    house.must_begin(second, app)
-    house.outbox.accepted(second, Accepted("m2", "queued"))
+    job = harness.take(ref)
+    harness.begin(job, body="")
+    harness.must_begin(job, app)
+    harness.outbox.retry_later(job, 1_000, NotSent("connect"))
+    job = harness.requeue(ref)
+    harness.must_begin(job, app)
+    harness.outbox.unknown(job, 1_000, Unknown("timeout"))
+    job = harness.requeue(ref)
+    harness.must_begin(job, app)
+    harness.outbox.refused(job, NEXT)
+    second = harness.take(ref)
+    harness.outbox.wait_turn(second, 1_000)
+    second = harness.requeue(ref, 2)
+    harness.must_begin(second, app)
+    harness.outbox.accepted(second, Accepted("m2", "queued"))
     for status in ("sent", "delivery_failed", "delivered"):
-        house.apply(ref, status, "m2", 2)
-    house.apply(ref, "delivered", "foreign", 2)
-    house.outbox.note_click(ref, 2, word("evt"))
+        harness.apply(ref, status, "m2", 2)
+    harness.apply(ref, "delivered", "foreign", 2)
+    harness.outbox.note_click(ref, 2, word("evt"))
     yield ref
     ref = started()
-    house.send(ref, "m1")
-    house.raw.zadd(house.keys.timers(house.keys.shard(ref.number_hash)), {f"p:{ref.delivery_id(1)}": 1})
-    house.outbox.claim_poll(Due(house.keys.shard(ref.number_hash), "p", ref, 1))
-    house.apply(ref, "delivery_failed", "m1")
-    job = house.take(ref)
-    house.must_begin(job, app)
-    house.outbox.refused(job, BLOCKED)
+    harness.send(ref, "m1")
+    harness.raw.zadd(harness.keys.timers(harness.keys.shard(ref.number_hash)), {f"p:{ref.delivery_id(1)}": 1})
+    harness.outbox.claim_poll(Timer(harness.keys.shard(ref.number_hash), "p", ref, 1))
+    harness.apply(ref, "delivery_failed", "m1")
+    job = harness.take(ref)
+    harness.must_begin(job, app)
+    harness.outbox.refused(job, BLOCKED)
     yield ref
     for stop in ("cancel", "expire", "opt out", "impossible"):
         ref = started()
-        job = house.take(ref)
+        job = harness.take(ref)
         if stop == "cancel":
-            house.verifications.cancel(word(), ref, "shop")
+            harness.verifications.cancel(word(), ref, "shop")
         elif stop == "expire":
-            house.age(ref, 300_000)
+            harness.age(ref, 300_000)
         elif stop == "opt out":
             entry = OptOut("profile-a", True, 1, "STOP", "inbound")
-            house.optouts.put(ref.number_hash, "+1", entry, word("evt"))
-            house.optouts.put(ref.number_hash, "+1", replace(entry, opted_out=False), word("evt"))
-            house.optouts.put(ref.number_hash, "+1", replace(entry, at_ms=2), word("evt"))
-            house.optouts.note_unclear(ref.number_hash, "+1", "profile-a")
-            for standing in list(house.optouts.standing("profile-a")):
-                house.optouts.lift("profile-a", standing)
+            harness.optouts.put(ref.number_hash, "+1", entry, word("evt"))
+            harness.optouts.put(ref.number_hash, "+1", replace(entry, opted_out=False), word("evt"))
+            harness.optouts.put(ref.number_hash, "+1", replace(entry, at_ms=2), word("evt"))
+            harness.optouts.note_unclear(ref.number_hash, "+1", "profile-a")
+            for standing in list(harness.optouts.standing("profile-a")):
+                harness.optouts.lift("profile-a", standing)
         if stop == "impossible":
-            house.outbox.impossible(job, "sender_missing", "gone")
+            harness.outbox.impossible(job, "sender_missing", "gone")
         else:
-            house.begin(job, app)
-        house.verifications.expire(ref)
+            harness.begin(job, app)
+        harness.verifications.expire(ref)
         yield ref
 
 
-def loops(house: House, app: Any) -> Iterator[Reference]:
+def loops(harness: StoreHarness, app: Any) -> Iterator[Reference]:
     """The ways in which a delivery's loop is closed: in time, at the end, by the person."""
 
-    def due(ref: Reference, kind: str, ordinal: int = 1) -> Due:
-        shard = house.keys.shard(ref.number_hash)
-        house.raw.zadd(house.keys.timers(shard), {f"{kind}:{ref.delivery_id(ordinal)}": 1})
-        return Due(shard, kind, ref, ordinal)
+    def due(ref: Reference, kind: str, ordinal: int = 1) -> Timer:
+        shard = harness.keys.shard(ref.number_hash)
+        harness.raw.zadd(harness.keys.timers(shard), {f"{kind}:{ref.delivery_id(ordinal)}": 1})
+        return Timer(shard, kind, ref, ordinal)
 
-    ref = house.start(fresh_number(), app).reference  # never left
-    house.outbox.hand_back(house.take(ref), "key_unknown", "no key", 1_000, may_fall=False)
-    house.outbox.requeue(due(ref, "r"))
+    ref = harness.start(fresh_number(), app).reference  # never left
+    harness.outbox.hand_back(harness.take(ref), "key_unknown", "no key", 1_000, may_fall=False)
+    harness.outbox.requeue(due(ref, "r"))
     for _ in range(2):  # the next sender has it, and then waits
-        house.outbox.held(house.take(ref), "sender_down", "connect", 1_000)
+        harness.outbox.held(harness.take(ref), "sender_down", "connect", 1_000)
     yield ref
-    ref = house.start(fresh_number(), app).reference  # never left, and the next sender has it
-    house.outbox.fall_over(due(ref, "f"))
+    ref = harness.start(fresh_number(), app).reference  # never left, and the next sender has it
+    harness.outbox.fail_over(due(ref, "f"))
     yield ref
-    ref = house.start(fresh_number(), app).reference  # lies in the carrier's queue
-    house.send(ref, "m3")
-    house.outbox.fall_over(due(ref, "f"))
-    house.apply(ref, "queued", "m3")
-    house.outbox.fall_over(due(ref, "f"))
-    blocked = Receipt("m3", "+1", "delivery_failed", error=BLOCKED)
-    house.tell(ref, blocked, event=word("evt"))
+    ref = harness.start(fresh_number(), app).reference  # lies in the carrier's queue
+    harness.send(ref, "m3")
+    harness.outbox.fail_over(due(ref, "f"))
+    harness.apply(ref, "queued", "m3")
+    harness.outbox.fail_over(due(ref, "f"))
+    blocked = DeliveryReport("m3", "+1", "delivery_failed", error=BLOCKED)
+    harness.tell(ref, blocked, event=word("evt"))
     yield ref
-    ref = house.start(fresh_number(), app).reference  # the answer is lost
-    job = house.take(ref)
-    house.must_begin(job, app)
-    house.outbox.fall_over(due(ref, "f"))
-    house.outbox.unknown(job, 1_000, Unknown("timeout"))
-    house.outbox.fall_over(due(ref, "f"))
-    house.outbox.requeue(due(ref, "r"))
-    for job in [job for job in house.jobs(ref) if job.reference == ref and job.ordinal == 1]:
-        house.begin(job, app)
-    house.outbox.close(due(ref, "c"))
-    house.age(ref, 400_000)
+    ref = harness.start(fresh_number(), app).reference  # the answer is lost
+    job = harness.take(ref)
+    harness.must_begin(job, app)
+    harness.outbox.fail_over(due(ref, "f"))
+    harness.outbox.unknown(job, 1_000, Unknown("timeout"))
+    harness.outbox.fail_over(due(ref, "f"))
+    harness.outbox.requeue(due(ref, "r"))
+    for job in [job for job in harness.jobs(ref) if job.reference == ref and job.ordinal == 1]:
+        harness.begin(job, app)
+    harness.outbox.close(due(ref, "c"))
+    harness.age(ref, 400_000)
     for ordinal in (1, 2):
-        house.outbox.close(due(ref, "c", ordinal))
+        harness.outbox.close(due(ref, "c", ordinal))
     yield ref
     number = fresh_number()
-    ref = house.start(number, app).reference
-    house.send(ref, "m4")
-    house.apply(ref, "delivered", "m4")
+    ref = harness.start(number, app).reference
+    harness.send(ref, "m4")
+    harness.apply(ref, "delivered", "m4")
     for _ in range(2):
         denial = Denial(
-            frozenset({"shop"}), frozenset({"pool"}), house.now(), house.verifications.first_heard(ref.number_hash, "e")
+            frozenset({"shop"}),
+            frozenset({"pool"}),
+            harness.now(),
+            harness.verifications.first_heard(ref.number_hash, "e"),
         )
-        house.verifications.deny(ref, denial)
-    house.cool(ref)
-    house.start(number, app)  # the one that reached the person goes first
+        harness.verifications.deny(ref, denial)
+    harness.cool(ref)
+    harness.start(number, app)  # the one that reached the person goes first
     yield ref
 
 
-def checks(house: House, app: Any) -> Iterator[Reference]:
+def checks(harness: StoreHarness, app: Any) -> Iterator[Reference]:
     """Guesses in all outcomes, and a receipt's way."""
-    ref = house.start(fresh_number(), app).reference
-    house.check(ref, WRONG, app)
-    house.check(ref, CODE, app, receipt_id="r", by_purpose="login")
-    house.check(ref, CODE, app)
+    ref = harness.start(fresh_number(), app).reference
+    harness.check(ref, WRONG, app)
+    harness.check(ref, CODE, app, receipt_id="r", by_purpose="login")
+    harness.check(ref, CODE, app)
     for _ in range(2):
-        house.verifications.redeem(word(), ref, "shop", "r", house.now() + 60_000)
-    house.verifications.redeem(word(), ref, "shop", "x", house.now() + 60_000)
+        harness.verifications.redeem(word(), ref, "shop", "r", harness.now() + 60_000)
+    harness.verifications.redeem(word(), ref, "shop", "x", harness.now() + 60_000)
     yield ref
-    ref = house.start(fresh_number(), app).reference
+    ref = harness.start(fresh_number(), app).reference
     for _ in range(6):
-        house.check(ref, WRONG, app)
-    house.check(ref, CODE, BANK)
+        harness.check(ref, WRONG, app)
+    harness.check(ref, CODE, BANK)
     yield ref
-    ref = house.start(fresh_number(), app).reference
-    house.age(ref, 300_000)
-    house.check(ref, CODE, app)
+    ref = harness.start(fresh_number(), app).reference
+    harness.age(ref, 300_000)
+    harness.check(ref, CODE, app)
     yield ref
 
 
-def other_places(house: House) -> None:
+def other_places(harness: StoreHarness) -> None:
     """What has no number."""
-    house.raw.xadd(house.keys.outbox(3), {"dlv": "nonsense"})
-    house.raw.zadd(house.keys.timers(3), {"r:nonsense": 1})
-    house.outbox.take([3], 10, 0.001)
-    house.outbox.due(10)
-    marks = Keyrings(house.store, house.keys)
-    marks.claim(house.ring.fingerprint)
-    marks.register(house.ring.kids)
+    harness.raw.xadd(harness.keys.outbox(3), {"dlv": "nonsense"})
+    harness.raw.zadd(harness.keys.timers(3), {"r:nonsense": 1})
+    harness.outbox.take([3], 10, 0.001)
+    harness.outbox.due(10)
+    marks = Keyrings(harness.store, harness.keys)
+    marks.claim(harness.ring.fingerprint)
+    marks.register(harness.ring.kids)
     place = Place("app", "shop", Limit(2, 60_000))
     for _ in range(3):
-        house.limits.take([place])
-    house.limits.give_back([place])
-    house.outbox.pace("pool", 50.0, 1_000)
-    house.idempotency.look("d1", "f")
-    house.idempotency.reserve("d1", "f", "o")
-    house.idempotency.complete("d1", "o", 200, "{}")
-    house.idempotency.reserve("d2", "f", "o")
-    house.audit.note(EventType.WEBHOOK_REJECTED, {"reason": "x"}, throttle_ms=1_000)
-    cursors = Cursors(house.store, house.scripts, house.keys)
+        harness.limits.take([place])
+    harness.limits.give_back([place])
+    harness.outbox.pace("pool", 50.0, 1_000)
+    harness.idempotency.look("d1", "f")
+    harness.idempotency.reserve("d1", "f", "o")
+    harness.idempotency.complete("d1", "o", 200, "{}")
+    harness.idempotency.reserve("d2", "f", "o")
+    harness.audit.note(EventType.WEBHOOK_REJECTED, {"reason": "x"}, throttle_ms=1_000)
+    cursors = Cursors(harness.store, harness.scripts, harness.keys)
     cursors.take("me", force=False)
     cursors.save("me", "profile-a", Cursor(1, 2, 3))
     cursors.end("me", 60_000)
     cursors.take("me", force=False)
     cursors.take("you", force=True)
-    alarms = Alarms(house.store, house.scripts, house.keys)
+    alarms = Alarms(harness.store, harness.scripts, harness.keys)
     alarms.raise_("trouble", "a text")
     alarms.raise_("trouble", "a text")
     alarms.claim()
-    callbacks(house)
+    callbacks(harness)
     api_keys = ApiKeys(
-        house.store,
-        house.scripts,
-        house.keys,
-        house.audit,
+        harness.store,
+        harness.scripts,
+        harness.keys,
+        harness.audit,
         token_hex=secrets.token_hex,
         token_urlsafe=secrets.token_urlsafe,
     )
     made = api_keys.create("shop", ["verify"], 60_000)
     assert api_keys.rotate(made.id, 0)
     assert api_keys.revoke(made.id)
-    house.audit.trim(60_000)
-    house.circuits.hold(Hold("profile:z", "40333", "spent", None, 1, after=1), word())
-    house.circuits.hold(Hold("sender:z", "40013", "rejected", 1, 1), word())
-    house.circuits.hold(Hold("sender:z", "40013", "rejected", 1, 1, source=Source.REPORT), word())
-    house.circuits.delivered(["sender:z"])
+    harness.audit.trim(60_000)
+    harness.circuits.hold(Hold("profile:z", "40333", "spent", None, 1, after=1), word())
+    harness.circuits.hold(Hold("sender:z", "40013", "rejected", 1, 1), word())
+    harness.circuits.hold(Hold("sender:z", "40013", "rejected", 1, 1, source=Source.REPORT), word())
+    harness.circuits.delivered(["sender:z"])
     for _ in range(5):
-        house.circuits.fault(Fault("sender:z", "connect"), word())
-    house.circuits.pass_through(["sender:z"])
-    house.raw.hset(house.keys.circuit("sender:z"), mapping={"until": 1, "probe": 1})
-    House(house.store, house.keys, house.scripts, house.ring).circuits.pass_through(["sender:z"])
-    house.circuits.fine(Fine("sender:z"), probe=False)
-    house.circuits.fault(Fault("sender:z", "connect"), word())
-    house.circuits.fault(Fault("sender:y", "connect"), word())
-    house.circuits.fine(Fine("sender:y"), probe=False)
-    house.tallies.count("pool", delivered=True)
-    house.tallies.report({"pool": (0.5, None)})
-    house.tallies.may_ask()
-    fix_shards(house.store, house.keys)
-    dead_shards(house.store, house.keys)
+        harness.circuits.fault(Fault("sender:z", "connect"), word())
+    harness.circuits.pass_through(["sender:z"])
+    harness.raw.hset(harness.keys.circuit("sender:z"), mapping={"until": 1, "probe": 1})
+    StoreHarness(harness.store, harness.keys, harness.scripts, harness.ring).circuits.pass_through(["sender:z"])
+    harness.circuits.fine(Fine("sender:z"), probe=False)
+    harness.circuits.fault(Fault("sender:z", "connect"), word())
+    harness.circuits.fault(Fault("sender:y", "connect"), word())
+    harness.circuits.fine(Fine("sender:y"), probe=False)
+    harness.sender_stats.count("pool", delivered=True)
+    harness.sender_stats.report({"pool": (0.5, None)})
+    harness.sender_stats.may_ask()
+    fix_shards(harness.store, harness.keys)
+    dead_shards(harness.store, harness.keys)
 
 
-def callbacks(house: House) -> None:
+def callbacks(harness: StoreHarness) -> None:
     """An app's queue: sent, failed, dead, replayed, crowded out."""
-    queue = Callbacks(house.store, house.scripts, house.keys, most_waiting=2, most_dead=1)
+    queue = Callbacks(harness.store, harness.scripts, harness.keys, most_waiting=2, most_dead=1)
     for number in range(5):
         queue.put(Callback(f"evt_00-{number}-0", "shop", "verification.started", "vrf_x", "{}"))
         queue.put(Callback(f"evt_00-{number}-0", "shop", "verification.started", "vrf_x", "{}"))
@@ -305,13 +308,13 @@ def callbacks(house: House) -> None:
 def test_scripts_touch_the_keys_they_declare_and_no_other(store_url: str) -> None:
     """Seen in the server's own log: of every script in the package, each key used is one of its KEYS."""
     marker = plain(store_url)
-    house = House.open(store_url, lambda store: Spy(store, marker))
-    house.outbox.open()
+    harness = StoreHarness.open(store_url, lambda store: Spy(store, marker))
+    harness.outbox.open()
     used: dict[str, set[str]] = {name: set() for name in SCRIPTS}
     with plain(store_url) as client, client.monitor() as monitor:
-        for _ in stories(house):
+        for _ in stories(harness):
             pass
-        other_places(house)
+        other_places(harness)
         marker.echo("over")
         inside: tuple[str, tuple[str, ...]] | None = None
         while True:
@@ -320,19 +323,19 @@ def test_scripts_touch_the_keys_they_declare_and_no_other(store_url: str) -> Non
             if words[0].upper() == "ECHO":
                 if words[1] == "over":
                     break
-                inside = _spy(house).calls[int(words[1].split()[1])] if words[1] != "end" else None
+                inside = _spy(harness).calls[int(words[1].split()[1])] if words[1] != "end" else None
             elif seen["client_type"] == "lua" and words[0].upper() != "TIME":
                 assert inside is not None, words
                 assert words[1] in inside[1], f"{inside[0]} uses {words[1]}, which is none of its KEYS"
                 used[inside[0]].add(words[0].upper())
-    house.close()
+    harness.close()
     marker.close()
     assert [name for name, commands in used.items() if not commands] == []
 
 
-def _spy(house: House) -> Spy:
-    assert isinstance(house.scripts, Spy)
-    return house.scripts
+def _spy(harness: StoreHarness) -> Spy:
+    assert isinstance(harness.scripts, Spy)
+    return harness.scripts
 
 
 def _words(command: str) -> list[str]:
@@ -340,11 +343,11 @@ def _words(command: str) -> list[str]:
     return command.split(" ", 2) if not command.upper().startswith("ECHO") else ["ECHO", command[5:]]
 
 
-def test_a_key_of_a_verification_stays_in_its_numbers_slot(house: House) -> None:
+def test_a_key_of_a_verification_stays_in_its_numbers_slot(harness: StoreHarness) -> None:
     """Everything of one number carries one hash tag, and one only."""
-    for ref in stories(house):
-        tag = f"otp:{{s{house.keys.shard(ref.number_hash):02x}}}:"
-        mine = [key for key in house.all_keys() if ref.body in key or ref.number_hash in key]
+    for ref in stories(harness):
+        tag = f"otp:{{s{harness.keys.shard(ref.number_hash):02x}}}:"
+        mine = [key for key in harness.all_keys() if ref.body in key or ref.number_hash in key]
         assert all(key.startswith(tag) for key in mine)
 
 
@@ -358,58 +361,58 @@ def test_a_cluster_refuses_a_script_that_leaves_its_slot(cluster_server: Any) ->
     assert not cluster_server.exists("otp:{s01}:stray")
 
 
-def test_every_key_ends_by_itself_but_those_that_say_so(house: House) -> None:
+def test_every_key_ends_by_itself_but_those_that_say_so(harness: StoreHarness) -> None:
     """Whatever happens to a verification, its keys have a TTL: the record's at most its end and 24 hours."""
-    for ref in stories(house):
-        for key in (house.keys.record(ref), house.keys.timeline(ref)):
-            assert 0 < house.raw.pttl(key) <= 600_000 + TOMBSTONE_MS
-    other_places(house)
-    endless = [key for key in house.all_keys() if house.raw.pttl(key) == -1]
+    for ref in stories(harness):
+        for key in (harness.keys.record(ref), harness.keys.timeline(ref)):
+            assert 0 < harness.raw.pttl(key) <= 600_000 + TOMBSTONE_MS
+    other_places(harness)
+    endless = [key for key in harness.all_keys() if harness.raw.pttl(key) == -1]
     assert [key for key in endless if not any(re.match(pattern, key) for pattern in ENDLESS)] == []
 
 
-def test_nothing_that_has_gone_comes_back_without_an_end(house: House) -> None:
+def test_nothing_that_has_gone_comes_back_without_an_end(harness: StoreHarness) -> None:
     """Late writes to a verification whose keys are gone (deleted or expired) make no key that would stay for ever."""
-    for ref in list(stories(house)):
-        house.raw.delete(house.keys.record(ref), house.keys.secrets(ref), house.keys.timeline(ref))
-        shard = house.keys.shard(ref.number_hash)
-        stream = house.raw.xadd(house.keys.outbox(shard), {"dlv": ref.delivery_id(1)})
+    for ref in list(stories(harness)):
+        harness.raw.delete(harness.keys.record(ref), harness.keys.secrets(ref), harness.keys.timeline(ref))
+        shard = harness.keys.shard(ref.number_hash)
+        stream = harness.raw.xadd(harness.keys.outbox(shard), {"dlv": ref.delivery_id(1)})
         assert stream
-        for job in [job for job in house.jobs(ref) if job.reference == ref]:
-            house.begin(job)
-            house.outbox.accepted(job, Accepted("late", "queued"))
-            house.outbox.refused(job, NEXT)
-            house.outbox.unknown(job, 1, Unknown("x"))
-        house.apply(ref, "delivered")
-        house.outbox.note_click(ref, 1, word("evt"))
-        house.check(ref, CODE)
-        house.verifications.cancel(word(), ref, "shop")
-        house.verifications.expire(ref)
-        house.verifications.redeem(word(), ref, "shop", "r", house.now() + 9_999)
+        for job in [job for job in harness.jobs(ref) if job.reference == ref]:
+            harness.begin(job)
+            harness.outbox.accepted(job, Accepted("late", "queued"))
+            harness.outbox.refused(job, NEXT)
+            harness.outbox.unknown(job, 1, Unknown("x"))
+        harness.apply(ref, "delivered")
+        harness.outbox.note_click(ref, 1, word("evt"))
+        harness.check(ref, CODE)
+        harness.verifications.cancel(word(), ref, "shop")
+        harness.verifications.expire(ref)
+        harness.verifications.redeem(word(), ref, "shop", "r", harness.now() + 9_999)
         for kind in ("r", "p", "f", "c"):
-            house.raw.zadd(house.keys.timers(shard), {f"{kind}:{ref.delivery_id(1)}": 1})
-        house.outbox.requeue(Due(shard, "r", ref, 1))
-        house.outbox.claim_poll(Due(shard, "p", ref, 1))
-        house.outbox.fall_over(Due(shard, "f", ref, 1))
-        house.outbox.close(Due(shard, "c", ref, 1))
-        house.verifications.deny(ref, Denial(frozenset({"shop"}), frozenset({"pool"}), house.now(), house.now()))
-        for timer in [timer for timer in house.timers(ref) if ref.body in timer]:
-            house.raw.zadd(house.keys.timers(shard), {timer: 1})
-        for due in house.outbox.due(1_000):
-            {"r": house.outbox.requeue, "c": house.outbox.close, "f": house.outbox.fall_over}[due.kind](due)
-        gone = (house.keys.record(ref), house.keys.secrets(ref), house.keys.timeline(ref))
-        assert [key for key in gone if house.raw.exists(key)] == []
-        assert not [timer for timer in house.timers(ref) if ref.body in timer]
+            harness.raw.zadd(harness.keys.timers(shard), {f"{kind}:{ref.delivery_id(1)}": 1})
+        harness.outbox.requeue(Timer(shard, "r", ref, 1))
+        harness.outbox.claim_poll(Timer(shard, "p", ref, 1))
+        harness.outbox.fail_over(Timer(shard, "f", ref, 1))
+        harness.outbox.close(Timer(shard, "c", ref, 1))
+        harness.verifications.deny(ref, Denial(frozenset({"shop"}), frozenset({"pool"}), harness.now(), harness.now()))
+        for timer in [timer for timer in harness.timers(ref) if ref.body in timer]:
+            harness.raw.zadd(harness.keys.timers(shard), {timer: 1})
+        for due in harness.outbox.due(1_000):
+            {"r": harness.outbox.requeue, "c": harness.outbox.close, "f": harness.outbox.fail_over}[due.kind](due)
+        gone = (harness.keys.record(ref), harness.keys.secrets(ref), harness.keys.timeline(ref))
+        assert [key for key in gone if harness.raw.exists(key)] == []
+        assert not [timer for timer in harness.timers(ref) if ref.body in timer]
 
 
-def test_a_store_that_is_searched_tells_no_secret(house: House) -> None:
+def test_a_store_that_is_searched_tells_no_secret(harness: StoreHarness) -> None:
     """Fifty flows with known codes, numbers and API keys: no key and no value, raw or as dumped, holds one of them."""
     tokens = itertools.count(1)
     keys = ApiKeys(
-        house.store,
-        house.scripts,
-        house.keys,
-        house.audit,
+        harness.store,
+        harness.scripts,
+        harness.keys,
+        harness.audit,
         token_hex=lambda n: f"{next(tokens):0{2 * n}x}",
         token_urlsafe=lambda n: f"canary{next(tokens)}".ljust(43, "k"),
     )
@@ -418,18 +421,18 @@ def test_a_store_that_is_searched_tells_no_secret(house: House) -> None:
         number, code = f"+1415{7_000_000 + flow * 7919}", f"{900_000 + flow * 1_931}"
         api_key = keys.create("shop", ["verify"], None).key
         canaries += [number, number[1:], number[2:], code, api_key, api_key.split("_")[2]]
-        ref = house.start(number, code=code, context={"amount": f"canary-amount-{flow}"}).reference
+        ref = harness.start(number, code=code, context={"amount": f"canary-amount-{flow}"}).reference
         canaries.append(f"canary-amount-{flow}")
-        house.must_begin(house.take(ref), body=house.ring.seal(f"to={number} text={code}".encode()))
+        harness.must_begin(harness.take(ref), body=harness.ring.seal(f"to={number} text={code}".encode()))
         if flow % 3:
-            house.check(ref, f"{int(code) + 1}", context={"amount": f"canary-amount-{flow}"})
+            harness.check(ref, f"{int(code) + 1}", context={"amount": f"canary-amount-{flow}"})
             canaries.append(f"{int(code) + 1}")
         if flow % 2:
-            done = house.check(ref, code, context={"amount": f"canary-amount-{flow}"})
+            done = harness.check(ref, code, context={"amount": f"canary-amount-{flow}"})
             assert isinstance(done, Approved)
-    raw = house.open_raw()
+    raw = harness.open_raw()
     haystack = b"\n".join(part for key in raw.scan_iter(count=1000) for part in (key, raw.dump(key) or b""))
-    text = repr(house.snapshot())
+    text = repr(harness.snapshot())
     raw.close()
     assert len(text) > 50_000
     # Six digits may stand in a time or a hash by chance; a whole word of digits may not.
@@ -440,9 +443,9 @@ def test_a_store_that_is_searched_tells_no_secret(house: House) -> None:
             assert canary.encode() not in haystack, canary
 
 
-def test_an_alarm_is_told_once_and_is_not_lost(house: House) -> None:
+def test_an_alarm_is_told_once_and_is_not_lost(harness: StoreHarness) -> None:
     """One trouble is one alert in a while; a claimed one comes again unless it is done."""
-    alarms = Alarms(house.store, house.scripts, house.keys)
+    alarms = Alarms(harness.store, harness.scripts, harness.keys)
     assert [alarms.raise_("auth", "text"), alarms.raise_("auth", "text"), alarms.raise_("other", "more")] == [
         True,
         False,
@@ -454,19 +457,19 @@ def test_an_alarm_is_told_once_and_is_not_lost(house: House) -> None:
     assert {first.text, second.text} == {"text", "more"}
     assert alarms.claim() is None
     alarms.done(first)
-    assert house.raw.zcard(house.keys.alarms()) == 1
-    (member,) = house.raw.zrange(house.keys.alarms(), 0, -1)
-    house.raw.zadd(house.keys.alarms(), {member: 1})
+    assert harness.raw.zcard(harness.keys.alarms()) == 1
+    (member,) = harness.raw.zrange(harness.keys.alarms(), 0, -1)
+    harness.raw.zadd(harness.keys.alarms(), {member: 1})
     assert alarms.claim() == second
     old = "1-x\x1fancient"
-    house.raw.zadd(house.keys.alarms(), {old: 1})
+    harness.raw.zadd(harness.keys.alarms(), {old: 1})
     assert alarms.claim() is None
-    assert house.raw.zscore(house.keys.alarms(), old) is None
+    assert harness.raw.zscore(harness.keys.alarms(), old) is None
 
 
-def test_one_process_reads_the_carriers_list(house: House) -> None:
+def test_one_process_reads_the_carriers_list(harness: StoreHarness) -> None:
     """The lease is one's, the cursor moves by its owner only, and after the end the list rests."""
-    cursors = Cursors(house.store, house.scripts, house.keys)
+    cursors = Cursors(harness.store, harness.scripts, harness.keys)
     assert cursors.take("me", force=False) == 0
     assert cursors.take("me", force=False) == 0
     assert cursors.take("you", force=True) > 0

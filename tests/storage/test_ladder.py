@@ -11,11 +11,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from otp_service.domain.delivery import Action, NotSent, Refused, Unknown
-from otp_service.domain.operation import Approved, Denial, Due, Limited, Started, StartRefused, Wrong
+from otp_service.domain.operation import Approved, Denial, Limited, Started, StartRefused, Timer, Wrong
 from otp_service.domain.policy import App, Limit, NumberLimits
 from otp_service.domain.verification import Reference
 
-from .house import BANK, CODE, EVERYWHERE, POOL, SHOP, UNCAPPED, WRONG, House, Twice, at_once, fresh_number, word
+from .harness import (
+    BANK,
+    CODE,
+    EVERYWHERE,
+    POOL,
+    SHOP,
+    UNCAPPED,
+    WRONG,
+    StoreHarness,
+    Twice,
+    at_once,
+    fresh_number,
+    word,
+)
 
 HOUR_MS = 3_600_000
 TEN_MINUTES_MS = 600_000
@@ -23,115 +36,117 @@ DEAD_LINE = Refused("40001", "Landline", Action.STOP_PERSON)
 ONE_SENDER = replace(SHOP, route=(POOL,))
 
 
-def cancel(house: House, ref: Reference) -> None:
+def cancel(harness: StoreHarness, ref: Reference) -> None:
     """The caller withdraws it."""
-    house.verifications.cancel(word(), ref, "shop")
+    harness.verifications.cancel(word(), ref, "shop")
 
 
-def exhaust(house: House, ref: Reference) -> None:
+def exhaust(harness: StoreHarness, ref: Reference) -> None:
     """Five wrong codes."""
     for _ in range(5):
-        house.check(ref, WRONG)
+        harness.check(ref, WRONG)
 
 
-def expire(house: House, ref: Reference) -> None:
+def expire(harness: StoreHarness, ref: Reference) -> None:
     """Its time runs out: the record says so, the sends stay as young as they are."""
-    house.raw.hset(house.keys.record(ref), "expires", house.now() - 1)
+    harness.raw.hset(harness.keys.record(ref), "expires", harness.now() - 1)
 
 
-def expire_by_timer(house: House, ref: Reference) -> None:
+def expire_by_timer(harness: StoreHarness, ref: Reference) -> None:
     """The same, and the worker has noticed."""
-    expire(house, ref)
-    assert house.verifications.expire(ref)
+    expire(harness, ref)
+    assert harness.verifications.expire(ref)
 
 
-def deny(house: House, ref: Reference) -> None:
+def deny(harness: StoreHarness, ref: Reference) -> None:
     """The person says that it was not them."""
-    house.send(ref, word("msg"))
-    denial = Denial(frozenset({"shop"}), frozenset({"pool"}), house.now() + 1, house.now() + 1)
-    assert house.verifications.deny(ref, denial) == "denied"
+    harness.send(ref, word("msg"))
+    denial = Denial(frozenset({"shop"}), frozenset({"pool"}), harness.now() + 1, harness.now() + 1)
+    assert harness.verifications.deny(ref, denial) == "denied"
 
 
 ENDS = (cancel, exhaust, expire, expire_by_timer, deny)
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_no_end_but_an_approval_ends_the_cool_down(house: House, end: Callable[[House, Reference], None]) -> None:
+def test_no_end_but_an_approval_ends_the_cool_down(
+    harness: StoreHarness, end: Callable[[StoreHarness, Reference], None]
+) -> None:
     """Start and end in a loop is one send, then refusals with the ladder's wait; the last step repeats."""
     number, refs = fresh_number(), set()
     for wait_ms in (30_000, 60_000, 120_000, 120_000, 120_000):
-        ref = house.start(number, per_number=UNCAPPED).reference
+        ref = harness.start(number, per_number=UNCAPPED).reference
         refs.add(ref)
-        end(house, ref)
-        house.raw.delete(house.keys.wrong(ref.number_hash, "shop"))
+        end(harness, ref)
+        harness.raw.delete(harness.keys.wrong(ref.number_hash, "shop"))
         for _ in range(3):
-            refused = house.refused(number, per_number=UNCAPPED)
+            refused = harness.refused(number, per_number=UNCAPPED)
             assert (refused.code, refused.sends_left, refused.limit) == ("resend_too_soon", 4, "resend_after")
             assert wait_ms - 5_000 < refused.wait_ms <= wait_ms
-        house.cool(ref)
+        harness.cool(ref)
     assert len(refs) == 5
 
 
-def test_an_approval_ends_it(house: House) -> None:
+def test_an_approval_ends_it(harness: StoreHarness) -> None:
     """After a login the next one begins with the first step again; of other purposes it says nothing."""
     number = fresh_number()
-    first = house.start(number).reference
-    cancel(house, first)
-    house.cool(first)
-    house.start(number, purpose="pay")
-    second = house.start(number).reference
-    assert isinstance(house.check(second, CODE), Approved)
-    third = house.start(number)
+    first = harness.start(number).reference
+    cancel(harness, first)
+    harness.cool(first)
+    harness.start(number, purpose="pay")
+    second = harness.start(number).reference
+    assert isinstance(harness.check(second, CODE), Approved)
+    third = harness.start(number)
     assert third.view is not None
     assert third.view.next_send_ms - third.view.created_ms == 30_000
-    assert house.refused(number, purpose="pay", per_number=UNCAPPED).code == "resend_too_soon"
+    assert harness.refused(number, purpose="pay", per_number=UNCAPPED).code == "resend_too_soon"
 
 
-def test_a_new_verification_tells_the_ladders_wait(house: House) -> None:
+def test_a_new_verification_tells_the_ladders_wait(harness: StoreHarness) -> None:
     """`next_send` of the reply is what the next start is told, and sends are counted from its own first one."""
     number = fresh_number()
-    cancel(house, house.start(number).reference)
-    house.cool(house.verifications.latest(house.hash_of(number), "shop", "login") or pytest.fail("none"))
-    started = house.start(number)
+    cancel(harness, harness.start(number).reference)
+    harness.cool(harness.verifications.latest(harness.hash_of(number), "shop", "login") or pytest.fail("none"))
+    started = harness.start(number)
     assert started.view is not None
     assert (started.view.sends, started.view.max_sends) == (1, 4)
     assert started.view.next_send_ms - started.view.now_ms == 60_000
-    refused = house.refused(number)
+    refused = harness.refused(number)
     assert refused.sends_left == 3
     assert 55_000 < refused.wait_ms <= 60_000
 
 
-def test_ladders_of_other_apps_and_purposes_are_their_own(house: House) -> None:
+def test_ladders_of_other_apps_and_purposes_are_their_own(harness: StoreHarness) -> None:
     """The cool-down of a login says nothing of a payment's, nor of another app's."""
     number = fresh_number()
     for app, purpose in ((SHOP, "login"), (SHOP, "pay"), (BANK, "login")):
-        started = house.start(number, app, purpose=purpose)
+        started = harness.start(number, app, purpose=purpose)
         assert started.view is not None
         assert started.view.next_send_ms - started.view.now_ms == 30_000
 
 
-def test_without_steps_only_the_caps_stand(house: House) -> None:
+def test_without_steps_only_the_caps_stand(harness: StoreHarness) -> None:
     """`resend_after = []`: a verification is sent once; the next one need not wait, until the caps refuse."""
     app, number = replace(SHOP, resend_after_ms=()), fresh_number()
     for _ in range(5):
-        ref = house.start(number, app).reference
-        pending = house.refused(number, app)
+        ref = harness.start(number, app).reference
+        pending = harness.refused(number, app)
         assert (pending.code, pending.sends_left) == ("resend_too_soon", 0)
-        cancel(house, ref)
-    assert (house.refused(number, app).code, house.refused(number, app).sends_left) == ("rate_limited", None)
+        cancel(harness, ref)
+    assert (harness.refused(number, app).code, harness.refused(number, app).sends_left) == ("rate_limited", None)
 
 
-def test_after_the_last_send_the_wait_is_the_longer_of_end_and_ladder(house: House) -> None:
+def test_after_the_last_send_the_wait_is_the_longer_of_end_and_ladder(harness: StoreHarness) -> None:
     """With a code that lives shorter than a step, a caller who waits until its end would be refused again."""
     number = fresh_number()
     brief = replace(SHOP, code_ttl_ms=10_000, resend_after_ms=(60_000,))
-    ref = house.start(number, brief).reference
-    house.raw.hset(house.keys.record(ref), "sends", 2)
-    refused = house.refused(number, brief)
+    ref = harness.start(number, brief).reference
+    harness.raw.hset(harness.keys.record(ref), "sends", 2)
+    refused = harness.refused(number, brief)
     assert refused.sends_left == 0
     assert 55_000 < refused.wait_ms <= 60_000
-    expire(house, ref)
-    assert 55_000 < house.refused(number, brief).wait_ms <= 60_000
+    expire(harness, ref)
+    assert 55_000 < harness.refused(number, brief).wait_ms <= 60_000
 
 
 def opens(sends: Sequence[int], waits: Sequence[int], now: int) -> int:
@@ -150,64 +165,68 @@ def opens(sends: Sequence[int], waits: Sequence[int], now: int) -> int:
     ages=st.lists(st.integers(0, HOUR_MS + 60_000), max_size=90),
     waits=st.lists(st.sampled_from([0, 1_000, 30_000, 60_000, 120_000, 1_800_000, 4_000_000]), max_size=5),
 )
-def test_the_ladders_wait_is_exact(server_house: House, ages: list[int], waits: list[int]) -> None:
+def test_the_ladders_wait_is_exact(server_harness: StoreHarness, ages: list[int], waits: list[int]) -> None:
     """For any sends and any steps the wait is what the rule says, to the moments between two looks at the clock."""
-    house, number = server_house, fresh_number()
-    app, key, before = replace(SHOP, resend_after_ms=tuple(waits)), house.keys.sends(house.hash_of(number)), house.now()
+    harness, number = server_harness, fresh_number()
+    app, key, before = (
+        replace(SHOP, resend_after_ms=tuple(waits)),
+        harness.keys.sends(harness.hash_of(number)),
+        harness.now(),
+    )
     sends = sorted(before - age for age in ages)
     for send in sends:
-        house.raw.lpush(key, f"{send}\x1fshop\x1flogin", f"{send}\x1fshop\x1fpay")
-    answer = house.verifications.start(house.order(number, app, per_number=UNCAPPED))
-    after = house.now()
+        harness.raw.lpush(key, f"{send}\x1fshop\x1flogin", f"{send}\x1fshop\x1fpay")
+    answer = harness.verifications.start(harness.order(number, app, per_number=UNCAPPED))
+    after = harness.now()
     if isinstance(answer, Started):
         assert answer.view is not None
         assert opens(sends, waits, after) <= after
         assert answer.view.next_send_ms == opens([*sends, answer.view.now_ms], waits, answer.view.now_ms)
         stays = [send for send in sends if send + HOUR_MS > answer.view.now_ms]
-        assert house.raw.llen(key) == 2 * len(stays) + 1
+        assert harness.raw.llen(key) == 2 * len(stays) + 1
     else:
         assert answer.code == "resend_too_soon"
         assert opens(sends, waits, before) - after <= answer.wait_ms <= opens(sends, waits, before) - before
 
 
-def test_parallel_starts_of_many_apps_and_purposes_reach_the_cap_exactly(house: House, store_url: str) -> None:
+def test_parallel_starts_of_many_apps_and_purposes_reach_the_cap_exactly(harness: StoreHarness, store_url: str) -> None:
     """Sixty starts at once over connections of their own, apps and purposes: five pass, the others are told when."""
     number = fresh_number()
-    houses = [House.open(store_url) for _ in range(6)]
+    houses = [StoreHarness.open(store_url) for _ in range(6)]
     apps = [replace(SHOP, name=f"app{n}") for n in range(3)]
-    orders = [house.order(number, apps[n % 3], purpose=f"p{n // 3}") for n in range(60)]
+    orders = [harness.order(number, apps[n % 3], purpose=f"p{n // 3}") for n in range(60)]
     jobs = [partial(houses[n % len(houses)].verifications.start, order) for n, order in enumerate(orders)]
     answers = at_once(jobs)
     assert sum(isinstance(answer, Started) for answer in answers) == 5
     refused = [answer for answer in answers if isinstance(answer, StartRefused)]
     assert {(answer.code, answer.limit) for answer in refused} == {("rate_limited", "service.sends_per_number")}
     assert all(TEN_MINUTES_MS - 60_000 < answer.wait_ms <= TEN_MINUTES_MS for answer in refused)
-    assert house.raw.llen(house.keys.sends(house.hash_of(number))) == 5
+    assert harness.raw.llen(harness.keys.sends(harness.hash_of(number))) == 5
     for other in houses:
         other.close()
 
 
-def test_parallel_starts_that_pass_the_ladder_are_one(house: House) -> None:
+def test_parallel_starts_that_pass_the_ladder_are_one(harness: StoreHarness) -> None:
     """Of twenty starts at once after a cancellation one passes, before the cool-down is over none."""
     number = fresh_number()
-    ref = house.start(number).reference
-    cancel(house, ref)
-    answers = at_once([partial(house.verifications.start, house.order(number)) for _ in range(20)])
+    ref = harness.start(number).reference
+    cancel(harness, ref)
+    answers = at_once([partial(harness.verifications.start, harness.order(number)) for _ in range(20)])
     assert {getattr(answer, "code", None) for answer in answers} == {"resend_too_soon"}
-    house.cool(ref)
-    answers = at_once([partial(house.verifications.start, house.order(number)) for _ in range(20)])
+    harness.cool(ref)
+    answers = at_once([partial(harness.verifications.start, harness.order(number)) for _ in range(20)])
     assert sum(isinstance(answer, Started) for answer in answers) == 1
 
 
-def test_the_caps_are_sliding_windows(house: House) -> None:
+def test_the_caps_are_sliding_windows(harness: StoreHarness) -> None:
     """Five in ten minutes, ten an hour, twenty a day: each send counts for the window's length from its own moment."""
     number, app = fresh_number(), replace(SHOP, resend_after_ms=())
-    key, now = house.keys.sends(house.hash_of(number)), house.now()
+    key, now = harness.keys.sends(harness.hash_of(number)), harness.now()
 
     def told(*ages_ms: int) -> int:
-        house.raw.delete(key)
-        house.raw.rpush(key, *(f"{now - age}\x1fbank\x1fx" for age in ages_ms))
-        refused = house.refused(number, app)
+        harness.raw.delete(key)
+        harness.raw.rpush(key, *(f"{now - age}\x1fbank\x1fx" for age in ages_ms))
+        refused = harness.refused(number, app)
         assert (refused.code, refused.limit) == ("rate_limited", "service.sends_per_number")
         return refused.wait_ms
 
@@ -218,239 +237,239 @@ def test_the_caps_are_sliding_windows(house: House) -> None:
     assert told(*twenty, 86_400_000 - 60_000) == pytest.approx(60_000, abs=5_000)
     # Of two that refuse the longer wait is told.
     assert told(1, 2, 3, 4, 590_000, *ten) == pytest.approx(HOUR_MS - 660_004, abs=5_000)
-    house.raw.delete(key)
-    house.raw.rpush(key, *(f"{now - age}\x1fbank\x1fx" for age in (1, 2, 3, 4, 600_001)))
-    house.start(number, app)
-    assert house.refused(number, app, purpose="b").wait_ms == pytest.approx(TEN_MINUTES_MS, abs=5_000)
+    harness.raw.delete(key)
+    harness.raw.rpush(key, *(f"{now - age}\x1fbank\x1fx" for age in (1, 2, 3, 4, 600_001)))
+    harness.start(number, app)
+    assert harness.refused(number, app, purpose="b").wait_ms == pytest.approx(TEN_MINUTES_MS, abs=5_000)
 
 
-def test_the_cap_names_the_first_moment_that_passes(house: House) -> None:
+def test_the_cap_names_the_first_moment_that_passes(harness: StoreHarness) -> None:
     """A caller who obeys the wait is let through."""
     number, limits = fresh_number(), NumberLimits(sends=(Limit(2, 60_000),))
     for purpose in "ab":
-        house.start(number, purpose=purpose, per_number=limits)
-    wait_ms = house.refused(number, purpose="c", per_number=limits).wait_ms
-    latest = house.verifications.latest(house.hash_of(number), "shop", "b")
+        harness.start(number, purpose=purpose, per_number=limits)
+    wait_ms = harness.refused(number, purpose="c", per_number=limits).wait_ms
+    latest = harness.verifications.latest(harness.hash_of(number), "shop", "b")
     assert latest is not None
-    house.age(latest, wait_ms)
-    house.start(number, purpose="c", per_number=limits)
+    harness.age(latest, wait_ms)
+    harness.start(number, purpose="c", per_number=limits)
 
 
-def test_the_callers_own_refusal_comes_before_the_cap(house: House) -> None:
+def test_the_callers_own_refusal_comes_before_the_cap(harness: StoreHarness) -> None:
     """Of several refusals the contract's first answers: `resend_too_soon`, then `rate_limited`."""
     number, one = fresh_number(), NumberLimits(sends=(Limit(1, 60_000),))
-    house.start(number, per_number=one)
-    assert house.refused(number, per_number=one).code == "resend_too_soon"
-    assert house.refused(number, BANK, per_number=one).code == "rate_limited"
-    assert house.refused(number, BANK, per_number=one, queue_max=1).code == "rate_limited"
+    harness.start(number, per_number=one)
+    assert harness.refused(number, per_number=one).code == "resend_too_soon"
+    assert harness.refused(number, BANK, per_number=one).code == "rate_limited"
+    assert harness.refused(number, BANK, per_number=one, queue_max=1).code == "rate_limited"
 
 
-def counted(house: House, number: str) -> int:
+def counted(harness: StoreHarness, number: str) -> int:
     """How many sends stand against the number."""
-    return int(house.raw.llen(house.keys.sends(house.hash_of(number))))
+    return int(harness.raw.llen(harness.keys.sends(harness.hash_of(number))))
 
 
-def test_a_send_that_was_never_accepted_counts_nowhere(house: House) -> None:
+def test_a_send_that_was_never_accepted_counts_nowhere(harness: StoreHarness) -> None:
     """Refused by the whole route: ladder and caps are as before, also if the verification ended meanwhile."""
     number = fresh_number()
     for end in (None, *ENDS[:-1]):
-        ref = house.start(number, ONE_SENDER).reference
-        job = house.take(ref)
-        house.must_begin(job, ONE_SENDER)
+        ref = harness.start(number, ONE_SENDER).reference
+        job = harness.take(ref)
+        harness.must_begin(job, ONE_SENDER)
         if end is not None:
-            end(house, ref)
-            assert house.refused(number, ONE_SENDER, purpose="login").code == "resend_too_soon"
-        house.outbox.refused(job, DEAD_LINE)
-        assert counted(house, number) == 0
+            end(harness, ref)
+            assert harness.refused(number, ONE_SENDER, purpose="login").code == "resend_too_soon"
+        harness.outbox.refused(job, DEAD_LINE)
+        assert counted(harness, number) == 0
         if end is None:
-            cancel(house, ref)
-        house.raw.delete(house.keys.wrong(ref.number_hash, "shop"))
+            cancel(harness, ref)
+        harness.raw.delete(harness.keys.wrong(ref.number_hash, "shop"))
 
 
-def test_a_send_of_an_approved_verification_is_given_back_to_the_caps(house: House) -> None:
+def test_a_send_of_an_approved_verification_is_given_back_to_the_caps(harness: StoreHarness) -> None:
     """The ladder was reset, the caps still count: what the carrier then refuses is taken from them."""
     number = fresh_number()
-    ref = house.start(number, ONE_SENDER).reference
-    job = house.take(ref)
-    house.must_begin(job, ONE_SENDER)
-    assert isinstance(house.check(ref, CODE, ONE_SENDER), Approved)
-    assert counted(house, number) == 1
-    house.outbox.refused(job, DEAD_LINE)
-    assert counted(house, number) == 0
+    ref = harness.start(number, ONE_SENDER).reference
+    job = harness.take(ref)
+    harness.must_begin(job, ONE_SENDER)
+    assert isinstance(harness.check(ref, CODE, ONE_SENDER), Approved)
+    assert counted(harness, number) == 1
+    harness.outbox.refused(job, DEAD_LINE)
+    assert counted(harness, number) == 0
 
 
-def test_an_accepted_send_is_never_given_back(house: House) -> None:
+def test_an_accepted_send_is_never_given_back(harness: StoreHarness) -> None:
     """A failure that the carrier reports later changes neither ladder nor caps."""
     number = fresh_number()
-    ref = house.start(number, ONE_SENDER).reference
-    house.send(ref)
-    house.apply(ref, "delivery_failed")
-    cancel(house, ref)
-    assert counted(house, number) == 1
-    assert house.refused(number, ONE_SENDER).code == "resend_too_soon"
+    ref = harness.start(number, ONE_SENDER).reference
+    harness.send(ref)
+    harness.apply(ref, "delivery_failed")
+    cancel(harness, ref)
+    assert counted(harness, number) == 1
+    assert harness.refused(number, ONE_SENDER).code == "resend_too_soon"
 
 
-def test_a_send_whose_answer_is_lost_is_never_given_back(house: House) -> None:
+def test_a_send_whose_answer_is_lost_is_never_given_back(harness: StoreHarness) -> None:
     """The person may have it."""
     number = fresh_number()
-    ref = house.start(number, ONE_SENDER).reference
-    job = house.take(ref)
-    house.must_begin(job, ONE_SENDER)
-    house.outbox.unknown(job, 1_000, Unknown("timeout"))
-    house.age(ref, 400_000)
-    shard = house.keys.shard(ref.number_hash)
-    house.raw.zadd(house.keys.timers(shard), {f"c:{ref.delivery_id(1)}": 1})
-    assert house.outbox.close(Due(shard, "c", ref, 1)) == "unconfirmed"
-    assert counted(house, number) == 1
+    ref = harness.start(number, ONE_SENDER).reference
+    job = harness.take(ref)
+    harness.must_begin(job, ONE_SENDER)
+    harness.outbox.unknown(job, 1_000, Unknown("timeout"))
+    harness.age(ref, 400_000)
+    shard = harness.keys.shard(ref.number_hash)
+    harness.raw.zadd(harness.keys.timers(shard), {f"c:{ref.delivery_id(1)}": 1})
+    assert harness.outbox.close(Timer(shard, "c", ref, 1)) == "unconfirmed"
+    assert counted(harness, number) == 1
 
 
-def test_canceling_before_a_worker_sends_gives_nothing_back(house: House) -> None:
+def test_canceling_before_a_worker_sends_gives_nothing_back(harness: StoreHarness) -> None:
     """Or a caller would be let through whenever the worker is slower than the cancellation."""
     number = fresh_number()
-    ref = house.start(number).reference
-    cancel(house, ref)
-    assert house.begin(house.take(ref)) is None
-    assert house.status(ref) == "suppressed"
-    assert counted(house, number) == 1
-    assert house.refused(number).code == "resend_too_soon"
+    ref = harness.start(number).reference
+    cancel(harness, ref)
+    assert harness.begin(harness.take(ref)) is None
+    assert harness.status(ref) == "suppressed"
+    assert counted(harness, number) == 1
+    assert harness.refused(number).code == "resend_too_soon"
 
 
 @pytest.mark.parametrize("how", ["worker", "timer"])
-def test_what_no_worker_sent_in_time_is_given_back(house: House, how: str) -> None:
+def test_what_no_worker_sent_in_time_is_given_back(harness: StoreHarness, how: str) -> None:
     """A code that ran out unsent costs the person nothing, whether a worker or the closing timer finds it."""
     number = fresh_number()
-    ref = house.start(number).reference
-    house.age(ref, 400_000)
+    ref = harness.start(number).reference
+    harness.age(ref, 400_000)
     if how == "worker":
-        assert house.begin(house.take(ref)) is None
+        assert harness.begin(harness.take(ref)) is None
     else:
-        shard = house.keys.shard(ref.number_hash)
-        house.raw.zadd(house.keys.timers(shard), {f"c:{ref.delivery_id(1)}": 1})
-        assert house.outbox.close(Due(shard, "c", ref, 1)) == "expired"
-        assert house.outbox.close(Due(shard, "c", ref, 1)) is None
-    assert house.status(ref) == "expired"
-    assert counted(house, number) == 0
+        shard = harness.keys.shard(ref.number_hash)
+        harness.raw.zadd(harness.keys.timers(shard), {f"c:{ref.delivery_id(1)}": 1})
+        assert harness.outbox.close(Timer(shard, "c", ref, 1)) == "expired"
+        assert harness.outbox.close(Timer(shard, "c", ref, 1)) is None
+    assert harness.status(ref) == "expired"
+    assert counted(harness, number) == 0
 
 
-def test_failovers_of_one_send_are_one(house: House) -> None:
+def test_failovers_of_one_send_are_one(harness: StoreHarness) -> None:
     """The next sender's delivery counts neither on the ladder nor in the caps; both refused gives one back."""
     number = fresh_number()
-    house.start(number, purpose="other")
-    ref = house.start(number).reference
-    job = next(each for each in house.jobs(ref) if each.reference == ref)
-    house.must_begin(job)
-    assert house.outbox.refused(job, Refused("40002", "Spam", Action.NEXT_SENDER)) == "fell_back"
-    assert counted(house, number) == 2
-    second = house.take(ref)
-    house.must_begin(second)
-    house.outbox.refused(second, Refused("40002", "Spam", Action.NEXT_SENDER))
-    assert counted(house, number) == 1
-    assert house.refused(number, purpose="other").code == "resend_too_soon"
-    house.start(number)
+    harness.start(number, purpose="other")
+    ref = harness.start(number).reference
+    job = next(each for each in harness.jobs(ref) if each.reference == ref)
+    harness.must_begin(job)
+    assert harness.outbox.refused(job, Refused("40002", "Spam", Action.NEXT_SENDER)) == "fell_back"
+    assert counted(harness, number) == 2
+    second = harness.take(ref)
+    harness.must_begin(second)
+    harness.outbox.refused(second, Refused("40002", "Spam", Action.NEXT_SENDER))
+    assert counted(harness, number) == 1
+    assert harness.refused(number, purpose="other").code == "resend_too_soon"
+    harness.start(number)
 
 
-def test_an_older_sends_failure_gives_its_own_step_back(house: House) -> None:
+def test_an_older_sends_failure_gives_its_own_step_back(harness: StoreHarness) -> None:
     """The newer send's wait stands, with one send less on the ladder."""
     number = fresh_number()
-    ref = house.start(number, ONE_SENDER).reference
-    job = house.take(ref)
-    house.must_begin(job, ONE_SENDER)
-    house.cool(ref)
-    house.start(number, ONE_SENDER)
-    assert house.refused(number, ONE_SENDER).wait_ms > 50_000
-    house.outbox.refused(job, DEAD_LINE)
-    assert counted(house, number) == 1
-    assert 20_000 < house.refused(number, ONE_SENDER).wait_ms <= 30_000
+    ref = harness.start(number, ONE_SENDER).reference
+    job = harness.take(ref)
+    harness.must_begin(job, ONE_SENDER)
+    harness.cool(ref)
+    harness.start(number, ONE_SENDER)
+    assert harness.refused(number, ONE_SENDER).wait_ms > 50_000
+    harness.outbox.refused(job, DEAD_LINE)
+    assert counted(harness, number) == 1
+    assert 20_000 < harness.refused(number, ONE_SENDER).wait_ms <= 30_000
 
 
-def test_a_lost_reply_counts_one_send_and_gives_one_back(house: House, store_url: str) -> None:
+def test_a_lost_reply_counts_one_send_and_gives_one_back(harness: StoreHarness, store_url: str) -> None:
     """Every script run twice is as if it had run once."""
-    twice = House.open(store_url, Twice)
+    twice = StoreHarness.open(store_url, Twice)
     number = fresh_number()
     kept = twice.start(number, purpose="kept").reference
     ref = twice.start(number, ONE_SENDER).reference
-    assert counted(house, number) == 2
+    assert counted(harness, number) == 2
     job = next(each for each in twice.jobs(ref) if each.reference == ref)
     twice.outbox.begin(job, "shop", "sealed", SHOP.wrong_codes_per_number, EVERYWHERE.wrong_codes)
     twice.outbox.refused(job, DEAD_LINE)
-    assert counted(house, number) == 1
+    assert counted(harness, number) == 1
     twice.check(kept, WRONG)
-    assert house.raw.llen(house.keys.wrong_everywhere(kept.number_hash)) == 1
+    assert harness.raw.llen(harness.keys.wrong_everywhere(kept.number_hash)) == 1
     twice.check(kept, CODE)
-    assert house.raw.llen(house.keys.wrong_everywhere(kept.number_hash)) == 1
+    assert harness.raw.llen(harness.keys.wrong_everywhere(kept.number_hash)) == 1
     twice.close()
 
 
-def test_a_request_that_did_not_leave_yet_counts(house: House) -> None:
+def test_a_request_that_did_not_leave_yet_counts(harness: StoreHarness) -> None:
     """While it is tried again the send stands."""
     number = fresh_number()
-    ref = house.start(number).reference
-    job = house.take(ref)
-    house.must_begin(job)
-    house.outbox.retry_later(job, 1_000, NotSent("connect"))
-    cancel(house, ref)
-    assert house.refused(number).code == "resend_too_soon"
-    job = house.requeue(ref) if house.status(ref) == "sending" else job
-    assert counted(house, number) == 1
+    ref = harness.start(number).reference
+    job = harness.take(ref)
+    harness.must_begin(job)
+    harness.outbox.retry_later(job, 1_000, NotSent("connect"))
+    cancel(harness, ref)
+    assert harness.refused(number).code == "resend_too_soon"
+    job = harness.requeue(ref) if harness.status(ref) == "sending" else job
+    assert counted(harness, number) == 1
 
 
 # ---- wrong codes over all apps --------------------------------------------------------------------------------------
 
 
-def test_wrong_codes_are_limited_over_all_apps(house: House) -> None:
+def test_wrong_codes_are_limited_over_all_apps(harness: StoreHarness) -> None:
     """An app's own budget is not reached, the installation's is: start, check and sending are refused in every app."""
     number, limits = fresh_number(), NumberLimits(sends=(), wrong_codes=(Limit(6, 60_000),))
     apps = [replace(SHOP, name=f"app{n}", route=(POOL,)) for n in range(3)]
-    refs = [house.start(number, app, per_number=limits).reference for app in apps]
+    refs = [harness.start(number, app, per_number=limits).reference for app in apps]
     for ref, app in zip(refs[:2], apps, strict=False):
         for left in (4, 3, 2):
-            assert house.check(ref, WRONG, app, per_number=limits) == Wrong(left)
+            assert harness.check(ref, WRONG, app, per_number=limits) == Wrong(left)
     for ref, app in zip(refs, apps, strict=True):
-        answer = house.check(ref, CODE, app, per_number=limits)
+        answer = harness.check(ref, CODE, app, per_number=limits)
         assert isinstance(answer, Limited)
         assert 0 < answer.wait_ms <= 60_000
-        refused = house.refused(number, app, purpose="x", per_number=limits)
+        refused = harness.refused(number, app, purpose="x", per_number=limits)
         assert (refused.code, refused.limit) == ("too_many_wrong_codes", "service.wrong_codes_per_number")
-    job = next(each for each in house.jobs(refs[2]) if each.reference == refs[2])
-    assert house.outbox.begin(job, apps[2].name, "x", apps[2].wrong_codes_per_number, limits.wrong_codes) is None
-    assert house.record(refs[2])["1:ec"] == "too_many_wrong_codes"
-    house.age_wrong_codes(refs[0].number_hash, 60_001)
-    assert isinstance(house.check(refs[2], CODE, apps[2], per_number=limits), Approved)
+    job = next(each for each in harness.jobs(refs[2]) if each.reference == refs[2])
+    assert harness.outbox.begin(job, apps[2].name, "x", apps[2].wrong_codes_per_number, limits.wrong_codes) is None
+    assert harness.record(refs[2])["1:ec"] == "too_many_wrong_codes"
+    harness.age_wrong_codes(refs[0].number_hash, 60_001)
+    assert isinstance(harness.check(refs[2], CODE, apps[2], per_number=limits), Approved)
 
 
-def test_the_budget_over_all_apps_is_exact_under_a_race(house: House) -> None:
+def test_the_budget_over_all_apps_is_exact_under_a_race(harness: StoreHarness) -> None:
     """Guesses at once in many apps: as many are judged as the limit says, and the right ones are not counted."""
     number, limits = fresh_number(), NumberLimits(sends=(), wrong_codes=(Limit(7, 60_000),))
     apps = [replace(SHOP, name=f"app{n}") for n in range(4)]
-    refs = [house.start(number, app, per_number=limits).reference for app in apps]
+    refs = [harness.start(number, app, per_number=limits).reference for app in apps]
     jobs = [
-        partial(house.check, ref, WRONG, app, per_number=limits)
+        partial(harness.check, ref, WRONG, app, per_number=limits)
         for ref, app in zip(refs, apps, strict=True)
         for _ in range(5)
     ]
     at_once(jobs)
-    assert sum(int(house.record(ref)["attempts"]) for ref in refs) == 7
-    assert house.raw.llen(house.keys.wrong_everywhere(house.hash_of(number))) == 7
+    assert sum(int(harness.record(ref)["attempts"]) for ref in refs) == 7
+    assert harness.raw.llen(harness.keys.wrong_everywhere(harness.hash_of(number))) == 7
 
 
-def test_an_approval_in_one_app_leaves_anothers_streak(house: House) -> None:
+def test_an_approval_in_one_app_leaves_anothers_streak(harness: StoreHarness) -> None:
     """Who may log in at one app vouches for nothing at another; the budget over all apps loses no wrong code by it."""
     number = fresh_number()
-    mine, theirs = house.start(number).reference, house.start(number, BANK).reference
+    mine, theirs = harness.start(number).reference, harness.start(number, BANK).reference
     for _ in range(3):
-        house.check(theirs, WRONG, BANK)
-    assert isinstance(house.check(mine, CODE), Approved)
-    assert house.raw.get(house.keys.streak(mine.number_hash, "bank")) == "3"
-    assert house.raw.llen(house.keys.wrong_everywhere(mine.number_hash)) == 3
+        harness.check(theirs, WRONG, BANK)
+    assert isinstance(harness.check(mine, CODE), Approved)
+    assert harness.raw.get(harness.keys.streak(mine.number_hash, "bank")) == "3"
+    assert harness.raw.llen(harness.keys.wrong_everywhere(mine.number_hash)) == 3
 
 
 # ---- on record ------------------------------------------------------------------------------------------------------
 
 
-def refusals(house: House, number: str) -> list[dict[str, object]]:
+def refusals(harness: StoreHarness, number: str) -> list[dict[str, object]]:
     """The details of the refused starts on record."""
-    found = house.raw.xrange(house.keys.audit(house.keys.shard(house.hash_of(number))))
-    events = [fields for _, fields in found if fields["nh"] == house.hash_of(number)]
+    found = harness.raw.xrange(harness.keys.audit(harness.keys.shard(harness.hash_of(number))))
+    events = [fields for _, fields in found if fields["nh"] == harness.hash_of(number)]
     return [json.loads(event["detail"]) for event in events if event["type"] == "verification.refused"]
 
 
@@ -463,32 +482,32 @@ def refusals(house: House, number: str) -> list[dict[str, object]]:
     ],
 )
 def test_a_refusal_says_which_limit_and_for_how_long(
-    house: House, changes: dict[str, Any], limits: NumberLimits, code: str, limit: str
+    harness: StoreHarness, changes: dict[str, Any], limits: NumberLimits, code: str, limit: str
 ) -> None:
     """The event names the limit and the wait; a hundred refusals in a loop are one event."""
     number = fresh_number()
-    cancel(house, house.start(number).reference)
+    cancel(harness, harness.start(number).reference)
     for _ in range(10):
-        assert house.refused(number, per_number=limits, **changes).limit == limit
-    detail = refusals(house, number)[0]
+        assert harness.refused(number, per_number=limits, **changes).limit == limit
+    detail = refusals(harness, number)[0]
     assert (detail["code"], detail["limit"], detail["skipped"]) == (code, limit, 0)
     assert isinstance(detail["wait_ms"], int)
     assert detail["wait_ms"] > 0
 
 
-def test_the_numbers_list_of_sends_ends(house: House) -> None:
+def test_the_numbers_list_of_sends_ends(harness: StoreHarness) -> None:
     """It lives as long as the longest cap, an hour at least, and holds no more than it needs."""
     number, app = fresh_number(), replace(SHOP, resend_after_ms=())
-    key = house.keys.sends(house.hash_of(number))
+    key = harness.keys.sends(harness.hash_of(number))
 
     def ttl_after(limits: NumberLimits, app: App = app) -> int:
-        ref = house.start(number, app, per_number=limits).reference
-        cancel(house, ref)
-        return int(house.raw.pttl(key))
+        ref = harness.start(number, app, per_number=limits).reference
+        cancel(harness, ref)
+        return int(harness.raw.pttl(key))
 
     assert HOUR_MS - 60_000 < ttl_after(NumberLimits(sends=(Limit(3, 60_000),))) <= HOUR_MS
     assert 86_400_000 - 60_000 < ttl_after(EVERYWHERE) <= 86_400_000
-    house.raw.delete(key)
-    house.raw.rpush(key, *(f"{house.now() - 2 * HOUR_MS - n}\x1fshop\x1fx" for n in range(30)))
+    harness.raw.delete(key)
+    harness.raw.rpush(key, *(f"{harness.now() - 2 * HOUR_MS - n}\x1fshop\x1fx" for n in range(30)))
     ttl_after(NumberLimits(sends=(Limit(3, 60_000),)))
-    assert house.raw.llen(key) == 3
+    assert harness.raw.llen(key) == 3

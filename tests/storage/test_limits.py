@@ -9,7 +9,7 @@ from otp_service.storage.idempotency import KEPT_MS, LEASE_MS, Replay
 from otp_service.storage.limits import Place, network
 from tests.conftest import wait_until
 
-from .house import House, at_once, word
+from .harness import StoreHarness, at_once, word
 
 
 def place(limit: int, per_ms: int, subject: str | None = None) -> Place:
@@ -17,61 +17,61 @@ def place(limit: int, per_ms: int, subject: str | None = None) -> Place:
     return Place("test", subject or word(), Limit(limit, per_ms))
 
 
-def test_twenty_at_once_get_exactly_as_many_places_as_there_are(house: House) -> None:
+def test_twenty_at_once_get_exactly_as_many_places_as_there_are(harness: StoreHarness) -> None:
     """Never one too many, never one too few."""
     for limit in (1, 7, 19):
         one = place(limit, 60_000)
-        waits = at_once([partial(house.limits.take, [one]) for _ in range(20)])
+        waits = at_once([partial(harness.limits.take, [one]) for _ in range(20)])
         assert waits.count(0) == limit
         assert all(0 < wait <= 60_000 for wait in waits if wait)
 
 
-def test_obeying_the_wait_passes(house: House) -> None:
+def test_obeying_the_wait_passes(harness: StoreHarness) -> None:
     """Exactly after the milliseconds it was told, the caller gets the place."""
     one = place(2, 600)
-    assert [house.limits.take([one]) for _ in range(2)] == [0, 0]
-    wait = house.limits.take([one])
+    assert [harness.limits.take([one]) for _ in range(2)] == [0, 0]
+    wait = harness.limits.take([one])
     assert 0 < wait <= 300
-    then = house.now() + wait
-    wait_until(lambda: house.now() > then, 2.0)
-    assert house.limits.take([one]) == 0
-    assert house.limits.take([one]) > 0
+    then = harness.now() + wait
+    wait_until(lambda: harness.now() > then, 2.0)
+    assert harness.limits.take([one]) == 0
+    assert harness.limits.take([one]) > 0
 
 
-def test_a_place_given_back_can_be_taken(house: House) -> None:
+def test_a_place_given_back_can_be_taken(harness: StoreHarness) -> None:
     """What another refusal returned is there again, once; giving back an untaken place makes none."""
     one = place(2, 60_000)
-    house.limits.give_back([one])
-    assert [house.limits.take([one]) for _ in range(2)] == [0, 0]
-    house.limits.give_back([one])
-    assert house.limits.take([one]) == 0
-    assert house.limits.take([one]) > 0
+    harness.limits.give_back([one])
+    assert [harness.limits.take([one]) for _ in range(2)] == [0, 0]
+    harness.limits.give_back([one])
+    assert harness.limits.take([one]) == 0
+    assert harness.limits.take([one]) > 0
 
 
-def test_all_places_or_none(house: House) -> None:
+def test_all_places_or_none(harness: StoreHarness) -> None:
     """A refusal by one limit costs nothing in the others."""
     wide, narrow = place(3, 60_000), place(1, 60_000)
-    assert house.limits.take([wide, narrow]) == 0
+    assert harness.limits.take([wide, narrow]) == 0
     for _ in range(5):
-        assert house.limits.take([wide, narrow]) > 0
-    assert [house.limits.take([wide]) for _ in range(2)] == [0, 0]
-    assert house.limits.take([wide]) > 0
+        assert harness.limits.take([wide, narrow]) > 0
+    assert [harness.limits.take([wide]) for _ in range(2)] == [0, 0]
+    assert harness.limits.take([wide]) > 0
 
 
-def test_subjects_do_not_share(house: House) -> None:
+def test_subjects_do_not_share(harness: StoreHarness) -> None:
     """One subject's flood does not touch another's place, nor another limit of the same subject."""
-    assert house.limits.take([place(1, 60_000, "a")]) == 0
-    assert house.limits.take([place(1, 60_000, "a")]) > 0
-    assert house.limits.take([place(1, 60_000, "b")]) == 0
-    assert house.limits.take([place(2, 60_000, "a")]) == 0
+    assert harness.limits.take([place(1, 60_000, "a")]) == 0
+    assert harness.limits.take([place(1, 60_000, "a")]) > 0
+    assert harness.limits.take([place(1, 60_000, "b")]) == 0
+    assert harness.limits.take([place(2, 60_000, "a")]) == 0
 
 
-def test_a_limits_subject_is_not_readable_in_the_store(house: House) -> None:
+def test_a_limits_subject_is_not_readable_in_the_store(harness: StoreHarness) -> None:
     """Addresses stand hashed in keys, and every such key ends by itself."""
-    house.limits.take([place(5, 60_000, "203.0.113.7")])
-    (key,) = house.raw.scan_iter(match="otp:gcra:*")
+    harness.limits.take([place(5, 60_000, "203.0.113.7")])
+    (key,) = harness.raw.scan_iter(match="otp:gcra:*")
     assert "203.0.113.7" not in key
-    assert 0 < house.raw.pttl(key) <= 60_000
+    assert 0 < harness.raw.pttl(key) <= 60_000
 
 
 @pytest.mark.parametrize(
@@ -89,104 +89,106 @@ def test_one_user_is_an_ipv4_address_or_an_ipv6_64(address: str, counted: str) -
     assert network(address) == counted
 
 
-def test_a_sender_is_paced_evenly_over_all_workers(house: House) -> None:
+def test_a_sender_is_paced_evenly_over_all_workers(harness: StoreHarness) -> None:
     """Twenty reservations at once take twenty intervals: no two share one."""
-    sender, before = word("sender"), house.now()
-    waits = at_once([partial(house.outbox.pace, sender, 10.0, 60_000) for _ in range(20)])
-    reserved_ms = int(house.raw.get(house.keys.sender_rate(sender)).split("|")[0]) / 1_000
+    sender, before = word("sender"), harness.now()
+    waits = at_once([partial(harness.outbox.pace, sender, 10.0, 60_000) for _ in range(20)])
+    reserved_ms = int(harness.raw.get(harness.keys.sender_rate(sender)).split("|")[0]) / 1_000
     assert reserved_ms - before >= 2_000
-    assert reserved_ms - house.now() <= 2_000
+    assert reserved_ms - harness.now() <= 2_000
     assert max(waits) <= 1_900
     assert min(waits) == 0
 
 
-def test_a_wait_beyond_patience_reserves_nothing(house: House) -> None:
+def test_a_wait_beyond_patience_reserves_nothing(harness: StoreHarness) -> None:
     """Who cannot wait is told how long it would be, and takes no place from those who can."""
     sender = word("sender")
-    assert house.outbox.pace(sender, 1.0, 0) == 0
+    assert harness.outbox.pace(sender, 1.0, 0) == 0
     for _ in range(3):
-        assert -1_000 <= house.outbox.pace(sender, 1.0, 100) < -500
-    assert 500 < house.outbox.pace(sender, 1.0, 2_000) <= 1_000
+        assert -1_000 <= harness.outbox.pace(sender, 1.0, 100) < -500
+    assert 500 < harness.outbox.pace(sender, 1.0, 2_000) <= 1_000
 
 
-def step_back(house: House, key: str, ms: int) -> None:
+def step_back(harness: StoreHarness, key: str, ms: int) -> None:
     """Let a reservation look as it does when the store's clock was set back after it was written."""
-    moments = house.raw.get(key).split("|")
-    house.raw.set(key, "|".join(str(int(us) + ms * 1_000) for us in moments), keepttl=True)
+    moments = harness.raw.get(key).split("|")
+    harness.raw.set(key, "|".join(str(int(us) + ms * 1_000) for us in moments), keepttl=True)
 
 
 @pytest.mark.parametrize("back_ms", [1_000, 60_000, 600_000, 86_400_000])
-def test_a_clock_that_is_set_back_stops_no_sender(house: House, back_ms: int) -> None:
+def test_a_clock_that_is_set_back_stops_no_sender(harness: StoreHarness, back_ms: int) -> None:
     """The place that was reserved counts as far from now as it was from then, and the pace holds on from there."""
     sender = word("sender")
-    assert [house.outbox.pace(sender, 0.5, 60_000) == 0 for _ in range(3)] == [True, False, False]
-    step_back(house, house.keys.sender_rate(sender), back_ms)
-    before = house.now()
-    waits = [house.outbox.pace(sender, 0.5, 60_000) for _ in range(3)]
+    assert [harness.outbox.pace(sender, 0.5, 60_000) == 0 for _ in range(3)] == [True, False, False]
+    step_back(harness, harness.keys.sender_rate(sender), back_ms)
+    before = harness.now()
+    waits = [harness.outbox.pace(sender, 0.5, 60_000) for _ in range(3)]
     assert 0 < waits[0] <= 6_000
     assert waits[2] <= 10_000
-    assert waits[1] - waits[0] + 1 >= 2_000 - (house.now() - before)
+    assert waits[1] - waits[0] + 1 >= 2_000 - (harness.now() - before)
 
 
-def test_a_clock_that_is_set_forward_stops_no_sender(house: House) -> None:
+def test_a_clock_that_is_set_forward_stops_no_sender(harness: StoreHarness) -> None:
     """What was reserved lies behind: the next message may go at once, and the one after it an interval later."""
     sender = word("sender")
     for _ in range(3):
-        house.outbox.pace(sender, 0.1, 60_000)
-    step_back(house, house.keys.sender_rate(sender), -600_000)
-    assert house.outbox.pace(sender, 0.1, 60_000) == 0
-    assert 0 < house.outbox.pace(sender, 0.1, 60_000) <= 10_000
+        harness.outbox.pace(sender, 0.1, 60_000)
+    step_back(harness, harness.keys.sender_rate(sender), -600_000)
+    assert harness.outbox.pace(sender, 0.1, 60_000) == 0
+    assert 0 < harness.outbox.pace(sender, 0.1, 60_000) <= 10_000
 
 
 @pytest.mark.parametrize("back_ms", [1_000, 600_000, 86_400_000])
-def test_a_clock_that_is_set_back_refuses_nobody_for_longer_than_the_window(house: House, back_ms: int) -> None:
+def test_a_clock_that_is_set_back_refuses_nobody_for_longer_than_the_window(
+    harness: StoreHarness, back_ms: int
+) -> None:
     """A full limit stays full for as long as it would have been, a half full one has its places."""
     full, half = place(2, 60_000), place(4, 60_000)
-    assert [house.limits.take([full]) for _ in range(2)] == [0, 0]
-    assert [house.limits.take([half]) for _ in range(2)] == [0, 0]
-    for key in house.raw.scan_iter(match="otp:gcra:*"):
-        step_back(house, key, back_ms)
-    assert 0 < house.limits.take([full]) <= 30_000
-    assert [house.limits.take([half]) for _ in range(2)] == [0, 0]
-    assert 0 < house.limits.take([half]) <= 15_000
+    assert [harness.limits.take([full]) for _ in range(2)] == [0, 0]
+    assert [harness.limits.take([half]) for _ in range(2)] == [0, 0]
+    for key in harness.raw.scan_iter(match="otp:gcra:*"):
+        step_back(harness, key, back_ms)
+    assert 0 < harness.limits.take([full]) <= 30_000
+    assert [harness.limits.take([half]) for _ in range(2)] == [0, 0]
+    assert 0 < harness.limits.take([half]) <= 15_000
 
 
-def test_one_request_runs_under_a_key(house: House) -> None:
+def test_one_request_runs_under_a_key(harness: StoreHarness) -> None:
     """Of many at once one reserves the key, the others see it running; another body conflicts."""
     digest = word()
-    answers = at_once([partial(house.idempotency.reserve, digest, "body", f"owner{n}") for n in range(20)])
+    answers = at_once([partial(harness.idempotency.reserve, digest, "body", f"owner{n}") for n in range(20)])
     assert answers.count("reserved") == 1
     assert answers.count("running") == 19
-    assert house.idempotency.look(digest, "body") == "running"
-    assert house.idempotency.look(digest, "other") == "conflict"
-    assert house.idempotency.reserve(digest, "other", "x") == "conflict"
+    assert harness.idempotency.look(digest, "body") == "running"
+    assert harness.idempotency.look(digest, "other") == "conflict"
+    assert harness.idempotency.reserve(digest, "other", "x") == "conflict"
 
 
-def test_an_answer_is_stored_once_and_given_again(house: House) -> None:
+def test_an_answer_is_stored_once_and_given_again(harness: StoreHarness) -> None:
     """Only the owner stores, the first answer stays, and a repeat gets it for a day."""
     digest = word()
-    assert house.idempotency.look(digest, "body") == "free"
-    assert house.idempotency.reserve(digest, "body", "me") == "reserved"
-    assert house.idempotency.reserve(digest, "body", "me") == "reserved"
-    house.idempotency.complete(digest, "you", 200, "forged")
-    house.idempotency.complete(digest, "me", 201, '{"a":1}')
-    house.idempotency.complete(digest, "me", 200, "second")
-    house.idempotency.release(digest, "me")
-    assert house.idempotency.look(digest, "body") == Replay(201, '{"a":1}')
-    assert house.idempotency.reserve(digest, "body", "you") == Replay(201, '{"a":1}')
-    assert house.idempotency.look(digest, "other") == "conflict"
-    assert KEPT_MS - 5_000 < house.raw.pttl(house.keys.idempotency(digest)) <= KEPT_MS
+    assert harness.idempotency.look(digest, "body") == "free"
+    assert harness.idempotency.reserve(digest, "body", "me") == "reserved"
+    assert harness.idempotency.reserve(digest, "body", "me") == "reserved"
+    harness.idempotency.complete(digest, "you", 200, "forged")
+    harness.idempotency.complete(digest, "me", 201, '{"a":1}')
+    harness.idempotency.complete(digest, "me", 200, "second")
+    harness.idempotency.release(digest, "me")
+    assert harness.idempotency.look(digest, "body") == Replay(201, '{"a":1}')
+    assert harness.idempotency.reserve(digest, "body", "you") == Replay(201, '{"a":1}')
+    assert harness.idempotency.look(digest, "other") == "conflict"
+    assert KEPT_MS - 5_000 < harness.raw.pttl(harness.keys.idempotency(digest)) <= KEPT_MS
 
 
-def test_a_refused_request_frees_its_key(house: House) -> None:
+def test_a_refused_request_frees_its_key(harness: StoreHarness) -> None:
     """A refusal is not stored, another's release does nothing, and a crashed owner's lease ends."""
     digest = word()
-    house.idempotency.reserve(digest, "body", "me")
-    assert 0 < house.raw.pttl(house.keys.idempotency(digest)) <= LEASE_MS
-    house.idempotency.release(digest, "you")
-    assert house.idempotency.look(digest, "body") == "running"
-    house.idempotency.release(digest, "me")
-    assert house.idempotency.look(digest, "body") == "free"
-    house.idempotency.complete(digest, "me", 200, "too late")
-    assert house.idempotency.look(digest, "body") == "free"
-    assert not house.raw.exists(house.keys.idempotency(digest))
+    harness.idempotency.reserve(digest, "body", "me")
+    assert 0 < harness.raw.pttl(harness.keys.idempotency(digest)) <= LEASE_MS
+    harness.idempotency.release(digest, "you")
+    assert harness.idempotency.look(digest, "body") == "running"
+    harness.idempotency.release(digest, "me")
+    assert harness.idempotency.look(digest, "body") == "free"
+    harness.idempotency.complete(digest, "me", 200, "too late")
+    assert harness.idempotency.look(digest, "body") == "free"
+    assert not harness.raw.exists(harness.keys.idempotency(digest))

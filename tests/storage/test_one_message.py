@@ -14,18 +14,18 @@ import httpx
 import pytest
 
 from otp_service.domain.circuit import ACCOUNT, AT_ONCE, HOLDS_AFTER, PUMPING, TRIPS_AFTER, profile_scope, sender_scope
-from otp_service.domain.delivery import Receipt, Refused
-from otp_service.domain.operation import Due, OptOut
+from otp_service.domain.delivery import DeliveryReport, Refused
+from otp_service.domain.operation import OptOut, Timer
 from otp_service.domain.policy import Policy
 from otp_service.domain.verification import Reference
 from otp_service.telnyx.client import TelnyxClient
 from otp_service.telnyx.errors import MEANINGS, OUTCOME_UNKNOWN, delivery_error
 from otp_service.telnyx.gateway import Gateway
 from otp_service.usecases.deliver import Deliver
-from otp_service.usecases.guard import Guard
 from otp_service.usecases.receive import Receive
+from otp_service.usecases.sender_health import SenderHealth
 
-from .house import BACKUP, POOL, SHOP, House, fresh_number, word
+from .harness import BACKUP, POOL, SHOP, StoreHarness, fresh_number, word
 
 Answer = Callable[[], httpx.Response]
 FAST_POOL, FAST_BACKUP = replace(POOL, rate_per_s=10_000.0), replace(BACKUP, rate_per_s=10_000.0)
@@ -48,41 +48,41 @@ class Alerts:
 class Service:
     """Worker and webhooks of one process over the store; `odd` maps a phone to what the carrier answers about it."""
 
-    def __init__(self, house: House, app: Any = APP) -> None:
-        self.house, self.app = house, app
+    def __init__(self, harness: StoreHarness, app: Any = APP) -> None:
+        self.harness, self.app = harness, app
         self.odd: dict[str, Answer] = {}
         self.sent: list[dict[str, Any]] = []
         self.alerts = Alerts()
         policy = Policy(MappingProxyType({"shop": app}), MappingProxyType({s.name: s for s in app.route}))
-        self.guard = Guard(
-            circuits=house.circuits,
-            tallies=house.tallies,
+        self.sender_health = SenderHealth(
+            circuits=harness.circuits,
+            sender_stats=harness.sender_stats,
             policy=policy,
             alert=cast("Any", self.alerts),
             monotonic=lambda: 0.0,
             count=lambda *_: None,
         )
         self.deliver = Deliver(
-            outbox=house.outbox,
-            book=house.outbox,
-            store=house.verifications,
+            outbox=harness.outbox,
+            book=harness.outbox,
+            store=harness.verifications,
             carrier=Gateway(TelnyxClient("KEY", transport=httpx.MockTransport(self._answer))),
-            vault=house.ring,
+            vault=harness.ring,
             policy=policy,
             public_url="https://otp.example",
             sleep=lambda _: None,
             monotonic=lambda: 0.0,
             random=lambda: 0.5,
             count=lambda *_: None,
-            guard=self.guard,
+            sender_health=self.sender_health,
         )
         self.receive = Receive(
-            book=house.outbox,
-            store=house.verifications,
-            optouts=house.optouts,
-            vault=house.ring,
+            book=harness.outbox,
+            store=harness.verifications,
+            optouts=harness.optouts,
+            vault=harness.ring,
             policy=policy,
-            guard=self.guard,
+            sender_health=self.sender_health,
         )
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
@@ -98,43 +98,45 @@ class Service:
         number = fresh_number()
         if answer is not None:
             self.odd[number] = answer
-        route, healthy = self.guard.route(self.app, self.app.route)
-        ref = self.house.start(number, self.app, route=route, healthy=healthy).reference
+        route, healthy = self.sender_health.route(self.app, self.app.route)
+        ref = self.harness.start(number, self.app, route=route, healthy=healthy).reference
         self.work(ref)
         return ref
 
     def work(self, ref: Reference) -> None:
         """Every entry of this person's shard."""
-        while jobs := self.house.jobs(ref):
+        while jobs := self.harness.jobs(ref):
             for job in jobs:
                 self.deliver.send(job)
 
     def persist(self, ref: Reference) -> None:
         """Let every retry's time come, and the fall-over's, as often as they would within a code's life."""
-        shard = self.house.keys.shard(ref.number_hash)
+        shard = self.harness.keys.shard(ref.number_hash)
         for _ in range(6):
-            for member in self.house.timers(ref):
+            for member in self.harness.timers(ref):
                 kind, _, name = member.partition(":")
                 if kind == "r" and name.startswith(f"dlv_{ref.body}-"):
-                    self.house.raw.zadd(self.house.keys.timers(shard), {member: 1})
-                    self.house.outbox.requeue(Due(shard, "r", ref, int(name.rpartition("-")[2])))
+                    self.harness.raw.zadd(self.harness.keys.timers(shard), {member: 1})
+                    self.harness.outbox.requeue(Timer(shard, "r", ref, int(name.rpartition("-")[2])))
             self.work(ref)
 
     def report(self, ref: Reference, code: str, ordinals: Sequence[int] = (1, 2)) -> None:
         """Failed reports with this code for these messages that the person was sent."""
         for ordinal in ordinals:
-            record = self.house.record(ref)
+            record = self.harness.record(ref)
             if f"{ordinal}:mid" not in record:
                 return
             number = next(body["to"] for body in self.sent if body["webhook_url"].endswith(ref.delivery_id(ordinal)))
             error = delivery_error({"code": code, "title": "As it happens"})
-            receipt = Receipt(record[f"{ordinal}:mid"], number, "delivery_failed", 0, error, ref.delivery_id(ordinal))
+            receipt = DeliveryReport(
+                record[f"{ordinal}:mid"], number, "delivery_failed", 0, error, ref.delivery_id(ordinal)
+            )
             self.receive.delivery_update(word("evt"), [receipt])
             self.work(ref)
 
     def told(self, ref: Reference) -> list[tuple[str, str]]:
         """Sender and status of each delivery."""
-        record = self.house.record(ref)
+        record = self.harness.record(ref)
         ordinals = range(1, int(record["dn"]) + 1)
         return [(record[f"{n}:snd"], record[f"{n}:st"]) for n in ordinals]
 
@@ -146,7 +148,7 @@ class Service:
     def open_breakers(self) -> set[str]:
         """The scopes whose breaker is not closed."""
         # A process of its own sees them as they are now.
-        fresh = House(self.house.store, self.house.keys, self.house.scripts, self.house.ring)
+        fresh = StoreHarness(self.harness.store, self.harness.keys, self.harness.scripts, self.harness.ring)
         scopes = [ACCOUNT, *(s for each in self.app.route for s in (sender_scope(each.name), _profile(each)))]
         return {scope for scope, circuit in fresh.circuits.look(scopes).items() if circuit.state != "closed"}
 
@@ -156,9 +158,9 @@ def _profile(sender: Any) -> str:
 
 
 @pytest.fixture
-def service(server_house: House) -> Service:
+def service(server_harness: StoreHarness) -> Service:
     """A service on the single server; breakers' scripts run on a cluster in `test_circuits`."""
-    return Service(server_house)
+    return Service(server_harness)
 
 
 def refusal(code: str, status: int = 422) -> Answer:
@@ -287,8 +289,8 @@ def test_a_carrier_that_is_down_is_noticed(service: Service) -> None:
         assert "sender:pool" not in service.open_breakers()
         service.start(failing(httpx.ConnectError))
     assert "sender:pool" in service.open_breakers()
-    later = service.house.now() + 60_000  # however slow this machine is
-    service.house.raw.hset(service.house.keys.circuit("sender:pool"), mapping={"until": later, "probe": later})
+    later = service.harness.now() + 60_000  # however slow this machine is
+    service.harness.raw.hset(service.harness.keys.circuit("sender:pool"), mapping={"until": later, "probe": later})
     # The next one takes the other sender at once.
     ref = service.start()
     assert service.told(ref)[-1] == ("backup", "sent")
@@ -299,9 +301,9 @@ def test_reports_of_several_numbers_hold(service: Service) -> None:
     refs = [service.start() for _ in range(HOLDS_AFTER + 1)]
     for ref in refs[:2]:
         service.report(ref, "40013", [1])
-    record = service.house.record(refs[2])
+    record = service.harness.record(refs[2])
     number = next(body["to"] for body in service.sent if refs[2].delivery_id(1) in body["webhook_url"])
-    receipt = Receipt(record["1:mid"], number, "delivered", 0, None, refs[2].delivery_id(1))
+    receipt = DeliveryReport(record["1:mid"], number, "delivered", 0, None, refs[2].delivery_id(1))
     service.receive.delivery_update(word("evt"), [receipt])
     service.report(refs[3], "40013", [1])
     assert service.open_breakers() == set()
@@ -333,14 +335,14 @@ def test_a_route_that_is_held_is_tried_all_the_same(service: Service, code: str)
 
 
 @pytest.mark.parametrize("code", ["40305", "10009"])
-def test_the_only_sender_is_tried_though_it_is_held(server_house: House, code: str) -> None:
+def test_the_only_sender_is_tried_though_it_is_held(server_harness: StoreHarness, code: str) -> None:
     """Refused again, the person is told the carrier's reason; taken, the breaker closes."""
-    service = Service(server_house, ALONE)
+    service = Service(server_harness, ALONE)
     hold_all(service, code)
     requests = len(service.sent)
     ref = service.start(refusal(code))
     assert service.told(ref) == [("pool", "failed")]
-    assert service.house.record(ref)["1:ec"] == code
+    assert service.harness.record(ref)["1:ec"] == code
     assert len(service.sent) == requests + 1
     assert service.told(service.start()) == [("pool", "sent")]
     assert service.open_breakers() == set()
@@ -351,15 +353,15 @@ def test_the_sender_whose_hold_ends_sooner_is_tried(service: Service) -> None:
     service.start(first(refusal("40020"), refusal("40333")))
     assert service.open_breakers() == {"sender:pool", "profile:profile-b"}
     number = fresh_number()
-    ref = service.house.start(number, APP).reference
-    midnight_is_later = service.house.raw.hget(service.house.keys.circuit("sender:pool"), "until")
+    ref = service.harness.start(number, APP).reference
+    midnight_is_later = service.harness.raw.hget(service.harness.keys.circuit("sender:pool"), "until")
     assert int(midnight_is_later) > int(
-        service.house.raw.hget(service.house.keys.circuit("profile:profile-b"), "until")
+        service.harness.raw.hget(service.harness.keys.circuit("profile:profile-b"), "until")
     )
     service.work(ref)
     assert service.told(ref) == [("pool", "failed"), ("backup", "sent")]
-    assert service.house.record(ref)["1:ec"] == "40020"
-    assert "lets nothing through" in service.house.record(ref)["1:et"]
+    assert service.harness.record(ref)["1:ec"] == "40020"
+    assert "lets nothing through" in service.harness.record(ref)["1:et"]
 
 
 def test_a_sender_that_is_not_left_for_this_person_is_no_better_one(service: Service) -> None:
@@ -368,10 +370,10 @@ def test_a_sender_that_is_not_left_for_this_person_is_no_better_one(service: Ser
         service.start(first(refusal("40305")))
     assert service.open_breakers() == {"sender:pool"}
     number = fresh_number()
-    order = service.house.order(number, APP)
-    stop = OptOut("profile-b", True, service.house.now(), "STOP", "inbound")
-    service.house.optouts.put(order.reference.number_hash, "+1***", stop, word("evt"))
-    ref = service.house.start(number, APP).reference
+    order = service.harness.order(number, APP)
+    stop = OptOut("profile-b", True, service.harness.now(), "STOP", "inbound")
+    service.harness.optouts.put(order.reference.number_hash, "+1***", stop, word("evt"))
+    ref = service.harness.start(number, APP).reference
     service.work(ref)
     assert service.told(ref) == [("pool", "sent")]
 
@@ -380,7 +382,7 @@ def test_what_may_have_been_sent_is_not_handed_on(service: Service) -> None:
     """Its answer is lost and its sender held meanwhile: the same bytes go again, by the same sender."""
     number = fresh_number()
     service.odd[number] = failing(httpx.ReadTimeout)
-    ref = service.house.start(number, APP).reference
+    ref = service.harness.start(number, APP).reference
     service.work(ref)
     assert service.told(ref) == [("pool", "unknown")]
     for _ in range(HOLDS_AFTER):

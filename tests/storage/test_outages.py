@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
-from otp_service import embedded
 from otp_service.domain.audit import ZERO, EventType
 from otp_service.domain.circuit import Fault, Fine, Hold
 from otp_service.domain.delivery import Accepted, Action, NotSent, Refused, Unknown
@@ -23,31 +22,32 @@ from otp_service.domain.operation import (
     Approved,
     Canceled,
     Denial,
-    Due,
     Ended,
     Job,
     OptOut,
     Redeemed,
     Started,
+    Timer,
     Wrong,
 )
 from otp_service.domain.policy import Limit
 from otp_service.domain.verification import Status
+from otp_service.runtime.dev import embedded_store
 from otp_service.storage import client
 from otp_service.storage.alarms import Alarms
 from otp_service.storage.api_keys import ApiKeys
 from otp_service.storage.cursors import Cursors
-from otp_service.storage.keys import Keys
 from otp_service.storage.limits import Place
+from otp_service.storage.schema import Keys
 
-from .house import CODE, WRONG, Confused, House, at_once, fresh_number, word
+from .harness import CODE, WRONG, Confused, StoreHarness, at_once, fresh_number, word
 
 
 @pytest.fixture(scope="module")
-def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.EmbeddedServer]:
+def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded_store.EmbeddedServer]:
     """A server of our own, to be mistreated."""
     directory = tmp_path_factory.mktemp("own")
-    server = embedded.start(directory, log=directory / "server.log")
+    server = embedded_store.start(directory, log=directory / "server.log")
     try:
         server.wait_ready()
         yield server
@@ -56,9 +56,9 @@ def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Em
 
 
 @pytest.fixture
-def house(own_server: embedded.EmbeddedServer) -> Iterator[House]:
+def harness(own_server: embedded_store.EmbeddedServer) -> Iterator[StoreHarness]:
     """A house over it, empty and well."""
-    made = House.open(own_server.url)
+    made = StoreHarness.open(own_server.url)
     made.raw.flushall()
     made.outbox.open()
     try:
@@ -68,105 +68,105 @@ def house(own_server: embedded.EmbeddedServer) -> Iterator[House]:
 
 
 @contextlib.contextmanager
-def full(house: House) -> Iterator[None]:
+def full(harness: StoreHarness) -> Iterator[None]:
     """No memory left; noeviction refuses writes."""
-    house.raw.config_set("maxmemory", 1)
+    harness.raw.config_set("maxmemory", 1)
     try:
         yield
     finally:
-        house.raw.config_set("maxmemory", 0)
+        harness.raw.config_set("maxmemory", 0)
 
 
 @contextlib.contextmanager
-def demoted(house: House) -> Iterator[None]:
+def demoted(harness: StoreHarness) -> Iterator[None]:
     """A replica of somebody unreachable: stale reads work, writes are refused."""
-    house.raw.execute_command("REPLICAOF", "127.0.0.1", "1")
+    harness.raw.execute_command("REPLICAOF", "127.0.0.1", "1")
     try:
         yield
     finally:
-        house.raw.execute_command("REPLICAOF", "NO", "ONE")
+        harness.raw.execute_command("REPLICAOF", "NO", "ONE")
 
 
 @contextlib.contextmanager
-def paused(house: House) -> Iterator[None]:
+def paused(harness: StoreHarness) -> Iterator[None]:
     """Writes hang, reads work."""
-    house.raw.client_pause(20_000, all=False)
+    harness.raw.client_pause(20_000, all=False)
     try:
         yield
     finally:
-        house.raw.client_unpause()
+        harness.raw.client_unpause()
 
 
 @contextlib.contextmanager
-def without_replicas(house: House) -> Iterator[None]:
+def without_replicas(harness: StoreHarness) -> Iterator[None]:
     """The store wants a replica before it takes a write, and has none."""
-    house.raw.config_set("min-replicas-to-write", 1)
+    harness.raw.config_set("min-replicas-to-write", 1)
     try:
         yield
     finally:
-        house.raw.config_set("min-replicas-to-write", 0)
+        harness.raw.config_set("min-replicas-to-write", 0)
 
 
 REFUSALS = {"full": full, "demoted": demoted, "paused": paused, "without replicas": without_replicas}
 
 
 @pytest.mark.parametrize("refusal", list(REFUSALS))
-def test_where_writes_are_refused_no_guess_is_judged(house: House, refusal: str) -> None:
+def test_where_writes_are_refused_no_guess_is_judged(harness: StoreHarness, refusal: str) -> None:
     """Right or wrong, a guess gets no answer while it cannot be counted; afterwards everything is as before."""
-    ref = house.start(fresh_number()).reference
-    house.check(ref, WRONG)
-    before = house.record(ref)
-    with REFUSALS[refusal](house):
+    ref = harness.start(fresh_number()).reference
+    harness.check(ref, WRONG)
+    before = harness.record(ref)
+    with REFUSALS[refusal](harness):
         for code in (CODE, WRONG):
             with pytest.raises(StoreUnavailable):
-                house.check(ref, code)
-        assert house.record(ref) == before
-        assert house.raw.hget(house.keys.secrets(ref), "digest")
-    assert house.record(ref) == before
-    assert isinstance(house.check(ref, CODE), Approved)
-    assert house.record(ref)["attempts"] == "2"
+                harness.check(ref, code)
+        assert harness.record(ref) == before
+        assert harness.raw.hget(harness.keys.secrets(ref), "digest")
+    assert harness.record(ref) == before
+    assert isinstance(harness.check(ref, CODE), Approved)
+    assert harness.record(ref)["attempts"] == "2"
 
 
 @pytest.mark.parametrize("refusal", ["full", "demoted"])
-def test_where_writes_are_refused_nothing_happens(house: House, refusal: str) -> None:
+def test_where_writes_are_refused_nothing_happens(harness: StoreHarness, refusal: str) -> None:
     """Start, cancel, redeem, send, settle, limits, opt-outs: each says that the store is unavailable."""
     number = fresh_number()
-    ref = house.start(number).reference
-    job = house.take(ref)
-    approved = house.start(fresh_number()).reference
-    house.check(approved, CODE, receipt_id="r")
-    before = house.snapshot()
-    soon = house.now() + 60_000
+    ref = harness.start(number).reference
+    job = harness.take(ref)
+    approved = harness.start(fresh_number()).reference
+    harness.check(approved, CODE, receipt_id="r")
+    before = harness.snapshot()
+    soon = harness.now() + 60_000
     stop = OptOut("profile-a", True, 1, "STOP", "inbound")
-    with REFUSALS[refusal](house):
+    with REFUSALS[refusal](harness):
         for act in (
-            partial(house.verifications.start, house.order(fresh_number())),
-            partial(house.verifications.cancel, word(), ref, "shop"),
-            partial(house.verifications.redeem, word(), approved, "shop", "r", soon),
-            partial(house.begin, job),
-            partial(house.outbox.accepted, job, Accepted("m", "queued")),
-            partial(house.apply, ref, "delivered"),
-            partial(house.limits.take, [Place("x", "y", Limit(1, 1000))]),
-            partial(house.outbox.pace, "pool", 1.0, 10),
-            partial(house.optouts.put, ref.number_hash, "+1", stop, "e"),
-            partial(house.idempotency.reserve, "d", "f", "o"),
-            partial(client.dead_shards, house.store, house.keys),
+            partial(harness.verifications.start, harness.order(fresh_number())),
+            partial(harness.verifications.cancel, word(), ref, "shop"),
+            partial(harness.verifications.redeem, word(), approved, "shop", "r", soon),
+            partial(harness.begin, job),
+            partial(harness.outbox.accepted, job, Accepted("m", "queued")),
+            partial(harness.apply, ref, "delivered"),
+            partial(harness.limits.take, [Place("x", "y", Limit(1, 1000))]),
+            partial(harness.outbox.pace, "pool", 1.0, 10),
+            partial(harness.optouts.put, ref.number_hash, "+1", stop, "e"),
+            partial(harness.idempotency.reserve, "d", "f", "o"),
+            partial(client.dead_shards, harness.store, harness.keys),
         ):
             with pytest.raises(StoreUnavailable):
                 act()
-    assert house.snapshot() == before
+    assert harness.snapshot() == before
 
 
-def test_a_dead_store_is_refused_within_a_second(own_server: embedded.EmbeddedServer, tmp_path: Path) -> None:
+def test_a_dead_store_is_refused_within_a_second(own_server: embedded_store.EmbeddedServer, tmp_path: Path) -> None:
     """Nobody waits long for a store that is not there."""
-    house = House.open(f"unix://{tmp_path}/nobody.sock")
+    harness = StoreHarness.open(f"unix://{tmp_path}/nobody.sock")
     began = time.monotonic()
     with pytest.raises(StoreUnavailable):
-        house.check(house.order(fresh_number()).reference, CODE)
+        harness.check(harness.order(fresh_number()).reference, CODE)
     with pytest.raises(StoreUnavailable):
-        client.ping(house.store)
+        client.ping(harness.store)
     assert time.monotonic() - began < 1.0
-    house.close()
+    harness.close()
     with pytest.raises(StoreUnavailable):
         client.connect("redis+cluster://127.0.0.1:1")
 
@@ -174,69 +174,69 @@ def test_a_dead_store_is_refused_within_a_second(own_server: embedded.EmbeddedSe
 def test_a_hanging_store_is_refused_within_a_second() -> None:
     """A store that takes connections and never answers costs a second at most."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        house = House.open(f"redis://127.0.0.1:{listener.getsockname()[1]}")
+        harness = StoreHarness.open(f"redis://127.0.0.1:{listener.getsockname()[1]}")
         began = time.monotonic()
         with pytest.raises(StoreUnavailable):
-            house.check(house.order(fresh_number()).reference, CODE)
+            harness.check(harness.order(fresh_number()).reference, CODE)
         assert time.monotonic() - began < 1.5
-        house.close()
+        harness.close()
 
 
-def test_forgotten_scripts_are_sent_again(house: House) -> None:
+def test_forgotten_scripts_are_sent_again(harness: StoreHarness) -> None:
     """SCRIPT FLUSH, as after a restart or failover, goes unnoticed, under parallel use too."""
-    ref = house.start(fresh_number()).reference
-    house.raw.script_flush()
-    assert house.check(ref, WRONG) == Wrong(4)
+    ref = harness.start(fresh_number()).reference
+    harness.raw.script_flush()
+    assert harness.check(ref, WRONG) == Wrong(4)
     stop = threading.Event()
 
     def flush() -> None:
         while not stop.is_set():
-            house.raw.script_flush()
+            harness.raw.script_flush()
 
     flusher = threading.Thread(target=flush)
     flusher.start()
     try:
         for _ in range(5):
-            other = house.start(fresh_number()).reference
-            answers = at_once([partial(house.check, other, f"{n:06d}") for n in range(20)])
+            other = harness.start(fresh_number()).reference
+            answers = at_once([partial(harness.check, other, f"{n:06d}") for n in range(20)])
             assert sum(isinstance(answer, Wrong) for answer in answers) == 4
     finally:
         stop.set()
         flusher.join()
 
 
-def test_a_defect_in_a_script_is_an_outage_and_not_an_answer(house: House) -> None:
+def test_a_defect_in_a_script_is_an_outage_and_not_an_answer(harness: StoreHarness) -> None:
     """A key of the wrong kind under a script's hands ends in `StoreUnavailable`, never in an approval."""
-    ref = house.start(fresh_number()).reference
-    house.raw.set(house.keys.streak(ref.number_hash, "shop"), "not a number")
+    ref = harness.start(fresh_number()).reference
+    harness.raw.set(harness.keys.streak(ref.number_hash, "shop"), "not a number")
     with pytest.raises(StoreUnavailable):
-        house.check(ref, CODE)
-    house.raw.delete(house.keys.wrong(ref.number_hash, "shop"))
-    house.raw.set(house.keys.wrong(ref.number_hash, "shop"), "not a list")
+        harness.check(ref, CODE)
+    harness.raw.delete(harness.keys.wrong(ref.number_hash, "shop"))
+    harness.raw.set(harness.keys.wrong(ref.number_hash, "shop"), "not a list")
     with pytest.raises(StoreUnavailable):
-        house.check(ref, CODE)
+        harness.check(ref, CODE)
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-lru", "volatile-ttl", "allkeys-random"])
-def test_a_store_that_forgets_under_pressure_is_not_ready(house: House, policy: str) -> None:
+def test_a_store_that_forgets_under_pressure_is_not_ready(harness: StoreHarness, policy: str) -> None:
     """Any policy but noeviction is refused, and the refusal names it."""
-    client.require_no_eviction(house.store)
-    house.raw.config_set("maxmemory-policy", policy)
+    client.require_no_eviction(harness.store)
+    harness.raw.config_set("maxmemory-policy", policy)
     try:
         with pytest.raises(NotReady, match=policy):
-            client.require_no_eviction(house.store)
+            client.require_no_eviction(harness.store)
     finally:
-        house.raw.config_set("maxmemory-policy", "noeviction")
+        harness.raw.config_set("maxmemory-policy", "noeviction")
 
 
-def test_the_number_of_shards_never_changes(house: House) -> None:
+def test_the_number_of_shards_never_changes(harness: StoreHarness) -> None:
     """The first start fixes it; another number would give every person a second budget."""
-    at_once([partial(client.fix_shards, house.store, house.keys)] * 5)
-    client.fix_shards(house.store, house.keys)
+    at_once([partial(client.fix_shards, harness.store, harness.keys)] * 5)
+    client.fix_shards(harness.store, harness.keys)
     with pytest.raises(NotReady, match="16 shards"):
-        client.fix_shards(house.store, Keys(8))
-    client.fix_shards(house.store, house.keys)
-    assert abs(client.clock_ms(house.store) - time.time() * 1000) < 5_000
+        client.fix_shards(harness.store, Keys(8))
+    client.fix_shards(harness.store, harness.keys)
+    assert abs(client.clock_ms(harness.store) - time.time() * 1000) < 5_000
 
 
 @pytest.mark.parametrize(
@@ -321,7 +321,7 @@ class Swallower:
 
 
 @pytest.fixture
-def swallower(house: House, own_server: embedded.EmbeddedServer) -> Iterator[Swallower]:
+def swallower(harness: StoreHarness, own_server: embedded_store.EmbeddedServer) -> Iterator[Swallower]:
     """A proxy before the own server, which is empty."""
     made = Swallower(urlsplit(own_server.url).path)
     try:
@@ -331,16 +331,16 @@ def swallower(house: House, own_server: embedded.EmbeddedServer) -> Iterator[Swa
 
 
 @pytest.fixture
-def lossy(swallower: Swallower) -> Iterator[House]:
+def lossy(swallower: Swallower) -> Iterator[StoreHarness]:
     """A house that sees the store through the proxy."""
-    made = House.open(swallower.url)
+    made = StoreHarness.open(swallower.url)
     try:
         yield made
     finally:
         made.close()
 
 
-def test_a_lost_reply_starts_once(lossy: House, swallower: Swallower) -> None:
+def test_a_lost_reply_starts_once(lossy: StoreHarness, swallower: Swallower) -> None:
     """The start whose reply was lost is found again: one verification, one send, the whole answer."""
     swallower.armed = 1
     order = lossy.order(fresh_number())
@@ -353,7 +353,7 @@ def test_a_lost_reply_starts_once(lossy: House, swallower: Swallower) -> None:
     assert lossy.events(order.reference) == ["verification.started", "delivery.queued"]
 
 
-def test_a_lost_reply_is_one_guess(lossy: House, swallower: Swallower) -> None:
+def test_a_lost_reply_is_one_guess(lossy: StoreHarness, swallower: Swallower) -> None:
     """Wrong, last wrong and right code: the repeat gets the first answer and nothing is counted twice."""
     ref = lossy.start(fresh_number()).reference
     for left in (4, 3, 2, 1):
@@ -373,7 +373,7 @@ def test_a_lost_reply_is_one_guess(lossy: House, swallower: Swallower) -> None:
     assert swallower.swallowed == 6
 
 
-def test_a_lost_reply_cancels_and_redeems_once(lossy: House, swallower: Swallower) -> None:
+def test_a_lost_reply_cancels_and_redeems_once(lossy: StoreHarness, swallower: Swallower) -> None:
     """The one who canceled or redeemed learns that it was they."""
     ref, other = lossy.start(fresh_number()).reference, lossy.start(fresh_number()).reference
     swallower.armed = 1
@@ -388,7 +388,7 @@ def test_a_lost_reply_cancels_and_redeems_once(lossy: House, swallower: Swallowe
     assert swallower.swallowed == 2
 
 
-def test_lost_replies_make_no_second_delivery(lossy: House, swallower: Swallower) -> None:
+def test_lost_replies_make_no_second_delivery(lossy: StoreHarness, swallower: Swallower) -> None:
     """Begin, settle, fall back, put back, receipt: each once in the story, one entry, one next sender."""
     ref = lossy.start(fresh_number()).reference
     job = lossy.take(ref)
@@ -398,7 +398,7 @@ def test_lost_replies_make_no_second_delivery(lossy: House, swallower: Swallower
     lossy.outbox.retry_later(job, 60_000, NotSent("connect"))
     lossy.raw.zadd(lossy.keys.timers(job.shard), {f"r:{ref.delivery_id(1)}": 1})
     swallower.armed = 1
-    lossy.outbox.requeue(Due(job.shard, "r", ref, 1))
+    lossy.outbox.requeue(Timer(job.shard, "r", ref, 1))
     assert lossy.waiting(ref) == 1
     again = lossy.take(ref)
     lossy.must_begin(again)
@@ -432,7 +432,7 @@ def test_lost_replies_make_no_second_delivery(lossy: House, swallower: Swallower
         assert events.count(event) == times, event
 
 
-def test_a_lost_reply_stores_one_answer_and_opts_out_once(lossy: House, swallower: Swallower) -> None:
+def test_a_lost_reply_stores_one_answer_and_opts_out_once(lossy: StoreHarness, swallower: Swallower) -> None:
     """Idempotency keys and wishes are the same after a repeat."""
     swallower.armed = 1
     assert lossy.idempotency.reserve("digest", "body", "me") == "reserved"
@@ -447,7 +447,7 @@ def test_a_lost_reply_stores_one_answer_and_opts_out_once(lossy: House, swallowe
     assert swallower.swallowed == 3
 
 
-def test_a_lost_reply_never_makes_room_in_a_limit(lossy: House, swallower: Swallower) -> None:
+def test_a_lost_reply_never_makes_room_in_a_limit(lossy: StoreHarness, swallower: Swallower) -> None:
     """Taking may cost one place too many, giving back never frees one too many."""
     place = Place("x", "y", Limit(3, 60_000))
     assert [lossy.limits.take([place]) for _ in range(3)] == [0, 0, 0]
@@ -459,7 +459,7 @@ def test_a_lost_reply_never_makes_room_in_a_limit(lossy: House, swallower: Swall
     assert lossy.limits.take([place]) > 0
 
 
-def test_when_both_replies_are_lost_nobody_is_told_a_lie(lossy: House, swallower: Swallower) -> None:
+def test_when_both_replies_are_lost_nobody_is_told_a_lie(lossy: StoreHarness, swallower: Swallower) -> None:
     """The caller hears that the store is unavailable; what happened stands, and shows on the next look."""
     ref = lossy.start(fresh_number()).reference
     swallower.armed = 2
@@ -470,10 +470,12 @@ def test_when_both_replies_are_lost_nobody_is_told_a_lie(lossy: House, swallower
     assert lossy.check(ref, WRONG) == Wrong(3)
 
 
-def test_an_answer_to_somebody_else_is_no_answer(house: House, own_server: embedded.EmbeddedServer) -> None:
+def test_an_answer_to_somebody_else_is_no_answer(
+    harness: StoreHarness, own_server: embedded_store.EmbeddedServer
+) -> None:
     """A reply that echoes another operation is thrown away (CVE-2023-28858)."""
-    ref = house.start(fresh_number()).reference
-    confused = House.open(own_server.url, Confused)
+    ref = harness.start(fresh_number()).reference
+    confused = StoreHarness.open(own_server.url, Confused)
     for act in (
         partial(confused.check, ref, CODE),
         partial(confused.verifications.start, confused.order(fresh_number())),
@@ -485,9 +487,9 @@ def test_an_answer_to_somebody_else_is_no_answer(house: House, own_server: embed
     confused.close()
 
 
-def test_our_client_repeats_nothing_by_itself(server_house: House) -> None:
+def test_our_client_repeats_nothing_by_itself(server_harness: StoreHarness) -> None:
     """redis-py's own retries are off on every connection: only `Scripts` repeats, once, with the same operation."""
-    for each in (server_house.store.client, server_house.store.blocking):
+    for each in (server_harness.store.client, server_harness.store.blocking):
         retry = each.connection_pool.connection_kwargs["retry"]
         assert retry._retries == 0
         assert isinstance(each, redis.Redis)
@@ -495,31 +497,31 @@ def test_our_client_repeats_nothing_by_itself(server_house: House) -> None:
 
 def test_a_dead_store_is_an_outage_in_every_room(tmp_path: Path) -> None:
     """Reads too: no room lets a foreign exception out or takes silence for an answer."""
-    house = House.open(f"unix://{tmp_path}/nobody.sock")
-    ref = house.order(fresh_number()).reference
+    harness = StoreHarness.open(f"unix://{tmp_path}/nobody.sock")
+    ref = harness.order(fresh_number()).reference
     job = Job(0, "1-0", ref, 1)
     keys = ApiKeys(
-        house.store, house.scripts, house.keys, house.audit, token_hex=lambda n: "0" * 2 * n, token_urlsafe=str
+        harness.store, harness.scripts, harness.keys, harness.audit, token_hex=lambda n: "0" * 2 * n, token_urlsafe=str
     )
-    cursors = Cursors(house.store, house.scripts, house.keys)
-    alarms = Alarms(house.store, house.scripts, house.keys)
+    cursors = Cursors(harness.store, harness.scripts, harness.keys)
+    alarms = Alarms(harness.store, harness.scripts, harness.keys)
     for act in (
-        partial(house.verifications.latest, ref.number_hash, "shop", "login"),
-        partial(house.verifications.view, ref, "shop"),
-        partial(house.verifications.timeline, ref),
-        partial(house.verifications.expire, ref),
-        house.outbox.open,
-        house.outbox.depth,
-        partial(house.outbox.take, [0], 1, 0.01),
-        partial(house.outbox.take_over, 0, 1),
-        partial(house.outbox.touch, [job]),
-        partial(house.outbox.draft, job),
-        partial(house.outbox.find_message, ref.number_hash, "m"),
-        partial(house.outbox.due, 1),
-        partial(house.optouts.of, ref.number_hash),
-        partial(house.audit.read, [ZERO] * 16, shards=[0], until_ms=None, limit=1, wanted={}),
-        partial(house.audit.trim, 0),
-        partial(house.audit.note, EventType.KEY_CREATED, {}),
+        partial(harness.verifications.latest, ref.number_hash, "shop", "login"),
+        partial(harness.verifications.view, ref, "shop"),
+        partial(harness.verifications.timeline, ref),
+        partial(harness.verifications.expire, ref),
+        harness.outbox.open,
+        harness.outbox.depth,
+        partial(harness.outbox.take, [0], 1, 0.01),
+        partial(harness.outbox.take_over, 0, 1),
+        partial(harness.outbox.touch, [job]),
+        partial(harness.outbox.draft, job),
+        partial(harness.outbox.find_message, ref.number_hash, "m"),
+        partial(harness.outbox.due, 1),
+        partial(harness.optouts.of, ref.number_hash),
+        partial(harness.audit.read, [ZERO] * 16, shards=[0], until_ms=None, limit=1, wanted={}),
+        partial(harness.audit.trim, 0),
+        partial(harness.audit.note, EventType.KEY_CREATED, {}),
         partial(keys.authenticate, f"otp_{'0' * 12}_{'0' * 43}"),
         partial(keys.create, "shop", ["verify"], None),
         partial(keys.get, "0" * 12),
@@ -529,28 +531,28 @@ def test_a_dead_store_is_an_outage_in_every_room(tmp_path: Path) -> None:
         partial(cursors.take, "me", force=True),
         alarms.claim,
         partial(alarms.done, Alarm("1", "text")),
-        partial(house.circuits.look, ["account"]),
-        partial(house.circuits.pass_through, ["account"]),
-        partial(house.circuits.hold, Hold("account", "20100", "Insufficient funds", 1_000, 100), "nh"),
-        partial(house.outbox.hand_on, job, "20100", "Insufficient funds", ["backup"]),
-        partial(house.circuits.fault, Fault("sender:pool", "connect"), "nh"),
-        partial(house.circuits.fine, Fine("sender:pool"), probe=True),
-        partial(house.tallies.count, "pool", delivered=True),
-        partial(house.tallies.look, ["pool"]),
-        house.tallies.may_ask,
-        partial(house.tallies.report, {"pool": (1.0, None)}),
-        partial(house.verifications.pending, ref.number_hash),
-        partial(house.verifications.deny, ref, Denial(frozenset(), frozenset(), 0, 0)),
-        partial(house.verifications.first_heard, ref.number_hash, "e"),
-        partial(house.outbox.held, job, "sender_down", "connect", 1),
-        partial(house.outbox.fall_over, Due(0, "f", ref, 1)),
-        partial(house.outbox.close, Due(0, "c", ref, 1)),
-        partial(house.outbox.put_off, Due(0, "c", ref, 1), 1),
-        partial(client.clock_ms, house.store),
-        partial(client.require_no_eviction, house.store),
-        partial(client.fix_shards, house.store, house.keys),
-        partial(client.dead_shards, house.store, house.keys),
+        partial(harness.circuits.look, ["account"]),
+        partial(harness.circuits.pass_through, ["account"]),
+        partial(harness.circuits.hold, Hold("account", "20100", "Insufficient funds", 1_000, 100), "nh"),
+        partial(harness.outbox.hand_on, job, "20100", "Insufficient funds", ["backup"]),
+        partial(harness.circuits.fault, Fault("sender:pool", "connect"), "nh"),
+        partial(harness.circuits.fine, Fine("sender:pool"), probe=True),
+        partial(harness.sender_stats.count, "pool", delivered=True),
+        partial(harness.sender_stats.look, ["pool"]),
+        harness.sender_stats.may_ask,
+        partial(harness.sender_stats.report, {"pool": (1.0, None)}),
+        partial(harness.verifications.pending, ref.number_hash),
+        partial(harness.verifications.deny, ref, Denial(frozenset(), frozenset(), 0, 0)),
+        partial(harness.verifications.first_heard, ref.number_hash, "e"),
+        partial(harness.outbox.held, job, "sender_down", "connect", 1),
+        partial(harness.outbox.fail_over, Timer(0, "f", ref, 1)),
+        partial(harness.outbox.close, Timer(0, "c", ref, 1)),
+        partial(harness.outbox.put_off, Timer(0, "c", ref, 1), 1),
+        partial(client.clock_ms, harness.store),
+        partial(client.require_no_eviction, harness.store),
+        partial(client.fix_shards, harness.store, harness.keys),
+        partial(client.dead_shards, harness.store, harness.keys),
     ):
         with pytest.raises(StoreUnavailable):
             act()
-    house.close()
+    harness.close()

@@ -7,11 +7,11 @@ from importlib.resources import files
 
 import pytest
 
-from otp_service.domain.delivery import RANK, Accepted, Action, DeliveryStatus, Receipt, Refused, Unknown
+from otp_service.domain.delivery import RANK, Accepted, Action, DeliveryReport, DeliveryStatus, Refused, Unknown
 from otp_service.domain.policy import App
 from otp_service.domain.verification import Reference
 
-from .house import CODE, POOL, SHOP, House, at_once, fresh_number, word
+from .harness import CODE, POOL, SHOP, StoreHarness, at_once, fresh_number, word
 
 WORDS = ("queued", "sending", "sent", "delivered", "delivery_failed", "delivery_unconfirmed")
 ALONE = App("shop", "Acme", (POOL,))
@@ -26,187 +26,187 @@ def test_luas_ranks_are_pythons() -> None:
     assert {DeliveryStatus(name): int(rank) for name, rank in pairs} == RANK
 
 
-def _final(house: House, words: tuple[str, ...], answer_at: int) -> tuple[str | None, ...]:
-    ref = house.start(fresh_number(), ALONE).reference
-    job = house.take(ref)
-    house.must_begin(job, ALONE)
+def _final(harness: StoreHarness, words: tuple[str, ...], answer_at: int) -> tuple[str | None, ...]:
+    ref = harness.start(fresh_number(), ALONE).reference
+    job = harness.take(ref)
+    harness.must_begin(job, ALONE)
     for index, status in enumerate(words):
         if index == answer_at:
-            house.outbox.accepted(job, Accepted("msg-1", "queued"))
-        house.apply(ref, status)
+            harness.outbox.accepted(job, Accepted("msg-1", "queued"))
+        harness.apply(ref, status)
     if answer_at >= len(words):
-        house.outbox.accepted(job, Accepted("msg-1", "queued"))
-    record = house.record(ref)
-    assert house.waiting(ref) == 0
+        harness.outbox.accepted(job, Accepted("msg-1", "queued"))
+    record = harness.record(ref)
+    assert harness.waiting(ref) == 0
     assert record["status"] == "pending"
     return tuple(record.get(f"1:{name}") for name in ("st", "cs", "cr", "mid", "ec"))
 
 
-def test_all_orders_of_receipts_end_alike(server_house: House) -> None:
+def test_all_orders_of_receipts_end_alike(server_harness: StoreHarness) -> None:
     """Every permutation, the send's own answer before, between or after them: one and the same end."""
-    ends = {_final(server_house, words, i % 7) for i, words in enumerate(itertools.permutations(WORDS))}
+    ends = {_final(server_harness, words, i % 7) for i, words in enumerate(itertools.permutations(WORDS))}
     assert ends == {("delivered", "delivered", "5", "msg-1", None)}
 
 
-def test_orders_without_delivery_end_alike(house: House) -> None:
+def test_orders_without_delivery_end_alike(harness: StoreHarness) -> None:
     """The same with repeats and without `delivered`: failed stands above unconfirmed, unconfirmed above sent."""
-    failed = {_final(house, (*words, words[0]), 4) for words in itertools.permutations(WORDS[2:3] + WORDS[4:])}
+    failed = {_final(harness, (*words, words[0]), 4) for words in itertools.permutations(WORDS[2:3] + WORDS[4:])}
     assert {end[0] for end in failed} == {"failed"}
-    silent = {_final(house, words * 2, 1) for words in itertools.permutations(("queued", "sent", WORDS[5]))}
+    silent = {_final(harness, words * 2, 1) for words in itertools.permutations(("queued", "sent", WORDS[5]))}
     assert {end[:2] for end in silent} == {("unconfirmed", "delivery_unconfirmed")}
 
 
-def test_receipts_at_once_move_only_up(house: House) -> None:
+def test_receipts_at_once_move_only_up(harness: StoreHarness) -> None:
     """Parallel webhooks, each several times: the end is delivered, and the story never goes backwards."""
-    ref = house.start(fresh_number(), ALONE).reference
-    house.send(ref)
-    at_once([partial(house.apply, ref, status) for status in WORDS * 4])
-    assert house.status(ref) == "delivered"
+    ref = harness.start(fresh_number(), ALONE).reference
+    harness.send(ref)
+    at_once([partial(harness.apply, ref, status) for status in WORDS * 4])
+    assert harness.status(ref) == "delivered"
     ranks = [
         RANK[DeliveryStatus(event.removeprefix("delivery."))]
-        for event in house.events(ref)
+        for event in harness.events(ref)
         if event.removeprefix("delivery.") in set(DeliveryStatus)
     ]
     assert ranks == sorted(ranks)
 
 
-def test_a_webhook_before_the_sends_own_answer_is_not_lost(house: House) -> None:
+def test_a_webhook_before_the_sends_own_answer_is_not_lost(harness: StoreHarness) -> None:
     """Delivered before accepted stays delivered; the message id is known either way, and nothing is polled."""
-    ref = house.start(fresh_number()).reference
-    job = house.take(ref)
-    house.must_begin(job)
-    assert house.apply(ref, "delivered") == "moved"
-    assert house.outbox.accepted(job, Accepted("msg-1", "queued")) == "late"
-    record = house.record(ref)
+    ref = harness.start(fresh_number()).reference
+    job = harness.take(ref)
+    harness.must_begin(job)
+    assert harness.apply(ref, "delivered") == "moved"
+    assert harness.outbox.accepted(job, Accepted("msg-1", "queued")) == "late"
+    record = harness.record(ref)
     assert (record["1:st"], record["1:mid"], record["1:cs"]) == ("delivered", "msg-1", "delivered")
-    assert f"p:{ref.delivery_id(1)}" not in house.timers(ref)
-    assert house.waiting(ref) == 0
+    assert f"p:{ref.delivery_id(1)}" not in harness.timers(ref)
+    assert harness.waiting(ref) == 0
 
 
-def test_a_webhook_settles_a_lost_answer(house: House) -> None:
+def test_a_webhook_settles_a_lost_answer(harness: StoreHarness) -> None:
     """A delivery in doubt that the carrier speaks of was accepted: it is not sent again."""
-    ref = house.start(fresh_number()).reference
-    job = house.take(ref)
-    house.must_begin(job)
-    house.outbox.unknown(job, 2_000, Unknown("read timeout"))
-    assert house.apply(ref, "sent") == "moved"
-    assert house.status(ref) == "sent"
-    timers = house.timers(ref)
+    ref = harness.start(fresh_number()).reference
+    job = harness.take(ref)
+    harness.must_begin(job)
+    harness.outbox.unknown(job, 2_000, Unknown("read timeout"))
+    assert harness.apply(ref, "sent") == "moved"
+    assert harness.status(ref) == "sent"
+    timers = harness.timers(ref)
     assert f"r:{ref.delivery_id(1)}" not in timers
     assert f"p:{ref.delivery_id(1)}" in timers
-    assert house.outbox.find_message(ref.number_hash, "msg-1") == (ref, 1)
+    assert harness.outbox.find_message(ref.number_hash, "msg-1") == (ref, 1)
 
 
-def test_a_failure_claims_the_next_sender_once_under_twenty_webhooks(house: House) -> None:
+def test_a_failure_claims_the_next_sender_once_under_twenty_webhooks(harness: StoreHarness) -> None:
     """Twenty webhooks of one failure, and the fail-over is one entry, one delivery, one event."""
     for _ in range(5):
-        ref = house.start(fresh_number()).reference
-        house.send(ref)
-        answers = at_once([partial(house.apply, ref, "delivery_failed") for _ in range(20)])
+        ref = harness.start(fresh_number()).reference
+        harness.send(ref)
+        answers = at_once([partial(harness.apply, ref, "delivery_failed") for _ in range(20)])
         assert answers.count("moved") == 1
-        record = house.record(ref)
+        record = harness.record(ref)
         assert (record["dn"], record["2:snd"], record["2:st"]) == ("2", "backup", "queued")
-        assert house.events(ref).count("delivery.fell_back") == 1
-        jobs = house.jobs(ref)
+        assert harness.events(ref).count("delivery.fell_back") == 1
+        jobs = harness.jobs(ref)
         assert [job.ordinal for job in jobs] == [2]
-        house.must_begin(jobs[0])
-        house.outbox.accepted(jobs[0], Accepted("msg-2", "queued"))
+        harness.must_begin(jobs[0])
+        harness.outbox.accepted(jobs[0], Accepted("msg-2", "queued"))
 
 
-def test_one_event_repeated_is_one_effect(house: House) -> None:
+def test_one_event_repeated_is_one_effect(harness: StoreHarness) -> None:
     """The carrier repeats events: by its id the second is known, at once or later."""
-    ref = house.start(fresh_number(), ALONE).reference
-    house.send(ref)
-    answers = at_once([partial(house.apply, ref, "sent", event="evt-1") for _ in range(20)])
+    ref = harness.start(fresh_number(), ALONE).reference
+    harness.send(ref)
+    answers = at_once([partial(harness.apply, ref, "sent", event="evt-1") for _ in range(20)])
     assert answers.count("duplicate") == 19
-    assert house.apply(ref, "delivered", event="evt-1") == "duplicate"
-    assert house.apply(ref, "delivered", event="evt-2") == "moved"
+    assert harness.apply(ref, "delivered", event="evt-1") == "duplicate"
+    assert harness.apply(ref, "delivered", event="evt-2") == "moved"
 
 
-def test_late_delivered_wins_over_failed_and_undoes_no_fail_over(house: House) -> None:
+def test_late_delivered_wins_over_failed_and_undoes_no_fail_over(harness: StoreHarness) -> None:
     """The error goes, the state is delivered, and the sender already claimed still sends."""
-    ref = house.start(fresh_number()).reference
-    house.send(ref)
+    ref = harness.start(fresh_number()).reference
+    harness.send(ref)
     error = Refused("40008", "Undeliverable", Action.NEXT_SENDER)
-    receipt = Receipt("msg-1", "+1", "delivery_failed", error=error)
-    assert house.tell(ref, receipt, event="e1") == "moved"
-    assert house.record(ref)["1:ec"] == "40008"
-    assert house.apply(ref, "delivered") == "moved"
-    record = house.record(ref)
+    receipt = DeliveryReport("msg-1", "+1", "delivery_failed", error=error)
+    assert harness.tell(ref, receipt, event="e1") == "moved"
+    assert harness.record(ref)["1:ec"] == "40008"
+    assert harness.apply(ref, "delivered") == "moved"
+    record = harness.record(ref)
     assert (record["1:st"], record["2:st"]) == ("delivered", "queued")
     assert "1:ec" not in record
-    assert house.apply(ref, "delivery_failed") == "same"
-    assert house.status(ref) == "delivered"
+    assert harness.apply(ref, "delivery_failed") == "same"
+    assert harness.status(ref) == "delivered"
 
 
 @pytest.mark.parametrize(("code", "action"), [("40001", Action.STOP_PERSON), ("20100", Action.STOP_ALL)])
-def test_a_failure_that_no_sender_helps_against_claims_none(house: House, code: str, action: Action) -> None:
+def test_a_failure_that_no_sender_helps_against_claims_none(harness: StoreHarness, code: str, action: Action) -> None:
     """A dead line is dead for every sender, an account without funds has none."""
-    ref = house.start(fresh_number()).reference
-    house.send(ref)
-    receipt = Receipt("msg-1", "+1", "delivery_failed", error=Refused(code, "No route", action))
-    assert house.tell(ref, receipt, event="e1") == "moved"
-    assert house.record(ref)["dn"] == "1"
+    ref = harness.start(fresh_number()).reference
+    harness.send(ref)
+    receipt = DeliveryReport("msg-1", "+1", "delivery_failed", error=Refused(code, "No route", action))
+    assert harness.tell(ref, receipt, event="e1") == "moved"
+    assert harness.record(ref)["dn"] == "1"
 
 
-def test_a_receipt_after_the_end_changes_the_delivery_only(house: House) -> None:
+def test_a_receipt_after_the_end_changes_the_delivery_only(harness: StoreHarness) -> None:
     """Delivered or failed after the approval: the verification stays approved, no sender is claimed."""
     for status in ("delivered", "delivery_failed"):
-        ref = house.start(fresh_number()).reference
-        house.send(ref)
-        house.check(ref, CODE)
-        ended = house.record(ref)["ended"]
-        assert house.apply(ref, status) == "moved"
-        record = house.record(ref)
+        ref = harness.start(fresh_number()).reference
+        harness.send(ref)
+        harness.check(ref, CODE)
+        ended = harness.record(ref)["ended"]
+        assert harness.apply(ref, status) == "moved"
+        record = harness.record(ref)
         assert (record["status"], record["ended"], record["dn"]) == ("approved", ended, "1")
-        assert house.raw.pttl(house.keys.record(ref)) > 0
+        assert harness.raw.pttl(harness.keys.record(ref)) > 0
 
 
-def _foreign(house: House, ref: Reference) -> list[str]:
-    other = house.order(fresh_number()).reference
+def _foreign(harness: StoreHarness, ref: Reference) -> list[str]:
+    other = harness.order(fresh_number()).reference
     return [
-        house.apply(ref, "delivered", "another message"),
-        house.outbox.apply(ref, 1, other.number_hash, Receipt("msg-1", "+1", "delivered"), word()).outcome,
-        house.apply(ref, "delivered", ordinal=2),
-        house.apply(other, "delivered"),
+        harness.apply(ref, "delivered", "another message"),
+        harness.outbox.apply(ref, 1, other.number_hash, DeliveryReport("msg-1", "+1", "delivered"), word()).outcome,
+        harness.apply(ref, "delivered", ordinal=2),
+        harness.apply(other, "delivered"),
     ]
 
 
-def test_a_receipt_of_another_message_number_or_delivery_is_foreign(house: House) -> None:
+def test_a_receipt_of_another_message_number_or_delivery_is_foreign(harness: StoreHarness) -> None:
     """A signed receipt moves only what it speaks of; anything else leaves no trace, no event mark either."""
-    ref = house.start(fresh_number()).reference
-    house.send(ref)
-    before = house.snapshot()
-    assert _foreign(house, ref) == ["foreign"] * 4
-    assert house.snapshot() == before
+    ref = harness.start(fresh_number()).reference
+    harness.send(ref)
+    before = harness.snapshot()
+    assert _foreign(harness, ref) == ["foreign"] * 4
+    assert harness.snapshot() == before
 
 
-def test_an_unknown_word_changes_nothing(house: House) -> None:
+def test_an_unknown_word_changes_nothing(harness: StoreHarness) -> None:
     """What the carrier may invent next year is no state of ours."""
-    ref = house.start(fresh_number()).reference
-    house.send(ref)
-    before = house.snapshot()
-    assert house.apply(ref, "teleported") == "same"
-    assert house.snapshot() == before
+    ref = harness.start(fresh_number()).reference
+    harness.send(ref)
+    before = harness.snapshot()
+    assert harness.apply(ref, "teleported") == "same"
+    assert harness.snapshot() == before
 
 
-def test_what_was_never_accepted_may_still_turn_out_delivered(house: House) -> None:
+def test_what_was_never_accepted_may_still_turn_out_delivered(harness: StoreHarness) -> None:
     """Suppressed, expired or refused by our reckoning, delivered by the carrier's: the carrier knows better."""
-    ref = house.start(fresh_number(), ALONE).reference
-    job = house.take(ref)
-    house.must_begin(job, ALONE)
-    house.outbox.refused(job, Refused("10015", "Bad request", Action.STOP_ALL))
-    assert house.apply(ref, "delivered") == "moved"
-    record = house.record(ref)
+    ref = harness.start(fresh_number(), ALONE).reference
+    job = harness.take(ref)
+    harness.must_begin(job, ALONE)
+    harness.outbox.refused(job, Refused("10015", "Bad request", Action.STOP_ALL))
+    assert harness.apply(ref, "delivered") == "moved"
+    record = harness.record(ref)
     assert record["1:st"] == "delivered"
     assert "1:ec" not in record
 
 
-def test_a_click_is_noted_once(house: House) -> None:
+def test_a_click_is_noted_once(harness: StoreHarness) -> None:
     """A followed link stands in the timeline, moves nothing, and is known by its event."""
-    ref = house.start(fresh_number(), SHOP).reference
-    house.send(ref)
-    answers = at_once([partial(house.outbox.note_click, ref, 1, "click-1")] * 10)
+    ref = harness.start(fresh_number(), SHOP).reference
+    harness.send(ref)
+    answers = at_once([partial(harness.outbox.note_click, ref, 1, "click-1")] * 10)
     assert sorted(set(answers)) == ["duplicate", "noted"]
-    assert house.events(ref).count("delivery.link_clicked") == 1
-    assert house.status(ref) == "sent"
+    assert harness.events(ref).count("delivery.link_clicked") == 1
+    assert harness.status(ref) == "sent"

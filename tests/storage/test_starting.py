@@ -11,31 +11,31 @@ from otp_service.domain.operation import Approved, OptOut, Started, StartRefused
 from otp_service.domain.policy import MAX_LIFETIME_MS, TOMBSTONE_MS, Channel, Limit
 from otp_service.domain.verification import Status
 
-from .house import BACKUP, CODE, POOL, SHOP, TWIN, UNCAPPED, WRONG, House, at_once, fresh_number, word
+from .harness import BACKUP, CODE, POOL, SHOP, TWIN, UNCAPPED, WRONG, StoreHarness, at_once, fresh_number, word
 
 DEAD = Refused("40001", "Landline", Action.STOP_PERSON)
 
 
-def opt_out(house: House, number: str, profile: str, out: bool = True, at_ms: int = 1) -> None:
+def opt_out(harness: StoreHarness, number: str, profile: str, out: bool = True, at_ms: int = 1) -> None:
     """Write the person's wish into the registry."""
-    house.optouts.put(house.hash_of(number), "+1", OptOut(profile, out, at_ms, "STOP", "inbound"), None)
+    harness.optouts.put(harness.hash_of(number), "+1", OptOut(profile, out, at_ms, "STOP", "inbound"), None)
 
 
-def test_thirty_starts_at_once_make_one_verification_and_one_send(house: House) -> None:
+def test_thirty_starts_at_once_make_one_verification_and_one_send(harness: StoreHarness) -> None:
     """At most one pending verification per app, number and purpose; the others are told to wait."""
     number = fresh_number()
-    answers = at_once([partial(house.verifications.start, house.order(number)) for _ in range(30)])
+    answers = at_once([partial(harness.verifications.start, harness.order(number)) for _ in range(30)])
     started = [answer for answer in answers if isinstance(answer, Started)]
     refused = [answer for answer in answers if isinstance(answer, StartRefused)]
     assert len(started) == 1
     assert {answer.code for answer in refused} == {"resend_too_soon"}
-    assert house.waiting(started[0].reference) == 1
-    assert house.events(started[0].reference) == ["verification.started", "delivery.queued"]
+    assert harness.waiting(started[0].reference) == 1
+    assert harness.events(started[0].reference) == ["verification.started", "delivery.queued"]
 
 
-def test_a_start_says_everything_the_response_needs(house: House) -> None:
+def test_a_start_says_everything_the_response_needs(harness: StoreHarness) -> None:
     """The reply is the state right after, without a second look."""
-    started = house.start(fresh_number(), metadata='{"a":1}')
+    started = harness.start(fresh_number(), metadata='{"a":1}')
     view = started.view
     assert view is not None
     assert not started.resent
@@ -44,304 +44,306 @@ def test_a_start_says_everything_the_response_needs(house: House) -> None:
     assert view.expires_ms - view.created_ms == 300_000
     assert view.next_send_ms - view.created_ms == 30_000
     assert [(d.sender, d.kind, d.status) for d in view.deliveries] == [("pool", "number_pool", "queued")]
-    later = house.verifications.view(started.reference, "shop")
+    later = harness.verifications.view(started.reference, "shop")
     assert later is not None
     assert replace(later, now_ms=view.now_ms) == view
 
 
-def test_a_repeat_keeps_the_code_and_moves_the_end(house: House) -> None:
+def test_a_repeat_keeps_the_code_and_moves_the_end(harness: StoreHarness) -> None:
     """Same id, same code, one more send; it ends `code_ttl` from now, and the new order's digest is thrown away."""
     number = fresh_number()
-    ref = house.start(number).reference
-    secrets = house.raw.hgetall(house.keys.secrets(ref))
-    house.age(ref, 100_000)
-    house.cool(ref)
-    again = house.start(number, code="999999", channel=Channel.SMS, metadata='{"b":2}')
+    ref = harness.start(number).reference
+    secrets = harness.raw.hgetall(harness.keys.secrets(ref))
+    harness.age(ref, 100_000)
+    harness.cool(ref)
+    again = harness.start(number, code="999999", channel=Channel.SMS, metadata='{"b":2}')
     assert again.resent
     assert again.reference == ref
-    assert house.raw.hgetall(house.keys.secrets(ref)) == secrets
-    record = house.record(ref)
+    assert harness.raw.hgetall(harness.keys.secrets(ref)) == secrets
+    record = harness.record(ref)
     assert int(record["expires"]) - int(record["created"]) == pytest.approx(400_000, abs=2_000)
-    assert int(record["next_send"]) - house.now() == pytest.approx(60_000, abs=2_000)
+    assert int(record["next_send"]) - harness.now() == pytest.approx(60_000, abs=2_000)
     assert record["metadata"] == '{"b":2}'
-    assert house.check(ref, "999999") == Wrong(4)
-    assert isinstance(house.check(ref, CODE), Approved)
+    assert harness.check(ref, "999999") == Wrong(4)
+    assert isinstance(harness.check(ref, CODE), Approved)
 
 
-def test_no_repeat_reaches_beyond_ten_minutes_from_the_first_start(house: House) -> None:
+def test_no_repeat_reaches_beyond_ten_minutes_from_the_first_start(harness: StoreHarness) -> None:
     """A code is never accepted later than ten minutes after it was issued (NIST 3.1.3.2)."""
     number = fresh_number()
-    ref = house.start(number).reference
-    house.raw.hset(house.keys.record(ref), "created", house.now() - 500_000)
-    house.cool(ref)
-    house.start(number)
-    record = house.record(ref)
+    ref = harness.start(number).reference
+    harness.raw.hset(harness.keys.record(ref), "created", harness.now() - 500_000)
+    harness.cool(ref)
+    harness.start(number)
+    record = harness.record(ref)
     assert int(record["expires"]) == int(record["created"]) + MAX_LIFETIME_MS
-    ttl = house.raw.pttl(house.keys.secrets(ref))
+    ttl = harness.raw.pttl(harness.keys.secrets(ref))
     assert 90_000 < ttl <= 100_000
-    assert house.raw.pttl(house.keys.record(ref)) <= 100_000 + TOMBSTONE_MS
-    assert house.timers(ref)[f"x:{ref.body}"] == int(record["expires"])
+    assert harness.raw.pttl(harness.keys.record(ref)) <= 100_000 + TOMBSTONE_MS
+    assert harness.timers(ref)[f"x:{ref.body}"] == int(record["expires"])
 
 
-def test_the_cool_down_grows_and_the_sends_end(house: House) -> None:
+def test_the_cool_down_grows_and_the_sends_end(harness: StoreHarness) -> None:
     """Each send waits longer; after the last there is none before expiry, and the answer says so."""
     number = fresh_number()
-    ref = house.start(number).reference
+    ref = harness.start(number).reference
     for left, wait in ((3, 30_000), (2, 60_000), (1, 120_000)):
-        refused = house.refused(number)
+        refused = harness.refused(number)
         assert (refused.code, refused.sends_left) == ("resend_too_soon", left)
         assert refused.wait_ms == pytest.approx(wait, abs=2_000)
-        house.cool(ref)
-        assert house.start(number).reference == ref
-    refused = house.refused(number)
+        harness.cool(ref)
+        assert harness.start(number).reference == ref
+    refused = harness.refused(number)
     assert (refused.code, refused.sends_left) == ("resend_too_soon", 0)
     assert refused.wait_ms == pytest.approx(300_000, abs=2_000)
-    house.cool(ref)
-    assert house.refused(number).sends_left == 0
-    assert house.waiting(ref) == 4
+    harness.cool(ref)
+    assert harness.refused(number).sends_left == 0
+    assert harness.waiting(ref) == 4
 
 
-def test_thirty_repeats_at_once_send_once(house: House) -> None:
+def test_thirty_repeats_at_once_send_once(harness: StoreHarness) -> None:
     """The cool-down is taken by the one that passes it."""
     number = fresh_number()
-    ref = house.start(number).reference
-    house.cool(ref)
-    answers = at_once([partial(house.verifications.start, house.order(number)) for _ in range(30)])
+    ref = harness.start(number).reference
+    harness.cool(ref)
+    answers = at_once([partial(harness.verifications.start, harness.order(number)) for _ in range(30)])
     assert sum(isinstance(answer, Started) for answer in answers) == 1
-    assert house.waiting(ref) == 2
+    assert harness.waiting(ref) == 2
 
 
-def test_another_context_conflicts_with_the_pending_one(house: House) -> None:
+def test_another_context_conflicts_with_the_pending_one(harness: StoreHarness) -> None:
     """A payment's code is not sent again for another payment, cooled down or not."""
     number = fresh_number()
-    ref = house.start(number, context={"amount": "10"}).reference
+    ref = harness.start(number, context={"amount": "10"}).reference
     for _ in range(2):
-        assert house.refused(number, context={"amount": "11"}).code == "context_conflict"
-        assert house.refused(number).code == "context_conflict"
-        house.cool(ref)
-    assert house.waiting(ref) == 1
+        assert harness.refused(number, context={"amount": "11"}).code == "context_conflict"
+        assert harness.refused(number).code == "context_conflict"
+        harness.cool(ref)
+    assert harness.waiting(ref) == 1
 
 
-def test_the_next_start_after_any_end_is_new(house: House) -> None:
+def test_the_next_start_after_any_end_is_new(harness: StoreHarness) -> None:
     """An ended verification never reopens: approved, exhausted, canceled or expired, the next start is another."""
     number = fresh_number()
     seen = set()
     for end in ("approve", "exhaust", "cancel", "expire"):
-        ref = house.start(number).reference
+        ref = harness.start(number).reference
         assert ref not in seen
         seen.add(ref)
         if end == "approve":
-            house.check(ref, CODE)
+            harness.check(ref, CODE)
         elif end == "exhaust":
             for _ in range(5):
-                house.check(ref, WRONG)
+                harness.check(ref, WRONG)
         elif end == "cancel":
-            house.verifications.cancel(word(), ref, "shop")
+            harness.verifications.cancel(word(), ref, "shop")
         else:
-            house.age(ref, 300_000)
-        house.cool(ref)
-    last = house.start(number).reference
+            harness.age(ref, 300_000)
+        harness.cool(ref)
+    last = harness.start(number).reference
     assert last not in seen
-    assert [house.record(ref)["status"] for ref in seen].count("pending") == 0
-    assert sorted(house.record(ref)["status"] for ref in seen) == ["approved", "canceled", "exhausted", "expired"]
+    assert [harness.record(ref)["status"] for ref in seen].count("pending") == 0
+    assert sorted(harness.record(ref)["status"] for ref in seen) == ["approved", "canceled", "exhausted", "expired"]
 
 
-def test_a_start_ends_the_one_whose_time_ran_out_unnoticed(house: House) -> None:
+def test_a_start_ends_the_one_whose_time_ran_out_unnoticed(harness: StoreHarness) -> None:
     """Without a worker too, the old one is a tombstone with its reason when the new one begins."""
     number = fresh_number()
-    old = house.start(number).reference
-    house.age(old, 300_000)
-    new = house.start(number).reference
+    old = harness.start(number).reference
+    harness.age(old, 300_000)
+    new = harness.start(number).reference
     assert new != old
-    assert house.record(old)["status"] == "expired"
-    assert house.events(old)[-1] == "verification.expired"
-    assert f"x:{old.body}" not in house.timers(old)
+    assert harness.record(old)["status"] == "expired"
+    assert harness.events(old)[-1] == "verification.expired"
+    assert f"x:{old.body}" not in harness.timers(old)
 
 
-def test_purposes_and_apps_do_not_meet(house: House) -> None:
+def test_purposes_and_apps_do_not_meet(harness: StoreHarness) -> None:
     """Login, payment and another app's login of one number are three verifications."""
     number = fresh_number()
     refs = {
-        house.start(number).reference,
-        house.start(number, purpose="pay").reference,
-        house.start(number, replace(SHOP, name="bank")).reference,
+        harness.start(number).reference,
+        harness.start(number, purpose="pay").reference,
+        harness.start(number, replace(SHOP, name="bank")).reference,
     }
     assert len(refs) == 3
 
 
-def test_the_numbers_starts_are_limited_exactly(house: House) -> None:
+def test_the_numbers_starts_are_limited_exactly(harness: StoreHarness) -> None:
     """Under a race over many purposes as many pass as the limit says, and the wait tells when the next one does."""
     app, number = replace(SHOP, starts_per_number=(Limit(5, 60_000),)), fresh_number()
-    orders = [house.order(number, app, purpose=f"p{n}", per_number=UNCAPPED) for n in range(20)]
-    answers = at_once([partial(house.verifications.start, order) for order in orders])
+    orders = [harness.order(number, app, purpose=f"p{n}", per_number=UNCAPPED) for n in range(20)]
+    answers = at_once([partial(harness.verifications.start, order) for order in orders])
     assert sum(isinstance(answer, Started) for answer in answers) == 5
-    refused = house.refused(number, app, purpose="late", per_number=UNCAPPED)
+    refused = harness.refused(number, app, purpose="late", per_number=UNCAPPED)
     assert (refused.code, refused.limit) == ("rate_limited", "starts_per_number")
     assert 0 < refused.wait_ms <= 60_000
-    house.raw.lset(house.keys.starts(house.hash_of(number), app.name), -1, house.now() - 60_001)
-    house.start(number, app, purpose="late", per_number=UNCAPPED)
+    harness.raw.lset(harness.keys.starts(harness.hash_of(number), app.name), -1, harness.now() - 60_001)
+    harness.start(number, app, purpose="late", per_number=UNCAPPED)
 
 
-def test_refusals_cost_no_place(house: House) -> None:
+def test_refusals_cost_no_place(harness: StoreHarness) -> None:
     """A start that is refused for another reason takes nothing from the number's limit."""
     app, number = replace(SHOP, starts_per_number=(Limit(2, 60_000),)), fresh_number()
-    ref = house.start(number, app).reference
+    ref = harness.start(number, app).reference
     for _ in range(5):
-        house.refused(number, app)
-    house.cool(ref)
-    house.start(number, app)
+        harness.refused(number, app)
+    harness.cool(ref)
+    harness.start(number, app)
 
 
-def test_an_outer_limits_refusal_comes_after_the_persons_own(house: House) -> None:
+def test_an_outer_limits_refusal_comes_after_the_persons_own(harness: StoreHarness) -> None:
     """`rate_limited` by address or app is told only if nothing more telling refuses."""
     number = fresh_number()
     outer = StartRefused("rate_limited", 700, limit="starts_per_client_ip or starts_per_app")
-    assert house.refused(number, outer_wait_ms=700) == outer
-    house.start(number)
-    assert house.refused(number, outer_wait_ms=700).code == "resend_too_soon"
-    opt_out(house, number, "profile-a")
-    opt_out(house, number, "profile-b")
-    assert house.refused(number, outer_wait_ms=700).code == "opted_out"
+    assert harness.refused(number, outer_wait_ms=700) == outer
+    harness.start(number)
+    assert harness.refused(number, outer_wait_ms=700).code == "resend_too_soon"
+    opt_out(harness, number, "profile-a")
+    opt_out(harness, number, "profile-b")
+    assert harness.refused(number, outer_wait_ms=700).code == "opted_out"
 
 
-def test_a_full_queue_refuses(house: House) -> None:
+def test_a_full_queue_refuses(harness: StoreHarness) -> None:
     """The outbox is bounded: beyond it a start fails at once instead of a code that comes too late."""
     number = fresh_number()
-    house.start(number)
-    assert house.refused(number, purpose="pay", queue_max=1).code == "queue_full"
-    assert house.verifications.latest(house.hash_of(number), "shop", "pay") is None
+    harness.start(number)
+    assert harness.refused(number, purpose="pay", queue_max=1).code == "queue_full"
+    assert harness.verifications.latest(harness.hash_of(number), "shop", "pay") is None
 
 
-def test_blocked_senders_are_skipped(house: House) -> None:
+def test_blocked_senders_are_skipped(harness: StoreHarness) -> None:
     """An opt-out blocks every sender of that profile and no other; the rest of the route goes with the delivery."""
     app, number = replace(SHOP, route=(POOL, TWIN, BACKUP)), fresh_number()
-    opt_out(house, number, "profile-a")
-    started = house.start(number, app)
+    opt_out(harness, number, "profile-a")
+    started = harness.start(number, app)
     assert started.view is not None
     assert [delivery.sender for delivery in started.view.deliveries] == ["backup"]
-    assert house.record(started.reference)["1:rest"] == ""
+    assert harness.record(started.reference)["1:rest"] == ""
 
 
-def test_opted_out_of_all_is_refused_and_in_again_is_sent(house: House) -> None:
+def test_opted_out_of_all_is_refused_and_in_again_is_sent(harness: StoreHarness) -> None:
     """Nothing is queued for a person who opted out of the whole route; it is recorded; START opens the way."""
     number = fresh_number()
-    opt_out(house, number, "profile-a")
-    opt_out(house, number, "profile-b")
-    assert house.refused(number).code == "opted_out"
-    shard = house.keys.shard(house.hash_of(number))
-    assert house.raw.xlen(house.keys.outbox(shard)) == 0
-    noted = [fields for _, fields in house.raw.xrange(house.keys.audit(shard)) if fields["nh"] == house.hash_of(number)]
+    opt_out(harness, number, "profile-a")
+    opt_out(harness, number, "profile-b")
+    assert harness.refused(number).code == "opted_out"
+    shard = harness.keys.shard(harness.hash_of(number))
+    assert harness.raw.xlen(harness.keys.outbox(shard)) == 0
+    noted = [
+        fields for _, fields in harness.raw.xrange(harness.keys.audit(shard)) if fields["nh"] == harness.hash_of(number)
+    ]
     assert noted[-1]["type"] == "verification.refused"
     assert json.loads(noted[-1]["detail"]) == {"code": "opted_out", "skipped": 0}
-    opt_out(house, number, "profile-b", out=False, at_ms=2)
-    assert house.record(house.start(number).reference)["1:snd"] == "backup"
+    opt_out(harness, number, "profile-b", out=False, at_ms=2)
+    assert harness.record(harness.start(number).reference)["1:snd"] == "backup"
 
 
-def test_a_send_that_was_never_accepted_gives_its_cool_down_back(house: House) -> None:
+def test_a_send_that_was_never_accepted_gives_its_cool_down_back(harness: StoreHarness) -> None:
     """A refusal by the whole route costs the caller neither the wait nor a send."""
     app, number = replace(SHOP, route=(POOL,)), fresh_number()
-    ref = house.start(number, app).reference
-    job = house.take(ref)
-    house.must_begin(job, app)
-    house.outbox.refused(job, DEAD)
-    assert house.status(ref) == "failed"
-    again = house.start(number, app)
+    ref = harness.start(number, app).reference
+    job = harness.take(ref)
+    harness.must_begin(job, app)
+    harness.outbox.refused(job, DEAD)
+    assert harness.status(ref) == "failed"
+    again = harness.start(number, app)
     assert again.resent
     assert again.view is not None
     assert (again.view.sends, len(again.view.deliveries)) == (1, 2)
 
 
-def test_an_accepted_send_keeps_its_cool_down(house: House) -> None:
+def test_an_accepted_send_keeps_its_cool_down(harness: StoreHarness) -> None:
     """What the carrier took counts, even if it fails on the way later."""
     app, number = replace(SHOP, route=(POOL,)), fresh_number()
-    ref = house.start(number, app).reference
-    house.send(ref)
-    house.apply(ref, "delivery_failed")
-    assert house.status(ref) == "failed"
-    assert house.refused(number, app).code == "resend_too_soon"
+    ref = harness.start(number, app).reference
+    harness.send(ref)
+    harness.apply(ref, "delivery_failed")
+    assert harness.status(ref) == "failed"
+    assert harness.refused(number, app).code == "resend_too_soon"
 
 
-def test_an_old_sends_failure_does_not_free_a_newer_one(house: House) -> None:
+def test_an_old_sends_failure_does_not_free_a_newer_one(harness: StoreHarness) -> None:
     """The cool-down belongs to the latest send: a late refusal of an earlier one gives nothing back."""
     app, number = replace(SHOP, route=(POOL,)), fresh_number()
-    ref = house.start(number, app).reference
-    job = house.take(ref)
-    house.must_begin(job, app)
-    house.cool(ref)
-    house.start(number, app)
-    house.outbox.refused(job, DEAD)
-    assert house.status(ref) == "failed"
-    assert house.refused(number, app).code == "resend_too_soon"
+    ref = harness.start(number, app).reference
+    job = harness.take(ref)
+    harness.must_begin(job, app)
+    harness.cool(ref)
+    harness.start(number, app)
+    harness.outbox.refused(job, DEAD)
+    assert harness.status(ref) == "failed"
+    assert harness.refused(number, app).code == "resend_too_soon"
 
 
-def test_giving_back_is_bounded(house: House) -> None:
+def test_giving_back_is_bounded(harness: StoreHarness) -> None:
     """A caller in a loop against a dead line cannot grow one record for ever."""
     app, number = replace(SHOP, route=(POOL,), starts_per_number=()), fresh_number()
     refusals = []
     for _ in range(60):
-        answer = house.verifications.start(house.order(number, app))
+        answer = harness.verifications.start(harness.order(number, app))
         if isinstance(answer, StartRefused):
             refusals.append(answer)
             break
-        job = house.take(answer.reference)
-        house.must_begin(job, app)
-        house.outbox.refused(job, DEAD)
+        job = harness.take(answer.reference)
+        harness.must_begin(job, app)
+        harness.outbox.refused(job, DEAD)
     assert refusals
     assert refusals[0].sends_left == 0
 
 
-def test_the_same_operation_is_one_start(house: House) -> None:
+def test_the_same_operation_is_one_start(harness: StoreHarness) -> None:
     """A repeated operation finds the first's verification, also after it ended, and queues nothing."""
     number = fresh_number()
-    order = house.order(number)
-    answers = at_once([partial(house.verifications.start, order)] * 20)
+    order = harness.order(number)
+    answers = at_once([partial(harness.verifications.start, order)] * 20)
     refs = {answer.reference for answer in answers if isinstance(answer, Started)}
     assert refs == {order.reference}
     assert sum(isinstance(answer, Started) and not answer.replayed for answer in answers) == 1
-    assert house.waiting(order.reference) == 1
-    house.check(order.reference, CODE)
-    late = house.verifications.start(order)
+    assert harness.waiting(order.reference) == 1
+    harness.check(order.reference, CODE)
+    late = harness.verifications.start(order)
     assert isinstance(late, Started)
     assert late.replayed
     assert late.reference == order.reference
-    assert house.waiting(order.reference) == 1
+    assert harness.waiting(order.reference) == 1
 
 
-def test_a_repeated_operation_tells_whether_it_was_a_repeat(house: House) -> None:
+def test_a_repeated_operation_tells_whether_it_was_a_repeat(harness: StoreHarness) -> None:
     """The replay of a repeated send is a repeated send."""
     number = fresh_number()
-    ref = house.start(number).reference
-    house.cool(ref)
-    order = house.order(number)
-    first, second = house.verifications.start(order), house.verifications.start(order)
+    ref = harness.start(number).reference
+    harness.cool(ref)
+    order = harness.order(number)
+    first, second = harness.verifications.start(order), harness.verifications.start(order)
     assert isinstance(first, Started)
     assert isinstance(second, Started)
     assert (first.resent, second.resent, second.replayed) == (True, True, True)
 
 
-def test_latest_of_an_unknown_id_is_not_believed(house: House) -> None:
+def test_latest_of_an_unknown_id_is_not_believed(harness: StoreHarness) -> None:
     """A start whose index points to a record that has gone makes a new verification."""
     number = fresh_number()
-    ref = house.start(number).reference
-    house.raw.delete(house.keys.record(ref), house.keys.secrets(ref), house.keys.timeline(ref))
-    house.cool(ref)
-    assert house.start(number).reference != ref
-    assert not house.raw.exists(house.keys.record(ref))
+    ref = harness.start(number).reference
+    harness.raw.delete(harness.keys.record(ref), harness.keys.secrets(ref), harness.keys.timeline(ref))
+    harness.cool(ref)
+    assert harness.start(number).reference != ref
+    assert not harness.raw.exists(harness.keys.record(ref))
 
 
-def test_a_delivery_in_flight_is_accepted_after_the_next_send(house: House) -> None:
+def test_a_delivery_in_flight_is_accepted_after_the_next_send(harness: StoreHarness) -> None:
     """Two sends of one code are two deliveries, each with its own fate."""
     number = fresh_number()
-    ref = house.start(number).reference
-    first = house.take(ref)
-    house.must_begin(first)
-    house.cool(ref)
-    house.start(number)
-    second = house.take(ref)
-    house.must_begin(second)
-    house.outbox.accepted(second, Accepted("msg-2", "queued"))
-    house.outbox.accepted(first, Accepted("msg-1", "queued"))
-    assert (house.status(ref, 1), house.status(ref, 2)) == ("sent", "sent")
-    assert house.apply(ref, "delivered", "msg-1", 1) == "moved"
-    assert house.apply(ref, "delivered", "msg-1", 2) == "foreign"
-    assert (house.status(ref, 1), house.status(ref, 2)) == ("delivered", "sent")
+    ref = harness.start(number).reference
+    first = harness.take(ref)
+    harness.must_begin(first)
+    harness.cool(ref)
+    harness.start(number)
+    second = harness.take(ref)
+    harness.must_begin(second)
+    harness.outbox.accepted(second, Accepted("msg-2", "queued"))
+    harness.outbox.accepted(first, Accepted("msg-1", "queued"))
+    assert (harness.status(ref, 1), harness.status(ref, 2)) == ("sent", "sent")
+    assert harness.apply(ref, "delivered", "msg-1", 1) == "moved"
+    assert harness.apply(ref, "delivered", "msg-1", 2) == "foreign"
+    assert (harness.status(ref, 1), harness.status(ref, 2)) == ("delivered", "sent")

@@ -29,7 +29,6 @@ from otp_service.domain.operation import (
     Approved,
     Canceled,
     Denial,
-    Due,
     Ended,
     Job,
     Limited,
@@ -37,12 +36,13 @@ from otp_service.domain.operation import (
     Redeemed,
     Started,
     StartRefused,
+    Timer,
     Wrong,
 )
 from otp_service.domain.policy import App, Limit, NumberLimits
 from otp_service.domain.verification import Reference, Status
 
-from .house import BACKUP, POOL, SHOP, House, fresh_number, word
+from .harness import BACKUP, POOL, SHOP, StoreHarness, fresh_number, word
 
 DAY_MS, HOUR_MS = 86_400_000, 3_600_000
 APP = replace(
@@ -132,7 +132,7 @@ def ladder_wait(times: Sequence[int], waits: Sequence[int], now: int) -> int:
 class Machine(RuleBasedStateMachine):
     """The store against the model. `house` is set by the test that runs the machine."""
 
-    house: House
+    harness: StoreHarness
     jobs = Bundle("jobs")
 
     def __init__(self) -> None:
@@ -147,7 +147,7 @@ class Machine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         """A person whom nobody knows yet."""
-        assert self.house.optouts.of(self.house.hash_of(self.number)) == []
+        assert self.harness.optouts.of(self.harness.hash_of(self.number)) == []
 
     def one_of(self, data: st.DataObject) -> Reference:
         """A verification, mostly one that is still alive."""
@@ -196,15 +196,15 @@ class Machine(RuleBasedStateMachine):
     def start(self, app: App, purpose: str, context: dict[str, str] | None, patient: bool) -> None:
         """Start, or send again; patient callers wait for as long as they are told."""
         self.away_from_edges()
-        refused = self.refusal(app, purpose, context, self.house.now())
+        refused = self.refusal(app, purpose, context, self.harness.now())
         if patient and refused is not None and refused[1] <= 700_000:
             self.pass_time(refused[1])
             self.away_from_edges()
         code = str(next(self.codes))
-        order = self.house.order(self.number, app, purpose=purpose, context=context, code=code, per_number=LIMITS)
-        early, before = self.refusal(app, purpose, context, now := self.house.now()), now
-        answer = self.house.verifications.start(order)
-        late, after = self.refusal(app, purpose, context, now := self.house.now()), now
+        order = self.harness.order(self.number, app, purpose=purpose, context=context, code=code, per_number=LIMITS)
+        early, before = self.refusal(app, purpose, context, now := self.harness.now()), now
+        answer = self.harness.verifications.start(order)
+        late, after = self.refusal(app, purpose, context, now := self.harness.now()), now
         if isinstance(answer, Started):
             assert late is None, "it was let through too early"
             self._sent(app, purpose, context, code, answer)
@@ -246,7 +246,7 @@ class Machine(RuleBasedStateMachine):
             assert answer.reference not in self.models
             self._seen_expired(app, purpose, view.now_ms)
             now = view.now_ms
-            model = Model(app, purpose, code, context, now, now + 300_000, self.house.now)
+            model = Model(app, purpose, code, context, now, now + 300_000, self.harness.now)
             self.models[answer.reference] = model
             self.latest[app.name, purpose] = answer.reference
         send = Send(view.now_ms, app.name, purpose, model.sends)
@@ -273,11 +273,11 @@ class Machine(RuleBasedStateMachine):
         code = model.code if right else "000000"
         if foreign:
             other = SECOND if model.app is APP else APP
-            assert self.house.check(ref, code, other, context=context) == NotFound()
+            assert self.harness.check(ref, code, other, context=context) == NotFound()
             return
-        early = self.budget_wait(model.app, self.house.now())
-        answer = self.house.check(ref, code, model.app, context=context, receipt_id=receipt, per_number=LIMITS)
-        after = self.house.now()
+        early = self.budget_wait(model.app, self.harness.now())
+        answer = self.harness.check(ref, code, model.app, context=context, receipt_id=receipt, per_number=LIMITS)
+        after = self.harness.now()
         if model.status is not Status.PENDING or not model.usable:
             model.status = model.seen_as
             assert answer == Ended(model.status)
@@ -303,9 +303,9 @@ class Machine(RuleBasedStateMachine):
 
     def newest_wrong_code(self, app: App) -> int:
         """When the store counted the last wrong code."""
-        number = self.house.hash_of(self.number)
-        newest = self.house.raw.lindex(self.house.keys.wrong(number, app.name), 0)
-        assert newest == self.house.raw.lindex(self.house.keys.wrong_everywhere(number), 0)
+        number = self.harness.hash_of(self.number)
+        newest = self.harness.raw.lindex(self.harness.keys.wrong(number, app.name), 0)
+        assert newest == self.harness.raw.lindex(self.harness.keys.wrong_everywhere(number), 0)
         return int(newest)
 
     @precondition(lambda self: self.models)
@@ -316,7 +316,7 @@ class Machine(RuleBasedStateMachine):
             return
         ref = self.one_of(data)
         model = self.models[ref]
-        answer = self.house.verifications.cancel(word(), ref, model.app.name)
+        answer = self.harness.verifications.cancel(word(), ref, model.app.name)
         if model.usable:
             assert answer == Canceled()
             model.status = Status.CANCELED
@@ -328,7 +328,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def redeem(self) -> None:
         """Every receipt there is is spent, and a made-up one is tried everywhere."""
-        redeem, soon = self.house.verifications.redeem, self.house.now() + 60_000
+        redeem, soon = self.harness.verifications.redeem, self.harness.now() + 60_000
         for ref, model in self.models.items():
             assert redeem(word(), ref, model.app.name, "made-up", soon) == NotFound()
             if model.receipt:
@@ -347,7 +347,7 @@ class Machine(RuleBasedStateMachine):
 
     def away_from_edges(self) -> None:
         """Let no code end and no wrong code leave its window while the test looks at the store."""
-        now = self.house.now()
+        now = self.harness.now()
         edges = [model.expires_ms for model in self.models.values() if model.status is Status.PENDING]
         for app, times in self.wrong.items():
             rules = (*APPS[app].wrong_codes_per_number, *LIMITS.wrong_codes)
@@ -366,8 +366,8 @@ class Machine(RuleBasedStateMachine):
         self.wrong = {app: [at - ms for at in times] for app, times in self.wrong.items()}
         if self.models:
             first, *others = self.models
-            self.house.age(first, ms, *others)
-            self.house.age_wrong_codes(self.house.hash_of(self.number), ms, *APPS.values())
+            self.harness.age(first, ms, *others)
+            self.harness.age_wrong_codes(self.harness.hash_of(self.number), ms, *APPS.values())
 
     @precondition(lambda self: self.models)
     @rule(data=st.data())
@@ -376,7 +376,7 @@ class Machine(RuleBasedStateMachine):
         ref = self.one_of(data)
         model = self.models[ref]
         ends = model.status is Status.PENDING and not model.usable
-        assert self.house.verifications.expire(ref) is ends
+        assert self.harness.verifications.expire(ref) is ends
         model.status = model.seen_as
 
     # ---- workers and the carrier -----------------------------------------------------------------------------------
@@ -386,14 +386,14 @@ class Machine(RuleBasedStateMachine):
     def take(self) -> object:
         """A worker takes what waits."""
         ref = next(iter(self.models))
-        return multiple(*[job for job in self.house.jobs(ref) if job.reference in self.models])
+        return multiple(*[job for job in self.harness.jobs(ref) if job.reference in self.models])
 
     @precondition(lambda self: self.models)
     @rule(how=st.sampled_from(HOWS))
     def take_and_work(self, how: str) -> None:
         """A worker that is not slow."""
         ref = next(iter(self.models))
-        for job in [job for job in self.house.jobs(ref) if job.reference in self.models]:
+        for job in [job for job in self.harness.jobs(ref) if job.reference in self.models]:
             self.try_one(job, how)
 
     @rule(job=consumes(jobs), how=st.sampled_from(HOWS))
@@ -404,9 +404,9 @@ class Machine(RuleBasedStateMachine):
     def try_one(self, job: Job, how: str) -> None:
         """A try, and what came of it."""
         self.away_from_edges()
-        ref, ordinal, outbox = job.reference, job.ordinal, self.house.outbox
+        ref, ordinal, outbox = job.reference, job.ordinal, self.harness.outbox
         model = self.models[ref]
-        record = self.house.record(ref)
+        record = self.harness.record(ref)
         status = record[f"{ordinal}:st"]
         send = model.send_of[ordinal]
         arrived = any(
@@ -414,11 +414,11 @@ class Machine(RuleBasedStateMachine):
             for n in model.send_of
             if n != ordinal
         )
-        go = self.house.begin(job, model.app, per_number=LIMITS)
-        may = not self.budget_wait(model.app, self.house.now()) and model.usable and not arrived
+        go = self.harness.begin(job, model.app, per_number=LIMITS)
+        may = not self.budget_wait(model.app, self.harness.now()) and model.usable and not arrived
         assert (go is not None) == (may and status in ("queued", "sending", "unknown"))
         if go is None:
-            ended = self.house.status(ref, ordinal)
+            ended = self.harness.status(ref, ordinal)
             # What the caller or the person stopped counts still.
             if ended != status and ended != "unknown" and model.seen_as in (Status.PENDING, Status.EXPIRED):
                 self._given_back(ref, model, ordinal)
@@ -446,7 +446,7 @@ class Machine(RuleBasedStateMachine):
         if send.number in model.accepted:
             return
         for n, other in model.send_of.items():
-            under_way = self.house.status(ref, n) in ("unknown", "sending")
+            under_way = self.harness.status(ref, n) in ("unknown", "sending")
             if other.number == send.number and under_way and model.lost_tries.get(n, 0) > 0:
                 return
         if send in self.counted:
@@ -459,11 +459,11 @@ class Machine(RuleBasedStateMachine):
     def webhook(self, data: st.DataObject, status: str) -> None:
         """The carrier speaks of a delivery, early, late or again."""
         ref = self.one_of(data)
-        count = int(self.house.record(ref)["dn"])
+        count = int(self.harness.record(ref)["dn"])
         ordinal = data.draw(st.integers(1, count))
-        before = self.house.record(ref)
-        self.house.apply(ref, status, f"m{ordinal}", ordinal)
-        after = self.house.record(ref)
+        before = self.harness.record(ref)
+        self.harness.apply(ref, status, f"m{ordinal}", ordinal)
+        after = self.harness.record(ref)
         self.models[ref].accepted.add(self.models[ref].send_of[ordinal].number)
         self._claims(ref, ordinal, after["dn"] != before["dn"])
         assert after["status"] == before["status"]
@@ -474,15 +474,15 @@ class Machine(RuleBasedStateMachine):
     def deny(self, data: st.DataObject) -> None:
         """The person says that it was not them."""
         ref = self.one_of(data)
-        model, record = self.models[ref], self.house.record(ref)
+        model, record = self.models[ref], self.harness.record(ref)
 
         def gone(n: int) -> bool:
             lost = record[f"{n}:st"] in ("unknown", "sending") and model.lost_tries.get(n, 0) > 0
             return (f"{n}:mid" in record or lost) and f"{n}:out" in record
 
-        now = self.house.now() + 1
+        now = self.harness.now() + 1
         denial = Denial(frozenset(APPS), frozenset({POOL.name, BACKUP.name}), now, now)
-        answer = self.house.verifications.deny(ref, denial)
+        answer = self.harness.verifications.deny(ref, denial)
         assert (answer == "denied") is (model.usable and any(gone(n) for n in model.send_of))
         if answer == "denied":
             model.status = Status.DENIED
@@ -492,12 +492,12 @@ class Machine(RuleBasedStateMachine):
     def retry(self, data: st.DataObject, how: str) -> None:
         """A wait is over: the delivery comes back to a worker."""
         ref = self.one_of(data)
-        for timer in [name for name in self.house.timers(ref) if name.startswith(f"r:dlv_{ref.body}-")]:
+        for timer in [name for name in self.harness.timers(ref) if name.startswith(f"r:dlv_{ref.body}-")]:
             ordinal = int(timer.rpartition("-")[2])
-            shard = self.house.keys.shard(ref.number_hash)
-            self.house.raw.zadd(self.house.keys.timers(shard), {timer: 1})
-            waits = self.house.status(ref, ordinal) in ("queued", "sending", "unknown")
-            assert self.house.outbox.requeue(Due(shard, "r", ref, ordinal)) is waits
+            shard = self.harness.keys.shard(ref.number_hash)
+            self.harness.raw.zadd(self.harness.keys.timers(shard), {timer: 1})
+            waits = self.harness.status(ref, ordinal) in ("queued", "sending", "unknown")
+            assert self.harness.outbox.requeue(Timer(shard, "r", ref, ordinal)) is waits
         self.take_and_work(how)
 
     @precondition(lambda self: self.models)
@@ -505,11 +505,11 @@ class Machine(RuleBasedStateMachine):
     def close(self, data: st.DataObject) -> None:
         """The worker closes what nothing more will be heard of."""
         ref = self.one_of(data)
-        for timer in [name for name in self.house.timers(ref) if name.startswith(f"c:dlv_{ref.body}-")]:
+        for timer in [name for name in self.harness.timers(ref) if name.startswith(f"c:dlv_{ref.body}-")]:
             ordinal = int(timer.rpartition("-")[2])
-            shard = self.house.keys.shard(ref.number_hash)
-            self.house.raw.zadd(self.house.keys.timers(shard), {timer: 1})
-            if self.house.outbox.close(Due(shard, "c", ref, ordinal)) == "expired":
+            shard = self.harness.keys.shard(ref.number_hash)
+            self.harness.raw.zadd(self.harness.keys.timers(shard), {timer: 1})
+            if self.harness.outbox.close(Timer(shard, "c", ref, ordinal)) == "expired":
                 self._given_back(ref, self.models[ref], ordinal)
 
     def _claims(self, ref: Reference, ordinal: int, claimed: bool) -> None:
@@ -527,18 +527,18 @@ class Machine(RuleBasedStateMachine):
         """Store and model tell the same of every verification; secrets stand only where a guess may be judged."""
         self.away_from_edges()
         for ref, model in self.models.items():
-            record = self.house.record(ref)
+            record = self.harness.record(ref)
             assert record["status"] == model.status
             assert int(record["attempts"]) == model.attempts <= APP.max_checks
             assert int(record["sends"]) == model.sends
             assert int(record["expires"]) == model.expires_ms
             assert int(record["expires"]) - int(record["created"]) <= 600_000
             if model.status is not Status.PENDING:
-                assert not self.house.raw.exists(self.house.keys.secrets(ref))
-            view = self.house.verifications.view(ref, model.app.name)
+                assert not self.harness.raw.exists(self.harness.keys.secrets(ref))
+            view = self.harness.verifications.view(ref, model.app.name)
             assert view is not None
             assert view.status is model.seen_as
-            events = self.house.events(ref)
+            events = self.harness.events(ref)
             assert events.count("verification.approved") == (model.status is Status.APPROVED)
             assert sum(event in _ENDS for event in events) == (model.status is not Status.PENDING)
             assert events.count("receipt.redeemed") == model.spent
@@ -547,29 +547,29 @@ class Machine(RuleBasedStateMachine):
     def deliveries_move_up(self) -> None:
         """No delivery ever goes back, each has a sender of the route, and the next sender follows once."""
         for ref, model in self.models.items():
-            record = self.house.record(ref)
+            record = self.harness.record(ref)
             for ordinal in range(1, int(record["dn"]) + 1):
                 rank = RANK[DeliveryStatus(record[f"{ordinal}:st"])]
                 assert rank >= model.seen_rank.get(ordinal, 0)
                 model.seen_rank[ordinal] = rank
                 assert record[f"{ordinal}:snd"] in (POOL.name, BACKUP.name)
-            assert self.house.events(ref).count("delivery.fell_back") == len(model.claimed)
+            assert self.harness.events(ref).count("delivery.fell_back") == len(model.claimed)
 
     @invariant()
     def the_budgets_only_grow(self) -> None:
         """What is counted against the number is what was judged wrong, over all its verifications."""
-        number, keys = self.house.hash_of(self.number), self.house.keys
+        number, keys = self.harness.hash_of(self.number), self.harness.keys
         lists = {keys.wrong(number, app): times for app, times in self.wrong.items()}
         lists[keys.wrong_everywhere(number)] = sorted(time for times in self.wrong.values() for time in times)
         for key, times in lists.items():
-            assert [int(at) for at in self.house.raw.lrange(key, 0, -1)] == times[::-1]
+            assert [int(at) for at in self.harness.raw.lrange(key, 0, -1)] == times[::-1]
 
     @invariant()
     def every_send_counts(self) -> None:
         """The number's list of sends holds those that the carrier may have, whatever became of the verifications."""
-        entries = self.house.raw.lrange(self.house.keys.sends(self.house.hash_of(self.number)), 0, -1)
+        entries = self.harness.raw.lrange(self.harness.keys.sends(self.harness.hash_of(self.number)), 0, -1)
         newest = sorted(self.counted, key=lambda send: -send.at_ms)
-        young = [send for send in newest if send.at_ms + HOUR_MS > self.house.now()]
+        young = [send for send in newest if send.at_ms + HOUR_MS > self.harness.now()]
         assert max(min(len(newest), 9), len(young)) <= len(entries)
         told = [
             f"{send.at_ms}\x1f{send.app}\x1f{send.purpose}" if send.on_ladder else f"{send.at_ms}\x1f\x1f"
@@ -588,13 +588,13 @@ _ENDS = {f"verification.{status}" for status in Status if status is not Status.P
 
 
 @pytest.fixture
-def machine(house: House) -> type[Machine]:
+def machine(harness: StoreHarness) -> type[Machine]:
     """The machine over this house."""
 
     class Bound(Machine):
         pass
 
-    Bound.house = house
+    Bound.harness = harness
     return Bound
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis
 
-from otp_service import embedded
+from otp_service.runtime.dev import embedded_store
 from otp_service.storage import client
 from otp_service.storage.client import STORE_ERRORS, Store
 from otp_service.storage.cluster import LOOK_UP_PAUSE_S
@@ -23,7 +23,7 @@ HELD_UP_S = 1.5
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[Any]:
     """A plain client of the only node of a Cluster of our own."""
-    server = embedded.start_cluster(tmp_path / "node", log=tmp_path / "log")
+    server = embedded_store.start_cluster(tmp_path / "node", log=tmp_path / "log")
     try:
         server.wait_ready()
         server.form_cluster()

@@ -7,43 +7,43 @@ from otp_service.storage.alarms import AGAIN_MS, MOST_WAITING, QUIET_MS, TOO_OLD
 from otp_service.storage.cursors import LEASE_MS, Cursors
 from tests.conftest import wait_until
 
-from .house import House, at_once, word
+from .harness import StoreHarness, at_once, word
 
 
-def cursors(house: House) -> Cursors:
+def cursors(harness: StoreHarness) -> Cursors:
     """The cursors of the house's store."""
-    return Cursors(house.store, house.scripts, house.keys)
+    return Cursors(harness.store, harness.scripts, harness.keys)
 
 
-def alarms(house: House) -> Alarms:
+def alarms(harness: StoreHarness) -> Alarms:
     """The alerts of the house's store."""
-    return Alarms(house.store, house.scripts, house.keys)
+    return Alarms(harness.store, harness.scripts, harness.keys)
 
 
 # ---- reading the list -----------------------------------------------------------------------------------------------
 
 
-def test_one_process_reads_the_list(house: House) -> None:
+def test_one_process_reads_the_list(harness: StoreHarness) -> None:
     """Of twenty that want to read at once one may, and the others learn how long that can last at most."""
-    waits = at_once([partial(cursors(house).take, word(), force=True) for _ in range(20)])
+    waits = at_once([partial(cursors(harness).take, word(), force=True) for _ in range(20)])
     assert waits.count(0) == 1
     assert all(0 < wait <= LEASE_MS for wait in waits if wait)
 
 
-def test_a_dead_reader_is_followed_by_another(house: House) -> None:
+def test_a_dead_reader_is_followed_by_another(harness: StoreHarness) -> None:
     """The right to read ends by itself, so a process that was killed does not stop the reading for ever."""
-    assert cursors(house).take("dead", force=True) == 0
-    house.raw.pexpire(house.keys.sync_lease(), 30)
-    wait_until(lambda: cursors(house).take("next", force=False) == 0, what="the lease")
-    assert 0 < house.raw.pttl(house.keys.sync_lease()) <= LEASE_MS
+    assert cursors(harness).take("dead", force=True) == 0
+    harness.raw.pexpire(harness.keys.sync_lease(), 30)
+    wait_until(lambda: cursors(harness).take("next", force=False) == 0, what="the lease")
+    assert 0 < harness.raw.pttl(harness.keys.sync_lease()) <= LEASE_MS
 
 
-def test_only_the_reader_moves_the_cursor(house: House) -> None:
+def test_only_the_reader_moves_the_cursor(harness: StoreHarness) -> None:
     """A process that was overtaken (it slept, it was stopped) writes nothing and ends nothing."""
-    book = cursors(house)
+    book = cursors(harness)
     assert book.take("slow", force=True) == 0
     assert book.save("slow", "profile-a", Cursor(1, 2, 3))
-    house.raw.delete(house.keys.sync_lease())
+    harness.raw.delete(harness.keys.sync_lease())
     assert book.take("quick", force=True) == 0
     assert not book.save("slow", "profile-a", Cursor(9, 9, 9))
     book.end("slow", 60_000)
@@ -52,76 +52,76 @@ def test_only_the_reader_moves_the_cursor(house: House) -> None:
     assert (book.load("profile-a"), book.load("profile-b")) == (Cursor(4, 5, 0), Cursor())
 
 
-def test_writing_the_cursor_keeps_the_right_to_read(house: House) -> None:
+def test_writing_the_cursor_keeps_the_right_to_read(harness: StoreHarness) -> None:
     """A long list is read to its end by the same process: every page renews its lease."""
-    book = cursors(house)
+    book = cursors(harness)
     book.take("reader", force=True)
-    house.raw.pexpire(house.keys.sync_lease(), 5_000)
+    harness.raw.pexpire(harness.keys.sync_lease(), 5_000)
     assert book.save("reader", "profile-a", Cursor(1))
-    assert house.raw.pttl(house.keys.sync_lease()) > 5_000
+    assert harness.raw.pttl(harness.keys.sync_lease()) > 5_000
 
 
-def test_the_list_rests_between_passes(house: House) -> None:
+def test_the_list_rests_between_passes(harness: StoreHarness) -> None:
     """After a pass the timer of no process begins another one too early; a start or a person may all the same."""
-    book = cursors(house)
+    book = cursors(harness)
     book.take("first", force=False)
     book.end("first", 60_000)
     assert 0 < book.take("second", force=False) <= 60_000
     assert book.take("second", force=True) == 0
     book.end("second", 0)
     assert 0 < book.take("third", force=False) <= 60_000
-    house.raw.delete(house.keys.sync_rest())
+    harness.raw.delete(harness.keys.sync_rest())
     assert book.take("third", force=False) == 0
 
 
 # ---- alerts ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_same_trouble_is_told_once_an_hour(house: House) -> None:
+def test_the_same_trouble_is_told_once_an_hour(harness: StoreHarness) -> None:
     """Twenty processes that meet the same trouble at once queue one alert; another trouble queues another."""
-    book = alarms(house)
+    book = alarms(harness)
     told = at_once([partial(book.raise_, "sender:pool", "The pool is out of order.") for _ in range(20)])
     assert told.count(True) == 1
     assert book.raise_("sender:backup", "The backup is out of order.")
-    ttls = [house.raw.pttl(key) for key in house.all_keys() if ":quiet:" in key]
+    ttls = [harness.raw.pttl(key) for key in harness.all_keys() if ":quiet:" in key]
     assert len(ttls) == 2
     assert all(0 < ttl <= QUIET_MS for ttl in ttls)
 
 
-def test_one_worker_sends_an_alert(house: House) -> None:
+def test_one_worker_sends_an_alert(harness: StoreHarness) -> None:
     """Of ten workers one gets it; when it is done, nobody gets it any more."""
-    book = alarms(house)
+    book = alarms(harness)
     book.raise_("trouble", "Text")
     got = [alarm for alarm in at_once([book.claim for _ in range(10)]) if alarm is not None]
     assert [alarm.text for alarm in got] == ["Text"]
     book.done(got[0])
-    assert house.raw.zcard(house.keys.alarms()) == 0
+    assert harness.raw.zcard(harness.keys.alarms()) == 0
 
 
-def test_an_alert_outlives_the_worker_that_sends_it(house: House) -> None:
+def test_an_alert_outlives_the_worker_that_sends_it(harness: StoreHarness) -> None:
     """One that was claimed and never reported comes again, under the same id, so its phone rings once."""
-    book = alarms(house)
+    book = alarms(harness)
     book.raise_("trouble", "Text")
     first = book.claim()
     assert isinstance(first, Alarm)
-    due = house.raw.zscore(house.keys.alarms(), f"{first.id}\x1f{first.text}")
-    assert due - house.now() > AGAIN_MS - 5_000
-    house.raw.zadd(house.keys.alarms(), {f"{first.id}\x1f{first.text}": 1})
+    due = harness.raw.zscore(harness.keys.alarms(), f"{first.id}\x1f{first.text}")
+    assert due - harness.now() > AGAIN_MS - 5_000
+    harness.raw.zadd(harness.keys.alarms(), {f"{first.id}\x1f{first.text}": 1})
     assert book.claim() == first
 
 
-def test_an_old_alert_is_not_sent_any_more(house: House) -> None:
+def test_an_old_alert_is_not_sent_any_more(harness: StoreHarness) -> None:
     """Nobody is woken for what was wrong a long time ago; it makes room for the next."""
-    old = house.now() - TOO_OLD_MS - 1
-    house.raw.zadd(house.keys.alarms(), {f"{old}-aa\x1fOld": old})
-    alarms(house).raise_("trouble", "New")
-    claimed = alarms(house).claim()
+    old = harness.now() - TOO_OLD_MS - 1
+    harness.raw.zadd(harness.keys.alarms(), {f"{old}-aa\x1fOld": old})
+    alarms(harness).raise_("trouble", "New")
+    claimed = alarms(harness).claim()
     assert claimed is not None
     assert claimed.text == "New"
-    assert house.raw.zcard(house.keys.alarms()) == 1
+    assert harness.raw.zcard(harness.keys.alarms()) == 1
 
 
-def test_alerts_that_nobody_sends_are_bounded(house: House) -> None:
+def test_alerts_that_nobody_sends_are_bounded(harness: StoreHarness) -> None:
     """However much goes wrong, a queue that no worker reads does not grow."""
-    told = [alarms(house).raise_(f"trouble {n}", "Text") for n in range(MOST_WAITING + 10)]
+    told = [alarms(harness).raise_(f"trouble {n}", "Text") for n in range(MOST_WAITING + 10)]
     assert told.count(True) == MOST_WAITING

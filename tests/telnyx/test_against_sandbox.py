@@ -19,13 +19,13 @@ from otp_service.domain.delivery import Accepted, Action, NotSent, Refused, Unkn
 from otp_service.sandbox.app import create_app
 from otp_service.sandbox.carrier import Carrier
 from otp_service.sandbox.server import SandboxServer
-from otp_service.telnyx.answers import InboundMessage, OutboundMessage
 from otp_service.telnyx.client import TelnyxClient
 from otp_service.telnyx.exceptions import NotFoundError, RefusedError
-from otp_service.telnyx.exchange import Timeouts
+from otp_service.telnyx.requests import SendRequest, WhatsAppTemplate, build_send
+from otp_service.telnyx.responses import InboundMessage, OutboundMessage
 from otp_service.telnyx.signatures import Verdict, parse_public_key, verify
+from otp_service.telnyx.transport import Timeouts
 from otp_service.telnyx.webhooks import DeliveryUpdate, Inbound, parse
-from otp_service.telnyx.wire import SendRequest, WhatsAppTemplate, build_send
 from tests.conftest import wait_until
 
 PROFILE = "abc85f64-5717-4562-b3fc-2c9600000000"
@@ -34,7 +34,7 @@ PERSON, BRITON = "+12025550143", "+447911123456"
 
 
 @dataclass
-class Stage:
+class ServiceClient:
     """A sandbox, a client of it, and its own steering wheel."""
 
     client: TelnyxClient
@@ -56,7 +56,7 @@ class Stage:
 
 
 @pytest.fixture(params=["process", "socket"])
-def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+def stage(request: pytest.FixtureRequest) -> Iterator[ServiceClient]:
     """A fresh sandbox and a client, in one process or with a socket between them."""
     if request.param == "socket":
         with (
@@ -64,7 +64,7 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
             TelnyxClient("KEY", f"{server.url}/v2") as client,
             httpx.Client(base_url=server.url, trust_env=False, timeout=20) as control,
         ):
-            yield Stage(client, control, parse_public_key(server.public_key_b64))
+            yield ServiceClient(client, control, parse_public_key(server.public_key_b64))
         return
     carrier = Carrier(api_key="KEY")
     transport = httpx.WSGITransport(app=create_app(carrier))
@@ -73,7 +73,7 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
             TelnyxClient("KEY", "http://sandbox.test/v2", transport=transport) as client,
             httpx.Client(base_url="http://sandbox.test", transport=transport) as control,
         ):
-            yield Stage(client, control, parse_public_key(carrier.signer.public_key_b64))
+            yield ServiceClient(client, control, parse_public_key(carrier.signer.public_key_b64))
     finally:
         carrier.close()
 
@@ -139,7 +139,7 @@ OPERATIONS: dict[str, tuple[str, Callable[[TelnyxClient], Any]]] = {
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_every_operation_works_on_both_sides(stage: Stage, name: str) -> None:
+def test_every_operation_works_on_both_sides(stage: ServiceClient, name: str) -> None:
     """The client asks for it where the carrier has it, and understands what the sandbox answers."""
     where, ask = OPERATIONS[name]
     assert ask(stage.client) is not None
@@ -165,7 +165,7 @@ def test_the_table_has_all_operations() -> None:
         ("alphanumeric", BRITON),
     ],
 )
-def test_every_kind_of_sms_arrives(stage: Stage, kind: str, to: str) -> None:
+def test_every_kind_of_sms_arrives(stage: ServiceClient, kind: str, to: str) -> None:
     """Each kind of sender is accepted, rings the phone, and can be asked for until it was delivered."""
     outcome = stage.client.send(sms(kind, to), idempotency_key="key-1")
     assert isinstance(outcome, Accepted)
@@ -179,7 +179,7 @@ def test_every_kind_of_sms_arrives(stage: Stage, kind: str, to: str) -> None:
     assert [message["id"] for message in stage.inbox(to)] == [outcome.message_id]
 
 
-def test_a_whatsapp_template_arrives(stage: Stage) -> None:
+def test_a_whatsapp_template_arrives(stage: ServiceClient) -> None:
     """An authentication template brings its code to the phone."""
     template = WhatsAppTemplate("otp_code", "en_US", "804519", "dlv_1")
     outcome = stage.client.send(sms("whatsapp", sender=TOLL_FREE, whatsapp=template), idempotency_key="key-1")
@@ -188,7 +188,7 @@ def test_a_whatsapp_template_arrives(stage: Stage) -> None:
     assert "804519" in message["text"]
 
 
-def test_a_group_message_reaches_everybody(stage: Stage) -> None:
+def test_a_group_message_reaches_everybody(stage: ServiceClient) -> None:
     """Group MMS: one message, several phones."""
     people = ["+12025550144", "+12025550145"]
     sent = stage.client.send_group_mms(sender=TOLL_FREE, to=people, text="Alarm", idempotency_key="key-1")
@@ -196,7 +196,7 @@ def test_a_group_message_reaches_everybody(stage: Stage) -> None:
     wait_until(lambda: all(stage.inbox(phone) for phone in people), what="the messages")
 
 
-def test_a_scheduled_message_can_be_withdrawn_once(stage: Stage) -> None:
+def test_a_scheduled_message_can_be_withdrawn_once(stage: ServiceClient) -> None:
     """Schedule, show, cancel; a second cancel is refused, and so is what is too near."""
     later = datetime.now(UTC) + timedelta(hours=1)
     scheduled = stage.client.schedule(to=PERSON, text="Hi", send_at=later, sender=TOLL_FREE)
@@ -209,7 +209,7 @@ def test_a_scheduled_message_can_be_withdrawn_once(stage: Stage) -> None:
         stage.client.schedule(to=PERSON, text="Hi", send_at=datetime.now(UTC), sender=TOLL_FREE)
 
 
-def test_the_shell_gets_messages_and_refusals(stage: Stage) -> None:
+def test_the_shell_gets_messages_and_refusals(stage: ServiceClient) -> None:
     """`submit` returns the whole message, or raises with the carrier's own code."""
     message = stage.client.submit(sms("number_pool"), idempotency_key="key-1")
     assert message.sender is not None
@@ -230,7 +230,7 @@ def test_a_wrong_key_stops_everything() -> None:
     assert outcome.action is Action.STOP_ALL
 
 
-def test_the_same_key_sends_once(stage: Stage) -> None:
+def test_the_same_key_sends_once(stage: ServiceClient) -> None:
     """A repeat gets the first answer and rings nobody; the same key with another body is refused as our bug."""
     first = stage.client.send(sms(), idempotency_key="key-1")
     assert stage.client.send(sms(), idempotency_key="key-1") == first
@@ -241,7 +241,7 @@ def test_the_same_key_sends_once(stage: Stage) -> None:
     assert len(stage.inbox(PERSON)) == 1
 
 
-def test_a_stop_blocks_and_a_start_lifts(stage: Stage) -> None:
+def test_a_stop_blocks_and_a_start_lifts(stage: ServiceClient) -> None:
     """STOP refuses every sender of the profile as an opt-out and stands in the list; START ends both."""
     stage.says(PERSON, "STOP")
     for kind in ("long_code", "number_pool", "short_code"):
@@ -256,7 +256,7 @@ def test_a_stop_blocks_and_a_start_lifts(stage: Stage) -> None:
     assert list(stage.client.list_opt_outs()) == []
 
 
-def test_opt_outs_are_listed_over_pages_with_every_filter(stage: Stage) -> None:
+def test_opt_outs_are_listed_over_pages_with_every_filter(stage: ServiceClient) -> None:
     """Profile, sender, time, redaction and page size each do what they say."""
     people = [f"+1202555{n:04}" for n in range(100, 105)]
     for person in people:
@@ -271,7 +271,7 @@ def test_opt_outs_are_listed_over_pages_with_every_filter(stage: Stage) -> None:
     assert not {block.to for block in listed(redacted=True)} & set(people)
 
 
-def test_numbers_are_listed_over_pages_with_every_filter(stage: Stage) -> None:
+def test_numbers_are_listed_over_pages_with_every_filter(stage: ServiceClient) -> None:
     """All numbers come once, and each filter narrows them as it says."""
     listed = stage.client.list_numbers
     everything = [number.phone_number for number in listed()]
@@ -288,7 +288,7 @@ def test_numbers_are_listed_over_pages_with_every_filter(stage: Stage) -> None:
     assert [number.phone_number for number in listed(containing="888000", sort="desc")] == rising[::-1]
 
 
-def test_a_number_is_shown_and_changed(stage: Stage) -> None:
+def test_a_number_is_shown_and_changed(stage: ServiceClient) -> None:
     """By id and in E.164; a profile can be given and taken away, and what is not mentioned stays."""
     (number,) = stage.client.list_numbers(phone_numbers=["+18880000003"])
     assert number.messaging_profile_id is None
@@ -303,7 +303,7 @@ def test_a_number_is_shown_and_changed(stage: Stage) -> None:
         stage.client.show_number("1")
 
 
-def test_mobile_numbers_are_listed_and_shown(stage: Stage) -> None:
+def test_mobile_numbers_are_listed_and_shown(stage: ServiceClient) -> None:
     """Mobile numbers have a list and a page of their own."""
     (mobile,) = stage.client.list_mobile_numbers()
     assert stage.client.show_mobile_number(mobile.id) == mobile
@@ -312,7 +312,7 @@ def test_mobile_numbers_are_listed_and_shown(stage: Stage) -> None:
         stage.client.show_number(mobile.id)
 
 
-def test_numbers_are_moved_in_bulk(stage: Stage) -> None:
+def test_numbers_are_moved_in_bulk(stage: ServiceClient) -> None:
     """An order is made, can be asked for until nothing is pending, and has done what it says."""
     numbers = [f"+188800000{n:02}" for n in range(10)]
     order = stage.client.create_bulk_update(messaging_profile_id=PROFILE, numbers=[*numbers, "+18885550000"])
@@ -341,7 +341,7 @@ def test_whatever_happens_the_same_again_rings_once(mode: str, outcome: type) ->
         TelnyxClient("KEY", f"{server.url}/v2", timeouts=Timeouts(read_s=1.0)) as client,
         httpx.Client(base_url=server.url, trust_env=False, timeout=20) as control,
     ):
-        stage = Stage(client, control, b"")
+        stage = ServiceClient(client, control, b"")
         stage.chaos(send={"mode": mode})
         request = sms()
         assert isinstance(client.send(request, idempotency_key="key-1"), outcome)
@@ -390,35 +390,35 @@ def mailbox() -> Iterator[Mailbox]:
         server.server_close()
 
 
-def judge(stage: Stage, entry: tuple[str, str, bytes]) -> Verdict:
+def judge(stage: ServiceClient, entry: tuple[str, str, bytes]) -> Verdict:
     """The verdict on one webhook, by the clock of now."""
     timestamp, signature, body = entry
     return verify(stage.public_key, timestamp=timestamp, signature=signature, body=body, now_s=time())
 
 
-def events_of(stage: Stage, mailbox: Mailbox, kind: Callable[[Any], bool]) -> list[Any]:
+def events_of(stage: ServiceClient, mailbox: Mailbox, kind: Callable[[Any], bool]) -> list[Any]:
     """The genuine events of a kind so far."""
     genuine = [entry for entry in list(mailbox.received) if judge(stage, entry) is Verdict.OK]
     return [event for event in (parse(body) for _, _, body in genuine) if kind(event)]
 
 
-def test_a_delivery_is_told_by_genuine_webhooks(stage: Stage, mailbox: Mailbox) -> None:
+def test_a_delivery_is_told_by_genuine_webhooks(stage: ServiceClient, mailbox: Mailbox) -> None:
     """The sandbox's webhooks verify, name our delivery, and tell `sent` and `delivered`; forged ones are found out."""
     stage.chaos(webhooks={"forge_rate": 1.0})
     outcome = stage.client.send(sms(webhook_url=f"{mailbox.url}/dlv_1"), idempotency_key="key-1")
     assert isinstance(outcome, Accepted)
 
-    def receipts() -> dict[str, Any]:
+    def reports() -> dict[str, Any]:
         updates = events_of(stage, mailbox, lambda event: isinstance(event, DeliveryUpdate))
-        return {update.receipts[0].status: update.receipts[0] for update in updates}
+        return {update.reports[0].status: update.reports[0] for update in updates}
 
-    wait_until(lambda: {"sent", "delivered"} <= set(receipts()), what="the webhooks")
-    assert {(r.message_id, r.delivery_id, r.to) for r in receipts().values()} == {(outcome.message_id, "dlv_1", PERSON)}
+    wait_until(lambda: {"sent", "delivered"} <= set(reports()), what="the webhooks")
+    assert {(r.message_id, r.delivery_id, r.to) for r in reports().values()} == {(outcome.message_id, "dlv_1", PERSON)}
     wait_until(lambda: len(mailbox.received) >= 4, what="the forged webhooks")
     assert {judge(stage, entry) for entry in mailbox.received} == {Verdict.OK, Verdict.BAD_SIGNATURE}
 
 
-def test_a_failure_is_told_with_its_code(stage: Stage, mailbox: Mailbox) -> None:
+def test_a_failure_is_told_with_its_code(stage: ServiceClient, mailbox: Mailbox) -> None:
     """A failed delivery's webhook brings the carrier's code, and asking for the message says the same."""
     stage.chaos(delivery={"outcome": "delivery_failed", "error_code": "40001"})
     outcome = stage.client.send(sms(webhook_url=f"{mailbox.url}/dlv_1"), idempotency_key="key-1")
@@ -426,7 +426,7 @@ def test_a_failure_is_told_with_its_code(stage: Stage, mailbox: Mailbox) -> None
 
     def failed() -> Any:
         updates = events_of(stage, mailbox, lambda event: isinstance(event, DeliveryUpdate))
-        return next((r for update in updates for r in update.receipts if r.status == "delivery_failed"), None)
+        return next((r for update in updates for r in update.reports if r.status == "delivery_failed"), None)
 
     receipt = wait_until(failed, what="the failure")
     assert (receipt.error.code, receipt.error.action) == ("40001", Action.STOP_PERSON)
@@ -442,7 +442,7 @@ def test_what_people_write_arrives(mailbox: Mailbox) -> None:
         TelnyxClient("KEY", f"{server.url}/v2") as client,
         httpx.Client(base_url=server.url, trust_env=False, timeout=20) as control,
     ):
-        stage = Stage(client, control, parse_public_key(server.public_key_b64))
+        stage = ServiceClient(client, control, parse_public_key(server.public_key_b64))
         stage.says(PERSON, "stop")
         stage.says(PERSON, "That was not me")
 

@@ -18,8 +18,8 @@ from otp_service.domain.delivery import Accepted, NotSent, SendOutcome, Unknown
 from otp_service.storage.outbox import UNDER_WAY_MS
 from otp_service.telnyx.client import TelnyxClient
 from otp_service.telnyx.exceptions import UnknownOutcomeError
-from otp_service.telnyx.exchange import DEFAULT_TIMEOUTS, Timeouts
-from otp_service.telnyx.wire import GENERIC, SendRequest, build_group_mms, build_send
+from otp_service.telnyx.requests import GENERIC, SendRequest, build_group_mms, build_send
+from otp_service.telnyx.transport import DEFAULT_TIMEOUTS, Timeouts
 from tests.receivers.test_client import certificate
 from tests.telnyx.misbehaving import Misbehaving, Script, answering, message, response
 

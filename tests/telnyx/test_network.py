@@ -12,8 +12,8 @@ import pytest
 from otp_service.domain.delivery import TOO_LATE, Accepted, Action, NotSent, Refused, SendOutcome, Unknown
 from otp_service.telnyx.client import TelnyxClient
 from otp_service.telnyx.exceptions import NotSentError, RefusedError, UnknownOutcomeError
-from otp_service.telnyx.exchange import LARGEST_ANSWER, Timeouts
-from otp_service.telnyx.wire import GENERIC, SCHEDULE, SendRequest, build_send
+from otp_service.telnyx.requests import GENERIC, SCHEDULE, SendRequest, build_send
+from otp_service.telnyx.transport import LARGEST_ANSWER, Timeouts
 from tests.telnyx.misbehaving import Misbehaving, Script, answering, header, message, reset, response
 
 # Short enough for the tests that wait in vain, long enough for a busy machine to answer in all others.

@@ -51,7 +51,7 @@ class Mailbox:
 
 
 @dataclass
-class World:
+class SandboxClient:
     """A sandbox on a socket, the SDK pointed at it, its steering wheel, and where its webhooks go."""
 
     server: SandboxServer
@@ -75,7 +75,7 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[World]:
+def running() -> Iterator[SandboxClient]:
     """One sandbox and one SDK client for all tests: the SDK takes seconds to import."""
     mailbox = Mailbox()
 
@@ -105,14 +105,14 @@ def running() -> Iterator[World]:
             http_client=httpx.Client(trust_env=False),
         ) as sdk,
     ):
-        yield World(server, sdk, control, mailbox)
+        yield SandboxClient(server, sdk, control, mailbox)
     hooks.shutdown()
     thread.join()
     hooks.server_close()
 
 
 @pytest.fixture
-def world(running: World) -> World:
+def sandbox_client(running: SandboxClient) -> SandboxClient:
     """The same, with everything forgotten."""
     running.control.post("/sandbox/reset").raise_for_status()
     running.mailbox.received.clear()
@@ -150,64 +150,70 @@ class TestMessages:
     """Sending, looking up, scheduling, withdrawing."""
 
     @pytest.mark.parametrize("name", SENDS)
-    def test_a_send_is_accepted_arrives_and_can_be_looked_up(self, world: World, name: str) -> None:
+    def test_a_send_is_accepted_arrives_and_can_be_looked_up(self, sandbox_client: SandboxClient, name: str) -> None:
         """The message that the SDK got an id for rings the phone, and is told to be delivered."""
-        sent = valid(SENDS[name](world.sdk.messages)).data
+        sent = valid(SENDS[name](sandbox_client.sdk.messages)).data
         assert (sent.direction, sent.to[0].phone_number, sent.to[0].status) == ("outbound", PERSON, "queued")
 
         def delivered() -> bool:
-            shown = valid(world.sdk.messages.retrieve(sent.id)).data
+            shown = valid(sandbox_client.sdk.messages.retrieve(sent.id)).data
             return all(recipient.status == "delivered" for recipient in shown.to)
 
         wait_until(delivered, what="the delivery")
-        (message,) = world.inbox(PERSON)
+        (message,) = sandbox_client.inbox(PERSON)
         assert ("804519" if name == "WhatsApp" else "Hello") in message["text"]
 
-    def test_a_pool_chooses_one_of_its_numbers(self, world: World) -> None:
+    def test_a_pool_chooses_one_of_its_numbers(self, sandbox_client: SandboxClient) -> None:
         """The answer says which."""
-        sent = world.sdk.messages.send_number_pool(messaging_profile_id=PROFILE, to=PERSON, text="Hello").data
+        sent = sandbox_client.sdk.messages.send_number_pool(messaging_profile_id=PROFILE, to=PERSON, text="Hello").data
         assert sent.from_.phone_number in POOL
 
     @pytest.mark.parametrize("operation", ["schedule", "send"])
-    def test_a_message_is_scheduled_withdrawn_and_looked_up(self, world: World, operation: str) -> None:
+    def test_a_message_is_scheduled_withdrawn_and_looked_up(
+        self, sandbox_client: SandboxClient, operation: str
+    ) -> None:
         """Both ways to schedule; the withdrawn message comes bare, with its id at the top."""
-        made = getattr(world.sdk.messages, operation)(from_=TOLL_FREE, to=PERSON, text="Hi", send_at=later(hours=1))
+        made = getattr(sandbox_client.sdk.messages, operation)(
+            from_=TOLL_FREE, to=PERSON, text="Hi", send_at=later(hours=1)
+        )
         assert valid(made).data.to[0].status == "scheduled"
-        withdrawn = valid(world.sdk.messages.cancel_scheduled(made.data.id))
+        withdrawn = valid(sandbox_client.sdk.messages.cancel_scheduled(made.data.id))
         assert (withdrawn.id, withdrawn.to[0].status) == (made.data.id, "cancelled")
-        assert valid(world.sdk.messages.retrieve(made.data.id)).data.to[0].status == "cancelled"
+        assert valid(sandbox_client.sdk.messages.retrieve(made.data.id)).data.to[0].status == "cancelled"
         with pytest.raises(telnyx.PermissionDeniedError):
-            world.sdk.messages.cancel_scheduled(made.data.id)
-        assert world.inbox(PERSON) == []
+            sandbox_client.sdk.messages.cancel_scheduled(made.data.id)
+        assert sandbox_client.inbox(PERSON) == []
 
-    def test_a_message_to_us_can_be_looked_up(self, world: World) -> None:
+    def test_a_message_to_us_can_be_looked_up(self, sandbox_client: SandboxClient) -> None:
         """What a person wrote, with the carrier's judgement."""
-        answer = world.control.post(f"/sandbox/phones/{PERSON}/messages", json={"to": TOLL_FREE, "text": "Hello?"})
-        shown = valid(world.sdk.messages.retrieve(answer.json()["id"])).data
+        answer = sandbox_client.control.post(
+            f"/sandbox/phones/{PERSON}/messages", json={"to": TOLL_FREE, "text": "Hello?"}
+        )
+        shown = valid(sandbox_client.sdk.messages.retrieve(answer.json()["id"])).data
         assert (shown.direction, shown.from_.phone_number, shown.text) == ("inbound", PERSON, "Hello?")
 
-    def test_a_key_makes_a_repeat_harmless(self, world: World) -> None:
+    def test_a_key_makes_a_repeat_harmless(self, sandbox_client: SandboxClient) -> None:
         """The same answer, marked as replayed, and one message; with another body it is refused."""
-        raw = world.sdk.messages.with_raw_response
+        raw = sandbox_client.sdk.messages.with_raw_response
         given = {"from_": TOLL_FREE, "to": PERSON, "text": "Hello", "idempotency_key": "key-1"}
         first, second = raw.send(**given), raw.send(**given)
         assert (first.headers.get("Idempotent-Replayed"), second.headers["Idempotent-Replayed"]) == (None, "true")
         assert first.http_response.content == second.http_response.content
         with pytest.raises(telnyx.UnprocessableEntityError) as refused:
-            world.sdk.messages.send(**(given | {"text": "Other"}))
+            sandbox_client.sdk.messages.send(**(given | {"text": "Other"}))
         assert code_of(refused.value) == "10027"
-        wait_until(lambda: world.inbox(PERSON), what="the message")
-        assert len(world.inbox(PERSON)) == 1
+        wait_until(lambda: sandbox_client.inbox(PERSON), what="the message")
+        assert len(sandbox_client.inbox(PERSON)) == 1
 
-    def test_two_at_once_under_one_key(self, world: World) -> None:
+    def test_two_at_once_under_one_key(self, sandbox_client: SandboxClient) -> None:
         """The second learns that the first is still in progress."""
-        world.chaos(send={"mode": "slow", "latency_ms": 400})
+        sandbox_client.chaos(send={"mode": "slow", "latency_ms": 400})
         given = {"from_": TOLL_FREE, "to": PERSON, "text": "Hello", "idempotency_key": "key-1"}
-        thread = threading.Thread(target=world.sdk.messages.send, kwargs=given)
+        thread = threading.Thread(target=sandbox_client.sdk.messages.send, kwargs=given)
         thread.start()
-        wait_until(lambda: world.inbox(PERSON), what="the first")
+        wait_until(lambda: sandbox_client.inbox(PERSON), what="the first")
         with pytest.raises(telnyx.ConflictError) as refused:
-            world.sdk.messages.send(**given)
+            sandbox_client.sdk.messages.send(**given)
         assert code_of(refused.value) == "10036"
         assert refused.value.body["errors"][0]["source"]["pointer"] == "/header/Idempotency-Key"
         thread.join()
@@ -216,20 +222,20 @@ class TestMessages:
 class TestOptOuts:
     """The list of blocks."""
 
-    def test_it_is_read_over_many_pages(self, world: World) -> None:
+    def test_it_is_read_over_many_pages(self, sandbox_client: SandboxClient) -> None:
         """The SDK turns the pages by itself, and sees everybody once."""
         people = [f"+1202{2_000_000 + n}" for n in range(57)]
         for person in people:
-            world.server.carrier.optouts.stop(Block(PROFILE, person, TOLL_FREE, "STOP", later().timestamp()))
-        page = valid(world.sdk.messaging_optouts.list(page_size=10))
+            sandbox_client.server.carrier.optouts.stop(Block(PROFILE, person, TOLL_FREE, "STOP", later().timestamp()))
+        page = valid(sandbox_client.sdk.messaging_optouts.list(page_size=10))
         assert page.meta.to_dict() == {"total_pages": 6, "total_results": 57, "page_number": 1, "page_size": 10}
         assert [block.to for block in page] == people
-        assert len(list(world.sdk.messaging_optouts.list())) == 57
+        assert len(list(sandbox_client.sdk.messaging_optouts.list())) == 57
 
-    def test_it_is_filtered(self, world: World) -> None:
+    def test_it_is_filtered(self, sandbox_client: SandboxClient) -> None:
         """By profile, sender and time; and masked where that is asked for."""
-        world.says(PERSON, "STOP")
-        listed = world.sdk.messaging_optouts.list
+        sandbox_client.says(PERSON, "STOP")
+        listed = sandbox_client.sdk.messaging_optouts.list
         assert len(list(listed(filter={"messaging_profile_id": PROFILE, "from": TOLL_FREE}))) == 1
         assert list(listed(filter={"messaging_profile_id": NOBODY})) == []
         assert list(listed(filter={"from": "+17755550100"})) == []
@@ -238,24 +244,24 @@ class TestOptOuts:
         (masked,) = listed(redaction_enabled="true")
         assert masked.to == "+1202555****"
 
-    def test_a_person_comes_back(self, world: World) -> None:
+    def test_a_person_comes_back(self, sandbox_client: SandboxClient) -> None:
         """STOP blocks the whole profile at once, START lifts it."""
-        world.says(PERSON, "STOP")
+        sandbox_client.says(PERSON, "STOP")
         for name in ("send", "long code", "number pool", "short code"):
             with pytest.raises(telnyx.BadRequestError) as refused:
-                SENDS[name](world.sdk.messages)
+                SENDS[name](sandbox_client.sdk.messages)
             assert code_of(refused.value) == "40300"
-        world.says(PERSON, "START")
-        assert list(world.sdk.messaging_optouts.list()) == []
-        assert SENDS["send"](world.sdk.messages).data.id
+        sandbox_client.says(PERSON, "START")
+        assert list(sandbox_client.sdk.messaging_optouts.list()) == []
+        assert SENDS["send"](sandbox_client.sdk.messages).data.id
 
 
 class TestNumbers:
     """Our numbers, one by one and many at once."""
 
-    def test_they_are_listed_filtered_and_sorted(self, world: World) -> None:
+    def test_they_are_listed_filtered_and_sorted(self, sandbox_client: SandboxClient) -> None:
         """Over pages, by profile, number, part and type, in both orders."""
-        listed = world.sdk.phone_numbers.messaging.list
+        listed = sandbox_client.sdk.phone_numbers.messaging.list
         everything = [number.phone_number for number in listed(page_size=5)]
         assert len(everything) == len(set(everything)) == valid(listed()).meta.total_results
         assert {n.messaging_profile_id for n in listed(filter_messaging_profile_id=PROFILE)} == {PROFILE}
@@ -269,9 +275,9 @@ class TestNumbers:
         falling = [n.phone_number for n in listed(filter_type="tollfree", sort_phone_number="desc")]
         assert rising == sorted(rising) == falling[::-1]
 
-    def test_one_is_shown_changed_and_listed(self, world: World) -> None:
+    def test_one_is_shown_changed_and_listed(self, sandbox_client: SandboxClient) -> None:
         """What an update says holds in the answer, when it is shown, and in the list."""
-        numbers = world.sdk.phone_numbers.messaging
+        numbers = sandbox_client.sdk.phone_numbers.messaging
         (number,) = numbers.list(filter_phone_number="+18880000003")
         assert valid(numbers.retrieve(number.id)).data.phone_number == "+18880000003"
         assert valid(numbers.retrieve("+18880000003")).data.id == number.id
@@ -282,40 +288,42 @@ class TestNumbers:
         assert numbers.update(number.id).data.messaging_profile_id == PROFILE
         assert numbers.update(number.id, messaging_profile_id="").data.messaging_profile_id is None
 
-    def test_health_follows_the_traffic(self, world: World) -> None:
+    def test_health_follows_the_traffic(self, sandbox_client: SandboxClient) -> None:
         """A number that delivers has the figures of one."""
-        sent = SENDS["send"](world.sdk.messages).data
-        wait_until(lambda: world.sdk.messages.retrieve(sent.id).data.to[0].status == "delivered", what="the delivery")
-        health = world.sdk.phone_numbers.messaging.retrieve(TOLL_FREE).data.health
+        sent = SENDS["send"](sandbox_client.sdk.messages).data
+        wait_until(
+            lambda: sandbox_client.sdk.messages.retrieve(sent.id).data.to[0].status == "delivered", what="the delivery"
+        )
+        health = sandbox_client.sdk.phone_numbers.messaging.retrieve(TOLL_FREE).data.health
         assert (health.message_count, health.success_ratio, health.spam_ratio) == (1, 1.0, 0.0)
 
-    def test_mobile_numbers_have_a_list_of_their_own(self, world: World) -> None:
+    def test_mobile_numbers_have_a_list_of_their_own(self, sandbox_client: SandboxClient) -> None:
         """Listed, shown, and not among the others."""
-        (mobile,) = world.sdk.mobile_phone_numbers.messaging.list()
+        (mobile,) = sandbox_client.sdk.mobile_phone_numbers.messaging.list()
         assert mobile.phone_number == MOBILE
-        assert valid(world.sdk.mobile_phone_numbers.messaging.retrieve(mobile.id)).data == mobile
+        assert valid(sandbox_client.sdk.mobile_phone_numbers.messaging.retrieve(mobile.id)).data == mobile
         with pytest.raises(telnyx.NotFoundError):
-            world.sdk.phone_numbers.messaging.retrieve(mobile.id)
+            sandbox_client.sdk.phone_numbers.messaging.retrieve(mobile.id)
 
     @pytest.mark.parametrize("path", ["/messaging_numbers_bulk_updates", "/messaging_numbers/bulk_updates"])
-    def test_many_are_moved(self, world: World, path: str) -> None:
+    def test_many_are_moved(self, sandbox_client: SandboxClient, path: str) -> None:
         """An order goes from pending to success, under both spellings of its path."""
         numbers = [f"+1888000000{n}" for n in range(10)]
         if path == "/messaging_numbers_bulk_updates":
             order = valid(
-                world.sdk.messaging_numbers_bulk_updates.create(messaging_profile_id=PROFILE, numbers=numbers)
+                sandbox_client.sdk.messaging_numbers_bulk_updates.create(messaging_profile_id=PROFILE, numbers=numbers)
             ).data
         else:
             body = {"messaging_profile_id": PROFILE, "numbers": numbers}
-            data = world.sdk.post(path, body=body, cast_to=httpx.Response).json()["data"]
-            order = world.sdk.messaging_numbers_bulk_updates.retrieve(data["order_id"]).data
+            data = sandbox_client.sdk.post(path, body=body, cast_to=httpx.Response).json()["data"]
+            order = sandbox_client.sdk.messaging_numbers_bulk_updates.retrieve(data["order_id"]).data
 
         def done() -> bool:
-            shown = valid(world.sdk.messaging_numbers_bulk_updates.retrieve(order.order_id)).data
+            shown = valid(sandbox_client.sdk.messaging_numbers_bulk_updates.retrieve(order.order_id)).data
             return not shown.pending and sorted(shown.success) == numbers and shown.failed == []
 
         wait_until(done, what="the order")
-        moved = world.sdk.phone_numbers.messaging.list(filter_phone_number=",".join(numbers))
+        moved = sandbox_client.sdk.phone_numbers.messaging.list(filter_phone_number=",".join(numbers))
         assert {number.messaging_profile_id for number in moved} == {PROFILE}
 
 
@@ -377,15 +385,15 @@ class TestErrors:
             ),
         ],
     )
-    def test_a_refusal(self, world: World, kind: str, code: str, ask: Callable[[Any], Any]) -> None:
+    def test_a_refusal(self, sandbox_client: SandboxClient, kind: str, code: str, ask: Callable[[Any], Any]) -> None:
         """Status, class and code belong together."""
         with pytest.raises(getattr(telnyx, kind)) as refused:
-            ask(world.sdk)
+            ask(sandbox_client.sdk)
         assert code_of(refused.value) == code
 
-    def test_a_wrong_key(self, world: World) -> None:
+    def test_a_wrong_key(self, sandbox_client: SandboxClient) -> None:
         """401 on every operation, before anything else is looked at."""
-        stranger = world.sdk.with_options(api_key="WRONG")
+        stranger = sandbox_client.sdk.with_options(api_key="WRONG")
         asks: list[Send] = [SENDS["send"], lambda m: m.retrieve(NOBODY), lambda m: m.cancel_scheduled(NOBODY)]
         for ask in asks:
             with pytest.raises(telnyx.AuthenticationError) as refused:
@@ -394,50 +402,50 @@ class TestErrors:
         with pytest.raises(telnyx.AuthenticationError):
             stranger.messaging_optouts.list()
 
-    def test_too_many_requests_and_an_error_of_theirs(self, world: World) -> None:
+    def test_too_many_requests_and_an_error_of_theirs(self, sandbox_client: SandboxClient) -> None:
         """429 says when to come back; 500 is the carrier's own."""
-        world.chaos(send={"mode": "http_429"})
+        sandbox_client.chaos(send={"mode": "http_429"})
         with pytest.raises(telnyx.RateLimitError) as limited:
-            SENDS["send"](world.sdk.messages)
+            SENDS["send"](sandbox_client.sdk.messages)
         assert (code_of(limited.value), limited.value.response.headers["retry-after"]) == ("10011", "1")
-        world.chaos(send={"mode": "http_500"})
+        sandbox_client.chaos(send={"mode": "http_500"})
         with pytest.raises(telnyx.InternalServerError) as broken:
-            SENDS["send"](world.sdk.messages)
+            SENDS["send"](sandbox_client.sdk.messages)
         assert code_of(broken.value) == "10007"
-        assert world.inbox(PERSON) == []
+        assert sandbox_client.inbox(PERSON) == []
 
-    def test_an_answer_that_is_lost(self, world: World) -> None:
+    def test_an_answer_that_is_lost(self, sandbox_client: SandboxClient) -> None:
         """The message rings the phone all the same: this is why a send needs a key."""
-        world.chaos(send={"mode": "reset_after_request"})
+        sandbox_client.chaos(send={"mode": "reset_after_request"})
         with pytest.raises(telnyx.APIConnectionError):
-            SENDS["send"](world.sdk.messages)
-        wait_until(lambda: world.inbox(PERSON), what="the message")
+            SENDS["send"](sandbox_client.sdk.messages)
+        wait_until(lambda: sandbox_client.inbox(PERSON), what="the message")
 
 
 class TestWebhooks:
     """What the sandbox signs is accepted by the SDK's own verifier, and nothing else is."""
 
     @staticmethod
-    def unwrap(world: World, index: int) -> Any:
+    def unwrap(sandbox_client: SandboxClient, index: int) -> Any:
         """The event of one webhook, verified by the SDK."""
-        headers, body = world.mailbox.received[index]
-        return world.sdk.webhooks.unwrap(body, headers=headers)
+        headers, body = sandbox_client.mailbox.received[index]
+        return sandbox_client.sdk.webhooks.unwrap(body, headers=headers)
 
     @staticmethod
-    def wait_for(world: World, count: int) -> None:
+    def wait_for(sandbox_client: SandboxClient, count: int) -> None:
         """Until so many webhooks have come."""
-        wait_until(lambda: len(world.mailbox.received) >= count, what=f"{count} webhooks")
+        wait_until(lambda: len(sandbox_client.mailbox.received) >= count, what=f"{count} webhooks")
 
-    def test_a_delivery_is_told_in_events_that_verify(self, world: World) -> None:
+    def test_a_delivery_is_told_in_events_that_verify(self, sandbox_client: SandboxClient) -> None:
         """`message.sent` and `message.finalized` of every kind of message."""
         for name, send in SENDS.items():
-            world.mailbox.received.clear()
-            sent = send(world.sdk.messages).data
+            sandbox_client.mailbox.received.clear()
+            sent = send(sandbox_client.sdk.messages).data
             more = 2 if name == "group MMS" else 1
 
             def told(sent: Any = sent) -> dict[str, Any]:
                 # A webhook may come twice, and late: an event counts once, and for its own message only.
-                every = [valid(self.unwrap(world, n)) for n in range(len(world.mailbox.received))]
+                every = [valid(self.unwrap(sandbox_client, n)) for n in range(len(sandbox_client.mailbox.received))]
                 return {
                     event.data.id: event
                     for event in every
@@ -448,28 +456,28 @@ class TestWebhooks:
             kinds = sorted(event.data.event_type for event in told().values())
             assert kinds == ["message.finalized"] * more + ["message.sent"] * more
 
-    def test_a_reply_and_a_link_click_verify(self, world: World) -> None:
+    def test_a_reply_and_a_link_click_verify(self, sandbox_client: SandboxClient) -> None:
         """The person's words, and the event that has no envelope."""
-        world.says(PERSON, "STOP")
-        wait_until(lambda: world.mailbox.received, what="the reply")
-        event = valid(self.unwrap(world, 0))
+        sandbox_client.says(PERSON, "STOP")
+        wait_until(lambda: sandbox_client.mailbox.received, what="the reply")
+        event = valid(self.unwrap(sandbox_client, 0))
         assert type(event).__name__ == "InboundMessageWebhookEvent"
         assert (event.data.event_type, event.data.payload.text) == ("message.received", "STOP")
-        world.says(PERSON, "START")
-        wait_until(lambda: len(world.mailbox.received) == 2, what="the reply")
-        sent = world.sdk.messages.send(from_=TOLL_FREE, to=PERSON, text="See https://example.com/a").data
-        wait_until(lambda: len(world.mailbox.received) == 4, what="the delivery")
+        sandbox_client.says(PERSON, "START")
+        wait_until(lambda: len(sandbox_client.mailbox.received) == 2, what="the reply")
+        sent = sandbox_client.sdk.messages.send(from_=TOLL_FREE, to=PERSON, text="See https://example.com/a").data
+        wait_until(lambda: len(sandbox_client.mailbox.received) == 4, what="the delivery")
         clicked = {"message_id": sent.id, "url": "https://example.com/a"}
-        world.control.post(f"/sandbox/phones/{PERSON}/clicks", json=clicked).raise_for_status()
-        wait_until(lambda: len(world.mailbox.received) == 5, what="the click")
-        click = self.unwrap(world, 4).to_dict()["data"]
+        sandbox_client.control.post(f"/sandbox/phones/{PERSON}/clicks", json=clicked).raise_for_status()
+        wait_until(lambda: len(sandbox_client.mailbox.received) == 5, what="the click")
+        click = self.unwrap(sandbox_client, 4).to_dict()["data"]
         assert (click["record_type"], click["message_id"]) == ("link_clicked", sent.id)
 
-    def test_what_was_changed_is_not_accepted(self, world: World) -> None:
+    def test_what_was_changed_is_not_accepted(self, sandbox_client: SandboxClient) -> None:
         """Another body, another time, another key: each is found out."""
-        world.says(PERSON, "Hello")
-        wait_until(lambda: world.mailbox.received, what="the webhook")
-        headers, body = world.mailbox.received[0]
+        sandbox_client.says(PERSON, "Hello")
+        wait_until(lambda: sandbox_client.mailbox.received, what="the webhook")
+        headers, body = sandbox_client.mailbox.received[0]
         lowered = {name.lower(): value for name, value in headers.items()}
         for changed, sent in (
             (lowered, body.replace("Hello", "Hullo")),
@@ -478,17 +486,17 @@ class TestWebhooks:
             ({name: value for name, value in lowered.items() if "signature" not in name}, body),
         ):
             with pytest.raises(ValueError, match=r".+"):
-                world.sdk.webhooks.unwrap(sent, headers=changed)
+                sandbox_client.sdk.webhooks.unwrap(sent, headers=changed)
 
-    def test_a_forged_one_is_not_accepted(self, world: World) -> None:
+    def test_a_forged_one_is_not_accepted(self, sandbox_client: SandboxClient) -> None:
         """The forgeries that the sandbox sends on request are forgeries to the SDK as well."""
-        world.chaos(webhooks={"forge_rate": 1.0})
-        SENDS["send"](world.sdk.messages)
-        wait_until(lambda: len(world.mailbox.received) == 4, what="the webhooks")
+        sandbox_client.chaos(webhooks={"forge_rate": 1.0})
+        SENDS["send"](sandbox_client.sdk.messages)
+        wait_until(lambda: len(sandbox_client.mailbox.received) == 4, what="the webhooks")
         good = 0
-        for headers, body in list(world.mailbox.received):
+        for headers, body in list(sandbox_client.mailbox.received):
             try:
-                world.sdk.webhooks.unwrap(body, headers=headers)
+                sandbox_client.sdk.webhooks.unwrap(body, headers=headers)
                 good += 1
             except ValueError:
                 assert json.loads(body)

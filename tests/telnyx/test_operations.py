@@ -9,11 +9,11 @@ from urllib.parse import parse_qs
 import httpx
 import pytest
 
-from otp_service.domain.delivery import Action, Receipt, Refused
-from otp_service.telnyx.answers import InboundMessage, OutboundMessage
+from otp_service.domain.delivery import Action, DeliveryReport, Refused
 from otp_service.telnyx.client import TelnyxClient
 from otp_service.telnyx.exceptions import NotFoundError, RefusedError, TelnyxError, UnknownOutcomeError
-from otp_service.telnyx.wire import build_send
+from otp_service.telnyx.requests import build_send
+from otp_service.telnyx.responses import InboundMessage, OutboundMessage
 
 PERSON = "+12025550143"
 OURS = "+18445550001"
@@ -193,7 +193,7 @@ def test_submit_believes_no_success_with_errors() -> None:
 
 def test_retrieve_gives_a_receipt() -> None:
     """A message asked for says the same as its webhook would: status, latest time, and our delivery."""
-    assert Carrier({"data": MESSAGE}).client.retrieve(str(MESSAGE["id"])) == Receipt(
+    assert Carrier({"data": MESSAGE}).client.retrieve(str(MESSAGE["id"])) == DeliveryReport(
         str(MESSAGE["id"]), PERSON, "delivered", 1_795_460_402_000, None, "dlv_1"
     )
 

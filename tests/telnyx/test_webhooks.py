@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from otp_service.domain.delivery import Action, Receipt, Refused
+from otp_service.domain.delivery import Action, DeliveryReport, Refused
 from otp_service.telnyx.webhooks import (
     DeliveryUpdate,
     Event,
@@ -65,18 +65,18 @@ def event(event_type: Any, payload: Any, **more: Any) -> bytes:
     return json.dumps({"data": data | more, "meta": {"attempt": 1, "delivered_to": "https://a"}}).encode()
 
 
-def the_receipt(body: bytes) -> Receipt:
+def the_receipt(body: bytes) -> DeliveryReport:
     """The only receipt of a delivery update."""
     update = parse(body)
     assert isinstance(update, DeliveryUpdate)
-    (receipt,) = update.receipts
+    (receipt,) = update.reports
     return receipt
 
 
 def test_a_sent_message_is_a_receipt() -> None:
     """`message.sent` tells of one message to one person, names our delivery, and keeps the carrier's word."""
     assert parse(event("message.sent", outbound())) == DeliveryUpdate(
-        EVENT, "message.sent", AT_MS, (Receipt(MESSAGE, PERSON, "sent", AT_MS, None, "dlv_7"),)
+        EVENT, "message.sent", AT_MS, (DeliveryReport(MESSAGE, PERSON, "sent", AT_MS, None, "dlv_7"),)
     )
 
 
@@ -119,7 +119,7 @@ def test_a_group_message_has_a_receipt_each() -> None:
     ]
     update = parse(event("message.finalized", outbound(to=to, errors=errors)))
     assert isinstance(update, DeliveryUpdate)
-    found = {receipt.to: receipt.error.code if receipt.error else None for receipt in update.receipts}
+    found = {receipt.to: receipt.error.code if receipt.error else None for receipt in update.reports}
     assert found == {PERSON: None, OURS: "40001", "+13125550003": "40006"}
 
 

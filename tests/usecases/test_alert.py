@@ -61,7 +61,7 @@ class FakePager:
 
 
 @dataclass
-class World:
+class Scenario:
     """The story and what is behind its ports."""
 
     on_call: OnCall | None = PEOPLE
@@ -75,109 +75,109 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
+def scenario() -> Scenario:
     """Nothing has happened yet."""
-    return World()
+    return Scenario()
 
 
-def test_trouble_of_the_account_or_a_sender_is_told(world: World) -> None:
+def test_trouble_of_the_account_or_a_sender_is_told(scenario: Scenario) -> None:
     """Each kind is, each once, however many messages meet it; what concerns one person or request is not."""
     for action in Action:
         for _ in range(3):
-            world.story().refused(Refused("40000", "Something", action), POOL)
-    told = [alarm.text for alarm in world.alarms.waiting]
+            scenario.story().refused(Refused("40000", "Something", action), POOL)
+    told = [alarm.text for alarm in scenario.alarms.waiting]
     assert len(told) == 2
     assert "sends nothing for this account" in told[1]
     assert "sender pool" in told[0]
     for _ in range(3):
-        world.story().refused(Refused("http_404", "nothing here", Action.BAD_REQUEST, foreign=True), POOL)
-    assert "not answered by the carrier: nothing here" in world.alarms.waiting[2].text
-    assert len(world.alarms.waiting) == 3
+        scenario.story().refused(Refused("http_404", "nothing here", Action.BAD_REQUEST, foreign=True), POOL)
+    assert "not answered by the carrier: nothing here" in scenario.alarms.waiting[2].text
+    assert len(scenario.alarms.waiting) == 3
 
 
-def test_a_profile_s_trouble_is_told_as_its_senders(world: World) -> None:
+def test_a_profile_s_trouble_is_told_as_its_senders(scenario: Scenario) -> None:
     """By the sender whose message met it."""
-    world.story().refused(Refused("40312", "The profile is disabled", Action.STOP_PROFILE), POOL)
-    assert "sender pool" in world.alarms.waiting[0].text
+    scenario.story().refused(Refused("40312", "The profile is disabled", Action.STOP_PROFILE), POOL)
+    assert "sender pool" in scenario.alarms.waiting[0].text
 
 
-def test_every_sender_s_trouble_is_its_own(world: World) -> None:
+def test_every_sender_s_trouble_is_its_own(scenario: Scenario) -> None:
     """The second sender that fails, and another reason at the first, are news."""
-    story = world.story()
+    story = scenario.story()
     for sender in (POOL, BACKUP):
         story.refused(Refused("40010", "Not registered", Action.STOP_SENDER), sender)
     story.refused(Refused("40003", "Blocked as spam", Action.STOP_SENDER), POOL)
-    assert len(world.alarms.waiting) == 3
+    assert len(scenario.alarms.waiting) == 3
 
 
-def test_no_text_holds_digits_that_look_like_a_code_or_a_number(world: World) -> None:
+def test_no_text_holds_digits_that_look_like_a_code_or_a_number(scenario: Scenario) -> None:
     """Not the carrier's code, not the profile's id, not what stands in the carrier's own title."""
-    world.story().refused(Refused("40010", "Not 10DLC registered: +12025550143", Action.STOP_SENDER), POOL)
-    world.story().refused(CLOSED, None)
-    world.story().spend_limit(PROFILE)
-    assert len(world.alarms.waiting) == 3
-    assert not any(char.isdigit() for alarm in world.alarms.waiting for char in alarm.text)
+    scenario.story().refused(Refused("40010", "Not 10DLC registered: +12025550143", Action.STOP_SENDER), POOL)
+    scenario.story().refused(CLOSED, None)
+    scenario.story().spend_limit(PROFILE)
+    assert len(scenario.alarms.waiting) == 3
+    assert not any(char.isdigit() for alarm in scenario.alarms.waiting for char in alarm.text)
 
 
-def test_a_spent_profile_is_told_with_its_senders(world: World) -> None:
+def test_a_spent_profile_is_told_with_its_senders(scenario: Scenario) -> None:
     """By the carrier's own webhook: whose messages stop, and until when."""
-    world.story().spend_limit(PROFILE)
-    (alarm,) = world.alarms.waiting
+    scenario.story().spend_limit(PROFILE)
+    (alarm,) = scenario.alarms.waiting
     assert "backup, pool" in alarm.text
     assert "midnight UTC" in alarm.text
 
 
 @pytest.mark.parametrize("profile", [None, "00000000-0000-0000-0000-000000000000"])
-def test_a_profile_that_is_not_ours_is_no_trouble(world: World, profile: str | None) -> None:
+def test_a_profile_that_is_not_ours_is_no_trouble(scenario: Scenario, profile: str | None) -> None:
     """The account may have other users than this service."""
-    world.story().spend_limit(profile)
-    assert world.alarms.waiting == []
+    scenario.story().spend_limit(profile)
+    assert scenario.alarms.waiting == []
 
 
-def test_one_group_message_goes_to_all_on_call(world: World) -> None:
+def test_one_group_message_goes_to_all_on_call(scenario: Scenario) -> None:
     """From the configured number, with a key that names the alert; then the queue is empty."""
-    world.story().refused(CLOSED, POOL)
+    scenario.story().refused(CLOSED, POOL)
     pager = FakePager(Accepted("message-1"))
-    assert world.story().send(pager)
-    assert not world.story().send(pager)
+    assert scenario.story().send(pager)
+    assert not scenario.story().send(pager)
     ((sender, to, text, key),) = pager.sent
     assert (sender, to, key) == (PEOPLE.sender, PEOPLE.to, "alert-1-1")
     assert text.startswith("otp-service: ")
-    assert world.counted == ["raised", "accepted"]
+    assert scenario.counted == ["raised", "accepted"]
 
 
 @pytest.mark.parametrize("outcome", [NotSent("no connection"), Unknown("no answer")])
-def test_what_may_not_have_arrived_is_sent_again_under_its_key(world: World, outcome: SendOutcome) -> None:
+def test_what_may_not_have_arrived_is_sent_again_under_its_key(scenario: Scenario, outcome: SendOutcome) -> None:
     """A lost answer does not lose the alert, and does not ring the phones twice."""
-    world.story().refused(CLOSED, POOL)
+    scenario.story().refused(CLOSED, POOL)
     pager = FakePager(outcome)
-    world.story().send(pager)
-    world.story().send(pager)
+    scenario.story().send(pager)
+    scenario.story().send(pager)
     assert len({key for *_, key in pager.sent}) == 1
-    assert len(world.alarms.waiting) == 1
+    assert len(scenario.alarms.waiting) == 1
 
 
-def test_a_refused_alert_is_not_repeated(world: World) -> None:
+def test_a_refused_alert_is_not_repeated(scenario: Scenario) -> None:
     """An account that is closed refuses the alert as well: the log and the metric remain."""
-    world.story().refused(CLOSED, POOL)
-    world.story().send(FakePager(CLOSED))
-    assert world.alarms.waiting == []
-    assert world.counted == ["raised", "refused"]
+    scenario.story().refused(CLOSED, POOL)
+    scenario.story().send(FakePager(CLOSED))
+    assert scenario.alarms.waiting == []
+    assert scenario.counted == ["raised", "refused"]
 
 
-def test_nothing_here_disturbs_a_delivery(world: World) -> None:
+def test_nothing_here_disturbs_a_delivery(scenario: Scenario) -> None:
     """A store that does not answer is counted, and the caller hears nothing of it."""
-    world.alarms.down = True
-    world.story().refused(SPENT, POOL)
-    world.story().refused(CLOSED, None)
-    world.story().spend_limit(PROFILE)
-    assert world.counted == ["lost", "lost", "lost"]
+    scenario.alarms.down = True
+    scenario.story().refused(SPENT, POOL)
+    scenario.story().refused(CLOSED, None)
+    scenario.story().spend_limit(PROFILE)
+    assert scenario.counted == ["lost", "lost", "lost"]
 
 
 def test_nobody_on_call_means_nothing_queued_and_nothing_sent() -> None:
     """Without [alerts] the service does not even look."""
-    world = World(on_call=None)
-    world.story().refused(CLOSED, POOL)
+    scenario = Scenario(on_call=None)
+    scenario.story().refused(CLOSED, POOL)
     pager = FakePager(Accepted("message-1"))
-    assert not world.story().send(pager)
-    assert (world.alarms.waiting, pager.sent) == ([], [])
+    assert not scenario.story().send(pager)
+    assert (scenario.alarms.waiting, pager.sent) == ([], [])

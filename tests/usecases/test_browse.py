@@ -28,7 +28,7 @@ EVENT = Event(1, Position(5, 0), "check.failed", {})
 
 
 @dataclass
-class World:
+class Scenario:
     """Store, registry and record in one."""
 
     view_: Any = None
@@ -59,23 +59,23 @@ class World:
         return self.page
 
 
-def story(world: World) -> Browse:
+def story(scenario: Scenario) -> Browse:
     """The stories over this world."""
-    anything = cast("Any", world)
+    anything = cast("Any", scenario)
     policy = Policy(MappingProxyType({}), MappingProxyType(SENDERS))
     return Browse(store=anything, optouts=anything, record=anything, vault=RING, policy=policy)
 
 
 def asked(wanted: AuditFilter, visible_app: str | None = None) -> Mapping[str, Any]:
     """What the record is asked for."""
-    world = World()
-    story(world).audit(wanted, visible_app)
-    return world.asked[0]
+    scenario = Scenario()
+    story(scenario).audit(wanted, visible_app)
+    return scenario.asked[0]
 
 
 def test_a_verification_is_its_own_apps() -> None:
     """Foreign, unknown and malformed ids are all nothing."""
-    browse = story(World(view_="view"))
+    browse = story(Scenario(view_="view"))
     found: Any = browse.verification("shop", REF.verification_id)
     assert found == "view"
     assert browse.verification("bank", REF.verification_id) is None
@@ -84,8 +84,10 @@ def test_a_verification_is_its_own_apps() -> None:
 
 def test_a_numbers_opt_outs_cover_every_profile_we_send_by() -> None:
     """What the registry does not know of is shown as not opted out; profiles we no longer use too."""
-    world = World(known=[OptOut("profile-z", True, 5, "STOP", "inbound"), OptOut("profile-a", True, 9, "STOP", "x")])
-    mask, entries = story(world).optouts(PERSON)
+    scenario = Scenario(
+        known=[OptOut("profile-z", True, 5, "STOP", "inbound"), OptOut("profile-a", True, 9, "STOP", "x")]
+    )
+    mask, entries = story(scenario).optouts(PERSON)
     assert mask == "+1******0143"
     assert [(entry.messaging_profile_id, entry.opted_out) for entry in entries] == [
         ("profile-a", True),
@@ -93,7 +95,7 @@ def test_a_numbers_opt_outs_cover_every_profile_we_send_by() -> None:
         ("profile-z", True),
     ]
     with pytest.raises(InvalidNumber):
-        story(world).optouts("2025550143")
+        story(scenario).optouts("2025550143")
 
 
 def test_a_reader_of_one_app_sees_its_events_and_those_of_nobody() -> None:
@@ -132,8 +134,8 @@ def test_a_cursor_goes_on_where_the_page_ended() -> None:
     places = [Position(n, 0) for n in range(16)]
     found = asked(AuditFilter(cursor=encode_cursor(places), since_ms=5_000, limit=10**9))
     assert (found["positions"], found["limit"]) == (places, MAX_PAGE)
-    world = World(page=Page([EVENT], places, at_end=False))
-    assert story(world).audit(AuditFilter(), None).next_cursor == encode_cursor(places)
-    assert story(World()).audit(AuditFilter(), None).next_cursor is None
+    scenario = Scenario(page=Page([EVENT], places, at_end=False))
+    assert story(scenario).audit(AuditFilter(), None).next_cursor == encode_cursor(places)
+    assert story(Scenario()).audit(AuditFilter(), None).next_cursor is None
     with pytest.raises(ValueError, match="cursor"):
-        story(World()).audit(AuditFilter(cursor=encode_cursor(places[:3])), None)
+        story(Scenario()).audit(AuditFilter(cursor=encode_cursor(places[:3])), None)

@@ -9,10 +9,19 @@ from typing import Any, cast
 
 import pytest
 
-from otp_service.domain.circuit import PASS, Gate
-from otp_service.domain.delivery import MARGIN_MS, Accepted, Action, NotSent, Receipt, Refused, SendOutcome, Unknown
+from otp_service.domain.circuit import PASS, BreakerDecision
+from otp_service.domain.delivery import (
+    MARGIN_MS,
+    Accepted,
+    Action,
+    DeliveryReport,
+    NotSent,
+    Refused,
+    SendOutcome,
+    Unknown,
+)
 from otp_service.domain.errors import StoreUnavailable
-from otp_service.domain.operation import Draft, Due, Go, Job, MovedTo
+from otp_service.domain.operation import Job, PendingDelivery, ReportOutcome, SendPermit, Timer
 from otp_service.domain.policy import App, Limit, Policy, Sender, SenderKind, Template
 from otp_service.domain.verification import new_reference, number_hash
 from otp_service.keyring import Keyring, create, parse, rotate
@@ -34,18 +43,18 @@ def box(**changes: Any) -> str:
     return RING.seal(json.dumps({"v": REF.body, "to": NUMBER, "code": CODE, "context": {}, **changes}).encode())
 
 
-DRAFT = Draft("shop", "pool", "sms", "en", "", 300_000, 0, box(), False, False)
+DRAFT = PendingDelivery("shop", "pool", "sms", "en", "", 300_000, 0, box(), False, False)
 
 
 @dataclass
-class World:
+class Scenario:
     """Outbox, carrier, store and book in one, which keep the order of what is asked of them."""
 
-    draft_: Draft | None = DRAFT
+    draft_: PendingDelivery | None = DRAFT
     outcome: SendOutcome = field(default_factory=lambda: Accepted("m1", "queued"))
     wait_ms: int = 0
-    go: Callable[[str], Go | None] = lambda body: Go(body, 1, 300_000)
-    receipt: Receipt | None = None
+    go: Callable[[str], SendPermit | None] = lambda body: SendPermit(body, 1, 300_000)
+    receipt: DeliveryReport | None = None
     poll: str | None = "m1"
     closed: str | None = "unconfirmed"
     late_s: float = 0.0
@@ -66,11 +75,13 @@ class World:
 
     # the outbox
 
-    def draft(self, job: Job) -> Draft | None:
+    def draft(self, job: Job) -> PendingDelivery | None:
         """What stands in the record."""
         return self.draft_
 
-    def begin(self, job: Job, app: str, body: str, limits: Sequence[Limit], everywhere: Sequence[Limit]) -> Go | None:
+    def begin(
+        self, job: Job, app: str, body: str, limits: Sequence[Limit], everywhere: Sequence[Limit]
+    ) -> SendPermit | None:
         """The try is written down."""
         self._note("begin", app, body, tuple(limits), tuple(everywhere))
         return self.go(body)
@@ -125,22 +136,22 @@ class World:
         self._note("hand_on", code, tuple(better))
         return self.handed_on
 
-    def fall_over(self, due: Due) -> str | None:
+    def fail_over(self, due: Timer) -> str | None:
         """Whether to ask first."""
         self._note("fall_over", due)
         return self.poll
 
-    def close(self, due: Due) -> str | None:
+    def close(self, due: Timer) -> str | None:
         """What it ended in."""
         self._note("close", due)
         return self.closed
 
-    def requeue(self, due: Due) -> bool:
+    def requeue(self, due: Timer) -> bool:
         """A wait is over."""
         self._note("requeue", due)
         return True
 
-    def claim_poll(self, due: Due) -> str | None:
+    def claim_poll(self, due: Timer) -> str | None:
         """Whether to ask."""
         self._note("claim_poll", due)
         return self.poll
@@ -152,10 +163,12 @@ class World:
         self._note("expire", ref)
         return True
 
-    def apply(self, ref: object, ordinal: int, number: str, receipt: Receipt, event_id: str | None) -> MovedTo:
+    def apply(
+        self, ref: object, ordinal: int, number: str, receipt: DeliveryReport, event_id: str | None
+    ) -> ReportOutcome:
         """A receipt is applied."""
         self._note("apply", ref, ordinal, number, receipt, event_id)
-        return MovedTo("moved", "pool")
+        return ReportOutcome("moved", "pool")
 
     # the carrier
 
@@ -171,22 +184,24 @@ class World:
         self.sent.append((composed, idempotency_key))
         return self.outcome
 
-    def ask(self, message_id: str) -> Receipt | None:
+    def ask(self, message_id: str) -> DeliveryReport | None:
         """A look at a message."""
         self._note("ask", message_id)
         return self.receipt
 
 
-class Guard:
+class SenderHealth:
     """Opens one gate for every message, and remembers what it was told."""
 
-    def __init__(self, gate: Gate = PASS, held_too: Gate = PASS, better: tuple[str, ...] = ()) -> None:
-        self._gates = gate, held_too
+    def __init__(
+        self, decision: BreakerDecision = PASS, held_too: BreakerDecision = PASS, better: tuple[str, ...] = ()
+    ) -> None:
+        self._gates = decision, held_too
         self._better = better
-        self.learned: list[tuple[Sender, SendOutcome, Gate]] = []
-        self.heard: list[tuple[MovedTo, Receipt]] = []
+        self.learned: list[tuple[Sender, SendOutcome, BreakerDecision]] = []
+        self.heard: list[tuple[ReportOutcome, DeliveryReport]] = []
 
-    def gate(self, sender: Sender, *, held_too: bool = False) -> Gate:
+    def decision(self, sender: Sender, *, held_too: bool = False) -> BreakerDecision:
         """Whether a message may go."""
         return self._gates[held_too]
 
@@ -198,21 +213,23 @@ class Guard:
         """Who is not held, of those that are left."""
         return self.better(POOL, senders)
 
-    def learn(self, sender: Sender, outcome: SendOutcome, gate: Gate, number: str) -> None:
+    def learn(self, sender: Sender, outcome: SendOutcome, decision: BreakerDecision, number: str) -> None:
         """An answer to a send."""
         assert number == REF.number_hash
-        self.learned.append((sender, outcome, gate))
+        self.learned.append((sender, outcome, decision))
 
-    def moved(self, moved: MovedTo, receipt: Receipt, number: str) -> None:
+    def moved(self, moved: ReportOutcome, receipt: DeliveryReport, number: str) -> None:
         """A receipt."""
         self.heard.append((moved, receipt))
 
 
-def story(world: World, policy: Policy = POLICY, ring: Keyring = RING, guard: Guard | None = None) -> Deliver:
+def story(
+    scenario: Scenario, policy: Policy = POLICY, ring: Keyring = RING, sender_health: SenderHealth | None = None
+) -> Deliver:
     """The story over this world; half of every jitter, no real sleep."""
-    counted = world.log
-    anything = cast("Any", world)
-    clock = iter((100.0, 100.0 + world.late_s))
+    counted = scenario.log
+    anything = cast("Any", scenario)
+    clock = iter((100.0, 100.0 + scenario.late_s))
     return Deliver(
         outbox=anything,
         book=anything,
@@ -225,20 +242,20 @@ def story(world: World, policy: Policy = POLICY, ring: Keyring = RING, guard: Gu
         monotonic=lambda: next(clock),
         random=lambda: 0.5,
         count=lambda sender, outcome: counted.append(("count", sender, outcome)),
-        guard=cast("Any", guard or Guard()),
+        sender_health=cast("Any", sender_health or SenderHealth()),
     )
 
 
 def test_a_code_goes_out_in_the_right_order() -> None:
     """The turn, the bytes, the write-down, the call, the write-down; the bytes sealed in between."""
-    world = World()
-    story(world).send(JOB)
-    assert world.steps() == ["pace", "compose", "begin", "send", "count", "accepted"]
-    (begun,) = [entry for entry in world.log if entry[0] == "begin"]
+    scenario = Scenario()
+    story(scenario).send(JOB)
+    assert scenario.steps() == ["pace", "compose", "begin", "send", "count", "accepted"]
+    (begun,) = [entry for entry in scenario.log if entry[0] == "begin"]
     assert CODE not in begun[2]
     assert NUMBER not in begun[2]
     assert begun[3:] == (APP.wrong_codes_per_number, POLICY.per_number.wrong_codes)
-    (composed, key) = world.sent[0]
+    (composed, key) = scenario.sent[0]
     assert key == ID
     assert composed == RING.open(begun[2])
     parts = json.loads(composed)
@@ -252,10 +269,10 @@ def test_a_code_goes_out_in_the_right_order() -> None:
 def test_every_further_try_sends_the_bytes_of_the_first() -> None:
     """A delivery that has a body composes nothing; what the store kept is sent under the same key."""
     kept = RING.seal(b"the first bytes")
-    world = World(draft_=replace(DRAFT, has_body=True, box=None), go=lambda _: Go(kept, 4, 1_000))
-    story(world).send(JOB)
-    assert world.steps() == ["pace", "begin", "send", "count", "accepted"]
-    assert world.sent == [(b"the first bytes", ID)]
+    scenario = Scenario(draft_=replace(DRAFT, has_body=True, box=None), go=lambda _: SendPermit(kept, 4, 1_000))
+    story(scenario).send(JOB)
+    assert scenario.steps() == ["pace", "begin", "send", "count", "accepted"]
+    assert scenario.sent == [(b"the first bytes", ID)]
 
 
 NEXT = Refused("40002", "Spam", Action.NEXT_SENDER)
@@ -274,10 +291,10 @@ NEXT = Refused("40002", "Spam", Action.NEXT_SENDER)
 )
 def test_each_answer_is_written_down_as_what_it_is(outcome: SendOutcome, written: tuple[Any, ...]) -> None:
     """Accepted, refused, not sent, lost: four ends; a wait that the carrier asks for is kept, but for "at once"."""
-    world = World(outcome=outcome)
-    story(world).send(JOB)
-    assert world.log[-1] == written
-    assert ("count", "pool", type(outcome).__name__.lower()) in world.log
+    scenario = Scenario(outcome=outcome)
+    story(scenario).send(JOB)
+    assert scenario.log[-1] == written
+    assert ("count", "pool", type(outcome).__name__.lower()) in scenario.log
 
 
 @pytest.mark.parametrize("outcome", [NotSent("connect"), Unknown("timeout")])
@@ -285,9 +302,9 @@ def test_waits_grow_and_are_bounded(outcome: SendOutcome) -> None:
     """Each further try waits at least as long, up to a bound."""
     waits = []
     for attempt in (1, 2, 3, 5, 8, 100):
-        world = World(outcome=outcome, go=lambda body, attempt=attempt: Go(body, attempt, 1))  # type: ignore[misc]
-        story(world).send(JOB)
-        waits.append(world.log[-1][1])
+        scenario = Scenario(outcome=outcome, go=lambda body, attempt=attempt: SendPermit(body, attempt, 1))  # type: ignore[misc]
+        story(scenario).send(JOB)
+        waits.append(scenario.log[-1][1])
     assert waits == sorted(waits)
     assert waits[0] < waits[2] < waits[-1] == waits[-2] or waits[-1] <= 40_000
     assert waits[-1] <= 40_000
@@ -296,37 +313,37 @@ def test_waits_grow_and_are_bounded(outcome: SendOutcome) -> None:
 @pytest.mark.parametrize("outcome", [Accepted("m1"), NEXT, NotSent("connect"), Unknown("timeout")])
 def test_the_guard_learns_from_every_answer(outcome: SendOutcome) -> None:
     """With the sender and the gate that the message went through, so a probe's answer is known as one."""
-    guard = Guard(Gate(True, probe=True))
-    story(World(outcome=outcome), guard=guard).send(JOB)
-    assert guard.learned == [(POOL, outcome, Gate(True, probe=True))]
+    sender_health = SenderHealth(BreakerDecision(True, probe=True))
+    story(Scenario(outcome=outcome), sender_health=sender_health).send(JOB)
+    assert sender_health.learned == [(POOL, outcome, BreakerDecision(True, probe=True))]
 
 
 def test_a_request_has_the_rest_of_the_codes_life_to_leave() -> None:
     """Counted from before the write-down, by the process's own clock: what passed since is taken off."""
-    world = World(go=lambda body: Go(body, 1, 2_000), late_s=1.5)
-    story(world).send(JOB)
-    assert world.within_s == pytest.approx(0.5)
+    scenario = Scenario(go=lambda body: SendPermit(body, 1, 2_000), late_s=1.5)
+    story(scenario).send(JOB)
+    assert scenario.within_s == pytest.approx(0.5)
 
 
 def test_what_may_not_be_sent_is_not_called() -> None:
     """Where the store says that nothing is to be done, nobody calls the carrier."""
-    world = World(go=lambda _: None)
-    story(world).send(JOB)
-    assert world.steps() == ["pace", "compose", "begin"]
+    scenario = Scenario(go=lambda _: None)
+    story(scenario).send(JOB)
+    assert scenario.steps() == ["pace", "compose", "begin"]
 
 
 def test_a_vanished_record_is_settled() -> None:
     """The store is told once, so that the entry does not come back for ever."""
-    world = World(draft_=None)
-    story(world).send(JOB)
-    assert world.steps() == ["begin"]
+    scenario = Scenario(draft_=None)
+    story(scenario).send(JOB)
+    assert scenario.steps() == ["begin"]
 
 
 def test_an_ended_verification_is_settled_without_words() -> None:
     """Without the box there is nothing to compose; the store decides."""
-    world = World(draft_=replace(DRAFT, box=None), go=lambda _: None)
-    story(world).send(JOB)
-    assert world.log[-1][:3] == ("begin", "shop", "")
+    scenario = Scenario(draft_=replace(DRAFT, box=None), go=lambda _: None)
+    story(scenario).send(JOB)
+    assert scenario.log[-1][:3] == ("begin", "shop", "")
 
 
 NEWER = parse(rotate(RAW, lambda n: b"\x05" * n, "2026-02-01T00:00:00Z"))
@@ -339,39 +356,39 @@ UNKNOWN = [
 
 
 @pytest.mark.parametrize(("draft", "code", "may_fall"), UNKNOWN)
-def test_what_this_worker_does_not_know_another_may(draft: Draft, code: str, may_fall: bool) -> None:
+def test_what_this_worker_does_not_know_another_may(draft: PendingDelivery, code: str, may_fall: bool) -> None:
     """Handed back before anything is done about it: no turn is used up, no try counted, and nothing is final.
 
     Only where the sender is to blame may the next one have it when time is short.
     """
-    world = World(draft_=draft)
-    story(world).send(JOB)
-    assert world.log == [("hand_back", code, 1_500, may_fall)]
+    scenario = Scenario(draft_=draft)
+    story(scenario).send(JOB)
+    assert scenario.log == [("hand_back", code, 1_500, may_fall)]
 
 
 @pytest.mark.parametrize(("draft", "code", "may_fall"), UNKNOWN)
-def test_at_the_codes_end_it_is_the_store_that_ends_it(draft: Draft, code: str, may_fall: bool) -> None:
+def test_at_the_codes_end_it_is_the_store_that_ends_it(draft: PendingDelivery, code: str, may_fall: bool) -> None:
     """What nobody could send until then is not handed back for ever: the store writes `expired`, and why."""
-    world = World(draft_=replace(draft, now_ms=300_000), go=lambda _: None)
-    story(world).send(JOB)
-    assert world.log == [("begin", draft.app, "", (), ())]
+    scenario = Scenario(draft_=replace(draft, now_ms=300_000), go=lambda _: None)
+    story(scenario).send(JOB)
+    assert scenario.log == [("begin", draft.app, "", (), ())]
 
 
 def test_bytes_of_a_newer_worker_are_left_to_it() -> None:
     """Composed by another between our look and our try: nothing left the process, and it is not final."""
-    world = World(go=lambda _: Go(NEWER.seal(b"bytes"), 2, 1))
-    story(world).send(JOB)
-    assert world.sent == []
-    assert world.steps()[-2:] == ["begin", "retry_later"]
+    scenario = Scenario(go=lambda _: SendPermit(NEWER.seal(b"bytes"), 2, 1))
+    story(scenario).send(JOB)
+    assert scenario.sent == []
+    assert scenario.steps()[-2:] == ["begin", "retry_later"]
 
 
 def test_a_text_that_no_longer_fits_is_not_cut() -> None:
     """Of a brand that has grown since the start: the delivery says so, and what is confirmed is never shortened."""
     android = json.dumps({"android_hash": "FA+9qCX9VSu"})
-    world = World(draft_=replace(DRAFT, autofill=android, box=box(context={"payee": "x" * 128})))
-    story(world).send(JOB)
-    assert world.log[1:] == [("impossible", "text_too_long")]
-    assert world.sent == []
+    scenario = Scenario(draft_=replace(DRAFT, autofill=android, box=box(context={"payee": "x" * 128})))
+    story(scenario).send(JOB)
+    assert scenario.log[1:] == [("impossible", "text_too_long")]
+    assert scenario.sent == []
 
 
 def test_a_template_needs_no_text() -> None:
@@ -380,34 +397,34 @@ def test_a_template_needs_no_text() -> None:
     policy = replace(POLICY, senders={**POLICY.senders, "meta": meta})
     android = json.dumps({"android_hash": "FA+9qCX9VSu"})
     draft = replace(DRAFT, sender="meta", channel="whatsapp", autofill=android, box=box(context={"payee": "x" * 128}))
-    world = World(draft_=draft)
-    story(world, policy=policy).send(JOB)
-    assert len(world.sent) == 1
+    scenario = Scenario(draft_=draft)
+    story(scenario, policy=policy).send(JOB)
+    assert len(scenario.sent) == 1
 
 
-PAUSED = Gate(False, 700, "sender_down", "connect")
-HELD = Gate(False, 700, "40333", "spent", lasting=True)
-PROBE = Gate(True, probe=True)
+PAUSED = BreakerDecision(False, 700, "sender_down", "connect")
+HELD = BreakerDecision(False, 700, "40333", "spent", lasting=True)
+PROBE = BreakerDecision(True, probe=True)
 
 
 @pytest.mark.parametrize("has_body", [False, True])
 @pytest.mark.parametrize(("rest", "written"), [(("other",), ()), ((), ("stays",)), (("third",), ("stays",))])
 def test_a_pause_is_waited_for(has_body: bool, rest: tuple[str, ...], written: tuple[str, ...]) -> None:
     """Nothing is sent; another sender may have it, unless those that are left are held."""
-    world = World(draft_=replace(DRAFT, has_body=has_body, rest=rest))
-    guard = Guard(PAUSED, better=("other",))
-    story(world, guard=guard).send(JOB)
-    assert world.log[1:] == [("held", "sender_down", 700, *written)]
-    assert (world.sent, guard.learned) == ([], [])
+    scenario = Scenario(draft_=replace(DRAFT, has_body=has_body, rest=rest))
+    sender_health = SenderHealth(PAUSED, better=("other",))
+    story(scenario, sender_health=sender_health).send(JOB)
+    assert scenario.log[1:] == [("held", "sender_down", 700, *written)]
+    assert (scenario.sent, sender_health.learned) == ([], [])
 
 
 def test_a_held_sender_gives_way_to_a_better_one() -> None:
     """Nothing is sent by it."""
-    world = World(draft_=replace(DRAFT, rest=("third", "other")))
-    guard = Guard(HELD, PROBE, better=("other",))
-    story(world, guard=guard).send(JOB)
-    assert world.log[1:] == [("hand_on", "40333", ("other",))]
-    assert (world.sent, guard.learned) == ([], [])
+    scenario = Scenario(draft_=replace(DRAFT, rest=("third", "other")))
+    sender_health = SenderHealth(HELD, PROBE, better=("other",))
+    story(scenario, sender_health=sender_health).send(JOB)
+    assert scenario.log[1:] == [("hand_on", "40333", ("other",))]
+    assert (scenario.sent, sender_health.learned) == ([], [])
 
 
 @pytest.mark.parametrize("rest", [(), ("third",), ("other",)])
@@ -416,19 +433,19 @@ def test_a_held_sender_without_a_better_one_is_tried(rest: tuple[str, ...]) -> N
 
     What its answer teaches is a probe's.
     """
-    world = World(draft_=replace(DRAFT, rest=rest), handed_on=False)
-    guard = Guard(HELD, PROBE, better=("other",))
-    story(world, guard=guard).send(JOB)
+    scenario = Scenario(draft_=replace(DRAFT, rest=rest), handed_on=False)
+    sender_health = SenderHealth(HELD, PROBE, better=("other",))
+    story(scenario, sender_health=sender_health).send(JOB)
     asked = ["hand_on"] if rest == ("other",) else []
-    assert world.steps() == ["pace", *asked, "compose", "begin", "send", "count", "accepted"]
-    assert guard.learned == [(POOL, world.outcome, PROBE)]
+    assert scenario.steps() == ["pace", *asked, "compose", "begin", "send", "count", "accepted"]
+    assert sender_health.learned == [(POOL, scenario.outcome, PROBE)]
 
 
 def test_a_held_sender_that_is_paused_too_is_waited_for() -> None:
     """The hold does not stop it, the pause does."""
-    world = World()
-    story(world, guard=Guard(HELD, PAUSED)).send(JOB)
-    assert world.log[1:] == [("held", "sender_down", 700, "stays")]
+    scenario = Scenario()
+    story(scenario, sender_health=SenderHealth(HELD, PAUSED)).send(JOB)
+    assert scenario.log[1:] == [("held", "sender_down", 700, "stays")]
 
 
 @pytest.mark.parametrize("action", list(Action))
@@ -437,7 +454,7 @@ def test_a_refusal_that_somebody_has_to_mend_is_an_error_in_the_log(
 ) -> None:
     """Our requests and texts, senders, profiles, the account; what concerns one person or moment is a warning."""
     with caplog.at_level(logging.WARNING, logger="otp.deliver"):
-        story(World(outcome=Refused("49999", "x", action))).send(JOB)
+        story(Scenario(outcome=Refused("49999", "x", action))).send(JOB)
     (record,) = [record for record in caplog.records if record.message == "refused by the carrier"]
     ours = {Action.BAD_REQUEST, Action.STOP_SENDER, Action.STOP_PROFILE, Action.STOP_ALL}
     assert record.levelno == (logging.ERROR if action in ours else logging.WARNING)
@@ -454,18 +471,18 @@ def test_a_refusal_that_somebody_has_to_mend_is_an_error_in_the_log(
 )
 def test_an_unreadable_box_ends_with_a_reason(sealed: str) -> None:
     """Changed, or moved here from another verification: nothing is sent."""
-    world = World(draft_=replace(DRAFT, box=sealed))
-    story(world).send(JOB)
-    assert world.sent == []
-    assert world.log[-1] == ("impossible", "unreadable")
+    scenario = Scenario(draft_=replace(DRAFT, box=sealed))
+    story(scenario).send(JOB)
+    assert scenario.sent == []
+    assert scenario.log[-1] == ("impossible", "unreadable")
 
 
 def test_unreadable_bytes_end_with_a_reason() -> None:
     """Kept bytes that no key opens are not replaced by others."""
-    world = World(draft_=replace(DRAFT, has_body=True), go=lambda _: Go(f"{RING.active_kid}:AAAA", 2, 1))
-    story(world).send(JOB)
-    assert world.sent == []
-    assert world.log[-1] == ("impossible", "unreadable")
+    scenario = Scenario(draft_=replace(DRAFT, has_body=True), go=lambda _: SendPermit(f"{RING.active_kid}:AAAA", 2, 1))
+    story(scenario).send(JOB)
+    assert scenario.sent == []
+    assert scenario.log[-1] == ("impossible", "unreadable")
 
 
 # ---- the sender's turn --------------------------------------------------------------------------------------------
@@ -473,20 +490,20 @@ def test_unreadable_bytes_end_with_a_reason() -> None:
 
 def test_a_short_wait_is_slept_a_long_one_is_spent_in_the_store() -> None:
     """A thread sleeps a quarter of a second at most; longer waits leave the process."""
-    short = World(wait_ms=TURN_MS)
+    short = Scenario(wait_ms=TURN_MS)
     story(short).send(JOB)
     assert short.steps()[:3] == ["pace", "sleep", "compose"]
     assert short.log[1] == ("sleep", TURN_MS / 1_000)
-    long = World(wait_ms=TURN_MS + 1)
+    long = Scenario(wait_ms=TURN_MS + 1)
     story(long).send(JOB)
     assert long.log[1:] == [("wait_turn", TURN_MS + 1)]
 
 
 def test_a_turn_after_the_codes_end_is_no_turn() -> None:
     """The patience is the code's life; beyond it the next sender is asked."""
-    world = World(wait_ms=-5_000, draft_=replace(DRAFT, now_ms=299_000))
-    story(world).send(JOB)
-    assert world.log == [("pace", "pool", 20.0, 1_000), ("impossible", "sender_busy")]
+    scenario = Scenario(wait_ms=-5_000, draft_=replace(DRAFT, now_ms=299_000))
+    story(scenario).send(JOB)
+    assert scenario.log == [("pace", "pool", 20.0, 1_000), ("impossible", "sender_busy")]
 
 
 @pytest.mark.parametrize("left_ms", [-60_000, -1, 0, MARGIN_MS])
@@ -494,24 +511,24 @@ def test_a_turn_after_the_codes_end_is_no_turn() -> None:
 def test_what_ran_out_while_it_waited_ends_as_expired(trouble: str, left_ms: int) -> None:
     """Whatever stands in the way now: no turn is reserved, no breaker asked; the store ends it with the last reason."""
     draft = replace(DRAFT, now_ms=DRAFT.expires_ms - left_ms)
-    world = {
-        "no turn": World(wait_ms=-5_000, draft_=draft),
-        "a hold": World(draft_=draft),
-        "no sender": World(draft_=replace(draft, sender="gone")),
-        "no app": World(draft_=replace(draft, app="gone")),
-        "an unreadable box": World(draft_=replace(draft, box="x")),
+    scenario = {
+        "no turn": Scenario(wait_ms=-5_000, draft_=draft),
+        "a hold": Scenario(draft_=draft),
+        "no sender": Scenario(draft_=replace(draft, sender="gone")),
+        "no app": Scenario(draft_=replace(draft, app="gone")),
+        "an unreadable box": Scenario(draft_=replace(draft, box="x")),
     }[trouble]
-    world.go = lambda _: None
-    assert world.draft_ is not None
-    story(world, guard=Guard(HELD)).send(JOB)
-    assert [entry[:3] for entry in world.log] == [("begin", world.draft_.app, "")]
+    scenario.go = lambda _: None
+    assert scenario.draft_ is not None
+    story(scenario, sender_health=SenderHealth(HELD)).send(JOB)
+    assert [entry[:3] for entry in scenario.log] == [("begin", scenario.draft_.app, "")]
 
 
 def test_a_reserved_turn_is_not_reserved_again() -> None:
     """An entry that comes back when its place has come goes straight on."""
-    world = World(draft_=replace(DRAFT, paced=True), wait_ms=10_000)
-    story(world).send(JOB)
-    assert world.steps()[0] == "compose"
+    scenario = Scenario(draft_=replace(DRAFT, paced=True), wait_ms=10_000)
+    story(scenario).send(JOB)
+    assert scenario.steps()[0] == "compose"
 
 
 # ---- outages and secrets ------------------------------------------------------------------------------------------
@@ -520,18 +537,18 @@ def test_a_reserved_turn_is_not_reserved_again() -> None:
 @pytest.mark.parametrize("step", ["pace", "begin", "accepted"])
 def test_an_outage_leaves_the_entry_to_another_try(step: str) -> None:
     """StoreUnavailable goes up wherever it happens; before the write-down nothing has left the house."""
-    world = World(down_at=step)
+    scenario = Scenario(down_at=step)
     with pytest.raises(StoreUnavailable):
-        story(world).send(JOB)
-    assert bool(world.sent) is (step == "accepted")
+        story(scenario).send(JOB)
+    assert bool(scenario.sent) is (step == "accepted")
 
 
 @pytest.mark.parametrize("outcome", [Accepted("m", "queued"), NEXT, NotSent("x"), Unknown("x")])
 def test_the_log_holds_neither_code_nor_number(outcome: SendOutcome, caplog: pytest.LogCaptureFixture) -> None:
     """Whatever the answer, the lines name the delivery only."""
     with caplog.at_level(logging.DEBUG):
-        story(World(outcome=outcome)).send(JOB)
-        story(World(draft_=replace(DRAFT, box="x"))).send(JOB)
+        story(Scenario(outcome=outcome)).send(JOB)
+        story(Scenario(draft_=replace(DRAFT, box="x"))).send(JOB)
     text = "".join(repr(record.__dict__) for record in caplog.records)
     assert caplog.records
     assert CODE not in text
@@ -547,9 +564,9 @@ def test_the_words_follow_the_record() -> None:
         box=box(context={"amount": "EUR 10", "payee": "Laden"}),
         now_ms=180_000,
     )
-    world = World(draft_=draft)
-    story(world).send(JOB)
-    text = json.loads(world.sent[0][0])["text"]
+    scenario = Scenario(draft_=draft)
+    story(scenario).send(JOB)
+    text = json.loads(scenario.sent[0][0])["text"]
     assert "EUR 10 / Laden" in text
     assert "2 Minuten" in text
     assert text.endswith(f"@example.com #{CODE}")
@@ -560,9 +577,9 @@ def test_only_a_sender_that_receives_replies_asks_for_one(kind: SenderKind) -> N
     """A name (alphanumeric) is no address: nobody can reply STOP to it."""
     sender = Sender("pool", kind, "profile-a", None, 20.0)
     policy = Policy(MappingProxyType({"shop": replace(APP, route=(sender,))}), MappingProxyType({"pool": sender}))
-    world = World()
-    story(world, policy).send(JOB)
-    assert ("STOP" in json.loads(world.sent[0][0])["text"]) is (kind is not SenderKind.ALPHANUMERIC)
+    scenario = Scenario()
+    story(scenario, policy).send(JOB)
+    assert ("STOP" in json.loads(scenario.sent[0][0])["text"]) is (kind is not SenderKind.ALPHANUMERIC)
 
 
 # ---- timers -------------------------------------------------------------------------------------------------------
@@ -571,31 +588,31 @@ def test_only_a_sender_that_receives_replies_asks_for_one(kind: SenderKind) -> N
 @pytest.mark.parametrize("closed", ["unconfirmed", None])
 def test_each_timer_does_its_own(closed: str | None) -> None:
     """Expiry ends, a retry puts back, closing closes, an unknown kind does nothing."""
-    world = World(closed=closed)
-    deliver = story(world)
+    scenario = Scenario(closed=closed)
+    deliver = story(scenario)
     for kind in ("x", "r", "c", "?"):
-        deliver.attend(Due(3, kind, REF, 1))
-    assert world.steps() == ["expire", "requeue", "close"]
+        deliver.attend(Timer(3, kind, REF, 1))
+    assert scenario.steps() == ["expire", "requeue", "close"]
 
 
 @pytest.mark.parametrize(("kind", "claim"), [("p", "claim_poll"), ("f", "fall_over")])
 def test_a_silent_delivery_is_asked_about(kind: str, claim: str) -> None:
     """What the carrier says of the message is applied like a webhook, but is no event; the guard hears of it too."""
-    receipt, guard = Receipt("m1", NUMBER, "delivered"), Guard()
-    world = World(receipt=receipt)
-    deliver, due = story(world, guard=guard), Due(3, kind, REF, 1)
+    receipt, sender_health = DeliveryReport("m1", NUMBER, "delivered"), SenderHealth()
+    scenario = Scenario(receipt=receipt)
+    deliver, due = story(scenario, sender_health=sender_health), Timer(3, kind, REF, 1)
     assert deliver.attend(due) == "m1"
     deliver.ask(due, "m1")
-    assert world.steps() == [claim, "ask", "apply"]
-    assert world.log[-1] == ("apply", REF, 1, REF.number_hash, receipt, None)
-    assert guard.heard == [(MovedTo("moved", "pool"), receipt)]
+    assert scenario.steps() == [claim, "ask", "apply"]
+    assert scenario.log[-1] == ("apply", REF, 1, REF.number_hash, receipt, None)
+    assert sender_health.heard == [(ReportOutcome("moved", "pool"), receipt)]
 
 
 @pytest.mark.parametrize(("kind", "claim"), [("p", "claim_poll"), ("f", "fall_over")])
 def test_no_claim_no_question_no_answer_no_change(kind: str, claim: str) -> None:
     """Only the claimer asks, and a carrier that does not know changes nothing."""
-    world = World(poll=None)
-    deliver, due = story(world), Due(3, kind, REF, 1)
+    scenario = Scenario(poll=None)
+    deliver, due = story(scenario), Timer(3, kind, REF, 1)
     assert deliver.attend(due) is None
     deliver.ask(due, "m1")
-    assert world.steps() == [claim, "ask"]
+    assert scenario.steps() == [claim, "ask"]

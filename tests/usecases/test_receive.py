@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from otp_service.domain.delivery import Action, Receipt, Refused
-from otp_service.domain.operation import Denial, MovedTo, OptOut
+from otp_service.domain.delivery import Action, DeliveryReport, Refused
+from otp_service.domain.operation import Denial, OptOut, ReportOutcome
 from otp_service.domain.policy import App, Policy, Sender, SenderKind
 from otp_service.domain.verification import Reference, new_reference, number_hash
 from otp_service.keyring import create, parse
@@ -32,7 +32,7 @@ DEAD = Refused("40001", "No route", Action.STOP_PERSON)
 
 
 @dataclass
-class World:
+class Scenario:
     """Book, store, registry and guard in one."""
 
     indexed: tuple[Reference, int] | None = None
@@ -48,10 +48,12 @@ class World:
         """By the index."""
         return self.indexed if number == NUMBER else None
 
-    def apply(self, ref: Reference, ordinal: int, number: str, receipt: Receipt, event_id: str | None) -> MovedTo:
+    def apply(
+        self, ref: Reference, ordinal: int, number: str, receipt: DeliveryReport, event_id: str | None
+    ) -> ReportOutcome:
         """Remember it."""
         self.applied.append((ref, ordinal, number, receipt.status, event_id))
-        return MovedTo(self.outcome, "pool")
+        return ReportOutcome(self.outcome, "pool")
 
     def note_click(self, ref: Reference, ordinal: int, event_id: str) -> str:
         """Remember it."""
@@ -80,7 +82,7 @@ class World:
         self.denials.append((ref, denial))
         return "denied"
 
-    def moved(self, moved: MovedTo, receipt: Receipt, number: str) -> None:
+    def moved(self, moved: ReportOutcome, receipt: DeliveryReport, number: str) -> None:
         """Remember it."""
         self.told.append((moved.outcome, moved.sender, receipt))
 
@@ -89,56 +91,56 @@ class World:
         self.told.append(profile)
 
 
-def story(world: World) -> Receive:
+def story(scenario: Scenario) -> Receive:
     """The stories over this world."""
-    anything = cast("Any", world)
-    return Receive(book=anything, store=anything, optouts=anything, vault=RING, policy=POLICY, guard=anything)
+    anything = cast("Any", scenario)
+    return Receive(book=anything, store=anything, optouts=anything, vault=RING, policy=POLICY, sender_health=anything)
 
 
-def receipt(**changes: Any) -> Receipt:
+def receipt(**changes: Any) -> DeliveryReport:
     """A receipt for the person."""
-    return Receipt(**{"message_id": "m1", "to": PERSON, "status": "delivered", **changes})
+    return DeliveryReport(**{"message_id": "m1", "to": PERSON, "status": "delivered", **changes})
 
 
 def test_a_receipt_moves_the_delivery_that_it_names() -> None:
     """The tag in the signed body first; the number is hashed from the body, too."""
-    world = World(indexed=(OTHER, 9))
-    story(world).delivery_update("e1", [receipt(delivery_id=REF.delivery_id(2))])
-    assert world.applied == [(REF, 2, NUMBER, "delivered", "e1")]
+    scenario = Scenario(indexed=(OTHER, 9))
+    story(scenario).delivery_update("e1", [receipt(delivery_id=REF.delivery_id(2))])
+    assert scenario.applied == [(REF, 2, NUMBER, "delivered", "e1")]
 
 
 def test_the_index_finds_what_the_body_does_not_name() -> None:
     """By message id and number: it is known to be this delivery's message."""
-    world = World(indexed=(REF, 1))
-    story(world).delivery_update("e1", [receipt()])
-    assert world.applied[0][:2] == (REF, 1)
+    scenario = Scenario(indexed=(REF, 1))
+    story(scenario).delivery_update("e1", [receipt()])
+    assert scenario.applied[0][:2] == (REF, 1)
 
 
 def test_a_receipt_that_nobody_knows_changes_nothing() -> None:
     """No name that is ours, no index: nothing is applied."""
-    world = World()
-    story(world).delivery_update("e1", [receipt(), receipt(to="+19999999999"), receipt(delivery_id="dlv_x-1")])
-    assert world.applied == []
+    scenario = Scenario()
+    story(scenario).delivery_update("e1", [receipt(), receipt(to="+19999999999"), receipt(delivery_id="dlv_x-1")])
+    assert scenario.applied == []
 
 
 def test_each_receipt_of_a_group_is_applied() -> None:
     """Several recipients in one event."""
-    world = World()
+    scenario = Scenario()
     first, second = receipt(delivery_id=REF.delivery_id(1)), receipt(delivery_id=OTHER.delivery_id(1))
-    story(world).delivery_update("e1", [first, second])
-    assert [entry[0] for entry in world.applied] == [REF, OTHER]
+    story(scenario).delivery_update("e1", [first, second])
+    assert [entry[0] for entry in scenario.applied] == [REF, OTHER]
 
 
 @pytest.mark.parametrize(("outcome", "told"), [("moved", 1), ("same", 1), ("duplicate", 1), ("foreign", 0)])
 def test_the_guard_hears_what_became_of_a_receipt(outcome: str, told: int) -> None:
     """With what it moved, by which the guard judges; of strangers' receipts it hears nothing."""
-    world = World(outcome=outcome)
+    scenario = Scenario(outcome=outcome)
     failed = receipt(delivery_id=REF.delivery_id(1), status="delivery_failed", error=DEAD)
-    story(world).delivery_update("e1", [failed])
-    assert world.told == [(outcome, "pool", failed)] * told
+    story(scenario).delivery_update("e1", [failed])
+    assert scenario.told == [(outcome, "pool", failed)] * told
 
 
-def inbound(world: World, **changes: Any) -> None:
+def inbound(scenario: Scenario, **changes: Any) -> None:
     """A person wrote."""
     given: dict[str, Any] = {
         "from_number": PERSON,
@@ -149,31 +151,31 @@ def inbound(world: World, **changes: Any) -> None:
         "occurred_ms": 5_000,
         **changes,
     }
-    story(world).inbound("e1", **given)
+    story(scenario).inbound("e1", **given)
 
 
 def test_stop_opts_out_of_the_profile_it_was_sent_to() -> None:
     """With the moment it was said, the word, and an event name of its own per profile."""
-    world = World()
-    inbound(world)
-    ((number, mask, entry, event),) = world.wishes
+    scenario = Scenario()
+    inbound(scenario)
+    ((number, mask, entry, event),) = scenario.wishes
     assert (number, mask, event) == (NUMBER, "+1******0143", "e1:profile-a")
     assert entry == OptOut("profile-a", True, 5_000, "STOP", "inbound")
 
 
 def test_start_opts_in_again() -> None:
     """The carrier's word for it counts before the text."""
-    world = World()
-    inbound(world, text="hello", autoresponse="START")
-    assert world.wishes[0][2].opted_out is False
+    scenario = Scenario()
+    inbound(scenario, text="hello", autoresponse="START")
+    assert scenario.wishes[0][2].opted_out is False
 
 
 def test_a_wish_that_only_we_understood_says_so() -> None:
     """The carrier holds no block for it, so its list says nothing about it."""
-    world = World()
+    scenario = Scenario()
     for text, autoresponse in (("ARRÊT", None), ("Stop. Thank you", None), ("stop", None), ("whatever", "STOP")):
-        inbound(world, text=text, autoresponse=autoresponse)
-    assert [wish[2].source for wish in world.wishes] == ["reply", "reply", "inbound", "inbound"]
+        inbound(scenario, text=text, autoresponse=autoresponse)
+    assert [wish[2].source for wish in scenario.wishes] == ["reply", "reply", "inbound", "inbound"]
 
 
 OURS = "123456 is your Acme code. It expires in 5 minutes. Do not share it. Reply STOP to opt out."
@@ -184,27 +186,27 @@ OURS = "123456 is your Acme code. It expires in 5 minutes. Do not share it. Repl
 )
 def test_quotes_change_nothing(text: str) -> None:
     """Nobody opts out or denies by quoting what we wrote, and nobody has to look at it."""
-    world = World()
-    inbound(world, text=text)
-    assert (world.wishes, world.denials, world.unclear) == ([], [], [])
+    scenario = Scenario()
+    inbound(scenario, text=text)
+    assert (scenario.wishes, scenario.denials, scenario.unclear) == ([], [], [])
 
 
 @pytest.mark.parametrize("text", ["we must stop sending money there", "Don't stop!", "no stop"])
 def test_an_unclear_reply_is_put_on_record_and_changes_nothing(text: str) -> None:
     """For the number, without its text."""
-    world = World()
-    inbound(world, text=text)
-    assert (world.wishes, world.denials) == ([], [])
-    assert world.unclear == [(NUMBER, "+1******0143", "profile-a")]
+    scenario = Scenario()
+    inbound(scenario, text=text)
+    assert (scenario.wishes, scenario.denials) == ([], [])
+    assert scenario.unclear == [(NUMBER, "+1******0143", "profile-a")]
 
 
 def test_what_the_carrier_or_an_app_understood_is_not_unclear() -> None:
     """The carrier answered it, or an app has a word for it."""
-    world = World()
-    inbound(world, text="we must stop", autoresponse="HELP")
-    inbound(world, text=f"no\n{OURS}")
-    assert world.unclear == []
-    assert len(world.denials) == 2
+    scenario = Scenario()
+    inbound(scenario, text="we must stop", autoresponse="HELP")
+    inbound(scenario, text=f"no\n{OURS}")
+    assert scenario.unclear == []
+    assert len(scenario.denials) == 2
 
 
 @pytest.mark.parametrize(
@@ -212,9 +214,9 @@ def test_what_the_carrier_or_an_app_understood_is_not_unclear() -> None:
 )
 def test_without_a_profile_rather_too_much_is_stopped(to_number: str | None, profiles: list[str] | None) -> None:
     """The address names the profile; an unknown one means all."""
-    world = World()
-    inbound(world, messaging_profile_id=None, to_number=to_number)
-    assert [wish[2].messaging_profile_id for wish in world.wishes] == (profiles or ["profile-a", "profile-b"])
+    scenario = Scenario()
+    inbound(scenario, messaging_profile_id=None, to_number=to_number)
+    assert [wish[2].messaging_profile_id for wish in scenario.wishes] == (profiles or ["profile-a", "profile-b"])
 
 
 @pytest.mark.parametrize(
@@ -222,10 +224,10 @@ def test_without_a_profile_rather_too_much_is_stopped(to_number: str | None, pro
 )
 def test_other_words_and_other_writers_change_nothing(changes: dict[str, str]) -> None:
     """Help, chatter, short codes."""
-    world = World()
-    inbound(world, **changes)
-    assert world.wishes == []
-    assert world.denials == []
+    scenario = Scenario()
+    inbound(scenario, **changes)
+    assert scenario.wishes == []
+    assert scenario.denials == []
 
 
 @pytest.mark.parametrize(
@@ -244,33 +246,33 @@ def test_that_was_not_me_is_asked_of_all_that_is_pending(
     changes: dict[str, Any], apps: set[str], senders: set[str]
 ) -> None:
     """In the words of each app, and only of the senders that the answer can have been written to; nobody opts out."""
-    world = World()
-    inbound(world, **changes)
+    scenario = Scenario()
+    inbound(scenario, **changes)
     denial = Denial(frozenset(apps), frozenset(senders), 5_000, 7_000)
-    assert world.denials == [(REF, denial), (OTHER, denial)]
-    assert world.wishes == []
+    assert scenario.denials == [(REF, denial), (OTHER, denial)]
+    assert scenario.wishes == []
 
 
 def test_a_word_that_the_carrier_read_as_stop_denies_as_well() -> None:
     """Whatever the carrier made of it, both are heard."""
-    world = World()
-    inbound(world, text="no", autoresponse="STOP")
-    assert len(world.denials) == 2
-    assert len(world.wishes) == 1
+    scenario = Scenario()
+    inbound(scenario, text="no", autoresponse="STOP")
+    assert len(scenario.denials) == 2
+    assert len(scenario.wishes) == 1
 
 
 @pytest.mark.parametrize("to", [PERSON, PERSON[1:]])
 def test_a_click_is_noted_where_its_message_is_known(to: str) -> None:
     """With or without the plus sign; unknown messages and missing numbers are passed over."""
-    world = World(indexed=(REF, 2))
-    story(world).link_click("e1", "m1", to)
-    story(world).link_click("e1", "m1", None)
-    story(world).link_click("e1", "m1", "+19999999999")
-    assert world.clicks == [(REF, 2, "e1")]
+    scenario = Scenario(indexed=(REF, 2))
+    story(scenario).link_click("e1", "m1", to)
+    story(scenario).link_click("e1", "m1", None)
+    story(scenario).link_click("e1", "m1", "+19999999999")
+    assert scenario.clicks == [(REF, 2, "e1")]
 
 
 def test_a_spent_profile_is_passed_on() -> None:
     """To whoever tells the people on call."""
-    world = World()
-    story(world).spend_limit("profile-a")
-    assert world.told == ["profile-a"]
+    scenario = Scenario()
+    story(scenario).spend_limit("profile-a")
+    assert scenario.told == ["profile-a"]

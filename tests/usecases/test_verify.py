@@ -14,15 +14,15 @@ from otp_service.domain.operation import (
     Approved,
     Canceled,
     CheckAnswer,
-    CheckOrder,
+    CheckCommand,
     Ended,
     Limited,
-    Moved,
     NotFound,
     Redeemed,
+    StartCommand,
     Started,
-    StartOrder,
     StartRefused,
+    Superseded,
     VerificationView,
     Wrong,
 )
@@ -73,12 +73,12 @@ class Store:
     view_: VerificationView | None = VIEW
     orders: list[Any] = field(default_factory=list)
 
-    def start(self, order: StartOrder) -> Started | StartRefused:
+    def start(self, order: StartCommand) -> Started | StartRefused:
         """Keep the order."""
         self.orders.append(order)
         return cast("Started | StartRefused", self.answers.pop(0))
 
-    def check(self, order: CheckOrder) -> CheckAnswer:
+    def check(self, order: CheckCommand) -> CheckAnswer:
         """Keep the order."""
         self.orders.append(order)
         return cast("CheckAnswer", self.answers.pop(0))
@@ -119,7 +119,7 @@ class Limits:
         self.taken -= 1
 
 
-class Guard:
+class SenderHealth:
     """Knows how the senders are: the route as it is, and all are well; or the other way round, and only `well` are."""
 
     def __init__(self, *well: str) -> None:
@@ -146,7 +146,7 @@ class KeyIds:
 def story(
     store: Store,
     limits: Limits | None = None,
-    guard: Guard | None = None,
+    sender_health: SenderHealth | None = None,
     ring: Any = None,
     key_ids: Any = None,
     *,
@@ -159,7 +159,7 @@ def story(
         store=cast("Any", store),
         limits=limits or Limits(),
         place=lambda app, ip: [app.name, ip],
-        guard=cast("Any", guard or Guard()),
+        sender_health=cast("Any", sender_health or SenderHealth()),
         vault=ring or RING,
         key_ids=key_ids or KeyIds(),
         policy=policy,
@@ -464,7 +464,7 @@ def test_ones_own_approval_is_no_repeat() -> None:
     """Told by the receipt's id: each order has a new one."""
 
     class Fresh(Store):
-        def check(self, order: CheckOrder) -> CheckAnswer:
+        def check(self, order: CheckCommand) -> CheckAnswer:
             return replace(APPROVED, receipt_id=order.receipt_id)
 
     approval = check(Fresh())
@@ -497,12 +497,12 @@ def test_an_id_that_cannot_be_ours_is_unknown(text: str) -> None:
 
 def test_by_number_the_latest_is_followed() -> None:
     """One that is overtaken while it is judged gives way to the newer; three times at most."""
-    store = Store([Moved(), APPROVED])
+    store = Store([Superseded(), APPROVED])
     answer = story(store).check_by_number("shop", PERSON, "pay", "123456", None)
     assert isinstance(answer, Approval)
     assert store.orders[0] == (NUMBER, "shop", "pay")
     assert store.orders[1].by_purpose == "pay"
-    restless = Store([Moved()] * 3)
+    restless = Store([Superseded()] * 3)
     refusal = refused(story(restless).check_by_number("shop", PERSON, "pay", "123456", None))
     assert (refusal.code, refusal.retry_after_s) == ("store_unavailable", 1)
     nobody = Store(latest_=None)
@@ -515,7 +515,7 @@ def test_a_store_that_cannot_answer_approves_nobody() -> None:
     """The exception goes up: no code path turns it into an answer."""
 
     class Down(Store):
-        def check(self, order: CheckOrder) -> CheckAnswer:
+        def check(self, order: CheckCommand) -> CheckAnswer:
             raise StoreUnavailable("down")
 
     with pytest.raises(StoreUnavailable):
@@ -588,7 +588,7 @@ NEWER = parse(rotate(create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z"), 
 class Judge(Store):
     """A store with a code that was made with the newer key."""
 
-    def check(self, order: CheckOrder) -> CheckAnswer:
+    def check(self, order: CheckCommand) -> CheckAnswer:
         """Judge where the order has a digest under that key."""
         if NEWER.active_kid not in order.digests:
             raise KeyUnknown(NEWER.active_kid)

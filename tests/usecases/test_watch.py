@@ -18,7 +18,7 @@ ONE, OTHER = Reference("a" * 32, "00" * 10), Reference("b" * 32, "11" * 10)
 LONG_S = 30.0
 
 
-class World:
+class Scenario:
     """A store with versions, and a clock that moves when the test says so."""
 
     def __init__(self, places: int = 8) -> None:
@@ -31,7 +31,7 @@ class World:
             store=cast("Any", self),
             places=places,
             pause=self._pause,
-            aside=nullcontext(),
+            released=nullcontext(),
             count=self.counted.append,
         )
         self._pool = ThreadPoolExecutor(32)
@@ -77,153 +77,153 @@ class World:
 
 
 @pytest.fixture
-def make() -> Iterator[Callable[..., World]]:
+def make() -> Iterator[Callable[..., Scenario]]:
     """Makes worlds that end with the test."""
-    made: list[World] = []
+    made: list[Scenario] = []
 
-    def new(**options: Any) -> World:
-        made.append(World(**options))
+    def new(**options: Any) -> Scenario:
+        made.append(Scenario(**options))
         return made[-1]
 
     yield new
-    for world in made:
-        world.close()
+    for scenario in made:
+        scenario.close()
 
 
-def test_a_newer_version_wakes_and_an_old_one_does_not(make: Callable[..., World]) -> None:
+def test_a_newer_version_wakes_and_an_old_one_does_not(make: Callable[..., Scenario]) -> None:
     """Who has seen it already sleeps on, beside the one who has not."""
-    world = make()
-    one, later, other = world.wait(), world.wait(after=2), world.wait(OTHER)
-    world.waiting(3)
-    world.tick()
-    wait_until(lambda: len(world.asked) == 1)
+    scenario = make()
+    one, later, other = scenario.wait(), scenario.wait(after=2), scenario.wait(OTHER)
+    scenario.waiting(3)
+    scenario.tick()
+    wait_until(lambda: len(scenario.asked) == 1)
     assert not any(wait.done() for wait in (one, later, other))
-    world.known[ONE] = 2
-    world.tick()
+    scenario.known[ONE] = 2
+    scenario.tick()
     assert one.result(5) is News.CHANGED
     assert not any(wait.done() for wait in (later, other))
-    world.known |= {ONE: 3, OTHER: 2}
-    world.waiting(2)
-    world.tick()
+    scenario.known |= {ONE: 3, OTHER: 2}
+    scenario.waiting(2)
+    scenario.tick()
     assert (later.result(5), other.result(5)) == (News.CHANGED, News.CHANGED)
 
 
-def test_a_change_before_the_wait_is_not_missed(make: Callable[..., World]) -> None:
+def test_a_change_before_the_wait_is_not_missed(make: Callable[..., Scenario]) -> None:
     """The version counts, not the moment."""
-    world = make()
-    world.known[ONE] = 7
-    wait = world.wait(after=6)
-    world.waiting(1)
-    world.tick()
+    scenario = make()
+    scenario.known[ONE] = 7
+    wait = scenario.wait(after=6)
+    scenario.waiting(1)
+    scenario.tick()
     assert wait.result(5) is News.CHANGED
 
 
-def test_many_waits_for_one_verification_are_one_question(make: Callable[..., World]) -> None:
+def test_many_waits_for_one_verification_are_one_question(make: Callable[..., Scenario]) -> None:
     """What is asked of the store does not grow with the number of those who wait."""
-    world = make()
-    waits = [world.wait() for _ in range(6)] + [world.wait(OTHER)]
-    world.waiting(7)
-    world.known |= {ONE: 2, OTHER: 2}
-    world.tick()
+    scenario = make()
+    waits = [scenario.wait() for _ in range(6)] + [scenario.wait(OTHER)]
+    scenario.waiting(7)
+    scenario.known |= {ONE: 2, OTHER: 2}
+    scenario.tick()
     assert {wait.result(5) for wait in waits} == {News.CHANGED}
-    assert [sorted(asked, key=repr) for asked in world.asked] == [sorted([ONE, OTHER], key=repr)]
+    assert [sorted(asked, key=repr) for asked in scenario.asked] == [sorted([ONE, OTHER], key=repr)]
 
 
-def test_nobody_looks_where_nobody_waits(make: Callable[..., World]) -> None:
+def test_nobody_looks_where_nobody_waits(make: Callable[..., Scenario]) -> None:
     """The thread ends with the last wait, and the next wait has one again."""
-    world = make()
+    scenario = make()
     for turn in range(2):
-        assert world.wait(timeout_s=0.01).result(5) is News.UNCHANGED
-        world.tick()
-        wait_until(lambda: not world.watch._looking)
-        assert world.asked == [], turn
-    wait = world.wait()
-    world.waiting(1)
-    world.known[ONE] = 2
-    world.tick()
+        assert scenario.wait(timeout_s=0.01).result(5) is News.UNCHANGED
+        scenario.tick()
+        wait_until(lambda: not scenario.watch._looking)
+        assert scenario.asked == [], turn
+    wait = scenario.wait()
+    scenario.waiting(1)
+    scenario.known[ONE] = 2
+    scenario.tick()
     assert wait.result(5) is News.CHANGED
 
 
-def test_no_more_waits_than_places(make: Callable[..., World]) -> None:
+def test_no_more_waits_than_places(make: Callable[..., Scenario]) -> None:
     """Who finds none is told at once; a place that becomes free is used again."""
-    world = make(places=3)
-    waits = [world.wait(), world.wait(), world.wait(OTHER)]
-    world.waiting(3)
-    assert world.wait(OTHER).result(5) is News.FULL
-    world.known[OTHER] = 2
-    world.tick()
+    scenario = make(places=3)
+    waits = [scenario.wait(), scenario.wait(), scenario.wait(OTHER)]
+    scenario.waiting(3)
+    assert scenario.wait(OTHER).result(5) is News.FULL
+    scenario.known[OTHER] = 2
+    scenario.tick()
     assert waits[2].result(5) is News.CHANGED
-    world.waiting(2)
-    again = world.wait(OTHER, after=2)
-    world.waiting(3)
+    scenario.waiting(2)
+    again = scenario.wait(OTHER, after=2)
+    scenario.waiting(3)
     assert not again.done()
 
 
-def test_one_verification_takes_no_more_than_its_share(make: Callable[..., World]) -> None:
+def test_one_verification_takes_no_more_than_its_share(make: Callable[..., Scenario]) -> None:
     """Where a share is asked for, it is of the waits for this one only; others find their places."""
-    world = make(places=8)
+    scenario = make(places=8)
     for _ in range(2):
-        world.wait(share=2)
-    world.waiting(2)
-    assert world.wait(share=2).result(5) is News.FULL
-    world.wait(OTHER, share=2)
-    world.wait()
-    world.waiting(4)
+        scenario.wait(share=2)
+    scenario.waiting(2)
+    assert scenario.wait(share=2).result(5) is News.FULL
+    scenario.wait(OTHER, share=2)
+    scenario.wait()
+    scenario.waiting(4)
 
 
-def test_a_store_that_does_not_answer_ends_all_waits(make: Callable[..., World]) -> None:
+def test_a_store_that_does_not_answer_ends_all_waits(make: Callable[..., Scenario]) -> None:
     """Closed, not open: nobody is told that nothing happened while nobody could know."""
-    world = make()
-    waits = [world.wait(), world.wait(OTHER)]
-    world.waiting(2)
-    world.fault = StoreUnavailable("gone")
-    world.tick()
+    scenario = make()
+    waits = [scenario.wait(), scenario.wait(OTHER)]
+    scenario.waiting(2)
+    scenario.fault = StoreUnavailable("gone")
+    scenario.tick()
     for wait in waits:
         with pytest.raises(StoreUnavailable):
             wait.result(5)
-    world.fault = None
-    world.waiting(0)
-    again = world.wait()
-    world.waiting(1)
-    world.known[ONE] = 2
-    world.tick()
+    scenario.fault = None
+    scenario.waiting(0)
+    again = scenario.wait()
+    scenario.waiting(1)
+    scenario.known[ONE] = 2
+    scenario.tick()
     assert again.result(5) is News.CHANGED
-    assert sorted(world.counted) == [News.CHANGED, News.UNAVAILABLE, News.UNAVAILABLE]
+    assert sorted(scenario.counted) == [News.CHANGED, News.UNAVAILABLE, News.UNAVAILABLE]
 
 
-def test_a_fault_of_ours_leaves_nobody_asleep(make: Callable[..., World]) -> None:
+def test_a_fault_of_ours_leaves_nobody_asleep(make: Callable[..., Scenario]) -> None:
     """The waits end, and the next one is looked for again."""
-    world = make()
-    wait = world.wait()
-    world.waiting(1)
-    world.fault = ZeroDivisionError()
-    world.tick()
+    scenario = make()
+    wait = scenario.wait()
+    scenario.waiting(1)
+    scenario.fault = ZeroDivisionError()
+    scenario.tick()
     with pytest.raises(StoreUnavailable):
         wait.result(5)
-    world.fault = None
-    world.known[ONE] = 2
-    again = world.wait()
-    world.waiting(1)
-    world.tick()
+    scenario.fault = None
+    scenario.known[ONE] = 2
+    again = scenario.wait()
+    scenario.waiting(1)
+    scenario.tick()
     assert again.result(5) is News.CHANGED
 
 
-def test_one_that_is_gone_has_changed(make: Callable[..., World]) -> None:
+def test_one_that_is_gone_has_changed(make: Callable[..., Scenario]) -> None:
     """The store forgot it: whoever waits reads that it is not there."""
-    world = make()
-    wait = world.wait()
-    world.waiting(1)
-    world.known[ONE] = None
-    world.tick()
+    scenario = make()
+    wait = scenario.wait()
+    scenario.waiting(1)
+    scenario.known[ONE] = None
+    scenario.tick()
     assert wait.result(5) is News.CHANGED
 
 
-def test_the_end_of_the_process_ends_all_waits(make: Callable[..., World]) -> None:
+def test_the_end_of_the_process_ends_all_waits(make: Callable[..., Scenario]) -> None:
     """Those that are under way and those that come yet."""
-    world = make()
-    waits = [world.wait(), world.wait(OTHER)]
-    world.waiting(2)
-    world.tick(ending=True)
+    scenario = make()
+    waits = [scenario.wait(), scenario.wait(OTHER)]
+    scenario.waiting(2)
+    scenario.tick(ending=True)
     assert {wait.result(5) for wait in waits} == {News.ENDING}
-    assert world.wait().result(5) is News.ENDING
-    assert world.asked == []
+    assert scenario.wait().result(5) is News.ENDING
+    assert scenario.asked == []

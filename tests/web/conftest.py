@@ -129,7 +129,7 @@ class Answer:
 
 
 @dataclass
-class World:
+class ApiHarness:
     """A built service and everything a test needs to look behind it."""
 
     app: Flask
@@ -303,7 +303,7 @@ def _built(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> tuple[Fl
 
 
 @pytest.fixture
-def world(_built: tuple[Flask, Settings, SigningKey], redis_server: "redis.Redis") -> World:
+def api(_built: tuple[Flask, Settings, SigningKey], redis_server: "redis.Redis") -> ApiHarness:
     """The service over an empty store."""
     app, settings, seed = _built
-    return World(app, settings, config.load_keyring(settings), seed, redis_server)
+    return ApiHarness(app, settings, config.load_keyring(settings), seed, redis_server)

@@ -7,7 +7,7 @@ import pytest
 from otp_service import bootstrap
 from otp_service.storage.api_keys import SCOPES
 
-from .conftest import OTHER_PROFILE, Answer, World
+from .conftest import OTHER_PROFILE, Answer, ApiHarness
 
 UNKNOWN_ID = "vrf_" + "a" * 32
 ROUTES = [
@@ -23,23 +23,23 @@ OPEN = ["/healthz", "/readyz", "/.well-known/jwks.json", "/openapi.json", "/docs
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), ROUTES)
-def test_every_route_takes_exactly_its_scope(world: World, method: str, path: str, scope: str) -> None:
+def test_every_route_takes_exactly_its_scope(api: ApiHarness, method: str, path: str, scope: str) -> None:
     """A key with another scope, or with all others, is 403; with the scope alone the request is judged."""
     body = b"{}" if method == "POST" else None
     for other in SCOPES:
-        answer = world.call(method, path, body, key=world.key("default", other))
+        answer = api.call(method, path, body, key=api.key("default", other))
         if other == scope:
             assert answer.status in (200, 400, 404), answer.body
         else:
             assert scope in answer.problem(403, "forbidden")["detail"]
     others = tuple(other for other in SCOPES if other != scope)
-    world.call(method, path, body, key=world.key("default", *others)).problem(403, "forbidden")
+    api.call(method, path, body, key=api.key("default", *others)).problem(403, "forbidden")
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), ROUTES)
-def test_no_key_no_answer(world: World, method: str, path: str, scope: str) -> None:
+def test_no_key_no_answer(api: ApiHarness, method: str, path: str, scope: str) -> None:
     """401 with WWW-Authenticate for a missing, malformed, unknown, foreign or altered key."""
-    good = world.key("default", scope)
+    good = api.key("default", scope)
     prefix, key_id, secret = good.split("_", 2)
     flipped = ("A" if secret[0] != "A" else "B") + secret[1:]
     bad = [
@@ -64,48 +64,48 @@ def test_no_key_no_answer(world: World, method: str, path: str, scope: str) -> N
     ]
     for value in bad:
         headers = {} if value is None else {"Authorization": value}
-        answer = world.call(method, path, b"{}" if method == "POST" else None, key=None, headers=headers)
+        answer = api.call(method, path, b"{}" if method == "POST" else None, key=None, headers=headers)
         answer.problem(401, "unauthorized")
         assert secret.encode() not in answer.body
     for good_way in (f"Bearer {good}", f"bearer {good}", f"BEARER  {good} "):
         body = b"{}" if method == "POST" else None
-        assert world.call(method, path, body, key=None, headers={"Authorization": good_way}).status != 401
+        assert api.call(method, path, body, key=None, headers={"Authorization": good_way}).status != 401
 
 
 @pytest.mark.parametrize("path", OPEN)
-def test_open_routes_need_no_key(world: World, path: str) -> None:
+def test_open_routes_need_no_key(api: ApiHarness, path: str) -> None:
     """Health, public keys and the description answer everybody, from anywhere, with any junk for a key."""
     for headers in ({}, {"Authorization": "Bearer junk"}, {"X-Forwarded-For": "203.0.113.9"}):
-        answer = world.call("GET", path, key=None, headers=headers, peer="203.0.113.9")
+        answer = api.call("GET", path, key=None, headers=headers, peer="203.0.113.9")
         assert answer.status == 200
     public = path not in ("/healthz", "/readyz")
     cache = answer.header("Cache-Control") or ""
     assert ("no-store" in cache) is not public
 
 
-def test_expired_and_revoked_keys_are_refused(world: World) -> None:
+def test_expired_and_revoked_keys_are_refused(api: ApiHarness) -> None:
     """A key past its time is 401 at once; a revoked one within five seconds, in processes that know it, too."""
-    keys = bootstrap.build_api_keys(world.settings)
+    keys = bootstrap.build_api_keys(api.settings)
     over = keys.create("default", ["verify"], 0)
-    world.call("GET", f"/verify/{UNKNOWN_ID}", key=over.key).problem(401, "unauthorized")
+    api.call("GET", f"/verify/{UNKNOWN_ID}", key=over.key).problem(401, "unauthorized")
     brief = keys.create("default", ["verify"], 400)
-    assert world.call("GET", f"/verify/{UNKNOWN_ID}", key=brief.key).status == 404
+    assert api.call("GET", f"/verify/{UNKNOWN_ID}", key=brief.key).status == 404
     gone = keys.create("default", ["verify"], None)
-    assert world.call("GET", f"/verify/{UNKNOWN_ID}", key=gone.key).status == 404
+    assert api.call("GET", f"/verify/{UNKNOWN_ID}", key=gone.key).status == 404
     assert keys.revoke(gone.id)
     deadline = time.monotonic() + 5
-    while world.call("GET", f"/verify/{UNKNOWN_ID}", key=gone.key).status != 401:
+    while api.call("GET", f"/verify/{UNKNOWN_ID}", key=gone.key).status != 401:
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    world.call("GET", f"/verify/{UNKNOWN_ID}", key=brief.key).problem(401, "unauthorized")
+    api.call("GET", f"/verify/{UNKNOWN_ID}", key=brief.key).problem(401, "unauthorized")
 
 
-def test_a_secret_is_kept_as_a_hash_only(world: World) -> None:
+def test_a_secret_is_kept_as_a_hash_only(api: ApiHarness) -> None:
     """No key's secret is anywhere in the store, nor in what an answer says."""
-    secret = world.key().split("_", 2)[2]
-    world.started(world.number())
-    for name in world.store.keys("*"):
-        assert secret.encode() not in (world.store.dump(name) or b"")
+    secret = api.key().split("_", 2)[2]
+    api.started(api.number())
+    for name in api.store.keys("*"):
+        assert secret.encode() not in (api.store.dump(name) or b"")
 
 
 def scrubbed(answer: Answer) -> tuple[int, bytes, list[str]]:
@@ -114,123 +114,123 @@ def scrubbed(answer: Answer) -> tuple[int, bytes, list[str]]:
     return answer.status, answer.body.replace(name, b"ID"), [key for key, _ in answer.headers]
 
 
-def test_another_tenants_verification_does_not_exist(world: World) -> None:
+def test_another_tenants_verification_does_not_exist(api: ApiHarness) -> None:
     """Reading, checking (with the right code), canceling: byte for byte the 404 of an id that never was; untouched."""
-    number = world.number()
-    verification = world.started(number)
-    code = world.code(verification)
+    number = api.number()
+    verification = api.started(number)
+    code = api.code(verification)
 
     def answers(verification_id: str) -> list[Answer]:
         return [
-            world.call("GET", f"/verify/{verification_id}", key="other"),
-            world.check(verification_id, code, "other"),
-            world.check(verification_id, "000000", "other"),
-            world.check(verification_id, code, "other", context={"a": "b"}),
-            world.call("POST", f"/verify/{verification_id}/cancel", key="other"),
-            world.call("POST", f"/verify/{verification_id}/cancel", {}, key="other"),
+            api.call("GET", f"/verify/{verification_id}", key="other"),
+            api.check(verification_id, code, "other"),
+            api.check(verification_id, "000000", "other"),
+            api.check(verification_id, code, "other", context={"a": "b"}),
+            api.call("POST", f"/verify/{verification_id}/cancel", key="other"),
+            api.call("POST", f"/verify/{verification_id}/cancel", {}, key="other"),
         ]
 
     foreign, unknown = answers(verification), answers(UNKNOWN_ID)
     for answer in foreign:
         answer.problem(404, "verification_not_found")
     assert [scrubbed(answer) for answer in foreign] == [scrubbed(answer) for answer in unknown]
-    by_number = world.call("POST", "/verify/check", {"to": number, "code": code}, key="other")
-    nobody = world.call("POST", "/verify/check", {"to": world.number(), "code": code}, key="other")
+    by_number = api.call("POST", "/verify/check", {"to": number, "code": code}, key="other")
+    nobody = api.call("POST", "/verify/check", {"to": api.number(), "code": code}, key="other")
     assert scrubbed(by_number) == scrubbed(nobody)
-    shown = world.call("GET", f"/verify/{verification}").json
+    shown = api.call("GET", f"/verify/{verification}").json
     assert (shown["status"], shown["checks_left"]) == ("pending", 5)
     assert [event["event"] for event in shown["timeline"]] == ["verification.started", "delivery.queued"]
-    assert world.check(verification, code).status == 200
+    assert api.check(verification, code).status == 200
     # Ended ones are as invisible as pending ones.
     assert [scrubbed(answer) for answer in answers(verification)] == [scrubbed(answer) for answer in unknown]
 
 
-def test_two_tenants_two_verifications(world: World) -> None:
+def test_two_tenants_two_verifications(api: ApiHarness) -> None:
     """The same number at two apps has two codes and two budgets; one app's code is wrong for the other."""
-    number = world.number()
-    mine, theirs = world.started(number), world.started(number, "other")
+    number = api.number()
+    mine, theirs = api.started(number), api.started(number, "other")
     for _ in range(4):
-        world.check(mine, world.wrong(mine)).problem(422, "code_incorrect")
-    assert world.call("GET", f"/verify/{theirs}", key="other").json["checks_left"] == 5
-    assert world.check(theirs, world.code(theirs), "other").status == 200
-    assert world.check(mine, world.code(mine)).status == 200
+        api.check(mine, api.wrong(mine)).problem(422, "code_incorrect")
+    assert api.call("GET", f"/verify/{theirs}", key="other").json["checks_left"] == 5
+    assert api.check(theirs, api.code(theirs), "other").status == 200
+    assert api.check(mine, api.code(mine)).status == 200
 
 
-def test_purposes_do_not_mix(world: World) -> None:
+def test_purposes_do_not_mix(api: ApiHarness) -> None:
     """A code of one purpose is wrong for the other, and asking by number finds the purpose asked for."""
-    number = world.number()
-    login, bind = world.started(number), world.started(number, purpose="bind")
+    number = api.number()
+    login, bind = api.started(number), api.started(number, purpose="bind")
     assert login != bind
-    if world.code(login) != world.code(bind):
-        world.check(login, world.code(bind)).problem(422, "code_incorrect")
-        body = {"to": number, "purpose": "bind", "code": world.code(login)}
-        world.call("POST", "/verify/check", body).problem(422, "code_incorrect")
-    body = {"to": number, "purpose": "bind", "code": world.code(bind)}
-    assert world.call("POST", "/verify/check", body).json["verification_id"] == bind
+    if api.code(login) != api.code(bind):
+        api.check(login, api.code(bind)).problem(422, "code_incorrect")
+        body = {"to": number, "purpose": "bind", "code": api.code(login)}
+        api.call("POST", "/verify/check", body).problem(422, "code_incorrect")
+    body = {"to": number, "purpose": "bind", "code": api.code(bind)}
+    assert api.call("POST", "/verify/check", body).json["verification_id"] == bind
 
 
-def test_auditors_see_their_own_apps_events(world: World) -> None:
+def test_auditors_see_their_own_apps_events(api: ApiHarness) -> None:
     """Events of another tenant are not in the record that a key sees, whatever it asks for."""
-    mine = world.started(world.number())
-    theirs = world.started(world.number(), "other")
-    seen = world.call("GET", "/audit/events?limit=1000").json["events"]
+    mine = api.started(api.number())
+    theirs = api.started(api.number(), "other")
+    seen = api.call("GET", "/audit/events?limit=1000").json["events"]
     assert {event["app"] for event in seen} <= {"default", None}
     assert mine in {event["verification_id"] for event in seen}
     for query in (f"verification={theirs}", "app=other"):
-        assert world.call("GET", f"/audit/events?{query}").json["events"] == []
+        assert api.call("GET", f"/audit/events?{query}").json["events"] == []
 
 
-def test_metrics_are_for_loopback_or_the_scope(world: World) -> None:
+def test_metrics_are_for_loopback_or_the_scope(api: ApiHarness) -> None:
     """Loopback, directly, or a key with `metrics`; a proxy's word for loopback counts for nothing."""
     for peer in ("127.0.0.1", "127.9.9.9", "::1"):
-        assert world.call("GET", "/metrics", key=None, peer=peer).status == 200
+        assert api.call("GET", "/metrics", key=None, peer=peer).status == 200
     outside = "203.0.113.9"
     for peer in (outside, "10.0.0.1", "", "unix:", "2001:db8::1", "::ffff:203.0.113.9"):
-        world.call("GET", "/metrics", key=None, peer=peer).problem(401, "unauthorized")
+        api.call("GET", "/metrics", key=None, peer=peer).problem(401, "unauthorized")
     for header in ("X-Forwarded-For", "X-Real-IP", "Forwarded"):
         value = "for=127.0.0.1" if header == "Forwarded" else "127.0.0.1"
-        world.call("GET", "/metrics", key=None, peer=outside, headers={header: value}).problem(401, "unauthorized")
+        api.call("GET", "/metrics", key=None, peer=outside, headers={header: value}).problem(401, "unauthorized")
         # What came through a proxy on this machine did not come from this machine.
-        world.call("GET", "/metrics", key=None, headers={header: outside}).problem(401, "unauthorized")
-    world.call("GET", "/metrics", key=world.key("default", "verify"), peer=outside).problem(403, "forbidden")
-    assert world.call("GET", "/metrics", key=world.key("default", "metrics"), peer=outside).status == 200
+        api.call("GET", "/metrics", key=None, headers={header: outside}).problem(401, "unauthorized")
+    api.call("GET", "/metrics", key=api.key("default", "verify"), peer=outside).problem(403, "forbidden")
+    assert api.call("GET", "/metrics", key=api.key("default", "metrics"), peer=outside).status == 200
 
 
-def test_metric_names_and_values(world: World) -> None:
+def test_metric_names_and_values(api: ApiHarness) -> None:
     """Every name begins with otp_, and no label holds a number, a code, a key or an id of a verification."""
-    number = world.number()
-    verification = world.started(number)
-    code = world.code(verification)
-    world.check(verification, code)
-    world.call("GET", f"/nowhere/{number}")
-    text = world.call("GET", "/metrics", key=None).body.decode()
+    number = api.number()
+    verification = api.started(number)
+    code = api.code(verification)
+    api.check(verification, code)
+    api.call("GET", f"/nowhere/{number}")
+    text = api.call("GET", "/metrics", key=None).body.decode()
     lines = [line for line in text.splitlines() if line]
     assert all(line.startswith(("otp_", "# HELP otp_", "# TYPE otp_")) for line in lines)
-    for secret in (number, number[1:], code, verification[4:], world.key().split("_", 2)[2]):
+    for secret in (number, number[1:], code, verification[4:], api.key().split("_", 2)[2]):
         assert secret not in text.replace("_created", "")
 
 
-def test_opt_outs_of_a_number(world: World) -> None:
+def test_opt_outs_of_a_number(api: ApiHarness) -> None:
     """Every profile of the configuration with its state; the number masked; STOP shows with keyword and time."""
-    number = world.number()
-    answer = world.call("GET", f"/optouts/{number.replace('+', '%2B')}")
+    number = api.number()
+    answer = api.call("GET", f"/optouts/{number.replace('+', '%2B')}")
     assert answer.status == 200
     assert answer.json["to"] == f"+1******{number[-4:]}"
     assert [profile["opted_out"] for profile in answer.json["profiles"]] == [False, False]
-    world.opt_out(number)
-    shown = {item["messaging_profile_id"]: item for item in world.call("GET", f"/optouts/{number}").json["profiles"]}
+    api.opt_out(number)
+    shown = {item["messaging_profile_id"]: item for item in api.call("GET", f"/optouts/{number}").json["profiles"]}
     assert shown[OTHER_PROFILE]["opted_out"] is False
     stopped = next(item for name, item in shown.items() if name != OTHER_PROFILE)
     assert (stopped["opted_out"], stopped["keyword"], stopped["source"]) == (True, "STOP", "inbound")
     assert stopped["since"] == "2026-01-31T12:00:00.000Z"
     for bad in ("123", "%2B1", "%00", "%FF", "+12025550143%0A", "%2B%D9%A1"):
-        world.call("GET", f"/optouts/{bad}").problem(422, "invalid_number")
+        api.call("GET", f"/optouts/{bad}").problem(422, "invalid_number")
 
 
-def test_host_and_proxy_headers_decide_nothing(world: World) -> None:
+def test_host_and_proxy_headers_decide_nothing(api: ApiHarness) -> None:
     """Whatever a client claims about host, scheme, address or method, answers and links are the same."""
-    number = world.number()
-    plain = world.started(number)
+    number = api.number()
+    plain = api.started(number)
     lies = {
         "Host": "evil.example",
         "X-Forwarded-Host": "evil.example",
@@ -242,10 +242,10 @@ def test_host_and_proxy_headers_decide_nothing(world: World) -> None:
         "X-Request-Id": "req_mine",
         "X-Script-Name": "/evil",
     }
-    answer = world.call("GET", f"/verify/{plain}", headers=lies)
+    answer = api.call("GET", f"/verify/{plain}", headers=lies)
     assert answer.status == 200
     assert b"evil" not in answer.body
     assert answer.header("X-Request-Id") != "req_mine"
-    problem = world.call("POST", "/verify/check", {"verification_id": UNKNOWN_ID, "code": "123456"}, headers=lies)
+    problem = api.call("POST", "/verify/check", {"verification_id": UNKNOWN_ID, "code": "123456"}, headers=lies)
     problem.problem(404, "verification_not_found")
-    assert b"evil" not in world.call("GET", "/openapi.json", key=None, headers=lies).body
+    assert b"evil" not in api.call("GET", "/openapi.json", key=None, headers=lies).body

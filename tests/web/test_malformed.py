@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .conftest import World
+from .conftest import ApiHarness
 
 UNKNOWN_ID = "vrf_" + "a" * 32
 ENDPOINTS = ["/verify/start", "/verify/check", f"/verify/{UNKNOWN_ID}/cancel", "/receipts/redeem"]
@@ -74,22 +74,22 @@ BROKEN = {
 
 @pytest.mark.parametrize("path", ENDPOINTS)
 @pytest.mark.parametrize("name", BROKEN)
-def test_what_is_no_json_object_of_ours_is_400(world: World, path: str, name: str) -> None:
+def test_what_is_no_json_object_of_ours_is_400(api: ApiHarness, path: str, name: str) -> None:
     """400 invalid_request with a list of errors, each with a pointer; with and without an Idempotency-Key."""
     for headers in ({}, {"Idempotency-Key": "k"}):
-        problem = world.call("POST", path, BROKEN[name], headers=headers).problem(400, "invalid_request")
+        problem = api.call("POST", path, BROKEN[name], headers=headers).problem(400, "invalid_request")
         assert problem["errors"]
         for error in problem["errors"]:
             assert set(error) == {"pointer", "detail"}
             assert error["pointer"] == "" or error["pointer"].startswith("/")
-    assert not world.store.keys("*:outbox")
+    assert not api.store.keys("*:outbox")
 
 
 @pytest.mark.parametrize("path", [path for path in ENDPOINTS if not path.endswith("cancel")])
-def test_an_empty_body_is_400(world: World, path: str) -> None:
+def test_an_empty_body_is_400(api: ApiHarness, path: str) -> None:
     """No body, or an empty object where members are required, names what is missing."""
-    world.call("POST", path, b"").problem(400, "invalid_request")
-    problem = world.call("POST", path, b"{}").problem(400, "invalid_request")
+    api.call("POST", path, b"").problem(400, "invalid_request")
+    problem = api.call("POST", path, b"{}").problem(400, "invalid_request")
     assert problem["errors"][0]["pointer"].lstrip("/") in GOOD[path]
 
 
@@ -114,9 +114,9 @@ def test_an_empty_body_is_400(world: World, path: str) -> None:
         "x" * 10_000,
     ],
 )
-def test_only_json_in_utf8_is_taken(world: World, path: str, kind: str) -> None:
+def test_only_json_in_utf8_is_taken(api: ApiHarness, path: str, kind: str) -> None:
     """415 unsupported_media_type for every other declaration of the body, and for none."""
-    answer = world.call("POST", path, GOOD[path] or b"{}", headers={"Content-Type": kind})
+    answer = api.call("POST", path, GOOD[path] or b"{}", headers={"Content-Type": kind})
     answer.problem(415, "unsupported_media_type")
 
 
@@ -124,27 +124,27 @@ def test_only_json_in_utf8_is_taken(world: World, path: str, kind: str) -> None:
     "kind",
     ["application/json", "Application/JSON", "application/json; charset=utf-8", 'application/json;charset="UTF-8"'],
 )
-def test_the_usual_declarations_are_taken(world: World, kind: str) -> None:
+def test_the_usual_declarations_are_taken(api: ApiHarness, kind: str) -> None:
     """Letter case, blanks and a charset of UTF-8 make no difference."""
-    body = {"to": world.number()}
-    assert world.call("POST", "/verify/start", body, headers={"Content-Type": kind}).status == 201
+    body = {"to": api.number()}
+    assert api.call("POST", "/verify/start", body, headers={"Content-Type": kind}).status == 201
 
 
 @pytest.mark.parametrize("path", [*ENDPOINTS, "/webhooks/telnyx", "/webhooks/telnyx/dlv_x"])
 @pytest.mark.parametrize("chunked", [False, True])
-def test_bodies_have_an_end(world: World, path: str, chunked: bool) -> None:
+def test_bodies_have_an_end(api: ApiHarness, path: str, chunked: bool) -> None:
     """Over 64 kB is 413 on every endpoint, declared or chunked; exactly 64 kB is read."""
     for headers in ({}, {"Idempotency-Key": "k"}):
-        answer = world.call("POST", path, b" " * 65_537, chunked=chunked, headers=headers)
+        answer = api.call("POST", path, b" " * 65_537, chunked=chunked, headers=headers)
         answer.problem(413, "payload_too_large")
-    assert world.call("POST", path, b" " * 65_536, chunked=chunked).status in (400, 401)
+    assert api.call("POST", path, b" " * 65_536, chunked=chunked).status in (400, 401)
 
 
 @pytest.mark.parametrize("length", ["-1", "abc", "1e3", "+5", "0x10", "9" * 30, "1 2", "5,5", "\u0665"])
-def test_a_length_that_is_no_length(world: World, length: str) -> None:
+def test_a_length_that_is_no_length(api: ApiHarness, length: str) -> None:
     """A Content-Length that no server should have let through is a malformed request or too large, never a 500."""
     for path in (*ENDPOINTS, "/webhooks/telnyx"):
-        answer = world.call("POST", path, b'{"to": "+12025550143"}', headers={"Content-Length": length})
+        answer = api.call("POST", path, b'{"to": "+12025550143"}', headers={"Content-Length": length})
         assert answer.status in (400, 401, 413), (path, answer.body)
 
 
@@ -161,12 +161,12 @@ WRONG_TYPES: list[object] = [None, True, 0, -1, 1.5, 10**30, "", [], ["x"], {}, 
     ],
 )
 @pytest.mark.parametrize("value", WRONG_TYPES, ids=lambda value: json.dumps(value)[:20])
-def test_members_of_another_type(world: World, path: str, member: str, value: object) -> None:
+def test_members_of_another_type(api: ApiHarness, path: str, member: str, value: object) -> None:
     """A member with a value of the wrong type, empty, or far too long is 4xx with its pointer, or harmless."""
     body = {**GOOD[path], member: value}
     if path == "/verify/check" and member == "to":
         del body["verification_id"]
-    answer = world.call("POST", path, body)
+    answer = api.call("POST", path, body)
     harmless = {"metadata": ({}, {"a": 1}), "context": ({},)}
     any_text = member == "locale" and isinstance(value, str)
     if any_text or (path == "/verify/start" and value in harmless.get(member, ())):
@@ -219,9 +219,9 @@ def test_members_of_another_type(world: World, path: str, member: str, value: ob
         ("/receipts/redeem", {"receipt": "x", "sub": None}, "/sub"),
     ],
 )
-def test_the_pointer_shows_the_place(world: World, path: str, body: dict[str, Any], pointer: str | None) -> None:
+def test_the_pointer_shows_the_place(api: ApiHarness, path: str, body: dict[str, Any], pointer: str | None) -> None:
     """Unknown members and unusable values are refused with the RFC 6901 pointer of their place."""
-    problem = world.call("POST", path, body).problem(400, "invalid_request")
+    problem = api.call("POST", path, body).problem(400, "invalid_request")
     found = problem["errors"][0]["pointer"]
     if pointer is None:
         assert found.startswith("/autofill/")
@@ -229,7 +229,7 @@ def test_the_pointer_shows_the_place(world: World, path: str, body: dict[str, An
         assert found == pointer
 
 
-def test_metadata_comes_back_as_it_was(world: World) -> None:
+def test_metadata_comes_back_as_it_was(api: ApiHarness) -> None:
     """Numbers of any size that JSON has, text of any script and nested values, within 1 kB as JSON."""
     metadata = {
         "big": 10**30,
@@ -241,10 +241,10 @@ def test_metadata_comes_back_as_it_was(world: World) -> None:
         "": "",
         "__proto__": {"constructor": 1},
     }
-    answer = world.start(world.number(), metadata=metadata)
+    answer = api.start(api.number(), metadata=metadata)
     assert answer.status == 201, answer.body
     assert answer.json["metadata"] == metadata
-    shown = world.call("GET", f"/verify/{answer.json['verification_id']}")
+    shown = api.call("GET", f"/verify/{answer.json['verification_id']}")
     assert shown.json["metadata"] == metadata
 
 
@@ -285,18 +285,18 @@ QUERIES = [
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=range(len(QUERIES)))
-def test_queries_that_cannot_be_meant(world: World, query: str) -> None:
+def test_queries_that_cannot_be_meant(api: ApiHarness, query: str) -> None:
     """Unknown, repeated, unreadable or impossible parameters of the audit query are 400, not ignored."""
-    world.call("GET", f"/audit/events?{query}").problem(400, "invalid_request")
+    api.call("GET", f"/audit/events?{query}").problem(400, "invalid_request")
 
 
-def test_cursors_that_nobody_gave(world: World) -> None:
+def test_cursors_that_nobody_gave(api: ApiHarness) -> None:
     """A cursor of the right shape with positions the store cannot have is 400, or reads on from there; never 503."""
-    world.started(world.number())
+    api.started(api.number())
     for position in ("0-0", "9" * 20 + "-0", "0-" + "9" * 25, "18446744073709551616-0", "18446744073709551615-1", "-"):
-        raw = json.dumps([position] * world.settings.shards).encode()
+        raw = json.dumps([position] * api.settings.shards).encode()
         cursor = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-        assert world.call("GET", f"/audit/events?cursor={cursor}").status in (200, 400), position
+        assert api.call("GET", f"/audit/events?cursor={cursor}").status in (200, 400), position
 
 
 @pytest.mark.parametrize(
@@ -309,9 +309,9 @@ def test_cursors_that_nobody_gave(world: World) -> None:
         "until=9999-12-31T23:59:59-23:59",
     ],
 )
-def test_queries_that_are_meant(world: World, query: str) -> None:
+def test_queries_that_are_meant(api: ApiHarness, query: str) -> None:
     """Repeated types, the largest page, an app without events, times with a zone."""
-    assert world.call("GET", f"/audit/events?{query}").status == 200
+    assert api.call("GET", f"/audit/events?{query}").status == 200
 
 
 # ---- chance ---------------------------------------------------------------------------------------------------------
@@ -325,25 +325,25 @@ names = st.sampled_from(MEMBERS.split())
 
 @FUZZ
 @given(path=st.sampled_from(ENDPOINTS), body=st.binary(max_size=200))
-def test_any_bytes(world: World, path: str, body: bytes) -> None:
+def test_any_bytes(api: ApiHarness, path: str, body: bytes) -> None:
     """Random bytes as a body are a problem document or, by rare luck, a request."""
-    world.call("POST", path, body)
+    api.call("POST", path, body)
 
 
 @FUZZ
 @given(path=st.sampled_from(ENDPOINTS), body=st.dictionaries(names | st.text(max_size=5), values, max_size=6))
-def test_any_object(world: World, path: str, body: dict[str, object]) -> None:
+def test_any_object(api: ApiHarness, path: str, body: dict[str, object]) -> None:
     """Random JSON objects with our members' names are judged without a 500 (also in what json.dumps calls JSON)."""
-    world.call("POST", path, {**GOOD[path], **body})
+    api.call("POST", path, {**GOOD[path], **body})
 
 
 @FUZZ
 @given(cut=st.integers(0, 200), junk=st.binary(max_size=3), path=st.sampled_from(ENDPOINTS))
-def test_damaged_requests(world: World, cut: int, junk: bytes, path: str) -> None:
+def test_damaged_requests(api: ApiHarness, cut: int, junk: bytes, path: str) -> None:
     """A good body with a few bytes put in or cut off anywhere."""
     whole = json.dumps({**GOOD[path], "metadata": {"a": [1.5, "\u00e9:", {"b": None}]}}).encode()
-    world.call("POST", path, whole[:cut] + junk + whole[cut:])
-    world.call("POST", path, whole[:cut] + junk)
+    api.call("POST", path, whole[:cut] + junk + whole[cut:])
+    api.call("POST", path, whole[:cut] + junk)
 
 
 raw_paths = st.binary(max_size=30).map(lambda raw: "/" + "".join(f"%{byte:02X}" for byte in raw))
@@ -359,9 +359,9 @@ methods = st.sampled_from(["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "T
     tail=raw_paths,
     query=st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=30),
 )
-def test_any_path(world: World, method: str, head: str, tail: str, query: str) -> None:
+def test_any_path(api: ApiHarness, method: str, head: str, tail: str, query: str) -> None:
     """Any method on any path, in any percent-encoding, with any query string."""
-    world.call(method, f"{head}{tail}?{query.replace('#', '')}", b"{}" if method == "POST" else None)
+    api.call(method, f"{head}{tail}?{query.replace('#', '')}", b"{}" if method == "POST" else None)
 
 
 HEADERS = (
@@ -376,16 +376,16 @@ HEADERS = (
     value=st.text(st.characters(min_codepoint=0, max_codepoint=255), max_size=40),
     path=st.sampled_from([*ENDPOINTS, "/webhooks/telnyx", "/metrics", "/audit/events", "/docs"]),
 )
-def test_any_header(world: World, name: str, value: str, path: str) -> None:
+def test_any_header(api: ApiHarness, name: str, value: str, path: str) -> None:
     """Any value of any header that we or a framework might look at, in the bytes a server hands over (Latin-1)."""
     method = "POST" if path in (*ENDPOINTS, "/webhooks/telnyx") else "GET"
-    world.call(method, path, b"{}" if method == "POST" else None, headers={name: value})
+    api.call(method, path, b"{}" if method == "POST" else None, headers={name: value})
 
 
 @pytest.mark.parametrize("name", ["amount", "payee"])
 @pytest.mark.parametrize("words", ["", "   ", "\u3164", "\u2800\u115f"], ids=ascii)
-def test_what_nobody_can_read_is_no_amount_and_no_payee(world: World, name: str, words: str) -> None:
+def test_what_nobody_can_read_is_no_amount_and_no_payee(api: ApiHarness, name: str, words: str) -> None:
     """A payment is confirmed by what stands in the message: blank words are refused, nothing is queued."""
     context = {"amount": "5 EUR", "payee": "Bob", name: words}
-    problem = world.start(world.number(), context=context).problem(400, "invalid_request")
+    problem = api.start(api.number(), context=context).problem(400, "invalid_request")
     assert problem["errors"][0]["pointer"] == f"/context/{name}"

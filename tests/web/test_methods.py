@@ -2,7 +2,7 @@
 
 import pytest
 
-from .conftest import World
+from .conftest import ApiHarness
 
 UNKNOWN_ID = "vrf_" + "a" * 32
 
@@ -25,12 +25,12 @@ UNKNOWN_ID = "vrf_" + "a" * 32
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"])
-def test_other_methods_are_405(world: World, path: str, allowed: set[str], method: str) -> None:
+def test_other_methods_are_405(api: ApiHarness, path: str, allowed: set[str], method: str) -> None:
     """405 with Allow, with and without a key; nothing is done by a method that is not announced."""
     if method in allowed:
         return
     for key in ("default", None):
-        answer = world.call(method, path, key=key)
+        answer = api.call(method, path, key=key)
         assert answer.status == 405, answer.body
         if method != "HEAD":
             answer.problem(405, "method_not_allowed")
@@ -67,25 +67,25 @@ def test_other_methods_are_405(world: World, path: str, allowed: set[str], metho
         "/audit/events/",
     ],
 )
-def test_one_spelling_of_a_path_is_one_resource(world: World, path: str) -> None:
+def test_one_spelling_of_a_path_is_one_resource(api: ApiHarness, path: str) -> None:
     """404 (or 405) for every other spelling, never a redirect, and the path is not repeated in the answer."""
     for method in ("GET", "POST"):
-        answer = world.call(method, path, b"{}" if method == "POST" else None)
+        answer = api.call(method, path, b"{}" if method == "POST" else None)
         assert answer.status in (404, 405), (method, answer.status)
         assert answer.header("Location") is None
         assert b"passwd" not in answer.body
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/openapi.json", "/docs", "/metrics", "/audit/events"])
-def test_head_is_get_without_a_body(world: World, path: str) -> None:
+def test_head_is_get_without_a_body(api: ApiHarness, path: str) -> None:
     """The same status and Content-Type, and no body."""
-    got, head = world.call("GET", path), world.call("HEAD", path)
+    got, head = api.call("GET", path), api.call("HEAD", path)
     assert (head.status, head.header("Content-Type"), head.body) == (got.status, got.header("Content-Type"), b"")
 
 
-def test_the_page_for_people_loads_nothing_from_outside(world: World) -> None:
+def test_the_page_for_people_loads_nothing_from_outside(api: ApiHarness) -> None:
     """/docs is HTML under a policy with a nonce of its own, without inline handlers or foreign addresses."""
-    first, second = world.call("GET", "/docs", key=None), world.call("GET", "/docs", key=None)
+    first, second = api.call("GET", "/docs", key=None), api.call("GET", "/docs", key=None)
     policy = first.header("Content-Security-Policy") or ""
     assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy

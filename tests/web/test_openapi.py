@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from otp_service.web.api import MAX_WAIT_S
+from otp_service.web.routes.verifications import MAX_WAIT_S
 
-from .conftest import Answer, World
+from .conftest import Answer, ApiHarness
 
 UNKNOWN_ID = "vrf_" + "a" * 32
 KEYWORDS = {
@@ -80,9 +80,9 @@ class Schemas:
 
 
 @pytest.fixture
-def document(world: World) -> dict[str, Any]:
+def document(api: ApiHarness) -> dict[str, Any]:
     """The document as served."""
-    found: dict[str, Any] = world.call("GET", "/openapi.json", key=None).json
+    found: dict[str, Any] = api.call("GET", "/openapi.json", key=None).json
     return found
 
 
@@ -121,10 +121,10 @@ def test_the_document_is_well_formed(document: dict[str, Any]) -> None:
         schemas.find(reference)
 
 
-def test_every_route_is_in_the_document(world: World, document: dict[str, Any]) -> None:
+def test_every_route_is_in_the_document(api: ApiHarness, document: dict[str, Any]) -> None:
     """What the service serves and what the document says are the same set."""
     served = set()
-    for rule in world.app.url_map.iter_rules():
+    for rule in api.app.url_map.iter_rules():
         template = re.sub(r"<(?:[^:<>]+:)?([^<>]+)>", r"{\1}", rule.rule)
         served |= {(method, template) for method in rule.methods or () if method not in ("HEAD", "OPTIONS")}
     assert served == set(operations(document))
@@ -176,85 +176,85 @@ class Witness:
         return answer
 
 
-def test_every_answer_is_as_the_document_says(world: World, document: dict[str, Any]) -> None:
+def test_every_answer_is_as_the_document_says(api: ApiHarness, document: dict[str, Any]) -> None:
     """A walk through the service: each answer's status, media type, code and form are in the document."""
     see = Witness(document).confirm
-    number, blocked = world.number(), world.number()
-    world.opt_out(blocked)
+    number, blocked = api.number(), api.number()
+    api.opt_out(blocked)
     start = ("POST", "/verify/start")
-    first = see(*start, world.start(number, context={"a": "b"}, metadata={"a": 1}))
+    first = see(*start, api.start(number, context={"a": "b"}, metadata={"a": 1}))
     for answer in (
-        world.start(number, context={"a": "b"}),
-        world.start(number),
-        world.start(blocked),
-        world.start("x"),
-        world.start("+447400123456"),
-        world.start(world.number(), channel="whatsapp"),
-        world.start(world.number(), nope=1),
-        world.call(*start, b"{}", key=None),
-        world.call(*start, b"{}", key=world.key("default", "metrics")),
-        world.call(*start, b" " * 65537),
-        world.call(*start, b"{}", headers={"Content-Type": "text/plain"}),
-        world.call(*start, {"to": world.number()}, headers={"Idempotency-Key": "k"}),
-        world.call(*start, {"to": world.number()}, headers={"Idempotency-Key": "k"}),
+        api.start(number, context={"a": "b"}),
+        api.start(number),
+        api.start(blocked),
+        api.start("x"),
+        api.start("+447400123456"),
+        api.start(api.number(), channel="whatsapp"),
+        api.start(api.number(), nope=1),
+        api.call(*start, b"{}", key=None),
+        api.call(*start, b"{}", key=api.key("default", "metrics")),
+        api.call(*start, b" " * 65537),
+        api.call(*start, b"{}", headers={"Content-Type": "text/plain"}),
+        api.call(*start, {"to": api.number()}, headers={"Idempotency-Key": "k"}),
+        api.call(*start, {"to": api.number()}, headers={"Idempotency-Key": "k"}),
     ):
         see(*start, answer)
     verification = first.json["verification_id"]
     check = ("POST", "/verify/check")
-    code = world.code(verification)
-    keyed = world.started(world.number())
-    right = {"verification_id": keyed, "code": world.code(keyed)}
+    code = api.code(verification)
+    keyed = api.started(api.number())
+    right = {"verification_id": keyed, "code": api.code(keyed)}
     for answer in (
-        *(world.call(*check, right, headers={"Idempotency-Key": "k"}) for _ in range(2)),
-        world.call(*check, {**right, "code": "000000"}, headers={"Idempotency-Key": "k"}),
-        world.check(verification, code, to=world.number()),
-        world.check(verification, code),
-        world.check(verification, "1"),
-        world.check(UNKNOWN_ID, code),
-        world.call(*check, {"to": "x", "code": code}),
-        world.check(verification, code, context={"a": "b"}),
-        world.check(verification, code),
+        *(api.call(*check, right, headers={"Idempotency-Key": "k"}) for _ in range(2)),
+        api.call(*check, {**right, "code": "000000"}, headers={"Idempotency-Key": "k"}),
+        api.check(verification, code, to=api.number()),
+        api.check(verification, code),
+        api.check(verification, "1"),
+        api.check(UNKNOWN_ID, code),
+        api.call(*check, {"to": "x", "code": code}),
+        api.check(verification, code, context={"a": "b"}),
+        api.check(verification, code),
     ):
         see(*check, answer)
-    approved = world.started(world.number())
-    receipt = world.check(approved, world.code(approved)).json["receipt"]
+    approved = api.started(api.number())
+    receipt = api.check(approved, api.code(approved)).json["receipt"]
     for body in ({"receipt": receipt, "to": "x"}, {"receipt": receipt}, {"receipt": receipt}):
-        see("POST", "/receipts/redeem", world.call("POST", "/receipts/redeem", body))
-    see("POST", "/receipts/redeem", world.call("POST", "/receipts/redeem", {"receipt": "x"}))
+        see("POST", "/receipts/redeem", api.call("POST", "/receipts/redeem", body))
+    see("POST", "/receipts/redeem", api.call("POST", "/receipts/redeem", {"receipt": "x"}))
     for name in (verification, UNKNOWN_ID, approved):
-        see("GET", "/verify/{verification_id}", world.call("GET", f"/verify/{name}"))
-        see("POST", "/verify/{verification_id}/cancel", world.call("POST", f"/verify/{name}/cancel"))
-    pending = world.started(world.number())
-    see("POST", "/verify/{verification_id}/cancel", world.call("POST", f"/verify/{pending}/cancel", b"["))
+        see("GET", "/verify/{verification_id}", api.call("GET", f"/verify/{name}"))
+        see("POST", "/verify/{verification_id}/cancel", api.call("POST", f"/verify/{name}/cancel"))
+    pending = api.started(api.number())
+    see("POST", "/verify/{verification_id}/cancel", api.call("POST", f"/verify/{pending}/cancel", b"["))
     for _ in range(2):
-        see("POST", "/verify/{verification_id}/cancel", world.call("POST", f"/verify/{pending}/cancel", {}))
+        see("POST", "/verify/{verification_id}/cancel", api.call("POST", f"/verify/{pending}/cancel", {}))
     for query in ("?wait=1&after=0", "?wait=x", "?after=-1"):
-        see("GET", "/verify/{verification_id}", world.call("GET", f"/verify/{pending}{query}"))
+        see("GET", "/verify/{verification_id}", api.call("GET", f"/verify/{pending}{query}"))
     for key in (first.json["watch_token"], "wt_x"):
-        see("GET", "/verify/{verification_id}", world.call("GET", f"/verify/{verification}", key=key))
+        see("GET", "/verify/{verification_id}", api.call("GET", f"/verify/{verification}", key=key))
     for name in (number, blocked, "x"):
-        see("GET", "/optouts/{number}", world.call("GET", f"/optouts/{name}"))
+        see("GET", "/optouts/{number}", api.call("GET", f"/optouts/{name}"))
     for query in ("", "?limit=1", "?nope=1", "?to=x"):
-        see("GET", "/audit/events", world.call("GET", f"/audit/events{query}"))
+        see("GET", "/audit/events", api.call("GET", f"/audit/events{query}"))
     for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/.well-known/jwks.json"):
-        see("GET", path, world.call("GET", path, key=None))
-    see("GET", "/metrics", world.call("GET", "/metrics", key=None, peer="203.0.113.9"))
+        see("GET", path, api.call("GET", path, key=None))
+    see("GET", "/metrics", api.call("GET", "/metrics", key=None, peer="203.0.113.9"))
     for path, template in (("", ""), ("/dlv_x", "/{delivery_id}")):
         hook = f"/webhooks/telnyx{template}"
-        see("POST", hook, world.hook({"data": {}}, path))
-        see("POST", hook, world.hook([], path))
-        see("POST", hook, world.call("POST", f"/webhooks/telnyx{path}", b"{}", key=None))
-        see("POST", hook, world.call("POST", f"/webhooks/telnyx{path}", b" " * 65537, key=None))
+        see("POST", hook, api.hook({"data": {}}, path))
+        see("POST", hook, api.hook([], path))
+        see("POST", hook, api.call("POST", f"/webhooks/telnyx{path}", b"{}", key=None))
+        see("POST", hook, api.call("POST", f"/webhooks/telnyx{path}", b" " * 65537, key=None))
 
 
-def test_requests_that_the_document_forbids_are_refused(world: World, document: dict[str, Any]) -> None:
+def test_requests_that_the_document_forbids_are_refused(api: ApiHarness, document: dict[str, Any]) -> None:
     """The examples of the document's request schemas pass them, and what the schema refuses is refused."""
     schemas = Schemas(document)
     schema = operations(document)["POST", "/verify/start"]["requestBody"]["content"]["application/json"]["schema"]
     body = {"to": "+12025550143", "context": {"amount": "10"}, "autofill": {"web_origin": "shop.example"}}
     assert schemas.faults(schema, body) == []
-    assert world.call("POST", "/verify/start", body).status == 201
+    assert api.call("POST", "/verify/start", body).status == 201
     refused: list[object] = [{"to": 1}, {}, {"to": "+12025550143", "nope": 1}, []]
     for broken in refused:
         assert schemas.faults(schema, broken)
-        world.call("POST", "/verify/start", broken).problem(400, "invalid_request")
+        api.call("POST", "/verify/start", broken).problem(400, "invalid_request")

@@ -11,9 +11,10 @@ import pytest
 import redis
 from nacl.signing import SigningKey
 
-from otp_service import bootstrap, config, embedded
+from otp_service import bootstrap, config
+from otp_service.runtime.dev import embedded_store
 
-from .conftest import Answer, World, make_settings
+from .conftest import Answer, ApiHarness, make_settings
 
 PROMPT_S = 1.3
 """A second as promised, and some for a busy machine."""
@@ -24,55 +25,53 @@ class Faulty:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.server = embedded.start(directory / "store")
+        self.server = embedded_store.start(directory / "store")
         self.server.wait_ready()
         seed = SigningKey.generate()
         settings = make_settings(directory, self.server.url, seed)
         store = redis.Redis.from_url(self.server.url)
-        self.world = World(bootstrap.build_web(settings), settings, config.load_keyring(settings), seed, store)
+        self.api = ApiHarness(bootstrap.build_web(settings), settings, config.load_keyring(settings), seed, store)
         # One to be asked about while the store is away: what a hanging store has taken in it may do when it wakes.
-        self.number = self.world.number()
-        self.asked = self.world.started(self.number)
-        self.asked_code = self.world.code(self.asked)
+        self.number = self.api.number()
+        self.asked = self.api.started(self.number)
+        self.asked_code = self.api.code(self.asked)
         self.asked_receipt = self.approved()
         # And one that nobody touches meanwhile.
-        self.verification = self.world.started(self.world.number())
-        self.code = self.world.code(self.verification)
+        self.verification = self.api.started(self.api.number())
+        self.code = self.api.code(self.verification)
         self.receipt = self.approved()
 
     def approved(self) -> str:
         """The receipt of an approval."""
-        verification = self.world.started(self.world.number())
-        return str(self.world.check(verification, self.world.code(verification)).json["receipt"])
+        verification = self.api.started(self.api.number())
+        return str(self.api.check(verification, self.api.code(verification)).json["receipt"])
 
     def close(self) -> None:
         """End the store."""
-        self.world.store.close()
+        self.api.store.close()
         self.server.stop()
 
     def requests(self) -> dict[str, Callable[[], Answer]]:
         """One of every request that needs the store."""
-        world = self.world
-        start, keyed = {"to": world.number()}, {"Idempotency-Key": "k"}
+        api = self.api
+        start, keyed = {"to": api.number()}, {"Idempotency-Key": "k"}
         optout = {
             "id": "e",
             "event_type": "message.received",
             "payload": {"id": "m", "from": {"phone_number": self.number}, "text": "STOP", "autoresponse_type": "STOP"},
         }
         return {
-            "start": lambda: world.call("POST", "/verify/start", start),
-            "start with a key": lambda: world.call("POST", "/verify/start", start, headers=keyed),
-            "resend": lambda: world.start(self.number),
-            "check": lambda: world.check(self.asked, self.asked_code),
-            "check by number": lambda: world.call(
-                "POST", "/verify/check", {"to": self.number, "code": self.asked_code}
-            ),
-            "show": lambda: world.call("GET", f"/verify/{self.asked}"),
-            "cancel": lambda: world.call("POST", f"/verify/{self.asked}/cancel"),
-            "redeem": lambda: world.call("POST", "/receipts/redeem", {"receipt": self.asked_receipt}),
-            "opt-outs": lambda: world.call("GET", f"/optouts/{self.number}"),
-            "audit": lambda: world.call("GET", "/audit/events"),
-            "webhook": lambda: world.hook({"data": optout}),
+            "start": lambda: api.call("POST", "/verify/start", start),
+            "start with a key": lambda: api.call("POST", "/verify/start", start, headers=keyed),
+            "resend": lambda: api.start(self.number),
+            "check": lambda: api.check(self.asked, self.asked_code),
+            "check by number": lambda: api.call("POST", "/verify/check", {"to": self.number, "code": self.asked_code}),
+            "show": lambda: api.call("GET", f"/verify/{self.asked}"),
+            "cancel": lambda: api.call("POST", f"/verify/{self.asked}/cancel"),
+            "redeem": lambda: api.call("POST", "/receipts/redeem", {"receipt": self.asked_receipt}),
+            "opt-outs": lambda: api.call("GET", f"/optouts/{self.number}"),
+            "audit": lambda: api.call("GET", "/audit/events"),
+            "webhook": lambda: api.hook({"data": optout}),
         }
 
     def all_refuse(self, *names: str) -> None:
@@ -92,18 +91,18 @@ class Faulty:
     def all_is_well(self) -> None:
         """The code that was right before is right now, once; readiness says so."""
         deadline = time.monotonic() + 5
-        while self.world.call("GET", "/readyz", key=None).status != 200:
+        while self.api.call("GET", "/readyz", key=None).status != 200:
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        assert self.world.check(self.verification, self.code).status == 200
-        self.world.check(self.verification, self.code).problem(410, "already_approved")
-        assert self.world.call("POST", "/receipts/redeem", {"receipt": self.receipt}).status == 200
+        assert self.api.check(self.verification, self.code).status == 200
+        self.api.check(self.verification, self.code).problem(410, "already_approved")
+        assert self.api.call("POST", "/receipts/redeem", {"receipt": self.receipt}).status == 200
 
     def not_ready(self, reason: str) -> None:
         """Liveness holds; readiness fails and names the reason."""
-        assert self.world.call("GET", "/healthz", key=None).status == 200
+        assert self.api.call("GET", "/healthz", key=None).status == 200
         deadline = time.monotonic() + 3
-        while (answer := self.world.call("GET", "/readyz", key=None)).status == 200:
+        while (answer := self.api.call("GET", "/readyz", key=None)).status == 200:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         assert reason in {entry["check"] for entry in answer.problem(503, "not_ready")["reasons"]}
@@ -122,16 +121,16 @@ def faulty(tmp_path: Path) -> Iterator[Faulty]:
 def test_a_store_that_hangs(faulty: Faulty) -> None:
     """Stopped in mid-air: every request is 503 in about a second, and the first after it wakes is answered right."""
     pid = faulty.server.child.pid
-    faulty.world.key()
+    faulty.api.key()
     os.kill(pid, signal.SIGSTOP)
     try:
         faulty.all_refuse()
         # A key that nobody has looked up lately.
-        faulty.world.call("GET", "/audit/events", key="otp_000000000000_" + "A" * 43).problem(503, "store_unavailable")
+        faulty.api.call("GET", "/audit/events", key="otp_000000000000_" + "A" * 43).problem(503, "store_unavailable")
         faulty.not_ready("store")
         # What needs no store is answered, and what is wrong in form as well.
-        faulty.world.call("POST", "/webhooks/telnyx", b"{}", key=None).problem(401, "unauthorized")
-        assert faulty.world.call("GET", "/.well-known/jwks.json", key=None).status == 200
+        faulty.api.call("POST", "/webhooks/telnyx", b"{}", key=None).problem(401, "unauthorized")
+        assert faulty.api.call("GET", "/.well-known/jwks.json", key=None).status == 200
     finally:
         os.kill(pid, signal.SIGCONT)
     faulty.all_is_well()
@@ -139,10 +138,10 @@ def test_a_store_that_hangs(faulty: Faulty) -> None:
 
 def test_a_store_that_fails_ends_the_waits_for_news(faulty: Faulty) -> None:
     """Who waits is told so soon after: 503, not that nothing has changed."""
-    world = faulty.world
-    world.key()
+    api = faulty.api
+    api.key()
     with ThreadPoolExecutor(3) as pool:
-        waits = [pool.submit(world.call, "GET", f"/verify/{faulty.asked}?wait=25") for _ in range(3)]
+        waits = [pool.submit(api.call, "GET", f"/verify/{faulty.asked}?wait=25") for _ in range(3)]
         time.sleep(0.3)
         began = time.monotonic()
         os.kill(faulty.server.child.pid, signal.SIGKILL)
@@ -157,7 +156,7 @@ def test_a_store_that_is_killed_and_comes_back(faulty: Faulty) -> None:
     faulty.server.child.process.wait(5)
     faulty.all_refuse()
     faulty.not_ready("store")
-    faulty.server = embedded.start(faulty.directory / "store")
+    faulty.server = embedded_store.start(faulty.directory / "store")
     faulty.server.wait_ready()
     faulty.all_is_well()
 
@@ -168,7 +167,7 @@ WRITING = ("start", "start with a key", "resend", "check", "check by number", "c
 @pytest.mark.parametrize("fault", ["full", "read-only replica", "no replicas"])
 def test_a_store_that_reads_but_refuses_writes(faulty: Faulty, fault: str) -> None:
     """No memory left, a replica after a fail-over, too few replicas: 503, no guess is judged and none is free."""
-    store = faulty.world.store
+    store = faulty.api.store
     wrong = f"{(int(faulty.code) + 1) % 10**6:06d}"
     if fault == "full":
         store.config_set("maxmemory", 1)
@@ -179,8 +178,8 @@ def test_a_store_that_reads_but_refuses_writes(faulty: Faulty, fault: str) -> No
     try:
         faulty.all_refuse(*WRITING)
         for _ in range(10):
-            faulty.world.check(faulty.verification, wrong).problem(503, "store_unavailable")
-        shown = faulty.world.call("GET", f"/verify/{faulty.verification}")
+            faulty.api.check(faulty.verification, wrong).problem(503, "store_unavailable")
+        shown = faulty.api.call("GET", f"/verify/{faulty.verification}")
         if fault == "read-only replica":
             # What a replica shows may be old: it is not read from either.
             shown.problem(503, "store_unavailable")
@@ -197,30 +196,30 @@ def test_a_store_that_reads_but_refuses_writes(faulty: Faulty, fault: str) -> No
 
 def test_a_store_that_would_forget(faulty: Faulty) -> None:
     """Another maxmemory-policy than noeviction, set while we run, fails readiness with the reason."""
-    faulty.world.store.config_set("maxmemory-policy", "allkeys-lru")
+    faulty.api.store.config_set("maxmemory-policy", "allkeys-lru")
     faulty.not_ready("eviction")
 
 
 def test_scripts_and_connections_that_vanish(faulty: Faulty) -> None:
     """SCRIPT FLUSH and CLIENT KILL between requests: nothing is lost, nothing is counted twice."""
-    world = faulty.world
+    api = faulty.api
     for left in (4, 3, 2, 1):
-        world.store.script_flush()
-        world.store.client_kill_filter(_type="normal", skipme=True)
+        api.store.script_flush()
+        api.store.client_kill_filter(_type="normal", skipme=True)
         wrong = f"{(int(faulty.code) + left) % 10**6:06d}"
-        problem = world.check(faulty.verification, wrong).problem(422, "code_incorrect")
+        problem = api.check(faulty.verification, wrong).problem(422, "code_incorrect")
         assert problem["checks_left"] == left
-    world.store.script_flush()
+    api.store.script_flush()
     faulty.all_is_well()
 
 
 def test_an_emptied_store_approves_nothing(faulty: Faulty) -> None:
     """FLUSHALL: keys are unknown, verifications are 404, receipts are worth nothing."""
-    faulty.world.store.flushall()
+    faulty.api.store.flushall()
     deadline = time.monotonic() + 5
-    while faulty.world.check(faulty.verification, faulty.code).status != 401:
-        assert faulty.world.check(faulty.verification, faulty.code).status in (404, 401)
+    while faulty.api.check(faulty.verification, faulty.code).status != 401:
+        assert faulty.api.check(faulty.verification, faulty.code).status in (404, 401)
         assert time.monotonic() < deadline
-    faulty.world._keys.clear()
-    faulty.world.check(faulty.verification, faulty.code).problem(404, "verification_not_found")
-    faulty.world.call("POST", "/receipts/redeem", {"receipt": faulty.receipt}).problem(422, "receipt_invalid")
+    faulty.api._keys.clear()
+    faulty.api.check(faulty.verification, faulty.code).problem(404, "verification_not_found")
+    faulty.api.call("POST", "/receipts/redeem", {"receipt": faulty.receipt}).problem(422, "receipt_invalid")

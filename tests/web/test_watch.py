@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Answer, World
+from .conftest import Answer, ApiHarness
 from .test_access import OPEN, ROUTES, UNKNOWN_ID, scrubbed
 
 ORIGIN = {"Origin": "https://shop.example"}
@@ -14,27 +14,27 @@ SHORT_S = 5.0
 """Well below the longest wait, and above what a busy machine makes of a moment."""
 
 
-def started(world: World, app: str = "default", **members: object) -> dict[str, Any]:
+def started(api: ApiHarness, app: str = "default", **members: object) -> dict[str, Any]:
     """A new verification, as the reply to its start shows it."""
-    answer = world.start(world.number(), app, **members)
+    answer = api.start(api.number(), app, **members)
     assert answer.status == 201, answer.body
     shown: dict[str, Any] = answer.json
     return shown
 
 
 def poll(
-    world: World, verification: dict[str, Any], query: str = "", key: str | None = None, **headers: str
+    api: ApiHarness, verification: dict[str, Any], query: str = "", key: str | None = None, **headers: str
 ) -> "Answer":
     """GET /verify/{id} with this key, or else with the verification's watch token."""
     target = f"/verify/{verification['verification_id']}{query}"
-    return world.call("GET", target, key=key or verification["watch_token"], headers=headers)
+    return api.call("GET", target, key=key or verification["watch_token"], headers=headers)
 
 
-def in_background(world: World, verification: dict[str, Any], query: str) -> "Future[Answer]":
+def in_background(api: ApiHarness, verification: dict[str, Any], query: str) -> "Future[Answer]":
     """A poll that is under way."""
-    world.key()  # made here, so that the other thread needs not
+    api.key()  # made here, so that the other thread needs not
     pool = ThreadPoolExecutor(1)
-    future = pool.submit(poll, world, verification, query, "default")
+    future = pool.submit(poll, api, verification, query, "default")
     pool.shutdown(wait=False)
     time.sleep(0.2)
     return future
@@ -44,13 +44,13 @@ def in_background(world: World, verification: dict[str, Any], query: str) -> "Fu
 
 
 @pytest.mark.parametrize("after", ["", "&after={version}"])
-def test_a_change_is_told_when_it_happens(world: World, after: str) -> None:
+def test_a_change_is_told_when_it_happens(api: ApiHarness, after: str) -> None:
     """The wait ends with the new state and a greater version, with and without the version that was seen."""
-    verification = started(world)
+    verification = started(api)
     began = time.monotonic()
-    told = in_background(world, verification, f"?wait=25{after.format(**verification)}")
+    told = in_background(api, verification, f"?wait=25{after.format(**verification)}")
     assert not told.done()
-    world.call("POST", f"/verify/{verification['verification_id']}/cancel")
+    api.call("POST", f"/verify/{verification['verification_id']}/cancel")
     answer = told.result(20)
     assert time.monotonic() - began < SHORT_S
     assert (answer.status, answer.json["status"]) == (200, "canceled")
@@ -58,29 +58,29 @@ def test_a_change_is_told_when_it_happens(world: World, after: str) -> None:
     assert answer.header("Retry-After") is None
 
 
-def test_what_has_changed_already_is_told_at_once(world: World) -> None:
+def test_what_has_changed_already_is_told_at_once(api: ApiHarness) -> None:
     """No wait for what the caller has not seen; nor without `wait`, whatever was seen."""
-    verification = started(world)
+    verification = started(api)
     began = time.monotonic()
     for query in ("?wait=25&after=0", f"?after={verification['version']}", "?wait=0", "?after=999999", ""):
-        assert poll(world, verification, query).json["version"] == verification["version"]
+        assert poll(api, verification, query).json["version"] == verification["version"]
     assert time.monotonic() - began < SHORT_S
 
 
-def test_no_news_is_the_same_object_after_the_time(world: World) -> None:
+def test_no_news_is_the_same_object_after_the_time(api: ApiHarness) -> None:
     """200, unchanged, and not before."""
-    verification = started(world)
+    verification = started(api)
     began = time.monotonic()
-    answer = poll(world, verification, f"?wait=1&after={verification['version']}")
+    answer = poll(api, verification, f"?wait=1&after={verification['version']}")
     assert 1 <= time.monotonic() - began < SHORT_S
     assert (answer.status, answer.json["version"]) == (200, verification["version"])
 
 
-def test_time_alone_is_news(world: World) -> None:
+def test_time_alone_is_news(api: ApiHarness) -> None:
     """A code that runs out while somebody waits: the answer comes then and says so, without any worker."""
-    verification = started(world, "brief")
+    verification = started(api, "brief")
     began = time.monotonic()
-    answer = poll(world, verification, f"?wait=25&after={verification['version']}")
+    answer = poll(api, verification, f"?wait=25&after={verification['version']}")
     assert time.monotonic() - began < SHORT_S
     assert answer.json["status"] == "expired"
 
@@ -94,28 +94,28 @@ def test_time_alone_is_news(world: World) -> None:
         ("after=1&after=1", "?after"),
     ],
 )
-def test_a_wait_that_cannot_be_read(world: World, query: str, pointer: str) -> None:
+def test_a_wait_that_cannot_be_read(api: ApiHarness, query: str, pointer: str) -> None:
     """400 with the parameter's pointer, for a key and for a token, and nobody waits."""
-    verification = started(world)
+    verification = started(api)
     for key in ("default", None):
-        problem = poll(world, verification, f"?{query}", key).problem(400, "invalid_request")
+        problem = poll(api, verification, f"?{query}", key).problem(400, "invalid_request")
         assert [error["pointer"] for error in problem["errors"]] == [pointer]
 
 
-def test_nobody_waits_for_what_is_not_there(world: World) -> None:
+def test_nobody_waits_for_what_is_not_there(api: ApiHarness) -> None:
     """404 at once."""
     began = time.monotonic()
-    world.call("GET", f"/verify/{UNKNOWN_ID}?wait=25").problem(404, "verification_not_found")
+    api.call("GET", f"/verify/{UNKNOWN_ID}?wait=25").problem(404, "verification_not_found")
     assert time.monotonic() - began < SHORT_S
 
 
 # ---- the watch token ------------------------------------------------------------------------------------------------
 
 
-def test_a_token_shows_the_verification_without_what_is_the_apps(world: World) -> None:
+def test_a_token_shows_the_verification_without_what_is_the_apps(api: ApiHarness) -> None:
     """The same object as with a key, but for `sub`, `metadata` and every `detail`, which are empty."""
-    verification = started(world, metadata={"order": 7}, client_ip="203.0.113.9")
-    full, part = (poll(world, verification, key=key).json for key in ("default", None))
+    verification = started(api, metadata={"order": 7}, client_ip="203.0.113.9")
+    full, part = (poll(api, verification, key=key).json for key in ("default", None))
     assert full["metadata"] == {"order": 7}
     assert any(event["detail"] for event in full["timeline"])
     full["sub"], full["metadata"] = None, {}
@@ -125,80 +125,80 @@ def test_a_token_shows_the_verification_without_what_is_the_apps(world: World) -
     assert full | {"expires_in": 0, "resend_in": 0} == part | {"expires_in": 0, "resend_in": 0}
 
 
-def test_the_token_stands_in_the_reply_of_start_only(world: World) -> None:
+def test_the_token_stands_in_the_reply_of_start_only(api: ApiHarness) -> None:
     """201, 200 and a replay have the same one; reading and canceling show none; the store holds it nowhere."""
-    number = world.number()
+    number = api.number()
     body, headers = {"to": number}, {"Idempotency-Key": "watch-1"}
-    first = world.call("POST", "/verify/start", body, key="strict", headers=headers)
+    first = api.call("POST", "/verify/start", body, key="strict", headers=headers)
     token = first.json["watch_token"]
-    again = world.call("POST", "/verify/start", body, key="strict", headers=headers)
+    again = api.call("POST", "/verify/start", body, key="strict", headers=headers)
     assert (again.status, again.body, again.header("Idempotent-Replayed")) == (201, first.body, "true")
-    resent = world.start(number, "strict")
+    resent = api.start(number, "strict")
     assert (resent.status, resent.json["watch_token"]) == (200, token)
-    assert b"watch_token" not in poll(world, first.json).body
-    canceled = world.call("POST", f"/verify/{first.json['verification_id']}/cancel", key="strict")
+    assert b"watch_token" not in poll(api, first.json).body
+    canceled = api.call("POST", f"/verify/{first.json['verification_id']}/cancel", key="strict")
     assert b"watch_token" not in canceled.body
-    assert poll(world, first.json).json["status"] == "canceled"
-    for name in world.store.keys("*"):
-        assert token[3:].encode() not in (world.store.dump(name) or b"")
+    assert poll(api, first.json).json["status"] == "canceled"
+    for name in api.store.keys("*"):
+        assert token[3:].encode() not in (api.store.dump(name) or b"")
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), ROUTES)
-def test_a_token_opens_nothing_else(world: World, method: str, path: str, scope: str) -> None:
+def test_a_token_opens_nothing_else(api: ApiHarness, method: str, path: str, scope: str) -> None:
     """On every route with a scope it is what an invalid key is: 401, byte for byte."""
-    verification = started(world)
+    verification = started(api)
     body = b"{}" if method == "POST" else None
     path = path.replace(UNKNOWN_ID, verification["verification_id"]) if method == "POST" else path
-    answer = world.call(method, path, body, key=verification["watch_token"])
+    answer = api.call(method, path, body, key=verification["watch_token"])
     answer.problem(401, "unauthorized")
-    unknown = world.call(method, path, body, key=f"otp_{'0' * 12}_{'A' * 43}")
+    unknown = api.call(method, path, body, key=f"otp_{'0' * 12}_{'A' * 43}")
     assert scrubbed(answer) == scrubbed(unknown)
-    assert poll(world, verification).json["status"] == "pending", scope
+    assert poll(api, verification).json["status"] == "pending", scope
 
 
-def test_a_token_is_no_key_for_metrics(world: World) -> None:
+def test_a_token_is_no_key_for_metrics(api: ApiHarness) -> None:
     """From outside it opens no metrics either; what is open stays open."""
-    token = started(world)["watch_token"]
-    world.call("GET", "/metrics", key=token, peer="203.0.113.9").problem(401, "unauthorized")
+    token = started(api)["watch_token"]
+    api.call("GET", "/metrics", key=token, peer="203.0.113.9").problem(401, "unauthorized")
     for path in OPEN:
-        assert world.call("GET", path, key=token).status == 200
+        assert api.call("GET", path, key=token).status == 200
 
 
-def test_a_token_is_no_oracle(world: World) -> None:
+def test_a_token_is_no_oracle(api: ApiHarness) -> None:
     """Another verification, one of another app, one that never was: the same 401; an altered token, too."""
-    mine, other, foreign = started(world), started(world), started(world, "other")
+    mine, other, foreign = started(api), started(api), started(api, "other")
     token = mine["watch_token"]
     answers = [
-        world.call("GET", f"/verify/{name}", key=token)
+        api.call("GET", f"/verify/{name}", key=token)
         for name in (other["verification_id"], foreign["verification_id"], UNKNOWN_ID, "vrf_x", "x")
     ]
     flipped = token[:-2] + ("aa" if token[-2:] != "aa" else "bb")
-    answers += [poll(world, mine, key=bad) for bad in (flipped, token + "a", token[:-1], token.upper(), "wt_", "wt_é")]
+    answers += [poll(api, mine, key=bad) for bad in (flipped, token + "a", token[:-1], token.upper(), "wt_", "wt_é")]
     for answer in answers:
         answer.problem(401, "unauthorized")
         assert scrubbed(answer) == scrubbed(answers[0])
-    poll(world, mine, key="other").problem(404, "verification_not_found")
+    poll(api, mine, key="other").problem(404, "verification_not_found")
 
 
-def test_a_token_ends_with_the_verification(world: World) -> None:
+def test_a_token_ends_with_the_verification(api: ApiHarness) -> None:
     """What the store has forgotten is not found, by the token as by a key."""
-    verification = started(world)
-    for name in world.store.keys(f"*:v:{verification['verification_id'][4:]}"):
-        world.store.delete(name)
-    by_token = poll(world, verification, "?wait=25").problem(404, "verification_not_found")
-    by_key = poll(world, verification, key="default").problem(404, "verification_not_found")
+    verification = started(api)
+    for name in api.store.keys(f"*:v:{verification['verification_id'][4:]}"):
+        api.store.delete(name)
+    by_token = poll(api, verification, "?wait=25").problem(404, "verification_not_found")
+    by_key = poll(api, verification, key="default").problem(404, "verification_not_found")
     assert by_token["detail"] == by_key["detail"]
 
 
 # ---- pages of other origins -----------------------------------------------------------------------------------------
 
 
-def test_a_browser_may_ask(world: World) -> None:
+def test_a_browser_may_ask(api: ApiHarness) -> None:
     """The preflight: 204 for any origin, GET with Authorization only, without any credentials of the browser's."""
-    verification = started(world)
+    verification = started(api)
     asked = {**ORIGIN, "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization"}
     for path in (verification["verification_id"], UNKNOWN_ID, "x"):
-        answer = world.call("OPTIONS", f"/verify/{path}", key=None, headers=asked)
+        answer = api.call("OPTIONS", f"/verify/{path}", key=None, headers=asked)
         assert (answer.status, answer.body) == (204, b"")
         assert answer.header("Access-Control-Allow-Origin") == "*"
         assert answer.header("Access-Control-Allow-Methods") == "GET"
@@ -207,27 +207,27 @@ def test_a_browser_may_ask(world: World) -> None:
         assert answer.header("Access-Control-Allow-Credentials") is None
 
 
-def test_a_page_can_read_every_answer_of_the_poll(world: World) -> None:
+def test_a_page_can_read_every_answer_of_the_poll(api: ApiHarness) -> None:
     """Also a refusal, whose status a page has to see."""
-    verification = started(world)
+    verification = started(api)
     for answer in (
-        poll(world, verification, **ORIGIN),
-        poll(world, verification, "?wait=x", **ORIGIN),
-        poll(world, verification, key="wt_x", **ORIGIN),
-        poll(world, verification, key="other", **ORIGIN),
+        poll(api, verification, **ORIGIN),
+        poll(api, verification, "?wait=x", **ORIGIN),
+        poll(api, verification, key="wt_x", **ORIGIN),
+        poll(api, verification, key="other", **ORIGIN),
     ):
         assert answer.header("Access-Control-Allow-Origin") == "*"
         assert answer.header("Access-Control-Expose-Headers") == "Retry-After, X-Request-Id"
         assert answer.header("Access-Control-Allow-Credentials") is None
 
 
-def test_pages_can_read_nothing_else(world: World) -> None:
+def test_pages_can_read_nothing_else(api: ApiHarness) -> None:
     """No other route has a header of CORS, nor answers a preflight."""
-    verification = started(world)["verification_id"]
+    verification = started(api)["verification_id"]
     others = [(method, path) for method, path, _ in ROUTES if (method, path) != ("GET", f"/verify/{UNKNOWN_ID}")]
     for method, path in [*others, *(("GET", path) for path in OPEN), ("POST", f"/verify/{verification}")]:
-        answer = world.call(method, path, b"{}" if method == "POST" else None, headers=ORIGIN)
-        asked = world.call("OPTIONS", path, headers={**ORIGIN, "Access-Control-Request-Method": method}, key=None)
+        answer = api.call(method, path, b"{}" if method == "POST" else None, headers=ORIGIN)
+        asked = api.call("OPTIONS", path, headers={**ORIGIN, "Access-Control-Request-Method": method}, key=None)
         for one in (answer, *([] if path == f"/verify/{verification}" else [asked])):
             assert not [name for name, _ in one.headers if name.lower().startswith("access-control")], (method, path)
         assert asked.status == (204 if path == f"/verify/{verification}" else 405)

@@ -1,0 +1,1 @@
+"""What runs: the processes, and how they start, end and are restarted."""

@@ -1,0 +1,1 @@
+"""`otp-service dev`: every process on one machine, with an embedded store and the sandbox carrier."""

@@ -1,0 +1,88 @@
+"""Reading the audit streams as they grow, each event by one worker and none left out: a consumer group per shard.
+
+A group begins at the end of its stream when it is made, so switching callbacks on does not send months of history;
+from then on everything is read. What a worker took and did not report as done is handed out again to another. All
+workers read under one name, so a worker that is gone leaves no name behind in the group.
+
+Not here: trimming. The worker drops events after `audit_retention` (24 hours at least); a reader that was stopped for
+longer misses what was dropped meanwhile.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+from redis.exceptions import ResponseError
+
+from ..domain.audit import Event, Position
+from .client import Store, answers
+from .schema import Keys
+
+GROUP = "callbacks"
+READER = "worker"
+STALE_MS = 15_000
+"""Events that were taken and not done for so long are handed out again. A batch takes a second at most."""
+
+
+class AuditConsumer:
+    """The audit streams of all shards, as the group `callbacks` sees them."""
+
+    def __init__(self, store: Store, keys: Keys, *, stale_ms: int = STALE_MS) -> None:
+        self._store = store
+        self._keys = keys
+        self._stale_ms = stale_ms
+
+    def open(self, begin: str = "$") -> None:
+        """Make the groups that do not exist yet, at the streams' ends unless told otherwise, on shards that answer.
+
+        Raises StoreUnavailable if none does.
+        """
+        streams = [self._keys.audit(shard) for shard in range(self._keys.shards)]
+        made = self._store.gather([("XGROUP CREATE", name, GROUP, begin, "MKSTREAM") for name in streams])
+        answers([True if isinstance(reply, ResponseError) and "BUSYGROUP" in str(reply) else reply for reply in made])
+
+    def take(self, count: int) -> list[Event]:
+        """Up to `count` new events of each shard that answers, without waiting for any.
+
+        Raises StoreUnavailable if none does.
+        """
+        names = {self._keys.audit(shard): shard for shard in range(self._keys.shards)}
+        read = ("XREADGROUP", "GROUP", GROUP, READER, "COUNT", count, "STREAMS")
+        found: list[Event] = []
+        for reply in self._read([(*read, name, ">") for name in names]):
+            for name, messages in reply.items() if isinstance(reply, dict) else reply or []:
+                found += _events(names[name], messages)
+        return found
+
+    def take_over(self, count: int) -> list[Event]:
+        """Events that somebody took and did not report as done, of each shard that answers.
+
+        Raises StoreUnavailable if none does.
+        """
+        streams = [self._keys.audit(shard) for shard in range(self._keys.shards)]
+        claim = (GROUP, READER, self._stale_ms, "0-0", "COUNT", count)
+        replies = self._read([("XAUTOCLAIM", name, *claim) for name in streams])
+        return [event for shard, reply in enumerate(replies) if reply for event in _events(shard, reply[1])]
+
+    def _read(self, commands: Sequence[Sequence[str | int]]) -> list[Any]:
+        replies = self._store.gather(commands)
+        lost = [isinstance(reply, ResponseError) and "NOGROUP" in str(reply) for reply in replies]
+        if any(lost):
+            # The store was emptied under us: whatever is in it now has come since.
+            self.open(begin="0")
+        return answers([[] if gone else reply for gone, reply in zip(lost, replies, strict=True)])
+
+    def done(self, events: Iterable[Event]) -> None:
+        """These need not be handed out again. Raises StoreUnavailable if no shard of theirs answers."""
+        by_shard: dict[int, list[str]] = {}
+        for event in events:
+            by_shard.setdefault(event.shard, []).append(str(event.position))
+        acks = [("XACK", self._keys.audit(shard), GROUP, *entries) for shard, entries in by_shard.items()]
+        answers(self._store.gather(acks))
+
+
+def _events(shard: int, messages: Any) -> list[Event]:
+    # RESP3 answers one list more deeply nested than RESP2.
+    if messages and isinstance(messages[0], list) and isinstance(messages[0][0], tuple):
+        messages = messages[0]
+    found = cast("list[tuple[str, dict[str, str] | None]]", messages or [])
+    return [Event(shard, Position.read(entry), (fields or {}).get("type", ""), fields or {}) for entry, fields in found]

@@ -1,0 +1,82 @@
+"""How senders fare: our own deliveries of the last hour, and the ratios that the carrier reports for their numbers.
+
+Figures for choosing a sender, not for the record: a count lost in a crash changes no decision that matters. Those of a
+dead shard of a Cluster are missing.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..domain.errors import StoreUnavailable
+from ..domain.routing import Health
+from .client import STORE_ERRORS, Store, answers
+from .schema import Keys
+from .scripts import Scripts
+
+PORTION_MS = 300_000
+PORTIONS = 12
+KNOWN_FOR_S = 5.0
+ASK_EVERY_MS = 600_000
+REPORT_TTL_MS = 3_600_000
+
+
+class SenderStats:
+    """The figures of one store. Safe for many threads. Every method raises StoreUnavailable if nothing answers."""
+
+    def __init__(self, store: Store, scripts: Scripts, keys: Keys) -> None:
+        self._store = store
+        self._client = store.client
+        self._scripts = scripts
+        self._keys = keys
+        self._known: dict[str, tuple[float, Health]] = {}
+
+    def count(self, sender: str, *, delivered: bool) -> None:
+        """One delivery of the sender has ended."""
+        args = ["d" if delivered else "f", PORTION_MS, PORTIONS]
+        try:
+            self._scripts.run("tally", [self._keys.tally(sender)], args, repeat=False)
+        except StoreUnavailable:
+            if not self._store.is_cluster:
+                raise
+
+    def look(self, senders: Sequence[str]) -> Mapping[str, Health]:
+        """How the senders fare, as of a few seconds ago."""
+        now = time.monotonic()
+        stale = [name for name in senders if now - self._known.get(name, (-KNOWN_FOR_S, None))[0] >= KNOWN_FOR_S]
+        if stale:
+            self._refresh(stale, now)
+        return {name: self._known[name][1] for name in senders}
+
+    def _refresh(self, senders: Sequence[str], now: float) -> None:
+        commands: list[tuple[str, ...]] = [("HGETALL", self._keys.tally(name)) for name in senders]
+        commands.append(("HMGET", self._keys.sender_health(), *senders))
+        *counts, reports = answers(self._store.gather(commands))
+        for name, count, report in zip(senders, counts, reports or [None] * len(senders), strict=True):
+            self._known[name] = (now, _health(count or {}, report))
+
+    def may_ask(self) -> bool:
+        """Whether it is time to ask the carrier for its ratios, and the asker is the first to notice."""
+        try:
+            return bool(self._client.set(self._keys.health_rest(), "1", nx=True, px=ASK_EVERY_MS))
+        except STORE_ERRORS as error:
+            raise StoreUnavailable("The store does not answer.") from error
+
+    def report(self, reports: Mapping[str, tuple[float | None, float | None]]) -> None:
+        """What the carrier says of the senders: success ratio and spam ratio, 0 to 1."""
+        if not reports:
+            return
+        fields: Any = {name: "|".join("" if r is None else str(r) for r in pair) for name, pair in reports.items()}
+        try:
+            with self._client.pipeline(transaction=False) as pipe:
+                pipe.hset(self._keys.sender_health(), mapping=fields)
+                pipe.pexpire(self._keys.sender_health(), REPORT_TTL_MS)
+                pipe.execute()
+        except STORE_ERRORS as error:
+            raise StoreUnavailable("The store does not answer.") from error
+
+
+def _health(counts: Mapping[str, str], report: Any) -> Health:
+    ended = {kind: sum(int(n) for field, n in counts.items() if field.startswith(f"{kind}:")) for kind in "df"}
+    success, spam = (float(text) if text else None for text in (report or "|").split("|"))
+    return Health(ended["d"], ended["f"], success, spam)

@@ -1,0 +1,310 @@
+"""One request, one answer: the only place that touches httpx, and where its failures become ours.
+
+Guarantees: no exception of httpx, of TLS or of the socket leaves this module. What went wrong before a byte of the
+request can have left is a `NotSentError`; from then on it is an `UnknownOutcomeError`, whatever it was. Nothing is
+retried, redirected or read from the environment, and no answer is read beyond `LARGEST_ANSWER` bytes. One deadline
+covers an exchange, whatever its phase. A connection on which anything came that no request asked for is closed: the
+next answer on it would be another request's.
+
+Every thread has an httpx.Client of its own with one connection: httpx's pool scans all its connections for every
+request, which makes one client shared by a hundred threads ten times slower than a hundred clients. The TLS context,
+costly to build, is shared.
+
+Not here: what an answer means (`errors`, `answers`).
+"""
+
+import logging
+import re
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpcore
+import httpx
+
+from ..connections import Deadline, connect
+from ..domain.delivery import TOO_LATE
+from . import json
+from .exceptions import NotSentError, UnknownOutcomeError
+
+LARGEST_ANSWER = 1_000_000  # bytes; a page of 250 numbers has some 250 kB
+SHORTEST_S = 0.1
+"""With less than this left of the time in which a request may leave, it is not begun."""
+
+_API_KEY = re.compile(r"[!-~]{1,500}", re.ASCII)
+_BEFORE_ANY_BYTE = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds to wait: for a connection, for each piece read or written, and for the whole exchange.
+
+    The connect time covers all the addresses of the host and, once more, the TLS handshake. The whole is shorter than
+    `UNDER_WAY_MS` of the outbox, after which a request counts as one whose answer is lost.
+    """
+
+    connect_s: float = 2.0
+    read_s: float = 5.0
+    write_s: float = 5.0
+    pool_s: float = 1.0
+    total_s: float = 9.5
+
+
+DEFAULT_TIMEOUTS = Timeouts()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back. `document` is the decoded JSON, or None if the body was none, ambiguous or too long."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    document: object = field(repr=False)
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the status is one of success. What the body says is another matter."""
+        return 200 <= self.status < 300
+
+
+class Transport:
+    """The way to the carrier. Safe for use by many threads; `close` it when all of them are done."""
+
+    def __init__(self, api_key: str, base_url: str, timeouts: Timeouts, transport: httpx.BaseTransport | None) -> None:
+        if not _API_KEY.fullmatch(api_key):
+            raise ValueError("The carrier's API key is empty or holds characters that no key has.")
+        self._base_url = _checked(base_url)
+        self._headers = {
+            "Authorization": f"Bearer {api_key}",
+            "Accept": "application/json",
+            # Answers are small, and an answer that unpacks to a gigabyte must not be possible.
+            "Accept-Encoding": "identity",
+            "User-Agent": "otp-service",
+        }
+        self._timeouts = timeouts
+        self._timeout = httpx.Timeout(
+            connect=timeouts.connect_s, read=timeouts.read_s, write=timeouts.write_s, pool=timeouts.pool_s
+        )
+        self._transport = transport
+        self._tls = None if transport else httpx.create_ssl_context(trust_env=False)
+        self._own = threading.local()
+        self._lock = threading.Lock()
+        self._clients: list[tuple[threading.Thread, httpx.Client]] = []
+        self._closed = False
+        # At INFO httpx logs every address, and ours hold phone numbers in path and query.
+        logging.getLogger("httpx").setLevel(logging.WARNING)
+
+    def __repr__(self) -> str:
+        return f"Exchange({self._base_url!r})"
+
+    def close(self) -> None:
+        """Close every thread's connection. Calls made afterwards raise RuntimeError. May be repeated."""
+        with self._lock:
+            self._closed = True
+            clients, self._clients = self._clients, []
+        for _, client in clients:
+            client.close()
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        idempotency_key: str | None = None,
+        within_s: float | None = None,
+    ) -> Answer:
+        """Make one request and read its answer, whatever its status.
+
+        `path` begins with a slash and is already percent-encoded; `body` is sent as it is. A request that cannot leave
+        `within_s` seconds does not leave. Raises NotSentError and UnknownOutcomeError, and RuntimeError after `close`.
+        """
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        if idempotency_key is not None:
+            headers["Idempotency-Key"] = idempotency_key
+        line = self._line()
+        client = line.client
+        line.deadline.begin(self._timeouts.total_s)
+        request = client.build_request(
+            method,
+            self._base_url + path,
+            params=params or None,
+            content=body,
+            headers=headers,
+            timeout=self._timeout if within_s is None else self._hurried(within_s),
+        )
+        try:
+            response = client.send(request, stream=True)
+        except _BEFORE_ANY_BYTE as error:
+            raise NotSentError(f"no connection ({type(error).__name__})") from error
+        except Exception as error:
+            # Not only httpx's own errors: its parts leak others when a connection breaks, and after this point
+            # the one thing known about any of them is that the request may have arrived.
+            raise UnknownOutcomeError(f"no answer ({type(error).__name__})") from error
+        try:
+            content = self._read(response, line.deadline)
+        except UnknownOutcomeError:
+            raise
+        except Exception as error:
+            raise UnknownOutcomeError(f"half an answer ({type(error).__name__})") from error
+        finally:
+            out_of_step = line.has_leftover()
+            response.close()
+            if out_of_step:
+                line.hang_up()
+        return Answer(response.status_code, response.headers, _document(response, content))
+
+    def hang_up(self) -> None:
+        """Close this thread's connection: the answer on it was not the one to our request. The next call opens anew."""
+        self._line().hang_up()
+
+    def _hurried(self, within_s: float) -> httpx.Timeout:
+        """Timeouts by which a connection, with TCP and TLS, is there in time or not at all."""
+        if within_s < SHORTEST_S:
+            raise NotSentError(TOO_LATE)
+        spans = self._timeouts
+        connect_s = min(spans.connect_s, within_s / 2)
+        pool_s = min(spans.pool_s, within_s / 2)
+        return httpx.Timeout(connect=connect_s, read=spans.read_s, write=spans.write_s, pool=pool_s)
+
+    def _read(self, response: httpx.Response, deadline: Deadline) -> bytes | None:
+        """The raw body, or None if it is too long."""
+        if response.is_stream_consumed:  # an httpx.MockTransport hands answers over whole
+            return response.content
+        content = bytearray()
+        for chunk in response.iter_raw():
+            content += chunk
+            if len(content) > LARGEST_ANSWER:
+                return None
+            if time.monotonic() > deadline.at:  # bytes that are there already need no step of the socket
+                raise UnknownOutcomeError("half an answer (too slow)")
+        return bytes(content)
+
+    def _line(self) -> "_Line":
+        line: _Line | None = getattr(self._own, "line", None)
+        if line is not None and not line.client.is_closed:
+            return line
+        line = self._new_line()
+        with self._lock:
+            if self._closed:
+                line.client.close()
+                raise RuntimeError("The carrier client is closed.")
+            ended = [entry for entry in self._clients if not entry[0].is_alive()]
+            self._clients = [entry for entry in self._clients if entry[0].is_alive()]
+            self._clients.append((threading.current_thread(), line.client))
+        for _, leftover in ended:
+            leftover.close()
+        self._own.line = line
+        return line
+
+    def _new_line(self) -> "_Line":
+        deadline = Deadline(0.0)
+        pool = None if self._tls is None else _pool(self._tls, deadline)
+        transport = self._transport if pool is None or self._tls is None else _Transport(pool, self._tls)
+        client = httpx.Client(
+            transport=transport,
+            headers=self._headers,
+            timeout=self._timeout,
+            follow_redirects=False,
+            trust_env=False,
+        )
+        return _Line(client, pool, deadline)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One thread's way to the carrier. `pool` is None where the network is replaced."""
+
+    client: httpx.Client
+    pool: httpcore.ConnectionPool | None
+    deadline: Deadline
+
+    def has_leftover(self) -> bool:
+        """Whether more has come than the answer. h11 would take it for the answer to the next request."""
+        if self.pool is None:
+            return False
+        try:
+            return any(one._connection._h11_state.trailing_data[0] for one in self.pool.connections)  # type: ignore[attr-defined]
+        except AttributeError:  # closed before it was open, or another httpcore: not to be used again
+            return True
+
+    def hang_up(self) -> None:
+        if self.pool is not None:
+            self.pool.close()
+
+
+class _Transport(httpx.HTTPTransport):
+    """httpx's own, over a pool that knows the deadline; httpx has no parameter for it."""
+
+    def __init__(self, pool: httpcore.ConnectionPool, tls: ssl.SSLContext) -> None:
+        super().__init__(verify=tls, trust_env=False)
+        self._pool = pool
+
+
+def _pool(tls: ssl.SSLContext, deadline: Deadline) -> httpcore.ConnectionPool:
+    return httpcore.ConnectionPool(
+        ssl_context=tls,
+        max_connections=1,
+        max_keepalive_connections=1,
+        keepalive_expiry=30,
+        retries=0,
+        network_backend=_Backend(deadline),
+    )
+
+
+class _Backend(httpcore.NetworkBackend):
+    """How httpcore reaches the carrier."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+        self._under = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Connect to the first address that answers; the timeout is for all of them. Raises httpcore's errors."""
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise httpcore.ConnectError("the name cannot be resolved") from error
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        each_s = None if timeout is None else timeout / len(addresses)
+        return connect(
+            self._under,
+            addresses,
+            port,
+            self._deadline,
+            each_s,
+            local_address=local_address,
+            socket_options=socket_options,
+        )
+
+
+def _document(response: httpx.Response, content: bytes | None) -> object:
+    if content is None or response.headers.get("content-encoding", "identity") != "identity":
+        return None
+    try:
+        document = json.decode(content)
+    except json.NotJson:
+        return None
+    return document.value if document.strict else None
+
+
+def _checked(base_url: str) -> str:
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL as error:
+        raise ValueError("The carrier's base URL is not a URL.") from error
+    if url.scheme not in {"http", "https"} or not url.host or url.userinfo or url.query or url.fragment:
+        raise ValueError("The carrier's base URL is http(s)://host[:port]/path, without user, query or fragment.")
+    return base_url.rstrip("/")

@@ -1,0 +1,154 @@
+"""Telling apps what happened to their verifications: events become callbacks, callbacks are sent until they arrive.
+
+Every event of `domain.callback.EVENTS` of an app that has an endpoint is queued at least once and sent at least once: a
+crash anywhere repeats a step and skips none. Its `webhook-id` and its bytes are the same at every try, so receivers
+can tell a repeat. The object in it is the verification as it is when the callback is written, which may already be
+newer than the event; `version` tells which of two is the later one, since callbacks may overtake one another.
+
+Not here: threads (`postman`), when to try again (`domain.callback.judge`).
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+
+from ..domain.audit import Event
+from ..domain.callback import EVENTS, Again, Answer, Callback, GiveUp, callback_id, judge
+from ..domain.errors import StoreUnavailable
+from ..domain.operation import TimelineEntry, VerificationView
+from ..domain.verification import read_id
+from . import ports
+
+BATCH = 50
+"""Events of a shard that are taken at once."""
+
+Write = Callable[[str, int, VerificationView, Sequence[TimelineEntry]], str]
+"""Makes the body: type of the event, its time in Unix milliseconds, the verification, its timeline."""
+
+_Found = tuple[VerificationView, list[TimelineEntry]] | None
+_log = logging.getLogger("otp.callbacks")
+
+
+class Notify:
+    """The stories of callbacks. Safe for many threads. `apps` are those that have an endpoint."""
+
+    def __init__(
+        self,
+        *,
+        audit_consumer: ports.AuditConsumer,
+        queue: ports.CallbackQueue,
+        store: ports.VerificationStore,
+        receivers: ports.Receivers,
+        vault: ports.Vault,
+        apps: Sequence[str],
+        write: Write,
+        random: Callable[[], float],
+        count: Callable[[str, str], None],
+    ) -> None:
+        self._audit_consumer = audit_consumer
+        self._queue = queue
+        self._store = store
+        self._receivers = receivers
+        self._key = vault.index_key
+        self._apps = tuple(apps)
+        self._write = write
+        self._random = random
+        self._count = count
+
+    # ---- events become callbacks -----------------------------------------------------------------------------------
+
+    def collect(self, *, left_behind: bool) -> int:
+        """Queue callbacks for the next events (or for those that a dead worker took); how many events there were.
+
+        What the store did not take is handed out again later and keeps no other waiting: of a Cluster only the shard
+        of one app's callbacks may be away. Raises StoreUnavailable if it took nothing.
+        """
+        events = self._audit_consumer.take_over(BATCH) if left_behind else self._audit_consumer.take(BATCH)
+        known: dict[str, _Found] = {}
+        done: list[Event] = []
+        failure: StoreUnavailable | None = None
+        for event in events:
+            try:
+                if event.type in EVENTS and event.fields.get("app") in self._apps:
+                    self._queue_one(event, known)
+                done.append(event)
+            except StoreUnavailable as error:
+                failure = error
+        if failure is not None and not done:
+            raise failure
+        if done:
+            self._audit_consumer.done(done)
+        return len(done)
+
+    def _queue_one(self, event: Event, known: dict[str, _Found]) -> None:
+        app = event.fields["app"]
+        facts = {"app": app, "event_type": event.type, "callback_id": callback_id(event)}
+        try:
+            callback = self._callback(event, known)
+        except StoreUnavailable:
+            raise
+        except Exception:  # noqa: BLE001 - a record that cannot be read must not keep all later events waiting
+            _log.exception("a callback could not be written", extra=facts)
+            self._count(app, "unreadable")
+            return
+        if callback is None:
+            _log.warning("an event's verification is forgotten; its callback is lost", extra=facts)
+            self._count(app, "forgotten")
+            return
+        outcome = self._queue.put(callback)
+        self._count(app, "known" if outcome == "known" else "queued")
+        if outcome == "full":
+            _log.error("too many callbacks wait; one became a dead letter", extra={"app": app})
+            self._count(app, "crowded_out")
+
+    def _callback(self, event: Event, known: dict[str, _Found]) -> Callback | None:
+        app, verification_id = event.fields["app"], f"vrf_{event.fields.get('vid', '')}"
+        if verification_id not in known:
+            # One look for all its events of a batch: they had all happened when the batch was taken.
+            known[verification_id] = self._look(app, verification_id)
+        found = known[verification_id]
+        if found is None:
+            return None
+        body = self._write(event.type, event.at_ms, *found)
+        return Callback(callback_id(event), app, event.type, verification_id, body)
+
+    def _look(self, app: str, verification_id: str) -> _Found:
+        ref = read_id(self._key, verification_id)
+        view = self._store.view(ref, app) if ref is not None else None
+        return (view, self._store.timeline(ref)) if ref is not None and view is not None else None
+
+    # ---- callbacks are sent ----------------------------------------------------------------------------------------
+
+    def due(self) -> Mapping[str, int]:
+        """How many callbacks of each app could be sent now. Raises StoreUnavailable."""
+        return self._queue.due(self._apps)
+
+    def send_next(self, app: str) -> bool:
+        """Send the app's next callback, if there is one; whether there was. Raises StoreUnavailable."""
+        callback = self._queue.claim(app)
+        if callback is None:
+            return False
+        self._settle(callback, self._receivers.post(callback))
+        return True
+
+    def _settle(self, callback: Callback, answer: Answer) -> None:
+        facts = {
+            "app": callback.app,
+            "event_type": callback.type,
+            "callback_id": callback.id,
+            "try": callback.attempt,
+            "status": answer.status,
+            "reason": answer.reason,
+        }
+        match judge(answer, callback.attempt, self._random()):
+            case None:
+                self._queue.sent(callback)
+                self._count(callback.app, "sent")
+                _log.info("callback sent", extra=facts)
+            case Again(wait_ms=wait_ms, rest_ms=rest_ms):
+                self._queue.again(callback, wait_ms, rest_ms, answer.reason)
+                self._count(callback.app, "failed")
+                _log.warning("a callback will be tried again", extra=facts | {"wait_ms": wait_ms})
+            case GiveUp(rest_ms=rest_ms):
+                self._queue.bury(callback, rest_ms, answer.reason)
+                self._count(callback.app, "dead")
+                _log.error("a callback was given up; see: otp-service callbacks list --dead", extra=facts)

@@ -1,0 +1,171 @@
+"""Which senders are well: whom to ask first, whether one may be asked now, and what each answer teaches.
+
+Nothing here ever disturbs a delivery by itself: figures that cannot be had leave the operator's order as it is.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+
+from ..domain import circuit, routing
+from ..domain.circuit import BreakerDecision, Circuit, Fault, Finding, Fine, Hold, Source
+from ..domain.delivery import DeliveryReport, DeliveryStatus, Refused, SendOutcome, from_carrier
+from ..domain.errors import StoreUnavailable
+from ..domain.operation import ReportOutcome
+from ..domain.policy import App, Policy, Sender, Strategy
+from . import ports
+from .alert import Alert
+
+PROBE_EVERY_S = 1.0
+"""While a breaker is half open, each process sends a new code its way no more often than this."""
+
+_log = logging.getLogger("otp.guard")
+
+
+class SenderHealth:
+    """The story of all senders. Safe for many threads. `count` hears of breakers that open and close.
+
+    `monotonic` gives seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        circuits: ports.Circuits,
+        sender_stats: ports.SenderStats,
+        policy: Policy,
+        alert: Alert,
+        monotonic: Callable[[], float],
+        count: Callable[[str, str], None],
+    ) -> None:
+        self._circuits = circuits
+        self._sender_stats = sender_stats
+        self._policy = policy
+        self._alert = alert
+        self._monotonic = monotonic
+        self._count = count
+        self._probed: dict[str, float] = {}
+
+    def route(self, app: App, senders: Sequence[Sender]) -> tuple[tuple[Sender, ...], tuple[str, ...]]:
+        """The senders in the order in which they are to be tried, and the names of those that are well."""
+        try:
+            broken = self._broken(senders)
+            health = {}
+            if app.strategy is Strategy.HEALTHIEST:
+                health = dict(self._sender_stats.look([sender.name for sender in senders]))
+        except StoreUnavailable:
+            _log.warning("nobody knows how the senders are")
+            return tuple(senders), ()
+        names = tuple(sender.name for sender in senders if sender.name not in broken)
+        return routing.ordered(senders, app.strategy, health, broken), names
+
+    def _broken(self, senders: Sequence[Sender]) -> set[str]:
+        every = list(dict.fromkeys(scope for sender in senders for scope in circuit.scopes(sender)))
+        known = self._circuits.look(every)
+        states = {s.name: {known[scope].state for scope in circuit.scopes(s)} for s in senders}
+        return {name for name, state in states.items() if "open" in state or not self._may_probe(name, state)}
+
+    def _may_probe(self, name: str, states: set[str]) -> bool:
+        if "half_open" not in states:
+            return True
+        # Without a code now and then nobody would notice that the sender is well again.
+        now = self._monotonic()
+        if now - self._probed.get(name, -PROBE_EVERY_S) < PROBE_EVERY_S:
+            return False
+        self._probed[name] = now
+        return True
+
+    def decision(self, sender: Sender, *, held_too: bool = False) -> BreakerDecision:
+        """Whether a message may go by this sender now; `held_too`: a hold does not stop it. Raises StoreUnavailable."""
+        return self._circuits.pass_through(circuit.scopes(sender), held_too=held_too)
+
+    def unheld(self, senders: Sequence[str]) -> tuple[str, ...]:
+        """Those of these senders that no hold stops. Raises StoreUnavailable."""
+        return tuple(name for name, until in self._holds(senders).items() if not until)
+
+    def better(self, sender: Sender, others: Sequence[str]) -> tuple[str, ...]:
+        """Those of the others that are better than this held sender: not held, or not for so long.
+
+        One that nobody answers from is not. Raises StoreUnavailable.
+        """
+        own = self._holds([sender.name])[sender.name]
+        if own is None:
+            return ()
+        return tuple(name for name, until in self._holds(others).items() if until is not None and until < own)
+
+    def _holds(self, names: Sequence[str]) -> dict[str, int | None]:
+        """When each sender's last hold ends, as `circuit.held_until` says; without senders no longer configured."""
+        senders = [self._policy.senders[name] for name in names if name in self._policy.senders]
+        known = self._circuits.look(list({scope: None for sender in senders for scope in circuit.scopes(sender)}))
+        return {s.name: circuit.held_until(known[scope] for scope in circuit.scopes(s)) for s in senders}
+
+    def learn(self, sender: Sender, outcome: SendOutcome, decision: BreakerDecision, number_hash: str) -> None:
+        """What the carrier answered to a send to this number that went through this gate. Never raises."""
+        held = False
+        try:
+            for finding in circuit.findings(outcome, sender):
+                held |= self._note(finding, number_hash, probe=decision.probe)
+        except StoreUnavailable:
+            _log.warning("what a send teaches could not be written down", extra={"sender": sender.name})
+        if held and isinstance(outcome, Refused):
+            self._alert.refused(outcome, sender)
+
+    def moved(self, moved: ReportOutcome, report: DeliveryReport, number_hash: str) -> None:
+        """What a receipt that moved a delivery to this number says of its sender. Never raises."""
+        sender = self._policy.senders.get(moved.sender)
+        status = from_carrier(report.status)
+        if moved.outcome != "moved" or sender is None:
+            return
+        held = False
+        try:
+            if status in (DeliveryStatus.DELIVERED, DeliveryStatus.FAILED):
+                self._sender_stats.count(sender.name, delivered=status is DeliveryStatus.DELIVERED)
+            if status is DeliveryStatus.DELIVERED:
+                self._circuits.delivered(circuit.scopes(sender))
+            hold = circuit.refusal_hold(report.error, sender, Source.REPORT) if report.error is not None else None
+            held = hold is not None and self._note(hold, number_hash, probe=False)
+        except StoreUnavailable:
+            _log.warning("what a delivery teaches could not be written down", extra={"sender": sender.name})
+        if held and report.error is not None:
+            self._alert.refused(report.error, sender)
+
+    def spend_limit(self, profile: str | None) -> None:
+        """The carrier reports that a profile has reached its daily limit. Never raises."""
+        if profile is None or all(sender.messaging_profile_id != profile for sender in self._policy.senders.values()):
+            return
+        try:
+            self._note(circuit.spent(profile, "40333", "the daily spend limit is reached"), "", probe=False)
+        except StoreUnavailable:
+            _log.warning("a spent profile could not be marked", extra={"messaging_profile_id": profile})
+        self._alert.spend_limit(profile)
+
+    def _note(self, finding: Finding, number_hash: str, *, probe: bool) -> bool:
+        """Write down what was found; whether it is a hold that is now in force."""
+        in_force = False
+        match finding:
+            case Hold():
+                reply, state = self._circuits.hold(finding, number_hash, probe=probe), "open"
+                changed, in_force = reply == "opened", reply != "counted"
+            case Fault():
+                changed, state = self._circuits.fault(finding, number_hash, probe=probe), "open"
+            case Fine():
+                changed, state = self._circuits.fine(finding, probe=probe), "closed"
+        if changed:
+            _log.warning("a circuit changed", extra={"scope": finding.scope, "state": state})
+            self._count(finding.scope, state)
+        return in_force
+
+    def circuits(self) -> list[Circuit]:
+        """Every breaker that the configuration has, the account's first. Raises StoreUnavailable."""
+        senders = self._policy.senders.values()
+        every = list(
+            dict.fromkeys(scope for place in zip(*map(circuit.scopes, senders), strict=True) for scope in place)
+        )
+        return list(self._circuits.look(every).values())
+
+    def ask_carrier(self, reports: ports.HealthReports) -> None:
+        """Bring the carrier's ratios up to date, if it is time. Raises CarrierUnavailable and StoreUnavailable."""
+        if (
+            any(app.strategy is Strategy.HEALTHIEST for app in self._policy.apps.values())
+            and self._sender_stats.may_ask()
+        ):
+            self._sender_stats.report(reports.health(tuple(self._policy.senders.values())))

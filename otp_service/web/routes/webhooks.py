@@ -1,0 +1,102 @@
+"""Webhooks of the carrier: nothing is believed before the signature over the raw bytes is proven.
+
+A good webhook gets 200 with an empty body whatever it says, so that its content is never an oracle; a store that does
+not answer gets 503, and the carrier comes again.
+"""
+
+import logging
+from collections.abc import Callable
+
+from ... import telemetry
+from ...domain.audit import EventType
+from ...domain.errors import StoreUnavailable
+from ...storage.audit_log import AuditLog
+from ...telnyx import webhooks
+from ...telnyx.signatures import Verdict, verify
+from ...usecases.receive import Receive
+from ..http import NO_STORE, Call, Doc, Reply, Route
+from ..problems import Problems
+
+TOLERANCE_S = 300
+THROTTLE_MS = 1000
+_log = logging.getLogger("otp.hooks")
+_OK = Reply(200, dict(NO_STORE), b"")
+
+
+class Hooks:
+    """The webhook handlers. `now_s` is Unix time in seconds."""
+
+    def __init__(
+        self, receive: Receive, audit: AuditLog, public_key: bytes, problems: Problems, now_s: Callable[[], float]
+    ) -> None:
+        self._receive = receive
+        self._audit = audit
+        self._public_key = public_key
+        self._problems = problems
+        self._now_s = now_s
+
+    def telnyx(self, call: Call) -> Reply:
+        """POST /webhooks/telnyx and /webhooks/telnyx/{delivery_id}."""
+        verdict = verify(
+            self._public_key,
+            timestamp=call.headers.get("telnyx-timestamp"),
+            signature=call.headers.get("telnyx-signature-ed25519"),
+            body=call.body,
+            now_s=self._now_s(),
+            tolerance_s=TOLERANCE_S,
+        )
+        if verdict is not Verdict.OK:
+            return self._reject(call, verdict)
+        try:
+            event = webhooks.parse(call.body)
+        except webhooks.MalformedEvent:
+            telemetry.WEBHOOKS.labels("none", "malformed").inc()
+            return self._problems.of("invalid_request", "The body is no event.", call.request_id)
+        telemetry.WEBHOOKS.labels(type(event).__name__, "ok").inc()
+        self._dispatch(event)
+        return _OK
+
+    def _dispatch(self, event: webhooks.Event) -> None:
+        match event:
+            case webhooks.DeliveryUpdate():
+                self._receive.delivery_update(event.event_id, event.reports)
+            case webhooks.Inbound():
+                self._receive.inbound(
+                    event.event_id,
+                    from_number=event.from_number,
+                    to_number=event.to_number,
+                    messaging_profile_id=event.messaging_profile_id,
+                    text=event.text,
+                    autoresponse=event.autoresponse_type,
+                    occurred_ms=event.occurred_ms or int(self._now_s() * 1000),
+                )
+            case webhooks.LinkClick():
+                self._receive.link_click(event.event_id, event.message_id, event.to)
+            case webhooks.SpendLimit():
+                extra = {"messaging_profile_id": event.messaging_profile_id}
+                _log.error("a messaging profile has reached its daily spend limit", extra=extra)
+                self._receive.spend_limit(event.messaging_profile_id)
+            case _:
+                _log.info("an event that needs nothing", extra={"event_type": event.event_type})
+
+    def _reject(self, call: Call, verdict: Verdict) -> Reply:
+        telemetry.WEBHOOKS.labels("none", str(verdict)).inc()
+        _log.warning("webhook rejected", extra={"reason": str(verdict)})
+        try:
+            self._audit.note(EventType.WEBHOOK_REJECTED, {"reason": str(verdict)}, THROTTLE_MS)
+        except StoreUnavailable:
+            _log.warning("the rejection could not be recorded")
+        if verdict is Verdict.STALE:
+            detail = "The signature is good, but its time is more than 300 s off. Check this machine's clock."
+            return self._problems.of("invalid_request", detail, call.request_id)
+        detail = "The headers telnyx-timestamp and telnyx-signature-ed25519 must carry the carrier's signature."
+        return self._problems.of("unauthorized", detail, call.request_id)
+
+    def routes(self) -> list[Route]:
+        """The endpoints of this slice."""
+        codes = ("unauthorized", "invalid_request", "payload_too_large", "store_unavailable", "not_ready")
+        doc = Doc("Delivery receipts, replies and link clicks", None, None, 200, codes, tag="webhooks")
+        return [
+            Route("POST", "/webhooks/telnyx", self.telnyx, None, doc),
+            Route("POST", "/webhooks/telnyx/{delivery_id}", self.telnyx, None, doc),
+        ]

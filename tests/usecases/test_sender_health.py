@@ -1,0 +1,298 @@
+"""Who is asked first, whether one may be asked at all, and what answers teach; nothing here disturbs a delivery."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, cast
+
+import pytest
+
+from otp_service.domain.circuit import ACCOUNT, PASS, BreakerDecision, Circuit, Fault, Fine, Hold
+from otp_service.domain.delivery import Accepted, Action, DeliveryReport, NotSent, Refused
+from otp_service.domain.errors import StoreUnavailable
+from otp_service.domain.operation import ReportOutcome
+from otp_service.domain.policy import App, Policy, Sender, SenderKind, Strategy
+from otp_service.domain.routing import Health
+from otp_service.usecases.sender_health import SenderHealth
+
+POOL = Sender("pool", SenderKind.NUMBER_POOL, "a", None, 1.0)
+BACKUP = Sender("backup", SenderKind.LONG_CODE, "b", "+18445550001", 1.0)
+IN_ORDER = App("shop", "Acme", (POOL, BACKUP))
+HEALTHIEST = replace(IN_ORDER, strategy=Strategy.HEALTHIEST)
+POLICY = Policy(MappingProxyType({"shop": IN_ORDER}), MappingProxyType({"pool": POOL, "backup": BACKUP}))
+SPENT = Refused("40333", "spent", Action.STOP_PROFILE, spent=True)
+NH = "00" * 10
+
+
+@dataclass
+class Scenario:
+    """Breakers, tallies and people in one."""
+
+    states: dict[str, Circuit] = field(default_factory=dict)
+    health: dict[str, Health] = field(default_factory=dict)
+    reports: list[Any] = field(default_factory=list)
+    asks: bool = True
+    down: bool = False
+    now_s: float = 0.0
+    reply: str = "opened"
+    noted: list[Any] = field(default_factory=list)
+    numbers: list[str] = field(default_factory=list)
+    reached: list[tuple[str, ...]] = field(default_factory=list)
+    tallied: list[tuple[str, bool]] = field(default_factory=list)
+    told: list[Any] = field(default_factory=list)
+    counted: list[tuple[str, str]] = field(default_factory=list)
+
+    def _up(self) -> None:
+        if self.down:
+            raise StoreUnavailable("down")
+
+    def look(self, names: Sequence[str]) -> Mapping[str, Any]:
+        """Breakers by scope, figures by sender."""
+        self._up()
+        breakers = any(":" in name or name == ACCOUNT for name in names)
+        if breakers:
+            return {name: self.states.get(name, Circuit(name)) for name in names}
+        return {name: self.health.get(name, Health()) for name in names}
+
+    def pass_through(self, scopes: Sequence[str], *, held_too: bool = False) -> BreakerDecision:
+        """Open."""
+        self._up()
+        self.noted.append((tuple(scopes), held_too))
+        return PASS
+
+    def hold(self, hold: Hold, number_hash: str, *, probe: bool = False) -> str:
+        """As the test wants it."""
+        self._up()
+        self.noted.append(hold)
+        self.numbers.append(number_hash)
+        return self.reply
+
+    def delivered(self, scopes: Sequence[str]) -> None:
+        """A message reached its phone."""
+        self._up()
+        self.reached.append(tuple(scopes))
+
+    def fault(self, fault: Fault, number_hash: str, *, probe: bool = False) -> bool:
+        """No news."""
+        self._up()
+        self.noted.append(fault)
+        return False
+
+    def fine(self, fine: Fine, *, probe: bool) -> bool:
+        """News if it was the probe."""
+        self._up()
+        self.noted.append((fine, probe))
+        return probe
+
+    def count(self, sender: str, *, delivered: bool) -> None:
+        """A delivery ended."""
+        self._up()
+        self.tallied.append((sender, delivered))
+
+    def may_ask(self) -> bool:
+        """Whether it is time."""
+        return self.asks
+
+    def report(self, reports: Any) -> None:
+        """The carrier's ratios."""
+        self.reports.append(reports)
+
+    def refused(self, refusal: Refused, sender: Sender | None) -> None:
+        """People."""
+        self.told.append((refusal, sender))
+
+    def spend_limit(self, profile: str | None) -> None:
+        """People."""
+        self.told.append(profile)
+
+
+def story(scenario: Scenario, policy: Policy = POLICY) -> SenderHealth:
+    """The story of one process."""
+    anything = cast("Any", scenario)
+    return SenderHealth(
+        circuits=anything,
+        sender_stats=anything,
+        policy=policy,
+        alert=anything,
+        monotonic=lambda: scenario.now_s,
+        count=lambda scope, to: scenario.counted.append((scope, to)),
+    )
+
+
+def opened(scope: str, *, half: bool = False) -> dict[str, Circuit]:
+    """An open breaker, or a half-open one."""
+    return {scope: Circuit(scope, until_ms=100, probe_ms=50, now_ms=60 if half else 0)}
+
+
+def names(found: tuple[tuple[Sender, ...], tuple[str, ...]]) -> tuple[list[str], list[str]]:
+    """The order, and who is well."""
+    return [sender.name for sender in found[0]], list(found[1])
+
+
+def test_all_are_well_in_the_operators_order() -> None:
+    """Figures are not looked at where the operator's order is all that counts."""
+    scenario = Scenario(health={"pool": Health(0, 100)})
+    assert names(story(scenario).route(IN_ORDER, (POOL, BACKUP))) == (["pool", "backup"], ["pool", "backup"])
+
+
+def test_the_healthiest_goes_first() -> None:
+    """By their figures, where the operator wants that."""
+    scenario = Scenario(health={"pool": Health(50, 50)})
+    assert names(story(scenario).route(HEALTHIEST, (POOL, BACKUP))) == (["backup", "pool"], ["pool", "backup"])
+
+
+@pytest.mark.parametrize("scope", ["sender:pool", "profile:a"])
+def test_a_broken_one_goes_last_and_is_not_well(scope: str) -> None:
+    """Its own breaker or its profile's; it is still in the route."""
+    scenario = Scenario(states=opened(scope))
+    assert names(story(scenario).route(IN_ORDER, (POOL, BACKUP))) == (["backup", "pool"], ["backup"])
+
+
+def test_a_held_account_changes_no_order() -> None:
+    """All are broken alike."""
+    scenario = Scenario(states=opened(ACCOUNT))
+    assert names(story(scenario).route(IN_ORDER, (POOL, BACKUP))) == (["pool", "backup"], [])
+
+
+def test_a_half_open_one_gets_one_code_a_second() -> None:
+    """Or nobody would notice that it is well again; the other codes of that second go the sure way."""
+    scenario = Scenario(states=opened("sender:pool", half=True))
+    sender_health = story(scenario)
+    firsts = []
+    for scenario.now_s in (10.0, 10.0, 10.5, 10.99, 11.0, 11.5, 12.0):
+        firsts.append(sender_health.route(IN_ORDER, (POOL, BACKUP))[0][0].name)
+    assert firsts == ["pool", "backup", "backup", "backup", "pool", "backup", "pool"]
+
+
+def test_an_outage_leaves_the_operators_order() -> None:
+    """Nobody knows who is well then, so nobody is preferred; learning fails silently, asking the gate does not."""
+    scenario = Scenario(down=True)
+    sender_health = story(scenario)
+    assert names(sender_health.route(HEALTHIEST, (POOL, BACKUP))) == (["pool", "backup"], [])
+    sender_health.learn(POOL, SPENT, PASS, NH)
+    sender_health.moved(ReportOutcome("moved", "pool"), DeliveryReport("m", "+1", "delivered"), NH)
+    sender_health.spend_limit("a")
+    assert scenario.told == ["a"]
+    with pytest.raises(StoreUnavailable):
+        sender_health.decision(POOL)
+
+
+def test_what_an_answer_teaches_is_noted_with_its_gate() -> None:
+    """A probe's success closes and is counted, anybody else's only ends a row of faults."""
+    scenario = Scenario()
+    sender_health = story(scenario)
+    sender_health.learn(POOL, Accepted("m"), BreakerDecision(True, probe=True), NH)
+    scopes = [ACCOUNT, "profile:a", "sender:pool"]
+    assert scenario.noted == [(Fine(scope, sent=True), True) for scope in scopes]
+    assert scenario.counted == [(scope, "closed") for scope in scopes]
+    scenario.counted.clear()
+    sender_health.learn(POOL, Accepted("m"), PASS, NH)
+    sender_health.learn(POOL, NotSent("connect"), PASS, NH)
+    assert (scenario.noted[-1], scenario.counted, scenario.told) == (Fault("sender:pool", "connect"), [], [])
+    sender_health.learn(POOL, SPENT, PASS, NH)
+    assert (scenario.counted, scenario.told) == ([("profile:a", "open")], [(SPENT, POOL)])
+    assert scenario.numbers == [NH]
+
+
+@pytest.mark.parametrize(
+    ("reply", "told", "counted"), [("opened", True, True), ("open", True, False), ("counted", False, False)]
+)
+def test_people_are_told_of_what_is_in_force(reply: str, told: bool, counted: bool) -> None:
+    """One odd message pages nobody, neither by its answer nor by its report; a breaker that is open does, also again.
+
+    How often the same trouble is told is the alert's affair.
+    """
+    for report in (False, True):
+        scenario = Scenario(reply=reply)
+        refusal = Refused("40013", "rejected", Action.STOP_SENDER)
+        if report:
+            receipt = DeliveryReport("m", "+1", "delivery_failed", error=refusal)
+            story(scenario).moved(ReportOutcome("moved", "pool"), receipt, NH)
+        else:
+            story(scenario).learn(POOL, refusal, PASS, NH)
+        assert scenario.told == ([(refusal, POOL)] if told else [])
+        assert scenario.counted == ([("sender:pool", "open")] if counted else [])
+
+
+def held(scope: str, until: int, *, lasting: bool = True) -> dict[str, Circuit]:
+    """A breaker that is open until then."""
+    return {scope: Circuit(scope, until_ms=until, probe_ms=until, lasting=lasting)}
+
+
+@pytest.mark.parametrize(
+    ("states", "better"),
+    [
+        (held("sender:pool", 50), ["backup"]),
+        ({**held("sender:pool", 50), **held("profile:b", 40)}, ["backup"]),
+        ({**held("sender:pool", 50), **held("profile:b", 60)}, []),
+        ({**held("sender:pool", 50), **held("profile:b", 1, lasting=False)}, []),
+        (held(ACCOUNT, 50), []),
+        ({**held(ACCOUNT, 50), **held("sender:pool", 60)}, ["backup"]),
+    ],
+)
+def test_who_is_better_than_a_held_sender(states: dict[str, Circuit], better: list[str]) -> None:
+    """One that is not held, or not for so long; one that nobody answers from is not; names no longer known are none."""
+    assert list(story(Scenario(states=states)).better(POOL, ["backup", "gone"])) == better
+
+
+def test_a_hold_stops_nobody_without_a_better_way() -> None:
+    """The gate is asked accordingly; a paused sender is no reason to wait elsewhere, a held one is."""
+    scenario = Scenario(states=held("sender:backup", 50))
+    sender_health = story(scenario)
+    sender_health.decision(POOL, held_too=True)
+    assert scenario.noted == [((ACCOUNT, "profile:a", "sender:pool"), True)]
+    assert sender_health.unheld(["pool", "backup", "gone"]) == ("pool",)
+    assert story(Scenario(states=held("sender:backup", 50, lasting=False))).unheld(["backup"]) == ("backup",)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "tallied"),
+    [
+        ("moved", "delivered", [("pool", True)]),
+        ("moved", "delivery_failed", [("pool", False)]),
+        ("moved", "sent", []),
+        ("same", "delivered", []),
+        ("duplicate", "delivered", []),
+    ],
+)
+def test_a_delivery_counts_once_for_its_sender(outcome: str, status: str, tallied: list[tuple[str, bool]]) -> None:
+    """When it ends, well or badly; repeats and way stations do not count."""
+    scenario = Scenario()
+    story(scenario).moved(ReportOutcome(outcome, "pool"), DeliveryReport("m", "+1", status), NH)
+    assert scenario.tallied == tallied
+    reached = [(ACCOUNT, "profile:a", "sender:pool")] if ("pool", True) in tallied else []
+    assert scenario.reached == reached
+
+
+def test_a_failed_delivery_may_hold_its_sender_and_ring_people() -> None:
+    """What the carrier says afterwards counts as much as a refusal; a sender that is gone from the file does not."""
+    scenario = Scenario()
+    failed = DeliveryReport("m", "+1", "delivery_failed", error=SPENT)
+    story(scenario).moved(ReportOutcome("moved", "gone"), failed, NH)
+    assert (scenario.noted, scenario.told) == ([], [])
+    story(scenario).moved(ReportOutcome("moved", "pool"), failed, NH)
+    assert [hold.scope for hold in scenario.noted] == ["profile:a"]
+    assert scenario.told == [(SPENT, POOL)]
+
+
+@pytest.mark.parametrize(("profile", "held"), [("a", ["profile:a"]), ("strange", []), (None, [])])
+def test_a_spent_profile_of_ours_rests(profile: str | None, held: list[str]) -> None:
+    """Strangers' profiles of the same account are no business of ours."""
+    scenario = Scenario()
+    story(scenario).spend_limit(profile)
+    assert [hold.scope for hold in scenario.noted] == held
+    assert scenario.told == ([profile] if held else [])
+
+
+@pytest.mark.parametrize(("app", "asks", "asked"), [(HEALTHIEST, True, 1), (HEALTHIEST, False, 0), (IN_ORDER, True, 0)])
+def test_the_carrier_is_asked_for_ratios_where_they_matter(app: App, asks: bool, asked: int) -> None:
+    """And by one process in a while."""
+    scenario = Scenario(asks=asks)
+
+    class Reports:
+        def health(self, senders: Sequence[Sender]) -> Mapping[str, tuple[float | None, float | None]]:
+            return {sender.name: (1.0, None) for sender in senders}
+
+    story(scenario, replace(POLICY, apps=MappingProxyType({"shop": app}))).ask_carrier(Reports())
+    assert scenario.reports == [{"pool": (1.0, None), "backup": (1.0, None)}] * asked
+    assert next(one.scope for one in story(scenario).circuits()) == ACCOUNT
