@@ -211,8 +211,16 @@ class Verifications:
     def cancel(self, operation_id: str, ref: Reference, app: str) -> Canceled | Ended | NotFound:
         """Withdraw a pending verification. Raises StoreUnavailable."""
         shard = self._keys.shard(ref.number_hash)
-        keys = [*self._trio(ref)[:2], self._keys.audit(shard), self._keys.timeline(ref), self._keys.timers(shard)]
-        reply = self._scripts.run("cancel", keys, [operation_id, ref.body, app, TOMBSTONE_MS])
+        keys = {
+            "record": self._keys.record(ref),
+            "secrets": self._keys.secrets(ref),
+            "audit": self._keys.audit(shard),
+            "timeline": self._keys.timeline(ref),
+            "timers": self._keys.timers(shard),
+        }
+        reply = self._scripts.call(
+            "verification/cancel", keys, operation=operation_id, token=ref.body, app=app, tombstone_ms=TOMBSTONE_MS
+        )
         _require_echo(reply, operation_id)
         match reply[1]:
             case "canceled":

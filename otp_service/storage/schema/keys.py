@@ -5,7 +5,7 @@ number, stays in one slot and is atomic on a single server, under Sentinel and i
 keys as keyed hashes. What has no number carries a tag of its own.
 """
 
-from ..domain.verification import Reference, shard_of
+from ...domain.verification import Reference, shard_of
 
 PREFIX = "otp"
 

@@ -1,0 +1,51 @@
+"""What is packed into one string: the parts in their order and the separator, for Python and for the scripts.
+
+Scripts use `OptoutEntry.PACK` as the format of `string.format` and `OptoutEntry.PARSE` as the pattern of
+`string.match`; `OptoutEntry.SEPARATOR` where the parts are joined by hand.
+"""
+
+from dataclasses import dataclass
+
+UNIT_SEPARATOR = "\x1f"
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """Texts in this order with a separator between them; no text but the last contains the separator."""
+
+    separator: str
+    parts: tuple[str, ...]
+
+    def pack(self, *values: str | int) -> str:
+        """One string of as many values as there are parts. Raises ValueError for another number."""
+        if len(values) != len(self.parts):
+            raise ValueError(f"{len(self.parts)} parts are needed: {', '.join(self.parts)}")
+        return self.separator.join(str(value) for value in values)
+
+    def parse(self, text: str) -> list[str]:
+        """The parts. Raises ValueError if there are too few."""
+        values = text.split(self.separator, len(self.parts) - 1)
+        if len(values) != len(self.parts):
+            raise ValueError(f"{len(self.parts)} parts are needed: {', '.join(self.parts)}")
+        return values
+
+    def constants(self) -> dict[str, str]:
+        """What the scripts know of it: Lua literals by name."""
+        quoted = "\\31" if self.separator == UNIT_SEPARATOR else self.separator
+        one = f"([^{quoted}]*)"
+        last = "(.*)"
+        return {
+            "SEPARATOR": f"'{quoted}'",
+            "PACK": "'" + quoted.join(["%s"] * len(self.parts)) + "'",
+            "PARSE": "'^" + quoted.join([one] * (len(self.parts) - 1) + [last]) + "$'",
+        }
+
+
+OptoutEntry = Encoding("|", ("state", "at_ms", "keyword", "source"))
+"""A number's opt-out of one messaging profile. State: 1 opted out, 0 opted in."""
+
+TimelineEntry = Encoding(UNIT_SEPARATOR, ("type", "at_ms", "delivery", "detail"))
+"""One event of a verification's timeline. Detail: a JSON object."""
+
+SendEntry = Encoding(UNIT_SEPARATOR, ("at_ms", "app", "purpose"))
+"""One send to a number. Without app and purpose: a send before the last approval, which no ladder counts."""

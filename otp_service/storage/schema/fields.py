@@ -1,0 +1,127 @@
+"""Names of fields in hashes and streams, and the kinds of timers. Scripts use them under the same names.
+
+In a script `Record.STATUS` is replaced by the quoted name when the script is loaded; an unknown one fails to load. A
+field of a delivery is written after the delivery's ordinal: `n .. Delivery.STATUS` is `3:status`.
+
+While the scripts are being converted the values are the old ones; `# ->` has the new one, set when all are done.
+"""
+
+from typing import Final
+
+
+class Record:
+    """Hash: a verification."""
+
+    APP: Final = "app"
+    PURPOSE: Final = "purpose"
+    CHANNEL: Final = "channel"
+    MASK: Final = "mask"
+    """The number with its middle hidden, as it may be shown."""
+    NUMBER_HASH: Final = "nh"  # -> number_hash
+    CONTEXT_HASH: Final = "ctx"  # -> context_hash
+    """Hash of what the code is bound to (amount, payee, session), or empty."""
+    STATUS: Final = "status"
+    CREATED: Final = "created"  # -> created_ms
+    EXPIRES: Final = "expires"  # -> expires_ms
+    ENDED: Final = "ended"  # -> ended_ms
+    ATTEMPTS: Final = "attempts"
+    MAX_CHECKS: Final = "max"  # -> max_checks
+    SENDS: Final = "sends"
+    MAX_SENDS: Final = "sends_max"  # -> max_sends
+    NEXT_SEND: Final = "next_send"  # -> next_send_ms
+    SENT_AT: Final = "at:"  # -> sent_at_ms:
+    """Followed by the ordinal of a send: when it was counted."""
+    ACCEPTED: Final = "acc:"  # -> accepted:
+    """Followed by the ordinal of a send: the carrier accepted a message of it."""
+    DELIVERIES: Final = "dn"  # -> deliveries
+    """How many deliveries there are."""
+    KEY_ID: Final = "kid"  # -> key_id
+    """The key that made the code's digest."""
+    METADATA: Final = "metadata"
+    VERSION: Final = "ver"  # -> version
+    """Grows with each change that a caller can see."""
+    RECEIPT: Final = "receipt"  # -> receipt_id
+    REQUEST: Final = "request"  # -> request_key
+    """The Idempotency-Key of the check that was approved."""
+    REDEEMED: Final = "redeemed"  # -> redeemed_ms
+    REDEEM_OPERATION: Final = "redeem_op"  # -> redeem_operation
+    CANCEL_OPERATION: Final = "cancel_op"  # -> cancel_operation
+
+
+class Delivery:
+    """Fields of a verification's deliveries, each after the delivery's ordinal."""
+
+    STATUS: Final = ":st"  # -> :status
+    SENDER: Final = ":snd"  # -> :sender
+    KIND: Final = ":kind"
+    PROFILE: Final = ":prof"  # -> :profile
+    NEXT_SENDERS: Final = ":rest"  # -> :next_senders
+    """The rest of the route, for a failover."""
+    SEND: Final = ":send"
+    """The ordinal of the send that this delivery belongs to."""
+    CHANNEL: Final = ":ch"  # -> :channel
+    LOCALE: Final = ":loc"  # -> :locale
+    AUTOFILL: Final = ":af"  # -> :autofill
+    QUEUED: Final = ":q"  # -> :queued_ms
+    UPDATED: Final = ":u"  # -> :updated_ms
+    SENT_WITHIN: Final = ":in"  # -> :sent_within_ms
+    TRIES: Final = ":try"  # -> :tries
+    """Requests to the carrier that were begun."""
+    UNSENT_TRIES: Final = ":home"  # -> :unsent_tries
+    """Tries of which it is known that the carrier never got the request."""
+    FIRST_TRY: Final = ":out"  # -> :first_try_ms
+    CALL: Final = ":token"  # -> :call
+    """Token of the call that began the last try: a repeated call is one try."""
+    FAILED_OVER: Final = ":fo"  # -> :failed_over
+    MESSAGE_ID: Final = ":mid"  # -> :message_id
+    CARRIER_STATUS: Final = ":cs"  # -> :carrier_status
+    CARRIER_RANK: Final = ":cr"  # -> :carrier_rank
+    ERROR_CODE: Final = ":ec"  # -> :error_code
+    ERROR_TITLE: Final = ":et"  # -> :error_title
+    WAIT_REASON: Final = ":why"  # -> :wait_reason
+    """Why it has not been sent yet."""
+    RATE_LIMITED: Final = ":paced"  # -> :rate_limited
+    """It waits for a slot in the sender's rate."""
+    HANDED_BACK: Final = ":back"  # -> :handed_back
+    """A worker could not send it, because of itself and not of the sender."""
+    POLLS: Final = ":asked"  # -> :polls
+    """How often the carrier was asked about it after `sent_within`."""
+
+
+class Secrets:
+    """Hash: what must stay secret while a code can be used."""
+
+    DIGEST: Final = "digest"
+    BOX: Final = "box"
+    """The number and the code, sealed."""
+    BODY: Final = "b"  # -> body:
+    """Followed by a delivery's ordinal: the sealed body of its request to the carrier."""
+
+
+class Event:
+    """Stream entry: one event of the audit record."""
+
+    TYPE: Final = "type"
+    VERIFICATION: Final = "vid"  # -> verification
+    APP: Final = "app"
+    MASK: Final = "mask"
+    NUMBER_HASH: Final = "nh"  # -> number_hash
+    DELIVERY: Final = "dlv"  # -> delivery
+    OPERATION: Final = "op"  # -> operation
+    DETAIL: Final = "detail"
+
+
+class Outbox:
+    """Stream entry: one delivery to make."""
+
+    DELIVERY: Final = "dlv"  # -> delivery
+
+
+class TimerKind:
+    """First part of a member of the sorted set of timers, before the id of a verification or delivery."""
+
+    EXPIRY: Final = "x:"  # -> expiry:
+    RETRY: Final = "r:"  # -> retry:
+    POLL: Final = "p:"  # -> poll:
+    FAILOVER: Final = "f:"  # -> failover:
+    CLOSING: Final = "c:"  # -> closing:
