@@ -20,13 +20,13 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
-from . import devenv, keyring
-from .domain import callback, codes, message, replies
-from .domain.callback import Endpoint
-from .domain.errors import ConfigError, InvalidNumber
-from .domain.phone import REGIONS
-from .domain.phone import parse as parse_phone
-from .domain.policy import (
+from .. import keyring
+from ..domain import callback, codes, message, replies
+from ..domain.callback import Endpoint
+from ..domain.errors import ConfigError, InvalidNumber
+from ..domain.phone import REGIONS
+from ..domain.phone import parse as parse_phone
+from ..domain.policy import (
     DEFAULT_RATE_PER_S,
     FALLBACK_RATE_PER_S,
     MAX_CONSECUTIVE_WRONG,
@@ -43,7 +43,8 @@ from .domain.policy import (
     Strategy,
     Template,
 )
-from .receivers import signatures
+from ..receivers import signatures
+from . import dev_environment
 
 DEFAULT_FILE = "otp-service.toml"
 TELNYX_BASE_URL = "https://api.telnyx.com/v2"
@@ -159,6 +160,11 @@ class Settings:
             return ipaddress.ip_address(host).is_loopback
         except ValueError:  # a name
             return host == "localhost"
+
+    def require_apps(self) -> None:
+        """Raise ConfigError if no app is configured."""
+        if not self.policy.apps:
+            raise ConfigError("no app is configured: name a file by OTP_CONFIG with at least [senders.X] and [apps.X]")
 
 
 def load(environ: Mapping[str, str], directory: Path | None = None) -> Settings:
@@ -548,8 +554,8 @@ def environment(*, find: bool = True) -> Mapping[str, str]:
     says so. What was found is put into the process's environment, so that its children agree with it.
     """
     if find:
-        path = Path(devenv.DIRECTORY, devenv.FILE).absolute()
-        found = devenv.missing(os.environ, devenv.read(path))
+        path = Path(dev_environment.DIRECTORY, dev_environment.FILE).absolute()
+        found = dev_environment.missing(os.environ, dev_environment.read(path))
         if "OTP_PUBLIC_URL" in found and _states_public_url({**os.environ, **found}):
             del found["OTP_PUBLIC_URL"]
         if found:
