@@ -2,10 +2,8 @@
 
 import hashlib
 
-from redis.exceptions import RedisError
-
-from ..domain.errors import StoreUnavailable
 from ..domain.operation import Alarm
+from .answering import answering
 from .client import Store
 from .schema import Keys
 from .scripts import Scripts
@@ -38,7 +36,5 @@ class Alarms:
 
     def acknowledge(self, alarm: Alarm) -> None:
         """It was sent, or never can be. Raises StoreUnavailable."""
-        try:
+        with answering():
             self._client.zrem(self._keys.alarms(), f"{alarm.id}\x1f{alarm.text}")
-        except RedisError as error:
-            raise StoreUnavailable("The store does not answer.") from error

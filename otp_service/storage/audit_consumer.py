@@ -14,7 +14,8 @@ from typing import Any, cast
 from redis.exceptions import ResponseError
 
 from ..domain.audit import Event, Position
-from .client import Store, answers
+from .answering import answers
+from .client import Store
 from .schema import Keys
 
 GROUP = "callbacks"

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from ..domain.callback import Callback, Waiting
-from ..domain.errors import StoreUnavailable
-from .client import STORE_ERRORS, Store, answers, clock_ms
+from .answering import answering, answers
+from .client import Store, clock_ms
 from .schema import Keys
 from .scripts import Scripts
 
@@ -144,10 +144,7 @@ class Callbacks:
     def _ask(self, commands: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
         if not commands:
             return []
-        try:
-            with self._client.pipeline(transaction=False) as pipe:
-                for name, *args in commands:
-                    getattr(pipe, name)(*args)
-                return cast("Sequence[Any]", pipe.execute())
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
+        with answering(), self._client.pipeline(transaction=False) as pipe:
+            for name, *args in commands:
+                getattr(pipe, name)(*args)
+            return cast("Sequence[Any]", pipe.execute())

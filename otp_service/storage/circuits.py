@@ -28,7 +28,8 @@ from ..domain.circuit import (
     Source,
 )
 from ..domain.errors import StoreUnavailable
-from .client import STORE_ERRORS, Store
+from .answering import STORE_ERRORS, answering
+from .client import Store
 from .schema import Keys
 from .scripts import Scripts
 
@@ -143,10 +144,11 @@ class Circuits:
 
     def _forget(self, scope: str) -> None:
         try:
-            self._client.delete(self._keys.refusals(scope, Source.REPORT))
-        except STORE_ERRORS as error:
+            with answering():
+                self._client.delete(self._keys.refusals(scope, Source.REPORT))
+        except StoreUnavailable:
             if not self._store.is_cluster:
-                raise StoreUnavailable("The store does not answer.") from error
+                raise
         self._known.pop(scope, None)
 
     def _run(self, script: str, scope: str, keys: Sequence[str], args: Sequence[str | int]) -> Any:

@@ -2,10 +2,8 @@
 
 from typing import Any, cast
 
-from redis.exceptions import RedisError
-
-from ..domain.errors import StoreUnavailable
 from ..domain.operation import Cursor
+from .answering import answering
 from .client import Store
 from .schema import Keys
 from .scripts import Scripts
@@ -32,10 +30,8 @@ class Cursors:
 
     def load(self, profile: str) -> Cursor:
         """How far the profile's list has been read. Raises StoreUnavailable."""
-        try:
+        with answering():
             found: Any = cast("Any", self._client.hmget(self._keys.sync_cursor(profile), ["done", "edge", "page"]))
-        except RedisError as error:
-            raise StoreUnavailable("The store does not answer.") from error
         return Cursor(*(int(value or 0) for value in found))
 
     def advance(self, owner: str, profile: str, cursor: Cursor) -> bool:

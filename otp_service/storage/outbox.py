@@ -21,7 +21,8 @@ from ..domain.operation import Job, PendingDelivery, ReportOutcome, SendPermit, 
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, Limit
 from ..domain.routing import may_try_next
 from ..domain.verification import Reference, fingerprint, read_delivery_id, read_id
-from .client import LONGEST_BLOCK_S, RESTS_S, STORE_ERRORS, Store, answers
+from .answering import answering, answers
+from .client import LONGEST_BLOCK_S, RESTS_S, Store
 from .keyrings import Keyrings
 from .places import OwnPlaces
 from .schema import Keys
@@ -109,15 +110,15 @@ class Outbox:
         streams = [self._keys.outbox(shard) for shard in shards]
         block: list[str | int] = [] if block_ms is None else ["BLOCK", block_ms]
         command = ["XREADGROUP", "GROUP", GROUP, self._consumer, "COUNT", count, *block, "STREAMS", *streams]
-        try:
-            reply = self._store.read_group([*command, *[after] * len(streams)])
-        except ResponseError as error:
-            if "NOGROUP" in str(error):  # the store was emptied under us
+        with answering():
+            try:
+                reply = self._store.read_group([*command, *[after] * len(streams)])
+            except ResponseError as error:
+                if "NOGROUP" not in str(error):
+                    raise
+                # The store was emptied under us.
                 self.open()
                 return []
-            raise StoreUnavailable("The store refuses the read.") from error
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
         by_name = {self._keys.outbox(shard): shard for shard in shards}
         entries = reply.items() if isinstance(reply, dict) else (reply or [])
         jobs = []
@@ -178,11 +179,9 @@ class Outbox:
         """What is needed to write the request; None if the verification is gone. Raises StoreUnavailable."""
         p = f"{job.ordinal}:"
         names = ["app", f"{p}snd", f"{p}ch", f"{p}loc", f"{p}af", "expires", f"{p}paced", f"{p}rest"]
-        try:
+        with answering():
             found: Any = self._client.hmget(self._keys.record(job.reference), names)
             box, body = cast("Any", self._client.hmget(self._keys.secrets(job.reference), ["box", f"b{job.ordinal}"]))
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
         if any(value is None for value in found[:6]):
             return None
         app, sender, channel, locale, autofill, expires, paced, route = found
@@ -290,10 +289,8 @@ class Outbox:
 
     def find_message(self, number_hash: str, message_id: str) -> tuple[Reference, int] | None:
         """The delivery that became this message at the carrier. Raises StoreUnavailable."""
-        try:
+        with answering():
             found: Any = self._client.get(self._keys.message(number_hash, message_id))
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
         return read_delivery_id(self._index_key, found) if found else None
 
     def apply_report(
@@ -412,10 +409,8 @@ class Outbox:
         """Let a timer that cannot be attended to come again later. Raises StoreUnavailable."""
         name = due.reference.body if due.kind == "x" else due.reference.delivery_id(due.ordinal)
         at_ms = self._store.time_ms(self._keys.timers(due.shard)) + wait_ms
-        try:
+        with answering():
             self._client.zadd(self._keys.timers(due.shard), {f"{due.kind}:{name}": at_ms}, xx=True)
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
 
     def acquire_rate_slot(self, sender: str, rate_per_s: float, patience_ms: int) -> int:
         """Reserve the sender's next place: milliseconds to wait, negative if it would be too long.

@@ -10,7 +10,8 @@ from typing import Any
 
 from ..domain.errors import StoreUnavailable
 from ..domain.routing import Health
-from .client import STORE_ERRORS, Store, answers
+from .answering import answering, answers
+from .client import Store
 from .schema import Keys
 from .scripts import Scripts
 
@@ -57,23 +58,18 @@ class SenderStats:
 
     def claim_health_poll(self) -> bool:
         """Whether it is time to ask the carrier for its ratios, and the asker is the first to notice."""
-        try:
+        with answering():
             return bool(self._client.set(self._keys.health_rest(), "1", nx=True, px=ASK_EVERY_MS))
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
 
     def record_health(self, reports: Mapping[str, tuple[float | None, float | None]]) -> None:
         """What the carrier says of the senders: success ratio and spam ratio, 0 to 1."""
         if not reports:
             return
         fields: Any = {name: "|".join("" if r is None else str(r) for r in pair) for name, pair in reports.items()}
-        try:
-            with self._client.pipeline(transaction=False) as pipe:
-                pipe.hset(self._keys.sender_health(), mapping=fields)
-                pipe.pexpire(self._keys.sender_health(), REPORT_TTL_MS)
-                pipe.execute()
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
+        with answering(), self._client.pipeline(transaction=False) as pipe:
+            pipe.hset(self._keys.sender_health(), mapping=fields)
+            pipe.pexpire(self._keys.sender_health(), REPORT_TTL_MS)
+            pipe.execute()
 
 
 def _health(counts: Mapping[str, str], report: Any) -> Health:
