@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otp_service.domain.delivery import Accepted, DeliveryReport, Unknown
@@ -105,7 +105,7 @@ def tell(harness: StoreHarness, ref: Reference, event: str) -> None:
         harness.outbox.close_delivery(Timer(shard, "c", ref, 1))
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=250)
 @given(events=st.lists(st.sampled_from(EVENTS), max_size=14))
 def test_any_order_ends_by_rank_and_claims_once(server_harness: StoreHarness, events: list[str]) -> None:
     """Receipts, polls, the send's own answer and both timers, left out, repeated and mixed: the model's end, each step.

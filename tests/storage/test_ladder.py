@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otp_service.domain.delivery import Action, NotSent, Refused, Unknown
@@ -160,7 +160,7 @@ def opens(sends: Sequence[int], waits: Sequence[int], now: int) -> int:
     return min(at for at in moments if at >= now and not blocked(at))
 
 
-@settings(max_examples=150, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, derandomize=True)
 @given(
     ages=st.lists(st.integers(0, HOUR_MS + 60_000), max_size=90),
     waits=st.lists(st.sampled_from([0, 1_000, 30_000, 60_000, 120_000, 1_800_000, 4_000_000]), max_size=5),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -602,12 +602,5 @@ def test_no_sequence_of_events_breaks_the_rules(machine: type[Machine]) -> None:
     """At most one approval, tries bounded, budgets never shrink, ends are final, deliveries only move up."""
     run_state_machine_as_test(
         machine,
-        settings=settings(
-            max_examples=20,
-            stateful_step_count=50,
-            deadline=None,
-            derandomize=True,
-            database=None,
-            suppress_health_check=list(HealthCheck),
-        ),
+        settings=settings(max_examples=20, stateful_step_count=50, derandomize=True),
     )

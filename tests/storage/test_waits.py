@@ -1,6 +1,6 @@
 """Whatever a message waits for, in whatever order: unsent at its code's end it is expired, with the last reason."""
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otp_service.domain.delivery import LIMITED, TOO_LATE, NotSent
@@ -63,7 +63,7 @@ def expected(waits: list[str], kind: str) -> str:
     return why or NOBODY
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(waits=st.lists(st.sampled_from(sorted(REASONS)), max_size=4), kind=st.sampled_from(ENDS))
 def test_what_ran_out_unsent_is_expired_with_its_reason(
     server_harness: StoreHarness, waits: list[str], kind: str

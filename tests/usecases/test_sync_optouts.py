@@ -249,7 +249,7 @@ def test_the_second_pass_reads_the_new_only(scenario: Scenario) -> None:
     gone=st.lists(st.tuples(st.integers(0, 15), st.integers(0, 19)), max_size=8),
     killed=st.lists(st.integers(0, 12), max_size=3),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_nobody_is_missed_while_others_opt_in_and_processes_are_killed(
     newest_first: bool, blocks: int, gone: list[tuple[int, int]], killed: list[int]
 ) -> None:
@@ -494,7 +494,7 @@ def test_a_number_that_no_plan_holds_does_not_stop_the_comparison(scenario: Scen
 @pytest.mark.parametrize("newest_first", [False, True])
 @pytest.mark.parametrize("change", ["more", "fewer"])
 @given(when=st.integers(0, 12))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_list_that_changes_while_it_is_read_lifts_nobody_on_it(newest_first: bool, change: str, when: int) -> None:
     """Whoever stands on the list from beginning to end stays blocked."""
     scenario = Scenario(source=FakeList(newest_first=newest_first))
