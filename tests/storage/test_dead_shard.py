@@ -21,6 +21,7 @@ from otp_service.domain.policy import Limit
 from otp_service.domain.verification import Reference
 from otp_service.runtime.delivery_worker import Worker
 from otp_service.storage import api_keys, client
+from otp_service.storage.answering import STORE_ERRORS
 from otp_service.storage.api_keys import ApiKeys
 from otp_service.storage.audit_consumer import AuditConsumer
 from otp_service.storage.callbacks import Callbacks
@@ -72,7 +73,7 @@ def answered(ask: Callable[[], object]) -> None:
     """Wait until the service has noticed that a node answers again."""
 
     def noticed() -> bool:
-        with suppress(*client.STORE_ERRORS):
+        with suppress(*STORE_ERRORS):
             ask()
             return True
         return False
