@@ -49,3 +49,6 @@ TimelineEntry = Encoding(UNIT_SEPARATOR, ("type", "at_ms", "delivery", "detail")
 
 SendEntry = Encoding(UNIT_SEPARATOR, ("at_ms", "app", "purpose"))
 """One send to a number. Without app and purpose: a send before the last approval, which no ladder counts."""
+
+ApiKeyEvent = Encoding(UNIT_SEPARATOR, ("type", "app", "detail"))
+"""One event of an API key that is not in the audit record yet. Detail: a JSON object."""
