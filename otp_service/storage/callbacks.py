@@ -86,15 +86,15 @@ class Callbacks:
         name, kind, verification, body, attempt = reply
         return Callback(name, app, kind, verification, body, int(attempt))
 
-    def sent(self, callback: Callback) -> bool:
+    def record_sent(self, callback: Callback) -> bool:
         """It arrived. False if it was no longer there. Raises StoreUnavailable."""
         return self._settle(callback, "sent")
 
-    def again(self, callback: Callback, wait_ms: int, rest_ms: int, reason: str) -> bool:
+    def schedule_retry(self, callback: Callback, wait_ms: int, rest_ms: int, reason: str) -> bool:
         """Try again after a wait; for `rest_ms` the app gets nothing. Raises StoreUnavailable."""
         return self._settle(callback, "again", wait_ms, rest_ms, reason)
 
-    def bury(self, callback: Callback, rest_ms: int, reason: str) -> bool:
+    def dead_letter(self, callback: Callback, rest_ms: int, reason: str) -> bool:
         """Make it a dead letter; for `rest_ms` the app gets nothing. Raises StoreUnavailable."""
         return self._settle(callback, "dead", 0, rest_ms, reason)
 

@@ -20,7 +20,7 @@ class Cursors:
         self._scripts = scripts
         self._keys = keys
 
-    def take(self, owner: str, *, force: bool) -> int:
+    def acquire_lease(self, owner: str, *, force: bool) -> int:
         """Become the reader: 0, or the milliseconds until that may be. `force`: although the list was read lately.
 
         Raises StoreUnavailable.
@@ -34,12 +34,12 @@ class Cursors:
             found: Any = cast("Any", self._client.hmget(self._keys.sync_cursor(profile), ["done", "edge", "page"]))
         return Cursor(*(int(value or 0) for value in found))
 
-    def save(self, owner: str, profile: str, cursor: Cursor) -> bool:
+    def advance(self, owner: str, profile: str, cursor: Cursor) -> bool:
         """Write it down and stay the reader; False if another process is it by now. Raises StoreUnavailable."""
         keys = [self._keys.sync_lease(), self._keys.sync_cursor(profile)]
         args: list[str | int] = [owner, LEASE_MS, cursor.done_ms, cursor.edge_ms, cursor.page]
         return bool(self._scripts.run("advance", keys, args))
 
-    def end(self, owner: str, rest_ms: int) -> None:
+    def release_lease(self, owner: str, rest_ms: int) -> None:
         """Stop being the reader; the timer's next pass comes after `rest_ms`. Raises StoreUnavailable."""
         self._scripts.run("rest", [self._keys.sync_lease(), self._keys.sync_rest()], [owner, rest_ms])

@@ -30,7 +30,7 @@ class Deliveries:
         self._scripts = scripts
         self._keys = keys
 
-    def draft(self, job: Job) -> PendingDelivery | None:
+    def pending_delivery(self, job: Job) -> PendingDelivery | None:
         """What is needed to write the request; None if the verification is gone."""
         n = job.ordinal
         names = [Record.APP, *(f"{n}{field}" for field in _NEEDED), Record.EXPIRES]
@@ -58,7 +58,7 @@ class Deliveries:
             _key_id(body or box or ""),
         )
 
-    def begin(
+    def begin_send(
         self, job: Job, app: str, sealed_body: str, wrong_limits: Sequence[Limit], all_wrong_limits: Sequence[Limit]
     ) -> SendPermit | None:
         """Record the try and get the body to send; None if there is nothing to send.
@@ -90,7 +90,7 @@ class Deliveries:
 
     # ---- what became of a try --------------------------------------------------------------------------------------
 
-    def accepted(self, job: Job, outcome: Accepted) -> str:
+    def record_accepted(self, job: Job, outcome: Accepted) -> str:
         """The carrier accepted it; `failed_over` if it queues it for longer than the code lives and another has it."""
         return self._record(
             "record_accepted",
@@ -103,7 +103,7 @@ class Deliveries:
             message_ttl_ms=MESSAGE_TTL_MS,
         )
 
-    def refused(self, job: Job, outcome: Refused) -> str:
+    def record_refused(self, job: Job, outcome: Refused) -> str:
         """The carrier refused it; the next sender of the route is queued where that can help."""
         return self._record(
             "record_refused",
@@ -115,16 +115,16 @@ class Deliveries:
             opted_out=flag(outcome.opted_out),
         )
 
-    def retry_later(self, job: Job, wait_ms: int, outcome: NotSent) -> str:
+    def record_retry(self, job: Job, wait_ms: int, outcome: NotSent) -> str:
         """Surely nothing was sent: the same again after a wait."""
         keep_reason = flag(outcome.reason == TOO_LATE)
-        return self._record("record_unsent", job, wait_ms=wait_ms, reason=outcome.reason, keep_reason=keep_reason)
+        return self._record("record_retry", job, wait_ms=wait_ms, reason=outcome.reason, keep_reason=keep_reason)
 
-    def unknown(self, job: Job, wait_ms: int, outcome: Unknown) -> str:
+    def record_unknown(self, job: Job, wait_ms: int, outcome: Unknown) -> str:
         """It may have been sent: a delivery report may come, else the same body again after a wait."""
         return self._record("record_unknown", job, wait_ms=wait_ms, reason=outcome.reason)
 
-    def impossible(self, job: Job, code: str, title: str) -> str:
+    def record_impossible(self, job: Job, code: str, title: str) -> str:
         """We cannot make this request at all (its seal is broken, its sender is no longer configured).
 
         `unknown` if an earlier try may have been sent: no other sender then repeats it.
@@ -133,28 +133,30 @@ class Deliveries:
 
     # ---- nothing was tried -----------------------------------------------------------------------------------------
 
-    def wait_turn(self, job: Job, wait_ms: int) -> str:
+    def record_rate_wait(self, job: Job, wait_ms: int) -> str:
         """The slot in the sender's rate has not come yet: again when it has."""
-        return self._record("wait_for_rate", job, wait_ms=wait_ms)
+        return self._record("record_rate_wait", job, wait_ms=wait_ms)
 
-    def hand_back(self, job: Job, code: str, title: str, wait_ms: int, *, may_fall: bool) -> str:
+    def return_to_queue(self, job: Job, code: str, title: str, wait_ms: int, *, may_fail_over: bool) -> str:
         """This worker cannot send it, another may: it comes again after a wait, until its code's end.
 
-        `may_fall`: the next sender may have it when it was not sent in time.
+        `may_fail_over`: the next sender may have it when it was not sent in time.
         """
         del code  # To be removed.
-        return self._record("hand_back", job, title=title, may_fail_over=flag(may_fall), wait_ms=wait_ms)
+        return self._record("return_to_queue", job, title=title, may_fail_over=flag(may_fail_over), wait_ms=wait_ms)
 
-    def held(self, job: Job, code: str, title: str, wait_ms: int, *, may_fall: bool = True) -> str:
+    def record_held(self, job: Job, code: str, title: str, wait_ms: int, *, may_fail_over: bool = True) -> str:
         """The sender may not send now: the next one has it, or it waits if there is none or it may have been sent."""
-        return self._record("hold", job, code=code, title=title, may_fail_over=flag(may_fall), wait_ms=wait_ms)
+        return self._record(
+            "record_held", job, code=code, title=title, may_fail_over=flag(may_fail_over), wait_ms=wait_ms
+        )
 
-    def hand_on(self, job: Job, code: str, title: str, better: Sequence[str]) -> bool:
+    def pass_to_next_sender(self, job: Job, code: str, title: str, better: Sequence[str]) -> bool:
         """The sender is held: the next one has it, if one of the `better` is still left for it.
 
         False: none is (the person opted out of its profile, an earlier try may have been sent), and nothing changed.
         """
-        return self._record("pass_on", job, code=code, title=title, better=",".join(better)) != "stays"
+        return self._record("pass_to_next_sender", job, code=code, title=title, better=",".join(better)) != "stays"
 
     def _record(self, script: str, job: Job, more_keys: dict[str, str] | None = None, **args: Value) -> str:
         reply = self._scripts.call(

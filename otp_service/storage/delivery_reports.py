@@ -43,7 +43,7 @@ class DeliveryReports:
             found = self._client.get(self._keys.message(number_hash, message_id))
         return read_delivery_id(self._index_key, str(found)) if found else None
 
-    def apply(
+    def apply_report(
         self, ref: Reference, ordinal: int, number_hash: str, report: DeliveryReport, event_id: str | None
     ) -> ReportOutcome:
         """Move a delivery by what the carrier reports of its message. A status that we do not know is `same`."""
@@ -87,7 +87,7 @@ class DeliveryReports:
             "opted_out": k.opted_out(shard),
         }
 
-    def note_click(self, ref: Reference, ordinal: int, event_id: str) -> str:
+    def record_click(self, ref: Reference, ordinal: int, event_id: str) -> str:
         """Put a followed link into the timeline."""
         k, shard = self._keys, self._keys.shard(ref.number_hash)
         keys = {

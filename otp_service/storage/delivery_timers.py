@@ -42,7 +42,7 @@ class DeliveryTimers:
         )
         return str(message_id) or None
 
-    def fail_over(self, due: Timer) -> str | None:
+    def claim_failover(self, due: Timer) -> str | None:
         """Queue a message that was not sent in time with the next sender.
 
         A message id: poll the carrier for it and apply the report; the timer comes again.
@@ -66,7 +66,7 @@ class DeliveryTimers:
         )
         return str(reply[1]) if reply[0] == "poll" else None
 
-    def close(self, due: Timer) -> str | None:
+    def close_delivery(self, due: Timer) -> str | None:
         """End a delivery for which no report is expected any more; the status it ended in."""
         ref, k = due.reference, self._keys
         keys = {
@@ -76,4 +76,4 @@ class DeliveryTimers:
             "timers": k.timers(due.shard),
             "sends": k.sends(ref.number_hash),
         }
-        return str(self._scripts.call("delivery/close", keys, token=ref.body, ordinal=due.ordinal)) or None
+        return str(self._scripts.call("delivery/close_delivery", keys, token=ref.body, ordinal=due.ordinal)) or None

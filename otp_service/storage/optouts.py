@@ -27,7 +27,7 @@ class OptOuts:
         self._scripts = scripts
         self._keys = keys
 
-    def put(self, number_hash: str, mask: str, entry: OptOut, event_id: str | None) -> str:
+    def record(self, number_hash: str, mask: str, entry: OptOut, event_id: str | None) -> str:
         """Write a wish down: `changed`, `same`, `older` (a later one is known) or `duplicate` (same event).
 
         Raises StoreUnavailable.
@@ -51,7 +51,7 @@ class OptOuts:
         ]
         return str(self._scripts.run("optout", keys, args))
 
-    def note_unclear(self, number_hash: str, mask: str, profile: str | None) -> None:
+    def record_unclear(self, number_hash: str, mask: str, profile: str | None) -> None:
         """Record that a reply could not be understood, once a minute for a number. Raises StoreUnavailable."""
         k = self._keys
         keys = [k.audit(k.shard(number_hash)), k.unclear(number_hash)]
@@ -59,7 +59,7 @@ class OptOuts:
         kind = EventType.REPLY_UNCLEAR
         self._scripts.run("note", keys, [kind, detail, UNCLEAR_THROTTLE_MS, "", mask, number_hash])
 
-    def of(self, number_hash: str) -> list[OptOut]:
+    def of_number(self, number_hash: str) -> list[OptOut]:
         """Everything the registry knows of one number. Raises StoreUnavailable."""
         with answering():
             found: Any = self._client.hgetall(self._keys.optouts(number_hash))

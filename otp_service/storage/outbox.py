@@ -135,4 +135,4 @@ class Outbox(OutboxStream, Deliveries, DeliveryTimers, Timers, DeliveryReports):
         DeliveryTimers.__init__(self, scripts, keys)
         Timers.__init__(self, store, scripts, keys, index_key)
         DeliveryReports.__init__(self, store, scripts, keys, index_key)
-        self.pace = SenderRate(store, scripts, keys).pace
+        self.acquire_rate_slot = SenderRate(store, scripts, keys).acquire_rate_slot

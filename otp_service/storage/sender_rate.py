@@ -22,7 +22,7 @@ class SenderRate:
         self._local_slots = OwnPlaces()
         self._local_until: dict[str, float] = {}
 
-    def pace(self, sender: str, rate_per_s: float, patience_ms: int) -> int:
+    def acquire_rate_slot(self, sender: str, rate_per_s: float, patience_ms: int) -> int:
         """Take the sender's next slot: milliseconds to wait, negative if they would be more than `patience_ms`.
 
         While the sender's shard of a Cluster is dead, each process takes slots of its own. Raises StoreUnavailable.

@@ -34,7 +34,7 @@ class SenderStats:
         self._keys = keys
         self._known: dict[str, tuple[float, Health]] = {}
 
-    def count(self, sender: str, *, delivered: bool) -> None:
+    def record_result(self, sender: str, *, delivered: bool) -> None:
         """One delivery of the sender has ended."""
         result = SenderResult.DELIVERED if delivered else SenderResult.FAILED
         keys = {"tally": self._keys.tally(sender)}
@@ -46,7 +46,7 @@ class SenderStats:
             if not self._store.is_cluster:
                 raise
 
-    def look(self, senders: Sequence[str]) -> Mapping[str, Health]:
+    def health(self, senders: Sequence[str]) -> Mapping[str, Health]:
         """How the senders fare, as of a few seconds ago."""
         now = time.monotonic()
         stale = [name for name in senders if now - self._known.get(name, (-KNOWN_FOR_S, None))[0] >= KNOWN_FOR_S]
@@ -61,12 +61,12 @@ class SenderStats:
         for name, count, report in zip(senders, counts, reports or [None] * len(senders), strict=True):
             self._known[name] = (now, _health(count or {}, report))
 
-    def may_ask(self) -> bool:
+    def claim_health_poll(self) -> bool:
         """Whether it is time to ask the carrier for its ratios, and the asker is the first to notice."""
         with answering():
             return bool(self._client.set(self._keys.health_rest(), "1", nx=True, px=ASK_EVERY_MS))
 
-    def report(self, reports: Mapping[str, tuple[float | None, float | None]]) -> None:
+    def record_health(self, reports: Mapping[str, tuple[float | None, float | None]]) -> None:
         """What the carrier says of the senders: success ratio and spam ratio, 0 to 1."""
         if not reports:
             return
