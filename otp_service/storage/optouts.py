@@ -8,7 +8,7 @@ from ..domain.audit import EventType
 from ..domain.operation import OptOut, Standing
 from .answering import answering
 from .client import Store
-from .outbox import EVENT_TTL_MS
+from .delivery_reports import EVENT_TTL_MS
 from .schema import Keys
 from .scripts import Scripts
 

@@ -84,8 +84,10 @@ class Delivery:
     """It waits for a slot in the sender's rate."""
     HANDED_BACK: Final = ":back"  # -> :handed_back
     """A worker could not send it, because of itself and not of the sender."""
-    POLLS: Final = ":asked"  # -> :polls
-    """How often the carrier was asked about it after `sent_within`."""
+    POLLS: Final = ":polls"
+    """Polls of the carrier because no report came."""
+    FAILOVER_POLLS: Final = ":asked"  # -> :failover_polls
+    """Polls of the carrier to judge whether a failover is due."""
 
 
 class Secrets:
@@ -115,6 +117,61 @@ class Outbox:
     """Stream entry: one delivery to make."""
 
     DELIVERY: Final = "dlv"  # -> delivery
+
+
+class ConsumerGroup:
+    """Groups in which processes read a stream together."""
+
+    WORKERS: Final = "workers"
+    """Of the outboxes."""
+
+
+class DeadLetter:
+    """Stream entry: an outbox entry or a timer that nobody can read, with the fields that stood in the entry."""
+
+    ENTRY: Final = "entry"
+    """The id of the outbox entry."""
+    PACKED: Final = "packed"
+    """The entry's fields in MessagePack, where there are too many for a script to write one by one."""
+    TIMER: Final = "timer"
+    """The timer as it stood in the sorted set."""
+    DUE: Final = "due"  # -> due_ms
+
+
+class SenderResult:
+    """Fields of a sender's results, each followed by the number of a period."""
+
+    DELIVERED: Final = "d:"  # -> delivered:
+    FAILED: Final = "f:"  # -> failed:
+
+
+class Breaker:
+    """Hash: the circuit breaker of a sender, a messaging profile or the account."""
+
+    UNTIL: Final = "until"  # -> open_until_ms
+    NEXT_PROBE: Final = "probe"  # -> next_probe_ms
+    PROBE_INTERVAL: Final = "every"  # -> probe_interval_ms
+    OPENS: Final = "opens"  # -> opened
+    """How often in a row it was opened by faults."""
+    CODE: Final = "code"
+    TITLE: Final = "title"
+    IS_HOLD: Final = "lasting"  # -> is_hold
+    """1: the carrier asked for it, 0: it is a pause after faults."""
+    FAULTS: Final = "faults"
+    FIRST_FAULT: Final = "first"  # -> first_fault_ms
+    NUMBERS: Final = "seen"  # -> numbers
+    """The keyed hashes of the numbers that met the faults, each followed by a comma."""
+
+
+class QueuedCallback:
+    """Fields of an app's callbacks, each after the callback's id."""
+
+    BODY: Final = ":body"
+    TYPE: Final = ":type"
+    VERIFICATION: Final = ":vid"  # -> :verification
+    QUEUED: Final = ":at"  # -> :queued_ms
+    ATTEMPTS: Final = ":try"  # -> :attempts
+    REASON: Final = ":why"  # -> :reason
 
 
 class TimerKind:
