@@ -166,7 +166,7 @@ def test_every_code_has_a_status() -> None:
             codes |= {
                 text for call in calls(tree, name) if (text := first_text(call)) and re.fullmatch("[a-z_]+", text)
             }
-    start = load("start").text
+    start = load("verification/start").text
     codes |= set(re.findall(r"refuse\('([a-z_]+)'", start))
     assert len(codes) > 15
     assert codes - set(STATUS) == set()
