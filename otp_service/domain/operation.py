@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .delivery import DeliveryStatus
+from .ids import Reference
 from .policy import App, Channel, NumberLimits, Sender
-from .verification import Reference, Status
+from .verification import Status
 
 OPERATION_TTL_MS = 60_000
 """For so long a repeat of an operation is given the first one's answer."""

@@ -17,10 +17,10 @@ from redis.exceptions import ResponseError
 from .. import telemetry
 from ..domain.delivery import MARGIN_MS, TOO_LATE, Accepted, DeliveryReport, NotSent, Refused, Unknown, from_carrier
 from ..domain.errors import NotReady, StoreUnavailable
+from ..domain.ids import Ids, Reference
 from ..domain.operation import Job, PendingDelivery, ReportOutcome, SendPermit, Timer
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, Limit
 from ..domain.routing import may_try_next
-from ..domain.verification import Reference, fingerprint, read_delivery_id, read_id
 from .client import LONGEST_BLOCK_S, RESTS_S, STORE_ERRORS, Store, answers
 from .keyrings import Keyrings
 from .places import OwnPlaces
@@ -67,12 +67,12 @@ _log = logging.getLogger("otp.outbox")
 class Outbox:
     """The outboxes and timers of all shards, as one worker named `consumer` sees them."""
 
-    def __init__(self, store: Store, scripts: Scripts, keys: Keys, index_key: bytes, consumer: str) -> None:
+    def __init__(self, store: Store, scripts: Scripts, keys: Keys, ids: Ids, consumer: str) -> None:
         self._store = store
         self._client = store.client
         self._scripts = scripts
         self._keys = keys
-        self._index_key = index_key
+        self._ids = ids
         self._consumer = consumer
         self._keyrings = Keyrings(store, keys)
         self._own_places = OwnPlaces()
@@ -149,7 +149,7 @@ class Outbox:
     def _jobs(self, shard: int, messages: Any) -> list[Job]:
         jobs = []
         for entry, fields in messages:
-            named = read_delivery_id(self._index_key, (fields or {}).get("dlv", ""))
+            named = self._ids.read_delivery((fields or {}).get("dlv", ""))
             if named is None or self._keys.shard(named[0].number_hash) != shard:
                 self._bury(shard, "entry", entry)
             else:
@@ -167,7 +167,7 @@ class Outbox:
 
     def _require_own_store(self) -> None:
         try:
-            self._keyrings.require(fingerprint(self._index_key))
+            self._keyrings.require(self._ids.fingerprint)
         except NotReady as error:
             _log.error("nothing is taken from this store", extra={"reason": error.detail})
             raise StoreUnavailable("The store belongs to another keyring.") from error
@@ -214,7 +214,7 @@ class Outbox:
             k.wrong_everywhere(ref.number_hash),
             k.sends(ref.number_hash),
         ]
-        args: list[str | int] = [ref.body, job.ordinal, GROUP, job.entry, sealed_body, rules_text(wrong_limits)]
+        args: list[str | int] = [ref.token, job.ordinal, GROUP, job.entry, sealed_body, rules_text(wrong_limits)]
         args += [MAX_CONSECUTIVE_WRONG, MARGIN_MS, secrets.token_hex(8), rules_text(all_wrong_limits)]
         reply = self._scripts.run("begin", keys, args)
         return SendPermit(reply[1], int(reply[2]), int(reply[3])) if reply[0] == "send" else None
@@ -283,7 +283,7 @@ class Outbox:
             keys.append(k.message(ref.number_hash, message_id))
         if outcome == "refused":
             keys.append(k.opted_out(job.shard))
-        reply = self._scripts.run("settle", keys, [ref.body, job.ordinal, GROUP, job.entry, outcome, *args])
+        reply = self._scripts.run("settle", keys, [ref.token, job.ordinal, GROUP, job.entry, outcome, *args])
         return str(reply)
 
     # ---- receipts --------------------------------------------------------------------------------------------------
@@ -294,7 +294,7 @@ class Outbox:
             found: Any = self._client.get(self._keys.message(number_hash, message_id))
         except STORE_ERRORS as error:
             raise StoreUnavailable("The store does not answer.") from error
-        return read_delivery_id(self._index_key, found) if found else None
+        return self._ids.read_delivery(found) if found else None
 
     def apply(
         self, ref: Reference, ordinal: int, number_hash: str, report: DeliveryReport, event_id: str | None
@@ -321,7 +321,7 @@ class Outbox:
         ]
         error = report.error
         args: list[str | int] = [
-            ref.body,
+            ref.token,
             ordinal,
             report.message_id,
             report.status,
@@ -343,7 +343,7 @@ class Outbox:
         """Put a followed link into the timeline. Raises StoreUnavailable."""
         k, shard = self._keys, self._keys.shard(ref.number_hash)
         keys = [k.record(ref), k.audit(shard), k.timeline(ref), k.event(ref.number_hash, event_id)]
-        return str(self._scripts.run("click", keys, [ref.body, ref.delivery_id(ordinal), EVENT_TTL_MS]))
+        return str(self._scripts.run("click", keys, [ref.token, ref.delivery_id(ordinal), EVENT_TTL_MS]))
 
     # ---- what is due -----------------------------------------------------------------------------------------------
 
@@ -362,10 +362,10 @@ class Outbox:
         for member in members:
             kind, _, name = member.partition(":")
             if kind == "x":
-                ref = read_id(self._index_key, f"vrf_{name}")
+                ref = self._ids.read_token(name)
                 named = (ref, 0) if ref else None
             else:
-                named = read_delivery_id(self._index_key, name) if kind in _TIMERS else None
+                named = self._ids.read_delivery(name) if kind in _TIMERS else None
             if named is None or self._keys.shard(named[0].number_hash) != shard:
                 # Left where it is, it would be the first of every look, and a hundred of them all that is seen.
                 self._bury(shard, "timer", member)
@@ -399,18 +399,18 @@ class Outbox:
             k.timers(due.shard),
             k.optouts(ref.number_hash),
         ]
-        reply = self._scripts.run("fall", keys, [ref.body, due.ordinal, UNDER_WAY_MS, ASKED_MS])
+        reply = self._scripts.run("fall", keys, [ref.token, due.ordinal, UNDER_WAY_MS, ASKED_MS])
         return str(reply[1]) if reply[0] == "ask" else None
 
     def close(self, due: Timer) -> str | None:
         """End a delivery that nothing more will be heard of; the status it ended in. Raises StoreUnavailable."""
         ref, k = due.reference, self._keys
         keys = [k.record(ref), k.audit(due.shard), k.timeline(ref), k.timers(due.shard), k.sends(ref.number_hash)]
-        return str(self._scripts.run("close", keys, [ref.body, due.ordinal])) or None
+        return str(self._scripts.run("close", keys, [ref.token, due.ordinal])) or None
 
     def put_off(self, due: Timer, wait_ms: int) -> None:
         """Let a timer that cannot be attended to come again later. Raises StoreUnavailable."""
-        name = due.reference.body if due.kind == "x" else due.reference.delivery_id(due.ordinal)
+        name = due.reference.token if due.kind == "x" else due.reference.delivery_id(due.ordinal)
         at_ms = self._store.time_ms(self._keys.timers(due.shard)) + wait_ms
         try:
             self._client.zadd(self._keys.timers(due.shard), {f"{due.kind}:{name}": at_ms}, xx=True)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..domain import message
+from ..domain.backoff import Backoff
 from ..domain.circuit import BreakerDecision
 from ..domain.delivery import MARGIN_MS, Accepted, Action, NotSent, Refused, Unknown
 from ..domain.errors import KeyUnknown, SealBroken
@@ -26,9 +27,10 @@ LONGEST_SHORT_WAIT_MS = 5_000
 SHORTEST_WAIT_MS = 500
 """Between two tries, whatever the carrier says: one that answers "at once" to everybody must not be asked in a loop."""
 
-_BACKOFF_MS = (500, 1_000, 2_000, 4_000, 8_000, 15_000, 30_000)
-_UNKNOWN_MS = (2_000, 3_000, 5_000, 10_000, 20_000, 40_000)
-_OTHERS_MS = (1_500,)
+_JITTER = (0.75, 1.25)
+_AFTER_NOT_SENT = Backoff((500, 1_000, 2_000, 4_000, 8_000, 15_000, 30_000), _JITTER)
+_AFTER_UNKNOWN = Backoff((2_000, 3_000, 5_000, 10_000, 20_000, 40_000), _JITTER)
+_FOR_OTHERS = Backoff((1_500,), _JITTER)
 """After this another worker may look at what this one could not send."""
 
 _NO_KEY = "no worker at hand has the key that it was sealed with in its keyring"
@@ -117,7 +119,7 @@ class Deliver:
             self._outbox.impossible(job, "text_too_long", f"{error} The configuration has changed.")
         except KeyUnknown:
             # Another worker composed it meanwhile, with a newer key. The try is written down, and nothing left.
-            self._outbox.retry_later(job, self._wait(_OTHERS_MS, 1), NotSent(_NO_KEY))
+            self._outbox.retry_later(job, _FOR_OTHERS.wait_ms(1, self._random()), NotSent(_NO_KEY))
         except SealBroken:
             _log.exception("a sealed value cannot be opened", extra={"delivery_id": _id(job)})
             self._outbox.impossible(job, "unreadable", "The sealed message cannot be opened with the keys at hand.")
@@ -134,7 +136,9 @@ class Deliver:
             code, title = "key_unknown", _NO_KEY
         _log.warning("left to another worker", extra={"delivery_id": _id(job), "reason": title})
         self._left(code)
-        self._outbox.hand_back(job, code, title, self._wait(_OTHERS_MS, 1), may_fall=code == "sender_unknown")
+        self._outbox.hand_back(
+            job, code, title, _FOR_OTHERS.wait_ms(1, self._random()), may_fall=code == "sender_unknown"
+        )
 
     def _hand_on(self, job: Job, draft: PendingDelivery, sender: Sender, decision: BreakerDecision) -> bool:
         """Leave a held sender for a better one of the route; False if there is none, and this one is to be tried."""
@@ -162,7 +166,7 @@ class Deliver:
         if draft.box is None:
             return ""  # the verification has ended: `begin` will say so
         box = json.loads(self._vault.open(draft.box))
-        if box["v"] != job.reference.body:
+        if box["v"] != job.reference.token:
             raise SealBroken("the sealed box belongs to another verification")
         # What goes by a template has no text of ours, and need not fit into one.
         text = self._text(draft, app, sender, box) if sender.channel is Channel.SMS else ""
@@ -202,21 +206,17 @@ class Deliver:
                 _log.log(level, "refused by the carrier", extra={**extra, "carrier_code": code, "action": str(action)})
                 self._outbox.refused(job, outcome)
             case NotSent(reason=reason, retry_after_s=after_s):
-                wait_ms = self._wait(_BACKOFF_MS, go.attempt)
+                wait_ms = _AFTER_NOT_SENT.wait_ms(go.attempt, self._random())
                 if after_s is not None:
                     # Not sooner than the carrier asks for, nor every moment for as long as a code lives.
                     wait_ms = max(int(after_s * 1000), min(wait_ms, LONGEST_SHORT_WAIT_MS), SHORTEST_WAIT_MS)
                 _log.warning("not sent", extra={**extra, "reason": reason, "wait_ms": wait_ms})
                 self._outbox.retry_later(job, wait_ms, outcome)
             case Unknown(reason=reason):
-                wait_ms = self._wait(_UNKNOWN_MS, go.attempt)
+                wait_ms = _AFTER_UNKNOWN.wait_ms(go.attempt, self._random())
                 _log.warning("the answer was lost", extra={**extra, "reason": reason, "wait_ms": wait_ms})
                 self._outbox.unknown(job, wait_ms, outcome)
         self._sender_health.learn(sender, outcome, decision, job.reference.number_hash)
-
-    def _wait(self, steps: tuple[int, ...], attempt: int) -> int:
-        base = steps[min(attempt, len(steps)) - 1]
-        return int(base * (0.75 + 0.5 * self._random()))
 
     # ---- timers ----------------------------------------------------------------------------------------------------
 

@@ -22,7 +22,6 @@ writes the others, moves no cursor and counts as failed.
 
 import contextlib
 import logging
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -30,7 +29,6 @@ from ..domain import optout, phone
 from ..domain.errors import CarrierUnavailable, InvalidNumber, NotReady, StoreUnavailable
 from ..domain.operation import Block, BlockPage, Cursor, OptOut, Standing
 from ..domain.policy import Policy
-from ..domain.verification import number_hash
 from . import ports
 
 SETTLED_MS = 3_600_000
@@ -50,8 +48,6 @@ WHOLE_MS, WHOLE_AGAIN_MS = 86_400_000, 3_600_000
 
 RENEW_EVERY = 200
 """After so many lifted entries the right to read is renewed."""
-
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 
 Tell = Callable[[int, int], None]
 """Hears how many entries were read, of how many."""
@@ -129,7 +125,7 @@ class SyncOptouts:
         self._source = source
         self._registry = registry
         self._cursors = cursors
-        self._key = vault.index_key
+        self._ids = vault.ids
         self._profiles = sorted({sender.messaging_profile_id for sender in policy.senders.values()})
         self._interval_ms = interval_ms
         self._now_ms = now_ms
@@ -303,7 +299,7 @@ class SyncOptouts:
         whole.entries[number] = len(page.blocks)
         whole.usable = whole.usable and page.number == number
         for block in page.blocks:
-            if not _E164.fullmatch(block.to):
+            if not phone.is_e164(block.to):
                 whole.usable = False  # redacted: anybody may be behind it
                 return
             whole.listed.add(self._hash(block.to))
@@ -311,7 +307,7 @@ class SyncOptouts:
     def _hash(self, number: str) -> str:
         with contextlib.suppress(InvalidNumber):  # a number that no plan holds any more stands for itself
             number = phone.parse(number).e164
-        return number_hash(self._key, number)
+        return self._ids.number_hash(number)
 
     def _write(self, block: Block, tally: _Tally) -> None:
         tally.read += 1
@@ -329,7 +325,7 @@ class SyncOptouts:
             source=optout.Source.LIST,
         )
         try:
-            outcome = self._registry.put(number_hash(self._key, person.e164), person.mask, entry, None)
+            outcome = self._registry.put(self._ids.number_hash(person.e164), person.mask, entry, None)
         except StoreUnavailable:
             tally.missed += 1
         else:

@@ -15,9 +15,9 @@ import pytest
 
 from otp_service.domain.circuit import ACCOUNT, AT_ONCE, HOLDS_AFTER, PUMPING, TRIPS_AFTER, profile_scope, sender_scope
 from otp_service.domain.delivery import DeliveryReport, Refused
+from otp_service.domain.ids import Reference
 from otp_service.domain.operation import OptOut, Timer
 from otp_service.domain.policy import Policy
-from otp_service.domain.verification import Reference
 from otp_service.telnyx.client import TelnyxClient
 from otp_service.telnyx.errors import MEANINGS, OUTCOME_UNKNOWN, delivery_error
 from otp_service.telnyx.gateway import Gateway
@@ -115,7 +115,7 @@ class Service:
         for _ in range(6):
             for member in self.harness.timers(ref):
                 kind, _, name = member.partition(":")
-                if kind == "r" and name.startswith(f"dlv_{ref.body}-"):
+                if kind == "r" and name.startswith(f"dlv_{ref.token}-"):
                     self.harness.raw.zadd(self.harness.keys.timers(shard), {member: 1})
                     self.harness.outbox.requeue(Timer(shard, "r", ref, int(name.rpartition("-")[2])))
             self.work(ref)

@@ -23,14 +23,13 @@ from otp_service.domain.delivery import (
 from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.operation import Job, PendingDelivery, ReportOutcome, SendPermit, Timer
 from otp_service.domain.policy import App, Limit, Policy, Sender, SenderKind, Template
-from otp_service.domain.verification import new_reference, number_hash
 from otp_service.keyring import Keyring, create, parse, rotate
 from otp_service.usecases.deliver import TURN_MS, Deliver
 
 RAW = create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z")
 RING = parse(RAW)
 NUMBER, CODE = "+12025550143", "314159"
-REF = new_reference(RING.index_key, number_hash(RING.index_key, NUMBER), bytes(10))
+REF = RING.ids.new(RING.ids.number_hash(NUMBER), bytes(10))
 JOB = Job(3, "1-0", REF, 1)
 ID = REF.delivery_id(1)
 POOL = Sender("pool", SenderKind.NUMBER_POOL, "profile-a", None, 20.0)
@@ -40,7 +39,7 @@ POLICY = Policy(MappingProxyType({"shop": APP}), MappingProxyType({"pool": POOL}
 
 def box(**changes: Any) -> str:
     """The sealed box of a verification."""
-    return RING.seal(json.dumps({"v": REF.body, "to": NUMBER, "code": CODE, "context": {}, **changes}).encode())
+    return RING.seal(json.dumps({"v": REF.token, "to": NUMBER, "code": CODE, "context": {}, **changes}).encode())
 
 
 DRAFT = PendingDelivery("shop", "pool", "sms", "en", "", 300_000, 0, box(), False, False)

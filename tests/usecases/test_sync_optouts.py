@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from otp_service.domain.errors import CarrierUnavailable, NotReady, StoreUnavailable
 from otp_service.domain.operation import Block, BlockPage, Cursor, OptOut, Standing
 from otp_service.domain.policy import Policy, Sender, SenderKind
-from otp_service.domain.verification import number_hash
 from otp_service.keyring import create, parse
 from otp_service.usecases.sync_optouts import (
     LIST_LAG_MS,
@@ -36,7 +35,7 @@ def person(n: int) -> str:
 
 def hashed(n: int) -> str:
     """The n-th person's keyed hash."""
-    return number_hash(VAULT.index_key, person(n))
+    return VAULT.ids.number_hash(person(n))
 
 
 class Killed(BaseException):
