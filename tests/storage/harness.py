@@ -301,7 +301,7 @@ class StoreHarness:
         self, job: Job, app: App = SHOP, body: str = "sealed", per_number: NumberLimits = EVERYWHERE
     ) -> SendPermit | None:
         """Write a try down."""
-        return self.outbox.begin(job, app.name, body, app.wrong_codes_per_number, per_number.wrong_codes)
+        return self.outbox.begin_send(job, app.name, body, app.wrong_codes_per_number, per_number.wrong_codes)
 
     def must_begin(self, job: Job, app: App = SHOP, body: str = "sealed") -> SendPermit:
         """Write a try down, and fail if there is nothing to send."""
@@ -311,7 +311,7 @@ class StoreHarness:
 
     def draft(self, job: Job) -> PendingDelivery:
         """The draft, which has to exist."""
-        draft = self.outbox.draft(job)
+        draft = self.outbox.pending_delivery(job)
         assert draft is not None
         return draft
 
@@ -319,7 +319,7 @@ class StoreHarness:
         """Take, begin and have it accepted."""
         job = self.take(ref)
         self.must_begin(job)
-        self.outbox.accepted(job, Accepted(message_id, "queued"))
+        self.outbox.record_accepted(job, Accepted(message_id, "queued"))
         return job
 
     def requeue(self, ref: Reference, ordinal: int = 1) -> Job:
@@ -345,7 +345,7 @@ class StoreHarness:
 
     def tell(self, ref: Reference, receipt: DeliveryReport, ordinal: int = 1, event: str | None = None) -> str:
         """Apply this very receipt (as no event: the carrier was asked); its outcome."""
-        return self.outbox.apply(ref, ordinal, ref.number_hash, receipt, event).outcome
+        return self.outbox.apply_report(ref, ordinal, ref.number_hash, receipt, event).outcome
 
     # ---- everything ------------------------------------------------------------------------------------------------
 
