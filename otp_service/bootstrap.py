@@ -164,7 +164,7 @@ def build_web(settings: Settings, *, working: int = WORKING, pause: Callable[[fl
     )
     browse = Browse(store=verifications, optouts=optouts, record=stores.audit, vault=keyring, policy=settings.policy)
     receive = Receive(
-        book=outbox,
+        reports=outbox,
         store=verifications,
         optouts=optouts,
         vault=keyring,
@@ -225,7 +225,7 @@ def build_worker(settings: Settings, *, concurrency: int) -> Worker:
     sender_health = _sender_health(settings, stores)
     deliver = Deliver(
         outbox=outbox,
-        book=outbox,
+        reports=outbox,
         store=Verifications(stores.store, stores.scripts, stores.keys, keyring.ids),
         carrier=gateway,
         vault=keyring,
