@@ -50,10 +50,12 @@ from .telnyx.signatures import parse_public_key
 from .usecases.alert import Alert
 from .usecases.browse import Browse
 from .usecases.deliver import Deliver
+from .usecases.optout_list import Progress
 from .usecases.receive import Receive
 from .usecases.send_callbacks import Notify
 from .usecases.sender_health import SenderHealth
-from .usecases.sync_optouts import SyncOptouts, SyncResult, Tell
+from .usecases.sync_optouts import SyncOptouts
+from .usecases.sync_profile import SyncResult
 from .usecases.verify import Verify
 from .usecases.watch import Watch
 from .web import schemas
@@ -272,7 +274,7 @@ def _periodic_tasks(
     starting = iter([True])
 
     def sync(stop: threading.Event) -> None:
-        reconcile.on_timer(starting=next(starting, False), stopped=stop.is_set)
+        reconcile.run_if_due(starting=next(starting, False), stopped=stop.is_set)
 
     def tell(stop: threading.Event) -> None:
         while not stop.is_set() and alert.send(gateway):
@@ -369,14 +371,14 @@ def _sync_optouts(settings: Settings, stores: Stores, keyring: KeyringFile, gate
     )
 
 
-def sync_optouts(settings: Settings, tell: Tell) -> list[SyncResult]:
+def sync_optouts(settings: Settings, progress: Progress) -> list[SyncResult]:
     """Read the carrier's whole list of opt-outs into the registry now, for the command."""
     keyring = open_keyring(settings)
     _require_apps(settings)
     stores = open_stores(settings, keyring)
     try:
         with _telnyx(settings) as telnyx:
-            return _sync_optouts(settings, stores, keyring, Gateway(telnyx)).now(tell, time.sleep)
+            return _sync_optouts(settings, stores, keyring, Gateway(telnyx)).run_now(progress, time.sleep)
     finally:
         stores.store.close()
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from ..keyring import Keyring
     from ..storage.audit_log import AuditLog
     from ..storage.callbacks import Callbacks
-    from ..usecases.sync_optouts import SyncResult
+    from ..usecases.sync_profile import SyncResult
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

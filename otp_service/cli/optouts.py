@@ -12,7 +12,7 @@ from .terminal import Progress, add_command, add_group, json_option, moment, pri
 
 if TYPE_CHECKING:
     from ..telnyx.responses import OptOut
-    from ..usecases.sync_optouts import SyncResult
+    from ..usecases.sync_profile import SyncResult
 
 Tell = Callable[[int, int], None]
 """Hears how many entries were read, of how many."""

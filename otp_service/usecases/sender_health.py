@@ -18,7 +18,7 @@ from .alert import Alert
 PROBE_EVERY_S = 1.0
 """While a breaker is half open, each process sends a new code its way no more often than this."""
 
-_log = logging.getLogger("otp.guard")
+_log = logging.getLogger("otp.sender_health")
 
 
 class SenderHealth:
