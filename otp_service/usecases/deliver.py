@@ -18,7 +18,7 @@ from ..domain.policy import App, Policy, Sender
 from . import ports
 from .compose_message import ComposeMessage
 from .delivery_timers import DeliveryTimers
-from .record_send import JITTER, RecordSend
+from .record_send import JITTER, Attempt, RecordSend
 from .sender_health import SenderHealth
 
 LONGEST_SLEEP_MS = 250
@@ -190,5 +190,5 @@ class Deliver:
         within_s = ends_s - self._monotonic()
         outcome = self._carrier.send(request, idempotency_key=job.delivery_id, within_s=within_s)
         self._count(sender.name, type(outcome).__name__.lower())
-        self._recorder.record(job, outcome, sender=sender.name, attempt=permit.attempt)
+        self._recorder.record(Attempt(job, sender.name, permit.attempt), outcome)
         self._sender_health.record_outcome(sender, outcome, decision, job.reference.number_hash)
