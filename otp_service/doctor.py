@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from . import config, telemetry
+from . import config
 from .bootstrap.carrier import telnyx_client, webhook_key
 from .bootstrap.senders import sender_health
 from .bootstrap.stores import Stores, open_stores
+from .clock import clock_ms
 from .config import Settings
 from .domain.errors import ConfigError, ServiceError
 from .receivers.client import Receivers
@@ -83,7 +84,7 @@ def _keyring_and_store(settings: Settings, stores: Stores) -> Iterator[Finding]:
 
 
 def _clock(stores: Stores) -> Finding:
-    skew_ms = abs(store_client.clock_ms(stores.store) - telemetry.now_ms())
+    skew_ms = abs(store_client.clock_ms(stores.store) - clock_ms())
     detail = f"this machine and the store differ by {skew_ms} ms"
     if skew_ms > MAX_SKEW_MS:
         return Finding("clock", False, f"{detail}; set both by NTP")
@@ -103,7 +104,7 @@ def _circuits(settings: Settings, stores: Stores) -> Iterator[Finding]:
 
 def _callbacks(settings: Settings, stores: Stores) -> Iterator[Finding]:
     endpoints = settings.policy.endpoints
-    receivers = Receivers(endpoints, now_ms=telemetry.now_ms)
+    receivers = Receivers(endpoints, now_ms=clock_ms)
     for app, (waiting, dead) in Callbacks(stores.store, stores.scripts, stores.keys).counts(list(endpoints)).items():
         objection = receivers.reachable(app)
         scope = "private addresses allowed" if endpoints[app].allow_private else "public addresses only"

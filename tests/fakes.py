@@ -18,6 +18,7 @@ from otp_service.domain.callback import Answer, Callback
 from otp_service.domain.circuit import PASS, TRIPS_AFTER, BreakerDecision, Circuit, Fault, Fine, Hold, Source
 from otp_service.domain.delivery import Accepted, DeliveryReport, NotSent, Refused, SendOutcome, Unknown
 from otp_service.domain.errors import StoreUnavailable
+from otp_service.domain.ids import Reference, shard_of
 from otp_service.domain.operation import (
     Alarm,
     Block,
@@ -45,7 +46,6 @@ from otp_service.domain.operation import (
 )
 from otp_service.domain.policy import App, Limit, Sender
 from otp_service.domain.routing import Health
-from otp_service.domain.verification import Reference, shard_of
 from otp_service.keyring import Keyring
 from otp_service.storage.audit_log import Page
 from otp_service.storage.limits import Place
@@ -846,7 +846,7 @@ class LateVault:
 
     def __init__(self, ring: Keyring, newer: Keyring, *, comes: bool) -> None:
         self._ring, self._newer, self._comes = ring, newer, comes
-        self.index_key = ring.index_key
+        self.ids = ring.ids
 
     def current(self) -> Keyring:
         """The keys known now."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from random import random
 
 from .. import telemetry
+from ..clock import clock_ms
 from ..config import Settings
 from ..keyring_file import KeyringFile
 from ..receivers.client import Receivers
@@ -31,8 +32,8 @@ def callback_sender(settings: Settings, stores: Stores, keyring: KeyringFile) ->
     notify = Notify(
         audit_consumer=audit_consumer,
         queue=Callbacks(stores.store, stores.scripts, stores.keys),
-        store=Verifications(stores.store, stores.scripts, stores.keys, keyring.index_key),
-        receivers=Receivers(endpoints, now_ms=telemetry.now_ms),
+        store=Verifications(stores.store, stores.scripts, stores.keys, keyring.ids),
+        receivers=Receivers(endpoints, now_ms=clock_ms),
         vault=keyring,
         apps=list(endpoints),
         write=schemas.callback_body,

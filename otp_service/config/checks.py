@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..domain import codes, message, replies
 from ..domain.errors import InvalidNumber
-from ..domain.phone import REGIONS
+from ..domain.phone import REGIONS, is_e164
 from ..domain.phone import parse as parse_phone
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, MAX_LIFETIME_MS, TOMBSTONE_MS
 from .duration import Duration
@@ -14,7 +14,6 @@ from .duration import Duration
 if TYPE_CHECKING:
     from .sections import LimitEntry
 
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 _PROFILE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 MAX_DENIAL_WORD = 40
 
@@ -96,7 +95,7 @@ def wrong_codes(values: "Sequence[LimitEntry]") -> None:
 
 def e164(value: str) -> None:
     """A number of ours. Its form is enough: the carrier knows whether the number is ours."""
-    if not _E164.fullmatch(value):
+    if not is_e164(value):
         _region(value)
 
 

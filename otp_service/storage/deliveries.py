@@ -75,7 +75,7 @@ class Deliveries:
         reply = self._scripts.call(
             "delivery/begin_send",
             keys,
-            token=ref.body,
+            token=ref.token,
             ordinal=job.ordinal,
             group=ConsumerGroup.WORKERS,
             entry=job.entry,
@@ -162,7 +162,7 @@ class Deliveries:
         reply = self._scripts.call(
             f"delivery/{script}",
             self._keys_of(job) | (more_keys or {}),
-            token=job.reference.body,
+            token=job.reference.token,
             ordinal=job.ordinal,
             group=ConsumerGroup.WORKERS,
             entry=job.entry,

@@ -10,6 +10,7 @@ from ..domain.audit import Event, Position
 from ..domain.callback import Answer, Callback
 from ..domain.circuit import BreakerDecision, Circuit, Fault, Fine, Hold
 from ..domain.delivery import Accepted, DeliveryReport, NotSent, Refused, SendOutcome, Unknown
+from ..domain.ids import Ids, Reference
 from ..domain.operation import (
     Alarm,
     BlockPage,
@@ -36,7 +37,6 @@ from ..domain.operation import (
 )
 from ..domain.policy import Limit, Sender
 from ..domain.routing import Health
-from ..domain.verification import Reference
 
 
 class Ring(Protocol):
@@ -56,7 +56,7 @@ class Vault(Protocol):
     def current(self) -> Ring: ...
     def knows(self, kid: str) -> bool: ...
     @property
-    def index_key(self) -> bytes: ...
+    def ids(self) -> Ids: ...
     def seal(self, plain: bytes) -> str: ...
     def open(self, sealed: str) -> bytes: ...
     def verify(self, kid: str, signature: bytes, message: bytes) -> bool: ...

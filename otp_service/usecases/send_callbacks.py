@@ -15,7 +15,6 @@ from ..domain.audit import Event
 from ..domain.callback import EVENTS, Again, Answer, Callback, GiveUp, callback_id, judge
 from ..domain.errors import StoreUnavailable
 from ..domain.operation import TimelineEntry, VerificationView
-from ..domain.verification import read_id
 from . import ports
 
 BATCH = 50
@@ -48,7 +47,7 @@ class Notify:
         self._queue = queue
         self._store = store
         self._receivers = receivers
-        self._key = vault.index_key
+        self._ids = vault.ids
         self._apps = tuple(apps)
         self._write = write
         self._random = random
@@ -112,7 +111,7 @@ class Notify:
         return Callback(callback_id(event), app, event.type, verification_id, body)
 
     def _look(self, app: str, verification_id: str) -> _Found:
-        ref = read_id(self._key, verification_id)
+        ref = self._ids.read(verification_id)
         view = self._store.view(ref, app) if ref is not None else None
         return (view, self._store.timeline(ref)) if ref is not None and view is not None else None
 

@@ -11,9 +11,9 @@ import pytest
 from otp_service import telemetry
 from otp_service.domain.delivery import NotSent
 from otp_service.domain.errors import KeyUnknown, NotReady, StoreUnavailable
+from otp_service.domain.ids import Reference
 from otp_service.domain.operation import Job, Timer
 from otp_service.domain.policy import App
-from otp_service.domain.verification import Reference
 from otp_service.keyring import Keyring, create, parse
 from otp_service.storage.keyrings import Keyrings
 from otp_service.storage.outbox import Outbox
@@ -112,7 +112,7 @@ def test_hundreds_of_timers_that_nobody_can_read_stop_no_retry(
     garbage = {f"r:nonsense-{n}": n for n in range(250)} | {
         f"r:{elsewhere.delivery_id(1)}": 1,  # of another shard
         f"z:{ref.delivery_id(1)}": 2,  # of a kind that is none
-        f"x:{elsewhere.body}": 3,
+        f"x:{elsewhere.token}": 3,
         "": 4,
     }
     harness.raw.zadd(harness.keys.timers(shard), garbage)
@@ -171,7 +171,7 @@ def test_a_foreign_keyring_sets_nothing_aside(harness: StoreHarness) -> None:
     """To it nothing is readable: it takes nothing out of the way, and the right worker finds everything."""
     Keyrings(harness.store, harness.keys).claim(harness.ring.fingerprint)
     refs = [harness.start(fresh_number()).reference for _ in range(30)]
-    foreign = Outbox(harness.store, harness.scripts, harness.keys, other_ring().index_key, consumer="foreign")
+    foreign = Outbox(harness.store, harness.scripts, harness.keys, other_ring().ids, consumer="foreign")
     for shard in range(harness.keys.shards):
         with contextlib.suppress(StoreUnavailable):
             foreign.take([shard], 100, 0.001)

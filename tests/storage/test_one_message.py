@@ -15,9 +15,9 @@ import pytest
 
 from otp_service.domain.circuit import ACCOUNT, AT_ONCE, HOLDS_AFTER, PUMPING, TRIPS_AFTER, profile_scope, sender_scope
 from otp_service.domain.delivery import DeliveryReport, Refused
+from otp_service.domain.ids import Reference
 from otp_service.domain.operation import OptOut, Timer
 from otp_service.domain.policy import Policy
-from otp_service.domain.verification import Reference
 from otp_service.telnyx.client import TelnyxClient
 from otp_service.telnyx.errors import MEANINGS, OUTCOME_UNKNOWN, delivery_error
 from otp_service.telnyx.gateway import Gateway
@@ -64,7 +64,7 @@ class Service:
         )
         self.deliver = Deliver(
             outbox=harness.outbox,
-            book=harness.outbox,
+            reports=harness.outbox,
             store=harness.verifications,
             carrier=Gateway(TelnyxClient("KEY", transport=httpx.MockTransport(self._answer))),
             vault=harness.ring,
@@ -77,7 +77,7 @@ class Service:
             sender_health=self.sender_health,
         )
         self.receive = Receive(
-            book=harness.outbox,
+            reports=harness.outbox,
             store=harness.verifications,
             optouts=harness.optouts,
             vault=harness.ring,
@@ -115,7 +115,7 @@ class Service:
         for _ in range(6):
             for member in self.harness.timers(ref):
                 kind, _, name = member.partition(":")
-                if kind == "r" and name.startswith(f"dlv_{ref.body}-"):
+                if kind == "r" and name.startswith(f"dlv_{ref.token}-"):
                     self.harness.raw.zadd(self.harness.keys.timers(shard), {member: 1})
                     self.harness.outbox.requeue(Timer(shard, "r", ref, int(name.rpartition("-")[2])))
             self.work(ref)

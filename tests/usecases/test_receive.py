@@ -7,17 +7,17 @@ from typing import Any, cast
 import pytest
 
 from otp_service.domain.delivery import Action, DeliveryReport, Refused
+from otp_service.domain.ids import Reference
 from otp_service.domain.operation import Denial, OptOut, ReportOutcome
 from otp_service.domain.policy import App, Policy, Sender, SenderKind
-from otp_service.domain.verification import Reference, new_reference, number_hash
 from otp_service.keyring import create, parse
 from otp_service.usecases.receive import Receive
 
 RING = parse(create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z"))
 PERSON = "+12025550143"
-NUMBER = number_hash(RING.index_key, PERSON)
-REF = new_reference(RING.index_key, NUMBER, bytes(10))
-OTHER = new_reference(RING.index_key, NUMBER, b"x" * 10)
+NUMBER = RING.ids.number_hash(PERSON)
+REF = RING.ids.new(NUMBER, bytes(10))
+OTHER = RING.ids.new(NUMBER, b"x" * 10)
 SENDERS = {
     "pool": Sender("pool", SenderKind.NUMBER_POOL, "profile-a", None, 1.0),
     "backup": Sender("backup", SenderKind.LONG_CODE, "profile-b", "+18445550001", 1.0),
@@ -82,7 +82,7 @@ class Scenario:
         self.denials.append((ref, denial))
         return "denied"
 
-    def moved(self, moved: ReportOutcome, receipt: DeliveryReport, number: str) -> None:
+    def record_report(self, moved: ReportOutcome, receipt: DeliveryReport, number: str) -> None:
         """Remember it."""
         self.told.append((moved.outcome, moved.sender, receipt))
 
@@ -94,7 +94,9 @@ class Scenario:
 def story(scenario: Scenario) -> Receive:
     """The stories over this world."""
     anything = cast("Any", scenario)
-    return Receive(book=anything, store=anything, optouts=anything, vault=RING, policy=POLICY, sender_health=anything)
+    return Receive(
+        reports=anything, store=anything, optouts=anything, vault=RING, policy=POLICY, sender_health=anything
+    )
 
 
 def receipt(**changes: Any) -> DeliveryReport:
