@@ -40,7 +40,7 @@ FIELDS = (
     "event_type",
     "callback_id",
     "messaging_profile_id",
-    "chore",
+    "task",
     "scope",
     "kind",
     "state",
@@ -124,7 +124,10 @@ OUTBOX_DEPTH = Gauge(
     registry=REGISTRY,
 )
 OUTBOX_DEAD = Counter(
-    "otp_outbox_dead", "Entries and timers that nobody can read, set aside, by kind.", ["kind"], registry=REGISTRY
+    "otp_outbox_dead",
+    "Unreadable entries and timers that were set aside, by kind.",
+    ["kind"],
+    registry=REGISTRY,
 )
 HANDED_BACK = Counter(
     "otp_handed_back",
@@ -133,7 +136,7 @@ HANDED_BACK = Counter(
     registry=REGISTRY,
 )
 WORKER_BUSY = Gauge(
-    "otp_worker_jobs", "Deliveries in the workers' hands.", multiprocess_mode="livesum", registry=REGISTRY
+    "otp_worker_jobs", "Deliveries in flight in the workers.", multiprocess_mode="livesum", registry=REGISTRY
 )
 
 
