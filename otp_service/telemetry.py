@@ -1,7 +1,7 @@
 """Every metric and log field the service has, and the one way to write a log line. A leaf: knows nothing of the rest.
 
-A log line is one JSON object. Only fields named here are written, so a value that somebody passes by mistake does not
-reach the log; none of them may hold a code, a key or a full number.
+A log line is one JSON object. Only fields named here are written, so a value that is passed by mistake does not reach
+the log. None of them may hold a code, a key or a full number.
 """
 
 import json

@@ -96,7 +96,7 @@ class Worker:
         def guarded() -> None:
             try:
                 loop()
-            except Exception as error:  # noqa: BLE001 - a worker without one of its loops must end, and say why
+            except Exception as error:  # noqa: BLE001 - a worker without one of its loops must end with the error
                 self._end(stop, error)
 
         return threading.Thread(target=guarded)
