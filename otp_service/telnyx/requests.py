@@ -8,45 +8,14 @@ No repr here shows a text, a code, or the number of a person.
 What comes back is read by `answers`; its types have their names here, too, so that one import serves a caller.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from .responses import (
-    BulkUpdate,
-    InboundMessage,
-    Json,
-    Number,
-    NumberHealth,
-    OptOut,
-    OutboundMessage,
-    PageMeta,
-    Recipient,
-)
-
-__all__ = [
-    "KEYED_PATHS",
-    "KINDS",
-    "BulkUpdate",
-    "InboundMessage",
-    "Number",
-    "NumberHealth",
-    "OptOut",
-    "OutboundMessage",
-    "PageMeta",
-    "Recipient",
-    "SendRequest",
-    "WhatsAppTemplate",
-    "WhatsAppText",
-    "build_group_mms",
-    "build_schedule",
-    "build_send",
-    "encode",
-    "instant",
-]
+Json = Mapping[str, Any]
 
 GENERIC = "/messages"
 LONG_CODE = "/messages/long_code"

@@ -29,7 +29,7 @@ class _Account:
         return self.numbers.get(address or "") or self.mobile.get(address or "")
 
 
-def examine(client: TelnyxClient, senders: Iterable[Sender], alerts_from: str | None = None) -> Iterator[Line]:
+def check_senders(client: TelnyxClient, senders: Iterable[Sender], alerts_from: str | None = None) -> Iterator[Line]:
     """Lines of (what, well, detail): the credentials first, then each sender, then who writes to people on call."""
     try:
         account = _Account(
