@@ -994,29 +994,29 @@ class FakeSenderHealth(SenderHealth):
             return tuple(senders), tuple(sender.name for sender in senders)
         return tuple(reversed(senders)), self._well
 
-    def decision(self, sender: Sender, *, held_too: bool = False) -> BreakerDecision:
+    def admit(self, sender: Sender, *, held_too: bool = False) -> BreakerDecision:
         """As prepared."""
         return self._decisions[held_too]
 
-    def better(self, sender: Sender, others: Sequence[str]) -> tuple[str, ...]:
+    def better_than(self, sender: Sender, others: Sequence[str]) -> tuple[str, ...]:
         """As prepared, of those that are left."""
         return tuple(name for name in self._better if name in others)
 
-    def unheld(self, senders: Sequence[str]) -> tuple[str, ...]:
+    def not_held(self, senders: Sequence[str]) -> tuple[str, ...]:
         """As prepared, of those that are left."""
         return tuple(name for name in self._better if name in senders)
 
-    def learn(self, sender: Sender, outcome: SendOutcome, decision: BreakerDecision, number_hash: str) -> None:
+    def record_outcome(self, sender: Sender, outcome: SendOutcome, decision: BreakerDecision, number_hash: str) -> None:
         """Record it."""
         self.numbers.add(number_hash)
         self.learned.append((sender, outcome, decision))
 
-    def moved(self, moved: ReportOutcome, report: DeliveryReport, number_hash: str) -> None:
+    def record_report(self, applied: ReportOutcome, report: DeliveryReport, number_hash: str) -> None:
         """Record it."""
         self.numbers.add(number_hash)
-        self.reports.append((moved, report))
+        self.reports.append((applied, report))
 
-    def spend_limit(self, profile: str | None) -> None:
+    def record_spend_limit(self, profile: str | None) -> None:
         """Record it."""
         self.spent.append(profile)
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from ..clock import utc
 from ..domain.delivery import DeliveryReport, SendOutcome
 from ..domain.errors import CarrierUnavailable
-from ..domain.operation import Block, BlockPage
+from ..domain.optout_list import Block, BlockPage
 from ..domain.policy import Sender, SenderKind
 from .client import TelnyxClient
 from .exceptions import RefusedError, TelnyxError

@@ -12,9 +12,9 @@ cannot send the alert either: the log line and the metric are there for that.
 import logging
 from collections.abc import Callable
 
+from ..domain.alarm import Alarm
 from ..domain.delivery import Accepted, Action, NotSent, Refused, Unknown
 from ..domain.errors import StoreUnavailable
-from ..domain.operation import Alarm
 from ..domain.policy import OnCall, Policy, Sender
 from . import ports
 

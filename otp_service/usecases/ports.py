@@ -6,37 +6,21 @@ Every method that reaches the store raises `StoreUnavailable` if it does not ans
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from ..domain.alarm import Alarm
 from ..domain.audit import Event, Position
 from ..domain.callback import Answer, Callback
+from ..domain.checking import CheckAnswer, CheckCommand
 from ..domain.circuit import BreakerDecision, Circuit, Fault, Fine, Hold
 from ..domain.delivery import Accepted, DeliveryReport, NotSent, Refused, SendOutcome, Unknown
+from ..domain.denial import Denial
+from ..domain.ending import Canceled, Ended, NotFound, Redeemed
 from ..domain.ids import Ids, Reference
-from ..domain.operation import (
-    Alarm,
-    BlockPage,
-    Canceled,
-    CheckAnswer,
-    CheckCommand,
-    Cursor,
-    Denial,
-    Ended,
-    Job,
-    NotFound,
-    OptOut,
-    PendingDelivery,
-    Redeemed,
-    ReportOutcome,
-    SendPermit,
-    Standing,
-    StartCommand,
-    Started,
-    StartRefused,
-    TimelineEntry,
-    Timer,
-    VerificationView,
-)
+from ..domain.optout_list import BlockPage, Cursor, OptOut, Standing
+from ..domain.outbox import Job, PendingDelivery, ReportOutcome, SendPermit, Timer
 from ..domain.policy import Limit, Sender
 from ..domain.routing import Health
+from ..domain.starting import StartCommand, Started, StartRefused
+from ..domain.view import TimelineEntry, VerificationView
 
 
 class Ring(Protocol):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ..domain.audit import Event
 from ..domain.callback import EVENTS, Again, Answer, Callback, GiveUp, callback_id, judge
 from ..domain.errors import StoreUnavailable
-from ..domain.operation import TimelineEntry, VerificationView
+from ..domain.view import TimelineEntry, VerificationView
 from . import ports
 
 BATCH = 50

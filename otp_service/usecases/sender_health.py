@@ -10,7 +10,7 @@ from ..domain import circuit, routing
 from ..domain.circuit import BreakerDecision, Circuit, Fault, Finding, Fine, Hold, Source
 from ..domain.delivery import DeliveryReport, DeliveryStatus, Refused, SendOutcome, from_carrier
 from ..domain.errors import StoreUnavailable
-from ..domain.operation import ReportOutcome
+from ..domain.outbox import ReportOutcome
 from ..domain.policy import App, Policy, Sender, Strategy
 from . import ports
 from .alert import Alert
@@ -128,7 +128,7 @@ class SenderHealth:
         if held and report.error is not None:
             self._alert.refused(report.error, sender)
 
-    def spend_limit(self, profile: str | None) -> None:
+    def record_spend_limit(self, profile: str | None) -> None:
         """The carrier reports that a profile has reached its daily limit. Never raises."""
         if profile is None or all(sender.messaging_profile_id != profile for sender in self._policy.senders.values()):
             return

@@ -6,9 +6,9 @@ from types import MappingProxyType
 
 import pytest
 
+from otp_service.domain.alarm import Alarm
 from otp_service.domain.delivery import Accepted, Action, NotSent, Refused, SendOutcome, Unknown
 from otp_service.domain.errors import StoreUnavailable
-from otp_service.domain.operation import Alarm
 from otp_service.domain.policy import OnCall, Policy, Sender, SenderKind
 from otp_service.usecases.alert import Alert
 

@@ -10,7 +10,7 @@ import pytest
 from otp_service.domain.audit import ZERO, Event, Position, encode_cursor
 from otp_service.domain.errors import InvalidNumber
 from otp_service.domain.ids import Reference, shard_of
-from otp_service.domain.operation import OptOut
+from otp_service.domain.optout_list import OptOut
 from otp_service.domain.policy import Policy, Sender, SenderKind
 from otp_service.keyring import create, parse
 from otp_service.storage.audit_log import Page

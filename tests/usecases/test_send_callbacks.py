@@ -16,8 +16,8 @@ from otp_service.domain.callback import EVENTS, GONE_REST_MS, MAX_BODY, RETRIES,
 from otp_service.domain.delivery import DeliveryStatus
 from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.ids import Reference
-from otp_service.domain.operation import DeliveryView, TimelineEntry, VerificationView
 from otp_service.domain.verification import Status
+from otp_service.domain.view import DeliveryView, TimelineEntry, VerificationView
 from otp_service.runtime.callback_worker import CallbackWorker
 from otp_service.usecases.send_callbacks import Notify
 from otp_service.web import schemas

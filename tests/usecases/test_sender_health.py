@@ -10,7 +10,7 @@ import pytest
 from otp_service.domain.circuit import ACCOUNT, PASS, BreakerDecision, Circuit, Fault, Fine, Hold
 from otp_service.domain.delivery import Accepted, Action, DeliveryReport, NotSent, Refused
 from otp_service.domain.errors import StoreUnavailable
-from otp_service.domain.operation import ReportOutcome
+from otp_service.domain.outbox import ReportOutcome
 from otp_service.domain.policy import App, Policy, Sender, SenderKind, Strategy
 from otp_service.domain.routing import Health
 from otp_service.usecases.sender_health import SenderHealth
@@ -173,7 +173,7 @@ def test_an_outage_leaves_the_operators_order() -> None:
     assert names(sender_health.route(HEALTHIEST, (POOL, BACKUP))) == (["pool", "backup"], [])
     sender_health.record_outcome(POOL, SPENT, PASS, NH)
     sender_health.record_report(ReportOutcome("moved", "pool"), DeliveryReport("m", "+1", "delivered"), NH)
-    sender_health.spend_limit("a")
+    sender_health.record_spend_limit("a")
     assert scenario.told == ["a"]
     with pytest.raises(StoreUnavailable):
         sender_health.admit(POOL)
@@ -281,7 +281,7 @@ def test_a_failed_delivery_may_hold_its_sender_and_ring_people() -> None:
 def test_a_spent_profile_of_ours_rests(profile: str | None, held: list[str]) -> None:
     """Strangers' profiles of the same account are no business of ours."""
     scenario = Scenario()
-    story(scenario).spend_limit(profile)
+    story(scenario).record_spend_limit(profile)
     assert [hold.scope for hold in scenario.noted] == held
     assert scenario.told == ([profile] if held else [])
 

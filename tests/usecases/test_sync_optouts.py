@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otp_service.domain.errors import CarrierUnavailable, NotReady, StoreUnavailable
-from otp_service.domain.operation import Block, BlockPage, Cursor, OptOut, Standing
+from otp_service.domain.optout_list import Block, BlockPage, Cursor, OptOut, Standing
 from otp_service.domain.policy import Policy, Sender, SenderKind
 from otp_service.keyring import create, parse
 from otp_service.usecases.sync_optouts import PATIENCE_MS, RETRY_MS, WHOLE_AGAIN_MS, WHOLE_MS, SyncOptouts
