@@ -45,7 +45,7 @@ from otp_service.domain.operation import (
 )
 from otp_service.domain.policy import App, Limit, Sender
 from otp_service.domain.routing import Health
-from otp_service.domain.verification import Reference, shard_of
+from otp_service.domain.verification import Reference, Status, shard_of
 from otp_service.keyring import Keyring
 from otp_service.storage.audit_log import Page
 from otp_service.storage.limits import Place
@@ -60,6 +60,31 @@ Log = list[tuple[Any, ...]]
 def unavailable() -> StoreUnavailable:
     """What every port raises when the store does not answer."""
     return StoreUnavailable("The store does not answer.")
+
+
+def verification_view(ref: Reference, **changes: Any) -> VerificationView:
+    """A pending verification of the app `shop`, sent once."""
+    view = VerificationView(
+        reference=ref,
+        app="shop",
+        purpose="login",
+        channel="sms",
+        mask="+1******0143",
+        subject="00ff",
+        status=Status.PENDING,
+        created_ms=0,
+        expires_ms=300_000,
+        attempts=2,
+        max_checks=5,
+        sends=1,
+        max_sends=4,
+        next_send_ms=30_000,
+        metadata="{}",
+        deliveries=(),
+        version=2,
+        now_ms=500,
+    )
+    return replace(view, **changes)
 
 
 # ---- memory fakes -------------------------------------------------------------------------------------------------
