@@ -581,6 +581,7 @@ class FakeVerifications:
     """Versions by verification."""
     fault: Exception | None = None
     asked: list[Any] = field(default_factory=list)
+    viewed: list[Reference] = field(default_factory=list)
     denials: list[tuple[Reference, Denial]] = field(default_factory=list)
     log: Log = field(default_factory=list)
 
@@ -626,7 +627,7 @@ class FakeVerifications:
 
     def view(self, ref: Reference, app: str | None) -> VerificationView | None:
         """What is there, for its own app."""
-        self.asked.append(("view", ref, app))
+        self.viewed.append(ref)
         view = self.views.get(ref)
         return view if view is not None and app in (None, view.app) else None
 
