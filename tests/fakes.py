@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from otp_service.domain.alarm import Alarm
-from otp_service.domain.audit import Event, Position
+from otp_service.domain.audit import Event, EventPage, Position
 from otp_service.domain.callback import Answer, Callback
 from otp_service.domain.checking import CheckAnswer, CheckCommand
 from otp_service.domain.circuit import PASS, TRIPS_AFTER, BreakerDecision, Circuit, Fault, Fine, Hold, Source
@@ -31,7 +31,6 @@ from otp_service.domain.starting import StartCommand, Started, StartRefused
 from otp_service.domain.verification import Status
 from otp_service.domain.view import TimelineEntry, VerificationView
 from otp_service.keyring import Keyring
-from otp_service.storage.audit_log import Page
 from otp_service.storage.limits import Place
 from otp_service.usecases import ports
 from otp_service.usecases.alert import Alert
@@ -355,7 +354,7 @@ class FakeAuditReader:
         until_ms: int | None,
         limit: int,
         wanted: Mapping[str, frozenset[str]],
-    ) -> Page:
+    ) -> EventPage:
         """Events after the positions, merged by time."""
         asked = {"positions": list(positions), "shards": shards, "until_ms": until_ms, "limit": limit, "wanted": wanted}
         self.asked.append(asked)
@@ -372,7 +371,7 @@ class FakeAuditReader:
             after[event.shard] = event.position
             if all(event.fields.get(name, "") in values for name, values in wanted.items()):
                 found.append(event)
-        return Page(found, after, at_end=not coming)
+        return EventPage(found, after, at_end=not coming)
 
 
 @dataclass

@@ -93,6 +93,15 @@ class Event:
         return f"{self.shard:02x}-{self.position}"
 
 
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Events in order of time, the positions after them, and whether the end was reached."""
+
+    events: list[Event]
+    positions: list[Position]
+    at_end: bool
+
+
 def encode_cursor(positions: Sequence[Position]) -> str:
     """One position per shard in an opaque, URL-safe word."""
     raw = json.dumps([str(position) for position in positions], separators=(",", ":")).encode()

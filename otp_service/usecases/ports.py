@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from ..domain.alarm import Alarm
-from ..domain.audit import Event, Position
+from ..domain.audit import Event, EventPage, Position
 from ..domain.callback import Answer, Callback
 from ..domain.checking import CheckAnswer, CheckCommand
 from ..domain.circuit import BreakerDecision, Circuit, Fault, Fine, Hold
@@ -190,7 +190,7 @@ class AuditReader(Protocol):
         until_ms: int | None,
         limit: int,
         wanted: Mapping[str, frozenset[str]],
-    ) -> Any: ...
+    ) -> EventPage: ...
 
 
 class Carrier(Protocol):

@@ -27,7 +27,7 @@ _Found = tuple[VerificationView, list[TimelineEntry]] | None
 _log = logging.getLogger("otp.callbacks")
 
 
-class Notify:
+class SendCallbacks:
     """The stories of callbacks. Safe for many threads. `apps` are those that have an endpoint."""
 
     def __init__(

@@ -6,7 +6,7 @@ Nothing here ever disturbs a delivery by itself: figures that cannot be had leav
 import logging
 from collections.abc import Callable, Sequence
 
-from ..domain import circuit, routing
+from ..domain import circuit, failover, routing
 from ..domain.circuit import BreakerDecision, Circuit, Fault, Finding, Fine, Hold, Source
 from ..domain.delivery import DeliveryReport, DeliveryStatus, Refused, SendOutcome, from_carrier
 from ..domain.errors import StoreUnavailable
@@ -87,10 +87,7 @@ class SenderHealth:
 
         One that nobody answers from is not. Raises StoreUnavailable.
         """
-        own = self._holds([sender.name])[sender.name]
-        if own is None:
-            return ()
-        return tuple(name for name, until in self._holds(others).items() if until is not None and until < own)
+        return failover.better_than(self._holds([sender.name])[sender.name], self._holds(others))
 
     def _holds(self, names: Sequence[str]) -> dict[str, int | None]:
         """When each sender's last hold ends, as `circuit.held_until` says; without senders no longer configured."""

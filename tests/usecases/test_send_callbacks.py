@@ -19,7 +19,7 @@ from otp_service.domain.ids import Reference
 from otp_service.domain.verification import Status
 from otp_service.domain.view import DeliveryView, TimelineEntry, VerificationView
 from otp_service.runtime.callback_worker import CallbackWorker
-from otp_service.usecases.send_callbacks import Notify
+from otp_service.usecases.send_callbacks import SendCallbacks
 from otp_service.web import schemas
 from tests.conftest import wait_until
 from tests.fakes import FakeAuditConsumer, FakeCallbackQueue, FakeReceivers, FakeVerifications
@@ -76,9 +76,9 @@ class Scenario:
     receivers: FakeReceivers = field(default_factory=FakeReceivers)
     counted: list[tuple[str, str]] = field(default_factory=list)
 
-    def story(self, apps: Sequence[str] = ("shop",)) -> Notify:
+    def story(self, apps: Sequence[str] = ("shop",)) -> SendCallbacks:
         """The story of one process."""
-        return Notify(
+        return SendCallbacks(
             audit_consumer=self.audit,
             queue=self.queue,
             store=self.store,
