@@ -103,7 +103,7 @@ class EventPage:
 
 
 def encode_cursor(positions: Sequence[Position]) -> str:
-    """One position per shard in an opaque, URL-safe word."""
+    """One position per shard in an opaque, URL-safe text."""
     raw = json.dumps([str(position) for position in positions], separators=(",", ":")).encode()
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 

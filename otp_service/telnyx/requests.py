@@ -55,7 +55,7 @@ class SendRequest:
 class WhatsAppTemplate:
     """An approved authentication template and the code to put into it (at most 15 characters).
 
-    `callback_data` comes back in the receipts; it must not hold the code.
+    `callback_data` comes back in the reports; it must not hold the code.
     """
 
     name: str

@@ -171,7 +171,7 @@ class Transport:
 
     def _read(self, response: httpx.Response, deadline: Deadline) -> bytes | None:
         """The raw body, or None if it is too long."""
-        if response.is_stream_consumed:  # an httpx.MockTransport hands answers over whole
+        if response.is_stream_consumed:  # an httpx.MockTransport gives answers whole
             return response.content
         content = bytearray()
         for chunk in response.iter_raw():

@@ -37,7 +37,7 @@ class AuditPage:
 
 
 class Browse:
-    """Read-only stories. Safe for many threads."""
+    """What may be read. Safe for many threads."""
 
     def __init__(
         self,

@@ -1,11 +1,11 @@
-"""Telling apps what happened to their verifications: events become callbacks, callbacks are sent until they arrive.
+"""Callbacks to the apps about their verifications: events become callbacks, callbacks are sent until they arrive.
 
 Every event of `domain.callback.EVENTS` of an app that has an endpoint is queued at least once and sent at least once: a
 crash anywhere repeats a step and skips none. Its `webhook-id` and its bytes are the same at every try, so receivers
-can tell a repeat. The object in it is the verification as it is when the callback is written, which may already be
-newer than the event; `version` tells which of two is the later one, since callbacks may overtake one another.
+can recognise a repeat. The object in it is the verification as it is when the callback is written, which may already be
+newer than the event; `version` shows which of two is the later one, since callbacks may overtake one another.
 
-Not here: threads (`postman`), when to try again (`domain.callback.judge`).
+Not here: threads (`runtime.callback_worker`), when to try again (`domain.callback.judge`).
 """
 
 import logging
@@ -28,7 +28,7 @@ _log = logging.getLogger("otp.callbacks")
 
 
 class SendCallbacks:
-    """The stories of callbacks. Safe for many threads. `apps` are those that have an endpoint."""
+    """Queues and sends callbacks. Safe for many threads. `apps` are those that have an endpoint."""
 
     def __init__(
         self,

@@ -44,9 +44,9 @@ def sender(kind: SenderKind, address: str | None, profile: str = PROFILE) -> Sen
         (sender(SenderKind.LONG_CODE, TOLL_FREE), "in its profile"),
         (sender(SenderKind.SHORT_CODE, SHORT_CODE), "in its profile"),
         (sender(SenderKind.NUMBER_POOL, None), "11 numbers in the pool's profile"),
-        (sender(SenderKind.ALPHANUMERIC, "Acme"), "the first send will tell"),
-        (sender(SenderKind.WHATSAPP, "+15551234567"), "the first send will tell"),
-        (sender(SenderKind.WHATSAPP, TOLL_FREE), "the first send will tell"),
+        (sender(SenderKind.ALPHANUMERIC, "Acme"), "the first send will show"),
+        (sender(SenderKind.WHATSAPP, "+15551234567"), "the first send will show"),
+        (sender(SenderKind.WHATSAPP, TOLL_FREE), "the first send will show"),
     ],
 )
 def test_a_sender_that_can_work_is_well(carrier: Carrier, configured: Sender, part: str) -> None:

@@ -12,7 +12,7 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """One person a message went to, and the carrier's word for how far it came."""
+    """One person a message went to, and the carrier's status of the message to them."""
 
     number: str = field(repr=False)
     status: str | None = None

@@ -23,7 +23,7 @@ class NumberHealth:
 class Number:
     """One of our numbers and its messaging settings, a mobile one too. `type` is `longcode`, `tollfree`, ….
 
-    `mms` says whether it can carry media, `health` is None where the carrier tells nothing (mobile numbers).
+    `mms` says whether it can carry media, `health` is None where the carrier gives no figures (mobile numbers).
     """
 
     id: str

@@ -16,7 +16,7 @@ _DELIVERY_ID = re.compile(r"[A-Za-z0-9_.-]{1,100}", re.ASCII)
 def reports(value: object, occurred_ms: int, status: str | None = None) -> tuple[DeliveryReport, ...]:
     """What a message says of each of its recipients; empty if it lacks an id, a recipient or a status.
 
-    `status` overrides the message's own words. An error belongs to the recipient its JSON pointer names, else to
+    `status` overrides the message's own. An error belongs to the recipient its JSON pointer names, else to
     all of them; a delivered message has none, whatever happened on the way.
     """
     members = json.mapping(value)
@@ -27,11 +27,11 @@ def reports(value: object, occurred_ms: int, status: str | None = None) -> tuple
     found = []
     for index, addressee in enumerate(addressees(members.get("to"))):
         recipient = Recipient.read(addressee)
-        word = status or json.identifier(recipient.status if recipient else None)
-        if recipient is None or word is None:
+        found_status = status or json.identifier(recipient.status if recipient else None)
+        if recipient is None or found_status is None:
             continue
-        error = None if word in _DELIVERED else _error_for(index, members.get("errors"))
-        found.append(DeliveryReport(message_id, recipient.number, word, occurred_ms, error, delivery_id))
+        error = None if found_status in _DELIVERED else _error_for(index, members.get("errors"))
+        found.append(DeliveryReport(message_id, recipient.number, found_status, occurred_ms, error, delivery_id))
     return tuple(found)
 
 
