@@ -182,3 +182,41 @@ class TimerKind:
     POLL: Final = "p:"  # -> poll:
     FAILOVER: Final = "f:"  # -> failover:
     CLOSING: Final = "c:"  # -> closing:
+
+
+class Refused:
+    """Hash: refusals of starts of one number. A field is a refusal's code, or the code with this suffix."""
+
+    SKIPPED: Final = ":skipped"
+    """Refusals that were not recorded since the last that was."""
+
+
+class ApiKey:
+    """Hash: an API key."""
+
+    DIGEST: Final = "digest"
+    APP: Final = "app"
+    SCOPES: Final = "scopes"
+    CREATED: Final = "created_ms"
+    EXPIRES: Final = "expires_ms"
+    ENDS: Final = "ends_ms"
+    """When it was revoked, or when it ends because another key replaces it."""
+    REVOKED: Final = "revoked"
+    """A mark: it is over, whatever the clock says."""
+
+
+class IdempotencyKey:
+    """Hash: a request that runs, or has run, under an Idempotency-Key."""
+
+    FINGERPRINT: Final = "fingerprint"
+    OWNER: Final = "owner"
+    STATUS: Final = "status"
+    BODY: Final = "body"
+
+
+class SyncCursor:
+    """Hash: how far a messaging profile's list of opt-outs has been read."""
+
+    DONE: Final = "done_ms"
+    EDGE: Final = "edge_ms"
+    PAGE: Final = "page"
