@@ -3,4 +3,4 @@
 Start reading at `bootstrap.py` (where the parts meet) or `usecases/verify.py` (the main story).
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
