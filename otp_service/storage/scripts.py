@@ -26,7 +26,8 @@ from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from ..domain.errors import StoreUnavailable
-from .client import STORE_ERRORS, Store
+from .answering import REFUSED, STORE_ERRORS
+from .client import Store
 from .schema.lua_names import with_literals
 
 Value = str | int
@@ -77,6 +78,14 @@ class Script:
         if isinstance(rest, (str, int)):
             raise TypeError(f"{self.name} takes a sequence as {self.rest}")
         return [*ordered, *rest]
+
+
+def names() -> list[str]:
+    """The names of all scripts of the package; what begins with an underscore is only a part of others."""
+    folder = files(__package__) / "lua"
+    found = [path.name for path in folder.iterdir() if path.name.endswith(".lua")]
+    found += [f"{group.name}/{path.name}" for group in folder.iterdir() if group.is_dir() for path in group.iterdir()]
+    return sorted(name.removesuffix(".lua") for name in found if not name.rpartition("/")[2].startswith("_"))
 
 
 @cache
@@ -158,7 +167,7 @@ class Scripts:
                 _log.error("script failed", extra={"script": script.name, "reason": type(error).__name__})
             raise StoreUnavailable("The store refuses the operation.") from error
         except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
+            raise StoreUnavailable(REFUSED) from error
 
     def _once(self, script: Script, keys: Sequence[str], args: Sequence[Value]) -> Any:
         try:

@@ -29,7 +29,8 @@ from ..domain.operation import (
 )
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, MAX_LIFETIME_MS, TOMBSTONE_MS, Limit, Sender
 from ..domain.verification import Reference, Status, read_id
-from .client import STORE_ERRORS, Store, answers
+from .answering import answering, answers
+from .client import Store
 from .schema import Keys
 from .scripts import Scripts
 
@@ -145,10 +146,8 @@ class Verifications:
 
     def latest(self, number_hash: str, app: str, purpose: str) -> Reference | None:
         """The number's latest verification for app and purpose, an ended one too. Raises StoreUnavailable."""
-        try:
+        with answering():
             body: Any = self._client.get(self._keys.latest(number_hash, app, purpose))
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
         return None if body is None else self._reference(body)
 
     def check(self, order: CheckCommand) -> CheckAnswer:
@@ -247,10 +246,8 @@ class Verifications:
 
     def pending(self, number_hash: str) -> list[Reference]:
         """The number's verifications that may be pending, of all apps and purposes. Raises StoreUnavailable."""
-        try:
+        with answering():
             bodies: Any = self._client.zrange(self._keys.pending(number_hash), 0, -1)
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
         return [self._reference(body) for body in bodies]
 
     def first_heard(self, number_hash: str, event_id: str) -> int:
@@ -287,17 +284,13 @@ class Verifications:
 
     def timeline(self, ref: Reference) -> list[TimelineEntry]:
         """Every event of the verification in order. Raises StoreUnavailable."""
-        try:
+        with answering():
             lines: Any = self._client.lrange(self._keys.timeline(ref), 0, -1)
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
         return [_entry(line) for line in lines]
 
     def _read(self, ref: Reference) -> tuple[Mapping[str, str], int]:
-        try:
+        with answering():
             record: Any = self._client.hgetall(self._keys.record(ref))
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
         return record, self._store.time_ms(self._keys.record(ref))
 
     def _shown(self, ref: Reference, record: Mapping[str, str], now_ms: int) -> VerificationView:

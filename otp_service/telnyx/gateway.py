@@ -51,7 +51,7 @@ class Gateway:
         request = SendRequest(path.decode(), body)
         return self._client.send(request, idempotency_key=idempotency_key, within_s=within_s)
 
-    def ask(self, message_id: str) -> DeliveryReport | None:
+    def fetch_report(self, message_id: str) -> DeliveryReport | None:
         """What the carrier says of a message now; None if it does not say (then the poll comes again)."""
         try:
             return self._client.retrieve(message_id)

@@ -69,7 +69,9 @@ class Browse:
     def optouts(self, number: str) -> tuple[str, list[OptOut]]:
         """The number's mask and its entry for every profile we know of. Raises InvalidNumber, StoreUnavailable."""
         person = phone.parse(number)
-        known = {entry.messaging_profile_id: entry for entry in self._optouts.of(number_hash(self._key, person.e164))}
+        known = {
+            entry.messaging_profile_id: entry for entry in self._optouts.of_number(number_hash(self._key, person.e164))
+        }
         for sender in self._policy.senders.values():
             nothing = OptOut(sender.messaging_profile_id, False, 0, None, "none")
             known.setdefault(sender.messaging_profile_id, nothing)

@@ -44,7 +44,7 @@ class Receive:
         for report in reports:
             number = number_hash(self._key, report.to)
             found = self._find(report, number)
-            moved = self._book.apply(*found, number, report, event_id) if found else None
+            moved = self._book.apply_report(*found, number, report, event_id) if found else None
             if found and moved and moved.outcome != "foreign":
                 extra = {"delivery_id": found[0].delivery_id(found[1]), "status": report.status}
                 _log.info("delivery receipt", extra={**extra, "outcome": moved.outcome})
@@ -90,7 +90,7 @@ class Receive:
             senders = self._written_to(messaging_profile_id, to_number)
             self._deny(number, Denial(deniers, senders, occurred_ms, self._store.first_heard(number, event_id)))
         if unclear:
-            self._optouts.note_unclear(number, person.mask, messaging_profile_id)
+            self._optouts.record_unclear(number, person.mask, messaging_profile_id)
         if not changes:
             return
         for profile in self._profiles(messaging_profile_id, to_number):
@@ -101,7 +101,7 @@ class Receive:
                 keyword=(autoresponse or str(wish)).upper(),
                 source=optout.source(autoresponse, text),
             )
-            outcome = self._optouts.put(number, person.mask, entry, f"{event_id}:{profile}")
+            outcome = self._optouts.record(number, person.mask, entry, f"{event_id}:{profile}")
             _log.info("opt-out wish", extra={"to": person.mask, "wish": str(wish), "outcome": outcome})
 
     def _written_to(self, profile: str | None, to_number: str | None) -> frozenset[str]:
@@ -134,7 +134,7 @@ class Receive:
         number = number_hash(self._key, to if to.startswith("+") else f"+{to}")
         found = self._book.find_message(number, message_id)
         if found is not None:
-            self._book.note_click(*found, event_id)
+            self._book.record_click(*found, event_id)
 
     def spend_limit(self, messaging_profile_id: str | None) -> None:
         """A messaging profile has reached its daily limit: leave it alone, and tell the people on call."""

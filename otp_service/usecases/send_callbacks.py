@@ -62,7 +62,7 @@ class Notify:
         What the store did not take is handed out again later and keeps no other waiting: of a Cluster only the shard
         of one app's callbacks may be away. Raises StoreUnavailable if it took nothing.
         """
-        events = self._audit_consumer.take_over(BATCH) if left_behind else self._audit_consumer.take(BATCH)
+        events = self._audit_consumer.claim_stale(BATCH) if left_behind else self._audit_consumer.read_new(BATCH)
         known: dict[str, _Found] = {}
         done: list[Event] = []
         failure: StoreUnavailable | None = None
@@ -76,7 +76,7 @@ class Notify:
         if failure is not None and not done:
             raise failure
         if done:
-            self._audit_consumer.done(done)
+            self._audit_consumer.acknowledge(done)
         return len(done)
 
     def _queue_one(self, event: Event, known: dict[str, _Found]) -> None:
@@ -141,14 +141,14 @@ class Notify:
         }
         match judge(answer, callback.attempt, self._random()):
             case None:
-                self._queue.sent(callback)
+                self._queue.record_sent(callback)
                 self._count(callback.app, "sent")
                 _log.info("callback sent", extra=facts)
             case Again(wait_ms=wait_ms, rest_ms=rest_ms):
-                self._queue.again(callback, wait_ms, rest_ms, answer.reason)
+                self._queue.schedule_retry(callback, wait_ms, rest_ms, answer.reason)
                 self._count(callback.app, "failed")
                 _log.warning("a callback will be tried again", extra=facts | {"wait_ms": wait_ms})
             case GiveUp(rest_ms=rest_ms):
-                self._queue.bury(callback, rest_ms, answer.reason)
+                self._queue.dead_letter(callback, rest_ms, answer.reason)
                 self._count(callback.app, "dead")
                 _log.error("a callback was given up; see: otp-service callbacks list --dead", extra=facts)

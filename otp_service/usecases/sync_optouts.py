@@ -145,7 +145,7 @@ class SyncOptouts:
         StoreUnavailable; the next pass goes on where this one ended.
         """
         owner = self._token()
-        if self._cursors.take(owner, force=starting) > 0:
+        if self._cursors.acquire_lease(owner, force=starting) > 0:
             return None
         whole = starting or self._now_ms() >= self._whole_due_ms
         return self._pass(owner, lambda *_: None, stopped, whole=whole)
@@ -156,7 +156,7 @@ class SyncOptouts:
         Raises CarrierUnavailable, StoreUnavailable, and NotReady if another process does not come to an end.
         """
         owner, waited_ms = self._token(), 0
-        while (wait_ms := self._cursors.take(owner, force=True)) > 0:
+        while (wait_ms := self._cursors.acquire_lease(owner, force=True)) > 0:
             if waited_ms >= PATIENCE_MS:
                 raise NotReady("another process is reading the list and has not finished; try again later")
             sleep(min(wait_ms, 500) / 1000)
@@ -176,14 +176,14 @@ class SyncOptouts:
         except _Interrupted:
             self._whole_due_ms = due_ms
             self._count("interrupted")
-            self._cursors.end(owner, 0)
+            self._cursors.release_lease(owner, 0)
             return None
         except (CarrierUnavailable, StoreUnavailable):
             self._whole_due_ms = due_ms
             self._count("failed")
-            self._cursors.end(owner, min(RETRY_MS, self._interval_ms))
+            self._cursors.release_lease(owner, min(RETRY_MS, self._interval_ms))
             raise
-        self._cursors.end(owner, self._interval_ms)
+        self._cursors.release_lease(owner, self._interval_ms)
         self._count("done")
         return done
 
@@ -269,7 +269,7 @@ class SyncOptouts:
         return whole
 
     def _keep(self, owner: str, profile: str, cursor: Cursor, stopped: Callable[[], bool]) -> None:
-        if not self._cursors.save(owner, profile, cursor) or stopped():
+        if not self._cursors.advance(owner, profile, cursor) or stopped():
             raise _Interrupted
 
     def _pages(self, tally: _Tally, since_ms: int, until_ms: int | None, resume: int, tell: Tell) -> Iterator[int]:
@@ -329,7 +329,7 @@ class SyncOptouts:
             source=optout.Source.LIST,
         )
         try:
-            outcome = self._registry.put(number_hash(self._key, person.e164), person.mask, entry, None)
+            outcome = self._registry.record(number_hash(self._key, person.e164), person.mask, entry, None)
         except StoreUnavailable:
             tally.missed += 1
         else:

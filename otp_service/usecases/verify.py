@@ -156,11 +156,11 @@ class Verify:
             return refusal
         order_of = self._order_maker(app, to, request, operation_id)
         places = self._place(app, request.client_ip)
-        wait_ms = self._limits.take(places)
+        wait_ms = self._limits.acquire(places)
         outcome = self._store.start(order_of(wait_ms))
         if isinstance(outcome, StartRefused):
             if wait_ms == 0:
-                self._limits.give_back(places)
+                self._limits.release(places)
             return _start_refusal(outcome)
         view = outcome.view or self._store.view(outcome.reference, app.name)
         if view is None:

@@ -34,7 +34,7 @@ from otp_service.storage.limits import Limits
 from otp_service.storage.optouts import OptOuts
 from otp_service.storage.outbox import Outbox
 from otp_service.storage.schema import Keys
-from otp_service.storage.scripts import Scripts
+from otp_service.storage.scripts import Script, Scripts, Value
 from otp_service.storage.sender_stats import SenderStats
 from otp_service.storage.verifications import Verifications
 
@@ -94,18 +94,16 @@ def at_once(jobs: Sequence[Callable[[], T]]) -> list[T]:
 class Twice(Scripts):
     """Runs every script twice and gives the second reply, as after a lost reply."""
 
-    def run(self, name: str, keys: Sequence[str], args: Sequence[str | int], *, repeat: bool = True) -> Any:
-        """Run, and run again."""
-        super().run(name, keys, args, repeat=repeat)
-        return super().run(name, keys, args, repeat=repeat)
+    def _run(self, script: Script, keys: Sequence[str], args: Sequence[Value], *, repeat: bool) -> Any:
+        super()._run(script, keys, args, repeat=repeat)
+        return super()._run(script, keys, args, repeat=repeat)
 
 
 class Confused(Scripts):
     """Gives replies that belong to somebody else's operation."""
 
-    def run(self, name: str, keys: Sequence[str], args: Sequence[str | int], *, repeat: bool = True) -> Any:
-        """Run, and answer another."""
-        reply = super().run(name, keys, args, repeat=repeat)
+    def _run(self, script: Script, keys: Sequence[str], args: Sequence[Value], *, repeat: bool) -> Any:
+        reply = super()._run(script, keys, args, repeat=repeat)
         return ["another", *reply[1:]] if isinstance(reply, list) else reply
 
 
@@ -301,7 +299,7 @@ class StoreHarness:
         self, job: Job, app: App = SHOP, body: str = "sealed", per_number: NumberLimits = EVERYWHERE
     ) -> SendPermit | None:
         """Write a try down."""
-        return self.outbox.begin(job, app.name, body, app.wrong_codes_per_number, per_number.wrong_codes)
+        return self.outbox.begin_send(job, app.name, body, app.wrong_codes_per_number, per_number.wrong_codes)
 
     def must_begin(self, job: Job, app: App = SHOP, body: str = "sealed") -> SendPermit:
         """Write a try down, and fail if there is nothing to send."""
@@ -311,7 +309,7 @@ class StoreHarness:
 
     def draft(self, job: Job) -> PendingDelivery:
         """The draft, which has to exist."""
-        draft = self.outbox.draft(job)
+        draft = self.outbox.pending_delivery(job)
         assert draft is not None
         return draft
 
@@ -319,7 +317,7 @@ class StoreHarness:
         """Take, begin and have it accepted."""
         job = self.take(ref)
         self.must_begin(job)
-        self.outbox.accepted(job, Accepted(message_id, "queued"))
+        self.outbox.record_accepted(job, Accepted(message_id, "queued"))
         return job
 
     def requeue(self, ref: Reference, ordinal: int = 1) -> Job:
@@ -345,7 +343,7 @@ class StoreHarness:
 
     def tell(self, ref: Reference, receipt: DeliveryReport, ordinal: int = 1, event: str | None = None) -> str:
         """Apply this very receipt (as no event: the carrier was asked); its outcome."""
-        return self.outbox.apply(ref, ordinal, ref.number_hash, receipt, event).outcome
+        return self.outbox.apply_report(ref, ordinal, ref.number_hash, receipt, event).outcome
 
     # ---- everything ------------------------------------------------------------------------------------------------
 

@@ -150,7 +150,7 @@ class Service:
         # A process of its own sees them as they are now.
         fresh = StoreHarness(self.harness.store, self.harness.keys, self.harness.scripts, self.harness.ring)
         scopes = [ACCOUNT, *(s for each in self.app.route for s in (sender_scope(each.name), _profile(each)))]
-        return {scope for scope, circuit in fresh.circuits.look(scopes).items() if circuit.state != "closed"}
+        return {scope for scope, circuit in fresh.circuits.states(scopes).items() if circuit.state != "closed"}
 
 
 def _profile(sender: Any) -> str:
@@ -372,7 +372,7 @@ def test_a_sender_that_is_not_left_for_this_person_is_no_better_one(service: Ser
     number = fresh_number()
     order = service.harness.order(number, APP)
     stop = OptOut("profile-b", True, service.harness.now(), "STOP", "inbound")
-    service.harness.optouts.put(order.reference.number_hash, "+1***", stop, word("evt"))
+    service.harness.optouts.record(order.reference.number_hash, "+1***", stop, word("evt"))
     ref = service.harness.start(number, APP).reference
     service.work(ref)
     assert service.told(ref) == [("pool", "sent")]

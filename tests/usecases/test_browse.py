@@ -45,7 +45,7 @@ class Scenario:
         """Its story."""
         return ["story"]
 
-    def of(self, number: str) -> list[OptOut]:
+    def of_number(self, number: str) -> list[OptOut]:
         """What is known of a number."""
         return self.known if number == NUMBER else []
 

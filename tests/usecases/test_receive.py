@@ -48,24 +48,24 @@ class Scenario:
         """By the index."""
         return self.indexed if number == NUMBER else None
 
-    def apply(
+    def apply_report(
         self, ref: Reference, ordinal: int, number: str, receipt: DeliveryReport, event_id: str | None
     ) -> ReportOutcome:
         """Remember it."""
         self.applied.append((ref, ordinal, number, receipt.status, event_id))
         return ReportOutcome(self.outcome, "pool")
 
-    def note_click(self, ref: Reference, ordinal: int, event_id: str) -> str:
+    def record_click(self, ref: Reference, ordinal: int, event_id: str) -> str:
         """Remember it."""
         self.clicks.append((ref, ordinal, event_id))
         return "noted"
 
-    def put(self, number: str, mask: str, entry: OptOut, event_id: str | None) -> str:
+    def record(self, number: str, mask: str, entry: OptOut, event_id: str | None) -> str:
         """Remember it."""
         self.wishes.append((number, mask, entry, event_id))
         return "changed"
 
-    def note_unclear(self, number: str, mask: str, profile: str | None) -> None:
+    def record_unclear(self, number: str, mask: str, profile: str | None) -> None:
         """Remember it."""
         self.unclear.append((number, mask, profile))
 

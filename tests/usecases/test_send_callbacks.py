@@ -82,14 +82,14 @@ class Scenario:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     # the feed
-    def take(self, count: int) -> list[Event]:
+    def read_new(self, count: int) -> list[Event]:
         """What is new."""
         events, self.events = self.events[:count], self.events[count:]
         return events
 
-    take_over = take
+    claim_stale = read_new
 
-    def done(self, events: Sequence[Event]) -> None:
+    def acknowledge(self, events: Sequence[Event]) -> None:
         """Remember."""
         self.finished += events
 
@@ -126,17 +126,17 @@ class Scenario:
                     return replace(one, attempt=one.attempt + 1)
         return None
 
-    def sent(self, callback: Callback) -> bool:
+    def record_sent(self, callback: Callback) -> bool:
         """Remember."""
         self.settled.append(("sent", callback.id))
         return True
 
-    def again(self, callback: Callback, wait_ms: int, rest_ms: int, reason: str) -> bool:
+    def schedule_retry(self, callback: Callback, wait_ms: int, rest_ms: int, reason: str) -> bool:
         """Remember."""
         self.settled.append(("again", callback.id, wait_ms, rest_ms, reason))
         return True
 
-    def bury(self, callback: Callback, rest_ms: int, reason: str) -> bool:
+    def dead_letter(self, callback: Callback, rest_ms: int, reason: str) -> bool:
         """Remember."""
         self.settled.append(("dead", callback.id, rest_ms, reason))
         return True

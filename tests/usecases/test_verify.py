@@ -109,12 +109,12 @@ class Limits:
     wait_ms: int = 0
     taken: int = 0
 
-    def take(self, places: Sequence[Any]) -> int:
+    def acquire(self, places: Sequence[Any]) -> int:
         """One of each."""
         self.taken += self.wait_ms == 0
         return self.wait_ms
 
-    def give_back(self, places: Sequence[Any]) -> None:
+    def release(self, places: Sequence[Any]) -> None:
         """One of each."""
         self.taken -= 1
 

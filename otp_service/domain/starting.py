@@ -1,0 +1,72 @@
+"""Starting a verification: the command for the store, and what the store may answer.
+
+Each command carries an operation id. A repeat of the same operation gets the answer of the first one, so a lost reply
+costs nothing. Times are the store's clock in Unix milliseconds.
+"""
+
+from dataclasses import dataclass, field
+
+from .policy import App, Channel, NumberLimits, Sender
+from .verification import Reference
+from .view import VerificationView
+
+OPERATION_TTL_MS = 60_000
+"""For so long a repeat of an operation gets the answer of the first one."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartCommand:
+    """Start a verification, or send the code of the pending one again. `digest` and `box` belong to `reference`.
+
+    `healthy` names the senders of the route that may be tried first if they reached this person the last time.
+    `behind` are senders of another channel: only failover uses them. `outer_wait_ms` is not 0 where a limit apart from
+    the number refuses.
+    """
+
+    operation_id: str
+    operation_ttl_ms: int
+    reference: Reference
+    app: App
+    purpose: str
+    channel: Channel
+    mask: str
+    context_hash: str
+    kid: str
+    digest: str = field(repr=False)
+    box: str = field(repr=False)
+    metadata: str
+    locale: str
+    autofill: str
+    route: tuple[Sender, ...]
+    healthy: tuple[str, ...]
+    queue_max: int
+    outer_wait_ms: int
+    detail: str
+    behind: tuple[Sender, ...] = ()
+    per_number: NumberLimits = field(default_factory=NumberLimits)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The send is durably queued. `resent`: the code of an earlier verification; `replayed`: the operation ran before.
+
+    `view` is the verification right after the step. A replay has none: the verification may have changed since.
+    """
+
+    reference: Reference
+    resent: bool
+    replayed: bool = False
+    view: VerificationView | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StartRefused:
+    """Nothing was queued. `wait_ms` until it may pass; `sends_left` of the pending verification, or of a new one.
+
+    `limit` names the limit that refuses, as the configuration does; "" where none does.
+    """
+
+    code: str
+    wait_ms: int
+    sends_left: int | None = None
+    limit: str = ""
