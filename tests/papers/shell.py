@@ -150,6 +150,15 @@ class Shell:
         assert process.returncode == 0, f"{line}\n{output}"
 
 
+def install_curl(directory: Path) -> Path:
+    """A folder for the PATH with a `curl` that knows the options we print: not every machine has the real one."""
+    program = directory / "bin" / "curl"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} {Path(__file__).with_name("curl.py")} "$@"\n')
+    program.chmod(0o755)
+    return program.parent
+
+
 def _free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))

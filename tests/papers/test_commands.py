@@ -8,14 +8,16 @@ import shutil
 import sys
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.conftest import Dev, clean_environ, start_dev, stop_dev, wait_until
 
-from .papers import PAPERS, ROOT, blocks, name, read
-from .shell import CANNOT_RUN, Shell, reason_not_to_run
+from .papers import PAPERS, ROOT, all_spans, blocks, name, read
+from .shell import CANNOT_RUN, Shell, install_curl, reason_not_to_run
 
 PLACEHOLDER = "123456"
 """Where a reader puts the code of the message."""
@@ -24,15 +26,16 @@ COPIED = ("otp_service", "tests", "deploy", "setup.cfg", ".ruff.toml", "README.m
 CALLBACKS = 'callback_url = "http://127.0.0.1:9/otp-events"\ncallback_allow_private = true\n'
 """Added to the example's app, for the guide on callbacks. Nobody listens there."""
 SECRET = "whsec_" + base64.b64encode(bytes(32)).decode()
-EXPECTED = {
-    ("quick-start.md", "verify/check"): r'"status": ?"approved"',
-    ("quick-start.md", "STOP"): r'"code": ?"opted_out"',
-    ("quick-start.md", "http_500"): r'"status": ?"pending"',
-    ("quick-start.md", "audit tail"): r"verification\.approved",
-    ("README.md", "verify/start"): r'"status": ?"pending"',
-    ("README.md", "verify/check"): r'"status": ?"approved"',
+PENDING, APPROVED, OPTED_OUT = r'"status": ?"pending"', r'"status": ?"approved"', r'"code": ?"opted_out"'
+EXPECTED: dict[str, dict[str, list[str]]] = {
+    "README.md": {"verify/start": [PENDING], "verify/check": [APPROVED]},
+    "quick-start.md": {
+        "verify/start": [PENDING, OPTED_OUT, PENDING],
+        "verify/check": [APPROVED],
+        "audit tail": [r"verification\.approved"],
+    },
 }
-"""What must be printed by the blocks of a document that hold these words."""
+"""What the blocks of a document that hold these words must print, one after the other."""
 
 
 @pytest.fixture(scope="module")
@@ -60,39 +63,76 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
 @pytest.fixture(scope="module")
 def shell(dev: Dev, tmp_path_factory: pytest.TempPathFactory) -> Shell:
     """A shell in that copy, with a `curl` that every machine has."""
-    programs = tmp_path_factory.mktemp("bin")
-    (programs / "curl").write_text(f'#!/bin/sh\nexec {sys.executable} {Path(__file__).with_name("curl.py")} "$@"\n')
-    (programs / "curl").chmod(0o755)
+    programs = install_curl(tmp_path_factory.mktemp("programs"))
     path = f"{programs}:{sys.prefix}/bin:{os.environ['PATH']}"
     return Shell(dev.directory.parent, clean_environ(PATH=path, OTP_CALLBACK_SECRET_DEFAULT=SECRET))
 
 
-def code_on_phone(dev: Dev) -> str:
-    """The code of the newest message."""
+@dataclass
+class Reader:
+    """A person who follows the documents, with the phone beside them."""
 
-    def newest() -> str | None:
-        with urllib.request.urlopen(f"{dev.sandbox_url}/sandbox/phones/{PERSON}/messages", timeout=10) as response:
-            messages = json.load(response)["messages"]
-        found = re.search(r"\b[0-9]{6}\b", messages[0]["text"]) if messages else None
-        return found[0] if found else None
+    dev: Dev
+    seen: set[str] = field(default_factory=set)
 
-    return str(wait_until(newest, 10, "a message"))
+    def code(self) -> str:
+        """The code of a message that was not read before."""
+
+        def newest() -> str | None:
+            found = self.get(f"{self.dev.sandbox_url}/sandbox/phones/{PERSON}/messages")["messages"]
+            if not found or found[0]["id"] in self.seen:
+                return None
+            self.seen.add(found[0]["id"])
+            code = re.search(r"\b[0-9]{6}\b", found[0]["text"])
+            return code[0] if code else None
+
+        return str(wait_until(newest, 15, "a message"))
+
+    def opted_out(self) -> bool:
+        """Whether the service knows of the person's STOP."""
+        profiles = self.get(f"{self.dev.url}/optouts/{PERSON}", self.dev.env["OTP_API_KEY"])["profiles"]
+        return any(profile["opted_out"] for profile in profiles)
+
+    def get(self, url: str, key: str = "") -> Any:
+        """The JSON of a response."""
+        request = urllib.request.Request(url, headers={"Authorization": f"Bearer {key}"} if key else {})
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as response:
+            return json.load(response)
+
+
+@pytest.fixture(scope="module")
+def reader(dev: Dev) -> Reader:
+    """Whoever reads the documents from the first to the last."""
+    return Reader(dev)
 
 
 @pytest.mark.parametrize("paper", PAPERS, ids=name)
-def test_every_command_runs(paper: Path, dev: Dev, shell: Shell) -> None:
+def test_every_command_runs(paper: Path, reader: Reader, shell: Shell) -> None:
     """Block by block, with the code of the message where the document has a placeholder; each ends with status 0."""
-    expected = {words: printed for (document, words), printed in EXPECTED.items() if document == paper.name}
-    met = set()
+    printed: dict[str, list[str]] = {words: [] for words in EXPECTED.get(paper.name, {})}
     for block in blocks(paper, "sh"):
-        text = block.text
-        if PLACEHOLDER in text:
-            text = text.replace(PLACEHOLDER, code_on_phone(dev))
-        printed = shell.run(text)
-        for words in [words for words in expected if words in text]:
-            assert re.search(expected[words], printed), f"{text}\n{printed}"
-            met.add(words)
-    assert met == set(expected)
+        text = block.text.replace(PLACEHOLDER, reader.code()) if PLACEHOLDER in block.text else block.text
+        output = shell.run(text)
+        for words in [words for words in printed if words in text]:
+            printed[words].append(output)
+        if '"STOP"' in text:
+            wait_until(reader.opted_out, 15, "the opt-out")
+    for words, outputs in printed.items():
+        for pattern, output in zip(EXPECTED[paper.name][words], outputs, strict=True):
+            assert re.search(pattern, output), f"{words}: {output}"
+
+
+def test_every_operation_that_is_named_exists(reader: Reader) -> None:
+    """`GET /verify/{verification_id}` and its like are operations of the running service."""
+    paths = reader.get(f"{reader.dev.url}/openapi.json")["paths"]
+    known = {f"{method.upper()} {path}" for path, operations in paths.items() for method in operations}
+    named = {
+        found[0]
+        for span in all_spans()
+        if (found := re.match(r"(GET|POST|PUT|PATCH|DELETE) /[\w/.{}-]*", span)) is not None
+    }
+    assert len(named) >= 6
+    assert named <= known
 
 
 def test_a_block_has_a_language_that_the_tests_know() -> None:
