@@ -2,7 +2,11 @@
 
 import re
 import tomllib
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
+
+import msgspec
 
 from otp_service import config
 
@@ -47,17 +51,27 @@ def test_the_values_that_are_printed_are_the_defaults(tmp_path: Path) -> None:
 
 
 def settings_of(text: str) -> set[str]:
-    """The names that are set in a TOML text, in comments too."""
-    return set(re.findall(r"^(?:# )?([a-z_]+) = ", text, re.MULTILINE))
+    """The names that are set in a TOML text, in comments and inline tables too."""
+    return set(re.findall(r"\b([a-z_]+) = ", text))
+
+
+def tables() -> set[type[msgspec.Struct]]:
+    """The types that the tables of the file are read into."""
+    modules = [import_module(found.name) for found in walk_packages(config.__path__, f"{config.__name__}.")]
+    return {
+        value
+        for module in modules
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, msgspec.Struct) and value.__module__ == module.__name__
+    }
 
 
 def test_every_setting_is_in_the_reference() -> None:
     """Each field of the tables that `config` reads."""
-    fields: set[str] = set()
-    for table in (config._Sender, config._App, config._Service, config._Alerts):
-        fields |= {field.rstrip("_") for field in table.__struct_fields__}
+    fields = {field.rstrip("_") for table in tables() for field in table.__struct_fields__}
+    assert {"route", "shards", "to", "messaging_profile_id"} <= fields
     prose = (DOCS / "configuration.md").read_text(encoding="utf-8")
-    named = settings_of(EXAMPLE) | set(re.findall(r"`([a-z_]+)`", prose)) | {"issuer", "log_level"}
+    named = settings_of(EXAMPLE) | set(re.findall(r"`([a-z_]+)`", prose))
     assert fields <= named
 
 
