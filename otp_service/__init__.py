@@ -3,4 +3,4 @@
 Start reading at `bootstrap/` (how the parts are put together) or in `usecases/` (what the service does).
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

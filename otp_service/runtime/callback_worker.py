@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from ..domain.errors import StoreUnavailable
-from ..usecases.send_callbacks import Notify
+from ..usecases.send_callbacks import SendCallbacks
 
 CONCURRENCY = 8
 """Callbacks that one process sends to one app at once."""
@@ -25,7 +25,9 @@ _log = logging.getLogger("otp.callbacks")
 class CallbackWorker:
     """The callbacks of one process. `concurrency` is the number of callbacks to one app at once."""
 
-    def __init__(self, notify: Notify, open_consumer: Callable[[], None], *, concurrency: int = CONCURRENCY) -> None:
+    def __init__(
+        self, notify: SendCallbacks, open_consumer: Callable[[], None], *, concurrency: int = CONCURRENCY
+    ) -> None:
         self._notify = notify
         self._open_consumer = open_consumer
         self._concurrency = concurrency
