@@ -48,9 +48,7 @@ class SendPermit:
 
 @dataclass(frozen=True, slots=True)
 class ReportOutcome:
-    """What a delivery report changed: `outcome` is `moved`, `same`, `duplicate` or `foreign`; `sender` is the one it was
-    about.
-    """
+    """What a delivery report changed: `outcome` is `moved`, `same`, `duplicate` or `foreign`; `sender` made the delivery."""
 
     outcome: str
     sender: str = ""
