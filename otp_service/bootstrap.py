@@ -11,13 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from random import random
 
 from flask import Flask
 
 from . import config, telemetry
+from .clock import clock_ms, rfc3339
 from .config import Settings
 from .domain.errors import ConfigError, NotReady, ServiceError, StoreUnavailable
 from .domain.policy import App
@@ -131,7 +131,7 @@ def open_keyring(settings: Settings) -> KeyringFile:
     config.load_keyring(settings)  # says what is missing
     path = settings.keyring_path
     assert path is not None
-    return KeyringFile(path, partial(config.load_keyring, settings), monotonic=time.monotonic, now_ms=telemetry.now_ms)
+    return KeyringFile(path, partial(config.load_keyring, settings), monotonic=time.monotonic, now_ms=clock_ms)
 
 
 def build_web(settings: Settings, *, working: int = WORKING, pause: Callable[[float], bool] | None = None) -> Flask:
@@ -144,9 +144,9 @@ def build_web(settings: Settings, *, working: int = WORKING, pause: Callable[[fl
     stores = open_stores(settings, keyring)
     problems = Problems(settings.public_url)
     auth = Auth(stores.api_keys)
-    verifications = Verifications(stores.store, stores.scripts, stores.keys, keyring.index_key)
+    verifications = Verifications(stores.store, stores.scripts, stores.keys, keyring.ids)
     optouts = OptOuts(stores.store, stores.scripts, stores.keys)
-    outbox = Outbox(stores.store, stores.scripts, stores.keys, keyring.index_key, consumer="web")
+    outbox = Outbox(stores.store, stores.scripts, stores.keys, keyring.ids, consumer="web")
     sender_health = _sender_health(settings, stores)
     verify = Verify(
         store=verifications,
@@ -193,9 +193,18 @@ def build_web(settings: Settings, *, working: int = WORKING, pause: Callable[[fl
         outbox_depth=_depth(settings, stores, outbox),
         circuits=sender_health.circuits,
     )
-    keys = {"index_key": keyring.index_key, "watch_key": keyring.watch_key}
     routes = [
-        *Api(verify, browse, watch, idempotency, problems, **keys, seal=keyring.seal, unseal=keyring.open).routes(),
+        *Api(
+            verify,
+            browse,
+            watch,
+            idempotency,
+            problems,
+            ids=keyring.ids,
+            watch_tokens=keyring.watch_tokens,
+            seal=keyring.seal,
+            unseal=keyring.open,
+        ).routes(),
         *Hooks(receive, stores.audit, public_key, problems, time.time).routes(),
         *admin.routes(),
     ]
@@ -209,7 +218,7 @@ def build_worker(settings: Settings, *, concurrency: int) -> Worker:
     _require_apps(settings)
     stores = open_stores(settings, keyring)
     consumer = f"{socket.gethostname()}-{secrets.token_hex(4)}"
-    outbox = Outbox(stores.store, stores.scripts, stores.keys, keyring.index_key, consumer)
+    outbox = Outbox(stores.store, stores.scripts, stores.keys, keyring.ids, consumer)
     telnyx = _telnyx(settings)
     gateway = Gateway(telnyx)
     alert = _alert(settings, stores)
@@ -217,7 +226,7 @@ def build_worker(settings: Settings, *, concurrency: int) -> Worker:
     deliver = Deliver(
         outbox=outbox,
         book=outbox,
-        store=Verifications(stores.store, stores.scripts, stores.keys, keyring.index_key),
+        store=Verifications(stores.store, stores.scripts, stores.keys, keyring.ids),
         carrier=gateway,
         vault=keyring,
         policy=settings.policy,
@@ -295,8 +304,8 @@ def _callback_worker(settings: Settings, stores: Stores, keyring: KeyringFile) -
     notify = Notify(
         audit_consumer=audit_consumer,
         queue=Callbacks(stores.store, stores.scripts, stores.keys),
-        store=Verifications(stores.store, stores.scripts, stores.keys, keyring.index_key),
-        receivers=Receivers(endpoints, now_ms=telemetry.now_ms),
+        store=Verifications(stores.store, stores.scripts, stores.keys, keyring.ids),
+        receivers=Receivers(endpoints, now_ms=clock_ms),
         vault=keyring,
         apps=list(endpoints),
         write=schemas.callback_body,
@@ -353,7 +362,7 @@ def _sync_optouts(settings: Settings, stores: Stores, keyring: KeyringFile, gate
         vault=keyring,
         policy=settings.policy,
         interval_ms=settings.optout_sync_ms,
-        now_ms=telemetry.now_ms,
+        now_ms=clock_ms,
         token=lambda: secrets.token_hex(8),
         count=count,
         sleep=time.sleep,
@@ -442,7 +451,7 @@ def _circuits(settings: Settings, stores: Stores) -> Iterator[Finding]:
     circuits = _sender_health(settings, stores).circuits()
     tripped = [circuit for circuit in circuits if circuit.until_ms is not None]
     for circuit in tripped:
-        until = datetime.fromtimestamp((circuit.until_ms or 0) / 1000, UTC).isoformat(timespec="seconds")
+        until = rfc3339(circuit.until_ms or 0, "seconds")
         detail = f"{circuit.state.replace('_', ' ')} until {until}: {circuit.title} (code {circuit.code})"
         yield Finding(f"circuit {circuit.scope}", False, detail)
     if circuits and not tripped:
@@ -451,7 +460,7 @@ def _circuits(settings: Settings, stores: Stores) -> Iterator[Finding]:
 
 def _callbacks(settings: Settings, stores: Stores) -> Iterator[Finding]:
     endpoints = settings.policy.endpoints
-    receivers = Receivers(endpoints, now_ms=telemetry.now_ms)
+    receivers = Receivers(endpoints, now_ms=clock_ms)
     for app, (waiting, dead) in Callbacks(stores.store, stores.scripts, stores.keys).counts(list(endpoints)).items():
         objection = receivers.reachable(app)
         where = "private addresses allowed" if endpoints[app].allow_private else "public addresses only"
@@ -460,7 +469,7 @@ def _callbacks(settings: Settings, stores: Stores) -> Iterator[Finding]:
 
 
 def _clock(stores: Stores) -> tuple[bool, str]:
-    skew_ms = abs(store_client.clock_ms(stores.store) - telemetry.now_ms())
+    skew_ms = abs(store_client.clock_ms(stores.store) - clock_ms())
     if skew_ms > 5_000:
         return False, f"this machine and the store differ by {skew_ms} ms; set both by NTP"
     return True, f"this machine and the store differ by {skew_ms} ms"

@@ -26,7 +26,8 @@ from nacl.secret import SecretBox
 from nacl.signing import SigningKey
 
 from .domain.errors import KeyUnknown, SealBroken
-from .domain.verification import fingerprint
+from .domain.ids import Ids, fingerprint
+from .domain.watch_tokens import WatchTokens
 
 KEY_BYTES = 32
 VERSION = 1
@@ -83,9 +84,10 @@ class Keyring:
             raise KeyringError("the keyring has no active key")
         self._active = next((key for key in reversed(candidates) if key.from_ms <= now_ms), candidates[0])
         self._waiting = [key for key in candidates[candidates.index(self._active) + 1 :] if key.from_ms > now_ms]
-        self.index_key = index_key
+        self._index_key = index_key
+        self.ids = Ids(index_key)
         # Of the key that never changes, so that a token lives as long as its verification is remembered.
-        self.watch_key = _derived(index_key, "watch")
+        self.watch_tokens = WatchTokens(_derived(index_key, "watch"))
         self.peppers = {kid: key.pepper for kid, key in self._keys.items()}
 
     def __repr__(self) -> str:
@@ -97,7 +99,7 @@ class Keyring:
 
     def at(self, now_ms: int) -> "Keyring":
         """The same keys at another time."""
-        return Keyring(self.index_key, self._keys, now_ms)
+        return Keyring(self._index_key, self._keys, now_ms)
 
     @property
     def changes_ms(self) -> int | None:
@@ -121,7 +123,7 @@ class Keyring:
     @property
     def fingerprint(self) -> str:
         """Names the index key, 64 bits in hex, and tells nothing about it."""
-        return fingerprint(self.index_key)
+        return self.ids.fingerprint
 
     def states(self) -> list[tuple[RootKey, str]]:
         """Every key with its state of the moment: `next`, `active`, `verify` or `retired`."""

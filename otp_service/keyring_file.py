@@ -51,8 +51,8 @@ class KeyringFile:
         self._fault: str | None = None
         self._register: Callable[[frozenset[str]], object] | None = None
         self._registered: frozenset[str] = frozenset()
-        self.index_key = self._ring.index_key
-        self.watch_key = self._ring.watch_key
+        self.ids = self._ring.ids
+        self.watch_tokens = self._ring.watch_tokens
 
     def __repr__(self) -> str:
         return f"KeyringFile({self._ring!r})"
@@ -128,7 +128,7 @@ class KeyringFile:
         except ServiceError as error:
             self._keep(error.detail)
             return
-        if ring.index_key != self.index_key:
+        if ring.fingerprint != self.ids.fingerprint:
             self._keep("The keyring file has another index key than this process was started with.")
             return
         self._ring, self._fault = ring, None

@@ -17,9 +17,20 @@ from typing import Any
 
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 from redis.cluster import RedisCluster
 
 from otp_service.runtime.dev import embedded_store
+
+# The profile of every Hypothesis test; tests choose only how many examples they try. No deadline and no check of
+# speed: they would make a result depend on how busy the machine is. Fixtures are shared by the examples of one test.
+settings.register_profile(
+    "otp-service",
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("otp-service")
 
 NEEDS = "needs:"
 DEV_TIMEOUT_S = 30.0

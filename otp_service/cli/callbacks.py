@@ -3,9 +3,9 @@
 import argparse
 import secrets
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from ..clock import rfc3339
 from .terminal import UsageError, add_command, add_group, json_option, note, print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _list(args: argparse.Namespace, opener: Open) -> None:
         return
     columns = ("id", "app", "type", "verification", "tries", "died" if args.dead else "next try", "reason")
     rows = (
-        [one.id, one.app, one.type, one.verification, str(one.tries), _time(one.at_ms), one.reason or "-"]
+        [one.id, one.app, one.type, one.verification, str(one.tries), rfc3339(one.at_ms), one.reason or "-"]
         for one in found
     )
     print_table(columns, rows)
@@ -88,14 +88,10 @@ def _facts(one: "Waiting") -> dict[str, object]:
         "verification_id": one.verification,
         "state": "dead" if one.dead else "waiting",
         "tries": one.tries,
-        "queued_at": _time(one.queued_ms),
-        "died_at" if one.dead else "next_try_at": _time(one.at_ms),
+        "queued_at": rfc3339(one.queued_ms),
+        "died_at" if one.dead else "next_try_at": rfc3339(one.at_ms),
         "reason": one.reason or None,
     }
-
-
-def _time(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _replay(args: argparse.Namespace, opener: Open) -> None:

@@ -8,9 +8,9 @@ import argparse
 import contextlib
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 
 from .. import config
+from ..clock import rfc3339
 from ..domain import phone
 from ..domain.delivery import Action
 from ..domain.errors import InvalidNumber, ServiceError
@@ -102,7 +102,7 @@ _ADVICE = {
 
 def e164(text: str) -> str:
     """A type of argument: a number in E.164. Whether there is such a number, the carrier knows."""
-    if not re.fullmatch(r"\+[1-9][0-9]{6,14}", text, re.ASCII):
+    if not phone.is_e164(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number in E.164, e.g. +12025550143")
     return text
 
@@ -129,7 +129,7 @@ def clock(ms: int) -> str:
     """Unix milliseconds in RFC 3339, `-` if unknown."""
     if ms <= 0:
         return "-"
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return rfc3339(ms, "seconds")
 
 
 def show_message(message: OutboundMessage | InboundMessage, *, as_json: bool) -> None:

@@ -13,13 +13,12 @@ import os
 import re
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
+from ..clock import clock_ms, rfc3339
 from ..domain.errors import ServiceError
 from . import callbacks, messages, numbers, optouts
 from .terminal import (
@@ -143,11 +142,7 @@ def _time(ms: int | None) -> str | None:
     """RFC 3339 in UTC."""
     if ms is None:
         return None
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+    return rfc3339(ms)
 
 
 # ---- dev, serve, worker, sandbox ------------------------------------------------------------------------------------
@@ -487,7 +482,7 @@ def _keyring_create(args: argparse.Namespace) -> None:
 
     from .. import keyring  # noqa: PLC0415
 
-    raw = keyring.create(secrets.token_bytes, _time(_now_ms()) or "")
+    raw = keyring.create(secrets.token_bytes, _time(clock_ms()) or "")
     try:
         descriptor = os.open(args.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
@@ -532,7 +527,7 @@ def _stores_now_ms() -> int:
 
     url = config.environment().get("OTP_REDIS_URL")
     if not url:
-        return _now_ms()
+        return clock_ms()
     try:
         store = client.connect(url)
         try:
@@ -541,7 +536,7 @@ def _stores_now_ms() -> int:
             store.close()
     except ServiceError:
         note("the store does not answer: the times of the new key are by this machine's clock")
-        return _now_ms()
+        return clock_ms()
 
 
 def _show_rotated(args: argparse.Namespace, ring: "Keyring", active_from: str | None) -> None:
@@ -566,7 +561,7 @@ def _keyring_status(args: argparse.Namespace) -> None:
     from .. import keyring  # noqa: PLC0415
 
     try:
-        ring = keyring.parse(args.path.read_bytes(), _now_ms())
+        ring = keyring.parse(args.path.read_bytes(), clock_ms())
     except OSError as error:
         raise UsageError(f"cannot read {args.path}: {error.strerror}") from error
     except keyring.KeyringError as error:
@@ -635,7 +630,7 @@ def _doctor(args: argparse.Namespace) -> int:
 def _audit_tail(args: argparse.Namespace) -> None:
     from ..bootstrap import build_audit  # noqa: PLC0415
 
-    since_ms = _now_ms() - _duration_ms(args.since, "--since")
+    since_ms = clock_ms() - _duration_ms(args.since, "--since")
     stop = _stop_on_ctrl_c() if args.follow else None
     for event in _events(build_audit(_settings()), since_ms, stop):
         print(json.dumps(event, ensure_ascii=False) if args.json else _event_line(event), flush=args.follow)

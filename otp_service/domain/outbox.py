@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from .verification import Reference
+from .ids import Reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class SendPermit:
 
 @dataclass(frozen=True, slots=True)
 class ReportOutcome:
-    """What a delivery report changed: `outcome` is `moved`, `same`, `duplicate` or `foreign`; `sender` made the delivery."""
+    """What a delivery report changed. `outcome`: `moved`, `same`, `duplicate` or `foreign`. `sender`: whose message."""
 
     outcome: str
     sender: str = ""

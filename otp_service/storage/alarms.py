@@ -2,10 +2,8 @@
 
 import hashlib
 
-from redis.exceptions import RedisError
-
-from ..domain.errors import StoreUnavailable
 from ..domain.operation import Alarm
+from .answering import answering
 from .client import Store
 from .schema import Keys
 from .scripts import Scripts
@@ -24,7 +22,7 @@ class Alarms:
         self._scripts = scripts
         self._keys = keys
 
-    def raise_(self, trouble: str, text: str) -> bool:
+    def raise_alert(self, trouble: str, text: str) -> bool:
         """Queue an alert, unless one about the same trouble was queued within the hour. Raises StoreUnavailable."""
         digest = hashlib.sha256(trouble.encode()).hexdigest()[:16]
         keys = [self._keys.alarms(), self._keys.alarm_quiet(digest)]
@@ -36,9 +34,7 @@ class Alarms:
         alarm_id, mark, text = found.partition("\x1f")
         return Alarm(alarm_id, text) if mark else None
 
-    def done(self, alarm: Alarm) -> None:
+    def acknowledge(self, alarm: Alarm) -> None:
         """It was sent, or never can be. Raises StoreUnavailable."""
-        try:
+        with answering():
             self._client.zrem(self._keys.alarms(), f"{alarm.id}\x1f{alarm.text}")
-        except RedisError as error:
-            raise StoreUnavailable("The store does not answer.") from error

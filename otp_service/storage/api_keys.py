@@ -24,8 +24,9 @@ from typing import Any
 
 from ..domain.audit import EventType
 from ..domain.errors import StoreUnavailable
+from .answering import answering, answers
 from .audit_log import AuditLog
-from .client import STORE_ERRORS, Store, answers
+from .client import Store
 from .schema import Keys
 from .scripts import Scripts
 
@@ -176,10 +177,8 @@ class ApiKeys:
 
     def get(self, key_id: str) -> KeyInfo | None:
         """One key's facts. Raises StoreUnavailable."""
-        try:
+        with answering():
             found: Any = self._client.hgetall(self._keys.api_key(key_id))
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
         if not found:
             return None
         return KeyInfo(
@@ -193,10 +192,8 @@ class ApiKeys:
 
     def list(self, app: str | None = None) -> "list[KeyInfo]":
         """All keys, or one app's, oldest first; revoked ones too. Raises StoreUnavailable."""
-        try:
+        with answering():
             ids: Any = self._client.smembers(self._keys.api_keys())
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
         infos = [info for key_id in ids if (info := self.get(key_id)) is not None]
         return sorted((info for info in infos if app in (None, info.app)), key=lambda info: info.created_at_ms)
 
@@ -216,14 +213,12 @@ class ApiKeys:
 
     def record_events(self) -> None:
         """Copy what happened to keys into the audit record. Raises StoreUnavailable."""
-        try:
+        with answering():
             waiting: Any = self._client.hgetall(self._keys.api_key_events())
             for name, event in waiting.items():
                 kind, app, detail = event.split("\x1f")
                 self._audit.note(EventType(kind), json.loads(detail), EVENT_ONCE_MS, app=app, mark=f"{kind}:{name}")
                 self._client.hdel(self._keys.api_key_events(), name)
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer, or refuses writes.") from error
 
     def _record(self) -> None:
         try:

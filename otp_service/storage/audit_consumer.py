@@ -14,7 +14,8 @@ from typing import Any, cast
 from redis.exceptions import ResponseError
 
 from ..domain.audit import Event, Position
-from .client import Store, answers
+from .answering import answers
+from .client import Store
 from .schema import Keys
 
 GROUP = "callbacks"
@@ -40,7 +41,7 @@ class AuditConsumer:
         made = self._store.gather([("XGROUP CREATE", name, GROUP, begin, "MKSTREAM") for name in streams])
         answers([True if isinstance(reply, ResponseError) and "BUSYGROUP" in str(reply) else reply for reply in made])
 
-    def take(self, count: int) -> list[Event]:
+    def read_new(self, count: int) -> list[Event]:
         """Up to `count` new events of each shard that answers, without waiting for any.
 
         Raises StoreUnavailable if none does.
@@ -53,7 +54,7 @@ class AuditConsumer:
                 found += _events(names[name], messages)
         return found
 
-    def take_over(self, count: int) -> list[Event]:
+    def claim_stale(self, count: int) -> list[Event]:
         """Events that somebody took and did not report as done, of each shard that answers.
 
         Raises StoreUnavailable if none does.
@@ -71,7 +72,7 @@ class AuditConsumer:
             self.open(begin="0")
         return answers([[] if gone else reply for gone, reply in zip(lost, replies, strict=True)])
 
-    def done(self, events: Iterable[Event]) -> None:
+    def acknowledge(self, events: Iterable[Event]) -> None:
         """These need not be handed out again. Raises StoreUnavailable if no shard of theirs answers."""
         by_shard: dict[int, list[str]] = {}
         for event in events:

@@ -12,7 +12,8 @@ from typing import Any
 
 from ..domain.audit import LAST, Event, EventType, Position
 from ..domain.errors import StoreUnavailable
-from .client import STORE_ERRORS, Store
+from .answering import answering
+from .client import Store
 from .schema import Keys
 from .scripts import Scripts
 
@@ -112,10 +113,8 @@ class AuditLog:
         if after == LAST:
             return []  # the store knows of nothing beyond, and calls the question a mistake
         end = "+" if until_ms is None else str(until_ms)
-        try:
+        with answering():
             found: Any = self._client.xrange(self._keys.audit(shard), min=f"({after}", max=end, count=count)
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
         return list(found)
 
     def trim(self, kept_ms: int) -> None:

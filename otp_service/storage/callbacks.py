@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from ..domain.callback import Callback, Waiting
-from ..domain.errors import StoreUnavailable
-from .client import STORE_ERRORS, Store, answers, clock_ms
+from .answering import answering, answers
+from .client import Store, clock_ms
 from .schema import Keys
 from .scripts import Scripts
 
@@ -86,15 +86,15 @@ class Callbacks:
         name, kind, verification, body, attempt = reply
         return Callback(name, app, kind, verification, body, int(attempt))
 
-    def sent(self, callback: Callback) -> bool:
+    def record_sent(self, callback: Callback) -> bool:
         """It arrived. False if it was no longer there. Raises StoreUnavailable."""
         return self._settle(callback, "sent")
 
-    def again(self, callback: Callback, wait_ms: int, rest_ms: int, reason: str) -> bool:
+    def schedule_retry(self, callback: Callback, wait_ms: int, rest_ms: int, reason: str) -> bool:
         """Try again after a wait; for `rest_ms` the app gets nothing. Raises StoreUnavailable."""
         return self._settle(callback, "again", wait_ms, rest_ms, reason)
 
-    def bury(self, callback: Callback, rest_ms: int, reason: str) -> bool:
+    def dead_letter(self, callback: Callback, rest_ms: int, reason: str) -> bool:
         """Make it a dead letter; for `rest_ms` the app gets nothing. Raises StoreUnavailable."""
         return self._settle(callback, "dead", 0, rest_ms, reason)
 
@@ -144,10 +144,7 @@ class Callbacks:
     def _ask(self, commands: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
         if not commands:
             return []
-        try:
-            with self._client.pipeline(transaction=False) as pipe:
-                for name, *args in commands:
-                    getattr(pipe, name)(*args)
-                return cast("Sequence[Any]", pipe.execute())
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
+        with answering(), self._client.pipeline(transaction=False) as pipe:
+            for name, *args in commands:
+                getattr(pipe, name)(*args)
+            return cast("Sequence[Any]", pipe.execute())

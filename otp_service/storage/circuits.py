@@ -28,7 +28,8 @@ from ..domain.circuit import (
     Source,
 )
 from ..domain.errors import StoreUnavailable
-from .client import STORE_ERRORS, Store
+from .answering import STORE_ERRORS, answering
+from .client import Store
 from .schema import Keys
 from .scripts import Scripts
 
@@ -47,7 +48,7 @@ class Circuits:
         self._keys = keys
         self._known: dict[str, tuple[float, Circuit]] = {}
 
-    def look(self, scopes: Sequence[str]) -> Mapping[str, Circuit]:
+    def states(self, scopes: Sequence[str]) -> Mapping[str, Circuit]:
         """The breakers as they were half a second ago at most."""
         now = time.monotonic()
         # Taken once: another thread may forget an entry at any moment.
@@ -80,12 +81,12 @@ class Circuits:
             raise StoreUnavailable("The store does not answer.") from (failures[0] if failures else None)
         return _circuit(scope, 0, [None] * len(_FIELDS), *[0] * len(Source))
 
-    def pass_through(self, scopes: Sequence[str], *, held_too: bool = False) -> BreakerDecision:
+    def admit(self, scopes: Sequence[str], *, held_too: bool = False) -> BreakerDecision:
         """Whether a message may go through all of these breakers now; if it may as a probe, it is the only one.
 
         `held_too`: it has no better way, so a hold does not stop it, and it counts as a probe. A pause still does.
         """
-        tripped = [circuit for circuit in self.look(scopes).values() if circuit.until_ms is not None]
+        tripped = [circuit for circuit in self.states(scopes).values() if circuit.until_ms is not None]
         # Pauses first: where one message may not go, whatever a hold says, no probe is taken from the other breakers.
         for circuit in sorted(tripped, key=lambda circuit: circuit.lasting):
             if circuit.state == "open" and not (held_too and circuit.lasting):
@@ -101,7 +102,7 @@ class Circuits:
             decision = BreakerDecision(True, probe=True) if second or not may else decision
         return decision
 
-    def hold(self, hold: Hold, number_hash: str, *, probe: bool = False) -> str:
+    def record_hold(self, hold: Hold, number_hash: str, *, probe: bool = False) -> str:
         """Count what the carrier said of a scope when it met this number's message, a probe's or another's.
 
         `opened`: the breaker is open for it now; `open`: it was before; `counted`: other numbers must meet it first.
@@ -120,33 +121,34 @@ class Circuits:
         keys = [self._keys.circuit(hold.scope), self._keys.refusals(hold.scope, hold.source)]
         return str(self._run("circuit_hold", hold.scope, keys, args) or "counted")
 
-    def fault(self, fault: Fault, number_hash: str, *, probe: bool = False) -> bool:
+    def record_fault(self, fault: Fault, number_hash: str, *, probe: bool = False) -> bool:
         """Count a fault that this number's message met, a probe's or another's; whether it opened the breaker."""
         limits = [TRIPS_AFTER, FAULT_WINDOW_MS, FIRST_PAUSE_MS, LONGEST_PAUSE_MS, PROBE_MS]
         args: list[str | int] = [*limits, fault.reason, _flag(probe), number_hash]
         return bool(self._run("circuit_fault", fault.scope, [self._keys.circuit(fault.scope)], args) == "opened")
 
-    def fine(self, fine: Fine, *, probe: bool) -> bool:
+    def record_success(self, fine: Fine, *, probe: bool) -> bool:
         """Close a breaker that was open, if this was its probe; whether it closed."""
-        circuit = self.look([fine.scope])[fine.scope]
+        circuit = self.states([fine.scope])[fine.scope]
         refused = fine.sent and Source.ANSWER in circuit.counted
         if circuit.until_ms is None and not circuit.faults and not refused:
             return False
         keys = [self._keys.circuit(fine.scope), self._keys.refusals(fine.scope, Source.ANSWER)]
         return bool(self._run("circuit_fine", fine.scope, keys, [_flag(probe), _flag(fine.sent)]))
 
-    def delivered(self, scopes: Sequence[str]) -> None:
+    def record_delivered(self, scopes: Sequence[str]) -> None:
         """A message reached its phone: the failed reports of these scopes are no longer in a row."""
-        for circuit in self.look(scopes).values():
+        for circuit in self.states(scopes).values():
             if Source.REPORT in circuit.counted:
                 self._forget(circuit.scope)
 
     def _forget(self, scope: str) -> None:
         try:
-            self._client.delete(self._keys.refusals(scope, Source.REPORT))
-        except STORE_ERRORS as error:
+            with answering():
+                self._client.delete(self._keys.refusals(scope, Source.REPORT))
+        except StoreUnavailable:
             if not self._store.is_cluster:
-                raise StoreUnavailable("The store does not answer.") from error
+                raise
         self._known.pop(scope, None)
 
     def _run(self, script: str, scope: str, keys: Sequence[str], args: Sequence[str | int]) -> Any:

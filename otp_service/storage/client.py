@@ -18,12 +18,13 @@ import redis
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisClusterException, RedisError
+from redis.exceptions import RedisClusterException
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from ..domain.errors import ConfigError, NotReady, StoreUnavailable
+from .answering import STORE_ERRORS, answering, answers
 from .breaker import Breaker
 from .cluster import GuardedCluster
 from .primary import AskedSentinel, PrimaryPool, SentinelPrimaryPool
@@ -44,9 +45,6 @@ RESTS_S = 1.0
 """A node of a Cluster that did not answer `gather` is not asked by it again for so long."""
 
 T = TypeVar("T")
-
-STORE_ERRORS = (RedisError, RedisClusterException)
-"""Everything redis-py raises when the store cannot answer; its Cluster has a tree of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +111,10 @@ class Store:
 
     def time_ms(self, near: str) -> int:
         """The clock of the server that holds the key `near`, in Unix milliseconds. Raises StoreUnavailable."""
-        try:
+        with answering():
             if not self.is_cluster:
                 return _milliseconds(self.client.time())
             return self._asked(self._node(near), self._node_time_ms)
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
 
     def _node_time_ms(self, node: Any) -> int:
         return _milliseconds(cast("Any", self.client).time(target_nodes=node))
@@ -150,12 +146,10 @@ class Store:
 
     def any_time_ms(self) -> int:
         """The clock of the server, or of the first primary of a Cluster that answers. Raises StoreUnavailable."""
-        try:
+        with answering():
             if not self.is_cluster:
                 return _milliseconds(self.client.time())
             return self._first(self._node_time_ms)
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
 
     def _first(self, ask: Callable[[Any], T]) -> T:
         failure: Exception = RedisClusterException("The Cluster has no primaries.")
@@ -174,14 +168,6 @@ def _key(command: Sequence[str | int]) -> str:
 def _reading(command: Sequence[str | int]) -> dict[str, Any]:
     """How redis-py is to read the reply, where the command alone does not say it."""
     return {"parse_justid": True} if command[-1] == "JUSTID" else {}
-
-
-def answers(replies: Sequence[Any]) -> list[Any]:
-    """The replies of `gather`, None for what failed. Raises StoreUnavailable if all did."""
-    failures = [reply for reply in replies if isinstance(reply, STORE_ERRORS)]
-    if failures and len(failures) == len(replies):
-        raise StoreUnavailable("The store does not answer.") from failures[0]
-    return [None if isinstance(reply, STORE_ERRORS) else reply for reply in replies]
 
 
 def _milliseconds(answer: Any) -> int:
@@ -216,21 +202,24 @@ def _options(timeout_s: float) -> dict[str, Any]:
 
 
 def _client(url: str, timeout_s: float, retry: Retry) -> "redis.Redis":
-    scheme = urlsplit(url).scheme
     try:
-        if "+sentinel" in scheme:
-            return _sentinel(url, timeout_s, retry)
-        if "+cluster" in scheme:
-            return _cluster(url, timeout_s)
-        # Every process is bounded by its threads; the pool must never be what refuses a request.
-        pool = PrimaryPool.from_url(url, max_connections=1024, **(_options(timeout_s) | {"retry": retry}))
-        # Not connected yet: an option of the URL that does not exist fails here, and not at the first request.
-        pool.make_connection()
-        return _following(pool, retry)
-    except STORE_ERRORS as error:
-        raise StoreUnavailable("The store does not answer.") from error
+        with answering():
+            return _client_of_kind(url, timeout_s, retry)
     except (ValueError, TypeError) as error:
         raise ConfigError("OTP_REDIS_URL: not a usable store URL") from error
+
+
+def _client_of_kind(url: str, timeout_s: float, retry: Retry) -> "redis.Redis":
+    scheme = urlsplit(url).scheme
+    if "+sentinel" in scheme:
+        return _sentinel(url, timeout_s, retry)
+    if "+cluster" in scheme:
+        return _cluster(url, timeout_s)
+    # Every process is bounded by its threads; the pool must never be what refuses a request.
+    pool = PrimaryPool.from_url(url, max_connections=1024, **(_options(timeout_s) | {"retry": retry}))
+    # Not connected yet: an option of the URL that does not exist fails here, and not at the first request.
+    pool.make_connection()
+    return _following(pool, retry)
 
 
 def _following(pool: PrimaryPool | SentinelPrimaryPool, retry: Retry) -> "redis.Redis":
@@ -367,11 +356,9 @@ def fix_shards(store: Store, keys: Keys) -> None:
 
     With another number the same telephone number would get a second budget.
     """
-    try:
+    with answering():
         store.client.set(keys.shard_count(), str(keys.shards), nx=True)
         fixed = cast("str | None", store.client.get(keys.shard_count()))
-    except STORE_ERRORS as error:
-        raise StoreUnavailable("The store does not answer, or refuses writes.") from error
     if fixed != str(keys.shards):
         raise NotReady(f"The store was set up with {fixed} shards, the configuration says {keys.shards} (shards).")
 

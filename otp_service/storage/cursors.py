@@ -2,10 +2,8 @@
 
 from typing import Any, cast
 
-from redis.exceptions import RedisError
-
-from ..domain.errors import StoreUnavailable
 from ..domain.operation import Cursor
+from .answering import answering
 from .client import Store
 from .schema import Keys
 from .scripts import Scripts
@@ -22,7 +20,7 @@ class Cursors:
         self._scripts = scripts
         self._keys = keys
 
-    def take(self, owner: str, *, force: bool) -> int:
+    def acquire_lease(self, owner: str, *, force: bool) -> int:
         """Become the reader: 0, or the milliseconds until that may be. `force`: although the list was read lately.
 
         Raises StoreUnavailable.
@@ -32,18 +30,16 @@ class Cursors:
 
     def load(self, profile: str) -> Cursor:
         """How far the profile's list has been read. Raises StoreUnavailable."""
-        try:
+        with answering():
             found: Any = cast("Any", self._client.hmget(self._keys.sync_cursor(profile), ["done", "edge", "page"]))
-        except RedisError as error:
-            raise StoreUnavailable("The store does not answer.") from error
         return Cursor(*(int(value or 0) for value in found))
 
-    def save(self, owner: str, profile: str, cursor: Cursor) -> bool:
+    def advance(self, owner: str, profile: str, cursor: Cursor) -> bool:
         """Write it down and stay the reader; False if another process is it by now. Raises StoreUnavailable."""
         keys = [self._keys.sync_lease(), self._keys.sync_cursor(profile)]
         args: list[str | int] = [owner, LEASE_MS, cursor.done_ms, cursor.edge_ms, cursor.page]
         return bool(self._scripts.run("advance", keys, args))
 
-    def end(self, owner: str, rest_ms: int) -> None:
+    def release_lease(self, owner: str, rest_ms: int) -> None:
         """Stop being the reader; the timer's next pass comes after `rest_ms`. Raises StoreUnavailable."""
         self._scripts.run("rest", [self._keys.sync_lease(), self._keys.sync_rest()], [owner, rest_ms])

@@ -6,8 +6,9 @@ With another index key no number would be found again: opt-outs and budgets woul
 from collections.abc import Iterable
 from typing import Any
 
-from ..domain.errors import NotReady, StoreUnavailable
-from .client import STORE_ERRORS, Store
+from ..domain.errors import NotReady
+from .answering import answering
+from .client import Store
 from .schema import Keys
 
 FOREIGN = (
@@ -28,10 +29,8 @@ class Keyrings:
 
         Raises StoreUnavailable.
         """
-        try:
+        with answering():
             known: Any = self._client.set(self._keys.index_keys(), fingerprint, nx=True, get=True)
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer, or refuses writes.") from error
         _require(fingerprint, known)
 
     def require(self, fingerprint: str) -> bool:
@@ -39,26 +38,20 @@ class Keyrings:
 
         Raises StoreUnavailable.
         """
-        try:
+        with answering():
             known: Any = self._client.get(self._keys.index_keys())
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
         _require(fingerprint, known)
         return known is not None
 
     def register(self, kids: Iterable[str]) -> None:
         """Remember that some process has these keys. Raises StoreUnavailable."""
-        try:
+        with answering():
             self._client.sadd(self._keys.key_ids(), *kids)
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer, or refuses writes.") from error
 
     def known(self, kid: str) -> bool:
         """Whether any process has ever had a key of this id. Raises StoreUnavailable."""
-        try:
+        with answering():
             return bool(self._client.sismember(self._keys.key_ids(), kid))
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
 
 
 def _require(fingerprint: str, known: str | None) -> None:

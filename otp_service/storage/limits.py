@@ -41,7 +41,7 @@ class Limits:
         self._is_cluster = is_cluster
         self._own = OwnPlaces()
 
-    def take(self, places: Sequence[Place]) -> int:
+    def acquire(self, places: Sequence[Place]) -> int:
         """Take all places or none. Returns 0, or the milliseconds until the refusing limit lets one through.
 
         Raises StoreUnavailable.
@@ -49,11 +49,11 @@ class Limits:
         for index, place in enumerate(places):
             wait = self._run(place, 1)
             if wait > 0:
-                self.give_back(places[:index])
+                self.release(places[:index])
                 return wait
         return 0
 
-    def give_back(self, places: Sequence[Place]) -> None:
+    def release(self, places: Sequence[Place]) -> None:
         """Undo `take`. Raises StoreUnavailable."""
         for place in places:
             self._run(place, -1)

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..domain.audit import EventType
-from ..domain.errors import StoreUnavailable
 from ..domain.operation import OptOut, Standing
-from .client import STORE_ERRORS, Store
+from .answering import answering
+from .client import Store
 from .outbox import EVENT_TTL_MS
 from .schema import Keys
 from .scripts import Scripts
@@ -27,7 +27,7 @@ class OptOuts:
         self._scripts = scripts
         self._keys = keys
 
-    def put(self, number_hash: str, mask: str, entry: OptOut, event_id: str | None) -> str:
+    def record(self, number_hash: str, mask: str, entry: OptOut, event_id: str | None) -> str:
         """Write a wish down: `changed`, `same`, `older` (a later one is known) or `duplicate` (same event).
 
         Raises StoreUnavailable.
@@ -51,7 +51,7 @@ class OptOuts:
         ]
         return str(self._scripts.run("optout", keys, args))
 
-    def note_unclear(self, number_hash: str, mask: str, profile: str | None) -> None:
+    def record_unclear(self, number_hash: str, mask: str, profile: str | None) -> None:
         """Record that a reply could not be understood, once a minute for a number. Raises StoreUnavailable."""
         k = self._keys
         keys = [k.audit(k.shard(number_hash)), k.unclear(number_hash)]
@@ -59,12 +59,10 @@ class OptOuts:
         kind = EventType.REPLY_UNCLEAR
         self._scripts.run("note", keys, [kind, detail, UNCLEAR_THROTTLE_MS, "", mask, number_hash])
 
-    def of(self, number_hash: str) -> list[OptOut]:
+    def of_number(self, number_hash: str) -> list[OptOut]:
         """Everything the registry knows of one number. Raises StoreUnavailable."""
-        try:
+        with answering():
             found: Any = self._client.hgetall(self._keys.optouts(number_hash))
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
         return [_entry(profile, value) for profile, value in sorted(found.items())]
 
     def standing(self, profile: str) -> Iterator[Standing]:
@@ -89,22 +87,17 @@ class OptOuts:
         return bool(self._scripts.run("lift", keys, [profile, standing.value, standing.mask, number]))
 
     def _scan(self, shard: int, cursor: int) -> tuple[int, dict[str, str]]:
-        try:
+        with answering():
             reply: Any = self._client.hscan(self._keys.opted_out(shard), cursor, count=SCAN)
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
         return int(reply[0]), reply[1]
 
     def _values(self, profile: str, numbers: Sequence[str]) -> list[str | None]:
         if not numbers:
             return []
-        try:
-            with self._client.pipeline(transaction=False) as pipe:
-                for number in numbers:
-                    pipe.hget(self._keys.optouts(number), profile)
-                return list(pipe.execute())
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
+        with answering(), self._client.pipeline(transaction=False) as pipe:
+            for number in numbers:
+                pipe.hget(self._keys.optouts(number), profile)
+            return list(pipe.execute())
 
 
 def _entry(profile: str, value: str) -> OptOut:

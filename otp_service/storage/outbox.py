@@ -17,11 +17,12 @@ from redis.exceptions import ResponseError
 from .. import telemetry
 from ..domain.delivery import MARGIN_MS, TOO_LATE, Accepted, DeliveryReport, NotSent, Refused, Unknown, from_carrier
 from ..domain.errors import NotReady, StoreUnavailable
+from ..domain.ids import Ids, Reference
 from ..domain.operation import Job, PendingDelivery, ReportOutcome, SendPermit, Timer
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, Limit
 from ..domain.routing import may_try_next
-from ..domain.verification import Reference, fingerprint, read_delivery_id, read_id
-from .client import LONGEST_BLOCK_S, RESTS_S, STORE_ERRORS, Store, answers
+from .answering import answering, answers
+from .client import LONGEST_BLOCK_S, RESTS_S, Store
 from .keyrings import Keyrings
 from .places import OwnPlaces
 from .schema import Keys
@@ -67,12 +68,12 @@ _log = logging.getLogger("otp.outbox")
 class Outbox:
     """The outboxes and timers of all shards, as one worker named `consumer` sees them."""
 
-    def __init__(self, store: Store, scripts: Scripts, keys: Keys, index_key: bytes, consumer: str) -> None:
+    def __init__(self, store: Store, scripts: Scripts, keys: Keys, ids: Ids, consumer: str) -> None:
         self._store = store
         self._client = store.client
         self._scripts = scripts
         self._keys = keys
-        self._index_key = index_key
+        self._ids = ids
         self._consumer = consumer
         self._keyrings = Keyrings(store, keys)
         self._own_places = OwnPlaces()
@@ -109,15 +110,15 @@ class Outbox:
         streams = [self._keys.outbox(shard) for shard in shards]
         block: list[str | int] = [] if block_ms is None else ["BLOCK", block_ms]
         command = ["XREADGROUP", "GROUP", GROUP, self._consumer, "COUNT", count, *block, "STREAMS", *streams]
-        try:
-            reply = self._store.read_group([*command, *[after] * len(streams)])
-        except ResponseError as error:
-            if "NOGROUP" in str(error):  # the store was emptied under us
+        with answering():
+            try:
+                reply = self._store.read_group([*command, *[after] * len(streams)])
+            except ResponseError as error:
+                if "NOGROUP" not in str(error):
+                    raise
+                # The store was emptied under us.
                 self.open()
                 return []
-            raise StoreUnavailable("The store refuses the read.") from error
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
         by_name = {self._keys.outbox(shard): shard for shard in shards}
         entries = reply.items() if isinstance(reply, dict) else (reply or [])
         jobs = []
@@ -149,7 +150,7 @@ class Outbox:
     def _jobs(self, shard: int, messages: Any) -> list[Job]:
         jobs = []
         for entry, fields in messages:
-            named = read_delivery_id(self._index_key, (fields or {}).get("dlv", ""))
+            named = self._ids.read_delivery((fields or {}).get("dlv", ""))
             if named is None or self._keys.shard(named[0].number_hash) != shard:
                 self._bury(shard, "entry", entry)
             else:
@@ -167,22 +168,20 @@ class Outbox:
 
     def _require_own_store(self) -> None:
         try:
-            self._keyrings.require(fingerprint(self._index_key))
+            self._keyrings.require(self._ids.fingerprint)
         except NotReady as error:
             _log.error("nothing is taken from this store", extra={"reason": error.detail})
             raise StoreUnavailable("The store belongs to another keyring.") from error
 
     # ---- one try ---------------------------------------------------------------------------------------------------
 
-    def draft(self, job: Job) -> PendingDelivery | None:
+    def pending_delivery(self, job: Job) -> PendingDelivery | None:
         """What is needed to write the request; None if the verification is gone. Raises StoreUnavailable."""
         p = f"{job.ordinal}:"
         names = ["app", f"{p}snd", f"{p}ch", f"{p}loc", f"{p}af", "expires", f"{p}paced", f"{p}rest"]
-        try:
+        with answering():
             found: Any = self._client.hmget(self._keys.record(job.reference), names)
             box, body = cast("Any", self._client.hmget(self._keys.secrets(job.reference), ["box", f"b{job.ordinal}"]))
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
         if any(value is None for value in found[:6]):
             return None
         app, sender, channel, locale, autofill, expires, paced, route = found
@@ -193,7 +192,7 @@ class Outbox:
         sealed_by, life = kid if colon else "", (int(expires), now_ms)
         return PendingDelivery(app, sender, channel, locale, autofill, *life, box, has_body, is_paced, rest, sealed_by)
 
-    def begin(
+    def begin_send(
         self, job: Job, app: str, sealed_body: str, wrong_limits: Sequence[Limit], all_wrong_limits: Sequence[Limit]
     ) -> SendPermit | None:
         """Write the try down and get the bytes to send; None if there is nothing to send. Raises StoreUnavailable.
@@ -214,54 +213,54 @@ class Outbox:
             k.wrong_everywhere(ref.number_hash),
             k.sends(ref.number_hash),
         ]
-        args: list[str | int] = [ref.body, job.ordinal, GROUP, job.entry, sealed_body, rules_text(wrong_limits)]
+        args: list[str | int] = [ref.token, job.ordinal, GROUP, job.entry, sealed_body, rules_text(wrong_limits)]
         args += [MAX_CONSECUTIVE_WRONG, MARGIN_MS, secrets.token_hex(8), rules_text(all_wrong_limits)]
         reply = self._scripts.run("begin", keys, args)
         return SendPermit(reply[1], int(reply[2]), int(reply[3])) if reply[0] == "send" else None
 
-    def accepted(self, job: Job, outcome: Accepted) -> str:
+    def record_accepted(self, job: Job, outcome: Accepted) -> str:
         """The carrier took it; `fell_back` if it holds it for longer than the code lives and another sender has it."""
         held_ms = int(outcome.wait_s * 1000)
         args: list[str | int] = [outcome.message_id, outcome.status or "", FIRST_POLL_MS, MESSAGE_TTL_MS, held_ms]
         return self._settle(job, "accepted", args, outcome.message_id)
 
-    def refused(self, job: Job, outcome: Refused) -> str:
+    def record_refused(self, job: Job, outcome: Refused) -> str:
         """The carrier said no; the next sender of the route is queued where that can help."""
-        may_fall = "1" if may_try_next(outcome) else "0"
-        args = [outcome.code, outcome.title, may_fall, "1" if outcome.opted_out else "0"]
+        may_fail_over = "1" if may_try_next(outcome) else "0"
+        args = [outcome.code, outcome.title, may_fail_over, "1" if outcome.opted_out else "0"]
         return self._settle(job, "refused", args)
 
-    def retry_later(self, job: Job, wait_ms: int, outcome: NotSent) -> str:
+    def record_retry(self, job: Job, wait_ms: int, outcome: NotSent) -> str:
         """Surely nothing was sent: the same again after a wait."""
         return self._settle(job, "retry", [wait_ms, outcome.reason, "1" if outcome.reason == TOO_LATE else "0"])
 
-    def wait_turn(self, job: Job, wait_ms: int) -> str:
+    def record_rate_wait(self, job: Job, wait_ms: int) -> str:
         """The sender's place in time is reserved and not yet come: come back then."""
         return self._settle(job, "turn", [wait_ms])
 
-    def unknown(self, job: Job, wait_ms: int, outcome: Unknown) -> str:
+    def record_unknown(self, job: Job, wait_ms: int, outcome: Unknown) -> str:
         """It may have been sent: a webhook may tell, else the same bytes again after a wait."""
         return self._settle(job, "unknown", [wait_ms, outcome.reason])
 
-    def impossible(self, job: Job, code: str, title: str) -> str:
+    def record_impossible(self, job: Job, code: str, title: str) -> str:
         """We cannot make this request at all (its seal is broken, its sender is no longer configured).
 
         `unknown` if an earlier try may have been sent: no other sender is then asked to repeat it.
         """
         return self._settle(job, "failed", [code, title, "1", "0"])
 
-    def hand_back(self, job: Job, code: str, title: str, wait_ms: int, *, may_fall: bool) -> str:
+    def return_to_queue(self, job: Job, code: str, title: str, wait_ms: int, *, may_fail_over: bool) -> str:
         """This worker cannot do it, another may: it comes again after a wait, until its code's end.
 
-        `may_fall`: the next sender may have it when it was not sent in time.
+        `may_fail_over`: the next sender may have it when it was not sent in time.
         """
-        return self._settle(job, "handed_back", [code, title, "1" if may_fall else "0", wait_ms])
+        return self._settle(job, "handed_back", [code, title, "1" if may_fail_over else "0", wait_ms])
 
-    def held(self, job: Job, code: str, title: str, wait_ms: int, *, may_fall: bool = True) -> str:
+    def record_held(self, job: Job, code: str, title: str, wait_ms: int, *, may_fail_over: bool = True) -> str:
         """The sender is not to be asked now: the next one has it, or it waits where there is none or it was tried."""
-        return self._settle(job, "held", [code, title, "1" if may_fall else "0", wait_ms])
+        return self._settle(job, "held", [code, title, "1" if may_fail_over else "0", wait_ms])
 
-    def hand_on(self, job: Job, code: str, title: str, better: Sequence[str]) -> bool:
+    def pass_to_next_sender(self, job: Job, code: str, title: str, better: Sequence[str]) -> bool:
         """The sender is held: the next one has it, if one of the `better` is still left for it.
 
         False: none is (the person opted out of its profile, an earlier try may have been sent), and nothing changed.
@@ -283,20 +282,18 @@ class Outbox:
             keys.append(k.message(ref.number_hash, message_id))
         if outcome == "refused":
             keys.append(k.opted_out(job.shard))
-        reply = self._scripts.run("settle", keys, [ref.body, job.ordinal, GROUP, job.entry, outcome, *args])
+        reply = self._scripts.run("settle", keys, [ref.token, job.ordinal, GROUP, job.entry, outcome, *args])
         return str(reply)
 
     # ---- receipts --------------------------------------------------------------------------------------------------
 
     def find_message(self, number_hash: str, message_id: str) -> tuple[Reference, int] | None:
         """The delivery that became this message at the carrier. Raises StoreUnavailable."""
-        try:
+        with answering():
             found: Any = self._client.get(self._keys.message(number_hash, message_id))
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
-        return read_delivery_id(self._index_key, found) if found else None
+        return self._ids.read_delivery(found) if found else None
 
-    def apply(
+    def apply_report(
         self, ref: Reference, ordinal: int, number_hash: str, report: DeliveryReport, event_id: str | None
     ) -> ReportOutcome:
         """Move a delivery by what the carrier says of its message. Raises StoreUnavailable.
@@ -321,7 +318,7 @@ class Outbox:
         ]
         error = report.error
         args: list[str | int] = [
-            ref.body,
+            ref.token,
             ordinal,
             report.message_id,
             report.status,
@@ -339,11 +336,11 @@ class Outbox:
         ]
         return ReportOutcome(*self._scripts.run("receipt", keys, args))
 
-    def note_click(self, ref: Reference, ordinal: int, event_id: str) -> str:
+    def record_click(self, ref: Reference, ordinal: int, event_id: str) -> str:
         """Put a followed link into the timeline. Raises StoreUnavailable."""
         k, shard = self._keys, self._keys.shard(ref.number_hash)
         keys = [k.record(ref), k.audit(shard), k.timeline(ref), k.event(ref.number_hash, event_id)]
-        return str(self._scripts.run("click", keys, [ref.body, ref.delivery_id(ordinal), EVENT_TTL_MS]))
+        return str(self._scripts.run("click", keys, [ref.token, ref.delivery_id(ordinal), EVENT_TTL_MS]))
 
     # ---- what is due -----------------------------------------------------------------------------------------------
 
@@ -362,10 +359,10 @@ class Outbox:
         for member in members:
             kind, _, name = member.partition(":")
             if kind == "x":
-                ref = read_id(self._index_key, f"vrf_{name}")
+                ref = self._ids.read_token(name)
                 named = (ref, 0) if ref else None
             else:
-                named = read_delivery_id(self._index_key, name) if kind in _TIMERS else None
+                named = self._ids.read_delivery(name) if kind in _TIMERS else None
             if named is None or self._keys.shard(named[0].number_hash) != shard:
                 # Left where it is, it would be the first of every look, and a hundred of them all that is seen.
                 self._bury(shard, "timer", member)
@@ -385,7 +382,7 @@ class Outbox:
         args: list[str | int] = [due.reference.delivery_id(due.ordinal), due.ordinal, waits, LAST_POLL_MS]
         return str(self._scripts.run("claim_poll", keys, args)) or None
 
-    def fail_over(self, due: Timer) -> str | None:
+    def claim_failover(self, due: Timer) -> str | None:
         """Hand a message that was not sent in time to the next sender. Raises StoreUnavailable.
 
         A message id: ask the carrier what became of it and apply the answer; the timer comes again.
@@ -399,25 +396,23 @@ class Outbox:
             k.timers(due.shard),
             k.optouts(ref.number_hash),
         ]
-        reply = self._scripts.run("fall", keys, [ref.body, due.ordinal, UNDER_WAY_MS, ASKED_MS])
+        reply = self._scripts.run("fall", keys, [ref.token, due.ordinal, UNDER_WAY_MS, ASKED_MS])
         return str(reply[1]) if reply[0] == "ask" else None
 
-    def close(self, due: Timer) -> str | None:
+    def close_delivery(self, due: Timer) -> str | None:
         """End a delivery that nothing more will be heard of; the status it ended in. Raises StoreUnavailable."""
         ref, k = due.reference, self._keys
         keys = [k.record(ref), k.audit(due.shard), k.timeline(ref), k.timers(due.shard), k.sends(ref.number_hash)]
-        return str(self._scripts.run("close", keys, [ref.body, due.ordinal])) or None
+        return str(self._scripts.run("close", keys, [ref.token, due.ordinal])) or None
 
     def put_off(self, due: Timer, wait_ms: int) -> None:
         """Let a timer that cannot be attended to come again later. Raises StoreUnavailable."""
-        name = due.reference.body if due.kind == "x" else due.reference.delivery_id(due.ordinal)
+        name = due.reference.token if due.kind == "x" else due.reference.delivery_id(due.ordinal)
         at_ms = self._store.time_ms(self._keys.timers(due.shard)) + wait_ms
-        try:
+        with answering():
             self._client.zadd(self._keys.timers(due.shard), {f"{due.kind}:{name}": at_ms}, xx=True)
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
 
-    def pace(self, sender: str, rate_per_s: float, patience_ms: int) -> int:
+    def acquire_rate_slot(self, sender: str, rate_per_s: float, patience_ms: int) -> int:
         """Reserve the sender's next place: milliseconds to wait, negative if it would be too long.
 
         While the sender's shard of a Cluster is dead, each process reserves places of its own. Raises StoreUnavailable.

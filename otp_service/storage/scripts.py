@@ -26,7 +26,8 @@ from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from ..domain.errors import StoreUnavailable
-from .client import STORE_ERRORS, Store
+from .answering import REFUSED, STORE_ERRORS
+from .client import Store
 from .schema.lua_names import with_literals
 
 Value = str | int
@@ -158,7 +159,7 @@ class Scripts:
                 _log.error("script failed", extra={"script": script.name, "reason": type(error).__name__})
             raise StoreUnavailable("The store refuses the operation.") from error
         except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
+            raise StoreUnavailable(REFUSED) from error
 
     def _once(self, script: Script, keys: Sequence[str], args: Sequence[Value]) -> Any:
         try:

@@ -10,7 +10,8 @@ from typing import Any
 
 from ..domain.errors import StoreUnavailable
 from ..domain.routing import Health
-from .client import STORE_ERRORS, Store, answers
+from .answering import answering, answers
+from .client import Store
 from .schema import Keys
 from .scripts import Scripts
 
@@ -31,7 +32,7 @@ class SenderStats:
         self._keys = keys
         self._known: dict[str, tuple[float, Health]] = {}
 
-    def count(self, sender: str, *, delivered: bool) -> None:
+    def record_result(self, sender: str, *, delivered: bool) -> None:
         """One delivery of the sender has ended."""
         args = ["d" if delivered else "f", PORTION_MS, PORTIONS]
         try:
@@ -40,7 +41,7 @@ class SenderStats:
             if not self._store.is_cluster:
                 raise
 
-    def look(self, senders: Sequence[str]) -> Mapping[str, Health]:
+    def health(self, senders: Sequence[str]) -> Mapping[str, Health]:
         """How the senders fare, as of a few seconds ago."""
         now = time.monotonic()
         stale = [name for name in senders if now - self._known.get(name, (-KNOWN_FOR_S, None))[0] >= KNOWN_FOR_S]
@@ -55,25 +56,20 @@ class SenderStats:
         for name, count, report in zip(senders, counts, reports or [None] * len(senders), strict=True):
             self._known[name] = (now, _health(count or {}, report))
 
-    def may_ask(self) -> bool:
+    def claim_health_poll(self) -> bool:
         """Whether it is time to ask the carrier for its ratios, and the asker is the first to notice."""
-        try:
+        with answering():
             return bool(self._client.set(self._keys.health_rest(), "1", nx=True, px=ASK_EVERY_MS))
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
 
-    def report(self, reports: Mapping[str, tuple[float | None, float | None]]) -> None:
+    def record_health(self, reports: Mapping[str, tuple[float | None, float | None]]) -> None:
         """What the carrier says of the senders: success ratio and spam ratio, 0 to 1."""
         if not reports:
             return
         fields: Any = {name: "|".join("" if r is None else str(r) for r in pair) for name, pair in reports.items()}
-        try:
-            with self._client.pipeline(transaction=False) as pipe:
-                pipe.hset(self._keys.sender_health(), mapping=fields)
-                pipe.pexpire(self._keys.sender_health(), REPORT_TTL_MS)
-                pipe.execute()
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
+        with answering(), self._client.pipeline(transaction=False) as pipe:
+            pipe.hset(self._keys.sender_health(), mapping=fields)
+            pipe.pexpire(self._keys.sender_health(), REPORT_TTL_MS)
+            pipe.execute()
 
 
 def _health(counts: Mapping[str, str], report: Any) -> Health:

@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..domain import receipt
 from ..domain.delivery import DeliveryStatus
 from ..domain.errors import KeyUnknown, NotReady, StoreUnavailable
+from ..domain.ids import Ids, Reference
 from ..domain.operation import (
     OPERATION_TTL_MS,
     Approved,
@@ -28,8 +28,9 @@ from ..domain.operation import (
     Wrong,
 )
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, MAX_LIFETIME_MS, TOMBSTONE_MS, Limit, Sender
-from ..domain.verification import Reference, Status, read_id
-from .client import STORE_ERRORS, Store, answers
+from ..domain.verification import Status
+from .answering import answering, answers
+from .client import Store
 from .schema import Keys
 from .scripts import Scripts
 
@@ -50,12 +51,12 @@ _TRIES = 5
 class Verifications:
     """The verifications of one store."""
 
-    def __init__(self, store: Store, scripts: Scripts, keys: Keys, index_key: bytes) -> None:
+    def __init__(self, store: Store, scripts: Scripts, keys: Keys, ids: Ids) -> None:
         self._store = store
         self._client = store.client
         self._scripts = scripts
         self._keys = keys
-        self._index_key = index_key
+        self._ids = ids
 
     def start(self, order: StartCommand) -> Started | StartRefused:
         """Create, or send again. Raises StoreUnavailable."""
@@ -115,8 +116,8 @@ class Verifications:
         return [
             order.operation_id,
             order.operation_ttl_ms,
-            order.reference.body,
-            known.body if known else "",
+            order.reference.token,
+            known.token if known else "",
             app.name,
             order.purpose,
             order.channel,
@@ -151,10 +152,8 @@ class Verifications:
 
     def latest(self, number_hash: str, app: str, purpose: str) -> Reference | None:
         """The number's latest verification for app and purpose, an ended one too. Raises StoreUnavailable."""
-        try:
+        with answering():
             body: Any = self._client.get(self._keys.latest(number_hash, app, purpose))
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
         return None if body is None else self._reference(body)
 
     def check(self, order: CheckCommand) -> CheckAnswer:
@@ -182,7 +181,7 @@ class Verifications:
         args: list[str | int] = [
             order.operation_id,
             OPERATION_TTL_MS,
-            ref.body,
+            ref.token,
             app.name,
             order.receipt_id,
             rules_text(app.wrong_codes_per_number),
@@ -225,7 +224,7 @@ class Verifications:
             "timers": self._keys.timers(shard),
         }
         reply = self._scripts.call(
-            "verification/cancel", keys, operation=operation_id, token=ref.body, app=app, tombstone_ms=TOMBSTONE_MS
+            "verification/cancel", keys, operation=operation_id, token=ref.token, app=app, tombstone_ms=TOMBSTONE_MS
         )
         _require_echo(reply, operation_id)
         match reply[1]:
@@ -239,7 +238,7 @@ class Verifications:
     def redeem(self, operation_id: str, ref: Reference, app: str, receipt_id: str, ends_ms: int) -> Redeemed | NotFound:
         """Spend a receipt once; NotFound if this approval gave no such receipt or its time is over."""
         keys = [self._keys.record(ref), self._keys.audit(self._keys.shard(ref.number_hash)), self._keys.timeline(ref)]
-        reply = self._scripts.run("redeem", keys, [operation_id, ref.body, app, receipt_id, ends_ms])
+        reply = self._scripts.run("redeem", keys, [operation_id, ref.token, app, receipt_id, ends_ms])
         _require_echo(reply, operation_id)
         if reply[1] == "invalid":
             return NotFound()
@@ -249,14 +248,12 @@ class Verifications:
         """End the verification if its time has run out. Raises StoreUnavailable."""
         shard = self._keys.shard(ref.number_hash)
         keys = [*self._trio(ref)[:2], self._keys.audit(shard), self._keys.timeline(ref), self._keys.timers(shard)]
-        return bool(self._scripts.run("expire", keys, [ref.body, TOMBSTONE_MS]))
+        return bool(self._scripts.run("expire", keys, [ref.token, TOMBSTONE_MS]))
 
     def pending(self, number_hash: str) -> list[Reference]:
         """The number's verifications that may be pending, of all apps and purposes. Raises StoreUnavailable."""
-        try:
+        with answering():
             bodies: Any = self._client.zrange(self._keys.pending(number_hash), 0, -1)
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
         return [self._reference(body) for body in bodies]
 
     def first_heard(self, number_hash: str, event_id: str) -> int:
@@ -269,7 +266,7 @@ class Verifications:
         keys = [*self._trio(ref)[:2], k.audit(shard), k.timeline(ref), k.timers(shard)]
         # What is posted again says nothing of a code that went out after it was first heard.
         before_ms = min(denial.at_ms + CLOCKS_APART_MS, denial.heard_ms)
-        args: list[str | int] = [ref.body, ",".join(sorted(denial.apps)), ",".join(sorted(denial.senders))]
+        args: list[str | int] = [ref.token, ",".join(sorted(denial.apps)), ",".join(sorted(denial.senders))]
         return str(self._scripts.run("deny", keys, [*args, before_ms, TOMBSTONE_MS]))
 
     def view(self, ref: Reference, app: str | None) -> VerificationView | None:
@@ -293,24 +290,20 @@ class Verifications:
 
     def timeline(self, ref: Reference) -> list[TimelineEntry]:
         """Every event of the verification in order. Raises StoreUnavailable."""
-        try:
+        with answering():
             lines: Any = self._client.lrange(self._keys.timeline(ref), 0, -1)
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
         return [_entry(line) for line in lines]
 
     def _read(self, ref: Reference) -> tuple[Mapping[str, str], int]:
-        try:
+        with answering():
             record: Any = self._client.hgetall(self._keys.record(ref))
-        except STORE_ERRORS as error:
-            raise StoreUnavailable("The store does not answer.") from error
         return record, self._store.time_ms(self._keys.record(ref))
 
     def _shown(self, ref: Reference, record: Mapping[str, str], now_ms: int) -> VerificationView:
-        return _view(ref, record, now_ms, receipt.subject(self._index_key, record["app"], ref.number_hash))
+        return _view(ref, record, now_ms, self._ids.subject(record["app"], ref.number_hash))
 
     def _reference(self, body: str) -> Reference:
-        ref = read_id(self._index_key, f"vrf_{body}")
+        ref = self._ids.read_token(body)
         if ref is None:
             raise StoreUnavailable("The store holds an id that is not ours.")
         return ref

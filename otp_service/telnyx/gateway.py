@@ -6,8 +6,8 @@ one by another process after a crash, sends the same bytes to the same place.
 
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
+from ..clock import utc
 from ..domain.delivery import DeliveryReport, SendOutcome
 from ..domain.errors import CarrierUnavailable
 from ..domain.operation import Block, BlockPage
@@ -51,7 +51,7 @@ class Gateway:
         request = SendRequest(path.decode(), body)
         return self._client.send(request, idempotency_key=idempotency_key, within_s=within_s)
 
-    def ask(self, message_id: str) -> DeliveryReport | None:
+    def fetch_report(self, message_id: str) -> DeliveryReport | None:
         """What the carrier says of a message now; None if it does not say (then the poll comes again)."""
         try:
             return self._client.retrieve(message_id)
@@ -74,8 +74,8 @@ class Gateway:
             found, meta = self._client.opt_out_page(
                 page,
                 messaging_profile_id=profile,
-                since=_moment(since_ms) if since_ms else None,
-                until=None if until_ms is None else _moment(until_ms),
+                since=utc(since_ms) if since_ms else None,
+                until=None if until_ms is None else utc(until_ms),
             )
         except RefusedError as error:
             sentence = f"The carrier refuses to list opt-outs ({error.title}, code {error.code})."
@@ -100,7 +100,3 @@ def _ratios(sender: Sender, numbers: Sequence[Number]) -> tuple[float | None, fl
     success = [health.success_ratio for health in told if health.success_ratio is not None]
     spam = [health.spam_ratio for health in told if health.spam_ratio is not None]
     return (sum(success) / len(success) if success else None, sum(spam) / len(spam) if spam else None)
-
-
-def _moment(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms / 1000, UTC)

@@ -63,7 +63,7 @@ class Alert:
         if self._on_call is None:
             return
         try:
-            if self._alarms.raise_(trouble, f"otp-service: {text}"):
+            if self._alarms.raise_alert(trouble, f"otp-service: {text}"):
                 _log.warning("the people on call will be told", extra={"reason": trouble})
                 self._count("raised")
         except StoreUnavailable:
@@ -89,10 +89,10 @@ class Alert:
         match outcome:
             case Accepted():
                 _log.info("the people on call were told", extra={"outcome": name})
-                self._alarms.done(alarm)
+                self._alarms.acknowledge(alarm)
             case Refused(code=code):
                 _log.error("the alert itself was refused", extra={"outcome": name, "carrier_code": code})
-                self._alarms.done(alarm)
+                self._alarms.acknowledge(alarm)
             case NotSent(reason=reason) | Unknown(reason=reason):
                 _log.warning("the alert will be tried again", extra={"outcome": name, "reason": reason})
 

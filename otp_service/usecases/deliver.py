@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..domain import message
+from ..domain.backoff import Backoff
 from ..domain.circuit import BreakerDecision
 from ..domain.delivery import MARGIN_MS, Accepted, Action, NotSent, Refused, Unknown
 from ..domain.errors import KeyUnknown, SealBroken
@@ -26,9 +27,10 @@ LONGEST_SHORT_WAIT_MS = 5_000
 SHORTEST_WAIT_MS = 500
 """Between two tries, whatever the carrier says: one that answers "at once" to everybody must not be asked in a loop."""
 
-_BACKOFF_MS = (500, 1_000, 2_000, 4_000, 8_000, 15_000, 30_000)
-_UNKNOWN_MS = (2_000, 3_000, 5_000, 10_000, 20_000, 40_000)
-_OTHERS_MS = (1_500,)
+_JITTER = (0.75, 1.25)
+_AFTER_NOT_SENT = Backoff((500, 1_000, 2_000, 4_000, 8_000, 15_000, 30_000), _JITTER)
+_AFTER_UNKNOWN = Backoff((2_000, 3_000, 5_000, 10_000, 20_000, 40_000), _JITTER)
+_FOR_OTHERS = Backoff((1_500,), _JITTER)
 """After this another worker may look at what this one could not send."""
 
 _NO_KEY = "no worker at hand has the key that it was sealed with in its keyring"
@@ -79,15 +81,15 @@ class Deliver:
 
     def send(self, job: Job) -> None:
         """Work one outbox entry to its end. Raises StoreUnavailable, and then the entry stays for another try."""
-        draft = self._outbox.draft(job)
+        draft = self._outbox.pending_delivery(job)
         if draft is None:
             # The record is gone; `begin` finds the same and settles the entry.
             _log.warning("a delivery has no record any more", extra={"delivery_id": _id(job)})
-            self._outbox.begin(job, "", "", (), ())
+            self._outbox.begin_send(job, "", "", (), ())
             return
         if draft.expires_ms - draft.now_ms <= MARGIN_MS:
             # Whatever else stands in the way now: it ends as expired, with what stood in the way last.
-            self._outbox.begin(job, draft.app, "", (), ())
+            self._outbox.begin_send(job, draft.app, "", (), ())
             return
         app, sender = self._policy.apps.get(draft.app), self._policy.senders.get(draft.sender)
         if app is None or sender is None or not self._has_key(draft):
@@ -102,25 +104,29 @@ class Deliver:
             decision = self._sender_health.decision(sender, held_too=True)
         if not decision.passes:
             # Not to a sender that is held: this one is asked again sooner.
-            may_fall = bool(self._sender_health.unheld(draft.rest))
-            self._outbox.held(job, decision.code, _PAUSED + decision.title, decision.wait_ms, may_fall=may_fall)
+            may_fail_over = bool(self._sender_health.unheld(draft.rest))
+            self._outbox.record_held(
+                job, decision.code, _PAUSED + decision.title, decision.wait_ms, may_fail_over=may_fail_over
+            )
             return
         try:
             body = "" if draft.has_body else self._compose(job, draft, app, sender)
             asked_at = self._monotonic()
             everywhere = self._policy.per_number.wrong_codes
-            go = self._outbox.begin(job, app.name, body, app.wrong_codes_per_number, everywhere)
+            go = self._outbox.begin_send(job, app.name, body, app.wrong_codes_per_number, everywhere)
             if go is not None:
                 self._call(job, sender, go, decision, asked_at + go.left_ms / 1000)
         except message.TextTooLong as error:
             # The start measured it, with another brand or code length than this worker's configuration has.
-            self._outbox.impossible(job, "text_too_long", f"{error} The configuration has changed.")
+            self._outbox.record_impossible(job, "text_too_long", f"{error} The configuration has changed.")
         except KeyUnknown:
             # Another worker composed it meanwhile, with a newer key. The try is written down, and nothing left.
-            self._outbox.retry_later(job, self._wait(_OTHERS_MS, 1), NotSent(_NO_KEY))
+            self._outbox.record_retry(job, _FOR_OTHERS.wait_ms(1, self._random()), NotSent(_NO_KEY))
         except SealBroken:
             _log.exception("a sealed value cannot be opened", extra={"delivery_id": _id(job)})
-            self._outbox.impossible(job, "unreadable", "The sealed message cannot be opened with the keys at hand.")
+            self._outbox.record_impossible(
+                job, "unreadable", "The sealed message cannot be opened with the keys at hand."
+            )
 
     def _has_key(self, draft: PendingDelivery) -> bool:
         return not draft.sealed_by or self._vault.knows(draft.sealed_by)
@@ -134,25 +140,29 @@ class Deliver:
             code, title = "key_unknown", _NO_KEY
         _log.warning("left to another worker", extra={"delivery_id": _id(job), "reason": title})
         self._left(code)
-        self._outbox.hand_back(job, code, title, self._wait(_OTHERS_MS, 1), may_fall=code == "sender_unknown")
+        self._outbox.return_to_queue(
+            job, code, title, _FOR_OTHERS.wait_ms(1, self._random()), may_fail_over=code == "sender_unknown"
+        )
 
     def _hand_on(self, job: Job, draft: PendingDelivery, sender: Sender, decision: BreakerDecision) -> bool:
         """Leave a held sender for a better one of the route; False if there is none, and this one is to be tried."""
         better = self._sender_health.better(sender, draft.rest)
         title = f"The carrier lets nothing through: {decision.title}."
-        return bool(better) and self._outbox.hand_on(job, decision.code, title, better)
+        return bool(better) and self._outbox.pass_to_next_sender(job, decision.code, title, better)
 
     def _await_turn(self, job: Job, draft: PendingDelivery, sender: Sender) -> bool:
         if draft.paced:
             return True
         left_ms = draft.expires_ms - draft.now_ms
-        wait_ms = self._outbox.pace(sender.name, sender.rate_per_s, max(left_ms, 0))
+        wait_ms = self._outbox.acquire_rate_slot(sender.name, sender.rate_per_s, max(left_ms, 0))
         if wait_ms < 0:
             # The queue before this sender is longer than the code lives: another sender, or an honest failure.
-            self._outbox.impossible(job, "sender_busy", "The sender's rate leaves no room before the code expires.")
+            self._outbox.record_impossible(
+                job, "sender_busy", "The sender's rate leaves no room before the code expires."
+            )
             return False
         if wait_ms > TURN_MS:
-            self._outbox.wait_turn(job, wait_ms)
+            self._outbox.record_rate_wait(job, wait_ms)
             return False
         if wait_ms:
             self._sleep(wait_ms / 1000)
@@ -162,7 +172,7 @@ class Deliver:
         if draft.box is None:
             return ""  # the verification has ended: `begin` will say so
         box = json.loads(self._vault.open(draft.box))
-        if box["v"] != job.reference.body:
+        if box["v"] != job.reference.token:
             raise SealBroken("the sealed box belongs to another verification")
         # What goes by a template has no text of ours, and need not fit into one.
         text = self._text(draft, app, sender, box) if sender.channel is Channel.SMS else ""
@@ -195,28 +205,24 @@ class Deliver:
         extra = {"delivery_id": _id(job), "sender": sender.name, "try": go.attempt}
         match outcome:
             case Accepted():
-                self._outbox.accepted(job, outcome)
+                self._outbox.record_accepted(job, outcome)
                 _log.info("accepted by the carrier", extra=extra)
             case Refused(code=code, action=action):
                 level = logging.ERROR if action in _TOLD_AS_ERRORS else logging.WARNING
                 _log.log(level, "refused by the carrier", extra={**extra, "carrier_code": code, "action": str(action)})
-                self._outbox.refused(job, outcome)
+                self._outbox.record_refused(job, outcome)
             case NotSent(reason=reason, retry_after_s=after_s):
-                wait_ms = self._wait(_BACKOFF_MS, go.attempt)
+                wait_ms = _AFTER_NOT_SENT.wait_ms(go.attempt, self._random())
                 if after_s is not None:
                     # Not sooner than the carrier asks for, nor every moment for as long as a code lives.
                     wait_ms = max(int(after_s * 1000), min(wait_ms, LONGEST_SHORT_WAIT_MS), SHORTEST_WAIT_MS)
                 _log.warning("not sent", extra={**extra, "reason": reason, "wait_ms": wait_ms})
-                self._outbox.retry_later(job, wait_ms, outcome)
+                self._outbox.record_retry(job, wait_ms, outcome)
             case Unknown(reason=reason):
-                wait_ms = self._wait(_UNKNOWN_MS, go.attempt)
+                wait_ms = _AFTER_UNKNOWN.wait_ms(go.attempt, self._random())
                 _log.warning("the answer was lost", extra={**extra, "reason": reason, "wait_ms": wait_ms})
-                self._outbox.unknown(job, wait_ms, outcome)
+                self._outbox.record_unknown(job, wait_ms, outcome)
         self._sender_health.learn(sender, outcome, decision, job.reference.number_hash)
-
-    def _wait(self, steps: tuple[int, ...], attempt: int) -> int:
-        base = steps[min(attempt, len(steps)) - 1]
-        return int(base * (0.75 + 0.5 * self._random()))
 
     # ---- timers ----------------------------------------------------------------------------------------------------
 
@@ -232,9 +238,9 @@ class Deliver:
         elif due.kind == "p":
             return self._outbox.claim_poll(due)
         elif due.kind == "f":
-            return self._outbox.fail_over(due)
+            return self._outbox.claim_failover(due)
         elif due.kind == "c":
-            status = self._outbox.close(due)
+            status = self._outbox.close_delivery(due)
             if status is not None:
                 extra = {"delivery_id": due.reference.delivery_id(due.ordinal), "outcome": status}
                 _log.warning("nothing more was heard of a delivery", extra=extra)
@@ -242,10 +248,10 @@ class Deliver:
 
     def ask(self, due: Timer, message_id: str) -> None:
         """Ask the carrier what became of a silent delivery's message. Raises StoreUnavailable."""
-        report = self._carrier.ask(message_id)
+        report = self._carrier.fetch_report(message_id)
         if report is None:
             return
-        moved = self._book.apply(due.reference, due.ordinal, due.reference.number_hash, report, None)
+        moved = self._book.apply_report(due.reference, due.ordinal, due.reference.number_hash, report, None)
         self._sender_health.moved(moved, report, due.reference.number_hash)
         extra = {"delivery_id": due.reference.delivery_id(due.ordinal), "outcome": moved.outcome}
         _log.info("asked the carrier about a silent delivery", extra=extra)

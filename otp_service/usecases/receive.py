@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from ..domain import optout, phone, replies
 from ..domain.delivery import DeliveryReport
 from ..domain.errors import InvalidNumber
+from ..domain.ids import Reference
 from ..domain.operation import Denial, OptOut
 from ..domain.policy import Policy
-from ..domain.verification import Reference, number_hash, read_delivery_id
 from . import ports
 from .sender_health import SenderHealth
 
@@ -35,16 +35,16 @@ class Receive:
         self._book = book
         self._store = store
         self._optouts = optouts
-        self._key = vault.index_key
+        self._ids = vault.ids
         self._policy = policy
         self._sender_health = sender_health
 
     def delivery_update(self, event_id: str, reports: Sequence[DeliveryReport]) -> None:
         """Move the deliveries that the receipts speak of. Unknown ones change nothing. Raises StoreUnavailable."""
         for report in reports:
-            number = number_hash(self._key, report.to)
+            number = self._ids.number_hash(report.to)
             found = self._find(report, number)
-            moved = self._book.apply(*found, number, report, event_id) if found else None
+            moved = self._book.apply_report(*found, number, report, event_id) if found else None
             if found and moved and moved.outcome != "foreign":
                 extra = {"delivery_id": found[0].delivery_id(found[1]), "status": report.status}
                 _log.info("delivery receipt", extra={**extra, "outcome": moved.outcome})
@@ -55,7 +55,7 @@ class Receive:
 
         What the body names is the only answer, also when it is gone.
         """
-        signed = read_delivery_id(self._key, report.delivery_id) if report.delivery_id else None
+        signed = self._ids.read_delivery(report.delivery_id) if report.delivery_id else None
         return signed or self._book.find_message(number, report.message_id)
 
     def inbound(
@@ -85,12 +85,12 @@ class Receive:
             person = phone.parse(from_number)
         except InvalidNumber:
             return  # a short code or a name wrote: there is nobody to send to
-        number = number_hash(self._key, person.e164)
+        number = self._ids.number_hash(person.e164)
         if deniers:
             senders = self._written_to(messaging_profile_id, to_number)
             self._deny(number, Denial(deniers, senders, occurred_ms, self._store.first_heard(number, event_id)))
         if unclear:
-            self._optouts.note_unclear(number, person.mask, messaging_profile_id)
+            self._optouts.record_unclear(number, person.mask, messaging_profile_id)
         if not changes:
             return
         for profile in self._profiles(messaging_profile_id, to_number):
@@ -101,7 +101,7 @@ class Receive:
                 keyword=(autoresponse or str(wish)).upper(),
                 source=optout.source(autoresponse, text),
             )
-            outcome = self._optouts.put(number, person.mask, entry, f"{event_id}:{profile}")
+            outcome = self._optouts.record(number, person.mask, entry, f"{event_id}:{profile}")
             _log.info("opt-out wish", extra={"to": person.mask, "wish": str(wish), "outcome": outcome})
 
     def _written_to(self, profile: str | None, to_number: str | None) -> frozenset[str]:
@@ -131,10 +131,10 @@ class Receive:
         """A person followed a link in a message: into the timeline. Raises StoreUnavailable."""
         if not to:
             return
-        number = number_hash(self._key, to if to.startswith("+") else f"+{to}")
+        number = self._ids.number_hash(to if to.startswith("+") else f"+{to}")
         found = self._book.find_message(number, message_id)
         if found is not None:
-            self._book.note_click(*found, event_id)
+            self._book.record_click(*found, event_id)
 
     def spend_limit(self, messaging_profile_id: str | None) -> None:
         """A messaging profile has reached its daily limit: leave it alone, and tell the people on call."""

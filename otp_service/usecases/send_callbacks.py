@@ -15,7 +15,6 @@ from ..domain.audit import Event
 from ..domain.callback import EVENTS, Again, Answer, Callback, GiveUp, callback_id, judge
 from ..domain.errors import StoreUnavailable
 from ..domain.operation import TimelineEntry, VerificationView
-from ..domain.verification import read_id
 from . import ports
 
 BATCH = 50
@@ -48,7 +47,7 @@ class Notify:
         self._queue = queue
         self._store = store
         self._receivers = receivers
-        self._key = vault.index_key
+        self._ids = vault.ids
         self._apps = tuple(apps)
         self._write = write
         self._random = random
@@ -62,7 +61,7 @@ class Notify:
         What the store did not take is handed out again later and keeps no other waiting: of a Cluster only the shard
         of one app's callbacks may be away. Raises StoreUnavailable if it took nothing.
         """
-        events = self._audit_consumer.take_over(BATCH) if left_behind else self._audit_consumer.take(BATCH)
+        events = self._audit_consumer.claim_stale(BATCH) if left_behind else self._audit_consumer.read_new(BATCH)
         known: dict[str, _Found] = {}
         done: list[Event] = []
         failure: StoreUnavailable | None = None
@@ -76,7 +75,7 @@ class Notify:
         if failure is not None and not done:
             raise failure
         if done:
-            self._audit_consumer.done(done)
+            self._audit_consumer.acknowledge(done)
         return len(done)
 
     def _queue_one(self, event: Event, known: dict[str, _Found]) -> None:
@@ -112,7 +111,7 @@ class Notify:
         return Callback(callback_id(event), app, event.type, verification_id, body)
 
     def _look(self, app: str, verification_id: str) -> _Found:
-        ref = read_id(self._key, verification_id)
+        ref = self._ids.read(verification_id)
         view = self._store.view(ref, app) if ref is not None else None
         return (view, self._store.timeline(ref)) if ref is not None and view is not None else None
 
@@ -141,14 +140,14 @@ class Notify:
         }
         match judge(answer, callback.attempt, self._random()):
             case None:
-                self._queue.sent(callback)
+                self._queue.record_sent(callback)
                 self._count(callback.app, "sent")
                 _log.info("callback sent", extra=facts)
             case Again(wait_ms=wait_ms, rest_ms=rest_ms):
-                self._queue.again(callback, wait_ms, rest_ms, answer.reason)
+                self._queue.schedule_retry(callback, wait_ms, rest_ms, answer.reason)
                 self._count(callback.app, "failed")
                 _log.warning("a callback will be tried again", extra=facts | {"wait_ms": wait_ms})
             case GiveUp(rest_ms=rest_ms):
-                self._queue.bury(callback, rest_ms, answer.reason)
+                self._queue.dead_letter(callback, rest_ms, answer.reason)
                 self._count(callback.app, "dead")
                 _log.error("a callback was given up; see: otp-service callbacks list --dead", extra=facts)

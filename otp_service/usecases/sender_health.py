@@ -51,7 +51,7 @@ class SenderHealth:
             broken = self._broken(senders)
             health = {}
             if app.strategy is Strategy.HEALTHIEST:
-                health = dict(self._sender_stats.look([sender.name for sender in senders]))
+                health = dict(self._sender_stats.health([sender.name for sender in senders]))
         except StoreUnavailable:
             _log.warning("nobody knows how the senders are")
             return tuple(senders), ()
@@ -60,7 +60,7 @@ class SenderHealth:
 
     def _broken(self, senders: Sequence[Sender]) -> set[str]:
         every = list(dict.fromkeys(scope for sender in senders for scope in circuit.scopes(sender)))
-        known = self._circuits.look(every)
+        known = self._circuits.states(every)
         states = {s.name: {known[scope].state for scope in circuit.scopes(s)} for s in senders}
         return {name for name, state in states.items() if "open" in state or not self._may_probe(name, state)}
 
@@ -76,7 +76,7 @@ class SenderHealth:
 
     def decision(self, sender: Sender, *, held_too: bool = False) -> BreakerDecision:
         """Whether a message may go by this sender now; `held_too`: a hold does not stop it. Raises StoreUnavailable."""
-        return self._circuits.pass_through(circuit.scopes(sender), held_too=held_too)
+        return self._circuits.admit(circuit.scopes(sender), held_too=held_too)
 
     def unheld(self, senders: Sequence[str]) -> tuple[str, ...]:
         """Those of these senders that no hold stops. Raises StoreUnavailable."""
@@ -95,7 +95,7 @@ class SenderHealth:
     def _holds(self, names: Sequence[str]) -> dict[str, int | None]:
         """When each sender's last hold ends, as `circuit.held_until` says; without senders no longer configured."""
         senders = [self._policy.senders[name] for name in names if name in self._policy.senders]
-        known = self._circuits.look(list({scope: None for sender in senders for scope in circuit.scopes(sender)}))
+        known = self._circuits.states(list({scope: None for sender in senders for scope in circuit.scopes(sender)}))
         return {s.name: circuit.held_until(known[scope] for scope in circuit.scopes(s)) for s in senders}
 
     def learn(self, sender: Sender, outcome: SendOutcome, decision: BreakerDecision, number_hash: str) -> None:
@@ -118,9 +118,9 @@ class SenderHealth:
         held = False
         try:
             if status in (DeliveryStatus.DELIVERED, DeliveryStatus.FAILED):
-                self._sender_stats.count(sender.name, delivered=status is DeliveryStatus.DELIVERED)
+                self._sender_stats.record_result(sender.name, delivered=status is DeliveryStatus.DELIVERED)
             if status is DeliveryStatus.DELIVERED:
-                self._circuits.delivered(circuit.scopes(sender))
+                self._circuits.record_delivered(circuit.scopes(sender))
             hold = circuit.refusal_hold(report.error, sender, Source.REPORT) if report.error is not None else None
             held = hold is not None and self._note(hold, number_hash, probe=False)
         except StoreUnavailable:
@@ -143,12 +143,12 @@ class SenderHealth:
         in_force = False
         match finding:
             case Hold():
-                reply, state = self._circuits.hold(finding, number_hash, probe=probe), "open"
+                reply, state = self._circuits.record_hold(finding, number_hash, probe=probe), "open"
                 changed, in_force = reply == "opened", reply != "counted"
             case Fault():
-                changed, state = self._circuits.fault(finding, number_hash, probe=probe), "open"
+                changed, state = self._circuits.record_fault(finding, number_hash, probe=probe), "open"
             case Fine():
-                changed, state = self._circuits.fine(finding, probe=probe), "closed"
+                changed, state = self._circuits.record_success(finding, probe=probe), "closed"
         if changed:
             _log.warning("a circuit changed", extra={"scope": finding.scope, "state": state})
             self._count(finding.scope, state)
@@ -160,12 +160,12 @@ class SenderHealth:
         every = list(
             dict.fromkeys(scope for place in zip(*map(circuit.scopes, senders), strict=True) for scope in place)
         )
-        return list(self._circuits.look(every).values())
+        return list(self._circuits.states(every).values())
 
     def ask_carrier(self, reports: ports.HealthReports) -> None:
         """Bring the carrier's ratios up to date, if it is time. Raises CarrierUnavailable and StoreUnavailable."""
         if (
             any(app.strategy is Strategy.HEALTHIEST for app in self._policy.apps.values())
-            and self._sender_stats.may_ask()
+            and self._sender_stats.claim_health_poll()
         ):
-            self._sender_stats.report(reports.health(tuple(self._policy.senders.values())))
+            self._sender_stats.record_health(reports.health(tuple(self._policy.senders.values())))

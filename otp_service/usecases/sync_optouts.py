@@ -22,7 +22,6 @@ writes the others, moves no cursor and counts as failed.
 
 import contextlib
 import logging
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -30,7 +29,6 @@ from ..domain import optout, phone
 from ..domain.errors import CarrierUnavailable, InvalidNumber, NotReady, StoreUnavailable
 from ..domain.operation import Block, BlockPage, Cursor, OptOut, Standing
 from ..domain.policy import Policy
-from ..domain.verification import number_hash
 from . import ports
 
 SETTLED_MS = 3_600_000
@@ -50,8 +48,6 @@ WHOLE_MS, WHOLE_AGAIN_MS = 86_400_000, 3_600_000
 
 RENEW_EVERY = 200
 """After so many lifted entries the right to read is renewed."""
-
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 
 Tell = Callable[[int, int], None]
 """Hears how many entries were read, of how many."""
@@ -129,7 +125,7 @@ class SyncOptouts:
         self._source = source
         self._registry = registry
         self._cursors = cursors
-        self._key = vault.index_key
+        self._ids = vault.ids
         self._profiles = sorted({sender.messaging_profile_id for sender in policy.senders.values()})
         self._interval_ms = interval_ms
         self._now_ms = now_ms
@@ -145,7 +141,7 @@ class SyncOptouts:
         StoreUnavailable; the next pass goes on where this one ended.
         """
         owner = self._token()
-        if self._cursors.take(owner, force=starting) > 0:
+        if self._cursors.acquire_lease(owner, force=starting) > 0:
             return None
         whole = starting or self._now_ms() >= self._whole_due_ms
         return self._pass(owner, lambda *_: None, stopped, whole=whole)
@@ -156,7 +152,7 @@ class SyncOptouts:
         Raises CarrierUnavailable, StoreUnavailable, and NotReady if another process does not come to an end.
         """
         owner, waited_ms = self._token(), 0
-        while (wait_ms := self._cursors.take(owner, force=True)) > 0:
+        while (wait_ms := self._cursors.acquire_lease(owner, force=True)) > 0:
             if waited_ms >= PATIENCE_MS:
                 raise NotReady("another process is reading the list and has not finished; try again later")
             sleep(min(wait_ms, 500) / 1000)
@@ -176,14 +172,14 @@ class SyncOptouts:
         except _Interrupted:
             self._whole_due_ms = due_ms
             self._count("interrupted")
-            self._cursors.end(owner, 0)
+            self._cursors.release_lease(owner, 0)
             return None
         except (CarrierUnavailable, StoreUnavailable):
             self._whole_due_ms = due_ms
             self._count("failed")
-            self._cursors.end(owner, min(RETRY_MS, self._interval_ms))
+            self._cursors.release_lease(owner, min(RETRY_MS, self._interval_ms))
             raise
-        self._cursors.end(owner, self._interval_ms)
+        self._cursors.release_lease(owner, self._interval_ms)
         self._count("done")
         return done
 
@@ -269,7 +265,7 @@ class SyncOptouts:
         return whole
 
     def _keep(self, owner: str, profile: str, cursor: Cursor, stopped: Callable[[], bool]) -> None:
-        if not self._cursors.save(owner, profile, cursor) or stopped():
+        if not self._cursors.advance(owner, profile, cursor) or stopped():
             raise _Interrupted
 
     def _pages(self, tally: _Tally, since_ms: int, until_ms: int | None, resume: int, tell: Tell) -> Iterator[int]:
@@ -303,7 +299,7 @@ class SyncOptouts:
         whole.entries[number] = len(page.blocks)
         whole.usable = whole.usable and page.number == number
         for block in page.blocks:
-            if not _E164.fullmatch(block.to):
+            if not phone.is_e164(block.to):
                 whole.usable = False  # redacted: anybody may be behind it
                 return
             whole.listed.add(self._hash(block.to))
@@ -311,7 +307,7 @@ class SyncOptouts:
     def _hash(self, number: str) -> str:
         with contextlib.suppress(InvalidNumber):  # a number that no plan holds any more stands for itself
             number = phone.parse(number).e164
-        return number_hash(self._key, number)
+        return self._ids.number_hash(number)
 
     def _write(self, block: Block, tally: _Tally) -> None:
         tally.read += 1
@@ -329,7 +325,7 @@ class SyncOptouts:
             source=optout.Source.LIST,
         )
         try:
-            outcome = self._registry.put(number_hash(self._key, person.e164), person.mask, entry, None)
+            outcome = self._registry.record(self._ids.number_hash(person.e164), person.mask, entry, None)
         except StoreUnavailable:
             tally.missed += 1
         else:

@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager
 from enum import StrEnum
 
 from ..domain.errors import StoreUnavailable
-from ..domain.verification import Reference
+from ..domain.ids import Reference
 from . import ports
 
 EVERY_S = 0.15

@@ -162,3 +162,12 @@ def test_no_test_is_switched_off() -> None:
             if called in {"pytest.skip", "pytest.mark.skipif"}:
                 said = ast.unparse(node)
                 assert re.search(r"NEEDS|needs:|sys\.platform|'no \w+", said), f"{place}: {said}"
+
+
+def test_one_profile_decides_how_examples_are_run() -> None:
+    """Tests choose how many examples they try; deadlines and checks of health stand in `conftest.py` alone."""
+    for path, tree in trees():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "settings":
+                named = {keyword.arg for keyword in node.keywords}
+                assert named <= {"max_examples", "stateful_step_count", "derandomize"}, f"{path.name}:{node.lineno}"

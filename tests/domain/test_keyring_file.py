@@ -260,7 +260,7 @@ def test_an_emergency_is_not_undone_by_an_older_plan(place: Place) -> None:
     assert ring.current().knows(planned)
 
 
-@settings(deadline=None, max_examples=60)  # it writes files, and a machine may be busy
+@settings(max_examples=60)
 @given(
     moves=st.lists(
         st.sampled_from(["rotate", "rotate at once", "wait", "wait long", "make", "break", "mend"]), max_size=30

@@ -5,7 +5,7 @@ import string
 
 import phonenumbers
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otp_service.domain.errors import InvalidNumber
@@ -53,7 +53,6 @@ def known_numbers() -> st.SearchStrategy[str]:
     return st.sampled_from(REGIONS).map(example).flatmap(vary)
 
 
-@settings(deadline=None)  # the library reads a country's plan when it is first asked for it
 @given(st.one_of(known_numbers(), st.from_regex(r"\+[1-9][0-9]{6,14}", fullmatch=True)))
 def test_a_canonical_number_is_its_own_canonical_form(text: str) -> None:
     """Two spellings of one number never give two budgets: what was parsed once parses to itself."""
@@ -66,7 +65,6 @@ def test_a_canonical_number_is_its_own_canonical_form(text: str) -> None:
     assert phone.e164.startswith(f"+{phone.country_code}")
 
 
-@settings(deadline=None)
 @given(st.one_of(st.text(max_size=40), st.text("+0123456789 -.()\n\0", max_size=20)))
 def test_whatever_the_text_there_is_a_number_or_the_one_refusal(text: str) -> None:
     """No text of a stranger raises anything but InvalidNumber, and none but strict E.164 is taken."""

@@ -10,8 +10,8 @@ from typing import Any, cast
 import pytest
 
 from otp_service.domain.errors import StoreUnavailable
+from otp_service.domain.ids import Reference
 from otp_service.domain.operation import Job, Timer
-from otp_service.domain.verification import Reference
 from otp_service.runtime import delivery_worker
 from otp_service.runtime.delivery_worker import Worker
 from tests.conftest import wait_until

@@ -8,7 +8,7 @@ import time
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otp_service.sandbox.app import create_app
@@ -229,7 +229,7 @@ _ROUTES = [
 ]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 @given(st.sampled_from(_ROUTES), st.dictionaries(_names, _values, max_size=8))
 def test_no_body_is_a_500(api: httpx.Client, route: tuple[str, str], body: dict[str, object]) -> None:
     """Whatever stands in a body, the answer is JSON and no server error."""
@@ -240,7 +240,7 @@ def test_no_body_is_a_500(api: httpx.Client, route: tuple[str, str], body: dict[
     json.loads(api.get("/sandbox/journal").content)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100)
 @given(
     st.sampled_from(["/v2/messaging_optouts", "/v2/phone_numbers/messaging", "/v2/mobile_phone_numbers/messaging"]),
     st.dictionaries(

@@ -12,6 +12,7 @@ import redis
 
 from otp_service.domain import codes
 from otp_service.domain.delivery import Accepted, DeliveryReport
+from otp_service.domain.ids import Reference
 from otp_service.domain.operation import (
     CheckAnswer,
     CheckCommand,
@@ -24,7 +25,6 @@ from otp_service.domain.operation import (
     Timer,
 )
 from otp_service.domain.policy import App, Channel, Limit, NumberLimits, Sender, SenderKind
-from otp_service.domain.verification import Reference, new_reference, number_hash
 from otp_service.keyring import Keyring, create, parse
 from otp_service.storage.audit_log import AuditLog
 from otp_service.storage.circuits import Circuits
@@ -125,9 +125,9 @@ class StoreHarness:
         return cls(store, Keys(SHARDS), scripts(store), keyring())
 
     def __post_init__(self) -> None:
-        key = self.ring.index_key
-        self.verifications = Verifications(self.store, self.scripts, self.keys, key)
-        self.outbox = Outbox(self.store, self.scripts, self.keys, key, consumer=word("worker-"))
+        ids = self.ring.ids
+        self.verifications = Verifications(self.store, self.scripts, self.keys, ids)
+        self.outbox = Outbox(self.store, self.scripts, self.keys, ids, consumer=word("worker-"))
         self.optouts = OptOuts(self.store, self.scripts, self.keys)
         self.limits = Limits(self.scripts, self.keys)
         self.idempotency = Idempotency(self.scripts, self.keys)
@@ -152,7 +152,7 @@ class StoreHarness:
 
     def other_worker(self) -> Outbox:
         """The outbox as another process sees it."""
-        return Outbox(self.store, self.scripts, self.keys, self.ring.index_key, consumer=word("worker-"))
+        return Outbox(self.store, self.scripts, self.keys, self.ring.ids, consumer=word("worker-"))
 
     def now(self) -> int:
         """The store's clock in milliseconds."""
@@ -160,18 +160,18 @@ class StoreHarness:
 
     def hash_of(self, number: str) -> str:
         """The number's keyed hash."""
-        return number_hash(self.ring.index_key, number)
+        return self.ring.ids.number_hash(number)
 
     # ---- verifications ---------------------------------------------------------------------------------------------
 
     def order(self, number: str, app: App = SHOP, code: str = CODE, **changes: Any) -> StartCommand:
         """An order to start, as `usecases.verify` makes it."""
         context = changes.pop("context", None)
-        ref = new_reference(self.ring.index_key, self.hash_of(number), word("").rjust(10, "r").encode()[-10:])
+        ref = self.ring.ids.new(self.hash_of(number), word("").rjust(10, "r").encode()[-10:])
         ref = changes.pop("reference", ref)
         kid = self.ring.active_kid
         hashed = codes.context_hash(context)
-        box = {"v": ref.body, "to": number, "code": code, "context": context or {}}
+        box = {"v": ref.token, "to": number, "code": code, "context": context or {}}
         made = StartCommand(
             operation_id=word(),
             operation_ttl_ms=60_000,
@@ -275,7 +275,7 @@ class StoreHarness:
     def audited(self, ref: Reference) -> list[dict[str, str]]:
         """The audit events of the verification in order."""
         found = self.raw.xrange(self.keys.audit(self.keys.shard(ref.number_hash)))
-        return [dict(fields) for _, fields in found if fields.get("vid") == ref.body]
+        return [dict(fields) for _, fields in found if fields.get("vid") == ref.token]
 
     # ---- deliveries ------------------------------------------------------------------------------------------------
 
@@ -301,7 +301,7 @@ class StoreHarness:
         self, job: Job, app: App = SHOP, body: str = "sealed", per_number: NumberLimits = EVERYWHERE
     ) -> SendPermit | None:
         """Write a try down."""
-        return self.outbox.begin(job, app.name, body, app.wrong_codes_per_number, per_number.wrong_codes)
+        return self.outbox.begin_send(job, app.name, body, app.wrong_codes_per_number, per_number.wrong_codes)
 
     def must_begin(self, job: Job, app: App = SHOP, body: str = "sealed") -> SendPermit:
         """Write a try down, and fail if there is nothing to send."""
@@ -311,7 +311,7 @@ class StoreHarness:
 
     def draft(self, job: Job) -> PendingDelivery:
         """The draft, which has to exist."""
-        draft = self.outbox.draft(job)
+        draft = self.outbox.pending_delivery(job)
         assert draft is not None
         return draft
 
@@ -319,7 +319,7 @@ class StoreHarness:
         """Take, begin and have it accepted."""
         job = self.take(ref)
         self.must_begin(job)
-        self.outbox.accepted(job, Accepted(message_id, "queued"))
+        self.outbox.record_accepted(job, Accepted(message_id, "queued"))
         return job
 
     def requeue(self, ref: Reference, ordinal: int = 1) -> Job:
@@ -345,7 +345,7 @@ class StoreHarness:
 
     def tell(self, ref: Reference, receipt: DeliveryReport, ordinal: int = 1, event: str | None = None) -> str:
         """Apply this very receipt (as no event: the carrier was asked); its outcome."""
-        return self.outbox.apply(ref, ordinal, ref.number_hash, receipt, event).outcome
+        return self.outbox.apply_report(ref, ordinal, ref.number_hash, receipt, event).outcome
 
     # ---- everything ------------------------------------------------------------------------------------------------
 

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otp_service.domain.delivery import Accepted, DeliveryReport, Unknown
+from otp_service.domain.ids import Reference
 from otp_service.domain.operation import Timer
 from otp_service.domain.policy import App
-from otp_service.domain.verification import Reference
 
 from .harness import BACKUP, POOL, TWIN, StoreHarness, fresh_number, word
 
@@ -97,15 +97,15 @@ def tell(harness: StoreHarness, ref: Reference, event: str) -> None:
     elif event == "fall":
         if f"f:{ref.delivery_id(1)}" in timers:
             harness.raw.zadd(harness.keys.timers(shard), {f"f:{ref.delivery_id(1)}": 1})
-        harness.outbox.fail_over(Timer(shard, "f", ref, 1))
+        harness.outbox.claim_failover(Timer(shard, "f", ref, 1))
     elif event == "close":
         harness.age(ref, 400_000)
         if f"c:{ref.delivery_id(1)}" in timers:
             harness.raw.zadd(harness.keys.timers(shard), {f"c:{ref.delivery_id(1)}": 1})
-        harness.outbox.close(Timer(shard, "c", ref, 1))
+        harness.outbox.close_delivery(Timer(shard, "c", ref, 1))
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=250)
 @given(events=st.lists(st.sampled_from(EVENTS), max_size=14))
 def test_any_order_ends_by_rank_and_claims_once(server_harness: StoreHarness, events: list[str]) -> None:
     """Receipts, polls, the send's own answer and both timers, left out, repeated and mixed: the model's end, each step.
@@ -119,9 +119,9 @@ def test_any_order_ends_by_rank_and_claims_once(server_harness: StoreHarness, ev
     harness.must_begin(job, TRIO)
     for event in events:
         if event == "accepted":
-            harness.outbox.accepted(job, Accepted("msg-1", "queued"))
+            harness.outbox.record_accepted(job, Accepted("msg-1", "queued"))
         elif event == "answer lost":
-            harness.outbox.unknown(job, 60_000, Unknown("read timeout"))
+            harness.outbox.record_unknown(job, 60_000, Unknown("read timeout"))
         else:
             tell(harness, ref, event)
         model.hear(event)

@@ -49,7 +49,7 @@ class TestQueue:
         taken = must_claim(queue)
         assert taken == replace(callback(), attempt=1)
         assert queue.claim("shop") is None
-        assert queue.sent(taken)
+        assert queue.record_sent(taken)
         assert (queue.counts(["shop"]), queue.due(["shop"])) == ({"shop": (0, 0)}, {})
         assert not harness.raw.exists(harness.keys.callbacks("shop"))
 
@@ -60,7 +60,7 @@ class TestQueue:
         assert queue.put(replace(callback(), body="other")) == "known"
         taken = must_claim(queue)
         assert taken.body == '{"n":1}'
-        queue.sent(taken)
+        queue.record_sent(taken)
         assert queue.put(callback()) == "known"
         assert ids(queue) == []
 
@@ -88,18 +88,18 @@ class TestQueue:
         slow = must_claim(queue)
         time.sleep(0.1)
         quick = must_claim(queue)
-        assert not queue.again(slow, 60_000, 0, "late")
-        assert not queue.bury(slow, 0, "late")
+        assert not queue.schedule_retry(slow, 60_000, 0, "late")
+        assert not queue.dead_letter(slow, 0, "late")
         assert [(one.tries, one.reason, one.dead) for one in queue.list("shop", dead=False)] == [(2, "", False)]
-        assert queue.sent(slow)
-        assert not queue.again(quick, 1, 0, "status 500")
+        assert queue.record_sent(slow)
+        assert not queue.schedule_retry(quick, 1, 0, "status 500")
         assert queue.counts(["shop"]) == {"shop": (0, 0)}
 
     def test_a_failed_one_waits_its_time(self, harness: StoreHarness) -> None:
         """Not due before, due after, and a person sees why."""
         queue = queues(harness)
         queue.put(callback())
-        assert queue.again(must_claim(queue), 80, 0, "status 500")
+        assert queue.schedule_retry(must_claim(queue), 80, 0, "status 500")
         assert queue.claim("shop") is None
         (waiting,) = queue.list("shop", dead=False)
         assert (waiting.tries, waiting.reason, waiting.at_ms > harness.now()) == (1, "status 500", True)
@@ -112,7 +112,7 @@ class TestQueue:
         for number in (1, 2):
             queue.put(callback(number))
         queue.put(callback(3, "bank"))
-        queue.again(must_claim(queue), 5, 150, "status 429")
+        queue.schedule_retry(must_claim(queue), 5, 150, "status 429")
         assert queue.claim("shop") is None
         assert queue.due(["shop", "bank"]) == {"bank": 1}
         time.sleep(0.2)
@@ -127,7 +127,7 @@ class TestQueue:
         taken = [queue.claim("shop") for _ in range(MOST_AT_ONCE + 3)]
         assert [one is None for one in taken].count(True) == 3
         assert queue.claim("bank") is not None
-        queue.sent(next(one for one in taken if one is not None))
+        queue.record_sent(next(one for one in taken if one is not None))
         assert queue.claim("shop") is not None
 
     def test_a_dead_letter_is_kept_and_can_be_replayed(self, harness: StoreHarness) -> None:
@@ -135,7 +135,7 @@ class TestQueue:
         queue = queues(harness)
         for number in (1, 2):
             queue.put(callback(number))
-        queue.bury(must_claim(queue), 60_000, "status 410")
+        queue.dead_letter(must_claim(queue), 60_000, "status 410")
         assert ids(queue, dead=True) == ["evt_00-1-0"]
         assert queue.counts(["shop"]) == {"shop": (1, 1)}
         assert queue.claim("shop") is None
@@ -150,7 +150,7 @@ class TestQueue:
         queue = queues(harness)
         for number in range(3):
             queue.put(callback(number))
-            queue.bury(must_claim(queue), 0, "status 500")
+            queue.dead_letter(must_claim(queue), 0, "status 500")
         queue.put(callback(7))
         held = must_claim(queue)
         assert queue.replay("shop", held.id) == 0
@@ -161,7 +161,7 @@ class TestQueue:
         """An operator who has put the receiver right need not wait for hours."""
         queue = queues(harness)
         queue.put(callback())
-        queue.again(must_claim(queue), 3_600_000, 0, "status 500")
+        queue.schedule_retry(must_claim(queue), 3_600_000, 0, "status 500")
         assert queue.replay("shop", callback().id) == 1
         assert must_claim(queue).attempt == 1
 
@@ -169,7 +169,7 @@ class TestQueue:
         """Where too many wait, the one furthest from its next try dies; where too many are dead, the oldest goes."""
         queue = queues(harness, most_waiting=3, most_dead=2)
         queue.put(callback(0))
-        queue.again(must_claim(queue), 3_600_000, 0, "status 500")
+        queue.schedule_retry(must_claim(queue), 3_600_000, 0, "status 500")
         for number in (1, 2):
             queue.put(callback(number))
         assert queue.put(callback(3)) == "full"
@@ -185,7 +185,7 @@ class TestQueue:
         queue = queues(harness)
         for number in (1, 2):
             queue.put(callback(number))
-            queue.bury(must_claim(queue), 0, "status 500")
+            queue.dead_letter(must_claim(queue), 0, "status 500")
             harness.raw.zadd(harness.keys.callbacks_dead("shop"), {"evt_00-1-0": 1}, xx=True)
         assert ids(queue, dead=True) == ["evt_00-2-0"]
         assert all(field.startswith("evt_00-2-0") for field in harness.raw.hkeys(harness.keys.callbacks("shop")))
@@ -203,26 +203,26 @@ class TestFeed:
         refs = [harness.start(fresh_number()).reference for _ in range(6)]
         taken = [
             event
-            for batch in at_once([lambda: AuditConsumer(harness.store, harness.keys).take(50)] * 4)
+            for batch in at_once([lambda: AuditConsumer(harness.store, harness.keys).read_new(50)] * 4)
             for event in batch
         ]
         started = [event for event in taken if event.type == "verification.started"]
-        assert sorted(event.fields["vid"] for event in started) == sorted(ref.body for ref in refs)
-        assert audit_consumer.take(50) == []
+        assert sorted(event.fields["vid"] for event in started) == sorted(ref.token for ref in refs)
+        assert audit_consumer.read_new(50) == []
 
     def test_what_a_dead_worker_took_is_handed_out_again(self, harness: StoreHarness) -> None:
         """Until it is done; the event has the same name."""
         audit_consumer = AuditConsumer(harness.store, harness.keys, stale_ms=40)
         audit_consumer.open()
         harness.start(fresh_number())
-        first = audit_consumer.take(50)
-        assert audit_consumer.take_over(50) == []
+        first = audit_consumer.read_new(50)
+        assert audit_consumer.claim_stale(50) == []
         time.sleep(0.08)
-        again = audit_consumer.take_over(50)
+        again = audit_consumer.claim_stale(50)
         assert [event.seq for event in again] == [event.seq for event in first]
-        audit_consumer.done(again)
+        audit_consumer.acknowledge(again)
         time.sleep(0.08)
-        assert audit_consumer.take_over(50) == []
+        assert audit_consumer.claim_stale(50) == []
 
     def test_a_store_that_was_emptied_is_read_from_its_beginning(self, harness: StoreHarness) -> None:
         """Whatever stands in it has come since."""
@@ -233,8 +233,8 @@ class TestFeed:
         ref = harness.start(fresh_number()).reference
         found: list[Event] = []
         for _ in range(3):
-            found += audit_consumer.take(50)
-        assert [event.fields["vid"] for event in found if event.type == "verification.started"] == [ref.body]
+            found += audit_consumer.read_new(50)
+        assert [event.fields["vid"] for event in found if event.type == "verification.started"] == [ref.token]
 
     def test_nothing_slips_between_reading_and_writing(self, server_harness: StoreHarness) -> None:
         """Events that are written while others read, take over and die: each is done by somebody."""
@@ -247,9 +247,9 @@ class TestFeed:
         def read(reliable: bool) -> None:
             audit_consumer = AuditConsumer(harness.store, harness.keys, stale_ms=50)
             while not stop.is_set():
-                events = audit_consumer.take(3) + audit_consumer.take_over(3)
+                events = audit_consumer.read_new(3) + audit_consumer.claim_stale(3)
                 if reliable:
-                    audit_consumer.done(events)
+                    audit_consumer.acknowledge(events)
                     with lock:
                         seen.update(event.seq for event in events)
 
@@ -263,6 +263,6 @@ class TestFeed:
         for reader in readers:
             reader.join()
         last = AuditConsumer(harness.store, harness.keys, stale_ms=0)
-        seen.update(event.seq for event in last.take_over(500))
+        seen.update(event.seq for event in last.claim_stale(500))
         written = sum(harness.raw.xlen(harness.keys.audit(shard)) for shard in range(harness.keys.shards))
         assert len(seen) == written

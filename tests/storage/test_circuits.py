@@ -38,7 +38,7 @@ def fresh(harness: StoreHarness) -> Circuits:
 
 def trip(harness: StoreHarness, scope: str = SENDER) -> None:
     """Faults of as many numbers as open a closed breaker."""
-    opened = [fresh(harness).fault(Fault(scope, "connect"), word()) for _ in range(TRIPS_AFTER)]
+    opened = [fresh(harness).record_fault(Fault(scope, "connect"), word()) for _ in range(TRIPS_AFTER)]
     assert opened == [False] * (TRIPS_AFTER - 1) + [True]
 
 
@@ -50,7 +50,7 @@ def later(harness: StoreHarness, scope: str = SENDER, *, until: bool = True) -> 
 
 def state(harness: StoreHarness, scope: str = SENDER) -> str:
     """Of the breaker."""
-    return fresh(harness).look([scope])[scope].state
+    return fresh(harness).states([scope])[scope].state
 
 
 def pause(harness: StoreHarness, scope: str = SENDER) -> int:
@@ -62,14 +62,14 @@ def test_faults_in_a_row_open_and_a_success_ends_the_row(harness: StoreHarness) 
     """Four and a success and four more are no row of five; five are, over all processes."""
     for _ in range(2):
         for _ in range(TRIPS_AFTER - 1):
-            assert not fresh(harness).fault(Fault(SENDER, "connect"), word())
-        assert not fresh(harness).fine(Fine(SENDER), probe=False)
+            assert not fresh(harness).record_fault(Fault(SENDER, "connect"), word())
+        assert not fresh(harness).record_success(Fine(SENDER), probe=False)
     assert state(harness) == "closed"
     assert not harness.raw.exists(harness.keys.circuit(SENDER))
     trip(harness)
     assert state(harness) == "open"
     assert pause(harness) == pytest.approx(FIRST_PAUSE_MS, abs=1_000)
-    gate = fresh(harness).pass_through([ACCOUNT, PROFILE, SENDER])
+    gate = fresh(harness).admit([ACCOUNT, PROFILE, SENDER])
     assert (gate.passes, gate.code, gate.title, gate.lasting) == (False, "sender_down", "connect", False)
     assert 0 < gate.wait_ms <= FIRST_PAUSE_MS
 
@@ -77,7 +77,7 @@ def test_faults_in_a_row_open_and_a_success_ends_the_row(harness: StoreHarness) 
 def test_a_row_is_no_longer_than_its_window(harness: StoreHarness) -> None:
     """Faults far apart are single faults."""
     for _ in range(TRIPS_AFTER * 2):
-        assert not fresh(harness).fault(Fault(SENDER, "connect"), word())
+        assert not fresh(harness).record_fault(Fault(SENDER, "connect"), word())
         harness.raw.hset(harness.keys.circuit(SENDER), "first", "1")
     assert state(harness) == "closed"
     assert 0 < harness.raw.pttl(harness.keys.circuit(SENDER)) <= 30_000
@@ -89,11 +89,11 @@ def test_each_failed_probe_doubles_the_pause(harness: StoreHarness) -> None:
     pauses = []
     for _ in range(6):
         later(harness)
-        assert fresh(harness).pass_through([SENDER]).probe
-        assert not fresh(harness).fault(Fault(SENDER, "connect"), word())
-        assert fresh(harness).fault(Fault(SENDER, "connect"), word(), probe=True)
+        assert fresh(harness).admit([SENDER]).probe
+        assert not fresh(harness).record_fault(Fault(SENDER, "connect"), word())
+        assert fresh(harness).record_fault(Fault(SENDER, "connect"), word(), probe=True)
         pauses.append(pause(harness))
-        assert not fresh(harness).fault(Fault(SENDER, "connect"), word())
+        assert not fresh(harness).record_fault(Fault(SENDER, "connect"), word())
     wanted = [min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2**n) for n in range(1, 7)]
     assert pauses == [pytest.approx(each, abs=1_000) for each in wanted]
 
@@ -103,46 +103,46 @@ def test_one_message_probes(harness: StoreHarness) -> None:
     trip(harness)
     later(harness)
     assert state(harness) == "half_open"
-    gates = at_once([partial(fresh(harness).pass_through, [SENDER]) for _ in range(16)])
+    gates = at_once([partial(fresh(harness).admit, [SENDER]) for _ in range(16)])
     assert [gate.probe for gate in gates if gate.passes] == [True]
     assert all(0 < gate.wait_ms <= PROBE_MS for gate in gates if not gate.passes)
     # One that never says anything is given up.
     later(harness)
-    assert fresh(harness).pass_through([SENDER]).probe
+    assert fresh(harness).admit([SENDER]).probe
 
 
 def test_only_the_probes_success_closes(harness: StoreHarness) -> None:
     """One from before the trouble, answered late, does not."""
     trip(harness)
     later(harness)
-    assert not fresh(harness).fine(Fine(SENDER), probe=False)
+    assert not fresh(harness).record_success(Fine(SENDER), probe=False)
     assert state(harness) == "half_open"
-    assert fresh(harness).fine(Fine(SENDER), probe=True)
+    assert fresh(harness).record_success(Fine(SENDER), probe=True)
     assert state(harness) == "closed"
-    assert fresh(harness).pass_through([SENDER]) == PASS
+    assert fresh(harness).admit([SENDER]) == PASS
     trip(harness)
 
 
 def test_a_hold_lasts_to_midnight(harness: StoreHarness) -> None:
     """A spent profile rests until the store's clock says that the day is over; one message an hour looks."""
     hold = Hold(PROFILE, "40333", "spent", None, 3_600_000, after=1)
-    assert fresh(harness).hold(hold, word()) == "opened"
+    assert fresh(harness).record_hold(hold, word()) == "opened"
     midnight = (harness.now() // DAY_MS + 1) * DAY_MS
     assert int(harness.raw.hget(harness.keys.circuit(PROFILE), "until")) == midnight
     assert harness.raw.pttl(harness.keys.circuit(PROFILE)) > midnight - harness.now()
-    gate = fresh(harness).pass_through([ACCOUNT, PROFILE, SENDER])
+    gate = fresh(harness).admit([ACCOUNT, PROFILE, SENDER])
     assert (gate.passes, gate.code, gate.lasting) == (False, "40333", True)
     assert 0 < gate.wait_ms <= min(3_600_000, midnight - harness.now() + 1_000)
 
 
 def test_a_held_account_is_probed(harness: StoreHarness) -> None:
     """Every half minute one message looks whether it is mended."""
-    fresh(harness).hold(Hold(ACCOUNT, "20100", "funds", DAY_MS, 30_000, after=1), word())
-    gate = fresh(harness).pass_through([ACCOUNT, PROFILE, SENDER])
+    fresh(harness).record_hold(Hold(ACCOUNT, "20100", "funds", DAY_MS, 30_000, after=1), word())
+    gate = fresh(harness).admit([ACCOUNT, PROFILE, SENDER])
     assert (gate.passes, gate.lasting) == (False, True)
     later(harness, ACCOUNT, until=False)
-    assert fresh(harness).pass_through([ACCOUNT]).probe
-    again = fresh(harness).pass_through([ACCOUNT])
+    assert fresh(harness).admit([ACCOUNT]).probe
+    again = fresh(harness).admit([ACCOUNT])
     assert not again.passes
     assert again.wait_ms == pytest.approx(30_000, abs=2_000)
 
@@ -150,41 +150,45 @@ def test_a_held_account_is_probed(harness: StoreHarness) -> None:
 def test_a_repeated_word_is_no_news_and_keeps_the_next_probe(harness: StoreHarness) -> None:
     """Otherwise a hundred messages that meet the hold at once would ring people and put the probe off for ever."""
     hold = Hold(SENDER, "40020", "pumping", DAY_MS, DAY_MS, after=1)
-    assert at_once([partial(fresh(harness).hold, hold, word()) for _ in range(8)]).count("opened") == 1
+    assert at_once([partial(fresh(harness).record_hold, hold, word()) for _ in range(8)]).count("opened") == 1
     assert pause(harness) == pytest.approx(DAY_MS, abs=2_000)
     harness.raw.hset(harness.keys.circuit(SENDER), "probe", harness.now() + 5_000)
-    assert fresh(harness).hold(hold, word()) == "open"
-    assert 0 < fresh(harness).pass_through([SENDER]).wait_ms <= 5_000
+    assert fresh(harness).record_hold(hold, word()) == "open"
+    assert 0 < fresh(harness).admit([SENDER]).wait_ms <= 5_000
     # Another reason is news if it lasts longer; else the longer hold stays.
-    assert fresh(harness).hold(Hold(SENDER, "40010", "not registered", 600_000, 60_000, after=1), word()) == "open"
-    assert fresh(harness).look([SENDER])[SENDER].code == "40020"
-    assert fresh(harness).hold(Hold(SENDER, "40021", "for good", 2 * DAY_MS, DAY_MS, after=1), word()) == "opened"
+    assert (
+        fresh(harness).record_hold(Hold(SENDER, "40010", "not registered", 600_000, 60_000, after=1), word()) == "open"
+    )
+    assert fresh(harness).states([SENDER])[SENDER].code == "40020"
+    assert (
+        fresh(harness).record_hold(Hold(SENDER, "40021", "for good", 2 * DAY_MS, DAY_MS, after=1), word()) == "opened"
+    )
 
 
 def test_faults_do_not_shorten_a_hold(harness: StoreHarness) -> None:
     """A probe that finds no connection says nothing of the carrier's word."""
-    fresh(harness).hold(Hold(SENDER, "40020", "pumping", DAY_MS, DAY_MS, after=1), word())
+    fresh(harness).record_hold(Hold(SENDER, "40020", "pumping", DAY_MS, DAY_MS, after=1), word())
     for _ in range(TRIPS_AFTER * 2):
-        assert not fresh(harness).fault(Fault(SENDER, "connect"), word())
+        assert not fresh(harness).record_fault(Fault(SENDER, "connect"), word())
     assert pause(harness) == pytest.approx(DAY_MS, abs=2_000)
 
 
 def test_what_was_closed_is_believed_for_half_a_second_at_most(harness: StoreHarness) -> None:
     """A busy worker does not ask before every message; what it did itself it knows at once."""
     mine = fresh(harness)
-    assert mine.pass_through([SENDER]) == PASS
+    assert mine.admit([SENDER]) == PASS
     for _ in range(TRIPS_AFTER):
-        mine.fault(Fault(SENDER, "connect"), word())
-    assert not mine.pass_through([SENDER]).passes
+        mine.record_fault(Fault(SENDER, "connect"), word())
+    assert not mine.admit([SENDER]).passes
 
 
 def test_one_number_s_faults_are_one_fault(harness: StoreHarness) -> None:
     """Retried for as long as its code lives, one message opens nothing; four other numbers with it do."""
     number = word()
     for _ in range(TRIPS_AFTER * 3):
-        assert not fresh(harness).fault(Fault(SENDER, "connect"), number)
+        assert not fresh(harness).record_fault(Fault(SENDER, "connect"), number)
     assert state(harness) == "closed"
-    opened = [fresh(harness).fault(Fault(SENDER, "connect"), word()) for _ in range(TRIPS_AFTER - 1)]
+    opened = [fresh(harness).record_fault(Fault(SENDER, "connect"), word()) for _ in range(TRIPS_AFTER - 1)]
     assert opened == [False] * (TRIPS_AFTER - 2) + [True]
     assert not harness.raw.hexists(harness.keys.circuit(SENDER), "seen")
 
@@ -197,10 +201,10 @@ def test_it_takes_several_numbers_to_hold(harness: StoreHarness, source: Source)
     """One number's message never holds a sender, however often; three numbers' do, in any processes, at once too."""
     hold = replace(NOT_OURS, source=source)
     number = word()
-    assert {fresh(harness).hold(hold, number) for _ in range(10)} == {"counted"}
+    assert {fresh(harness).record_hold(hold, number) for _ in range(10)} == {"counted"}
     assert state(harness) == "closed"
-    assert fresh(harness).pass_through([ACCOUNT, PROFILE, SENDER]) == PASS
-    replies = at_once([partial(fresh(harness).hold, hold, word()) for _ in range(8)])
+    assert fresh(harness).admit([ACCOUNT, PROFILE, SENDER]) == PASS
+    replies = at_once([partial(fresh(harness).record_hold, hold, word()) for _ in range(8)])
     assert (replies.count("counted"), replies.count("opened")) == (HOLDS_AFTER - 2, 1)
     assert state(harness) == "open"
     assert harness.raw.pttl(harness.keys.refusals(SENDER, source)) > 0
@@ -210,17 +214,17 @@ def test_it_takes_several_numbers_to_hold(harness: StoreHarness, source: Source)
 def test_refusals_are_counted_by_code_and_scope(harness: StoreHarness) -> None:
     """Three numbers with a reason each, or at a sender each, say nothing together."""
     for code in ("40013", "40305", "40100", "40010"):
-        assert fresh(harness).hold(replace(NOT_OURS, code=code), word()) == "counted"
+        assert fresh(harness).record_hold(replace(NOT_OURS, code=code), word()) == "counted"
     for scope in ("sender:b", "sender:c", PROFILE, ACCOUNT):
-        assert fresh(harness).hold(replace(NOT_OURS, scope=scope), word()) == "counted"
-    assert fresh(harness).hold(replace(NOT_OURS, source=Source.REPORT), word()) == "counted"
+        assert fresh(harness).record_hold(replace(NOT_OURS, scope=scope), word()) == "counted"
+    assert fresh(harness).record_hold(replace(NOT_OURS, source=Source.REPORT), word()) == "counted"
     assert state(harness) == "closed"
 
 
 def test_refusals_far_apart_are_single_ones(harness: StoreHarness) -> None:
     """Older than the window, they are forgotten."""
     for _ in range(HOLDS_AFTER * 2):
-        assert fresh(harness).hold(NOT_OURS, word()) == "counted"
+        assert fresh(harness).record_hold(NOT_OURS, word()) == "counted"
         key = harness.keys.refusals(SENDER, Source.ANSWER)
         harness.raw.hset(
             key, "40013", harness.raw.hget(key, "40013").split(":")[0] + f":{harness.now() - HOLD_WINDOW_MS}"
@@ -231,27 +235,27 @@ def test_a_success_begins_the_count_anew(harness: StoreHarness) -> None:
     """An accepted message ends the row of refused ones, a delivered one that of failed reports; neither the other."""
     for source in Source:
         for _ in range(HOLDS_AFTER - 1):
-            assert fresh(harness).hold(replace(NOT_OURS, source=source), word()) == "counted"
-    fresh(harness).fine(Fine(SENDER, sent=False), probe=False)
-    assert fresh(harness).look([SENDER])[SENDER].counted == set(Source)
-    fresh(harness).fine(Fine(SENDER, sent=True), probe=False)
-    assert fresh(harness).look([SENDER])[SENDER].counted == {Source.REPORT}
-    fresh(harness).delivered([ACCOUNT, PROFILE, SENDER])
-    assert fresh(harness).look([SENDER])[SENDER].counted == set()
+            assert fresh(harness).record_hold(replace(NOT_OURS, source=source), word()) == "counted"
+    fresh(harness).record_success(Fine(SENDER, sent=False), probe=False)
+    assert fresh(harness).states([SENDER])[SENDER].counted == set(Source)
+    fresh(harness).record_success(Fine(SENDER, sent=True), probe=False)
+    assert fresh(harness).states([SENDER])[SENDER].counted == {Source.REPORT}
+    fresh(harness).record_delivered([ACCOUNT, PROFILE, SENDER])
+    assert fresh(harness).states([SENDER])[SENDER].counted == set()
     for source in Source:
         for _ in range(HOLDS_AFTER - 1):
-            assert fresh(harness).hold(replace(NOT_OURS, source=source), word()) == "counted"
+            assert fresh(harness).record_hold(replace(NOT_OURS, source=source), word()) == "counted"
 
 
 def test_a_probe_that_fails_too_holds_on(harness: StoreHarness) -> None:
     """One number is enough then, whatever the carrier says of the sender; an odd message beside it is not."""
     for _ in range(HOLDS_AFTER):
-        fresh(harness).hold(NOT_OURS, word())
+        fresh(harness).record_hold(NOT_OURS, word())
     harness.raw.hset(harness.keys.circuit(SENDER), mapping={"until": harness.now() + 1_000, "probe": "1"})
-    assert fresh(harness).pass_through([SENDER]).probe
-    assert fresh(harness).hold(replace(NOT_OURS, code="40100"), word()) == "counted"
+    assert fresh(harness).admit([SENDER]).probe
+    assert fresh(harness).record_hold(replace(NOT_OURS, code="40100"), word()) == "counted"
     assert pause(harness) <= 1_000
-    assert fresh(harness).hold(replace(NOT_OURS, code="40100"), word(), probe=True) == "opened"
+    assert fresh(harness).record_hold(replace(NOT_OURS, code="40100"), word(), probe=True) == "opened"
     assert pause(harness) == pytest.approx(600_000, abs=2_000)
 
 
@@ -259,40 +263,40 @@ def test_a_hold_by_reports_needs_one_more_after_its_probe(harness: StoreHarness)
     """That the probe was accepted says little where messages fail later: the next failed report holds again."""
     hold = replace(NOT_OURS, source=Source.REPORT)
     for _ in range(HOLDS_AFTER):
-        fresh(harness).hold(hold, word())
+        fresh(harness).record_hold(hold, word())
     later(harness)
-    assert fresh(harness).pass_through([SENDER]).probe
-    assert fresh(harness).fine(Fine(SENDER, sent=True), probe=True)
+    assert fresh(harness).admit([SENDER]).probe
+    assert fresh(harness).record_success(Fine(SENDER, sent=True), probe=True)
     assert state(harness) == "closed"
-    assert fresh(harness).hold(hold, word()) == "opened"
+    assert fresh(harness).record_hold(hold, word()) == "opened"
 
 
 def test_a_refused_probe_of_a_pause_is_an_answer(harness: StoreHarness) -> None:
     """Nothing is down there any more; what the answer says of the sender counts as one number's."""
     trip(harness)
     later(harness)
-    assert fresh(harness).pass_through([SENDER]).probe
-    assert fresh(harness).hold(NOT_OURS, word(), probe=True) == "counted"
+    assert fresh(harness).admit([SENDER]).probe
+    assert fresh(harness).record_hold(NOT_OURS, word(), probe=True) == "counted"
     assert state(harness) == "closed"
 
 
 def test_where_there_is_no_better_way_a_hold_stops_nothing(harness: StoreHarness) -> None:
     """Any number of messages go, each as a probe; a pause for lack of answers is kept all the same."""
-    fresh(harness).hold(replace(NOT_OURS, scope=ACCOUNT, after=1), word())
-    fresh(harness).hold(replace(NOT_OURS, after=1), word())
+    fresh(harness).record_hold(replace(NOT_OURS, scope=ACCOUNT, after=1), word())
+    fresh(harness).record_hold(replace(NOT_OURS, after=1), word())
     scopes = [ACCOUNT, PROFILE, SENDER]
-    assert not fresh(harness).pass_through(scopes).passes
-    gates = [fresh(harness).pass_through(scopes, held_too=True) for _ in range(3)]
+    assert not fresh(harness).admit(scopes).passes
+    gates = [fresh(harness).admit(scopes, held_too=True) for _ in range(3)]
     assert gates == [BreakerDecision(True, probe=True)] * 3
     for scope in scopes:
-        fresh(harness).fine(Fine(scope, sent=True), probe=True)
-    assert fresh(harness).pass_through(scopes) == PASS
-    fresh(harness).hold(replace(NOT_OURS, scope=ACCOUNT, after=1), word())
+        fresh(harness).record_success(Fine(scope, sent=True), probe=True)
+    assert fresh(harness).admit(scopes) == PASS
+    fresh(harness).record_hold(replace(NOT_OURS, scope=ACCOUNT, after=1), word())
     trip(harness)
     harness.raw.hset(
         harness.keys.circuit(SENDER), mapping={"until": harness.now() + 60_000, "probe": harness.now() + 60_000}
     )
-    gate = fresh(harness).pass_through(scopes, held_too=True)
+    gate = fresh(harness).admit(scopes, held_too=True)
     assert (gate.passes, gate.code, gate.lasting) == (False, "sender_down", False)
 
 
@@ -303,11 +307,11 @@ def test_looks_of_many_threads_never_miss(harness: StoreHarness) -> None:
 
     def look() -> None:
         while time.monotonic() < over:
-            assert set(shared.look([ACCOUNT, PROFILE, SENDER])) == {ACCOUNT, PROFILE, SENDER}
+            assert set(shared.states([ACCOUNT, PROFILE, SENDER])) == {ACCOUNT, PROFILE, SENDER}
 
     def change() -> None:
         while time.monotonic() < over:
-            shared.fault(Fault(SENDER, "connect"), "one")
+            shared.record_fault(Fault(SENDER, "connect"), "one")
 
     switch = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
@@ -321,16 +325,16 @@ def test_tallies_are_of_the_last_hour(harness: StoreHarness) -> None:
     """Deliveries by how they ended, with the carrier's ratios beside them; older portions are gone."""
     sender_stats = SenderStats(harness.store, harness.scripts, harness.keys)
     for delivered in (True, True, False):
-        sender_stats.count("pool", delivered=delivered)
+        sender_stats.record_result("pool", delivered=delivered)
     old = harness.now() // PORTION_MS - PORTIONS
     harness.raw.hset(harness.keys.tally("pool"), f"d:{old}", 1_000)
-    sender_stats.count("pool", delivered=True)
-    sender_stats.report({"pool": (0.5, None)})
-    health = sender_stats.look(["pool", "backup"])
+    sender_stats.record_result("pool", delivered=True)
+    sender_stats.record_health({"pool": (0.5, None)})
+    health = sender_stats.health(["pool", "backup"])
     assert (health["pool"].delivered, health["pool"].failed) == (3, 1)
     assert (health["pool"].success_ratio, health["pool"].spam_ratio) == (0.5, None)
     assert health["backup"].grade == 20
-    assert at_once([sender_stats.may_ask] * 8).count(True) == 1
+    assert at_once([sender_stats.claim_health_poll] * 8).count(True) == 1
 
 
 @pytest.mark.parametrize("lasting", [False, True])
@@ -338,14 +342,14 @@ def test_a_clock_that_is_set_back_prolongs_no_pause(harness: StoreHarness, lasti
     """A breaker opened before the store's clock was set back by hours is probed when the longest pause is over."""
     scope = f"sender:{word()}"
     if lasting:
-        harness.circuits.hold(Hold(scope, "40333", "spent", 3_600_000, 30_000, after=1), word())
+        harness.circuits.record_hold(Hold(scope, "40333", "spent", 3_600_000, 30_000, after=1), word())
     else:
         for _ in range(5):
-            harness.circuits.fault(Fault(scope, "connect"), word())
+            harness.circuits.record_fault(Fault(scope, "connect"), word())
     key = harness.keys.circuit(scope)
     for name in ("until", "probe"):
         harness.raw.hincrby(key, name, 7_200_000)
-    gate = fresh(harness).pass_through([scope])
+    gate = fresh(harness).admit([scope])
     assert not gate.passes
     assert gate.wait_ms <= (30_000 if lasting else LONGEST_PAUSE_MS)
     asked, wait_ms, *_ = harness.scripts.run("circuit_pass", [key], [PROBE_MS, LONGEST_PAUSE_MS])

@@ -16,11 +16,12 @@ from otp_service.domain.audit import ZERO
 from otp_service.domain.circuit import PASS, Fault, Fine, Hold
 from otp_service.domain.delivery import Accepted
 from otp_service.domain.errors import NotReady, StoreUnavailable
+from otp_service.domain.ids import Reference
 from otp_service.domain.operation import Approved, Job, Timer
 from otp_service.domain.policy import Limit
-from otp_service.domain.verification import Reference
 from otp_service.runtime.delivery_worker import Worker
 from otp_service.storage import api_keys, client
+from otp_service.storage.answering import STORE_ERRORS
 from otp_service.storage.api_keys import ApiKeys
 from otp_service.storage.audit_consumer import AuditConsumer
 from otp_service.storage.callbacks import Callbacks
@@ -72,7 +73,7 @@ def answered(ask: Callable[[], object]) -> None:
     """Wait until the service has noticed that a node answers again."""
 
     def noticed() -> bool:
-        with suppress(*client.STORE_ERRORS):
+        with suppress(*STORE_ERRORS):
             ask()
             return True
         return False
@@ -96,10 +97,10 @@ def test_numbers_of_living_shards_go_on(nodes: Nodes, harness: StoreHarness, dea
             harness.verifications.view(ref, "shop")
             job = harness.take(ref)
             assert harness.draft(job).sender == "pool"
-            assert harness.outbox.pace("pool", 20.0, 10_000) >= 0
-            assert harness.circuits.pass_through(["account", "profile:a", "sender:pool"]) == PASS
+            assert harness.outbox.acquire_rate_slot("pool", 20.0, 10_000) >= 0
+            assert harness.circuits.admit(["account", "profile:a", "sender:pool"]) == PASS
             harness.must_begin(job)
-            harness.outbox.accepted(job, Accepted("m", "queued"))
+            harness.outbox.record_accepted(job, Accepted("m", "queued"))
             assert isinstance(harness.check(ref, CODE), Approved)
         for act in (partial(harness.check, lost, WRONG), partial(harness.start, number_on(nodes, harness, dead))):
             with pytest.raises(StoreUnavailable):
@@ -116,20 +117,20 @@ def test_what_looks_at_all_shards_sees_the_living(nodes: Nodes, harness: StoreHa
     refs = started_on_each(nodes, harness)
     living = [ref for index, ref in enumerate(refs) if index != dead]
     for ref in refs:
-        harness.raw.zadd(harness.keys.timers(harness.keys.shard(ref.number_hash)), {f"x:{ref.body}": 1})
+        harness.raw.zadd(harness.keys.timers(harness.keys.shard(ref.number_hash)), {f"x:{ref.token}": 1})
     with nodes.hanging(dead):
-        assert {due.reference.body for due in harness.outbox.due(100)} == {ref.body for ref in living}
+        assert {due.reference.token for due in harness.outbox.due(100)} == {ref.token for ref in living}
         harness.outbox.open()
         assert harness.outbox.depth() == 2
         known = harness.verifications.versions(refs)
         assert [index for index, version in enumerate(known) if version is None] == [dead]
-        assert {event.shard for event in audit_consumer.take(100)} == {
+        assert {event.shard for event in audit_consumer.read_new(100)} == {
             harness.keys.shard(ref.number_hash) for ref in living
         }
-        audit_consumer.done(audit_consumer.take_over(100))
+        audit_consumer.acknowledge(audit_consumer.claim_stale(100))
         apps = [f"app{number}" for number in range(12)]
         assert 0 < len(Callbacks(harness.store, harness.scripts, harness.keys).counts(apps)) < 12
-        assert set(harness.sender_stats.look(["pool", "backup"])) == {"pool", "backup"}
+        assert set(harness.sender_stats.health(["pool", "backup"])) == {"pool", "backup"}
         harness.audit.trim(0)
         assert abs(client.clock_ms(harness.store) - time.time() * 1000) < 5_000
         client.ping(harness.store)
@@ -162,21 +163,21 @@ def test_what_is_not_known_of_senders_stops_nobody(nodes: Nodes, harness: StoreH
     sender = next(f"s{n}" for n in range(99) if nodes.index_of(harness.raw, harness.keys.sender_rate(f"s{n}")) == 2)
     limits = Limits(harness.scripts, harness.keys, is_cluster=True)
     places = [Place("app", f"a{n}", Limit(2, 60_000)) for n in range(4)]
-    harness.circuits.hold(Hold(scope, "40333", "spent", 60_000, 8_000, 1), "n")
-    assert not harness.circuits.pass_through([scope]).passes
+    harness.circuits.record_hold(Hold(scope, "40333", "spent", 60_000, 8_000, 1), "n")
+    assert not harness.circuits.admit([scope]).passes
     with nodes.hanging(2):
-        wait_until(lambda: harness.circuits.pass_through([scope]) == PASS, 5, "the breaker is not known")
-        assert harness.circuits.hold(Hold(scope, "40333", "spent", 60_000, 8_000, 1), "n") == "counted"
-        assert not harness.circuits.fault(Fault(scope, "connect"), "n")
-        assert not harness.circuits.fine(Fine(scope), probe=True)
-        harness.circuits.delivered([scope])
-        harness.sender_stats.count(scope, delivered=True)
-        waits = [harness.outbox.pace(sender, 0.5, 5_000) for _ in range(4)]
+        wait_until(lambda: harness.circuits.admit([scope]) == PASS, 5, "the breaker is not known")
+        assert harness.circuits.record_hold(Hold(scope, "40333", "spent", 60_000, 8_000, 1), "n") == "counted"
+        assert not harness.circuits.record_fault(Fault(scope, "connect"), "n")
+        assert not harness.circuits.record_success(Fine(scope), probe=True)
+        harness.circuits.record_delivered([scope])
+        harness.sender_stats.record_result(scope, delivered=True)
+        waits = [harness.outbox.acquire_rate_slot(sender, 0.5, 5_000) for _ in range(4)]
         assert waits[0] == 0
         assert 0 < waits[1] <= 2_000 < waits[2] <= 4_000
         assert waits[3] < 0
         for place in places:
-            assert [limits.take([place]) > 0 for _ in range(3)] == [False, False, True]
+            assert [limits.acquire([place]) > 0 for _ in range(3)] == [False, False, True]
 
 
 def test_a_valid_key_is_believed_for_a_minute(
@@ -240,11 +241,11 @@ class Sends:
     def send(self, job: Job) -> None:
         """Send at once, or put off what is asked for the first time."""
         harness = self._house
-        draft = harness.outbox.draft(job)
+        draft = harness.outbox.pending_delivery(job)
         if draft is not None:
-            harness.outbox.pace(draft.sender, 1000.0, 10_000)
+            harness.outbox.acquire_rate_slot(draft.sender, 1000.0, 10_000)
             if harness.begin(job, SHOP) is not None:
-                harness.outbox.accepted(job, Accepted(word("m"), "queued"))
+                harness.outbox.record_accepted(job, Accepted(word("m"), "queued"))
 
     def attend(self, due: Timer) -> str | None:
         """Expire, or put back."""
@@ -289,7 +290,7 @@ def test_a_worker_goes_on(nodes: Nodes, harness: StoreHarness) -> None:
         harness.raw.execute_command("XCLAIM", outbox, "workers", "gone", 0, left.entry, *idle)
         wait_until(lambda: harness.status(expired) == "sent", 10, "what a dead worker left")
         harness.raw.hset(harness.keys.record(expired), "expires", "1")
-        harness.raw.zadd(harness.keys.timers(shard), {f"x:{expired.body}": 1})
+        harness.raw.zadd(harness.keys.timers(shard), {f"x:{expired.token}": 1})
         wait_until(lambda: harness.record(expired)["status"] == "expired", 10, "the expiry")
         nodes.wake(dead)
         answered(lambda: harness.status(lost))

@@ -8,9 +8,9 @@ import pytest
 
 from otp_service.domain.delivery import Accepted, Action, NotSent, Refused, Unknown
 from otp_service.domain.errors import StoreUnavailable
+from otp_service.domain.ids import Reference
 from otp_service.domain.operation import OptOut, Timer
 from otp_service.domain.policy import App
-from otp_service.domain.verification import Reference
 from otp_service.storage.outbox import FIRST_POLL_MS, GROUP, LAST_POLL_MS, POLL_WAITS_MS, STALE_MS
 from tests.conftest import wait_until
 
@@ -151,7 +151,7 @@ def test_a_lost_reply_begins_one_try(harness: StoreHarness, store_url: str) -> N
     job = harness.take(ref)
     unlucky = StoreHarness.open(store_url, Twice)
     assert unlucky.must_begin(job).attempt == 1
-    unlucky.outbox.retry_later(job, 1, NotSent("connect"))
+    unlucky.outbox.record_retry(job, 1, NotSent("connect"))
     unlucky.close()
     assert harness.must_begin(harness.requeue(ref)).attempt == 2
     assert harness.record(ref)["1:home"] == "1"
@@ -203,12 +203,12 @@ def test_an_opt_out_after_the_start_stops_the_send(harness: StoreHarness) -> Non
     """The registry is asked again just before sending; the next sender with another profile takes over."""
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
-    harness.optouts.put(ref.number_hash, "+1", OptOut("profile-a", True, 1, "STOP", "inbound"), None)
+    harness.optouts.record(ref.number_hash, "+1", OptOut("profile-a", True, 1, "STOP", "inbound"), None)
     assert harness.begin(job) is None
     record = harness.record(ref)
     assert (record["1:st"], record["1:ec"], record["2:snd"]) == ("suppressed", "opted_out", "backup")
     assert queued(harness, ref) == [ref.delivery_id(2)]
-    harness.optouts.put(ref.number_hash, "+1", OptOut("profile-b", True, 1, "STOP", "inbound"), None)
+    harness.optouts.record(ref.number_hash, "+1", OptOut("profile-b", True, 1, "STOP", "inbound"), None)
     assert harness.begin(harness.take(ref)) is None
     assert harness.status(ref, 2) == "suppressed"
     assert harness.waiting(ref) == 0
@@ -232,7 +232,7 @@ def test_a_vanished_verifications_entry_is_settled(harness: StoreHarness) -> Non
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
     harness.raw.delete(harness.keys.record(ref), harness.keys.secrets(ref), harness.keys.timeline(ref))
-    assert harness.outbox.draft(job) is None
+    assert harness.outbox.pending_delivery(job) is None
     assert harness.begin(job) is None
     assert (pending(harness, ref), harness.waiting(ref)) == (0, 0)
     assert not harness.raw.exists(harness.keys.record(ref))
@@ -258,7 +258,7 @@ def test_a_refusal_goes_to_the_next_sender_once(harness: StoreHarness) -> None:
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
     harness.must_begin(job)
-    answers = at_once([partial(harness.outbox.refused, job, NEXT)] * 10)
+    answers = at_once([partial(harness.outbox.record_refused, job, NEXT)] * 10)
     assert sorted(answers).count("fell_back") == 1
     record = harness.record(ref)
     assert (record["1:st"], record["1:ec"], record["1:et"]) == ("failed", "40002", "Blocked as spam")
@@ -272,7 +272,7 @@ def test_a_refusal_that_no_sender_helps_against_stops(harness: StoreHarness) -> 
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
     harness.must_begin(job)
-    assert harness.outbox.refused(job, STOP) == "failed"
+    assert harness.outbox.record_refused(job, STOP) == "failed"
     assert harness.record(ref)["dn"] == "1"
 
 
@@ -282,10 +282,10 @@ def test_the_carriers_block_list_becomes_an_opt_out(harness: StoreHarness) -> No
     ref = harness.start(fresh_number(), app).reference
     job = harness.take(ref)
     harness.must_begin(job)
-    assert harness.outbox.refused(job, BLOCKED) == "fell_back"
+    assert harness.outbox.record_refused(job, BLOCKED) == "fell_back"
     record = harness.record(ref)
     assert (record["1:st"], record["2:snd"]) == ("suppressed", "backup")
-    entries = {entry.messaging_profile_id: entry for entry in harness.optouts.of(ref.number_hash)}
+    entries = {entry.messaging_profile_id: entry for entry in harness.optouts.of_number(ref.number_hash)}
     assert list(entries) == ["profile-a"]
     assert (entries["profile-a"].opted_out, entries["profile-a"].source) == (True, "carrier")
 
@@ -295,7 +295,7 @@ def test_not_sent_waits_and_comes_back_once(harness: StoreHarness) -> None:
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
     harness.must_begin(job)
-    assert harness.outbox.retry_later(job, 60_000, NotSent("connect")) == "waiting"
+    assert harness.outbox.record_retry(job, 60_000, NotSent("connect")) == "waiting"
     assert (pending(harness, ref), harness.waiting(ref)) == (0, 0)
     due = Timer(job.shard, "r", ref, 1)
     assert not harness.outbox.requeue(due)
@@ -310,7 +310,7 @@ def test_no_wait_reaches_beyond_the_codes_end(harness: StoreHarness) -> None:
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
     harness.must_begin(job)
-    harness.outbox.retry_later(job, 10_000_000, NotSent("told to wait"))
+    harness.outbox.record_retry(job, 10_000_000, NotSent("told to wait"))
     assert harness.timers(ref)[f"r:{ref.delivery_id(1)}"] == int(harness.record(ref)["expires"])
     harness.age(ref, 300_000)
     assert harness.begin(harness.requeue(ref)) is None
@@ -322,12 +322,12 @@ def test_a_lost_answer_is_unknown_until_something_settles_it(harness: StoreHarne
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
     harness.must_begin(job, body="the bytes")
-    assert harness.outbox.unknown(job, 2_000, Unknown("read timeout")) == "waiting"
+    assert harness.outbox.record_unknown(job, 2_000, Unknown("read timeout")) == "waiting"
     assert harness.status(ref) == "unknown"
     again = harness.requeue(ref)
     go = harness.must_begin(again, body="others")
     assert (go.sealed_body, go.attempt) == ("the bytes", 2)
-    harness.outbox.accepted(again, Accepted("msg-1", "queued"))
+    harness.outbox.record_accepted(again, Accepted("msg-1", "queued"))
     assert harness.status(ref) == "sent"
 
 
@@ -337,7 +337,7 @@ def test_what_may_have_been_sent_is_never_called_unsent(harness: StoreHarness, s
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
     harness.must_begin(job)
-    harness.outbox.unknown(job, 2_000, Unknown("read timeout"))
+    harness.outbox.record_unknown(job, 2_000, Unknown("read timeout"))
     again = harness.requeue(ref)
     _stop(harness, ref, stop)
     assert harness.begin(again) is None
@@ -353,7 +353,7 @@ def _stop(harness: StoreHarness, ref: Reference, how: str) -> None:
     elif how == "canceled":
         harness.verifications.cancel(word(), ref, "shop")
     else:
-        harness.optouts.put(ref.number_hash, "+1", OptOut("profile-a", True, 1, "STOP", "inbound"), None)
+        harness.optouts.record(ref.number_hash, "+1", OptOut("profile-a", True, 1, "STOP", "inbound"), None)
 
 
 @pytest.mark.parametrize("stop", ["expired", "canceled", "opted_out"])
@@ -366,10 +366,10 @@ def test_a_try_that_did_not_leave_does_not_unsay_one_that_may_have(
     job = harness.take(ref)
     harness.must_begin(job)
     if first == "unknown":
-        harness.outbox.unknown(job, 2_000, Unknown("read timeout"))
+        harness.outbox.record_unknown(job, 2_000, Unknown("read timeout"))
         job = harness.requeue(ref)
     harness.must_begin(job)
-    harness.outbox.retry_later(job, 500, NotSent("connect"))
+    harness.outbox.record_retry(job, 500, NotSent("connect"))
     again = harness.requeue(ref)
     _stop(harness, ref, stop)
     assert harness.begin(again) is None
@@ -384,7 +384,7 @@ def test_tries_that_all_stayed_at_home_end_with_a_reason(harness: StoreHarness, 
     job = harness.take(ref)
     for _ in range(3):
         harness.must_begin(job)
-        harness.outbox.retry_later(job, 500, NotSent("connect"))
+        harness.outbox.record_retry(job, 500, NotSent("connect"))
         job = harness.requeue(ref)
     _stop(harness, ref, stop)
     assert harness.begin(job) is None
@@ -397,8 +397,8 @@ def test_an_impossible_request_after_a_lost_answer_stays_unknown(harness: StoreH
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
     harness.must_begin(job)
-    harness.outbox.unknown(job, 2_000, Unknown("read timeout"))
-    assert harness.outbox.impossible(harness.requeue(ref), "sender_missing", "gone") == "unknown"
+    harness.outbox.record_unknown(job, 2_000, Unknown("read timeout"))
+    assert harness.outbox.record_impossible(harness.requeue(ref), "sender_missing", "gone") == "unknown"
     assert harness.status(ref) == "unknown"
     assert harness.record(ref)["dn"] == "1"
     assert (pending(harness, ref), harness.waiting(ref)) == (0, 0)
@@ -407,7 +407,7 @@ def test_an_impossible_request_after_a_lost_answer_stays_unknown(harness: StoreH
 def test_an_impossible_request_that_was_never_tried_falls_back(harness: StoreHarness) -> None:
     """A sender that is no longer configured gives way to the next one of the route."""
     ref = harness.start(fresh_number()).reference
-    assert harness.outbox.impossible(harness.take(ref), "sender_missing", "gone") == "fell_back"
+    assert harness.outbox.record_impossible(harness.take(ref), "sender_missing", "gone") == "fell_back"
     assert harness.status(ref) == "failed"
     assert harness.record(ref)["2:snd"] == "backup"
 
@@ -418,7 +418,7 @@ def test_after_the_codes_end_no_sender_follows(harness: StoreHarness) -> None:
     job = harness.take(ref)
     harness.must_begin(job)
     harness.check(ref, CODE)
-    assert harness.outbox.refused(job, NEXT) == "failed"
+    assert harness.outbox.record_refused(job, NEXT) == "failed"
     assert harness.record(ref)["dn"] == "1"
 
 
@@ -430,7 +430,7 @@ def test_a_newer_send_makes_rescue_needless(harness: StoreHarness) -> None:
     harness.must_begin(job)
     harness.cool(ref)
     harness.start(number)
-    assert harness.outbox.refused(job, NEXT) == "failed"
+    assert harness.outbox.record_refused(job, NEXT) == "failed"
     assert harness.record(ref)["dn"] == "2"
 
 
@@ -438,10 +438,10 @@ def test_a_settled_delivery_is_not_settled_again(harness: StoreHarness) -> None:
     """What was accepted stays so, whatever a slow second worker reports."""
     ref = harness.start(fresh_number()).reference
     job = harness.send(ref)
-    assert harness.outbox.refused(job, NEXT) == "late"
-    assert harness.outbox.unknown(job, 1, Unknown("x")) == "late"
-    assert harness.outbox.retry_later(job, 1, NotSent("x")) == "late"
-    assert harness.outbox.impossible(job, "x", "y") == "late"
+    assert harness.outbox.record_refused(job, NEXT) == "late"
+    assert harness.outbox.record_unknown(job, 1, Unknown("x")) == "late"
+    assert harness.outbox.record_retry(job, 1, NotSent("x")) == "late"
+    assert harness.outbox.record_impossible(job, "x", "y") == "late"
     assert harness.begin(job) is None
     assert harness.status(ref) == "sent"
     assert f"r:{ref.delivery_id(1)}" not in harness.timers(ref)
@@ -450,7 +450,7 @@ def test_a_settled_delivery_is_not_settled_again(harness: StoreHarness) -> None:
 def test_a_reserved_turn_is_waited_for_in_the_store(harness: StoreHarness) -> None:
     """Waiting for the sender's place is no try, and the place is not taken again afterwards."""
     ref = harness.start(fresh_number()).reference
-    assert harness.outbox.wait_turn(harness.take(ref), 5_000) == "waiting"
+    assert harness.outbox.record_rate_wait(harness.take(ref), 5_000) == "waiting"
     assert harness.status(ref) == "queued"
     again = harness.requeue(ref)
     assert harness.draft(again).paced
@@ -465,10 +465,10 @@ def test_settling_what_has_vanished_makes_nothing(harness: StoreHarness) -> None
     harness.must_begin(job)
     harness.raw.delete(harness.keys.record(ref), harness.keys.secrets(ref), harness.keys.timeline(ref))
     before = harness.all_keys()
-    assert harness.outbox.accepted(job, Accepted("msg-1", "queued")) == "late"
-    assert harness.outbox.refused(job, BLOCKED) == "late"
+    assert harness.outbox.record_accepted(job, Accepted("msg-1", "queued")) == "late"
+    assert harness.outbox.record_refused(job, BLOCKED) == "late"
     assert harness.apply(ref, "delivered") == "foreign"
-    assert harness.outbox.note_click(ref, 1, "evt") == "unknown"
+    assert harness.outbox.record_click(ref, 1, "evt") == "unknown"
     assert harness.all_keys() == before
 
 
@@ -521,7 +521,7 @@ def test_timers_of_the_vanished_go_away(harness: StoreHarness) -> None:
     """A due timer of a verification that is gone is removed and brings nothing back; one that is none is set aside."""
     ref = harness.order(fresh_number()).reference
     shard = harness.keys.shard(ref.number_hash)
-    members = [f"x:{ref.body}", f"r:{ref.delivery_id(1)}", f"p:{ref.delivery_id(1)}"]
+    members = [f"x:{ref.token}", f"r:{ref.delivery_id(1)}", f"p:{ref.delivery_id(1)}"]
     harness.raw.zadd(harness.keys.timers(shard), dict.fromkeys(members, 1))
     harness.raw.zadd(harness.keys.timers(shard), {"x:nonsense": 1})
     dues = harness.outbox.due(100)

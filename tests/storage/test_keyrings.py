@@ -11,9 +11,9 @@ import pytest
 from otp_service import telemetry
 from otp_service.domain.delivery import NotSent
 from otp_service.domain.errors import KeyUnknown, NotReady, StoreUnavailable
+from otp_service.domain.ids import Reference
 from otp_service.domain.operation import Job, Timer
 from otp_service.domain.policy import App
-from otp_service.domain.verification import Reference
 from otp_service.keyring import Keyring, create, parse
 from otp_service.storage.keyrings import Keyrings
 from otp_service.storage.outbox import Outbox
@@ -112,7 +112,7 @@ def test_hundreds_of_timers_that_nobody_can_read_stop_no_retry(
     garbage = {f"r:nonsense-{n}": n for n in range(250)} | {
         f"r:{elsewhere.delivery_id(1)}": 1,  # of another shard
         f"z:{ref.delivery_id(1)}": 2,  # of a kind that is none
-        f"x:{elsewhere.body}": 3,
+        f"x:{elsewhere.token}": 3,
         "": 4,
     }
     harness.raw.zadd(harness.keys.timers(shard), garbage)
@@ -170,7 +170,7 @@ def test_a_foreign_keyring_sets_nothing_aside(harness: StoreHarness) -> None:
     """To it nothing is readable: it takes nothing out of the way, and the right worker finds everything."""
     Keyrings(harness.store, harness.keys).claim(harness.ring.fingerprint)
     refs = [harness.start(fresh_number()).reference for _ in range(30)]
-    foreign = Outbox(harness.store, harness.scripts, harness.keys, other_ring().index_key, consumer="foreign")
+    foreign = Outbox(harness.store, harness.scripts, harness.keys, other_ring().ids, consumer="foreign")
     for shard in range(harness.keys.shards):
         with contextlib.suppress(StoreUnavailable):
             foreign.take([shard], 100, 0.001)
@@ -187,9 +187,9 @@ def test_a_foreign_keyring_sets_nothing_aside(harness: StoreHarness) -> None:
 # ---- what one worker leaves to another ------------------------------------------------------------------------------
 
 
-def hand_back(harness: StoreHarness, job: Job, why: str = "no key", *, may_fall: bool = False) -> None:
+def hand_back(harness: StoreHarness, job: Job, why: str = "no key", *, may_fail_over: bool = False) -> None:
     """This worker cannot do it."""
-    assert harness.outbox.hand_back(job, "key_unknown", why, 1_000, may_fall=may_fall) == "waiting"
+    assert harness.outbox.return_to_queue(job, "key_unknown", why, 1_000, may_fail_over=may_fail_over) == "waiting"
 
 
 def come(harness: StoreHarness, ref: Reference, kind: str, ordinal: int = 1) -> Timer:
@@ -227,23 +227,23 @@ def test_it_does_not_go_to_a_sender_that_could_do_no_better(harness: StoreHarnes
     """Where the key is missing, the time to be sent in is no reason to change the sender."""
     ref = harness.start(fresh_number()).reference
     hand_back(harness, harness.take(ref))
-    assert harness.outbox.fail_over(come(harness, ref, "f")) is None
+    assert harness.outbox.claim_failover(come(harness, ref, "f")) is None
     assert error_of(harness, ref)[0] == "queued"
     assert harness.record(ref)["dn"] == "1"
     # Once somebody could send it, the sender is judged as ever.
     job = harness.requeue(ref)
     harness.must_begin(job)
-    harness.outbox.retry_later(job, 1_000, NotSent("connect"))
-    harness.outbox.fail_over(come(harness, ref, "f"))
+    harness.outbox.record_retry(job, 1_000, NotSent("connect"))
+    harness.outbox.claim_failover(come(harness, ref, "f"))
     assert harness.record(ref)["dn"] == "2"
 
 
 def test_a_sender_that_nobody_knows_gives_way_in_time(harness: StoreHarness) -> None:
     """Waited for as long as any message may take, then the next one of the route has it."""
     ref = harness.start(fresh_number(), App("shop", "Acme", (POOL, TWIN))).reference
-    hand_back(harness, harness.take(ref), "no worker at hand has the sender pool", may_fall=True)
+    hand_back(harness, harness.take(ref), "no worker at hand has the sender pool", may_fail_over=True)
     assert harness.record(ref)["dn"] == "1"
-    harness.outbox.fail_over(come(harness, ref, "f"))
+    harness.outbox.claim_failover(come(harness, ref, "f"))
     status, code, title = error_of(harness, ref)
     assert (status, code) == ("failed", "not_sent_in_time")
     assert title is not None
@@ -258,7 +258,7 @@ def test_what_nobody_could_send_has_expired_and_says_why(harness: StoreHarness) 
         hand_back(harness, harness.take(ref), "no worker at hand has the key")
         harness.age(ref, 300_000 if first != "closing" else 400_000)
         if first == "closing":
-            harness.outbox.close(come(harness, ref, "c"))
+            harness.outbox.close_delivery(come(harness, ref, "c"))
         else:
             if first == "expiry":
                 harness.verifications.expire(ref)
@@ -273,7 +273,7 @@ def test_a_wait_never_goes_beyond_the_codes_end(harness: StoreHarness) -> None:
     """The entry comes once more when the code is over, so that somebody writes down how it ended."""
     ref = harness.start(fresh_number(), ALONE).reference
     job = harness.take(ref)
-    harness.outbox.hand_back(job, "key_unknown", "no key", 10**9, may_fall=False)
+    harness.outbox.return_to_queue(job, "key_unknown", "no key", 10**9, may_fail_over=False)
     assert harness.timers(ref)[f"r:{ref.delivery_id(1)}"] == float(harness.record(ref)["expires"])
 
 

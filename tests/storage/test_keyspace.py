@@ -17,9 +17,9 @@ from otp_service.domain.audit import EventType
 from otp_service.domain.callback import Callback
 from otp_service.domain.circuit import Fault, Fine, Hold, Source
 from otp_service.domain.delivery import Accepted, Action, DeliveryReport, NotSent, Refused, Unknown
+from otp_service.domain.ids import Reference
 from otp_service.domain.operation import Alarm, Approved, Cursor, Denial, OptOut, Timer
 from otp_service.domain.policy import TOMBSTONE_MS, Limit
-from otp_service.domain.verification import Reference
 from otp_service.storage.alarms import Alarms
 from otp_service.storage.api_keys import ApiKeys
 from otp_service.storage.callbacks import Callbacks
@@ -98,22 +98,22 @@ def stories(harness: StoreHarness) -> Iterator[Reference]:
     job = harness.take(ref)
     harness.begin(job, body="")
     harness.must_begin(job, app)
-    harness.outbox.retry_later(job, 1_000, NotSent("connect"))
+    harness.outbox.record_retry(job, 1_000, NotSent("connect"))
     job = harness.requeue(ref)
     harness.must_begin(job, app)
-    harness.outbox.unknown(job, 1_000, Unknown("timeout"))
+    harness.outbox.record_unknown(job, 1_000, Unknown("timeout"))
     job = harness.requeue(ref)
     harness.must_begin(job, app)
-    harness.outbox.refused(job, NEXT)
+    harness.outbox.record_refused(job, NEXT)
     second = harness.take(ref)
-    harness.outbox.wait_turn(second, 1_000)
+    harness.outbox.record_rate_wait(second, 1_000)
     second = harness.requeue(ref, 2)
     harness.must_begin(second, app)
-    harness.outbox.accepted(second, Accepted("m2", "queued"))
+    harness.outbox.record_accepted(second, Accepted("m2", "queued"))
     for status in ("sent", "delivery_failed", "delivered"):
         harness.apply(ref, status, "m2", 2)
     harness.apply(ref, "delivered", "foreign", 2)
-    harness.outbox.note_click(ref, 2, word("evt"))
+    harness.outbox.record_click(ref, 2, word("evt"))
     yield ref
     ref = started()
     harness.send(ref, "m1")
@@ -122,7 +122,7 @@ def stories(harness: StoreHarness) -> Iterator[Reference]:
     harness.apply(ref, "delivery_failed", "m1")
     job = harness.take(ref)
     harness.must_begin(job, app)
-    harness.outbox.refused(job, BLOCKED)
+    harness.outbox.record_refused(job, BLOCKED)
     yield ref
     for stop in ("cancel", "expire", "opt out", "impossible"):
         ref = started()
@@ -133,14 +133,14 @@ def stories(harness: StoreHarness) -> Iterator[Reference]:
             harness.age(ref, 300_000)
         elif stop == "opt out":
             entry = OptOut("profile-a", True, 1, "STOP", "inbound")
-            harness.optouts.put(ref.number_hash, "+1", entry, word("evt"))
-            harness.optouts.put(ref.number_hash, "+1", replace(entry, opted_out=False), word("evt"))
-            harness.optouts.put(ref.number_hash, "+1", replace(entry, at_ms=2), word("evt"))
-            harness.optouts.note_unclear(ref.number_hash, "+1", "profile-a")
+            harness.optouts.record(ref.number_hash, "+1", entry, word("evt"))
+            harness.optouts.record(ref.number_hash, "+1", replace(entry, opted_out=False), word("evt"))
+            harness.optouts.record(ref.number_hash, "+1", replace(entry, at_ms=2), word("evt"))
+            harness.optouts.record_unclear(ref.number_hash, "+1", "profile-a")
             for standing in list(harness.optouts.standing("profile-a")):
                 harness.optouts.lift("profile-a", standing)
         if stop == "impossible":
-            harness.outbox.impossible(job, "sender_missing", "gone")
+            harness.outbox.record_impossible(job, "sender_missing", "gone")
         else:
             harness.begin(job, app)
         harness.verifications.expire(ref)
@@ -156,35 +156,35 @@ def loops(harness: StoreHarness, app: Any) -> Iterator[Reference]:
         return Timer(shard, kind, ref, ordinal)
 
     ref = harness.start(fresh_number(), app).reference  # never left
-    harness.outbox.hand_back(harness.take(ref), "key_unknown", "no key", 1_000, may_fall=False)
+    harness.outbox.return_to_queue(harness.take(ref), "key_unknown", "no key", 1_000, may_fail_over=False)
     harness.outbox.requeue(due(ref, "r"))
     for _ in range(2):  # the next sender has it, and then waits
-        harness.outbox.held(harness.take(ref), "sender_down", "connect", 1_000)
+        harness.outbox.record_held(harness.take(ref), "sender_down", "connect", 1_000)
     yield ref
     ref = harness.start(fresh_number(), app).reference  # never left, and the next sender has it
-    harness.outbox.fail_over(due(ref, "f"))
+    harness.outbox.claim_failover(due(ref, "f"))
     yield ref
     ref = harness.start(fresh_number(), app).reference  # lies in the carrier's queue
     harness.send(ref, "m3")
-    harness.outbox.fail_over(due(ref, "f"))
+    harness.outbox.claim_failover(due(ref, "f"))
     harness.apply(ref, "queued", "m3")
-    harness.outbox.fail_over(due(ref, "f"))
+    harness.outbox.claim_failover(due(ref, "f"))
     blocked = DeliveryReport("m3", "+1", "delivery_failed", error=BLOCKED)
     harness.tell(ref, blocked, event=word("evt"))
     yield ref
     ref = harness.start(fresh_number(), app).reference  # the answer is lost
     job = harness.take(ref)
     harness.must_begin(job, app)
-    harness.outbox.fail_over(due(ref, "f"))
-    harness.outbox.unknown(job, 1_000, Unknown("timeout"))
-    harness.outbox.fail_over(due(ref, "f"))
+    harness.outbox.claim_failover(due(ref, "f"))
+    harness.outbox.record_unknown(job, 1_000, Unknown("timeout"))
+    harness.outbox.claim_failover(due(ref, "f"))
     harness.outbox.requeue(due(ref, "r"))
     for job in [job for job in harness.jobs(ref) if job.reference == ref and job.ordinal == 1]:
         harness.begin(job, app)
-    harness.outbox.close(due(ref, "c"))
+    harness.outbox.close_delivery(due(ref, "c"))
     harness.age(ref, 400_000)
     for ordinal in (1, 2):
-        harness.outbox.close(due(ref, "c", ordinal))
+        harness.outbox.close_delivery(due(ref, "c", ordinal))
     yield ref
     number = fresh_number()
     ref = harness.start(number, app).reference
@@ -235,23 +235,23 @@ def other_places(harness: StoreHarness) -> None:
     marks.register(harness.ring.kids)
     place = Place("app", "shop", Limit(2, 60_000))
     for _ in range(3):
-        harness.limits.take([place])
-    harness.limits.give_back([place])
-    harness.outbox.pace("pool", 50.0, 1_000)
+        harness.limits.acquire([place])
+    harness.limits.release([place])
+    harness.outbox.acquire_rate_slot("pool", 50.0, 1_000)
     harness.idempotency.look("d1", "f")
     harness.idempotency.reserve("d1", "f", "o")
     harness.idempotency.complete("d1", "o", 200, "{}")
     harness.idempotency.reserve("d2", "f", "o")
     harness.audit.note(EventType.WEBHOOK_REJECTED, {"reason": "x"}, throttle_ms=1_000)
     cursors = Cursors(harness.store, harness.scripts, harness.keys)
-    cursors.take("me", force=False)
-    cursors.save("me", "profile-a", Cursor(1, 2, 3))
-    cursors.end("me", 60_000)
-    cursors.take("me", force=False)
-    cursors.take("you", force=True)
+    cursors.acquire_lease("me", force=False)
+    cursors.advance("me", "profile-a", Cursor(1, 2, 3))
+    cursors.release_lease("me", 60_000)
+    cursors.acquire_lease("me", force=False)
+    cursors.acquire_lease("you", force=True)
     alarms = Alarms(harness.store, harness.scripts, harness.keys)
-    alarms.raise_("trouble", "a text")
-    alarms.raise_("trouble", "a text")
+    alarms.raise_alert("trouble", "a text")
+    alarms.raise_alert("trouble", "a text")
     alarms.claim()
     callbacks(harness)
     api_keys = ApiKeys(
@@ -266,22 +266,22 @@ def other_places(harness: StoreHarness) -> None:
     assert api_keys.rotate(made.id, 0)
     assert api_keys.revoke(made.id)
     harness.audit.trim(60_000)
-    harness.circuits.hold(Hold("profile:z", "40333", "spent", None, 1, after=1), word())
-    harness.circuits.hold(Hold("sender:z", "40013", "rejected", 1, 1), word())
-    harness.circuits.hold(Hold("sender:z", "40013", "rejected", 1, 1, source=Source.REPORT), word())
-    harness.circuits.delivered(["sender:z"])
+    harness.circuits.record_hold(Hold("profile:z", "40333", "spent", None, 1, after=1), word())
+    harness.circuits.record_hold(Hold("sender:z", "40013", "rejected", 1, 1), word())
+    harness.circuits.record_hold(Hold("sender:z", "40013", "rejected", 1, 1, source=Source.REPORT), word())
+    harness.circuits.record_delivered(["sender:z"])
     for _ in range(5):
-        harness.circuits.fault(Fault("sender:z", "connect"), word())
-    harness.circuits.pass_through(["sender:z"])
+        harness.circuits.record_fault(Fault("sender:z", "connect"), word())
+    harness.circuits.admit(["sender:z"])
     harness.raw.hset(harness.keys.circuit("sender:z"), mapping={"until": 1, "probe": 1})
-    StoreHarness(harness.store, harness.keys, harness.scripts, harness.ring).circuits.pass_through(["sender:z"])
-    harness.circuits.fine(Fine("sender:z"), probe=False)
-    harness.circuits.fault(Fault("sender:z", "connect"), word())
-    harness.circuits.fault(Fault("sender:y", "connect"), word())
-    harness.circuits.fine(Fine("sender:y"), probe=False)
-    harness.sender_stats.count("pool", delivered=True)
-    harness.sender_stats.report({"pool": (0.5, None)})
-    harness.sender_stats.may_ask()
+    StoreHarness(harness.store, harness.keys, harness.scripts, harness.ring).circuits.admit(["sender:z"])
+    harness.circuits.record_success(Fine("sender:z"), probe=False)
+    harness.circuits.record_fault(Fault("sender:z", "connect"), word())
+    harness.circuits.record_fault(Fault("sender:y", "connect"), word())
+    harness.circuits.record_success(Fine("sender:y"), probe=False)
+    harness.sender_stats.record_result("pool", delivered=True)
+    harness.sender_stats.record_health({"pool": (0.5, None)})
+    harness.sender_stats.claim_health_poll()
     fix_shards(harness.store, harness.keys)
     dead_shards(harness.store, harness.keys)
 
@@ -295,13 +295,13 @@ def callbacks(harness: StoreHarness) -> None:
     for number in range(3):
         taken = queue.claim("shop")
         if taken is not None and number == 0:
-            queue.again(taken, 1, 0, "status 500")
+            queue.schedule_retry(taken, 1, 0, "status 500")
         elif taken is not None and number == 1:
-            queue.sent(taken)
+            queue.record_sent(taken)
     queue.replay("shop", None)
     taken = queue.claim("shop")
     assert taken is not None
-    queue.bury(taken, 1_000, "status 410")
+    queue.dead_letter(taken, 1_000, "status 410")
     queue.claim("shop")
 
 
@@ -347,7 +347,7 @@ def test_a_key_of_a_verification_stays_in_its_numbers_slot(harness: StoreHarness
     """Everything of one number carries one hash tag, and one only."""
     for ref in stories(harness):
         tag = f"otp:{{s{harness.keys.shard(ref.number_hash):02x}}}:"
-        mine = [key for key in harness.all_keys() if ref.body in key or ref.number_hash in key]
+        mine = [key for key in harness.all_keys() if ref.token in key or ref.number_hash in key]
         assert all(key.startswith(tag) for key in mine)
 
 
@@ -380,11 +380,11 @@ def test_nothing_that_has_gone_comes_back_without_an_end(harness: StoreHarness) 
         assert stream
         for job in [job for job in harness.jobs(ref) if job.reference == ref]:
             harness.begin(job)
-            harness.outbox.accepted(job, Accepted("late", "queued"))
-            harness.outbox.refused(job, NEXT)
-            harness.outbox.unknown(job, 1, Unknown("x"))
+            harness.outbox.record_accepted(job, Accepted("late", "queued"))
+            harness.outbox.record_refused(job, NEXT)
+            harness.outbox.record_unknown(job, 1, Unknown("x"))
         harness.apply(ref, "delivered")
-        harness.outbox.note_click(ref, 1, word("evt"))
+        harness.outbox.record_click(ref, 1, word("evt"))
         harness.check(ref, CODE)
         harness.verifications.cancel(word(), ref, "shop")
         harness.verifications.expire(ref)
@@ -393,16 +393,18 @@ def test_nothing_that_has_gone_comes_back_without_an_end(harness: StoreHarness) 
             harness.raw.zadd(harness.keys.timers(shard), {f"{kind}:{ref.delivery_id(1)}": 1})
         harness.outbox.requeue(Timer(shard, "r", ref, 1))
         harness.outbox.claim_poll(Timer(shard, "p", ref, 1))
-        harness.outbox.fail_over(Timer(shard, "f", ref, 1))
-        harness.outbox.close(Timer(shard, "c", ref, 1))
+        harness.outbox.claim_failover(Timer(shard, "f", ref, 1))
+        harness.outbox.close_delivery(Timer(shard, "c", ref, 1))
         harness.verifications.deny(ref, Denial(frozenset({"shop"}), frozenset({"pool"}), harness.now(), harness.now()))
-        for timer in [timer for timer in harness.timers(ref) if ref.body in timer]:
+        for timer in [timer for timer in harness.timers(ref) if ref.token in timer]:
             harness.raw.zadd(harness.keys.timers(shard), {timer: 1})
         for due in harness.outbox.due(1_000):
-            {"r": harness.outbox.requeue, "c": harness.outbox.close, "f": harness.outbox.fail_over}[due.kind](due)
+            {"r": harness.outbox.requeue, "c": harness.outbox.close_delivery, "f": harness.outbox.claim_failover}[
+                due.kind
+            ](due)
         gone = (harness.keys.record(ref), harness.keys.secrets(ref), harness.keys.timeline(ref))
         assert [key for key in gone if harness.raw.exists(key)] == []
-        assert not [timer for timer in harness.timers(ref) if ref.body in timer]
+        assert not [timer for timer in harness.timers(ref) if ref.token in timer]
 
 
 def test_a_store_that_is_searched_tells_no_secret(harness: StoreHarness) -> None:
@@ -446,7 +448,11 @@ def test_a_store_that_is_searched_tells_no_secret(harness: StoreHarness) -> None
 def test_an_alarm_is_told_once_and_is_not_lost(harness: StoreHarness) -> None:
     """One trouble is one alert in a while; a claimed one comes again unless it is done."""
     alarms = Alarms(harness.store, harness.scripts, harness.keys)
-    assert [alarms.raise_("auth", "text"), alarms.raise_("auth", "text"), alarms.raise_("other", "more")] == [
+    assert [
+        alarms.raise_alert("auth", "text"),
+        alarms.raise_alert("auth", "text"),
+        alarms.raise_alert("other", "more"),
+    ] == [
         True,
         False,
         True,
@@ -456,7 +462,7 @@ def test_an_alarm_is_told_once_and_is_not_lost(harness: StoreHarness) -> None:
     assert isinstance(second, Alarm)
     assert {first.text, second.text} == {"text", "more"}
     assert alarms.claim() is None
-    alarms.done(first)
+    alarms.acknowledge(first)
     assert harness.raw.zcard(harness.keys.alarms()) == 1
     (member,) = harness.raw.zrange(harness.keys.alarms(), 0, -1)
     harness.raw.zadd(harness.keys.alarms(), {member: 1})
@@ -470,15 +476,15 @@ def test_an_alarm_is_told_once_and_is_not_lost(harness: StoreHarness) -> None:
 def test_one_process_reads_the_carriers_list(harness: StoreHarness) -> None:
     """The lease is one's, the cursor moves by its owner only, and after the end the list rests."""
     cursors = Cursors(harness.store, harness.scripts, harness.keys)
-    assert cursors.take("me", force=False) == 0
-    assert cursors.take("me", force=False) == 0
-    assert cursors.take("you", force=True) > 0
+    assert cursors.acquire_lease("me", force=False) == 0
+    assert cursors.acquire_lease("me", force=False) == 0
+    assert cursors.acquire_lease("you", force=True) > 0
     assert cursors.load("profile") == Cursor()
-    assert not cursors.save("you", "profile", Cursor(9, 9, 9))
-    assert cursors.save("me", "profile", Cursor(1, 2, 3))
+    assert not cursors.advance("you", "profile", Cursor(9, 9, 9))
+    assert cursors.advance("me", "profile", Cursor(1, 2, 3))
     assert cursors.load("profile") == Cursor(1, 2, 3)
-    cursors.end("you", 60_000)
-    assert cursors.take("you", force=True) > 0
-    cursors.end("me", 60_000)
-    assert 0 < cursors.take("you", force=False) <= 60_000
-    assert cursors.take("you", force=True) == 0
+    cursors.release_lease("you", 60_000)
+    assert cursors.acquire_lease("you", force=True) > 0
+    cursors.release_lease("me", 60_000)
+    assert 0 < cursors.acquire_lease("you", force=False) <= 60_000
+    assert cursors.acquire_lease("you", force=True) == 0

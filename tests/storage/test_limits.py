@@ -21,7 +21,7 @@ def test_twenty_at_once_get_exactly_as_many_places_as_there_are(harness: StoreHa
     """Never one too many, never one too few."""
     for limit in (1, 7, 19):
         one = place(limit, 60_000)
-        waits = at_once([partial(harness.limits.take, [one]) for _ in range(20)])
+        waits = at_once([partial(harness.limits.acquire, [one]) for _ in range(20)])
         assert waits.count(0) == limit
         assert all(0 < wait <= 60_000 for wait in waits if wait)
 
@@ -29,46 +29,46 @@ def test_twenty_at_once_get_exactly_as_many_places_as_there_are(harness: StoreHa
 def test_obeying_the_wait_passes(harness: StoreHarness) -> None:
     """Exactly after the milliseconds it was told, the caller gets the place."""
     one = place(2, 600)
-    assert [harness.limits.take([one]) for _ in range(2)] == [0, 0]
-    wait = harness.limits.take([one])
+    assert [harness.limits.acquire([one]) for _ in range(2)] == [0, 0]
+    wait = harness.limits.acquire([one])
     assert 0 < wait <= 300
     then = harness.now() + wait
     wait_until(lambda: harness.now() > then, 2.0)
-    assert harness.limits.take([one]) == 0
-    assert harness.limits.take([one]) > 0
+    assert harness.limits.acquire([one]) == 0
+    assert harness.limits.acquire([one]) > 0
 
 
 def test_a_place_given_back_can_be_taken(harness: StoreHarness) -> None:
     """What another refusal returned is there again, once; giving back an untaken place makes none."""
     one = place(2, 60_000)
-    harness.limits.give_back([one])
-    assert [harness.limits.take([one]) for _ in range(2)] == [0, 0]
-    harness.limits.give_back([one])
-    assert harness.limits.take([one]) == 0
-    assert harness.limits.take([one]) > 0
+    harness.limits.release([one])
+    assert [harness.limits.acquire([one]) for _ in range(2)] == [0, 0]
+    harness.limits.release([one])
+    assert harness.limits.acquire([one]) == 0
+    assert harness.limits.acquire([one]) > 0
 
 
 def test_all_places_or_none(harness: StoreHarness) -> None:
     """A refusal by one limit costs nothing in the others."""
     wide, narrow = place(3, 60_000), place(1, 60_000)
-    assert harness.limits.take([wide, narrow]) == 0
+    assert harness.limits.acquire([wide, narrow]) == 0
     for _ in range(5):
-        assert harness.limits.take([wide, narrow]) > 0
-    assert [harness.limits.take([wide]) for _ in range(2)] == [0, 0]
-    assert harness.limits.take([wide]) > 0
+        assert harness.limits.acquire([wide, narrow]) > 0
+    assert [harness.limits.acquire([wide]) for _ in range(2)] == [0, 0]
+    assert harness.limits.acquire([wide]) > 0
 
 
 def test_subjects_do_not_share(harness: StoreHarness) -> None:
     """One subject's flood does not touch another's place, nor another limit of the same subject."""
-    assert harness.limits.take([place(1, 60_000, "a")]) == 0
-    assert harness.limits.take([place(1, 60_000, "a")]) > 0
-    assert harness.limits.take([place(1, 60_000, "b")]) == 0
-    assert harness.limits.take([place(2, 60_000, "a")]) == 0
+    assert harness.limits.acquire([place(1, 60_000, "a")]) == 0
+    assert harness.limits.acquire([place(1, 60_000, "a")]) > 0
+    assert harness.limits.acquire([place(1, 60_000, "b")]) == 0
+    assert harness.limits.acquire([place(2, 60_000, "a")]) == 0
 
 
 def test_a_limits_subject_is_not_readable_in_the_store(harness: StoreHarness) -> None:
     """Addresses stand hashed in keys, and every such key ends by itself."""
-    harness.limits.take([place(5, 60_000, "203.0.113.7")])
+    harness.limits.acquire([place(5, 60_000, "203.0.113.7")])
     (key,) = harness.raw.scan_iter(match="otp:gcra:*")
     assert "203.0.113.7" not in key
     assert 0 < harness.raw.pttl(key) <= 60_000
@@ -92,7 +92,7 @@ def test_one_user_is_an_ipv4_address_or_an_ipv6_64(address: str, counted: str) -
 def test_a_sender_is_paced_evenly_over_all_workers(harness: StoreHarness) -> None:
     """Twenty reservations at once take twenty intervals: no two share one."""
     sender, before = word("sender"), harness.now()
-    waits = at_once([partial(harness.outbox.pace, sender, 10.0, 60_000) for _ in range(20)])
+    waits = at_once([partial(harness.outbox.acquire_rate_slot, sender, 10.0, 60_000) for _ in range(20)])
     reserved_ms = int(harness.raw.get(harness.keys.sender_rate(sender)).split("|")[0]) / 1_000
     assert reserved_ms - before >= 2_000
     assert reserved_ms - harness.now() <= 2_000
@@ -103,10 +103,10 @@ def test_a_sender_is_paced_evenly_over_all_workers(harness: StoreHarness) -> Non
 def test_a_wait_beyond_patience_reserves_nothing(harness: StoreHarness) -> None:
     """Who cannot wait is told how long it would be, and takes no place from those who can."""
     sender = word("sender")
-    assert harness.outbox.pace(sender, 1.0, 0) == 0
+    assert harness.outbox.acquire_rate_slot(sender, 1.0, 0) == 0
     for _ in range(3):
-        assert -1_000 <= harness.outbox.pace(sender, 1.0, 100) < -500
-    assert 500 < harness.outbox.pace(sender, 1.0, 2_000) <= 1_000
+        assert -1_000 <= harness.outbox.acquire_rate_slot(sender, 1.0, 100) < -500
+    assert 500 < harness.outbox.acquire_rate_slot(sender, 1.0, 2_000) <= 1_000
 
 
 def step_back(harness: StoreHarness, key: str, ms: int) -> None:
@@ -119,10 +119,10 @@ def step_back(harness: StoreHarness, key: str, ms: int) -> None:
 def test_a_clock_that_is_set_back_stops_no_sender(harness: StoreHarness, back_ms: int) -> None:
     """The place that was reserved counts as far from now as it was from then, and the pace holds on from there."""
     sender = word("sender")
-    assert [harness.outbox.pace(sender, 0.5, 60_000) == 0 for _ in range(3)] == [True, False, False]
+    assert [harness.outbox.acquire_rate_slot(sender, 0.5, 60_000) == 0 for _ in range(3)] == [True, False, False]
     step_back(harness, harness.keys.sender_rate(sender), back_ms)
     before = harness.now()
-    waits = [harness.outbox.pace(sender, 0.5, 60_000) for _ in range(3)]
+    waits = [harness.outbox.acquire_rate_slot(sender, 0.5, 60_000) for _ in range(3)]
     assert 0 < waits[0] <= 6_000
     assert waits[2] <= 10_000
     assert waits[1] - waits[0] + 1 >= 2_000 - (harness.now() - before)
@@ -132,10 +132,10 @@ def test_a_clock_that_is_set_forward_stops_no_sender(harness: StoreHarness) -> N
     """What was reserved lies behind: the next message may go at once, and the one after it an interval later."""
     sender = word("sender")
     for _ in range(3):
-        harness.outbox.pace(sender, 0.1, 60_000)
+        harness.outbox.acquire_rate_slot(sender, 0.1, 60_000)
     step_back(harness, harness.keys.sender_rate(sender), -600_000)
-    assert harness.outbox.pace(sender, 0.1, 60_000) == 0
-    assert 0 < harness.outbox.pace(sender, 0.1, 60_000) <= 10_000
+    assert harness.outbox.acquire_rate_slot(sender, 0.1, 60_000) == 0
+    assert 0 < harness.outbox.acquire_rate_slot(sender, 0.1, 60_000) <= 10_000
 
 
 @pytest.mark.parametrize("back_ms", [1_000, 600_000, 86_400_000])
@@ -144,13 +144,13 @@ def test_a_clock_that_is_set_back_refuses_nobody_for_longer_than_the_window(
 ) -> None:
     """A full limit stays full for as long as it would have been, a half full one has its places."""
     full, half = place(2, 60_000), place(4, 60_000)
-    assert [harness.limits.take([full]) for _ in range(2)] == [0, 0]
-    assert [harness.limits.take([half]) for _ in range(2)] == [0, 0]
+    assert [harness.limits.acquire([full]) for _ in range(2)] == [0, 0]
+    assert [harness.limits.acquire([half]) for _ in range(2)] == [0, 0]
     for key in harness.raw.scan_iter(match="otp:gcra:*"):
         step_back(harness, key, back_ms)
-    assert 0 < harness.limits.take([full]) <= 30_000
-    assert [harness.limits.take([half]) for _ in range(2)] == [0, 0]
-    assert 0 < harness.limits.take([half]) <= 15_000
+    assert 0 < harness.limits.acquire([full]) <= 30_000
+    assert [harness.limits.acquire([half]) for _ in range(2)] == [0, 0]
+    assert 0 < harness.limits.acquire([half]) <= 15_000
 
 
 def test_one_request_runs_under_a_key(harness: StoreHarness) -> None:

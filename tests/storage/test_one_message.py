@@ -15,9 +15,9 @@ import pytest
 
 from otp_service.domain.circuit import ACCOUNT, AT_ONCE, HOLDS_AFTER, PUMPING, TRIPS_AFTER, profile_scope, sender_scope
 from otp_service.domain.delivery import DeliveryReport, Refused
+from otp_service.domain.ids import Reference
 from otp_service.domain.operation import OptOut, Timer
 from otp_service.domain.policy import Policy
-from otp_service.domain.verification import Reference
 from otp_service.telnyx.client import TelnyxClient
 from otp_service.telnyx.errors import MEANINGS, OUTCOME_UNKNOWN, delivery_error
 from otp_service.telnyx.gateway import Gateway
@@ -115,7 +115,7 @@ class Service:
         for _ in range(6):
             for member in self.harness.timers(ref):
                 kind, _, name = member.partition(":")
-                if kind == "r" and name.startswith(f"dlv_{ref.body}-"):
+                if kind == "r" and name.startswith(f"dlv_{ref.token}-"):
                     self.harness.raw.zadd(self.harness.keys.timers(shard), {member: 1})
                     self.harness.outbox.requeue(Timer(shard, "r", ref, int(name.rpartition("-")[2])))
             self.work(ref)
@@ -150,7 +150,7 @@ class Service:
         # A process of its own sees them as they are now.
         fresh = StoreHarness(self.harness.store, self.harness.keys, self.harness.scripts, self.harness.ring)
         scopes = [ACCOUNT, *(s for each in self.app.route for s in (sender_scope(each.name), _profile(each)))]
-        return {scope for scope, circuit in fresh.circuits.look(scopes).items() if circuit.state != "closed"}
+        return {scope for scope, circuit in fresh.circuits.states(scopes).items() if circuit.state != "closed"}
 
 
 def _profile(sender: Any) -> str:
@@ -372,7 +372,7 @@ def test_a_sender_that_is_not_left_for_this_person_is_no_better_one(service: Ser
     number = fresh_number()
     order = service.harness.order(number, APP)
     stop = OptOut("profile-b", True, service.harness.now(), "STOP", "inbound")
-    service.harness.optouts.put(order.reference.number_hash, "+1***", stop, word("evt"))
+    service.harness.optouts.record(order.reference.number_hash, "+1***", stop, word("evt"))
     ref = service.harness.start(number, APP).reference
     service.work(ref)
     assert service.told(ref) == [("pool", "sent")]

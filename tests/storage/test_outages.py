@@ -144,11 +144,11 @@ def test_where_writes_are_refused_nothing_happens(harness: StoreHarness, refusal
             partial(harness.verifications.cancel, word(), ref, "shop"),
             partial(harness.verifications.redeem, word(), approved, "shop", "r", soon),
             partial(harness.begin, job),
-            partial(harness.outbox.accepted, job, Accepted("m", "queued")),
+            partial(harness.outbox.record_accepted, job, Accepted("m", "queued")),
             partial(harness.apply, ref, "delivered"),
-            partial(harness.limits.take, [Place("x", "y", Limit(1, 1000))]),
-            partial(harness.outbox.pace, "pool", 1.0, 10),
-            partial(harness.optouts.put, ref.number_hash, "+1", stop, "e"),
+            partial(harness.limits.acquire, [Place("x", "y", Limit(1, 1000))]),
+            partial(harness.outbox.acquire_rate_slot, "pool", 1.0, 10),
+            partial(harness.optouts.record, ref.number_hash, "+1", stop, "e"),
             partial(harness.idempotency.reserve, "d", "f", "o"),
             partial(client.dead_shards, harness.store, harness.keys),
         ):
@@ -395,7 +395,7 @@ def test_lost_replies_make_no_second_delivery(lossy: StoreHarness, swallower: Sw
     swallower.armed = 1
     assert lossy.must_begin(job).attempt == 1
     swallower.armed = 1
-    lossy.outbox.retry_later(job, 60_000, NotSent("connect"))
+    lossy.outbox.record_retry(job, 60_000, NotSent("connect"))
     lossy.raw.zadd(lossy.keys.timers(job.shard), {f"r:{ref.delivery_id(1)}": 1})
     swallower.armed = 1
     lossy.outbox.requeue(Timer(job.shard, "r", ref, 1))
@@ -403,17 +403,17 @@ def test_lost_replies_make_no_second_delivery(lossy: StoreHarness, swallower: Sw
     again = lossy.take(ref)
     lossy.must_begin(again)
     swallower.armed = 1
-    lossy.outbox.unknown(again, 1_000, Unknown("timeout"))
+    lossy.outbox.record_unknown(again, 1_000, Unknown("timeout"))
     third = lossy.requeue(ref)
     lossy.must_begin(third)
     swallower.armed = 1
-    lossy.outbox.refused(third, Refused("40002", "Spam", Action.NEXT_SENDER))
+    lossy.outbox.record_refused(third, Refused("40002", "Spam", Action.NEXT_SENDER))
     assert lossy.waiting(ref) == 1
     second = lossy.take(ref)
     assert second.ordinal == 2
     lossy.must_begin(second)
     swallower.armed = 1
-    lossy.outbox.accepted(second, Accepted("m2", "queued"))
+    lossy.outbox.record_accepted(second, Accepted("m2", "queued"))
     swallower.armed = 1
     lossy.apply(ref, "delivered", "m2", 2)
     assert lossy.status(ref, 2) == "delivered"
@@ -440,8 +440,8 @@ def test_a_lost_reply_stores_one_answer_and_opts_out_once(lossy: StoreHarness, s
     lossy.idempotency.complete("digest", "me", 201, "answer")
     nh = lossy.hash_of(fresh_number())
     swallower.armed = 1
-    lossy.optouts.put(nh, "+1", OptOut("profile-a", True, 5, "STOP", "inbound"), "evt")
-    assert [entry.opted_out for entry in lossy.optouts.of(nh)] == [True]
+    lossy.optouts.record(nh, "+1", OptOut("profile-a", True, 5, "STOP", "inbound"), "evt")
+    assert [entry.opted_out for entry in lossy.optouts.of_number(nh)] == [True]
     stream = lossy.raw.xrange(lossy.keys.audit(lossy.keys.shard(nh)))
     assert [fields["type"] for _, fields in stream if fields["nh"] == nh] == ["optout.added"]
     assert swallower.swallowed == 3
@@ -450,13 +450,13 @@ def test_a_lost_reply_stores_one_answer_and_opts_out_once(lossy: StoreHarness, s
 def test_a_lost_reply_never_makes_room_in_a_limit(lossy: StoreHarness, swallower: Swallower) -> None:
     """Taking may cost one place too many, giving back never frees one too many."""
     place = Place("x", "y", Limit(3, 60_000))
-    assert [lossy.limits.take([place]) for _ in range(3)] == [0, 0, 0]
+    assert [lossy.limits.acquire([place]) for _ in range(3)] == [0, 0, 0]
     swallower.armed = 1
     with contextlib.suppress(StoreUnavailable):
-        lossy.limits.give_back([place])
+        lossy.limits.release([place])
     assert swallower.swallowed == 1
-    assert lossy.limits.take([place]) == 0
-    assert lossy.limits.take([place]) > 0
+    assert lossy.limits.acquire([place]) == 0
+    assert lossy.limits.acquire([place]) > 0
 
 
 def test_when_both_replies_are_lost_nobody_is_told_a_lie(lossy: StoreHarness, swallower: Swallower) -> None:
@@ -515,10 +515,10 @@ def test_a_dead_store_is_an_outage_in_every_room(tmp_path: Path) -> None:
         partial(harness.outbox.take, [0], 1, 0.01),
         partial(harness.outbox.take_over, 0, 1),
         partial(harness.outbox.touch, [job]),
-        partial(harness.outbox.draft, job),
+        partial(harness.outbox.pending_delivery, job),
         partial(harness.outbox.find_message, ref.number_hash, "m"),
         partial(harness.outbox.due, 1),
-        partial(harness.optouts.of, ref.number_hash),
+        partial(harness.optouts.of_number, ref.number_hash),
         partial(harness.audit.read, [ZERO] * 16, shards=[0], until_ms=None, limit=1, wanted={}),
         partial(harness.audit.trim, 0),
         partial(harness.audit.note, EventType.KEY_CREATED, {}),
@@ -528,25 +528,25 @@ def test_a_dead_store_is_an_outage_in_every_room(tmp_path: Path) -> None:
         keys.list,
         partial(keys.revoke, "0" * 12),
         partial(cursors.load, "profile"),
-        partial(cursors.take, "me", force=True),
+        partial(cursors.acquire_lease, "me", force=True),
         alarms.claim,
-        partial(alarms.done, Alarm("1", "text")),
-        partial(harness.circuits.look, ["account"]),
-        partial(harness.circuits.pass_through, ["account"]),
-        partial(harness.circuits.hold, Hold("account", "20100", "Insufficient funds", 1_000, 100), "nh"),
-        partial(harness.outbox.hand_on, job, "20100", "Insufficient funds", ["backup"]),
-        partial(harness.circuits.fault, Fault("sender:pool", "connect"), "nh"),
-        partial(harness.circuits.fine, Fine("sender:pool"), probe=True),
-        partial(harness.sender_stats.count, "pool", delivered=True),
-        partial(harness.sender_stats.look, ["pool"]),
-        harness.sender_stats.may_ask,
-        partial(harness.sender_stats.report, {"pool": (1.0, None)}),
+        partial(alarms.acknowledge, Alarm("1", "text")),
+        partial(harness.circuits.states, ["account"]),
+        partial(harness.circuits.admit, ["account"]),
+        partial(harness.circuits.record_hold, Hold("account", "20100", "Insufficient funds", 1_000, 100), "nh"),
+        partial(harness.outbox.pass_to_next_sender, job, "20100", "Insufficient funds", ["backup"]),
+        partial(harness.circuits.record_fault, Fault("sender:pool", "connect"), "nh"),
+        partial(harness.circuits.record_success, Fine("sender:pool"), probe=True),
+        partial(harness.sender_stats.record_result, "pool", delivered=True),
+        partial(harness.sender_stats.health, ["pool"]),
+        harness.sender_stats.claim_health_poll,
+        partial(harness.sender_stats.record_health, {"pool": (1.0, None)}),
         partial(harness.verifications.pending, ref.number_hash),
         partial(harness.verifications.deny, ref, Denial(frozenset(), frozenset(), 0, 0)),
         partial(harness.verifications.first_heard, ref.number_hash, "e"),
-        partial(harness.outbox.held, job, "sender_down", "connect", 1),
-        partial(harness.outbox.fail_over, Timer(0, "f", ref, 1)),
-        partial(harness.outbox.close, Timer(0, "c", ref, 1)),
+        partial(harness.outbox.record_held, job, "sender_down", "connect", 1),
+        partial(harness.outbox.claim_failover, Timer(0, "f", ref, 1)),
+        partial(harness.outbox.close_delivery, Timer(0, "c", ref, 1)),
         partial(harness.outbox.put_off, Timer(0, "c", ref, 1), 1),
         partial(client.clock_ms, harness.store),
         partial(client.require_no_eviction, harness.store),

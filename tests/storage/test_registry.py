@@ -71,7 +71,7 @@ def key_events(harness: StoreHarness) -> list[tuple[str, str]]:
 def wish(harness: StoreHarness, nh: str, out: bool, at_ms: int, event: str | None = None) -> str:
     """Put a wish into the registry."""
     entry = OptOut("profile-a", out, at_ms, "STOP" if out else "START", "inbound")
-    return harness.optouts.put(nh, "+1******0001", entry, event)
+    return harness.optouts.record(nh, "+1******0001", entry, event)
 
 
 def test_the_latest_wish_wins_in_whatever_order_they_come(harness: StoreHarness) -> None:
@@ -81,7 +81,7 @@ def test_the_latest_wish_wins_in_whatever_order_they_come(harness: StoreHarness)
         nh = harness.hash_of(fresh_number())
         for out, at_ms in order:
             wish(harness, nh, out, at_ms)
-        (entry,) = harness.optouts.of(nh)
+        (entry,) = harness.optouts.of_number(nh)
         assert (entry.opted_out, entry.at_ms) == (True, 300)
 
 
@@ -114,10 +114,10 @@ def test_a_time_ahead_of_the_clock_is_the_clocks_time(harness: StoreHarness) -> 
     for out in (True, False, True):
         before = harness.now()
         assert wish(harness, nh, out, before + hour_ms) == "changed"
-        (entry,) = harness.optouts.of(nh)
+        (entry,) = harness.optouts.of_number(nh)
         assert entry.opted_out is out
         assert before <= entry.at_ms <= harness.now()
-        wait_until(lambda: harness.now() > harness.optouts.of(nh)[0].at_ms)
+        wait_until(lambda: harness.now() > harness.optouts.of_number(nh)[0].at_ms)
 
 
 def test_a_stored_time_ahead_of_the_clock_counts_as_now(harness: StoreHarness) -> None:
@@ -140,7 +140,7 @@ def test_the_index_knows_exactly_those_who_are_opted_out(harness: StoreHarness) 
     assert set(people) <= set(standing(harness))
     back, other = people[:2]
     wish(harness, back, False, 200)
-    harness.optouts.put(other, "+1******0001", OptOut("profile-z", True, 100, "STOP", "inbound"), None)
+    harness.optouts.record(other, "+1******0001", OptOut("profile-z", True, 100, "STOP", "inbound"), None)
     wish(harness, other, False, 200)
     assert {back, other}.isdisjoint(standing(harness))
     assert set(standing(harness, "profile-z")) == {other}
@@ -148,7 +148,7 @@ def test_the_index_knows_exactly_those_who_are_opted_out(harness: StoreHarness) 
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
     harness.must_begin(job)
-    harness.outbox.refused(job, Refused("40300", "Blocked", Action.STOP_PERSON, opted_out=True))
+    harness.outbox.record_refused(job, Refused("40300", "Blocked", Action.STOP_PERSON, opted_out=True))
     assert standing(harness)[ref.number_hash].entry.source == "carrier"
 
 
@@ -159,9 +159,9 @@ def test_a_lifted_opt_out_is_gone_and_on_record(harness: StoreHarness) -> None:
     old = standing(harness)[nh]
     wish(harness, nh, True, 200)
     assert not harness.optouts.lift("profile-a", old)
-    assert harness.optouts.of(nh)[0].opted_out
+    assert harness.optouts.of_number(nh)[0].opted_out
     assert harness.optouts.lift("profile-a", standing(harness)[nh])
-    assert harness.optouts.of(nh) == []
+    assert harness.optouts.of_number(nh) == []
     assert nh not in standing(harness)
     assert not harness.optouts.lift("profile-a", old)
     events = [
@@ -176,7 +176,7 @@ def test_unclear_replies_of_a_number_are_recorded_once_a_minute(harness: StoreHa
     """Without their text; another number's is recorded too."""
     people = [harness.hash_of(fresh_number()) for _ in range(2)]
     for nh in (*people, *people):
-        harness.optouts.note_unclear(nh, "+1******0001", "profile-a")
+        harness.optouts.record_unclear(nh, "+1******0001", "profile-a")
     for nh in people:
         found = [f for _, f in harness.raw.xrange(harness.keys.audit(harness.keys.shard(nh))) if f["nh"] == nh]
         assert [(f["type"], f["mask"], f["app"]) for f in found] == [("reply.unclear", "+1******0001", "")]
@@ -417,9 +417,9 @@ def test_a_filter_lets_through_what_it_names(harness: StoreHarness) -> None:
     """By verification, type, app and number's hash; pages without a match still lead on."""
     refs = [harness.start(fresh_number()).reference for _ in range(10)]
     one = refs[3]
-    wanted = {"vid": frozenset({one.body}), "type": frozenset({"verification.started"})}
+    wanted = {"vid": frozenset({one.token}), "type": frozenset({"verification.started"})}
     found = [event for page in pages(harness, 1, wanted) for event in page]
-    assert [(event.type, event.fields["vid"]) for event in found] == [("verification.started", one.body)]
+    assert [(event.type, event.fields["vid"]) for event in found] == [("verification.started", one.token)]
     by_number = [event for page in pages(harness, 2, {"nh": frozenset({one.number_hash})}) for event in page]
     assert len(by_number) == 2
     assert not [event for page in pages(harness, 2, {"app": frozenset({"bank"})}) for event in page]

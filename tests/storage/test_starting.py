@@ -18,7 +18,7 @@ DEAD = Refused("40001", "Landline", Action.STOP_PERSON)
 
 def opt_out(harness: StoreHarness, number: str, profile: str, out: bool = True, at_ms: int = 1) -> None:
     """Write the person's wish into the registry."""
-    harness.optouts.put(harness.hash_of(number), "+1", OptOut(profile, out, at_ms, "STOP", "inbound"), None)
+    harness.optouts.record(harness.hash_of(number), "+1", OptOut(profile, out, at_ms, "STOP", "inbound"), None)
 
 
 def test_thirty_starts_at_once_make_one_verification_and_one_send(harness: StoreHarness) -> None:
@@ -80,7 +80,7 @@ def test_no_repeat_reaches_beyond_ten_minutes_from_the_first_start(harness: Stor
     ttl = harness.raw.pttl(harness.keys.secrets(ref))
     assert 90_000 < ttl <= 100_000
     assert harness.raw.pttl(harness.keys.record(ref)) <= 100_000 + TOMBSTONE_MS
-    assert harness.timers(ref)[f"x:{ref.body}"] == int(record["expires"])
+    assert harness.timers(ref)[f"x:{ref.token}"] == int(record["expires"])
 
 
 def test_the_cool_down_grows_and_the_sends_end(harness: StoreHarness) -> None:
@@ -155,7 +155,7 @@ def test_a_start_ends_the_one_whose_time_ran_out_unnoticed(harness: StoreHarness
     assert new != old
     assert harness.record(old)["status"] == "expired"
     assert harness.events(old)[-1] == "verification.expired"
-    assert f"x:{old.body}" not in harness.timers(old)
+    assert f"x:{old.token}" not in harness.timers(old)
 
 
 def test_purposes_and_apps_do_not_meet(harness: StoreHarness) -> None:
@@ -245,7 +245,7 @@ def test_a_send_that_was_never_accepted_gives_its_cool_down_back(harness: StoreH
     ref = harness.start(number, app).reference
     job = harness.take(ref)
     harness.must_begin(job, app)
-    harness.outbox.refused(job, DEAD)
+    harness.outbox.record_refused(job, DEAD)
     assert harness.status(ref) == "failed"
     again = harness.start(number, app)
     assert again.resent
@@ -271,7 +271,7 @@ def test_an_old_sends_failure_does_not_free_a_newer_one(harness: StoreHarness) -
     harness.must_begin(job, app)
     harness.cool(ref)
     harness.start(number, app)
-    harness.outbox.refused(job, DEAD)
+    harness.outbox.record_refused(job, DEAD)
     assert harness.status(ref) == "failed"
     assert harness.refused(number, app).code == "resend_too_soon"
 
@@ -287,7 +287,7 @@ def test_giving_back_is_bounded(harness: StoreHarness) -> None:
             break
         job = harness.take(answer.reference)
         harness.must_begin(job, app)
-        harness.outbox.refused(job, DEAD)
+        harness.outbox.record_refused(job, DEAD)
     assert refusals
     assert refusals[0].sends_left == 0
 
@@ -341,8 +341,8 @@ def test_a_delivery_in_flight_is_accepted_after_the_next_send(harness: StoreHarn
     harness.start(number)
     second = harness.take(ref)
     harness.must_begin(second)
-    harness.outbox.accepted(second, Accepted("msg-2", "queued"))
-    harness.outbox.accepted(first, Accepted("msg-1", "queued"))
+    harness.outbox.record_accepted(second, Accepted("msg-2", "queued"))
+    harness.outbox.record_accepted(first, Accepted("msg-1", "queued"))
     assert (harness.status(ref, 1), harness.status(ref, 2)) == ("sent", "sent")
     assert harness.apply(ref, "delivered", "msg-1", 1) == "moved"
     assert harness.apply(ref, "delivered", "msg-1", 2) == "foreign"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -25,6 +25,7 @@ from hypothesis.stateful import (
 )
 
 from otp_service.domain.delivery import RANK, Accepted, Action, DeliveryStatus, NotSent, Refused, Unknown
+from otp_service.domain.ids import Reference
 from otp_service.domain.operation import (
     Approved,
     Canceled,
@@ -40,7 +41,7 @@ from otp_service.domain.operation import (
     Wrong,
 )
 from otp_service.domain.policy import App, Limit, NumberLimits
-from otp_service.domain.verification import Reference, Status
+from otp_service.domain.verification import Status
 
 from .harness import BACKUP, POOL, SHOP, StoreHarness, fresh_number, word
 
@@ -147,7 +148,7 @@ class Machine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         """A person whom nobody knows yet."""
-        assert self.harness.optouts.of(self.harness.hash_of(self.number)) == []
+        assert self.harness.optouts.of_number(self.harness.hash_of(self.number)) == []
 
     def one_of(self, data: st.DataObject) -> Reference:
         """A verification, mostly one that is still alive."""
@@ -425,20 +426,20 @@ class Machine(RuleBasedStateMachine):
             return
         model.lost_tries[ordinal] = model.lost_tries.get(ordinal, 0) + 1
         if how == "accepted":
-            outbox.accepted(job, Accepted(f"m{ordinal}", "queued"))
+            outbox.record_accepted(job, Accepted(f"m{ordinal}", "queued"))
             model.accepted.add(send.number)
         elif how in ("next", "stop"):
-            answer = outbox.refused(job, NEXT if how == "next" else STOP)
+            answer = outbox.record_refused(job, NEXT if how == "next" else STOP)
             self._claims(ref, ordinal, answer == "fell_back")
             if answer == "failed":
                 self._given_back(ref, model, ordinal)
         elif how == "retry":
-            outbox.retry_later(job, 1, NotSent("connect"))
+            outbox.record_retry(job, 1, NotSent("connect"))
             model.lost_tries[ordinal] -= 1
         elif how == "unknown":
-            outbox.unknown(job, 1, Unknown("timeout"))
+            outbox.record_unknown(job, 1, Unknown("timeout"))
         elif how == "gone":
-            assert outbox.impossible(job, "gone", "gone") == "unknown"
+            assert outbox.record_impossible(job, "gone", "gone") == "unknown"
 
     def _given_back(self, ref: Reference, model: Model, ordinal: int) -> None:
         """The n-th delivery came to nothing; its send counts no longer unless the person may have a message of it."""
@@ -492,7 +493,7 @@ class Machine(RuleBasedStateMachine):
     def retry(self, data: st.DataObject, how: str) -> None:
         """A wait is over: the delivery comes back to a worker."""
         ref = self.one_of(data)
-        for timer in [name for name in self.harness.timers(ref) if name.startswith(f"r:dlv_{ref.body}-")]:
+        for timer in [name for name in self.harness.timers(ref) if name.startswith(f"r:dlv_{ref.token}-")]:
             ordinal = int(timer.rpartition("-")[2])
             shard = self.harness.keys.shard(ref.number_hash)
             self.harness.raw.zadd(self.harness.keys.timers(shard), {timer: 1})
@@ -505,11 +506,11 @@ class Machine(RuleBasedStateMachine):
     def close(self, data: st.DataObject) -> None:
         """The worker closes what nothing more will be heard of."""
         ref = self.one_of(data)
-        for timer in [name for name in self.harness.timers(ref) if name.startswith(f"c:dlv_{ref.body}-")]:
+        for timer in [name for name in self.harness.timers(ref) if name.startswith(f"c:dlv_{ref.token}-")]:
             ordinal = int(timer.rpartition("-")[2])
             shard = self.harness.keys.shard(ref.number_hash)
             self.harness.raw.zadd(self.harness.keys.timers(shard), {timer: 1})
-            if self.harness.outbox.close(Timer(shard, "c", ref, ordinal)) == "expired":
+            if self.harness.outbox.close_delivery(Timer(shard, "c", ref, ordinal)) == "expired":
                 self._given_back(ref, self.models[ref], ordinal)
 
     def _claims(self, ref: Reference, ordinal: int, claimed: bool) -> None:
@@ -602,12 +603,5 @@ def test_no_sequence_of_events_breaks_the_rules(machine: type[Machine]) -> None:
     """At most one approval, tries bounded, budgets never shrink, ends are final, deliveries only move up."""
     run_state_machine_as_test(
         machine,
-        settings=settings(
-            max_examples=20,
-            stateful_step_count=50,
-            deadline=None,
-            derandomize=True,
-            database=None,
-            suppress_health_check=list(HealthCheck),
-        ),
+        settings=settings(max_examples=20, stateful_step_count=50, derandomize=True),
     )

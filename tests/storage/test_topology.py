@@ -11,7 +11,8 @@ import redis
 
 from otp_service.runtime.dev import embedded_store
 from otp_service.storage import client
-from otp_service.storage.client import STORE_ERRORS, Store
+from otp_service.storage.answering import STORE_ERRORS
+from otp_service.storage.client import Store
 from otp_service.storage.cluster import LOOK_UP_PAUSE_S
 from tests.conftest import wait_until
 

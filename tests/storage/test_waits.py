@@ -1,12 +1,12 @@
 """Whatever a message waits for, in whatever order: unsent at its code's end it is expired, with the last reason."""
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otp_service.domain.delivery import LIMITED, TOO_LATE, NotSent
+from otp_service.domain.ids import Reference
 from otp_service.domain.operation import Job, Timer
 from otp_service.domain.policy import App
-from otp_service.domain.verification import Reference
 
 from .harness import POOL, StoreHarness, fresh_number
 
@@ -26,12 +26,12 @@ ENDS = ("begin", "no turn", "no sender", "close", "unread")
 def wait(harness: StoreHarness, job: Job, kind: str) -> None:
     """Let the message wait once more."""
     if kind == "turn":
-        harness.outbox.wait_turn(job, 1_000)
+        harness.outbox.record_rate_wait(job, 1_000)
     elif kind == "pause":
-        harness.outbox.held(job, "sender_down", "a pause", 1_000)
+        harness.outbox.record_held(job, "sender_down", "a pause", 1_000)
     else:
         harness.must_begin(job, ALONE)
-        harness.outbox.retry_later(job, 1_000, NotSent(REASONS[kind]))
+        harness.outbox.record_retry(job, 1_000, NotSent(REASONS[kind]))
 
 
 def end(harness: StoreHarness, job: Job, ref: Reference, kind: str) -> None:
@@ -39,14 +39,16 @@ def end(harness: StoreHarness, job: Job, ref: Reference, kind: str) -> None:
     if kind == "begin":
         assert harness.begin(job, ALONE, "") is None
     elif kind == "no turn":
-        harness.outbox.impossible(job, "sender_busy", "The sender's rate leaves no room before the code expires.")
+        harness.outbox.record_impossible(
+            job, "sender_busy", "The sender's rate leaves no room before the code expires."
+        )
     elif kind == "no sender":
-        harness.outbox.impossible(job, "sender_missing", "The sender or app is no longer configured.")
+        harness.outbox.record_impossible(job, "sender_missing", "The sender or app is no longer configured.")
     if kind in ("close", "unread"):
         shard = harness.keys.shard(ref.number_hash)
         harness.age(ref, 40_000)  # later still
         harness.raw.zadd(harness.keys.timers(shard), {f"c:{ref.delivery_id(1)}": 1})
-        assert harness.outbox.close(Timer(shard, "c", ref, 1)) == "expired"
+        assert harness.outbox.close_delivery(Timer(shard, "c", ref, 1)) == "expired"
 
 
 def expected(waits: list[str], kind: str) -> str:
@@ -61,7 +63,7 @@ def expected(waits: list[str], kind: str) -> str:
     return why or NOBODY
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(waits=st.lists(st.sampled_from(sorted(REASONS)), max_size=4), kind=st.sampled_from(ENDS))
 def test_what_ran_out_unsent_is_expired_with_its_reason(
     server_harness: StoreHarness, waits: list[str], kind: str

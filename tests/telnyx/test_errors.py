@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otp_service.domain.delivery import Action, NotSent, Refused, Unknown
@@ -221,7 +221,6 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.integers(-1, 1000), JSON, st.dictionaries(st.text(max_size=20), st.text(max_size=20), max_size=4))
 def test_no_answer_breaks_the_classification(status: int, body: object, headers: dict[str, str]) -> None:
     """Whatever a carrier sends, the outcome is one of three values."""

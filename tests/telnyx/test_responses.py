@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otp_service.telnyx import responses
@@ -175,7 +175,6 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(JSON)
 def test_no_answer_breaks_a_reader(value: object) -> None:
     """Whatever the carrier answers, a reader gives its value or None."""

@@ -3,7 +3,7 @@
 import base64
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from nacl.signing import SigningKey
 
@@ -137,7 +137,6 @@ def test_staleness_is_told_of_genuine_webhooks_only() -> None:
     assert judge("9" * 20) is Verdict.STALE
 
 
-@settings(deadline=None)
 @given(st.none() | st.text(), st.none() | st.text(), st.binary(max_size=50), st.floats(0, 1e12))
 @example("1", "A" * 86 + "==", b"", 0.0)
 def test_nothing_a_stranger_sends_passes_or_breaks(
@@ -148,7 +147,6 @@ def test_nothing_a_stranger_sends_passes_or_breaks(
     assert verdict in {Verdict.MISSING, Verdict.MALFORMED, Verdict.BAD_SIGNATURE}
 
 
-@settings(deadline=None)
 @given(st.binary(min_size=64, max_size=64), st.integers(0, 10**12))
 def test_well_formed_guesses_are_bad(signature: bytes, timestamp: int) -> None:
     """64 bytes out of thin air are no signature."""

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from otp_service.domain.delivery import Action, DeliveryReport, Refused
@@ -370,7 +370,6 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.dictionaries(WORDS, JSON, max_size=8), st.sampled_from(["sent", "finalized", "received", "read", "x"]))
 def test_no_signed_event_breaks_the_reader(data: dict[str, Any], word: str) -> None:
     """Whatever stands in `data`, it is some event."""
@@ -378,7 +377,6 @@ def test_no_signed_event_breaks_the_reader(data: dict[str, Any], word: str) -> N
     assert isinstance(parse(event(f"message.{word}", data)), Event)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass")))
 @example(b'{"data":{"id":1e999999}}')
 @example(b'{"data":{"id":-0}}')
@@ -388,7 +386,6 @@ def test_no_body_breaks_the_reader(body: bytes) -> None:
         assert isinstance(parse(body), Event)
 
 
-@settings(deadline=None)
 @given(st.integers(0, len(GENUINE) - 1), st.integers(0, 255))
 def test_no_flipped_byte_breaks_the_reader(position: int, byte: int) -> None:
     """A genuine body with one byte changed is an event or malformed."""

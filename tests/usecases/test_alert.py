@@ -28,7 +28,7 @@ class FakeAlarms:
     waiting: list[Alarm] = field(default_factory=list)
     down: bool = False
 
-    def raise_(self, trouble: str, text: str) -> bool:
+    def raise_alert(self, trouble: str, text: str) -> bool:
         """Queue an alert."""
         if self.down:
             raise StoreUnavailable("The store does not answer.")
@@ -42,7 +42,7 @@ class FakeAlarms:
         """The first that waits; it stays until it is done."""
         return self.waiting[0] if self.waiting else None
 
-    def done(self, alarm: Alarm) -> None:
+    def acknowledge(self, alarm: Alarm) -> None:
         """Forget it."""
         self.waiting.remove(alarm)
 

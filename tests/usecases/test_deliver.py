@@ -23,14 +23,13 @@ from otp_service.domain.delivery import (
 from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.operation import Job, PendingDelivery, ReportOutcome, SendPermit, Timer
 from otp_service.domain.policy import App, Limit, Policy, Sender, SenderKind, Template
-from otp_service.domain.verification import new_reference, number_hash
 from otp_service.keyring import Keyring, create, parse, rotate
 from otp_service.usecases.deliver import TURN_MS, Deliver
 
 RAW = create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z")
 RING = parse(RAW)
 NUMBER, CODE = "+12025550143", "314159"
-REF = new_reference(RING.index_key, number_hash(RING.index_key, NUMBER), bytes(10))
+REF = RING.ids.new(RING.ids.number_hash(NUMBER), bytes(10))
 JOB = Job(3, "1-0", REF, 1)
 ID = REF.delivery_id(1)
 POOL = Sender("pool", SenderKind.NUMBER_POOL, "profile-a", None, 20.0)
@@ -40,7 +39,7 @@ POLICY = Policy(MappingProxyType({"shop": APP}), MappingProxyType({"pool": POOL}
 
 def box(**changes: Any) -> str:
     """The sealed box of a verification."""
-    return RING.seal(json.dumps({"v": REF.body, "to": NUMBER, "code": CODE, "context": {}, **changes}).encode())
+    return RING.seal(json.dumps({"v": REF.token, "to": NUMBER, "code": CODE, "context": {}, **changes}).encode())
 
 
 DRAFT = PendingDelivery("shop", "pool", "sms", "en", "", 300_000, 0, box(), False, False)
@@ -75,73 +74,73 @@ class Scenario:
 
     # the outbox
 
-    def draft(self, job: Job) -> PendingDelivery | None:
+    def pending_delivery(self, job: Job) -> PendingDelivery | None:
         """What stands in the record."""
         return self.draft_
 
-    def begin(
+    def begin_send(
         self, job: Job, app: str, body: str, limits: Sequence[Limit], everywhere: Sequence[Limit]
     ) -> SendPermit | None:
         """The try is written down."""
         self._note("begin", app, body, tuple(limits), tuple(everywhere))
         return self.go(body)
 
-    def pace(self, sender: str, rate_per_s: float, patience_ms: int) -> int:
+    def acquire_rate_slot(self, sender: str, rate_per_s: float, patience_ms: int) -> int:
         """The sender's turn."""
         self._note("pace", sender, rate_per_s, patience_ms)
         return self.wait_ms
 
-    def wait_turn(self, job: Job, wait_ms: int) -> str:
+    def record_rate_wait(self, job: Job, wait_ms: int) -> str:
         """Spend the wait in the store."""
         self._note("wait_turn", wait_ms)
         return "waiting"
 
-    def accepted(self, job: Job, outcome: Accepted) -> str:
+    def record_accepted(self, job: Job, outcome: Accepted) -> str:
         """Written down."""
         self._note("accepted", outcome)
         return "accepted"
 
-    def refused(self, job: Job, outcome: Refused) -> str:
+    def record_refused(self, job: Job, outcome: Refused) -> str:
         """Written down."""
         self._note("refused", outcome)
         return "failed"
 
-    def retry_later(self, job: Job, wait_ms: int, outcome: NotSent) -> str:
+    def record_retry(self, job: Job, wait_ms: int, outcome: NotSent) -> str:
         """Written down."""
         self._note("retry_later", wait_ms, outcome)
         return "waiting"
 
-    def unknown(self, job: Job, wait_ms: int, outcome: Unknown) -> str:
+    def record_unknown(self, job: Job, wait_ms: int, outcome: Unknown) -> str:
         """Written down."""
         self._note("unknown", wait_ms, outcome)
         return "waiting"
 
-    def impossible(self, job: Job, code: str, title: str) -> str:
+    def record_impossible(self, job: Job, code: str, title: str) -> str:
         """Written down."""
         self._note("impossible", code)
         return "failed"
 
-    def hand_back(self, job: Job, code: str, title: str, wait_ms: int, *, may_fall: bool) -> str:
+    def return_to_queue(self, job: Job, code: str, title: str, wait_ms: int, *, may_fail_over: bool) -> str:
         """Written down."""
-        self._note("hand_back", code, wait_ms, may_fall)
+        self._note("hand_back", code, wait_ms, may_fail_over)
         return "waiting"
 
-    def held(self, job: Job, code: str, title: str, wait_ms: int, *, may_fall: bool = True) -> str:
+    def record_held(self, job: Job, code: str, title: str, wait_ms: int, *, may_fail_over: bool = True) -> str:
         """Written down."""
-        self._note("held", code, wait_ms, *([] if may_fall else ["stays"]))
+        self._note("held", code, wait_ms, *([] if may_fail_over else ["stays"]))
         return "waiting"
 
-    def hand_on(self, job: Job, code: str, title: str, better: Sequence[str]) -> bool:
+    def pass_to_next_sender(self, job: Job, code: str, title: str, better: Sequence[str]) -> bool:
         """Written down, if there is somebody left."""
         self._note("hand_on", code, tuple(better))
         return self.handed_on
 
-    def fail_over(self, due: Timer) -> str | None:
+    def claim_failover(self, due: Timer) -> str | None:
         """Whether to ask first."""
         self._note("fall_over", due)
         return self.poll
 
-    def close(self, due: Timer) -> str | None:
+    def close_delivery(self, due: Timer) -> str | None:
         """What it ended in."""
         self._note("close", due)
         return self.closed
@@ -163,7 +162,7 @@ class Scenario:
         self._note("expire", ref)
         return True
 
-    def apply(
+    def apply_report(
         self, ref: object, ordinal: int, number: str, receipt: DeliveryReport, event_id: str | None
     ) -> ReportOutcome:
         """A receipt is applied."""
@@ -184,7 +183,7 @@ class Scenario:
         self.sent.append((composed, idempotency_key))
         return self.outcome
 
-    def ask(self, message_id: str) -> DeliveryReport | None:
+    def fetch_report(self, message_id: str) -> DeliveryReport | None:
         """A look at a message."""
         self._note("ask", message_id)
         return self.receipt
@@ -355,19 +354,19 @@ UNKNOWN = [
 ]
 
 
-@pytest.mark.parametrize(("draft", "code", "may_fall"), UNKNOWN)
-def test_what_this_worker_does_not_know_another_may(draft: PendingDelivery, code: str, may_fall: bool) -> None:
+@pytest.mark.parametrize(("draft", "code", "may_fail_over"), UNKNOWN)
+def test_what_this_worker_does_not_know_another_may(draft: PendingDelivery, code: str, may_fail_over: bool) -> None:
     """Handed back before anything is done about it: no turn is used up, no try counted, and nothing is final.
 
     Only where the sender is to blame may the next one have it when time is short.
     """
     scenario = Scenario(draft_=draft)
     story(scenario).send(JOB)
-    assert scenario.log == [("hand_back", code, 1_500, may_fall)]
+    assert scenario.log == [("hand_back", code, 1_500, may_fail_over)]
 
 
-@pytest.mark.parametrize(("draft", "code", "may_fall"), UNKNOWN)
-def test_at_the_codes_end_it_is_the_store_that_ends_it(draft: PendingDelivery, code: str, may_fall: bool) -> None:
+@pytest.mark.parametrize(("draft", "code", "may_fail_over"), UNKNOWN)
+def test_at_the_codes_end_it_is_the_store_that_ends_it(draft: PendingDelivery, code: str, may_fail_over: bool) -> None:
     """What nobody could send until then is not handed back for ever: the store writes `expired`, and why."""
     scenario = Scenario(draft_=replace(draft, now_ms=300_000), go=lambda _: None)
     story(scenario).send(JOB)

@@ -7,17 +7,17 @@ from typing import Any, cast
 import pytest
 
 from otp_service.domain.delivery import Action, DeliveryReport, Refused
+from otp_service.domain.ids import Reference
 from otp_service.domain.operation import Denial, OptOut, ReportOutcome
 from otp_service.domain.policy import App, Policy, Sender, SenderKind
-from otp_service.domain.verification import Reference, new_reference, number_hash
 from otp_service.keyring import create, parse
 from otp_service.usecases.receive import Receive
 
 RING = parse(create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z"))
 PERSON = "+12025550143"
-NUMBER = number_hash(RING.index_key, PERSON)
-REF = new_reference(RING.index_key, NUMBER, bytes(10))
-OTHER = new_reference(RING.index_key, NUMBER, b"x" * 10)
+NUMBER = RING.ids.number_hash(PERSON)
+REF = RING.ids.new(NUMBER, bytes(10))
+OTHER = RING.ids.new(NUMBER, b"x" * 10)
 SENDERS = {
     "pool": Sender("pool", SenderKind.NUMBER_POOL, "profile-a", None, 1.0),
     "backup": Sender("backup", SenderKind.LONG_CODE, "profile-b", "+18445550001", 1.0),
@@ -48,24 +48,24 @@ class Scenario:
         """By the index."""
         return self.indexed if number == NUMBER else None
 
-    def apply(
+    def apply_report(
         self, ref: Reference, ordinal: int, number: str, receipt: DeliveryReport, event_id: str | None
     ) -> ReportOutcome:
         """Remember it."""
         self.applied.append((ref, ordinal, number, receipt.status, event_id))
         return ReportOutcome(self.outcome, "pool")
 
-    def note_click(self, ref: Reference, ordinal: int, event_id: str) -> str:
+    def record_click(self, ref: Reference, ordinal: int, event_id: str) -> str:
         """Remember it."""
         self.clicks.append((ref, ordinal, event_id))
         return "noted"
 
-    def put(self, number: str, mask: str, entry: OptOut, event_id: str | None) -> str:
+    def record(self, number: str, mask: str, entry: OptOut, event_id: str | None) -> str:
         """Remember it."""
         self.wishes.append((number, mask, entry, event_id))
         return "changed"
 
-    def note_unclear(self, number: str, mask: str, profile: str | None) -> None:
+    def record_unclear(self, number: str, mask: str, profile: str | None) -> None:
         """Remember it."""
         self.unclear.append((number, mask, profile))
 

@@ -12,18 +12,19 @@ import pytest
 
 from otp_service import keyring
 from otp_service.domain.audit import Event, EventType, Position
-from otp_service.domain.callback import EVENTS, GONE_REST_MS, MAX_BODY, WAITS_MS, Answer, Callback
+from otp_service.domain.callback import EVENTS, GONE_REST_MS, MAX_BODY, RETRIES, Answer, Callback
 from otp_service.domain.delivery import DeliveryStatus
 from otp_service.domain.errors import StoreUnavailable
+from otp_service.domain.ids import Reference
 from otp_service.domain.operation import DeliveryView, TimelineEntry, VerificationView
-from otp_service.domain.verification import Reference, Status, new_reference
+from otp_service.domain.verification import Status
 from otp_service.runtime.callback_worker import CallbackWorker
 from otp_service.usecases.send_callbacks import Notify
 from otp_service.web import schemas
 from tests.conftest import wait_until
 
 RING = keyring.parse(keyring.create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z"))
-REF = new_reference(RING.index_key, "00" * 10, bytes(10))
+REF = RING.ids.new("00" * 10, bytes(10))
 AT = 1_790_000_000_123
 
 
@@ -54,7 +55,7 @@ def view(ref: Reference = REF, metadata: str = "{}") -> VerificationView:
 
 def event(kind: str = "verification.approved", number: int = 1, **fields: str) -> Event:
     """The n-th event of shard 2."""
-    given = {"type": kind, "vid": REF.body, "app": "shop", "mask": "+1******0143", **fields}
+    given = {"type": kind, "vid": REF.token, "app": "shop", "mask": "+1******0143", **fields}
     return Event(2, Position(AT, number), kind, given)
 
 
@@ -82,14 +83,14 @@ class Scenario:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     # the feed
-    def take(self, count: int) -> list[Event]:
+    def read_new(self, count: int) -> list[Event]:
         """What is new."""
         events, self.events = self.events[:count], self.events[count:]
         return events
 
-    take_over = take
+    claim_stale = read_new
 
-    def done(self, events: Sequence[Event]) -> None:
+    def acknowledge(self, events: Sequence[Event]) -> None:
         """Remember."""
         self.finished += events
 
@@ -126,17 +127,17 @@ class Scenario:
                     return replace(one, attempt=one.attempt + 1)
         return None
 
-    def sent(self, callback: Callback) -> bool:
+    def record_sent(self, callback: Callback) -> bool:
         """Remember."""
         self.settled.append(("sent", callback.id))
         return True
 
-    def again(self, callback: Callback, wait_ms: int, rest_ms: int, reason: str) -> bool:
+    def schedule_retry(self, callback: Callback, wait_ms: int, rest_ms: int, reason: str) -> bool:
         """Remember."""
         self.settled.append(("again", callback.id, wait_ms, rest_ms, reason))
         return True
 
-    def bury(self, callback: Callback, rest_ms: int, reason: str) -> bool:
+    def dead_letter(self, callback: Callback, rest_ms: int, reason: str) -> bool:
         """Remember."""
         self.settled.append(("dead", callback.id, rest_ms, reason))
         return True
@@ -259,12 +260,12 @@ def test_what_is_crowded_out_is_counted(scenario: Scenario) -> None:
     ("answer", "tries", "settled", "outcome"),
     [
         (Answer(204), 0, ("sent",), "sent"),
-        (Answer(500, "status 500"), 0, ("again", WAITS_MS[0], 0, "status 500"), "failed"),
-        (Answer(302, "status 302"), 2, ("again", WAITS_MS[2], 0, "status 302"), "failed"),
+        (Answer(500, "status 500"), 0, ("again", RETRIES.steps_ms[0], 0, "status 500"), "failed"),
+        (Answer(302, "status 302"), 2, ("again", RETRIES.steps_ms[2], 0, "status 302"), "failed"),
         (Answer(429, "status 429", 90), 0, ("again", 90_000, 90_000, "status 429"), "failed"),
-        (Answer(0, "private address"), 0, ("again", WAITS_MS[0], 0, "private address"), "failed"),
+        (Answer(0, "private address"), 0, ("again", RETRIES.steps_ms[0], 0, "private address"), "failed"),
         (Answer(410, "status 410"), 0, ("dead", GONE_REST_MS, "status 410"), "dead"),
-        (Answer(0, "no answer in time"), len(WAITS_MS), ("dead", 0, "no answer in time"), "dead"),
+        (Answer(0, "no answer in time"), len(RETRIES.steps_ms), ("dead", 0, "no answer in time"), "dead"),
     ],
 )
 def test_what_becomes_of_a_try(

@@ -28,8 +28,8 @@ NH = "00" * 10
 class Scenario:
     """Breakers, tallies and people in one."""
 
-    states: dict[str, Circuit] = field(default_factory=dict)
-    health: dict[str, Health] = field(default_factory=dict)
+    circuits: dict[str, Circuit] = field(default_factory=dict)
+    ratios: dict[str, Health] = field(default_factory=dict)
     reports: list[Any] = field(default_factory=list)
     asks: bool = True
     down: bool = False
@@ -46,54 +46,56 @@ class Scenario:
         if self.down:
             raise StoreUnavailable("down")
 
-    def look(self, names: Sequence[str]) -> Mapping[str, Any]:
-        """Breakers by scope, figures by sender."""
+    def states(self, scopes: Sequence[str]) -> Mapping[str, Circuit]:
+        """Breakers by scope."""
         self._up()
-        breakers = any(":" in name or name == ACCOUNT for name in names)
-        if breakers:
-            return {name: self.states.get(name, Circuit(name)) for name in names}
-        return {name: self.health.get(name, Health()) for name in names}
+        return {scope: self.circuits.get(scope, Circuit(scope)) for scope in scopes}
 
-    def pass_through(self, scopes: Sequence[str], *, held_too: bool = False) -> BreakerDecision:
+    def health(self, senders: Sequence[str]) -> Mapping[str, Health]:
+        """Ratios by sender."""
+        self._up()
+        return {sender: self.ratios.get(sender, Health()) for sender in senders}
+
+    def admit(self, scopes: Sequence[str], *, held_too: bool = False) -> BreakerDecision:
         """Open."""
         self._up()
         self.noted.append((tuple(scopes), held_too))
         return PASS
 
-    def hold(self, hold: Hold, number_hash: str, *, probe: bool = False) -> str:
+    def record_hold(self, hold: Hold, number_hash: str, *, probe: bool = False) -> str:
         """As the test wants it."""
         self._up()
         self.noted.append(hold)
         self.numbers.append(number_hash)
         return self.reply
 
-    def delivered(self, scopes: Sequence[str]) -> None:
+    def record_delivered(self, scopes: Sequence[str]) -> None:
         """A message reached its phone."""
         self._up()
         self.reached.append(tuple(scopes))
 
-    def fault(self, fault: Fault, number_hash: str, *, probe: bool = False) -> bool:
+    def record_fault(self, fault: Fault, number_hash: str, *, probe: bool = False) -> bool:
         """No news."""
         self._up()
         self.noted.append(fault)
         return False
 
-    def fine(self, fine: Fine, *, probe: bool) -> bool:
+    def record_success(self, fine: Fine, *, probe: bool) -> bool:
         """News if it was the probe."""
         self._up()
         self.noted.append((fine, probe))
         return probe
 
-    def count(self, sender: str, *, delivered: bool) -> None:
+    def record_result(self, sender: str, *, delivered: bool) -> None:
         """A delivery ended."""
         self._up()
         self.tallied.append((sender, delivered))
 
-    def may_ask(self) -> bool:
+    def claim_health_poll(self) -> bool:
         """Whether it is time."""
         return self.asks
 
-    def report(self, reports: Any) -> None:
+    def record_health(self, reports: Any) -> None:
         """The carrier's ratios."""
         self.reports.append(reports)
 
@@ -131,32 +133,32 @@ def names(found: tuple[tuple[Sender, ...], tuple[str, ...]]) -> tuple[list[str],
 
 def test_all_are_well_in_the_operators_order() -> None:
     """Figures are not looked at where the operator's order is all that counts."""
-    scenario = Scenario(health={"pool": Health(0, 100)})
+    scenario = Scenario(ratios={"pool": Health(0, 100)})
     assert names(story(scenario).route(IN_ORDER, (POOL, BACKUP))) == (["pool", "backup"], ["pool", "backup"])
 
 
 def test_the_healthiest_goes_first() -> None:
     """By their figures, where the operator wants that."""
-    scenario = Scenario(health={"pool": Health(50, 50)})
+    scenario = Scenario(ratios={"pool": Health(50, 50)})
     assert names(story(scenario).route(HEALTHIEST, (POOL, BACKUP))) == (["backup", "pool"], ["pool", "backup"])
 
 
 @pytest.mark.parametrize("scope", ["sender:pool", "profile:a"])
 def test_a_broken_one_goes_last_and_is_not_well(scope: str) -> None:
     """Its own breaker or its profile's; it is still in the route."""
-    scenario = Scenario(states=opened(scope))
+    scenario = Scenario(circuits=opened(scope))
     assert names(story(scenario).route(IN_ORDER, (POOL, BACKUP))) == (["backup", "pool"], ["backup"])
 
 
 def test_a_held_account_changes_no_order() -> None:
     """All are broken alike."""
-    scenario = Scenario(states=opened(ACCOUNT))
+    scenario = Scenario(circuits=opened(ACCOUNT))
     assert names(story(scenario).route(IN_ORDER, (POOL, BACKUP))) == (["pool", "backup"], [])
 
 
 def test_a_half_open_one_gets_one_code_a_second() -> None:
     """Or nobody would notice that it is well again; the other codes of that second go the sure way."""
-    scenario = Scenario(states=opened("sender:pool", half=True))
+    scenario = Scenario(circuits=opened("sender:pool", half=True))
     sender_health = story(scenario)
     firsts = []
     for scenario.now_s in (10.0, 10.0, 10.5, 10.99, 11.0, 11.5, 12.0):
@@ -232,17 +234,17 @@ def held(scope: str, until: int, *, lasting: bool = True) -> dict[str, Circuit]:
 )
 def test_who_is_better_than_a_held_sender(states: dict[str, Circuit], better: list[str]) -> None:
     """One that is not held, or not for so long; one that nobody answers from is not; names no longer known are none."""
-    assert list(story(Scenario(states=states)).better(POOL, ["backup", "gone"])) == better
+    assert list(story(Scenario(circuits=states)).better(POOL, ["backup", "gone"])) == better
 
 
 def test_a_hold_stops_nobody_without_a_better_way() -> None:
     """The gate is asked accordingly; a paused sender is no reason to wait elsewhere, a held one is."""
-    scenario = Scenario(states=held("sender:backup", 50))
+    scenario = Scenario(circuits=held("sender:backup", 50))
     sender_health = story(scenario)
     sender_health.decision(POOL, held_too=True)
     assert scenario.noted == [((ACCOUNT, "profile:a", "sender:pool"), True)]
     assert sender_health.unheld(["pool", "backup", "gone"]) == ("pool",)
-    assert story(Scenario(states=held("sender:backup", 50, lasting=False))).unheld(["backup"]) == ("backup",)
+    assert story(Scenario(circuits=held("sender:backup", 50, lasting=False))).unheld(["backup"]) == ("backup",)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from otp_service.domain.errors import CarrierUnavailable, NotReady, StoreUnavailable
 from otp_service.domain.operation import Block, BlockPage, Cursor, OptOut, Standing
 from otp_service.domain.policy import Policy, Sender, SenderKind
-from otp_service.domain.verification import number_hash
 from otp_service.keyring import create, parse
 from otp_service.usecases.sync_optouts import (
     LIST_LAG_MS,
@@ -36,7 +35,7 @@ def person(n: int) -> str:
 
 def hashed(n: int) -> str:
     """The n-th person's keyed hash."""
-    return number_hash(VAULT.index_key, person(n))
+    return VAULT.ids.number_hash(person(n))
 
 
 class Killed(BaseException):
@@ -78,7 +77,7 @@ class FakeRegistry:
     away: set[str] = field(default_factory=set)
     """Hashes of numbers whose shard does not answer."""
 
-    def put(self, number_hash: str, mask: str, entry: OptOut, event_id: str | None) -> str:
+    def record(self, number_hash: str, mask: str, entry: OptOut, event_id: str | None) -> str:
         """Write a wish down."""
         assert event_id is None
         assert "*" in mask
@@ -91,7 +90,7 @@ class FakeRegistry:
         self.known[entry.messaging_profile_id, number_hash] = entry
         return "same" if was is not None and was.opted_out == entry.opted_out else "changed"
 
-    def of(self, number_hash: str) -> list[OptOut]:
+    def of_number(self, number_hash: str) -> list[OptOut]:
         """Everything known of one number."""
         return [entry for (_, number), entry in self.known.items() if number == number_hash]
 
@@ -112,7 +111,7 @@ class FakeRegistry:
         del self.known[profile, standing.number_hash]
         return True
 
-    def note_unclear(self, number_hash: str, mask: str, profile: str | None) -> None:
+    def record_unclear(self, number_hash: str, mask: str, profile: str | None) -> None:
         """Nobody replies here."""
 
     def blocked(self, profile: str) -> set[str]:
@@ -129,7 +128,7 @@ class FakeCursors:
     rest_ms: int | None = None
     wait_ms: int = 1_000
 
-    def take(self, owner: str, *, force: bool) -> int:
+    def acquire_lease(self, owner: str, *, force: bool) -> int:
         """Become the reader."""
         if self.holder is not None:
             return self.wait_ms
@@ -142,14 +141,14 @@ class FakeCursors:
         """How far it is read."""
         return self.kept.get(profile, Cursor())
 
-    def save(self, owner: str, profile: str, cursor: Cursor) -> bool:
+    def advance(self, owner: str, profile: str, cursor: Cursor) -> bool:
         """Write it down."""
         if self.holder != owner:
             return False
         self.kept[profile] = cursor
         return True
 
-    def end(self, owner: str, rest_ms: int) -> None:
+    def release_lease(self, owner: str, rest_ms: int) -> None:
         """Stop being the reader."""
         if self.holder == owner:
             self.holder, self.rest_ms = None, rest_ms
@@ -249,7 +248,7 @@ def test_the_second_pass_reads_the_new_only(scenario: Scenario) -> None:
     gone=st.lists(st.tuples(st.integers(0, 15), st.integers(0, 19)), max_size=8),
     killed=st.lists(st.integers(0, 12), max_size=3),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_nobody_is_missed_while_others_opt_in_and_processes_are_killed(
     newest_first: bool, blocks: int, gone: list[tuple[int, int]], killed: list[int]
 ) -> None:
@@ -303,7 +302,7 @@ def test_who_came_back_stays_opted_in(scenario: Scenario) -> None:
     """An entry older than the person's START changes nothing."""
     scenario.source.add(A, 1)
     start = OptOut(A, False, NOW - 60_000, "START", "inbound")
-    scenario.registry.put(hashed(1), "+1******0001", start, None)
+    scenario.registry.record(hashed(1), "+1******0001", start, None)
     scenario.run()
     assert scenario.registry.blocked(A) == set()
 
@@ -494,7 +493,7 @@ def test_a_number_that_no_plan_holds_does_not_stop_the_comparison(scenario: Scen
 @pytest.mark.parametrize("newest_first", [False, True])
 @pytest.mark.parametrize("change", ["more", "fewer"])
 @given(when=st.integers(0, 12))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_list_that_changes_while_it_is_read_lifts_nobody_on_it(newest_first: bool, change: str, when: int) -> None:
     """Whoever stands on the list from beginning to end stays blocked."""
     scenario = Scenario(source=FakeList(newest_first=newest_first))

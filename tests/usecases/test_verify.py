@@ -12,17 +12,18 @@ from otp_service.domain import codes, receipt
 from otp_service.domain.checking import Approved, CheckAnswer, CheckCommand, Limited, Superseded, Wrong
 from otp_service.domain.ending import Canceled, Ended, NotFound, Redeemed
 from otp_service.domain.errors import InvalidNumber, InvalidRequest, KeyUnknown, NotReady, Refusal, StoreUnavailable
+from otp_service.domain.ids import Reference
 from otp_service.domain.policy import App, Channel, Policy, Sender, SenderKind, Template
 from otp_service.domain.starting import StartCommand, Started, StartRefused
-from otp_service.domain.verification import ENDED_CODE, Reference, Status, new_reference, number_hash, read_id
+from otp_service.domain.verification import ENDED_CODE, Status
 from otp_service.domain.view import VerificationView
 from otp_service.keyring import create, parse, rotate
 from otp_service.usecases.verify import Asserted, Redemption, Verify, seconds
 
 RING = parse(create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z"))
 PERSON = "+12025550143"
-NUMBER = number_hash(RING.index_key, PERSON)
-REF = new_reference(RING.index_key, NUMBER, bytes(10))
+NUMBER = RING.ids.number_hash(PERSON)
+REF = RING.ids.new(NUMBER, bytes(10))
 POOL = Sender("pool", SenderKind.NUMBER_POOL, "profile-a", None, 1.0)
 NAME = Sender("name", SenderKind.ALPHANUMERIC, "profile-b", "ACME", 1.0)
 SHOP = App("shop", "Acme", (POOL, NAME))
@@ -34,7 +35,7 @@ VIEW = VerificationView(
     purpose="login",
     channel="sms",
     mask="+1******0143",
-    subject=receipt.subject(RING.index_key, "shop", NUMBER),
+    subject=RING.ids.subject("shop", NUMBER),
     status=Status.PENDING,
     created_ms=0,
     expires_ms=300_000,
@@ -125,12 +126,12 @@ class Limits:
     wait_ms: int = 0
     taken: int = 0
 
-    def take(self, places: Sequence[Any]) -> int:
+    def acquire(self, places: Sequence[Any]) -> int:
         """One of each."""
         self.taken += self.wait_ms == 0
         return self.wait_ms
 
-    def give_back(self, places: Sequence[Any]) -> None:
+    def release(self, places: Sequence[Any]) -> None:
         """One of each."""
         self.taken -= 1
 
@@ -207,7 +208,7 @@ def test_an_order_is_complete_and_seals_what_is_secret() -> None:
     assert PERSON[1:] not in repr(order)
     assert code not in repr(order)
     box = json.loads(RING.open(order.box))
-    assert box == {"v": order.reference.body, "to": PERSON, "code": code, "context": {"payee": "X"}}
+    assert box == {"v": order.reference.token, "to": PERSON, "code": code, "context": {"payee": "X"}}
     assert order.reference.number_hash == NUMBER
     assert order.kid == RING.active_kid
     assert order.digest == codes.digest(
@@ -441,7 +442,7 @@ def test_an_approval_carries_the_signed_receipt() -> None:
     assert claims["iss"] == "https://otp.example"
     assert (claims["aud"], claims["jti"], claims["purpose"]) == ("shop", "receipt-1", "login")
     assert claims["verification_id"] == REF.verification_id
-    assert claims["sub"] == receipt.subject(RING.index_key, "shop", NUMBER)
+    assert claims["sub"] == RING.ids.subject("shop", NUMBER)
     assert claims["iat"] == 1_790_000_000
     assert PERSON not in json.dumps(claims)
     told = (approval.mask, approval.purpose, approval.channel, approval.subject)
@@ -498,7 +499,7 @@ def test_a_guess_is_digested_under_every_pepper_and_never_kept() -> None:
     assert "123456" not in repr(first)
 
 
-@pytest.mark.parametrize("text", ["", "vrf_x", "dlv_x-1", REF.body, "\ud800"])
+@pytest.mark.parametrize("text", ["", "vrf_x", "dlv_x-1", REF.token, "\ud800"])
 def test_an_id_that_cannot_be_ours_is_unknown(text: str) -> None:
     """The same refusal as for one that does not exist, without asking."""
     store = Store()
@@ -577,7 +578,7 @@ class Late:
     def __init__(self, *, comes: bool) -> None:
         self._comes = comes
         self._ring = RING
-        self.index_key = RING.index_key
+        self.ids = RING.ids
 
     def current(self) -> Any:
         """The keys known now."""
@@ -718,4 +719,4 @@ def test_a_view_tells_when_to_send_again(changes: dict[str, Any], resend: int | 
     assert view.resend_in == resend
     assert view.sends_left == left
     assert view.checks_left == 3
-    assert read_id(RING.index_key, view.reference.verification_id) == REF
+    assert RING.ids.read(view.reference.verification_id) == REF

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from .conftest import ApiHarness
@@ -316,7 +316,7 @@ def test_queries_that_are_meant(api: ApiHarness, query: str) -> None:
 
 # ---- chance ---------------------------------------------------------------------------------------------------------
 
-FUZZ = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(max_examples=80)
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
 values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner))
 MEMBERS = "to code channel purpose locale context client_ip autofill metadata receipt verification_id web_origin"

@@ -30,10 +30,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ... import config, devenv, keyring
+from ...clock import clock_ms, rfc3339
 from ...config import Settings
 from ...domain.errors import ConfigError, ServiceError
 from .. import processes
@@ -116,7 +116,7 @@ class State:
         for path in (self.logs, self.metrics):
             embedded_store.private_directory(path)
         if not self.keyring.exists():
-            write_private(self.keyring, keyring.create(secrets.token_bytes, datetime.now(UTC).isoformat()))
+            write_private(self.keyring, keyring.create(secrets.token_bytes, rfc3339(clock_ms())))
         self.secrets = self._read_secrets()
 
     def _read_secrets(self) -> dict[str, str]:

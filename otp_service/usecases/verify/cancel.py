@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from ...domain.ending import Canceled, Ended
 from ...domain.errors import Refusal
-from ...domain.verification import read_id
 from ...domain.view import VerificationView
 from .. import ports
 from .refusals import NOT_FOUND, ended
@@ -22,7 +21,7 @@ class CancelVerification:
 
     def __call__(self, app_name: str, verification_id: str) -> VerificationView | Refusal:
         """The canceled verification, or why it could not be canceled. Raises StoreUnavailable."""
-        ref = read_id(self._vault.index_key, verification_id)
+        ref = self._vault.ids.read(verification_id)
         if ref is None:
             return NOT_FOUND
         match self._store.cancel(self._token_bytes(12).hex(), ref, app_name):

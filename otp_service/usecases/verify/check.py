@@ -9,8 +9,8 @@ from ...domain import codes, receipt
 from ...domain.checking import Approved, CheckAnswer, CheckCommand, Limited, Superseded, Wrong
 from ...domain.ending import Ended
 from ...domain.errors import KeyUnknown, Refusal
+from ...domain.ids import Reference
 from ...domain.policy import App, Policy
-from ...domain.verification import Reference, read_id
 from .. import ports
 from .apps import configured_app
 from .digests import code_digest
@@ -72,7 +72,7 @@ class CheckVerification:
         number = "" if request.to is None else self._people.hash_of(request.to)
         if request.verification_id is None:
             return self._by_number(app, number, request, request_key)
-        ref = read_id(self._vault.index_key, request.verification_id)
+        ref = self._vault.ids.read(request.verification_id)
         if ref is None:
             return NOT_FOUND
         make = partial(
@@ -145,7 +145,7 @@ class CheckVerification:
         claims = receipt.Claims(
             iss=self._issuer,
             aud=app.name,
-            sub=receipt.subject(self._vault.index_key, app.name, approved.number_hash),
+            sub=self._vault.ids.subject(app.name, approved.number_hash),
             purpose=approved.purpose,
             channel=approved.channel,
             context_hash=approved.context_hash,

@@ -1,8 +1,8 @@
 """The digest of a code: bound to its app, verification, number and context."""
 
 from ...domain import codes
+from ...domain.ids import Reference
 from ...domain.policy import App
-from ...domain.verification import Reference
 
 
 def code_digest(pepper: bytes, app: App, ref: Reference, context_hash: str, code: str) -> str:

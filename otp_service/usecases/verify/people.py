@@ -1,7 +1,6 @@
 """Who a number belongs to, without keeping the number: its keyed hash."""
 
 from ...domain import phone
-from ...domain.verification import number_hash
 from .. import ports
 
 
@@ -18,4 +17,4 @@ class People:
 
     def hash_of(self, to: str) -> str:
         """The keyed hash (hex) of a number. Raises InvalidNumber."""
-        return number_hash(self._vault.index_key, self.phone(to).e164)
+        return self._vault.ids.number_hash(self.phone(to).e164)

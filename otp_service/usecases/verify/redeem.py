@@ -7,7 +7,7 @@ from typing import Any
 from ...domain import receipt
 from ...domain.ending import Redeemed
 from ...domain.errors import KeyUnknown, Refusal
-from ...domain.verification import Reference, read_id
+from ...domain.ids import Reference
 from .. import ports
 from .people import People
 
@@ -80,7 +80,7 @@ class RedeemReceipt:
         claims = self._claims(app_name, token)
         if claims is None or not _as_asserted(claims, asserted):
             return INVALID
-        ref = read_id(self._vault.index_key, claims.verification_id)
+        ref = self._vault.ids.read(claims.verification_id)
         if ref is None or number not in (None, ref.number_hash):
             return INVALID
         return self._spend(app_name, ref, claims)

@@ -7,10 +7,10 @@ from typing import Protocol
 
 from ...domain import codes, message, routing
 from ...domain.errors import Refusal
+from ...domain.ids import NUMBER_HASH_BYTES, Reference
 from ...domain.phone import Phone
 from ...domain.policy import App, Channel, Policy, Sender
 from ...domain.starting import OPERATION_TTL_MS, StartCommand, Started
-from ...domain.verification import NUMBER_HASH_BYTES, Reference, new_reference, number_hash
 from .. import ports
 from ..sender_health import SenderHealth
 from .apps import configured_app
@@ -89,19 +89,19 @@ class StartVerification:
 
     def _run(self, command: StartCommand, slots: list[object]) -> Started | Refusal:
         """Take a slot of each outer limit, and run the step; the step says it if a limit refused."""
-        wait_ms = self._limits.take(slots)
+        wait_ms = self._limits.acquire(slots)
         outcome = self._store.start(replace(command, outer_wait_ms=wait_ms) if wait_ms else command)
         if isinstance(outcome, Started):
             return outcome
         if wait_ms == 0:
-            self._limits.give_back(slots)
+            self._limits.release(slots)
         return refusal_of(outcome)
 
     def _command(
         self, app: App, to: Phone, senders: tuple[Sender, ...], request: StartRequest, operation_id: str | None
     ) -> StartCommand:
-        number = number_hash(self._vault.index_key, to.e164)
-        ref = new_reference(self._vault.index_key, number, self._token_bytes(NUMBER_HASH_BYTES))
+        number = self._vault.ids.number_hash(to.e164)
+        ref = self._vault.ids.new(number, self._token_bytes(NUMBER_HASH_BYTES))
         code = codes.draw(app.code_length, self._randbelow)
         context = codes.context_hash(request.context)
         ring = self._vault.current()
@@ -138,7 +138,7 @@ class StartVerification:
 
 def _sealed(ring: ports.Ring, ref: Reference, to: Phone, code: str, context: Mapping[str, str]) -> str:
     """Number, code and context, which only a delivery worker opens."""
-    secret = {"v": ref.body, "to": to.e164, "code": code, "context": dict(context)}
+    secret = {"v": ref.token, "to": to.e164, "code": code, "context": dict(context)}
     return ring.seal(json.dumps(secret).encode())
 
 
