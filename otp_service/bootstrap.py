@@ -56,14 +56,13 @@ from .usecases.sender_health import SenderHealth
 from .usecases.sync_optouts import SyncOptouts, SyncResult, Tell
 from .usecases.verify import Verify
 from .usecases.watch import Watch
-from .web import schemas
 from .web.app import create_app
 from .web.auth import Auth
 from .web.limits import WATCHING, WORKING, Threads
 from .web.problems import Problems
-from .web.routes.operations import Admin, Check
-from .web.routes.verifications import Api
-from .web.routes.webhooks import Hooks
+from .web.routes.all_routes import Backend, all_routes
+from .web.routes.health import Check
+from .web.schemas.callbacks import callback_body
 
 ALERT_PERIOD_S = 1.0
 HEALTH_PERIOD_S = 60.0
@@ -179,37 +178,32 @@ def build_web(settings: Settings, *, working: int = WORKING, pause: Callable[[fl
         released=threads.limiter.released,
         count=lambda news: telemetry.WATCHES.labels(news).inc(),
     )
-    idempotency = Idempotency(stores.scripts, stores.keys)
     if settings.policy.endpoints:
         # Here, too: what happens before the first worker has started is told as well.
         AuditConsumer(stores.store, stores.keys).open()
-    admin = Admin(
+    backend = Backend(
+        verify=verify,
+        browse=browse,
+        watch=watch,
+        receive=receive,
+        idempotency=Idempotency(stores.scripts, stores.keys),
+        audit=stores.audit,
         auth=auth,
         problems=problems,
-        checks=_checks(stores, keyring),
+        ids=keyring.ids,
+        watch_tokens=keyring.watch_tokens,
+        seal=keyring.seal,
+        unseal=keyring.open,
         jwks=keyring.jwks,
-        public_url=settings.public_url,
-        token=lambda: secrets.token_urlsafe(16),
+        webhook_key=public_key,
+        now_s=time.time,
+        checks=_checks(stores, keyring),
         outbox_depth=_depth(settings, stores, outbox),
         circuits=sender_health.circuits,
+        public_url=settings.public_url,
+        token=lambda: secrets.token_urlsafe(16),
     )
-    routes = [
-        *Api(
-            verify,
-            browse,
-            watch,
-            idempotency,
-            problems,
-            ids=keyring.ids,
-            watch_tokens=keyring.watch_tokens,
-            seal=keyring.seal,
-            unseal=keyring.open,
-        ).routes(),
-        *Hooks(receive, stores.audit, public_key, problems, time.time).routes(),
-        *admin.routes(),
-    ]
-    admin.describe(routes)
-    return create_app(routes, auth, problems, lambda: f"req_{secrets.token_hex(12)}", threads)
+    return create_app(all_routes(backend), auth, problems, lambda: f"req_{secrets.token_hex(12)}", threads)
 
 
 def build_worker(settings: Settings, *, concurrency: int) -> Worker:
@@ -308,7 +302,7 @@ def _callback_worker(settings: Settings, stores: Stores, keyring: KeyringFile) -
         receivers=Receivers(endpoints, now_ms=clock_ms),
         vault=keyring,
         apps=list(endpoints),
-        write=schemas.callback_body,
+        write=callback_body,
         random=random,
         count=lambda app, outcome: telemetry.CALLBACKS.labels(app, outcome).inc(),
     )

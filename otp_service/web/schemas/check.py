@@ -9,12 +9,12 @@ from ...clock import rfc3339
 from ...domain import codes
 from ...domain.checking import Approved
 from ...domain.errors import InvalidRequest
-from .forms import E164_FORM, Context, Word, require_ascii, require_context
+from .forms import E164_FORM, Context, Request, Word, require_ascii, require_context
 
 _CODE_FORM = {"pattern": "^[0-9]{4,10}$"}
 
 
-class CheckRequest(msgspec.Struct, forbid_unknown_fields=True):
+class CheckRequest(Request):
     """A guess at the verification `verification_id`, or without it at the latest one of `to` and `purpose`.
 
     Beside `verification_id`, `to` and `purpose` are assertions: a verification of another number or purpose is answered

@@ -6,10 +6,10 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from .check import given
-from .forms import E164_FORM, Word, require_ascii
+from .forms import E164_FORM, Request, Word, require_ascii
 
 
-class RedeemRequest(msgspec.Struct, forbid_unknown_fields=True):
+class RedeemRequest(Request):
     """A receipt to spend. `to`, `sub` and `purpose` are assertions: one of others is invalid here, and is not spent."""
 
     receipt: Annotated[str, Meta(min_length=1, max_length=4096)]

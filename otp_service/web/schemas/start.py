@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 from ...domain import message
 from ...domain.errors import InvalidRequest
 from .autofill import Autofill
-from .forms import E164_FORM, Word, require_ascii, require_context, require_legible
+from .forms import E164_FORM, Request, Word, require_ascii, require_context, require_legible
 
 MAX_METADATA = 1024
 """Bytes of the metadata as JSON."""
@@ -28,7 +28,7 @@ _LOCALE = "BCP 47. A language that there are no words for, or a text that is no 
 _CLIENT_IP = "The end user's address; proxy headers are never believed."
 
 
-class StartRequest(msgspec.Struct, forbid_unknown_fields=True):
+class StartRequest(Request):
     """Ask for a code to be sent."""
 
     to: Annotated[str, Meta(description=_RECEIVER, examples=["+12025550143"], extra_json_schema=E164_FORM)]

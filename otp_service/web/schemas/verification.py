@@ -17,7 +17,7 @@ _SUB = (
     "The person within this app, as the receipt's `sub` names them: a keyed hash of the number. "
     "Null for who comes with a watch token."
 )
-_WATCH_TOKEN = (
+_WATCH_HINT = (
     "For the code screen: sent as bearer it opens GET /verify/{verification_id} of this verification and nothing "
     "else, until the verification is forgotten. A browser may hold it."
 )
@@ -66,7 +66,7 @@ class Verification(msgspec.Struct):
 class StartedVerification(Verification):
     """A verification whose code was queued just now."""
 
-    watch_token: Annotated[str, Meta(description=_WATCH_TOKEN)]
+    watch_token: Annotated[str, Meta(description=_WATCH_HINT)]
 
 
 class TimelineEvent(msgspec.Struct):
