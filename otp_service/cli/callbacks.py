@@ -1,56 +1,55 @@
-"""`otp-service callbacks`: what is on its way to the apps, replaying what was given up, and fresh secrets."""
+"""`otp-service callbacks`: the queues of callbacks, replaying dead ones, and new secrets to sign them."""
 
 import argparse
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..clock import rfc3339
-from .terminal import UsageError, add_command, add_group, json_option, note, print_json, print_table, say
+from .output import note, print_json, print_table
+from .parser import UsageError, add_command, add_group, json_option
+from .settings import load_settings
 
 if TYPE_CHECKING:
     from ..domain.callback import Waiting
     from ..storage.callbacks import Callbacks
 
-Open = Callable[[], "tuple[Callbacks, list[str]]"]
-"""Opens the queues; with them the apps that have an endpoint."""
 
-
-def register(subparsers: Any, opener: Open) -> None:
+def register(subparsers: Any) -> None:
     """Add the commands to the command line."""
     groups = add_group(
         subparsers,
         "callbacks",
-        line="show and replay what apps are told at their callback_url, and make secrets to sign it",
+        line="show and replay the events that are sent to the apps' callback_url, and make secrets to sign them",
         example="otp-service callbacks list --dead",
     )
     listed = add_command(
         groups,
         "list",
-        lambda args: _list(args, opener),
-        line="list the callbacks that wait, or those that were given up",
+        _list,
+        line="list the callbacks that wait, or the dead ones",
         example="otp-service callbacks list --app default --dead",
     )
-    listed.add_argument("--app", help="only this app's")
-    listed.add_argument("--dead", action="store_true", help="those that were given up, kept for a week")
+    listed.add_argument("--app", help="only those of this app")
+    listed.add_argument("--dead", action="store_true", help="the dead ones: out of tries, kept for a week")
     replayed = add_command(
         groups,
         "replay",
-        lambda args: _replay(args, opener),
-        line="send callbacks again, now and with all their tries before them",
-        text="Id and content stay what they were. A receiver that was left alone after a 410 is tried again.",
+        _replay,
+        line="send callbacks again now, with all their tries anew",
+        text="Id and content stay the same. A receiver that answered 410 is tried again.",
         example="otp-service callbacks replay --dead --app default",
     )
     replayed.add_argument("id", metavar="ID", nargs="?", help="one of them, as in: otp-service callbacks list")
-    replayed.add_argument("--dead", action="store_true", help="all that were given up")
-    replayed.add_argument("--app", help="with --dead: only this app's")
+    replayed.add_argument("--dead", action="store_true", help="all dead ones")
+    replayed.add_argument("--app", help="with --dead: only those of this app")
     made = add_command(
         groups,
         "keygen",
         _keygen,
-        line="make a fresh secret to sign callbacks with, and print it",
+        line="make a new secret to sign callbacks with, and print it",
         text="It goes into OTP_CALLBACK_SECRET_<APP>, a file named by OTP_CALLBACK_SECRET_<APP>_FILE, or the app's "
-        "callback_secret_file. To rotate, put the new one beside the old one, separated by a blank: both sign.",
+        "callback_secret_file. To rotate, write the new one beside the old one, separated by a space: both sign.",
         example="otp-service callbacks keygen --ed25519",
     )
     made.add_argument("--ed25519", action="store_true", help="a key pair: the receiver gets the public key only")
@@ -58,17 +57,26 @@ def register(subparsers: Any, opener: Open) -> None:
         json_option(parser)
 
 
-def _apps(args: argparse.Namespace, told: Sequence[str]) -> Sequence[str]:
+def _open() -> "tuple[Callbacks, list[str]]":
+    """The queues, and the apps that have a callback_url."""
+    from ..bootstrap import build_callbacks  # noqa: PLC0415
+
+    settings = load_settings()
+    return build_callbacks(settings), list(settings.policy.endpoints)
+
+
+def _apps(args: argparse.Namespace, configured: Sequence[str]) -> Sequence[str]:
     if args.app is None:
-        return told
-    if args.app not in told:
-        raise UsageError(f"there is no app {args.app!r} with a callback_url (there: {', '.join(told) or '-'})")
+        return configured
+    if args.app not in configured:
+        known = ", ".join(configured) or "-"
+        raise UsageError(f"there is no app {args.app!r} with a callback_url (there: {known})")
     return [args.app]
 
 
-def _list(args: argparse.Namespace, opener: Open) -> None:
-    queues, told = opener()
-    found = [one for app in _apps(args, told) for one in queues.list(app, dead=args.dead)]
+def _list(args: argparse.Namespace) -> None:
+    queues, configured = _open()
+    found = [one for app in _apps(args, configured) for one in queues.list(app, dead=args.dead)]
     if args.json:
         print_json([_facts(one) for one in found])
         return
@@ -94,19 +102,19 @@ def _facts(one: "Waiting") -> dict[str, object]:
     }
 
 
-def _replay(args: argparse.Namespace, opener: Open) -> None:
+def _replay(args: argparse.Namespace) -> None:
     if (args.id is None) is not args.dead:
-        raise UsageError("say which: the ID of one callback, or --dead for all that were given up")
+        raise UsageError("name one callback by its ID, or all dead ones with --dead")
     if args.app is not None and not args.dead:
         raise UsageError("--app goes with --dead")
-    queues, told = opener()
-    count = sum(queues.replay(app, args.id) for app in _apps(args, told))
+    queues, configured = _open()
+    count = sum(queues.replay(app, args.id) for app in _apps(args, configured))
     if args.id is not None and not count:
-        raise UsageError(f"no callback {args.id!r} waits or was given up; see: otp-service callbacks list --dead")
+        raise UsageError(f"there is no callback {args.id!r}; see: otp-service callbacks list --dead")
     if args.json:
         print_json({"replayed": count})
     else:
-        say(f"{count} will be sent again now")
+        print(f"{count} will be sent again now")
 
 
 def _keygen(args: argparse.Namespace) -> None:
@@ -116,6 +124,6 @@ def _keygen(args: argparse.Namespace) -> None:
     if args.json:
         print_json({"secret": secret, "public_key": public})
         return
-    say(secret)
+    print(secret)
     if public is not None:
         note(f"The receiver verifies with the public key {public}")

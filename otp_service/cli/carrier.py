@@ -4,7 +4,6 @@ Numbers of persons are masked in everything meant for people; `--json` prints wh
 a message is shown in tables, for it may hold a code.
 """
 
-import argparse
 import contextlib
 import re
 from collections.abc import Iterator, Mapping
@@ -18,7 +17,8 @@ from ..telnyx import errors
 from ..telnyx.client import TelnyxClient
 from ..telnyx.exceptions import NotFoundError, NotSentError, RefusedError, UnknownOutcomeError
 from ..telnyx.responses import InboundMessage, OutboundMessage
-from .terminal import UsageError, print_facts, print_json
+from .output import print_facts, print_json
+from .parser import UsageError
 
 READ_AGAIN = "nothing was changed, so it may be run again"
 _REQUEST_CODES = re.compile(r"10\d\d\d", re.ASCII)
@@ -97,23 +97,6 @@ _ADVICE = {
 }
 
 
-# ---- types of arguments ---------------------------------------------------------------------------------------------
-
-
-def e164(text: str) -> str:
-    """A type of argument: a number in E.164. Whether there is such a number, the carrier knows."""
-    if not phone.is_e164(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number in E.164, e.g. +12025550143")
-    return text
-
-
-def nonempty(text: str) -> str:
-    """A type of argument: anything but nothing."""
-    if not text.strip():
-        raise argparse.ArgumentTypeError("it must not be empty")
-    return text
-
-
 # ---- for people -----------------------------------------------------------------------------------------------------
 
 
@@ -127,9 +110,7 @@ def masked(number: str) -> str:
 
 def clock(ms: int) -> str:
     """Unix milliseconds in RFC 3339, `-` if unknown."""
-    if ms <= 0:
-        return "-"
-    return rfc3339(ms, "seconds")
+    return rfc3339(ms, "seconds") if ms > 0 else "-"
 
 
 def show_message(message: OutboundMessage | InboundMessage, *, as_json: bool) -> None:

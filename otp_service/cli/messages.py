@@ -1,14 +1,16 @@
 """`otp-service messages`: send in every way the carrier has, schedule, withdraw, look up.
 
-Every send carries an Idempotency-Key and is made once: after a lost answer the key is told, and the same command with
-`--idempotency-key` rings the phone at most once. Scheduling takes no key at the carrier, so its lost answer says so.
+Every send has an Idempotency-Key and is made once. If the carrier's answer is lost, the error names the key: the same
+command with `--idempotency-key` sends at most one message. The carrier takes no key for scheduling; the error says so.
 """
 
 import argparse
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from .terminal import Parser, Progress, UsageError, add_command, add_group, json_option, moment
+from .arguments import e164, moment, nonempty
+from .parser import Parser, UsageError, add_command, add_group, json_option
+from .progress import Progress
 
 if TYPE_CHECKING:
     from ..telnyx.requests import SendRequest
@@ -84,10 +86,8 @@ def _add_group_send(groups: Any) -> None:
         example=_GROUP,
     )
     group.add_argument("--from", dest="sender", metavar="NUMBER", required=True, help="our number, in E.164")
-    group.add_argument(
-        "--to", metavar="NUMBER", required=True, action="append", type=_e164, help="once for each person"
-    )
-    group.add_argument("--text", required=True, type=_nonempty, help="what they read")
+    group.add_argument("--to", metavar="NUMBER", required=True, action="append", type=e164, help="once for each person")
+    group.add_argument("--text", required=True, type=nonempty, help="what they read")
     _key(group)
     json_option(group, _DATA)
 
@@ -110,8 +110,8 @@ def _add_schedule(groups: Any) -> None:
 
 
 def _person_and_text(parser: Parser) -> None:
-    parser.add_argument("--to", metavar="NUMBER", required=True, type=_e164, help="the person, in E.164")
-    parser.add_argument("--text", required=True, type=_nonempty, help="what they read")
+    parser.add_argument("--to", metavar="NUMBER", required=True, type=e164, help="the person, in E.164")
+    parser.add_argument("--text", required=True, type=nonempty, help="what they read")
 
 
 def _sender(parser: Parser) -> None:
@@ -121,20 +121,8 @@ def _sender(parser: Parser) -> None:
 
 def _key(parser: Parser) -> None:
     parser.add_argument(
-        "--idempotency-key", metavar="KEY", type=_nonempty, help="repeat a send safely (default: a random one)"
+        "--idempotency-key", metavar="KEY", type=nonempty, help="repeat a send safely (default: a random one)"
     )
-
-
-def _e164(text: str) -> str:
-    from .carrier import e164  # noqa: PLC0415
-
-    return e164(text)
-
-
-def _nonempty(text: str) -> str:
-    from .carrier import nonempty  # noqa: PLC0415
-
-    return nonempty(text)
 
 
 # ---- what they do ---------------------------------------------------------------------------------------------------

@@ -7,19 +7,10 @@ import argparse
 import time
 from typing import TYPE_CHECKING, Any
 
-from .terminal import (
-    Progress,
-    UsageError,
-    add_command,
-    add_group,
-    fail,
-    json_option,
-    note,
-    print_facts,
-    print_json,
-    print_table,
-    say,
-)
+from .arguments import e164
+from .output import fail, note, print_facts, print_json, print_table
+from .parser import UsageError, add_command, add_group, json_option
+from .progress import Progress
 
 if TYPE_CHECKING:
     from ..telnyx.client import TelnyxClient
@@ -92,14 +83,8 @@ def _add_assign(groups: Any) -> None:
     assign.add_argument("--profile", metavar="ID", help="the profile they shall belong to; '' takes them out of theirs")
     assign.add_argument("--no-wait", action="store_true", help="make the order and do not follow it")
     assign.add_argument("--order", metavar="ID", help="follow an order made before instead")
-    assign.add_argument("numbers", metavar="NUMBER", nargs="*", type=_e164, help="in E.164")
+    assign.add_argument("numbers", metavar="NUMBER", nargs="*", type=e164, help="in E.164")
     json_option(assign, _DATA)
-
-
-def _e164(text: str) -> str:
-    from .carrier import e164  # noqa: PLC0415
-
-    return e164(text)
 
 
 # ---- looking and changing -------------------------------------------------------------------------------------------
@@ -231,7 +216,7 @@ def _conclude(order: "BulkUpdate", *, as_json: bool) -> int:
     if as_json:
         print_json(dict(order.raw))
     else:
-        say(f"order {order.order_id}")
+        print(f"order {order.order_id}")
         ends = (("moved", order.success), ("pending", order.pending), ("failed", order.failed))
         print_table(("number", "result"), ((number, end) for end, numbers in ends for number in numbers))
     if order.failed:

@@ -1,32 +1,30 @@
-"""`otp-service optouts`: the carrier's list of people who opted out, and bringing the store's registry up to it.
+"""`otp-service optouts`: the carrier's list of people who opted out, and syncing our registry with it.
 
 There is no command to block or unblock anybody, because the carrier has no such operation: only the person's own
 STOP and START count.
 """
 
 import argparse
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .terminal import Progress, add_command, add_group, json_option, moment, print_json, print_table
+from .arguments import moment
+from .output import print_json, print_table
+from .parser import add_command, add_group, json_option
+from .progress import Progress
+from .settings import load_settings
 
 if TYPE_CHECKING:
     from ..telnyx.responses import OptOut
-    from ..usecases.sync_optouts import SyncResult
-
-Tell = Callable[[int, int], None]
-"""Hears how many entries were read, of how many."""
-Sync = Callable[[Tell], "list[SyncResult]"]
 
 _PROFILE = "abc85f64-5717-4562-b3fc-2c9600000000"
 
 
-def register(subparsers: Any, sync: Sync) -> None:
-    """Add the commands to the command line. `sync` makes one pass; it opens store, keyring and carrier itself."""
+def register(subparsers: Any) -> None:
+    """Add the commands to the command line."""
     groups = add_group(
         subparsers,
         "optouts",
-        line="show who opted out at the carrier, and bring the local registry up to it",
+        line="show who opted out at the carrier, and sync the local registry with it",
         example=f"otp-service optouts list --profile {_PROFILE}",
     )
     listed = add_command(
@@ -43,10 +41,10 @@ def register(subparsers: Any, sync: Sync) -> None:
     synced = add_command(
         groups,
         "sync",
-        lambda args: _sync(args, sync),
-        line="write the carrier's whole list into the store's registry, and lift what it does not hold",
-        text="Workers do so at their start and every 15 minutes. It goes on where the last pass ended, also one that "
-        "was killed; it needs OTP_REDIS_URL, OTP_KEYRING and the configuration.",
+        _sync,
+        line="copy the carrier's whole list into our registry, and remove what it does not contain",
+        text="Workers do so at their start and every 15 minutes. It continues where the last pass ended, even if that "
+        "was killed. It needs OTP_REDIS_URL, OTP_KEYRING and the configuration.",
         example="otp-service optouts sync",
     )
     json_option(synced)
@@ -73,12 +71,14 @@ def _list(args: argparse.Namespace) -> None:
         ]
         for block in blocks
     )
-    print_table(("person", "profile", "said to", "keyword", "since"), rows)
+    print_table(("person", "profile", "sent to", "keyword", "since"), rows)
 
 
-def _sync(args: argparse.Namespace, sync: Sync) -> None:
+def _sync(args: argparse.Namespace) -> None:
+    from ..bootstrap import sync_optouts  # noqa: PLC0415
+
     with Progress("Reading the carrier's list", "people") as progress:
-        done = sync(progress.advance)
+        done = sync_optouts(load_settings(), progress.advance)
     if args.json:
         print_json(
             [

@@ -14,6 +14,11 @@ class Job:
     reference: Reference
     ordinal: int
 
+    @property
+    def delivery_id(self) -> str:
+        """The public id of the delivery to make."""
+        return self.reference.delivery_id(self.ordinal)
+
 
 @dataclass(frozen=True, slots=True)
 class PendingDelivery:
@@ -65,3 +70,8 @@ class Timer:
     kind: str
     reference: Reference
     ordinal: int
+
+    @property
+    def delivery_id(self) -> str:
+        """The public id of the delivery; only a timer of kind `x` has none."""
+        return self.reference.delivery_id(self.ordinal)

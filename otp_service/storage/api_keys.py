@@ -28,6 +28,8 @@ from .answering import answering, answers
 from .audit_log import AuditLog
 from .client import Store
 from .schema import Keys
+from .schema.encodings import ApiKeyEvent
+from .schema.fields import ApiKey
 from .scripts import Scripts
 
 SCOPES = ("verify", "optouts:read", "factors", "audit:read", "metrics")
@@ -140,15 +142,15 @@ class ApiKeys:
 
     def _look_up(self, key_id: str, digest: str) -> tuple[Principal | None, int | None]:
         """Whose key it is, and for how many milliseconds more (None: without end)."""
-        names = ["digest", "app", "scopes", "expires", "revoked", "gone"]
+        names = [ApiKey.DIGEST, ApiKey.APP, ApiKey.SCOPES, ApiKey.EXPIRES, ApiKey.ENDS, ApiKey.REVOKED]
         (found,) = answers(self._store.gather([("HMGET", self._keys.api_key(key_id), *names)]))
-        stored, app, scopes, expires, revoked, gone = found
+        stored, app, scopes, expires, ends, revoked = found
         # Compared in any case, so that an unknown id takes as long as a wrong secret.
         same = hmac.compare_digest(stored or _NOBODY, digest)
-        if not same or stored is None or gone:
+        if not same or stored is None or revoked:
             return None, None
-        ends = [int(at) for at in (expires, revoked) if at]
-        left_ms = min(ends) - self._store.time_ms(self._keys.api_key(key_id)) if ends else None
+        moments = [int(at) for at in (expires, ends) if at]
+        left_ms = min(moments) - self._store.time_ms(self._keys.api_key(key_id)) if moments else None
         return Principal(key_id, app, frozenset(scopes.split())), left_ms
 
     def create(self, app: str, scopes: Sequence[str], lifetime_ms: int | None) -> CreatedKey:
@@ -163,12 +165,24 @@ class ApiKeys:
     ) -> CreatedKey | None:
         key_id = self._token_hex(6)
         key = f"otp_{key_id}_{self._token_urlsafe(32)}"
-        keys = [self._keys.api_key(key_id), self._keys.api_keys(), self._keys.api_key_events()]
+        keys = {
+            "api_key": self._keys.api_key(key_id),
+            "api_keys": self._keys.api_keys(),
+            "api_key_events": self._keys.api_key_events(),
+        }
         if old_id is not None:
-            keys.append(self._keys.api_key(old_id))
-        lifetime = "" if lifetime_ms is None else lifetime_ms
-        args = [key_id, hashlib.sha256(key.encode()).hexdigest(), app, " ".join(scopes), lifetime, old_id or ""]
-        reply = self._scripts.run("key_create", keys, [*args, overlap_ms])
+            keys["replaced"] = self._keys.api_key(old_id)
+        reply = self._scripts.call(
+            "api_key/create",
+            keys,
+            id=key_id,
+            digest=hashlib.sha256(key.encode()).hexdigest(),
+            app=app,
+            scopes=" ".join(scopes),
+            lifetime_ms="" if lifetime_ms is None else lifetime_ms,
+            replaced_id=old_id or "",
+            overlap_ms=overlap_ms,
+        )
         if not reply:
             return None
         self._record()
@@ -183,11 +197,11 @@ class ApiKeys:
             return None
         return KeyInfo(
             id=key_id,
-            app=found["app"],
-            scopes=tuple(found["scopes"].split()),
-            created_at_ms=int(found["created"]),
-            expires_at_ms=int(found["expires"]) if found["expires"] else None,
-            revoked_at_ms=int(found["revoked"]) if found["revoked"] else None,
+            app=found[ApiKey.APP],
+            scopes=tuple(found[ApiKey.SCOPES].split()),
+            created_at_ms=int(found[ApiKey.CREATED]),
+            expires_at_ms=int(found[ApiKey.EXPIRES]) if found[ApiKey.EXPIRES] else None,
+            revoked_at_ms=int(found[ApiKey.ENDS]) if found[ApiKey.ENDS] else None,
         )
 
     def list(self, app: str | None = None) -> "list[KeyInfo]":
@@ -199,8 +213,8 @@ class ApiKeys:
 
     def revoke(self, key_id: str) -> bool:
         """Revoke now; False if there is no such key. Raises StoreUnavailable."""
-        keys = [self._keys.api_key(key_id), self._keys.api_key_events()]
-        found = bool(self._scripts.run("key_revoke", keys, [key_id]))
+        keys = {"api_key": self._keys.api_key(key_id), "api_key_events": self._keys.api_key_events()}
+        found = bool(self._scripts.call("api_key/revoke", keys, id=key_id))
         self._record()
         return found
 
@@ -216,7 +230,7 @@ class ApiKeys:
         with answering():
             waiting: Any = self._client.hgetall(self._keys.api_key_events())
             for name, event in waiting.items():
-                kind, app, detail = event.split("\x1f")
+                kind, app, detail = ApiKeyEvent.parse(event)
                 self._audit.note(EventType(kind), json.loads(detail), EVENT_ONCE_MS, app=app, mark=f"{kind}:{name}")
                 self._client.hdel(self._keys.api_key_events(), name)
 

@@ -15,6 +15,7 @@ from ..domain.errors import StoreUnavailable
 from .answering import answering
 from .client import Store
 from .schema import Keys
+from .schema.fields import Event as EventField
 from .scripts import Scripts
 
 PAGE_SCAN = 5_000
@@ -63,8 +64,16 @@ class AuditLog:
 
         Raises StoreUnavailable.
         """
-        keys = [self._keys.audit(0), self._keys.throttle(0, mark or kind)]
-        self._scripts.run("note", keys, [kind, json.dumps(detail), str(throttle_ms), app, "", ""])
+        self._scripts.call(
+            "audit/append",
+            {"audit": self._keys.audit(0), "throttle": self._keys.throttle(0, mark or kind)},
+            event_type=kind,
+            detail=json.dumps(detail),
+            throttle_ms=throttle_ms,
+            app=app,
+            mask="",
+            number_hash="",
+        )
 
     def read(
         self,
@@ -95,7 +104,7 @@ class AuditLog:
             after[shard] = position
             scanned += 1
             if all(fields.get(name, "") in values for name, values in wanted.items()):
-                events.append(Event(shard, position, fields.get("type", ""), fields))
+                events.append(Event(shard, position, fields.get(EventField.TYPE, ""), fields))
             self._push(heap, lane, until_ms, limit)
         return Page(events, after, at_end=not heap)
 
@@ -129,4 +138,4 @@ class AuditLog:
             raise StoreUnavailable("The store does not answer.")
         for name in living:
             with contextlib.suppress(StoreUnavailable):
-                self._scripts.run("trim", [name], [kept_ms])
+                self._scripts.call("audit/trim", {"audit": name}, kept_ms=kept_ms)

@@ -6,6 +6,7 @@ from ..domain.operation import Cursor
 from .answering import answering
 from .client import Store
 from .schema import Keys
+from .schema.fields import SyncCursor
 from .scripts import Scripts
 
 LEASE_MS = 60_000
@@ -25,21 +26,34 @@ class Cursors:
 
         Raises StoreUnavailable.
         """
-        keys = [self._keys.sync_lease(), self._keys.sync_rest()]
-        return int(self._scripts.run("lease", keys, [owner, LEASE_MS, "1" if force else "0"]))
+        keys = {"sync_lease": self._keys.sync_lease(), "sync_pause": self._keys.sync_pause()}
+        return int(self._scripts.call("sync/acquire_lease", keys, owner=owner, lease_ms=LEASE_MS, force=int(force)))
 
     def load(self, profile: str) -> Cursor:
         """How far the profile's list has been read. Raises StoreUnavailable."""
         with answering():
-            found: Any = cast("Any", self._client.hmget(self._keys.sync_cursor(profile), ["done", "edge", "page"]))
+            found: Any = cast(
+                "Any",
+                self._client.hmget(
+                    self._keys.sync_cursor(profile), [SyncCursor.DONE, SyncCursor.EDGE, SyncCursor.PAGE]
+                ),
+            )
         return Cursor(*(int(value or 0) for value in found))
 
     def advance(self, owner: str, profile: str, cursor: Cursor) -> bool:
         """Write it down and stay the reader; False if another process is it by now. Raises StoreUnavailable."""
-        keys = [self._keys.sync_lease(), self._keys.sync_cursor(profile)]
-        args: list[str | int] = [owner, LEASE_MS, cursor.done_ms, cursor.edge_ms, cursor.page]
-        return bool(self._scripts.run("advance", keys, args))
+        reply = self._scripts.call(
+            "sync/advance",
+            {"sync_lease": self._keys.sync_lease(), "sync_cursor": self._keys.sync_cursor(profile)},
+            owner=owner,
+            lease_ms=LEASE_MS,
+            done_ms=cursor.done_ms,
+            edge_ms=cursor.edge_ms,
+            page=cursor.page,
+        )
+        return bool(reply)
 
-    def release_lease(self, owner: str, rest_ms: int) -> None:
-        """Stop being the reader; the timer's next pass comes after `rest_ms`. Raises StoreUnavailable."""
-        self._scripts.run("rest", [self._keys.sync_lease(), self._keys.sync_rest()], [owner, rest_ms])
+    def release_lease(self, owner: str, pause_ms: int) -> None:
+        """Stop being the reader; the timer's next pass comes after `pause_ms`. Raises StoreUnavailable."""
+        keys = {"sync_lease": self._keys.sync_lease(), "sync_pause": self._keys.sync_pause()}
+        self._scripts.call("sync/release_lease", keys, owner=owner, pause_ms=pause_ms)

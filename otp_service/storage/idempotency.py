@@ -34,15 +34,25 @@ class Idempotency:
         return self._reserve(digest, fingerprint, owner)
 
     def _reserve(self, digest: str, fingerprint: str, owner: str) -> Replay | str:
-        reply = self._scripts.run("reserve", [self._keys.idempotency(digest)], [fingerprint, owner, LEASE_MS])
+        reply = self._scripts.call(
+            "idempotency/reserve",
+            {"idempotency": self._keys.idempotency(digest)},
+            fingerprint=fingerprint,
+            owner=owner,
+            lease_ms=LEASE_MS,
+        )
         if reply[0] == "replay":
             return Replay(int(reply[1]), reply[2])
         return str(reply[0])
 
     def complete(self, digest: str, owner: str, status: int, body: str) -> None:
         """Store the answer. Raises StoreUnavailable."""
-        self._scripts.run("complete", [self._keys.idempotency(digest)], [owner, str(status), body, KEPT_MS])
+        self._complete(digest, owner, str(status), body)
 
     def release(self, digest: str, owner: str) -> None:
         """Free the key: refusals are not stored. Raises StoreUnavailable."""
-        self._scripts.run("complete", [self._keys.idempotency(digest)], [owner, "", "", 0])
+        self._complete(digest, owner, "", "")
+
+    def _complete(self, digest: str, owner: str, status: str, body: str) -> None:
+        keys = {"idempotency": self._keys.idempotency(digest)}
+        self._scripts.call("idempotency/complete", keys, owner=owner, status=status, body=body, kept_ms=KEPT_MS)

@@ -58,18 +58,25 @@ class Limits:
         for place in places:
             self._run(place, -1)
 
-    def _run(self, place: Place, direction: int) -> int:
+    def _run(self, place: Place, slots: int) -> int:
         subject = hashlib.sha256(place.subject.encode()).hexdigest()[:32]
         key = self._keys.limit(f"{place.name}:{place.limit.limit}:{place.limit.per_ms}", subject)
-        args = [place.limit.limit, place.limit.per_ms, direction]
         try:
             # Taken twice after a lost reply a place is only lost; given back twice it would be one too many.
-            return int(self._scripts.run("take", [key], args, repeat=direction > 0))
+            reply = self._scripts.call(
+                "limit/take_slot",
+                {"limit": key},
+                repeat=slots > 0,
+                events=place.limit.limit,
+                window_ms=place.limit.per_ms,
+                slots=slots,
+            )
+            return int(reply)
         except StoreUnavailable:
             if not self._is_cluster:
                 raise
             _log.warning("each process counts a limit alone", extra={"reason": place.name})
-            return self._alone(key, place.limit) if direction > 0 else 0
+            return self._alone(key, place.limit) if slots > 0 else 0
 
     def _alone(self, key: str, limit: Limit) -> int:
         every_s = limit.per_ms / limit.limit / 1000

@@ -8,7 +8,7 @@ from ..domain.audit import EventType
 from ..domain.operation import OptOut, Standing
 from .answering import answering
 from .client import Store
-from .outbox import EVENT_TTL_MS
+from .delivery_reports import EVENT_TTL_MS
 from .schema import Keys
 from .scripts import Scripts
 
@@ -54,10 +54,16 @@ class OptOuts:
     def record_unclear(self, number_hash: str, mask: str, profile: str | None) -> None:
         """Record that a reply could not be understood, once a minute for a number. Raises StoreUnavailable."""
         k = self._keys
-        keys = [k.audit(k.shard(number_hash)), k.unclear(number_hash)]
-        detail = json.dumps({"messaging_profile_id": profile} if profile else {})
-        kind = EventType.REPLY_UNCLEAR
-        self._scripts.run("note", keys, [kind, detail, UNCLEAR_THROTTLE_MS, "", mask, number_hash])
+        self._scripts.call(
+            "audit/append",
+            {"audit": k.audit(k.shard(number_hash)), "throttle": k.unclear(number_hash)},
+            event_type=EventType.REPLY_UNCLEAR,
+            detail=json.dumps({"messaging_profile_id": profile} if profile else {}),
+            throttle_ms=UNCLEAR_THROTTLE_MS,
+            app="",
+            mask=mask,
+            number_hash=number_hash,
+        )
 
     def of_number(self, number_hash: str) -> list[OptOut]:
         """Everything the registry knows of one number. Raises StoreUnavailable."""

@@ -80,6 +80,14 @@ class Script:
         return [*ordered, *rest]
 
 
+def names() -> list[str]:
+    """The names of all scripts of the package; what begins with an underscore is only a part of others."""
+    folder = files(__package__) / "lua"
+    found = [path.name for path in folder.iterdir() if path.name.endswith(".lua")]
+    found += [f"{group.name}/{path.name}" for group in folder.iterdir() if group.is_dir() for path in group.iterdir()]
+    return sorted(name.removesuffix(".lua") for name in found if not name.rpartition("/")[2].startswith("_"))
+
+
 @cache
 def load(name: str) -> Script:
     """Read a script (`verification/check`) from the package, put its includes and the names of its header in place."""

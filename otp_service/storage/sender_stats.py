@@ -13,10 +13,12 @@ from ..domain.routing import Health
 from .answering import answering, answers
 from .client import Store
 from .schema import Keys
+from .schema.encodings import SenderRatios
+from .schema.fields import SenderResult
 from .scripts import Scripts
 
-PORTION_MS = 300_000
-PORTIONS = 12
+PERIOD_MS = 300_000
+PERIODS = 12
 KNOWN_FOR_S = 5.0
 ASK_EVERY_MS = 600_000
 REPORT_TTL_MS = 3_600_000
@@ -34,9 +36,12 @@ class SenderStats:
 
     def record_result(self, sender: str, *, delivered: bool) -> None:
         """One delivery of the sender has ended."""
-        args = ["d" if delivered else "f", PORTION_MS, PORTIONS]
+        result = SenderResult.DELIVERED if delivered else SenderResult.FAILED
+        keys = {"tally": self._keys.tally(sender)}
         try:
-            self._scripts.run("tally", [self._keys.tally(sender)], args, repeat=False)
+            self._scripts.call(
+                "sender/count_result", keys, repeat=False, result=result, period_ms=PERIOD_MS, periods=PERIODS
+            )
         except StoreUnavailable:
             if not self._store.is_cluster:
                 raise
@@ -65,14 +70,22 @@ class SenderStats:
         """What the carrier says of the senders: success ratio and spam ratio, 0 to 1."""
         if not reports:
             return
-        fields: Any = {name: "|".join("" if r is None else str(r) for r in pair) for name, pair in reports.items()}
+        fields: Any = {name: SenderRatios.pack(*map(_ratio_text, pair)) for name, pair in reports.items()}
         with answering(), self._client.pipeline(transaction=False) as pipe:
             pipe.hset(self._keys.sender_health(), mapping=fields)
             pipe.pexpire(self._keys.sender_health(), REPORT_TTL_MS)
             pipe.execute()
 
 
-def _health(counts: Mapping[str, str], report: Any) -> Health:
-    ended = {kind: sum(int(n) for field, n in counts.items() if field.startswith(f"{kind}:")) for kind in "df"}
-    success, spam = (float(text) if text else None for text in (report or "|").split("|"))
-    return Health(ended["d"], ended["f"], success, spam)
+def _health(counts: Mapping[str, str], report: str | None) -> Health:
+    success, spam = SenderRatios.parse(report) if report else ("", "")
+    delivered, failed = (_total(counts, result) for result in (SenderResult.DELIVERED, SenderResult.FAILED))
+    return Health(delivered, failed, float(success) if success else None, float(spam) if spam else None)
+
+
+def _total(counts: Mapping[str, str], result: str) -> int:
+    return sum(int(count) for field, count in counts.items() if field.startswith(result))
+
+
+def _ratio_text(ratio: float | None) -> str:
+    return "" if ratio is None else str(ratio)

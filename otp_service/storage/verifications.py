@@ -31,7 +31,8 @@ from ..domain.policy import MAX_CONSECUTIVE_WRONG, MAX_LIFETIME_MS, TOMBSTONE_MS
 from ..domain.verification import Status
 from .answering import answering, answers
 from .client import Store
-from .schema import Keys
+from .schema import Keys, encodings
+from .schema.fields import Delivery, Record
 from .scripts import Scripts
 
 CLOCK_PLAY_MS = 5_000
@@ -62,7 +63,7 @@ class Verifications:
         """Create, or send again. Raises StoreUnavailable."""
         known: Reference | None = None
         for _ in range(_TRIES):
-            reply = self._scripts.run("start", self._start_keys(order, known), self._start_args(order, known))
+            reply = self._run_start(order, known)
             _require_echo(reply, order.operation_id)
             match reply[1]:
                 case "known":
@@ -86,69 +87,74 @@ class Verifications:
             raise NotReady("The verification vanished from the store while it was being started.")
         return view
 
-    def _start_keys(self, order: StartCommand, known: Reference | None) -> list[str]:
+    def _run_start(self, order: StartCommand, known: Reference | None) -> Any:
+        app = order.app
+        return self._scripts.call(
+            "verification/start",
+            self._start_keys(order, known),
+            operation=order.operation_id,
+            operation_ttl_ms=order.operation_ttl_ms,
+            new_token=order.reference.token,
+            known_token=known.token if known else "",
+            app=app.name,
+            purpose=order.purpose,
+            channel=order.channel,
+            mask=order.mask,
+            number_hash=order.reference.number_hash,
+            context_hash=order.context_hash,
+            code_ttl_ms=app.code_ttl_ms,
+            lifetime_ms=MAX_LIFETIME_MS,
+            max_checks=app.max_checks,
+            resend_waits=",".join(str(wait) for wait in app.resend_after_ms),
+            key_id=order.kid,
+            digest=order.digest,
+            box=order.box,
+            metadata=order.metadata,
+            locale=order.locale,
+            autofill=order.autofill,
+            route=route_text(order.route),
+            failover_route=route_text(order.behind),
+            healthy=",".join(order.healthy),
+            wrong_rules=rules_text(app.wrong_codes_per_number),
+            wrong_everywhere_rules=rules_text(order.per_number.wrong_codes),
+            start_rules=rules_text(app.starts_per_number),
+            send_rules=rules_text(order.per_number.sends),
+            queue_max=order.queue_max,
+            outer_wait_ms=order.outer_wait_ms,
+            tombstone_ms=TOMBSTONE_MS,
+            consecutive_max=MAX_CONSECUTIVE_WRONG,
+            detail=order.detail,
+            sent_within_ms=app.sent_within_ms,
+            refusal_gap_ms=REFUSAL_GAP_MS,
+        )
+
+    def _start_keys(self, order: StartCommand, known: Reference | None) -> dict[str, str]:
         k, ref, nh, app = self._keys, order.reference, order.reference.number_hash, order.app.name
         shard = k.shard(nh)
-        keys = [
-            k.operation(nh, order.operation_id),
-            k.latest(nh, app, order.purpose),
-            k.wrong(nh, app),
-            k.streak(nh, app),
-            k.starts(nh, app),
-            k.optouts(nh),
-            k.outbox(shard),
-            k.audit(shard),
-            k.timers(shard),
-            *self._trio(ref),
-            k.sticky(nh),
-            k.pending(nh),
-            k.refused(nh, app),
-            k.sends(nh),
-            k.wrong_everywhere(nh),
-        ]
-        return keys if known is None else keys + self._trio(known)
-
-    def _trio(self, ref: Reference) -> list[str]:
-        return [self._keys.record(ref), self._keys.secrets(ref), self._keys.timeline(ref)]
-
-    def _start_args(self, order: StartCommand, known: Reference | None) -> list[str | int]:
-        app = order.app
-        return [
-            order.operation_id,
-            order.operation_ttl_ms,
-            order.reference.token,
-            known.token if known else "",
-            app.name,
-            order.purpose,
-            order.channel,
-            order.mask,
-            order.reference.number_hash,
-            order.context_hash,
-            app.code_ttl_ms,
-            MAX_LIFETIME_MS,
-            app.max_checks,
-            ",".join(str(wait) for wait in app.resend_after_ms),
-            order.kid,
-            order.digest,
-            order.box,
-            order.metadata,
-            order.locale,
-            order.autofill,
-            route_text(order.route),
-            rules_text(app.wrong_codes_per_number),
-            rules_text(app.starts_per_number),
-            order.queue_max,
-            order.outer_wait_ms,
-            TOMBSTONE_MS,
-            MAX_CONSECUTIVE_WRONG,
-            order.detail,
-            ",".join(order.healthy),
-            app.sent_within_ms,
-            REFUSAL_GAP_MS,
-            route_text(order.behind),
-            rules_text(order.per_number.wrong_codes),
-            rules_text(order.per_number.sends),
-        ]
+        keys = {
+            "operation": k.operation(nh, order.operation_id),
+            "latest": k.latest(nh, app, order.purpose),
+            "wrong": k.wrong(nh, app),
+            "wrong_everywhere": k.wrong_everywhere(nh),
+            "streak": k.streak(nh, app),
+            "starts": k.starts(nh, app),
+            "sends": k.sends(nh),
+            "optouts": k.optouts(nh),
+            "sticky": k.sticky(nh),
+            "pending": k.pending(nh),
+            "refused": k.refused(nh, app),
+            "outbox": k.outbox(shard),
+            "audit": k.audit(shard),
+            "timers": k.timers(shard),
+            "record": k.record(ref),
+            "secrets": k.secrets(ref),
+            "timeline": k.timeline(ref),
+        }
+        if known is not None:
+            keys["known_record"] = k.record(known)
+            keys["known_secrets"] = k.secrets(known)
+            keys["known_timeline"] = k.timeline(known)
+        return keys
 
     def latest(self, number_hash: str, app: str, purpose: str) -> Reference | None:
         """The number's latest verification for app and purpose, an ended one too. Raises StoreUnavailable."""
@@ -161,41 +167,25 @@ class Verifications:
 
         Raises KeyUnknown if the code was made with a key of which the order has no digest; then nothing was counted.
         """
-        k, ref, app = self._keys, order.reference, order.app
-        nh = ref.number_hash
-        shard = k.shard(nh)
-        keys = [
-            k.operation(nh, order.operation_id),
-            k.record(ref),
-            k.secrets(ref),
-            k.wrong(nh, app.name),
-            k.streak(nh, app.name),
-            k.audit(shard),
-            k.timeline(ref),
-            k.timers(shard),
-            k.wrong_everywhere(nh),
-            k.sends(nh),
-        ]
-        if order.by_purpose is not None:
-            keys.append(k.latest(nh, app.name, order.by_purpose))
-        args: list[str | int] = [
-            order.operation_id,
-            OPERATION_TTL_MS,
-            ref.token,
-            app.name,
-            order.receipt_id,
-            rules_text(app.wrong_codes_per_number),
-            MAX_CONSECUTIVE_WRONG,
-            STREAK_TTL_MS,
-            TOMBSTONE_MS,
-            order.asserted_number,
-            order.asserted_purpose,
-            order.request_key,
-            rules_text(order.per_number.wrong_codes),
-        ]
-        for kid, digest in order.digests.items():
-            args += (kid, digest)
-        reply = self._scripts.run("check", keys, args)
+        app = order.app
+        reply = self._scripts.call(
+            "verification/check",
+            self._check_keys(order),
+            operation=order.operation_id,
+            operation_ttl_ms=OPERATION_TTL_MS,
+            token=order.reference.token,
+            app=app.name,
+            receipt_id=order.receipt_id,
+            wrong_rules=rules_text(app.wrong_codes_per_number),
+            wrong_everywhere_rules=rules_text(order.per_number.wrong_codes),
+            consecutive_max=MAX_CONSECUTIVE_WRONG,
+            streak_ttl_ms=STREAK_TTL_MS,
+            tombstone_ms=TOMBSTONE_MS,
+            asserted_number=order.asserted_number,
+            asserted_purpose=order.asserted_purpose,
+            request_key=order.request_key,
+            digests=[text for pair in order.digests.items() for text in pair],
+        )
         _require_echo(reply, order.operation_id)
         match reply[1]:
             case "approved":
@@ -206,23 +196,40 @@ class Verifications:
                 return Ended(Status(reply[2]))
             case "limited":
                 return Limited(int(reply[2]))
-            case "moved":
+            case "superseded":
                 return Superseded()
             case "no_key":
                 raise KeyUnknown(reply[2])
             case _:
                 return NotFound()
 
-    def cancel(self, operation_id: str, ref: Reference, app: str) -> Canceled | Ended | NotFound:
-        """Withdraw a pending verification. Raises StoreUnavailable."""
+    def _check_keys(self, order: CheckCommand) -> dict[str, str]:
+        k, app, nh = self._keys, order.app.name, order.reference.number_hash
+        keys = self._ending_keys(order.reference) | {
+            "operation": k.operation(nh, order.operation_id),
+            "wrong": k.wrong(nh, app),
+            "wrong_everywhere": k.wrong_everywhere(nh),
+            "streak": k.streak(nh, app),
+            "sends": k.sends(nh),
+        }
+        if order.by_purpose is not None:
+            keys["latest"] = k.latest(nh, app, order.by_purpose)
+        return keys
+
+    def _ending_keys(self, ref: Reference) -> dict[str, str]:
+        """What a script needs that may end a verification."""
         shard = self._keys.shard(ref.number_hash)
-        keys = {
+        return {
             "record": self._keys.record(ref),
             "secrets": self._keys.secrets(ref),
-            "audit": self._keys.audit(shard),
             "timeline": self._keys.timeline(ref),
+            "audit": self._keys.audit(shard),
             "timers": self._keys.timers(shard),
         }
+
+    def cancel(self, operation_id: str, ref: Reference, app: str) -> Canceled | Ended | NotFound:
+        """Withdraw a pending verification. Raises StoreUnavailable."""
+        keys = self._ending_keys(ref)
         reply = self._scripts.call(
             "verification/cancel", keys, operation=operation_id, token=ref.token, app=app, tombstone_ms=TOMBSTONE_MS
         )
@@ -237,8 +244,16 @@ class Verifications:
 
     def redeem(self, operation_id: str, ref: Reference, app: str, receipt_id: str, ends_ms: int) -> Redeemed | NotFound:
         """Spend a receipt once; NotFound if this approval gave no such receipt or its time is over."""
-        keys = [self._keys.record(ref), self._keys.audit(self._keys.shard(ref.number_hash)), self._keys.timeline(ref)]
-        reply = self._scripts.run("redeem", keys, [operation_id, ref.token, app, receipt_id, ends_ms])
+        keys = self._ending_keys(ref)
+        reply = self._scripts.call(
+            "verification/redeem_receipt",
+            {name: keys[name] for name in ("record", "audit", "timeline")},
+            operation=operation_id,
+            token=ref.token,
+            app=app,
+            receipt_id=receipt_id,
+            receipt_expires_ms=ends_ms,
+        )
         _require_echo(reply, operation_id)
         if reply[1] == "invalid":
             return NotFound()
@@ -246,9 +261,8 @@ class Verifications:
 
     def expire(self, ref: Reference) -> bool:
         """End the verification if its time has run out. Raises StoreUnavailable."""
-        shard = self._keys.shard(ref.number_hash)
-        keys = [*self._trio(ref)[:2], self._keys.audit(shard), self._keys.timeline(ref), self._keys.timers(shard)]
-        return bool(self._scripts.run("expire", keys, [ref.token, TOMBSTONE_MS]))
+        keys = self._ending_keys(ref)
+        return bool(self._scripts.call("verification/expire", keys, token=ref.token, tombstone_ms=TOMBSTONE_MS))
 
     def pending(self, number_hash: str) -> list[Reference]:
         """The number's verifications that may be pending, of all apps and purposes. Raises StoreUnavailable."""
@@ -258,16 +272,22 @@ class Verifications:
 
     def first_heard(self, number_hash: str, event_id: str) -> int:
         """When this event was first heard of, in milliseconds of the store's clock. Raises StoreUnavailable."""
-        return int(self._scripts.run("hear", [self._keys.event(number_hash, f"{event_id}:heard")], [EVENT_TTL_MS]))
+        keys = {"event": self._keys.event(number_hash, f"{event_id}:first_seen")}
+        return int(self._scripts.call("event/first_seen", keys, kept_ms=EVENT_TTL_MS))
 
     def deny(self, ref: Reference, denial: Denial) -> str:
         """End the verification if this "that wasn't me" is about it: `denied` or `no`. Raises StoreUnavailable."""
-        k, shard = self._keys, self._keys.shard(ref.number_hash)
-        keys = [*self._trio(ref)[:2], k.audit(shard), k.timeline(ref), k.timers(shard)]
-        # What is posted again says nothing of a code that went out after it was first heard.
-        before_ms = min(denial.at_ms + CLOCKS_APART_MS, denial.heard_ms)
-        args: list[str | int] = [ref.token, ",".join(sorted(denial.apps)), ",".join(sorted(denial.senders))]
-        return str(self._scripts.run("deny", keys, [*args, before_ms, TOMBSTONE_MS]))
+        reply = self._scripts.call(
+            "verification/deny",
+            self._ending_keys(ref),
+            token=ref.token,
+            apps=",".join(sorted(denial.apps)),
+            senders=",".join(sorted(denial.senders)),
+            # An event that is posted again says nothing about a code that was sent after it first came.
+            before_ms=min(denial.at_ms + CLOCKS_APART_MS, denial.heard_ms),
+            tombstone_ms=TOMBSTONE_MS,
+        )
+        return str(reply)
 
     def view(self, ref: Reference, app: str | None) -> VerificationView | None:
         """The verification, or None if this app has none of that id. Raises StoreUnavailable.
@@ -275,7 +295,7 @@ class Verifications:
         Without an app it is anybody's: only for callers who have proven that they may see this very one.
         """
         record, now_ms = self._read(ref)
-        if "max" not in record or app not in (None, record.get("app")):
+        if Record.MAX_CHECKS not in record or app not in (None, record.get(Record.APP)):
             return None
         return self._shown(ref, record, now_ms)
 
@@ -285,7 +305,9 @@ class Verifications:
         Also None for one whose shard of a Cluster does not answer, so that who reads it next is told. Raises
         StoreUnavailable if none does.
         """
-        found = answers(self._store.gather([("HMGET", self._keys.record(ref), "max", "ver") for ref in refs]))
+        found = answers(
+            self._store.gather([("HMGET", self._keys.record(ref), Record.MAX_CHECKS, Record.VERSION) for ref in refs])
+        )
         return [None if reply is None or reply[0] is None else int(reply[1] or 0) for reply in found]
 
     def timeline(self, ref: Reference) -> list[TimelineEntry]:
@@ -300,7 +322,7 @@ class Verifications:
         return record, self._store.time_ms(self._keys.record(ref))
 
     def _shown(self, ref: Reference, record: Mapping[str, str], now_ms: int) -> VerificationView:
-        return _view(ref, record, now_ms, self._ids.subject(record["app"], ref.number_hash))
+        return _view(ref, record, now_ms, self._ids.subject(record[Record.APP], ref.number_hash))
 
     def _reference(self, body: str) -> Reference:
         ref = self._ids.read_token(body)
@@ -326,47 +348,47 @@ def _require_echo(reply: Any, operation_id: str) -> None:
 
 
 def _view(ref: Reference, record: Mapping[str, str], now_ms: int, subject: str) -> VerificationView:
-    status = Status(record["status"])
-    created_ms = int(record["created"])
-    expires_ms = min(int(record["expires"]), created_ms + MAX_LIFETIME_MS)
+    status = Status(record[Record.STATUS])
+    created_ms = int(record[Record.CREATED])
+    expires_ms = min(int(record[Record.EXPIRES]), created_ms + MAX_LIFETIME_MS)
     if status is Status.PENDING and not created_ms - CLOCK_PLAY_MS <= now_ms < expires_ms:
         status = Status.EXPIRED
     return VerificationView(
         reference=ref,
-        app=record["app"],
-        purpose=record["purpose"],
-        channel=record["channel"],
-        mask=record["mask"],
+        app=record[Record.APP],
+        purpose=record[Record.PURPOSE],
+        channel=record[Record.CHANNEL],
+        mask=record[Record.MASK],
         subject=subject,
         status=status,
-        created_ms=int(record["created"]),
+        created_ms=int(record[Record.CREATED]),
         expires_ms=expires_ms,
-        attempts=int(record["attempts"]),
-        max_checks=int(record["max"]),
-        sends=int(record["sends"]),
-        max_sends=int(record["sends_max"]),
-        next_send_ms=int(record["next_send"]),
-        metadata=record["metadata"],
-        deliveries=tuple(_delivery(record, n) for n in range(1, int(record["dn"]) + 1)),
-        version=int(record.get("ver", 0)),
+        attempts=int(record[Record.ATTEMPTS]),
+        max_checks=int(record[Record.MAX_CHECKS]),
+        sends=int(record[Record.SENDS]),
+        max_sends=int(record[Record.MAX_SENDS]),
+        next_send_ms=int(record[Record.NEXT_SEND]),
+        metadata=record[Record.METADATA],
+        deliveries=tuple(_delivery(record, n) for n in range(1, int(record[Record.DELIVERIES]) + 1)),
+        version=int(record.get(Record.VERSION, 0)),
         now_ms=now_ms,
     )
 
 
 def _delivery(record: Mapping[str, str], n: int) -> DeliveryView:
-    code = record.get(f"{n}:ec")
+    code = record.get(f"{n}{Delivery.ERROR_CODE}")
     return DeliveryView(
         ordinal=n,
-        sender=record[f"{n}:snd"],
-        kind=record[f"{n}:kind"],
-        status=DeliveryStatus(record[f"{n}:st"]),
-        carrier_status=record.get(f"{n}:cs") or None,
-        error=(code, record.get(f"{n}:et", "")) if code else None,
-        queued_ms=int(record[f"{n}:q"]),
-        updated_ms=int(record[f"{n}:u"]),
+        sender=record[f"{n}{Delivery.SENDER}"],
+        kind=record[f"{n}{Delivery.KIND}"],
+        status=DeliveryStatus(record[f"{n}{Delivery.STATUS}"]),
+        carrier_status=record.get(f"{n}{Delivery.CARRIER_STATUS}") or None,
+        error=(code, record.get(f"{n}{Delivery.ERROR_TITLE}", "")) if code else None,
+        queued_ms=int(record[f"{n}{Delivery.QUEUED}"]),
+        updated_ms=int(record[f"{n}{Delivery.UPDATED}"]),
     )
 
 
 def _entry(line: str) -> TimelineEntry:
-    event, at, delivery, detail = line.split("\x1f", 3)
+    event, at, delivery, detail = encodings.TimelineEntry.parse(line)
     return TimelineEntry(event, int(at), delivery or None, json.loads(detail))

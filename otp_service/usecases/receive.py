@@ -25,14 +25,14 @@ class Receive:
     def __init__(
         self,
         *,
-        book: ports.DeliveryReports,
+        reports: ports.DeliveryReports,
         store: ports.VerificationStore,
         optouts: ports.OptOutRegistry,
         vault: ports.Vault,
         policy: Policy,
         sender_health: SenderHealth,
     ) -> None:
-        self._book = book
+        self._reports = reports
         self._store = store
         self._optouts = optouts
         self._ids = vault.ids
@@ -44,11 +44,11 @@ class Receive:
         for report in reports:
             number = self._ids.number_hash(report.to)
             found = self._find(report, number)
-            moved = self._book.apply_report(*found, number, report, event_id) if found else None
+            moved = self._reports.apply_report(*found, number, report, event_id) if found else None
             if found and moved and moved.outcome != "foreign":
                 extra = {"delivery_id": found[0].delivery_id(found[1]), "status": report.status}
                 _log.info("delivery receipt", extra={**extra, "outcome": moved.outcome})
-                self._sender_health.moved(moved, report, number)
+                self._sender_health.record_report(moved, report, number)
 
     def _find(self, report: DeliveryReport, number: str) -> tuple[Reference, int] | None:
         """The delivery that the signed body names, else the one that is known to be this message.
@@ -56,7 +56,7 @@ class Receive:
         What the body names is the only answer, also when it is gone.
         """
         signed = self._ids.read_delivery(report.delivery_id) if report.delivery_id else None
-        return signed or self._book.find_message(number, report.message_id)
+        return signed or self._reports.find_message(number, report.message_id)
 
     def inbound(
         self,
@@ -132,9 +132,9 @@ class Receive:
         if not to:
             return
         number = self._ids.number_hash(to if to.startswith("+") else f"+{to}")
-        found = self._book.find_message(number, message_id)
+        found = self._reports.find_message(number, message_id)
         if found is not None:
-            self._book.record_click(*found, event_id)
+            self._reports.record_click(*found, event_id)
 
     def spend_limit(self, messaging_profile_id: str | None) -> None:
         """A messaging profile has reached its daily limit: leave it alone, and tell the people on call."""

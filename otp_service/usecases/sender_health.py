@@ -18,7 +18,7 @@ from .alert import Alert
 PROBE_EVERY_S = 1.0
 """While a breaker is half open, each process sends a new code its way no more often than this."""
 
-_log = logging.getLogger("otp.guard")
+_log = logging.getLogger("otp.sender_health")
 
 
 class SenderHealth:
@@ -74,15 +74,15 @@ class SenderHealth:
         self._probed[name] = now
         return True
 
-    def decision(self, sender: Sender, *, held_too: bool = False) -> BreakerDecision:
+    def admit(self, sender: Sender, *, held_too: bool = False) -> BreakerDecision:
         """Whether a message may go by this sender now; `held_too`: a hold does not stop it. Raises StoreUnavailable."""
         return self._circuits.admit(circuit.scopes(sender), held_too=held_too)
 
-    def unheld(self, senders: Sequence[str]) -> tuple[str, ...]:
+    def not_held(self, senders: Sequence[str]) -> tuple[str, ...]:
         """Those of these senders that no hold stops. Raises StoreUnavailable."""
         return tuple(name for name, until in self._holds(senders).items() if not until)
 
-    def better(self, sender: Sender, others: Sequence[str]) -> tuple[str, ...]:
+    def better_than(self, sender: Sender, others: Sequence[str]) -> tuple[str, ...]:
         """Those of the others that are better than this held sender: not held, or not for so long.
 
         One that nobody answers from is not. Raises StoreUnavailable.
@@ -98,22 +98,22 @@ class SenderHealth:
         known = self._circuits.states(list({scope: None for sender in senders for scope in circuit.scopes(sender)}))
         return {s.name: circuit.held_until(known[scope] for scope in circuit.scopes(s)) for s in senders}
 
-    def learn(self, sender: Sender, outcome: SendOutcome, decision: BreakerDecision, number_hash: str) -> None:
+    def record_outcome(self, sender: Sender, outcome: SendOutcome, decision: BreakerDecision, number_hash: str) -> None:
         """What the carrier answered to a send to this number that went through this gate. Never raises."""
         held = False
         try:
             for finding in circuit.findings(outcome, sender):
-                held |= self._note(finding, number_hash, probe=decision.probe)
+                held |= self._record(finding, number_hash, probe=decision.probe)
         except StoreUnavailable:
             _log.warning("what a send teaches could not be written down", extra={"sender": sender.name})
         if held and isinstance(outcome, Refused):
             self._alert.refused(outcome, sender)
 
-    def moved(self, moved: ReportOutcome, report: DeliveryReport, number_hash: str) -> None:
+    def record_report(self, applied: ReportOutcome, report: DeliveryReport, number_hash: str) -> None:
         """What a receipt that moved a delivery to this number says of its sender. Never raises."""
-        sender = self._policy.senders.get(moved.sender)
+        sender = self._policy.senders.get(applied.sender)
         status = from_carrier(report.status)
-        if moved.outcome != "moved" or sender is None:
+        if applied.outcome != "moved" or sender is None:
             return
         held = False
         try:
@@ -122,7 +122,7 @@ class SenderHealth:
             if status is DeliveryStatus.DELIVERED:
                 self._circuits.record_delivered(circuit.scopes(sender))
             hold = circuit.refusal_hold(report.error, sender, Source.REPORT) if report.error is not None else None
-            held = hold is not None and self._note(hold, number_hash, probe=False)
+            held = hold is not None and self._record(hold, number_hash, probe=False)
         except StoreUnavailable:
             _log.warning("what a delivery teaches could not be written down", extra={"sender": sender.name})
         if held and report.error is not None:
@@ -133,12 +133,12 @@ class SenderHealth:
         if profile is None or all(sender.messaging_profile_id != profile for sender in self._policy.senders.values()):
             return
         try:
-            self._note(circuit.spent(profile, "40333", "the daily spend limit is reached"), "", probe=False)
+            self._record(circuit.spent(profile, "40333", "the daily spend limit is reached"), "", probe=False)
         except StoreUnavailable:
             _log.warning("a spent profile could not be marked", extra={"messaging_profile_id": profile})
         self._alert.spend_limit(profile)
 
-    def _note(self, finding: Finding, number_hash: str, *, probe: bool) -> bool:
+    def _record(self, finding: Finding, number_hash: str, *, probe: bool) -> bool:
         """Write down what was found; whether it is a hold that is now in force."""
         in_force = False
         match finding:

@@ -116,7 +116,7 @@ def test_every_variable_that_is_named_exists() -> None:
 
 def test_every_variable_of_the_configuration_is_named() -> None:
     """What `config` reads from the environment stands in the README."""
-    text = (PACKAGE / "config.py").read_text(encoding="utf-8")
+    text = "".join(path.read_text(encoding="utf-8") for path in (PACKAGE / "config").glob("*.py"))
     read = set(re.findall(r'environ(?:\.get\(|\[|, )"([A-Z_]+)"', text))
     assert len(read) >= 10
     assert read <= set(VARIABLE.findall(README))

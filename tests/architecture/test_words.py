@@ -16,7 +16,7 @@ from otp_service import telemetry
 from otp_service.domain.delivery import RANK
 from otp_service.domain.errors import ServiceError
 from otp_service.domain.verification import Status
-from otp_service.storage.scripts import load
+from otp_service.storage.scripts import load, names
 from otp_service.web.openapi import describe
 from otp_service.web.problems import STATUS
 from otp_service.web.routes.all_routes import Backend, all_routes
@@ -43,24 +43,19 @@ def test_lua_and_python_rank_deliveries_alike() -> None:
     }
 
 
-def scripts() -> list[str]:
-    """The names of the operations."""
-    folder = PACKAGE / "storage" / "lua"
-    return sorted(path.stem for path in folder.glob("*.lua") if not path.name.startswith("_"))
-
-
-@pytest.mark.parametrize("name", scripts())
+@pytest.mark.parametrize("name", names())
 def test_an_assembled_script_is_whole(name: str) -> None:
     """After the first line come the includes, each of a fragment that exists and once; none is left in the text."""
-    path = PACKAGE / "storage" / "lua" / f"{name}.lua"
+    folder = PACKAGE / "storage" / "lua"
+    path = folder / f"{name}.lua"
     lines = path.read_text(encoding="utf-8").splitlines()
     said = [line for line in lines if re.match(r"--\s*include", line)]
     assert lines[1 : 1 + len(said)] == said
     assert len(set(said)) == len(said)
     for line in said:
         fragment = line.removeprefix("-- include: ")
-        assert (path.parent / fragment).is_file(), line
-        assert (path.parent / fragment).read_text(encoding="utf-8").endswith("\n")
+        assert (folder / fragment).is_file(), line
+        assert (folder / fragment).read_text(encoding="utf-8").endswith("\n")
     assert "-- include" not in load(name).text
     assert load(name).text.startswith("#!lua\n")
 
@@ -69,7 +64,7 @@ def test_an_ending_that_lua_writes_is_one_that_python_knows() -> None:
     """`finish(…, 'expired', …)` and its like use the words of the states, and no script invents one."""
     written = {
         word
-        for name in scripts()
+        for name in names()
         for call in re.findall(r"finish\(([^\n]*)\)", load(name).text)
         for word in re.findall(r"'([a-z]+)'", call)
     }
@@ -142,8 +137,8 @@ def test_every_field_that_is_logged_has_its_name_in_the_list() -> None:
     """A field that is not in `telemetry.FIELDS` would silently not be written; here it is an error."""
     calls = list(logged())
     assert len(calls) > 20
-    for path, call, names in calls:
-        assert names <= set(telemetry.FIELDS), f"{path}:{call.lineno}: {names - set(telemetry.FIELDS)}"
+    for path, call, logged_fields in calls:
+        assert logged_fields <= set(telemetry.FIELDS), f"{path}:{call.lineno}: {logged_fields - set(telemetry.FIELDS)}"
 
 
 def test_no_field_takes_the_place_of_one_of_the_logging_module() -> None:

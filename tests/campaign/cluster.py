@@ -22,7 +22,8 @@ import httpx
 import redis
 
 from otp_service import keyring
-from otp_service.runtime import processes
+from otp_service.files import private_directory
+from otp_service.runtime import ports, processes
 from otp_service.runtime.dev import embedded_store
 from otp_service.runtime.processes import Child
 
@@ -70,8 +71,8 @@ class Cluster:
         self.directory = directory
         self.accidents: list[str] = []
         self.restarts = 0
-        embedded_store.private_directory(directory)
-        ports = {name: processes.free_port() for name in ("sandbox", "api1", "api2")}
+        private_directory(directory)
+        ports = {name: ports.free_port() for name in ("sandbox", "api1", "api2")}
         self.sandbox_url = f"http://127.0.0.1:{ports['sandbox']}"
         self.apis = {name: f"http://127.0.0.1:{ports[name]}" for name in ("api1", "api2")}
         ring, toml, seed = directory / "keyring.json", directory / "campaign.toml", SigningKey.generate()
@@ -133,13 +134,13 @@ class Cluster:
             for url in wanted:
                 while not await _answers(client, url):
                     if time.monotonic() > deadline:
-                        raise TimeoutError(f"{url} does not answer:\n{self.last_words()}")
+                        raise TimeoutError(f"{url} does not answer:\n{self.last_output()}")
                     self.revive()
                     await asyncio.sleep(0.1)
 
-    def last_words(self) -> str:
+    def last_output(self) -> str:
         """The end of every log."""
-        return "\n".join(f"{name}: {child.last_words(3)}" for name, child in self._children.items())
+        return "\n".join(f"{name}: {child.last_output(3)}" for name, child in self._children.items())
 
     def _make_key(self) -> str:
         command = [sys.executable, "-m", "otp_service", "keys", "create", "--app", "default", "--json"]
@@ -211,7 +212,7 @@ class Cluster:
         for name, child in list(self._children.items()):
             if not child.ended():
                 continue
-            words = child.obituary()
+            words = child.end_report()
             starting = time.monotonic() - self._started[name] < STARTING_S
             if not (starting and name in self.apis and "store" in words.rpartition("\n")[2]):
                 self.accidents.append(f"{name}: {words}"[:400])
@@ -239,7 +240,7 @@ class Cluster:
                 await asyncio.to_thread(self._ping)
                 return
             if time.monotonic() > deadline:
-                raise TimeoutError(f"the store does not answer:\n{self.last_words()}")
+                raise TimeoutError(f"the store does not answer:\n{self.last_output()}")
             await asyncio.sleep(0.05)
 
     def _ping(self) -> None:

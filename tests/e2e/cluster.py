@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 
 from otp_service import keyring
-from otp_service.runtime import processes
+from otp_service.runtime import ports
 from otp_service.runtime.dev import embedded_store
 
 from ..conftest import clean_environ
@@ -30,7 +30,7 @@ class Cluster:
         from nacl.signing import SigningKey
 
         self.directory = directory
-        api, sandbox = processes.free_port(), processes.free_port()
+        api, sandbox = ports.free_port(), ports.free_port()
         seed = SigningKey.generate()
         ring, toml = directory / "keyring.json", directory / "scenes.toml"
         ring.touch(0o600)

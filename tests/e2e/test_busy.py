@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from otp_service.runtime import processes
+from otp_service.runtime import ports
 from otp_service.runtime.dev import embedded_store
 from tests.conftest import wait_until
 from tests.e2e.test_serving import Place, answers, place  # noqa: F401 - a fixture
@@ -50,7 +50,7 @@ def check(url: str, key: str) -> int:
 
 def serve(place: Place, environ: dict[str, str]) -> str:  # noqa: F811
     """The API's URL. Its log goes to a file: a pipe that nobody reads would stop it."""
-    port = processes.free_port()
+    port = ports.free_port()
     command = [sys.executable, "-m", "otp_service", "serve", "--port", str(port), "--workers", "1"]
     with (place.directory / "serve.log").open("wb") as log:
         process = subprocess.Popen(

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from otp_service.runtime import processes
+from otp_service.runtime import ports
 from tests.conftest import Dev, clean_environ, read_env, start_dev, stop_dev, wait_until
 from tests.e2e.processes import alive, catches, descendants
 
@@ -326,7 +326,7 @@ class TestRefusals:
 
     def test_one_port_for_both(self, tmp_path: Path) -> None:
         """The API and the sandbox cannot share a port."""
-        port = str(processes.free_port())
+        port = str(ports.free_port())
         done = run_dev("--port", port, "--sandbox-port", port, cwd=tmp_path)
         assert done.returncode == 1
         assert "--sandbox-port" in done.stderr

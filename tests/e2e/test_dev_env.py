@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from otp_service import config, devenv
+from otp_service import config
+from otp_service.config import dev_environment
 from tests.conftest import Dev, clean_environ, start_dev, stop_dev
 
 
 @pytest.fixture(scope="module")
 def beside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
     """A `dev` whose state is in `.otp-dev` of its working directory."""
-    running = start_dev(tmp_path_factory.mktemp("work") / devenv.DIRECTORY)
+    running = start_dev(tmp_path_factory.mktemp("work") / dev_environment.DIRECTORY)
     try:
         yield running
     finally:
@@ -92,7 +93,7 @@ def test_the_file_holds_what_the_contract_lists(beside: Dev) -> None:
     names |= {"TELNYX_PUBLIC_KEY", "TELNYX_WEBHOOK_SIGNING_SEED", "OTP_KEYRING", "OTP_PUBLIC_URL"}
     assert names <= set(beside.env)
     assert beside.env["OTP_PUBLIC_URL"] == beside.url
-    assert devenv.read(beside.directory / "env") == beside.env
+    assert dev_environment.read(beside.directory / "env") == beside.env
 
 
 VALUES = {"OTP_REDIS_URL": "unix:///tmp/s", "OTP_KEYRING": "/k", "OTP_CONFIG": "/c", "OTP_PUBLIC_URL": "http://x:1"}
@@ -100,9 +101,9 @@ VALUES = {"OTP_REDIS_URL": "unix:///tmp/s", "OTP_KEYRING": "/k", "OTP_CONFIG": "
 
 def place(directory: Path, values: dict[str, str] | None = None, mode: int = 0o600) -> Path:
     """Write the file of a dev into a directory."""
-    (directory / devenv.DIRECTORY).mkdir()
-    path = directory / devenv.DIRECTORY / devenv.FILE
-    path.write_bytes(devenv.write_lines(values or VALUES))
+    (directory / dev_environment.DIRECTORY).mkdir()
+    path = directory / dev_environment.DIRECTORY / dev_environment.FILE
+    path.write_bytes(dev_environment.write_lines(values or VALUES))
     path.chmod(mode)
     return path
 
@@ -110,26 +111,26 @@ def place(directory: Path, values: dict[str, str] | None = None, mode: int = 0o6
 @pytest.mark.parametrize("mode", [0o644, 0o660, 0o604])
 def test_a_file_that_others_can_touch_is_not_used(tmp_path: Path, mode: int) -> None:
     """In a shared directory anybody could have written it."""
-    assert devenv.read(place(tmp_path, mode=mode)) == {}
+    assert dev_environment.read(place(tmp_path, mode=mode)) == {}
 
 
 def test_a_file_that_is_missing_or_no_text_is_not_used(tmp_path: Path) -> None:
     """Nor one that cannot be parsed."""
     path = place(tmp_path)
-    assert devenv.read(path) == VALUES
+    assert dev_environment.read(path) == VALUES
     path.write_bytes(b"A=\xff")
-    assert devenv.read(path) == {}
+    assert dev_environment.read(path) == {}
     path.write_text("OTP_REDIS_URL='unfinished")
-    assert devenv.read(path) == {}
+    assert dev_environment.read(path) == {}
     path.unlink()
-    assert devenv.read(path) == {}
+    assert dev_environment.read(path) == {}
 
 
 @pytest.mark.parametrize("value", ["a b", "redis://h/0?x='y'&z=$HOME", 'say "no"', "plain?", "", "=x=", "'"])
 def test_a_value_that_a_shell_would_change_comes_back_whole(tmp_path: Path, value: str) -> None:
     """Quoted in the file as a shell wants it."""
     path = place(tmp_path, {"OTP_REDIS_URL": value})
-    assert devenv.read(path)["OTP_REDIS_URL"] == value
+    assert dev_environment.read(path)["OTP_REDIS_URL"] == value
     done = subprocess.run(
         ["sh", "-c", f'. {path}; printf %s "$OTP_REDIS_URL"'], capture_output=True, text=True, check=True
     )
@@ -138,9 +139,9 @@ def test_a_value_that_a_shell_would_change_comes_back_whole(tmp_path: Path, valu
 
 def test_a_group_is_taken_as_a_whole_or_not_at_all() -> None:
     """Somebody's own store does not get dev's keyring."""
-    assert devenv.missing({}, VALUES) == VALUES
-    assert set(devenv.missing({"OTP_KEYRING": "/mine"}, VALUES)) == {"OTP_CONFIG", "OTP_PUBLIC_URL"}
-    assert set(devenv.missing({"OTP_REDIS_URL_FILE": "/mine"}, VALUES)) == {"OTP_CONFIG", "OTP_PUBLIC_URL"}
+    assert dev_environment.missing({}, VALUES) == VALUES
+    assert set(dev_environment.missing({"OTP_KEYRING": "/mine"}, VALUES)) == {"OTP_CONFIG", "OTP_PUBLIC_URL"}
+    assert set(dev_environment.missing({"OTP_REDIS_URL_FILE": "/mine"}, VALUES)) == {"OTP_CONFIG", "OTP_PUBLIC_URL"}
 
 
 def test_the_configuration_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +150,7 @@ def test_the_configuration_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     toml.write_text('[service]\npublic_url = "https://mine.example"\n')
     place(tmp_path, VALUES | {"OTP_CONFIG": str(toml)})
     monkeypatch.chdir(tmp_path)
-    for name in devenv.SHARED:
+    for name in dev_environment.SHARED:
         monkeypatch.setenv(name, "")
     assert config.load(config.environment()).public_url == "https://mine.example"
     assert config.load(config.environment()).redis_url == VALUES["OTP_REDIS_URL"]
@@ -163,7 +164,7 @@ def test_what_was_found_is_said_once(
     """The process's children inherit it, so all of them speak of the same service until they end."""
     path = place(tmp_path)
     monkeypatch.chdir(tmp_path)
-    for name in devenv.SHARED:
+    for name in dev_environment.SHARED:
         monkeypatch.setenv(name, "")
     config.environment()
     path.unlink()

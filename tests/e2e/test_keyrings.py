@@ -18,7 +18,7 @@ import jwt
 import pytest
 
 from otp_service import keyring
-from otp_service.runtime import processes
+from otp_service.runtime import ports
 
 from ..conftest import clean_environ, wait_until
 from .cluster import Cluster
@@ -58,7 +58,7 @@ class Site(Cluster):
 
     def another_api(self, **environ: str) -> str:
         """One more API; its address, once it answers."""
-        port = processes.free_port()
+        port = ports.free_port()
         self.another("serve", "--port", str(port), "--workers", "1", **environ)
         url = f"http://127.0.0.1:{port}"
         wait_until(lambda: answers(f"{url}/healthz"), 20, "the other API")
@@ -312,8 +312,8 @@ def test_a_hang_up_is_no_end_for_a_service_without_a_terminal(site: Site, servic
 
 HANG_UP = """
 import sys, time
-from otp_service import processes
-stop = processes.stop_on_signals(reload=lambda: open(sys.argv[1] + "/reloaded", "w").close())
+from otp_service.runtime import signals
+stop = signals.stop_on_signals(reload=lambda: open(sys.argv[1] + "/reloaded", "w").close())
 open(sys.argv[1] + "/there", "w").close()
 open(sys.argv[1] + ("/ended" if stop.wait(30) else "/late"), "w").close()
 """

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from otp_service import config
-from otp_service.runtime import processes
+from otp_service.runtime import ports
 from tests.conftest import clean_environ, wait_until
 from tests.e2e.processes import alive, descendants
 
@@ -48,7 +48,7 @@ class Place:
 
     def serve(self, workers: int = 2, **environ: str) -> "tuple[subprocess.Popen[str], str]":
         """Start the API on a free port and wait until it answers; the process and the URL."""
-        port = processes.free_port()
+        port = ports.free_port()
         process = self.start("serve", "--port", str(port), "--workers", str(workers), **environ)
         url = f"http://127.0.0.1:{port}"
         wait_until(lambda: process.poll() is not None or answers(url), 20, "the API")
@@ -164,8 +164,8 @@ class TestServe:
         """It listens on `localhost`, and on the loopback of IPv6 where there is one."""
         for host, address in (("localhost", None), ("::1", "::1")):
             try:
-                _, port = processes.usable_address(host, 0)
-            except processes.PortTaken:
+                _, port = ports.usable_address(host, 0)
+            except ports.PortTaken:
                 pytest.skip("needs: an IPv6 loopback")
             process = place.start("serve", "--host", host, "--port", str(port), "--workers", "1")
             wait_until(lambda: answers(f"http://[{address}]:{port}" if address else f"http://localhost:{port}"), 20)  # noqa: B023

@@ -125,12 +125,17 @@ class FakeDeliver:
                 self.now -= 1
                 self.done.append(one)
 
-    def ask(self, due: Timer, message_id: str) -> None:
+    @property
+    def timers(self) -> "FakeDeliver":
+        """What runs timers: this, too."""
+        return self
+
+    def poll_report(self, due: Timer, message_id: str) -> None:
         """A question to the carrier."""
         self.asked.append((due, message_id))
         self.ask_(due)
 
-    def attend(self, due: Timer) -> str | None:
+    def run(self, due: Timer) -> str | None:
         """A timer."""
         self.attended.append(due)
         return self.attend_(due)

@@ -34,7 +34,7 @@ from otp_service.storage.limits import Limits
 from otp_service.storage.optouts import OptOuts
 from otp_service.storage.outbox import Outbox
 from otp_service.storage.schema import Keys
-from otp_service.storage.scripts import Scripts
+from otp_service.storage.scripts import Script, Scripts, Value
 from otp_service.storage.sender_stats import SenderStats
 from otp_service.storage.verifications import Verifications
 
@@ -94,18 +94,16 @@ def at_once(jobs: Sequence[Callable[[], T]]) -> list[T]:
 class Twice(Scripts):
     """Runs every script twice and gives the second reply, as after a lost reply."""
 
-    def run(self, name: str, keys: Sequence[str], args: Sequence[str | int], *, repeat: bool = True) -> Any:
-        """Run, and run again."""
-        super().run(name, keys, args, repeat=repeat)
-        return super().run(name, keys, args, repeat=repeat)
+    def _run(self, script: Script, keys: Sequence[str], args: Sequence[Value], *, repeat: bool) -> Any:
+        super()._run(script, keys, args, repeat=repeat)
+        return super()._run(script, keys, args, repeat=repeat)
 
 
 class Confused(Scripts):
     """Gives replies that belong to somebody else's operation."""
 
-    def run(self, name: str, keys: Sequence[str], args: Sequence[str | int], *, repeat: bool = True) -> Any:
-        """Run, and answer another."""
-        reply = super().run(name, keys, args, repeat=repeat)
+    def _run(self, script: Script, keys: Sequence[str], args: Sequence[Value], *, repeat: bool) -> Any:
+        reply = super()._run(script, keys, args, repeat=repeat)
         return ["another", *reply[1:]] if isinstance(reply, list) else reply
 
 

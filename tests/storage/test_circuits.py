@@ -24,7 +24,7 @@ from otp_service.domain.circuit import (
     Source,
 )
 from otp_service.storage.circuits import Circuits
-from otp_service.storage.sender_stats import PORTION_MS, PORTIONS, SenderStats
+from otp_service.storage.sender_stats import PERIOD_MS, PERIODS, SenderStats
 
 from .harness import StoreHarness, at_once, word
 
@@ -326,7 +326,7 @@ def test_tallies_are_of_the_last_hour(harness: StoreHarness) -> None:
     sender_stats = SenderStats(harness.store, harness.scripts, harness.keys)
     for delivered in (True, True, False):
         sender_stats.record_result("pool", delivered=delivered)
-    old = harness.now() // PORTION_MS - PORTIONS
+    old = harness.now() // PERIOD_MS - PERIODS
     harness.raw.hset(harness.keys.tally("pool"), f"d:{old}", 1_000)
     sender_stats.record_result("pool", delivered=True)
     sender_stats.record_health({"pool": (0.5, None)})

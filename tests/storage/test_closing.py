@@ -271,7 +271,7 @@ CLOSED = [
     (_retried, "expired", "code_expired"),
     (_crashed, "unconfirmed", "answer_lost"),
     (_lost, "unconfirmed", "answer_lost"),
-    (_sent, "unconfirmed", "no_receipt"),
+    (_sent, "unconfirmed", "no_report"),
 ]
 
 
@@ -475,7 +475,7 @@ def test_another_senders_failure_forgets_nothing(harness: StoreHarness) -> None:
 def test_a_message_that_the_carrier_holds_too_long_goes_another_way(harness: StoreHarness) -> None:
     """Told with the acceptance that it will lie there beyond the code's end: the next sender has it at once."""
     ref, job = begun(harness)
-    assert harness.outbox.record_accepted(job, Accepted("msg-1", "queued", wait_s=400.0)) == "fell_back"
+    assert harness.outbox.record_accepted(job, Accepted("msg-1", "queued", wait_s=400.0)) == "failed_over"
     assert deliveries(harness, ref) == [("pool", "sent"), ("backup", "queued")]
     assert detail(harness, ref, "delivery.sent")[0]["held_ms"] == 400_000
     assert detail(harness, ref, "delivery.fell_back")[0]["reason"] == "carrier_queue"
@@ -487,7 +487,7 @@ def test_a_message_that_the_carrier_holds_too_long_goes_another_way(harness: Sto
 def test_a_pause_of_the_sender_is_the_next_ones_turn(harness: StoreHarness) -> None:
     """Untried it goes to the next sender; the last of the route waits, and the story says so once."""
     ref = harness.start(fresh_number()).reference
-    assert harness.outbox.record_held(harness.take(ref), "sender_down", "a pause", 2_000) == "fell_back"
+    assert harness.outbox.record_held(harness.take(ref), "sender_down", "a pause", 2_000) == "failed_over"
     assert harness.record(ref)["1:ec"] == "sender_down"
     assert harness.outbox.record_held(harness.take(ref), "sender_down", "a pause", 2_000) == "waiting"
     assert harness.outbox.record_held(harness.requeue(ref, 2), "sender_down", "a pause", 2_000) == "waiting"

@@ -11,7 +11,9 @@ from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.ids import Reference
 from otp_service.domain.operation import OptOut, Timer
 from otp_service.domain.policy import App
-from otp_service.storage.outbox import FIRST_POLL_MS, GROUP, LAST_POLL_MS, POLL_WAITS_MS, STALE_MS
+from otp_service.storage.deliveries import FIRST_POLL_MS
+from otp_service.storage.delivery_timers import LAST_POLL_MS, POLL_WAITS_MS
+from otp_service.storage.outbox import GROUP, STALE_MS
 from tests.conftest import wait_until
 
 from .harness import BACKUP, CODE, POOL, SHOP, TWIN, WRONG, StoreHarness, Twice, at_once, fresh_number, limited, word
@@ -259,7 +261,7 @@ def test_a_refusal_goes_to_the_next_sender_once(harness: StoreHarness) -> None:
     job = harness.take(ref)
     harness.must_begin(job)
     answers = at_once([partial(harness.outbox.record_refused, job, NEXT)] * 10)
-    assert sorted(answers).count("fell_back") == 1
+    assert sorted(answers).count("failed_over") == 1
     record = harness.record(ref)
     assert (record["1:st"], record["1:ec"], record["1:et"]) == ("failed", "40002", "Blocked as spam")
     assert (record["2:st"], record["2:snd"], record["dn"]) == ("queued", "backup", "2")
@@ -282,7 +284,7 @@ def test_the_carriers_block_list_becomes_an_opt_out(harness: StoreHarness) -> No
     ref = harness.start(fresh_number(), app).reference
     job = harness.take(ref)
     harness.must_begin(job)
-    assert harness.outbox.record_refused(job, BLOCKED) == "fell_back"
+    assert harness.outbox.record_refused(job, BLOCKED) == "failed_over"
     record = harness.record(ref)
     assert (record["1:st"], record["2:snd"]) == ("suppressed", "backup")
     entries = {entry.messaging_profile_id: entry for entry in harness.optouts.of_number(ref.number_hash)}
@@ -407,7 +409,7 @@ def test_an_impossible_request_after_a_lost_answer_stays_unknown(harness: StoreH
 def test_an_impossible_request_that_was_never_tried_falls_back(harness: StoreHarness) -> None:
     """A sender that is no longer configured gives way to the next one of the route."""
     ref = harness.start(fresh_number()).reference
-    assert harness.outbox.record_impossible(harness.take(ref), "sender_missing", "gone") == "fell_back"
+    assert harness.outbox.record_impossible(harness.take(ref), "sender_missing", "gone") == "failed_over"
     assert harness.status(ref) == "failed"
     assert harness.record(ref)["2:snd"] == "backup"
 

@@ -240,7 +240,7 @@ def test_a_clock_with_a_little_play_ends_no_code(harness: StoreHarness, times: d
 
 def test_the_scripts_know_the_greatest_life() -> None:
     """One figure in two languages."""
-    text = load("check").text
+    text = load("verification/check").text
     assert f"GREATEST_LIFE_MS = {MAX_LIFETIME_MS}\n" in text
     assert f"CLOCK_PLAY_MS = {CLOCK_PLAY_MS}\n" in text
 

@@ -143,8 +143,9 @@ def test_an_entry_that_nobody_can_read_is_told_counted_and_kept(
     assert buried("entry") - before == 1
     assert len(caplog.records) == 1
     assert "canary" not in repr(caplog.records[0].__dict__)
-    keys = [harness.keys.outbox(shard), harness.keys.timers(shard), harness.keys.dead(shard)]
-    assert harness.scripts.run("bury", keys, ["workers", "entry", kept["entry"], 10]) == 0
+    keys = {"outbox": harness.keys.outbox(shard), "dead": harness.keys.dead(shard)}
+    again = harness.scripts.call("delivery/set_aside_entry", keys, group="workers", entry=kept["entry"], most_kept=10)
+    assert again == 0
     assert len(dead(harness, shard)) == 1
 
 

@@ -5,7 +5,6 @@ import re
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from importlib.resources import files
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,12 +26,11 @@ from otp_service.storage.client import Store, dead_shards, fix_shards
 from otp_service.storage.cursors import Cursors
 from otp_service.storage.keyrings import Keyrings
 from otp_service.storage.limits import Place
-from otp_service.storage.scripts import Scripts, load
+from otp_service.storage.scripts import Script, Scripts, Value, load, names
 
 from .harness import BANK, CODE, SHOP, WRONG, StoreHarness, fresh_number, word
 
-LUA = files("otp_service.storage") / "lua"
-SCRIPTS = sorted(path.name[:-4] for path in LUA.iterdir() if path.name.endswith(".lua") and path.name[0] != "_")
+SCRIPTS = names()
 ENDLESS = (
     r"otp:\{s..\}:(outbox|dead|timers|audit|optedout)$",
     r"otp:\{s..\}:optouts:",
@@ -54,12 +52,11 @@ class Spy(Scripts):
         self._marker = marker
         self.calls: list[tuple[str, tuple[str, ...]]] = []
 
-    def run(self, name: str, keys: Sequence[str], args: Sequence[str | int], *, repeat: bool = True) -> Any:
-        """Run between two marks."""
-        self.calls.append((name, tuple(keys)))
+    def _run(self, script: Script, keys: Sequence[str], args: Sequence[Value], *, repeat: bool) -> Any:
+        self.calls.append((script.name, tuple(keys)))
         self._marker.echo(f"begin {len(self.calls) - 1}")
         try:
-            return super().run(name, keys, args, repeat=repeat)
+            return super()._run(script, keys, args, repeat=repeat)
         finally:
             self._marker.echo("end")
 

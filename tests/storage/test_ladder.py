@@ -358,7 +358,7 @@ def test_failovers_of_one_send_are_one(harness: StoreHarness) -> None:
     ref = harness.start(number).reference
     job = next(each for each in harness.jobs(ref) if each.reference == ref)
     harness.must_begin(job)
-    assert harness.outbox.record_refused(job, Refused("40002", "Spam", Action.NEXT_SENDER)) == "fell_back"
+    assert harness.outbox.record_refused(job, Refused("40002", "Spam", Action.NEXT_SENDER)) == "failed_over"
     assert counted(harness, number) == 2
     second = harness.take(ref)
     harness.must_begin(second)

@@ -64,7 +64,7 @@ class Service:
         )
         self.deliver = Deliver(
             outbox=harness.outbox,
-            book=harness.outbox,
+            reports=harness.outbox,
             store=harness.verifications,
             carrier=Gateway(TelnyxClient("KEY", transport=httpx.MockTransport(self._answer))),
             vault=harness.ring,
@@ -77,7 +77,7 @@ class Service:
             sender_health=self.sender_health,
         )
         self.receive = Receive(
-            book=harness.outbox,
+            reports=harness.outbox,
             store=harness.verifications,
             optouts=harness.optouts,
             vault=harness.ring,

@@ -209,6 +209,6 @@ def test_a_click_is_noted_once(harness: StoreHarness) -> None:
     ref = harness.start(fresh_number(), SHOP).reference
     harness.send(ref)
     answers = at_once([partial(harness.outbox.record_click, ref, 1, "click-1")] * 10)
-    assert sorted(set(answers)) == ["duplicate", "noted"]
+    assert sorted(set(answers)) == ["duplicate", "recorded"]
     assert harness.events(ref).count("delivery.link_clicked") == 1
     assert harness.status(ref) == "sent"

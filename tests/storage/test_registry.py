@@ -18,6 +18,7 @@ from otp_service.runtime import delivery_worker
 from otp_service.storage import api_keys
 from otp_service.storage.api_keys import ApiKeys
 from otp_service.storage.audit_log import PAGE_SCAN
+from otp_service.storage.schema.fields import ApiKey
 from tests.conftest import wait_until
 
 from .harness import CODE, StoreHarness, Twice, at_once, fresh_number, word
@@ -254,11 +255,11 @@ def test_a_revocation_is_a_mark_and_no_time(
     """Also when the store's clock steps back behind the revocation, or an older release wrote a later moment."""
     monkeypatch.setattr(api_keys, "CACHE_S", 0.0)
     made = keys.create("shop", ["verify"], None)
-    harness.raw.hset(harness.keys.api_key(made.id), "revoked", harness.now() + 120_000)  # a shell two minutes ahead
+    harness.raw.hset(harness.keys.api_key(made.id), ApiKey.ENDS, harness.now() + 120_000)  # a shell two minutes ahead
     assert keys.authenticate(made.key) is not None
     assert keys.revoke(made.id)
     harness.raw.hset(
-        harness.keys.api_key(made.id), "revoked", harness.now() + 600_000
+        harness.keys.api_key(made.id), ApiKey.ENDS, harness.now() + 600_000
     )  # the store's clock, ten minutes back
     assert keys.authenticate(made.key) is None
     assert keys.rotate(made.id, 60_000) is None

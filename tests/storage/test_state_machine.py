@@ -430,7 +430,7 @@ class Machine(RuleBasedStateMachine):
             model.accepted.add(send.number)
         elif how in ("next", "stop"):
             answer = outbox.record_refused(job, NEXT if how == "next" else STOP)
-            self._claims(ref, ordinal, answer == "fell_back")
+            self._claims(ref, ordinal, answer == "failed_over")
             if answer == "failed":
                 self._given_back(ref, model, ordinal)
         elif how == "retry":

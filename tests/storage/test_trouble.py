@@ -70,7 +70,7 @@ def test_the_list_rests_between_passes(harness: StoreHarness) -> None:
     assert book.acquire_lease("second", force=True) == 0
     book.release_lease("second", 0)
     assert 0 < book.acquire_lease("third", force=False) <= 60_000
-    harness.raw.delete(harness.keys.sync_rest())
+    harness.raw.delete(harness.keys.sync_pause())
     assert book.acquire_lease("third", force=False) == 0
 
 

@@ -82,7 +82,7 @@ class Scenario:
         self.denials.append((ref, denial))
         return "denied"
 
-    def moved(self, moved: ReportOutcome, receipt: DeliveryReport, number: str) -> None:
+    def record_report(self, moved: ReportOutcome, receipt: DeliveryReport, number: str) -> None:
         """Remember it."""
         self.told.append((moved.outcome, moved.sender, receipt))
 
@@ -94,7 +94,9 @@ class Scenario:
 def story(scenario: Scenario) -> Receive:
     """The stories over this world."""
     anything = cast("Any", scenario)
-    return Receive(book=anything, store=anything, optouts=anything, vault=RING, policy=POLICY, sender_health=anything)
+    return Receive(
+        reports=anything, store=anything, optouts=anything, vault=RING, policy=POLICY, sender_health=anything
+    )
 
 
 def receipt(**changes: Any) -> DeliveryReport:

@@ -12,15 +12,8 @@ from otp_service.domain.errors import CarrierUnavailable, NotReady, StoreUnavail
 from otp_service.domain.operation import Block, BlockPage, Cursor, OptOut, Standing
 from otp_service.domain.policy import Policy, Sender, SenderKind
 from otp_service.keyring import create, parse
-from otp_service.usecases.sync_optouts import (
-    LIST_LAG_MS,
-    PATIENCE_MS,
-    RETRY_MS,
-    SETTLED_MS,
-    WHOLE_AGAIN_MS,
-    WHOLE_MS,
-    SyncOptouts,
-)
+from otp_service.usecases.sync_optouts import PATIENCE_MS, RETRY_MS, WHOLE_AGAIN_MS, WHOLE_MS, SyncOptouts
+from otp_service.usecases.sync_profile import LIST_LAG_MS, SETTLED_MS
 
 NOW = 1_800_000_000_000
 DAY = 86_400_000
@@ -189,11 +182,11 @@ class Scenario:
 
     def run(self) -> None:
         """A pass of a process that has just started, from its beginning to its end."""
-        assert self.story().on_timer(starting=True, stopped=lambda: False) is not None
+        assert self.story().run_if_due(starting=True, stopped=lambda: False) is not None
 
     def sync(self) -> dict[str, int]:
         """The command; how many opt-outs it lifted, by profile."""
-        return {one.profile: one.lifted for one in self.story().now(lambda *_: None, lambda _: None)}
+        return {one.profile: one.lifted for one in self.story().run_now(lambda *_: None, lambda _: None)}
 
     def heard(self, *people: int, out: bool = True, at_ms: int = NOW - DAY, source: str = "inbound") -> None:
         """People wrote to profile A."""
@@ -211,7 +204,7 @@ def test_everybody_on_the_list_is_blocked_in_their_profile(scenario: Scenario) -
     """All pages of all profiles, each profile once, and each block as old as the carrier says."""
     scenario.source.add(A, *range(10))
     scenario.source.add(B, *range(5, 7))
-    done = scenario.story().on_timer(starting=True, stopped=lambda: False)
+    done = scenario.story().run_if_due(starting=True, stopped=lambda: False)
     assert done is not None
     assert [(one.profile, one.changed, one.skipped) for one in done] == [(A, 10, 0), (B, 2, 0)]
     assert scenario.registry.blocked(A) == {hashed(n) for n in range(10)}
@@ -228,7 +221,7 @@ def test_the_second_pass_reads_the_new_only(scenario: Scenario) -> None:
 
     def turn(*, starting: bool = False) -> None:
         scenario.cursors.rest_ms = None
-        assert process.on_timer(starting=starting, stopped=lambda: False) is not None
+        assert process.run_if_due(starting=starting, stopped=lambda: False) is not None
 
     turn(starting=True)
     scenario.source.add(A, 20, at_ms=NOW - 60_000)
@@ -318,7 +311,7 @@ def test_entries_that_name_nobody_are_counted_and_passed_over(scenario: Scenario
     """A masked number or a name blocks nobody and stops nothing."""
     scenario.source.blocks_[A] = [Block("+1202555****", A, "STOP", NOW - DAY), Block("ACME", None, None, 0)]
     scenario.source.add(A, 7)
-    done = scenario.story().on_timer(starting=True, stopped=lambda: False)
+    done = scenario.story().run_if_due(starting=True, stopped=lambda: False)
     assert done is not None
     assert (done[0].skipped, done[0].changed) == (2, 1)
 
@@ -386,7 +379,7 @@ def test_a_shard_that_is_away_costs_its_own_entries_only(scenario: Scenario, old
 def test_a_worker_that_ends_leaves_at_the_next_page(scenario: Scenario) -> None:
     """It gives the right to read back, so that another worker goes on at once."""
     scenario.source.add(A, *range(9))
-    assert scenario.story().on_timer(starting=True, stopped=lambda: True) is None
+    assert scenario.story().run_if_due(starting=True, stopped=lambda: True) is None
     assert (scenario.cursors.holder, scenario.cursors.rest_ms, len(scenario.source.asked)) == (None, 0, 1)
     assert scenario.counted == ["interrupted"]
 
@@ -400,7 +393,7 @@ def test_a_reader_that_was_overtaken_stops(scenario: Scenario) -> None:
             scenario.cursors.holder = "another"
 
     scenario.source.before = overtake
-    assert scenario.story().on_timer(starting=True, stopped=lambda: False) is None
+    assert scenario.story().run_if_due(starting=True, stopped=lambda: False) is None
     assert scenario.cursors.holder == "another"
     assert scenario.cursors.load(A).page == 3
 
@@ -409,7 +402,7 @@ def test_the_timer_leaves_a_list_that_rests(scenario: Scenario) -> None:
     """Many workers with many timers read it once in an interval; each reads it when it starts."""
     scenario.run()
     asked = len(scenario.source.asked)
-    assert scenario.story().on_timer(starting=False, stopped=lambda: False) is None
+    assert scenario.story().run_if_due(starting=False, stopped=lambda: False) is None
     assert len(scenario.source.asked) == asked
     assert scenario.cursors.rest_ms == 900_000
     scenario.run()
@@ -427,7 +420,7 @@ def test_a_person_waits_for_the_pass_that_is_under_way(scenario: Scenario) -> No
         scenario.cursors.holder = None
 
     told: list[tuple[int, int]] = []
-    done = scenario.story().now(lambda read, of: told.append((read, of)), sleep)
+    done = scenario.story().run_now(lambda read, of: told.append((read, of)), sleep)
     assert slept == [0.5]
     assert sum(one.changed for one in done) == 4
     assert told[0] == (3, 4)
@@ -439,7 +432,7 @@ def test_a_person_does_not_wait_for_ever(scenario: Scenario) -> None:
     scenario.cursors.holder = "another"
     slept: list[float] = []
     with pytest.raises(NotReady, match="another process"):
-        scenario.story().now(lambda *_: None, slept.append)
+        scenario.story().run_now(lambda *_: None, slept.append)
     assert sum(slept) >= PATIENCE_MS / 1000
 
 
@@ -572,7 +565,7 @@ def test_the_whole_list_is_read_at_the_start_and_once_a_day(scenario: Scenario) 
         scenario.now_ms += after_ms
         scenario.heard(1, at_ms=NOW - DAY)
         scenario.cursors.rest_ms = None
-        process.on_timer(starting=starting, stopped=lambda: False)
+        process.run_if_due(starting=starting, stopped=lambda: False)
         return hashed(1) not in scenario.registry.blocked(A)
 
     assert turn(0, starting=True)

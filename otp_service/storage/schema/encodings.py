@@ -9,6 +9,11 @@ from dataclasses import dataclass
 UNIT_SEPARATOR = "\x1f"
 
 
+def flag(value: bool) -> str:
+    """A truth value as fields and scripts have it."""
+    return "1" if value else "0"
+
+
 @dataclass(frozen=True, slots=True)
 class Encoding:
     """Texts in this order with a separator between them; no text but the last contains the separator."""
@@ -49,3 +54,18 @@ TimelineEntry = Encoding(UNIT_SEPARATOR, ("type", "at_ms", "delivery", "detail")
 
 SendEntry = Encoding(UNIT_SEPARATOR, ("at_ms", "app", "purpose"))
 """One send to a number. Without app and purpose: a send before the last approval, which no ladder counts."""
+
+ApiKeyEvent = Encoding(UNIT_SEPARATOR, ("type", "app", "detail"))
+"""One event of an API key that is not in the audit record yet. Detail: a JSON object."""
+
+RouteSender = Encoding("|", ("name", "kind", "messaging_profile_id"))
+"""One sender of a route. A route is any number of them, separated by commas."""
+
+RefusedNumber = Encoding(":", ("number_hash", "at_ms"))
+"""One number that met a refusal. A breaker keeps any number of them, newest first, separated by commas."""
+
+AlertEntry = Encoding(UNIT_SEPARATOR, ("id", "text"))
+"""One alert that waits. Its id begins with the milliseconds at which it was raised and a dash."""
+
+SenderRatios = Encoding("|", ("success", "spam"))
+"""What the carrier reports of a sender: two ratios of 0 to 1, each empty where the carrier reports none."""

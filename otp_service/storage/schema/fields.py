@@ -84,8 +84,10 @@ class Delivery:
     """It waits for a slot in the sender's rate."""
     HANDED_BACK: Final = ":back"  # -> :handed_back
     """A worker could not send it, because of itself and not of the sender."""
-    POLLS: Final = ":asked"  # -> :polls
-    """How often the carrier was asked about it after `sent_within`."""
+    POLLS: Final = ":polls"
+    """Polls of the carrier because no report came."""
+    FAILOVER_POLLS: Final = ":asked"  # -> :failover_polls
+    """Polls of the carrier to judge whether a failover is due."""
 
 
 class Secrets:
@@ -117,6 +119,61 @@ class Outbox:
     DELIVERY: Final = "dlv"  # -> delivery
 
 
+class ConsumerGroup:
+    """Groups in which processes read a stream together."""
+
+    WORKERS: Final = "workers"
+    """Of the outboxes."""
+
+
+class DeadLetter:
+    """Stream entry: an outbox entry or a timer that nobody can read, with the fields that stood in the entry."""
+
+    ENTRY: Final = "entry"
+    """The id of the outbox entry."""
+    PACKED: Final = "packed"
+    """The entry's fields in MessagePack, where there are too many for a script to write one by one."""
+    TIMER: Final = "timer"
+    """The timer as it stood in the sorted set."""
+    DUE: Final = "due"  # -> due_ms
+
+
+class SenderResult:
+    """Fields of a sender's results, each followed by the number of a period."""
+
+    DELIVERED: Final = "d:"  # -> delivered:
+    FAILED: Final = "f:"  # -> failed:
+
+
+class Breaker:
+    """Hash: the circuit breaker of a sender, a messaging profile or the account."""
+
+    UNTIL: Final = "until"  # -> open_until_ms
+    NEXT_PROBE: Final = "probe"  # -> next_probe_ms
+    PROBE_INTERVAL: Final = "every"  # -> probe_interval_ms
+    OPENS: Final = "opens"  # -> opened
+    """How often in a row it was opened by faults."""
+    CODE: Final = "code"
+    TITLE: Final = "title"
+    IS_HOLD: Final = "lasting"  # -> is_hold
+    """1: the carrier asked for it, 0: it is a pause after faults."""
+    FAULTS: Final = "faults"
+    FIRST_FAULT: Final = "first"  # -> first_fault_ms
+    NUMBERS: Final = "seen"  # -> numbers
+    """The keyed hashes of the numbers that met the faults, each followed by a comma."""
+
+
+class QueuedCallback:
+    """Fields of an app's callbacks, each after the callback's id."""
+
+    BODY: Final = ":body"
+    TYPE: Final = ":type"
+    VERIFICATION: Final = ":vid"  # -> :verification
+    QUEUED: Final = ":at"  # -> :queued_ms
+    ATTEMPTS: Final = ":try"  # -> :attempts
+    REASON: Final = ":why"  # -> :reason
+
+
 class TimerKind:
     """First part of a member of the sorted set of timers, before the id of a verification or delivery."""
 
@@ -125,3 +182,41 @@ class TimerKind:
     POLL: Final = "p:"  # -> poll:
     FAILOVER: Final = "f:"  # -> failover:
     CLOSING: Final = "c:"  # -> closing:
+
+
+class Refused:
+    """Hash: refusals of starts of one number. A field is a refusal's code, or the code with this suffix."""
+
+    SKIPPED: Final = ":skipped"
+    """Refusals that were not recorded since the last that was."""
+
+
+class ApiKey:
+    """Hash: an API key."""
+
+    DIGEST: Final = "digest"
+    APP: Final = "app"
+    SCOPES: Final = "scopes"
+    CREATED: Final = "created_ms"
+    EXPIRES: Final = "expires_ms"
+    ENDS: Final = "ends_ms"
+    """When it was revoked, or when it ends because another key replaces it."""
+    REVOKED: Final = "revoked"
+    """A mark: it is over, whatever the clock says."""
+
+
+class IdempotencyKey:
+    """Hash: a request that runs, or has run, under an Idempotency-Key."""
+
+    FINGERPRINT: Final = "fingerprint"
+    OWNER: Final = "owner"
+    STATUS: Final = "status"
+    BODY: Final = "body"
+
+
+class SyncCursor:
+    """Hash: how far a messaging profile's list of opt-outs has been read."""
+
+    DONE: Final = "done_ms"
+    EDGE: Final = "edge_ms"
+    PAGE: Final = "page"

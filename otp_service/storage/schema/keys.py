@@ -183,9 +183,9 @@ class Keys:
         """
         return f"{PREFIX}:{{sync}}:lease"
 
-    def sync_rest(self) -> str:
+    def sync_pause(self) -> str:
         """String: mark that the list was read lately. TTL: the interval of the timer. Written by rest."""
-        return f"{PREFIX}:{{sync}}:rest"
+        return f"{PREFIX}:{{sync}}:pause"
 
     def sync_cursor(self, profile: str) -> str:
         """Hash: how far a messaging profile's list has been read (`done`, `edge` in ms, `page`). No TTL.

@@ -15,8 +15,8 @@ from .codes import BODY, CALLER, ENDED, STORE
 
 _KEY_HEADER = (
     f"{KEY_FORM}, new for each check that a person makes. A repeat of an approved check gets the same reply and "
-    "receipt for 24 hours, with `Idempotent-Replayed: true`; another body under it is 422. Refusals are not stored: a wrong "
-    "code that is sent again is judged again, and costs a try."
+    "receipt for 24 hours, with `Idempotent-Replayed: true`; another body under it is 422. Refusals are not stored: a "
+    "wrong code that is sent again is judged again, and costs a try."
 )
 _VERDICTS = ("verification_not_found", *ENDED, "too_many_wrong_codes", "code_incorrect", "invalid_number")
 _DOC = Doc(

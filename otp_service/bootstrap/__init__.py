@@ -1,0 +1,21 @@
+"""The only place where parts are put together. Every part gets what it needs through its constructor.
+
+Nothing is built at import. All functions raise ConfigError, NotReady or StoreUnavailable, whose `detail` is for the
+operator. `stores` opens what everything needs; `web`, `worker` and `commands` build what is asked for here.
+"""
+
+from .commands import build_api_keys, build_audit, build_callbacks, sync_optouts
+from .stores import open_keyring, open_stores
+from .web import build_web
+from .worker import build_worker
+
+__all__ = [
+    "build_api_keys",
+    "build_audit",
+    "build_callbacks",
+    "build_web",
+    "build_worker",
+    "open_keyring",
+    "open_stores",
+    "sync_optouts",
+]

@@ -1,0 +1,42 @@
+"""What single commands need. Each opens the store by itself."""
+
+import time
+
+from ..config import Settings
+from ..storage.api_keys import ApiKeys
+from ..storage.audit_log import AuditLog
+from ..storage.callbacks import Callbacks
+from ..telnyx.gateway import Gateway
+from ..usecases.optout_list import Progress
+from ..usecases.sync_profile import SyncResult
+from .carrier import telnyx_client
+from .optouts import optout_sync
+from .stores import open_keyring, open_stores
+
+
+def build_api_keys(settings: Settings) -> ApiKeys:
+    """The API keys."""
+    return open_stores(settings).api_keys
+
+
+def build_audit(settings: Settings) -> AuditLog:
+    """The audit log."""
+    return open_stores(settings).audit
+
+
+def build_callbacks(settings: Settings) -> Callbacks:
+    """The queues of callbacks."""
+    stores = open_stores(settings)
+    return Callbacks(stores.store, stores.scripts, stores.keys)
+
+
+def sync_optouts(settings: Settings, progress: Progress) -> list[SyncResult]:
+    """Read the carrier's whole list of opt-outs into the registry now. `progress` is called after each page."""
+    keyring = open_keyring(settings)
+    settings.require_apps()
+    stores = open_stores(settings, keyring)
+    try:
+        with telnyx_client(settings) as telnyx:
+            return optout_sync(settings, stores, keyring, Gateway(telnyx)).run_now(progress, time.sleep)
+    finally:
+        stores.store.close()

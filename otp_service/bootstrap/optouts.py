@@ -1,0 +1,36 @@
+"""Reading the carrier's list of opt-outs into our registry."""
+
+import secrets
+import time
+
+from .. import telemetry
+from ..clock import clock_ms
+from ..config import Settings
+from ..keyring_file import KeyringFile
+from ..storage.cursors import Cursors
+from ..storage.optouts import OptOuts
+from ..telnyx.gateway import Gateway
+from ..usecases.sync_optouts import SyncOptouts
+from .stores import Stores
+
+
+def optout_sync(settings: Settings, stores: Stores, keyring: KeyringFile, gateway: Gateway) -> SyncOptouts:
+    """The sync, for the worker's periodic task and for the command."""
+    return SyncOptouts(
+        source=gateway,
+        registry=OptOuts(stores.store, stores.scripts, stores.keys),
+        cursors=Cursors(stores.store, stores.scripts, stores.keys),
+        vault=keyring,
+        policy=settings.policy,
+        interval_ms=settings.optout_sync_ms,
+        now_ms=clock_ms,
+        token=lambda: secrets.token_hex(8),
+        count=_count,
+        sleep=time.sleep,
+    )
+
+
+def _count(outcome: str) -> None:
+    telemetry.OPTOUT_SYNCS.labels(outcome).inc()
+    if outcome == "done":
+        telemetry.OPTOUT_SYNCED.set_to_current_time()

@@ -1,0 +1,52 @@
+"""The checks of `/readyz`: each returns a reason, raises one, or returns None if all is well."""
+
+from collections.abc import Callable, Sequence
+
+from ..domain.errors import NotReady, StoreUnavailable
+from ..keyring_file import KeyringFile
+from ..storage import client as store_client
+from ..storage.client import Store
+from ..storage.keyrings import Keyrings
+from ..web.routes.health import Check
+from .stores import Stores, join
+
+
+def checks(stores: Stores, keyring: KeyringFile) -> Sequence[tuple[str, Check]]:
+    """Name and check, in the order in which they are reported."""
+    store = stores.store
+    return (
+        ("store", lambda: store_client.ping(store)),
+        ("writes", lambda: _dead_shards(stores)),
+        ("eviction", lambda: store_client.require_no_eviction(store)),
+        ("shards", _if_answered(store, lambda: store_client.fix_shards(store, stores.keys))),
+        ("keyring", _if_answered(store, lambda: _require_keyring(stores, keyring))),
+    )
+
+
+def _dead_shards(stores: Stores) -> str | None:
+    dead = store_client.dead_shards(stores.store, stores.keys)
+    names = ", ".join(f"s{shard:02x}" for shard in dead)
+    return f"{len(dead)} of {stores.keys.shards} shards take no writes: {names}" if dead else None
+
+
+def _if_answered(store: Store, check: Callable[[], None]) -> Check:
+    """A check of what was true at the start. If its shard of a Cluster is dead it only warns: other shards work."""
+
+    def run() -> str | None:
+        try:
+            check()
+        except StoreUnavailable as error:
+            if not store.is_cluster:
+                raise
+            return error.detail
+        return None
+
+    return run
+
+
+def _require_keyring(stores: Stores, keyring: KeyringFile) -> None:
+    """Raise NotReady if the keyring file is unusable now, or the store belongs to another keyring now."""
+    join(stores.store, Keyrings(stores.store, stores.keys), keyring)
+    fault = keyring.fault
+    if fault is not None:
+        raise NotReady(f"{fault} The keys read before are used.")

@@ -1,0 +1,75 @@
+"""Opening the store and the keyring, and making sure that the two belong together."""
+
+import secrets
+import time
+from dataclasses import dataclass
+from functools import partial
+
+from .. import config
+from ..clock import clock_ms
+from ..config import Settings
+from ..domain.errors import StoreUnavailable
+from ..keyring_file import KeyringFile
+from ..storage import client as store_client
+from ..storage.api_keys import ApiKeys
+from ..storage.audit_log import AuditLog
+from ..storage.client import Store
+from ..storage.keyrings import Keyrings
+from ..storage.schema import Keys
+from ..storage.scripts import Scripts
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """One open connection to the store, and the parts over it that every process needs."""
+
+    store: Store
+    keys: Keys
+    scripts: Scripts
+    audit: AuditLog
+    api_keys: ApiKeys
+
+
+def open_stores(settings: Settings, keyring: KeyringFile | None = None) -> Stores:
+    """Open the store. Check that it answers, never evicts, has our number of shards and belongs to this keyring."""
+    store = store_client.connect(settings.redis_url)
+    keys = Keys(settings.shards)
+    _require_answer(store, settings.redis_url)
+    store_client.require_no_eviction(store)
+    store_client.fix_shards(store, keys)
+    if keyring is not None:
+        join(store, Keyrings(store, keys), keyring)
+    scripts = Scripts(store)
+    audit = AuditLog(store, scripts, keys)
+    api_keys = ApiKeys(
+        store,
+        scripts,
+        keys,
+        audit,
+        token_hex=secrets.token_hex,
+        token_urlsafe=secrets.token_urlsafe,
+    )
+    return Stores(store, keys, scripts, audit, api_keys)
+
+
+def _require_answer(store: Store, url: str) -> None:
+    try:
+        store_client.ping(store)
+    except StoreUnavailable as error:
+        where = store_client.masked(url)
+        raise StoreUnavailable(f"The store at {where} does not answer; OTP_REDIS_URL names it.") from error
+
+
+def join(store: Store, keyrings: Keyrings, keyring: KeyringFile) -> None:
+    """Raise NotReady if the store belongs to another keyring; mark it as ours if it is empty."""
+    keyring.set_clock(store_client.clock_ms(store))
+    keyrings.claim(keyring.current().fingerprint)
+    keyring.register(keyrings.register)
+
+
+def open_keyring(settings: Settings) -> KeyringFile:
+    """The keyring of this process. Raises ConfigError."""
+    config.load_keyring(settings)  # its error says what is missing
+    path = settings.keyring_path
+    assert path is not None
+    return KeyringFile(path, partial(config.load_keyring, settings), monotonic=time.monotonic, now_ms=clock_ms)

@@ -1,0 +1,128 @@
+"""The delivery worker of one process, with everything it does from time to time."""
+
+import secrets
+import socket
+import threading
+import time
+from random import random
+
+from .. import telemetry
+from ..config import Settings
+from ..keyring_file import KeyringFile
+from ..runtime.delivery_worker import PeriodicTask, Worker
+from ..storage.keyrings import Keyrings
+from ..storage.outbox import Outbox
+from ..storage.verifications import Verifications
+from ..telnyx.gateway import Gateway
+from ..usecases.alert import Alert
+from ..usecases.deliver import Deliver
+from ..usecases.sender_health import SenderHealth
+from ..usecases.sync_optouts import SyncOptouts
+from . import senders
+from .callbacks import callback_sender, callback_tasks
+from .carrier import telnyx_client
+from .optouts import optout_sync
+from .stores import Stores, join, open_keyring, open_stores
+
+ALERT_PERIOD_S = 1.0
+HEALTH_PERIOD_S = 60.0
+KEYRING_PERIOD_S = 1.0
+"""How often a worker checks the keyring file, and whether the store still belongs to it."""
+
+KEY_EVENTS_PERIOD_S = 60.0
+"""How often a worker looks for events of API keys that a command could not copy into the audit log."""
+
+SYNC_PERIOD_S = 30.0
+"""How often a worker checks whether the opt-outs are to be read: the worker that read them may have died."""
+
+FINISH_S = 2.0
+"""How long an ending worker waits for callbacks that it is sending."""
+
+
+def build_worker(settings: Settings, *, concurrency: int) -> Worker:
+    """The delivery worker. `concurrency` is the number of sends at once."""
+    keyring = open_keyring(settings)
+    settings.require_apps()
+    stores = open_stores(settings, keyring)
+    telnyx = telnyx_client(settings)
+    gateway = Gateway(telnyx)
+    health = senders.sender_health(settings, stores)
+    outbox = _outbox(stores, keyring)
+    callbacks = callback_sender(settings, stores, keyring)
+
+    def close() -> None:
+        if callbacks is not None:
+            callbacks.finish(FINISH_S)
+        telnyx.close()
+        stores.store.close()
+
+    return Worker(
+        outbox,
+        _deliver(settings, stores, keyring, outbox=outbox, gateway=gateway, health=health),
+        stores.audit,
+        concurrency=concurrency,
+        audit_retention_ms=settings.audit_retention_ms,
+        periodic_tasks=[*_periodic_tasks(settings, stores, keyring, gateway, health), *callback_tasks(callbacks)],
+        close=close,
+    )
+
+
+def _outbox(stores: Stores, keyring: KeyringFile) -> Outbox:
+    consumer = f"{socket.gethostname()}-{secrets.token_hex(4)}"
+    return Outbox(stores.store, stores.scripts, stores.keys, keyring.ids, consumer)
+
+
+def _deliver(
+    settings: Settings,
+    stores: Stores,
+    keyring: KeyringFile,
+    *,
+    outbox: Outbox,
+    gateway: Gateway,
+    health: SenderHealth,
+) -> Deliver:
+    return Deliver(
+        outbox=outbox,
+        reports=outbox,
+        store=Verifications(stores.store, stores.scripts, stores.keys, keyring.ids),
+        carrier=gateway,
+        vault=keyring,
+        policy=settings.policy,
+        public_url=settings.public_url,
+        sleep=time.sleep,
+        monotonic=time.monotonic,
+        random=random,
+        count=lambda sender, outcome: telemetry.SENDS.labels(sender, outcome).inc(),
+        left=lambda reason: telemetry.HANDED_BACK.labels(reason).inc(),
+        sender_health=health,
+    )
+
+
+def _periodic_tasks(
+    settings: Settings, stores: Stores, keyring: KeyringFile, gateway: Gateway, health: SenderHealth
+) -> list[PeriodicTask]:
+    keyrings = Keyrings(stores.store, stores.keys)
+    tasks = [
+        PeriodicTask("keyring", KEYRING_PERIOD_S, lambda _: join(stores.store, keyrings, keyring)),
+        PeriodicTask("API key events", KEY_EVENTS_PERIOD_S, lambda _: stores.api_keys.record_events()),
+        _sync_task(settings, optout_sync(settings, stores, keyring, gateway)),
+        PeriodicTask("sender health", HEALTH_PERIOD_S, lambda _: health.ask_carrier(gateway)),
+    ]
+    return tasks if settings.on_call is None else [*tasks, _alert_task(senders.alert(settings, stores), gateway)]
+
+
+def _sync_task(settings: Settings, sync: SyncOptouts) -> PeriodicTask:
+    starting = iter([True])
+
+    def run(stop: threading.Event) -> None:
+        sync.run_if_due(starting=next(starting, False), stopped=stop.is_set)
+
+    return PeriodicTask("opt-outs", min(SYNC_PERIOD_S, settings.optout_sync_ms / 1000), run)
+
+
+def _alert_task(alert: Alert, gateway: Gateway) -> PeriodicTask:
+    def run(stop: threading.Event) -> None:
+        while not stop.is_set() and alert.send(gateway):
+            pass
+
+    return PeriodicTask("alerts", ALERT_PERIOD_S, run)

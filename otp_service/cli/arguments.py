@@ -1,0 +1,77 @@
+"""Types of arguments: each turns a text into a value or raises ArgumentTypeError with one sentence."""
+
+import argparse
+import contextlib
+import re
+from datetime import UTC, datetime
+
+from ..domain.errors import ServiceError
+
+
+def port_number(text: str) -> int:
+    """0 to 65535; 0 takes a free one."""
+    return _whole(text, 0, 65535)
+
+
+def count(text: str) -> int:
+    """1 to 1000."""
+    return _whole(text, 1, 1000)
+
+
+def _whole(text: str, low: int, high: int) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
+    return int(text)
+
+
+def app_name(text: str) -> str:
+    """A name that an app can have in the configuration."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a name of 1 to 32 letters, digits, - and _")
+    return text
+
+
+def web_address(text: str) -> str:
+    """An http or https URL."""
+    from ..config import require_url  # noqa: PLC0415
+
+    try:
+        return require_url(text, "")
+    except ServiceError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an http or https URL without query") from None
+
+
+def host_name(text: str) -> str:
+    """An IP address or a host name."""
+    try:
+        known = text.strip() == text and 0 < len(text.encode("idna")) <= 253
+    except UnicodeError:
+        known = False
+    if not known:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address such as 127.0.0.1, ::1 or 0.0.0.0")
+    return text
+
+
+def e164(text: str) -> str:
+    """A number in E.164. Whether the number exists is the carrier's to decide."""
+    if not re.fullmatch(r"\+[1-9][0-9]{6,14}", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number in E.164, e.g. +12025550143")
+    return text
+
+
+def nonempty(text: str) -> str:
+    """A text that is not blank."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it must not be empty")
+    return text
+
+
+def moment(text: str) -> datetime:
+    """A time in RFC 3339 with its zone."""
+    # datetime takes more spellings than RFC 3339 has, e.g. weeks and bare dates, and "T" or a blank between.
+    if re.fullmatch(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", text, re.ASCII):
+        with contextlib.suppress(ValueError, OverflowError):
+            return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is not a time such as 2026-12-01T09:30:00Z or 2026-12-01T10:30:00+01:00"
+    )

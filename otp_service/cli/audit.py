@@ -1,0 +1,76 @@
+"""`otp-service audit`: reading the audit log."""
+
+import argparse
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..clock import clock_ms
+from .output import cell
+from .parser import add_command, add_group, json_option
+from .settings import duration_ms, load_settings
+
+if TYPE_CHECKING:
+    from ..storage.audit_log import AuditLog
+
+PAGE = 500
+POLL_S = 0.3
+
+
+def register(groups: Any) -> None:
+    """Add the commands to the command line."""
+    audit = add_group(groups, "audit", line="read the audit log", example="otp-service audit tail --follow --json")
+    tail = add_command(
+        audit,
+        "tail",
+        _tail,
+        line="show the latest events, oldest first",
+        text="With --json one object a line.",
+        example="otp-service audit tail --follow --json | jq .type",
+    )
+    tail.add_argument("--follow", action="store_true", help="go on with new events until Ctrl-C")
+    tail.add_argument("--since", metavar="DURATION", default="1h", help="how far back to begin (default 1h)")
+    json_option(tail)
+
+
+def _tail(args: argparse.Namespace) -> None:
+    from ..bootstrap import build_audit  # noqa: PLC0415
+
+    since_ms = clock_ms() - duration_ms(args.since, "--since")
+    stop = _stop_on_ctrl_c() if args.follow else None
+    for event in _events(build_audit(load_settings()), since_ms, stop):
+        print(json.dumps(event, ensure_ascii=False) if args.json else _line(event), flush=args.follow)
+
+
+def _stop_on_ctrl_c() -> threading.Event:
+    from ..runtime.signals import stop_on_signals  # noqa: PLC0415
+
+    # Ctrl-C is the normal end of --follow, so it is a success.
+    return stop_on_signals()
+
+
+def _events(audit: "AuditLog", since_ms: int, stop: threading.Event | None) -> Iterator[dict[str, Any]]:
+    """Events since a time, ordered by time; with `stop` also new ones, until it is set."""
+    import msgspec  # noqa: PLC0415
+
+    from ..domain.audit import Position  # noqa: PLC0415
+    from ..web.schemas.audit import audit_event  # noqa: PLC0415
+
+    # Positions are exclusive: start at the last one before the first wanted millisecond.
+    positions = [Position(max(0, since_ms - 1), 2**63 - 1)] * audit.shards
+    while True:
+        page = audit.read(positions, shards=range(audit.shards), until_ms=None, limit=PAGE, wanted={})
+        positions = page.positions
+        for event in page.events:
+            yield msgspec.to_builtins(audit_event(event))
+        if page.at_end and (stop is None or stop.wait(POLL_S)):
+            return
+
+
+def _line(event: Mapping[str, Any]) -> str:
+    named = {name: event[name] for name in ("app", "to", "delivery_id", "verification_id") if event.get(name)}
+    if "delivery_id" in named:
+        del named["verification_id"]  # it is part of the delivery's id
+    rest = " ".join(f"{name}={cell(value)}" for name, value in {**named, **event["detail"]}.items())
+    return f"{event['at']}  {event['type']:<24}  {rest}"

@@ -1,0 +1,180 @@
+"""`otp-service keyring`: the file of secrets."""
+
+import argparse
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..clock import clock_ms, rfc3339
+from ..domain.errors import ServiceError
+from .output import note, print_json, print_records, time_text
+from .parser import Parser, UsageError, add_command, add_group, json_option
+from .settings import duration_ms
+
+if TYPE_CHECKING:
+    from ..keyring import Keyring
+
+LONGEST_WAIT_MS = 30 * 86_400_000
+
+
+def register(groups: Any) -> None:
+    """Add the commands to the command line."""
+    keyring = add_group(
+        groups,
+        "keyring",
+        line="manage the file of secrets that seal codes and sign receipts (OTP_KEYRING)",
+        example="otp-service keyring create /etc/otp/keyring.json",
+    )
+    create = add_command(
+        keyring,
+        "create",
+        _create,
+        line="make a keyring file that only this user can read",
+        text="Keep a copy in a safe place: without it no stored code and no number's budget can be read again.",
+        example="otp-service keyring create /etc/otp/keyring.json",
+    )
+    rotate = _add_rotate(keyring)
+    status = add_command(
+        keyring,
+        "status",
+        _status,
+        line="show the keys, what each does now, and their fingerprints; no secrets",
+        text="next: published, not used for new data yet. active: used for new data. verify: published, opens old "
+        "data. retired: opens old data.",
+        example="otp-service keyring status /etc/otp/keyring.json --json",
+    )
+    for parser in (create, rotate, status):
+        parser.add_argument("path", metavar="PATH", type=Path, help="the keyring file")
+        json_option(parser)
+
+
+def _add_rotate(keyring: Any) -> Parser:
+    rotate = add_command(
+        keyring,
+        "rotate",
+        _rotate,
+        line="add a new key, which is published now and used for new data later; old keys still open old data",
+        text="Running processes notice within two seconds; nothing has to be restarted. The new key is published "
+        "before it is used, because whoever verifies receipts may keep fetched keys for five minutes.",
+        example="otp-service keyring rotate /etc/otp/keyring.json",
+    )
+    rotate.add_argument(
+        "--after", metavar="DURATION", default="10m", help="when the new key is used; 0s: at once (default 10m)"
+    )
+    return rotate
+
+
+def _create(args: argparse.Namespace) -> None:
+    from .. import keyring  # noqa: PLC0415
+
+    raw = keyring.create(secrets.token_bytes, rfc3339(clock_ms()))
+    try:
+        descriptor = os.open(args.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(raw)
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError:
+        raise UsageError(f"{args.path} exists; it is never overwritten (see: otp-service keyring rotate)") from None
+    except OSError as error:
+        raise UsageError(f"cannot write {args.path}: {error.strerror}") from error
+    _show_active("created", args, keyring.parse(raw).active_kid)
+
+
+def _rotate(args: argparse.Namespace) -> None:
+    from .. import keyring  # noqa: PLC0415
+
+    at_ms, after_ms = _store_clock_ms(), duration_ms(args.after, "--after")
+    if after_ms > LONGEST_WAIT_MS:
+        raise UsageError("--after: at most 30d")
+    active_from = rfc3339(at_ms + after_ms) if after_ms else None
+    with _readable(args, "rotate"):
+        raw = keyring.rotate(args.path.read_bytes(), secrets.token_bytes, rfc3339(at_ms), active_from)
+        _replace(args, raw)
+    _show_rotated(args, keyring.parse(raw, at_ms), active_from)
+
+
+def _replace(args: argparse.Namespace, raw: bytes) -> None:
+    from ..files import write_private  # noqa: PLC0415
+
+    owner = args.path.stat()
+    write_private(args.path, raw)
+    if os.geteuid() == 0:
+        # Root may rotate the file of the service's user, who must still be able to read it.
+        os.chown(args.path, owner.st_uid, owner.st_gid)
+
+
+@contextmanager
+def _readable(args: argparse.Namespace, verb: str) -> Iterator[None]:
+    """Turn what is wrong with the file into one sentence that names it."""
+    from ..keyring import KeyringError  # noqa: PLC0415
+
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"cannot {verb} {args.path}: {error.strerror}") from error
+    except KeyringError as error:
+        raise UsageError(f"{args.path}: {error}") from error
+
+
+def _store_clock_ms() -> int:
+    """Unix milliseconds by the store's clock, which decides when a key becomes active; else by this machine's."""
+    from .. import config  # noqa: PLC0415
+    from ..storage import client  # noqa: PLC0415
+
+    url = config.environment().get("OTP_REDIS_URL")
+    if not url:
+        return clock_ms()
+    try:
+        store = client.connect(url)
+        try:
+            return client.clock_ms(store)
+        finally:
+            store.close()
+    except ServiceError:
+        note("the store does not answer: the times of the new key are by this machine's clock")
+        return clock_ms()
+
+
+def _show_rotated(args: argparse.Namespace, ring: "Keyring", active_from: str | None) -> None:
+    if active_from is None:
+        _show_active("rotated", args, ring.active_kid)
+        return
+    kid = ring.states()[-1][0].kid
+    if args.json:
+        print_json({"path": str(args.path), "active_kid": ring.active_kid, "next_kid": kid, "active_from": active_from})
+    else:
+        print(f"rotated {args.path}; the new key {kid} is published now and active from {active_from}")
+
+
+def _show_active(verb: str, args: argparse.Namespace, kid: str) -> None:
+    if args.json:
+        print_json({"path": str(args.path), "active_kid": kid})
+    else:
+        print(f"{verb} {args.path}; the active key is {kid}")
+
+
+def _status(args: argparse.Namespace) -> None:
+    from .. import keyring  # noqa: PLC0415
+
+    with _readable(args, "read"):
+        ring = keyring.parse(args.path.read_bytes(), clock_ms())
+    facts = [_facts(key, state) for key, state in ring.states()]
+    if args.json:
+        print_json({"path": str(args.path), "index_fingerprint": ring.fingerprint, "keys": facts})
+        return
+    print(f"index key  {ring.fingerprint} (never changes)\n")
+    print_records(("kid", "state", "created_at", "active_from", "fingerprint"), facts)
+
+
+def _facts(key: Any, state: str) -> dict[str, object]:
+    return {
+        "kid": key.kid,
+        "state": state,
+        "created_at": key.created_at or None,
+        "active_from": time_text(key.from_ms or None) or key.created_at or None,
+        "fingerprint": key.fingerprint,
+    }

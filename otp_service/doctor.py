@@ -1,0 +1,124 @@
+"""`otp-service doctor`: checks everything that a deployment can have wrong, one finding at a time.
+
+A check never raises: what is wrong becomes a finding, with what to do about it.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from . import config
+from .bootstrap.carrier import telnyx_client, webhook_key
+from .bootstrap.senders import sender_health
+from .bootstrap.stores import Stores, open_stores
+from .clock import clock_ms
+from .config import Settings
+from .domain.errors import ConfigError, ServiceError
+from .receivers.client import Receivers
+from .storage import client as store_client
+from .storage.callbacks import Callbacks
+from .storage.keyrings import Keyrings
+from .telnyx.doctor import examine
+
+MAX_SKEW_MS = 5_000
+"""More difference than this between the clocks of the machine and the store is reported as wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the doctor: what was checked, whether it is in order, and what to do if not."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def diagnose(settings: Settings) -> Iterator[Finding]:
+    """Check configuration, store and carrier, in this order."""
+    yield from _configuration(settings)
+    yield from _store(settings)
+    yield from _carrier(settings)
+
+
+def _configuration(settings: Settings) -> Iterator[Finding]:
+    where = str(settings.config_path or "no file, defaults")
+    yield _finding("configuration", settings.require_apps, where)
+    yield _finding("keyring", lambda: config.load_keyring(settings), "loaded")
+    yield _finding("webhook key", lambda: webhook_key(settings), "TELNYX_PUBLIC_KEY is an Ed25519 key")
+
+
+def _finding(name: str, check: Callable[[], object], detail: str) -> Finding:
+    try:
+        check()
+    except ServiceError as error:
+        return Finding(name, False, error.detail)
+    return Finding(name, True, detail)
+
+
+def _store(settings: Settings) -> Iterator[Finding]:
+    try:
+        stores = open_stores(settings)
+    except ServiceError as error:
+        yield Finding("store", False, error.detail)
+        return
+    yield Finding("store", True, f"{store_client.masked(settings.redis_url)} answers and never evicts")
+    yield from _keyring_and_store(settings, stores)
+    yield _clock(stores)
+    yield from _circuits(settings, stores)
+    yield from _callbacks(settings, stores)
+    stores.store.close()
+
+
+def _keyring_and_store(settings: Settings, stores: Stores) -> Iterator[Finding]:
+    """Whether the store belongs to this keyring. A keyring that cannot be read has a finding of its own."""
+    with contextlib.suppress(ConfigError):
+        ring = config.load_keyring(settings)
+        try:
+            known = Keyrings(stores.store, stores.keys).require(ring.fingerprint)
+        except ServiceError as error:
+            yield Finding("keyring and store", False, error.detail)
+            return
+        detail = f"the store knows the index key {ring.fingerprint}" if known else "the store knows no keyring yet"
+        yield Finding("keyring and store", True, detail)
+
+
+def _clock(stores: Stores) -> Finding:
+    skew_ms = abs(store_client.clock_ms(stores.store) - clock_ms())
+    detail = f"this machine and the store differ by {skew_ms} ms"
+    if skew_ms > MAX_SKEW_MS:
+        return Finding("clock", False, f"{detail}; set both by NTP")
+    return Finding("clock", True, detail)
+
+
+def _circuits(settings: Settings, stores: Stores) -> Iterator[Finding]:
+    circuits = sender_health(settings, stores).circuits()
+    tripped = [circuit for circuit in circuits if circuit.until_ms is not None]
+    for circuit in tripped:
+        until = datetime.fromtimestamp((circuit.until_ms or 0) / 1000, UTC).isoformat(timespec="seconds")
+        detail = f"{circuit.state.replace('_', ' ')} until {until}: {circuit.title} (code {circuit.code})"
+        yield Finding(f"circuit {circuit.scope}", False, detail)
+    if circuits and not tripped:
+        yield Finding("circuits", True, "none of the senders' breakers is open")
+
+
+def _callbacks(settings: Settings, stores: Stores) -> Iterator[Finding]:
+    endpoints = settings.policy.endpoints
+    receivers = Receivers(endpoints, now_ms=clock_ms)
+    for app, (waiting, dead) in Callbacks(stores.store, stores.scripts, stores.keys).counts(list(endpoints)).items():
+        objection = receivers.reachable(app)
+        scope = "private addresses allowed" if endpoints[app].allow_private else "public addresses only"
+        detail = objection or f"{endpoints[app].host}, {scope}"
+        yield Finding(f"callbacks of {app}", objection is None, f"{detail}; {waiting} waiting, {dead} dead")
+
+
+def _carrier(settings: Settings) -> Iterator[Finding]:
+    try:
+        telnyx = telnyx_client(settings)
+    except ServiceError as error:
+        yield Finding("carrier", False, error.detail)
+        return
+    alerts_from = settings.on_call.sender if settings.on_call else None
+    for name, ok, detail in examine(telnyx, settings.policy.senders.values(), alerts_from):
+        yield Finding(name, ok, detail)
+    telnyx.close()

@@ -1,0 +1,45 @@
+"""TCP ports: whether this process can listen on one, and free ones."""
+
+import errno
+import socket
+
+from ..domain.errors import ServiceError
+
+
+class PortTaken(ServiceError):
+    """Another process listens on this port, or this process may not."""
+
+    code = "port_taken"
+
+
+def usable_address(host: str, port: int, option: str = "--port") -> tuple[str, int]:
+    """The IP address and TCP port this process could listen on now; for port 0 a free one.
+
+    Raises PortTaken with one sentence if it could not.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except OSError as error:
+        raise PortTaken(f"{host!r} is not an address of this machine: {error.strerror}") from error
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        # Without it, connections of a server that has just ended would make the port look taken.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            raise PortTaken(_port_sentence(host, port, option, error)) from error
+        name = probe.getsockname()
+        return str(name[0]), int(name[1])
+
+
+def _port_sentence(host: str, port: int, option: str, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} is taken on {host} by another process; choose another with {option}"
+    if error.errno == errno.EACCES:
+        return f"port {port} needs privileges this user does not have; choose one above 1023 with {option}"
+    return f"cannot listen on {host} port {port}: {error.strerror}"
+
+
+def free_port() -> int:
+    """A TCP port of the loopback that nothing listens on at this moment."""
+    return usable_address("127.0.0.1", 0)[1]

@@ -1,0 +1,50 @@
+"""Requests to end this process: signals, and the terminal that it was started from."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+
+
+class Terminal:
+    """The terminal that this process was started from, if any."""
+
+    def __init__(self) -> None:
+        self._had = _has_terminal()
+
+    def gone(self) -> bool:
+        """Whether there was one and is no more: the kernel takes it away before it sends SIGHUP."""
+        return self._had and not _has_terminal()
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
+def stop_on_signals(reload: Callable[[], object] | None = None) -> threading.Event:
+    """An event that SIGINT, SIGTERM and SIGHUP set. Call in the main thread.
+
+    With `reload`, SIGHUP calls that instead, unless it tells that the terminal is gone.
+    """
+    stop = threading.Event()
+    terminal = Terminal()
+
+    def handle_hang_up(number: int, frame: object) -> None:
+        if reload is None or terminal.gone():
+            handle(number, frame)
+        else:
+            reload()
+
+    def handle(_signal: int, _frame: object) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGINT, handle)
+    signal.signal(signal.SIGTERM, handle)
+    # `nohup` has SIGHUP ignored, and means it.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, handle_hang_up)
+    return stop

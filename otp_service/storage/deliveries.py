@@ -1,0 +1,196 @@
+"""Deliveries: beginning to send one, and recording what became of the try."""
+
+import secrets
+from collections.abc import Sequence
+from typing import Any, cast
+
+from ..domain.delivery import MARGIN_MS, TOO_LATE, Accepted, NotSent, Refused, Unknown
+from ..domain.operation import Job, PendingDelivery, SendPermit
+from ..domain.policy import MAX_CONSECUTIVE_WRONG, Limit
+from ..domain.routing import may_try_next
+from .answering import answering
+from .client import Store
+from .schema import Keys
+from .schema.encodings import RouteSender, flag
+from .schema.fields import ConsumerGroup, Delivery, Record, Secrets
+from .scripts import Scripts, Value
+from .verifications import rules_text
+
+MESSAGE_TTL_MS = 48 * 3_600_000
+FIRST_POLL_MS = 8_000
+"""The first poll after a send without a report: within ten seconds, the worker's heartbeat included."""
+
+
+class Deliveries:
+    """The deliveries of one store. Methods raise StoreUnavailable."""
+
+    def __init__(self, store: Store, scripts: Scripts, keys: Keys) -> None:
+        self._store = store
+        self._client = store.client
+        self._scripts = scripts
+        self._keys = keys
+
+    def pending_delivery(self, job: Job) -> PendingDelivery | None:
+        """What is needed to write the request; None if the verification is gone."""
+        n = job.ordinal
+        names = [Record.APP, *(f"{n}{field}" for field in _NEEDED), Record.EXPIRES]
+        optional = [f"{n}{Delivery.RATE_LIMITED}", f"{n}{Delivery.NEXT_SENDERS}"]
+        secret = [Secrets.BOX, f"{Secrets.BODY}{n}"]
+        with answering():
+            found = cast("list[Any]", self._client.hmget(self._keys.record(job.reference), names + optional))
+            box, body = cast("list[Any]", self._client.hmget(self._keys.secrets(job.reference), secret))
+        if any(value is None for value in found[: len(names)]):
+            return None
+        app, sender, channel, locale, autofill, expires, rate_limited, route = found
+        now_ms = self._store.time_ms(self._keys.record(job.reference))
+        return PendingDelivery(
+            app,
+            sender,
+            channel,
+            locale,
+            autofill,
+            int(expires),
+            now_ms,
+            box,
+            body is not None,
+            rate_limited == "1",
+            _names(route or ""),
+            _key_id(body or box or ""),
+        )
+
+    def begin_send(
+        self, job: Job, app: str, sealed_body: str, wrong_limits: Sequence[Limit], all_wrong_limits: Sequence[Limit]
+    ) -> SendPermit | None:
+        """Record the try and get the body to send; None if there is nothing to send.
+
+        The limits are those of the app and those over all apps.
+        """
+        ref, k = job.reference, self._keys
+        keys = self._keys_of(job) | {
+            "secrets": k.secrets(ref),
+            "wrong": k.wrong(ref.number_hash, app),
+            "streak": k.streak(ref.number_hash, app),
+            "wrong_everywhere": k.wrong_everywhere(ref.number_hash),
+        }
+        reply = self._scripts.call(
+            "delivery/begin_send",
+            keys,
+            token=ref.token,
+            ordinal=job.ordinal,
+            group=ConsumerGroup.WORKERS,
+            entry=job.entry,
+            candidate=sealed_body,
+            wrong_rules=rules_text(wrong_limits),
+            everywhere_rules=rules_text(all_wrong_limits),
+            consecutive_max=MAX_CONSECUTIVE_WRONG,
+            margin_ms=MARGIN_MS,
+            call=secrets.token_hex(8),
+        )
+        return SendPermit(reply[1], int(reply[2]), int(reply[3])) if reply[0] == "send" else None
+
+    # ---- what became of a try --------------------------------------------------------------------------------------
+
+    def record_accepted(self, job: Job, outcome: Accepted) -> str:
+        """The carrier accepted it; `failed_over` if it queues it for longer than the code lives and another has it."""
+        return self._record(
+            "record_accepted",
+            job,
+            {"message": self._keys.message(job.reference.number_hash, outcome.message_id)},
+            message_id=outcome.message_id,
+            carrier_status=outcome.status or "",
+            held_ms=int(outcome.wait_s * 1000),
+            first_poll_ms=FIRST_POLL_MS,
+            message_ttl_ms=MESSAGE_TTL_MS,
+        )
+
+    def record_refused(self, job: Job, outcome: Refused) -> str:
+        """The carrier refused it; the next sender of the route is queued where that can help."""
+        return self._record(
+            "record_refused",
+            job,
+            {"opted_out": self._keys.opted_out(job.shard)},
+            code=outcome.code,
+            title=outcome.title,
+            may_fail_over=flag(may_try_next(outcome)),
+            opted_out=flag(outcome.opted_out),
+        )
+
+    def record_retry(self, job: Job, wait_ms: int, outcome: NotSent) -> str:
+        """Surely nothing was sent: the same again after a wait."""
+        keep_reason = flag(outcome.reason == TOO_LATE)
+        return self._record("record_retry", job, wait_ms=wait_ms, reason=outcome.reason, keep_reason=keep_reason)
+
+    def record_unknown(self, job: Job, wait_ms: int, outcome: Unknown) -> str:
+        """It may have been sent: a delivery report may come, else the same body again after a wait."""
+        return self._record("record_unknown", job, wait_ms=wait_ms, reason=outcome.reason)
+
+    def record_impossible(self, job: Job, code: str, title: str) -> str:
+        """We cannot make this request at all (its seal is broken, its sender is no longer configured).
+
+        `unknown` if an earlier try may have been sent: no other sender then repeats it.
+        """
+        return self._record("record_impossible", job, code=code, title=title)
+
+    # ---- nothing was tried -----------------------------------------------------------------------------------------
+
+    def record_rate_wait(self, job: Job, wait_ms: int) -> str:
+        """The slot in the sender's rate has not come yet: again when it has."""
+        return self._record("record_rate_wait", job, wait_ms=wait_ms)
+
+    def return_to_queue(self, job: Job, code: str, title: str, wait_ms: int, *, may_fail_over: bool) -> str:
+        """This worker cannot send it, another may: it comes again after a wait, until its code's end.
+
+        `may_fail_over`: the next sender may have it when it was not sent in time.
+        """
+        del code  # To be removed.
+        return self._record("return_to_queue", job, title=title, may_fail_over=flag(may_fail_over), wait_ms=wait_ms)
+
+    def record_held(self, job: Job, code: str, title: str, wait_ms: int, *, may_fail_over: bool = True) -> str:
+        """The sender may not send now: the next one has it, or it waits if there is none or it may have been sent."""
+        return self._record(
+            "record_held", job, code=code, title=title, may_fail_over=flag(may_fail_over), wait_ms=wait_ms
+        )
+
+    def pass_to_next_sender(self, job: Job, code: str, title: str, better: Sequence[str]) -> bool:
+        """The sender is held: the next one has it, if one of the `better` is still left for it.
+
+        False: none is (the person opted out of its profile, an earlier try may have been sent), and nothing changed.
+        """
+        return self._record("pass_to_next_sender", job, code=code, title=title, better=",".join(better)) != "stays"
+
+    def _record(self, script: str, job: Job, more_keys: dict[str, str] | None = None, **args: Value) -> str:
+        reply = self._scripts.call(
+            f"delivery/{script}",
+            self._keys_of(job) | (more_keys or {}),
+            token=job.reference.token,
+            ordinal=job.ordinal,
+            group=ConsumerGroup.WORKERS,
+            entry=job.entry,
+            repeat=True,
+            **args,
+        )
+        return str(reply)
+
+    def _keys_of(self, job: Job) -> dict[str, str]:
+        ref, k = job.reference, self._keys
+        return {
+            "record": k.record(ref),
+            "outbox": k.outbox(job.shard),
+            "audit": k.audit(job.shard),
+            "timeline": k.timeline(ref),
+            "timers": k.timers(job.shard),
+            "optouts": k.optouts(ref.number_hash),
+            "sends": k.sends(ref.number_hash),
+        }
+
+
+_NEEDED = (Delivery.SENDER, Delivery.CHANNEL, Delivery.LOCALE, Delivery.AUTOFILL)
+
+
+def _names(route: str) -> tuple[str, ...]:
+    return tuple(RouteSender.parse(sender)[0] for sender in route.split(",") if sender)
+
+
+def _key_id(sealed: str) -> str:
+    kid, colon, _ = sealed.partition(":")
+    return kid if colon else ""

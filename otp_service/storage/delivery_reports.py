@@ -1,0 +1,103 @@
+"""Delivery reports: what the carrier says became of a message, applied to its delivery."""
+
+from ..domain.delivery import DeliveryReport, from_carrier
+from ..domain.ids import Ids, Reference
+from ..domain.operation import ReportOutcome
+from ..domain.routing import may_try_next
+from .answering import answering
+from .client import Store
+from .deliveries import FIRST_POLL_MS, MESSAGE_TTL_MS
+from .schema import Keys
+from .schema.encodings import flag
+from .scripts import Scripts
+
+EVENT_TTL_MS = 24 * 3_600_000
+"""How long a webhook event is remembered."""
+
+STICKY_TTL_MS = 30 * 86_400_000
+_CARRIER_RANK = {
+    "scheduled": 0,
+    "queued": 0,
+    "sending": 1,
+    "sent": 2,
+    "delivery_unconfirmed": 3,
+    "dlr_timeout": 3,
+    "delivered": 5,
+    "read": 6,
+}
+_FAILED_RANK = 4
+
+
+class DeliveryReports:
+    """The deliveries of one store, for reports on their messages. Methods raise StoreUnavailable."""
+
+    def __init__(self, store: Store, scripts: Scripts, keys: Keys, ids: Ids) -> None:
+        self._client = store.client
+        self._scripts = scripts
+        self._keys = keys
+        self._ids = ids
+
+    def find_message(self, number_hash: str, message_id: str) -> tuple[Reference, int] | None:
+        """The delivery that became this message at the carrier."""
+        with answering():
+            found = self._client.get(self._keys.message(number_hash, message_id))
+        return self._ids.read_delivery(str(found)) if found else None
+
+    def apply_report(
+        self, ref: Reference, ordinal: int, number_hash: str, report: DeliveryReport, event_id: str | None
+    ) -> ReportOutcome:
+        """Move a delivery by what the carrier reports of its message. A status that we do not know is `same`."""
+        status = from_carrier(report.status)
+        if status is None:
+            return ReportOutcome("same")
+        error = report.error
+        reply = self._scripts.call(
+            "delivery/apply_report",
+            self._report_keys(ref, report.message_id, event_id),
+            token=ref.token,
+            ordinal=ordinal,
+            message_id=report.message_id,
+            carrier_status=report.status,
+            carrier_rank=_CARRIER_RANK.get(report.status, _FAILED_RANK),
+            status=status,
+            code=error.code if error else "",
+            title=error.title if error else "",
+            may_fail_over=flag(error is None or may_try_next(error)),
+            opted_out=flag(error is not None and error.opted_out),
+            recipient=number_hash,
+            first_poll_ms=FIRST_POLL_MS,
+            message_ttl_ms=MESSAGE_TTL_MS,
+            event_ttl_ms=EVENT_TTL_MS if event_id else 0,
+            sticky_ttl_ms=STICKY_TTL_MS,
+        )
+        return ReportOutcome(*reply)
+
+    def _report_keys(self, ref: Reference, message_id: str, event_id: str | None) -> dict[str, str]:
+        k, number, shard = self._keys, ref.number_hash, self._keys.shard(ref.number_hash)
+        return {
+            "record": k.record(ref),
+            "outbox": k.outbox(shard),
+            "audit": k.audit(shard),
+            "timeline": k.timeline(ref),
+            "timers": k.timers(shard),
+            "optouts": k.optouts(number),
+            "message": k.message(number, message_id),
+            "event": k.event(number, event_id or "none"),
+            "sticky": k.sticky(number),
+            "opted_out": k.opted_out(shard),
+        }
+
+    def record_click(self, ref: Reference, ordinal: int, event_id: str) -> str:
+        """Put a followed link into the timeline."""
+        k, shard = self._keys, self._keys.shard(ref.number_hash)
+        keys = {
+            "record": k.record(ref),
+            "audit": k.audit(shard),
+            "timeline": k.timeline(ref),
+            "event": k.event(ref.number_hash, event_id),
+        }
+        delivery = ref.delivery_id(ordinal)
+        reply = self._scripts.call(
+            "delivery/record_click", keys, token=ref.token, delivery=delivery, event_ttl_ms=EVENT_TTL_MS
+        )
+        return str(reply)

@@ -1,0 +1,19 @@
+#!lua
+-- include: _common.lua
+-- Revoke an API key.
+--
+-- KEYS api_key! api_key_events!
+-- ARGV id
+-- Reply 1, or 0 if there is no such key
+-- Holds a revoked key is marked as such, whatever any clock says; the mark and the event are written together; a key
+--       that has ended keeps the moment.
+local r = redis.call('HMGET', api_key_key, ApiKey.APP, ApiKey.ENDS, ApiKey.REVOKED)
+if not r[1] then return 0 end
+if r[3] then return 1 end
+local now = clock()
+redis.call('HSET', api_key_key, ApiKey.REVOKED, '1')
+if r[2] ~= '' and tonumber(r[2]) <= now then return 1 end
+redis.call('HSET', api_key_key, ApiKey.ENDS, int(now))
+redis.call('HSET', api_key_events_key, id .. ':revoked',
+  string.format(ApiKeyEvent.PACK, 'key.revoked', r[1], cjson.encode({key_id = id})))
+return 1

@@ -1,0 +1,55 @@
+-- Shared by the scripts that record what became of a try. Each of them declares the keys record, outbox, audit,
+-- timeline, timers, optouts and sends, and the arguments token, ordinal, group and entry. Needs _delivery.lua,
+-- delivery/_failover.lua and delivery/_unsent.lua.
+local app, mask, number_hash, expires, delivery_status, send, profile, tries, unsent_tries = unpack(redis.call('HMGET',
+  record_key, Record.APP, Record.MASK, Record.NUMBER_HASH, Record.EXPIRES, ordinal .. Delivery.STATUS,
+  ordinal .. Delivery.SEND, ordinal .. Delivery.PROFILE, ordinal .. Delivery.TRIES, ordinal .. Delivery.UNSENT_TRIES))
+local now = clock()
+local c = {rec = record_key, outbox = outbox_key, audit = audit_key, timeline = timeline_key, timers = timers_key,
+  optouts = optouts_key, sends = sends_key, who = {rec = record_key, vid = token, app = app, mask = mask,
+  nh = number_hash}, now = now}
+local id = delivery_id(c, ordinal)
+
+-- Take the entry out of the outbox. Returns whether this call is the first to do so.
+local function settle_entry()
+  redis.call('XACK', outbox_key, group, entry)
+  return redis.call('XDEL', outbox_key, entry) == 1
+end
+
+-- The record is gone, or a delivery report was faster: nothing changes.
+local function is_late()
+  return not app or not delivery_status or RANK[delivery_status] >= RANK['sent']
+end
+
+-- Nothing was sent by this sender: the next one has it, where it may, or the send does not count.
+local function fail(status, code, title, may_fail_over)
+  end_delivery(c, ordinal, status, {code = code, title = title})
+  if may_fail_over and fail_over(c, ordinal, code) then return 'failed_over' end
+  uncount_send(c, ordinal)
+  return 'failed'
+end
+
+local function become_unknown(reason)
+  if not advance_status(c, ordinal, 'unknown') then return end
+  record(audit_key, timeline_key, c.who, 'delivery.unknown', now, id, cjson.encode({reason = reason}))
+end
+
+-- Put it into the outbox again after a wait, at the code's end at the latest.
+local function schedule_retry(wait_ms)
+  redis.call('ZADD', timers_key, int(math.min(now + wait_ms, expires)), TimerKind.RETRY .. id)
+end
+
+local function record_wait(reason, wait_ms)
+  record(audit_key, timeline_key, c.who, 'delivery.put_off', now, id,
+    cjson.encode({reason = reason, wait_ms = tonumber(wait_ms)}))
+end
+
+-- The failover in time has waited for an answer that is here now.
+local function expect_failover_in_time()
+  local queued, within = unpack(redis.call('HMGET', record_key, ordinal .. Delivery.QUEUED,
+    ordinal .. Delivery.SENT_WITHIN))
+  local at = math.max(now, (queued or now) + (within or 0))
+  if tonumber(redis.call('ZSCORE', timers_key, TimerKind.FAILOVER .. id) or 0) > at then
+    redis.call('ZADD', timers_key, int(at), TimerKind.FAILOVER .. id)
+  end
+end

@@ -1,0 +1,80 @@
+#!lua
+-- include: _common.lua
+-- include: _delivery.lua
+-- include: delivery/_failover.lua
+-- include: delivery/_carrier_optout.lua
+-- Apply a delivery report (a webhook, or the carrier's reply to a poll) to a delivery. `carrier_status` is the
+-- carrier's own, `carrier_rank` its rank, `status` ours. `recipient` is the keyed hash of the number in the report,
+-- `event_ttl_ms` '0' for what is not an event, `opted_out` '1' if the person is on the carrier's block list.
+--
+-- KEYS record! outbox! audit! timeline! timers! optouts! message! event! sticky! opted_out!
+-- ARGV token ordinal message_id carrier_status carrier_rank status code title may_fail_over opted_out recipient
+--      first_poll_ms message_ttl_ms event_ttl_ms sticky_ttl_ms
+-- Reply {'moved', sender} · {'same'} · {'duplicate'} · {'foreign'}: not this delivery's message
+-- Holds an event is applied once; the delivery never moves backwards, in whatever order reports come; a failed one
+--       claims the next sender exactly once; the verification itself never changes here.
+local app, mask, number_hash, known_id, send, known_rank, delivery_status, sender, channel, profile = unpack(
+  redis.call('HMGET', record_key, Record.APP, Record.MASK, Record.NUMBER_HASH, ordinal .. Delivery.MESSAGE_ID,
+  ordinal .. Delivery.SEND, ordinal .. Delivery.CARRIER_RANK, ordinal .. Delivery.STATUS, ordinal .. Delivery.SENDER,
+  ordinal .. Delivery.CHANNEL, ordinal .. Delivery.PROFILE))
+if not app or not delivery_status or number_hash ~= recipient or (known_id and known_id ~= message_id) then
+  return {'foreign'}
+end
+if event_ttl_ms ~= '0' and not redis.call('SET', event_key, '1', 'NX', 'PX', event_ttl_ms) then return {'duplicate'} end
+local now = clock()
+local c = {rec = record_key, outbox = outbox_key, audit = audit_key, timeline = timeline_key, timers = timers_key,
+  optouts = optouts_key, who = {rec = record_key, vid = token, app = app, mask = mask, nh = number_hash}, now = now}
+local id = delivery_id(c, ordinal)
+
+-- That the carrier knows the message at all means that it accepted it.
+local function record_acceptance()
+  redis.call('HSET', record_key, ordinal .. Delivery.MESSAGE_ID, message_id, Record.ACCEPTED .. send, '1')
+  redis.call('SET', message_key, id, 'PX', message_ttl_ms)
+end
+
+local function record_carrier_status()
+  redis.call('HSET', record_key, ordinal .. Delivery.CARRIER_STATUS, carrier_status, ordinal .. Delivery.CARRIER_RANK,
+    carrier_rank, ordinal .. Delivery.UPDATED, int(now))
+  redis.call('HINCRBY', record_key, Record.VERSION, 1)
+end
+
+local function update_timers()
+  if status ~= 'sent' then return settle_timers(c, ordinal) end
+  redis.call('ZREM', timers_key, TimerKind.RETRY .. id)
+  redis.call('ZADD', timers_key, 'NX', int(now + first_poll_ms), TimerKind.POLL .. id)
+end
+
+local function update_error()
+  if status == 'failed' then
+    redis.call('HSET', record_key, ordinal .. Delivery.ERROR_CODE, code, ordinal .. Delivery.ERROR_TITLE, title)
+  else
+    redis.call('HDEL', record_key, ordinal .. Delivery.ERROR_CODE, ordinal .. Delivery.ERROR_TITLE)
+  end
+end
+
+-- The sender that reached this person is the first of the next route; one that did not, no longer.
+local function update_sticky_sender()
+  if status == 'failed' and redis.call('HGET', sticky_key, channel) == sender then
+    redis.call('HDEL', sticky_key, channel)
+  elseif status == 'delivered' then
+    redis.call('HSET', sticky_key, channel, sender)
+    redis.call('PEXPIRE', sticky_key, sticky_ttl_ms)
+  end
+end
+
+local function record_status()
+  local detail = {carrier_status = carrier_status}
+  if status == 'failed' and code ~= '' then detail.code, detail.title = code, title end
+  record(audit_key, timeline_key, c.who, 'delivery.' .. status, now, id, cjson.encode(detail))
+end
+
+if not known_id then record_acceptance() end
+if tonumber(carrier_rank) > tonumber(known_rank or -1) then record_carrier_status() end
+if not advance_status(c, ordinal, status) then return {'same'} end
+update_timers()
+update_error()
+update_sticky_sender()
+record_status()
+if status == 'failed' and opted_out == '1' then add_carrier_optout(c, opted_out_key, ordinal, profile) end
+if status == 'failed' and may_fail_over == '1' then fail_over(c, ordinal, code ~= '' and code or 'delivery_failed') end
+return {'moved', sender}

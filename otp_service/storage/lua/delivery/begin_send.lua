@@ -1,0 +1,100 @@
+#!lua
+-- include: _common.lua
+-- include: _delivery.lua
+-- include: delivery/_failover.lua
+-- include: delivery/_unsent.lua
+-- A worker is about to send a delivery's request to the carrier: may it still, and with which body? The try is in the
+-- record before the request is sent. `candidate`: the sealed body to use if none is kept yet. `margin_ms` must be left
+-- of the code's life. `call` names this call.
+--
+-- KEYS record! secrets! outbox! audit! timeline! timers! optouts wrong streak wrong_everywhere sends!
+-- ARGV token ordinal group entry candidate wrong_rules everywhere_rules consecutive_max margin_ms call
+-- Reply {'send', sealed body, try, ms left} · {'done'}: nothing left to do, the entry is settled ·
+--       {'unreadable'}: no body kept and none given
+-- Holds every try of a delivery uses the body of its first; an expired code, an opted-out person or a number whose
+--       budget is spent is never sent to; a delivery that may have been sent is never called unsent; a call that
+--       is repeated because its reply was lost is one try.
+local status, expires, created, app, mask, number_hash, deliveries, delivery_status, profile, send, tries,
+  unsent_tries, last_call, failed_over = unpack(redis.call('HMGET', record_key, Record.STATUS, Record.EXPIRES,
+  Record.CREATED, Record.APP, Record.MASK, Record.NUMBER_HASH, Record.DELIVERIES, ordinal .. Delivery.STATUS,
+  ordinal .. Delivery.PROFILE, ordinal .. Delivery.SEND, ordinal .. Delivery.TRIES,
+  ordinal .. Delivery.UNSENT_TRIES, ordinal .. Delivery.CALL, ordinal .. Delivery.FAILED_OVER))
+local function settle_entry()
+  redis.call('XACK', outbox_key, group, entry)
+  redis.call('XDEL', outbox_key, entry)
+  return {'done'}
+end
+if not status or not delivery_status or RANK[delivery_status] >= RANK['sent'] then return settle_entry() end
+local now = clock()
+local c = {rec = record_key, outbox = outbox_key, audit = audit_key, timeline = timeline_key, timers = timers_key,
+  optouts = optouts_key, sends = sends_key, who = {rec = record_key, vid = token, app = app, mask = mask,
+  nh = number_hash}, now = now}
+local kept = redis.call('HGET', secrets_key, Secrets.BODY .. ordinal)
+if last_call == call and kept and status == 'pending' then return {'send', kept, tries, int(expires - now)} end
+
+-- Another sender's message of the same send has arrived: one more would only be a second SMS.
+local function is_delivered_by_another()
+  for i = 1, tonumber(deliveries) do
+    if i ~= tonumber(ordinal) then
+      local other = redis.call('HMGET', record_key, i .. Delivery.SEND, i .. Delivery.STATUS)
+      if other[1] == send and other[2] == 'delivered' then return true end
+    end
+  end
+  return false
+end
+
+local function is_budget_spent()
+  return over(wrong_key, wrong_rules, now) or over(wrong_everywhere_key, everywhere_rules, now)
+    or tonumber(redis.call('GET', streak_key) or 0) >= tonumber(consecutive_max)
+end
+
+-- End the delivery here. What was surely never sent ends with a reason and, if `uncount`, does not count as a send;
+-- what may have been sent stays unknown.
+local function stop(new_status, code, title, uncount, may_fail_over)
+  if may_be_sent(tries, unsent_tries) then
+    advance_status(c, ordinal, 'unknown')
+  elseif end_delivery(c, ordinal, new_status, {reason = code, title = title}) then
+    if not (may_fail_over and fail_over(c, ordinal, code)) and uncount then uncount_send(c, ordinal) end
+  end
+  return settle_entry()
+end
+
+local function stop_expired()
+  return stop('expired', 'code_expired', expired_title(c, ordinal), true)
+end
+
+if status == 'expired' or (status == 'pending' and is_over(now + margin_ms, expires, created or now)) then
+  return stop_expired()
+end
+if status ~= 'pending' then
+  -- Counted still: canceling faster than a worker sends must not end the cool-down.
+  return stop('suppressed', 'verification_' .. status, 'The verification ended before the message was sent.', false)
+end
+-- The next sender has it already: one more message by this one would be a second SMS.
+if failed_over then
+  advance_status(c, ordinal, 'unknown')
+  return settle_entry()
+end
+if is_delivered_by_another() then
+  return stop('suppressed', 'already_delivered', 'Another sender has delivered this code.', true)
+end
+if is_opted_out(optouts_key, profile) then
+  return stop('suppressed', 'opted_out', 'The person has opted out of this messaging profile.', true, true)
+end
+if is_budget_spent() then
+  return stop('suppressed', 'too_many_wrong_codes', 'The number has spent its budget of wrong codes.', true)
+end
+if not kept then
+  if candidate == '' then return {'unreadable'} end
+  if redis.call('EXISTS', secrets_key) == 0 then return stop_expired() end
+  redis.call('HSET', secrets_key, Secrets.BODY .. ordinal, candidate)
+  kept = candidate
+end
+local try = redis.call('HINCRBY', record_key, ordinal .. Delivery.TRIES, 1)
+redis.call('HSET', record_key, ordinal .. Delivery.CALL, call, ordinal .. Delivery.UPDATED, int(now))
+redis.call('HSETNX', record_key, ordinal .. Delivery.FIRST_TRY, int(now))
+redis.call('HDEL', record_key, ordinal .. Delivery.RATE_LIMITED, ordinal .. Delivery.HANDED_BACK)
+advance_status(c, ordinal, 'sending')
+record(audit_key, timeline_key, c.who, try == 1 and 'delivery.sending' or 'delivery.retried', now,
+  delivery_id(c, ordinal), '{"try":' .. try .. '}')
+return {'send', kept, tostring(try), int(expires - now)}

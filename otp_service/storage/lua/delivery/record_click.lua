@@ -1,0 +1,14 @@
+#!lua
+-- include: _common.lua
+-- The link of a message was followed: an event of the timeline.
+--
+-- KEYS record! audit! timeline! event!
+-- ARGV token delivery event_ttl_ms
+-- Reply 'recorded' · 'duplicate' · 'unknown'
+-- Holds a click is recorded once and changes nothing else.
+local app, mask, number_hash = unpack(redis.call('HMGET', record_key, Record.APP, Record.MASK, Record.NUMBER_HASH))
+if not app then return 'unknown' end
+if not redis.call('SET', event_key, '1', 'NX', 'PX', event_ttl_ms) then return 'duplicate' end
+record(audit_key, timeline_key, {rec = record_key, vid = token, app = app, mask = mask, nh = number_hash},
+  'delivery.link_clicked', clock(), delivery)
+return 'recorded'

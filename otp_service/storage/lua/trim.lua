@@ -1,9 +1,0 @@
-#!lua
--- include: _common.lua
--- Drop the audit events that have been kept long enough.
---
--- KEYS  1 audit
--- ARGV  ms an event is kept
--- Reply how many were dropped; some older ones may stay, since the store drops whole blocks
--- Holds the store's clock alone, which also dated the events, judges their age.
-return redis.call('XTRIM', KEYS[1], 'MINID', '~', int(math.max(0, clock() - ARGV[1])))

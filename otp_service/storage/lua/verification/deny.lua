@@ -1,0 +1,31 @@
+#!lua
+-- include: _common.lua
+-- include: _ending.lua
+-- End a verification because the person answered its message with "that wasn't me".
+--
+-- KEYS record! secrets! audit! timeline! timers!
+-- ARGV token apps senders before_ms tombstone_ms
+-- Where apps: that use this keyword, 'a,b' · senders: that the reply can have been written to, 'x,y' ·
+--       before_ms: the message must have been sent before this moment
+-- Reply 'denied' · 'no': ended before, of another app, or none of its messages can have reached the person by then
+-- Holds a reply counts only for a code that one of these senders may have sent before it was written.
+local function among(list, name)
+  return string.find(',' .. list .. ',', ',' .. name .. ',', 1, true) ~= nil
+end
+local r = redis.call('HMGET', record_key, Record.APP, Record.STATUS, Record.EXPIRES, Record.MASK, Record.NUMBER_HASH,
+  Record.DELIVERIES)
+local now = clock()
+if r[2] ~= 'pending' or now >= tonumber(r[3]) or not among(apps, r[1]) then return 'no' end
+local answered
+for n = 1, tonumber(r[6]) do
+  local d = redis.call('HMGET', record_key, n .. Delivery.SENDER, n .. Delivery.FIRST_TRY, n .. Delivery.MESSAGE_ID,
+    n .. Delivery.TRIES, n .. Delivery.UNSENT_TRIES, n .. Delivery.STATUS)
+  -- The carrier has it, or may have it: a try whose response is lost, or in flight.
+  local sent = d[3] or ((d[6] == 'unknown' or d[6] == 'sending') and tonumber(d[4] or 0) > tonumber(d[5] or 0))
+  if sent and d[2] and among(senders, d[1]) and tonumber(d[2]) <= tonumber(before_ms) then answered = n end
+end
+if not answered then return 'no' end
+finish(record_key, secrets_key, timeline_key, timers_key, token, 'denied', now, tombstone_ms)
+record(audit_key, timeline_key, {rec = record_key, vid = token, app = r[1], mask = r[4], nh = r[5]},
+  'verification.denied', now, 'dlv_' .. token .. '-' .. answered)
+return 'denied'

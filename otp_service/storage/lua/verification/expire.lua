@@ -1,0 +1,24 @@
+#!lua
+-- include: _common.lua
+-- include: _ending.lua
+-- End a verification whose time has run out; called when its timer is due.
+--
+-- KEYS record! secrets! audit! timeline! timers!
+-- ARGV token tombstone_ms
+-- Reply 1 if it ended now, 0 if there was nothing to do (ended before, gone, or given more time by a resend)
+-- Holds a timer that comes early changes nothing: the record's own times decide.
+local r = redis.call('HMGET', record_key, Record.STATUS, Record.EXPIRES, Record.APP, Record.MASK, Record.NUMBER_HASH,
+  Record.CREATED)
+local now = clock()
+if r[1] == 'pending' and not is_over(now, r[2], r[6] or now) then
+  redis.call('ZADD', timers_key, r[2], TimerKind.EXPIRY .. token)
+  return 0
+end
+if r[1] ~= 'pending' then
+  redis.call('ZREM', timers_key, TimerKind.EXPIRY .. token)
+  return 0
+end
+finish(record_key, secrets_key, timeline_key, timers_key, token, 'expired', now, tombstone_ms)
+record(audit_key, timeline_key, {rec = record_key, vid = token, app = r[3], mask = r[4], nh = r[5]},
+  'verification.expired', now)
+return 1
