@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Meta
 
 from .. import keyring
-from ..domain import callback, codes, message, replies
+from ..domain import codes, message, receiver_url, replies
 from ..domain.callback import Endpoint
 from ..domain.errors import ConfigError, InvalidNumber
 from ..domain.phone import REGIONS, is_e164
@@ -364,7 +364,7 @@ def _callback(name: str, given: _App, environ: Mapping[str, str]) -> Endpoint | 
         if given.callback_secret_file is not None or given.callback_allow_private:
             raise ConfigError(f"{key}.callback_url: missing; without it there are no callbacks to sign or to allow")
         return None
-    objection = callback.objection(given.callback_url, allow_private=given.callback_allow_private)
+    objection = receiver_url.objection(given.callback_url, allow_private=given.callback_allow_private)
     if objection is not None:
         raise ConfigError(f"{key}.callback_url: {objection}")
     secrets = _callback_secrets(_secret_variable(name), f"{key}.callback_secret_file", given, environ)
