@@ -6,6 +6,7 @@ stands for what has no memory of its own (the carrier, the receivers) or for scr
 (`storage/test_state_machine.py`): it gives the answers that the test prepared and records what it was asked.
 """
 
+import json
 import threading
 import time
 from collections import Counter
@@ -788,7 +789,7 @@ class FakeCarrier:
         """Readable bytes."""
         parts = {"to": to, "text": text, "code": code, "webhook_url": webhook_url, "delivery_id": delivery_id}
         self._step("compose", sender, parts)
-        return repr(sorted(parts.items())).encode()
+        return json.dumps(parts).encode()
 
     def send(self, composed: bytes, *, idempotency_key: str, within_s: float) -> SendOutcome:
         """Record it."""
