@@ -10,8 +10,8 @@ from typing import Any, cast
 import pytest
 
 from otp_service.domain.errors import StoreUnavailable
+from otp_service.domain.ids import Reference
 from otp_service.domain.operation import Job, Timer
-from otp_service.domain.verification import Reference
 from otp_service.runtime import delivery_worker
 from otp_service.runtime.delivery_worker import Worker
 from tests.conftest import wait_until
@@ -51,12 +51,17 @@ class FakeDeliver:
                 self.now -= 1
                 self.done.append(one)
 
-    def ask(self, due: Timer, message_id: str) -> None:
+    @property
+    def timers(self) -> "FakeDeliver":
+        """What runs timers: this, too."""
+        return self
+
+    def poll_report(self, due: Timer, message_id: str) -> None:
         """A question to the carrier."""
         self.asked.append((due, message_id))
         self.ask_(due)
 
-    def attend(self, due: Timer) -> str | None:
+    def run(self, due: Timer) -> str | None:
         """A timer."""
         self.attended.append(due)
         return self.attend_(due)

@@ -9,17 +9,17 @@ import pytest
 
 from otp_service.domain.audit import ZERO, Event, Position, encode_cursor
 from otp_service.domain.errors import InvalidNumber
-from otp_service.domain.operation import OptOut
+from otp_service.domain.ids import shard_of
+from otp_service.domain.optout_list import OptOut
 from otp_service.domain.policy import Policy, Sender, SenderKind
-from otp_service.domain.verification import new_reference, number_hash, shard_of
 from otp_service.keyring import create, parse
 from otp_service.usecases.browse import MAX_PAGE, AuditFilter, Browse
 from tests.fakes import FakeAuditReader, FakeOptOuts, FakeVerifications, verification_view
 
 RING = parse(create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z"))
 PERSON = "+12025550143"
-NUMBER = number_hash(RING.index_key, PERSON)
-REF = new_reference(RING.index_key, NUMBER, bytes(10))
+NUMBER = RING.ids.number_hash(PERSON)
+REF = RING.ids.new(NUMBER, bytes(10))
 SENDERS = {
     name: Sender(name, SenderKind.NUMBER_POOL, profile, None, 1.0)
     for name, profile in (("a", "profile-a"), ("b", "profile-b"), ("c", "profile-a"))
@@ -89,7 +89,7 @@ def test_a_number_or_verification_is_looked_for_on_its_shard() -> None:
     by_number = asked(AuditFilter(to=PERSON))
     assert (by_number["wanted"], by_number["shards"]) == ({"nh": frozenset({NUMBER})}, [shard])
     by_id = asked(AuditFilter(verification_id=REF.verification_id))
-    assert (by_id["wanted"], by_id["shards"]) == ({"vid": frozenset({REF.body})}, [shard])
+    assert (by_id["wanted"], by_id["shards"]) == ({"vid": frozenset({REF.token})}, [shard])
     assert list(asked(AuditFilter(verification_id="vrf_x"))["shards"]) == []
     assert list(asked(AuditFilter())["shards"]) == list(range(16))
 

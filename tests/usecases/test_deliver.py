@@ -21,17 +21,16 @@ from otp_service.domain.delivery import (
     Unknown,
 )
 from otp_service.domain.errors import StoreUnavailable
-from otp_service.domain.operation import Job, PendingDelivery, ReportOutcome, SendPermit, Timer
+from otp_service.domain.outbox import Job, PendingDelivery, ReportOutcome, SendPermit, Timer
 from otp_service.domain.policy import App, Limit, Policy, Sender, SenderKind, Template
-from otp_service.domain.verification import new_reference, number_hash
 from otp_service.keyring import Keyring, create, parse, rotate
-from otp_service.usecases.deliver import TURN_MS, Deliver
+from otp_service.usecases.deliver import LONGEST_SLEEP_MS, Deliver
 from tests.fakes import FakeCarrier, FakeDeliveryReports, FakeOutbox, FakeSenderHealth, FakeVerifications, Log
 
 RAW = create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z")
 RING = parse(RAW)
 NUMBER, CODE = "+12025550143", "314159"
-REF = new_reference(RING.index_key, number_hash(RING.index_key, NUMBER), bytes(10))
+REF = RING.ids.new(RING.ids.number_hash(NUMBER), bytes(10))
 JOB = Job(3, "1-0", REF, 1)
 ID = REF.delivery_id(1)
 POOL = Sender("pool", SenderKind.NUMBER_POOL, "profile-a", None, 20.0)
@@ -41,7 +40,7 @@ POLICY = Policy(MappingProxyType({"shop": APP}), MappingProxyType({"pool": POOL}
 
 def box(**changes: Any) -> str:
     """The sealed box of a verification."""
-    return RING.seal(json.dumps({"v": REF.body, "to": NUMBER, "code": CODE, "context": {}, **changes}).encode())
+    return RING.seal(json.dumps({"v": REF.token, "to": NUMBER, "code": CODE, "context": {}, **changes}).encode())
 
 
 DRAFT = PendingDelivery("shop", "pool", "sms", "en", "", 300_000, 0, box(), False, False)
@@ -80,7 +79,7 @@ def story(
     clock = iter((100.0, 100.0 + scenario.late_s))
     return Deliver(
         outbox=scenario.outbox,
-        book=scenario.reports,
+        reports=scenario.reports,
         store=scenario.store,
         carrier=scenario.carrier,
         vault=ring,
@@ -349,13 +348,13 @@ def test_unreadable_bytes_end_with_a_reason() -> None:
 
 def test_a_short_wait_is_slept_a_long_one_is_spent_in_the_store() -> None:
     """A thread sleeps a quarter of a second at most; longer waits leave the process."""
-    short = Scenario(wait_ms=TURN_MS)
+    short = Scenario(wait_ms=LONGEST_SLEEP_MS)
     story(short).send(JOB)
     assert short.steps()[:3] == ["acquire_rate_slot", "sleep", "compose"]
-    assert short.log[1] == ("sleep", TURN_MS / 1_000)
-    long = Scenario(wait_ms=TURN_MS + 1)
+    assert short.log[1] == ("sleep", LONGEST_SLEEP_MS / 1_000)
+    long = Scenario(wait_ms=LONGEST_SLEEP_MS + 1)
     story(long).send(JOB)
-    assert long.log[1:] == [("record_rate_wait", TURN_MS + 1)]
+    assert long.log[1:] == [("record_rate_wait", LONGEST_SLEEP_MS + 1)]
 
 
 def test_a_turn_after_the_codes_end_is_no_turn() -> None:
@@ -450,7 +449,7 @@ def test_each_timer_does_its_own(closed: str | None) -> None:
     scenario = Scenario(closed=closed)
     deliver = story(scenario)
     for kind in ("x", "r", "c", "?"):
-        deliver.attend(Timer(3, kind, REF, 1))
+        deliver.timers.run(Timer(3, kind, REF, 1))
     assert scenario.steps() == ["expire", "requeue", "close_delivery"]
 
 
@@ -460,8 +459,8 @@ def test_a_silent_delivery_is_asked_about(kind: str, claim: str) -> None:
     receipt, sender_health = DeliveryReport("m1", NUMBER, "delivered"), FakeSenderHealth()
     scenario = Scenario(report=receipt)
     deliver, due = story(scenario, sender_health=sender_health), Timer(3, kind, REF, 1)
-    assert deliver.attend(due) == "m1"
-    deliver.ask(due, "m1")
+    assert deliver.timers.run(due) == "m1"
+    deliver.timers.poll_report(due, "m1")
     assert scenario.steps() == [claim, "fetch_report", "apply_report"]
     assert scenario.log[-1] == ("apply_report", REF, 1, REF.number_hash, receipt, None)
     assert sender_health.reports == [(ReportOutcome("moved", "pool"), receipt)]
@@ -472,6 +471,6 @@ def test_no_claim_no_question_no_answer_no_change(kind: str, claim: str) -> None
     """Only the claimer asks, and a carrier that does not know changes nothing."""
     scenario = Scenario(poll=None)
     deliver, due = story(scenario), Timer(3, kind, REF, 1)
-    assert deliver.attend(due) is None
-    deliver.ask(due, "m1")
+    assert deliver.timers.run(due) is None
+    deliver.timers.poll_report(due, "m1")
     assert scenario.steps() == [claim, "fetch_report"]

@@ -7,18 +7,21 @@ from typing import Any
 import pytest
 
 from otp_service.domain.delivery import Action, DeliveryReport, Refused
-from otp_service.domain.operation import Denial, OptOut, ReportOutcome
+from otp_service.domain.denial import Denial
+from otp_service.domain.ids import Reference
+from otp_service.domain.optout_list import OptOut
+from otp_service.domain.outbox import ReportOutcome
 from otp_service.domain.policy import App, Policy, Sender, SenderKind
-from otp_service.domain.verification import Reference, new_reference, number_hash
 from otp_service.keyring import create, parse
 from otp_service.usecases.receive import Receive
+from otp_service.usecases.receive_reply import Reply
 from tests.fakes import FakeDeliveryReports, FakeOptOuts, FakeSenderHealth, FakeVerifications
 
 RING = parse(create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z"))
 PERSON = "+12025550143"
-NUMBER = number_hash(RING.index_key, PERSON)
-REF = new_reference(RING.index_key, NUMBER, bytes(10))
-OTHER = new_reference(RING.index_key, NUMBER, b"x" * 10)
+NUMBER = RING.ids.number_hash(PERSON)
+REF = RING.ids.new(NUMBER, bytes(10))
+OTHER = RING.ids.new(NUMBER, b"x" * 10)
 SENDERS = {
     "pool": Sender("pool", SenderKind.NUMBER_POOL, "profile-a", None, 1.0),
     "backup": Sender("backup", SenderKind.LONG_CODE, "profile-b", "+18445550001", 1.0),
@@ -45,7 +48,7 @@ class Scenario:
 def story(scenario: Scenario) -> Receive:
     """The use case of one process."""
     return Receive(
-        book=scenario.reports,
+        reports=scenario.reports,
         store=scenario.store,
         optouts=scenario.optouts,
         vault=RING,
@@ -67,21 +70,21 @@ def receipt(**changes: Any) -> DeliveryReport:
 def test_a_receipt_moves_the_delivery_that_it_names() -> None:
     """The tag in the signed body first; the number is hashed from the body, too."""
     scenario = Scenario(indexed(OTHER, 9))
-    story(scenario).delivery_update("e1", [receipt(delivery_id=REF.delivery_id(2))])
+    story(scenario).reports.apply("e1", [receipt(delivery_id=REF.delivery_id(2))])
     assert scenario.reports.applied == [(REF, 2, NUMBER, "delivered", "e1")]
 
 
 def test_the_index_finds_what_the_body_does_not_name() -> None:
     """By message id and number: it is known to be this delivery's message."""
     scenario = Scenario(indexed(REF, 1))
-    story(scenario).delivery_update("e1", [receipt()])
+    story(scenario).reports.apply("e1", [receipt()])
     assert scenario.reports.applied[0][:2] == (REF, 1)
 
 
 def test_a_receipt_that_nobody_knows_changes_nothing() -> None:
     """No name that is ours, no index: nothing is applied."""
     scenario = Scenario()
-    story(scenario).delivery_update("e1", [receipt(), receipt(to="+19999999999"), receipt(delivery_id="dlv_x-1")])
+    story(scenario).reports.apply("e1", [receipt(), receipt(to="+19999999999"), receipt(delivery_id="dlv_x-1")])
     assert scenario.reports.applied == []
 
 
@@ -89,7 +92,7 @@ def test_each_receipt_of_a_group_is_applied() -> None:
     """Several recipients in one event."""
     scenario = Scenario()
     first, second = receipt(delivery_id=REF.delivery_id(1)), receipt(delivery_id=OTHER.delivery_id(1))
-    story(scenario).delivery_update("e1", [first, second])
+    story(scenario).reports.apply("e1", [first, second])
     assert [entry[0] for entry in scenario.reports.applied] == [REF, OTHER]
 
 
@@ -98,7 +101,7 @@ def test_the_guard_hears_what_became_of_a_receipt(outcome: str, told: int) -> No
     """With what it moved, by which the guard judges; of strangers' receipts it hears nothing."""
     scenario = Scenario(FakeDeliveryReports(outcome=outcome))
     failed = receipt(delivery_id=REF.delivery_id(1), status="delivery_failed", error=DEAD)
-    story(scenario).delivery_update("e1", [failed])
+    story(scenario).reports.apply("e1", [failed])
     assert scenario.sender_health.reports == [(ReportOutcome(outcome, "pool"), failed)] * told
 
 
@@ -113,7 +116,7 @@ def inbound(scenario: Scenario, **changes: Any) -> None:
         "occurred_ms": 5_000,
         **changes,
     }
-    story(scenario).inbound("e1", **given)
+    story(scenario).replies.receive(Reply("e1", **given))
 
 
 def test_stop_opts_out_of_the_profile_it_was_sent_to() -> None:
@@ -227,9 +230,9 @@ def test_a_word_that_the_carrier_read_as_stop_denies_as_well() -> None:
 def test_a_click_is_noted_where_its_message_is_known(to: str) -> None:
     """With or without the plus sign; unknown messages and missing numbers are passed over."""
     scenario = Scenario(indexed(REF, 2))
-    story(scenario).link_click("e1", "m1", to)
-    story(scenario).link_click("e1", "m1", None)
-    story(scenario).link_click("e1", "m1", "+19999999999")
+    story(scenario).reports.record_click("e1", "m1", to)
+    story(scenario).reports.record_click("e1", "m1", None)
+    story(scenario).reports.record_click("e1", "m1", "+19999999999")
     assert scenario.reports.clicks == [(REF, 2, "e1")]
 
 

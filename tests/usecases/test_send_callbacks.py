@@ -12,20 +12,21 @@ import pytest
 
 from otp_service import keyring
 from otp_service.domain.audit import Event, EventType, Position
-from otp_service.domain.callback import EVENTS, GONE_REST_MS, MAX_BODY, WAITS_MS, Answer, Callback
+from otp_service.domain.callback import EVENTS, GONE_REST_MS, MAX_BODY, RETRIES, Answer, Callback
 from otp_service.domain.delivery import DeliveryStatus
 from otp_service.domain.errors import StoreUnavailable
-from otp_service.domain.operation import DeliveryView, TimelineEntry, VerificationView
-from otp_service.domain.verification import Reference, Status, new_reference
+from otp_service.domain.ids import Reference
+from otp_service.domain.verification import Status
+from otp_service.domain.view import DeliveryView, TimelineEntry, VerificationView
 from otp_service.runtime.callback_worker import CallbackWorker
-from otp_service.usecases.send_callbacks import Notify
+from otp_service.usecases.send_callbacks import SendCallbacks
 from otp_service.web import schemas
 from tests.conftest import wait_until
 from tests.fakes import FakeAuditConsumer, FakeCallbackQueue, FakeReceivers, FakeVerifications
 
 RING = keyring.parse(keyring.create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z"))
-REF = new_reference(RING.index_key, "00" * 10, bytes(10))
-SLOW = new_reference(RING.index_key, "00" * 10, b"s" * 10)
+REF = RING.ids.new("00" * 10, bytes(10))
+SLOW = RING.ids.new("00" * 10, b"s" * 10)
 AT = 1_790_000_000_123
 
 
@@ -56,7 +57,7 @@ def view(ref: Reference = REF, metadata: str = "{}") -> VerificationView:
 
 def event(kind: str = "verification.approved", number: int = 1, **fields: str) -> Event:
     """The n-th event of shard 2."""
-    given = {"type": kind, "vid": REF.body, "app": "shop", "mask": "+1******0143", **fields}
+    given = {"type": kind, "vid": REF.token, "app": "shop", "mask": "+1******0143", **fields}
     return Event(2, Position(AT, number), kind, given)
 
 
@@ -75,9 +76,9 @@ class Scenario:
     receivers: FakeReceivers = field(default_factory=FakeReceivers)
     counted: list[tuple[str, str]] = field(default_factory=list)
 
-    def story(self, apps: Sequence[str] = ("shop",)) -> Notify:
+    def story(self, apps: Sequence[str] = ("shop",)) -> SendCallbacks:
         """The story of one process."""
-        return Notify(
+        return SendCallbacks(
             audit_consumer=self.audit,
             queue=self.queue,
             store=self.store,
@@ -155,7 +156,7 @@ def test_an_outage_leaves_the_events_to_be_read_again(scenario: Scenario) -> Non
 @pytest.mark.parametrize("left_behind", [True, False])
 def test_a_queue_that_is_away_holds_up_its_own_app_only(scenario: Scenario, left_behind: bool) -> None:
     """Wherever its events stand in a batch; they are handed out again later, and the rest is done."""
-    events = [event(number=n, app="slow", vid=SLOW.body) if n % 2 else event(number=n) for n in range(1, 7)]
+    events = [event(number=n, app="slow", vid=SLOW.token) if n % 2 else event(number=n) for n in range(1, 7)]
     scenario.audit = FakeAuditConsumer(taken=events) if left_behind else FakeAuditConsumer(events)
     scenario.queue.away = "slow"
     assert scenario.story(("shop", "slow")).collect(left_behind=left_behind) == 3
@@ -191,12 +192,12 @@ def test_what_is_crowded_out_is_counted(scenario: Scenario) -> None:
     ("answer", "tries", "settled", "outcome"),
     [
         (Answer(204), 0, ("sent",), "sent"),
-        (Answer(500, "status 500"), 0, ("again", WAITS_MS[0], 0, "status 500"), "failed"),
-        (Answer(302, "status 302"), 2, ("again", WAITS_MS[2], 0, "status 302"), "failed"),
+        (Answer(500, "status 500"), 0, ("again", RETRIES.steps_ms[0], 0, "status 500"), "failed"),
+        (Answer(302, "status 302"), 2, ("again", RETRIES.steps_ms[2], 0, "status 302"), "failed"),
         (Answer(429, "status 429", 90), 0, ("again", 90_000, 90_000, "status 429"), "failed"),
-        (Answer(0, "private address"), 0, ("again", WAITS_MS[0], 0, "private address"), "failed"),
+        (Answer(0, "private address"), 0, ("again", RETRIES.steps_ms[0], 0, "private address"), "failed"),
         (Answer(410, "status 410"), 0, ("dead", GONE_REST_MS, "status 410"), "dead"),
-        (Answer(0, "no answer in time"), len(WAITS_MS), ("dead", 0, "no answer in time"), "dead"),
+        (Answer(0, "no answer in time"), len(RETRIES.steps_ms), ("dead", 0, "no answer in time"), "dead"),
     ],
 )
 def test_what_becomes_of_a_try(

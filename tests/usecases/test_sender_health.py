@@ -8,7 +8,7 @@ import pytest
 from otp_service.domain.circuit import ACCOUNT, PASS, BreakerDecision, Circuit, Fault, Fine
 from otp_service.domain.delivery import Accepted, Action, DeliveryReport, NotSent, Refused
 from otp_service.domain.errors import StoreUnavailable
-from otp_service.domain.operation import ReportOutcome
+from otp_service.domain.outbox import ReportOutcome
 from otp_service.domain.policy import App, Policy, Sender, SenderKind, Strategy
 from otp_service.domain.routing import Health
 from otp_service.usecases.sender_health import SenderHealth
@@ -96,12 +96,12 @@ def test_an_outage_leaves_the_operators_order() -> None:
     scenario = Scenario(FakeCircuits(down=True), FakeSenderStats(down=True))
     sender_health = story(scenario)
     assert names(sender_health.route(HEALTHIEST, (POOL, BACKUP))) == (["pool", "backup"], [])
-    sender_health.learn(POOL, SPENT, PASS, NH)
-    sender_health.moved(ReportOutcome("moved", "pool"), DeliveryReport("m", "+1", "delivered"), NH)
-    sender_health.spend_limit("a")
+    sender_health.record_outcome(POOL, SPENT, PASS, NH)
+    sender_health.record_report(ReportOutcome("moved", "pool"), DeliveryReport("m", "+1", "delivered"), NH)
+    sender_health.record_spend_limit("a")
     assert scenario.alert.told == ["a"]
     with pytest.raises(StoreUnavailable):
-        sender_health.decision(POOL)
+        sender_health.admit(POOL)
 
 
 def test_what_an_answer_teaches_is_noted_with_its_gate() -> None:
@@ -110,18 +110,18 @@ def test_what_an_answer_teaches_is_noted_with_its_gate() -> None:
     tripped = {scope: Circuit(scope, until_ms=100, probe_ms=50, now_ms=60) for scope in scopes}
     scenario = Scenario(FakeCircuits(tripped))
     sender_health = story(scenario)
-    sender_health.learn(POOL, Accepted("m"), BreakerDecision(True, probe=True), NH)
+    sender_health.record_outcome(POOL, Accepted("m"), BreakerDecision(True, probe=True), NH)
     assert scenario.circuits.noted == [(Fine(scope, sent=True), True) for scope in scopes]
     assert scenario.counted == [(scope, "closed") for scope in scopes]
     scenario.counted.clear()
-    sender_health.learn(POOL, Accepted("m"), PASS, NH)
-    sender_health.learn(POOL, NotSent("connect"), PASS, NH)
+    sender_health.record_outcome(POOL, Accepted("m"), PASS, NH)
+    sender_health.record_outcome(POOL, NotSent("connect"), PASS, NH)
     assert (scenario.circuits.noted[-1], scenario.counted, scenario.alert.told) == (
         Fault("sender:pool", "connect"),
         [],
         [],
     )
-    sender_health.learn(POOL, SPENT, PASS, NH)
+    sender_health.record_outcome(POOL, SPENT, PASS, NH)
     assert (scenario.counted, scenario.alert.told) == ([("profile:a", "open")], [(SPENT, POOL)])
     assert scenario.circuits.numbers == [NH]
 
@@ -139,9 +139,9 @@ def test_people_are_told_of_what_is_in_force(reply: str, told: bool, counted: bo
         refusal = Refused("40013", "rejected", Action.STOP_SENDER)
         if report:
             receipt = DeliveryReport("m", "+1", "delivery_failed", error=refusal)
-            story(scenario).moved(ReportOutcome("moved", "pool"), receipt, NH)
+            story(scenario).record_report(ReportOutcome("moved", "pool"), receipt, NH)
         else:
-            story(scenario).learn(POOL, refusal, PASS, NH)
+            story(scenario).record_outcome(POOL, refusal, PASS, NH)
         assert scenario.alert.told == ([(refusal, POOL)] if told else [])
         assert scenario.counted == ([("sender:pool", "open")] if counted else [])
 
@@ -164,17 +164,17 @@ def held(scope: str, until: int, *, lasting: bool = True) -> dict[str, Circuit]:
 )
 def test_who_is_better_than_a_held_sender(states: dict[str, Circuit], better: list[str]) -> None:
     """One that is not held, or not for so long; one that nobody answers from is not; names no longer known are none."""
-    assert list(story(Scenario(FakeCircuits(states))).better(POOL, ["backup", "gone"])) == better
+    assert list(story(Scenario(FakeCircuits(states))).better_than(POOL, ["backup", "gone"])) == better
 
 
 def test_a_hold_stops_nobody_without_a_better_way() -> None:
     """The gate is asked accordingly; a paused sender is no reason to wait elsewhere, a held one is."""
     scenario = Scenario(FakeCircuits(held("sender:backup", 50)))
     sender_health = story(scenario)
-    sender_health.decision(POOL, held_too=True)
+    sender_health.admit(POOL, held_too=True)
     assert scenario.circuits.noted == [((ACCOUNT, "profile:a", "sender:pool"), True)]
-    assert sender_health.unheld(["pool", "backup", "gone"]) == ("pool",)
-    assert story(Scenario(FakeCircuits(held("sender:backup", 50, lasting=False)))).unheld(["backup"]) == ("backup",)
+    assert sender_health.not_held(["pool", "backup", "gone"]) == ("pool",)
+    assert story(Scenario(FakeCircuits(held("sender:backup", 50, lasting=False)))).not_held(["backup"]) == ("backup",)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_a_hold_stops_nobody_without_a_better_way() -> None:
 def test_a_delivery_counts_once_for_its_sender(outcome: str, status: str, tallied: list[tuple[str, bool]]) -> None:
     """When it ends, well or badly; repeats and way stations do not count."""
     scenario = Scenario()
-    story(scenario).moved(ReportOutcome(outcome, "pool"), DeliveryReport("m", "+1", status), NH)
+    story(scenario).record_report(ReportOutcome(outcome, "pool"), DeliveryReport("m", "+1", status), NH)
     assert scenario.stats.counted == tallied
     reached = [(ACCOUNT, "profile:a", "sender:pool")] if ("pool", True) in tallied else []
     assert scenario.circuits.reached == reached
@@ -200,9 +200,9 @@ def test_a_failed_delivery_may_hold_its_sender_and_ring_people() -> None:
     """What the carrier says afterwards counts as much as a refusal; a sender that is gone from the file does not."""
     scenario = Scenario(FakeCircuits(reply="opened"))
     failed = DeliveryReport("m", "+1", "delivery_failed", error=SPENT)
-    story(scenario).moved(ReportOutcome("moved", "gone"), failed, NH)
+    story(scenario).record_report(ReportOutcome("moved", "gone"), failed, NH)
     assert (scenario.circuits.noted, scenario.alert.told) == ([], [])
-    story(scenario).moved(ReportOutcome("moved", "pool"), failed, NH)
+    story(scenario).record_report(ReportOutcome("moved", "pool"), failed, NH)
     assert [hold.scope for hold in scenario.circuits.noted] == ["profile:a"]
     assert scenario.alert.told == [(SPENT, POOL)]
 
@@ -211,7 +211,7 @@ def test_a_failed_delivery_may_hold_its_sender_and_ring_people() -> None:
 def test_a_spent_profile_of_ours_rests(profile: str | None, held: list[str]) -> None:
     """Strangers' profiles of the same account are no business of ours."""
     scenario = Scenario()
-    story(scenario).spend_limit(profile)
+    story(scenario).record_spend_limit(profile)
     assert [hold.scope for hold in scenario.circuits.noted] == held
     assert scenario.alert.told == ([profile] if held else [])
 

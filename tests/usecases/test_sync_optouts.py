@@ -8,19 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otp_service.domain.errors import CarrierUnavailable, NotReady, StoreUnavailable
-from otp_service.domain.operation import Block, BlockPage, OptOut
+from otp_service.domain.optout_list import Block, BlockPage, OptOut
 from otp_service.domain.policy import Policy, Sender, SenderKind
-from otp_service.domain.verification import number_hash
 from otp_service.keyring import create, parse
-from otp_service.usecases.sync_optouts import (
-    LIST_LAG_MS,
-    PATIENCE_MS,
-    RETRY_MS,
-    SETTLED_MS,
-    WHOLE_AGAIN_MS,
-    WHOLE_MS,
-    SyncOptouts,
-)
+from otp_service.usecases.sync_optouts import PATIENCE_MS, RETRY_MS, WHOLE_AGAIN_MS, WHOLE_MS, SyncOptouts
+from otp_service.usecases.sync_profile import LIST_LAG_MS, SETTLED_MS
 from tests.fakes import FakeBlockList, FakeCursors, FakeOptOuts
 
 NOW = 1_800_000_000_000
@@ -36,7 +28,7 @@ def person(n: int) -> str:
 
 def hashed(n: int) -> str:
     """The n-th person's keyed hash."""
-    return number_hash(VAULT.index_key, person(n))
+    return VAULT.ids.number_hash(person(n))
 
 
 class Killed(BaseException):
@@ -78,11 +70,11 @@ class Scenario:
 
     def run(self) -> None:
         """A pass of a process that has just started, from its beginning to its end."""
-        assert self.story().on_timer(starting=True, stopped=lambda: False) is not None
+        assert self.story().run_if_due(starting=True, stopped=lambda: False) is not None
 
     def sync(self) -> dict[str, int]:
         """The command; how many opt-outs it lifted, by profile."""
-        return {one.profile: one.lifted for one in self.story().now(lambda *_: None, lambda _: None)}
+        return {one.profile: one.lifted for one in self.story().run_now(lambda *_: None, lambda _: None)}
 
     def list_(self, profile: str, *people: int, at_ms: int = NOW - DAY) -> None:
         """Have people stand on the carrier's list."""
@@ -105,7 +97,7 @@ def test_everybody_on_the_list_is_blocked_in_their_profile(scenario: Scenario) -
     """All pages of all profiles, each profile once, and each block as old as the carrier says."""
     scenario.list_(A, *range(10))
     scenario.list_(B, *range(5, 7))
-    done = scenario.story().on_timer(starting=True, stopped=lambda: False)
+    done = scenario.story().run_if_due(starting=True, stopped=lambda: False)
     assert done is not None
     assert [(one.profile, one.changed, one.skipped) for one in done] == [(A, 10, 0), (B, 2, 0)]
     assert scenario.registry.blocked(A) == {hashed(n) for n in range(10)}
@@ -122,7 +114,7 @@ def test_the_second_pass_reads_the_new_only(scenario: Scenario) -> None:
 
     def turn(*, starting: bool = False) -> None:
         scenario.cursors.rest_ms = None
-        assert process.on_timer(starting=starting, stopped=lambda: False) is not None
+        assert process.run_if_due(starting=starting, stopped=lambda: False) is not None
 
     turn(starting=True)
     scenario.list_(A, 20, at_ms=NOW - 60_000)
@@ -212,7 +204,7 @@ def test_entries_that_name_nobody_are_counted_and_passed_over(scenario: Scenario
     """A masked number or a name blocks nobody and stops nothing."""
     scenario.source.listed[A] = [Block("+1202555****", A, "STOP", NOW - DAY), Block("ACME", None, None, 0)]
     scenario.list_(A, 7)
-    done = scenario.story().on_timer(starting=True, stopped=lambda: False)
+    done = scenario.story().run_if_due(starting=True, stopped=lambda: False)
     assert done is not None
     assert (done[0].skipped, done[0].changed) == (2, 1)
 
@@ -280,7 +272,7 @@ def test_a_shard_that_is_away_costs_its_own_entries_only(scenario: Scenario, old
 def test_a_worker_that_ends_leaves_at_the_next_page(scenario: Scenario) -> None:
     """It gives the right to read back, so that another worker goes on at once."""
     scenario.list_(A, *range(9))
-    assert scenario.story().on_timer(starting=True, stopped=lambda: True) is None
+    assert scenario.story().run_if_due(starting=True, stopped=lambda: True) is None
     assert (scenario.cursors.holder, scenario.cursors.rest_ms, len(scenario.source.asked)) == (None, None, 1)
     assert scenario.counted == ["interrupted"]
 
@@ -294,7 +286,7 @@ def test_a_reader_that_was_overtaken_stops(scenario: Scenario) -> None:
             scenario.cursors.holder = "another"
 
     scenario.source.before = overtake
-    assert scenario.story().on_timer(starting=True, stopped=lambda: False) is None
+    assert scenario.story().run_if_due(starting=True, stopped=lambda: False) is None
     assert scenario.cursors.holder == "another"
     assert scenario.cursors.load(A).page == 3
 
@@ -303,7 +295,7 @@ def test_the_timer_leaves_a_list_that_rests(scenario: Scenario) -> None:
     """Many workers with many timers read it once in an interval; each reads it when it starts."""
     scenario.run()
     asked = len(scenario.source.asked)
-    assert scenario.story().on_timer(starting=False, stopped=lambda: False) is None
+    assert scenario.story().run_if_due(starting=False, stopped=lambda: False) is None
     assert len(scenario.source.asked) == asked
     assert scenario.cursors.rest_ms == 900_000
     scenario.run()
@@ -321,7 +313,7 @@ def test_a_person_waits_for_the_pass_that_is_under_way(scenario: Scenario) -> No
         scenario.cursors.holder = None
 
     told: list[tuple[int, int]] = []
-    done = scenario.story().now(lambda read, of: told.append((read, of)), sleep)
+    done = scenario.story().run_now(lambda read, of: told.append((read, of)), sleep)
     assert slept == [0.5]
     assert sum(one.changed for one in done) == 4
     assert told[0] == (3, 4)
@@ -333,7 +325,7 @@ def test_a_person_does_not_wait_for_ever(scenario: Scenario) -> None:
     scenario.cursors.holder = "another"
     slept: list[float] = []
     with pytest.raises(NotReady, match="another process"):
-        scenario.story().now(lambda *_: None, slept.append)
+        scenario.story().run_now(lambda *_: None, slept.append)
     assert sum(slept) >= PATIENCE_MS / 1000
 
 
@@ -466,7 +458,7 @@ def test_the_whole_list_is_read_at_the_start_and_once_a_day(scenario: Scenario) 
         scenario.now_ms += after_ms
         scenario.heard(1, at_ms=NOW - DAY)
         scenario.cursors.rest_ms = None
-        process.on_timer(starting=starting, stopped=lambda: False)
+        process.run_if_due(starting=starting, stopped=lambda: False)
         return hashed(1) not in scenario.registry.blocked(A)
 
     assert turn(0, starting=True)

@@ -8,24 +8,14 @@ from typing import Any, cast
 import pytest
 
 from otp_service.domain import codes, receipt
+from otp_service.domain.checking import Approved, CheckAnswer, CheckCommand, Limited, Superseded, Wrong
+from otp_service.domain.ending import Canceled, Ended, NotFound, Redeemed
 from otp_service.domain.errors import InvalidNumber, InvalidRequest, KeyUnknown, NotReady, Refusal, StoreUnavailable
-from otp_service.domain.operation import (
-    Approved,
-    Canceled,
-    CheckAnswer,
-    CheckCommand,
-    Ended,
-    Limited,
-    NotFound,
-    Redeemed,
-    Started,
-    StartRefused,
-    Superseded,
-    VerificationView,
-    Wrong,
-)
+from otp_service.domain.ids import Reference
 from otp_service.domain.policy import App, Channel, Limit, Policy, Sender, SenderKind, Template
-from otp_service.domain.verification import ENDED_CODE, Reference, Status, new_reference, number_hash, read_id
+from otp_service.domain.starting import Started, StartRefused
+from otp_service.domain.verification import ENDED_CODE, Status
+from otp_service.domain.view import VerificationView
 from otp_service.keyring import create, parse, rotate
 from otp_service.storage.limits import Place
 from otp_service.usecases import ports, verify
@@ -34,14 +24,14 @@ from tests.fakes import FakeKeyIds, FakeLimits, FakeSenderHealth, FakeVerificati
 
 RING = parse(create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z"))
 PERSON = "+12025550143"
-NUMBER = number_hash(RING.index_key, PERSON)
-REF = new_reference(RING.index_key, NUMBER, bytes(10))
+NUMBER = RING.ids.number_hash(PERSON)
+REF = RING.ids.new(NUMBER, bytes(10))
 POOL = Sender("pool", SenderKind.NUMBER_POOL, "profile-a", None, 1.0)
 NAME = Sender("name", SenderKind.ALPHANUMERIC, "profile-b", "ACME", 1.0)
 SHOP = App("shop", "Acme", (POOL, NAME))
 WORLD = App("world", "World", (NAME,), countries=frozenset({"*"}))
 POLICY = Policy(MappingProxyType({"shop": SHOP, "world": WORLD}), MappingProxyType({"pool": POOL, "name": NAME}))
-VIEW = verification_view(REF, subject=receipt.subject(RING.index_key, "shop", NUMBER))
+VIEW = verification_view(REF, subject=RING.ids.subject("shop", NUMBER))
 APPROVED = Approved(1_790_000_000_999, NUMBER, "login", "sms", "", "receipt-1", "+1******0143")
 
 
@@ -103,7 +93,7 @@ def test_an_order_is_complete_and_seals_what_is_secret() -> None:
     assert PERSON[1:] not in repr(order)
     assert code not in repr(order)
     box = json.loads(RING.open(order.box))
-    assert box == {"v": order.reference.body, "to": PERSON, "code": code, "context": {"payee": "X"}}
+    assert box == {"v": order.reference.token, "to": PERSON, "code": code, "context": {"payee": "X"}}
     assert order.reference.number_hash == NUMBER
     assert order.kid == RING.active_kid
     assert order.digest == codes.digest(
@@ -340,7 +330,7 @@ def test_an_approval_carries_the_signed_receipt() -> None:
     assert claims["iss"] == "https://otp.example"
     assert (claims["aud"], claims["jti"], claims["purpose"]) == ("shop", "receipt-1", "login")
     assert claims["verification_id"] == REF.verification_id
-    assert claims["sub"] == receipt.subject(RING.index_key, "shop", NUMBER)
+    assert claims["sub"] == RING.ids.subject("shop", NUMBER)
     assert claims["iat"] == 1_790_000_000
     assert PERSON not in json.dumps(claims)
     told = (approval.mask, approval.purpose, approval.channel, approval.subject)
@@ -397,7 +387,7 @@ def test_a_guess_is_digested_under_every_pepper_and_never_kept() -> None:
     assert "123456" not in repr(first)
 
 
-@pytest.mark.parametrize("text", ["", "vrf_x", "dlv_x-1", REF.body, "\ud800"])
+@pytest.mark.parametrize("text", ["", "vrf_x", "dlv_x-1", REF.token, "\ud800"])
 def test_an_id_that_cannot_be_ours_is_unknown(text: str) -> None:
     """The same refusal as for one that does not exist, without asking."""
     store = replying()
@@ -592,4 +582,4 @@ def test_a_view_tells_when_to_send_again(changes: dict[str, Any], resend: int | 
     assert verify.resend_in(view) == resend
     assert verify.sends_left(view) == left
     assert verify.checks_left(view) == 3
-    assert read_id(RING.index_key, view.reference.verification_id) == REF
+    assert RING.ids.read(view.reference.verification_id) == REF

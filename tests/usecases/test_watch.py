@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from otp_service.domain.errors import StoreUnavailable
-from otp_service.domain.verification import Reference
+from otp_service.domain.ids import Reference
 from otp_service.usecases.watch import News, Watch
 from tests.conftest import wait_until
 from tests.fakes import FakeVerifications
