@@ -106,7 +106,9 @@ def parse(name: str, head: str, text: str) -> Script:
         sha=hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest(),
         keys=needed,
         optional=optional,
-        written=frozenset(word[:-1] for word in declared["KEYS"].replace("]", " ").replace("[", " ").split() if word[-1] == "!"),
+        written=frozenset(
+            word[:-1] for word in declared["KEYS"].replace("]", " ").replace("[", " ").split() if word[-1] == "!"
+        ),
         args=tuple(plain),
         rest=rest,
     )
