@@ -1,7 +1,7 @@
 """The keyring as a running process holds it: the file is looked at again, and a new key becomes active in its time.
 
 Guaranteed here: what a caller reads through `current()` is of one moment; a file that became unreadable, or that has
-another index key, changes nothing and is told by `fault`. The file is looked at on access, at most every `LOOK_S`
+another index key, changes nothing and is reported by `fault`. The file is looked at on access, at most every `LOOK_S`
 seconds, sooner where somebody meets a key that is not in the ring. When a key's time has come is judged by the store's
 clock once it is known. A clock that is wrong loses nothing: whichever key makes new things, all processes open them.
 """
@@ -51,14 +51,14 @@ class KeyringFile:
         self._fault: str | None = None
         self._register: Callable[[frozenset[str]], object] | None = None
         self._registered: frozenset[str] = frozenset()
-        self.index_key = self._ring.index_key
-        self.watch_key = self._ring.watch_key
+        self.ids = self._ring.ids
+        self.watch_tokens = self._ring.watch_tokens
 
     def __repr__(self) -> str:
         return f"KeyringFile({self._ring!r})"
 
     def register(self, register: Callable[[frozenset[str]], object]) -> None:
-        """Name who is told the ids of the keys, now and at every change. Raises what `register` raises now."""
+        """Call `register` with the ids of the keys, now and at every change. Raises what `register` raises now."""
         register(self._ring.kids)
         self._register, self._registered = register, self._ring.kids
 
@@ -120,7 +120,7 @@ class KeyringFile:
             self._mark = mark
             self._read()
         if self._register is not None and self._registered != self._ring.kids:
-            self._tell()
+            self._register_kids()
 
     def _read(self) -> None:
         try:
@@ -128,24 +128,24 @@ class KeyringFile:
         except ServiceError as error:
             self._keep(error.detail)
             return
-        if ring.index_key != self.index_key:
+        if ring.fingerprint != self.ids.fingerprint:
             self._keep("The keyring file has another index key than this process was started with.")
             return
         self._ring, self._fault = ring, None
         _log.info("the keyring file was read again", extra={"key_id": ring.active_kid})
 
     def _keep(self, fault: str) -> None:
-        # Said once: the mark of the file is remembered.
+        # Logged once: the mark of the file is remembered.
         self._fault = fault
         _log.error("the keyring file cannot be used; the keys read before are used", extra={"reason": fault})
 
-    def _tell(self) -> None:
+    def _register_kids(self) -> None:
         kids = self._ring.kids
         try:
             if self._register is not None:
                 self._register(kids)
         except ServiceError as error:
-            _log.warning("the store was not told of the keys; trying again", extra={"reason": error.detail})
+            _log.warning("the ids of the keys could not be registered; trying again", extra={"reason": error.detail})
         else:
             self._registered = kids
 

@@ -8,13 +8,13 @@ import json
 import logging
 import os
 import sys
-import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+
+from .clock import rfc3339
 
 FIELDS = (
     "request_id",
@@ -145,7 +145,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
-            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "at": rfc3339(int(record.created * 1000)),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -188,8 +188,3 @@ def metrics_text() -> bytes:
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry)
     return generate_latest(REGISTRY)
-
-
-def now_ms() -> int:
-    """Unix milliseconds of this machine's clock. Expiry of codes is never judged by it."""
-    return time.time_ns() // 1_000_000

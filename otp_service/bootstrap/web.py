@@ -65,9 +65,9 @@ class _Parts:
         self.stores = stores
         self._settings = settings
         self._keyring = keyring
-        self._verifications = Verifications(stores.store, stores.scripts, stores.keys, keyring.index_key)
+        self._verifications = Verifications(stores.store, stores.scripts, stores.keys, keyring.ids)
         self._optouts = OptOuts(stores.store, stores.scripts, stores.keys)
-        self._outbox = Outbox(stores.store, stores.scripts, stores.keys, keyring.index_key, consumer="web")
+        self._outbox = Outbox(stores.store, stores.scripts, stores.keys, keyring.ids, consumer="web")
         self._health: SenderHealth = senders.sender_health(settings, stores)
 
     def watch(self, threads: Threads, pause: Pause) -> Watch:
@@ -84,9 +84,16 @@ class _Parts:
         """What apps call."""
         idempotency = Idempotency(self.stores.scripts, self.stores.keys)
         keyring = self._keyring
-        keys = {"index_key": keyring.index_key, "watch_key": keyring.watch_key}
         api = Api(
-            self._verify(), self._browse(), watch, idempotency, problems, **keys, seal=keyring.seal, unseal=keyring.open
+            self._verify(),
+            self._browse(),
+            watch,
+            idempotency,
+            problems,
+            ids=keyring.ids,
+            watch_tokens=keyring.watch_tokens,
+            seal=keyring.seal,
+            unseal=keyring.open,
         )
         return list(api.routes())
 
@@ -119,7 +126,7 @@ class _Parts:
     def webhook_routes(self, problems: Problems) -> list[Route]:
         """What the carrier calls."""
         receive = Receive(
-            book=self._outbox,
+            reports=self._outbox,
             store=self._verifications,
             optouts=self._optouts,
             vault=self._keyring,

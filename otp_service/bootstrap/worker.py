@@ -69,7 +69,7 @@ def build_worker(settings: Settings, *, concurrency: int) -> Worker:
 
 def _outbox(stores: Stores, keyring: KeyringFile) -> Outbox:
     consumer = f"{socket.gethostname()}-{secrets.token_hex(4)}"
-    return Outbox(stores.store, stores.scripts, stores.keys, keyring.index_key, consumer)
+    return Outbox(stores.store, stores.scripts, stores.keys, keyring.ids, consumer)
 
 
 def _deliver(
@@ -83,8 +83,8 @@ def _deliver(
 ) -> Deliver:
     return Deliver(
         outbox=outbox,
-        book=outbox,
-        store=Verifications(stores.store, stores.scripts, stores.keys, keyring.index_key),
+        reports=outbox,
+        store=Verifications(stores.store, stores.scripts, stores.keys, keyring.ids),
         carrier=gateway,
         vault=keyring,
         policy=settings.policy,
@@ -115,7 +115,7 @@ def _sync_task(settings: Settings, sync: SyncOptouts) -> PeriodicTask:
     starting = iter([True])
 
     def run(stop: threading.Event) -> None:
-        sync.on_timer(starting=next(starting, False), stopped=stop.is_set)
+        sync.run_if_due(starting=next(starting, False), stopped=stop.is_set)
 
     return PeriodicTask("opt-outs", min(SYNC_PERIOD_S, settings.optout_sync_ms / 1000), run)
 

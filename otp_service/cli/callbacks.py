@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..timestamps import rfc3339
+from ..clock import rfc3339
 from .output import note, print_json, print_table
 from .parser import UsageError, add_command, add_group, json_option
 from .settings import load_settings

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from .. import config
+from ..clock import rfc3339
 from ..domain import phone
 from ..domain.delivery import Action
 from ..domain.errors import InvalidNumber, ServiceError
@@ -16,7 +17,6 @@ from ..telnyx import errors
 from ..telnyx.client import TelnyxClient
 from ..telnyx.exceptions import NotFoundError, NotSentError, RefusedError, UnknownOutcomeError
 from ..telnyx.responses import InboundMessage, OutboundMessage
-from ..timestamps import rfc3339
 from .output import print_facts, print_json
 from .parser import UsageError
 

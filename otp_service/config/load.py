@@ -24,7 +24,7 @@ from .. import keyring
 from ..domain import callback, codes, message, replies
 from ..domain.callback import Endpoint
 from ..domain.errors import ConfigError, InvalidNumber
-from ..domain.phone import REGIONS
+from ..domain.phone import REGIONS, is_e164
 from ..domain.phone import parse as parse_phone
 from ..domain.policy import (
     DEFAULT_RATE_PER_S,
@@ -316,7 +316,7 @@ def _check_address(given: _Sender, key: str) -> None:
 
 def _require_e164(text: str, key: str) -> None:
     # The shape is enough for our own numbers: the carrier knows whether it gave us this one.
-    if not re.fullmatch(r"\+[1-9][0-9]{6,14}", text, re.ASCII):
+    if not is_e164(text):
         try:
             parse_phone(text)
         except InvalidNumber as error:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from .audit import Event, EventType
+from .backoff import Backoff
 
 EVENTS = frozenset(
     {
@@ -34,16 +35,13 @@ EVENTS = frozenset(
         EventType.FELL_BACK,
     }
 )
-"""What apps are told. The steps between (queued, sending, retried) stand in the timeline of the next event."""
+"""The events that apps get callbacks for. The timeline of the next one has the steps between (queued, sending, …)."""
 
 MAX_BODY = 20_000
 """Bytes. Standard Webhooks asks for less than 20 kB; a body that would be longer leaves out the timeline."""
 
-WAITS_MS = (5_000, 30_000, 120_000, 600_000, 1_800_000, 7_200_000, 21_600_000)
+RETRIES = Backoff((5_000, 30_000, 120_000, 600_000, 1_800_000, 7_200_000, 21_600_000), jitter=(1.0, 1.2))
 """The waits before the 2nd to the 8th try, some nine hours in all. Then a callback is a dead letter."""
-
-JITTER = 0.2
-"""Each wait is longer by a random part up to this, so that what failed together does not come back together."""
 
 MAX_RETRY_AFTER_MS = 3_600_000
 """A receiver may ask for so much patience, and no more."""
@@ -65,7 +63,10 @@ _SIX_TO_FOUR = ipaddress.ip_network("2002::/16")
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where an app is told. `secrets` sign all at once; `allow_private` lets addresses of a closed network through."""
+    """Where an app receives callbacks.
+
+    `secrets`: each of them signs. `allow_private` lets addresses of a closed network through.
+    """
 
     url: str = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
@@ -151,10 +152,9 @@ def judge(answer: Answer, attempt: int, chance: float) -> Again | GiveUp | None:
     if answer.status == 410:
         return GiveUp(GONE_REST_MS)
     asked_ms = _asked_ms(answer)
-    if attempt > len(WAITS_MS):
+    if attempt > len(RETRIES.steps_ms):
         return GiveUp(asked_ms)
-    wait_ms = int(WAITS_MS[attempt - 1] * (1 + JITTER * chance))
-    return Again(max(wait_ms, asked_ms), asked_ms)
+    return Again(max(RETRIES.wait_ms(attempt, chance), asked_ms), asked_ms)
 
 
 def _asked_ms(answer: Answer) -> int:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .ending import Ended, NotFound
+from .ids import Reference
 from .policy import App, NumberLimits
-from .verification import Reference
 
 
 @dataclass(frozen=True, slots=True)

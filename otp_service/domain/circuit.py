@@ -14,7 +14,7 @@ Three scopes, each with a breaker of its own in the store: one sender, one messa
 A pause for lack of answers is waited for. A hold only changes who is asked first: where all senders of a delivery are
 held, the one whose hold ends soonest is tried, so that no code ends unsent because of what other messages met.
 
-Pure rules; where breakers are kept is `storage.circuits`, who asks them `usecases.guard`.
+Pure rules; breakers are stored in `storage.circuits` and used by `usecases.sender_health`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

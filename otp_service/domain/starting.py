@@ -6,8 +6,8 @@ costs nothing. Times are the store's clock in Unix milliseconds.
 
 from dataclasses import dataclass, field
 
+from .ids import Reference
 from .policy import App, Channel, NumberLimits, Sender
-from .verification import Reference
 from .view import VerificationView
 
 OPERATION_TTL_MS = 60_000

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from ..domain.errors import StoreUnavailable
-from ..usecases.send_callbacks import Notify
+from ..usecases.send_callbacks import SendCallbacks
 
 HANDS = 8
 """Callbacks that one process sends to one app at once."""
@@ -24,7 +24,7 @@ _log = logging.getLogger("otp.callbacks")
 class CallbackWorker:
     """One process's share of the callbacks."""
 
-    def __init__(self, notify: Notify, open_feed: Callable[[], None], *, hands: int = HANDS) -> None:
+    def __init__(self, notify: SendCallbacks, open_feed: Callable[[], None], *, hands: int = HANDS) -> None:
         self._notify = notify
         self._open_feed = open_feed
         self._hands = hands

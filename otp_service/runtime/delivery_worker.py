@@ -244,11 +244,11 @@ class Worker:
                 self._attend(due, askers)
 
     def _attend(self, due: Timer, askers: ThreadPoolExecutor) -> None:
-        message_id = self._guarded(due, lambda: self._deliver.attend(due))
+        message_id = self._guarded(due, lambda: self._deliver.timers.run(due))
         if message_id is None or not self._places.acquire(blocking=False):
             return  # of a carrier that is so slow, the next round will ask again
         # Asking the carrier takes its time: not in the pulse.
-        askers.submit(self._guarded, due, lambda: self._deliver.ask(due, message_id)).add_done_callback(
+        askers.submit(self._guarded, due, lambda: self._deliver.timers.poll_report(due, message_id)).add_done_callback(
             lambda _: self._places.release()
         )
 

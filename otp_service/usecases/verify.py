@@ -11,6 +11,7 @@ from functools import partial
 
 from ..domain import codes, message, optout, phone, receipt, routing
 from ..domain.errors import InvalidRequest, KeyUnknown, NotReady, Refusal
+from ..domain.ids import NUMBER_HASH_BYTES, Reference
 from ..domain.operation import (
     OPERATION_TTL_MS,
     Approved,
@@ -27,7 +28,7 @@ from ..domain.operation import (
     Wrong,
 )
 from ..domain.policy import App, Channel, Policy
-from ..domain.verification import ENDED_CODE, NUMBER_HASH_BYTES, Reference, Status, new_reference, number_hash, read_id
+from ..domain.verification import ENDED_CODE, Status
 from . import ports
 from .sender_health import SenderHealth
 
@@ -170,13 +171,12 @@ class Verify:
     def _order_maker(
         self, app: App, to: phone.Phone, request: StartRequest, operation_id: str | None
     ) -> Callable[[int], StartCommand]:
-        key = self._vault.index_key
-        number = number_hash(key, to.e164)
-        ref = new_reference(key, number, self._token_bytes(NUMBER_HASH_BYTES))
+        number = self._vault.ids.number_hash(to.e164)
+        ref = self._vault.ids.new(number, self._token_bytes(NUMBER_HASH_BYTES))
         code = codes.draw(app.code_length, self._randbelow)
         context = codes.context_hash(request.context)
         ring = self._vault.current()
-        box = {"v": ref.body, "to": to.e164, "code": code, "context": dict(request.context or {})}
+        box = {"v": ref.token, "to": to.e164, "code": code, "context": dict(request.context or {})}
         route, healthy = self._sender_health.route(app, routing.candidates(app, request.channel, to))
         # A WhatsApp template has no room for what is to be confirmed: such a code stays on the channel asked for.
         others = () if request.context else routing.other_channel_senders(app, request.channel, to)
@@ -244,7 +244,7 @@ class Verify:
         """
         app = self._app(app_name)
         number = "" if asserted.to is None else self._number(asserted.to)
-        ref = read_id(self._vault.index_key, verification_id)
+        ref = self._vault.ids.read(verification_id)
         if ref is None:
             return NOT_FOUND
 
@@ -283,7 +283,7 @@ class Verify:
 
     def _number(self, to: str) -> str:
         person = phone.parse_receiver(to, fictitious=self._fictitious)
-        return number_hash(self._vault.index_key, person.e164)
+        return self._vault.ids.number_hash(person.e164)
 
     def _check_order(
         self,
@@ -341,7 +341,7 @@ class Verify:
         claims = receipt.Claims(
             iss=self._issuer,
             aud=app.name,
-            sub=receipt.subject(self._vault.index_key, app.name, approved.number_hash),
+            sub=self._vault.ids.subject(app.name, approved.number_hash),
             purpose=approved.purpose,
             channel=approved.channel,
             context_hash=approved.context_hash,
@@ -366,7 +366,7 @@ class Verify:
 
     def cancel(self, app_name: str, verification_id: str) -> VerificationView | Refusal:
         """Withdraw a pending verification. Raises StoreUnavailable."""
-        ref = read_id(self._vault.index_key, verification_id)
+        ref = self._vault.ids.read(verification_id)
         if ref is None:
             return NOT_FOUND
         match self._store.cancel(self._token_bytes(12).hex(), ref, app_name):
@@ -393,7 +393,7 @@ class Verify:
         verification_id, receipt_id, ends = (claims.get(name) for name in ("verification_id", "jti", "exp"))
         if not isinstance(verification_id, str) or not isinstance(receipt_id, str) or not isinstance(ends, int):
             return invalid
-        ref = read_id(self._vault.index_key, verification_id)
+        ref = self._vault.ids.read(verification_id)
         if ref is None or number not in (None, ref.number_hash) or not _as_asserted(claims, asserted):
             return invalid
         match self._store.redeem(self._token_bytes(12).hex(), ref, app_name, receipt_id, ends * 1000):

@@ -10,6 +10,7 @@ from msgspec import Meta
 from .. import __version__
 from ..domain.audit import EventType
 from ..domain.callback import EVENTS
+from ..domain.phone import E164
 from .http import Doc, Route
 from .problems import MEDIA, STATUS
 from .schemas import CallbackBody
@@ -21,8 +22,8 @@ _PARAMETERS = {
     "number": "A telephone number in E.164; write the plus sign as %2B.",
 }
 _FORMS: dict[str, dict[str, Any]] = {
-    "number": {"type": "string", "pattern": r"^\+[1-9][0-9]{6,14}$"},
-    "to": {"type": "string", "pattern": r"^\+[1-9][0-9]{6,14}$"},
+    "number": {"type": "string", "pattern": f"^{E164}$"},
+    "to": {"type": "string", "pattern": f"^{E164}$"},
     "type": {"type": "array", "items": {"type": "string", "enum": [str(kind) for kind in EventType]}},
     "since": {"type": "string", "format": "date-time"},
     "until": {"type": "string", "format": "date-time"},

@@ -5,12 +5,12 @@ They hold masks only: no code and no full number can stand in them. Times are RF
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from ..clock import rfc3339
 from ..domain.callback import MAX_BODY
 from ..domain.operation import DeliveryView, TimelineEntry, VerificationView
 from ..domain.verification import Status
@@ -109,7 +109,7 @@ class CallbackBody(msgspec.Struct):
 
 def instant(ms: int) -> str:
     """RFC 3339 UTC with milliseconds."""
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return rfc3339(ms)
 
 
 def verification(view: VerificationView) -> Verification:

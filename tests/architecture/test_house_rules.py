@@ -18,7 +18,9 @@ import pytest
 import otp_service
 from otp_service import telemetry
 from otp_service.domain import audit, errors
+from otp_service.domain.ids import Ids
 from otp_service.domain.verification import ENDED_CODE
+from otp_service.domain.watch_tokens import WatchTokens
 from otp_service.storage.api_keys import SCOPES
 from otp_service.storage.schema import Keys
 from otp_service.storage.scripts import load, names
@@ -196,7 +198,15 @@ def routes() -> list[Route]:
     problems = Problems("https://otp.example")
     made = [
         *Api(
-            nothing, nothing, nothing, nothing, problems, index_key=b"", watch_key=b"", seal=nothing, unseal=nothing
+            nothing,
+            nothing,
+            nothing,
+            nothing,
+            problems,
+            ids=Ids(b""),
+            watch_tokens=WatchTokens(b""),
+            seal=nothing,
+            unseal=nothing,
         ).routes(),
         *Hooks(nothing, nothing, b"", problems, lambda: 0.0).routes(),
     ]

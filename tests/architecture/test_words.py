@@ -14,7 +14,9 @@ import otp_service
 from otp_service import telemetry
 from otp_service.domain.delivery import RANK
 from otp_service.domain.errors import ServiceError
+from otp_service.domain.ids import Ids
 from otp_service.domain.verification import Status
+from otp_service.domain.watch_tokens import WatchTokens
 from otp_service.storage.scripts import load, names
 from otp_service.web.openapi import describe
 from otp_service.web.problems import STATUS, Problems
@@ -236,7 +238,15 @@ def document() -> dict[str, Any]:
     )
     routes = [
         *Api(
-            nothing, nothing, nothing, nothing, problems, index_key=b"", watch_key=b"", seal=nothing, unseal=nothing
+            nothing,
+            nothing,
+            nothing,
+            nothing,
+            problems,
+            ids=Ids(b""),
+            watch_tokens=WatchTokens(b""),
+            seal=nothing,
+            unseal=nothing,
         ).routes(),
         *Hooks(nothing, nothing, b"", problems, float).routes(),
         *admin.routes(),

@@ -26,7 +26,6 @@ import redis
 from otp_service import config, keyring
 from otp_service.cli import carrier, main
 from otp_service.domain.delivery import Action
-from otp_service.domain.verification import number_hash
 from otp_service.sandbox.optouts import Block
 from otp_service.sandbox.seeds import POOL, SandboxSender
 from otp_service.sandbox.server import SandboxServer
@@ -585,7 +584,7 @@ class Installation:
 
     def blocked(self, number: str) -> bool:
         """Whether the registry has the person as opted out of the profile."""
-        found = self.store.hget(self.keys.optouts(number_hash(self.ring.index_key, number)), PROFILE)
+        found = self.store.hget(self.keys.optouts(self.ring.ids.number_hash(number)), PROFILE)
         return str(found or "").startswith("1|")
 
 

@@ -16,9 +16,9 @@ from otp_service.domain.audit import EventType
 from otp_service.domain.callback import Callback
 from otp_service.domain.circuit import Fault, Fine, Hold, Source
 from otp_service.domain.delivery import Accepted, Action, DeliveryReport, NotSent, Refused, Unknown
+from otp_service.domain.ids import Reference
 from otp_service.domain.operation import Alarm, Approved, Cursor, Denial, OptOut, Timer
 from otp_service.domain.policy import TOMBSTONE_MS, Limit
-from otp_service.domain.verification import Reference
 from otp_service.storage.alarms import Alarms
 from otp_service.storage.api_keys import ApiKeys
 from otp_service.storage.callbacks import Callbacks
@@ -347,7 +347,7 @@ def test_a_key_of_a_verification_stays_in_its_numbers_slot(harness: StoreHarness
     """Everything of one number carries one hash tag, and one only."""
     for ref in stories(harness):
         tag = f"otp:{{s{harness.keys.shard(ref.number_hash):02x}}}:"
-        mine = [key for key in harness.all_keys() if ref.body in key or ref.number_hash in key]
+        mine = [key for key in harness.all_keys() if ref.token in key or ref.number_hash in key]
         assert all(key.startswith(tag) for key in mine)
 
 
@@ -396,7 +396,7 @@ def test_nothing_that_has_gone_comes_back_without_an_end(harness: StoreHarness) 
         harness.outbox.claim_failover(Timer(shard, "f", ref, 1))
         harness.outbox.close_delivery(Timer(shard, "c", ref, 1))
         harness.verifications.deny(ref, Denial(frozenset({"shop"}), frozenset({"pool"}), harness.now(), harness.now()))
-        for timer in [timer for timer in harness.timers(ref) if ref.body in timer]:
+        for timer in [timer for timer in harness.timers(ref) if ref.token in timer]:
             harness.raw.zadd(harness.keys.timers(shard), {timer: 1})
         for due in harness.outbox.due(1_000):
             {"r": harness.outbox.requeue, "c": harness.outbox.close_delivery, "f": harness.outbox.claim_failover}[
@@ -404,7 +404,7 @@ def test_nothing_that_has_gone_comes_back_without_an_end(harness: StoreHarness) 
             ](due)
         gone = (harness.keys.record(ref), harness.keys.secrets(ref), harness.keys.timeline(ref))
         assert [key for key in gone if harness.raw.exists(key)] == []
-        assert not [timer for timer in harness.timers(ref) if ref.body in timer]
+        assert not [timer for timer in harness.timers(ref) if ref.token in timer]
 
 
 def test_a_store_that_is_searched_tells_no_secret(harness: StoreHarness) -> None:

@@ -80,7 +80,7 @@ def test_no_repeat_reaches_beyond_ten_minutes_from_the_first_start(harness: Stor
     ttl = harness.raw.pttl(harness.keys.secrets(ref))
     assert 90_000 < ttl <= 100_000
     assert harness.raw.pttl(harness.keys.record(ref)) <= 100_000 + TOMBSTONE_MS
-    assert harness.timers(ref)[f"x:{ref.body}"] == int(record["expires"])
+    assert harness.timers(ref)[f"x:{ref.token}"] == int(record["expires"])
 
 
 def test_the_cool_down_grows_and_the_sends_end(harness: StoreHarness) -> None:
@@ -155,7 +155,7 @@ def test_a_start_ends_the_one_whose_time_ran_out_unnoticed(harness: StoreHarness
     assert new != old
     assert harness.record(old)["status"] == "expired"
     assert harness.events(old)[-1] == "verification.expired"
-    assert f"x:{old.body}" not in harness.timers(old)
+    assert f"x:{old.token}" not in harness.timers(old)
 
 
 def test_purposes_and_apps_do_not_meet(harness: StoreHarness) -> None:

@@ -21,16 +21,15 @@ from otp_service.domain.delivery import (
     Unknown,
 )
 from otp_service.domain.errors import StoreUnavailable
-from otp_service.domain.operation import Job, PendingDelivery, ReportOutcome, SendPermit, Timer
+from otp_service.domain.outbox import Job, PendingDelivery, ReportOutcome, SendPermit, Timer
 from otp_service.domain.policy import App, Limit, Policy, Sender, SenderKind, Template
-from otp_service.domain.verification import new_reference, number_hash
 from otp_service.keyring import Keyring, create, parse, rotate
-from otp_service.usecases.deliver import TURN_MS, Deliver
+from otp_service.usecases.deliver import LONGEST_SLEEP_MS, Deliver
 
 RAW = create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z")
 RING = parse(RAW)
 NUMBER, CODE = "+12025550143", "314159"
-REF = new_reference(RING.index_key, number_hash(RING.index_key, NUMBER), bytes(10))
+REF = RING.ids.new(RING.ids.number_hash(NUMBER), bytes(10))
 JOB = Job(3, "1-0", REF, 1)
 ID = REF.delivery_id(1)
 POOL = Sender("pool", SenderKind.NUMBER_POOL, "profile-a", None, 20.0)
@@ -40,7 +39,7 @@ POLICY = Policy(MappingProxyType({"shop": APP}), MappingProxyType({"pool": POOL}
 
 def box(**changes: Any) -> str:
     """The sealed box of a verification."""
-    return RING.seal(json.dumps({"v": REF.body, "to": NUMBER, "code": CODE, "context": {}, **changes}).encode())
+    return RING.seal(json.dumps({"v": REF.token, "to": NUMBER, "code": CODE, "context": {}, **changes}).encode())
 
 
 DRAFT = PendingDelivery("shop", "pool", "sms", "en", "", 300_000, 0, box(), False, False)
@@ -201,24 +200,24 @@ class SenderHealth:
         self.learned: list[tuple[Sender, SendOutcome, BreakerDecision]] = []
         self.heard: list[tuple[ReportOutcome, DeliveryReport]] = []
 
-    def decision(self, sender: Sender, *, held_too: bool = False) -> BreakerDecision:
+    def admit(self, sender: Sender, *, held_too: bool = False) -> BreakerDecision:
         """Whether a message may go."""
         return self._gates[held_too]
 
-    def better(self, sender: Sender, others: Sequence[str]) -> tuple[str, ...]:
+    def better_than(self, sender: Sender, others: Sequence[str]) -> tuple[str, ...]:
         """Who is better, of those that are left."""
         return tuple(name for name in self._better if name in others)
 
-    def unheld(self, senders: Sequence[str]) -> tuple[str, ...]:
+    def not_held(self, senders: Sequence[str]) -> tuple[str, ...]:
         """Who is not held, of those that are left."""
-        return self.better(POOL, senders)
+        return self.better_than(POOL, senders)
 
-    def learn(self, sender: Sender, outcome: SendOutcome, decision: BreakerDecision, number: str) -> None:
+    def record_outcome(self, sender: Sender, outcome: SendOutcome, decision: BreakerDecision, number: str) -> None:
         """An answer to a send."""
         assert number == REF.number_hash
         self.learned.append((sender, outcome, decision))
 
-    def moved(self, moved: ReportOutcome, receipt: DeliveryReport, number: str) -> None:
+    def record_report(self, moved: ReportOutcome, receipt: DeliveryReport, number: str) -> None:
         """A receipt."""
         self.heard.append((moved, receipt))
 
@@ -232,7 +231,7 @@ def story(
     clock = iter((100.0, 100.0 + scenario.late_s))
     return Deliver(
         outbox=anything,
-        book=anything,
+        reports=anything,
         store=anything,
         carrier=anything,
         vault=ring,
@@ -490,13 +489,13 @@ def test_unreadable_bytes_end_with_a_reason() -> None:
 
 def test_a_short_wait_is_slept_a_long_one_is_spent_in_the_store() -> None:
     """A thread sleeps a quarter of a second at most; longer waits leave the process."""
-    short = Scenario(wait_ms=TURN_MS)
+    short = Scenario(wait_ms=LONGEST_SLEEP_MS)
     story(short).send(JOB)
     assert short.steps()[:3] == ["pace", "sleep", "compose"]
-    assert short.log[1] == ("sleep", TURN_MS / 1_000)
-    long = Scenario(wait_ms=TURN_MS + 1)
+    assert short.log[1] == ("sleep", LONGEST_SLEEP_MS / 1_000)
+    long = Scenario(wait_ms=LONGEST_SLEEP_MS + 1)
     story(long).send(JOB)
-    assert long.log[1:] == [("wait_turn", TURN_MS + 1)]
+    assert long.log[1:] == [("wait_turn", LONGEST_SLEEP_MS + 1)]
 
 
 def test_a_turn_after_the_codes_end_is_no_turn() -> None:
@@ -591,7 +590,7 @@ def test_each_timer_does_its_own(closed: str | None) -> None:
     scenario = Scenario(closed=closed)
     deliver = story(scenario)
     for kind in ("x", "r", "c", "?"):
-        deliver.attend(Timer(3, kind, REF, 1))
+        deliver.timers.run(Timer(3, kind, REF, 1))
     assert scenario.steps() == ["expire", "requeue", "close"]
 
 
@@ -601,8 +600,8 @@ def test_a_silent_delivery_is_asked_about(kind: str, claim: str) -> None:
     receipt, sender_health = DeliveryReport("m1", NUMBER, "delivered"), SenderHealth()
     scenario = Scenario(receipt=receipt)
     deliver, due = story(scenario, sender_health=sender_health), Timer(3, kind, REF, 1)
-    assert deliver.attend(due) == "m1"
-    deliver.ask(due, "m1")
+    assert deliver.timers.run(due) == "m1"
+    deliver.timers.poll_report(due, "m1")
     assert scenario.steps() == [claim, "ask", "apply"]
     assert scenario.log[-1] == ("apply", REF, 1, REF.number_hash, receipt, None)
     assert sender_health.heard == [(ReportOutcome("moved", "pool"), receipt)]
@@ -613,6 +612,6 @@ def test_no_claim_no_question_no_answer_no_change(kind: str, claim: str) -> None
     """Only the claimer asks, and a carrier that does not know changes nothing."""
     scenario = Scenario(poll=None)
     deliver, due = story(scenario), Timer(3, kind, REF, 1)
-    assert deliver.attend(due) is None
-    deliver.ask(due, "m1")
+    assert deliver.timers.run(due) is None
+    deliver.timers.poll_report(due, "m1")
     assert scenario.steps() == [claim, "ask"]

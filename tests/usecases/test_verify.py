@@ -1,154 +1,56 @@
 """Starting and judging as stories: what is asked of the store, and what its answers become."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, cast
 
 import pytest
 
 from otp_service.domain import codes, receipt
+from otp_service.domain.checking import Approved, CheckAnswer, CheckCommand, Limited, Superseded, Wrong
+from otp_service.domain.ending import Canceled, Ended, NotFound, Redeemed
 from otp_service.domain.errors import InvalidNumber, InvalidRequest, KeyUnknown, NotReady, Refusal, StoreUnavailable
-from otp_service.domain.operation import (
-    Approved,
-    Canceled,
-    CheckAnswer,
-    CheckCommand,
-    Ended,
-    Limited,
-    NotFound,
-    Redeemed,
-    StartCommand,
-    Started,
-    StartRefused,
-    Superseded,
-    VerificationView,
-    Wrong,
-)
-from otp_service.domain.policy import App, Channel, Policy, Sender, SenderKind, Template
-from otp_service.domain.verification import ENDED_CODE, Reference, Status, new_reference, number_hash, read_id
+from otp_service.domain.ids import Reference
+from otp_service.domain.policy import App, Channel, Limit, Policy, Sender, SenderKind, Template
+from otp_service.domain.starting import Started, StartRefused
+from otp_service.domain.verification import ENDED_CODE, Status
+from otp_service.domain.view import VerificationView
 from otp_service.keyring import create, parse, rotate
-from otp_service.usecases import verify
+from otp_service.storage.limits import Place
+from otp_service.usecases import ports, verify
 from otp_service.usecases.verify import Approval, Asserted, Redemption, Sent, StartRequest, Verify
+from tests.fakes import FakeKeyIds, FakeLimits, FakeSenderHealth, FakeVerifications, LateVault, verification_view
 
 RING = parse(create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z"))
 PERSON = "+12025550143"
-NUMBER = number_hash(RING.index_key, PERSON)
-REF = new_reference(RING.index_key, NUMBER, bytes(10))
+NUMBER = RING.ids.number_hash(PERSON)
+REF = RING.ids.new(NUMBER, bytes(10))
 POOL = Sender("pool", SenderKind.NUMBER_POOL, "profile-a", None, 1.0)
 NAME = Sender("name", SenderKind.ALPHANUMERIC, "profile-b", "ACME", 1.0)
 SHOP = App("shop", "Acme", (POOL, NAME))
 WORLD = App("world", "World", (NAME,), countries=frozenset({"*"}))
 POLICY = Policy(MappingProxyType({"shop": SHOP, "world": WORLD}), MappingProxyType({"pool": POOL, "name": NAME}))
-VIEW = VerificationView(
-    reference=REF,
-    app="shop",
-    purpose="login",
-    channel="sms",
-    mask="+1******0143",
-    subject=receipt.subject(RING.index_key, "shop", NUMBER),
-    status=Status.PENDING,
-    created_ms=0,
-    expires_ms=300_000,
-    attempts=2,
-    max_checks=5,
-    sends=1,
-    max_sends=4,
-    next_send_ms=30_000,
-    metadata="{}",
-    deliveries=(),
-    version=2,
-    now_ms=500,
-)
+VIEW = verification_view(REF, subject=RING.ids.subject("shop", NUMBER))
 APPROVED = Approved(1_790_000_000_999, NUMBER, "login", "sms", "", "receipt-1", "+1******0143")
 
 
-@dataclass
-class Store:
-    """A store that answers what it is told to, and keeps the orders."""
-
-    answers: list[Any] = field(default_factory=list)
-    latest_: Reference | None = REF
-    view_: VerificationView | None = VIEW
-    orders: list[Any] = field(default_factory=list)
-
-    def start(self, order: StartCommand) -> Started | StartRefused:
-        """Keep the order."""
-        self.orders.append(order)
-        return cast("Started | StartRefused", self.answers.pop(0))
-
-    def check(self, order: CheckCommand) -> CheckAnswer:
-        """Keep the order."""
-        self.orders.append(order)
-        return cast("CheckAnswer", self.answers.pop(0))
-
-    def latest(self, number: str, app: str, purpose: str) -> Reference | None:
-        """By number."""
-        self.orders.append((number, app, purpose))
-        return self.latest_
-
-    def cancel(self, operation_id: str, ref: Reference, app: str) -> Any:
-        """Withdraw."""
-        return self.answers.pop(0)
-
-    def redeem(self, operation_id: str, ref: Reference, app: str, receipt_id: str, ends_ms: int) -> Any:
-        """Spend."""
-        self.orders.append((ref, app, receipt_id, ends_ms))
-        return self.answers.pop(0)
-
-    def view(self, ref: Reference, app: str) -> VerificationView | None:
-        """Look."""
-        return self.view_
+def replying(*replies: object, last: Reference | None = REF, view: VerificationView | None = VIEW) -> FakeVerifications:
+    """A store with one verification that gives these replies in their order."""
+    return FakeVerifications(list(replies), last=last, views={REF: view} if view else {})
 
 
-@dataclass
-class Limits:
-    """Places that are taken and given back."""
-
-    wait_ms: int = 0
-    taken: int = 0
-
-    def acquire(self, places: Sequence[Any]) -> int:
-        """One of each."""
-        self.taken += self.wait_ms == 0
-        return self.wait_ms
-
-    def release(self, places: Sequence[Any]) -> None:
-        """One of each."""
-        self.taken -= 1
-
-
-class SenderHealth:
-    """Knows how the senders are: the route as it is, and all are well; or the other way round, and only `well` are."""
-
-    def __init__(self, *well: str) -> None:
-        self.well = well
-
-    def route(self, app: App, senders: Sequence[Sender]) -> tuple[tuple[Sender, ...], tuple[str, ...]]:
-        """The order to try them in, and the names of the healthy."""
-        if not self.well:
-            return tuple(senders), tuple(sender.name for sender in senders)
-        return tuple(reversed(senders)), self.well
-
-
-class KeyIds:
-    """The ids of keys that some process has."""
-
-    def __init__(self, *kids: str) -> None:
-        self._kids = kids
-
-    def known(self, kid: str) -> bool:
-        """Whether some process has it."""
-        return kid in self._kids
+def places(app: App, ip: str | None) -> list[object]:
+    """One place in a limit of the app, one in a limit of the end user's address."""
+    return [Place("app", app.name, Limit(5, 1_000)), Place("ip", str(ip), Limit(5, 1_000))]
 
 
 def story(
-    store: Store,
-    limits: Limits | None = None,
-    sender_health: SenderHealth | None = None,
-    ring: Any = None,
-    key_ids: Any = None,
+    store: FakeVerifications,
+    limits: FakeLimits | None = None,
+    sender_health: FakeSenderHealth | None = None,
+    ring: ports.Vault = RING,
+    key_ids: FakeKeyIds | None = None,
     *,
     policy: Policy = POLICY,
     fictitious: bool = True,
@@ -156,12 +58,12 @@ def story(
     """The stories over this store; chance counts up."""
     chance = iter(range(1, 10_000))
     return Verify(
-        store=cast("Any", store),
-        limits=limits or Limits(),
-        place=lambda app, ip: [app.name, ip],
-        sender_health=cast("Any", sender_health or SenderHealth()),
-        vault=ring or RING,
-        key_ids=key_ids or KeyIds(),
+        store=store,
+        limits=limits or FakeLimits(),
+        place=places,
+        sender_health=sender_health or FakeSenderHealth(),
+        vault=ring,
+        key_ids=key_ids or FakeKeyIds(),
         policy=policy,
         issuer="https://otp.example",
         queue_max=77,
@@ -182,16 +84,16 @@ def refused(answer: object) -> Refusal:
 
 def test_an_order_is_complete_and_seals_what_is_secret() -> None:
     """Digest and box belong to the order's own new id; neither code nor number stands in it in clear."""
-    store = Store([Started(REF, resent=False, view=VIEW)])
+    store = replying(Started(REF, resent=False, view=VIEW))
     request = StartRequest(PERSON, context={"payee": "X"}, client_ip="203.0.113.7", locale="de", metadata='{"a":1}')
     sent = story(store).start("shop", request)
     assert sent == Sent(VIEW, created=True)
-    (order,) = store.orders
+    (order,) = store.asked
     code = "999999"
     assert PERSON[1:] not in repr(order)
     assert code not in repr(order)
     box = json.loads(RING.open(order.box))
-    assert box == {"v": order.reference.body, "to": PERSON, "code": code, "context": {"payee": "X"}}
+    assert box == {"v": order.reference.token, "to": PERSON, "code": code, "context": {"payee": "X"}}
     assert order.reference.number_hash == NUMBER
     assert order.kid == RING.active_kid
     assert order.digest == codes.digest(
@@ -210,12 +112,12 @@ def test_an_order_is_complete_and_seals_what_is_secret() -> None:
 
 def test_two_starts_have_nothing_in_common() -> None:
     """Each has an id, an operation and a box of its own; a caller's operation id is kept for a day."""
-    store = Store([Started(REF, resent=True, view=VIEW)] * 3)
+    store = replying(*[Started(REF, resent=True, view=VIEW)] * 3)
     verifying = story(store)
     assert verifying.start("shop", StartRequest(PERSON)) == Sent(VIEW, created=False)
     verifying.start("shop", StartRequest(PERSON))
     verifying.start("shop", StartRequest(PERSON), operation_id="key-1")
-    first, second, keyed = store.orders
+    first, second, keyed = store.asked
     assert first.operation_id != second.operation_id
     assert first.reference != second.reference
     assert first.box != second.box
@@ -225,10 +127,10 @@ def test_two_starts_have_nothing_in_common() -> None:
 @pytest.mark.parametrize("to", ["", "12025550143", "+1 202 555 0143", "tel:+12025550143", "+1202555014３"])
 def test_a_number_in_another_spelling_costs_nothing(to: str) -> None:
     """No limit is taken and the store is not asked."""
-    store, limits = Store(), Limits()
+    store, limits = replying(), FakeLimits()
     with pytest.raises(InvalidNumber):
         story(store, limits).start("shop", StartRequest(to))
-    assert (store.orders, limits.taken) == ([], 0)
+    assert (store.asked, limits.taken) == ([], 0)
 
 
 @pytest.mark.parametrize(
@@ -246,28 +148,28 @@ def test_a_number_in_another_spelling_costs_nothing(to: str) -> None:
 )
 def test_what_cannot_be_reached_is_refused_before_the_store(app: str, request_: StartRequest, code: str) -> None:
     """The channel first, then the country, then the kind of number; what no country owns is refused by its kind."""
-    store, limits = Store(), Limits()
+    store, limits = replying(), FakeLimits()
     assert refused(story(store, limits).start(app, request_)).code == code
-    assert (store.orders, limits.taken) == ([], 0)
+    assert (store.asked, limits.taken) == ([], 0)
 
 
 def test_a_fictitious_number_is_none_where_the_carrier_is_real() -> None:
     """Neither start nor check by number ask the store or a limit; next to 555-0100 to 0199 there are real numbers."""
-    store, limits = Store([StartRefused("queue_full", 0)]), Limits()
+    store, limits = replying(StartRefused("queue_full", 0)), FakeLimits()
     real = story(store, limits, fictitious=False)
     for number in ("+12025550100", "+12025550199", "+18765550143"):
         with pytest.raises(InvalidNumber):
             real.start("shop", StartRequest(number))
         with pytest.raises(InvalidNumber):
             real.check_by_number("shop", number, "login", "123456", None)
-    assert (store.orders, limits.taken) == ([], 0)
+    assert (store.asked, limits.taken) == ([], 0)
     assert refused(real.start("shop", StartRequest("+12025550200"))).code == "queue_full"
 
 
 def test_an_app_that_is_not_configured_is_not_ready() -> None:
     """A key of a removed app opens nothing."""
     with pytest.raises(NotReady):
-        story(Store()).start("gone", StartRequest(PERSON))
+        story(replying()).start("gone", StartRequest(PERSON))
 
 
 @pytest.mark.parametrize(
@@ -287,8 +189,8 @@ def test_a_refused_start_says_what_to_do(
     answer: StartRefused, code: str, retry_s: int | None, fields: set[str]
 ) -> None:
     """Waits are whole seconds, rounded up so that obeying passes; the outer places are given back."""
-    limits = Limits()
-    refusal = refused(story(Store([answer]), limits).start("shop", StartRequest(PERSON)))
+    limits = FakeLimits()
+    refusal = refused(story(replying(answer), limits).start("shop", StartRequest(PERSON)))
     assert (refusal.code, refusal.retry_after_s) == (code, retry_s)
     assert set(refusal.fields) == fields
     assert limits.taken == 0
@@ -301,17 +203,17 @@ def test_a_refused_start_says_what_to_do(
 
 def test_an_outer_limit_is_told_by_the_store_in_its_turn() -> None:
     """The wait goes into the order; what was not taken is not given back."""
-    store, limits = Store([StartRefused("rate_limited", 700)]), Limits(wait_ms=700)
+    store, limits = replying(StartRefused("rate_limited", 700)), FakeLimits(wait_ms=700)
     assert refused(story(store, limits).start("shop", StartRequest(PERSON))).code == "rate_limited"
-    assert store.orders[0].outer_wait_ms == 700
+    assert store.asked[0].outer_wait_ms == 700
     assert limits.taken == 0
 
 
 def test_a_replayed_start_shows_the_verification_as_it_is() -> None:
     """Without a view in the answer the store is asked for it; one that has vanished is an outage."""
-    store = Store([Started(REF, resent=False, replayed=True)])
+    store = replying(Started(REF, resent=False, replayed=True))
     assert story(store).start("shop", StartRequest(PERSON)) == Sent(VIEW, created=True)
-    gone = Store([Started(REF, resent=False, replayed=True)], view_=None)
+    gone = replying(Started(REF, resent=False, replayed=True), view=None)
     with pytest.raises(NotReady):
         story(gone).start("shop", StartRequest(PERSON))
 
@@ -332,19 +234,19 @@ ANDROID = json.dumps({"android_hash": "FA+9qCX9VSu"})
 )
 def test_a_text_that_cannot_fit_is_refused_at_start(request_: StartRequest, pointer: str, advice: str) -> None:
     """As a malformed request, before number, limits and store; it says what to shorten and repeats no word."""
-    store, limits = Store(), Limits()
+    store, limits = replying(), FakeLimits()
     with pytest.raises(InvalidRequest, match=advice) as caught:
         story(store, limits).start("shop", request_)
     assert [place for place, _ in caught.value.errors] == [pointer]
     assert "\U0001f355" not in caught.value.detail
-    assert (store.orders, limits.taken) == ([], 0)
+    assert (store.asked, limits.taken) == ([], 0)
 
 
 def test_a_brand_too_long_for_android_is_said() -> None:
     """Without a payment it is the form of autofill that does not fit."""
     app = replace(SHOP, brand="\U0001f355" * 40)
     with pytest.raises(InvalidRequest, match="brand") as caught:
-        story(Store(), policy=Policy({"shop": app}, POLICY.senders)).start(
+        story(replying(), policy=Policy({"shop": app}, POLICY.senders)).start(
             "shop", StartRequest(PERSON, autofill=ANDROID)
         )
     assert [place for place, _ in caught.value.errors] == ["/autofill"]
@@ -352,7 +254,7 @@ def test_a_brand_too_long_for_android_is_said() -> None:
 
 def test_long_words_that_are_not_in_the_message_refuse_nothing() -> None:
     """Other members of the context bind the code and are not told."""
-    store = Store([Started(REF, resent=False, view=VIEW)])
+    store = replying(Started(REF, resent=False, view=VIEW))
     request = StartRequest(PERSON, context={"order": "\U0001f355" * 128}, autofill=ANDROID)
     assert story(store).start("shop", request) == Sent(VIEW, created=True)
 
@@ -364,13 +266,13 @@ BOTH = Policy({"shop": replace(SHOP, route=(META, POOL))}, {"pool": POOL, "meta"
 @pytest.mark.parametrize("context", [{"amount": "1"}, {"payee": "X", "order": "7"}, {"amount": ""}, PIZZAS])
 def test_a_template_has_no_room_for_a_payment(context: dict[str, str]) -> None:
     """422 channel_unavailable before anything is taken; other contexts go, and stay on the channel."""
-    store, limits = Store([Started(REF, resent=False, view=VIEW)]), Limits()
+    store, limits = replying(Started(REF, resent=False, view=VIEW)), FakeLimits()
     verifying = story(store, limits, policy=BOTH)
     request = StartRequest(PERSON, channel=Channel.WHATSAPP, context=context, autofill=WEB)
     assert refused(verifying.start("shop", request)).code == "channel_unavailable"
-    assert (store.orders, limits.taken) == ([], 0)
+    assert (store.asked, limits.taken) == ([], 0)
     verifying.start("shop", replace(request, context={"order": "\U0001f355" * 128}))
-    (order,) = store.orders
+    (order,) = store.asked
     assert [sender.name for sender in (*order.route, *order.behind)] == ["meta"]
 
 
@@ -379,9 +281,9 @@ def test_the_sms_that_may_stand_in_must_fit_too() -> None:
     request = StartRequest(PERSON, channel=Channel.WHATSAPP, autofill=ANDROID, locale="it")
     wide = Policy({"shop": replace(SHOP, brand="\U0001f355" * 40, route=(META, POOL))}, BOTH.senders)
     with pytest.raises(InvalidRequest):
-        story(Store(), policy=wide).start("shop", request)
+        story(replying(), policy=wide).start("shop", request)
     alone = Policy({"shop": replace(wide.apps["shop"], route=(META,))}, BOTH.senders)
-    store = Store([Started(REF, resent=False, view=VIEW)])
+    store = replying(Started(REF, resent=False, view=VIEW))
     assert story(store, policy=alone).start("shop", request) == Sent(VIEW, created=True)
 
 
@@ -390,15 +292,15 @@ def test_the_sms_that_may_stand_in_must_fit_too() -> None:
 )
 def test_only_the_language_of_a_locale_is_kept(locale: str, kept: str) -> None:
     """Nothing long and nothing foreign goes into the store."""
-    store = Store([Started(REF, resent=False, view=VIEW)])
+    store = replying(Started(REF, resent=False, view=VIEW))
     story(store).start("shop", StartRequest(PERSON, locale=locale))
-    assert store.orders[0].locale == kept
+    assert store.asked[0].locale == kept
 
 
 # ---- check --------------------------------------------------------------------------------------------------------
 
 
-def check(store: Store, code: str = "123456") -> Approval | Refusal:
+def check(store: FakeVerifications, code: str = "123456") -> Approval | Refusal:
     """A guess by id."""
     return story(store).check_by_id("shop", REF.verification_id, code, None)
 
@@ -412,15 +314,15 @@ def test_only_an_approval_is_one() -> None:
         *[(Ended(status), code) for status, code in ENDED_CODE.items()],
     ]
     for answer, code in table:
-        refusal = refused(check(Store([answer])))
+        refusal = refused(check(replying(answer)))
         assert refusal.code == code
-    assert refused(check(Store([Wrong(3)]))).fields == {"checks_left": 3}
-    assert refused(check(Store([Limited(1_500)]))).retry_after_s == 2
+    assert refused(check(replying(Wrong(3)))).fields == {"checks_left": 3}
+    assert refused(check(replying(Limited(1_500)))).retry_after_s == 2
 
 
 def test_an_approval_carries_the_signed_receipt() -> None:
     """It names app, person, purpose and verification, and is signed by the active key."""
-    approval = check(Store([APPROVED]))
+    approval = check(replying(APPROVED))
     assert isinstance(approval, Approval)
     assert approval.receipt not in repr(approval)
     claims = receipt.decode(approval.receipt, RING.verify)
@@ -428,7 +330,7 @@ def test_an_approval_carries_the_signed_receipt() -> None:
     assert claims["iss"] == "https://otp.example"
     assert (claims["aud"], claims["jti"], claims["purpose"]) == ("shop", "receipt-1", "login")
     assert claims["verification_id"] == REF.verification_id
-    assert claims["sub"] == receipt.subject(RING.index_key, "shop", NUMBER)
+    assert claims["sub"] == RING.ids.subject("shop", NUMBER)
     assert claims["iat"] == 1_790_000_000
     assert PERSON not in json.dumps(claims)
     told = (approval.mask, approval.purpose, approval.channel, approval.subject)
@@ -437,12 +339,12 @@ def test_an_approval_carries_the_signed_receipt() -> None:
 
 def test_what_is_asserted_goes_into_the_order() -> None:
     """The number as its keyed hash, the purpose as it is; the store compares both with the record."""
-    store = Store([NotFound(), Wrong(4)])
+    store = replying(NotFound(), Wrong(4))
     verifying = story(store)
     asserted = Asserted(to=PERSON, purpose="pay")
     verifying.check_by_id("shop", REF.verification_id, "123456", None, asserted=asserted, request_key="k")
     verifying.check_by_id("shop", REF.verification_id, "123456", None)
-    told, untold = store.orders
+    told, untold = store.asked
     assert (told.asserted_number, told.asserted_purpose, told.request_key) == (NUMBER, "pay", "k")
     assert (untold.asserted_number, untold.asserted_purpose, untold.request_key) == ("", "", "")
     with pytest.raises(InvalidNumber):
@@ -452,7 +354,7 @@ def test_what_is_asserted_goes_into_the_order() -> None:
 
 def test_a_repeat_of_an_approval_is_the_same_receipt() -> None:
     """The claims hang on the first approval alone, and the signature is deterministic (RFC 8032)."""
-    store = Store([replace(APPROVED, receipt_id="first")] * 2)
+    store = replying(*[replace(APPROVED, receipt_id="first")] * 2)
     verifying = story(store)
     answers = [verifying.check_by_id("shop", REF.verification_id, "1234", None, request_key="k") for _ in range(2)]
     assert answers[0] == answers[1]
@@ -463,22 +365,21 @@ def test_a_repeat_of_an_approval_is_the_same_receipt() -> None:
 def test_ones_own_approval_is_no_repeat() -> None:
     """Told by the receipt's id: each order has a new one."""
 
-    class Fresh(Store):
-        def check(self, order: CheckCommand) -> CheckAnswer:
-            return replace(APPROVED, receipt_id=order.receipt_id)
+    def fresh(order: CheckCommand) -> CheckAnswer:
+        return replace(APPROVED, receipt_id=order.receipt_id)
 
-    approval = check(Fresh())
+    approval = check(replying(fresh))
     assert isinstance(approval, Approval)
     assert not approval.replayed
 
 
 def test_a_guess_is_digested_under_every_pepper_and_never_kept() -> None:
     """The order holds digests only; the same guess makes the same digest, another operation."""
-    store = Store([Wrong(4), Wrong(3)])
+    store = replying(Wrong(4), Wrong(3))
     verifying = story(store)
     for _ in range(2):
         verifying.check_by_id("shop", REF.verification_id, "123456", {"a": "b"})
-    first, second = store.orders
+    first, second = store.asked
     assert first.digests == second.digests
     assert set(first.digests) == set(RING.peppers)
     assert first.operation_id != second.operation_id
@@ -486,26 +387,26 @@ def test_a_guess_is_digested_under_every_pepper_and_never_kept() -> None:
     assert "123456" not in repr(first)
 
 
-@pytest.mark.parametrize("text", ["", "vrf_x", "dlv_x-1", REF.body, "\ud800"])
+@pytest.mark.parametrize("text", ["", "vrf_x", "dlv_x-1", REF.token, "\ud800"])
 def test_an_id_that_cannot_be_ours_is_unknown(text: str) -> None:
     """The same refusal as for one that does not exist, without asking."""
-    store = Store()
+    store = replying()
     assert refused(story(store).check_by_id("shop", text, "123456", None)).code == "verification_not_found"
     assert refused(story(store).cancel("shop", text)).code == "verification_not_found"
-    assert store.orders == []
+    assert store.asked == []
 
 
 def test_by_number_the_latest_is_followed() -> None:
     """One that is overtaken while it is judged gives way to the newer; three times at most."""
-    store = Store([Superseded(), APPROVED])
+    store = replying(Superseded(), APPROVED)
     answer = story(store).check_by_number("shop", PERSON, "pay", "123456", None)
     assert isinstance(answer, Approval)
-    assert store.orders[0] == (NUMBER, "shop", "pay")
-    assert store.orders[1].by_purpose == "pay"
-    restless = Store([Superseded()] * 3)
+    assert store.asked[0] == (NUMBER, "shop", "pay")
+    assert store.asked[1].by_purpose == "pay"
+    restless = replying(*[Superseded()] * 3)
     refusal = refused(story(restless).check_by_number("shop", PERSON, "pay", "123456", None))
     assert (refusal.code, refusal.retry_after_s) == ("store_unavailable", 1)
-    nobody = Store(latest_=None)
+    nobody = replying(last=None)
     assert refused(story(nobody).check_by_number("shop", PERSON, "pay", "1", None)).code == "verification_not_found"
     with pytest.raises(InvalidNumber):
         story(nobody).check_by_number("shop", "12025550143", "pay", "123456", None)
@@ -514,12 +415,8 @@ def test_by_number_the_latest_is_followed() -> None:
 def test_a_store_that_cannot_answer_approves_nobody() -> None:
     """The exception goes up: no code path turns it into an answer."""
 
-    class Down(Store):
-        def check(self, order: CheckCommand) -> CheckAnswer:
-            raise StoreUnavailable("down")
-
     with pytest.raises(StoreUnavailable):
-        check(Down())
+        check(FakeVerifications(fault=StoreUnavailable("down")))
 
 
 # ---- the rest -----------------------------------------------------------------------------------------------------
@@ -528,13 +425,13 @@ def test_a_store_that_cannot_answer_approves_nobody() -> None:
 def test_cancel_shows_what_became_of_it() -> None:
     """The view after the end, or why it had ended before."""
 
-    def cancel(store: Store) -> VerificationView | Refusal:
+    def cancel(store: FakeVerifications) -> VerificationView | Refusal:
         return story(store).cancel("shop", REF.verification_id)
 
-    assert cancel(Store([Canceled()])) == VIEW
-    assert refused(cancel(Store([Ended(Status.APPROVED)]))).code == "already_approved"
-    assert refused(cancel(Store([NotFound()]))).code == "verification_not_found"
-    assert refused(cancel(Store([Canceled()], view_=None))).code == "verification_not_found"
+    assert cancel(replying(Canceled())) == VIEW
+    assert refused(cancel(replying(Ended(Status.APPROVED)))).code == "already_approved"
+    assert refused(cancel(replying(NotFound()))).code == "verification_not_found"
+    assert refused(cancel(replying(Canceled(), view=None))).code == "verification_not_found"
 
 
 def token(**changes: Any) -> str:
@@ -559,53 +456,32 @@ def token(**changes: Any) -> str:
     return receipt.encode(cast("Any", Changed()), RING.active_kid, RING.sign)
 
 
-class Late:
-    """A keyring whose file has a further key by the time that somebody asks for it, or never."""
-
-    def __init__(self, *, comes: bool) -> None:
-        self._comes = comes
-        self._ring = RING
-        self.index_key = RING.index_key
-
-    def current(self) -> Any:
-        """The keys known now."""
-        return self._ring
-
-    def knows(self, kid: str) -> bool:
-        """The file is looked at again."""
-        if self._comes:
-            self._ring = NEWER
-        return self._ring.knows(kid)
-
-    def verify(self, kid: str, signature: bytes, message: bytes) -> bool:
-        """Whether the key made the signature."""
-        return self._ring.verify(kid, signature, message)
-
-
 NEWER = parse(rotate(create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z"), lambda n: b"\x05" * n, "2026-02-01"))
 
 
-class Judge(Store):
-    """A store with a code that was made with the newer key."""
+def late(*, comes: bool) -> LateVault:
+    """A keyring that gets the newer key when somebody asks for it, or never."""
+    return LateVault(RING, NEWER, comes=comes)
 
-    def check(self, order: CheckCommand) -> CheckAnswer:
-        """Judge where the order has a digest under that key."""
-        if NEWER.active_kid not in order.digests:
-            raise KeyUnknown(NEWER.active_kid)
-        return super().check(order)
+
+def judging(order: CheckCommand) -> CheckAnswer:
+    """The code was made with the newer key: an order without a digest under it cannot be judged."""
+    if NEWER.active_kid not in order.digests:
+        raise KeyUnknown(NEWER.active_kid)
+    return Wrong(4)
 
 
 def test_a_code_made_with_a_key_that_came_meanwhile_is_judged() -> None:
     """The file is looked at again, and the guess is judged once, under all keys."""
-    store = Judge([Wrong(4)])
-    answer = story(store, ring=Late(comes=True)).check_by_id("shop", REF.verification_id, "123456", None)
+    store = replying(judging, judging)
+    answer = story(store, ring=late(comes=True)).check_by_id("shop", REF.verification_id, "123456", None)
     assert refused(answer).code == "code_incorrect"
-    assert len(store.orders) == 1
+    assert [NEWER.active_kid in order.digests for order in store.asked] == [False, True]
 
 
 def test_a_code_made_with_a_key_that_does_not_come_is_no_verdict() -> None:
     """503, and no guess is lost; another process may have the key."""
-    verify = story(Judge([]), ring=Late(comes=False))
+    verify = story(replying(*[judging] * 9), ring=late(comes=False))
     with pytest.raises(NotReady):
         verify.check_by_id("shop", REF.verification_id, "123456", None)
     with pytest.raises(NotReady):
@@ -618,26 +494,26 @@ def test_a_receipt_of_a_key_that_only_others_have_is_no_verdict() -> None:
         "https://otp.example", "shop", "s", "login", "sms", "", "receipt-1", REF.verification_id, 1_000
     )
     newer = receipt.encode(claims, NEWER.active_kid, NEWER.sign)
-    known = KeyIds(NEWER.active_kid)
+    known = FakeKeyIds(NEWER.active_kid)
     with pytest.raises(NotReady):
-        story(Store([]), ring=Late(comes=False), key_ids=known).redeem("shop", newer)
-    assert refused(story(Store([]), ring=Late(comes=False)).redeem("shop", newer)).code == "receipt_invalid"
-    came = story(Store([Redeemed(5_000, True, "+1******0143", "login")]), ring=Late(comes=True), key_ids=known)
+        story(replying(), ring=late(comes=False), key_ids=known).redeem("shop", newer)
+    assert refused(story(replying(), ring=late(comes=False)).redeem("shop", newer)).code == "receipt_invalid"
+    came = story(replying(Redeemed(5_000, True, "+1******0143", "login")), ring=late(comes=True), key_ids=known)
     assert came.redeem("shop", newer) == Redemption(REF.verification_id, 5_000, "+1******0143", "login", "s")
     for nonsense in ("", ".", "a.b.c", "x" * 5_000, newer.replace(".", "")):
-        assert refused(story(Store([]), key_ids=known).redeem("shop", nonsense)).code == "receipt_invalid"
+        assert refused(story(replying(), key_ids=known).redeem("shop", nonsense)).code == "receipt_invalid"
 
 
 def test_a_receipt_is_redeemed_where_it_belongs() -> None:
     """The store is asked with what was signed; once it is spent, that is said."""
-    store = Store([Redeemed(5_000, True, "+1******0143", "login")])
+    store = replying(Redeemed(5_000, True, "+1******0143", "login"))
     assert story(store).redeem("shop", token()) == Redemption(REF.verification_id, 5_000, "+1******0143", "login", "x")
-    assert store.orders == [(REF, "shop", "receipt-1", 1_120_000)]
+    assert store.asked == [(REF, "shop", "receipt-1", 1_120_000)]
     assert (
-        refused(story(Store([Redeemed(5_000, False, "+1******0143", "login")])).redeem("shop", token())).code
+        refused(story(replying(Redeemed(5_000, False, "+1******0143", "login"))).redeem("shop", token())).code
         == "receipt_spent"
     )
-    assert refused(story(Store([NotFound()])).redeem("shop", token())).code == "receipt_invalid"
+    assert refused(story(replying(NotFound())).redeem("shop", token())).code == "receipt_invalid"
 
 
 @pytest.mark.parametrize(
@@ -653,10 +529,10 @@ def test_a_receipt_is_redeemed_where_it_belongs() -> None:
 )
 def test_a_receipt_of_somebody_else_is_not_spent(asserted: Asserted) -> None:
     """One assertion that does not fit is enough: invalid, and the store is not asked."""
-    store = Store()
+    store = replying()
     assert refused(story(store).redeem("shop", token(), asserted)).code == "receipt_invalid"
-    assert store.orders == []
-    good = Store([Redeemed(5_000, True, "+1******0143", "login")])
+    assert store.asked == []
+    good = replying(Redeemed(5_000, True, "+1******0143", "login"))
     fitting = Asserted(to=PERSON, subject="x", purpose="login")
     assert isinstance(story(good).redeem("shop", token(), fitting), Redemption)
     with pytest.raises(InvalidNumber):
@@ -680,9 +556,9 @@ def test_a_receipt_of_somebody_else_is_not_spent(asserted: Asserted) -> None:
 )
 def test_any_other_receipt_is_invalid_without_asking(bad: str) -> None:
     """Another issuer, app, shape or signature: one and the same refusal."""
-    store = Store()
+    store = replying()
     assert refused(story(store).redeem("shop", bad)).code == "receipt_invalid"
-    assert store.orders == []
+    assert store.asked == []
 
 
 def test_waits_are_whole_seconds_that_suffice() -> None:
@@ -706,4 +582,4 @@ def test_a_view_tells_when_to_send_again(changes: dict[str, Any], resend: int | 
     assert verify.resend_in(view) == resend
     assert verify.sends_left(view) == left
     assert verify.checks_left(view) == 3
-    assert read_id(RING.index_key, view.reference.verification_id) == REF
+    assert RING.ids.read(view.reference.verification_id) == REF

@@ -5,7 +5,7 @@ number, stays in one slot and is atomic on a single server, under Sentinel and i
 keys as keyed hashes. What has no number carries a tag of its own.
 """
 
-from ...domain.verification import Reference, shard_of
+from ...domain.ids import Reference, shard_of
 
 PREFIX = "otp"
 
@@ -33,18 +33,18 @@ class Keys:
 
         Written by start, check, cancel, expire, begin, settle, receipt, redeem.
         """
-        return f"{self._of(ref.number_hash)}:v:{ref.body}"
+        return f"{self._of(ref.number_hash)}:v:{ref.token}"
 
     def secrets(self, ref: Reference) -> str:
         """Hash: digest of the code, sealed number and code, sealed request bodies. TTL: to expiry; gone at the end.
 
         Written by start and begin, deleted by whatever ends the verification.
         """
-        return f"{self._of(ref.number_hash)}:sec:{ref.body}"
+        return f"{self._of(ref.number_hash)}:sec:{ref.token}"
 
     def timeline(self, ref: Reference) -> str:
         """List: the verification's events in order, `type US ms US delivery US detail`. TTL as the record."""
-        return f"{self._of(ref.number_hash)}:tl:{ref.body}"
+        return f"{self._of(ref.number_hash)}:tl:{ref.token}"
 
     # ---- one number ------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,5 @@
 """The endpoints of login flows, operators and auditors: typed bodies in, a story, typed bodies out."""
 
-import hmac
 import ipaddress
 import json
 import re
@@ -17,9 +16,12 @@ from ... import telemetry
 from ...domain import codes, message
 from ...domain.audit import Event, EventType
 from ...domain.errors import InvalidRequest, KeyUnknown, Refusal, SealBroken
+from ...domain.ids import Ids
 from ...domain.operation import VerificationView
+from ...domain.phone import E164
 from ...domain.policy import Channel
-from ...domain.verification import ENDED_CODE, Status, is_watch_token, watch_token
+from ...domain.verification import ENDED_CODE, Status
+from ...domain.watch_tokens import WatchTokens
 from ...storage.idempotency import Idempotency, Replay
 from ...usecases.browse import AuditFilter, Browse
 from ...usecases.verify import NOT_FOUND, Approval, Asserted, Sent, StartRequest, Verify
@@ -55,7 +57,7 @@ _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d
 
 
 # Told to readers of the OpenAPI document, but judged by the rules themselves, which answer with their own codes.
-_E164_FORM = {"pattern": r"^\+[1-9][0-9]{6,14}$"}
+_E164_FORM = {"pattern": f"^{E164}$"}
 _CODE_FORM = {"pattern": "^[0-9]{4,10}$"}
 _HASH_FORM = {"pattern": "^[A-Za-z0-9+/]{11}$"}
 _ADDRESS_FORM = {"anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
@@ -209,8 +211,8 @@ class Api:
         idempotency: Idempotency,
         problems: Problems,
         *,
-        index_key: bytes,
-        watch_key: bytes,
+        ids: Ids,
+        watch_tokens: WatchTokens,
         seal: Callable[[bytes], str],
         unseal: Callable[[str], bytes],
     ) -> None:
@@ -219,8 +221,8 @@ class Api:
         self._watch = watch
         self._idempotency = idempotency
         self._problems = problems
-        self._index_key = index_key
-        self._watch_key = watch_key
+        self._ids = ids
+        self._watch_tokens = watch_tokens
         self._seal = seal
         self._unseal = unseal
 
@@ -257,7 +259,7 @@ class Api:
         return reply(201 if sent.created else 200, self._with_token(verification(sent.view)))
 
     def _with_token(self, shown: Verification) -> StartedVerification:
-        token = watch_token(self._watch_key, shown.verification_id)
+        token = self._watch_tokens.make(shown.verification_id)
         return StartedVerification(**msgspec.structs.asdict(shown), watch_token=token)
 
     def _known_start(self, found: Replay | str, call: Call) -> Reply | None:
@@ -298,7 +300,7 @@ class Api:
         key = call.headers.get("idempotency-key")
         if key is None or not _IDEMPOTENCY_KEY.fullmatch(key):
             return None
-        return hmac.digest(self._index_key, codes.length_prefixed(kind, call.app, key), "sha256")[:16].hex()
+        return self._ids.digest(codes.length_prefixed(kind, call.app, key))[:16].hex()
 
     def _require_digest(self, kind: str, call: Call) -> str | None:
         digest = self._digest(kind, call)
@@ -307,7 +309,7 @@ class Api:
         return digest
 
     def _fingerprint(self, body: bytes) -> str:
-        return hmac.digest(self._index_key, b"body\0" + canonical(body), "sha256").hex()
+        return self._ids.digest(b"body\0" + canonical(body)).hex()
 
     # ---- check and the rest ----------------------------------------------------------------------------------------
 
@@ -374,7 +376,7 @@ class Api:
 
     def _holds_token(self, call: Call) -> bool:
         token = bearer(call.headers) or ""
-        return token.startswith("wt_") and is_watch_token(self._watch_key, call.path["verification_id"], token)
+        return self._watch_tokens.is_valid(call.path["verification_id"], token)
 
     def _show(self, call: Call, app: str | None, *, token_access: bool) -> Reply:
         wanted = _watch_query(call)

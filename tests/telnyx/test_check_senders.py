@@ -10,8 +10,8 @@ from otp_service.domain.policy import Sender, SenderKind, Template
 from otp_service.sandbox.app import create_app
 from otp_service.sandbox.carrier import Carrier
 from otp_service.sandbox.numbers import Health
+from otp_service.telnyx.check_senders import check_senders
 from otp_service.telnyx.client import TelnyxClient
-from otp_service.telnyx.doctor import examine
 
 PROFILE, OTHER = "abc85f64-5717-4562-b3fc-2c9600000000", "0c0ffee0-5717-4562-b3fc-2c9600000000"
 TOLL_FREE, SHORT_CODE, MOBILE = "+18445550001", "12345", "+13127367407"
@@ -29,7 +29,7 @@ def lines(carrier: Carrier, *senders: Sender, key: str = "KEY", alerts_from: str
     """What is said of each thing."""
     transport = httpx.WSGITransport(app=create_app(carrier))
     with TelnyxClient(key, "http://sandbox.test/v2", transport=transport) as client:
-        return {name: (ok, detail) for name, ok, detail in examine(client, senders, alerts_from)}
+        return {name: (ok, detail) for name, ok, detail in check_senders(client, senders, alerts_from)}
 
 
 def sender(kind: SenderKind, address: str | None, profile: str = PROFILE) -> Sender:
@@ -44,9 +44,9 @@ def sender(kind: SenderKind, address: str | None, profile: str = PROFILE) -> Sen
         (sender(SenderKind.LONG_CODE, TOLL_FREE), "in its profile"),
         (sender(SenderKind.SHORT_CODE, SHORT_CODE), "in its profile"),
         (sender(SenderKind.NUMBER_POOL, None), "11 numbers in the pool's profile"),
-        (sender(SenderKind.ALPHANUMERIC, "Acme"), "the first send will tell"),
-        (sender(SenderKind.WHATSAPP, "+15551234567"), "the first send will tell"),
-        (sender(SenderKind.WHATSAPP, TOLL_FREE), "the first send will tell"),
+        (sender(SenderKind.ALPHANUMERIC, "Acme"), "the first send will show"),
+        (sender(SenderKind.WHATSAPP, "+15551234567"), "the first send will show"),
+        (sender(SenderKind.WHATSAPP, TOLL_FREE), "the first send will show"),
     ],
 )
 def test_a_sender_that_can_work_is_well(carrier: Carrier, configured: Sender, part: str) -> None:

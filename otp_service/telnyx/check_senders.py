@@ -1,6 +1,6 @@
 """Whether the carrier knows us and every configured sender, and how the numbers fare: what `doctor` asks it.
 
-A bad figure is said in the line and does not make it fail: the configuration is right, and the operator is told.
+A bad figure stands in the line and does not make it fail: the configuration is right, and the operator sees it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -29,7 +29,7 @@ class _Account:
         return self.numbers.get(address or "") or self.mobile.get(address or "")
 
 
-def examine(client: TelnyxClient, senders: Iterable[Sender], alerts_from: str | None = None) -> Iterator[Line]:
+def check_senders(client: TelnyxClient, senders: Iterable[Sender], alerts_from: str | None = None) -> Iterator[Line]:
     """Lines of (what, well, detail): the credentials first, then each sender, then who writes to people on call."""
     try:
         account = _Account(
@@ -53,7 +53,7 @@ def _judge(sender: Sender, account: _Account) -> tuple[bool, str]:
     if sender.kind is SenderKind.NUMBER_POOL:
         return _judge_pool(sender, account)
     if sender.kind is SenderKind.ALPHANUMERIC:
-        return True, "the carrier keeps no list of names; the first send will tell"
+        return True, "the carrier keeps no list of names; the first send will show"
     number = account.find(sender.address)
     if sender.kind is SenderKind.WHATSAPP:
         return _judge_whatsapp(sender, number)
@@ -80,7 +80,7 @@ def _judge_pool(sender: Sender, account: _Account) -> tuple[bool, str]:
 def _judge_whatsapp(sender: Sender, number: Number | None) -> tuple[bool, str]:
     if number is not None and number.messaging_profile_id not in (None, sender.messaging_profile_id):
         return False, "the number belongs to another messaging profile than the configuration says"
-    return True, "the carrier keeps no list of WhatsApp senders; the first send will tell"
+    return True, "the carrier keeps no list of WhatsApp senders; the first send will show"
 
 
 def _judge_alerts(number: Number | None) -> tuple[bool, str]:
@@ -95,7 +95,7 @@ def _judge_alerts(number: Number | None) -> tuple[bool, str]:
 
 def _fares(numbers: list[Number]) -> str:
     """The figures of those numbers that have sent enough for figures; the bad ones by name."""
-    told = []
+    figures_found = []
     for number in numbers:
         health = number.health
         if health is None or (health.message_count or 0) < ENOUGH:
@@ -106,8 +106,8 @@ def _fares(numbers: list[Number]) -> str:
         if poor or spammy or len(numbers) == 1:
             mark = "WARNING: " if poor or spammy else ""
             figures = f"{_percent(success)} delivered and {_percent(spam)} held as spam"
-            told.append(f"{mark}{number.phone_number} has {figures}, of {health.message_count} messages")
-    return "; " + "; ".join(told) if told else ""
+            figures_found.append(f"{mark}{number.phone_number} has {figures}, of {health.message_count} messages")
+    return "; " + "; ".join(figures_found) if figures_found else ""
 
 
 def _percent(ratio: float | None) -> str:
