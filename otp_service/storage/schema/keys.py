@@ -29,13 +29,11 @@ class Keys:
     # ---- one verification ------------------------------------------------------------------------------------------
 
     def record(self, ref: Reference) -> str:
-        """Hash: the verification and its deliveries (`3:st` is the third's status). TTL: end + 24 h.
-        """
+        """Hash: the verification and its deliveries (`3:st` is the third's status). TTL: end + 24 h."""
         return f"{self._of(ref.number_hash)}:v:{ref.body}"
 
     def secrets(self, ref: Reference) -> str:
-        """Hash: digest of the code, sealed number and code, sealed request bodies. TTL: to expiry; gone at the end.
-        """
+        """Hash: digest of the code, sealed number and code, sealed request bodies. TTL: to expiry; gone at the end."""
         return f"{self._of(ref.number_hash)}:sec:{ref.body}"
 
     def timeline(self, ref: Reference) -> str:
@@ -45,8 +43,7 @@ class Keys:
     # ---- one number ------------------------------------------------------------------------------------------------
 
     def latest(self, number_hash: str, app: str, purpose: str) -> str:
-        """String: the id's body of the number's latest verification for app and purpose. TTL as the record.
-        """
+        """String: the id's body of the number's latest verification for app and purpose. TTL as the record."""
         return f"{self._of(number_hash)}:latest:{number_hash}:{app}:{purpose}"
 
     def wrong(self, number_hash: str, app: str) -> str:
@@ -57,13 +54,11 @@ class Keys:
         return f"{self._of(number_hash)}:wrong:{number_hash}:{app}"
 
     def streak(self, number_hash: str, app: str) -> str:
-        """Integer: wrong codes since the number's last approval in the app. TTL: 30 days after the last.
-        """
+        """Integer: wrong codes since the number's last approval in the app. TTL: 30 days after the last."""
         return f"{self._of(number_hash)}:streak:{number_hash}:{app}"
 
     def starts(self, number_hash: str, app: str) -> str:
-        """List: milliseconds of the number's sends in an app, newest first. TTL: the longest limit's window.
-        """
+        """List: milliseconds of the number's sends in an app, newest first. TTL: the longest limit's window."""
         return f"{self._of(number_hash)}:starts:{number_hash}:{app}"
 
     def wrong_everywhere(self, number_hash: str) -> str:
@@ -90,13 +85,11 @@ class Keys:
         return f"{self._of(number_hash)}:pending:{number_hash}"
 
     def refused(self, number_hash: str, app: str) -> str:
-        """Hash: when a start was last refused on record, by code, and how many times since. TTL: 1 h.
-        """
+        """Hash: when a start was last refused on record, by code, and how many times since. TTL: 1 h."""
         return f"{self._of(number_hash)}:refused:{number_hash}:{app}"
 
     def optouts(self, number_hash: str) -> str:
-        """Hash: messaging profile -> `state|ms|keyword|source`, state 1 for opted out. No TTL.
-        """
+        """Hash: messaging profile -> `state|ms|keyword|source`, state 1 for opted out. No TTL."""
         return f"{self._of(number_hash)}:optouts:{number_hash}"
 
     def unclear(self, number_hash: str) -> str:
@@ -118,8 +111,7 @@ class Keys:
     # ---- one shard -------------------------------------------------------------------------------------------------
 
     def outbox(self, shard: int) -> str:
-        """Stream: deliveries to make, field `dlv`. No TTL: entries go when settled.
-        """
+        """Stream: deliveries to make, field `dlv`. No TTL: entries go when settled."""
         return f"{self._tag(shard)}:outbox"
 
     def dead(self, shard: int) -> str:
@@ -142,8 +134,7 @@ class Keys:
         return f"{self._tag(shard)}:audit"
 
     def opted_out(self, shard: int) -> str:
-        """Hash: number hash -> mask of each number of the shard that is opted out of some profile. No TTL.
-        """
+        """Hash: number hash -> mask of each number of the shard that is opted out of some profile. No TTL."""
         return f"{self._tag(shard)}:optedout"
 
     def throttle(self, shard: int, kind: str) -> str:
@@ -156,8 +147,7 @@ class Keys:
     # ---- reading the carrier's list of opt-outs --------------------------------------------------------------------
 
     def sync_lease(self) -> str:
-        """String: the process that reads the list now. TTL: 60 s, renewed with every page.
-        """
+        """String: the process that reads the list now. TTL: 60 s, renewed with every page."""
         return f"{PREFIX}:{{sync}}:lease"
 
     def sync_pause(self) -> str:
@@ -165,8 +155,7 @@ class Keys:
         return f"{PREFIX}:{{sync}}:pause"
 
     def sync_cursor(self, profile: str) -> str:
-        """Hash: how far a messaging profile's list has been read (`done`, `edge` in ms, `page`). No TTL.
-        """
+        """Hash: how far a messaging profile's list has been read (`done`, `edge` in ms, `page`). No TTL."""
         return f"{PREFIX}:{{sync}}:cursor:{profile}"
 
     # ---- senders and the people on call ------------------------------------------------------------------------------
@@ -187,8 +176,7 @@ class Keys:
         return f"{PREFIX}:refusals:{{{scope}}}:{source}"
 
     def tally(self, sender: str) -> str:
-        """Hash: deliveries of a sender that ended well (`d:portion`) and badly (`f:`). TTL: the window of an hour.
-        """
+        """Hash: deliveries of a sender that ended well (`d:portion`) and badly (`f:`). TTL: the window of an hour."""
         return f"{PREFIX}:tally:{{{sender}}}"
 
     def sender_health(self) -> str:
@@ -200,8 +188,7 @@ class Keys:
         return f"{PREFIX}:{{senders}}:rest"
 
     def alarms(self) -> str:
-        """Sorted set: alerts to send to the people on call, `id US text`, by when to try next (ms). No TTL.
-        """
+        """Sorted set: alerts to send to the people on call, `id US text`, by when to try next (ms). No TTL."""
         return f"{PREFIX}:{{alerts}}:due"
 
     def alarm_quiet(self, digest: str) -> str:
@@ -221,23 +208,19 @@ class Keys:
         return self._callback(app, "all")
 
     def callbacks_due(self, app: str) -> str:
-        """Sorted set: ids of the callbacks that wait, by when to try next (ms). TTL: as the callbacks.
-        """
+        """Sorted set: ids of the callbacks that wait, by when to try next (ms). TTL: as the callbacks."""
         return self._callback(app, "due")
 
     def callbacks_dead(self, app: str) -> str:
-        """Sorted set: ids of the dead letters, by when they died (ms). TTL: as the callbacks; a letter's: 7 days.
-        """
+        """Sorted set: ids of the dead letters, by when they died (ms). TTL: as the callbacks; a letter's: 7 days."""
         return self._callback(app, "dead")
 
     def callbacks_busy(self, app: str) -> str:
-        """Sorted set: ids of the callbacks in workers' hands, by the end of the lease (ms). TTL: the lease.
-        """
+        """Sorted set: ids of the callbacks in workers' hands, by the end of the lease (ms). TTL: the lease."""
         return self._callback(app, "busy")
 
     def callbacks_rest(self, app: str) -> str:
-        """String: mark that nothing is sent to the app's receiver for now. TTL: what the receiver asked for.
-        """
+        """String: mark that nothing is sent to the app's receiver for now. TTL: what the receiver asked for."""
         return self._callback(app, "rest")
 
     def callback_event(self, app: str, callback_id: str) -> str:
@@ -251,8 +234,7 @@ class Keys:
         return f"{PREFIX}:{{meta}}:shards"
 
     def index_keys(self) -> str:
-        """String: keyed fingerprints of the live index keys, separated by blanks, fixed at first start. No TTL.
-        """
+        """String: keyed fingerprints of the live index keys, separated by blanks, fixed at first start. No TTL."""
         return f"{PREFIX}:{{meta}}:index_keys"
 
     def key_ids(self) -> str:
@@ -293,6 +275,5 @@ class Keys:
         return f"{PREFIX}:gcra:{{{name}:{subject}}}"
 
     def sender_rate(self, sender: str) -> str:
-        """String: when the sender's next message may go, and when that was written, `us|us`. TTL: a second past it.
-        """
+        """String: when the sender's next message may go, and when that was written, `us|us`. TTL: a second past it."""
         return f"{PREFIX}:pace:{{{sender}}}"
