@@ -17,7 +17,7 @@ from otp_service.domain.errors import ServiceError
 from otp_service.domain.ids import Ids
 from otp_service.domain.verification import Status
 from otp_service.domain.watch_tokens import WatchTokens
-from otp_service.storage.scripts import load, names
+from otp_service.storage.script_files import load, names
 from otp_service.web.openapi import describe
 from otp_service.web.problems import STATUS, Problems
 from otp_service.web.routes.operations import Admin
