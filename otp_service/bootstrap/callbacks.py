@@ -11,7 +11,7 @@ from ..keyring_file import KeyringFile
 from ..receivers.client import Receivers
 from ..runtime import callback_worker
 from ..runtime.callback_worker import CallbackWorker
-from ..runtime.delivery_worker import PeriodicTask
+from ..runtime.periodic_tasks import PeriodicTask
 from ..storage.audit_consumer import AuditConsumer
 from ..storage.callbacks import Callbacks
 from ..storage.verifications import Verifications

@@ -76,7 +76,7 @@ AT_ONCE: Mapping[str, str] = {
 }
 """The only codes of which one is enough, with the reason: no message can cause them, and none is spared. They count at
 once in an answer, where the carrier has judged the request; of a report, which is about one message, only the block for
-pumping, since it comes in no other way. The README lists the same codes."""
+pumping, since it comes in no other way. `deploy/docs/operation.md` lists the same codes."""
 
 
 @dataclass(frozen=True, slots=True)

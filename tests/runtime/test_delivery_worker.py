@@ -1,4 +1,4 @@
-"""The worker's loops: how much is in hand, that what is in hand shows a pulse, and that one bad job is one bad job."""
+"""The worker's loops: how much is in flight, the heartbeat, and that one bad delivery stops no other."""
 
 import itertools
 import threading
@@ -12,7 +12,7 @@ import pytest
 from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.ids import Reference
 from otp_service.domain.operation import Job, Timer
-from otp_service.runtime import delivery_worker
+from otp_service.runtime import delivery_worker, timer_runner
 from otp_service.runtime.delivery_worker import Worker
 from tests.conftest import wait_until
 from tests.fakes import FakeStreams
@@ -93,7 +93,7 @@ def running(outbox: FakeStreams, deliver: FakeDeliver, concurrency: int = 4) -> 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything that comes every few seconds comes every few milliseconds."""
-    for name, value in {"PULSE_S": 0.01, "TOUCH_S": 0.02, "TAKE_OVER_S": 0.03, "BLOCK_S": 0.02}.items():
+    for name, value in {"HEARTBEAT_S": 0.01, "TOUCH_S": 0.02, "TAKE_OVER_S": 0.03, "BLOCK_S": 0.02}.items():
         monkeypatch.setattr(delivery_worker, name, value)
 
 
@@ -117,8 +117,8 @@ def test_everything_is_sent_and_never_too_much_at_once(together: bool) -> None:
     assert len(set(deliver.done)) == 200
 
 
-def test_a_busy_worker_still_has_a_pulse() -> None:
-    """With all hands busy what is in hand is touched, timers are attended to, and nothing waits for a hand."""
+def test_a_busy_worker_still_has_a_heartbeat() -> None:
+    """With all threads busy, entries in flight are touched and timers run; neither waits for a free thread."""
     outbox = FakeStreams()
     outbox.streams[0] = [job(n) for n in range(4)]
     decision = threading.Event()
@@ -145,7 +145,7 @@ def test_what_a_dead_worker_left_is_worked_under_full_load() -> None:
         wait_until(lambda: left <= set(deliver.done), 5)
 
 
-def test_what_is_in_hand_already_is_not_begun_twice() -> None:
+def test_what_is_in_flight_already_is_not_begun_twice() -> None:
     """An entry that comes back to its own worker as stale is already under way."""
     outbox = FakeStreams()
     outbox.streams[0] = [job(1)]
@@ -174,7 +174,7 @@ def test_what_was_given_in_a_lost_answer_is_taken_up_at_once() -> None:
 
 @pytest.mark.parametrize("error", [StoreUnavailable("down"), ValueError("a bug")])
 def test_one_bad_delivery_stops_no_other(error: Exception) -> None:
-    """An outage or a defect in one job is logged; the hand is free again and the others go on."""
+    """An outage or a defect in one job is logged; its thread is free again and the others go on."""
     outbox = FakeStreams()
     outbox.streams[0] = [job(n) for n in range(40)]
     numbers = itertools.count()
@@ -246,7 +246,7 @@ def timer(kind: str, number: int = 1) -> Timer:
 @pytest.mark.parametrize("down", [False, True])
 @pytest.mark.parametrize("kind", ["x", "r", "p", "f", "c"])
 def test_a_timer_that_fails_is_put_off_and_stops_no_other(kind: str, error: Exception, down: bool) -> None:
-    """Of each kind: it comes again later, those behind it are attended to in the same breath, the pulse goes on."""
+    """Of each kind: it comes again later, those behind it are run in the same round, the heartbeat goes on."""
     bad, good = timer(kind), [timer(each, 2) for each in "xrpfc"]
     outbox = FakeStreams()
     outbox.down_for_timers = down
@@ -265,12 +265,12 @@ def test_a_timer_that_fails_is_put_off_and_stops_no_other(kind: str, error: Exce
         wait_until(lambda: deliver.done)
         outbox.dues = [bad]
         wait_until(lambda: len(outbox.put_offs) == 2)
-    assert outbox.put_offs == [(bad, delivery_worker.PUT_OFF_MS)] * 2
+    assert outbox.put_offs == [(bad, timer_runner.PUT_OFF_MS)] * 2
 
 
 def test_asking_the_carrier_holds_up_no_other_timer() -> None:
-    """Whatever is to be asked is claimed in the pulse and asked apart; more than a bound is left to the next round."""
-    asking = [timer("p", number) for number in range(1, delivery_worker.ASKERS + 2)]
+    """Polls are claimed in the heartbeat and made in other threads; those beyond the bound wait for the next round."""
+    asking = [timer("p", number) for number in range(1, timer_runner.POLLERS + 2)]
     outbox, deliver, decision = FakeStreams(), FakeDeliver(lambda _: None), threading.Event()
     deliver.attend_ = lambda due: "m1" if due.kind == "p" else None
 
@@ -281,7 +281,7 @@ def test_asking_the_carrier_holds_up_no_other_timer() -> None:
     with running(outbox, deliver):
         outbox.dues = [*asking, timer("r", 30), timer("x", 40), timer("c", 50)]
         wait_until(lambda: len(deliver.attended) >= len(asking) + 3, 2.0, "the others")
-        wait_until(lambda: len(deliver.asked) == delivery_worker.ASKERS)
-        outbox.dues = [timer("p", 60)] * (delivery_worker.MOST_QUESTIONS + 50)
-        wait_until(lambda: len(deliver.attended) >= delivery_worker.MOST_QUESTIONS + 50)
+        wait_until(lambda: len(deliver.asked) == timer_runner.POLLERS)
+        outbox.dues = [timer("p", 60)] * (timer_runner.MAX_POLLS + 50)
+        wait_until(lambda: len(deliver.attended) >= timer_runner.MAX_POLLS + 50)
         decision.set()

@@ -213,14 +213,14 @@ def test_what_becomes_of_a_try(
 
 
 def test_a_receiver_that_hangs_holds_up_its_own_app_only(scenario: Scenario) -> None:
-    """All hands of one app are stuck; another app's callbacks go out, and no more hands get stuck than it has."""
+    """All threads of one app are blocked: another app's callbacks go out, and no more threads get blocked."""
     scenario.receivers.opened = threading.Event()
     scenario.queue.queued = [Callback(f"s{n}", "slow", "check.failed", "vrf_x", "{}") for n in range(20)]
-    postman = CallbackWorker(scenario.story(("slow", "shop")), lambda: None, hands=3)
+    worker = CallbackWorker(scenario.story(("slow", "shop")), lambda: None, concurrency=3)
     stop = threading.Event()
     for turn in range(1, 6):
         scenario.queue.queued.append(Callback(f"q{turn}", "shop", "check.failed", "vrf_x", "{}"))
-        postman.look(stop)
+        worker.look(stop)
         wait_until(lambda: len(scenario.queue.settled) == turn, 2)  # noqa: B023 - it is over when the turn is
     assert scenario.queue.settled == [("sent", f"q{turn}") for turn in range(1, 6)]
     assert sum(one.app == "slow" for one in scenario.queue.queued) == 17
@@ -228,20 +228,20 @@ def test_a_receiver_that_hangs_holds_up_its_own_app_only(scenario: Scenario) -> 
     scenario.receivers.opened.set()
     wait_until(lambda: len(scenario.queue.settled) == 25, 2)
     stop.set()
-    postman.finish(2)
+    worker.finish(2)
 
 
 def test_an_ending_worker_waits_a_moment_only(scenario: Scenario) -> None:
     """What hangs is left to its lease."""
     scenario.receivers.opened = threading.Event()
     scenario.queue.queued = [Callback("s", "slow", "check.failed", "vrf_x", "{}")]
-    postman = CallbackWorker(scenario.story(("slow",)), lambda: None, hands=1)
+    worker = CallbackWorker(scenario.story(("slow",)), lambda: None, concurrency=1)
     stop = threading.Event()
-    postman.look(stop)
+    worker.look(stop)
     wait_until(lambda: not scenario.queue.queued, 2)
     stop.set()
     began = time.monotonic()
-    postman.finish(0.1)
+    worker.finish(0.1)
     assert time.monotonic() - began < 1
     scenario.receivers.opened.set()
 
@@ -250,7 +250,7 @@ def test_events_are_read_to_their_end(scenario: Scenario) -> None:
     """One round empties the feed, what others left included, and opens the groups first."""
     opened: list[bool] = []
     scenario.audit.events = [event(number=n) for n in range(120)]
-    postman = CallbackWorker(scenario.story(), lambda: opened.append(True))
+    worker = CallbackWorker(scenario.story(), lambda: opened.append(True))
     for _ in range(2):
-        postman.read(threading.Event())
+        worker.read(threading.Event())
     assert (len(scenario.audit.finished), opened) == (120, [True])

@@ -1,7 +1,7 @@
-"""Where a number is: a coarse reading of E.164, enough for the rules that depend on the country.
+"""The country of a number, as far as the carrier's rules depend on it.
 
-Not a validator of subscriber numbers: within a country every length that E.164 allows is taken as real, except
-in North America (+1), where a number has exactly ten digits and its area code cannot begin with 0 or 1.
+This does not validate subscriber numbers. Every length that E.164 allows is accepted, except in North America (+1),
+where a number has exactly ten digits and its area code does not begin with 0 or 1.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ SHORT_CODE = re.compile(r"[1-9][0-9]{4,5}", re.ASCII)
 ALPHANUMERIC = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}", re.ASCII)
 
 
-def _set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
+def _split(text: str) -> frozenset[str]:
+    return frozenset(text.split())
 
 
 _NANP = re.compile(r"\+1[2-9][0-9]{9}", re.ASCII)
-_TOLL_FREE = _set("800 833 844 855 866 877 888")
-_CANADA = _set(
+_TOLL_FREE = _split("800 833 844 855 866 877 888")
+_CANADA = _split(
     "204 226 236 249 250 257 263 289 306 343 354 365 367 368 382 403 416 418 428 431 437 438 450 468 474 506"
     " 514 519 548 579 581 584 587 604 613 639 647 672 683 705 709 742 753 778 780 782 807 819 825 867 873 879"
     " 902 905 942"
 )
-_PUERTO_RICO = _set("787 939")
-_ELSEWHERE_IN_NANP = _set(
+_PUERTO_RICO = _split("787 939")
+_ELSEWHERE_IN_NANP = _split(
     "242 246 264 268 284 340 345 441 473 649 658 664 670 671 684 721 758 767 784 809 829 849 868 869 876"
 )
 # The calling codes that the ITU has assigned to countries; satellite and other global codes take no SMS here.
-_CALLING_CODES = _set(
+_CALLING_CODES = _split(
     "1 7 20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81"
     " 82 84 86 90 91 92 93 94 95 98 211 212 213 216 218 220 221 222 223 224 225 226 227 228 229 230 231 232 233"
     " 234 235 236 237 238 239 240 241 242 243 244 245 246 248 249 250 251 252 253 254 255 256 257 258 260 261"

@@ -1,7 +1,8 @@
-"""Bulk orders: put many numbers on a profile, a little at a time, so that progress can be watched.
+"""Bulk orders: assign many numbers to a profile, one after the other, so that a client can poll the progress.
 
-An order starts with all numbers pending; each is settled in turn, 30 ms apart (an order of any size within two
-seconds): `success` if it is the account's, `failed` if not. At most 1,000 numbers an order and 10,000 orders kept.
+At first all numbers are pending. One is processed every 30 ms, or faster so that the order takes two seconds at
+most: `success` if it is the account's, else `failed`. Bounded: 1,000 numbers in an order, and the latest 10,000
+orders.
 """
 
 from __future__ import annotations
@@ -14,17 +15,17 @@ from typing import Any
 
 from otp_service.sandbox.messages import new_id
 from otp_service.sandbox.numbers import Numbers
-from otp_service.sandbox.timeline import Timeline
+from otp_service.sandbox.scheduler import Scheduler
 
 MAX_NUMBERS = 1_000
 MAX_ORDERS = 10_000
 _STEP_S = 0.03
-_WHOLE_S = 2.0
+_MAX_ORDER_S = 2.0
 
 
 @dataclass(slots=True)
 class Order:
-    """One bulk update; `profile_id` None takes the numbers off their profiles."""
+    """One bulk update; `profile_id` None removes the numbers from their profiles."""
 
     profile_id: str | None
     pending: list[str]
@@ -36,36 +37,36 @@ class Order:
 class BulkOrders:
     """The orders of the account."""
 
-    def __init__(self, numbers: Numbers, timeline: Timeline) -> None:
+    def __init__(self, numbers: Numbers, scheduler: Scheduler) -> None:
         self._numbers = numbers
-        self._timeline = timeline
+        self._scheduler = scheduler
         self._lock = threading.Lock()
         self._orders: OrderedDict[str, Order] = OrderedDict()
 
     def create(self, profile_id: str | None, addresses: Sequence[str]) -> dict[str, Any]:
-        """A new order, everything pending."""
+        """Create an order with all numbers pending."""
         order = Order(profile_id, list(dict.fromkeys(addresses)))
         with self._lock:
             self._orders[order.id] = order
             while len(self._orders) > MAX_ORDERS:
                 self._orders.popitem(last=False)
-            answer = _spell(order)
-        step = min(_STEP_S, _WHOLE_S / len(order.pending))
-        self._timeline.after(step, lambda: self._settle_one(order, step))
-        return answer
+            created = _to_json(order)
+        step = min(_STEP_S, _MAX_ORDER_S / len(order.pending))
+        self._scheduler.run_after(step, lambda: self._process_next(order, step))
+        return created
 
     def show(self, order_id: str) -> dict[str, Any] | None:
-        """How far an order is."""
+        """The state of an order, or None if it is unknown."""
         with self._lock:
             order = self._orders.get(order_id)
-            return None if order is None else _spell(order)
+            return None if order is None else _to_json(order)
 
     def reset(self) -> None:
         """Forget all orders."""
         with self._lock:
             self._orders.clear()
 
-    def _settle_one(self, order: Order, step: float) -> None:
+    def _process_next(self, order: Order, step: float) -> None:
         with self._lock:
             address = order.pending.pop(0)
             number = self._numbers.get(address)
@@ -76,10 +77,10 @@ class BulkOrders:
                 order.success.append(address)
             more = bool(order.pending)
         if more:
-            self._timeline.after(step, lambda: self._settle_one(order, step))
+            self._scheduler.run_after(step, lambda: self._process_next(order, step))
 
 
-def _spell(order: Order) -> dict[str, Any]:
+def _to_json(order: Order) -> dict[str, Any]:
     return {
         "record_type": "messaging_numbers_bulk_update",
         "order_id": order.id,
