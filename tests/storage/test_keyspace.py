@@ -26,7 +26,8 @@ from otp_service.storage.client import Store, dead_shards, fix_shards
 from otp_service.storage.cursors import Cursors
 from otp_service.storage.keyrings import Keyrings
 from otp_service.storage.limits import Place
-from otp_service.storage.scripts import Script, Scripts, Value, load, names
+from otp_service.storage.script_files import Script, Value, load, names
+from otp_service.storage.scripts import Scripts
 
 from .harness import BANK, CODE, SHOP, WRONG, StoreHarness, fresh_number, word
 

@@ -11,8 +11,8 @@ import pytest
 from otp_service.storage.client import Store
 from otp_service.storage.schema import writers
 from otp_service.storage.schema.keys import Keys
-from otp_service.storage.script_files import Script, load, names, parse
-from otp_service.storage.scripts import Scripts, Value
+from otp_service.storage.script_files import Script, Value, load, names, parse
+from otp_service.storage.scripts import Scripts
 
 from .harness import StoreHarness
 
@@ -34,10 +34,10 @@ def keys_of(script: Script) -> dict[str, str]:
     return {name: f"key of {name}" for name in script.keys}
 
 
-def args_of(script: Script) -> dict[str, Value | Sequence[Value]]:
+def args_of(script: Script) -> dict[str, Any]:
     """An argument for each name."""
-    rest: Mapping[str, Sequence[Value]] = {script.rest: ["rest"]} if script.rest else {}
-    return {name: f"argument {name}" for name in script.args} | dict(rest)
+    rest: dict[str, Any] = {script.rest: ["rest"]} if script.rest else {}
+    return {name: f"argument {name}" for name in script.args} | rest
 
 
 @pytest.mark.parametrize("name", names())
@@ -60,7 +60,7 @@ def test_a_wrong_key_or_argument_is_an_error_before_anything_is_sent(name: str) 
     script, unsent = load(name), Unsent()
     keys, args = keys_of(script), args_of(script)
 
-    def refused(keys: Mapping[str, str], args: Mapping[str, Value | Sequence[Value]]) -> None:
+    def refused(keys: Mapping[str, str], args: Mapping[str, Any]) -> None:
         with pytest.raises(TypeError, match=re.escape(name)):
             unsent.call(name, keys, **args)
 
