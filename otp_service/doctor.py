@@ -19,7 +19,7 @@ from .receivers.client import Receivers
 from .storage import client as store_client
 from .storage.callbacks import Callbacks
 from .storage.keyrings import Keyrings
-from .telnyx.doctor import examine
+from .telnyx.check_senders import check_senders
 
 MAX_SKEW_MS = 5_000
 """More difference than this between the clocks of the machine and the store is reported as wrong."""
@@ -119,6 +119,6 @@ def _carrier(settings: Settings) -> Iterator[Finding]:
         yield Finding("carrier", False, error.detail)
         return
     alerts_from = settings.on_call.sender if settings.on_call else None
-    for name, ok, detail in examine(telnyx, settings.policy.senders.values(), alerts_from):
+    for name, ok, detail in check_senders(telnyx, settings.policy.senders.values(), alerts_from):
         yield Finding(name, ok, detail)
     telnyx.close()

@@ -1,11 +1,11 @@
 """The secrets that never enter the store, and what is done with them.
 
 A keyring is a JSON file (mode 0600): one index key that names numbers, gives the key of watch tokens and is never
-changed, and one or more root keys. Each root key gives, by HMAC with a purpose word, a pepper for codes, a key to seal
+changed, and one or more root keys. Each root key gives, by HMAC with the purpose, a pepper for codes, a key to seal
 what only the worker may read and a seed to sign receipts. The newest active key makes new things, every key in the file
 still opens old ones, so rotation loses nothing. A new key may have a time (`active_from`) before which it is only
-published: whoever verifies receipts has it in time. Reading the file is `config`'s business, not this module's, and
-noticing that it changed `keyring_file`'s.
+published: whoever verifies receipts has it in time. `config` reads the file, and
+`keyring_file` notices that it changed.
 
 States of a key: `next` (published, makes nothing yet), `active` (makes new things), `verify` (published, opens and
 checks what it made), `retired` (opens and checks what it made, published no more).
@@ -44,7 +44,7 @@ class RootKey:
     """One generation of secrets. Its repr shows the key's id only.
 
     `state` as in the file: `active`, `verify` or `retired`. `from_ms`: not active before, Unix milliseconds (0: no such
-    time). `created_at` as in the file. `fingerprint`: names the secret and tells nothing about it.
+    time). `created_at` as in the file. `fingerprint`: names the secret and reveals nothing about it.
     """
 
     kid: str
@@ -94,7 +94,7 @@ class Keyring:
         return f"Keyring(active={self._active.kid!r}, keys={sorted(self._keys)})"
 
     def current(self) -> "Keyring":
-        """Itself: what a story reads from it twice is of the same moment (see `keyring_file`)."""
+        """Itself: what a use case reads from it twice is of the same moment (see `keyring_file`)."""
         return self
 
     def at(self, now_ms: int) -> "Keyring":
@@ -122,7 +122,7 @@ class Keyring:
 
     @property
     def fingerprint(self) -> str:
-        """Names the index key, 64 bits in hex, and tells nothing about it."""
+        """Names the index key, 64 bits in hex, and reveals nothing about it."""
         return self.ids.fingerprint
 
     def states(self) -> list[tuple[RootKey, str]]:

@@ -1,7 +1,7 @@
 """Every metric and log field the service has, and the one way to write a log line. A leaf: knows nothing of the rest.
 
-A log line is one JSON object. Only fields named here are written, so a value that somebody passes by mistake does not
-reach the log; none of them may hold a code, a key or a full number.
+A log line is one JSON object. Only fields named here are written, so a value that is passed by mistake does not reach
+the log. None of them may hold a code, a key or a full number.
 """
 
 import json
@@ -40,7 +40,7 @@ FIELDS = (
     "event_type",
     "callback_id",
     "messaging_profile_id",
-    "chore",
+    "task",
     "scope",
     "kind",
     "state",
@@ -124,7 +124,10 @@ OUTBOX_DEPTH = Gauge(
     registry=REGISTRY,
 )
 OUTBOX_DEAD = Counter(
-    "otp_outbox_dead", "Entries and timers that nobody can read, set aside, by kind.", ["kind"], registry=REGISTRY
+    "otp_outbox_dead",
+    "Unreadable entries and timers that were set aside, by kind.",
+    ["kind"],
+    registry=REGISTRY,
 )
 HANDED_BACK = Counter(
     "otp_handed_back",
@@ -133,7 +136,7 @@ HANDED_BACK = Counter(
     registry=REGISTRY,
 )
 WORKER_BUSY = Gauge(
-    "otp_worker_jobs", "Deliveries in the workers' hands.", multiprocess_mode="livesum", registry=REGISTRY
+    "otp_worker_jobs", "Deliveries in flight in the workers.", multiprocess_mode="livesum", registry=REGISTRY
 )
 
 

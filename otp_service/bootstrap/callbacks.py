@@ -11,11 +11,11 @@ from ..keyring_file import KeyringFile
 from ..receivers.client import Receivers
 from ..runtime import callback_worker
 from ..runtime.callback_worker import CallbackWorker
-from ..runtime.delivery_worker import PeriodicTask
+from ..runtime.periodic_tasks import PeriodicTask
 from ..storage.audit_consumer import AuditConsumer
 from ..storage.callbacks import Callbacks
 from ..storage.verifications import Verifications
-from ..usecases.send_callbacks import Notify
+from ..usecases.send_callbacks import SendCallbacks
 from ..web.schemas.callbacks import callback_body
 from .stores import Stores
 
@@ -29,7 +29,7 @@ def callback_sender(settings: Settings, stores: Stores, keyring: KeyringFile) ->
         return None
     _warn_of_private(settings)
     audit_consumer = AuditConsumer(stores.store, stores.keys)
-    notify = Notify(
+    notify = SendCallbacks(
         audit_consumer=audit_consumer,
         queue=Callbacks(stores.store, stores.scripts, stores.keys),
         store=Verifications(stores.store, stores.scripts, stores.keys, keyring.ids),

@@ -9,7 +9,8 @@ from random import random
 from .. import telemetry
 from ..config import Settings
 from ..keyring_file import KeyringFile
-from ..runtime.delivery_worker import PeriodicTask, Worker
+from ..runtime.delivery_worker import Worker
+from ..runtime.periodic_tasks import PeriodicTask
 from ..storage.keyrings import Keyrings
 from ..storage.outbox import Outbox
 from ..storage.verifications import Verifications

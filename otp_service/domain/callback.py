@@ -35,7 +35,7 @@ EVENTS = frozenset(
         EventType.FELL_BACK,
     }
 )
-"""What apps are told. The steps between (queued, sending, retried) stand in the timeline of the next event."""
+"""The events that apps get callbacks for. The timeline of the next one has the steps between (queued, sending, …)."""
 
 MAX_BODY = 20_000
 """Bytes. Standard Webhooks asks for less than 20 kB; a body that would be longer leaves out the timeline."""
@@ -63,7 +63,10 @@ _SIX_TO_FOUR = ipaddress.ip_network("2002::/16")
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where an app is told. `secrets` sign all at once; `allow_private` lets addresses of a closed network through."""
+    """Where an app receives callbacks.
+
+    `secrets`: each of them signs. `allow_private` lets addresses of a closed network through.
+    """
 
     url: str = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)

@@ -14,7 +14,7 @@ Three scopes, each with a breaker of its own in the store: one sender, one messa
 A pause for lack of answers is waited for. A hold only changes who is asked first: where all senders of a delivery are
 held, the one whose hold ends soonest is tried, so that no code ends unsent because of what other messages met.
 
-Pure rules; where breakers are kept is `storage.circuits`, who asks them `usecases.guard`.
+Pure rules; breakers are stored in `storage.circuits` and used by `usecases.sender_health`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -76,7 +76,7 @@ AT_ONCE: Mapping[str, str] = {
 }
 """The only codes of which one is enough, with the reason: no message can cause them, and none is spared. They count at
 once in an answer, where the carrier has judged the request; of a report, which is about one message, only the block for
-pumping, since it comes in no other way. The README lists the same codes."""
+pumping, since it comes in no other way. `deploy/docs/operation.md` lists the same codes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The words of the SMS: a closed set of templates, GSM-7 characters only, one segment in the usual case.
+"""The text of the SMS: a closed set of templates, GSM-7 characters only, one segment in the usual case.
 
 The code stands in it once as consecutive ASCII digits, before anything a caller supplied, and once more in the last
 line where autofill is asked for. Caller's words are inserted as they are, never interpreted.
@@ -16,7 +16,7 @@ ANDROID_MAX_BYTES = 140
 """The longest message that Android's SMS Retriever reads, in bytes of UTF-8."""
 
 ROUNDING_MS = 5_000
-"""A code that has so much less than a whole minute left is told to live that minute."""
+"""A code that has so much less than a whole minute left is said to live that minute."""
 
 CONFIRMED = ("amount", "payee")
 """What of a context stands in the message."""
@@ -126,7 +126,7 @@ def render(
     autofill: Autofill | None,
     replies: bool = True,
 ) -> str:
-    """The text of one SMS. `lifetime_s` is rounded down to minutes, and not told below one.
+    """The text of one SMS. `lifetime_s` is rounded down to minutes, and left out below one.
 
     `replies` False: the sender cannot receive a reply, so the text does not ask for STOP.
 

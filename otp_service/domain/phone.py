@@ -72,7 +72,7 @@ def mask(e164: str, country_code: int) -> str:
 
 
 def parse(text: str) -> Phone:
-    """Read strict E.164 and return the canonical number, for whatever is looked up or heard from.
+    """Read strict E.164 and return the canonical number, for whatever is looked up or received from.
 
     Raises InvalidNumber for anything else, for numbers that no numbering plan holds, and for the fictitious ones of
     other plans than the North American. Who is to receive a code is read by `parse_receiver`.

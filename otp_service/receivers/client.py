@@ -62,7 +62,7 @@ class Receivers:
             return Answer(0, "no answer in time" if not isinstance(error, httpcore.ConnectTimeout) else "no connection")
         except httpcore.ConnectError as error:
             return Answer(0, "bad certificate" if _is_tls(error) else "no connection")
-        except Exception as error:  # noqa: BLE001 - whatever a receiver sends must not end the thread that hears it
+        except Exception as error:  # noqa: BLE001 - whatever a receiver sends must not end the thread that posts
             return Answer(0, f"no answer ({type(error).__name__})")
 
     def reachable(self, app: str) -> str | None:

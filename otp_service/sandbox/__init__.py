@@ -1,9 +1,9 @@
-"""The other side of the wire: a stand-in for Telnyx's messaging API, and the phones behind it.
+"""An emulator of Telnyx's messaging API, and of the phones that receive the messages.
 
-It shares no code with the rest of `otp_service`, so that a mistake made once cannot hide on both sides.
+It shares no code with the rest of `otp_service`: an error in one of the two is then found by the other.
 
-Reading order: `server` (how it runs) → `app` (what it serves) → `v2_messages` (one send, with chaos and
-idempotency) → `sending` (what is accepted) → `delivery` (what happens to it then) → `webhooks` (who is told)
-→ `handsets` and `inbound` (the person). `seeds` says what exists in the beginning, `chaos` how it
-misbehaves on request, `wire` and `handler` how an answer gets lost.
+Reading order: `server` (starts and stops) → `app` (routes and errors) → `v2_messages` and `send_request` (one
+request to send) → `sending`, `senders`, `content` (what is accepted) → `delivery` (what happens afterwards) →
+`events` and `webhooks` (what is posted) → `phones` and `inbound` (the person). `seeds` lists what exists at the
+start. `chaos` holds the failure settings. `response_faults` and `handler` make a response fail.
 """

@@ -1,7 +1,7 @@
-"""The sandbox as a WSGI application: routes, the key, the journal, and errors that never are a traceback.
+"""The sandbox as a WSGI application: routes, the API key, the request log and the error responses.
 
-Under `/v2` an error is the carrier's envelope `{"errors": […]}`, elsewhere `{"error": "…"}`. Two operations
-(listing opt-outs and cancelling) are documented with a bare error object; their errors carry both forms at once.
+Under `/v2` an error is `{"errors": […]}` as in Telnyx's API, elsewhere `{"error": "…"}`. Two operations (list
+opt-outs, cancel) are documented with the error object itself as the body; their errors have both forms at once.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTo
 from werkzeug.routing import RequestRedirect
 
 from otp_service.sandbox import control, page, v2_messages, v2_numbers, v2_optouts
-from otp_service.sandbox.answers import control_error, json_answer
 from otp_service.sandbox.carrier import Carrier
 from otp_service.sandbox.errors import CarrierError, not_found
-from otp_service.sandbox.wire import ENVIRON_KEY, Mishap, Wire
+from otp_service.sandbox.response_faults import ENVIRON_KEY, FaultKind, ResponseFault
+from otp_service.sandbox.responses import control_error, json_response
 
 MAX_BODY_BYTES = 1_000_000
 _V2 = "/v2"
@@ -26,42 +26,42 @@ def create_app(carrier: Carrier) -> Flask:
     """The application of one carrier."""
     app = Flask(__name__, static_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=MAX_BODY_BYTES, PROVIDE_AUTOMATIC_OPTIONS=False, PROPAGATE_EXCEPTIONS=False)
-    # A number in a path is data: no cleaning up of slashes around it.
+    # Paths contain numbers, so they must not be normalized.
     app.url_map.merge_slashes = False
-    app.logger.disabled = True  # Flask logs raw paths, and those hold numbers.
+    app.logger.disabled = True  # Flask logs raw paths, which contain numbers.
 
     @app.before_request
-    def admit() -> None:
+    def log_and_authenticate() -> None:
         if not _is_v2():
             return
-        _open_entry(carrier)
+        _log_request(carrier)
         _check_key(carrier)
 
     @app.after_request
-    def close_entry(response: Response) -> Response:
-        entry = g.pop("journal_entry", None)
-        wire = request.environ.get(ENVIRON_KEY)
-        swallowed = isinstance(wire, Wire) and wire.mishap in {Mishap.HANG, Mishap.RESET}
-        if entry is not None and not swallowed:
-            carrier.journal.answered(entry, response.status_code)
+    def log_status(response: Response) -> Response:
+        logged = g.pop("logged_request", None)
+        fault = request.environ.get(ENVIRON_KEY)
+        unsent = isinstance(fault, ResponseFault) and fault.kind in {FaultKind.HANG, FaultKind.RESET}
+        if logged is not None and not unsent:
+            carrier.request_log.set_status(logged, response.status_code)
         response.headers.setdefault("Cache-Control", "no-store")
         return response
 
     @app.errorhandler(CarrierError)
-    def refused(error: CarrierError) -> Response:
-        return json_answer(_envelope(error), error.status, error.headers)
+    def carrier_error(error: CarrierError) -> Response:
+        return json_response(_envelope(error), error.status, error.headers)
 
     @app.errorhandler(HTTPException)
-    def failed(error: HTTPException) -> Response:
+    def http_error(error: HTTPException) -> Response:
         if not _is_v2():
             return control_error((error.description or error.name).split("\n")[0], error.code or 500)
-        return refused(_translated(error))
+        return carrier_error(_from_http_error(error))
 
     @app.errorhandler(Exception)
-    def broken(_: Exception) -> Response:
+    def unexpected_error(_: Exception) -> Response:
         if not _is_v2():
             return control_error("an unexpected error occurred", 500)
-        return refused(CarrierError(500, "10007", "An unexpected error occurred."))
+        return carrier_error(CarrierError(500, "10007", "An unexpected error occurred."))
 
     for part in (v2_messages, v2_numbers, v2_optouts, control, page):
         app.register_blueprint(part.blueprint(carrier))
@@ -72,13 +72,13 @@ def _is_v2() -> bool:
     return request.path == _V2 or request.path.startswith(_V2 + "/")
 
 
-def _open_entry(carrier: Carrier) -> None:
+def _log_request(carrier: Carrier) -> None:
     too_large: RequestEntityTooLarge | None = None
     try:
         body = request.get_data()
     except RequestEntityTooLarge as error:
         body, too_large = b"", error
-    g.journal_entry = carrier.journal.open(
+    g.logged_request = carrier.request_log.add(
         request.method,
         request.path,
         request.query_string.decode("ascii", "replace"),
@@ -91,11 +91,11 @@ def _open_entry(carrier: Carrier) -> None:
 
 def _check_key(carrier: Carrier) -> None:
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not carrier.knows_key(key.strip()):
+    if scheme.lower() != "bearer" or not carrier.accepts_key(key.strip()):
         raise CarrierError(401, "10009", "The API key is missing or not valid.")
 
 
-def _translated(error: HTTPException) -> CarrierError:
+def _from_http_error(error: HTTPException) -> CarrierError:
     if isinstance(error, RequestEntityTooLarge):
         return CarrierError(413, "10015", f"The request body is larger than {MAX_BODY_BYTES} bytes.")
     if isinstance(error, MethodNotAllowed):

@@ -1,4 +1,4 @@
-"""The sandbox carrier as one object: its parts put together, its reset, its end. No HTTP here."""
+"""The sandbox as one object: its parts, its reset and its end. It has no HTTP code."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ import threading
 from collections.abc import Sequence
 
 from otp_service.sandbox import seeds
-from otp_service.sandbox.bulk import BulkOrders
-from otp_service.sandbox.chaos import ChaosBook
+from otp_service.sandbox.bulk_orders import BulkOrders
+from otp_service.sandbox.chaos import ChaosSettings
 from otp_service.sandbox.clock import Clock, SystemClock
 from otp_service.sandbox.delivery import Delivery
-from otp_service.sandbox.handsets import Handsets
 from otp_service.sandbox.idempotency import Idempotency
-from otp_service.sandbox.inbound import Inbound
-from otp_service.sandbox.journal import Journal
+from otp_service.sandbox.inbound import InboundMessages
 from otp_service.sandbox.messages import Messages
 from otp_service.sandbox.numbers import Numbers
 from otp_service.sandbox.optouts import OptOuts
+from otp_service.sandbox.phones import Phones
+from otp_service.sandbox.request_log import RequestLog
+from otp_service.sandbox.scheduler import Scheduler
 from otp_service.sandbox.seeds import SandboxSender
 from otp_service.sandbox.sending import Sending
 from otp_service.sandbox.signing import WebhookSigner
-from otp_service.sandbox.timeline import Timeline
-from otp_service.sandbox.webhooks import WebhookPoster, is_web_url
+from otp_service.sandbox.webhooks import WebhookSender, is_web_url
 
 
 class Carrier:
-    """All state of one sandbox. Threads start when first needed; `close` ends them.
+    """All state of one sandbox. Threads start when they are first needed; `close` ends them.
 
     `webhook_url` is where every messaging profile sends its webhooks; `api_key` is the only key accepted, or
     None to accept any; `signing_seed` is the 32-byte seed of the webhook key, or None for a random one.
@@ -47,78 +47,78 @@ class Carrier:
         self._senders = tuple(senders)
         self.clock = clock or SystemClock()
         self.signer = WebhookSigner(signing_seed)
-        self.timeline = Timeline(self.clock)
-        self.poster = WebhookPoster(self.signer, self.timeline)
-        self.chaos = ChaosBook()
-        self.journal = Journal(self.clock)
-        self.handsets = Handsets()
+        self.scheduler = Scheduler(self.clock)
+        self.webhook_sender = WebhookSender(self.signer, self.scheduler)
+        self.chaos = ChaosSettings()
+        self.request_log = RequestLog(self.clock)
+        self.phones = Phones()
         self.messages = Messages(self.clock)
         self.optouts = OptOuts()
         self.idempotency = Idempotency(self.clock)
         self.numbers = Numbers(self.clock)
-        self.bulk_orders = BulkOrders(self.numbers, self.timeline)
+        self.bulk_orders = BulkOrders(self.numbers, self.scheduler)
         self.sending = Sending(self.clock, self.numbers, self.messages, self.optouts)
         self.delivery = Delivery(
             clock=self.clock,
-            timeline=self.timeline,
+            scheduler=self.scheduler,
             messages=self.messages,
-            handsets=self.handsets,
+            phones=self.phones,
             numbers=self.numbers,
             optouts=self.optouts,
-            poster=self.poster,
+            webhook_sender=self.webhook_sender,
             chaos=self.chaos,
             webhook_url=webhook_url,
         )
-        self.inbound = Inbound(
+        self.inbound = InboundMessages(
             clock=self.clock,
             numbers=self.numbers,
             messages=self.messages,
-            handsets=self.handsets,
+            phones=self.phones,
             blocks=self.optouts,
-            poster=self.poster,
+            webhook_sender=self.webhook_sender,
             chaos=self.chaos,
-            urls=self.delivery.urls,
+            webhook_urls=self.delivery.webhook_urls,
             webhook_url=webhook_url,
         )
         self._interrupt = threading.Event()
         self.closed = False
-        seeds.plant(self.numbers, self.clock, self._senders)
+        seeds.seed_account(self.numbers, self.clock, self._senders)
 
-    def knows_key(self, key: str) -> bool:
-        """Whether this API key opens the account."""
+    def accepts_key(self, key: str) -> bool:
+        """Whether this API key is accepted."""
         if self._api_key is None:
             return bool(key)
         return hmac.compare_digest(key.encode(), self._api_key.encode())
 
     def pause(self, seconds: float) -> None:
-        """Wait, but not beyond a reset or the end."""
+        """Wait, until a reset or the end at most."""
         self._interrupt.wait(seconds)
 
     @property
     def interruption(self) -> threading.Event:
-        """Set at the next reset or at the end; what holds a connection open watches it."""
+        """Set at the next reset or at the end. Whatever holds a connection open must wait for it."""
         return self._interrupt
 
     def reset(self) -> None:
-        """Forget everything, restore the default chaos, drop what is pending."""
+        """Forget everything, restore the default chaos settings, drop all waiting work."""
         self._interrupt.set()
         self._interrupt = threading.Event()
-        self.timeline.reset()
-        self.poster.reset()
+        self.scheduler.reset()
+        self.webhook_sender.reset()
         self.chaos.reset()
         self.messages.reset()
         self.optouts.reset()
         self.idempotency.reset()
         self.bulk_orders.reset()
-        self.numbers.clear()
-        seeds.plant(self.numbers, self.clock, self._senders)
-        self.handsets.reset()
-        self.journal.reset()
+        self.numbers.reset()
+        seeds.seed_account(self.numbers, self.clock, self._senders)
+        self.phones.reset()
+        self.request_log.reset()
 
     def close(self) -> None:
-        """End all threads; nothing is delivered or posted any more."""
+        """End all threads. Nothing is delivered or posted after this."""
         self.closed = True
         self._interrupt.set()
-        self.timeline.close()
-        self.poster.close()
-        self.handsets.wake()
+        self.scheduler.close()
+        self.webhook_sender.close()
+        self.phones.end_waits()

@@ -1,6 +1,6 @@
-"""Time, as the sandbox tells it: seconds since the epoch as a float, and its spelling in RFC 3339.
+"""The sandbox's clock: seconds since the epoch as a float, and its format in RFC 3339.
 
-Everything that waits or dates asks a `Clock`, so tests can move ten days ahead without sleeping.
+All waits and times use a `Clock`, so that a test can move ten days ahead without sleeping.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Anything that tells the time."""
+    """A source of the present time."""
 
     def now(self) -> float:
         """Seconds since the epoch."""
@@ -19,9 +19,9 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The wall clock as it stood at the start, carried forward monotonically.
+    """The wall clock at the start plus the monotonic time since then.
 
-    A jump of the machine's clock therefore neither fires nor stalls a delivery that is waiting.
+    If the machine's clock is set, waiting deliveries are therefore neither early nor late.
     """
 
     def __init__(self) -> None:
@@ -33,13 +33,13 @@ class SystemClock:
 
 
 def rfc3339(at: float, *, timespec: str = "milliseconds", zulu: bool = True) -> str:
-    """`at` in UTC; with `Z` as the API answers it, or with `+00:00` as the webhooks spell it."""
+    """`at` in UTC; with `Z` as in responses, or with `+00:00` as in webhooks."""
     text = datetime.fromtimestamp(at, UTC).isoformat(timespec=timespec)
     return text.replace("+00:00", "Z") if zulu else text
 
 
 def parse_rfc3339(text: str) -> float | None:
-    """The moment that `text` names (no zone means UTC), or None if it names none."""
+    """`text` as seconds since the epoch (no zone means UTC), or None if it is not a time."""
     try:
         moment = datetime.fromisoformat(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

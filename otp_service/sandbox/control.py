@@ -1,10 +1,10 @@
-"""`/sandbox/…`: steer the carrier and look behind it. Errors are `{"error": "one sentence"}`.
+"""`/sandbox/…`: the control API of the sandbox. Errors are `{"error": "one sentence"}`.
 
-Beside what the phones get and send there is `POST /sandbox/phones/{+E.164}/clicks` with `{"message_id", "url"}`:
-the person follows a shortened link, and the service is told (an event of a shape of its own, without id or meta).
+`POST /sandbox/phones/{+E.164}/clicks` with `{"message_id", "url"}` opens a shortened link as the person. The event
+that is posted for it has its own format, without id and meta.
 
-A browser that carries another site's `Origin` is refused, so that no web page can play with a developer's
-sandbox; there is no other protection here, and none is meant: it is a toy that runs on loopback.
+A request with the `Origin` of another site is refused, so that no web page can control a developer's sandbox. There
+is no other access control, because the sandbox is made for loopback.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, request
 
-from otp_service.sandbox import places
-from otp_service.sandbox.answers import control_error, json_answer
+from otp_service.sandbox import regions
 from otp_service.sandbox.carrier import Carrier
-from otp_service.sandbox.chaos import ChaosError
+from otp_service.sandbox.chaos_settings import ChaosError
 from otp_service.sandbox.inbound import MAX_TEXT_CHARS, UnknownMessageError, UnknownNumberError
+from otp_service.sandbox.responses import control_error, json_response
 from otp_service.sandbox.webhooks import is_web_url
 
 
 class ControlError(ValueError):
-    """A request to the sandbox's own endpoints that cannot be met."""
+    """A request to the control API that is not valid."""
 
 
 def blueprint(carrier: Carrier) -> Blueprint:
@@ -45,12 +45,12 @@ def blueprint(carrier: Carrier) -> Blueprint:
 
     @routes.get("/healthz")
     def healthz() -> Response:
-        return json_answer({"status": "ok"})
+        return json_response({"status": "ok"})
 
     @routes.get("/phones/<phone>/messages")
-    def inbox(phone: str) -> Response:
-        items = carrier.handsets.inbox(_phone(phone))
-        return json_answer({"messages": [item.to_json() for item in items]})
+    def list_messages(phone: str) -> Response:
+        messages = carrier.phones.received_by(_phone(phone))
+        return json_response({"messages": [message.to_json() for message in messages]})
 
     @routes.post("/phones/<phone>/messages")
     def reply(phone: str) -> Response:
@@ -60,7 +60,7 @@ def blueprint(carrier: Carrier) -> Blueprint:
         if len(text) > MAX_TEXT_CHARS:
             raise ControlError(f"text must have at most {MAX_TEXT_CHARS} characters")
         try:
-            return json_answer(carrier.inbound.receive(person, to, text).to_json())
+            return json_response(carrier.inbound.receive(person, to, text).to_json())
         except UnknownNumberError:
             return control_error("to is not one of the account's numbers", 404)
 
@@ -74,31 +74,31 @@ def blueprint(carrier: Carrier) -> Blueprint:
         try:
             carrier.inbound.click(person, _string(body, "message_id"), url)
         except UnknownMessageError:
-            return control_error("message_id is not a message that this phone got", 404)
-        return json_answer({"status": "clicked"})
+            return control_error("message_id is not a message that this phone received", 404)
+        return json_response({"status": "clicked"})
 
     @routes.get("/journal")
-    def journal() -> Response:
-        return Response(carrier.journal.stream(), content_type="application/json; charset=utf-8")
+    def list_requests() -> Response:
+        return Response(carrier.request_log.iter_json(), content_type="application/json; charset=utf-8")
 
     @routes.get("/chaos")
-    def chaos() -> Response:
-        return json_answer(carrier.chaos.describe())
+    def get_chaos() -> Response:
+        return json_response(carrier.chaos.to_json())
 
     @routes.put("/chaos")
     def change_chaos() -> Response:
-        return json_answer(carrier.chaos.merge(_body()))
+        return json_response(carrier.chaos.merge(_body()))
 
     @routes.post("/reset")
     def reset() -> Response:
         carrier.reset()
-        return json_answer({"status": "reset"})
+        return json_response({"status": "reset"})
 
     return routes
 
 
 def _phone(text: str) -> str:
-    if not places.E164.fullmatch(text):
+    if not regions.E164.fullmatch(text):
         raise ControlError("the phone in the path must be a number in +E.164 format")
     return text
 

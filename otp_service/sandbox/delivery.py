@@ -1,253 +1,268 @@
-"""The life of a message after it was accepted: held, sent, finished; who is told, and whether a phone rings.
+"""The delivery of a message after it was accepted: its statuses, its events, and its arrival on the phone.
 
     queued ──wait_seconds──▶ sent ──delay_ms──▶ delivered | delivery_unconfirmed | delivery_failed
                               └─ (outcome none: arrives, stays `sent`, no final event)
-    queued ──wait_seconds + delay_ms──▶ sending_failed      (never handed over, so no `message.sent`)
+    queued ──wait_seconds + delay_ms──▶ sending_failed      (never sent, so there is no `message.sent`)
 
-A phone gets the text for delivered, delivery_unconfirmed and none. The chaos that holds when a message is
-accepted (for a scheduled one: when it is due) governs its whole life.
+A phone receives the text for delivered, delivery_unconfirmed and none. The chaos settings at the time of acceptance
+(for a scheduled message: at the time it is due) apply until the end.
 
-Order of events: `message.finalized` is posted when the first attempt for `message.sent` is over; with `reorder`
-the other way round. With `early` both are posted, and their first attempts waited for (3 s at most), before the
-send is answered; `delay_ms` is skipped then. A message that is held (`wait_seconds`) has nothing to tell early.
+Order of events: `message.finalized` is posted after the first attempt to post `message.sent`; with `reorder` it is
+the other way round. With `early` both are posted before the send is answered, which waits for their first attempts
+(3 s at most); `delay_ms` is skipped then. A message with `wait_seconds` has no event to post early.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from otp_service.sandbox.chaos import Behaviour, ChaosBook
-from otp_service.sandbox.clock import Clock, rfc3339
+from otp_service.sandbox.chaos import ChaosSettings
+from otp_service.sandbox.chaos_settings import Behaviour
+from otp_service.sandbox.clock import Clock
 from otp_service.sandbox.errors import TITLES
-from otp_service.sandbox.handsets import Handsets, Item
-from otp_service.sandbox.messages import FINAL, Message, Messages, new_id
+from otp_service.sandbox.events import forged_delivery, message_event
+from otp_service.sandbox.messages import FINAL, Message, Messages
 from otp_service.sandbox.numbers import Numbers
 from otp_service.sandbox.optouts import OptOuts
-from otp_service.sandbox.timeline import Timeline
-from otp_service.sandbox.webhooks import WebhookPoster
+from otp_service.sandbox.phones import PhoneMessage, Phones
+from otp_service.sandbox.scheduler import Scheduler
+from otp_service.sandbox.webhooks import WebhookSender
 
-EARLY_PATIENCE_S = 3.0
+EARLY_TIMEOUT_S = 3.0
+_WHATSAPP_WINDOW_S = 24 * 3600
 _SPAM_CODES = frozenset({"40002", "40003", "40015", "40017"})
+_SUCCESS = frozenset({"delivered", "delivery_unconfirmed"})
 
 
-class _Gate:
-    """Lets one action wait for an event: it runs when both the gate is open and the action is there."""
+def _nothing() -> None:
+    return None
+
+
+class _Latch:
+    """Delays one action until `release` was called; after that, actions run at once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._open = False
-        self._action: Callable[[], None] | None = None
+        self._released = False
+        self._waiting: Callable[[], None] | None = None
 
-    def open(self) -> None:
+    def release(self) -> None:
         with self._lock:
-            self._open = True
-            action, self._action = self._action, None
+            self._released = True
+            action, self._waiting = self._waiting, None
         if action:
             action()
 
-    def when_open(self, action: Callable[[], None]) -> None:
+    def run_when_released(self, action: Callable[[], None]) -> None:
         with self._lock:
-            if not self._open:
-                self._action = action
+            if not self._released:
+                self._waiting = action
                 return
         action()
 
 
 @dataclass(slots=True)
-class _Course:
-    """One message on its way, with the chaos it was accepted under."""
+class _InFlight:
+    """One message on its way, with the settings that applied when it was accepted.
+
+    `sent_attempted` is released after the first attempt to post `message.sent`. `on_first_attempt` is called after
+    the first attempt to post each event. `delayed_sent_event` is set if `reorder` posts it last.
+    """
 
     message: Message
     behaviour: Behaviour
-    gate: _Gate
-    tried: Callable[[], None]
-    held_sent_event: dict[str, Any] | None = None
+    on_first_attempt: Callable[[], None] = _nothing
+    sent_attempted: _Latch = field(default_factory=_Latch)
+    delayed_sent_event: dict[str, Any] | None = None
 
 
 class Delivery:
-    """Moves messages along. `start` returns at once; `start_early` waits for the first webhook attempts."""
+    """Delivers accepted messages. `start` returns at once; `start_early` waits for the first webhook attempts."""
 
     def __init__(
         self,
         *,
         clock: Clock,
-        timeline: Timeline,
+        scheduler: Scheduler,
         messages: Messages,
-        handsets: Handsets,
+        phones: Phones,
         numbers: Numbers,
         optouts: OptOuts,
-        poster: WebhookPoster,
-        chaos: ChaosBook,
+        webhook_sender: WebhookSender,
+        chaos: ChaosSettings,
         webhook_url: str | None,
     ) -> None:
         self._clock = clock
-        self._timeline = timeline
+        self._scheduler = scheduler
         self._messages = messages
-        self._handsets = handsets
+        self._phones = phones
         self._numbers = numbers
         self._optouts = optouts
-        self._poster = poster
+        self._webhook_sender = webhook_sender
         self._chaos = chaos
         self._webhook_url = webhook_url
 
-    # -- beginnings -------------------------------------------------------------------------------------
+    # -- starting ---------------------------------------------------------------------------------------
 
     def start(self, message: Message, behaviour: Behaviour) -> None:
-        """Let an accepted message take its course."""
-        course = _Course(message, behaviour, _Gate(), tried=lambda: None)
+        """Deliver an accepted message, after its `wait_seconds`."""
+        in_flight = _InFlight(message, behaviour)
         if message.wait_seconds > 0:
-            self._timeline.after(message.wait_seconds, lambda: self._hand_over(course))
+            self._scheduler.run_after(message.wait_seconds, lambda: self._send(in_flight))
         else:
-            self._hand_over(course)
+            self._send(in_flight)
 
     def start_early(self, messages: Sequence[Message], behaviour: Behaviour) -> None:
-        """Let messages take their whole course now, and return when their events have been tried."""
-        held = [message for message in messages if message.wait_seconds > 0]
-        for message in held:
-            self.start(message, behaviour)
-        tries = threading.Semaphore(0)
-        expected = 0
+        """Deliver messages now, and return when each of their events was attempted once."""
+        attempts = threading.Semaphore(0)
+        ready = [message for message in messages if message.wait_seconds <= 0]
         for message in messages:
-            if message in held:
-                continue
-            expected += sum((behaviour.delivery.outcome != kind) for kind in ("none", "sending_failed"))
-            course = _Course(message, behaviour, _Gate(), tried=tries.release)
-            self._hand_over(course, at_once=True)
-        deadline = self._clock.now() + EARLY_PATIENCE_S
-        for _ in range(expected):
-            if not tries.acquire(timeout=max(0.0, deadline - self._clock.now())):
-                return
+            if message.wait_seconds > 0:
+                self.start(message, behaviour)
+        for message in ready:
+            self._send(_InFlight(message, behaviour, attempts.release), finish_now=True)
+        events_each = sum(behaviour.delivery.outcome != kind for kind in ("none", "sending_failed"))
+        self._wait_for_attempts(attempts, events_each * len(ready))
 
     def schedule(self, message: Message) -> None:
         """Start a scheduled message when it is due, unless it was cancelled or the person opted out."""
-        self._timeline.at(message.send_at or 0.0, lambda: self._release(message))
+        self._scheduler.run_at(message.send_at or 0.0, lambda: self._start_scheduled(message))
 
-    def _release(self, message: Message) -> None:
-        behaviour = self._chaos.of(message.sender)
+    def _wait_for_attempts(self, attempts: threading.Semaphore, expected: int) -> None:
+        deadline = self._clock.now() + EARLY_TIMEOUT_S
+        for _ in range(expected):
+            if not attempts.acquire(timeout=max(0.0, deadline - self._clock.now())):
+                return
+
+    def _start_scheduled(self, message: Message) -> None:
+        behaviour = self._chaos.for_sender(message.sender)
         with self._messages.lock:
             if message.status != "scheduled":
                 return
             message.to[0].status = "queued"
             message.wait_seconds = behaviour.wait_seconds
-        if self._optouts.blocks(message.profile_id, message.to[0].phone_number):
-            self._end(
-                _Course(message, behaviour, _Gate(), tried=lambda: None),
-                "sending_failed",
-                "40300",
-                "The recipient opted out before the message was due.",
-            )
+        if self._optouts.is_blocked(message.profile_id, message.to[0].phone_number):
+            reason = "The recipient opted out before the message was due."
+            self._finalize(_InFlight(message, behaviour), "sending_failed", "40300", reason)
         else:
             self.start(message, behaviour)
 
-    # -- the course -------------------------------------------------------------------------------------
+    # -- the statuses -----------------------------------------------------------------------------------
 
-    def _hand_over(self, course: _Course, *, at_once: bool = False) -> None:
-        """From our queue to the carrier of the recipient."""
-        message, behaviour = course.message, course.behaviour
-        if behaviour.delivery.outcome == "sending_failed":
-            course.gate.open()
+    def _send(self, in_flight: _InFlight, *, finish_now: bool = False) -> None:
+        """Set the status `sent`, unless the outcome is to fail before that, and schedule the outcome."""
+        if in_flight.behaviour.delivery.outcome == "sending_failed":
+            in_flight.sent_attempted.release()
         else:
-            with self._messages.lock:
-                message.to[0].status = "sent"
-                message.sent_at = self._clock.now()
-                message.valid_until = None
-                self._mirror(message)
-                event = self._event("message.sent", message)
-            self._count(message, sent=True)
-            if behaviour.webhooks.reorder and behaviour.delivery.outcome != "none":
-                course.held_sent_event = event
-            else:
-                self._tell_sent(course, event)
-        if at_once:
-            self._finish(course)
+            self._set_sent(in_flight)
+        if finish_now:
+            self._apply_outcome(in_flight)
         else:
-            self._timeline.after(behaviour.delivery.delay_ms / 1000, lambda: self._finish(course))
+            delay_s = in_flight.behaviour.delivery.delay_ms / 1000
+            self._scheduler.run_after(delay_s, lambda: self._apply_outcome(in_flight))
 
-    def _finish(self, course: _Course) -> None:
-        """What the carrier of the recipient made of it."""
-        outcome = course.behaviour.delivery.outcome
-        message = course.message
-        if outcome in {"delivered", "delivery_unconfirmed"} and _outside_whatsapp_window(
-            message, self._handsets, self._clock.now()
-        ):
-            self._end(course, "delivery_failed", "40008", "Free text needs a message from the person first.")
-            return
+    def _set_sent(self, in_flight: _InFlight) -> None:
+        message, behaviour = in_flight.message, in_flight.behaviour
+        with self._messages.lock:
+            message.to[0].status = "sent"
+            message.sent_at = self._clock.now()
+            message.valid_until = None
+            self._update_group(message)
+            self._count_sent(message)
+            event = message_event("message.sent", message, self._clock.now())
+        if behaviour.webhooks.reorder and behaviour.delivery.outcome != "none":
+            in_flight.delayed_sent_event = event
+        else:
+            self._post_sent(in_flight, event)
+
+    def _apply_outcome(self, in_flight: _InFlight) -> None:
+        outcome, message = in_flight.behaviour.delivery.outcome, in_flight.message
         if outcome == "none":
-            self._ring(message)
-            return
-        if outcome in {"delivered", "delivery_unconfirmed"}:
-            self._end(course, outcome, None, "")
+            self._deliver_to_phone(message)
+        elif outcome not in _SUCCESS:
+            code = in_flight.behaviour.delivery.error_code
+            reason = f"The message was not delivered: {TITLES.get(code, 'failed')}."
+            self._finalize(in_flight, outcome, code, reason)
+        elif self._is_outside_whatsapp_window(message):
+            reason = "Free text needs a message from the person first."
+            self._finalize(in_flight, "delivery_failed", "40008", reason)
         else:
-            code = course.behaviour.delivery.error_code
-            self._end(course, outcome, code, f"The message was not delivered: {TITLES.get(code, 'failed')}.")
+            self._finalize(in_flight, outcome)
 
-    def _end(self, course: _Course, status: str, code: str | None, detail: str) -> None:
-        message = course.message
+    def _finalize(self, in_flight: _InFlight, status: str, code: str | None = None, reason: str = "") -> None:
+        """Set the final status, deliver to the phone if there is no error `code`, and post `message.finalized`."""
+        message = in_flight.message
         with self._messages.lock:
             message.to[0].status = status
             message.completed_at = self._clock.now()
             message.valid_until = None
             if code is not None:
-                message.fail(code, detail)
-            self._mirror(message)
-            event = self._event("message.finalized", message)
-        self._count(message, status=status, code=code)
+                message.set_error(code, reason)
+            self._update_group(message)
+            self._count_final(message, status, code)
+            event = message_event("message.finalized", message, self._clock.now())
         if code is None:
-            self._ring(message)
-        sent_event = course.held_sent_event
-        if sent_event is None:
-            course.gate.when_open(lambda: self._post(course, event, course.tried))
-            return
+            self._deliver_to_phone(message)
+        self._post_finalized(in_flight, event)
 
-        def then_sent() -> None:
-            course.tried()
-            self._tell_sent(course, sent_event)
-
-        self._post(course, event, then_sent)
-
-    def _ring(self, message: Message) -> None:
-        """The text appears on the phone."""
+    def _deliver_to_phone(self, message: Message) -> None:
         recipient = message.to[0]
         text = "\n".join(part for part in (message.subject or "", message.text, *message.media_urls) if part)
-        self._handsets.put(
+        self._phones.add(
             recipient.phone_number,
-            Item(message.id, message.sender, text, self._clock.now(), recipient.status, kind=message.type),
+            PhoneMessage(message.id, message.sender, text, self._clock.now(), recipient.status, kind=message.type),
         )
 
-    # -- who is told ------------------------------------------------------------------------------------
+    def _is_outside_whatsapp_window(self, message: Message) -> bool:
+        """WhatsApp delivers free text only within a day of the person's last message to the sender."""
+        if message.whatsapp is None or message.whatsapp.get("type") == "template":
+            return False
+        wrote_at = self._phones.last_sent_at(message.to[0].phone_number, message.sender)
+        return wrote_at is None or self._clock.now() - wrote_at > _WHATSAPP_WINDOW_S
 
-    def _tell_sent(self, course: _Course, event: dict[str, Any]) -> None:
-        def tried() -> None:
-            course.tried()
-            course.gate.open()
+    # -- the events -------------------------------------------------------------------------------------
 
-        self._post(course, event, tried)
+    def _post_sent(self, in_flight: _InFlight, event: dict[str, Any]) -> None:
+        def attempted() -> None:
+            in_flight.on_first_attempt()
+            in_flight.sent_attempted.release()
 
-    def _post(self, course: _Course, event: dict[str, Any], tried: Callable[[], None]) -> None:
-        self._poster.post(
+        self._post(in_flight, event, attempted)
+
+    def _post_finalized(self, in_flight: _InFlight, event: dict[str, Any]) -> None:
+        sent_event = in_flight.delayed_sent_event
+        if sent_event is None:
+            in_flight.sent_attempted.run_when_released(lambda: self._post(in_flight, event, in_flight.on_first_attempt))
+            return
+
+        def post_sent_last() -> None:
+            in_flight.on_first_attempt()
+            self._post_sent(in_flight, sent_event)
+
+        self._post(in_flight, event, post_sent_last)
+
+    def _post(self, in_flight: _InFlight, event: dict[str, Any], attempted: Callable[[], None]) -> None:
+        self._webhook_sender.post(
             event,
-            self.urls(course.message),
-            course.behaviour.webhooks,
-            forgery=_opposite(event, course.behaviour.delivery.outcome),
-            tried=tried,
+            self.webhook_urls(in_flight.message),
+            in_flight.behaviour.webhooks,
+            forgery=forged_delivery(event, in_flight.behaviour.delivery.outcome),
+            on_first_attempt=attempted,
         )
 
-    def urls(self, message: Message) -> list[str]:
-        """Where this message's events go: its own URLs first, then the profile's if it uses them."""
+    def webhook_urls(self, message: Message) -> list[str]:
+        """Where events about this message go: first its own URLs, then its profile's unless it opts out of it."""
         profile = self._webhook_url if message.use_profile_webhooks else None
         wanted = (message.webhook_url, message.webhook_failover_url, profile)
         return list(dict.fromkeys(url for url in wanted if url))
 
-    def _event(self, event_type: str, message: Message) -> dict[str, Any]:
-        return event_data(event_type, message, self._clock.now())
+    # -- groups and counts (with the lock of the messages) ----------------------------------------------
 
-    # -- bookkeeping ------------------------------------------------------------------------------------
-
-    def _mirror(self, message: Message) -> None:
-        """A group message shares its recipients' statuses and is complete when all of them are."""
+    def _update_group(self, message: Message) -> None:
+        """A group is sent when its first message is, and complete when all of them are."""
         group = self._messages.get(message.group_message_id) if message.group_message_id else None
         if group is None or group is message:
             return
@@ -255,50 +270,14 @@ class Delivery:
         if all(recipient.status in FINAL for recipient in group.to):
             group.completed_at = message.completed_at
 
-    def _count(
-        self, message: Message, *, sent: bool = False, status: str | None = None, code: str | None = None
-    ) -> None:
+    def _count_sent(self, message: Message) -> None:
         number = self._numbers.get(message.sender)
-        if number is None:
-            return
-        with self._messages.lock:
-            number.health.sent += sent
-            if status is not None:
-                number.health.finished += 1
-                number.health.delivered += status in {"delivered", "delivery_unconfirmed"}
-                number.health.spam += code in _SPAM_CODES
+        if number is not None:
+            number.health.sent += 1
 
-
-def event_data(event_type: str, message: Message, now: float) -> dict[str, Any]:
-    """The signed `data` of an event about `message` as it stands."""
-    return {
-        "event_type": event_type,
-        "id": new_id(),
-        "occurred_at": rfc3339(now, zulu=False),
-        "payload": message.to_json(webhook=True),
-        "record_type": "event",
-    }
-
-
-def _opposite(event: dict[str, Any], outcome: str) -> dict[str, Any]:
-    """What a forger would want believed: failed instead of delivered, and the other way round."""
-    failed = outcome in {"delivery_failed", "sending_failed"}
-    payload = dict(event["payload"])
-    status = "delivered" if failed else "delivery_failed"
-    payload["to"] = [{**recipient, "status": status} for recipient in payload["to"]]
-    payload["completed_at"] = event["occurred_at"]
-    payload["errors"] = (
-        [] if failed else [{"code": "40008", "title": TITLES["40008"], "detail": "The message was not delivered."}]
-    )
-    return {**event, "event_type": "message.finalized", "payload": payload}
-
-
-_WINDOW_S = 24 * 3600
-
-
-def _outside_whatsapp_window(message: Message, handsets: Handsets, now: float) -> bool:
-    """WhatsApp delivers free text only within a day of the person's last message to the sender."""
-    if message.whatsapp is None or message.whatsapp.get("type") == "template":
-        return False
-    wrote_at = handsets.last_written(message.to[0].phone_number, message.sender)
-    return wrote_at is None or now - wrote_at > _WINDOW_S
+    def _count_final(self, message: Message, status: str, code: str | None) -> None:
+        number = self._numbers.get(message.sender)
+        if number is not None:
+            number.health.finished += 1
+            number.health.delivered += status in _SUCCESS
+            number.health.spam += code in _SPAM_CODES

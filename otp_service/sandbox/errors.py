@@ -1,6 +1,6 @@
-"""What the carrier refuses, in its own words: codes, titles and the envelope they travel in.
+"""Telnyx's error codes and titles, and the JSON of an error response.
 
-One exception, `CarrierError`, is raised anywhere below the routes and turned into an answer in `app`.
+`CarrierError` is raised anywhere below the routes; `app` turns it into a response.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ TITLES: Mapping[str, str] = {
 
 
 class CarrierError(Exception):
-    """A refusal: HTTP status, the carrier's code, and where in the request the fault lies."""
+    """An error response: HTTP status, Telnyx's code, and which part of the request is wrong."""
 
     def __init__(
         self,
@@ -79,12 +79,12 @@ class CarrierError(Exception):
         self.headers = dict(headers or {})
 
     def envelope(self) -> dict[str, Any]:
-        """The body of the answer."""
+        """The body of the response."""
         return {"errors": [error_item(self.code, self.detail, pointer=self.pointer, parameter=self.parameter)]}
 
 
 def error_item(code: str, detail: str, *, pointer: str | None = None, parameter: str | None = None) -> dict[str, Any]:
-    """One error as it stands in an envelope and in the `errors` of a message."""
+    """One error, for an error response or for the `errors` of a message."""
     item: dict[str, Any] = {
         "code": code,
         "title": TITLES.get(code, "Error"),
@@ -98,5 +98,5 @@ def error_item(code: str, detail: str, *, pointer: str | None = None, parameter:
 
 
 def not_found(detail: str = "The requested resource or URL could not be found.") -> CarrierError:
-    """404: no such thing here."""
+    """404: there is no such resource."""
     return CarrierError(404, "10005", detail)

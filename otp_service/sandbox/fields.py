@@ -1,6 +1,6 @@
-"""Reads request bodies: every field checked for its type, every fault told with its JSON pointer.
+"""Reads request bodies: checks each field's type, and reports an error with its JSON pointer.
 
-`null` counts as absent, unknown fields are ignored: both as the carrier's own clients expect.
+`null` counts as absent and unknown fields are ignored; Telnyx's own clients rely on both.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def parse_object(raw: bytes) -> Fields:
 
 
 class Fields:
-    """An object's fields, by name; `values` are the raw ones."""
+    """The fields of an object; `values` has them unchecked."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self.values = values
@@ -49,7 +49,7 @@ class Fields:
         return value
 
     def required_text(self, name: str) -> str:
-        """A string that must be there."""
+        """A string; `CarrierError` if it is absent."""
         value = self.text(name)
         if value is None:
             raise missing(name)
@@ -65,7 +65,7 @@ class Fields:
         return value
 
     def choice(self, name: str, allowed: Sequence[str], default: str) -> str:
-        """One of a few words."""
+        """One of the `allowed` strings."""
         value = self.text(name)
         if value is None:
             return default
@@ -104,7 +104,7 @@ class Fields:
 
 
 def missing(name: str) -> CarrierError:
-    """A required field is not there."""
+    """A required field is absent."""
     return CarrierError(422, "10004", f"The '{name}' parameter is required.", pointer=f"/{name}")
 
 

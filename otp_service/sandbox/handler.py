@@ -1,6 +1,6 @@
-"""The socket side of the sandbox: keep-alive, threads, and every mishap that only a socket can have.
+"""HTTP on a socket: keep-alive, request bodies, and the response faults that need a socket.
 
-Nothing is logged: request paths hold phone numbers.
+Nothing is logged, because request paths contain phone numbers.
 """
 
 from __future__ import annotations
@@ -15,20 +15,22 @@ from collections.abc import Iterable
 from email.utils import formatdate
 from typing import Any
 
-from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
+from werkzeug.serving import WSGIRequestHandler
 
 from otp_service.sandbox.app import MAX_BODY_BYTES
-from otp_service.sandbox.wire import ENVIRON_KEY, HANG_S, Mishap, Wire
+from otp_service.sandbox.response_faults import ENVIRON_KEY, HANG_S, FaultKind, ResponseFault
 
-BACKLOG = 512
 _IDLE_S = 75
 _POLL_S = 0.02
-_LINGER_S = 1.0
-_LINGER_BYTES = 16_000_000
+_DRAIN_S = 1.0
+_DRAIN_BYTES = 16_000_000
+_UNREAD = "otp_sandbox.unread"
+
+Headers = list[tuple[str, str]]
 
 
 class Handler(WSGIRequestHandler):
-    """HTTP/1.1 with keep-alive. Werkzeug's own `run_wsgi` closes every connection after one answer."""
+    """HTTP/1.1 with keep-alive. Werkzeug's own `run_wsgi` closes every connection after one response."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -36,46 +38,51 @@ class Handler(WSGIRequestHandler):
 
     def run_wsgi(self) -> None:
         environ = self.make_environ()
-        environ[ENVIRON_KEY] = wire = Wire()
+        environ[ENVIRON_KEY] = fault = ResponseFault()
         if not self._read_body(environ):
             return
         self.environ = environ
-        head: list[Any] = []
+        try:
+            self._run_app(environ, fault)
+        except OSError:
+            # The client has closed the connection.
+            self.close_connection = True
+        if self.close_connection and environ.get(_UNREAD):
+            self._drain()
 
-        def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            head[:] = [status, headers]
+    def _run_app(self, environ: dict[str, Any], fault: ResponseFault) -> None:
+        started: list[Any] = []
+
+        def start_response(status: str, headers: Headers, exc_info: Any = None) -> Any:
+            started[:] = [status, headers]
             return lambda _: None
 
+        chunks: Iterable[bytes] = self.server.app(environ, start_response)
         try:
-            chunks: Iterable[bytes] = self.server.app(environ, start_response)
-            try:
-                if wire.mishap is None:
-                    self._answer(head[0], head[1], chunks)
-                else:
-                    self._misbehave(wire, head[0], head[1], b"".join(chunks))
-            finally:
-                close = getattr(chunks, "close", None)
-                if close is not None:
-                    close()
-        except OSError:
-            # The other side is gone. Nothing to tell it.
-            self.close_connection = True
-        if self.close_connection and environ.get("otp_sandbox.unread"):
-            self._linger()
+            if fault.kind is None:
+                self._send_response(started[0], started[1], chunks)
+            else:
+                self._send_faulty_response(fault, started[0], started[1], b"".join(chunks))
+        finally:
+            close = getattr(chunks, "close", None)
+            if close is not None:
+                close()
+
+    # -- the request body -------------------------------------------------------------------------------
 
     def _read_body(self, environ: dict[str, Any]) -> bool:
-        """Take the body off the wire so that the next request starts where it ends; False if it is cut off."""
+        """Read the whole body, so that the next request of the connection can be read; False if it is cut off."""
         if environ.pop("wsgi.input_terminated", False):
             return self._read_chunks(environ)
         declared = environ.get("CONTENT_LENGTH") or "0"
         if not (declared.isascii() and declared.isdigit() and len(declared) < 16):
-            # Where the next request begins is anybody's guess.
+            # It is not known where the next request begins.
             declared = "0"
             self.close_connection = True
         environ["CONTENT_LENGTH"] = declared
         length = int(declared)
         if length > MAX_BODY_BYTES:
-            self._leave_unread(environ)
+            self._skip_body(environ)
             return True
         body = self.rfile.read(length) if length else b""
         if len(body) < length:
@@ -85,9 +92,9 @@ class Handler(WSGIRequestHandler):
         return True
 
     def _read_chunks(self, environ: dict[str, Any]) -> bool:
-        """A chunked body, as far as the limit; the connection is not used again, to be safe from smuggling.
+        """Read a chunked body, up to the limit. The connection is closed afterwards, against request smuggling.
 
-        To the application (and the journal) it looks like a body of known length.
+        To the application and the request log it looks like a body with a Content-Length.
         """
         self.close_connection = True
         environ.pop("HTTP_TRANSFER_ENCODING", None)
@@ -98,117 +105,89 @@ class Handler(WSGIRequestHandler):
         except OSError:
             return False
         if len(body) > MAX_BODY_BYTES:
-            self._leave_unread(environ)
+            self._skip_body(environ)
         else:
             environ["CONTENT_LENGTH"] = str(len(body))
             environ["wsgi.input"] = io.BytesIO(body)
         return True
 
-    def _leave_unread(self, environ: dict[str, Any]) -> None:
-        """Tell the application that the body is too large, without reading it."""
-        environ["otp_sandbox.unread"] = self.close_connection = True
+    def _skip_body(self, environ: dict[str, Any]) -> None:
+        """Leave the body unread; the application sees from its length that it is too large."""
+        environ[_UNREAD] = self.close_connection = True
         environ["CONTENT_LENGTH"] = str(MAX_BODY_BYTES + 1)
         environ["wsgi.input"] = io.BytesIO()
 
-    def _head(self, status: str, headers: list[tuple[str, str]], *extra: tuple[str, str]) -> bytes:
+    # -- the response -----------------------------------------------------------------------------------
+
+    def _head(self, status: str, headers: Headers, *extra: tuple[str, str]) -> bytes:
         lines = [f"HTTP/1.1 {status}", f"Date: {formatdate(usegmt=True)}"]
         lines += [f"{name}: {value}" for name, value in (*headers, *extra)]
         if self.close_connection:
             lines.append("Connection: close")
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
-    def _answer(self, status: str, headers: list[tuple[str, str]], chunks: Iterable[bytes]) -> None:
-        sized = any(name.lower() == "content-length" for name, _ in headers)
-        bodiless = self.command == "HEAD" or status[:3] in {"204", "304"}
-        if sized or bodiless:
-            # Head and body in one segment: two would wait for each other's acknowledgement.
+    def _send_response(self, status: str, headers: Headers, chunks: Iterable[bytes]) -> None:
+        has_length = any(name.lower() == "content-length" for name, _ in headers)
+        has_no_body = self.command == "HEAD" or status[:3] in {"204", "304"}
+        if has_length or has_no_body:
+            # One write for headers and body: two packets would wait for each other's acknowledgement.
             self.wfile.write(self._head(status, headers) + b"".join(chunks))
-            return
-        if self.request_version == "HTTP/1.0":
-            self.close_connection = True
-            self.wfile.write(self._head(status, headers))
-            for chunk in chunks:
-                self.wfile.write(chunk)
-            return
+        elif self.request_version == "HTTP/1.0":
+            self._send_until_close(status, headers, chunks)
+        else:
+            self._send_chunked(status, headers, chunks)
+
+    def _send_until_close(self, status: str, headers: Headers, chunks: Iterable[bytes]) -> None:
+        self.close_connection = True
+        self.wfile.write(self._head(status, headers))
+        for chunk in chunks:
+            self.wfile.write(chunk)
+
+    def _send_chunked(self, status: str, headers: Headers, chunks: Iterable[bytes]) -> None:
         self.wfile.write(self._head(status, headers, ("Transfer-Encoding", "chunked")))
         for chunk in chunks:
             if chunk:
                 self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
         self.wfile.write(b"0\r\n\r\n")
 
-    # -- mishaps ----------------------------------------------------------------------------------------
+    # -- response faults --------------------------------------------------------------------------------
 
-    def _misbehave(self, wire: Wire, status: str, headers: list[tuple[str, str]], body: bytes) -> None:
+    def _send_faulty_response(self, fault: ResponseFault, status: str, headers: Headers, body: bytes) -> None:
         self.close_connection = True
-        if wire.mishap is Mishap.HALF:
+        if fault.kind is FaultKind.HALF:
             self.wfile.write(self._head(status, headers) + body[: len(body) // 2])
-        elif wire.mishap is Mishap.RESET:
-            # Closing with a zero linger time sends RST; the socket is really closed when `rfile` is.
+        elif fault.kind is FaultKind.RESET:
+            # Closing with a linger time of zero sends RST. The socket is closed when `rfile` is closed too.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()
         else:
-            self._hang(wire.released or threading.Event())
+            self._hang(fault.interrupted or threading.Event())
 
-    def _hang(self, released: threading.Event) -> None:
-        """Say nothing until the time is over, the client has gone, or the sandbox is reset or ends."""
+    def _hang(self, interrupted: threading.Event) -> None:
+        """Send nothing until the time is over, the client closes, or the sandbox is reset or ends."""
         self.connection.setblocking(False)
         deadline = time.monotonic() + HANG_S
-        while time.monotonic() < deadline and not released.wait(_POLL_S):
+        while time.monotonic() < deadline and not interrupted.wait(_POLL_S):
             try:
                 if not self.connection.recv(1, socket.MSG_PEEK):
                     return
             except BlockingIOError:
                 continue
 
-    def _linger(self) -> None:
-        """Swallow what the client still sends, so that it reads our answer instead of a reset."""
-        deadline, taken = time.monotonic() + _LINGER_S, 0
+    def _drain(self) -> None:
+        """Read what the client still sends; otherwise it would get a TCP reset instead of the response."""
+        deadline, size = time.monotonic() + _DRAIN_S, 0
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_WR)
-            self.connection.settimeout(_LINGER_S)
-            while time.monotonic() < deadline and taken < _LINGER_BYTES:
+            self.connection.settimeout(_DRAIN_S)
+            while time.monotonic() < deadline and size < _DRAIN_BYTES:
                 data = self.connection.recv(65_536)
                 if not data:
                     return
-                taken += len(data)
+                size += len(data)
 
     def connection_dropped(self, error: BaseException, environ: Any = None) -> None:
         self.close_connection = True
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
-        """Nothing: a request line holds numbers."""
-
-
-class Server(ThreadedWSGIServer):
-    """One daemon thread per connection; knows its connections, so that closing leaves none open."""
-
-    daemon_threads = True
-    request_queue_size = BACKLOG
-
-    def __init__(self, listener: socket.socket, app: Any) -> None:
-        host, port = listener.getsockname()[:2]
-        self._live: set[socket.socket] = set()
-        self._live_lock = threading.Lock()
-        super().__init__(host, port, app, Handler, fd=listener.fileno())
-
-    def get_request(self) -> tuple[Any, Any]:
-        connection, address = super().get_request()
-        with self._live_lock:
-            self._live.add(connection)
-        return connection, address
-
-    def shutdown_request(self, request: Any) -> None:
-        with self._live_lock:
-            self._live.discard(request)
-        super().shutdown_request(request)
-
-    def drop_connections(self) -> None:
-        """Wake every connection's thread: nobody is served any more."""
-        with self._live_lock:
-            live = list(self._live)
-        for connection in live:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Nothing: a connection that breaks is the daily bread of a chaos carrier."""
+        """Log nothing, because a request line contains numbers."""

@@ -1,8 +1,8 @@
-"""`Idempotency-Key`: the same request is carried out once, and its answer given again, for a day.
+"""`Idempotency-Key`: a request is carried out once, and a repeat gets the same response, for a day.
 
-A record belongs to key, method and path (there is one organization here). Only 2xx answers are kept, byte for
-byte; any other outcome frees the key. The same key with another body or query is refused (422), the same
-request while the first is in flight too (409). At most 100,000 records; the oldest fall out.
+A record belongs to key, method and path (the sandbox has one organization). Only 2xx responses are stored, byte for
+byte; after any other the key can be used again. The same key with another body or query is refused (422), and so is
+the same request while the first is in flight (409). Bounded: the latest 100,000 records.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ _FORMAT = re.compile(r"[A-Za-z0-9_:-]{1,255}", re.ASCII)
 
 @dataclass(slots=True)
 class Claim:
-    """The right to carry out a request, and later its stored answer; `sender` is who it was sent from."""
+    """The record of a key: its request, and later the response. `sender` is the sender that the request used."""
 
     fingerprint: bytes
     began_at: float
-    answer: bytes | None = None
+    response: bytes | None = None
     sender: str | None = None
 
 
 class Idempotency:
-    """The records. `claim` first, then exactly one of `keep` and `free`."""
+    """The records. Each `claim` must be followed by either `store` or `release`."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -41,14 +41,8 @@ class Idempotency:
         self._claims: OrderedDict[tuple[str, str, str], Claim] = OrderedDict()
 
     def claim(self, method: str, path: str, key: str, query: bytes, body: bytes) -> Claim:
-        """A new claim, or (with an `answer`) the record to replay; `CarrierError` if it must not go on."""
-        if not _FORMAT.fullmatch(key):
-            raise CarrierError(
-                400,
-                "10015",
-                "The Idempotency-Key header must be 1 to 255 characters of A-Z, a-z, 0-9, '_', ':' and '-'.",
-                pointer=POINTER,
-            )
+        """A new record, or (with a `response`) the one to replay; `CarrierError` if the request is refused."""
+        _check_format(key)
         fingerprint = hashlib.sha256(len(query).to_bytes(8, "big") + query + body).digest()
         now = self._clock.now()
         with self._lock:
@@ -58,19 +52,20 @@ class Idempotency:
                 return self._claims.setdefault((method, path, key), Claim(fingerprint, now))
         if known.fingerprint != fingerprint:
             raise CarrierError(422, "10027", "This Idempotency-Key was used with a different request.", pointer=POINTER)
-        if known.answer is None:
+        if known.response is None:
             raise CarrierError(
                 409, "10036", "A request with this Idempotency-Key is still in progress.", pointer=POINTER
             )
         return known
 
-    def keep(self, claim: Claim, answer: bytes, sender: str | None) -> None:
-        """Store the 2xx answer of a claim."""
+    def store(self, claim: Claim, response: bytes, sender: str | None) -> None:
+        """Store the 2xx response of a claim."""
+        # The sender first: another thread may read the claim as soon as it has a response.
         claim.sender = sender
-        claim.answer = answer
+        claim.response = response
 
-    def free(self, method: str, path: str, key: str, claim: Claim) -> None:
-        """Forget a claim that came to nothing."""
+    def release(self, method: str, path: str, key: str, claim: Claim) -> None:
+        """Forget a claim without a 2xx response, so that the key can be used again."""
         with self._lock:
             if self._claims.get((method, path, key)) is claim:
                 del self._claims[method, path, key]
@@ -86,3 +81,13 @@ class Idempotency:
             if self._claims[oldest].began_at > now - KEEP_S and len(self._claims) < MAX_RECORDS:
                 return
             del self._claims[oldest]
+
+
+def _check_format(key: str) -> None:
+    if not _FORMAT.fullmatch(key):
+        raise CarrierError(
+            400,
+            "10015",
+            "The Idempotency-Key header must be 1 to 255 characters of A-Z, a-z, 0-9, '_', ':' and '-'.",
+            pointer=POINTER,
+        )

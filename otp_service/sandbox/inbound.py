@@ -1,8 +1,8 @@
-"""The person writes: block rules, automatic answers and `message.received` follow.
+"""Messages from a person: block rules, automatic replies and `message.received` events.
 
-The number written to decides the messaging profile. A number on no profile takes the text and nobody is told,
-as at the carrier. The automatic answers arrive on the handset like any other text. A click on a shortened link
-is told where the events of its message go.
+The number that the person writes to decides the messaging profile. A number on no profile receives the text, but no
+event is posted, as in Telnyx's service. Automatic replies arrive on the phone like any other text. A click on a
+shortened link is posted to the webhook URLs of its message.
 """
 
 from __future__ import annotations
@@ -11,37 +11,36 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from otp_service.sandbox import optouts, places
-from otp_service.sandbox.chaos import ChaosBook
+from otp_service.sandbox import optouts, regions
+from otp_service.sandbox.chaos import ChaosSettings
 from otp_service.sandbox.clock import Clock, rfc3339
-from otp_service.sandbox.delivery import event_data
-from otp_service.sandbox.handsets import Handsets, Item
+from otp_service.sandbox.events import click_event, forged_reply, message_event
 from otp_service.sandbox.messages import Message, Messages, Recipient, new_id
 from otp_service.sandbox.numbers import Number, Numbers
 from otp_service.sandbox.optouts import Block, OptOuts
+from otp_service.sandbox.phones import PhoneMessage, Phones
 from otp_service.sandbox.texts import measure
-from otp_service.sandbox.webhooks import WebhookPoster
+from otp_service.sandbox.webhooks import WebhookSender
 
 MAX_TEXT_CHARS = 1600
 
 
 class UnknownNumberError(LookupError):
-    """Nobody here answers to the number that was written to."""
+    """The account does not have the number that was written to."""
 
 
 class UnknownMessageError(LookupError):
-    """The person never got a message with this id."""
+    """The person never received a message with this id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What became of a text that the person sent."""
+    """A text from the person, as it was processed."""
 
     message: Message
-    known_profile: bool
 
     def to_json(self) -> dict[str, Any]:
-        """As the control API answers it."""
+        """As the control API returns it."""
         return {
             "id": self.message.id,
             "from": self.message.sender,
@@ -53,8 +52,8 @@ class Reply:
         }
 
 
-class Inbound:
-    """Takes what handsets send."""
+class InboundMessages:
+    """Receives what phones send."""
 
     def __init__(
         self,
@@ -62,21 +61,21 @@ class Inbound:
         clock: Clock,
         numbers: Numbers,
         messages: Messages,
-        handsets: Handsets,
+        phones: Phones,
         blocks: OptOuts,
-        poster: WebhookPoster,
-        chaos: ChaosBook,
-        urls: Callable[[Message], Sequence[str]],
+        webhook_sender: WebhookSender,
+        chaos: ChaosSettings,
+        webhook_urls: Callable[[Message], Sequence[str]],
         webhook_url: str | None,
     ) -> None:
         self._clock = clock
         self._numbers = numbers
         self._messages = messages
-        self._handsets = handsets
+        self._phones = phones
         self._blocks = blocks
-        self._poster = poster
+        self._webhook_sender = webhook_sender
         self._chaos = chaos
-        self._urls = urls
+        self._webhook_urls = webhook_urls
         self._webhook_url = webhook_url
 
     def receive(self, phone: str, to: str, text: str) -> Reply:
@@ -84,76 +83,72 @@ class Inbound:
         number = self._numbers.get(to)
         if number is None:
             raise UnknownNumberError(to)
-        profile_id = number.profile_id
-        kind = optouts.autoresponse_type(text, short_code=number.kind == "shortcode") if profile_id else None
-        message = Message(
-            type="SMS",
-            direction="inbound",
-            profile_id=profile_id or "",
-            sender=phone,
-            sender_kind="handset",
-            to=[Recipient(to, "webhook_delivered")],
-            text=text,
-            segments=measure(text),
-            received_at=self._clock.now(),
-            webhook_url=self._webhook_url,
-            autoresponse_type=kind,
-        )
+        message = self._message(phone, number, text)
         self._messages.add(message)
         with self._messages.lock:
             number.health.received += 1
-        self._handsets.put(phone, Item(message.id, to, text, message.received_at, "received", outgoing=True))
-        if profile_id is not None:
-            self._obey(kind, message, number)
-            self._tell(message)
-        return Reply(message, profile_id is not None)
+        self._phones.add(phone, PhoneMessage(message.id, to, text, message.received_at, "received", outgoing=True))
+        if number.profile_id is not None:
+            self._apply_keyword(message, number)
+            self._post_received(message)
+        return Reply(message)
 
     def click(self, phone: str, message_id: str, url: str) -> None:
-        """`phone` follows a shortened link of a message that it got; `UnknownMessageError` if it got none such."""
+        """`phone` opens a shortened link of a message that it received, else `UnknownMessageError`."""
         message = self._messages.get(message_id)
         to_phone = message is not None and any(to.phone_number == phone for to in message.to)
         if message is None or message.direction != "outbound" or not to_phone:
             raise UnknownMessageError(message_id)
-        click = {
-            "record_type": "link_clicked",
-            "message_id": message_id,
-            "time_clicked": rfc3339(self._clock.now()),
-            "to": phone.removeprefix("+"),
-            "url": url,
-        }
-        self._poster.post(click, self._urls(message), self._chaos.of(message.sender).webhooks)
+        event = click_event(phone, message_id, url, self._clock.now())
+        self._webhook_sender.post(event, self._webhook_urls(message), self._chaos.for_sender(message.sender).webhooks)
 
-    def _obey(self, kind: str | None, message: Message, number: Number) -> None:
+    def _message(self, phone: str, number: Number, text: str) -> Message:
+        short_code = number.kind == "shortcode"
+        return Message(
+            type="SMS",
+            direction="inbound",
+            profile_id=number.profile_id or "",
+            sender=phone,
+            sender_kind="phone",
+            to=[Recipient(number.phone_number, "webhook_delivered")],
+            text=text,
+            segments=measure(text),
+            received_at=self._clock.now(),
+            webhook_url=self._webhook_url,
+            autoresponse_type=optouts.autoresponse_type(text, short_code=short_code) if number.profile_id else None,
+        )
+
+    def _apply_keyword(self, message: Message, number: Number) -> None:
+        """Set or remove the block for STOP and START, and send the automatic reply."""
+        kind = message.autoresponse_type
         if kind is None:
             return
         if kind == "STOP":
-            self._blocks.stop(
-                Block(
-                    profile_id=message.profile_id,
-                    person=message.sender,
-                    sender=number.phone_number,
-                    keyword=message.text.strip().upper(),
-                    created_at=message.received_at,
-                )
-            )
+            self._block(message, number)
         elif kind == "START":
-            self._blocks.start(message.profile_id, message.sender)
-        answer = optouts.automatic_answer(kind, message.text, toll_free=places.is_toll_free(number.phone_number))
-        self._handsets.put(message.sender, Item(new_id(), number.phone_number, answer, self._clock.now(), "delivered"))
+            self._blocks.remove(message.profile_id, message.sender)
+        text = optouts.automatic_reply(kind, message.text, toll_free=regions.is_toll_free(number.phone_number))
+        reply = PhoneMessage(new_id(), number.phone_number, text, self._clock.now(), "delivered")
+        self._phones.add(message.sender, reply)
 
-    def _tell(self, message: Message) -> None:
-        if self._webhook_url is None:
-            return
-        event = event_data("message.received", message, self._clock.now())
-        self._poster.post(
-            event,
-            [self._webhook_url],
-            self._chaos.of(message.to[0].phone_number).webhooks,
-            forgery=_opposite(event),
+    def _block(self, message: Message, number: Number) -> None:
+        self._blocks.add(
+            Block(
+                profile_id=message.profile_id,
+                person=message.sender,
+                sender=number.phone_number,
+                keyword=message.text.strip().upper(),
+                created_at=message.received_at,
+            )
         )
 
-
-def _opposite(event: dict[str, Any]) -> dict[str, Any]:
-    """What a forger would want believed: that the person opted in who opted out, and the other way round."""
-    word = "START" if event["payload"]["autoresponse_type"] == "STOP" else "STOP"
-    return {**event, "payload": {**event["payload"], "text": word, "autoresponse_type": word}}
+    def _post_received(self, message: Message) -> None:
+        if self._webhook_url is None:
+            return
+        event = message_event("message.received", message, self._clock.now())
+        self._webhook_sender.post(
+            event,
+            [self._webhook_url],
+            self._chaos.for_sender(message.to[0].phone_number).webhooks,
+            forgery=forged_reply(event),
+        )

@@ -1,9 +1,9 @@
-"""The account's numbers and messaging profiles: who may send as whom.
+"""The account's numbers and messaging profiles, and which numbers may send.
 
-A profile's pool consists of its long codes; its toll-free numbers serve only where it has no long code, so a
-route that falls back from a pool to a toll-free number of the same profile really changes the sender. A pool
-keeps to one sender per recipient for eight days (sticky sender), else takes its numbers in turn.
-Phone numbers and mobile numbers are listed apart; ids are opaque digits, stable from one start to the next.
+A profile's pool has its long codes. Its toll-free numbers are used only if it has no long code, so that a failover
+from the pool to a toll-free number of the same profile changes the sender. A pool uses one sender per recipient for
+eight days (sticky sender); new recipients get its numbers in turn. Phone numbers and mobile numbers have separate
+listings. Ids are opaque digits and the same at every start.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from otp_service.sandbox import places
+from otp_service.sandbox import regions
 from otp_service.sandbox.clock import Clock, rfc3339
 
 STICKY_S = 8 * 24 * 3600
 MAX_STICKY = 100_000
-# Messages per second that the carrier grants a sender, and how long its queue may grow.
+# Message parts per second that a sender may send, and the longest wait of its queue.
 RATES_PER_S = {"longcode": 0.1, "tollfree": 20.0, "shortcode": 1000.0, "alphanumeric": 0.1}
 QUEUE_S = 14_400.0
 
 
 @dataclass(slots=True)
 class Health:
-    """Counts of one number's traffic since the start or the last reset."""
+    """Message counts of one number since the start or the last reset."""
 
     sent: int = 0
     received: int = 0
@@ -35,7 +35,7 @@ class Health:
     spam: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """The ratios as the API gives them; a number without traffic counts as healthy."""
+        """The ratios as in the API; a number without messages counts as healthy."""
         return {
             "message_count": self.sent + self.received,
             "inbound_outbound_ratio": round(self.received / self.sent, 4) if self.sent else 0.0,
@@ -60,14 +60,14 @@ class Number:
     health: Health = field(default_factory=Health)
 
     def to_json(self, organization_id: str) -> dict[str, Any]:
-        """The resource, in the shape of its own listing."""
+        """The resource; mobile numbers have fewer fields."""
         sms = {"domestic_two_way": True, "international_inbound": True, "international_outbound": True}
         common = {
             "record_type": "messaging_settings",
             "id": self.id,
             "phone_number": self.phone_number,
             "messaging_profile_id": self.profile_id,
-            "country_code": "CA" if places.region(self.phone_number) == "CA" else "US",
+            "country_code": "CA" if regions.region(self.phone_number) == "CA" else "US",
             "type": self.kind,
             "messaging_product": self.product,
             "traffic_type": self.product,
@@ -93,23 +93,23 @@ class Numbers:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.RLock()
-        self.clear()
+        self.reset()
 
-    def clear(self) -> None:
+    def reset(self) -> None:
         """Forget every number and profile."""
         with self._lock:
             self._by_address: dict[str, Number] = {}
             self._by_id: dict[str, Number] = {}
             self._profiles: set[str] = set()
             self._pools: dict[str, Sequence[Number]] = {}
-            self._turns: dict[str, int] = {}
+            self._pool_uses: dict[str, int] = {}
             self._sticky: OrderedDict[tuple[str, str], tuple[Number, float]] = OrderedDict()
             self._free_at: dict[str, float] = {}
 
     # -- what exists ------------------------------------------------------------------------------------
 
     def add_profile(self, profile_id: str) -> None:
-        """Let a messaging profile exist."""
+        """Add a messaging profile."""
         with self._lock:
             self._profiles.add(profile_id)
 
@@ -118,7 +118,7 @@ class Numbers:
         return profile_id in self._profiles
 
     def add(self, number: Number) -> None:
-        """Let a number exist."""
+        """Add a number."""
         with self._lock:
             self._by_address[number.phone_number] = number
             self._by_id[number.id] = number
@@ -129,26 +129,26 @@ class Numbers:
         return self._by_address.get(address)
 
     def find(self, key: str, *, mobile: bool) -> Number | None:
-        """The number with this id or address, in the one listing or the other."""
+        """The number with this id or address, in the listing of mobile or of other numbers."""
         number = self._by_id.get(key) or self._by_address.get(key)
         return number if number is not None and number.mobile is mobile else None
 
     def list(self, *, mobile: bool) -> Iterable[Number]:
-        """One of the two listings, in the order of creation."""
+        """The mobile or the other numbers, in the order of creation."""
         with self._lock:
             return [number for number in self._by_address.values() if number.mobile is mobile]
 
     # -- changes ----------------------------------------------------------------------------------------
 
     def assign(self, number: Number, profile_id: str | None) -> None:
-        """Put a number on a profile, or on none."""
+        """Assign a number to a profile, or to none."""
         with self._lock:
             number.profile_id = profile_id
             number.updated_at = self._clock.now()
             self._pools.clear()
 
-    def touch(self, number: Number, *, product: str | None, tags: Sequence[str] | None) -> None:
-        """Change what is given."""
+    def update(self, number: Number, *, product: str | None, tags: Sequence[str] | None) -> None:
+        """Change the product and tags that are not None."""
         with self._lock:
             number.product = product or number.product
             number.tags = number.tags if tags is None else [*tags]
@@ -157,18 +157,18 @@ class Numbers:
     # -- sending ----------------------------------------------------------------------------------------
 
     def pick(self, profile_id: str, recipient: str) -> Number | None:
-        """The pool's sender for this recipient, or None if the pool is empty."""
+        """The pool's number for this recipient, or None if the pool is empty."""
         now = self._clock.now()
         with self._lock:
-            stuck = self._sticky.get((profile_id, recipient))
-            if stuck and stuck[1] > now and stuck[0].profile_id == profile_id:
-                return stuck[0]
+            sticky = self._sticky.get((profile_id, recipient))
+            if sticky and sticky[1] > now and sticky[0].profile_id == profile_id:
+                return sticky[0]
             pool = self._pool(profile_id)
             if not pool:
                 return None
-            turn = self._turns.get(profile_id, 0)
-            self._turns[profile_id] = turn + 1
-            number = pool[turn % len(pool)]
+            used = self._pool_uses.get(profile_id, 0)
+            self._pool_uses[profile_id] = used + 1
+            number = pool[used % len(pool)]
             self._sticky[profile_id, recipient] = (number, now + STICKY_S)
             while len(self._sticky) > MAX_STICKY:
                 self._sticky.popitem(last=False)
@@ -180,7 +180,7 @@ class Numbers:
             return bool(self._pool(profile_id))
 
     def queue(self, sender: str, kind: str, parts: int) -> float | None:
-        """Seconds that `parts` more must wait under the sender's rate; None if its queue is full."""
+        """Add `parts` to the sender's queue. Returns their wait in seconds, or None if the queue is full."""
         now, rate = self._clock.now(), RATES_PER_S.get(kind, 0.1)
         with self._lock:
             start = max(now, self._free_at.get(sender, now))

@@ -1,8 +1,8 @@
-"""Block rules: who said STOP to which messaging profile.
+"""Block rules: who sent STOP to which messaging profile.
 
-The scope is the profile: a STOP to any number of it blocks the person for all its numbers, a START to any of
-them lifts the block. The words are the carrier's defaults and count only as the whole message, in any case.
-(A sentence like "please stop" is left to the service: the carrier does not understand it either.)
+A block applies to a whole profile: a STOP to any of its numbers blocks the person for all of them, and a START to
+any of them removes the block. The keywords are Telnyx's defaults. They count only as the whole message, in upper or
+lower case. Telnyx does not recognise a sentence like "please stop", so the service must.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SHORT_CODE_HELP_WORDS = frozenset({"HELP", "INFO"})
 
 
 def autoresponse_type(text: str, *, short_code: bool = False) -> str | None:
-    """`STOP`, `START` or `HELP` if the whole text is such a word, else None."""
+    """`STOP`, `START` or `HELP` if the whole text is a keyword, else None."""
     word = text.strip().upper()
     if word in STOP_WORDS:
         return "STOP"
@@ -28,8 +28,8 @@ def autoresponse_type(text: str, *, short_code: bool = False) -> str | None:
     return "HELP" if word in (SHORT_CODE_HELP_WORDS if short_code else HELP_WORDS) else None
 
 
-def automatic_answer(kind: str, keyword: str, *, toll_free: bool) -> str:
-    """What the carrier texts back; toll-free STOP and START are answered by the network itself."""
+def automatic_reply(kind: str, keyword: str, *, toll_free: bool) -> str:
+    """The carrier's reply to a keyword. For toll-free numbers the network replies to STOP and START."""
     if kind == "STOP" and toll_free:
         return (
             f'NETWORK MSG: You replied with the word "{keyword.strip().lower()}" which blocks all texts sent from'
@@ -57,7 +57,7 @@ class Block:
     created_at: float
 
     def to_json(self, *, redact: bool) -> dict[str, str]:
-        """As listed; note the carrier's own spelling of the time, with a space."""
+        """As listed. Telnyx writes this time with a space instead of a `T`."""
         return {
             "from": self.sender,
             "to": self.person[:-4] + "****" if redact else self.person,
@@ -68,23 +68,23 @@ class Block:
 
 
 class OptOuts:
-    """The blocks, by profile and person. Nothing but the person's own START lifts one."""
+    """The blocks, by profile and person. Only the person's own START removes one."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._blocks: dict[tuple[str, str], Block] = {}
 
-    def stop(self, block: Block) -> None:
-        """Block; a repeated STOP keeps the date of the first."""
+    def add(self, block: Block) -> None:
+        """Add a block; a repeated STOP keeps the date of the first."""
         with self._lock:
             self._blocks.setdefault((block.profile_id, block.person), block)
 
-    def start(self, profile_id: str, person: str) -> None:
-        """Lift the block, if there is one."""
+    def remove(self, profile_id: str, person: str) -> None:
+        """Remove the block, if there is one."""
         with self._lock:
             self._blocks.pop((profile_id, person), None)
 
-    def blocks(self, profile_id: str, person: str) -> bool:
+    def is_blocked(self, profile_id: str, person: str) -> bool:
         """Whether `person` may not be sent to from `profile_id`."""
         return (profile_id, person) in self._blocks
 

@@ -1,9 +1,9 @@
-"""`GET /`: the phones in a browser, and what the page lives on.
+"""`GET /`: the phones page, and the two endpoints that it reads.
 
-One self-contained document: no outside resource, scripts and styles only under a nonce of this answer, every
-text from outside inserted as a text node. `/sandbox/phones` is the whole picture (the latest 200 phones with
-their latest 200 items); `/sandbox/events` is a stream that says when it has changed (the page asks every second
-where that fails). At most 32 streams at once: each holds a thread.
+The page is one document without outside resources. Its script and style need the nonce of the response, and texts of
+messages are inserted as text nodes. `/sandbox/phones` lists the 200 latest phones with their 200 latest messages.
+`/sandbox/events` is a stream that reports changes; if it fails, the page polls every second. At most 32 streams are
+open at once, because each holds a thread.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from collections.abc import Iterator
 from flask import Blueprint, Response, render_template
 
 from otp_service.sandbox import seeds
-from otp_service.sandbox.answers import json_answer
 from otp_service.sandbox.carrier import Carrier
-from otp_service.sandbox.chaos import DEFAULTS, OUTCOMES, SEND_MODES
+from otp_service.sandbox.chaos_settings import DEFAULTS, OUTCOMES, SEND_MODES
 from otp_service.sandbox.inbound import MAX_TEXT_CHARS
+from otp_service.sandbox.responses import json_response
 
 MAX_PHONES = 200
-MAX_ITEMS = 200
+MAX_MESSAGES = 200
 MAX_STREAMS = 32
 _HEARTBEAT_S = 15.0
 _POLICY = (
@@ -31,7 +31,7 @@ _POLICY = (
 
 
 def blueprint(carrier: Carrier) -> Blueprint:
-    """The page and its two sources."""
+    """The page and the endpoints that it reads."""
     routes = Blueprint("page", __name__)
     streams = threading.Semaphore(MAX_STREAMS)
 
@@ -44,9 +44,9 @@ def blueprint(carrier: Carrier) -> Blueprint:
             modes=SEND_MODES,
             outcomes=OUTCOMES,
             defaults=dict(DEFAULTS),
-            sender=seeds.TOLL_FREE,
-            account=[n.phone_number for n in carrier.numbers.list(mobile=False) if n.profile_id],
-            max_text=MAX_TEXT_CHARS,
+            example_sender=seeds.TOLL_FREE,
+            account_numbers=[n.phone_number for n in carrier.numbers.list(mobile=False) if n.profile_id],
+            max_text_chars=MAX_TEXT_CHARS,
         )
         return Response(
             document,
@@ -60,7 +60,7 @@ def blueprint(carrier: Carrier) -> Blueprint:
 
     @routes.get("/sandbox/phones")
     def overview() -> Response:
-        return json_answer(carrier.handsets.overview(phones=MAX_PHONES, items=MAX_ITEMS))
+        return json_response(carrier.phones.overview(max_phones=MAX_PHONES, max_messages=MAX_MESSAGES))
 
     @routes.get("/sandbox/events")
     def events() -> Response:
@@ -76,8 +76,13 @@ def _events(carrier: Carrier, streams: threading.Semaphore) -> Iterator[bytes]:
     try:
         seen = -1
         while not carrier.closed:
-            now = carrier.handsets.wait(seen, _HEARTBEAT_S)
-            yield b": still here\n\n" if now == seen else b'event: change\ndata: {"version": %d}\n\n' % now
-            seen = now
+            version = carrier.phones.wait_for_change(seen, _HEARTBEAT_S)
+            yield _heartbeat_or_change(seen, version)
+            seen = version
     finally:
         streams.release()
+
+
+def _heartbeat_or_change(seen: int, version: int) -> bytes:
+    # A write is the only way to notice that the client has gone, so a heartbeat is sent when nothing changes.
+    return b": heartbeat\n\n" if version == seen else b'event: change\ndata: {"version": %d}\n\n' % version

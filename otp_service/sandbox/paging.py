@@ -14,13 +14,13 @@ _MAX_NUMBER = 1_000_000_000
 T = TypeVar("T")
 
 
-def page(query: Mapping[str, str], items: Sequence[T], spell: Callable[[T], dict[str, Any]]) -> dict[str, Any]:
-    """The page that `query` asks for; a page behind the last one is empty."""
+def page(query: Mapping[str, str], items: Sequence[T], to_json: Callable[[T], dict[str, Any]]) -> dict[str, Any]:
+    """The requested page; a page after the last one is empty."""
     number = _whole(query, "page[number]", 1, _MAX_NUMBER)
     size = _whole(query, "page[size]", DEFAULT_SIZE, MAX_SIZE)
     first = (number - 1) * size
     return {
-        "data": [spell(item) for item in items[first : first + size]],
+        "data": [to_json(item) for item in items[first : first + size]],
         "meta": {
             "total_pages": -(-len(items) // size),
             "total_results": len(items),
@@ -31,7 +31,7 @@ def page(query: Mapping[str, str], items: Sequence[T], spell: Callable[[T], dict
 
 
 def bad_parameter(name: str, detail: str) -> CarrierError:
-    """A query parameter that cannot be used."""
+    """A query parameter has a wrong value."""
     return CarrierError(400, "10015", detail, parameter=name)
 
 

@@ -1,4 +1,4 @@
-"""What exists before anybody asked for it, and after every reset.
+"""The profiles and numbers that exist at the start and after every reset.
 
 * messaging profile `abc85f64-5717-4562-b3fc-2c9600000000`
 * toll-free `+18445550001`, on that profile
@@ -7,8 +7,8 @@
 * toll-free `+18880000000` to `+18880000009`, on no profile
 * mobile `+13127367407`, on no profile
 
-Senders that the operator's configuration names are added: their profile if it is new, their number if they have
-one, and ten pool numbers (`+17755550110` and on) for a number pool whose profile has nothing to send from.
+The senders of the service's configuration are added: their profile if it is new, their number if they have one, and
+ten pool numbers (from `+17755550110`) for a number pool whose profile has no number.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from otp_service.sandbox import places
+from otp_service.sandbox import regions
 from otp_service.sandbox.clock import Clock
 from otp_service.sandbox.numbers import Number, Numbers
 
@@ -36,10 +36,10 @@ _POOL_SIZE = 10
 
 @dataclass(frozen=True)
 class SandboxSender:
-    """A sender that the operator's configuration names, which the sandbox must therefore know.
+    """A sender of the service's configuration.
 
-    `kind` is the configuration's word (long_code, number_pool, short_code, alphanumeric, whatsapp);
-    `phone_number` is the sender's address, or its name if it is alphanumeric.
+    `kind` is as configured (long_code, number_pool, short_code, alphanumeric, whatsapp). `phone_number` is the
+    sender's address, or its name if it is alphanumeric.
     """
 
     kind: str
@@ -47,26 +47,26 @@ class SandboxSender:
     phone_number: str | None
 
 
-def plant(numbers: Numbers, clock: Clock, senders: Sequence[SandboxSender] = ()) -> None:
+def seed_account(numbers: Numbers, clock: Clock, senders: Sequence[SandboxSender] = ()) -> None:
     """Fill an empty account."""
-    gardener = _Gardener(numbers, clock)
+    seeder = _Seeder(numbers, clock)
     numbers.add_profile(PROFILE_ID)
-    gardener.add(TOLL_FREE, PROFILE_ID)
+    seeder.add(TOLL_FREE, PROFILE_ID)
     for address in POOL:
-        gardener.add(address, PROFILE_ID)
-    gardener.add(SHORT_CODE, PROFILE_ID)
+        seeder.add(address, PROFILE_ID)
+    seeder.add(SHORT_CODE, PROFILE_ID)
     for address in UNASSIGNED:
-        gardener.add(address, None)
-    gardener.add(MOBILE, None, mobile=True)
+        seeder.add(address, None)
+    seeder.add(MOBILE, None, mobile=True)
     for sender in senders:
-        gardener.add_sender(sender)
-    # Pools last: a long code configured for the profile is a number to send from.
+        seeder.add_sender(sender)
+    # Pools come last, because a configured long code may already give the profile a number.
     for sender in senders:
         if sender.kind == "number_pool":
-            gardener.fill_pool(sender.messaging_profile_id or PROFILE_ID)
+            seeder.fill_pool(sender.messaging_profile_id or PROFILE_ID)
 
 
-class _Gardener:
+class _Seeder:
     """Adds numbers with consecutive ids."""
 
     def __init__(self, numbers: Numbers, clock: Clock) -> None:
@@ -109,7 +109,7 @@ class _Gardener:
 
     @staticmethod
     def _own_profile(sender: SandboxSender) -> str:
-        """A profile of its own, the same at every start, for a sender configured without one."""
+        """The profile for a sender that is configured without one; the same at every start."""
         if sender.phone_number is None or sender.kind == "number_pool":
             return PROFILE_ID
         return str(uuid.uuid5(uuid.NAMESPACE_URL, f"sandbox:{sender.phone_number}"))
@@ -118,4 +118,4 @@ class _Gardener:
 def _kind(address: str) -> str:
     if not address.startswith("+"):
         return "shortcode"
-    return "tollfree" if places.is_toll_free(address) else "longcode"
+    return "tollfree" if regions.is_toll_free(address) else "longcode"

@@ -1,4 +1,4 @@
-"""Runs the sandbox on a socket: `serve` is for a process, `SandboxServer` for a thread of one (tests)."""
+"""Runs the sandbox on a socket: `serve` in a process of its own, `SandboxServer` in a thread (for tests)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from typing import Any, Self
 from otp_service.sandbox.app import create_app
 from otp_service.sandbox.carrier import Carrier
 from otp_service.sandbox.clock import Clock
-from otp_service.sandbox.handler import BACKLOG, Server
 from otp_service.sandbox.seeds import SandboxSender
+from otp_service.sandbox.socket_server import BACKLOG, SocketServer
 
 __all__ = ["CannotListenError", "SandboxSender", "SandboxServer", "serve"]
 
@@ -24,13 +24,13 @@ _POLL_S = 0.02
 
 
 class CannotListenError(OSError):
-    """The address cannot be listened on; the message is one sentence for the person at the shell."""
+    """The sandbox cannot listen on the address; the message is one sentence for the operator."""
 
 
 class SandboxServer:
     """A sandbox on a socket, in threads of this process. Port 0 takes a free one.
 
-    `url` is without a trailing slash; the carrier's API is under `{url}/v2`. Constructing it takes the port
+    `url` is without a trailing slash; the carrier's API is under `{url}/v2`. Construction binds the port
     (`CannotListenError` if that fails), `start` serves, `close` ends everything within a second.
     """
 
@@ -49,19 +49,19 @@ class SandboxServer:
             webhook_url=webhook_url, api_key=api_key, signing_seed=signing_seed, senders=senders, clock=clock
         )
         self._listener = _listen(host, port)
-        self._server = Server(self._listener, create_app(self.carrier))
+        self._server = SocketServer(self._listener, create_app(self.carrier))
         bound_host, bound_port = self._listener.getsockname()[:2]
         self.url = f"http://{f'[{bound_host}]' if ':' in bound_host else bound_host}:{bound_port}"
         self._thread: threading.Thread | None = None
 
     @property
     def public_key_b64(self) -> str:
-        """The webhook key as the service is configured with it."""
+        """The public webhook key, base64, for the service's configuration."""
         return self.carrier.signer.public_key_b64
 
     @property
     def seed_b64(self) -> str:
-        """The webhook key's seed, base64."""
+        """The seed of the webhook key, base64."""
         return self.carrier.signer.seed_b64
 
     def start(self) -> Self:
@@ -73,7 +73,7 @@ class SandboxServer:
         return self
 
     def close(self) -> None:
-        """Stop serving and drop all connections; may be called twice."""
+        """Stop serving and close all connections; may be called twice."""
         self.carrier.close()
         if self._thread is not None:
             self._server.shutdown()
@@ -102,9 +102,10 @@ def serve(
     senders: Sequence[SandboxSender] = (),
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then return; `on_ready` gets the URL once requests are answered.
+    """Serve until SIGTERM or SIGINT, then return; `on_ready` is called with the URL as soon as requests are served.
 
-    Signal handlers are installed in the main thread only (and put back); elsewhere this never returns.
+    Signal handlers are installed only in the main thread, and restored at the end. In another thread this never
+    returns.
     """
     stop = threading.Event()
     server = SandboxServer(
@@ -148,14 +149,14 @@ def _listen(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         listener.close()
         taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
-        said = error.strerror if isinstance(error, OSError) else None
-        reason = "the port is taken by another program" if taken else said or str(error)
+        text = error.strerror if isinstance(error, OSError) else None
+        reason = "the port is taken by another program" if taken else text or str(error)
         raise CannotListenError(f"The sandbox cannot listen on {host} port {port}: {reason}.") from None
     return listener
 
 
 def decode_seed(text: str) -> bytes:
-    """The 32-byte seed that `seed_b64` spells; `ValueError` for anything else."""
+    """The 32-byte seed from its base64; `ValueError` for anything else."""
     seed = base64.b64decode(text, validate=True)
     if len(seed) != 32:
         raise ValueError(f"the signing seed must be 32 bytes, not {len(seed)}")

@@ -1,8 +1,8 @@
-"""How long a text is on the air: GSM-7 or UCS-2, and the number of parts (segments) it is billed and split as.
+"""The size of a text: its encoding, GSM-7 or UCS-2, and its number of parts (segments), which are billed each.
 
-GSM-7 septets: 160 in one part, 153 in each of several; a character of the extension table takes two septets
-and is never split over two parts. One character outside GSM-7 turns the whole text into UCS-2 (UTF-16 code
-units): 70 in one part, 67 in each of several; a surrogate pair is never split. At most ten parts are sent.
+GSM-7: one part has 160 septets; several parts have 153 each. A character of the extension table takes two septets,
+which are never split over two parts. One character outside GSM-7 makes the whole text UCS-2 (UTF-16 code units):
+one part has 70 units; several parts have 67 each. A surrogate pair is never split. At most ten parts are sent.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _EXTENSION = frozenset("\f^{}\\[~]|€")
 
 @dataclass(frozen=True, slots=True)
 class Segments:
-    """The size of a text: `encoding` as the API names it, `units` in septets or UTF-16 code units."""
+    """The size of a text: `encoding` as in the API, `units` in septets or UTF-16 code units."""
 
     encoding: str
     units: int
@@ -44,9 +44,9 @@ def measure(text: str, *, force_ucs2: bool = False) -> Segments:
 def _parts(widths: list[int], *, single: int, several: int) -> int:
     if sum(widths) <= single:
         return 1
-    parts, room = 1, several
+    parts, free = 1, several
     for width in widths:
-        if width > room:
-            parts, room = parts + 1, several
-        room -= width
+        if width > free:
+            parts, free = parts + 1, several
+        free -= width
     return parts

@@ -1,6 +1,6 @@
-"""`/v2/phone_numbers…`, `/v2/mobile_phone_numbers…` and the bulk updates (under both of their spellings).
+"""`/v2/phone_numbers…`, `/v2/mobile_phone_numbers…` and the bulk updates (under both of their documented paths).
 
-A number is addressed by its id or by itself in E.164. Phone numbers are listed by id unless sorted.
+The key in a path is a number's id or the number in E.164. Numbers are listed by id if no order is requested.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from uuid import UUID
 
 from flask import Blueprint, Response, request
 
-from otp_service.sandbox.answers import json_answer
-from otp_service.sandbox.bulk import MAX_NUMBERS
+from otp_service.sandbox.bulk_orders import MAX_NUMBERS
 from otp_service.sandbox.carrier import Carrier
 from otp_service.sandbox.errors import CarrierError, not_found
 from otp_service.sandbox.fields import missing, parse_object
 from otp_service.sandbox.numbers import Number
 from otp_service.sandbox.paging import bad_parameter, page
-from otp_service.sandbox.places import E164
+from otp_service.sandbox.regions import E164
+from otp_service.sandbox.responses import json_response
 from otp_service.sandbox.seeds import ORGANIZATION_ID
 
 PRODUCTS = ("A2P", "P2P")
@@ -28,7 +28,7 @@ def blueprint(carrier: Carrier) -> Blueprint:
     """The routes about numbers."""
     routes = Blueprint("v2_numbers", __name__)
 
-    def spelled(number: Number) -> dict[str, object]:
+    def number_json(number: Number) -> dict[str, object]:
         return number.to_json(ORGANIZATION_ID)
 
     def find(key: str, *, mobile: bool) -> Number:
@@ -38,7 +38,7 @@ def blueprint(carrier: Carrier) -> Blueprint:
         return number
 
     def profile(value: str | None) -> str | None:
-        """A profile id that exists, or None for the empty string that takes a number off its profile."""
+        """An existing profile id, or None for the empty string, which removes a number from its profile."""
         if not value:
             return None
         if not carrier.numbers.has_profile(value):
@@ -48,11 +48,11 @@ def blueprint(carrier: Carrier) -> Blueprint:
     @routes.get("/v2/phone_numbers/messaging")
     def list_numbers() -> Response:
         numbers = _sorted(_filtered(list(carrier.numbers.list(mobile=False))))
-        return json_answer(page(request.args, numbers, spelled))
+        return json_response(page(request.args, numbers, number_json))
 
     @routes.get("/v2/phone_numbers/<key>/messaging")
     def show_number(key: str) -> Response:
-        return json_answer({"data": spelled(find(key, mobile=False))})
+        return json_response({"data": number_json(find(key, mobile=False))})
 
     @routes.patch("/v2/phone_numbers/<key>/messaging")
     def update_number(key: str) -> Response:
@@ -70,16 +70,16 @@ def blueprint(carrier: Carrier) -> Blueprint:
             raise CarrierError(422, "10033", f"A number has at most {MAX_TAGS} tags.", pointer="/tags")
         if assigned is not None:
             carrier.numbers.assign(number, profile_id)
-        carrier.numbers.touch(number, product=product, tags=tags)
-        return json_answer({"data": spelled(number)})
+        carrier.numbers.update(number, product=product, tags=tags)
+        return json_response({"data": number_json(number)})
 
     @routes.get("/v2/mobile_phone_numbers/messaging")
     def list_mobile() -> Response:
-        return json_answer(page(request.args, list(carrier.numbers.list(mobile=True)), spelled))
+        return json_response(page(request.args, list(carrier.numbers.list(mobile=True)), number_json))
 
     @routes.get("/v2/mobile_phone_numbers/<key>/messaging")
     def show_mobile(key: str) -> Response:
-        return json_answer({"data": spelled(find(key, mobile=True))})
+        return json_response({"data": number_json(find(key, mobile=True))})
 
     @routes.post("/v2/messaging_numbers_bulk_updates", endpoint="bulk")
     @routes.post("/v2/messaging_numbers/bulk_updates", endpoint="bulk_alias")
@@ -95,7 +95,7 @@ def blueprint(carrier: Carrier) -> Blueprint:
             if not E164.fullmatch(address):
                 raise CarrierError(422, "10015", "Numbers must be in +E.164 format.", pointer=f"/numbers/{position}")
         fields.flag("assign_only", False)
-        return json_answer({"data": carrier.bulk_orders.create(profile_id, addresses)})
+        return json_response({"data": carrier.bulk_orders.create(profile_id, addresses)})
 
     @routes.get("/v2/messaging_numbers_bulk_updates/<order_id>", endpoint="bulk_status")
     @routes.get("/v2/messaging_numbers/bulk_updates/<order_id>", endpoint="bulk_status_alias")
@@ -103,7 +103,7 @@ def blueprint(carrier: Carrier) -> Blueprint:
         order = carrier.bulk_orders.show(order_id)
         if order is None:
             raise not_found("The order was not found.")
-        return json_answer({"data": order})
+        return json_response({"data": order})
 
     return routes
 

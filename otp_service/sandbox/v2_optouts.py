@@ -1,23 +1,23 @@
-"""`/v2/messaging_optouts`: who opted out of what, oldest first."""
+"""`/v2/messaging_optouts`: who opted out of which profile, oldest first."""
 
 from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
-from otp_service.sandbox.answers import json_answer
 from otp_service.sandbox.carrier import Carrier
 from otp_service.sandbox.clock import parse_rfc3339
 from otp_service.sandbox.paging import bad_parameter, page
+from otp_service.sandbox.responses import json_response
 
 
 def blueprint(carrier: Carrier) -> Blueprint:
-    """The one route about opt-outs; there is none to make or lift one."""
+    """The route. Telnyx has none to add or remove an opt-out."""
     routes = Blueprint("v2_optouts", __name__)
 
     @routes.get("/v2/messaging_optouts")
     def list_optouts() -> Response:
         query = request.args
-        since, until = _moment("created_at[gte]"), _moment("created_at[lte]")
+        since, until = _time("created_at[gte]"), _time("created_at[lte]")
         profile_id = query.get("filter[messaging_profile_id]")
         # A '+' that was not percent-encoded arrives as a space.
         sender = (query.get("filter[from]") or "").strip().removeprefix("+")
@@ -30,17 +30,17 @@ def blueprint(carrier: Carrier) -> Blueprint:
             and (not sender or block.sender.removeprefix("+") == sender)
         ]
         redact = query.get("redaction_enabled", "").lower() == "true"
-        return json_answer(page(query, blocks, lambda block: block.to_json(redact=redact)))
+        return json_response(page(query, blocks, lambda block: block.to_json(redact=redact)))
 
     return routes
 
 
-def _moment(name: str) -> float | None:
+def _time(name: str) -> float | None:
     text = request.args.get(name)
     if not text:
         return None
     # The '+' of a zone that was not percent-encoded arrives as a space.
-    moment = parse_rfc3339(text) or parse_rfc3339(text.replace(" ", "+"))
-    if moment is None:
+    time_s = parse_rfc3339(text) or parse_rfc3339(text.replace(" ", "+"))
+    if time_s is None:
         raise bad_parameter(name, f"'{name}' must be an ISO 8601 time.")
-    return moment
+    return time_s

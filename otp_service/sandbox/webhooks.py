@@ -1,11 +1,11 @@
-"""Posts events to whoever wants to know: signed, retried, with a failover, and badly if so told.
+"""Posts events to webhook URLs: signed, retried, with failover, and with the failures of the chaos settings.
 
-One event goes to a list of URLs in order: up to three attempts at each, with growing waits between, until one
-answers 2xx within two seconds. `meta.attempt` counts the attempts at one URL. The bytes are signed anew for each
-attempt. Redirects are not followed, proxies of the environment are not used.
+An event goes to a list of URLs in order. Each URL gets up to three attempts with growing waits between them, until
+one responds 2xx within two seconds. `meta.attempt` counts the attempts at one URL. Each attempt has a new signature.
+Redirects are not followed, and proxies of the environment are not used.
 
-A bounded pool of daemon threads does the posting, one connection pool each (a pool shared by many threads is
-slower than many pools). At most 100,000 events wait; beyond that new ones are lost and counted in `lost`.
+A bounded pool of daemon threads posts. Each thread has its own connection pool, because a pool that threads share
+is slower. At most 100,000 events wait; further ones are dropped.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from otp_service.sandbox.chaos import WebhookChaos
+from otp_service.sandbox.chaos_settings import WebhookChaos
+from otp_service.sandbox.scheduler import Scheduler
 from otp_service.sandbox.signing import WebhookSigner
-from otp_service.sandbox.timeline import Timeline
 
 ATTEMPTS_PER_URL = 3
 BACKOFF_S = (0.3, 1.0)
 TIMEOUT_S = 2.0
 THREADS = 8
 MAX_WAITING = 100_000
-_MAX_ANSWER_BYTES = 65_536
-_PATIENCE = {"timeout": httpx.Timeout(TIMEOUT_S).as_dict()}
+_MAX_RESPONSE_BYTES = 65_536
+_EXTENSIONS = {"timeout": httpx.Timeout(TIMEOUT_S).as_dict()}
 
 Data = Mapping[str, Any]
-_chance = SystemRandom()
+_random = SystemRandom()
 
 
 @functools.cache
 def _tls() -> ssl.SSLContext:
-    """One for all clients: reading the machine's certificates takes longer than everything else here."""
+    """One context for all clients, because reading the machine's certificates is slow."""
     return httpx.create_ssl_context(trust_env=False)
 
 
 def is_web_url(url: str) -> bool:
-    """Whether `url` is something that can be posted to: http or https, with a host."""
+    """Whether `url` is an http or https URL with a host."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -61,29 +61,30 @@ def _nothing() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class _QueuedEvent:
+    """An event for `urls[position]`. It is dropped if the sender was reset since (`generation`)."""
+
     data: Data
     urls: Sequence[str]
     generation: int
     forged: bool = False
     position: int = 0
     attempt: int = 1
-    tried: Callable[[], None] = _nothing
+    on_first_attempt: Callable[[], None] = _nothing
 
 
-class WebhookPoster:
-    """The pool. `close` ends its threads; nothing is posted after a `reset` but what was already on the wire."""
+class WebhookSender:
+    """The pool of threads. After `reset` only requests that were already sent can still arrive."""
 
-    def __init__(self, signer: WebhookSigner, timeline: Timeline, *, threads: int = THREADS) -> None:
+    def __init__(self, signer: WebhookSigner, scheduler: Scheduler, *, threads: int = THREADS) -> None:
         self._signer = signer
-        self._timeline = timeline
-        self._jobs: queue.Queue[_Job | None] = queue.Queue(MAX_WAITING)
-        self._size = threads
+        self._scheduler = scheduler
+        self._queue: queue.Queue[_QueuedEvent | None] = queue.Queue(MAX_WAITING)
+        self._max_threads = threads
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._generation = 0
         self._closed = False
-        self.lost = 0
 
     def post(
         self,
@@ -92,101 +93,100 @@ class WebhookPoster:
         chaos: WebhookChaos,
         *,
         forgery: Data | None = None,
-        tried: Callable[[], None] = _nothing,
+        on_first_attempt: Callable[[], None] = _nothing,
     ) -> None:
-        """Post one event as `chaos` has it; `tried` is called after its first attempt, or if there is none."""
-        if not urls or _hits(chaos.drop_rate):
-            tried()
+        """Post one event with the failures of `chaos`. `on_first_attempt` is also called if nothing is posted."""
+        if not urls or _is_drawn(chaos.drop_rate):
+            on_first_attempt()
             return
-        job = _Job(data, urls, self._generation, tried=tried)
-        if forgery is not None and _hits(chaos.forge_rate):
-            # Before the true one: it carries the same id, and whoever remembers ids before checking
-            # signatures would then throw the true one away.
-            self._put(replace(job, data=forgery, forged=True, tried=_nothing))
-        self._put(job)
+        queued = _QueuedEvent(data, urls, self._generation, on_first_attempt=on_first_attempt)
+        if forgery is not None and _is_drawn(chaos.forge_rate):
+            # The forged event has the id of the real one and is posted first. A service that stores ids before
+            # it checks signatures would then ignore the real one.
+            self._put(replace(queued, data=forgery, forged=True, on_first_attempt=_nothing))
+        self._put(queued)
         for _ in range(chaos.duplicate - 1):
-            self._put(replace(job, tried=_nothing))
+            self._put(replace(queued, on_first_attempt=_nothing))
 
     def reset(self) -> None:
-        """Drop all that is pending, retries included."""
+        """Drop all waiting events and retries."""
         self._generation += 1
         with contextlib.suppress(queue.Empty):
             while True:
-                self._jobs.get_nowait()
+                self._queue.get_nowait()
 
     def close(self) -> None:
-        """Drop all that is pending and let the threads end."""
+        """Drop all waiting events and end the threads."""
         self._closed = True
         self.reset()
         for _ in self._threads:
-            self._jobs.put_nowait(None)
+            self._queue.put_nowait(None)
 
-    def _put(self, job: _Job) -> None:
-        self._grow()
+    def _put(self, queued: _QueuedEvent) -> None:
+        self._start_thread()
         try:
-            self._jobs.put_nowait(job)
+            self._queue.put_nowait(queued)
         except queue.Full:
-            self.lost += 1
-            job.tried()
+            queued.on_first_attempt()
 
-    def _grow(self) -> None:
-        """One more thread, as long as there are not enough of them."""
-        if len(self._threads) >= self._size or self._closed:
+    def _start_thread(self) -> None:
+        """Start one more thread, up to the limit."""
+        if len(self._threads) >= self._max_threads or self._closed:
             return
         with self._lock:
-            if len(self._threads) < self._size:
+            if len(self._threads) < self._max_threads:
                 name = f"sandbox-webhooks-{len(self._threads)}"
-                self._threads.append(threading.Thread(target=self._work, name=name, daemon=True))
+                self._threads.append(threading.Thread(target=self._run_thread, name=name, daemon=True))
                 self._threads[-1].start()
 
-    def _work(self) -> None:
-        # Keep-alive for less than common servers grant: a connection they are closing costs an attempt.
+    def _run_thread(self) -> None:
+        # Common servers keep connections open for longer. A connection that the server is closing costs an attempt.
         limits = httpx.Limits(max_keepalive_connections=4, keepalive_expiry=2.0)
-        # The transport alone, without a client around it: no proxies, cookies, redirects or environment, half the work.
+        # The transport without a client: no proxies, cookies, redirects or environment, and half the CPU time.
         with httpx.HTTPTransport(verify=_tls(), trust_env=False, limits=limits) as transport:
-            while (job := self._jobs.get()) is not None:
-                if job.generation == self._generation:
-                    self._attempt(transport, job)
+            while (queued := self._queue.get()) is not None:
+                if queued.generation == self._generation:
+                    self._attempt(transport, queued)
 
-    def _attempt(self, transport: httpx.HTTPTransport, job: _Job) -> None:
-        url = job.urls[job.position]
-        told: dict[str, Any] = {"data": job.data}
-        if "event_type" in job.data:  # a clicked link has neither type nor meta
-            told["meta"] = {"attempt": job.attempt, "delivered_to": url}
-        body = json.dumps(told).encode()
+    def _attempt(self, transport: httpx.HTTPTransport, queued: _QueuedEvent) -> None:
+        url = queued.urls[queued.position]
+        event: dict[str, Any] = {"data": queued.data}
+        if "event_type" in queued.data:  # the event of a clicked link has neither a type nor `meta`
+            event["meta"] = {"attempt": queued.attempt, "delivered_to": url}
+        body = json.dumps(event).encode()
         headers = {
             "content-type": "application/json",
             "user-agent": "telnyx-webhooks",
-            **self._signer.headers(body, forged=job.forged),
+            **self._signer.headers(body, forged=queued.forged),
         }
-        taken = _post(transport, url, body, headers)
-        job.tried()
-        if not taken and not job.forged:
-            self._again(replace(job, tried=_nothing))
+        accepted = _post(transport, url, body, headers)
+        queued.on_first_attempt()
+        if not accepted and not queued.forged:
+            self._retry(replace(queued, on_first_attempt=_nothing))
 
-    def _again(self, job: _Job) -> None:
-        if job.attempt < ATTEMPTS_PER_URL:
-            later = replace(job, attempt=job.attempt + 1)
-            self._timeline.after(BACKOFF_S[job.attempt - 1], lambda: self._put(later))
-        elif job.position + 1 < len(job.urls):
-            self._put(replace(job, position=job.position + 1, attempt=1))
+    def _retry(self, queued: _QueuedEvent) -> None:
+        if queued.attempt < ATTEMPTS_PER_URL:
+            retry = replace(queued, attempt=queued.attempt + 1)
+            self._scheduler.run_after(BACKOFF_S[queued.attempt - 1], lambda: self._put(retry))
+        elif queued.position + 1 < len(queued.urls):
+            self._put(replace(queued, position=queued.position + 1, attempt=1))
 
 
 def _post(transport: httpx.HTTPTransport, url: str, body: bytes, headers: Mapping[str, str]) -> bool:
-    """Whether the receiver took it."""
+    """Whether the receiver responded with 2xx in time."""
     try:
-        request = httpx.Request("POST", url, content=body, headers=dict(headers), extensions=_PATIENCE)
-        with contextlib.closing(transport.handle_request(request)) as answer:
-            # Read small answers so that the connection can be used again; nobody looks at them.
+        request = httpx.Request("POST", url, content=body, headers=dict(headers), extensions=_EXTENSIONS)
+        with contextlib.closing(transport.handle_request(request)) as response:
+            # A response must be read for the connection to be used again.
             size = 0
-            for chunk in answer.iter_raw():
+            for chunk in response.iter_raw():
                 size += len(chunk)
-                if size > _MAX_ANSWER_BYTES:
+                if size > _MAX_RESPONSE_BYTES:
                     break
-            return answer.is_success
+            return response.is_success
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError):
         return False
 
 
-def _hits(rate: float) -> bool:
-    return rate > 0 and (rate >= 1 or _chance.random() < rate)
+def _is_drawn(rate: float) -> bool:
+    return rate > 0 and (rate >= 1 or _random.random() < rate)

@@ -1,7 +1,7 @@
-"""WhatsApp content: is it well formed, and what does the person read?
+"""WhatsApp content: validates it and renders the text that the phone shows.
 
-Templates are not kept here: any name is taken as approved. A template with one text parameter in its body reads
-like Meta's authentication template; others list their parameters.
+The sandbox does not store templates; any name counts as approved. A template with one text parameter in its body is
+rendered like Meta's authentication template. Others list their parameters.
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ TYPES = (
     "text",
 )
 MAX_CODE_CHARS = 15
-_HERE = "/whatsapp_message"
+_POINTER = "/whatsapp_message"
 
 
 def render(body: Mapping[str, Any]) -> str:
-    """What the phone shows, or a `CarrierError`."""
+    """The text that the phone shows, or a `CarrierError`."""
     kind = body.get("type")
     if kind not in TYPES:
-        raise CarrierError(422, "10032", f"'type' must be one of {', '.join(TYPES)}.", pointer=f"{_HERE}/type")
+        raise CarrierError(422, "10032", f"'type' must be one of {', '.join(TYPES)}.", pointer=f"{_POINTER}/type")
     content = body.get(kind)
     if kind == "contacts" and isinstance(content, list):
         return "[contacts]"
     if not isinstance(content, dict):
-        raise CarrierError(422, "10004", f"The '{kind}' object is required.", pointer=f"{_HERE}/{kind}")
+        raise CarrierError(422, "10004", f"The '{kind}' object is required.", pointer=f"{_POINTER}/{kind}")
     if kind == "template":
         return _template(content)
     if kind == "text":
         text = content.get("body")
         if not isinstance(text, str) or not text:
-            raise CarrierError(422, "10004", "'body' is required.", pointer=f"{_HERE}/text/body")
+            raise CarrierError(422, "10004", "'body' is required.", pointer=f"{_POINTER}/text/body")
         return text
     return f"[{kind}]"
 
 
 def _template(template: Mapping[str, Any]) -> str:
-    pointer = f"{_HERE}/template"
+    pointer = f"{_POINTER}/template"
     language = template.get("language")
     named = isinstance(template.get("name"), str) and isinstance(language, dict) and bool(language.get("code"))
     if not named and not isinstance(template.get("template_id"), str):
@@ -70,5 +70,5 @@ def _template(template: Mapping[str, Any]) -> str:
 def _parameters(component: Mapping[str, Any]) -> list[str]:
     parameters = component.get("parameters") or []
     if not isinstance(parameters, list):
-        raise CarrierError(422, "10026", "'parameters' must be a list.", pointer=f"{_HERE}/template/components")
+        raise CarrierError(422, "10026", "'parameters' must be a list.", pointer=f"{_POINTER}/template/components")
     return [item["text"] for item in parameters if isinstance(item, dict) and isinstance(item.get("text"), str)]

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from ..domain.delivery import MARGIN_MS, TOO_LATE, Accepted, NotSent, Refused, Unknown
+from ..domain.failover import may_fail_over
 from ..domain.operation import Job, PendingDelivery, SendPermit
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, Limit
-from ..domain.routing import may_try_next
 from .answering import answering
 from .client import Store
 from .schema import Keys
@@ -111,7 +111,7 @@ class Deliveries:
             {"opted_out": self._keys.opted_out(job.shard)},
             code=outcome.code,
             title=outcome.title,
-            may_fail_over=flag(may_try_next(outcome)),
+            may_fail_over=flag(may_fail_over(outcome)),
             opted_out=flag(outcome.opted_out),
         )
 

@@ -1,9 +1,9 @@
 """Delivery reports: what the carrier says became of a message, applied to its delivery."""
 
 from ..domain.delivery import DeliveryReport, from_carrier
+from ..domain.failover import may_fail_over
 from ..domain.ids import Ids, Reference
 from ..domain.operation import ReportOutcome
-from ..domain.routing import may_try_next
 from .answering import answering
 from .client import Store
 from .deliveries import FIRST_POLL_MS, MESSAGE_TTL_MS
@@ -62,7 +62,7 @@ class DeliveryReports:
             status=status,
             code=error.code if error else "",
             title=error.title if error else "",
-            may_fail_over=flag(error is None or may_try_next(error)),
+            may_fail_over=flag(error is None or may_fail_over(error)),
             opted_out=flag(error is not None and error.opted_out),
             recipient=number_hash,
             first_poll_ms=FIRST_POLL_MS,

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from ..domain import phone
 from ..domain.audit import ZERO, Event, Position, decode_cursor, encode_cursor
-from ..domain.operation import OptOut, TimelineEntry, VerificationView
+from ..domain.optout_list import OptOut
 from ..domain.policy import Policy
+from ..domain.view import TimelineEntry, VerificationView
 from . import ports
 
 MAX_PAGE = 1_000
@@ -36,7 +37,7 @@ class AuditPage:
 
 
 class Browse:
-    """Read-only stories. Safe for many threads."""
+    """What may be read. Safe for many threads."""
 
     def __init__(
         self,

@@ -18,7 +18,7 @@ from ..domain.policy import App, Policy, Sender
 from . import ports
 from .compose_message import ComposeMessage
 from .delivery_timers import DeliveryTimers
-from .record_send import JITTER, RecordSend
+from .record_send import JITTER, Attempt, RecordSend
 from .sender_health import SenderHealth
 
 LONGEST_SLEEP_MS = 250
@@ -27,7 +27,7 @@ LONGEST_SLEEP_MS = 250
 _FOR_OTHERS = Backoff((1_500,), JITTER)
 """After this another worker may take what this one cannot send."""
 
-_NO_KEY = "no worker at hand has the key that it was sealed with in its keyring"
+_NO_KEY = "no running worker has the key that it was sealed with in its keyring"
 _PAUSED = "The sender is given a pause: "
 _log = logging.getLogger("otp.deliver")
 
@@ -106,9 +106,9 @@ class Deliver:
 
     def _leave_to_others(self, job: Job, pending: PendingDelivery, app: App | None, sender: Sender | None) -> None:
         if app is None:
-            code, title = "app_unknown", f"no worker at hand has the app {pending.app} in its configuration"
+            code, title = "app_unknown", f"no running worker has the app {pending.app} in its configuration"
         elif sender is None:
-            code, title = "sender_unknown", f"no worker at hand has the sender {pending.sender} in its configuration"
+            code, title = "sender_unknown", f"no running worker has the sender {pending.sender} in its configuration"
         else:
             code, title = "key_unknown", _NO_KEY
         _log.warning("left to another worker", extra={"delivery_id": job.delivery_id, "reason": title})
@@ -172,7 +172,7 @@ class Deliver:
             self._outbox.record_retry(job, _FOR_OTHERS.wait_ms(1, self._random()), NotSent(_NO_KEY))
         except SealBroken:
             _log.exception("a sealed value cannot be opened", extra={"delivery_id": job.delivery_id})
-            title = "The sealed message cannot be opened with the keys at hand."
+            title = "The sealed message cannot be opened with the keys in the keyring."
             self._outbox.record_impossible(job, "unreadable", title)
 
     def _attempt(self, job: Job, pending: PendingDelivery, app: App, sender: Sender, decision: BreakerDecision) -> None:
@@ -190,5 +190,5 @@ class Deliver:
         within_s = ends_s - self._monotonic()
         outcome = self._carrier.send(request, idempotency_key=job.delivery_id, within_s=within_s)
         self._count(sender.name, type(outcome).__name__.lower())
-        self._recorder.record(job, outcome, sender=sender.name, attempt=permit.attempt)
+        self._recorder.record(Attempt(job, sender.name, permit.attempt), outcome)
         self._sender_health.record_outcome(sender, outcome, decision, job.reference.number_hash)

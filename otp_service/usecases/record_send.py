@@ -7,6 +7,7 @@ same request may follow, after a wait.
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import assert_never
 
 from ..domain.backoff import Backoff
@@ -28,6 +29,19 @@ _LOGGED_AS_ERRORS = (Action.BAD_REQUEST, Action.STOP_SENDER, Action.STOP_PROFILE
 _log = logging.getLogger("otp.deliver")
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The n-th try of a delivery, counted from 1, by one sender."""
+
+    job: Job
+    sender: str
+    number: int
+
+    def log_fields(self) -> dict[str, object]:
+        """What every log line about it says."""
+        return {"delivery_id": self.job.delivery_id, "sender": self.sender, "try": self.number}
+
+
 class RecordSend:
     """Writes outcomes to the outbox and the log. `random` gives [0, 1)."""
 
@@ -35,41 +49,41 @@ class RecordSend:
         self._outbox = outbox
         self._random = random
 
-    def record(self, job: Job, outcome: SendOutcome, *, sender: str, attempt: int) -> None:
-        """Record the outcome of the n-th try, counted from 1. Raises StoreUnavailable."""
-        extra = {"delivery_id": job.delivery_id, "sender": sender, "try": attempt}
+    def record(self, attempt: Attempt, outcome: SendOutcome) -> None:
+        """Record how a try ended. Raises StoreUnavailable."""
         match outcome:
             case Accepted():
-                self._outbox.record_accepted(job, outcome)
-                _log.info("accepted by the carrier", extra=extra)
+                self._outbox.record_accepted(attempt.job, outcome)
+                _log.info("accepted by the carrier", extra=attempt.log_fields())
             case Refused():
-                self._refused(job, outcome, extra)
+                self._refused(attempt, outcome)
             case NotSent():
-                self._not_sent(job, outcome, attempt, extra)
+                self._not_sent(attempt, outcome)
             case Unknown():
-                self._unknown(job, outcome, attempt, extra)
+                self._unknown(attempt, outcome)
             case _:
                 assert_never(outcome)
 
-    def _refused(self, job: Job, outcome: Refused, extra: dict[str, object]) -> None:
+    def _refused(self, attempt: Attempt, outcome: Refused) -> None:
         level = logging.ERROR if outcome.action in _LOGGED_AS_ERRORS else logging.WARNING
-        extra |= {"carrier_code": outcome.code, "action": str(outcome.action)}
+        extra = {**attempt.log_fields(), "carrier_code": outcome.code, "action": str(outcome.action)}
         _log.log(level, "refused by the carrier", extra=extra)
-        self._outbox.record_refused(job, outcome)
+        self._outbox.record_refused(attempt.job, outcome)
 
-    def _not_sent(self, job: Job, outcome: NotSent, attempt: int, extra: dict[str, object]) -> None:
-        wait_ms = self._retry_wait_ms(outcome, attempt)
-        _log.warning("not sent", extra={**extra, "reason": outcome.reason, "wait_ms": wait_ms})
-        self._outbox.record_retry(job, wait_ms, outcome)
+    def _not_sent(self, attempt: Attempt, outcome: NotSent) -> None:
+        wait_ms = self._retry_wait_ms(outcome, attempt.number)
+        _log.warning("not sent", extra={**attempt.log_fields(), "reason": outcome.reason, "wait_ms": wait_ms})
+        self._outbox.record_retry(attempt.job, wait_ms, outcome)
 
-    def _retry_wait_ms(self, outcome: NotSent, attempt: int) -> int:
-        wait_ms = _AFTER_NOT_SENT.wait_ms(attempt, self._random())
+    def _retry_wait_ms(self, outcome: NotSent, number: int) -> int:
+        wait_ms = _AFTER_NOT_SENT.wait_ms(number, self._random())
         if outcome.retry_after_s is None:
             return wait_ms
         # Not sooner than the carrier asks for, nor every moment for as long as a code lives.
         return max(int(outcome.retry_after_s * 1000), min(wait_ms, LONGEST_SHORT_WAIT_MS), SHORTEST_WAIT_MS)
 
-    def _unknown(self, job: Job, outcome: Unknown, attempt: int, extra: dict[str, object]) -> None:
-        wait_ms = _AFTER_UNKNOWN.wait_ms(attempt, self._random())
-        _log.warning("the answer was lost", extra={**extra, "reason": outcome.reason, "wait_ms": wait_ms})
-        self._outbox.record_unknown(job, wait_ms, outcome)
+    def _unknown(self, attempt: Attempt, outcome: Unknown) -> None:
+        wait_ms = _AFTER_UNKNOWN.wait_ms(attempt.number, self._random())
+        extra = {**attempt.log_fields(), "reason": outcome.reason, "wait_ms": wait_ms}
+        _log.warning("the answer was lost", extra=extra)
+        self._outbox.record_unknown(attempt.job, wait_ms, outcome)

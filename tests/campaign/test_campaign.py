@@ -44,11 +44,11 @@ def test_faults_of_one_hand_do_not_overlap() -> None:
 
 def test_every_carrier_fault_is_one_the_sandbox_knows() -> None:
     """What is told to the sandbox passes its own check."""
-    from otp_service.sandbox.chaos import ChaosBook
+    from otp_service.sandbox.chaos import ChaosSettings
 
     for planned in plan(1, 600):
         if planned.target == "carrier":
-            ChaosBook().merge(dict(chaos_of(planned, 1)))
+            ChaosSettings().merge(dict(chaos_of(planned, 1)))
 
 
 def test_codes_and_names_are_read() -> None:

@@ -96,7 +96,7 @@ def test_a_report_is_about_one_message(code: str, action: Action, after: int | N
 
 
 def test_the_list_of_codes_that_count_at_once_is_this_one() -> None:
-    """Short, each with its reason: whoever adds to it has to say so here and in the README."""
+    """Short, each with its reason: whoever adds to it has to say so here and in `deploy/docs/operation.md`."""
     account = {"10009", "20001", "20002", "20003", "20012", "20013", "20100", "40314"}
     assert set(AT_ONCE) == {*account, "40333", "40020"}
     assert all(AT_ONCE.values())

@@ -9,7 +9,7 @@ import pytest
 
 from otp_service import config, keyring
 from otp_service.config import load, load_carrier
-from otp_service.domain import codes, phone, routing
+from otp_service.domain import codes, failover, phone, routing
 from otp_service.domain.audit import Position
 from otp_service.domain.delivery import RANK, Action, DeliveryStatus, Refused, from_carrier
 from otp_service.domain.errors import ConfigError
@@ -128,7 +128,7 @@ def test_no_countrys_numbers_are_blocked_even_for_everywhere(number: str) -> Non
 
 def test_a_retry_that_was_refused_may_go_to_the_next_sender() -> None:
     """When a sender's tries are used up, the next one of the route gets its turn."""
-    assert routing.may_try_next(Refused("1", "", Action.RETRY))
+    assert failover.may_fail_over(Refused("1", "", Action.RETRY))
 
 
 @pytest.mark.parametrize("text", [f"{2**64}-0", f"0-{2**64}", f"{10**38}-0", "", "-", "1", "1-", "-1", "1-1-1", "1--1"])

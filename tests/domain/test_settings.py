@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from otp_service import config, keyring
 from otp_service.config import Settings, duration_ms, load
-from otp_service.domain import phone, routing
+from otp_service.domain import failover, phone, routing
 from otp_service.domain.delivery import Action, Refused
 from otp_service.domain.errors import ConfigError, KeyUnknown, SealBroken
 from otp_service.domain.policy import App, Channel, Limit, Sender, SenderKind
@@ -454,7 +454,7 @@ def test_ranges_of_no_country_are_blocked() -> None:
 )
 def test_another_sender_is_asked_where_that_can_help(refused: Refused, helps: bool) -> None:
     """A dead line or a locked account is the same for every sender; a block is one profile's."""
-    assert routing.may_try_next(refused) is helps
+    assert failover.may_fail_over(refused) is helps
 
 
 def test_countries_are_the_operators() -> None:

@@ -408,7 +408,7 @@ class TestOptOuts:
     def test_the_list_is_read_to_its_end(self, shell: Shell) -> None:
         """Over all pages; by profile and by time; masked for people and whole for programs."""
         for n in range(600):
-            shell.server.carrier.optouts.stop(Block(PROFILE, person(n), TOLL_FREE, "STOP", time.time() - 86_400))
+            shell.server.carrier.optouts.add(Block(PROFILE, person(n), TOLL_FREE, "STOP", time.time() - 86_400))
         shell.says(PERSON, "STOP")
         assert [one["to"] for one in shell.data("optouts", "list")] == [*map(person, range(600)), PERSON]
         assert [one["to"] for one in shell.data("optouts", "list", "--since", later(hours=-1))] == [PERSON]
@@ -615,7 +615,7 @@ class TestSync:
     def test_everybody_is_in_the_registry(self, shell: Shell, installation: Installation) -> None:
         """The second time nothing is news; somebody who opts out between the two is found."""
         for n in range(600):
-            shell.server.carrier.optouts.stop(Block(PROFILE, person(n), TOLL_FREE, "STOP", time.time() - 86_400))
+            shell.server.carrier.optouts.add(Block(PROFILE, person(n), TOLL_FREE, "STOP", time.time() - 86_400))
         (first,) = ended(installation.sync())
         assert (first["messaging_profile_id"], first["changed"], first["skipped"]) == (PROFILE, 600, 0)
         assert all(installation.blocked(person(n)) for n in range(600))
@@ -627,9 +627,9 @@ class TestSync:
     def test_a_start_that_never_reached_us_is_made_up_for(self, shell: Shell, installation: Installation) -> None:
         """The person is on the carrier's list no more, and nobody else is lifted."""
         for n in range(300):
-            shell.server.carrier.optouts.stop(Block(PROFILE, person(n), TOLL_FREE, "STOP", time.time() - 86_400))
+            shell.server.carrier.optouts.add(Block(PROFILE, person(n), TOLL_FREE, "STOP", time.time() - 86_400))
         ended(installation.sync())
-        shell.server.carrier.optouts.start(PROFILE, person(7))
+        shell.server.carrier.optouts.remove(PROFILE, person(7))
         (done,) = ended(installation.sync())
         assert done["lifted"] == 1
         assert [n for n in range(300) if not installation.blocked(person(n))] == [7]
@@ -638,7 +638,7 @@ class TestSync:
         """kill -9 in the middle: the next one reads the rest, and nobody is missing."""
         people = 5_000
         for n in range(people):
-            shell.server.carrier.optouts.stop(Block(PROFILE, person(n), TOLL_FREE, "STOP", time.time() - 86_400))
+            shell.server.carrier.optouts.add(Block(PROFILE, person(n), TOLL_FREE, "STOP", time.time() - 86_400))
         cursor = installation.keys.sync_cursor(PROFILE)
         process = installation.sync()
         wait_until(lambda: 0 < int(str(installation.store.hget(cursor, "page") or 0)) < 16, 30, "the middle")

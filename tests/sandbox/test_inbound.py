@@ -80,7 +80,7 @@ def test_start_lifts(api: httpx.Client, word: str) -> None:
     assert api.get("/v2/messaging_optouts").json()["data"] == []
 
 
-def test_automatic_answers_arrive(api: httpx.Client) -> None:
+def test_automatic_replys_arrive(api: httpx.Client) -> None:
     """STOP, START and HELP are each answered once, on the handset, from the number written to."""
     for word, part in (("STOP", "blocks all texts"), ("START", "receiving messages again"), ("HELP", "Reply STOP")):
         reply(api, word)

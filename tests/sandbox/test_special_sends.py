@@ -47,13 +47,13 @@ def test_a_scheduled_message_leaves_when_due(
     assert message["to"][0]["status"] == "scheduled"
     assert message["send_at"].endswith("Z")
     clock.advance(599)
-    carrier.timeline.poke()
+    carrier.scheduler.wake()
     assert inbox(api) == []
     clock.advance(2)
-    carrier.timeline.poke()
+    carrier.scheduler.wake()
     eventually(lambda: _status(api, message["id"]) == "sent")
     clock.advance(1)
-    carrier.timeline.poke()
+    carrier.scheduler.wake()
     (arrived,) = eventually(lambda: inbox(api))
     assert arrived["id"] == message["id"]
 
@@ -89,7 +89,7 @@ def test_cancel(carrier: Carrier, api: httpx.Client, clock: ManualClock) -> None
     assert answer.json()["to"][0]["status"] == "cancelled"
     assert answer.json()["cost"]["amount"] == "0.0"
     clock.advance(700)
-    carrier.timeline.poke()
+    carrier.scheduler.wake()
     assert _status(api, message_id) == "cancelled"
     assert inbox(api) == []
     assert api.delete(f"/v2/messages/{message_id}").status_code == 403
@@ -120,7 +120,7 @@ def test_an_optout_in_the_meantime_stops_it(carrier: Carrier, api: httpx.Client,
     reply(api, "STOP")
     before = len(inbox(api))
     clock.advance(601)
-    carrier.timeline.poke()
+    carrier.scheduler.wake()
     eventually(lambda: _status(api, message_id) == "sending_failed")
     message = api.get(f"/v2/messages/{message_id}").json()["data"]
     assert [error["code"] for error in message["errors"]] == ["40300"]

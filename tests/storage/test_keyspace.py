@@ -152,13 +152,16 @@ def loops(harness: StoreHarness, app: Any) -> Iterator[Reference]:
         harness.raw.zadd(harness.keys.timers(shard), {f"{kind}:{ref.delivery_id(ordinal)}": 1})
         return Timer(shard, kind, ref, ordinal)
 
-    ref = harness.start(fresh_number(), app).reference  # never left
+    ref = harness.start(fresh_number(), app).reference  # never sent
     harness.outbox.return_to_queue(harness.take(ref), "key_unknown", "no key", 1_000, may_fail_over=False)
     harness.outbox.requeue(due(ref, "r"))
     for _ in range(2):  # the next sender has it, and then waits
         harness.outbox.record_held(harness.take(ref), "sender_down", "connect", 1_000)
     yield ref
-    ref = harness.start(fresh_number(), app).reference  # never left, and the next sender has it
+    ref = harness.start(fresh_number(), app).reference  # never sent, and a better sender has it
+    harness.outbox.pass_to_next_sender(harness.take(ref), "40333", "spent", ["backup"])
+    yield ref
+    ref = harness.start(fresh_number(), app).reference  # never sent, and the next sender has it
     harness.outbox.claim_failover(due(ref, "f"))
     yield ref
     ref = harness.start(fresh_number(), app).reference  # lies in the carrier's queue

@@ -131,7 +131,7 @@ class Service:
             receipt = DeliveryReport(
                 record[f"{ordinal}:mid"], number, "delivery_failed", 0, error, ref.delivery_id(ordinal)
             )
-            self.receive.delivery_update(word("evt"), [receipt])
+            self.receive.reports.apply(word("evt"), [receipt])
             self.work(ref)
 
     def told(self, ref: Reference) -> list[tuple[str, str]]:
@@ -304,7 +304,7 @@ def test_reports_of_several_numbers_hold(service: Service) -> None:
     record = service.harness.record(refs[2])
     number = next(body["to"] for body in service.sent if refs[2].delivery_id(1) in body["webhook_url"])
     receipt = DeliveryReport(record["1:mid"], number, "delivered", 0, None, refs[2].delivery_id(1))
-    service.receive.delivery_update(word("evt"), [receipt])
+    service.receive.reports.apply(word("evt"), [receipt])
     service.report(refs[3], "40013", [1])
     assert service.open_breakers() == set()
     for _ in range(2):

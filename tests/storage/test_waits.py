@@ -12,7 +12,7 @@ from .harness import POOL, StoreHarness, fresh_number
 
 ALONE = App("shop", "Acme", (POOL,))
 NOBODY = "no worker took it up in time"
-RATE = "the sender had no free place at its rate"
+RATE = "the sender had no free slot in its rate"
 REASONS = {
     "429": LIMITED,
     "connect": "no connection (ConnectError)",

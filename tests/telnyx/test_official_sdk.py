@@ -226,7 +226,7 @@ class TestOptOuts:
         """The SDK turns the pages by itself, and sees everybody once."""
         people = [f"+1202{2_000_000 + n}" for n in range(57)]
         for person in people:
-            sandbox_client.server.carrier.optouts.stop(Block(PROFILE, person, TOLL_FREE, "STOP", later().timestamp()))
+            sandbox_client.server.carrier.optouts.add(Block(PROFILE, person, TOLL_FREE, "STOP", later().timestamp()))
         page = valid(sandbox_client.sdk.messaging_optouts.list(page_size=10))
         assert page.meta.to_dict() == {"total_pages": 6, "total_results": 57, "page_number": 1, "page_size": 10}
         assert [block.to for block in page] == people

@@ -21,7 +21,7 @@ from otp_service.domain.delivery import (
     Unknown,
 )
 from otp_service.domain.errors import StoreUnavailable
-from otp_service.domain.operation import Job, PendingDelivery, ReportOutcome, SendPermit, Timer
+from otp_service.domain.outbox import Job, PendingDelivery, ReportOutcome, SendPermit, Timer
 from otp_service.domain.policy import App, Limit, Policy, Sender, SenderKind, Template
 from otp_service.keyring import Keyring, create, parse, rotate
 from otp_service.usecases.deliver import LONGEST_SLEEP_MS, Deliver

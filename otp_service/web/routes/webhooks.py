@@ -14,6 +14,7 @@ from ...storage.audit_log import AuditLog
 from ...telnyx import webhooks
 from ...telnyx.signatures import Verdict, verify
 from ...usecases.receive import Receive
+from ...usecases.receive_reply import Reply as IncomingReply
 from ..http import NO_STORE, Call, Doc, Reply, Route
 from ..problems import Problems
 from .codes import STORE
@@ -67,25 +68,28 @@ class WebhookRoutes:
     def _dispatch(self, event: webhooks.Event) -> None:
         match event:
             case webhooks.DeliveryUpdate():
-                self._receive.delivery_update(event.event_id, event.reports)
+                self._receive.reports.apply(event.event_id, event.reports)
             case webhooks.Inbound():
-                self._receive.inbound(
-                    event.event_id,
-                    from_number=event.from_number,
-                    to_number=event.to_number,
-                    messaging_profile_id=event.messaging_profile_id,
-                    text=event.text,
-                    autoresponse=event.autoresponse_type,
-                    occurred_ms=event.occurred_ms or int(self._now_s() * 1000),
-                )
+                self._receive.replies.receive(self._reply(event))
             case webhooks.LinkClick():
-                self._receive.link_click(event.event_id, event.message_id, event.to)
+                self._receive.reports.record_click(event.event_id, event.message_id, event.to)
             case webhooks.SpendLimit():
                 extra = {"messaging_profile_id": event.messaging_profile_id}
                 _log.error("a messaging profile has reached its daily spend limit", extra=extra)
                 self._receive.spend_limit(event.messaging_profile_id)
             case _:
                 _log.info("an event that needs nothing", extra={"event_type": event.event_type})
+
+    def _reply(self, event: webhooks.Inbound) -> IncomingReply:
+        return IncomingReply(
+            event.event_id,
+            from_number=event.from_number,
+            to_number=event.to_number,
+            messaging_profile_id=event.messaging_profile_id,
+            text=event.text,
+            autoresponse=event.autoresponse_type,
+            occurred_ms=event.occurred_ms or int(self._now_s() * 1000),
+        )
 
     def _reject(self, call: Call, verdict: Verdict) -> Reply:
         telemetry.WEBHOOKS.labels("none", str(verdict)).inc()

@@ -34,16 +34,17 @@ local who = {rec = record_key, vid = new_token, app = app, mask = mask, nh = num
 
 -- The pending verification, if there is one. One whose time has run out unnoticed is ended here.
 local pending = false
-local old
+local old_status, old_expires, old_created, old_context_hash, old_sends, old_deliveries
 if latest then
-  old = redis.call('HMGET', known_record_key, Record.STATUS, Record.EXPIRES, Record.CREATED, Record.CONTEXT_HASH,
-    Record.SENDS, Record.DELIVERIES)
-  if old[1] == 'pending' and is_over(now, old[2], old[3] or now) then
+  old_status, old_expires, old_created, old_context_hash, old_sends, old_deliveries = unpack(redis.call('HMGET',
+    known_record_key, Record.STATUS, Record.EXPIRES, Record.CREATED, Record.CONTEXT_HASH, Record.SENDS,
+    Record.DELIVERIES))
+  if old_status == 'pending' and is_over(now, old_expires, old_created or now) then
     finish(known_record_key, known_secrets_key, known_timeline_key, timers_key, latest, 'expired', now, tombstone_ms)
     record(audit_key, known_timeline_key,
       {rec = known_record_key, vid = latest, app = app, mask = mask, nh = number_hash, op = operation},
       'verification.expired', now)
-  elseif old[1] == 'pending' and redis.call('EXISTS', known_secrets_key) == 1 then
+  elseif old_status == 'pending' and redis.call('EXISTS', known_secrets_key) == 1 then
     pending = true
     who.vid, who.rec = latest, known_record_key
   end
@@ -81,11 +82,13 @@ if tonumber(redis.call('GET', streak_key) or 0) >= tonumber(consecutive_max) the
   consider(math.max(1, redis.call('PTTL', streak_key)), 'consecutive_wrong_codes')
 end
 if wait then return refuse('too_many_wrong_codes', wait, nil, limit) end
-if pending and old[4] ~= context_hash then return refuse('context_conflict', 0) end
+if pending and old_context_hash ~= context_hash then return refuse('context_conflict', 0) end
 local own, hourly = read_ladder(sends_key, app, purpose, now)
 local opens = ladder_opens(own, waits, now)
-local sends = pending and tonumber(old[5]) or 0
-if sends > #waits then return refuse('resend_too_soon', math.max(opens, tonumber(old[2])) - now, '0', 'resend_after') end
+local sends = pending and tonumber(old_sends) or 0
+if sends > #waits then
+  return refuse('resend_too_soon', math.max(opens, tonumber(old_expires)) - now, '0', 'resend_after')
+end
 if opens > now then return refuse('resend_too_soon', opens - now, int(#waits + 1 - sends), 'resend_after') end
 -- The sender that reached this person last goes first, if it is healthy.
 local last = redis.call('HGET', sticky_key, channel)
@@ -125,7 +128,7 @@ if pending then
   token = latest
   c = {rec = known_record_key, outbox = outbox_key, audit = audit_key, timeline = known_timeline_key,
     timers = timers_key, optouts = optouts_key, who = who, body = token, now = now}
-  local expires = math.min(now + code_ttl_ms, old[3] + lifetime_ms)
+  local expires = math.min(now + code_ttl_ms, old_created + lifetime_ms)
   local tombstone_until = int(expires + tombstone_ms)
   sends = sends + 1
   redis.call('HSET', c.rec, Record.EXPIRES, int(expires), Record.SENDS, int(sends), Record.METADATA, metadata,
@@ -136,7 +139,7 @@ if pending then
   redis.call('PEXPIREAT', latest_key, tombstone_until)
   redis.call('ZADD', timers_key, int(expires), TimerKind.EXPIRY .. token)
   record(audit_key, c.timeline, who, 'verification.resent', now, nil, detail)
-  queue(c, int(old[6] + 1), open, int(sends), channel, locale, autofill, sent_within_ms)
+  queue(c, int(old_deliveries + 1), open, int(sends), channel, locale, autofill, sent_within_ms)
 else
   token = new_token
   c = {rec = record_key, outbox = outbox_key, audit = audit_key, timeline = timeline_key,
