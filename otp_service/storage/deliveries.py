@@ -13,7 +13,8 @@ from .client import Store
 from .schema import Keys
 from .schema.encodings import RouteSender, flag
 from .schema.fields import ConsumerGroup, Delivery, Record, Secrets
-from .scripts import Scripts, Value
+from .script_files import Value
+from .scripts import Scripts
 from .verifications import rules_text
 
 MESSAGE_TTL_MS = 48 * 3_600_000

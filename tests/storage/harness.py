@@ -34,7 +34,8 @@ from otp_service.storage.limits import Limits
 from otp_service.storage.optouts import OptOuts
 from otp_service.storage.outbox import Outbox
 from otp_service.storage.schema import Keys
-from otp_service.storage.scripts import Script, Scripts, Value
+from otp_service.storage.script_files import Script, Value
+from otp_service.storage.scripts import Scripts
 from otp_service.storage.sender_stats import SenderStats
 from otp_service.storage.verifications import Verifications
 
