@@ -230,7 +230,9 @@ def story(
     anything = cast("Any", scenario)
     clock = iter((100.0, 100.0 + scenario.late_s))
     return Deliver(
-        outbox=anything,
+        deliveries=anything,
+        due=anything,
+        rate=anything,
         reports=anything,
         store=anything,
         carrier=anything,
