@@ -1,6 +1,6 @@
 """The README's first command from outside: it serves, a code approves, SIGTERM ends it and nothing is left.
 
-    python3 .ci/first_command.py COMMAND    in a clone; needs Python alone
+python3 .ci/first_command.py COMMAND    in a clone; needs Python alone
 """
 
 import json

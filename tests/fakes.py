@@ -901,11 +901,11 @@ class FakeStreams:
         """Nothing to make."""
         self._fail_if_due()
 
-    def reading_lanes(self) -> list[list[int]]:
+    def shard_groups(self) -> list[list[int]]:
         """The streams that one read covers."""
         return [list(self.streams)] if self.together else [[shard] for shard in self.streams]
 
-    def take(self, shards: Sequence[int], count: int, block_s: float) -> list[Job]:
+    def read_new(self, shards: Sequence[int], count: int, block_s: float) -> list[Job]:
         """Up to `count` of each stream."""
         self._fail_if_due()
         with self.lock:
@@ -916,20 +916,20 @@ class FakeStreams:
             time.sleep(min(block_s, 0.02))
         return taken
 
-    def take_own(self, shards: Sequence[int], count: int) -> list[Job]:
+    def read_pending(self, shards: Sequence[int], count: int) -> list[Job]:
         """What was given to this worker in an answer that never came."""
         with self.lock:
             own, self.own = self.own, []
         return own
 
-    def take_over(self, shard: int, count: int) -> list[Job]:
+    def claim_stale(self, shard: int, count: int) -> list[Job]:
         """What a dead worker left."""
         with self.lock:
             left = [job for job in self.stale if job.shard == shard][:count]
             self.stale = [job for job in self.stale if job not in left]
         return left
 
-    def touch(self, jobs: Sequence[Job]) -> None:
+    def keep_claimed(self, jobs: Sequence[Job]) -> None:
         """Record it."""
         self.touched.append((time.monotonic(), jobs))
 
@@ -1043,7 +1043,9 @@ if TYPE_CHECKING:  # each fake fits its port
     _CIRCUITS: ports.Circuits = FakeCircuits()
     _STATS: ports.SenderStats = FakeSenderStats()
     _VERIFICATIONS: ports.VerificationStore = FakeVerifications()
-    _OUTBOX: ports.OutboxPort = FakeOutbox(None)
+    _DELIVERIES: ports.Deliveries = FakeOutbox(None)
+    _DUE_DELIVERIES: ports.DueDeliveries = FakeOutbox(None)
+    _SENDER_RATE: ports.SenderRate = FakeOutbox(None)
     _REPORTS: ports.DeliveryReports = FakeDeliveryReports()
     _CARRIER: ports.Carrier = FakeCarrier()
     _PAGER: ports.Pager = FakePager(Accepted("m"))

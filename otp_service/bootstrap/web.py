@@ -12,6 +12,7 @@ from ..config import Settings
 from ..domain.policy import App
 from ..keyring_file import KeyringFile
 from ..storage.audit_consumer import AuditConsumer
+from ..storage.delivery_reports import DeliveryReports
 from ..storage.idempotency import Idempotency
 from ..storage.keyrings import Keyrings
 from ..storage.limits import Limits, Place, network
@@ -128,7 +129,7 @@ class _Parts:
 
     def _receive(self) -> Receive:
         return Receive(
-            reports=self._outbox,
+            reports=DeliveryReports(self.stores.store, self.stores.scripts, self.stores.keys, self._keyring.ids),
             store=self._verifications,
             optouts=self._optouts,
             vault=self._keyring,

@@ -11,8 +11,13 @@ from ..config import Settings
 from ..keyring_file import KeyringFile
 from ..runtime.delivery_worker import Worker
 from ..runtime.periodic_tasks import PeriodicTask
+from ..storage.deliveries import Deliveries
+from ..storage.delivery_reports import DeliveryReports
+from ..storage.due_deliveries import DueDeliveries
 from ..storage.keyrings import Keyrings
 from ..storage.outbox import Outbox
+from ..storage.sender_rate import SenderRate
+from ..storage.timers import Timers
 from ..storage.verifications import Verifications
 from ..telnyx.gateway import Gateway
 from ..usecases.alert import Alert
@@ -60,7 +65,8 @@ def build_worker(settings: Settings, *, concurrency: int) -> Worker:
 
     return Worker(
         outbox,
-        _deliver(settings, stores, keyring, outbox=outbox, gateway=gateway, health=health),
+        Timers(stores.store, stores.scripts, stores.keys, keyring.ids),
+        _deliver(settings, stores, keyring, gateway=gateway, health=health),
         stores.audit,
         concurrency=concurrency,
         audit_retention_ms=settings.audit_retention_ms,
@@ -79,13 +85,14 @@ def _deliver(
     stores: Stores,
     keyring: KeyringFile,
     *,
-    outbox: Outbox,
     gateway: Gateway,
     health: SenderHealth,
 ) -> Deliver:
     return Deliver(
-        outbox=outbox,
-        reports=outbox,
+        deliveries=Deliveries(stores.store, stores.scripts, stores.keys),
+        due=DueDeliveries(stores.scripts, stores.keys),
+        rate=SenderRate(stores.store, stores.scripts, stores.keys),
+        reports=DeliveryReports(stores.store, stores.scripts, stores.keys, keyring.ids),
         store=Verifications(stores.store, stores.scripts, stores.keys, keyring.ids),
         carrier=gateway,
         vault=keyring,

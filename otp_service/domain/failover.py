@@ -4,9 +4,9 @@ A second SMS is sent only if the first sender failed, still queues the message a
 never if the first was delivered. So there are four occasions, each claimed by one script in the store:
 
 * the carrier refused the message, or a delivery report says that it failed: `may_fail_over` decides;
-* a timer finds that the message was not sent in time: `usecases.delivery_timers`, `OutboxPort.claim_failover`;
+* a timer finds that the message was not sent in time: `usecases.delivery_timers`, `ports.DueDeliveries.claim_failover`;
 * a breaker holds the sender, and another sender is better: `usecases.deliver`, `better_than`;
-* no worker could send it in time: `OutboxPort.return_to_queue`.
+* no worker could send it in time: `ports.Deliveries.return_to_queue`.
 """
 
 from collections.abc import Mapping

@@ -15,6 +15,7 @@ from functools import partial
 from ..domain.errors import StoreUnavailable
 from ..storage.audit_log import AuditLog
 from ..storage.outbox import Outbox
+from ..storage.timers import Timers
 from ..usecases.deliver import Deliver
 from . import periodic_tasks as tasks
 from .in_flight import InFlight
@@ -44,6 +45,7 @@ class Worker:
     def __init__(
         self,
         outbox: Outbox,
+        timers: Timers,
         deliver: Deliver,
         audit: AuditLog,
         *,
@@ -59,14 +61,15 @@ class Worker:
         self._periodic_tasks = periodic_tasks
         self._close = close
         self._in_flight = InFlight(deliver, concurrency, lambda shard: self._missed([shard]))
-        self._timers = TimerRunner(outbox, deliver)
+        self._timers = timers
+        self._timer_runner = TimerRunner(timers, deliver)
         self._fault: Exception | None = None
         self._missed_until: dict[int, float] = {}
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, then finish what is in flight (a few seconds at most)."""
         self._until_open(stop)
-        groups = self._outbox.reading_lanes()
+        groups = self._outbox.shard_groups()
         share = max(1, self._concurrency // sum(len(group) for group in groups))
         loops = [self._thread(stop, partial(self._read, group, share, stop)) for group in groups]
         loops.append(self._thread(stop, partial(self._heartbeat, share, stop)))
@@ -81,7 +84,7 @@ class Worker:
         self._finish()
 
     def _finish(self) -> None:
-        self._timers.shut_down()
+        self._timer_runner.shut_down()
         self._in_flight.drain(DRAIN_S)
         self._close()
         _log.info("worker stopped")
@@ -119,8 +122,8 @@ class Worker:
                 continue
             try:
                 if any(time.monotonic() < self._missed_until.get(shard, 0.0) for shard in shards):
-                    self._in_flight.start(self._outbox.take_own(shards, self._concurrency))
-                jobs = self._outbox.take(shards, share, BLOCK_S)
+                    self._in_flight.start(self._outbox.read_pending(shards, self._concurrency))
+                jobs = self._outbox.read_new(shards, share, BLOCK_S)
             except StoreUnavailable:
                 _log.warning("the store does not answer; trying again")
                 self._missed(shards)
@@ -142,7 +145,7 @@ class Worker:
                 with contextlib.suppress(StoreUnavailable):
                     self._touch()
             with contextlib.suppress(StoreUnavailable):
-                self._timers.run(self._outbox.due(DUE_TIMERS))
+                self._timer_runner.run(self._timers.due(DUE_TIMERS))
             if take_over.due():
                 self._take_over(share)
             if trim.due():
@@ -152,15 +155,15 @@ class Worker:
     def _touch(self) -> None:
         jobs = self._in_flight.jobs()
         if jobs:
-            self._outbox.touch(jobs)
+            self._outbox.keep_claimed(jobs)
 
     def _take_over(self, share: int) -> None:
-        for group in self._outbox.reading_lanes():
+        for group in self._outbox.shard_groups():
             for shard in group:
                 # Taken without a free thread, they wait in the pool: a dead worker's codes must not starve under load.
                 if len(self._in_flight) < 2 * self._concurrency:
                     with contextlib.suppress(StoreUnavailable):
-                        self._in_flight.start(self._outbox.take_over(shard, share))
+                        self._in_flight.start(self._outbox.claim_stale(shard, share))
 
 
 class _Every:

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from ..domain.errors import StoreUnavailable
 from ..domain.operation import Timer
-from ..storage.outbox import Outbox
+from ..storage.timers import Timers
 from ..usecases.deliver import Deliver
 
 PUT_OFF_MS = 5_000
@@ -29,8 +29,8 @@ _log = logging.getLogger("otp.worker")
 class TimerRunner:
     """Runs timers in the thread that calls it, and polls in threads of its own."""
 
-    def __init__(self, outbox: Outbox, deliver: Deliver) -> None:
-        self._outbox = outbox
+    def __init__(self, timers: Timers, deliver: Deliver) -> None:
+        self._timers = timers
         self._deliver = deliver
         self._pollers = ThreadPoolExecutor(POLLERS, thread_name_prefix="poll")
         self._slots = threading.BoundedSemaphore(MAX_POLLS)
@@ -39,7 +39,7 @@ class TimerRunner:
         """Run these timers."""
         for timer in timers:
             # A shard that died since its timers were read costs one wait, not one for each timer.
-            if not self._outbox.rests(timer.shard):
+            if not self._timers.rests(timer.shard):
                 self._run_one(timer)
 
     def shut_down(self) -> None:
@@ -68,7 +68,7 @@ class TimerRunner:
 
     def _put_off(self, timer: Timer) -> None:
         with contextlib.suppress(StoreUnavailable):
-            self._outbox.put_off(timer, PUT_OFF_MS)
+            self._timers.put_off(timer, PUT_OFF_MS)
 
 
 def _name(timer: Timer) -> str:

@@ -16,22 +16,17 @@ from ..domain.operation import Job
 from .answering import STORE_ERRORS, answers
 from .client import LONGEST_BLOCK_S, Store
 from .dead_letters import DeadLetters
-from .deliveries import Deliveries
-from .delivery_reports import DeliveryReports
-from .delivery_timers import DeliveryTimers
 from .schema import Keys
 from .schema.fields import ConsumerGroup
 from .schema.fields import Outbox as Entry
 from .scripts import Scripts
-from .sender_rate import SenderRate
-from .timers import Timers
 
 GROUP = ConsumerGroup.WORKERS
 STALE_MS = 6_000
-"""Pending entries that were idle for so long are claimed by others. Longer than a worker's heartbeat, see `touch`."""
+"""Pending entries that were idle for so long are claimed by others. Longer than a worker's heartbeat."""
 
 
-class OutboxStream:
+class Outbox:
     """The outboxes of all shards, as one worker named `consumer` sees them."""
 
     def __init__(self, store: Store, scripts: Scripts, keys: Keys, ids: Ids, consumer: str) -> None:
@@ -50,16 +45,16 @@ class OutboxStream:
         made = self._store.gather([("XGROUP CREATE", name, GROUP, "0", "MKSTREAM") for name in outboxes])
         answers([True if isinstance(reply, ResponseError) and "BUSYGROUP" in str(reply) else reply for reply in made])
 
-    def reading_lanes(self) -> list[list[int]]:
+    def shard_groups(self) -> list[list[int]]:
         """The shards that one blocking read may cover: all of them on a single server, one each in a Cluster."""
         shards = list(range(self._keys.shards))
         return [[shard] for shard in shards] if self._store.is_cluster else [shards]
 
-    def take(self, shards: Sequence[int], count: int, block_s: float) -> list[Job]:
+    def read_new(self, shards: Sequence[int], count: int, block_s: float) -> list[Job]:
         """Wait up to `block_s` seconds for new entries of these shards. Raises StoreUnavailable."""
         return self._read(shards, count, ">", max(1, int(min(block_s, LONGEST_BLOCK_S) * 1000)))
 
-    def take_own(self, shards: Sequence[int], count: int) -> list[Job]:
+    def read_pending(self, shards: Sequence[int], count: int) -> list[Job]:
         """The pending entries of this worker, whether it knows of them or not. Raises StoreUnavailable."""
         return self._read(shards, count, "0", None)
 
@@ -82,7 +77,7 @@ class OutboxStream:
         streams = reply.items() if isinstance(reply, dict) else (reply or [])
         return [job for name, messages in streams for job in self._jobs(shard_of[name], _flat(messages))]
 
-    def take_over(self, shard: int, count: int) -> list[Job]:
+    def claim_stale(self, shard: int, count: int) -> list[Job]:
         """Claim pending entries of workers that are gone. Raises StoreUnavailable."""
         command = ("XAUTOCLAIM", self._keys.outbox(shard), GROUP, self._consumer, STALE_MS, "0-0", "COUNT", count)
         (reply,) = self._store.gather([command])
@@ -92,7 +87,7 @@ class OutboxStream:
         (claimed,) = answers([reply])
         return self._jobs(shard, claimed[1])
 
-    def touch(self, jobs: Sequence[Job]) -> None:
+    def keep_claimed(self, jobs: Sequence[Job]) -> None:
         """Show that the jobs are in flight still. Raises StoreUnavailable if no shard of theirs answers."""
         by_shard: dict[int, list[str]] = {}
         for job in jobs:
@@ -124,15 +119,3 @@ def _flat(messages: Any) -> "list[Any]":
     if messages and isinstance(messages[0], list) and (not messages[0] or isinstance(messages[0][0], tuple)):
         messages = messages[0]
     return list(messages)
-
-
-class Outbox(OutboxStream, Deliveries, DeliveryTimers, Timers, DeliveryReports):
-    """To be removed: all of them in one."""
-
-    def __init__(self, store: Store, scripts: Scripts, keys: Keys, ids: Ids, consumer: str) -> None:
-        OutboxStream.__init__(self, store, scripts, keys, ids, consumer)
-        Deliveries.__init__(self, store, scripts, keys)
-        DeliveryTimers.__init__(self, scripts, keys)
-        Timers.__init__(self, store, scripts, keys, ids)
-        DeliveryReports.__init__(self, store, scripts, keys, ids)
-        self.acquire_rate_slot = SenderRate(store, scripts, keys).acquire_rate_slot

@@ -43,7 +43,9 @@ class Deliver:
     def __init__(
         self,
         *,
-        outbox: ports.OutboxPort,
+        deliveries: ports.Deliveries,
+        due: ports.DueDeliveries,
+        rate: ports.SenderRate,
         reports: ports.DeliveryReports,
         store: ports.VerificationStore,
         carrier: ports.Carrier,
@@ -57,7 +59,8 @@ class Deliver:
         left: Callable[[str], None] = lambda _: None,
         sender_health: SenderHealth,
     ) -> None:
-        self._outbox = outbox
+        self._deliveries = deliveries
+        self._rate = rate
         self._carrier = carrier
         self._policy = policy
         self._sleep = sleep
@@ -67,9 +70,9 @@ class Deliver:
         self._left = left
         self._sender_health = sender_health
         self._composer = ComposeMessage(carrier=carrier, vault=vault, public_url=public_url)
-        self._recorder = RecordSend(outbox=outbox, random=random)
+        self._recorder = RecordSend(deliveries=deliveries, random=random)
         self.timers = DeliveryTimers(
-            outbox=outbox, reports=reports, store=store, carrier=carrier, sender_health=sender_health
+            due=due, reports=reports, store=store, carrier=carrier, sender_health=sender_health
         )
 
     def send(self, job: Job) -> None:
@@ -77,7 +80,7 @@ class Deliver:
 
         Raises StoreUnavailable; the entry then stays for another try.
         """
-        pending = self._outbox.pending_delivery(job)
+        pending = self._deliveries.pending_delivery(job)
         if pending is None:
             _log.warning("a delivery has no record any more", extra={"delivery_id": job.delivery_id})
             self._end(job, "")
@@ -89,7 +92,7 @@ class Deliver:
 
     def _end(self, job: Job, app: str) -> None:
         """Have the store end an entry of which nothing is to be sent: it checks the record, and gives no permit."""
-        self._outbox.begin_send(job, app, "", (), ())
+        self._deliveries.begin_send(job, app, "", (), ())
 
     def _send_pending(self, job: Job, pending: PendingDelivery) -> None:
         app, sender = self._policy.apps.get(pending.app), self._policy.senders.get(pending.sender)
@@ -114,7 +117,7 @@ class Deliver:
         _log.warning("left to another worker", extra={"delivery_id": job.delivery_id, "reason": title})
         self._left(code)
         wait_ms = _FOR_OTHERS.wait_ms(1, self._random())
-        self._outbox.return_to_queue(job, code, title, wait_ms, may_fail_over=code == "sender_unknown")
+        self._deliveries.return_to_queue(job, code, title, wait_ms, may_fail_over=code == "sender_unknown")
 
     # ---- the sender's rate and breakers ----------------------------------------------------------------------------
 
@@ -123,13 +126,13 @@ class Deliver:
         if pending.paced:
             return True
         left_ms = pending.expires_ms - pending.now_ms
-        wait_ms = self._outbox.acquire_rate_slot(sender.name, sender.rate_per_s, max(left_ms, 0))
+        wait_ms = self._rate.acquire_rate_slot(sender.name, sender.rate_per_s, max(left_ms, 0))
         if wait_ms < 0:
             # The queue of this sender is longer than the code lives: another sender, or an honest failure.
             title = "The sender's rate leaves no room before the code expires."
-            self._outbox.record_impossible(job, "sender_busy", title)
+            self._deliveries.record_impossible(job, "sender_busy", title)
         elif wait_ms > LONGEST_SLEEP_MS:
-            self._outbox.record_rate_wait(job, wait_ms)
+            self._deliveries.record_rate_wait(job, wait_ms)
         elif wait_ms:
             self._sleep(wait_ms / 1000)
         return 0 <= wait_ms <= LONGEST_SLEEP_MS
@@ -146,7 +149,7 @@ class Deliver:
         # Failover not to a sender that is held: this one is asked again sooner.
         may_fail_over = bool(self._sender_health.not_held(pending.rest))
         title = _PAUSED + decision.title
-        self._outbox.record_held(job, decision.code, title, decision.wait_ms, may_fail_over=may_fail_over)
+        self._deliveries.record_held(job, decision.code, title, decision.wait_ms, may_fail_over=may_fail_over)
         return None
 
     def _pass_to_better_sender(
@@ -155,7 +158,7 @@ class Deliver:
         """Failover from a held sender to a better one of the route; False if there is none."""
         better = self._sender_health.better_than(sender, pending.rest)
         title = f"The carrier lets nothing through: {decision.title}."
-        return bool(better) and self._outbox.pass_to_next_sender(job, decision.code, title, better)
+        return bool(better) and self._deliveries.pass_to_next_sender(job, decision.code, title, better)
 
     # ---- the send --------------------------------------------------------------------------------------------------
 
@@ -166,20 +169,20 @@ class Deliver:
             self._attempt(job, pending, app, sender, decision)
         except message.TextTooLong as error:
             # The start measured it, with another brand or code length than this worker's configuration has.
-            self._outbox.record_impossible(job, "text_too_long", f"{error} The configuration has changed.")
+            self._deliveries.record_impossible(job, "text_too_long", f"{error} The configuration has changed.")
         except KeyUnknown:
             # Another worker composed it meanwhile, with a newer key. The attempt is recorded, and nothing was sent.
-            self._outbox.record_retry(job, _FOR_OTHERS.wait_ms(1, self._random()), NotSent(_NO_KEY))
+            self._deliveries.record_retry(job, _FOR_OTHERS.wait_ms(1, self._random()), NotSent(_NO_KEY))
         except SealBroken:
             _log.exception("a sealed value cannot be opened", extra={"delivery_id": job.delivery_id})
             title = "The sealed message cannot be opened with the keys in the keyring."
-            self._outbox.record_impossible(job, "unreadable", title)
+            self._deliveries.record_impossible(job, "unreadable", title)
 
     def _attempt(self, job: Job, pending: PendingDelivery, app: App, sender: Sender, decision: BreakerDecision) -> None:
         sealed = self._composer.sealed_request(job, pending, app, sender)
         asked_s = self._monotonic()
         everywhere = self._policy.per_number.wrong_codes
-        permit = self._outbox.begin_send(job, app.name, sealed, app.wrong_codes_per_number, everywhere)
+        permit = self._deliveries.begin_send(job, app.name, sealed, app.wrong_codes_per_number, everywhere)
         if permit is not None:
             self._call_carrier(job, sender, permit, decision, asked_s + permit.left_ms / 1000)
 

@@ -18,13 +18,13 @@ class DeliveryTimers:
     def __init__(
         self,
         *,
-        outbox: ports.OutboxPort,
+        due: ports.DueDeliveries,
         reports: ports.DeliveryReports,
         store: ports.VerificationStore,
         carrier: ports.Carrier,
         sender_health: SenderHealth,
     ) -> None:
-        self._outbox = outbox
+        self._due = due
         self._reports = reports
         self._store = store
         self._carrier = carrier
@@ -40,17 +40,17 @@ class DeliveryTimers:
             case "x":
                 self._store.expire(timer.reference)
             case "r":
-                self._outbox.requeue(timer)
+                self._due.requeue(timer)
             case "p":
-                return self._outbox.claim_poll(timer)
+                return self._due.claim_poll(timer)
             case "f":
-                return self._outbox.claim_failover(timer)
+                return self._due.claim_failover(timer)
             case "c":
                 self._close(timer)
         return None
 
     def _close(self, timer: Timer) -> None:
-        status = self._outbox.close_delivery(timer)
+        status = self._due.close_delivery(timer)
         if status is not None:
             _log.warning(
                 "closed a delivery without a final report", extra={"delivery_id": timer.delivery_id, "outcome": status}

@@ -45,15 +45,15 @@ class Attempt:
 class RecordSend:
     """Writes outcomes to the outbox and the log. `random` gives [0, 1)."""
 
-    def __init__(self, *, outbox: ports.OutboxPort, random: Callable[[], float]) -> None:
-        self._outbox = outbox
+    def __init__(self, *, deliveries: ports.Deliveries, random: Callable[[], float]) -> None:
+        self._deliveries = deliveries
         self._random = random
 
     def record(self, attempt: Attempt, outcome: SendOutcome) -> None:
         """Record how a try ended. Raises StoreUnavailable."""
         match outcome:
             case Accepted():
-                self._outbox.record_accepted(attempt.job, outcome)
+                self._deliveries.record_accepted(attempt.job, outcome)
                 _log.info("accepted by the carrier", extra=attempt.log_fields())
             case Refused():
                 self._refused(attempt, outcome)
@@ -68,12 +68,12 @@ class RecordSend:
         level = logging.ERROR if outcome.action in _LOGGED_AS_ERRORS else logging.WARNING
         extra = {**attempt.log_fields(), "carrier_code": outcome.code, "action": str(outcome.action)}
         _log.log(level, "refused by the carrier", extra=extra)
-        self._outbox.record_refused(attempt.job, outcome)
+        self._deliveries.record_refused(attempt.job, outcome)
 
     def _not_sent(self, attempt: Attempt, outcome: NotSent) -> None:
         wait_ms = self._retry_wait_ms(outcome, attempt.number)
         _log.warning("not sent", extra={**attempt.log_fields(), "reason": outcome.reason, "wait_ms": wait_ms})
-        self._outbox.record_retry(attempt.job, wait_ms, outcome)
+        self._deliveries.record_retry(attempt.job, wait_ms, outcome)
 
     def _retry_wait_ms(self, outcome: NotSent, number: int) -> int:
         wait_ms = _AFTER_NOT_SENT.wait_ms(number, self._random())
@@ -86,4 +86,4 @@ class RecordSend:
         wait_ms = _AFTER_UNKNOWN.wait_ms(attempt.number, self._random())
         extra = {**attempt.log_fields(), "reason": outcome.reason, "wait_ms": wait_ms}
         _log.warning("the answer was lost", extra=extra)
-        self._outbox.record_unknown(attempt.job, wait_ms, outcome)
+        self._deliveries.record_unknown(attempt.job, wait_ms, outcome)

@@ -73,6 +73,7 @@ def running(outbox: FakeStreams, deliver: FakeDeliver, concurrency: int = 4) -> 
     stop = threading.Event()
     made = Worker(
         cast("Any", outbox),
+        cast("Any", outbox),
         cast("Any", deliver),
         cast("Any", None),
         concurrency=concurrency,
@@ -221,8 +222,10 @@ def test_a_broken_loop_ends_the_whole_worker() -> None:
         def due(self, count: int) -> list[Timer]:
             raise ValueError("a bug")
 
+    broken = Broken()
     made = Worker(
-        cast("Any", Broken()),
+        cast("Any", broken),
+        cast("Any", broken),
         cast("Any", FakeDeliver(lambda _: None)),
         cast("Any", None),
         concurrency=1,

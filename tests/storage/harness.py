@@ -29,6 +29,9 @@ from otp_service.keyring import Keyring, create, parse
 from otp_service.storage.audit_log import AuditLog
 from otp_service.storage.circuits import Circuits
 from otp_service.storage.client import Store, clock_ms, connect
+from otp_service.storage.deliveries import Deliveries
+from otp_service.storage.delivery_reports import DeliveryReports
+from otp_service.storage.due_deliveries import DueDeliveries
 from otp_service.storage.idempotency import Idempotency
 from otp_service.storage.limits import Limits
 from otp_service.storage.optouts import OptOuts
@@ -36,7 +39,9 @@ from otp_service.storage.outbox import Outbox
 from otp_service.storage.schema import Keys
 from otp_service.storage.script_files import Script, Value
 from otp_service.storage.scripts import Scripts
+from otp_service.storage.sender_rate import SenderRate
 from otp_service.storage.sender_stats import SenderStats
+from otp_service.storage.timers import Timers
 from otp_service.storage.verifications import Verifications
 
 T = TypeVar("T")
@@ -127,6 +132,11 @@ class StoreHarness:
         ids = self.ring.ids
         self.verifications = Verifications(self.store, self.scripts, self.keys, ids)
         self.outbox = Outbox(self.store, self.scripts, self.keys, ids, consumer=word("worker-"))
+        self.deliveries = Deliveries(self.store, self.scripts, self.keys)
+        self.due_deliveries = DueDeliveries(self.scripts, self.keys)
+        self.reports = DeliveryReports(self.store, self.scripts, self.keys, ids)
+        self.due_timers = Timers(self.store, self.scripts, self.keys, ids)
+        self.sender_rate = SenderRate(self.store, self.scripts, self.keys)
         self.optouts = OptOuts(self.store, self.scripts, self.keys)
         self.limits = Limits(self.scripts, self.keys)
         self.idempotency = Idempotency(self.scripts, self.keys)
@@ -294,13 +304,13 @@ class StoreHarness:
         newest = self.raw.xinfo_stream(stream)["last-generated-id"]
         if newest == self.raw.xinfo_groups(stream)[0]["last-delivered-id"]:
             return []
-        return (outbox or self.outbox).take([self.keys.shard(ref.number_hash)], 100, 0.001)
+        return (outbox or self.outbox).read_new([self.keys.shard(ref.number_hash)], 100, 0.001)
 
     def begin(
         self, job: Job, app: App = SHOP, body: str = "sealed", per_number: NumberLimits = EVERYWHERE
     ) -> SendPermit | None:
         """Write a try down."""
-        return self.outbox.begin_send(job, app.name, body, app.wrong_codes_per_number, per_number.wrong_codes)
+        return self.deliveries.begin_send(job, app.name, body, app.wrong_codes_per_number, per_number.wrong_codes)
 
     def must_begin(self, job: Job, app: App = SHOP, body: str = "sealed") -> SendPermit:
         """Write a try down, and fail if there is nothing to send."""
@@ -310,7 +320,7 @@ class StoreHarness:
 
     def draft(self, job: Job) -> PendingDelivery:
         """The draft, which has to exist."""
-        draft = self.outbox.pending_delivery(job)
+        draft = self.deliveries.pending_delivery(job)
         assert draft is not None
         return draft
 
@@ -318,14 +328,14 @@ class StoreHarness:
         """Take, begin and have it accepted."""
         job = self.take(ref)
         self.must_begin(job)
-        self.outbox.record_accepted(job, Accepted(message_id, "queued"))
+        self.deliveries.record_accepted(job, Accepted(message_id, "queued"))
         return job
 
     def requeue(self, ref: Reference, ordinal: int = 1) -> Job:
         """Let the retry's wait be over and take the entry that follows."""
         shard = self.keys.shard(ref.number_hash)
         self.raw.zadd(self.keys.timers(shard), {f"r:{ref.delivery_id(ordinal)}": 1})
-        assert self.outbox.requeue(Timer(shard, "r", ref, ordinal)), "nothing to put back"
+        assert self.due_deliveries.requeue(Timer(shard, "r", ref, ordinal)), "nothing to put back"
         return self.take(ref)
 
     def waiting(self, ref: Reference) -> int:
@@ -344,7 +354,7 @@ class StoreHarness:
 
     def tell(self, ref: Reference, receipt: DeliveryReport, ordinal: int = 1, event: str | None = None) -> str:
         """Apply this very receipt (as no event: the carrier was asked); its outcome."""
-        return self.outbox.apply_report(ref, ordinal, ref.number_hash, receipt, event).outcome
+        return self.reports.apply_report(ref, ordinal, ref.number_hash, receipt, event).outcome
 
     # ---- everything ------------------------------------------------------------------------------------------------
 

@@ -97,12 +97,12 @@ def tell(harness: StoreHarness, ref: Reference, event: str) -> None:
     elif event == "fall":
         if f"f:{ref.delivery_id(1)}" in timers:
             harness.raw.zadd(harness.keys.timers(shard), {f"f:{ref.delivery_id(1)}": 1})
-        harness.outbox.claim_failover(Timer(shard, "f", ref, 1))
+        harness.due_deliveries.claim_failover(Timer(shard, "f", ref, 1))
     elif event == "close":
         harness.age(ref, 400_000)
         if f"c:{ref.delivery_id(1)}" in timers:
             harness.raw.zadd(harness.keys.timers(shard), {f"c:{ref.delivery_id(1)}": 1})
-        harness.outbox.close_delivery(Timer(shard, "c", ref, 1))
+        harness.due_deliveries.close_delivery(Timer(shard, "c", ref, 1))
 
 
 @settings(max_examples=250)
@@ -119,9 +119,9 @@ def test_any_order_ends_by_rank_and_claims_once(server_harness: StoreHarness, ev
     harness.must_begin(job, TRIO)
     for event in events:
         if event == "accepted":
-            harness.outbox.record_accepted(job, Accepted("msg-1", "queued"))
+            harness.deliveries.record_accepted(job, Accepted("msg-1", "queued"))
         elif event == "answer lost":
-            harness.outbox.record_unknown(job, 60_000, Unknown("read timeout"))
+            harness.deliveries.record_unknown(job, 60_000, Unknown("read timeout"))
         else:
             tell(harness, ref, event)
         model.hear(event)

@@ -32,7 +32,7 @@ def come(harness: StoreHarness, ref: Reference, kind: str, ordinal: int = 1) -> 
 
 def fall(harness: StoreHarness, ref: Reference, ordinal: int = 1) -> str | None:
     """The time to be sent in is over."""
-    return harness.outbox.claim_failover(come(harness, ref, "f", ordinal))
+    return harness.due_deliveries.claim_failover(come(harness, ref, "f", ordinal))
 
 
 def wait_on(harness: StoreHarness, ref: Reference, kind: str, ordinal: int = 1) -> float | None:
@@ -68,7 +68,7 @@ def test_what_was_never_tried_fails_and_the_next_sender_has_it(harness: StoreHar
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
     assert wait_on(harness, ref, "f") == pytest.approx(SHOP.sent_within_ms, abs=2_000)
-    harness.outbox.record_rate_wait(job, 60_000)
+    harness.deliveries.record_rate_wait(job, 60_000)
     assert fall(harness, ref) is None
     assert deliveries(harness, ref) == [("pool", "failed"), ("backup", "queued")]
     record = harness.record(ref)
@@ -87,7 +87,7 @@ def test_a_sender_is_not_to_blame_for_a_worker_that_was_away(harness: StoreHarne
         assert fall(harness, ref) is None
         assert deliveries(harness, ref) == [("pool", "queued")]
         assert wait_on(harness, ref, "f") == pytest.approx(SHOP.sent_within_ms, abs=2_000)
-    harness.outbox.record_retry(harness.take(ref), 60_000, NotSent("connection refused"))
+    harness.deliveries.record_retry(harness.take(ref), 60_000, NotSent("connection refused"))
     fall(harness, ref)
     assert deliveries(harness, ref) == [("pool", "failed"), ("backup", "queued")]
 
@@ -111,7 +111,7 @@ def test_a_code_that_has_arrived_is_not_sent_by_the_next_sender_too(harness: Sto
 def test_what_stood_in_the_way_is_told(harness: StoreHarness) -> None:
     """The reason of a delivery that was not sent in time names the last hindrance."""
     ref, job = begun(harness)
-    harness.outbox.record_retry(job, 60_000, NotSent("connection refused"))
+    harness.deliveries.record_retry(job, 60_000, NotSent("connection refused"))
     harness.raw.hset(harness.keys.record(ref), "1:u", "1")
     fall(harness, ref)
     assert harness.record(ref)["1:et"] == "It could not be sent in time: connection refused."
@@ -120,7 +120,7 @@ def test_what_stood_in_the_way_is_told(harness: StoreHarness) -> None:
 def test_a_carrier_that_asks_for_patience_again_and_again_does_not_hold_a_code(harness: StoreHarness) -> None:
     """Tries that all came back at once are none under way: however fresh the last is, the next sender has the code."""
     ref, job = begun(harness)
-    harness.outbox.record_retry(job, 1_000, NotSent(LIMITED, retry_after_s=1.0))
+    harness.deliveries.record_retry(job, 1_000, NotSent(LIMITED, retry_after_s=1.0))
     assert fall(harness, ref) is None
     assert deliveries(harness, ref) == [("pool", "failed"), ("backup", "queued")]
 
@@ -128,11 +128,11 @@ def test_a_carrier_that_asks_for_patience_again_and_again_does_not_hold_a_code(h
 def test_a_lost_answer_gives_way_and_is_not_repeated(harness: StoreHarness) -> None:
     """The next sender has it with the reason; of the first no further try leaves, and its late word still counts."""
     ref, job = begun(harness)
-    harness.outbox.record_unknown(job, 2_000, Unknown("read timeout"))
+    harness.deliveries.record_unknown(job, 2_000, Unknown("read timeout"))
     fall(harness, ref)
     assert deliveries(harness, ref) == [("pool", "unknown"), ("backup", "queued")]
     assert detail(harness, ref, "delivery.fell_back") == [{"to": ref.delivery_id(2), "reason": "answer_lost"}]
-    harness.outbox.requeue(come(harness, ref, "r"))
+    harness.due_deliveries.requeue(come(harness, ref, "r"))
     (again,) = [each for each in harness.jobs(ref) if each.reference == ref and each.ordinal == 1]
     assert harness.begin(again) is None
     assert harness.record(ref)["1:try"] == "1"
@@ -209,7 +209,7 @@ def test_a_route_of_one_has_no_such_timer(harness: StoreHarness) -> None:
     """There is nobody to fall to."""
     ref = harness.start(fresh_number(), ALONE).reference
     assert wait_on(harness, ref, "f") is None
-    assert harness.outbox.claim_failover(Timer(harness.keys.shard(ref.number_hash), "f", ref, 1)) is None
+    assert harness.due_deliveries.claim_failover(Timer(harness.keys.shard(ref.number_hash), "f", ref, 1)) is None
     assert deliveries(harness, ref) == [("pool", "queued")]
 
 
@@ -217,8 +217,8 @@ def test_eight_workers_claim_the_next_sender_once(harness: StoreHarness) -> None
     """One timer, eight that attend to it."""
     for _ in range(5):
         ref = harness.start(fresh_number(), TRIO).reference
-        harness.outbox.record_rate_wait(harness.take(ref), 60_000)
-        at_once([partial(harness.outbox.claim_failover, come(harness, ref, "f"))] * 8)
+        harness.deliveries.record_rate_wait(harness.take(ref), 60_000)
+        at_once([partial(harness.due_deliveries.claim_failover, come(harness, ref, "f"))] * 8)
         assert deliveries(harness, ref) == [("pool", "failed"), ("twin", "queued")]
         assert harness.events(ref).count("delivery.fell_back") == 1
 
@@ -230,8 +230,8 @@ def test_a_refusal_a_receipt_and_the_timer_claim_one(harness: StoreHarness) -> N
         harness.raw.hset(harness.keys.record(ref), "1:u", "1")
         due = come(harness, ref, "f")
         jobs: list[Callable[[], object]] = [
-            partial(harness.outbox.claim_failover, due),
-            partial(harness.outbox.record_refused, job, NEXT),
+            partial(harness.due_deliveries.claim_failover, due),
+            partial(harness.deliveries.record_refused, job, NEXT),
             partial(harness.apply, ref, "delivery_failed"),
         ]
         at_once(jobs * 2)
@@ -249,7 +249,7 @@ def _nothing(harness: StoreHarness, ref: Reference) -> None:
 def _retried(harness: StoreHarness, ref: Reference) -> None:
     job = harness.take(ref)
     harness.must_begin(job, ALONE)
-    harness.outbox.record_retry(job, 60_000, NotSent("connection refused"))
+    harness.deliveries.record_retry(job, 60_000, NotSent("connection refused"))
 
 
 def _crashed(harness: StoreHarness, ref: Reference) -> None:
@@ -259,7 +259,7 @@ def _crashed(harness: StoreHarness, ref: Reference) -> None:
 def _lost(harness: StoreHarness, ref: Reference) -> None:
     job = harness.take(ref)
     harness.must_begin(job, ALONE)
-    harness.outbox.record_unknown(job, 2_000, Unknown("read timeout"))
+    harness.deliveries.record_unknown(job, 2_000, Unknown("read timeout"))
 
 
 def _sent(harness: StoreHarness, ref: Reference) -> None:
@@ -285,7 +285,7 @@ def test_every_delivery_ends_and_with_a_reason(
     assert wait_on(harness, ref, "c") == pytest.approx(ALONE.code_ttl_ms + 30_000, abs=2_000)
     harness.age(ref, 330_001)
     due = come(harness, ref, "c")
-    answers = at_once([partial(harness.outbox.close_delivery, due)] * 8)
+    answers = at_once([partial(harness.due_deliveries.close_delivery, due)] * 8)
     assert [answer for answer in answers if answer] == [status]
     record = harness.record(ref)
     assert (record["1:st"], record["1:ec"]) == (status, code)
@@ -309,7 +309,7 @@ def test_what_has_ended_is_not_closed_again(harness: StoreHarness, word_: str) -
     shard = harness.keys.shard(ref.number_hash)
     harness.raw.zadd(harness.keys.timers(shard), {f"c:{ref.delivery_id(1)}": 1})
     before = harness.record(ref)
-    assert harness.outbox.close_delivery(Timer(shard, "c", ref, 1)) is None
+    assert harness.due_deliveries.close_delivery(Timer(shard, "c", ref, 1)) is None
     assert harness.record(ref) == before
     assert wait_on(harness, ref, "c") is None
 
@@ -322,7 +322,7 @@ def test_a_repeat_gives_the_first_delivery_more_time(harness: StoreHarness) -> N
     harness.age(ref, 200_000)
     harness.cool(ref)
     harness.start(number)
-    assert harness.outbox.close_delivery(come(harness, ref, "c")) is None
+    assert harness.due_deliveries.close_delivery(come(harness, ref, "c")) is None
     assert harness.status(ref) == "sent"
     assert wait_on(harness, ref, "c") == pytest.approx(SHOP.code_ttl_ms + 30_000, abs=2_000)
 
@@ -406,13 +406,13 @@ def test_only_what_may_have_reached_the_person_can_be_denied(
     harness.must_begin(job)
     match end:
         case NotSent():
-            harness.outbox.record_retry(job, 1_000, end)
+            harness.deliveries.record_retry(job, 1_000, end)
         case Refused():
-            harness.outbox.record_refused(job, end)
+            harness.deliveries.record_refused(job, end)
         case Unknown():
-            harness.outbox.record_unknown(job, 1_000, end)
+            harness.deliveries.record_unknown(job, 1_000, end)
         case Accepted():
-            harness.outbox.record_accepted(job, end)
+            harness.deliveries.record_accepted(job, end)
     assert harness.verifications.deny(ref, denial(harness)) == answer
 
 
@@ -437,10 +437,10 @@ def test_the_sender_that_got_through_goes_first_while_it_is_well(harness: StoreH
     ref = harness.start(number).reference
     job = harness.take(ref)
     harness.must_begin(job)
-    harness.outbox.record_refused(job, NEXT)
+    harness.deliveries.record_refused(job, NEXT)
     second = harness.take(ref)
     harness.must_begin(second)
-    harness.outbox.record_accepted(second, Accepted("msg-2", "queued"))
+    harness.deliveries.record_accepted(second, Accepted("msg-2", "queued"))
     harness.apply(ref, "delivered", "msg-2", 2)
 
     def first(**changes: Any) -> tuple[str, Reference]:
@@ -454,7 +454,7 @@ def test_the_sender_that_got_through_goes_first_while_it_is_well(harness: StoreH
     name, again = first()
     (mine,) = [each for each in harness.jobs(again) if each.reference == again]
     harness.must_begin(mine)
-    harness.outbox.record_accepted(mine, Accepted("msg-3", "queued"))
+    harness.deliveries.record_accepted(mine, Accepted("msg-3", "queued"))
     harness.apply(again, "delivery_failed", "msg-3")
     assert (name, first()[0]) == ("backup", "pool")
 
@@ -475,22 +475,22 @@ def test_another_senders_failure_forgets_nothing(harness: StoreHarness) -> None:
 def test_a_message_that_the_carrier_holds_too_long_goes_another_way(harness: StoreHarness) -> None:
     """Told with the acceptance that it will lie there beyond the code's end: the next sender has it at once."""
     ref, job = begun(harness)
-    assert harness.outbox.record_accepted(job, Accepted("msg-1", "queued", wait_s=400.0)) == "failed_over"
+    assert harness.deliveries.record_accepted(job, Accepted("msg-1", "queued", wait_s=400.0)) == "failed_over"
     assert deliveries(harness, ref) == [("pool", "sent"), ("backup", "queued")]
     assert detail(harness, ref, "delivery.sent")[0]["held_ms"] == 400_000
     assert detail(harness, ref, "delivery.fell_back")[0]["reason"] == "carrier_queue"
     other, job = begun(harness)
-    assert harness.outbox.record_accepted(job, Accepted("msg-2", "queued", wait_s=100.0)) == "accepted"
+    assert harness.deliveries.record_accepted(job, Accepted("msg-2", "queued", wait_s=100.0)) == "accepted"
     assert harness.record(other)["dn"] == "1"
 
 
 def test_a_pause_of_the_sender_is_the_next_ones_turn(harness: StoreHarness) -> None:
     """Untried it goes to the next sender; the last of the route waits, and the story says so once."""
     ref = harness.start(fresh_number()).reference
-    assert harness.outbox.record_held(harness.take(ref), "sender_down", "a pause", 2_000) == "failed_over"
+    assert harness.deliveries.record_held(harness.take(ref), "sender_down", "a pause", 2_000) == "failed_over"
     assert harness.record(ref)["1:ec"] == "sender_down"
-    assert harness.outbox.record_held(harness.take(ref), "sender_down", "a pause", 2_000) == "waiting"
-    assert harness.outbox.record_held(harness.requeue(ref, 2), "sender_down", "a pause", 2_000) == "waiting"
+    assert harness.deliveries.record_held(harness.take(ref), "sender_down", "a pause", 2_000) == "waiting"
+    assert harness.deliveries.record_held(harness.requeue(ref, 2), "sender_down", "a pause", 2_000) == "waiting"
     assert detail(harness, ref, "delivery.put_off") == [{"reason": "a pause", "wait_ms": 2_000}]
     assert wait_on(harness, ref, "r", 2) == pytest.approx(2_000, abs=1_000)
     harness.age(ref, 300_000)
@@ -502,16 +502,16 @@ def test_a_pause_of_the_sender_is_the_next_ones_turn(harness: StoreHarness) -> N
 def test_a_try_that_may_have_left_waits_for_its_own_sender(harness: StoreHarness) -> None:
     """However long the pause: another sender would make a second message of it."""
     ref, job = begun(harness)
-    harness.outbox.record_unknown(job, 2_000, Unknown("read timeout"))
-    assert harness.outbox.record_held(harness.requeue(ref), "sender_down", "a pause", 2_000) == "waiting"
+    harness.deliveries.record_unknown(job, 2_000, Unknown("read timeout"))
+    assert harness.deliveries.record_held(harness.requeue(ref), "sender_down", "a pause", 2_000) == "waiting"
     assert deliveries(harness, ref) == [("pool", "unknown")]
 
 
 def test_a_wait_is_in_the_story(harness: StoreHarness) -> None:
     """What did not leave is put off with the reason and the wait, one event a try."""
     ref, job = begun(harness)
-    harness.outbox.record_retry(job, 700, NotSent("connect"))
-    harness.outbox.record_retry(job, 700, NotSent("connect"))
+    harness.deliveries.record_retry(job, 700, NotSent("connect"))
+    harness.deliveries.record_retry(job, 700, NotSent("connect"))
     assert detail(harness, ref, "delivery.put_off") == [{"reason": "connect", "wait_ms": 700}]
 
 

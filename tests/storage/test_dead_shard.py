@@ -97,10 +97,10 @@ def test_numbers_of_living_shards_go_on(nodes: Nodes, harness: StoreHarness, dea
             harness.verifications.view(ref, "shop")
             job = harness.take(ref)
             assert harness.draft(job).sender == "pool"
-            assert harness.outbox.acquire_rate_slot("pool", 20.0, 10_000) >= 0
+            assert harness.sender_rate.acquire_rate_slot("pool", 20.0, 10_000) >= 0
             assert harness.circuits.admit(["account", "profile:a", "sender:pool"]) == PASS
             harness.must_begin(job)
-            harness.outbox.record_accepted(job, Accepted("m", "queued"))
+            harness.deliveries.record_accepted(job, Accepted("m", "queued"))
             assert isinstance(harness.check(ref, CODE), Approved)
         for act in (partial(harness.check, lost, WRONG), partial(harness.start, number_on(nodes, harness, dead))):
             with pytest.raises(StoreUnavailable):
@@ -119,7 +119,7 @@ def test_what_looks_at_all_shards_sees_the_living(nodes: Nodes, harness: StoreHa
     for ref in refs:
         harness.raw.zadd(harness.keys.timers(harness.keys.shard(ref.number_hash)), {f"x:{ref.token}": 1})
     with nodes.hanging(dead):
-        assert {due.reference.token for due in harness.outbox.due(100)} == {ref.token for ref in living}
+        assert {due.reference.token for due in harness.due_timers.due(100)} == {ref.token for ref in living}
         harness.outbox.open()
         assert harness.outbox.depth() == 2
         known = harness.verifications.versions(refs)
@@ -151,7 +151,7 @@ def test_a_dead_node_costs_one_timeout_and_not_one_for_each_shard(nodes: Nodes, 
     started_on_each(nodes, harness)
     with nodes.hanging(1):
         began = time.monotonic()
-        harness.outbox.due(100)
+        harness.due_timers.due(100)
         assert time.monotonic() - began < 4 * client.TIMEOUT_S
 
 
@@ -172,7 +172,7 @@ def test_what_is_not_known_of_senders_stops_nobody(nodes: Nodes, harness: StoreH
         assert not harness.circuits.record_success(Fine(scope), probe=True)
         harness.circuits.record_delivered([scope])
         harness.sender_stats.record_result(scope, delivered=True)
-        waits = [harness.outbox.acquire_rate_slot(sender, 0.5, 5_000) for _ in range(4)]
+        waits = [harness.sender_rate.acquire_rate_slot(sender, 0.5, 5_000) for _ in range(4)]
         assert waits[0] == 0
         assert 0 < waits[1] <= 2_000 < waits[2] <= 4_000
         assert waits[3] < 0
@@ -241,11 +241,11 @@ class Sends:
     def send(self, job: Job) -> None:
         """Send at once, or put off what is asked for the first time."""
         harness = self._house
-        draft = harness.outbox.pending_delivery(job)
+        draft = harness.deliveries.pending_delivery(job)
         if draft is not None:
-            harness.outbox.acquire_rate_slot(draft.sender, 1000.0, 10_000)
+            harness.sender_rate.acquire_rate_slot(draft.sender, 1000.0, 10_000)
             if harness.begin(job, SHOP) is not None:
-                harness.outbox.record_accepted(job, Accepted(word("m"), "queued"))
+                harness.deliveries.record_accepted(job, Accepted(word("m"), "queued"))
 
     @property
     def timers(self) -> "Sends":
@@ -257,7 +257,7 @@ class Sends:
         if due.kind == "x":
             self._house.verifications.expire(due.reference)
         elif due.kind == "r":
-            self._house.outbox.requeue(due)
+            self._house.due_deliveries.requeue(due)
         return None
 
 
@@ -266,9 +266,9 @@ def working(harness: StoreHarness) -> Iterator[None]:
     """A worker that runs."""
     stop = threading.Event()
     parts: Any = {"concurrency": 4, "audit_retention_ms": 86_400_000, "close": lambda: None}
-    thread = threading.Thread(
-        target=Worker(harness.outbox, cast("Any", Sends(harness)), harness.audit, **parts).run, args=(stop,)
-    )
+    sends = cast("Any", Sends(harness))
+    worker = Worker(harness.outbox, harness.due_timers, sends, harness.audit, **parts)
+    thread = threading.Thread(target=worker.run, args=(stop,))
     thread.start()
     try:
         yield

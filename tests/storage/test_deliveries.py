@@ -12,7 +12,7 @@ from otp_service.domain.ids import Reference
 from otp_service.domain.operation import OptOut, Timer
 from otp_service.domain.policy import App
 from otp_service.storage.deliveries import FIRST_POLL_MS
-from otp_service.storage.delivery_timers import LAST_POLL_MS, POLL_WAITS_MS
+from otp_service.storage.due_deliveries import LAST_POLL_MS, POLL_WAITS_MS
 from otp_service.storage.outbox import GROUP, STALE_MS
 from tests.conftest import wait_until
 
@@ -49,9 +49,9 @@ def test_an_entry_is_in_one_workers_hands(harness: StoreHarness) -> None:
     refs = [harness.start(fresh_number()).reference for _ in range(20)]
     other = harness.other_worker()
     mine, theirs = [], []
-    for lane in harness.outbox.reading_lanes():
-        mine += harness.outbox.take(lane, 1, 0.001)
-        theirs += other.take(lane, 100, 0.001)
+    for lane in harness.outbox.shard_groups():
+        mine += harness.outbox.read_new(lane, 1, 0.001)
+        theirs += other.read_new(lane, 100, 0.001)
     taken = [job.reference for job in (*mine, *theirs)]
     assert sorted(taken, key=str) == sorted(refs, key=str)
 
@@ -61,20 +61,20 @@ def test_what_a_dead_worker_held_is_taken_over(harness: StoreHarness) -> None:
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
     other = harness.other_worker()
-    assert other.take_over(job.shard, 10) == []
+    assert other.claim_stale(job.shard, 10) == []
     stream = harness.keys.outbox(job.shard)
     harness.raw.xclaim(stream, GROUP, "dead", 0, [job.entry], idle=STALE_MS + 1)
-    harness.outbox.touch([job])
-    assert other.take_over(job.shard, 10) == []
+    harness.outbox.keep_claimed([job])
+    assert other.claim_stale(job.shard, 10) == []
     harness.raw.xclaim(stream, GROUP, "dead", 0, [job.entry], idle=STALE_MS + 1)
-    assert other.take_over(job.shard, 10) == [job]
+    assert other.claim_stale(job.shard, 10) == [job]
 
 
 def test_touching_what_is_settled_brings_nothing_back(harness: StoreHarness) -> None:
     """A pulse that comes late makes no new pending entry."""
     ref = harness.start(fresh_number()).reference
     job = harness.send(ref)
-    harness.outbox.touch([job])
+    harness.outbox.keep_claimed([job])
     assert pending(harness, ref) == 0
     assert harness.waiting(ref) == 0
 
@@ -98,18 +98,18 @@ def test_a_store_emptied_underneath_gets_its_groups_again(harness: StoreHarness)
     """NOGROUP is healed by the reader itself; opening twice is no error."""
     shard = 3
     harness.raw.delete(harness.keys.outbox(shard))
-    assert harness.outbox.take([shard], 1, 0.001) == []
+    assert harness.outbox.read_new([shard], 1, 0.001) == []
     harness.raw.delete(harness.keys.outbox(shard))
-    assert harness.outbox.take_over(shard, 1) == []
+    assert harness.outbox.claim_stale(shard, 1) == []
     harness.outbox.open()
     harness.raw.set(harness.keys.outbox(4), "not a stream")
     with pytest.raises(StoreUnavailable):
-        harness.outbox.take([4], 1, 0.001)
+        harness.outbox.read_new([4], 1, 0.001)
 
 
 def test_lanes_are_slots(harness: StoreHarness) -> None:
     """On one server one read waits on all shards, in a Cluster each shard has its own."""
-    lanes = harness.outbox.reading_lanes()
+    lanes = harness.outbox.shard_groups()
     assert sorted(shard for lane in lanes for shard in lane) == list(range(16))
     assert len(lanes) == (16 if harness.store.is_cluster else 1)
 
@@ -153,7 +153,7 @@ def test_a_lost_reply_begins_one_try(harness: StoreHarness, store_url: str) -> N
     job = harness.take(ref)
     unlucky = StoreHarness.open(store_url, Twice)
     assert unlucky.must_begin(job).attempt == 1
-    unlucky.outbox.record_retry(job, 1, NotSent("connect"))
+    unlucky.deliveries.record_retry(job, 1, NotSent("connect"))
     unlucky.close()
     assert harness.must_begin(harness.requeue(ref)).attempt == 2
     assert harness.record(ref)["1:home"] == "1"
@@ -234,7 +234,7 @@ def test_a_vanished_verifications_entry_is_settled(harness: StoreHarness) -> Non
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
     harness.raw.delete(harness.keys.record(ref), harness.keys.secrets(ref), harness.keys.timeline(ref))
-    assert harness.outbox.pending_delivery(job) is None
+    assert harness.deliveries.pending_delivery(job) is None
     assert harness.begin(job) is None
     assert (pending(harness, ref), harness.waiting(ref)) == (0, 0)
     assert not harness.raw.exists(harness.keys.record(ref))
@@ -249,8 +249,8 @@ def test_accepted_is_sent_and_will_be_asked_about(harness: StoreHarness) -> None
     harness.send(ref, "msg-9")
     record = harness.record(ref)
     assert (record["1:st"], record["1:mid"], record["1:cs"]) == ("sent", "msg-9", "queued")
-    assert harness.outbox.find_message(ref.number_hash, "msg-9") == (ref, 1)
-    assert harness.outbox.find_message(ref.number_hash, "msg-8") is None
+    assert harness.reports.find_message(ref.number_hash, "msg-9") == (ref, 1)
+    assert harness.reports.find_message(ref.number_hash, "msg-8") is None
     assert f"p:{ref.delivery_id(1)}" in harness.timers(ref)
     assert (pending(harness, ref), harness.waiting(ref)) == (0, 0)
 
@@ -260,7 +260,7 @@ def test_a_refusal_goes_to_the_next_sender_once(harness: StoreHarness) -> None:
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
     harness.must_begin(job)
-    answers = at_once([partial(harness.outbox.record_refused, job, NEXT)] * 10)
+    answers = at_once([partial(harness.deliveries.record_refused, job, NEXT)] * 10)
     assert sorted(answers).count("failed_over") == 1
     record = harness.record(ref)
     assert (record["1:st"], record["1:ec"], record["1:et"]) == ("failed", "40002", "Blocked as spam")
@@ -274,7 +274,7 @@ def test_a_refusal_that_no_sender_helps_against_stops(harness: StoreHarness) -> 
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
     harness.must_begin(job)
-    assert harness.outbox.record_refused(job, STOP) == "failed"
+    assert harness.deliveries.record_refused(job, STOP) == "failed"
     assert harness.record(ref)["dn"] == "1"
 
 
@@ -284,7 +284,7 @@ def test_the_carriers_block_list_becomes_an_opt_out(harness: StoreHarness) -> No
     ref = harness.start(fresh_number(), app).reference
     job = harness.take(ref)
     harness.must_begin(job)
-    assert harness.outbox.record_refused(job, BLOCKED) == "failed_over"
+    assert harness.deliveries.record_refused(job, BLOCKED) == "failed_over"
     record = harness.record(ref)
     assert (record["1:st"], record["2:snd"]) == ("suppressed", "backup")
     entries = {entry.messaging_profile_id: entry for entry in harness.optouts.of_number(ref.number_hash)}
@@ -297,13 +297,13 @@ def test_not_sent_waits_and_comes_back_once(harness: StoreHarness) -> None:
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
     harness.must_begin(job)
-    assert harness.outbox.record_retry(job, 60_000, NotSent("connect")) == "waiting"
+    assert harness.deliveries.record_retry(job, 60_000, NotSent("connect")) == "waiting"
     assert (pending(harness, ref), harness.waiting(ref)) == (0, 0)
     due = Timer(job.shard, "r", ref, 1)
-    assert not harness.outbox.requeue(due)
+    assert not harness.due_deliveries.requeue(due)
     backdate(harness, ref, f"r:{ref.delivery_id(1)}")
-    assert due in harness.outbox.due(100)
-    assert sum(at_once([partial(harness.outbox.requeue, due)] * 10)) == 1
+    assert due in harness.due_timers.due(100)
+    assert sum(at_once([partial(harness.due_deliveries.requeue, due)] * 10)) == 1
     assert harness.must_begin(harness.take(ref)).attempt == 2
 
 
@@ -312,7 +312,7 @@ def test_no_wait_reaches_beyond_the_codes_end(harness: StoreHarness) -> None:
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
     harness.must_begin(job)
-    harness.outbox.record_retry(job, 10_000_000, NotSent("told to wait"))
+    harness.deliveries.record_retry(job, 10_000_000, NotSent("told to wait"))
     assert harness.timers(ref)[f"r:{ref.delivery_id(1)}"] == int(harness.record(ref)["expires"])
     harness.age(ref, 300_000)
     assert harness.begin(harness.requeue(ref)) is None
@@ -324,12 +324,12 @@ def test_a_lost_answer_is_unknown_until_something_settles_it(harness: StoreHarne
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
     harness.must_begin(job, body="the bytes")
-    assert harness.outbox.record_unknown(job, 2_000, Unknown("read timeout")) == "waiting"
+    assert harness.deliveries.record_unknown(job, 2_000, Unknown("read timeout")) == "waiting"
     assert harness.status(ref) == "unknown"
     again = harness.requeue(ref)
     go = harness.must_begin(again, body="others")
     assert (go.sealed_body, go.attempt) == ("the bytes", 2)
-    harness.outbox.record_accepted(again, Accepted("msg-1", "queued"))
+    harness.deliveries.record_accepted(again, Accepted("msg-1", "queued"))
     assert harness.status(ref) == "sent"
 
 
@@ -339,7 +339,7 @@ def test_what_may_have_been_sent_is_never_called_unsent(harness: StoreHarness, s
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
     harness.must_begin(job)
-    harness.outbox.record_unknown(job, 2_000, Unknown("read timeout"))
+    harness.deliveries.record_unknown(job, 2_000, Unknown("read timeout"))
     again = harness.requeue(ref)
     _stop(harness, ref, stop)
     assert harness.begin(again) is None
@@ -368,10 +368,10 @@ def test_a_try_that_did_not_leave_does_not_unsay_one_that_may_have(
     job = harness.take(ref)
     harness.must_begin(job)
     if first == "unknown":
-        harness.outbox.record_unknown(job, 2_000, Unknown("read timeout"))
+        harness.deliveries.record_unknown(job, 2_000, Unknown("read timeout"))
         job = harness.requeue(ref)
     harness.must_begin(job)
-    harness.outbox.record_retry(job, 500, NotSent("connect"))
+    harness.deliveries.record_retry(job, 500, NotSent("connect"))
     again = harness.requeue(ref)
     _stop(harness, ref, stop)
     assert harness.begin(again) is None
@@ -386,7 +386,7 @@ def test_tries_that_all_stayed_at_home_end_with_a_reason(harness: StoreHarness, 
     job = harness.take(ref)
     for _ in range(3):
         harness.must_begin(job)
-        harness.outbox.record_retry(job, 500, NotSent("connect"))
+        harness.deliveries.record_retry(job, 500, NotSent("connect"))
         job = harness.requeue(ref)
     _stop(harness, ref, stop)
     assert harness.begin(job) is None
@@ -399,8 +399,8 @@ def test_an_impossible_request_after_a_lost_answer_stays_unknown(harness: StoreH
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
     harness.must_begin(job)
-    harness.outbox.record_unknown(job, 2_000, Unknown("read timeout"))
-    assert harness.outbox.record_impossible(harness.requeue(ref), "sender_missing", "gone") == "unknown"
+    harness.deliveries.record_unknown(job, 2_000, Unknown("read timeout"))
+    assert harness.deliveries.record_impossible(harness.requeue(ref), "sender_missing", "gone") == "unknown"
     assert harness.status(ref) == "unknown"
     assert harness.record(ref)["dn"] == "1"
     assert (pending(harness, ref), harness.waiting(ref)) == (0, 0)
@@ -409,7 +409,7 @@ def test_an_impossible_request_after_a_lost_answer_stays_unknown(harness: StoreH
 def test_an_impossible_request_that_was_never_tried_falls_back(harness: StoreHarness) -> None:
     """A sender that is no longer configured gives way to the next one of the route."""
     ref = harness.start(fresh_number()).reference
-    assert harness.outbox.record_impossible(harness.take(ref), "sender_missing", "gone") == "failed_over"
+    assert harness.deliveries.record_impossible(harness.take(ref), "sender_missing", "gone") == "failed_over"
     assert harness.status(ref) == "failed"
     assert harness.record(ref)["2:snd"] == "backup"
 
@@ -420,7 +420,7 @@ def test_after_the_codes_end_no_sender_follows(harness: StoreHarness) -> None:
     job = harness.take(ref)
     harness.must_begin(job)
     harness.check(ref, CODE)
-    assert harness.outbox.record_refused(job, NEXT) == "failed"
+    assert harness.deliveries.record_refused(job, NEXT) == "failed"
     assert harness.record(ref)["dn"] == "1"
 
 
@@ -432,7 +432,7 @@ def test_a_newer_send_makes_rescue_needless(harness: StoreHarness) -> None:
     harness.must_begin(job)
     harness.cool(ref)
     harness.start(number)
-    assert harness.outbox.record_refused(job, NEXT) == "failed"
+    assert harness.deliveries.record_refused(job, NEXT) == "failed"
     assert harness.record(ref)["dn"] == "2"
 
 
@@ -440,10 +440,10 @@ def test_a_settled_delivery_is_not_settled_again(harness: StoreHarness) -> None:
     """What was accepted stays so, whatever a slow second worker reports."""
     ref = harness.start(fresh_number()).reference
     job = harness.send(ref)
-    assert harness.outbox.record_refused(job, NEXT) == "late"
-    assert harness.outbox.record_unknown(job, 1, Unknown("x")) == "late"
-    assert harness.outbox.record_retry(job, 1, NotSent("x")) == "late"
-    assert harness.outbox.record_impossible(job, "x", "y") == "late"
+    assert harness.deliveries.record_refused(job, NEXT) == "late"
+    assert harness.deliveries.record_unknown(job, 1, Unknown("x")) == "late"
+    assert harness.deliveries.record_retry(job, 1, NotSent("x")) == "late"
+    assert harness.deliveries.record_impossible(job, "x", "y") == "late"
     assert harness.begin(job) is None
     assert harness.status(ref) == "sent"
     assert f"r:{ref.delivery_id(1)}" not in harness.timers(ref)
@@ -452,7 +452,7 @@ def test_a_settled_delivery_is_not_settled_again(harness: StoreHarness) -> None:
 def test_a_reserved_turn_is_waited_for_in_the_store(harness: StoreHarness) -> None:
     """Waiting for the sender's place is no try, and the place is not taken again afterwards."""
     ref = harness.start(fresh_number()).reference
-    assert harness.outbox.record_rate_wait(harness.take(ref), 5_000) == "waiting"
+    assert harness.deliveries.record_rate_wait(harness.take(ref), 5_000) == "waiting"
     assert harness.status(ref) == "queued"
     again = harness.requeue(ref)
     assert harness.draft(again).paced
@@ -467,10 +467,10 @@ def test_settling_what_has_vanished_makes_nothing(harness: StoreHarness) -> None
     harness.must_begin(job)
     harness.raw.delete(harness.keys.record(ref), harness.keys.secrets(ref), harness.keys.timeline(ref))
     before = harness.all_keys()
-    assert harness.outbox.record_accepted(job, Accepted("msg-1", "queued")) == "late"
-    assert harness.outbox.record_refused(job, BLOCKED) == "late"
+    assert harness.deliveries.record_accepted(job, Accepted("msg-1", "queued")) == "late"
+    assert harness.deliveries.record_refused(job, BLOCKED) == "late"
     assert harness.apply(ref, "delivered") == "foreign"
-    assert harness.outbox.record_click(ref, 1, "evt") == "unknown"
+    assert harness.reports.record_click(ref, 1, "evt") == "unknown"
     assert harness.all_keys() == before
 
 
@@ -482,9 +482,9 @@ def test_a_silent_delivery_is_asked_about_by_one_worker(harness: StoreHarness) -
     ref = harness.start(fresh_number()).reference
     harness.send(ref, "msg-7")
     due = Timer(harness.keys.shard(ref.number_hash), "p", ref, 1)
-    assert harness.outbox.claim_poll(due) is None
+    assert harness.due_deliveries.claim_poll(due) is None
     backdate(harness, ref, f"p:{ref.delivery_id(1)}")
-    answers = at_once([partial(harness.outbox.claim_poll, due)] * 10)
+    answers = at_once([partial(harness.due_deliveries.claim_poll, due)] * 10)
     assert [answer for answer in answers if answer] == ["msg-7"]
     wait = harness.timers(ref)[f"p:{ref.delivery_id(1)}"] - harness.now()
     assert wait == pytest.approx(POLL_WAITS_MS[0], abs=2_000)
@@ -500,19 +500,19 @@ def test_polls_thin_out_and_end_after_the_codes_end(harness: StoreHarness) -> No
     waits = [harness.timers(ref)[timer] - harness.now()]
     for _ in range(len(POLL_WAITS_MS) + 2):
         backdate(harness, ref, timer)
-        assert harness.outbox.claim_poll(due) == "msg-1"
+        assert harness.due_deliveries.claim_poll(due) == "msg-1"
         waits.append(harness.timers(ref)[timer] - harness.now())
     wanted = [FIRST_POLL_MS, *POLL_WAITS_MS, *POLL_WAITS_MS[-1:] * 2]
     assert waits == [pytest.approx(wait, abs=2_000) for wait in wanted]
     harness.age(ref, 590_000)
     backdate(harness, ref, timer)
-    assert harness.outbox.claim_poll(due) == "msg-1"
+    assert harness.due_deliveries.claim_poll(due) == "msg-1"
     assert harness.timers(ref)[timer] == int(harness.record(ref)["expires"]) + LAST_POLL_MS
     harness.age(ref, 11_000)
     backdate(harness, ref, timer)
-    assert harness.outbox.claim_poll(due) == "msg-1"
+    assert harness.due_deliveries.claim_poll(due) == "msg-1"
     assert timer not in harness.timers(ref)
-    assert harness.outbox.claim_poll(due) is None
+    assert harness.due_deliveries.claim_poll(due) is None
     other = harness.start(fresh_number()).reference
     harness.send(other)
     harness.apply(other, "delivered")
@@ -526,10 +526,10 @@ def test_timers_of_the_vanished_go_away(harness: StoreHarness) -> None:
     members = [f"x:{ref.token}", f"r:{ref.delivery_id(1)}", f"p:{ref.delivery_id(1)}"]
     harness.raw.zadd(harness.keys.timers(shard), dict.fromkeys(members, 1))
     harness.raw.zadd(harness.keys.timers(shard), {"x:nonsense": 1})
-    dues = harness.outbox.due(100)
+    dues = harness.due_timers.due(100)
     assert sorted(due.kind for due in dues) == ["p", "r", "x"]
-    assert not harness.outbox.requeue(Timer(shard, "r", ref, 1))
-    assert harness.outbox.claim_poll(Timer(shard, "p", ref, 1)) is None
+    assert not harness.due_deliveries.requeue(Timer(shard, "r", ref, 1))
+    assert harness.due_deliveries.claim_poll(Timer(shard, "p", ref, 1)) is None
     assert not harness.verifications.expire(ref)
     assert not harness.timers(ref)
     assert not harness.raw.exists(harness.keys.record(ref))
@@ -539,7 +539,10 @@ def test_a_blocking_read_wakes_for_a_new_entry(harness: StoreHarness) -> None:
     """A waiting worker gets a code as soon as it is queued."""
     number = fresh_number()
     shard = harness.keys.shard(harness.hash_of(number))
-    jobs: list[Callable[[], object]] = [partial(harness.outbox.take, [shard], 1, 2.0), partial(harness.start, number)]
+    jobs: list[Callable[[], object]] = [
+        partial(harness.outbox.read_new, [shard], 1, 2.0),
+        partial(harness.start, number),
+    ]
     taken = at_once(jobs)[0]
     assert isinstance(taken, list)
     assert len(taken) == 1

@@ -131,7 +131,7 @@ def test_an_early_timer_changes_nothing(harness: StoreHarness) -> None:
     ref = harness.start(number).reference
     shard = harness.keys.shard(ref.number_hash)
     harness.raw.zadd(harness.keys.timers(shard), {f"x:{ref.token}": 1})
-    due = [due for due in harness.outbox.due(100) if due.reference == ref]
+    due = [due for due in harness.due_timers.due(100) if due.reference == ref]
     assert [one.kind for one in due] == ["x"]
     assert not harness.verifications.expire(ref)
     assert harness.record(ref)["status"] == "pending"

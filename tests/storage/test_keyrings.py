@@ -17,6 +17,7 @@ from otp_service.domain.policy import App
 from otp_service.keyring import Keyring, create, parse
 from otp_service.storage.keyrings import Keyrings
 from otp_service.storage.outbox import Outbox
+from otp_service.storage.timers import Timers
 
 from .harness import POOL, TWIN, StoreHarness, at_once, fresh_number
 
@@ -120,7 +121,7 @@ def test_hundreds_of_timers_that_nobody_can_read_stop_no_retry(
     seen: list[Timer] = []
     with caplog.at_level(logging.ERROR):
         for _ in range(4):
-            seen += [due for due in harness.outbox.due(100) if due.kind == "r"]
+            seen += [due for due in harness.due_timers.due(100) if due.kind == "r"]
     assert Timer(shard, "r", ref, 1) in seen
     assert not set(garbage) & set(harness.timers(ref))
     assert {entry["timer"]: float(entry["due"]) for entry in dead(harness, shard)} == garbage
@@ -158,7 +159,7 @@ def test_bytes_that_are_no_text_and_too_many_fields_are_set_aside_too(harness: S
     raw.xadd(harness.keys.outbox(shard), {f"f{number}": "1" for number in range(6000)})
     raw.zadd(harness.keys.timers(shard), {b"x:\xff\xfe": 1})
     assert [job.reference for job in harness.jobs(ref)] == [ref]
-    assert all(due.reference != ref for due in harness.outbox.due(100))
+    assert all(due.reference != ref for due in harness.due_timers.due(100))
     assert raw.zscore(harness.keys.timers(shard), b"x:\xff\xfe") is None
     assert raw.xlen(harness.keys.outbox(shard)) == 1
     text, many, timer = (fields for _, fields in raw.xrange(harness.keys.dead(shard)))
@@ -174,15 +175,15 @@ def test_a_foreign_keyring_sets_nothing_aside(harness: StoreHarness) -> None:
     foreign = Outbox(harness.store, harness.scripts, harness.keys, other_ring().ids, consumer="foreign")
     for shard in range(harness.keys.shards):
         with contextlib.suppress(StoreUnavailable):
-            foreign.take([shard], 100, 0.001)
+            foreign.read_new([shard], 100, 0.001)
         with contextlib.suppress(StoreUnavailable):
-            foreign.take_over(shard, 100)
+            foreign.claim_stale(shard, 100)
     for ref in refs:
         harness.raw.zadd(harness.keys.timers(shard_of(harness, ref)), {f"r:{ref.delivery_id(1)}": 1})
     with pytest.raises(StoreUnavailable):
-        foreign.due(100)
+        Timers(harness.store, harness.scripts, harness.keys, other_ring().ids).due(100)
     assert not any(harness.raw.exists(harness.keys.dead(shard)) for shard in range(harness.keys.shards))
-    assert {due.reference for due in harness.outbox.due(100)} >= set(refs)
+    assert {due.reference for due in harness.due_timers.due(100)} >= set(refs)
 
 
 # ---- what one worker leaves to another ------------------------------------------------------------------------------
@@ -190,7 +191,7 @@ def test_a_foreign_keyring_sets_nothing_aside(harness: StoreHarness) -> None:
 
 def hand_back(harness: StoreHarness, job: Job, why: str = "no key", *, may_fail_over: bool = False) -> None:
     """This worker cannot do it."""
-    assert harness.outbox.return_to_queue(job, "key_unknown", why, 1_000, may_fail_over=may_fail_over) == "waiting"
+    assert harness.deliveries.return_to_queue(job, "key_unknown", why, 1_000, may_fail_over=may_fail_over) == "waiting"
 
 
 def come(harness: StoreHarness, ref: Reference, kind: str, ordinal: int = 1) -> Timer:
@@ -214,10 +215,10 @@ def test_what_was_handed_back_comes_to_another_worker(harness: StoreHarness) -> 
     for _ in range(5):
         hand_back(harness, job)
         assert harness.waiting(ref) == 0
-        assert not harness.outbox.requeue(Timer(shard_of(harness, ref), "r", ref, 1)), "it came at once"
+        assert not harness.due_deliveries.requeue(Timer(shard_of(harness, ref), "r", ref, 1)), "it came at once"
         job = harness.requeue(ref)
     hand_back(harness, job)
-    harness.outbox.requeue(come(harness, ref, "r"))
+    harness.due_deliveries.requeue(come(harness, ref, "r"))
     other = harness.other_worker()
     go = harness.must_begin(harness.take(ref, other))
     assert go.attempt == 1
@@ -228,14 +229,14 @@ def test_it_does_not_go_to_a_sender_that_could_do_no_better(harness: StoreHarnes
     """Where the key is missing, the time to be sent in is no reason to change the sender."""
     ref = harness.start(fresh_number()).reference
     hand_back(harness, harness.take(ref))
-    assert harness.outbox.claim_failover(come(harness, ref, "f")) is None
+    assert harness.due_deliveries.claim_failover(come(harness, ref, "f")) is None
     assert error_of(harness, ref)[0] == "queued"
     assert harness.record(ref)["dn"] == "1"
     # Once somebody could send it, the sender is judged as ever.
     job = harness.requeue(ref)
     harness.must_begin(job)
-    harness.outbox.record_retry(job, 1_000, NotSent("connect"))
-    harness.outbox.claim_failover(come(harness, ref, "f"))
+    harness.deliveries.record_retry(job, 1_000, NotSent("connect"))
+    harness.due_deliveries.claim_failover(come(harness, ref, "f"))
     assert harness.record(ref)["dn"] == "2"
 
 
@@ -244,7 +245,7 @@ def test_a_sender_that_nobody_knows_gives_way_in_time(harness: StoreHarness) -> 
     ref = harness.start(fresh_number(), App("shop", "Acme", (POOL, TWIN))).reference
     hand_back(harness, harness.take(ref), "no running worker has the sender pool", may_fail_over=True)
     assert harness.record(ref)["dn"] == "1"
-    harness.outbox.claim_failover(come(harness, ref, "f"))
+    harness.due_deliveries.claim_failover(come(harness, ref, "f"))
     status, code, title = error_of(harness, ref)
     assert (status, code) == ("failed", "not_sent_in_time")
     assert title is not None
@@ -259,7 +260,7 @@ def test_what_nobody_could_send_has_expired_and_says_why(harness: StoreHarness) 
         hand_back(harness, harness.take(ref), "no running worker has the key")
         harness.age(ref, 300_000 if first != "closing" else 400_000)
         if first == "closing":
-            harness.outbox.close_delivery(come(harness, ref, "c"))
+            harness.due_deliveries.close_delivery(come(harness, ref, "c"))
         else:
             if first == "expiry":
                 harness.verifications.expire(ref)
@@ -274,7 +275,7 @@ def test_a_wait_never_goes_beyond_the_codes_end(harness: StoreHarness) -> None:
     """The entry comes once more when the code is over, so that somebody writes down how it ended."""
     ref = harness.start(fresh_number(), ALONE).reference
     job = harness.take(ref)
-    harness.outbox.return_to_queue(job, "key_unknown", "no key", 10**9, may_fail_over=False)
+    harness.deliveries.return_to_queue(job, "key_unknown", "no key", 10**9, may_fail_over=False)
     assert harness.timers(ref)[f"r:{ref.delivery_id(1)}"] == float(harness.record(ref)["expires"])
 
 

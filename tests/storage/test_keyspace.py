@@ -118,31 +118,31 @@ def stories(harness: StoreHarness) -> Iterator[Reference]:
     job = harness.take(ref)
     harness.begin(job, body="")
     harness.must_begin(job, app)
-    harness.outbox.record_retry(job, 1_000, NotSent("connect"))
+    harness.deliveries.record_retry(job, 1_000, NotSent("connect"))
     job = harness.requeue(ref)
     harness.must_begin(job, app)
-    harness.outbox.record_unknown(job, 1_000, Unknown("timeout"))
+    harness.deliveries.record_unknown(job, 1_000, Unknown("timeout"))
     job = harness.requeue(ref)
     harness.must_begin(job, app)
-    harness.outbox.record_refused(job, NEXT)
+    harness.deliveries.record_refused(job, NEXT)
     second = harness.take(ref)
-    harness.outbox.record_rate_wait(second, 1_000)
+    harness.deliveries.record_rate_wait(second, 1_000)
     second = harness.requeue(ref, 2)
     harness.must_begin(second, app)
-    harness.outbox.record_accepted(second, Accepted("m2", "queued"))
+    harness.deliveries.record_accepted(second, Accepted("m2", "queued"))
     for status in ("sent", "delivery_failed", "delivered"):
         harness.apply(ref, status, "m2", 2)
     harness.apply(ref, "delivered", "foreign", 2)
-    harness.outbox.record_click(ref, 2, word("evt"))
+    harness.reports.record_click(ref, 2, word("evt"))
     yield ref
     ref = started()
     harness.send(ref, "m1")
     harness.raw.zadd(harness.keys.timers(harness.keys.shard(ref.number_hash)), {f"p:{ref.delivery_id(1)}": 1})
-    harness.outbox.claim_poll(Timer(harness.keys.shard(ref.number_hash), "p", ref, 1))
+    harness.due_deliveries.claim_poll(Timer(harness.keys.shard(ref.number_hash), "p", ref, 1))
     harness.apply(ref, "delivery_failed", "m1")
     job = harness.take(ref)
     harness.must_begin(job, app)
-    harness.outbox.record_refused(job, BLOCKED)
+    harness.deliveries.record_refused(job, BLOCKED)
     yield ref
     for stop in ("cancel", "expire", "opt out", "impossible"):
         ref = started()
@@ -160,7 +160,7 @@ def stories(harness: StoreHarness) -> Iterator[Reference]:
             for standing in list(harness.optouts.standing("profile-a")):
                 harness.optouts.lift("profile-a", standing)
         if stop == "impossible":
-            harness.outbox.record_impossible(job, "sender_missing", "gone")
+            harness.deliveries.record_impossible(job, "sender_missing", "gone")
         else:
             harness.begin(job, app)
         harness.verifications.expire(ref)
@@ -176,57 +176,57 @@ def loops(harness: StoreHarness, app: Any) -> Iterator[Reference]:
         return Timer(shard, kind, ref, ordinal)
 
     ref = harness.start(fresh_number(), app).reference  # never sent
-    harness.outbox.return_to_queue(harness.take(ref), "key_unknown", "no key", 1_000, may_fail_over=False)
-    harness.outbox.requeue(due(ref, "r"))
+    harness.deliveries.return_to_queue(harness.take(ref), "key_unknown", "no key", 1_000, may_fail_over=False)
+    harness.due_deliveries.requeue(due(ref, "r"))
     for _ in range(2):  # the next sender has it, and then waits
-        harness.outbox.record_held(harness.take(ref), "sender_down", "connect", 1_000)
+        harness.deliveries.record_held(harness.take(ref), "sender_down", "connect", 1_000)
     yield ref
     ref = harness.start(fresh_number(), app).reference  # never sent, and a better sender has it
-    harness.outbox.pass_to_next_sender(harness.take(ref), "40333", "spent", ["backup"])
+    harness.deliveries.pass_to_next_sender(harness.take(ref), "40333", "spent", ["backup"])
     yield ref
     ref = harness.start(fresh_number(), app).reference  # never sent, and the next sender has it
-    harness.outbox.claim_failover(due(ref, "f"))
+    harness.due_deliveries.claim_failover(due(ref, "f"))
     yield ref
     alone = replace(app, route=app.route[:1])
     ref = harness.start(fresh_number(), alone).reference  # nobody is left to send it
-    harness.outbox.record_impossible(harness.take(ref), "sender_missing", "no sender")
+    harness.deliveries.record_impossible(harness.take(ref), "sender_missing", "no sender")
     yield ref
     ref = harness.start(fresh_number(), alone).reference
     job = harness.take(ref)
     harness.must_begin(job, alone)
-    harness.outbox.record_refused(job, NEXT)
+    harness.deliveries.record_refused(job, NEXT)
     yield ref
     ref = harness.start(fresh_number(), app).reference  # a report is the first that names the message
     job = harness.take(ref)
     harness.must_begin(job, app)
-    harness.outbox.record_unknown(job, 1_000, Unknown("timeout"))
+    harness.deliveries.record_unknown(job, 1_000, Unknown("timeout"))
     harness.apply(ref, "sent", "m5")
     yield ref
     ref = harness.start(fresh_number(), app).reference  # the sender is held, and the next one has it
     route = [sender.name for sender in app.route]
-    assert harness.outbox.pass_to_next_sender(harness.take(ref), "sender_down", "connect", route[1:])
+    assert harness.deliveries.pass_to_next_sender(harness.take(ref), "sender_down", "connect", route[1:])
     yield ref
     ref = harness.start(fresh_number(), app).reference  # lies in the carrier's queue
     harness.send(ref, "m3")
-    harness.outbox.claim_failover(due(ref, "f"))
+    harness.due_deliveries.claim_failover(due(ref, "f"))
     harness.apply(ref, "queued", "m3")
-    harness.outbox.claim_failover(due(ref, "f"))
+    harness.due_deliveries.claim_failover(due(ref, "f"))
     blocked = DeliveryReport("m3", "+1", "delivery_failed", error=BLOCKED)
     harness.tell(ref, blocked, event=word("evt"))
     yield ref
     ref = harness.start(fresh_number(), app).reference  # the answer is lost
     job = harness.take(ref)
     harness.must_begin(job, app)
-    harness.outbox.claim_failover(due(ref, "f"))
-    harness.outbox.record_unknown(job, 1_000, Unknown("timeout"))
-    harness.outbox.claim_failover(due(ref, "f"))
-    harness.outbox.requeue(due(ref, "r"))
+    harness.due_deliveries.claim_failover(due(ref, "f"))
+    harness.deliveries.record_unknown(job, 1_000, Unknown("timeout"))
+    harness.due_deliveries.claim_failover(due(ref, "f"))
+    harness.due_deliveries.requeue(due(ref, "r"))
     for job in [job for job in harness.jobs(ref) if job.reference == ref and job.ordinal == 1]:
         harness.begin(job, app)
-    harness.outbox.close_delivery(due(ref, "c"))
+    harness.due_deliveries.close_delivery(due(ref, "c"))
     harness.age(ref, 400_000)
     for ordinal in (1, 2):
-        harness.outbox.close_delivery(due(ref, "c", ordinal))
+        harness.due_deliveries.close_delivery(due(ref, "c", ordinal))
     yield ref
     number = fresh_number()
     ref = harness.start(number, app).reference
@@ -270,8 +270,8 @@ def other_places(harness: StoreHarness) -> None:
     """What has no number."""
     harness.raw.xadd(harness.keys.outbox(3), {"dlv": "nonsense"})
     harness.raw.zadd(harness.keys.timers(3), {"r:nonsense": 1})
-    harness.outbox.take([3], 10, 0.001)
-    harness.outbox.due(10)
+    harness.outbox.read_new([3], 10, 0.001)
+    harness.due_timers.due(10)
     marks = Keyrings(harness.store, harness.keys)
     marks.claim(harness.ring.fingerprint)
     marks.register(harness.ring.kids)
@@ -279,7 +279,7 @@ def other_places(harness: StoreHarness) -> None:
     for _ in range(3):
         harness.limits.acquire([place])
     harness.limits.release([place])
-    harness.outbox.acquire_rate_slot("pool", 50.0, 1_000)
+    harness.sender_rate.acquire_rate_slot("pool", 50.0, 1_000)
     harness.idempotency.look("d1", "f")
     harness.idempotency.reserve("d1", "f", "o")
     harness.idempotency.complete("d1", "o", 200, "{}")
@@ -443,28 +443,30 @@ def test_nothing_that_has_gone_comes_back_without_an_end(harness: StoreHarness) 
         assert stream
         for job in [job for job in harness.jobs(ref) if job.reference == ref]:
             harness.begin(job)
-            harness.outbox.record_accepted(job, Accepted("late", "queued"))
-            harness.outbox.record_refused(job, NEXT)
-            harness.outbox.record_unknown(job, 1, Unknown("x"))
+            harness.deliveries.record_accepted(job, Accepted("late", "queued"))
+            harness.deliveries.record_refused(job, NEXT)
+            harness.deliveries.record_unknown(job, 1, Unknown("x"))
         harness.apply(ref, "delivered")
-        harness.outbox.record_click(ref, 1, word("evt"))
+        harness.reports.record_click(ref, 1, word("evt"))
         harness.check(ref, CODE)
         harness.verifications.cancel(word(), ref, "shop")
         harness.verifications.expire(ref)
         harness.verifications.redeem(word(), ref, "shop", "r", harness.now() + 9_999)
         for kind in ("r", "p", "f", "c"):
             harness.raw.zadd(harness.keys.timers(shard), {f"{kind}:{ref.delivery_id(1)}": 1})
-        harness.outbox.requeue(Timer(shard, "r", ref, 1))
-        harness.outbox.claim_poll(Timer(shard, "p", ref, 1))
-        harness.outbox.claim_failover(Timer(shard, "f", ref, 1))
-        harness.outbox.close_delivery(Timer(shard, "c", ref, 1))
+        harness.due_deliveries.requeue(Timer(shard, "r", ref, 1))
+        harness.due_deliveries.claim_poll(Timer(shard, "p", ref, 1))
+        harness.due_deliveries.claim_failover(Timer(shard, "f", ref, 1))
+        harness.due_deliveries.close_delivery(Timer(shard, "c", ref, 1))
         harness.verifications.deny(ref, Denial(frozenset({"shop"}), frozenset({"pool"}), harness.now(), harness.now()))
         for timer in [timer for timer in harness.timers(ref) if ref.token in timer]:
             harness.raw.zadd(harness.keys.timers(shard), {timer: 1})
-        for due in harness.outbox.due(1_000):
-            {"r": harness.outbox.requeue, "c": harness.outbox.close_delivery, "f": harness.outbox.claim_failover}[
-                due.kind
-            ](due)
+        for due in harness.due_timers.due(1_000):
+            {
+                "r": harness.due_deliveries.requeue,
+                "c": harness.due_deliveries.close_delivery,
+                "f": harness.due_deliveries.claim_failover,
+            }[due.kind](due)
         gone = (harness.keys.record(ref), harness.keys.secrets(ref), harness.keys.timeline(ref))
         assert [key for key in gone if harness.raw.exists(key)] == []
         assert not [timer for timer in harness.timers(ref) if ref.token in timer]

@@ -279,7 +279,7 @@ def test_a_send_that_was_never_accepted_counts_nowhere(harness: StoreHarness) ->
         if end is not None:
             end(harness, ref)
             assert harness.refused(number, ONE_SENDER, purpose="login").code == "resend_too_soon"
-        harness.outbox.record_refused(job, DEAD_LINE)
+        harness.deliveries.record_refused(job, DEAD_LINE)
         assert counted(harness, number) == 0
         if end is None:
             cancel(harness, ref)
@@ -294,7 +294,7 @@ def test_a_send_of_an_approved_verification_is_given_back_to_the_caps(harness: S
     harness.must_begin(job, ONE_SENDER)
     assert isinstance(harness.check(ref, CODE, ONE_SENDER), Approved)
     assert counted(harness, number) == 1
-    harness.outbox.record_refused(job, DEAD_LINE)
+    harness.deliveries.record_refused(job, DEAD_LINE)
     assert counted(harness, number) == 0
 
 
@@ -315,11 +315,11 @@ def test_a_send_whose_answer_is_lost_is_never_given_back(harness: StoreHarness) 
     ref = harness.start(number, ONE_SENDER).reference
     job = harness.take(ref)
     harness.must_begin(job, ONE_SENDER)
-    harness.outbox.record_unknown(job, 1_000, Unknown("timeout"))
+    harness.deliveries.record_unknown(job, 1_000, Unknown("timeout"))
     harness.age(ref, 400_000)
     shard = harness.keys.shard(ref.number_hash)
     harness.raw.zadd(harness.keys.timers(shard), {f"c:{ref.delivery_id(1)}": 1})
-    assert harness.outbox.close_delivery(Timer(shard, "c", ref, 1)) == "unconfirmed"
+    assert harness.due_deliveries.close_delivery(Timer(shard, "c", ref, 1)) == "unconfirmed"
     assert counted(harness, number) == 1
 
 
@@ -345,8 +345,8 @@ def test_what_no_worker_sent_in_time_is_given_back(harness: StoreHarness, how: s
     else:
         shard = harness.keys.shard(ref.number_hash)
         harness.raw.zadd(harness.keys.timers(shard), {f"c:{ref.delivery_id(1)}": 1})
-        assert harness.outbox.close_delivery(Timer(shard, "c", ref, 1)) == "expired"
-        assert harness.outbox.close_delivery(Timer(shard, "c", ref, 1)) is None
+        assert harness.due_deliveries.close_delivery(Timer(shard, "c", ref, 1)) == "expired"
+        assert harness.due_deliveries.close_delivery(Timer(shard, "c", ref, 1)) is None
     assert harness.status(ref) == "expired"
     assert counted(harness, number) == 0
 
@@ -358,11 +358,11 @@ def test_failovers_of_one_send_are_one(harness: StoreHarness) -> None:
     ref = harness.start(number).reference
     job = next(each for each in harness.jobs(ref) if each.reference == ref)
     harness.must_begin(job)
-    assert harness.outbox.record_refused(job, Refused("40002", "Spam", Action.NEXT_SENDER)) == "failed_over"
+    assert harness.deliveries.record_refused(job, Refused("40002", "Spam", Action.NEXT_SENDER)) == "failed_over"
     assert counted(harness, number) == 2
     second = harness.take(ref)
     harness.must_begin(second)
-    harness.outbox.record_refused(second, Refused("40002", "Spam", Action.NEXT_SENDER))
+    harness.deliveries.record_refused(second, Refused("40002", "Spam", Action.NEXT_SENDER))
     assert counted(harness, number) == 1
     assert harness.refused(number, purpose="other").code == "resend_too_soon"
     harness.start(number)
@@ -377,7 +377,7 @@ def test_an_older_sends_failure_gives_its_own_step_back(harness: StoreHarness) -
     harness.cool(ref)
     harness.start(number, ONE_SENDER)
     assert harness.refused(number, ONE_SENDER).wait_ms > 50_000
-    harness.outbox.record_refused(job, DEAD_LINE)
+    harness.deliveries.record_refused(job, DEAD_LINE)
     assert counted(harness, number) == 1
     assert 20_000 < harness.refused(number, ONE_SENDER).wait_ms <= 30_000
 
@@ -390,8 +390,8 @@ def test_a_lost_reply_counts_one_send_and_gives_one_back(harness: StoreHarness, 
     ref = twice.start(number, ONE_SENDER).reference
     assert counted(harness, number) == 2
     job = next(each for each in twice.jobs(ref) if each.reference == ref)
-    twice.outbox.begin_send(job, "shop", "sealed", SHOP.wrong_codes_per_number, EVERYWHERE.wrong_codes)
-    twice.outbox.record_refused(job, DEAD_LINE)
+    twice.deliveries.begin_send(job, "shop", "sealed", SHOP.wrong_codes_per_number, EVERYWHERE.wrong_codes)
+    twice.deliveries.record_refused(job, DEAD_LINE)
     assert counted(harness, number) == 1
     twice.check(kept, WRONG)
     assert harness.raw.llen(harness.keys.wrong_everywhere(kept.number_hash)) == 1
@@ -406,7 +406,7 @@ def test_a_request_that_did_not_leave_yet_counts(harness: StoreHarness) -> None:
     ref = harness.start(number).reference
     job = harness.take(ref)
     harness.must_begin(job)
-    harness.outbox.record_retry(job, 1_000, NotSent("connect"))
+    harness.deliveries.record_retry(job, 1_000, NotSent("connect"))
     cancel(harness, ref)
     assert harness.refused(number).code == "resend_too_soon"
     job = harness.requeue(ref) if harness.status(ref) == "sending" else job
@@ -431,7 +431,10 @@ def test_wrong_codes_are_limited_over_all_apps(harness: StoreHarness) -> None:
         refused = harness.refused(number, app, purpose="x", per_number=limits)
         assert (refused.code, refused.limit) == ("too_many_wrong_codes", "service.wrong_codes_per_number")
     job = next(each for each in harness.jobs(refs[2]) if each.reference == refs[2])
-    assert harness.outbox.begin_send(job, apps[2].name, "x", apps[2].wrong_codes_per_number, limits.wrong_codes) is None
+    assert (
+        harness.deliveries.begin_send(job, apps[2].name, "x", apps[2].wrong_codes_per_number, limits.wrong_codes)
+        is None
+    )
     assert harness.record(refs[2])["1:ec"] == "too_many_wrong_codes"
     harness.age_wrong_codes(refs[0].number_hash, 60_001)
     assert isinstance(harness.check(refs[2], CODE, apps[2], per_number=limits), Approved)

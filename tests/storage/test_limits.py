@@ -92,7 +92,7 @@ def test_one_user_is_an_ipv4_address_or_an_ipv6_64(address: str, counted: str) -
 def test_a_sender_is_paced_evenly_over_all_workers(harness: StoreHarness) -> None:
     """Twenty reservations at once take twenty intervals: no two share one."""
     sender, before = word("sender"), harness.now()
-    waits = at_once([partial(harness.outbox.acquire_rate_slot, sender, 10.0, 60_000) for _ in range(20)])
+    waits = at_once([partial(harness.sender_rate.acquire_rate_slot, sender, 10.0, 60_000) for _ in range(20)])
     reserved_ms = int(harness.raw.get(harness.keys.sender_rate(sender)).split("|")[0]) / 1_000
     assert reserved_ms - before >= 2_000
     assert reserved_ms - harness.now() <= 2_000
@@ -103,10 +103,10 @@ def test_a_sender_is_paced_evenly_over_all_workers(harness: StoreHarness) -> Non
 def test_a_wait_beyond_patience_reserves_nothing(harness: StoreHarness) -> None:
     """Who cannot wait is told how long it would be, and takes no place from those who can."""
     sender = word("sender")
-    assert harness.outbox.acquire_rate_slot(sender, 1.0, 0) == 0
+    assert harness.sender_rate.acquire_rate_slot(sender, 1.0, 0) == 0
     for _ in range(3):
-        assert -1_000 <= harness.outbox.acquire_rate_slot(sender, 1.0, 100) < -500
-    assert 500 < harness.outbox.acquire_rate_slot(sender, 1.0, 2_000) <= 1_000
+        assert -1_000 <= harness.sender_rate.acquire_rate_slot(sender, 1.0, 100) < -500
+    assert 500 < harness.sender_rate.acquire_rate_slot(sender, 1.0, 2_000) <= 1_000
 
 
 def step_back(harness: StoreHarness, key: str, ms: int) -> None:
@@ -119,10 +119,10 @@ def step_back(harness: StoreHarness, key: str, ms: int) -> None:
 def test_a_clock_that_is_set_back_stops_no_sender(harness: StoreHarness, back_ms: int) -> None:
     """The place that was reserved counts as far from now as it was from then, and the pace holds on from there."""
     sender = word("sender")
-    assert [harness.outbox.acquire_rate_slot(sender, 0.5, 60_000) == 0 for _ in range(3)] == [True, False, False]
+    assert [harness.sender_rate.acquire_rate_slot(sender, 0.5, 60_000) == 0 for _ in range(3)] == [True, False, False]
     step_back(harness, harness.keys.sender_rate(sender), back_ms)
     before = harness.now()
-    waits = [harness.outbox.acquire_rate_slot(sender, 0.5, 60_000) for _ in range(3)]
+    waits = [harness.sender_rate.acquire_rate_slot(sender, 0.5, 60_000) for _ in range(3)]
     assert 0 < waits[0] <= 6_000
     assert waits[2] <= 10_000
     assert waits[1] - waits[0] + 1 >= 2_000 - (harness.now() - before)
@@ -132,10 +132,10 @@ def test_a_clock_that_is_set_forward_stops_no_sender(harness: StoreHarness) -> N
     """What was reserved lies behind: the next message may go at once, and the one after it an interval later."""
     sender = word("sender")
     for _ in range(3):
-        harness.outbox.acquire_rate_slot(sender, 0.1, 60_000)
+        harness.sender_rate.acquire_rate_slot(sender, 0.1, 60_000)
     step_back(harness, harness.keys.sender_rate(sender), -600_000)
-    assert harness.outbox.acquire_rate_slot(sender, 0.1, 60_000) == 0
-    assert 0 < harness.outbox.acquire_rate_slot(sender, 0.1, 60_000) <= 10_000
+    assert harness.sender_rate.acquire_rate_slot(sender, 0.1, 60_000) == 0
+    assert 0 < harness.sender_rate.acquire_rate_slot(sender, 0.1, 60_000) <= 10_000
 
 
 @pytest.mark.parametrize("back_ms", [1_000, 600_000, 86_400_000])

@@ -64,8 +64,10 @@ class Service:
             count=lambda *_: None,
         )
         self.deliver = Deliver(
-            outbox=harness.outbox,
-            reports=harness.outbox,
+            deliveries=harness.deliveries,
+            due=harness.due_deliveries,
+            rate=harness.sender_rate,
+            reports=harness.reports,
             store=harness.verifications,
             carrier=Gateway(TelnyxClient("KEY", transport=httpx.MockTransport(self._answer))),
             vault=harness.ring,
@@ -78,7 +80,7 @@ class Service:
             sender_health=self.sender_health,
         )
         self.receive = Receive(
-            reports=harness.outbox,
+            reports=harness.reports,
             store=harness.verifications,
             optouts=harness.optouts,
             vault=harness.ring,
@@ -118,7 +120,7 @@ class Service:
                 kind, _, name = member.partition(":")
                 if kind == "r" and name.startswith(f"dlv_{ref.token}-"):
                     self.harness.raw.zadd(self.harness.keys.timers(shard), {member: 1})
-                    self.harness.outbox.requeue(Timer(shard, "r", ref, int(name.rpartition("-")[2])))
+                    self.harness.due_deliveries.requeue(Timer(shard, "r", ref, int(name.rpartition("-")[2])))
             self.work(ref)
 
     def report(self, ref: Reference, code: str, ordinals: Sequence[int] = (1, 2)) -> None:

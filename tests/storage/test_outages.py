@@ -144,10 +144,10 @@ def test_where_writes_are_refused_nothing_happens(harness: StoreHarness, refusal
             partial(harness.verifications.cancel, word(), ref, "shop"),
             partial(harness.verifications.redeem, word(), approved, "shop", "r", soon),
             partial(harness.begin, job),
-            partial(harness.outbox.record_accepted, job, Accepted("m", "queued")),
+            partial(harness.deliveries.record_accepted, job, Accepted("m", "queued")),
             partial(harness.apply, ref, "delivered"),
             partial(harness.limits.acquire, [Place("x", "y", Limit(1, 1000))]),
-            partial(harness.outbox.acquire_rate_slot, "pool", 1.0, 10),
+            partial(harness.sender_rate.acquire_rate_slot, "pool", 1.0, 10),
             partial(harness.optouts.record, ref.number_hash, "+1", stop, "e"),
             partial(harness.idempotency.reserve, "d", "f", "o"),
             partial(client.dead_shards, harness.store, harness.keys),
@@ -395,25 +395,25 @@ def test_lost_replies_make_no_second_delivery(lossy: StoreHarness, swallower: Sw
     swallower.armed = 1
     assert lossy.must_begin(job).attempt == 1
     swallower.armed = 1
-    lossy.outbox.record_retry(job, 60_000, NotSent("connect"))
+    lossy.deliveries.record_retry(job, 60_000, NotSent("connect"))
     lossy.raw.zadd(lossy.keys.timers(job.shard), {f"r:{ref.delivery_id(1)}": 1})
     swallower.armed = 1
-    lossy.outbox.requeue(Timer(job.shard, "r", ref, 1))
+    lossy.due_deliveries.requeue(Timer(job.shard, "r", ref, 1))
     assert lossy.waiting(ref) == 1
     again = lossy.take(ref)
     lossy.must_begin(again)
     swallower.armed = 1
-    lossy.outbox.record_unknown(again, 1_000, Unknown("timeout"))
+    lossy.deliveries.record_unknown(again, 1_000, Unknown("timeout"))
     third = lossy.requeue(ref)
     lossy.must_begin(third)
     swallower.armed = 1
-    lossy.outbox.record_refused(third, Refused("40002", "Spam", Action.NEXT_SENDER))
+    lossy.deliveries.record_refused(third, Refused("40002", "Spam", Action.NEXT_SENDER))
     assert lossy.waiting(ref) == 1
     second = lossy.take(ref)
     assert second.ordinal == 2
     lossy.must_begin(second)
     swallower.armed = 1
-    lossy.outbox.record_accepted(second, Accepted("m2", "queued"))
+    lossy.deliveries.record_accepted(second, Accepted("m2", "queued"))
     swallower.armed = 1
     lossy.apply(ref, "delivered", "m2", 2)
     assert lossy.status(ref, 2) == "delivered"
@@ -512,12 +512,12 @@ def test_a_dead_store_is_an_outage_in_every_room(tmp_path: Path) -> None:
         partial(harness.verifications.expire, ref),
         harness.outbox.open,
         harness.outbox.depth,
-        partial(harness.outbox.take, [0], 1, 0.01),
-        partial(harness.outbox.take_over, 0, 1),
-        partial(harness.outbox.touch, [job]),
-        partial(harness.outbox.pending_delivery, job),
-        partial(harness.outbox.find_message, ref.number_hash, "m"),
-        partial(harness.outbox.due, 1),
+        partial(harness.outbox.read_new, [0], 1, 0.01),
+        partial(harness.outbox.claim_stale, 0, 1),
+        partial(harness.outbox.keep_claimed, [job]),
+        partial(harness.deliveries.pending_delivery, job),
+        partial(harness.reports.find_message, ref.number_hash, "m"),
+        partial(harness.due_timers.due, 1),
         partial(harness.optouts.of_number, ref.number_hash),
         partial(harness.audit.read, [ZERO] * 16, shards=[0], until_ms=None, limit=1, wanted={}),
         partial(harness.audit.trim, 0),
@@ -534,7 +534,7 @@ def test_a_dead_store_is_an_outage_in_every_room(tmp_path: Path) -> None:
         partial(harness.circuits.states, ["account"]),
         partial(harness.circuits.admit, ["account"]),
         partial(harness.circuits.record_hold, Hold("account", "20100", "Insufficient funds", 1_000, 100), "nh"),
-        partial(harness.outbox.pass_to_next_sender, job, "20100", "Insufficient funds", ["backup"]),
+        partial(harness.deliveries.pass_to_next_sender, job, "20100", "Insufficient funds", ["backup"]),
         partial(harness.circuits.record_fault, Fault("sender:pool", "connect"), "nh"),
         partial(harness.circuits.record_success, Fine("sender:pool"), probe=True),
         partial(harness.sender_stats.record_result, "pool", delivered=True),
@@ -544,10 +544,10 @@ def test_a_dead_store_is_an_outage_in_every_room(tmp_path: Path) -> None:
         partial(harness.verifications.pending, ref.number_hash),
         partial(harness.verifications.deny, ref, Denial(frozenset(), frozenset(), 0, 0)),
         partial(harness.verifications.first_heard, ref.number_hash, "e"),
-        partial(harness.outbox.record_held, job, "sender_down", "connect", 1),
-        partial(harness.outbox.claim_failover, Timer(0, "f", ref, 1)),
-        partial(harness.outbox.close_delivery, Timer(0, "c", ref, 1)),
-        partial(harness.outbox.put_off, Timer(0, "c", ref, 1), 1),
+        partial(harness.deliveries.record_held, job, "sender_down", "connect", 1),
+        partial(harness.due_deliveries.claim_failover, Timer(0, "f", ref, 1)),
+        partial(harness.due_deliveries.close_delivery, Timer(0, "c", ref, 1)),
+        partial(harness.due_timers.put_off, Timer(0, "c", ref, 1), 1),
         partial(client.clock_ms, harness.store),
         partial(client.require_no_eviction, harness.store),
         partial(client.fix_shards, harness.store, harness.keys),

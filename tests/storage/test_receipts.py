@@ -32,10 +32,10 @@ def _final(harness: StoreHarness, words: tuple[str, ...], answer_at: int) -> tup
     harness.must_begin(job, ALONE)
     for index, status in enumerate(words):
         if index == answer_at:
-            harness.outbox.record_accepted(job, Accepted("msg-1", "queued"))
+            harness.deliveries.record_accepted(job, Accepted("msg-1", "queued"))
         harness.apply(ref, status)
     if answer_at >= len(words):
-        harness.outbox.record_accepted(job, Accepted("msg-1", "queued"))
+        harness.deliveries.record_accepted(job, Accepted("msg-1", "queued"))
     record = harness.record(ref)
     assert harness.waiting(ref) == 0
     assert record["status"] == "pending"
@@ -76,7 +76,7 @@ def test_a_webhook_before_the_sends_own_answer_is_not_lost(harness: StoreHarness
     job = harness.take(ref)
     harness.must_begin(job)
     assert harness.apply(ref, "delivered") == "moved"
-    assert harness.outbox.record_accepted(job, Accepted("msg-1", "queued")) == "late"
+    assert harness.deliveries.record_accepted(job, Accepted("msg-1", "queued")) == "late"
     record = harness.record(ref)
     assert (record["1:st"], record["1:mid"], record["1:cs"]) == ("delivered", "msg-1", "delivered")
     assert f"p:{ref.delivery_id(1)}" not in harness.timers(ref)
@@ -88,13 +88,13 @@ def test_a_webhook_settles_a_lost_answer(harness: StoreHarness) -> None:
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
     harness.must_begin(job)
-    harness.outbox.record_unknown(job, 2_000, Unknown("read timeout"))
+    harness.deliveries.record_unknown(job, 2_000, Unknown("read timeout"))
     assert harness.apply(ref, "sent") == "moved"
     assert harness.status(ref) == "sent"
     timers = harness.timers(ref)
     assert f"r:{ref.delivery_id(1)}" not in timers
     assert f"p:{ref.delivery_id(1)}" in timers
-    assert harness.outbox.find_message(ref.number_hash, "msg-1") == (ref, 1)
+    assert harness.reports.find_message(ref.number_hash, "msg-1") == (ref, 1)
 
 
 def test_a_failure_claims_the_next_sender_once_under_twenty_webhooks(harness: StoreHarness) -> None:
@@ -110,7 +110,7 @@ def test_a_failure_claims_the_next_sender_once_under_twenty_webhooks(harness: St
         jobs = harness.jobs(ref)
         assert [job.ordinal for job in jobs] == [2]
         harness.must_begin(jobs[0])
-        harness.outbox.record_accepted(jobs[0], Accepted("msg-2", "queued"))
+        harness.deliveries.record_accepted(jobs[0], Accepted("msg-2", "queued"))
 
 
 def test_one_event_repeated_is_one_effect(harness: StoreHarness) -> None:
@@ -166,7 +166,7 @@ def _foreign(harness: StoreHarness, ref: Reference) -> list[str]:
     other = harness.order(fresh_number()).reference
     return [
         harness.apply(ref, "delivered", "another message"),
-        harness.outbox.apply_report(
+        harness.reports.apply_report(
             ref, 1, other.number_hash, DeliveryReport("msg-1", "+1", "delivered"), word()
         ).outcome,
         harness.apply(ref, "delivered", ordinal=2),
@@ -197,7 +197,7 @@ def test_what_was_never_accepted_may_still_turn_out_delivered(harness: StoreHarn
     ref = harness.start(fresh_number(), ALONE).reference
     job = harness.take(ref)
     harness.must_begin(job, ALONE)
-    harness.outbox.record_refused(job, Refused("10015", "Bad request", Action.STOP_ALL))
+    harness.deliveries.record_refused(job, Refused("10015", "Bad request", Action.STOP_ALL))
     assert harness.apply(ref, "delivered") == "moved"
     record = harness.record(ref)
     assert record["1:st"] == "delivered"
@@ -208,7 +208,7 @@ def test_a_click_is_noted_once(harness: StoreHarness) -> None:
     """A followed link stands in the timeline, moves nothing, and is known by its event."""
     ref = harness.start(fresh_number(), SHOP).reference
     harness.send(ref)
-    answers = at_once([partial(harness.outbox.record_click, ref, 1, "click-1")] * 10)
+    answers = at_once([partial(harness.reports.record_click, ref, 1, "click-1")] * 10)
     assert sorted(set(answers)) == ["duplicate", "recorded"]
     assert harness.events(ref).count("delivery.link_clicked") == 1
     assert harness.status(ref) == "sent"

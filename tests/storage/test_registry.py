@@ -149,7 +149,7 @@ def test_the_index_knows_exactly_those_who_are_opted_out(harness: StoreHarness) 
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
     harness.must_begin(job)
-    harness.outbox.record_refused(job, Refused("40300", "Blocked", Action.STOP_PERSON, opted_out=True))
+    harness.deliveries.record_refused(job, Refused("40300", "Blocked", Action.STOP_PERSON, opted_out=True))
     assert standing(harness)[ref.number_hash].entry.source == "carrier"
 
 
@@ -489,6 +489,7 @@ def test_a_worker_with_a_wrong_clock_drops_nothing(
     monkeypatch.setattr(delivery_worker, "TRIM_S", 0.0)
     working = delivery_worker.Worker(
         harness.outbox,
+        harness.due_timers,
         None,  # type: ignore[arg-type]
         harness.audit,
         concurrency=1,

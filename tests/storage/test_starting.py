@@ -246,7 +246,7 @@ def test_a_send_that_was_never_accepted_gives_its_cool_down_back(harness: StoreH
     ref = harness.start(number, app).reference
     job = harness.take(ref)
     harness.must_begin(job, app)
-    harness.outbox.record_refused(job, DEAD)
+    harness.deliveries.record_refused(job, DEAD)
     assert harness.status(ref) == "failed"
     again = harness.start(number, app)
     assert again.resent
@@ -272,7 +272,7 @@ def test_an_old_sends_failure_does_not_free_a_newer_one(harness: StoreHarness) -
     harness.must_begin(job, app)
     harness.cool(ref)
     harness.start(number, app)
-    harness.outbox.record_refused(job, DEAD)
+    harness.deliveries.record_refused(job, DEAD)
     assert harness.status(ref) == "failed"
     assert harness.refused(number, app).code == "resend_too_soon"
 
@@ -288,7 +288,7 @@ def test_giving_back_is_bounded(harness: StoreHarness) -> None:
             break
         job = harness.take(answer.reference)
         harness.must_begin(job, app)
-        harness.outbox.record_refused(job, DEAD)
+        harness.deliveries.record_refused(job, DEAD)
     assert refusals
     assert refusals[0].sends_left == 0
 
@@ -351,8 +351,8 @@ def test_a_delivery_in_flight_is_accepted_after_the_next_send(harness: StoreHarn
     harness.start(number)
     second = harness.take(ref)
     harness.must_begin(second)
-    harness.outbox.record_accepted(second, Accepted("msg-2", "queued"))
-    harness.outbox.record_accepted(first, Accepted("msg-1", "queued"))
+    harness.deliveries.record_accepted(second, Accepted("msg-2", "queued"))
+    harness.deliveries.record_accepted(first, Accepted("msg-1", "queued"))
     assert (harness.status(ref, 1), harness.status(ref, 2)) == ("sent", "sent")
     assert harness.apply(ref, "delivered", "msg-1", 1) == "moved"
     assert harness.apply(ref, "delivered", "msg-1", 2) == "foreign"

@@ -405,7 +405,7 @@ class Machine(RuleBasedStateMachine):
     def try_one(self, job: Job, how: str) -> None:
         """A try, and what came of it."""
         self.away_from_edges()
-        ref, ordinal, outbox = job.reference, job.ordinal, self.harness.outbox
+        ref, ordinal, deliveries = job.reference, job.ordinal, self.harness.deliveries
         model = self.models[ref]
         record = self.harness.record(ref)
         status = record[f"{ordinal}:st"]
@@ -426,20 +426,20 @@ class Machine(RuleBasedStateMachine):
             return
         model.lost_tries[ordinal] = model.lost_tries.get(ordinal, 0) + 1
         if how == "accepted":
-            outbox.record_accepted(job, Accepted(f"m{ordinal}", "queued"))
+            deliveries.record_accepted(job, Accepted(f"m{ordinal}", "queued"))
             model.accepted.add(send.number)
         elif how in ("next", "stop"):
-            answer = outbox.record_refused(job, NEXT if how == "next" else STOP)
+            answer = deliveries.record_refused(job, NEXT if how == "next" else STOP)
             self._claims(ref, ordinal, answer == "failed_over")
             if answer == "failed":
                 self._given_back(ref, model, ordinal)
         elif how == "retry":
-            outbox.record_retry(job, 1, NotSent("connect"))
+            deliveries.record_retry(job, 1, NotSent("connect"))
             model.lost_tries[ordinal] -= 1
         elif how == "unknown":
-            outbox.record_unknown(job, 1, Unknown("timeout"))
+            deliveries.record_unknown(job, 1, Unknown("timeout"))
         elif how == "gone":
-            assert outbox.record_impossible(job, "gone", "gone") == "unknown"
+            assert deliveries.record_impossible(job, "gone", "gone") == "unknown"
 
     def _given_back(self, ref: Reference, model: Model, ordinal: int) -> None:
         """The n-th delivery came to nothing; its send counts no longer unless the person may have a message of it."""
@@ -498,7 +498,7 @@ class Machine(RuleBasedStateMachine):
             shard = self.harness.keys.shard(ref.number_hash)
             self.harness.raw.zadd(self.harness.keys.timers(shard), {timer: 1})
             waits = self.harness.status(ref, ordinal) in ("queued", "sending", "unknown")
-            assert self.harness.outbox.requeue(Timer(shard, "r", ref, ordinal)) is waits
+            assert self.harness.due_deliveries.requeue(Timer(shard, "r", ref, ordinal)) is waits
         self.take_and_work(how)
 
     @precondition(lambda self: self.models)
@@ -510,7 +510,7 @@ class Machine(RuleBasedStateMachine):
             ordinal = int(timer.rpartition("-")[2])
             shard = self.harness.keys.shard(ref.number_hash)
             self.harness.raw.zadd(self.harness.keys.timers(shard), {timer: 1})
-            if self.harness.outbox.close_delivery(Timer(shard, "c", ref, ordinal)) == "expired":
+            if self.harness.due_deliveries.close_delivery(Timer(shard, "c", ref, ordinal)) == "expired":
                 self._given_back(ref, self.models[ref], ordinal)
 
     def _claims(self, ref: Reference, ordinal: int, claimed: bool) -> None:

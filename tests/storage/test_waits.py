@@ -26,12 +26,12 @@ ENDS = ("begin", "no turn", "no sender", "close", "unread")
 def wait(harness: StoreHarness, job: Job, kind: str) -> None:
     """Let the message wait once more."""
     if kind == "turn":
-        harness.outbox.record_rate_wait(job, 1_000)
+        harness.deliveries.record_rate_wait(job, 1_000)
     elif kind == "pause":
-        harness.outbox.record_held(job, "sender_down", "a pause", 1_000)
+        harness.deliveries.record_held(job, "sender_down", "a pause", 1_000)
     else:
         harness.must_begin(job, ALONE)
-        harness.outbox.record_retry(job, 1_000, NotSent(REASONS[kind]))
+        harness.deliveries.record_retry(job, 1_000, NotSent(REASONS[kind]))
 
 
 def end(harness: StoreHarness, job: Job, ref: Reference, kind: str) -> None:
@@ -39,16 +39,16 @@ def end(harness: StoreHarness, job: Job, ref: Reference, kind: str) -> None:
     if kind == "begin":
         assert harness.begin(job, ALONE, "") is None
     elif kind == "no turn":
-        harness.outbox.record_impossible(
+        harness.deliveries.record_impossible(
             job, "sender_busy", "The sender's rate leaves no room before the code expires."
         )
     elif kind == "no sender":
-        harness.outbox.record_impossible(job, "sender_missing", "The sender or app is no longer configured.")
+        harness.deliveries.record_impossible(job, "sender_missing", "The sender or app is no longer configured.")
     if kind in ("close", "unread"):
         shard = harness.keys.shard(ref.number_hash)
         harness.age(ref, 40_000)  # later still
         harness.raw.zadd(harness.keys.timers(shard), {f"c:{ref.delivery_id(1)}": 1})
-        assert harness.outbox.close_delivery(Timer(shard, "c", ref, 1)) == "expired"
+        assert harness.due_deliveries.close_delivery(Timer(shard, "c", ref, 1)) == "expired"
 
 
 def expected(waits: list[str], kind: str) -> str:

@@ -15,7 +15,7 @@ import pytest
 
 from otp_service.connections import Deadline, connect
 from otp_service.domain.delivery import Accepted, NotSent, SendOutcome, Unknown
-from otp_service.storage.delivery_timers import UNDER_WAY_MS
+from otp_service.storage.due_deliveries import UNDER_WAY_MS
 from otp_service.telnyx.client import TelnyxClient
 from otp_service.telnyx.exceptions import UnknownOutcomeError
 from otp_service.telnyx.requests import GENERIC, SendRequest, build_group_mms, build_send

@@ -78,7 +78,9 @@ def story(
     """The use case of one process; half of every jitter, no real sleep."""
     clock = iter((100.0, 100.0 + scenario.late_s))
     return Deliver(
-        outbox=scenario.outbox,
+        deliveries=scenario.outbox,
+        due=scenario.outbox,
+        rate=scenario.outbox,
         reports=scenario.reports,
         store=scenario.store,
         carrier=scenario.carrier,

@@ -7,7 +7,7 @@ milliseconds by the store's clock. `number_hash` is a number's keyed hash (hex, 
 
 from .audit import AuditConsumer, AuditReader
 from .callbacks import CallbackQueue, Receivers
-from .delivery import Carrier, DeliveryReports, OutboxPort
+from .delivery import Carrier, Deliveries, DeliveryReports, DueDeliveries, SenderRate
 from .optouts import BlockList, Cursors, OptOutRegistry
 from .secrets import KeyIds, Ring, Vault
 from .senders import Alarms, Circuits, HealthReports, Pager, SenderStats
@@ -22,15 +22,17 @@ __all__ = [
     "Carrier",
     "Circuits",
     "Cursors",
+    "Deliveries",
     "DeliveryReports",
+    "DueDeliveries",
     "HealthReports",
     "KeyIds",
     "OptOutRegistry",
-    "OutboxPort",
     "OuterLimits",
     "Pager",
     "Receivers",
     "Ring",
+    "SenderRate",
     "SenderStats",
     "Vault",
     "VerificationStore",

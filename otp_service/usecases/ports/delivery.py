@@ -9,8 +9,8 @@ from ...domain.outbox import Job, PendingDelivery, ReportOutcome, SendPermit, Ti
 from ...domain.policy import Limit, Sender
 
 
-class OutboxPort(Protocol):
-    """The deliveries to make, and the record of what became of them. Each method is a single atomic step.
+class Deliveries(Protocol):
+    """The deliveries to make, and the record of what became of each try. Each method is a single atomic step.
 
     The `record_…` methods and `return_to_queue` return the state that the delivery is in then.
     """
@@ -64,9 +64,17 @@ class OutboxPort(Protocol):
         """Failover from a held sender to one of the `better`; False if none is left, and nothing changed."""
         ...
 
+
+class SenderRate(Protocol):
+    """The slots in the senders' rates, shared by all workers."""
+
     def acquire_rate_slot(self, sender: str, rate_per_s: float, patience_ms: int) -> int:
         """Take the sender's next slot: milliseconds to wait for it, negative if that is more than `patience_ms`."""
         ...
+
+
+class DueDeliveries(Protocol):
+    """The deliveries whose timers are due. Each method is a single atomic step."""
 
     def requeue(self, due: Timer) -> bool:
         """Put a delivery back into the outbox whose wait is over; False if another process did."""

@@ -15,7 +15,7 @@ REPORT_WAIT_MS = 3_000
 """How long a failover waits for the report that it polled for."""
 
 
-class DeliveryTimers:
+class DueDeliveries:
     """The deliveries of one store whose timers have come. Methods raise StoreUnavailable."""
 
     def __init__(self, scripts: Scripts, keys: Keys) -> None:
