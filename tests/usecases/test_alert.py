@@ -20,14 +20,14 @@ CLOSED = Refused("20100", "Insufficient funds", Action.STOP_ALL)
 
 @dataclass
 class Scenario:
-    """The story and what is behind its ports."""
+    """The use case and what is behind its ports."""
 
     on_call: OnCall | None = PEOPLE
     alarms: FakeAlarms = field(default_factory=FakeAlarms)
     counted: list[str] = field(default_factory=list)
 
-    def story(self) -> Alert:
-        """The story of one process."""
+    def use_case(self) -> Alert:
+        """The use case of one process."""
         policy = Policy(MappingProxyType({}), MappingProxyType({"pool": POOL, "backup": BACKUP}))
         return Alert(alarms=self.alarms, policy=policy, on_call=self.on_call, count=self.counted.append)
 
@@ -42,44 +42,44 @@ def test_trouble_of_the_account_or_a_sender_is_told(scenario: Scenario) -> None:
     """Each kind is, each once, however many messages meet it; what concerns one person or request is not."""
     for action in Action:
         for _ in range(3):
-            scenario.story().refused(Refused("40000", "Something", action), POOL)
+            scenario.use_case().refused(Refused("40000", "Something", action), POOL)
     told = [alarm.text for alarm in scenario.alarms.waiting]
     assert len(told) == 2
     assert "sends nothing for this account" in told[1]
     assert "sender pool" in told[0]
     for _ in range(3):
-        scenario.story().refused(Refused("http_404", "nothing here", Action.BAD_REQUEST, foreign=True), POOL)
+        scenario.use_case().refused(Refused("http_404", "nothing here", Action.BAD_REQUEST, foreign=True), POOL)
     assert "not answered by the carrier: nothing here" in scenario.alarms.waiting[2].text
     assert len(scenario.alarms.waiting) == 3
 
 
 def test_a_profile_s_trouble_is_told_as_its_senders(scenario: Scenario) -> None:
     """By the sender whose message met it."""
-    scenario.story().refused(Refused("40312", "The profile is disabled", Action.STOP_PROFILE), POOL)
+    scenario.use_case().refused(Refused("40312", "The profile is disabled", Action.STOP_PROFILE), POOL)
     assert "sender pool" in scenario.alarms.waiting[0].text
 
 
 def test_every_sender_s_trouble_is_its_own(scenario: Scenario) -> None:
     """The second sender that fails, and another reason at the first, are news."""
-    story = scenario.story()
+    use_case = scenario.use_case()
     for sender in (POOL, BACKUP):
-        story.refused(Refused("40010", "Not registered", Action.STOP_SENDER), sender)
-    story.refused(Refused("40003", "Blocked as spam", Action.STOP_SENDER), POOL)
+        use_case.refused(Refused("40010", "Not registered", Action.STOP_SENDER), sender)
+    use_case.refused(Refused("40003", "Blocked as spam", Action.STOP_SENDER), POOL)
     assert len(scenario.alarms.waiting) == 3
 
 
 def test_no_text_holds_digits_that_look_like_a_code_or_a_number(scenario: Scenario) -> None:
     """Not the carrier's code, not the profile's id, not what stands in the carrier's own title."""
-    scenario.story().refused(Refused("40010", "Not 10DLC registered: +12025550143", Action.STOP_SENDER), POOL)
-    scenario.story().refused(CLOSED, None)
-    scenario.story().spend_limit(PROFILE)
+    scenario.use_case().refused(Refused("40010", "Not 10DLC registered: +12025550143", Action.STOP_SENDER), POOL)
+    scenario.use_case().refused(CLOSED, None)
+    scenario.use_case().spend_limit(PROFILE)
     assert len(scenario.alarms.waiting) == 3
     assert not any(char.isdigit() for alarm in scenario.alarms.waiting for char in alarm.text)
 
 
 def test_a_spent_profile_is_told_with_its_senders(scenario: Scenario) -> None:
     """By the carrier's own webhook: whose messages stop, and until when."""
-    scenario.story().spend_limit(PROFILE)
+    scenario.use_case().spend_limit(PROFILE)
     (alarm,) = scenario.alarms.waiting
     assert "backup, pool" in alarm.text
     assert "midnight UTC" in alarm.text
@@ -88,16 +88,16 @@ def test_a_spent_profile_is_told_with_its_senders(scenario: Scenario) -> None:
 @pytest.mark.parametrize("profile", [None, "00000000-0000-0000-0000-000000000000"])
 def test_a_profile_that_is_not_ours_is_no_trouble(scenario: Scenario, profile: str | None) -> None:
     """The account may have other users than this service."""
-    scenario.story().spend_limit(profile)
+    scenario.use_case().spend_limit(profile)
     assert scenario.alarms.waiting == []
 
 
 def test_one_group_message_goes_to_all_on_call(scenario: Scenario) -> None:
     """From the configured number, with a key that names the alert; then the queue is empty."""
-    scenario.story().refused(CLOSED, POOL)
+    scenario.use_case().refused(CLOSED, POOL)
     pager = FakePager(Accepted("message-1"))
-    assert scenario.story().send(pager)
-    assert not scenario.story().send(pager)
+    assert scenario.use_case().send(pager)
+    assert not scenario.use_case().send(pager)
     ((sender, to, text, key),) = pager.sent
     assert (sender, to, key) == (PEOPLE.sender, PEOPLE.to, "alert-1-1")
     assert text.startswith("otp-service: ")
@@ -107,20 +107,20 @@ def test_one_group_message_goes_to_all_on_call(scenario: Scenario) -> None:
 @pytest.mark.parametrize("outcome", [NotSent("no connection"), Unknown("no answer")])
 def test_what_may_not_have_arrived_is_sent_again_under_its_key(scenario: Scenario, outcome: SendOutcome) -> None:
     """A lost answer does not lose the alert, and does not ring the phones twice."""
-    scenario.story().refused(CLOSED, POOL)
+    scenario.use_case().refused(CLOSED, POOL)
     pager = FakePager(outcome)
-    scenario.story().send(pager)
-    assert not scenario.story().send(pager)
+    scenario.use_case().send(pager)
+    assert not scenario.use_case().send(pager)
     scenario.alarms.later()
-    scenario.story().send(pager)
+    scenario.use_case().send(pager)
     assert [key for *_, key in pager.sent] == ["alert-1-1"] * 2
     assert len(scenario.alarms.waiting) == 1
 
 
 def test_a_refused_alert_is_not_repeated(scenario: Scenario) -> None:
     """An account that is closed refuses the alert as well: the log and the metric remain."""
-    scenario.story().refused(CLOSED, POOL)
-    scenario.story().send(FakePager(CLOSED))
+    scenario.use_case().refused(CLOSED, POOL)
+    scenario.use_case().send(FakePager(CLOSED))
     assert scenario.alarms.waiting == []
     assert scenario.counted == ["raised", "refused"]
 
@@ -128,16 +128,16 @@ def test_a_refused_alert_is_not_repeated(scenario: Scenario) -> None:
 def test_nothing_here_disturbs_a_delivery(scenario: Scenario) -> None:
     """A store that does not answer is counted, and the caller hears nothing of it."""
     scenario.alarms.down = True
-    scenario.story().refused(SPENT, POOL)
-    scenario.story().refused(CLOSED, None)
-    scenario.story().spend_limit(PROFILE)
+    scenario.use_case().refused(SPENT, POOL)
+    scenario.use_case().refused(CLOSED, None)
+    scenario.use_case().spend_limit(PROFILE)
     assert scenario.counted == ["lost", "lost", "lost"]
 
 
 def test_nobody_on_call_means_nothing_queued_and_nothing_sent() -> None:
     """Without [alerts] the service does not even look."""
     scenario = Scenario(on_call=None)
-    scenario.story().refused(CLOSED, POOL)
+    scenario.use_case().refused(CLOSED, POOL)
     pager = FakePager(Accepted("message-1"))
-    assert not scenario.story().send(pager)
+    assert not scenario.use_case().send(pager)
     assert (scenario.alarms.waiting, pager.sent) == ([], [])

@@ -36,7 +36,7 @@ class Scenario:
     audit: FakeAuditReader = field(default_factory=lambda: FakeAuditReader([EVENT]))
 
 
-def story(scenario: Scenario) -> Browse:
+def use_case(scenario: Scenario) -> Browse:
     """The use case of one process."""
     policy = Policy(MappingProxyType({}), MappingProxyType(SENDERS))
     return Browse(store=scenario.store, optouts=scenario.known, record=scenario.audit, vault=RING, policy=policy)
@@ -45,14 +45,14 @@ def story(scenario: Scenario) -> Browse:
 def asked(wanted: AuditFilter, visible_app: str | None = None) -> Mapping[str, Any]:
     """What the record is asked for."""
     scenario = Scenario()
-    story(scenario).audit(wanted, visible_app)
+    use_case(scenario).audit(wanted, visible_app)
     return scenario.audit.asked[0]
 
 
 def test_a_verification_is_its_own_apps() -> None:
     """Foreign, unknown and malformed ids are all nothing."""
     view = verification_view(REF)
-    browse = story(Scenario(FakeVerifications(views={REF: view})))
+    browse = use_case(Scenario(FakeVerifications(views={REF: view})))
     assert browse.verification("shop", REF.verification_id) == view
     assert browse.verification("bank", REF.verification_id) is None
     assert browse.verification("shop", "vrf_x") is None
@@ -63,7 +63,7 @@ def test_a_numbers_opt_outs_cover_every_profile_we_send_by() -> None:
     scenario = Scenario()
     for entry in (OptOut("profile-z", True, 5, "STOP", "inbound"), OptOut("profile-a", True, 9, "STOP", "x")):
         scenario.known.record(NUMBER, "+1******0143", entry, None)
-    mask, entries = story(scenario).optouts(PERSON)
+    mask, entries = use_case(scenario).optouts(PERSON)
     assert mask == "+1******0143"
     assert [(entry.messaging_profile_id, entry.opted_out) for entry in entries] == [
         ("profile-a", True),
@@ -71,7 +71,7 @@ def test_a_numbers_opt_outs_cover_every_profile_we_send_by() -> None:
         ("profile-z", True),
     ]
     with pytest.raises(InvalidNumber):
-        story(scenario).optouts("2025550143")
+        use_case(scenario).optouts("2025550143")
 
 
 def test_a_reader_of_one_app_sees_its_events_and_those_of_nobody() -> None:
@@ -111,8 +111,8 @@ def test_a_cursor_goes_on_where_the_page_ended() -> None:
     found = asked(AuditFilter(cursor=encode_cursor(places), since_ms=5_000, limit=10**9))
     assert (found["positions"], found["limit"]) == (places, MAX_PAGE)
     scenario = Scenario(audit=FakeAuditReader([EVENT, replace(EVENT, position=Position(6, 0))]))
-    page = story(scenario).audit(AuditFilter(limit=1), None)
+    page = use_case(scenario).audit(AuditFilter(limit=1), None)
     assert (page.events, page.next_cursor) == ([EVENT], encode_cursor([ZERO, EVENT.position, *[ZERO] * 14]))
-    assert story(Scenario()).audit(AuditFilter(), None).next_cursor is None
+    assert use_case(Scenario()).audit(AuditFilter(), None).next_cursor is None
     with pytest.raises(ValueError, match="cursor"):
-        story(Scenario()).audit(AuditFilter(cursor=encode_cursor(places[:3])), None)
+        use_case(Scenario()).audit(AuditFilter(cursor=encode_cursor(places[:3])), None)

@@ -72,7 +72,7 @@ class Scenario:
         return [entry[0] for entry in self.log]
 
 
-def story(
+def use_case(
     scenario: Scenario, policy: Policy = POLICY, ring: Keyring = RING, sender_health: FakeSenderHealth | None = None
 ) -> Deliver:
     """The use case of one process; half of every jitter, no real sleep."""
@@ -98,7 +98,7 @@ def story(
 def test_a_code_goes_out_in_the_right_order() -> None:
     """The turn, the bytes, the write-down, the call, the write-down; the bytes sealed in between."""
     scenario = Scenario()
-    story(scenario).send(JOB)
+    use_case(scenario).send(JOB)
     assert scenario.steps() == ["acquire_rate_slot", "compose", "begin_send", "send", "count", "record_accepted"]
     (begun,) = [entry for entry in scenario.log if entry[0] == "begin_send"]
     assert CODE not in begun[2]
@@ -119,7 +119,7 @@ def test_every_further_try_sends_the_bytes_of_the_first() -> None:
     """A delivery that has a body composes nothing; what the store kept is sent under the same key."""
     kept = RING.seal(b"the first bytes")
     scenario = Scenario(pending=replace(DRAFT, has_body=True, box=None), permit=lambda _: SendPermit(kept, 4, 1_000))
-    story(scenario).send(JOB)
+    use_case(scenario).send(JOB)
     assert scenario.steps() == ["acquire_rate_slot", "begin_send", "send", "count", "record_accepted"]
     assert scenario.carrier.sent == [(b"the first bytes", ID)]
 
@@ -141,7 +141,7 @@ NEXT = Refused("40002", "Spam", Action.NEXT_SENDER)
 def test_each_answer_is_written_down_as_what_it_is(outcome: SendOutcome, written: tuple[Any, ...]) -> None:
     """Accepted, refused, not sent, lost: four ends; a wait that the carrier asks for is kept, but for "at once"."""
     scenario = Scenario(outcome=outcome)
-    story(scenario).send(JOB)
+    use_case(scenario).send(JOB)
     assert scenario.log[-1] == written
     assert ("count", "pool", type(outcome).__name__.lower()) in scenario.log
 
@@ -152,7 +152,7 @@ def test_waits_grow_and_are_bounded(outcome: SendOutcome) -> None:
     waits = []
     for attempt in (1, 2, 3, 5, 8, 100):
         scenario = Scenario(outcome=outcome, permit=lambda body, attempt=attempt: SendPermit(body, attempt, 1))  # type: ignore[misc]
-        story(scenario).send(JOB)
+        use_case(scenario).send(JOB)
         waits.append(scenario.log[-1][1])
     assert waits == sorted(waits)
     assert waits[0] < waits[2] < waits[-1] == waits[-2] or waits[-1] <= 40_000
@@ -163,7 +163,7 @@ def test_waits_grow_and_are_bounded(outcome: SendOutcome) -> None:
 def test_the_guard_learns_from_every_answer(outcome: SendOutcome) -> None:
     """With the sender and the gate that the message went through, so a probe's answer is known as one."""
     sender_health = FakeSenderHealth(decision=BreakerDecision(True, probe=True))
-    story(Scenario(outcome=outcome), sender_health=sender_health).send(JOB)
+    use_case(Scenario(outcome=outcome), sender_health=sender_health).send(JOB)
     assert sender_health.learned == [(POOL, outcome, BreakerDecision(True, probe=True))]
     assert sender_health.numbers == {REF.number_hash}
 
@@ -171,28 +171,28 @@ def test_the_guard_learns_from_every_answer(outcome: SendOutcome) -> None:
 def test_a_request_has_the_rest_of_the_codes_life_to_leave() -> None:
     """Counted from before the write-down, by the process's own clock: what passed since is taken off."""
     scenario = Scenario(permit=lambda body: SendPermit(body, 1, 2_000), late_s=1.5)
-    story(scenario).send(JOB)
+    use_case(scenario).send(JOB)
     assert scenario.carrier.within_s == pytest.approx(0.5)
 
 
 def test_what_may_not_be_sent_is_not_called() -> None:
     """Where the store says that nothing is to be done, nobody calls the carrier."""
     scenario = Scenario(permit=lambda _: None)
-    story(scenario).send(JOB)
+    use_case(scenario).send(JOB)
     assert scenario.steps() == ["acquire_rate_slot", "compose", "begin_send"]
 
 
 def test_a_vanished_record_is_settled() -> None:
     """The store is told once, so that the entry does not come back for ever."""
     scenario = Scenario(pending=None)
-    story(scenario).send(JOB)
+    use_case(scenario).send(JOB)
     assert scenario.steps() == ["begin_send"]
 
 
 def test_an_ended_verification_is_settled_without_words() -> None:
     """Without the box there is nothing to compose; the store decides."""
     scenario = Scenario(pending=replace(DRAFT, box=None), permit=lambda _: None)
-    story(scenario).send(JOB)
+    use_case(scenario).send(JOB)
     assert scenario.log[-1][:3] == ("begin_send", "shop", "")
 
 
@@ -212,7 +212,7 @@ def test_what_this_worker_does_not_know_another_may(draft: PendingDelivery, code
     Only where the sender is to blame may the next one have it when time is short.
     """
     scenario = Scenario(pending=draft)
-    story(scenario).send(JOB)
+    use_case(scenario).send(JOB)
     assert scenario.log == [("return_to_queue", code, 1_500, may_fail_over)]
 
 
@@ -220,14 +220,14 @@ def test_what_this_worker_does_not_know_another_may(draft: PendingDelivery, code
 def test_at_the_codes_end_it_is_the_store_that_ends_it(draft: PendingDelivery, code: str, may_fail_over: bool) -> None:
     """What nobody could send until then is not handed back for ever: the store writes `expired`, and why."""
     scenario = Scenario(pending=replace(draft, now_ms=300_000), permit=lambda _: None)
-    story(scenario).send(JOB)
+    use_case(scenario).send(JOB)
     assert scenario.log == [("begin_send", draft.app, "", (), ())]
 
 
 def test_bytes_of_a_newer_worker_are_left_to_it() -> None:
     """Composed by another between our look and our try: nothing left the process, and it is not final."""
     scenario = Scenario(permit=lambda _: SendPermit(NEWER.seal(b"bytes"), 2, 1))
-    story(scenario).send(JOB)
+    use_case(scenario).send(JOB)
     assert scenario.carrier.sent == []
     assert scenario.steps()[-2:] == ["begin_send", "record_retry"]
 
@@ -236,7 +236,7 @@ def test_a_text_that_no_longer_fits_is_not_cut() -> None:
     """Of a brand that has grown since the start: the delivery says so, and what is confirmed is never shortened."""
     android = json.dumps({"android_hash": "FA+9qCX9VSu"})
     scenario = Scenario(pending=replace(DRAFT, autofill=android, box=box(context={"payee": "x" * 128})))
-    story(scenario).send(JOB)
+    use_case(scenario).send(JOB)
     assert scenario.log[1:] == [("record_impossible", "text_too_long")]
     assert scenario.carrier.sent == []
 
@@ -248,7 +248,7 @@ def test_a_template_needs_no_text() -> None:
     android = json.dumps({"android_hash": "FA+9qCX9VSu"})
     draft = replace(DRAFT, sender="meta", channel="whatsapp", autofill=android, box=box(context={"payee": "x" * 128}))
     scenario = Scenario(pending=draft)
-    story(scenario, policy=policy).send(JOB)
+    use_case(scenario, policy=policy).send(JOB)
     assert len(scenario.carrier.sent) == 1
 
 
@@ -263,7 +263,7 @@ def test_a_pause_is_waited_for(has_body: bool, rest: tuple[str, ...], written: t
     """Nothing is sent; another sender may have it, unless those that are left are held."""
     scenario = Scenario(pending=replace(DRAFT, has_body=has_body, rest=rest))
     sender_health = FakeSenderHealth(decision=PAUSED, better=("other",))
-    story(scenario, sender_health=sender_health).send(JOB)
+    use_case(scenario, sender_health=sender_health).send(JOB)
     assert scenario.log[1:] == [("record_held", "sender_down", 700, *written)]
     assert (scenario.carrier.sent, sender_health.learned) == ([], [])
 
@@ -272,7 +272,7 @@ def test_a_held_sender_gives_way_to_a_better_one() -> None:
     """Nothing is sent by it."""
     scenario = Scenario(pending=replace(DRAFT, rest=("third", "other")))
     sender_health = FakeSenderHealth(decision=HELD, held_too=PROBE, better=("other",))
-    story(scenario, sender_health=sender_health).send(JOB)
+    use_case(scenario, sender_health=sender_health).send(JOB)
     assert scenario.log[1:] == [("pass_to_next_sender", "40333", ("other",))]
     assert (scenario.carrier.sent, sender_health.learned) == ([], [])
 
@@ -285,7 +285,7 @@ def test_a_held_sender_without_a_better_one_is_tried(rest: tuple[str, ...]) -> N
     """
     scenario = Scenario(pending=replace(DRAFT, rest=rest), others_left=False)
     sender_health = FakeSenderHealth(decision=HELD, held_too=PROBE, better=("other",))
-    story(scenario, sender_health=sender_health).send(JOB)
+    use_case(scenario, sender_health=sender_health).send(JOB)
     asked = ["pass_to_next_sender"] if rest == ("other",) else []
     assert scenario.steps() == [
         "acquire_rate_slot",
@@ -302,7 +302,7 @@ def test_a_held_sender_without_a_better_one_is_tried(rest: tuple[str, ...]) -> N
 def test_a_held_sender_that_is_paused_too_is_waited_for() -> None:
     """The hold does not stop it, the pause does."""
     scenario = Scenario()
-    story(scenario, sender_health=FakeSenderHealth(decision=HELD, held_too=PAUSED)).send(JOB)
+    use_case(scenario, sender_health=FakeSenderHealth(decision=HELD, held_too=PAUSED)).send(JOB)
     assert scenario.log[1:] == [("record_held", "sender_down", 700, "stays")]
 
 
@@ -312,7 +312,7 @@ def test_a_refusal_that_somebody_has_to_mend_is_an_error_in_the_log(
 ) -> None:
     """Our requests and texts, senders, profiles, the account; what concerns one person or moment is a warning."""
     with caplog.at_level(logging.WARNING, logger="otp.deliver"):
-        story(Scenario(outcome=Refused("49999", "x", action))).send(JOB)
+        use_case(Scenario(outcome=Refused("49999", "x", action))).send(JOB)
     (record,) = [record for record in caplog.records if record.message == "refused by the carrier"]
     ours = {Action.BAD_REQUEST, Action.STOP_SENDER, Action.STOP_PROFILE, Action.STOP_ALL}
     assert record.levelno == (logging.ERROR if action in ours else logging.WARNING)
@@ -330,7 +330,7 @@ def test_a_refusal_that_somebody_has_to_mend_is_an_error_in_the_log(
 def test_an_unreadable_box_ends_with_a_reason(sealed: str) -> None:
     """Changed, or moved here from another verification: nothing is sent."""
     scenario = Scenario(pending=replace(DRAFT, box=sealed))
-    story(scenario).send(JOB)
+    use_case(scenario).send(JOB)
     assert scenario.carrier.sent == []
     assert scenario.log[-1] == ("record_impossible", "unreadable")
 
@@ -340,7 +340,7 @@ def test_unreadable_bytes_end_with_a_reason() -> None:
     scenario = Scenario(
         pending=replace(DRAFT, has_body=True), permit=lambda _: SendPermit(f"{RING.active_kid}:AAAA", 2, 1)
     )
-    story(scenario).send(JOB)
+    use_case(scenario).send(JOB)
     assert scenario.carrier.sent == []
     assert scenario.log[-1] == ("record_impossible", "unreadable")
 
@@ -351,18 +351,18 @@ def test_unreadable_bytes_end_with_a_reason() -> None:
 def test_a_short_wait_is_slept_a_long_one_is_spent_in_the_store() -> None:
     """A thread sleeps a quarter of a second at most; longer waits leave the process."""
     short = Scenario(wait_ms=LONGEST_SLEEP_MS)
-    story(short).send(JOB)
+    use_case(short).send(JOB)
     assert short.steps()[:3] == ["acquire_rate_slot", "sleep", "compose"]
     assert short.log[1] == ("sleep", LONGEST_SLEEP_MS / 1_000)
     long = Scenario(wait_ms=LONGEST_SLEEP_MS + 1)
-    story(long).send(JOB)
+    use_case(long).send(JOB)
     assert long.log[1:] == [("record_rate_wait", LONGEST_SLEEP_MS + 1)]
 
 
 def test_a_turn_after_the_codes_end_is_no_turn() -> None:
     """The patience is the code's life; beyond it the next sender is asked."""
     scenario = Scenario(wait_ms=-5_000, pending=replace(DRAFT, now_ms=299_000))
-    story(scenario).send(JOB)
+    use_case(scenario).send(JOB)
     assert scenario.log == [("acquire_rate_slot", "pool", 20.0, 1_000), ("record_impossible", "sender_busy")]
 
 
@@ -380,14 +380,14 @@ def test_what_ran_out_while_it_waited_ends_as_expired(trouble: str, left_ms: int
     }[trouble]
     scenario.outbox.permit = lambda _: None
     assert scenario.outbox.pending is not None
-    story(scenario, sender_health=FakeSenderHealth(decision=HELD)).send(JOB)
+    use_case(scenario, sender_health=FakeSenderHealth(decision=HELD)).send(JOB)
     assert [entry[:3] for entry in scenario.log] == [("begin_send", scenario.outbox.pending.app, "")]
 
 
 def test_a_reserved_turn_is_not_reserved_again() -> None:
     """An entry that comes back when its place has come goes straight on."""
     scenario = Scenario(pending=replace(DRAFT, paced=True), wait_ms=10_000)
-    story(scenario).send(JOB)
+    use_case(scenario).send(JOB)
     assert scenario.steps()[0] == "compose"
 
 
@@ -399,7 +399,7 @@ def test_an_outage_leaves_the_entry_to_another_try(step: str) -> None:
     """StoreUnavailable goes up wherever it happens; before the write-down nothing has left the house."""
     scenario = Scenario(down_at=step)
     with pytest.raises(StoreUnavailable):
-        story(scenario).send(JOB)
+        use_case(scenario).send(JOB)
     assert bool(scenario.carrier.sent) is (step == "record_accepted")
 
 
@@ -407,8 +407,8 @@ def test_an_outage_leaves_the_entry_to_another_try(step: str) -> None:
 def test_the_log_holds_neither_code_nor_number(outcome: SendOutcome, caplog: pytest.LogCaptureFixture) -> None:
     """Whatever the answer, the lines name the delivery only."""
     with caplog.at_level(logging.DEBUG):
-        story(Scenario(outcome=outcome)).send(JOB)
-        story(Scenario(pending=replace(DRAFT, box="x"))).send(JOB)
+        use_case(Scenario(outcome=outcome)).send(JOB)
+        use_case(Scenario(pending=replace(DRAFT, box="x"))).send(JOB)
     text = "".join(repr(record.__dict__) for record in caplog.records)
     assert caplog.records
     assert CODE not in text
@@ -425,7 +425,7 @@ def test_the_words_follow_the_record() -> None:
         now_ms=180_000,
     )
     scenario = Scenario(pending=draft)
-    story(scenario).send(JOB)
+    use_case(scenario).send(JOB)
     text = json.loads(scenario.carrier.sent[0][0])["text"]
     assert "EUR 10 / Laden" in text
     assert "2 Minuten" in text
@@ -438,7 +438,7 @@ def test_only_a_sender_that_receives_replies_asks_for_one(kind: SenderKind) -> N
     sender = Sender("pool", kind, "profile-a", None, 20.0)
     policy = Policy(MappingProxyType({"shop": replace(APP, route=(sender,))}), MappingProxyType({"pool": sender}))
     scenario = Scenario()
-    story(scenario, policy).send(JOB)
+    use_case(scenario, policy).send(JOB)
     assert ("STOP" in json.loads(scenario.carrier.sent[0][0])["text"]) is (kind is not SenderKind.ALPHANUMERIC)
 
 
@@ -449,7 +449,7 @@ def test_only_a_sender_that_receives_replies_asks_for_one(kind: SenderKind) -> N
 def test_each_timer_does_its_own(closed: str | None) -> None:
     """Expiry ends, a retry puts back, closing closes, an unknown kind does nothing."""
     scenario = Scenario(closed=closed)
-    deliver = story(scenario)
+    deliver = use_case(scenario)
     for kind in ("x", "r", "c", "?"):
         deliver.timers.run(Timer(3, kind, REF, 1))
     assert scenario.steps() == ["expire", "requeue", "close_delivery"]
@@ -460,7 +460,7 @@ def test_a_silent_delivery_is_asked_about(kind: str, claim: str) -> None:
     """What the carrier says of the message is applied like a webhook, but is no event; the guard hears of it too."""
     receipt, sender_health = DeliveryReport("m1", NUMBER, "delivered"), FakeSenderHealth()
     scenario = Scenario(report=receipt)
-    deliver, due = story(scenario, sender_health=sender_health), Timer(3, kind, REF, 1)
+    deliver, due = use_case(scenario, sender_health=sender_health), Timer(3, kind, REF, 1)
     assert deliver.timers.run(due) == "m1"
     deliver.timers.poll_report(due, "m1")
     assert scenario.steps() == [claim, "fetch_report", "apply_report"]
@@ -472,7 +472,7 @@ def test_a_silent_delivery_is_asked_about(kind: str, claim: str) -> None:
 def test_no_claim_no_question_no_answer_no_change(kind: str, claim: str) -> None:
     """Only the claimer asks, and a carrier that does not know changes nothing."""
     scenario = Scenario(poll=None)
-    deliver, due = story(scenario), Timer(3, kind, REF, 1)
+    deliver, due = use_case(scenario), Timer(3, kind, REF, 1)
     assert deliver.timers.run(due) is None
     deliver.timers.poll_report(due, "m1")
     assert scenario.steps() == [claim, "fetch_report"]

@@ -45,7 +45,7 @@ class Scenario:
     store: FakeVerifications = field(default_factory=lambda: FakeVerifications(open_=[REF, OTHER], heard_ms=7_000))
 
 
-def story(scenario: Scenario) -> Receive:
+def use_case(scenario: Scenario) -> Receive:
     """The use case of one process."""
     return Receive(
         reports=scenario.reports,
@@ -70,21 +70,21 @@ def receipt(**changes: Any) -> DeliveryReport:
 def test_a_receipt_moves_the_delivery_that_it_names() -> None:
     """The tag in the signed body first; the number is hashed from the body, too."""
     scenario = Scenario(indexed(OTHER, 9))
-    story(scenario).reports.apply("e1", [receipt(delivery_id=REF.delivery_id(2))])
+    use_case(scenario).reports.apply("e1", [receipt(delivery_id=REF.delivery_id(2))])
     assert scenario.reports.applied == [(REF, 2, NUMBER, "delivered", "e1")]
 
 
 def test_the_index_finds_what_the_body_does_not_name() -> None:
     """By message id and number: it is known to be this delivery's message."""
     scenario = Scenario(indexed(REF, 1))
-    story(scenario).reports.apply("e1", [receipt()])
+    use_case(scenario).reports.apply("e1", [receipt()])
     assert scenario.reports.applied[0][:2] == (REF, 1)
 
 
 def test_a_receipt_that_nobody_knows_changes_nothing() -> None:
     """No name that is ours, no index: nothing is applied."""
     scenario = Scenario()
-    story(scenario).reports.apply("e1", [receipt(), receipt(to="+19999999999"), receipt(delivery_id="dlv_x-1")])
+    use_case(scenario).reports.apply("e1", [receipt(), receipt(to="+19999999999"), receipt(delivery_id="dlv_x-1")])
     assert scenario.reports.applied == []
 
 
@@ -92,7 +92,7 @@ def test_each_receipt_of_a_group_is_applied() -> None:
     """Several recipients in one event."""
     scenario = Scenario()
     first, second = receipt(delivery_id=REF.delivery_id(1)), receipt(delivery_id=OTHER.delivery_id(1))
-    story(scenario).reports.apply("e1", [first, second])
+    use_case(scenario).reports.apply("e1", [first, second])
     assert [entry[0] for entry in scenario.reports.applied] == [REF, OTHER]
 
 
@@ -101,7 +101,7 @@ def test_the_guard_hears_what_became_of_a_receipt(outcome: str, told: int) -> No
     """With what it moved, by which the guard judges; of strangers' receipts it hears nothing."""
     scenario = Scenario(FakeDeliveryReports(outcome=outcome))
     failed = receipt(delivery_id=REF.delivery_id(1), status="delivery_failed", error=DEAD)
-    story(scenario).reports.apply("e1", [failed])
+    use_case(scenario).reports.apply("e1", [failed])
     assert scenario.sender_health.reports == [(ReportOutcome(outcome, "pool"), failed)] * told
 
 
@@ -116,7 +116,7 @@ def inbound(scenario: Scenario, **changes: Any) -> None:
         "occurred_ms": 5_000,
         **changes,
     }
-    story(scenario).replies.receive(Reply("e1", **given))
+    use_case(scenario).replies.receive(Reply("e1", **given))
 
 
 def test_stop_opts_out_of_the_profile_it_was_sent_to() -> None:
@@ -230,14 +230,14 @@ def test_a_word_that_the_carrier_read_as_stop_denies_as_well() -> None:
 def test_a_click_is_noted_where_its_message_is_known(to: str) -> None:
     """With or without the plus sign; unknown messages and missing numbers are passed over."""
     scenario = Scenario(indexed(REF, 2))
-    story(scenario).reports.record_click("e1", "m1", to)
-    story(scenario).reports.record_click("e1", "m1", None)
-    story(scenario).reports.record_click("e1", "m1", "+19999999999")
+    use_case(scenario).reports.record_click("e1", "m1", to)
+    use_case(scenario).reports.record_click("e1", "m1", None)
+    use_case(scenario).reports.record_click("e1", "m1", "+19999999999")
     assert scenario.reports.clicks == [(REF, 2, "e1")]
 
 
 def test_a_spent_profile_is_passed_on() -> None:
     """To whoever tells the people on call."""
     scenario = Scenario()
-    story(scenario).spend_limit("profile-a")
+    use_case(scenario).spend_limit("profile-a")
     assert scenario.sender_health.spent == ["profile-a"]

@@ -78,8 +78,8 @@ class Scenario:
     receivers: FakeReceivers = field(default_factory=FakeReceivers)
     counted: list[tuple[str, str]] = field(default_factory=list)
 
-    def story(self, apps: Sequence[str] = ("shop",)) -> SendCallbacks:
-        """The story of one process."""
+    def use_case(self, apps: Sequence[str] = ("shop",)) -> SendCallbacks:
+        """The use case of one process."""
         return SendCallbacks(
             audit_consumer=self.audit,
             queue=self.queue,
@@ -107,7 +107,7 @@ def test_every_kind_of_event_that_is_promised_is_told(scenario: Scenario) -> Non
         event("verification.approved", 98, app=""),
     ]
     everything = list(scenario.audit.events)
-    while scenario.story().collect(left_behind=False):
+    while scenario.use_case().collect(left_behind=False):
         pass
     assert {one.type for one in scenario.queue.queued} == EVENTS
     assert len(scenario.queue.queued) == len(EVENTS) == 16
@@ -117,7 +117,7 @@ def test_every_kind_of_event_that_is_promised_is_told(scenario: Scenario) -> Non
 def test_the_body_is_the_object_of_the_api(scenario: Scenario) -> None:
     """Type, the event's own time, and what GET /verify/{id} answers with; the id is the event's."""
     scenario.audit.events = [event()]
-    scenario.story().collect(left_behind=False)
+    scenario.use_case().collect(left_behind=False)
     (one,) = scenario.queue.queued
     body = json.loads(one.body)
     assert (one.id, one.app, one.verification) == (f"evt_02-{AT}-1", "shop", REF.verification_id)
@@ -142,7 +142,7 @@ def test_a_body_stays_below_20_kb() -> None:
 def test_one_look_serves_a_batch(scenario: Scenario) -> None:
     """Events of one verification that are read together cost one look."""
     scenario.audit.taken = [event(number=n) for n in range(20)]
-    scenario.story().collect(left_behind=True)
+    scenario.use_case().collect(left_behind=True)
     assert (len(scenario.queue.queued), len(scenario.store.viewed)) == (20, 1)
 
 
@@ -151,7 +151,7 @@ def test_an_outage_leaves_the_events_to_be_read_again(scenario: Scenario) -> Non
     scenario.audit.events = [event()]
     scenario.queue.away = "*"
     with pytest.raises(StoreUnavailable):
-        scenario.story().collect(left_behind=False)
+        scenario.use_case().collect(left_behind=False)
     assert scenario.audit.finished == []
 
 
@@ -161,7 +161,7 @@ def test_a_queue_that_is_away_holds_up_its_own_app_only(scenario: Scenario, left
     events = [event(number=n, app="slow", vid=SLOW.token) if n % 2 else event(number=n) for n in range(1, 7)]
     scenario.audit = FakeAuditConsumer(taken=events) if left_behind else FakeAuditConsumer(events)
     scenario.queue.away = "slow"
-    assert scenario.story(("shop", "slow")).collect(left_behind=left_behind) == 3
+    assert scenario.use_case(("shop", "slow")).collect(left_behind=left_behind) == 3
     assert [one.app for one in scenario.queue.queued] == ["shop"] * 3
     assert [one.fields["app"] for one in scenario.audit.finished] == ["shop"] * 3
 
@@ -171,10 +171,10 @@ def test_one_bad_record_holds_up_no_other(scenario: Scenario, metadata: str | No
     """A verification that is gone or cannot be read is counted, and the events after it are told."""
     scenario.store.views = {} if metadata is None else {REF: view(metadata=metadata)}
     scenario.audit.events = [event()]
-    scenario.story().collect(left_behind=False)
+    scenario.use_case().collect(left_behind=False)
     scenario.store.views = {REF: view()}
     scenario.audit.events = [event(number=2)]
-    scenario.story().collect(left_behind=False)
+    scenario.use_case().collect(left_behind=False)
     assert [one.id for one in scenario.queue.queued] == [f"evt_02-{AT}-2"]
     assert scenario.counted == [("shop", outcome), ("shop", "queued")]
     assert len(scenario.audit.finished) == 2
@@ -185,7 +185,7 @@ def test_what_is_crowded_out_is_counted(scenario: Scenario) -> None:
     scenario.queue.most_waiting = 1
     for number in (1, 2, 2):
         scenario.audit.events = [event(number=number)]
-        scenario.story().collect(left_behind=False)
+        scenario.use_case().collect(left_behind=False)
     assert [outcome for _, outcome in scenario.counted] == ["queued", "queued", "crowded_out", "known"]
     assert [one.id for one in scenario.queue.dead] == [f"evt_02-{AT}-1"]
 
@@ -208,8 +208,8 @@ def test_what_becomes_of_a_try(
     """Each answer of a receiver is written down, counted, and decides about the next try."""
     scenario.queue.queued = [Callback("evt_1", "shop", "check.failed", "vrf_x", "{}", tries)]
     scenario.receivers.answer = answer
-    assert scenario.story().send_next("shop")
-    assert not scenario.story().send_next("shop")
+    assert scenario.use_case().send_next("shop")
+    assert not scenario.use_case().send_next("shop")
     assert scenario.queue.settled == [(settled[0], "evt_1", *settled[1:])]
     assert scenario.counted == [("shop", outcome)]
 
@@ -218,7 +218,7 @@ def test_a_receiver_that_hangs_holds_up_its_own_app_only(scenario: Scenario) -> 
     """All threads of one app are blocked: another app's callbacks go out, and no more threads get blocked."""
     scenario.receivers.opened = threading.Event()
     scenario.queue.queued = [Callback(f"s{n}", "slow", "check.failed", "vrf_x", "{}") for n in range(20)]
-    worker = CallbackWorker(scenario.story(("slow", "shop")), lambda: None, concurrency=3)
+    worker = CallbackWorker(scenario.use_case(("slow", "shop")), lambda: None, concurrency=3)
     stop = threading.Event()
     for turn in range(1, 6):
         scenario.queue.queued.append(Callback(f"q{turn}", "shop", "check.failed", "vrf_x", "{}"))
@@ -237,7 +237,7 @@ def test_an_ending_worker_waits_a_moment_only(scenario: Scenario) -> None:
     """What hangs is left to its lease."""
     scenario.receivers.opened = threading.Event()
     scenario.queue.queued = [Callback("s", "slow", "check.failed", "vrf_x", "{}")]
-    worker = CallbackWorker(scenario.story(("slow",)), lambda: None, concurrency=1)
+    worker = CallbackWorker(scenario.use_case(("slow",)), lambda: None, concurrency=1)
     stop = threading.Event()
     worker.look(stop)
     wait_until(lambda: not scenario.queue.queued, 2)
@@ -252,7 +252,7 @@ def test_events_are_read_to_their_end(scenario: Scenario) -> None:
     """One round empties the feed, what others left included, and opens the groups first."""
     opened: list[bool] = []
     scenario.audit.events = [event(number=n) for n in range(120)]
-    worker = CallbackWorker(scenario.story(), lambda: opened.append(True))
+    worker = CallbackWorker(scenario.use_case(), lambda: opened.append(True))
     for _ in range(2):
         worker.read(threading.Event())
     assert (len(scenario.audit.finished), opened) == (120, [True])

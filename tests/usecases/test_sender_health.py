@@ -34,7 +34,7 @@ class Scenario:
     counted: list[tuple[str, str]] = field(default_factory=list)
 
 
-def story(scenario: Scenario, policy: Policy = POLICY) -> SenderHealth:
+def use_case(scenario: Scenario, policy: Policy = POLICY) -> SenderHealth:
     """The use case of one process."""
     return SenderHealth(
         circuits=scenario.circuits,
@@ -59,32 +59,32 @@ def names(found: tuple[tuple[Sender, ...], tuple[str, ...]]) -> tuple[list[str],
 def test_all_are_well_in_the_operators_order() -> None:
     """Figures are not looked at where the operator's order is all that counts."""
     scenario = Scenario(stats=FakeSenderStats({"pool": Health(0, 100)}))
-    assert names(story(scenario).route(IN_ORDER, (POOL, BACKUP))) == (["pool", "backup"], ["pool", "backup"])
+    assert names(use_case(scenario).route(IN_ORDER, (POOL, BACKUP))) == (["pool", "backup"], ["pool", "backup"])
 
 
 def test_the_healthiest_goes_first() -> None:
     """By their figures, where the operator wants that."""
     scenario = Scenario(stats=FakeSenderStats({"pool": Health(50, 50)}))
-    assert names(story(scenario).route(HEALTHIEST, (POOL, BACKUP))) == (["backup", "pool"], ["pool", "backup"])
+    assert names(use_case(scenario).route(HEALTHIEST, (POOL, BACKUP))) == (["backup", "pool"], ["pool", "backup"])
 
 
 @pytest.mark.parametrize("scope", ["sender:pool", "profile:a"])
 def test_a_broken_one_goes_last_and_is_not_well(scope: str) -> None:
     """Its own breaker or its profile's; it is still in the route."""
     scenario = Scenario(FakeCircuits(opened(scope)))
-    assert names(story(scenario).route(IN_ORDER, (POOL, BACKUP))) == (["backup", "pool"], ["backup"])
+    assert names(use_case(scenario).route(IN_ORDER, (POOL, BACKUP))) == (["backup", "pool"], ["backup"])
 
 
 def test_a_held_account_changes_no_order() -> None:
     """All are broken alike."""
     scenario = Scenario(FakeCircuits(opened(ACCOUNT)))
-    assert names(story(scenario).route(IN_ORDER, (POOL, BACKUP))) == (["pool", "backup"], [])
+    assert names(use_case(scenario).route(IN_ORDER, (POOL, BACKUP))) == (["pool", "backup"], [])
 
 
 def test_a_half_open_one_gets_one_code_a_second() -> None:
     """Or nobody would notice that it is well again; the other codes of that second go the sure way."""
     scenario = Scenario(FakeCircuits(opened("sender:pool", half=True)))
-    sender_health = story(scenario)
+    sender_health = use_case(scenario)
     firsts = []
     for scenario.now_s in (10.0, 10.0, 10.5, 10.99, 11.0, 11.5, 12.0):
         firsts.append(sender_health.route(IN_ORDER, (POOL, BACKUP))[0][0].name)
@@ -94,7 +94,7 @@ def test_a_half_open_one_gets_one_code_a_second() -> None:
 def test_an_outage_leaves_the_operators_order() -> None:
     """Nobody knows who is well then, so nobody is preferred; learning fails silently, asking the gate does not."""
     scenario = Scenario(FakeCircuits(down=True), FakeSenderStats(down=True))
-    sender_health = story(scenario)
+    sender_health = use_case(scenario)
     assert names(sender_health.route(HEALTHIEST, (POOL, BACKUP))) == (["pool", "backup"], [])
     sender_health.record_outcome(POOL, SPENT, PASS, NH)
     sender_health.record_report(ReportOutcome("moved", "pool"), DeliveryReport("m", "+1", "delivered"), NH)
@@ -109,7 +109,7 @@ def test_what_an_answer_teaches_is_noted_with_its_gate() -> None:
     scopes = [ACCOUNT, "profile:a", "sender:pool"]
     tripped = {scope: Circuit(scope, until_ms=100, probe_ms=50, now_ms=60) for scope in scopes}
     scenario = Scenario(FakeCircuits(tripped))
-    sender_health = story(scenario)
+    sender_health = use_case(scenario)
     sender_health.record_outcome(POOL, Accepted("m"), BreakerDecision(True, probe=True), NH)
     assert scenario.circuits.noted == [(Fine(scope, sent=True), True) for scope in scopes]
     assert scenario.counted == [(scope, "closed") for scope in scopes]
@@ -139,9 +139,9 @@ def test_people_are_told_of_what_is_in_force(reply: str, told: bool, counted: bo
         refusal = Refused("40013", "rejected", Action.STOP_SENDER)
         if report:
             receipt = DeliveryReport("m", "+1", "delivery_failed", error=refusal)
-            story(scenario).record_report(ReportOutcome("moved", "pool"), receipt, NH)
+            use_case(scenario).record_report(ReportOutcome("moved", "pool"), receipt, NH)
         else:
-            story(scenario).record_outcome(POOL, refusal, PASS, NH)
+            use_case(scenario).record_outcome(POOL, refusal, PASS, NH)
         assert scenario.alert.told == ([(refusal, POOL)] if told else [])
         assert scenario.counted == ([("sender:pool", "open")] if counted else [])
 
@@ -164,17 +164,19 @@ def held(scope: str, until: int, *, lasting: bool = True) -> dict[str, Circuit]:
 )
 def test_who_is_better_than_a_held_sender(states: dict[str, Circuit], better: list[str]) -> None:
     """One that is not held, or not for so long; one that nobody answers from is not; names no longer known are none."""
-    assert list(story(Scenario(FakeCircuits(states))).better_than(POOL, ["backup", "gone"])) == better
+    assert list(use_case(Scenario(FakeCircuits(states))).better_than(POOL, ["backup", "gone"])) == better
 
 
 def test_a_hold_stops_nobody_without_a_better_way() -> None:
     """The gate is asked accordingly; a paused sender is no reason to wait elsewhere, a held one is."""
     scenario = Scenario(FakeCircuits(held("sender:backup", 50)))
-    sender_health = story(scenario)
+    sender_health = use_case(scenario)
     sender_health.admit(POOL, held_too=True)
     assert scenario.circuits.noted == [((ACCOUNT, "profile:a", "sender:pool"), True)]
     assert sender_health.not_held(["pool", "backup", "gone"]) == ("pool",)
-    assert story(Scenario(FakeCircuits(held("sender:backup", 50, lasting=False)))).not_held(["backup"]) == ("backup",)
+    assert use_case(Scenario(FakeCircuits(held("sender:backup", 50, lasting=False)))).not_held(["backup"]) == (
+        "backup",
+    )
 
 
 @pytest.mark.parametrize(
@@ -190,7 +192,7 @@ def test_a_hold_stops_nobody_without_a_better_way() -> None:
 def test_a_delivery_counts_once_for_its_sender(outcome: str, status: str, tallied: list[tuple[str, bool]]) -> None:
     """When it ends, well or badly; repeats and way stations do not count."""
     scenario = Scenario()
-    story(scenario).record_report(ReportOutcome(outcome, "pool"), DeliveryReport("m", "+1", status), NH)
+    use_case(scenario).record_report(ReportOutcome(outcome, "pool"), DeliveryReport("m", "+1", status), NH)
     assert scenario.stats.counted == tallied
     reached = [(ACCOUNT, "profile:a", "sender:pool")] if ("pool", True) in tallied else []
     assert scenario.circuits.reached == reached
@@ -200,9 +202,9 @@ def test_a_failed_delivery_may_hold_its_sender_and_ring_people() -> None:
     """What the carrier says afterwards counts as much as a refusal; a sender that is gone from the file does not."""
     scenario = Scenario(FakeCircuits(reply="opened"))
     failed = DeliveryReport("m", "+1", "delivery_failed", error=SPENT)
-    story(scenario).record_report(ReportOutcome("moved", "gone"), failed, NH)
+    use_case(scenario).record_report(ReportOutcome("moved", "gone"), failed, NH)
     assert (scenario.circuits.noted, scenario.alert.told) == ([], [])
-    story(scenario).record_report(ReportOutcome("moved", "pool"), failed, NH)
+    use_case(scenario).record_report(ReportOutcome("moved", "pool"), failed, NH)
     assert [hold.scope for hold in scenario.circuits.noted] == ["profile:a"]
     assert scenario.alert.told == [(SPENT, POOL)]
 
@@ -211,7 +213,7 @@ def test_a_failed_delivery_may_hold_its_sender_and_ring_people() -> None:
 def test_a_spent_profile_of_ours_rests(profile: str | None, held: list[str]) -> None:
     """Strangers' profiles of the same account are no business of ours."""
     scenario = Scenario()
-    story(scenario).record_spend_limit(profile)
+    use_case(scenario).record_spend_limit(profile)
     assert [hold.scope for hold in scenario.circuits.noted] == held
     assert scenario.alert.told == ([profile] if held else [])
 
@@ -221,6 +223,6 @@ def test_the_carrier_is_asked_for_ratios_where_they_matter(app: App, asks: bool,
     """And by one process in a while."""
     scenario = Scenario(stats=FakeSenderStats(polls=asks))
 
-    story(scenario, replace(POLICY, apps=MappingProxyType({"shop": app}))).ask_carrier(FakeHealthReports())
+    use_case(scenario, replace(POLICY, apps=MappingProxyType({"shop": app}))).ask_carrier(FakeHealthReports())
     assert scenario.stats.reports == [{"pool": (1.0, None), "backup": (1.0, None)}] * asked
-    assert next(one.scope for one in story(scenario).circuits()) == ACCOUNT
+    assert next(one.scope for one in use_case(scenario).circuits()) == ACCOUNT

@@ -47,8 +47,8 @@ class Scenario:
     slept: list[float] = field(default_factory=list)
     passes: int = 0
 
-    def story(self) -> SyncOptouts:
-        """The story of a fresh process."""
+    def use_case(self) -> SyncOptouts:
+        """The use case of a fresh process."""
         senders = {
             "pool": Sender("pool", SenderKind.NUMBER_POOL, A, None, 20.0),
             "backup": Sender("backup", SenderKind.LONG_CODE, A, "+18445550001", 20.0),
@@ -70,11 +70,11 @@ class Scenario:
 
     def run(self) -> None:
         """A pass of a process that has just started, from its beginning to its end."""
-        assert self.story().run_if_due(starting=True, stopped=lambda: False) is not None
+        assert self.use_case().run_if_due(starting=True, stopped=lambda: False) is not None
 
     def sync(self) -> dict[str, int]:
         """The command; how many opt-outs it lifted, by profile."""
-        return {one.profile: one.lifted for one in self.story().run_now(lambda *_: None, lambda _: None)}
+        return {one.profile: one.lifted for one in self.use_case().run_now(lambda *_: None, lambda _: None)}
 
     def list_(self, profile: str, *people: int, at_ms: int = NOW - DAY) -> None:
         """Have people stand on the carrier's list."""
@@ -97,7 +97,7 @@ def test_everybody_on_the_list_is_blocked_in_their_profile(scenario: Scenario) -
     """All pages of all profiles, each profile once, and each block as old as the carrier says."""
     scenario.list_(A, *range(10))
     scenario.list_(B, *range(5, 7))
-    done = scenario.story().run_if_due(starting=True, stopped=lambda: False)
+    done = scenario.use_case().run_if_due(starting=True, stopped=lambda: False)
     assert done is not None
     assert [(one.profile, one.changed, one.skipped) for one in done] == [(A, 10, 0), (B, 2, 0)]
     assert scenario.registry.blocked(A) == {hashed(n) for n in range(10)}
@@ -110,7 +110,7 @@ def test_everybody_on_the_list_is_blocked_in_their_profile(scenario: Scenario) -
 def test_the_second_pass_reads_the_new_only(scenario: Scenario) -> None:
     """What is older than an hour is read once; what is younger is read again, in case it showed late."""
     scenario.list_(A, *range(10))
-    process = scenario.story()
+    process = scenario.use_case()
 
     def turn(*, starting: bool = False) -> None:
         scenario.cursors.rest_ms = None
@@ -204,7 +204,7 @@ def test_entries_that_name_nobody_are_counted_and_passed_over(scenario: Scenario
     """A masked number or a name blocks nobody and stops nothing."""
     scenario.source.listed[A] = [Block("+1202555****", A, "STOP", NOW - DAY), Block("ACME", None, None, 0)]
     scenario.list_(A, 7)
-    done = scenario.story().run_if_due(starting=True, stopped=lambda: False)
+    done = scenario.use_case().run_if_due(starting=True, stopped=lambda: False)
     assert done is not None
     assert (done[0].skipped, done[0].changed) == (2, 1)
 
@@ -272,7 +272,7 @@ def test_a_shard_that_is_away_costs_its_own_entries_only(scenario: Scenario, old
 def test_a_worker_that_ends_leaves_at_the_next_page(scenario: Scenario) -> None:
     """It gives the right to read back, so that another worker goes on at once."""
     scenario.list_(A, *range(9))
-    assert scenario.story().run_if_due(starting=True, stopped=lambda: True) is None
+    assert scenario.use_case().run_if_due(starting=True, stopped=lambda: True) is None
     assert (scenario.cursors.holder, scenario.cursors.rest_ms, len(scenario.source.asked)) == (None, None, 1)
     assert scenario.counted == ["interrupted"]
 
@@ -286,7 +286,7 @@ def test_a_reader_that_was_overtaken_stops(scenario: Scenario) -> None:
             scenario.cursors.holder = "another"
 
     scenario.source.before = overtake
-    assert scenario.story().run_if_due(starting=True, stopped=lambda: False) is None
+    assert scenario.use_case().run_if_due(starting=True, stopped=lambda: False) is None
     assert scenario.cursors.holder == "another"
     assert scenario.cursors.load(A).page == 3
 
@@ -295,7 +295,7 @@ def test_the_timer_leaves_a_list_that_rests(scenario: Scenario) -> None:
     """Many workers with many timers read it once in an interval; each reads it when it starts."""
     scenario.run()
     asked = len(scenario.source.asked)
-    assert scenario.story().run_if_due(starting=False, stopped=lambda: False) is None
+    assert scenario.use_case().run_if_due(starting=False, stopped=lambda: False) is None
     assert len(scenario.source.asked) == asked
     assert scenario.cursors.rest_ms == 900_000
     scenario.run()
@@ -313,7 +313,7 @@ def test_a_person_waits_for_the_pass_that_is_under_way(scenario: Scenario) -> No
         scenario.cursors.holder = None
 
     told: list[tuple[int, int]] = []
-    done = scenario.story().run_now(lambda read, of: told.append((read, of)), sleep)
+    done = scenario.use_case().run_now(lambda read, of: told.append((read, of)), sleep)
     assert slept == [0.5]
     assert sum(one.changed for one in done) == 4
     assert told[0] == (3, 4)
@@ -325,7 +325,7 @@ def test_a_person_does_not_wait_for_ever(scenario: Scenario) -> None:
     scenario.cursors.holder = "another"
     slept: list[float] = []
     with pytest.raises(NotReady, match="another process"):
-        scenario.story().run_now(lambda *_: None, slept.append)
+        scenario.use_case().run_now(lambda *_: None, slept.append)
     assert sum(slept) >= PATIENCE_MS / 1000
 
 
@@ -452,7 +452,7 @@ def test_a_reading_that_fails_lifts_nothing(scenario: Scenario) -> None:
 
 def test_the_whole_list_is_read_at_the_start_and_once_a_day(scenario: Scenario) -> None:
     """Between them only news is read; a list that could not be compared is tried again after an hour."""
-    process = scenario.story()
+    process = scenario.use_case()
 
     def turn(after_ms: int, *, starting: bool = False) -> bool:
         scenario.now_ms += after_ms
