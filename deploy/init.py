@@ -26,7 +26,7 @@ def write(path: Path, text: str, owner: int) -> None:
 
 
 def give(path: Path, owner: int) -> None:
-    """Make the user its owner; only root can, and nobody else needs to."""
+    """Make the user its owner. Only root can do that; for others the owner is right already."""
     if os.geteuid() == 0:
         os.chown(path, owner, owner)
 

@@ -1,6 +1,6 @@
 """otp-service: self-hosted two-factor authentication, with one-time codes sent over Telnyx.
 
-Start reading at `bootstrap.py` (where the parts meet) or `usecases/verify.py` (the main story).
+Start reading at `bootstrap/` (how the parts are put together) or in `usecases/` (what the service does).
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -50,11 +50,11 @@ class TimedStream(httpcore.NetworkStream):
         return self._stream.read(max_bytes, self._deadline.left(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Write all of it. Raises httpcore.ConnectError if the server said something before it was asked."""
+        """Write all of it. Raises httpcore.ConnectError if the server sent something before the request."""
         sock = self._stream.get_extra_info("socket")
         if not self._deadline.requested:
             self._deadline.requested = True
-            if _has_spoken(sock):
+            if _has_sent(sock):
                 self.close()
                 raise httpcore.ConnectError("the server sent something before the request")
         rest = memoryview(buffer)
@@ -75,7 +75,7 @@ class TimedStream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        """Shake hands with the host by its name."""
+        """TLS handshake with the host by its name."""
         left = self._deadline.left(timeout, httpcore.ConnectTimeout)
         return TimedStream(self._stream.start_tls(ssl_context, server_hostname, left), self._deadline)
 
@@ -105,7 +105,7 @@ def connect(
     raise failure
 
 
-def _has_spoken(sock: Any) -> bool:
+def _has_sent(sock: Any) -> bool:
     """Whether data or the end has come. TLS's own messages (tickets) are no data."""
     try:
         sock.settimeout(0)

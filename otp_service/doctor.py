@@ -8,17 +8,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from . import config, telemetry
+from . import config
 from .bootstrap.carrier import telnyx_client, webhook_key
 from .bootstrap.senders import sender_health
 from .bootstrap.stores import Stores, open_stores
+from .clock import clock_ms
 from .config import Settings
 from .domain.errors import ConfigError, ServiceError
 from .receivers.client import Receivers
 from .storage import client as store_client
 from .storage.callbacks import Callbacks
 from .storage.keyrings import Keyrings
-from .telnyx.doctor import examine
+from .telnyx.check_senders import check_senders
 
 MAX_SKEW_MS = 5_000
 """More difference than this between the clocks of the machine and the store is reported as wrong."""
@@ -83,7 +84,7 @@ def _keyring_and_store(settings: Settings, stores: Stores) -> Iterator[Finding]:
 
 
 def _clock(stores: Stores) -> Finding:
-    skew_ms = abs(store_client.clock_ms(stores.store) - telemetry.now_ms())
+    skew_ms = abs(store_client.clock_ms(stores.store) - clock_ms())
     detail = f"this machine and the store differ by {skew_ms} ms"
     if skew_ms > MAX_SKEW_MS:
         return Finding("clock", False, f"{detail}; set both by NTP")
@@ -103,7 +104,7 @@ def _circuits(settings: Settings, stores: Stores) -> Iterator[Finding]:
 
 def _callbacks(settings: Settings, stores: Stores) -> Iterator[Finding]:
     endpoints = settings.policy.endpoints
-    receivers = Receivers(endpoints, now_ms=telemetry.now_ms)
+    receivers = Receivers(endpoints, now_ms=clock_ms)
     for app, (waiting, dead) in Callbacks(stores.store, stores.scripts, stores.keys).counts(list(endpoints)).items():
         objection = receivers.reachable(app)
         scope = "private addresses allowed" if endpoints[app].allow_private else "public addresses only"
@@ -118,6 +119,6 @@ def _carrier(settings: Settings) -> Iterator[Finding]:
         yield Finding("carrier", False, error.detail)
         return
     alerts_from = settings.on_call.sender if settings.on_call else None
-    for name, ok, detail in examine(telnyx, settings.policy.senders.values(), alerts_from):
+    for name, ok, detail in check_senders(telnyx, settings.policy.senders.values(), alerts_from):
         yield Finding(name, ok, detail)
     telnyx.close()

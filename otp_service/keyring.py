@@ -1,11 +1,11 @@
 """The secrets that never enter the store, and what is done with them.
 
 A keyring is a JSON file (mode 0600): one index key that names numbers, gives the key of watch tokens and is never
-changed, and one or more root keys. Each root key gives, by HMAC with a purpose word, a pepper for codes, a key to seal
+changed, and one or more root keys. Each root key gives, by HMAC with the purpose, a pepper for codes, a key to seal
 what only the worker may read and a seed to sign receipts. The newest active key makes new things, every key in the file
 still opens old ones, so rotation loses nothing. A new key may have a time (`active_from`) before which it is only
-published: whoever verifies receipts has it in time. Reading the file is `config`'s business, not this module's, and
-noticing that it changed `keyring_file`'s.
+published: whoever verifies receipts has it in time. `config` reads the file, and
+`keyring_file` notices that it changed.
 
 States of a key: `next` (published, makes nothing yet), `active` (makes new things), `verify` (published, opens and
 checks what it made), `retired` (opens and checks what it made, published no more).
@@ -26,7 +26,8 @@ from nacl.secret import SecretBox
 from nacl.signing import SigningKey
 
 from .domain.errors import KeyUnknown, SealBroken
-from .domain.verification import fingerprint
+from .domain.ids import Ids, fingerprint
+from .domain.watch_tokens import WatchTokens
 
 KEY_BYTES = 32
 VERSION = 1
@@ -43,7 +44,7 @@ class RootKey:
     """One generation of secrets. Its repr shows the key's id only.
 
     `state` as in the file: `active`, `verify` or `retired`. `from_ms`: not active before, Unix milliseconds (0: no such
-    time). `created_at` as in the file. `fingerprint`: names the secret and tells nothing about it.
+    time). `created_at` as in the file. `fingerprint`: names the secret and reveals nothing about it.
     """
 
     kid: str
@@ -83,21 +84,22 @@ class Keyring:
             raise KeyringError("the keyring has no active key")
         self._active = next((key for key in reversed(candidates) if key.from_ms <= now_ms), candidates[0])
         self._waiting = [key for key in candidates[candidates.index(self._active) + 1 :] if key.from_ms > now_ms]
-        self.index_key = index_key
+        self._index_key = index_key
+        self.ids = Ids(index_key)
         # Of the key that never changes, so that a token lives as long as its verification is remembered.
-        self.watch_key = _derived(index_key, "watch")
+        self.watch_tokens = WatchTokens(_derived(index_key, "watch"))
         self.peppers = {kid: key.pepper for kid, key in self._keys.items()}
 
     def __repr__(self) -> str:
         return f"Keyring(active={self._active.kid!r}, keys={sorted(self._keys)})"
 
     def current(self) -> "Keyring":
-        """Itself: what a story reads from it twice is of the same moment (see `keyring_file`)."""
+        """Itself: what a use case reads from it twice is of the same moment (see `keyring_file`)."""
         return self
 
     def at(self, now_ms: int) -> "Keyring":
         """The same keys at another time."""
-        return Keyring(self.index_key, self._keys, now_ms)
+        return Keyring(self._index_key, self._keys, now_ms)
 
     @property
     def changes_ms(self) -> int | None:
@@ -120,8 +122,8 @@ class Keyring:
 
     @property
     def fingerprint(self) -> str:
-        """Names the index key, 64 bits in hex, and tells nothing about it."""
-        return fingerprint(self.index_key)
+        """Names the index key, 64 bits in hex, and reveals nothing about it."""
+        return self.ids.fingerprint
 
     def states(self) -> list[tuple[RootKey, str]]:
         """Every key with its state of the moment: `next`, `active`, `verify` or `retired`."""

@@ -1,9 +1,9 @@
-"""The keyring as a running process holds it: the file is looked at again, and a new key becomes active in its time.
+"""The keyring of a running process: it follows changes of the file, and a new key becomes active at its time.
 
-Guaranteed here: what a caller reads through `current()` is of one moment; a file that became unreadable, or that has
-another index key, changes nothing and is told by `fault`. The file is looked at on access, at most every `LOOK_S`
-seconds, sooner where somebody meets a key that is not in the ring. When a key's time has come is judged by the store's
-clock once it is known. A clock that is wrong loses nothing: whichever key makes new things, all processes open them.
+Guaranteed here: a keyring from `current()` never changes. A file that became unreadable, or that has another index key,
+changes nothing and is reported by `fault`. The file is checked on access, at most every `CHECK_S` seconds, and when a
+key is unknown. The store's clock decides when a key becomes active, as soon as that clock is known. A wrong clock
+loses nothing: all processes can open what any key of the keyring sealed.
 """
 
 import logging
@@ -16,9 +16,9 @@ from typing import Any
 from .domain.errors import KeyUnknown, ServiceError
 from .keyring import Keyring
 
-LOOK_S = 1.0
-LOOK_AGAIN_S = 1.0
-"""How often the file is looked at for the sake of a key that is not in the ring."""
+CHECK_S = 1.0
+UNKNOWN_KEY_CHECK_S = 1.0
+"""How often the file is checked because a key is unknown."""
 
 _log = logging.getLogger("otp.keyring")
 
@@ -43,27 +43,27 @@ class KeyringFile:
         self._monotonic = monotonic
         self._now_ms = now_ms
         self._lock = threading.Lock()
-        # The mark before the content: a file that changes in between is read once more.
-        self._mark = _mark(path)
+        # The stamp is taken before the content: a file that changes in between is read again.
+        self._stamp = _stamp(path)
         self._ring = load().at(now_ms())
-        self._looked = monotonic()
+        self._checked_at = monotonic()
         self._clock: tuple[float, int] | None = None
         self._fault: str | None = None
         self._register: Callable[[frozenset[str]], object] | None = None
         self._registered: frozenset[str] = frozenset()
-        self.index_key = self._ring.index_key
-        self.watch_key = self._ring.watch_key
+        self.ids = self._ring.ids
+        self.watch_tokens = self._ring.watch_tokens
 
     def __repr__(self) -> str:
         return f"KeyringFile({self._ring!r})"
 
     def register(self, register: Callable[[frozenset[str]], object]) -> None:
-        """Name who is told the ids of the keys, now and at every change. Raises what `register` raises now."""
+        """Call `register` with the ids of the keys, now and at every change. Raises what it raises now."""
         register(self._ring.kids)
         self._register, self._registered = register, self._ring.kids
 
     def set_clock(self, now_ms: int) -> None:
-        """Go by a better clock from here on: it shows these Unix milliseconds now."""
+        """Use another clock from now on, which shows these Unix milliseconds now."""
         with self._lock:
             self._clock = (self._monotonic(), now_ms)
             self._ring = self._ring.at(now_ms)
@@ -80,13 +80,13 @@ class KeyringFile:
         self.current()
         return self._fault
 
-    # ---- the ring of the moment ------------------------------------------------------------------------------------
+    # ---- the keyring of this moment --------------------------------------------------------------------------------
 
     def current(self) -> Keyring:
-        """The keyring of this moment; it does not change any more."""
-        if self._monotonic() - self._looked >= LOOK_S and self._lock.acquire(blocking=False):
+        """The keyring of this moment; it never changes."""
+        if self._monotonic() - self._checked_at >= CHECK_S and self._lock.acquire(blocking=False):
             try:
-                self._look()
+                self._check()
             finally:
                 self._lock.release()
         ring = self._ring
@@ -95,32 +95,32 @@ class KeyringFile:
             return ring
         return self._advance()
 
-    def look(self) -> None:
-        """Look at the file now, unless that was done within the last second."""
+    def check(self) -> None:
+        """Check the file now, unless that was done within the last second."""
         with self._lock:
-            if self._monotonic() - self._looked >= LOOK_AGAIN_S:
-                self._look()
+            if self._monotonic() - self._checked_at >= UNKNOWN_KEY_CHECK_S:
+                self._check()
 
     def knows(self, kid: str) -> bool:
         """Whether a key of this id is in the ring, or in the file by now."""
         if not self.current().knows(kid):
-            self.look()
+            self.check()
         return self._ring.knows(kid)
 
     def _advance(self) -> Keyring:
         with self._lock:
             self._ring = self._ring.at(self._now())
-            _log.info("another key makes new things now", extra={"key_id": self._ring.active_kid})
+            _log.info("another key is used for new data now", extra={"key_id": self._ring.active_kid})
             return self._ring
 
-    def _look(self) -> None:
-        self._looked = self._monotonic()
-        mark = _mark(self._path)
-        if mark != self._mark:
-            self._mark = mark
+    def _check(self) -> None:
+        self._checked_at = self._monotonic()
+        stamp = _stamp(self._path)
+        if stamp != self._stamp:
+            self._stamp = stamp
             self._read()
         if self._register is not None and self._registered != self._ring.kids:
-            self._tell()
+            self._register_keys()
 
     def _read(self) -> None:
         try:
@@ -128,24 +128,24 @@ class KeyringFile:
         except ServiceError as error:
             self._keep(error.detail)
             return
-        if ring.index_key != self.index_key:
+        if ring.fingerprint != self.ids.fingerprint:
             self._keep("The keyring file has another index key than this process was started with.")
             return
         self._ring, self._fault = ring, None
         _log.info("the keyring file was read again", extra={"key_id": ring.active_kid})
 
     def _keep(self, fault: str) -> None:
-        # Said once: the mark of the file is remembered.
+        # Logged once: the stamp of the file is kept.
         self._fault = fault
         _log.error("the keyring file cannot be used; the keys read before are used", extra={"reason": fault})
 
-    def _tell(self) -> None:
+    def _register_keys(self) -> None:
         kids = self._ring.kids
         try:
             if self._register is not None:
                 self._register(kids)
         except ServiceError as error:
-            _log.warning("the store was not told of the keys; trying again", extra={"reason": error.detail})
+            _log.warning("the keys were not registered in the store; trying again", extra={"reason": error.detail})
         else:
             self._registered = kids
 
@@ -158,7 +158,7 @@ class KeyringFile:
 
     @property
     def active_kid(self) -> str:
-        """The key that makes new things now."""
+        """The key that is used for new data now."""
         return self.current().active_kid
 
     def seal(self, plain: bytes) -> str:
@@ -166,11 +166,11 @@ class KeyringFile:
         return self.current().seal(plain)
 
     def open(self, sealed: str) -> bytes:
-        """Undo `seal`. Raises KeyUnknown (the file was looked at again) and SealBroken."""
+        """Undo `seal`. Raises KeyUnknown (the file was checked again) and SealBroken."""
         try:
             return self.current().open(sealed)
         except KeyUnknown:
-            self.look()
+            self.check()
             return self._ring.open(sealed)
 
     def sign(self, message: bytes) -> bytes:
@@ -186,8 +186,8 @@ class KeyringFile:
         return self.current().jwks()
 
 
-def _mark(path: Path) -> tuple[int, ...] | None:
-    """What changes whenever the file does, or another takes its place."""
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    """Values that change whenever the file changes or is replaced."""
     try:
         stat = os.stat(path)
     except OSError:

@@ -1,20 +1,20 @@
 """Every metric and log field the service has, and the one way to write a log line. A leaf: knows nothing of the rest.
 
-A log line is one JSON object. Only fields named here are written, so a value that somebody passes by mistake does not
-reach the log; none of them may hold a code, a key or a full number.
+A log line is one JSON object. Only fields named here are written, so a value that is passed by mistake does not reach
+the log. None of them may hold a code, a key or a full number.
 """
 
 import json
 import logging
 import os
 import sys
-import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+
+from .clock import rfc3339
 
 FIELDS = (
     "request_id",
@@ -40,7 +40,7 @@ FIELDS = (
     "event_type",
     "callback_id",
     "messaging_profile_id",
-    "chore",
+    "task",
     "scope",
     "kind",
     "state",
@@ -124,7 +124,10 @@ OUTBOX_DEPTH = Gauge(
     registry=REGISTRY,
 )
 OUTBOX_DEAD = Counter(
-    "otp_outbox_dead", "Entries and timers that nobody can read, set aside, by kind.", ["kind"], registry=REGISTRY
+    "otp_outbox_dead",
+    "Unreadable entries and timers that were moved to the dead letters, by kind.",
+    ["kind"],
+    registry=REGISTRY,
 )
 HANDED_BACK = Counter(
     "otp_handed_back",
@@ -133,7 +136,7 @@ HANDED_BACK = Counter(
     registry=REGISTRY,
 )
 WORKER_BUSY = Gauge(
-    "otp_worker_jobs", "Deliveries in the workers' hands.", multiprocess_mode="livesum", registry=REGISTRY
+    "otp_worker_jobs", "Deliveries in flight in the workers.", multiprocess_mode="livesum", registry=REGISTRY
 )
 
 
@@ -145,7 +148,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
-            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "at": rfc3339(int(record.created * 1000)),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -188,8 +191,3 @@ def metrics_text() -> bytes:
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry)
     return generate_latest(REGISTRY)
-
-
-def now_ms() -> int:
-    """Unix milliseconds of this machine's clock. Expiry of codes is never judged by it."""
-    return time.time_ns() // 1_000_000

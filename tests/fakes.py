@@ -6,6 +6,7 @@ stands for what has no memory of its own (the carrier, the receivers) or for scr
 (`storage/test_state_machine.py`): it gives the answers that the test prepared and records what it was asked.
 """
 
+import json
 import threading
 import time
 from collections import Counter
@@ -13,41 +14,24 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from otp_service.domain.audit import Event, Position
+from otp_service.domain.alarm import Alarm
+from otp_service.domain.audit import Event, EventPage, Position
 from otp_service.domain.callback import Answer, Callback
+from otp_service.domain.checking import CheckAnswer, CheckCommand
 from otp_service.domain.circuit import PASS, TRIPS_AFTER, BreakerDecision, Circuit, Fault, Fine, Hold, Source
 from otp_service.domain.delivery import Accepted, DeliveryReport, NotSent, Refused, SendOutcome, Unknown
+from otp_service.domain.denial import Denial
+from otp_service.domain.ending import Canceled, Ended, NotFound, Redeemed
 from otp_service.domain.errors import StoreUnavailable
-from otp_service.domain.operation import (
-    Alarm,
-    Block,
-    BlockPage,
-    Canceled,
-    CheckAnswer,
-    CheckCommand,
-    Cursor,
-    Denial,
-    Ended,
-    Job,
-    NotFound,
-    OptOut,
-    PendingDelivery,
-    Redeemed,
-    ReportOutcome,
-    SendPermit,
-    Standing,
-    StartCommand,
-    Started,
-    StartRefused,
-    TimelineEntry,
-    Timer,
-    VerificationView,
-)
+from otp_service.domain.ids import Reference, shard_of
+from otp_service.domain.optout_list import Block, BlockPage, Cursor, OptOut, Standing
+from otp_service.domain.outbox import Job, PendingDelivery, ReportOutcome, SendPermit, Timer
 from otp_service.domain.policy import App, Limit, Sender
 from otp_service.domain.routing import Health
-from otp_service.domain.verification import Reference, shard_of
+from otp_service.domain.starting import StartCommand, Started, StartRefused
+from otp_service.domain.verification import Status
+from otp_service.domain.view import TimelineEntry, VerificationView
 from otp_service.keyring import Keyring
-from otp_service.storage.audit_log import Page
 from otp_service.storage.limits import Place
 from otp_service.usecases import ports
 from otp_service.usecases.alert import Alert
@@ -60,6 +44,31 @@ Log = list[tuple[Any, ...]]
 def unavailable() -> StoreUnavailable:
     """What every port raises when the store does not answer."""
     return StoreUnavailable("The store does not answer.")
+
+
+def verification_view(ref: Reference, **changes: Any) -> VerificationView:
+    """A pending verification of the app `shop`, sent once."""
+    view = VerificationView(
+        reference=ref,
+        app="shop",
+        purpose="login",
+        channel="sms",
+        mask="+1******0143",
+        subject="00ff",
+        status=Status.PENDING,
+        created_ms=0,
+        expires_ms=300_000,
+        attempts=2,
+        max_checks=5,
+        sends=1,
+        max_sends=4,
+        next_send_ms=30_000,
+        metadata="{}",
+        deliveries=(),
+        version=2,
+        now_ms=500,
+    )
+    return replace(view, **changes)
 
 
 # ---- memory fakes -------------------------------------------------------------------------------------------------
@@ -204,7 +213,7 @@ class FakeCallbackQueue:
     most_waiting: int = 10_000
     queued: list[Callback] = field(default_factory=list)
     """What is due now, the longest first."""
-    leased: dict[str, Callback] = field(default_factory=dict)
+    leased: dict[tuple[str, str], Callback] = field(default_factory=dict)
     postponed: list[Callback] = field(default_factory=list)
     dead: list[Callback] = field(default_factory=list)
     resting: set[str] = field(default_factory=set)
@@ -243,7 +252,7 @@ class FakeCallbackQueue:
                 if one.app == app and app not in self.resting:
                     self.queued.remove(one)
                     claimed = replace(one, attempt=one.attempt + 1)
-                    self.leased[one.id] = claimed
+                    self.leased[app, one.id] = claimed
                     return claimed
         return None
 
@@ -274,18 +283,18 @@ class FakeCallbackQueue:
             self.resting.clear()
 
     def _settle(self, callback: Callback, to: list[Callback], rest_ms: int) -> bool:
-        if self.leased.get(callback.id) != callback:
+        if self.leased.get((callback.app, callback.id)) != callback:
             return False
-        del self.leased[callback.id]
+        del self.leased[callback.app, callback.id]
         to.append(callback)
         if rest_ms > 0:
             self.resting.add(callback.app)
         return True
 
     def _forget(self, callback: Callback) -> bool:
-        found = self.leased.pop(callback.id, None) is not None
+        found = self.leased.pop((callback.app, callback.id), None) is not None
         for waiting in (self.queued, self.postponed):
-            left = [one for one in waiting if one.id != callback.id]
+            left = [one for one in waiting if (one.app, one.id) != (callback.app, callback.id)]
             found |= len(left) < len(waiting)
             waiting[:] = left
         return found
@@ -346,7 +355,7 @@ class FakeAuditReader:
         until_ms: int | None,
         limit: int,
         wanted: Mapping[str, frozenset[str]],
-    ) -> Page:
+    ) -> EventPage:
         """Events after the positions, merged by time."""
         asked = {"positions": list(positions), "shards": shards, "until_ms": until_ms, "limit": limit, "wanted": wanted}
         self.asked.append(asked)
@@ -363,7 +372,7 @@ class FakeAuditReader:
             after[event.shard] = event.position
             if all(event.fields.get(name, "") in values for name, values in wanted.items()):
                 found.append(event)
-        return Page(found, after, at_end=not coming)
+        return EventPage(found, after, at_end=not coming)
 
 
 @dataclass
@@ -556,6 +565,7 @@ class FakeVerifications:
     """Versions by verification."""
     fault: Exception | None = None
     asked: list[Any] = field(default_factory=list)
+    viewed: list[Reference] = field(default_factory=list)
     denials: list[tuple[Reference, Denial]] = field(default_factory=list)
     log: Log = field(default_factory=list)
 
@@ -601,7 +611,7 @@ class FakeVerifications:
 
     def view(self, ref: Reference, app: str | None) -> VerificationView | None:
         """What is there, for its own app."""
-        self.asked.append(("view", ref, app))
+        self.viewed.append(ref)
         view = self.views.get(ref)
         return view if view is not None and app in (None, view.app) else None
 
@@ -762,7 +772,7 @@ class FakeCarrier:
         """Readable bytes."""
         parts = {"to": to, "text": text, "code": code, "webhook_url": webhook_url, "delivery_id": delivery_id}
         self._step("compose", sender, parts)
-        return repr(sorted(parts.items())).encode()
+        return json.dumps(parts).encode()
 
     def send(self, composed: bytes, *, idempotency_key: str, within_s: float) -> SendOutcome:
         """Record it."""
@@ -846,7 +856,7 @@ class LateVault:
 
     def __init__(self, ring: Keyring, newer: Keyring, *, comes: bool) -> None:
         self._ring, self._newer, self._comes = ring, newer, comes
-        self.index_key = ring.index_key
+        self.ids = ring.ids
 
     def current(self) -> Keyring:
         """The keys known now."""
@@ -994,29 +1004,29 @@ class FakeSenderHealth(SenderHealth):
             return tuple(senders), tuple(sender.name for sender in senders)
         return tuple(reversed(senders)), self._well
 
-    def decision(self, sender: Sender, *, held_too: bool = False) -> BreakerDecision:
+    def admit(self, sender: Sender, *, held_too: bool = False) -> BreakerDecision:
         """As prepared."""
         return self._decisions[held_too]
 
-    def better(self, sender: Sender, others: Sequence[str]) -> tuple[str, ...]:
+    def better_than(self, sender: Sender, others: Sequence[str]) -> tuple[str, ...]:
         """As prepared, of those that are left."""
         return tuple(name for name in self._better if name in others)
 
-    def unheld(self, senders: Sequence[str]) -> tuple[str, ...]:
+    def not_held(self, senders: Sequence[str]) -> tuple[str, ...]:
         """As prepared, of those that are left."""
         return tuple(name for name in self._better if name in senders)
 
-    def learn(self, sender: Sender, outcome: SendOutcome, decision: BreakerDecision, number_hash: str) -> None:
+    def record_outcome(self, sender: Sender, outcome: SendOutcome, decision: BreakerDecision, number_hash: str) -> None:
         """Record it."""
         self.numbers.add(number_hash)
         self.learned.append((sender, outcome, decision))
 
-    def moved(self, moved: ReportOutcome, report: DeliveryReport, number_hash: str) -> None:
+    def record_report(self, applied: ReportOutcome, report: DeliveryReport, number_hash: str) -> None:
         """Record it."""
         self.numbers.add(number_hash)
-        self.reports.append((moved, report))
+        self.reports.append((applied, report))
 
-    def spend_limit(self, profile: str | None) -> None:
+    def record_spend_limit(self, profile: str | None) -> None:
         """Record it."""
         self.spent.append(profile)
 

@@ -5,17 +5,18 @@ from collections.abc import Callable
 from random import random
 
 from .. import telemetry
+from ..clock import clock_ms
 from ..config import Settings
 from ..keyring_file import KeyringFile
 from ..receivers.client import Receivers
 from ..runtime import callback_worker
 from ..runtime.callback_worker import CallbackWorker
-from ..runtime.delivery_worker import PeriodicTask
+from ..runtime.periodic_tasks import PeriodicTask
 from ..storage.audit_consumer import AuditConsumer
 from ..storage.callbacks import Callbacks
 from ..storage.verifications import Verifications
-from ..usecases.send_callbacks import Notify
-from ..web import schemas
+from ..usecases.send_callbacks import SendCallbacks
+from ..web.schemas.callbacks import callback_body
 from .stores import Stores
 
 _log = logging.getLogger("otp.bootstrap")
@@ -28,14 +29,14 @@ def callback_sender(settings: Settings, stores: Stores, keyring: KeyringFile) ->
         return None
     _warn_of_private(settings)
     audit_consumer = AuditConsumer(stores.store, stores.keys)
-    notify = Notify(
+    notify = SendCallbacks(
         audit_consumer=audit_consumer,
         queue=Callbacks(stores.store, stores.scripts, stores.keys),
-        store=Verifications(stores.store, stores.scripts, stores.keys, keyring.index_key),
-        receivers=Receivers(endpoints, now_ms=telemetry.now_ms),
+        store=Verifications(stores.store, stores.scripts, stores.keys, keyring.ids),
+        receivers=Receivers(endpoints, now_ms=clock_ms),
         vault=keyring,
         apps=list(endpoints),
-        write=schemas.callback_body,
+        write=callback_body,
         random=random,
         count=lambda app, outcome: telemetry.CALLBACKS.labels(app, outcome).inc(),
     )

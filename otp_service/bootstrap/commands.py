@@ -7,9 +7,11 @@ from ..storage.api_keys import ApiKeys
 from ..storage.audit_log import AuditLog
 from ..storage.callbacks import Callbacks
 from ..telnyx.gateway import Gateway
-from ..usecases.sync_optouts import SyncResult, Tell
+from ..usecases.optout_list import Progress
+from ..usecases.sync_profile import SyncResult
 from .carrier import telnyx_client
 from .optouts import optout_sync
+from .required import require_for_worker
 from .stores import open_keyring, open_stores
 
 
@@ -29,13 +31,13 @@ def build_callbacks(settings: Settings) -> Callbacks:
     return Callbacks(stores.store, stores.scripts, stores.keys)
 
 
-def sync_optouts(settings: Settings, tell: Tell) -> list[SyncResult]:
-    """Read the carrier's whole list of opt-outs into the registry now. `tell` gets the progress."""
+def sync_optouts(settings: Settings, progress: Progress) -> list[SyncResult]:
+    """Read the carrier's whole list of opt-outs into the registry now. `progress` is called after each page."""
+    require_for_worker(settings)
     keyring = open_keyring(settings)
-    settings.require_apps()
     stores = open_stores(settings, keyring)
     try:
         with telnyx_client(settings) as telnyx:
-            return optout_sync(settings, stores, keyring, Gateway(telnyx)).now(tell, time.sleep)
+            return optout_sync(settings, stores, keyring, Gateway(telnyx)).run_now(progress, time.sleep)
     finally:
         stores.store.close()

@@ -4,6 +4,7 @@ import secrets
 import time
 
 from .. import telemetry
+from ..clock import clock_ms
 from ..config import Settings
 from ..keyring_file import KeyringFile
 from ..storage.cursors import Cursors
@@ -22,7 +23,7 @@ def optout_sync(settings: Settings, stores: Stores, keyring: KeyringFile, gatewa
         vault=keyring,
         policy=settings.policy,
         interval_ms=settings.optout_sync_ms,
-        now_ms=telemetry.now_ms,
+        now_ms=clock_ms,
         token=lambda: secrets.token_hex(8),
         count=_count,
         sleep=time.sleep,

@@ -5,7 +5,8 @@ import time
 from dataclasses import dataclass
 from functools import partial
 
-from .. import config, telemetry
+from .. import config
+from ..clock import clock_ms
 from ..config import Settings
 from ..domain.errors import StoreUnavailable
 from ..keyring_file import KeyringFile
@@ -71,4 +72,4 @@ def open_keyring(settings: Settings) -> KeyringFile:
     config.load_keyring(settings)  # its error says what is missing
     path = settings.keyring_path
     assert path is not None
-    return KeyringFile(path, partial(config.load_keyring, settings), monotonic=time.monotonic, now_ms=telemetry.now_ms)
+    return KeyringFile(path, partial(config.load_keyring, settings), monotonic=time.monotonic, now_ms=clock_ms)

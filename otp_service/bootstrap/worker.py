@@ -9,7 +9,8 @@ from random import random
 from .. import telemetry
 from ..config import Settings
 from ..keyring_file import KeyringFile
-from ..runtime.delivery_worker import PeriodicTask, Worker
+from ..runtime.delivery_worker import Worker
+from ..runtime.periodic_tasks import PeriodicTask
 from ..storage.keyrings import Keyrings
 from ..storage.outbox import Outbox
 from ..storage.verifications import Verifications
@@ -22,6 +23,7 @@ from . import senders
 from .callbacks import callback_sender, callback_tasks
 from .carrier import telnyx_client
 from .optouts import optout_sync
+from .required import require_for_worker
 from .stores import Stores, join, open_keyring, open_stores
 
 ALERT_PERIOD_S = 1.0
@@ -41,8 +43,8 @@ FINISH_S = 2.0
 
 def build_worker(settings: Settings, *, concurrency: int) -> Worker:
     """The delivery worker. `concurrency` is the number of sends at once."""
+    require_for_worker(settings)
     keyring = open_keyring(settings)
-    settings.require_apps()
     stores = open_stores(settings, keyring)
     telnyx = telnyx_client(settings)
     gateway = Gateway(telnyx)
@@ -69,7 +71,7 @@ def build_worker(settings: Settings, *, concurrency: int) -> Worker:
 
 def _outbox(stores: Stores, keyring: KeyringFile) -> Outbox:
     consumer = f"{socket.gethostname()}-{secrets.token_hex(4)}"
-    return Outbox(stores.store, stores.scripts, stores.keys, keyring.index_key, consumer)
+    return Outbox(stores.store, stores.scripts, stores.keys, keyring.ids, consumer)
 
 
 def _deliver(
@@ -83,8 +85,8 @@ def _deliver(
 ) -> Deliver:
     return Deliver(
         outbox=outbox,
-        book=outbox,
-        store=Verifications(stores.store, stores.scripts, stores.keys, keyring.index_key),
+        reports=outbox,
+        store=Verifications(stores.store, stores.scripts, stores.keys, keyring.ids),
         carrier=gateway,
         vault=keyring,
         policy=settings.policy,
@@ -115,7 +117,7 @@ def _sync_task(settings: Settings, sync: SyncOptouts) -> PeriodicTask:
     starting = iter([True])
 
     def run(stop: threading.Event) -> None:
-        sync.on_timer(starting=next(starting, False), stopped=stop.is_set)
+        sync.run_if_due(starting=next(starting, False), stopped=stop.is_set)
 
     return PeriodicTask("opt-outs", min(SYNC_PERIOD_S, settings.optout_sync_ms / 1000), run)
 

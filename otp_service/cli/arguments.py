@@ -54,7 +54,9 @@ def host_name(text: str) -> str:
 
 def e164(text: str) -> str:
     """A number in E.164. Whether the number exists is the carrier's to decide."""
-    if not re.fullmatch(r"\+[1-9][0-9]{6,14}", text, re.ASCII):
+    from ..domain.phone import is_e164  # noqa: PLC0415
+
+    if not is_e164(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number in E.164, e.g. +12025550143")
     return text
 

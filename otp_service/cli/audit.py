@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..timestamps import now_ms
+from ..clock import clock_ms
 from .output import cell
 from .parser import add_command, add_group, json_option
 from .settings import duration_ms, load_settings
@@ -37,7 +37,7 @@ def register(groups: Any) -> None:
 def _tail(args: argparse.Namespace) -> None:
     from ..bootstrap import build_audit  # noqa: PLC0415
 
-    since_ms = now_ms() - duration_ms(args.since, "--since")
+    since_ms = clock_ms() - duration_ms(args.since, "--since")
     stop = _stop_on_ctrl_c() if args.follow else None
     for event in _events(build_audit(load_settings()), since_ms, stop):
         print(json.dumps(event, ensure_ascii=False) if args.json else _line(event), flush=args.follow)
@@ -55,7 +55,7 @@ def _events(audit: "AuditLog", since_ms: int, stop: threading.Event | None) -> I
     import msgspec  # noqa: PLC0415
 
     from ..domain.audit import Position  # noqa: PLC0415
-    from ..web.routes.verifications import audit_event  # noqa: PLC0415
+    from ..web.schemas.audit import audit_event  # noqa: PLC0415
 
     # Positions are exclusive: start at the last one before the first wanted millisecond.
     positions = [Position(max(0, since_ms - 1), 2**63 - 1)] * audit.shards

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..timestamps import rfc3339
+from ..clock import rfc3339
 from .output import note, print_json, print_table
 from .parser import UsageError, add_command, add_group, json_option
 from .settings import load_settings
@@ -23,6 +23,12 @@ def register(subparsers: Any) -> None:
         line="show and replay the events that are sent to the apps' callback_url, and make secrets to sign them",
         example="otp-service callbacks list --dead",
     )
+    _add_list(groups)
+    _add_replay(groups)
+    _add_keygen(groups)
+
+
+def _add_list(groups: Any) -> None:
     listed = add_command(
         groups,
         "list",
@@ -32,6 +38,10 @@ def register(subparsers: Any) -> None:
     )
     listed.add_argument("--app", help="only those of this app")
     listed.add_argument("--dead", action="store_true", help="the dead ones: out of tries, kept for a week")
+    json_option(listed)
+
+
+def _add_replay(groups: Any) -> None:
     replayed = add_command(
         groups,
         "replay",
@@ -43,6 +53,10 @@ def register(subparsers: Any) -> None:
     replayed.add_argument("id", metavar="ID", nargs="?", help="one of them, as in: otp-service callbacks list")
     replayed.add_argument("--dead", action="store_true", help="all dead ones")
     replayed.add_argument("--app", help="with --dead: only those of this app")
+    json_option(replayed)
+
+
+def _add_keygen(groups: Any) -> None:
     made = add_command(
         groups,
         "keygen",
@@ -53,8 +67,7 @@ def register(subparsers: Any) -> None:
         example="otp-service callbacks keygen --ed25519",
     )
     made.add_argument("--ed25519", action="store_true", help="a key pair: the receiver gets the public key only")
-    for parser in (listed, replayed, made):
-        json_option(parser)
+    json_option(made)
 
 
 def _open() -> "tuple[Callbacks, list[str]]":

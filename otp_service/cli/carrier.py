@@ -1,7 +1,7 @@
-"""The carrier at a shell: opened from TELNYX_BASE_URL and TELNYX_API_KEY alone, its refusals said in one sentence.
+"""The carrier's client for commands, built from TELNYX_BASE_URL and TELNYX_API_KEY alone, and how messages are shown.
 
-Numbers of persons are masked in everything meant for people; `--json` prints what the carrier said, whole. No text of
-a message is shown in tables, for it may hold a code.
+Every refusal is one sentence. People's numbers are masked in tables; `--json` prints the carrier's data unchanged.
+Tables never show the text of a message, because it may hold a code.
 """
 
 import contextlib
@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from .. import config
+from ..clock import rfc3339
 from ..domain import phone
 from ..domain.delivery import Action
 from ..domain.errors import InvalidNumber, ServiceError
@@ -16,7 +17,6 @@ from ..telnyx import errors
 from ..telnyx.client import TelnyxClient
 from ..telnyx.exceptions import NotFoundError, NotSentError, RefusedError, UnknownOutcomeError
 from ..telnyx.responses import InboundMessage, OutboundMessage
-from ..timestamps import rfc3339
 from .output import print_facts, print_json
 from .parser import UsageError
 
@@ -24,8 +24,8 @@ READ_AGAIN = "nothing was changed, so it may be run again"
 _REQUEST_CODES = re.compile(r"10\d\d\d", re.ASCII)
 
 
-class CarrierSaysNo(ServiceError):
-    """The carrier refused, or cannot be reached, or its answer was lost; the sentence says what to do."""
+class CarrierFailed(ServiceError):
+    """The carrier refused, cannot be reached, or its response was lost. The detail has what to do."""
 
     code = "carrier_error"
 
@@ -34,27 +34,27 @@ class CarrierSaysNo(ServiceError):
 def carrier(hints: Mapping[str, str] | None = None, *, lost: str = READ_AGAIN) -> Iterator[TelnyxClient]:
     """The carrier for one command.
 
-    `hints` say what a refusal means for this command, by the carrier's code, and under "missing" what it means that
-    there is no such thing; `lost` what to do if the answer to a request that changes something never came.
+    `hints` explain refusals for this command, by the carrier's code; "missing" explains a 404. `lost` is what to do if
+    the response to a request that changes something was lost.
     """
     access = config.load_carrier(config.environment())
     try:
         with TelnyxClient(access.api_key, access.base_url) as client:
             yield client
     except RefusedError as error:
-        raise CarrierSaysNo(_refused(error, hints or {})) from error
+        raise CarrierFailed(_refused(error, hints or {})) from error
     except NotSentError as error:
-        raise CarrierSaysNo(_not_sent(error)) from error
+        raise CarrierFailed(_not_sent(error)) from error
     except UnknownOutcomeError as error:
-        raise CarrierSaysNo(f"the carrier's answer is lost or unreadable ({error.reason}): {lost}") from error
+        raise CarrierFailed(f"the carrier's response is lost or unreadable ({error.reason}): {lost}") from error
     except ValueError as error:
-        # What cannot be asked at all: the client's own words, which name no number and no key.
+        # The client refuses the request before it is sent; its message contains no number and no key.
         raise UsageError(str(error)) from error
 
 
 def _not_sent(error: NotSentError) -> str:
     if error.retry_after_s is not None:
-        return f"the carrier asks for patience ({error.reason}): try again in {max(1, round(error.retry_after_s))} s"
+        return f"the carrier is busy ({error.reason}): try again in {max(1, round(error.retry_after_s))} s"
     if error.reason.startswith("no connection"):
         return f"the carrier cannot be reached ({error.reason}): check TELNYX_BASE_URL and the network"
     return f"the carrier did not take the request ({error.reason}): try again shortly"
@@ -62,8 +62,8 @@ def _not_sent(error: NotSentError) -> str:
 
 def _refused(error: RefusedError, hints: Mapping[str, str]) -> str:
     if error.code.startswith("http_") and error.status != 401:
-        # No error of the carrier's own form: most likely somebody else answered.
-        return f"the answer is HTTP {error.status} and no word of the carrier: check TELNYX_BASE_URL, which ends in /v2"
+        # Not an error of the carrier's form: most likely another server answered.
+        return f"HTTP {error.status} without an error of the carrier's form: check TELNYX_BASE_URL, which ends in /v2"
     return f"the carrier refuses ({error.title}, code {error.code}): {_advice(error, hints)}"
 
 
@@ -97,11 +97,11 @@ _ADVICE = {
 }
 
 
-# ---- for people -----------------------------------------------------------------------------------------------------
+# ---- what people read ------------------------------------------------------------------------------------------------
 
 
 def masked(number: str) -> str:
-    """A person's number for people to read."""
+    """A person's number, masked."""
     try:
         return phone.parse(number).mask
     except InvalidNumber:

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..clock import clock_ms, rfc3339
 from ..domain.errors import ServiceError
-from ..timestamps import now_ms, rfc3339
 from .output import note, print_json, print_records, time_text
 from .parser import Parser, UsageError, add_command, add_group, json_option
 from .settings import duration_ms
@@ -70,7 +70,7 @@ def _add_rotate(keyring: Any) -> Parser:
 def _create(args: argparse.Namespace) -> None:
     from .. import keyring  # noqa: PLC0415
 
-    raw = keyring.create(secrets.token_bytes, rfc3339(now_ms()))
+    raw = keyring.create(secrets.token_bytes, rfc3339(clock_ms()))
     try:
         descriptor = os.open(args.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
@@ -127,7 +127,7 @@ def _store_clock_ms() -> int:
 
     url = config.environment().get("OTP_REDIS_URL")
     if not url:
-        return now_ms()
+        return clock_ms()
     try:
         store = client.connect(url)
         try:
@@ -136,7 +136,7 @@ def _store_clock_ms() -> int:
             store.close()
     except ServiceError:
         note("the store does not answer: the times of the new key are by this machine's clock")
-        return now_ms()
+        return clock_ms()
 
 
 def _show_rotated(args: argparse.Namespace, ring: "Keyring", active_from: str | None) -> None:
@@ -161,7 +161,7 @@ def _status(args: argparse.Namespace) -> None:
     from .. import keyring  # noqa: PLC0415
 
     with _readable(args, "read"):
-        ring = keyring.parse(args.path.read_bytes(), now_ms())
+        ring = keyring.parse(args.path.read_bytes(), clock_ms())
     facts = [_facts(key, state) for key, state in ring.states()]
     if args.json:
         print_json({"path": str(args.path), "index_fingerprint": ring.fingerprint, "keys": facts})

@@ -1,7 +1,8 @@
-"""`otp-service messages`: send in every way the carrier has, schedule, withdraw, look up.
+"""`otp-service messages`: send in every way the carrier has, schedule, cancel, look up.
 
 Every send has an Idempotency-Key and is made once. If the carrier's answer is lost, the error names the key: the same
-command with `--idempotency-key` sends at most one message. The carrier takes no key for scheduling; the error says so.
+command with `--idempotency-key` sends at most one message. The carrier takes no key for scheduling; the error warns of
+that.
 """
 
 import argparse
@@ -20,7 +21,7 @@ _SEND = """\
 otp-service messages send --from +18445550001 --to +12025550143 --text Hello
 otp-service messages send --kind number_pool --profile abc85f64-5717-4562-b3fc-2c9600000000 --to +12025550143 --text Hi
 otp-service messages send --kind whatsapp --from +18445550001 --template otp_code --to +12025550143 --text 123456"""
-_GROUP = "otp-service messages send-group --from +18445550001 --to +12025550143 --to +12025550144 --text 'All hands'"
+_GROUP = "otp-service messages send-group --from +18445550001 --to +12025550143 --to +12025550144 --text 'Outage at 9'"
 _SCHEDULE = """\
 otp-service messages schedule --from +18445550001 --to +12025550143 --text 'Your new factor is active' \\
     --at 2026-12-01T09:30:00Z"""
@@ -33,7 +34,7 @@ def register(subparsers: Any) -> None:
     groups = add_group(
         subparsers,
         "messages",
-        line="send, schedule, withdraw and look up single messages at the carrier",
+        line="send, schedule, cancel and look up single messages at the carrier",
         example=f"otp-service messages show {_MESSAGE}",
     )
     _add_send(groups)
@@ -43,14 +44,14 @@ def register(subparsers: Any) -> None:
         groups,
         "cancel",
         _cancel,
-        line="withdraw a scheduled message, until a minute before its time",
+        line="cancel a scheduled message, until a minute before its time",
         example=f"otp-service messages cancel {_MESSAGE}",
     )
     show = add_command(
         groups,
         "show",
         _show,
-        line="show how far a message has come",
+        line="show the status of a message",
         text="Messages are kept for ten days. The text is only in the JSON.",
         example=f"otp-service messages show {_MESSAGE} --json",
     )
@@ -65,7 +66,7 @@ def _add_send(groups: Any) -> None:
         "send",
         _send,
         line="send one message to one person",
-        text="Without --kind the carrier finds out what --from is, or takes a number of --profile's pool.",
+        text="Without --kind the carrier detects the kind of --from, or takes a number of --profile's pool.",
         example=_SEND,
     )
     send.add_argument("--kind", choices=KINDS, help="the kind of sender (default: what --from or --profile is)")
@@ -82,12 +83,12 @@ def _add_group_send(groups: Any) -> None:
         groups,
         "send-group",
         _send_group,
-        line="write to up to eight people at once, who see one another (MMS, US and Canada)",
+        line="write to up to eight people at once, who see each other's numbers (MMS, US and Canada)",
         example=_GROUP,
     )
     group.add_argument("--from", dest="sender", metavar="NUMBER", required=True, help="our number, in E.164")
     group.add_argument("--to", metavar="NUMBER", required=True, action="append", type=e164, help="once for each person")
-    group.add_argument("--text", required=True, type=nonempty, help="what they read")
+    group.add_argument("--text", required=True, type=nonempty, help="the text of the message")
     _key(group)
     json_option(group, _DATA)
 
@@ -98,7 +99,7 @@ def _add_schedule(groups: Any) -> None:
         "schedule",
         _schedule,
         line="have a message sent later: 5 minutes to 5 days ahead",
-        text="The carrier takes no Idempotency-Key here: after a lost answer, a second try may make a second message.",
+        text="The carrier takes no Idempotency-Key here: after a lost response, a second try may send a second one.",
         example=_SCHEDULE,
     )
     _person_and_text(schedule)
@@ -111,7 +112,7 @@ def _add_schedule(groups: Any) -> None:
 
 def _person_and_text(parser: Parser) -> None:
     parser.add_argument("--to", metavar="NUMBER", required=True, type=e164, help="the person, in E.164")
-    parser.add_argument("--text", required=True, type=nonempty, help="what they read")
+    parser.add_argument("--text", required=True, type=nonempty, help="the text of the message")
 
 
 def _sender(parser: Parser) -> None:
@@ -125,7 +126,7 @@ def _key(parser: Parser) -> None:
     )
 
 
-# ---- what they do ---------------------------------------------------------------------------------------------------
+# ---- running them ---------------------------------------------------------------------------------------------------
 
 
 def _send(args: argparse.Namespace) -> None:
@@ -212,8 +213,8 @@ def _cancel(args: argparse.Namespace) -> None:
         "10010": "it is not scheduled (any more), or due in less than a minute",
         "missing": "there is no scheduled message of this id",
     }
-    lost = f"see what became of it: otp-service messages show {args.id}"
-    with Progress("Withdrawing"), carrier(hints, lost=lost) as client:
+    lost = f"see its status: otp-service messages show {args.id}"
+    with Progress("Canceling"), carrier(hints, lost=lost) as client:
         message = client.cancel_scheduled(args.id)
     show_message(message, as_json=args.json)
 

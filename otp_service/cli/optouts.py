@@ -15,6 +15,7 @@ from .settings import load_settings
 
 if TYPE_CHECKING:
     from ..telnyx.responses import OptOut
+    from ..usecases.sync_profile import SyncResult
 
 _PROFILE = "abc85f64-5717-4562-b3fc-2c9600000000"
 
@@ -27,6 +28,20 @@ def register(subparsers: Any) -> None:
         line="show who opted out at the carrier, and sync the local registry with it",
         example=f"otp-service optouts list --profile {_PROFILE}",
     )
+    _add_list(groups)
+    synced = add_command(
+        groups,
+        "sync",
+        _sync,
+        line="copy the carrier's whole list into our registry, and remove what it does not contain",
+        text="Workers do so at their start and every 15 minutes. It continues where the last pass ended, even if that "
+        "was killed. It needs OTP_REDIS_URL, OTP_KEYRING and the configuration.",
+        example="otp-service optouts sync",
+    )
+    json_option(synced)
+
+
+def _add_list(groups: Any) -> None:
     listed = add_command(
         groups,
         "list",
@@ -38,16 +53,6 @@ def register(subparsers: Any) -> None:
     listed.add_argument("--profile", metavar="ID", help="only those of this messaging profile")
     listed.add_argument("--since", metavar="TIME", type=moment, help="only later ones; RFC 3339")
     json_option(listed, "print the carrier's data as JSON, with whole numbers")
-    synced = add_command(
-        groups,
-        "sync",
-        _sync,
-        line="copy the carrier's whole list into our registry, and remove what it does not contain",
-        text="Workers do so at their start and every 15 minutes. It continues where the last pass ended, even if that "
-        "was killed. It needs OTP_REDIS_URL, OTP_KEYRING and the configuration.",
-        example="otp-service optouts sync",
-    )
-    json_option(synced)
 
 
 def _list(args: argparse.Namespace) -> None:
@@ -78,22 +83,19 @@ def _sync(args: argparse.Namespace) -> None:
     from ..bootstrap import sync_optouts  # noqa: PLC0415
 
     with Progress("Reading the carrier's list", "people") as progress:
-        done = sync_optouts(load_settings(), progress.advance)
+        results = sync_optouts(load_settings(), progress.advance)
     if args.json:
-        print_json(
-            [
-                {
-                    "messaging_profile_id": one.profile,
-                    "read": one.read,
-                    "changed": one.changed,
-                    "skipped": one.skipped,
-                    "lifted": one.lifted,
-                }
-                for one in done
-            ]
-        )
+        print_json([_facts(result) for result in results])
         return
-    print_table(
-        ("profile", "read", "changed", "skipped", "lifted"),
-        ([one.profile, str(one.read), str(one.changed), str(one.skipped), str(one.lifted)] for one in done),
-    )
+    columns = ("profile", "read", "changed", "skipped", "lifted")
+    print_table(columns, ([str(getattr(result, column)) for column in columns] for result in results))
+
+
+def _facts(result: "SyncResult") -> dict[str, object]:
+    return {
+        "messaging_profile_id": result.profile,
+        "read": result.read,
+        "changed": result.changed,
+        "skipped": result.skipped,
+        "lifted": result.lifted,
+    }

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..timestamps import rfc3339
+from ..clock import rfc3339
 from .parser import PROGRAM
 
 

@@ -16,7 +16,7 @@ Command = Callable[[argparse.Namespace], int | None]
 
 
 class UsageError(ServiceError):
-    """What was typed cannot be done; the sentence says what to type instead."""
+    """The command as typed cannot be done. The detail has what to type instead."""
 
     code = "usage_error"
 

@@ -1,22 +1,24 @@
-"""The configuration: a TOML file, the environment and secret files, as typed values."""
+"""The configuration: a TOML file, the environment and secret files, as typed values.
 
-from .load import (
-    DEFAULT_FILE,
-    DEV_TOML,
-    CarrierAccess,
-    Settings,
-    duration_ms,
-    environment,
-    load,
-    load_carrier,
-    load_keyring,
-    require_url,
-)
+`load` reads everything. `sections` has the keys of the file, `variables` the environment, `checks` the rules of single
+values, `settings` the result.
+"""
+
+from .dev_environment import environment
+from .duration import duration_ms
+from .example import DEV_TOML
+from .faults import Faults
+from .file import DEFAULT_FILE
+from .keyring import load_keyring
+from .load import load, load_carrier
+from .settings import CarrierAccess, Settings
+from .variables import require_url
 
 __all__ = [
     "DEFAULT_FILE",
     "DEV_TOML",
     "CarrierAccess",
+    "Faults",
     "Settings",
     "duration_ms",
     "environment",

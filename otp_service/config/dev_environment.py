@@ -1,14 +1,19 @@
-"""The file in which `otp-service dev` says how to reach it, and finding it again from a command in the same directory.
+"""The file with the addresses and keys of a running `otp-service dev`, which commands in its directory use.
 
 `.otp-dev/env` holds `NAME=value` lines that a shell can source and a program can parse. Sourcing it exports nothing,
-so commands look for it themselves. What the environment says wins, and by group: a command that is told another store
-does not get this one's keyring, and one that is told another carrier's key does not get this one's address.
+so commands look for it themselves. The environment wins, group by group: a command that has another store in its
+environment does not get this keyring, and one that has another carrier key does not get this carrier's address.
 """
 
+import contextlib
 import os
 import shlex
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+from ..domain.errors import ConfigError
+from .file import config_path, read_toml
 
 DIRECTORY = ".otp-dev"
 FILE = "env"
@@ -19,7 +24,7 @@ GROUPS = (
     ("OTP_CONFIG",),
     ("OTP_PUBLIC_URL",),
 )
-"""The variables that commands take from the file. Where the environment has one of a group, it has the group."""
+"""The variables that commands take from the file. If the environment has one of a group, none of it is taken."""
 
 SHARED = tuple(name for group in GROUPS for name in group)
 
@@ -30,9 +35,9 @@ def write_lines(values: Mapping[str, str]) -> bytes:
 
 
 def read(path: Path) -> dict[str, str]:
-    """The variables that stand in the file. Empty if there is none, or one that is not this user's alone.
+    """The variables in the file. Empty if there is none, or if it is not private to this user.
 
-    Somebody else's file in a shared directory must not say where our commands go.
+    In a shared directory, another user's file must not decide which service our commands use.
     """
     try:
         with path.open(encoding="utf-8") as file:
@@ -46,7 +51,7 @@ def read(path: Path) -> dict[str, str]:
 
 
 def missing(environ: Mapping[str, str], found: Mapping[str, str]) -> dict[str, str]:
-    """Those of the found variables of which the environment says nothing."""
+    """The found variables that the environment does not have."""
     taken = {}
     for group in GROUPS:
         if not any(environ.get(name) or environ.get(f"{name}_FILE") for name in group):
@@ -55,9 +60,35 @@ def missing(environ: Mapping[str, str], found: Mapping[str, str]) -> dict[str, s
 
 
 def _plain(value: str) -> str:
-    # Nothing of ours needs quotes; a store's URL that somebody gives may, and then it is the shell's way.
+    # Our own values need no quotes; the URL of a given store may, and then it is quoted for the shell.
     return value if shlex.quote(value.replace("?", "")) == value.replace("?", "") else shlex.quote(value)
 
 
 def _bare(value: str) -> str:
     return "".join(shlex.split(value)) if value[:1] in "'\"" and value else value
+
+
+def environment(*, find: bool = True) -> Mapping[str, str]:
+    """The environment of this process, for `load`.
+
+    `find`: variables that are missing are taken from the file of an `otp-service dev` that runs in this directory; a
+    line on stderr lists them. They are put into the process's environment, so that its children have them too.
+    """
+    if find:
+        path = Path(DIRECTORY, FILE).absolute()
+        found = missing(os.environ, read(path))
+        if "OTP_PUBLIC_URL" in found and _has_public_url({**os.environ, **found}):
+            del found["OTP_PUBLIC_URL"]
+        if found:
+            os.environ.update(found)
+            with contextlib.suppress(OSError):
+                sys.stderr.write(f"otp-service: using {path} for {', '.join(found)}\n")
+    return os.environ
+
+
+def _has_public_url(environ: Mapping[str, str]) -> bool:
+    try:
+        path = config_path(environ, Path.cwd())
+        return path is not None and "public_url" in read_toml(path).get("service", {})
+    except (ConfigError, TypeError):
+        return False  # `load` reports it

@@ -93,8 +93,17 @@ class Event:
         return f"{self.shard:02x}-{self.position}"
 
 
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Events in order of time, the positions after them, and whether the end was reached."""
+
+    events: list[Event]
+    positions: list[Position]
+    at_end: bool
+
+
 def encode_cursor(positions: Sequence[Position]) -> str:
-    """One position per shard in an opaque, URL-safe word."""
+    """One position per shard in an opaque, URL-safe text."""
     raw = json.dumps([str(position) for position in positions], separators=(",", ":")).encode()
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 

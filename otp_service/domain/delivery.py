@@ -1,4 +1,4 @@
-"""One delivery: one sender's attempt to bring one code to one phone, and what the carrier said about it.
+"""One delivery: one sender's attempt to bring one code to one phone, and what the carrier reports of it.
 
 The state moves by rank and never backwards, because webhooks arrive unordered, repeated, early or never.
 The same table stands in `storage/lua/_delivery.lua`, where the move is atomic; a test compares the two.
@@ -42,14 +42,14 @@ class Action(StrEnum):
     NEXT_SENDER = "next_sender"  # another sender may get through
     STOP_PERSON = "stop_person"  # this person must not or cannot be reached: no other sender of the profile/number
     BAD_REQUEST = "bad_request"  # this request or text is wrong: next sender, and an error in the log; no breaker
-    STOP_SENDER = "stop_sender"  # this sender is out of order: next sender, and tell the operator
-    STOP_PROFILE = "stop_profile"  # the sender's messaging profile is out of order: next sender, and tell the operator
+    STOP_SENDER = "stop_sender"  # this sender is out of order: next sender, and alert the operator
+    STOP_PROFILE = "stop_profile"  # the sender's messaging profile is out of order: next sender, and alert the operator
     STOP_ALL = "stop_all"  # nothing can be sent with this account: page somebody
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The carrier took the message. `status` is its own word; `wait_s` how long it says it will hold it."""
+    """The carrier has the message. `status` is the carrier's own; `wait_s` is for how long it will hold it, seconds."""
 
     message_id: str
     status: str | None = None
@@ -58,7 +58,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The carrier said no: nothing was sent. `code` is its own code, `opted_out` its block-list answer.
+    """The carrier refused: nothing was sent. `code` is its own code, `opted_out` its block-list answer.
 
     `spent`: the profile has reached its daily limit, and nothing more goes out by it before midnight UTC.
     `foreign`: the answer is not in the carrier's form (a proxy's page, a redirect, an empty body); `code` is then
@@ -88,7 +88,7 @@ IN_PROGRESS = "the same key is still in progress"
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """Certainly nothing was sent (no connection, or told to come back): the same request may be tried again."""
+    """Certainly nothing was sent (no connection, or asked to come later): the same request may be tried again."""
 
     reason: str
     retry_after_s: float | None = None
@@ -106,9 +106,9 @@ SendOutcome = Accepted | Refused | NotSent | Unknown
 
 @dataclass(frozen=True, slots=True)
 class DeliveryReport:
-    """A delivery receipt: what the carrier says of one message to one phone, by webhook or when asked.
+    """What the carrier says of one message to one phone, by webhook or when polled.
 
-    `to` is the recipient in E.164. `status` is the carrier's word, `occurred_ms` Unix milliseconds or 0.
+    `to` is the recipient in E.164. `status` is the carrier's own, `occurred_ms` Unix milliseconds or 0.
     """
 
     message_id: str
@@ -137,9 +137,9 @@ _FROM_CARRIER = {
 }
 
 
-def from_carrier(word: str) -> DeliveryStatus | None:
-    """Translate the carrier's word for a message; None for a word we do not know (it changes nothing).
+def from_carrier(status: str) -> DeliveryStatus | None:
+    """Translate the carrier's status of a message; None for one that we do not know (it changes nothing).
 
     `sent` here means that the carrier has taken it over: never report delivery on mere acceptance.
     """
-    return _FROM_CARRIER.get(word)
+    return _FROM_CARRIER.get(status)

@@ -1,8 +1,8 @@
 """What can go wrong, by what the caller of a function would do about it.
 
-Expected outcomes of the main stories (a wrong code, a limit reached, an expired verification) are *values*
-(`Refusal`); exceptions mean a broken request or a broken world. Both carry a `code`, a stable snake_case word;
-which HTTP status belongs to it is the business of `web.problems`, not of this module.
+Expected outcomes of the use cases (a wrong code, a limit reached, an expired verification) are *values*
+(`Refusal`); exceptions mean a broken request or broken surroundings. Both carry a `code`, a stable snake_case word;
+which HTTP status belongs to it is a matter of `web.problems`, not of this module.
 """
 
 from collections.abc import Mapping, Sequence

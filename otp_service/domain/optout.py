@@ -40,11 +40,11 @@ CARRIER_HOLDS = frozenset({Source.INBOUND, Source.CARRIER, Source.LIST})
 
 def carrier_reading(autoresponse: str) -> Wish | None:
     """The carrier's classification (`STOP`, `START`, `HELP`); None for one that we do not know."""
-    word = autoresponse.casefold()
-    return Wish(word) if word in set(Wish) else None
+    value = autoresponse.casefold()
+    return Wish(value) if value in set(Wish) else None
 
 
 def source(autoresponse: str | None, text: str) -> Source:
     """Whether the carrier understood the message too."""
-    heard = autoresponse or " ".join(text.split()).upper() in CARRIER_STOP_WORDS
-    return Source.INBOUND if heard else Source.REPLY
+    understood = autoresponse or " ".join(text.split()).upper() in CARRIER_STOP_WORDS
+    return Source.INBOUND if understood else Source.REPLY

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from .verification import Reference
+from .ids import Reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +13,11 @@ class Job:
     entry: str
     reference: Reference
     ordinal: int
+
+    @property
+    def delivery_id(self) -> str:
+        """The public id of the delivery to make."""
+        return self.reference.delivery_id(self.ordinal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +70,8 @@ class Timer:
     kind: str
     reference: Reference
     ordinal: int
+
+    @property
+    def delivery_id(self) -> str:
+        """The public id of the delivery; only a timer of kind `x` has none."""
+        return self.reference.delivery_id(self.ordinal)

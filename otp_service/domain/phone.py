@@ -24,7 +24,10 @@ from .numbering import (
     Kind,
 )
 
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
+E164 = r"\+[1-9][0-9]{6,14}"
+"""The form of every number in E.164, as a regular expression: ASCII digits, at most 15 of them."""
+
+_E164 = re.compile(E164, re.ASCII)
 _NANP = re.compile(r"\+1([2-9][0-9]{2})(?![2-9]11)([2-9][0-9]{2})[0-9]{4}", re.ASCII)
 _MEXICO_OLD = re.compile(r"\+521[0-9]{10}", re.ASCII)
 REGIONS = frozenset(phonenumbers.SUPPORTED_REGIONS)
@@ -55,6 +58,11 @@ class Phone:
         return mask(self.e164, self.country_code)
 
 
+def is_e164(text: str) -> bool:
+    """Whether the text has the form of E.164. Whether there is such a number is `parse`'s question."""
+    return _E164.fullmatch(text) is not None
+
+
 def mask(e164: str, country_code: int) -> str:
     """Hide the middle of a number. Fewer than eight national digits show only their last two."""
     head = f"+{country_code}"
@@ -64,12 +72,12 @@ def mask(e164: str, country_code: int) -> str:
 
 
 def parse(text: str) -> Phone:
-    """Read strict E.164 and return the canonical number, for whatever is looked up or heard from.
+    """Read strict E.164 and return the canonical number, for whatever is looked up or received from.
 
     Raises InvalidNumber for anything else, for numbers that no numbering plan holds, and for the fictitious ones of
     other plans than the North American. Who is to receive a code is read by `parse_receiver`.
     """
-    if not _E164.fullmatch(text):
+    if not is_e164(text):
         raise InvalidNumber(_HINT)
     return _north_american(text) if text[1] == "1" else _elsewhere(text)
 

@@ -84,7 +84,7 @@ MAX_ON_CALL = 8
 
 @dataclass(frozen=True, slots=True)
 class OnCall:
-    """Who is told when sending itself is in trouble: people `to` (E.164, US and Canada), from our number `sender`."""
+    """Who is alerted if sending itself is in trouble: people `to` (E.164, US and Canada), from our number `sender`."""
 
     sender: str
     to: tuple[str, ...] = field(repr=False)
@@ -153,5 +153,5 @@ class Policy:
 
     @property
     def endpoints(self) -> Mapping[str, Endpoint]:
-        """Where apps are told of events, by app; those that are not told have none."""
+        """The callback endpoint of each app that has one, by app."""
         return {name: app.callback for name, app in self.apps.items() if app.callback is not None}

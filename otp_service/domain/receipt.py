@@ -6,7 +6,6 @@ one-time mark are elsewhere; here is what the receipt says and how strictly it i
 
 import base64
 import binascii
-import hmac
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -104,8 +103,3 @@ def _unb64(text: str) -> bytes:
     if _b64(raw) != text:
         raise ValueError("not canonical base64url")
     return raw
-
-
-def subject(key: bytes, app: str, number_hash: str) -> str:
-    """The `sub` claim: names a person within one app, so that two tenants cannot compare their customers."""
-    return hmac.digest(key, f"sub\0{app}\0{number_hash}".encode(), "sha256")[:16].hex()

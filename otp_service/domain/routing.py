@@ -3,8 +3,6 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from .circuit import AT_ONCE
-from .delivery import Action, Refused
 from .numbering import REFUSED_KINDS
 from .phone import Phone
 from .policy import App, Channel, Sender, SenderKind, Strategy
@@ -66,12 +64,3 @@ def ordered(
 def destination_blocked(phone: Phone) -> bool:
     """Whether no code is sent to this number, whatever the list of countries: by its kind, or as no country's."""
     return phone.kind in REFUSED_KINDS or phone.region is None
-
-
-def may_try_next(refusal: Refused) -> bool:
-    """Whether another sender of the route may get through after this refusal or failed delivery."""
-    if refusal.opted_out:
-        return True  # on another profile; the store skips every sender of the blocked one
-    if refusal.action is Action.STOP_ALL:
-        return refusal.code not in AT_ONCE  # one odd answer is not believed of the whole account
-    return refusal.action is not Action.STOP_PERSON

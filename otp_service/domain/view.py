@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .delivery import DeliveryStatus
-from .verification import Reference, Status
+from .ids import Reference
+from .verification import Status
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 import httpcore
 import httpx
 
-from ..domain.callback import Answer, Callback, Endpoint, is_public
+from ..domain.callback import Answer, Callback, Endpoint
+from ..domain.receiver_url import is_public
 from . import network, signatures
 from .network import Backend, ForbiddenAddress, Resolve
 
@@ -62,7 +63,7 @@ class Receivers:
             return Answer(0, "no answer in time" if not isinstance(error, httpcore.ConnectTimeout) else "no connection")
         except httpcore.ConnectError as error:
             return Answer(0, "bad certificate" if _is_tls(error) else "no connection")
-        except Exception as error:  # noqa: BLE001 - whatever a receiver sends must not end the thread that hears it
+        except Exception as error:  # noqa: BLE001 - whatever a receiver sends must not end the thread that posts
             return Answer(0, f"no answer ({type(error).__name__})")
 
     def reachable(self, app: str) -> str | None:

@@ -1,6 +1,6 @@
 """Signatures of callbacks, as Standard Webhooks 1.0.0 has them: over `id.timestamp.body`, by HMAC-SHA256 or Ed25519.
 
-A secret is a word that says what it is: `whsec_` and the base64 of 24 to 64 random bytes for HMAC (signatures `v1`),
+A secret begins with what it is: `whsec_` and the base64 of 24 to 64 random bytes for HMAC (signatures `v1`),
 `whsk_` and the base64 of an Ed25519 seed of 32 bytes, or of seed and public key (64), for signatures `v1a`. During a
 rotation an app has several, and each signs. No error repeats a secret.
 
@@ -61,7 +61,7 @@ def sign(secrets: Sequence[Secret], callback_id: str, timestamp_s: int, body: by
 
 
 def generate(token_bytes: Callable[[int], bytes], *, ed25519: bool) -> tuple[str, str | None]:
-    """A fresh secret and, for Ed25519, the public key to hand to the receiver."""
+    """A fresh secret and, for Ed25519, the public key to give to the receiver."""
     secret = f"whsk_{_b64(token_bytes(_SEED))}" if ed25519 else f"whsec_{_b64(token_bytes(SHORTEST))}"
     return secret, parse(secret).public
 

@@ -72,7 +72,7 @@ def _try_to_build() -> None:
     try:
         failure: str | None = receiver.recv()
     except EOFError:
-        failure = "the application could not be built; the lines above say where"
+        failure = "the application could not be built; see the lines above"
     finally:
         receiver.close()
         process.join()

@@ -1,7 +1,8 @@
-"""The threads that bring callbacks to the apps: one that reads events, one that looks what is due, and hands per app.
+"""The threads that send callbacks to the apps: one reads events, one looks for due callbacks, some send.
 
-The hands of an app are its own: a receiver that hangs keeps its own callbacks waiting, nobody else's, and no code. The
-two loops are chores of the worker. Nothing that matters is only in this process: it may be killed at any moment.
+Each app has sending threads of its own: a receiver that does not answer delays its own callbacks, no others and no
+code. The two loops are periodic tasks of the worker. Nothing that matters is only in this process: it may be killed at
+any moment.
 """
 
 import logging
@@ -10,9 +11,9 @@ import time
 from collections.abc import Callable
 
 from ..domain.errors import StoreUnavailable
-from ..usecases.send_callbacks import Notify
+from ..usecases.send_callbacks import SendCallbacks
 
-HANDS = 8
+CONCURRENCY = 8
 """Callbacks that one process sends to one app at once."""
 
 READ_PERIOD_S = 0.2
@@ -22,21 +23,23 @@ _log = logging.getLogger("otp.callbacks")
 
 
 class CallbackWorker:
-    """One process's share of the callbacks."""
+    """The callbacks of one process. `concurrency` is the number of callbacks to one app at once."""
 
-    def __init__(self, notify: Notify, open_feed: Callable[[], None], *, hands: int = HANDS) -> None:
+    def __init__(
+        self, notify: SendCallbacks, open_consumer: Callable[[], None], *, concurrency: int = CONCURRENCY
+    ) -> None:
         self._notify = notify
-        self._open_feed = open_feed
-        self._hands = hands
-        self._busy: dict[str, int] = {}
+        self._open_consumer = open_consumer
+        self._concurrency = concurrency
+        self._threads: dict[str, int] = {}
         self._lock = threading.Lock()
         self._opened = False
         self._last_take_over = 0.0
 
     def read(self, stop: threading.Event) -> None:
-        """Queue callbacks for events until there are no more. A chore. Raises StoreUnavailable."""
+        """Queue callbacks for events until there are no more. A periodic task. Raises StoreUnavailable."""
         if not self._opened:
-            self._open_feed()
+            self._open_consumer()
             self._opened = True
         if time.monotonic() - self._last_take_over >= TAKE_OVER_S:
             self._last_take_over = time.monotonic()
@@ -46,21 +49,26 @@ class CallbackWorker:
             pass
 
     def look(self, stop: threading.Event) -> None:
-        """Put hands to work for every app that has something due. A chore. Raises StoreUnavailable."""
+        """Start threads for every app that has callbacks due. A periodic task. Raises StoreUnavailable."""
         for app, waiting in self._notify.due().items():
-            with self._lock:
-                wanted = min(self._hands, waiting) - self._busy.get(app, 0)
-                if stop.is_set() or wanted <= 0:
-                    continue
-                self._busy[app] = self._busy.get(app, 0) + wanted
-            for _ in range(wanted):
-                # Not of a pool: the end of the process would wait for a pool's threads, however long a receiver hangs.
+            for _ in range(self._reserve(app, waiting, stop)):
+                # Not in a pool: the end of the process would wait for its threads, however long a receiver takes.
                 threading.Thread(target=self._work, args=(app, stop), name=f"callback {app}", daemon=True).start()
 
-    def finish(self, patience_s: float) -> None:
-        """Wait a moment for what is being sent. What takes longer is sent again by another worker."""
-        deadline = time.monotonic() + patience_s
-        while any(self._busy.values()) and time.monotonic() < deadline:
+    def _reserve(self, app: str, waiting: int, stop: threading.Event) -> int:
+        """How many more threads the app gets; they are counted from now on."""
+        with self._lock:
+            running = self._threads.get(app, 0)
+            wanted = min(self._concurrency, waiting) - running
+            if stop.is_set() or wanted <= 0:
+                return 0
+            self._threads[app] = running + wanted
+            return wanted
+
+    def finish(self, timeout_s: float) -> None:
+        """Wait a moment for callbacks in flight. What takes longer is sent again by another worker."""
+        deadline = time.monotonic() + timeout_s
+        while any(self._threads.values()) and time.monotonic() < deadline:
             time.sleep(0.02)
 
     def _work(self, app: str, stop: threading.Event) -> None:
@@ -68,10 +76,10 @@ class CallbackWorker:
             while not stop.is_set() and self._notify.send_next(app):
                 pass
         except StoreUnavailable:
-            # What was claimed comes again after its lease.
+            # A claimed callback is due again after its lease.
             _log.warning("the store does not answer", extra={"app": app})
         except Exception:  # noqa: BLE001 - one bad callback must not stop the others
             _log.exception("a callback failed", extra={"app": app})
         finally:
             with self._lock:
-                self._busy[app] -= 1
+                self._threads[app] -= 1

@@ -13,7 +13,7 @@ class Terminal:
         self._had = _has_terminal()
 
     def gone(self) -> bool:
-        """Whether there was one and is no more: the kernel takes it away before it sends SIGHUP."""
+        """Whether there was one and is none now: the kernel detaches it before it sends SIGHUP."""
         return self._had and not _has_terminal()
 
 
@@ -28,7 +28,7 @@ def _has_terminal() -> bool:
 def stop_on_signals(reload: Callable[[], object] | None = None) -> threading.Event:
     """An event that SIGINT, SIGTERM and SIGHUP set. Call in the main thread.
 
-    With `reload`, SIGHUP calls that instead, unless it tells that the terminal is gone.
+    With `reload`, SIGHUP calls that instead, unless the terminal is gone.
     """
     stop = threading.Event()
     terminal = Terminal()
@@ -44,7 +44,7 @@ def stop_on_signals(reload: Callable[[], object] | None = None) -> threading.Eve
 
     signal.signal(signal.SIGINT, handle)
     signal.signal(signal.SIGTERM, handle)
-    # `nohup` has SIGHUP ignored, and means it.
+    # `nohup` sets SIGHUP to be ignored; that is kept.
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, handle_hang_up)
     return stop

@@ -1,4 +1,4 @@
-"""Alerts that wait to be sent to the people on call, and which troubles they have heard of lately."""
+"""Alerts that wait to be sent to the people on call, and which troubles they got one about lately."""
 
 import hashlib
 
@@ -6,10 +6,11 @@ from ..domain.operation import Alarm
 from .answering import answering
 from .client import Store
 from .schema import Keys
+from .schema.encodings import AlertEntry
 from .scripts import Scripts
 
 QUIET_MS = 3_600_000
-AGAIN_MS = 30_000
+RETRY_MS = 30_000
 TOO_OLD_MS = 900_000
 MOST_WAITING = 50
 
@@ -25,16 +26,19 @@ class Alarms:
     def raise_alert(self, trouble: str, text: str) -> bool:
         """Queue an alert, unless one about the same trouble was queued within the hour. Raises StoreUnavailable."""
         digest = hashlib.sha256(trouble.encode()).hexdigest()[:16]
-        keys = [self._keys.alarms(), self._keys.alarm_quiet(digest)]
-        return bool(self._scripts.run("alarm", keys, [digest, text, QUIET_MS, MOST_WAITING]))
+        keys = {"alarms": self._keys.alarms(), "alarm_quiet": self._keys.alarm_quiet(digest)}
+        reply = self._scripts.call(
+            "alert/raise", keys, digest=digest, text=text, quiet_ms=QUIET_MS, most_waiting=MOST_WAITING
+        )
+        return bool(reply)
 
     def claim(self) -> Alarm | None:
-        """The next alert to send; it is handed out again after a while unless `done`. Raises StoreUnavailable."""
-        found = str(self._scripts.run("claim_alarm", [self._keys.alarms()], [AGAIN_MS, TOO_OLD_MS]))
-        alarm_id, mark, text = found.partition("\x1f")
-        return Alarm(alarm_id, text) if mark else None
+        """The next alert to send; it comes again after a while unless acknowledged. Raises StoreUnavailable."""
+        keys = {"alarms": self._keys.alarms()}
+        entry = str(self._scripts.call("alert/claim", keys, retry_ms=RETRY_MS, too_old_ms=TOO_OLD_MS))
+        return Alarm(*AlertEntry.parse(entry)) if entry else None
 
     def acknowledge(self, alarm: Alarm) -> None:
         """It was sent, or never can be. Raises StoreUnavailable."""
         with answering():
-            self._client.zrem(self._keys.alarms(), f"{alarm.id}\x1f{alarm.text}")
+            self._client.zrem(self._keys.alarms(), AlertEntry.pack(alarm.id, alarm.text))

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..domain.audit import LAST, Event, EventType, Position
+from ..domain.audit import LAST, Event, EventPage, EventType, Position
 from ..domain.errors import StoreUnavailable
 from .answering import answering
 from .client import Store
@@ -20,15 +20,6 @@ from .scripts import Scripts
 
 PAGE_SCAN = 5_000
 """Entries looked at for one page at most: a filter that matches little costs several requests, not one long one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Events in order of time, the positions after them, and whether the end was reached."""
-
-    events: list[Event]
-    positions: list[Position]
-    at_end: bool
 
 
 @dataclass(slots=True)
@@ -83,7 +74,7 @@ class AuditLog:
         until_ms: int | None,
         limit: int,
         wanted: Mapping[str, frozenset[str]],
-    ) -> Page:
+    ) -> EventPage:
         """Up to `limit` events after the positions, merged by time.
 
         Raises StoreUnavailable, also where only one of the shards does not answer: a page has no gaps.
@@ -106,7 +97,7 @@ class AuditLog:
             if all(fields.get(name, "") in values for name, values in wanted.items()):
                 events.append(Event(shard, position, fields.get(EventField.TYPE, ""), fields))
             self._push(heap, lane, until_ms, limit)
-        return Page(events, after, at_end=not heap)
+        return EventPage(events, after, at_end=not heap)
 
     def _push(self, heap: list[tuple[Position, int]], lane: _Lane, until_ms: int | None, limit: int) -> None:
         if not lane.entries and not lane.exhausted:

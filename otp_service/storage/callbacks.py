@@ -13,6 +13,7 @@ from ..domain.callback import Callback, Waiting
 from .answering import answering, answers
 from .client import Store, clock_ms
 from .schema import Keys
+from .schema.fields import QueuedCallback
 from .scripts import Scripts
 
 LEASE_MS = 30_000
@@ -26,6 +27,14 @@ MOST_DEAD = 1_000
 DEAD_KEPT_MS = 7 * 86_400_000
 KNOWN_MS = 3_600_000
 """An event that is read again within this time is not queued again."""
+
+_SHOWN = (
+    QueuedCallback.TYPE,
+    QueuedCallback.VERIFICATION,
+    QueuedCallback.ATTEMPTS,
+    QueuedCallback.QUEUED,
+    QueuedCallback.REASON,
+)
 
 
 class Callbacks:
@@ -52,10 +61,19 @@ class Callbacks:
     def put(self, callback: Callback) -> str:
         """Queue it: `queued`, `full` (queued in another's place) or `known`. Raises StoreUnavailable."""
         k, app = self._keys, callback.app
-        keys = [k.callbacks_due(app), k.callbacks(app), k.callbacks_dead(app), k.callback_event(app, callback.id)]
-        args: list[str | int] = [callback.id, callback.type, callback.verification, callback.body]
-        args += [self._most_waiting, self._most_dead, DEAD_KEPT_MS, KNOWN_MS]
-        return str(self._scripts.run("put_callback", keys, args))
+        reply = self._scripts.call(
+            "callback/put",
+            self._queue_keys(app) | {"callback_event": k.callback_event(app, callback.id)},
+            id=callback.id,
+            event_type=callback.type,
+            verification=callback.verification,
+            body=callback.body,
+            most_due=self._most_waiting,
+            known_ms=KNOWN_MS,
+            repeat=True,
+            **self._dead_letter_limits,
+        )
+        return str(reply)
 
     def due(self, apps: Sequence[str]) -> dict[str, int]:
         """How many callbacks of each app could be sent now; apps that have none are left out.
@@ -76,11 +94,16 @@ class Callbacks:
         return {app: int(n) for app, n, rests in zip(apps, found, resting, strict=False) if n and not rests}
 
     def claim(self, app: str) -> Callback | None:
-        """The next callback to send, if there is one; it comes again unless it is settled. Raises StoreUnavailable."""
-        k = self._keys
-        keys = [k.callbacks_due(app), k.callbacks(app), k.callbacks_busy(app), k.callbacks_rest(app)]
-        # A repeat after a lost reply would take a second one, and the first would have to wait for its lease.
-        reply: Any = self._scripts.run("claim_callback", keys, [self._lease_ms, MOST_AT_ONCE], repeat=False)
+        """The next callback to send, if there is one; it comes again unless its result is recorded.
+
+        Raises StoreUnavailable.
+        """
+        keys = self._all_keys(app)
+        del keys["callbacks_dead"]
+        # A repeat after a lost reply would claim a second one, and the first would have to wait for its lease.
+        reply: Any = self._scripts.call(
+            "callback/claim", keys, repeat=False, lease_ms=self._lease_ms, most_at_once=MOST_AT_ONCE
+        )
         if not reply:
             return None
         name, kind, verification, body, attempt = reply
@@ -88,24 +111,33 @@ class Callbacks:
 
     def record_sent(self, callback: Callback) -> bool:
         """It arrived. False if it was no longer there. Raises StoreUnavailable."""
-        return self._settle(callback, "sent")
+        keys = self._all_keys(callback.app)
+        del keys["callbacks_rest"]
+        return bool(self._scripts.call("callback/record_sent", keys, id=callback.id))
 
     def schedule_retry(self, callback: Callback, wait_ms: int, rest_ms: int, reason: str) -> bool:
         """Try again after a wait; for `rest_ms` the app gets nothing. Raises StoreUnavailable."""
-        return self._settle(callback, "again", wait_ms, rest_ms, reason)
+        return self._record_failure("schedule_retry", callback, wait_ms=wait_ms, rest_ms=rest_ms, reason=reason)
 
     def dead_letter(self, callback: Callback, rest_ms: int, reason: str) -> bool:
         """Make it a dead letter; for `rest_ms` the app gets nothing. Raises StoreUnavailable."""
-        return self._settle(callback, "dead", 0, rest_ms, reason)
+        return self._record_failure("dead_letter", callback, rest_ms=rest_ms, reason=reason)
 
-    def _settle(self, callback: Callback, outcome: str, wait_ms: int = 0, rest_ms: int = 0, reason: str = "") -> bool:
-        args: list[str | int] = [callback.id, callback.attempt, outcome, wait_ms, rest_ms, reason]
-        args += [self._most_dead, DEAD_KEPT_MS]
-        return bool(self._scripts.run("settle_callback", self._all(callback.app), args))
+    def _record_failure(self, script: str, callback: Callback, **args: int | str) -> bool:
+        reply = self._scripts.call(
+            f"callback/{script}",
+            self._all_keys(callback.app),
+            repeat=True,
+            id=callback.id,
+            attempt=callback.attempt,
+            **self._dead_letter_limits,
+            **args,
+        )
+        return bool(reply)
 
     def replay(self, app: str, callback_id: str | None) -> int:
         """Make one callback, or all dead letters of the app, due now; how many there were. Raises StoreUnavailable."""
-        return int(self._scripts.run("replay_callback", self._all(app), [callback_id or ""]))
+        return int(self._scripts.call("callback/replay", self._all_keys(app), id=callback_id or ""))
 
     def counts(self, apps: Sequence[str]) -> dict[str, tuple[int, int]]:
         """How many callbacks of each app wait, and how many are dead; apps whose shard does not answer are left out.
@@ -121,9 +153,8 @@ class Callbacks:
         """What waits, soonest first, or what is dead, oldest first. Raises StoreUnavailable."""
         key = self._keys.callbacks_dead(app) if dead else self._keys.callbacks_due(app)
         (members,) = self._ask([("zrange", key, 0, -1, False, True)])
-        names = ("type", "vid", "try", "at", "why")
         found = self._ask(
-            [("hmget", self._keys.callbacks(app), [f"{name}:{field}" for field in names]) for name, _ in members]
+            [("hmget", self._keys.callbacks(app), [f"{name}{field}" for field in _SHOWN]) for name, _ in members]
         )
         return [
             Waiting(name, app, kind, verification, dead, int(tries), int(queued), int(at), why or "")
@@ -131,15 +162,22 @@ class Callbacks:
             if kind is not None
         ]
 
-    def _all(self, app: str) -> Sequence[str]:
+    @property
+    def _dead_letter_limits(self) -> dict[str, int]:
+        return {"most_dead": self._most_dead, "dead_kept_ms": DEAD_KEPT_MS}
+
+    def _queue_keys(self, app: str) -> dict[str, str]:
         k = self._keys
-        return [
-            k.callbacks_due(app),
-            k.callbacks(app),
-            k.callbacks_dead(app),
-            k.callbacks_busy(app),
-            k.callbacks_rest(app),
-        ]
+        return {
+            "callbacks_due": k.callbacks_due(app),
+            "callbacks": k.callbacks(app),
+            "callbacks_dead": k.callbacks_dead(app),
+        }
+
+    def _all_keys(self, app: str) -> dict[str, str]:
+        k = self._keys
+        in_flight = {"callbacks_busy": k.callbacks_busy(app), "callbacks_rest": k.callbacks_rest(app)}
+        return self._queue_keys(app) | in_flight
 
     def _ask(self, commands: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
         if not commands:

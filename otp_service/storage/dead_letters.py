@@ -4,7 +4,7 @@ import logging
 
 from .. import telemetry
 from ..domain.errors import NotReady, StoreUnavailable
-from ..domain.verification import fingerprint
+from ..domain.ids import Ids
 from .client import Store
 from .keyrings import Keyrings
 from .schema import Keys
@@ -23,11 +23,11 @@ class DeadLetters:
     To a process with a foreign index key everything looks unreadable: it sets nothing aside.
     """
 
-    def __init__(self, store: Store, scripts: Scripts, keys: Keys, index_key: bytes) -> None:
+    def __init__(self, store: Store, scripts: Scripts, keys: Keys, ids: Ids) -> None:
         self._scripts = scripts
         self._keys = keys
         self._keyrings = Keyrings(store, keys)
-        self._fingerprint = fingerprint(index_key)
+        self._fingerprint = ids.fingerprint
 
     def set_aside_entry(self, shard: int, entry: str) -> None:
         """Move an outbox entry to the dead letters."""

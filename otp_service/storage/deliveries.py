@@ -5,15 +5,16 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from ..domain.delivery import MARGIN_MS, TOO_LATE, Accepted, NotSent, Refused, Unknown
+from ..domain.failover import may_fail_over
 from ..domain.operation import Job, PendingDelivery, SendPermit
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, Limit
-from ..domain.routing import may_try_next
 from .answering import answering
 from .client import Store
 from .schema import Keys
 from .schema.encodings import RouteSender, flag
 from .schema.fields import ConsumerGroup, Delivery, Record, Secrets
-from .scripts import Scripts, Value
+from .script_files import Value
+from .scripts import Scripts
 from .verifications import rules_text
 
 MESSAGE_TTL_MS = 48 * 3_600_000
@@ -75,7 +76,7 @@ class Deliveries:
         reply = self._scripts.call(
             "delivery/begin_send",
             keys,
-            token=ref.body,
+            token=ref.token,
             ordinal=job.ordinal,
             group=ConsumerGroup.WORKERS,
             entry=job.entry,
@@ -111,7 +112,7 @@ class Deliveries:
             {"opted_out": self._keys.opted_out(job.shard)},
             code=outcome.code,
             title=outcome.title,
-            may_fail_over=flag(may_try_next(outcome)),
+            may_fail_over=flag(may_fail_over(outcome)),
             opted_out=flag(outcome.opted_out),
         )
 
@@ -162,7 +163,7 @@ class Deliveries:
         reply = self._scripts.call(
             f"delivery/{script}",
             self._keys_of(job) | (more_keys or {}),
-            token=job.reference.body,
+            token=job.reference.token,
             ordinal=job.ordinal,
             group=ConsumerGroup.WORKERS,
             entry=job.entry,

@@ -1,9 +1,9 @@
 """Delivery reports: what the carrier says became of a message, applied to its delivery."""
 
 from ..domain.delivery import DeliveryReport, from_carrier
+from ..domain.failover import may_fail_over
+from ..domain.ids import Ids, Reference
 from ..domain.operation import ReportOutcome
-from ..domain.routing import may_try_next
-from ..domain.verification import Reference, read_delivery_id
 from .answering import answering
 from .client import Store
 from .deliveries import FIRST_POLL_MS, MESSAGE_TTL_MS
@@ -31,17 +31,17 @@ _FAILED_RANK = 4
 class DeliveryReports:
     """The deliveries of one store, for reports on their messages. Methods raise StoreUnavailable."""
 
-    def __init__(self, store: Store, scripts: Scripts, keys: Keys, index_key: bytes) -> None:
+    def __init__(self, store: Store, scripts: Scripts, keys: Keys, ids: Ids) -> None:
         self._client = store.client
         self._scripts = scripts
         self._keys = keys
-        self._index_key = index_key
+        self._ids = ids
 
     def find_message(self, number_hash: str, message_id: str) -> tuple[Reference, int] | None:
         """The delivery that became this message at the carrier."""
         with answering():
             found = self._client.get(self._keys.message(number_hash, message_id))
-        return read_delivery_id(self._index_key, str(found)) if found else None
+        return self._ids.read_delivery(str(found)) if found else None
 
     def apply_report(
         self, ref: Reference, ordinal: int, number_hash: str, report: DeliveryReport, event_id: str | None
@@ -54,7 +54,7 @@ class DeliveryReports:
         reply = self._scripts.call(
             "delivery/apply_report",
             self._report_keys(ref, report.message_id, event_id),
-            token=ref.body,
+            token=ref.token,
             ordinal=ordinal,
             message_id=report.message_id,
             carrier_status=report.status,
@@ -62,7 +62,7 @@ class DeliveryReports:
             status=status,
             code=error.code if error else "",
             title=error.title if error else "",
-            may_fail_over=flag(error is None or may_try_next(error)),
+            may_fail_over=flag(error is None or may_fail_over(error)),
             opted_out=flag(error is not None and error.opted_out),
             recipient=number_hash,
             first_poll_ms=FIRST_POLL_MS,
@@ -98,6 +98,6 @@ class DeliveryReports:
         }
         delivery = ref.delivery_id(ordinal)
         reply = self._scripts.call(
-            "delivery/record_click", keys, token=ref.body, delivery=delivery, event_ttl_ms=EVENT_TTL_MS
+            "delivery/record_click", keys, token=ref.token, delivery=delivery, event_ttl_ms=EVENT_TTL_MS
         )
         return str(reply)

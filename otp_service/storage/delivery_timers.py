@@ -59,7 +59,7 @@ class DeliveryTimers:
         reply = self._scripts.call(
             "delivery/claim_failover",
             keys,
-            token=ref.body,
+            token=ref.token,
             ordinal=due.ordinal,
             under_way_ms=UNDER_WAY_MS,
             report_wait_ms=REPORT_WAIT_MS,
@@ -76,4 +76,4 @@ class DeliveryTimers:
             "timers": k.timers(due.shard),
             "sends": k.sends(ref.number_hash),
         }
-        return str(self._scripts.call("delivery/close_delivery", keys, token=ref.body, ordinal=due.ordinal)) or None
+        return str(self._scripts.call("delivery/close_delivery", keys, token=ref.token, ordinal=due.ordinal)) or None

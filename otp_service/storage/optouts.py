@@ -1,4 +1,7 @@
-"""The opt-out registry: who must not be sent to, per messaging profile. The start and begin scripts read it too."""
+"""The opt-out registry: who must not be sent to, per messaging profile.
+
+The scripts that start a verification and that begin a send read it too.
+"""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -10,6 +13,7 @@ from .answering import answering
 from .client import Store
 from .delivery_reports import EVENT_TTL_MS
 from .schema import Keys
+from .schema.encodings import OptoutEntry, flag
 from .scripts import Scripts
 
 UNCLEAR_THROTTLE_MS = 60_000
@@ -28,28 +32,24 @@ class OptOuts:
         self._keys = keys
 
     def record(self, number_hash: str, mask: str, entry: OptOut, event_id: str | None) -> str:
-        """Write a wish down: `changed`, `same`, `older` (a later one is known) or `duplicate` (same event).
+        """Record an opt-out or opt-in: `changed`, `same`, `older` (a later one is known) or `duplicate` (same event).
 
         Raises StoreUnavailable.
         """
-        k = self._keys
-        keys = [
-            k.optouts(number_hash),
-            k.audit(k.shard(number_hash)),
-            k.event(number_hash, event_id or "none"),
-            k.opted_out(k.shard(number_hash)),
-        ]
-        args: list[str | int] = [
-            entry.messaging_profile_id,
-            "1" if entry.opted_out else "0",
-            entry.at_ms,
-            entry.keyword or "",
-            entry.source,
-            mask,
-            number_hash,
-            EVENT_TTL_MS if event_id else "0",
-        ]
-        return str(self._scripts.run("optout", keys, args))
+        keys = self._keys_of(number_hash) | {"event": self._keys.event(number_hash, event_id or "none")}
+        reply = self._scripts.call(
+            "optout/record_keyword",
+            keys,
+            profile=entry.messaging_profile_id,
+            state=flag(entry.opted_out),
+            at_ms=entry.at_ms,
+            keyword=entry.keyword or "",
+            source=entry.source,
+            mask=mask,
+            number_hash=number_hash,
+            event_ttl_ms=EVENT_TTL_MS if event_id else 0,
+        )
+        return str(reply)
 
     def record_unclear(self, number_hash: str, mask: str, profile: str | None) -> None:
         """Record that a reply could not be understood, once a minute for a number. Raises StoreUnavailable."""
@@ -80,17 +80,28 @@ class OptOuts:
                 first = False
                 values = self._values(profile, list(numbers))
                 for (number_hash, mask), value in zip(numbers.items(), values, strict=True):
-                    if value is not None and value.startswith("1|"):
-                        yield Standing(number_hash, mask, _entry(profile, value), value)
+                    entry = _entry(profile, value) if value is not None else None
+                    if value is not None and entry is not None and entry.opted_out:
+                        yield Standing(number_hash, mask, entry, value)
 
     def lift(self, profile: str, standing: Standing) -> bool:
         """Forget an opt-out that the carrier's list holds no longer; False if it changed since it was read.
 
         Raises StoreUnavailable.
         """
-        k, number = self._keys, standing.number_hash
-        keys = [k.optouts(number), k.audit(k.shard(number)), k.opted_out(k.shard(number))]
-        return bool(self._scripts.run("lift", keys, [profile, standing.value, standing.mask, number]))
+        reply = self._scripts.call(
+            "optout/lift",
+            self._keys_of(standing.number_hash),
+            profile=profile,
+            entry=standing.value,
+            mask=standing.mask,
+            number_hash=standing.number_hash,
+        )
+        return bool(reply)
+
+    def _keys_of(self, number_hash: str) -> dict[str, str]:
+        k, shard = self._keys, self._keys.shard(number_hash)
+        return {"optouts": k.optouts(number_hash), "audit": k.audit(shard), "opted_out": k.opted_out(shard)}
 
     def _scan(self, shard: int, cursor: int) -> tuple[int, dict[str, str]]:
         with answering():
@@ -107,5 +118,5 @@ class OptOuts:
 
 
 def _entry(profile: str, value: str) -> OptOut:
-    state, at, keyword, source = value.split("|", 3)
+    state, at, keyword, source = OptoutEntry.parse(value)
     return OptOut(profile, state == "1", int(at), keyword or None, source)

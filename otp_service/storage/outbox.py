@@ -11,8 +11,8 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from ..domain.errors import StoreUnavailable
+from ..domain.ids import Ids
 from ..domain.operation import Job
-from ..domain.verification import read_delivery_id
 from .answering import STORE_ERRORS, answers
 from .client import LONGEST_BLOCK_S, Store
 from .dead_letters import DeadLetters
@@ -34,12 +34,12 @@ STALE_MS = 6_000
 class OutboxStream:
     """The outboxes of all shards, as one worker named `consumer` sees them."""
 
-    def __init__(self, store: Store, scripts: Scripts, keys: Keys, index_key: bytes, consumer: str) -> None:
+    def __init__(self, store: Store, scripts: Scripts, keys: Keys, ids: Ids, consumer: str) -> None:
         self._store = store
         self._keys = keys
-        self._index_key = index_key
+        self._ids = ids
         self._consumer = consumer
-        self._dead_letters = DeadLetters(store, scripts, keys, index_key)
+        self._dead_letters = DeadLetters(store, scripts, keys, ids)
 
     def open(self) -> None:
         """Make the consumer groups that do not exist yet, on all shards that answer.
@@ -106,7 +106,7 @@ class OutboxStream:
     def _jobs(self, shard: int, messages: Any) -> list[Job]:
         jobs = []
         for entry, fields in messages:
-            named = read_delivery_id(self._index_key, (fields or {}).get(Entry.DELIVERY, ""))
+            named = self._ids.read_delivery((fields or {}).get(Entry.DELIVERY, ""))
             if named is None or self._keys.shard(named[0].number_hash) != shard:
                 self._dead_letters.set_aside_entry(shard, entry)
             else:
@@ -129,10 +129,10 @@ def _flat(messages: Any) -> "list[Any]":
 class Outbox(OutboxStream, Deliveries, DeliveryTimers, Timers, DeliveryReports):
     """To be removed: all of them in one."""
 
-    def __init__(self, store: Store, scripts: Scripts, keys: Keys, index_key: bytes, consumer: str) -> None:
-        OutboxStream.__init__(self, store, scripts, keys, index_key, consumer)
+    def __init__(self, store: Store, scripts: Scripts, keys: Keys, ids: Ids, consumer: str) -> None:
+        OutboxStream.__init__(self, store, scripts, keys, ids, consumer)
         Deliveries.__init__(self, store, scripts, keys)
         DeliveryTimers.__init__(self, scripts, keys)
-        Timers.__init__(self, store, scripts, keys, index_key)
-        DeliveryReports.__init__(self, store, scripts, keys, index_key)
+        Timers.__init__(self, store, scripts, keys, ids)
+        DeliveryReports.__init__(self, store, scripts, keys, ids)
         self.acquire_rate_slot = SenderRate(store, scripts, keys).acquire_rate_slot

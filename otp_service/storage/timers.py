@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from ..domain.ids import Ids, Reference
 from ..domain.operation import Timer
-from ..domain.verification import Reference, read_delivery_id, read_id
 from .answering import answering, answers
 from .client import Store
 from .dead_letters import DeadLetters
@@ -17,12 +17,12 @@ _OF_A_DELIVERY = (TimerKind.RETRY, TimerKind.POLL, TimerKind.FAILOVER, TimerKind
 class Timers:
     """The timers of all shards."""
 
-    def __init__(self, store: Store, scripts: Scripts, keys: Keys, index_key: bytes) -> None:
+    def __init__(self, store: Store, scripts: Scripts, keys: Keys, ids: Ids) -> None:
         self._store = store
         self._client = store.client
         self._keys = keys
-        self._index_key = index_key
-        self._dead_letters = DeadLetters(store, scripts, keys, index_key)
+        self._ids = ids
+        self._dead_letters = DeadLetters(store, scripts, keys, ids)
 
     def due(self, count: int) -> list[Timer]:
         """Timers whose time has come, of all shards that answer. Raises StoreUnavailable if none does."""
@@ -54,14 +54,14 @@ class Timers:
 
     def _subject(self, kind: str, name: str) -> tuple[Reference, int] | None:
         if kind == TimerKind.EXPIRY:
-            ref = read_id(self._index_key, f"vrf_{name}")
+            ref = self._ids.read_token(name)
             return (ref, 0) if ref else None
-        return read_delivery_id(self._index_key, name) if kind in _OF_A_DELIVERY else None
+        return self._ids.read_delivery(name) if kind in _OF_A_DELIVERY else None
 
     def put_off(self, due: Timer, wait_ms: int) -> None:
         """Let a timer that cannot be attended to come again later. Raises StoreUnavailable."""
         is_expiry = f"{due.kind}:" == TimerKind.EXPIRY
-        name = due.reference.body if is_expiry else due.reference.delivery_id(due.ordinal)
+        name = due.reference.token if is_expiry else due.reference.delivery_id(due.ordinal)
         at_ms = self._store.time_ms(self._keys.timers(due.shard)) + wait_ms
         with answering():
             self._client.zadd(self._keys.timers(due.shard), {f"{due.kind}:{name}": at_ms}, xx=True)

@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..domain import receipt
 from ..domain.delivery import DeliveryStatus
-from ..domain.errors import KeyUnknown, StoreUnavailable
+from ..domain.errors import KeyUnknown, NotReady, StoreUnavailable
+from ..domain.ids import Ids, Reference
 from ..domain.operation import (
     OPERATION_TTL_MS,
     Approved,
@@ -28,7 +28,7 @@ from ..domain.operation import (
     Wrong,
 )
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, MAX_LIFETIME_MS, TOMBSTONE_MS, Limit, Sender
-from ..domain.verification import Reference, Status, read_id
+from ..domain.verification import Status
 from .answering import answering, answers
 from .client import Store
 from .schema import Keys, encodings
@@ -52,12 +52,12 @@ _TRIES = 5
 class Verifications:
     """The verifications of one store."""
 
-    def __init__(self, store: Store, scripts: Scripts, keys: Keys, index_key: bytes) -> None:
+    def __init__(self, store: Store, scripts: Scripts, keys: Keys, ids: Ids) -> None:
         self._store = store
         self._client = store.client
         self._scripts = scripts
         self._keys = keys
-        self._index_key = index_key
+        self._ids = ids
 
     def start(self, order: StartCommand) -> Started | StartRefused:
         """Create, or send again. Raises StoreUnavailable."""
@@ -73,13 +73,19 @@ class Verifications:
                     return StartRefused(reply[2], int(reply[3]), left, reply[6])
                 case "replayed":
                     first, _, body = reply[2].partition(":")
-                    return Started(self._reference(body), first == "resent", replayed=True)
+                    return Started(self._replayed_view(body, order.app.name), first == "resent", replayed=True)
                 case outcome:
                     ref, flat = self._reference(reply[2]), reply[4]
                     record = dict(zip(flat[::2], flat[1::2], strict=True))
-                    return Started(ref, outcome == "resent", view=self._shown(ref, record, int(reply[3])))
+                    return Started(self._shown(ref, record, int(reply[3])), outcome == "resent")
         # The number's verifications change faster than we can read them: somebody is flooding it.
         raise StoreUnavailable("Too many requests for this number at once.")
+
+    def _replayed_view(self, token: str, app: str) -> VerificationView:
+        view = self.view(self._reference(token), app)
+        if view is None:
+            raise NotReady("The verification vanished from the store while it was being started.")
+        return view
 
     def _run_start(self, order: StartCommand, known: Reference | None) -> Any:
         app = order.app
@@ -88,8 +94,8 @@ class Verifications:
             self._start_keys(order, known),
             operation=order.operation_id,
             operation_ttl_ms=order.operation_ttl_ms,
-            new_token=order.reference.body,
-            known_token=known.body if known else "",
+            new_token=order.reference.token,
+            known_token=known.token if known else "",
             app=app.name,
             purpose=order.purpose,
             channel=order.channel,
@@ -167,7 +173,7 @@ class Verifications:
             self._check_keys(order),
             operation=order.operation_id,
             operation_ttl_ms=OPERATION_TTL_MS,
-            token=order.reference.body,
+            token=order.reference.token,
             app=app.name,
             receipt_id=order.receipt_id,
             wrong_rules=rules_text(app.wrong_codes_per_number),
@@ -225,7 +231,7 @@ class Verifications:
         """Withdraw a pending verification. Raises StoreUnavailable."""
         keys = self._ending_keys(ref)
         reply = self._scripts.call(
-            "verification/cancel", keys, operation=operation_id, token=ref.body, app=app, tombstone_ms=TOMBSTONE_MS
+            "verification/cancel", keys, operation=operation_id, token=ref.token, app=app, tombstone_ms=TOMBSTONE_MS
         )
         _require_echo(reply, operation_id)
         match reply[1]:
@@ -243,7 +249,7 @@ class Verifications:
             "verification/redeem_receipt",
             {name: keys[name] for name in ("record", "audit", "timeline")},
             operation=operation_id,
-            token=ref.body,
+            token=ref.token,
             app=app,
             receipt_id=receipt_id,
             receipt_expires_ms=ends_ms,
@@ -256,7 +262,7 @@ class Verifications:
     def expire(self, ref: Reference) -> bool:
         """End the verification if its time has run out. Raises StoreUnavailable."""
         keys = self._ending_keys(ref)
-        return bool(self._scripts.call("verification/expire", keys, token=ref.body, tombstone_ms=TOMBSTONE_MS))
+        return bool(self._scripts.call("verification/expire", keys, token=ref.token, tombstone_ms=TOMBSTONE_MS))
 
     def pending(self, number_hash: str) -> list[Reference]:
         """The number's verifications that may be pending, of all apps and purposes. Raises StoreUnavailable."""
@@ -274,7 +280,7 @@ class Verifications:
         reply = self._scripts.call(
             "verification/deny",
             self._ending_keys(ref),
-            token=ref.body,
+            token=ref.token,
             apps=",".join(sorted(denial.apps)),
             senders=",".join(sorted(denial.senders)),
             # An event that is posted again says nothing about a code that was sent after it first came.
@@ -316,10 +322,10 @@ class Verifications:
         return record, self._store.time_ms(self._keys.record(ref))
 
     def _shown(self, ref: Reference, record: Mapping[str, str], now_ms: int) -> VerificationView:
-        return _view(ref, record, now_ms, receipt.subject(self._index_key, record[Record.APP], ref.number_hash))
+        return _view(ref, record, now_ms, self._ids.subject(record[Record.APP], ref.number_hash))
 
     def _reference(self, body: str) -> Reference:
-        ref = read_id(self._index_key, f"vrf_{body}")
+        ref = self._ids.read_token(body)
         if ref is None:
             raise StoreUnavailable("The store holds an id that is not ours.")
         return ref

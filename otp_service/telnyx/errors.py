@@ -5,12 +5,12 @@ before the HTTP status, because one code arrives under several statuses (the opt
 400, 403, 409 and 422, and the spend limit 40333 comes as a 429 that no waiting cures).
 
 The same code can mean two things. In an answer to a request nothing has been sent yet, so "the same again" is
-possible; in a delivery receipt the message is spent, and repeating it under its key would only replay the stored
+possible; in a delivery report the message is spent, and repeating it under its key would only replay the stored
 answer. `delivery_error` therefore never says `RETRY`. Nor does it say `STOP_ALL`: the account was well enough to have
-the message accepted, and what it is now the next request's answer tells.
+the message accepted, and what it is now the next request shows.
 
 An answer without the carrier's envelope (a page of a proxy or of a web application firewall, a redirect, an empty or
-cut body) may be about this one body: it is `foreign`, hands this delivery on, and stops nothing else by itself.
+cut body) may be about this one body: it is `foreign`, passes this delivery on, and stops nothing else by itself.
 
 Not here: exceptions (`exceptions`), and what is done about an action (the use cases).
 """
@@ -74,7 +74,7 @@ MEANINGS: Mapping[str, Meaning] = {
     # The other end stumbled: once more may do.
     "40006": Meaning(_RETRY, "the recipient's carrier is down"),
     "40008": Meaning(_RETRY, "undeliverable"),
-    # The sender: others first where several numbers met it, tell the operator.
+    # The sender: others first where several numbers met it, alert the operator.
     "40003": Meaning(_SENDER, "the sender is blocked as a spammer"),
     "40010": Meaning(_SENDER, "the sender is not registered for 10DLC"),
     "40013": Meaning(_SENDER, "a carrier rejects the sender"),
@@ -95,7 +95,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "10010": Meaning(_SENDER, "the key may not do this"),
     "10038": Meaning(_SENDER, "the account may not do this"),
     SPENT: Meaning(_PROFILE, "the profile's spending limit is reached"),
-    # Our request: a bug for the operator to hear of; a sender of another kind may still serve the person.
+    # Our request: a bug that the operator must see; a sender of another kind may still serve the person.
     "40302": Meaning(_REQUEST, "the message is too large"),
     "40303": Meaning(_REQUEST, "no such message"),
     "40304": Meaning(_REQUEST, "text and media do not mix here"),
@@ -237,10 +237,10 @@ def _by_status(status: int, error: CarrierError | None, headers: Mapping[str, st
 
 
 def delivery_error(item: object) -> Refused | None:
-    """What a delivery receipt's error says; None if it cannot be read.
+    """What the error of a delivery report says; None if it cannot be read.
 
     The message is spent: what would be tried again in an answer goes to the next sender here, and so does what an
-    answer would say of the account. 40300 is ambiguous in receipts and counts as an opt-out only if its wording says
+    answer would say of the account. 40300 is ambiguous in reports and counts as an opt-out only if its wording says
     so.
     """
     error = _read_error(item)
@@ -257,7 +257,7 @@ def delivery_error(item: object) -> Refused | None:
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds until the carrier wants to hear from us again, at most a day; None if it does not say.
+    """Seconds until the carrier takes requests again, at most a day; None if it does not say.
 
     `Retry-After` (seconds, or a date measured against the answer's own `Date`), else `x-ratelimit-reset` (seconds;
     a value beyond a day is taken for a point in time and not used).

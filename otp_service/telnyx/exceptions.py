@@ -2,7 +2,7 @@
 
 * TelnyxError
   * NotSentError          nothing reached the carrier, or it asked us to come back: the same again is safe
-  * RefusedError          the carrier said no
+  * RefusedError          the carrier refused
     * NotFoundError       there is no such thing, or no longer (messages can be asked for during ten days)
   * UnknownOutcomeError   the answer was lost or unreadable: a write may have happened, a read may be repeated
 

@@ -6,11 +6,11 @@ one by another process after a crash, sends the same bytes to the same place.
 
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
+from ..clock import utc
 from ..domain.delivery import DeliveryReport, SendOutcome
 from ..domain.errors import CarrierUnavailable
-from ..domain.operation import Block, BlockPage
+from ..domain.optout_list import Block, BlockPage
 from ..domain.policy import Sender, SenderKind
 from .client import TelnyxClient
 from .exceptions import RefusedError, TelnyxError
@@ -64,7 +64,7 @@ class Gateway:
         try:
             numbers = [*self._client.list_numbers(), *self._client.list_mobile_numbers()]
         except TelnyxError as error:
-            raise CarrierUnavailable("The carrier does not tell how our numbers fare.") from error
+            raise CarrierUnavailable("The carrier gives no figures of our numbers.") from error
         found = {sender.name: _ratios(sender, numbers) for sender in senders}
         return {name: ratios for name, ratios in found.items() if ratios != (None, None)}
 
@@ -74,8 +74,8 @@ class Gateway:
             found, meta = self._client.opt_out_page(
                 page,
                 messaging_profile_id=profile,
-                since=_moment(since_ms) if since_ms else None,
-                until=None if until_ms is None else _moment(until_ms),
+                since=utc(since_ms) if since_ms else None,
+                until=None if until_ms is None else utc(until_ms),
             )
         except RefusedError as error:
             sentence = f"The carrier refuses to list opt-outs ({error.title}, code {error.code})."
@@ -96,11 +96,7 @@ def _ratios(sender: Sender, numbers: Sequence[Number]) -> tuple[float | None, fl
         own = [number for number in numbers if number.messaging_profile_id == sender.messaging_profile_id]
     else:
         own = [number for number in numbers if number.phone_number == sender.address]
-    told = [n.health for n in own if n.health is not None and (n.health.message_count or 0) >= ENOUGH]
-    success = [health.success_ratio for health in told if health.success_ratio is not None]
-    spam = [health.spam_ratio for health in told if health.spam_ratio is not None]
+    known = [n.health for n in own if n.health is not None and (n.health.message_count or 0) >= ENOUGH]
+    success = [health.success_ratio for health in known if health.success_ratio is not None]
+    spam = [health.spam_ratio for health in known if health.spam_ratio is not None]
     return (sum(success) / len(success) if success else None, sum(spam) / len(spam) if spam else None)
-
-
-def _moment(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms / 1000, UTC)

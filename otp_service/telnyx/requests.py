@@ -8,45 +8,14 @@ No repr here shows a text, a code, or the number of a person.
 What comes back is read by `answers`; its types have their names here, too, so that one import serves a caller.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from .responses import (
-    BulkUpdate,
-    InboundMessage,
-    Json,
-    Number,
-    NumberHealth,
-    OptOut,
-    OutboundMessage,
-    PageMeta,
-    Recipient,
-)
-
-__all__ = [
-    "KEYED_PATHS",
-    "KINDS",
-    "BulkUpdate",
-    "InboundMessage",
-    "Number",
-    "NumberHealth",
-    "OptOut",
-    "OutboundMessage",
-    "PageMeta",
-    "Recipient",
-    "SendRequest",
-    "WhatsAppTemplate",
-    "WhatsAppText",
-    "build_group_mms",
-    "build_schedule",
-    "build_send",
-    "encode",
-    "instant",
-]
+Json = Mapping[str, Any]
 
 GENERIC = "/messages"
 LONG_CODE = "/messages/long_code"
@@ -86,7 +55,7 @@ class SendRequest:
 class WhatsAppTemplate:
     """An approved authentication template and the code to put into it (at most 15 characters).
 
-    `callback_data` comes back in the receipts; it must not hold the code.
+    `callback_data` comes back in the reports; it must not hold the code.
     """
 
     name: str

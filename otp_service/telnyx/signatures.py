@@ -1,7 +1,7 @@
 """Prove that a webhook came from the carrier: Ed25519 over `timestamp|raw body`.
 
-Guarantees: `verify` never raises on anything a stranger can send; a verdict other than OK means that no byte of
-the body may be believed; `STALE` is said only of a good signature, so an attacker learns nothing from clocks.
+Guarantees: `verify` never raises on anything anybody can send; a verdict other than OK means that no byte of
+the body may be believed; `STALE` is given only for a good signature, so an attacker learns nothing from clocks.
 The signature covers the timestamp header exactly as it arrived, hence no number is ever re-printed.
 
 Not here: remembering event ids. Inside the tolerance a recorded webhook verifies again.
@@ -22,7 +22,7 @@ _TIMESTAMP = re.compile(r"[0-9]{1,20}", re.ASCII)
 
 
 class Verdict(StrEnum):
-    """What can be said of a webhook's signature."""
+    """What a webhook's signature proved to be."""
 
     OK = "ok"
     MISSING = "missing"  # a header is absent or empty
@@ -42,7 +42,7 @@ def verify(
 ) -> Verdict:
     """Judge one webhook.
 
-    `public_key` is 32 raw bytes (ValueError otherwise: that is our configuration, not the stranger's).
+    `public_key` is 32 raw bytes (ValueError otherwise: that is our configuration, not the caller's).
     `timestamp` and `signature` are the headers `telnyx-timestamp` (Unix seconds) and `telnyx-signature-ed25519`
     as received, `body` the bytes before any parsing. `now_s` is Unix seconds; up to and including `tolerance_s`
     seconds of difference either way are accepted.

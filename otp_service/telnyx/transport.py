@@ -10,25 +10,22 @@ Every thread has an httpx.Client of its own with one connection: httpx's pool sc
 request, which makes one client shared by a hundred threads ten times slower than a hundred clients. The TLS context,
 costly to build, is shared.
 
-Not here: what an answer means (`errors`, `answers`).
+Not here: what an answer means (`errors`, `responses`).
 """
 
 import logging
 import re
-import socket
-import ssl
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-import httpcore
 import httpx
 
-from ..connections import Deadline, connect
+from ..connections import Deadline
 from ..domain.delivery import TOO_LATE
 from . import json
+from .connection import Connection, PoolTransport, new_pool
 from .exceptions import NotSentError, UnknownOutcomeError
 
 LARGEST_ANSWER = 1_000_000  # bytes; a page of 250 numbers has some 250 kB
@@ -72,7 +69,7 @@ class Answer:
 
 
 class Transport:
-    """The way to the carrier. Safe for use by many threads; `close` it when all of them are done."""
+    """Requests to the carrier. Safe for use by many threads; `close` it when all of them are done."""
 
     def __init__(self, api_key: str, base_url: str, timeouts: Timeouts, transport: httpx.BaseTransport | None) -> None:
         if not _API_KEY.fullmatch(api_key):
@@ -99,7 +96,7 @@ class Transport:
         logging.getLogger("httpx").setLevel(logging.WARNING)
 
     def __repr__(self) -> str:
-        return f"Exchange({self._base_url!r})"
+        return f"Transport({self._base_url!r})"
 
     def close(self) -> None:
         """Close every thread's connection. Calls made afterwards raise RuntimeError. May be repeated."""
@@ -109,7 +106,7 @@ class Transport:
         for _, client in clients:
             client.close()
 
-    def ask(
+    def request(
         self,
         method: str,
         path: str,
@@ -127,9 +124,9 @@ class Transport:
         headers = {} if body is None else {"Content-Type": "application/json"}
         if idempotency_key is not None:
             headers["Idempotency-Key"] = idempotency_key
-        line = self._line()
-        client = line.client
-        line.deadline.begin(self._timeouts.total_s)
+        connection = self._connection()
+        client = connection.client
+        connection.deadline.begin(self._timeouts.total_s)
         request = client.build_request(
             method,
             self._base_url + path,
@@ -147,21 +144,21 @@ class Transport:
             # the one thing known about any of them is that the request may have arrived.
             raise UnknownOutcomeError(f"no answer ({type(error).__name__})") from error
         try:
-            content = self._read(response, line.deadline)
+            content = self._read(response, connection.deadline)
         except UnknownOutcomeError:
             raise
         except Exception as error:
             raise UnknownOutcomeError(f"half an answer ({type(error).__name__})") from error
         finally:
-            out_of_step = line.has_leftover()
+            out_of_step = connection.has_leftover()
             response.close()
             if out_of_step:
-                line.hang_up()
+                connection.hang_up()
         return Answer(response.status_code, response.headers, _document(response, content))
 
     def hang_up(self) -> None:
         """Close this thread's connection: the answer on it was not the one to our request. The next call opens anew."""
-        self._line().hang_up()
+        self._connection().hang_up()
 
     def _hurried(self, within_s: float) -> httpx.Timeout:
         """Timeouts by which a connection, with TCP and TLS, is there in time or not at all."""
@@ -174,7 +171,7 @@ class Transport:
 
     def _read(self, response: httpx.Response, deadline: Deadline) -> bytes | None:
         """The raw body, or None if it is too long."""
-        if response.is_stream_consumed:  # an httpx.MockTransport hands answers over whole
+        if response.is_stream_consumed:  # an httpx.MockTransport gives answers whole
             return response.content
         content = bytearray()
         for chunk in response.iter_raw():
@@ -185,27 +182,27 @@ class Transport:
                 raise UnknownOutcomeError("half an answer (too slow)")
         return bytes(content)
 
-    def _line(self) -> "_Line":
-        line: _Line | None = getattr(self._own, "line", None)
-        if line is not None and not line.client.is_closed:
-            return line
-        line = self._new_line()
+    def _connection(self) -> Connection:
+        connection: Connection | None = getattr(self._own, "connection", None)
+        if connection is not None and not connection.client.is_closed:
+            return connection
+        connection = self._new_connection()
         with self._lock:
             if self._closed:
-                line.client.close()
+                connection.client.close()
                 raise RuntimeError("The carrier client is closed.")
             ended = [entry for entry in self._clients if not entry[0].is_alive()]
             self._clients = [entry for entry in self._clients if entry[0].is_alive()]
-            self._clients.append((threading.current_thread(), line.client))
+            self._clients.append((threading.current_thread(), connection.client))
         for _, leftover in ended:
             leftover.close()
-        self._own.line = line
-        return line
+        self._own.connection = connection
+        return connection
 
-    def _new_line(self) -> "_Line":
+    def _new_connection(self) -> Connection:
         deadline = Deadline(0.0)
-        pool = None if self._tls is None else _pool(self._tls, deadline)
-        transport = self._transport if pool is None or self._tls is None else _Transport(pool, self._tls)
+        pool = None if self._tls is None else new_pool(self._tls, deadline)
+        transport = self._transport if pool is None or self._tls is None else PoolTransport(pool, self._tls)
         client = httpx.Client(
             transport=transport,
             headers=self._headers,
@@ -213,81 +210,7 @@ class Transport:
             follow_redirects=False,
             trust_env=False,
         )
-        return _Line(client, pool, deadline)
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """One thread's way to the carrier. `pool` is None where the network is replaced."""
-
-    client: httpx.Client
-    pool: httpcore.ConnectionPool | None
-    deadline: Deadline
-
-    def has_leftover(self) -> bool:
-        """Whether more has come than the answer. h11 would take it for the answer to the next request."""
-        if self.pool is None:
-            return False
-        try:
-            return any(one._connection._h11_state.trailing_data[0] for one in self.pool.connections)  # type: ignore[attr-defined]
-        except AttributeError:  # closed before it was open, or another httpcore: not to be used again
-            return True
-
-    def hang_up(self) -> None:
-        if self.pool is not None:
-            self.pool.close()
-
-
-class _Transport(httpx.HTTPTransport):
-    """httpx's own, over a pool that knows the deadline; httpx has no parameter for it."""
-
-    def __init__(self, pool: httpcore.ConnectionPool, tls: ssl.SSLContext) -> None:
-        super().__init__(verify=tls, trust_env=False)
-        self._pool = pool
-
-
-def _pool(tls: ssl.SSLContext, deadline: Deadline) -> httpcore.ConnectionPool:
-    return httpcore.ConnectionPool(
-        ssl_context=tls,
-        max_connections=1,
-        max_keepalive_connections=1,
-        keepalive_expiry=30,
-        retries=0,
-        network_backend=_Backend(deadline),
-    )
-
-
-class _Backend(httpcore.NetworkBackend):
-    """How httpcore reaches the carrier."""
-
-    def __init__(self, deadline: Deadline) -> None:
-        self._deadline = deadline
-        self._under = httpcore.SyncBackend()
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
-        """Connect to the first address that answers; the timeout is for all of them. Raises httpcore's errors."""
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
-            raise httpcore.ConnectError("the name cannot be resolved") from error
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        each_s = None if timeout is None else timeout / len(addresses)
-        return connect(
-            self._under,
-            addresses,
-            port,
-            self._deadline,
-            each_s,
-            local_address=local_address,
-            socket_options=socket_options,
-        )
+        return Connection(client, pool, deadline)
 
 
 def _document(response: httpx.Response, content: bytes | None) -> object:

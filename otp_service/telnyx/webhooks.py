@@ -2,7 +2,7 @@
 
 `parse` raises `MalformedEvent` if the body is not a JSON object with an object `data`, and nothing else ever:
 every other oddness is an `Other`, which the caller acknowledges and does nothing about. A signed body is genuine,
-yet it holds what strangers wrote, and the carrier may change its mind about a type.
+yet it holds what people wrote, and the carrier may change its mind about a type.
 
 What cannot have come from a sound serialiser (a key twice, NaN, a number of forty digits) is an `Other` as a
 whole: it is ambiguous, and two readers of one signed body must not see two different events.
@@ -27,7 +27,7 @@ class MalformedEvent(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class DeliveryUpdate:
-    """Word of a message of ours: `message.sent`, `message.finalized` or `message.read`, per recipient."""
+    """A delivery report of a message of ours: `message.sent`, `message.finalized` or `message.read`, per recipient."""
 
     event_id: str
     event_type: str

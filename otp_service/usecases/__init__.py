@@ -1,1 +1,1 @@
-"""The stories: one verb a file. They see ports, never a framework, a server or a carrier's words."""
+"""The use cases: one verb a module. They know ports, and no framework, server or carrier."""

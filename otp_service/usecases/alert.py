@@ -1,9 +1,9 @@
-"""Telling the people on call that sending itself is in trouble.
+"""Alerting the people on call: sending itself is in trouble.
 
 Trouble is a refusal that no other person would have been spared: one that opened a breaker of the account, a profile or
-a sender (`usecases.guard`); what one message meets is in the log. Whoever hears of trouble puts an alert into the
-store's queue; a worker sends it as one group message. The same trouble is told once in an hour, over all processes. No
-text holds a code or a number of a person.
+a sender (`usecases.sender_health`); what one message meets is in the log. The process that finds it puts an alert into
+the store's queue; a worker sends it as one group message. The same trouble raises one alert an hour, over all
+processes. No text holds a code or a number of a person.
 
 Nothing here ever disturbs a delivery: what goes wrong is logged and counted. An account that is closed as a whole
 cannot send the alert either: the log line and the metric are there for that.
@@ -12,9 +12,9 @@ cannot send the alert either: the log line and the metric are there for that.
 import logging
 from collections.abc import Callable
 
+from ..domain.alarm import Alarm
 from ..domain.delivery import Accepted, Action, NotSent, Refused, Unknown
 from ..domain.errors import StoreUnavailable
-from ..domain.operation import Alarm
 from ..domain.policy import OnCall, Policy, Sender
 from . import ports
 
@@ -22,7 +22,7 @@ _log = logging.getLogger("otp.alert")
 
 
 class Alert:
-    """The stories of trouble. Safe for many threads. `on_call` None tells nobody."""
+    """Raises and sends alerts. Safe for many threads. With `on_call` None nobody is alerted."""
 
     def __init__(
         self,
@@ -41,14 +41,14 @@ class Alert:
         """A breaker is open by this refusal, or by this error of a failed message. Never raises."""
         if refusal.foreign:
             text = f"Requests to the carrier are not answered by the carrier: {_phrase(refusal)}. No codes go out."
-            self._tell(f"all:{refusal.code}", text)
+            self._raise(f"all:{refusal.code}", text)
         elif refusal.action is Action.STOP_ALL:
             text = f"The carrier sends nothing for this account any more: {_phrase(refusal)}. No codes go out."
-            self._tell(f"all:{refusal.code}", text)
+            self._raise(f"all:{refusal.code}", text)
         elif refusal.action in (Action.STOP_SENDER, Action.STOP_PROFILE):
             who = f"sender {sender.name}" if sender is not None else "one of the senders"
             text = f"The carrier refuses messages of {who}: {_phrase(refusal)}. Codes take the next sender, if any."
-            self._tell(f"sender:{sender.name if sender else ''}:{refusal.code}", text)
+            self._raise(f"sender:{sender.name if sender else ''}:{refusal.code}", text)
 
     def spend_limit(self, profile: str | None) -> None:
         """The carrier reports that a profile has reached its daily limit. Never raises."""
@@ -57,14 +57,14 @@ class Alert:
             return
         names = ", ".join(senders)
         text = f"The profile of {names} has reached its daily spend limit. It sends nothing more before midnight UTC."
-        self._tell(f"spent:{profile}", text)
+        self._raise(f"spent:{profile}", text)
 
-    def _tell(self, trouble: str, text: str) -> None:
+    def _raise(self, trouble: str, text: str) -> None:
         if self._on_call is None:
             return
         try:
             if self._alarms.raise_alert(trouble, f"otp-service: {text}"):
-                _log.warning("the people on call will be told", extra={"reason": trouble})
+                _log.warning("an alert to the people on call was queued", extra={"reason": trouble})
                 self._count("raised")
         except StoreUnavailable:
             _log.warning("an alert could not be queued", extra={"reason": trouble})
@@ -88,7 +88,7 @@ class Alert:
         self._count(name)
         match outcome:
             case Accepted():
-                _log.info("the people on call were told", extra={"outcome": name})
+                _log.info("an alert was sent to the people on call", extra={"outcome": name})
                 self._alarms.acknowledge(alarm)
             case Refused(code=code):
                 _log.error("the alert itself was refused", extra={"outcome": name, "carrier_code": code})

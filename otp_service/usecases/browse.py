@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from ..domain import phone
 from ..domain.audit import ZERO, Event, Position, decode_cursor, encode_cursor
-from ..domain.operation import OptOut, TimelineEntry, VerificationView
+from ..domain.optout_list import OptOut
 from ..domain.policy import Policy
-from ..domain.verification import number_hash, read_id
+from ..domain.view import TimelineEntry, VerificationView
 from . import ports
 
 MAX_PAGE = 1_000
@@ -37,7 +37,7 @@ class AuditPage:
 
 
 class Browse:
-    """Read-only stories. Safe for many threads."""
+    """What may be read. Safe for many threads."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Browse:
         self._store = store
         self._optouts = optouts
         self._record = record
-        self._key = vault.index_key
+        self._ids = vault.ids
         self._policy = policy
 
     def verification(self, app: str | None, verification_id: str) -> VerificationView | None:
@@ -59,7 +59,7 @@ class Browse:
 
         Without an app anybody's: only for callers who have proven that they may see this very one.
         """
-        ref = read_id(self._key, verification_id)
+        ref = self._ids.read(verification_id)
         return self._store.view(ref, app) if ref is not None else None
 
     def timeline(self, view: VerificationView) -> list[TimelineEntry]:
@@ -70,7 +70,7 @@ class Browse:
         """The number's mask and its entry for every profile we know of. Raises InvalidNumber, StoreUnavailable."""
         person = phone.parse(number)
         known = {
-            entry.messaging_profile_id: entry for entry in self._optouts.of_number(number_hash(self._key, person.e164))
+            entry.messaging_profile_id: entry for entry in self._optouts.of_number(self._ids.number_hash(person.e164))
         }
         for sender in self._policy.senders.values():
             nothing = OptOut(sender.messaging_profile_id, False, 0, None, "none")
@@ -91,12 +91,12 @@ class Browse:
         if wanted.types:
             fields["type"] = wanted.types
         if wanted.to is not None:
-            number = number_hash(self._key, phone.parse(wanted.to).e164)
+            number = self._ids.number_hash(phone.parse(wanted.to).e164)
             fields["nh"] = frozenset({number})
             shards = [self._record.shard_of(number)]
         if wanted.verification_id is not None:
-            ref = read_id(self._key, wanted.verification_id)
-            fields["vid"] = frozenset({ref.body if ref else "-"})
+            ref = self._ids.read(wanted.verification_id)
+            fields["vid"] = frozenset({ref.token if ref else "-"})
             shards = [self._record.shard_of(ref.number_hash)] if ref else []
         page = self._record.read(
             self._positions(wanted),

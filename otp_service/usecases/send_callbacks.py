@@ -1,11 +1,11 @@
-"""Telling apps what happened to their verifications: events become callbacks, callbacks are sent until they arrive.
+"""Callbacks to the apps about their verifications: events become callbacks, callbacks are sent until they arrive.
 
 Every event of `domain.callback.EVENTS` of an app that has an endpoint is queued at least once and sent at least once: a
 crash anywhere repeats a step and skips none. Its `webhook-id` and its bytes are the same at every try, so receivers
-can tell a repeat. The object in it is the verification as it is when the callback is written, which may already be
-newer than the event; `version` tells which of two is the later one, since callbacks may overtake one another.
+can recognise a repeat. The object in it is the verification as it is when the callback is written, which may already be
+newer than the event; `version` shows which of two is the later one, since callbacks may overtake one another.
 
-Not here: threads (`postman`), when to try again (`domain.callback.judge`).
+Not here: threads (`runtime.callback_worker`), when to try again (`domain.callback.judge`).
 """
 
 import logging
@@ -14,8 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ..domain.audit import Event
 from ..domain.callback import EVENTS, Again, Answer, Callback, GiveUp, callback_id, judge
 from ..domain.errors import StoreUnavailable
-from ..domain.operation import TimelineEntry, VerificationView
-from ..domain.verification import read_id
+from ..domain.view import TimelineEntry, VerificationView
 from . import ports
 
 BATCH = 50
@@ -28,8 +27,8 @@ _Found = tuple[VerificationView, list[TimelineEntry]] | None
 _log = logging.getLogger("otp.callbacks")
 
 
-class Notify:
-    """The stories of callbacks. Safe for many threads. `apps` are those that have an endpoint."""
+class SendCallbacks:
+    """Queues and sends callbacks. Safe for many threads. `apps` are those that have an endpoint."""
 
     def __init__(
         self,
@@ -48,7 +47,7 @@ class Notify:
         self._queue = queue
         self._store = store
         self._receivers = receivers
-        self._key = vault.index_key
+        self._ids = vault.ids
         self._apps = tuple(apps)
         self._write = write
         self._random = random
@@ -112,7 +111,7 @@ class Notify:
         return Callback(callback_id(event), app, event.type, verification_id, body)
 
     def _look(self, app: str, verification_id: str) -> _Found:
-        ref = read_id(self._key, verification_id)
+        ref = self._ids.read(verification_id)
         view = self._store.view(ref, app) if ref is not None else None
         return (view, self._store.timeline(ref)) if ref is not None and view is not None else None
 

@@ -1,4 +1,4 @@
-"""Which senders are well: whom to ask first, whether one may be asked now, and what each answer teaches.
+"""The health of senders: in which order they are tried, whether one may send now, and what each outcome shows.
 
 Nothing here ever disturbs a delivery by itself: figures that cannot be had leave the operator's order as it is.
 """
@@ -6,11 +6,11 @@ Nothing here ever disturbs a delivery by itself: figures that cannot be had leav
 import logging
 from collections.abc import Callable, Sequence
 
-from ..domain import circuit, routing
+from ..domain import circuit, failover, findings, routing
 from ..domain.circuit import BreakerDecision, Circuit, Fault, Finding, Fine, Hold, Source
 from ..domain.delivery import DeliveryReport, DeliveryStatus, Refused, SendOutcome, from_carrier
 from ..domain.errors import StoreUnavailable
-from ..domain.operation import ReportOutcome
+from ..domain.outbox import ReportOutcome
 from ..domain.policy import App, Policy, Sender, Strategy
 from . import ports
 from .alert import Alert
@@ -18,11 +18,11 @@ from .alert import Alert
 PROBE_EVERY_S = 1.0
 """While a breaker is half open, each process sends a new code its way no more often than this."""
 
-_log = logging.getLogger("otp.guard")
+_log = logging.getLogger("otp.sender_health")
 
 
 class SenderHealth:
-    """The story of all senders. Safe for many threads. `count` hears of breakers that open and close.
+    """The health of all senders. Safe for many threads. `count` is called when a breaker opens or closes.
 
     `monotonic` gives seconds.
     """
@@ -53,7 +53,7 @@ class SenderHealth:
             if app.strategy is Strategy.HEALTHIEST:
                 health = dict(self._sender_stats.health([sender.name for sender in senders]))
         except StoreUnavailable:
-            _log.warning("nobody knows how the senders are")
+            _log.warning("the health of the senders is not known")
             return tuple(senders), ()
         names = tuple(sender.name for sender in senders if sender.name not in broken)
         return routing.ordered(senders, app.strategy, health, broken), names
@@ -74,23 +74,20 @@ class SenderHealth:
         self._probed[name] = now
         return True
 
-    def decision(self, sender: Sender, *, held_too: bool = False) -> BreakerDecision:
+    def admit(self, sender: Sender, *, held_too: bool = False) -> BreakerDecision:
         """Whether a message may go by this sender now; `held_too`: a hold does not stop it. Raises StoreUnavailable."""
         return self._circuits.admit(circuit.scopes(sender), held_too=held_too)
 
-    def unheld(self, senders: Sequence[str]) -> tuple[str, ...]:
+    def not_held(self, senders: Sequence[str]) -> tuple[str, ...]:
         """Those of these senders that no hold stops. Raises StoreUnavailable."""
         return tuple(name for name, until in self._holds(senders).items() if not until)
 
-    def better(self, sender: Sender, others: Sequence[str]) -> tuple[str, ...]:
+    def better_than(self, sender: Sender, others: Sequence[str]) -> tuple[str, ...]:
         """Those of the others that are better than this held sender: not held, or not for so long.
 
         One that nobody answers from is not. Raises StoreUnavailable.
         """
-        own = self._holds([sender.name])[sender.name]
-        if own is None:
-            return ()
-        return tuple(name for name, until in self._holds(others).items() if until is not None and until < own)
+        return failover.better_than(self._holds([sender.name])[sender.name], self._holds(others))
 
     def _holds(self, names: Sequence[str]) -> dict[str, int | None]:
         """When each sender's last hold ends, as `circuit.held_until` says; without senders no longer configured."""
@@ -98,22 +95,22 @@ class SenderHealth:
         known = self._circuits.states(list({scope: None for sender in senders for scope in circuit.scopes(sender)}))
         return {s.name: circuit.held_until(known[scope] for scope in circuit.scopes(s)) for s in senders}
 
-    def learn(self, sender: Sender, outcome: SendOutcome, decision: BreakerDecision, number_hash: str) -> None:
-        """What the carrier answered to a send to this number that went through this gate. Never raises."""
+    def record_outcome(self, sender: Sender, outcome: SendOutcome, decision: BreakerDecision, number_hash: str) -> None:
+        """Judge a sender by how a send to this number ended, which `admit` let through. Never raises."""
         held = False
         try:
-            for finding in circuit.findings(outcome, sender):
-                held |= self._note(finding, number_hash, probe=decision.probe)
+            for finding in findings.findings(outcome, sender):
+                held |= self._record(finding, number_hash, probe=decision.probe)
         except StoreUnavailable:
-            _log.warning("what a send teaches could not be written down", extra={"sender": sender.name})
+            _log.warning("the outcome of a send could not be recorded for its sender", extra={"sender": sender.name})
         if held and isinstance(outcome, Refused):
             self._alert.refused(outcome, sender)
 
-    def moved(self, moved: ReportOutcome, report: DeliveryReport, number_hash: str) -> None:
-        """What a receipt that moved a delivery to this number says of its sender. Never raises."""
-        sender = self._policy.senders.get(moved.sender)
+    def record_report(self, applied: ReportOutcome, report: DeliveryReport, number_hash: str) -> None:
+        """Judge a sender by a delivery report that moved a delivery to this number. Never raises."""
+        sender = self._policy.senders.get(applied.sender)
         status = from_carrier(report.status)
-        if moved.outcome != "moved" or sender is None:
+        if applied.outcome != "moved" or sender is None:
             return
         held = False
         try:
@@ -121,25 +118,25 @@ class SenderHealth:
                 self._sender_stats.record_result(sender.name, delivered=status is DeliveryStatus.DELIVERED)
             if status is DeliveryStatus.DELIVERED:
                 self._circuits.record_delivered(circuit.scopes(sender))
-            hold = circuit.refusal_hold(report.error, sender, Source.REPORT) if report.error is not None else None
-            held = hold is not None and self._note(hold, number_hash, probe=False)
+            hold = findings.refusal_hold(report.error, sender, Source.REPORT) if report.error is not None else None
+            held = hold is not None and self._record(hold, number_hash, probe=False)
         except StoreUnavailable:
-            _log.warning("what a delivery teaches could not be written down", extra={"sender": sender.name})
+            _log.warning("a delivery report could not be recorded for its sender", extra={"sender": sender.name})
         if held and report.error is not None:
             self._alert.refused(report.error, sender)
 
-    def spend_limit(self, profile: str | None) -> None:
+    def record_spend_limit(self, profile: str | None) -> None:
         """The carrier reports that a profile has reached its daily limit. Never raises."""
         if profile is None or all(sender.messaging_profile_id != profile for sender in self._policy.senders.values()):
             return
         try:
-            self._note(circuit.spent(profile, "40333", "the daily spend limit is reached"), "", probe=False)
+            self._record(findings.spent(profile, "40333", "the daily spend limit is reached"), "", probe=False)
         except StoreUnavailable:
             _log.warning("a spent profile could not be marked", extra={"messaging_profile_id": profile})
         self._alert.spend_limit(profile)
 
-    def _note(self, finding: Finding, number_hash: str, *, probe: bool) -> bool:
-        """Write down what was found; whether it is a hold that is now in force."""
+    def _record(self, finding: Finding, number_hash: str, *, probe: bool) -> bool:
+        """Record what was found; whether it is a hold that is now in force."""
         in_force = False
         match finding:
             case Hold():

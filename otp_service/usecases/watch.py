@@ -19,11 +19,11 @@ from contextlib import AbstractContextManager
 from enum import StrEnum
 
 from ..domain.errors import StoreUnavailable
-from ..domain.verification import Reference
+from ..domain.ids import Reference
 from . import ports
 
 EVERY_S = 0.15
-"""How often the thread looks: what is new is told this much later, at most."""
+"""How often the thread looks: what is new is noticed this much later, at most."""
 
 _log = logging.getLogger("otp.watch")
 
@@ -44,23 +44,23 @@ class News(StrEnum):
 
 
 class _Waiter:
-    __slots__ = ("after", "news", "told")
+    __slots__ = ("after", "news", "woken")
 
     def __init__(self, after: int) -> None:
         self.after = after
         self.news = News.UNCHANGED
-        self.told = threading.Event()
+        self.woken = threading.Event()
 
-    def tell(self, news: News) -> None:
+    def wake(self, news: News) -> None:
         self.news = news
-        self.told.set()
+        self.woken.set()
 
 
 class Watch:
     """The waits of one process. Safe for many threads; has one of its own while somebody waits.
 
     `pause` waits that many seconds, or less if the process is to end, and says whether it is. Whoever waits does so
-    inside `aside`, where a thread holds up no others. `count` is told how each wait ended.
+    inside `released`, where a thread holds up no others. `count` is called with how each wait ended.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Watch:
         refused = self._enter(ref, waiter, share)
         if refused is None:
             with self._released:
-                waiter.told.wait(timeout_s)
+                waiter.woken.wait(timeout_s)
                 self._leave(ref, waiter)
         news = refused or waiter.news
         self._count(news)
@@ -126,14 +126,14 @@ class Watch:
             _log.error("unexpected", exc_info=True)
             with self._lock:
                 self._looking = False
-                self._tell_all(News.UNAVAILABLE)
+                self._wake_all(News.UNAVAILABLE)
 
     def _watched(self, *, ending: bool) -> list[Reference]:
         """The verifications to look at; none, and this thread's end, if nobody waits."""
         with self._lock:
             if ending:
                 self._ending = True
-                self._tell_all(News.ENDING)
+                self._wake_all(News.ENDING)
             self._looking = bool(self._waiting) and not ending
             return list(self._waiting) if self._looking else []
 
@@ -142,16 +142,16 @@ class Watch:
             versions = self._store.versions(watched)
         except StoreUnavailable:
             with self._lock:
-                self._tell_all(News.UNAVAILABLE)
+                self._wake_all(News.UNAVAILABLE)
             return
         with self._lock:
             for ref, version in zip(watched, versions, strict=True):
                 for waiter in self._waiting.get(ref, ()):
                     # One that is there no more has changed, too.
                     if version is None or version > waiter.after:
-                        waiter.tell(News.CHANGED)
+                        waiter.wake(News.CHANGED)
 
-    def _tell_all(self, news: News) -> None:
+    def _wake_all(self, news: News) -> None:
         for waiters in self._waiting.values():
             for waiter in waiters:
-                waiter.tell(news)
+                waiter.wake(news)

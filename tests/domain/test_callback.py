@@ -5,18 +5,16 @@ import pytest
 from otp_service.domain.audit import Event, Position
 from otp_service.domain.callback import (
     GONE_REST_MS,
-    JITTER,
     MAX_RETRY_AFTER_MS,
-    WAITS_MS,
+    RETRIES,
     Again,
     Answer,
     Endpoint,
     GiveUp,
     callback_id,
-    is_public,
     judge,
-    objection,
 )
+from otp_service.domain.receiver_url import is_public, objection
 
 PUBLIC_NAME = "https://hooks.example.com/otp"
 
@@ -36,19 +34,19 @@ def test_only_2xx_is_success(status: int) -> None:
 @pytest.mark.parametrize("status", [0, 100, 301, 302, 307, 308, 400, 401, 404, 429, 500, 503])
 def test_everything_else_is_tried_again(status: int) -> None:
     """A redirect and a refusal, too: the receiver may be put right meanwhile."""
-    assert judge(Answer(status), 1, 0.0) == Again(WAITS_MS[0])
+    assert judge(Answer(status), 1, 0.0) == Again(RETRIES.steps_ms[0])
 
 
 def test_the_waits_grow_and_end() -> None:
     """One wait after each try, longer by up to a fifth, then a dead letter: eight tries in about nine hours."""
-    for attempt, wait_ms in enumerate(WAITS_MS, 1):
+    for attempt, wait_ms in enumerate(RETRIES.steps_ms, 1):
         assert judge(Answer(500), attempt, 0.0) == Again(wait_ms)
         late = judge(Answer(500), attempt, 0.999)
         assert isinstance(late, Again)
-        assert wait_ms < late.wait_ms < wait_ms * (1 + JITTER)
-    assert judge(Answer(500), len(WAITS_MS) + 1, 0.0) == GiveUp()
-    assert list(WAITS_MS) == sorted(WAITS_MS)
-    assert 8 * 3_600_000 < sum(WAITS_MS) < 10 * 3_600_000
+        assert wait_ms < late.wait_ms < wait_ms * RETRIES.jitter[1]
+    assert judge(Answer(500), len(RETRIES.steps_ms) + 1, 0.0) == GiveUp()
+    assert list(RETRIES.steps_ms) == sorted(RETRIES.steps_ms)
+    assert 8 * 3_600_000 < sum(RETRIES.steps_ms) < 10 * 3_600_000
 
 
 def test_gone_is_believed_at_once() -> None:

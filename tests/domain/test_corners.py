@@ -9,11 +9,12 @@ import pytest
 
 from otp_service import config, keyring
 from otp_service.config import load, load_carrier
-from otp_service.domain import codes, phone, routing
+from otp_service.domain import codes, failover, phone, routing
 from otp_service.domain.audit import Position
 from otp_service.domain.delivery import RANK, Action, DeliveryStatus, Refused, from_carrier
 from otp_service.domain.errors import ConfigError
-from otp_service.domain.message import LOCALES, Autofill, render
+from otp_service.domain.message import Autofill, render
+from otp_service.domain.message_templates import TEMPLATES
 from otp_service.domain.optout import Wish
 from otp_service.domain.policy import App, Channel, Sender, SenderKind
 from otp_service.domain.receipt import TYPE, Claims, decode, encode
@@ -34,7 +35,7 @@ def test_every_number_below_a_million_is_a_code_of_its_own() -> None:
 # ---- words --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize("locale", sorted(TEMPLATES))
 @pytest.mark.parametrize("autofill", [None, Autofill(web_origin="example.com"), Autofill(android_hash="FA+9qCX9VSu")])
 def test_a_name_keeps_its_accents(locale: str, autofill: Autofill | None) -> None:
     """Who is paid stands in the message as the caller wrote it: nobody approves a payment to a changed name."""
@@ -128,7 +129,7 @@ def test_no_countrys_numbers_are_blocked_even_for_everywhere(number: str) -> Non
 
 def test_a_retry_that_was_refused_may_go_to_the_next_sender() -> None:
     """When a sender's tries are used up, the next one of the route gets its turn."""
-    assert routing.may_try_next(Refused("1", "", Action.RETRY))
+    assert failover.may_fail_over(Refused("1", "", Action.RETRY))
 
 
 @pytest.mark.parametrize("text", [f"{2**64}-0", f"0-{2**64}", f"{10**38}-0", "", "-", "1", "1-", "-1", "1-1-1", "1--1"])

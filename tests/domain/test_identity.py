@@ -12,20 +12,13 @@ from hypothesis import strategies as st
 
 from otp_service.domain.audit import ZERO, Event, EventType, Position, decode_cursor, encode_cursor
 from otp_service.domain.delivery import RANK, DeliveryStatus, from_carrier
-from otp_service.domain.verification import (
-    ENDED_CODE,
-    NUMBER_HASH_BYTES,
-    Status,
-    is_watch_token,
-    new_reference,
-    number_hash,
-    read_delivery_id,
-    read_id,
-    shard_of,
-    watch_token,
-)
+from otp_service.domain.ids import NUMBER_HASH_BYTES, Ids, shard_of
+from otp_service.domain.verification import ENDED_CODE, Status
+from otp_service.domain.watch_tokens import WatchTokens
 
 KEY, OTHER_KEY = bytes(range(32)), bytes(32)
+IDS, OTHER_IDS = Ids(KEY), Ids(OTHER_KEY)
+WATCH_TOKENS = WatchTokens(KEY)
 hashes = st.binary(min_size=NUMBER_HASH_BYTES, max_size=NUMBER_HASH_BYTES).map(bytes.hex)
 chances = st.binary(min_size=NUMBER_HASH_BYTES, max_size=NUMBER_HASH_BYTES)
 
@@ -33,34 +26,34 @@ chances = st.binary(min_size=NUMBER_HASH_BYTES, max_size=NUMBER_HASH_BYTES)
 @given(hashes, chances, st.integers(1, 999))
 def test_an_id_tells_its_number_to_us(number: str, chance: bytes, ordinal: int) -> None:
     """Made and read again: the verification's and the delivery's id lead to the number's hash."""
-    ref = new_reference(KEY, number, chance)
-    assert read_id(KEY, ref.verification_id) == ref
-    assert read_delivery_id(KEY, ref.delivery_id(ordinal)) == (ref, ordinal)
+    ref = IDS.new(number, chance)
+    assert IDS.read(ref.verification_id) == ref
+    assert IDS.read_delivery(ref.delivery_id(ordinal)) == (ref, ordinal)
     assert ref.number_hash == number
 
 
 @given(hashes, chances, chances)
 def test_two_ids_of_one_person_have_nothing_in_common(number: str, one: bytes, other: bytes) -> None:
     """Blinded by chance: without the key neither the number nor a relation between ids can be seen."""
-    first, second = new_reference(KEY, number, one), new_reference(KEY, number, other)
-    assert (first.body == second.body) is (one == other)
-    assert first.body[:16] != first.body[16:] or one == bytes.fromhex(number)
+    first, second = IDS.new(number, one), IDS.new(number, other)
+    assert (first.token == second.token) is (one == other)
+    assert first.token[:16] != first.token[16:] or one == bytes.fromhex(number)
     if one != other:
-        assert first.body[16:] != second.body[16:]
-    assert getattr(read_id(OTHER_KEY, first.verification_id), "number_hash", "") != number
+        assert first.token[16:] != second.token[16:]
+    assert getattr(OTHER_IDS.read(first.verification_id), "number_hash", "") != number
 
 
 def test_the_blinded_half_is_spread_evenly() -> None:
     """A thousand ids of one number: their second halves begin with all letters about equally often."""
-    number = number_hash(KEY, "+12025550143")
+    number = IDS.number_hash("+12025550143")
     chance = [n.to_bytes(NUMBER_HASH_BYTES, "big") for n in range(3_200)]
-    counts = collections.Counter(new_reference(KEY, number, one).body[16] for one in chance)
+    counts = collections.Counter(IDS.new(number, one).token[16] for one in chance)
     assert len(counts) == 32
     # Chi square with 31 degrees of freedom exceeds 70 less than once in ten thousand.
     assert sum((count - 100) ** 2 / 100 for count in counts.values()) < 70
 
 
-GOOD = new_reference(KEY, "00" * 10, bytes(10)).verification_id
+GOOD = IDS.new("00" * 10, bytes(10)).verification_id
 
 
 @pytest.mark.parametrize(
@@ -83,37 +76,37 @@ GOOD = new_reference(KEY, "00" * 10, bytes(10)).verification_id
 )
 def test_what_cannot_be_an_id_is_none(text: str) -> None:
     """Length, alphabet, prefix, case, line ends: read strictly and without an exception."""
-    assert read_id(KEY, text) is None
+    assert IDS.read(text) is None
 
 
 @pytest.mark.parametrize("end", ["", "-", "-0", "-01", "-1000", "-1\n", "-a", "--1", "-１", "-1-1"])
 def test_what_cannot_be_a_delivery_is_none(end: str) -> None:
     """An ordinal counts from 1 to 999 in one spelling."""
-    assert read_delivery_id(KEY, GOOD.replace("vrf_", "dlv_") + end) is None
-    assert read_delivery_id(KEY, GOOD + "-1") is None
+    assert IDS.read_delivery(GOOD.replace("vrf_", "dlv_") + end) is None
+    assert IDS.read_delivery(GOOD + "-1") is None
 
 
 @given(st.text())
 def test_reading_never_raises(text: str) -> None:
     """Whatever stands in a path is an id or is not."""
-    read_id(KEY, text)
-    read_delivery_id(KEY, text)
+    IDS.read(text)
+    IDS.read_delivery(text)
 
 
 @pytest.mark.parametrize("size", [0, 9, 11])
 def test_an_id_needs_its_chance(size: int) -> None:
     """Fewer or more random bytes are refused."""
     with pytest.raises(ValueError, match="random bytes"):
-        new_reference(KEY, "00" * 10, bytes(size))
+        IDS.new("00" * 10, bytes(size))
 
 
 def test_a_numbers_hash_is_keyed() -> None:
     """Without the key it cannot be tried out over all numbers."""
-    one = number_hash(KEY, "+12025550143")
+    one = IDS.number_hash("+12025550143")
     assert len(one) == 20
-    assert one != number_hash(OTHER_KEY, "+12025550143")
-    assert one != number_hash(KEY, "+12025550144")
-    assert one == number_hash(KEY, "+12025550143")
+    assert one != OTHER_IDS.number_hash("+12025550143")
+    assert one != IDS.number_hash("+12025550144")
+    assert one == IDS.number_hash("+12025550143")
 
 
 @given(hashes, st.integers(1, 256))
@@ -228,17 +221,17 @@ def test_an_events_name_sorts_within_its_shard() -> None:
 @given(hashes, chances, chances)
 def test_a_watch_token_is_one_verifications(number: str, one: bytes, other: bytes) -> None:
     """It opens its own and no other, under the key it was made with; nothing of the id is in it."""
-    first, second = (new_reference(KEY, number, chance).verification_id for chance in (one, other))
-    token = watch_token(KEY, first)
+    first, second = (IDS.new(number, chance).verification_id for chance in (one, other))
+    token = WATCH_TOKENS.make(first)
     assert re.fullmatch("wt_[a-z2-7]{26}", token)
-    assert is_watch_token(KEY, first, token)
-    assert is_watch_token(KEY, second, token) is (one == other)
-    assert not is_watch_token(OTHER_KEY, first, token)
+    assert WATCH_TOKENS.is_valid(first, token)
+    assert WATCH_TOKENS.is_valid(second, token) is (one == other)
+    assert not WatchTokens(OTHER_KEY).is_valid(first, token)
 
 
 @pytest.mark.parametrize("change", [str.upper, lambda text: text[:-1], lambda text: text + "a", lambda _: "", "é".join])
 def test_a_watch_token_has_one_spelling(change: Callable[[str], str]) -> None:
     """Any other text is none, also one that is not ASCII."""
-    token = watch_token(KEY, GOOD)
-    assert not is_watch_token(KEY, GOOD, change(token))
-    assert not is_watch_token(KEY, GOOD, "wt_\ud800")
+    token = WATCH_TOKENS.make(GOOD)
+    assert not WATCH_TOKENS.is_valid(GOOD, change(token))
+    assert not WATCH_TOKENS.is_valid(GOOD, "wt_\ud800")

@@ -10,6 +10,7 @@ from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from otp_service.domain import phone, routing
 from otp_service.domain.errors import InvalidNumber
+from otp_service.domain.ids import Ids
 from otp_service.domain.numbering import (
     AREA_CODES,
     GLOBAL_CODES,
@@ -20,9 +21,8 @@ from otp_service.domain.numbering import (
     identity,
 )
 from otp_service.domain.policy import App, Sender, SenderKind
-from otp_service.domain.verification import number_hash
 
-KEY = bytes(range(32))
+IDS = Ids(bytes(range(32)))
 POOL = Sender("pool", SenderKind.NUMBER_POOL, "profile-a", None, 1.0)
 TYPES = sorted(PhoneNumberType.values())
 MAY_RECEIVE = {
@@ -308,9 +308,9 @@ SAME = [
 @pytest.mark.parametrize(("one", "other"), SAME)
 def test_spellings_of_one_handset_are_one_person(one: str, other: str) -> None:
     """One hash, whether the text was parsed or comes raw from the carrier."""
-    assert number_hash(KEY, one) == number_hash(KEY, other)
-    assert {number_hash(KEY, phone.parse(text).e164) for text in (one, other)} == {number_hash(KEY, one)}
-    assert number_hash(KEY, one[:-1] + "0") != number_hash(KEY, one)
+    assert IDS.number_hash(one) == IDS.number_hash(other)
+    assert {IDS.number_hash(phone.parse(text).e164) for text in (one, other)} == {IDS.number_hash(one)}
+    assert IDS.number_hash(one[:-1] + "0") != IDS.number_hash(one)
 
 
 @pytest.mark.parametrize(
@@ -325,7 +325,7 @@ def test_spellings_of_one_handset_are_one_person(one: str, other: str) -> None:
 )
 def test_other_likenesses_are_two_people(one: str, other: str) -> None:
     """Nothing but the listed spellings is joined."""
-    assert number_hash(KEY, one) != number_hash(KEY, other)
+    assert IDS.number_hash(one) != IDS.number_hash(other)
 
 
 @given(

@@ -17,7 +17,8 @@ from joserfc.jwk import KeySet
 from nacl.signing import SigningKey
 
 from otp_service.domain import receipt
-from otp_service.domain.receipt import Claims, decode, encode, subject
+from otp_service.domain.ids import Ids
+from otp_service.domain.receipt import Claims, decode, encode
 from otp_service.keyring import Keyring, create, parse, rotate
 
 RING = parse(create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z"))
@@ -177,10 +178,10 @@ def test_reading_never_raises(text: str) -> None:
 
 def test_a_subject_is_one_person_within_one_app() -> None:
     """Two tenants cannot compare their customers, and nobody can name one without the key."""
-    key = bytes(32)
-    assert subject(key, "shop", "00ff") == subject(key, "shop", "00ff")
-    subjects = {subject(key, "shop", "00ff"), subject(key, "bank", "00ff"), subject(b"x" * 32, "shop", "00ff")}
-    assert len(subjects | {subject(key, "shop", "00fe")}) == 4
+    ids, others = Ids(bytes(32)), Ids(b"x" * 32)
+    assert ids.subject("shop", "00ff") == ids.subject("shop", "00ff")
+    subjects = {ids.subject("shop", "00ff"), ids.subject("bank", "00ff"), others.subject("shop", "00ff")}
+    assert len(subjects | {ids.subject("shop", "00fe")}) == 4
 
 
 def test_a_key_ring_verifies_only_its_own() -> None:

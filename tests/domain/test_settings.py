@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from otp_service import config, keyring
 from otp_service.config import Settings, duration_ms, load
-from otp_service.domain import phone, routing
+from otp_service.domain import failover, phone, routing
 from otp_service.domain.delivery import Action, Refused
 from otp_service.domain.errors import ConfigError, KeyUnknown, SealBroken
 from otp_service.domain.policy import App, Channel, Limit, Sender, SenderKind
@@ -69,7 +69,7 @@ def test_the_developers_configuration_is_valid(tmp_path: Path) -> None:
     assert {sender.rate_per_s for sender in settings.policy.senders.values()} == {50}
 
 
-def test_everything_can_be_said(tmp_path: Path) -> None:
+def test_every_key_of_an_app_can_be_set(tmp_path: Path) -> None:
     """All keys of an app at once."""
     settings = read(
         tmp_path,
@@ -113,7 +113,7 @@ starts_per_number = [{limit = 3, per = "10m"}]
 
 
 def test_the_limits_of_a_number_over_all_apps(tmp_path: Path) -> None:
-    """Defaults as documented; what the file says is taken; the limit of wrong codes is never below an app's own."""
+    """Defaults as documented; values of the file are taken; the limit of wrong codes is never below an app's own."""
     defaults = read(tmp_path, SENDERS + APP).policy.per_number
     assert defaults.sends == (Limit(5, 600_000), Limit(10, 3_600_000), Limit(20, 86_400_000))
     assert defaults.wrong_codes == (Limit(40, 86_400_000),)
@@ -162,10 +162,10 @@ BAD_APPS = {
 @pytest.mark.parametrize("line", list(BAD_APPS))
 def test_an_unusable_value_of_an_app_is_named(tmp_path: Path, line: str) -> None:
     """No start with a value that would weaken the app or be silently ignored; the key stands in the sentence."""
-    said = refusal(tmp_path, SENDERS + APP + line)
-    assert BAD_APPS[line] in said
-    assert "apps.default" in said
-    assert "\n" not in said
+    fault = refusal(tmp_path, SENDERS + APP + line)
+    assert BAD_APPS[line] in fault
+    assert "apps.default" in fault
+    assert "\n" not in fault
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_an_unusable_value_of_an_app_is_named(tmp_path: Path, line: str) -> None
     ],
 )
 def test_an_unusable_file_is_refused_by_name(tmp_path: Path, text: str, named: str) -> None:
-    """Unknown tables and keys, missing senders, wrong addresses: one sentence that says where."""
+    """Unknown tables and keys, missing senders, wrong addresses: one sentence that names the place."""
     assert named in refusal(tmp_path, text)
 
 
@@ -251,7 +251,7 @@ def test_an_unusable_variable_is_refused_by_name(tmp_path: Path, name: str, valu
     ],
 )
 def test_only_a_carrier_on_loopback_is_the_sandbox(tmp_path: Path, url: str, *, local: bool) -> None:
-    """By the host alone; without a word the carrier is the real one. Fictitious numbers depend on it."""
+    """By the host alone; by default the carrier is the real one. Fictitious numbers depend on it."""
     assert load({"TELNYX_BASE_URL": url}, tmp_path).carrier_on_loopback is local
 
 
@@ -300,12 +300,12 @@ def fresh(seed: int = 0) -> bytes:
 
 
 def test_what_one_generation_sealed_the_next_opens() -> None:
-    """Rotation loses nothing: old boxes open, old peppers stay at hand, new things are made by the new key."""
+    """Rotation loses nothing: old boxes open, old peppers stay available, the new key is used for new data."""
     raw = fresh()
     old = keyring.parse(raw)
     new = keyring.parse(keyring.rotate(raw, lambda n: b"\x09" * n, "2026-02-01T00:00:00Z"))
     assert new.open(old.seal(b"secret")) == b"secret"
-    assert new.index_key == old.index_key
+    assert new.fingerprint == old.fingerprint
     assert set(new.peppers) == {old.active_kid, new.active_kid}
     assert new.active_kid != old.active_kid
     with pytest.raises(KeyUnknown) as unknown:
@@ -336,10 +336,11 @@ def test_what_is_no_box_does_not_open(sealed: str) -> None:
 
 def test_the_purposes_have_keys_of_their_own() -> None:
     """Pepper, seal and signature are derived apart; the ring's repr shows ids only."""
-    ring = keyring.parse(fresh())
+    raw = fresh()
+    ring = keyring.parse(raw)
     (pepper,) = ring.peppers.values()
     assert len(pepper) == 32
-    assert pepper != ring.index_key
+    assert pepper != base64.b64decode(json.loads(raw)["index_key"])
     assert pepper.hex() not in repr(ring)
     root = keyring.RootKey.derive("k1", bytes(32))
     assert repr(root) == "RootKey(kid='k1')"
@@ -453,7 +454,7 @@ def test_ranges_of_no_country_are_blocked() -> None:
 )
 def test_another_sender_is_asked_where_that_can_help(refused: Refused, helps: bool) -> None:
     """A dead line or a locked account is the same for every sender; a block is one profile's."""
-    assert routing.may_try_next(refused) is helps
+    assert failover.may_fail_over(refused) is helps
 
 
 def test_countries_are_the_operators() -> None:
@@ -492,7 +493,7 @@ def test_an_unusable_rule_of_delivery_is_named(tmp_path: Path, line: str, named:
     assert named in refusal(tmp_path, text)
 
 
-def test_the_rules_of_delivery_can_be_said(tmp_path: Path) -> None:
+def test_the_rules_of_delivery_can_be_set(tmp_path: Path) -> None:
     """The bounds themselves are good; denial words are kept as they are compared."""
     text = '[senders.p]\nkind = "number_pool"\nmessaging_profile_id = "a"\n[apps.a]\nbrand = "A"\nroute = ["p"]\n'
     more = 'sent_within = "1s"\nstrategy = "healthiest"\ndenial_words = ["  Not ME! "]\ncountries = ["GB"]\n'

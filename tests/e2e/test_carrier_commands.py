@@ -26,7 +26,6 @@ import redis
 from otp_service import config, keyring
 from otp_service.cli import carrier, main
 from otp_service.domain.delivery import Action
-from otp_service.domain.verification import number_hash
 from otp_service.sandbox.optouts import Block
 from otp_service.sandbox.seeds import POOL, SandboxSender
 from otp_service.sandbox.server import SandboxServer
@@ -82,7 +81,7 @@ class Shell:
         found: list[dict[str, Any]] = self.control.get(f"/sandbox/phones/{phone}/messages").json()["messages"]
         return found
 
-    def says(self, phone: str, text: str) -> None:
+    def reply(self, phone: str, text: str) -> None:
         """A person replies to the toll-free number."""
         answer = self.control.post(f"/sandbox/phones/{phone}/messages", json={"to": TOLL_FREE, "text": text})
         answer.raise_for_status()
@@ -141,7 +140,7 @@ class TestSend:
     def test_every_kind_arrives(self, shell: Shell, words: list[str], path: str, to: str) -> None:
         """It goes by the operation of its kind, and `--json` is the carrier's data of the message on the phone."""
         if "whatsapp" in words:
-            shell.says(to, "Good morning")  # free text is carried within a day of the person's own last message
+            shell.reply(to, "Good morning")  # free text is carried within a day of the person's own last message
         data = shell.data("messages", "send", "--to", to, "--text", "Hello", *words)
         (message,) = wait_until(lambda: shell.inbox(to), what="the message")
         assert (data["record_type"], data["id"], message["text"]) == ("message", message["id"], "Hello")
@@ -221,12 +220,12 @@ class TestSend:
         ],
     )  # fmt: skip
     def test_what_cannot_be_sent(self, shell: Shell, words: list[str], part: str, status: int) -> None:
-        """One sentence that says what is wrong, the carrier's code included, and a status that is not 0."""
+        """One sentence that explains what is wrong, the carrier's code included, and a status that is not 0."""
         assert part in shell.refused("messages", "send", *words, status=status)
 
     def test_an_opted_out_person_is_not_written_to(self, shell: Shell) -> None:
-        """The sentence says so, with the carrier's code, and that only the person can lift it."""
-        shell.says(PERSON, "STOP")
+        """The sentence has the carrier's code, and that only the person can lift it."""
+        shell.reply(PERSON, "STOP")
         sentence = shell.refused("messages", "send", "--from", TOLL_FREE, "--to", PERSON, "--text", "Hello")
         assert "40300" in sentence
         assert "only their own START lifts that" in sentence
@@ -243,7 +242,7 @@ class TestGroupAndSchedule:
 
     def test_a_group_hears_of_it_at_once(self, shell: Shell) -> None:
         """One message to everybody."""
-        words = ("--from", TOLL_FREE, "--to", PERSON, "--to", OTHER, "--text", "All hands")
+        words = ("--from", TOLL_FREE, "--to", PERSON, "--to", OTHER, "--text", "Outage at 9")
         data = shell.data("messages", "send-group", *words)
         assert (data["type"], [one["phone_number"] for one in data["to"]]) == ("MMS", [PERSON, OTHER])
         wait_until(lambda: shell.inbox(PERSON) and shell.inbox(OTHER), what="the messages")
@@ -290,7 +289,7 @@ class TestGroupAndSchedule:
 
     @pytest.mark.parametrize("delta", [{"minutes": 4}, {"days": 6}, {"days": -1}])
     def test_too_soon_and_too_late(self, shell: Shell, delta: dict[str, float]) -> None:
-        """The sentence says how far ahead it may lie."""
+        """The sentence has how far ahead the time may be."""
         words = ("--from", TOLL_FREE, "--to", PERSON, "--text", "x", "--at", later(**delta))
         assert "--at must lie 5 minutes to 5 days ahead" in shell.refused("messages", "schedule", *words)
 
@@ -399,7 +398,7 @@ class TestNumbers:
         ],
     )
     def test_what_cannot_be_done(self, shell: Shell, words: list[str], part: str, status: int) -> None:
-        """One sentence that says what is wrong."""
+        """One sentence that explains what is wrong."""
         assert part in shell.refused("numbers", *words, status=status)
 
 
@@ -410,7 +409,7 @@ class TestOptOuts:
         """Over all pages; by profile and by time; masked for people and whole for programs."""
         for n in range(600):
             shell.server.carrier.optouts.add(Block(PROFILE, person(n), TOLL_FREE, "STOP", time.time() - 86_400))
-        shell.says(PERSON, "STOP")
+        shell.reply(PERSON, "STOP")
         assert [one["to"] for one in shell.data("optouts", "list")] == [*map(person, range(600)), PERSON]
         assert [one["to"] for one in shell.data("optouts", "list", "--since", later(hours=-1))] == [PERSON]
         assert shell.data("optouts", "list", "--profile", NOBODY) == []
@@ -423,9 +422,13 @@ class TestOptOuts:
         """Only RFC 3339 with a zone is a time."""
         assert "is not a time" in shell.refused("optouts", "list", "--since", "yesterday", status=2)
 
-    def test_sync_says_what_it_lacks(self, shell: Shell) -> None:
-        """It alone needs the keyring, the configuration and the store."""
-        assert "OTP_KEYRING" in shell.refused("optouts", "sync")
+    def test_sync_names_everything_it_lacks(self, shell: Shell) -> None:
+        """It alone needs the keyring and the configuration; both are reported at once."""
+        status, out, errors = shell.run("optouts", "sync")
+        assert (status, out) == (1, "")
+        assert "OTP_KEYRING is not set" in errors
+        assert "no app is configured" in errors
+        assert errors.count("\n") == 3
 
 
 class TestTheCarrier:
@@ -585,7 +588,7 @@ class Installation:
 
     def blocked(self, number: str) -> bool:
         """Whether the registry has the person as opted out of the profile."""
-        found = self.store.hget(self.keys.optouts(number_hash(self.ring.index_key, number)), PROFILE)
+        found = self.store.hget(self.keys.optouts(self.ring.ids.number_hash(number)), PROFILE)
         return str(found or "").startswith("1|")
 
 
@@ -620,7 +623,7 @@ class TestSync:
         (first,) = ended(installation.sync())
         assert (first["messaging_profile_id"], first["changed"], first["skipped"]) == (PROFILE, 600, 0)
         assert all(installation.blocked(person(n)) for n in range(600))
-        shell.says(PERSON, "STOP")
+        shell.reply(PERSON, "STOP")
         (second,) = ended(installation.sync())
         assert second == {"messaging_profile_id": PROFILE, "read": 1, "changed": 1, "skipped": 0, "lifted": 0}
         assert installation.blocked(PERSON)

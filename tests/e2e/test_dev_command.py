@@ -21,6 +21,7 @@ import pytest
 from otp_service.runtime import ports
 from tests.conftest import Dev, clean_environ, read_env, start_dev, stop_dev, wait_until
 from tests.e2e.processes import alive, catches, descendants
+from tests.papers.shell import install_curl
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -77,31 +78,6 @@ def all_gone(pids: list[int]) -> bool:
     return not any(alive(pid) for pid in pids)
 
 
-CURL = """\
-import argparse, sys, urllib.request
-parser = argparse.ArgumentParser()
-parser.add_argument("-s", action="store_true")
-parser.add_argument("-S", action="store_true")
-parser.add_argument("-H", action="append", default=[])
-parser.add_argument("-d")
-parser.add_argument("url")
-args = parser.parse_args()
-headers = dict(header.split(": ", 1) for header in args.H)
-request = urllib.request.Request(args.url, args.d.encode() if args.d is not None else None, headers)
-with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
-    sys.stdout.buffer.write(answer.read())
-"""
-
-
-def curl(directory: Path) -> Path:
-    """A directory with a program `curl` that knows the options we print: not every machine has the real one."""
-    path = directory / "bin" / "curl"
-    path.parent.mkdir()
-    path.write_text(f"#!{sys.executable}\n{CURL}")
-    path.chmod(0o755)
-    return path.parent
-
-
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[Dev]:
     """A `dev` that the test may end as it likes."""
@@ -155,7 +131,7 @@ class TestWhileItRuns:
         while not (lines and lines[-1].rstrip().endswith("}'")):
             lines.append(own.process.stdout.readline())
         pasted = "".join(lines).partition("  . ")[2]
-        environ = os.environ | {"PATH": f"{curl(tmp_path)}{os.pathsep}{os.environ['PATH']}"}
+        environ = os.environ | {"PATH": f"{install_curl(tmp_path)}{os.pathsep}{os.environ['PATH']}"}
         done = subprocess.run(
             ["sh", "-c", f". {pasted}"], capture_output=True, text=True, timeout=20, check=True, env=environ
         )
@@ -332,7 +308,7 @@ class TestRefusals:
         assert "--sandbox-port" in done.stderr
 
     def test_two_in_one_directory(self, dev: Dev) -> None:
-        """The second says so and the first goes on."""
+        """The second is refused with a sentence and the first goes on."""
         done = run_dev("--dir", str(dev.directory), "--port", "0", "--sandbox-port", "0", cwd=dev.directory.parent)
         assert done.returncode == 1
         assert re.fullmatch(r"otp-service: another otp-service dev \(process \d+\) runs in .*\n", done.stderr)
@@ -460,7 +436,7 @@ class TestSurroundings:
         assert stop_dev(Dev(process, tmp_path / "state", {}))[0] == 0
 
     def test_verbose_copies_the_logs_to_stderr(self, tmp_path: Path) -> None:
-        """--verbose shows what the processes say while they run."""
+        """--verbose shows the logs of the processes while they run."""
         running = start_dev(tmp_path / "state", "--verbose")
         status, output = stop_dev(running)
         assert status == 0

@@ -1,20 +1,21 @@
-"""The worker's loops: how much is in hand, that what is in hand shows a pulse, and that one bad job is one bad job."""
+"""The worker's loops: how much is in flight, the heartbeat, and that one bad delivery stops no other."""
 
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
 import pytest
 
 from otp_service.domain.errors import StoreUnavailable
+from otp_service.domain.ids import Reference
 from otp_service.domain.operation import Job, Timer
-from otp_service.domain.verification import Reference
-from otp_service.runtime import delivery_worker
+from otp_service.runtime import delivery_worker, timer_runner
 from otp_service.runtime.delivery_worker import Worker
 from tests.conftest import wait_until
+from tests.fakes import FakeStreams
 
 SHARDS = 4
 
@@ -22,81 +23,6 @@ SHARDS = 4
 def job(number: int, shard: int = 0) -> Job:
     """The n-th entry of a shard."""
     return Job(shard, f"{number}-0", Reference(f"{number:a>32}", "00"), 1)
-
-
-class FakeOutbox:
-    """An outbox whose streams hold what the test puts there; a read counts per stream, as the store's does."""
-
-    def __init__(self, one_lane: bool = True) -> None:
-        self.streams: dict[int, list[Job]] = {shard: [] for shard in range(SHARDS)}
-        self.stale: list[Job] = []
-        self.own: list[Job] = []
-        self.dues: list[Timer] = []
-        self.touched: list[tuple[float, Sequence[Job]]] = []
-        self.failing = 0
-        self.put_offs: list[tuple[Timer, int]] = []
-        self.down_for_timers = False
-        self.one_lane = one_lane
-        self.lock = threading.Lock()
-
-    def open(self) -> None:
-        """Nothing to make."""
-        if self.failing:
-            self.failing -= 1
-            raise StoreUnavailable("down")
-
-    def reading_lanes(self) -> list[list[int]]:
-        """All in one, or each its own."""
-        return [list(range(SHARDS))] if self.one_lane else [[shard] for shard in range(SHARDS)]
-
-    def take(self, shards: Sequence[int], count: int, block_s: float) -> list[Job]:
-        """Up to `count` of each stream."""
-        if self.failing:
-            self.failing -= 1
-            raise StoreUnavailable("down")
-        with self.lock:
-            taken = [job for shard in shards for job in self.streams[shard][:count]]
-            for shard in shards:
-                del self.streams[shard][:count]
-        if not taken:
-            time.sleep(min(block_s, 0.02))
-        return taken
-
-    def take_own(self, shards: Sequence[int], count: int) -> list[Job]:
-        """What was given to this worker in an answer that never came."""
-        with self.lock:
-            own, self.own = self.own, []
-        return own
-
-    def take_over(self, shard: int, count: int) -> list[Job]:
-        """What a dead worker left."""
-        with self.lock:
-            left = [job for job in self.stale if job.shard == shard][:count]
-            self.stale = [job for job in self.stale if job not in left]
-        return left
-
-    def touch(self, jobs: Sequence[Job]) -> None:
-        """A sign of life."""
-        self.touched.append((time.monotonic(), jobs))
-
-    def due(self, count: int) -> list[Timer]:
-        """Timers that have come."""
-        dues, self.dues = self.dues[:count], self.dues[count:]
-        return dues
-
-    def put_off(self, due: Timer, wait_ms: int) -> None:
-        """A timer comes again later."""
-        self.put_offs.append((due, wait_ms))
-        if self.down_for_timers:
-            raise StoreUnavailable("down")
-
-    def rests(self, shard: int) -> bool:
-        """No shard is dead."""
-        return False
-
-    def depth(self) -> int:
-        """How many wait."""
-        return sum(map(len, self.streams.values()))
 
 
 class FakeDeliver:
@@ -125,19 +51,24 @@ class FakeDeliver:
                 self.now -= 1
                 self.done.append(one)
 
-    def ask(self, due: Timer, message_id: str) -> None:
+    @property
+    def timers(self) -> "FakeDeliver":
+        """What runs timers: this, too."""
+        return self
+
+    def poll_report(self, due: Timer, message_id: str) -> None:
         """A question to the carrier."""
         self.asked.append((due, message_id))
         self.ask_(due)
 
-    def attend(self, due: Timer) -> str | None:
+    def run(self, due: Timer) -> str | None:
         """A timer."""
         self.attended.append(due)
         return self.attend_(due)
 
 
 @contextmanager
-def running(outbox: FakeOutbox, deliver: FakeDeliver, concurrency: int = 4) -> Iterator[threading.Event]:
+def running(outbox: FakeStreams, deliver: FakeDeliver, concurrency: int = 4) -> Iterator[threading.Event]:
     """A worker that runs in a thread until the end of the block."""
     stop = threading.Event()
     made = Worker(
@@ -162,14 +93,14 @@ def running(outbox: FakeOutbox, deliver: FakeDeliver, concurrency: int = 4) -> I
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything that comes every few seconds comes every few milliseconds."""
-    for name, value in {"PULSE_S": 0.01, "TOUCH_S": 0.02, "TAKE_OVER_S": 0.03, "BLOCK_S": 0.02}.items():
+    for name, value in {"HEARTBEAT_S": 0.01, "TOUCH_S": 0.02, "TAKE_OVER_S": 0.03, "BLOCK_S": 0.02}.items():
         monkeypatch.setattr(delivery_worker, name, value)
 
 
-@pytest.mark.parametrize("one_lane", [True, False])
-def test_everything_is_sent_and_never_too_much_at_once(one_lane: bool) -> None:
+@pytest.mark.parametrize("together", [True, False])
+def test_everything_is_sent_and_never_too_much_at_once(together: bool) -> None:
     """However many streams a read covers, `concurrency` sends run at once and twice as many are held at most."""
-    outbox = FakeOutbox(one_lane)
+    outbox = FakeStreams(together=together)
     for shard in range(SHARDS):
         outbox.streams[shard] = [job(n, shard) for n in range(50)]
     held = []
@@ -186,9 +117,9 @@ def test_everything_is_sent_and_never_too_much_at_once(one_lane: bool) -> None:
     assert len(set(deliver.done)) == 200
 
 
-def test_a_busy_worker_still_has_a_pulse() -> None:
-    """With all hands busy what is in hand is touched, timers are attended to, and nothing waits for a hand."""
-    outbox = FakeOutbox()
+def test_a_busy_worker_still_has_a_heartbeat() -> None:
+    """With all threads busy, entries in flight are touched and timers run; neither waits for a free thread."""
+    outbox = FakeStreams()
     outbox.streams[0] = [job(n) for n in range(4)]
     decision = threading.Event()
     deliver = FakeDeliver(lambda _: cast("None", decision.wait(10)))
@@ -205,7 +136,7 @@ def test_a_busy_worker_still_has_a_pulse() -> None:
 
 def test_what_a_dead_worker_left_is_worked_under_full_load() -> None:
     """Stale entries do not starve behind an endless stream of new ones."""
-    outbox = FakeOutbox()
+    outbox = FakeStreams()
     outbox.streams[0] = [job(n) for n in range(100_000)]
     outbox.stale = [job(n, 3) for n in range(200_000, 200_003)]
     left = set(outbox.stale)
@@ -214,9 +145,9 @@ def test_what_a_dead_worker_left_is_worked_under_full_load() -> None:
         wait_until(lambda: left <= set(deliver.done), 5)
 
 
-def test_what_is_in_hand_already_is_not_begun_twice() -> None:
+def test_what_is_in_flight_already_is_not_begun_twice() -> None:
     """An entry that comes back to its own worker as stale is already under way."""
-    outbox = FakeOutbox()
+    outbox = FakeStreams()
     outbox.streams[0] = [job(1)]
     decision = threading.Event()
     deliver = FakeDeliver(lambda _: cast("None", decision.wait(10)))
@@ -232,7 +163,7 @@ def test_what_is_in_hand_already_is_not_begun_twice() -> None:
 
 def test_what_was_given_in_a_lost_answer_is_taken_up_at_once() -> None:
     """After a failure of the store a worker asks for its own entries: they need not lie until they count as stale."""
-    outbox, deliver = FakeOutbox(), FakeDeliver(lambda _: None)
+    outbox, deliver = FakeStreams(), FakeDeliver(lambda _: None)
     outbox.own.append(job(1))
     with running(outbox, deliver):
         time.sleep(0.2)
@@ -243,8 +174,8 @@ def test_what_was_given_in_a_lost_answer_is_taken_up_at_once() -> None:
 
 @pytest.mark.parametrize("error", [StoreUnavailable("down"), ValueError("a bug")])
 def test_one_bad_delivery_stops_no_other(error: Exception) -> None:
-    """An outage or a defect in one job is logged; the hand is free again and the others go on."""
-    outbox = FakeOutbox()
+    """An outage or a defect in one job is logged; its thread is free again and the others go on."""
+    outbox = FakeStreams()
     outbox.streams[0] = [job(n) for n in range(40)]
     numbers = itertools.count()
 
@@ -259,7 +190,7 @@ def test_one_bad_delivery_stops_no_other(error: Exception) -> None:
 
 def test_an_outage_of_the_store_is_outlived() -> None:
     """Neither the opening nor a read that fails ends the worker."""
-    outbox = FakeOutbox()
+    outbox = FakeStreams()
     outbox.failing = 2
     deliver = FakeDeliver(lambda _: None)
     with running(outbox, deliver):
@@ -269,7 +200,7 @@ def test_an_outage_of_the_store_is_outlived() -> None:
 
 def test_the_end_waits_for_what_is_being_sent_and_leaves_the_rest() -> None:
     """Stopping finishes the sends under way; what was only held is left to others at once."""
-    outbox = FakeOutbox()
+    outbox = FakeStreams()
     for shard in range(SHARDS):
         outbox.streams[shard] = [job(n, shard) for n in range(10)]
     decision = threading.Event()
@@ -286,7 +217,7 @@ def test_the_end_waits_for_what_is_being_sent_and_leaves_the_rest() -> None:
 def test_a_broken_loop_ends_the_whole_worker() -> None:
     """Half a worker would be worse than none: the fault is raised where it was started."""
 
-    class Broken(FakeOutbox):
+    class Broken(FakeStreams):
         def due(self, count: int) -> list[Timer]:
             raise ValueError("a bug")
 
@@ -315,9 +246,9 @@ def timer(kind: str, number: int = 1) -> Timer:
 @pytest.mark.parametrize("down", [False, True])
 @pytest.mark.parametrize("kind", ["x", "r", "p", "f", "c"])
 def test_a_timer_that_fails_is_put_off_and_stops_no_other(kind: str, error: Exception, down: bool) -> None:
-    """Of each kind: it comes again later, those behind it are attended to in the same breath, the pulse goes on."""
+    """Of each kind: it comes again later, those behind it are run in the same round, the heartbeat goes on."""
     bad, good = timer(kind), [timer(each, 2) for each in "xrpfc"]
-    outbox = FakeOutbox()
+    outbox = FakeStreams()
     outbox.down_for_timers = down
     outbox.dues = [bad, *good]
     deliver = FakeDeliver(lambda _: None)
@@ -334,13 +265,13 @@ def test_a_timer_that_fails_is_put_off_and_stops_no_other(kind: str, error: Exce
         wait_until(lambda: deliver.done)
         outbox.dues = [bad]
         wait_until(lambda: len(outbox.put_offs) == 2)
-    assert outbox.put_offs == [(bad, delivery_worker.PUT_OFF_MS)] * 2
+    assert outbox.put_offs == [(bad, timer_runner.PUT_OFF_MS)] * 2
 
 
 def test_asking_the_carrier_holds_up_no_other_timer() -> None:
-    """Whatever is to be asked is claimed in the pulse and asked apart; more than a bound is left to the next round."""
-    asking = [timer("p", number) for number in range(1, delivery_worker.ASKERS + 2)]
-    outbox, deliver, decision = FakeOutbox(), FakeDeliver(lambda _: None), threading.Event()
+    """Polls are claimed in the heartbeat and made in other threads; those beyond the bound wait for the next round."""
+    asking = [timer("p", number) for number in range(1, timer_runner.POLLERS + 2)]
+    outbox, deliver, decision = FakeStreams(), FakeDeliver(lambda _: None), threading.Event()
     deliver.attend_ = lambda due: "m1" if due.kind == "p" else None
 
     def ask(_: Timer) -> None:
@@ -350,7 +281,7 @@ def test_asking_the_carrier_holds_up_no_other_timer() -> None:
     with running(outbox, deliver):
         outbox.dues = [*asking, timer("r", 30), timer("x", 40), timer("c", 50)]
         wait_until(lambda: len(deliver.attended) >= len(asking) + 3, 2.0, "the others")
-        wait_until(lambda: len(deliver.asked) == delivery_worker.ASKERS)
-        outbox.dues = [timer("p", 60)] * (delivery_worker.MOST_QUESTIONS + 50)
-        wait_until(lambda: len(deliver.attended) >= delivery_worker.MOST_QUESTIONS + 50)
+        wait_until(lambda: len(deliver.asked) == timer_runner.POLLERS)
+        outbox.dues = [timer("p", 60)] * (timer_runner.MAX_POLLS + 50)
+        wait_until(lambda: len(deliver.attended) >= timer_runner.MAX_POLLS + 50)
         decision.set()

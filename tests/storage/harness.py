@@ -12,6 +12,7 @@ import redis
 
 from otp_service.domain import codes
 from otp_service.domain.delivery import Accepted, DeliveryReport
+from otp_service.domain.ids import Reference
 from otp_service.domain.operation import (
     CheckAnswer,
     CheckCommand,
@@ -24,7 +25,6 @@ from otp_service.domain.operation import (
     Timer,
 )
 from otp_service.domain.policy import App, Channel, Limit, NumberLimits, Sender, SenderKind
-from otp_service.domain.verification import Reference, new_reference, number_hash
 from otp_service.keyring import Keyring, create, parse
 from otp_service.storage.audit_log import AuditLog
 from otp_service.storage.circuits import Circuits
@@ -34,7 +34,8 @@ from otp_service.storage.limits import Limits
 from otp_service.storage.optouts import OptOuts
 from otp_service.storage.outbox import Outbox
 from otp_service.storage.schema import Keys
-from otp_service.storage.scripts import Script, Scripts, Value
+from otp_service.storage.script_files import Script, Value
+from otp_service.storage.scripts import Scripts
 from otp_service.storage.sender_stats import SenderStats
 from otp_service.storage.verifications import Verifications
 
@@ -123,9 +124,9 @@ class StoreHarness:
         return cls(store, Keys(SHARDS), scripts(store), keyring())
 
     def __post_init__(self) -> None:
-        key = self.ring.index_key
-        self.verifications = Verifications(self.store, self.scripts, self.keys, key)
-        self.outbox = Outbox(self.store, self.scripts, self.keys, key, consumer=word("worker-"))
+        ids = self.ring.ids
+        self.verifications = Verifications(self.store, self.scripts, self.keys, ids)
+        self.outbox = Outbox(self.store, self.scripts, self.keys, ids, consumer=word("worker-"))
         self.optouts = OptOuts(self.store, self.scripts, self.keys)
         self.limits = Limits(self.scripts, self.keys)
         self.idempotency = Idempotency(self.scripts, self.keys)
@@ -150,7 +151,7 @@ class StoreHarness:
 
     def other_worker(self) -> Outbox:
         """The outbox as another process sees it."""
-        return Outbox(self.store, self.scripts, self.keys, self.ring.index_key, consumer=word("worker-"))
+        return Outbox(self.store, self.scripts, self.keys, self.ring.ids, consumer=word("worker-"))
 
     def now(self) -> int:
         """The store's clock in milliseconds."""
@@ -158,18 +159,18 @@ class StoreHarness:
 
     def hash_of(self, number: str) -> str:
         """The number's keyed hash."""
-        return number_hash(self.ring.index_key, number)
+        return self.ring.ids.number_hash(number)
 
     # ---- verifications ---------------------------------------------------------------------------------------------
 
     def order(self, number: str, app: App = SHOP, code: str = CODE, **changes: Any) -> StartCommand:
         """An order to start, as `usecases.verify` makes it."""
         context = changes.pop("context", None)
-        ref = new_reference(self.ring.index_key, self.hash_of(number), word("").rjust(10, "r").encode()[-10:])
+        ref = self.ring.ids.new(self.hash_of(number), word("").rjust(10, "r").encode()[-10:])
         ref = changes.pop("reference", ref)
         kid = self.ring.active_kid
         hashed = codes.context_hash(context)
-        box = {"v": ref.body, "to": number, "code": code, "context": context or {}}
+        box = {"v": ref.token, "to": number, "code": code, "context": context or {}}
         made = StartCommand(
             operation_id=word(),
             operation_ttl_ms=60_000,
@@ -273,7 +274,7 @@ class StoreHarness:
     def audited(self, ref: Reference) -> list[dict[str, str]]:
         """The audit events of the verification in order."""
         found = self.raw.xrange(self.keys.audit(self.keys.shard(ref.number_hash)))
-        return [dict(fields) for _, fields in found if fields.get("vid") == ref.body]
+        return [dict(fields) for _, fields in found if fields.get("vid") == ref.token]
 
     # ---- deliveries ------------------------------------------------------------------------------------------------
 

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otp_service.domain.delivery import Accepted, DeliveryReport, Unknown
+from otp_service.domain.ids import Reference
 from otp_service.domain.operation import Timer
 from otp_service.domain.policy import App
-from otp_service.domain.verification import Reference
 
 from .harness import BACKUP, POOL, TWIN, StoreHarness, fresh_number, word
 

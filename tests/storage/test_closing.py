@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from otp_service.domain.delivery import LIMITED, Accepted, Action, DeliveryReport, NotSent, Refused, Unknown
+from otp_service.domain.ids import Reference
 from otp_service.domain.operation import Denial, Job, OptOut, Timer
 from otp_service.domain.policy import App
-from otp_service.domain.verification import Reference
 
 from .harness import BACKUP, BANK, CODE, POOL, SHOP, TWIN, UNCAPPED, StoreHarness, at_once, fresh_number, word
 
@@ -292,7 +292,7 @@ def test_every_delivery_ends_and_with_a_reason(
     assert record["1:et"]
     assert ("connection refused" in record["1:et"]) is (story is _retried)
     assert [each["reason"] for each in detail(harness, ref, f"delivery.{status}")] == [code]
-    assert not [timer for timer in harness.timers(ref) if ref.body in timer and not timer.startswith("x:")]
+    assert not [timer for timer in harness.timers(ref) if ref.token in timer and not timer.startswith("x:")]
     assert harness.apply(ref, "delivery_failed") == "moved"
     assert harness.apply(ref, "delivered") == "moved"
     assert harness.record(ref)["dn"] == "1"

@@ -8,9 +8,9 @@ import pytest
 
 from otp_service.domain.delivery import Accepted, Action, NotSent, Refused, Unknown
 from otp_service.domain.errors import StoreUnavailable
+from otp_service.domain.ids import Reference
 from otp_service.domain.operation import OptOut, Timer
 from otp_service.domain.policy import App
-from otp_service.domain.verification import Reference
 from otp_service.storage.deliveries import FIRST_POLL_MS
 from otp_service.storage.delivery_timers import LAST_POLL_MS, POLL_WAITS_MS
 from otp_service.storage.outbox import GROUP, STALE_MS
@@ -523,7 +523,7 @@ def test_timers_of_the_vanished_go_away(harness: StoreHarness) -> None:
     """A due timer of a verification that is gone is removed and brings nothing back; one that is none is set aside."""
     ref = harness.order(fresh_number()).reference
     shard = harness.keys.shard(ref.number_hash)
-    members = [f"x:{ref.body}", f"r:{ref.delivery_id(1)}", f"p:{ref.delivery_id(1)}"]
+    members = [f"x:{ref.token}", f"r:{ref.delivery_id(1)}", f"p:{ref.delivery_id(1)}"]
     harness.raw.zadd(harness.keys.timers(shard), dict.fromkeys(members, 1))
     harness.raw.zadd(harness.keys.timers(shard), {"x:nonsense": 1})
     dues = harness.outbox.due(100)

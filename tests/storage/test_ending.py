@@ -5,10 +5,11 @@ from functools import partial
 
 import pytest
 
+from otp_service.domain.ids import Reference
 from otp_service.domain.operation import Approved, Canceled, Ended, NotFound, Redeemed
 from otp_service.domain.policy import MAX_LIFETIME_MS, TOMBSTONE_MS
-from otp_service.domain.verification import Reference, Status
-from otp_service.storage.scripts import load
+from otp_service.domain.verification import Status
+from otp_service.storage.script_files import load
 from otp_service.storage.verifications import CLOCK_PLAY_MS
 from tests.conftest import wait_until
 
@@ -58,7 +59,7 @@ def test_a_tombstone_holds_the_reason_and_no_secret(harness: StoreHarness, statu
     assert "sealed-body" not in text
     for key in (harness.keys.record(ref), harness.keys.timeline(ref)):
         assert TOMBSTONE_MS - 5_000 < harness.raw.pttl(key) <= TOMBSTONE_MS
-    assert f"x:{ref.body}" not in harness.timers(ref)
+    assert f"x:{ref.token}" not in harness.timers(ref)
 
 
 @pytest.mark.parametrize("first", list(ENDINGS))
@@ -129,12 +130,12 @@ def test_an_early_timer_changes_nothing(harness: StoreHarness) -> None:
     number = fresh_number()
     ref = harness.start(number).reference
     shard = harness.keys.shard(ref.number_hash)
-    harness.raw.zadd(harness.keys.timers(shard), {f"x:{ref.body}": 1})
+    harness.raw.zadd(harness.keys.timers(shard), {f"x:{ref.token}": 1})
     due = [due for due in harness.outbox.due(100) if due.reference == ref]
     assert [one.kind for one in due] == ["x"]
     assert not harness.verifications.expire(ref)
     assert harness.record(ref)["status"] == "pending"
-    assert harness.timers(ref)[f"x:{ref.body}"] == int(harness.record(ref)["expires"])
+    assert harness.timers(ref)[f"x:{ref.token}"] == int(harness.record(ref)["expires"])
 
 
 def test_ten_workers_expire_once(harness: StoreHarness) -> None:

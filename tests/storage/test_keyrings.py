@@ -11,9 +11,9 @@ import pytest
 from otp_service import telemetry
 from otp_service.domain.delivery import NotSent
 from otp_service.domain.errors import KeyUnknown, NotReady, StoreUnavailable
+from otp_service.domain.ids import Reference
 from otp_service.domain.operation import Job, Timer
 from otp_service.domain.policy import App
-from otp_service.domain.verification import Reference
 from otp_service.keyring import Keyring, create, parse
 from otp_service.storage.keyrings import Keyrings
 from otp_service.storage.outbox import Outbox
@@ -112,7 +112,7 @@ def test_hundreds_of_timers_that_nobody_can_read_stop_no_retry(
     garbage = {f"r:nonsense-{n}": n for n in range(250)} | {
         f"r:{elsewhere.delivery_id(1)}": 1,  # of another shard
         f"z:{ref.delivery_id(1)}": 2,  # of a kind that is none
-        f"x:{elsewhere.body}": 3,
+        f"x:{elsewhere.token}": 3,
         "": 4,
     }
     harness.raw.zadd(harness.keys.timers(shard), garbage)
@@ -171,7 +171,7 @@ def test_a_foreign_keyring_sets_nothing_aside(harness: StoreHarness) -> None:
     """To it nothing is readable: it takes nothing out of the way, and the right worker finds everything."""
     Keyrings(harness.store, harness.keys).claim(harness.ring.fingerprint)
     refs = [harness.start(fresh_number()).reference for _ in range(30)]
-    foreign = Outbox(harness.store, harness.scripts, harness.keys, other_ring().index_key, consumer="foreign")
+    foreign = Outbox(harness.store, harness.scripts, harness.keys, other_ring().ids, consumer="foreign")
     for shard in range(harness.keys.shards):
         with contextlib.suppress(StoreUnavailable):
             foreign.take([shard], 100, 0.001)
@@ -242,7 +242,7 @@ def test_it_does_not_go_to_a_sender_that_could_do_no_better(harness: StoreHarnes
 def test_a_sender_that_nobody_knows_gives_way_in_time(harness: StoreHarness) -> None:
     """Waited for as long as any message may take, then the next one of the route has it."""
     ref = harness.start(fresh_number(), App("shop", "Acme", (POOL, TWIN))).reference
-    hand_back(harness, harness.take(ref), "no worker at hand has the sender pool", may_fail_over=True)
+    hand_back(harness, harness.take(ref), "no running worker has the sender pool", may_fail_over=True)
     assert harness.record(ref)["dn"] == "1"
     harness.outbox.claim_failover(come(harness, ref, "f"))
     status, code, title = error_of(harness, ref)
@@ -256,7 +256,7 @@ def test_what_nobody_could_send_has_expired_and_says_why(harness: StoreHarness) 
     """At the code's end, whichever timer comes first: `expired`, with what stood in the way."""
     for first in ("expiry", "entry", "closing"):
         ref = harness.start(fresh_number(), ALONE).reference
-        hand_back(harness, harness.take(ref), "no worker at hand has the key")
+        hand_back(harness, harness.take(ref), "no running worker has the key")
         harness.age(ref, 300_000 if first != "closing" else 400_000)
         if first == "closing":
             harness.outbox.close_delivery(come(harness, ref, "c"))
@@ -267,7 +267,7 @@ def test_what_nobody_could_send_has_expired_and_says_why(harness: StoreHarness) 
         status, code, title = error_of(harness, ref)
         assert (status, code) == ("expired", "code_expired"), first
         assert title is not None
-        assert "no worker at hand has the key" in title
+        assert "no running worker has the key" in title
 
 
 def test_a_wait_never_goes_beyond_the_codes_end(harness: StoreHarness) -> None:

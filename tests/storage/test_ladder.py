@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otp_service.domain.delivery import Action, NotSent, Refused, Unknown
+from otp_service.domain.ids import Reference
 from otp_service.domain.operation import Approved, Denial, Limited, Started, StartRefused, Timer, Wrong
 from otp_service.domain.policy import App, Limit, NumberLimits
-from otp_service.domain.verification import Reference
 
 from .harness import (
     BANK,

@@ -1,7 +1,7 @@
 """One person's odd message touches nobody else's: the real parts over a real store, and a carrier that is scripted.
 
 Whatever the carrier answers to one message, or reports of it, everybody else's go out by the first sender of the route
-and at once. The exceptions are `circuit.AT_ONCE`.
+and at once. The exceptions are `findings.AT_ONCE`.
 """
 
 import json
@@ -13,11 +13,12 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from otp_service.domain.circuit import ACCOUNT, AT_ONCE, HOLDS_AFTER, PUMPING, TRIPS_AFTER, profile_scope, sender_scope
+from otp_service.domain.circuit import ACCOUNT, HOLDS_AFTER, TRIPS_AFTER, profile_scope, sender_scope
 from otp_service.domain.delivery import DeliveryReport, Refused
+from otp_service.domain.findings import AT_ONCE, PUMPING
+from otp_service.domain.ids import Reference
 from otp_service.domain.operation import OptOut, Timer
 from otp_service.domain.policy import Policy
-from otp_service.domain.verification import Reference
 from otp_service.telnyx.client import TelnyxClient
 from otp_service.telnyx.errors import MEANINGS, OUTCOME_UNKNOWN, delivery_error
 from otp_service.telnyx.gateway import Gateway
@@ -64,7 +65,7 @@ class Service:
         )
         self.deliver = Deliver(
             outbox=harness.outbox,
-            book=harness.outbox,
+            reports=harness.outbox,
             store=harness.verifications,
             carrier=Gateway(TelnyxClient("KEY", transport=httpx.MockTransport(self._answer))),
             vault=harness.ring,
@@ -77,7 +78,7 @@ class Service:
             sender_health=self.sender_health,
         )
         self.receive = Receive(
-            book=harness.outbox,
+            reports=harness.outbox,
             store=harness.verifications,
             optouts=harness.optouts,
             vault=harness.ring,
@@ -115,7 +116,7 @@ class Service:
         for _ in range(6):
             for member in self.harness.timers(ref):
                 kind, _, name = member.partition(":")
-                if kind == "r" and name.startswith(f"dlv_{ref.body}-"):
+                if kind == "r" and name.startswith(f"dlv_{ref.token}-"):
                     self.harness.raw.zadd(self.harness.keys.timers(shard), {member: 1})
                     self.harness.outbox.requeue(Timer(shard, "r", ref, int(name.rpartition("-")[2])))
             self.work(ref)
@@ -131,7 +132,7 @@ class Service:
             receipt = DeliveryReport(
                 record[f"{ordinal}:mid"], number, "delivery_failed", 0, error, ref.delivery_id(ordinal)
             )
-            self.receive.delivery_update(word("evt"), [receipt])
+            self.receive.reports.apply(word("evt"), [receipt])
             self.work(ref)
 
     def told(self, ref: Reference) -> list[tuple[str, str]]:
@@ -304,7 +305,7 @@ def test_reports_of_several_numbers_hold(service: Service) -> None:
     record = service.harness.record(refs[2])
     number = next(body["to"] for body in service.sent if refs[2].delivery_id(1) in body["webhook_url"])
     receipt = DeliveryReport(record["1:mid"], number, "delivered", 0, None, refs[2].delivery_id(1))
-    service.receive.delivery_update(word("evt"), [receipt])
+    service.receive.reports.apply(word("evt"), [receipt])
     service.report(refs[3], "40013", [1])
     assert service.open_breakers() == set()
     for _ in range(2):

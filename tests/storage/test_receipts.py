@@ -8,8 +8,8 @@ from importlib.resources import files
 import pytest
 
 from otp_service.domain.delivery import RANK, Accepted, Action, DeliveryReport, DeliveryStatus, Refused, Unknown
+from otp_service.domain.ids import Reference
 from otp_service.domain.policy import App
-from otp_service.domain.verification import Reference
 
 from .harness import CODE, POOL, SHOP, StoreHarness, at_once, fresh_number, word
 

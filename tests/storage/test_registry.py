@@ -418,9 +418,9 @@ def test_a_filter_lets_through_what_it_names(harness: StoreHarness) -> None:
     """By verification, type, app and number's hash; pages without a match still lead on."""
     refs = [harness.start(fresh_number()).reference for _ in range(10)]
     one = refs[3]
-    wanted = {"vid": frozenset({one.body}), "type": frozenset({"verification.started"})}
+    wanted = {"vid": frozenset({one.token}), "type": frozenset({"verification.started"})}
     found = [event for page in pages(harness, 1, wanted) for event in page]
-    assert [(event.type, event.fields["vid"]) for event in found] == [("verification.started", one.body)]
+    assert [(event.type, event.fields["vid"]) for event in found] == [("verification.started", one.token)]
     by_number = [event for page in pages(harness, 2, {"nh": frozenset({one.number_hash})}) for event in page]
     assert len(by_number) == 2
     assert not [event for page in pages(harness, 2, {"app": frozenset({"bank"})}) for event in page]

@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 
 from otp_service.domain.delivery import Accepted, Action, Refused
+from otp_service.domain.errors import NotReady
 from otp_service.domain.operation import Approved, OptOut, Started, StartRefused, Wrong
 from otp_service.domain.policy import MAX_LIFETIME_MS, TOMBSTONE_MS, Channel, Limit
 from otp_service.domain.verification import Status
@@ -80,7 +81,7 @@ def test_no_repeat_reaches_beyond_ten_minutes_from_the_first_start(harness: Stor
     ttl = harness.raw.pttl(harness.keys.secrets(ref))
     assert 90_000 < ttl <= 100_000
     assert harness.raw.pttl(harness.keys.record(ref)) <= 100_000 + TOMBSTONE_MS
-    assert harness.timers(ref)[f"x:{ref.body}"] == int(record["expires"])
+    assert harness.timers(ref)[f"x:{ref.token}"] == int(record["expires"])
 
 
 def test_the_cool_down_grows_and_the_sends_end(harness: StoreHarness) -> None:
@@ -155,7 +156,7 @@ def test_a_start_ends_the_one_whose_time_ran_out_unnoticed(harness: StoreHarness
     assert new != old
     assert harness.record(old)["status"] == "expired"
     assert harness.events(old)[-1] == "verification.expired"
-    assert f"x:{old.body}" not in harness.timers(old)
+    assert f"x:{old.token}" not in harness.timers(old)
 
 
 def test_purposes_and_apps_do_not_meet(harness: StoreHarness) -> None:
@@ -319,6 +320,15 @@ def test_a_repeated_operation_tells_whether_it_was_a_repeat(harness: StoreHarnes
     assert isinstance(first, Started)
     assert isinstance(second, Started)
     assert (first.resent, second.resent, second.replayed) == (True, True, True)
+
+
+def test_a_replay_of_a_verification_that_has_vanished_is_no_start(harness: StoreHarness) -> None:
+    """The replay gives the verification as it is now; without one it is an outage, never a success."""
+    command = harness.order(fresh_number())
+    harness.verifications.start(command)
+    harness.raw.delete(harness.keys.record(command.reference))
+    with pytest.raises(NotReady):
+        harness.verifications.start(command)
 
 
 def test_latest_of_an_unknown_id_is_not_believed(harness: StoreHarness) -> None:

@@ -25,6 +25,7 @@ from hypothesis.stateful import (
 )
 
 from otp_service.domain.delivery import RANK, Accepted, Action, DeliveryStatus, NotSent, Refused, Unknown
+from otp_service.domain.ids import Reference
 from otp_service.domain.operation import (
     Approved,
     Canceled,
@@ -40,7 +41,7 @@ from otp_service.domain.operation import (
     Wrong,
 )
 from otp_service.domain.policy import App, Limit, NumberLimits
-from otp_service.domain.verification import Reference, Status
+from otp_service.domain.verification import Status
 
 from .harness import BACKUP, POOL, SHOP, StoreHarness, fresh_number, word
 
@@ -492,7 +493,7 @@ class Machine(RuleBasedStateMachine):
     def retry(self, data: st.DataObject, how: str) -> None:
         """A wait is over: the delivery comes back to a worker."""
         ref = self.one_of(data)
-        for timer in [name for name in self.harness.timers(ref) if name.startswith(f"r:dlv_{ref.body}-")]:
+        for timer in [name for name in self.harness.timers(ref) if name.startswith(f"r:dlv_{ref.token}-")]:
             ordinal = int(timer.rpartition("-")[2])
             shard = self.harness.keys.shard(ref.number_hash)
             self.harness.raw.zadd(self.harness.keys.timers(shard), {timer: 1})
@@ -505,7 +506,7 @@ class Machine(RuleBasedStateMachine):
     def close(self, data: st.DataObject) -> None:
         """The worker closes what nothing more will be heard of."""
         ref = self.one_of(data)
-        for timer in [name for name in self.harness.timers(ref) if name.startswith(f"c:dlv_{ref.body}-")]:
+        for timer in [name for name in self.harness.timers(ref) if name.startswith(f"c:dlv_{ref.token}-")]:
             ordinal = int(timer.rpartition("-")[2])
             shard = self.harness.keys.shard(ref.number_hash)
             self.harness.raw.zadd(self.harness.keys.timers(shard), {timer: 1})

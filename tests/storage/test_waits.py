@@ -4,15 +4,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otp_service.domain.delivery import LIMITED, TOO_LATE, NotSent
+from otp_service.domain.ids import Reference
 from otp_service.domain.operation import Job, Timer
 from otp_service.domain.policy import App
-from otp_service.domain.verification import Reference
 
 from .harness import POOL, StoreHarness, fresh_number
 
 ALONE = App("shop", "Acme", (POOL,))
 NOBODY = "no worker took it up in time"
-RATE = "the sender had no free place at its rate"
+RATE = "the sender had no free slot in its rate"
 REASONS = {
     "429": LIMITED,
     "connect": "no connection (ConnectError)",

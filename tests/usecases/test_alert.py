@@ -1,16 +1,14 @@
 """Trouble with sending itself: who hears of it, how often, in which words; and that no delivery suffers from it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import pytest
 
 from otp_service.domain.delivery import Accepted, Action, NotSent, Refused, SendOutcome, Unknown
-from otp_service.domain.errors import StoreUnavailable
-from otp_service.domain.operation import Alarm
 from otp_service.domain.policy import OnCall, Policy, Sender, SenderKind
 from otp_service.usecases.alert import Alert
+from tests.fakes import FakeAlarms, FakePager
 
 PROFILE = "abc85f64-5717-4562-b3fc-2c9600000000"
 POOL = Sender("pool", SenderKind.NUMBER_POOL, PROFILE, None, 20.0)
@@ -18,46 +16,6 @@ BACKUP = Sender("backup", SenderKind.LONG_CODE, PROFILE, "+18445550001", 20.0)
 PEOPLE = OnCall("+18445550001", ("+12025550190", "+12025550191"))
 SPENT = Refused("40333", "Messaging profile spend limit reached", Action.STOP_SENDER, spent=True)
 CLOSED = Refused("20100", "Insufficient funds", Action.STOP_ALL)
-
-
-@dataclass
-class FakeAlarms:
-    """A queue that tells each trouble once."""
-
-    known: set[str] = field(default_factory=set)
-    waiting: list[Alarm] = field(default_factory=list)
-    down: bool = False
-
-    def raise_alert(self, trouble: str, text: str) -> bool:
-        """Queue an alert."""
-        if self.down:
-            raise StoreUnavailable("The store does not answer.")
-        if trouble in self.known:
-            return False
-        self.known.add(trouble)
-        self.waiting.append(Alarm(f"1-{len(self.known)}", text))
-        return True
-
-    def claim(self) -> Alarm | None:
-        """The first that waits; it stays until it is done."""
-        return self.waiting[0] if self.waiting else None
-
-    def acknowledge(self, alarm: Alarm) -> None:
-        """Forget it."""
-        self.waiting.remove(alarm)
-
-
-@dataclass
-class FakePager:
-    """The carrier: answers what it is told to, and keeps what it was asked."""
-
-    outcome: SendOutcome
-    sent: list[tuple[str, Sequence[str], str, str]] = field(default_factory=list)
-
-    def page_people(self, sender: str, to: Sequence[str], text: str, *, idempotency_key: str) -> SendOutcome:
-        """One group message."""
-        self.sent.append((sender, to, text, idempotency_key))
-        return self.outcome
 
 
 @dataclass
@@ -152,8 +110,10 @@ def test_what_may_not_have_arrived_is_sent_again_under_its_key(scenario: Scenari
     scenario.story().refused(CLOSED, POOL)
     pager = FakePager(outcome)
     scenario.story().send(pager)
+    assert not scenario.story().send(pager)
+    scenario.alarms.later()
     scenario.story().send(pager)
-    assert len({key for *_, key in pager.sent}) == 1
+    assert [key for *_, key in pager.sent] == ["alert-1-1"] * 2
     assert len(scenario.alarms.waiting) == 1
 
 

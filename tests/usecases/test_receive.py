@@ -2,22 +2,26 @@
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from otp_service.domain.delivery import Action, DeliveryReport, Refused
-from otp_service.domain.operation import Denial, OptOut, ReportOutcome
+from otp_service.domain.denial import Denial
+from otp_service.domain.ids import Reference
+from otp_service.domain.optout_list import OptOut
+from otp_service.domain.outbox import ReportOutcome
 from otp_service.domain.policy import App, Policy, Sender, SenderKind
-from otp_service.domain.verification import Reference, new_reference, number_hash
 from otp_service.keyring import create, parse
 from otp_service.usecases.receive import Receive
+from otp_service.usecases.receive_reply import Reply
+from tests.fakes import FakeDeliveryReports, FakeOptOuts, FakeSenderHealth, FakeVerifications
 
 RING = parse(create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z"))
 PERSON = "+12025550143"
-NUMBER = number_hash(RING.index_key, PERSON)
-REF = new_reference(RING.index_key, NUMBER, bytes(10))
-OTHER = new_reference(RING.index_key, NUMBER, b"x" * 10)
+NUMBER = RING.ids.number_hash(PERSON)
+REF = RING.ids.new(NUMBER, bytes(10))
+OTHER = RING.ids.new(NUMBER, b"x" * 10)
 SENDERS = {
     "pool": Sender("pool", SenderKind.NUMBER_POOL, "profile-a", None, 1.0),
     "backup": Sender("backup", SenderKind.LONG_CODE, "profile-b", "+18445550001", 1.0),
@@ -33,68 +37,29 @@ DEAD = Refused("40001", "No route", Action.STOP_PERSON)
 
 @dataclass
 class Scenario:
-    """Book, store, registry and guard in one."""
+    """What is behind the ports: two verifications of the person are pending."""
 
-    indexed: tuple[Reference, int] | None = None
-    outcome: str = "moved"
-    applied: list[tuple[Any, ...]] = field(default_factory=list)
-    clicks: list[tuple[Any, ...]] = field(default_factory=list)
-    wishes: list[tuple[Any, ...]] = field(default_factory=list)
-    unclear: list[tuple[Any, ...]] = field(default_factory=list)
-    told: list[Any] = field(default_factory=list)
-    denials: list[tuple[Reference, Denial]] = field(default_factory=list)
-
-    def find_message(self, number: str, message_id: str) -> tuple[Reference, int] | None:
-        """By the index."""
-        return self.indexed if number == NUMBER else None
-
-    def apply_report(
-        self, ref: Reference, ordinal: int, number: str, receipt: DeliveryReport, event_id: str | None
-    ) -> ReportOutcome:
-        """Remember it."""
-        self.applied.append((ref, ordinal, number, receipt.status, event_id))
-        return ReportOutcome(self.outcome, "pool")
-
-    def record_click(self, ref: Reference, ordinal: int, event_id: str) -> str:
-        """Remember it."""
-        self.clicks.append((ref, ordinal, event_id))
-        return "noted"
-
-    def record(self, number: str, mask: str, entry: OptOut, event_id: str | None) -> str:
-        """Remember it."""
-        self.wishes.append((number, mask, entry, event_id))
-        return "changed"
-
-    def record_unclear(self, number: str, mask: str, profile: str | None) -> None:
-        """Remember it."""
-        self.unclear.append((number, mask, profile))
-
-    def pending(self, number: str) -> list[Reference]:
-        """Two, for the person."""
-        return [REF, OTHER] if number == NUMBER else []
-
-    def first_heard(self, number_hash: str, event_id: str) -> int:
-        """Always the same moment."""
-        return 7_000
-
-    def deny(self, ref: Reference, denial: Denial) -> str:
-        """Remember it."""
-        self.denials.append((ref, denial))
-        return "denied"
-
-    def moved(self, moved: ReportOutcome, receipt: DeliveryReport, number: str) -> None:
-        """Remember it."""
-        self.told.append((moved.outcome, moved.sender, receipt))
-
-    def spend_limit(self, profile: str | None) -> None:
-        """Remember it."""
-        self.told.append(profile)
+    reports: FakeDeliveryReports = field(default_factory=FakeDeliveryReports)
+    optouts: FakeOptOuts = field(default_factory=FakeOptOuts)
+    sender_health: FakeSenderHealth = field(default_factory=FakeSenderHealth)
+    store: FakeVerifications = field(default_factory=lambda: FakeVerifications(open_=[REF, OTHER], heard_ms=7_000))
 
 
 def story(scenario: Scenario) -> Receive:
-    """The stories over this world."""
-    anything = cast("Any", scenario)
-    return Receive(book=anything, store=anything, optouts=anything, vault=RING, policy=POLICY, sender_health=anything)
+    """The use case of one process."""
+    return Receive(
+        reports=scenario.reports,
+        store=scenario.store,
+        optouts=scenario.optouts,
+        vault=RING,
+        policy=POLICY,
+        sender_health=scenario.sender_health,
+    )
+
+
+def indexed(ref: Reference, ordinal: int) -> FakeDeliveryReports:
+    """The message `m1` of the person is this delivery's."""
+    return FakeDeliveryReports({(NUMBER, "m1"): (ref, ordinal)})
 
 
 def receipt(**changes: Any) -> DeliveryReport:
@@ -104,40 +69,40 @@ def receipt(**changes: Any) -> DeliveryReport:
 
 def test_a_receipt_moves_the_delivery_that_it_names() -> None:
     """The tag in the signed body first; the number is hashed from the body, too."""
-    scenario = Scenario(indexed=(OTHER, 9))
-    story(scenario).delivery_update("e1", [receipt(delivery_id=REF.delivery_id(2))])
-    assert scenario.applied == [(REF, 2, NUMBER, "delivered", "e1")]
+    scenario = Scenario(indexed(OTHER, 9))
+    story(scenario).reports.apply("e1", [receipt(delivery_id=REF.delivery_id(2))])
+    assert scenario.reports.applied == [(REF, 2, NUMBER, "delivered", "e1")]
 
 
 def test_the_index_finds_what_the_body_does_not_name() -> None:
     """By message id and number: it is known to be this delivery's message."""
-    scenario = Scenario(indexed=(REF, 1))
-    story(scenario).delivery_update("e1", [receipt()])
-    assert scenario.applied[0][:2] == (REF, 1)
+    scenario = Scenario(indexed(REF, 1))
+    story(scenario).reports.apply("e1", [receipt()])
+    assert scenario.reports.applied[0][:2] == (REF, 1)
 
 
 def test_a_receipt_that_nobody_knows_changes_nothing() -> None:
     """No name that is ours, no index: nothing is applied."""
     scenario = Scenario()
-    story(scenario).delivery_update("e1", [receipt(), receipt(to="+19999999999"), receipt(delivery_id="dlv_x-1")])
-    assert scenario.applied == []
+    story(scenario).reports.apply("e1", [receipt(), receipt(to="+19999999999"), receipt(delivery_id="dlv_x-1")])
+    assert scenario.reports.applied == []
 
 
 def test_each_receipt_of_a_group_is_applied() -> None:
     """Several recipients in one event."""
     scenario = Scenario()
     first, second = receipt(delivery_id=REF.delivery_id(1)), receipt(delivery_id=OTHER.delivery_id(1))
-    story(scenario).delivery_update("e1", [first, second])
-    assert [entry[0] for entry in scenario.applied] == [REF, OTHER]
+    story(scenario).reports.apply("e1", [first, second])
+    assert [entry[0] for entry in scenario.reports.applied] == [REF, OTHER]
 
 
 @pytest.mark.parametrize(("outcome", "told"), [("moved", 1), ("same", 1), ("duplicate", 1), ("foreign", 0)])
 def test_the_guard_hears_what_became_of_a_receipt(outcome: str, told: int) -> None:
     """With what it moved, by which the guard judges; of strangers' receipts it hears nothing."""
-    scenario = Scenario(outcome=outcome)
+    scenario = Scenario(FakeDeliveryReports(outcome=outcome))
     failed = receipt(delivery_id=REF.delivery_id(1), status="delivery_failed", error=DEAD)
-    story(scenario).delivery_update("e1", [failed])
-    assert scenario.told == [(outcome, "pool", failed)] * told
+    story(scenario).reports.apply("e1", [failed])
+    assert scenario.sender_health.reports == [(ReportOutcome(outcome, "pool"), failed)] * told
 
 
 def inbound(scenario: Scenario, **changes: Any) -> None:
@@ -151,14 +116,14 @@ def inbound(scenario: Scenario, **changes: Any) -> None:
         "occurred_ms": 5_000,
         **changes,
     }
-    story(scenario).inbound("e1", **given)
+    story(scenario).replies.receive(Reply("e1", **given))
 
 
 def test_stop_opts_out_of_the_profile_it_was_sent_to() -> None:
     """With the moment it was said, the word, and an event name of its own per profile."""
     scenario = Scenario()
     inbound(scenario)
-    ((number, mask, entry, event),) = scenario.wishes
+    ((number, mask, entry, event),) = scenario.optouts.puts
     assert (number, mask, event) == (NUMBER, "+1******0143", "e1:profile-a")
     assert entry == OptOut("profile-a", True, 5_000, "STOP", "inbound")
 
@@ -167,7 +132,7 @@ def test_start_opts_in_again() -> None:
     """The carrier's word for it counts before the text."""
     scenario = Scenario()
     inbound(scenario, text="hello", autoresponse="START")
-    assert scenario.wishes[0][2].opted_out is False
+    assert scenario.optouts.puts[0][2].opted_out is False
 
 
 def test_a_wish_that_only_we_understood_says_so() -> None:
@@ -175,7 +140,7 @@ def test_a_wish_that_only_we_understood_says_so() -> None:
     scenario = Scenario()
     for text, autoresponse in (("ARRÊT", None), ("Stop. Thank you", None), ("stop", None), ("whatever", "STOP")):
         inbound(scenario, text=text, autoresponse=autoresponse)
-    assert [wish[2].source for wish in scenario.wishes] == ["reply", "reply", "inbound", "inbound"]
+    assert [wish[2].source for wish in scenario.optouts.puts] == ["reply", "reply", "inbound", "inbound"]
 
 
 OURS = "123456 is your Acme code. It expires in 5 minutes. Do not share it. Reply STOP to opt out."
@@ -188,7 +153,7 @@ def test_quotes_change_nothing(text: str) -> None:
     """Nobody opts out or denies by quoting what we wrote, and nobody has to look at it."""
     scenario = Scenario()
     inbound(scenario, text=text)
-    assert (scenario.wishes, scenario.denials, scenario.unclear) == ([], [], [])
+    assert (scenario.optouts.puts, scenario.store.denials, scenario.optouts.unclear) == ([], [], [])
 
 
 @pytest.mark.parametrize("text", ["we must stop sending money there", "Don't stop!", "no stop"])
@@ -196,8 +161,8 @@ def test_an_unclear_reply_is_put_on_record_and_changes_nothing(text: str) -> Non
     """For the number, without its text."""
     scenario = Scenario()
     inbound(scenario, text=text)
-    assert (scenario.wishes, scenario.denials) == ([], [])
-    assert scenario.unclear == [(NUMBER, "+1******0143", "profile-a")]
+    assert (scenario.optouts.puts, scenario.store.denials) == ([], [])
+    assert scenario.optouts.unclear == [(NUMBER, "+1******0143", "profile-a")]
 
 
 def test_what_the_carrier_or_an_app_understood_is_not_unclear() -> None:
@@ -205,8 +170,8 @@ def test_what_the_carrier_or_an_app_understood_is_not_unclear() -> None:
     scenario = Scenario()
     inbound(scenario, text="we must stop", autoresponse="HELP")
     inbound(scenario, text=f"no\n{OURS}")
-    assert scenario.unclear == []
-    assert len(scenario.denials) == 2
+    assert scenario.optouts.unclear == []
+    assert len(scenario.store.denials) == 2
 
 
 @pytest.mark.parametrize(
@@ -216,7 +181,7 @@ def test_without_a_profile_rather_too_much_is_stopped(to_number: str | None, pro
     """The address names the profile; an unknown one means all."""
     scenario = Scenario()
     inbound(scenario, messaging_profile_id=None, to_number=to_number)
-    assert [wish[2].messaging_profile_id for wish in scenario.wishes] == (profiles or ["profile-a", "profile-b"])
+    assert [wish[2].messaging_profile_id for wish in scenario.optouts.puts] == (profiles or ["profile-a", "profile-b"])
 
 
 @pytest.mark.parametrize(
@@ -226,8 +191,8 @@ def test_other_words_and_other_writers_change_nothing(changes: dict[str, str]) -
     """Help, chatter, short codes."""
     scenario = Scenario()
     inbound(scenario, **changes)
-    assert scenario.wishes == []
-    assert scenario.denials == []
+    assert scenario.optouts.puts == []
+    assert scenario.store.denials == []
 
 
 @pytest.mark.parametrize(
@@ -249,30 +214,30 @@ def test_that_was_not_me_is_asked_of_all_that_is_pending(
     scenario = Scenario()
     inbound(scenario, **changes)
     denial = Denial(frozenset(apps), frozenset(senders), 5_000, 7_000)
-    assert scenario.denials == [(REF, denial), (OTHER, denial)]
-    assert scenario.wishes == []
+    assert scenario.store.denials == [(REF, denial), (OTHER, denial)]
+    assert scenario.optouts.puts == []
 
 
 def test_a_word_that_the_carrier_read_as_stop_denies_as_well() -> None:
     """Whatever the carrier made of it, both are heard."""
     scenario = Scenario()
     inbound(scenario, text="no", autoresponse="STOP")
-    assert len(scenario.denials) == 2
-    assert len(scenario.wishes) == 1
+    assert len(scenario.store.denials) == 2
+    assert len(scenario.optouts.puts) == 1
 
 
 @pytest.mark.parametrize("to", [PERSON, PERSON[1:]])
 def test_a_click_is_noted_where_its_message_is_known(to: str) -> None:
     """With or without the plus sign; unknown messages and missing numbers are passed over."""
-    scenario = Scenario(indexed=(REF, 2))
-    story(scenario).link_click("e1", "m1", to)
-    story(scenario).link_click("e1", "m1", None)
-    story(scenario).link_click("e1", "m1", "+19999999999")
-    assert scenario.clicks == [(REF, 2, "e1")]
+    scenario = Scenario(indexed(REF, 2))
+    story(scenario).reports.record_click("e1", "m1", to)
+    story(scenario).reports.record_click("e1", "m1", None)
+    story(scenario).reports.record_click("e1", "m1", "+19999999999")
+    assert scenario.reports.clicks == [(REF, 2, "e1")]
 
 
 def test_a_spent_profile_is_passed_on() -> None:
     """To whoever tells the people on call."""
     scenario = Scenario()
     story(scenario).spend_limit("profile-a")
-    assert scenario.told == ["profile-a"]
+    assert scenario.sender_health.spent == ["profile-a"]

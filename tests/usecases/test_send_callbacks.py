@@ -3,27 +3,32 @@
 import json
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import pytest
 
 from otp_service import keyring
+from otp_service.clock import rfc3339
 from otp_service.domain.audit import Event, EventType, Position
-from otp_service.domain.callback import EVENTS, GONE_REST_MS, MAX_BODY, WAITS_MS, Answer, Callback
+from otp_service.domain.callback import EVENTS, GONE_REST_MS, MAX_BODY, RETRIES, Answer, Callback
 from otp_service.domain.delivery import DeliveryStatus
 from otp_service.domain.errors import StoreUnavailable
-from otp_service.domain.operation import DeliveryView, TimelineEntry, VerificationView
-from otp_service.domain.verification import Reference, Status, new_reference
+from otp_service.domain.ids import Reference
+from otp_service.domain.verification import Status
+from otp_service.domain.view import DeliveryView, TimelineEntry, VerificationView
 from otp_service.runtime.callback_worker import CallbackWorker
-from otp_service.usecases.send_callbacks import Notify
-from otp_service.web import schemas
+from otp_service.usecases.send_callbacks import SendCallbacks
+from otp_service.web.schemas.callbacks import callback_body
+from otp_service.web.schemas.verification import VerificationWithTimeline, shown_as, timeline_events
 from tests.conftest import wait_until
+from tests.fakes import FakeAuditConsumer, FakeCallbackQueue, FakeReceivers, FakeVerifications
 
 RING = keyring.parse(keyring.create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z"))
-REF = new_reference(RING.index_key, "00" * 10, bytes(10))
+REF = RING.ids.new("00" * 10, bytes(10))
+SLOW = RING.ids.new("00" * 10, b"s" * 10)
 AT = 1_790_000_000_123
 
 
@@ -54,110 +59,35 @@ def view(ref: Reference = REF, metadata: str = "{}") -> VerificationView:
 
 def event(kind: str = "verification.approved", number: int = 1, **fields: str) -> Event:
     """The n-th event of shard 2."""
-    given = {"type": kind, "vid": REF.body, "app": "shop", "mask": "+1******0143", **fields}
+    given = {"type": kind, "vid": REF.token, "app": "shop", "mask": "+1******0143", **fields}
     return Event(2, Position(AT, number), kind, given)
 
 
 @dataclass
 class Scenario:
-    """Everything behind the ports."""
+    """Everything behind the ports: one verification of the app `shop`, one of `slow`."""
 
-    events: list[Event] = field(default_factory=list)
-    finished: list[Event] = field(default_factory=list)
-    queued: list[Callback] = field(default_factory=list)
-    settled: list[tuple[Any, ...]] = field(default_factory=list)
-    counted: list[tuple[str, str]] = field(default_factory=list)
-    looks: int = 0
-    found: VerificationView | None = field(default_factory=view)
-    timeline_: list[TimelineEntry] = field(
-        default_factory=lambda: [TimelineEntry("verification.started", AT, None, {})]
+    audit: FakeAuditConsumer = field(default_factory=FakeAuditConsumer)
+    queue: FakeCallbackQueue = field(default_factory=FakeCallbackQueue)
+    store: FakeVerifications = field(
+        default_factory=lambda: FakeVerifications(
+            views={REF: view(), SLOW: replace(view(SLOW), app="slow")},
+            events=[TimelineEntry("verification.started", AT, None, {})],
+        )
     )
-    answer: Answer = field(default_factory=lambda: Answer(204))
-    decision: threading.Event | None = None
-    outcome: str = "queued"
-    down: bool = False
-    away: str = ""
-    """The app whose queue does not answer."""
+    receivers: FakeReceivers = field(default_factory=FakeReceivers)
+    counted: list[tuple[str, str]] = field(default_factory=list)
 
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    # the feed
-    def read_new(self, count: int) -> list[Event]:
-        """What is new."""
-        events, self.events = self.events[:count], self.events[count:]
-        return events
-
-    claim_stale = read_new
-
-    def acknowledge(self, events: Sequence[Event]) -> None:
-        """Remember."""
-        self.finished += events
-
-    # the verifications
-    def view(self, ref: Reference, app: str) -> VerificationView | None:
-        """The one there is."""
-        self.looks += 1
-        assert (ref, app in ("shop", "slow")) == (REF, True)
-        return self.found
-
-    def timeline(self, _: Reference) -> list[TimelineEntry]:
-        """Its events."""
-        return self.timeline_
-
-    # the queue
-    def put(self, callback: Callback) -> str:
-        """Keep it."""
-        if self.down or callback.app == self.away:
-            raise StoreUnavailable("The store does not answer.")
-        self.queued.append(callback)
-        return self.outcome
-
-    def due(self, apps: Sequence[str]) -> Mapping[str, int]:
-        """By app."""
-        with self.lock:
-            return {app: n for app in apps if (n := sum(one.app == app for one in self.queued))}
-
-    def claim(self, app: str) -> Callback | None:
-        """The first of the app."""
-        with self.lock:
-            for one in self.queued:
-                if one.app == app:
-                    self.queued.remove(one)
-                    return replace(one, attempt=one.attempt + 1)
-        return None
-
-    def record_sent(self, callback: Callback) -> bool:
-        """Remember."""
-        self.settled.append(("sent", callback.id))
-        return True
-
-    def schedule_retry(self, callback: Callback, wait_ms: int, rest_ms: int, reason: str) -> bool:
-        """Remember."""
-        self.settled.append(("again", callback.id, wait_ms, rest_ms, reason))
-        return True
-
-    def dead_letter(self, callback: Callback, rest_ms: int, reason: str) -> bool:
-        """Remember."""
-        self.settled.append(("dead", callback.id, rest_ms, reason))
-        return True
-
-    # the receivers
-    def post(self, callback: Callback) -> Answer:
-        """Answer, for the app `slow` when the gate opens."""
-        if self.decision is not None and callback.app == "slow":
-            self.decision.wait(10)
-        return self.answer
-
-    def story(self, apps: Sequence[str] = ("shop",)) -> Notify:
+    def story(self, apps: Sequence[str] = ("shop",)) -> SendCallbacks:
         """The story of one process."""
-        return Notify(
-            audit_consumer=self,
-            queue=self,
-            store=cast("Any", self),
-            receivers=self,
+        return SendCallbacks(
+            audit_consumer=self.audit,
+            queue=self.queue,
+            store=self.store,
+            receivers=self.receivers,
             vault=RING,
             apps=apps,
-            write=schemas.callback_body,
+            write=callback_body,
             random=lambda: 0.0,
             count=lambda app, outcome: self.counted.append((app, outcome)),
         )
@@ -171,26 +101,29 @@ def scenario() -> Scenario:
 
 def test_every_kind_of_event_that_is_promised_is_told(scenario: Scenario) -> None:
     """The steps between and what concerns no verification are not, nor are other apps' events; all are done."""
-    scenario.events = [event(kind, n) for n, kind in enumerate(EventType)]
-    scenario.events += [event("verification.approved", 99, app="bank"), event("verification.approved", 98, app="")]
-    everything = list(scenario.events)
+    scenario.audit.events = [event(kind, n) for n, kind in enumerate(EventType)]
+    scenario.audit.events += [
+        event("verification.approved", 99, app="bank"),
+        event("verification.approved", 98, app=""),
+    ]
+    everything = list(scenario.audit.events)
     while scenario.story().collect(left_behind=False):
         pass
-    assert {one.type for one in scenario.queued} == EVENTS
-    assert len(scenario.queued) == len(EVENTS) == 16
-    assert scenario.finished == everything
+    assert {one.type for one in scenario.queue.queued} == EVENTS
+    assert len(scenario.queue.queued) == len(EVENTS) == 16
+    assert scenario.audit.finished == everything
 
 
 def test_the_body_is_the_object_of_the_api(scenario: Scenario) -> None:
     """Type, the event's own time, and what GET /verify/{id} answers with; the id is the event's."""
-    scenario.events = [event()]
+    scenario.audit.events = [event()]
     scenario.story().collect(left_behind=False)
-    (one,) = scenario.queued
+    (one,) = scenario.queue.queued
     body = json.loads(one.body)
     assert (one.id, one.app, one.verification) == (f"evt_02-{AT}-1", "shop", REF.verification_id)
-    assert (body["type"], body["timestamp"]) == ("verification.approved", schemas.instant(AT))
+    assert (body["type"], body["timestamp"]) == ("verification.approved", rfc3339(AT))
     assert set(body) == {"type", "timestamp", "data"}
-    shown = schemas.verification_with_timeline(view(), scenario.timeline_)
+    shown = shown_as(VerificationWithTimeline, view(), timeline=timeline_events(scenario.store.events))
     assert body["data"] == msgspec.to_builtins(shown)
     assert body["data"]["version"] == 4
 
@@ -198,126 +131,128 @@ def test_the_body_is_the_object_of_the_api(scenario: Scenario) -> None:
 def test_a_body_stays_below_20_kb() -> None:
     """A long timeline is left out; everything else is there."""
     long = [TimelineEntry("check.failed", AT, None, {"n": n}) for n in range(400)]
-    data = json.loads(schemas.callback_body("check.failed", AT, view(metadata='{"m":"x"}'), long))["data"]
+    data = json.loads(callback_body("check.failed", AT, view(metadata='{"m":"x"}'), long))["data"]
     assert "timeline" not in data
     assert data["metadata"] == {"m": "x"}
     big = tuple(replace(view().deliveries[0], ordinal=n, error=("40300", "x" * 100)) for n in range(1, 30))
-    text = schemas.callback_body("x", AT, replace(view(), deliveries=big, metadata='{"m":"' + "x" * 1000 + '"}'), long)
+    text = callback_body("x", AT, replace(view(), deliveries=big, metadata='{"m":"' + "x" * 1000 + '"}'), long)
     assert len(text.encode()) < MAX_BODY
 
 
 def test_one_look_serves_a_batch(scenario: Scenario) -> None:
     """Events of one verification that are read together cost one look."""
-    scenario.events = [event(number=n) for n in range(20)]
+    scenario.audit.taken = [event(number=n) for n in range(20)]
     scenario.story().collect(left_behind=True)
-    assert (len(scenario.queued), scenario.looks) == (20, 1)
+    assert (len(scenario.queue.queued), len(scenario.store.viewed)) == (20, 1)
 
 
 def test_an_outage_leaves_the_events_to_be_read_again(scenario: Scenario) -> None:
     """Nothing is reported as done unless it is queued."""
-    scenario.events = [event()]
-    scenario.down = True
+    scenario.audit.events = [event()]
+    scenario.queue.away = "*"
     with pytest.raises(StoreUnavailable):
         scenario.story().collect(left_behind=False)
-    assert scenario.finished == []
+    assert scenario.audit.finished == []
 
 
 @pytest.mark.parametrize("left_behind", [True, False])
 def test_a_queue_that_is_away_holds_up_its_own_app_only(scenario: Scenario, left_behind: bool) -> None:
     """Wherever its events stand in a batch; they are handed out again later, and the rest is done."""
-    scenario.events = [event(number=n, app="slow" if n % 2 else "shop") for n in range(1, 7)]
-    scenario.away = "slow"
+    events = [event(number=n, app="slow", vid=SLOW.token) if n % 2 else event(number=n) for n in range(1, 7)]
+    scenario.audit = FakeAuditConsumer(taken=events) if left_behind else FakeAuditConsumer(events)
+    scenario.queue.away = "slow"
     assert scenario.story(("shop", "slow")).collect(left_behind=left_behind) == 3
-    assert [one.app for one in scenario.queued] == ["shop"] * 3
-    assert [one.fields["app"] for one in scenario.finished] == ["shop"] * 3
+    assert [one.app for one in scenario.queue.queued] == ["shop"] * 3
+    assert [one.fields["app"] for one in scenario.audit.finished] == ["shop"] * 3
 
 
 @pytest.mark.parametrize(("metadata", "outcome"), [(None, "forgotten"), ("no json", "unreadable")])
 def test_one_bad_record_holds_up_no_other(scenario: Scenario, metadata: str | None, outcome: str) -> None:
     """A verification that is gone or cannot be read is counted, and the events after it are told."""
-    scenario.found = None if metadata is None else view(metadata=metadata)
-    scenario.events = [event()]
+    scenario.store.views = {} if metadata is None else {REF: view(metadata=metadata)}
+    scenario.audit.events = [event()]
     scenario.story().collect(left_behind=False)
-    scenario.found = view()
-    scenario.events = [event(number=2)]
+    scenario.store.views = {REF: view()}
+    scenario.audit.events = [event(number=2)]
     scenario.story().collect(left_behind=False)
-    assert [one.id for one in scenario.queued] == [f"evt_02-{AT}-2"]
+    assert [one.id for one in scenario.queue.queued] == [f"evt_02-{AT}-2"]
     assert scenario.counted == [("shop", outcome), ("shop", "queued")]
-    assert len(scenario.finished) == 2
+    assert len(scenario.audit.finished) == 2
 
 
 def test_what_is_crowded_out_is_counted(scenario: Scenario) -> None:
     """And an event that was queued before is not counted as queued."""
-    for outcome in ("full", "known"):
-        scenario.outcome = outcome
-        scenario.events = [event()]
+    scenario.queue.most_waiting = 1
+    for number in (1, 2, 2):
+        scenario.audit.events = [event(number=number)]
         scenario.story().collect(left_behind=False)
-    assert [outcome for _, outcome in scenario.counted] == ["queued", "crowded_out", "known"]
+    assert [outcome for _, outcome in scenario.counted] == ["queued", "queued", "crowded_out", "known"]
+    assert [one.id for one in scenario.queue.dead] == [f"evt_02-{AT}-1"]
 
 
 @pytest.mark.parametrize(
     ("answer", "tries", "settled", "outcome"),
     [
         (Answer(204), 0, ("sent",), "sent"),
-        (Answer(500, "status 500"), 0, ("again", WAITS_MS[0], 0, "status 500"), "failed"),
-        (Answer(302, "status 302"), 2, ("again", WAITS_MS[2], 0, "status 302"), "failed"),
+        (Answer(500, "status 500"), 0, ("again", RETRIES.steps_ms[0], 0, "status 500"), "failed"),
+        (Answer(302, "status 302"), 2, ("again", RETRIES.steps_ms[2], 0, "status 302"), "failed"),
         (Answer(429, "status 429", 90), 0, ("again", 90_000, 90_000, "status 429"), "failed"),
-        (Answer(0, "private address"), 0, ("again", WAITS_MS[0], 0, "private address"), "failed"),
+        (Answer(0, "private address"), 0, ("again", RETRIES.steps_ms[0], 0, "private address"), "failed"),
         (Answer(410, "status 410"), 0, ("dead", GONE_REST_MS, "status 410"), "dead"),
-        (Answer(0, "no answer in time"), len(WAITS_MS), ("dead", 0, "no answer in time"), "dead"),
+        (Answer(0, "no answer in time"), len(RETRIES.steps_ms), ("dead", 0, "no answer in time"), "dead"),
     ],
 )
 def test_what_becomes_of_a_try(
     scenario: Scenario, answer: Answer, tries: int, settled: tuple[Any, ...], outcome: str
 ) -> None:
     """Each answer of a receiver is written down, counted, and decides about the next try."""
-    scenario.queued = [Callback("evt_1", "shop", "check.failed", "vrf_x", "{}", tries)]
-    scenario.answer = answer
+    scenario.queue.queued = [Callback("evt_1", "shop", "check.failed", "vrf_x", "{}", tries)]
+    scenario.receivers.answer = answer
     assert scenario.story().send_next("shop")
     assert not scenario.story().send_next("shop")
-    assert scenario.settled == [(settled[0], "evt_1", *settled[1:])]
+    assert scenario.queue.settled == [(settled[0], "evt_1", *settled[1:])]
     assert scenario.counted == [("shop", outcome)]
 
 
 def test_a_receiver_that_hangs_holds_up_its_own_app_only(scenario: Scenario) -> None:
-    """All hands of one app are stuck; another app's callbacks go out, and no more hands get stuck than it has."""
-    scenario.decision = threading.Event()
-    scenario.queued = [Callback(f"s{n}", "slow", "check.failed", "vrf_x", "{}") for n in range(20)]
-    postman = CallbackWorker(scenario.story(("slow", "shop")), lambda: None, hands=3)
+    """All threads of one app are blocked: another app's callbacks go out, and no more threads get blocked."""
+    scenario.receivers.opened = threading.Event()
+    scenario.queue.queued = [Callback(f"s{n}", "slow", "check.failed", "vrf_x", "{}") for n in range(20)]
+    worker = CallbackWorker(scenario.story(("slow", "shop")), lambda: None, concurrency=3)
     stop = threading.Event()
     for turn in range(1, 6):
-        scenario.queued.append(Callback(f"q{turn}", "shop", "check.failed", "vrf_x", "{}"))
-        postman.look(stop)
-        wait_until(lambda: len(scenario.settled) == turn, 2)  # noqa: B023 - it is over when the turn is
-    assert scenario.settled == [("sent", f"q{turn}") for turn in range(1, 6)]
-    assert sum(one.app == "slow" for one in scenario.queued) == 17
-    assert not any(one[1].startswith("s") for one in scenario.settled)
-    scenario.decision.set()
-    wait_until(lambda: len(scenario.settled) == 25, 2)
+        scenario.queue.queued.append(Callback(f"q{turn}", "shop", "check.failed", "vrf_x", "{}"))
+        worker.look(stop)
+        wait_until(lambda: len(scenario.queue.settled) == turn, 2)  # noqa: B023 - it is over when the turn is
+    assert scenario.queue.settled == [("sent", f"q{turn}") for turn in range(1, 6)]
+    assert sum(one.app == "slow" for one in scenario.queue.queued) == 17
+    assert not any(one[1].startswith("s") for one in scenario.queue.settled)
+    scenario.receivers.opened.set()
+    wait_until(lambda: len(scenario.queue.settled) == 25, 2)
     stop.set()
-    postman.finish(2)
+    worker.finish(2)
 
 
 def test_an_ending_worker_waits_a_moment_only(scenario: Scenario) -> None:
     """What hangs is left to its lease."""
-    scenario.decision = threading.Event()
-    scenario.queued = [Callback("s", "slow", "check.failed", "vrf_x", "{}")]
-    postman = CallbackWorker(scenario.story(("slow",)), lambda: None, hands=1)
+    scenario.receivers.opened = threading.Event()
+    scenario.queue.queued = [Callback("s", "slow", "check.failed", "vrf_x", "{}")]
+    worker = CallbackWorker(scenario.story(("slow",)), lambda: None, concurrency=1)
     stop = threading.Event()
-    postman.look(stop)
-    wait_until(lambda: not scenario.queued, 2)
+    worker.look(stop)
+    wait_until(lambda: not scenario.queue.queued, 2)
     stop.set()
     began = time.monotonic()
-    postman.finish(0.1)
+    worker.finish(0.1)
     assert time.monotonic() - began < 1
-    scenario.decision.set()
+    scenario.receivers.opened.set()
 
 
 def test_events_are_read_to_their_end(scenario: Scenario) -> None:
     """One round empties the feed, what others left included, and opens the groups first."""
     opened: list[bool] = []
-    scenario.events = [event(number=n) for n in range(120)]
-    postman = CallbackWorker(scenario.story(), lambda: opened.append(True))
+    scenario.audit.events = [event(number=n) for n in range(120)]
+    worker = CallbackWorker(scenario.story(), lambda: opened.append(True))
     for _ in range(2):
-        postman.read(threading.Event())
-    assert (len(scenario.finished), opened) == (120, [True])
+        worker.read(threading.Event())
+    assert (len(scenario.audit.finished), opened) == (120, [True])

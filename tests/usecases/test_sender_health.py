@@ -1,19 +1,18 @@
 """Who is asked first, whether one may be asked at all, and what answers teach; nothing here disturbs a delivery."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, cast
 
 import pytest
 
-from otp_service.domain.circuit import ACCOUNT, PASS, BreakerDecision, Circuit, Fault, Fine, Hold
+from otp_service.domain.circuit import ACCOUNT, PASS, BreakerDecision, Circuit, Fault, Fine
 from otp_service.domain.delivery import Accepted, Action, DeliveryReport, NotSent, Refused
 from otp_service.domain.errors import StoreUnavailable
-from otp_service.domain.operation import ReportOutcome
+from otp_service.domain.outbox import ReportOutcome
 from otp_service.domain.policy import App, Policy, Sender, SenderKind, Strategy
 from otp_service.domain.routing import Health
 from otp_service.usecases.sender_health import SenderHealth
+from tests.fakes import FakeAlert, FakeCircuits, FakeHealthReports, FakeSenderStats
 
 POOL = Sender("pool", SenderKind.NUMBER_POOL, "a", None, 1.0)
 BACKUP = Sender("backup", SenderKind.LONG_CODE, "b", "+18445550001", 1.0)
@@ -26,96 +25,22 @@ NH = "00" * 10
 
 @dataclass
 class Scenario:
-    """Breakers, tallies and people in one."""
+    """Breakers, figures and people."""
 
-    circuits: dict[str, Circuit] = field(default_factory=dict)
-    ratios: dict[str, Health] = field(default_factory=dict)
-    reports: list[Any] = field(default_factory=list)
-    asks: bool = True
-    down: bool = False
+    circuits: FakeCircuits = field(default_factory=FakeCircuits)
+    stats: FakeSenderStats = field(default_factory=FakeSenderStats)
+    alert: FakeAlert = field(default_factory=FakeAlert)
     now_s: float = 0.0
-    reply: str = "opened"
-    noted: list[Any] = field(default_factory=list)
-    numbers: list[str] = field(default_factory=list)
-    reached: list[tuple[str, ...]] = field(default_factory=list)
-    tallied: list[tuple[str, bool]] = field(default_factory=list)
-    told: list[Any] = field(default_factory=list)
     counted: list[tuple[str, str]] = field(default_factory=list)
-
-    def _up(self) -> None:
-        if self.down:
-            raise StoreUnavailable("down")
-
-    def states(self, scopes: Sequence[str]) -> Mapping[str, Circuit]:
-        """Breakers by scope."""
-        self._up()
-        return {scope: self.circuits.get(scope, Circuit(scope)) for scope in scopes}
-
-    def health(self, senders: Sequence[str]) -> Mapping[str, Health]:
-        """Ratios by sender."""
-        self._up()
-        return {sender: self.ratios.get(sender, Health()) for sender in senders}
-
-    def admit(self, scopes: Sequence[str], *, held_too: bool = False) -> BreakerDecision:
-        """Open."""
-        self._up()
-        self.noted.append((tuple(scopes), held_too))
-        return PASS
-
-    def record_hold(self, hold: Hold, number_hash: str, *, probe: bool = False) -> str:
-        """As the test wants it."""
-        self._up()
-        self.noted.append(hold)
-        self.numbers.append(number_hash)
-        return self.reply
-
-    def record_delivered(self, scopes: Sequence[str]) -> None:
-        """A message reached its phone."""
-        self._up()
-        self.reached.append(tuple(scopes))
-
-    def record_fault(self, fault: Fault, number_hash: str, *, probe: bool = False) -> bool:
-        """No news."""
-        self._up()
-        self.noted.append(fault)
-        return False
-
-    def record_success(self, fine: Fine, *, probe: bool) -> bool:
-        """News if it was the probe."""
-        self._up()
-        self.noted.append((fine, probe))
-        return probe
-
-    def record_result(self, sender: str, *, delivered: bool) -> None:
-        """A delivery ended."""
-        self._up()
-        self.tallied.append((sender, delivered))
-
-    def claim_health_poll(self) -> bool:
-        """Whether it is time."""
-        return self.asks
-
-    def record_health(self, reports: Any) -> None:
-        """The carrier's ratios."""
-        self.reports.append(reports)
-
-    def refused(self, refusal: Refused, sender: Sender | None) -> None:
-        """People."""
-        self.told.append((refusal, sender))
-
-    def spend_limit(self, profile: str | None) -> None:
-        """People."""
-        self.told.append(profile)
 
 
 def story(scenario: Scenario, policy: Policy = POLICY) -> SenderHealth:
-    """The story of one process."""
-    anything = cast("Any", scenario)
+    """The use case of one process."""
     return SenderHealth(
-        circuits=anything,
-        sender_stats=anything,
+        circuits=scenario.circuits,
+        sender_stats=scenario.stats,
         policy=policy,
-        alert=anything,
+        alert=scenario.alert,
         monotonic=lambda: scenario.now_s,
         count=lambda scope, to: scenario.counted.append((scope, to)),
     )
@@ -133,32 +58,32 @@ def names(found: tuple[tuple[Sender, ...], tuple[str, ...]]) -> tuple[list[str],
 
 def test_all_are_well_in_the_operators_order() -> None:
     """Figures are not looked at where the operator's order is all that counts."""
-    scenario = Scenario(ratios={"pool": Health(0, 100)})
+    scenario = Scenario(stats=FakeSenderStats({"pool": Health(0, 100)}))
     assert names(story(scenario).route(IN_ORDER, (POOL, BACKUP))) == (["pool", "backup"], ["pool", "backup"])
 
 
 def test_the_healthiest_goes_first() -> None:
     """By their figures, where the operator wants that."""
-    scenario = Scenario(ratios={"pool": Health(50, 50)})
+    scenario = Scenario(stats=FakeSenderStats({"pool": Health(50, 50)}))
     assert names(story(scenario).route(HEALTHIEST, (POOL, BACKUP))) == (["backup", "pool"], ["pool", "backup"])
 
 
 @pytest.mark.parametrize("scope", ["sender:pool", "profile:a"])
 def test_a_broken_one_goes_last_and_is_not_well(scope: str) -> None:
     """Its own breaker or its profile's; it is still in the route."""
-    scenario = Scenario(circuits=opened(scope))
+    scenario = Scenario(FakeCircuits(opened(scope)))
     assert names(story(scenario).route(IN_ORDER, (POOL, BACKUP))) == (["backup", "pool"], ["backup"])
 
 
 def test_a_held_account_changes_no_order() -> None:
     """All are broken alike."""
-    scenario = Scenario(circuits=opened(ACCOUNT))
+    scenario = Scenario(FakeCircuits(opened(ACCOUNT)))
     assert names(story(scenario).route(IN_ORDER, (POOL, BACKUP))) == (["pool", "backup"], [])
 
 
 def test_a_half_open_one_gets_one_code_a_second() -> None:
     """Or nobody would notice that it is well again; the other codes of that second go the sure way."""
-    scenario = Scenario(circuits=opened("sender:pool", half=True))
+    scenario = Scenario(FakeCircuits(opened("sender:pool", half=True)))
     sender_health = story(scenario)
     firsts = []
     for scenario.now_s in (10.0, 10.0, 10.5, 10.99, 11.0, 11.5, 12.0):
@@ -168,32 +93,37 @@ def test_a_half_open_one_gets_one_code_a_second() -> None:
 
 def test_an_outage_leaves_the_operators_order() -> None:
     """Nobody knows who is well then, so nobody is preferred; learning fails silently, asking the gate does not."""
-    scenario = Scenario(down=True)
+    scenario = Scenario(FakeCircuits(down=True), FakeSenderStats(down=True))
     sender_health = story(scenario)
     assert names(sender_health.route(HEALTHIEST, (POOL, BACKUP))) == (["pool", "backup"], [])
-    sender_health.learn(POOL, SPENT, PASS, NH)
-    sender_health.moved(ReportOutcome("moved", "pool"), DeliveryReport("m", "+1", "delivered"), NH)
-    sender_health.spend_limit("a")
-    assert scenario.told == ["a"]
+    sender_health.record_outcome(POOL, SPENT, PASS, NH)
+    sender_health.record_report(ReportOutcome("moved", "pool"), DeliveryReport("m", "+1", "delivered"), NH)
+    sender_health.record_spend_limit("a")
+    assert scenario.alert.told == ["a"]
     with pytest.raises(StoreUnavailable):
-        sender_health.decision(POOL)
+        sender_health.admit(POOL)
 
 
 def test_what_an_answer_teaches_is_noted_with_its_gate() -> None:
     """A probe's success closes and is counted, anybody else's only ends a row of faults."""
-    scenario = Scenario()
-    sender_health = story(scenario)
-    sender_health.learn(POOL, Accepted("m"), BreakerDecision(True, probe=True), NH)
     scopes = [ACCOUNT, "profile:a", "sender:pool"]
-    assert scenario.noted == [(Fine(scope, sent=True), True) for scope in scopes]
+    tripped = {scope: Circuit(scope, until_ms=100, probe_ms=50, now_ms=60) for scope in scopes}
+    scenario = Scenario(FakeCircuits(tripped))
+    sender_health = story(scenario)
+    sender_health.record_outcome(POOL, Accepted("m"), BreakerDecision(True, probe=True), NH)
+    assert scenario.circuits.noted == [(Fine(scope, sent=True), True) for scope in scopes]
     assert scenario.counted == [(scope, "closed") for scope in scopes]
     scenario.counted.clear()
-    sender_health.learn(POOL, Accepted("m"), PASS, NH)
-    sender_health.learn(POOL, NotSent("connect"), PASS, NH)
-    assert (scenario.noted[-1], scenario.counted, scenario.told) == (Fault("sender:pool", "connect"), [], [])
-    sender_health.learn(POOL, SPENT, PASS, NH)
-    assert (scenario.counted, scenario.told) == ([("profile:a", "open")], [(SPENT, POOL)])
-    assert scenario.numbers == [NH]
+    sender_health.record_outcome(POOL, Accepted("m"), PASS, NH)
+    sender_health.record_outcome(POOL, NotSent("connect"), PASS, NH)
+    assert (scenario.circuits.noted[-1], scenario.counted, scenario.alert.told) == (
+        Fault("sender:pool", "connect"),
+        [],
+        [],
+    )
+    sender_health.record_outcome(POOL, SPENT, PASS, NH)
+    assert (scenario.counted, scenario.alert.told) == ([("profile:a", "open")], [(SPENT, POOL)])
+    assert scenario.circuits.numbers == [NH]
 
 
 @pytest.mark.parametrize(
@@ -205,14 +135,14 @@ def test_people_are_told_of_what_is_in_force(reply: str, told: bool, counted: bo
     How often the same trouble is told is the alert's affair.
     """
     for report in (False, True):
-        scenario = Scenario(reply=reply)
+        scenario = Scenario(FakeCircuits(reply=reply))
         refusal = Refused("40013", "rejected", Action.STOP_SENDER)
         if report:
             receipt = DeliveryReport("m", "+1", "delivery_failed", error=refusal)
-            story(scenario).moved(ReportOutcome("moved", "pool"), receipt, NH)
+            story(scenario).record_report(ReportOutcome("moved", "pool"), receipt, NH)
         else:
-            story(scenario).learn(POOL, refusal, PASS, NH)
-        assert scenario.told == ([(refusal, POOL)] if told else [])
+            story(scenario).record_outcome(POOL, refusal, PASS, NH)
+        assert scenario.alert.told == ([(refusal, POOL)] if told else [])
         assert scenario.counted == ([("sender:pool", "open")] if counted else [])
 
 
@@ -234,17 +164,17 @@ def held(scope: str, until: int, *, lasting: bool = True) -> dict[str, Circuit]:
 )
 def test_who_is_better_than_a_held_sender(states: dict[str, Circuit], better: list[str]) -> None:
     """One that is not held, or not for so long; one that nobody answers from is not; names no longer known are none."""
-    assert list(story(Scenario(circuits=states)).better(POOL, ["backup", "gone"])) == better
+    assert list(story(Scenario(FakeCircuits(states))).better_than(POOL, ["backup", "gone"])) == better
 
 
 def test_a_hold_stops_nobody_without_a_better_way() -> None:
     """The gate is asked accordingly; a paused sender is no reason to wait elsewhere, a held one is."""
-    scenario = Scenario(circuits=held("sender:backup", 50))
+    scenario = Scenario(FakeCircuits(held("sender:backup", 50)))
     sender_health = story(scenario)
-    sender_health.decision(POOL, held_too=True)
-    assert scenario.noted == [((ACCOUNT, "profile:a", "sender:pool"), True)]
-    assert sender_health.unheld(["pool", "backup", "gone"]) == ("pool",)
-    assert story(Scenario(circuits=held("sender:backup", 50, lasting=False))).unheld(["backup"]) == ("backup",)
+    sender_health.admit(POOL, held_too=True)
+    assert scenario.circuits.noted == [((ACCOUNT, "profile:a", "sender:pool"), True)]
+    assert sender_health.not_held(["pool", "backup", "gone"]) == ("pool",)
+    assert story(Scenario(FakeCircuits(held("sender:backup", 50, lasting=False)))).not_held(["backup"]) == ("backup",)
 
 
 @pytest.mark.parametrize(
@@ -260,41 +190,37 @@ def test_a_hold_stops_nobody_without_a_better_way() -> None:
 def test_a_delivery_counts_once_for_its_sender(outcome: str, status: str, tallied: list[tuple[str, bool]]) -> None:
     """When it ends, well or badly; repeats and way stations do not count."""
     scenario = Scenario()
-    story(scenario).moved(ReportOutcome(outcome, "pool"), DeliveryReport("m", "+1", status), NH)
-    assert scenario.tallied == tallied
+    story(scenario).record_report(ReportOutcome(outcome, "pool"), DeliveryReport("m", "+1", status), NH)
+    assert scenario.stats.counted == tallied
     reached = [(ACCOUNT, "profile:a", "sender:pool")] if ("pool", True) in tallied else []
-    assert scenario.reached == reached
+    assert scenario.circuits.reached == reached
 
 
 def test_a_failed_delivery_may_hold_its_sender_and_ring_people() -> None:
     """What the carrier says afterwards counts as much as a refusal; a sender that is gone from the file does not."""
-    scenario = Scenario()
+    scenario = Scenario(FakeCircuits(reply="opened"))
     failed = DeliveryReport("m", "+1", "delivery_failed", error=SPENT)
-    story(scenario).moved(ReportOutcome("moved", "gone"), failed, NH)
-    assert (scenario.noted, scenario.told) == ([], [])
-    story(scenario).moved(ReportOutcome("moved", "pool"), failed, NH)
-    assert [hold.scope for hold in scenario.noted] == ["profile:a"]
-    assert scenario.told == [(SPENT, POOL)]
+    story(scenario).record_report(ReportOutcome("moved", "gone"), failed, NH)
+    assert (scenario.circuits.noted, scenario.alert.told) == ([], [])
+    story(scenario).record_report(ReportOutcome("moved", "pool"), failed, NH)
+    assert [hold.scope for hold in scenario.circuits.noted] == ["profile:a"]
+    assert scenario.alert.told == [(SPENT, POOL)]
 
 
 @pytest.mark.parametrize(("profile", "held"), [("a", ["profile:a"]), ("strange", []), (None, [])])
 def test_a_spent_profile_of_ours_rests(profile: str | None, held: list[str]) -> None:
     """Strangers' profiles of the same account are no business of ours."""
     scenario = Scenario()
-    story(scenario).spend_limit(profile)
-    assert [hold.scope for hold in scenario.noted] == held
-    assert scenario.told == ([profile] if held else [])
+    story(scenario).record_spend_limit(profile)
+    assert [hold.scope for hold in scenario.circuits.noted] == held
+    assert scenario.alert.told == ([profile] if held else [])
 
 
 @pytest.mark.parametrize(("app", "asks", "asked"), [(HEALTHIEST, True, 1), (HEALTHIEST, False, 0), (IN_ORDER, True, 0)])
 def test_the_carrier_is_asked_for_ratios_where_they_matter(app: App, asks: bool, asked: int) -> None:
     """And by one process in a while."""
-    scenario = Scenario(asks=asks)
+    scenario = Scenario(stats=FakeSenderStats(polls=asks))
 
-    class Reports:
-        def health(self, senders: Sequence[Sender]) -> Mapping[str, tuple[float | None, float | None]]:
-            return {sender.name: (1.0, None) for sender in senders}
-
-    story(scenario, replace(POLICY, apps=MappingProxyType({"shop": app}))).ask_carrier(Reports())
-    assert scenario.reports == [{"pool": (1.0, None), "backup": (1.0, None)}] * asked
+    story(scenario, replace(POLICY, apps=MappingProxyType({"shop": app}))).ask_carrier(FakeHealthReports())
+    assert scenario.stats.reports == [{"pool": (1.0, None), "backup": (1.0, None)}] * asked
     assert next(one.scope for one in story(scenario).circuits()) == ACCOUNT

@@ -1,6 +1,5 @@
 """Reading the carrier's list of opt-outs: nobody on it is missed, whatever happens while it is read."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -9,19 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otp_service.domain.errors import CarrierUnavailable, NotReady, StoreUnavailable
-from otp_service.domain.operation import Block, BlockPage, Cursor, OptOut, Standing
+from otp_service.domain.optout_list import Block, BlockPage, OptOut
 from otp_service.domain.policy import Policy, Sender, SenderKind
-from otp_service.domain.verification import number_hash
 from otp_service.keyring import create, parse
-from otp_service.usecases.sync_optouts import (
-    LIST_LAG_MS,
-    PATIENCE_MS,
-    RETRY_MS,
-    SETTLED_MS,
-    WHOLE_AGAIN_MS,
-    WHOLE_MS,
-    SyncOptouts,
-)
+from otp_service.usecases.sync_optouts import PATIENCE_MS, RETRY_MS, WHOLE_AGAIN_MS, WHOLE_MS, SyncOptouts
+from otp_service.usecases.sync_profile import LIST_LAG_MS, SETTLED_MS
+from tests.fakes import FakeBlockList, FakeCursors, FakeOptOuts
 
 NOW = 1_800_000_000_000
 DAY = 86_400_000
@@ -36,7 +28,7 @@ def person(n: int) -> str:
 
 def hashed(n: int) -> str:
     """The n-th person's keyed hash."""
-    return number_hash(VAULT.index_key, person(n))
+    return VAULT.ids.number_hash(person(n))
 
 
 class Killed(BaseException):
@@ -44,123 +36,11 @@ class Killed(BaseException):
 
 
 @dataclass
-class FakeList:
-    """The carrier's list, three entries a page. `before` runs before each answer and may change the list or raise."""
-
-    blocks_: dict[str, list[Block]] = field(default_factory=lambda: {A: [], B: []})
-    before: Callable[[int], None] = lambda _: None
-    newest_first: bool = False
-    asked: list[tuple[str, int, int | None, int]] = field(default_factory=list)
-
-    def add(self, profile: str, *people: int, at_ms: int = NOW - DAY) -> None:
-        """Have people opt out."""
-        self.blocks_[profile] += [Block(person(n), profile, "STOP", at_ms + n) for n in people]
-
-    def blocks(self, profile: str, *, since_ms: int, until_ms: int | None, page: int) -> BlockPage:
-        """One page, as the carrier would answer now."""
-        self.before(len(self.asked))
-        self.asked.append((profile, since_ms, until_ms, page))
-        found = sorted(
-            (b for b in self.blocks_[profile] if since_ms <= b.created_ms <= (until_ms or b.created_ms)),
-            key=lambda block: block.created_ms,
-            reverse=self.newest_first,
-        )
-        return BlockPage(tuple(found[(page - 1) * 3 : page * 3]), page, -(-len(found) // 3), len(found))
-
-
-@dataclass
-class FakeRegistry:
-    """Keeps the latest wish, as the real one does."""
-
-    known: dict[tuple[str, str], OptOut] = field(default_factory=dict)
-    puts: int = 0
-    down: bool = False
-    away: set[str] = field(default_factory=set)
-    """Hashes of numbers whose shard does not answer."""
-
-    def record(self, number_hash: str, mask: str, entry: OptOut, event_id: str | None) -> str:
-        """Write a wish down."""
-        assert event_id is None
-        assert "*" in mask
-        if self.down or number_hash in self.away:
-            raise StoreUnavailable("The store does not answer.")
-        self.puts += 1
-        was = self.known.get((entry.messaging_profile_id, number_hash))
-        if was is not None and was.at_ms > entry.at_ms:
-            return "older"
-        self.known[entry.messaging_profile_id, number_hash] = entry
-        return "same" if was is not None and was.opted_out == entry.opted_out else "changed"
-
-    def of_number(self, number_hash: str) -> list[OptOut]:
-        """Everything known of one number."""
-        return [entry for (_, number), entry in self.known.items() if number == number_hash]
-
-    def standing(self, profile: str) -> list[Standing]:
-        """Every opt-out of a profile."""
-        if self.away:
-            raise StoreUnavailable("The store does not answer.")
-        return [
-            Standing(number, "+1******0001", entry, repr(entry))
-            for (of, number), entry in self.known.items()
-            if of == profile and entry.opted_out
-        ]
-
-    def lift(self, profile: str, standing: Standing) -> bool:
-        """Forget an entry that has not changed."""
-        if repr(self.known.get((profile, standing.number_hash))) != standing.value:
-            return False
-        del self.known[profile, standing.number_hash]
-        return True
-
-    def record_unclear(self, number_hash: str, mask: str, profile: str | None) -> None:
-        """Nobody replies here."""
-
-    def blocked(self, profile: str) -> set[str]:
-        """The hashes of those who are opted out."""
-        return {number for (of, number), entry in self.known.items() if of == profile and entry.opted_out}
-
-
-@dataclass
-class FakeCursors:
-    """A lease without a clock: it is there or not."""
-
-    kept: dict[str, Cursor] = field(default_factory=dict)
-    holder: str | None = None
-    rest_ms: int | None = None
-    wait_ms: int = 1_000
-
-    def acquire_lease(self, owner: str, *, force: bool) -> int:
-        """Become the reader."""
-        if self.holder is not None:
-            return self.wait_ms
-        if self.rest_ms and not force:
-            return self.rest_ms
-        self.holder = owner
-        return 0
-
-    def load(self, profile: str) -> Cursor:
-        """How far it is read."""
-        return self.kept.get(profile, Cursor())
-
-    def advance(self, owner: str, profile: str, cursor: Cursor) -> bool:
-        """Write it down."""
-        if self.holder != owner:
-            return False
-        self.kept[profile] = cursor
-        return True
-
-    def release_lease(self, owner: str, rest_ms: int) -> None:
-        """Stop being the reader."""
-        if self.holder == owner:
-            self.holder, self.rest_ms = None, rest_ms
-
-
-@dataclass
 class Scenario:
     """One installation: what is behind the ports, and the story."""
 
-    source: FakeList = field(default_factory=FakeList)
-    registry: FakeRegistry = field(default_factory=FakeRegistry)
+    source: FakeBlockList = field(default_factory=FakeBlockList)
+    registry: FakeOptOuts = field(default_factory=FakeOptOuts)
     cursors: FakeCursors = field(default_factory=FakeCursors)
     now_ms: int = NOW
     counted: list[str] = field(default_factory=list)
@@ -190,11 +70,16 @@ class Scenario:
 
     def run(self) -> None:
         """A pass of a process that has just started, from its beginning to its end."""
-        assert self.story().on_timer(starting=True, stopped=lambda: False) is not None
+        assert self.story().run_if_due(starting=True, stopped=lambda: False) is not None
 
     def sync(self) -> dict[str, int]:
         """The command; how many opt-outs it lifted, by profile."""
-        return {one.profile: one.lifted for one in self.story().now(lambda *_: None, lambda _: None)}
+        return {one.profile: one.lifted for one in self.story().run_now(lambda *_: None, lambda _: None)}
+
+    def list_(self, profile: str, *people: int, at_ms: int = NOW - DAY) -> None:
+        """Have people stand on the carrier's list."""
+        listed = self.source.listed.setdefault(profile, [])
+        listed += [Block(person(n), profile, "STOP", at_ms + n) for n in people]
 
     def heard(self, *people: int, out: bool = True, at_ms: int = NOW - DAY, source: str = "inbound") -> None:
         """People wrote to profile A."""
@@ -210,9 +95,9 @@ def scenario() -> Scenario:
 
 def test_everybody_on_the_list_is_blocked_in_their_profile(scenario: Scenario) -> None:
     """All pages of all profiles, each profile once, and each block as old as the carrier says."""
-    scenario.source.add(A, *range(10))
-    scenario.source.add(B, *range(5, 7))
-    done = scenario.story().on_timer(starting=True, stopped=lambda: False)
+    scenario.list_(A, *range(10))
+    scenario.list_(B, *range(5, 7))
+    done = scenario.story().run_if_due(starting=True, stopped=lambda: False)
     assert done is not None
     assert [(one.profile, one.changed, one.skipped) for one in done] == [(A, 10, 0), (B, 2, 0)]
     assert scenario.registry.blocked(A) == {hashed(n) for n in range(10)}
@@ -224,22 +109,22 @@ def test_everybody_on_the_list_is_blocked_in_their_profile(scenario: Scenario) -
 
 def test_the_second_pass_reads_the_new_only(scenario: Scenario) -> None:
     """What is older than an hour is read once; what is younger is read again, in case it showed late."""
-    scenario.source.add(A, *range(10))
+    scenario.list_(A, *range(10))
     process = scenario.story()
 
     def turn(*, starting: bool = False) -> None:
         scenario.cursors.rest_ms = None
-        assert process.on_timer(starting=starting, stopped=lambda: False) is not None
+        assert process.run_if_due(starting=starting, stopped=lambda: False) is not None
 
     turn(starting=True)
-    scenario.source.add(A, 20, at_ms=NOW - 60_000)
-    before = scenario.registry.puts
+    scenario.list_(A, 20, at_ms=NOW - 60_000)
+    before = len(scenario.registry.puts)
     turn()
-    assert scenario.registry.puts - before == 1
+    assert len(scenario.registry.puts) - before == 1
     scenario.now_ms += SETTLED_MS * 2
     turn()
     turn()
-    assert scenario.registry.puts - before == 2
+    assert len(scenario.registry.puts) - before == 2
     assert hashed(20) in scenario.registry.blocked(A)
 
 
@@ -254,8 +139,8 @@ def test_nobody_is_missed_while_others_opt_in_and_processes_are_killed(
     newest_first: bool, blocks: int, gone: list[tuple[int, int]], killed: list[int]
 ) -> None:
     """Entries vanish before any page, processes die before any page: all who stayed on the list are blocked."""
-    scenario = Scenario(source=FakeList(newest_first=newest_first))
-    scenario.source.add(A, *range(blocks))
+    scenario = Scenario(source=FakeBlockList(newest_first=newest_first))
+    scenario.list_(A, *range(blocks))
     steps = iter(range(1_000))
     deaths = set(killed)
 
@@ -263,7 +148,7 @@ def test_nobody_is_missed_while_others_opt_in_and_processes_are_killed(
         step = next(steps)
         for when, who in gone:
             if when == step:
-                scenario.source.blocks_[A] = [b for b in scenario.source.blocks_[A] if b.to != person(who)]
+                scenario.source.listed[A] = [b for b in scenario.source.listed[A] if b.to != person(who)]
         if step in deaths:
             raise Killed
 
@@ -279,7 +164,7 @@ def test_nobody_is_missed_while_others_opt_in_and_processes_are_killed(
 
 def test_who_goes_on_after_a_crash_begins_where_it_happened(scenario: Scenario) -> None:
     """Pages that were read before a kill are not read again, but for the first, which tells how many there are."""
-    scenario.source.add(A, *range(30))
+    scenario.list_(A, *range(30))
 
     def die(asked: int) -> None:
         if asked == 6:
@@ -301,7 +186,7 @@ def test_who_goes_on_after_a_crash_begins_where_it_happened(scenario: Scenario) 
 
 def test_who_came_back_stays_opted_in(scenario: Scenario) -> None:
     """An entry older than the person's START changes nothing."""
-    scenario.source.add(A, 1)
+    scenario.list_(A, 1)
     start = OptOut(A, False, NOW - 60_000, "START", "inbound")
     scenario.registry.record(hashed(1), "+1******0001", start, None)
     scenario.run()
@@ -310,30 +195,30 @@ def test_who_came_back_stays_opted_in(scenario: Scenario) -> None:
 
 def test_a_clock_ahead_does_not_outdo_the_next_word(scenario: Scenario) -> None:
     """A block dated in the future counts from when we learned of it, so that a START after it is heard."""
-    scenario.source.add(A, 1, at_ms=NOW + DAY)
+    scenario.list_(A, 1, at_ms=NOW + DAY)
     scenario.run()
     assert scenario.registry.known[A, hashed(1)].at_ms == NOW
 
 
 def test_entries_that_name_nobody_are_counted_and_passed_over(scenario: Scenario) -> None:
     """A masked number or a name blocks nobody and stops nothing."""
-    scenario.source.blocks_[A] = [Block("+1202555****", A, "STOP", NOW - DAY), Block("ACME", None, None, 0)]
-    scenario.source.add(A, 7)
-    done = scenario.story().on_timer(starting=True, stopped=lambda: False)
+    scenario.source.listed[A] = [Block("+1202555****", A, "STOP", NOW - DAY), Block("ACME", None, None, 0)]
+    scenario.list_(A, 7)
+    done = scenario.story().run_if_due(starting=True, stopped=lambda: False)
     assert done is not None
     assert (done[0].skipped, done[0].changed) == (2, 1)
 
 
 def test_an_entry_without_a_profile_belongs_to_the_one_that_was_asked_for(scenario: Scenario) -> None:
     """The carrier may leave it out."""
-    scenario.source.blocks_[A] = [Block(person(1), None, None, 0)]
+    scenario.source.listed[A] = [Block(person(1), None, None, 0)]
     scenario.run()
     assert scenario.registry.blocked(A) == {hashed(1)}
 
 
 def test_a_carrier_that_fails_is_asked_again_soon(scenario: Scenario) -> None:
     """The pass ends, its place is kept, the right to read is free, and the next one comes after a minute."""
-    scenario.source.add(A, *range(9))
+    scenario.list_(A, *range(9))
 
     def fail(asked: int) -> None:
         if asked == 2:
@@ -348,7 +233,7 @@ def test_a_carrier_that_fails_is_asked_again_soon(scenario: Scenario) -> None:
 
 def test_a_carrier_that_does_not_turn_its_pages_is_found_out(scenario: Scenario) -> None:
     """A list whose every page is the first does not pass for read."""
-    scenario.source.add(A, *range(9))
+    scenario.list_(A, *range(9))
     turn = scenario.source.blocks
     scenario.source.blocks = lambda profile, **asked: turn(profile, **(asked | {"page": 1}))  # type: ignore[method-assign]
     with pytest.raises(CarrierUnavailable, match="pages"):
@@ -358,7 +243,7 @@ def test_a_carrier_that_does_not_turn_its_pages_is_found_out(scenario: Scenario)
 
 def test_a_store_that_fails_ends_the_pass(scenario: Scenario) -> None:
     """Nothing is called read that could not be written."""
-    scenario.source.add(A, *range(9))
+    scenario.list_(A, *range(9))
     scenario.registry.down = True
     with pytest.raises(StoreUnavailable):
         scenario.run()
@@ -369,8 +254,8 @@ def test_a_store_that_fails_ends_the_pass(scenario: Scenario) -> None:
 def test_a_shard_that_is_away_costs_its_own_entries_only(scenario: Scenario, old: bool) -> None:
     """The others are blocked, in all profiles; the pass counts as failed and is made again, from where it began."""
     at = {} if old else {"at_ms": NOW}
-    scenario.source.add(A, *range(9), **at)
-    scenario.source.add(B, *range(3), **at)
+    scenario.list_(A, *range(9), **at)
+    scenario.list_(B, *range(3), **at)
     scenario.registry.away = {hashed(0), hashed(7)}
     with pytest.raises(StoreUnavailable):
         scenario.run()
@@ -386,22 +271,22 @@ def test_a_shard_that_is_away_costs_its_own_entries_only(scenario: Scenario, old
 
 def test_a_worker_that_ends_leaves_at_the_next_page(scenario: Scenario) -> None:
     """It gives the right to read back, so that another worker goes on at once."""
-    scenario.source.add(A, *range(9))
-    assert scenario.story().on_timer(starting=True, stopped=lambda: True) is None
-    assert (scenario.cursors.holder, scenario.cursors.rest_ms, len(scenario.source.asked)) == (None, 0, 1)
+    scenario.list_(A, *range(9))
+    assert scenario.story().run_if_due(starting=True, stopped=lambda: True) is None
+    assert (scenario.cursors.holder, scenario.cursors.rest_ms, len(scenario.source.asked)) == (None, None, 1)
     assert scenario.counted == ["interrupted"]
 
 
 def test_a_reader_that_was_overtaken_stops(scenario: Scenario) -> None:
     """It writes no cursor any more and does not take the list from its new reader."""
-    scenario.source.add(A, *range(9))
+    scenario.list_(A, *range(9))
 
     def overtake(asked: int) -> None:
         if asked == 1:
             scenario.cursors.holder = "another"
 
     scenario.source.before = overtake
-    assert scenario.story().on_timer(starting=True, stopped=lambda: False) is None
+    assert scenario.story().run_if_due(starting=True, stopped=lambda: False) is None
     assert scenario.cursors.holder == "another"
     assert scenario.cursors.load(A).page == 3
 
@@ -410,7 +295,7 @@ def test_the_timer_leaves_a_list_that_rests(scenario: Scenario) -> None:
     """Many workers with many timers read it once in an interval; each reads it when it starts."""
     scenario.run()
     asked = len(scenario.source.asked)
-    assert scenario.story().on_timer(starting=False, stopped=lambda: False) is None
+    assert scenario.story().run_if_due(starting=False, stopped=lambda: False) is None
     assert len(scenario.source.asked) == asked
     assert scenario.cursors.rest_ms == 900_000
     scenario.run()
@@ -419,7 +304,7 @@ def test_the_timer_leaves_a_list_that_rests(scenario: Scenario) -> None:
 
 def test_a_person_waits_for_the_pass_that_is_under_way(scenario: Scenario) -> None:
     """`now` begins when the other one has ended, and tells how far it is."""
-    scenario.source.add(A, *range(4))
+    scenario.list_(A, *range(4))
     scenario.cursors.holder = "another"
     slept: list[float] = []
 
@@ -428,7 +313,7 @@ def test_a_person_waits_for_the_pass_that_is_under_way(scenario: Scenario) -> No
         scenario.cursors.holder = None
 
     told: list[tuple[int, int]] = []
-    done = scenario.story().now(lambda read, of: told.append((read, of)), sleep)
+    done = scenario.story().run_now(lambda read, of: told.append((read, of)), sleep)
     assert slept == [0.5]
     assert sum(one.changed for one in done) == 4
     assert told[0] == (3, 4)
@@ -440,7 +325,7 @@ def test_a_person_does_not_wait_for_ever(scenario: Scenario) -> None:
     scenario.cursors.holder = "another"
     slept: list[float] = []
     with pytest.raises(NotReady, match="another process"):
-        scenario.story().now(lambda *_: None, slept.append)
+        scenario.story().run_now(lambda *_: None, slept.append)
     assert sum(slept) >= PATIENCE_MS / 1000
 
 
@@ -451,7 +336,7 @@ def test_a_person_does_not_wait_for_ever(scenario: Scenario) -> None:
 @pytest.mark.parametrize("listed", [0, 1, 3, 10])
 def test_a_start_that_never_reached_us_is_made_up_for(scenario: Scenario, source: str, listed: int) -> None:
     """STOP was heard, START was lost: the list, read to its end, does not hold the person any more."""
-    scenario.source.add(A, *range(listed))
+    scenario.list_(A, *range(listed))
     scenario.heard(99, source=source)
     scenario.heard(*range(listed))
     assert scenario.sync() == {A: 1, B: 0}
@@ -468,7 +353,7 @@ def test_what_only_we_understood_is_not_lifted(scenario: Scenario) -> None:
 
 def test_another_profiles_list_lifts_nothing_here(scenario: Scenario) -> None:
     """Each profile's registry is compared with its own list."""
-    scenario.source.add(A, 1)
+    scenario.list_(A, 1)
     scenario.heard(1)
     scenario.registry.known[B, hashed(1)] = OptOut(B, True, NOW - DAY, "STOP", "inbound")
     assert scenario.sync() == {A: 0, B: 1}
@@ -478,7 +363,7 @@ def test_another_profiles_list_lifts_nothing_here(scenario: Scenario) -> None:
 @pytest.mark.parametrize("to", ["+447766****", "+1202555****", "ACME", "+1 202 555 0143"])
 def test_a_redacted_list_lifts_nothing(scenario: Scenario, to: str) -> None:
     """Anybody may be behind a number that is not told."""
-    scenario.source.blocks_[A] = [Block(to, A, "STOP", NOW - DAY)]
+    scenario.source.listed[A] = [Block(to, A, "STOP", NOW - DAY)]
     scenario.heard(1)
     assert scenario.sync() == {A: 0, B: 0}
     assert scenario.registry.blocked(A) == {hashed(1)}
@@ -486,7 +371,7 @@ def test_a_redacted_list_lifts_nothing(scenario: Scenario, to: str) -> None:
 
 def test_a_number_that_no_plan_holds_does_not_stop_the_comparison(scenario: Scenario) -> None:
     """It can be compared as it stands."""
-    scenario.source.blocks_[A] = [Block("+9999999999", A, "STOP", NOW - DAY)]
+    scenario.source.listed[A] = [Block("+9999999999", A, "STOP", NOW - DAY)]
     scenario.heard(1)
     assert scenario.sync() == {A: 1, B: 0}
 
@@ -497,15 +382,15 @@ def test_a_number_that_no_plan_holds_does_not_stop_the_comparison(scenario: Scen
 @settings(max_examples=30)
 def test_a_list_that_changes_while_it_is_read_lifts_nobody_on_it(newest_first: bool, change: str, when: int) -> None:
     """Whoever stands on the list from beginning to end stays blocked."""
-    scenario = Scenario(source=FakeList(newest_first=newest_first))
-    scenario.source.add(A, *range(11))
+    scenario = Scenario(source=FakeBlockList(newest_first=newest_first))
+    scenario.list_(A, *range(11))
     scenario.heard(*range(11), 99)
 
     def before(asked: int) -> None:
         if asked == when and change == "more":
-            scenario.source.add(A, 50, at_ms=NOW)
+            scenario.list_(A, 50, at_ms=NOW)
         elif asked == when:
-            scenario.source.blocks_[A] = [block for block in scenario.source.blocks_[A] if block.to != person(4)]
+            scenario.source.listed[A] = [block for block in scenario.source.listed[A] if block.to != person(4)]
 
     scenario.source.before = before
     scenario.sync()
@@ -515,7 +400,7 @@ def test_a_list_that_changes_while_it_is_read_lifts_nobody_on_it(newest_first: b
 @pytest.mark.parametrize("page_size", [2, 4])
 def test_a_list_that_tells_more_than_it_shows_lifts_nothing(scenario: Scenario, page_size: int) -> None:
     """Entries that the carrier counts and does not show may be anybody's."""
-    scenario.source.add(A, *range(7))
+    scenario.list_(A, *range(7))
     scenario.heard(*range(7), 99)
     turn = scenario.source.blocks
 
@@ -552,7 +437,7 @@ def test_a_fresh_stop_is_given_time_to_show_on_the_list(scenario: Scenario) -> N
 
 def test_a_reading_that_fails_lifts_nothing(scenario: Scenario) -> None:
     """Neither when the carrier stops answering nor when another process takes over."""
-    scenario.source.add(A, *range(9))
+    scenario.list_(A, *range(9))
     scenario.heard(99)
 
     def fail(asked: int) -> None:
@@ -573,14 +458,14 @@ def test_the_whole_list_is_read_at_the_start_and_once_a_day(scenario: Scenario) 
         scenario.now_ms += after_ms
         scenario.heard(1, at_ms=NOW - DAY)
         scenario.cursors.rest_ms = None
-        process.on_timer(starting=starting, stopped=lambda: False)
+        process.run_if_due(starting=starting, stopped=lambda: False)
         return hashed(1) not in scenario.registry.blocked(A)
 
     assert turn(0, starting=True)
     assert not turn(WHOLE_MS - 1)
     assert turn(1)
-    scenario.source.blocks_[A] = [Block("+447766****", A, "STOP", NOW - DAY)]
+    scenario.source.listed[A] = [Block("+447766****", A, "STOP", NOW - DAY)]
     assert not turn(WHOLE_MS)
-    scenario.source.blocks_[A] = []
+    scenario.source.listed[A] = []
     assert not turn(WHOLE_AGAIN_MS - 1)
     assert turn(1)

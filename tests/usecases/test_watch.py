@@ -1,18 +1,19 @@
 """Waiting for news: who is woken by what, what is asked of the store, and how waits end that bring none."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from queue import SimpleQueue
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from otp_service.domain.errors import StoreUnavailable
-from otp_service.domain.verification import Reference
+from otp_service.domain.ids import Reference
 from otp_service.usecases.watch import News, Watch
 from tests.conftest import wait_until
+from tests.fakes import FakeVerifications
 
 ONE, OTHER = Reference("a" * 32, "00" * 10), Reference("b" * 32, "11" * 10)
 LONG_S = 30.0
@@ -22,13 +23,11 @@ class Scenario:
     """A store with versions, and a clock that moves when the test says so."""
 
     def __init__(self, places: int = 8) -> None:
-        self.known: dict[Reference, int | None] = {ONE: 1, OTHER: 1}
-        self.asked: list[list[Reference]] = []
-        self.fault: Exception | None = None
+        self.store = FakeVerifications(now={ONE: 1, OTHER: 1})
         self.counted: list[News] = []
         self._ticks: SimpleQueue[bool] = SimpleQueue()
         self.watch = Watch(
-            store=cast("Any", self),
+            store=self.store,
             places=places,
             pause=self._pause,
             released=nullcontext(),
@@ -38,13 +37,6 @@ class Scenario:
 
     def _pause(self, _: float) -> bool:
         return self._ticks.get(timeout=LONG_S)
-
-    def versions(self, refs: Sequence[Reference]) -> list[int | None]:
-        """What the store says."""
-        self.asked.append(list(refs))
-        if self.fault is not None:
-            raise self.fault
-        return [self.known[ref] for ref in refs]
 
     def tick(self, *, ending: bool = False) -> None:
         """A pause is over."""
@@ -96,13 +88,13 @@ def test_a_newer_version_wakes_and_an_old_one_does_not(make: Callable[..., Scena
     one, later, other = scenario.wait(), scenario.wait(after=2), scenario.wait(OTHER)
     scenario.waiting(3)
     scenario.tick()
-    wait_until(lambda: len(scenario.asked) == 1)
+    wait_until(lambda: len(scenario.store.asked) == 1)
     assert not any(wait.done() for wait in (one, later, other))
-    scenario.known[ONE] = 2
+    scenario.store.now[ONE] = 2
     scenario.tick()
     assert one.result(5) is News.CHANGED
     assert not any(wait.done() for wait in (later, other))
-    scenario.known |= {ONE: 3, OTHER: 2}
+    scenario.store.now |= {ONE: 3, OTHER: 2}
     scenario.waiting(2)
     scenario.tick()
     assert (later.result(5), other.result(5)) == (News.CHANGED, News.CHANGED)
@@ -111,7 +103,7 @@ def test_a_newer_version_wakes_and_an_old_one_does_not(make: Callable[..., Scena
 def test_a_change_before_the_wait_is_not_missed(make: Callable[..., Scenario]) -> None:
     """The version counts, not the moment."""
     scenario = make()
-    scenario.known[ONE] = 7
+    scenario.store.now[ONE] = 7
     wait = scenario.wait(after=6)
     scenario.waiting(1)
     scenario.tick()
@@ -123,10 +115,10 @@ def test_many_waits_for_one_verification_are_one_question(make: Callable[..., Sc
     scenario = make()
     waits = [scenario.wait() for _ in range(6)] + [scenario.wait(OTHER)]
     scenario.waiting(7)
-    scenario.known |= {ONE: 2, OTHER: 2}
+    scenario.store.now |= {ONE: 2, OTHER: 2}
     scenario.tick()
     assert {wait.result(5) for wait in waits} == {News.CHANGED}
-    assert [sorted(asked, key=repr) for asked in scenario.asked] == [sorted([ONE, OTHER], key=repr)]
+    assert [sorted(asked, key=repr) for asked in scenario.store.asked] == [sorted([ONE, OTHER], key=repr)]
 
 
 def test_nobody_looks_where_nobody_waits(make: Callable[..., Scenario]) -> None:
@@ -136,10 +128,10 @@ def test_nobody_looks_where_nobody_waits(make: Callable[..., Scenario]) -> None:
         assert scenario.wait(timeout_s=0.01).result(5) is News.UNCHANGED
         scenario.tick()
         wait_until(lambda: not scenario.watch._looking)
-        assert scenario.asked == [], turn
+        assert scenario.store.asked == [], turn
     wait = scenario.wait()
     scenario.waiting(1)
-    scenario.known[ONE] = 2
+    scenario.store.now[ONE] = 2
     scenario.tick()
     assert wait.result(5) is News.CHANGED
 
@@ -150,7 +142,7 @@ def test_no_more_waits_than_places(make: Callable[..., Scenario]) -> None:
     waits = [scenario.wait(), scenario.wait(), scenario.wait(OTHER)]
     scenario.waiting(3)
     assert scenario.wait(OTHER).result(5) is News.FULL
-    scenario.known[OTHER] = 2
+    scenario.store.now[OTHER] = 2
     scenario.tick()
     assert waits[2].result(5) is News.CHANGED
     scenario.waiting(2)
@@ -176,16 +168,16 @@ def test_a_store_that_does_not_answer_ends_all_waits(make: Callable[..., Scenari
     scenario = make()
     waits = [scenario.wait(), scenario.wait(OTHER)]
     scenario.waiting(2)
-    scenario.fault = StoreUnavailable("gone")
+    scenario.store.fault = StoreUnavailable("gone")
     scenario.tick()
     for wait in waits:
         with pytest.raises(StoreUnavailable):
             wait.result(5)
-    scenario.fault = None
+    scenario.store.fault = None
     scenario.waiting(0)
     again = scenario.wait()
     scenario.waiting(1)
-    scenario.known[ONE] = 2
+    scenario.store.now[ONE] = 2
     scenario.tick()
     assert again.result(5) is News.CHANGED
     assert sorted(scenario.counted) == [News.CHANGED, News.UNAVAILABLE, News.UNAVAILABLE]
@@ -196,12 +188,12 @@ def test_a_fault_of_ours_leaves_nobody_asleep(make: Callable[..., Scenario]) -> 
     scenario = make()
     wait = scenario.wait()
     scenario.waiting(1)
-    scenario.fault = ZeroDivisionError()
+    scenario.store.fault = ZeroDivisionError()
     scenario.tick()
     with pytest.raises(StoreUnavailable):
         wait.result(5)
-    scenario.fault = None
-    scenario.known[ONE] = 2
+    scenario.store.fault = None
+    scenario.store.now[ONE] = 2
     again = scenario.wait()
     scenario.waiting(1)
     scenario.tick()
@@ -213,7 +205,7 @@ def test_one_that_is_gone_has_changed(make: Callable[..., Scenario]) -> None:
     scenario = make()
     wait = scenario.wait()
     scenario.waiting(1)
-    scenario.known[ONE] = None
+    scenario.store.now[ONE] = None
     scenario.tick()
     assert wait.result(5) is News.CHANGED
 
@@ -226,4 +218,4 @@ def test_the_end_of_the_process_ends_all_waits(make: Callable[..., Scenario]) ->
     scenario.tick(ending=True)
     assert {wait.result(5) for wait in waits} == {News.ENDING}
     assert scenario.wait().result(5) is News.ENDING
-    assert scenario.asked == []
+    assert scenario.store.asked == []

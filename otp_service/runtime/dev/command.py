@@ -8,8 +8,8 @@ Guaranteed here:
   children.
 * Two of them never share a directory, not even while the children of a killed one are still ending.
 
-The carrier is always the sandbox and the keyring always the directory's own: what production's variables say about
-either is not used here. The processes are started and watched by `supervisor`.
+The carrier is always the sandbox and the keyring always the directory's own: the variables
+of production for either are ignored. The processes are started and watched by `supervisor`.
 """
 
 import contextlib

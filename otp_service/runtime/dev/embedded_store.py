@@ -138,7 +138,7 @@ def find_binary(search_path: str | None = None) -> Path:
 
 
 def major_version(binary: Path) -> int:
-    """The server's major version; 0 if it does not say."""
+    """The server's major version; 0 if unknown."""
     try:
         done = subprocess.run([str(binary), "--version"], capture_output=True, text=True, timeout=5, check=False)
     except (OSError, subprocess.TimeoutExpired):

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ... import config, keyring
+from ...clock import clock_ms, rfc3339
 from ...config import dev_environment
 from ...domain.errors import ConfigError
 from ...files import private_directory, write_private
-from ...timestamps import now_ms, rfc3339
 from .. import parent
 
 HOST = "127.0.0.1"
@@ -42,7 +42,7 @@ class State:
         for path in (self.logs, self.metrics):
             private_directory(path)
         if not self.keyring.exists():
-            write_private(self.keyring, keyring.create(secrets.token_bytes, rfc3339(now_ms())))
+            write_private(self.keyring, keyring.create(secrets.token_bytes, rfc3339(clock_ms())))
         self.secrets = self._read_secrets()
 
     def _read_secrets(self) -> dict[str, str]:

@@ -5,7 +5,7 @@ number, stays in one slot and is atomic on a single server, under Sentinel and i
 keys as keyed hashes. What has no number carries a tag of its own.
 """
 
-from ...domain.verification import Reference, shard_of
+from ...domain.ids import Reference, shard_of
 
 PREFIX = "otp"
 
@@ -29,58 +29,42 @@ class Keys:
     # ---- one verification ------------------------------------------------------------------------------------------
 
     def record(self, ref: Reference) -> str:
-        """Hash: the verification and its deliveries (`3:st` is the third's status). TTL: end + 24 h.
-
-        Written by start, check, cancel, expire, begin, settle, receipt, redeem.
-        """
-        return f"{self._of(ref.number_hash)}:v:{ref.body}"
+        """Hash: the verification and its deliveries (`3:st` is the third's status). TTL: end + 24 h."""
+        return f"{self._of(ref.number_hash)}:v:{ref.token}"
 
     def secrets(self, ref: Reference) -> str:
-        """Hash: digest of the code, sealed number and code, sealed request bodies. TTL: to expiry; gone at the end.
-
-        Written by start and begin, deleted by whatever ends the verification.
-        """
-        return f"{self._of(ref.number_hash)}:sec:{ref.body}"
+        """Hash: digest of the code, sealed number and code, sealed request bodies. TTL: to expiry; gone at the end."""
+        return f"{self._of(ref.number_hash)}:sec:{ref.token}"
 
     def timeline(self, ref: Reference) -> str:
         """List: the verification's events in order, `type US ms US delivery US detail`. TTL as the record."""
-        return f"{self._of(ref.number_hash)}:tl:{ref.body}"
+        return f"{self._of(ref.number_hash)}:tl:{ref.token}"
 
     # ---- one number ------------------------------------------------------------------------------------------------
 
     def latest(self, number_hash: str, app: str, purpose: str) -> str:
-        """String: the id's body of the number's latest verification for app and purpose. TTL as the record.
-
-        Written by start.
-        """
+        """String: the id's body of the number's latest verification for app and purpose. TTL as the record."""
         return f"{self._of(number_hash)}:latest:{number_hash}:{app}:{purpose}"
 
     def wrong(self, number_hash: str, app: str) -> str:
         """List: milliseconds of the number's wrong codes in an app, newest first, at most 100.
 
         TTL: the longest limit's window.
-        Written by check.
         """
         return f"{self._of(number_hash)}:wrong:{number_hash}:{app}"
 
     def streak(self, number_hash: str, app: str) -> str:
-        """Integer: wrong codes since the number's last approval in the app. TTL: 30 days after the last.
-
-        Written by check.
-        """
+        """Integer: wrong codes since the number's last approval in the app. TTL: 30 days after the last."""
         return f"{self._of(number_hash)}:streak:{number_hash}:{app}"
 
     def starts(self, number_hash: str, app: str) -> str:
-        """List: milliseconds of the number's sends in an app, newest first. TTL: the longest limit's window.
-
-        Written by start.
-        """
+        """List: milliseconds of the number's sends in an app, newest first. TTL: the longest limit's window."""
         return f"{self._of(number_hash)}:starts:{number_hash}:{app}"
 
     def wrong_everywhere(self, number_hash: str) -> str:
         """List: milliseconds of the number's wrong codes over all apps, newest first, at most 100.
 
-        TTL: the longest limit's window. Written by check.
+        TTL: the longest limit's window.
         """
         return f"{self._of(number_hash)}:wrong:{number_hash}"
 
@@ -88,35 +72,28 @@ class Keys:
         """List: the number's sends over all apps, newest first, `ms US app US purpose`: for the caps and the ladders.
 
         Without app and purpose: a send before the last approval, which no ladder counts. As many as the largest cap,
-        and at least those of the last hour. TTL: the longest cap's window, at least an hour. Written by start and
-        check; begin, settle and close take out a send that was never accepted.
+        and at least those of the last hour. TTL: the longest cap's window, at least an hour.
         """
         return f"{self._of(number_hash)}:sends:{number_hash}"
 
     def sticky(self, number_hash: str) -> str:
-        """Hash: channel -> the sender whose message reached this person last. TTL: 30 days. Written by receipt."""
+        """Hash: channel -> the sender whose message reached this person last. TTL: 30 days."""
         return f"{self._of(number_hash)}:sticky:{number_hash}"
 
     def pending(self, number_hash: str) -> str:
-        """Sorted set: the number's verifications that may be pending, by expiry. TTL: ten minutes. Written by start."""
+        """Sorted set: the number's verifications that may be pending, by expiry. TTL: ten minutes."""
         return f"{self._of(number_hash)}:pending:{number_hash}"
 
     def refused(self, number_hash: str, app: str) -> str:
-        """Hash: when a start was last refused on record, by code, and how many times since. TTL: 1 h.
-
-        Written by start.
-        """
+        """Hash: when a start was last refused on record, by code, and how many times since. TTL: 1 h."""
         return f"{self._of(number_hash)}:refused:{number_hash}:{app}"
 
     def optouts(self, number_hash: str) -> str:
-        """Hash: messaging profile -> `state|ms|keyword|source`, state 1 for opted out. No TTL.
-
-        Written by optout, settle, receipt and lift.
-        """
+        """Hash: messaging profile -> `state|ms|keyword|source`, state 1 for opted out. No TTL."""
         return f"{self._of(number_hash)}:optouts:{number_hash}"
 
     def unclear(self, number_hash: str) -> str:
-        """String: mark that an unclear reply of the number was recorded lately. TTL: a minute. Written by note."""
+        """String: mark that an unclear reply of the number was recorded lately. TTL: a minute."""
         return f"{self._of(number_hash)}:unclear:{number_hash}"
 
     def operation(self, number_hash: str, operation_id: str) -> str:
@@ -124,26 +101,23 @@ class Keys:
         return f"{self._of(number_hash)}:op:{operation_id}"
 
     def message(self, number_hash: str, message_id: str) -> str:
-        """String: the delivery that became this message at the carrier. TTL: 48 h. Written by settle and receipt."""
+        """String: the delivery that became this message at the carrier. TTL: 48 h."""
         return f"{self._of(number_hash)}:msg:{message_id}"
 
     def event(self, number_hash: str, event_id: str) -> str:
-        """String: mark of a webhook event already applied. TTL: 24 h. Written by receipt, optout, hear, click."""
+        """String: mark of a webhook event already applied. TTL: 24 h."""
         return f"{self._of(number_hash)}:evt:{event_id}"
 
     # ---- one shard -------------------------------------------------------------------------------------------------
 
     def outbox(self, shard: int) -> str:
-        """Stream: deliveries to make, field `dlv`. No TTL: entries go when settled.
-
-        Written by start, begin, settle, receipt and requeue.
-        """
+        """Stream: deliveries to make, field `dlv`. No TTL: entries go when settled."""
         return f"{self._tag(shard)}:outbox"
 
     def dead(self, shard: int) -> str:
         """Stream: outbox entries (`entry`) and timers (`timer`, `due`) that nobody can read, for a person to look at.
 
-        No TTL: the last 10 000 or a few more. Written by bury.
+        No TTL: the last 10 000 or a few more.
         """
         return f"{self._tag(shard)}:dead"
 
@@ -151,8 +125,7 @@ class Keys:
         """Sorted set: what is due when (ms): `x:` expiry of a verification; of a delivery `r:` retry, `p:` poll,
         `f:` fall-over in time, `c:` closing.
 
-        No TTL: members go when they have come. Written by start, begin, settle, receipt, expire, fall, close and
-        claim_poll.
+        No TTL: members go when they have come.
         """
         return f"{self._tag(shard)}:timers"
 
@@ -161,37 +134,28 @@ class Keys:
         return f"{self._tag(shard)}:audit"
 
     def opted_out(self, shard: int) -> str:
-        """Hash: number hash -> mask of each number of the shard that is opted out of some profile. No TTL.
-
-        Written by optout, settle, receipt and lift.
-        """
+        """Hash: number hash -> mask of each number of the shard that is opted out of some profile. No TTL."""
         return f"{self._tag(shard)}:optedout"
 
     def throttle(self, shard: int, kind: str) -> str:
         """String: mark that an event of this kind was recorded lately, or that this one event of an API key was.
 
-        TTL: a second; a day. Written by note.
+        TTL: a second; a day.
         """
         return f"{self._tag(shard)}:throttle:{kind}"
 
     # ---- reading the carrier's list of opt-outs --------------------------------------------------------------------
 
     def sync_lease(self) -> str:
-        """String: the process that reads the list now. TTL: 60 s, renewed with every page. Written by lease, advance.
-
-        Deleted by rest.
-        """
+        """String: the process that reads the list now. TTL: 60 s, renewed with every page."""
         return f"{PREFIX}:{{sync}}:lease"
 
     def sync_pause(self) -> str:
-        """String: mark that the list was read lately. TTL: the interval of the timer. Written by rest."""
+        """String: mark that the list was read lately. TTL: the interval of the timer."""
         return f"{PREFIX}:{{sync}}:pause"
 
     def sync_cursor(self, profile: str) -> str:
-        """Hash: how far a messaging profile's list has been read (`done`, `edge` in ms, `page`). No TTL.
-
-        Written by advance.
-        """
+        """Hash: how far a messaging profile's list has been read (`done`, `edge` in ms, `page`). No TTL."""
         return f"{PREFIX}:{{sync}}:cursor:{profile}"
 
     # ---- senders and the people on call ------------------------------------------------------------------------------
@@ -200,42 +164,35 @@ class Keys:
         """Hash: the breaker of a sender, a profile or the account (`until`, `probe`, `code` …). TTL: an hour past it.
 
         Before it opens: how many numbers met faults in a row (`faults`, `first` in ms, `seen`: their keyed hashes). TTL
-        then: 30 s. Written by circuit_fault, circuit_hold and circuit_pass, deleted by circuit_fine.
+        then: 30 s.
         """
         return f"{PREFIX}:circuit:{{{scope}}}"
 
     def refusals(self, scope: str, source: str) -> str:
         """Hash: carrier's code -> numbers that met it in a row, newest first, `keyed hash:ms,…`. TTL: an hour.
 
-        `source` is `answer` or `report`. Written by circuit_hold; deleted by circuit_fine (`answer`) and when a
-        message is delivered (`report`).
+        `source` is `answer` or `report`.
         """
         return f"{PREFIX}:refusals:{{{scope}}}:{source}"
 
     def tally(self, sender: str) -> str:
-        """Hash: deliveries of a sender that ended well (`d:portion`) and badly (`f:`). TTL: the window of an hour.
-
-        Written by tally.
-        """
+        """Hash: deliveries of a sender that ended well (`d:portion`) and badly (`f:`). TTL: the window of an hour."""
         return f"{PREFIX}:tally:{{{sender}}}"
 
     def sender_health(self) -> str:
-        """Hash: sender -> `success ratio|spam ratio` as the carrier reports it. TTL: an hour. By SenderStats."""
+        """Hash: sender -> `success ratio|spam ratio` as the carrier reports it. TTL: an hour."""
         return f"{PREFIX}:{{senders}}:health"
 
     def health_rest(self) -> str:
-        """String: the carrier was asked about our numbers lately. TTL: ten minutes. Written by SenderStats."""
+        """String: the carrier was asked about our numbers lately. TTL: ten minutes."""
         return f"{PREFIX}:{{senders}}:rest"
 
     def alarms(self) -> str:
-        """Sorted set: alerts to send to the people on call, `id US text`, by when to try next (ms). No TTL.
-
-        Written by alarm and claim_alarm.
-        """
+        """Sorted set: alerts to send to the people on call, `id US text`, by when to try next (ms). No TTL."""
         return f"{PREFIX}:{{alerts}}:due"
 
     def alarm_quiet(self, digest: str) -> str:
-        """String: mark that people were told of this trouble lately. TTL: an hour. Written by alarm."""
+        """String: mark that people were told of this trouble lately. TTL: an hour."""
         return f"{PREFIX}:{{alerts}}:quiet:{digest}"
 
     # ---- callbacks to the apps -------------------------------------------------------------------------------------
@@ -246,40 +203,28 @@ class Keys:
     def callbacks(self, app: str) -> str:
         """Hash: the app's callbacks, waiting and dead (`ID:body`, `:type`, `:vid`, `:at` ms, `:try`, `:why`).
 
-        TTL: 8 days after the last change. Written by put_callback, claim_callback, settle_callback, replay_callback.
+        TTL: 8 days after the last change.
         """
         return self._callback(app, "all")
 
     def callbacks_due(self, app: str) -> str:
-        """Sorted set: ids of the callbacks that wait, by when to try next (ms). TTL: as the callbacks.
-
-        Written by put_callback, claim_callback, settle_callback, replay_callback.
-        """
+        """Sorted set: ids of the callbacks that wait, by when to try next (ms). TTL: as the callbacks."""
         return self._callback(app, "due")
 
     def callbacks_dead(self, app: str) -> str:
-        """Sorted set: ids of the dead letters, by when they died (ms). TTL: as the callbacks; a letter's: 7 days.
-
-        Written by put_callback, settle_callback, replay_callback.
-        """
+        """Sorted set: ids of the dead letters, by when they died (ms). TTL: as the callbacks; a letter's: 7 days."""
         return self._callback(app, "dead")
 
     def callbacks_busy(self, app: str) -> str:
-        """Sorted set: ids of the callbacks in workers' hands, by the end of the lease (ms). TTL: the lease.
-
-        Written by claim_callback, settle_callback, replay_callback.
-        """
+        """Sorted set: ids of the callbacks in workers' hands, by the end of the lease (ms). TTL: the lease."""
         return self._callback(app, "busy")
 
     def callbacks_rest(self, app: str) -> str:
-        """String: mark that nothing is sent to the app's receiver for now. TTL: what the receiver asked for.
-
-        Written by settle_callback, deleted by replay_callback.
-        """
+        """String: mark that nothing is sent to the app's receiver for now. TTL: what the receiver asked for."""
         return self._callback(app, "rest")
 
     def callback_event(self, app: str, callback_id: str) -> str:
-        """String: mark that an event was queued as a callback. TTL: an hour. Written by put_callback."""
+        """String: mark that an event was queued as a callback. TTL: an hour."""
         return self._callback(app, f"event:{callback_id}")
 
     # ---- what has no number ----------------------------------------------------------------------------------------
@@ -289,14 +234,11 @@ class Keys:
         return f"{PREFIX}:{{meta}}:shards"
 
     def index_keys(self) -> str:
-        """String: keyed fingerprints of the live index keys, separated by blanks, fixed at first start. No TTL.
-
-        Written by Keyrings.
-        """
+        """String: keyed fingerprints of the live index keys, separated by blanks, fixed at first start. No TTL."""
         return f"{PREFIX}:{{meta}}:index_keys"
 
     def key_ids(self) -> str:
-        """Set: the ids of all keys that any process has had in its keyring. No TTL. Written by Keyrings."""
+        """Set: the ids of all keys that any process has had in its keyring. No TTL."""
         return f"{PREFIX}:{{meta}}:key_ids"
 
     def probe(self, shard: int) -> str:
@@ -306,18 +248,18 @@ class Keys:
     def api_key(self, key_id: str) -> str:
         """Hash: app, scopes, SHA-256 of the secret, times, mark of the revocation (`gone`).
 
-        No TTL: revoked keys stay explainable. Written by key_create and key_revoke.
+        No TTL: revoked keys stay explainable.
         """
         return f"{PREFIX}:{{keys}}:key:{key_id}"
 
     def api_keys(self) -> str:
-        """Set: the ids of all API keys. No TTL. Written by key_create."""
+        """Set: the ids of all API keys. No TTL."""
         return f"{PREFIX}:{{keys}}:all"
 
     def api_key_events(self) -> str:
         """Hash: events of API keys that are not in the audit record yet, `type US app US detail`.
 
-        No TTL: fields go when they are recorded. Written by key_create and key_revoke.
+        No TTL: fields go when they are recorded.
         """
         return f"{PREFIX}:{{keys}}:events"
 
@@ -328,13 +270,10 @@ class Keys:
     def limit(self, name: str, subject: str) -> str:
         """String: theoretical arrival time (GCRA) of a limit's subject, and when it was written, `us|us`.
 
-        TTL: the limit's window. Written by take.
+        TTL: the limit's window.
         """
         return f"{PREFIX}:gcra:{{{name}:{subject}}}"
 
     def sender_rate(self, sender: str) -> str:
-        """String: when the sender's next message may go, and when that was written, `us|us`. TTL: a second past it.
-
-        Written by pace.
-        """
+        """String: when the sender's next message may go, and when that was written, `us|us`. TTL: a second past it."""
         return f"{PREFIX}:pace:{{{sender}}}"

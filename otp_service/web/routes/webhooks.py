@@ -1,7 +1,7 @@
-"""Webhooks of the carrier: nothing is believed before the signature over the raw bytes is proven.
+"""Webhooks of the carrier: delivery reports, replies and link clicks. Nothing counts before the signature is verified.
 
-A good webhook gets 200 with an empty body whatever it says, so that its content is never an oracle; a store that does
-not answer gets 503, and the carrier comes again.
+A webhook with a good signature gets 200 with an empty body whatever it contains, so nobody learns anything from the
+status. If the store does not answer it gets 503, and the carrier sends it again.
 """
 
 import logging
@@ -14,8 +14,10 @@ from ...storage.audit_log import AuditLog
 from ...telnyx import webhooks
 from ...telnyx.signatures import Verdict, verify
 from ...usecases.receive import Receive
+from ...usecases.receive_reply import Reply as IncomingReply
 from ..http import NO_STORE, Call, Doc, Reply, Route
 from ..problems import Problems
+from .codes import STORE
 
 TOLERANCE_S = 300
 THROTTLE_MS = 1000
@@ -23,8 +25,8 @@ _log = logging.getLogger("otp.hooks")
 _OK = Reply(200, dict(NO_STORE), b"")
 
 
-class Hooks:
-    """The webhook handlers. `now_s` is Unix time in seconds."""
+class WebhookRoutes:
+    """Verifies webhooks and hands them to their use cases. `now_s` is Unix time in seconds."""
 
     def __init__(
         self, receive: Receive, audit: AuditLog, public_key: bytes, problems: Problems, now_s: Callable[[], float]
@@ -34,6 +36,13 @@ class Hooks:
         self._public_key = public_key
         self._problems = problems
         self._now_s = now_s
+
+    def routes(self) -> list[Route]:
+        """The routes of this resource: one for the profile, and one for each delivery, named in its message."""
+        return [
+            Route("POST", "/webhooks/telnyx", self.telnyx, None, _doc("receiveCarrierWebhook")),
+            Route("POST", "/webhooks/telnyx/{delivery_id}", self.telnyx, None, _doc("receiveDeliveryWebhook")),
+        ]
 
     def telnyx(self, call: Call) -> Reply:
         """POST /webhooks/telnyx and /webhooks/telnyx/{delivery_id}."""
@@ -59,25 +68,28 @@ class Hooks:
     def _dispatch(self, event: webhooks.Event) -> None:
         match event:
             case webhooks.DeliveryUpdate():
-                self._receive.delivery_update(event.event_id, event.reports)
+                self._receive.reports.apply(event.event_id, event.reports)
             case webhooks.Inbound():
-                self._receive.inbound(
-                    event.event_id,
-                    from_number=event.from_number,
-                    to_number=event.to_number,
-                    messaging_profile_id=event.messaging_profile_id,
-                    text=event.text,
-                    autoresponse=event.autoresponse_type,
-                    occurred_ms=event.occurred_ms or int(self._now_s() * 1000),
-                )
+                self._receive.replies.receive(self._reply(event))
             case webhooks.LinkClick():
-                self._receive.link_click(event.event_id, event.message_id, event.to)
+                self._receive.reports.record_click(event.event_id, event.message_id, event.to)
             case webhooks.SpendLimit():
                 extra = {"messaging_profile_id": event.messaging_profile_id}
                 _log.error("a messaging profile has reached its daily spend limit", extra=extra)
                 self._receive.spend_limit(event.messaging_profile_id)
             case _:
                 _log.info("an event that needs nothing", extra={"event_type": event.event_type})
+
+    def _reply(self, event: webhooks.Inbound) -> IncomingReply:
+        return IncomingReply(
+            event.event_id,
+            from_number=event.from_number,
+            to_number=event.to_number,
+            messaging_profile_id=event.messaging_profile_id,
+            text=event.text,
+            autoresponse=event.autoresponse_type,
+            occurred_ms=event.occurred_ms or int(self._now_s() * 1000),
+        )
 
     def _reject(self, call: Call, verdict: Verdict) -> Reply:
         telemetry.WEBHOOKS.labels("none", str(verdict)).inc()
@@ -92,11 +104,8 @@ class Hooks:
         detail = "The headers telnyx-timestamp and telnyx-signature-ed25519 must carry the carrier's signature."
         return self._problems.of("unauthorized", detail, call.request_id)
 
-    def routes(self) -> list[Route]:
-        """The endpoints of this slice."""
-        codes = ("unauthorized", "invalid_request", "payload_too_large", "store_unavailable", "not_ready")
-        doc = Doc("Delivery receipts, replies and link clicks", None, None, 200, codes, tag="webhooks")
-        return [
-            Route("POST", "/webhooks/telnyx", self.telnyx, None, doc),
-            Route("POST", "/webhooks/telnyx/{delivery_id}", self.telnyx, None, doc),
-        ]
+
+def _doc(operation_id: str) -> Doc:
+    codes = ("unauthorized", "invalid_request", "payload_too_large", *STORE)
+    summary = "Delivery reports, replies and link clicks"
+    return Doc(summary, None, None, 200, codes, tag="webhooks", operation_id=operation_id)

@@ -7,18 +7,18 @@
 -- ARGV operation token app tombstone_ms
 -- Reply {operation, 'canceled'} · {operation, 'ended', status} · {operation, 'not_found'}
 -- Holds a repeat of the same operation gets the first reply; an ended verification does not change.
-local r = redis.call('HMGET', record_key, Record.APP, Record.STATUS, Record.EXPIRES, Record.MASK, Record.NUMBER_HASH,
-  Record.CANCEL_OPERATION)
-if r[1] ~= app or not r[2] then return {operation, 'not_found'} end
-if r[6] == operation then return {operation, 'canceled'} end
+local of_app, status, expires, mask, number_hash, canceled_by = unpack(redis.call('HMGET', record_key, Record.APP,
+  Record.STATUS, Record.EXPIRES, Record.MASK, Record.NUMBER_HASH, Record.CANCEL_OPERATION))
+if of_app ~= app or not status then return {operation, 'not_found'} end
+if canceled_by == operation then return {operation, 'canceled'} end
 local now = clock()
-local who = {rec = record_key, vid = token, app = app, mask = r[4], nh = r[5], op = operation}
-if r[2] == 'pending' and now >= tonumber(r[3]) then
+local who = {rec = record_key, vid = token, app = app, mask = mask, nh = number_hash, op = operation}
+if status == 'pending' and now >= tonumber(expires) then
   finish(record_key, secrets_key, timeline_key, timers_key, token, 'expired', now, tombstone_ms)
   record(audit_key, timeline_key, who, 'verification.expired', now)
   return {operation, 'ended', 'expired'}
 end
-if r[2] ~= 'pending' then return {operation, 'ended', r[2]} end
+if status ~= 'pending' then return {operation, 'ended', status} end
 redis.call('HSET', record_key, Record.CANCEL_OPERATION, operation)
 finish(record_key, secrets_key, timeline_key, timers_key, token, 'canceled', now, tombstone_ms)
 record(audit_key, timeline_key, who, 'verification.canceled', now)

@@ -28,27 +28,25 @@ if latest_key then
   if latest ~= token then return {operation, 'superseded', latest or ''} end
 end
 
-local r = redis.call('HMGET', record_key, Record.APP, Record.STATUS, Record.EXPIRES, Record.ATTEMPTS, Record.MAX_CHECKS,
-  Record.KEY_ID, Record.NUMBER_HASH, Record.MASK, Record.PURPOSE, Record.CHANNEL, Record.CONTEXT_HASH, Record.RECEIPT,
-  Record.ENDED, Record.REQUEST, Record.CREATED)
-for i = 1, 11 do
-  if not r[i] then return {operation, 'not_found'} end
-end
-if r[1] ~= app then return {operation, 'not_found'} end
-if (asserted_number ~= '' and asserted_number ~= r[7]) or (asserted_purpose ~= '' and asserted_purpose ~= r[9]) then
-  return {operation, 'not_found'}
-end
+local of_app, status, expires, max_checks, key_id, number_hash, mask, purpose, channel, context_hash, given_receipt,
+  ended, approved_request, created = unpack(redis.call('HMGET', record_key, Record.APP, Record.STATUS, Record.EXPIRES,
+  Record.MAX_CHECKS, Record.KEY_ID, Record.NUMBER_HASH, Record.MASK, Record.PURPOSE, Record.CHANNEL,
+  Record.CONTEXT_HASH, Record.RECEIPT, Record.ENDED, Record.REQUEST, Record.CREATED))
+local whole = status and expires and max_checks and key_id and number_hash and mask and purpose and channel
+if of_app ~= app or not whole or not context_hash then return {operation, 'not_found'} end
+if asserted_number ~= '' and asserted_number ~= number_hash then return {operation, 'not_found'} end
+if asserted_purpose ~= '' and asserted_purpose ~= purpose then return {operation, 'not_found'} end
 local now = clock()
-local who = {rec = record_key, vid = token, app = app, mask = r[8], nh = r[7], op = operation}
-if r[2] == 'pending' and is_over(now, r[3], r[15] or now) then
+local who = {rec = record_key, vid = token, app = app, mask = mask, nh = number_hash, op = operation}
+if status == 'pending' and is_over(now, expires, created or now) then
   finish(record_key, secrets_key, timeline_key, timers_key, token, 'expired', now, tombstone_ms)
   record(audit_key, timeline_key, who, 'verification.expired', now)
   return {operation, 'ended', 'expired'}
 end
-if r[2] == 'approved' and request_key ~= '' and request_key == r[14] then
-  return {operation, 'approved', r[13], r[7], r[9], r[10], r[11], r[12], r[8]}
+if status == 'approved' and request_key ~= '' and request_key == approved_request then
+  return {operation, 'approved', ended, number_hash, purpose, channel, context_hash, given_receipt, mask}
 end
-if r[2] ~= 'pending' then return {operation, 'ended', r[2]} end
+if status ~= 'pending' then return {operation, 'ended', status} end
 local digest = redis.call('HGET', secrets_key, Secrets.DIGEST)
 if not digest then return {operation, 'not_found'} end
 local wait = math.max(over(wrong_key, wrong_rules, now) or 0,
@@ -61,9 +59,9 @@ if wait > 0 then return {operation, 'limited', int(wait)} end
 -- A code whose key this process does not have cannot be checked: no guess may be lost on it.
 local guessed
 for i = 1, #digests, 2 do
-  if digests[i] == r[6] then guessed = digests[i + 1] end
+  if digests[i] == key_id then guessed = digests[i + 1] end
 end
-if not guessed then return {operation, 'no_key', r[6]} end
+if not guessed then return {operation, 'no_key', key_id} end
 
 -- Count first: against the number, in this app and over all apps, then against the verification.
 local function count(list, rules)
@@ -81,16 +79,16 @@ if guessed == digest then
   redis.call('LPOP', wrong_key)
   redis.call('LPOP', wrong_everywhere_key)
   redis.call('DEL', streak_key)
-  reset_ladder(sends_key, app, r[9])
+  reset_ladder(sends_key, app, purpose)
   redis.call('HSET', record_key, Record.RECEIPT, receipt_id)
   if request_key ~= '' then redis.call('HSET', record_key, Record.REQUEST, request_key) end
   finish(record_key, secrets_key, timeline_key, timers_key, token, 'approved', now, tombstone_ms)
   record(audit_key, timeline_key, who, 'verification.approved', now)
-  reply = {operation, 'approved', int(now), r[7], r[9], r[10], r[11], receipt_id, r[8]}
+  reply = {operation, 'approved', int(now), number_hash, purpose, channel, context_hash, receipt_id, mask}
 else
   redis.call('INCR', streak_key)
   redis.call('PEXPIRE', streak_key, streak_ttl_ms)
-  local left = r[5] - attempts
+  local left = max_checks - attempts
   record(audit_key, timeline_key, who, 'check.failed', now, nil, '{"checks_left":' .. int(left) .. '}')
   if left > 0 then
     reply = {operation, 'wrong', int(left)}

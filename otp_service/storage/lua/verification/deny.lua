@@ -12,20 +12,22 @@
 local function among(list, name)
   return string.find(',' .. list .. ',', ',' .. name .. ',', 1, true) ~= nil
 end
-local r = redis.call('HMGET', record_key, Record.APP, Record.STATUS, Record.EXPIRES, Record.MASK, Record.NUMBER_HASH,
-  Record.DELIVERIES)
+local app, status, expires, mask, number_hash, deliveries = unpack(redis.call('HMGET', record_key, Record.APP,
+  Record.STATUS, Record.EXPIRES, Record.MASK, Record.NUMBER_HASH, Record.DELIVERIES))
 local now = clock()
-if r[2] ~= 'pending' or now >= tonumber(r[3]) or not among(apps, r[1]) then return 'no' end
+if status ~= 'pending' or now >= tonumber(expires) or not among(apps, app) then return 'no' end
 local answered
-for n = 1, tonumber(r[6]) do
-  local d = redis.call('HMGET', record_key, n .. Delivery.SENDER, n .. Delivery.FIRST_TRY, n .. Delivery.MESSAGE_ID,
-    n .. Delivery.TRIES, n .. Delivery.UNSENT_TRIES, n .. Delivery.STATUS)
+for n = 1, tonumber(deliveries) do
+  local sender, first_try, message_id, tries, unsent_tries, delivery_status = unpack(redis.call('HMGET', record_key,
+    n .. Delivery.SENDER, n .. Delivery.FIRST_TRY, n .. Delivery.MESSAGE_ID, n .. Delivery.TRIES,
+    n .. Delivery.UNSENT_TRIES, n .. Delivery.STATUS))
   -- The carrier has it, or may have it: a try whose response is lost, or in flight.
-  local sent = d[3] or ((d[6] == 'unknown' or d[6] == 'sending') and tonumber(d[4] or 0) > tonumber(d[5] or 0))
-  if sent and d[2] and among(senders, d[1]) and tonumber(d[2]) <= tonumber(before_ms) then answered = n end
+  local unanswered = delivery_status == 'unknown' or delivery_status == 'sending'
+  local sent = message_id or (unanswered and tonumber(tries or 0) > tonumber(unsent_tries or 0))
+  if sent and first_try and among(senders, sender) and tonumber(first_try) <= tonumber(before_ms) then answered = n end
 end
 if not answered then return 'no' end
 finish(record_key, secrets_key, timeline_key, timers_key, token, 'denied', now, tombstone_ms)
-record(audit_key, timeline_key, {rec = record_key, vid = token, app = r[1], mask = r[4], nh = r[5]},
+record(audit_key, timeline_key, {rec = record_key, vid = token, app = app, mask = mask, nh = number_hash},
   'verification.denied', now, 'dlv_' .. token .. '-' .. answered)
 return 'denied'

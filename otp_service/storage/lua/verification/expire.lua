@@ -7,18 +7,18 @@
 -- ARGV token tombstone_ms
 -- Reply 1 if it ended now, 0 if there was nothing to do (ended before, gone, or given more time by a resend)
 -- Holds a timer that comes early changes nothing: the record's own times decide.
-local r = redis.call('HMGET', record_key, Record.STATUS, Record.EXPIRES, Record.APP, Record.MASK, Record.NUMBER_HASH,
-  Record.CREATED)
+local status, expires, app, mask, number_hash, created = unpack(redis.call('HMGET', record_key, Record.STATUS,
+  Record.EXPIRES, Record.APP, Record.MASK, Record.NUMBER_HASH, Record.CREATED))
 local now = clock()
-if r[1] == 'pending' and not is_over(now, r[2], r[6] or now) then
-  redis.call('ZADD', timers_key, r[2], TimerKind.EXPIRY .. token)
+if status == 'pending' and not is_over(now, expires, created or now) then
+  redis.call('ZADD', timers_key, expires, TimerKind.EXPIRY .. token)
   return 0
 end
-if r[1] ~= 'pending' then
+if status ~= 'pending' then
   redis.call('ZREM', timers_key, TimerKind.EXPIRY .. token)
   return 0
 end
 finish(record_key, secrets_key, timeline_key, timers_key, token, 'expired', now, tombstone_ms)
-record(audit_key, timeline_key, {rec = record_key, vid = token, app = r[3], mask = r[4], nh = r[5]},
+record(audit_key, timeline_key, {rec = record_key, vid = token, app = app, mask = mask, nh = number_hash},
   'verification.expired', now)
 return 1

@@ -34,16 +34,17 @@ local who = {rec = record_key, vid = new_token, app = app, mask = mask, nh = num
 
 -- The pending verification, if there is one. One whose time has run out unnoticed is ended here.
 local pending = false
-local old
+local old_status, old_expires, old_created, old_context_hash, old_sends, old_deliveries
 if latest then
-  old = redis.call('HMGET', known_record_key, Record.STATUS, Record.EXPIRES, Record.CREATED, Record.CONTEXT_HASH,
-    Record.SENDS, Record.DELIVERIES)
-  if old[1] == 'pending' and is_over(now, old[2], old[3] or now) then
+  old_status, old_expires, old_created, old_context_hash, old_sends, old_deliveries = unpack(redis.call('HMGET',
+    known_record_key, Record.STATUS, Record.EXPIRES, Record.CREATED, Record.CONTEXT_HASH, Record.SENDS,
+    Record.DELIVERIES))
+  if old_status == 'pending' and is_over(now, old_expires, old_created or now) then
     finish(known_record_key, known_secrets_key, known_timeline_key, timers_key, latest, 'expired', now, tombstone_ms)
     record(audit_key, known_timeline_key,
       {rec = known_record_key, vid = latest, app = app, mask = mask, nh = number_hash, op = operation},
       'verification.expired', now)
-  elseif old[1] == 'pending' and redis.call('EXISTS', known_secrets_key) == 1 then
+  elseif old_status == 'pending' and redis.call('EXISTS', known_secrets_key) == 1 then
     pending = true
     who.vid, who.rec = latest, known_record_key
   end
@@ -81,11 +82,13 @@ if tonumber(redis.call('GET', streak_key) or 0) >= tonumber(consecutive_max) the
   consider(math.max(1, redis.call('PTTL', streak_key)), 'consecutive_wrong_codes')
 end
 if wait then return refuse('too_many_wrong_codes', wait, nil, limit) end
-if pending and old[4] ~= context_hash then return refuse('context_conflict', 0) end
+if pending and old_context_hash ~= context_hash then return refuse('context_conflict', 0) end
 local own, hourly = read_ladder(sends_key, app, purpose, now)
 local opens = ladder_opens(own, waits, now)
-local sends = pending and tonumber(old[5]) or 0
-if sends > #waits then return refuse('resend_too_soon', math.max(opens, tonumber(old[2])) - now, '0', 'resend_after') end
+local sends = pending and tonumber(old_sends) or 0
+if sends > #waits then
+  return refuse('resend_too_soon', math.max(opens, tonumber(old_expires)) - now, '0', 'resend_after')
+end
 if opens > now then return refuse('resend_too_soon', opens - now, int(#waits + 1 - sends), 'resend_after') end
 -- The sender that reached this person last goes first, if it is healthy.
 local last = redis.call('HGET', sticky_key, channel)
@@ -123,24 +126,24 @@ local next_send = int(ladder_opens(own, waits, now))
 local token, c
 if pending then
   token = latest
-  c = {rec = known_record_key, outbox = outbox_key, audit = audit_key, timeline = known_timeline_key,
-    timers = timers_key, optouts = optouts_key, who = who, body = token, now = now}
-  local expires = math.min(now + code_ttl_ms, old[3] + lifetime_ms)
+  c = {outbox = outbox_key, audit = audit_key, timeline = known_timeline_key,
+    timers = timers_key, optouts = optouts_key, who = who, now = now}
+  local expires = math.min(now + code_ttl_ms, old_created + lifetime_ms)
   local tombstone_until = int(expires + tombstone_ms)
   sends = sends + 1
-  redis.call('HSET', c.rec, Record.EXPIRES, int(expires), Record.SENDS, int(sends), Record.METADATA, metadata,
+  redis.call('HSET', who.rec, Record.EXPIRES, int(expires), Record.SENDS, int(sends), Record.METADATA, metadata,
     Record.CHANNEL, channel, Record.NEXT_SEND, next_send, Record.SENT_AT .. int(sends), int(now))
   redis.call('PEXPIREAT', known_secrets_key, int(expires))
-  redis.call('PEXPIREAT', c.rec, tombstone_until)
+  redis.call('PEXPIREAT', who.rec, tombstone_until)
   redis.call('PEXPIREAT', c.timeline, tombstone_until)
   redis.call('PEXPIREAT', latest_key, tombstone_until)
   redis.call('ZADD', timers_key, int(expires), TimerKind.EXPIRY .. token)
   record(audit_key, c.timeline, who, 'verification.resent', now, nil, detail)
-  queue(c, int(old[6] + 1), open, int(sends), channel, locale, autofill, sent_within_ms)
+  queue_delivery(c, int(old_deliveries + 1), open, int(sends), channel, locale, autofill, sent_within_ms)
 else
   token = new_token
-  c = {rec = record_key, outbox = outbox_key, audit = audit_key, timeline = timeline_key,
-    timers = timers_key, optouts = optouts_key, who = who, body = token, now = now}
+  c = {outbox = outbox_key, audit = audit_key, timeline = timeline_key,
+    timers = timers_key, optouts = optouts_key, who = who, now = now}
   local expires = now + code_ttl_ms
   local tombstone_until = int(expires + tombstone_ms)
   redis.call('HSET', record_key, Record.APP, app, Record.PURPOSE, purpose, Record.CHANNEL, channel, Record.MASK, mask,
@@ -152,15 +155,15 @@ else
   redis.call('SET', latest_key, token)
   redis.call('ZADD', timers_key, int(expires), TimerKind.EXPIRY .. token)
   record(audit_key, timeline_key, who, 'verification.started', now, nil, detail)
-  queue(c, '1', open, '1', channel, locale, autofill, sent_within_ms)
+  queue_delivery(c, '1', open, '1', channel, locale, autofill, sent_within_ms)
   redis.call('PEXPIREAT', secrets_key, int(expires))
   redis.call('PEXPIREAT', record_key, tombstone_until)
   redis.call('PEXPIREAT', timeline_key, tombstone_until)
   redis.call('PEXPIREAT', latest_key, tombstone_until)
 end
 redis.call('ZREMRANGEBYSCORE', pending_key, '-inf', int(now))
-redis.call('ZADD', pending_key, redis.call('HGET', c.rec, Record.EXPIRES), token)
+redis.call('ZADD', pending_key, redis.call('HGET', who.rec, Record.EXPIRES), token)
 redis.call('PEXPIRE', pending_key, lifetime_ms)
 local outcome = pending and 'resent' or 'created'
 redis.call('SET', operation_key, outcome .. ':' .. token, 'PX', operation_ttl_ms)
-return {operation, outcome, token, int(now), redis.call('HGETALL', c.rec)}
+return {operation, outcome, token, int(now), redis.call('HGETALL', who.rec)}

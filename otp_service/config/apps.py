@@ -1,0 +1,68 @@
+"""`[apps.NAME]`: the apps of the configuration. What a table leaves out is the default of `domain.policy.App`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..domain import replies
+from ..domain.policy import App, Limit, NumberLimits, Sender
+from .callbacks import read_endpoint
+from .faults import Faults
+from .sections import AppSection, LimitEntry, ServiceSection
+
+
+def build_app(
+    name: str, section: AppSection, senders: Mapping[str, Sender], environ: Mapping[str, str], faults: Faults
+) -> App:
+    """One app; of no use if there are faults."""
+    given = {
+        "code_length": section.code_length,
+        "code_ttl_ms": section.code_ttl,
+        "max_checks": section.max_checks,
+        "resend_after_ms": section.resend_after,
+        "countries": _set(section.countries),
+        "wrong_codes_per_number": limits(section.wrong_codes_per_number),
+        "starts_per_number": limits(section.starts_per_number),
+        "starts_per_client_ip": limits(section.starts_per_client_ip),
+        "starts_per_app": limits(section.starts_per_app),
+        "strategy": section.strategy,
+        "sent_within_ms": section.sent_within,
+        "denial_words": _set(section.denial_words, replies.plain),
+        "callback": read_endpoint(name, section, environ, faults),
+    }
+    route = _route(name, section.route or [], senders, faults)
+    return App(name=name, brand=section.brand or "", route=route, **given_only(given))
+
+
+def given_only(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that are not None: the rest keeps its default."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _set(values: Sequence[str] | None, form: Any = str) -> frozenset[str] | None:
+    return None if values is None else frozenset(form(value) for value in values)
+
+
+def limits(entries: Sequence[LimitEntry] | None) -> tuple[Limit, ...] | None:
+    """Limits as the domain has them; None if they are left out."""
+    return None if entries is None else tuple(Limit(entry.limit, entry.per) for entry in entries)
+
+
+def _route(name: str, route: Sequence[str], senders: Mapping[str, Sender], faults: Faults) -> tuple[Sender, ...]:
+    for unknown in (sender for sender in route if sender not in senders):
+        known = ", ".join(senders) or "none"
+        faults.add(f"apps.{name}.route", f"there is no sender {unknown!r}; the senders are: {known}")
+    return tuple(senders[sender] for sender in route if sender in senders)
+
+
+def number_limits(service: ServiceSection, apps: Mapping[str, App], faults: Faults) -> NumberLimits:
+    """Limits of a number over all apps. The limit of wrong codes is never below that of an app."""
+    widest = max((limit.limit for app in apps.values() for limit in app.wrong_codes_per_number), default=0)
+    wrong = limits(service.wrong_codes_per_number)
+    if wrong is None:
+        defaults = NumberLimits().wrong_codes
+        wrong = tuple(Limit(max(limit.limit, widest), limit.per_ms) for limit in defaults)
+    elif any(limit.limit < widest for limit in wrong):
+        faults.add(
+            "service.wrong_codes_per_number", f"limit must be at least {widest}, which is the largest limit of an app"
+        )
+    return NumberLimits(wrong_codes=wrong, **given_only({"sends": limits(service.sends_per_number)}))

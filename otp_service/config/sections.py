@@ -1,0 +1,116 @@
+"""The tables of the configuration file: their keys, types and bounds. None means that a key is left out.
+
+Defaults are not here: they belong to `domain.policy` and to `Settings`. `required` has an example for each key that
+must be there, `checks` what msgspec cannot express.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar
+
+import msgspec
+from msgspec import Meta
+
+from ..domain.policy import MAX_ON_CALL, SenderKind, Strategy
+from . import checks
+from .duration import Duration
+
+MAX_SHARDS = 256
+MAX_QUEUE = 10_000_000
+
+Check = Callable[[Any], object]
+"""Raises ValueError with what is wrong and what to write instead."""
+
+
+class LimitEntry(msgspec.Struct, forbid_unknown_fields=True):
+    """One of `[{limit = 20, per = "24h"}]`."""
+
+    limit: Annotated[int, Meta(ge=1, le=1_000_000)]
+    per: Duration
+
+
+class Section(msgspec.Struct):
+    """A table of the file."""
+
+    required: ClassVar[Mapping[str, str]] = {}
+    checks: ClassVar[Mapping[str, Check]] = {}
+
+
+class SenderSection(Section):
+    """`[senders.NAME]`."""
+
+    required: ClassVar[Mapping[str, str]] = {"kind": '"long_code"', "messaging_profile_id": '"…"'}
+    checks: ClassVar[Mapping[str, Check]] = {"messaging_profile_id": checks.profile_id}
+
+    kind: SenderKind | None = None
+    messaging_profile_id: str | None = None
+    from_: str | None = msgspec.field(default=None, name="from")
+    rate_per_s: Annotated[float, Meta(gt=0, le=100_000)] | None = None
+    template: Annotated[str, Meta(min_length=1, max_length=512)] | None = None
+    template_language: Annotated[str, Meta(min_length=2, max_length=10)] | None = None
+
+
+class AppSection(Section):
+    """`[apps.NAME]`."""
+
+    required: ClassVar[Mapping[str, str]] = {"brand": '"Acme"', "route": '["pool", "backup"]'}
+    checks: ClassVar[Mapping[str, Check]] = {
+        "brand": checks.brand,
+        "route": checks.no_repeats,
+        "code_length": checks.code_length,
+        "code_ttl": checks.lifetime,
+        "sent_within": checks.lifetime,
+        "countries": checks.countries,
+        "denial_words": checks.denial_words,
+        "wrong_codes_per_number": checks.wrong_codes,
+        "starts_per_number": checks.windows,
+        "starts_per_client_ip": checks.windows,
+        "starts_per_app": checks.windows,
+    }
+
+    brand: Annotated[str, Meta(min_length=1, max_length=40)] | None = None
+    route: Annotated[list[str], Meta(min_length=1, max_length=16)] | None = None
+    code_length: int | None = None
+    code_ttl: Duration | None = None
+    max_checks: Annotated[int, Meta(ge=1, le=20)] | None = None
+    resend_after: Annotated[tuple[Duration, ...], Meta(max_length=16)] | None = None
+    countries: Annotated[list[str], Meta(min_length=1)] | None = None
+    wrong_codes_per_number: list[LimitEntry] | None = None
+    starts_per_number: list[LimitEntry] | None = None
+    starts_per_client_ip: list[LimitEntry] | None = None
+    starts_per_app: list[LimitEntry] | None = None
+    strategy: Strategy | None = None
+    sent_within: Duration | None = None
+    denial_words: Annotated[list[str], Meta(max_length=32)] | None = None
+    callback_url: str | None = None
+    callback_secret_file: Annotated[str, Meta(min_length=1)] | None = None
+    callback_allow_private: bool | None = None
+
+
+class ServiceSection(Section):
+    """`[service]`."""
+
+    checks: ClassVar[Mapping[str, Check]] = {
+        "audit_retention": checks.retention,
+        "optout_sync": checks.interval,
+        "sends_per_number": checks.windows,
+        "wrong_codes_per_number": checks.wrong_codes,
+    }
+
+    public_url: str | None = None
+    issuer: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    shards: Annotated[int, Meta(ge=1, le=MAX_SHARDS)] | None = None
+    queue_max: Annotated[int, Meta(ge=1, le=MAX_QUEUE)] | None = None
+    audit_retention: Duration | None = None
+    optout_sync: Duration | None = None
+    sends_per_number: list[LimitEntry] | None = None
+    wrong_codes_per_number: list[LimitEntry] | None = None
+
+
+class AlertsSection(Section):
+    """`[alerts]`."""
+
+    required: ClassVar[Mapping[str, str]] = {"from": '"+18445550001"', "to": '["+14165550123"]'}
+    checks: ClassVar[Mapping[str, Check]] = {"from": checks.e164, "to": checks.people_on_call}
+
+    from_: str | None = msgspec.field(default=None, name="from")
+    to: Annotated[list[str], Meta(min_length=1, max_length=MAX_ON_CALL)] | None = None

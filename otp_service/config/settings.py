@@ -1,0 +1,59 @@
+"""The settings of a process, as typed values. The defaults of apps and senders are those of `domain.policy`."""
+
+import ipaddress
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ..domain.errors import ConfigError
+from ..domain.policy import OnCall, Policy
+
+TELNYX_BASE_URL = "https://api.telnyx.com/v2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that is configured. Its repr shows no secret.
+
+    `queue_max` is the most deliveries that wait on one shard; `audit_retention_ms` how long events stay in the store;
+    `optout_sync_ms` the time between two reads of the carrier's list of opt-outs; `on_call` None alerts nobody.
+    """
+
+    policy: Policy
+    redis_url: str = field(default="redis://127.0.0.1:6379/0", repr=False)
+    public_url: str
+    issuer: str
+    shards: int = 16
+    queue_max: int = 10_000
+    audit_retention_ms: int = 90 * 86_400_000
+    optout_sync_ms: int = 15 * 60_000
+    on_call: OnCall | None = None
+    telnyx_base_url: str = TELNYX_BASE_URL
+    telnyx_api_key: str | None = field(default=None, repr=False)
+    telnyx_public_key: str | None = None
+    keyring_path: Path | None = None
+    metrics_dir: Path | None = None
+    log_level: str = "INFO"
+    config_path: Path | None = None
+
+    @property
+    def carrier_on_loopback(self) -> bool:
+        """Whether the carrier is on this machine, so the sandbox: only there fictitious numbers get codes."""
+        host = urlsplit(self.telnyx_base_url).hostname or ""
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:  # a name
+            return host == "localhost"
+
+    def require_apps(self) -> None:
+        """Raise ConfigError if no app is configured."""
+        if not self.policy.apps:
+            raise ConfigError("no app is configured: name a file by OTP_CONFIG with at least [senders.X] and [apps.X]")
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierAccess:
+    """The carrier's address and our key: all that a command of the carrier needs."""
+
+    base_url: str
+    api_key: str = field(repr=False)

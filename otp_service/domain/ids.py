@@ -1,0 +1,105 @@
+"""Public ids: how they are made and read, and the keyed hash of a phone number that each of them carries.
+
+A verification id is `vrf_` and a token of 32 characters (base32, lower case), a delivery id is `dlv_`, the same token
+and an ordinal: `dlv_<token>-1`. The token is unguessable and holds, blinded, the keyed hash of its number. So one look
+at an id names the shard and the budgets of its number without a look-up. To everybody without the key, two ids of one
+person have nothing in common.
+"""
+
+import base64
+import hmac
+import re
+from dataclasses import dataclass
+
+from .numbering import identity
+
+NUMBER_HASH_BYTES = 10
+_VERIFICATION_ID = re.compile(r"vrf_([a-z2-7]{32})", re.ASCII)
+_DELIVERY_ID = re.compile(r"dlv_([a-z2-7]{32})-([1-9][0-9]{0,2})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A verification as its id names it: the id's token, and the number's keyed hash (hex) that the token carries."""
+
+    token: str
+    number_hash: str
+
+    @property
+    def verification_id(self) -> str:
+        """The public id."""
+        return f"vrf_{self.token}"
+
+    def delivery_id(self, ordinal: int) -> str:
+        """The public id of the verification's n-th delivery, counted from 1."""
+        return f"dlv_{self.token}-{ordinal}"
+
+
+class Ids:
+    """Makes and reads ids, and hashes numbers, with one secret index key (32 bytes). Its repr does not show the key."""
+
+    def __init__(self, index_key: bytes) -> None:
+        self._key = index_key
+
+    def __repr__(self) -> str:
+        return f"Ids({self.fingerprint})"
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the index key, see `fingerprint`."""
+        return fingerprint(self._key)
+
+    def number_hash(self, e164: str) -> str:
+        """Keyed hash of a number, 80 bits in hex: what keys, audit events and receipts hold instead of the number.
+
+        Spellings that reach one phone have one hash: reports and replies may use another one than was sent to.
+        """
+        return self.digest(b"number\0" + identity(e164).encode())[:NUMBER_HASH_BYTES].hex()
+
+    def subject(self, app: str, number_hash: str) -> str:
+        """The `sub` claim of receipts, 128 bits in hex: two apps that compare theirs learn nothing about a person."""
+        return self.digest(f"sub\0{app}\0{number_hash}".encode())[:16].hex()
+
+    def new(self, number_hash: str, random: bytes) -> Reference:
+        """Make an id for the number with this hash. `random`: ten random bytes; ValueError for another length."""
+        if len(random) != NUMBER_HASH_BYTES:
+            raise ValueError(f"an id needs {NUMBER_HASH_BYTES} random bytes")
+        raw = random + self._blind(random, bytes.fromhex(number_hash))
+        return Reference(base64.b32encode(raw).decode().lower(), number_hash)
+
+    def read(self, verification_id: str) -> Reference | None:
+        """Read a verification id; None if it cannot be one of ours."""
+        match = _VERIFICATION_ID.fullmatch(verification_id)
+        return self._reference(match[1]) if match else None
+
+    def read_token(self, token: str) -> Reference | None:
+        """Read the token of an id, as the store's keys have it; None if it cannot be one of ours."""
+        return self.read(f"vrf_{token}")
+
+    def read_delivery(self, delivery_id: str) -> tuple[Reference, int] | None:
+        """Read a delivery id into its verification and ordinal; None if it cannot be one of ours."""
+        match = _DELIVERY_ID.fullmatch(delivery_id)
+        return (self._reference(match[1]), int(match[2])) if match else None
+
+    def digest(self, message: bytes) -> bytes:
+        """HMAC-SHA256 under the index key (32 bytes). `message` begins with a word that says what it is for."""
+        return hmac.digest(self._key, message, "sha256")
+
+    def _reference(self, token: str) -> Reference:
+        raw = base64.b32decode(token.upper())
+        random, blinded = raw[:NUMBER_HASH_BYTES], raw[NUMBER_HASH_BYTES:]
+        return Reference(token, self._blind(random, blinded).hex())
+
+    def _blind(self, random: bytes, value: bytes) -> bytes:
+        pad = self.digest(b"id\0" + random)
+        return bytes(a ^ b for a, b in zip(value, pad, strict=False))
+
+
+def fingerprint(key: bytes) -> str:
+    """Names a secret key, 64 bits in hex, and reveals nothing about it."""
+    return hmac.digest(key, b"fingerprint", "sha256")[:8].hex()
+
+
+def shard_of(number_hash: str, shards: int) -> int:
+    """The shard of a number's keyed hash (hex), 0 .. shards-1."""
+    return int(number_hash[:8], 16) % shards

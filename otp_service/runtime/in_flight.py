@@ -1,0 +1,80 @@
+"""The deliveries that this process has taken and not finished: each runs once, and no more than there is room for."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+
+from .. import telemetry
+from ..domain.errors import StoreUnavailable
+from ..domain.operation import Job
+from ..usecases.deliver import Deliver
+
+_log = logging.getLogger("otp.worker")
+
+
+class InFlight:
+    """Sends each job in a pool of `concurrency` threads. Safe for many threads.
+
+    Jobs that were taken and have no free thread yet wait in the pool. `failed` is called with the shard of a job that
+    did not come to its end.
+    """
+
+    def __init__(self, deliver: Deliver, concurrency: int, failed: Callable[[int], None]) -> None:
+        self._deliver = deliver
+        self._concurrency = concurrency
+        self._failed = failed
+        self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="deliver")
+        self._jobs: dict[tuple[int, str], Job] = {}
+        self._lock = threading.Lock()
+        self._freed = threading.Condition(self._lock)
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def jobs(self) -> list[Job]:
+        """Those in flight now."""
+        with self._lock:
+            return list(self._jobs.values())
+
+    def wait_for_room(self, timeout_s: float) -> bool:
+        """Wait until a thread is free; False if none was in time."""
+        with self._freed:
+            return self._freed.wait_for(lambda: len(self._jobs) < self._concurrency, timeout=timeout_s)
+
+    def start(self, jobs: Sequence[Job]) -> None:
+        """Run these jobs, except those that are in flight already."""
+        for job in jobs:
+            with self._lock:
+                if (job.shard, job.entry) in self._jobs:
+                    continue
+                self._jobs[job.shard, job.entry] = job
+            # The callback also runs for jobs that still wait when the pool is shut down.
+            self._pool.submit(self._run, job).add_done_callback(partial(self._finished, job))
+        telemetry.WORKER_BUSY.set(len(self._jobs))
+
+    def drain(self, timeout_s: float) -> None:
+        """Start no more; wait for those that run."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        deadline = time.monotonic() + timeout_s
+        while self._jobs and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def _finished(self, job: Job, _done: Future[None]) -> None:
+        with self._freed:
+            self._jobs.pop((job.shard, job.entry), None)
+            self._freed.notify_all()
+        telemetry.WORKER_BUSY.set(len(self._jobs))
+
+    def _run(self, job: Job) -> None:
+        try:
+            self._deliver.send(job)
+        except StoreUnavailable:
+            # The entry stays ours and is taken again soon; if this process dies, another takes it over.
+            self._failed(job.shard)
+            _log.warning("the store does not answer", extra={"delivery_id": job.reference.delivery_id(job.ordinal)})
+        except Exception:  # noqa: BLE001 - one bad delivery must not stop the others
+            self._failed(job.shard)
+            _log.exception("a delivery failed", extra={"delivery_id": job.reference.delivery_id(job.ordinal)})

@@ -1,0 +1,75 @@
+"""Running the timers of deliveries that are due. A timer that fails is put off and does not stop the others.
+
+Polling the carrier for a missing delivery report takes time, so it has threads of its own.
+"""
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from ..domain.errors import StoreUnavailable
+from ..domain.operation import Timer
+from ..storage.outbox import Outbox
+from ..usecases.deliver import Deliver
+
+PUT_OFF_MS = 5_000
+"""A timer that failed is due again after this."""
+
+POLLERS = 8
+MAX_POLLS = 400
+"""Polls for delivery reports that run or wait for a thread."""
+
+T = TypeVar("T")
+_log = logging.getLogger("otp.worker")
+
+
+class TimerRunner:
+    """Runs timers in the thread that calls it, and polls in threads of its own."""
+
+    def __init__(self, outbox: Outbox, deliver: Deliver) -> None:
+        self._outbox = outbox
+        self._deliver = deliver
+        self._pollers = ThreadPoolExecutor(POLLERS, thread_name_prefix="poll")
+        self._slots = threading.BoundedSemaphore(MAX_POLLS)
+
+    def run(self, timers: Sequence[Timer]) -> None:
+        """Run these timers."""
+        for timer in timers:
+            # A shard that died since its timers were read costs one wait, not one for each timer.
+            if not self._outbox.rests(timer.shard):
+                self._run_one(timer)
+
+    def shut_down(self) -> None:
+        """Start no more polls."""
+        self._pollers.shutdown(wait=False, cancel_futures=True)
+
+    def _run_one(self, timer: Timer) -> None:
+        message_id = self._guarded(timer, lambda: self._deliver.timers.run(timer))
+        if message_id is None or not self._slots.acquire(blocking=False):
+            return  # the carrier is so slow that no slot is free: a later round polls again
+        self._pollers.submit(
+            self._guarded, timer, lambda: self._deliver.timers.poll_report(timer, message_id)
+        ).add_done_callback(lambda _: self._slots.release())
+
+    def _guarded(self, timer: Timer, do: Callable[[], T]) -> T | None:
+        try:
+            return do()
+        except StoreUnavailable:
+            # The whole store or only this record, which must not block the others: it is due again later.
+            _log.warning("a timer could not be run", extra={"delivery_id": _name(timer)})
+            self._put_off(timer)
+        except Exception:  # noqa: BLE001 - one bad timer must not stop the others
+            _log.exception("a timer failed", extra={"delivery_id": _name(timer)})
+            self._put_off(timer)
+        return None
+
+    def _put_off(self, timer: Timer) -> None:
+        with contextlib.suppress(StoreUnavailable):
+            self._outbox.put_off(timer, PUT_OFF_MS)
+
+
+def _name(timer: Timer) -> str:
+    return timer.reference.delivery_id(timer.ordinal) if timer.ordinal else timer.reference.verification_id

@@ -1,0 +1,69 @@
+"""Prints the dictionary of the store: each key with its type, its TTL, its fields and what writes it."""
+
+import argparse
+import inspect
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+from . import fields
+from .keys import PREFIX, Keys
+from .writers import writers
+
+FIELDS: dict[str, tuple[type, ...]] = {
+    "alarms": (),
+    "api_key": (fields.ApiKey,),
+    "audit": (fields.Event,),
+    "callbacks": (fields.QueuedCallback,),
+    "circuit": (fields.Breaker,),
+    "dead": (fields.DeadLetter,),
+    "idempotency": (fields.IdempotencyKey,),
+    "outbox": (fields.Outbox,),
+    "record": (fields.Record, fields.Delivery),
+    "refused": (fields.Refused,),
+    "secrets": (fields.Secrets,),
+    "sync_cursor": (fields.SyncCursor,),
+    "tally": (fields.SenderResult,),
+    "timers": (fields.TimerKind,),
+}
+"""The names that stand in a key: fields of a hash or stream entry, or the beginnings of the members of a set."""
+
+
+class _Pattern(Keys):
+    """Builds keys in which placeholders stand."""
+
+    def shard(self, number_hash: str) -> int:
+        return 0
+
+    def _tag(self, shard: int) -> str:
+        return f"{PREFIX}:{{s<shard>}}"
+
+
+def lines() -> Iterator[str]:
+    """The dictionary as text."""
+    for name, written_by in sorted(writers().items()):
+        method = getattr(_Pattern(1), name)
+        yield f"{name}  {method(*map(_placeholder, inspect.signature(method).parameters))}"
+        yield from (f"    {line}" for line in (inspect.getdoc(method) or "").split("\n") if line)
+        shown = [value for group in FIELDS.get(name, ()) for key, value in vars(group).items() if key.isupper()]
+        if shown:
+            yield f"    Names: {', '.join(shown)}"
+        yield f"    Written by: {', '.join(written_by) or 'nothing'}"
+        yield ""
+
+
+def _placeholder(parameter: str) -> Any:
+    if parameter == "ref":
+        return SimpleNamespace(body="<token>", number_hash="<number_hash>")
+    return 0 if parameter == "shard" else f"<{parameter}>"
+
+
+def main() -> None:
+    """Print it."""
+    parser = argparse.ArgumentParser(prog="python -m otp_service.storage.schema", description=__doc__)
+    parser.parse_args()
+    print("\n".join(lines()))  # noqa: T201 - this is what it is for
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""Reading the Lua scripts of the package and what their headers declare.
+
+A header names the keys and arguments; the script gets them as local variables, keys with `_key` at the end:
+
+    -- KEYS record! secrets timeline! [latest]     `!`: the script writes it; those in brackets may be left out together
+    -- ARGV operation token tombstone_ms digests...     the last one may take a sequence of values
+
+The names of the store's dictionary (`Record.STATUS`) are replaced by what they stand for. All of this happens once,
+when a script is loaded: the server runs plain text.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from .schema.lua_names import with_literals
+
+Value = str | int
+FIRST_LINE = "#!lua\n"
+"""Without it a Cluster would let a script touch keys of other slots."""
+
+_INCLUDE = re.compile(r"^-- include: ((?:[a-z_]+/)?_[a-z_]+\.lua)\n", re.MULTILINE)
+_DECLARATION = re.compile(r"^-- (KEYS|ARGV) +([^\n]*(?:\n--  +[^\n]*)*)", re.MULTILINE)
+_KEYS = re.compile(r"(?P<needed>[a-z0-9_! ]+)(?:\[(?P<optional>[a-z0-9_! ]+)\])?")
+_WRITTEN = re.compile(r"([a-z0-9_]+)!")
+_ARGUMENTS = re.compile(r"(?:[a-z][a-z0-9_]* )*[a-z][a-z0-9_]*(?:\.\.\.)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script's text as it is sent, its SHA-1 by which the server knows it, and the names that its header declares.
+
+    `optional` keys may be left out, all of them together. `written` are the keys that the script may change. `rest` is
+    an argument that takes a sequence.
+    """
+
+    name: str
+    text: str
+    sha: str
+    keys: tuple[str, ...]
+    optional: tuple[str, ...]
+    written: frozenset[str]
+    args: tuple[str, ...]
+    rest: str | None
+
+    def order_keys(self, keys: Mapping[str, str]) -> list[str]:
+        """The keys in the order of the header. Raises TypeError for a missing or unknown name."""
+        wanted = self.keys if len(keys) == len(self.keys) else self.keys + self.optional
+        try:
+            ordered = [keys[name] for name in wanted]
+        except KeyError as error:
+            raise TypeError(f"{self.name} needs the key {error}") from None
+        if len(ordered) != len(keys):
+            raise TypeError(f"{self.name} has no keys {sorted(set(keys) - set(wanted))}")
+        return ordered
+
+    def order_args(self, args: Mapping[str, Value | Sequence[Value]]) -> list[Any]:
+        """The arguments in the order of the header. Raises TypeError for a missing or unknown name."""
+        try:
+            ordered: list[Any] = [args[name] for name in self.args]
+            rest = args[self.rest] if self.rest is not None else ()
+        except KeyError as error:
+            raise TypeError(f"{self.name} needs the argument {error}") from None
+        if len(ordered) + (self.rest is not None) != len(args):
+            raise TypeError(f"{self.name} has no arguments {sorted(set(args) - {*self.args, self.rest})}")
+        if isinstance(rest, (str, int)):
+            raise TypeError(f"{self.name} takes a sequence as {self.rest}")
+        return [*ordered, *rest]
+
+
+def names() -> list[str]:
+    """The names of all scripts of the package; what begins with an underscore is only a part of others."""
+    folder = files(__package__) / "lua"
+    found = [f"{group.name}/{path.name}" for group in folder.iterdir() if group.is_dir() for path in group.iterdir()]
+    return sorted(name.removesuffix(".lua") for name in found if not name.rpartition("/")[2].startswith("_"))
+
+
+@cache
+def load(name: str) -> Script:
+    """Read a script (`verification/check`) from the package. Raises ValueError for a header that declares nothing or
+    something twice, LookupError for a name that the dictionary does not have."""
+    folder = files(__package__) / "lua"
+    body = folder.joinpath(*f"{name}.lua".split("/")).read_text(encoding="utf-8")
+    text = _INCLUDE.sub(lambda match: (folder / match[1]).read_text(encoding="utf-8"), body)
+    return parse(name, body, text)
+
+
+def parse(name: str, head: str, text: str) -> Script:
+    """A script of this header and whole text. Raises as `load`."""
+    declared = {word: " ".join(names.replace("\n--", " ").split()) for word, names in _DECLARATION.findall(head)}
+    keys = _KEYS.fullmatch(declared.get("KEYS", ""))
+    args = declared.get("ARGV", "")
+    if keys is None or not _ARGUMENTS.fullmatch(args):
+        raise ValueError(f"{name}: the header declares no keys or no arguments")
+    needed, optional, plain = _bare(keys["needed"]), _bare(keys["optional"] or ""), args.removesuffix("...").split()
+    if len({*needed, *optional}) != len(needed + optional) or len(set(plain)) != len(plain):
+        raise ValueError(f"{name}: the header declares a name twice")
+    rest = plain.pop() if args.endswith("...") else None
+    text = FIRST_LINE + _locals(needed + optional, plain, rest) + with_literals(text.removeprefix(FIRST_LINE))
+    return Script(
+        name=name,
+        text=text,
+        sha=hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest(),
+        keys=needed,
+        optional=optional,
+        written=frozenset(
+            word[:-1] for word in declared["KEYS"].replace("]", " ").replace("[", " ").split() if word[-1] == "!"
+        ),
+        args=tuple(plain),
+        rest=rest,
+    )
+
+
+def _bare(text: str) -> tuple[str, ...]:
+    return tuple(text.replace("!", "").split())
+
+
+def _locals(keys: Sequence[str], args: Sequence[str], rest: str | None) -> str:
+    """One line, so that the line numbers in the server's errors stay near those of the file."""
+    lines = [f"local {', '.join(f'{name}_key' for name in keys)} = unpack(KEYS)"]
+    if args:
+        lines.append(f"local {', '.join(args)} = unpack(ARGV, 1, {len(args)})")
+    if rest is not None:
+        lines.append(f"local {rest} = {{unpack(ARGV, {len(args) + 1})}}")
+    return " ".join(lines) + "\n"

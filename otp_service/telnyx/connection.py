@@ -1,0 +1,91 @@
+"""One connection to the carrier under one deadline, for one thread.
+
+httpx has no parameter for a deadline that covers a whole exchange, so the pool below it is made here.
+"""
+
+import socket
+import ssl
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import httpcore
+import httpx
+
+from ..connections import Deadline, connect
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One thread's connection to the carrier. `pool` is None where the network is replaced."""
+
+    client: httpx.Client
+    pool: httpcore.ConnectionPool | None
+    deadline: Deadline
+
+    def has_leftover(self) -> bool:
+        """Whether more has come than the answer. h11 would take it for the answer to the next request."""
+        if self.pool is None:
+            return False
+        try:
+            return any(one._connection._h11_state.trailing_data[0] for one in self.pool.connections)  # type: ignore[attr-defined]
+        except AttributeError:  # closed before it was open, or another httpcore: not to be used again
+            return True
+
+    def hang_up(self) -> None:
+        """Close it; the next request opens a new one."""
+        if self.pool is not None:
+            self.pool.close()
+
+
+class PoolTransport(httpx.HTTPTransport):
+    """httpx's own, over a pool that knows the deadline; httpx has no parameter for it."""
+
+    def __init__(self, pool: httpcore.ConnectionPool, tls: ssl.SSLContext) -> None:
+        super().__init__(verify=tls, trust_env=False)
+        self._pool = pool
+
+
+def new_pool(tls: ssl.SSLContext, deadline: Deadline) -> httpcore.ConnectionPool:
+    """A pool of one connection, every step of which ends at the deadline."""
+    return httpcore.ConnectionPool(
+        ssl_context=tls,
+        max_connections=1,
+        max_keepalive_connections=1,
+        keepalive_expiry=30,
+        retries=0,
+        network_backend=_Backend(deadline),
+    )
+
+
+class _Backend(httpcore.NetworkBackend):
+    """How httpcore reaches the carrier."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+        self._under = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Connect to the first address that answers; the timeout is for all of them. Raises httpcore's errors."""
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise httpcore.ConnectError("the name cannot be resolved") from error
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        each_s = None if timeout is None else timeout / len(addresses)
+        return connect(
+            self._under,
+            addresses,
+            port,
+            self._deadline,
+            each_s,
+            local_address=local_address,
+            socket_options=socket_options,
+        )

@@ -1,0 +1,65 @@
+"""Writing the request that brings one code to one phone: once for a delivery, sealed, so that every try sends it as is.
+
+The number and the code are read from the verification's sealed box, and from nowhere else.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ..domain import message
+from ..domain.errors import SealBroken
+from ..domain.outbox import Job, PendingDelivery
+from ..domain.policy import App, Channel, Sender
+from . import ports
+
+
+class ComposeMessage:
+    """The requests of one installation. `public_url` is where the carrier reaches this service, without a path."""
+
+    def __init__(self, *, carrier: ports.Carrier, vault: ports.Vault, public_url: str) -> None:
+        self._carrier = carrier
+        self._vault = vault
+        self._public_url = public_url
+
+    def has_key(self, pending: PendingDelivery) -> bool:
+        """Whether this process has the key that sealed the box, or the request if there is one."""
+        return not pending.sealed_by or self._vault.knows(pending.sealed_by)
+
+    def sealed_request(self, job: Job, pending: PendingDelivery, app: App, sender: Sender) -> str:
+        """The sealed request; empty if there is one already, or if the verification has ended and its box is gone.
+
+        Raises SealBroken, KeyUnknown, and TextTooLong if the text does not fit.
+        """
+        if pending.has_body or pending.box is None:
+            return ""
+        box = json.loads(self._vault.open(pending.box))
+        if box["v"] != job.reference.token:
+            raise SealBroken("the sealed box belongs to another verification")
+        delivery_id = job.delivery_id
+        request = self._carrier.compose(
+            sender,
+            to=box["to"],
+            # A template message has no text of ours, and need not fit into one.
+            text=_text(pending, app, sender, box) if sender.channel is Channel.SMS else "",
+            code=box["code"],
+            webhook_url=f"{self._public_url}/webhooks/telnyx/{delivery_id}",
+            delivery_id=delivery_id,
+        )
+        return self._vault.seal(request)
+
+    def open(self, sealed_request: str) -> bytes:
+        """The request's bytes. Raises SealBroken and KeyUnknown."""
+        return self._vault.open(sealed_request)
+
+
+def _text(pending: PendingDelivery, app: App, sender: Sender, box: Mapping[str, Any]) -> str:
+    return message.render(
+        code=box["code"],
+        brand=app.brand,
+        lifetime_s=(pending.expires_ms - pending.now_ms + message.ROUNDING_MS) // 1000,
+        locale=pending.locale or None,
+        context=box["context"],
+        autofill=message.read_autofill(pending.autofill),
+        replies=sender.two_way,
+    )

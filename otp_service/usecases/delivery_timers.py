@@ -1,0 +1,67 @@
+"""What happens to a delivery by time alone: retry, poll, failover, closing; and the expiry of a verification.
+
+The timers are in the store, so none is lost with a process. Each step checks there again whether it is still needed.
+"""
+
+import logging
+
+from ..domain.outbox import Timer
+from . import ports
+from .sender_health import SenderHealth
+
+_log = logging.getLogger("otp.deliver")
+
+
+class DeliveryTimers:
+    """Runs timers that are due. Safe for many threads."""
+
+    def __init__(
+        self,
+        *,
+        outbox: ports.OutboxPort,
+        reports: ports.DeliveryReports,
+        store: ports.VerificationStore,
+        carrier: ports.Carrier,
+        sender_health: SenderHealth,
+    ) -> None:
+        self._outbox = outbox
+        self._reports = reports
+        self._store = store
+        self._carrier = carrier
+        self._sender_health = sender_health
+
+    def run(self, timer: Timer) -> str | None:
+        """Do what a timer that is due asks for. Raises StoreUnavailable; the timer then comes again.
+
+        Returns the id of a message whose report the caller is to poll (`poll_report`); that takes its time. The timer
+        comes again anyway.
+        """
+        match timer.kind:
+            case "x":
+                self._store.expire(timer.reference)
+            case "r":
+                self._outbox.requeue(timer)
+            case "p":
+                return self._outbox.claim_poll(timer)
+            case "f":
+                return self._outbox.claim_failover(timer)
+            case "c":
+                self._close(timer)
+        return None
+
+    def _close(self, timer: Timer) -> None:
+        status = self._outbox.close_delivery(timer)
+        if status is not None:
+            _log.warning(
+                "closed a delivery without a final report", extra={"delivery_id": timer.delivery_id, "outcome": status}
+            )
+
+    def poll_report(self, timer: Timer, message_id: str) -> None:
+        """Poll the carrier for the report of a silent delivery, and apply it. Raises StoreUnavailable."""
+        report = self._carrier.fetch_report(message_id)
+        if report is None:
+            return
+        number_hash = timer.reference.number_hash
+        applied = self._reports.apply_report(timer.reference, timer.ordinal, number_hash, report, None)
+        self._sender_health.record_report(applied, report, number_hash)
+        _log.info("polled a delivery report", extra={"delivery_id": timer.delivery_id, "outcome": applied.outcome})

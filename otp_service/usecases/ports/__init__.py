@@ -1,0 +1,37 @@
+"""What the use cases need from outside, as Protocols. `storage`, `telnyx`, `receivers` and `keyring` implement them;
+bootstrap joins them.
+
+Every method that reaches the store raises `StoreUnavailable` if it does not answer or refuses a write. Times are Unix
+milliseconds by the store's clock. `number_hash` is a number's keyed hash (hex, `domain.ids`).
+"""
+
+from .audit import AuditConsumer, AuditReader
+from .callbacks import CallbackQueue, Receivers
+from .delivery import Carrier, DeliveryReports, OutboxPort
+from .optouts import BlockList, Cursors, OptOutRegistry
+from .secrets import KeyIds, Ring, Vault
+from .senders import Alarms, Circuits, HealthReports, Pager, SenderStats
+from .verification import OuterLimits, VerificationStore
+
+__all__ = [
+    "Alarms",
+    "AuditConsumer",
+    "AuditReader",
+    "BlockList",
+    "CallbackQueue",
+    "Carrier",
+    "Circuits",
+    "Cursors",
+    "DeliveryReports",
+    "HealthReports",
+    "KeyIds",
+    "OptOutRegistry",
+    "OutboxPort",
+    "OuterLimits",
+    "Pager",
+    "Receivers",
+    "Ring",
+    "SenderStats",
+    "Vault",
+    "VerificationStore",
+]

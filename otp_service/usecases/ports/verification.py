@@ -1,0 +1,75 @@
+"""Where verifications are stored, and the limits on starting them that do not belong to the number."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from ...domain.checking import CheckAnswer, CheckCommand
+from ...domain.denial import Denial
+from ...domain.ending import Canceled, Ended, NotFound, Redeemed
+from ...domain.ids import Reference
+from ...domain.starting import StartCommand, Started, StartRefused
+from ...domain.view import TimelineEntry, VerificationView
+
+
+class VerificationStore(Protocol):
+    """Where verifications are stored. Each method that changes one is a single atomic step."""
+
+    def start(self, order: StartCommand) -> Started | StartRefused:
+        """Start a verification, or send the pending one's code again. Where a resend is decided."""
+        ...
+
+    def latest(self, number_hash: str, app: str, purpose: str) -> Reference | None:
+        """The newest verification of this number, app and purpose."""
+        ...
+
+    def check(self, order: CheckCommand) -> CheckAnswer:
+        """Count, compare and consume a guess."""
+        ...
+
+    def cancel(self, operation_id: str, ref: Reference, app: str) -> Canceled | Ended | NotFound:
+        """Withdraw a pending verification."""
+        ...
+
+    def redeem(self, operation_id: str, ref: Reference, app: str, receipt_id: str, ends_ms: int) -> Redeemed | NotFound:
+        """Spend a receipt, which is good until `ends_ms`."""
+        ...
+
+    def expire(self, ref: Reference) -> bool:
+        """End a pending verification whose time is over; whether it ended now."""
+        ...
+
+    def pending(self, number_hash: str) -> list[Reference]:
+        """The number's verifications that are pending."""
+        ...
+
+    def first_heard(self, number_hash: str, event_id: str) -> int:
+        """When an event about the number was first seen."""
+        ...
+
+    def deny(self, ref: Reference, denial: Denial) -> str:
+        """End a pending verification because the person says that it was not them: `denied` if it ended now."""
+        ...
+
+    def view(self, ref: Reference, app: str | None) -> VerificationView | None:
+        """The verification as it is, if it is this app's (None: any app's)."""
+        ...
+
+    def versions(self, refs: Sequence[Reference]) -> list[int | None]:
+        """The version of each verification, None where there is none; one round trip for all."""
+        ...
+
+    def timeline(self, ref: Reference) -> list[TimelineEntry]:
+        """Every event of the verification, in order."""
+        ...
+
+
+class OuterLimits(Protocol):
+    """Limits that do not belong to the number: the app's, the end user's address."""
+
+    def acquire(self, places: Sequence[Any]) -> int:
+        """Take a slot in every limit or in none: 0, or the milliseconds until it may be tried again."""
+        ...
+
+    def release(self, places: Sequence[Any]) -> None:
+        """Give the slots back."""
+        ...

@@ -1,0 +1,96 @@
+"""Reading the documents: their blocks, inline code, sections and links."""
+
+import argparse
+import re
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import otp_service
+from otp_service.cli.main import build_parser
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = Path(otp_service.__file__).parent
+DOCS = ROOT / "deploy" / "docs"
+PAPERS = [ROOT / "README.md", DOCS / "quick-start.md"]
+PAPERS += sorted({*DOCS.glob("*.md"), *(ROOT / ".github").glob("*.md")} - set(PAPERS))
+"""In the order in which their commands are run: the tutorial ends with a person who has opted out."""
+_BLOCK = re.compile(r"^( *)```([a-z]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+
+
+class Block(NamedTuple):
+    """A fenced block: where it stands, its language and its text."""
+
+    paper: Path
+    language: str
+    text: str
+
+
+def name(paper: Path) -> str:
+    """A document's path from the top level."""
+    return str(paper.relative_to(ROOT))
+
+
+def read(paper: Path) -> str:
+    """A document's text."""
+    return paper.read_text(encoding="utf-8")
+
+
+def blocks(paper: Path, *languages: str) -> list[Block]:
+    """The fenced blocks of these languages; of all, if none is given."""
+    found = [Block(paper, match[2], textwrap.dedent(match[3])) for match in _BLOCK.finditer(read(paper))]
+    return [block for block in found if not languages or block.language in languages]
+
+
+def prose(paper: Path) -> str:
+    """A document's text without its fenced blocks."""
+    return _BLOCK.sub("", read(paper))
+
+
+def section(paper: Path, title: str) -> str:
+    """The text between a heading of the second depth and the next one."""
+    return read(paper).split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def spans(paper: Path) -> Iterator[str]:
+    """Every piece of code in a document: inline, and line by line in blocks."""
+    for block in blocks(paper):
+        yield from block.text.splitlines()
+    yield from re.findall(r"`([^`\n]+)`", prose(paper))
+
+
+def all_spans() -> Iterator[str]:
+    """Every piece of code in all documents."""
+    for paper in PAPERS:
+        yield from spans(paper)
+
+
+# ---- the command line's parser --------------------------------------------------------------------------------------
+
+
+def commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """A parser's commands by name; empty if it takes none."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return dict(action.choices)
+    return {}
+
+
+def options(parser: argparse.ArgumentParser) -> set[str]:
+    """All options of a parser and of the commands below it."""
+    own = {option for action in parser._actions for option in action.option_strings}
+    return own.union(*(options(child) for child in commands(parser).values()))
+
+
+def resolve(words: list[str]) -> argparse.ArgumentParser:
+    """The parser of `keys create`, also where `create|list` means both; fails for a command that does not exist."""
+    parser: argparse.ArgumentParser = build_parser()
+    for word in words:
+        known = commands(parser)
+        if not known:
+            break
+        for one in word.split("|"):
+            assert one in known, f"there is no command {one!r} in: otp-service {' '.join(words)}"
+            parser = known[one]
+    return parser
