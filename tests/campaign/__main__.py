@@ -1,7 +1,7 @@
 """`python -m tests.campaign --minutes N --seed S`: see `--help`.
 
-Exit status: 0 if every promise held, 1 if one was broken, 2 if the command was not understood, 3 if the run itself
-came to nothing, 130 on Ctrl-C. Whatever happens, no process of the run is left behind.
+Exit status: 0 if every promise held, 1 if one was broken, 2 for wrong arguments, 3 if the run failed, 130 on Ctrl-C.
+No process of the run is left behind in any case.
 """
 
 import argparse
@@ -23,19 +23,21 @@ from typing import Any
 from otp_service.domain.errors import ServiceError
 
 from . import report
-from .callers import Crowd, Face
+from .client import ApiClient
 from .cluster import CODE_TTL_S, MAX_CHECKS, Cluster
-from .collect import Collector, Silent, names_of, store_facts
+from .collect import Collector, NoResponseError, store_facts, verification_ids
 from .evidence import Evidence
 from .faults import FaultInjector, plan
-from .judge import SETTLED_WITHIN_S, judge
+from .judge import judge
+from .load import Load
+from .sending_rules import SETTLED_WITHIN_S
 
 DRAIN_S = 50.0
-"""What is kept of the minutes for codes to run out and deliveries to end."""
+"""The part of the run after the load, in which codes expire and deliveries end."""
 
 SHORTEST_LOAD_S = 15.0
-LONGEST_PLACE = 60
-"""Characters: a unix socket's path has room for about a hundred."""
+MAX_PATH_CHARS = 60
+"""A unix socket's path has at most about a hundred characters."""
 
 _EXAMPLE = "example: python -m tests.campaign --minutes 2 --seed 7 --json report.json"
 
@@ -49,21 +51,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     screen = report.Screen(report.progress_stream(), load_s + CODE_TTL_S + 40)
     about = {"seed": args.seed, "minutes": args.minutes, "rate_per_s": args.rate, "versions": report.versions()}
     words = ", ".join(f"{name} {value}" for name, value in about["versions"].items())
-    screen.say(f"campaign: seed {args.seed}, {args.minutes:g} min, {args.rate:g} starts/s ({words})")
+    screen.write_line(f"campaign: seed {args.seed}, {args.minutes:g} min, {args.rate:g} starts/s ({words})")
     directory = _work_directory()
     cluster = Cluster(directory)
     try:
         evidence = asyncio.run(_interruptible(_run(cluster, args.seed, args.rate, load_s, screen)))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        screen.say("interrupted; everything is being ended")
+        screen.write_line("interrupted; all processes are being ended")
         return 130
-    except (ServiceError, TimeoutError, Silent) as error:
-        screen.say(f"the run came to nothing: {error}")
+    except (ServiceError, TimeoutError, NoResponseError) as error:
+        screen.write_line(f"the run failed: {error}")
         return 3
     finally:
         cluster.close()
         if args.dir is not None:
-            _keep(directory, args.dir)
+            _copy_logs(directory, args.dir)
         shutil.rmtree(directory, ignore_errors=True)
     return _conclude(evidence, about, args)
 
@@ -84,12 +86,18 @@ def build_parser() -> argparse.ArgumentParser:
     """The options of the command."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.campaign",
-        description="Run the service as real processes on loopback, let callers use it, kill and stop what it "
-        "consists of, have the carrier misbehave, and compare at the end what everybody saw. "
-        "A start is 'accepted' if it was answered 2xx.",
+        description="Test the service under faults. The command starts the service as real processes on loopback and "
+        "sends login requests to it. At the same time it kills and stops processes, and makes the sandbox carrier "
+        "fail. At the end it compares the responses, the messages on the phones, the carrier's requests, the audit "
+        "log and the store, and lists every broken promise. A start is 'accepted' if its response was 2xx.",
         epilog=_EXAMPLE,
     )
-    parser.add_argument("--minutes", type=_minutes, default=2.0, help="how long, with draining (1 to 60, default 2)")
+    parser.add_argument(
+        "--minutes",
+        type=_minutes,
+        default=2.0,
+        help="length of the run with its last 50 s without load (1 to 60, default 2)",
+    )
     parser.add_argument("--seed", type=_seed, default=None, help="repeats callers and faults (default: a new one)")
     parser.add_argument("--rate", type=_rate, default=10.0, help="starts a second, at most 20 (default 10)")
     parser.add_argument(
@@ -133,13 +141,13 @@ def _directory(text: str) -> Path:
 
 
 def _work_directory() -> Path:
-    """A private directory whose path leaves room for the name of the store's socket, whatever --dir is called."""
-    place = Path(tempfile.gettempdir())
-    short = place if len(str(place)) <= LONGEST_PLACE else Path("/tmp")
+    """A private directory with a path that is short enough for the store's socket; --dir may be longer."""
+    default = Path(tempfile.gettempdir())
+    short = default if len(str(default)) <= MAX_PATH_CHARS else Path("/tmp")
     return Path(tempfile.mkdtemp(prefix="otp-campaign-", dir=short))
 
 
-def _keep(directory: Path, to: Path) -> None:
+def _copy_logs(directory: Path, to: Path) -> None:
     for path in directory.glob("*.log"):
         shutil.copy(path, to / path.name)
 
@@ -148,7 +156,7 @@ def _keep(directory: Path, to: Path) -> None:
 
 
 async def _interruptible(run: Any) -> Evidence:
-    """SIGTERM and SIGINT cancel the run, so that every `finally` on the way is passed."""
+    """Cancel the run on SIGTERM and SIGINT, so that every `finally` block runs."""
     task: asyncio.Task[Evidence] = asyncio.ensure_future(run)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -158,31 +166,31 @@ async def _interruptible(run: Any) -> Evidence:
 
 async def _run(cluster: Cluster, seed: int, rate: float, load_s: float, screen: report.Screen) -> Evidence:
     screen.bar("starting", "")
-    place = await cluster.open()
-    face, gatherer = Face(place), Collector(place, cluster.carrier_key)
-    crowd = Crowd(face, seed, rate)
-    saboteur = FaultInjector(cluster, seed, screen.fault)
+    endpoints = await cluster.open()
+    api, collector = ApiClient(endpoints), Collector(endpoints, cluster.carrier_key)
+    load = Load(api, seed, rate)
+    injector = FaultInjector(cluster, seed, screen.fault)
     phase = ["load"]
 
     def counts() -> str:
-        accepted = sum(call.kind == "start" and call.status == 201 and not call.replayed for call in face.calls)
-        return f"accepted {accepted}  calls {len(face.calls)}  faults {len(saboteur.faults)}"
+        accepted = sum(call.kind == "start" and call.status == 201 and not call.replayed for call in api.calls)
+        return f"accepted {accepted}  calls {len(api.calls)}  faults {len(injector.faults)}"
 
-    sides = [asyncio.create_task(cluster.watch()), asyncio.create_task(_tick(screen, phase, counts))]
+    background = [asyncio.create_task(cluster.watch()), asyncio.create_task(_tick(screen, phase, counts))]
     try:
-        await asyncio.gather(crowd.come(load_s), saboteur.work(plan(seed, load_s)))
-        ended = max(call.ended for call in face.calls)
+        await asyncio.gather(load.run(load_s), injector.run(plan(seed, load_s)))
+        ended = max(call.ended for call in api.calls)
         phase[0] = "draining"
         await cluster.ready()
-        await gatherer.settled(face.calls, ended, CODE_TTL_S, SETTLED_WITHIN_S)
-        phase[0] = "gathering"
-        return await _evidence(cluster, face, gatherer, crowd, saboteur)
+        await collector.settled(api.calls, ended, CODE_TTL_S, SETTLED_WITHIN_S)
+        phase[0] = "collecting"
+        return await _evidence(cluster, api, collector, load, injector)
     finally:
-        for side in sides:
-            side.cancel()
-        await asyncio.gather(*sides, return_exceptions=True)
-        await face.close()
-        await gatherer.close()
+        for task in background:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
+        await api.close()
+        await collector.close()
         screen.clear()
 
 
@@ -193,27 +201,27 @@ async def _tick(screen: report.Screen, phase: Sequence[str], counts: Callable[[]
 
 
 async def _evidence(
-    cluster: Cluster, face: Face, gatherer: Collector, crowd: Crowd, saboteur: FaultInjector
+    cluster: Cluster, api: ApiClient, collector: Collector, load: Load, injector: FaultInjector
 ) -> Evidence:
     judged_at = time.time()
-    requests = await gatherer.requests()
-    messages = await gatherer.messages(crowd.numbers, requests)
-    known = names_of(face.calls, await gatherer.events(), messages)
-    verifications = await gatherer.verifications(known)
-    events = await gatherer.events()
+    requests = await collector.requests()
+    messages = await collector.messages(load.numbers, requests)
+    known = verification_ids(api.calls, await collector.events(), messages)
+    verifications = await collector.verifications(known)
+    events = await collector.events()
     with contextlib.closing(cluster.store_client) as client:
         store = await asyncio.to_thread(store_facts, client)
     return Evidence(
         max_checks=MAX_CHECKS,
         judged_at=judged_at,
-        calls=tuple(face.calls),
+        calls=tuple(api.calls),
         messages=messages,
         requests=requests,
         verifications=verifications,
         events=events,
-        faults=tuple(saboteur.faults),
+        faults=tuple(injector.faults),
         store=store,
-        accidents=[*cluster.accidents, *crowd.broken, *cluster.log_lines(("Traceback", "panicked"))[:20]],
+        accidents=[*cluster.accidents, *load.failures, *cluster.log_lines(("Traceback", "panicked"))[:20]],
     )
 
 

@@ -1,8 +1,8 @@
-"""The service as it runs in production, small: a store, two API processes, two workers, and the sandbox carrier.
+"""A small production-like cluster: a store, two API processes, two workers and the sandbox.
 
-All on loopback, in one directory. Every process is a child of this one, leads its own process group and is ended by
-its own id; what is stopped is let go again whatever happens. A child that ends without having been told to is started
-again, as a supervisor would, and counts as an accident.
+Everything runs on loopback and in one directory. Every process is a child of this one with its own process group, and
+is ended by its own id. A stopped process is always continued. A process that ends by itself is started again, as a
+supervisor would, and counts as an accident.
 """
 
 import asyncio
@@ -29,17 +29,18 @@ from otp_service.runtime.processes import Child
 
 from ..conftest import clean_environ
 from ..e2e.processes import alive, descendants
-from .callers import RESEND_S, Place
+from .client import Endpoints
+from .scenarios import RESEND_S
 
 CODE_TTL_S = 20
 MAX_CHECKS = 5
 START_TIMEOUT_S = 40.0
-STARTING_S = 10.0
-MOST_RESTARTS = 100
+STARTUP_S = 10.0
+MAX_RESTARTS = 100
 ORDER = ("sandbox", "api1", "api2", "worker1", "worker2")
 _PROFILE = "abc85f64-5717-4562-b3fc-2c9600000000"
 _TOML = f"""\
-# Codes that live shortly, so that everything that is begun in a run also ends in it.
+# Codes expire soon, so that everything that a run begins also ends in it.
 [senders.pool]
 kind = "number_pool"
 messaging_profile_id = "{_PROFILE}"
@@ -56,14 +57,14 @@ brand = "Campaign"
 route = ["pool", "backup"]
 code_ttl = "{CODE_TTL_S}s"
 max_checks = {MAX_CHECKS}
-# A few seconds less than the codes live, so that falling over in time is tried, too.
+# Shorter than code_ttl, so that failover is tested too.
 sent_within = "6s"
 resend_after = [{", ".join(f'"{seconds}s"' for seconds in RESEND_S)}]
 """
 
 
 class Cluster:
-    """The processes by name. `close` ends whatever is there."""
+    """The processes by name. `close` ends all of them."""
 
     def __init__(self, directory: Path) -> None:
         from nacl.signing import SigningKey
@@ -72,9 +73,9 @@ class Cluster:
         self.accidents: list[str] = []
         self.restarts = 0
         private_directory(directory)
-        ports = {name: ports.free_port() for name in ("sandbox", "api1", "api2")}
-        self.sandbox_url = f"http://127.0.0.1:{ports['sandbox']}"
-        self.apis = {name: f"http://127.0.0.1:{ports[name]}" for name in ("api1", "api2")}
+        numbers = {name: ports.free_port() for name in ("sandbox", "api1", "api2")}
+        self.sandbox_url = f"http://127.0.0.1:{numbers['sandbox']}"
+        self.apis = {name: f"http://127.0.0.1:{numbers[name]}" for name in ("api1", "api2")}
         ring, toml, seed = directory / "keyring.json", directory / "campaign.toml", SigningKey.generate()
         ring.touch(0o600)
         ring.write_bytes(keyring.create(secrets.token_bytes, "2026-01-01T00:00:00Z"))
@@ -83,7 +84,7 @@ class Cluster:
         self._env = {
             "OTP_CONFIG": str(toml),
             "OTP_KEYRING": str(ring),
-            # Messages name the first process, the sandbox's profile the second: webhooks fail over like callers.
+            # A message's webhook URL is the first process, the profile's the second, so webhooks have a failover.
             "OTP_PUBLIC_URL": self.apis["api1"],
             "TELNYX_BASE_URL": f"{self.sandbox_url}/v2",
             "TELNYX_API_KEY": "KEY" + secrets.token_hex(24),
@@ -92,33 +93,33 @@ class Cluster:
         }
         hooks = f"{self.apis['api2']}/webhooks/telnyx"
         self._commands = {
-            "sandbox": ["sandbox", "--port", str(ports["sandbox"]), "--webhook-url", hooks],
-            **{name: ["serve", "--port", str(ports[name]), "--workers", "1"] for name in self.apis},
+            "sandbox": ["sandbox", "--port", str(numbers["sandbox"]), "--webhook-url", hooks],
+            **{name: ["serve", "--port", str(numbers[name]), "--workers", "1"] for name in self.apis},
             **{name: ["worker", "--concurrency", "16"] for name in ("worker1", "worker2")},
         }
         self._children: dict[str, Child] = {}
         self._started: dict[str, float] = {}
         self._stopped: set[str] = set()
 
-    # ---- beginning and end -----------------------------------------------------------------------------------------
+    # ---- starting and ending ---------------------------------------------------------------------------------------
 
-    async def open(self) -> Place:
-        """Start everything, wait until it serves, and make a key."""
+    async def open(self) -> Endpoints:
+        """Start everything, wait until it serves, and create an API key."""
         self.start("store")
         await self._store_ready()
         for name in ORDER:
             self.start(name)
         await self.ready()
         key = await asyncio.to_thread(self._make_key)
-        return Place(self.apis, self.sandbox_url, key)
+        return Endpoints(self.apis, self.sandbox_url, key)
 
     @property
     def carrier_key(self) -> str:
-        """What the sandbox wants to see under /v2."""
+        """The API key of the sandbox."""
         return self._env["TELNYX_API_KEY"]
 
     def close(self) -> None:
-        """End everything that was started, the stopped too. For any moment, more than once."""
+        """End every process, stopped ones too. May be called at any time and more than once."""
         for name in list(self._stopped):
             self._signal(name, signal.SIGCONT)
         running = [self._children[name] for name in (*reversed(ORDER), "store") if name in self._children]
@@ -127,15 +128,15 @@ class Cluster:
         self._children.clear()
 
     async def ready(self, timeout_s: float = START_TIMEOUT_S) -> None:
-        """Wait until both API processes and the sandbox answer. Raises TimeoutError with what was said last."""
+        """Wait until both API processes and the sandbox respond. Raises TimeoutError with the ends of the logs."""
         wanted = [*(f"{url}/readyz" for url in self.apis.values()), f"{self.sandbox_url}/sandbox/phones/+1/messages"]
         deadline = time.monotonic() + timeout_s
         async with httpx.AsyncClient(timeout=2, trust_env=False) as client:
             for url in wanted:
-                while not await _answers(client, url):
+                while not await _responds(client, url):
                     if time.monotonic() > deadline:
-                        raise TimeoutError(f"{url} does not answer:\n{self.last_output()}")
-                    self.revive()
+                        raise TimeoutError(f"{url} does not respond:\n{self.last_output()}")
+                    self.restart_ended()
                     await asyncio.sleep(0.1)
 
     def last_output(self) -> str:
@@ -150,13 +151,13 @@ class Cluster:
         return str(json.loads(done.stdout)["key"])
 
     def _environ(self) -> dict[str, str]:
-        # What a killed process leaves in its temporary directory goes with ours.
+        # Temporary files of killed processes are then removed with this directory.
         return clean_environ(**self._env, OTP_REDIS_URL=self._store_url, TMPDIR=str(self.directory))
 
     # ---- the processes ---------------------------------------------------------------------------------------------
 
     def start(self, name: str) -> None:
-        """Start one. Not necessarily ready. Call in the main thread: the kernel ties the children's lives to it."""
+        """Start one process and do not wait for it. Only for the main thread: children end with their parent thread."""
         log = self.directory / f"{name}.log"
         self._started[name] = time.monotonic()
         if name == "store":
@@ -169,7 +170,7 @@ class Cluster:
             self._children[name] = processes.spawn(name, command, environ=self._environ(), log=log)
 
     async def kill(self, name: str) -> None:
-        """kill -9 of the process itself, and wait until its children, if any, have gone with it."""
+        """kill -9 of the process, and wait until its own children have ended too."""
         child = self._children.pop(name)
         below = descendants(child.pid)
         child.process.kill()
@@ -177,20 +178,20 @@ class Cluster:
         deadline = time.monotonic() + 6
         while any(alive(pid) for pid in below):
             if time.monotonic() > deadline:
-                self.accidents.append(f"orphan: what {name} had started outlives it by six seconds")
+                self.accidents.append(f"orphan: a child of {name} still runs six seconds after it")
                 child.kill()
                 return
             await asyncio.sleep(0.02)
 
-    def kill_a_child(self, name: str) -> None:
-        """kill -9 of the process that serves below the main one."""
+    def kill_child(self, name: str) -> None:
+        """kill -9 of the child that serves."""
         below = [pid for pid, line in descendants(self._children[name].pid).items() if "tracker" not in line]
         if below:
             os.kill(below[-1], signal.SIGKILL)
 
     @contextlib.contextmanager
     def stopped(self, name: str) -> Iterator[None]:
-        """SIGSTOP for the whole group, for as long as this lasts."""
+        """SIGSTOP for the process group inside this context."""
         self._stopped.add(name)
         self._signal(name, signal.SIGSTOP)
         try:
@@ -204,33 +205,33 @@ class Cluster:
         if child is not None and not child.ended():
             os.killpg(child.pid, number)
 
-    def revive(self) -> None:
-        """Start again what ended by itself, and remember it.
+    def restart_ended(self) -> None:
+        """Restart processes that ended by themselves, and record each as an accident.
 
-        An API process that finds no store when it starts says so and ends, as it promises: that is no accident.
+        An API process that finds no store at its start ends with an error, as specified. That is no accident.
         """
         for name, child in list(self._children.items()):
             if not child.ended():
                 continue
             words = child.end_report()
-            starting = time.monotonic() - self._started[name] < STARTING_S
+            starting = time.monotonic() - self._started[name] < STARTUP_S
             if not (starting and name in self.apis and "store" in words.rpartition("\n")[2]):
                 self.accidents.append(f"{name}: {words}"[:400])
-            if self.restarts < MOST_RESTARTS:
+            if self.restarts < MAX_RESTARTS:
                 self.restarts += 1
                 self.start(name)
 
     async def watch(self) -> None:
-        """`revive`, until canceled."""
+        """Call `restart_ended` until canceled."""
         while True:
-            self.revive()
+            self.restart_ended()
             await asyncio.sleep(0.2)
 
     # ---- the store -------------------------------------------------------------------------------------------------
 
     @property
     def store_client(self) -> redis.Redis:
-        """A client of the store for faults and for the dump at the end; not the service's."""
+        """A client of the store, for faults and for the counts at the end."""
         return redis.Redis.from_url(self._store_url, decode_responses=True, socket_timeout=5)
 
     async def _store_ready(self) -> None:
@@ -240,7 +241,7 @@ class Cluster:
                 await asyncio.to_thread(self._ping)
                 return
             if time.monotonic() > deadline:
-                raise TimeoutError(f"the store does not answer:\n{self.last_output()}")
+                raise TimeoutError(f"the store does not respond:\n{self.last_output()}")
             await asyncio.sleep(0.05)
 
     def _ping(self) -> None:
@@ -248,7 +249,7 @@ class Cluster:
             client.ping()
 
     def log_lines(self, words: tuple[str, ...]) -> list[str]:
-        """The lines of all logs that hold one of the words."""
+        """The lines of all logs that contain one of the words."""
         return [
             f"{path.name}: {line.strip()[:300]}"
             for path in sorted(self.directory.glob("*.log"))
@@ -257,9 +258,9 @@ class Cluster:
         ]
 
 
-async def _answers(client: httpx.AsyncClient, url: str) -> bool:
+async def _responds(client: httpx.AsyncClient, url: str) -> bool:
     try:
-        answer = await client.get(url)
+        response = await client.get(url)
     except httpx.HTTPError:
         return False
-    return answer.status_code < 500 if "/sandbox/" in url else answer.status_code == 200
+    return response.status_code < 500 if "/sandbox/" in url else response.status_code == 200

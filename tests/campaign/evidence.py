@@ -1,7 +1,7 @@
-"""What the campaign saw, as plain values: the callers' journal, the carrier's, the service's own words, the faults.
+"""What the campaign observed, as plain values: requests, messages, the service's responses, the faults.
 
-Nothing here asks anybody (`gather` does) and nothing here judges (`judge` does), so that a test can doctor a piece of
-evidence and see whether the judge notices. All times are Unix seconds of this machine, whose clock the store shares.
+`collect` gathers them and `judge` judges them. A test can therefore change a value and check that the judge reports
+it. All times are Unix seconds of this machine, whose clock the store shares.
 """
 
 import re
@@ -11,14 +11,14 @@ from datetime import datetime
 from typing import Any
 
 TERMINAL = frozenset({"delivered", "failed", "suppressed", "expired", "unconfirmed"})
-"""Where a delivery may end. Everything else must not be its last word."""
+"""The final statuses of a delivery."""
 
 _CODE = re.compile(r"(?<![0-9])[0-9]{6}(?![0-9])")
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request of a caller and what came back. `status` None: no answer, so nobody knows what became of it."""
+    """One request of a caller and its response. `status` None: there was no response, so its effect is unknown."""
 
     kind: str
     number: str
@@ -34,13 +34,13 @@ class Call:
 
     @property
     def good(self) -> bool:
-        """Whether it was answered with success."""
+        """Whether the response was 2xx."""
         return self.status is not None and 200 <= self.status < 300
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What arrived on a handset. `delivery_id` is where the carrier was told to report about it."""
+    """A message on a phone. `delivery_id` is the delivery that made it."""
 
     id: str
     number: str
@@ -51,7 +51,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A send as the carrier received it. `status` None: no status line ever left for it."""
+    """A request to send as the carrier received it. `status` None: the carrier sent no status for it."""
 
     key: str
     number: str
@@ -63,7 +63,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What was done to whom, from when to when. A kill ends when the successor has been started."""
+    """An injected fault. A kill ends when the process has been started again."""
 
     kind: str
     began: float
@@ -85,7 +85,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class StoreFacts:
-    """What lies in the store at the end: work nobody did, letters nobody could read, and the record itself."""
+    """Counts in the store at the end: outbox entries, dead letters, overdue timers and audit events."""
 
     outbox: int = 0
     dead: int = 0
@@ -95,7 +95,7 @@ class StoreFacts:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything the judge may look at."""
+    """Everything that the judge knows. `accidents` has one line for each process that ended by itself, and the like."""
 
     max_checks: int
     judged_at: float
@@ -115,12 +115,12 @@ def moment(text: str) -> float:
 
 
 def code_in(text: str) -> str:
-    """The code in an SMS; empty if there is none."""
+    """The six-digit code in an SMS; empty if there is none."""
     found = _CODE.search(text)
     return found[0] if found else ""
 
 
-def body_of(identifier: str) -> str:
-    """What `vrf_BODY` and `dlv_BODY-N` have in common: the name of the verification."""
+def verification_part(identifier: str) -> str:
+    """The common part X of `vrf_X` and `dlv_X-N`, which names the verification."""
     kind, _, rest = identifier.partition("_")
     return rest.rpartition("-")[0] if kind == "dlv" else rest

@@ -1,8 +1,8 @@
-"""What is done to the service: a plan drawn from the seed, and the hands that carry it out.
+"""The faults of a run: a plan from the seed, and the injector that carries it out.
 
-Two hands work side by side, one on processes and store, one on the carrier, so that every fault also meets others in
-its neighbour's. Each hand deals its kinds from a shuffled deck: all of them before any twice. A hand waits between
-two faults, so that the recovery from each can be seen.
+There are two sequences at the same time, one of faults in the processes and the store, one of faults at the carrier.
+Faults of one sequence therefore overlap with those of the other. Each sequence injects all its kinds in random order
+before it repeats one. It pauses between two faults, so that the recovery from each can be measured.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from .evidence import Fault
 SETTLE_S = 3.0
 """The load goes on for so long after the last fault."""
 
-_CALM: Mapping[str, Any] = {
+_DEFAULTS: Mapping[str, Any] = {
     "send": {"mode": "ok", "latency_ms": 0, "rate": 1.0},
     "delivery": {"outcome": "delivered", "error_code": "40008", "delay_ms": 50},
     "webhooks": {"duplicate": 1, "reorder": False, "early": False, "forge_rate": 0.0, "drop_rate": 0.0},
@@ -33,7 +33,7 @@ _BACKUP = "+18445550001"
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One fault to come: when (seconds after the load begins), to whom, how long."""
+    """One planned fault. `at` is in seconds after the load begins, `lasts` in seconds."""
 
     at: float
     kind: str
@@ -43,12 +43,12 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What can be drawn: whom it may hit, how long it lasts, and how long nothing else follows it."""
+    """A kind of fault: its targets, how long it lasts, and the pause after it (shortest and longest, in seconds)."""
 
     name: str
     targets: tuple[str, ...]
     lasts: tuple[float, float]
-    rest: tuple[float, float] = (1.5, 2.5)
+    pause: tuple[float, float] = (1.5, 2.5)
 
 
 _APIS, _WORKERS = ("api1", "api2"), ("worker1", "worker2")
@@ -58,7 +58,7 @@ PROCESS_KINDS: Sequence[Kind] = (
     Kind("kill_api_child", _APIS, (0.0, 0.0)),
     Kind("kill_store", ("store",), (0.0, 1.2)),
     Kind("stop_store", ("store",), (0.3, 3.0)),
-    # Beyond the six seconds after which another worker takes over what the stopped one holds.
+    # Longer than the six seconds after which another worker takes over the entries of the stopped one.
     Kind("stop_worker", _WORKERS, (1.0, 8.0), (0.8, 1.2)),
     Kind("stop_api", _APIS, (0.5, 3.0)),
     Kind("kill_connections", ("store",), (0.5, 2.0)),
@@ -84,55 +84,55 @@ CARRIER_KINDS: Sequence[Kind] = (
 
 
 def plan(seed: int, load_s: float) -> list[Planned]:
-    """All faults of a run, both hands', by time. The same seed and length give the same plan."""
+    """All faults of a run in order of time. The same seed and length give the same plan."""
     until = load_s - SETTLE_S
-    dealt = [
-        *_deal(random.Random(f"{seed}/processes"), PROCESS_KINDS, until),
-        *_deal(random.Random(f"{seed}/carrier"), CARRIER_KINDS, until),
+    faults = [
+        *_sequence(random.Random(f"{seed}/processes"), PROCESS_KINDS, until),
+        *_sequence(random.Random(f"{seed}/carrier"), CARRIER_KINDS, until),
     ]
-    return sorted(dealt, key=lambda planned: planned.at)
+    return sorted(faults, key=lambda planned: planned.at)
 
 
-def _deal(drawn: random.Random, kinds: Sequence[Kind], until: float) -> Iterator[Planned]:
-    at, deck = drawn.uniform(1.5, 3.0), list[Kind]()
+def _sequence(rng: random.Random, kinds: Sequence[Kind], until: float) -> Iterator[Planned]:
+    at, remaining = rng.uniform(1.5, 3.0), list[Kind]()
     while True:
-        if not deck:
-            deck = drawn.sample(kinds, len(kinds))
-        kind = deck.pop()
-        lasts = drawn.uniform(*kind.lasts)
+        if not remaining:
+            remaining = rng.sample(kinds, len(kinds))
+        kind = remaining.pop()
+        lasts = rng.uniform(*kind.lasts)
         if at + lasts > until:
             return
-        yield Planned(round(at, 2), kind.name, drawn.choice(kind.targets), round(lasts, 2))
-        at += lasts + drawn.uniform(*kind.rest)
+        yield Planned(round(at, 2), kind.name, rng.choice(kind.targets), round(lasts, 2))
+        at += lasts + rng.uniform(*kind.pause)
 
 
 def chaos_of(planned: Planned, seed: int) -> Mapping[str, Any]:
-    """How the carrier misbehaves for this fault."""
-    drawn = random.Random(f"{seed}/chaos/{planned.at}")
-    rate = drawn.choice((0.3, 0.6, 1.0))
+    """The sandbox's failure settings for this fault."""
+    rng = random.Random(f"{seed}/chaos/{planned.at}")
+    rate = rng.choice((0.3, 0.6, 1.0))
     match planned.kind:
         case "slow":
-            # Below and beyond the five seconds that the service waits for an answer.
-            return {"send": {"mode": "slow", "latency_ms": drawn.choice((400, 1500, 6000)), "rate": rate}}
+            # Shorter and longer than the five seconds that the service waits for a response.
+            return {"send": {"mode": "slow", "latency_ms": rng.choice((400, 1500, 6000)), "rate": rate}}
         case "carrier_queue":
-            # Taken, and held below and beyond the time in which a message must be on its way.
-            return {"wait_seconds": drawn.choice((1, 4, 9))}
+            # Accepted, and held for shorter and longer than `sent_within`.
+            return {"wait_seconds": rng.choice((1, 4, 9))}
         case "failing":
-            outcome = drawn.choice(("delivery_failed", "sending_failed"))
-            spared = {_BACKUP: {"delivery": {"outcome": "delivered"}}} if drawn.random() < 0.7 else {}
-            return {"delivery": {"outcome": outcome, "error_code": "40008"}, "senders": spared}
+            outcome = rng.choice(("delivery_failed", "sending_failed"))
+            overrides = {_BACKUP: {"delivery": {"outcome": "delivered"}}} if rng.random() < 0.7 else {}
+            return {"delivery": {"outcome": outcome, "error_code": "40008"}, "senders": overrides}
         case "silent":
             return {"delivery": {"outcome": "none"}}
         case "webhook_duplication":
-            return {"webhooks": {"duplicate": drawn.choice((2, 3, 5))}}
+            return {"webhooks": {"duplicate": rng.choice((2, 3, 5))}}
         case "webhook_disorder":
             return {"webhooks": {"reorder": True, "duplicate": 2}}
         case "webhook_early":
             return {"webhooks": {"early": True}}
         case "webhook_delay":
-            return {"delivery": {"delay_ms": drawn.choice((1000, 4000, 12000))}}
+            return {"delivery": {"delay_ms": rng.choice((1000, 4000, 12000))}}
         case "webhook_loss":
-            return {"webhooks": {"drop_rate": drawn.choice((0.3, 0.7, 1.0))}}
+            return {"webhooks": {"drop_rate": rng.choice((0.3, 0.7, 1.0))}}
         case "webhook_forgery":
             return {"webhooks": {"forge_rate": 1.0}}
         case mode:
@@ -140,77 +140,77 @@ def chaos_of(planned: Planned, seed: int) -> Mapping[str, Any]:
 
 
 class FaultInjector:
-    """Carries a plan out and writes down what was really done, and when."""
+    """Carries out a plan and records each fault with its real times."""
 
-    def __init__(self, cluster: Cluster, seed: int, told: Callable[[Fault], None]) -> None:
+    def __init__(self, cluster: Cluster, seed: int, on_fault: Callable[[Fault], None]) -> None:
         self.faults: list[Fault] = []
-        self._plant = cluster
+        self._cluster = cluster
         self._seed = seed
-        self._told = told
+        self._on_fault = on_fault
 
-    async def work(self, planned: Sequence[Planned]) -> None:
-        """Both hands, to the end of the plan."""
+    async def run(self, planned: Sequence[Planned]) -> None:
+        """Inject both sequences to the end of the plan."""
         began = time.monotonic()
         carrier = [fault for fault in planned if fault.target == "carrier"]
         others = [fault for fault in planned if fault.target != "carrier"]
-        await asyncio.gather(self._hand(carrier, began), self._hand(others, began))
+        await asyncio.gather(self._inject(carrier, began), self._inject(others, began))
 
-    async def _hand(self, planned: Sequence[Planned], began: float) -> None:
+    async def _inject(self, planned: Sequence[Planned], began: float) -> None:
         for fault in planned:
             await asyncio.sleep(max(0.0, began + fault.at - time.monotonic()))
             at = time.time()
             if fault.target == "carrier":
                 await self._carrier(fault)
             else:
-                await self._acts[fault.kind](self, fault)
+                await self._actions[fault.kind](self, fault)
             done = Fault(fault.kind, at, time.time(), fault.target)
             self.faults.append(done)
-            self._told(done)
+            self._on_fault(done)
 
-    async def calm(self) -> None:
-        """The carrier behaves again."""
-        await self._set({**_CALM, "senders": {_BACKUP: None}})
+    async def restore(self) -> None:
+        """Restore the sandbox's defaults."""
+        await self._configure({**_DEFAULTS, "senders": {_BACKUP: None}})
 
     async def _carrier(self, fault: Planned) -> None:
-        await self._set(chaos_of(fault, self._seed))
+        await self._configure(chaos_of(fault, self._seed))
         await asyncio.sleep(fault.lasts)
-        await self.calm()
+        await self.restore()
 
-    async def _set(self, chaos: Mapping[str, Any]) -> None:
+    async def _configure(self, chaos: Mapping[str, Any]) -> None:
         async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
-            answer = await client.put(f"{self._plant.sandbox_url}/sandbox/chaos", json=chaos)
-            answer.raise_for_status()
+            response = await client.put(f"{self._cluster.sandbox_url}/sandbox/chaos", json=chaos)
+            response.raise_for_status()
 
     # ---- processes and store ---------------------------------------------------------------------------------------
 
     async def _kill(self, fault: Planned) -> None:
-        await self._plant.kill(fault.target)
+        await self._cluster.kill(fault.target)
         await asyncio.sleep(fault.lasts)
-        self._plant.start(fault.target)
+        self._cluster.start(fault.target)
 
     async def _kill_child(self, fault: Planned) -> None:
-        self._plant.kill_a_child(fault.target)
+        self._cluster.kill_child(fault.target)
 
     async def _stop(self, fault: Planned) -> None:
-        with self._plant.stopped(fault.target):
+        with self._cluster.stopped(fault.target):
             await asyncio.sleep(fault.lasts)
 
     async def _kill_connections(self, fault: Planned) -> None:
-        await self._pester(fault.lasts, lambda client: client.client_kill_filter(_type="normal", skipme=True))
+        await self._repeat(fault.lasts, lambda client: client.client_kill_filter(_type="normal", skipme=True))
 
     async def _flush_scripts(self, fault: Planned) -> None:
-        await self._pester(fault.lasts, lambda client: client.script_flush())
+        await self._repeat(fault.lasts, lambda client: client.script_flush())
 
-    async def _pester(self, seconds: float, do: Callable[[redis.Redis], object]) -> None:
+    async def _repeat(self, seconds: float, do: Callable[[redis.Redis], object]) -> None:
         deadline = time.monotonic() + seconds
         while True:
             with contextlib.suppress(redis.RedisError):
-                await asyncio.to_thread(do, self._plant.store_client)
+                await asyncio.to_thread(do, self._cluster.store_client)
             if time.monotonic() >= deadline:
                 return
             await asyncio.sleep(0.1)
 
-    _acts: Mapping[str, "Callable[[FaultInjector, Planned], Awaitable[None]]"] = {
+    _actions: Mapping[str, "Callable[[FaultInjector, Planned], Awaitable[None]]"] = {
         "kill_worker": _kill,
         "kill_api": _kill,
         "kill_api_child": _kill_child,

@@ -1,4 +1,4 @@
-"""What a person sees: one line per fault and a bar while it runs (on a terminal), and the figures at the end."""
+"""The output: on a terminal one line per fault and a progress bar, and the report at the end."""
 
 import math
 import platform
@@ -12,10 +12,11 @@ from typing import Any, TextIO
 
 from otp_service.runtime.dev import embedded_store
 
+from .breaches import ALL_BREACHES, BUDGET, DOUBLE, DUPLICATE, FALSE, GAP, LOST, STUCK
 from .evidence import Fault
-from .judge import ALL_BREACHES, BUDGET, DOUBLE, DUPLICATE, FALSE, GAP, LOST, STUCK, Verdict
+from .judge import Verdict
 
-SHOWN = 20
+MAX_SHOWN = 20
 _WIDTH = 24
 _PLURAL = {
     LOST: "lost",
@@ -29,7 +30,7 @@ _PLURAL = {
 
 
 class Screen:
-    """The terminal. On a pipe it says what a reader of a log needs: the seed, each fault, nothing that moves."""
+    """The terminal. If the output is a pipe, the progress bar and the lines of faults are left out."""
 
     def __init__(self, stream: TextIO, total_s: float) -> None:
         self._stream = stream
@@ -37,19 +38,19 @@ class Screen:
         self._total_s = total_s
         self._began = time.monotonic()
 
-    def say(self, line: str) -> None:
-        """A line that stays."""
+    def write_line(self, line: str) -> None:
+        """Write a line above the progress bar."""
         self._stream.write(("\r\x1b[K" if self._live else "") + line + "\n")
         self._stream.flush()
 
     def fault(self, fault: Fault) -> None:
-        """A fault that is over. Only on a terminal: a log gets them all in the report's JSON."""
+        """Report a fault that is over, on a terminal only. The JSON report has all faults."""
         if self._live:
             took = fault.ended - fault.began
-            self.say(f"  {self._elapsed():5.1f} s  {fault.kind:20} {fault.target:8} {took:4.1f} s")
+            self.write_line(f"  {self._elapsed():5.1f} s  {fault.kind:20} {fault.target:8} {took:4.1f} s")
 
     def bar(self, phase: str, counts: str) -> None:
-        """Where the run stands."""
+        """Show the progress."""
         if self._live:
             share = min(1.0, self._elapsed() / self._total_s)
             filled = round(share * _WIDTH)
@@ -58,7 +59,7 @@ class Screen:
             self._stream.flush()
 
     def clear(self) -> None:
-        """Take the bar away."""
+        """Remove the progress bar."""
         if self._live:
             self._stream.write("\r\x1b[K")
             self._stream.flush()
@@ -68,7 +69,7 @@ class Screen:
 
 
 def versions() -> dict[str, str]:
-    """What ran: enough to run the same again."""
+    """The versions that ran, so that the run can be repeated."""
     found = {name: version(name) for name in ("otp-service", "granian", "redis", "httpx", "flask")}
     found["python"] = platform.python_version()
     found["store"] = _first_line([str(embedded_store.find_binary()), "--version"])
@@ -92,7 +93,7 @@ def document(verdict: Verdict, about: Mapping[str, Any], faults: Sequence[Fault]
         "figures": dict(verdict.figures),
         "reasons": dict(verdict.reasons),
         "causes": dict(verdict.causes),
-        "answers": dict(sorted(verdict.answers.items())),
+        "responses": dict(sorted(verdict.responses.items())),
         "breaches": {kind: verdict.count(kind) for kind in ALL_BREACHES},
         "recovery_s": {
             row.kind: {"times": len(row.seconds), **_spread([s for s in row.seconds if s is not None])}
@@ -100,7 +101,7 @@ def document(verdict: Verdict, about: Mapping[str, Any], faults: Sequence[Fault]
             for row in verdict.recovery
         },
         "to_carrier_s": _spread(verdict.to_carrier_s),
-        "to_handset_s": _spread(verdict.to_handset_s),
+        "to_phone_s": _spread(verdict.to_phone_s),
         "first_breaches": [
             {"kind": breach.kind, "subject": breach.subject, "detail": breach.detail} for breach in verdict.breaches
         ][:500],
@@ -111,16 +112,16 @@ def document(verdict: Verdict, about: Mapping[str, Any], faults: Sequence[Fault]
 
 
 def text(report: Mapping[str, Any]) -> str:
-    """The report for people."""
+    """The report as text."""
     figures, breaches = dict(report["figures"]), report["breaches"]
     core = ("accepted", "delivered exactly once", "no SMS, reason stated", "duplicates with cause")
     lines = [_row(name, figures.pop(name), _detail(report, name)) for name in core]
     lines += [_row(_PLURAL[kind], breaches[kind], "" if not breaches[kind] else "BROKEN") for kind in _PLURAL]
     others = {kind: breaches[kind] for kind in ALL_BREACHES if kind not in _PLURAL}
-    lines.append(_row("other breaches", sum(others.values()), _words({k: n for k, n in others.items() if n})))
+    lines.append(_row("other breaches", sum(others.values()), _counts_text({k: n for k, n in others.items() if n})))
     lines += ["", *(_row(name, count, "") for name, count in figures.items())]
-    lines += [_row("answers", sum(report["answers"].values()), _words(report["answers"]))]
-    lines += [_spread_row(f"accepted to {where}", report[f"to_{where}_s"]) for where in ("carrier", "handset")]
+    lines += [_row("responses", sum(report["responses"].values()), _counts_text(report["responses"]))]
+    lines += [_spread_row(f"accepted to {where}", report[f"to_{where}_s"]) for where in ("carrier", "phone")]
     lines += ["", f"{'recovery after':28} {'times':>5} {'p50':>8} {'max':>8}"]
     lines += [_recovery_row(kind, row) for kind, row in report["recovery_s"].items()]
     lines += ["", *_breach_lines(report)]
@@ -137,10 +138,12 @@ def _spread_row(name: str, spread: Mapping[str, float]) -> str:
 
 
 def _detail(report: Mapping[str, Any], name: str) -> str:
-    return _words({"no SMS, reason stated": report["reasons"], "duplicates with cause": report["causes"]}.get(name, {}))
+    return _counts_text(
+        {"no SMS, reason stated": report["reasons"], "duplicates with cause": report["causes"]}.get(name, {})
+    )
 
 
-def _words(counts: Mapping[str, int]) -> str:
+def _counts_text(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name}: {count}" for name, count in counts.items())
 
 
@@ -158,7 +161,7 @@ def _breach_lines(report: Mapping[str, Any]) -> list[str]:
     kinds = [kind for kind in ALL_BREACHES if report["breaches"][kind]]
     lines = [f"{sum(report['breaches'].values())} breaches of {len(kinds)} kinds; the first of each:"]
     for kind in kinds:
-        chosen = [breach for breach in found if breach["kind"] == kind][: max(2, SHOWN // len(kinds))]
+        chosen = [breach for breach in found if breach["kind"] == kind][: max(2, MAX_SHOWN // len(kinds))]
         lines += [f"  {kind}: {breach['subject']}: {breach['detail']}" for breach in chosen]
     return [*lines, f"Repeat with: python -m tests.campaign --minutes {report['minutes']:g} --seed {report['seed']}"]
 
@@ -172,5 +175,5 @@ def _spread(seconds: Sequence[float]) -> dict[str, float]:
 
 
 def progress_stream() -> TextIO:
-    """Progress goes to stderr, so that the report alone stands on stdout."""
+    """Progress goes to stderr, so that stdout has only the report."""
     return sys.stderr

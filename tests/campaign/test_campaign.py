@@ -1,4 +1,4 @@
-"""The command and its plan: what a seed repeats, what is refused, and that nothing is left behind."""
+"""The campaign's command and its plan of faults."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ import pytest
 
 from ..conftest import clean_environ
 from ..e2e.processes import alive, descendants
-from .evidence import body_of, code_in
+from .evidence import code_in, verification_part
 from .faults import CARRIER_KINDS, PROCESS_KINDS, SETTLE_S, chaos_of, plan
 
 ROOT = Path(__file__).parents[2]
@@ -22,28 +22,28 @@ COMMAND = [sys.executable, "-m", "tests.campaign"]
 
 
 def test_a_seed_repeats_the_plan() -> None:
-    """The same seed and length deal the same faults at the same times; another seed others."""
+    """The same seed and length give the same faults at the same times; another seed gives others."""
     assert plan(7, 70) == plan(7, 70)
     assert plan(7, 70) != plan(8, 70)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_two_minutes_hold_every_fault(seed: int) -> None:
-    """The run that belongs to CI deals each kind at least once, and the load outlasts the last fault."""
+def test_a_run_of_two_minutes_has_every_fault(seed: int) -> None:
+    """The run of CI has each kind at least once, and the load goes on after the last fault."""
     planned = plan(seed, 70)
     assert {fault.kind for fault in planned} == {kind.name for kind in (*PROCESS_KINDS, *CARRIER_KINDS)}
     assert all(fault.at + fault.lasts <= 70 - SETTLE_S for fault in planned)
 
 
-def test_faults_of_one_hand_do_not_overlap() -> None:
-    """There is time between two of them to see the recovery."""
+def test_faults_of_one_sequence_do_not_overlap() -> None:
+    """There is time between two faults to measure the recovery."""
     for carrier in (True, False):
-        mine = [fault for fault in plan(3, 300) if (fault.target == "carrier") is carrier]
-        assert all(one.at + one.lasts < other.at for one, other in pairwise(mine))
+        sequence = [fault for fault in plan(3, 300) if (fault.target == "carrier") is carrier]
+        assert all(one.at + one.lasts < other.at for one, other in pairwise(sequence))
 
 
-def test_every_carrier_fault_is_one_the_sandbox_knows() -> None:
-    """What is told to the sandbox passes its own check."""
+def test_the_sandbox_accepts_the_settings_of_every_carrier_fault() -> None:
+    """Its own validation accepts them."""
     from otp_service.sandbox.chaos import ChaosSettings
 
     for planned in plan(1, 600):
@@ -51,46 +51,47 @@ def test_every_carrier_fault_is_one_the_sandbox_knows() -> None:
             ChaosSettings().merge(dict(chaos_of(planned, 1)))
 
 
-def test_codes_and_names_are_read() -> None:
-    """Six digits that stand alone; a delivery is named after its verification."""
+def test_codes_and_ids_are_parsed() -> None:
+    """A code is six digits without a digit beside them. A delivery's id contains its verification's."""
     assert code_in("Acme: 123456 is your code, valid 20 s.") == "123456"
     assert code_in("call +12025550143") == ""
-    assert body_of("dlv_a-b-12") == body_of("vrf_a-b") == "a-b"
+    assert verification_part("dlv_a-b-12") == verification_part("vrf_a-b") == "a-b"
 
 
 @pytest.mark.parametrize(
     "arguments", [["--minutes", "0"], ["--minutes", "nan"], ["--seed", "-1"], ["--rate", "100"], ["--what"]]
 )
-def test_what_is_not_understood_is_refused(arguments: list[str]) -> None:
-    """Exit status 2 and a sentence; nothing is started."""
+def test_wrong_arguments_are_refused(arguments: list[str]) -> None:
+    """The exit status is 2 and nothing is started."""
     done = subprocess.run([*COMMAND, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 2
     assert "error" in done.stderr
 
 
-def test_help_is_help() -> None:
-    """It says what is printed and gives an example."""
+def test_help_explains_the_command() -> None:
+    """It says what the command does and has an example."""
     done = subprocess.run([*COMMAND, "--help"], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0
+    assert "under faults" in done.stdout
     assert "example:" in done.stdout
 
 
 @pytest.fixture
-def place() -> Iterator[Path]:
-    """A temporary directory with a short name, as a store's socket wants it."""
+def directory() -> Iterator[Path]:
+    """A temporary directory with a path that is short enough for the store's socket."""
     with tempfile.TemporaryDirectory(prefix="t") as name:
         yield Path(name)
 
 
-def test_ctrl_c_leaves_nothing_behind(place: Path) -> None:
-    """In the middle of the load, faults and all: status 130, no process, no directory."""
-    environ = clean_environ(TMPDIR=str(place))
+def test_ctrl_c_leaves_nothing_behind(directory: Path) -> None:
+    """During the load and the faults: the exit status is 130, and no process and no directory is left."""
+    environ = clean_environ(TMPDIR=str(directory))
     process = subprocess.Popen(
         [*COMMAND, "--minutes", "1", "--seed", "1"], cwd=ROOT, env=environ, stderr=subprocess.DEVNULL
     )
     try:
         deadline = time.monotonic() + 40
-        while len(list(place.glob("otp-campaign-*/worker2.log"))) < 1 and time.monotonic() < deadline:
+        while len(list(directory.glob("otp-campaign-*/worker2.log"))) < 1 and time.monotonic() < deadline:
             time.sleep(0.1)
         time.sleep(4)
         below = descendants(process.pid)
@@ -101,4 +102,4 @@ def test_ctrl_c_leaves_nothing_behind(place: Path) -> None:
         process.kill()
         process.wait()
     assert not [line for pid, line in below.items() if alive(pid)]
-    assert not list(place.iterdir())
+    assert not list(directory.iterdir())

@@ -1,0 +1,19 @@
+"""The kinds of breach that the judge knows: each is one broken promise of the service."""
+
+from dataclasses import dataclass
+
+LOST, STUCK, DUPLICATE, UNTRUE = "lost", "stuck", "duplicate", "untrue status"
+FALSE, DOUBLE, BUDGET, GAP = "false approval", "double approval", "over budget", "audit gap"
+REFUSED, LATE, BYTES, TWICE = "false refusal", "late send", "changed bytes", "pending twice"
+UNEXPECTED, LEFT, ACCIDENT = "unexpected response", "left in the store", "accident"
+BREACHES = (LOST, STUCK, DUPLICATE, FALSE, DOUBLE, BUDGET, GAP, REFUSED, UNTRUE, LATE, BYTES, TWICE, UNEXPECTED, LEFT)
+ALL_BREACHES = (*BREACHES, ACCIDENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """One broken promise: its kind, what it concerns, and what was found."""
+
+    kind: str
+    subject: str
+    detail: str

@@ -1,0 +1,34 @@
+"""The judge's rules about responses, the store and the processes."""
+
+from collections.abc import Iterator
+
+from .breaches import ACCIDENT, LEFT, UNEXPECTED, Breach
+from .case import Case
+
+_EXPECTED = {
+    "start": {200, 201, 409, 429, 503},
+    "check": {200, 410, 422, 429, 503},
+    "cancel": {200, 410, 503},
+    "redeem": {200, 410, 503},
+}
+
+
+def unexpected_response(case: Case) -> Iterator[Breach]:
+    """Every response has a status that the contract allows for the request."""
+    for call in case.evidence.calls:
+        if call.status is not None and call.status not in _EXPECTED.get(call.kind, {call.status}):
+            yield Breach(UNEXPECTED, call.verification_id or call.number, f"{call.kind}: {call.status} {call.code}")
+
+
+def left_in_the_store(case: Case) -> Iterator[Breach]:
+    """At the end the store has no outbox entry, no dead letter and no overdue timer."""
+    facts = case.evidence.store
+    for count, what in ((facts.outbox, "outbox entries"), (facts.dead, "dead letters"), (facts.overdue, "late timers")):
+        if count:
+            yield Breach(LEFT, what, f"{count} at the end")
+
+
+def accident(case: Case) -> Iterator[Breach]:
+    """No process ends by itself, and no log has a traceback."""
+    for text in case.evidence.accidents:
+        yield Breach(ACCIDENT, text.partition(":")[0], text)
