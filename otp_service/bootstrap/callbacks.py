@@ -16,7 +16,7 @@ from ..storage.audit_consumer import AuditConsumer
 from ..storage.callbacks import Callbacks
 from ..storage.verifications import Verifications
 from ..usecases.send_callbacks import SendCallbacks
-from ..web import schemas
+from ..web.schemas.callbacks import callback_body
 from .stores import Stores
 
 _log = logging.getLogger("otp.bootstrap")
@@ -36,7 +36,7 @@ def callback_sender(settings: Settings, stores: Stores, keyring: KeyringFile) ->
         receivers=Receivers(endpoints, now_ms=clock_ms),
         vault=keyring,
         apps=list(endpoints),
-        write=schemas.callback_body,
+        write=callback_body,
         random=random,
         count=lambda app, outcome: telemetry.CALLBACKS.labels(app, outcome).inc(),
     )

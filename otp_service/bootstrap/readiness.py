@@ -7,7 +7,7 @@ from ..keyring_file import KeyringFile
 from ..storage import client as store_client
 from ..storage.client import Store
 from ..storage.keyrings import Keyrings
-from ..web.routes.operations import Check
+from ..web.routes.health import Check
 from .stores import Stores, join
 
 

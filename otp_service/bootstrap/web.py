@@ -26,15 +26,13 @@ from ..usecases.verify import Verify
 from ..usecases.watch import Watch
 from ..web.app import create_app
 from ..web.auth import Auth
-from ..web.http import Route
 from ..web.limits import WATCHING, WORKING, Threads
 from ..web.problems import Problems
-from ..web.routes.operations import Admin
-from ..web.routes.verifications import Api
-from ..web.routes.webhooks import Hooks
+from ..web.routes.all_routes import Backend, all_routes
 from . import readiness, senders
 from .callbacks import callback_gauges
 from .carrier import webhook_key
+from .required import require_for_web
 from .stores import Stores, open_keyring, open_stores
 
 Pause = Callable[[float], bool]
@@ -43,20 +41,16 @@ Pause = Callable[[float], bool]
 
 def build_web(settings: Settings, *, working: int = WORKING, pause: Pause | None = None) -> Flask:
     """The API. `working` is the number of requests that work at once, however many threads there are."""
+    require_for_web(settings)
     keyring = open_keyring(settings)
-    webhook_key(settings)  # a missing key is reported before the store is opened
-    settings.require_apps()
     parts = _Parts(settings, open_stores(settings, keyring), keyring)
     if settings.policy.endpoints:
         # The group must exist before the first event: events before the first worker's start are sent too.
         AuditConsumer(parts.stores.store, parts.stores.keys).open()
     threads = Threads(working)
     watch = parts.watch(threads, pause or threading.Event().wait)
-    auth, problems = Auth(parts.stores.api_keys), Problems(settings.public_url)
-    admin = parts.admin(auth, problems)
-    routes = [*parts.verification_routes(watch, problems), *parts.webhook_routes(problems), *admin.routes()]
-    admin.describe(routes)
-    return create_app(routes, auth, problems, lambda: f"req_{secrets.token_hex(12)}", threads)
+    backend = parts.backend(watch)
+    return create_app(all_routes(backend), backend.auth, backend.problems, _request_id, threads)
 
 
 class _Parts:
@@ -81,22 +75,31 @@ class _Parts:
             count=lambda news: telemetry.WATCHES.labels(news).inc(),
         )
 
-    def verification_routes(self, watch: Watch, problems: Problems) -> list[Route]:
-        """What apps call."""
-        idempotency = Idempotency(self.stores.scripts, self.stores.keys)
-        keyring = self._keyring
-        api = Api(
-            self._verify(),
-            self._browse(),
-            watch,
-            idempotency,
-            problems,
+    def backend(self, watch: Watch) -> Backend:
+        """What the routes work with."""
+        settings, stores, keyring = self._settings, self.stores, self._keyring
+        return Backend(
+            verify=self._verify(),
+            browse=self._browse(),
+            watch=watch,
+            receive=self._receive(),
+            idempotency=Idempotency(stores.scripts, stores.keys),
+            audit=stores.audit,
+            auth=Auth(stores.api_keys),
+            problems=Problems(settings.public_url),
             ids=keyring.ids,
             watch_tokens=keyring.watch_tokens,
             seal=keyring.seal,
             unseal=keyring.open,
+            jwks=keyring.jwks,
+            webhook_key=webhook_key(settings),
+            now_s=time.time,
+            checks=readiness.checks(stores, keyring),
+            outbox_depth=self._depth(),
+            circuits=self._health.circuits,
+            public_url=settings.public_url,
+            token=lambda: secrets.token_urlsafe(16),
         )
-        return list(api.routes())
 
     def _verify(self) -> Verify:
         stores, settings = self.stores, self._settings
@@ -124,29 +127,14 @@ class _Parts:
             policy=self._settings.policy,
         )
 
-    def webhook_routes(self, problems: Problems) -> list[Route]:
-        """What the carrier calls."""
-        receive = Receive(
+    def _receive(self) -> Receive:
+        return Receive(
             reports=DeliveryReports(self.stores.store, self.stores.scripts, self.stores.keys, self._keyring.ids),
             store=self._verifications,
             optouts=self._optouts,
             vault=self._keyring,
             policy=self._settings.policy,
             sender_health=self._health,
-        )
-        return list(Hooks(receive, self.stores.audit, webhook_key(self._settings), problems, time.time).routes())
-
-    def admin(self, auth: Auth, problems: Problems) -> Admin:
-        """Health, metrics, keys and documents."""
-        return Admin(
-            auth=auth,
-            problems=problems,
-            checks=readiness.checks(self.stores, self._keyring),
-            jwks=self._keyring.jwks,
-            public_url=self._settings.public_url,
-            token=lambda: secrets.token_urlsafe(16),
-            outbox_depth=self._depth(),
-            circuits=self._health.circuits,
         )
 
     def _depth(self) -> Callable[[], int]:
@@ -157,6 +145,10 @@ class _Parts:
             return self._outbox.depth()
 
         return depth
+
+
+def _request_id() -> str:
+    return f"req_{secrets.token_hex(12)}"
 
 
 def _places(app: App, client_ip: str | None) -> list[object]:

@@ -55,7 +55,7 @@ def _events(audit: "AuditLog", since_ms: int, stop: threading.Event | None) -> I
     import msgspec  # noqa: PLC0415
 
     from ..domain.audit import Position  # noqa: PLC0415
-    from ..web.routes.verifications import audit_event  # noqa: PLC0415
+    from ..web.schemas.audit import audit_event  # noqa: PLC0415
 
     # Positions are exclusive: start at the last one before the first wanted millisecond.
     positions = [Position(max(0, since_ms - 1), 2**63 - 1)] * audit.shards

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from ..domain import callback
+from ..domain import receiver_url
 from ..domain.callback import Endpoint
 from ..domain.errors import ConfigError
 from ..receivers import signatures
@@ -24,7 +24,7 @@ def read_endpoint(name: str, section: AppSection, environ: Mapping[str, str], fa
         if section.callback_secret_file is not None or private:
             faults.add(key, "missing; without it there are no callbacks to sign or to allow")
         return None
-    objection = callback.objection(url, allow_private=private)
+    objection = receiver_url.objection(url, allow_private=private)
     if objection is not None:
         faults.add(key, objection)
     secrets: tuple[str, ...] = faults.attempt(lambda: _secrets(name, section, environ), tuple[str, ...]())

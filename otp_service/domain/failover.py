@@ -11,8 +11,8 @@ never if the first was delivered. So there are four occasions, each claimed by o
 
 from collections.abc import Mapping
 
-from .circuit import AT_ONCE
 from .delivery import Action, Refused
+from .findings import AT_ONCE
 
 
 def may_fail_over(refusal: Refused) -> bool:

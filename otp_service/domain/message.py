@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from .message_templates import TEMPLATES, Template
 from .sms_text import MAX_PARTS, segments
 
 ANDROID_MAX_BYTES = 140
@@ -40,62 +41,6 @@ class TextTooLong(ValueError):
     """The message would not fit. What it must say in full is never cut; the sentence names no word of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
-    login: str
-    pay: str
-    minutes: str
-    minute: str
-    caution: str
-    stop: str
-
-
-# Without the acute a and o of Spanish: they are not in GSM-7, and one of them turns the whole message into UCS-2.
-_WORDS = {
-    "en": _Words(
-        "{code} is your {brand} code.",
-        "{code} is your {brand} code for {what}.",
-        "It expires in {n} minutes.",
-        "It expires in one minute.",
-        "Do not share it.",
-        "Reply STOP to opt out.",
-    ),
-    "de": _Words(
-        "{code} ist dein Code für {brand}.",
-        "{code} ist dein Code für {brand}: {what}.",
-        "Er gilt {n} Minuten.",
-        "Er gilt eine Minute.",
-        "Gib ihn nicht weiter.",
-        "Abmelden mit STOP.",
-    ),
-    "fr": _Words(
-        "{code} est votre code {brand}.",
-        "{code} est votre code {brand} pour {what}.",
-        "Il expire dans {n} minutes.",
-        "Il expire dans une minute.",
-        "Ne le partagez pas.",
-        "STOP pour ne plus recevoir.",
-    ),
-    "es": _Words(
-        "{code} es tu codigo de {brand}.",
-        "{code} es tu codigo de {brand} para {what}.",
-        "Caduca en {n} minutos.",
-        "Caduca en un minuto.",
-        "No lo compartas.",
-        "Responde STOP para no recibir mas.",
-    ),
-    "it": _Words(
-        "{code} è il tuo codice {brand}.",
-        "{code} è il tuo codice {brand} per {what}.",
-        "Scade tra {n} minuti.",
-        "Scade tra un minuto.",
-        "Non condividerlo.",
-        "Rispondi STOP per non riceverne altri.",
-    ),
-}
-LOCALES = tuple(_WORDS)
-
-
 def language(locale: str | None) -> str:
     """The language of the templates for a BCP 47 tag, also one written with `_` or with extensions; else `en`.
 
@@ -103,7 +48,7 @@ def language(locale: str | None) -> str:
     """
     match = _LANGUAGE.match(locale or "")
     found = match[1].lower() if match else "en"
-    return found if found in _WORDS else "en"
+    return found if found in TEMPLATES else "en"
 
 
 def read_autofill(text: str) -> Autofill | None:
@@ -134,7 +79,7 @@ def render(
     and ends with the hash (SMS Retriever); with `web_origin` the last line is `@host #code`.
     Raises TextTooLong if it would not fit with amount and payee in full.
     """
-    words = _WORDS[language(locale)]
+    words = TEMPLATES[language(locale)]
     head = _head(words, code, brand, context)
     caution = f"{words.caution} {words.stop}" if replies else words.caution
     lines = [head, *_expiry(words, lifetime_s // 60), caution]
@@ -167,14 +112,14 @@ def longest(
     return max(texts, key=len)
 
 
-def _expiry(words: _Words, minutes: int) -> list[str]:
+def _expiry(words: Template, minutes: int) -> list[str]:
     # Of a code that lives less than a minute there is nothing true to say that would still help.
     if minutes == 0:
         return []
     return [words.minute if minutes == 1 else words.minutes.replace("{n}", str(minutes))]
 
 
-def _head(words: _Words, code: str, brand: str, context: Mapping[str, str] | None) -> str:
+def _head(words: Template, code: str, brand: str, context: Mapping[str, str] | None) -> str:
     what = " / ".join(context[key] for key in CONFIRMED if key in context) if context else ""
     template = words.pay if what else words.login
     head = ""
@@ -205,20 +150,3 @@ def legible(text: str) -> bool:
 def hides_code(text: str) -> bool:
     """Whether words contain a run of four or more digits, which a person could take for the code."""
     return _DIGITS.search(text) is not None
-
-
-@dataclass(frozen=True, slots=True)
-class Skeleton:
-    """What all texts of one language have in common: after the code, at the end, and the sentence about STOP."""
-
-    opening: str
-    caution: str
-    stop: str
-
-
-def skeletons() -> tuple[Skeleton, ...]:
-    """The fixed parts of the texts of each language, by which a quote of one is known."""
-    return tuple(
-        Skeleton(words.login.removeprefix("{code}").partition("{")[0].strip(), words.caution, words.stop)
-        for words in _WORDS.values()
-    )

@@ -6,7 +6,8 @@ Our text says "Reply STOP to opt out", so a word inside a quote of it says nothi
 import re
 import unicodedata
 
-from . import message, phrases
+from . import phrases
+from .message_templates import Skeleton, skeletons
 
 MARK = "\ue000"
 """Stands where a quote was taken out (a private-use character, which `clean` removes from what people write)."""
@@ -53,7 +54,7 @@ def _cut_short(sentence: str) -> str:
     return rf"(?:{'|'.join(beginnings)})(?=[ ]*(?:\.\.\.|{_CLOSE}|$))"
 
 
-def _ours(skeleton: message.Skeleton) -> str:
+def _ours(skeleton: Skeleton) -> str:
     caution, stop = _flexible(skeleton.caution), _flexible(skeleton.stop)
     whole = rf"(?:(?!\n[ ]*\n)[\s\S])*?{caution}(?:\s+{stop}|[ ]+{_cut_short(skeleton.stop)})?"
     return rf"{_flexible(skeleton.opening)}\s+(?:{whole}|[^\n]*)"
@@ -62,11 +63,9 @@ def _ours(skeleton: message.Skeleton) -> str:
 _HASH = r"(?P<hash>[A-Za-z0-9+/]{11})(?![A-Za-z0-9+/])"
 _LEFT_OVER = re.compile(rf"(?m){MARK}\s*\n\s*(?:@\S+[ ]+#[0-9]{{4,10}}|{_HASH})[ ]*$")
 _TAIL = rf"(?:\s+@\S+[ ]+#[0-9]{{4,10}}|\s*\n\s*{_HASH})?"
-_OURS = re.compile(
-    rf"(?m)(?<![0-9])[0-9]{{4,10}}\s+(?:{'|'.join(_ours(skeleton) for skeleton in message.skeletons())}){_TAIL}"
-)
+_OURS = re.compile(rf"(?m)(?<![0-9])[0-9]{{4,10}}\s+(?:{'|'.join(_ours(skeleton) for skeleton in skeletons())}){_TAIL}")
 _PHRASE = phrases.pattern((*phrases.STOP, *phrases.START))
-_SENTENCES = re.compile("|".join(_flexible(skeleton.stop) for skeleton in message.skeletons()))
+_SENTENCES = re.compile("|".join(_flexible(skeleton.stop) for skeleton in skeletons()))
 
 
 def _mark(found: re.Match[str]) -> str:

@@ -48,15 +48,19 @@ class StartCommand:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The send is durably queued. `resent`: the code of an earlier verification; `replayed`: the operation ran before.
+    """The send is durably queued. `view` is the verification right after that; at a replay, as it is now.
 
-    `view` is the verification right after the step. A replay has none: the verification may have changed since.
+    `resent`: the code of an earlier verification was queued again. `replayed`: this operation ran before.
     """
 
-    reference: Reference
+    view: VerificationView
     resent: bool
     replayed: bool = False
-    view: VerificationView | None = None
+
+    @property
+    def reference(self) -> Reference:
+        """The verification that was started or whose code is sent again."""
+        return self.view.reference
 
 
 @dataclass(frozen=True, slots=True)

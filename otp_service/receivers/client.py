@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 import httpcore
 import httpx
 
-from ..domain.callback import Answer, Callback, Endpoint, is_public
+from ..domain.callback import Answer, Callback, Endpoint
+from ..domain.receiver_url import is_public
 from . import network, signatures
 from .network import Backend, ForbiddenAddress, Resolve
 

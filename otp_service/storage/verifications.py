@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..domain.delivery import DeliveryStatus
-from ..domain.errors import KeyUnknown, StoreUnavailable
+from ..domain.errors import KeyUnknown, NotReady, StoreUnavailable
 from ..domain.ids import Ids, Reference
 from ..domain.operation import (
     OPERATION_TTL_MS,
@@ -73,13 +73,19 @@ class Verifications:
                     return StartRefused(reply[2], int(reply[3]), left, reply[6])
                 case "replayed":
                     first, _, body = reply[2].partition(":")
-                    return Started(self._reference(body), first == "resent", replayed=True)
+                    return Started(self._replayed_view(body, order.app.name), first == "resent", replayed=True)
                 case outcome:
                     ref, flat = self._reference(reply[2]), reply[4]
                     record = dict(zip(flat[::2], flat[1::2], strict=True))
-                    return Started(ref, outcome == "resent", view=self._shown(ref, record, int(reply[3])))
+                    return Started(self._shown(ref, record, int(reply[3])), outcome == "resent")
         # The number's verifications change faster than we can read them: somebody is flooding it.
         raise StoreUnavailable("Too many requests for this number at once.")
+
+    def _replayed_view(self, token: str, app: str) -> VerificationView:
+        view = self.view(self._reference(token), app)
+        if view is None:
+            raise NotReady("The verification vanished from the store while it was being started.")
+        return view
 
     def _run_start(self, order: StartCommand, known: Reference | None) -> Any:
         app = order.app

@@ -6,7 +6,7 @@ Nothing here ever disturbs a delivery by itself: figures that cannot be had leav
 import logging
 from collections.abc import Callable, Sequence
 
-from ..domain import circuit, failover, routing
+from ..domain import circuit, failover, findings, routing
 from ..domain.circuit import BreakerDecision, Circuit, Fault, Finding, Fine, Hold, Source
 from ..domain.delivery import DeliveryReport, DeliveryStatus, Refused, SendOutcome, from_carrier
 from ..domain.errors import StoreUnavailable
@@ -99,7 +99,7 @@ class SenderHealth:
         """Judge a sender by how a send to this number ended, which `admit` let through. Never raises."""
         held = False
         try:
-            for finding in circuit.findings(outcome, sender):
+            for finding in findings.findings(outcome, sender):
                 held |= self._record(finding, number_hash, probe=decision.probe)
         except StoreUnavailable:
             _log.warning("the outcome of a send could not be recorded for its sender", extra={"sender": sender.name})
@@ -118,7 +118,7 @@ class SenderHealth:
                 self._sender_stats.record_result(sender.name, delivered=status is DeliveryStatus.DELIVERED)
             if status is DeliveryStatus.DELIVERED:
                 self._circuits.record_delivered(circuit.scopes(sender))
-            hold = circuit.refusal_hold(report.error, sender, Source.REPORT) if report.error is not None else None
+            hold = findings.refusal_hold(report.error, sender, Source.REPORT) if report.error is not None else None
             held = hold is not None and self._record(hold, number_hash, probe=False)
         except StoreUnavailable:
             _log.warning("a delivery report could not be recorded for its sender", extra={"sender": sender.name})
@@ -130,7 +130,7 @@ class SenderHealth:
         if profile is None or all(sender.messaging_profile_id != profile for sender in self._policy.senders.values()):
             return
         try:
-            self._record(circuit.spent(profile, "40333", "the daily spend limit is reached"), "", probe=False)
+            self._record(findings.spent(profile, "40333", "the daily spend limit is reached"), "", probe=False)
         except StoreUnavailable:
             _log.warning("a spent profile could not be marked", extra={"messaging_profile_id": profile})
         self._alert.spend_limit(profile)

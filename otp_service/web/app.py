@@ -1,8 +1,7 @@
-"""The thin Flask edge: Flask finds the route, everything else is plain functions."""
+"""Assembles the Flask app: Flask finds the route, plain functions do everything else."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
@@ -14,6 +13,7 @@ from .endpoint import ALWAYS, Endpoint
 from .http import Reply, Route
 from .limits import Threads
 from .problems import Problems
+from .wsgi import Body, headers_of, peer_of, response_of
 
 
 def create_app(
@@ -39,7 +39,7 @@ def create_app(
 
 
 def _name_converter(routes: Sequence[Route]) -> type[BaseConverter]:
-    """What may stand for a parameter: one segment that is no word of ours.
+    """What may stand for a parameter: one segment that is no fixed segment of a route.
 
     Otherwise GET /verify/start would be taken for the verification named `start` and not for a wrong method.
     """
@@ -51,62 +51,17 @@ def _name_converter(routes: Sequence[Route]) -> type[BaseConverter]:
 def _view(endpoint: Endpoint) -> Callable[..., Response]:
     def view(**path: str) -> Response:
         environ = request.environ
-        body = _Body(environ)
+        body = Body(environ)
         answer = endpoint(
             path,
             request.args.to_dict(flat=False),
-            _headers(environ.items()),
+            headers_of(environ),
             body.read,
             peer_of(environ),
         )
-        return _response(answer, body)
+        return response_of(answer, body)
 
     return view
-
-
-def _headers(environ: Iterable[tuple[str, Any]]) -> dict[str, str]:
-    headers = {name[5:].replace("_", "-").lower(): value for name, value in environ if name.startswith("HTTP_")}
-    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-        value = request.environ.get(name)
-        if value:
-            headers[name.replace("_", "-").lower()] = value
-    return headers
-
-
-class _Body:
-    """A request's body, read when somebody asks for it."""
-
-    def __init__(self, environ: dict[str, Any]) -> None:
-        self._stream = environ["wsgi.input"]
-        self._length = environ.get("CONTENT_LENGTH") or ""
-        self.unread = self._length != "0" if self._length else "HTTP_TRANSFER_ENCODING" in environ
-        """Whether some of it may still be on its way."""
-
-    def read(self, most: int) -> bytes:
-        """The first bytes, at most so many."""
-        if not self.unread:
-            return b""
-        left = min(most, int(self._length)) if self._length else most
-        parts = []
-        while left > 0:
-            part = self._stream.read(left)
-            if not part:
-                self.unread = False
-                break
-            parts.append(part)
-            left -= len(part)
-        data = b"".join(parts)
-        if self._length and len(data) == int(self._length):
-            self.unread = False
-        return data
-
-
-def peer_of(environ: dict[str, Any]) -> str:
-    """The address of the connection itself, without a port."""
-    address = str(environ.get("REMOTE_ADDR") or "")
-    if address.startswith("["):
-        return address[1:].partition("]")[0]
-    return address.partition(":")[0] if address.count(":") == 1 else address
 
 
 def _fallback(problems: Problems, new_request_id: Callable[[], str]) -> Callable[[HTTPException], Response]:
@@ -123,17 +78,6 @@ def _fallback(problems: Problems, new_request_id: Callable[[], str]) -> Callable
         else:
             answer = problems.hidden("internal_error", request_id)
         named = {**answer.headers, **ALWAYS, "X-Request-Id": request_id}
-        return _response(Reply(answer.status, named, answer.body), _Body(request.environ))
+        return response_of(Reply(answer.status, named, answer.body), Body(request.environ))
 
     return handler
-
-
-def _response(answer: Reply, body: _Body) -> Response:
-    response = Response(answer.body, status=answer.status)
-    response.headers.remove("Content-Type")
-    for name, value in answer.headers.items():
-        response.headers[name] = value
-    if body.unread:
-        # The server drops such a connection. Unless we say so, the client's next request fails on it.
-        response.headers["Connection"] = "close"
-    return response

@@ -1,4 +1,4 @@
-"""Who is calling: the API key in the Authorization header, and whether its scopes reach."""
+"""Authentication: the API key in the Authorization header, and whether it has the scope."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 
 
 class Auth:
-    """Judges callers. Raises StoreUnavailable if the keys cannot be looked up."""
+    """Authenticates callers. Raises StoreUnavailable if the keys cannot be looked up."""
 
     def __init__(self, keys: ApiKeys) -> None:
         self._keys = keys
@@ -23,7 +23,7 @@ class Auth:
 
 
 def bearer(headers: Mapping[str, str]) -> str | None:
-    """What stands in the Authorization header after `Bearer`; None for another scheme or none."""
+    """The token after `Bearer` in the Authorization header; None for another scheme or none."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 
@@ -36,7 +36,7 @@ def allow(principal: Principal, scope: str) -> Refusal | None:
 
 
 def from_loopback(peer: str, headers: Mapping[str, str]) -> bool:
-    """Whether the caller sits on this machine. A request that a proxy passed on does not count as such."""
+    """Whether the connection comes from this machine. A request that a proxy passed on does not count."""
     if any(name in headers for name in _FORWARDED):
         return False
     try:

@@ -1,7 +1,7 @@
-"""Reading JSON bodies strictly: one meaning or none.
+"""Reading JSON bodies strictly: a body has one meaning, or it is refused.
 
-Two readers of one body must never see two different requests, so duplicate keys, NaN, other encodings than UTF-8 and
-unknown members are refused, each with a pointer where there is a place to point to.
+Two parsers of one body must never read two different requests. So duplicate members, NaN, other encodings than UTF-8
+and unknown members are refused, with a JSON pointer where one is possible.
 """
 
 import json
@@ -54,7 +54,7 @@ def decode(headers: Mapping[str, str], body: bytes, kind: type[T]) -> T:
 def canonical(body: bytes) -> bytes:
     """The same bytes for bodies that mean the same: the order of members and white space make no other request.
 
-    What is not strictly JSON means nothing else than its own bytes. Raises nothing.
+    A body that is not strictly JSON stays as it is. Raises nothing.
     """
     try:
         value = msgspec.json.decode(body)
@@ -65,7 +65,7 @@ def canonical(body: bytes) -> bytes:
 
 
 def _refuse_duplicates(body: bytes, value: object) -> None:
-    # Every member costs one colon, so where the colons are no more than the members, nothing was lost.
+    # Every member has one colon. As many colons as members means that no duplicate was dropped.
     if body.count(b":") != _members(value):
         json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant).decode(body.decode())
 

@@ -1,8 +1,8 @@
-"""What a page of another origin may read: the routes that say `cross_origin`, and nothing else.
+"""Which routes a page of another origin may read: those that say `cross_origin`, and no others.
 
-Any origin may, because an origin decides nothing here: the service sets no cookie and believes no address, so a page
-can send only a token that somebody gave it, and reads no more with it than the same token would show on a command
-line. A browser asks first (the preflight) because of the Authorization header, and remembers the answer.
+Every origin is allowed, because an origin decides nothing here. The service sets no cookie and trusts no address, so
+a page can only send a token that it was given, and gets no more with it than any other client. A browser sends a
+preflight first because of the Authorization header, and caches the reply.
 """
 
 from .http import NO_STORE, Call, Doc, Reply, Route
@@ -18,8 +18,8 @@ _PREFLIGHT = {
 
 
 def preflight_of(route: Route) -> Route:
-    """The route that answers a browser's question whether it may use this one."""
-    doc = Doc("A browser's question whether a page of another origin may ask", status=204)
+    """The route that answers the preflight of a browser for this one."""
+    doc = Doc("The preflight of a browser for a page of another origin", status=204)
     return Route("OPTIONS", route.template, _answer, None, doc, cross_origin=True)
 
 

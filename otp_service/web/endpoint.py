@@ -1,7 +1,8 @@
-"""One request from beginning to end, without a framework: key, form, story, and the answer to every fault.
+"""One request from beginning to end, without a framework: API key, body, handler, and the reply to every fault.
 
-The order of refusals is here: 401, what an Idempotency-Key remembers, 403, 413, then the handler's own. A handler works
-inside the gate, and no body is on its way there: a slow sender takes a thread, but never one of the few that work.
+The order of refusals is here: 401, the reply stored under an Idempotency-Key, 403, 413, then the handler's own. A
+handler runs inside the work limiter, and the body is read before that: a slow sender keeps a thread, but no place to
+work.
 """
 
 import logging
@@ -15,7 +16,7 @@ from . import cors
 from .auth import Auth, allow
 from .bodies import PayloadTooLarge
 from .http import MAX_BODY, Call, Handler, Precheck, Reply, Route
-from .limits import Threads
+from .limits import BodyLimiter, Threads
 from .problems import Problems
 
 ALWAYS = {"X-Content-Type-Options": "nosniff"}
@@ -64,7 +65,7 @@ class Endpoint:
             answer = self._problems.error(error, call.request_id)
             if answer.status >= 500:
                 _log.error("not able to answer", exc_info=True, extra=self._extra(call, who))
-        except Exception:  # noqa: BLE001 - the edge of the house: whatever it is, the caller gets a clear 500
+        except Exception:  # noqa: BLE001 - the last catch: whatever it is, the caller gets a clear 500
             _log.error("unexpected", exc_info=True, extra=self._extra(call, who))
             answer = self._problems.hidden("internal_error", call.request_id)
         return self._finish(call, answer, began, who)
@@ -72,7 +73,7 @@ class Endpoint:
     def _answer(self, call: Call, read_body: ReadBody, who: list[Principal]) -> Reply:
         if not self.route.waits:
             return self.route.handler(call)
-        with self._threads.door:
+        with self._threads.requests:
             return self._admitted(call, read_body, who)
 
     def _admitted(self, call: Call, read_body: ReadBody, who: list[Principal]) -> Reply:
@@ -98,7 +99,7 @@ class Endpoint:
             return handler(call)
 
     def _checked(self, precheck: Precheck, call: Call, principal: Principal, scope: str, read_body: ReadBody) -> Reply:
-        # A body over the limit was never answered before, so it has no earlier answer, and 403 comes before 413.
+        # A body over the limit has no stored reply, and 403 comes before 413.
         too_large: PayloadTooLarge | None = None
         try:
             call = self._with_body(call, read_body)
@@ -123,11 +124,14 @@ class Endpoint:
             raise InvalidRequest("The Content-Length is not a number.")
         if len(length) > 9 or int(length) > MAX_BODY:
             raise PayloadTooLarge(f"The body may have {MAX_BODY} bytes.")
-        with self._threads.strangers if call.principal is None else self._threads.callers:
+        with self._bodies(call):
             body = read_body(MAX_BODY + 1)
         if len(body) > MAX_BODY:
             raise PayloadTooLarge(f"The body may have {MAX_BODY} bytes.")
         return Call(call.path, call.query, call.headers, body, call.peer, call.request_id, call.principal)
+
+    def _bodies(self, call: Call) -> BodyLimiter:
+        return self._threads.bodies_without_key if call.principal is None else self._threads.bodies_with_key
 
     def _extra(self, call: Call, who: Sequence[Principal]) -> dict[str, object]:
         extra: dict[str, object] = {

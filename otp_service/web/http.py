@@ -1,4 +1,4 @@
-"""Requests and replies as plain values, so that handlers need no framework and can be served by any edge."""
+"""Requests and replies as plain values: handlers need no framework, and any server can serve them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +10,7 @@ from ..storage.api_keys import Principal
 
 MAX_BODY = 64 * 1024
 NO_STORE = {"Cache-Control": "no-store"}
+PUBLIC = {"Cache-Control": "public, max-age=300"}
 JSON = "application/json"
 
 
@@ -45,7 +46,7 @@ class Reply:
     body: bytes = field(repr=False)
     code: str | None = None
     waited_s: float = 0.0
-    """How long the request waited because it asked to."""
+    """How long the request waited because it asked for that."""
 
 
 Handler = Callable[[Call], Reply]
@@ -54,7 +55,7 @@ Precheck = Callable[[Call], Reply | None]
 
 @dataclass(frozen=True, slots=True)
 class TokenAccess:
-    """Callers without an API key who may come all the same: `admits` judges what they bring, `handler` answers them."""
+    """Access with a token in place of an API key: `admits` judges the token, `handler` answers the request."""
 
     admits: Callable[[Call], bool]
     handler: Handler
@@ -62,27 +63,31 @@ class TokenAccess:
 
 @dataclass(frozen=True, slots=True)
 class Doc:
-    """What the OpenAPI document says of a route. `codes` are the problem codes it can answer with."""
+    """What the OpenAPI document says of a route. `codes` are the problem codes it can answer with.
+
+    `query` is the struct of its query parameters, `also` further statuses of success.
+    """
 
     summary: str
     request: type[Any] | None = None
     reply: type[Any] | None = None
     status: int = 200
     codes: tuple[str, ...] = ()
-    query: tuple[tuple[str, str], ...] = ()
+    query: type[msgspec.Struct] | None = None
     headers: tuple[tuple[str, str], ...] = ()
     media: str = JSON
     tag: str = "verifications"
     also: tuple[int, ...] = ()
+    operation_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """One endpoint. `template` is `/verify/{verification_id}`; `scope` None means open to everybody.
 
-    `precheck` runs right after authentication, before the scope is judged: it may answer already. Whom the `guest`
-    does not admit needs an API key as anybody does. Pages of other origins may read what says `cross_origin`. What does
-    not say `waits` is answered at once, however busy the process is; its handler does no more than answer.
+    `precheck` runs right after authentication and before the scope is judged; it may answer already. A request that
+    `token_access` does not admit needs an API key. Pages of other origins may read a `cross_origin` route. A route that
+    does not say `waits` is answered at once, however busy the process is; its handler only answers.
     """
 
     method: str
@@ -97,6 +102,6 @@ class Route:
 
 
 def reply(status: int, value: object, **headers: str) -> Reply:
-    """A JSON answer that nobody may store. Header names are given with underscores."""
+    """A JSON reply that no cache may store, encoded here and nowhere else. Header names are given with underscores."""
     named = {name.replace("_", "-"): text for name, text in headers.items()}
     return Reply(status, {"Content-Type": JSON, **NO_STORE, **named}, msgspec.json.encode(value))

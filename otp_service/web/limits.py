@@ -1,13 +1,13 @@
-"""How the threads of one process share it: few work, many may wait.
+"""How the threads of one process are shared: few requests work at a time, many may wait.
 
 WSGI cannot suspend a request, so one that waits (for news, or for its own body) keeps a thread; but a sleeping thread
-costs only its stack. A process therefore has many threads, and only as many as the gate has places work at a time:
-more would only interrupt one another. The parts add up to all threads there are (`threads_needed`), so whatever waits,
-a thread that could work is never taken by it.
+costs only its stack. A process therefore has many threads, and the work limiter has few places: more would only
+interrupt one another. The limits add up to the number of threads (`threads_needed`), so a thread that could work is
+never taken by a request that waits.
 
-Passing either tool costs a fraction of a microsecond where nobody has to wait; `threading.Semaphore` costs more.
+Each limiter costs a fraction of a microsecond where nobody has to wait; `threading.Semaphore` costs more.
 
-Not here: what work is (`endpoint`), and waiting for news (`usecases.watch`).
+Not here: what counts as work (`endpoint`), and waiting for news (`usecases.watch`).
 """
 
 import threading
@@ -24,16 +24,16 @@ ones, fewer let a slow store block health."""
 WATCHING = 64
 """Requests of one process that may wait for news."""
 
-CALLERS = 24
-STRANGERS = 8
-"""Bodies of one process that may be on their way: of requests with a valid key, and of those without one."""
+BODIES_WITH_KEY = 24
+BODIES_WITHOUT_KEY = 8
+"""Bodies that one process may be receiving: of requests with a valid API key, and of those without one."""
 
 
-IN_LINE = 128
+QUEUED = 128
 """Requests of one process that may wait for their turn to work; a further one is refused at once."""
 
 SPARE = 4
-"""Threads for what never waits: /healthz, and saying no."""
+"""Threads for what never waits: /healthz, and refusals."""
 
 
 def threads_needed(working: int) -> int:
@@ -43,20 +43,20 @@ def threads_needed(working: int) -> int:
 
 def requests_at_once(working: int) -> int:
     """The requests of such a process that may be under way, waiting or not."""
-    return working + IN_LINE + WATCHING + CALLERS + STRANGERS
+    return working + QUEUED + WATCHING + BODIES_WITH_KEY + BODIES_WITHOUT_KEY
 
 
 class WorkLimiter:
-    """Work is done inside: `with gate: …`. In there `with gate.aside: …` gives the place to others for a while.
+    """Work is done inside: `with limiter: …`. There, `with limiter.released: …` frees the place for a while.
 
-    Places are handed on in the order of arrival: a free for all would let some wait many turns under load.
+    Places are given in the order of arrival. Otherwise some requests would wait many turns under load.
     """
 
     def __init__(self, places: int = WORKING) -> None:
         self._free = places
         self._lock = threading.Lock()
-        self._line: deque[threading.Lock] = deque()
-        self.released = _Aside(self)
+        self._queue: deque[threading.Lock] = deque()
+        self.released = _Released(self)
 
     def __enter__(self) -> None:
         with self._lock:
@@ -65,20 +65,20 @@ class WorkLimiter:
                 return
             turn = threading.Lock()
             turn.acquire()
-            self._line.append(turn)
+            self._queue.append(turn)
         turn.acquire()
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
-            # A place is free only while nobody stands in line.
-            if self._line:
-                self._line.popleft().release()
+            # A place is free only while no request is queued.
+            if self._queue:
+                self._queue.popleft().release()
             else:
                 self._free += 1
 
 
-class Door:
-    """How many requests are under way at once. Raises NotReady at once for one too many."""
+class RequestLimiter:
+    """How many requests may be in flight. Raises NotReady at once for one too many."""
 
     def __init__(self, places: int) -> None:
         self._free = places
@@ -95,8 +95,8 @@ class Door:
             self._free += 1
 
 
-class _Aside:
-    """The gate from inside."""
+class _Released:
+    """Frees the place of a request that works, and takes one again."""
 
     def __init__(self, limiter: WorkLimiter) -> None:
         self._limiter = limiter
@@ -111,8 +111,8 @@ class _Aside:
 class BodyLimiter:
     """How many bodies are read at once. Each holds a thread for as long as its sender likes.
 
-    Inside (`with turnstile: …`) a body may be read. Raises NotReady for one that does not get in within a moment; for
-    a while after that nobody waits, either.
+    Inside (`with limiter: …`) a body may be read. Raises NotReady if there is no place within a moment. For a while
+    after that it raises at once.
     """
 
     def __init__(self, places: int, patience_s: float = 0.25, closed_s: float = 1.0) -> None:
@@ -140,15 +140,13 @@ class BodyLimiter:
 
 
 class Threads:
-    """What divides one process's threads: `door` for all requests that may wait, `gate` for work, a turnstile for
-    callers' bodies and one for strangers'.
-    """
+    """The limiters of one process: `requests` for all that may wait, `limiter` for work, and two for bodies."""
 
     def __init__(self, working: int = WORKING) -> None:
-        self.door = Door(requests_at_once(working))
+        self.requests = RequestLimiter(requests_at_once(working))
         self.limiter = WorkLimiter(working)
-        self.callers = BodyLimiter(CALLERS)
-        self.strangers = BodyLimiter(STRANGERS)
+        self.bodies_with_key = BodyLimiter(BODIES_WITH_KEY)
+        self.bodies_without_key = BodyLimiter(BODIES_WITHOUT_KEY)
 
 
 def _places(number: int) -> "SimpleQueue[None]":

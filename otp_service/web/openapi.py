@@ -2,18 +2,19 @@
 
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import Meta
 
 from .. import __version__
 from ..domain.audit import EventType
 from ..domain.callback import EVENTS
-from ..domain.phone import E164
 from .http import Doc, Route
 from .problems import MEDIA, STATUS
-from .schemas import CallbackBody
+from .schemas.callbacks import CallbackBody
+from .schemas.forms import E164_FORM
+from .schemas.problem import Problem
+from .schemas.receipts import ReceiptClaims
 
 _PARAMETER = re.compile(r"\{([a-z_]+)\}")
 _PARAMETERS = {
@@ -22,17 +23,10 @@ _PARAMETERS = {
     "number": "A telephone number in E.164; write the plus sign as %2B.",
 }
 _FORMS: dict[str, dict[str, Any]] = {
-    "number": {"type": "string", "pattern": f"^{E164}$"},
-    "to": {"type": "string", "pattern": f"^{E164}$"},
-    "type": {"type": "array", "items": {"type": "string", "enum": [str(kind) for kind in EventType]}},
-    "since": {"type": "string", "format": "date-time"},
-    "until": {"type": "string", "format": "date-time"},
-    "wait": {"type": "integer", "minimum": 0, "maximum": 25, "default": 0},
-    "after": {"type": "integer", "minimum": 0},
-    "limit": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100},
+    "number": {"type": "string", **E164_FORM},
     "Idempotency-Key": {"type": "string", "pattern": "^[A-Za-z0-9_:.-]{1,255}$"},
 }
-"""The form of parameters that are more than a text."""
+"""The form of path and header parameters that are more than a text."""
 
 _SCHEMES = {
     "key": {"type": "http", "scheme": "bearer", "description": "An API key."},
@@ -46,65 +40,8 @@ _SCHEMES = {
 _REF = "#/components/schemas/{name}"
 
 
-class FormError(msgspec.Struct):
-    """Where a body is wrong: an RFC 6901 pointer and a sentence."""
-
-    pointer: str
-    detail: str
-
-
-class Problem(msgspec.Struct):
-    """RFC 9457 problem document. `code` is the stable word to branch on; `instance` is the request id."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str
-    code: str
-    errors: list[FormError] | None = None
-    checks_left: int | None = None
-    sends_left: int | None = None
-    resend_in: int | None = None
-    resubscribe: str | None = None
-
-
-class ReceiptClaims(msgspec.Struct):
-    """What a receipt says: the payload of a compact JWS (RFC 7515) with `alg` EdDSA (RFC 8037), `typ` otp-receipt+jwt
-    and `kid`, the id of the key in /.well-known/jwks.json that signed it.
-
-    Verify signature, `iss`, `aud` and `exp`; compare `sub` with that of the start's reply, and `purpose`.
-    """
-
-    iss: Annotated[str, Meta(description="The issuer as configured: the public URL unless another is given.")]
-    aud: Annotated[str, Meta(description="The app whose API key started and checked the verification.")]
-    sub: Annotated[
-        str, Meta(description="Who was verified: a keyed hash of the number, different for each app. As in the start.")
-    ]
-    iat: Annotated[int, Meta(description="When the code was approved, in Unix seconds.")]
-    exp: Annotated[int, Meta(description="`iat` + 120: until then it can be spent.")]
-    jti: Annotated[str, Meta(description="The receipt's own id.")]
-    verification_id: Annotated[str, Meta(description="The verification that was approved.")]
-    purpose: Annotated[str, Meta(description="What the start was for.")]
-    channel: Annotated[str, Meta(description="The channel that the start, or its last repeat, asked for.")]
-    amr: Annotated[
-        list[str],
-        Meta(description="RFC 8176: `otp` and, for the channel `sms`, `sms`. There is no word for WhatsApp."),
-    ]
-    context_hash: Annotated[
-        str | None,
-        Meta(
-            description="Null without a context. Else the SHA-256, in hex, over its members in order of their names: "
-            "for each its name and its value in UTF-8, each led by its length as four bytes, the highest first."
-        ),
-    ]
-
-
 def describe(routes: Sequence[Route], server: str) -> dict[str, Any]:
     """The whole document."""
-    types = [kind for route in routes for kind in (route.doc.request, route.doc.reply) if _is_struct(kind)]
-    unique = list(dict.fromkeys([*types, Problem, CallbackBody, ReceiptClaims]))
-    _, schemas = msgspec.json.schema_components(unique, ref_template=_REF)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         paths.setdefault(route.template, {})[route.method.lower()] = _operation(route)
@@ -120,10 +57,19 @@ def describe(routes: Sequence[Route], server: str) -> dict[str, Any]:
         "paths": paths,
         "webhooks": {str(kind): _callback(kind) for kind in sorted(EVENTS)},
         "components": {
-            "schemas": schemas,
+            "schemas": _schemas(routes),
             "securitySchemes": _SCHEMES,
         },
     }
+
+
+def _schemas(routes: Sequence[Route]) -> dict[str, Any]:
+    """The schemas that bodies and query parameters refer to. A query struct itself is no schema of the API."""
+    bodies = [kind for route in routes for kind in (route.doc.request, route.doc.reply) if _is_struct(kind)]
+    queries = {route.doc.query for route in routes if route.doc.query is not None}
+    kinds = list(dict.fromkeys([*bodies, Problem, CallbackBody, ReceiptClaims, *queries]))
+    _, schemas = msgspec.json.schema_components(kinds, ref_template=_REF)
+    return {name: schema for name, schema in schemas.items() if name not in {kind.__name__ for kind in queries}}
 
 
 _CALLBACK_HEADERS = {
@@ -136,7 +82,7 @@ _CALLBACK_HEADERS = {
 
 def _callback(kind: EventType) -> dict[str, Any]:
     operation = {
-        "operationId": f"told_{kind.replace('.', '_')}",
+        "operationId": "receive" + "".join(word.capitalize() for word in re.findall("[a-z]+", kind)),
         "summary": f"Sent to the app's callback_url after {kind}",
         "description": "Sent at least once and perhaps out of order; the greater `version` is the newer object. "
         "Anything but 2xx is tried again with the same id and body; a redirect is not followed, 410 ends it.",
@@ -158,7 +104,7 @@ def _is_struct(kind: type[Any] | None) -> bool:
 def _operation(route: Route) -> dict[str, Any]:
     doc = route.doc
     operation: dict[str, Any] = {
-        "operationId": _operation_id(route),
+        "operationId": doc.operation_id,
         "summary": doc.summary,
         "tags": [doc.tag],
         "parameters": _parameters(route),
@@ -172,22 +118,28 @@ def _operation(route: Route) -> dict[str, Any]:
     return operation
 
 
-def _operation_id(route: Route) -> str:
-    words = re.findall(r"[a-z]+", route.template.replace(".well-known", "").replace(".json", ""))
-    return "_".join([route.method.lower(), *words])
-
-
 def _parameters(route: Route) -> list[dict[str, Any]]:
-    out = [
-        {"name": name, "in": "path", "required": True, "description": _PARAMETERS[name], "schema": _form(name)}
+    path = [
+        _parameter(name, "path", _PARAMETERS[name], _form(name), required=True)
         for name in _PARAMETER.findall(route.template)
     ]
-    for place, named in (("query", route.doc.query), ("header", route.doc.headers)):
-        out += [
-            {"name": name, "in": place, "required": False, "description": words, "schema": _form(name)}
-            for name, words in named
-        ]
-    return out
+    headers = [_parameter(name, "header", words, _form(name)) for name, words in route.doc.headers]
+    return [*path, *_query_parameters(route.doc.query), *headers]
+
+
+def _query_parameters(kind: type[msgspec.Struct] | None) -> list[dict[str, Any]]:
+    if kind is None:
+        return []
+    _, schemas = msgspec.json.schema_components([kind], ref_template=_REF)
+    properties: dict[str, dict[str, Any]] = schemas[kind.__name__]["properties"]
+    return [
+        _parameter(name, "query", form["description"], {word: form[word] for word in form if word != "description"})
+        for name, form in properties.items()
+    ]
+
+
+def _parameter(name: str, place: str, words: str, schema: dict[str, Any], *, required: bool = False) -> dict[str, Any]:
+    return {"name": name, "in": place, "required": required, "description": words, "schema": schema}
 
 
 def _form(name: str) -> dict[str, Any]:

@@ -75,7 +75,7 @@ class Problems:
             "instance": request_id,
             "code": code,
         }
-        # Nothing that a story adds may take the place of one of RFC 9457's members.
+        # No field of a refusal may replace one of RFC 9457's members.
         document |= {name: value for name, value in (fields or {}).items() if name not in document}
         sent = {"Content-Type": MEDIA, **NO_STORE, **(headers or {})}
         if status in (429, 503):
@@ -94,13 +94,13 @@ class Problems:
         )
 
     def error(self, error: ServiceError, request_id: str) -> Reply:
-        """The problem document of an exception of ours; what has no status is an internal error that says nothing."""
+        """The problem document of an exception. One whose code has no status is an internal error without details."""
         if error.code not in STATUS or STATUS[error.code][0] >= 500:
             return self.hidden(error.code, request_id)
         return self.of(error.code, error.detail, request_id, fields=_form_errors(error))
 
     def hidden(self, code: str, request_id: str) -> Reply:
-        """A problem of ours: the caller learns that it is not their fault, and when to come back."""
+        """A fault of the service: the caller learns that it is not theirs, and when to try again."""
         code = code if code in STATUS else "internal_error"
         detail = {
             "store_unavailable": "The store does not answer or refuses writes. This is no approval; try again.",

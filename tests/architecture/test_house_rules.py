@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
@@ -18,17 +19,13 @@ import pytest
 import otp_service
 from otp_service import telemetry
 from otp_service.domain import audit, errors
-from otp_service.domain.ids import Ids
 from otp_service.domain.verification import ENDED_CODE
-from otp_service.domain.watch_tokens import WatchTokens
 from otp_service.storage.api_keys import SCOPES
 from otp_service.storage.schema import Keys
 from otp_service.storage.script_files import load, names
 from otp_service.web.http import Route
 from otp_service.web.problems import STATUS, Problems
-from otp_service.web.routes.operations import Admin
-from otp_service.web.routes.verifications import Api
-from otp_service.web.routes.webhooks import Hooks
+from otp_service.web.routes.all_routes import Backend, all_routes
 from tests.conftest import NEEDS
 
 PACKAGE = Path(otp_service.__file__).parent
@@ -199,25 +196,8 @@ def test_statuses_fit_their_codes() -> None:
 
 def routes() -> list[Route]:
     """All endpoints, as bootstrap lists them; nothing behind them is needed to look at them."""
-    nothing = cast("Any", None)
-    problems = Problems("https://otp.example")
-    made = [
-        *Api(
-            nothing,
-            nothing,
-            nothing,
-            nothing,
-            problems,
-            ids=Ids(b""),
-            watch_tokens=WatchTokens(b""),
-            seal=nothing,
-            unseal=nothing,
-        ).routes(),
-        *Hooks(nothing, nothing, b"", problems, lambda: 0.0).routes(),
-    ]
-    parameters = dict.fromkeys(list(inspect.signature(Admin).parameters), nothing)
-    admin = Admin(**{**parameters, "problems": problems, "jwks": {"keys": []}, "public_url": "https://otp.example"})
-    return [*made, *admin.routes()]
+    nothing = dict.fromkeys([field.name for field in fields(Backend)], cast("Any", None))
+    return all_routes(Backend(**{**nothing, "checks": [], "public_url": "https://otp.example"}))
 
 
 def test_every_route_asks_for_a_scope_or_is_open_on_purpose() -> None:

@@ -1,6 +1,7 @@
 """Words that stand in two places are the same word in both: ranks, log fields, codes and what the API tells of them."""
 
 import ast
+import dataclasses
 import logging
 import re
 from collections.abc import Iterator
@@ -14,15 +15,11 @@ import otp_service
 from otp_service import telemetry
 from otp_service.domain.delivery import RANK
 from otp_service.domain.errors import ServiceError
-from otp_service.domain.ids import Ids
 from otp_service.domain.verification import Status
-from otp_service.domain.watch_tokens import WatchTokens
 from otp_service.storage.script_files import load, names
 from otp_service.web.openapi import describe
-from otp_service.web.problems import STATUS, Problems
-from otp_service.web.routes.operations import Admin
-from otp_service.web.routes.verifications import Api
-from otp_service.web.routes.webhooks import Hooks
+from otp_service.web.problems import STATUS
+from otp_service.web.routes.all_routes import Backend, all_routes
 
 PACKAGE = Path(otp_service.__file__).parent
 MODULES = {
@@ -224,33 +221,8 @@ def test_every_refusal_has_a_status() -> None:
 
 def document() -> dict[str, Any]:
     """The OpenAPI document of all routes; nothing behind them is needed to describe them."""
-    nothing = cast("Any", None)
-    problems = Problems("https://otp.example")
-    admin = Admin(
-        auth=nothing,
-        problems=problems,
-        checks=[],
-        jwks=dict,
-        public_url="https://otp.example",
-        token=str,
-        outbox_depth=int,
-        circuits=list,
-    )
-    routes = [
-        *Api(
-            nothing,
-            nothing,
-            nothing,
-            nothing,
-            problems,
-            ids=Ids(b""),
-            watch_tokens=WatchTokens(b""),
-            seal=nothing,
-            unseal=nothing,
-        ).routes(),
-        *Hooks(nothing, nothing, b"", problems, float).routes(),
-        *admin.routes(),
-    ]
+    nothing = dict.fromkeys([field.name for field in dataclasses.fields(Backend)], cast("Any", None))
+    routes = all_routes(Backend(**{**nothing, "checks": [], "public_url": "https://otp.example"}))
     return describe(routes, "https://otp.example")
 
 

@@ -12,10 +12,9 @@ from otp_service.domain.callback import (
     Endpoint,
     GiveUp,
     callback_id,
-    is_public,
     judge,
-    objection,
 )
+from otp_service.domain.receiver_url import is_public, objection
 
 PUBLIC_NAME = "https://hooks.example.com/otp"
 

@@ -4,10 +4,9 @@ from collections.abc import Collection
 
 import pytest
 
-from otp_service.domain import circuit, routing
+from otp_service.domain import circuit, findings, routing
 from otp_service.domain.circuit import (
     ACCOUNT,
-    AT_ONCE,
     DAY_MS,
     HOLDS_AFTER,
     HOUR_MS,
@@ -30,6 +29,7 @@ from otp_service.domain.delivery import (
     SendOutcome,
     Unknown,
 )
+from otp_service.domain.findings import AT_ONCE
 from otp_service.domain.policy import Sender, SenderKind, Strategy
 from otp_service.domain.routing import Health
 
@@ -74,7 +74,7 @@ def refused(code: str, action: Action, *, spent: bool = False) -> Refused:
 )
 def test_each_answer_says_what_it_says_of_each_breaker(outcome: SendOutcome, found: list[Finding]) -> None:
     """Trouble is of the narrowest scope that it can be of; patience asked for, and a request never made, are none."""
-    assert list(circuit.findings(outcome, POOL)) == found
+    assert list(findings.findings(outcome, POOL)) == found
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_each_answer_says_what_it_says_of_each_breaker(outcome: SendOutcome, fou
 )
 def test_a_report_is_about_one_message(code: str, action: Action, after: int | None) -> None:
     """Only the block for pumping, which comes in no other way, counts at once; the rest by several numbers or never."""
-    hold = circuit.refusal_hold(refused(code, action, spent=code == "40333"), POOL, Source.REPORT)
+    hold = findings.refusal_hold(refused(code, action, spent=code == "40333"), POOL, Source.REPORT)
     assert (hold.after if hold else None) == after
     assert hold is None or hold.source is Source.REPORT
 

@@ -13,7 +13,8 @@ from otp_service.domain import codes, failover, phone, routing
 from otp_service.domain.audit import Position
 from otp_service.domain.delivery import RANK, Action, DeliveryStatus, Refused, from_carrier
 from otp_service.domain.errors import ConfigError
-from otp_service.domain.message import LOCALES, Autofill, render
+from otp_service.domain.message import Autofill, render
+from otp_service.domain.message_templates import TEMPLATES
 from otp_service.domain.optout import Wish
 from otp_service.domain.policy import App, Channel, Sender, SenderKind
 from otp_service.domain.receipt import TYPE, Claims, decode, encode
@@ -34,7 +35,7 @@ def test_every_number_below_a_million_is_a_code_of_its_own() -> None:
 # ---- words --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize("locale", sorted(TEMPLATES))
 @pytest.mark.parametrize("autofill", [None, Autofill(web_origin="example.com"), Autofill(android_hash="FA+9qCX9VSu")])
 def test_a_name_keeps_its_accents(locale: str, autofill: Autofill | None) -> None:
     """Who is paid stands in the message as the caller wrote it: nobody approves a payment to a changed name."""

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otp_service.domain.message import LOCALES, Autofill, TextTooLong, hides_code, printable, render
+from otp_service.domain.message import Autofill, TextTooLong, hides_code, printable, render
+from otp_service.domain.message_templates import TEMPLATES
 from otp_service.domain.optout import Source, Wish, carrier_reading, source
 from otp_service.domain.replies import MAX_CHARS, plain, read
 
@@ -363,7 +364,7 @@ def texts() -> st.SearchStrategy[str]:
         code=st.from_regex(r"[0-9]{4,10}", fullmatch=True).filter(str.isascii),
         brand=tricky | allowed,
         lifetime_s=st.sampled_from([30, 60, 119, 300, 600]),
-        locale=st.sampled_from(LOCALES),
+        locale=st.sampled_from(sorted(TEMPLATES)),
         context=st.none() | st.fixed_dictionaries({"amount": tricky | allowed, "payee": tricky | allowed}),
         autofill=st.none()
         | st.builds(Autofill, web_origin=web)
@@ -399,7 +400,7 @@ def test_a_keyword_in_a_line_of_its_own_beside_a_quote_is_the_keyword(
         assert read(reply).denies(NO) is (word == "not me"), reply
 
 
-@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize("locale", sorted(TEMPLATES))
 def test_a_quote_that_is_cut_short_changes_nothing(locale: str) -> None:
     """Phones shorten long quotes, anywhere."""
     for autofill, context in itertools.product(

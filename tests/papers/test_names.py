@@ -7,7 +7,7 @@ import pytest
 
 from otp_service import telemetry
 from otp_service.cli.main import build_parser
-from otp_service.domain.circuit import AT_ONCE
+from otp_service.domain.findings import AT_ONCE
 from otp_service.storage.api_keys import SCOPES
 from otp_service.web.problems import STATUS
 from tests.campaign.__main__ import build_parser as campaign_parser

@@ -15,7 +15,8 @@ import httpcore
 import pytest
 from standardwebhooks import Webhook
 
-from otp_service.domain.callback import Answer, Callback, Endpoint, is_public
+from otp_service.domain.callback import Answer, Callback, Endpoint
+from otp_service.domain.receiver_url import is_public
 from otp_service.receivers.client import Receivers, Timeouts
 from otp_service.receivers.network import MOST_ADDRESSES, Backend, ForbiddenAddress, resolve
 

@@ -1,7 +1,7 @@
 """One person's odd message touches nobody else's: the real parts over a real store, and a carrier that is scripted.
 
 Whatever the carrier answers to one message, or reports of it, everybody else's go out by the first sender of the route
-and at once. The exceptions are `circuit.AT_ONCE`.
+and at once. The exceptions are `findings.AT_ONCE`.
 """
 
 import json
@@ -13,8 +13,9 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from otp_service.domain.circuit import ACCOUNT, AT_ONCE, HOLDS_AFTER, PUMPING, TRIPS_AFTER, profile_scope, sender_scope
+from otp_service.domain.circuit import ACCOUNT, HOLDS_AFTER, TRIPS_AFTER, profile_scope, sender_scope
 from otp_service.domain.delivery import DeliveryReport, Refused
+from otp_service.domain.findings import AT_ONCE, PUMPING
 from otp_service.domain.ids import Reference
 from otp_service.domain.operation import OptOut, Timer
 from otp_service.domain.policy import Policy

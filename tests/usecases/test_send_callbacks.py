@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from otp_service import keyring
+from otp_service.clock import rfc3339
 from otp_service.domain.audit import Event, EventType, Position
 from otp_service.domain.callback import EVENTS, GONE_REST_MS, MAX_BODY, RETRIES, Answer, Callback
 from otp_service.domain.delivery import DeliveryStatus
@@ -20,7 +21,8 @@ from otp_service.domain.verification import Status
 from otp_service.domain.view import DeliveryView, TimelineEntry, VerificationView
 from otp_service.runtime.callback_worker import CallbackWorker
 from otp_service.usecases.send_callbacks import SendCallbacks
-from otp_service.web import schemas
+from otp_service.web.schemas.callbacks import callback_body
+from otp_service.web.schemas.verification import VerificationWithTimeline, shown_as, timeline_events
 from tests.conftest import wait_until
 from tests.fakes import FakeAuditConsumer, FakeCallbackQueue, FakeReceivers, FakeVerifications
 
@@ -85,7 +87,7 @@ class Scenario:
             receivers=self.receivers,
             vault=RING,
             apps=apps,
-            write=schemas.callback_body,
+            write=callback_body,
             random=lambda: 0.0,
             count=lambda app, outcome: self.counted.append((app, outcome)),
         )
@@ -119,9 +121,9 @@ def test_the_body_is_the_object_of_the_api(scenario: Scenario) -> None:
     (one,) = scenario.queue.queued
     body = json.loads(one.body)
     assert (one.id, one.app, one.verification) == (f"evt_02-{AT}-1", "shop", REF.verification_id)
-    assert (body["type"], body["timestamp"]) == ("verification.approved", schemas.instant(AT))
+    assert (body["type"], body["timestamp"]) == ("verification.approved", rfc3339(AT))
     assert set(body) == {"type", "timestamp", "data"}
-    shown = schemas.verification_with_timeline(view(), scenario.store.events)
+    shown = shown_as(VerificationWithTimeline, view(), timeline=timeline_events(scenario.store.events))
     assert body["data"] == msgspec.to_builtins(shown)
     assert body["data"]["version"] == 4
 
@@ -129,11 +131,11 @@ def test_the_body_is_the_object_of_the_api(scenario: Scenario) -> None:
 def test_a_body_stays_below_20_kb() -> None:
     """A long timeline is left out; everything else is there."""
     long = [TimelineEntry("check.failed", AT, None, {"n": n}) for n in range(400)]
-    data = json.loads(schemas.callback_body("check.failed", AT, view(metadata='{"m":"x"}'), long))["data"]
+    data = json.loads(callback_body("check.failed", AT, view(metadata='{"m":"x"}'), long))["data"]
     assert "timeline" not in data
     assert data["metadata"] == {"m": "x"}
     big = tuple(replace(view().deliveries[0], ordinal=n, error=("40300", "x" * 100)) for n in range(1, 30))
-    text = schemas.callback_body("x", AT, replace(view(), deliveries=big, metadata='{"m":"' + "x" * 1000 + '"}'), long)
+    text = callback_body("x", AT, replace(view(), deliveries=big, metadata='{"m":"' + "x" * 1000 + '"}'), long)
     assert len(text.encode()) < MAX_BODY
 
 

@@ -1,7 +1,8 @@
 """Starting and judging as stories: what is asked of the store, and what its answers become."""
 
 import json
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -18,8 +19,8 @@ from otp_service.domain.verification import ENDED_CODE, Status
 from otp_service.domain.view import VerificationView
 from otp_service.keyring import create, parse, rotate
 from otp_service.storage.limits import Place
-from otp_service.usecases import ports, verify
-from otp_service.usecases.verify import Approval, Asserted, Redemption, Sent, StartRequest, Verify
+from otp_service.usecases import ports
+from otp_service.usecases.verify import Asserted, Redemption, Verify, seconds
 from tests.fakes import FakeKeyIds, FakeLimits, FakeSenderHealth, FakeVerifications, LateVault, verification_view
 
 RING = parse(create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z"))
@@ -38,6 +39,35 @@ APPROVED = Approved(1_790_000_000_999, NUMBER, "login", "sms", "", "receipt-1", 
 def replying(*replies: object, last: Reference | None = REF, view: VerificationView | None = VIEW) -> FakeVerifications:
     """A store with one verification that gives these replies in their order."""
     return FakeVerifications(list(replies), last=last, views={REF: view} if view else {})
+
+
+@dataclass(frozen=True)
+class StartRequest:
+    """A start as the endpoint hands it over."""
+
+    to: str
+    channel: str = "sms"
+    purpose: str = "login"
+    locale: str = ""
+    context: Mapping[str, str] = field(default_factory=dict)
+    client_ip: str | None = None
+    autofill: str = ""
+    metadata: str = "{}"
+
+
+@dataclass(frozen=True)
+class CheckRequest:
+    """A guess as the endpoint hands it over."""
+
+    code: str = "123456"
+    verification_id: str | None = None
+    to: str | None = None
+    purpose: str | None = None
+    context: Mapping[str, str] = field(default_factory=dict)
+
+
+GUESS = CheckRequest(verification_id=REF.verification_id)
+BY_NUMBER = CheckRequest(to=PERSON, purpose="pay")
 
 
 def places(app: App, ip: str | None) -> list[object]:
@@ -84,10 +114,10 @@ def refused(answer: object) -> Refusal:
 
 def test_an_order_is_complete_and_seals_what_is_secret() -> None:
     """Digest and box belong to the order's own new id; neither code nor number stands in it in clear."""
-    store = replying(Started(REF, resent=False, view=VIEW))
+    store = replying(Started(VIEW, resent=False))
     request = StartRequest(PERSON, context={"payee": "X"}, client_ip="203.0.113.7", locale="de", metadata='{"a":1}')
     sent = story(store).start("shop", request)
-    assert sent == Sent(VIEW, created=True)
+    assert sent == Started(VIEW, resent=False)
     (order,) = store.asked
     code = "999999"
     assert PERSON[1:] not in repr(order)
@@ -112,9 +142,9 @@ def test_an_order_is_complete_and_seals_what_is_secret() -> None:
 
 def test_two_starts_have_nothing_in_common() -> None:
     """Each has an id, an operation and a box of its own; a caller's operation id is kept for a day."""
-    store = replying(*[Started(REF, resent=True, view=VIEW)] * 3)
+    store = replying(*[Started(VIEW, resent=True)] * 3)
     verifying = story(store)
-    assert verifying.start("shop", StartRequest(PERSON)) == Sent(VIEW, created=False)
+    assert verifying.start("shop", StartRequest(PERSON)) == Started(VIEW, resent=True)
     verifying.start("shop", StartRequest(PERSON))
     verifying.start("shop", StartRequest(PERSON), operation_id="key-1")
     first, second, keyed = store.asked
@@ -161,7 +191,7 @@ def test_a_fictitious_number_is_none_where_the_carrier_is_real() -> None:
         with pytest.raises(InvalidNumber):
             real.start("shop", StartRequest(number))
         with pytest.raises(InvalidNumber):
-            real.check_by_number("shop", number, "login", "123456", None)
+            real.check("shop", CheckRequest(to=number))
     assert (store.asked, limits.taken) == ([], 0)
     assert refused(real.start("shop", StartRequest("+12025550200"))).code == "queue_full"
 
@@ -209,13 +239,10 @@ def test_an_outer_limit_is_told_by_the_store_in_its_turn() -> None:
     assert limits.taken == 0
 
 
-def test_a_replayed_start_shows_the_verification_as_it_is() -> None:
-    """Without a view in the answer the store is asked for it; one that has vanished is an outage."""
-    store = replying(Started(REF, resent=False, replayed=True))
-    assert story(store).start("shop", StartRequest(PERSON)) == Sent(VIEW, created=True)
-    gone = replying(Started(REF, resent=False, replayed=True), view=None)
-    with pytest.raises(NotReady):
-        story(gone).start("shop", StartRequest(PERSON))
+def test_a_replayed_start_is_given_as_the_store_has_it() -> None:
+    """The store looks the verification up; who started first does not matter to the caller."""
+    replayed = Started(VIEW, resent=False, replayed=True)
+    assert story(replying(replayed)).start("shop", StartRequest(PERSON)) == replayed
 
 
 PIZZAS = {"amount": "\U0001f355" * 128, "payee": "\U0001f355" * 128}
@@ -254,9 +281,9 @@ def test_a_brand_too_long_for_android_is_said() -> None:
 
 def test_long_words_that_are_not_in_the_message_refuse_nothing() -> None:
     """Other members of the context bind the code and are not told."""
-    store = replying(Started(REF, resent=False, view=VIEW))
+    store = replying(Started(VIEW, resent=False))
     request = StartRequest(PERSON, context={"order": "\U0001f355" * 128}, autofill=ANDROID)
-    assert story(store).start("shop", request) == Sent(VIEW, created=True)
+    assert story(store).start("shop", request) == Started(VIEW, resent=False)
 
 
 META = Sender("meta", SenderKind.WHATSAPP, "profile-c", "+18445550001", 1.0, Template("login"))
@@ -266,7 +293,7 @@ BOTH = Policy({"shop": replace(SHOP, route=(META, POOL))}, {"pool": POOL, "meta"
 @pytest.mark.parametrize("context", [{"amount": "1"}, {"payee": "X", "order": "7"}, {"amount": ""}, PIZZAS])
 def test_a_template_has_no_room_for_a_payment(context: dict[str, str]) -> None:
     """422 channel_unavailable before anything is taken; other contexts go, and stay on the channel."""
-    store, limits = replying(Started(REF, resent=False, view=VIEW)), FakeLimits()
+    store, limits = replying(Started(VIEW, resent=False)), FakeLimits()
     verifying = story(store, limits, policy=BOTH)
     request = StartRequest(PERSON, channel=Channel.WHATSAPP, context=context, autofill=WEB)
     assert refused(verifying.start("shop", request)).code == "channel_unavailable"
@@ -283,8 +310,8 @@ def test_the_sms_that_may_stand_in_must_fit_too() -> None:
     with pytest.raises(InvalidRequest):
         story(replying(), policy=wide).start("shop", request)
     alone = Policy({"shop": replace(wide.apps["shop"], route=(META,))}, BOTH.senders)
-    store = replying(Started(REF, resent=False, view=VIEW))
-    assert story(store, policy=alone).start("shop", request) == Sent(VIEW, created=True)
+    store = replying(Started(VIEW, resent=False))
+    assert story(store, policy=alone).start("shop", request) == Started(VIEW, resent=False)
 
 
 @pytest.mark.parametrize(
@@ -292,7 +319,7 @@ def test_the_sms_that_may_stand_in_must_fit_too() -> None:
 )
 def test_only_the_language_of_a_locale_is_kept(locale: str, kept: str) -> None:
     """Nothing long and nothing foreign goes into the store."""
-    store = replying(Started(REF, resent=False, view=VIEW))
+    store = replying(Started(VIEW, resent=False))
     story(store).start("shop", StartRequest(PERSON, locale=locale))
     assert store.asked[0].locale == kept
 
@@ -300,9 +327,9 @@ def test_only_the_language_of_a_locale_is_kept(locale: str, kept: str) -> None:
 # ---- check --------------------------------------------------------------------------------------------------------
 
 
-def check(store: FakeVerifications, code: str = "123456") -> Approval | Refusal:
+def check(store: FakeVerifications) -> Approved | Refusal:
     """A guess by id."""
-    return story(store).check_by_id("shop", REF.verification_id, code, None)
+    return story(store).check("shop", GUESS)
 
 
 def test_only_an_approval_is_one() -> None:
@@ -323,7 +350,7 @@ def test_only_an_approval_is_one() -> None:
 def test_an_approval_carries_the_signed_receipt() -> None:
     """It names app, person, purpose and verification, and is signed by the active key."""
     approval = check(replying(APPROVED))
-    assert isinstance(approval, Approval)
+    assert isinstance(approval, Approved)
     assert approval.receipt not in repr(approval)
     claims = receipt.decode(approval.receipt, RING.verify)
     assert claims is not None
@@ -341,24 +368,23 @@ def test_what_is_asserted_goes_into_the_order() -> None:
     """The number as its keyed hash, the purpose as it is; the store compares both with the record."""
     store = replying(NotFound(), Wrong(4))
     verifying = story(store)
-    asserted = Asserted(to=PERSON, purpose="pay")
-    verifying.check_by_id("shop", REF.verification_id, "123456", None, asserted=asserted, request_key="k")
-    verifying.check_by_id("shop", REF.verification_id, "123456", None)
+    verifying.check("shop", replace(GUESS, to=PERSON, purpose="pay"), "k")
+    verifying.check("shop", GUESS)
     told, untold = store.asked
     assert (told.asserted_number, told.asserted_purpose, told.request_key) == (NUMBER, "pay", "k")
     assert (untold.asserted_number, untold.asserted_purpose, untold.request_key) == ("", "", "")
     with pytest.raises(InvalidNumber):
-        verifying.check_by_id("shop", REF.verification_id, "123456", None, asserted=Asserted(to="12025550143"))
-    assert PERSON not in repr(asserted)
+        verifying.check("shop", replace(GUESS, to="12025550143"))
+    assert PERSON not in repr(Asserted(to=PERSON))
 
 
 def test_a_repeat_of_an_approval_is_the_same_receipt() -> None:
     """The claims hang on the first approval alone, and the signature is deterministic (RFC 8032)."""
     store = replying(*[replace(APPROVED, receipt_id="first")] * 2)
     verifying = story(store)
-    answers = [verifying.check_by_id("shop", REF.verification_id, "1234", None, request_key="k") for _ in range(2)]
+    answers = [verifying.check("shop", GUESS, "k") for _ in range(2)]
     assert answers[0] == answers[1]
-    assert isinstance(answers[0], Approval)
+    assert isinstance(answers[0], Approved)
     assert answers[0].replayed
 
 
@@ -369,7 +395,7 @@ def test_ones_own_approval_is_no_repeat() -> None:
         return replace(APPROVED, receipt_id=order.receipt_id)
 
     approval = check(replying(fresh))
-    assert isinstance(approval, Approval)
+    assert isinstance(approval, Approved)
     assert not approval.replayed
 
 
@@ -378,7 +404,7 @@ def test_a_guess_is_digested_under_every_pepper_and_never_kept() -> None:
     store = replying(Wrong(4), Wrong(3))
     verifying = story(store)
     for _ in range(2):
-        verifying.check_by_id("shop", REF.verification_id, "123456", {"a": "b"})
+        verifying.check("shop", replace(GUESS, context={"a": "b"}))
     first, second = store.asked
     assert first.digests == second.digests
     assert set(first.digests) == set(RING.peppers)
@@ -391,7 +417,7 @@ def test_a_guess_is_digested_under_every_pepper_and_never_kept() -> None:
 def test_an_id_that_cannot_be_ours_is_unknown(text: str) -> None:
     """The same refusal as for one that does not exist, without asking."""
     store = replying()
-    assert refused(story(store).check_by_id("shop", text, "123456", None)).code == "verification_not_found"
+    assert refused(story(store).check("shop", CheckRequest(verification_id=text))).code == "verification_not_found"
     assert refused(story(store).cancel("shop", text)).code == "verification_not_found"
     assert store.asked == []
 
@@ -399,17 +425,17 @@ def test_an_id_that_cannot_be_ours_is_unknown(text: str) -> None:
 def test_by_number_the_latest_is_followed() -> None:
     """One that is overtaken while it is judged gives way to the newer; three times at most."""
     store = replying(Superseded(), APPROVED)
-    answer = story(store).check_by_number("shop", PERSON, "pay", "123456", None)
-    assert isinstance(answer, Approval)
+    answer = story(store).check("shop", BY_NUMBER)
+    assert isinstance(answer, Approved)
     assert store.asked[0] == (NUMBER, "shop", "pay")
     assert store.asked[1].by_purpose == "pay"
     restless = replying(*[Superseded()] * 3)
-    refusal = refused(story(restless).check_by_number("shop", PERSON, "pay", "123456", None))
+    refusal = refused(story(restless).check("shop", BY_NUMBER))
     assert (refusal.code, refusal.retry_after_s) == ("store_unavailable", 1)
     nobody = replying(last=None)
-    assert refused(story(nobody).check_by_number("shop", PERSON, "pay", "1", None)).code == "verification_not_found"
+    assert refused(story(nobody).check("shop", BY_NUMBER)).code == "verification_not_found"
     with pytest.raises(InvalidNumber):
-        story(nobody).check_by_number("shop", "12025550143", "pay", "123456", None)
+        story(nobody).check("shop", CheckRequest(to="12025550143"))
 
 
 def test_a_store_that_cannot_answer_approves_nobody() -> None:
@@ -474,7 +500,7 @@ def judging(order: CheckCommand) -> CheckAnswer:
 def test_a_code_made_with_a_key_that_came_meanwhile_is_judged() -> None:
     """The file is looked at again, and the guess is judged once, under all keys."""
     store = replying(judging, judging)
-    answer = story(store, ring=late(comes=True)).check_by_id("shop", REF.verification_id, "123456", None)
+    answer = story(store, ring=late(comes=True)).check("shop", GUESS)
     assert refused(answer).code == "code_incorrect"
     assert [NEWER.active_kid in order.digests for order in store.asked] == [False, True]
 
@@ -483,9 +509,9 @@ def test_a_code_made_with_a_key_that_does_not_come_is_no_verdict() -> None:
     """503, and no guess is lost; another process may have the key."""
     verify = story(replying(*[judging] * 9), ring=late(comes=False))
     with pytest.raises(NotReady):
-        verify.check_by_id("shop", REF.verification_id, "123456", None)
+        verify.check("shop", GUESS)
     with pytest.raises(NotReady):
-        verify.check_by_number("shop", PERSON, "login", "123456", None)
+        verify.check("shop", CheckRequest(to=PERSON))
 
 
 def test_a_receipt_of_a_key_that_only_others_have_is_no_verdict() -> None:
@@ -563,7 +589,7 @@ def test_any_other_receipt_is_invalid_without_asking(bad: str) -> None:
 
 def test_waits_are_whole_seconds_that_suffice() -> None:
     """Rounded up, at least one."""
-    assert [verify.seconds(ms) for ms in (-5, 0, 1, 1_000, 1_001, 59_999)] == [1, 1, 1, 1, 2, 60]
+    assert [seconds(ms) for ms in (-5, 0, 1, 1_000, 1_001, 59_999)] == [1, 1, 1, 1, 2, 60]
 
 
 @pytest.mark.parametrize(
@@ -579,7 +605,7 @@ def test_waits_are_whole_seconds_that_suffice() -> None:
 def test_a_view_tells_when_to_send_again(changes: dict[str, Any], resend: int | None, left: int) -> None:
     """Never after the last send or the end."""
     view = replace(VIEW, **changes)
-    assert verify.resend_in(view) == resend
-    assert verify.sends_left(view) == left
-    assert verify.checks_left(view) == 3
+    assert view.resend_in == resend
+    assert view.sends_left == left
+    assert view.checks_left == 3
     assert RING.ids.read(view.reference.verification_id) == REF

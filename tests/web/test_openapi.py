@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from otp_service.web.routes.verifications import MAX_WAIT_S
+from otp_service.web.schemas.queries import MAX_WAIT_S
 
 from .conftest import Answer, ApiHarness
 

@@ -1,1 +1,1 @@
-"""The endpoints, one file for each resource. A route stands beside its handler."""
+"""The endpoints: one module for each resource, a route beside its handler."""

@@ -1,7 +1,7 @@
-"""Webhooks of the carrier: nothing is believed before the signature over the raw bytes is proven.
+"""Webhooks of the carrier: delivery reports, replies and link clicks. Nothing counts before the signature is verified.
 
-A good webhook gets 200 with an empty body whatever it says, so that its content is never an oracle; a store that does
-not answer gets 503, and the carrier comes again.
+A webhook with a good signature gets 200 with an empty body whatever it contains, so nobody learns anything from the
+status. If the store does not answer it gets 503, and the carrier sends it again.
 """
 
 import logging
@@ -17,6 +17,7 @@ from ...usecases.receive import Receive
 from ...usecases.receive_reply import Reply as IncomingReply
 from ..http import NO_STORE, Call, Doc, Reply, Route
 from ..problems import Problems
+from .codes import STORE
 
 TOLERANCE_S = 300
 THROTTLE_MS = 1000
@@ -24,8 +25,8 @@ _log = logging.getLogger("otp.hooks")
 _OK = Reply(200, dict(NO_STORE), b"")
 
 
-class Hooks:
-    """The webhook handlers. `now_s` is Unix time in seconds."""
+class WebhookRoutes:
+    """Verifies webhooks and hands them to their use cases. `now_s` is Unix time in seconds."""
 
     def __init__(
         self, receive: Receive, audit: AuditLog, public_key: bytes, problems: Problems, now_s: Callable[[], float]
@@ -35,6 +36,13 @@ class Hooks:
         self._public_key = public_key
         self._problems = problems
         self._now_s = now_s
+
+    def routes(self) -> list[Route]:
+        """The routes of this resource: one for the profile, and one for each delivery, named in its message."""
+        return [
+            Route("POST", "/webhooks/telnyx", self.telnyx, None, _doc("receiveCarrierWebhook")),
+            Route("POST", "/webhooks/telnyx/{delivery_id}", self.telnyx, None, _doc("receiveDeliveryWebhook")),
+        ]
 
     def telnyx(self, call: Call) -> Reply:
         """POST /webhooks/telnyx and /webhooks/telnyx/{delivery_id}."""
@@ -96,11 +104,8 @@ class Hooks:
         detail = "The headers telnyx-timestamp and telnyx-signature-ed25519 must carry the carrier's signature."
         return self._problems.of("unauthorized", detail, call.request_id)
 
-    def routes(self) -> list[Route]:
-        """The endpoints of this slice."""
-        codes = ("unauthorized", "invalid_request", "payload_too_large", "store_unavailable", "not_ready")
-        doc = Doc("Delivery receipts, replies and link clicks", None, None, 200, codes, tag="webhooks")
-        return [
-            Route("POST", "/webhooks/telnyx", self.telnyx, None, doc),
-            Route("POST", "/webhooks/telnyx/{delivery_id}", self.telnyx, None, doc),
-        ]
+
+def _doc(operation_id: str) -> Doc:
+    codes = ("unauthorized", "invalid_request", "payload_too_large", *STORE)
+    summary = "Delivery reports, replies and link clicks"
+    return Doc(summary, None, None, 200, codes, tag="webhooks", operation_id=operation_id)

@@ -1,0 +1,33 @@
+"""Canceling a pending verification."""
+
+from collections.abc import Callable
+
+from ...domain.ending import Canceled, Ended
+from ...domain.errors import Refusal
+from ...domain.view import VerificationView
+from .. import ports
+from .refusals import NOT_FOUND, ended
+
+
+class CancelVerification:
+    """Withdraws a pending verification."""
+
+    def __init__(
+        self, *, store: ports.VerificationStore, vault: ports.Vault, token_bytes: Callable[[int], bytes]
+    ) -> None:
+        self._store = store
+        self._vault = vault
+        self._token_bytes = token_bytes
+
+    def __call__(self, app_name: str, verification_id: str) -> VerificationView | Refusal:
+        """The canceled verification, or why it could not be canceled. Raises StoreUnavailable."""
+        ref = self._vault.ids.read(verification_id)
+        if ref is None:
+            return NOT_FOUND
+        match self._store.cancel(self._token_bytes(12).hex(), ref, app_name):
+            case Canceled():
+                return self._store.view(ref, app_name) or NOT_FOUND
+            case Ended(status):
+                return ended(status)
+            case _:
+                return NOT_FOUND

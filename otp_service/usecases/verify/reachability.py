@@ -1,0 +1,35 @@
+"""Whether a code can be sent to this number at all, before the store is asked."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from ...domain import message, routing
+from ...domain.errors import Refusal
+from ...domain.phone import Phone
+from ...domain.policy import App, Channel
+
+
+class _Request(Protocol):
+    @property
+    def channel(self) -> str: ...
+    @property
+    def context(self) -> Mapping[str, str]: ...
+
+
+def no_room_for_payment(request: _Request) -> Refusal | None:
+    """A payment goes by SMS only: its amount and payee must stand in the message in full."""
+    if request.channel == Channel.SMS or not message.confirms_payment(request.context):
+        return None
+    detail = "The template of this channel has no room for the amount and the payee. Start with channel sms."
+    return Refusal("channel_unavailable", detail)
+
+
+def unreachable(app: App, to: Phone, channel: Channel, *, served: bool) -> Refusal | None:
+    """The channel first (`served`: a sender of the route serves it), then the country, then the kind of number."""
+    if not served:
+        return Refusal("channel_unavailable", f"No sender of this app's route can reach this number by {channel}.")
+    if to.region is not None and not app.may_send_to(to.region):
+        return Refusal("country_not_allowed", "This app does not send to this number's country.")
+    if routing.destination_blocked(to):
+        return Refusal("destination_blocked", f"No code is sent to numbers of this kind ({to.kind}).")
+    return None

@@ -1,0 +1,116 @@
+"""Redeeming a receipt: once, by the app that it was made for."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...domain import receipt
+from ...domain.ending import Redeemed
+from ...domain.errors import KeyUnknown, Refusal
+from ...domain.ids import Reference
+from .. import ports
+from .people import People
+
+INVALID = Refusal(
+    "receipt_invalid", "This is not a valid receipt of this service for this app, it is over, or it is not as asserted."
+)
+_SPENT = Refusal("receipt_spent", "This receipt was already spent; it is good for one login only.")
+
+
+@dataclass(frozen=True, slots=True)
+class Asserted:
+    """What the caller says of the receipt. One that is different is invalid here. None asserts nothing."""
+
+    to: str | None = field(default=None, repr=False)
+    purpose: str | None = None
+    subject: str | None = None
+
+
+NOTHING_ASSERTED = Asserted()
+
+
+@dataclass(frozen=True, slots=True)
+class Redemption:
+    """The receipt was spent just now."""
+
+    verification_id: str
+    redeemed_at_ms: int
+    mask: str
+    purpose: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Claims:
+    """The claims of a receipt of ours that redeeming needs."""
+
+    verification_id: str
+    receipt_id: str
+    ends_ms: int
+    purpose: object
+    subject: object
+
+
+class RedeemReceipt:
+    """Spends receipts."""
+
+    def __init__(
+        self,
+        *,
+        store: ports.VerificationStore,
+        vault: ports.Vault,
+        people: People,
+        key_ids: ports.KeyIds,
+        issuer: str,
+        token_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._store = store
+        self._vault = vault
+        self._people = people
+        self._key_ids = key_ids
+        self._issuer = issuer
+        self._token_bytes = token_bytes
+
+    def __call__(self, app_name: str, token: str, asserted: Asserted = NOTHING_ASSERTED) -> Redemption | Refusal:
+        """Spend a receipt once, if it is as asserted.
+
+        Raises InvalidNumber, StoreUnavailable, and KeyUnknown where another process has the receipt's key.
+        """
+        number = None if asserted.to is None else self._people.hash_of(asserted.to)
+        claims = self._claims(app_name, token)
+        if claims is None or not _as_asserted(claims, asserted):
+            return INVALID
+        ref = self._vault.ids.read(claims.verification_id)
+        if ref is None or number not in (None, ref.number_hash):
+            return INVALID
+        return self._spend(app_name, ref, claims)
+
+    def _claims(self, app_name: str, token: str) -> _Claims | None:
+        kid = receipt.kid_of(token)
+        if kid is not None and not self._vault.knows(kid) and self._key_ids.known(kid):
+            raise KeyUnknown(kid)
+        claims = receipt.decode(token, self._vault.verify)
+        if claims is None or claims.get("iss") != self._issuer or claims.get("aud") != app_name:
+            return None
+        return _read(claims)
+
+    def _spend(self, app_name: str, ref: Reference, claims: _Claims) -> Redemption | Refusal:
+        operation_id = self._token_bytes(12).hex()
+        match self._store.redeem(operation_id, ref, app_name, claims.receipt_id, claims.ends_ms):
+            case Redeemed(at_ms, first=True) as redeemed:
+                return Redemption(ref.verification_id, at_ms, redeemed.mask, redeemed.purpose, str(claims.subject))
+            case Redeemed():
+                return _SPENT
+            case _:
+                return INVALID
+
+
+def _read(claims: Mapping[str, Any]) -> _Claims | None:
+    verification_id, receipt_id, ends = (claims.get(name) for name in ("verification_id", "jti", "exp"))
+    if not isinstance(verification_id, str) or not isinstance(receipt_id, str) or not isinstance(ends, int):
+        return None
+    return _Claims(verification_id, receipt_id, ends * 1000, claims.get("purpose"), claims.get("sub"))
+
+
+def _as_asserted(claims: _Claims, asserted: Asserted) -> bool:
+    return asserted.subject in (None, claims.subject) and asserted.purpose in (None, claims.purpose)

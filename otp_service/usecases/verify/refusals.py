@@ -1,0 +1,31 @@
+"""Refusals that several use cases give."""
+
+from ...domain.errors import Refusal
+from ...domain.verification import ENDED_CODE, Status
+
+NOT_FOUND = Refusal("verification_not_found", "There is no such verification. Start one with POST /verify/start.")
+"""The same for a verification that never existed and for another app's."""
+
+_ENDED_DETAIL = {
+    Status.APPROVED: "This verification was already approved; an approval counts once. Start a new one.",
+    Status.EXPIRED: "The code has expired. Start a new verification.",
+    Status.CANCELED: "This verification was canceled. Start a new one.",
+    Status.EXHAUSTED: "All tries of this verification are used up. Start a new one.",
+    Status.DENIED: "The person said that it was not them who asked for this code.",
+}
+
+
+def ended(status: Status) -> Refusal:
+    """Why nothing can be done with a verification that has ended."""
+    return Refusal(ENDED_CODE[status], _ENDED_DETAIL[status])
+
+
+def too_many_wrong_codes(wait_ms: int) -> Refusal:
+    """The number's budget of wrong codes is spent."""
+    wait = seconds(wait_ms)
+    return Refusal("too_many_wrong_codes", f"Too many wrong codes for this number. Try again in {wait} seconds.", wait)
+
+
+def seconds(wait_ms: int) -> int:
+    """Whole seconds to wait, rounded up so that a caller who obeys passes; at least one."""
+    return max(1, -(-wait_ms // 1000))

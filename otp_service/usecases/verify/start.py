@@ -1,0 +1,147 @@
+"""Starting a verification, or sending the code of the pending one again (a resend)."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Protocol
+
+from ...domain import codes, message, routing
+from ...domain.errors import Refusal
+from ...domain.ids import NUMBER_HASH_BYTES, Reference
+from ...domain.phone import Phone
+from ...domain.policy import App, Channel, Policy, Sender
+from ...domain.starting import OPERATION_TTL_MS, StartCommand, Started
+from .. import ports
+from ..sender_health import SenderHealth
+from .apps import configured_app
+from .digests import code_digest
+from .people import People
+from .reachability import no_room_for_payment, unreachable
+from .start_refusals import refusal_of
+from .text_length import require_fit
+
+KEYED_OPERATION_TTL_MS = 24 * 3_600_000
+
+
+class StartRequest(Protocol):
+    """What a caller asks for, validated in form. `autofill` and `metadata` are JSON, `autofill` may be empty."""
+
+    @property
+    def to(self) -> str: ...
+    @property
+    def channel(self) -> str: ...
+    @property
+    def purpose(self) -> str: ...
+    @property
+    def locale(self) -> str: ...
+    @property
+    def context(self) -> Mapping[str, str]: ...
+    @property
+    def client_ip(self) -> str | None: ...
+    @property
+    def autofill(self) -> str: ...
+    @property
+    def metadata(self) -> str: ...
+
+
+class StartVerification:
+    """Queues codes. The store decides in one step whether a code is new, sent again or refused."""
+
+    def __init__(
+        self,
+        *,
+        store: ports.VerificationStore,
+        limits: ports.OuterLimits,
+        slots: Callable[[App, str | None], list[object]],
+        sender_health: SenderHealth,
+        vault: ports.Vault,
+        people: People,
+        policy: Policy,
+        queue_max: int,
+        token_bytes: Callable[[int], bytes],
+        randbelow: Callable[[int], int],
+    ) -> None:
+        self._store = store
+        self._limits = limits
+        self._slots = slots
+        self._sender_health = sender_health
+        self._vault = vault
+        self._people = people
+        self._policy = policy
+        self._queue_max = queue_max
+        self._token_bytes = token_bytes
+        self._randbelow = randbelow
+
+    def __call__(self, app_name: str, request: StartRequest, operation_id: str | None = None) -> Started | Refusal:
+        """Queue a code for the number. `operation_id` makes a repeat of the same request find the first's result.
+
+        Raises InvalidRequest for a text that would not fit, InvalidNumber, NotReady and StoreUnavailable.
+        """
+        app = configured_app(self._policy, app_name)
+        require_fit(app, request)
+        to, channel = self._people.phone(request.to), Channel(request.channel)
+        senders = routing.candidates(app, channel, to)
+        refusal = no_room_for_payment(request) or unreachable(app, to, channel, served=bool(senders))
+        if refusal is not None:
+            return refusal
+        command = self._command(app, to, senders, request, operation_id)
+        return self._run(command, self._slots(app, request.client_ip))
+
+    def _run(self, command: StartCommand, slots: list[object]) -> Started | Refusal:
+        """Take a slot of each outer limit, and run the step; the step says it if a limit refused."""
+        wait_ms = self._limits.acquire(slots)
+        outcome = self._store.start(replace(command, outer_wait_ms=wait_ms) if wait_ms else command)
+        if isinstance(outcome, Started):
+            return outcome
+        if wait_ms == 0:
+            self._limits.release(slots)
+        return refusal_of(outcome)
+
+    def _command(
+        self, app: App, to: Phone, senders: tuple[Sender, ...], request: StartRequest, operation_id: str | None
+    ) -> StartCommand:
+        number = self._vault.ids.number_hash(to.e164)
+        ref = self._vault.ids.new(number, self._token_bytes(NUMBER_HASH_BYTES))
+        code = codes.draw(app.code_length, self._randbelow)
+        context = codes.context_hash(request.context)
+        ring = self._vault.current()
+        route, healthy = self._sender_health.route(app, senders)
+        return StartCommand(
+            operation_id=operation_id or self._token_bytes(12).hex(),
+            operation_ttl_ms=KEYED_OPERATION_TTL_MS if operation_id else OPERATION_TTL_MS,
+            reference=ref,
+            app=app,
+            purpose=request.purpose,
+            channel=Channel(request.channel),
+            mask=to.mask,
+            context_hash=context,
+            kid=ring.active_kid,
+            digest=code_digest(ring.peppers[ring.active_kid], app, ref, context, code),
+            box=_sealed(ring, ref, to, code, request.context),
+            metadata=request.metadata,
+            locale=message.language(request.locale),
+            autofill=request.autofill,
+            route=route,
+            behind=self._failover_only(app, to, request),
+            healthy=healthy,
+            queue_max=self._queue_max,
+            outer_wait_ms=0,
+            detail=_audit_detail(request),
+            per_number=self._policy.per_number,
+        )
+
+    def _failover_only(self, app: App, to: Phone, request: StartRequest) -> tuple[Sender, ...]:
+        # A WhatsApp template has no room for what is to be confirmed: such a code stays on the channel asked for.
+        others = () if request.context else routing.other_channel_senders(app, Channel(request.channel), to)
+        return self._sender_health.route(app, others)[0] if others else ()
+
+
+def _sealed(ring: ports.Ring, ref: Reference, to: Phone, code: str, context: Mapping[str, str]) -> str:
+    """Number, code and context, which only a delivery worker opens."""
+    secret = {"v": ref.token, "to": to.e164, "code": code, "context": dict(context)}
+    return ring.seal(json.dumps(secret).encode())
+
+
+def _audit_detail(request: StartRequest) -> str:
+    detail = {"purpose": request.purpose, "channel": request.channel, "client_ip": request.client_ip}
+    return json.dumps({name: value for name, value in detail.items() if value})

@@ -1,0 +1,58 @@
+"""What a caller gets for a start that the store refuses. Which limit refuses is decided in the store's script."""
+
+from collections.abc import Callable
+
+from ...domain import optout
+from ...domain.errors import Refusal
+from ...domain.starting import StartRefused
+from .refusals import seconds, too_many_wrong_codes
+
+
+def refusal_of(refused: StartRefused) -> Refusal:
+    """The refusal, with the wait in whole seconds where one helps. An unknown word is a rate limit."""
+    return _BY_CODE.get(refused.code, _rate_limited)(refused)
+
+
+def _opted_out(_: StartRefused) -> Refusal:
+    detail = "The person has opted out of messages from every sender that could reach them."
+    return Refusal("opted_out", detail, fields={"resubscribe": optout.RESUBSCRIBE})
+
+
+def _too_many_wrong_codes(refused: StartRefused) -> Refusal:
+    return too_many_wrong_codes(refused.wait_ms)
+
+
+def _context_conflict(_: StartRefused) -> Refusal:
+    return Refusal("context_conflict", "A verification with another context is pending. Cancel it first.")
+
+
+def _resend_too_soon(refused: StartRefused) -> Refusal:
+    wait = seconds(refused.wait_ms)
+    if refused.sends_left == 0:
+        detail = f"The code was sent as often as it may be. Start a new verification in {wait} seconds."
+        return Refusal("resend_too_soon", detail, wait, {"sends_left": 0, "resend_in": None})
+    fields = {"sends_left": refused.sends_left, "resend_in": wait}
+    detail = f"A code was sent to this number lately. Wait {wait} seconds before the next one is sent."
+    return Refusal("resend_too_soon", detail, wait, fields)
+
+
+def _queue_full(_: StartRefused) -> Refusal:
+    return Refusal("queue_full", "Too many messages are waiting to be sent. Try again shortly.", 2)
+
+
+def _rate_limited(refused: StartRefused) -> Refusal:
+    wait = seconds(refused.wait_ms)
+    if refused.limit.endswith("_per_number"):
+        detail = f"This number has been sent as many codes as it may get for now. Try again in {wait} seconds."
+        return Refusal("rate_limited", detail, wait)
+    return Refusal("rate_limited", f"Too many requests. Try again in {wait} seconds.", wait)
+
+
+_BY_CODE: dict[str, Callable[[StartRefused], Refusal]] = {
+    "opted_out": _opted_out,
+    "too_many_wrong_codes": _too_many_wrong_codes,
+    "context_conflict": _context_conflict,
+    "resend_too_soon": _resend_too_soon,
+    "queue_full": _queue_full,
+    "rate_limited": _rate_limited,
+}

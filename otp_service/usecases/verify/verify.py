@@ -1,0 +1,54 @@
+"""The use cases of a login flow, over one store and one keyring."""
+
+from collections.abc import Callable
+
+from ...domain.policy import App, Policy
+from .. import ports
+from ..sender_health import SenderHealth
+from .cancel import CancelVerification
+from .check import CheckVerification
+from .people import People
+from .redeem import RedeemReceipt
+from .start import StartVerification
+
+
+class Verify:
+    """`start`, `check`, `cancel` and `redeem`. Safe for many threads; holds no state of its own."""
+
+    def __init__(
+        self,
+        *,
+        store: ports.VerificationStore,
+        limits: ports.OuterLimits,
+        place: Callable[[App, str | None], list[object]],
+        sender_health: SenderHealth,
+        vault: ports.Vault,
+        key_ids: ports.KeyIds,
+        policy: Policy,
+        issuer: str,
+        queue_max: int,
+        token_bytes: Callable[[int], bytes],
+        randbelow: Callable[[int], int],
+        fictitious: bool = False,
+    ) -> None:
+        """`place` gives the slots of the outer limits. `fictitious` allows 555-0100 … 0199, as only a sandbox has."""
+        people = People(vault, fictitious=fictitious)
+        self.start = StartVerification(
+            store=store,
+            limits=limits,
+            slots=place,
+            sender_health=sender_health,
+            vault=vault,
+            people=people,
+            policy=policy,
+            queue_max=queue_max,
+            token_bytes=token_bytes,
+            randbelow=randbelow,
+        )
+        self.check = CheckVerification(
+            store=store, vault=vault, people=people, policy=policy, issuer=issuer, token_bytes=token_bytes
+        )
+        self.cancel = CancelVerification(store=store, vault=vault, token_bytes=token_bytes)
+        self.redeem = RedeemReceipt(
+            store=store, vault=vault, people=people, key_ids=key_ids, issuer=issuer, token_bytes=token_bytes
+        )

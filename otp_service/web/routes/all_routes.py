@@ -1,0 +1,92 @@
+"""Every route of the service, from the parts that bootstrap builds."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...domain.circuit import Circuit
+from ...domain.ids import Ids
+from ...domain.watch_tokens import WatchTokens
+from ...storage.audit_log import AuditLog
+from ...storage.idempotency import Idempotency
+from ...usecases.browse import Browse
+from ...usecases.receive import Receive
+from ...usecases.verify import Verify
+from ...usecases.watch import Watch
+from ..auth import Auth
+from ..http import Route
+from ..idempotency import IdempotencyKeys
+from ..problems import Problems
+from .audit_events import AuditRoutes
+from .cancel_verification import CancelRoutes
+from .check_verification import CheckRoutes
+from .documents import DocumentRoutes
+from .get_verification import VerificationRoutes
+from .health import Check, HealthRoutes
+from .metrics import MetricsRoutes
+from .optouts import OptOutRoutes
+from .receipts import ReceiptRoutes
+from .start_verification import StartRoutes
+from .webhooks import WebhookRoutes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backend:
+    """What the routes work with. `checks` have names; `token` makes nonces; `now_s` is Unix time in seconds."""
+
+    verify: Verify
+    browse: Browse
+    watch: Watch
+    receive: Receive
+    idempotency: Idempotency
+    audit: AuditLog
+    auth: Auth
+    problems: Problems
+    ids: Ids = field(repr=False)
+    watch_tokens: WatchTokens = field(repr=False)
+    seal: Callable[[bytes], str]
+    unseal: Callable[[str], bytes]
+    jwks: Callable[[], dict[str, Any]]
+    webhook_key: bytes
+    now_s: Callable[[], float]
+    checks: Sequence[tuple[str, Check]]
+    outbox_depth: Callable[[], int]
+    circuits: Callable[[], Sequence[Circuit]]
+    public_url: str
+    token: Callable[[], str]
+
+
+def all_routes(backend: Backend) -> list[Route]:
+    """All routes. Also makes the OpenAPI document, which describes them."""
+    documents = DocumentRoutes(backend.public_url, backend.token)
+    routes = [
+        *_verification_routes(backend),
+        *ReceiptRoutes(backend.verify, backend.jwks, backend.problems).routes(),
+        *OptOutRoutes(backend.browse).routes(),
+        *AuditRoutes(backend.browse).routes(),
+        *WebhookRoutes(backend.receive, backend.audit, backend.webhook_key, backend.problems, backend.now_s).routes(),
+        *_operation_routes(backend),
+        *documents.routes(),
+    ]
+    documents.describe(routes)
+    return routes
+
+
+def _verification_routes(backend: Backend) -> list[Route]:
+    verify, problems, tokens = backend.verify, backend.problems, backend.watch_tokens
+    start_keys = IdempotencyKeys("idem", backend.idempotency, backend.ids, problems)
+    check_keys = IdempotencyKeys("idem-check", backend.idempotency, backend.ids, problems)
+    check = CheckRoutes(verify, check_keys, problems, seal=backend.seal, unseal=backend.unseal)
+    return [
+        *StartRoutes(verify, start_keys, tokens, problems).routes(),
+        *check.routes(),
+        *VerificationRoutes(backend.browse, backend.watch, tokens, problems).routes(),
+        *CancelRoutes(verify, problems).routes(),
+    ]
+
+
+def _operation_routes(backend: Backend) -> list[Route]:
+    metrics = MetricsRoutes(
+        backend.auth, backend.problems, outbox_depth=backend.outbox_depth, circuits=backend.circuits
+    )
+    return [*HealthRoutes(backend.checks, backend.problems).routes(), *metrics.routes()]

@@ -1,0 +1,101 @@
+"""POST /verify/check: judges a code. Only an approval is 2xx."""
+
+from collections.abc import Callable
+
+from ... import telemetry
+from ...domain.errors import KeyUnknown, Refusal, SealBroken
+from ...storage.idempotency import Replay
+from ...usecases.verify import Verify
+from ..bodies import decode, require_json
+from ..http import JSON, NO_STORE, Call, Doc, Reply, Route, reply
+from ..idempotency import KEY_FORM, REPLAYED, IdempotencyKeys, has_key
+from ..problems import Problems
+from ..schemas.check import Approval, CheckRequest, approval
+from .codes import BODY, CALLER, ENDED, STORE
+
+_KEY_HEADER = (
+    f"{KEY_FORM}, new for each check that a person makes. A repeat of an approved check gets the same reply and "
+    "receipt for 24 hours, with `Idempotent-Replayed: true`; another body under it is 422. Refusals are not stored: a "
+    "wrong code that is sent again is judged again, and costs a try."
+)
+_VERDICTS = ("verification_not_found", *ENDED, "too_many_wrong_codes", "code_incorrect", "invalid_number")
+_DOC = Doc(
+    "Check a code; only an approval is 2xx",
+    CheckRequest,
+    Approval,
+    200,
+    (*CALLER, *BODY, *_VERDICTS, "idempotency_conflict", *STORE),
+    headers=(("Idempotency-Key", _KEY_HEADER),),
+    operation_id="checkVerification",
+)
+
+
+class CheckRoutes:
+    """Judges codes. A caller may send an Idempotency-Key; approvals are stored under it sealed."""
+
+    def __init__(
+        self,
+        verify: Verify,
+        keys: IdempotencyKeys,
+        problems: Problems,
+        *,
+        seal: Callable[[bytes], str],
+        unseal: Callable[[str], bytes],
+    ) -> None:
+        self._verify = verify
+        self._keys = keys
+        self._problems = problems
+        self._seal = seal
+        self._unseal = unseal
+
+    def routes(self) -> list[Route]:
+        """The route of this resource."""
+        return [Route("POST", "/verify/check", self.check, "verify", _DOC, precheck=self.replay)]
+
+    def check(self, call: Call) -> Reply:
+        """POST /verify/check. Only an approval is 2xx."""
+        require_json(call.headers)
+        if has_key(call):
+            return self._check_with_key(call)
+        return self._judge(call, decode(call.headers, call.body, CheckRequest))
+
+    def _judge(self, call: Call, request: CheckRequest, request_key: str = "") -> Reply:
+        outcome = self._verify.check(call.app, request, request_key)
+        if isinstance(outcome, Refusal):
+            telemetry.CHECKS.labels(call.app, outcome.code).inc()
+            return self._problems.refusal(outcome, call.request_id)
+        telemetry.CHECKS.labels(call.app, "replayed" if outcome.replayed else "approved").inc()
+        return reply(200, approval(outcome), **(REPLAYED if outcome.replayed else {}))
+
+    # ---- Idempotency-Key -------------------------------------------------------------------------------------------
+
+    def replay(self, call: Call) -> Reply | None:
+        """What an earlier check with this Idempotency-Key got; None if there was none. Answers before scopes."""
+        return self._known(self._keys.look(call))
+
+    def _check_with_key(self, call: Call) -> Reply:
+        digest = self._keys.digest(call)
+        request = decode(call.headers, call.body, CheckRequest)
+        found = self._keys.reserve(call, digest)
+        known = self._known(found)
+        if known is not None:
+            return known
+        # Of key and body: another body can never get this approval.
+        request_key = f"{digest}:{self._keys.fingerprint(call)}"
+        if isinstance(found, Replay):
+            return self._judge(call, request, request_key)
+        return self._keys.run(call, digest, lambda: self._work(call, request, request_key))
+
+    def _work(self, call: Call, request: CheckRequest, request_key: str) -> tuple[Reply, str | None]:
+        judged = self._judge(call, request, request_key)
+        return judged, self._seal(judged.body) if judged.status < 300 else None
+
+    def _known(self, found: Replay | Reply | None) -> Reply | None:
+        if not isinstance(found, Replay):
+            return found
+        try:
+            first = self._unseal(found.body)
+        except (KeyUnknown, SealBroken):
+            # Its key is no longer in the keyring. The verification's record has the approval, too.
+            return None
+        return Reply(found.status, {"Content-Type": JSON, **NO_STORE, "Idempotent-Replayed": "true"}, first)

@@ -1,0 +1,96 @@
+"""GET /verify/{verification_id}: a verification and its timeline, now or as soon as something changes."""
+
+import time
+from dataclasses import replace
+
+from msgspec import UnsetType
+
+from ...domain.verification import Status
+from ...domain.view import VerificationView
+from ...domain.watch_tokens import WatchTokens
+from ...usecases.browse import Browse
+from ...usecases.verify import NOT_FOUND
+from ...usecases.watch import News, Watch
+from ..auth import bearer
+from ..http import Call, Doc, Reply, Route, TokenAccess, reply
+from ..problems import Problems
+from ..queries import decode_query
+from ..schemas.queries import WatchQuery
+from ..schemas.verification import VerificationWithTimeline, redacted, shown_as, timeline_events
+from .codes import CALLER, STORE
+
+TOKEN_SHARE = 16
+"""How many of a process's waits one verification's watch token may have: anybody may have got hold of it."""
+
+_AFTER_EXPIRY_S = 0.05
+_DOC = Doc(
+    "A verification and its timeline, now or when something changes",
+    None,
+    VerificationWithTimeline,
+    200,
+    (*CALLER, *STORE, "invalid_request", "verification_not_found"),
+    query=WatchQuery,
+    operation_id="getVerification",
+)
+
+
+class VerificationRoutes:
+    """Shows verifications, to API keys and to holders of the verification's watch token."""
+
+    def __init__(self, browse: Browse, watch: Watch, tokens: WatchTokens, problems: Problems) -> None:
+        self._browse = browse
+        self._watch = watch
+        self._tokens = tokens
+        self._problems = problems
+
+    def routes(self) -> list[Route]:
+        """The route of this resource."""
+        access = TokenAccess(self._has_token, self.show_with_token)
+        template = "/verify/{verification_id}"
+        return [Route("GET", template, self.show, "verify", _DOC, token_access=access, cross_origin=True)]
+
+    def show(self, call: Call) -> Reply:
+        """GET /verify/{verification_id} with an API key: everything that the app may see."""
+        return self._show(call, call.app, token_access=False)
+
+    def show_with_token(self, call: Call) -> Reply:
+        """GET /verify/{verification_id} with the verification's watch token, which was proven before."""
+        return self._show(call, None, token_access=True)
+
+    def _has_token(self, call: Call) -> bool:
+        token = bearer(call.headers) or ""
+        return self._tokens.is_valid(call.path["verification_id"], token)
+
+    def _show(self, call: Call, app: str | None, *, token_access: bool) -> Reply:
+        wanted = decode_query(call.query, WatchQuery)
+        view, news, waited_s = self._browse.verification(app, call.path["verification_id"]), None, 0.0
+        if view is not None and _waits_for(wanted, view):
+            began = time.perf_counter()
+            news = self._wait(view, wanted, TOKEN_SHARE if token_access else None)
+            waited_s = time.perf_counter() - began
+            view = self._browse.verification(app, call.path["verification_id"])
+        if view is None:
+            return self._problems.refusal(NOT_FOUND, call.request_id)
+        return replace(self._reply(view, news, token_access=token_access), waited_s=waited_s)
+
+    def _wait(self, view: VerificationView, wanted: WatchQuery, share: int | None) -> News:
+        after = view.version if isinstance(wanted.after, UnsetType) else wanted.after
+        return self._watch.wait(view.reference, after, _patience_s(view, wanted.wait), share)
+
+    def _reply(self, view: VerificationView, news: News | None, *, token_access: bool) -> Reply:
+        timeline = timeline_events(self._browse.timeline(view))
+        shown = shown_as(VerificationWithTimeline, view, timeline=timeline)
+        # A caller that could not wait must not come back at once.
+        headers = {"Retry_After": "1"} if news in (News.FULL, News.ENDING) else {}
+        return reply(200, redacted(shown) if token_access else shown, **headers)
+
+
+def _waits_for(wanted: WatchQuery, view: VerificationView) -> bool:
+    return wanted.wait > 0 and (isinstance(wanted.after, UnsetType) or view.version <= wanted.after)
+
+
+def _patience_s(view: VerificationView, wait_s: float) -> float:
+    # A code that expires is news, too, and comes before any event says so.
+    if view.status is not Status.PENDING:
+        return wait_s
+    return min(wait_s, (view.expires_ms - view.now_ms) / 1000 + _AFTER_EXPIRY_S)

@@ -1,0 +1,59 @@
+"""Receipts of approvals: POST /receipts/redeem spends one, GET /.well-known/jwks.json has the keys that sign them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from ...clock import rfc3339
+from ...domain.errors import Refusal
+from ...usecases.verify import Asserted, Verify
+from ..bodies import decode
+from ..http import JSON, PUBLIC, Call, Doc, Reply, Route, reply
+from ..problems import Problems
+from ..schemas.check import given
+from ..schemas.receipts import Jwks, RedeemedReceipt, RedeemRequest
+from .codes import BODY, CALLER, STORE
+
+_REDEEM = Doc(
+    "Spend a receipt once",
+    RedeemRequest,
+    RedeemedReceipt,
+    200,
+    (*CALLER, *BODY, "receipt_invalid", "invalid_number", "receipt_spent", *STORE),
+    tag="receipts",
+    operation_id="redeemReceipt",
+)
+_KEYS = Doc("Keys of the receipts", None, Jwks, tag="receipts", operation_id="listReceiptKeys")
+
+
+class ReceiptRoutes:
+    """Redeems receipts and shows their keys."""
+
+    def __init__(self, verify: Verify, jwks: Callable[[], dict[str, Any]], problems: Problems) -> None:
+        self._verify = verify
+        self._jwks = jwks
+        self._problems = problems
+
+    def routes(self) -> list[Route]:
+        """The routes of this resource."""
+        return [
+            Route("POST", "/receipts/redeem", self.redeem, "verify", _REDEEM),
+            Route("GET", "/.well-known/jwks.json", self.keys, None, _KEYS),
+        ]
+
+    def redeem(self, call: Call) -> Reply:
+        """POST /receipts/redeem."""
+        body = decode(call.headers, call.body, RedeemRequest)
+        asserted = Asserted(given(body.to), given(body.purpose), given(body.sub))
+        outcome = self._verify.redeem(call.app, body.receipt, asserted)
+        if isinstance(outcome, Refusal):
+            return self._problems.refusal(outcome, call.request_id)
+        spent_at = rfc3339(outcome.redeemed_at_ms)
+        return reply(
+            200, RedeemedReceipt(outcome.verification_id, spent_at, outcome.mask, outcome.purpose, outcome.subject)
+        )
+
+    def keys(self, _: Call) -> Reply:
+        """GET /.well-known/jwks.json: also the key that will sign next, for longer than the reply may be cached."""
+        return Reply(200, {"Content-Type": JSON, **PUBLIC}, msgspec.json.encode(self._jwks()))

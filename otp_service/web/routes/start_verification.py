@@ -1,0 +1,90 @@
+"""POST /verify/start: sends a code, or the pending one again."""
+
+import msgspec
+
+from ... import telemetry
+from ...domain.errors import Refusal
+from ...domain.starting import Started
+from ...domain.watch_tokens import WatchTokens
+from ...storage.idempotency import Replay
+from ...usecases.verify import Verify
+from ..bodies import decode, require_json
+from ..http import Call, Doc, Reply, Route, reply
+from ..idempotency import KEY_FORM, REPLAYED, IdempotencyKeys, has_key
+from ..problems import Problems
+from ..schemas.start import StartRequest
+from ..schemas.verification import StartedVerification, Verification, shown_as
+from .codes import BODY, CALLER, STORE
+
+_NUMBER = ("invalid_number", "channel_unavailable", "country_not_allowed", "destination_blocked", "opted_out")
+_LIMITS = ("too_many_wrong_codes", "context_conflict", "resend_too_soon", "rate_limited", "queue_full")
+_DOC = Doc(
+    "Send a code, or the pending one again",
+    StartRequest,
+    StartedVerification,
+    201,
+    (*CALLER, *BODY, *_NUMBER, *_LIMITS, "idempotency_conflict", *STORE),
+    headers=(("Idempotency-Key", f"{KEY_FORM}; kept for 24 hours."),),
+    also=(200,),
+    operation_id="startVerification",
+)
+
+
+class StartRoutes:
+    """Starts verifications. A caller may send an Idempotency-Key."""
+
+    def __init__(self, verify: Verify, keys: IdempotencyKeys, tokens: WatchTokens, problems: Problems) -> None:
+        self._verify = verify
+        self._keys = keys
+        self._tokens = tokens
+        self._problems = problems
+
+    def routes(self) -> list[Route]:
+        """The route of this resource."""
+        return [Route("POST", "/verify/start", self.start, "verify", _DOC, precheck=self.replay)]
+
+    def start(self, call: Call) -> Reply:
+        """POST /verify/start."""
+        require_json(call.headers)
+        if has_key(call):
+            return self._start_with_key(call)
+        return self._reply(call, self._verify.start(call.app, decode(call.headers, call.body, StartRequest)))
+
+    def _reply(self, call: Call, outcome: Started | Refusal) -> Reply:
+        if isinstance(outcome, Refusal):
+            telemetry.REFUSALS.labels(call.app, outcome.code).inc()
+            return self._problems.refusal(outcome, call.request_id)
+        telemetry.STARTS.labels(call.app, "resend" if outcome.resent else "new").inc()
+        token = self._tokens.make(outcome.view.reference.verification_id)
+        return reply(200 if outcome.resent else 201, shown_as(StartedVerification, outcome.view, watch_token=token))
+
+    # ---- Idempotency-Key -------------------------------------------------------------------------------------------
+
+    def replay(self, call: Call) -> Reply | None:
+        """What an earlier request with this Idempotency-Key got; None if there was none. Answers before scopes."""
+        return self._known(self._keys.look(call))
+
+    def _start_with_key(self, call: Call) -> Reply:
+        digest = self._keys.digest(call)
+        request = decode(call.headers, call.body, StartRequest)
+        known = self._known(self._keys.reserve(call, digest))
+        if known is not None:
+            return known
+        return self._keys.run(call, digest, lambda: self._work(call, request, digest))
+
+    def _work(self, call: Call, request: StartRequest, digest: str) -> tuple[Reply, str | None]:
+        outcome = self._verify.start(call.app, request, digest)
+        kept = None if isinstance(outcome, Refusal) else _without_token(outcome)
+        return self._reply(call, outcome), kept
+
+    def _known(self, found: Replay | Reply | None) -> Reply | None:
+        if not isinstance(found, Replay):
+            return found
+        first = msgspec.json.decode(found.body, type=Verification)
+        token = self._tokens.make(first.verification_id)
+        return reply(found.status, StartedVerification(**msgspec.structs.asdict(first), watch_token=token), **REPLAYED)
+
+
+def _without_token(started: Started) -> str:
+    # The token can be made again, so the store need not hold it.
+    return msgspec.json.encode(shown_as(Verification, started.view)).decode()

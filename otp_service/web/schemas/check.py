@@ -1,0 +1,89 @@
+"""The request and the approval of POST /verify/check."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from ...clock import rfc3339
+from ...domain import codes
+from ...domain.checking import Approved
+from ...domain.errors import InvalidRequest
+from .forms import E164_FORM, Context, Request, Word, require_ascii, require_context
+
+_CODE_FORM = {"pattern": "^[0-9]{4,10}$"}
+
+
+class CheckRequest(Request):
+    """A guess at the verification `verification_id`, or without it at the latest one of `to` and `purpose`.
+
+    Beside `verification_id`, `to` and `purpose` are assertions: a verification of another number or purpose is answered
+    as if it did not exist, and costs no try. So a code that was sent to one phone never approves another's login.
+    """
+
+    code: Annotated[str, Meta(description="4 to 10 ASCII digits.", examples=["123456"], extra_json_schema=_CODE_FORM)]
+    given_id: str | UnsetType = msgspec.field(name="verification_id", default=UNSET)
+    given_to: (
+        Annotated[str, Meta(description="The phone of the person who logs in, in E.164.", extra_json_schema=E164_FORM)]
+        | UnsetType
+    ) = msgspec.field(name="to", default=UNSET)
+    given_purpose: Annotated[Word, Meta(description="By `to` alone, `login` unless given.")] | UnsetType = (
+        msgspec.field(name="purpose", default=UNSET)
+    )
+    context: Context = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raise InvalidRequest for what the types alone do not refuse."""
+        codes.require_typed(self.code)
+        require_context(self.context)
+        if self.verification_id is None and self.to is None:
+            detail = "Name the verification by verification_id or by to."
+            raise InvalidRequest(detail, [("/verification_id", "give verification_id, or to, or both")])
+        require_ascii(self.to or "")
+
+    @property
+    def verification_id(self) -> str | None:
+        """The id, if the caller gave one."""
+        return given(self.given_id)
+
+    @property
+    def to(self) -> str | None:
+        """The number, if the caller gave one."""
+        return given(self.given_to)
+
+    @property
+    def purpose(self) -> str | None:
+        """The purpose, if the caller gave one."""
+        return given(self.given_purpose)
+
+
+def given(text: str | UnsetType) -> str | None:
+    """The text of a member, or None if the request does not have it."""
+    return None if isinstance(text, UnsetType) else text
+
+
+class Approval(msgspec.Struct):
+    """The code was right: who was verified (`to` masked, `sub` as in the receipt) and for what."""
+
+    verification_id: str
+    status: Literal["approved"]
+    approved_at: str
+    to: str
+    purpose: str
+    channel: str
+    sub: str
+    receipt: Annotated[str, Meta(description="A compact JWS (EdDSA) of `ReceiptClaims`, good for 120 seconds.")]
+
+
+def approval(approved: Approved) -> Approval:
+    """The reply to the right code."""
+    return Approval(
+        verification_id=approved.verification_id,
+        status="approved",
+        approved_at=rfc3339(approved.at_ms),
+        to=approved.mask,
+        purpose=approved.purpose,
+        channel=approved.channel,
+        sub=approved.subject,
+        receipt=approved.receipt,
+    )

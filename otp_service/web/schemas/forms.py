@@ -1,0 +1,47 @@
+"""Forms that several request structs share: short texts, numbers, contexts.
+
+`*_FORM` are for readers of the OpenAPI document. The domain's own rules judge the values and refuse with their codes.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from ...domain import message
+from ...domain.errors import InvalidRequest
+from ...domain.phone import E164
+
+Word = Annotated[str, Meta(min_length=1, max_length=32)]
+Context = Annotated[dict[str, str], Meta(max_length=8)]
+E164_FORM = {"pattern": f"^{E164}$"}
+
+
+class Request(msgspec.Struct, forbid_unknown_fields=True):
+    """A body of a caller. Its repr shows none of it: numbers, codes and payments stand in there."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(...)"
+
+
+def require_ascii(to: str) -> None:
+    """Raise InvalidRequest for foreign digits: a malformed request. A number that cannot exist is another error."""
+    if not to.isascii():
+        raise InvalidRequest("to must be in ASCII.", [("/to", "E.164 in ASCII: a plus sign and the digits 0-9")])
+
+
+def require_context(context: Mapping[str, str]) -> None:
+    """Raise InvalidRequest unless every member of the context is short and printable."""
+    for key, value in context.items():
+        if not (1 <= len(key) <= 32 and len(value) <= 128 and message.printable(key) and message.printable(value)):
+            detail = "keys of 1 to 32 and values of up to 128 printable characters"
+            raise InvalidRequest("context does not have the form it must have.", [("/context", detail)])
+
+
+def require_legible(context: Mapping[str, str]) -> None:
+    """Raise InvalidRequest for a blank amount or payee: the person would confirm it unseen."""
+    for name in message.CONFIRMED:
+        if name in context and not message.legible(context[name]):
+            detail = "a letter, digit or sign that a person can read"
+            raise InvalidRequest(f"{name} stands in the message, and is blank.", [(f"/context/{name}", detail)])

@@ -1,0 +1,69 @@
+"""Receipts: redeeming one, what one says, and the keys that sign them."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from .check import given
+from .forms import E164_FORM, Request, Word, require_ascii
+
+
+class RedeemRequest(Request):
+    """A receipt to spend. `to`, `sub` and `purpose` are assertions: one of others is invalid here, and is not spent."""
+
+    receipt: Annotated[str, Meta(min_length=1, max_length=4096)]
+    to: Annotated[str, Meta(extra_json_schema=E164_FORM)] | UnsetType = UNSET
+    sub: Annotated[str, Meta(description="As the reply of the start has it.")] | UnsetType = UNSET
+    purpose: Word | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        """Raise InvalidRequest for a number in foreign digits."""
+        require_ascii(given(self.to) or "")
+
+
+class RedeemedReceipt(msgspec.Struct):
+    """The receipt was spent just now."""
+
+    verification_id: str
+    redeemed_at: str
+    to: str
+    purpose: str
+    sub: str
+
+
+class ReceiptClaims(msgspec.Struct):
+    """What a receipt says: the payload of a compact JWS (RFC 7515) with `alg` EdDSA (RFC 8037), `typ` otp-receipt+jwt
+    and `kid`, the id of the key in /.well-known/jwks.json that signed it.
+
+    Verify signature, `iss`, `aud` and `exp`; compare `sub` with that of the start's reply, and `purpose`.
+    """
+
+    iss: Annotated[str, Meta(description="The issuer as configured: the public URL unless another is given.")]
+    aud: Annotated[str, Meta(description="The app whose API key started and checked the verification.")]
+    sub: Annotated[
+        str, Meta(description="Who was verified: a keyed hash of the number, different for each app. As in the start.")
+    ]
+    iat: Annotated[int, Meta(description="When the code was approved, in Unix seconds.")]
+    exp: Annotated[int, Meta(description="`iat` + 120: until then it can be spent.")]
+    jti: Annotated[str, Meta(description="The receipt's own id.")]
+    verification_id: Annotated[str, Meta(description="The verification that was approved.")]
+    purpose: Annotated[str, Meta(description="What the start was for.")]
+    channel: Annotated[str, Meta(description="The channel that the start, or its last repeat, asked for.")]
+    amr: Annotated[
+        list[str],
+        Meta(description="RFC 8176: `otp` and, for the channel `sms`, `sms`. There is no word for WhatsApp."),
+    ]
+    context_hash: Annotated[
+        str | None,
+        Meta(
+            description="Null without a context. Else the SHA-256, in hex, over its members in order of their names: "
+            "for each its name and its value in UTF-8, each led by its length as four bytes, the highest first."
+        ),
+    ]
+
+
+class Jwks(msgspec.Struct):
+    """The keys of the receipts (RFC 7517)."""
+
+    keys: list[dict[str, str]]

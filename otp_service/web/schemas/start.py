@@ -1,0 +1,83 @@
+"""The request of POST /verify/start."""
+
+import ipaddress
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from ...domain import message
+from ...domain.errors import InvalidRequest
+from .autofill import Autofill
+from .forms import E164_FORM, Request, Word, require_ascii, require_context, require_legible
+
+MAX_METADATA = 1024
+"""Bytes of the metadata as JSON."""
+
+_ADDRESS_FORM = {"anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
+_RECEIVER = (
+    "The phone in E.164. Unassigned and fictitious numbers are `invalid_number`; premium rate, shared cost, toll-free, "
+    "personal, UAN, pager, voicemail and satellite numbers are `destination_blocked`."
+)
+_CONTEXT = (
+    "What the code is bound to; the check must repeat it. `amount` and `payee` stand in the message in full. Where "
+    "they cannot, nothing is started: 400 for a text over ten parts (10 x 153 GSM-7 or 10 x 67 UCS-2 characters; 140 "
+    "bytes with `android_hash`), 422 `channel_unavailable` for a channel whose template has no room."
+)
+_LOCALE = "BCP 47. A language that there are no words for, or a text that is no tag, falls back to `en`."
+_CLIENT_IP = "The end user's address; proxy headers are never believed."
+
+
+class StartRequest(Request):
+    """Ask for a code to be sent."""
+
+    to: Annotated[str, Meta(description=_RECEIVER, examples=["+12025550143"], extra_json_schema=E164_FORM)]
+    channel: Literal["sms", "whatsapp"] = "sms"
+    purpose: Word = "login"
+    locale: Annotated[str, Meta(description=_LOCALE)] = "en"
+    context: Annotated[dict[str, str], Meta(max_length=8, description=_CONTEXT)] = msgspec.field(default_factory=dict)
+    given_client_ip: Annotated[str, Meta(description=_CLIENT_IP, extra_json_schema=_ADDRESS_FORM)] | UnsetType = (
+        msgspec.field(name="client_ip", default=UNSET)
+    )
+    given_autofill: Autofill | UnsetType = msgspec.field(name="autofill", default=UNSET)
+    given_metadata: Annotated[dict[str, Any], Meta(description="At most 1 kB, returned as is.")] = msgspec.field(
+        name="metadata", default_factory=dict
+    )
+
+    def __post_init__(self) -> None:
+        """Raise InvalidRequest for what the types alone do not refuse."""
+        require_ascii(self.to)
+        if not message.printable(self.purpose):
+            raise InvalidRequest("purpose must be printable.", [("/purpose", "printable characters only")])
+        require_context(self.context)
+        require_legible(self.context)
+        if len(self.metadata.encode()) > MAX_METADATA:
+            raise InvalidRequest("metadata is too large.", [("/metadata", f"at most {MAX_METADATA} bytes as JSON")])
+        _ = self.client_ip
+        if isinstance(self.given_autofill, Autofill):
+            self.given_autofill.require_form()
+
+    @property
+    def client_ip(self) -> str | None:
+        """The end user's address in its usual spelling. Raises InvalidRequest."""
+        text = self.given_client_ip
+        return None if isinstance(text, UnsetType) else _address(text)
+
+    @property
+    def autofill(self) -> str:
+        """The form of autofill as JSON; empty if none is wanted."""
+        return "" if isinstance(self.given_autofill, UnsetType) else self.given_autofill.text()
+
+    @property
+    def metadata(self) -> str:
+        """The caller's metadata as JSON."""
+        return msgspec.json.encode(self.given_metadata).decode() if self.given_metadata else "{}"
+
+
+def _address(text: str) -> str:
+    try:
+        if "%" in text or not text.isascii():
+            raise ValueError
+        return str(ipaddress.ip_address(text))
+    except ValueError as error:
+        raise InvalidRequest("client_ip is no IP address.", [("/client_ip", "an IPv4 or IPv6 address")]) from error
