@@ -1,0 +1,110 @@
+"""Redeeming a receipt: once, and only where it belongs."""
+
+from typing import Any, cast
+
+import pytest
+
+from otp_service.domain import receipt
+from otp_service.domain.ending import NotFound, Redeemed
+from otp_service.domain.errors import InvalidNumber, NotReady
+from otp_service.usecases.verify import Asserted, Redemption
+from tests.fakes import FakeKeyIds
+
+from .parts import NEWER, PERSON, REF, RING, late, refused, replying, use_cases
+
+
+def token(**changes: Any) -> str:
+    """A receipt of ours, signed, with changed claims."""
+    claims = receipt.Claims(
+        iss="https://otp.example",
+        aud="shop",
+        sub="x",
+        purpose="login",
+        channel="sms",
+        context_hash="",
+        jti="receipt-1",
+        verification_id=REF.verification_id,
+        iat=1_000,
+    ).payload()
+    claims.update(changes)
+
+    class Changed:
+        def payload(self) -> dict[str, Any]:
+            return claims
+
+    return receipt.encode(cast("Any", Changed()), RING.active_kid, RING.sign)
+
+
+def test_a_receipt_of_a_key_that_only_others_have_is_no_verdict() -> None:
+    """Known to some process: 503 until this one has it; known to nobody: no receipt of ours."""
+    claims = receipt.Claims(
+        "https://otp.example", "shop", "s", "login", "sms", "", "receipt-1", REF.verification_id, 1_000
+    )
+    newer = receipt.encode(claims, NEWER.active_kid, NEWER.sign)
+    known = FakeKeyIds(NEWER.active_kid)
+    with pytest.raises(NotReady):
+        use_cases(replying(), ring=late(comes=False), key_ids=known).redeem("shop", newer)
+    assert refused(use_cases(replying(), ring=late(comes=False)).redeem("shop", newer)).code == "receipt_invalid"
+    came = use_cases(replying(Redeemed(5_000, True, "+1******0143", "login")), ring=late(comes=True), key_ids=known)
+    assert came.redeem("shop", newer) == Redemption(REF.verification_id, 5_000, "+1******0143", "login", "s")
+    for nonsense in ("", ".", "a.b.c", "x" * 5_000, newer.replace(".", "")):
+        assert refused(use_cases(replying(), key_ids=known).redeem("shop", nonsense)).code == "receipt_invalid"
+
+
+def test_a_receipt_is_redeemed_where_it_belongs() -> None:
+    """The store is asked with what was signed; a second time it is refused as spent."""
+    store = replying(Redeemed(5_000, True, "+1******0143", "login"))
+    assert use_cases(store).redeem("shop", token()) == Redemption(
+        REF.verification_id, 5_000, "+1******0143", "login", "x"
+    )
+    assert store.asked == [(REF, "shop", "receipt-1", 1_120_000)]
+    assert (
+        refused(use_cases(replying(Redeemed(5_000, False, "+1******0143", "login"))).redeem("shop", token())).code
+        == "receipt_spent"
+    )
+    assert refused(use_cases(replying(NotFound())).redeem("shop", token())).code == "receipt_invalid"
+
+
+@pytest.mark.parametrize(
+    "asserted",
+    [
+        Asserted(to="+12025550144"),
+        Asserted(subject="y"),
+        Asserted(subject=""),
+        Asserted(purpose="pay"),
+        Asserted(to=PERSON, subject="x", purpose="pay"),
+        Asserted(to="+12025550144", subject="x", purpose="login"),
+    ],
+)
+def test_a_receipt_of_somebody_else_is_not_spent(asserted: Asserted) -> None:
+    """One assertion that does not fit is enough: invalid, and the store is not asked."""
+    store = replying()
+    assert refused(use_cases(store).redeem("shop", token(), asserted)).code == "receipt_invalid"
+    assert store.asked == []
+    good = replying(Redeemed(5_000, True, "+1******0143", "login"))
+    fitting = Asserted(to=PERSON, subject="x", purpose="login")
+    assert isinstance(use_cases(good).redeem("shop", token(), fitting), Redemption)
+    with pytest.raises(InvalidNumber):
+        use_cases(store).redeem("shop", token(), Asserted(to="12025550143"))
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "",
+        "a.b.c",
+        token()[:-4] + "AAAA",
+        token(iss="https://evil.example"),
+        token(aud="bank"),
+        token(aud=["shop"]),
+        token(jti=None),
+        token(exp="soon"),
+        token(verification_id=7),
+        token(verification_id="vrf_x"),
+    ],
+)
+def test_any_other_receipt_is_invalid_without_asking(bad: str) -> None:
+    """Another issuer, app, shape or signature: one and the same refusal."""
+    store = replying()
+    assert refused(use_cases(store).redeem("shop", bad)).code == "receipt_invalid"
+    assert store.asked == []

@@ -1,0 +1,239 @@
+"""Starting: what is asked of the store, and what its answers become."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from otp_service.domain import codes
+from otp_service.domain.errors import InvalidNumber, InvalidRequest, NotReady
+from otp_service.domain.policy import Channel, Policy, Sender, SenderKind, Template
+from otp_service.domain.starting import Started, StartRefused
+from tests.fakes import FakeLimits
+
+from .parts import (
+    NUMBER,
+    PERSON,
+    POLICY,
+    POOL,
+    RING,
+    SHOP,
+    VIEW,
+    CheckRequest,
+    StartRequest,
+    refused,
+    replying,
+    use_cases,
+)
+
+
+def test_a_start_command_is_complete_and_seals_what_is_secret() -> None:
+    """Digest and box belong to the command's own new id; neither code nor number stands in it in clear."""
+    store = replying(Started(VIEW, resent=False))
+    request = StartRequest(PERSON, context={"payee": "X"}, client_ip="203.0.113.7", locale="de", metadata='{"a":1}')
+    sent = use_cases(store).start("shop", request)
+    assert sent == Started(VIEW, resent=False)
+    (command,) = store.asked
+    code = "999999"
+    assert PERSON[1:] not in repr(command)
+    assert code not in repr(command)
+    box = json.loads(RING.open(command.box))
+    assert box == {"v": command.reference.token, "to": PERSON, "code": code, "context": {"payee": "X"}}
+    assert command.reference.number_hash == NUMBER
+    assert command.kid == RING.active_kid
+    assert command.digest == codes.digest(
+        RING.peppers[command.kid],
+        app="shop",
+        verification_id=command.reference.verification_id,
+        number_hash=NUMBER,
+        context=codes.context_hash({"payee": "X"}),
+        code=code,
+    )
+    assert (command.mask, command.metadata, command.locale, command.queue_max) == ("+1******0143", '{"a":1}', "de", 77)
+    assert json.loads(command.detail) == {"purpose": "login", "channel": "sms", "client_ip": "203.0.113.7"}
+    assert [sender.name for sender in command.route] == ["pool"]
+    assert command.operation_ttl_ms == 60_000
+
+
+def test_two_starts_have_nothing_in_common() -> None:
+    """Each has an id, an operation and a box of its own; a caller's operation id is kept for a day."""
+    store = replying(*[Started(VIEW, resent=True)] * 3)
+    verifying = use_cases(store)
+    assert verifying.start("shop", StartRequest(PERSON)) == Started(VIEW, resent=True)
+    verifying.start("shop", StartRequest(PERSON))
+    verifying.start("shop", StartRequest(PERSON), operation_id="key-1")
+    first, second, keyed = store.asked
+    assert first.operation_id != second.operation_id
+    assert first.reference != second.reference
+    assert first.box != second.box
+    assert (keyed.operation_id, keyed.operation_ttl_ms) == ("key-1", 24 * 3_600_000)
+
+
+@pytest.mark.parametrize("to", ["", "12025550143", "+1 202 555 0143", "tel:+12025550143", "+1202555014３"])
+def test_a_number_in_another_spelling_costs_nothing(to: str) -> None:
+    """No limit is taken and the store is not asked."""
+    store, limits = replying(), FakeLimits()
+    with pytest.raises(InvalidNumber):
+        use_cases(store, limits).start("shop", StartRequest(to))
+    assert (store.asked, limits.taken) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    ("app", "request_", "code"),
+    [
+        ("shop", StartRequest("+4915112345678"), "country_not_allowed"),
+        ("abroad", StartRequest(PERSON), "channel_unavailable"),
+        ("shop", StartRequest(PERSON, channel=Channel.WHATSAPP), "channel_unavailable"),
+        ("shop", StartRequest("+4915112345678", channel=Channel.WHATSAPP), "channel_unavailable"),
+        ("shop", StartRequest("+447012345678"), "country_not_allowed"),
+        ("abroad", StartRequest("+447012345678"), "destination_blocked"),
+        ("shop", StartRequest("+19002345678"), "destination_blocked"),
+        ("shop", StartRequest("+881612345678"), "destination_blocked"),
+    ],
+)
+def test_what_cannot_be_reached_is_refused_before_the_store(app: str, request_: StartRequest, code: str) -> None:
+    """The channel first, then the country, then the kind of number; what no country owns is refused by its kind."""
+    store, limits = replying(), FakeLimits()
+    assert refused(use_cases(store, limits).start(app, request_)).code == code
+    assert (store.asked, limits.taken) == ([], 0)
+
+
+def test_a_fictitious_number_is_none_where_the_carrier_is_real() -> None:
+    """Neither start nor check by number ask the store or a limit; next to 555-0100 to 0199 there are real numbers."""
+    store, limits = replying(StartRefused("queue_full", 0)), FakeLimits()
+    real = use_cases(store, limits, fictitious=False)
+    for number in ("+12025550100", "+12025550199", "+18765550143"):
+        with pytest.raises(InvalidNumber):
+            real.start("shop", StartRequest(number))
+        with pytest.raises(InvalidNumber):
+            real.check("shop", CheckRequest(to=number))
+    assert (store.asked, limits.taken) == ([], 0)
+    assert refused(real.start("shop", StartRequest("+12025550200"))).code == "queue_full"
+
+
+def test_an_app_that_is_not_configured_is_not_ready() -> None:
+    """A key of a removed app opens nothing."""
+    with pytest.raises(NotReady):
+        use_cases(replying()).start("gone", StartRequest(PERSON))
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "retry_s", "fields"),
+    [
+        (StartRefused("opted_out", 0), "opted_out", None, {"resubscribe"}),
+        (StartRefused("too_many_wrong_codes", 1_001), "too_many_wrong_codes", 2, set()),
+        (StartRefused("context_conflict", 0), "context_conflict", None, set()),
+        (StartRefused("resend_too_soon", 29_001, 3), "resend_too_soon", 30, {"sends_left", "resend_in"}),
+        (StartRefused("resend_too_soon", 60_000, 0), "resend_too_soon", 60, {"sends_left", "resend_in"}),
+        (StartRefused("rate_limited", 1), "rate_limited", 1, set()),
+        (StartRefused("rate_limited", 599_001, limit="service.sends_per_number"), "rate_limited", 600, set()),
+        (StartRefused("queue_full", 1_000), "queue_full", 2, set()),
+    ],
+)
+def test_a_refused_start_says_what_to_do(
+    answer: StartRefused, code: str, retry_s: int | None, fields: set[str]
+) -> None:
+    """Waits are whole seconds, rounded up so that obeying passes; the outer places are given back."""
+    limits = FakeLimits()
+    refusal = refused(use_cases(replying(answer), limits).start("shop", StartRequest(PERSON)))
+    assert (refusal.code, refusal.retry_after_s) == (code, retry_s)
+    assert set(refusal.fields) == fields
+    assert limits.taken == 0
+    if answer.sends_left == 0:
+        assert refusal.fields["resend_in"] is None
+    if retry_s is not None and code != "queue_full":
+        assert f" {retry_s} seconds" in refusal.detail
+    assert ("This number" in refusal.detail) is bool(answer.limit)
+
+
+def test_an_outer_limit_is_reported_by_the_store_in_its_turn() -> None:
+    """The wait goes into the command; what was not taken is not given back."""
+    store, limits = replying(StartRefused("rate_limited", 700)), FakeLimits(wait_ms=700)
+    assert refused(use_cases(store, limits).start("shop", StartRequest(PERSON))).code == "rate_limited"
+    assert store.asked[0].outer_wait_ms == 700
+    assert limits.taken == 0
+
+
+def test_a_replayed_start_is_given_as_the_store_has_it() -> None:
+    """The store looks the verification up; a caller gets the same as the first time."""
+    replayed = Started(VIEW, resent=False, replayed=True)
+    assert use_cases(replying(replayed)).start("shop", StartRequest(PERSON)) == replayed
+
+
+PIZZAS = {"amount": "\U0001f355" * 128, "payee": "\U0001f355" * 128}
+WEB = json.dumps({"web_origin": "a" * 36 + ".example"})
+ANDROID = json.dumps({"android_hash": "FA+9qCX9VSu"})
+
+
+@pytest.mark.parametrize(
+    ("request_", "pointer", "advice"),
+    [
+        (StartRequest(PERSON, context=PIZZAS, autofill=WEB), "/context", "Shorten amount and payee"),
+        (StartRequest(PERSON, context={"payee": "x" * 128}, autofill=ANDROID), "/context", "leave out autofill"),
+        (StartRequest(PERSON, context={"payee": "€" * 40}, autofill=ANDROID), "/context", "140 bytes"),
+        (StartRequest("nonsense", context=PIZZAS, autofill=WEB), "/context", "10 parts"),
+    ],
+)
+def test_a_text_that_cannot_fit_is_refused_at_start(request_: StartRequest, pointer: str, advice: str) -> None:
+    """As a malformed request, before number, limits and store; the error names what to shorten and repeats no word."""
+    store, limits = replying(), FakeLimits()
+    with pytest.raises(InvalidRequest, match=advice) as caught:
+        use_cases(store, limits).start("shop", request_)
+    assert [place for place, _ in caught.value.errors] == [pointer]
+    assert "\U0001f355" not in caught.value.detail
+    assert (store.asked, limits.taken) == ([], 0)
+
+
+def test_a_brand_too_long_for_android_is_refused() -> None:
+    """Without a payment it is the form of autofill that does not fit."""
+    app = replace(SHOP, brand="\U0001f355" * 40)
+    with pytest.raises(InvalidRequest, match="brand") as caught:
+        use_cases(replying(), policy=Policy({"shop": app}, POLICY.senders)).start(
+            "shop", StartRequest(PERSON, autofill=ANDROID)
+        )
+    assert [place for place, _ in caught.value.errors] == ["/autofill"]
+
+
+def test_long_words_that_are_not_in_the_message_refuse_nothing() -> None:
+    """Other members of the context bind the code and are not in the message."""
+    store = replying(Started(VIEW, resent=False))
+    request = StartRequest(PERSON, context={"order": "\U0001f355" * 128}, autofill=ANDROID)
+    assert use_cases(store).start("shop", request) == Started(VIEW, resent=False)
+
+
+META = Sender("meta", SenderKind.WHATSAPP, "profile-c", "+18445550001", 1.0, Template("login"))
+BOTH = Policy({"shop": replace(SHOP, route=(META, POOL))}, {"pool": POOL, "meta": META})
+
+
+@pytest.mark.parametrize("context", [{"amount": "1"}, {"payee": "X", "order": "7"}, {"amount": ""}, PIZZAS])
+def test_a_template_has_no_room_for_a_payment(context: dict[str, str]) -> None:
+    """422 channel_unavailable before anything is taken; other contexts go, and stay on the channel."""
+    store, limits = replying(Started(VIEW, resent=False)), FakeLimits()
+    verifying = use_cases(store, limits, policy=BOTH)
+    request = StartRequest(PERSON, channel=Channel.WHATSAPP, context=context, autofill=WEB)
+    assert refused(verifying.start("shop", request)).code == "channel_unavailable"
+    assert (store.asked, limits.taken) == ([], 0)
+    verifying.start("shop", replace(request, context={"order": "\U0001f355" * 128}))
+    (command,) = store.asked
+    assert [sender.name for sender in (*command.route, *command.behind)] == ["meta"]
+
+
+def test_the_sms_that_failover_may_send_must_fit_too() -> None:
+    """A login asked for by WhatsApp may fail over to SMS: the autofill form of that text is measured."""
+    request = StartRequest(PERSON, channel=Channel.WHATSAPP, autofill=ANDROID, locale="it")
+    wide = Policy({"shop": replace(SHOP, brand="\U0001f355" * 40, route=(META, POOL))}, BOTH.senders)
+    with pytest.raises(InvalidRequest):
+        use_cases(replying(), policy=wide).start("shop", request)
+    alone = Policy({"shop": replace(wide.apps["shop"], route=(META,))}, BOTH.senders)
+    store = replying(Started(VIEW, resent=False))
+    assert use_cases(store, policy=alone).start("shop", request) == Started(VIEW, resent=False)
+
+
+@pytest.mark.parametrize(
+    ("locale", "kept"), [("de_DE", "de"), ("en-US-u-fw-mon-mu-celsius", "en"), ("x" * 9_999, "en")]
+)
+def test_only_the_language_of_a_locale_is_kept(locale: str, kept: str) -> None:
+    """Nothing long and nothing foreign goes into the store."""
+    store = replying(Started(VIEW, resent=False))
+    use_cases(store).start("shop", StartRequest(PERSON, locale=locale))
+    assert store.asked[0].locale == kept
