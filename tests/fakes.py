@@ -6,6 +6,7 @@ stands for what has no memory of its own (the carrier, the receivers) or for scr
 (`storage/test_state_machine.py`): it gives the answers that the test prepared and records what it was asked.
 """
 
+import json
 import threading
 import time
 from collections import Counter
@@ -212,7 +213,7 @@ class FakeCallbackQueue:
     most_waiting: int = 10_000
     queued: list[Callback] = field(default_factory=list)
     """What is due now, the longest first."""
-    leased: dict[str, Callback] = field(default_factory=dict)
+    leased: dict[tuple[str, str], Callback] = field(default_factory=dict)
     postponed: list[Callback] = field(default_factory=list)
     dead: list[Callback] = field(default_factory=list)
     resting: set[str] = field(default_factory=set)
@@ -251,7 +252,7 @@ class FakeCallbackQueue:
                 if one.app == app and app not in self.resting:
                     self.queued.remove(one)
                     claimed = replace(one, attempt=one.attempt + 1)
-                    self.leased[one.id] = claimed
+                    self.leased[app, one.id] = claimed
                     return claimed
         return None
 
@@ -282,18 +283,18 @@ class FakeCallbackQueue:
             self.resting.clear()
 
     def _settle(self, callback: Callback, to: list[Callback], rest_ms: int) -> bool:
-        if self.leased.get(callback.id) != callback:
+        if self.leased.get((callback.app, callback.id)) != callback:
             return False
-        del self.leased[callback.id]
+        del self.leased[callback.app, callback.id]
         to.append(callback)
         if rest_ms > 0:
             self.resting.add(callback.app)
         return True
 
     def _forget(self, callback: Callback) -> bool:
-        found = self.leased.pop(callback.id, None) is not None
+        found = self.leased.pop((callback.app, callback.id), None) is not None
         for waiting in (self.queued, self.postponed):
-            left = [one for one in waiting if one.id != callback.id]
+            left = [one for one in waiting if (one.app, one.id) != (callback.app, callback.id)]
             found |= len(left) < len(waiting)
             waiting[:] = left
         return found
@@ -771,7 +772,7 @@ class FakeCarrier:
         """Readable bytes."""
         parts = {"to": to, "text": text, "code": code, "webhook_url": webhook_url, "delivery_id": delivery_id}
         self._step("compose", sender, parts)
-        return repr(sorted(parts.items())).encode()
+        return json.dumps(parts).encode()
 
     def send(self, composed: bytes, *, idempotency_key: str, within_s: float) -> SendOutcome:
         """Record it."""

@@ -11,6 +11,7 @@ from ..usecases.optout_list import Progress
 from ..usecases.sync_profile import SyncResult
 from .carrier import telnyx_client
 from .optouts import optout_sync
+from .required import require_for_worker
 from .stores import open_keyring, open_stores
 
 
@@ -32,8 +33,8 @@ def build_callbacks(settings: Settings) -> Callbacks:
 
 def sync_optouts(settings: Settings, progress: Progress) -> list[SyncResult]:
     """Read the carrier's whole list of opt-outs into the registry now. `progress` is called after each page."""
+    require_for_worker(settings)
     keyring = open_keyring(settings)
-    settings.require_apps()
     stores = open_stores(settings, keyring)
     try:
         with telnyx_client(settings) as telnyx:

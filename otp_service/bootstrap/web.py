@@ -31,6 +31,7 @@ from ..web.routes.all_routes import Backend, all_routes
 from . import readiness, senders
 from .callbacks import callback_gauges
 from .carrier import webhook_key
+from .required import require_for_web
 from .stores import Stores, open_keyring, open_stores
 
 Pause = Callable[[float], bool]
@@ -39,9 +40,8 @@ Pause = Callable[[float], bool]
 
 def build_web(settings: Settings, *, working: int = WORKING, pause: Pause | None = None) -> Flask:
     """The API. `working` is the number of requests that work at once, however many threads there are."""
+    require_for_web(settings)
     keyring = open_keyring(settings)
-    webhook_key(settings)  # a missing key is reported before the store is opened
-    settings.require_apps()
     parts = _Parts(settings, open_stores(settings, keyring), keyring)
     if settings.policy.endpoints:
         # The group must exist before the first event: events before the first worker's start are sent too.

@@ -23,6 +23,7 @@ from . import senders
 from .callbacks import callback_sender, callback_tasks
 from .carrier import telnyx_client
 from .optouts import optout_sync
+from .required import require_for_worker
 from .stores import Stores, join, open_keyring, open_stores
 
 ALERT_PERIOD_S = 1.0
@@ -42,8 +43,8 @@ FINISH_S = 2.0
 
 def build_worker(settings: Settings, *, concurrency: int) -> Worker:
     """The delivery worker. `concurrency` is the number of sends at once."""
+    require_for_worker(settings)
     keyring = open_keyring(settings)
-    settings.require_apps()
     stores = open_stores(settings, keyring)
     telnyx = telnyx_client(settings)
     gateway = Gateway(telnyx)

@@ -7,6 +7,7 @@ values, `settings` the result.
 from .dev_environment import environment
 from .duration import duration_ms
 from .example import DEV_TOML
+from .faults import Faults
 from .file import DEFAULT_FILE
 from .keyring import load_keyring
 from .load import load, load_carrier
@@ -17,6 +18,7 @@ __all__ = [
     "DEFAULT_FILE",
     "DEV_TOML",
     "CarrierAccess",
+    "Faults",
     "Settings",
     "duration_ms",
     "environment",

@@ -26,6 +26,11 @@ class Faults:
             self._lines.append(error.detail)
             return otherwise
 
+    def check(self, *checks: Callable[[], object]) -> None:
+        """Run these checks; those that raise ConfigError are faults."""
+        for check in checks:
+            self.attempt(check, None)
+
     def raise_any(self) -> None:
         """Raise ConfigError with all faults, if there is one."""
         if len(self._lines) == 1:

@@ -105,7 +105,15 @@ def _telnyx_base_url(environ: Mapping[str, str]) -> str:
 
 def load_carrier(environ: Mapping[str, str]) -> CarrierAccess:
     """Read the carrier's variables and nothing else: no file, no keyring, no store. Raises ConfigError."""
+    faults = Faults()
+    base_url = faults.attempt(lambda: _telnyx_base_url(environ), "")
+    api_key = faults.attempt(lambda: _carrier_key(environ), "")
+    faults.raise_any()
+    return CarrierAccess(base_url, api_key)
+
+
+def _carrier_key(environ: Mapping[str, str]) -> str:
     api_key = secret(environ, "TELNYX_API_KEY")
     if not api_key:
         raise ConfigError("TELNYX_API_KEY is not set (nor TELNYX_API_KEY_FILE): the carrier needs it")
-    return CarrierAccess(_telnyx_base_url(environ), api_key)
+    return api_key

@@ -171,7 +171,7 @@ class ApiKeys:
             "api_key_events": self._keys.api_key_events(),
         }
         if old_id is not None:
-            keys["replaced"] = self._keys.api_key(old_id)
+            keys["replaced_api_key"] = self._keys.api_key(old_id)
         reply = self._scripts.call(
             "api_key/create",
             keys,

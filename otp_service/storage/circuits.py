@@ -32,7 +32,8 @@ from .circuit_states import CircuitStates
 from .client import Store
 from .schema import Keys
 from .schema.encodings import flag
-from .scripts import Scripts, Value
+from .script_files import Value
+from .scripts import Scripts
 
 _log = logging.getLogger("otp.circuits")
 

@@ -6,14 +6,15 @@ from typing import Any, cast
 
 from ..domain.delivery import MARGIN_MS, TOO_LATE, Accepted, NotSent, Refused, Unknown
 from ..domain.failover import may_fail_over
-from ..domain.operation import Job, PendingDelivery, SendPermit
+from ..domain.outbox import Job, PendingDelivery, SendPermit
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, Limit
 from .answering import answering
 from .client import Store
 from .schema import Keys
 from .schema.encodings import RouteSender, flag
 from .schema.fields import ConsumerGroup, Delivery, Record, Secrets
-from .scripts import Scripts, Value
+from .script_files import Value
+from .scripts import Scripts
 from .verifications import rules_text
 
 MESSAGE_TTL_MS = 48 * 3_600_000

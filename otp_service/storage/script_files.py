@@ -5,8 +5,8 @@ A header names the keys and arguments; the script gets them as local variables, 
     -- KEYS record! secrets timeline! [latest]     `!`: the script writes it; those in brackets may be left out together
     -- ARGV operation token tombstone_ms digests...     the last one may take a sequence of values
 
-The names of the store's dictionary (`Record.STATUS`) are replaced by what they stand for. All of this happens once, when
-a script is loaded: the server runs plain text.
+The names of the store's dictionary (`Record.STATUS`) are replaced by what they stand for. All of this happens once,
+when a script is loaded: the server runs plain text.
 """
 
 import hashlib
@@ -26,6 +26,7 @@ FIRST_LINE = "#!lua\n"
 _INCLUDE = re.compile(r"^-- include: ((?:[a-z_]+/)?_[a-z_]+\.lua)\n", re.MULTILINE)
 _DECLARATION = re.compile(r"^-- (KEYS|ARGV) +([^\n]*(?:\n--  +[^\n]*)*)", re.MULTILINE)
 _KEYS = re.compile(r"(?P<needed>[a-z0-9_! ]+)(?:\[(?P<optional>[a-z0-9_! ]+)\])?")
+_WRITTEN = re.compile(r"([a-z0-9_]+)!")
 _ARGUMENTS = re.compile(r"(?:[a-z][a-z0-9_]* )*[a-z][a-z0-9_]*(?:\.\.\.)?")
 
 

@@ -16,7 +16,7 @@ from otp_service import telemetry
 from otp_service.domain.delivery import RANK
 from otp_service.domain.errors import ServiceError
 from otp_service.domain.verification import Status
-from otp_service.storage.scripts import load, names
+from otp_service.storage.script_files import load, names
 from otp_service.web.openapi import describe
 from otp_service.web.problems import STATUS
 from otp_service.web.routes.all_routes import Backend, all_routes

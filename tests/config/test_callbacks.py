@@ -34,7 +34,7 @@ def refusal(tmp_path: Path, *apps: str, **environ: str) -> str:
     return refused.value.detail
 
 
-def test_an_app_is_told_nothing_unless_it_says_where(tmp_path: Path) -> None:
+def test_an_app_without_an_address_gets_no_callbacks(tmp_path: Path) -> None:
     """No address, no callbacks, no secret needed."""
     assert load(tmp_path, app("shop")).policy.endpoints == {}
 
@@ -65,17 +65,17 @@ def test_settings_do_not_show_secrets_or_paths(tmp_path: Path) -> None:
 
 def test_no_secret_no_start(tmp_path: Path) -> None:
     """The sentence names the key, the variable, and the command that makes one."""
-    said = refusal(tmp_path, app("web-shop", URL))
+    fault = refusal(tmp_path, app("web-shop", URL))
     for word in ("apps.web-shop.callback_url", "OTP_CALLBACK_SECRET_WEB_SHOP", "callback_secret_file", "keygen"):
-        assert word in said
+        assert word in fault
 
 
 @pytest.mark.parametrize("secret", ["hunter2", "whsec_c2hvcnQ=", "whsec_!", f"{ONE} {ONE}"])
 def test_a_secret_that_cannot_sign(tmp_path: Path, secret: str) -> None:
     """The sentence names where it came from and does not repeat it."""
-    said = refusal(tmp_path, app("shop", URL), OTP_CALLBACK_SECRET_SHOP=secret)
-    assert said.startswith("OTP_CALLBACK_SECRET_SHOP: ")
-    assert secret.partition("_")[2] not in said or not secret.partition("_")[2]
+    fault = refusal(tmp_path, app("shop", URL), OTP_CALLBACK_SECRET_SHOP=secret)
+    assert fault.startswith("OTP_CALLBACK_SECRET_SHOP: ")
+    assert secret.partition("_")[2] not in fault or not secret.partition("_")[2]
 
 
 def test_a_secret_file_that_cannot_be_read(tmp_path: Path) -> None:
@@ -100,10 +100,10 @@ def test_two_apps_do_not_share_a_variable(tmp_path: Path, first: str, second: st
     """One would be signed with the other's secret; the sentence names both and the variable."""
     (tmp_path / "s").write_text(ONE)
     lines = (URL, f'callback_secret_file = "{tmp_path / "s"}"')
-    said = refusal(tmp_path, app(first, *lines), app(second, *lines))
-    assert f"apps.{second}.callback_url" in said
-    assert f"{variable} " in said
-    assert repr(first) in said
+    fault = refusal(tmp_path, app(first, *lines), app(second, *lines))
+    assert f"apps.{second}.callback_url" in fault
+    assert f"{variable} " in fault
+    assert repr(first) in fault
     # Without an address of its own the other app has no variable.
     assert list(load(tmp_path, app(first, *lines), app(second)).policy.endpoints) == [first]
 
@@ -120,8 +120,8 @@ def test_two_apps_do_not_share_a_variable(tmp_path: Path, first: str, second: st
 )
 def test_an_address_that_is_not_allowed(tmp_path: Path, url: str) -> None:
     """Judged when the configuration is read (the whole table is in tests/domain)."""
-    said = refusal(tmp_path, app("shop", f'callback_url = "{url}"'), OTP_CALLBACK_SECRET_SHOP=ONE)
-    assert said.startswith("apps.shop.callback_url: ")
+    fault = refusal(tmp_path, app("shop", f'callback_url = "{url}"'), OTP_CALLBACK_SECRET_SHOP=ONE)
+    assert fault.startswith("apps.shop.callback_url: ")
 
 
 def test_a_closed_network_is_allowed_by_name(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A configuration with several mistakes: every one is reported, each in a line that says where, what and what to do."""
+"""A configuration with several mistakes: each is reported in a line of its own, with what to write instead."""
 
 from pathlib import Path
 
@@ -88,7 +88,7 @@ def test_one_fault_is_one_line(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_fault_says_what_to_write_instead(tmp_path: Path, text: str, line: str) -> None:
+def test_a_fault_has_what_to_write_instead(tmp_path: Path, text: str, line: str) -> None:
     """In the words of the file: whole numbers, text in quotes, lists, tables, the values and keys there are."""
     assert lines(tmp_path, text) == [line]
 

@@ -122,7 +122,7 @@ def broken(raw: bytes) -> dict[str, bytes]:
 def test_a_file_that_became_bad_changes_nothing_but_the_health(
     place: Place, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The keys read before are used; why is told, logged once, and over when the file is good again."""
+    """The keys read before are used; the reason is reported, logged once, and gone when the file is good again."""
     ring = place.open()
     good, kid = place.path.read_bytes(), ring.active_kid
     sealed = ring.seal(b"x")
@@ -205,11 +205,11 @@ def test_a_better_clock_is_believed(place: Place) -> None:
 
 def test_who_is_told_of_new_keys_is_told_until_it_is_done(place: Place) -> None:
     """At once, at every change, and again where the store did not answer."""
-    told: list[frozenset[str]] = []
+    registered: list[frozenset[str]] = []
     answers: Iterator[bool] = iter([True, False, True, True])
 
     def register(kids: frozenset[str]) -> None:
-        told.append(kids)
+        registered.append(kids)
         if not next(answers):
             raise StoreUnavailable("down")
 
@@ -220,7 +220,7 @@ def test_who_is_told_of_new_keys_is_told_until_it_is_done(place: Place) -> None:
     for _ in range(5):
         place.passed(1.1)
         ring.current()
-    assert told == [{old}, {old, new}, {old, new}]
+    assert registered == [{old}, {old, new}, {old, new}]
 
 
 def test_at_no_time_is_the_ring_without_an_active_key(place: Place) -> None:

@@ -69,7 +69,7 @@ def test_the_developers_configuration_is_valid(tmp_path: Path) -> None:
     assert {sender.rate_per_s for sender in settings.policy.senders.values()} == {50}
 
 
-def test_everything_can_be_said(tmp_path: Path) -> None:
+def test_every_key_of_an_app_can_be_set(tmp_path: Path) -> None:
     """All keys of an app at once."""
     settings = read(
         tmp_path,
@@ -113,7 +113,7 @@ starts_per_number = [{limit = 3, per = "10m"}]
 
 
 def test_the_limits_of_a_number_over_all_apps(tmp_path: Path) -> None:
-    """Defaults as documented; what the file says is taken; the limit of wrong codes is never below an app's own."""
+    """Defaults as documented; values of the file are taken; the limit of wrong codes is never below an app's own."""
     defaults = read(tmp_path, SENDERS + APP).policy.per_number
     assert defaults.sends == (Limit(5, 600_000), Limit(10, 3_600_000), Limit(20, 86_400_000))
     assert defaults.wrong_codes == (Limit(40, 86_400_000),)
@@ -162,10 +162,10 @@ BAD_APPS = {
 @pytest.mark.parametrize("line", list(BAD_APPS))
 def test_an_unusable_value_of_an_app_is_named(tmp_path: Path, line: str) -> None:
     """No start with a value that would weaken the app or be silently ignored; the key stands in the sentence."""
-    said = refusal(tmp_path, SENDERS + APP + line)
-    assert BAD_APPS[line] in said
-    assert "apps.default" in said
-    assert "\n" not in said
+    fault = refusal(tmp_path, SENDERS + APP + line)
+    assert BAD_APPS[line] in fault
+    assert "apps.default" in fault
+    assert "\n" not in fault
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_an_unusable_value_of_an_app_is_named(tmp_path: Path, line: str) -> None
     ],
 )
 def test_an_unusable_file_is_refused_by_name(tmp_path: Path, text: str, named: str) -> None:
-    """Unknown tables and keys, missing senders, wrong addresses: one sentence that says where."""
+    """Unknown tables and keys, missing senders, wrong addresses: one sentence that names the place."""
     assert named in refusal(tmp_path, text)
 
 
@@ -251,7 +251,7 @@ def test_an_unusable_variable_is_refused_by_name(tmp_path: Path, name: str, valu
     ],
 )
 def test_only_a_carrier_on_loopback_is_the_sandbox(tmp_path: Path, url: str, *, local: bool) -> None:
-    """By the host alone; without a word the carrier is the real one. Fictitious numbers depend on it."""
+    """By the host alone; by default the carrier is the real one. Fictitious numbers depend on it."""
     assert load({"TELNYX_BASE_URL": url}, tmp_path).carrier_on_loopback is local
 
 
@@ -300,7 +300,7 @@ def fresh(seed: int = 0) -> bytes:
 
 
 def test_what_one_generation_sealed_the_next_opens() -> None:
-    """Rotation loses nothing: old boxes open, old peppers stay at hand, new things are made by the new key."""
+    """Rotation loses nothing: old boxes open, old peppers stay available, the new key is used for new data."""
     raw = fresh()
     old = keyring.parse(raw)
     new = keyring.parse(keyring.rotate(raw, lambda n: b"\x09" * n, "2026-02-01T00:00:00Z"))
@@ -493,7 +493,7 @@ def test_an_unusable_rule_of_delivery_is_named(tmp_path: Path, line: str, named:
     assert named in refusal(tmp_path, text)
 
 
-def test_the_rules_of_delivery_can_be_said(tmp_path: Path) -> None:
+def test_the_rules_of_delivery_can_be_set(tmp_path: Path) -> None:
     """The bounds themselves are good; denial words are kept as they are compared."""
     text = '[senders.p]\nkind = "number_pool"\nmessaging_profile_id = "a"\n[apps.a]\nbrand = "A"\nroute = ["p"]\n'
     more = 'sent_within = "1s"\nstrategy = "healthiest"\ndenial_words = ["  Not ME! "]\ncountries = ["GB"]\n'

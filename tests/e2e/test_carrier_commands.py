@@ -81,7 +81,7 @@ class Shell:
         found: list[dict[str, Any]] = self.control.get(f"/sandbox/phones/{phone}/messages").json()["messages"]
         return found
 
-    def says(self, phone: str, text: str) -> None:
+    def reply(self, phone: str, text: str) -> None:
         """A person replies to the toll-free number."""
         answer = self.control.post(f"/sandbox/phones/{phone}/messages", json={"to": TOLL_FREE, "text": text})
         answer.raise_for_status()
@@ -140,7 +140,7 @@ class TestSend:
     def test_every_kind_arrives(self, shell: Shell, words: list[str], path: str, to: str) -> None:
         """It goes by the operation of its kind, and `--json` is the carrier's data of the message on the phone."""
         if "whatsapp" in words:
-            shell.says(to, "Good morning")  # free text is carried within a day of the person's own last message
+            shell.reply(to, "Good morning")  # free text is carried within a day of the person's own last message
         data = shell.data("messages", "send", "--to", to, "--text", "Hello", *words)
         (message,) = wait_until(lambda: shell.inbox(to), what="the message")
         assert (data["record_type"], data["id"], message["text"]) == ("message", message["id"], "Hello")
@@ -220,12 +220,12 @@ class TestSend:
         ],
     )  # fmt: skip
     def test_what_cannot_be_sent(self, shell: Shell, words: list[str], part: str, status: int) -> None:
-        """One sentence that says what is wrong, the carrier's code included, and a status that is not 0."""
+        """One sentence that explains what is wrong, the carrier's code included, and a status that is not 0."""
         assert part in shell.refused("messages", "send", *words, status=status)
 
     def test_an_opted_out_person_is_not_written_to(self, shell: Shell) -> None:
-        """The sentence says so, with the carrier's code, and that only the person can lift it."""
-        shell.says(PERSON, "STOP")
+        """The sentence has the carrier's code, and that only the person can lift it."""
+        shell.reply(PERSON, "STOP")
         sentence = shell.refused("messages", "send", "--from", TOLL_FREE, "--to", PERSON, "--text", "Hello")
         assert "40300" in sentence
         assert "only their own START lifts that" in sentence
@@ -242,7 +242,7 @@ class TestGroupAndSchedule:
 
     def test_a_group_hears_of_it_at_once(self, shell: Shell) -> None:
         """One message to everybody."""
-        words = ("--from", TOLL_FREE, "--to", PERSON, "--to", OTHER, "--text", "All hands")
+        words = ("--from", TOLL_FREE, "--to", PERSON, "--to", OTHER, "--text", "Outage at 9")
         data = shell.data("messages", "send-group", *words)
         assert (data["type"], [one["phone_number"] for one in data["to"]]) == ("MMS", [PERSON, OTHER])
         wait_until(lambda: shell.inbox(PERSON) and shell.inbox(OTHER), what="the messages")
@@ -289,7 +289,7 @@ class TestGroupAndSchedule:
 
     @pytest.mark.parametrize("delta", [{"minutes": 4}, {"days": 6}, {"days": -1}])
     def test_too_soon_and_too_late(self, shell: Shell, delta: dict[str, float]) -> None:
-        """The sentence says how far ahead it may lie."""
+        """The sentence has how far ahead the time may be."""
         words = ("--from", TOLL_FREE, "--to", PERSON, "--text", "x", "--at", later(**delta))
         assert "--at must lie 5 minutes to 5 days ahead" in shell.refused("messages", "schedule", *words)
 
@@ -398,7 +398,7 @@ class TestNumbers:
         ],
     )
     def test_what_cannot_be_done(self, shell: Shell, words: list[str], part: str, status: int) -> None:
-        """One sentence that says what is wrong."""
+        """One sentence that explains what is wrong."""
         assert part in shell.refused("numbers", *words, status=status)
 
 
@@ -409,7 +409,7 @@ class TestOptOuts:
         """Over all pages; by profile and by time; masked for people and whole for programs."""
         for n in range(600):
             shell.server.carrier.optouts.add(Block(PROFILE, person(n), TOLL_FREE, "STOP", time.time() - 86_400))
-        shell.says(PERSON, "STOP")
+        shell.reply(PERSON, "STOP")
         assert [one["to"] for one in shell.data("optouts", "list")] == [*map(person, range(600)), PERSON]
         assert [one["to"] for one in shell.data("optouts", "list", "--since", later(hours=-1))] == [PERSON]
         assert shell.data("optouts", "list", "--profile", NOBODY) == []
@@ -619,7 +619,7 @@ class TestSync:
         (first,) = ended(installation.sync())
         assert (first["messaging_profile_id"], first["changed"], first["skipped"]) == (PROFILE, 600, 0)
         assert all(installation.blocked(person(n)) for n in range(600))
-        shell.says(PERSON, "STOP")
+        shell.reply(PERSON, "STOP")
         (second,) = ended(installation.sync())
         assert second == {"messaging_profile_id": PROFILE, "read": 1, "changed": 1, "skipped": 0, "lifted": 0}
         assert installation.blocked(PERSON)

@@ -22,8 +22,11 @@ from typing import Any
 
 import pytest
 
+from otp_service import config
 from otp_service.cli import main
 from tests.conftest import Dev, clean_environ, wait_until
+
+PUBLIC_KEY = "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg="
 
 
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -40,12 +43,12 @@ def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
 
 
 def beside(dev: Dev, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command with what DIR/env says, as in a second terminal."""
+    """Run a command with the variables of DIR/env, as in a second terminal."""
     return run(*arguments, **dev.env)
 
 
 @contextlib.contextmanager
-def a_store_whose_clock_says(seconds: int) -> Iterator[str]:
+def a_store_whose_clock_shows(seconds: int) -> Iterator[str]:
     """Something that answers every command but TIME with an error."""
 
     def serve() -> None:
@@ -53,9 +56,9 @@ def a_store_whose_clock_says(seconds: int) -> Iterator[str]:
             while True:
                 connection, _ = listener.accept()
                 with connection:
-                    while said := connection.recv(4096):
-                        for _ in range(said.count(b"*")):
-                            known = b"TIME" in said
+                    while received := connection.recv(4096):
+                        for _ in range(received.count(b"*")):
+                            known = b"TIME" in received
                             connection.sendall(b"*2\r\n$10\r\n%d\r\n$1\r\n0\r\n" % seconds if known else b"-ERR no\r\n")
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -79,7 +82,7 @@ def sentence(done: subprocess.CompletedProcess[str], status: int = 1) -> str:
 
 
 def status_with(dev: Dev, key: str) -> int:
-    """What the API says to a request with this key: 404 if it is let in, for there is no such verification."""
+    """The status of a request with this key: 404 if the key is valid, because there is no such verification."""
     request = urllib.request.Request(f"{dev.url}/verify/vrf_{'a' * 32}", headers={"Authorization": f"Bearer {key}"})
     try:
         with urllib.request.urlopen(request, timeout=5) as response:
@@ -103,7 +106,7 @@ class TestHelp:
 
     @pytest.mark.parametrize("words", list(commands(main.build_parser())), ids=" ".join)
     def test_every_command_explains_itself(self, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
-        """--help exits 0, says what the command does and shows an example."""
+        """--help exits 0, explains what the command does and shows an example."""
         with pytest.raises(SystemExit) as ended:
             main.main([*words, "--help"])
         text = capsys.readouterr().out
@@ -185,7 +188,11 @@ class TestMistakes:
         (["keys", "list"], {"OTP_PUBLIC_URL": "foo"}, "OTP_PUBLIC_URL"),
         (["keyring", "create", "/nowhere/k"], {}, "/nowhere/k"),
         (["keyring", "rotate", "{broken}"], {}, "keyring"),
-        (["serve", "--port", "0"], {"OTP_KEYRING": "{broken}"}, "OTP_KEYRING"),
+        (
+            ["serve", "--port", "0"],
+            {"OTP_KEYRING": "{broken}", "OTP_CONFIG": "{good}", "TELNYX_PUBLIC_KEY": PUBLIC_KEY},
+            "OTP_KEYRING",
+        ),
         (["serve", "--port", "0", "--host", "203.0.113.9"], {}, "203.0.113.9"),
         (["serve", "--port", "0", "--host", "999.1.1.1"], {}, "999.1.1.1"),
         (["sandbox", "--port", "0", "--host", "203.0.113.9"], {}, "203.0.113.9"),
@@ -208,16 +215,41 @@ def test_what_cannot_be_used_is_one_sentence(
     broken = tmp_path / "broken"
     broken.write_text("x = [")
     broken.chmod(0o600)
+    good = tmp_path / "good.toml"
+    good.write_text(config.DEV_TOML)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
 
         def fill(text: str) -> str:
-            return text.replace("{broken}", str(broken)).replace("{free}", str(tmp_path / "d")).replace("{taken}", port)
+            values = {"broken": broken, "good": good, "free": tmp_path / "d", "taken": port}
+            for name, value in values.items():
+                text = text.replace("{" + name + "}", str(value))
+            return text
 
         done = run(*map(fill, words), **{name: fill(value) for name, value in environ.items()})
     assert fill(part) in sentence(done)
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["serve", "--port", "0"], ["no app is configured", "OTP_KEYRING", "TELNYX_PUBLIC_KEY"]),
+        (["worker"], ["no app is configured", "OTP_KEYRING", "TELNYX_API_KEY"]),
+        (["keys", "list"], ["OTP_REDIS_URL", "OTP_SHARDS", "OTP_LOG_LEVEL"]),
+        (["numbers", "list"], ["TELNYX_BASE_URL", "TELNYX_API_KEY"]),
+    ],
+)
+def test_everything_that_is_missing_is_reported_at_once(words: list[str], named: list[str]) -> None:
+    """A head line, then a line for each fault; status 1 and no traceback."""
+    wrong = {"OTP_REDIS_URL": "foo", "OTP_SHARDS": "0", "OTP_LOG_LEVEL": "loud"} if words[0] == "keys" else {}
+    wrong |= {"TELNYX_BASE_URL": "foo"} if words[0] == "numbers" else {}
+    done = run(*words, **wrong)
+    head, *faults = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert head == f"otp-service: the configuration has {len(named)} faults:"
+    assert all(line.startswith(f"  {name}") for line, name in zip(faults, named, strict=True))
 
 
 def test_a_directory_that_is_gone_is_one_sentence(tmp_path: Path) -> None:
@@ -236,8 +268,8 @@ def test_a_directory_that_is_gone_is_one_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [("keys", "revoke"), ("keys", "rotate"), ("messages", "show")])
-def test_an_argument_that_is_no_text_is_said(command: tuple[str, ...]) -> None:
-    """One sentence that says which, for every command alike."""
+def test_an_argument_that_is_no_text_is_refused(command: tuple[str, ...]) -> None:
+    """One sentence that names the argument, for every command alike."""
     ended = run(*command, os.fsdecode(b"x\xff"))
     assert ended.returncode != 0
     assert ended.stderr == "otp-service: argument 3 is not valid UTF-8\n"
@@ -258,7 +290,7 @@ class TestKeys:
         assert listed[made["id"]]["revoked_at"] is not None
 
     def test_a_key_expires(self, dev: Dev) -> None:
-        """--expires is kept to the second and told in RFC 3339."""
+        """--expires is kept to the second and printed in RFC 3339."""
         made = data(beside(dev, "keys", "create", "--app", "default", "--scope", "verify", "--expires", "2s", "--json"))
         left = datetime.fromisoformat(made["expires_at"]) - datetime.now(UTC)
         assert 0 < left.total_seconds() <= 2
@@ -310,7 +342,7 @@ class TestKeys:
         assert "store" in sentence(done)
         assert "hunter2" not in done.stderr
 
-    def test_a_reader_that_has_seen_enough_is_no_error_to_talk_about(self, dev: Dev) -> None:
+    def test_a_closed_pipe_prints_no_error(self, dev: Dev) -> None:
         """A closed pipe ends the command without a traceback."""
         reader, writer = os.pipe()
         os.close(reader)
@@ -342,7 +374,7 @@ class TestKeyring:
         assert path.read_bytes() == before
 
     def test_rotation_publishes_a_key_that_is_active_later(self, tmp_path: Path) -> None:
-        """The active key is the same for ten minutes, the new one is named with its time; `status` says the same."""
+        """The active key is the same for ten minutes, the new one is named with its time; `status` shows the same."""
         path = tmp_path / "keyring.json"
         first = data(run("keyring", "create", str(path), "--json"))["active_kid"]
         rotated = data(run("keyring", "rotate", str(path), "--json"))
@@ -364,10 +396,10 @@ class TestKeyring:
             assert all(printed in text for printed in prints)
 
     def test_the_time_of_a_new_key_is_the_stores(self, tmp_path: Path) -> None:
-        """A wrong clock of the shell moves nothing; without an answer from the store it is said whose clock it is."""
+        """A wrong clock of the shell moves nothing; if the store does not answer, a note names this machine's clock."""
         path = tmp_path / "keyring.json"
         run("keyring", "create", str(path))
-        with a_store_whose_clock_says(1_900_000_000) as url:
+        with a_store_whose_clock_shows(1_900_000_000) as url:
             rotated = data(run("keyring", "rotate", str(path), "--json", OTP_REDIS_URL=url))
         assert datetime.fromisoformat(rotated["active_from"]).timestamp() == 1_900_000_600
         done = run("keyring", "rotate", str(path), "--json", OTP_REDIS_URL=f"unix://{tmp_path}/nobody")
@@ -412,7 +444,7 @@ class TestKeyring:
 class TestSandbox:
     """The carrier alone."""
 
-    def test_it_says_where_it_is_and_how_it_signs(self, tmp_path: Path) -> None:
+    def test_it_prints_its_address_and_public_key(self, tmp_path: Path) -> None:
         """The printed lines are the service's settings; the key belongs to the given seed; SIGTERM is exit 0."""
         seed = base64.b64encode(bytes(range(32))).decode()
         process = subprocess.Popen(
@@ -445,7 +477,7 @@ class TestSandbox:
 
 
 class TestAudit:
-    """The record from a shell."""
+    """The audit log from a shell."""
 
     def test_tail_shows_what_happened(self, dev: Dev) -> None:
         """One JSON object a line, in order of time; people see the same events."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from otp_service.storage.scripts import load
+from otp_service.storage.script_files import load
 
 from .cluster import Cluster, Traffic
 from .service_client import ServiceClient, one_key_one_body, within

@@ -308,7 +308,7 @@ class TestRefusals:
         assert "--sandbox-port" in done.stderr
 
     def test_two_in_one_directory(self, dev: Dev) -> None:
-        """The second says so and the first goes on."""
+        """The second is refused with a sentence and the first goes on."""
         done = run_dev("--dir", str(dev.directory), "--port", "0", "--sandbox-port", "0", cwd=dev.directory.parent)
         assert done.returncode == 1
         assert re.fullmatch(r"otp-service: another otp-service dev \(process \d+\) runs in .*\n", done.stderr)
@@ -436,7 +436,7 @@ class TestSurroundings:
         assert stop_dev(Dev(process, tmp_path / "state", {}))[0] == 0
 
     def test_verbose_copies_the_logs_to_stderr(self, tmp_path: Path) -> None:
-        """--verbose shows what the processes say while they run."""
+        """--verbose shows the logs of the processes while they run."""
         running = start_dev(tmp_path / "state", "--verbose")
         status, output = stop_dev(running)
         assert status == 0

@@ -51,8 +51,12 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
     (directory / ".venv").symlink_to(sys.prefix)
     example = (ROOT / "deploy" / "otp-service.toml").read_text(encoding="utf-8")
     (directory / "example.toml").write_text(example + CALLBACKS, encoding="utf-8")
+    # Not started in the copy: its processes would import the copy's package.
     running = start_dev(
-        directory / ".otp-dev", OTP_CONFIG=str(directory / "example.toml"), OTP_CALLBACK_SECRET_DEFAULT=SECRET
+        directory / ".otp-dev",
+        working=tmp_path_factory.mktemp("elsewhere"),
+        OTP_CONFIG=str(directory / "example.toml"),
+        OTP_CALLBACK_SECRET_DEFAULT=SECRET,
     )
     try:
         yield running
@@ -65,7 +69,11 @@ def shell(dev: Dev, tmp_path_factory: pytest.TempPathFactory) -> Shell:
     """A shell in that copy, with a `curl` that every machine has."""
     programs = install_curl(tmp_path_factory.mktemp("programs"))
     path = f"{programs}:{sys.prefix}/bin:{os.environ['PATH']}"
-    return Shell(dev.directory.parent, clean_environ(PATH=path, OTP_CALLBACK_SECRET_DEFAULT=SECRET))
+    environ = clean_environ(PATH=path, OTP_CALLBACK_SECRET_DEFAULT=SECRET)
+    # A run of tests within this one must not take our options, nor erase what coverage has measured.
+    for variable in [one for one in environ if one.startswith(("PYTEST_", "COVERAGE_", "COV_CORE_"))]:
+        del environ[variable]
+    return Shell(dev.directory.parent, environ)
 
 
 @dataclass

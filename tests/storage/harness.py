@@ -11,20 +11,12 @@ from typing import Any, TypeVar
 import redis
 
 from otp_service.domain import codes
+from otp_service.domain.checking import CheckAnswer, CheckCommand
 from otp_service.domain.delivery import Accepted, DeliveryReport
 from otp_service.domain.ids import Reference
-from otp_service.domain.operation import (
-    CheckAnswer,
-    CheckCommand,
-    Job,
-    PendingDelivery,
-    SendPermit,
-    StartCommand,
-    Started,
-    StartRefused,
-    Timer,
-)
+from otp_service.domain.outbox import Job, PendingDelivery, SendPermit, Timer
 from otp_service.domain.policy import App, Channel, Limit, NumberLimits, Sender, SenderKind
+from otp_service.domain.starting import StartCommand, Started, StartRefused
 from otp_service.keyring import Keyring, create, parse
 from otp_service.storage.audit_log import AuditLog
 from otp_service.storage.circuits import Circuits
@@ -34,7 +26,8 @@ from otp_service.storage.limits import Limits
 from otp_service.storage.optouts import OptOuts
 from otp_service.storage.outbox import Outbox
 from otp_service.storage.schema import Keys
-from otp_service.storage.scripts import Script, Scripts, Value
+from otp_service.storage.script_files import Script, Value
+from otp_service.storage.scripts import Scripts
 from otp_service.storage.sender_stats import SenderStats
 from otp_service.storage.verifications import Verifications
 

@@ -13,11 +13,12 @@ from nacl.signing import SigningKey
 
 from otp_service import bootstrap, config
 from otp_service.domain.audit import ZERO
+from otp_service.domain.checking import Approved
 from otp_service.domain.circuit import PASS, Fault, Fine, Hold
 from otp_service.domain.delivery import Accepted
 from otp_service.domain.errors import NotReady, StoreUnavailable
 from otp_service.domain.ids import Reference
-from otp_service.domain.operation import Approved, Job, Timer
+from otp_service.domain.outbox import Job, Timer
 from otp_service.domain.policy import Limit
 from otp_service.runtime.delivery_worker import Worker
 from otp_service.storage import api_keys, client

@@ -13,24 +13,18 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
+from otp_service.domain.alarm import Alarm
 from otp_service.domain.audit import ZERO, EventType
+from otp_service.domain.checking import Approved, Wrong
 from otp_service.domain.circuit import Fault, Fine, Hold
 from otp_service.domain.delivery import Accepted, Action, NotSent, Refused, Unknown
+from otp_service.domain.denial import Denial
+from otp_service.domain.ending import Canceled, Ended, Redeemed
 from otp_service.domain.errors import ConfigError, NotReady, StoreUnavailable
-from otp_service.domain.operation import (
-    Alarm,
-    Approved,
-    Canceled,
-    Denial,
-    Ended,
-    Job,
-    OptOut,
-    Redeemed,
-    Started,
-    Timer,
-    Wrong,
-)
+from otp_service.domain.optout_list import OptOut
+from otp_service.domain.outbox import Job, Timer
 from otp_service.domain.policy import Limit
+from otp_service.domain.starting import Started
 from otp_service.domain.verification import Status
 from otp_service.runtime.dev import embedded_store
 from otp_service.storage import client

@@ -2,14 +2,14 @@
 
 import json
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from otp_service.domain.circuit import PASS, BreakerDecision
+from otp_service.domain.circuit import BreakerDecision
 from otp_service.domain.delivery import (
     MARGIN_MS,
     Accepted,
@@ -25,6 +25,7 @@ from otp_service.domain.outbox import Job, PendingDelivery, ReportOutcome, SendP
 from otp_service.domain.policy import App, Limit, Policy, Sender, SenderKind, Template
 from otp_service.keyring import Keyring, create, parse, rotate
 from otp_service.usecases.deliver import LONGEST_SLEEP_MS, Deliver
+from tests.fakes import FakeCarrier, FakeDeliveryReports, FakeOutbox, FakeSenderHealth, FakeVerifications, Log
 
 RAW = create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z")
 RING = parse(RAW)
@@ -45,203 +46,50 @@ def box(**changes: Any) -> str:
 DRAFT = PendingDelivery("shop", "pool", "sms", "en", "", 300_000, 0, box(), False, False)
 
 
-@dataclass
 class Scenario:
-    """Outbox, carrier, store and book in one, which keep the order of what is asked of them."""
+    """Outbox, carrier and store, which keep the order of what is asked of them in one log."""
 
-    draft_: PendingDelivery | None = DRAFT
-    outcome: SendOutcome = field(default_factory=lambda: Accepted("m1", "queued"))
-    wait_ms: int = 0
-    go: Callable[[str], SendPermit | None] = lambda body: SendPermit(body, 1, 300_000)
-    receipt: DeliveryReport | None = None
-    poll: str | None = "m1"
-    closed: str | None = "unconfirmed"
-    late_s: float = 0.0
-    down_at: str = ""
-    handed_on: bool = True
-    log: list[tuple[Any, ...]] = field(default_factory=list)
-    sent: list[tuple[bytes, str]] = field(default_factory=list)
-    within_s: float | None = None
-
-    def _note(self, name: str, *rest: Any) -> None:
-        if name == self.down_at:
-            raise StoreUnavailable("down")
-        self.log.append((name, *rest))
+    def __init__(
+        self,
+        pending: PendingDelivery | None = DRAFT,
+        *,
+        outcome: SendOutcome | None = None,
+        permit: Callable[[str], SendPermit | None] = lambda body: SendPermit(body, 1, 300_000),
+        report: DeliveryReport | None = None,
+        late_s: float = 0.0,
+        down_at: str = "",
+        **outbox: Any,
+    ) -> None:
+        self.log: Log = []
+        self.late_s = late_s
+        self.outbox = FakeOutbox(pending, permit, log=self.log, down_at=down_at, **outbox)
+        self.reports = FakeDeliveryReports(log=self.log)
+        self.store = FakeVerifications(log=self.log)
+        self.carrier = FakeCarrier(outcome or Accepted("m1", "queued"), report, self.log, down_at=down_at)
 
     def steps(self) -> list[str]:
         """The names of what was asked, in order."""
         return [entry[0] for entry in self.log]
 
-    # the outbox
-
-    def pending_delivery(self, job: Job) -> PendingDelivery | None:
-        """What stands in the record."""
-        return self.draft_
-
-    def begin_send(
-        self, job: Job, app: str, body: str, limits: Sequence[Limit], everywhere: Sequence[Limit]
-    ) -> SendPermit | None:
-        """The try is written down."""
-        self._note("begin", app, body, tuple(limits), tuple(everywhere))
-        return self.go(body)
-
-    def acquire_rate_slot(self, sender: str, rate_per_s: float, patience_ms: int) -> int:
-        """The sender's turn."""
-        self._note("pace", sender, rate_per_s, patience_ms)
-        return self.wait_ms
-
-    def record_rate_wait(self, job: Job, wait_ms: int) -> str:
-        """Spend the wait in the store."""
-        self._note("wait_turn", wait_ms)
-        return "waiting"
-
-    def record_accepted(self, job: Job, outcome: Accepted) -> str:
-        """Written down."""
-        self._note("accepted", outcome)
-        return "accepted"
-
-    def record_refused(self, job: Job, outcome: Refused) -> str:
-        """Written down."""
-        self._note("refused", outcome)
-        return "failed"
-
-    def record_retry(self, job: Job, wait_ms: int, outcome: NotSent) -> str:
-        """Written down."""
-        self._note("retry_later", wait_ms, outcome)
-        return "waiting"
-
-    def record_unknown(self, job: Job, wait_ms: int, outcome: Unknown) -> str:
-        """Written down."""
-        self._note("unknown", wait_ms, outcome)
-        return "waiting"
-
-    def record_impossible(self, job: Job, code: str, title: str) -> str:
-        """Written down."""
-        self._note("impossible", code)
-        return "failed"
-
-    def return_to_queue(self, job: Job, code: str, title: str, wait_ms: int, *, may_fail_over: bool) -> str:
-        """Written down."""
-        self._note("hand_back", code, wait_ms, may_fail_over)
-        return "waiting"
-
-    def record_held(self, job: Job, code: str, title: str, wait_ms: int, *, may_fail_over: bool = True) -> str:
-        """Written down."""
-        self._note("held", code, wait_ms, *([] if may_fail_over else ["stays"]))
-        return "waiting"
-
-    def pass_to_next_sender(self, job: Job, code: str, title: str, better: Sequence[str]) -> bool:
-        """Written down, if there is somebody left."""
-        self._note("hand_on", code, tuple(better))
-        return self.handed_on
-
-    def claim_failover(self, due: Timer) -> str | None:
-        """Whether to ask first."""
-        self._note("fall_over", due)
-        return self.poll
-
-    def close_delivery(self, due: Timer) -> str | None:
-        """What it ended in."""
-        self._note("close", due)
-        return self.closed
-
-    def requeue(self, due: Timer) -> bool:
-        """A wait is over."""
-        self._note("requeue", due)
-        return True
-
-    def claim_poll(self, due: Timer) -> str | None:
-        """Whether to ask."""
-        self._note("claim_poll", due)
-        return self.poll
-
-    # the store and the book
-
-    def expire(self, ref: object) -> bool:
-        """A time is over."""
-        self._note("expire", ref)
-        return True
-
-    def apply_report(
-        self, ref: object, ordinal: int, number: str, receipt: DeliveryReport, event_id: str | None
-    ) -> ReportOutcome:
-        """A receipt is applied."""
-        self._note("apply", ref, ordinal, number, receipt, event_id)
-        return ReportOutcome("moved", "pool")
-
-    # the carrier
-
-    def compose(self, sender: Sender, **parts: str) -> bytes:
-        """The bytes of a delivery."""
-        self._note("compose", sender, parts)
-        return json.dumps(parts).encode()
-
-    def send(self, composed: bytes, *, idempotency_key: str, within_s: float) -> SendOutcome:
-        """The call."""
-        self.within_s = within_s
-        self._note("send")
-        self.sent.append((composed, idempotency_key))
-        return self.outcome
-
-    def fetch_report(self, message_id: str) -> DeliveryReport | None:
-        """A look at a message."""
-        self._note("ask", message_id)
-        return self.receipt
-
-
-class SenderHealth:
-    """Opens one gate for every message, and remembers what it was told."""
-
-    def __init__(
-        self, decision: BreakerDecision = PASS, held_too: BreakerDecision = PASS, better: tuple[str, ...] = ()
-    ) -> None:
-        self._gates = decision, held_too
-        self._better = better
-        self.learned: list[tuple[Sender, SendOutcome, BreakerDecision]] = []
-        self.heard: list[tuple[ReportOutcome, DeliveryReport]] = []
-
-    def admit(self, sender: Sender, *, held_too: bool = False) -> BreakerDecision:
-        """Whether a message may go."""
-        return self._gates[held_too]
-
-    def better_than(self, sender: Sender, others: Sequence[str]) -> tuple[str, ...]:
-        """Who is better, of those that are left."""
-        return tuple(name for name in self._better if name in others)
-
-    def not_held(self, senders: Sequence[str]) -> tuple[str, ...]:
-        """Who is not held, of those that are left."""
-        return self.better_than(POOL, senders)
-
-    def record_outcome(self, sender: Sender, outcome: SendOutcome, decision: BreakerDecision, number: str) -> None:
-        """An answer to a send."""
-        assert number == REF.number_hash
-        self.learned.append((sender, outcome, decision))
-
-    def record_report(self, moved: ReportOutcome, receipt: DeliveryReport, number: str) -> None:
-        """A receipt."""
-        self.heard.append((moved, receipt))
-
 
 def story(
-    scenario: Scenario, policy: Policy = POLICY, ring: Keyring = RING, sender_health: SenderHealth | None = None
+    scenario: Scenario, policy: Policy = POLICY, ring: Keyring = RING, sender_health: FakeSenderHealth | None = None
 ) -> Deliver:
-    """The story over this world; half of every jitter, no real sleep."""
-    counted = scenario.log
-    anything = cast("Any", scenario)
+    """The use case of one process; half of every jitter, no real sleep."""
     clock = iter((100.0, 100.0 + scenario.late_s))
     return Deliver(
-        outbox=anything,
-        reports=anything,
-        store=anything,
-        carrier=anything,
+        outbox=scenario.outbox,
+        reports=scenario.reports,
+        store=scenario.store,
+        carrier=scenario.carrier,
         vault=ring,
         policy=policy,
         public_url="https://otp.example",
-        sleep=lambda seconds: counted.append(("sleep", seconds)),
+        sleep=lambda seconds: scenario.log.append(("sleep", seconds)),
         monotonic=lambda: next(clock),
         random=lambda: 0.5,
-        count=lambda sender, outcome: counted.append(("count", sender, outcome)),
-        sender_health=cast("Any", sender_health or SenderHealth()),
+        count=lambda sender, outcome: scenario.log.append(("count", sender, outcome)),
+        sender_health=sender_health or FakeSenderHealth(),
     )
 
 
@@ -249,12 +97,12 @@ def test_a_code_goes_out_in_the_right_order() -> None:
     """The turn, the bytes, the write-down, the call, the write-down; the bytes sealed in between."""
     scenario = Scenario()
     story(scenario).send(JOB)
-    assert scenario.steps() == ["pace", "compose", "begin", "send", "count", "accepted"]
-    (begun,) = [entry for entry in scenario.log if entry[0] == "begin"]
+    assert scenario.steps() == ["acquire_rate_slot", "compose", "begin_send", "send", "count", "record_accepted"]
+    (begun,) = [entry for entry in scenario.log if entry[0] == "begin_send"]
     assert CODE not in begun[2]
     assert NUMBER not in begun[2]
     assert begun[3:] == (APP.wrong_codes_per_number, POLICY.per_number.wrong_codes)
-    (composed, key) = scenario.sent[0]
+    (composed, key) = scenario.carrier.sent[0]
     assert key == ID
     assert composed == RING.open(begun[2])
     parts = json.loads(composed)
@@ -268,10 +116,10 @@ def test_a_code_goes_out_in_the_right_order() -> None:
 def test_every_further_try_sends_the_bytes_of_the_first() -> None:
     """A delivery that has a body composes nothing; what the store kept is sent under the same key."""
     kept = RING.seal(b"the first bytes")
-    scenario = Scenario(draft_=replace(DRAFT, has_body=True, box=None), go=lambda _: SendPermit(kept, 4, 1_000))
+    scenario = Scenario(pending=replace(DRAFT, has_body=True, box=None), permit=lambda _: SendPermit(kept, 4, 1_000))
     story(scenario).send(JOB)
-    assert scenario.steps() == ["pace", "begin", "send", "count", "accepted"]
-    assert scenario.sent == [(b"the first bytes", ID)]
+    assert scenario.steps() == ["acquire_rate_slot", "begin_send", "send", "count", "record_accepted"]
+    assert scenario.carrier.sent == [(b"the first bytes", ID)]
 
 
 NEXT = Refused("40002", "Spam", Action.NEXT_SENDER)
@@ -280,12 +128,12 @@ NEXT = Refused("40002", "Spam", Action.NEXT_SENDER)
 @pytest.mark.parametrize(
     ("outcome", "written"),
     [
-        (Accepted("m1", "queued"), ("accepted", Accepted("m1", "queued"))),
-        (NEXT, ("refused", NEXT)),
-        (NotSent("connect"), ("retry_later", 500, NotSent("connect"))),
-        (NotSent("429", retry_after_s=7.0), ("retry_later", 7_000, NotSent("429", retry_after_s=7.0))),
-        (NotSent("429", retry_after_s=0.0), ("retry_later", 500, NotSent("429", retry_after_s=0.0))),
-        (Unknown("read timeout"), ("unknown", 2_000, Unknown("read timeout"))),
+        (Accepted("m1", "queued"), ("record_accepted", Accepted("m1", "queued"))),
+        (NEXT, ("record_refused", NEXT)),
+        (NotSent("connect"), ("record_retry", 500, NotSent("connect"))),
+        (NotSent("429", retry_after_s=7.0), ("record_retry", 7_000, NotSent("429", retry_after_s=7.0))),
+        (NotSent("429", retry_after_s=0.0), ("record_retry", 500, NotSent("429", retry_after_s=0.0))),
+        (Unknown("read timeout"), ("record_unknown", 2_000, Unknown("read timeout"))),
     ],
 )
 def test_each_answer_is_written_down_as_what_it_is(outcome: SendOutcome, written: tuple[Any, ...]) -> None:
@@ -301,7 +149,7 @@ def test_waits_grow_and_are_bounded(outcome: SendOutcome) -> None:
     """Each further try waits at least as long, up to a bound."""
     waits = []
     for attempt in (1, 2, 3, 5, 8, 100):
-        scenario = Scenario(outcome=outcome, go=lambda body, attempt=attempt: SendPermit(body, attempt, 1))  # type: ignore[misc]
+        scenario = Scenario(outcome=outcome, permit=lambda body, attempt=attempt: SendPermit(body, attempt, 1))  # type: ignore[misc]
         story(scenario).send(JOB)
         waits.append(scenario.log[-1][1])
     assert waits == sorted(waits)
@@ -312,37 +160,38 @@ def test_waits_grow_and_are_bounded(outcome: SendOutcome) -> None:
 @pytest.mark.parametrize("outcome", [Accepted("m1"), NEXT, NotSent("connect"), Unknown("timeout")])
 def test_the_guard_learns_from_every_answer(outcome: SendOutcome) -> None:
     """With the sender and the gate that the message went through, so a probe's answer is known as one."""
-    sender_health = SenderHealth(BreakerDecision(True, probe=True))
+    sender_health = FakeSenderHealth(decision=BreakerDecision(True, probe=True))
     story(Scenario(outcome=outcome), sender_health=sender_health).send(JOB)
     assert sender_health.learned == [(POOL, outcome, BreakerDecision(True, probe=True))]
+    assert sender_health.numbers == {REF.number_hash}
 
 
 def test_a_request_has_the_rest_of_the_codes_life_to_leave() -> None:
     """Counted from before the write-down, by the process's own clock: what passed since is taken off."""
-    scenario = Scenario(go=lambda body: SendPermit(body, 1, 2_000), late_s=1.5)
+    scenario = Scenario(permit=lambda body: SendPermit(body, 1, 2_000), late_s=1.5)
     story(scenario).send(JOB)
-    assert scenario.within_s == pytest.approx(0.5)
+    assert scenario.carrier.within_s == pytest.approx(0.5)
 
 
 def test_what_may_not_be_sent_is_not_called() -> None:
     """Where the store says that nothing is to be done, nobody calls the carrier."""
-    scenario = Scenario(go=lambda _: None)
+    scenario = Scenario(permit=lambda _: None)
     story(scenario).send(JOB)
-    assert scenario.steps() == ["pace", "compose", "begin"]
+    assert scenario.steps() == ["acquire_rate_slot", "compose", "begin_send"]
 
 
 def test_a_vanished_record_is_settled() -> None:
     """The store is told once, so that the entry does not come back for ever."""
-    scenario = Scenario(draft_=None)
+    scenario = Scenario(pending=None)
     story(scenario).send(JOB)
-    assert scenario.steps() == ["begin"]
+    assert scenario.steps() == ["begin_send"]
 
 
 def test_an_ended_verification_is_settled_without_words() -> None:
     """Without the box there is nothing to compose; the store decides."""
-    scenario = Scenario(draft_=replace(DRAFT, box=None), go=lambda _: None)
+    scenario = Scenario(pending=replace(DRAFT, box=None), permit=lambda _: None)
     story(scenario).send(JOB)
-    assert scenario.log[-1][:3] == ("begin", "shop", "")
+    assert scenario.log[-1][:3] == ("begin_send", "shop", "")
 
 
 NEWER = parse(rotate(RAW, lambda n: b"\x05" * n, "2026-02-01T00:00:00Z"))
@@ -360,34 +209,34 @@ def test_what_this_worker_does_not_know_another_may(draft: PendingDelivery, code
 
     Only where the sender is to blame may the next one have it when time is short.
     """
-    scenario = Scenario(draft_=draft)
+    scenario = Scenario(pending=draft)
     story(scenario).send(JOB)
-    assert scenario.log == [("hand_back", code, 1_500, may_fail_over)]
+    assert scenario.log == [("return_to_queue", code, 1_500, may_fail_over)]
 
 
 @pytest.mark.parametrize(("draft", "code", "may_fail_over"), UNKNOWN)
 def test_at_the_codes_end_it_is_the_store_that_ends_it(draft: PendingDelivery, code: str, may_fail_over: bool) -> None:
     """What nobody could send until then is not handed back for ever: the store writes `expired`, and why."""
-    scenario = Scenario(draft_=replace(draft, now_ms=300_000), go=lambda _: None)
+    scenario = Scenario(pending=replace(draft, now_ms=300_000), permit=lambda _: None)
     story(scenario).send(JOB)
-    assert scenario.log == [("begin", draft.app, "", (), ())]
+    assert scenario.log == [("begin_send", draft.app, "", (), ())]
 
 
 def test_bytes_of_a_newer_worker_are_left_to_it() -> None:
     """Composed by another between our look and our try: nothing left the process, and it is not final."""
-    scenario = Scenario(go=lambda _: SendPermit(NEWER.seal(b"bytes"), 2, 1))
+    scenario = Scenario(permit=lambda _: SendPermit(NEWER.seal(b"bytes"), 2, 1))
     story(scenario).send(JOB)
-    assert scenario.sent == []
-    assert scenario.steps()[-2:] == ["begin", "retry_later"]
+    assert scenario.carrier.sent == []
+    assert scenario.steps()[-2:] == ["begin_send", "record_retry"]
 
 
 def test_a_text_that_no_longer_fits_is_not_cut() -> None:
     """Of a brand that has grown since the start: the delivery says so, and what is confirmed is never shortened."""
     android = json.dumps({"android_hash": "FA+9qCX9VSu"})
-    scenario = Scenario(draft_=replace(DRAFT, autofill=android, box=box(context={"payee": "x" * 128})))
+    scenario = Scenario(pending=replace(DRAFT, autofill=android, box=box(context={"payee": "x" * 128})))
     story(scenario).send(JOB)
-    assert scenario.log[1:] == [("impossible", "text_too_long")]
-    assert scenario.sent == []
+    assert scenario.log[1:] == [("record_impossible", "text_too_long")]
+    assert scenario.carrier.sent == []
 
 
 def test_a_template_needs_no_text() -> None:
@@ -396,9 +245,9 @@ def test_a_template_needs_no_text() -> None:
     policy = replace(POLICY, senders={**POLICY.senders, "meta": meta})
     android = json.dumps({"android_hash": "FA+9qCX9VSu"})
     draft = replace(DRAFT, sender="meta", channel="whatsapp", autofill=android, box=box(context={"payee": "x" * 128}))
-    scenario = Scenario(draft_=draft)
+    scenario = Scenario(pending=draft)
     story(scenario, policy=policy).send(JOB)
-    assert len(scenario.sent) == 1
+    assert len(scenario.carrier.sent) == 1
 
 
 PAUSED = BreakerDecision(False, 700, "sender_down", "connect")
@@ -410,20 +259,20 @@ PROBE = BreakerDecision(True, probe=True)
 @pytest.mark.parametrize(("rest", "written"), [(("other",), ()), ((), ("stays",)), (("third",), ("stays",))])
 def test_a_pause_is_waited_for(has_body: bool, rest: tuple[str, ...], written: tuple[str, ...]) -> None:
     """Nothing is sent; another sender may have it, unless those that are left are held."""
-    scenario = Scenario(draft_=replace(DRAFT, has_body=has_body, rest=rest))
-    sender_health = SenderHealth(PAUSED, better=("other",))
+    scenario = Scenario(pending=replace(DRAFT, has_body=has_body, rest=rest))
+    sender_health = FakeSenderHealth(decision=PAUSED, better=("other",))
     story(scenario, sender_health=sender_health).send(JOB)
-    assert scenario.log[1:] == [("held", "sender_down", 700, *written)]
-    assert (scenario.sent, sender_health.learned) == ([], [])
+    assert scenario.log[1:] == [("record_held", "sender_down", 700, *written)]
+    assert (scenario.carrier.sent, sender_health.learned) == ([], [])
 
 
 def test_a_held_sender_gives_way_to_a_better_one() -> None:
     """Nothing is sent by it."""
-    scenario = Scenario(draft_=replace(DRAFT, rest=("third", "other")))
-    sender_health = SenderHealth(HELD, PROBE, better=("other",))
+    scenario = Scenario(pending=replace(DRAFT, rest=("third", "other")))
+    sender_health = FakeSenderHealth(decision=HELD, held_too=PROBE, better=("other",))
     story(scenario, sender_health=sender_health).send(JOB)
-    assert scenario.log[1:] == [("hand_on", "40333", ("other",))]
-    assert (scenario.sent, sender_health.learned) == ([], [])
+    assert scenario.log[1:] == [("pass_to_next_sender", "40333", ("other",))]
+    assert (scenario.carrier.sent, sender_health.learned) == ([], [])
 
 
 @pytest.mark.parametrize("rest", [(), ("third",), ("other",)])
@@ -432,19 +281,27 @@ def test_a_held_sender_without_a_better_one_is_tried(rest: tuple[str, ...]) -> N
 
     What its answer teaches is a probe's.
     """
-    scenario = Scenario(draft_=replace(DRAFT, rest=rest), handed_on=False)
-    sender_health = SenderHealth(HELD, PROBE, better=("other",))
+    scenario = Scenario(pending=replace(DRAFT, rest=rest), others_left=False)
+    sender_health = FakeSenderHealth(decision=HELD, held_too=PROBE, better=("other",))
     story(scenario, sender_health=sender_health).send(JOB)
-    asked = ["hand_on"] if rest == ("other",) else []
-    assert scenario.steps() == ["pace", *asked, "compose", "begin", "send", "count", "accepted"]
-    assert sender_health.learned == [(POOL, scenario.outcome, PROBE)]
+    asked = ["pass_to_next_sender"] if rest == ("other",) else []
+    assert scenario.steps() == [
+        "acquire_rate_slot",
+        *asked,
+        "compose",
+        "begin_send",
+        "send",
+        "count",
+        "record_accepted",
+    ]
+    assert sender_health.learned == [(POOL, scenario.carrier.outcome, PROBE)]
 
 
 def test_a_held_sender_that_is_paused_too_is_waited_for() -> None:
     """The hold does not stop it, the pause does."""
     scenario = Scenario()
-    story(scenario, sender_health=SenderHealth(HELD, PAUSED)).send(JOB)
-    assert scenario.log[1:] == [("held", "sender_down", 700, "stays")]
+    story(scenario, sender_health=FakeSenderHealth(decision=HELD, held_too=PAUSED)).send(JOB)
+    assert scenario.log[1:] == [("record_held", "sender_down", 700, "stays")]
 
 
 @pytest.mark.parametrize("action", list(Action))
@@ -470,18 +327,20 @@ def test_a_refusal_that_somebody_has_to_mend_is_an_error_in_the_log(
 )
 def test_an_unreadable_box_ends_with_a_reason(sealed: str) -> None:
     """Changed, or moved here from another verification: nothing is sent."""
-    scenario = Scenario(draft_=replace(DRAFT, box=sealed))
+    scenario = Scenario(pending=replace(DRAFT, box=sealed))
     story(scenario).send(JOB)
-    assert scenario.sent == []
-    assert scenario.log[-1] == ("impossible", "unreadable")
+    assert scenario.carrier.sent == []
+    assert scenario.log[-1] == ("record_impossible", "unreadable")
 
 
 def test_unreadable_bytes_end_with_a_reason() -> None:
     """Kept bytes that no key opens are not replaced by others."""
-    scenario = Scenario(draft_=replace(DRAFT, has_body=True), go=lambda _: SendPermit(f"{RING.active_kid}:AAAA", 2, 1))
+    scenario = Scenario(
+        pending=replace(DRAFT, has_body=True), permit=lambda _: SendPermit(f"{RING.active_kid}:AAAA", 2, 1)
+    )
     story(scenario).send(JOB)
-    assert scenario.sent == []
-    assert scenario.log[-1] == ("impossible", "unreadable")
+    assert scenario.carrier.sent == []
+    assert scenario.log[-1] == ("record_impossible", "unreadable")
 
 
 # ---- the sender's turn --------------------------------------------------------------------------------------------
@@ -491,18 +350,18 @@ def test_a_short_wait_is_slept_a_long_one_is_spent_in_the_store() -> None:
     """A thread sleeps a quarter of a second at most; longer waits leave the process."""
     short = Scenario(wait_ms=LONGEST_SLEEP_MS)
     story(short).send(JOB)
-    assert short.steps()[:3] == ["pace", "sleep", "compose"]
+    assert short.steps()[:3] == ["acquire_rate_slot", "sleep", "compose"]
     assert short.log[1] == ("sleep", LONGEST_SLEEP_MS / 1_000)
     long = Scenario(wait_ms=LONGEST_SLEEP_MS + 1)
     story(long).send(JOB)
-    assert long.log[1:] == [("wait_turn", LONGEST_SLEEP_MS + 1)]
+    assert long.log[1:] == [("record_rate_wait", LONGEST_SLEEP_MS + 1)]
 
 
 def test_a_turn_after_the_codes_end_is_no_turn() -> None:
     """The patience is the code's life; beyond it the next sender is asked."""
-    scenario = Scenario(wait_ms=-5_000, draft_=replace(DRAFT, now_ms=299_000))
+    scenario = Scenario(wait_ms=-5_000, pending=replace(DRAFT, now_ms=299_000))
     story(scenario).send(JOB)
-    assert scenario.log == [("pace", "pool", 20.0, 1_000), ("impossible", "sender_busy")]
+    assert scenario.log == [("acquire_rate_slot", "pool", 20.0, 1_000), ("record_impossible", "sender_busy")]
 
 
 @pytest.mark.parametrize("left_ms", [-60_000, -1, 0, MARGIN_MS])
@@ -511,21 +370,21 @@ def test_what_ran_out_while_it_waited_ends_as_expired(trouble: str, left_ms: int
     """Whatever stands in the way now: no turn is reserved, no breaker asked; the store ends it with the last reason."""
     draft = replace(DRAFT, now_ms=DRAFT.expires_ms - left_ms)
     scenario = {
-        "no turn": Scenario(wait_ms=-5_000, draft_=draft),
-        "a hold": Scenario(draft_=draft),
-        "no sender": Scenario(draft_=replace(draft, sender="gone")),
-        "no app": Scenario(draft_=replace(draft, app="gone")),
-        "an unreadable box": Scenario(draft_=replace(draft, box="x")),
+        "no turn": Scenario(wait_ms=-5_000, pending=draft),
+        "a hold": Scenario(pending=draft),
+        "no sender": Scenario(pending=replace(draft, sender="gone")),
+        "no app": Scenario(pending=replace(draft, app="gone")),
+        "an unreadable box": Scenario(pending=replace(draft, box="x")),
     }[trouble]
-    scenario.go = lambda _: None
-    assert scenario.draft_ is not None
-    story(scenario, sender_health=SenderHealth(HELD)).send(JOB)
-    assert [entry[:3] for entry in scenario.log] == [("begin", scenario.draft_.app, "")]
+    scenario.outbox.permit = lambda _: None
+    assert scenario.outbox.pending is not None
+    story(scenario, sender_health=FakeSenderHealth(decision=HELD)).send(JOB)
+    assert [entry[:3] for entry in scenario.log] == [("begin_send", scenario.outbox.pending.app, "")]
 
 
 def test_a_reserved_turn_is_not_reserved_again() -> None:
     """An entry that comes back when its place has come goes straight on."""
-    scenario = Scenario(draft_=replace(DRAFT, paced=True), wait_ms=10_000)
+    scenario = Scenario(pending=replace(DRAFT, paced=True), wait_ms=10_000)
     story(scenario).send(JOB)
     assert scenario.steps()[0] == "compose"
 
@@ -533,13 +392,13 @@ def test_a_reserved_turn_is_not_reserved_again() -> None:
 # ---- outages and secrets ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("step", ["pace", "begin", "accepted"])
+@pytest.mark.parametrize("step", ["acquire_rate_slot", "begin_send", "record_accepted"])
 def test_an_outage_leaves_the_entry_to_another_try(step: str) -> None:
     """StoreUnavailable goes up wherever it happens; before the write-down nothing has left the house."""
     scenario = Scenario(down_at=step)
     with pytest.raises(StoreUnavailable):
         story(scenario).send(JOB)
-    assert bool(scenario.sent) is (step == "accepted")
+    assert bool(scenario.carrier.sent) is (step == "record_accepted")
 
 
 @pytest.mark.parametrize("outcome", [Accepted("m", "queued"), NEXT, NotSent("x"), Unknown("x")])
@@ -547,7 +406,7 @@ def test_the_log_holds_neither_code_nor_number(outcome: SendOutcome, caplog: pyt
     """Whatever the answer, the lines name the delivery only."""
     with caplog.at_level(logging.DEBUG):
         story(Scenario(outcome=outcome)).send(JOB)
-        story(Scenario(draft_=replace(DRAFT, box="x"))).send(JOB)
+        story(Scenario(pending=replace(DRAFT, box="x"))).send(JOB)
     text = "".join(repr(record.__dict__) for record in caplog.records)
     assert caplog.records
     assert CODE not in text
@@ -563,9 +422,9 @@ def test_the_words_follow_the_record() -> None:
         box=box(context={"amount": "EUR 10", "payee": "Laden"}),
         now_ms=180_000,
     )
-    scenario = Scenario(draft_=draft)
+    scenario = Scenario(pending=draft)
     story(scenario).send(JOB)
-    text = json.loads(scenario.sent[0][0])["text"]
+    text = json.loads(scenario.carrier.sent[0][0])["text"]
     assert "EUR 10 / Laden" in text
     assert "2 Minuten" in text
     assert text.endswith(f"@example.com #{CODE}")
@@ -578,7 +437,7 @@ def test_only_a_sender_that_receives_replies_asks_for_one(kind: SenderKind) -> N
     policy = Policy(MappingProxyType({"shop": replace(APP, route=(sender,))}), MappingProxyType({"pool": sender}))
     scenario = Scenario()
     story(scenario, policy).send(JOB)
-    assert ("STOP" in json.loads(scenario.sent[0][0])["text"]) is (kind is not SenderKind.ALPHANUMERIC)
+    assert ("STOP" in json.loads(scenario.carrier.sent[0][0])["text"]) is (kind is not SenderKind.ALPHANUMERIC)
 
 
 # ---- timers -------------------------------------------------------------------------------------------------------
@@ -591,27 +450,27 @@ def test_each_timer_does_its_own(closed: str | None) -> None:
     deliver = story(scenario)
     for kind in ("x", "r", "c", "?"):
         deliver.timers.run(Timer(3, kind, REF, 1))
-    assert scenario.steps() == ["expire", "requeue", "close"]
+    assert scenario.steps() == ["expire", "requeue", "close_delivery"]
 
 
-@pytest.mark.parametrize(("kind", "claim"), [("p", "claim_poll"), ("f", "fall_over")])
+@pytest.mark.parametrize(("kind", "claim"), [("p", "claim_poll"), ("f", "claim_failover")])
 def test_a_silent_delivery_is_asked_about(kind: str, claim: str) -> None:
     """What the carrier says of the message is applied like a webhook, but is no event; the guard hears of it too."""
-    receipt, sender_health = DeliveryReport("m1", NUMBER, "delivered"), SenderHealth()
-    scenario = Scenario(receipt=receipt)
+    receipt, sender_health = DeliveryReport("m1", NUMBER, "delivered"), FakeSenderHealth()
+    scenario = Scenario(report=receipt)
     deliver, due = story(scenario, sender_health=sender_health), Timer(3, kind, REF, 1)
     assert deliver.timers.run(due) == "m1"
     deliver.timers.poll_report(due, "m1")
-    assert scenario.steps() == [claim, "ask", "apply"]
-    assert scenario.log[-1] == ("apply", REF, 1, REF.number_hash, receipt, None)
-    assert sender_health.heard == [(ReportOutcome("moved", "pool"), receipt)]
+    assert scenario.steps() == [claim, "fetch_report", "apply_report"]
+    assert scenario.log[-1] == ("apply_report", REF, 1, REF.number_hash, receipt, None)
+    assert sender_health.reports == [(ReportOutcome("moved", "pool"), receipt)]
 
 
-@pytest.mark.parametrize(("kind", "claim"), [("p", "claim_poll"), ("f", "fall_over")])
+@pytest.mark.parametrize(("kind", "claim"), [("p", "claim_poll"), ("f", "claim_failover")])
 def test_no_claim_no_question_no_answer_no_change(kind: str, claim: str) -> None:
     """Only the claimer asks, and a carrier that does not know changes nothing."""
     scenario = Scenario(poll=None)
     deliver, due = story(scenario), Timer(3, kind, REF, 1)
     assert deliver.timers.run(due) is None
     deliver.timers.poll_report(due, "m1")
-    assert scenario.steps() == [claim, "ask"]
+    assert scenario.steps() == [claim, "fetch_report"]

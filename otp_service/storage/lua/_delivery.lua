@@ -1,4 +1,4 @@
--- Shared by the scripts that queue deliveries or change their status. `c` is the context: the keys rec, outbox, audit,
+-- Shared by the scripts that queue deliveries or change their status. `c` is the context: the keys outbox, audit,
 -- timeline, timers, optouts and, where a send can be uncounted, sends; `who` as `record` takes it; now.
 
 -- A delivery moves to a higher rank only (domain/delivery.py has the same table).
@@ -13,7 +13,7 @@ local function delivery_id(c, n)
 end
 
 -- Forget what was to be done about a delivery later.
-local function settle_timers(c, n)
+local function clear_timers(c, n)
   local id = delivery_id(c, n)
   redis.call('ZREM', c.timers, TimerKind.RETRY .. id, TimerKind.POLL .. id, TimerKind.FAILOVER .. id,
     TimerKind.CLOSING .. id)
@@ -36,16 +36,16 @@ end
 
 -- Queue the verification's n-th delivery with the route's first sender. The rest waits for a failover, which comes at
 -- the latest when the message has not been sent within `within` ms.
-local function queue(c, n, route, send, channel, locale, autofill, within)
+local function queue_delivery(c, n, route, send, channel, locale, autofill, within)
   local head, next_senders = string.match(route, '^([^,]+),?(.*)$')
   local sender, kind, profile = string.match(head, RouteSender.PARSE)
-  redis.call('HSET', c.rec, n .. Delivery.STATUS, 'queued', n .. Delivery.SENDER, sender, n .. Delivery.KIND, kind,
+  redis.call('HSET', c.who.rec, n .. Delivery.STATUS, 'queued', n .. Delivery.SENDER, sender, n .. Delivery.KIND, kind,
     n .. Delivery.PROFILE, profile, n .. Delivery.NEXT_SENDERS, next_senders, n .. Delivery.SEND, send,
     n .. Delivery.CHANNEL, channel, n .. Delivery.LOCALE, locale, n .. Delivery.AUTOFILL, autofill,
     n .. Delivery.QUEUED, int(c.now), n .. Delivery.UPDATED, int(c.now), n .. Delivery.SENT_WITHIN, within,
     Record.DELIVERIES, n)
   local id = delivery_id(c, n)
-  redis.call('ZADD', c.timers, int(redis.call('HGET', c.rec, Record.EXPIRES) + CLOSE_MS), TimerKind.CLOSING .. id)
+  redis.call('ZADD', c.timers, int(redis.call('HGET', c.who.rec, Record.EXPIRES) + CLOSE_MS), TimerKind.CLOSING .. id)
   if next_senders ~= '' then redis.call('ZADD', c.timers, int(c.now + within), TimerKind.FAILOVER .. id) end
   redis.call('XADD', c.outbox, '*', Outbox.DELIVERY, id)
   record(c.audit, c.timeline, c.who, 'delivery.queued', c.now, id, cjson.encode({sender = sender, kind = kind}))
@@ -53,10 +53,10 @@ end
 
 -- Move a delivery up. Returns whether it moved.
 local function advance_status(c, n, to)
-  local from = redis.call('HGET', c.rec, n .. Delivery.STATUS)
+  local from = redis.call('HGET', c.who.rec, n .. Delivery.STATUS)
   if not from or from == to or RANK[to] < RANK[from] then return false end
   -- `sending` and `unknown` are the only ones of one rank that follow each other.
   if RANK[to] == RANK[from] and RANK[to] ~= 1 then return false end
-  redis.call('HSET', c.rec, n .. Delivery.STATUS, to, n .. Delivery.UPDATED, int(c.now))
+  redis.call('HSET', c.who.rec, n .. Delivery.STATUS, to, n .. Delivery.UPDATED, int(c.now))
   return true
 end

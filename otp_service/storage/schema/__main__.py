@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from . import fields
-from .keys import Keys
+from .keys import PREFIX, Keys
 from .writers import writers
 
 FIELDS: dict[str, tuple[type, ...]] = {
@@ -36,7 +36,7 @@ class _Pattern(Keys):
         return 0
 
     def _tag(self, shard: int) -> str:
-        return "otp:{s<shard>}"
+        return f"{PREFIX}:{{s<shard>}}"
 
 
 def lines() -> Iterator[str]:

@@ -15,10 +15,10 @@ PYTHON: Mapping[str, tuple[str, ...]] = {
     "index_keys": ("Keyrings.claim",),
     "key_ids": ("Keyrings.register",),
     "probe": ("dead_shards",),
-    "refusals": ("Circuits._forget",),
+    "refusals": ("Circuits._forget_reports",),
     "sender_health": ("SenderStats.record_health",),
     "shard_count": ("fix_shards",),
-    "timers": ("DeliveryTimers.put_off",),
+    "timers": ("Timers.put_off",),
 }
 """Key to what writes it without a script. A test compares it with the code."""
 

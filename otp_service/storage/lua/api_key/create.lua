@@ -2,7 +2,7 @@
 -- include: _common.lua
 -- Make an API key, or one that replaces another, which then ends after an overlap.
 --
--- KEYS api_key! api_keys! api_key_events! [replaced!]
+-- KEYS api_key! api_keys! api_key_events! [replaced_api_key!]
 -- ARGV id digest app scopes lifetime_ms replaced_id overlap_ms
 -- Where lifetime_ms '': without end · replaced_id '': none
 -- Reply {app, scopes, ms at which it ends or ''} · {} if there is no valid key to replace
@@ -15,16 +15,16 @@ local expires = lifetime_ms ~= '' and int(now + lifetime_ms) or ''
 local function event(name, kind, of, detail)
   redis.call('HSET', api_key_events_key, of .. ':' .. name, string.format(ApiKeyEvent.PACK, kind, app, detail))
 end
-if replaced_key then
-  local old = redis.call('HMGET', replaced_key, ApiKey.APP, ApiKey.SCOPES, ApiKey.EXPIRES, ApiKey.ENDS, ApiKey.REVOKED)
+if replaced_api_key_key then
+  local old = redis.call('HMGET', replaced_api_key_key, ApiKey.APP, ApiKey.SCOPES, ApiKey.EXPIRES, ApiKey.ENDS, ApiKey.REVOKED)
   if not old[1] or old[5] then return {} end
   for i = 3, 4 do
     if old[i] ~= '' and tonumber(old[i]) <= now then return {} end
   end
   app, scopes, expires = old[1], old[2], old[3]
   local ends = now + overlap_ms
-  if old[4] == '' or tonumber(old[4]) > ends then redis.call('HSET', replaced_key, ApiKey.ENDS, int(ends)) end
-  if tonumber(overlap_ms) == 0 then redis.call('HSET', replaced_key, ApiKey.REVOKED, '1') end
+  if old[4] == '' or tonumber(old[4]) > ends then redis.call('HSET', replaced_api_key_key, ApiKey.ENDS, int(ends)) end
+  if tonumber(overlap_ms) == 0 then redis.call('HSET', replaced_api_key_key, ApiKey.REVOKED, '1') end
   event('replaced:' .. id, 'key.revoked', replaced_id, cjson.encode({key_id = replaced_id}))
 end
 redis.call('HSET', api_key_key, ApiKey.DIGEST, digest, ApiKey.APP, app, ApiKey.SCOPES, scopes,

@@ -5,7 +5,7 @@ local app, mask, number_hash, expires, delivery_status, send, profile, tries, un
   record_key, Record.APP, Record.MASK, Record.NUMBER_HASH, Record.EXPIRES, ordinal .. Delivery.STATUS,
   ordinal .. Delivery.SEND, ordinal .. Delivery.PROFILE, ordinal .. Delivery.TRIES, ordinal .. Delivery.UNSENT_TRIES))
 local now = clock()
-local c = {rec = record_key, outbox = outbox_key, audit = audit_key, timeline = timeline_key, timers = timers_key,
+local c = {outbox = outbox_key, audit = audit_key, timeline = timeline_key, timers = timers_key,
   optouts = optouts_key, sends = sends_key, who = {rec = record_key, vid = token, app = app, mask = mask,
   nh = number_hash}, now = now}
 local id = delivery_id(c, ordinal)

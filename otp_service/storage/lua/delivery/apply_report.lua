@@ -22,7 +22,7 @@ if not app or not delivery_status or number_hash ~= recipient or (known_id and k
 end
 if event_ttl_ms ~= '0' and not redis.call('SET', event_key, '1', 'NX', 'PX', event_ttl_ms) then return {'duplicate'} end
 local now = clock()
-local c = {rec = record_key, outbox = outbox_key, audit = audit_key, timeline = timeline_key, timers = timers_key,
+local c = {outbox = outbox_key, audit = audit_key, timeline = timeline_key, timers = timers_key,
   optouts = optouts_key, who = {rec = record_key, vid = token, app = app, mask = mask, nh = number_hash}, now = now}
 local id = delivery_id(c, ordinal)
 
@@ -39,7 +39,7 @@ local function record_carrier_status()
 end
 
 local function update_timers()
-  if status ~= 'sent' then return settle_timers(c, ordinal) end
+  if status ~= 'sent' then return clear_timers(c, ordinal) end
   redis.call('ZREM', timers_key, TimerKind.RETRY .. id)
   redis.call('ZADD', timers_key, 'NX', int(now + first_poll_ms), TimerKind.POLL .. id)
 end

@@ -26,7 +26,7 @@ local function settle_entry()
 end
 if not status or not delivery_status or RANK[delivery_status] >= RANK['sent'] then return settle_entry() end
 local now = clock()
-local c = {rec = record_key, outbox = outbox_key, audit = audit_key, timeline = timeline_key, timers = timers_key,
+local c = {outbox = outbox_key, audit = audit_key, timeline = timeline_key, timers = timers_key,
   optouts = optouts_key, sends = sends_key, who = {rec = record_key, vid = token, app = app, mask = mask,
   nh = number_hash}, now = now}
 local kept = redis.call('HGET', secrets_key, Secrets.BODY .. ordinal)

@@ -14,13 +14,13 @@ local now = clock()
 local status, expires, app, mask, number_hash, tries, unsent_tries = unpack(redis.call('HMGET', record_key,
   ordinal .. Delivery.STATUS, Record.EXPIRES, Record.APP, Record.MASK, Record.NUMBER_HASH, ordinal .. Delivery.TRIES,
   ordinal .. Delivery.UNSENT_TRIES))
-local c = {rec = record_key, audit = audit_key, timeline = timeline_key, timers = timers_key, sends = sends_key,
+local c = {audit = audit_key, timeline = timeline_key, timers = timers_key, sends = sends_key,
   who = {rec = record_key, vid = token, app = app, mask = mask, nh = number_hash}, now = now}
 local timer = TimerKind.CLOSING .. delivery_id(c, ordinal)
 local due = redis.call('ZSCORE', timers_key, timer)
 if not due or tonumber(due) > now then return '' end
 if not status or not expires or RANK[status] > RANK['sent'] then
-  settle_timers(c, ordinal)
+  clear_timers(c, ordinal)
   return ''
 end
 if now < expires + CLOSE_MS then

@@ -126,24 +126,24 @@ local next_send = int(ladder_opens(own, waits, now))
 local token, c
 if pending then
   token = latest
-  c = {rec = known_record_key, outbox = outbox_key, audit = audit_key, timeline = known_timeline_key,
-    timers = timers_key, optouts = optouts_key, who = who, body = token, now = now}
+  c = {outbox = outbox_key, audit = audit_key, timeline = known_timeline_key,
+    timers = timers_key, optouts = optouts_key, who = who, now = now}
   local expires = math.min(now + code_ttl_ms, old_created + lifetime_ms)
   local tombstone_until = int(expires + tombstone_ms)
   sends = sends + 1
-  redis.call('HSET', c.rec, Record.EXPIRES, int(expires), Record.SENDS, int(sends), Record.METADATA, metadata,
+  redis.call('HSET', who.rec, Record.EXPIRES, int(expires), Record.SENDS, int(sends), Record.METADATA, metadata,
     Record.CHANNEL, channel, Record.NEXT_SEND, next_send, Record.SENT_AT .. int(sends), int(now))
   redis.call('PEXPIREAT', known_secrets_key, int(expires))
-  redis.call('PEXPIREAT', c.rec, tombstone_until)
+  redis.call('PEXPIREAT', who.rec, tombstone_until)
   redis.call('PEXPIREAT', c.timeline, tombstone_until)
   redis.call('PEXPIREAT', latest_key, tombstone_until)
   redis.call('ZADD', timers_key, int(expires), TimerKind.EXPIRY .. token)
   record(audit_key, c.timeline, who, 'verification.resent', now, nil, detail)
-  queue(c, int(old_deliveries + 1), open, int(sends), channel, locale, autofill, sent_within_ms)
+  queue_delivery(c, int(old_deliveries + 1), open, int(sends), channel, locale, autofill, sent_within_ms)
 else
   token = new_token
-  c = {rec = record_key, outbox = outbox_key, audit = audit_key, timeline = timeline_key,
-    timers = timers_key, optouts = optouts_key, who = who, body = token, now = now}
+  c = {outbox = outbox_key, audit = audit_key, timeline = timeline_key,
+    timers = timers_key, optouts = optouts_key, who = who, now = now}
   local expires = now + code_ttl_ms
   local tombstone_until = int(expires + tombstone_ms)
   redis.call('HSET', record_key, Record.APP, app, Record.PURPOSE, purpose, Record.CHANNEL, channel, Record.MASK, mask,
@@ -155,15 +155,15 @@ else
   redis.call('SET', latest_key, token)
   redis.call('ZADD', timers_key, int(expires), TimerKind.EXPIRY .. token)
   record(audit_key, timeline_key, who, 'verification.started', now, nil, detail)
-  queue(c, '1', open, '1', channel, locale, autofill, sent_within_ms)
+  queue_delivery(c, '1', open, '1', channel, locale, autofill, sent_within_ms)
   redis.call('PEXPIREAT', secrets_key, int(expires))
   redis.call('PEXPIREAT', record_key, tombstone_until)
   redis.call('PEXPIREAT', timeline_key, tombstone_until)
   redis.call('PEXPIREAT', latest_key, tombstone_until)
 end
 redis.call('ZREMRANGEBYSCORE', pending_key, '-inf', int(now))
-redis.call('ZADD', pending_key, redis.call('HGET', c.rec, Record.EXPIRES), token)
+redis.call('ZADD', pending_key, redis.call('HGET', who.rec, Record.EXPIRES), token)
 redis.call('PEXPIRE', pending_key, lifetime_ms)
 local outcome = pending and 'resent' or 'created'
 redis.call('SET', operation_key, outcome .. ':' .. token, 'PX', operation_ttl_ms)
-return {operation, outcome, token, int(now), redis.call('HGETALL', c.rec)}
+return {operation, outcome, token, int(now), redis.call('HGETALL', who.rec)}

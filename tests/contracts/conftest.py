@@ -1,0 +1,22 @@
+"""One suite for each port with a store behind it: it runs on the fake, on a real server and on a one-node cluster."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from ..storage.harness import StoreHarness
+
+
+@pytest.fixture(params=["fake", "server", pytest.param("cluster", marks=pytest.mark.cluster)])
+def real(request: pytest.FixtureRequest) -> Iterator[StoreHarness | None]:
+    """The stores over an empty server, or None where the suite runs on the fake."""
+    if request.param == "fake":
+        yield None
+        return
+    kind = "redis" if request.param == "server" else "cluster"
+    request.getfixturevalue(f"{kind}_server")
+    made = StoreHarness.open(request.getfixturevalue(f"{kind}_url"))
+    try:
+        yield made
+    finally:
+        made.close()
