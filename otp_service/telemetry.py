@@ -125,7 +125,7 @@ OUTBOX_DEPTH = Gauge(
 )
 OUTBOX_DEAD = Counter(
     "otp_outbox_dead",
-    "Unreadable entries and timers that were set aside, by kind.",
+    "Unreadable entries and timers that were moved to the dead letters, by kind.",
     ["kind"],
     registry=REGISTRY,
 )

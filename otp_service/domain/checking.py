@@ -34,7 +34,7 @@ class Approved:
     """The guess was right, and the first right one; or a repeat of it: then `receipt_id` is the first command's.
 
     The fields up to `mask` are the store's. The use case adds the others: `subject` is the `sub` of the receipt,
-    `receipt` the signed receipt, `replayed` says that the same request was approved before.
+    `receipt` the signed receipt, `replayed` is true if the same request was approved before.
     """
 
     at_ms: int

@@ -1,6 +1,6 @@
 """One-time codes: how they are drawn, digested and recognised.
 
-A code never leaves this service but in the message to the phone. At rest there is only its digest under a keyed
+A code leaves this service only in the message to the phone. At rest there is only its digest under a keyed
 pepper, since a bare hash of six digits is a million guesses (OWASP MFA cheat sheet).
 """
 

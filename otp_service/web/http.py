@@ -18,7 +18,7 @@ JSON = "application/json"
 class Call:
     """One request: values from the path and query, headers with lower-case names, and the raw body.
 
-    `peer` is the address of the connection, never what a proxy header says. Its repr shows none of it.
+    `peer` is the address of the connection, never that of a proxy header. Its repr shows none of it.
     """
 
     path: Mapping[str, str] = field(repr=False)

@@ -51,7 +51,7 @@ class IdempotencyKeys:
         return self._conflict(self._store.reserve(digest, self.fingerprint(call), call.request_id), call)
 
     def run(self, call: Call, digest: str, work: Work) -> Reply:
-        """Do the work under the reserved key, and store what it says, or free the key."""
+        """Do the work under the reserved key, and store what it returns, or free the key."""
         reply, kept = None, None
         try:
             reply, kept = work()

@@ -83,7 +83,7 @@ class Problems:
         return Reply(status, sent, msgspec.json.encode(document), code)
 
     def refusal(self, refusal: Refusal, request_id: str) -> Reply:
-        """The problem document of an expected outcome. A 401 says which credentials would do (RFC 9110, 15.5.2)."""
+        """The problem document of an expected outcome. A 401 names the scheme to use (RFC 9110, 15.5.2)."""
         return self.of(
             refusal.code,
             refusal.detail,

@@ -422,9 +422,13 @@ class TestOptOuts:
         """Only RFC 3339 with a zone is a time."""
         assert "is not a time" in shell.refused("optouts", "list", "--since", "yesterday", status=2)
 
-    def test_sync_says_what_it_lacks(self, shell: Shell) -> None:
-        """It alone needs the keyring, the configuration and the store."""
-        assert "OTP_KEYRING" in shell.refused("optouts", "sync")
+    def test_sync_names_everything_it_lacks(self, shell: Shell) -> None:
+        """It alone needs the keyring and the configuration; both are reported at once."""
+        status, out, errors = shell.run("optouts", "sync")
+        assert (status, out) == (1, "")
+        assert "OTP_KEYRING is not set" in errors
+        assert "no app is configured" in errors
+        assert errors.count("\n") == 3
 
 
 class TestTheCarrier:

@@ -8,6 +8,7 @@ import pytest
 
 from otp_service.domain.checking import Approved, Wrong
 from otp_service.domain.delivery import Accepted, Action, Refused
+from otp_service.domain.errors import NotReady
 from otp_service.domain.optout_list import OptOut
 from otp_service.domain.policy import MAX_LIFETIME_MS, TOMBSTONE_MS, Channel, Limit
 from otp_service.domain.starting import Started, StartRefused
@@ -321,6 +322,15 @@ def test_a_repeated_operation_tells_whether_it_was_a_repeat(harness: StoreHarnes
     assert isinstance(first, Started)
     assert isinstance(second, Started)
     assert (first.resent, second.resent, second.replayed) == (True, True, True)
+
+
+def test_a_replay_of_a_verification_that_has_vanished_is_no_start(harness: StoreHarness) -> None:
+    """The replay gives the verification as it is now; without one it is an outage, never a success."""
+    command = harness.order(fresh_number())
+    harness.verifications.start(command)
+    harness.raw.delete(harness.keys.record(command.reference))
+    with pytest.raises(NotReady):
+        harness.verifications.start(command)
 
 
 def test_latest_of_an_unknown_id_is_not_believed(harness: StoreHarness) -> None:

@@ -1,4 +1,4 @@
-"""The HTTP edge over a real store, without sockets: one request in, one answer out, as any server would hand it over.
+"""The HTTP edge over a real store, without sockets: one request in, one answer out, as any server would pass it on.
 
 No worker and no carrier run here. A test that needs to know a code opens the sealed box as the worker would.
 """
@@ -93,7 +93,7 @@ countries = ["*"]
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back, as it would go onto the wire."""
+    """The response, as it would be sent."""
 
     status: int
     headers: Sequence[tuple[str, str]]
@@ -217,7 +217,7 @@ class ApiHarness:
         if answer.status >= 400 and method != "HEAD":
             assert answer.header("Content-Type") == "application/problem+json", answer.body
 
-    # ---- what tests want to say ------------------------------------------------------------------------------------
+    # ---- shortcuts for tests ------------------------------------------------------------------------------------
 
     def start(self, to: str, app: str = "default", /, **members: object) -> Answer:
         """POST /verify/start."""
@@ -246,7 +246,7 @@ class ApiHarness:
         return f"{(int(self.code(verification_id)) + 1) % 10**6:06d}"
 
     def opt_out(self, number: str, profile: str = PROFILE, text: str = "STOP") -> None:
-        """The person answers the profile's number, and the carrier tells us."""
+        """The person answers the profile's number, and the carrier sends the webhook."""
         event = {
             "id": f"evt-{secrets.token_hex(8)}",
             "event_type": "message.received",

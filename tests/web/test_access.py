@@ -101,7 +101,7 @@ def test_expired_and_revoked_keys_are_refused(api: ApiHarness) -> None:
 
 
 def test_a_secret_is_kept_as_a_hash_only(api: ApiHarness) -> None:
-    """No key's secret is anywhere in the store, nor in what an answer says."""
+    """No key's secret is anywhere in the store, nor in any reply."""
     secret = api.key().split("_", 2)[2]
     api.started(api.number())
     for name in api.store.keys("*"):

@@ -36,11 +36,11 @@ def claims(receipt: str) -> dict[str, Any]:
 def same_but_for_the_request(one: Answer, other: Answer) -> bool:
     """Whether two problems differ in their request ids only: headers, members and their order."""
 
-    def told(answer: Answer) -> str:
+    def without_request_id(answer: Answer) -> str:
         text = answer.body.decode() + repr(answer.headers)
         return text.replace(answer.header("X-Request-Id") or "?", "REQUEST")
 
-    return told(one) == told(other)
+    return without_request_id(one) == without_request_id(other)
 
 
 def test_a_code_for_one_phone_opens_nobody_elses_login(api: ApiHarness) -> None:
@@ -62,7 +62,7 @@ def test_a_code_for_one_phone_opens_nobody_elses_login(api: ApiHarness) -> None:
             assert same_but_for_the_request(check(api, verification_id=mine, code=guess, **body), unknown)
     assert left(api, mine) == 5
     assert api.call("GET", f"/verify/{mine}").json["timeline"][-1]["event"] != "check.failed"
-    # As told of another app's verification, too.
+    # The same as for another app's verification, too.
     assert same_but_for_the_request(check(api, "other", verification_id=mine, code=code, to=attacker), unknown)
     assert check(api, verification_id=mine, code=code, to=attacker, purpose="login").status == 200
 
@@ -125,15 +125,17 @@ def test_the_replies_say_who_was_verified_for_what(api: ApiHarness) -> None:
     approved = api.check(started["verification_id"], api.code(started["verification_id"]), "twice").json
     mask = f"+1******{number[-4:]}"
     assert (approved["to"], approved["purpose"], approved["channel"]) == (mask, "pay", "sms")
-    told = claims(approved["receipt"])
+    claimed = claims(approved["receipt"])
     spent = api.call("POST", "/receipts/redeem", {"receipt": approved["receipt"]}, key="twice").json
     assert (spent["to"], spent["purpose"]) == (mask, "pay")
-    assert {started["sub"], again["sub"], shown["sub"], approved["sub"], told["sub"], spent["sub"]} == {told["sub"]}
-    assert len(told["sub"]) == 32
-    assert number[1:] not in told["sub"]
-    assert (told["purpose"], told["channel"], told["amr"]) == ("pay", "sms", ["otp", "sms"])
+    assert {started["sub"], again["sub"], shown["sub"], approved["sub"], claimed["sub"], spent["sub"]} == {
+        claimed["sub"]
+    }
+    assert len(claimed["sub"]) == 32
+    assert number[1:] not in claimed["sub"]
+    assert (claimed["purpose"], claimed["channel"], claimed["amr"]) == ("pay", "sms", ["otp", "sms"])
     others = (api.start(number, "other").json["sub"], api.start(api.number(), "twice").json["sub"])
-    assert len({told["sub"], *others}) == 3
+    assert len({claimed["sub"], *others}) == 3
 
 
 def test_a_watch_token_does_not_tell_the_person(api: ApiHarness) -> None:
@@ -150,14 +152,14 @@ def test_a_receipt_is_spent_by_whom_it_belongs_to(api: ApiHarness) -> None:
     verification = api.started(number, purpose="pay")
     approved = api.check(verification, api.code(verification)).json
     receipt, sub = approved["receipt"], approved["sub"]
-    stranger = api.start(other).json["sub"]
+    other_sub = api.start(other).json["sub"]
     for asserted in (
         {"to": other},
-        {"sub": stranger},
+        {"sub": other_sub},
         {"sub": ""},
         {"sub": sub[:-1]},
         {"purpose": "login"},
-        {"to": number, "sub": stranger},
+        {"to": number, "sub": other_sub},
         {"to": number, "sub": sub, "purpose": "login"},
     ):
         redeem(api, receipt, **asserted).problem(422, "receipt_invalid")

@@ -99,14 +99,14 @@ def test_unproven_events_change_nothing(api: ApiHarness) -> None:
     stamp = str(int(time.time()))
     good = base64.b64encode(api.seed.sign(f"{stamp}|".encode() + body).signature).decode()
     raw = base64.b64decode(good)
-    stranger = SigningKey.generate()
+    other_key = SigningKey.generate()
     signatures = [
         "",
         "AA!!",
         base64.b64encode(raw[:63]).decode(),
         base64.b64encode(raw + b"\0").decode(),
         base64.b64encode(bytes(64)).decode(),
-        base64.b64encode(stranger.sign(f"{stamp}|".encode() + body).signature).decode(),
+        base64.b64encode(other_key.sign(f"{stamp}|".encode() + body).signature).decode(),
         base64.b64encode(api.seed.sign(body).signature).decode(),
         base64.b64encode(api.seed.sign(f"{stamp}.".encode() + body).signature).decode(),
         base64.urlsafe_b64encode(bytes(range(190, 254))).decode(),
@@ -208,7 +208,7 @@ def test_an_event_does_not_reopen_anything(api: ApiHarness) -> None:
 
 
 def test_a_failed_delivery_claims_the_next_sender_once(api: ApiHarness) -> None:
-    """However often and in whatever order the failure is told, there is one more delivery, by the backup."""
+    """However often and in whatever order the failure is reported, there is one more delivery, by the backup."""
     flow = Flow(api)
     for _ in range(5):
         assert flow.post(flow.event("delivery_failed")).status == 200
@@ -243,7 +243,7 @@ def test_the_path_is_not_believed(api: ApiHarness) -> None:
 
 
 def test_a_report_that_names_no_delivery_settles_none_by_its_path(api: ApiHarness) -> None:
-    """A genuine report of another message to the same number: while our answer is lost, it says nothing of ours."""
+    """A genuine report of another message to the same number: while our response is lost, it is no report of ours."""
     flow = Flow(api)
     for url in (None, "https://elsewhere.example/hook", "https://elsewhere.example/webhooks/telnyx/"):
         report = finalized(flow.number, None, "delivered", message=f"msg-{secrets.token_hex(4)}")
@@ -259,8 +259,8 @@ def test_a_report_that_names_no_delivery_settles_none_by_its_path(api: ApiHarnes
 def test_an_event_about_another_number_or_message_is_nobodys(api: ApiHarness) -> None:
     """The recipient in the signed body has to be the delivery's, and so has the message once it is known."""
     flow = Flow(api)
-    stranger = api.number()
-    assert flow.post(finalized(stranger, flow.delivery, "delivered")).status == 200
+    other_number = api.number()
+    assert flow.post(finalized(other_number, flow.delivery, "delivered")).status == 200
     assert flow.status == "queued"
     assert flow.post(flow.event("sent", message="msg-a")).status == 200
     assert flow.post(flow.event("delivery_failed", message="msg-b")).status == 200

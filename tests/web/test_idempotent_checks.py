@@ -1,4 +1,4 @@
-"""Idempotency-Key on POST /verify/check: an approval whose answer was lost is told again, and nothing else is."""
+"""Idempotency-Key on POST /verify/check: an approval whose reply was lost is given again, and nothing else is."""
 
 import json
 import threading
@@ -212,7 +212,7 @@ def _raw(api: ApiHarness) -> bytes:
 
 
 def test_the_repeat_outlives_the_key_that_sealed_it(api: ApiHarness, rotated: ApiHarness) -> None:
-    """With that key gone the approval is told anew, signed by the new key: the same claims."""
+    """With that key gone the approval is given again, signed by the new key: the same claims."""
     body = guess(api)
     first = keyed(api, "k", body)
     again = keyed(rotated, "k", body)
@@ -220,5 +220,5 @@ def test_the_repeat_outlives_the_key_that_sealed_it(api: ApiHarness, rotated: Ap
     assert again.header("Idempotent-Replayed") == "true"
     assert {**again.json, "receipt": ""} == {**first.json, "receipt": ""}
     assert again.json["receipt"].split(".")[1] == first.json["receipt"].split(".")[1]
-    # Whose API key may not check is not told it that way.
+    # An API key that may not check does not get it that way.
     keyed(rotated, "k", body, api.key("default", "metrics")).problem(403, "forbidden")

@@ -377,7 +377,7 @@ HEADERS = (
     path=st.sampled_from([*ENDPOINTS, "/webhooks/telnyx", "/metrics", "/audit/events", "/docs"]),
 )
 def test_any_header(api: ApiHarness, name: str, value: str, path: str) -> None:
-    """Any value of any header that we or a framework might look at, in the bytes a server hands over (Latin-1)."""
+    """Any value of any header that we or a framework might look at, in the bytes a server passes on (Latin-1)."""
     method = "POST" if path in (*ENDPOINTS, "/webhooks/telnyx") else "GET"
     api.call(method, path, b"{}" if method == "POST" else None, headers={name: value})
 

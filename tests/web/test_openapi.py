@@ -122,7 +122,7 @@ def test_the_document_is_well_formed(document: dict[str, Any]) -> None:
 
 
 def test_every_route_is_in_the_document(api: ApiHarness, document: dict[str, Any]) -> None:
-    """What the service serves and what the document says are the same set."""
+    """The routes of the service and those of the document are the same set."""
     served = set()
     for rule in api.app.url_map.iter_rules():
         template = re.sub(r"<(?:[^:<>]+:)?([^<>]+)>", r"{\1}", rule.rule)
@@ -131,7 +131,7 @@ def test_every_route_is_in_the_document(api: ApiHarness, document: dict[str, Any
 
 
 def test_the_watch_token_is_announced_where_it_opens(document: dict[str, Any]) -> None:
-    """One operation takes it beside a key, and says how to wait; nothing else does."""
+    """One operation takes it beside a key, and describes how to wait; no other does."""
     taking = [place for place, op in operations(document).items() if {"watch_token": []} in op.get("security", [])]
     assert taking == [("GET", "/verify/{verification_id}")]
     named = {one["name"]: one["schema"] for one in operations(document)[taking[0]]["parameters"]}
@@ -152,7 +152,7 @@ def test_every_error_is_described_as_a_problem(document: dict[str, Any]) -> None
             assert "413" in operation["responses"]
 
 
-class Witness:
+class DocumentCheck:
     """Compares answers with the document."""
 
     def __init__(self, document: dict[str, Any]) -> None:
@@ -178,7 +178,7 @@ class Witness:
 
 def test_every_answer_is_as_the_document_says(api: ApiHarness, document: dict[str, Any]) -> None:
     """A walk through the service: each answer's status, media type, code and form are in the document."""
-    see = Witness(document).confirm
+    see = DocumentCheck(document).confirm
     number, blocked = api.number(), api.number()
     api.opt_out(blocked)
     start = ("POST", "/verify/start")

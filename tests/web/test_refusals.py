@@ -154,7 +154,7 @@ def test_where_it_may_not_send(api: ApiHarness) -> None:
 
 
 def test_an_opted_out_person_is_not_sent_to(api: ApiHarness) -> None:
-    """403 that tells the key's holder how the person can come back; after START it works again."""
+    """403 that names how the person can opt in again; after START it works again."""
     number = api.number()
     api.opt_out(number)
     problem = api.start(number).problem(403, "opted_out")
@@ -178,7 +178,7 @@ def test_the_numbers_budget_stops_start_and_check(api: ApiHarness) -> None:
 
 
 def test_the_apps_own_limit(api: ApiHarness) -> None:
-    """429 rate_limited with Retry-After until there is room again."""
+    """429 rate_limited with Retry-After until there is a free slot again."""
     assert api.start(api.number(), "capped").status == 201
     answer = api.start(api.number(), "capped")
     answer.problem(429, "rate_limited")
@@ -495,7 +495,7 @@ def test_a_code_goes_to_numbers_of_people_in_listed_countries(
 
 
 def test_an_area_code_newer_than_the_library_is_sent_to(api: ApiHarness) -> None:
-    """436 is in Ohio, and the library has not heard of it."""
+    """436 is in Ohio, and the library does not know it."""
     assert api.start("+14362345678").status == 201
 
 

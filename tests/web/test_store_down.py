@@ -89,7 +89,7 @@ class Faulty:
             list(pool.map(refused, wanted))
 
     def all_is_well(self) -> None:
-        """The code that was right before is right now, once; readiness says so."""
+        """The code that was right before is right now, once; readiness reports it."""
         deadline = time.monotonic() + 5
         while self.api.call("GET", "/readyz", key=None).status != 200:
             assert time.monotonic() < deadline
@@ -137,7 +137,7 @@ def test_a_store_that_hangs(faulty: Faulty) -> None:
 
 
 def test_a_store_that_fails_ends_the_waits_for_news(faulty: Faulty) -> None:
-    """Who waits is told so soon after: 503, not that nothing has changed."""
+    """A waiting request gets 503 soon after, not that nothing has changed."""
     api = faulty.api
     api.key()
     with ThreadPoolExecutor(3) as pool:

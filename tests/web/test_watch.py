@@ -48,10 +48,10 @@ def test_a_change_is_told_when_it_happens(api: ApiHarness, after: str) -> None:
     """The wait ends with the new state and a greater version, with and without the version that was seen."""
     verification = started(api)
     began = time.monotonic()
-    told = in_background(api, verification, f"?wait=25{after.format(**verification)}")
-    assert not told.done()
+    waiting = in_background(api, verification, f"?wait=25{after.format(**verification)}")
+    assert not waiting.done()
     api.call("POST", f"/verify/{verification['verification_id']}/cancel")
-    answer = told.result(20)
+    answer = waiting.result(20)
     assert time.monotonic() - began < SHORT_S
     assert (answer.status, answer.json["status"]) == (200, "canceled")
     assert answer.json["version"] > verification["version"]
@@ -77,7 +77,7 @@ def test_no_news_is_the_same_object_after_the_time(api: ApiHarness) -> None:
 
 
 def test_time_alone_is_news(api: ApiHarness) -> None:
-    """A code that runs out while somebody waits: the answer comes then and says so, without any worker."""
+    """A code that expires while a request waits: the reply comes then and shows it, without any worker."""
     verification = started(api, "brief")
     began = time.monotonic()
     answer = poll(api, verification, f"?wait=25&after={verification['version']}")

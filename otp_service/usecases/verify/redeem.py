@@ -19,7 +19,7 @@ _SPENT = Refusal("receipt_spent", "This receipt was already spent; it is good fo
 
 @dataclass(frozen=True, slots=True)
 class Asserted:
-    """What the caller says of the receipt. One that is different is invalid here. None asserts nothing."""
+    """What the caller asserts of the receipt. One that is different is invalid here. None asserts nothing."""
 
     to: str | None = field(default=None, repr=False)
     purpose: str | None = None

@@ -88,7 +88,7 @@ class StartVerification:
         return self._run(command, self._slots(app, request.client_ip))
 
     def _run(self, command: StartCommand, slots: Sequence[Slot]) -> Started | Refusal:
-        """Take a slot of each outer limit, and run the step; the step says it if a limit refused."""
+        """Take a slot of each outer limit, and run the step. A limit that refuses is reported by the step."""
         wait_ms = self._limits.acquire(slots)
         outcome = self._store.start(replace(command, outer_wait_ms=wait_ms) if wait_ms else command)
         if isinstance(outcome, Started):

@@ -90,7 +90,7 @@ def _waits_for(wanted: WatchQuery, view: VerificationView) -> bool:
 
 
 def _patience_s(view: VerificationView, wait_s: float) -> float:
-    # A code that expires is news, too, and comes before any event says so.
+    # The expiry of a code is a change, too, and comes before any event of it.
     if view.status is not Status.PENDING:
         return wait_s
     return min(wait_s, (view.expires_ms - view.now_ms) / 1000 + _AFTER_EXPIRY_S)
