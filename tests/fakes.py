@@ -26,13 +26,12 @@ from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.ids import Reference, shard_of
 from otp_service.domain.optout_list import Block, BlockPage, Cursor, OptOut, Standing
 from otp_service.domain.outbox import Job, PendingDelivery, ReportOutcome, SendPermit, Timer
-from otp_service.domain.policy import App, Limit, Sender
+from otp_service.domain.policy import App, Limit, Sender, Slot
 from otp_service.domain.routing import Health
 from otp_service.domain.starting import StartCommand, Started, StartRefused
 from otp_service.domain.verification import Status
 from otp_service.domain.view import TimelineEntry, VerificationView
 from otp_service.keyring import Keyring
-from otp_service.storage.limits import Place
 from otp_service.usecases import ports
 from otp_service.usecases.alert import Alert
 from otp_service.usecases.sender_health import SenderHealth
@@ -377,27 +376,27 @@ class FakeAuditReader:
 
 @dataclass
 class FakeLimits:
-    """Limits apart from the number; without a clock a place is free again only when it is given back."""
+    """Limits apart from the number; without a clock a slot is free again only when it is given back."""
 
     wait_ms: int = 0
-    """If it is not 0, the wait that every `take` answers with."""
+    """If it is not 0, the wait that every `acquire` answers with."""
     used: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def acquire(self, places: Sequence[Place]) -> int:
+    def acquire(self, slots: Sequence[Slot]) -> int:
         """One of each, or none and the wait."""
-        full = [place for place in places if self.used[place.name, place.subject] >= place.limit.limit]
-        wait_ms = self.wait_ms or max((place.limit.per_ms // place.limit.limit for place in full), default=0)
+        full = [slot for slot in slots if self.used[slot.name, slot.subject] >= slot.limit.limit]
+        wait_ms = self.wait_ms or max((slot.limit.per_ms // slot.limit.limit for slot in full), default=0)
         if not wait_ms:
-            self.used.update((place.name, place.subject) for place in places)
+            self.used.update((slot.name, slot.subject) for slot in slots)
         return wait_ms
 
-    def release(self, places: Sequence[Place]) -> None:
+    def release(self, slots: Sequence[Slot]) -> None:
         """One of each."""
-        self.used.subtract((place.name, place.subject) for place in places)
+        self.used.subtract((slot.name, slot.subject) for slot in slots)
 
     @property
     def taken(self) -> int:
-        """Places in use, all together."""
+        """Slots in use, all together."""
         return sum(self.used.values())
 
 

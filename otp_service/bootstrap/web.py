@@ -9,13 +9,13 @@ from flask import Flask
 
 from .. import telemetry
 from ..config import Settings
-from ..domain.policy import App
+from ..domain.policy import App, Slot
 from ..keyring_file import KeyringFile
 from ..storage.audit_consumer import AuditConsumer
 from ..storage.delivery_reports import DeliveryReports
 from ..storage.idempotency import Idempotency
 from ..storage.keyrings import Keyrings
-from ..storage.limits import Limits, Place, network
+from ..storage.limits import Limits, network
 from ..storage.optouts import OptOuts
 from ..storage.outbox import Outbox
 from ..storage.verifications import Verifications
@@ -106,7 +106,7 @@ class _Parts:
         return Verify(
             store=self._verifications,
             limits=Limits(stores.scripts, stores.keys, is_cluster=stores.store.is_cluster),
-            place=_places,
+            place=_slots,
             sender_health=self._health,
             vault=self._keyring,
             key_ids=Keyrings(stores.store, stores.keys),
@@ -151,9 +151,9 @@ def _request_id() -> str:
     return f"req_{secrets.token_hex(12)}"
 
 
-def _places(app: App, client_ip: str | None) -> list[object]:
-    places = [Place("app", app.name, limit) for limit in app.starts_per_app]
+def _slots(app: App, client_ip: str | None) -> list[Slot]:
+    slots = [Slot("app", app.name, limit) for limit in app.starts_per_app]
     if client_ip is not None:
         subject = f"{app.name}:{network(client_ip)}"
-        places += [Place("client_ip", subject, limit) for limit in app.starts_per_client_ip]
-    return list(places)
+        slots += [Slot("client_ip", subject, limit) for limit in app.starts_per_client_ip]
+    return slots

@@ -99,6 +99,15 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class Slot:
+    """One slot in one limit: `name` says which limit, `subject` whose."""
+
+    name: str
+    subject: str
+    limit: Limit
+
+
+@dataclass(frozen=True, slots=True)
 class NumberLimits:
     """What all apps and purposes together may do to one number.
 

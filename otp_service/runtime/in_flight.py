@@ -9,7 +9,7 @@ from functools import partial
 
 from .. import telemetry
 from ..domain.errors import StoreUnavailable
-from ..domain.operation import Job
+from ..domain.outbox import Job
 from ..usecases.deliver import Deliver
 
 _log = logging.getLogger("otp.worker")

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from ..domain.errors import StoreUnavailable
-from ..domain.operation import Timer
+from ..domain.outbox import Timer
 from ..storage.timers import Timers
 from ..usecases.deliver import Deliver
 

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from ..domain.operation import Alarm
+from ..domain.alarm import Alarm
 from .answering import answering
 from .client import Store
 from .schema import Keys

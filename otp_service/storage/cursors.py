@@ -2,7 +2,7 @@
 
 from typing import Any, cast
 
-from ..domain.operation import Cursor
+from ..domain.optout_list import Cursor
 from .answering import answering
 from .client import Store
 from .schema import Keys

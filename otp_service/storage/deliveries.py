@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from ..domain.delivery import MARGIN_MS, TOO_LATE, Accepted, NotSent, Refused, Unknown
 from ..domain.failover import may_fail_over
-from ..domain.operation import Job, PendingDelivery, SendPermit
+from ..domain.outbox import Job, PendingDelivery, SendPermit
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, Limit
 from .answering import answering
 from .client import Store

@@ -3,7 +3,7 @@
 from ..domain.delivery import DeliveryReport, from_carrier
 from ..domain.failover import may_fail_over
 from ..domain.ids import Ids, Reference
-from ..domain.operation import ReportOutcome
+from ..domain.outbox import ReportOutcome
 from .answering import answering
 from .client import Store
 from .deliveries import FIRST_POLL_MS, MESSAGE_TTL_MS

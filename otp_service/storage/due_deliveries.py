@@ -1,6 +1,6 @@
 """What a timer does to its delivery: back into the outbox, a poll, a failover, its closing."""
 
-from ..domain.operation import Timer
+from ..domain.outbox import Timer
 from .schema import Keys
 from .scripts import Scripts
 

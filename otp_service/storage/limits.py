@@ -1,7 +1,7 @@
 """Limits that do not belong to one number: the end user's address, the app. Each is a key on a shard of its own.
 
 They are taken before the start script and given back if it refuses for another reason; a crash in between costs one
-place for at most one window. The number's own budgets are not here: they are judged inside the scripts.
+slot for at most one window. The number's own budgets are not here: they are judged inside the scripts.
 """
 
 import hashlib
@@ -9,10 +9,9 @@ import ipaddress
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ..domain.errors import StoreUnavailable
-from ..domain.policy import Limit
+from ..domain.policy import Limit, Slot
 from .places import OwnPlaces
 from .schema import Keys
 from .scripts import Scripts
@@ -20,17 +19,8 @@ from .scripts import Scripts
 _log = logging.getLogger("otp.limits")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """One place in one limit: `name` says which limit, `subject` whose."""
-
-    name: str
-    subject: str
-    limit: Limit
-
-
 class Limits:
-    """Takes places in limits and gives them back.
+    """Takes slots in limits and gives them back.
 
     While the shard of a limit is dead in a Cluster, each process counts by itself, and gives nothing back.
     """
@@ -41,42 +31,42 @@ class Limits:
         self._is_cluster = is_cluster
         self._own = OwnPlaces()
 
-    def acquire(self, places: Sequence[Place]) -> int:
-        """Take all places or none. Returns 0, or the milliseconds until the refusing limit lets one through.
+    def acquire(self, slots: Sequence[Slot]) -> int:
+        """Take all slots or none. Returns 0, or the milliseconds until the refusing limit lets one through.
 
         Raises StoreUnavailable.
         """
-        for index, place in enumerate(places):
-            wait = self._run(place, 1)
+        for index, slot in enumerate(slots):
+            wait = self._run(slot, 1)
             if wait > 0:
-                self.release(places[:index])
+                self.release(slots[:index])
                 return wait
         return 0
 
-    def release(self, places: Sequence[Place]) -> None:
-        """Undo `take`. Raises StoreUnavailable."""
-        for place in places:
-            self._run(place, -1)
+    def release(self, slots: Sequence[Slot]) -> None:
+        """Undo `acquire`. Raises StoreUnavailable."""
+        for slot in slots:
+            self._run(slot, -1)
 
-    def _run(self, place: Place, slots: int) -> int:
-        subject = hashlib.sha256(place.subject.encode()).hexdigest()[:32]
-        key = self._keys.limit(f"{place.name}:{place.limit.limit}:{place.limit.per_ms}", subject)
+    def _run(self, slot: Slot, count: int) -> int:
+        subject = hashlib.sha256(slot.subject.encode()).hexdigest()[:32]
+        key = self._keys.limit(f"{slot.name}:{slot.limit.limit}:{slot.limit.per_ms}", subject)
         try:
-            # Taken twice after a lost reply a place is only lost; given back twice it would be one too many.
+            # Taken twice after a lost reply a slot is only lost; given back twice it would be one too many.
             reply = self._scripts.call(
                 "limit/take_slot",
                 {"limit": key},
-                repeat=slots > 0,
-                events=place.limit.limit,
-                window_ms=place.limit.per_ms,
-                slots=slots,
+                repeat=count > 0,
+                events=slot.limit.limit,
+                window_ms=slot.limit.per_ms,
+                slots=count,
             )
             return int(reply)
         except StoreUnavailable:
             if not self._is_cluster:
                 raise
-            _log.warning("each process counts a limit alone", extra={"reason": place.name})
-            return self._alone(key, place.limit) if slots > 0 else 0
+            _log.warning("each process counts a limit alone", extra={"reason": slot.name})
+            return self._alone(key, slot.limit) if count > 0 else 0
 
     def _alone(self, key: str, limit: Limit) -> int:
         every_s = limit.per_ms / limit.limit / 1000

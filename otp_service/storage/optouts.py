@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..domain.audit import EventType
-from ..domain.operation import OptOut, Standing
+from ..domain.optout_list import OptOut, Standing
 from .answering import answering
 from .client import Store
 from .delivery_reports import EVENT_TTL_MS

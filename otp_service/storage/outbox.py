@@ -12,7 +12,7 @@ from redis.exceptions import ResponseError
 
 from ..domain.errors import StoreUnavailable
 from ..domain.ids import Ids
-from ..domain.operation import Job
+from ..domain.outbox import Job
 from .answering import STORE_ERRORS, answers
 from .client import LONGEST_BLOCK_S, Store
 from .dead_letters import DeadLetters

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ..domain.ids import Ids, Reference
-from ..domain.operation import Timer
+from ..domain.outbox import Timer
 from .answering import answering, answers
 from .client import Store
 from .dead_letters import DeadLetters

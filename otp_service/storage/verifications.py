@@ -4,31 +4,16 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..domain.checking import Approved, CheckAnswer, CheckCommand, Limited, Superseded, Wrong
 from ..domain.delivery import DeliveryStatus
+from ..domain.denial import Denial
+from ..domain.ending import Canceled, Ended, NotFound, Redeemed
 from ..domain.errors import KeyUnknown, NotReady, StoreUnavailable
 from ..domain.ids import Ids, Reference
-from ..domain.operation import (
-    OPERATION_TTL_MS,
-    Approved,
-    Canceled,
-    CheckAnswer,
-    CheckCommand,
-    DeliveryView,
-    Denial,
-    Ended,
-    Limited,
-    NotFound,
-    Redeemed,
-    StartCommand,
-    Started,
-    StartRefused,
-    Superseded,
-    TimelineEntry,
-    VerificationView,
-    Wrong,
-)
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, MAX_LIFETIME_MS, TOMBSTONE_MS, Limit, Sender
+from ..domain.starting import OPERATION_TTL_MS, StartCommand, Started, StartRefused
 from ..domain.verification import Status
+from ..domain.view import DeliveryView, TimelineEntry, VerificationView
 from .answering import answering, answers
 from .client import Store
 from .schema import Keys, encodings

@@ -2,9 +2,8 @@
 
 import pytest
 
-from otp_service.domain.policy import Limit
+from otp_service.domain.policy import Limit, Slot
 from otp_service.storage.keyrings import Keyrings
-from otp_service.storage.limits import Place
 from otp_service.usecases.ports import OuterLimits
 
 from ..fakes import FakeKeyIds, FakeLimits
@@ -19,9 +18,9 @@ def limits(real: StoreHarness | None) -> OuterLimits:
     return real.limits if real else FakeLimits()
 
 
-def place(subject: str, name: str = "app", most: int = 2) -> Place:
+def place(subject: str, name: str = "app", most: int = 2) -> Slot:
     """A place in a limit of `most` an hour."""
-    return Place(name, subject, Limit(most, HOUR_MS))
+    return Slot(name, subject, Limit(most, HOUR_MS))
 
 
 def test_a_limit_lets_so_many_through(limits: OuterLimits) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.ids import Reference
-from otp_service.domain.operation import Job, Timer
+from otp_service.domain.outbox import Job, Timer
 from otp_service.runtime import delivery_worker, timer_runner
 from otp_service.runtime.delivery_worker import Worker
 from tests.conftest import wait_until

@@ -11,20 +11,12 @@ from typing import Any, TypeVar
 import redis
 
 from otp_service.domain import codes
+from otp_service.domain.checking import CheckAnswer, CheckCommand
 from otp_service.domain.delivery import Accepted, DeliveryReport
 from otp_service.domain.ids import Reference
-from otp_service.domain.operation import (
-    CheckAnswer,
-    CheckCommand,
-    Job,
-    PendingDelivery,
-    SendPermit,
-    StartCommand,
-    Started,
-    StartRefused,
-    Timer,
-)
+from otp_service.domain.outbox import Job, PendingDelivery, SendPermit, Timer
 from otp_service.domain.policy import App, Channel, Limit, NumberLimits, Sender, SenderKind
+from otp_service.domain.starting import StartCommand, Started, StartRefused
 from otp_service.keyring import Keyring, create, parse
 from otp_service.storage.audit_log import AuditLog
 from otp_service.storage.circuits import Circuits

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from otp_service.domain.delivery import Accepted, DeliveryReport, Unknown
 from otp_service.domain.ids import Reference
-from otp_service.domain.operation import Timer
+from otp_service.domain.outbox import Timer
 from otp_service.domain.policy import App
 
 from .harness import BACKUP, POOL, TWIN, StoreHarness, fresh_number, word

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from otp_service.domain.operation import Approved, CheckAnswer, Ended, NotFound, Wrong
+from otp_service.domain.checking import Approved, CheckAnswer, Wrong
+from otp_service.domain.ending import Ended, NotFound
 from otp_service.domain.verification import Status
 
 from .harness import BANK, CODE, WRONG, StoreHarness, Twice, at_once, fresh_number, word

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from otp_service.domain.delivery import LIMITED, Accepted, Action, DeliveryReport, NotSent, Refused, Unknown
+from otp_service.domain.denial import Denial
 from otp_service.domain.ids import Reference
-from otp_service.domain.operation import Denial, Job, OptOut, Timer
+from otp_service.domain.optout_list import OptOut
+from otp_service.domain.outbox import Job, Timer
 from otp_service.domain.policy import App
 
 from .harness import BACKUP, BANK, CODE, POOL, SHOP, TWIN, UNCAPPED, StoreHarness, at_once, fresh_number, word

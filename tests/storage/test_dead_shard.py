@@ -13,19 +13,20 @@ from nacl.signing import SigningKey
 
 from otp_service import bootstrap, config
 from otp_service.domain.audit import ZERO
+from otp_service.domain.checking import Approved
 from otp_service.domain.circuit import PASS, Fault, Fine, Hold
 from otp_service.domain.delivery import Accepted
 from otp_service.domain.errors import NotReady, StoreUnavailable
 from otp_service.domain.ids import Reference
-from otp_service.domain.operation import Approved, Job, Timer
-from otp_service.domain.policy import Limit
+from otp_service.domain.outbox import Job, Timer
+from otp_service.domain.policy import Limit, Slot
 from otp_service.runtime.delivery_worker import Worker
 from otp_service.storage import api_keys, client
 from otp_service.storage.answering import STORE_ERRORS
 from otp_service.storage.api_keys import ApiKeys
 from otp_service.storage.audit_consumer import AuditConsumer
 from otp_service.storage.callbacks import Callbacks
-from otp_service.storage.limits import Limits, Place
+from otp_service.storage.limits import Limits
 
 from ..conftest import wait_until
 from ..web.conftest import ApiHarness, make_settings
@@ -162,7 +163,7 @@ def test_what_is_not_known_of_senders_stops_nobody(nodes: Nodes, harness: StoreH
     )
     sender = next(f"s{n}" for n in range(99) if nodes.index_of(harness.raw, harness.keys.sender_rate(f"s{n}")) == 2)
     limits = Limits(harness.scripts, harness.keys, is_cluster=True)
-    places = [Place("app", f"a{n}", Limit(2, 60_000)) for n in range(4)]
+    places = [Slot("app", f"a{n}", Limit(2, 60_000)) for n in range(4)]
     harness.circuits.record_hold(Hold(scope, "40333", "spent", 60_000, 8_000, 1), "n")
     assert not harness.circuits.admit([scope]).passes
     with nodes.hanging(2):

@@ -9,7 +9,8 @@ import pytest
 from otp_service.domain.delivery import Accepted, Action, NotSent, Refused, Unknown
 from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.ids import Reference
-from otp_service.domain.operation import OptOut, Timer
+from otp_service.domain.optout_list import OptOut
+from otp_service.domain.outbox import Timer
 from otp_service.domain.policy import App
 from otp_service.storage.deliveries import FIRST_POLL_MS
 from otp_service.storage.due_deliveries import LAST_POLL_MS, POLL_WAITS_MS

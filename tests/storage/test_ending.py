@@ -5,8 +5,9 @@ from functools import partial
 
 import pytest
 
+from otp_service.domain.checking import Approved
+from otp_service.domain.ending import Canceled, Ended, NotFound, Redeemed
 from otp_service.domain.ids import Reference
-from otp_service.domain.operation import Approved, Canceled, Ended, NotFound, Redeemed
 from otp_service.domain.policy import MAX_LIFETIME_MS, TOMBSTONE_MS
 from otp_service.domain.verification import Status
 from otp_service.storage.script_files import load

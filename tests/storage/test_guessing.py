@@ -6,8 +6,9 @@ from functools import partial
 
 import pytest
 
+from otp_service.domain.checking import Approved, Limited, Superseded, Wrong
+from otp_service.domain.ending import Ended, NotFound
 from otp_service.domain.errors import NotReady
-from otp_service.domain.operation import Approved, Ended, Limited, NotFound, Superseded, Wrong
 from otp_service.domain.policy import MAX_CONSECUTIVE_WRONG
 from otp_service.domain.verification import Status
 

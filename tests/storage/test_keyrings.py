@@ -12,7 +12,7 @@ from otp_service import telemetry
 from otp_service.domain.delivery import NotSent
 from otp_service.domain.errors import KeyUnknown, NotReady, StoreUnavailable
 from otp_service.domain.ids import Reference
-from otp_service.domain.operation import Job, Timer
+from otp_service.domain.outbox import Job, Timer
 from otp_service.domain.policy import App
 from otp_service.keyring import Keyring, create, parse
 from otp_service.storage.keyrings import Keyrings

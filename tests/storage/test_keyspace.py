@@ -12,20 +12,23 @@ import pytest
 import redis
 from redis.exceptions import ResponseError
 
+from otp_service.domain.alarm import Alarm
 from otp_service.domain.audit import EventType
 from otp_service.domain.callback import Callback
+from otp_service.domain.checking import Approved
 from otp_service.domain.circuit import Fault, Fine, Hold, Source
 from otp_service.domain.delivery import Accepted, Action, DeliveryReport, NotSent, Refused, Unknown
+from otp_service.domain.denial import Denial
 from otp_service.domain.ids import Reference
-from otp_service.domain.operation import Alarm, Approved, Cursor, Denial, OptOut, Timer
-from otp_service.domain.policy import TOMBSTONE_MS, Limit
+from otp_service.domain.optout_list import Cursor, OptOut
+from otp_service.domain.outbox import Timer
+from otp_service.domain.policy import TOMBSTONE_MS, Limit, Slot
 from otp_service.storage.alarms import Alarms
 from otp_service.storage.api_keys import ApiKeys
 from otp_service.storage.callbacks import Callbacks
 from otp_service.storage.client import Store, dead_shards, fix_shards
 from otp_service.storage.cursors import Cursors
 from otp_service.storage.keyrings import Keyrings
-from otp_service.storage.limits import Place
 from otp_service.storage.schema.keys import Keys
 from otp_service.storage.schema.writers import OTHER_NAMES, method_of
 from otp_service.storage.script_files import Script, Value, load, names
@@ -275,7 +278,7 @@ def other_places(harness: StoreHarness) -> None:
     marks = Keyrings(harness.store, harness.keys)
     marks.claim(harness.ring.fingerprint)
     marks.register(harness.ring.kids)
-    place = Place("app", "shop", Limit(2, 60_000))
+    place = Slot("app", "shop", Limit(2, 60_000))
     for _ in range(3):
         harness.limits.acquire([place])
     harness.limits.release([place])

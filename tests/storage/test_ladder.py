@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from otp_service.domain.checking import Approved, Limited, Wrong
 from otp_service.domain.delivery import Action, NotSent, Refused, Unknown
+from otp_service.domain.denial import Denial
 from otp_service.domain.ids import Reference
-from otp_service.domain.operation import Approved, Denial, Limited, Started, StartRefused, Timer, Wrong
+from otp_service.domain.outbox import Timer
 from otp_service.domain.policy import App, Limit, NumberLimits
+from otp_service.domain.starting import Started, StartRefused
 
 from .harness import (
     BANK,

@@ -4,17 +4,17 @@ from functools import partial
 
 import pytest
 
-from otp_service.domain.policy import Limit
+from otp_service.domain.policy import Limit, Slot
 from otp_service.storage.idempotency import KEPT_MS, LEASE_MS, Replay
-from otp_service.storage.limits import Place, network
+from otp_service.storage.limits import network
 from tests.conftest import wait_until
 
 from .harness import StoreHarness, at_once, word
 
 
-def place(limit: int, per_ms: int, subject: str | None = None) -> Place:
+def place(limit: int, per_ms: int, subject: str | None = None) -> Slot:
     """A place in a limit that only this test uses."""
-    return Place("test", subject or word(), Limit(limit, per_ms))
+    return Slot("test", subject or word(), Limit(limit, per_ms))
 
 
 def test_twenty_at_once_get_exactly_as_many_places_as_there_are(harness: StoreHarness) -> None:

@@ -17,7 +17,8 @@ from otp_service.domain.circuit import ACCOUNT, HOLDS_AFTER, TRIPS_AFTER, profil
 from otp_service.domain.delivery import DeliveryReport, Refused
 from otp_service.domain.findings import AT_ONCE, PUMPING
 from otp_service.domain.ids import Reference
-from otp_service.domain.operation import OptOut, Timer
+from otp_service.domain.optout_list import OptOut
+from otp_service.domain.outbox import Timer
 from otp_service.domain.policy import Policy
 from otp_service.telnyx.client import TelnyxClient
 from otp_service.telnyx.errors import MEANINGS, OUTCOME_UNKNOWN, delivery_error

@@ -13,31 +13,24 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
+from otp_service.domain.alarm import Alarm
 from otp_service.domain.audit import ZERO, EventType
+from otp_service.domain.checking import Approved, Wrong
 from otp_service.domain.circuit import Fault, Fine, Hold
 from otp_service.domain.delivery import Accepted, Action, NotSent, Refused, Unknown
+from otp_service.domain.denial import Denial
+from otp_service.domain.ending import Canceled, Ended, Redeemed
 from otp_service.domain.errors import ConfigError, NotReady, StoreUnavailable
-from otp_service.domain.operation import (
-    Alarm,
-    Approved,
-    Canceled,
-    Denial,
-    Ended,
-    Job,
-    OptOut,
-    Redeemed,
-    Started,
-    Timer,
-    Wrong,
-)
-from otp_service.domain.policy import Limit
+from otp_service.domain.optout_list import OptOut
+from otp_service.domain.outbox import Job, Timer
+from otp_service.domain.policy import Limit, Slot
+from otp_service.domain.starting import Started
 from otp_service.domain.verification import Status
 from otp_service.runtime.dev import embedded_store
 from otp_service.storage import client
 from otp_service.storage.alarms import Alarms
 from otp_service.storage.api_keys import ApiKeys
 from otp_service.storage.cursors import Cursors
-from otp_service.storage.limits import Place
 from otp_service.storage.schema import Keys
 
 from .harness import CODE, WRONG, Confused, StoreHarness, at_once, fresh_number, word
@@ -146,7 +139,7 @@ def test_where_writes_are_refused_nothing_happens(harness: StoreHarness, refusal
             partial(harness.begin, job),
             partial(harness.deliveries.record_accepted, job, Accepted("m", "queued")),
             partial(harness.apply, ref, "delivered"),
-            partial(harness.limits.acquire, [Place("x", "y", Limit(1, 1000))]),
+            partial(harness.limits.acquire, [Slot("x", "y", Limit(1, 1000))]),
             partial(harness.sender_rate.acquire_rate_slot, "pool", 1.0, 10),
             partial(harness.optouts.record, ref.number_hash, "+1", stop, "e"),
             partial(harness.idempotency.reserve, "d", "f", "o"),
@@ -449,7 +442,7 @@ def test_a_lost_reply_stores_one_answer_and_opts_out_once(lossy: StoreHarness, s
 
 def test_a_lost_reply_never_makes_room_in_a_limit(lossy: StoreHarness, swallower: Swallower) -> None:
     """Taking may cost one place too many, giving back never frees one too many."""
-    place = Place("x", "y", Limit(3, 60_000))
+    place = Slot("x", "y", Limit(3, 60_000))
     assert [lossy.limits.acquire([place]) for _ in range(3)] == [0, 0, 0]
     swallower.armed = 1
     with contextlib.suppress(StoreUnavailable):

@@ -13,7 +13,7 @@ import pytest
 from otp_service.domain.audit import ZERO, Event, EventType, Position, decode_cursor, encode_cursor
 from otp_service.domain.delivery import Action, Refused
 from otp_service.domain.errors import StoreUnavailable
-from otp_service.domain.operation import OptOut, Standing
+from otp_service.domain.optout_list import OptOut, Standing
 from otp_service.runtime import delivery_worker
 from otp_service.storage import api_keys
 from otp_service.storage.api_keys import ApiKeys

@@ -6,10 +6,12 @@ from functools import partial
 
 import pytest
 
+from otp_service.domain.checking import Approved, Wrong
 from otp_service.domain.delivery import Accepted, Action, Refused
 from otp_service.domain.errors import NotReady
-from otp_service.domain.operation import Approved, OptOut, Started, StartRefused, Wrong
+from otp_service.domain.optout_list import OptOut
 from otp_service.domain.policy import MAX_LIFETIME_MS, TOMBSTONE_MS, Channel, Limit
+from otp_service.domain.starting import Started, StartRefused
 from otp_service.domain.verification import Status
 
 from .harness import BACKUP, CODE, POOL, SHOP, TWIN, UNCAPPED, WRONG, StoreHarness, at_once, fresh_number, word

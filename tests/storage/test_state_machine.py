@@ -24,23 +24,14 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from otp_service.domain.checking import Approved, Limited, Wrong
 from otp_service.domain.delivery import RANK, Accepted, Action, DeliveryStatus, NotSent, Refused, Unknown
+from otp_service.domain.denial import Denial
+from otp_service.domain.ending import Canceled, Ended, NotFound, Redeemed
 from otp_service.domain.ids import Reference
-from otp_service.domain.operation import (
-    Approved,
-    Canceled,
-    Denial,
-    Ended,
-    Job,
-    Limited,
-    NotFound,
-    Redeemed,
-    Started,
-    StartRefused,
-    Timer,
-    Wrong,
-)
+from otp_service.domain.outbox import Job, Timer
 from otp_service.domain.policy import App, Limit, NumberLimits
+from otp_service.domain.starting import Started, StartRefused
 from otp_service.domain.verification import Status
 
 from .harness import BACKUP, POOL, SHOP, StoreHarness, fresh_number, word

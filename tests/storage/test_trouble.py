@@ -2,7 +2,8 @@
 
 from functools import partial
 
-from otp_service.domain.operation import Alarm, Cursor
+from otp_service.domain.alarm import Alarm
+from otp_service.domain.optout_list import Cursor
 from otp_service.storage.alarms import MOST_WAITING, QUIET_MS, RETRY_MS, TOO_OLD_MS, Alarms
 from otp_service.storage.cursors import LEASE_MS, Cursors
 from tests.conftest import wait_until

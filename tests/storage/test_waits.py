@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from otp_service.domain.delivery import LIMITED, TOO_LATE, NotSent
 from otp_service.domain.ids import Reference
-from otp_service.domain.operation import Job, Timer
+from otp_service.domain.outbox import Job, Timer
 from otp_service.domain.policy import App
 
 from .harness import POOL, StoreHarness, fresh_number

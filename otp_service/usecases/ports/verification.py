@@ -1,12 +1,13 @@
 """Where verifications are stored, and the limits on starting them that do not belong to the number."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from ...domain.checking import CheckAnswer, CheckCommand
 from ...domain.denial import Denial
 from ...domain.ending import Canceled, Ended, NotFound, Redeemed
 from ...domain.ids import Reference
+from ...domain.policy import Slot
 from ...domain.starting import StartCommand, Started, StartRefused
 from ...domain.view import TimelineEntry, VerificationView
 
@@ -66,10 +67,10 @@ class VerificationStore(Protocol):
 class OuterLimits(Protocol):
     """Limits that do not belong to the number: the app's, the end user's address."""
 
-    def acquire(self, places: Sequence[Any]) -> int:
+    def acquire(self, slots: Sequence[Slot]) -> int:
         """Take a slot in every limit or in none: 0, or the milliseconds until it may be tried again."""
         ...
 
-    def release(self, places: Sequence[Any]) -> None:
+    def release(self, slots: Sequence[Slot]) -> None:
         """Give the slots back."""
         ...

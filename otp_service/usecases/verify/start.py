@@ -1,7 +1,7 @@
 """Starting a verification, or sending the code of the pending one again (a resend)."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -9,7 +9,7 @@ from ...domain import codes, message, routing
 from ...domain.errors import Refusal
 from ...domain.ids import NUMBER_HASH_BYTES, Reference
 from ...domain.phone import Phone
-from ...domain.policy import App, Channel, Policy, Sender
+from ...domain.policy import App, Channel, Policy, Sender, Slot
 from ...domain.starting import OPERATION_TTL_MS, StartCommand, Started
 from .. import ports
 from ..sender_health import SenderHealth
@@ -52,7 +52,7 @@ class StartVerification:
         *,
         store: ports.VerificationStore,
         limits: ports.OuterLimits,
-        slots: Callable[[App, str | None], list[object]],
+        slots: Callable[[App, str | None], Sequence[Slot]],
         sender_health: SenderHealth,
         vault: ports.Vault,
         people: People,
@@ -87,7 +87,7 @@ class StartVerification:
         command = self._command(app, to, senders, request, operation_id)
         return self._run(command, self._slots(app, request.client_ip))
 
-    def _run(self, command: StartCommand, slots: list[object]) -> Started | Refusal:
+    def _run(self, command: StartCommand, slots: Sequence[Slot]) -> Started | Refusal:
         """Take a slot of each outer limit, and run the step. A limit that refuses is reported by the step."""
         wait_ms = self._limits.acquire(slots)
         outcome = self._store.start(replace(command, outer_wait_ms=wait_ms) if wait_ms else command)

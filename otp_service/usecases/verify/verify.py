@@ -1,8 +1,8 @@
 """The use cases of a login flow, over one store and one keyring."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from ...domain.policy import App, Policy
+from ...domain.policy import App, Policy, Slot
 from .. import ports
 from ..sender_health import SenderHealth
 from .cancel import CancelVerification
@@ -20,7 +20,7 @@ class Verify:
         *,
         store: ports.VerificationStore,
         limits: ports.OuterLimits,
-        place: Callable[[App, str | None], list[object]],
+        place: Callable[[App, str | None], Sequence[Slot]],
         sender_health: SenderHealth,
         vault: ports.Vault,
         key_ids: ports.KeyIds,

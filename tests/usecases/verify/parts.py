@@ -7,10 +7,9 @@ from types import MappingProxyType
 from otp_service.domain.checking import Approved
 from otp_service.domain.errors import Refusal
 from otp_service.domain.ids import Reference
-from otp_service.domain.policy import App, Limit, Policy, Sender, SenderKind
+from otp_service.domain.policy import App, Limit, Policy, Sender, SenderKind, Slot
 from otp_service.domain.view import VerificationView
 from otp_service.keyring import create, parse, rotate
-from otp_service.storage.limits import Place
 from otp_service.usecases import ports
 from otp_service.usecases.verify import Verify
 from tests.fakes import FakeKeyIds, FakeLimits, FakeSenderHealth, FakeVerifications, LateVault, verification_view
@@ -62,9 +61,9 @@ def replying(*replies: object, last: Reference | None = REF, view: VerificationV
     return FakeVerifications(list(replies), last=last, views={REF: view} if view else {})
 
 
-def slots(app: App, ip: str | None) -> list[object]:
+def slots(app: App, ip: str | None) -> list[Slot]:
     """One slot in a limit of the app, one in a limit of the end user's address."""
-    return [Place("app", app.name, Limit(5, 1_000)), Place("ip", str(ip), Limit(5, 1_000))]
+    return [Slot("app", app.name, Limit(5, 1_000)), Slot("ip", str(ip), Limit(5, 1_000))]
 
 
 def use_cases(
