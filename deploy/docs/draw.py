@@ -14,8 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 import urllib.request
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -301,21 +302,31 @@ def photograph(path: Path) -> None:
             service.wait()
 
 
-def _wait_for(path: Path) -> dict[str, str]:
+def _wait_until(done: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
-    while not path.exists():
+    while not done():
         if time.monotonic() > deadline:
-            raise SystemExit("draw.py: otp-service dev did not start")
+            raise SystemExit(f"draw.py: waited in vain for {what}")
         time.sleep(0.1)
+
+
+def _wait_for(path: Path) -> dict[str, str]:
+    _wait_until(path.exists, "the start of otp-service dev")
     return dict(line.split("=", 1) for line in path.read_text(encoding="utf-8").splitlines())
 
 
 def _use_the_phones(env: Mapping[str, str]) -> None:
     for number in PHONES:
         _post(f"{env['OTP_URL']}/verify/start", {"to": number}, env["OTP_API_KEY"])
-    time.sleep(2)
+    _wait_until(lambda: all(_received(env, number) >= 1 for number in PHONES), "a code on each phone")
     _post(f"{env['SANDBOX_URL']}/sandbox/phones/{PHONES[-1]}/messages", {"to": "+18445550001", "text": "STOP"})
-    time.sleep(1)
+    _wait_until(lambda: _received(env, PHONES[-1]) >= 2, "the carrier's confirmation of STOP")
+
+
+def _received(env: Mapping[str, str], number: str) -> int:
+    url = f"{env['SANDBOX_URL']}/sandbox/phones/{urllib.parse.quote(number)}/messages"
+    with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310 - our own address
+        return len(json.load(response)["messages"])
 
 
 def _post(url: str, body: object, key: str = "") -> None:

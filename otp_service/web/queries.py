@@ -35,7 +35,7 @@ def _value(kind: type[msgspec.Struct], name: str, wanted: type, values: Sequence
 
 
 def _whole_number(kind: type[msgspec.Struct], name: str, text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
+    if not (text.isascii() and text.isdigit() and len(text) <= _max_digits(kind, name)):
         raise bad_query(name, _must_be(kind, name))
     return int(text)
 
@@ -47,6 +47,10 @@ def _convert(found: Mapping[str, object], kind: type[T]) -> T:
         # Only what stands in MUST_BE has a type that a text can break.
         name = next(name for name in found if f"`$.{name}" in str(error))
         raise bad_query(name, _must_be(kind, name)) from error
+
+
+def _max_digits(kind: Any, name: str) -> int:
+    return int(kind.MAX_DIGITS.get(name, _MAX_DIGITS))
 
 
 def _must_be(kind: Any, name: str) -> str:

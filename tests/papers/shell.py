@@ -4,6 +4,7 @@ A line is run for real unless `CANNOT_RUN` names it with its reason; then it is 
 serve until they are stopped are started, given time to be ready, and stopped by SIGTERM.
 """
 
+import contextlib
 import re
 import shlex
 import signal
@@ -15,12 +16,15 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from otp_service.cli.main import build_parser
 from otp_service.runtime.dev import embedded_store
 from tests.campaign.__main__ import build_parser as campaign_parser
+from tests.conftest import wait_until
+from tests.e2e.processes import catches
 
 from .papers import ROOT
 
@@ -142,7 +146,10 @@ class Shell:
             if "--port" in words:
                 _wait_for_health(process, f"http://127.0.0.1:{port}/healthz")
             else:
-                time.sleep(2)
+                wait_until(partial(catches, process.pid, signal.SIGTERM), SERVES_S, f"a handler of SIGTERM: {line}")
+                # What cannot serve ends within this time.
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(2)
             assert process.poll() is None, line
         finally:
             process.send_signal(signal.SIGTERM)

@@ -250,6 +250,7 @@ def test_metadata_comes_back_as_it_was(api: ApiHarness) -> None:
 
 QUERIES = [
     "limit=0",
+    "limit=00001",
     "limit=1001",
     "limit=-1",
     "limit=abc",

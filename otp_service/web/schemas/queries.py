@@ -35,6 +35,7 @@ class WatchQuery(msgspec.Struct):
         "wait": f"whole seconds, 0 to {MAX_WAIT_S}",
         "after": "a version, as in the answer before",
     }
+    MAX_DIGITS: ClassVar[Mapping[str, int]] = {}
 
     wait: Annotated[int, Meta(ge=0, le=MAX_WAIT_S, description=_WAIT)] = 0
     after: (
@@ -55,6 +56,7 @@ class AuditQuery(msgspec.Struct, forbid_unknown_fields=True):
         "type": "no such type of event",
         "limit": "a whole number from 1 to 1000",
     }
+    MAX_DIGITS: ClassVar[Mapping[str, int]] = {"limit": 4}
 
     verification: Annotated[str, Meta(description="Only events of this verification id.")] | UnsetType = UNSET
     number: (
