@@ -29,6 +29,10 @@ from .breaker import Breaker
 from .cluster import GuardedCluster
 from .primary import AskedSentinel, PrimaryPool, SentinelPrimaryPool
 from .schema import Keys
+from .schema.encodings import StoreSetup
+
+LAYOUT = "2"
+"""How this version writes the store. Another layout is refused at the start, because its fields would be misread."""
 
 TIMEOUT_S = 0.45
 """For connecting and for each reply. One repeat keeps a dead store's refusal under a second."""
@@ -352,15 +356,19 @@ def _eviction_policy(ask: Callable[[str], Any]) -> str | None:
 
 
 def fix_shards(store: Store, keys: Keys) -> None:
-    """Remember the number of shards at first start; raise NotReady if it is another one later.
+    """Remember the number of shards and the layout at first start; raise NotReady if either is another one later.
 
-    With another number the same telephone number would get a second budget.
+    With another number of shards the same telephone number would get a second budget. In another layout an API key
+    would lose its end, and an opt-out could be missed.
     """
     with answering():
-        store.client.set(keys.shard_count(), str(keys.shards), nx=True)
+        store.client.set(keys.shard_count(), StoreSetup.pack(keys.shards, LAYOUT), nx=True)
         fixed = cast("str | None", store.client.get(keys.shard_count()))
-    if fixed != str(keys.shards):
-        raise NotReady(f"The store was set up with {fixed} shards, the configuration says {keys.shards} (shards).")
+    shards, _, layout = (fixed or "").partition(StoreSetup.separator)
+    if shards and layout != LAYOUT:
+        raise NotReady("The store holds data of another version of otp-service. Empty it, or use another store.")
+    if shards != str(keys.shards):
+        raise NotReady(f"The store was set up with {shards} shards, the configuration says {keys.shards} (shards).")
 
 
 def dead_shards(store: Store, keys: Keys) -> list[int]:

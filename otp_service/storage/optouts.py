@@ -23,6 +23,10 @@ SCAN = 500
 """Numbers that are looked at in one request."""
 
 
+_OUT = f"1{OptoutEntry.separator}"
+"""How an entry begins that says opted out."""
+
+
 class OptOuts:
     """The registry of one store."""
 
@@ -80,9 +84,8 @@ class OptOuts:
                 first = False
                 values = self._values(profile, list(numbers))
                 for (number_hash, mask), value in zip(numbers.items(), values, strict=True):
-                    entry = _entry(profile, value) if value is not None else None
-                    if value is not None and entry is not None and entry.opted_out:
-                        yield Standing(number_hash, mask, entry, value)
+                    if value is not None and value.startswith(_OUT):
+                        yield Standing(number_hash, mask, _entry(profile, value), value)
 
     def lift(self, profile: str, standing: Standing) -> bool:
         """Forget an opt-out that the carrier's list holds no longer; False if it changed since it was read.

@@ -16,6 +16,7 @@ from ..domain.errors import InvalidRequest, ServiceError
 
 T = TypeVar("T")
 _AT = re.compile(r" - at `([^`]*)`$")
+"""Where a fault is, at the end of a message of msgspec. Before it may stand what the caller sent."""
 _MEMBER = re.compile(r"(?:unknown field|missing required field) `([^`]*)`")
 _MEDIA = re.compile(r"application/json(?: *; *charset=\"?utf-8\"?)?", re.IGNORECASE)
 
@@ -46,7 +47,7 @@ def decode(headers: Mapping[str, str], body: bytes, kind: type[T]) -> T:
         _refuse_duplicates(body, value)
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise _invalid(str(error)) from error
+        raise _invalid(error) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest("The body is not valid JSON in UTF-8.", [("", "not valid JSON in UTF-8")]) from error
 
@@ -89,10 +90,16 @@ def _no_constant(_: str) -> NoReturn:
     raise InvalidRequest("The body is not valid JSON.", [("", "NaN and Infinity are not JSON")])
 
 
-def _invalid(text: str) -> InvalidRequest:
+def fault_and_path(error: msgspec.ValidationError) -> tuple[str, str]:
+    """What is wrong, and msgspec's path to it: `$` for the whole, `$.a.b[0]` for a part."""
+    text = str(error)
     where = _AT.search(text)
-    detail = text[: where.start()] if where else text
-    pointer = _pointer(where[1] if where else "$")
+    return (text[: where.start()], where[1]) if where else (text, "$")
+
+
+def _invalid(error: msgspec.ValidationError) -> InvalidRequest:
+    detail, path = fault_and_path(error)
+    pointer = _pointer(path)
     member = _MEMBER.search(detail)
     if member:
         pointer += "/" + member[1].replace("~", "~0").replace("/", "~1")

@@ -1,11 +1,13 @@
 """Reading query parameters into their struct: the one place where they are decoded."""
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
 
+from .bodies import fault_and_path
 from .schemas.queries import bad_query
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -45,7 +47,7 @@ def _convert(found: Mapping[str, object], kind: type[T]) -> T:
         return msgspec.convert(found, kind)
     except msgspec.ValidationError as error:
         # Only what stands in MUST_BE has a type that a text can break.
-        name = next(name for name in found if f"`$.{name}" in str(error))
+        name = re.split(r"[.\[]", fault_and_path(error)[1])[1]
         raise bad_query(name, _must_be(kind, name)) from error
 
 

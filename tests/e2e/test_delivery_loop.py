@@ -480,7 +480,7 @@ def test_everything_ends_with_a_reason(service_client: ServiceClient, long_ones:
     for scenario in long_ones:
         scenario.closes()
     by_name = {scenario.name: scenario for scenario in long_ones}
-    assert by_name["silent"].told()[0] == ("silent", "unconfirmed", "no_report")
+    assert by_name["silent"].told()[0] == ("silent", "unconfirmed", "no_receipt")
     assert by_name["unknown_quiet"].told()[0] == ("unknown_quiet", "unconfirmed", "answer_lost")
     assert by_name["alone_500"].told() == [("alone_500", "unconfirmed", "answer_lost")]
     assert by_name["alone_429"].told() == [("alone_429", "expired", "code_expired")]

@@ -273,7 +273,7 @@ CLOSED = [
     (_retried, "expired", "code_expired"),
     (_crashed, "unconfirmed", "answer_lost"),
     (_lost, "unconfirmed", "answer_lost"),
-    (_sent, "unconfirmed", "no_report"),
+    (_sent, "unconfirmed", "no_receipt"),
 ]
 
 

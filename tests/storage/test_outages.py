@@ -232,6 +232,15 @@ def test_the_number_of_shards_never_changes(harness: StoreHarness) -> None:
     assert abs(client.clock_ms(harness.store) - time.time() * 1000) < 5_000
 
 
+@pytest.mark.parametrize("written", ["16", "16|1", "16|3", "|", "x"])
+def test_a_store_of_another_layout_is_refused(harness: StoreHarness, written: str) -> None:
+    """Read by this version, its API keys would lose their ends."""
+    harness.raw.set(harness.keys.shard_count(), written)
+    with pytest.raises(NotReady, match=r"another version|shards"):
+        client.fix_shards(harness.store, harness.keys)
+    assert harness.raw.get(harness.keys.shard_count()) == written
+
+
 @pytest.mark.parametrize(
     "url", ["redis+sentinel://127.0.0.1:26379", "redis://127.0.0.1:notaport", "redis+cluster://127.0.0.1:x"]
 )

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -21,7 +22,7 @@ from otp_service.storage.audit_log import PAGE_SCAN
 from otp_service.storage.schema.fields import ApiKey
 from tests.conftest import wait_until
 
-from .harness import CODE, StoreHarness, Twice, at_once, fresh_number, word
+from .harness import CODE, POOL, SHOP, StoreHarness, Twice, at_once, fresh_number, word
 
 
 class Tokens:
@@ -131,6 +132,19 @@ def test_a_stored_time_ahead_of_the_clock_counts_as_now(harness: StoreHarness) -
 def standing(harness: StoreHarness, profile: str = "profile-a") -> dict[str, Standing]:
     """The opt-outs of a profile by number."""
     return {one.number_hash: one for one in harness.optouts.standing(profile)}
+
+
+@pytest.mark.parametrize("entry", ["1", "1|123", "1||STOP|inbound", "1|x|STOP|inbound"])
+def test_a_damaged_opt_out_still_counts(harness: StoreHarness, entry: str) -> None:
+    """The state alone decides who is not sent to; what the person says next is recorded over it."""
+    number = fresh_number()
+    nh = harness.hash_of(number)
+    harness.raw.hset(harness.keys.optouts(nh), POOL.messaging_profile_id, entry)
+    alone = replace(SHOP, route=(POOL,))
+    assert harness.refused(number, alone).code == "opted_out"
+    start = OptOut(POOL.messaging_profile_id, False, harness.now(), "START", "inbound")
+    assert harness.optouts.record(nh, "+1******0143", start, "e") == "changed"
+    harness.start(number, alone)
 
 
 def test_the_index_knows_exactly_those_who_are_opted_out(harness: StoreHarness) -> None:

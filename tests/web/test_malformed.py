@@ -251,6 +251,9 @@ def test_metadata_comes_back_as_it_was(api: ApiHarness) -> None:
 QUERIES = [
     "limit=0",
     "limit=00001",
+    "app=x&type=`$.app",
+    "limit=5&type=`$.limit",
+    "type=a - at `$.app`",
     "limit=1001",
     "limit=-1",
     "limit=abc",
@@ -289,6 +292,12 @@ QUERIES = [
 def test_queries_that_cannot_be_meant(api: ApiHarness, query: str) -> None:
     """Unknown, repeated, unreadable or impossible parameters of the audit query are 400, not ignored."""
     api.call("GET", f"/audit/events?{query}").problem(400, "invalid_request")
+
+
+def test_the_parameter_that_is_wrong_is_named_whatever_its_value_says(api: ApiHarness) -> None:
+    """A value that looks like a path of the parser blames no other parameter."""
+    problem = api.call("GET", "/audit/events?limit=5&type=`$.limit").problem(400, "invalid_request")
+    assert [error["pointer"] for error in problem["errors"]] == ["?type"]
 
 
 def test_cursors_that_nobody_gave(api: ApiHarness) -> None:

@@ -46,6 +46,9 @@ class Encoding:
         }
 
 
+StoreSetup = Encoding("|", ("shards", "layout"))
+"""What a store was set up with. A value without the second part was written by version 0.1.0."""
+
 OptoutEntry = Encoding("|", ("state", "at_ms", "keyword", "source"))
 """A number's opt-out of one messaging profile. State: 1 opted out, 0 opted in."""
 

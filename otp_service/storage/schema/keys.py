@@ -230,7 +230,7 @@ class Keys:
     # ---- what has no number ----------------------------------------------------------------------------------------
 
     def shard_count(self) -> str:
-        """String: the number of shards, fixed at first start. No TTL."""
+        """String: the number of shards and the layout of the data, `shards|layout`, fixed at first start. No TTL."""
         return f"{PREFIX}:{{meta}}:shards"
 
     def index_keys(self) -> str:

@@ -33,7 +33,7 @@ local function close(new_status, code, title)
   return new_status
 end
 if status == 'sent' then
-  return close('unconfirmed', 'no_report', 'The carrier accepted the message and reported nothing more.')
+  return close('unconfirmed', 'no_receipt', 'The carrier accepted the message and reported nothing more.')
 end
 if may_be_sent(tries, unsent_tries) then
   return close('unconfirmed', 'answer_lost', 'The carrier\'s answer was lost, and no delivery report came.')

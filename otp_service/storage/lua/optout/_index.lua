@@ -3,7 +3,8 @@
 -- Keep the number in the index exactly while it is opted out of any profile.
 local function index_optouts(optouts, index, number_hash, mask)
   for _, entry in ipairs(redis.call('HVALS', optouts)) do
-    if string.match(entry, OptoutEntry.PARSE) == '1' then
+    -- The first letter alone decides: a damaged entry still counts as opted out.
+    if string.sub(entry, 1, 1) == '1' then
       redis.call('HSET', index, number_hash, mask)
       return
     end

@@ -14,7 +14,7 @@ local at = math.min(tonumber(at_ms), now)
 local old_state, old_at = string.match(redis.call('HGET', optouts_key, profile) or '', OptoutEntry.PARSE)
 
 local function is_older()
-  if not old_state then return false end
+  if not old_state or not tonumber(old_at) then return false end
   local then_at = math.min(tonumber(old_at), now)
   return at < then_at or (at == then_at and state ~= '1')
 end
