@@ -95,6 +95,7 @@ def main(command: str) -> None:
     finally:
         if service.poll() is None:
             os.kill(int((state / "lock").read_text()) if (state / "lock").exists() else service.pid, signal.SIGTERM)
+            service.wait(30)
     if state.exists():
         fail("otp-service dev left its directory behind")
     if left := left_behind(str(Path(".venv").resolve())):

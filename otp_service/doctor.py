@@ -6,13 +6,12 @@ A check never raises: what is wrong becomes a finding, with what to do about it.
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from . import config
 from .bootstrap.carrier import telnyx_client, webhook_key
 from .bootstrap.senders import sender_health
 from .bootstrap.stores import Stores, open_stores
-from .clock import clock_ms
+from .clock import clock_ms, rfc3339
 from .config import Settings
 from .domain.errors import ConfigError, ServiceError
 from .receivers.client import Receivers
@@ -95,7 +94,7 @@ def _circuits(settings: Settings, stores: Stores) -> Iterator[Finding]:
     circuits = sender_health(settings, stores).circuits()
     tripped = [circuit for circuit in circuits if circuit.until_ms is not None]
     for circuit in tripped:
-        until = datetime.fromtimestamp((circuit.until_ms or 0) / 1000, UTC).isoformat(timespec="seconds")
+        until = rfc3339(circuit.until_ms or 0, "seconds")
         detail = f"{circuit.state.replace('_', ' ')} until {until}: {circuit.title} (code {circuit.code})"
         yield Finding(f"circuit {circuit.scope}", False, detail)
     if circuits and not tripped:

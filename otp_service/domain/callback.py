@@ -1,10 +1,7 @@
-"""One callback: an event of a verification on its way to the app, where it may go, and when it is tried again.
+"""One callback: an event of a verification on its way to the app, and when it is tried again.
 
-An address is judged twice: as it is written, when the configuration is read, and as the name resolves, at every
-connection. The first catches mistakes, only the second stops a name that points somewhere else than it did. Both use
-`is_public`, so that nothing can be public at one time and private at the other.
-
-Not here: the signature and the network (`receivers`), the queue (`storage.callbacks`).
+Not here: where it may go (`receiver_url`), the signature and the network (`receivers`), the queue
+(`storage.callbacks`).
 """
 
 from dataclasses import dataclass, field

@@ -1,6 +1,8 @@
 """Which URLs callbacks may be sent to: https on the public internet, unless the operator allows a closed network.
 
-The rules see names and addresses as they are written; `receivers.network` applies `is_public` to what a name leads to.
+An address is checked twice: as it is written, when the configuration is read, and as the name resolves, at every
+connection (`receivers.network`). The first check finds mistakes. Only the second stops a name that points somewhere
+else later. Both use `is_public`, so that nothing is public at one time and private at the other.
 """
 
 import ipaddress

@@ -36,7 +36,7 @@ def _repeat(task: PeriodicTask, stop: threading.Event, end: Callable[[Exception]
             # The store belongs to another keyring now: what we took from it would be lost.
             end(error)
         except ServiceError as error:
-            _log.warning("a periodic task failed", extra={"task": task.name, "reason": error.detail})
+            _log.warning("a periodic task could not be done", extra={"task": task.name, "reason": error.detail})
         except Exception:  # noqa: BLE001 - a periodic task must never stop the deliveries
             if not stop.is_set():  # at the end the carrier's client is closed while it is in use
                 _log.exception("a periodic task failed", extra={"task": task.name})

@@ -5,7 +5,7 @@ the byte. What is stored says where it goes, too: the path is part of the carrie
 
 No repr here shows a text, a code, or the number of a person.
 
-What comes back is read by `answers`; its types have their names here, too, so that one import serves a caller.
+What comes back is read by `responses`.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,7 @@
 """Looking things up: one verification with its timeline, a number's opt-outs, the audit record."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..domain import phone
 from ..domain.audit import ZERO, Event, Position, decode_cursor, encode_cursor
@@ -19,7 +19,7 @@ class AuditFilter:
 
     app: str | None = None
     verification_id: str | None = None
-    to: str | None = None
+    to: str | None = field(default=None, repr=False)
     types: frozenset[str] = frozenset()
     since_ms: int | None = None
     until_ms: int | None = None

@@ -182,3 +182,4 @@ def _wait_for_health(process: "subprocess.Popen[str]", url: str) -> None:
                 return
         except urllib.error.URLError:
             time.sleep(0.1)
+    assert process.poll() is not None, f"{url} does not respond"

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from ...domain.audit import EventType
 from ...domain.errors import InvalidRequest
-from .forms import E164_FORM
+from .forms import E164_FORM, Request
 
 MAX_WAIT_S = 25
 """How long a request may wait for news: less than what proxies usually allow."""
@@ -49,7 +49,7 @@ class WatchQuery(msgspec.Struct):
     ) = UNSET
 
 
-class AuditQuery(msgspec.Struct, forbid_unknown_fields=True):
+class AuditQuery(Request):
     """Which events GET /audit/events shows."""
 
     MUST_BE: ClassVar[Mapping[str, str]] = {
