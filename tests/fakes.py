@@ -686,9 +686,9 @@ class FakeOutbox:
         """It has failed."""
         return self._step("record_impossible", code, status="failed")
 
-    def return_to_queue(self, job: Job, code: str, title: str, wait_ms: int, *, may_fail_over: bool) -> str:
+    def return_to_queue(self, job: Job, title: str, wait_ms: int, *, may_fail_over: bool) -> str:
         """It waits."""
-        return self._step("return_to_queue", code, wait_ms, may_fail_over)
+        return self._step("return_to_queue", title, wait_ms, may_fail_over)
 
     def record_held(self, job: Job, code: str, title: str, wait_ms: int, *, may_fail_over: bool = True) -> str:
         """It waits."""

@@ -138,12 +138,11 @@ class Deliveries:
         """The slot in the sender's rate has not come yet: again when it has."""
         return self._record("record_rate_wait", job, wait_ms=wait_ms)
 
-    def return_to_queue(self, job: Job, code: str, title: str, wait_ms: int, *, may_fail_over: bool) -> str:
+    def return_to_queue(self, job: Job, title: str, wait_ms: int, *, may_fail_over: bool) -> str:
         """This worker cannot send it, another may: it comes again after a wait, until its code's end.
 
         `may_fail_over`: the next sender may have it when it was not sent in time.
         """
-        del code  # To be removed.
         return self._record("return_to_queue", job, title=title, may_fail_over=flag(may_fail_over), wait_ms=wait_ms)
 
     def record_held(self, job: Job, code: str, title: str, wait_ms: int, *, may_fail_over: bool = True) -> str:

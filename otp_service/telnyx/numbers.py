@@ -18,7 +18,7 @@ class Numbers(Calls):
         messaging_profile_id: str | None = None,
         phone_numbers: Sequence[str] = (),
         containing: str | None = None,
-        type: str | None = None,  # noqa: A002 - the carrier's word, and the field's
+        type: str | None = None,  # noqa: A002 - the name of the carrier's field
         sort: str | None = None,
         page_size: int = LARGEST_PAGE,
     ) -> Iterator[Number]:

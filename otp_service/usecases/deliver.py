@@ -117,7 +117,7 @@ class Deliver:
         _log.warning("left to another worker", extra={"delivery_id": job.delivery_id, "reason": title})
         self._left(code)
         wait_ms = _FOR_OTHERS.wait_ms(1, self._random())
-        self._deliveries.return_to_queue(job, code, title, wait_ms, may_fail_over=code == "sender_unknown")
+        self._deliveries.return_to_queue(job, title, wait_ms, may_fail_over=code == "sender_unknown")
 
     # ---- the sender's rate and breakers ----------------------------------------------------------------------------
 

@@ -67,7 +67,7 @@ def test_a_canonical_number_is_its_own_canonical_form(text: str) -> None:
 
 @given(st.one_of(st.text(max_size=40), st.text("+0123456789 -.()\n\0", max_size=20)))
 def test_whatever_the_text_there_is_a_number_or_the_one_refusal(text: str) -> None:
-    """No text of a stranger raises anything but InvalidNumber, and none but strict E.164 is taken."""
+    """No text raises anything but InvalidNumber, and none but strict E.164 is taken."""
     try:
         parse(text)
     except InvalidNumber:

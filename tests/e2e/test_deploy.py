@@ -71,8 +71,8 @@ class TestStore:
             wait_until(lambda: (tmp_path / "s").exists() or server.poll() is not None, 5, "the server")
             with redis.Redis(unix_socket_path=str(tmp_path / "s"), password="swordfish") as client:
                 assert client.ping()
-            with redis.Redis(unix_socket_path=str(tmp_path / "s")) as stranger, pytest.raises(redis.RedisError):
-                stranger.ping()
+            with redis.Redis(unix_socket_path=str(tmp_path / "s")) as no_password, pytest.raises(redis.RedisError):
+                no_password.ping()
         finally:
             server.terminate()
             server.wait(timeout=10)

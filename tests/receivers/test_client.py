@@ -343,9 +343,9 @@ def test_tls_names_the_host_although_the_address_is_pinned(tmp_path: Path) -> No
     with listening(says(OK), server) as receiver:
         good = post(f"https://hooks.example.com:{receiver.port}/", timeouts=timeouts, resolve=here, tls=trusting)
         other = post(f"https://other.example.com:{receiver.port}/", timeouts=timeouts, resolve=here, tls=trusting)
-        stranger = post(f"https://hooks.example.com:{receiver.port}/", timeouts=timeouts, resolve=here)
+        unknown_host = post(f"https://hooks.example.com:{receiver.port}/", timeouts=timeouts, resolve=here)
     assert good == Answer(204)
     assert receiver.headers["host"] == f"hooks.example.com:{receiver.port}"
     assert asked[:2] == ["hooks.example.com", "other.example.com"]
-    assert (other, stranger) == (Answer(0, "bad certificate"), Answer(0, "bad certificate"))
+    assert (other, unknown_host) == (Answer(0, "bad certificate"), Answer(0, "bad certificate"))
     assert len(receiver.seen) == 1

@@ -167,7 +167,7 @@ def test_a_repeated_word_is_no_news_and_keeps_the_next_probe(harness: StoreHarne
 
 
 def test_faults_do_not_shorten_a_hold(harness: StoreHarness) -> None:
-    """A probe that finds no connection says nothing of the carrier's word."""
+    """A probe that finds no connection says nothing about what the carrier answers."""
     fresh(harness).record_hold(Hold(SENDER, "40020", "pumping", DAY_MS, DAY_MS, after=1), word())
     for _ in range(TRIPS_AFTER * 2):
         assert not fresh(harness).record_fault(Fault(SENDER, "connect"), word())

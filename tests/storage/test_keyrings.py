@@ -191,7 +191,7 @@ def test_a_foreign_keyring_sets_nothing_aside(harness: StoreHarness) -> None:
 
 def hand_back(harness: StoreHarness, job: Job, why: str = "no key", *, may_fail_over: bool = False) -> None:
     """This worker cannot do it."""
-    assert harness.deliveries.return_to_queue(job, "key_unknown", why, 1_000, may_fail_over=may_fail_over) == "waiting"
+    assert harness.deliveries.return_to_queue(job, why, 1_000, may_fail_over=may_fail_over) == "waiting"
 
 
 def come(harness: StoreHarness, ref: Reference, kind: str, ordinal: int = 1) -> Timer:
@@ -275,7 +275,7 @@ def test_a_wait_never_goes_beyond_the_codes_end(harness: StoreHarness) -> None:
     """The entry comes once more when the code is over, so that somebody writes down how it ended."""
     ref = harness.start(fresh_number(), ALONE).reference
     job = harness.take(ref)
-    harness.deliveries.return_to_queue(job, "key_unknown", "no key", 10**9, may_fail_over=False)
+    harness.deliveries.return_to_queue(job, "no key", 10**9, may_fail_over=False)
     assert harness.timers(ref)[f"r:{ref.delivery_id(1)}"] == float(harness.record(ref)["expires"])
 
 

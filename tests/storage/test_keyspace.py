@@ -179,7 +179,7 @@ def loops(harness: StoreHarness, app: Any) -> Iterator[Reference]:
         return Timer(shard, kind, ref, ordinal)
 
     ref = harness.start(fresh_number(), app).reference  # never sent
-    harness.deliveries.return_to_queue(harness.take(ref), "key_unknown", "no key", 1_000, may_fail_over=False)
+    harness.deliveries.return_to_queue(harness.take(ref), "no key", 1_000, may_fail_over=False)
     harness.due_deliveries.requeue(due(ref, "r"))
     for _ in range(2):  # the next sender has it, and then waits
         harness.deliveries.record_held(harness.take(ref), "sender_down", "connect", 1_000)

@@ -393,14 +393,14 @@ class TestErrors:
 
     def test_a_wrong_key(self, sandbox_client: SandboxClient) -> None:
         """401 on every operation, before anything else is looked at."""
-        stranger = sandbox_client.sdk.with_options(api_key="WRONG")
+        without_a_key = sandbox_client.sdk.with_options(api_key="WRONG")
         asks: list[Send] = [SENDS["send"], lambda m: m.retrieve(NOBODY), lambda m: m.cancel_scheduled(NOBODY)]
         for ask in asks:
             with pytest.raises(telnyx.AuthenticationError) as refused:
-                ask(stranger.messages)
+                ask(without_a_key.messages)
             assert code_of(refused.value) == "10009"
         with pytest.raises(telnyx.AuthenticationError):
-            stranger.messaging_optouts.list()
+            without_a_key.messaging_optouts.list()
 
     def test_too_many_requests_and_an_error_of_theirs(self, sandbox_client: SandboxClient) -> None:
         """429 says when to come back; 500 is the carrier's own."""

@@ -62,6 +62,7 @@ class Scenario:
     ) -> None:
         self.log: Log = []
         self.late_s = late_s
+        self.left: list[str] = []
         self.outbox = FakeOutbox(pending, permit, log=self.log, down_at=down_at, **outbox)
         self.reports = FakeDeliveryReports(log=self.log)
         self.store = FakeVerifications(log=self.log)
@@ -91,6 +92,7 @@ def use_case(
         monotonic=lambda: next(clock),
         random=lambda: 0.5,
         count=lambda sender, outcome: scenario.log.append(("count", sender, outcome)),
+        left=scenario.left.append,
         sender_health=sender_health or FakeSenderHealth(),
     )
 
@@ -213,7 +215,9 @@ def test_what_this_worker_does_not_know_another_may(draft: PendingDelivery, code
     """
     scenario = Scenario(pending=draft)
     use_case(scenario).send(JOB)
-    assert scenario.log == [("return_to_queue", code, 1_500, may_fail_over)]
+    ((step, title, *rest),) = scenario.log
+    assert (step, rest, scenario.left) == ("return_to_queue", [1_500, may_fail_over], [code])
+    assert str(title).startswith("no running worker has the ")
 
 
 @pytest.mark.parametrize(("draft", "code", "may_fail_over"), UNKNOWN)

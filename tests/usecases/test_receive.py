@@ -98,7 +98,7 @@ def test_each_receipt_of_a_group_is_applied() -> None:
 
 @pytest.mark.parametrize(("outcome", "told"), [("moved", 1), ("same", 1), ("duplicate", 1), ("foreign", 0)])
 def test_the_guard_hears_what_became_of_a_receipt(outcome: str, told: int) -> None:
-    """With what it moved, by which the guard judges; of strangers' receipts it hears nothing."""
+    """With what it moved, for sender health; reports of messages that are not ours are left out."""
     scenario = Scenario(FakeDeliveryReports(outcome=outcome))
     failed = receipt(delivery_id=REF.delivery_id(1), status="delivery_failed", error=DEAD)
     use_case(scenario).reports.apply("e1", [failed])
@@ -129,7 +129,7 @@ def test_stop_opts_out_of_the_profile_it_was_sent_to() -> None:
 
 
 def test_start_opts_in_again() -> None:
-    """The carrier's word for it counts before the text."""
+    """The carrier's own reading of a keyword counts before the text."""
     scenario = Scenario()
     inbound(scenario, text="hello", autoresponse="START")
     assert scenario.optouts.puts[0][2].opted_out is False

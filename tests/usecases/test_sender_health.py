@@ -211,7 +211,7 @@ def test_a_failed_delivery_may_hold_its_sender_and_ring_people() -> None:
 
 @pytest.mark.parametrize(("profile", "held"), [("a", ["profile:a"]), ("strange", []), (None, [])])
 def test_a_spent_profile_of_ours_rests(profile: str | None, held: list[str]) -> None:
-    """Strangers' profiles of the same account are no business of ours."""
+    """Profiles of the same account that are not configured here are left alone."""
     scenario = Scenario()
     use_case(scenario).record_spend_limit(profile)
     assert [hold.scope for hold in scenario.circuits.noted] == held

@@ -52,7 +52,7 @@ class Deliveries(Protocol):
         """The request cannot be made at all. Failover, unless an earlier attempt may have been sent."""
         ...
 
-    def return_to_queue(self, job: Job, code: str, title: str, wait_ms: int, *, may_fail_over: bool) -> str:
+    def return_to_queue(self, job: Job, title: str, wait_ms: int, *, may_fail_over: bool) -> str:
         """This worker cannot send it and another may: again after a wait, until the code's end."""
         ...
 

@@ -2,6 +2,7 @@
 
 from ...domain.errors import Refusal
 from ...domain.verification import ENDED_CODE, Status
+from ...domain.view import whole_seconds
 
 NOT_FOUND = Refusal("verification_not_found", "There is no such verification. Start one with POST /verify/start.")
 """The same for a verification that never existed and for another app's."""
@@ -28,4 +29,4 @@ def too_many_wrong_codes(wait_ms: int) -> Refusal:
 
 def seconds(wait_ms: int) -> int:
     """Whole seconds to wait, rounded up so that a caller who obeys passes; at least one."""
-    return max(1, -(-wait_ms // 1000))
+    return max(1, whole_seconds(wait_ms))
