@@ -244,8 +244,8 @@ class StoreHarness:
         """
         for one in (ref, *others):
             record = self.record(one)
-            names = [name for name in record if name.startswith("at:")]
-            moved = {name: str(int(record[name]) - ms) for name in ("created", "expires", "next_send", *names)}
+            names = [name for name in record if name.startswith("sent_at_ms:")]
+            moved = {name: str(int(record[name]) - ms) for name in ("created_ms", "expires_ms", "next_send_ms", *names)}
             self.raw.hset(self.keys.record(one), mapping=moved)
         self._move_list(self.keys.sends(ref.number_hash), lambda at_ms: at_ms - ms)
 
@@ -253,9 +253,9 @@ class StoreHarness:
         """End the cool-down now: the number's sends were made eleven minutes ago, and the ladder counts them still."""
         old = self.now() - 11 * 60_000
         record = self.record(ref)
-        moved = {name: str(min(int(at), old)) for name, at in record.items() if name.startswith("at:")}
+        moved = {name: str(min(int(at), old)) for name, at in record.items() if name.startswith("sent_at_ms:")}
         if record:
-            self.raw.hset(self.keys.record(ref), mapping={"next_send": "0", **moved})
+            self.raw.hset(self.keys.record(ref), mapping={"next_send_ms": "0", **moved})
         self._move_list(self.keys.sends(ref.number_hash), lambda at_ms: min(at_ms, old))
 
     def age_wrong_codes(self, number_hash: str, ms: int, *apps: App) -> None:
@@ -276,13 +276,13 @@ class StoreHarness:
     def audited(self, ref: Reference) -> list[dict[str, str]]:
         """The audit events of the verification in order."""
         found = self.raw.xrange(self.keys.audit(self.keys.shard(ref.number_hash)))
-        return [dict(fields) for _, fields in found if fields.get("vid") == ref.token]
+        return [dict(fields) for _, fields in found if fields.get("verification") == ref.token]
 
     # ---- deliveries ------------------------------------------------------------------------------------------------
 
     def status(self, ref: Reference, ordinal: int = 1) -> str:
         """Where a delivery stands."""
-        return self.record(ref)[f"{ordinal}:st"]
+        return self.record(ref)[f"{ordinal}:status"]
 
     def take(self, ref: Reference, outbox: Outbox | None = None) -> Job:
         """Take what waits on the reference's shard; among it the one entry of this verification."""
@@ -326,8 +326,8 @@ class StoreHarness:
     def requeue(self, ref: Reference, ordinal: int = 1) -> Job:
         """Let the retry's wait be over and take the entry that follows."""
         shard = self.keys.shard(ref.number_hash)
-        self.raw.zadd(self.keys.timers(shard), {f"r:{ref.delivery_id(ordinal)}": 1})
-        assert self.due_deliveries.requeue(Timer(shard, "r", ref, ordinal)), "nothing to put back"
+        self.raw.zadd(self.keys.timers(shard), {f"retry:{ref.delivery_id(ordinal)}": 1})
+        assert self.due_deliveries.requeue(Timer(shard, "retry", ref, ordinal)), "nothing to put back"
         return self.take(ref)
 
     def waiting(self, ref: Reference) -> int:

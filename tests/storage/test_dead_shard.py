@@ -118,7 +118,7 @@ def test_what_looks_at_all_shards_sees_the_living(nodes: Nodes, harness: StoreHa
     refs = started_on_each(nodes, harness)
     living = [ref for index, ref in enumerate(refs) if index != dead]
     for ref in refs:
-        harness.raw.zadd(harness.keys.timers(harness.keys.shard(ref.number_hash)), {f"x:{ref.token}": 1})
+        harness.raw.zadd(harness.keys.timers(harness.keys.shard(ref.number_hash)), {f"expiry:{ref.token}": 1})
     with nodes.hanging(dead):
         assert {due.reference.token for due in harness.due_timers.due(100)} == {ref.token for ref in living}
         harness.outbox.open()
@@ -255,9 +255,9 @@ class Sends:
 
     def run(self, due: Timer) -> str | None:
         """Expire, or put back."""
-        if due.kind == "x":
+        if due.kind == "expiry":
             self._house.verifications.expire(due.reference)
-        elif due.kind == "r":
+        elif due.kind == "retry":
             self._house.due_deliveries.requeue(due)
         return None
 
@@ -295,8 +295,8 @@ def test_a_worker_goes_on(nodes: Nodes, harness: StoreHarness) -> None:
         outbox, idle = harness.keys.outbox(shard), ("IDLE", 60_000, "JUSTID")
         harness.raw.execute_command("XCLAIM", outbox, "workers", "gone", 0, left.entry, *idle)
         wait_until(lambda: harness.status(expired) == "sent", 10, "what a dead worker left")
-        harness.raw.hset(harness.keys.record(expired), "expires", "1")
-        harness.raw.zadd(harness.keys.timers(shard), {f"x:{expired.token}": 1})
+        harness.raw.hset(harness.keys.record(expired), "expires_ms", "1")
+        harness.raw.zadd(harness.keys.timers(shard), {f"expiry:{expired.token}": 1})
         wait_until(lambda: harness.record(expired)["status"] == "expired", 10, "the expiry")
         nodes.wake(dead)
         answered(lambda: harness.status(lost))

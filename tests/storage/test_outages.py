@@ -389,9 +389,9 @@ def test_lost_replies_make_no_second_delivery(lossy: StoreHarness, swallower: Sw
     assert lossy.must_begin(job).attempt == 1
     swallower.armed = 1
     lossy.deliveries.record_retry(job, 60_000, NotSent("connect"))
-    lossy.raw.zadd(lossy.keys.timers(job.shard), {f"r:{ref.delivery_id(1)}": 1})
+    lossy.raw.zadd(lossy.keys.timers(job.shard), {f"retry:{ref.delivery_id(1)}": 1})
     swallower.armed = 1
-    lossy.due_deliveries.requeue(Timer(job.shard, "r", ref, 1))
+    lossy.due_deliveries.requeue(Timer(job.shard, "retry", ref, 1))
     assert lossy.waiting(ref) == 1
     again = lossy.take(ref)
     lossy.must_begin(again)
@@ -436,7 +436,7 @@ def test_a_lost_reply_stores_one_answer_and_opts_out_once(lossy: StoreHarness, s
     lossy.optouts.record(nh, "+1", OptOut("profile-a", True, 5, "STOP", "inbound"), "evt")
     assert [entry.opted_out for entry in lossy.optouts.of_number(nh)] == [True]
     stream = lossy.raw.xrange(lossy.keys.audit(lossy.keys.shard(nh)))
-    assert [fields["type"] for _, fields in stream if fields["nh"] == nh] == ["optout.added"]
+    assert [fields["type"] for _, fields in stream if fields["number_hash"] == nh] == ["optout.added"]
     assert swallower.swallowed == 3
 
 
@@ -538,9 +538,9 @@ def test_a_dead_store_is_an_outage_in_every_room(tmp_path: Path) -> None:
         partial(harness.verifications.deny, ref, Denial(frozenset(), frozenset(), 0, 0)),
         partial(harness.verifications.first_heard, ref.number_hash, "e"),
         partial(harness.deliveries.record_held, job, "sender_down", "connect", 1),
-        partial(harness.due_deliveries.claim_failover, Timer(0, "f", ref, 1)),
-        partial(harness.due_deliveries.close_delivery, Timer(0, "c", ref, 1)),
-        partial(harness.due_timers.put_off, Timer(0, "c", ref, 1), 1),
+        partial(harness.due_deliveries.claim_failover, Timer(0, "failover", ref, 1)),
+        partial(harness.due_deliveries.close_delivery, Timer(0, "closing", ref, 1)),
+        partial(harness.due_timers.put_off, Timer(0, "closing", ref, 1), 1),
         partial(client.clock_ms, harness.store),
         partial(client.require_no_eviction, harness.store),
         partial(client.fix_shards, harness.store, harness.keys),

@@ -48,10 +48,11 @@ end
 -- `who.rec` then has a new version.
 -- `who` holds vid, app, mask, nh (hash of the number) and op; `detail` is a JSON object as text.
 local function record(audit, timeline, who, kind, now, delivery, detail)
-  redis.call('XADD', audit, '*', 'type', kind, 'vid', who.vid, 'app', who.app, 'mask', who.mask,
-    'nh', who.nh, 'dlv', delivery or '', 'op', who.op or '', 'detail', detail or '{}')
+  redis.call('XADD', audit, '*', Event.TYPE, kind, Event.VERIFICATION, who.vid, Event.APP, who.app,
+    Event.MASK, who.mask, Event.NUMBER_HASH, who.nh, Event.DELIVERY, delivery or '', Event.OPERATION, who.op or '',
+    Event.DETAIL, detail or '{}')
   if timeline then
-    redis.call('RPUSH', timeline, kind .. '\31' .. int(now) .. '\31' .. (delivery or '') .. '\31' .. (detail or '{}'))
-    redis.call('HINCRBY', who.rec, 'ver', 1)
+    redis.call('RPUSH', timeline, string.format(TimelineEntry.PACK, kind, int(now), delivery or '', detail or '{}'))
+    redis.call('HINCRBY', who.rec, Record.VERSION, 1)
   end
 end

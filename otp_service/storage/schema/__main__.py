@@ -54,7 +54,7 @@ def lines() -> Iterator[str]:
 
 def _placeholder(parameter: str) -> Any:
     if parameter == "ref":
-        return SimpleNamespace(body="<token>", number_hash="<number_hash>")
+        return SimpleNamespace(**{name: f"<{name}>" for name in ("token", "number_hash")})
     return 0 if parameter == "shard" else f"<{parameter}>"
 
 
