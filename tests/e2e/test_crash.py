@@ -167,7 +167,7 @@ class Way:
 def cuttable(tmp_path: Path) -> Iterator[tuple[Cluster, Way]]:
     """The plant whose API reaches its store by a way that is cut before an answer is kept."""
     made = Cluster(tmp_path)
-    way = Way(made.env["OTP_REDIS_URL"].removeprefix("unix://").partition("?")[0], "complete")
+    way = Way(made.env["OTP_REDIS_URL"].removeprefix("unix://").partition("?")[0], "idempotency/complete")
     made.env["OTP_REDIS_URL"] = f"redis://127.0.0.1:{way.port}/0"
     try:
         for name in ("sandbox", "api", "worker"):

@@ -3,9 +3,9 @@
 import argparse
 import inspect
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
+from ...domain.ids import Reference
 from . import fields
 from .keys import PREFIX, Keys
 from .writers import writers
@@ -54,7 +54,7 @@ def lines() -> Iterator[str]:
 
 def _placeholder(parameter: str) -> Any:
     if parameter == "ref":
-        return SimpleNamespace(**{name: f"<{name}>" for name in ("token", "number_hash")})
+        return Reference("<token>", "<number_hash>")
     return 0 if parameter == "shard" else f"<{parameter}>"
 
 

@@ -28,11 +28,13 @@ if latest_key then
   if latest ~= token then return {operation, 'superseded', latest or ''} end
 end
 
-local of_app, status, expires, counted, max_checks, key_id, number_hash, mask, purpose, channel, context_hash,
-  given_receipt, ended, approved_request, created = unpack(redis.call('HMGET', record_key, Record.APP, Record.STATUS, Record.EXPIRES,
-  Record.ATTEMPTS, Record.MAX_CHECKS, Record.KEY_ID, Record.NUMBER_HASH, Record.MASK, Record.PURPOSE, Record.CHANNEL,
-  Record.CONTEXT_HASH, Record.RECEIPT, Record.ENDED, Record.REQUEST, Record.CREATED))
-local whole = status and expires and counted and max_checks and key_id and number_hash and mask and purpose and channel
+local of_app, status, expires, attempts_before, max_checks, key_id, number_hash, mask, purpose, channel, context_hash,
+  given_receipt, ended, approved_request, created = unpack(redis.call('HMGET', record_key, Record.APP, Record.STATUS,
+  Record.EXPIRES, Record.ATTEMPTS, Record.MAX_CHECKS, Record.KEY_ID, Record.NUMBER_HASH, Record.MASK,
+  Record.PURPOSE, Record.CHANNEL, Record.CONTEXT_HASH, Record.RECEIPT, Record.ENDED, Record.REQUEST, Record.CREATED))
+-- A record that lost a field is no verification.
+local whole = status and expires and attempts_before and max_checks and key_id and number_hash and mask and purpose
+  and channel
 if of_app ~= app or not whole or not context_hash then return {operation, 'not_found'} end
 if asserted_number ~= '' and asserted_number ~= number_hash then return {operation, 'not_found'} end
 if asserted_purpose ~= '' and asserted_purpose ~= purpose then return {operation, 'not_found'} end
