@@ -52,7 +52,8 @@ local function append_event(audit, timeline, who, kind, now, delivery, detail)
     Event.MASK, who.mask, Event.NUMBER_HASH, who.number_hash, Event.DELIVERY, delivery or '',
     Event.OPERATION, who.operation or '', Event.DETAIL, detail or '{}')
   if timeline then
-    redis.call('RPUSH', timeline, string.format(TimelineEntry.PACK, kind, int(now), delivery or '', detail or '{}'))
+    redis.call('RPUSH', timeline, kind .. TimelineEntry.SEPARATOR .. int(now) .. TimelineEntry.SEPARATOR
+      .. (delivery or '') .. TimelineEntry.SEPARATOR .. (detail or '{}'))
     redis.call('HINCRBY', who.record, Record.VERSION, 1)
   end
 end

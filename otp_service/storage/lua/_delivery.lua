@@ -35,19 +35,17 @@ local function open_route(optouts, route)
 end
 
 -- Queue the verification's n-th delivery with the route's first sender. The rest waits for a failover, which comes at
--- the latest when the message has not been sent within `within` ms.
-local function queue_delivery(c, n, route, send, channel, locale, autofill, within)
+-- the latest when the message has not been sent within `within` ms. `expires`: when its code ends.
+local function queue_delivery(c, n, route, send, channel, locale, autofill, within, expires)
   local head, next_senders = string.match(route, '^([^,]+),?(.*)$')
   local sender, kind, profile = string.match(head, RouteSender.PARSE)
   redis.call('HSET', c.who.record, n .. Delivery.STATUS, 'queued', n .. Delivery.SENDER, sender, n .. Delivery.KIND,
-    kind,
-    n .. Delivery.PROFILE, profile, n .. Delivery.NEXT_SENDERS, next_senders, n .. Delivery.SEND, send,
+    kind, n .. Delivery.PROFILE, profile, n .. Delivery.NEXT_SENDERS, next_senders, n .. Delivery.SEND, send,
     n .. Delivery.CHANNEL, channel, n .. Delivery.LOCALE, locale, n .. Delivery.AUTOFILL, autofill,
     n .. Delivery.QUEUED, int(c.now), n .. Delivery.UPDATED, int(c.now), n .. Delivery.SENT_WITHIN, within,
     Record.DELIVERIES, n)
   local id = delivery_id(c, n)
-  redis.call('ZADD', c.timers, int(redis.call('HGET', c.who.record, Record.EXPIRES) + CLOSE_MS),
-    TimerKind.CLOSING .. id)
+  redis.call('ZADD', c.timers, int(expires + CLOSE_MS), TimerKind.CLOSING .. id)
   if next_senders ~= '' then redis.call('ZADD', c.timers, int(c.now + within), TimerKind.FAILOVER .. id) end
   redis.call('XADD', c.outbox, '*', Outbox.DELIVERY, id)
   append_event(c.audit, c.timeline, c.who, 'delivery.queued', c.now, id, cjson.encode({sender = sender, kind = kind}))

@@ -18,15 +18,15 @@ end
 local function fail_over(c, n, reason)
   local route = failover_route(c, n)
   if not route then return false end
-  local send, channel, locale, autofill, within, deliveries = unpack(redis.call('HMGET', c.who.record,
-    n .. Delivery.SEND,
-    n .. Delivery.CHANNEL, n .. Delivery.LOCALE, n .. Delivery.AUTOFILL, n .. Delivery.SENT_WITHIN, Record.DELIVERIES))
+  local send, channel, locale, autofill, within, deliveries, expires = unpack(redis.call('HMGET', c.who.record,
+    n .. Delivery.SEND, n .. Delivery.CHANNEL, n .. Delivery.LOCALE, n .. Delivery.AUTOFILL, n .. Delivery.SENT_WITHIN,
+    Record.DELIVERIES, Record.EXPIRES))
   redis.call('HSET', c.who.record, n .. Delivery.FAILED_OVER, '1')
   redis.call('ZREM', c.timers, TimerKind.FAILOVER .. delivery_id(c, n))
   local next_n = int(deliveries + 1)
   append_event(c.audit, c.timeline, c.who, 'delivery.fell_back', c.now, delivery_id(c, n),
     cjson.encode({to = delivery_id(c, next_n), reason = reason}))
-  queue_delivery(c, next_n, route, send, channel, locale, autofill, within)
+  queue_delivery(c, next_n, route, send, channel, locale, autofill, within, expires)
   return true
 end
 

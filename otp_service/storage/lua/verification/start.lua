@@ -127,12 +127,12 @@ do
 end
 local next_send = int(ladder_opens(own, waits, now))
 
-local token, c
+local token, c, expires
 if pending then
   token = latest
   c = {outbox = outbox_key, audit = audit_key, timeline = known_timeline_key,
     timers = timers_key, optouts = optouts_key, who = who, now = now}
-  local expires = math.min(now + code_ttl_ms, old_created + lifetime_ms)
+  expires = math.min(now + code_ttl_ms, old_created + lifetime_ms)
   local tombstone_until = int(expires + tombstone_ms)
   sends = sends + 1
   redis.call('HSET', who.record, Record.EXPIRES, int(expires), Record.SENDS, int(sends), Record.METADATA, metadata,
@@ -143,12 +143,12 @@ if pending then
   redis.call('PEXPIREAT', latest_key, tombstone_until)
   redis.call('ZADD', timers_key, int(expires), TimerKind.EXPIRY .. token)
   append_event(audit_key, c.timeline, who, 'verification.resent', now, nil, detail)
-  queue_delivery(c, int(old_deliveries + 1), open, int(sends), channel, locale, autofill, sent_within_ms)
+  queue_delivery(c, int(old_deliveries + 1), open, int(sends), channel, locale, autofill, sent_within_ms, expires)
 else
   token = new_token
   c = {outbox = outbox_key, audit = audit_key, timeline = timeline_key,
     timers = timers_key, optouts = optouts_key, who = who, now = now}
-  local expires = now + code_ttl_ms
+  expires = now + code_ttl_ms
   local tombstone_until = int(expires + tombstone_ms)
   redis.call('HSET', record_key, Record.APP, app, Record.PURPOSE, purpose, Record.CHANNEL, channel, Record.MASK, mask,
     Record.NUMBER_HASH, number_hash, Record.CONTEXT_HASH, context_hash, Record.STATUS, 'pending',
@@ -159,14 +159,14 @@ else
   redis.call('SET', latest_key, token)
   redis.call('ZADD', timers_key, int(expires), TimerKind.EXPIRY .. token)
   append_event(audit_key, timeline_key, who, 'verification.started', now, nil, detail)
-  queue_delivery(c, '1', open, '1', channel, locale, autofill, sent_within_ms)
+  queue_delivery(c, '1', open, '1', channel, locale, autofill, sent_within_ms, expires)
   redis.call('PEXPIREAT', secrets_key, int(expires))
   redis.call('PEXPIREAT', record_key, tombstone_until)
   redis.call('PEXPIREAT', timeline_key, tombstone_until)
   redis.call('PEXPIREAT', latest_key, tombstone_until)
 end
 redis.call('ZREMRANGEBYSCORE', pending_key, '-inf', int(now))
-redis.call('ZADD', pending_key, redis.call('HGET', who.record, Record.EXPIRES), token)
+redis.call('ZADD', pending_key, int(expires), token)
 redis.call('PEXPIRE', pending_key, lifetime_ms)
 local outcome = pending and 'resent' or 'created'
 redis.call('SET', operation_key, outcome .. ':' .. token, 'PX', operation_ttl_ms)
