@@ -20,7 +20,7 @@ from otp_service.domain.starting import StartCommand, Started, StartRefused
 from otp_service.keyring import Keyring, create, parse
 from otp_service.storage.audit_log import AuditLog
 from otp_service.storage.circuits import Circuits
-from otp_service.storage.client import Store, clock_ms, connect
+from otp_service.storage.connect import connect
 from otp_service.storage.deliveries import Deliveries
 from otp_service.storage.delivery_reports import DeliveryReports
 from otp_service.storage.due_deliveries import DueDeliveries
@@ -28,11 +28,13 @@ from otp_service.storage.idempotency import Idempotency
 from otp_service.storage.limits import Limits
 from otp_service.storage.optouts import OptOuts
 from otp_service.storage.outbox import Outbox
+from otp_service.storage.readiness import clock_ms
 from otp_service.storage.schema import Keys
 from otp_service.storage.script_files import Script, Value
 from otp_service.storage.scripts import Scripts
 from otp_service.storage.sender_rate import SenderRate
 from otp_service.storage.sender_stats import SenderStats
+from otp_service.storage.store import Store
 from otp_service.storage.timers import Timers
 from otp_service.storage.verifications import Verifications
 

@@ -10,8 +10,8 @@ from otp_service.domain.ending import Canceled, Ended, NotFound, Redeemed
 from otp_service.domain.ids import Reference
 from otp_service.domain.policy import MAX_LIFETIME_MS, TOMBSTONE_MS
 from otp_service.domain.verification import Status
+from otp_service.storage.record_views import CLOCK_PLAY_MS
 from otp_service.storage.script_files import load
-from otp_service.storage.verifications import CLOCK_PLAY_MS
 from tests.conftest import wait_until
 
 from .harness import CODE, SHOP, WRONG, StoreHarness, at_once, fresh_number, word

@@ -26,13 +26,14 @@ from otp_service.domain.policy import TOMBSTONE_MS, Limit, Slot
 from otp_service.storage.alarms import Alarms
 from otp_service.storage.api_keys import ApiKeys
 from otp_service.storage.callbacks import Callbacks
-from otp_service.storage.client import Store, dead_shards, fix_shards
 from otp_service.storage.cursors import Cursors
 from otp_service.storage.keyrings import Keyrings
+from otp_service.storage.readiness import dead_shards, fix_shards
 from otp_service.storage.schema.keys import Keys
 from otp_service.storage.schema.writers import OTHER_NAMES, method_of
 from otp_service.storage.script_files import Script, Value, load, names
 from otp_service.storage.scripts import Scripts
+from otp_service.storage.store import Store
 
 from .harness import BANK, CODE, SHARDS, SHOP, WRONG, StoreHarness, fresh_number, word
 

@@ -8,7 +8,7 @@
 -- of the code's life. `call` names this call.
 --
 -- KEYS record! secrets! outbox! audit! timeline! timers! optouts wrong streak wrong_everywhere sends!
--- ARGV token ordinal group entry candidate wrong_rules everywhere_rules consecutive_max margin_ms call
+-- ARGV token ordinal group entry candidate wrong_rules wrong_everywhere_rules consecutive_max margin_ms call
 -- Reply {'send', sealed body, try, ms left} · {'done'}: nothing left to do, the entry is settled ·
 --       {'unreadable'}: no body kept and none given
 -- Holds every try of a delivery uses the body of its first; an expired code, an opted-out person or a number whose
@@ -44,7 +44,7 @@ local function is_delivered_by_another()
 end
 
 local function is_budget_spent()
-  return limit_wait(wrong_key, wrong_rules, now) or limit_wait(wrong_everywhere_key, everywhere_rules, now)
+  return limit_wait(wrong_key, wrong_rules, now) or limit_wait(wrong_everywhere_key, wrong_everywhere_rules, now)
     or tonumber(redis.call('GET', streak_key) or 0) >= tonumber(consecutive_max)
 end
 
