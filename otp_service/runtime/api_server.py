@@ -27,7 +27,7 @@ from .. import config
 from ..config import Settings
 from ..domain.errors import ServiceError
 from ..web.limits import WORKING, threads_needed
-from . import api_process, metrics, ports
+from . import api_process, metrics, parent, ports
 from .signals import Terminal
 
 if TYPE_CHECKING:
@@ -66,13 +66,17 @@ def serve(settings: Settings, host: str, port: int, workers: int, threads: int) 
 def _try_to_build() -> None:
     """Build the application once in a process of its own: connections and threads made here must not be inherited."""
     receiver, sender = multiprocessing.Pipe(duplex=False)
-    process = _context().Process(target=_build_and_report, args=(sender,))
+    process = _context().Process(target=_build_and_report, args=(os.getpid(), sender))
     process.start()
     sender.close()
     try:
         failure: str | None = receiver.recv()
     except EOFError:
         failure = "the application could not be built; see the lines above"
+    except BaseException:
+        # A request to stop: nobody waits for the answer.
+        process.kill()
+        raise
     finally:
         receiver.close()
         process.join()
@@ -80,7 +84,9 @@ def _try_to_build() -> None:
         raise CannotServe(failure)
 
 
-def _build_and_report(sender: Connection) -> None:
+def _build_and_report(main_pid: int, sender: Connection) -> None:
+    # If the main process is killed, another one removes the metrics directory that is used here.
+    parent.follow_parent(main_pid, signal.SIGKILL)
     from ..bootstrap import build_web  # noqa: PLC0415 - after the metrics directory is set
 
     for number in (signal.SIGINT, signal.SIGTERM):
