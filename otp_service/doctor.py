@@ -15,7 +15,7 @@ from .clock import clock_ms, rfc3339
 from .config import Settings
 from .domain.errors import ConfigError, ServiceError
 from .receivers.client import Receivers
-from .storage import client as store_client
+from .storage import connect, readiness
 from .storage.callbacks import Callbacks
 from .storage.keyrings import Keyrings
 from .telnyx.check_senders import check_senders
@@ -61,7 +61,7 @@ def _store(settings: Settings) -> Iterator[Finding]:
     except ServiceError as error:
         yield Finding("store", False, error.detail)
         return
-    yield Finding("store", True, f"{store_client.masked(settings.redis_url)} answers and never evicts")
+    yield Finding("store", True, f"{connect.masked(settings.redis_url)} answers and never evicts")
     yield from _keyring_and_store(settings, stores)
     yield _clock(stores)
     yield from _circuits(settings, stores)
@@ -83,7 +83,7 @@ def _keyring_and_store(settings: Settings, stores: Stores) -> Iterator[Finding]:
 
 
 def _clock(stores: Stores) -> Finding:
-    skew_ms = abs(store_client.clock_ms(stores.store) - clock_ms())
+    skew_ms = abs(readiness.clock_ms(stores.store) - clock_ms())
     detail = f"this machine and the store differ by {skew_ms} ms"
     if skew_ms > MAX_SKEW_MS:
         return Finding("clock", False, f"{detail}; set both by NTP")

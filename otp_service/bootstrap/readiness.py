@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 
 from ..domain.errors import NotReady, StoreUnavailable
 from ..keyring_file import KeyringFile
-from ..storage import client as store_client
-from ..storage.client import Store
+from ..storage import readiness
 from ..storage.keyrings import Keyrings
+from ..storage.store import Store
 from ..web.routes.health import Check
 from .stores import Stores, join
 
@@ -15,16 +15,16 @@ def checks(stores: Stores, keyring: KeyringFile) -> Sequence[tuple[str, Check]]:
     """Name and check, in the order in which they are reported."""
     store = stores.store
     return (
-        ("store", lambda: store_client.ping(store)),
+        ("store", lambda: readiness.ping(store)),
         ("writes", lambda: _dead_shards(stores)),
-        ("eviction", lambda: store_client.require_no_eviction(store)),
-        ("shards", _if_answered(store, lambda: store_client.fix_shards(store, stores.keys))),
+        ("eviction", lambda: readiness.require_no_eviction(store)),
+        ("shards", _if_answered(store, lambda: readiness.fix_shards(store, stores.keys))),
         ("keyring", _if_answered(store, lambda: _require_keyring(stores, keyring))),
     )
 
 
 def _dead_shards(stores: Stores) -> str | None:
-    dead = store_client.dead_shards(stores.store, stores.keys)
+    dead = readiness.dead_shards(stores.store, stores.keys)
     names = ", ".join(f"s{shard:02x}" for shard in dead)
     return f"{len(dead)} of {stores.keys.shards} shards take no writes: {names}" if dead else None
 

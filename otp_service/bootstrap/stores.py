@@ -10,13 +10,13 @@ from ..clock import clock_ms
 from ..config import Settings
 from ..domain.errors import StoreUnavailable
 from ..keyring_file import KeyringFile
-from ..storage import client as store_client
+from ..storage import connect, readiness
 from ..storage.api_keys import ApiKeys
 from ..storage.audit_log import AuditLog
-from ..storage.client import Store
 from ..storage.keyrings import Keyrings
 from ..storage.schema import Keys
 from ..storage.scripts import Scripts
+from ..storage.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,11 @@ class Stores:
 
 def open_stores(settings: Settings, keyring: KeyringFile | None = None) -> Stores:
     """Open the store. Check that it answers, never evicts, has our number of shards and belongs to this keyring."""
-    store = store_client.connect(settings.redis_url)
+    store = connect.connect(settings.redis_url)
     keys = Keys(settings.shards)
     _require_answer(store, settings.redis_url)
-    store_client.require_no_eviction(store)
-    store_client.fix_shards(store, keys)
+    readiness.require_no_eviction(store)
+    readiness.fix_shards(store, keys)
     if keyring is not None:
         join(store, Keyrings(store, keys), keyring)
     scripts = Scripts(store)
@@ -54,15 +54,15 @@ def open_stores(settings: Settings, keyring: KeyringFile | None = None) -> Store
 
 def _require_answer(store: Store, url: str) -> None:
     try:
-        store_client.ping(store)
+        readiness.ping(store)
     except StoreUnavailable as error:
-        where = store_client.masked(url)
+        where = connect.masked(url)
         raise StoreUnavailable(f"The store at {where} does not answer; OTP_REDIS_URL names it.") from error
 
 
 def join(store: Store, keyrings: Keyrings, keyring: KeyringFile) -> None:
     """Raise NotReady if the store belongs to another keyring; mark it as ours if it is empty."""
-    keyring.set_clock(store_client.clock_ms(store))
+    keyring.set_clock(readiness.clock_ms(store))
     keyrings.claim(keyring.current().fingerprint)
     keyring.register(keyrings.register)
 

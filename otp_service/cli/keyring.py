@@ -123,15 +123,15 @@ def _readable(args: argparse.Namespace, verb: str) -> Iterator[None]:
 def _store_clock_ms() -> int:
     """Unix milliseconds by the store's clock, which decides when a key becomes active; else by this machine's."""
     from .. import config  # noqa: PLC0415
-    from ..storage import client  # noqa: PLC0415
+    from ..storage import connect, readiness  # noqa: PLC0415
 
     url = config.environment().get("OTP_REDIS_URL")
     if not url:
         return clock_ms()
     try:
-        store = client.connect(url)
+        store = connect.connect(url)
         try:
-            return client.clock_ms(store)
+            return readiness.clock_ms(store)
         finally:
             store.close()
     except ServiceError:

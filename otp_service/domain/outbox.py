@@ -63,7 +63,7 @@ class ReportOutcome:
 class Timer:
     """A timer that has come.
 
-    `kind` is `x` (expiry of a verification), `r` (retry), `p` (poll), `f` (failover in time) or `c` (closing).
+    `kind` is `expiry` (of a verification), `retry`, `poll`, `failover` (in time) or `closing`.
     """
 
     shard: int
@@ -73,5 +73,5 @@ class Timer:
 
     @property
     def delivery_id(self) -> str:
-        """The public id of the delivery; only a timer of kind `x` has none."""
+        """The public id of the delivery; only a timer of kind `expiry` has none."""
         return self.reference.delivery_id(self.ordinal)

@@ -4,10 +4,10 @@ import hashlib
 
 from ..domain.alarm import Alarm
 from .answering import answering
-from .client import Store
 from .schema import Keys
 from .schema.encodings import AlertEntry
 from .scripts import Scripts
+from .store import Store
 
 QUIET_MS = 3_600_000
 RETRY_MS = 30_000

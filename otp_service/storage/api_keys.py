@@ -26,11 +26,11 @@ from ..domain.audit import EventType
 from ..domain.errors import StoreUnavailable
 from .answering import answering, answers
 from .audit_log import AuditLog
-from .client import Store
 from .schema import Keys
 from .schema.encodings import ApiKeyEvent
 from .schema.fields import ApiKey
 from .scripts import Scripts
+from .store import Store
 
 SCOPES = ("verify", "optouts:read", "factors", "audit:read", "metrics")
 CACHE_S = 2.0

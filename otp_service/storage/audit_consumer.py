@@ -15,8 +15,8 @@ from redis.exceptions import ResponseError
 
 from ..domain.audit import Event, Position
 from .answering import answers
-from .client import Store
 from .schema import Keys
+from .store import Store
 
 GROUP = "callbacks"
 READER = "worker"

@@ -13,10 +13,10 @@ from typing import Any
 from ..domain.audit import LAST, Event, EventPage, EventType, Position
 from ..domain.errors import StoreUnavailable
 from .answering import answering
-from .client import Store
 from .schema import Keys
 from .schema.fields import Event as EventField
 from .scripts import Scripts
+from .store import Store
 
 PAGE_SCAN = 5_000
 """Entries looked at for one page at most: a filter that matches little costs several requests, not one long one."""

@@ -11,10 +11,11 @@ from typing import Any, cast
 
 from ..domain.callback import Callback, Waiting
 from .answering import answering, answers
-from .client import Store, clock_ms
+from .readiness import clock_ms
 from .schema import Keys
 from .schema.fields import QueuedCallback
 from .scripts import Scripts
+from .store import Store
 
 LEASE_MS = 30_000
 """Longer than one try can take (see `receivers.client`), a resolver's own patience included."""

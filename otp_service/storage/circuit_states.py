@@ -7,9 +7,9 @@ from typing import Any
 from ..domain.circuit import LONGEST_PAUSE_MS, Circuit, Source
 from ..domain.errors import StoreUnavailable
 from .answering import REFUSED, STORE_ERRORS
-from .client import Store
 from .schema import Keys
 from .schema.fields import Breaker
+from .store import Store
 
 KNOWN_FOR_S = 0.5
 _FIELDS = (

@@ -29,11 +29,11 @@ from ..domain.circuit import (
 from ..domain.errors import StoreUnavailable
 from .answering import answering
 from .circuit_states import CircuitStates
-from .client import Store
 from .schema import Keys
 from .schema.encodings import flag
 from .script_files import Value
 from .scripts import Scripts
+from .store import Store
 
 _log = logging.getLogger("otp.circuits")
 

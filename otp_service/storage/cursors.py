@@ -4,10 +4,10 @@ from typing import Any, cast
 
 from ..domain.optout_list import Cursor
 from .answering import answering
-from .client import Store
 from .schema import Keys
 from .schema.fields import SyncCursor
 from .scripts import Scripts
+from .store import Store
 
 LEASE_MS = 60_000
 """Longer than one page can take to be asked for and written, so that a living reader is never overtaken."""

@@ -5,11 +5,11 @@ import logging
 from .. import telemetry
 from ..domain.errors import NotReady, StoreUnavailable
 from ..domain.ids import Ids
-from .client import Store
 from .keyrings import Keyrings
 from .schema import Keys
 from .schema.fields import ConsumerGroup
 from .scripts import Scripts
+from .store import Store
 
 MOST_KEPT = 10_000
 """Dead letters of a shard; older ones are dropped."""

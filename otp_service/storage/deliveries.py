@@ -9,13 +9,13 @@ from ..domain.failover import may_fail_over
 from ..domain.outbox import Job, PendingDelivery, SendPermit
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, Limit
 from .answering import answering
-from .client import Store
+from .arguments import rules_text
 from .schema import Keys
 from .schema.encodings import RouteSender, flag
 from .schema.fields import ConsumerGroup, Delivery, Record, Secrets
 from .script_files import Value
 from .scripts import Scripts
-from .verifications import rules_text
+from .store import Store
 
 MESSAGE_TTL_MS = 48 * 3_600_000
 FIRST_POLL_MS = 8_000
@@ -82,7 +82,7 @@ class Deliveries:
             entry=job.entry,
             candidate=sealed_body,
             wrong_rules=rules_text(wrong_limits),
-            everywhere_rules=rules_text(all_wrong_limits),
+            wrong_everywhere_rules=rules_text(all_wrong_limits),
             consecutive_max=MAX_CONSECUTIVE_WRONG,
             margin_ms=MARGIN_MS,
             call=secrets.token_hex(8),

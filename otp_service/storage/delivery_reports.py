@@ -5,11 +5,11 @@ from ..domain.failover import may_fail_over
 from ..domain.ids import Ids, Reference
 from ..domain.outbox import ReportOutcome
 from .answering import answering
-from .client import Store
 from .deliveries import FIRST_POLL_MS, MESSAGE_TTL_MS
 from .schema import Keys
 from .schema.encodings import flag
 from .scripts import Scripts
+from .store import Store
 
 EVENT_TTL_MS = 24 * 3_600_000
 """How long a webhook event is remembered."""

@@ -8,8 +8,8 @@ from typing import Any
 
 from ..domain.errors import NotReady
 from .answering import answering
-from .client import Store
 from .schema import Keys
+from .store import Store
 
 FOREIGN = (
     "The store belongs to another keyring: the index key of OTP_KEYRING is {own}, the store knows {known}. With it no "

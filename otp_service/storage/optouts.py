@@ -10,11 +10,11 @@ from typing import Any
 from ..domain.audit import EventType
 from ..domain.optout_list import OptOut, Standing
 from .answering import answering
-from .client import Store
 from .delivery_reports import EVENT_TTL_MS
 from .schema import Keys
 from .schema.encodings import OptoutEntry, flag
 from .scripts import Scripts
+from .store import Store
 
 UNCLEAR_THROTTLE_MS = 60_000
 """One unclear reply of a number in this time is recorded."""

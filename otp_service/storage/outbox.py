@@ -14,12 +14,13 @@ from ..domain.errors import StoreUnavailable
 from ..domain.ids import Ids
 from ..domain.outbox import Job
 from .answering import STORE_ERRORS, answers
-from .client import LONGEST_BLOCK_S, Store
+from .connect import LONGEST_BLOCK_S
 from .dead_letters import DeadLetters
 from .schema import Keys
 from .schema.fields import ConsumerGroup
 from .schema.fields import Outbox as Entry
 from .scripts import Scripts
+from .store import Store
 
 GROUP = ConsumerGroup.WORKERS
 STALE_MS = 6_000

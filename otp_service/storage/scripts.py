@@ -16,8 +16,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from ..domain.errors import StoreUnavailable
 from .answering import REFUSED, STORE_ERRORS
-from .client import Store
 from .script_files import Script, Value, load
+from .store import Store
 
 _log = logging.getLogger("otp.store")
 

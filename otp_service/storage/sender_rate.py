@@ -4,10 +4,10 @@ import logging
 import time
 
 from ..domain.errors import StoreUnavailable
-from .client import RESTS_S, Store
 from .places import OwnPlaces
 from .schema import Keys
 from .scripts import Scripts
+from .store import RESTS_S, Store
 
 _log = logging.getLogger("otp.outbox")
 

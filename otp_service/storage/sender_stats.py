@@ -11,11 +11,11 @@ from typing import Any
 from ..domain.errors import StoreUnavailable
 from ..domain.routing import Health
 from .answering import answering, answers
-from .client import Store
 from .schema import Keys
 from .schema.encodings import SenderRatios
 from .schema.fields import SenderResult
 from .scripts import Scripts
+from .store import Store
 
 PERIOD_MS = 300_000
 PERIODS = 12

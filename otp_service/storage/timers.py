@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from ..domain.ids import Ids, Reference
 from ..domain.outbox import Timer
 from .answering import answering, answers
-from .client import Store
 from .dead_letters import DeadLetters
 from .schema import Keys
 from .schema.fields import TimerKind
 from .scripts import Scripts
+from .store import Store
 
 _OF_A_DELIVERY = (TimerKind.RETRY, TimerKind.POLL, TimerKind.FAILOVER, TimerKind.CLOSING)
 

@@ -1,27 +1,24 @@
 """Where verifications are kept: start, check, cancel, redeem and read, each state change one script."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..domain.checking import Approved, CheckAnswer, CheckCommand, Limited, Superseded, Wrong
-from ..domain.delivery import DeliveryStatus
 from ..domain.denial import Denial
 from ..domain.ending import Canceled, Ended, NotFound, Redeemed
 from ..domain.errors import KeyUnknown, NotReady, StoreUnavailable
 from ..domain.ids import Ids, Reference
-from ..domain.policy import MAX_CONSECUTIVE_WRONG, MAX_LIFETIME_MS, TOMBSTONE_MS, Limit, Sender
+from ..domain.policy import MAX_CONSECUTIVE_WRONG, MAX_LIFETIME_MS, TOMBSTONE_MS
 from ..domain.starting import OPERATION_TTL_MS, StartCommand, Started, StartRefused
 from ..domain.verification import Status
-from ..domain.view import DeliveryView, TimelineEntry, VerificationView
+from ..domain.view import TimelineEntry, VerificationView
 from .answering import answering, answers
-from .client import Store
-from .schema import Keys, encodings
-from .schema.fields import Delivery, Record
+from .arguments import route_text, rules_text
+from .record_views import timeline_entry, view_of
+from .schema import Keys
+from .schema.fields import Record
 from .scripts import Scripts
-
-CLOCK_PLAY_MS = 5_000
-"""By so much a code may seem to begin in the future; by more, the store's clock was set back, and the code is over."""
+from .store import Store
 
 EVENT_TTL_MS = 24 * 3_600_000
 CLOCKS_APART_MS = 5_000
@@ -299,7 +296,7 @@ class Verifications:
         """Every event of the verification in order. Raises StoreUnavailable."""
         with answering():
             lines: Any = self._client.lrange(self._keys.timeline(ref), 0, -1)
-        return [_entry(line) for line in lines]
+        return [timeline_entry(line) for line in lines]
 
     def _read(self, ref: Reference) -> tuple[Mapping[str, str], int]:
         with answering():
@@ -307,7 +304,7 @@ class Verifications:
         return record, self._store.time_ms(self._keys.record(ref))
 
     def _shown(self, ref: Reference, record: Mapping[str, str], now_ms: int) -> VerificationView:
-        return _view(ref, record, now_ms, self._ids.subject(record[Record.APP], ref.number_hash))
+        return view_of(ref, record, now_ms, self._ids.subject(record[Record.APP], ref.number_hash))
 
     def _reference(self, body: str) -> Reference:
         ref = self._ids.read_token(body)
@@ -316,64 +313,7 @@ class Verifications:
         return ref
 
 
-def route_text(route: Sequence[Sender]) -> str:
-    """A route as the scripts read it."""
-    return ",".join(f"{sender.name}|{sender.kind}|{sender.messaging_profile_id}" for sender in route)
-
-
-def rules_text(limits: Sequence[Limit]) -> str:
-    """Limits as the scripts read them."""
-    return ",".join(f"{limit.limit}:{limit.per_ms}" for limit in limits)
-
-
 def _require_echo(reply: Any, operation_id: str) -> None:
     # A reply to somebody else's operation would be the worst of all answers (CVE-2023-28858).
     if not isinstance(reply, list) or reply[0] != operation_id:
         raise StoreUnavailable("The store's answer belongs to another request.")
-
-
-def _view(ref: Reference, record: Mapping[str, str], now_ms: int, subject: str) -> VerificationView:
-    status = Status(record[Record.STATUS])
-    created_ms = int(record[Record.CREATED])
-    expires_ms = min(int(record[Record.EXPIRES]), created_ms + MAX_LIFETIME_MS)
-    if status is Status.PENDING and not created_ms - CLOCK_PLAY_MS <= now_ms < expires_ms:
-        status = Status.EXPIRED
-    return VerificationView(
-        reference=ref,
-        app=record[Record.APP],
-        purpose=record[Record.PURPOSE],
-        channel=record[Record.CHANNEL],
-        mask=record[Record.MASK],
-        subject=subject,
-        status=status,
-        created_ms=int(record[Record.CREATED]),
-        expires_ms=expires_ms,
-        attempts=int(record[Record.ATTEMPTS]),
-        max_checks=int(record[Record.MAX_CHECKS]),
-        sends=int(record[Record.SENDS]),
-        max_sends=int(record[Record.MAX_SENDS]),
-        next_send_ms=int(record[Record.NEXT_SEND]),
-        metadata=record[Record.METADATA],
-        deliveries=tuple(_delivery(record, n) for n in range(1, int(record[Record.DELIVERIES]) + 1)),
-        version=int(record.get(Record.VERSION, 0)),
-        now_ms=now_ms,
-    )
-
-
-def _delivery(record: Mapping[str, str], n: int) -> DeliveryView:
-    code = record.get(f"{n}{Delivery.ERROR_CODE}")
-    return DeliveryView(
-        ordinal=n,
-        sender=record[f"{n}{Delivery.SENDER}"],
-        kind=record[f"{n}{Delivery.KIND}"],
-        status=DeliveryStatus(record[f"{n}{Delivery.STATUS}"]),
-        carrier_status=record.get(f"{n}{Delivery.CARRIER_STATUS}") or None,
-        error=(code, record.get(f"{n}{Delivery.ERROR_TITLE}", "")) if code else None,
-        queued_ms=int(record[f"{n}{Delivery.QUEUED}"]),
-        updated_ms=int(record[f"{n}{Delivery.UPDATED}"]),
-    )
-
-
-def _entry(line: str) -> TimelineEntry:
-    event, at, delivery, detail = encodings.TimelineEntry.parse(line)
-    return TimelineEntry(event, int(at), delivery or None, json.loads(detail))

@@ -92,11 +92,11 @@ class Browse:
             fields["type"] = wanted.types
         if wanted.to is not None:
             number = self._ids.number_hash(phone.parse(wanted.to).e164)
-            fields["nh"] = frozenset({number})
+            fields["number_hash"] = frozenset({number})
             shards = [self._record.shard_of(number)]
         if wanted.verification_id is not None:
             ref = self._ids.read(wanted.verification_id)
-            fields["vid"] = frozenset({ref.token if ref else "-"})
+            fields["verification"] = frozenset({ref.token if ref else "-"})
             shards = [self._record.shard_of(ref.number_hash)] if ref else []
         page = self._record.read(
             self._positions(wanted),

@@ -37,15 +37,15 @@ class DeliveryTimers:
         comes again anyway.
         """
         match timer.kind:
-            case "x":
+            case "expiry":
                 self._store.expire(timer.reference)
-            case "r":
+            case "retry":
                 self._due.requeue(timer)
-            case "p":
+            case "poll":
                 return self._due.claim_poll(timer)
-            case "f":
+            case "failover":
                 return self._due.claim_failover(timer)
-            case "c":
+            case "closing":
                 self._close(timer)
         return None
 

@@ -100,7 +100,7 @@ class SendCallbacks:
             self._count(app, "crowded_out")
 
     def _callback(self, event: Event, known: dict[str, _Found]) -> Callback | None:
-        app, verification_id = event.fields["app"], f"vrf_{event.fields.get('vid', '')}"
+        app, verification_id = event.fields["app"], f"vrf_{event.fields.get('verification', '')}"
         if verification_id not in known:
             # One look for all its events of a batch: they had all happened when the batch was taken.
             known[verification_id] = self._look(app, verification_id)

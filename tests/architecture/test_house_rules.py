@@ -89,7 +89,7 @@ def test_a_script_builds_no_key(name: str) -> None:
     assert "otp:" not in text
     assert "loadstring" not in text
     for command, key in re.findall(r"redis\.call\('([A-Z]+)',\s*([^,)]+)", text):
-        named = r"[a-z_]+_key|c\.(who\.)?[a-z]+|who\.rec|rec|sec|"
+        named = r"[a-z_]+_key|c\.(who\.)?[a-z_]+|who\.record|record|secrets|"
         named += "timeline|timers|audit|optouts|opted_out|index|list|sends|key"
         assert re.fullmatch(named, key), (command, key)
         assert not key.endswith("_key") or key.removesuffix("_key") in declared, (command, key)

@@ -7,6 +7,7 @@ Starts a redis-server of its own on a unix socket, without persistence; needs no
 import argparse
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -35,7 +36,7 @@ def main() -> None:
         finally:
             process.terminate()
             process.wait(10)
-    print(f"start {start:.1f}  check_wrong {wrong:.1f}  check_right {right:.1f}")
+    sys.stdout.write(f"start {start:.1f}  check_wrong {wrong:.1f}  check_right {right:.1f}\n")
 
 
 def _wait_for(socket: Path) -> None:
@@ -72,7 +73,7 @@ def _checks(harness: StoreHarness, client: Any, guesses: list[Any]) -> float:
 
 def _usec_per_call(client: Any, calls: int) -> float:
     stats = client.info("commandstats")["cmdstat_evalsha"]
-    assert stats["calls"] == calls, stats
+    assert stats["calls"] >= calls, stats  # more where a reply came too late and the call was repeated
     return float(stats["usec_per_call"])
 
 

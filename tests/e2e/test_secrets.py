@@ -87,7 +87,7 @@ def test_canaries_are_nowhere(service_client: ServiceClient, shared_dev: Dev) ->
             assert not found, f"{len(found)} of {kind} in {place}"
     # What ends takes its secrets with it: digest, sealed box and sealed bodies.
     for (_, verification), turn in zip(flows, range(30), strict=True):
-        assert (f":sec:{verification.removeprefix('vrf_')}" in kept) is (turn % 2 == 0)
+        assert (f":secrets:{verification.removeprefix('vrf_')}" in kept) is (turn % 2 == 0)
 
 
 def delivered(service_client: ServiceClient, verification: str) -> bool:

@@ -129,7 +129,7 @@ def test_a_busy_worker_still_has_a_heartbeat() -> None:
         outbox.touched.clear()
         wait_until(lambda: len(outbox.touched) >= 5, 2.0, "five touches")
         assert {one.entry for one in outbox.touched[-1][1]} == {f"{n}-0" for n in range(4)}
-        due = Timer(0, "r", Reference("a" * 32, "00"), 1)
+        due = Timer(0, "retry", Reference("a" * 32, "00"), 1)
         outbox.dues = [due]
         wait_until(lambda: deliver.attended == [due], 1.0)
         decision.set()
@@ -242,12 +242,12 @@ def test_a_broken_loop_ends_the_whole_worker() -> None:
 
 def timer(kind: str, number: int = 1) -> Timer:
     """A timer that has come."""
-    return Timer(0, kind, Reference(f"{number:a>32}", "00"), 0 if kind == "x" else 1)
+    return Timer(0, kind, Reference(f"{number:a>32}", "00"), 0 if kind == "expiry" else 1)
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("one record"), ValueError("a bug")])
 @pytest.mark.parametrize("down", [False, True])
-@pytest.mark.parametrize("kind", ["x", "r", "p", "f", "c"])
+@pytest.mark.parametrize("kind", ["expiry", "retry", "poll", "failover", "closing"])
 def test_a_timer_that_fails_is_put_off_and_stops_no_other(kind: str, error: Exception, down: bool) -> None:
     """Of each kind: it comes again later, those behind it are run in the same round, the heartbeat goes on."""
     bad, good = timer(kind), [timer(each, 2) for each in "xrpfc"]
@@ -273,18 +273,18 @@ def test_a_timer_that_fails_is_put_off_and_stops_no_other(kind: str, error: Exce
 
 def test_asking_the_carrier_holds_up_no_other_timer() -> None:
     """Polls are claimed in the heartbeat and made in other threads; those beyond the bound wait for the next round."""
-    asking = [timer("p", number) for number in range(1, timer_runner.POLLERS + 2)]
+    asking = [timer("poll", number) for number in range(1, timer_runner.POLLERS + 2)]
     outbox, deliver, decision = FakeStreams(), FakeDeliver(lambda _: None), threading.Event()
-    deliver.attend_ = lambda due: "m1" if due.kind == "p" else None
+    deliver.attend_ = lambda due: "m1" if due.kind == "poll" else None
 
     def ask(_: Timer) -> None:
         decision.wait(10)
 
     deliver.ask_ = ask
     with running(outbox, deliver):
-        outbox.dues = [*asking, timer("r", 30), timer("x", 40), timer("c", 50)]
+        outbox.dues = [*asking, timer("retry", 30), timer("expiry", 40), timer("closing", 50)]
         wait_until(lambda: len(deliver.attended) >= len(asking) + 3, 2.0, "the others")
         wait_until(lambda: len(deliver.asked) == timer_runner.POLLERS)
-        outbox.dues = [timer("p", 60)] * (timer_runner.MAX_POLLS + 50)
+        outbox.dues = [timer("poll", 60)] * (timer_runner.MAX_POLLS + 50)
         wait_until(lambda: len(deliver.attended) >= timer_runner.MAX_POLLS + 50)
         decision.set()

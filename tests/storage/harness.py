@@ -20,7 +20,7 @@ from otp_service.domain.starting import StartCommand, Started, StartRefused
 from otp_service.keyring import Keyring, create, parse
 from otp_service.storage.audit_log import AuditLog
 from otp_service.storage.circuits import Circuits
-from otp_service.storage.client import Store, clock_ms, connect
+from otp_service.storage.connect import connect
 from otp_service.storage.deliveries import Deliveries
 from otp_service.storage.delivery_reports import DeliveryReports
 from otp_service.storage.due_deliveries import DueDeliveries
@@ -28,11 +28,13 @@ from otp_service.storage.idempotency import Idempotency
 from otp_service.storage.limits import Limits
 from otp_service.storage.optouts import OptOuts
 from otp_service.storage.outbox import Outbox
+from otp_service.storage.readiness import clock_ms
 from otp_service.storage.schema import Keys
 from otp_service.storage.script_files import Script, Value
 from otp_service.storage.scripts import Scripts
 from otp_service.storage.sender_rate import SenderRate
 from otp_service.storage.sender_stats import SenderStats
+from otp_service.storage.store import Store
 from otp_service.storage.timers import Timers
 from otp_service.storage.verifications import Verifications
 
@@ -244,8 +246,8 @@ class StoreHarness:
         """
         for one in (ref, *others):
             record = self.record(one)
-            names = [name for name in record if name.startswith("at:")]
-            moved = {name: str(int(record[name]) - ms) for name in ("created", "expires", "next_send", *names)}
+            names = [name for name in record if name.startswith("sent_at_ms:")]
+            moved = {name: str(int(record[name]) - ms) for name in ("created_ms", "expires_ms", "next_send_ms", *names)}
             self.raw.hset(self.keys.record(one), mapping=moved)
         self._move_list(self.keys.sends(ref.number_hash), lambda at_ms: at_ms - ms)
 
@@ -253,9 +255,9 @@ class StoreHarness:
         """End the cool-down now: the number's sends were made eleven minutes ago, and the ladder counts them still."""
         old = self.now() - 11 * 60_000
         record = self.record(ref)
-        moved = {name: str(min(int(at), old)) for name, at in record.items() if name.startswith("at:")}
+        moved = {name: str(min(int(at), old)) for name, at in record.items() if name.startswith("sent_at_ms:")}
         if record:
-            self.raw.hset(self.keys.record(ref), mapping={"next_send": "0", **moved})
+            self.raw.hset(self.keys.record(ref), mapping={"next_send_ms": "0", **moved})
         self._move_list(self.keys.sends(ref.number_hash), lambda at_ms: min(at_ms, old))
 
     def age_wrong_codes(self, number_hash: str, ms: int, *apps: App) -> None:
@@ -276,13 +278,13 @@ class StoreHarness:
     def audited(self, ref: Reference) -> list[dict[str, str]]:
         """The audit events of the verification in order."""
         found = self.raw.xrange(self.keys.audit(self.keys.shard(ref.number_hash)))
-        return [dict(fields) for _, fields in found if fields.get("vid") == ref.token]
+        return [dict(fields) for _, fields in found if fields.get("verification") == ref.token]
 
     # ---- deliveries ------------------------------------------------------------------------------------------------
 
     def status(self, ref: Reference, ordinal: int = 1) -> str:
         """Where a delivery stands."""
-        return self.record(ref)[f"{ordinal}:st"]
+        return self.record(ref)[f"{ordinal}:status"]
 
     def take(self, ref: Reference, outbox: Outbox | None = None) -> Job:
         """Take what waits on the reference's shard; among it the one entry of this verification."""
@@ -326,8 +328,8 @@ class StoreHarness:
     def requeue(self, ref: Reference, ordinal: int = 1) -> Job:
         """Let the retry's wait be over and take the entry that follows."""
         shard = self.keys.shard(ref.number_hash)
-        self.raw.zadd(self.keys.timers(shard), {f"r:{ref.delivery_id(ordinal)}": 1})
-        assert self.due_deliveries.requeue(Timer(shard, "r", ref, ordinal)), "nothing to put back"
+        self.raw.zadd(self.keys.timers(shard), {f"retry:{ref.delivery_id(ordinal)}": 1})
+        assert self.due_deliveries.requeue(Timer(shard, "retry", ref, ordinal)), "nothing to put back"
         return self.take(ref)
 
     def waiting(self, ref: Reference) -> int:

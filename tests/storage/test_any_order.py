@@ -95,14 +95,14 @@ def tell(harness: StoreHarness, ref: Reference, event: str) -> None:
     if said in WORDS:
         harness.tell(ref, DeliveryReport("msg-1", "+1", said), event=None if said != event else word("evt"))
     elif event == "fall":
-        if f"f:{ref.delivery_id(1)}" in timers:
-            harness.raw.zadd(harness.keys.timers(shard), {f"f:{ref.delivery_id(1)}": 1})
-        harness.due_deliveries.claim_failover(Timer(shard, "f", ref, 1))
+        if f"failover:{ref.delivery_id(1)}" in timers:
+            harness.raw.zadd(harness.keys.timers(shard), {f"failover:{ref.delivery_id(1)}": 1})
+        harness.due_deliveries.claim_failover(Timer(shard, "failover", ref, 1))
     elif event == "close":
         harness.age(ref, 400_000)
-        if f"c:{ref.delivery_id(1)}" in timers:
-            harness.raw.zadd(harness.keys.timers(shard), {f"c:{ref.delivery_id(1)}": 1})
-        harness.due_deliveries.close_delivery(Timer(shard, "c", ref, 1))
+        if f"closing:{ref.delivery_id(1)}" in timers:
+            harness.raw.zadd(harness.keys.timers(shard), {f"closing:{ref.delivery_id(1)}": 1})
+        harness.due_deliveries.close_delivery(Timer(shard, "closing", ref, 1))
 
 
 @settings(max_examples=250)
@@ -126,9 +126,9 @@ def test_any_order_ends_by_rank_and_claims_once(server_harness: StoreHarness, ev
             tell(harness, ref, event)
         model.hear(event)
         record = harness.record(ref)
-        assert (record["1:st"], record["dn"]) == (model.status, "2" if model.claimed else "1")
+        assert (record["1:status"], record["deliveries"]) == (model.status, "2" if model.claimed else "1")
     ends = [ORDER.index(WORDS[said][0]) for each in events if (said := each.removeprefix("asked: ")) in WORDS]
     ends += [ORDER.index(end) for name, end in {"accepted": "sent", "close": "unconfirmed"}.items() if name in events]
     assert model.place == max(ends, default=0)
     assert harness.events(ref).count("delivery.fell_back") == model.claimed
-    assert harness.record(ref).get("2:st", "queued") == "queued"
+    assert harness.record(ref).get("2:status", "queued") == "queued"

@@ -14,7 +14,7 @@ from .harness import BANK, CODE, WRONG, StoreHarness, Twice, at_once, fresh_numb
 
 def told(harness: StoreHarness) -> dict[str, str]:
     """Everything in the store but the replies that are kept for a repeat of one operation."""
-    return {key: value for key, value in harness.snapshot().items() if ":op:" not in key}
+    return {key: value for key, value in harness.snapshot().items() if ":operation:" not in key}
 
 
 @pytest.mark.parametrize("code", [CODE, WRONG])
@@ -100,7 +100,7 @@ def test_many_repeats_at_once_are_one_approval(harness: StoreHarness) -> None:
     assert len(set(answers)) == 1
     assert isinstance(answers[0], Approved)
     assert harness.events(ref).count("verification.approved") == 1
-    assert harness.record(ref)["receipt"] == answers[0].receipt_id
+    assert harness.record(ref)["receipt_id"] == answers[0].receipt_id
 
 
 def test_a_lost_reply_is_no_repeat_by_the_caller(harness: StoreHarness, store_url: str) -> None:

@@ -207,7 +207,7 @@ class TestFeed:
             for event in batch
         ]
         started = [event for event in taken if event.type == "verification.started"]
-        assert sorted(event.fields["vid"] for event in started) == sorted(ref.token for ref in refs)
+        assert sorted(event.fields["verification"] for event in started) == sorted(ref.token for ref in refs)
         assert audit_consumer.read_new(50) == []
 
     def test_what_a_dead_worker_took_is_handed_out_again(self, harness: StoreHarness) -> None:
@@ -234,7 +234,7 @@ class TestFeed:
         found: list[Event] = []
         for _ in range(3):
             found += audit_consumer.read_new(50)
-        assert [event.fields["vid"] for event in found if event.type == "verification.started"] == [ref.token]
+        assert [event.fields["verification"] for event in found if event.type == "verification.started"] == [ref.token]
 
     def test_nothing_slips_between_reading_and_writing(self, server_harness: StoreHarness) -> None:
         """Events that are written while others read, take over and die: each is done by somebody."""

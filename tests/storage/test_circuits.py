@@ -45,7 +45,7 @@ def trip(harness: StoreHarness, scope: str = SENDER) -> None:
 
 def later(harness: StoreHarness, scope: str = SENDER, *, until: bool = True) -> None:
     """Let the pause (or only the wait for the next probe) be over."""
-    changes = {"probe": "1", **({"until": "1"} if until else {})}
+    changes = {"next_probe_ms": "1", **({"open_until_ms": "1"} if until else {})}
     harness.raw.hset(harness.keys.circuit(scope), mapping=changes)
 
 
@@ -56,7 +56,7 @@ def state(harness: StoreHarness, scope: str = SENDER) -> str:
 
 def pause(harness: StoreHarness, scope: str = SENDER) -> int:
     """How long it stays open from now, in milliseconds."""
-    return int(harness.raw.hget(harness.keys.circuit(scope), "until")) - harness.now()
+    return int(harness.raw.hget(harness.keys.circuit(scope), "open_until_ms")) - harness.now()
 
 
 def test_faults_in_a_row_open_and_a_success_ends_the_row(harness: StoreHarness) -> None:
@@ -79,7 +79,7 @@ def test_a_row_is_no_longer_than_its_window(harness: StoreHarness) -> None:
     """Faults far apart are single faults."""
     for _ in range(TRIPS_AFTER * 2):
         assert not fresh(harness).record_fault(Fault(SENDER, "connect"), word())
-        harness.raw.hset(harness.keys.circuit(SENDER), "first", "1")
+        harness.raw.hset(harness.keys.circuit(SENDER), "first_fault_ms", "1")
     assert state(harness) == "closed"
     assert 0 < harness.raw.pttl(harness.keys.circuit(SENDER)) <= 30_000
 
@@ -129,7 +129,7 @@ def test_a_hold_lasts_to_midnight(harness: StoreHarness) -> None:
     hold = Hold(PROFILE, "40333", "spent", None, 3_600_000, after=1)
     assert fresh(harness).record_hold(hold, word()) == "opened"
     midnight = (harness.now() // DAY_MS + 1) * DAY_MS
-    assert int(harness.raw.hget(harness.keys.circuit(PROFILE), "until")) == midnight
+    assert int(harness.raw.hget(harness.keys.circuit(PROFILE), "open_until_ms")) == midnight
     assert harness.raw.pttl(harness.keys.circuit(PROFILE)) > midnight - harness.now()
     gate = fresh(harness).admit([ACCOUNT, PROFILE, SENDER])
     assert (gate.passes, gate.code, gate.lasting) == (False, "40333", True)
@@ -153,7 +153,7 @@ def test_a_repeated_word_is_no_news_and_keeps_the_next_probe(harness: StoreHarne
     hold = Hold(SENDER, "40020", "pumping", DAY_MS, DAY_MS, after=1)
     assert at_once([partial(fresh(harness).record_hold, hold, word()) for _ in range(8)]).count("opened") == 1
     assert pause(harness) == pytest.approx(DAY_MS, abs=2_000)
-    harness.raw.hset(harness.keys.circuit(SENDER), "probe", harness.now() + 5_000)
+    harness.raw.hset(harness.keys.circuit(SENDER), "next_probe_ms", harness.now() + 5_000)
     assert fresh(harness).record_hold(hold, word()) == "open"
     assert 0 < fresh(harness).admit([SENDER]).wait_ms <= 5_000
     # Another reason is news if it lasts longer; else the longer hold stays.
@@ -191,7 +191,7 @@ def test_one_number_s_faults_are_one_fault(harness: StoreHarness) -> None:
     assert state(harness) == "closed"
     opened = [fresh(harness).record_fault(Fault(SENDER, "connect"), word()) for _ in range(TRIPS_AFTER - 1)]
     assert opened == [False] * (TRIPS_AFTER - 2) + [True]
-    assert not harness.raw.hexists(harness.keys.circuit(SENDER), "seen")
+    assert not harness.raw.hexists(harness.keys.circuit(SENDER), "numbers")
 
 
 NOT_OURS = Hold(SENDER, "40013", "a carrier rejects the sender", 600_000, 60_000)
@@ -252,7 +252,9 @@ def test_a_probe_that_fails_too_holds_on(harness: StoreHarness) -> None:
     """One number is enough then, whatever the carrier says of the sender; an odd message beside it is not."""
     for _ in range(HOLDS_AFTER):
         fresh(harness).record_hold(NOT_OURS, word())
-    harness.raw.hset(harness.keys.circuit(SENDER), mapping={"until": harness.now() + 1_000, "probe": "1"})
+    harness.raw.hset(
+        harness.keys.circuit(SENDER), mapping={"open_until_ms": harness.now() + 1_000, "next_probe_ms": "1"}
+    )
     assert fresh(harness).admit([SENDER]).probe
     assert fresh(harness).record_hold(replace(NOT_OURS, code="40100"), word()) == "counted"
     assert pause(harness) <= 1_000
@@ -295,7 +297,8 @@ def test_where_there_is_no_better_way_a_hold_stops_nothing(harness: StoreHarness
     fresh(harness).record_hold(replace(NOT_OURS, scope=ACCOUNT, after=1), word())
     trip(harness)
     harness.raw.hset(
-        harness.keys.circuit(SENDER), mapping={"until": harness.now() + 60_000, "probe": harness.now() + 60_000}
+        harness.keys.circuit(SENDER),
+        mapping={"open_until_ms": harness.now() + 60_000, "next_probe_ms": harness.now() + 60_000},
     )
     gate = fresh(harness).admit(scopes, held_too=True)
     assert (gate.passes, gate.code, gate.lasting) == (False, "sender_down", False)
@@ -328,7 +331,7 @@ def test_tallies_are_of_the_last_hour(harness: StoreHarness) -> None:
     for delivered in (True, True, False):
         sender_stats.record_result("pool", delivered=delivered)
     old = harness.now() // PERIOD_MS - PERIODS
-    harness.raw.hset(harness.keys.tally("pool"), f"d:{old}", 1_000)
+    harness.raw.hset(harness.keys.tally("pool"), f"delivered:{old}", 1_000)
     sender_stats.record_result("pool", delivered=True)
     sender_stats.record_health({"pool": (0.5, None)})
     health = sender_stats.health(["pool", "backup"])

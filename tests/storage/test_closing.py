@@ -34,7 +34,7 @@ def come(harness: StoreHarness, ref: Reference, kind: str, ordinal: int = 1) -> 
 
 def fall(harness: StoreHarness, ref: Reference, ordinal: int = 1) -> str | None:
     """The time to be sent in is over."""
-    return harness.due_deliveries.claim_failover(come(harness, ref, "f", ordinal))
+    return harness.due_deliveries.claim_failover(come(harness, ref, "failover", ordinal))
 
 
 def wait_on(harness: StoreHarness, ref: Reference, kind: str, ordinal: int = 1) -> float | None:
@@ -46,7 +46,7 @@ def wait_on(harness: StoreHarness, ref: Reference, kind: str, ordinal: int = 1) 
 def deliveries(harness: StoreHarness, ref: Reference) -> list[tuple[str, str]]:
     """Sender and status of each."""
     record = harness.record(ref)
-    return [(record[f"{n}:snd"], record[f"{n}:st"]) for n in range(1, int(record["dn"]) + 1)]
+    return [(record[f"{n}:sender"], record[f"{n}:status"]) for n in range(1, int(record["deliveries"]) + 1)]
 
 
 def detail(harness: StoreHarness, ref: Reference, event: str) -> list[dict[str, object]]:
@@ -69,17 +69,17 @@ def test_what_was_never_tried_fails_and_the_next_sender_has_it(harness: StoreHar
     """A queue that is too long ends with `not_sent_in_time`; nothing of the first sender's leaves after that."""
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
-    assert wait_on(harness, ref, "f") == pytest.approx(SHOP.sent_within_ms, abs=2_000)
+    assert wait_on(harness, ref, "failover") == pytest.approx(SHOP.sent_within_ms, abs=2_000)
     harness.deliveries.record_rate_wait(job, 60_000)
     assert fall(harness, ref) is None
     assert deliveries(harness, ref) == [("pool", "failed"), ("backup", "queued")]
     record = harness.record(ref)
-    assert record["1:ec"] == "not_sent_in_time"
+    assert record["1:error_code"] == "not_sent_in_time"
     assert detail(harness, ref, "delivery.fell_back") == [{"to": ref.delivery_id(2), "reason": "not_sent_in_time"}]
     assert harness.begin(job) is None
-    assert wait_on(harness, ref, "c") is None
+    assert wait_on(harness, ref, "closing") is None
     # The last of the route has nobody behind it, so nothing waits for its time.
-    assert wait_on(harness, ref, "f", 2) is None
+    assert wait_on(harness, ref, "failover", 2) is None
 
 
 def test_a_sender_is_not_to_blame_for_a_worker_that_was_away(harness: StoreHarness) -> None:
@@ -88,7 +88,7 @@ def test_a_sender_is_not_to_blame_for_a_worker_that_was_away(harness: StoreHarne
     for _ in range(2):
         assert fall(harness, ref) is None
         assert deliveries(harness, ref) == [("pool", "queued")]
-        assert wait_on(harness, ref, "f") == pytest.approx(SHOP.sent_within_ms, abs=2_000)
+        assert wait_on(harness, ref, "failover") == pytest.approx(SHOP.sent_within_ms, abs=2_000)
     harness.deliveries.record_retry(harness.take(ref), 60_000, NotSent("connection refused"))
     fall(harness, ref)
     assert deliveries(harness, ref) == [("pool", "failed"), ("backup", "queued")]
@@ -106,7 +106,7 @@ def test_a_code_that_has_arrived_is_not_sent_by_the_next_sender_too(harness: Sto
     harness.apply(ref, "delivered", "msg-1")
     assert harness.begin(job) is None
     assert deliveries(harness, ref) == [("pool", "delivered"), ("backup", "suppressed")]
-    assert harness.record(ref)["2:ec"] == "already_delivered"
+    assert harness.record(ref)["2:error_code"] == "already_delivered"
     assert harness.record(ref)["sends"] == "1"
 
 
@@ -114,9 +114,9 @@ def test_what_stood_in_the_way_is_told(harness: StoreHarness) -> None:
     """The reason of a delivery that was not sent in time names the last hindrance."""
     ref, job = begun(harness)
     harness.deliveries.record_retry(job, 60_000, NotSent("connection refused"))
-    harness.raw.hset(harness.keys.record(ref), "1:u", "1")
+    harness.raw.hset(harness.keys.record(ref), "1:updated_ms", "1")
     fall(harness, ref)
-    assert harness.record(ref)["1:et"] == "It could not be sent in time: connection refused."
+    assert harness.record(ref)["1:error_title"] == "It could not be sent in time: connection refused."
 
 
 def test_a_carrier_that_asks_for_patience_again_and_again_does_not_hold_a_code(harness: StoreHarness) -> None:
@@ -134,10 +134,10 @@ def test_a_lost_answer_gives_way_and_is_not_repeated(harness: StoreHarness) -> N
     fall(harness, ref)
     assert deliveries(harness, ref) == [("pool", "unknown"), ("backup", "queued")]
     assert detail(harness, ref, "delivery.fell_back") == [{"to": ref.delivery_id(2), "reason": "answer_lost"}]
-    harness.due_deliveries.requeue(come(harness, ref, "r"))
+    harness.due_deliveries.requeue(come(harness, ref, "retry"))
     (again,) = [each for each in harness.jobs(ref) if each.reference == ref and each.ordinal == 1]
     assert harness.begin(again) is None
-    assert harness.record(ref)["1:try"] == "1"
+    assert harness.record(ref)["1:tries"] == "1"
     assert harness.apply(ref, "delivered") == "moved"
     assert deliveries(harness, ref) == [("pool", "delivered"), ("backup", "queued")]
 
@@ -147,8 +147,8 @@ def test_a_request_under_way_is_waited_for(harness: StoreHarness) -> None:
     ref, _ = begun(harness)
     assert fall(harness, ref) is None
     assert deliveries(harness, ref) == [("pool", "sending")]
-    assert wait_on(harness, ref, "f") == pytest.approx(10_000, abs=2_000)
-    harness.raw.hset(harness.keys.record(ref), "1:u", harness.now() - 10_001)
+    assert wait_on(harness, ref, "failover") == pytest.approx(10_000, abs=2_000)
+    harness.raw.hset(harness.keys.record(ref), "1:updated_ms", harness.now() - 10_001)
     fall(harness, ref)
     assert deliveries(harness, ref) == [("pool", "sending"), ("backup", "queued")]
 
@@ -165,14 +165,14 @@ def test_a_message_that_the_carrier_took_is_asked_about_first(
     harness.send(ref, "msg-5")
     assert fall(harness, ref) == "msg-5"
     assert deliveries(harness, ref) == [("pool", "sent")]
-    assert wait_on(harness, ref, "f") == pytest.approx(3_000, abs=2_000)
+    assert wait_on(harness, ref, "failover") == pytest.approx(3_000, abs=2_000)
     if answer is not None:
         harness.tell(ref, DeliveryReport("msg-5", "+1", answer))
     if answer != "delivered":
         assert fall(harness, ref) == (None if answer else "msg-5")
     if answer is None:
-        assert wait_on(harness, ref, "f") == pytest.approx(6_000, abs=2_000)
-    assert int(harness.record(ref)["dn"]) == 1 + falls
+        assert wait_on(harness, ref, "failover") == pytest.approx(6_000, abs=2_000)
+    assert int(harness.record(ref)["deliveries"]) == 1 + falls
     reasons = [each["reason"] for each in detail(harness, ref, "delivery.fell_back")]
     assert reasons == ["carrier_queue"] * falls
 
@@ -204,14 +204,14 @@ def test_where_nobody_else_can_help_nothing_falls(
     hindrance(harness, ref)
     assert fall(harness, ref) is None
     assert deliveries(harness, ref) == [("pool", "queued")]
-    assert "1:ec" not in harness.record(ref)
+    assert "1:error_code" not in harness.record(ref)
 
 
 def test_a_route_of_one_has_no_such_timer(harness: StoreHarness) -> None:
     """There is nobody to fall to."""
     ref = harness.start(fresh_number(), ALONE).reference
-    assert wait_on(harness, ref, "f") is None
-    assert harness.due_deliveries.claim_failover(Timer(harness.keys.shard(ref.number_hash), "f", ref, 1)) is None
+    assert wait_on(harness, ref, "failover") is None
+    assert harness.due_deliveries.claim_failover(Timer(harness.keys.shard(ref.number_hash), "failover", ref, 1)) is None
     assert deliveries(harness, ref) == [("pool", "queued")]
 
 
@@ -220,7 +220,7 @@ def test_eight_workers_claim_the_next_sender_once(harness: StoreHarness) -> None
     for _ in range(5):
         ref = harness.start(fresh_number(), TRIO).reference
         harness.deliveries.record_rate_wait(harness.take(ref), 60_000)
-        at_once([partial(harness.due_deliveries.claim_failover, come(harness, ref, "f"))] * 8)
+        at_once([partial(harness.due_deliveries.claim_failover, come(harness, ref, "failover"))] * 8)
         assert deliveries(harness, ref) == [("pool", "failed"), ("twin", "queued")]
         assert harness.events(ref).count("delivery.fell_back") == 1
 
@@ -229,15 +229,15 @@ def test_a_refusal_a_receipt_and_the_timer_claim_one(harness: StoreHarness) -> N
     """Whichever is first."""
     for _ in range(5):
         ref, job = begun(harness, TRIO)
-        harness.raw.hset(harness.keys.record(ref), "1:u", "1")
-        due = come(harness, ref, "f")
+        harness.raw.hset(harness.keys.record(ref), "1:updated_ms", "1")
+        due = come(harness, ref, "failover")
         jobs: list[Callable[[], object]] = [
             partial(harness.due_deliveries.claim_failover, due),
             partial(harness.deliveries.record_refused, job, NEXT),
             partial(harness.apply, ref, "delivery_failed"),
         ]
         at_once(jobs * 2)
-        assert harness.record(ref)["dn"] == "2"
+        assert harness.record(ref)["deliveries"] == "2"
         assert harness.events(ref).count("delivery.fell_back") == 1
 
 
@@ -284,20 +284,20 @@ def test_every_delivery_ends_and_with_a_reason(
     """Half a minute after the code's end; what may have been sent is never called unsent. A late receipt still wins."""
     ref = harness.start(fresh_number(), ALONE).reference
     story(harness, ref)
-    assert wait_on(harness, ref, "c") == pytest.approx(ALONE.code_ttl_ms + 30_000, abs=2_000)
+    assert wait_on(harness, ref, "closing") == pytest.approx(ALONE.code_ttl_ms + 30_000, abs=2_000)
     harness.age(ref, 330_001)
-    due = come(harness, ref, "c")
+    due = come(harness, ref, "closing")
     answers = at_once([partial(harness.due_deliveries.close_delivery, due)] * 8)
     assert [answer for answer in answers if answer] == [status]
     record = harness.record(ref)
-    assert (record["1:st"], record["1:ec"]) == (status, code)
-    assert record["1:et"]
-    assert ("connection refused" in record["1:et"]) is (story is _retried)
+    assert (record["1:status"], record["1:error_code"]) == (status, code)
+    assert record["1:error_title"]
+    assert ("connection refused" in record["1:error_title"]) is (story is _retried)
     assert [each["reason"] for each in detail(harness, ref, f"delivery.{status}")] == [code]
-    assert not [timer for timer in harness.timers(ref) if ref.token in timer and not timer.startswith("x:")]
+    assert not [timer for timer in harness.timers(ref) if ref.token in timer and not timer.startswith("expiry:")]
     assert harness.apply(ref, "delivery_failed") == "moved"
     assert harness.apply(ref, "delivered") == "moved"
-    assert harness.record(ref)["dn"] == "1"
+    assert harness.record(ref)["deliveries"] == "1"
 
 
 @pytest.mark.parametrize("word_", ["delivered", "delivery_failed", "delivery_unconfirmed"])
@@ -306,14 +306,14 @@ def test_what_has_ended_is_not_closed_again(harness: StoreHarness, word_: str) -
     ref = harness.start(fresh_number(), ALONE).reference
     harness.send(ref)
     harness.apply(ref, word_)
-    assert wait_on(harness, ref, "c") is None
+    assert wait_on(harness, ref, "closing") is None
     harness.age(ref, 400_000)
     shard = harness.keys.shard(ref.number_hash)
-    harness.raw.zadd(harness.keys.timers(shard), {f"c:{ref.delivery_id(1)}": 1})
+    harness.raw.zadd(harness.keys.timers(shard), {f"closing:{ref.delivery_id(1)}": 1})
     before = harness.record(ref)
-    assert harness.due_deliveries.close_delivery(Timer(shard, "c", ref, 1)) is None
+    assert harness.due_deliveries.close_delivery(Timer(shard, "closing", ref, 1)) is None
     assert harness.record(ref) == before
-    assert wait_on(harness, ref, "c") is None
+    assert wait_on(harness, ref, "closing") is None
 
 
 def test_a_repeat_gives_the_first_delivery_more_time(harness: StoreHarness) -> None:
@@ -324,9 +324,9 @@ def test_a_repeat_gives_the_first_delivery_more_time(harness: StoreHarness) -> N
     harness.age(ref, 200_000)
     harness.cool(ref)
     harness.start(number)
-    assert harness.due_deliveries.close_delivery(come(harness, ref, "c")) is None
+    assert harness.due_deliveries.close_delivery(come(harness, ref, "closing")) is None
     assert harness.status(ref) == "sent"
-    assert wait_on(harness, ref, "c") == pytest.approx(SHOP.code_ttl_ms + 30_000, abs=2_000)
+    assert wait_on(harness, ref, "closing") == pytest.approx(SHOP.code_ttl_ms + 30_000, abs=2_000)
 
 
 # ---- "that wasn't me" ---------------------------------------------------------------------------------------------
@@ -447,7 +447,7 @@ def test_the_sender_that_got_through_goes_first_while_it_is_well(harness: StoreH
 
     def first(**changes: Any) -> tuple[str, Reference]:
         again = harness.start(number, purpose=word("p"), per_number=UNCAPPED, **changes).reference
-        return harness.record(again)["1:snd"], again
+        return harness.record(again)["1:sender"], again
 
     assert first()[0] == "backup"
     assert first(healthy=("pool",))[0] == "pool"
@@ -483,22 +483,22 @@ def test_a_message_that_the_carrier_holds_too_long_goes_another_way(harness: Sto
     assert detail(harness, ref, "delivery.fell_back")[0]["reason"] == "carrier_queue"
     other, job = begun(harness)
     assert harness.deliveries.record_accepted(job, Accepted("msg-2", "queued", wait_s=100.0)) == "accepted"
-    assert harness.record(other)["dn"] == "1"
+    assert harness.record(other)["deliveries"] == "1"
 
 
 def test_a_pause_of_the_sender_is_the_next_ones_turn(harness: StoreHarness) -> None:
     """Untried it goes to the next sender; the last of the route waits, and the story says so once."""
     ref = harness.start(fresh_number()).reference
     assert harness.deliveries.record_held(harness.take(ref), "sender_down", "a pause", 2_000) == "failed_over"
-    assert harness.record(ref)["1:ec"] == "sender_down"
+    assert harness.record(ref)["1:error_code"] == "sender_down"
     assert harness.deliveries.record_held(harness.take(ref), "sender_down", "a pause", 2_000) == "waiting"
     assert harness.deliveries.record_held(harness.requeue(ref, 2), "sender_down", "a pause", 2_000) == "waiting"
     assert detail(harness, ref, "delivery.put_off") == [{"reason": "a pause", "wait_ms": 2_000}]
-    assert wait_on(harness, ref, "r", 2) == pytest.approx(2_000, abs=1_000)
+    assert wait_on(harness, ref, "retry", 2) == pytest.approx(2_000, abs=1_000)
     harness.age(ref, 300_000)
     assert harness.begin(harness.requeue(ref, 2)) is None
-    title = harness.record(ref)["2:et"]
-    assert (harness.record(ref)["2:ec"], title.endswith("could be sent: a pause.")) == ("code_expired", True)
+    title = harness.record(ref)["2:error_title"]
+    assert (harness.record(ref)["2:error_code"], title.endswith("could be sent: a pause.")) == ("code_expired", True)
 
 
 def test_a_try_that_may_have_left_waits_for_its_own_sender(harness: StoreHarness) -> None:
@@ -542,7 +542,9 @@ def test_refusals_in_a_loop_do_not_fill_the_record(harness: StoreHarness) -> Non
     harness.refused(number)
     shard = harness.keys.shard(harness.hash_of(number))
     found = [
-        fields for _, fields in harness.raw.xrange(harness.keys.audit(shard)) if fields["nh"] == harness.hash_of(number)
+        fields
+        for _, fields in harness.raw.xrange(harness.keys.audit(shard))
+        if fields["number_hash"] == harness.hash_of(number)
     ]
     details = [json.loads(each["detail"]) for each in found if each["type"] == "verification.refused"]
     assert details == [{"code": "opted_out", "skipped": 0}, {"code": "opted_out", "skipped": 4}]

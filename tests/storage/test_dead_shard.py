@@ -21,7 +21,7 @@ from otp_service.domain.ids import Reference
 from otp_service.domain.outbox import Job, Timer
 from otp_service.domain.policy import Limit, Slot
 from otp_service.runtime.delivery_worker import Worker
-from otp_service.storage import api_keys, client
+from otp_service.storage import api_keys, connect, readiness
 from otp_service.storage.answering import STORE_ERRORS
 from otp_service.storage.api_keys import ApiKeys
 from otp_service.storage.audit_consumer import AuditConsumer
@@ -118,7 +118,7 @@ def test_what_looks_at_all_shards_sees_the_living(nodes: Nodes, harness: StoreHa
     refs = started_on_each(nodes, harness)
     living = [ref for index, ref in enumerate(refs) if index != dead]
     for ref in refs:
-        harness.raw.zadd(harness.keys.timers(harness.keys.shard(ref.number_hash)), {f"x:{ref.token}": 1})
+        harness.raw.zadd(harness.keys.timers(harness.keys.shard(ref.number_hash)), {f"expiry:{ref.token}": 1})
     with nodes.hanging(dead):
         assert {due.reference.token for due in harness.due_timers.due(100)} == {ref.token for ref in living}
         harness.outbox.open()
@@ -133,15 +133,15 @@ def test_what_looks_at_all_shards_sees_the_living(nodes: Nodes, harness: StoreHa
         assert 0 < len(Callbacks(harness.store, harness.scripts, harness.keys).counts(apps)) < 12
         assert set(harness.sender_stats.health(["pool", "backup"])) == {"pool", "backup"}
         harness.audit.trim(0)
-        assert abs(client.clock_ms(harness.store) - time.time() * 1000) < 5_000
-        client.ping(harness.store)
-        client.require_no_eviction(harness.store)
+        assert abs(readiness.clock_ms(harness.store) - time.time() * 1000) < 5_000
+        readiness.ping(harness.store)
+        readiness.require_no_eviction(harness.store)
         gone = [
             shard
             for shard in range(harness.keys.shards)
             if nodes.index_of(harness.raw, harness.keys.timers(shard)) == dead
         ]
-        assert client.dead_shards(harness.store, harness.keys) == gone
+        assert readiness.dead_shards(harness.store, harness.keys) == gone
         every = range(harness.keys.shards)
         with pytest.raises(StoreUnavailable):
             harness.audit.read([ZERO] * len(every), shards=every, until_ms=None, limit=10, wanted={})
@@ -153,7 +153,7 @@ def test_a_dead_node_costs_one_timeout_and_not_one_for_each_shard(nodes: Nodes, 
     with nodes.hanging(1):
         began = time.monotonic()
         harness.due_timers.due(100)
-        assert time.monotonic() - began < 4 * client.TIMEOUT_S
+        assert time.monotonic() - began < 4 * connect.TIMEOUT_S
 
 
 def test_what_is_not_known_of_senders_stops_nobody(nodes: Nodes, harness: StoreHarness) -> None:
@@ -209,7 +209,7 @@ def test_every_node_is_asked_for_its_eviction_policy(nodes: Nodes, harness: Stor
         nodes.raws[index].config_set("maxmemory-policy", "allkeys-lru")
         try:
             with nodes.hanging((index + 1) % 3), pytest.raises(NotReady, match="allkeys-lru"):
-                client.require_no_eviction(harness.store)
+                readiness.require_no_eviction(harness.store)
         finally:
             nodes.raws[index].config_set("maxmemory-policy", "noeviction")
 
@@ -255,9 +255,9 @@ class Sends:
 
     def run(self, due: Timer) -> str | None:
         """Expire, or put back."""
-        if due.kind == "x":
+        if due.kind == "expiry":
             self._house.verifications.expire(due.reference)
-        elif due.kind == "r":
+        elif due.kind == "retry":
             self._house.due_deliveries.requeue(due)
         return None
 
@@ -295,8 +295,8 @@ def test_a_worker_goes_on(nodes: Nodes, harness: StoreHarness) -> None:
         outbox, idle = harness.keys.outbox(shard), ("IDLE", 60_000, "JUSTID")
         harness.raw.execute_command("XCLAIM", outbox, "workers", "gone", 0, left.entry, *idle)
         wait_until(lambda: harness.status(expired) == "sent", 10, "what a dead worker left")
-        harness.raw.hset(harness.keys.record(expired), "expires", "1")
-        harness.raw.zadd(harness.keys.timers(shard), {f"x:{expired.token}": 1})
+        harness.raw.hset(harness.keys.record(expired), "expires_ms", "1")
+        harness.raw.zadd(harness.keys.timers(shard), {f"expiry:{expired.token}": 1})
         wait_until(lambda: harness.record(expired)["status"] == "expired", 10, "the expiry")
         nodes.wake(dead)
         answered(lambda: harness.status(lost))

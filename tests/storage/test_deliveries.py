@@ -33,7 +33,7 @@ def pending(harness: StoreHarness, ref: Reference) -> int:
 def queued(harness: StoreHarness, ref: Reference) -> list[str]:
     """The deliveries in the outbox, taken or not."""
     entries = harness.raw.xrange(harness.keys.outbox(harness.keys.shard(ref.number_hash)))
-    return [fields["dlv"] for _, fields in entries]
+    return [fields["delivery"] for _, fields in entries]
 
 
 def backdate(harness: StoreHarness, ref: Reference, timer: str) -> None:
@@ -87,7 +87,7 @@ def test_an_unreadable_entry_is_buried_and_its_neighbours_live(harness: StoreHar
     elsewhere = harness.order(fresh_number()).reference
     while harness.keys.shard(elsewhere.number_hash) == shard:
         elsewhere = harness.order(fresh_number()).reference
-    for poison in ({"dlv": "nonsense"}, {"other": "x"}, {"dlv": elsewhere.delivery_id(1)}):
+    for poison in ({"delivery": "nonsense"}, {"other": "x"}, {"delivery": elsewhere.delivery_id(1)}):
         harness.raw.xadd(harness.keys.outbox(shard), poison)
     assert [job.reference for job in harness.jobs(ref)] == [ref]
     assert harness.raw.xlen(harness.keys.dead(shard)) == 3
@@ -157,7 +157,7 @@ def test_a_lost_reply_begins_one_try(harness: StoreHarness, store_url: str) -> N
     unlucky.deliveries.record_retry(job, 1, NotSent("connect"))
     unlucky.close()
     assert harness.must_begin(harness.requeue(ref)).attempt == 2
-    assert harness.record(ref)["1:home"] == "1"
+    assert harness.record(ref)["1:unsent_tries"] == "1"
     assert harness.events(ref).count("delivery.sending") == 1
     assert harness.events(ref).count("delivery.retried") == 1
 
@@ -186,9 +186,9 @@ def test_an_ended_verifications_code_is_not_sent(harness: StoreHarness, end: str
             harness.check(ref, WRONG)
     assert harness.begin(job) is None
     record = harness.record(ref)
-    assert (record["1:st"], record["1:ec"]) == ("suppressed", f"verification_{end}")
+    assert (record["1:status"], record["1:error_code"]) == ("suppressed", f"verification_{end}")
     assert (pending(harness, ref), harness.waiting(ref)) == (0, 0)
-    assert "1:fo" not in record
+    assert "1:failed_over" not in record
 
 
 @pytest.mark.parametrize("left_ms", [-1, 200])
@@ -209,7 +209,7 @@ def test_an_opt_out_after_the_start_stops_the_send(harness: StoreHarness) -> Non
     harness.optouts.record(ref.number_hash, "+1", OptOut("profile-a", True, 1, "STOP", "inbound"), None)
     assert harness.begin(job) is None
     record = harness.record(ref)
-    assert (record["1:st"], record["1:ec"], record["2:snd"]) == ("suppressed", "opted_out", "backup")
+    assert (record["1:status"], record["1:error_code"], record["2:sender"]) == ("suppressed", "opted_out", "backup")
     assert queued(harness, ref) == [ref.delivery_id(2)]
     harness.optouts.record(ref.number_hash, "+1", OptOut("profile-b", True, 1, "STOP", "inbound"), None)
     assert harness.begin(harness.take(ref)) is None
@@ -227,7 +227,7 @@ def test_a_spent_budget_stops_the_send(harness: StoreHarness) -> None:
         harness.check(other, WRONG, app)
     for job in jobs:
         assert harness.begin(job, app) is None
-        assert harness.record(job.reference)["1:ec"] == "too_many_wrong_codes"
+        assert harness.record(job.reference)["1:error_code"] == "too_many_wrong_codes"
 
 
 def test_a_vanished_verifications_entry_is_settled(harness: StoreHarness) -> None:
@@ -249,10 +249,10 @@ def test_accepted_is_sent_and_will_be_asked_about(harness: StoreHarness) -> None
     ref = harness.start(fresh_number()).reference
     harness.send(ref, "msg-9")
     record = harness.record(ref)
-    assert (record["1:st"], record["1:mid"], record["1:cs"]) == ("sent", "msg-9", "queued")
+    assert (record["1:status"], record["1:message_id"], record["1:carrier_status"]) == ("sent", "msg-9", "queued")
     assert harness.reports.find_message(ref.number_hash, "msg-9") == (ref, 1)
     assert harness.reports.find_message(ref.number_hash, "msg-8") is None
-    assert f"p:{ref.delivery_id(1)}" in harness.timers(ref)
+    assert f"poll:{ref.delivery_id(1)}" in harness.timers(ref)
     assert (pending(harness, ref), harness.waiting(ref)) == (0, 0)
 
 
@@ -264,8 +264,12 @@ def test_a_refusal_goes_to_the_next_sender_once(harness: StoreHarness) -> None:
     answers = at_once([partial(harness.deliveries.record_refused, job, NEXT)] * 10)
     assert sorted(answers).count("failed_over") == 1
     record = harness.record(ref)
-    assert (record["1:st"], record["1:ec"], record["1:et"]) == ("failed", "40002", "Blocked as spam")
-    assert (record["2:st"], record["2:snd"], record["dn"]) == ("queued", "backup", "2")
+    assert (record["1:status"], record["1:error_code"], record["1:error_title"]) == (
+        "failed",
+        "40002",
+        "Blocked as spam",
+    )
+    assert (record["2:status"], record["2:sender"], record["deliveries"]) == ("queued", "backup", "2")
     assert queued(harness, ref) == [ref.delivery_id(2)]
     assert harness.events(ref)[-3:] == ["delivery.failed", "delivery.fell_back", "delivery.queued"]
 
@@ -276,7 +280,7 @@ def test_a_refusal_that_no_sender_helps_against_stops(harness: StoreHarness) -> 
     job = harness.take(ref)
     harness.must_begin(job)
     assert harness.deliveries.record_refused(job, STOP) == "failed"
-    assert harness.record(ref)["dn"] == "1"
+    assert harness.record(ref)["deliveries"] == "1"
 
 
 def test_the_carriers_block_list_becomes_an_opt_out(harness: StoreHarness) -> None:
@@ -287,7 +291,7 @@ def test_the_carriers_block_list_becomes_an_opt_out(harness: StoreHarness) -> No
     harness.must_begin(job)
     assert harness.deliveries.record_refused(job, BLOCKED) == "failed_over"
     record = harness.record(ref)
-    assert (record["1:st"], record["2:snd"]) == ("suppressed", "backup")
+    assert (record["1:status"], record["2:sender"]) == ("suppressed", "backup")
     entries = {entry.messaging_profile_id: entry for entry in harness.optouts.of_number(ref.number_hash)}
     assert list(entries) == ["profile-a"]
     assert (entries["profile-a"].opted_out, entries["profile-a"].source) == (True, "carrier")
@@ -300,9 +304,9 @@ def test_not_sent_waits_and_comes_back_once(harness: StoreHarness) -> None:
     harness.must_begin(job)
     assert harness.deliveries.record_retry(job, 60_000, NotSent("connect")) == "waiting"
     assert (pending(harness, ref), harness.waiting(ref)) == (0, 0)
-    due = Timer(job.shard, "r", ref, 1)
+    due = Timer(job.shard, "retry", ref, 1)
     assert not harness.due_deliveries.requeue(due)
-    backdate(harness, ref, f"r:{ref.delivery_id(1)}")
+    backdate(harness, ref, f"retry:{ref.delivery_id(1)}")
     assert due in harness.due_timers.due(100)
     assert sum(at_once([partial(harness.due_deliveries.requeue, due)] * 10)) == 1
     assert harness.must_begin(harness.take(ref)).attempt == 2
@@ -314,7 +318,7 @@ def test_no_wait_reaches_beyond_the_codes_end(harness: StoreHarness) -> None:
     job = harness.take(ref)
     harness.must_begin(job)
     harness.deliveries.record_retry(job, 10_000_000, NotSent("told to wait"))
-    assert harness.timers(ref)[f"r:{ref.delivery_id(1)}"] == int(harness.record(ref)["expires"])
+    assert harness.timers(ref)[f"retry:{ref.delivery_id(1)}"] == int(harness.record(ref)["expires_ms"])
     harness.age(ref, 300_000)
     assert harness.begin(harness.requeue(ref)) is None
     assert harness.status(ref) == "expired"
@@ -345,7 +349,7 @@ def test_what_may_have_been_sent_is_never_called_unsent(harness: StoreHarness, s
     _stop(harness, ref, stop)
     assert harness.begin(again) is None
     assert harness.status(ref) == "unknown"
-    assert harness.record(ref)["dn"] == "1"
+    assert harness.record(ref)["deliveries"] == "1"
     assert harness.apply(ref, "delivered") == "moved"
     assert harness.status(ref) == "delivered"
 
@@ -377,7 +381,7 @@ def test_a_try_that_did_not_leave_does_not_unsay_one_that_may_have(
     _stop(harness, ref, stop)
     assert harness.begin(again) is None
     assert harness.status(ref) == "unknown"
-    assert harness.record(ref)["dn"] == "1"
+    assert harness.record(ref)["deliveries"] == "1"
 
 
 @pytest.mark.parametrize("stop", ["expired", "canceled", "opted_out"])
@@ -392,7 +396,7 @@ def test_tries_that_all_stayed_at_home_end_with_a_reason(harness: StoreHarness, 
     _stop(harness, ref, stop)
     assert harness.begin(job) is None
     assert harness.status(ref) == ("expired" if stop == "expired" else "suppressed")
-    assert harness.record(ref)["dn"] == ("2" if stop == "opted_out" else "1")
+    assert harness.record(ref)["deliveries"] == ("2" if stop == "opted_out" else "1")
 
 
 def test_an_impossible_request_after_a_lost_answer_stays_unknown(harness: StoreHarness) -> None:
@@ -403,7 +407,7 @@ def test_an_impossible_request_after_a_lost_answer_stays_unknown(harness: StoreH
     harness.deliveries.record_unknown(job, 2_000, Unknown("read timeout"))
     assert harness.deliveries.record_impossible(harness.requeue(ref), "sender_missing", "gone") == "unknown"
     assert harness.status(ref) == "unknown"
-    assert harness.record(ref)["dn"] == "1"
+    assert harness.record(ref)["deliveries"] == "1"
     assert (pending(harness, ref), harness.waiting(ref)) == (0, 0)
 
 
@@ -412,7 +416,7 @@ def test_an_impossible_request_that_was_never_tried_falls_back(harness: StoreHar
     ref = harness.start(fresh_number()).reference
     assert harness.deliveries.record_impossible(harness.take(ref), "sender_missing", "gone") == "failed_over"
     assert harness.status(ref) == "failed"
-    assert harness.record(ref)["2:snd"] == "backup"
+    assert harness.record(ref)["2:sender"] == "backup"
 
 
 def test_after_the_codes_end_no_sender_follows(harness: StoreHarness) -> None:
@@ -422,7 +426,7 @@ def test_after_the_codes_end_no_sender_follows(harness: StoreHarness) -> None:
     harness.must_begin(job)
     harness.check(ref, CODE)
     assert harness.deliveries.record_refused(job, NEXT) == "failed"
-    assert harness.record(ref)["dn"] == "1"
+    assert harness.record(ref)["deliveries"] == "1"
 
 
 def test_a_newer_send_makes_rescue_needless(harness: StoreHarness) -> None:
@@ -434,7 +438,7 @@ def test_a_newer_send_makes_rescue_needless(harness: StoreHarness) -> None:
     harness.cool(ref)
     harness.start(number)
     assert harness.deliveries.record_refused(job, NEXT) == "failed"
-    assert harness.record(ref)["dn"] == "2"
+    assert harness.record(ref)["deliveries"] == "2"
 
 
 def test_a_settled_delivery_is_not_settled_again(harness: StoreHarness) -> None:
@@ -447,7 +451,7 @@ def test_a_settled_delivery_is_not_settled_again(harness: StoreHarness) -> None:
     assert harness.deliveries.record_impossible(job, "x", "y") == "late"
     assert harness.begin(job) is None
     assert harness.status(ref) == "sent"
-    assert f"r:{ref.delivery_id(1)}" not in harness.timers(ref)
+    assert f"retry:{ref.delivery_id(1)}" not in harness.timers(ref)
 
 
 def test_a_reserved_turn_is_waited_for_in_the_store(harness: StoreHarness) -> None:
@@ -482,12 +486,12 @@ def test_a_silent_delivery_is_asked_about_by_one_worker(harness: StoreHarness) -
     """The claim sets the next time before the asking, so a crash loses no later poll."""
     ref = harness.start(fresh_number()).reference
     harness.send(ref, "msg-7")
-    due = Timer(harness.keys.shard(ref.number_hash), "p", ref, 1)
+    due = Timer(harness.keys.shard(ref.number_hash), "poll", ref, 1)
     assert harness.due_deliveries.claim_poll(due) is None
-    backdate(harness, ref, f"p:{ref.delivery_id(1)}")
+    backdate(harness, ref, f"poll:{ref.delivery_id(1)}")
     answers = at_once([partial(harness.due_deliveries.claim_poll, due)] * 10)
     assert [answer for answer in answers if answer] == ["msg-7"]
-    wait = harness.timers(ref)[f"p:{ref.delivery_id(1)}"] - harness.now()
+    wait = harness.timers(ref)[f"poll:{ref.delivery_id(1)}"] - harness.now()
     assert wait == pytest.approx(POLL_WAITS_MS[0], abs=2_000)
 
 
@@ -496,8 +500,8 @@ def test_polls_thin_out_and_end_after_the_codes_end(harness: StoreHarness) -> No
     app = App("shop", "Acme", (POOL,), code_ttl_ms=600_000)
     ref = harness.start(fresh_number(), app).reference
     harness.send(ref)
-    timer = f"p:{ref.delivery_id(1)}"
-    due = Timer(harness.keys.shard(ref.number_hash), "p", ref, 1)
+    timer = f"poll:{ref.delivery_id(1)}"
+    due = Timer(harness.keys.shard(ref.number_hash), "poll", ref, 1)
     waits = [harness.timers(ref)[timer] - harness.now()]
     for _ in range(len(POLL_WAITS_MS) + 2):
         backdate(harness, ref, timer)
@@ -508,7 +512,7 @@ def test_polls_thin_out_and_end_after_the_codes_end(harness: StoreHarness) -> No
     harness.age(ref, 590_000)
     backdate(harness, ref, timer)
     assert harness.due_deliveries.claim_poll(due) == "msg-1"
-    assert harness.timers(ref)[timer] == int(harness.record(ref)["expires"]) + LAST_POLL_MS
+    assert harness.timers(ref)[timer] == int(harness.record(ref)["expires_ms"]) + LAST_POLL_MS
     harness.age(ref, 11_000)
     backdate(harness, ref, timer)
     assert harness.due_deliveries.claim_poll(due) == "msg-1"
@@ -517,20 +521,20 @@ def test_polls_thin_out_and_end_after_the_codes_end(harness: StoreHarness) -> No
     other = harness.start(fresh_number()).reference
     harness.send(other)
     harness.apply(other, "delivered")
-    assert f"p:{other.delivery_id(1)}" not in harness.timers(other)
+    assert f"poll:{other.delivery_id(1)}" not in harness.timers(other)
 
 
 def test_timers_of_the_vanished_go_away(harness: StoreHarness) -> None:
     """A due timer of a verification that is gone is removed and brings nothing back; one that is none is set aside."""
     ref = harness.order(fresh_number()).reference
     shard = harness.keys.shard(ref.number_hash)
-    members = [f"x:{ref.token}", f"r:{ref.delivery_id(1)}", f"p:{ref.delivery_id(1)}"]
+    members = [f"expiry:{ref.token}", f"retry:{ref.delivery_id(1)}", f"poll:{ref.delivery_id(1)}"]
     harness.raw.zadd(harness.keys.timers(shard), dict.fromkeys(members, 1))
     harness.raw.zadd(harness.keys.timers(shard), {"x:nonsense": 1})
     dues = harness.due_timers.due(100)
-    assert sorted(due.kind for due in dues) == ["p", "r", "x"]
-    assert not harness.due_deliveries.requeue(Timer(shard, "r", ref, 1))
-    assert harness.due_deliveries.claim_poll(Timer(shard, "p", ref, 1)) is None
+    assert sorted(due.kind for due in dues) == ["expiry", "poll", "retry"]
+    assert not harness.due_deliveries.requeue(Timer(shard, "retry", ref, 1))
+    assert harness.due_deliveries.claim_poll(Timer(shard, "poll", ref, 1)) is None
     assert not harness.verifications.expire(ref)
     assert not harness.timers(ref)
     assert not harness.raw.exists(harness.keys.record(ref))
@@ -572,5 +576,5 @@ def test_the_timeline_tells_the_whole_story(harness: StoreHarness) -> None:
     assert [entry.at_ms for entry in story] == sorted(entry.at_ms for entry in story)
     audited = harness.audited(ref)
     assert [event["type"] for event in audited] == [entry.event for entry in story]
-    assert {event["nh"] for event in audited} == {ref.number_hash}
+    assert {event["number_hash"] for event in audited} == {ref.number_hash}
     assert all(isinstance(json.loads(event["detail"]), dict) for event in audited)

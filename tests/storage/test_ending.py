@@ -10,8 +10,8 @@ from otp_service.domain.ending import Canceled, Ended, NotFound, Redeemed
 from otp_service.domain.ids import Reference
 from otp_service.domain.policy import MAX_LIFETIME_MS, TOMBSTONE_MS
 from otp_service.domain.verification import Status
+from otp_service.storage.record_views import CLOCK_PLAY_MS
 from otp_service.storage.script_files import load
-from otp_service.storage.verifications import CLOCK_PLAY_MS
 from tests.conftest import wait_until
 
 from .harness import CODE, SHOP, WRONG, StoreHarness, at_once, fresh_number, word
@@ -60,7 +60,7 @@ def test_a_tombstone_holds_the_reason_and_no_secret(harness: StoreHarness, statu
     assert "sealed-body" not in text
     for key in (harness.keys.record(ref), harness.keys.timeline(ref)):
         assert TOMBSTONE_MS - 5_000 < harness.raw.pttl(key) <= TOMBSTONE_MS
-    assert f"x:{ref.token}" not in harness.timers(ref)
+    assert f"expiry:{ref.token}" not in harness.timers(ref)
 
 
 @pytest.mark.parametrize("first", list(ENDINGS))
@@ -105,7 +105,7 @@ def test_only_this_approvals_receipt_in_its_time_counts(harness: StoreHarness) -
     assert redeem("r-1", harness.now() - 1) == NotFound()
     assert harness.verifications.redeem(word(), ref, "bank", "r-1", ends) == NotFound()
     assert redeem("r-1", ends) == Redeemed(
-        int(harness.record(ref)["redeemed"]), True, mask=f"+1******{number[-4:]}", purpose="pay"
+        int(harness.record(ref)["redeemed_ms"]), True, mask=f"+1******{number[-4:]}", purpose="pay"
     )
 
 
@@ -131,12 +131,12 @@ def test_an_early_timer_changes_nothing(harness: StoreHarness) -> None:
     number = fresh_number()
     ref = harness.start(number).reference
     shard = harness.keys.shard(ref.number_hash)
-    harness.raw.zadd(harness.keys.timers(shard), {f"x:{ref.token}": 1})
+    harness.raw.zadd(harness.keys.timers(shard), {f"expiry:{ref.token}": 1})
     due = [due for due in harness.due_timers.due(100) if due.reference == ref]
-    assert [one.kind for one in due] == ["x"]
+    assert [one.kind for one in due] == ["expiry"]
     assert not harness.verifications.expire(ref)
     assert harness.record(ref)["status"] == "pending"
-    assert harness.timers(ref)[f"x:{ref.token}"] == int(harness.record(ref)["expires"])
+    assert harness.timers(ref)[f"expiry:{ref.token}"] == int(harness.record(ref)["expires_ms"])
 
 
 def test_ten_workers_expire_once(harness: StoreHarness) -> None:
@@ -189,7 +189,7 @@ def test_the_stores_clock_alone_tells_expired_in_real_time(harness: StoreHarness
     app = SHOP.__class__(name="brief", brand="B", route=SHOP.route, code_ttl_ms=1_000)
     early, late = harness.start(fresh_number(), app).reference, harness.start(fresh_number(), app).reference
     assert isinstance(harness.check(early, CODE, app), Approved)
-    wait_until(lambda: harness.now() >= int(harness.record(late)["expires"]), 3.0)
+    wait_until(lambda: harness.now() >= int(harness.record(late)["expires_ms"]), 3.0)
     assert harness.check(late, CODE, app) == Ended(Status.EXPIRED)
 
 
@@ -202,12 +202,12 @@ def shift(harness: StoreHarness, ref: Reference, **by_ms: int) -> None:
 @pytest.mark.parametrize(
     "times",
     [
-        {"expires": 86_400_000, "created": -MAX_LIFETIME_MS},
-        {"expires": 86_400_000, "created": -86_000_000},
-        {"expires": 60_000, "created": 60_000},
-        {"expires": 600_000, "created": 600_000},
-        {"created": 86_400_000},
-        {"expires": -300_000},
+        {"expires_ms": 86_400_000, "created_ms": -MAX_LIFETIME_MS},
+        {"expires_ms": 86_400_000, "created_ms": -86_000_000},
+        {"expires_ms": 60_000, "created_ms": 60_000},
+        {"expires_ms": 600_000, "created_ms": 600_000},
+        {"created_ms": 86_400_000},
+        {"expires_ms": -300_000},
     ],
 )
 def test_no_time_alone_prolongs_a_code(harness: StoreHarness, times: dict[str, int]) -> None:
@@ -230,7 +230,9 @@ def test_no_time_alone_prolongs_a_code(harness: StoreHarness, times: dict[str, i
     assert harness.record(again)["status"] == "expired"
 
 
-@pytest.mark.parametrize("times", [{"created": 3_000, "expires": 3_000}, {"expires": 299_000, "created": -1_000}])
+@pytest.mark.parametrize(
+    "times", [{"created_ms": 3_000, "expires_ms": 3_000}, {"expires_ms": 299_000, "created_ms": -1_000}]
+)
 def test_a_clock_with_a_little_play_ends_no_code(harness: StoreHarness, times: dict[str, int]) -> None:
     """A store whose clock is slewed, or another server a few seconds behind, changes nothing."""
     ref = harness.start(fresh_number()).reference

@@ -13,7 +13,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from otp_service.domain.errors import ConfigError, NotReady, StoreUnavailable
-from otp_service.storage import client
+from otp_service.storage import connect, readiness
 from otp_service.storage.primary import ROLE_CHECK_S
 from tests.conftest import wait_until
 
@@ -160,13 +160,13 @@ def test_sentinels_have_a_password_of_their_own(tmp_path: Path) -> None:
             sentinel.client.execute_command("SENTINEL", "SET", "main", "auth-pass", "theirs")
             first.client.config_set("requirepass", "theirs")
             where = f"redis+sentinel://:theirs@127.0.0.1:{sentinel.port}/main"
-            good = client.connect(f"{where}?sentinel_password=own")
-            client.ping(good)
+            good = connect.connect(f"{where}?sentinel_password=own")
+            readiness.ping(good)
             good.close()
             for wrong in (where, f"{where}?sentinel_password=other"):
-                bad = client.connect(wrong)
+                bad = connect.connect(wrong)
                 with pytest.raises(StoreUnavailable):
-                    client.ping(bad)
+                    readiness.ping(bad)
                 bad.close()
         finally:
             sentinel.kill()
@@ -181,17 +181,17 @@ def test_sentinels_may_have_the_password_of_the_servers(tmp_path: Path) -> None:
             stack.callback(sentinel.kill)
             sentinel.client.execute_command("SENTINEL", "MONITOR", "main", "127.0.0.1", first.port, 1)
             sentinel.client.execute_command("SENTINEL", "SET", "main", "auth-pass", "same")
-            store = client.connect(f"redis+sentinel://:same@127.0.0.1:{sentinel.port}/main")
-            client.ping(store)
+            store = connect.connect(f"redis+sentinel://:same@127.0.0.1:{sentinel.port}/main")
+            readiness.ping(store)
             store.close()
 
 
 def test_urls_of_sentinels() -> None:
     """IPv6 hosts are written in brackets; what cannot be meant is refused."""
-    client.connect("redis+sentinel://[::1]:26379,localhost/main").close()
+    connect.connect("redis+sentinel://[::1]:26379,localhost/main").close()
     for url in ("redis+sentinel://h/main?password=x", "redis+sentinel:///main", "redis+sentinel://h:x/main"):
         with pytest.raises(ConfigError):
-            client.connect(url)
+            connect.connect(url)
 
 
 @pytest.mark.parametrize("protocol", ["", "?protocol=2"])
@@ -217,11 +217,11 @@ def test_the_replicas_behind_sentinel_may_not_evict_either(tmp_path: Path) -> No
         sentinel = Server(tmp_path / "sentinel", "--sentinel")
         stack.callback(sentinel.kill)
         sentinel.client.execute_command("SENTINEL", "MONITOR", "main", "127.0.0.1", first.port, 1)
-        store = client.connect(f"redis+sentinel://127.0.0.1:{sentinel.port}/main")
+        store = connect.connect(f"redis+sentinel://127.0.0.1:{sentinel.port}/main")
         stack.callback(store.close)
-        client.require_no_eviction(store)
+        readiness.require_no_eviction(store)
         second.client.config_set("maxmemory-policy", "allkeys-lru")
         with pytest.raises(NotReady, match="allkeys-lru"):
-            client.require_no_eviction(store)
+            readiness.require_no_eviction(store)
         second.hang()
-        client.require_no_eviction(store)
+        readiness.require_no_eviction(store)

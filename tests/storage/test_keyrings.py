@@ -110,21 +110,21 @@ def test_hundreds_of_timers_that_nobody_can_read_stop_no_retry(
     elsewhere = harness.order(fresh_number()).reference
     while shard_of(harness, elsewhere) == shard:
         elsewhere = harness.order(fresh_number()).reference
-    garbage = {f"r:nonsense-{n}": n for n in range(250)} | {
-        f"r:{elsewhere.delivery_id(1)}": 1,  # of another shard
+    garbage = {f"retry:nonsense-{n}": n for n in range(250)} | {
+        f"retry:{elsewhere.delivery_id(1)}": 1,  # of another shard
         f"z:{ref.delivery_id(1)}": 2,  # of a kind that is none
-        f"x:{elsewhere.token}": 3,
+        f"expiry:{elsewhere.token}": 3,
         "": 4,
     }
     harness.raw.zadd(harness.keys.timers(shard), garbage)
-    harness.raw.zadd(harness.keys.timers(shard), {f"r:{ref.delivery_id(1)}": 1_000})
+    harness.raw.zadd(harness.keys.timers(shard), {f"retry:{ref.delivery_id(1)}": 1_000})
     seen: list[Timer] = []
     with caplog.at_level(logging.ERROR):
         for _ in range(4):
-            seen += [due for due in harness.due_timers.due(100) if due.kind == "r"]
-    assert Timer(shard, "r", ref, 1) in seen
+            seen += [due for due in harness.due_timers.due(100) if due.kind == "retry"]
+    assert Timer(shard, "retry", ref, 1) in seen
     assert not set(garbage) & set(harness.timers(ref))
-    assert {entry["timer"]: float(entry["due"]) for entry in dead(harness, shard)} == garbage
+    assert {entry["timer"]: float(entry["due_ms"]) for entry in dead(harness, shard)} == garbage
     assert len(caplog.records) == len(garbage)
     assert buried("timer") - before == len(garbage)
     assert "nonsense" not in caplog.text
@@ -136,11 +136,11 @@ def test_an_entry_that_nobody_can_read_is_told_counted_and_kept(
     """Once, whoever finds it first, and with everything that stood in it but in the log."""
     ref = harness.start(fresh_number()).reference
     shard, before = shard_of(harness, ref), buried("entry")
-    harness.raw.xadd(harness.keys.outbox(shard), {"dlv": "nonsense", "more": "canary"})
+    harness.raw.xadd(harness.keys.outbox(shard), {"delivery": "nonsense", "more": "canary"})
     with caplog.at_level(logging.ERROR):
         assert [job.reference for job in harness.jobs(ref)] == [ref]
     (kept,) = dead(harness, shard)
-    assert (kept["dlv"], kept["more"]) == ("nonsense", "canary")
+    assert (kept["delivery"], kept["more"]) == ("nonsense", "canary")
     assert buried("entry") - before == 1
     assert len(caplog.records) == 1
     assert "canary" not in repr(caplog.records[0].__dict__)
@@ -155,17 +155,17 @@ def test_bytes_that_are_no_text_and_too_many_fields_are_set_aside_too(harness: S
     ref = harness.start(fresh_number()).reference
     shard = shard_of(harness, ref)
     raw: Any = harness.store.client
-    raw.xadd(harness.keys.outbox(shard), {b"dlv": b"\xff\xfe", b"\x80": b"\xc0"})
+    raw.xadd(harness.keys.outbox(shard), {b"delivery": b"\xff\xfe", b"\x80": b"\xc0"})
     raw.xadd(harness.keys.outbox(shard), {f"f{number}": "1" for number in range(6000)})
-    raw.zadd(harness.keys.timers(shard), {b"x:\xff\xfe": 1})
+    raw.zadd(harness.keys.timers(shard), {b"expiry:\xff\xfe": 1})
     assert [job.reference for job in harness.jobs(ref)] == [ref]
     assert all(due.reference != ref for due in harness.due_timers.due(100))
-    assert raw.zscore(harness.keys.timers(shard), b"x:\xff\xfe") is None
+    assert raw.zscore(harness.keys.timers(shard), b"expiry:\xff\xfe") is None
     assert raw.xlen(harness.keys.outbox(shard)) == 1
     text, many, timer = (fields for _, fields in raw.xrange(harness.keys.dead(shard)))
-    assert os.fsencode(text["dlv"]) == b"\xff\xfe"
+    assert os.fsencode(text["delivery"]) == b"\xff\xfe"
     assert many["packed"]
-    assert os.fsencode(timer["timer"]) == b"x:\xff\xfe"
+    assert os.fsencode(timer["timer"]) == b"expiry:\xff\xfe"
 
 
 def test_a_foreign_keyring_sets_nothing_aside(harness: StoreHarness) -> None:
@@ -179,7 +179,7 @@ def test_a_foreign_keyring_sets_nothing_aside(harness: StoreHarness) -> None:
         with contextlib.suppress(StoreUnavailable):
             foreign.claim_stale(shard, 100)
     for ref in refs:
-        harness.raw.zadd(harness.keys.timers(shard_of(harness, ref)), {f"r:{ref.delivery_id(1)}": 1})
+        harness.raw.zadd(harness.keys.timers(shard_of(harness, ref)), {f"retry:{ref.delivery_id(1)}": 1})
     with pytest.raises(StoreUnavailable):
         Timers(harness.store, harness.scripts, harness.keys, other_ring().ids).due(100)
     assert not any(harness.raw.exists(harness.keys.dead(shard)) for shard in range(harness.keys.shards))
@@ -205,7 +205,7 @@ def come(harness: StoreHarness, ref: Reference, kind: str, ordinal: int = 1) -> 
 def error_of(harness: StoreHarness, ref: Reference, ordinal: int = 1) -> tuple[str, str | None, str | None]:
     """Status and error of a delivery."""
     record = harness.record(ref)
-    return record[f"{ordinal}:st"], record.get(f"{ordinal}:ec"), record.get(f"{ordinal}:et")
+    return record[f"{ordinal}:status"], record.get(f"{ordinal}:error_code"), record.get(f"{ordinal}:error_title")
 
 
 def test_what_was_handed_back_comes_to_another_worker(harness: StoreHarness) -> None:
@@ -215,10 +215,10 @@ def test_what_was_handed_back_comes_to_another_worker(harness: StoreHarness) -> 
     for _ in range(5):
         hand_back(harness, job)
         assert harness.waiting(ref) == 0
-        assert not harness.due_deliveries.requeue(Timer(shard_of(harness, ref), "r", ref, 1)), "it came at once"
+        assert not harness.due_deliveries.requeue(Timer(shard_of(harness, ref), "retry", ref, 1)), "it came at once"
         job = harness.requeue(ref)
     hand_back(harness, job)
-    harness.due_deliveries.requeue(come(harness, ref, "r"))
+    harness.due_deliveries.requeue(come(harness, ref, "retry"))
     other = harness.other_worker()
     go = harness.must_begin(harness.take(ref, other))
     assert go.attempt == 1
@@ -229,23 +229,23 @@ def test_it_does_not_go_to_a_sender_that_could_do_no_better(harness: StoreHarnes
     """Where the key is missing, the time to be sent in is no reason to change the sender."""
     ref = harness.start(fresh_number()).reference
     hand_back(harness, harness.take(ref))
-    assert harness.due_deliveries.claim_failover(come(harness, ref, "f")) is None
+    assert harness.due_deliveries.claim_failover(come(harness, ref, "failover")) is None
     assert error_of(harness, ref)[0] == "queued"
-    assert harness.record(ref)["dn"] == "1"
+    assert harness.record(ref)["deliveries"] == "1"
     # Once somebody could send it, the sender is judged as ever.
     job = harness.requeue(ref)
     harness.must_begin(job)
     harness.deliveries.record_retry(job, 1_000, NotSent("connect"))
-    harness.due_deliveries.claim_failover(come(harness, ref, "f"))
-    assert harness.record(ref)["dn"] == "2"
+    harness.due_deliveries.claim_failover(come(harness, ref, "failover"))
+    assert harness.record(ref)["deliveries"] == "2"
 
 
 def test_a_sender_that_nobody_knows_gives_way_in_time(harness: StoreHarness) -> None:
     """Waited for as long as any message may take, then the next one of the route has it."""
     ref = harness.start(fresh_number(), App("shop", "Acme", (POOL, TWIN))).reference
     hand_back(harness, harness.take(ref), "no running worker has the sender pool", may_fail_over=True)
-    assert harness.record(ref)["dn"] == "1"
-    harness.due_deliveries.claim_failover(come(harness, ref, "f"))
+    assert harness.record(ref)["deliveries"] == "1"
+    harness.due_deliveries.claim_failover(come(harness, ref, "failover"))
     status, code, title = error_of(harness, ref)
     assert (status, code) == ("failed", "not_sent_in_time")
     assert title is not None
@@ -260,7 +260,7 @@ def test_what_nobody_could_send_has_expired_and_says_why(harness: StoreHarness) 
         hand_back(harness, harness.take(ref), "no running worker has the key")
         harness.age(ref, 300_000 if first != "closing" else 400_000)
         if first == "closing":
-            harness.due_deliveries.close_delivery(come(harness, ref, "c"))
+            harness.due_deliveries.close_delivery(come(harness, ref, "closing"))
         else:
             if first == "expiry":
                 harness.verifications.expire(ref)
@@ -276,7 +276,7 @@ def test_a_wait_never_goes_beyond_the_codes_end(harness: StoreHarness) -> None:
     ref = harness.start(fresh_number(), ALONE).reference
     job = harness.take(ref)
     harness.deliveries.return_to_queue(job, "no key", 10**9, may_fail_over=False)
-    assert harness.timers(ref)[f"r:{ref.delivery_id(1)}"] == float(harness.record(ref)["expires"])
+    assert harness.timers(ref)[f"retry:{ref.delivery_id(1)}"] == float(harness.record(ref)["expires_ms"])
 
 
 def test_the_draft_names_the_key(harness: StoreHarness) -> None:
@@ -286,7 +286,7 @@ def test_the_draft_names_the_key(harness: StoreHarness) -> None:
     assert harness.draft(job).sealed_by == harness.ring.active_kid
     harness.must_begin(job, body="k2:AAAA")
     assert harness.draft(job).sealed_by == "k2"
-    harness.raw.hset(harness.keys.secrets(ref), mapping={"b1": "nonsense"})
+    harness.raw.hset(harness.keys.secrets(ref), mapping={"body:1": "nonsense"})
     assert harness.draft(job).sealed_by == ""
     harness.raw.delete(harness.keys.secrets(ref))
     assert harness.draft(job).sealed_by == ""

@@ -26,19 +26,20 @@ from otp_service.domain.policy import TOMBSTONE_MS, Limit, Slot
 from otp_service.storage.alarms import Alarms
 from otp_service.storage.api_keys import ApiKeys
 from otp_service.storage.callbacks import Callbacks
-from otp_service.storage.client import Store, dead_shards, fix_shards
 from otp_service.storage.cursors import Cursors
 from otp_service.storage.keyrings import Keyrings
+from otp_service.storage.readiness import dead_shards, fix_shards
 from otp_service.storage.schema.keys import Keys
 from otp_service.storage.schema.writers import OTHER_NAMES, method_of
 from otp_service.storage.script_files import Script, Value, load, names
 from otp_service.storage.scripts import Scripts
+from otp_service.storage.store import Store
 
 from .harness import BANK, CODE, SHARDS, SHOP, WRONG, StoreHarness, fresh_number, word
 
 SCRIPTS = names()
 ENDLESS = (
-    r"otp:\{s..\}:(outbox|dead|timers|audit|optedout)$",
+    r"otp:\{s..\}:(outbox|dead|timers|audit|opted_out)$",
     r"otp:\{s..\}:optouts:",
     r"otp:\{meta\}:(shards|index_keys|key_ids)$",
     r"otp:\{keys\}:",
@@ -140,8 +141,8 @@ def stories(harness: StoreHarness) -> Iterator[Reference]:
     yield ref
     ref = started()
     harness.send(ref, "m1")
-    harness.raw.zadd(harness.keys.timers(harness.keys.shard(ref.number_hash)), {f"p:{ref.delivery_id(1)}": 1})
-    harness.due_deliveries.claim_poll(Timer(harness.keys.shard(ref.number_hash), "p", ref, 1))
+    harness.raw.zadd(harness.keys.timers(harness.keys.shard(ref.number_hash)), {f"poll:{ref.delivery_id(1)}": 1})
+    harness.due_deliveries.claim_poll(Timer(harness.keys.shard(ref.number_hash), "poll", ref, 1))
     harness.apply(ref, "delivery_failed", "m1")
     job = harness.take(ref)
     harness.must_begin(job, app)
@@ -180,7 +181,7 @@ def loops(harness: StoreHarness, app: Any) -> Iterator[Reference]:
 
     ref = harness.start(fresh_number(), app).reference  # never sent
     harness.deliveries.return_to_queue(harness.take(ref), "no key", 1_000, may_fail_over=False)
-    harness.due_deliveries.requeue(due(ref, "r"))
+    harness.due_deliveries.requeue(due(ref, "retry"))
     for _ in range(2):  # the next sender has it, and then waits
         harness.deliveries.record_held(harness.take(ref), "sender_down", "connect", 1_000)
     yield ref
@@ -188,7 +189,7 @@ def loops(harness: StoreHarness, app: Any) -> Iterator[Reference]:
     harness.deliveries.pass_to_next_sender(harness.take(ref), "40333", "spent", ["backup"])
     yield ref
     ref = harness.start(fresh_number(), app).reference  # never sent, and the next sender has it
-    harness.due_deliveries.claim_failover(due(ref, "f"))
+    harness.due_deliveries.claim_failover(due(ref, "failover"))
     yield ref
     alone = replace(app, route=app.route[:1])
     ref = harness.start(fresh_number(), alone).reference  # nobody is left to send it
@@ -211,25 +212,25 @@ def loops(harness: StoreHarness, app: Any) -> Iterator[Reference]:
     yield ref
     ref = harness.start(fresh_number(), app).reference  # lies in the carrier's queue
     harness.send(ref, "m3")
-    harness.due_deliveries.claim_failover(due(ref, "f"))
+    harness.due_deliveries.claim_failover(due(ref, "failover"))
     harness.apply(ref, "queued", "m3")
-    harness.due_deliveries.claim_failover(due(ref, "f"))
+    harness.due_deliveries.claim_failover(due(ref, "failover"))
     blocked = DeliveryReport("m3", "+1", "delivery_failed", error=BLOCKED)
     harness.tell(ref, blocked, event=word("evt"))
     yield ref
     ref = harness.start(fresh_number(), app).reference  # the answer is lost
     job = harness.take(ref)
     harness.must_begin(job, app)
-    harness.due_deliveries.claim_failover(due(ref, "f"))
+    harness.due_deliveries.claim_failover(due(ref, "failover"))
     harness.deliveries.record_unknown(job, 1_000, Unknown("timeout"))
-    harness.due_deliveries.claim_failover(due(ref, "f"))
-    harness.due_deliveries.requeue(due(ref, "r"))
+    harness.due_deliveries.claim_failover(due(ref, "failover"))
+    harness.due_deliveries.requeue(due(ref, "retry"))
     for job in [job for job in harness.jobs(ref) if job.reference == ref and job.ordinal == 1]:
         harness.begin(job, app)
-    harness.due_deliveries.close_delivery(due(ref, "c"))
+    harness.due_deliveries.close_delivery(due(ref, "closing"))
     harness.age(ref, 400_000)
     for ordinal in (1, 2):
-        harness.due_deliveries.close_delivery(due(ref, "c", ordinal))
+        harness.due_deliveries.close_delivery(due(ref, "closing", ordinal))
     yield ref
     number = fresh_number()
     ref = harness.start(number, app).reference
@@ -271,7 +272,7 @@ def checks(harness: StoreHarness, app: Any) -> Iterator[Reference]:
 
 def other_places(harness: StoreHarness) -> None:
     """What has no number."""
-    harness.raw.xadd(harness.keys.outbox(3), {"dlv": "nonsense"})
+    harness.raw.xadd(harness.keys.outbox(3), {"delivery": "nonsense"})
     harness.raw.zadd(harness.keys.timers(3), {"r:nonsense": 1})
     harness.outbox.read_new([3], 10, 0.001)
     harness.due_timers.due(10)
@@ -319,7 +320,7 @@ def other_places(harness: StoreHarness) -> None:
     for _ in range(5):
         harness.circuits.record_fault(Fault("sender:z", "connect"), word())
     harness.circuits.admit(["sender:z"])
-    harness.raw.hset(harness.keys.circuit("sender:z"), mapping={"until": 1, "probe": 1})
+    harness.raw.hset(harness.keys.circuit("sender:z"), mapping={"open_until_ms": 1, "next_probe_ms": 1})
     StoreHarness(harness.store, harness.keys, harness.scripts, harness.ring).circuits.admit(["sender:z"])
     harness.circuits.record_success(Fine("sender:z"), probe=False)
     harness.circuits.record_fault(Fault("sender:z", "connect"), word())
@@ -442,7 +443,7 @@ def test_nothing_that_has_gone_comes_back_without_an_end(harness: StoreHarness) 
     for ref in list(stories(harness)):
         harness.raw.delete(harness.keys.record(ref), harness.keys.secrets(ref), harness.keys.timeline(ref))
         shard = harness.keys.shard(ref.number_hash)
-        stream = harness.raw.xadd(harness.keys.outbox(shard), {"dlv": ref.delivery_id(1)})
+        stream = harness.raw.xadd(harness.keys.outbox(shard), {"delivery": ref.delivery_id(1)})
         assert stream
         for job in [job for job in harness.jobs(ref) if job.reference == ref]:
             harness.begin(job)
@@ -455,20 +456,20 @@ def test_nothing_that_has_gone_comes_back_without_an_end(harness: StoreHarness) 
         harness.verifications.cancel(word(), ref, "shop")
         harness.verifications.expire(ref)
         harness.verifications.redeem(word(), ref, "shop", "r", harness.now() + 9_999)
-        for kind in ("r", "p", "f", "c"):
+        for kind in ("retry", "poll", "failover", "closing"):
             harness.raw.zadd(harness.keys.timers(shard), {f"{kind}:{ref.delivery_id(1)}": 1})
-        harness.due_deliveries.requeue(Timer(shard, "r", ref, 1))
-        harness.due_deliveries.claim_poll(Timer(shard, "p", ref, 1))
-        harness.due_deliveries.claim_failover(Timer(shard, "f", ref, 1))
-        harness.due_deliveries.close_delivery(Timer(shard, "c", ref, 1))
+        harness.due_deliveries.requeue(Timer(shard, "retry", ref, 1))
+        harness.due_deliveries.claim_poll(Timer(shard, "poll", ref, 1))
+        harness.due_deliveries.claim_failover(Timer(shard, "failover", ref, 1))
+        harness.due_deliveries.close_delivery(Timer(shard, "closing", ref, 1))
         harness.verifications.deny(ref, Denial(frozenset({"shop"}), frozenset({"pool"}), harness.now(), harness.now()))
         for timer in [timer for timer in harness.timers(ref) if ref.token in timer]:
             harness.raw.zadd(harness.keys.timers(shard), {timer: 1})
         for due in harness.due_timers.due(1_000):
             {
-                "r": harness.due_deliveries.requeue,
-                "c": harness.due_deliveries.close_delivery,
-                "f": harness.due_deliveries.claim_failover,
+                "retry": harness.due_deliveries.requeue,
+                "closing": harness.due_deliveries.close_delivery,
+                "failover": harness.due_deliveries.claim_failover,
             }[due.kind](due)
         gone = (harness.keys.record(ref), harness.keys.secrets(ref), harness.keys.timeline(ref))
         assert [key for key in gone if harness.raw.exists(key)] == []

@@ -52,7 +52,7 @@ def exhaust(harness: StoreHarness, ref: Reference) -> None:
 
 def expire(harness: StoreHarness, ref: Reference) -> None:
     """Its time runs out: the record says so, the sends stay as young as they are."""
-    harness.raw.hset(harness.keys.record(ref), "expires", harness.now() - 1)
+    harness.raw.hset(harness.keys.record(ref), "expires_ms", harness.now() - 1)
 
 
 def expire_by_timer(harness: StoreHarness, ref: Reference) -> None:
@@ -321,8 +321,8 @@ def test_a_send_whose_answer_is_lost_is_never_given_back(harness: StoreHarness) 
     harness.deliveries.record_unknown(job, 1_000, Unknown("timeout"))
     harness.age(ref, 400_000)
     shard = harness.keys.shard(ref.number_hash)
-    harness.raw.zadd(harness.keys.timers(shard), {f"c:{ref.delivery_id(1)}": 1})
-    assert harness.due_deliveries.close_delivery(Timer(shard, "c", ref, 1)) == "unconfirmed"
+    harness.raw.zadd(harness.keys.timers(shard), {f"closing:{ref.delivery_id(1)}": 1})
+    assert harness.due_deliveries.close_delivery(Timer(shard, "closing", ref, 1)) == "unconfirmed"
     assert counted(harness, number) == 1
 
 
@@ -347,9 +347,9 @@ def test_what_no_worker_sent_in_time_is_given_back(harness: StoreHarness, how: s
         assert harness.begin(harness.take(ref)) is None
     else:
         shard = harness.keys.shard(ref.number_hash)
-        harness.raw.zadd(harness.keys.timers(shard), {f"c:{ref.delivery_id(1)}": 1})
-        assert harness.due_deliveries.close_delivery(Timer(shard, "c", ref, 1)) == "expired"
-        assert harness.due_deliveries.close_delivery(Timer(shard, "c", ref, 1)) is None
+        harness.raw.zadd(harness.keys.timers(shard), {f"closing:{ref.delivery_id(1)}": 1})
+        assert harness.due_deliveries.close_delivery(Timer(shard, "closing", ref, 1)) == "expired"
+        assert harness.due_deliveries.close_delivery(Timer(shard, "closing", ref, 1)) is None
     assert harness.status(ref) == "expired"
     assert counted(harness, number) == 0
 
@@ -438,7 +438,7 @@ def test_wrong_codes_are_limited_over_all_apps(harness: StoreHarness) -> None:
         harness.deliveries.begin_send(job, apps[2].name, "x", apps[2].wrong_codes_per_number, limits.wrong_codes)
         is None
     )
-    assert harness.record(refs[2])["1:ec"] == "too_many_wrong_codes"
+    assert harness.record(refs[2])["1:error_code"] == "too_many_wrong_codes"
     harness.age_wrong_codes(refs[0].number_hash, 60_001)
     assert isinstance(harness.check(refs[2], CODE, apps[2], per_number=limits), Approved)
 
@@ -475,7 +475,7 @@ def test_an_approval_in_one_app_leaves_anothers_streak(harness: StoreHarness) ->
 def refusals(harness: StoreHarness, number: str) -> list[dict[str, object]]:
     """The details of the refused starts on record."""
     found = harness.raw.xrange(harness.keys.audit(harness.keys.shard(harness.hash_of(number))))
-    events = [fields for _, fields in found if fields["nh"] == harness.hash_of(number)]
+    events = [fields for _, fields in found if fields["number_hash"] == harness.hash_of(number)]
     return [json.loads(event["detail"]) for event in events if event["type"] == "verification.refused"]
 
 

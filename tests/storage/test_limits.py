@@ -69,7 +69,7 @@ def test_subjects_do_not_share(harness: StoreHarness) -> None:
 def test_a_limits_subject_is_not_readable_in_the_store(harness: StoreHarness) -> None:
     """Addresses stand hashed in keys, and every such key ends by itself."""
     harness.limits.acquire([place(5, 60_000, "203.0.113.7")])
-    (key,) = harness.raw.scan_iter(match="otp:gcra:*")
+    (key,) = harness.raw.scan_iter(match="otp:limit:*")
     assert "203.0.113.7" not in key
     assert 0 < harness.raw.pttl(key) <= 60_000
 
@@ -146,7 +146,7 @@ def test_a_clock_that_is_set_back_refuses_nobody_for_longer_than_the_window(
     full, half = place(2, 60_000), place(4, 60_000)
     assert [harness.limits.acquire([full]) for _ in range(2)] == [0, 0]
     assert [harness.limits.acquire([half]) for _ in range(2)] == [0, 0]
-    for key in harness.raw.scan_iter(match="otp:gcra:*"):
+    for key in harness.raw.scan_iter(match="otp:limit:*"):
         step_back(harness, key, back_ms)
     assert 0 < harness.limits.acquire([full]) <= 30_000
     assert [harness.limits.acquire([half]) for _ in range(2)] == [0, 0]

@@ -119,21 +119,21 @@ class Service:
         for _ in range(6):
             for member in self.harness.timers(ref):
                 kind, _, name = member.partition(":")
-                if kind == "r" and name.startswith(f"dlv_{ref.token}-"):
+                if kind == "retry" and name.startswith(f"dlv_{ref.token}-"):
                     self.harness.raw.zadd(self.harness.keys.timers(shard), {member: 1})
-                    self.harness.due_deliveries.requeue(Timer(shard, "r", ref, int(name.rpartition("-")[2])))
+                    self.harness.due_deliveries.requeue(Timer(shard, "retry", ref, int(name.rpartition("-")[2])))
             self.work(ref)
 
     def report(self, ref: Reference, code: str, ordinals: Sequence[int] = (1, 2)) -> None:
         """Failed reports with this code for these messages that the person was sent."""
         for ordinal in ordinals:
             record = self.harness.record(ref)
-            if f"{ordinal}:mid" not in record:
+            if f"{ordinal}:message_id" not in record:
                 return
             number = next(body["to"] for body in self.sent if body["webhook_url"].endswith(ref.delivery_id(ordinal)))
             error = delivery_error({"code": code, "title": "As it happens"})
             receipt = DeliveryReport(
-                record[f"{ordinal}:mid"], number, "delivery_failed", 0, error, ref.delivery_id(ordinal)
+                record[f"{ordinal}:message_id"], number, "delivery_failed", 0, error, ref.delivery_id(ordinal)
             )
             self.receive.reports.apply(word("evt"), [receipt])
             self.work(ref)
@@ -141,8 +141,8 @@ class Service:
     def told(self, ref: Reference) -> list[tuple[str, str]]:
         """Sender and status of each delivery."""
         record = self.harness.record(ref)
-        ordinals = range(1, int(record["dn"]) + 1)
-        return [(record[f"{n}:snd"], record[f"{n}:st"]) for n in ordinals]
+        ordinals = range(1, int(record["deliveries"]) + 1)
+        return [(record[f"{n}:sender"], record[f"{n}:status"]) for n in ordinals]
 
     def untouched(self, count: int) -> None:
         """So many others: each is accepted by the first sender at once."""
@@ -294,7 +294,9 @@ def test_a_carrier_that_is_down_is_noticed(service: Service) -> None:
         service.start(failing(httpx.ConnectError))
     assert "sender:pool" in service.open_breakers()
     later = service.harness.now() + 60_000  # however slow this machine is
-    service.harness.raw.hset(service.harness.keys.circuit("sender:pool"), mapping={"until": later, "probe": later})
+    service.harness.raw.hset(
+        service.harness.keys.circuit("sender:pool"), mapping={"open_until_ms": later, "next_probe_ms": later}
+    )
     # The next one takes the other sender at once.
     ref = service.start()
     assert service.told(ref)[-1] == ("backup", "sent")
@@ -307,7 +309,7 @@ def test_reports_of_several_numbers_hold(service: Service) -> None:
         service.report(ref, "40013", [1])
     record = service.harness.record(refs[2])
     number = next(body["to"] for body in service.sent if refs[2].delivery_id(1) in body["webhook_url"])
-    receipt = DeliveryReport(record["1:mid"], number, "delivered", 0, None, refs[2].delivery_id(1))
+    receipt = DeliveryReport(record["1:message_id"], number, "delivered", 0, None, refs[2].delivery_id(1))
     service.receive.reports.apply(word("evt"), [receipt])
     service.report(refs[3], "40013", [1])
     assert service.open_breakers() == set()
@@ -346,7 +348,7 @@ def test_the_only_sender_is_tried_though_it_is_held(server_harness: StoreHarness
     requests = len(service.sent)
     ref = service.start(refusal(code))
     assert service.told(ref) == [("pool", "failed")]
-    assert service.harness.record(ref)["1:ec"] == code
+    assert service.harness.record(ref)["1:error_code"] == code
     assert len(service.sent) == requests + 1
     assert service.told(service.start()) == [("pool", "sent")]
     assert service.open_breakers() == set()
@@ -358,14 +360,14 @@ def test_the_sender_whose_hold_ends_sooner_is_tried(service: Service) -> None:
     assert service.open_breakers() == {"sender:pool", "profile:profile-b"}
     number = fresh_number()
     ref = service.harness.start(number, APP).reference
-    midnight_is_later = service.harness.raw.hget(service.harness.keys.circuit("sender:pool"), "until")
+    midnight_is_later = service.harness.raw.hget(service.harness.keys.circuit("sender:pool"), "open_until_ms")
     assert int(midnight_is_later) > int(
-        service.harness.raw.hget(service.harness.keys.circuit("profile:profile-b"), "until")
+        service.harness.raw.hget(service.harness.keys.circuit("profile:profile-b"), "open_until_ms")
     )
     service.work(ref)
     assert service.told(ref) == [("pool", "failed"), ("backup", "sent")]
-    assert service.harness.record(ref)["1:ec"] == "40020"
-    assert "lets nothing through" in service.harness.record(ref)["1:et"]
+    assert service.harness.record(ref)["1:error_code"] == "40020"
+    assert "lets nothing through" in service.harness.record(ref)["1:error_title"]
 
 
 def test_a_sender_that_is_not_left_for_this_person_is_no_better_one(service: Service) -> None:

@@ -39,7 +39,9 @@ def _final(harness: StoreHarness, words: tuple[str, ...], answer_at: int) -> tup
     record = harness.record(ref)
     assert harness.waiting(ref) == 0
     assert record["status"] == "pending"
-    return tuple(record.get(f"1:{name}") for name in ("st", "cs", "cr", "mid", "ec"))
+    return tuple(
+        record.get(f"1:{name}") for name in ("status", "carrier_status", "carrier_rank", "message_id", "error_code")
+    )
 
 
 def test_all_orders_of_receipts_end_alike(server_harness: StoreHarness) -> None:
@@ -78,8 +80,12 @@ def test_a_webhook_before_the_sends_own_answer_is_not_lost(harness: StoreHarness
     assert harness.apply(ref, "delivered") == "moved"
     assert harness.deliveries.record_accepted(job, Accepted("msg-1", "queued")) == "late"
     record = harness.record(ref)
-    assert (record["1:st"], record["1:mid"], record["1:cs"]) == ("delivered", "msg-1", "delivered")
-    assert f"p:{ref.delivery_id(1)}" not in harness.timers(ref)
+    assert (record["1:status"], record["1:message_id"], record["1:carrier_status"]) == (
+        "delivered",
+        "msg-1",
+        "delivered",
+    )
+    assert f"poll:{ref.delivery_id(1)}" not in harness.timers(ref)
     assert harness.waiting(ref) == 0
 
 
@@ -92,8 +98,8 @@ def test_a_webhook_settles_a_lost_answer(harness: StoreHarness) -> None:
     assert harness.apply(ref, "sent") == "moved"
     assert harness.status(ref) == "sent"
     timers = harness.timers(ref)
-    assert f"r:{ref.delivery_id(1)}" not in timers
-    assert f"p:{ref.delivery_id(1)}" in timers
+    assert f"retry:{ref.delivery_id(1)}" not in timers
+    assert f"poll:{ref.delivery_id(1)}" in timers
     assert harness.reports.find_message(ref.number_hash, "msg-1") == (ref, 1)
 
 
@@ -105,7 +111,7 @@ def test_a_failure_claims_the_next_sender_once_under_twenty_webhooks(harness: St
         answers = at_once([partial(harness.apply, ref, "delivery_failed") for _ in range(20)])
         assert answers.count("moved") == 1
         record = harness.record(ref)
-        assert (record["dn"], record["2:snd"], record["2:st"]) == ("2", "backup", "queued")
+        assert (record["deliveries"], record["2:sender"], record["2:status"]) == ("2", "backup", "queued")
         assert harness.events(ref).count("delivery.fell_back") == 1
         jobs = harness.jobs(ref)
         assert [job.ordinal for job in jobs] == [2]
@@ -130,11 +136,11 @@ def test_late_delivered_wins_over_failed_and_undoes_no_fail_over(harness: StoreH
     error = Refused("40008", "Undeliverable", Action.NEXT_SENDER)
     receipt = DeliveryReport("msg-1", "+1", "delivery_failed", error=error)
     assert harness.tell(ref, receipt, event="e1") == "moved"
-    assert harness.record(ref)["1:ec"] == "40008"
+    assert harness.record(ref)["1:error_code"] == "40008"
     assert harness.apply(ref, "delivered") == "moved"
     record = harness.record(ref)
-    assert (record["1:st"], record["2:st"]) == ("delivered", "queued")
-    assert "1:ec" not in record
+    assert (record["1:status"], record["2:status"]) == ("delivered", "queued")
+    assert "1:error_code" not in record
     assert harness.apply(ref, "delivery_failed") == "same"
     assert harness.status(ref) == "delivered"
 
@@ -146,7 +152,7 @@ def test_a_failure_that_no_sender_helps_against_claims_none(harness: StoreHarnes
     harness.send(ref)
     receipt = DeliveryReport("msg-1", "+1", "delivery_failed", error=Refused(code, "No route", action))
     assert harness.tell(ref, receipt, event="e1") == "moved"
-    assert harness.record(ref)["dn"] == "1"
+    assert harness.record(ref)["deliveries"] == "1"
 
 
 def test_a_receipt_after_the_end_changes_the_delivery_only(harness: StoreHarness) -> None:
@@ -155,10 +161,10 @@ def test_a_receipt_after_the_end_changes_the_delivery_only(harness: StoreHarness
         ref = harness.start(fresh_number()).reference
         harness.send(ref)
         harness.check(ref, CODE)
-        ended = harness.record(ref)["ended"]
+        ended = harness.record(ref)["ended_ms"]
         assert harness.apply(ref, status) == "moved"
         record = harness.record(ref)
-        assert (record["status"], record["ended"], record["dn"]) == ("approved", ended, "1")
+        assert (record["status"], record["ended_ms"], record["deliveries"]) == ("approved", ended, "1")
         assert harness.raw.pttl(harness.keys.record(ref)) > 0
 
 
@@ -200,8 +206,8 @@ def test_what_was_never_accepted_may_still_turn_out_delivered(harness: StoreHarn
     harness.deliveries.record_refused(job, Refused("10015", "Bad request", Action.STOP_ALL))
     assert harness.apply(ref, "delivered") == "moved"
     record = harness.record(ref)
-    assert record["1:st"] == "delivered"
-    assert "1:ec" not in record
+    assert record["1:status"] == "delivered"
+    assert "1:error_code" not in record
 
 
 def test_a_click_is_noted_once(harness: StoreHarness) -> None:

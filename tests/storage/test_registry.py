@@ -96,7 +96,9 @@ def test_a_wish_is_recorded_when_it_changes_something(harness: StoreHarness) -> 
     assert wish(harness, nh, False, 150, "e3") == "older"
     assert wish(harness, nh, False, 300) == "changed"
     events = [
-        fields for _, fields in harness.raw.xrange(harness.keys.audit(harness.keys.shard(nh))) if fields["nh"] == nh
+        fields
+        for _, fields in harness.raw.xrange(harness.keys.audit(harness.keys.shard(nh)))
+        if fields["number_hash"] == nh
     ]
     assert [event["type"] for event in events] == ["optout.added", "optout.removed"]
     assert harness.raw.pttl(harness.keys.optouts(nh)) == -1
@@ -180,7 +182,9 @@ def test_a_lifted_opt_out_is_gone_and_on_record(harness: StoreHarness) -> None:
     assert nh not in standing(harness)
     assert not harness.optouts.lift("profile-a", old)
     events = [
-        fields for _, fields in harness.raw.xrange(harness.keys.audit(harness.keys.shard(nh))) if fields["nh"] == nh
+        fields
+        for _, fields in harness.raw.xrange(harness.keys.audit(harness.keys.shard(nh)))
+        if fields["number_hash"] == nh
     ]
     assert [event["type"] for event in events] == ["optout.added", "optout.removed"]
     assert (events[-1]["mask"], json.loads(events[-1]["detail"])["source"]) == ("+1******0001", "list")
@@ -193,7 +197,7 @@ def test_unclear_replies_of_a_number_are_recorded_once_a_minute(harness: StoreHa
     for nh in (*people, *people):
         harness.optouts.record_unclear(nh, "+1******0001", "profile-a")
     for nh in people:
-        found = [f for _, f in harness.raw.xrange(harness.keys.audit(harness.keys.shard(nh))) if f["nh"] == nh]
+        found = [f for _, f in harness.raw.xrange(harness.keys.audit(harness.keys.shard(nh))) if f["number_hash"] == nh]
         assert [(f["type"], f["mask"], f["app"]) for f in found] == [("reply.unclear", "+1******0001", "")]
         assert json.loads(found[0]["detail"]) == {"messaging_profile_id": "profile-a"}
         assert 0 < harness.raw.pttl(harness.keys.unclear(nh)) <= 60_000
@@ -432,10 +436,10 @@ def test_a_filter_lets_through_what_it_names(harness: StoreHarness) -> None:
     """By verification, type, app and number's hash; pages without a match still lead on."""
     refs = [harness.start(fresh_number()).reference for _ in range(10)]
     one = refs[3]
-    wanted = {"vid": frozenset({one.token}), "type": frozenset({"verification.started"})}
+    wanted = {"verification": frozenset({one.token}), "type": frozenset({"verification.started"})}
     found = [event for page in pages(harness, 1, wanted) for event in page]
-    assert [(event.type, event.fields["vid"]) for event in found] == [("verification.started", one.token)]
-    by_number = [event for page in pages(harness, 2, {"nh": frozenset({one.number_hash})}) for event in page]
+    assert [(event.type, event.fields["verification"]) for event in found] == [("verification.started", one.token)]
+    by_number = [event for page in pages(harness, 2, {"number_hash": frozenset({one.number_hash})}) for event in page]
     assert len(by_number) == 2
     assert not [event for page in pages(harness, 2, {"app": frozenset({"bank"})}) for event in page]
 

@@ -11,11 +11,11 @@ from typing import Any, TypeGuard
 import pytest
 
 from otp_service import storage
-from otp_service.storage.client import Store
 from otp_service.storage.schema import writers
 from otp_service.storage.schema.keys import Keys
 from otp_service.storage.script_files import Script, Value, load, names, parse
 from otp_service.storage.scripts import Scripts
+from otp_service.storage.store import Store
 
 from .harness import StoreHarness
 

@@ -64,8 +64,8 @@ def test_a_repeat_keeps_the_code_and_moves_the_end(harness: StoreHarness) -> Non
     assert again.reference == ref
     assert harness.raw.hgetall(harness.keys.secrets(ref)) == secrets
     record = harness.record(ref)
-    assert int(record["expires"]) - int(record["created"]) == pytest.approx(400_000, abs=2_000)
-    assert int(record["next_send"]) - harness.now() == pytest.approx(60_000, abs=2_000)
+    assert int(record["expires_ms"]) - int(record["created_ms"]) == pytest.approx(400_000, abs=2_000)
+    assert int(record["next_send_ms"]) - harness.now() == pytest.approx(60_000, abs=2_000)
     assert record["metadata"] == '{"b":2}'
     assert harness.check(ref, "999999") == Wrong(4)
     assert isinstance(harness.check(ref, CODE), Approved)
@@ -75,15 +75,15 @@ def test_no_repeat_reaches_beyond_ten_minutes_from_the_first_start(harness: Stor
     """A code is never accepted later than ten minutes after it was issued (NIST 3.1.3.2)."""
     number = fresh_number()
     ref = harness.start(number).reference
-    harness.raw.hset(harness.keys.record(ref), "created", harness.now() - 500_000)
+    harness.raw.hset(harness.keys.record(ref), "created_ms", harness.now() - 500_000)
     harness.cool(ref)
     harness.start(number)
     record = harness.record(ref)
-    assert int(record["expires"]) == int(record["created"]) + MAX_LIFETIME_MS
+    assert int(record["expires_ms"]) == int(record["created_ms"]) + MAX_LIFETIME_MS
     ttl = harness.raw.pttl(harness.keys.secrets(ref))
     assert 90_000 < ttl <= 100_000
     assert harness.raw.pttl(harness.keys.record(ref)) <= 100_000 + TOMBSTONE_MS
-    assert harness.timers(ref)[f"x:{ref.token}"] == int(record["expires"])
+    assert harness.timers(ref)[f"expiry:{ref.token}"] == int(record["expires_ms"])
 
 
 def test_the_cool_down_grows_and_the_sends_end(harness: StoreHarness) -> None:
@@ -158,7 +158,7 @@ def test_a_start_ends_the_one_whose_time_ran_out_unnoticed(harness: StoreHarness
     assert new != old
     assert harness.record(old)["status"] == "expired"
     assert harness.events(old)[-1] == "verification.expired"
-    assert f"x:{old.token}" not in harness.timers(old)
+    assert f"expiry:{old.token}" not in harness.timers(old)
 
 
 def test_purposes_and_apps_do_not_meet(harness: StoreHarness) -> None:
@@ -222,7 +222,7 @@ def test_blocked_senders_are_skipped(harness: StoreHarness) -> None:
     started = harness.start(number, app)
     assert started.view is not None
     assert [delivery.sender for delivery in started.view.deliveries] == ["backup"]
-    assert harness.record(started.reference)["1:rest"] == ""
+    assert harness.record(started.reference)["1:next_senders"] == ""
 
 
 def test_opted_out_of_all_is_refused_and_in_again_is_sent(harness: StoreHarness) -> None:
@@ -234,12 +234,14 @@ def test_opted_out_of_all_is_refused_and_in_again_is_sent(harness: StoreHarness)
     shard = harness.keys.shard(harness.hash_of(number))
     assert harness.raw.xlen(harness.keys.outbox(shard)) == 0
     noted = [
-        fields for _, fields in harness.raw.xrange(harness.keys.audit(shard)) if fields["nh"] == harness.hash_of(number)
+        fields
+        for _, fields in harness.raw.xrange(harness.keys.audit(shard))
+        if fields["number_hash"] == harness.hash_of(number)
     ]
     assert noted[-1]["type"] == "verification.refused"
     assert json.loads(noted[-1]["detail"]) == {"code": "opted_out", "skipped": 0}
     opt_out(harness, number, "profile-b", out=False, at_ms=2)
-    assert harness.record(harness.start(number).reference)["1:snd"] == "backup"
+    assert harness.record(harness.start(number).reference)["1:sender"] == "backup"
 
 
 def test_a_send_that_was_never_accepted_gives_its_cool_down_back(harness: StoreHarness) -> None:

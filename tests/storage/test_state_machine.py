@@ -399,10 +399,10 @@ class Machine(RuleBasedStateMachine):
         ref, ordinal, deliveries = job.reference, job.ordinal, self.harness.deliveries
         model = self.models[ref]
         record = self.harness.record(ref)
-        status = record[f"{ordinal}:st"]
+        status = record[f"{ordinal}:status"]
         send = model.send_of[ordinal]
         arrived = any(
-            record[f"{n}:st"] == "delivered" and record[f"{n}:send"] == record[f"{ordinal}:send"]
+            record[f"{n}:status"] == "delivered" and record[f"{n}:send"] == record[f"{ordinal}:send"]
             for n in model.send_of
             if n != ordinal
         )
@@ -451,15 +451,15 @@ class Machine(RuleBasedStateMachine):
     def webhook(self, data: st.DataObject, status: str) -> None:
         """The carrier speaks of a delivery, early, late or again."""
         ref = self.one_of(data)
-        count = int(self.harness.record(ref)["dn"])
+        count = int(self.harness.record(ref)["deliveries"])
         ordinal = data.draw(st.integers(1, count))
         before = self.harness.record(ref)
         self.harness.apply(ref, status, f"m{ordinal}", ordinal)
         after = self.harness.record(ref)
         self.models[ref].accepted.add(self.models[ref].send_of[ordinal].number)
-        self._claims(ref, ordinal, after["dn"] != before["dn"])
+        self._claims(ref, ordinal, after["deliveries"] != before["deliveries"])
         assert after["status"] == before["status"]
-        assert int(after["dn"]) - count in (0, 1)
+        assert int(after["deliveries"]) - count in (0, 1)
 
     @precondition(lambda self: self.models)
     @rule(data=st.data())
@@ -469,8 +469,8 @@ class Machine(RuleBasedStateMachine):
         model, record = self.models[ref], self.harness.record(ref)
 
         def gone(n: int) -> bool:
-            lost = record[f"{n}:st"] in ("unknown", "sending") and model.lost_tries.get(n, 0) > 0
-            return (f"{n}:mid" in record or lost) and f"{n}:out" in record
+            lost = record[f"{n}:status"] in ("unknown", "sending") and model.lost_tries.get(n, 0) > 0
+            return (f"{n}:message_id" in record or lost) and f"{n}:first_try_ms" in record
 
         now = self.harness.now() + 1
         denial = Denial(frozenset(APPS), frozenset({POOL.name, BACKUP.name}), now, now)
@@ -489,7 +489,7 @@ class Machine(RuleBasedStateMachine):
             shard = self.harness.keys.shard(ref.number_hash)
             self.harness.raw.zadd(self.harness.keys.timers(shard), {timer: 1})
             waits = self.harness.status(ref, ordinal) in ("queued", "sending", "unknown")
-            assert self.harness.due_deliveries.requeue(Timer(shard, "r", ref, ordinal)) is waits
+            assert self.harness.due_deliveries.requeue(Timer(shard, "retry", ref, ordinal)) is waits
         self.take_and_work(how)
 
     @precondition(lambda self: self.models)
@@ -501,7 +501,7 @@ class Machine(RuleBasedStateMachine):
             ordinal = int(timer.rpartition("-")[2])
             shard = self.harness.keys.shard(ref.number_hash)
             self.harness.raw.zadd(self.harness.keys.timers(shard), {timer: 1})
-            if self.harness.due_deliveries.close_delivery(Timer(shard, "c", ref, ordinal)) == "expired":
+            if self.harness.due_deliveries.close_delivery(Timer(shard, "closing", ref, ordinal)) == "expired":
                 self._given_back(ref, self.models[ref], ordinal)
 
     def _claims(self, ref: Reference, ordinal: int, claimed: bool) -> None:
@@ -523,8 +523,8 @@ class Machine(RuleBasedStateMachine):
             assert record["status"] == model.status
             assert int(record["attempts"]) == model.attempts <= APP.max_checks
             assert int(record["sends"]) == model.sends
-            assert int(record["expires"]) == model.expires_ms
-            assert int(record["expires"]) - int(record["created"]) <= 600_000
+            assert int(record["expires_ms"]) == model.expires_ms
+            assert int(record["expires_ms"]) - int(record["created_ms"]) <= 600_000
             if model.status is not Status.PENDING:
                 assert not self.harness.raw.exists(self.harness.keys.secrets(ref))
             view = self.harness.verifications.view(ref, model.app.name)
@@ -540,11 +540,11 @@ class Machine(RuleBasedStateMachine):
         """No delivery ever goes back, each has a sender of the route, and the next sender follows once."""
         for ref, model in self.models.items():
             record = self.harness.record(ref)
-            for ordinal in range(1, int(record["dn"]) + 1):
-                rank = RANK[DeliveryStatus(record[f"{ordinal}:st"])]
+            for ordinal in range(1, int(record["deliveries"]) + 1):
+                rank = RANK[DeliveryStatus(record[f"{ordinal}:status"])]
                 assert rank >= model.seen_rank.get(ordinal, 0)
                 model.seen_rank[ordinal] = rank
-                assert record[f"{ordinal}:snd"] in (POOL.name, BACKUP.name)
+                assert record[f"{ordinal}:sender"] in (POOL.name, BACKUP.name)
             assert self.harness.events(ref).count("delivery.fell_back") == len(model.claimed)
 
     @invariant()

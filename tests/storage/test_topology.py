@@ -10,10 +10,10 @@ import pytest
 import redis
 
 from otp_service.runtime.dev import embedded_store
-from otp_service.storage import client
+from otp_service.storage import connect
 from otp_service.storage.answering import STORE_ERRORS
-from otp_service.storage.client import Store
 from otp_service.storage.cluster import LOOK_UP_PAUSE_S
+from otp_service.storage.store import Store
 from tests.conftest import wait_until
 
 KEY, OTHER = "{a}", "{b}"
@@ -37,7 +37,7 @@ def node(tmp_path: Path) -> Iterator[Any]:
 @pytest.fixture
 def store(node: Any) -> Iterator[Store]:
     """The service's connections to it."""
-    opened = client.connect(f"redis+cluster://127.0.0.1:{node.connection_pool.connection_kwargs['port']}")
+    opened = connect.connect(f"redis+cluster://127.0.0.1:{node.connection_pool.connection_kwargs['port']}")
     try:
         yield opened
     finally:

@@ -47,8 +47,8 @@ def end(harness: StoreHarness, job: Job, ref: Reference, kind: str) -> None:
     if kind in ("close", "unread"):
         shard = harness.keys.shard(ref.number_hash)
         harness.age(ref, 40_000)  # later still
-        harness.raw.zadd(harness.keys.timers(shard), {f"c:{ref.delivery_id(1)}": 1})
-        assert harness.due_deliveries.close_delivery(Timer(shard, "c", ref, 1)) == "expired"
+        harness.raw.zadd(harness.keys.timers(shard), {f"closing:{ref.delivery_id(1)}": 1})
+        assert harness.due_deliveries.close_delivery(Timer(shard, "closing", ref, 1)) == "expired"
 
 
 def expected(waits: list[str], kind: str) -> str:
@@ -78,6 +78,6 @@ def test_what_ran_out_unsent_is_expired_with_its_reason(
     harness.age(ref, 300_001)
     end(harness, job, ref, kind)
     record = harness.record(ref)
-    assert (record["1:st"], record["1:ec"]) == ("expired", "code_expired")
-    assert record["1:et"] == f"The code ran out before the message could be sent: {expected(waits, kind)}."
+    assert (record["1:status"], record["1:error_code"]) == ("expired", "code_expired")
+    assert record["1:error_title"] == f"The code ran out before the message could be sent: {expected(waits, kind)}."
     assert harness.events(ref).count("delivery.expired") == 1

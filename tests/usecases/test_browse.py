@@ -87,9 +87,9 @@ def test_a_number_or_verification_is_looked_for_on_its_shard() -> None:
     """One shard instead of all; an id that cannot be ours is on none."""
     shard = shard_of(NUMBER, 16)
     by_number = asked(AuditFilter(to=PERSON))
-    assert (by_number["wanted"], by_number["shards"]) == ({"nh": frozenset({NUMBER})}, [shard])
+    assert (by_number["wanted"], by_number["shards"]) == ({"number_hash": frozenset({NUMBER})}, [shard])
     by_id = asked(AuditFilter(verification_id=REF.verification_id))
-    assert (by_id["wanted"], by_id["shards"]) == ({"vid": frozenset({REF.token})}, [shard])
+    assert (by_id["wanted"], by_id["shards"]) == ({"verification": frozenset({REF.token})}, [shard])
     assert list(asked(AuditFilter(verification_id="vrf_x"))["shards"]) == []
     assert list(asked(AuditFilter())["shards"]) == list(range(16))
 

@@ -454,12 +454,12 @@ def test_each_timer_does_its_own(closed: str | None) -> None:
     """Expiry ends, a retry puts back, closing closes, an unknown kind does nothing."""
     scenario = Scenario(closed=closed)
     deliver = use_case(scenario)
-    for kind in ("x", "r", "c", "?"):
+    for kind in ("expiry", "retry", "closing", "?"):
         deliver.timers.run(Timer(3, kind, REF, 1))
     assert scenario.steps() == ["expire", "requeue", "close_delivery"]
 
 
-@pytest.mark.parametrize(("kind", "claim"), [("p", "claim_poll"), ("f", "claim_failover")])
+@pytest.mark.parametrize(("kind", "claim"), [("poll", "claim_poll"), ("failover", "claim_failover")])
 def test_a_silent_delivery_is_asked_about(kind: str, claim: str) -> None:
     """What the carrier says of the message is applied like a webhook, but is no event; the guard hears of it too."""
     receipt, sender_health = DeliveryReport("m1", NUMBER, "delivered"), FakeSenderHealth()
@@ -472,7 +472,7 @@ def test_a_silent_delivery_is_asked_about(kind: str, claim: str) -> None:
     assert sender_health.reports == [(ReportOutcome("moved", "pool"), receipt)]
 
 
-@pytest.mark.parametrize(("kind", "claim"), [("p", "claim_poll"), ("f", "claim_failover")])
+@pytest.mark.parametrize(("kind", "claim"), [("poll", "claim_poll"), ("failover", "claim_failover")])
 def test_no_claim_no_question_no_answer_no_change(kind: str, claim: str) -> None:
     """Only the claimer asks, and a carrier that does not know changes nothing."""
     scenario = Scenario(poll=None)

@@ -59,7 +59,7 @@ def view(ref: Reference = REF, metadata: str = "{}") -> VerificationView:
 
 def event(kind: str = "verification.approved", number: int = 1, **fields: str) -> Event:
     """The n-th event of shard 2."""
-    given = {"type": kind, "vid": REF.token, "app": "shop", "mask": "+1******0143", **fields}
+    given = {"type": kind, "verification": REF.token, "app": "shop", "mask": "+1******0143", **fields}
     return Event(2, Position(AT, number), kind, given)
 
 
@@ -158,7 +158,7 @@ def test_an_outage_leaves_the_events_to_be_read_again(scenario: Scenario) -> Non
 @pytest.mark.parametrize("left_behind", [True, False])
 def test_a_queue_that_is_away_holds_up_its_own_app_only(scenario: Scenario, left_behind: bool) -> None:
     """Wherever its events stand in a batch; they are handed out again later, and the rest is done."""
-    events = [event(number=n, app="slow", vid=SLOW.token) if n % 2 else event(number=n) for n in range(1, 7)]
+    events = [event(number=n, app="slow", verification=SLOW.token) if n % 2 else event(number=n) for n in range(1, 7)]
     scenario.audit = FakeAuditConsumer(taken=events) if left_behind else FakeAuditConsumer(events)
     scenario.queue.away = "slow"
     assert scenario.use_case(("shop", "slow")).collect(left_behind=left_behind) == 3

@@ -236,7 +236,7 @@ class ApiHarness:
 
     def code(self, verification_id: str) -> str:
         """The code of a pending verification, out of the box that only the worker opens."""
-        for name in self.store.scan_iter(match=f"*:sec:{verification_id.removeprefix('vrf_')}"):
+        for name in self.store.scan_iter(match=f"*:secrets:{verification_id.removeprefix('vrf_')}"):
             box: Any = self.store.hget(name, "box")
             return str(json.loads(self.vault.open(box.decode()))["code"])
         raise AssertionError("the verification has no code any more")

@@ -231,8 +231,8 @@ def test_a_repeat_in_another_form_is_measured_again(api: ApiHarness) -> None:
 def test_no_login_is_refused_over_its_locale(api: ApiHarness, locale: str) -> None:
     """Any text starts; what is kept of it is a language that there are words for."""
     verification = api.started(api.number(), locale=locale)
-    (name,) = api.store.keys(f"*:v:{verification.removeprefix('vrf_')}")
-    assert api.store.hget(name, "1:loc") in (b"de", b"en")
+    (name,) = api.store.keys(f"*:verification:{verification.removeprefix('vrf_')}")
+    assert api.store.hget(name, "1:locale") in (b"de", b"en")
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def test_while_the_first_is_running(api: ApiHarness) -> None:
     """409 with Retry-After for the same body, 422 for another one; a crashed first's place is free after its lease."""
     body = {"to": api.number()}
     assert keyed(api, "k", body).status == 201
-    (name,) = api.store.keys("otp:idem:*")
+    (name,) = api.store.keys("otp:idempotency:*")
     kept = api.store.hgetall(name)
     assert isinstance(kept, dict)
     # As it looks while the first one is under way.

@@ -152,7 +152,7 @@ def test_many_at_once_are_one_approval(api: ApiHarness) -> None:
 
 def stored(api: ApiHarness) -> Any:
     """The name of the one record of an Idempotency-Key."""
-    names: Any = api.store.keys("otp:idem:*")
+    names: Any = api.store.keys("otp:idempotency:*")
     (name,) = names
     return name
 

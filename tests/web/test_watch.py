@@ -183,7 +183,7 @@ def test_a_token_is_no_oracle(api: ApiHarness) -> None:
 def test_a_token_ends_with_the_verification(api: ApiHarness) -> None:
     """What the store has forgotten is not found, by the token as by a key."""
     verification = started(api)
-    for name in api.store.keys(f"*:v:{verification['verification_id'][4:]}"):
+    for name in api.store.keys(f"*:verification:{verification['verification_id'][4:]}"):
         api.store.delete(name)
     by_token = poll(api, verification, "?wait=25").problem(404, "verification_not_found")
     by_key = poll(api, verification, key="default").problem(404, "verification_not_found")

@@ -13,7 +13,7 @@ end
 
 -- Whether a list of newest-first milliseconds has reached one of the rules `limit:per_ms,...`. What stands in an entry
 -- after the milliseconds is left aside. Returns the milliseconds until all rules let one more through, or nil.
-local function over(list, rules, now)
+local function limit_wait(list, rules, now)
   local worst
   for limit, per in string.gmatch(rules, '(%d+):(%d+)') do
     local entry = redis.call('LINDEX', list, limit - 1)
@@ -30,12 +30,12 @@ end
 -- latest, and before its beginning only a clock that was set back can stand, nobody knows how far.
 local GREATEST_LIFE_MS = 600000
 local CLOCK_PLAY_MS = 5000
-local function is_over(now, expires, created)
+local function has_expired(now, expires, created)
   return now >= tonumber(expires) or now >= created + GREATEST_LIFE_MS or now + CLOCK_PLAY_MS < tonumber(created)
 end
 
 -- The longest window of the rules, for the list's TTL, and the largest limit, for its length.
-local function reach(rules)
+local function window_and_length(rules)
   local window, length = 0, 0
   for limit, per in string.gmatch(rules, '(%d+):(%d+)') do
     window = math.max(window, tonumber(per))
@@ -45,13 +45,15 @@ local function reach(rules)
 end
 
 -- Append one event to the shard's audit stream and, if there is one, to the verification's timeline, whose record
--- `who.rec` then has a new version.
--- `who` holds vid, app, mask, nh (hash of the number) and op; `detail` is a JSON object as text.
-local function record(audit, timeline, who, kind, now, delivery, detail)
-  redis.call('XADD', audit, '*', 'type', kind, 'vid', who.vid, 'app', who.app, 'mask', who.mask,
-    'nh', who.nh, 'dlv', delivery or '', 'op', who.op or '', 'detail', detail or '{}')
+-- `who.record` then has a new version.
+-- `who` holds the record's key, token, app, mask, number_hash and operation; `detail` is a JSON object as text.
+local function append_event(audit, timeline, who, kind, now, delivery, detail)
+  redis.call('XADD', audit, '*', Event.TYPE, kind, Event.VERIFICATION, who.token, Event.APP, who.app,
+    Event.MASK, who.mask, Event.NUMBER_HASH, who.number_hash, Event.DELIVERY, delivery or '',
+    Event.OPERATION, who.operation or '', Event.DETAIL, detail or '{}')
   if timeline then
-    redis.call('RPUSH', timeline, kind .. '\31' .. int(now) .. '\31' .. (delivery or '') .. '\31' .. (detail or '{}'))
-    redis.call('HINCRBY', who.rec, 'ver', 1)
+    redis.call('RPUSH', timeline, kind .. TimelineEntry.SEPARATOR .. int(now) .. TimelineEntry.SEPARATOR
+      .. (delivery or '') .. TimelineEntry.SEPARATOR .. (detail or '{}'))
+    redis.call('HINCRBY', who.record, Record.VERSION, 1)
   end
 end

@@ -9,7 +9,7 @@ local RANK = {queued = 0, sending = 1, unknown = 1, sent = 2, suppressed = 3, ex
 local CLOSE_MS = 30000
 
 local function delivery_id(c, n)
-  return 'dlv_' .. c.who.vid .. '-' .. n
+  return 'dlv_' .. c.who.token .. '-' .. n
 end
 
 -- Forget what was to be done about a delivery later.
@@ -36,28 +36,28 @@ local function open_route(optouts, route)
 end
 
 -- Queue the verification's n-th delivery with the route's first sender. The rest waits for a failover, which comes at
--- the latest when the message has not been sent within `within` ms.
-local function queue_delivery(c, n, route, send, channel, locale, autofill, within)
+-- the latest when the message has not been sent within `within` ms. `expires`: when its code ends.
+local function queue_delivery(c, n, route, send, channel, locale, autofill, within, expires)
   local head, next_senders = string.match(route, '^([^,]+),?(.*)$')
   local sender, kind, profile = string.match(head, RouteSender.PARSE)
-  redis.call('HSET', c.who.rec, n .. Delivery.STATUS, 'queued', n .. Delivery.SENDER, sender, n .. Delivery.KIND, kind,
-    n .. Delivery.PROFILE, profile, n .. Delivery.NEXT_SENDERS, next_senders, n .. Delivery.SEND, send,
+  redis.call('HSET', c.who.record, n .. Delivery.STATUS, 'queued', n .. Delivery.SENDER, sender, n .. Delivery.KIND,
+    kind, n .. Delivery.PROFILE, profile, n .. Delivery.NEXT_SENDERS, next_senders, n .. Delivery.SEND, send,
     n .. Delivery.CHANNEL, channel, n .. Delivery.LOCALE, locale, n .. Delivery.AUTOFILL, autofill,
     n .. Delivery.QUEUED, int(c.now), n .. Delivery.UPDATED, int(c.now), n .. Delivery.SENT_WITHIN, within,
     Record.DELIVERIES, n)
   local id = delivery_id(c, n)
-  redis.call('ZADD', c.timers, int(redis.call('HGET', c.who.rec, Record.EXPIRES) + CLOSE_MS), TimerKind.CLOSING .. id)
+  redis.call('ZADD', c.timers, int(expires + CLOSE_MS), TimerKind.CLOSING .. id)
   if next_senders ~= '' then redis.call('ZADD', c.timers, int(c.now + within), TimerKind.FAILOVER .. id) end
   redis.call('XADD', c.outbox, '*', Outbox.DELIVERY, id)
-  record(c.audit, c.timeline, c.who, 'delivery.queued', c.now, id, cjson.encode({sender = sender, kind = kind}))
+  append_event(c.audit, c.timeline, c.who, 'delivery.queued', c.now, id, cjson.encode({sender = sender, kind = kind}))
 end
 
 -- Move a delivery up. Returns whether it moved.
 local function advance_status(c, n, to)
-  local from = redis.call('HGET', c.who.rec, n .. Delivery.STATUS)
+  local from = redis.call('HGET', c.who.record, n .. Delivery.STATUS)
   if not from or from == to or RANK[to] < RANK[from] then return false end
   -- `sending` and `unknown` are the only ones of one rank that follow each other.
   if RANK[to] == RANK[from] and RANK[to] ~= 1 then return false end
-  redis.call('HSET', c.who.rec, n .. Delivery.STATUS, to, n .. Delivery.UPDATED, int(c.now))
+  redis.call('HSET', c.who.record, n .. Delivery.STATUS, to, n .. Delivery.UPDATED, int(c.now))
   return true
 end

@@ -1,17 +1,17 @@
 -- Shared by the scripts that count sends to a number. The list `sends` holds one entry a send, newest first:
--- 'ms US app US purpose'. An approval takes app and purpose away: such a send counts for the caps, no longer for the
+-- `SendEntry`. An approval takes app and purpose away: such a send counts for the caps, no longer for the
 -- ladder.
 
 local LADDER_MS = 3600000
 
 local function send_entry(at, app, purpose)
-  return int(at) .. '\31' .. app .. '\31' .. purpose
+  return string.format(SendEntry.PACK, int(at), app, purpose)
 end
 
 -- The ladder of one app and purpose: milliseconds of its sends within the last hour, newest first; and how many sends
 -- the number had in that time altogether.
 local function read_ladder(sends, app, purpose, now)
-  local own, all, suffix = {}, 0, '\31' .. app .. '\31' .. purpose
+  local own, all, suffix = {}, 0, SendEntry.SEPARATOR .. app .. SendEntry.SEPARATOR .. purpose
   local page = 64
   for first = 0, 1000000, page do
     local entries = redis.call('LRANGE', sends, first, first + page - 1)
@@ -42,9 +42,11 @@ end
 
 -- After an approval the next send to this app and purpose waits for none of the earlier ones.
 local function reset_ladder(sends, app, purpose)
-  local suffix = '\31' .. app .. '\31' .. purpose
+  local suffix = SendEntry.SEPARATOR .. app .. SendEntry.SEPARATOR .. purpose
   for i, entry in ipairs(redis.call('LRANGE', sends, 0, -1)) do
     local at = string.match(entry, '^%d+')
-    if string.sub(entry, #at + 1) == suffix then redis.call('LSET', sends, i - 1, at .. '\31\31') end
+    if string.sub(entry, #at + 1) == suffix then
+      redis.call('LSET', sends, i - 1, string.format(SendEntry.PACK, at, '', ''))
+    end
   end
 end

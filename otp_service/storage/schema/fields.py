@@ -2,8 +2,6 @@
 
 In a script `Record.STATUS` is replaced by the quoted name when the script is loaded; an unknown one fails to load. A
 field of a delivery is written after the delivery's ordinal: `n .. Delivery.STATUS` is `3:status`.
-
-While the scripts are being converted the values are the old ones; `# ->` has the new one, set when all are done.
 """
 
 from typing import Final
@@ -17,76 +15,76 @@ class Record:
     CHANNEL: Final = "channel"
     MASK: Final = "mask"
     """The number with its middle hidden, as it may be shown."""
-    NUMBER_HASH: Final = "nh"  # -> number_hash
-    CONTEXT_HASH: Final = "ctx"  # -> context_hash
+    NUMBER_HASH: Final = "number_hash"
+    CONTEXT_HASH: Final = "context_hash"
     """Hash of what the code is bound to (amount, payee, session), or empty."""
     STATUS: Final = "status"
-    CREATED: Final = "created"  # -> created_ms
-    EXPIRES: Final = "expires"  # -> expires_ms
-    ENDED: Final = "ended"  # -> ended_ms
+    CREATED: Final = "created_ms"
+    EXPIRES: Final = "expires_ms"
+    ENDED: Final = "ended_ms"
     ATTEMPTS: Final = "attempts"
-    MAX_CHECKS: Final = "max"  # -> max_checks
+    MAX_CHECKS: Final = "max_checks"
     SENDS: Final = "sends"
-    MAX_SENDS: Final = "sends_max"  # -> max_sends
-    NEXT_SEND: Final = "next_send"  # -> next_send_ms
-    SENT_AT: Final = "at:"  # -> sent_at_ms:
+    MAX_SENDS: Final = "max_sends"
+    NEXT_SEND: Final = "next_send_ms"
+    SENT_AT: Final = "sent_at_ms:"
     """Followed by the ordinal of a send: when it was counted."""
-    ACCEPTED: Final = "acc:"  # -> accepted:
+    ACCEPTED: Final = "accepted:"
     """Followed by the ordinal of a send: the carrier accepted a message of it."""
-    DELIVERIES: Final = "dn"  # -> deliveries
+    DELIVERIES: Final = "deliveries"
     """How many deliveries there are."""
-    KEY_ID: Final = "kid"  # -> key_id
+    KEY_ID: Final = "key_id"
     """The key that made the code's digest."""
     METADATA: Final = "metadata"
-    VERSION: Final = "ver"  # -> version
+    VERSION: Final = "version"
     """Grows with each change that a caller can see."""
-    RECEIPT: Final = "receipt"  # -> receipt_id
-    REQUEST: Final = "request"  # -> request_key
+    RECEIPT: Final = "receipt_id"
+    REQUEST: Final = "request_key"
     """The Idempotency-Key of the check that was approved."""
-    REDEEMED: Final = "redeemed"  # -> redeemed_ms
-    REDEEM_OPERATION: Final = "redeem_op"  # -> redeem_operation
-    CANCEL_OPERATION: Final = "cancel_op"  # -> cancel_operation
+    REDEEMED: Final = "redeemed_ms"
+    REDEEM_OPERATION: Final = "redeem_operation"
+    CANCEL_OPERATION: Final = "cancel_operation"
 
 
 class Delivery:
     """Fields of a verification's deliveries, each after the delivery's ordinal."""
 
-    STATUS: Final = ":st"  # -> :status
-    SENDER: Final = ":snd"  # -> :sender
+    STATUS: Final = ":status"
+    SENDER: Final = ":sender"
     KIND: Final = ":kind"
-    PROFILE: Final = ":prof"  # -> :profile
-    NEXT_SENDERS: Final = ":rest"  # -> :next_senders
+    PROFILE: Final = ":profile"
+    NEXT_SENDERS: Final = ":next_senders"
     """The rest of the route, for a failover."""
     SEND: Final = ":send"
     """The ordinal of the send that this delivery belongs to."""
-    CHANNEL: Final = ":ch"  # -> :channel
-    LOCALE: Final = ":loc"  # -> :locale
-    AUTOFILL: Final = ":af"  # -> :autofill
-    QUEUED: Final = ":q"  # -> :queued_ms
-    UPDATED: Final = ":u"  # -> :updated_ms
-    SENT_WITHIN: Final = ":in"  # -> :sent_within_ms
-    TRIES: Final = ":try"  # -> :tries
+    CHANNEL: Final = ":channel"
+    LOCALE: Final = ":locale"
+    AUTOFILL: Final = ":autofill"
+    QUEUED: Final = ":queued_ms"
+    UPDATED: Final = ":updated_ms"
+    SENT_WITHIN: Final = ":sent_within_ms"
+    TRIES: Final = ":tries"
     """Requests to the carrier that were begun."""
-    UNSENT_TRIES: Final = ":home"  # -> :unsent_tries
+    UNSENT_TRIES: Final = ":unsent_tries"
     """Tries of which it is known that the carrier never got the request."""
-    FIRST_TRY: Final = ":out"  # -> :first_try_ms
-    CALL: Final = ":token"  # -> :call
+    FIRST_TRY: Final = ":first_try_ms"
+    CALL: Final = ":call"
     """Token of the call that began the last try: a repeated call is one try."""
-    FAILED_OVER: Final = ":fo"  # -> :failed_over
-    MESSAGE_ID: Final = ":mid"  # -> :message_id
-    CARRIER_STATUS: Final = ":cs"  # -> :carrier_status
-    CARRIER_RANK: Final = ":cr"  # -> :carrier_rank
-    ERROR_CODE: Final = ":ec"  # -> :error_code
-    ERROR_TITLE: Final = ":et"  # -> :error_title
-    WAIT_REASON: Final = ":why"  # -> :wait_reason
+    FAILED_OVER: Final = ":failed_over"
+    MESSAGE_ID: Final = ":message_id"
+    CARRIER_STATUS: Final = ":carrier_status"
+    CARRIER_RANK: Final = ":carrier_rank"
+    ERROR_CODE: Final = ":error_code"
+    ERROR_TITLE: Final = ":error_title"
+    WAIT_REASON: Final = ":wait_reason"
     """Why it has not been sent yet."""
-    RATE_LIMITED: Final = ":paced"  # -> :rate_limited
+    RATE_LIMITED: Final = ":rate_limited"
     """It waits for a slot in the sender's rate."""
-    HANDED_BACK: Final = ":back"  # -> :handed_back
+    HANDED_BACK: Final = ":handed_back"
     """A worker could not send it, because of itself and not of the sender."""
     POLLS: Final = ":polls"
     """Polls of the carrier because no report came."""
-    FAILOVER_POLLS: Final = ":asked"  # -> :failover_polls
+    FAILOVER_POLLS: Final = ":failover_polls"
     """Polls of the carrier to judge whether a failover is due."""
 
 
@@ -96,7 +94,7 @@ class Secrets:
     DIGEST: Final = "digest"
     BOX: Final = "box"
     """The number and the code, sealed."""
-    BODY: Final = "b"  # -> body:
+    BODY: Final = "body:"
     """Followed by a delivery's ordinal: the sealed body of its request to the carrier."""
 
 
@@ -104,19 +102,19 @@ class Event:
     """Stream entry: one event of the audit record."""
 
     TYPE: Final = "type"
-    VERIFICATION: Final = "vid"  # -> verification
+    VERIFICATION: Final = "verification"
     APP: Final = "app"
     MASK: Final = "mask"
-    NUMBER_HASH: Final = "nh"  # -> number_hash
-    DELIVERY: Final = "dlv"  # -> delivery
-    OPERATION: Final = "op"  # -> operation
+    NUMBER_HASH: Final = "number_hash"
+    DELIVERY: Final = "delivery"
+    OPERATION: Final = "operation"
     DETAIL: Final = "detail"
 
 
 class Outbox:
     """Stream entry: one delivery to make."""
 
-    DELIVERY: Final = "dlv"  # -> delivery
+    DELIVERY: Final = "delivery"
 
 
 class ConsumerGroup:
@@ -135,31 +133,31 @@ class DeadLetter:
     """The entry's fields in MessagePack, where there are too many for a script to write one by one."""
     TIMER: Final = "timer"
     """The timer as it stood in the sorted set."""
-    DUE: Final = "due"  # -> due_ms
+    DUE: Final = "due_ms"
 
 
 class SenderResult:
     """Fields of a sender's results, each followed by the number of a period."""
 
-    DELIVERED: Final = "d:"  # -> delivered:
-    FAILED: Final = "f:"  # -> failed:
+    DELIVERED: Final = "delivered:"
+    FAILED: Final = "failed:"
 
 
 class Breaker:
     """Hash: the circuit breaker of a sender, a messaging profile or the account."""
 
-    UNTIL: Final = "until"  # -> open_until_ms
-    NEXT_PROBE: Final = "probe"  # -> next_probe_ms
-    PROBE_INTERVAL: Final = "every"  # -> probe_interval_ms
-    OPENS: Final = "opens"  # -> opened
+    UNTIL: Final = "open_until_ms"
+    NEXT_PROBE: Final = "next_probe_ms"
+    PROBE_INTERVAL: Final = "probe_interval_ms"
+    OPENS: Final = "opened"
     """How often in a row it was opened by faults."""
     CODE: Final = "code"
     TITLE: Final = "title"
-    IS_HOLD: Final = "lasting"  # -> is_hold
+    IS_HOLD: Final = "is_hold"
     """1: the carrier asked for it, 0: it is a pause after faults."""
     FAULTS: Final = "faults"
-    FIRST_FAULT: Final = "first"  # -> first_fault_ms
-    NUMBERS: Final = "seen"  # -> numbers
+    FIRST_FAULT: Final = "first_fault_ms"
+    NUMBERS: Final = "numbers"
     """The keyed hashes of the numbers that met the faults, each followed by a comma."""
 
 
@@ -168,20 +166,20 @@ class QueuedCallback:
 
     BODY: Final = ":body"
     TYPE: Final = ":type"
-    VERIFICATION: Final = ":vid"  # -> :verification
-    QUEUED: Final = ":at"  # -> :queued_ms
-    ATTEMPTS: Final = ":try"  # -> :attempts
-    REASON: Final = ":why"  # -> :reason
+    VERIFICATION: Final = ":verification"
+    QUEUED: Final = ":queued_ms"
+    ATTEMPTS: Final = ":attempts"
+    REASON: Final = ":reason"
 
 
 class TimerKind:
     """First part of a member of the sorted set of timers, before the id of a verification or delivery."""
 
-    EXPIRY: Final = "x:"  # -> expiry:
-    RETRY: Final = "r:"  # -> retry:
-    POLL: Final = "p:"  # -> poll:
-    FAILOVER: Final = "f:"  # -> failover:
-    CLOSING: Final = "c:"  # -> closing:
+    EXPIRY: Final = "expiry:"
+    RETRY: Final = "retry:"
+    POLL: Final = "poll:"
+    FAILOVER: Final = "failover:"
+    CLOSING: Final = "closing:"
 
 
 class Refused:

@@ -29,16 +29,16 @@ class Keys:
     # ---- one verification ------------------------------------------------------------------------------------------
 
     def record(self, ref: Reference) -> str:
-        """Hash: the verification and its deliveries (`3:st` is the third's status). TTL: end + 24 h."""
-        return f"{self._of(ref.number_hash)}:v:{ref.token}"
+        """Hash: the verification and its deliveries (`3:status` is the third's status). TTL: end + 24 h."""
+        return f"{self._of(ref.number_hash)}:verification:{ref.token}"
 
     def secrets(self, ref: Reference) -> str:
         """Hash: digest of the code, sealed number and code, sealed request bodies. TTL: to expiry; gone at the end."""
-        return f"{self._of(ref.number_hash)}:sec:{ref.token}"
+        return f"{self._of(ref.number_hash)}:secrets:{ref.token}"
 
     def timeline(self, ref: Reference) -> str:
         """List: the verification's events in order, `type US ms US delivery US detail`. TTL as the record."""
-        return f"{self._of(ref.number_hash)}:tl:{ref.token}"
+        return f"{self._of(ref.number_hash)}:timeline:{ref.token}"
 
     # ---- one number ------------------------------------------------------------------------------------------------
 
@@ -98,32 +98,32 @@ class Keys:
 
     def operation(self, number_hash: str, operation_id: str) -> str:
         """String: the reply that an operation got, for a caller that lost it. TTL: 60 s, 24 h for idempotency keys."""
-        return f"{self._of(number_hash)}:op:{operation_id}"
+        return f"{self._of(number_hash)}:operation:{operation_id}"
 
     def message(self, number_hash: str, message_id: str) -> str:
         """String: the delivery that became this message at the carrier. TTL: 48 h."""
-        return f"{self._of(number_hash)}:msg:{message_id}"
+        return f"{self._of(number_hash)}:message:{message_id}"
 
     def event(self, number_hash: str, event_id: str) -> str:
         """String: mark of a webhook event already applied. TTL: 24 h."""
-        return f"{self._of(number_hash)}:evt:{event_id}"
+        return f"{self._of(number_hash)}:event:{event_id}"
 
     # ---- one shard -------------------------------------------------------------------------------------------------
 
     def outbox(self, shard: int) -> str:
-        """Stream: deliveries to make, field `dlv`. No TTL: entries go when settled."""
+        """Stream: deliveries to make, field `delivery`. No TTL: entries go when settled."""
         return f"{self._tag(shard)}:outbox"
 
     def dead(self, shard: int) -> str:
-        """Stream: outbox entries (`entry`) and timers (`timer`, `due`) that nobody can read, for a person to look at.
+        """Stream: outbox entries (`entry`) and timers (`timer`, `due_ms`) that nobody can read.
 
-        No TTL: the last 10 000 or a few more.
+        For a person to look at. No TTL: the last 10 000 or a few more.
         """
         return f"{self._tag(shard)}:dead"
 
     def timers(self, shard: int) -> str:
-        """Sorted set: what is due when (ms): `x:` expiry of a verification; of a delivery `r:` retry, `p:` poll,
-        `f:` fall-over in time, `c:` closing.
+        """Sorted set: what is due when (ms): `expiry:` of a verification; of a delivery `retry:`, `poll:`,
+        `failover:` in time, `closing:`.
 
         No TTL: members go when they have come.
         """
@@ -135,7 +135,7 @@ class Keys:
 
     def opted_out(self, shard: int) -> str:
         """Hash: number hash -> mask of each number of the shard that is opted out of some profile. No TTL."""
-        return f"{self._tag(shard)}:optedout"
+        return f"{self._tag(shard)}:opted_out"
 
     def throttle(self, shard: int, kind: str) -> str:
         """String: mark that an event of this kind was recorded lately, or that this one event of an API key was.
@@ -155,16 +155,16 @@ class Keys:
         return f"{PREFIX}:{{sync}}:pause"
 
     def sync_cursor(self, profile: str) -> str:
-        """Hash: how far a messaging profile's list has been read (`done`, `edge` in ms, `page`). No TTL."""
+        """Hash: how far a messaging profile's list has been read (`done_ms`, `edge_ms`, `page`). No TTL."""
         return f"{PREFIX}:{{sync}}:cursor:{profile}"
 
     # ---- senders and the people on call ------------------------------------------------------------------------------
 
     def circuit(self, scope: str) -> str:
-        """Hash: the breaker of a sender, a profile or the account (`until`, `probe`, `code` …). TTL: an hour past it.
+        """Hash: the breaker of a sender, a profile or the account (`open_until_ms`, `next_probe_ms`, `code` …).
 
-        Before it opens: how many numbers met faults in a row (`faults`, `first` in ms, `seen`: their keyed hashes). TTL
-        then: 30 s.
+        TTL: an hour past it. Before it opens: how many numbers met faults in a row (`faults`, `first_fault_ms`,
+        `numbers`: their keyed hashes); TTL then: 30 s.
         """
         return f"{PREFIX}:circuit:{{{scope}}}"
 
@@ -176,7 +176,10 @@ class Keys:
         return f"{PREFIX}:refusals:{{{scope}}}:{source}"
 
     def tally(self, sender: str) -> str:
-        """Hash: deliveries of a sender that ended well (`d:portion`) and badly (`f:`). TTL: the window of an hour."""
+        """Hash: deliveries of a sender that ended well (`delivered:period`) and badly (`failed:`).
+
+        TTL: the window of an hour.
+        """
         return f"{PREFIX}:tally:{{{sender}}}"
 
     def sender_health(self) -> str:
@@ -198,10 +201,10 @@ class Keys:
     # ---- callbacks to the apps -------------------------------------------------------------------------------------
 
     def _callback(self, app: str, name: str) -> str:
-        return f"{PREFIX}:{{cb:{app}}}:{name}"
+        return f"{PREFIX}:{{callbacks:{app}}}:{name}"
 
     def callbacks(self, app: str) -> str:
-        """Hash: the app's callbacks, waiting and dead (`ID:body`, `:type`, `:vid`, `:at` ms, `:try`, `:why`).
+        """Hash: the app's callbacks, waiting and dead (`ID:body`, `:type`, `:verification` …).
 
         TTL: 8 days after the last change.
         """
@@ -246,7 +249,7 @@ class Keys:
         return f"{self._tag(shard)}:probe"
 
     def api_key(self, key_id: str) -> str:
-        """Hash: app, scopes, SHA-256 of the secret, times, mark of the revocation (`gone`).
+        """Hash: app, scopes, SHA-256 of the secret, times, mark of the revocation (`revoked`).
 
         No TTL: revoked keys stay explainable.
         """
@@ -265,15 +268,15 @@ class Keys:
 
     def idempotency(self, digest: str) -> str:
         """Hash: fingerprint and stored answer of an Idempotency-Key. TTL: 5 s while running, then 24 h."""
-        return f"{PREFIX}:idem:{{{digest}}}"
+        return f"{PREFIX}:idempotency:{{{digest}}}"
 
     def limit(self, name: str, subject: str) -> str:
         """String: theoretical arrival time (GCRA) of a limit's subject, and when it was written, `us|us`.
 
         TTL: the limit's window.
         """
-        return f"{PREFIX}:gcra:{{{name}:{subject}}}"
+        return f"{PREFIX}:limit:{{{name}:{subject}}}"
 
     def sender_rate(self, sender: str) -> str:
         """String: when the sender's next message may go, and when that was written, `us|us`. TTL: a second past it."""
-        return f"{PREFIX}:pace:{{{sender}}}"
+        return f"{PREFIX}:sender_rate:{{{sender}}}"

@@ -33,15 +33,15 @@ class AuditPage(msgspec.Struct):
 def audit_event(event: Event) -> AuditEvent:
     """An event as auditors see it."""
     fields = event.fields
-    token = fields.get("vid", "")
+    token = fields.get("verification", "")
     return AuditEvent(
         seq=event.seq,
         at=rfc3339(event.at_ms),
         type=event.type,
         app=fields.get("app") or None,
         verification_id=f"vrf_{token}" if token else None,
-        delivery_id=fields.get("dlv") or None,
+        delivery_id=fields.get("delivery") or None,
         to=fields.get("mask") or None,
-        number_hash=fields.get("nh") or None,
+        number_hash=fields.get("number_hash") or None,
         detail=json.loads(fields.get("detail") or "{}"),
     )

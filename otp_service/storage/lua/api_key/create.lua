@@ -16,7 +16,8 @@ local function event(name, kind, of, detail)
   redis.call('HSET', api_key_events_key, of .. ':' .. name, string.format(ApiKeyEvent.PACK, kind, app, detail))
 end
 if replaced_api_key_key then
-  local old = redis.call('HMGET', replaced_api_key_key, ApiKey.APP, ApiKey.SCOPES, ApiKey.EXPIRES, ApiKey.ENDS, ApiKey.REVOKED)
+  local old = redis.call('HMGET', replaced_api_key_key, ApiKey.APP, ApiKey.SCOPES, ApiKey.EXPIRES, ApiKey.ENDS,
+    ApiKey.REVOKED)
   if not old[1] or old[5] then return {} end
   for i = 3, 4 do
     if old[i] ~= '' and tonumber(old[i]) <= now then return {} end

@@ -3,7 +3,8 @@
 -- What is left of the n-th delivery's route for a failover, or nil. Each delivery is followed at most once, and only
 -- while its code can still be used.
 local function failover_route(c, n)
-  local status, expires, next_senders, failed_over, send, sends = unpack(redis.call('HMGET', c.who.rec, Record.STATUS,
+  local status, expires, next_senders, failed_over, send, sends = unpack(redis.call('HMGET', c.who.record,
+    Record.STATUS,
     Record.EXPIRES, n .. Delivery.NEXT_SENDERS, n .. Delivery.FAILED_OVER, n .. Delivery.SEND, Record.SENDS))
   if status ~= 'pending' or c.now >= tonumber(expires) then return nil end
   if failed_over or not next_senders or next_senders == '' then return nil end
@@ -17,14 +18,15 @@ end
 local function fail_over(c, n, reason)
   local route = failover_route(c, n)
   if not route then return false end
-  local send, channel, locale, autofill, within, deliveries = unpack(redis.call('HMGET', c.who.rec, n .. Delivery.SEND,
-    n .. Delivery.CHANNEL, n .. Delivery.LOCALE, n .. Delivery.AUTOFILL, n .. Delivery.SENT_WITHIN, Record.DELIVERIES))
-  redis.call('HSET', c.who.rec, n .. Delivery.FAILED_OVER, '1')
+  local send, channel, locale, autofill, within, deliveries, expires = unpack(redis.call('HMGET', c.who.record,
+    n .. Delivery.SEND, n .. Delivery.CHANNEL, n .. Delivery.LOCALE, n .. Delivery.AUTOFILL, n .. Delivery.SENT_WITHIN,
+    Record.DELIVERIES, Record.EXPIRES))
+  redis.call('HSET', c.who.record, n .. Delivery.FAILED_OVER, '1')
   redis.call('ZREM', c.timers, TimerKind.FAILOVER .. delivery_id(c, n))
   local next_n = int(deliveries + 1)
-  record(c.audit, c.timeline, c.who, 'delivery.fell_back', c.now, delivery_id(c, n),
+  append_event(c.audit, c.timeline, c.who, 'delivery.fell_back', c.now, delivery_id(c, n),
     cjson.encode({to = delivery_id(c, next_n), reason = reason}))
-  queue_delivery(c, next_n, route, send, channel, locale, autofill, within)
+  queue_delivery(c, next_n, route, send, channel, locale, autofill, within, expires)
   return true
 end
 
@@ -32,9 +34,9 @@ end
 -- allowed it.
 local function end_delivery(c, n, status, detail)
   if not advance_status(c, n, status) then return false end
-  redis.call('HSET', c.who.rec, n .. Delivery.ERROR_CODE, detail.code or detail.reason, n .. Delivery.ERROR_TITLE,
+  redis.call('HSET', c.who.record, n .. Delivery.ERROR_CODE, detail.code or detail.reason, n .. Delivery.ERROR_TITLE,
     detail.title)
-  record(c.audit, c.timeline, c.who, 'delivery.' .. status, c.now, delivery_id(c, n), cjson.encode(detail))
+  append_event(c.audit, c.timeline, c.who, 'delivery.' .. status, c.now, delivery_id(c, n), cjson.encode(detail))
   clear_timers(c, n)
   return true
 end

@@ -6,8 +6,8 @@ local app, mask, number_hash, expires, delivery_status, send, profile, tries, un
   ordinal .. Delivery.SEND, ordinal .. Delivery.PROFILE, ordinal .. Delivery.TRIES, ordinal .. Delivery.UNSENT_TRIES))
 local now = clock()
 local c = {outbox = outbox_key, audit = audit_key, timeline = timeline_key, timers = timers_key,
-  optouts = optouts_key, sends = sends_key, who = {rec = record_key, vid = token, app = app, mask = mask,
-  nh = number_hash}, now = now}
+  optouts = optouts_key, sends = sends_key, who = {record = record_key, token = token, app = app, mask = mask,
+  number_hash = number_hash}, now = now}
 local id = delivery_id(c, ordinal)
 
 -- Take the entry out of the outbox. Returns whether this call is the first to do so.
@@ -31,7 +31,7 @@ end
 
 local function become_unknown(reason)
   if not advance_status(c, ordinal, 'unknown') then return end
-  record(audit_key, timeline_key, c.who, 'delivery.unknown', now, id, cjson.encode({reason = reason}))
+  append_event(audit_key, timeline_key, c.who, 'delivery.unknown', now, id, cjson.encode({reason = reason}))
 end
 
 -- Put it into the outbox again after a wait, at the code's end at the latest.
@@ -40,7 +40,7 @@ local function schedule_retry(wait_ms)
 end
 
 local function record_wait(reason, wait_ms)
-  record(audit_key, timeline_key, c.who, 'delivery.put_off', now, id,
+  append_event(audit_key, timeline_key, c.who, 'delivery.put_off', now, id,
     cjson.encode({reason = reason, wait_ms = tonumber(wait_ms)}))
 end
 

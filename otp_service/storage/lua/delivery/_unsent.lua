@@ -7,7 +7,7 @@ end
 
 -- The reason of a code that expired before anything was sent, with what stood in the way last.
 local function expired_title(c, n)
-  local reason, tries = unpack(redis.call('HMGET', c.who.rec, n .. Delivery.WAIT_REASON, n .. Delivery.TRIES))
+  local reason, tries = unpack(redis.call('HMGET', c.who.record, n .. Delivery.WAIT_REASON, n .. Delivery.TRIES))
   reason = reason or (not tries and 'no worker took it up in time')
   if not reason then return 'The code ran out before the message could be sent.' end
   return 'The code ran out before the message could be sent: ' .. string.gsub(reason, '%.$', '') .. '.'
@@ -16,7 +16,7 @@ end
 -- Whether an earlier sender's answer to this send is lost: the person may have its message.
 local function has_lost_answer(c, send, deliveries)
   for i = 1, tonumber(deliveries) do
-    local its_send, status, tries, unsent_tries = unpack(redis.call('HMGET', c.who.rec, i .. Delivery.SEND,
+    local its_send, status, tries, unsent_tries = unpack(redis.call('HMGET', c.who.record, i .. Delivery.SEND,
       i .. Delivery.STATUS, i .. Delivery.TRIES, i .. Delivery.UNSENT_TRIES))
     if its_send == send and (status == 'unknown' or status == 'sending') and may_be_sent(tries, unsent_tries) then
       return true
@@ -30,15 +30,15 @@ end
 -- sends either (bounded, so that a caller in a loop cannot grow the record for ever).
 local GREATEST_UNCOUNTED = 20
 local function uncount_send(c, n)
-  local send = redis.call('HGET', c.who.rec, n .. Delivery.SEND)
+  local send = redis.call('HGET', c.who.record, n .. Delivery.SEND)
   if not send then return end
-  local sends, deliveries, accepted, sent_at, app, purpose = unpack(redis.call('HMGET', c.who.rec, Record.SENDS,
+  local sends, deliveries, accepted, sent_at, app, purpose = unpack(redis.call('HMGET', c.who.record, Record.SENDS,
     Record.DELIVERIES, Record.ACCEPTED .. send, Record.SENT_AT .. send, Record.APP, Record.PURPOSE))
   if accepted or has_lost_answer(c, send, deliveries) then return end
   if sent_at and redis.call('LREM', c.sends, 1, string.format(SendEntry.PACK, sent_at, app, purpose)) == 0 then
     redis.call('LREM', c.sends, 1, string.format(SendEntry.PACK, sent_at, '', ''))
   end
   if send ~= sends then return end
-  redis.call('HSET', c.who.rec, Record.NEXT_SEND, int(c.now))
-  if tonumber(deliveries) < GREATEST_UNCOUNTED then redis.call('HINCRBY', c.who.rec, Record.SENDS, -1) end
+  redis.call('HSET', c.who.record, Record.NEXT_SEND, int(c.now))
+  if tonumber(deliveries) < GREATEST_UNCOUNTED then redis.call('HINCRBY', c.who.record, Record.SENDS, -1) end
 end

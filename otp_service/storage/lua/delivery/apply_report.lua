@@ -23,7 +23,8 @@ end
 if event_ttl_ms ~= '0' and not redis.call('SET', event_key, '1', 'NX', 'PX', event_ttl_ms) then return {'duplicate'} end
 local now = clock()
 local c = {outbox = outbox_key, audit = audit_key, timeline = timeline_key, timers = timers_key,
-  optouts = optouts_key, who = {rec = record_key, vid = token, app = app, mask = mask, nh = number_hash}, now = now}
+  optouts = optouts_key, who = {record = record_key, token = token, app = app, mask = mask,
+    number_hash = number_hash}, now = now}
 local id = delivery_id(c, ordinal)
 
 -- That the carrier knows the message at all means that it accepted it.
@@ -65,7 +66,7 @@ end
 local function record_status()
   local detail = {carrier_status = carrier_status}
   if status == 'failed' and code ~= '' then detail.code, detail.title = code, title end
-  record(audit_key, timeline_key, c.who, 'delivery.' .. status, now, id, cjson.encode(detail))
+  append_event(audit_key, timeline_key, c.who, 'delivery.' .. status, now, id, cjson.encode(detail))
 end
 
 if not known_id then record_acceptance() end

@@ -8,7 +8,7 @@
 -- of the code's life. `call` names this call.
 --
 -- KEYS record! secrets! outbox! audit! timeline! timers! optouts wrong streak wrong_everywhere sends!
--- ARGV token ordinal group entry candidate wrong_rules everywhere_rules consecutive_max margin_ms call
+-- ARGV token ordinal group entry candidate wrong_rules wrong_everywhere_rules consecutive_max margin_ms call
 -- Reply {'send', sealed body, try, ms left} · {'done'}: nothing left to do, the entry is settled ·
 --       {'unreadable'}: no body kept and none given
 -- Holds every try of a delivery uses the body of its first; an expired code, an opted-out person or a number whose
@@ -27,8 +27,8 @@ end
 if not status or not delivery_status or RANK[delivery_status] >= RANK['sent'] then return settle_entry() end
 local now = clock()
 local c = {outbox = outbox_key, audit = audit_key, timeline = timeline_key, timers = timers_key,
-  optouts = optouts_key, sends = sends_key, who = {rec = record_key, vid = token, app = app, mask = mask,
-  nh = number_hash}, now = now}
+  optouts = optouts_key, sends = sends_key, who = {record = record_key, token = token, app = app, mask = mask,
+  number_hash = number_hash}, now = now}
 local kept = redis.call('HGET', secrets_key, Secrets.BODY .. ordinal)
 if last_call == call and kept and status == 'pending' then return {'send', kept, tries, int(expires - now)} end
 
@@ -44,7 +44,7 @@ local function is_delivered_by_another()
 end
 
 local function is_budget_spent()
-  return over(wrong_key, wrong_rules, now) or over(wrong_everywhere_key, everywhere_rules, now)
+  return limit_wait(wrong_key, wrong_rules, now) or limit_wait(wrong_everywhere_key, wrong_everywhere_rules, now)
     or tonumber(redis.call('GET', streak_key) or 0) >= tonumber(consecutive_max)
 end
 
@@ -63,7 +63,7 @@ local function stop_expired()
   return stop('expired', 'code_expired', expired_title(c, ordinal), true)
 end
 
-if status == 'expired' or (status == 'pending' and is_over(now + margin_ms, expires, created or now)) then
+if status == 'expired' or (status == 'pending' and has_expired(now + margin_ms, expires, created or now)) then
   return stop_expired()
 end
 if status ~= 'pending' then
@@ -95,6 +95,6 @@ redis.call('HSET', record_key, ordinal .. Delivery.CALL, call, ordinal .. Delive
 redis.call('HSETNX', record_key, ordinal .. Delivery.FIRST_TRY, int(now))
 redis.call('HDEL', record_key, ordinal .. Delivery.RATE_LIMITED, ordinal .. Delivery.HANDED_BACK)
 advance_status(c, ordinal, 'sending')
-record(audit_key, timeline_key, c.who, try == 1 and 'delivery.sending' or 'delivery.retried', now,
+append_event(audit_key, timeline_key, c.who, try == 1 and 'delivery.sending' or 'delivery.retried', now,
   delivery_id(c, ordinal), '{"try":' .. try .. '}')
 return {'send', kept, tostring(try), int(expires - now)}

@@ -20,7 +20,8 @@ local app, mask, number_hash, status, tries, unsent_tries, updated, carrier_rank
   ordinal .. Delivery.RATE_LIMITED, ordinal .. Delivery.SENT_WITHIN, ordinal .. Delivery.HANDED_BACK))
 local now = clock()
 local c = {outbox = outbox_key, audit = audit_key, timeline = timeline_key, timers = timers_key,
-  optouts = optouts_key, who = {rec = record_key, vid = token, app = app, mask = mask, nh = number_hash}, now = now}
+  optouts = optouts_key, who = {record = record_key, token = token, app = app, mask = mask,
+    number_hash = number_hash}, now = now}
 local timer = TimerKind.FAILOVER .. delivery_id(c, ordinal)
 local due = redis.call('ZSCORE', timers_key, timer)
 if not due or tonumber(due) > now then return {'no'} end

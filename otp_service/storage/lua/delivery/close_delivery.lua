@@ -7,7 +7,8 @@
 --
 -- KEYS record! audit! timeline! timers! sends!
 -- ARGV token ordinal
--- Reply the status it ended in, or '' if there was nothing to close (ended before, gone, or given more time by a repeat)
+-- Reply the status it ended in, or '' if there was nothing to close (ended before, gone, or given more time by a
+--       repeat)
 -- Holds every delivery ends, and with a reason; what may have been sent is never called unsent. A later report of the
 --       carrier still moves it up.
 local now = clock()
@@ -15,7 +16,7 @@ local status, expires, app, mask, number_hash, tries, unsent_tries = unpack(redi
   ordinal .. Delivery.STATUS, Record.EXPIRES, Record.APP, Record.MASK, Record.NUMBER_HASH, ordinal .. Delivery.TRIES,
   ordinal .. Delivery.UNSENT_TRIES))
 local c = {audit = audit_key, timeline = timeline_key, timers = timers_key, sends = sends_key,
-  who = {rec = record_key, vid = token, app = app, mask = mask, nh = number_hash}, now = now}
+  who = {record = record_key, token = token, app = app, mask = mask, number_hash = number_hash}, now = now}
 local timer = TimerKind.CLOSING .. delivery_id(c, ordinal)
 local due = redis.call('ZSCORE', timers_key, timer)
 if not due or tonumber(due) > now then return '' end

@@ -21,7 +21,7 @@ if not advance_status(c, ordinal, 'sent') then return 'late' end
 redis.call('ZADD', timers_key, int(now + first_poll_ms), TimerKind.POLL .. id)
 local detail = {message_id = message_id, carrier_status = carrier_status}
 if held_ms ~= '0' then detail.held_ms = tonumber(held_ms) end
-record(audit_key, timeline_key, c.who, 'delivery.sent', now, id, cjson.encode(detail))
+append_event(audit_key, timeline_key, c.who, 'delivery.sent', now, id, cjson.encode(detail))
 -- It would come out of the carrier's queue when its code has expired.
 if now + held_ms >= tonumber(expires) and fail_over(c, ordinal, 'carrier_queue') then return 'failed_over' end
 return 'accepted'

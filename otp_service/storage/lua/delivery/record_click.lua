@@ -9,6 +9,7 @@
 local app, mask, number_hash = unpack(redis.call('HMGET', record_key, Record.APP, Record.MASK, Record.NUMBER_HASH))
 if not app then return 'unknown' end
 if not redis.call('SET', event_key, '1', 'NX', 'PX', event_ttl_ms) then return 'duplicate' end
-record(audit_key, timeline_key, {rec = record_key, vid = token, app = app, mask = mask, nh = number_hash},
+append_event(audit_key, timeline_key, {record = record_key, token = token, app = app, mask = mask,
+  number_hash = number_hash},
   'delivery.link_clicked', clock(), delivery)
 return 'recorded'

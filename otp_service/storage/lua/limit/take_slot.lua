@@ -1,5 +1,5 @@
 #!lua
--- include: _place.lua
+-- include: _slots.lua
 -- Take one slot of a limit, or give it back (generic cell rate algorithm: one number per subject).
 --
 -- KEYS limit!
@@ -11,10 +11,10 @@
 local now = micros()
 local window = window_ms * 1000
 local step = window / events
-local after = reserved(limit_key, now) + step * slots
+local after = reserved_until(limit_key, now) + step * slots
 if slots == '1' and after - now > window + 1 then return math.ceil((after - now - window) / 1000) end
 if after > now then
-  reserve(limit_key, after, now, 0)
+  reserve_until(limit_key, after, now, 0)
 else
   redis.call('DEL', limit_key)
 end

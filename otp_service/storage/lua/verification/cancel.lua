@@ -12,14 +12,15 @@ local of_app, status, expires, mask, number_hash, canceled_by = unpack(redis.cal
 if of_app ~= app or not status then return {operation, 'not_found'} end
 if canceled_by == operation then return {operation, 'canceled'} end
 local now = clock()
-local who = {rec = record_key, vid = token, app = app, mask = mask, nh = number_hash, op = operation}
+local who = {record = record_key, token = token, app = app, mask = mask, number_hash = number_hash,
+  operation = operation}
 if status == 'pending' and now >= tonumber(expires) then
-  finish(record_key, secrets_key, timeline_key, timers_key, token, 'expired', now, tombstone_ms)
-  record(audit_key, timeline_key, who, 'verification.expired', now)
+  end_verification(record_key, secrets_key, timeline_key, timers_key, token, 'expired', now, tombstone_ms)
+  append_event(audit_key, timeline_key, who, 'verification.expired', now)
   return {operation, 'ended', 'expired'}
 end
 if status ~= 'pending' then return {operation, 'ended', status} end
 redis.call('HSET', record_key, Record.CANCEL_OPERATION, operation)
-finish(record_key, secrets_key, timeline_key, timers_key, token, 'canceled', now, tombstone_ms)
-record(audit_key, timeline_key, who, 'verification.canceled', now)
+end_verification(record_key, secrets_key, timeline_key, timers_key, token, 'canceled', now, tombstone_ms)
+append_event(audit_key, timeline_key, who, 'verification.canceled', now)
 return {operation, 'canceled'}

@@ -28,10 +28,10 @@ if latest_key then
   if latest ~= token then return {operation, 'superseded', latest or ''} end
 end
 
-local of_app, status, expires, attempts_before, max_checks, key_id, number_hash, mask, purpose, channel, context_hash, given_receipt,
-  ended, approved_request, created = unpack(redis.call('HMGET', record_key, Record.APP, Record.STATUS, Record.EXPIRES,
-  Record.ATTEMPTS, Record.MAX_CHECKS, Record.KEY_ID, Record.NUMBER_HASH, Record.MASK, Record.PURPOSE, Record.CHANNEL,
-  Record.CONTEXT_HASH, Record.RECEIPT, Record.ENDED, Record.REQUEST, Record.CREATED))
+local of_app, status, expires, attempts_before, max_checks, key_id, number_hash, mask, purpose, channel, context_hash,
+  given_receipt, ended, approved_request, created = unpack(redis.call('HMGET', record_key, Record.APP, Record.STATUS,
+  Record.EXPIRES, Record.ATTEMPTS, Record.MAX_CHECKS, Record.KEY_ID, Record.NUMBER_HASH, Record.MASK,
+  Record.PURPOSE, Record.CHANNEL, Record.CONTEXT_HASH, Record.RECEIPT, Record.ENDED, Record.REQUEST, Record.CREATED))
 -- A record that lost a field is no verification.
 local whole = status and expires and attempts_before and max_checks and key_id and number_hash and mask and purpose
   and channel
@@ -39,10 +39,11 @@ if of_app ~= app or not whole or not context_hash then return {operation, 'not_f
 if asserted_number ~= '' and asserted_number ~= number_hash then return {operation, 'not_found'} end
 if asserted_purpose ~= '' and asserted_purpose ~= purpose then return {operation, 'not_found'} end
 local now = clock()
-local who = {rec = record_key, vid = token, app = app, mask = mask, nh = number_hash, op = operation}
-if status == 'pending' and is_over(now, expires, created or now) then
-  finish(record_key, secrets_key, timeline_key, timers_key, token, 'expired', now, tombstone_ms)
-  record(audit_key, timeline_key, who, 'verification.expired', now)
+local who = {record = record_key, token = token, app = app, mask = mask, number_hash = number_hash,
+  operation = operation}
+if status == 'pending' and has_expired(now, expires, created or now) then
+  end_verification(record_key, secrets_key, timeline_key, timers_key, token, 'expired', now, tombstone_ms)
+  append_event(audit_key, timeline_key, who, 'verification.expired', now)
   return {operation, 'ended', 'expired'}
 end
 if status == 'approved' and request_key ~= '' and request_key == approved_request then
@@ -51,8 +52,8 @@ end
 if status ~= 'pending' then return {operation, 'ended', status} end
 local digest = redis.call('HGET', secrets_key, Secrets.DIGEST)
 if not digest then return {operation, 'not_found'} end
-local wait = math.max(over(wrong_key, wrong_rules, now) or 0,
-  over(wrong_everywhere_key, wrong_everywhere_rules, now) or 0)
+local wait = math.max(limit_wait(wrong_key, wrong_rules, now) or 0,
+  limit_wait(wrong_everywhere_key, wrong_everywhere_rules, now) or 0)
 if tonumber(redis.call('GET', streak_key) or 0) >= tonumber(consecutive_max) then
   wait = math.max(wait, 1, redis.call('PTTL', streak_key))
 end
@@ -69,7 +70,7 @@ if not guessed then return {operation, 'no_key', key_id} end
 local function count(list, rules)
   redis.call('LPUSH', list, int(now))
   redis.call('LTRIM', list, 0, consecutive_max - 1)
-  redis.call('PEXPIRE', list, (reach(rules)))
+  redis.call('PEXPIRE', list, (window_and_length(rules)))
 end
 count(wrong_key, wrong_rules)
 count(wrong_everywhere_key, wrong_everywhere_rules)
@@ -84,19 +85,19 @@ if guessed == digest then
   reset_ladder(sends_key, app, purpose)
   redis.call('HSET', record_key, Record.RECEIPT, receipt_id)
   if request_key ~= '' then redis.call('HSET', record_key, Record.REQUEST, request_key) end
-  finish(record_key, secrets_key, timeline_key, timers_key, token, 'approved', now, tombstone_ms)
-  record(audit_key, timeline_key, who, 'verification.approved', now)
+  end_verification(record_key, secrets_key, timeline_key, timers_key, token, 'approved', now, tombstone_ms)
+  append_event(audit_key, timeline_key, who, 'verification.approved', now)
   reply = {operation, 'approved', int(now), number_hash, purpose, channel, context_hash, receipt_id, mask}
 else
   redis.call('INCR', streak_key)
   redis.call('PEXPIRE', streak_key, streak_ttl_ms)
   local left = max_checks - attempts
-  record(audit_key, timeline_key, who, 'check.failed', now, nil, '{"checks_left":' .. int(left) .. '}')
+  append_event(audit_key, timeline_key, who, 'check.failed', now, nil, '{"checks_left":' .. int(left) .. '}')
   if left > 0 then
     reply = {operation, 'wrong', int(left)}
   else
-    finish(record_key, secrets_key, timeline_key, timers_key, token, 'exhausted', now, tombstone_ms)
-    record(audit_key, timeline_key, who, 'verification.exhausted', now)
+    end_verification(record_key, secrets_key, timeline_key, timers_key, token, 'exhausted', now, tombstone_ms)
+    append_event(audit_key, timeline_key, who, 'verification.exhausted', now)
     reply = {operation, 'ended', 'exhausted'}
   end
 end

@@ -27,7 +27,8 @@ for n = 1, tonumber(deliveries) do
   if sent and first_try and among(senders, sender) and tonumber(first_try) <= tonumber(before_ms) then answered = n end
 end
 if not answered then return 'no' end
-finish(record_key, secrets_key, timeline_key, timers_key, token, 'denied', now, tombstone_ms)
-record(audit_key, timeline_key, {rec = record_key, vid = token, app = app, mask = mask, nh = number_hash},
+end_verification(record_key, secrets_key, timeline_key, timers_key, token, 'denied', now, tombstone_ms)
+append_event(audit_key, timeline_key, {record = record_key, token = token, app = app, mask = mask,
+  number_hash = number_hash},
   'verification.denied', now, 'dlv_' .. token .. '-' .. answered)
 return 'denied'

@@ -10,7 +10,7 @@
 local status, expires, app, mask, number_hash, created = unpack(redis.call('HMGET', record_key, Record.STATUS,
   Record.EXPIRES, Record.APP, Record.MASK, Record.NUMBER_HASH, Record.CREATED))
 local now = clock()
-if status == 'pending' and not is_over(now, expires, created or now) then
+if status == 'pending' and not has_expired(now, expires, created or now) then
   redis.call('ZADD', timers_key, expires, TimerKind.EXPIRY .. token)
   return 0
 end
@@ -18,7 +18,8 @@ if status ~= 'pending' then
   redis.call('ZREM', timers_key, TimerKind.EXPIRY .. token)
   return 0
 end
-finish(record_key, secrets_key, timeline_key, timers_key, token, 'expired', now, tombstone_ms)
-record(audit_key, timeline_key, {rec = record_key, vid = token, app = app, mask = mask, nh = number_hash},
+end_verification(record_key, secrets_key, timeline_key, timers_key, token, 'expired', now, tombstone_ms)
+append_event(audit_key, timeline_key, {record = record_key, token = token, app = app, mask = mask,
+  number_hash = number_hash},
   'verification.expired', now)
 return 1

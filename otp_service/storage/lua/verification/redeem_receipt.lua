@@ -17,6 +17,7 @@ end
 local now = clock()
 if now >= tonumber(receipt_expires_ms) then return {operation, 'invalid'} end
 redis.call('HSET', record_key, Record.REDEEMED, int(now), Record.REDEEM_OPERATION, operation)
-local who = {rec = record_key, vid = token, app = app, mask = mask, nh = number_hash, op = operation}
-record(audit_key, timeline_key, who, 'receipt.redeemed', now)
+local who = {record = record_key, token = token, app = app, mask = mask, number_hash = number_hash,
+  operation = operation}
+append_event(audit_key, timeline_key, who, 'receipt.redeemed', now)
 return {operation, 'redeemed', int(now), mask, purpose}

@@ -1,4 +1,4 @@
--- Shared by the scripts that reserve places in time. Their one key holds a time in the future, and when it was
+-- Shared by the scripts that reserve slots in time. Their one key holds a time in the future, and when it was
 -- written.
 
 -- Microseconds of the store's clock.
@@ -9,7 +9,7 @@ end
 
 -- The time that is reserved up to, at least now. An entry that was written in the future comes from before the clock
 -- was set back: it reaches no further than it did when it was written.
-local function reserved(key, now)
+local function reserved_until(key, now)
   local entry = redis.call('GET', key) or ''
   local at, made = string.match(entry, '^(%d+)|(%d+)$')
   at, made = tonumber(at or entry) or now, tonumber(made) or now
@@ -17,6 +17,6 @@ local function reserved(key, now)
   return math.max(at, now)
 end
 
-local function reserve(key, at, now, more_ms)
+local function reserve_until(key, at, now, more_ms)
   redis.call('SET', key, string.format('%.0f|%.0f', at, now), 'PX', math.ceil((at - now) / 1000) + more_ms)
 end

@@ -1,0 +1,16 @@
+"""Arguments that scripts take as one text of several parts."""
+
+from collections.abc import Sequence
+
+from ..domain.policy import Limit, Sender
+from .schema.encodings import RouteSender
+
+
+def route_text(route: Sequence[Sender]) -> str:
+    """A route as the scripts read it."""
+    return ",".join(RouteSender.pack(sender.name, sender.kind, sender.messaging_profile_id) for sender in route)
+
+
+def rules_text(limits: Sequence[Limit]) -> str:
+    """Limits as the scripts read them."""
+    return ",".join(f"{limit.limit}:{limit.per_ms}" for limit in limits)

@@ -1,0 +1,155 @@
+"""Connecting to the store: which kind of store it is, and how long to wait for it.
+
+redis-py repeats commands by default, which runs a script twice when only its reply was lost; all its retries are off
+here, and `scripts` makes its own single repeat with the same operation id. A timed-out connection is dropped by
+redis-py itself, so no reply can reach another request.
+"""
+
+import ssl
+from typing import Any, cast
+from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit, urlunsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.cluster import ClusterNode
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+from ..domain.errors import ConfigError
+from .answering import answering
+from .breaker import Breaker
+from .cluster import GuardedCluster
+from .primary import AskedSentinel, PrimaryPool, SentinelPrimaryPool
+from .store import Store
+
+TIMEOUT_S = 0.45
+"""For connecting and for each reply. One repeat keeps a dead store's refusal under a second."""
+
+SENTINEL_TIMEOUT_S = 0.15
+"""For a sentinel's answer: several are asked in turn, and a request that has waited for the primary may wait for them
+as well."""
+
+LONGEST_BLOCK_S = 2.0
+"""How long a worker's blocking read may wait in the store (its own connections allow for it)."""
+
+
+def connect(url: str) -> Store:
+    """Open the store named by `redis://`, `rediss://`, `unix://`, `redis+sentinel://h:p,h:p/name[/db]` or
+    `redis+cluster://h:p,h:p` (the last two with TLS as `rediss+…`).
+
+    Connects lazily, but for a Cluster, whose slots must be known.
+
+    Raises ConfigError for a URL that cannot be used and StoreUnavailable if a Cluster does not answer.
+    """
+    return Store(
+        client=_client(url, TIMEOUT_S, Breaker()),
+        blocking=_client(url, LONGEST_BLOCK_S + TIMEOUT_S, Retry(NoBackoff(), 0)),
+        is_cluster="+cluster" in urlsplit(url).scheme,
+    )
+
+
+def options(timeout_s: float) -> dict[str, Any]:
+    """The options of every connection."""
+    return {
+        "decode_responses": True,
+        # Bytes that are no text are read, and named again as they were; else one of them would end every worker.
+        "encoding_errors": "surrogateescape",
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": TIMEOUT_S,
+        "retry": Retry(NoBackoff(), 0),
+    }
+
+
+def _client(url: str, timeout_s: float, retry: Retry) -> "redis.Redis":
+    try:
+        with answering():
+            return _client_of_kind(url, timeout_s, retry)
+    except (ValueError, TypeError) as error:
+        raise ConfigError("OTP_REDIS_URL: not a usable store URL") from error
+
+
+def _client_of_kind(url: str, timeout_s: float, retry: Retry) -> "redis.Redis":
+    scheme = urlsplit(url).scheme
+    if "+sentinel" in scheme:
+        return _sentinel(url, timeout_s, retry)
+    if "+cluster" in scheme:
+        return _cluster(url, timeout_s)
+    # Every process is bounded by its threads; the pool must never be what refuses a request.
+    pool = PrimaryPool.from_url(url, max_connections=1024, **(options(timeout_s) | {"retry": retry}))
+    # Not connected yet: an option of the URL that does not exist fails here, and not at the first request.
+    pool.make_connection()
+    return _following(pool, retry)
+
+
+def _following(pool: PrimaryPool | SentinelPrimaryPool, retry: Retry) -> "redis.Redis":
+    if isinstance(retry, Breaker):
+        retry.read_only = pool.drop
+    return redis.Redis.from_pool(pool)
+
+
+def _hosts(netloc: str, default_port: int) -> list[tuple[str, int]]:
+    """`host:port,[::1]:port,host` as pairs. Raises ValueError for what is none."""
+    hosts = []
+    for part in netloc.rpartition("@")[2].split(","):
+        one = urlsplit(f"//{part}")
+        if not one.hostname:
+            raise ValueError("a host is missing")
+        hosts.append((one.hostname, one.port or default_port))
+    return hosts
+
+
+def _credentials(netloc: str) -> dict[str, Any]:
+    userinfo = netloc.rpartition("@")[0]
+    if not userinfo:
+        return {}
+    user, _, password = userinfo.partition(":")
+    return {"username": unquote(user) or None, "password": unquote(password) or None}
+
+
+def _tls(scheme: str) -> dict[str, Any]:
+    return {"ssl": True, "ssl_min_version": ssl.TLSVersion.TLSv1_2} if scheme.startswith("rediss") else {}
+
+
+def _sentinel(url: str, timeout_s: float, retry: Retry) -> "redis.Redis":
+    parts = urlsplit(url)
+    service, _, db = parts.path.strip("/").partition("/")
+    if not service:
+        raise ConfigError(
+            "OTP_REDIS_URL: a redis+sentinel:// URL names the service, e.g. redis+sentinel://h:26379/main"
+        )
+    tls = _tls(parts.scheme)
+    settings = {**options(timeout_s), **_credentials(parts.netloc), **tls, "retry": retry, "db": int(db or 0)}
+    sentinel = Sentinel([])  # type: ignore[no-untyped-call]
+    asking, otherwise = _sentinel_options(parts.query) | tls, _credentials(parts.netloc)
+    sentinel.sentinels = [AskedSentinel(*host, otherwise, **asking) for host in _hosts(parts.netloc, 26379)]
+    pool = SentinelPrimaryPool(service, sentinel, max_connections=1024, **settings)  # type: ignore[no-untyped-call]
+    return _following(pool, retry)
+
+
+def _sentinel_options(query: str) -> dict[str, Any]:
+    """How the sentinels are asked. With a password of their own: `?sentinel_username=…&sentinel_password=…`."""
+    given = dict(parse_qsl(query, strict_parsing=True)) if query else {}
+    unknown = set(given) - {"sentinel_username", "sentinel_password"}
+    if unknown:
+        raise ValueError("an option that a Sentinel URL does not have")
+    return {
+        "socket_timeout": SENTINEL_TIMEOUT_S,
+        "socket_connect_timeout": SENTINEL_TIMEOUT_S,
+        "retry": Retry(NoBackoff(), 0),
+        "username": given.get("sentinel_username"),
+        "password": given.get("sentinel_password"),
+    }
+
+
+def _cluster(url: str, timeout_s: float) -> "redis.Redis":
+    parts = urlsplit(url)
+    startup = [ClusterNode(host, port) for host, port in _hosts(parts.netloc, 6379)]  # type: ignore[no-untyped-call]
+    settings = {**options(timeout_s), **_credentials(parts.netloc), **_tls(parts.scheme)}
+    return cast("redis.Redis", GuardedCluster(startup_nodes=startup, **settings))
+
+
+def masked(url: str) -> str:
+    """The URL for people: without user and password."""
+    parts = urlsplit(url)
+    query = "&".join(f"{key}=…" for key in parse_qs(parts.query))
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))

@@ -1,0 +1,105 @@
+"""What the store must be to be trusted: it answers, never evicts, takes writes, and has the shards of the start."""
+
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
+
+import redis
+
+from ..domain.errors import NotReady, StoreUnavailable
+from .answering import STORE_ERRORS, answering, answers
+from .connect import TIMEOUT_S, options
+from .primary import SentinelPrimaryPool
+from .schema import Keys
+from .schema.encodings import StoreSetup
+from .store import Store
+
+LAYOUT = "3"
+"""How this version writes the store. Another layout is refused at the start, because its fields would be misread."""
+
+
+def ping(store: Store) -> None:
+    """Raise StoreUnavailable unless the store answers; of a Cluster one primary is enough."""
+    store.any_time_ms()
+
+
+def require_no_eviction(store: Store) -> None:
+    """Raise NotReady unless every server of the store that can be asked refuses writes when full, replicas too.
+
+    Any other policy forgets guess budgets and pending codes under pressure, without a word; a replica may become the
+    primary. Servers that do not answer are left out, but one must. Raises StoreUnavailable.
+    """
+    policies = [policy for ask in _servers(store) if (policy := _eviction_policy(ask)) is not None]
+    if not policies:
+        raise StoreUnavailable("The store does not answer.")
+    for policy in policies:
+        if policy != "noeviction":
+            raise NotReady(f"The store's maxmemory-policy is {policy}; only noeviction never forgets a guess budget.")
+
+
+def _servers(store: Store) -> list[Callable[[str], Any]]:
+    """What asks each server of the store for a section of its INFO."""
+    client = cast("Any", store.client)
+    if store.is_cluster:
+        client.look_up_again()
+        return [partial(client.info, target_nodes=node) for node in client.get_nodes()]
+    return [client.info, *(replica.info for replica in _replicas(store))]
+
+
+def _replicas(store: Store) -> "list[redis.Redis]":
+    """The replicas that the primary of a Sentinel names; none of a single server, whose replicas never take over."""
+    pool = store.client.connection_pool
+    if not isinstance(pool, SentinelPrimaryPool):
+        return []
+    try:
+        found: Any = store.client.info("replication")
+    except STORE_ERRORS:
+        return []
+    replicas = [value for name, value in found.items() if re.fullmatch("slave[0-9]+", name) and "ip" in value]
+    return [_beside(pool, str(each["ip"]), int(each["port"])) for each in replicas]
+
+
+def _beside(pool: SentinelPrimaryPool, host: str, port: int) -> "redis.Redis":
+    same = ("username", "password", "db", "ssl_min_version")
+    settings = {name: pool.connection_kwargs[name] for name in same if name in pool.connection_kwargs}
+    settings["ssl"] = issubclass(pool.connection_class, redis.SSLConnection)
+    return redis.Redis(host=host, port=port, **(options(TIMEOUT_S) | settings))
+
+
+def _eviction_policy(ask: Callable[[str], Any]) -> str | None:
+    try:
+        return str(ask("memory").get("maxmemory_policy", "noeviction"))
+    except STORE_ERRORS:
+        return None
+
+
+def fix_shards(store: Store, keys: Keys) -> None:
+    """Remember the number of shards and the layout at first start; raise NotReady if either is another one later.
+
+    With another number of shards the same telephone number would get a second budget. In another layout an API key
+    would lose its end, and an opt-out could be missed.
+    """
+    with answering():
+        store.client.set(keys.shard_count(), StoreSetup.pack(keys.shards, LAYOUT), nx=True)
+        fixed = cast("str | None", store.client.get(keys.shard_count()))
+    shards, _, layout = (fixed or "").partition(StoreSetup.separator)
+    if shards and layout != LAYOUT:
+        raise NotReady("The store holds data of another version of otp-service. Empty it, or use another store.")
+    if shards != str(keys.shards):
+        raise NotReady(f"The store was set up with {shards} shards, the configuration says {keys.shards} (shards).")
+
+
+def dead_shards(store: Store, keys: Keys) -> list[int]:
+    """The shards of a Cluster that take no writes: reads may still work where writes are refused.
+
+    Raises StoreUnavailable if none does.
+    """
+    shards = range(keys.shards) if store.is_cluster else range(1)
+    taken = answers(store.gather([("SET", keys.probe(shard), "1", "PX", 1000) for shard in shards]))
+    return [shard for shard, reply in zip(shards, taken, strict=True) if reply is None]
+
+
+def clock_ms(store: Store) -> int:
+    """The store's clock in Unix milliseconds. Raises StoreUnavailable."""
+    return store.any_time_ms()

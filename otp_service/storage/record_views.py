@@ -1,0 +1,64 @@
+"""What a record and a timeline in the store say, as values of the domain."""
+
+import json
+from collections.abc import Mapping
+
+from ..domain.delivery import DeliveryStatus
+from ..domain.ids import Reference
+from ..domain.policy import MAX_LIFETIME_MS
+from ..domain.verification import Status
+from ..domain.view import DeliveryView, TimelineEntry, VerificationView
+from .schema import encodings
+from .schema.fields import Delivery, Record
+
+CLOCK_PLAY_MS = 5_000
+"""By so much a code may seem to begin in the future; by more, the store's clock was set back, and the code is over."""
+
+
+def view_of(ref: Reference, record: Mapping[str, str], now_ms: int, subject: str) -> VerificationView:
+    """The verification of a record, as it stands at this moment of the store's clock."""
+    status = Status(record[Record.STATUS])
+    created_ms = int(record[Record.CREATED])
+    expires_ms = min(int(record[Record.EXPIRES]), created_ms + MAX_LIFETIME_MS)
+    if status is Status.PENDING and not created_ms - CLOCK_PLAY_MS <= now_ms < expires_ms:
+        status = Status.EXPIRED
+    return VerificationView(
+        reference=ref,
+        app=record[Record.APP],
+        purpose=record[Record.PURPOSE],
+        channel=record[Record.CHANNEL],
+        mask=record[Record.MASK],
+        subject=subject,
+        status=status,
+        created_ms=int(record[Record.CREATED]),
+        expires_ms=expires_ms,
+        attempts=int(record[Record.ATTEMPTS]),
+        max_checks=int(record[Record.MAX_CHECKS]),
+        sends=int(record[Record.SENDS]),
+        max_sends=int(record[Record.MAX_SENDS]),
+        next_send_ms=int(record[Record.NEXT_SEND]),
+        metadata=record[Record.METADATA],
+        deliveries=tuple(_delivery(record, n) for n in range(1, int(record[Record.DELIVERIES]) + 1)),
+        version=int(record.get(Record.VERSION, 0)),
+        now_ms=now_ms,
+    )
+
+
+def _delivery(record: Mapping[str, str], n: int) -> DeliveryView:
+    code = record.get(f"{n}{Delivery.ERROR_CODE}")
+    return DeliveryView(
+        ordinal=n,
+        sender=record[f"{n}{Delivery.SENDER}"],
+        kind=record[f"{n}{Delivery.KIND}"],
+        status=DeliveryStatus(record[f"{n}{Delivery.STATUS}"]),
+        carrier_status=record.get(f"{n}{Delivery.CARRIER_STATUS}") or None,
+        error=(code, record.get(f"{n}{Delivery.ERROR_TITLE}", "")) if code else None,
+        queued_ms=int(record[f"{n}{Delivery.QUEUED}"]),
+        updated_ms=int(record[f"{n}{Delivery.UPDATED}"]),
+    )
+
+
+def timeline_entry(line: str) -> TimelineEntry:
+    """One entry of the timeline."""
+    event, at, delivery, detail = encodings.TimelineEntry.parse(line)
+    return TimelineEntry(event, int(at), delivery or None, json.loads(detail))

@@ -1,0 +1,151 @@
+"""An open store: independent commands in one round trip, the clock of the server that holds a key.
+
+In a Cluster a dead shard fails its own commands only.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar, cast
+
+import redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisClusterException
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from ..domain.errors import StoreUnavailable
+from .answering import STORE_ERRORS, answering
+
+RESTS_S = 1.0
+"""A node of a Cluster that did not answer `gather` is not asked by it again for so long."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """An open store. `client` answers quickly or fails; `blocking` is for reads that wait."""
+
+    client: "redis.Redis"
+    blocking: "redis.Redis"
+    is_cluster: bool
+    _resting: dict[str, float] = field(default_factory=dict, repr=False, compare=False)
+    """Until when (monotonic seconds) a node, by its name, is not asked again."""
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.client.close()
+        self.blocking.close()
+
+    def gather(self, commands: Sequence[Sequence[str | int]]) -> list[Any]:
+        """Run independent commands, each with one key; the reply or the error of each.
+
+        On one server in one round trip. In a Cluster one by one, so that a dead shard fails its own commands only, and
+        all of them for one timeout: its node is not asked again for `RESTS_S`.
+        """
+        if self.is_cluster:
+            return [self._on_node(_key(command), command) for command in commands]
+        try:
+            with self.client.pipeline(transaction=False) as pipe:
+                for command in commands:
+                    cast("Any", pipe).execute_command(*command, **_reading(command))
+                return list(pipe.execute(raise_on_error=False))
+        except STORE_ERRORS as error:
+            return [error] * len(commands)
+
+    def _on_node(self, key: str, command: Sequence[str | int]) -> Any:
+        try:
+            return self._asked(self._node(key), partial(self._run, command))
+        except STORE_ERRORS as error:
+            return error
+
+    def _run(self, command: Sequence[str | int], node: Any) -> Any:
+        # The node is named, because to find the keys of some commands (XREADGROUP) redis-py would ask a node, any node.
+        return cast("Any", self.client).execute_command(*command, target_nodes=node, **_reading(command))
+
+    def read_group(self, command: Sequence[str | int]) -> Any:
+        """Run an XREADGROUP that may wait, of streams on one node. Raises what redis-py raises."""
+        client = cast("Any", self.blocking)
+        where = {"target_nodes": client.get_node_from_key(_key(command))} if self.is_cluster else {}
+        return client.execute_command(*command, **where)
+
+    def _node(self, key: str) -> Any:
+        node = cast("Any", self.client).get_node_from_key(key)
+        if node is None:
+            raise RedisClusterException("No node has the slot of this key.")
+        return node
+
+    def _asked(self, node: Any, ask: Callable[[Any], T]) -> T:
+        if self._node_rests(node):
+            raise RedisConnectionError("The node did not answer a moment ago.")
+        try:
+            return ask(node)
+        except (RedisConnectionError, RedisTimeoutError):
+            self._resting[node.name] = time.monotonic() + RESTS_S
+            raise
+
+    def time_ms(self, near: str) -> int:
+        """The clock of the server that holds the key `near`, in Unix milliseconds. Raises StoreUnavailable."""
+        with answering():
+            if not self.is_cluster:
+                return _milliseconds(self.client.time())
+            return self._asked(self._node(near), self._node_time_ms)
+
+    def _node_time_ms(self, node: Any) -> int:
+        return _milliseconds(cast("Any", self.client).time(target_nodes=node))
+
+    def rests(self, key: str) -> bool:
+        """Whether the node of a Cluster that holds the key did not answer a moment ago."""
+        try:
+            return self.is_cluster and self._node_rests(self._node(key))
+        except STORE_ERRORS:
+            return True
+
+    def _node_rests(self, node: Any) -> bool:
+        return time.monotonic() < self._resting.get(node.name, 0.0)
+
+    def times_ms(self, near: Sequence[str]) -> list[int | None]:
+        """The clock near each of these keys, each server asked once; None where it does not answer."""
+        known: dict[str, int | None] = {}
+        return [self._time_of(key, known) for key in near]
+
+    def _time_of(self, key: str, known: dict[str, int | None]) -> int | None:
+        try:
+            name = self._node(key).name if self.is_cluster else ""
+            if name not in known:
+                known[name] = None
+                known[name] = self.time_ms(key)
+            return known[name]
+        except (StoreUnavailable, *STORE_ERRORS):
+            return None
+
+    def any_time_ms(self) -> int:
+        """The clock of the server, or of the first primary of a Cluster that answers. Raises StoreUnavailable."""
+        with answering():
+            if not self.is_cluster:
+                return _milliseconds(self.client.time())
+            return self._first(self._node_time_ms)
+
+    def _first(self, ask: Callable[[Any], T]) -> T:
+        failure: Exception = RedisClusterException("The Cluster has no primaries.")
+        for node in cast("Any", self.client).get_primaries():
+            try:
+                return self._asked(node, ask)
+            except STORE_ERRORS as error:
+                failure = error
+        raise failure
+
+
+def _key(command: Sequence[str | int]) -> str:
+    return str(command[command.index("STREAMS") + 1] if "STREAMS" in command else command[1])
+
+
+def _reading(command: Sequence[str | int]) -> dict[str, Any]:
+    """How redis-py is to read the reply, where the command alone does not say it."""
+    return {"parse_justid": True} if command[-1] == "JUSTID" else {}
+
+
+def _milliseconds(answer: Any) -> int:
+    seconds, micros = answer
+    return int(seconds) * 1000 + int(micros) // 1000
