@@ -1,0 +1,116 @@
+"""`python -m tests.benchmarks`: how fast the service is, beside others, on this machine.
+
+Brings up everything on loopback, each target with a store of its own, runs the rows in rounds, one target after the
+other (A B A B), and prints medians with their spread. Everything is ended at the end, also on Ctrl-C, and what was
+measured until then is printed.
+
+Only ratios of rows of the same run mean anything, and CPU per answer is steadier than answers a second.
+"""
+
+import argparse
+import os
+import platform
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from . import load, report
+from .ours import ROOT, OtpService
+from .peers import servers
+from .rows import LOADS, LoadRow, Options, OwnRow
+from .runner import Runner
+from .target import Target
+
+OWN: Sequence[OwnRow] = ()
+ROWS: Sequence[LoadRow | OwnRow] = (*LOADS, *OWN)
+SHORT = Options(rounds=1, seconds=1, warm_up_s=0, connections=(4,), live=(200,), sends=50, waiting=20, expected=300)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    words = "\n".join(f"  {row.word:13} {row.about}" for row in ROWS)
+    made = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks",
+        description=__doc__,
+        epilog=f"rows:\n{words}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("--rows", type=lambda text: text.split(","), help="only these, separated by commas")
+    made.add_argument("--connections", type=whole_numbers, help="e.g. 16,64,1000 (the default)")
+    made.add_argument("--rounds", type=int, help=f"rounds (default {Options().rounds})")
+    made.add_argument("--seconds", type=int, help=f"of each leg (default {Options().seconds})")
+    made.add_argument("--against", type=Path, metavar="PATH", help="another checkout with its own .venv")
+    made.add_argument("--no-peers", action="store_true", help="otp-service alone")
+    made.add_argument("--short", action="store_true", help="one second each, little of everything: does it run at all?")
+    made.add_argument("--json", type=Path, metavar="FILE", help="keep the results")
+    made.add_argument("--load", choices=("wrk", "python"), help="the load generator (default: wrk if it is installed)")
+    return made
+
+
+def whole_numbers(text: str) -> tuple[int, ...]:
+    """Numbers separated by commas."""
+    return tuple(int(part) for part in text.split(","))
+
+
+def options_of(args: argparse.Namespace) -> Options:
+    """The options of a run."""
+    given = {name: getattr(args, name) for name in ("rounds", "seconds", "connections") if getattr(args, name)}
+    return (SHORT if args.short else Options())._replace(generator=args.load, **given)
+
+
+def targets_of(args: argparse.Namespace, say: object = None) -> list[Target]:
+    """What is measured: this checkout first, it is what the others are compared with."""
+    targets: list[Target] = [OtpService("otp-service", ROOT)]
+    if args.against:
+        targets.append(OtpService("against", args.against.resolve()))
+    if not args.no_peers:
+        for peer in (servers.FLASK, servers.FASTAPI):
+            if peer.missing:
+                print(f"without {peer.name}: needs {', '.join(peer.missing)} (the extra `bench`)", file=sys.stderr)
+            else:
+                targets.append(peer)
+    return targets
+
+
+def about(options: Options) -> dict[str, str]:
+    """What the figures belong to."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    cores = len(os.sched_getaffinity(0))
+    return {
+        "commit": commit.stdout.strip() or "unknown",
+        "machine": f"{cores} cores, Python {platform.python_version()}, Linux {platform.release()}",
+        "load": f"{options.generator or load.program()}, {options.rounds} rounds of {options.seconds} s",
+    }
+
+
+def main() -> int:
+    """Run; 0 unless something failed."""
+    args = parser().parse_args()
+    words = {row.word for row in ROWS}
+    if args.rows and set(args.rows) - words:
+        parser().error(f"--rows: there is no {', '.join(sorted(set(args.rows) - words))}")
+    wanted = set(args.rows or words)
+    options = options_of(args)
+    runner = Runner(targets_of(args), options, lambda line: print(line, file=sys.stderr, flush=True))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    status = 0
+    try:
+        runner.run([row for row in LOADS if row.word in wanted], [row for row in OWN if row.word in wanted])
+    except KeyboardInterrupt:
+        status = 130
+    facts = about(options)
+    if args.json:
+        result = {"about": facts, "legs": runner.legs, "faults": runner.faults}
+        args.json.write_bytes(msgspec.json.format(msgspec.json.encode(result)))
+    sys.stdout.write(report.render(runner.legs, runner.faults, facts))
+    return status or (1 if runner.faults else 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

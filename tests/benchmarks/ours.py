@@ -1,0 +1,143 @@
+"""otp-service itself, from this checkout or another one: `serve` and `worker` as processes, a sink as the carrier.
+
+Driven by its commands and by HTTP only, so that two versions can be compared, whatever is inside them.
+"""
+
+import base64
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nacl.signing import SigningKey
+
+from . import store
+from .load import Request
+from .post import post_all
+from .programs import HOST, ProgramFailed, Programs, answers, free_port, get, listens, run
+from .target import Kind, Pending, Stack, Target, require
+
+ROOT = Path(__file__).parent.parent.parent
+SINK_MS = 150
+CONFIGURATION = """
+[senders.pool]
+kind = "number_pool"
+messaging_profile_id = "abc85f64-5717-4562-b3fc-2c9600000000"
+rate_per_s = 100000
+
+[apps.default]
+brand = "Acme"
+route = ["pool"]
+code_ttl = "10m"
+max_checks = 20
+"""
+"""The defaults, but for a sender without a rate and for more tries, so that fewer starts make more wrong checks."""
+
+
+@dataclass
+class OurStack(Stack):
+    """A running otp-service. The codes are read from what came to the carrier."""
+
+    service: "OtpService" = field(kw_only=True)
+    environ: Mapping[str, str] = field(kw_only=True)
+    sink_url: str = field(kw_only=True)
+
+    def start(self, number: str) -> Request:
+        """`POST /verify/start`."""
+        return Request("/verify/start", f'{{"to":"{number}"}}')
+
+    def check(self, pending: Pending, code: str) -> Request:
+        """`POST /verify/check` by the verification's id."""
+        return Request("/verify/check", f'{{"verification_id":"{pending.id}","code":"{code}"}}')
+
+    def check_by_number(self, pending: Pending, code: str) -> Request:
+        """`POST /verify/check` by the number."""
+        return Request("/verify/check", f'{{"to":"{pending.number}","code":"{code}"}}')
+
+    def make_pending(self, count: int) -> list[Pending]:
+        """Start them; with a worker their codes are known as well."""
+        numbers = [next(self.numbers) for _ in range(count)]
+        found = post_all(self.url, [self.start(number) for number in numbers], self.headers)
+        require([status for status, _ in found], 201, "starts before a row")
+        ids = [json.loads(body)["verification_id"] for _, body in found]
+        codes = self.codes(numbers) if "worker" in self.programs.sessions else {}
+        return [Pending(number, one, codes.get(number, "")) for number, one in zip(numbers, ids, strict=True)]
+
+    def start_worker(self, *options: str) -> None:
+        """Start the delivery worker."""
+        self.programs.start("worker", self.service.command("worker", "--concurrency", "200", *options), self.environ)
+
+    def messages(self) -> list[tuple[str, str, int]]:
+        """What came to the carrier since the last call: number, code, time in ns of the monotonic clock."""
+        lines = get(f"{self.sink_url}/messages").decode().splitlines()
+        return [(number, code, int(at_ns)) for number, code, at_ns in (line.split() for line in lines)]
+
+    def codes(self, numbers: Sequence[str], timeout_s: float = 120.0) -> dict[str, str]:
+        """The codes that were sent to these numbers; waits until all are there. Raises ProgramFailed."""
+        found: dict[str, str] = {}
+        deadline = time.monotonic() + timeout_s
+        while not all(number in found for number in numbers):
+            if time.monotonic() > deadline:
+                raise ProgramFailed(f"only {len(found)} of {len(numbers)} codes came to the carrier")
+            time.sleep(0.1)
+            found |= {number: code for number, code, _ in self.messages()}
+        return found
+
+
+class OtpService(Target):
+    """otp-service of one checkout."""
+
+    kinds = frozenset(Kind)
+    has_worker = True
+
+    def __init__(self, name: str, checkout: Path, options: Sequence[str] = ()) -> None:
+        self.name = name
+        self.checkout = checkout
+        self._options = options
+        own = checkout / ".venv" / "bin" / "python"
+        self._python = sys.executable if checkout == ROOT or not own.exists() else str(own)
+
+    def command(self, *arguments: str) -> list[str]:
+        """A command of the service, in this checkout's environment."""
+        return [self._python, "-m", "otp_service", *arguments]
+
+    def environment(self, folder: Path, redis_port: int, sink_port: int) -> dict[str, str]:
+        """The environment of its processes. Creates the keyring and the configuration."""
+        configuration, keyring = folder / "otp-service.toml", folder / "keyring.json"
+        configuration.write_text(CONFIGURATION, encoding="utf-8")
+        environ = {
+            "PATH": os.environ.get("PATH", ""),
+            "HOME": str(folder),
+            "PYTHONPATH": str(self.checkout),
+            "OTP_CONFIG": str(configuration),
+            "OTP_KEYRING": str(keyring),
+            "OTP_REDIS_URL": f"redis://{HOST}:{redis_port}/0",
+            "OTP_PUBLIC_URL": "http://127.0.0.1:1",
+            "OTP_QUEUE_MAX": "1000000",
+            "TELNYX_BASE_URL": f"http://{HOST}:{sink_port}/v2",
+            "TELNYX_API_KEY": "bench",
+            "TELNYX_PUBLIC_KEY": base64.b64encode(bytes(SigningKey.generate().verify_key)).decode(),
+        }
+        run(self.command("keyring", "create", str(keyring)), environ, folder)
+        return environ
+
+    def open(self, programs: Programs, *, worker: bool) -> OurStack:
+        """Store, sink, API and, if wanted, the worker."""
+        redis_port, port, sink_port = store.start(programs), free_port(), free_port()
+        here = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(ROOT)}
+        sink = [sys.executable, "-m", "tests.benchmarks.sink", str(sink_port), str(SINK_MS)]
+        programs.start("sink", sink, here, lambda: listens(sink_port))
+        environ = self.environment(programs.folder, redis_port, sink_port)
+        programs.start("service", self.command("serve", "--port", str(port), *self._options), environ)
+        create = self.command("keys", "create", "--app", "default", "--scope", "verify", "--json")
+        key = json.loads(run(create, environ, programs.folder))["key"]
+        url = f"http://{HOST}:{port}"
+        programs.wait("service", lambda: answers(f"{url}/readyz"))
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        stack = OurStack(programs, url, headers, service=self, environ=environ, sink_url=f"http://{HOST}:{sink_port}")
+        if worker:
+            stack.start_worker()
+        return stack

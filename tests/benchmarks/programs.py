@@ -1,0 +1,131 @@
+"""Programs that the bench starts: each in a session of its own, all of them ended by their ids, whatever happens."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from . import accounting
+
+HOST = "127.0.0.1"
+START_TIMEOUT_S = 40.0
+END_TIMEOUT_S = 12.0
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # not through a proxy: it is our own loopback
+
+
+class ProgramFailed(Exception):
+    """A program did not start, ended too early or answered what it must not."""
+
+
+def free_port() -> int:
+    """A TCP port of loopback that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def get(url: str, headers: Mapping[str, str] | None = None, timeout_s: float = 30.0) -> bytes:
+    """The body of a GET on loopback. Raises OSError, also for a status that is no success."""
+    with _OPENER.open(urllib.request.Request(url, headers=dict(headers or {})), timeout=timeout_s) as response:
+        body: bytes = response.read()
+        return body
+
+
+def answers(url: str) -> bool:
+    """Whether something answers there with a success."""
+    try:
+        get(url, timeout_s=2)
+    except OSError:
+        return False
+    return True
+
+
+def listens(port: int) -> bool:
+    """Whether something takes connections at this port of loopback."""
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0
+
+
+class Programs:
+    """The running programs by name, as a context: at its end, also on Ctrl-C, none of them is left."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> "Programs":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for name in reversed(list(self._running)):
+            self.stop(name)
+
+    @property
+    def sessions(self) -> dict[str, int]:
+        """The session of each program; it bears the id of the program's first process."""
+        return {name: process.pid for name, process in self._running.items()}
+
+    def start(
+        self, name: str, command: Sequence[str], environ: Mapping[str, str], ready: Callable[[], bool] | None = None
+    ) -> None:
+        """Start a program, with its output in a file, and wait until it is ready. Raises ProgramFailed."""
+        with self.log(name).open("ab") as log:
+            self._running[name] = subprocess.Popen(
+                list(command),
+                env=dict(environ),
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        if ready is not None:
+            self.wait(name, ready)
+
+    def wait(self, name: str, ready: Callable[[], bool]) -> None:
+        """Wait until the program is ready. Raises ProgramFailed with its last output."""
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not ready():
+            ended = self._running[name].poll() is not None
+            if ended or time.monotonic() > deadline:
+                last = self.log(name).read_text(encoding="utf-8", errors="replace")[-2000:]
+                raise ProgramFailed(f"{name} {'ended' if ended else 'is not ready'}:\n{last}")
+            time.sleep(0.05)
+
+    def log(self, name: str) -> Path:
+        """The file with the program's output."""
+        return self.folder / f"{name}.log"
+
+    def stop(self, name: str) -> None:
+        """End a program by SIGTERM, and what is left of its session by SIGKILL. Never raises."""
+        process = self._running.pop(name)
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(END_TIMEOUT_S)
+        for stat in accounting.in_session(process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(stat.pid, signal.SIGKILL)
+        process.wait()
+
+
+def run(command: Sequence[str], environ: Mapping[str, str], folder: Path, timeout_s: float = 60.0) -> str:
+    """Run a short command and return its output. Raises ProgramFailed if it fails or takes too long."""
+    try:
+        done = subprocess.run(
+            list(command), env=dict(environ), cwd=folder, capture_output=True, text=True, timeout=timeout_s, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ProgramFailed(f"{' '.join(command)}: not done in {timeout_s:.0f} s") from error
+    if done.returncode:
+        raise ProgramFailed(f"{' '.join(command)}: {done.stderr[-2000:]}")
+    return done.stdout

@@ -1,0 +1,75 @@
+"""The rows of the bench: what is measured, and on which stack."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from .measure import Leg, Shape, run
+from .ours import OtpService, OurStack
+from .programs import Programs
+from .target import Kind, Stack, Target
+
+
+class LoadRow(NamedTuple):
+    """A load of one kind of request on every target that can do it."""
+
+    word: str
+    kind: Kind
+    worker: bool
+    about: str
+    only_worker: bool = False
+
+
+LOADS = (
+    LoadRow("check", Kind.WRONG, False, "checks of wrong codes by the verification's id"),
+    LoadRow("number", Kind.BY_NUMBER, False, "checks of wrong codes by number"),
+    LoadRow("start", Kind.START, False, "starts of new numbers, no worker"),
+    LoadRow("right", Kind.RIGHT, True, "checks of right codes"),
+    LoadRow("login", Kind.LOGIN, True, "a start and a check each, every sixth check wrong"),
+    LoadRow("start-worker", Kind.START, True, "starts of new numbers while a worker sends", only_worker=True),
+)
+"""In the order in which they run on a stack; the last leaves a queue behind."""
+
+
+class Options(NamedTuple):
+    """How long and how often, and over how many connections."""
+
+    rounds: int = 5
+    seconds: int = 4
+    warm_up_s: int = 2
+    connections: Sequence[int] = (16, 64, 1000)
+    live: Sequence[int] = (10_000, 100_000, 1_000_000)
+    sends: int = 3_000
+    waiting: int = 10_000
+    generator: str | None = None
+    expected: float = 3_000.0
+
+
+Say = Callable[[str], None]
+
+
+def load_legs(
+    target: Target, stack: Stack, loads: Iterable[LoadRow], options: Options, number: int, say: Say
+) -> Iterable[Leg]:
+    """Run the loads on one stack, over each number of connections."""
+    for load in loads:
+        for connections in options.connections:
+            shape = Shape(connections, options.seconds, options.warm_up_s, options.expected)
+            name = f"{load.kind}{', worker on' if load.word == 'start-worker' else ''}, {connections} connections"
+            say(f"round {number}: {target.name}: {name}")
+            yield run(stack, load.kind, shape, (name, target.name, number), options.generator)
+
+
+class OwnRow(NamedTuple):
+    """A row that only otp-service has, with a stack of its own. `once`: one round is enough."""
+
+    word: str
+    about: str
+    measure: Callable[[OtpService, OurStack, Options, int], Iterable[Leg]]
+    once: bool = False
+
+
+def open_stack(target: OtpService, folder: Path) -> tuple[Programs, OurStack]:
+    """For tests and profiles: a stack whose programs the caller ends."""
+    programs = Programs(folder)
+    return programs, target.open(programs, worker=False)
