@@ -1,1 +1,1 @@
-"""The Redis side: keys, scripts and the places where things are kept. Nothing else builds a key or speaks to Redis."""
+"""The Redis side: keys, scripts and one store for each kind of data. Nothing else builds a key or speaks to Redis."""

@@ -377,17 +377,17 @@ def test_a_replayed_word_does_not_end_the_next_verification(harness: StoreHarnes
     number = fresh_number()
     ref = harness.start(number).reference
     harness.send(ref)
-    heard = harness.verifications.first_heard(ref.number_hash, "evt-1")
-    assert harness.verifications.deny(ref, denial(harness, heard_ms=heard)) == "denied"
+    heard = harness.verifications.first_received(ref.number_hash, "evt-1")
+    assert harness.verifications.deny(ref, denial(harness, received_ms=heard)) == "denied"
     time.sleep(0.01)
     harness.cool(ref)
     fresh = harness.start(number).reference
     harness.send(fresh, "msg-2")
-    again = harness.verifications.first_heard(ref.number_hash, "evt-1")
+    again = harness.verifications.first_received(ref.number_hash, "evt-1")
     assert again == heard
-    assert harness.verifications.deny(fresh, denial(harness, heard_ms=again)) == "no"
-    other = harness.verifications.first_heard(ref.number_hash, "evt-2")
-    assert harness.verifications.deny(fresh, denial(harness, heard_ms=other)) == "denied"
+    assert harness.verifications.deny(fresh, denial(harness, received_ms=again)) == "no"
+    other = harness.verifications.first_received(ref.number_hash, "evt-2")
+    assert harness.verifications.deny(fresh, denial(harness, received_ms=other)) == "denied"
 
 
 @pytest.mark.parametrize(

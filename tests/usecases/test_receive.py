@@ -42,7 +42,7 @@ class Scenario:
     reports: FakeDeliveryReports = field(default_factory=FakeDeliveryReports)
     optouts: FakeOptOuts = field(default_factory=FakeOptOuts)
     sender_health: FakeSenderHealth = field(default_factory=FakeSenderHealth)
-    store: FakeVerifications = field(default_factory=lambda: FakeVerifications(open_=[REF, OTHER], heard_ms=7_000))
+    store: FakeVerifications = field(default_factory=lambda: FakeVerifications(open_=[REF, OTHER], received_ms=7_000))
 
 
 def use_case(scenario: Scenario) -> Receive:

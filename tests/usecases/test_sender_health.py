@@ -12,7 +12,7 @@ from otp_service.domain.outbox import ReportOutcome
 from otp_service.domain.policy import App, Policy, Sender, SenderKind, Strategy
 from otp_service.domain.routing import Health
 from otp_service.usecases.sender_health import SenderHealth
-from tests.fakes import FakeAlert, FakeCircuits, FakeHealthReports, FakeSenderStats
+from tests.fakes import FakeAlertOnCall, FakeCircuits, FakeHealthReports, FakeSenderStats
 
 POOL = Sender("pool", SenderKind.NUMBER_POOL, "a", None, 1.0)
 BACKUP = Sender("backup", SenderKind.LONG_CODE, "b", "+18445550001", 1.0)
@@ -29,7 +29,7 @@ class Scenario:
 
     circuits: FakeCircuits = field(default_factory=FakeCircuits)
     stats: FakeSenderStats = field(default_factory=FakeSenderStats)
-    alert: FakeAlert = field(default_factory=FakeAlert)
+    alert: FakeAlertOnCall = field(default_factory=FakeAlertOnCall)
     now_s: float = 0.0
     counted: list[tuple[str, str]] = field(default_factory=list)
 

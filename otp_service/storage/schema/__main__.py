@@ -11,7 +11,7 @@ from .keys import PREFIX, Keys
 from .writers import writers
 
 FIELDS: dict[str, tuple[type, ...]] = {
-    "alarms": (),
+    "alerts": (),
     "api_key": (fields.ApiKey,),
     "audit": (fields.Event,),
     "callbacks": (fields.QueuedCallback,),

@@ -190,11 +190,11 @@ class Keys:
         """String: the carrier was asked about our numbers lately. TTL: ten minutes."""
         return f"{PREFIX}:{{senders}}:rest"
 
-    def alarms(self) -> str:
+    def alerts(self) -> str:
         """Sorted set: alerts to send to the people on call, `id US text`, by when to try next (ms). No TTL."""
         return f"{PREFIX}:{{alerts}}:due"
 
-    def alarm_quiet(self, digest: str) -> str:
+    def alert_quiet(self, digest: str) -> str:
         """String: mark that people were told of this trouble lately. TTL: an hour."""
         return f"{PREFIX}:{{alerts}}:quiet:{digest}"
 
