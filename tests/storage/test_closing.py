@@ -16,12 +16,12 @@ from otp_service.domain.optout_list import OptOut
 from otp_service.domain.outbox import Job, Timer
 from otp_service.domain.policy import App
 
-from .harness import BACKUP, BANK, CODE, POOL, SHOP, TWIN, UNCAPPED, StoreHarness, at_once, fresh_number, word
+from .harness import BACKUP, BANK, CODE, POOL, SAME_PROFILE, SHOP, UNCAPPED, StoreHarness, at_once, fresh_number, word
 
 NEXT = Refused("40002", "Blocked as spam", Action.NEXT_SENDER)
 BLOCKED = Refused("40300", "Blocked due to STOP message", Action.STOP_PERSON, opted_out=True)
 ALONE = App("shop", "Acme", (POOL,))
-TRIO = App("shop", "Acme", (POOL, TWIN, BACKUP))
+TRIO = App("shop", "Acme", (POOL, SAME_PROFILE, BACKUP))
 
 
 def come(harness: StoreHarness, ref: Reference, kind: str, ordinal: int = 1) -> Timer:
@@ -95,7 +95,7 @@ def test_a_sender_is_not_to_blame_for_a_worker_that_was_away(harness: StoreHarne
 
 
 def test_a_code_that_has_arrived_is_not_sent_by_the_next_sender_too(harness: StoreHarness) -> None:
-    """The first sender's message comes late, after the fall-over and before the second one's: one SMS is enough."""
+    """The first sender's message comes late, after the failover and before the second one's: one SMS is enough."""
     ref = harness.start(fresh_number()).reference
     harness.send(ref, "msg-1")
     assert fall(harness, ref) == "msg-1"
@@ -160,7 +160,7 @@ def test_a_request_under_way_is_waited_for(harness: StoreHarness) -> None:
 def test_a_message_that_the_carrier_took_is_asked_about_first(
     harness: StoreHarness, answer: str | None, falls: bool
 ) -> None:
-    """Only the carrier's own word that it still lies there leaves it behind; without a word it is asked again."""
+    """Only if the carrier reports it as still queued is there a failover; without an answer it is asked again."""
     ref = harness.start(fresh_number()).reference
     harness.send(ref, "msg-5")
     assert fall(harness, ref) == "msg-5"
@@ -221,7 +221,7 @@ def test_eight_workers_claim_the_next_sender_once(harness: StoreHarness) -> None
         ref = harness.start(fresh_number(), TRIO).reference
         harness.deliveries.record_rate_wait(harness.take(ref), 60_000)
         at_once([partial(harness.due_deliveries.claim_failover, come(harness, ref, "failover"))] * 8)
-        assert deliveries(harness, ref) == [("pool", "failed"), ("twin", "queued")]
+        assert deliveries(harness, ref) == [("pool", "failed"), ("same_profile", "queued")]
         assert harness.events(ref).count("delivery.fell_back") == 1
 
 
@@ -277,13 +277,13 @@ CLOSED = [
 ]
 
 
-@pytest.mark.parametrize(("story", "status", "code"), CLOSED)
+@pytest.mark.parametrize(("act", "status", "code"), CLOSED)
 def test_every_delivery_ends_and_with_a_reason(
-    harness: StoreHarness, story: Callable[[StoreHarness, Reference], None], status: str, code: str
+    harness: StoreHarness, act: Callable[[StoreHarness, Reference], None], status: str, code: str
 ) -> None:
     """Half a minute after the code's end; what may have been sent is never called unsent. A late receipt still wins."""
     ref = harness.start(fresh_number(), ALONE).reference
-    story(harness, ref)
+    act(harness, ref)
     assert wait_on(harness, ref, "closing") == pytest.approx(ALONE.code_ttl_ms + 30_000, abs=2_000)
     harness.age(ref, 330_001)
     due = come(harness, ref, "closing")
@@ -292,7 +292,7 @@ def test_every_delivery_ends_and_with_a_reason(
     record = harness.record(ref)
     assert (record["1:status"], record["1:error_code"]) == (status, code)
     assert record["1:error_title"]
-    assert ("connection refused" in record["1:error_title"]) is (story is _retried)
+    assert ("connection refused" in record["1:error_title"]) is (act is _retried)
     assert [each["reason"] for each in detail(harness, ref, f"delivery.{status}")] == [code]
     assert not [timer for timer in harness.timers(ref) if ref.token in timer and not timer.startswith("expiry:")]
     assert harness.apply(ref, "delivery_failed") == "moved"
@@ -348,8 +348,8 @@ def test_an_answer_ends_the_verification_once(harness: StoreHarness) -> None:
     assert answers.count("denied") == 1
     assert harness.record(ref)["status"] == "denied"
     assert not harness.raw.exists(harness.keys.secrets(ref))
-    story = harness.verifications.timeline(ref)
-    assert (story[-1].event, story[-1].delivery_id) == ("verification.denied", ref.delivery_id(1))
+    timeline = harness.verifications.timeline(ref)
+    assert (timeline[-1].event, timeline[-1].delivery_id) == ("verification.denied", ref.delivery_id(1))
 
 
 @pytest.mark.parametrize(
@@ -487,7 +487,7 @@ def test_a_message_that_the_carrier_holds_too_long_goes_another_way(harness: Sto
 
 
 def test_a_pause_of_the_sender_is_the_next_ones_turn(harness: StoreHarness) -> None:
-    """Untried it goes to the next sender; the last of the route waits, and the story says so once."""
+    """Untried it goes to the next sender; the last of the route waits, and the timeline shows it once."""
     ref = harness.start(fresh_number()).reference
     assert harness.deliveries.record_held(harness.take(ref), "sender_down", "a pause", 2_000) == "failed_over"
     assert harness.record(ref)["1:error_code"] == "sender_down"
@@ -509,7 +509,7 @@ def test_a_try_that_may_have_left_waits_for_its_own_sender(harness: StoreHarness
     assert deliveries(harness, ref) == [("pool", "unknown")]
 
 
-def test_a_wait_is_in_the_story(harness: StoreHarness) -> None:
+def test_a_wait_is_in_the_timeline(harness: StoreHarness) -> None:
     """What did not leave is put off with the reason and the wait, one event a try."""
     ref, job = begun(harness)
     harness.deliveries.record_retry(job, 700, NotSent("connect"))
