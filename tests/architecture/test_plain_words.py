@@ -1,7 +1,7 @@
 """Plain words: one term of the field for one thing, and no metaphor where there is a term.
 
-Searched are file names, names (in their parts: `fell_back` is `fell` and `back`), comments, docstrings, messages, scripts
-and documents. `.github/CONTRIBUTING.md` has the rule.
+Searched are file names, names in their parts (`fell_back` is `fell` and `back`), comments, docstrings, messages,
+scripts and documents. `.github/CONTRIBUTING.md` has the rule.
 """
 
 import re
@@ -108,7 +108,7 @@ def test_nothing_speaks_in_metaphors(folder: str) -> None:
     found = []
     for path in searched():
         name = str(path.relative_to(ROOT))
-        if name.split("/")[0] == folder:
+        if name.partition("/")[0] == folder:
             text = f"{name}\n{path.read_text(encoding='utf-8')}"
             found += [
                 f"{name}:{number - 1}: {word} (write: {instead})"

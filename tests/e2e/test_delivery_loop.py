@@ -407,7 +407,7 @@ def test_that_was_not_me(service_client: ServiceClient) -> None:
 
 
 def test_a_sender_keeps_its_own_rate(service_client: ServiceClient) -> None:
-    """Twenty codes by a sender of five a second: four seconds, and none of them falls out."""
+    """Twenty codes by a sender of five a second: four seconds, and none is missing."""
     with ThreadPoolExecutor(8) as pool:
         scenarios = list(pool.map(lambda _: Scenario(service_client, "slow_rate"), range(20)))
     for scenario in scenarios:

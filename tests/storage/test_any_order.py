@@ -64,9 +64,9 @@ class Model:
             self.over = True
             self.reach("unconfirmed")
         elif self.waiting and not self.claimed:
-            self.fall()
+            self.failover()
 
-    def fall(self) -> None:
+    def failover(self) -> None:
         """It should have been sent by now."""
         if self.over or self.place > 1:
             self.waiting = False
