@@ -20,12 +20,12 @@ import msgspec
 
 from . import load, report
 from .ours import ROOT, OtpService
+from .own_rows import OWN
 from .peers import servers
 from .rows import LOADS, LoadRow, Options, OwnRow
 from .runner import Runner
 from .target import Target
 
-OWN: Sequence[OwnRow] = ()
 ROWS: Sequence[LoadRow | OwnRow] = (*LOADS, *OWN)
 SHORT = Options(rounds=1, seconds=1, warm_up_s=0, connections=(4,), live=(200,), sends=50, waiting=20, expected=300)
 
@@ -68,7 +68,7 @@ def targets_of(args: argparse.Namespace, say: object = None) -> list[Target]:
     if args.against:
         targets.append(OtpService("against", args.against.resolve()))
     if not args.no_peers:
-        for peer in (servers.FLASK, servers.FASTAPI):
+        for peer in servers.ALL:
             if peer.missing:
                 print(f"without {peer.name}: needs {', '.join(peer.missing)} (the extra `bench`)", file=sys.stderr)
             else:

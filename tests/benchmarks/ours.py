@@ -11,7 +11,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import redis
 from nacl.signing import SigningKey
 
 from . import store
@@ -21,6 +23,8 @@ from .programs import HOST, ProgramFailed, Programs, answers, free_port, get, li
 from .target import Kind, Pending, Stack, Target, require
 
 ROOT = Path(__file__).parent.parent.parent
+HERE = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(ROOT)}
+"""The environment of the bench's own programs."""
 SINK_MS = 150
 CONFIGURATION = """
 [senders.pool]
@@ -44,6 +48,7 @@ class OurStack(Stack):
     service: "OtpService" = field(kw_only=True)
     environ: Mapping[str, str] = field(kw_only=True)
     sink_url: str = field(kw_only=True)
+    _sent: dict[str, tuple[str, int]] = field(default_factory=dict, kw_only=True)
 
     def start(self, number: str) -> Request:
         """`POST /verify/start`."""
@@ -63,28 +68,52 @@ class OurStack(Stack):
         found = post_all(self.url, [self.start(number) for number in numbers], self.headers)
         require([status for status, _ in found], 201, "starts before a row")
         ids = [json.loads(body)["verification_id"] for _, body in found]
-        codes = self.codes(numbers) if "worker" in self.programs.sessions else {}
-        return [Pending(number, one, codes.get(number, "")) for number, one in zip(numbers, ids, strict=True)]
+        if "worker" not in self.programs.sessions:
+            return [Pending(number, one) for number, one in zip(numbers, ids, strict=True)]
+        sent = self.sent_to(numbers)
+        return [Pending(number, one, code) for number, one, (code, _) in zip(numbers, ids, sent, strict=True)]
 
     def start_worker(self, *options: str) -> None:
         """Start the delivery worker."""
         self.programs.start("worker", self.service.command("worker", "--concurrency", "200", *options), self.environ)
 
-    def messages(self) -> list[tuple[str, str, int]]:
-        """What came to the carrier since the last call: number, code, time in ns of the monotonic clock."""
-        lines = get(f"{self.sink_url}/messages").decode().splitlines()
-        return [(number, code, int(at_ns)) for number, code, at_ns in (line.split() for line in lines)]
+    def start_waiters(self, file: Path, seconds: int) -> None:
+        """Start the browsers of `waiters`, for so long at most."""
+        command = [sys.executable, "-m", "tests.benchmarks.waiters", self.url, str(file), str(seconds)]
+        self.programs.start("waiters", command, HERE)
 
-    def codes(self, numbers: Sequence[str], timeout_s: float = 120.0) -> dict[str, str]:
-        """The codes that were sent to these numbers; waits until all are there. Raises ProgramFailed."""
-        found: dict[str, str] = {}
+    def store(self) -> Any:
+        """A client of the store."""
+        return redis.Redis.from_url(self.store_url, decode_responses=True)
+
+    @property
+    def store_url(self) -> str:
+        """The address of the store."""
+        return self.environ["OTP_REDIS_URL"]
+
+    @property
+    def sent(self) -> int:
+        """How many messages are known to have come to the carrier."""
+        return len(self._sent)
+
+    def read_carrier(self) -> None:
+        """Learn what came to the carrier since the last call."""
+        for line in get(f"{self.sink_url}/messages").decode().splitlines():
+            number, code, at_ns = line.split()
+            self._sent[number] = code, int(at_ns)
+
+    def sent_to(self, numbers: Sequence[str], timeout_s: float = 120.0) -> list[tuple[str, int]]:
+        """The code that was sent to each number, and when the carrier got it, in ns of the monotonic clock.
+
+        Waits until all are there. Raises ProgramFailed.
+        """
         deadline = time.monotonic() + timeout_s
-        while not all(number in found for number in numbers):
+        while missing := sum(number not in self._sent for number in numbers):
             if time.monotonic() > deadline:
-                raise ProgramFailed(f"only {len(found)} of {len(numbers)} codes came to the carrier")
+                raise ProgramFailed(f"{missing} of {len(numbers)} messages did not come to the carrier")
             time.sleep(0.1)
-            found |= {number: code for number, code, _ in self.messages()}
-        return found
+            self.read_carrier()
+        return [self._sent[number] for number in numbers]
 
 
 class OtpService(Target):
@@ -97,15 +126,16 @@ class OtpService(Target):
         self.name = name
         self.checkout = checkout
         self._options = options
+        self._keyring: bytes | None = None
         own = checkout / ".venv" / "bin" / "python"
-        self._python = sys.executable if checkout == ROOT or not own.exists() else str(own)
+        self.python = sys.executable if checkout == ROOT or not own.exists() else str(own)
 
     def command(self, *arguments: str) -> list[str]:
         """A command of the service, in this checkout's environment."""
-        return [self._python, "-m", "otp_service", *arguments]
+        return [self.python, "-m", "otp_service", *arguments]
 
     def environment(self, folder: Path, redis_port: int, sink_port: int) -> dict[str, str]:
-        """The environment of its processes. Creates the keyring and the configuration."""
+        """The environment of its processes. Writes the keyring, made once, and the configuration."""
         configuration, keyring = folder / "otp-service.toml", folder / "keyring.json"
         configuration.write_text(CONFIGURATION, encoding="utf-8")
         environ = {
@@ -121,15 +151,18 @@ class OtpService(Target):
             "TELNYX_API_KEY": "bench",
             "TELNYX_PUBLIC_KEY": base64.b64encode(bytes(SigningKey.generate().verify_key)).decode(),
         }
-        run(self.command("keyring", "create", str(keyring)), environ, folder)
+        if self._keyring is None:
+            run(self.command("keyring", "create", str(keyring)), environ, folder)
+            self._keyring = keyring.read_bytes()
+        keyring.touch(0o600)
+        keyring.write_bytes(self._keyring)
         return environ
 
     def open(self, programs: Programs, *, worker: bool) -> OurStack:
         """Store, sink, API and, if wanted, the worker."""
         redis_port, port, sink_port = store.start(programs), free_port(), free_port()
-        here = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(ROOT)}
         sink = [sys.executable, "-m", "tests.benchmarks.sink", str(sink_port), str(SINK_MS)]
-        programs.start("sink", sink, here, lambda: listens(sink_port))
+        programs.start("sink", sink, HERE, lambda: listens(sink_port))
         environ = self.environment(programs.folder, redis_port, sink_port)
         programs.start("service", self.command("serve", "--port", str(port), *self._options), environ)
         create = self.command("keys", "create", "--app", "default", "--scope", "verify", "--json")

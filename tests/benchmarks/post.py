@@ -10,7 +10,7 @@ from .load_client import Answers, request
 Answer = tuple[int, bytes]
 
 
-class _Connection:
+class Connection:
     """One connection, opened again wherever the server closes it after an answer."""
 
     def __init__(self, host: str, port: int, headers: str) -> None:
@@ -18,6 +18,7 @@ class _Connection:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def answer(self, one: Request) -> Answer:
+        """Send one request and wait for its answer. Raises OSError."""
         reader, writer = self._streams or await asyncio.open_connection(self._host, self._port)
         self._streams = reader, writer
         parser = Answers()
@@ -30,12 +31,13 @@ class _Connection:
         return found[0]
 
     def close(self) -> None:
+        """Close it; the next request opens another one."""
         if self._streams is not None:
             self._streams[1].close()
         self._streams = None
 
 
-async def _some(connection: _Connection, waiting: Iterator[tuple[int, Request]], answers: list[Answer | None]) -> None:
+async def _some(connection: Connection, waiting: Iterator[tuple[int, Request]], answers: list[Answer | None]) -> None:
     try:
         for index, one in waiting:
             answers[index] = await connection.answer(one)
@@ -47,7 +49,7 @@ async def _all(url: str, requests: Sequence[Request], headers: str, connections:
     address = urlsplit(url)
     waiting = iter(list(enumerate(requests)))
     answers: list[Answer | None] = [None] * len(requests)
-    opened = [_Connection(address.hostname or "", address.port or 80, headers) for _ in range(connections)]
+    opened = [Connection(address.hostname or "", address.port or 80, headers) for _ in range(connections)]
     jobs = [_some(connection, waiting, answers) for connection in opened]
     async with asyncio.timeout(300):
         await asyncio.gather(*jobs)

@@ -1,12 +1,10 @@
 """The rows of the bench: what is measured, and on which stack."""
 
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from .measure import Leg, Shape, run
 from .ours import OtpService, OurStack
-from .programs import Programs
 from .target import Kind, Stack, Target
 
 
@@ -67,9 +65,3 @@ class OwnRow(NamedTuple):
     about: str
     measure: Callable[[OtpService, OurStack, Options, int], Iterable[Leg]]
     once: bool = False
-
-
-def open_stack(target: OtpService, folder: Path) -> tuple[Programs, OurStack]:
-    """For tests and profiles: a stack whose programs the caller ends."""
-    programs = Programs(folder)
-    return programs, target.open(programs, worker=False)

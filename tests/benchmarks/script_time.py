@@ -1,15 +1,19 @@
 """How long the store works on one start and on one check, in microseconds per call of EVALSHA.
 
-Starts a redis-server of its own on a unix socket, without persistence; needs nothing else. The figures come from
-`INFO commandstats`, reset before each part: only the server's own time counts, no connection and no Python.
+Starts a redis-server of its own on a unix socket, without persistence, unless it is told a store; needs nothing else.
+The figures come from `INFO commandstats`, reset before each part: only the server's own time counts, no connection and
+no Python. With `--live` it first starts so many verifications, and prints a line of JSON for each number.
 """
 
 import argparse
+import json
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +21,57 @@ import redis
 
 from tests.storage.harness import CODE, WRONG, StoreHarness, fresh_number
 
+from . import phone_numbers, script_calls
+
+BATCH = 500
+"""So many starts are sent before their replies are read."""
+
 
 def main() -> None:
     """Print one line: microseconds of a start, of a wrong check and of a right one."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=2_000, help="calls of each kind, 10 000 at most (default 2000)")
-    calls = min(parser.parse_args().calls, 10_000)
+    parser.add_argument("--live", help="numbers of live verifications, ascending, separated by commas")
+    parser.add_argument("--url", help="an empty store to use, which is left filled")
+    args = parser.parse_args()
+    calls = min(args.calls, 10_000)
+    with _store(args.url) as url:
+        if args.live is None:
+            start, wrong, right = measure(url, calls)
+            sys.stdout.write(f"start {start:.1f}  check_wrong {wrong:.1f}  check_right {right:.1f}\n")
+        else:
+            _measure_each(url, calls, [int(part) for part in args.live.split(",")])
+
+
+def _measure_each(url: str, calls: int, levels: list[int]) -> None:
+    filled = 0
+    for live in levels:
+        fill(url, range(filled, live))
+        filled = live
+        start, wrong, right = measure(url, calls)
+        found = {"live": live, "start": start, "check, wrong": wrong, "check, right": right}
+        sys.stdout.write(f"{json.dumps(found)}\n")
+        sys.stdout.flush()
+
+
+@contextmanager
+def _store(given: str | None) -> Iterator[str]:
+    if given is not None:
+        yield given
+        return
     server = shutil.which("redis-server")
     if server is None:
-        parser.error("redis-server is not in the path")
+        raise SystemExit("redis-server is not in the path")
     with tempfile.TemporaryDirectory(prefix="otp-bench-") as folder:
         socket = Path(folder) / "redis.sock"
         settings = ["--port", "0", "--unixsocket", str(socket), "--save", "", "--appendonly", "no", "--dir", folder]
         process = subprocess.Popen([server, *settings], stdout=subprocess.DEVNULL)
         try:
             _wait_for(socket)
-            start, wrong, right = measure(f"unix://{socket}", calls)
+            yield f"unix://{socket}"
         finally:
             process.terminate()
             process.wait(10)
-    sys.stdout.write(f"start {start:.1f}  check_wrong {wrong:.1f}  check_right {right:.1f}\n")
 
 
 def _wait_for(socket: Path) -> None:
@@ -47,10 +82,26 @@ def _wait_for(socket: Path) -> None:
         time.sleep(0.02)
 
 
+def fill(url: str, indexes: range) -> None:
+    """Start the verifications of these numbers. Raises AssertionError if the store refuses one."""
+    harness = script_calls.open_catching(url)
+    with redis.Redis.from_url(url) as client:
+        for text in script_calls.texts():
+            client.script_load(text)
+        connection: Any = client.connection_pool.get_connection()
+        for begin in range(indexes.start, indexes.stop, BATCH):
+            batch = range(begin, min(begin + BATCH, indexes.stop))
+            calls = [script_calls.start_call(harness, phone_numbers.number(at), f"fill{at:020d}")[0] for at in batch]
+            connection.send_packed_command([call.packed for call in calls])
+            assert {connection.read_response()[1] for _ in calls} == {b"created"}
+        client.connection_pool.release(connection)
+    harness.close()
+
+
 def measure(url: str, calls: int) -> tuple[float, float, float]:
     """Microseconds per call of start, of a wrong check and of a right one, each on numbers of its own."""
     harness = StoreHarness.open(url)
-    client: Any = redis.Redis(unix_socket_path=url.removeprefix("unix://"), decode_responses=True)
+    client: Any = redis.Redis.from_url(url, decode_responses=True)
     harness.check(harness.start(fresh_number()).reference, CODE)  # loads the scripts
     orders = [harness.order(fresh_number()) for _ in range(calls)]
     client.config_resetstat()

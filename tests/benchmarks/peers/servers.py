@@ -82,3 +82,12 @@ FASTAPI = Naive(
         "tests.benchmarks.peers.fastapi_app:app",
     ],
 )
+BARE = Naive(
+    "bare WSGI, our scripts",
+    ["granian"],
+    [
+        *("granian", "--interface", "wsgi", "--workers", PROCESSES, "--blocking-threads", "2", "--no-ws"),
+        *("--host", HOST, "--port", "{port}", "--log-level", "error", "tests.benchmarks.peers.bare_app:app"),
+    ],
+)
+ALL = (BARE, FASTAPI, FLASK)

@@ -1,0 +1,172 @@
+"""The rows that need more of otp-service than its HTTP endpoints: its worker, its store, its waiting callers."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from . import accounting, figures, measure, open_loop, overlay
+from .measure import Leg, Shape, Wrong
+from .ours import OtpService, OurStack
+from .post import post_all
+from .programs import ProgramFailed, run
+from .rows import Options, OwnRow
+from .target import Kind, require
+
+LEVEL_TIMEOUT_S = 120.0
+
+
+def _leg(row: str, target: OtpService, number: int, extra: dict[str, float]) -> Leg:
+    return Leg(row, target.name, number, 0.0, 0.0, 0.0, {}, 0.0, 0, extra=extra)
+
+
+# ---- the worker -----------------------------------------------------------------------------------------------------
+
+
+def worker(target: OtpService, stack: OurStack, options: Options, number: int) -> Iterator[Leg]:
+    """Sends a second and CPU of one, with a queue; then how long after an accepted start its request is sent."""
+    extra = _throughput(stack, options.sends)
+    yield _leg("worker, 150 ms carrier", target, number, extra)
+    per_s = min(extra["sends a second"] / 2, 1_000)
+    yield _leg("accepted start to carrier request, half load", target, number, _latency(stack, per_s, options.seconds))
+
+
+def _throughput(stack: OurStack, sends: int) -> dict[str, float]:
+    """From the tenth part of the queue to the ninth tenth: start and end of the worker do not count."""
+    stack.make_pending(sends)
+    stack.start_worker()
+    low, high = _when_sent(stack, sends, 0.1), _when_sent(stack, sends, 0.9)
+    _when_sent(stack, sends, 1.0)
+    count, seconds = high[0] - low[0], high[1] - low[1]
+    used = high[2].since(low[2]).groups
+    return {
+        "sends a second": count / seconds,
+        "worker CPU µs": used["worker"] * 1e6 / count,
+        "store CPU µs": used["store"] * 1e6 / count,
+    }
+
+
+def _when_sent(stack: OurStack, sends: int, share: float) -> tuple[int, float, accounting.Usage]:
+    """Wait until this share of the sends came to the carrier: how many, when, and the CPU used so far."""
+    deadline = time.monotonic() + LEVEL_TIMEOUT_S
+    while (sent := stack.sent) < sends * share:
+        if time.monotonic() > deadline:
+            raise ProgramFailed(f"only {sent} of {sends} messages came to the carrier")
+        time.sleep(0.02)
+        stack.read_carrier()
+    return sent, time.monotonic(), measure.usage_now(stack)
+
+
+def _latency(stack: OurStack, per_s: float, seconds: int) -> dict[str, float]:
+    requests = stack.starts(max(10, round(per_s * seconds)))
+    timed = open_loop.run(stack.url, requests, stack.headers, per_s)
+    require([one.answer[0] for one in timed], 201, "starts at half load")
+    numbers = [json.loads(request.body)["to"] for request in requests]
+    sent = stack.sent_to(numbers)
+    waits = [max(0, at_ns - one.answered_ns) / 1e6 for (_, at_ns), one in zip(sent, timed, strict=True)]
+    starts = [(one.answered_ns - one.due_ns) / 1e6 for one in timed]
+    return {
+        "starts a second": per_s,
+        "p50 ms": figures.percentile(waits, 0.5),
+        "p99 ms": figures.percentile(waits, 0.99),
+        "start p50 ms": figures.percentile(starts, 0.5),
+        "start p99 ms": figures.percentile(starts, 0.99),
+    }
+
+
+# ---- the store ------------------------------------------------------------------------------------------------------
+
+
+def memory(target: OtpService, stack: OurStack, options: Options, number: int) -> Iterator[Leg]:
+    """Bytes and keys of a pending verification, whatever they are called: the store before and after."""
+    with stack.store() as client:
+        stack.make_pending(max(16, options.sends // 100))  # so that what all of them share is there
+        before, count = _measure_store(client), max(20, options.sends // 3)
+        stack.make_pending(count)
+        after = _measure_store(client)
+    names = ("bytes (MEMORY USAGE)", "keys", "bytes (used_memory)")
+    extra = {name: (high - low) / count for name, low, high in zip(names, before, after, strict=True)}
+    yield _leg("a pending verification in the store", target, number, extra)
+
+
+def _measure_store(client: Any) -> tuple[int, int, int]:
+    usage = keys = 0
+    for key in client.scan_iter(count=1000):
+        usage += client.memory_usage(key, samples=0) or 0
+        keys += 1
+    return usage, keys, int(client.info("memory")["used_memory"])
+
+
+def scripts(target: OtpService, stack: OurStack, options: Options, number: int) -> Iterator[Leg]:
+    """The store's own time for one call of each script, at several numbers of live verifications."""
+    live = ",".join(map(str, options.live))
+    calls = min(2_000, options.live[0])
+    options_of_it = ["--calls", str(calls), "--live", live, "--url", stack.store_url]
+    environ = overlay.environment(target.checkout, stack.programs.folder)
+    command = [target.python, "-m", "tests.benchmarks.script_time", *options_of_it]
+    output = run(command, environ, stack.programs.folder, timeout_s=1_800)
+    for line in output.splitlines():
+        found = json.loads(line)
+        yield _leg(f"script µs at {found.pop('live'):,} live", target, number, found)
+
+
+# ---- those who wait -------------------------------------------------------------------------------------------------
+
+
+def waiting(target: OtpService, stack: OurStack, options: Options, number: int) -> Iterator[Leg]:
+    """What thousands of browsers that wait for news cost: memory, CPU and the speed of checks meanwhile."""
+    shape = Shape(16, options.seconds, options.warm_up_s, options.expected)
+    alone = measure.run(stack, Kind.WRONG, shape, ("", target.name, number), options.generator)
+    before_kb = accounting.memory_kb(stack.programs.sessions["service"])
+    file = _start_waiters(stack, options.waiting)
+    held = _held(file, options.waiting)
+    began = measure.usage_now(stack)
+    time.sleep(options.seconds)
+    idle = measure.usage_now(stack).since(began).groups["service"] / options.seconds
+    with_kb = accounting.memory_kb(stack.programs.sessions["service"])
+    beside = measure.run(stack, Kind.WRONG, shape, ("", target.name, number), options.generator)
+    extra = {
+        "wait": float(held["waiting"]),
+        "refused": float(sum(count for status, count in held["statuses"].items() if status != "200")),
+        "memory MB before": before_kb / 1024,
+        "memory MB with": with_kb / 1024,
+        "cores while idle": idle,
+        "checks a second before": alone.per_s,
+        "checks a second with": beside.per_s,
+        "check CPU µs before": alone.cpu_us["service"],
+        "check CPU µs with": beside.cpu_us["service"],
+    }
+    yield _leg(f"{options.waiting:,} browsers wait for news", target, number, extra)
+
+
+def _start_waiters(stack: OurStack, count: int) -> Path:
+    answers = post_all(stack.url, stack.starts(count), stack.headers)
+    require([status for status, _ in answers], 201, "starts of those who wait")
+    file = stack.programs.folder / "waiters.txt"
+    told = [json.loads(body) for _, body in answers]
+    file.write_text("".join(f"{one['verification_id']} {one['watch_token']}\n" for one in told), encoding="utf-8")
+    stack.start_waiters(file, seconds=300)
+    return file
+
+
+def _held(file: Path, count: int) -> dict[str, Any]:
+    """The state when all wait, or when 20 seconds are over."""
+    state: dict[str, Any] = {}
+    for _ in range(40):
+        time.sleep(0.5)
+        if (path := file.with_suffix(".state")).exists() and (text := path.read_text(encoding="utf-8")):
+            state = json.loads(text)
+        if state.get("waiting") == count:
+            break
+    if not state:
+        raise Wrong("the waiting browsers do not start")
+    return state
+
+
+OWN = (
+    OwnRow("worker", "sends a second, CPU of a send, time from accepted start to carrier request", worker),
+    OwnRow("memory", "bytes and keys of a pending verification", memory, once=True),
+    OwnRow("scripts", "the store's time for one script, at several numbers of live verifications", scripts, once=True),
+    OwnRow("waiting", "browsers that wait for news: memory, CPU, checks beside them", waiting, once=True),
+)
