@@ -47,19 +47,37 @@ class Wrong(Exception):
 
 def run(stack: Stack, kind: Kind, shape: Shape, name: tuple[str, str, int], generator: str | None = None) -> Leg:
     """Prepare, warm up, measure. `name` is row, target and round. Raises Wrong for answers of another status."""
+    made = execute(stack, kind, prepare(stack, kind, shape, generator), name, generator)
+    if made.errors or set(made.statuses) - wanted(stack, kind):
+        raise Wrong(f"{name[0]}, {name[1]}: {made.statuses}, {made.errors} without an answer")
+    return made
+
+
+def wanted(stack: Stack, kind: Kind) -> set[str]:
+    """The statuses that answers of this kind must have."""
+    return {str(status) for status in stack.statuses(kind)}
+
+
+def prepare(stack: Stack, kind: Kind, shape: Shape, generator: str | None = None) -> load.Job:
+    """Warm up, and make a plan that is long enough for the speed that the warm-up showed."""
     job = load.Job(stack.url, [], stack.headers, shape.connections, shape.warm_up_s)
-    per_s, folder = shape.expected_per_s, stack.programs.folder
+    per_s = shape.expected_per_s
     if shape.warm_up_s:
         job = job._replace(plan=stack.plan(kind, requests_for(shape, per_s, shape.warm_up_s)))
-        per_s = load.run(job, folder, generator).per_second
-    job = job._replace(plan=stack.plan(kind, requests_for(shape, per_s, shape.seconds)), seconds=shape.seconds)
+        per_s = load.run(job, stack.programs.folder, generator).per_second
+    return job._replace(plan=stack.plan(kind, requests_for(shape, per_s, shape.seconds)), seconds=shape.seconds)
+
+
+def execute(stack: Stack, kind: Kind, job: load.Job, name: tuple[str, str, int], generator: str | None = None) -> Leg:
+    """Put the load on. Only answers with a wanted status count. Raises Wrong if there is none."""
     before, began = usage_now(stack), time.monotonic()
-    result = load.run(job, folder, generator)
+    result = load.run(job, stack.programs.folder, generator)
     usage, took = usage_now(stack).since(before), time.monotonic() - began
-    wanted = {str(status) for status in stack.statuses(kind)}
-    if result.errors or not result.requests or set(result.statuses) - wanted:
+    good = sum(count for status, count in result.statuses.items() if status in wanted(stack, kind))
+    if not good:
         raise Wrong(f"{name[0]}, {name[1]}: {result.statuses}, {result.errors} without an answer")
-    return leg(name, result, usage, took, accounting.memory_kb(stack.programs.sessions["service"]))
+    memory_kb = accounting.memory_kb(stack.programs.sessions["service"])
+    return leg(name, msgspec.structs.replace(result, requests=good), usage, took, memory_kb)
 
 
 def requests_for(shape: Shape, per_s: float, seconds: int) -> int:

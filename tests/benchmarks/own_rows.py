@@ -117,7 +117,9 @@ def scripts(target: OtpService, stack: OurStack, options: Options, number: int) 
 def waiting(target: OtpService, stack: OurStack, options: Options, number: int) -> Iterator[Leg]:
     """What thousands of browsers that wait for news cost: memory, CPU and the speed of checks meanwhile."""
     shape = Shape(16, options.seconds, options.warm_up_s, options.expected)
-    alone = measure.run(stack, Kind.WRONG, shape, ("", target.name, number), options.generator)
+    name = ("checks beside those who wait", target.name, number)
+    alone = measure.run(stack, Kind.WRONG, shape, name, options.generator)
+    job = measure.prepare(stack, Kind.WRONG, shape, options.generator)
     before_kb = accounting.memory_kb(stack.programs.sessions["service"])
     file = _start_waiters(stack, options.waiting)
     held = _held(file, options.waiting)
@@ -125,7 +127,7 @@ def waiting(target: OtpService, stack: OurStack, options: Options, number: int) 
     time.sleep(options.seconds)
     idle = measure.usage_now(stack).since(began).groups["service"] / options.seconds
     with_kb = accounting.memory_kb(stack.programs.sessions["service"])
-    beside = measure.run(stack, Kind.WRONG, shape, ("", target.name, number), options.generator)
+    beside = measure.execute(stack, Kind.WRONG, job, name, options.generator)
     extra = {
         "wait": float(held["waiting"]),
         "refused": float(sum(count for status, count in held["statuses"].items() if status != "200")),
@@ -134,6 +136,7 @@ def waiting(target: OtpService, stack: OurStack, options: Options, number: int) 
         "cores while idle": idle,
         "checks a second before": alone.per_s,
         "checks a second with": beside.per_s,
+        "checks that failed": float(sum(beside.statuses.values()) - beside.statuses.get("422", 0) + beside.errors),
         "check CPU µs before": alone.cpu_us["service"],
         "check CPU µs with": beside.cpu_us["service"],
     }

@@ -86,8 +86,14 @@ def _extra_cell(legs: Sequence[Leg], name: str) -> str:
     if not values:
         return "–"
     summary = figures.summarize(values)
-    ends = f" ({summary.low:,.4g}–{summary.high:,.4g})" if len(values) > 1 else ""
-    return f"{summary.median:,.4g}{ends}"
+    ends = f" ({short(summary.low)}–{short(summary.high)})" if len(values) > 1 else ""
+    return f"{short(summary.median)}{ends}"
+
+
+def short(value: float) -> str:
+    """A figure with three digits or more, never as a power of ten: `12,345`, `123`, `12.3`, `0.12`."""
+    size = abs(value)
+    return f"{value:,.0f}" if size >= 100 or value == int(value) else f"{value:.1f}" if size >= 10 else f"{value:.2f}"
 
 
 def render(legs: Sequence[Leg], faults: Sequence[str], about: dict[str, str]) -> str:

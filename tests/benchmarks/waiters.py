@@ -1,8 +1,8 @@
 """Browsers that wait for news: `python -m tests.benchmarks.waiters URL FILE SECONDS`.
 
 A line of the file is the id of a verification, a blank and the token that opens it. Each waits on a connection of its
-own with `GET /verify/{id}?wait=25`, and asks again after every answer; after a refusal it pauses for a second. Twice a
-second a file beside it, with the suffix `.state`, is told how many wait and how many answers of each status came.
+own with `GET /verify/{id}?wait=25`, and asks again after every answer; after a refusal it pauses for ten seconds. Twice
+a second a file beside it, with the suffix `.state`, is told how many wait and how many answers of each status came.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from .load_client import Answers, request
 
-WAIT_S = 25
+WAIT_S, PAUSE_S = 25, 10
 OPENED_AT_ONCE = 200
 """So many connections are opened at the same moment, fewer than a server's backlog."""
 
@@ -36,7 +36,7 @@ class Waiters:
                 await self._connection(verification_id, token)
             except OSError:
                 self.errors += 1
-            await asyncio.sleep(1)
+            await asyncio.sleep(PAUSE_S)
 
     async def _connection(self, verification_id: str, token: str) -> None:
         async with self._opening:

@@ -1,0 +1,156 @@
+"""Both load generators: the same plan, the same result."""
+
+import asyncio
+import itertools
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import needs_program
+
+from . import load, open_loop, post
+from .load_client import Answers
+from .programs import HOST, ProgramFailed, free_port
+
+HEAD = b"HTTP/1.1 %d Word\r\nContent-Length: %d\r\n%b\r\n"
+
+
+class Server:
+    """Answers what the path asks for: `/422`; `/close` is 200 and ends the connection. It remembers the bodies."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.bodies: list[bytes] = []
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        self._loop.run_until_complete(self._serve())
+        self._loop.close()
+
+    async def _serve(self) -> None:
+        self._stop = asyncio.Event()
+        async with await asyncio.start_server(self._connection, HOST, self.port):
+            self._ready.set()
+            await self._stop.wait()
+        await asyncio.sleep(0.05)
+
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while line := await reader.readline():
+                path, length = line.split()[1].decode(), 0
+                while (header := await reader.readline()).strip():
+                    if header.lower().startswith(b"content-length:"):
+                        length = int(header.split(b":")[1])
+                self.bodies.append(await reader.readexactly(length))
+                closes = path == "/close"
+                status = 200 if closes else int(path[1:])
+                writer.write(HEAD % (status, 2, b"Connection: close\r\n" if closes else b"") + b"{}")
+                if closes:
+                    break
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        writer.close()
+
+    def __enter__(self) -> "Server":
+        self._thread.start()
+        assert self._ready.wait(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"http://{HOST}:{self.port}"
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A running one."""
+    with Server() as running:
+        yield running
+
+
+@pytest.fixture(params=["wrk", "python"])
+def generator(request: pytest.FixtureRequest) -> str:
+    """Each of the generators, wrk only where it is installed."""
+    name = str(request.param)
+    if name == "wrk":
+        needs_program("wrk")
+    return name
+
+
+def test_a_plan_is_sent_once_and_in_full(server: Server, generator: str, tmp_path: Path) -> None:
+    """Each request of the plan once, statuses counted, over several connections."""
+    plan = [load.Request("/422", str(index)) for index in range(40)] + [load.Request("/200", "last")]
+    result = load.run(load.Job(server.url, plan, {"X-A": "b"}, 4, 1), tmp_path, generator)
+    assert result.errors == 0
+    # wrk makes its first request twice and asks for one more at the end, which may be sent.
+    assert 36 <= result.requests <= 45
+    assert set(result.statuses) <= {"422", "200"}
+    assert result.statuses["422"] >= 36
+    assert len({*server.bodies}) >= 40
+    assert 0 < result.p50_ms <= result.p99_ms <= result.max_ms
+    assert 0 < result.seconds < 1.2
+
+
+def test_a_plan_that_begins_again_fills_the_time(server: Server, generator: str, tmp_path: Path) -> None:
+    """As many requests as go into the time."""
+    result = load.run(load.Job(server.url, [load.Request("/200", "x")], {}, 2, 1, again=True), tmp_path, generator)
+    assert result.requests > 50
+    assert result.per_second == pytest.approx(result.requests / result.seconds)
+
+
+def test_a_server_that_closes_after_each_answer_is_no_error(server: Server, generator: str, tmp_path: Path) -> None:
+    """The generator opens another connection, as for gunicorn's plain workers."""
+    plan = [load.Request("/close", "x")] * 30
+    result = load.run(load.Job(server.url, plan, {}, 2, 1), tmp_path, generator)
+    assert result.errors == 0
+    assert result.requests >= 26
+    assert post.post_all(server.url, plan, {}, 3) == [(200, b"{}")] * 30
+
+
+def test_requests_before_a_row_are_answered_in_order(server: Server) -> None:
+    """Statuses and bodies belong to their requests."""
+    plan = [load.Request("/201" if index % 2 else "/200", str(index)) for index in range(20)]
+    assert [status for status, _ in post.post_all(server.url, plan, {}, 4)] == [200, 201] * 10
+
+
+def test_a_fixed_rate_is_kept(server: Server) -> None:
+    """Requests are due at even distances, and each is timed from then on."""
+    timed = open_loop.run(server.url, [load.Request("/200", "x")] * 20, {}, per_s=200)
+    assert [one.answer[0] for one in timed] == [200] * 20
+    distances = {after.due_ns - before.due_ns for before, after in itertools.pairwise(timed)}
+    assert distances <= {4_999_999, 5_000_000, 5_000_001}
+    assert all(one.answered_ns > one.due_ns for one in timed)
+
+
+def test_answers_are_cut_from_any_pieces() -> None:
+    """Byte by byte or all at once: the same answers."""
+    stream = HEAD % (422, 3, b"") + b"abc" + HEAD % (200, 0, b"Connection: close\r\n")
+    at_once, piecewise = Answers(), Answers()
+    assert at_once.feed(stream) == [(422, b"abc"), (200, b"")]
+    assert [one for index in range(len(stream)) for one in piecewise.feed(stream[index : index + 1])] == [
+        (422, b"abc"),
+        (200, b""),
+    ]
+    assert at_once.closes
+    assert piecewise.closes
+
+
+def test_an_answer_without_a_length_is_refused() -> None:
+    """Its end could not be known."""
+    with pytest.raises(ValueError, match="Content-Length"):
+        Answers().feed(b"HTTP/1.1 200 OK\r\n\r\n")
+
+
+def test_an_output_without_a_result_is_a_failure() -> None:
+    """The generator's own words are in the message."""
+    with pytest.raises(ProgramFailed, match="unable to connect"):
+        load.read("unable to connect\n")

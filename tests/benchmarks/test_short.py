@@ -1,0 +1,65 @@
+"""The whole bench in its short form: it runs, it measures every row, and it leaves nothing behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import needs_program, wait_until
+
+from .accounting import PROC, processes
+from .ours import ROOT
+
+TIMEOUT_S = 240
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """The bench as a process; its temporary files, and so the marks of its programs, are in the folder."""
+    environ = {**os.environ, "TMPDIR": str(folder)}
+    command = [sys.executable, "-m", "tests.benchmarks", "--short", *arguments]
+    return subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def left(folder: Path) -> list[str]:
+    """The command lines of living processes that were started in this folder."""
+    found = []
+    for stat in processes():
+        try:
+            inside = str((PROC / str(stat.pid) / "cwd").readlink()).startswith(str(folder))
+            if inside and stat.state != "Z":
+                found.append((PROC / str(stat.pid) / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue
+    return found
+
+
+def test_every_row_gives_figures(tmp_path: Path) -> None:
+    """Exit status 0, a figure for each row, a table for a reader, no program left; no time is judged."""
+    needs_program("redis-server", "valkey-server")
+    file = tmp_path / "result.json"
+    bench = start(tmp_path, "--no-peers", "--json", str(file))
+    output, errors = bench.communicate(timeout=TIMEOUT_S)
+    assert bench.returncode == 0, output + errors
+    result = json.loads(file.read_text())
+    assert result["faults"] == []
+    rows = [leg["row"] for leg in result["legs"]]
+    assert len(rows) == len(set(rows)) == 11
+    for leg in result["legs"]:
+        figures = leg["extra"] or {"per_s": leg["per_s"], **leg["cpu_us"]}
+        assert any(figures.values()), leg
+        assert leg["row"] in output
+    assert left(tmp_path) == []
+
+
+def test_an_interrupt_ends_everything(tmp_path: Path) -> None:
+    """Ctrl-C in the middle of a row: what was measured is printed, and no program is left."""
+    needs_program("redis-server", "valkey-server")
+    bench = start(tmp_path, "--no-peers", "--rows", "check")
+    wait_until(lambda: len(left(tmp_path)) >= 3, timeout_s=60, what="the start of the programs")
+    bench.send_signal(signal.SIGINT)
+    output, errors = bench.communicate(timeout=60)
+    assert bench.returncode == 130, output + errors
+    assert output.startswith("## Benchmark")
+    wait_until(lambda: left(tmp_path) == [], timeout_s=5, what="the end of the programs")
