@@ -42,23 +42,36 @@ def members(value: object) -> list[str]:
 
 
 class Shapes:
-    """The types of ours that hold the mark, as they come up: everything that a function is given, has or returns."""
+    """What holds the mark, as it comes up: everything that a function of ours is given, has or returns.
+
+    `types` are those of ours, `mappings` the functions in which a plain mapping with the mark came up first.
+    """
 
     def __init__(self) -> None:
-        self.found: list[str] = []
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget what came up before the request that is meant."""
+        self.types: set[str] = set()
+        self.mappings: dict[int, tuple[str, object]] = {}
+
+    def mapped_in(self) -> set[str]:
+        """The functions in which plain mappings came up; a comprehension is a function in some versions of Python."""
+        return {where for where, _ in self.mappings.values()} - {"<dictcomp>"}
 
     def watch(self, frame: FrameType, event: str, returned: object) -> None:
         """Look at one function as it returns. Its locals at that moment have what it was given and what it made."""
-        if event != "return" or "otp_service" not in frame.f_code.co_filename:
-            return
-        for value in [*frame.f_locals.values(), returned]:
-            self.look(value)
+        if event == "return" and "/otp_service/" in frame.f_code.co_filename:
+            for value in [*frame.f_locals.values(), returned]:
+                self.look(value, frame.f_code.co_name)
 
-    def look(self, value: object) -> None:
-        """Write down a value's type if it holds the mark."""
-        name = type(value).__name__
-        if name not in self.found and members(value) and marked(value):
-            self.found.append(name)
+    def look(self, value: object, where: str) -> None:
+        """Write down a value that holds the mark."""
+        if members(value) and type(value).__name__ not in self.types and marked(value):
+            self.types.add(type(value).__name__)
+        if isinstance(value, dict) and MARK in value.values():
+            # It is kept, so no other mapping gets its identity.
+            self.mappings.setdefault(id(value), (where, value))
 
 
 @pytest.fixture
@@ -67,7 +80,7 @@ def shapes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shapes]:
     found, encode = Shapes(), msgspec.json.encode
 
     def encoding(value: Any, **options: Any) -> bytes:
-        found.look(value)
+        found.look(value, "encode")
         return encode(value, **options)
 
     monkeypatch.setattr(msgspec.json, "encode", encoding)
@@ -77,20 +90,28 @@ def shapes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shapes]:
 
 
 def test_a_start_has_four_types_and_the_scripts_arguments(api: ApiHarness, shapes: Shapes) -> None:
-    """From the body to the reply. Who adds one takes another away; deploy/docs/architecture.md names them."""
+    """From the body to the reply. Who adds one takes another away; deploy/docs/architecture.md names them.
+
+    Plain mappings are the parsed body, the audit event's detail, the script's arguments, and the record in its reply.
+    """
     assert api.start(api.number(), purpose=MARK).status == 201
-    assert set(shapes.found) == {"StartRequest", "StartCommand", "Started", "StartedVerification"}
+    assert shapes.types == {"StartRequest", "StartCommand", "Started", "StartedVerification"}
+    assert shapes.mapped_in() == {"_members", "_audit_detail", "order_args", "start"}
 
 
 def test_a_check_has_three_types_and_the_scripts_arguments(api: ApiHarness, shapes: Shapes) -> None:
-    """The approval is a member of the answer, written as it is. The claims are what is signed as its receipt."""
+    """The approval is a member of the answer, written as it is. The claims are what is signed as its receipt.
+
+    Plain mappings are the parsed body and the receipt's payload.
+    """
     number = api.number()
     verification = api.started(number, purpose=MARK)
-    shapes.found.clear()
+    shapes.clear()
     assert (
         api.call("POST", "/verify/check", {"to": number, "purpose": MARK, "code": api.code(verification)}).status == 200
     )
-    assert set(shapes.found) - {"Claims"} == {"CheckRequest", "CheckCommand", "Approved", "Approval"}
+    assert shapes.types - {"Claims"} == {"CheckRequest", "CheckCommand", "Approved", "Approval"}
+    assert shapes.mapped_in() == {"_members", "payload"}
 
 
 @pytest.fixture
