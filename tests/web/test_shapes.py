@@ -102,9 +102,8 @@ def test_a_check_has_three_types_and_the_scripts_arguments(api: ApiHarness, shap
     number = api.number()
     verification = api.started(number, purpose=MARK)
     shapes.clear()
-    assert (
-        api.call("POST", "/verify/check", {"to": number, "purpose": MARK, "code": api.code(verification)}).status == 200
-    )
+    guess = {"to": number, "purpose": MARK, "code": api.code(verification)}
+    assert api.call("POST", "/verify/check", guess).status == 200
     assert shapes.types - {"Claims"} == {"CheckRequest", "CheckCommand", "Approved", "Approval"}
     assert len(shapes.mappings) == 2
 
