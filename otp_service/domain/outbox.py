@@ -36,8 +36,8 @@ class PendingDelivery:
     now_ms: int
     box: str | None = field(repr=False)
     has_body: bool
-    paced: bool
-    rest: tuple[str, ...] = ()
+    rate_limited: bool
+    next_senders: tuple[str, ...] = ()
     """The names of the route's senders that are left for failover, in their order."""
     sealed_by: str = ""
 

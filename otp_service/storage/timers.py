@@ -66,6 +66,6 @@ class Timers:
         with answering():
             self._client.zadd(self._keys.timers(due.shard), {f"{due.kind}:{name}": at_ms}, xx=True)
 
-    def rests(self, shard: int) -> bool:
+    def is_paused(self, shard: int) -> bool:
         """Whether the shard did not answer a moment ago, so that reading it again would only cost time."""
-        return self._store.rests(self._keys.timers(shard))
+        return self._store.is_paused(self._keys.timers(shard))

@@ -28,7 +28,7 @@ REFUSAL_GAP_MS = 1_000
 """Of the refusals of one kind to one number, one in this time goes on record."""
 
 STREAK_TTL_MS = 30 * 86_400_000
-_TRIES = 5
+_MAX_RUNS = 5
 
 
 class Verifications:
@@ -44,7 +44,7 @@ class Verifications:
     def start(self, command: StartCommand) -> Started | StartRefused:
         """Create, or send again. Raises StoreUnavailable."""
         known: Reference | None = None
-        for _ in range(_TRIES):
+        for _ in range(_MAX_RUNS):
             reply = self._run_start(command, known)
             _require_echo(reply, command.operation_id)
             match reply[1]:
@@ -95,7 +95,7 @@ class Verifications:
             locale=command.locale,
             autofill=command.autofill,
             route=route_text(command.route),
-            failover_route=route_text(command.behind),
+            failover_route=route_text(command.failover_route),
             healthy=",".join(command.healthy),
             wrong_rules=rules_text(app.wrong_codes_per_number),
             wrong_everywhere_rules=rules_text(command.per_number.wrong_codes),
@@ -284,7 +284,7 @@ class Verifications:
     def versions(self, refs: Sequence[Reference]) -> list[int | None]:
         """The version of each, in one round trip on a single server; None for one that is there no more.
 
-        Also None for one whose shard of a Cluster does not answer, so that who reads it next is told. Raises
+        Also None for one whose shard of a Cluster does not answer, so that the next read of it raises. Raises
         StoreUnavailable if none does.
         """
         found = answers(

@@ -50,9 +50,9 @@ def test_an_entry_is_in_one_workers_hands(harness: StoreHarness) -> None:
     refs = [harness.start(fresh_number()).reference for _ in range(20)]
     other = harness.other_worker()
     mine, theirs = [], []
-    for lane in harness.outbox.shard_groups():
-        mine += harness.outbox.read_new(lane, 1, 0.001)
-        theirs += other.read_new(lane, 100, 0.001)
+    for group in harness.outbox.shard_groups():
+        mine += harness.outbox.read_new(group, 1, 0.001)
+        theirs += other.read_new(group, 100, 0.001)
     taken = [job.reference for job in (*mine, *theirs)]
     assert sorted(taken, key=str) == sorted(refs, key=str)
 
@@ -110,9 +110,9 @@ def test_a_store_emptied_underneath_gets_its_groups_again(harness: StoreHarness)
 
 def test_lanes_are_slots(harness: StoreHarness) -> None:
     """On one server one read waits on all shards, in a Cluster each shard has its own."""
-    lanes = harness.outbox.shard_groups()
-    assert sorted(shard for lane in lanes for shard in lane) == list(range(16))
-    assert len(lanes) == (16 if harness.store.is_cluster else 1)
+    groups = harness.outbox.shard_groups()
+    assert sorted(shard for group in groups for shard in group) == list(range(16))
+    assert len(groups) == (16 if harness.store.is_cluster else 1)
 
 
 # ---- beginning ----------------------------------------------------------------------------------------------------
@@ -123,7 +123,7 @@ def test_every_try_uses_the_first_ones_bytes(harness: StoreHarness) -> None:
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
     draft = harness.draft(job)
-    assert (draft.app, draft.sender, draft.channel, draft.has_body, draft.paced) == (
+    assert (draft.app, draft.sender, draft.channel, draft.has_body, draft.rate_limited) == (
         "shop",
         "pool",
         "sms",
@@ -460,9 +460,9 @@ def test_a_reserved_turn_is_waited_for_in_the_store(harness: StoreHarness) -> No
     assert harness.deliveries.record_rate_wait(harness.take(ref), 5_000) == "waiting"
     assert harness.status(ref) == "queued"
     again = harness.requeue(ref)
-    assert harness.draft(again).paced
+    assert harness.draft(again).rate_limited
     assert harness.must_begin(again).attempt == 1
-    assert not harness.draft(again).paced
+    assert not harness.draft(again).rate_limited
 
 
 def test_settling_what_has_vanished_makes_nothing(harness: StoreHarness) -> None:
