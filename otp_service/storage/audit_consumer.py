@@ -16,9 +16,11 @@ from redis.exceptions import ResponseError
 from ..domain.audit import Event, Position
 from .answering import answers
 from .schema import Keys
+from .schema.fields import ConsumerGroup
+from .schema.fields import Event as EventField
 from .store import Store
 
-GROUP = "callbacks"
+GROUP = ConsumerGroup.CALLBACKS
 READER = "worker"
 STALE_MS = 15_000
 """Events that were taken and not done for so long are given out again. A batch takes a second at most."""
@@ -86,4 +88,7 @@ def _events(shard: int, messages: Any) -> list[Event]:
     if messages and isinstance(messages[0], list) and isinstance(messages[0][0], tuple):
         messages = messages[0]
     found = cast("list[tuple[str, dict[str, str] | None]]", messages or [])
-    return [Event(shard, Position.read(entry), (fields or {}).get("type", ""), fields or {}) for entry, fields in found]
+    return [
+        Event(shard, Position.read(entry), (fields or {}).get(EventField.TYPE, ""), fields or {})
+        for entry, fields in found
+    ]

@@ -16,6 +16,7 @@ from .answering import answering, answers
 from .arguments import route_text, rules_text
 from .record_views import timeline_entry, view_of
 from .schema import Keys
+from .schema.encodings import StartOutcome
 from .schema.fields import Record
 from .scripts import Scripts
 from .store import Store
@@ -54,8 +55,8 @@ class Verifications:
                     left = int(reply[4]) if reply[4] != "" else None
                     return StartRefused(reply[2], int(reply[3]), left, reply[6])
                 case "replayed":
-                    first, _, body = reply[2].partition(":")
-                    return Started(self._replayed_view(body, command.app.name), first == "resent", replayed=True)
+                    first, token = StartOutcome.parse(reply[2])
+                    return Started(self._replayed_view(token, command.app.name), first == "resent", replayed=True)
                 case outcome:
                     ref, flat = self._reference(reply[2]), reply[4]
                     record = dict(zip(flat[::2], flat[1::2], strict=True))
@@ -141,8 +142,8 @@ class Verifications:
     def latest(self, number_hash: str, app: str, purpose: str) -> Reference | None:
         """The number's latest verification for app and purpose, an ended one too. Raises StoreUnavailable."""
         with answering():
-            body: Any = self._client.get(self._keys.latest(number_hash, app, purpose))
-        return None if body is None else self._reference(body)
+            token: Any = self._client.get(self._keys.latest(number_hash, app, purpose))
+        return None if token is None else self._reference(token)
 
     def check(self, command: CheckCommand) -> CheckAnswer:
         """Judge one guess. Raises StoreUnavailable, and then nothing is known to have been judged.
@@ -249,12 +250,12 @@ class Verifications:
     def pending(self, number_hash: str) -> list[Reference]:
         """The number's verifications that may be pending, of all apps and purposes. Raises StoreUnavailable."""
         with answering():
-            bodies: Any = self._client.zrange(self._keys.pending(number_hash), 0, -1)
-        return [self._reference(body) for body in bodies]
+            tokens: Any = self._client.zrange(self._keys.pending(number_hash), 0, -1)
+        return [self._reference(token) for token in tokens]
 
     def first_received(self, number_hash: str, event_id: str) -> int:
         """When this event was first received, in milliseconds of the store's clock. Raises StoreUnavailable."""
-        keys = {"event": self._keys.event(number_hash, f"{event_id}:first_received")}
+        keys = {"first_received": self._keys.first_received(number_hash, event_id)}
         return int(self._scripts.call("event/first_received", keys, kept_ms=EVENT_TTL_MS))
 
     def deny(self, ref: Reference, denial: Denial) -> str:
@@ -306,8 +307,8 @@ class Verifications:
     def _shown(self, ref: Reference, record: Mapping[str, str], now_ms: int) -> VerificationView:
         return view_of(ref, record, now_ms, self._ids.subject(record[Record.APP], ref.number_hash))
 
-    def _reference(self, body: str) -> Reference:
-        ref = self._ids.read_token(body)
+    def _reference(self, token: str) -> Reference:
+        ref = self._ids.read_token(token)
         if ref is None:
             raise StoreUnavailable("The store holds an id that is not ours.")
         return ref

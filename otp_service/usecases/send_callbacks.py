@@ -67,8 +67,8 @@ class SendCallbacks:
         failure: StoreUnavailable | None = None
         for event in events:
             try:
-                if event.type in EVENTS and event.fields.get("app") in self._apps:
-                    self._queue_one(event, known)
+                if event.type in EVENTS and event.app in self._apps:
+                    self._queue_one(event, event.app, known)
                 done.append(event)
             except StoreUnavailable as error:
                 failure = error
@@ -78,11 +78,10 @@ class SendCallbacks:
             self._audit_consumer.acknowledge(done)
         return len(done)
 
-    def _queue_one(self, event: Event, known: dict[str, _Found]) -> None:
-        app = event.fields["app"]
+    def _queue_one(self, event: Event, app: str, known: dict[str, _Found]) -> None:
         facts = {"app": app, "event_type": event.type, "callback_id": callback_id(event)}
         try:
-            callback = self._callback(event, known)
+            callback = self._callback(event, app, known)
         except StoreUnavailable:
             raise
         except Exception:  # noqa: BLE001 - a record that cannot be read must not keep all later events waiting
@@ -99,8 +98,8 @@ class SendCallbacks:
             _log.error("too many callbacks wait; one became a dead letter", extra={"app": app})
             self._count(app, "crowded_out")
 
-    def _callback(self, event: Event, known: dict[str, _Found]) -> Callback | None:
-        app, verification_id = event.fields["app"], f"vrf_{event.fields.get('verification', '')}"
+    def _callback(self, event: Event, app: str, known: dict[str, _Found]) -> Callback | None:
+        verification_id = event.verification_id or ""
         if verification_id not in known:
             # One look for all its events of a batch: they had all happened when the batch was taken.
             known[verification_id] = self._look(app, verification_id)

@@ -108,6 +108,10 @@ class Keys:
         """String: mark of a webhook event already applied. TTL: 24 h."""
         return f"{self._of(number_hash)}:event:{event_id}"
 
+    def first_received(self, number_hash: str, event_id: str) -> str:
+        """String: when a webhook event was first received (ms). TTL: 24 h."""
+        return f"{self._of(number_hash)}:first_received:{event_id}"
+
     # ---- one shard -------------------------------------------------------------------------------------------------
 
     def outbox(self, shard: int) -> str:
@@ -270,12 +274,12 @@ class Keys:
         """Hash: fingerprint and stored reply of an Idempotency-Key. TTL: 5 s while running, then 24 h."""
         return f"{PREFIX}:idempotency:{{{digest}}}"
 
-    def limit(self, name: str, subject: str) -> str:
+    def limit(self, name: str, limit: int, per_ms: int, subject: str) -> str:
         """String: theoretical arrival time (GCRA) of a limit's subject, and when it was written, `us|us`.
 
-        TTL: the limit's window.
+        `subject` is a hash of whom the limit is for. TTL: the limit's window.
         """
-        return f"{PREFIX}:limit:{{{name}:{subject}}}"
+        return f"{PREFIX}:limit:{{{name}:{limit}:{per_ms}:{subject}}}"
 
     def sender_rate(self, sender: str) -> str:
         """String: when the sender's next message may go, and when that was written, `us|us`. TTL: a second past it."""
