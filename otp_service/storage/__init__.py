@@ -1,1 +1,1 @@
-"""The Redis side: keys, scripts and one store for each kind of data. Nothing else builds a key or speaks to Redis."""
+"""The stores in Redis: keys, scripts, and one class for each kind of record. No other code calls Redis."""

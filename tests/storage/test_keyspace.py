@@ -96,7 +96,7 @@ def plain(url: str) -> "redis.Redis":
     return redis.Redis(host=parts.hostname or "", port=parts.port or 0, decode_responses=True)
 
 
-def stories(harness: StoreHarness) -> Iterator[Reference]:
+def operations(harness: StoreHarness) -> Iterator[Reference]:
     """Every operation in every outcome that writes, on many numbers; each verification as it ends."""
     app = replace(SHOP, starts_per_number=(Limit(50, 60_000),))
 
@@ -369,7 +369,7 @@ def test_scripts_touch_the_keys_they_declare_and_no_other(store_url: str) -> Non
     used: dict[str, set[str]] = {name: set() for name in SCRIPTS}
     written: dict[str, set[str]] = {name: set() for name in SCRIPTS}
     with plain(store_url) as client, client.monitor() as monitor:
-        for _ in stories(harness):
+        for _ in operations(harness):
             pass
         other_places(harness)
         marker.echo("over")
@@ -412,7 +412,7 @@ def _words(command: str) -> list[str]:
 
 def test_a_key_of_a_verification_stays_in_its_numbers_slot(harness: StoreHarness) -> None:
     """Everything of one number carries one hash tag, and one only."""
-    for ref in stories(harness):
+    for ref in operations(harness):
         tag = f"otp:{{s{harness.keys.shard(ref.number_hash):02x}}}:"
         mine = [key for key in harness.all_keys() if ref.token in key or ref.number_hash in key]
         assert all(key.startswith(tag) for key in mine)
@@ -430,7 +430,7 @@ def test_a_cluster_refuses_a_script_that_leaves_its_slot(cluster_server: Any) ->
 
 def test_every_key_ends_by_itself_but_those_that_say_so(harness: StoreHarness) -> None:
     """Whatever happens to a verification, its keys have a TTL: the record's at most its end and 24 hours."""
-    for ref in stories(harness):
+    for ref in operations(harness):
         for key in (harness.keys.record(ref), harness.keys.timeline(ref)):
             assert 0 < harness.raw.pttl(key) <= 600_000 + TOMBSTONE_MS
     other_places(harness)
@@ -440,7 +440,7 @@ def test_every_key_ends_by_itself_but_those_that_say_so(harness: StoreHarness) -
 
 def test_nothing_that_has_gone_comes_back_without_an_end(harness: StoreHarness) -> None:
     """Late writes to a verification whose keys are gone (deleted or expired) make no key that would stay for ever."""
-    for ref in list(stories(harness)):
+    for ref in list(operations(harness)):
         harness.raw.delete(harness.keys.record(ref), harness.keys.secrets(ref), harness.keys.timeline(ref))
         shard = harness.keys.shard(ref.number_hash)
         stream = harness.raw.xadd(harness.keys.outbox(shard), {"delivery": ref.delivery_id(1)})

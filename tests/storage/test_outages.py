@@ -50,7 +50,7 @@ def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded_st
 
 @pytest.fixture
 def harness(own_server: embedded_store.EmbeddedServer) -> Iterator[StoreHarness]:
-    """A house over it, empty and well."""
+    """An empty store over it, reachable."""
     made = StoreHarness.open(own_server.url)
     made.raw.flushall()
     made.outbox.open()
@@ -199,7 +199,7 @@ def test_forgotten_scripts_are_sent_again(harness: StoreHarness) -> None:
 
 
 def test_a_defect_in_a_script_is_an_outage_and_not_an_answer(harness: StoreHarness) -> None:
-    """A key of the wrong kind under a script's hands ends in `StoreUnavailable`, never in an approval."""
+    """A key of the wrong kind in a script ends in `StoreUnavailable`, never in an approval."""
     ref = harness.start(fresh_number()).reference
     harness.raw.set(harness.keys.streak(ref.number_hash, "shop"), "not a number")
     with pytest.raises(StoreUnavailable):
@@ -334,7 +334,7 @@ def swallower(harness: StoreHarness, own_server: embedded_store.EmbeddedServer) 
 
 @pytest.fixture
 def lossy(swallower: Swallower) -> Iterator[StoreHarness]:
-    """A house that sees the store through the proxy."""
+    """A store that is reached through the proxy."""
     made = StoreHarness.open(swallower.url)
     try:
         yield made
@@ -391,7 +391,7 @@ def test_a_lost_reply_cancels_and_redeems_once(lossy: StoreHarness, swallower: S
 
 
 def test_lost_replies_make_no_second_delivery(lossy: StoreHarness, swallower: Swallower) -> None:
-    """Begin, settle, fall back, put back, receipt: each once in the story, one entry, one next sender."""
+    """Begin, result, failover, requeue, report: each once in the timeline, one entry, one next sender."""
     ref = lossy.start(fresh_number()).reference
     job = lossy.take(ref)
     swallower.armed = 1

@@ -12,12 +12,12 @@ from .harness import StoreHarness, at_once, word
 
 
 def cursors(harness: StoreHarness) -> Cursors:
-    """The cursors of the house's store."""
+    """The cursors of the store."""
     return Cursors(harness.store, harness.scripts, harness.keys)
 
 
 def alerts(harness: StoreHarness) -> Alerts:
-    """The alerts of the house's store."""
+    """The alerts of the store."""
     return Alerts(harness.store, harness.scripts, harness.keys)
 
 

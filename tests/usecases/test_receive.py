@@ -97,7 +97,7 @@ def test_each_receipt_of_a_group_is_applied() -> None:
 
 
 @pytest.mark.parametrize(("outcome", "told"), [("moved", 1), ("same", 1), ("duplicate", 1), ("foreign", 0)])
-def test_the_guard_hears_what_became_of_a_receipt(outcome: str, told: int) -> None:
+def test_sender_health_learns_the_outcome_of_a_report(outcome: str, told: int) -> None:
     """With what it moved, for sender health; reports of messages that are not ours are left out."""
     scenario = Scenario(FakeDeliveryReports(outcome=outcome))
     failed = receipt(delivery_id=REF.delivery_id(1), status="delivery_failed", error=DEAD)

@@ -70,7 +70,7 @@ class Scenario:
 
 @pytest.fixture
 def make() -> Iterator[Callable[..., Scenario]]:
-    """Makes worlds that end with the test."""
+    """Makes scenarios that end with the test."""
     made: list[Scenario] = []
 
     def new(**options: Any) -> Scenario:

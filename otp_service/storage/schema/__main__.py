@@ -24,7 +24,7 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "refused": (fields.Refused,),
     "secrets": (fields.Secrets,),
     "sync_cursor": (fields.SyncCursor,),
-    "sender_results": (fields.SenderResult,),
+    "sender_stats": (fields.SenderResult,),
     "timers": (fields.TimerKind,),
 }
 """The names that stand in a key: fields of a hash or stream entry, or the beginnings of the members of a set."""

@@ -179,12 +179,12 @@ class Keys:
         """
         return f"{PREFIX}:refusals:{{{scope}}}:{source}"
 
-    def sender_results(self, sender: str) -> str:
+    def sender_stats(self, sender: str) -> str:
         """Hash: deliveries of a sender that ended well (`delivered:period`) and badly (`failed:`).
 
         TTL: the window of an hour.
         """
-        return f"{PREFIX}:sender_results:{{{sender}}}"
+        return f"{PREFIX}:sender_stats:{{{sender}}}"
 
     def sender_health(self) -> str:
         """Hash: sender -> `success ratio|spam ratio` as the carrier reports them. TTL: an hour."""
