@@ -17,6 +17,7 @@ from .answering import answering, answers
 from .arguments import route_text, rules_text
 from .record_views import View, timeline_entry, view_of
 from .schema import Keys
+from .schema.encodings import StartOutcome
 from .schema.fields import Record
 from .scripts import Scripts
 from .store import Store
@@ -29,7 +30,7 @@ REFUSAL_GAP_MS = 1_000
 """Of the refusals of one kind to one number, one in this time goes on record."""
 
 STREAK_TTL_MS = 30 * 86_400_000
-_TRIES = 5
+_MAX_RUNS = 5
 
 
 class Verifications:
@@ -45,7 +46,7 @@ class Verifications:
     def start(self, command: StartCommand) -> Started | StartRefused:
         """Create, or send again. Raises StoreUnavailable."""
         known: Reference | None = None
-        for _ in range(_TRIES):
+        for _ in range(_MAX_RUNS):
             reply = self._run_start(command, known)
             _require_echo(reply, command.operation_id)
             match reply[1]:
@@ -55,8 +56,8 @@ class Verifications:
                     left = int(reply[4]) if reply[4] != "" else None
                     return StartRefused(reply[2], int(reply[3]), left, reply[6])
                 case "replayed":
-                    first, _, body = reply[2].partition(":")
-                    return self._replayed(self._reference(body), command.app.name, resent=first == "resent")
+                    first, token = StartOutcome.parse(reply[2])
+                    return self._replayed(self._reference(token), command.app.name, resent=first == "resent")
                 case outcome:
                     ref, flat = self._reference(reply[2]), reply[4]
                     record = dict(zip(flat[::2], flat[1::2], strict=True))
@@ -96,7 +97,7 @@ class Verifications:
             locale=command.locale,
             autofill=command.autofill,
             route=route_text(command.route),
-            failover_route=route_text(command.behind),
+            failover_route=route_text(command.failover_route),
             healthy=",".join(command.healthy),
             wrong_rules=rules_text(app.wrong_codes_per_number),
             wrong_everywhere_rules=rules_text(command.per_number.wrong_codes),
@@ -142,8 +143,8 @@ class Verifications:
     def latest(self, number_hash: str, app: str, purpose: str) -> Reference | None:
         """The number's latest verification for app and purpose, an ended one too. Raises StoreUnavailable."""
         with answering():
-            body: Any = self._client.get(self._keys.latest(number_hash, app, purpose))
-        return None if body is None else self._reference(body)
+            token: Any = self._client.get(self._keys.latest(number_hash, app, purpose))
+        return None if token is None else self._reference(token)
 
     def check(self, command: CheckCommand) -> CheckAnswer:
         """Judge one guess. Raises StoreUnavailable, and then nothing is known to have been judged.
@@ -265,12 +266,12 @@ class Verifications:
     def pending(self, number_hash: str) -> list[Reference]:
         """The number's verifications that may be pending, of all apps and purposes. Raises StoreUnavailable."""
         with answering():
-            bodies: Any = self._client.zrange(self._keys.pending(number_hash), 0, -1)
-        return [self._reference(body) for body in bodies]
+            tokens: Any = self._client.zrange(self._keys.pending(number_hash), 0, -1)
+        return [self._reference(token) for token in tokens]
 
     def first_received(self, number_hash: str, event_id: str) -> int:
         """When this event was first received, in milliseconds of the store's clock. Raises StoreUnavailable."""
-        keys = {"event": self._keys.event(number_hash, f"{event_id}:first_received")}
+        keys = {"first_received": self._keys.first_received(number_hash, event_id)}
         return int(self._scripts.call("event/first_received", keys, kept_ms=EVENT_TTL_MS))
 
     def deny(self, ref: Reference, denial: Denial) -> str:
@@ -298,7 +299,7 @@ class Verifications:
     def versions(self, refs: Sequence[Reference]) -> list[int | None]:
         """The version of each, in one round trip on a single server; None for one that is there no more.
 
-        Also None for one whose shard of a Cluster does not answer, so that who reads it next is told. Raises
+        Also None for one whose shard of a Cluster does not answer, so that the next read of it raises. Raises
         StoreUnavailable if none does.
         """
         found = answers(
@@ -320,8 +321,8 @@ class Verifications:
     def _shown(self, kind: type[View], ref: Reference, record: Mapping[str, str], now_ms: int, **more: bool) -> View:
         return view_of(kind, ref, record, now_ms, self._ids.subject(record[Record.APP], ref.number_hash), **more)
 
-    def _reference(self, body: str) -> Reference:
-        ref = self._ids.read_token(body)
+    def _reference(self, token: str) -> Reference:
+        ref = self._ids.read_token(token)
         if ref is None:
             raise StoreUnavailable("The store holds an id that is not ours.")
         return ref

@@ -215,7 +215,7 @@ def test_a_template_has_no_room_for_a_payment(context: dict[str, str]) -> None:
     assert (store.asked, limits.taken) == ([], 0)
     verifying.start("shop", replace(request, context={"order": "\U0001f355" * 128}))
     (command,) = store.asked
-    assert [sender.name for sender in (*command.route, *command.behind)] == ["meta"]
+    assert [sender.name for sender in (*command.route, *command.failover_route)] == ["meta"]
 
 
 def test_the_sms_that_failover_may_send_must_fit_too() -> None:
