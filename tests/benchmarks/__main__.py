@@ -18,7 +18,8 @@ from pathlib import Path
 
 import msgspec
 
-from . import load, report
+from . import load, picture, profile, report
+from .measure import Leg
 from .ours import ROOT, OtpService
 from .own_rows import OWN
 from .peers import servers
@@ -47,6 +48,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--no-peers", action="store_true", help="otp-service alone")
     made.add_argument("--short", action="store_true", help="one second each, little of everything: does it run at all?")
     made.add_argument("--json", type=Path, metavar="FILE", help="keep the results")
+    made.add_argument("--picture", type=Path, metavar="FILE", help="draw the rows of 16 connections as SVG")
+    made.add_argument("--results", type=Path, metavar="FILE", help="measure nothing: take what --json has kept")
+    made.add_argument("--profile", choices=[row.word for row in LOADS], help="profile otp-service during this row")
     made.add_argument("--load", choices=("wrk", "python"), help="the load generator (default: wrk if it is installed)")
     return made
 
@@ -62,7 +66,12 @@ def options_of(args: argparse.Namespace) -> Options:
     return (SHORT if args.short else Options())._replace(generator=args.load, **given)
 
 
-def targets_of(args: argparse.Namespace, say: object = None) -> list[Target]:
+def say(line: str) -> None:
+    """Tell how far it is."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def targets_of(args: argparse.Namespace) -> list[Target]:
     """What is measured: this checkout first, it is what the others are compared with."""
     targets: list[Target] = [OtpService("otp-service", ROOT)]
     if args.against:
@@ -70,7 +79,7 @@ def targets_of(args: argparse.Namespace, say: object = None) -> list[Target]:
     if not args.no_peers:
         for peer in servers.ALL:
             if peer.missing:
-                print(f"without {peer.name}: needs {', '.join(peer.missing)} (the extra `bench`)", file=sys.stderr)
+                say(f"without {peer.name}: needs {', '.join(peer.missing)} (the extra `bench`)")
             else:
                 targets.append(peer)
     return targets
@@ -89,27 +98,54 @@ def about(options: Options) -> dict[str, str]:
     }
 
 
-def main() -> int:
-    """Run; 0 unless something failed."""
-    args = parser().parse_args()
-    words = {row.word for row in ROWS}
-    if args.rows and set(args.rows) - words:
-        parser().error(f"--rows: there is no {', '.join(sorted(set(args.rows) - words))}")
-    wanted = set(args.rows or words)
+class Results(msgspec.Struct):
+    """What `--json` keeps."""
+
+    about: dict[str, str]
+    legs: list[Leg]
+    faults: list[str]
+
+
+def measure(args: argparse.Namespace, results: Results) -> int:
+    """Run the rows; what they give is added to the results as it comes. The exit status."""
     options = options_of(args)
-    runner = Runner(targets_of(args), options, lambda line: print(line, file=sys.stderr, flush=True))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    status = 0
+    results.about = about(options)
+    wanted = set(args.rows or (row.word for row in ROWS))
+    runner = Runner(targets_of(args), options, say, results.legs, results.faults)
     try:
         runner.run([row for row in LOADS if row.word in wanted], [row for row in OWN if row.word in wanted])
     except KeyboardInterrupt:
-        status = 130
-    facts = about(options)
+        return 130
+    return 1 if results.faults else 0
+
+
+def show(args: argparse.Namespace, results: Results) -> None:
+    """Print the results, and write the files that were asked for."""
     if args.json:
-        result = {"about": facts, "legs": runner.legs, "faults": runner.faults}
-        args.json.write_bytes(msgspec.json.format(msgspec.json.encode(result)))
-    sys.stdout.write(report.render(runner.legs, runner.faults, facts))
-    return status or (1 if runner.faults else 0)
+        args.json.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
+    if args.picture:
+        args.picture.write_text(picture.draw(results.legs, results.about), encoding="utf-8")
+    sys.stdout.write(report.render(results.legs, results.faults, results.about))
+
+
+def main() -> int:
+    """Run; 0 unless something failed."""
+    made = parser()
+    args = made.parse_args()
+    if unknown := set(args.rows or ()) - {row.word for row in ROWS}:
+        made.error(f"--rows: there is no {', '.join(sorted(unknown))}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    if args.profile:
+        row = next(row for row in LOADS if row.word == args.profile)
+        sys.stdout.write(profile.run(OtpService("otp-service", ROOT), row, options_of(args)))
+        return 0
+    if args.results:
+        results, status = msgspec.json.decode(args.results.read_bytes(), type=Results), 0
+    else:
+        results = Results({}, [], [])
+        status = measure(args, results)
+    show(args, results)
+    return status
 
 
 if __name__ == "__main__":

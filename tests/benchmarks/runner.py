@@ -16,11 +16,13 @@ FAILURES = (Wrong, ProgramFailed, OSError, TimeoutError)
 class Runner:
     """Runs rows on targets. `legs` and `faults` grow as it goes, so that an interrupted run keeps what it has."""
 
-    def __init__(self, targets: Sequence[Target], options: Options, say: Say) -> None:
+    def __init__(
+        self, targets: Sequence[Target], options: Options, say: Say, legs: list[Leg], faults: list[str]
+    ) -> None:
         self.targets = targets
         self.options = options
-        self.legs: list[Leg] = []
-        self.faults: list[str] = []
+        self.legs = legs
+        self.faults = faults
         self._say = say
 
     def run(self, loads: Sequence[LoadRow], own: Sequence[OwnRow]) -> None:
