@@ -23,6 +23,7 @@ from .measure import Leg
 from .ours import ROOT, OtpService
 from .own_rows import OWN
 from .peers import servers
+from .peers.otpgateway import OtpGateway
 from .rows import LOADS, LoadRow, Options, OwnRow
 from .runner import Runner
 from .target import Target
@@ -45,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--rounds", type=int, help=f"rounds (default {Options().rounds})")
     made.add_argument("--seconds", type=int, help=f"of each leg (default {Options().seconds})")
     made.add_argument("--against", type=Path, metavar="PATH", help="another checkout with its own .venv")
+    made.add_argument("--otpgateway", type=Path, metavar="PATH", help="its binary, to be measured as well")
     made.add_argument("--no-peers", action="store_true", help="otp-service alone")
     made.add_argument("--short", action="store_true", help="one second each, little of everything: does it run at all?")
     made.add_argument("--json", type=Path, metavar="FILE", help="keep the results")
@@ -76,6 +78,8 @@ def targets_of(args: argparse.Namespace) -> list[Target]:
     targets: list[Target] = [OtpService("otp-service", ROOT)]
     if args.against:
         targets.append(OtpService("against", args.against.resolve()))
+    if args.otpgateway:
+        targets.append(OtpGateway(args.otpgateway))
     if not args.no_peers:
         for peer in servers.ALL:
             if peer.missing:

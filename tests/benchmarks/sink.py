@@ -28,7 +28,7 @@ class Sink:
 
     def take(self, body: dict[str, Any], at_ns: int) -> bytes:
         """Remember a message; the carrier's answer to it."""
-        number, text = body["to"], body.get("text", "")
+        number, text = body.get("to", "-"), body.get("text", "")
         code = _CODE.search(text)
         self.lines.append(f"{number} {code[0] if code else '-'} {at_ns}")
         return json.dumps({"data": self._message(body)}).encode()
@@ -41,7 +41,7 @@ class Sink:
             "type": "SMS",
             "messaging_profile_id": body.get("messaging_profile_id"),
             "from": {"phone_number": body.get("from") or "+18445550001"},
-            "to": [{"phone_number": body["to"], "status": "queued"}],
+            "to": [{"phone_number": body.get("to"), "status": "queued"}],
             "text": body.get("text", ""),
             "parts": 1,
             "errors": [],

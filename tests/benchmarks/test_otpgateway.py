@@ -1,0 +1,75 @@
+"""The driver of otpgateway, with a stand-in for its binary: how it is started, what it is asked, what counts."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import needs_program
+
+from .measure import Shape, Wrong, run
+from .peers.otpgateway import OtpGateway
+from .programs import Programs
+from .target import Kind
+
+BINARY = """#!{python}
+import json, sys, tomllib, urllib.parse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+settings = tomllib.load(open(sys.argv[sys.argv.index("--config") + 1], "rb"))
+host, port = settings["app"]["address"].split(":")
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def handle(self):
+        try:
+            super().handle()
+        except ConnectionError:
+            pass
+    def answer(self, status, data):
+        body = json.dumps({{"data": data}}).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def form(self):
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        return dict(urllib.parse.parse_qsl(body))
+    def do_PUT(self):
+        assert self.form()["to"][1:] == self.path.removeprefix("/api/otp/")
+        self.answer(200, {{"otp": "123456"}})
+    def do_POST(self):
+        self.answer(200 if self.form()["otp"] == "123456" else {wrong}, None)
+    def log_message(self, *args):
+        pass
+ThreadingHTTPServer((host, int(port)), Handler).serve_forever()
+"""
+
+
+def binary(folder: Path, wrong: int) -> Path:
+    """An executable that answers a wrong code with this status."""
+    path = folder / "otpgateway"
+    path.write_text(BINARY.format(python=sys.executable, wrong=wrong))
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize("kind", [Kind.WRONG, Kind.RIGHT, Kind.START, Kind.LOGIN])
+def test_the_rows_of_a_peer_are_measured(kind: Kind, tmp_path: Path) -> None:
+    """Each with the statuses that this service has."""
+    needs_program("redis-server", "valkey-server")
+    with Programs(tmp_path) as programs:
+        stack = OtpGateway(binary(tmp_path, 400)).open(programs, worker=False)
+        shape = Shape(connections=2, seconds=1, warm_up_s=0, expected_per_s=40)
+        leg = run(stack, kind, shape, (kind, "otpgateway", 1), "python")
+    assert set(leg.statuses) <= {"200", "400"}
+    assert leg.per_s > 0
+    assert set(leg.cpu_us) == {"store", "sink", "service", "load"}
+
+
+def test_another_status_than_expected_is_no_figure(tmp_path: Path) -> None:
+    """A peer that refuses everything must not look fast."""
+    needs_program("redis-server", "valkey-server")
+    with Programs(tmp_path) as programs:
+        stack = OtpGateway(binary(tmp_path, 500)).open(programs, worker=False)
+        shape = Shape(connections=2, seconds=1, warm_up_s=0, expected_per_s=40)
+        with pytest.raises(Wrong, match="'500'"):
+            run(stack, Kind.WRONG, shape, ("check", "otpgateway", 1), "python")
