@@ -32,7 +32,7 @@ ROWS: Sequence[LoadRow | OwnRow] = (*LOADS, *OWN)
 SHORT = Options(rounds=1, seconds=1, warm_up_s=0, connections=(4,), live=(200,), sends=50, waiting=20, expected=300)
 
 
-def parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     words = "\n".join(f"  {row.word:13} {row.about}" for row in ROWS)
     made = argparse.ArgumentParser(
@@ -42,7 +42,11 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("--rows", type=lambda text: text.split(","), help="only these, separated by commas")
-    made.add_argument("--connections", type=whole_numbers, help="e.g. 16,64,1000 (the default)")
+    made.add_argument(
+        "--connections",
+        type=whole_numbers,
+        help="16,64,1000 by default; the first for every row, the others for check and start",
+    )
     made.add_argument("--rounds", type=int, help=f"rounds (default {Options().rounds})")
     made.add_argument("--seconds", type=int, help=f"of each leg (default {Options().seconds})")
     made.add_argument("--against", type=Path, metavar="PATH", help="another checkout with its own .venv")
@@ -134,7 +138,7 @@ def show(args: argparse.Namespace, results: Results) -> None:
 
 def main() -> int:
     """Run; 0 unless something failed."""
-    made = parser()
+    made = build_parser()
     args = made.parse_args()
     if unknown := set(args.rows or ()) - {row.word for row in ROWS}:
         made.error(f"--rows: there is no {', '.join(sorted(unknown))}")

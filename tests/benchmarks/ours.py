@@ -140,7 +140,6 @@ class OtpService(Target):
         configuration.write_text(CONFIGURATION, encoding="utf-8")
         environ = {
             "PATH": os.environ.get("PATH", ""),
-            "HOME": str(folder),
             "PYTHONPATH": str(self.checkout),
             "OTP_CONFIG": str(configuration),
             "OTP_KEYRING": str(keyring),

@@ -16,12 +16,14 @@ class LoadRow(NamedTuple):
     worker: bool
     about: str
     only_worker: bool = False
+    wide: bool = False
+    """Whether it is measured over each number of connections, not over the first only."""
 
 
 LOADS = (
-    LoadRow("check", Kind.WRONG, False, "checks of wrong codes by the verification's id"),
+    LoadRow("check", Kind.WRONG, False, "checks of wrong codes by the verification's id", wide=True),
     LoadRow("number", Kind.BY_NUMBER, False, "checks of wrong codes by number"),
-    LoadRow("start", Kind.START, False, "starts of new numbers, no worker"),
+    LoadRow("start", Kind.START, False, "starts of new numbers, no worker", wide=True),
     LoadRow("right", Kind.RIGHT, True, "checks of right codes"),
     LoadRow("login", Kind.LOGIN, True, "a start and a check each, every sixth check wrong"),
     LoadRow("start-worker", Kind.START, True, "starts of new numbers while a worker sends", only_worker=True),
@@ -51,7 +53,7 @@ def load_legs(
 ) -> Iterable[Leg]:
     """Run the loads on one stack, over each number of connections."""
     for load in loads:
-        for connections in options.connections:
+        for connections in options.connections if load.wide else options.connections[:1]:
             shape = Shape(connections, options.seconds, options.warm_up_s, options.expected)
             name = f"{load.kind}{', worker on' if load.word == 'start-worker' else ''}, {connections} connections"
             say(f"round {number}: {target.name}: {name}")

@@ -21,7 +21,7 @@ def test_a_line_of_the_kernel_is_read_in_spite_of_the_name() -> None:
 
 
 def test_idle_time_and_waiting_are_not_busy() -> None:
-    """User, nice, system, interrupts and stolen time count; guest time is part of user time."""
+    """User, nice, system, interrupts and stolen time count."""
     assert accounting.parse_total("cpu  1 2 3 1000 2000 4 5 6 7 8\ncpu0 1\n") == 1 + 2 + 3 + 4 + 5 + 6
 
 

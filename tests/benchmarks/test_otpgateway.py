@@ -1,4 +1,4 @@
-"""The driver of otpgateway, with a stand-in for its binary: how it is started, what it is asked, what counts."""
+"""The driver of otpgateway, with a substitute for its binary: how it is started, what it is asked, what counts."""
 
 import sys
 from pathlib import Path

@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 from otp_service.cli.main import build_parser
 from otp_service.runtime.dev import embedded_store
+from tests.benchmarks.__main__ import build_parser as benchmark_parser
 from tests.campaign.__main__ import build_parser as campaign_parser
 from tests.conftest import wait_until
 from tests.e2e.processes import catches
@@ -44,7 +45,7 @@ class CannotRun(NamedTuple):
 
 
 def _installs(line: str) -> None:
-    extras = set(re.findall(r"\.\[(\w+)\]", line))
+    extras = {extra for named in re.findall(r"\.\[([\w,]+)\]", line) for extra in named.split(",")}
     setup = (ROOT / "setup.cfg").read_text(encoding="utf-8")
     assert all(re.search(rf"^{extra} =$", setup, re.MULTILINE) for extra in extras), line
     for part in line.split(" && "):
@@ -72,6 +73,12 @@ def _campaign(line: str) -> None:
     campaign_parser().parse_args(shlex.split(line.split("-m tests.campaign", 1)[1]))
 
 
+def _benchmark(line: str) -> None:
+    arguments = shlex.split(line.split("-m tests.benchmarks", 1)[1])
+    if arguments != ["--help"]:
+        benchmark_parser().parse_args(arguments)
+
+
 def _is_a_file(line: str) -> None:
     assert (ROOT / line).is_file(), line
 
@@ -85,6 +92,7 @@ CANNOT_RUN = (
     CannotRun(r"^docker compose ", "there is no container engine", _composes),
     CannotRun(r"^redis-cli |^cp -a /var/lib/redis", "it needs a Redis server of the machine", _configures_redis),
     CannotRun(r"-m tests\.campaign ", "it takes two minutes; `.ci/run` runs it", _campaign),
+    CannotRun(r"-m tests\.benchmarks ", "it takes minutes; its tests run the short form", _benchmark),
     CannotRun(r"^\.ci/run$", "it runs these tests", _is_a_file),
     CannotRun(r"^\.venv/bin/pytest --quiet$", "it runs these tests", _is_a_tool),
     CannotRun(r"^\.venv/bin/mypy$", "it takes half a minute; `.ci/run` runs it first", _is_a_tool),

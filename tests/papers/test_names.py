@@ -10,6 +10,7 @@ from otp_service.cli.main import build_parser
 from otp_service.domain.findings import AT_ONCE
 from otp_service.storage.api_keys import SCOPES
 from otp_service.web.problems import STATUS
+from tests.benchmarks.__main__ import build_parser as benchmark_parser
 from tests.campaign.__main__ import build_parser as campaign_parser
 
 from .papers import DOCS, PACKAGE, PAPERS, ROOT, all_spans, blocks, commands, name, options, read, resolve, section
@@ -61,7 +62,7 @@ def test_every_option_that_is_named_exists() -> None:
     """`--dir`, `--threads` and the others belong to some command."""
     lines = [span for span in all_spans() if not re.match(r"(cp|redis-cli|curl) ", span)]
     named = {option for line in lines for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", line)}
-    own = options(build_parser()) | options(campaign_parser())
+    own = options(build_parser()) | options(campaign_parser()) | options(benchmark_parser())
     assert named - FOREIGN_OPTIONS <= own
 
 
