@@ -1,22 +1,17 @@
-"""Configuration, keyring, routes: what is not understood is refused, and the refusal names the key."""
+"""The configuration: every key can be set, and what is not understood is refused by its name."""
 
-import base64
-import json
-from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otp_service import config, keyring
-from otp_service.config import Settings, duration_ms, load
-from otp_service.domain import failover, phone, routing
-from otp_service.domain.delivery import Action, Refused
-from otp_service.domain.errors import ConfigError, KeyUnknown, SealBroken
-from otp_service.domain.policy import App, Channel, Limit, Sender, SenderKind
-from otp_service.keyring import KeyringError
+from otp_service import config
+from otp_service.config import duration_ms, load
+from otp_service.domain.errors import ConfigError
+from otp_service.domain.policy import Channel, Limit
+
+from .reading import read, refusal
 
 SENDERS = """
 [senders.pool]
@@ -33,20 +28,6 @@ APP = """
 brand = "Acme"
 route = ["pool", "backup"]
 """
-
-
-def read(tmp_path: Path, text: str, **environ: str) -> Settings:
-    """Load a file of this text."""
-    path = tmp_path / "otp-service.toml"
-    path.write_text(text, encoding="utf-8")
-    return load({"OTP_CONFIG": str(path), **environ})
-
-
-def refusal(tmp_path: Path, text: str, **environ: str) -> str:
-    """The sentence of the refusal; one line."""
-    with pytest.raises(ConfigError) as refused:
-        read(tmp_path, text, **environ)
-    return refused.value.detail
 
 
 def test_the_defaults_are_the_contracts(tmp_path: Path) -> None:
@@ -289,214 +270,3 @@ def test_a_duration_is_what_it_says(count: int, unit: str) -> None:
     factor = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}[unit]
     assert duration_ms(f"{count}{unit}", "x") == count * factor * 1_000
     assert duration_ms(count, "x") == count * 1_000
-
-
-# ---- the keyring --------------------------------------------------------------------------------------------------
-
-
-def fresh(seed: int = 0) -> bytes:
-    """A keyring file."""
-    return keyring.create(lambda n: bytes((seed + i) % 256 for i in range(n)), "2026-01-01T00:00:00Z")
-
-
-def test_what_one_generation_sealed_the_next_opens() -> None:
-    """Rotation loses nothing: old boxes open, old peppers stay available, the new key is used for new data."""
-    raw = fresh()
-    old = keyring.parse(raw)
-    new = keyring.parse(keyring.rotate(raw, lambda n: b"\x09" * n, "2026-02-01T00:00:00Z"))
-    assert new.open(old.seal(b"secret")) == b"secret"
-    assert new.fingerprint == old.fingerprint
-    assert set(new.peppers) == {old.active_kid, new.active_kid}
-    assert new.active_kid != old.active_kid
-    with pytest.raises(KeyUnknown) as unknown:
-        old.open(new.seal(b"secret"))
-    assert unknown.value.kid == new.active_kid
-
-
-@given(st.binary(max_size=100), st.integers(0, 10**6), st.integers(1, 255))
-def test_a_changed_box_does_not_open(plain: bytes, place: int, flip: int) -> None:
-    """Every byte is authenticated, and no two boxes are alike."""
-    ring = keyring.parse(fresh())
-    sealed = ring.seal(plain)
-    assert ring.open(sealed) == plain
-    assert ring.seal(plain) != sealed
-    kid, _, text = sealed.partition(":")
-    raw = bytearray(base64.b64decode(text))
-    raw[place % len(raw)] ^= flip
-    with pytest.raises(SealBroken):
-        ring.open(f"{kid}:{base64.b64encode(raw).decode()}")
-
-
-@pytest.mark.parametrize("sealed", ["", ":", "x", "a b:AAAA", "ä:AAAA", "k00010203:", "k00010203:!!", "k00010203:AAAA"])
-def test_what_is_no_box_does_not_open(sealed: str) -> None:
-    """Malformed or changed: our own exception."""
-    with pytest.raises(SealBroken):
-        keyring.parse(fresh()).open(sealed)
-
-
-def test_the_purposes_have_keys_of_their_own() -> None:
-    """Pepper, seal and signature are derived apart; the ring's repr shows ids only."""
-    raw = fresh()
-    ring = keyring.parse(raw)
-    (pepper,) = ring.peppers.values()
-    assert len(pepper) == 32
-    assert pepper != base64.b64decode(json.loads(raw)["index_key"])
-    assert pepper.hex() not in repr(ring)
-    root = keyring.RootKey.derive("k1", bytes(32))
-    assert repr(root) == "RootKey(kid='k1')"
-
-
-def _spoiled(**changes: Any) -> bytes:
-    data = json.loads(fresh())
-    for name, value in changes.items():
-        if value is None:
-            del data[name]
-        else:
-            data[name] = value
-    return json.dumps(data).encode()
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [
-        b"",
-        b"{",
-        b"[]",
-        b"null",
-        b'"x"',
-        b"[" * 50_000,
-        b"\xff",
-        _spoiled(version=2),
-        _spoiled(version=None),
-        _spoiled(index_key=None),
-        _spoiled(index_key="AAAA"),
-        _spoiled(index_key="!" * 44),
-        _spoiled(index_key=1),
-        _spoiled(keys=[]),
-        _spoiled(keys=[{}]),
-        _spoiled(keys={"a": 1}),
-        _spoiled(keys=[{"kid": "k", "state": "verify", "secret": base64.b64encode(bytes(32)).decode()}]),
-        _spoiled(keys=[{"kid": "k", "state": "active", "secret": base64.b64encode(bytes(31)).decode()}]),
-    ],
-)
-def test_what_is_no_keyring_is_refused(raw: bytes) -> None:
-    """With a sentence that holds no secret, and never another exception."""
-    with pytest.raises(KeyringError):
-        keyring.parse(raw)
-
-
-def test_a_keyring_that_others_can_read_is_refused(tmp_path: Path) -> None:
-    """Mode 0600 or nothing; missing and broken files are named too."""
-    path = tmp_path / "ring.json"
-    settings = load({"OTP_KEYRING": str(path)}, tmp_path)
-    with pytest.raises(ConfigError, match="OTP_KEYRING"):
-        config.load_keyring(settings)
-    path.write_bytes(fresh())
-    path.chmod(0o640)
-    with pytest.raises(ConfigError, match="chmod 600"):
-        config.load_keyring(settings)
-    path.chmod(0o600)
-    assert config.load_keyring(settings).active_kid
-    path.write_bytes(b"{}")
-    with pytest.raises(ConfigError, match="OTP_KEYRING"):
-        config.load_keyring(settings)
-    with pytest.raises(ConfigError, match="OTP_KEYRING"):
-        config.load_keyring(load({}, tmp_path))
-
-
-# ---- routes -------------------------------------------------------------------------------------------------------
-
-
-def sender(kind: SenderKind) -> Sender:
-    """A sender of this kind."""
-    return Sender(kind, kind, "p", None, 1.0)
-
-
-ROUTE = tuple(sender(kind) for kind in SenderKind)
-US, DE = phone.parse("+12025550143"), phone.parse("+4915112345678")
-
-
-def test_a_route_serves_channel_and_country_in_the_operators_order() -> None:
-    """WhatsApp by WhatsApp only; names never to the US, Canada and Puerto Rico."""
-    app = App("a", "A", ROUTE)
-    assert [one.kind for one in routing.candidates(app, Channel.WHATSAPP, US)] == ["whatsapp"]
-    assert [one.kind for one in routing.candidates(app, Channel.SMS, US)] == ["long_code", "number_pool", "short_code"]
-    assert "alphanumeric" in [one.kind for one in routing.candidates(app, Channel.SMS, DE)]
-
-
-def test_the_other_channels_senders_stand_behind() -> None:
-    """They bring the code when none of the channel asked for could; country rules hold for them too."""
-    app = App("a", "A", ROUTE)
-    assert [one.kind for one in routing.other_channel_senders(app, Channel.SMS, US)] == ["whatsapp"]
-    assert [one.kind for one in routing.other_channel_senders(app, Channel.WHATSAPP, US)] == [
-        "long_code",
-        "number_pool",
-        "short_code",
-    ]
-
-
-def test_ranges_of_no_country_are_blocked() -> None:
-    """Satellite and premium numbering is never a person's phone."""
-    assert routing.destination_blocked(phone.Phone("+881612345678", None, 881))
-    assert not routing.destination_blocked(US)
-
-
-@pytest.mark.parametrize(
-    ("refused", "helps"),
-    [
-        (Refused("1", "", Action.NEXT_SENDER), True),
-        (Refused("1", "", Action.STOP_SENDER), True),
-        (Refused("1", "", Action.STOP_PERSON), False),
-        (Refused("20100", "no funds", Action.STOP_ALL), False),
-        (Refused("77777", "HTTP 402 with an unknown code", Action.STOP_ALL), True),
-        (Refused("1", "", Action.STOP_PERSON, opted_out=True), True),
-    ],
-)
-def test_another_sender_is_asked_where_that_can_help(refused: Refused, helps: bool) -> None:
-    """A dead line or a locked account is the same for every sender; a block is one profile's."""
-    assert failover.may_fail_over(refused) is helps
-
-
-def test_countries_are_the_operators() -> None:
-    """A number of no region passes only where everything does."""
-    app = App("a", "A", ROUTE)
-    assert app.may_send_to("US")
-    assert not app.may_send_to("DE")
-    assert not app.may_send_to(None)
-    assert {field.name for field in fields(App)} >= {"countries", "route"}
-
-
-# ---- the loop of a delivery -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("line", "named"),
-    [
-        ('denial_words = ["STOP"]', "denial_words"),
-        ('denial_words = ["no", "Unsubscribe!"]', "denial_words"),
-        ('denial_words = ["start"]', "denial_words"),
-        ('denial_words = ["help"]', "denial_words"),
-        ('denial_words = ["?!"]', "denial_words"),
-        ('sent_within = "0s"', "sent_within"),
-        ('sent_within = "11m"', "sent_within"),
-        ('sent_within = "soon"', "sent_within"),
-        ('countries = ["UK"]', "the United Kingdom is GB"),
-        ('countries = ["XX"]', "countries"),
-        ('strategy = "cheapest"', "strategy"),
-    ],
-)
-def test_an_unusable_rule_of_delivery_is_named(tmp_path: Path, line: str, named: str) -> None:
-    """A word that already means something else, a time that cannot be, a country that is none, an unknown strategy."""
-    text = (
-        f'[senders.p]\nkind = "number_pool"\nmessaging_profile_id = "a"\n[apps.a]\nbrand = "A"\nroute = ["p"]\n{line}\n'
-    )
-    assert named in refusal(tmp_path, text)
-
-
-def test_the_rules_of_delivery_can_be_set(tmp_path: Path) -> None:
-    """The bounds themselves are good; denial words are kept as they are compared."""
-    text = '[senders.p]\nkind = "number_pool"\nmessaging_profile_id = "a"\n[apps.a]\nbrand = "A"\nroute = ["p"]\n'
-    more = 'sent_within = "1s"\nstrategy = "healthiest"\ndenial_words = ["  Not ME! "]\ncountries = ["GB"]\n'
-    app = read(tmp_path, text + more).policy.apps["a"]
-    assert (app.sent_within_ms, app.strategy, app.denial_words) == (1_000, "healthiest", frozenset({"not me"}))
-    assert read(tmp_path, text + 'sent_within = "10m"\ndenial_words = []\n').policy.apps["a"].sent_within_ms == 600_000
