@@ -89,4 +89,4 @@ def use_case(
 
 
 NEXT = Refused("40002", "Spam", Action.NEXT_SENDER)
-HELD = BreakerDecision(False, 700, "40333", "spent", lasting=True)
+HELD = BreakerDecision(False, 700, "40333", "spent", is_hold=True)

@@ -51,6 +51,6 @@ def test_what_ran_out_while_it_waited_ends_as_expired(trouble: str, left_ms: int
 
 def test_a_reserved_turn_is_not_reserved_again() -> None:
     """An entry that comes back when its place has come goes straight on."""
-    scenario = Scenario(pending=replace(DRAFT, paced=True), wait_ms=10_000)
+    scenario = Scenario(pending=replace(DRAFT, rate_limited=True), wait_ms=10_000)
     use_case(scenario).send(JOB)
     assert scenario.steps()[0] == "compose"

@@ -138,7 +138,7 @@ def test_the_whole_list_is_read_at_the_start_and_once_a_day(scenario: Scenario) 
     def turn(after_ms: int, *, starting: bool = False) -> bool:
         scenario.now_ms += after_ms
         scenario.heard(1, at_ms=NOW - DAY)
-        scenario.cursors.rest_ms = None
+        scenario.cursors.pause_ms = None
         process.run_if_due(starting=starting, stopped=lambda: False)
         return hashed(1) not in scenario.registry.blocked(A)
 
