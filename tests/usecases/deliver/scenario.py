@@ -6,13 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from otp_service.domain.circuit import BreakerDecision
-from otp_service.domain.delivery import (
-    Accepted,
-    Action,
-    DeliveryReport,
-    Refused,
-    SendOutcome,
-)
+from otp_service.domain.delivery import Accepted, Action, DeliveryReport, Refused, SendOutcome
 from otp_service.domain.outbox import Job, PendingDelivery, SendPermit
 from otp_service.domain.policy import App, Limit, Policy, Sender, SenderKind
 from otp_service.keyring import Keyring, create, parse

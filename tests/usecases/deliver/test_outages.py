@@ -5,12 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from otp_service.domain.delivery import (
-    Accepted,
-    NotSent,
-    SendOutcome,
-    Unknown,
-)
+from otp_service.domain.delivery import Accepted, NotSent, SendOutcome, Unknown
 from otp_service.domain.errors import StoreUnavailable
 
 from .scenario import CODE, DRAFT, JOB, NEXT, NUMBER, Scenario, use_case

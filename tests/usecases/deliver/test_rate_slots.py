@@ -4,9 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from otp_service.domain.delivery import (
-    MARGIN_MS,
-)
+from otp_service.domain.delivery import MARGIN_MS
 from otp_service.usecases.deliver import LONGEST_SLEEP_MS
 from tests.fakes import FakeSenderHealth
 

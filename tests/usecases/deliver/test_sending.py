@@ -9,14 +9,7 @@ from typing import Any
 import pytest
 
 from otp_service.domain.circuit import BreakerDecision
-from otp_service.domain.delivery import (
-    Accepted,
-    Action,
-    NotSent,
-    Refused,
-    SendOutcome,
-    Unknown,
-)
+from otp_service.domain.delivery import Accepted, Action, NotSent, Refused, SendOutcome, Unknown
 from otp_service.domain.outbox import PendingDelivery, SendPermit
 from otp_service.domain.policy import Policy, Sender, SenderKind, Template
 from otp_service.keyring import parse, rotate

@@ -2,9 +2,7 @@
 
 import pytest
 
-from otp_service.domain.delivery import (
-    DeliveryReport,
-)
+from otp_service.domain.delivery import DeliveryReport
 from otp_service.domain.outbox import ReportOutcome, Timer
 from tests.fakes import FakeSenderHealth
 
