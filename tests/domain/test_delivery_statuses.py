@@ -25,11 +25,11 @@ def test_every_word_of_the_carrier_has_one_meaning(word: str, status: DeliverySt
 
 
 def test_what_the_carrier_says_outranks_what_we_know_alone() -> None:
-    """A receipt always moves a delivery that waits; the better news wins over the worse."""
+    """A report always moves a delivery that waits; the better news wins over the worse."""
     ours = max(RANK[status] for status in (DeliveryStatus.QUEUED, DeliveryStatus.SENDING, DeliveryStatus.UNKNOWN))
     assert ours < RANK[DeliveryStatus.SENT] < RANK[DeliveryStatus.UNCONFIRMED]
     assert RANK[DeliveryStatus.DELIVERED] == max(RANK.values())
-    # What we ended ourselves is still corrected by a receipt that says more.
+    # What we ended ourselves is still corrected by a report that says more.
     assert RANK[DeliveryStatus.SUPPRESSED] == RANK[DeliveryStatus.EXPIRED] < RANK[DeliveryStatus.UNCONFIRMED]
 
 

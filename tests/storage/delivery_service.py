@@ -123,10 +123,10 @@ class Service:
                 return
             number = next(body["to"] for body in self.sent if body["webhook_url"].endswith(ref.delivery_id(ordinal)))
             error = delivery_error({"code": code, "title": "As it happens"})
-            receipt = DeliveryReport(
+            report = DeliveryReport(
                 record[f"{ordinal}:message_id"], number, "delivery_failed", 0, error, ref.delivery_id(ordinal)
             )
-            self.receive.reports.apply(word("evt"), [receipt])
+            self.receive.reports.apply(word("evt"), [report])
             self.work(ref)
 
     def told(self, ref: Reference) -> list[tuple[str, str]]:

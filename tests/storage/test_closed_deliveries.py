@@ -60,7 +60,7 @@ CLOSED = [
 def test_every_delivery_ends_and_with_a_reason(
     harness: StoreHarness, act: Callable[[StoreHarness, Reference], None], status: str, code: str
 ) -> None:
-    """Half a minute after the code's end; what may have been sent is never called unsent. A late receipt still wins."""
+    """Half a minute after the code's end; what may have been sent is never called unsent. A late report still wins."""
     ref = harness.start(fresh_number(), ALONE).reference
     act(harness, ref)
     assert wait_on(harness, ref, "closing") == pytest.approx(ALONE.code_ttl_ms + 30_000, abs=2_000)
@@ -81,7 +81,7 @@ def test_every_delivery_ends_and_with_a_reason(
 
 @pytest.mark.parametrize("word_", ["delivered", "delivery_failed", "delivery_unconfirmed"])
 def test_what_has_ended_is_not_closed_again(harness: StoreHarness, word_: str) -> None:
-    """A receipt took the timer with it; should one be left, it changes nothing."""
+    """A report took the timer with it; should one be left, it changes nothing."""
     ref = harness.start(fresh_number(), ALONE).reference
     harness.send(ref)
     harness.apply(ref, word_)
@@ -111,7 +111,7 @@ def test_a_repeat_gives_the_first_delivery_more_time(harness: StoreHarness) -> N
 # ---- reasons --------------------------------------------------------------------------------------------------------
 
 
-def test_a_stop_that_a_receipt_tells_blocks_the_profile(harness: StoreHarness) -> None:
+def test_a_stop_that_a_report_tells_blocks_the_profile(harness: StoreHarness) -> None:
     """40300 after acceptance: every sender of the profile is skipped, another profile's has it, it is on record."""
     ref = harness.start(fresh_number(), TRIO).reference
     harness.send(ref)

@@ -134,8 +134,8 @@ def test_reports_of_several_numbers_hold(service: Service) -> None:
         service.report(ref, "40013", [1])
     record = service.harness.record(refs[2])
     number = next(body["to"] for body in service.sent if refs[2].delivery_id(1) in body["webhook_url"])
-    receipt = DeliveryReport(record["1:message_id"], number, "delivered", 0, None, refs[2].delivery_id(1))
-    service.receive.reports.apply(word("evt"), [receipt])
+    report = DeliveryReport(record["1:message_id"], number, "delivered", 0, None, refs[2].delivery_id(1))
+    service.receive.reports.apply(word("evt"), [report])
     service.report(refs[3], "40013", [1])
     assert service.open_breakers() == set()
     for _ in range(2):

@@ -30,7 +30,7 @@ def test_a_silent_delivery_is_asked_about_by_one_worker(harness: StoreHarness) -
 
 
 def test_polls_become_rarer_and_end_after_the_codes_end(harness: StoreHarness) -> None:
-    """First after eight seconds, then ever later, once more after the code's end; a receipt ends the asking at once."""
+    """First after eight seconds, then ever later, once more after the code's end; a report ends the asking at once."""
     app = App("shop", "Acme", (POOL,), code_ttl_ms=600_000)
     ref = harness.start(fresh_number(), app).reference
     harness.send(ref)

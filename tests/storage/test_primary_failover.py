@@ -1,4 +1,4 @@
-"""The store fails over, by address and by Sentinel: the service goes along, and refuses quickly meanwhile.
+"""The store fails over, by address and by Sentinel: the service follows, and refuses quickly meanwhile.
 
 What a failover may lose is not here: only that connections follow, and that nobody waits long for a server that hangs.
 """

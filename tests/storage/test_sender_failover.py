@@ -195,7 +195,7 @@ def test_eight_workers_claim_the_next_sender_once(harness: StoreHarness) -> None
         assert harness.events(ref).count("delivery.fell_back") == 1
 
 
-def test_a_refusal_a_receipt_and_the_timer_claim_one(harness: StoreHarness) -> None:
+def test_a_refusal_a_report_and_the_timer_claim_one(harness: StoreHarness) -> None:
     """Whichever is first."""
     for _ in range(5):
         ref, job = begun(harness, TRIO)

@@ -110,10 +110,10 @@ def test_every_kind_of_sms_arrives(sandbox: SandboxCarrier, kind: str, to: str) 
     assert outcome.status == "queued"
 
     def delivered() -> bool:
-        receipt = sandbox.client.retrieve(outcome.message_id)
-        return receipt is not None and receipt.status == "delivered" and receipt.to == to
+        report = sandbox.client.retrieve(outcome.message_id)
+        return report is not None and report.status == "delivered" and report.to == to
 
-    wait_until(delivered, what="the receipt")
+    wait_until(delivered, what="the report")
     assert [message["id"] for message in sandbox.inbox(to)] == [outcome.message_id]
 
 

@@ -7,7 +7,7 @@ from .scenario import LOST_MODES, Scenario, _if, address, at_once
 
 
 def test_the_next_sender_has_it_for_every_cause(service_client: ServiceClient, long_ones: list[Scenario]) -> None:
-    """A carrier queue, a lost answer, a refusal, a failed receipt: each claims the next sender once, same code."""
+    """A carrier queue, a lost answer, a refusal, a failed report: each claims the next sender once, same code."""
 
     def by_queue() -> None:
         # It says that it holds the message for longer than the code lives: at once.

@@ -22,14 +22,14 @@ def test_each_timer_does_its_own(closed: str | None) -> None:
 @pytest.mark.parametrize(("kind", "claim"), [("poll", "claim_poll"), ("failover", "claim_failover")])
 def test_a_silent_delivery_is_asked_about(kind: str, claim: str) -> None:
     """The carrier's status is applied like a webhook, but is no event; sender health learns it too."""
-    receipt, sender_health = DeliveryReport("m1", NUMBER, "delivered"), FakeSenderHealth()
-    scenario = Scenario(report=receipt)
+    report, sender_health = DeliveryReport("m1", NUMBER, "delivered"), FakeSenderHealth()
+    scenario = Scenario(report=report)
     deliver, due = use_case(scenario, sender_health=sender_health), Timer(3, kind, REF, 1)
     assert deliver.timers.run(due) == "m1"
     deliver.timers.poll_report(due, "m1")
     assert scenario.steps() == [claim, "fetch_report", "apply_report"]
-    assert scenario.log[-1] == ("apply_report", REF, 1, REF.number_hash, receipt, None)
-    assert sender_health.reports == [(ReportOutcome("moved", "pool"), receipt)]
+    assert scenario.log[-1] == ("apply_report", REF, 1, REF.number_hash, report, None)
+    assert sender_health.reports == [(ReportOutcome("moved", "pool"), report)]
 
 
 @pytest.mark.parametrize(("kind", "claim"), [("poll", "claim_poll"), ("failover", "claim_failover")])

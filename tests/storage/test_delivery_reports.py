@@ -1,4 +1,4 @@
-"""Delivery receipts: in whatever order they come, a delivery ends in the same state, and claims one fail-over."""
+"""Delivery reports: in whatever order they come, a delivery ends in the same state, and claims one failover."""
 
 import itertools
 import re
@@ -44,7 +44,7 @@ def _final(harness: StoreHarness, words: tuple[str, ...], answer_at: int) -> tup
     )
 
 
-def test_all_orders_of_receipts_end_alike(server_harness: StoreHarness) -> None:
+def test_all_orders_of_reports_end_alike(server_harness: StoreHarness) -> None:
     """Every permutation, the send's own answer before, between or after them: one and the same end."""
     ends = {_final(server_harness, words, i % 7) for i, words in enumerate(itertools.permutations(WORDS))}
     assert ends == {("delivered", "delivered", "5", "msg-1", None)}
@@ -58,7 +58,7 @@ def test_orders_without_delivery_end_alike(harness: StoreHarness) -> None:
     assert {end[:2] for end in silent} == {("unconfirmed", "delivery_unconfirmed")}
 
 
-def test_receipts_at_once_move_only_up(harness: StoreHarness) -> None:
+def test_reports_at_once_move_only_up(harness: StoreHarness) -> None:
     """Parallel webhooks, each several times: the end is delivered, and the timeline never goes backwards."""
     ref = harness.start(fresh_number(), ALONE).reference
     harness.send(ref)
@@ -104,7 +104,7 @@ def test_a_webhook_settles_a_lost_answer(harness: StoreHarness) -> None:
 
 
 def test_a_failure_claims_the_next_sender_once_under_twenty_webhooks(harness: StoreHarness) -> None:
-    """Twenty webhooks of one failure, and the fail-over is one entry, one delivery, one event."""
+    """Twenty webhooks of one failure, and the failover is one entry, one delivery, one event."""
     for _ in range(5):
         ref = harness.start(fresh_number()).reference
         harness.send(ref)
@@ -134,8 +134,8 @@ def test_late_delivered_wins_over_failed_and_undoes_no_fail_over(harness: StoreH
     ref = harness.start(fresh_number()).reference
     harness.send(ref)
     error = Refused("40008", "Undeliverable", Action.NEXT_SENDER)
-    receipt = DeliveryReport("msg-1", "+1", "delivery_failed", error=error)
-    assert harness.tell(ref, receipt, event="e1") == "moved"
+    report = DeliveryReport("msg-1", "+1", "delivery_failed", error=error)
+    assert harness.tell(ref, report, event="e1") == "moved"
     assert harness.record(ref)["1:error_code"] == "40008"
     assert harness.apply(ref, "delivered") == "moved"
     record = harness.record(ref)
@@ -150,12 +150,12 @@ def test_a_failure_that_no_sender_helps_against_claims_none(harness: StoreHarnes
     """A dead line is dead for every sender, an account without funds has none."""
     ref = harness.start(fresh_number()).reference
     harness.send(ref)
-    receipt = DeliveryReport("msg-1", "+1", "delivery_failed", error=Refused(code, "No route", action))
-    assert harness.tell(ref, receipt, event="e1") == "moved"
+    report = DeliveryReport("msg-1", "+1", "delivery_failed", error=Refused(code, "No route", action))
+    assert harness.tell(ref, report, event="e1") == "moved"
     assert harness.record(ref)["deliveries"] == "1"
 
 
-def test_a_receipt_after_the_end_changes_the_delivery_only(harness: StoreHarness) -> None:
+def test_a_report_after_the_end_changes_the_delivery_only(harness: StoreHarness) -> None:
     """Delivered or failed after the approval: the verification stays approved, no sender is claimed."""
     for status in ("delivered", "delivery_failed"):
         ref = harness.start(fresh_number()).reference
@@ -180,7 +180,7 @@ def _foreign(harness: StoreHarness, ref: Reference) -> list[str]:
     ]
 
 
-def test_a_receipt_of_another_message_number_or_delivery_is_foreign(harness: StoreHarness) -> None:
+def test_a_report_of_another_message_number_or_delivery_is_foreign(harness: StoreHarness) -> None:
     """A signed report changes only the delivery that it names; anything else leaves no trace, no event mark either."""
     ref = harness.start(fresh_number()).reference
     harness.send(ref)

@@ -1,4 +1,4 @@
-"""Whatever is heard of a delivery, in whatever order and however often: one end, by rank, and one claim at most."""
+"""Reports, responses and timers of a delivery, in any order and repeated: one end, by rank, and one claim at most."""
 
 from dataclasses import dataclass
 
@@ -108,7 +108,7 @@ def tell(harness: StoreHarness, ref: Reference, event: str) -> None:
 @settings(max_examples=250)
 @given(events=st.lists(st.sampled_from(EVENTS), max_size=14))
 def test_any_order_ends_by_rank_and_claims_once(server_harness: StoreHarness, events: list[str]) -> None:
-    """Receipts, polls, the send's own answer and both timers, left out, repeated and mixed: the model's end, each step.
+    """Reports, polls, the send's own answer and both timers, left out, repeated and mixed: the model's end, each step.
 
     The end of the first delivery depends on what was heard and not on when; a late `delivered` wins; the next sender
     is claimed once at most, and a claim is never undone.

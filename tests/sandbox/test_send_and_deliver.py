@@ -1,4 +1,4 @@
-"""The main road: send, ring, tell, write it down."""
+"""The usual way of a message: accepted, shown on the phone, reported, and listed."""
 
 from __future__ import annotations
 
