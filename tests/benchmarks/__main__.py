@@ -1,8 +1,8 @@
 """`python -m tests.benchmarks`: how fast the service is, beside others, on this machine.
 
-Brings up everything on loopback, each target with a store of its own, runs the rows in rounds, one target after the
-other (A B A B), and prints medians with their spread. Everything is ended at the end, also on Ctrl-C, and what was
-measured until then is printed.
+Brings up everything on loopback, each target with a store of its own and new in each round, runs each row on one target
+after the other (A B A B), and prints medians with their spread. Everything is ended at the end, also on Ctrl-C, and
+what was measured until then is printed.
 
 Only ratios of rows of the same run mean anything, and CPU per answer is steadier than answers a second.
 """
@@ -142,7 +142,7 @@ def main() -> int:
     args = made.parse_args()
     if unknown := set(args.rows or ()) - {row.word for row in ROWS}:
         made.error(f"--rows: there is no {', '.join(sorted(unknown))}")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was measured is printed
     if args.profile:
         row = next(row for row in LOADS if row.word == args.profile)
         sys.stdout.write(profile.run(OtpService("otp-service", ROOT), row, options_of(args)))

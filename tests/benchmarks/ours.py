@@ -25,6 +25,7 @@ from .target import Kind, Pending, Stack, Target, require
 ROOT = Path(__file__).parent.parent.parent
 HERE = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(ROOT)}
 """The environment of the bench's own programs."""
+WORKER = "worker"
 SINK_MS = 150
 CONFIGURATION = """
 [senders.pool]
@@ -48,6 +49,7 @@ class OurStack(Stack):
     service: "OtpService" = field(kw_only=True)
     environ: Mapping[str, str] = field(kw_only=True)
     sink_url: str = field(kw_only=True)
+    with_worker: bool = field(kw_only=True)
     _sent: dict[str, tuple[str, int]] = field(default_factory=dict, kw_only=True)
 
     def start(self, number: str) -> Request:
@@ -68,14 +70,24 @@ class OurStack(Stack):
         found = post_all(self.url, [self.start(number) for number in numbers], self.headers)
         require([status for status, _ in found], 201, "starts before a row")
         ids = [json.loads(body)["verification_id"] for _, body in found]
-        if "worker" not in self.programs.sessions:
+        if WORKER not in self.programs.sessions:
             return [Pending(number, one) for number, one in zip(numbers, ids, strict=True)]
         sent = self.sent_to(numbers)
         return [Pending(number, one, code) for number, one, (code, _) in zip(numbers, ids, sent, strict=True)]
 
-    def start_worker(self, *options: str) -> None:
+    def begin_leg(self) -> None:
+        """Start the worker, where the stack has one."""
+        if self.with_worker:
+            self.start_worker()
+
+    def end_leg(self) -> None:
+        """End the worker: what is still queued would disturb whoever is measured next."""
+        if self.with_worker and WORKER in self.programs.sessions:
+            self.programs.stop(WORKER)
+
+    def start_worker(self) -> None:
         """Start the delivery worker."""
-        self.programs.start("worker", self.service.command("worker", "--concurrency", "200", *options), self.environ)
+        self.programs.start(WORKER, self.service.command("worker", "--concurrency", "200"), self.environ)
 
     def start_waiters(self, file: Path, seconds: int) -> None:
         """Start the browsers of `waiters`, for so long at most."""
@@ -158,7 +170,7 @@ class OtpService(Target):
         return environ
 
     def open(self, programs: Programs, *, worker: bool) -> OurStack:
-        """Store, sink, API and, if wanted, the worker."""
+        """Store, sink and API; the worker runs during legs only."""
         redis_port, port, sink_port = store.start(programs), free_port(), free_port()
         sink = [sys.executable, "-m", "tests.benchmarks.sink", str(sink_port), str(SINK_MS)]
         programs.start("sink", sink, HERE, lambda: listens(sink_port))
@@ -169,7 +181,5 @@ class OtpService(Target):
         url = f"http://{HOST}:{port}"
         programs.wait("service", lambda: answers(f"{url}/readyz"))
         headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-        stack = OurStack(programs, url, headers, service=self, environ=environ, sink_url=f"http://{HOST}:{sink_port}")
-        if worker:
-            stack.start_worker()
-        return stack
+        sink_url = f"http://{HOST}:{sink_port}"
+        return OurStack(programs, url, headers, service=self, environ=environ, sink_url=sink_url, with_worker=worker)

@@ -66,6 +66,7 @@ def run(target: OtpService, row: LoadRow, options: Options) -> str:
     spy = program()
     with tempfile.TemporaryDirectory(prefix="otp-bench-") as folder, Programs(Path(folder)) as programs:
         stack = target.open(programs, worker=row.worker)
+        stack.begin_leg()
         shape = Shape(options.connections[0], options.seconds, options.warm_up_s, options.expected)
         job = measure.prepare(stack, row.kind, shape, options.generator)
         names: list[str] = [name for name in ("service", "worker") if name in programs.sessions]

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from .measure import Leg, Shape, run
 from .ours import OtpService, OurStack
-from .target import Kind, Stack, Target
+from .target import Kind, Stack
 
 
 class LoadRow(NamedTuple):
@@ -48,16 +48,20 @@ class Options(NamedTuple):
 Say = Callable[[str], None]
 
 
-def load_legs(
-    target: Target, stack: Stack, loads: Iterable[LoadRow], options: Options, number: int, say: Say
-) -> Iterable[Leg]:
-    """Run the loads on one stack, over each number of connections."""
-    for load in loads:
-        for connections in options.connections if load.wide else options.connections[:1]:
-            shape = Shape(connections, options.seconds, options.warm_up_s, options.expected)
-            name = f"{load.kind}{', worker on' if load.word == 'start-worker' else ''}, {connections} connections"
-            say(f"round {number}: {target.name}: {name}")
-            yield run(stack, load.kind, shape, (name, target.name, number), options.generator)
+def shapes(load: LoadRow, options: Options) -> list[Shape]:
+    """The legs of a row: one for each number of connections."""
+    several = options.connections if load.wide else options.connections[:1]
+    return [Shape(number, options.seconds, options.warm_up_s, options.expected) for number in several]
+
+
+def measure_load(load: LoadRow, shape: Shape, stack: Stack, name: tuple[str, int], generator: str | None) -> Leg:
+    """One leg of a row on one stack. `name` is target and round. Raises Wrong, ProgramFailed or OSError."""
+    row = f"{load.kind}{', worker on' if load.only_worker else ''}, {shape.connections} connections"
+    stack.begin_leg()
+    try:
+        return run(stack, load.kind, shape, (row, *name), generator)
+    finally:
+        stack.end_leg()
 
 
 class OwnRow(NamedTuple):

@@ -1,14 +1,15 @@
-"""Bringing up the targets one after the other, round by round, and collecting what each leg gives."""
+"""Bringing up the targets, round by round, and collecting what each leg gives."""
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from .measure import Leg, Wrong
+from .measure import Leg, Shape, Wrong
 from .ours import OtpService
 from .programs import ProgramFailed, Programs
-from .rows import LoadRow, Options, OwnRow, Say, load_legs
-from .target import Target
+from .rows import LoadRow, Options, OwnRow, Say, measure_load, shapes
+from .target import Stack, Target
 
 FAILURES = (Wrong, ProgramFailed, OSError, TimeoutError)
 
@@ -26,43 +27,59 @@ class Runner:
         self._say = say
 
     def run(self, loads: Sequence[LoadRow], own: Sequence[OwnRow]) -> None:
-        """All rounds, in each of them one target after the other: A B A B."""
+        """All rounds: in each of them one target after the other, row by row (A B A B)."""
         for number in range(1, self.options.rounds + 1):
-            for target in self.targets:
-                for worker in (False, True):
-                    self._loads(target, [load for load in loads if load.worker == worker], worker, number)
-                if isinstance(target, OtpService):
-                    for row in own:
-                        if number == 1 or not row.once:
-                            self._own(target, row, number)
+            for worker in (False, True):
+                self._loads([load for load in loads if load.worker == worker], number, worker=worker)
+            for row in own:
+                if number == 1 or not row.once:
+                    self._own(row, number)
 
-    def _loads(self, target: Target, loads: Sequence[LoadRow], worker: bool, number: int) -> None:
-        able = [load for load in loads if load.kind in target.kinds and (target.has_worker or not load.only_worker)]
-        if not able:
-            return
+    def _loads(self, loads: Sequence[LoadRow], number: int, *, worker: bool) -> None:
+        """Every target has a new stack in each round. All are up together, so that two legs of a row are near."""
+        able = [target for target in self.targets if any(can(target, load) for load in loads)]
+        with ExitStack() as opened:
+            stacks: dict[Target, Stack] = {}
+            for target in able:
+                with self._reporting(target):
+                    stacks[target] = target.open(opened.enter_context(folder_of_programs()), worker=worker)
+            for load in loads:
+                for shape in shapes(load, self.options):
+                    self._say(f"round {number}: {load.word}, {shape.connections} connections")
+                    for target, stack in stacks.items():
+                        self._load(load, shape, target, stack, number)
 
-        def legs(programs: Programs) -> Iterable[Leg]:
-            stack = target.open(programs, worker=worker)
-            return load_legs(target, stack, able, self.options, number, self._say)
+    def _load(self, load: LoadRow, shape: Shape, target: Target, stack: Stack, number: int) -> None:
+        if can(target, load):
+            with self._reporting(target):
+                leg = measure_load(load, shape, stack, (target.name, number), self.options.generator)
+                self.legs.append(leg)
 
-        self._collect(target, legs)
+    def _own(self, row: OwnRow, number: int) -> None:
+        self._say(f"round {number}: {row.word}")
+        for target in self.targets:
+            if isinstance(target, OtpService):
+                with self._reporting(target), folder_of_programs() as programs:
+                    stack = target.open(programs, worker=False)
+                    self.legs.extend(row.measure(target, stack, self.options, number))
 
-    def _own(self, target: OtpService, row: OwnRow, number: int) -> None:
-        def legs(programs: Programs) -> Iterable[Leg]:
-            self._say(f"round {number}: {target.name}: {row.about}")
-            return row.measure(target, target.open(programs, worker=False), self.options, number)
-
-        self._collect(target, legs)
-
-    def _collect(self, target: Target, legs: Callable[[Programs], Iterable[Leg]]) -> None:
-        with tempfile.TemporaryDirectory(prefix="otp-bench-") as folder, Programs(Path(folder)) as programs:
-            try:
-                for leg in _each(legs, programs):
-                    self.legs.append(leg)
-            except FAILURES as error:
-                self.faults.append(f"{target.name}: {error}")
-                self._say(f"{target.name}: {error}")
+    @contextmanager
+    def _reporting(self, target: Target) -> Iterator[None]:
+        """A failure ends a leg, not the run."""
+        try:
+            yield
+        except FAILURES as error:
+            self.faults.append(f"{target.name}: {error}")
+            self._say(f"{target.name}: {error}")
 
 
-def _each(legs: Callable[[Programs], Iterable[Leg]], programs: Programs) -> Iterator[Leg]:
-    yield from legs(programs)
+def can(target: Target, load: LoadRow) -> bool:
+    """Whether the target has what the row needs."""
+    return load.kind in target.kinds and (target.has_worker or not load.only_worker)
+
+
+@contextmanager
+def folder_of_programs() -> Iterator[Programs]:
+    """Programs in a folder of their own, which is removed when they have ended."""
+    with tempfile.TemporaryDirectory(prefix="otp-bench-") as folder, Programs(Path(folder)) as programs:
+        yield programs

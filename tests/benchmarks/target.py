@@ -53,6 +53,12 @@ class Stack(ABC):
         """Check a code of the latest verification of the number."""
         raise NotImplementedError
 
+    def begin_leg(self) -> None:  # noqa: B027 - most have nothing to do
+        """Make it ready for a leg: what may work in the background, works from now on."""
+
+    def end_leg(self) -> None:  # noqa: B027
+        """Let nothing work in the background while others are measured."""
+
     @abstractmethod
     def make_pending(self, count: int) -> list[Pending]:
         """Verifications that wait for their codes, which are known."""
@@ -111,4 +117,4 @@ class Target(ABC):
 
     @abstractmethod
     def open(self, programs: Programs, *, worker: bool) -> Stack:
-        """Bring it up with a store of its own. Raises ProgramFailed."""
+        """Bring it up with a store of its own. With `worker` its legs run beside a worker. Raises ProgramFailed."""
