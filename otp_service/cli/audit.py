@@ -68,9 +68,9 @@ def _events(audit: "AuditLog", since_ms: int, stop: threading.Event | None) -> I
             return
 
 
-def _line(event: Mapping[str, Any]) -> str:
-    named = {name: event[name] for name in ("app", "to", "delivery_id", "verification_id") if event.get(name)}
+def _line(shown: Mapping[str, Any]) -> str:
+    named = {name: shown[name] for name in ("app", "to", "delivery_id", "verification_id") if shown.get(name)}
     if "delivery_id" in named:
         del named["verification_id"]  # it is part of the delivery's id
-    rest = " ".join(f"{name}={cell(value)}" for name, value in {**named, **event["detail"]}.items())
-    return f"{event['at']}  {event['type']:<24}  {rest}"
+    rest = " ".join(f"{name}={cell(value)}" for name, value in {**named, **shown["detail"]}.items())
+    return f"{shown['at']}  {shown['type']:<24}  {rest}"

@@ -47,20 +47,14 @@ class StartCommand:
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
-    """The send is durably queued. `view` is the verification right after that; at a replay, as it is now.
+class Started(VerificationView):
+    """The send is durably queued: the verification right after that; at a replay, as it is now.
 
     `resent`: the code of an earlier verification was queued again. `replayed`: this operation ran before.
     """
 
-    view: VerificationView
     resent: bool
     replayed: bool = False
-
-    @property
-    def reference(self) -> Reference:
-        """The verification that was started or whose code is sent again."""
-        return self.view.reference
 
 
 @dataclass(frozen=True, slots=True)
