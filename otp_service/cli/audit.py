@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..clock import clock_ms
-from .output import cell
+from .output import cell, print_line
 from .parser import add_command, add_group, json_option
 from .settings import duration_ms, load_settings
 
@@ -40,7 +40,7 @@ def _tail(args: argparse.Namespace) -> None:
     since_ms = clock_ms() - duration_ms(args.since, "--since")
     stop = _stop_on_ctrl_c() if args.follow else None
     for event in _events(build_audit(load_settings()), since_ms, stop):
-        print(json.dumps(event, ensure_ascii=False) if args.json else _line(event), flush=args.follow)
+        print_line(json.dumps(event, ensure_ascii=False) if args.json else _line(event), flush=args.follow)
 
 
 def _stop_on_ctrl_c() -> threading.Event:
