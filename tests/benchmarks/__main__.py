@@ -10,6 +10,7 @@ Only ratios of rows of the same run mean anything, and CPU per answer is steadie
 import argparse
 import os
 import platform
+import shlex
 import signal
 import subprocess
 import sys
@@ -50,6 +51,8 @@ def build_parser() -> argparse.ArgumentParser:
     made.add_argument("--rounds", type=int, help=f"rounds (default {Options().rounds})")
     made.add_argument("--seconds", type=int, help=f"of each leg (default {Options().seconds})")
     made.add_argument("--against", type=Path, metavar="PATH", help="another checkout with its own .venv")
+    made.add_argument("--serve", metavar="OPTIONS", default="", help="for `serve`, e.g. --serve='--workers 4'")
+    made.add_argument("--against-serve", metavar="OPTIONS", help="the other's; without --against of this checkout")
     made.add_argument("--otpgateway", type=Path, metavar="PATH", help="its binary, to be measured as well")
     made.add_argument("--no-peers", action="store_true", help="otp-service alone")
     made.add_argument("--short", action="store_true", help="one second each, little of everything: does it run at all?")
@@ -77,11 +80,17 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def own_target(args: argparse.Namespace) -> OtpService:
+    """This checkout."""
+    return OtpService("otp-service", ROOT, shlex.split(args.serve))
+
+
 def targets_of(args: argparse.Namespace) -> list[Target]:
     """What is measured: this checkout first, it is what the others are compared with."""
-    targets: list[Target] = [OtpService("otp-service", ROOT)]
-    if args.against:
-        targets.append(OtpService("against", args.against.resolve()))
+    targets: list[Target] = [own_target(args)]
+    if args.against or args.against_serve is not None:
+        checkout = args.against.resolve() if args.against else ROOT
+        targets.append(OtpService("against", checkout, shlex.split(args.against_serve or "")))
     if args.otpgateway:
         targets.append(OtpGateway(args.otpgateway))
     if not args.no_peers:
@@ -145,7 +154,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was measured is printed
     if args.profile:
         row = next(row for row in LOADS if row.word == args.profile)
-        sys.stdout.write(profile.run(OtpService("otp-service", ROOT), row, options_of(args)))
+        sys.stdout.write(profile.run(own_target(args), row, options_of(args)))
         return 0
     if args.results:
         results, status = msgspec.json.decode(args.results.read_bytes(), type=Results), 0

@@ -26,6 +26,7 @@ ROOT = Path(__file__).parent.parent.parent
 HERE = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(ROOT)}
 """The environment of the bench's own programs."""
 WORKER = "worker"
+TRIES = 5
 SINK_MS = 150
 CONFIGURATION = """
 [senders.pool]
@@ -66,14 +67,27 @@ class OurStack(Stack):
 
     def make_pending(self, count: int) -> list[Pending]:
         """Start them; with a worker their codes are known as well."""
-        numbers = [next(self.numbers) for _ in range(count)]
-        found = post_all(self.url, [self.start(number) for number in numbers], self.headers)
-        require([status for status, _ in found], 201, "starts before a row")
-        ids = [json.loads(body)["verification_id"] for _, body in found]
+        numbers, ids = self._start_all(count)
         if WORKER not in self.programs.sessions:
             return [Pending(number, one) for number, one in zip(numbers, ids, strict=True)]
         sent = self.sent_to(numbers)
         return [Pending(number, one, code) for number, one, (code, _) in zip(numbers, ids, sent, strict=True)]
+
+    def _start_all(self, count: int) -> tuple[list[str], list[str]]:
+        """Numbers and ids of so many starts. A busy machine may refuse some (503): then others, a few times."""
+        started: list[tuple[str, str]] = []
+        for _ in range(TRIES):
+            numbers = [next(self.numbers) for _ in range(count - len(started))]
+            found = post_all(self.url, [self.start(number) for number in numbers], self.headers)
+            require([status for status, _ in found if status != 503], 201, "starts before a row")
+            pairs = zip(numbers, found, strict=True)
+            started += [
+                (number, json.loads(body)["verification_id"]) for number, (status, body) in pairs if status == 201
+            ]
+            if len(started) == count:
+                return [number for number, _ in started], [one for _, one in started]
+            time.sleep(1)
+        raise ProgramFailed(f"only {len(started)} of {count} starts before a row were not refused")
 
     def begin_leg(self) -> None:
         """Start the worker, where the stack has one."""

@@ -31,6 +31,10 @@ LOADS = (
 """In the order in which they run on a stack; the last leaves a queue behind."""
 
 
+EXPECTED_OF_CODES, MOST_CODES = 200.0, 6_000
+"""A code is known when its message was sent, which takes longer than the check: such legs end with their plan."""
+
+
 class Options(NamedTuple):
     """How long and how often, and over how many connections."""
 
@@ -51,7 +55,10 @@ Say = Callable[[str], None]
 def shapes(load: LoadRow, options: Options) -> list[Shape]:
     """The legs of a row: one for each number of connections."""
     several = options.connections if load.wide else options.connections[:1]
-    return [Shape(number, options.seconds, options.warm_up_s, options.expected) for number in several]
+    shape = Shape(0, options.seconds, options.warm_up_s, options.expected)
+    if load.kind in (Kind.RIGHT, Kind.LOGIN):
+        shape = shape._replace(expected_per_s=min(options.expected, EXPECTED_OF_CODES), most=MOST_CODES)
+    return [shape._replace(connections=number) for number in several]
 
 
 def measure_load(load: LoadRow, shape: Shape, stack: Stack, name: tuple[str, int], generator: str | None) -> Leg:
