@@ -102,7 +102,7 @@ def scripts(target: OtpService, stack: OurStack, options: Options, number: int) 
     """The store's own time for one call of each script, at several numbers of live verifications."""
     live = ",".join(map(str, options.live))
     calls = min(2_000, options.live[0])
-    options_of_it = ["--calls", str(calls), "--live", live, "--url", stack.store_url]
+    options_of_it = ["--calls", str(calls), "--live", live]
     environ = overlay.environment(target.checkout, stack.programs.folder)
     command = [target.python, "-m", "tests.benchmarks.script_time", *options_of_it]
     output = run(command, environ, stack.programs.folder, timeout_s=1_800)

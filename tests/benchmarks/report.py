@@ -30,20 +30,21 @@ def table(legs: Sequence[Leg], row: str) -> list[str]:
     """The lines of one row's table: the first target is the one that the others are compared with."""
     legs = [leg for leg in legs if leg.row == row]
     names = targets_of(legs)
-    first = [leg.per_s for leg in of(legs, row, names[0])]
+    first = of(legs, row, names[0])
     lines = [
         f"### {row}",
         "",
         "| | a second | lowest–highest | p50 ms | p99 ms | CPU µs service + store | load | memory MB | others' cores "
-        f"| {names[0]} ÷ it |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        f"| {names[0]} ÷ it | by CPU |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     return lines + [_line(of(legs, row, name), first) for name in names] + [""]
 
 
-def _line(legs: Sequence[Leg], first: Sequence[float]) -> str:
+def _line(legs: Sequence[Leg], first: Sequence[Leg]) -> str:
     rates = figures.summarize([leg.per_s for leg in legs])
-    quotient = figures.ratio(first, [leg.per_s for leg in legs])
+    quotient = figures.ratio([leg.per_s for leg in first], [leg.per_s for leg in legs])
+    by_cpu = figures.ratio([cpu_of(leg) for leg in legs], [cpu_of(leg) for leg in first])
     others = median(legs, "other_cores")
     cells = [
         legs[0].target,
@@ -55,7 +56,7 @@ def _line(legs: Sequence[Leg], first: Sequence[float]) -> str:
         f"{cpu(legs, 'load'):.0f}",
         f"{median(legs, 'memory_kb') / 1024:.0f}",
         f"{others:.2f}{' (!)' if others > QUIET_CORES else ''}",
-        "–" if quotient is None else f"{quotient:.2f}",
+        *("–" if value is None else f"{value:.2f}" for value in (quotient, by_cpu)),
     ]
     return f"| {' | '.join(cells)} |"
 
@@ -68,6 +69,11 @@ def median(legs: Sequence[Leg], name: str) -> float:
 def cpu(legs: Sequence[Leg], group: str) -> float:
     """The median CPU of a group in microseconds per answer."""
     return figures.summarize([leg.cpu_us.get(group, 0.0) for leg in legs]).median
+
+
+def cpu_of(leg: Leg) -> float:
+    """The CPU of an answer in microseconds, of everything but the load generator and the carrier."""
+    return sum(leg.cpu_us.get(group, 0.0) for group in GROUPS)
 
 
 def extra_table(legs: Sequence[Leg], row: str) -> list[str]:
@@ -103,6 +109,6 @@ def render(legs: Sequence[Leg], faults: Sequence[str], about: dict[str, str]) ->
         own = any(leg.extra for leg in legs if leg.row == row)
         lines += extra_table(legs, row) if own else table(legs, row)
     if any(leg.other_cores > QUIET_CORES for leg in legs):
-        lines += ["(!): others used the machine meanwhile; CPU per answer counts more than answers a second.", ""]
+        lines += ["(!): others used the machine meanwhile; then the ratio by CPU (its CPU ÷ ours) counts more.", ""]
     lines += [f"* fault: {fault}" for fault in faults]
     return "\n".join(lines).rstrip("\n") + "\n"

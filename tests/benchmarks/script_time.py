@@ -1,8 +1,8 @@
 """How long the store works on one start and on one check, in microseconds per call of EVALSHA.
 
-Starts a redis-server of its own on a unix socket, without persistence, unless it is told a store; needs nothing else.
-The figures come from `INFO commandstats`, reset before each part: only the server's own time counts, no connection and
-no Python. With `--live` it first starts so many verifications, and prints a line of JSON for each number.
+Starts a redis-server of its own on a unix socket, without persistence; needs nothing else. The figures come from `INFO
+commandstats`, reset before each part: only the server's own time counts, no connection and no Python. With `--live` it
+first starts so many verifications, and prints a line of JSON for each number.
 """
 
 import argparse
@@ -32,10 +32,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=2_000, help="calls of each kind, 10 000 at most (default 2000)")
     parser.add_argument("--live", help="numbers of live verifications, ascending, separated by commas")
-    parser.add_argument("--url", help="an empty store to use, which is left filled")
     args = parser.parse_args()
     calls = min(args.calls, 10_000)
-    with _store(args.url) as url:
+    with _store() as url:
         if args.live is None:
             start, wrong, right = measure(url, calls)
             sys.stdout.write(f"start {start:.1f}  check_wrong {wrong:.1f}  check_right {right:.1f}\n")
@@ -55,10 +54,7 @@ def _measure_each(url: str, calls: int, levels: list[int]) -> None:
 
 
 @contextmanager
-def _store(given: str | None) -> Iterator[str]:
-    if given is not None:
-        yield given
-        return
+def _store() -> Iterator[str]:
     server = shutil.which("redis-server")
     if server is None:
         raise SystemExit("redis-server is not in the path")

@@ -13,11 +13,12 @@ def leg(target: str, number: int, per_s: float, **others: object) -> Leg:
 
 def test_a_row_has_medians_spread_and_ratios() -> None:
     """The first target is compared with each, round by round."""
-    legs = [leg("ours", 1, 1000), leg("theirs", 1, 500), leg("ours", 2, 1200), leg("theirs", 2, 400)]
+    legs = [leg("ours", 1, 1000), leg("theirs", 1, 500), leg("ours", 2, 1200)]
+    legs.append(leg("theirs", 2, 400, cpu_us={"service": 250.0, "store": 50.0, "load": 20.0}))
     text = render(legs, [], {"machine": "two cores"})
     assert "* machine: two cores" in text
-    assert "| ours | 1,100 | 1,000–1,200 (18%) | 2.00 | 9.0 | 100 + 50 | 20 | 2 | 0.00 | 1.00 |" in text
-    assert "| theirs | 450 | 400–500 (22%) | 2.00 | 9.0 | 100 + 50 | 20 | 2 | 0.00 | 2.50 |" in text
+    assert "| ours | 1,100 | 1,000–1,200 (18%) | 2.00 | 9.0 | 100 + 50 | 20 | 2 | 0.00 | 1.00 | 1.00 |" in text
+    assert "| theirs | 450 | 400–500 (22%) | 2.00 | 9.0 | 175 + 50 | 20 | 2 | 0.00 | 2.50 | 1.50 |" in text
     assert "(!)" not in text
 
 
