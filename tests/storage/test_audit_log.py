@@ -111,7 +111,7 @@ def test_a_worker_with_a_wrong_clock_drops_nothing(
         pipe.execute()
     stop = threading.Event()
     monkeypatch.setattr(delivery_worker, "TRIM_S", 0.0)
-    working = delivery_worker.Worker(
+    working = delivery_worker.DeliveryWorker(
         harness.outbox,
         harness.due_timers,
         None,  # type: ignore[arg-type]

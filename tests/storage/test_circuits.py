@@ -213,8 +213,8 @@ def test_it_takes_several_numbers_to_hold(harness: StoreHarness, source: Source)
     replies = at_once([partial(fresh(harness).record_hold, hold, word()) for _ in range(8)])
     assert (replies.count("counted"), replies.count("opened")) == (HOLDS_AFTER - 2, 1)
     assert state(harness) == "open"
-    assert harness.raw.pttl(harness.keys.refusals(SENDER, source)) > 0
-    assert list(harness.raw.hkeys(harness.keys.refusals(SENDER, source))) == ["40013"]
+    assert harness.raw.pttl(harness.keys.carrier_refusals(SENDER, source)) > 0
+    assert list(harness.raw.hkeys(harness.keys.carrier_refusals(SENDER, source))) == ["40013"]
 
 
 def test_refusals_are_counted_by_code_and_scope(harness: StoreHarness) -> None:
@@ -231,7 +231,7 @@ def test_refusals_far_apart_are_single_ones(harness: StoreHarness) -> None:
     """Older than the window, they are forgotten."""
     for _ in range(HOLDS_AFTER * 2):
         assert fresh(harness).record_hold(NOT_OURS, word()) == "counted"
-        key = harness.keys.refusals(SENDER, Source.ANSWER)
+        key = harness.keys.carrier_refusals(SENDER, Source.ANSWER)
         harness.raw.hset(
             key, "40013", harness.raw.hget(key, "40013").split(":")[0] + f":{harness.now() - HOLD_WINDOW_MS}"
         )

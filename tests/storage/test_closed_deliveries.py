@@ -132,7 +132,7 @@ def test_refusals_in_a_loop_do_not_fill_the_record(harness: StoreHarness) -> Non
         harness.optouts.record(harness.hash_of(number), "+1", OptOut(profile, True, 1, "STOP", "inbound"), None)
     for _ in range(5):
         assert harness.refused(number).code == "opted_out"
-    harness.raw.hset(harness.keys.refused(harness.hash_of(number), "shop"), "opted_out", "1")
+    harness.raw.hset(harness.keys.start_refusals(harness.hash_of(number), "shop"), "opted_out", "1")
     harness.refused(number)
     shard = harness.keys.shard(harness.hash_of(number))
     found = [

@@ -20,7 +20,7 @@ from otp_service.domain.errors import NotReady, StoreUnavailable
 from otp_service.domain.ids import Reference
 from otp_service.domain.outbox import Job, Timer
 from otp_service.domain.policy import Limit, Slot
-from otp_service.runtime.delivery_worker import Worker
+from otp_service.runtime.delivery_worker import DeliveryWorker
 from otp_service.storage import api_keys, connect, readiness
 from otp_service.storage.answering import STORE_ERRORS
 from otp_service.storage.api_keys import ApiKeys
@@ -268,7 +268,7 @@ def working(harness: StoreHarness) -> Iterator[None]:
     stop = threading.Event()
     parts: Any = {"concurrency": 4, "audit_retention_ms": 86_400_000, "close": lambda: None}
     sends = cast("Any", Sends(harness))
-    worker = Worker(harness.outbox, harness.due_timers, sends, harness.audit, **parts)
+    worker = DeliveryWorker(harness.outbox, harness.due_timers, sends, harness.audit, **parts)
     thread = threading.Thread(target=worker.run, args=(stop,))
     thread.start()
     try:
