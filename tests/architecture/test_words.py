@@ -193,7 +193,7 @@ def exceptions() -> dict[str, str]:
     return found
 
 
-def test_every_exceptions_code_has_a_status_or_is_not_told() -> None:
+def test_every_exceptions_code_has_a_status_or_is_not_shown() -> None:
     """An exception of ours is either a row of the table or on the short list of what only operators see."""
     codes = exceptions()
     assert codes["SealBroken"] == "internal_error"
@@ -226,7 +226,7 @@ def document() -> dict[str, Any]:
     return describe(routes, "https://otp.example")
 
 
-def test_every_code_is_told_to_readers_of_the_api() -> None:
+def test_every_code_is_documented_in_the_api() -> None:
     """Each row of the table stands in the description of an operation, but for what reaches none."""
     told = {
         code

@@ -128,7 +128,7 @@ def library_regions(area: int) -> set[str]:
 
 
 @pytest.mark.parametrize("area", range(200, 1000))
-def test_each_area_code_is_a_countrys_a_services_or_nobodys(area: int) -> None:
+def test_each_area_code_is_of_a_country_a_service_or_unused(area: int) -> None:
     """All 800 of them: the right country whatever the library says of the number, blocked as a service, or refused."""
     code, number = str(area), f"+1{area}2342345"
     if region := AREA_CODES.get(code):
@@ -206,7 +206,7 @@ def test_an_exchange_that_the_library_does_not_list_is_unknown() -> None:
         *("+13704567890", "+19762345678", "+12001234567"),
     ],
 )
-def test_what_nobody_has_is_no_number(number: str) -> None:
+def test_what_is_assigned_to_nobody_is_no_number(number: str) -> None:
     """Unassigned area codes, N11 as area code and as exchange, also where fictitious numbers are taken."""
     assert decide(number, "*") == "invalid_number"
 
@@ -240,7 +240,7 @@ def test_no_code_goes_to_such_kinds_of_numbers(number: str) -> None:
 
 
 @pytest.mark.parametrize("area", sorted(AREA_CODES))
-def test_the_sandboxes_numbers_are_nobodys_elsewhere(area: str) -> None:
+def test_the_sandboxes_numbers_are_refused_elsewhere(area: str) -> None:
     """555-0100 to 555-0199 of every area code: taken where the carrier is on loopback only, and nothing beside them."""
     region = AREA_CODES[area]
     for line in ("0100", "0142", "0199"):
@@ -270,7 +270,7 @@ def test_the_sandboxes_numbers_are_nobodys_elsewhere(area: str) -> None:
     ],
 )
 @pytest.mark.parametrize("fictitious", [True, False])
-def test_numbers_of_films_are_nobodys(number: str, *, fictitious: bool) -> None:
+def test_fictional_numbers_are_refused(number: str, *, fictitious: bool) -> None:
     """What a regulator keeps for fiction is refused, also beside a sandbox: only 555-01XX is its."""
     assert decide(number, "*", fictitious=fictitious) == "invalid_number"
 

@@ -56,7 +56,7 @@ def doctor(cluster: Cluster) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_a_refused_account_is_told_seen_and_heals(cluster: Cluster, request: pytest.FixtureRequest) -> None:
+def test_a_refused_account_is_reported_shown_and_recovers(cluster: Cluster, request: pytest.FixtureRequest) -> None:
     """Every code ends at once with the carrier's reason; the first one that is taken closes the breaker."""
     service_client = ServiceClient(cluster.env)
     request.addfinalizer(service_client.close)

@@ -161,7 +161,7 @@ def same(tries: list[tuple[str, bytes, dict[str, str]]]) -> bool:
     return len({body for _, body, _ in tries}) == 1
 
 
-def test_a_login_is_told_from_beginning_to_end(receiver: Receiver, site: ServiceClient) -> None:
+def test_a_login_is_reported_from_beginning_to_end(receiver: Receiver, site: ServiceClient) -> None:
     """Started, sent, delivered, a wrong code, approved: signed, in the API's own words, without code and number."""
     number = site.number()
     verification = site.started(number, "good", metadata={"order": "7"})
@@ -188,7 +188,7 @@ def test_a_login_is_told_from_beginning_to_end(receiver: Receiver, site: Service
     assert not receiver.bad
 
 
-def test_a_failing_receiver_is_told_again(receiver: Receiver, cluster: Cluster, site: ServiceClient) -> None:
+def test_a_failing_receiver_gets_the_event_again(receiver: Receiver, cluster: Cluster, site: ServiceClient) -> None:
     """500, then 200: the same id and bytes, a new time; 429 and 302 the same way; one that hangs holds up nobody."""
     receiver.behave |= {
         "/flaky": lambda n: (500 if n == 1 else 200, {}),

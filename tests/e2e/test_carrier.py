@@ -155,7 +155,7 @@ def test_an_expired_code_is_never_sent(service_client: ServiceClient) -> None:
     )
 
 
-def test_every_outcome_and_every_way_to_tell_it(service_client: ServiceClient) -> None:
+def test_every_outcome_and_every_way_to_report_it(service_client: ServiceClient) -> None:
     """Delivered, failed, unconfirmed, silent; told twice, in the wrong order, too early, forged, or not at all."""
 
     def ends(name: str, *statuses: str, **chaos: Any) -> None:
@@ -312,7 +312,7 @@ def test_a_block_that_only_the_carrier_knows(service_client: ServiceClient) -> N
 
 
 @pytest.mark.parametrize("outcome", ["delivery_failed", "sending_failed"])
-def test_a_failure_of_the_last_sender_is_told(service_client: ServiceClient, outcome: str) -> None:
+def test_a_failure_of_the_last_sender_is_reported(service_client: ServiceClient, outcome: str) -> None:
     """When the whole route has failed, the deliveries say why and the verification is still pending."""
     service_client.chaos(delivery={"outcome": outcome, "error_code": "40008"})
     number = service_client.number()

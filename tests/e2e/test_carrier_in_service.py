@@ -173,7 +173,7 @@ def alerts(service_client: ServiceClient) -> list[list[str]]:
     return [[str(message["text"]) for message in service_client.inbox(number)] for number in ON_CALL]
 
 
-def test_a_profile_that_has_spent_its_money_is_left_alone_and_told_once(service_client: ServiceClient) -> None:
+def test_a_profile_that_has_spent_its_money_is_passed_over_and_reported_once(service_client: ServiceClient) -> None:
     """The carrier says so by webhook: the people on call hear of it once, and codes take the next profile."""
     for _ in range(2):
         tell(
@@ -191,7 +191,7 @@ def test_a_profile_that_has_spent_its_money_is_left_alone_and_told_once(service_
         assert not any(char.isdigit() for char in texts[0])
 
 
-def test_a_sender_that_the_carrier_refuses_is_told_once(service_client: ServiceClient) -> None:
+def test_a_sender_that_the_carrier_refuses_is_reported_once(service_client: ServiceClient) -> None:
     """One group message for any number of codes, which all go out by the next sender."""
     api = httpx.Client(headers={"Authorization": f"Bearer {service_client.env['TELNYX_API_KEY']}"})
     with api:

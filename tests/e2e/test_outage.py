@@ -28,7 +28,7 @@ def hanging(shared_dev: Dev) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
-def test_a_store_that_hangs_holds_nobody_up(service_client: ServiceClient, shared_dev: Dev) -> None:
+def test_a_store_that_hangs_delays_no_other_request(service_client: ServiceClient, shared_dev: Dev) -> None:
     """40 requests at once: each a 503 with Retry-After within about a second, and /healthz answers beside them."""
     number, spared = service_client.number(), service_client.number()
     verification, untouched = service_client.started(number), service_client.started(spared)

@@ -107,7 +107,7 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def test_words_stand_out_from_their_ground(draw: ModuleType) -> None:
+def test_text_has_contrast_with_its_background(draw: ModuleType) -> None:
     """At least 4.5 to 1, the ratio that WCAG asks for."""
     pairs = [*draw.COLOURS.values(), (draw.INK, "#ffffff")]
     assert min(contrast(*pair) for pair in pairs) >= 4.5

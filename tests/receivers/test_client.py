@@ -129,7 +129,7 @@ def test_a_redirect_is_not_followed(status: int) -> None:
         assert other.seen == []
 
 
-def test_what_a_receiver_asks_for_is_heard() -> None:
+def test_what_a_receiver_asks_for_is_done() -> None:
     """Retry-After in seconds or as a date; what is neither is nothing."""
 
     def asked(value: str) -> float | None:
@@ -186,7 +186,7 @@ def test_nobody_listens() -> None:
     assert post(f"http://127.0.0.1:{port}/") == Answer(0, "no connection")
 
 
-def test_the_environment_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that the machine is set up with does not see callbacks."""
     with listening(says(OK)) as proxy, listening(says(OK)) as receiver:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
@@ -288,7 +288,7 @@ def test_no_name_is_no_answer() -> None:
         resolve("a" * 70 + ".example.com", 443)
 
 
-def test_the_doctor_is_told_what_stops_a_connection() -> None:
+def test_the_doctor_learns_what_stops_a_connection() -> None:
     """Without making one."""
 
     def told(found: list[str], *, allow: bool = False) -> str | None:

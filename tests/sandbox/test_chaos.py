@@ -276,7 +276,7 @@ def test_outcomes(http: httpx.Client, receiver: Receiver, outcome: str) -> None:
     assert http.get(f"/v2/messages/{sent}").json()["data"]["to"][0]["status"] == outcome
 
 
-def test_outcome_none_rings_without_a_final_word(http: httpx.Client, receiver: Receiver) -> None:
+def test_outcome_none_delivers_without_a_final_report(http: httpx.Client, receiver: Receiver) -> None:
     """none: the text arrives, the carrier never says so."""
     chaos(http, delivery={"outcome": "none", "delay_ms": 0}, webhooks={"reorder": True})
     sent = long_code(http).json()["data"]["id"]

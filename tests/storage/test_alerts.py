@@ -13,7 +13,7 @@ def alerts(harness: StoreHarness) -> Alerts:
     return Alerts(harness.store, harness.scripts, harness.keys)
 
 
-def test_the_same_trouble_is_told_once_an_hour(harness: StoreHarness) -> None:
+def test_the_same_alert_is_queued_once_an_hour(harness: StoreHarness) -> None:
     """Twenty processes that meet the same trouble at once queue one alert; another trouble queues another."""
     book = alerts(harness)
     told = at_once([partial(book.raise_alert, "sender:pool", "The pool is out of order.") for _ in range(20)])

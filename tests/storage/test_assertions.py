@@ -41,7 +41,7 @@ def test_what_is_not_as_asserted_is_not_there(harness: StoreHarness, code: str, 
 
 
 @pytest.mark.parametrize("end", ["expired", "canceled", "exhausted", "approved"])
-def test_the_end_of_another_persons_verification_is_not_told(harness: StoreHarness, end: str) -> None:
+def test_the_end_of_another_persons_verification_is_not_shown(harness: StoreHarness, end: str) -> None:
     """Nor is it ended by the question: a time that has run out is noticed by those only whom it concerns."""
     ref = harness.start(fresh_number()).reference
     if end == "expired":

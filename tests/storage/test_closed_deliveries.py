@@ -111,7 +111,7 @@ def test_a_repeat_gives_the_first_delivery_more_time(harness: StoreHarness) -> N
 # ---- reasons --------------------------------------------------------------------------------------------------------
 
 
-def test_a_stop_that_a_report_tells_blocks_the_profile(harness: StoreHarness) -> None:
+def test_a_stop_in_a_report_blocks_the_profile(harness: StoreHarness) -> None:
     """40300 after acceptance: every sender of the profile is skipped, another profile's has it, it is on record."""
     ref = harness.start(fresh_number(), TRIO).reference
     harness.send(ref)

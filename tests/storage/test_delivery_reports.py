@@ -189,7 +189,7 @@ def test_a_report_of_another_message_number_or_delivery_is_foreign(harness: Stor
     assert harness.snapshot() == before
 
 
-def test_an_unknown_word_changes_nothing(harness: StoreHarness) -> None:
+def test_an_unknown_status_changes_nothing(harness: StoreHarness) -> None:
     """What the carrier may invent next year is no state of ours."""
     ref = harness.start(fresh_number()).reference
     harness.send(ref)

@@ -100,7 +100,7 @@ def test_a_sender_is_paced_evenly_over_all_workers(harness: StoreHarness) -> Non
     assert min(waits) == 0
 
 
-def test_a_wait_beyond_patience_reserves_nothing(harness: StoreHarness) -> None:
+def test_a_wait_beyond_the_bound_reserves_nothing(harness: StoreHarness) -> None:
     """Who cannot wait is told how long it would be, and takes no place from those who can."""
     sender = word("sender")
     assert harness.sender_rate.acquire_rate_slot(sender, 1.0, 0) == 0

@@ -34,7 +34,7 @@ def test_parallel_starts_of_many_apps_and_purposes_reach_the_cap_exactly(harness
         other.close()
 
 
-def test_parallel_starts_that_pass_the_ladder_are_one(harness: StoreHarness) -> None:
+def test_parallel_starts_after_the_cool_down_are_one(harness: StoreHarness) -> None:
     """Of twenty starts at once after a cancellation one passes, before the cool-down is over none."""
     number = fresh_number()
     ref = harness.start(number).reference

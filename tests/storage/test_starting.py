@@ -311,7 +311,7 @@ def test_the_same_operation_is_one_start(harness: StoreHarness) -> None:
     assert harness.waiting(order.reference) == 1
 
 
-def test_a_repeated_operation_tells_whether_it_was_a_repeat(harness: StoreHarness) -> None:
+def test_a_repeated_operation_shows_whether_it_was_a_repeat(harness: StoreHarness) -> None:
     """The replay of a repeated send is a repeated send."""
     number = fresh_number()
     ref = harness.start(number).reference
@@ -332,7 +332,7 @@ def test_a_replay_of_a_verification_that_has_vanished_is_no_start(harness: Store
         harness.verifications.start(command)
 
 
-def test_latest_of_an_unknown_id_is_not_believed(harness: StoreHarness) -> None:
+def test_latest_of_an_unknown_id_is_ignored(harness: StoreHarness) -> None:
     """A start whose index points to a record that has gone makes a new verification."""
     number = fresh_number()
     ref = harness.start(number).reference

@@ -52,7 +52,7 @@ def writes(store: Store, key: str) -> bool:
         return False
 
 
-def test_a_slot_that_was_nobodys_is_found_again(node: Any, store: Store) -> None:
+def test_a_slot_without_a_node_is_found_again(node: Any, store: Store) -> None:
     """Also if a look-up saw it uncovered: the next request that misses it looks again."""
     cluster: Any = store.client
     node.config_set("cluster-require-full-coverage", "no")

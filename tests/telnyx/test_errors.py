@@ -122,7 +122,7 @@ def test_an_unknown_code_with_a_status_of_the_account_is_about_the_account(statu
     assert (outcome.code, outcome.action, outcome.foreign) == ("29999", Action.STOP_ALL, False)
 
 
-def test_a_key_used_with_another_body_is_told_to_the_operator() -> None:
+def test_a_key_used_with_another_body_is_reported_to_the_operator() -> None:
     """The carrier's 422 for a reused key is a bug of ours, and not repeated."""
     error = envelope("10027", "Unprocessable", source={"pointer": "/header/Idempotency-Key"})
     assert classify(422, error, {}) == Refused("10027", "Unprocessable", Action.BAD_REQUEST)

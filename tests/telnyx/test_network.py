@@ -201,7 +201,7 @@ def test_an_idle_connection_closed_by_the_server_is_replaced() -> None:
 
 
 @pytest.mark.parametrize("end", [socket.socket.close, reset])
-def test_a_kept_alive_connection_that_dies_under_a_request_is_unknown(end: Callable[[socket.socket], None]) -> None:
+def test_a_kept_alive_connection_that_ends_under_a_request_is_unknown(end: Callable[[socket.socket], None]) -> None:
     """The second request on a connection may have been read before it died, and is not sent again in secret."""
 
     def second_dies(server: Misbehaving, connection: socket.socket) -> None:

@@ -115,7 +115,7 @@ class TestWebhooks:
         """Until so many webhooks have come."""
         wait_until(lambda: len(sandbox_client.receiver.received) >= count, what=f"{count} webhooks")
 
-    def test_a_delivery_is_told_in_events_that_verify(self, sandbox_client: SandboxClient) -> None:
+    def test_a_delivery_is_reported_in_events_that_verify(self, sandbox_client: SandboxClient) -> None:
         """`message.sent` and `message.finalized` of every kind of message."""
         for name, send in SENDS.items():
             sandbox_client.receiver.received.clear()

@@ -208,7 +208,7 @@ def test_a_message_the_carrier_does_not_know_is_none(status: int, code: str) -> 
 
 
 @pytest.mark.parametrize("message", [MESSAGE | {"to": []}, MESSAGE | {"direction": "inbound", "from": PERSON}])
-def test_a_message_that_tells_nothing_is_not_taken_for_absent(message: dict[str, Any]) -> None:
+def test_a_message_without_a_status_is_not_taken_for_absent(message: dict[str, Any]) -> None:
     """Without a recipient's status, or with a message to us, there is no receipt; None would mean there is none."""
     with pytest.raises(UnknownOutcomeError):
         Carrier({"data": message}).client.retrieve("x")

@@ -101,7 +101,7 @@ def test_a_number_without_itself_is_none() -> None:
     assert Number.read({"phone_number": OURS}) is None
 
 
-def test_a_number_tells_its_health() -> None:
+def test_a_number_has_its_health() -> None:
     """Health and features come out typed."""
     health = {"message_count": 122, "inbound_outbound_ratio": 0.43, "success_ratio": 0.94, "spam_ratio": 0.06}
     number = Number.read(

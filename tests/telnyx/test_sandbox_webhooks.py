@@ -69,7 +69,7 @@ def events_of(sandbox: SandboxCarrier, receiver: WebhookReceiver, kind: Callable
     return [event for event in (parse(body) for _, _, body in genuine) if kind(event)]
 
 
-def test_a_delivery_is_told_by_genuine_webhooks(sandbox: SandboxCarrier, receiver: WebhookReceiver) -> None:
+def test_a_delivery_is_reported_by_genuine_webhooks(sandbox: SandboxCarrier, receiver: WebhookReceiver) -> None:
     """The sandbox's webhooks verify, name our delivery, and tell `sent` and `delivered`; forged ones are found out."""
     sandbox.chaos(webhooks={"forge_rate": 1.0})
     outcome = sandbox.client.send(sms(webhook_url=f"{receiver.url}/dlv_1"), idempotency_key="key-1")
@@ -85,7 +85,7 @@ def test_a_delivery_is_told_by_genuine_webhooks(sandbox: SandboxCarrier, receive
     assert {judge(sandbox, entry) for entry in receiver.received} == {Verdict.OK, Verdict.BAD_SIGNATURE}
 
 
-def test_a_failure_is_told_with_its_code(sandbox: SandboxCarrier, receiver: WebhookReceiver) -> None:
+def test_a_failure_is_reported_with_its_code(sandbox: SandboxCarrier, receiver: WebhookReceiver) -> None:
     """A failed delivery's webhook brings the carrier's code, and asking for the message says the same."""
     sandbox.chaos(delivery={"outcome": "delivery_failed", "error_code": "40001"})
     outcome = sandbox.client.send(sms(webhook_url=f"{receiver.url}/dlv_1"), idempotency_key="key-1")

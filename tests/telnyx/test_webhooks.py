@@ -311,7 +311,7 @@ GENUINE = event("message.sent", outbound())
         b'{"data":{"event_type":"message.sent"},' + GENUINE[1:],
     ],
 )
-def test_every_other_oddness_is_acknowledged_and_does_nothing(body: bytes) -> None:
+def test_every_other_odd_event_is_acknowledged_and_does_nothing(body: bytes) -> None:
     """Unknown types, wrong shapes and ambiguous JSON are `Other`: answered, and without effect."""
     assert isinstance(parse(body), Other)
 

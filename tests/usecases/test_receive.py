@@ -187,7 +187,7 @@ def test_without_a_profile_rather_too_much_is_stopped(to_number: str | None, pro
 @pytest.mark.parametrize(
     "changes", [{"text": "HELP"}, {"text": "hello"}, {"autoresponse": "HELP"}, {"from_number": "12345"}, {"text": ""}]
 )
-def test_other_words_and_other_writers_change_nothing(changes: dict[str, str]) -> None:
+def test_other_texts_and_other_people_change_nothing(changes: dict[str, str]) -> None:
     """Help, chatter, short codes."""
     scenario = Scenario()
     inbound(scenario, **changes)
@@ -207,9 +207,7 @@ def test_other_words_and_other_writers_change_nothing(changes: dict[str, str]) -
         ({"text": "no", "messaging_profile_id": "another"}, {"shop", "bank"}, set()),
     ],
 )
-def test_that_was_not_me_is_asked_of_all_that_is_pending(
-    changes: dict[str, Any], apps: set[str], senders: set[str]
-) -> None:
+def test_a_denial_counts_for_all_that_is_pending(changes: dict[str, Any], apps: set[str], senders: set[str]) -> None:
     """In the words of each app, and only of the senders that the answer can have been written to; nobody opts out."""
     scenario = Scenario()
     inbound(scenario, **changes)

@@ -121,7 +121,7 @@ def test_many_waits_for_one_verification_are_one_question(make: Callable[..., Sc
     assert [sorted(asked, key=repr) for asked in scenario.store.asked] == [sorted([ONE, OTHER], key=repr)]
 
 
-def test_nobody_looks_where_nobody_waits(make: Callable[..., Scenario]) -> None:
+def test_nothing_is_read_while_nobody_waits(make: Callable[..., Scenario]) -> None:
     """The thread ends with the last wait, and the next wait has one again."""
     scenario = make()
     for turn in range(2):
@@ -183,7 +183,7 @@ def test_a_store_that_does_not_answer_ends_all_waits(make: Callable[..., Scenari
     assert sorted(scenario.counted) == [News.CHANGED, News.UNAVAILABLE, News.UNAVAILABLE]
 
 
-def test_a_fault_of_ours_leaves_nobody_asleep(make: Callable[..., Scenario]) -> None:
+def test_a_fault_of_ours_ends_every_wait(make: Callable[..., Scenario]) -> None:
     """The waits end, and the next one is looked for again."""
     scenario = make()
     wait = scenario.wait()

@@ -79,7 +79,7 @@ def test_a_list_that_changes_while_it_is_read_lifts_nobody_on_it(newest_first: b
 
 
 @pytest.mark.parametrize("page_size", [2, 4])
-def test_a_list_that_tells_more_than_it_shows_lifts_nothing(scenario: Scenario, page_size: int) -> None:
+def test_a_list_with_a_count_above_its_entries_lifts_nothing(scenario: Scenario, page_size: int) -> None:
     """Entries that the carrier counts and does not show may be anybody's."""
     scenario.list_(A, *range(7))
     scenario.heard(*range(7), 99)
