@@ -185,10 +185,10 @@ def test_every_exception_of_ours_is_shown_or_hidden() -> None:
     """One without a line in the table is an internal error that says nothing."""
     problems = Problems("https://otp.example")
     for kind in errors.ServiceError.__subclasses__():
-        told = problems.error(kind("some detail of ours"), "req_1")
+        problem = problems.error(kind("some detail of ours"), "req_1")
         status = STATUS.get(kind.code, (500, ""))[0]
-        assert told.status == status
-        assert status < 500 or b"some detail of ours" not in told.body
+        assert problem.status == status
+        assert status < 500 or b"some detail of ours" not in problem.body
 
 
 def test_statuses_fit_their_codes() -> None:

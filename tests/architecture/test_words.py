@@ -1,4 +1,4 @@
-"""Words that stand in two places are the same word in both: ranks, log fields, codes and what the API tells of them."""
+"""Words that stand in two places are the same word in both: ranks, log fields, codes and what the API documents."""
 
 import ast
 import dataclasses
@@ -228,14 +228,14 @@ def document() -> dict[str, Any]:
 
 def test_every_code_is_documented_in_the_api() -> None:
     """Each row of the table stands in the description of an operation, but for what reaches none."""
-    told = {
+    documented = {
         code
         for operations in document()["paths"].values()
         for operation in operations.values()
         for answer in operation["responses"].values()
         for code in re.findall(r"`([a-z_]+)`", answer["description"])
     }
-    assert told == set(STATUS) - EDGE
+    assert documented == set(STATUS) - EDGE
 
 
 def test_every_code_stands_under_its_own_status() -> None:

@@ -1,4 +1,4 @@
-"""Callbacks as values: what is told, when it is tried again, and which addresses are refused as they are written."""
+"""Callbacks as values: what is sent, when it is tried again, and which addresses are refused as they are written."""
 
 import pytest
 

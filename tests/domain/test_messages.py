@@ -177,7 +177,7 @@ def test_what_is_started_can_be_sent(
     autofill: Autofill | None,
     share: float,
 ) -> None:
-    """Either the start is told that it does not fit, or every text the worker makes has amount and payee and fits."""
+    """Either the start is refused as too long, or every text the worker makes has amount and payee and fits."""
     words = {"brand": brand, "locale": locale, "context": context, "autofill": autofill}
     try:
         worst = longest(code_length=len(code), ttl_ms=ttl_s * 1000, **words)  # type: ignore[arg-type]

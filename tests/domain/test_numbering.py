@@ -77,7 +77,7 @@ def expected(region: str, kind: int, text: str, code: int) -> tuple[str, str]:
 
 def test_there_is_an_example_of_every_country_code() -> None:
     """All regions and all number types of the library stand in the next test."""
-    # Saint Martin and Western Sahara have no number that the library tells from Guadeloupe's and Morocco's.
+    # Saint Martin and Western Sahara have no number that the library distinguishes from Guadeloupe's and Morocco's.
     assert {region for region, *_ in EXAMPLES} == (phonenumbers.SUPPORTED_REGIONS | {"001"}) - {"EH", "MF"}
     assert {kind for _, kind, *_ in EXAMPLES} == {
         *(MAY_RECEIVE | {kind for kind, ours in LIBRARY_KINDS.items() if ours in REFUSED_KINDS})
@@ -179,7 +179,7 @@ def test_islands_are_not_the_united_states(number: str) -> None:
 
 @pytest.mark.parametrize("number", ["+14362345678", "+16792345678", "+13573412345", "+19422345678", "+14722345678"])
 def test_a_new_area_code_needs_no_new_library(number: str) -> None:
-    """Assigned codes pass as their own country's, whether or not the library has heard of them."""
+    """Assigned codes pass as their own country's, whether or not the library knows them."""
     assert decide(number, AREA_CODES[number[2:5]]) == "sent"
 
 

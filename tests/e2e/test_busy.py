@@ -97,10 +97,10 @@ def test_health_waits_for_no_other_request(place: Place, own_server: embedded_st
                 assert answers(url)
                 assert time.monotonic() - began < 1
                 time.sleep(0.05)
-            heard = set(statuses)
+            received = set(statuses)
         finally:
             stop.set()
             os.kill(own_server.child.pid, signal.SIGCONT)
-    assert heard == {503}
+    assert received == {503}
     for sock in slow:
         sock.close()

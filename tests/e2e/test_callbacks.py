@@ -1,4 +1,4 @@
-"""A real receiver on loopback: what it is told, that a failing one is told again, and that no kill loses anything."""
+"""A real receiver on loopback: what it is sent, what a failing one is sent again, and that no kill loses anything."""
 
 import base64
 import json
@@ -68,7 +68,7 @@ class Receiver:
             signature = next(one for one in headers["webhook-signature"].split() if one.startswith("v1a,"))
             message = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
             SEED.verify_key.verify(message, base64.b64decode(signature.removeprefix("v1a,")))
-        except Exception as error:  # noqa: BLE001 - told to the test
+        except Exception as error:  # noqa: BLE001 - reported to the test
             self.bad.append(repr(error))
             return 401, {}
         with self.lock:
@@ -87,7 +87,7 @@ class Receiver:
             }
 
     def types(self, verification: str) -> list[str]:
-        """What was told of it, each callback once."""
+        """What was sent about it, each callback once."""
         return [json.loads(tries[0][1])["type"] for tries in self.of(verification).values()]
 
     def close(self) -> None:
@@ -112,7 +112,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture(scope="module")
 def cluster(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A service of our own whose apps are told at the receiver."""
+    """A service of our own whose apps send callbacks to the receiver."""
     made = Cluster(tmp_path_factory.mktemp("callbacks"))
     sender = f'[senders.pool]\nkind = "number_pool"\nmessaging_profile_id = "{SHARED_PROFILE}"\nrate_per_s = 100\n'
     apps = [

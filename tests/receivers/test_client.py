@@ -28,7 +28,7 @@ QUICK = Timeouts(connect_s=0.5, total_s=0.6)
 
 @dataclass
 class Listener:
-    """A receiver that writes what it is told to, byte by byte if need be. Keeps what it was sent."""
+    """A receiver that writes what it is given, byte by byte if need be. Keeps what it was sent."""
 
     answer: Callable[[socket.socket], None]
     port: int = 0
@@ -120,7 +120,7 @@ def test_a_callback_arrives_as_it_is_queued() -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed(status: int) -> None:
-    """Wherever it leads: the other place hears nothing."""
+    """Wherever it leads: the other place gets nothing."""
     with listening(says(OK)) as other:
         raw = f"HTTP/1.1 {status} Elsewhere\r\nLocation: {other.url}\r\nContent-Length: 0\r\n\r\n".encode()
         with listening(says(raw)) as receiver:
@@ -291,14 +291,14 @@ def test_no_name_is_no_answer() -> None:
 def test_the_doctor_learns_what_stops_a_connection() -> None:
     """Without making one."""
 
-    def told(found: list[str], *, allow: bool = False) -> str | None:
+    def refusal_of(found: list[str], *, allow: bool = False) -> str | None:
         endpoint = Endpoint("https://hooks.example.com/t0ken", (SECRET,), allow)
         return Receivers({"shop": endpoint}, now_ms=int, resolve=lambda *_: found).reachable("shop")
 
-    assert told(["8.8.8.8"]) is None
-    assert told(["8.8.8.8", "10.0.0.1"]) == "hooks.example.com leads into a private network"
-    assert told(["10.0.0.1"], allow=True) is None
-    assert told([]) == "hooks.example.com cannot be resolved"
+    assert refusal_of(["8.8.8.8"]) is None
+    assert refusal_of(["8.8.8.8", "10.0.0.1"]) == "hooks.example.com leads into a private network"
+    assert refusal_of(["10.0.0.1"], allow=True) is None
+    assert refusal_of([]) == "hooks.example.com cannot be resolved"
 
 
 # ---- TLS ------------------------------------------------------------------------------------------------------------

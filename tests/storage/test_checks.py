@@ -246,7 +246,7 @@ def test_expired_comes_before_limited_and_unknown_before_all(harness: StoreHarne
 
 
 def test_by_number_the_latest_verification_is_judged(harness: StoreHarness) -> None:
-    """A check by number follows the index; one that a newer start has overtaken is told so and costs no try."""
+    """A check by number follows the index; one that a newer start has overtaken is refused so and costs no attempt."""
     number = fresh_number()
     old = harness.start(number).reference
     harness.check(old, CODE)

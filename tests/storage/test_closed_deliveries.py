@@ -116,7 +116,8 @@ def test_a_stop_in_a_report_blocks_the_profile(harness: StoreHarness) -> None:
     ref = harness.start(fresh_number(), TRIO).reference
     harness.send(ref)
     assert (
-        harness.tell(ref, DeliveryReport("msg-1", "+1", "delivery_failed", error=BLOCKED), event=word("evt")) == "moved"
+        harness.apply_report(ref, DeliveryReport("msg-1", "+1", "delivery_failed", error=BLOCKED), event=word("evt"))
+        == "moved"
     )
     assert deliveries(harness, ref) == [("pool", "failed"), ("backup", "queued")]
     ((entry),) = harness.optouts.of_number(ref.number_hash)

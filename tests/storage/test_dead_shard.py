@@ -57,7 +57,7 @@ def harness(nodes: Nodes) -> Iterator[StoreHarness]:
 
 
 def number_on(nodes: Nodes, harness: StoreHarness, index: int) -> str:
-    """A number whose shard lies on this node."""
+    """A number whose shard is on this node."""
     while True:
         number = fresh_number()
         shard = harness.keys.shard(harness.hash_of(number))

@@ -53,18 +53,18 @@ def test_a_denial_from_before_the_code_ends_nothing(harness: StoreHarness) -> No
 
 
 def test_a_replayed_denial_does_not_end_the_next_verification(harness: StoreHarness) -> None:
-    """It was first heard before the new code went out, however well the clocks would let it pass."""
+    """It was first received before the new code went out, however well the clocks would let it pass."""
     number = fresh_number()
     ref = harness.start(number).reference
     harness.send(ref)
-    heard = harness.verifications.first_received(ref.number_hash, "evt-1")
-    assert harness.verifications.deny(ref, denial(harness, received_ms=heard)) == "denied"
+    received = harness.verifications.first_received(ref.number_hash, "evt-1")
+    assert harness.verifications.deny(ref, denial(harness, received_ms=received)) == "denied"
     time.sleep(0.01)
     harness.cool(ref)
     fresh = harness.start(number).reference
     harness.send(fresh, "msg-2")
     again = harness.verifications.first_received(ref.number_hash, "evt-1")
-    assert again == heard
+    assert again == received
     assert harness.verifications.deny(fresh, denial(harness, received_ms=again)) == "no"
     other = harness.verifications.first_received(ref.number_hash, "evt-2")
     assert harness.verifications.deny(fresh, denial(harness, received_ms=other)) == "denied"
@@ -99,7 +99,7 @@ def test_only_what_may_have_reached_the_person_can_be_denied(
 
 
 def test_one_denial_ends_all_that_it_can_be_about(harness: StoreHarness) -> None:
-    """Two purposes and two apps of one number are told apart by the record, and none shadows another."""
+    """Two purposes and two apps of one number are distinguished by the record, and none shadows another."""
     number = fresh_number()
     refs = [harness.start(number).reference, harness.start(number, purpose="pay").reference]
     refs.append(harness.start(number, BANK).reference)

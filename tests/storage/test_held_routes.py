@@ -35,7 +35,7 @@ def test_a_route_that_is_held_is_tried_all_the_same(service: Service, code: str)
 
 @pytest.mark.parametrize("code", ["40305", "10009"])
 def test_the_only_sender_is_tried_though_it_is_held(server_harness: StoreHarness, code: str) -> None:
-    """Refused again, the person is told the carrier's reason; taken, the breaker closes."""
+    """Refused again, the delivery has the carrier's reason; taken, the breaker closes."""
     service = Service(server_harness, ALONE)
     hold_all(service, code)
     requests = len(service.sent)

@@ -207,7 +207,7 @@ def error_of(harness: StoreHarness, ref: Reference, ordinal: int = 1) -> tuple[s
 
 
 def test_what_was_handed_back_comes_to_another_worker(harness: StoreHarness) -> None:
-    """Any number of times, told once, not before its wait is over; the try of the one who can is the first."""
+    """Any number of times, reported once, not before its wait is over; the try of the one who can is the first."""
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
     for _ in range(5):

@@ -103,7 +103,7 @@ def test_the_short_list_holds_at_once_and_stops_nobody(service: Service, code: s
     ],
 )
 def test_what_meets_everybody_is_noticed(service: Service, answer: Answer, scope: str) -> None:
-    """By the third number, with no success in between; people are told then, and not before."""
+    """By the third number, with no success in between; an alert is sent then, and not before."""
     for _ in range(HOLDS_AFTER - 1):
         service.start(answer)
     assert (service.open_breakers(), service.alerts.told) == (set(), [])

@@ -51,7 +51,7 @@ def test_an_approval_ends_it(harness: StoreHarness) -> None:
 
 
 def test_a_new_verification_reports_the_cool_downs_wait(harness: StoreHarness) -> None:
-    """`next_send` of the reply is what the next start is told, and sends are counted from its own first one."""
+    """`next_send` of the reply is the wait that the next start gets, and sends are counted from its own first one."""
     number = fresh_number()
     cancel(harness, harness.start(number).reference)
     harness.cool(harness.verifications.latest(harness.hash_of(number), "shop", "login") or pytest.fail("none"))

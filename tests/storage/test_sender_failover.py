@@ -69,7 +69,7 @@ def test_a_code_that_has_arrived_is_not_sent_by_the_next_sender_too(harness: Sto
     ref = harness.start(fresh_number()).reference
     harness.send(ref, "msg-1")
     assert failover(harness, ref) == "msg-1"
-    harness.tell(ref, DeliveryReport("msg-1", "+1", "queued"))
+    harness.apply_report(ref, DeliveryReport("msg-1", "+1", "queued"))
     assert failover(harness, ref) is None
     assert deliveries(harness, ref) == [("pool", "sent"), ("backup", "queued")]
     job = harness.take(ref)
@@ -137,7 +137,7 @@ def test_a_message_that_the_carrier_took_is_asked_about_first(
     assert deliveries(harness, ref) == [("pool", "sent")]
     assert wait_on(harness, ref, "failover") == pytest.approx(3_000, abs=2_000)
     if answer is not None:
-        harness.tell(ref, DeliveryReport("msg-5", "+1", answer))
+        harness.apply_report(ref, DeliveryReport("msg-5", "+1", answer))
     if answer != "delivered":
         assert failover(harness, ref) == (None if answer else "msg-5")
     if answer is None:

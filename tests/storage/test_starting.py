@@ -172,7 +172,7 @@ def test_purposes_and_apps_do_not_meet(harness: StoreHarness) -> None:
 
 
 def test_the_numbers_starts_are_limited_exactly(harness: StoreHarness) -> None:
-    """Under a race over many purposes as many pass as the limit says, and the wait tells when the next one does."""
+    """Under a race over many purposes as many pass as the limit says, and the wait shows when the next one does."""
     app, number = replace(SHOP, starts_per_number=(Limit(5, 60_000),)), fresh_number()
     orders = [harness.order(number, app, purpose=f"p{n}", per_number=UNCAPPED) for n in range(20)]
     answers = at_once([partial(harness.verifications.start, order) for order in orders])
@@ -195,7 +195,7 @@ def test_refusals_cost_no_place(harness: StoreHarness) -> None:
 
 
 def test_an_outer_limits_refusal_comes_after_the_persons_own(harness: StoreHarness) -> None:
-    """`rate_limited` by address or app is told only if nothing more telling refuses."""
+    """`rate_limited` by address or app is the reason only if nothing more exact refuses."""
     number = fresh_number()
     outer = StartRefused("rate_limited", 700, limit="starts_per_client_ip or starts_per_app")
     assert harness.refused(number, outer_wait_ms=700) == outer

@@ -66,7 +66,7 @@ def test_a_slot_without_a_node_is_found_again(node: Any, store: Store) -> None:
 
 
 def test_nobody_waits_in_line_for_a_cluster_that_is_down(node: Any, store: Store) -> None:
-    """A Cluster that wants full coverage and has lost a slot refuses everything, and every caller hears it at once."""
+    """A Cluster that wants full coverage and has lost a slot refuses everything, and at once."""
     assert writes(store, KEY)
     node.execute_command("CLUSTER", "DELSLOTS", store.client.keyslot(OTHER))  # type: ignore[attr-defined]
     wait_until(lambda: not writes(store, KEY), 10, "the refusal")

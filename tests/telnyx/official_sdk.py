@@ -65,8 +65,8 @@ def valid(model: Any) -> Any:
 
     But for two words that the carrier's guides have and its document lacks: `scheduled` and `cancelled`.
     """
-    told = json.dumps(model.to_dict(mode="json", warnings=False))
-    type(model).model_validate_json(re.sub(r'"status": "(scheduled|cancelled)"', '"status": "queued"', told))
+    text = json.dumps(model.to_dict(mode="json", warnings=False))
+    type(model).model_validate_json(re.sub(r'"status": "(scheduled|cancelled)"', '"status": "queued"', text))
     return model
 
 

@@ -1,4 +1,4 @@
-"""What `doctor` says of the carrier: each sender that cannot work is named, each number that fares badly is told."""
+"""What `doctor` says of the carrier: senders that cannot work and numbers with a low delivery ratio."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -184,7 +184,7 @@ def test_how_long_to_wait(headers: dict[str, str], seconds: float | None) -> Non
 def test_a_receipt_never_asks_for_the_same_again() -> None:
     """What could be retried goes to the next: its key would only replay the stored answer.
 
-    So does what an answer would say of the account: the message was accepted, so the next sender's answer will tell.
+    So does what an answer would say of the account: the message was accepted, so the next sender's answer will show it.
     """
     for code in MEANINGS:
         refusal = delivery_error({"code": code, "title": "x"})

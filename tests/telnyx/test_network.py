@@ -164,7 +164,7 @@ def test_a_request_cut_off_while_it_is_written_is_unknown() -> None:
 
 
 def test_too_many_requests_is_not_sent_and_says_when_to_return() -> None:
-    """A 429 tells how long to wait, by `Retry-After` before `x-ratelimit-reset`."""
+    """A 429 says how long to wait, by `Retry-After` before `x-ratelimit-reset`."""
     limited = {"errors": [{"code": "10011", "title": "Too many requests"}]}
     both = answering(response(429, limited, "Retry-After: 7", "x-ratelimit-reset: 3"))
     assert outcome_of(both) == NotSent("too many requests", 7.0)

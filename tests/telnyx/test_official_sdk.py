@@ -32,7 +32,7 @@ class TestMessages:
 
     @pytest.mark.parametrize("name", SENDS)
     def test_a_send_is_accepted_arrives_and_can_be_looked_up(self, sandbox_client: SandboxClient, name: str) -> None:
-        """The message that the SDK got an id for rings the phone, and is told to be delivered."""
+        """The message that the SDK got an id for arrives on the phone, and is reported as delivered."""
         sent = valid(SENDS[name](sandbox_client.sdk.messages)).data
         assert (sent.direction, sent.to[0].phone_number, sent.to[0].status) == ("outbound", PERSON, "queued")
 

@@ -122,7 +122,7 @@ class TestWebhooks:
             sent = send(sandbox_client.sdk.messages).data
             more = 2 if name == "group MMS" else 1
 
-            def told(sent: Any = sent) -> dict[str, Any]:
+            def events(sent: Any = sent) -> dict[str, Any]:
                 # A webhook may come twice, and late: an event counts once, and for its own message only.
                 every = [valid(self.unwrap(sandbox_client, n)) for n in range(len(sandbox_client.receiver.received))]
                 return {
@@ -131,8 +131,8 @@ class TestWebhooks:
                     if sent.id in (getattr(event.data.payload, "group_message_id", None), event.data.payload.id)
                 }
 
-            wait_until(lambda: len(told()) >= 2 * more, what=f"the events of {name}")  # noqa: B023 - called at once
-            kinds = sorted(event.data.event_type for event in told().values())
+            wait_until(lambda: len(events()) >= 2 * more, what=f"the events of {name}")  # noqa: B023 - called at once
+            kinds = sorted(event.data.event_type for event in events().values())
             assert kinds == ["message.finalized"] * more + ["message.sent"] * more
 
     def test_a_reply_and_a_link_click_verify(self, sandbox_client: SandboxClient) -> None:

@@ -1,4 +1,4 @@
-"""Who may tell us about deliveries."""
+"""Whose webhooks are accepted."""
 
 import base64
 

@@ -1,4 +1,4 @@
-"""Trouble with sending itself: who hears of it, how often, in which words; and that no delivery suffers from it."""
+"""Trouble with sending itself: who gets an alert, how often, with which text; and that no delivery is delayed by it."""
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -43,10 +43,10 @@ def test_a_fault_of_the_account_or_a_sender_raises_an_alert(scenario: Scenario) 
     for action in Action:
         for _ in range(3):
             scenario.use_case().refused(Refused("40000", "Something", action), POOL)
-    told = [alert.text for alert in scenario.alerts.waiting]
-    assert len(told) == 2
-    assert "sends nothing for this account" in told[1]
-    assert "sender pool" in told[0]
+    texts = [alert.text for alert in scenario.alerts.waiting]
+    assert len(texts) == 2
+    assert "sends nothing for this account" in texts[1]
+    assert "sender pool" in texts[0]
     for _ in range(3):
         scenario.use_case().refused(Refused("http_404", "nothing here", Action.BAD_REQUEST, foreign=True), POOL)
     assert "not answered by the carrier: nothing here" in scenario.alerts.waiting[2].text
@@ -126,7 +126,7 @@ def test_a_refused_alert_is_not_repeated(scenario: Scenario) -> None:
 
 
 def test_nothing_here_disturbs_a_delivery(scenario: Scenario) -> None:
-    """A store that does not answer is counted, and the caller hears nothing of it."""
+    """A store that does not answer is counted, and the caller does not notice."""
     scenario.alerts.down = True
     scenario.use_case().refused(SPENT, POOL)
     scenario.use_case().refused(CLOSED, None)

@@ -1,4 +1,4 @@
-"""Events become callbacks and callbacks are sent: what is told, in which words, and what a failure leaves behind."""
+"""Events become callbacks and callbacks are sent: what is sent, in which form, and what a failure leaves."""
 
 import json
 import threading
@@ -168,7 +168,7 @@ def test_an_unreachable_queue_delays_its_own_app_only(scenario: Scenario, left_b
 
 @pytest.mark.parametrize(("metadata", "outcome"), [(None, "forgotten"), ("no json", "unreadable")])
 def test_one_bad_record_holds_up_no_other(scenario: Scenario, metadata: str | None, outcome: str) -> None:
-    """A verification that is gone or cannot be read is counted, and the events after it are told."""
+    """A verification that is gone or cannot be read is counted, and the events after it are sent."""
     scenario.store.views = {} if metadata is None else {REF: view(metadata=metadata)}
     scenario.audit.events = [event()]
     scenario.use_case().collect(left_behind=False)

@@ -127,12 +127,12 @@ def test_what_an_answer_teaches_is_noted_with_its_decision() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "told", "counted"), [("opened", True, True), ("open", True, False), ("counted", False, False)]
+    ("reply", "alerted", "counted"), [("opened", True, True), ("open", True, False), ("counted", False, False)]
 )
-def test_people_read_what_is_in_force(reply: str, told: bool, counted: bool) -> None:
+def test_people_read_what_is_in_force(reply: str, alerted: bool, counted: bool) -> None:
     """One odd message pages nobody, neither by its answer nor by its report; a breaker that is open does, also again.
 
-    How often the same trouble is told is the alert's affair.
+    How often the same alert is sent is decided by the alert use case.
     """
     for report in (False, True):
         scenario = Scenario(FakeCircuits(reply=reply))
@@ -142,7 +142,7 @@ def test_people_read_what_is_in_force(reply: str, told: bool, counted: bool) -> 
             use_case(scenario).record_report(ReportOutcome("moved", "pool"), given, NH)
         else:
             use_case(scenario).record_outcome(POOL, refusal, PASS, NH)
-        assert scenario.alert.told == ([(refusal, POOL)] if told else [])
+        assert scenario.alert.told == ([(refusal, POOL)] if alerted else [])
         assert scenario.counted == ([("sender:pool", "open")] if counted else [])
 
 

@@ -137,7 +137,7 @@ def test_nothing_is_read_while_nobody_waits(make: Callable[..., Scenario]) -> No
 
 
 def test_no_more_waits_than_slots(make: Callable[..., Scenario]) -> None:
-    """Who finds none is told at once; a place that becomes free is used again."""
+    """Who finds none is answered at once; a place that becomes free is used again."""
     scenario = make(slots=3)
     waits = [scenario.wait(), scenario.wait(), scenario.wait(OTHER)]
     scenario.waiting(3)
@@ -164,7 +164,7 @@ def test_one_verification_takes_no_more_than_its_share(make: Callable[..., Scena
 
 
 def test_a_store_that_does_not_answer_ends_all_waits(make: Callable[..., Scenario]) -> None:
-    """Closed, not open: nobody is told that nothing happened while nobody could know."""
+    """Closed, not open: no caller is answered "no change" while the store is away."""
     scenario = make()
     waits = [scenario.wait(), scenario.wait(OTHER)]
     scenario.waiting(2)

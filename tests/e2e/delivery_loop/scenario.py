@@ -82,27 +82,27 @@ class Scenario:
         found: list[dict[str, Any]] = self.service_client.show(self.id, self.name)["deliveries"]
         return found
 
-    def told(self) -> list[tuple[str, str, str | None]]:
+    def outcomes(self) -> list[tuple[str, str, str | None]]:
         """Sender, status and reason of each."""
         return [(d["sender"], d["status"], d["error"] and d["error"]["code"]) for d in self.deliveries()]
 
     def comes_to(self, *wanted: tuple[str, str, str | None], timeout_s: float = 20) -> None:
         """Wait until the deliveries are these."""
         try:
-            within(timeout_s, lambda: self.told() == list(wanted), "the end")
+            within(timeout_s, lambda: self.outcomes() == list(wanted), "the end")
         except AssertionError:
-            raise AssertionError(f"{self.name}: {self.told()}, not {wanted}") from None
+            raise AssertionError(f"{self.name}: {self.outcomes()}, not {wanted}") from None
 
     def ends_by(self, *senders: str) -> None:
         """Wait until one of these senders has delivered it."""
         wanted = {(sender, "delivered", None) for sender in senders}
-        within(20, lambda: wanted & set(self.told()), f"{self.name}: a delivery")
+        within(20, lambda: wanted & set(self.outcomes()), f"{self.name}: a delivery")
 
     def closes(self) -> None:
         """Everything has ended a minute after the code's life, and every end but a delivery has its reason."""
         over = lambda: all(d["status"] in ENDS for d in self.deliveries())  # noqa: E731
         within(LIFE_S + 62, over, f"the end of {self.name}")
-        for sender, status, reason in self.told():
+        for sender, status, reason in self.outcomes():
             assert status == "delivered" or reason, (self.name, sender, status)
 
     def froms(self) -> list[str]:

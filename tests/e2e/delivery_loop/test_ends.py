@@ -51,10 +51,10 @@ def test_a_mixture(service_client: ServiceClient) -> None:
     for scenario in scenarios:
         assert len(set(scenario.texts())) == 1
         one_key_one_body(service_client.sends(scenario.number))
-        told = service_client.events(scenario.id, "mixed")
-        assert told.count("delivery.fell_back") <= 1
+        events = service_client.events(scenario.id, "mixed")
+        assert events.count("delivery.fell_back") <= 1
         if len(scenario.texts()) == 2:
-            assert {"delivery.unknown", "delivery.fell_back"} <= set(told), told
+            assert {"delivery.unknown", "delivery.fell_back"} <= set(events), events
 
 
 def test_everything_ends_with_a_reason(service_client: ServiceClient, long_ones: list[Scenario]) -> None:
@@ -62,12 +62,12 @@ def test_everything_ends_with_a_reason(service_client: ServiceClient, long_ones:
     for scenario in long_ones:
         scenario.closes()
     by_name = {scenario.name: scenario for scenario in long_ones}
-    assert by_name["silent"].told()[0] == ("silent", "unconfirmed", "no_receipt")
-    assert by_name["unknown_quiet"].told()[0] == ("unknown_quiet", "unconfirmed", "answer_lost")
-    assert by_name["alone_500"].told() == [("alone_500", "unconfirmed", "answer_lost")]
-    assert by_name["alone_429"].told() == [("alone_429", "expired", "code_expired")]
+    assert by_name["silent"].outcomes()[0] == ("silent", "unconfirmed", "no_receipt")
+    assert by_name["unknown_quiet"].outcomes()[0] == ("unknown_quiet", "unconfirmed", "answer_lost")
+    assert by_name["alone_500"].outcomes() == [("alone_500", "unconfirmed", "answer_lost")]
+    assert by_name["alone_429"].outcomes() == [("alone_429", "expired", "code_expired")]
     for mode in LOST_MODES:
-        assert by_name[f"lost_{mode}"].told()[0][1] == "unconfirmed"
+        assert by_name[f"lost_{mode}"].outcomes()[0][1] == "unconfirmed"
     for scenario in long_ones:
         shown = service_client.show(scenario.id, scenario.name)
         ended = datetime.fromisoformat(shown["expires_at"]).timestamp()

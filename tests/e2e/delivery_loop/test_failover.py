@@ -13,27 +13,29 @@ def test_the_next_sender_has_it_for_every_cause(service_client: ServiceClient, l
         # It says that it holds the message for longer than the code lives: at once.
         scenario = next(one for one in long_ones if one.name == "held")
         within(
-            6, lambda: [d[:2] for d in scenario.told()] == [("held", "sent"), ("held_b", "delivered")], "the way round"
+            6,
+            lambda: [d[:2] for d in scenario.outcomes()] == [("held", "sent"), ("held_b", "delivered")],
+            "the failover",
         )
         scenario.approves()
 
     def not_sent_in_time() -> None:
         # It holds it for less than the code's life, but longer than the app wants to wait: it is asked first.
         scenario = Scenario(service_client, "queued", wait_seconds=9)
-        within(8, lambda: [d[0] for d in scenario.told()] == ["queued", "queued_b"], "the way round")
+        within(8, lambda: [d[0] for d in scenario.outcomes()] == ["queued", "queued_b"], "the failover")
         assert scenario.service_client.events(scenario.id, scenario.name).count("delivery.fell_back") == 1
         scenario.comes_to(("queued", "delivered", None), ("queued_b", "delivered", None))
         assert len(set(scenario.texts())) == 1
 
     def answer_lost(mode: str) -> None:
         scenario = next(one for one in long_ones if one.name == f"lost_{mode}")
-        within(20, lambda: scenario.told()[1:] == [(f"lost_{mode}_b", "delivered", None)], "the second sender")
+        within(20, lambda: scenario.outcomes()[1:] == [(f"lost_{mode}_b", "delivered", None)], "the second sender")
         assert len(set(scenario.texts())) == 1
         assert len(scenario.texts()) <= 2
 
     def no_answer() -> None:
         scenario = next(one for one in long_ones if one.name == "unknown_quiet")
-        within(20, lambda: scenario.told()[1:] == [("unknown_quiet_b", "delivered", None)], "the second sender")
+        within(20, lambda: scenario.outcomes()[1:] == [("unknown_quiet_b", "delivered", None)], "the second sender")
         assert len(scenario.texts()) == 1
         # The one that was left behind is not asked again.
         before = scenario.froms()

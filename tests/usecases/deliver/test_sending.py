@@ -105,7 +105,7 @@ def test_what_may_not_be_sent_is_not_called() -> None:
 
 
 def test_a_vanished_record_is_settled() -> None:
-    """The store is told once, so that the entry does not come back for ever."""
+    """The store is called once, so that the entry does not come back for ever."""
     scenario = Scenario(pending=None)
     use_case(scenario).send(JOB)
     assert scenario.steps() == ["begin_send"]

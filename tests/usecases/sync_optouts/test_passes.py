@@ -87,7 +87,7 @@ def test_nobody_is_missed_while_others_opt_in_and_processes_are_killed(
 
 
 def test_who_goes_on_after_a_crash_begins_where_it_happened(scenario: Scenario) -> None:
-    """Pages that were read before a kill are not read again, but for the first, which tells how many there are."""
+    """Pages that were read before a kill are not read again, but for the first, which says how many there are."""
     scenario.list_(A, *range(30))
 
     def die(asked: int) -> None:
@@ -118,7 +118,7 @@ def test_who_came_back_stays_opted_in(scenario: Scenario) -> None:
 
 
 def test_a_clock_ahead_does_not_outdo_the_next_wish(scenario: Scenario) -> None:
-    """A block dated in the future counts from when we learned of it, so that a START after it is heard."""
+    """A block dated in the future counts from when we learned of it, so that a later START counts."""
     scenario.list_(A, 1, at_ms=NOW + DAY)
     scenario.run()
     assert scenario.registry.known[A, hashed(1)].at_ms == NOW
@@ -227,7 +227,7 @@ def test_the_timer_does_not_read_the_list_during_a_pause(scenario: Scenario) -> 
 
 
 def test_a_person_waits_for_the_pass_that_is_under_way(scenario: Scenario) -> None:
-    """`now` begins when the other one has ended, and tells how far it is."""
+    """`now` begins when the other one has ended, and reports how far it is."""
     scenario.list_(A, *range(4))
     scenario.cursors.holder = "another"
     slept: list[float] = []
@@ -236,12 +236,12 @@ def test_a_person_waits_for_the_pass_that_is_under_way(scenario: Scenario) -> No
         slept.append(seconds)
         scenario.cursors.holder = None
 
-    told: list[tuple[int, int]] = []
-    done = scenario.use_case().run_now(lambda read, of: told.append((read, of)), sleep)
+    reported: list[tuple[int, int]] = []
+    done = scenario.use_case().run_now(lambda read, of: reported.append((read, of)), sleep)
     assert slept == [0.5]
     assert sum(one.changed for one in done) == 4
-    assert told[0] == (3, 4)
-    assert all(read <= of for read, of in told)
+    assert reported[0] == (3, 4)
+    assert all(read <= of for read, of in reported)
 
 
 def test_a_person_does_not_wait_for_ever(scenario: Scenario) -> None:
