@@ -42,7 +42,10 @@ class Receiver:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                length = int(self.headers["Content-Length"])
+                body = self.rfile.read(length)
+                if len(body) < length:
+                    return  # the worker was killed while it sent: no callback has arrived
                 answer = outer.take(self.path, body, {name.lower(): value for name, value in self.headers.items()})
                 if answer is None:
                     outer.over.wait(60)
