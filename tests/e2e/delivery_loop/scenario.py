@@ -7,6 +7,7 @@ import json
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any
 
 from ..service_client import ServiceClient, code_in, within
@@ -127,5 +128,12 @@ def at_once(*acts: Callable[[], None]) -> None:
         raise AssertionError("\n".join(f"{type(one).__name__}: {one}" for one in found)) from found[0]
 
 
-def _if(answer: Any, status: int) -> Any:
+def with_status(answer: Any, status: int) -> Any:
     return answer if answer.status_code == status else None
+
+
+def polls_of(service_client: ServiceClient, message_id: str) -> list[float]:
+    """When the carrier was asked about a message, as Unix times in seconds."""
+    journal = service_client.sandbox("GET", "/sandbox/journal")["requests"]
+    found = [e for e in journal if e["method"] == "GET" and e["path"] == f"/v2/messages/{message_id}"]
+    return [datetime.fromisoformat(entry["received_at"]).timestamp() for entry in found]

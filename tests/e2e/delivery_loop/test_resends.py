@@ -3,7 +3,7 @@
 import time
 
 from ..service_client import ServiceClient, within
-from .scenario import Scenario, _if, address, at_once
+from .scenario import Scenario, address, at_once, with_status
 
 
 def test_resends(service_client: ServiceClient) -> None:
@@ -17,12 +17,12 @@ def test_resends(service_client: ServiceClient) -> None:
             assert (click.json()["code"], click.json()["sends_left"]) == ("resend_too_soon", 2)
             assert 0 < click.json()["resend_in"] <= 2
             assert len(scenario.froms()) == 1
-        second = within(6, lambda: _if(service_client.start(scenario.number, "resend"), 200), "the second send")
+        second = within(6, lambda: with_status(service_client.start(scenario.number, "resend"), 200), "the second send")
         assert second.json()["verification_id"] == scenario.id
         # It fails, and what worked works on.
         within(6, lambda: len(scenario.texts()) == 2, "the second SMS")
         scenario.carrier("resend", delivery={"outcome": "delivery_failed", "error_code": "40008"})
-        third = within(6, lambda: _if(service_client.start(scenario.number, "resend"), 200), "the third send")
+        third = within(6, lambda: with_status(service_client.start(scenario.number, "resend"), 200), "the third send")
         assert (third.json()["sends_left"], third.json()["resend_in"]) == (0, None)
         within(6, lambda: scenario.outcomes()[-1] == ("resend", "failed", "40008"), "the failure")
         last = service_client.start(scenario.number, "resend")
