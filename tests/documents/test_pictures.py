@@ -13,7 +13,7 @@ import pytest
 from otp_service.domain.delivery import RANK, DeliveryStatus
 from otp_service.domain.verification import ENDED_CODE, Status
 
-from .papers import DOCS, PAPERS, read
+from .reading import DOCS, DOCUMENTS, read
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -125,7 +125,9 @@ def test_the_screenshot_is_small() -> None:
 
 def test_every_picture_has_words_for_those_who_do_not_see_it() -> None:
     """A sentence or more in place of each picture of each document."""
-    found = [(paper.name, words) for paper in PAPERS for words in re.findall(r"!\[([^\]]*)\]\(", read(paper))]
+    found = [
+        (document.name, words) for document in DOCUMENTS for words in re.findall(r"!\[([^\]]*)\]\(", read(document))
+    ]
     assert len(found) >= 5
-    for paper, words in found:
-        assert len(words) > 60, paper
+    for document, words in found:
+        assert len(words) > 60, document
