@@ -111,12 +111,13 @@ def test_a_repeat_gives_the_first_delivery_more_time(harness: StoreHarness) -> N
 # ---- reasons --------------------------------------------------------------------------------------------------------
 
 
-def test_a_stop_that_a_report_tells_blocks_the_profile(harness: StoreHarness) -> None:
+def test_a_stop_in_a_report_blocks_the_profile(harness: StoreHarness) -> None:
     """40300 after acceptance: every sender of the profile is skipped, another profile's has it, it is on record."""
     ref = harness.start(fresh_number(), TRIO).reference
     harness.send(ref)
     assert (
-        harness.tell(ref, DeliveryReport("msg-1", "+1", "delivery_failed", error=BLOCKED), event=word("evt")) == "moved"
+        harness.apply_report(ref, DeliveryReport("msg-1", "+1", "delivery_failed", error=BLOCKED), event=word("evt"))
+        == "moved"
     )
     assert deliveries(harness, ref) == [("pool", "failed"), ("backup", "queued")]
     ((entry),) = harness.optouts.of_number(ref.number_hash)

@@ -57,7 +57,7 @@ def harness(nodes: Nodes) -> Iterator[StoreHarness]:
 
 
 def number_on(nodes: Nodes, harness: StoreHarness, index: int) -> str:
-    """A number whose shard lies on this node."""
+    """A number whose shard is on this node."""
     while True:
         number = fresh_number()
         shard = harness.keys.shard(harness.hash_of(number))
@@ -181,7 +181,7 @@ def test_what_is_not_known_of_senders_stops_nobody(nodes: Nodes, harness: StoreH
             assert [limits.acquire([place]) > 0 for _ in range(3)] == [False, False, True]
 
 
-def test_a_valid_key_is_believed_for_a_minute(
+def test_a_valid_key_is_cached_for_a_minute(
     harness: StoreHarness, nodes: Nodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its shard is dead: yes for what was valid a moment ago, never for what was revoked, and not for ever."""

@@ -1,4 +1,4 @@
-"""What the carrier tells us: only what the signed body says is believed."""
+"""Webhooks of the carrier: only what the signed body says counts."""
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -96,13 +96,13 @@ def test_each_report_of_a_group_is_applied() -> None:
     assert [entry[0] for entry in scenario.reports.applied] == [REF, OTHER]
 
 
-@pytest.mark.parametrize(("outcome", "told"), [("moved", 1), ("same", 1), ("duplicate", 1), ("foreign", 0)])
-def test_sender_health_learns_the_outcome_of_a_report(outcome: str, told: int) -> None:
+@pytest.mark.parametrize(("outcome", "learned"), [("moved", 1), ("same", 1), ("duplicate", 1), ("foreign", 0)])
+def test_sender_health_learns_the_outcome_of_a_report(outcome: str, learned: int) -> None:
     """With what it moved, for sender health; reports of messages that are not ours are left out."""
     scenario = Scenario(FakeDeliveryReports(outcome=outcome))
     failed = report(delivery_id=REF.delivery_id(1), status="delivery_failed", error=DEAD)
     use_case(scenario).reports.apply("e1", [failed])
-    assert scenario.sender_health.reports == [(ReportOutcome(outcome, "pool"), failed)] * told
+    assert scenario.sender_health.reports == [(ReportOutcome(outcome, "pool"), failed)] * learned
 
 
 def inbound(scenario: Scenario, **changes: Any) -> None:
@@ -187,7 +187,7 @@ def test_without_a_profile_rather_too_much_is_stopped(to_number: str | None, pro
 @pytest.mark.parametrize(
     "changes", [{"text": "HELP"}, {"text": "hello"}, {"autoresponse": "HELP"}, {"from_number": "12345"}, {"text": ""}]
 )
-def test_other_words_and_other_writers_change_nothing(changes: dict[str, str]) -> None:
+def test_other_texts_and_other_people_change_nothing(changes: dict[str, str]) -> None:
     """Help, chatter, short codes."""
     scenario = Scenario()
     inbound(scenario, **changes)
@@ -207,9 +207,7 @@ def test_other_words_and_other_writers_change_nothing(changes: dict[str, str]) -
         ({"text": "no", "messaging_profile_id": "another"}, {"shop", "bank"}, set()),
     ],
 )
-def test_that_was_not_me_is_asked_of_all_that_is_pending(
-    changes: dict[str, Any], apps: set[str], senders: set[str]
-) -> None:
+def test_a_denial_counts_for_all_that_is_pending(changes: dict[str, Any], apps: set[str], senders: set[str]) -> None:
     """In the words of each app, and only of the senders that the answer can have been written to; nobody opts out."""
     scenario = Scenario()
     inbound(scenario, **changes)
@@ -219,7 +217,7 @@ def test_that_was_not_me_is_asked_of_all_that_is_pending(
 
 
 def test_a_word_that_the_carrier_read_as_stop_denies_as_well() -> None:
-    """Whatever the carrier made of it, both are heard."""
+    """Whatever the carrier made of it, both count."""
     scenario = Scenario()
     inbound(scenario, text="no", autoresponse="STOP")
     assert len(scenario.store.denials) == 2
@@ -237,7 +235,7 @@ def test_a_click_is_noted_where_its_message_is_known(to: str) -> None:
 
 
 def test_a_spent_profile_is_passed_on() -> None:
-    """To whoever tells the people on call."""
+    """To the alerts for the people on call."""
     scenario = Scenario()
     use_case(scenario).spend_limit("profile-a")
     assert scenario.sender_health.spent == ["profile-a"]

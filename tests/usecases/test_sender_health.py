@@ -127,12 +127,12 @@ def test_what_an_answer_teaches_is_noted_with_its_decision() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "told", "counted"), [("opened", True, True), ("open", True, False), ("counted", False, False)]
+    ("reply", "alerted", "counted"), [("opened", True, True), ("open", True, False), ("counted", False, False)]
 )
-def test_people_are_told_of_what_is_in_force(reply: str, told: bool, counted: bool) -> None:
+def test_people_read_what_is_in_force(reply: str, alerted: bool, counted: bool) -> None:
     """One odd message pages nobody, neither by its answer nor by its report; a breaker that is open does, also again.
 
-    How often the same trouble is told is the alert's affair.
+    How often the same alert is sent is decided by the alert use case.
     """
     for report in (False, True):
         scenario = Scenario(FakeCircuits(reply=reply))
@@ -142,7 +142,7 @@ def test_people_are_told_of_what_is_in_force(reply: str, told: bool, counted: bo
             use_case(scenario).record_report(ReportOutcome("moved", "pool"), given, NH)
         else:
             use_case(scenario).record_outcome(POOL, refusal, PASS, NH)
-        assert scenario.alert.told == ([(refusal, POOL)] if told else [])
+        assert scenario.alert.told == ([(refusal, POOL)] if alerted else [])
         assert scenario.counted == ([("sender:pool", "open")] if counted else [])
 
 
@@ -167,7 +167,7 @@ def test_who_is_better_than_a_held_sender(states: dict[str, Circuit], better: li
     assert list(use_case(Scenario(FakeCircuits(states))).better_than(POOL, ["backup", "gone"])) == better
 
 
-def test_a_hold_stops_nobody_without_a_better_way() -> None:
+def test_a_hold_stops_nothing_without_a_better_sender() -> None:
     """The breaker is asked accordingly; a paused sender is no reason to wait elsewhere, a held one is."""
     scenario = Scenario(FakeCircuits(held("sender:backup", 50)))
     sender_health = use_case(scenario)
@@ -210,7 +210,7 @@ def test_a_failed_delivery_may_hold_its_sender_and_ring_people() -> None:
 
 
 @pytest.mark.parametrize(("profile", "held"), [("a", ["profile:a"]), ("strange", []), (None, [])])
-def test_a_spent_profile_of_ours_rests(profile: str | None, held: list[str]) -> None:
+def test_a_spent_profile_of_ours_is_not_used(profile: str | None, held: list[str]) -> None:
     """Profiles of the same account that are not configured here are left alone."""
     scenario = Scenario()
     use_case(scenario).record_spend_limit(profile)

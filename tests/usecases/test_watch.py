@@ -121,7 +121,7 @@ def test_many_waits_for_one_verification_are_one_question(make: Callable[..., Sc
     assert [sorted(asked, key=repr) for asked in scenario.store.asked] == [sorted([ONE, OTHER], key=repr)]
 
 
-def test_nobody_looks_where_nobody_waits(make: Callable[..., Scenario]) -> None:
+def test_nothing_is_read_while_nobody_waits(make: Callable[..., Scenario]) -> None:
     """The thread ends with the last wait, and the next wait has one again."""
     scenario = make()
     for turn in range(2):
@@ -137,7 +137,7 @@ def test_nobody_looks_where_nobody_waits(make: Callable[..., Scenario]) -> None:
 
 
 def test_no_more_waits_than_slots(make: Callable[..., Scenario]) -> None:
-    """Who finds none is told at once; a place that becomes free is used again."""
+    """Who finds none is answered at once; a place that becomes free is used again."""
     scenario = make(slots=3)
     waits = [scenario.wait(), scenario.wait(), scenario.wait(OTHER)]
     scenario.waiting(3)
@@ -164,7 +164,7 @@ def test_one_verification_takes_no_more_than_its_share(make: Callable[..., Scena
 
 
 def test_a_store_that_does_not_answer_ends_all_waits(make: Callable[..., Scenario]) -> None:
-    """Closed, not open: nobody is told that nothing happened while nobody could know."""
+    """Closed, not open: no caller is answered "no change" while the store is away."""
     scenario = make()
     waits = [scenario.wait(), scenario.wait(OTHER)]
     scenario.waiting(2)
@@ -183,7 +183,7 @@ def test_a_store_that_does_not_answer_ends_all_waits(make: Callable[..., Scenari
     assert sorted(scenario.counted) == [News.CHANGED, News.UNAVAILABLE, News.UNAVAILABLE]
 
 
-def test_a_fault_of_ours_leaves_nobody_asleep(make: Callable[..., Scenario]) -> None:
+def test_a_fault_of_ours_ends_every_wait(make: Callable[..., Scenario]) -> None:
     """The waits end, and the next one is looked for again."""
     scenario = make()
     wait = scenario.wait()

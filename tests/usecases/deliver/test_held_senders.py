@@ -24,7 +24,7 @@ def test_a_pause_is_waited_for(has_body: bool, rest: tuple[str, ...], written: t
     assert (scenario.carrier.sent, sender_health.learned) == ([], [])
 
 
-def test_a_held_sender_gives_way_to_a_better_one() -> None:
+def test_a_held_sender_is_passed_over_for_a_better_one() -> None:
     """Nothing is sent by it."""
     scenario = Scenario(pending=replace(DRAFT, next_senders=("third", "other")))
     sender_health = FakeSenderHealth(decision=HELD, held_too=PROBE, better=("other",))

@@ -105,13 +105,13 @@ def test_what_may_not_be_sent_is_not_called() -> None:
 
 
 def test_a_vanished_record_is_settled() -> None:
-    """The store is told once, so that the entry does not come back for ever."""
+    """The store is called once, so that the entry does not come back for ever."""
     scenario = Scenario(pending=None)
     use_case(scenario).send(JOB)
     assert scenario.steps() == ["begin_send"]
 
 
-def test_an_ended_verification_is_settled_without_words() -> None:
+def test_an_ended_verification_is_settled_without_a_text() -> None:
     """Without the box there is nothing to compose; the store decides."""
     scenario = Scenario(pending=replace(DRAFT, box=None), permit=lambda _: None)
     use_case(scenario).send(JOB)
@@ -218,7 +218,7 @@ def test_unreadable_bytes_end_with_a_reason() -> None:
 # ---- outages and secrets --------------------------------------------------------------------------------------------
 
 
-def test_the_words_follow_the_record() -> None:
+def test_the_text_follows_the_record() -> None:
     """Locale, context, autofill and the life that is left go into the text."""
     draft = replace(
         DRAFT,

@@ -146,7 +146,7 @@ def test_a_refused_start_says_what_to_do(
     assert ("This number" in refusal.detail) is bool(answer.limit)
 
 
-def test_an_outer_limit_is_reported_by_the_store_in_its_turn() -> None:
+def test_an_outer_limit_is_reported_by_the_store_in_order() -> None:
     """The wait goes into the command; what was not taken is not given back."""
     store, limits = replying(StartRefused("rate_limited", 700)), FakeLimits(wait_ms=700)
     assert refused(use_cases(store, limits).start("shop", StartRequest(PERSON))).code == "rate_limited"
