@@ -17,20 +17,20 @@ from typing import TYPE_CHECKING, Any, cast
 from otp_service.domain.alarm import Alarm
 from otp_service.domain.audit import Event, EventPage, Position
 from otp_service.domain.callback import Answer, Callback
-from otp_service.domain.checking import CheckAnswer, CheckCommand
+from otp_service.domain.checking import Approved, CheckAnswer, CheckCommand, Limited, Superseded, Wrong
 from otp_service.domain.circuit import PASS, TRIPS_AFTER, BreakerDecision, Circuit, Fault, Fine, Hold, Source
-from otp_service.domain.delivery import Accepted, DeliveryReport, NotSent, Refused, SendOutcome, Unknown
+from otp_service.domain.delivery import Accepted, DeliveryReport, DeliveryStatus, NotSent, Refused, SendOutcome, Unknown
 from otp_service.domain.denial import Denial
 from otp_service.domain.ending import Canceled, Ended, NotFound, Redeemed
-from otp_service.domain.errors import StoreUnavailable
+from otp_service.domain.errors import KeyUnknown, StoreUnavailable
 from otp_service.domain.ids import Reference, shard_of
 from otp_service.domain.optout_list import Block, BlockPage, Cursor, OptOut, Standing
 from otp_service.domain.outbox import Job, PendingDelivery, ReportOutcome, SendPermit, Timer
-from otp_service.domain.policy import App, Limit, Sender, Slot
+from otp_service.domain.policy import MAX_LIFETIME_MS, App, Limit, NumberLimits, Sender, Slot
 from otp_service.domain.routing import Health
 from otp_service.domain.starting import StartCommand, Started, StartRefused
 from otp_service.domain.verification import Status
-from otp_service.domain.view import TimelineEntry, VerificationView
+from otp_service.domain.view import DeliveryView, TimelineEntry, VerificationView
 from otp_service.keyring import Keyring
 from otp_service.usecases import ports
 from otp_service.usecases.alert import Alert
@@ -550,86 +550,335 @@ class FakeSenderStats:
 # ---- scripted fakes -----------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Secrets:
+    """What a verification holds of its code while it is pending."""
+
+    kid: str = ""
+    digest: str = field(default="", repr=False)
+    context_hash: str = ""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A send to a number. `in_ladder` until a code of its app and purpose is approved."""
+
+    at_ms: int
+    subject: tuple[str, str, str]
+    """Number hash, app and purpose."""
+    in_ladder: bool = True
+
+
 @dataclass
 class FakeVerifications:
-    """Gives the prepared replies in their order to what changes a verification, and records what it is asked."""
+    """Verifications, with a clock that only the test moves. A view may be put there as if it had been started.
 
-    replies: list[Any] = field(default_factory=list)
-    last: Reference | None = None
+    Left out: the bound on consecutive wrong codes, and the order of senders. Nothing is forgotten with time.
+    """
+
     views: dict[Reference, VerificationView] = field(default_factory=dict)
-    events: list[TimelineEntry] = field(default_factory=list)
-    open_: list[Reference] = field(default_factory=list)
-    heard_ms: int = 0
-    now: dict[Reference, int | None] = field(default_factory=dict)
-    """Versions by verification."""
+    """Each as it was when it last changed, the newest last."""
+    secrets: dict[Reference, Secrets] = field(default_factory=dict)
+    now_ms: int = 500
+    approved: dict[Reference, tuple[str, Approved]] = field(default_factory=dict)
+    """The key of the request that was approved, and what it was told."""
+    opted_out: set[tuple[str, str]] = field(default_factory=set)
+    """Number hashes and the messaging profiles that must not send to them."""
+    wrong: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    """When wrong codes were given, by number hash and app ("" over all apps), the latest first."""
+    sends: list[Sent] = field(default_factory=list)
+    """The latest first."""
+    events: dict[Reference, list[TimelineEntry]] = field(default_factory=dict)
     fault: Exception | None = None
+    """What every call raises."""
     asked: list[Any] = field(default_factory=list)
     viewed: list[Reference] = field(default_factory=list)
     denials: list[tuple[Reference, Denial]] = field(default_factory=list)
     log: Log = field(default_factory=list)
+    _done: dict[str, Any] = field(default_factory=dict)
+    _redeemed: dict[Reference, tuple[int, str]] = field(default_factory=dict)
+    _heard: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    # ---- starting ----
 
     def start(self, order: StartCommand) -> Started | StartRefused:
-        """The next reply."""
-        return cast("Started | StartRefused", self._reply(order))
+        """Create, send again, or refuse."""
+        self._ask(order)
+        if order.operation_id in self._done:
+            ref, resent = self._done[order.operation_id]
+            return Started(self._now(ref), resent, replayed=True)
+        ref = self._newest(order.reference.number_hash, order.app.name, order.purpose)
+        if ref is not None and not self._is_pending(ref):
+            ref = None
+        refused = self._refusal(order, ref)
+        if refused is not None:
+            return refused
+        resent, ref = ref is not None, ref or order.reference
+        self._send(order, ref)
+        self._done[order.operation_id] = ref, resent
+        return Started(self._now(ref), resent)
 
-    def check(self, order: CheckCommand) -> CheckAnswer:
-        """The next reply, or what it makes of the order."""
-        reply = self._reply(order)
-        return cast("CheckAnswer", reply(order) if callable(reply) else reply)
+    def _refusal(self, order: StartCommand, pending: Reference | None) -> StartRefused | None:
+        app, number, steps = order.app, order.reference.number_hash, order.app.resend_after_ms
+        if not self._open(order):
+            return StartRefused("opted_out", 0)
+        wait_ms, limit = self._wrong_wait(number, app, order.per_number)
+        if wait_ms:
+            return StartRefused("too_many_wrong_codes", wait_ms, None, limit)
+        if pending and self.secrets[pending].context_hash != order.context_hash:
+            return StartRefused("context_conflict", 0)
+        opens_ms, sends = self._opens_ms(order), self.views[pending].sends if pending else 0
+        if pending and sends > len(steps):
+            wait_ms = max(opens_ms, self.views[pending].expires_ms) - self.now_ms
+            return StartRefused("resend_too_soon", wait_ms, 0, "resend_after")
+        if opens_ms > self.now_ms:
+            return StartRefused("resend_too_soon", opens_ms - self.now_ms, len(steps) + 1 - sends, "resend_after")
+        wait_ms, limit = self._start_wait(order)
+        if wait_ms:
+            return StartRefused("rate_limited", wait_ms, None, limit)
+        queued = [one for view in self.views.values() for one in view.deliveries if one.status is DeliveryStatus.QUEUED]
+        return StartRefused("queue_full", 1_000) if len(queued) >= order.queue_max else None
+
+    def _open(self, order: StartCommand) -> list[Sender]:
+        number = order.reference.number_hash
+        return [one for one in order.route if (number, one.messaging_profile_id) not in self.opted_out]
+
+    def _wrong_wait(self, number: str, app: App, everywhere: NumberLimits) -> tuple[int, str]:
+        here, all_apps = self.wrong.get((number, app.name), []), self.wrong.get((number, ""), [])
+        return max(
+            (self._wait_ms(here, app.wrong_codes_per_number), "wrong_codes_per_number"),
+            (self._wait_ms(all_apps, everywhere.wrong_codes), "service.wrong_codes_per_number"),
+        )
+
+    def _start_wait(self, order: StartCommand) -> tuple[int, str]:
+        sends = [send for send in self.sends if send.subject[0] == order.reference.number_hash]
+        own = [send.at_ms for send in sends if send.subject[1] == order.app.name]
+        return max(
+            (self._wait_ms([send.at_ms for send in sends], order.per_number.sends), "service.sends_per_number"),
+            (self._wait_ms(own, order.app.starts_per_number), "starts_per_number"),
+            (order.outer_wait_ms, "starts_per_client_ip or starts_per_app"),
+        )
+
+    def _wait_ms(self, latest_first: Sequence[int], limits: Sequence[Limit]) -> int:
+        full = [(latest_first[one.limit - 1], one) for one in limits if len(latest_first) >= one.limit]
+        return max((at_ms + one.per_ms - self.now_ms for at_ms, one in full), default=0) if full else 0
+
+    def _opens_ms(self, order: StartCommand) -> int:
+        """When the ladder lets the next send through."""
+        subject = (order.reference.number_hash, order.app.name, order.purpose)
+        steps = order.app.resend_after_ms
+        sends = [send for send in self.sends if send.subject == subject and send.in_ladder]
+        own = [send.at_ms for send in sends if send.at_ms + 3_600_000 > self.now_ms]
+        return own[0] + steps[min(len(own), len(steps)) - 1] if own and steps else self.now_ms
+
+    def _send(self, order: StartCommand, ref: Reference) -> None:
+        app, was = order.app, self.views.get(ref)
+        self.sends.insert(0, Sent(self.now_ms, (ref.number_hash, app.name, order.purpose)))
+        if was is None:
+            self.views[ref] = was = self._created(order)
+            self.secrets[ref] = Secrets(order.kid, order.digest, order.context_hash)
+        ordinal, sender = len(was.deliveries) + 1, self._open(order)[0]
+        queued = DeliveryView(
+            ordinal, sender.name, sender.kind, DeliveryStatus.QUEUED, None, None, self.now_ms, self.now_ms
+        )
+        self.views[ref] = replace(
+            was,
+            channel=order.channel,
+            metadata=order.metadata,
+            sends=was.sends + 1,
+            expires_ms=min(self.now_ms + app.code_ttl_ms, was.created_ms + MAX_LIFETIME_MS),
+            next_send_ms=self._opens_ms(order),
+            deliveries=(*was.deliveries, queued),
+        )
+        self._note(ref, "verification.started" if ordinal == 1 else "verification.resent")
+        self._note(ref, "delivery.queued", ref.delivery_id(ordinal))
+
+    def _created(self, order: StartCommand) -> VerificationView:
+        return verification_view(
+            order.reference,
+            app=order.app.name,
+            purpose=order.purpose,
+            mask=order.mask,
+            subject=f"{order.app.name} {order.reference.number_hash}",
+            created_ms=self.now_ms,
+            attempts=0,
+            max_checks=order.app.max_checks,
+            sends=0,
+            max_sends=len(order.app.resend_after_ms) + 1,
+            version=0,
+        )
+
+    # ---- checking and ending ----
 
     def latest(self, number_hash: str, app: str, purpose: str) -> Reference | None:
-        """The prepared one."""
-        self.asked.append((number_hash, app, purpose))
-        return self.last
+        """The newest, ended or not."""
+        self._ask((number_hash, app, purpose))
+        return self._newest(number_hash, app, purpose)
+
+    def check(self, order: CheckCommand) -> CheckAnswer:
+        """Count, compare and consume."""
+        self._ask(order)
+        if order.operation_id in self._done:
+            return cast("CheckAnswer", self._done[order.operation_id])
+        ref, app = order.reference, order.app
+        if order.by_purpose is not None and self._newest(ref.number_hash, app.name, order.by_purpose) != ref:
+            return Superseded()
+        if not self._is_as_asserted(order):
+            return NotFound()
+        request_key, approved = self.approved.get(ref, ("", None))
+        if approved is not None and order.request_key and order.request_key == request_key:
+            return approved
+        if not self._is_pending(ref):
+            return Ended(self.views[ref].status)
+        wait_ms, _ = self._wrong_wait(ref.number_hash, app, order.per_number)
+        return Limited(wait_ms) if wait_ms else self._judge(order)
+
+    def _is_as_asserted(self, order: CheckCommand) -> bool:
+        view = self.views.get(order.reference)
+        return (
+            view is not None
+            and view.app == order.app.name
+            and order.asserted_number in ("", order.reference.number_hash)
+            and order.asserted_purpose in ("", view.purpose)
+        )
+
+    def _judge(self, order: CheckCommand) -> CheckAnswer:
+        ref, secret = order.reference, self.secrets[order.reference]
+        if secret.kid not in order.digests:
+            raise KeyUnknown(secret.kid)
+        view = self._change(ref, attempts=self.views[ref].attempts + 1)
+        if order.digests[secret.kid] == secret.digest:
+            answer: CheckAnswer = self._approve(order, view, secret)
+        else:
+            answer = self._refuse(view)
+        self._done[order.operation_id] = answer
+        return answer
+
+    def _approve(self, order: CheckCommand, view: VerificationView, secret: Secrets) -> Approved:
+        ref, number = view.reference, view.reference.number_hash
+        given = Approved(
+            self.now_ms, number, view.purpose, view.channel, secret.context_hash, order.receipt_id, view.mask
+        )
+        self.approved[ref] = order.request_key, given
+        subject = (number, view.app, view.purpose)
+        self.sends = [replace(send, in_ladder=send.in_ladder and send.subject != subject) for send in self.sends]
+        self._end(ref, Status.APPROVED)
+        return given
+
+    def _refuse(self, view: VerificationView) -> Wrong | Ended:
+        for app in (view.app, ""):
+            self.wrong.setdefault((view.reference.number_hash, app), []).insert(0, self.now_ms)
+        self._note(view.reference, "check.failed")
+        if view.checks_left:
+            return Wrong(view.checks_left)
+        self._end(view.reference, Status.EXHAUSTED)
+        return Ended(Status.EXHAUSTED)
 
     def cancel(self, operation_id: str, ref: Reference, app: str) -> Canceled | Ended | NotFound:
-        """The next reply."""
-        return cast("Canceled | Ended | NotFound", self._reply((ref, app)))
+        """Withdraw a pending one."""
+        self._ask((ref, app))
+        if ref not in self.views or self.views[ref].app != app:
+            return NotFound()
+        if self._is_pending(ref):
+            self._end(ref, Status.CANCELED)
+            self._done[operation_id] = ref
+        return Canceled() if self._done.get(operation_id) == ref else Ended(self.views[ref].status)
 
     def redeem(self, operation_id: str, ref: Reference, app: str, receipt_id: str, ends_ms: int) -> Redeemed | NotFound:
-        """The next reply."""
-        return cast("Redeemed | NotFound", self._reply((ref, app, receipt_id, ends_ms)))
+        """Spend the receipt of the approval."""
+        self._ask((ref, app, receipt_id, ends_ms))
+        _, given = self.approved.get(ref, ("", None))
+        if given is None or given.receipt_id != receipt_id or self.views[ref].app != app:
+            return NotFound()
+        if ref not in self._redeemed:
+            if self.now_ms >= ends_ms:
+                return NotFound()
+            self._redeemed[ref] = self.now_ms, operation_id
+            self._note(ref, "receipt.redeemed")
+        at_ms, by = self._redeemed[ref]
+        return Redeemed(at_ms, by == operation_id, given.mask, given.purpose)
 
     def expire(self, ref: Reference) -> bool:
-        """It ends."""
+        """End one whose time is over."""
         self.log.append(("expire", ref))
-        return True
+        before = self.views.get(ref)
+        return before is not None and before.status is Status.PENDING and not self._is_pending(ref)
 
     def pending(self, number_hash: str) -> list[Reference]:
-        """Those of the number that have not ended."""
-        return [ref for ref in self.open_ if ref.number_hash == number_hash]
+        """Those of the number whose time is not over."""
+        return [ref for ref, view in self.views.items() if ref.number_hash == number_hash and not self._is_over(view)]
 
     def first_heard(self, number_hash: str, event_id: str) -> int:
-        """Always the same moment."""
-        return self.heard_ms
+        """The moment of the first call."""
+        return self._heard.setdefault((number_hash, event_id), self.now_ms)
 
     def deny(self, ref: Reference, denial: Denial) -> str:
-        """Record it."""
+        """End a pending one of which a message was sent before."""
         self.denials.append((ref, denial))
+        view = self.views.get(ref)
+        before_ms = min(denial.at_ms + 5_000, denial.heard_ms)
+        if view is None or not self._is_pending(ref) or view.app not in denial.apps:
+            return "no"
+        sent = [one for one in view.deliveries if one.status is not DeliveryStatus.QUEUED]
+        if not any(one.sender in denial.senders and one.updated_ms <= before_ms for one in sent):
+            return "no"
+        self._end(ref, Status.DENIED)
         return "denied"
 
+    # ---- reading ----
+
     def view(self, ref: Reference, app: str | None) -> VerificationView | None:
-        """What is there, for its own app."""
+        """As it is now, for its own app."""
         self.viewed.append(ref)
-        view = self.views.get(ref)
-        return view if view is not None and app in (None, view.app) else None
+        return self._now(ref) if ref in self.views and app in (None, self.views[ref].app) else None
 
     def versions(self, refs: Sequence[Reference]) -> list[int | None]:
-        """Of each, as it is now."""
-        self.asked.append(list(refs))
-        if self.fault is not None:
-            raise self.fault
-        return [self.now.get(ref) for ref in refs]
+        """Of each."""
+        self._ask(list(refs))
+        return [self.views[ref].version if ref in self.views else None for ref in refs]
 
     def timeline(self, ref: Reference) -> list[TimelineEntry]:
-        """The prepared events."""
-        return self.events
+        """Its events."""
+        return self.events.get(ref, [])
 
-    def _reply(self, order: object) -> Any:
+    # ---- what the methods share ----
+
+    def _ask(self, what: object) -> None:
         if self.fault is not None:
             raise self.fault
-        self.asked.append(order)
-        return self.replies.pop(0)
+        self.asked.append(what)
+
+    def _newest(self, number_hash: str, app: str, purpose: str) -> Reference | None:
+        wanted = (number_hash, app, purpose)
+        found = [ref for ref, one in self.views.items() if (ref.number_hash, one.app, one.purpose) == wanted]
+        return found[-1] if found else None
+
+    def _is_over(self, view: VerificationView) -> bool:
+        return self.now_ms >= view.expires_ms
+
+    def _is_pending(self, ref: Reference) -> bool:
+        """Whether it is pending still; it ends here if its time is over."""
+        if self.views[ref].status is Status.PENDING and self._is_over(self.views[ref]):
+            self._end(ref, Status.EXPIRED)
+        return self.views[ref].status is Status.PENDING
+
+    def _now(self, ref: Reference) -> VerificationView:
+        view = replace(self.views[ref], now_ms=self.now_ms)
+        over = view.status is Status.PENDING and self._is_over(view)
+        return replace(view, status=Status.EXPIRED) if over else view
+
+    def _change(self, ref: Reference, **changes: Any) -> VerificationView:
+        self.views[ref] = replace(self.views[ref], **changes)
+        return self.views[ref]
+
+    def _end(self, ref: Reference, status: Status) -> None:
+        self.secrets.pop(ref, None)
+        self._change(ref, status=status)
+        self._note(ref, f"verification.{status}")
+
+    def _note(self, ref: Reference, event: str, delivery_id: str | None = None) -> None:
+        self.events.setdefault(ref, []).append(TimelineEntry(event, self.now_ms, delivery_id, {}))
+        self._change(ref, version=self.views[ref].version + 1)
 
 
 @dataclass

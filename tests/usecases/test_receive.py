@@ -15,7 +15,7 @@ from otp_service.domain.policy import App, Policy, Sender, SenderKind
 from otp_service.keyring import create, parse
 from otp_service.usecases.receive import Receive
 from otp_service.usecases.receive_reply import Reply
-from tests.fakes import FakeDeliveryReports, FakeOptOuts, FakeSenderHealth, FakeVerifications
+from tests.fakes import FakeDeliveryReports, FakeOptOuts, FakeSenderHealth, FakeVerifications, verification_view
 
 RING = parse(create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z"))
 PERSON = "+12025550143"
@@ -42,7 +42,9 @@ class Scenario:
     reports: FakeDeliveryReports = field(default_factory=FakeDeliveryReports)
     optouts: FakeOptOuts = field(default_factory=FakeOptOuts)
     sender_health: FakeSenderHealth = field(default_factory=FakeSenderHealth)
-    store: FakeVerifications = field(default_factory=lambda: FakeVerifications(open_=[REF, OTHER], heard_ms=7_000))
+    store: FakeVerifications = field(
+        default_factory=lambda: FakeVerifications({ref: verification_view(ref) for ref in (REF, OTHER)}, now_ms=7_000)
+    )
 
 
 def use_case(scenario: Scenario) -> Receive:

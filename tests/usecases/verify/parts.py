@@ -1,18 +1,17 @@
-"""What the tests of starting, checking, canceling and redeeming share: one person, two apps, a scripted store."""
+"""What the tests of starting, checking, canceling and redeeming share: one person, two apps, a store in memory."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from otp_service.domain.checking import Approved
 from otp_service.domain.errors import Refusal
 from otp_service.domain.ids import Reference
 from otp_service.domain.policy import App, Limit, Policy, Sender, SenderKind, Slot
-from otp_service.domain.view import VerificationView
+from otp_service.domain.starting import Started
 from otp_service.keyring import create, parse, rotate
 from otp_service.usecases import ports
 from otp_service.usecases.verify import Verify
-from tests.fakes import FakeKeyIds, FakeLimits, FakeSenderHealth, FakeVerifications, LateVault, verification_view
+from tests.fakes import FakeKeyIds, FakeLimits, FakeSenderHealth, FakeVerifications, LateVault
 
 RING = parse(create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z"))
 PERSON = "+12025550143"
@@ -23,8 +22,8 @@ NAME = Sender("name", SenderKind.ALPHANUMERIC, "profile-b", "ACME", 1.0)
 SHOP = App("shop", "Acme", (POOL, NAME))
 ABROAD = App("abroad", "Abroad", (NAME,), countries=frozenset({"*"}))
 POLICY = Policy(MappingProxyType({"shop": SHOP, "abroad": ABROAD}), MappingProxyType({"pool": POOL, "name": NAME}))
-VIEW = verification_view(REF, subject=RING.ids.subject("shop", NUMBER))
-APPROVED = Approved(1_790_000_000_999, NUMBER, "login", "sms", "", "receipt-1", "+1******0143")
+RIGHT = "999999"
+"""The code of every verification here, see `use_cases`."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +52,18 @@ class CheckRequest:
 
 
 GUESS = CheckRequest(verification_id=REF.verification_id)
-BY_NUMBER = CheckRequest(to=PERSON, purpose="pay")
 
 
-def replying(*replies: object, last: Reference | None = REF, view: VerificationView | None = VIEW) -> FakeVerifications:
-    """A store with one verification that gives these replies in their order."""
-    return FakeVerifications(list(replies), last=last, views={REF: view} if view else {})
+def guess(ref: Reference, code: str = "123456") -> CheckRequest:
+    """A guess by id."""
+    return CheckRequest(code, ref.verification_id)
+
+
+def begun(verify: Verify, request: StartRequest | None = None) -> Reference:
+    """A verification of the app `shop` that was started now."""
+    started = verify.start("shop", request or StartRequest(PERSON))
+    assert isinstance(started, Started)
+    return started.reference
 
 
 def slots(app: App, ip: str | None) -> list[Slot]:
@@ -67,7 +72,7 @@ def slots(app: App, ip: str | None) -> list[Slot]:
 
 
 def use_cases(
-    store: FakeVerifications,
+    store: FakeVerifications | None = None,
     limits: FakeLimits | None = None,
     sender_health: FakeSenderHealth | None = None,
     ring: ports.Vault = RING,
@@ -75,11 +80,12 @@ def use_cases(
     *,
     policy: Policy = POLICY,
     fictitious: bool = True,
+    queue_max: int = 77,
 ) -> Verify:
-    """The use cases over this store; random bytes count up."""
+    """The use cases over this store; random bytes count up, and every code is the greatest."""
     chance = iter(range(1, 10_000))
     return Verify(
-        store=store,
+        store=store or FakeVerifications(),
         limits=limits or FakeLimits(),
         place=slots,
         sender_health=sender_health or FakeSenderHealth(),
@@ -87,7 +93,7 @@ def use_cases(
         key_ids=key_ids or FakeKeyIds(),
         policy=policy,
         issuer="https://otp.example",
-        queue_max=77,
+        queue_max=queue_max,
         token_bytes=lambda n: next(chance).to_bytes(n, "big"),
         randbelow=lambda below: below - 1,
         fictitious=fictitious,
