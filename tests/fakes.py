@@ -7,6 +7,7 @@ stands for what has no memory of its own (the carrier, the receivers) or for scr
 """
 
 import json
+import math
 import threading
 import time
 from collections import Counter
@@ -19,10 +20,22 @@ from otp_service.domain.audit import Event, EventPage, Position
 from otp_service.domain.callback import Answer, Callback
 from otp_service.domain.checking import Approved, CheckAnswer, CheckCommand, Limited, Superseded, Wrong
 from otp_service.domain.circuit import PASS, TRIPS_AFTER, BreakerDecision, Circuit, Fault, Fine, Hold, Source
-from otp_service.domain.delivery import Accepted, DeliveryReport, DeliveryStatus, NotSent, Refused, SendOutcome, Unknown
+from otp_service.domain.delivery import (
+    MARGIN_MS,
+    RANK,
+    Accepted,
+    DeliveryReport,
+    DeliveryStatus,
+    NotSent,
+    Refused,
+    SendOutcome,
+    Unknown,
+    from_carrier,
+)
 from otp_service.domain.denial import Denial
 from otp_service.domain.ending import Canceled, Ended, NotFound, Redeemed
 from otp_service.domain.errors import KeyUnknown, StoreUnavailable
+from otp_service.domain.failover import may_fail_over
 from otp_service.domain.ids import Reference, shard_of
 from otp_service.domain.optout_list import Block, BlockPage, Cursor, OptOut, Standing
 from otp_service.domain.outbox import Job, PendingDelivery, ReportOutcome, SendPermit, Timer
@@ -547,9 +560,6 @@ class FakeSenderStats:
             self.figures[name] = replace(self.figures.get(name, Health()), success_ratio=success, spam_ratio=spam)
 
 
-# ---- scripted fakes -----------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Secrets:
     """What a verification holds of its code while it is pending."""
@@ -882,127 +892,303 @@ class FakeVerifications:
 
 
 @dataclass
-class FakeOutbox:
-    """One delivery and what became of it: records each step in `log`."""
+class FakeDeliveries:
+    """One delivery, and what became of it. Its clock is `pending.now_ms`, which only the test moves.
+
+    Left out: that the verification ends, opt-outs and limits (the test sets `status` then), and what reports say.
+    """
 
     pending: PendingDelivery | None
-    permit: Callable[[str], SendPermit | None] = lambda body: SendPermit(body, 1, 300_000)
-    wait_ms: int = 0
-    poll: str | None = "m1"
-    closed: str | None = "unconfirmed"
-    others_left: bool = True
+    status: DeliveryStatus = DeliveryStatus.QUEUED
+    body: str | None = None
+    tries: int = 0
+    unsent: int = 0
+    message_id: str | None = None
+    failed_over: bool = False
+    """The next sender has it; that one's delivery is not kept."""
+    opted_out: set[str] = field(default_factory=set)
+    """Senders of the route whose profile the person has opted out of."""
+    timers: set[str] = field(default_factory=set)
+    """The kinds of those that are set."""
+    due: set[str] = field(default_factory=set)
+    """The kinds of those that have come; `come` lets one come."""
     log: Log = field(default_factory=list)
     down_at: str = ""
     """The step at which the store does not answer."""
+    _reason: bool = False
+    _handed_back: bool = False
+
+    def __post_init__(self) -> None:
+        rest = self.pending is not None and self.pending.rest
+        self.timers |= {"closing", "failover"} if rest else {"closing"}
+
+    def come(self, kind: str) -> None:
+        """A timer that is set comes."""
+        assert kind in self.timers
+        self.due.add(kind)
+
+    # ---- what became of a try ----
 
     def pending_delivery(self, job: Job) -> PendingDelivery | None:
-        """The prepared delivery."""
+        """As it is now."""
         return self.pending
 
     def begin_send(
         self, job: Job, app: str, sealed_body: str, wrong_limits: Sequence[Limit], all_wrong_limits: Sequence[Limit]
     ) -> SendPermit | None:
-        """The prepared permit."""
+        """Count the try and keep its bytes, if anything is to be sent."""
         self._step("begin_send", app, sealed_body, tuple(wrong_limits), tuple(all_wrong_limits))
-        return self.permit(sealed_body)
-
-    def acquire_rate_slot(self, sender: str, rate_per_s: float, patience_ms: int) -> int:
-        """The prepared wait."""
-        self._step("acquire_rate_slot", sender, rate_per_s, patience_ms)
-        return self.wait_ms
-
-    def record_rate_wait(self, job: Job, wait_ms: int) -> str:
-        """It waits."""
-        return self._step("record_rate_wait", wait_ms)
+        if self.pending is None or self._is_late():
+            return None
+        left_ms = self.pending.expires_ms - self.pending.now_ms
+        if left_ms <= MARGIN_MS or self.failed_over:
+            self.status = DeliveryStatus.UNKNOWN if self._may_be_sent() else DeliveryStatus.EXPIRED
+            return None
+        self.body = self.body or sealed_body or None
+        if self.body is None:
+            return None
+        self.tries += 1
+        self.status = DeliveryStatus.SENDING
+        kid, colon, _ = self.body.partition(":")
+        self.pending = replace(self.pending, has_body=True, paced=False, sealed_by=kid if colon else "")
+        return SendPermit(self.body, self.tries, left_ms)
 
     def record_accepted(self, job: Job, outcome: Accepted) -> str:
-        """It is accepted."""
-        return self._step("record_accepted", outcome, status="accepted")
+        """Failover if it is held for longer than the code lives."""
+        self._step("record_accepted", outcome)
+        self.message_id = self.message_id or outcome.message_id
+        if self.pending is None or self._is_late():
+            return "late"
+        self.status = DeliveryStatus.SENT
+        self.timers.add("poll")
+        over = self.pending.now_ms + outcome.wait_s * 1_000 >= self.pending.expires_ms
+        return "failed_over" if over and self._fail_over() else "accepted"
 
     def record_refused(self, job: Job, outcome: Refused) -> str:
-        """It has failed."""
-        return self._step("record_refused", outcome, status="failed")
+        """Failover where that can help."""
+        self._step("record_refused", outcome)
+        status = DeliveryStatus.SUPPRESSED if outcome.opted_out else DeliveryStatus.FAILED
+        return "late" if self._is_late() else self._fail(status, may_fail_over=may_fail_over(outcome))
 
     def record_retry(self, job: Job, wait_ms: int, outcome: NotSent) -> str:
-        """It waits."""
-        return self._step("record_retry", wait_ms, outcome)
+        """The try was none."""
+        self._step("record_retry", wait_ms, outcome)
+        self.unsent += not self._is_late()
+        return self._wait()
 
     def record_unknown(self, job: Job, wait_ms: int, outcome: Unknown) -> str:
-        """It waits."""
-        return self._step("record_unknown", wait_ms, outcome)
+        """It may have been sent."""
+        self._step("record_unknown", wait_ms, outcome)
+        if not self._is_late():
+            self.status = DeliveryStatus.UNKNOWN
+        return self._wait()
 
     def record_impossible(self, job: Job, code: str, title: str) -> str:
-        """It has failed."""
-        return self._step("record_impossible", code, status="failed")
+        """Failover, unless it may have been sent or the code's time is over."""
+        self._step("record_impossible", code)
+        if self.pending is None or self._is_late():
+            return "late"
+        if self._may_be_sent():
+            self.status = DeliveryStatus.UNKNOWN
+            return "unknown"
+        if self.pending.now_ms >= self.pending.expires_ms:
+            self.status = DeliveryStatus.EXPIRED
+            return "expired"
+        return self._fail(DeliveryStatus.FAILED)
+
+    # ---- nothing was tried ----
+
+    def record_rate_wait(self, job: Job, wait_ms: int) -> str:
+        """It has its slot."""
+        self._step("record_rate_wait", wait_ms)
+        if self.pending is not None:
+            self.pending = replace(self.pending, paced=True)
+        return self._wait()
 
     def return_to_queue(self, job: Job, title: str, wait_ms: int, *, may_fail_over: bool) -> str:
-        """It waits."""
-        return self._step("return_to_queue", title, wait_ms, may_fail_over)
+        """It waits for another worker."""
+        self._step("return_to_queue", title, wait_ms, may_fail_over)
+        self._handed_back = not may_fail_over
+        return self._wait()
 
     def record_held(self, job: Job, code: str, title: str, wait_ms: int, *, may_fail_over: bool = True) -> str:
-        """It waits."""
-        return self._step("record_held", code, wait_ms, *([] if may_fail_over else ["stays"]))
+        """Failover, or it waits."""
+        self._step("record_held", code, wait_ms, *([] if may_fail_over else ["stays"]))
+        if not self._is_late() and may_fail_over and not self._may_be_sent() and self._next():
+            return self._fail(DeliveryStatus.FAILED)
+        return self._wait()
 
     def pass_to_next_sender(self, job: Job, code: str, title: str, better: Sequence[str]) -> bool:
-        """Another sender takes it, if there is one."""
+        """Failover to a better one that is left."""
         self._step("pass_to_next_sender", code, tuple(better))
-        return self.others_left
-
-    def requeue(self, due: Timer) -> bool:
-        """A wait is over."""
-        self._step("requeue", due)
+        if self.pending is None or self._is_late():
+            return True
+        if self._may_be_sent() or not self._next() & {*better}:
+            return False
+        self._fail(DeliveryStatus.FAILED)
         return True
 
+    # ---- timers ----
+
+    def requeue(self, due: Timer) -> bool:
+        """Its wait is over."""
+        self._step("requeue", due)
+        return self._take("retry") and not self._is_late()
+
     def claim_poll(self, due: Timer) -> str | None:
-        """The prepared message to ask for."""
+        """Its message, if it was sent and has no final report."""
         self._step("claim_poll", due)
-        return self.poll
+        if not self._take("poll") or self.status is not DeliveryStatus.SENT:
+            return None
+        self.timers.add("poll")
+        return self.message_id
 
     def claim_failover(self, due: Timer) -> str | None:
-        """The prepared message to ask for first."""
+        """Failover unless it was accepted, is under way, or no worker has seen it."""
         self._step("claim_failover", due)
-        return self.poll
+        if not self._take("failover") or RANK[self.status] > RANK[DeliveryStatus.SENT] or not self._next():
+            return None
+        if self.status is DeliveryStatus.SENT:
+            self.timers.add("failover")
+            return self.message_id
+        under_way = self.status is DeliveryStatus.SENDING and self.tries - self.unsent == 1
+        if under_way or (not self._may_be_sent() and (self._handed_back or not self._reason)):
+            self.timers.add("failover")
+        else:
+            self.status = self.status if self._may_be_sent() else DeliveryStatus.FAILED
+            self._fail_over()
+        return None
 
     def close_delivery(self, due: Timer) -> str | None:
-        """The prepared status."""
+        """The end of one that has none, half a minute after the code's."""
         self._step("close_delivery", due)
-        return self.closed
+        if self.pending is None or not self._take("closing") or RANK[self.status] > RANK[DeliveryStatus.SENT]:
+            return None
+        if self.pending.now_ms < self.pending.expires_ms + 30_000:
+            self.timers.add("closing")
+            return None
+        sent = self.status is DeliveryStatus.SENT or self._may_be_sent()
+        self.status = DeliveryStatus.UNCONFIRMED if sent else DeliveryStatus.EXPIRED
+        return self.status
 
-    def _step(self, name: str, *rest: object, status: str = "waiting") -> str:
+    # ---- what the methods share ----
+
+    def _step(self, name: str, *rest: object) -> None:
         if name == self.down_at:
             raise unavailable()
         self.log.append((name, *rest))
-        return status
+
+    def _is_late(self) -> bool:
+        return self.pending is None or RANK[self.status] >= RANK[DeliveryStatus.SENT]
+
+    def _may_be_sent(self) -> bool:
+        return self.tries > self.unsent
+
+    def _next(self) -> set[str]:
+        """The senders that could have it now."""
+        pending = self.pending
+        if pending is None or self.failed_over or pending.now_ms >= pending.expires_ms:
+            return set()
+        return {*pending.rest} - self.opted_out
+
+    def _fail_over(self) -> bool:
+        self.failed_over = self.failed_over or bool(self._next())
+        return self.failed_over
+
+    def _fail(self, status: DeliveryStatus, *, may_fail_over: bool = True) -> str:
+        self.status = status
+        return "failed_over" if may_fail_over and self._fail_over() else "failed"
+
+    def _wait(self) -> str:
+        if self._is_late():
+            return "late"
+        self._reason = True
+        self.timers.add("retry")
+        return "waiting"
+
+    def _take(self, kind: str) -> bool:
+        came = kind in self.due
+        if came:
+            self.due.discard(kind)
+            self.timers.discard(kind)
+        return came
+
+
+@dataclass
+class FakeSenderRate:
+    """The senders' slots, with a clock that stands still."""
+
+    free_ms: dict[str, float] = field(default_factory=dict)
+    """In how many milliseconds each sender's next slot comes."""
+    log: Log = field(default_factory=list)
+    down_at: str = ""
+
+    def acquire_rate_slot(self, sender: str, rate_per_s: float, patience_ms: int) -> int:
+        """The next slot, one interval after the one before."""
+        if self.down_at == "acquire_rate_slot":
+            raise unavailable()
+        self.log.append(("acquire_rate_slot", sender, rate_per_s, patience_ms))
+        free_ms = self.free_ms.get(sender, 0)
+        if free_ms > patience_ms:
+            return -math.ceil(free_ms)
+        self.free_ms[sender] = free_ms + 1_000 / rate_per_s
+        return math.ceil(free_ms)
 
 
 @dataclass
 class FakeDeliveryReports:
-    """Records the reports that are applied; each has the prepared outcome."""
+    """Deliveries for reports on their messages, each of the sender `pool`."""
 
-    indexed: dict[tuple[str, str], tuple[Reference, int]] = field(default_factory=dict)
+    statuses: dict[tuple[Reference, int], DeliveryStatus] = field(default_factory=dict)
+    messages: dict[tuple[str, str], tuple[Reference, int]] = field(default_factory=dict)
     """Deliveries by number hash and message id."""
-    outcome: str = "moved"
-    sender: str = "pool"
+    events: set[tuple[str, str]] = field(default_factory=set)
+    """Number hashes and ids of the events that have come."""
     log: Log = field(default_factory=list)
     applied: Log = field(default_factory=list)
     clicks: Log = field(default_factory=list)
 
     def find_message(self, number_hash: str, message_id: str) -> tuple[Reference, int] | None:
-        """By the index."""
-        return self.indexed.get((number_hash, message_id))
+        """The delivery that became it."""
+        return self.messages.get((number_hash, message_id))
 
     def apply_report(
-        self, ref: Reference, ordinal: int, number_hash: str, receipt: DeliveryReport, event_id: str | None
+        self, ref: Reference, ordinal: int, number_hash: str, report: DeliveryReport, event_id: str | None
     ) -> ReportOutcome:
-        """Record it."""
-        self.log.append(("apply_report", ref, ordinal, number_hash, receipt, event_id))
-        self.applied.append((ref, ordinal, number_hash, receipt.status, event_id))
-        return ReportOutcome(self.outcome, self.sender)
+        """Move the delivery up."""
+        self.log.append(("apply_report", ref, ordinal, number_hash, report, event_id))
+        self.applied.append((ref, ordinal, number_hash, report.status, event_id))
+        status = from_carrier(report.status)
+        if status is None:
+            return ReportOutcome("same")
+        if not self._is_its_message((ref, ordinal), number_hash, report.message_id):
+            return ReportOutcome("foreign")
+        if event_id is not None and self._has_come(number_hash, event_id):
+            return ReportOutcome("duplicate")
+        self.messages[number_hash, report.message_id] = ref, ordinal
+        if RANK[status] <= RANK[self.statuses[ref, ordinal]]:
+            return ReportOutcome("same")
+        self.statuses[ref, ordinal] = status
+        return ReportOutcome("moved", "pool")
 
     def record_click(self, ref: Reference, ordinal: int, event_id: str) -> str:
-        """Record it."""
+        """Once for an event."""
         self.clicks.append((ref, ordinal, event_id))
-        return "noted"
+        if not any(known == ref for known, _ in self.statuses):
+            return "unknown"
+        return "duplicate" if self._has_come(ref.number_hash, event_id) else "recorded"
+
+    def _is_its_message(self, delivery: tuple[Reference, int], number_hash: str, message_id: str) -> bool:
+        own = [message for (_, message), known in self.messages.items() if known == delivery]
+        return delivery in self.statuses and delivery[0].number_hash == number_hash and own in ([], [message_id])
+
+    def _has_come(self, number_hash: str, event_id: str) -> bool:
+        came = (number_hash, event_id) in self.events
+        self.events.add((number_hash, event_id))
+        return came
+
+
+# ---- scripted fakes: what has no memory of ours --------------------------------------------------------------------
 
 
 @dataclass
@@ -1291,9 +1477,9 @@ if TYPE_CHECKING:  # each fake fits its port
     _CIRCUITS: ports.Circuits = FakeCircuits()
     _STATS: ports.SenderStats = FakeSenderStats()
     _VERIFICATIONS: ports.VerificationStore = FakeVerifications()
-    _DELIVERIES: ports.Deliveries = FakeOutbox(None)
-    _DUE_DELIVERIES: ports.DueDeliveries = FakeOutbox(None)
-    _SENDER_RATE: ports.SenderRate = FakeOutbox(None)
+    _DELIVERIES: ports.Deliveries = FakeDeliveries(None)
+    _DUE_DELIVERIES: ports.DueDeliveries = FakeDeliveries(None)
+    _SENDER_RATE: ports.SenderRate = FakeSenderRate()
     _REPORTS: ports.DeliveryReports = FakeDeliveryReports()
     _CARRIER: ports.Carrier = FakeCarrier()
     _PAGER: ports.Pager = FakePager(Accepted("m"))

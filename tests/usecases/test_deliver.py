@@ -2,7 +2,6 @@
 
 import json
 import logging
-from collections.abc import Callable
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -15,17 +14,26 @@ from otp_service.domain.delivery import (
     Accepted,
     Action,
     DeliveryReport,
+    DeliveryStatus,
     NotSent,
     Refused,
     SendOutcome,
     Unknown,
 )
 from otp_service.domain.errors import StoreUnavailable
-from otp_service.domain.outbox import Job, PendingDelivery, ReportOutcome, SendPermit, Timer
+from otp_service.domain.outbox import Job, PendingDelivery, ReportOutcome, Timer
 from otp_service.domain.policy import App, Limit, Policy, Sender, SenderKind, Template
 from otp_service.keyring import Keyring, create, parse, rotate
 from otp_service.usecases.deliver import LONGEST_SLEEP_MS, Deliver
-from tests.fakes import FakeCarrier, FakeDeliveryReports, FakeOutbox, FakeSenderHealth, FakeVerifications, Log
+from tests.fakes import (
+    FakeCarrier,
+    FakeDeliveries,
+    FakeDeliveryReports,
+    FakeSenderHealth,
+    FakeSenderRate,
+    FakeVerifications,
+    Log,
+)
 
 RAW = create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z")
 RING = parse(RAW)
@@ -54,17 +62,18 @@ class Scenario:
         pending: PendingDelivery | None = DRAFT,
         *,
         outcome: SendOutcome | None = None,
-        permit: Callable[[str], SendPermit | None] = lambda body: SendPermit(body, 1, 300_000),
         report: DeliveryReport | None = None,
+        wait_ms: int = 0,
         late_s: float = 0.0,
         down_at: str = "",
-        **outbox: Any,
+        **delivery: Any,
     ) -> None:
         self.log: Log = []
         self.late_s = late_s
         self.left: list[str] = []
-        self.outbox = FakeOutbox(pending, permit, log=self.log, down_at=down_at, **outbox)
-        self.reports = FakeDeliveryReports(log=self.log)
+        self.outbox = FakeDeliveries(pending, log=self.log, down_at=down_at, **delivery)
+        self.rate = FakeSenderRate({"pool": wait_ms}, log=self.log, down_at=down_at)
+        self.reports = FakeDeliveryReports({(REF, 1): DeliveryStatus.SENT}, log=self.log)
         self.store = FakeVerifications(log=self.log)
         self.carrier = FakeCarrier(outcome or Accepted("m1", "queued"), report, self.log, down_at=down_at)
 
@@ -81,7 +90,7 @@ def use_case(
     return Deliver(
         deliveries=scenario.outbox,
         due=scenario.outbox,
-        rate=scenario.outbox,
+        rate=scenario.rate,
         reports=scenario.reports,
         store=scenario.store,
         carrier=scenario.carrier,
@@ -120,7 +129,7 @@ def test_a_code_goes_out_in_the_right_order() -> None:
 def test_every_further_try_sends_the_bytes_of_the_first() -> None:
     """A delivery that has a body composes nothing; what the store kept is sent under the same key."""
     kept = RING.seal(b"the first bytes")
-    scenario = Scenario(pending=replace(DRAFT, has_body=True, box=None), permit=lambda _: SendPermit(kept, 4, 1_000))
+    scenario = Scenario(pending=replace(DRAFT, has_body=True, box=None), body=kept, tries=3)
     use_case(scenario).send(JOB)
     assert scenario.steps() == ["acquire_rate_slot", "begin_send", "send", "count", "record_accepted"]
     assert scenario.carrier.sent == [(b"the first bytes", ID)]
@@ -153,7 +162,7 @@ def test_waits_grow_and_are_bounded(outcome: SendOutcome) -> None:
     """Each further try waits at least as long, up to a bound."""
     waits = []
     for attempt in (1, 2, 3, 5, 8, 100):
-        scenario = Scenario(outcome=outcome, permit=lambda body, attempt=attempt: SendPermit(body, attempt, 1))  # type: ignore[misc]
+        scenario = Scenario(outcome=outcome, tries=attempt - 1)
         use_case(scenario).send(JOB)
         waits.append(scenario.log[-1][1])
     assert waits == sorted(waits)
@@ -172,14 +181,14 @@ def test_the_guard_learns_from_every_answer(outcome: SendOutcome) -> None:
 
 def test_a_request_has_the_rest_of_the_codes_life_to_leave() -> None:
     """Counted from before the write-down, by the process's own clock: what passed since is taken off."""
-    scenario = Scenario(permit=lambda body: SendPermit(body, 1, 2_000), late_s=1.5)
+    scenario = Scenario(pending=replace(DRAFT, now_ms=DRAFT.expires_ms - 2_000), late_s=1.5)
     use_case(scenario).send(JOB)
     assert scenario.carrier.within_s == pytest.approx(0.5)
 
 
 def test_what_may_not_be_sent_is_not_called() -> None:
     """Where the store says that nothing is to be done, nobody calls the carrier."""
-    scenario = Scenario(permit=lambda _: None)
+    scenario = Scenario(status=DeliveryStatus.SUPPRESSED)
     use_case(scenario).send(JOB)
     assert scenario.steps() == ["acquire_rate_slot", "compose", "begin_send"]
 
@@ -193,7 +202,7 @@ def test_a_vanished_record_is_settled() -> None:
 
 def test_an_ended_verification_is_settled_without_words() -> None:
     """Without the box there is nothing to compose; the store decides."""
-    scenario = Scenario(pending=replace(DRAFT, box=None), permit=lambda _: None)
+    scenario = Scenario(pending=replace(DRAFT, box=None))
     use_case(scenario).send(JOB)
     assert scenario.log[-1][:3] == ("begin_send", "shop", "")
 
@@ -223,14 +232,14 @@ def test_what_this_worker_does_not_know_another_may(draft: PendingDelivery, code
 @pytest.mark.parametrize(("draft", "code", "may_fail_over"), UNKNOWN)
 def test_at_the_codes_end_it_is_the_store_that_ends_it(draft: PendingDelivery, code: str, may_fail_over: bool) -> None:
     """What nobody could send until then is not handed back for ever: the store writes `expired`, and why."""
-    scenario = Scenario(pending=replace(draft, now_ms=300_000), permit=lambda _: None)
+    scenario = Scenario(pending=replace(draft, now_ms=300_000))
     use_case(scenario).send(JOB)
     assert scenario.log == [("begin_send", draft.app, "", (), ())]
 
 
 def test_bytes_of_a_newer_worker_are_left_to_it() -> None:
     """Composed by another between our look and our try: nothing left the process, and it is not final."""
-    scenario = Scenario(permit=lambda _: SendPermit(NEWER.seal(b"bytes"), 2, 1))
+    scenario = Scenario(body=NEWER.seal(b"bytes"), tries=1)
     use_case(scenario).send(JOB)
     assert scenario.carrier.sent == []
     assert scenario.steps()[-2:] == ["begin_send", "record_retry"]
@@ -287,7 +296,7 @@ def test_a_held_sender_without_a_better_one_is_tried(rest: tuple[str, ...]) -> N
 
     What its answer teaches is a probe's.
     """
-    scenario = Scenario(pending=replace(DRAFT, rest=rest), others_left=False)
+    scenario = Scenario(pending=replace(DRAFT, rest=rest), opted_out={"other"})
     sender_health = FakeSenderHealth(decision=HELD, held_too=PROBE, better=("other",))
     use_case(scenario, sender_health=sender_health).send(JOB)
     asked = ["pass_to_next_sender"] if rest == ("other",) else []
@@ -341,9 +350,7 @@ def test_an_unreadable_box_ends_with_a_reason(sealed: str) -> None:
 
 def test_unreadable_bytes_end_with_a_reason() -> None:
     """Kept bytes that no key opens are not replaced by others."""
-    scenario = Scenario(
-        pending=replace(DRAFT, has_body=True), permit=lambda _: SendPermit(f"{RING.active_kid}:AAAA", 2, 1)
-    )
+    scenario = Scenario(pending=replace(DRAFT, has_body=True), body=f"{RING.active_kid}:AAAA", tries=1)
     use_case(scenario).send(JOB)
     assert scenario.carrier.sent == []
     assert scenario.log[-1] == ("record_impossible", "unreadable")
@@ -365,7 +372,7 @@ def test_a_short_wait_is_slept_a_long_one_is_spent_in_the_store() -> None:
 
 def test_a_turn_after_the_codes_end_is_no_turn() -> None:
     """The patience is the code's life; beyond it the next sender is asked."""
-    scenario = Scenario(wait_ms=-5_000, pending=replace(DRAFT, now_ms=299_000))
+    scenario = Scenario(wait_ms=5_000, pending=replace(DRAFT, now_ms=299_000))
     use_case(scenario).send(JOB)
     assert scenario.log == [("acquire_rate_slot", "pool", 20.0, 1_000), ("record_impossible", "sender_busy")]
 
@@ -376,13 +383,12 @@ def test_what_ran_out_while_it_waited_ends_as_expired(trouble: str, left_ms: int
     """Whatever stands in the way now: no turn is reserved, no breaker asked; the store ends it with the last reason."""
     draft = replace(DRAFT, now_ms=DRAFT.expires_ms - left_ms)
     scenario = {
-        "no turn": Scenario(wait_ms=-5_000, pending=draft),
+        "no turn": Scenario(wait_ms=5_000, pending=draft),
         "a hold": Scenario(pending=draft),
         "no sender": Scenario(pending=replace(draft, sender="gone")),
         "no app": Scenario(pending=replace(draft, app="gone")),
         "an unreadable box": Scenario(pending=replace(draft, box="x")),
     }[trouble]
-    scenario.outbox.permit = lambda _: None
     assert scenario.outbox.pending is not None
     use_case(scenario, sender_health=FakeSenderHealth(decision=HELD)).send(JOB)
     assert [entry[:3] for entry in scenario.log] == [("begin_send", scenario.outbox.pending.app, "")]
@@ -449,21 +455,25 @@ def test_only_a_sender_that_receives_replies_asks_for_one(kind: SenderKind) -> N
 # ---- timers -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("closed", ["unconfirmed", None])
-def test_each_timer_does_its_own(closed: str | None) -> None:
+@pytest.mark.parametrize("closed", [True, False])
+def test_each_timer_does_its_own(closed: bool) -> None:
     """Expiry ends, a retry puts back, closing closes, an unknown kind does nothing."""
-    scenario = Scenario(closed=closed)
+    scenario = Scenario(replace(DRAFT, now_ms=DRAFT.expires_ms + 30_000 * closed), due={"closing"})
     deliver = use_case(scenario)
     for kind in ("expiry", "retry", "closing", "?"):
         deliver.timers.run(Timer(3, kind, REF, 1))
     assert scenario.steps() == ["expire", "requeue", "close_delivery"]
+    assert (scenario.outbox.status is DeliveryStatus.EXPIRED) is closed
+
+
+SENT: dict[str, Any] = {"status": DeliveryStatus.SENT, "message_id": "m1"}
 
 
 @pytest.mark.parametrize(("kind", "claim"), [("poll", "claim_poll"), ("failover", "claim_failover")])
 def test_a_silent_delivery_is_asked_about(kind: str, claim: str) -> None:
     """What the carrier says of the message is applied like a webhook, but is no event; the guard hears of it too."""
     receipt, sender_health = DeliveryReport("m1", NUMBER, "delivered"), FakeSenderHealth()
-    scenario = Scenario(report=receipt)
+    scenario = Scenario(replace(DRAFT, rest=("other",)), report=receipt, due={kind}, **SENT)
     deliver, due = use_case(scenario, sender_health=sender_health), Timer(3, kind, REF, 1)
     assert deliver.timers.run(due) == "m1"
     deliver.timers.poll_report(due, "m1")
@@ -475,7 +485,7 @@ def test_a_silent_delivery_is_asked_about(kind: str, claim: str) -> None:
 @pytest.mark.parametrize(("kind", "claim"), [("poll", "claim_poll"), ("failover", "claim_failover")])
 def test_no_claim_no_question_no_answer_no_change(kind: str, claim: str) -> None:
     """Only the claimer asks, and a carrier that does not know changes nothing."""
-    scenario = Scenario(poll=None)
+    scenario = Scenario(**SENT)
     deliver, due = use_case(scenario), Timer(3, kind, REF, 1)
     assert deliver.timers.run(due) is None
     deliver.timers.poll_report(due, "m1")

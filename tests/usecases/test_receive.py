@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from otp_service.domain.delivery import Action, DeliveryReport, Refused
+from otp_service.domain.delivery import Action, DeliveryReport, DeliveryStatus, Refused
 from otp_service.domain.denial import Denial
 from otp_service.domain.ids import Reference
 from otp_service.domain.optout_list import OptOut
@@ -32,14 +32,22 @@ APPS = {
     "bank": App("bank", "Bank", tuple(SENDERS.values()), denial_words=frozenset({"no", "moi non plus"})),
 }
 POLICY = Policy(MappingProxyType(APPS), MappingProxyType(SENDERS))
+SAME = ReportOutcome("same")
 DEAD = Refused("40001", "No route", Action.STOP_PERSON)
+
+
+def knowing(message: tuple[Reference, int] | None = None) -> FakeDeliveryReports:
+    """Two deliveries of each verification; the message `m1` of the person is this one's."""
+    every = [(ref, ordinal) for ref in (REF, OTHER) for ordinal in (1, 2)]
+    messages = {(NUMBER, "m1"): message} if message else {}
+    return FakeDeliveryReports(dict.fromkeys(every, DeliveryStatus.SENT), messages)
 
 
 @dataclass
 class Scenario:
     """What is behind the ports: two verifications of the person are pending."""
 
-    reports: FakeDeliveryReports = field(default_factory=FakeDeliveryReports)
+    reports: FakeDeliveryReports = field(default_factory=knowing)
     optouts: FakeOptOuts = field(default_factory=FakeOptOuts)
     sender_health: FakeSenderHealth = field(default_factory=FakeSenderHealth)
     store: FakeVerifications = field(
@@ -59,11 +67,6 @@ def use_case(scenario: Scenario) -> Receive:
     )
 
 
-def indexed(ref: Reference, ordinal: int) -> FakeDeliveryReports:
-    """The message `m1` of the person is this delivery's."""
-    return FakeDeliveryReports({(NUMBER, "m1"): (ref, ordinal)})
-
-
 def receipt(**changes: Any) -> DeliveryReport:
     """A receipt for the person."""
     return DeliveryReport(**{"message_id": "m1", "to": PERSON, "status": "delivered", **changes})
@@ -71,14 +74,14 @@ def receipt(**changes: Any) -> DeliveryReport:
 
 def test_a_receipt_moves_the_delivery_that_it_names() -> None:
     """The tag in the signed body first; the number is hashed from the body, too."""
-    scenario = Scenario(indexed(OTHER, 9))
+    scenario = Scenario(knowing((OTHER, 1)))
     use_case(scenario).reports.apply("e1", [receipt(delivery_id=REF.delivery_id(2))])
     assert scenario.reports.applied == [(REF, 2, NUMBER, "delivered", "e1")]
 
 
 def test_the_index_finds_what_the_body_does_not_name() -> None:
     """By message id and number: it is known to be this delivery's message."""
-    scenario = Scenario(indexed(REF, 1))
+    scenario = Scenario(knowing((REF, 1)))
     use_case(scenario).reports.apply("e1", [receipt()])
     assert scenario.reports.applied[0][:2] == (REF, 1)
 
@@ -98,13 +101,26 @@ def test_each_receipt_of_a_group_is_applied() -> None:
     assert [entry[0] for entry in scenario.reports.applied] == [REF, OTHER]
 
 
-@pytest.mark.parametrize(("outcome", "told"), [("moved", 1), ("same", 1), ("duplicate", 1), ("foreign", 0)])
-def test_the_guard_hears_what_became_of_a_receipt(outcome: str, told: int) -> None:
-    """With what it moved, for sender health; reports of messages that are not ours are left out."""
-    scenario = Scenario(FakeDeliveryReports(outcome=outcome))
+@pytest.mark.parametrize(
+    ("earlier", "outcome"), [(None, ReportOutcome("moved", "pool")), ("e0", SAME), ("e1", ReportOutcome("duplicate"))]
+)
+def test_the_guard_hears_what_became_of_a_receipt(earlier: str | None, outcome: ReportOutcome) -> None:
+    """With what it moved, for sender health."""
+    scenario = Scenario()
     failed = receipt(delivery_id=REF.delivery_id(1), status="delivery_failed", error=DEAD)
+    if earlier is not None:
+        use_case(scenario).reports.apply(earlier, [failed])
+        scenario.sender_health.reports.clear()
     use_case(scenario).reports.apply("e1", [failed])
-    assert scenario.sender_health.reports == [(ReportOutcome(outcome, "pool"), failed)] * told
+    assert scenario.sender_health.reports == [(outcome, failed)]
+
+
+def test_reports_of_messages_that_are_not_ours_are_left_out() -> None:
+    """Their signed body names a delivery that became another message."""
+    scenario = Scenario(knowing((REF, 1)))
+    use_case(scenario).reports.apply("e1", [receipt(delivery_id=REF.delivery_id(1), message_id="m2")])
+    assert len(scenario.reports.applied) == 1
+    assert scenario.sender_health.reports == []
 
 
 def inbound(scenario: Scenario, **changes: Any) -> None:
@@ -231,7 +247,7 @@ def test_a_word_that_the_carrier_read_as_stop_denies_as_well() -> None:
 @pytest.mark.parametrize("to", [PERSON, PERSON[1:]])
 def test_a_click_is_noted_where_its_message_is_known(to: str) -> None:
     """With or without the plus sign; unknown messages and missing numbers are passed over."""
-    scenario = Scenario(indexed(REF, 2))
+    scenario = Scenario(knowing((REF, 2)))
     use_case(scenario).reports.record_click("e1", "m1", to)
     use_case(scenario).reports.record_click("e1", "m1", None)
     use_case(scenario).reports.record_click("e1", "m1", "+19999999999")
