@@ -1,9 +1,12 @@
 """Every fake of a port, in one place. mypy proves at the end of the file that each fits its Protocol.
 
-Two kinds. A *memory* fake keeps state as the store does, without a clock: what would happen after a time happens when
-the test calls `later()`. `tests/contracts` runs one suite on each of them and on the real store. A *scripted* fake
-stands for what has no memory of its own (the carrier, the receivers) or for scripts that have a model elsewhere
-(`storage/test_state_machine.py`): it gives the answers that the test prepared and records what it was asked.
+A fake of a port with the store behind it is a small store in memory: it keeps the rules that the port promises, and
+gives no reply that a test prepared. Tests put a state there instead. `tests/contracts` runs one suite on each of them,
+on a real server and on a one-node cluster. What a fake leaves out stands in its docstring.
+
+It has no clock of its own: what would happen after a time happens when the test moves `now_ms`, or calls `later()` or
+`come()`. The carrier, the receivers and what else is outside have no rules of ours: their fakes give the answers that
+the test prepared, and record what they were asked.
 """
 
 import json

@@ -24,15 +24,6 @@ FREE = replace(SHOP, resend_after_ms=())
 
 
 @pytest.fixture
-def stores(real: StoreHarness | None) -> StoreHarness:
-    """Without any verification."""
-    if real is None:
-        return MemoryHarness()
-    real.outbox.open()
-    return real
-
-
-@pytest.fixture
 def number() -> str:
     """A number that no other test uses."""
     return fresh_number()
