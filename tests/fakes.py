@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from otp_service.domain.alarm import Alarm
+from otp_service.domain.alert import Alert
 from otp_service.domain.audit import Event, EventPage, Position
 from otp_service.domain.callback import Answer, Callback
 from otp_service.domain.checking import Approved, CheckAnswer, CheckCommand, Limited, Superseded, Wrong
@@ -49,7 +49,7 @@ from otp_service.domain.verification import Status
 from otp_service.domain.view import DeliveryView, TimelineEntry, VerificationView
 from otp_service.keyring import Keyring
 from otp_service.usecases import ports
-from otp_service.usecases.alert import Alert
+from otp_service.usecases.alert_on_call import AlertOnCall
 from otp_service.usecases.sender_health import SenderHealth
 
 SHARDS = 16
@@ -185,12 +185,12 @@ class FakeCursors:
 
 
 @dataclass
-class FakeAlarms:
+class FakeAlerts:
     """Alerts that wait; each trouble is queued once, each alert handed out once until `later`."""
 
     most_waiting: int = 50
     known: set[str] = field(default_factory=set)
-    waiting: list[Alarm] = field(default_factory=list)
+    waiting: list[Alert] = field(default_factory=list)
     claimed: set[str] = field(default_factory=set)
     down: bool = False
 
@@ -201,20 +201,20 @@ class FakeAlarms:
         if trouble in self.known or len(self.waiting) >= self.most_waiting:
             return False
         self.known.add(trouble)
-        self.waiting.append(Alarm(f"1-{len(self.known)}", text))
+        self.waiting.append(Alert(f"1-{len(self.known)}", text))
         return True
 
-    def claim(self) -> Alarm | None:
+    def claim(self) -> Alert | None:
         """The first that waits and is not handed out."""
-        for alarm in self.waiting:
-            if alarm.id not in self.claimed:
-                self.claimed.add(alarm.id)
-                return alarm
+        for alert in self.waiting:
+            if alert.id not in self.claimed:
+                self.claimed.add(alert.id)
+                return alert
         return None
 
-    def acknowledge(self, alarm: Alarm) -> None:
+    def acknowledge(self, alert: Alert) -> None:
         """Forget it; one that is not there is no error."""
-        self.waiting = [other for other in self.waiting if other != alarm]
+        self.waiting = [other for other in self.waiting if other != alert]
 
     def later(self) -> None:
         """The time has passed after which a claimed alert is handed out again."""
@@ -610,51 +610,51 @@ class FakeVerifications:
     log: Log = field(default_factory=list)
     _done: dict[str, Any] = field(default_factory=dict)
     _redeemed: dict[Reference, tuple[int, str]] = field(default_factory=dict)
-    _heard: dict[tuple[str, str], int] = field(default_factory=dict)
+    _received: dict[tuple[str, str], int] = field(default_factory=dict)
 
     # ---- starting ----
 
-    def start(self, order: StartCommand) -> Started | StartRefused:
+    def start(self, command: StartCommand) -> Started | StartRefused:
         """Create, send again, or refuse."""
-        self._ask(order)
-        if order.operation_id in self._done:
-            ref, resent = self._done[order.operation_id]
+        self._ask(command)
+        if command.operation_id in self._done:
+            ref, resent = self._done[command.operation_id]
             return Started(self._now(ref), resent, replayed=True)
-        ref = self._newest(order.reference.number_hash, order.app.name, order.purpose)
+        ref = self._newest(command.reference.number_hash, command.app.name, command.purpose)
         if ref is not None and not self._is_pending(ref):
             ref = None
-        refused = self._refusal(order, ref)
+        refused = self._refusal(command, ref)
         if refused is not None:
             return refused
-        resent, ref = ref is not None, ref or order.reference
-        self._send(order, ref)
-        self._done[order.operation_id] = ref, resent
+        resent, ref = ref is not None, ref or command.reference
+        self._send(command, ref)
+        self._done[command.operation_id] = ref, resent
         return Started(self._now(ref), resent)
 
-    def _refusal(self, order: StartCommand, pending: Reference | None) -> StartRefused | None:
-        app, number, steps = order.app, order.reference.number_hash, order.app.resend_after_ms
-        if not self._open(order):
+    def _refusal(self, command: StartCommand, pending: Reference | None) -> StartRefused | None:
+        app, number, steps = command.app, command.reference.number_hash, command.app.resend_after_ms
+        if not self._open(command):
             return StartRefused("opted_out", 0)
-        wait_ms, limit = self._wrong_wait(number, app, order.per_number)
+        wait_ms, limit = self._wrong_wait(number, app, command.per_number)
         if wait_ms:
             return StartRefused("too_many_wrong_codes", wait_ms, None, limit)
-        if pending and self.secrets[pending].context_hash != order.context_hash:
+        if pending and self.secrets[pending].context_hash != command.context_hash:
             return StartRefused("context_conflict", 0)
-        opens_ms, sends = self._opens_ms(order), self.views[pending].sends if pending else 0
+        opens_ms, sends = self._opens_ms(command), self.views[pending].sends if pending else 0
         if pending and sends > len(steps):
             wait_ms = max(opens_ms, self.views[pending].expires_ms) - self.now_ms
             return StartRefused("resend_too_soon", wait_ms, 0, "resend_after")
         if opens_ms > self.now_ms:
             return StartRefused("resend_too_soon", opens_ms - self.now_ms, len(steps) + 1 - sends, "resend_after")
-        wait_ms, limit = self._start_wait(order)
+        wait_ms, limit = self._start_wait(command)
         if wait_ms:
             return StartRefused("rate_limited", wait_ms, None, limit)
         queued = [one for view in self.views.values() for one in view.deliveries if one.status is DeliveryStatus.QUEUED]
-        return StartRefused("queue_full", 1_000) if len(queued) >= order.queue_max else None
+        return StartRefused("queue_full", 1_000) if len(queued) >= command.queue_max else None
 
-    def _open(self, order: StartCommand) -> list[Sender]:
-        number = order.reference.number_hash
-        return [one for one in order.route if (number, one.messaging_profile_id) not in self.opted_out]
+    def _open(self, command: StartCommand) -> list[Sender]:
+        number = command.reference.number_hash
+        return [one for one in command.route if (number, one.messaging_profile_id) not in self.opted_out]
 
     def _wrong_wait(self, number: str, app: App, everywhere: NumberLimits) -> tuple[int, str]:
         here, all_apps = self.wrong.get((number, app.name), []), self.wrong.get((number, ""), [])
@@ -663,61 +663,61 @@ class FakeVerifications:
             (self._wait_ms(all_apps, everywhere.wrong_codes), "service.wrong_codes_per_number"),
         )
 
-    def _start_wait(self, order: StartCommand) -> tuple[int, str]:
-        sends = [send for send in self.sends if send.subject[0] == order.reference.number_hash]
-        own = [send.at_ms for send in sends if send.subject[1] == order.app.name]
+    def _start_wait(self, command: StartCommand) -> tuple[int, str]:
+        sends = [send for send in self.sends if send.subject[0] == command.reference.number_hash]
+        own = [send.at_ms for send in sends if send.subject[1] == command.app.name]
         return max(
-            (self._wait_ms([send.at_ms for send in sends], order.per_number.sends), "service.sends_per_number"),
-            (self._wait_ms(own, order.app.starts_per_number), "starts_per_number"),
-            (order.outer_wait_ms, "starts_per_client_ip or starts_per_app"),
+            (self._wait_ms([send.at_ms for send in sends], command.per_number.sends), "service.sends_per_number"),
+            (self._wait_ms(own, command.app.starts_per_number), "starts_per_number"),
+            (command.outer_wait_ms, "starts_per_client_ip or starts_per_app"),
         )
 
     def _wait_ms(self, latest_first: Sequence[int], limits: Sequence[Limit]) -> int:
         full = [(latest_first[one.limit - 1], one) for one in limits if len(latest_first) >= one.limit]
         return max((at_ms + one.per_ms - self.now_ms for at_ms, one in full), default=0) if full else 0
 
-    def _opens_ms(self, order: StartCommand) -> int:
+    def _opens_ms(self, command: StartCommand) -> int:
         """When the ladder lets the next send through."""
-        subject = (order.reference.number_hash, order.app.name, order.purpose)
-        steps = order.app.resend_after_ms
+        subject = (command.reference.number_hash, command.app.name, command.purpose)
+        steps = command.app.resend_after_ms
         sends = [send for send in self.sends if send.subject == subject and send.in_ladder]
         own = [send.at_ms for send in sends if send.at_ms + 3_600_000 > self.now_ms]
         return own[0] + steps[min(len(own), len(steps)) - 1] if own and steps else self.now_ms
 
-    def _send(self, order: StartCommand, ref: Reference) -> None:
-        app, was = order.app, self.views.get(ref)
-        self.sends.insert(0, Sent(self.now_ms, (ref.number_hash, app.name, order.purpose)))
+    def _send(self, command: StartCommand, ref: Reference) -> None:
+        app, was = command.app, self.views.get(ref)
+        self.sends.insert(0, Sent(self.now_ms, (ref.number_hash, app.name, command.purpose)))
         if was is None:
-            self.views[ref] = was = self._created(order)
-            self.secrets[ref] = Secrets(order.kid, order.digest, order.context_hash)
-        ordinal, sender = len(was.deliveries) + 1, self._open(order)[0]
+            self.views[ref] = was = self._created(command)
+            self.secrets[ref] = Secrets(command.kid, command.digest, command.context_hash)
+        ordinal, sender = len(was.deliveries) + 1, self._open(command)[0]
         queued = DeliveryView(
             ordinal, sender.name, sender.kind, DeliveryStatus.QUEUED, None, None, self.now_ms, self.now_ms
         )
         self.views[ref] = replace(
             was,
-            channel=order.channel,
-            metadata=order.metadata,
+            channel=command.channel,
+            metadata=command.metadata,
             sends=was.sends + 1,
             expires_ms=min(self.now_ms + app.code_ttl_ms, was.created_ms + MAX_LIFETIME_MS),
-            next_send_ms=self._opens_ms(order),
+            next_send_ms=self._opens_ms(command),
             deliveries=(*was.deliveries, queued),
         )
         self._note(ref, "verification.started" if ordinal == 1 else "verification.resent")
         self._note(ref, "delivery.queued", ref.delivery_id(ordinal))
 
-    def _created(self, order: StartCommand) -> VerificationView:
+    def _created(self, command: StartCommand) -> VerificationView:
         return verification_view(
-            order.reference,
-            app=order.app.name,
-            purpose=order.purpose,
-            mask=order.mask,
-            subject=f"{order.app.name} {order.reference.number_hash}",
+            command.reference,
+            app=command.app.name,
+            purpose=command.purpose,
+            mask=command.mask,
+            subject=f"{command.app.name} {command.reference.number_hash}",
             created_ms=self.now_ms,
             attempts=0,
-            max_checks=order.app.max_checks,
+            max_checks=command.app.max_checks,
             sends=0,
-            max_sends=len(order.app.resend_after_ms) + 1,
+            max_sends=len(command.app.resend_after_ms) + 1,
             version=0,
         )
 
@@ -728,51 +728,51 @@ class FakeVerifications:
         self._ask((number_hash, app, purpose))
         return self._newest(number_hash, app, purpose)
 
-    def check(self, order: CheckCommand) -> CheckAnswer:
+    def check(self, command: CheckCommand) -> CheckAnswer:
         """Count, compare and consume."""
-        self._ask(order)
-        if order.operation_id in self._done:
-            return cast("CheckAnswer", self._done[order.operation_id])
-        ref, app = order.reference, order.app
-        if order.by_purpose is not None and self._newest(ref.number_hash, app.name, order.by_purpose) != ref:
+        self._ask(command)
+        if command.operation_id in self._done:
+            return cast("CheckAnswer", self._done[command.operation_id])
+        ref, app = command.reference, command.app
+        if command.by_purpose is not None and self._newest(ref.number_hash, app.name, command.by_purpose) != ref:
             return Superseded()
-        if not self._is_as_asserted(order):
+        if not self._is_as_asserted(command):
             return NotFound()
         request_key, approved = self.approved.get(ref, ("", None))
-        if approved is not None and order.request_key and order.request_key == request_key:
+        if approved is not None and command.request_key and command.request_key == request_key:
             return approved
         if not self._is_pending(ref):
             return Ended(self.views[ref].status)
-        wait_ms, _ = self._wrong_wait(ref.number_hash, app, order.per_number)
-        return Limited(wait_ms) if wait_ms else self._judge(order)
+        wait_ms, _ = self._wrong_wait(ref.number_hash, app, command.per_number)
+        return Limited(wait_ms) if wait_ms else self._judge(command)
 
-    def _is_as_asserted(self, order: CheckCommand) -> bool:
-        view = self.views.get(order.reference)
+    def _is_as_asserted(self, command: CheckCommand) -> bool:
+        view = self.views.get(command.reference)
         return (
             view is not None
-            and view.app == order.app.name
-            and order.asserted_number in ("", order.reference.number_hash)
-            and order.asserted_purpose in ("", view.purpose)
+            and view.app == command.app.name
+            and command.asserted_number in ("", command.reference.number_hash)
+            and command.asserted_purpose in ("", view.purpose)
         )
 
-    def _judge(self, order: CheckCommand) -> CheckAnswer:
-        ref, secret = order.reference, self.secrets[order.reference]
-        if secret.kid not in order.digests:
+    def _judge(self, command: CheckCommand) -> CheckAnswer:
+        ref, secret = command.reference, self.secrets[command.reference]
+        if secret.kid not in command.digests:
             raise KeyUnknown(secret.kid)
         view = self._change(ref, attempts=self.views[ref].attempts + 1)
-        if order.digests[secret.kid] == secret.digest:
-            answer: CheckAnswer = self._approve(order, view, secret)
+        if command.digests[secret.kid] == secret.digest:
+            answer: CheckAnswer = self._approve(command, view, secret)
         else:
             answer = self._refuse(view)
-        self._done[order.operation_id] = answer
+        self._done[command.operation_id] = answer
         return answer
 
-    def _approve(self, order: CheckCommand, view: VerificationView, secret: Secrets) -> Approved:
+    def _approve(self, command: CheckCommand, view: VerificationView, secret: Secrets) -> Approved:
         ref, number = view.reference, view.reference.number_hash
         given = Approved(
-            self.now_ms, number, view.purpose, view.channel, secret.context_hash, order.receipt_id, view.mask
+            self.now_ms, number, view.purpose, view.channel, secret.context_hash, command.receipt_id, view.mask
         )
-        self.approved[ref] = order.request_key, given
+        self.approved[ref] = command.request_key, given
         subject = (number, view.app, view.purpose)
         self.sends = [replace(send, in_ladder=send.in_ladder and send.subject != subject) for send in self.sends]
         self._end(ref, Status.APPROVED)
@@ -821,15 +821,15 @@ class FakeVerifications:
         """Those of the number whose time is not over."""
         return [ref for ref, view in self.views.items() if ref.number_hash == number_hash and not self._is_over(view)]
 
-    def first_heard(self, number_hash: str, event_id: str) -> int:
+    def first_received(self, number_hash: str, event_id: str) -> int:
         """The moment of the first call."""
-        return self._heard.setdefault((number_hash, event_id), self.now_ms)
+        return self._received.setdefault((number_hash, event_id), self.now_ms)
 
     def deny(self, ref: Reference, denial: Denial) -> str:
         """End a pending one of which a message was sent before."""
         self.denials.append((ref, denial))
         view = self.views.get(ref)
-        before_ms = min(denial.at_ms + 5_000, denial.heard_ms)
+        before_ms = min(denial.at_ms + 5_000, denial.received_ms)
         if view is None or not self._is_pending(ref) or view.app not in denial.apps:
             return "no"
         sent = [one for one in view.deliveries if one.status is not DeliveryStatus.QUEUED]
@@ -1398,7 +1398,7 @@ class FakeStreams:
 # ---- use cases that others build on -------------------------------------------------------------------------------
 
 
-class FakeAlert(Alert):
+class FakeAlertOnCall(AlertOnCall):
     """Records what people would be told."""
 
     def __init__(self) -> None:
@@ -1471,7 +1471,7 @@ class FakeSenderHealth(SenderHealth):
 if TYPE_CHECKING:  # each fake fits its port
     _OPTOUTS: ports.OptOutRegistry = FakeOptOuts()
     _CURSORS: ports.Cursors = FakeCursors()
-    _ALARMS: ports.Alarms = FakeAlarms()
+    _ALERTS: ports.Alerts = FakeAlerts()
     _CALLBACKS: ports.CallbackQueue = FakeCallbackQueue()
     _CONSUMER: ports.AuditConsumer = FakeAuditConsumer()
     _READER: ports.AuditReader = FakeAuditReader()

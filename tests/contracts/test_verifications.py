@@ -368,7 +368,7 @@ def test_that_was_not_me_ends_a_code_that_was_sent(stores: StoreHarness, number:
         {"apps": frozenset({"bank"})},
         {"senders": frozenset({"backup"})},
         {"at_ms": stores.now() - 60_000},
-        {"heard_ms": stores.now() - 60_000},
+        {"received_ms": stores.now() - 60_000},
     ):
         assert deny(ref, denial(stores, **changes)) == "no"
     assert status(stores, ref) is Status.PENDING
@@ -378,14 +378,14 @@ def test_that_was_not_me_ends_a_code_that_was_sent(stores: StoreHarness, number:
     assert deny(stores.order(number).reference, denial(stores)) == "no"
 
 
-def test_an_event_is_first_heard_once(stores: StoreHarness, number: str) -> None:
+def test_an_event_is_first_received_once(stores: StoreHarness, number: str) -> None:
     """Whenever it comes again; another number's has its own time."""
-    first_heard, number_hash = stores.verifications.first_heard, stores.hash_of(number)
-    first = first_heard(number_hash, "evt")
+    first_received, number_hash = stores.verifications.first_received, stores.hash_of(number)
+    first = first_received(number_hash, "evt")
     assert abs(first - stores.now()) < 10_000
     stores.age(stores.start(number).reference, 5)
-    assert first_heard(number_hash, "evt") == first
-    assert first_heard(stores.hash_of(fresh_number()), "evt") >= first
+    assert first_received(number_hash, "evt") == first
+    assert first_received(stores.hash_of(fresh_number()), "evt") >= first
 
 
 def test_the_version_grows_with_every_change(stores: StoreHarness, number: str) -> None:

@@ -104,7 +104,7 @@ def test_each_receipt_of_a_group_is_applied() -> None:
 @pytest.mark.parametrize(
     ("earlier", "outcome"), [(None, ReportOutcome("moved", "pool")), ("e0", SAME), ("e1", ReportOutcome("duplicate"))]
 )
-def test_the_guard_hears_what_became_of_a_receipt(earlier: str | None, outcome: ReportOutcome) -> None:
+def test_sender_health_learns_the_outcome_of_a_report(earlier: str | None, outcome: ReportOutcome) -> None:
     """With what it moved, for sender health."""
     scenario = Scenario()
     failed = receipt(delivery_id=REF.delivery_id(1), status="delivery_failed", error=DEAD)

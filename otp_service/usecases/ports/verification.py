@@ -15,7 +15,7 @@ from ...domain.view import TimelineEntry, VerificationView
 class VerificationStore(Protocol):
     """Where verifications are stored. Each method that changes one is a single atomic step."""
 
-    def start(self, order: StartCommand) -> Started | StartRefused:
+    def start(self, command: StartCommand) -> Started | StartRefused:
         """Start a verification, or send the pending one's code again. Where a resend is decided."""
         ...
 
@@ -23,7 +23,7 @@ class VerificationStore(Protocol):
         """The newest verification of this number, app and purpose."""
         ...
 
-    def check(self, order: CheckCommand) -> CheckAnswer:
+    def check(self, command: CheckCommand) -> CheckAnswer:
         """Count, compare and consume a guess."""
         ...
 
@@ -40,11 +40,11 @@ class VerificationStore(Protocol):
         ...
 
     def pending(self, number_hash: str) -> list[Reference]:
-        """The number's verifications that are pending."""
+        """The number's verifications that may be pending; some may have ended lately."""
         ...
 
-    def first_heard(self, number_hash: str, event_id: str) -> int:
-        """When an event about the number was first seen."""
+    def first_received(self, number_hash: str, event_id: str) -> int:
+        """When an event about the number was first received, by the store's clock."""
         ...
 
     def deny(self, ref: Reference, denial: Denial) -> str:
