@@ -47,7 +47,6 @@ from otp_service.domain.routing import Health
 from otp_service.domain.starting import StartCommand, Started, StartRefused
 from otp_service.domain.verification import Status
 from otp_service.domain.view import DeliveryView, TimelineEntry, VerificationView
-from otp_service.keyring import Keyring
 from otp_service.usecases import ports
 from otp_service.usecases.alert_on_call import AlertOnCall
 from otp_service.usecases.sender_health import SenderHealth
@@ -1196,7 +1195,7 @@ class FakeDeliveryReports:
 
 @dataclass
 class FakeCarrier:
-    """The carrier: every send has the prepared outcome, every look the prepared report."""
+    """The carrier: every send has the prepared outcome, and the prepared report can be fetched."""
 
     outcome: SendOutcome = field(default_factory=lambda: Accepted("m1", "queued"))
     report: DeliveryReport | None = None
@@ -1221,7 +1220,7 @@ class FakeCarrier:
     def fetch_report(self, message_id: str) -> DeliveryReport | None:
         """Record it."""
         self._step("fetch_report", message_id)
-        return self.report
+        return self.report if self.report is not None and self.report.message_id == message_id else None
 
     def _step(self, name: str, *rest: object) -> None:
         if name == self.down_at:
@@ -1279,43 +1278,13 @@ class FakeReceivers:
 
 @dataclass
 class FakeHealthReports:
-    """The carrier's ratios, the same for every sender."""
+    """The carrier's ratios, by sender."""
 
-    ratios: tuple[float | None, float | None] = (1.0, None)
+    ratios: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
 
     def health(self, senders: Sequence[Sender]) -> Mapping[str, tuple[float | None, float | None]]:
-        """Of each sender."""
-        return {sender.name: self.ratios for sender in senders}
-
-
-class LateVault:
-    """A vault whose file has a further key (that of `newer`) by the time that somebody asks for it, or never."""
-
-    def __init__(self, ring: Keyring, newer: Keyring, *, comes: bool) -> None:
-        self._ring, self._newer, self._comes = ring, newer, comes
-        self.ids = ring.ids
-
-    def current(self) -> Keyring:
-        """The keys known now."""
-        return self._ring
-
-    def knows(self, kid: str) -> bool:
-        """The file is looked at again."""
-        if self._comes:
-            self._ring = self._newer
-        return self._ring.knows(kid)
-
-    def seal(self, plain: bytes) -> str:
-        """With the key known now."""
-        return self._ring.seal(plain)
-
-    def open(self, sealed: str) -> bytes:
-        """With the keys known now."""
-        return self._ring.open(sealed)
-
-    def verify(self, kid: str, signature: bytes, message: bytes) -> bool:
-        """Whether the key made the signature."""
-        return self._ring.verify(kid, signature, message)
+        """Of each sender that has some."""
+        return {sender.name: self.ratios[sender.name] for sender in senders if sender.name in self.ratios}
 
 
 class FakeStreams:
@@ -1489,4 +1458,3 @@ if TYPE_CHECKING:  # each fake fits its port
     _LIST: ports.BlockList = FakeBlockList()
     _RECEIVERS: ports.Receivers = FakeReceivers()
     _HEALTH: ports.HealthReports = FakeHealthReports()
-    _VAULT: type[ports.Vault] = LateVault

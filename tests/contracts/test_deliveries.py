@@ -10,7 +10,7 @@ from otp_service.domain.ids import Reference, shard_of
 from otp_service.domain.outbox import Job, SendPermit, Timer
 from otp_service.domain.policy import App
 
-from ..storage.harness import POOL, SHARDS, SHOP, StoreHarness, fresh_number
+from ..storage.harness import EVERYWHERE, POOL, SHARDS, SHOP, StoreHarness, fresh_number
 from .memory import come, failed_over
 
 ALONE = replace(SHOP, route=(POOL,))
@@ -40,7 +40,8 @@ class Delivery:
 
     def begin(self, body: str = "first") -> SendPermit | None:
         """Begin a try."""
-        return self.stores.begin(self.job, body=body)
+        limits = SHOP.wrong_codes_per_number
+        return self.stores.deliveries.begin_send(self.job, "shop", body, limits, EVERYWHERE.wrong_codes)
 
     def fails(self, outcome: NotSent | Unknown) -> None:
         """A try without an answer; the entry that follows it is taken."""

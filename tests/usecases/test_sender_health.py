@@ -222,7 +222,8 @@ def test_a_spent_profile_of_ours_rests(profile: str | None, held: list[str]) -> 
 def test_the_carrier_is_asked_for_ratios_where_they_matter(app: App, asks: bool, asked: int) -> None:
     """And by one process in a while."""
     scenario = Scenario(stats=FakeSenderStats(polls=asks))
-
-    use_case(scenario, replace(POLICY, apps=MappingProxyType({"shop": app}))).ask_carrier(FakeHealthReports())
-    assert scenario.stats.reports == [{"pool": (1.0, None), "backup": (1.0, None)}] * asked
+    ratios = {"pool": (1.0, None), "backup": (0.5, 0.1)}
+    policy = replace(POLICY, apps=MappingProxyType({"shop": app}))
+    use_case(scenario, policy).ask_carrier(FakeHealthReports(ratios))
+    assert scenario.stats.reports == [ratios] * asked
     assert next(one.scope for one in use_case(scenario).circuits()) == ACCOUNT

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 
 from otp_service.domain.errors import Refusal
@@ -9,11 +10,14 @@ from otp_service.domain.ids import Reference
 from otp_service.domain.policy import App, Limit, Policy, Sender, SenderKind, Slot
 from otp_service.domain.starting import Started
 from otp_service.keyring import create, parse, rotate
+from otp_service.keyring_file import KeyringFile
 from otp_service.usecases import ports
 from otp_service.usecases.verify import Verify
-from tests.fakes import FakeKeyIds, FakeLimits, FakeSenderHealth, FakeVerifications, LateVault
+from tests.fakes import FakeKeyIds, FakeLimits, FakeSenderHealth, FakeVerifications
 
-RING = parse(create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z"))
+RAW = create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z")
+NEWER_RAW = rotate(RAW, lambda n: b"\x05" * n, "2026-02-01T00:00:00Z")
+RING, NEWER = parse(RAW), parse(NEWER_RAW)
 PERSON = "+12025550143"
 NUMBER = RING.ids.number_hash(PERSON)
 REF = RING.ids.new(NUMBER, bytes(10))
@@ -106,9 +110,27 @@ def refused(answer: object) -> Refusal:
     return answer
 
 
-NEWER = parse(rotate(create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z"), lambda n: b"\x05" * n, "2026-02-01"))
+class LateKeyringFile(KeyringFile):
+    """The keyring of a running process; its file has the newer key when somebody asks for a key, or never."""
+
+    def __init__(self, directory: Path, *, comes: bool) -> None:
+        self._file, self._comes, self._seconds = directory / "keyring", comes, 0.0
+        self._file.write_bytes(RAW)
+        super().__init__(
+            self._file,
+            lambda: parse(self._file.read_bytes()),
+            monotonic=lambda: self._seconds,
+            now_ms=lambda: 1_790_000_000_000,
+        )
+
+    def knows(self, kid: str) -> bool:
+        """The file is looked at again."""
+        self._seconds += 10
+        if self._comes:
+            self._file.write_bytes(NEWER_RAW)
+        return super().knows(kid)
 
 
-def late(*, comes: bool) -> LateVault:
-    """A keyring that gets the newer key when somebody asks for it, or never."""
-    return LateVault(RING, NEWER, comes=comes)
+def late(directory: Path, *, comes: bool) -> ports.Vault:
+    """That keyring, whose file is in this folder."""
+    return LateKeyringFile(directory, comes=comes)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 
@@ -188,19 +189,19 @@ def of_a_newer_key() -> FakeVerifications:
     return FakeVerifications({REF: verification_view(REF)}, {REF: Secrets(NEWER.active_kid, "00")})
 
 
-def test_a_code_made_with_a_key_that_came_meanwhile_is_judged() -> None:
+def test_a_code_made_with_a_key_that_came_meanwhile_is_judged(tmp_path: Path) -> None:
     """The file is looked at again, and the guess is judged once, under all keys."""
     store = of_a_newer_key()
-    answer = use_cases(store, ring=late(comes=True)).check("shop", guess(REF))
+    answer = use_cases(store, ring=late(tmp_path, comes=True)).check("shop", guess(REF))
     assert refused(answer).code == "code_incorrect"
     assert [NEWER.active_kid in command.digests for command in store.asked] == [False, True]
     assert store.views[REF].attempts == 3
 
 
-def test_a_code_made_with_a_key_that_does_not_come_is_no_verdict() -> None:
+def test_a_code_made_with_a_key_that_does_not_come_is_no_verdict(tmp_path: Path) -> None:
     """503, and no guess is lost; another process may have the key."""
     store = of_a_newer_key()
-    verify = use_cases(store, ring=late(comes=False))
+    verify = use_cases(store, ring=late(tmp_path, comes=False))
     for request in (guess(REF), CheckRequest(to=PERSON)):
         with pytest.raises(NotReady):
             verify.check("shop", request)

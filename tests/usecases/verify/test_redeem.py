@@ -1,5 +1,6 @@
 """Redeeming a receipt: once, and only where it belongs."""
 
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -41,7 +42,7 @@ def token(**changes: Any) -> str:
     return receipt.encode(cast("Any", Changed()), RING.active_kid, RING.sign)
 
 
-def test_a_receipt_of_a_key_that_only_others_have_is_no_verdict() -> None:
+def test_a_receipt_of_a_key_that_only_others_have_is_no_verdict(tmp_path: Path) -> None:
     """Known to some process: 503 until this one has it; known to nobody: no receipt of ours."""
     claims = receipt.Claims(
         "https://otp.example", "shop", "s", "login", "sms", "", "receipt-1", REF.verification_id, 1_000
@@ -49,9 +50,9 @@ def test_a_receipt_of_a_key_that_only_others_have_is_no_verdict() -> None:
     newer = receipt.encode(claims, NEWER.active_kid, NEWER.sign)
     known = FakeKeyIds(NEWER.active_kid)
     with pytest.raises(NotReady):
-        use_cases(ring=late(comes=False), key_ids=known).redeem("shop", newer)
-    assert refused(use_cases(ring=late(comes=False)).redeem("shop", newer)).code == "receipt_invalid"
-    came = use_cases(with_receipt(), ring=late(comes=True), key_ids=known)
+        use_cases(ring=late(tmp_path, comes=False), key_ids=known).redeem("shop", newer)
+    assert refused(use_cases(ring=late(tmp_path, comes=False)).redeem("shop", newer)).code == "receipt_invalid"
+    came = use_cases(with_receipt(), ring=late(tmp_path, comes=True), key_ids=known)
     assert came.redeem("shop", newer) == Redemption(REF.verification_id, 500, "+1******0143", "login", "s")
     for nonsense in ("", ".", "a.b.c", "x" * 5_000, newer.replace(".", "")):
         assert refused(use_cases(key_ids=known).redeem("shop", nonsense)).code == "receipt_invalid"
