@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from otp_service.storage.outbox import Outbox
+from otp_service.storage.timers import Timers
 from otp_service.usecases import ports
 
 from .. import fakes
@@ -34,6 +36,10 @@ def suites(fake: str) -> list[ast.Module]:
     ]
 
 
+WITHOUT_A_PORT = {"FakeStreams": (Outbox, Timers)}
+"""What the delivery worker takes as `storage` has it; the fake plays a dead worker, and a store that is down."""
+
+
 def test_every_fake_is_checked_against_its_port() -> None:
     """Each class of `fakes.py` is in the list at its end, or extends a use case."""
     classes = {
@@ -41,7 +47,19 @@ def test_every_fake_is_checked_against_its_port() -> None:
         for name, kind in inspect.getmembers(fakes, inspect.isclass)
         if kind.__module__ == fakes.__name__ and name.startswith("Fake") and kind.__mro__[1] is object
     }
-    assert classes == {fake for _, fake in fakes_by_port()}
+    assert classes == {fake for _, fake in fakes_by_port()} | set(WITHOUT_A_PORT)
+
+
+@pytest.mark.parametrize("fake", WITHOUT_A_PORT)
+def test_a_fake_without_a_port_has_the_methods_of_the_real_parts(fake: str) -> None:
+    """With the same parameters and results."""
+
+    def methods(kind: type) -> dict[str, str]:
+        found = inspect.getmembers(kind, inspect.isfunction)
+        return {name: str(inspect.signature(method)) for name, method in found if not name.startswith("_")}
+
+    real = methods(WITHOUT_A_PORT[fake][0]) | methods(WITHOUT_A_PORT[fake][1])
+    assert methods(getattr(fakes, fake)).items() <= real.items()
 
 
 @pytest.mark.parametrize(("port", "fake"), fakes_by_port())
