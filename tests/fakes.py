@@ -15,14 +15,15 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, cast
 
+from otp_service.clock import rfc3339
 from otp_service.domain.alert import Alert
 from otp_service.domain.audit import Event, EventPage, Position
 from otp_service.domain.callback import Answer, Callback
-from otp_service.domain.checking import Approved, CheckAnswer, CheckCommand, Limited, Superseded, Wrong
-from otp_service.domain.circuit import PASS, TRIPS_AFTER, BreakerDecision, Circuit, Fault, Fine, Hold, Source
+from otp_service.domain.checking import Approval, Approved, CheckAnswer, CheckCommand, Limited, Superseded, Wrong
+from otp_service.domain.circuit import PASS, TRIPS_AFTER, BreakerDecision, Circuit, Fault, Hold, Source, Success
 from otp_service.domain.delivery import (
     MARGIN_MS,
     RANK,
@@ -154,15 +155,15 @@ class FakeCursors:
 
     kept: dict[str, Cursor] = field(default_factory=dict)
     holder: str | None = None
-    rest_ms: int | None = None
+    pause_ms: int | None = None
     wait_ms: int = 1_000
 
     def acquire_lease(self, owner: str, *, force: bool) -> int:
         """Become the reader, or stay it."""
         if self.holder not in (None, owner):
             return self.wait_ms
-        if self.holder is None and self.rest_ms and not force:
-            return self.rest_ms
+        if self.holder is None and self.pause_ms and not force:
+            return self.pause_ms
         self.holder = owner
         return 0
 
@@ -177,10 +178,10 @@ class FakeCursors:
         self.kept[profile] = cursor
         return True
 
-    def release_lease(self, owner: str, rest_ms: int) -> None:
+    def release_lease(self, owner: str, pause_ms: int) -> None:
         """Stop being the reader."""
         if self.holder == owner:
-            self.holder, self.rest_ms = None, rest_ms or self.rest_ms
+            self.holder, self.pause_ms = None, pause_ms or self.pause_ms
 
 
 @dataclass
@@ -230,7 +231,7 @@ class FakeCallbackQueue:
     leased: dict[tuple[str, str], Callback] = field(default_factory=dict)
     postponed: list[Callback] = field(default_factory=list)
     dead: list[Callback] = field(default_factory=list)
-    resting: set[str] = field(default_factory=set)
+    paused: set[str] = field(default_factory=set)
     known: set[tuple[str, str]] = field(default_factory=set)
     settled: Log = field(default_factory=list)
     away: str = ""
@@ -257,13 +258,13 @@ class FakeCallbackQueue:
         """How many could be sent now, by app; apps that have none are left out."""
         with self.lock:
             counts = Counter(one.app for one in self.queued)
-            return {app: counts[app] for app in apps if counts[app] and app not in self.resting}
+            return {app: counts[app] for app in apps if counts[app] and app not in self.paused}
 
     def claim(self, app: str) -> Callback | None:
         """The first of the app, leased to the caller."""
         with self.lock:
             for one in self.queued:
-                if one.app == app and app not in self.resting:
+                if one.app == app and app not in self.paused:
                     self.queued.remove(one)
                     claimed = replace(one, attempt=one.attempt + 1)
                     self.leased[app, one.id] = claimed
@@ -276,33 +277,33 @@ class FakeCallbackQueue:
             self.settled.append(("sent", callback.id))
             return self._forget(callback)
 
-    def schedule_retry(self, callback: Callback, wait_ms: int, rest_ms: int, reason: str) -> bool:
+    def schedule_retry(self, callback: Callback, wait_ms: int, pause_ms: int, reason: str) -> bool:
         """Let it come again."""
         with self.lock:
-            self.settled.append(("again", callback.id, wait_ms, rest_ms, reason))
-            return self._settle(callback, self.postponed if wait_ms > 0 else self.queued, rest_ms)
+            self.settled.append(("again", callback.id, wait_ms, pause_ms, reason))
+            return self._settle(callback, self.postponed if wait_ms > 0 else self.queued, pause_ms)
 
-    def dead_letter(self, callback: Callback, rest_ms: int, reason: str) -> bool:
+    def dead_letter(self, callback: Callback, pause_ms: int, reason: str) -> bool:
         """Make it a dead letter."""
         with self.lock:
-            self.settled.append(("dead", callback.id, rest_ms, reason))
-            return self._settle(callback, self.dead, rest_ms)
+            self.settled.append(("dead", callback.id, pause_ms, reason))
+            return self._settle(callback, self.dead, pause_ms)
 
     def later(self) -> None:
-        """Leases, waits and rests are over."""
+        """Leases, waits and pauses are over."""
         with self.lock:
             self.queued += [*self.leased.values(), *self.postponed]
             self.leased.clear()
             self.postponed.clear()
-            self.resting.clear()
+            self.paused.clear()
 
-    def _settle(self, callback: Callback, to: list[Callback], rest_ms: int) -> bool:
+    def _settle(self, callback: Callback, to: list[Callback], pause_ms: int) -> bool:
         if self.leased.get((callback.app, callback.id)) != callback:
             return False
         del self.leased[callback.app, callback.id]
         to.append(callback)
-        if rest_ms > 0:
-            self.resting.add(callback.app)
+        if pause_ms > 0:
+            self.paused.add(callback.app)
         return True
 
     def _forget(self, callback: Callback) -> bool:
@@ -453,10 +454,10 @@ class FakeCircuits:
         self._require_up()
         self.noted.append((tuple(scopes), held_too))
         tripped = [circuit for circuit in self.states(scopes).values() if circuit.until_ms is not None]
-        for circuit in sorted(tripped, key=lambda circuit: circuit.lasting):
-            if circuit.state == "open" and not (held_too and circuit.lasting):
+        for circuit in sorted(tripped, key=lambda circuit: circuit.is_hold):
+            if circuit.state == "open" and not (held_too and circuit.is_hold):
                 wait_ms = max(1, circuit.probe_ms - circuit.now_ms)
-                return BreakerDecision(False, wait_ms, circuit.code, circuit.title, circuit.lasting)
+                return BreakerDecision(False, wait_ms, circuit.code, circuit.title, circuit.is_hold)
         return BreakerDecision(True, probe=True) if tripped else PASS
 
     def record_hold(self, hold: Hold, number_hash: str, *, probe: bool = False) -> str:
@@ -468,14 +469,14 @@ class FakeCircuits:
             return self.reply
         was = self.breakers.get(hold.scope, Circuit(hold.scope))
         row = self._count(hold.scope, f"{hold.source}:{hold.code}", number_hash)
-        known = was.lasting and was.code == hold.code
-        if row < hold.after and not known and not (was.lasting and probe):
+        known = was.is_hold and was.code == hold.code
+        if row < hold.after and not known and not (was.is_hold and probe):
             return "counted"
         until_ms = hold.for_ms or 86_400_000
-        if was.lasting and not known and (was.until_ms or 0) > until_ms:
+        if was.is_hold and not known and (was.until_ms or 0) > until_ms:
             return "open"
         self.breakers[hold.scope] = Circuit(
-            hold.scope, until_ms, min(hold.probe_ms, until_ms), hold.code, hold.title, lasting=True
+            hold.scope, until_ms, min(hold.probe_ms, until_ms), hold.code, hold.title, is_hold=True
         )
         return "open" if known else "opened"
 
@@ -489,15 +490,15 @@ class FakeCircuits:
         self.breakers[fault.scope] = Circuit(fault.scope, 1_000, 1_000, "sender_down", fault.reason)
         return True
 
-    def record_success(self, fine: Fine, *, probe: bool) -> bool:
+    def record_success(self, success: Success, *, probe: bool) -> bool:
         """Close the breaker if this was its probe; end the rows."""
         self._require_up()
-        self.noted.append((fine, probe))
-        was = self.breakers.get(fine.scope, Circuit(fine.scope))
+        self.noted.append((success, probe))
+        was = self.breakers.get(success.scope, Circuit(success.scope))
         if was.until_ms is not None and not probe:
             return False
-        self.breakers.pop(fine.scope, None)
-        self._end_rows(fine.scope, "fault", *([Source.ANSWER.value] if fine.sent else []))
+        self.breakers.pop(success.scope, None)
+        self._end_rows(success.scope, "fault", *([Source.ANSWER.value] if success.sent else []))
         return was.until_ms is not None
 
     def record_delivered(self, scopes: Sequence[str]) -> None:
@@ -572,6 +573,16 @@ class Secrets:
 
 
 @dataclass(frozen=True)
+class Given:
+    """The receipt that an approval gave, when, and for which request."""
+
+    receipt_id: str
+    at_ms: int = 0
+    request_key: str = ""
+    context_hash: str = ""
+
+
+@dataclass(frozen=True)
 class Sent:
     """A send to a number. `in_ladder` until a code of its app and purpose is approved."""
 
@@ -592,8 +603,9 @@ class FakeVerifications:
     """Each as it was when it last changed, the newest last."""
     secrets: dict[Reference, Secrets] = field(default_factory=dict)
     now_ms: int = 500
-    approved: dict[Reference, tuple[str, Approved]] = field(default_factory=dict)
-    """The key of the request that was approved, and what it was told."""
+    given: dict[Reference, Given] = field(default_factory=dict)
+    """Of the approved."""
+    subject: Callable[[str, str], str] = lambda app, number_hash: f"{app} {number_hash}"
     opted_out: set[tuple[str, str]] = field(default_factory=set)
     """Number hashes and the messaging profiles that must not send to them."""
     wrong: dict[tuple[str, str], list[int]] = field(default_factory=dict)
@@ -618,7 +630,7 @@ class FakeVerifications:
         self._ask(command)
         if command.operation_id in self._done:
             ref, resent = self._done[command.operation_id]
-            return Started(self._now(ref), resent, replayed=True)
+            return self._started(ref, resent=resent, replayed=True)
         ref = self._newest(command.reference.number_hash, command.app.name, command.purpose)
         if ref is not None and not self._is_pending(ref):
             ref = None
@@ -628,7 +640,11 @@ class FakeVerifications:
         resent, ref = ref is not None, ref or command.reference
         self._send(command, ref)
         self._done[command.operation_id] = ref, resent
-        return Started(self._now(ref), resent)
+        return self._started(ref, resent=resent)
+
+    def _started(self, ref: Reference, *, resent: bool, replayed: bool = False) -> Started:
+        view = self._now(ref)
+        return Started(**{one.name: getattr(view, one.name) for one in fields(view)}, resent=resent, replayed=replayed)
 
     def _refusal(self, command: StartCommand, pending: Reference | None) -> StartRefused | None:
         app, number, steps = command.app, command.reference.number_hash, command.app.resend_after_ms
@@ -711,7 +727,7 @@ class FakeVerifications:
             app=command.app.name,
             purpose=command.purpose,
             mask=command.mask,
-            subject=f"{command.app.name} {command.reference.number_hash}",
+            subject=self.subject(command.app.name, command.reference.number_hash),
             created_ms=self.now_ms,
             attempts=0,
             max_checks=command.app.max_checks,
@@ -737,9 +753,9 @@ class FakeVerifications:
             return Superseded()
         if not self._is_as_asserted(command):
             return NotFound()
-        request_key, approved = self.approved.get(ref, ("", None))
-        if approved is not None and command.request_key and command.request_key == request_key:
-            return approved
+        given = self.given.get(ref)
+        if given is not None and command.request_key and command.request_key == given.request_key:
+            return self._approval(command, given)
         if not self._is_pending(ref):
             return Ended(self.views[ref].status)
         wait_ms, _ = self._wrong_wait(ref.number_hash, app, command.per_number)
@@ -767,15 +783,20 @@ class FakeVerifications:
         return answer
 
     def _approve(self, command: CheckCommand, view: VerificationView, secret: Secrets) -> Approved:
-        ref, number = view.reference, view.reference.number_hash
-        given = Approved(
-            self.now_ms, number, view.purpose, view.channel, secret.context_hash, command.receipt_id, view.mask
-        )
-        self.approved[ref] = command.request_key, given
-        subject = (number, view.app, view.purpose)
+        ref, subject = view.reference, (view.reference.number_hash, view.app, view.purpose)
+        given = Given(command.receipt_id, self.now_ms, command.request_key, secret.context_hash)
+        self.given[ref] = given
         self.sends = [replace(send, in_ladder=send.in_ladder and send.subject != subject) for send in self.sends]
         self._end(ref, Status.APPROVED)
-        return given
+        return self._approval(command, given)
+
+    def _approval(self, command: CheckCommand, given: Given) -> Approved:
+        view, moment = self.views[command.reference], rfc3339(given.at_ms)
+        approval = Approval(
+            view.reference.verification_id, "approved", moment, view.mask, view.purpose, view.channel, view.subject, ""
+        )
+        replayed = given.receipt_id != command.receipt_id
+        return Approved(approval, given.at_ms, given.context_hash, given.receipt_id, replayed)
 
     def _refuse(self, view: VerificationView) -> Wrong | Ended:
         for app in (view.app, ""):
@@ -799,7 +820,7 @@ class FakeVerifications:
     def redeem(self, operation_id: str, ref: Reference, app: str, receipt_id: str, ends_ms: int) -> Redeemed | NotFound:
         """Spend the receipt of the approval."""
         self._ask((ref, app, receipt_id, ends_ms))
-        _, given = self.approved.get(ref, ("", None))
+        given = self.given.get(ref)
         if given is None or given.receipt_id != receipt_id or self.views[ref].app != app:
             return NotFound()
         if ref not in self._redeemed:
@@ -808,7 +829,7 @@ class FakeVerifications:
             self._redeemed[ref] = self.now_ms, operation_id
             self._note(ref, "receipt.redeemed")
         at_ms, by = self._redeemed[ref]
-        return Redeemed(at_ms, by == operation_id, given.mask, given.purpose)
+        return Redeemed(at_ms, by == operation_id, self.views[ref].mask, self.views[ref].purpose)
 
     def expire(self, ref: Reference) -> bool:
         """End one whose time is over."""
@@ -921,7 +942,7 @@ class FakeDeliveries:
     _handed_back: bool = False
 
     def __post_init__(self) -> None:
-        rest = self.pending is not None and self.pending.rest
+        rest = self.pending is not None and self.pending.next_senders
         self.timers |= {"closing", "failover"} if rest else {"closing"}
 
     def come(self, kind: str) -> None:
@@ -952,7 +973,7 @@ class FakeDeliveries:
         self.tries += 1
         self.status = DeliveryStatus.SENDING
         kid, colon, _ = self.body.partition(":")
-        self.pending = replace(self.pending, has_body=True, paced=False, sealed_by=kid if colon else "")
+        self.pending = replace(self.pending, has_body=True, rate_limited=False, sealed_by=kid if colon else "")
         return SendPermit(self.body, self.tries, left_ms)
 
     def record_accepted(self, job: Job, outcome: Accepted) -> str:
@@ -1004,7 +1025,7 @@ class FakeDeliveries:
         """It has its slot."""
         self._step("record_rate_wait", wait_ms)
         if self.pending is not None:
-            self.pending = replace(self.pending, paced=True)
+            self.pending = replace(self.pending, rate_limited=True)
         return self._wait()
 
     def return_to_queue(self, job: Job, title: str, wait_ms: int, *, may_fail_over: bool) -> str:
@@ -1091,7 +1112,7 @@ class FakeDeliveries:
         pending = self.pending
         if pending is None or self.failed_over or pending.now_ms >= pending.expires_ms:
             return set()
-        return {*pending.rest} - self.opted_out
+        return {*pending.next_senders} - self.opted_out
 
     def _fail_over(self) -> bool:
         self.failed_over = self.failed_over or bool(self._next())
@@ -1350,7 +1371,7 @@ class FakeStreams:
         if self.down_for_timers:
             raise unavailable()
 
-    def rests(self, shard: int) -> bool:
+    def is_paused(self, shard: int) -> bool:
         """No shard is dead."""
         return False
 

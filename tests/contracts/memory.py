@@ -18,7 +18,7 @@ class MemoryHarness(StoreHarness):
 
     def __init__(self) -> None:
         self.ring = keyring()
-        self.memory = FakeVerifications()
+        self.memory = FakeVerifications(subject=self.ring.ids.subject)
         self.delivery = FakeDeliveries(None)
         self.known_reports = FakeDeliveryReports()
         self.verifications = cast("Any", self.memory)

@@ -35,7 +35,7 @@ def _real(stores: StoreHarness) -> Audit:
     return Audit(
         consumer,
         stores.audit,
-        lambda app: stores.audit.note(EventType.KEY_CREATED, {}, app=app),
+        lambda app: stores.audit.record(EventType.KEY_CREATED, {}, app=app),
         lambda number_hash: stores.optouts.record_unclear(number_hash, "+1", None),
     )
 

@@ -88,7 +88,7 @@ def test_a_pending_delivery_says_what_to_send(delivery: Delivery) -> None:
     draft = delivery.stores.draft(delivery.job)
     assert (draft.app, draft.sender, draft.channel, draft.locale, draft.autofill) == ("shop", "pool", "sms", "en", "")
     assert 290_000 < draft.expires_ms - draft.now_ms <= 300_000
-    assert (draft.has_body, draft.paced, draft.rest) == (False, False, ("backup",))
+    assert (draft.has_body, draft.rate_limited, draft.next_senders) == (False, False, ("backup",))
     assert draft.sealed_by == delivery.stores.ring.active_kid
     assert draft.box is not None
     delivery.begin("other:body")
@@ -225,9 +225,9 @@ def test_a_slot_in_the_rate_is_kept_until_the_try(delivery: Delivery) -> None:
     """An entry that comes back when its slot has come needs no other; the next try does."""
     assert delivery.stores.deliveries.record_rate_wait(delivery.job, 500) == "waiting"
     delivery.job = delivery.stores.requeue(delivery.ref)
-    assert delivery.stores.draft(delivery.job).paced
+    assert delivery.stores.draft(delivery.job).rate_limited
     delivery.begin()
-    assert not delivery.stores.draft(delivery.job).paced
+    assert not delivery.stores.draft(delivery.job).rate_limited
 
 
 @pytest.mark.parametrize("may_fail_over", [True, False])

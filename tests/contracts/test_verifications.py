@@ -1,11 +1,12 @@
 """Verifications: what every implementation promises of starting, checking and ending them."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 
-from otp_service.domain.checking import Approved, Limited, Superseded, Wrong
+from otp_service.clock import rfc3339
+from otp_service.domain.checking import Approval, Approved, Limited, Superseded, Wrong
 from otp_service.domain.denial import Denial
 from otp_service.domain.ending import Canceled, Ended, NotFound, Redeemed
 from otp_service.domain.errors import KeyUnknown
@@ -14,6 +15,7 @@ from otp_service.domain.optout_list import OptOut
 from otp_service.domain.policy import App, Limit, NumberLimits
 from otp_service.domain.starting import Started, StartRefused
 from otp_service.domain.verification import Status
+from otp_service.domain.view import VerificationView
 
 from ..storage.harness import BANK, CODE, RESEND_MS, SHOP, WRONG, StoreHarness, fresh_number, limited, word
 from .memory import MemoryHarness
@@ -36,6 +38,11 @@ def status(stores: StoreHarness, ref: Reference) -> Status:
     return view.status
 
 
+def as_view(started: Started) -> VerificationView:
+    """What a start shows of the verification."""
+    return VerificationView(**{one.name: getattr(started, one.name) for one in fields(VerificationView)})
+
+
 # ---- starting -----------------------------------------------------------------------------------------------------
 
 
@@ -45,7 +52,7 @@ def test_a_new_verification_is_pending_and_its_message_queued(stores: StoreHarne
     started = stores.verifications.start(order)
     assert isinstance(started, Started)
     assert (started.resent, started.replayed, started.reference) == (False, False, order.reference)
-    view = started.view
+    view = as_view(started)
     assert (view.app, view.purpose, view.channel, view.mask) == ("shop", "login", "sms", order.mask)
     assert (view.status, view.attempts, view.max_checks, view.sends, view.max_sends) == ("pending", 0, 5, 1, 4)
     assert (view.expires_ms - view.created_ms, view.next_send_ms - view.created_ms) == (300_000, RESEND_MS[0])
@@ -59,7 +66,7 @@ def test_a_new_verification_is_pending_and_its_message_queued(stores: StoreHarne
 
 def assert_readable(stores: StoreHarness, started: Started) -> None:
     """By its app and by nobody else's; as the latest, as a pending one, and its version."""
-    ref, view, verifications = started.reference, started.view, stores.verifications
+    ref, view, verifications = started.reference, as_view(started), stores.verifications
     for app in ("shop", None):
         seen = verifications.view(ref, app)
         assert seen is not None
@@ -84,7 +91,7 @@ def test_a_repeat_of_an_operation_starts_nothing(stores: StoreHarness, number: s
     again = stores.verifications.start(replace(order, reference=stores.order(number).reference))
     assert isinstance(again, Started)
     assert (again.reference, again.resent, again.replayed) == (first.reference, False, True)
-    assert (again.view.sends, again.view.attempts) == (1, 1)
+    assert (again.sends, again.attempts) == (1, 1)
 
 
 def test_a_code_is_sent_again_when_its_wait_is_over(stores: StoreHarness, number: str) -> None:
@@ -97,7 +104,7 @@ def test_a_code_is_sent_again_when_its_wait_is_over(stores: StoreHarness, number
         stores.age(ref, wait_ms)
         again = stores.start(number)
         assert (again.reference, again.resent) == (ref, True)
-        assert (again.view.sends, len(again.view.deliveries), again.view.sends_left) == (send + 1, send + 1, 3 - send)
+        assert (again.sends, len(again.deliveries), again.sends_left) == (send + 1, send + 1, 3 - send)
     refused = stores.refused(number)
     assert (refused.code, refused.sends_left, refused.limit) == ("resend_too_soon", 0, "resend_after")
     assert stores.events(ref).count("verification.resent") == 3
@@ -118,7 +125,7 @@ def test_an_opted_out_person_is_sent_nothing(stores: StoreHarness, number: str) 
     number_hash = stores.hash_of(number)
     opt_out(stores, number_hash, "profile-a")
     started = stores.start(number)
-    assert [one.sender for one in started.view.deliveries] == ["backup"]
+    assert [one.sender for one in started.deliveries] == ["backup"]
     opt_out(stores, number_hash, "profile-b")
     assert stores.refused(number, purpose="pay") == StartRefused("opted_out", 0)
 
@@ -174,9 +181,11 @@ def test_a_right_code_approves_once(stores: StoreHarness, number: str) -> None:
     answer = stores.verifications.check(guess)
     assert isinstance(answer, Approved)
     assert abs(answer.at_ms - stores.now()) < 10_000
-    assert answer == Approved(
-        answer.at_ms, stores.hash_of(number), "pay", "sms", order.context_hash, guess.receipt_id, order.mask
+    subject = stores.ring.ids.subject("shop", order.reference.number_hash)
+    assert answer.approval == Approval(
+        order.reference.verification_id, "approved", rfc3339(answer.at_ms), order.mask, "pay", "sms", subject, ""
     )
+    assert answer == Approved(answer.approval, answer.at_ms, order.context_hash, guess.receipt_id)
     again = stores.guess(order.reference, CODE, context={"payee": "X"})
     assert stores.verifications.check(again) == Ended(Status.APPROVED)
     assert status(stores, order.reference) is Status.APPROVED
@@ -217,7 +226,12 @@ def test_the_request_that_was_approved_is_approved_again(stores: StoreHarness, n
     ref = stores.start(number).reference
     first = stores.check(ref, CODE, request_key="k")
     assert isinstance(first, Approved)
-    assert stores.check(ref, CODE, request_key="k") == first
+    assert (first.replayed, first.approval.receipt) == (False, "")
+    first.approval.receipt = "signed"
+    again = stores.check(ref, CODE, request_key="k")
+    assert isinstance(again, Approved)
+    assert (again.replayed, again.receipt_id, again.approval.receipt) == (True, first.receipt_id, "")
+    assert (again.at_ms, again.approval.to) == (first.at_ms, first.approval.to)
     assert stores.check(ref, CODE, request_key="other") == Ended(Status.APPROVED)
     assert stores.check(ref, CODE) == Ended(Status.APPROVED)
 
@@ -341,7 +355,7 @@ def test_a_receipt_is_redeemed_once(stores: StoreHarness, number: str) -> None:
         assert redeem(operation, ref, app, receipt_id, until_ms) == NotFound()
     first = redeem("d", ref, "shop", "receipt", ends_ms)
     assert isinstance(first, Redeemed)
-    assert first == Redeemed(first.at_ms, True, answer.mask, "login")
+    assert first == Redeemed(first.at_ms, True, answer.approval.to, "login")
     assert redeem("d", ref, "shop", "receipt", ends_ms) == first
     assert redeem("e", ref, "shop", "receipt", ends_ms) == replace(first, first=False)
     assert stores.events(ref)[-1] == "receipt.redeemed"

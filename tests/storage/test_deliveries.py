@@ -136,7 +136,7 @@ def test_every_try_uses_the_first_ones_bytes(harness: StoreHarness) -> None:
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
     draft = harness.draft(job)
-    assert (draft.app, draft.sender, draft.channel, draft.has_body, draft.paced) == (
+    assert (draft.app, draft.sender, draft.channel, draft.has_body, draft.rate_limited) == (
         "shop",
         "pool",
         "sms",
@@ -473,9 +473,9 @@ def test_a_reserved_turn_is_waited_for_in_the_store(harness: StoreHarness) -> No
     assert harness.deliveries.record_rate_wait(harness.take(ref), 5_000) == "waiting"
     assert harness.status(ref) == "queued"
     again = harness.requeue(ref)
-    assert harness.draft(again).paced
+    assert harness.draft(again).rate_limited
     assert harness.must_begin(again).attempt == 1
-    assert not harness.draft(again).paced
+    assert not harness.draft(again).rate_limited
 
 
 def test_settling_what_has_vanished_makes_nothing(harness: StoreHarness) -> None:

@@ -16,7 +16,7 @@ from otp_service.domain.alert import Alert
 from otp_service.domain.audit import EventType
 from otp_service.domain.callback import Callback
 from otp_service.domain.checking import Approved
-from otp_service.domain.circuit import Fault, Fine, Hold, Source
+from otp_service.domain.circuit import Fault, Hold, Source, Success
 from otp_service.domain.delivery import Accepted, Action, DeliveryReport, NotSent, Refused, Unknown
 from otp_service.domain.denial import Denial
 from otp_service.domain.ids import Reference
@@ -288,7 +288,7 @@ def other_places(harness: StoreHarness) -> None:
     harness.idempotency.reserve("d1", "f", "o")
     harness.idempotency.complete("d1", "o", 200, "{}")
     harness.idempotency.reserve("d2", "f", "o")
-    harness.audit.note(EventType.WEBHOOK_REJECTED, {"reason": "x"}, throttle_ms=1_000)
+    harness.audit.record(EventType.WEBHOOK_REJECTED, {"reason": "x"}, throttle_ms=1_000)
     cursors = Cursors(harness.store, harness.scripts, harness.keys)
     cursors.acquire_lease("me", force=False)
     cursors.advance("me", "profile-a", Cursor(1, 2, 3))
@@ -322,10 +322,10 @@ def other_places(harness: StoreHarness) -> None:
     harness.circuits.admit(["sender:z"])
     harness.raw.hset(harness.keys.circuit("sender:z"), mapping={"open_until_ms": 1, "next_probe_ms": 1})
     StoreHarness(harness.store, harness.keys, harness.scripts, harness.ring).circuits.admit(["sender:z"])
-    harness.circuits.record_success(Fine("sender:z"), probe=False)
+    harness.circuits.record_success(Success("sender:z"), probe=False)
     harness.circuits.record_fault(Fault("sender:z", "connect"), word())
     harness.circuits.record_fault(Fault("sender:y", "connect"), word())
-    harness.circuits.record_success(Fine("sender:y", sent=True), probe=False)
+    harness.circuits.record_success(Success("sender:y", sent=True), probe=False)
     harness.sender_stats.record_result("pool", delivered=True)
     harness.sender_stats.record_health({"pool": (0.5, None)})
     harness.sender_stats.claim_health_poll()

@@ -16,7 +16,7 @@ import redis
 from otp_service.domain.alert import Alert
 from otp_service.domain.audit import ZERO, EventType
 from otp_service.domain.checking import Approved, Wrong
-from otp_service.domain.circuit import Fault, Fine, Hold
+from otp_service.domain.circuit import Fault, Hold, Success
 from otp_service.domain.delivery import Accepted, Action, NotSent, Refused, Unknown
 from otp_service.domain.denial import Denial
 from otp_service.domain.ending import Canceled, Ended, Redeemed
@@ -523,7 +523,7 @@ def test_a_dead_store_is_an_outage_in_every_room(tmp_path: Path) -> None:
         partial(harness.optouts.of_number, ref.number_hash),
         partial(harness.audit.read, [ZERO] * 16, shards=[0], until_ms=None, limit=1, wanted={}),
         partial(harness.audit.trim, 0),
-        partial(harness.audit.note, EventType.KEY_CREATED, {}),
+        partial(harness.audit.record, EventType.KEY_CREATED, {}),
         partial(keys.authenticate, f"otp_{'0' * 12}_{'0' * 43}"),
         partial(keys.create, "shop", ["verify"], None),
         partial(keys.get, "0" * 12),
@@ -538,7 +538,7 @@ def test_a_dead_store_is_an_outage_in_every_room(tmp_path: Path) -> None:
         partial(harness.circuits.record_hold, Hold("account", "20100", "Insufficient funds", 1_000, 100), "nh"),
         partial(harness.deliveries.pass_to_next_sender, job, "20100", "Insufficient funds", ["backup"]),
         partial(harness.circuits.record_fault, Fault("sender:pool", "connect"), "nh"),
-        partial(harness.circuits.record_success, Fine("sender:pool"), probe=True),
+        partial(harness.circuits.record_success, Success("sender:pool"), probe=True),
         partial(harness.sender_stats.record_result, "pool", delivered=True),
         partial(harness.sender_stats.health, ["pool"]),
         harness.sender_stats.claim_health_poll,

@@ -311,7 +311,7 @@ def test_the_first_end_of_a_key_stays(keys: ApiKeys, harness: StoreHarness) -> N
 def test_rotation_overlaps(keys: ApiKeys, harness: StoreHarness) -> None:
     """Old and new key both open during the overlap, the new one alone afterwards; a second rotation extends nothing."""
     old = keys.create("shop", ["verify"], None)
-    new = keys.rotate(old.id, 1_000)
+    new = keys.rotate(old.id, 3_000)
     assert new is not None
     assert (new.app, new.scopes) == ("shop", ("verify",))
     assert keys.authenticate(old.key) is not None
@@ -379,7 +379,7 @@ def test_a_key_and_its_event_are_one_step(
         raise StoreUnavailable("gone")
 
     with monkeypatch.context() as crash:
-        crash.setattr(harness.audit, "note", dies)
+        crash.setattr(harness.audit, "record", dies)
         made = keys.create("shop", ["verify"], None)
         assert keys.revoke(made.id)
     assert keys.authenticate(made.key) is None
@@ -470,9 +470,9 @@ def test_one_page_looks_at_so_much_and_no_more(server_harness: StoreHarness) -> 
 def test_callers_without_a_key_cannot_fill_the_audit_log(harness: StoreHarness) -> None:
     """A throttled kind is noted once in its time; another kind, or no throttle, is noted each time."""
     for _ in range(20):
-        harness.audit.note(EventType.WEBHOOK_REJECTED, {"reason": "signature"}, throttle_ms=60_000)
-    harness.audit.note(EventType.KEY_CREATED, {"key_id": word()}, throttle_ms=60_000)
-    harness.audit.note(EventType.KEY_CREATED, {"key_id": word()})
+        harness.audit.record(EventType.WEBHOOK_REJECTED, {"reason": "signature"}, throttle_ms=60_000)
+    harness.audit.record(EventType.KEY_CREATED, {"key_id": word()}, throttle_ms=60_000)
+    harness.audit.record(EventType.KEY_CREATED, {"key_id": word()})
     kinds = [fields["type"] for _, fields in harness.raw.xrange(harness.keys.audit(0))]
     assert sorted(kinds) == ["key.created", "key.created", "webhook.rejected"]
 

@@ -225,29 +225,28 @@ class Machine(RuleBasedStateMachine):
         assert early[1] - spent_ms <= answer.wait_ms <= early[1]
 
     def _sent(self, app: App, purpose: str, context: dict[str, str] | None, code: str, answer: Started) -> None:
-        view, before = answer.view, self.latest.get((app.name, purpose))
-        assert view is not None
+        before = self.latest.get((app.name, purpose))
         model = self.models[before] if before else None
-        pending = model is not None and model.usable_at(view.now_ms)
+        pending = model is not None and model.usable_at(answer.now_ms)
         assert answer.resent is pending
         if model is not None and pending:
             assert answer.reference == before
-            model.expires_ms = min(view.now_ms + 300_000, model.created_ms + 600_000)
+            model.expires_ms = min(answer.now_ms + 300_000, model.created_ms + 600_000)
             model.sends += 1
         else:
             assert answer.reference not in self.models
-            self._seen_expired(app, purpose, view.now_ms)
-            now = view.now_ms
+            self._seen_expired(app, purpose, answer.now_ms)
+            now = answer.now_ms
             model = Model(app, purpose, code, context, now, now + 300_000, self.harness.now)
             self.models[answer.reference] = model
             self.latest[app.name, purpose] = answer.reference
-        send = Send(view.now_ms, app.name, purpose, model.sends)
+        send = Send(answer.now_ms, app.name, purpose, model.sends)
         self.counted.append(send)
-        model.send_of[len(view.deliveries)] = send
-        refused = self.refusal(app, purpose, context, view.now_ms)
+        model.send_of[len(answer.deliveries)] = send
+        refused = self.refusal(app, purpose, context, answer.now_ms)
         assert refused is not None
         if refused[2]:
-            assert (view.max_sends - view.sends, view.next_send_ms - view.now_ms) == (refused[2], refused[1])
+            assert (answer.max_sends - answer.sends, answer.next_send_ms - answer.now_ms) == (refused[2], refused[1])
 
     @precondition(lambda self: self.models)
     @rule(

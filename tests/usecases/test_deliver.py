@@ -266,7 +266,7 @@ def test_a_template_needs_no_text() -> None:
 
 
 PAUSED = BreakerDecision(False, 700, "sender_down", "connect")
-HELD = BreakerDecision(False, 700, "40333", "spent", lasting=True)
+HELD = BreakerDecision(False, 700, "40333", "spent", is_hold=True)
 PROBE = BreakerDecision(True, probe=True)
 
 
@@ -274,7 +274,7 @@ PROBE = BreakerDecision(True, probe=True)
 @pytest.mark.parametrize(("rest", "written"), [(("other",), ()), ((), ("stays",)), (("third",), ("stays",))])
 def test_a_pause_is_waited_for(has_body: bool, rest: tuple[str, ...], written: tuple[str, ...]) -> None:
     """Nothing is sent; another sender may have it, unless those that are left are held."""
-    scenario = Scenario(pending=replace(DRAFT, has_body=has_body, rest=rest))
+    scenario = Scenario(pending=replace(DRAFT, has_body=has_body, next_senders=rest))
     sender_health = FakeSenderHealth(decision=PAUSED, better=("other",))
     use_case(scenario, sender_health=sender_health).send(JOB)
     assert scenario.log[1:] == [("record_held", "sender_down", 700, *written)]
@@ -283,7 +283,7 @@ def test_a_pause_is_waited_for(has_body: bool, rest: tuple[str, ...], written: t
 
 def test_a_held_sender_gives_way_to_a_better_one() -> None:
     """Nothing is sent by it."""
-    scenario = Scenario(pending=replace(DRAFT, rest=("third", "other")))
+    scenario = Scenario(pending=replace(DRAFT, next_senders=("third", "other")))
     sender_health = FakeSenderHealth(decision=HELD, held_too=PROBE, better=("other",))
     use_case(scenario, sender_health=sender_health).send(JOB)
     assert scenario.log[1:] == [("pass_to_next_sender", "40333", ("other",))]
@@ -296,7 +296,7 @@ def test_a_held_sender_without_a_better_one_is_tried(rest: tuple[str, ...]) -> N
 
     What its answer teaches is a probe's.
     """
-    scenario = Scenario(pending=replace(DRAFT, rest=rest), opted_out={"other"})
+    scenario = Scenario(pending=replace(DRAFT, next_senders=rest), opted_out={"other"})
     sender_health = FakeSenderHealth(decision=HELD, held_too=PROBE, better=("other",))
     use_case(scenario, sender_health=sender_health).send(JOB)
     asked = ["pass_to_next_sender"] if rest == ("other",) else []
@@ -396,7 +396,7 @@ def test_what_ran_out_while_it_waited_ends_as_expired(trouble: str, left_ms: int
 
 def test_a_reserved_turn_is_not_reserved_again() -> None:
     """An entry that comes back when its place has come goes straight on."""
-    scenario = Scenario(pending=replace(DRAFT, paced=True), wait_ms=10_000)
+    scenario = Scenario(pending=replace(DRAFT, rate_limited=True), wait_ms=10_000)
     use_case(scenario).send(JOB)
     assert scenario.steps()[0] == "compose"
 
@@ -473,7 +473,7 @@ SENT: dict[str, Any] = {"status": DeliveryStatus.SENT, "message_id": "m1"}
 def test_a_silent_delivery_is_asked_about(kind: str, claim: str) -> None:
     """The carrier's status is applied like a webhook, but is no event; sender health learns it too."""
     receipt, sender_health = DeliveryReport("m1", NUMBER, "delivered"), FakeSenderHealth()
-    scenario = Scenario(replace(DRAFT, rest=("other",)), report=receipt, due={kind}, **SENT)
+    scenario = Scenario(replace(DRAFT, next_senders=("other",)), report=receipt, due={kind}, **SENT)
     deliver, due = use_case(scenario, sender_health=sender_health), Timer(3, kind, REF, 1)
     assert deliver.timers.run(due) == "m1"
     deliver.timers.poll_report(due, "m1")

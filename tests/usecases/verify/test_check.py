@@ -64,11 +64,12 @@ def test_what_has_ended_says_how(status: Status, code: str) -> None:
 
 def test_an_approval_carries_the_signed_receipt() -> None:
     """It names app, person, purpose and verification, and is signed by the active key."""
-    store = FakeVerifications(now_ms=1_790_000_000_999)
+    store = FakeVerifications(now_ms=1_790_000_000_999, subject=RING.ids.subject)
     verify = use_cases(store)
     ref = begun(verify)
-    approval = approved(verify, ref)
-    assert approval.receipt not in repr(approval)
+    answer = approved(verify, ref)
+    approval = answer.approval
+    assert approval.receipt not in repr(answer)
     claims = receipt.decode(approval.receipt, RING.verify)
     assert claims is not None
     assert claims["iss"] == "https://otp.example"
@@ -77,7 +78,7 @@ def test_an_approval_carries_the_signed_receipt() -> None:
     assert claims["sub"] == RING.ids.subject("shop", NUMBER)
     assert claims["iat"] == 1_790_000_000
     assert PERSON not in json.dumps(claims)
-    public = (approval.mask, approval.purpose, approval.channel, approval.subject)
+    public = (approval.to, approval.purpose, approval.channel, approval.sub)
     assert public == ("+1******0143", "login", "sms", claims["sub"])
 
 
@@ -156,7 +157,7 @@ def test_by_number_the_latest_is_followed(times: int) -> None:
     ref = begun(verify, StartRequest(PERSON, purpose="pay"))
     answer = verify.check("shop", CheckRequest(RIGHT, to=PERSON, purpose="pay"))
     assert isinstance(answer, Approved)
-    assert answer.verification_id == ref.verification_id
+    assert answer.approval.verification_id == ref.verification_id
     assert store.asked[1] == (NUMBER, "shop", "pay")
     assert [command.by_purpose for command in store.asked[2::2]] == ["pay"] * (times + 1)
 

@@ -9,15 +9,14 @@ from otp_service.domain import receipt
 from otp_service.domain.checking import Approved
 from otp_service.domain.errors import InvalidNumber, NotReady
 from otp_service.usecases.verify import Asserted, Redemption
-from tests.fakes import FakeKeyIds, FakeVerifications, verification_view
+from tests.fakes import FakeKeyIds, FakeVerifications, Given, verification_view
 
-from .parts import NEWER, NUMBER, PERSON, REF, RIGHT, RING, begun, guess, late, refused, use_cases
+from .parts import NEWER, PERSON, REF, RIGHT, RING, begun, guess, late, refused, use_cases
 
 
 def with_receipt() -> FakeVerifications:
     """A store with one approved verification, whose receipt is the one that `token` makes."""
-    approved = Approved(400, NUMBER, "login", "sms", "", "receipt-1", "+1******0143")
-    return FakeVerifications({REF: verification_view(REF, status="approved")}, approved={REF: ("", approved)})
+    return FakeVerifications({REF: verification_view(REF, status="approved")}, given={REF: Given("receipt-1")})
 
 
 def token(**changes: Any) -> str:
@@ -70,12 +69,12 @@ def test_a_receipt_is_redeemed_where_it_belongs() -> None:
 
 def test_the_receipt_of_an_approval_is_good_for_one_login() -> None:
     """From the start to its end, by nobody but this app."""
-    verify = use_cases(FakeVerifications(now_ms=1_790_000_000_000))
-    approval = verify.check("shop", guess(begun(verify), RIGHT))
-    assert isinstance(approval, Approved)
-    assert refused(verify.redeem("abroad", approval.receipt)).code == "receipt_invalid"
-    assert isinstance(verify.redeem("shop", approval.receipt), Redemption)
-    assert refused(verify.redeem("shop", approval.receipt)).code == "receipt_spent"
+    verify = use_cases(FakeVerifications(now_ms=1_790_000_000_000, subject=RING.ids.subject))
+    answer = verify.check("shop", guess(begun(verify), RIGHT))
+    assert isinstance(answer, Approved)
+    assert refused(verify.redeem("abroad", answer.approval.receipt)).code == "receipt_invalid"
+    assert isinstance(verify.redeem("shop", answer.approval.receipt), Redemption)
+    assert refused(verify.redeem("shop", answer.approval.receipt)).code == "receipt_spent"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
@@ -40,7 +40,9 @@ def test_a_start_command_is_complete_and_seals_what_is_secret() -> None:
     request = StartRequest(PERSON, context={"payee": "X"}, client_ip="203.0.113.7", locale="de", metadata='{"a":1}')
     sent = use_cases(store).start("shop", request)
     (command,) = store.asked
-    assert (started(sent).view, started(sent).resent) == (store.view(command.reference, "shop"), False)
+    view = store.view(command.reference, "shop")
+    assert view is not None
+    assert started(sent) == Started(**{one.name: getattr(view, one.name) for one in fields(view)}, resent=False)
     code = "999999"
     assert PERSON[1:] not in repr(command)
     assert code not in repr(command)
@@ -266,7 +268,7 @@ def test_a_template_has_no_room_for_a_payment(context: dict[str, str]) -> None:
     assert (store.asked, limits.taken) == ([], 0)
     verifying.start("shop", replace(request, context={"order": "\U0001f355" * 128}))
     (command,) = store.asked
-    assert [sender.name for sender in (*command.route, *command.behind)] == ["meta"]
+    assert [sender.name for sender in (*command.route, *command.failover_route)] == ["meta"]
 
 
 def test_the_sms_that_failover_may_send_must_fit_too() -> None:
