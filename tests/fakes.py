@@ -433,10 +433,9 @@ class FakeKeyIds:
 
 @dataclass
 class FakeCircuits:
-    """Breakers by scope. `breakers` may be set by the test; `reply` is then what every hold answers with."""
+    """Breakers by scope, with a clock that stands still."""
 
     breakers: dict[str, Circuit] = field(default_factory=dict)
-    reply: str | None = None
     down: bool = False
     noted: list[Any] = field(default_factory=list)
     numbers: list[str] = field(default_factory=list)
@@ -465,8 +464,6 @@ class FakeCircuits:
         self._require_up()
         self.noted.append(hold)
         self.numbers.append(number_hash)
-        if self.reply is not None:
-            return self.reply
         was = self.breakers.get(hold.scope, Circuit(hold.scope))
         row = self._count(hold.scope, f"{hold.source}:{hold.code}", number_hash)
         known = was.is_hold and was.code == hold.code
