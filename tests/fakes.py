@@ -5,8 +5,9 @@ gives no reply that a test prepared. Tests put a state there instead. `tests/con
 on a real server and on a one-node cluster. What a fake leaves out stands in its docstring.
 
 It has no clock of its own: what would happen after a time happens when the test moves `now_ms`, or calls `later()` or
-`come()`. The carrier, the receivers and what else is outside have no rules of ours: their fakes give the answers that
-the test prepared, and record what they were asked.
+`come()`. The carrier and the receivers have no rules of ours: their fakes give the answers that the test prepared, and
+record what they were asked; their suites run on our clients too. The last fakes stand for no port, but for parts of
+ours that others build on: `FakeStreams` for two classes of the store, the others for use cases.
 """
 
 import json
@@ -395,7 +396,7 @@ class FakeLimits:
     """Limits apart from the number; without a clock a slot is free again only when it is given back."""
 
     wait_ms: int = 0
-    """If it is not 0, the wait that every `acquire` answers with."""
+    """If it is not 0, every limit is full for so many milliseconds more."""
     used: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def acquire(self, slots: Sequence[Slot]) -> int:
