@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ..storage.harness import StoreHarness
+from ..storage.harness import StoreHarness, fresh_number
 from .memory import MemoryHarness
 
 
@@ -30,3 +30,9 @@ def stores(real: StoreHarness | None) -> StoreHarness:
         return MemoryHarness()
     real.outbox.open()
     return real
+
+
+@pytest.fixture
+def number() -> str:
+    """A number that no other test uses."""
+    return fresh_number()

@@ -8,6 +8,7 @@ from otp_service.domain.ids import Reference
 from otp_service.domain.outbox import Job, PendingDelivery, Timer
 from otp_service.domain.policy import App
 from otp_service.domain.starting import StartCommand
+from otp_service.domain.verification import Status
 
 from ..fakes import FakeDeliveries, FakeDeliveryReports, FakeSenderRate, FakeVerifications
 from ..storage.harness import SHOP, StoreHarness, keyring
@@ -87,6 +88,13 @@ class MemoryHarness(StoreHarness):
     def status(self, ref: Reference, ordinal: int = 1) -> str:
         """Where the delivery stands."""
         return self.delivery.status
+
+
+def status(stores: StoreHarness, ref: Reference) -> Status:
+    """Where the verification stands."""
+    view = stores.verifications.view(ref, None)
+    assert view is not None
+    return view.status
 
 
 def come(stores: StoreHarness, ref: Reference, kind: str) -> Timer:
