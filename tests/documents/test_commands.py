@@ -114,8 +114,19 @@ def reader(dev: Dev) -> Reader:
     return Reader(dev)
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
-def test_every_command_runs(document: Path, reader: Reader, shell: Shell) -> None:
+def test_all_that_is_printed_works(reader: Reader, shell: Shell, subtests: pytest.Subtests) -> None:
+    """The commands of each document, and the operations that are named.
+
+    One test, so that one process runs it: several would each start a `dev`, and read the documents in any order.
+    """
+    for document in DOCUMENTS:
+        with subtests.test(msg=name(document)):
+            run_every_command(document, reader, shell)
+    with subtests.test(msg="operations"):
+        find_every_operation(reader)
+
+
+def run_every_command(document: Path, reader: Reader, shell: Shell) -> None:
     """Block by block, with the code of the message where the document has a placeholder; each ends with status 0."""
     printed: dict[str, list[str]] = {words: [] for words in EXPECTED.get(document.name, {})}
     for block in blocks(document, "sh"):
@@ -130,7 +141,7 @@ def test_every_command_runs(document: Path, reader: Reader, shell: Shell) -> Non
             assert re.search(pattern, output), f"{words}: {output}"
 
 
-def test_every_operation_that_is_named_exists(reader: Reader) -> None:
+def find_every_operation(reader: Reader) -> None:
     """`GET /verify/{verification_id}` and its like are operations of the running service."""
     paths = reader.get(f"{reader.dev.url}/openapi.json")["paths"]
     known = {f"{method.upper()} {path}" for path, operations in paths.items() for method in operations}

@@ -72,7 +72,8 @@ class Scenario:
     store: FakeVerifications = field(
         default_factory=lambda: FakeVerifications(
             views={REF: view(), SLOW: replace(view(SLOW), app="slow")},
-            events=[TimelineEntry("verification.started", AT, None, {})],
+            now_ms=AT + 1,
+            events={REF: [TimelineEntry("verification.started", AT, None, {})]},
         )
     )
     receivers: FakeReceivers = field(default_factory=FakeReceivers)
@@ -123,7 +124,7 @@ def test_the_body_is_the_object_of_the_api(scenario: Scenario) -> None:
     assert (one.id, one.app, one.verification) == (f"evt_02-{AT}-1", "shop", REF.verification_id)
     assert (body["type"], body["timestamp"]) == ("verification.approved", rfc3339(AT))
     assert set(body) == {"type", "timestamp", "data"}
-    shown = shown_as(VerificationWithTimeline, view(), timeline=timeline_events(scenario.store.events))
+    shown = shown_as(VerificationWithTimeline, view(), timeline=timeline_events(scenario.store.timeline(REF)))
     assert body["data"] == msgspec.to_builtins(shown)
     assert body["data"]["version"] == 4
 

@@ -39,7 +39,7 @@ def test_a_held_sender_without_a_better_one_is_tried(rest: tuple[str, ...]) -> N
 
     What its answer teaches is a probe's.
     """
-    scenario = Scenario(pending=replace(DRAFT, next_senders=rest), others_left=False)
+    scenario = Scenario(pending=replace(DRAFT, next_senders=rest), opted_out={"other"})
     sender_health = FakeSenderHealth(decision=HELD, held_too=PROBE, better=("other",))
     use_case(scenario, sender_health=sender_health).send(JOB)
     asked = ["pass_to_next_sender"] if rest == ("other",) else []
