@@ -48,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
         type=whole_numbers,
         help="16,64,1000 by default; the first for every row, the others for check and start",
     )
+    made.add_argument("--live", type=whole_numbers, help="for the scripts: 10000,100000,1000000 by default")
     made.add_argument("--rounds", type=int, help=f"rounds (default {Options().rounds})")
     made.add_argument("--seconds", type=int, help=f"of each leg (default {Options().seconds})")
     made.add_argument("--against", type=Path, metavar="PATH", help="another checkout with its own .venv")
@@ -71,7 +72,7 @@ def whole_numbers(text: str) -> tuple[int, ...]:
 
 def options_of(args: argparse.Namespace) -> Options:
     """The options of a run."""
-    given = {name: getattr(args, name) for name in ("rounds", "seconds", "connections") if getattr(args, name)}
+    given = {name: getattr(args, name) for name in ("rounds", "seconds", "connections", "live") if getattr(args, name)}
     return (SHORT if args.short else Options())._replace(generator=args.load, **given)
 
 
