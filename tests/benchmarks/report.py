@@ -47,7 +47,7 @@ def _line(legs: Sequence[Leg], first: Sequence[Leg]) -> str:
     by_cpu = figures.ratio([cpu_of(leg) for leg in legs], [cpu_of(leg) for leg in first])
     others = median(legs, "other_cores")
     cells = [
-        legs[0].target,
+        legs[0].target + failures(legs),
         f"{rates.median:,.0f}",
         f"{rates.low:,.0f}–{rates.high:,.0f} ({rates.spread:.0%})",
         f"{median(legs, 'p50_ms'):.2f}",
@@ -69,6 +69,13 @@ def median(legs: Sequence[Leg], name: str) -> float:
 def cpu(legs: Sequence[Leg], group: str) -> float:
     """The median CPU of a group in microseconds per answer."""
     return figures.summarize([leg.cpu_us.get(group, 0.0) for leg in legs]).median
+
+
+def failures(legs: Sequence[Leg]) -> str:
+    """` (12% failed)` where answers had a wrong status or did not come: they are not among the answers a second."""
+    failed = sum(leg.failed for leg in legs)
+    requests = sum(sum(leg.statuses.values()) + leg.errors for leg in legs)
+    return f" ({failed / requests:.0%} failed)" if failed else ""
 
 
 def cpu_of(leg: Leg) -> float:

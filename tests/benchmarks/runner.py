@@ -54,6 +54,8 @@ class Runner:
             with self._reporting(target):
                 leg = measure_load(load, shape, stack, (target.name, number), self.options.generator)
                 self.legs.append(leg)
+                if leg.failed:
+                    raise Wrong(f"{leg.row}: {leg.statuses}, {leg.errors} without an answer")
 
     def _own(self, row: OwnRow, number: int) -> None:
         self._say(f"round {number}: {row.word}")

@@ -45,6 +45,12 @@ def test_a_fault_is_told_and_hides_no_figures() -> None:
     assert "* fault: theirs: did not start" in text
 
 
+def test_failures_stand_beside_the_name() -> None:
+    """What was refused or got no answer, as a share of all requests."""
+    text = render([leg("ours", 1, 1000, statuses={"201": 80, "503": 10}, failed=20, errors=10)], [], {})
+    assert "| ours (20% failed) | 1,000 |" in text
+
+
 def test_figures_are_short_and_plain() -> None:
     """Three digits or more, no power of ten."""
     assert [short(value) for value in (12345.6, 123.4, 12.34, 0.123, 0, 2.0)] == [

@@ -37,6 +37,8 @@ class Example(Stack):
 class Peer(Target):
     """A target on a running server; its own program only sleeps."""
 
+    stack: type[Example] = Example
+
     def __init__(self, name: str, server: Server, status: int = 201) -> None:
         self.name, self._server, self._status = name, server, status
 
@@ -45,9 +47,23 @@ class Peer(Target):
         if not self._status:
             raise ProgramFailed("it ended")
         programs.start("service", [sys.executable, "-c", "import time; time.sleep(60)"], {})
-        stack = Example(programs, self._server.url, {})
+        stack = self.stack(programs, self._server.url, {})
         stack.status = self._status
         return stack
+
+
+class Mixed(Example):
+    """Every other start is refused."""
+
+    def start(self, number: str) -> Request:
+        """Odd numbers are refused."""
+        return Request("/503" if int(number[1:]) % 2 else "/201", number)
+
+
+class Sometimes(Peer):
+    """A target that refuses every other start."""
+
+    stack = Mixed
 
 
 @pytest.fixture
@@ -90,6 +106,15 @@ def test_a_failure_ends_a_leg_and_not_the_run(server: Server) -> None:
     }
     assert sorted(fault.partition(":")[0] for fault in faults) == ["absent"] * 2 + ["wrong"] * 2
     assert "'503'" in faults[1]
+
+
+def test_a_leg_with_some_wrong_answers_is_kept_and_told(server: Server) -> None:
+    """Its speed is that of the good answers; the fault says which others came."""
+    legs, faults = run([Sometimes("some", server)], [load("start")])
+    assert [leg.statuses for leg in legs] == [{"201": 12, "503": 11}] * 2
+    assert [leg.failed for leg in legs] == [11] * 2
+    assert len(faults) == 2
+    assert "'503': 11" in faults[0]
 
 
 def test_a_row_that_needs_a_worker_is_for_those_that_have_one(server: Server) -> None:
