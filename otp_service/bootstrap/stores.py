@@ -39,6 +39,11 @@ def open_stores(settings: Settings, keyring: KeyringFile | None = None) -> Store
     readiness.fix_shards(store, keys)
     if keyring is not None:
         join(store, Keyrings(store, keys), keyring)
+    return parts_over(store, keys)
+
+
+def parts_over(store: Store, keys: Keys) -> Stores:
+    """The parts over a store that is open."""
     scripts = Scripts(store)
     audit = AuditLog(store, scripts, keys)
     api_keys = ApiKeys(

@@ -1,15 +1,18 @@
 """The API of one process."""
 
+import asyncio
 import secrets
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from flask import Flask
 
 from .. import telemetry
 from ..config import Settings
 from ..domain.policy import App, Slot
+from ..front.plain import Endpoints
 from ..keyring_file import KeyringFile
 from ..storage.audit_consumer import AuditConsumer
 from ..storage.delivery_reports import DeliveryReports
@@ -18,6 +21,7 @@ from ..storage.keyrings import Keyrings
 from ..storage.limits import Limits, network
 from ..storage.optouts import OptOuts
 from ..storage.outbox import Outbox
+from ..storage.pipelined.store import pipelined
 from ..storage.verifications import Verifications
 from ..usecases.browse import Browse
 from ..usecases.receive import Receive
@@ -26,14 +30,15 @@ from ..usecases.verify import Verify
 from ..usecases.watch import Watch
 from ..web.app import create_app
 from ..web.auth import Auth
-from ..web.limits import WATCHING, WORKING, Threads
+from ..web.endpoint import Endpoint
+from ..web.limits import WATCHING, WORKING, LoopPlaces, Threads
 from ..web.problems import Problems
-from ..web.routes.all_routes import Backend, all_routes
+from ..web.routes.all_routes import Backend, all_routes, loop_routes
 from . import readiness, senders
 from .callbacks import callback_gauges
 from .carrier import webhook_key
 from .required import require_for_web
-from .stores import Stores, open_keyring, open_stores
+from .stores import Stores, open_keyring, open_stores, parts_over
 
 Pause = Callable[[float], bool]
 """Waits for so many seconds or for the end of the process; returns whether the process ends."""
@@ -47,10 +52,35 @@ def build_web(settings: Settings, *, working: int = WORKING, pause: Pause | None
     if settings.policy.endpoints:
         # The group must exist before the first event: events before the first worker's start are sent too.
         AuditConsumer(parts.stores.store, parts.stores.keys).open()
+    return _flask(parts, working, pause or threading.Event().wait)
+
+
+def _flask(parts: "_Parts", working: int, pause: Pause) -> Flask:
     threads = Threads(working)
-    watch = parts.watch(threads, pause or threading.Event().wait)
-    backend = parts.backend(watch)
+    backend = parts.backend(parts.watch(threads, pause))
     return create_app(all_routes(backend), backend.auth, backend.problems, _request_id, threads)
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """The API of one process with an event loop. `keyring` is to be looked at often, outside of the loop."""
+
+    flask: Flask
+    endpoints: Endpoints
+    keyring: KeyringFile
+
+
+def build_front(settings: Settings, loop: asyncio.AbstractEventLoop, *, working: int = WORKING) -> Front:
+    """The API for an event loop: what the loop answers itself, and the Flask app for the rest."""
+    require_for_web(settings)
+    keyring = open_keyring(settings)
+    stores = open_stores(settings, keyring)
+    flask = _flask(_Parts(settings, stores, keyring), working, threading.Event().wait)
+    parts = _Parts(settings, parts_over(pipelined(loop, stores.store), stores.keys), keyring)
+    backend = parts.backend(parts.watch(Threads(working), threading.Event().wait))
+    places = LoopPlaces()
+    endpoints = [Endpoint(route, backend.auth, backend.problems, _request_id, places) for route in loop_routes(backend)]
+    return Front(flask, {(e.route.method.encode(), e.route.template.encode()): e for e in endpoints}, keyring)
 
 
 class _Parts:

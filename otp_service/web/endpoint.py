@@ -8,6 +8,8 @@ work.
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 from .. import telemetry
 from ..domain.errors import InvalidRequest, Refusal, ServiceError, StoreUnavailable
@@ -16,7 +18,6 @@ from . import cors
 from .auth import Auth, allow
 from .bodies import PayloadTooLarge
 from .http import MAX_BODY, Call, Handler, Precheck, Reply, Route
-from .limits import BodyLimiter, Threads
 from .problems import Problems
 
 ALWAYS = {"X-Content-Type-Options": "nosniff"}
@@ -25,6 +26,30 @@ _log = logging.getLogger("otp.web")
 
 ReadBody = Callable[[int], bytes]
 """Reads at most that many bytes of the request's body."""
+
+
+class Places(Protocol):
+    """How much may be done at once: each is entered around what it bounds, and raises NotReady where it is full."""
+
+    @property
+    def requests(self) -> AbstractContextManager[Any]:
+        """Requests that may wait."""
+        ...
+
+    @property
+    def limiter(self) -> AbstractContextManager[Any]:
+        """Requests that work."""
+        ...
+
+    @property
+    def bodies_with_key(self) -> AbstractContextManager[Any]:
+        """Bodies that are being received, of requests with a valid API key."""
+        ...
+
+    @property
+    def bodies_without_key(self) -> AbstractContextManager[Any]:
+        """Bodies that are being received, of other requests."""
+        ...
 
 
 class Endpoint:
@@ -36,7 +61,7 @@ class Endpoint:
         auth: Auth,
         problems: Problems,
         new_request_id: Callable[[], str],
-        threads: Threads,
+        threads: Places,
     ) -> None:
         self.route = route
         self._threads = threads
@@ -130,7 +155,7 @@ class Endpoint:
             raise PayloadTooLarge(f"The body may have {MAX_BODY} bytes.")
         return Call(call.path, call.query, call.headers, body, call.peer, call.request_id, call.principal)
 
-    def _bodies(self, call: Call) -> BodyLimiter:
+    def _bodies(self, call: Call) -> AbstractContextManager[Any]:
         return self._threads.bodies_without_key if call.principal is None else self._threads.bodies_with_key
 
     def _extra(self, call: Call, who: Sequence[Principal]) -> dict[str, object]:

@@ -29,6 +29,9 @@ from .receipts import ReceiptRoutes
 from .start_verification import StartRoutes
 from .webhooks import WebhookRoutes
 
+LOOP_ROUTES = (("POST", "/verify/check"), ("POST", "/verify/start"), ("GET", "/healthz"))
+"""Method and template; none has parameters."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Backend:
@@ -70,6 +73,13 @@ def all_routes(backend: Backend) -> list[Route]:
     ]
     documents.describe(routes)
     return routes
+
+
+def loop_routes(backend: Backend) -> list[Route]:
+    """The routes that an event loop answers itself: those that a login waits for, and liveness."""
+    health = HealthRoutes((), backend.problems).routes()
+    routes = [*_verification_routes(backend), *health]
+    return [route for route in routes if (route.method, route.template) in LOOP_ROUTES]
 
 
 def _verification_routes(backend: Backend) -> list[Route]:
