@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from otp_service.domain.alarm import Alarm
+from otp_service.domain.alert import Alert
 from otp_service.domain.audit import Event, EventPage, Position
 from otp_service.domain.callback import Answer, Callback
 from otp_service.domain.checking import CheckAnswer, CheckCommand
@@ -33,7 +33,7 @@ from otp_service.domain.verification import Status
 from otp_service.domain.view import TimelineEntry, VerificationView
 from otp_service.keyring import Keyring
 from otp_service.usecases import ports
-from otp_service.usecases.alert import Alert
+from otp_service.usecases.alert_on_call import AlertOnCall
 from otp_service.usecases.sender_health import SenderHealth
 
 SHARDS = 16
@@ -169,12 +169,12 @@ class FakeCursors:
 
 
 @dataclass
-class FakeAlarms:
+class FakeAlerts:
     """Alerts that wait; each trouble is queued once, each alert handed out once until `later`."""
 
     most_waiting: int = 50
     known: set[str] = field(default_factory=set)
-    waiting: list[Alarm] = field(default_factory=list)
+    waiting: list[Alert] = field(default_factory=list)
     claimed: set[str] = field(default_factory=set)
     down: bool = False
 
@@ -185,20 +185,20 @@ class FakeAlarms:
         if trouble in self.known or len(self.waiting) >= self.most_waiting:
             return False
         self.known.add(trouble)
-        self.waiting.append(Alarm(f"1-{len(self.known)}", text))
+        self.waiting.append(Alert(f"1-{len(self.known)}", text))
         return True
 
-    def claim(self) -> Alarm | None:
+    def claim(self) -> Alert | None:
         """The first that waits and is not handed out."""
-        for alarm in self.waiting:
-            if alarm.id not in self.claimed:
-                self.claimed.add(alarm.id)
-                return alarm
+        for alert in self.waiting:
+            if alert.id not in self.claimed:
+                self.claimed.add(alert.id)
+                return alert
         return None
 
-    def acknowledge(self, alarm: Alarm) -> None:
+    def acknowledge(self, alert: Alert) -> None:
         """Forget it; one that is not there is no error."""
-        self.waiting = [other for other in self.waiting if other != alarm]
+        self.waiting = [other for other in self.waiting if other != alert]
 
     def later(self) -> None:
         """The time has passed after which a claimed alert is handed out again."""
@@ -559,7 +559,7 @@ class FakeVerifications:
     views: dict[Reference, VerificationView] = field(default_factory=dict)
     events: list[TimelineEntry] = field(default_factory=list)
     open_: list[Reference] = field(default_factory=list)
-    heard_ms: int = 0
+    received_ms: int = 0
     now: dict[Reference, int | None] = field(default_factory=dict)
     """Versions by verification."""
     fault: Exception | None = None
@@ -568,14 +568,14 @@ class FakeVerifications:
     denials: list[tuple[Reference, Denial]] = field(default_factory=list)
     log: Log = field(default_factory=list)
 
-    def start(self, order: StartCommand) -> Started | StartRefused:
+    def start(self, command: StartCommand) -> Started | StartRefused:
         """The next reply."""
-        return cast("Started | StartRefused", self._reply(order))
+        return cast("Started | StartRefused", self._reply(command))
 
-    def check(self, order: CheckCommand) -> CheckAnswer:
-        """The next reply, or what it makes of the order."""
-        reply = self._reply(order)
-        return cast("CheckAnswer", reply(order) if callable(reply) else reply)
+    def check(self, command: CheckCommand) -> CheckAnswer:
+        """The next reply, or what it makes of the command."""
+        reply = self._reply(command)
+        return cast("CheckAnswer", reply(command) if callable(reply) else reply)
 
     def latest(self, number_hash: str, app: str, purpose: str) -> Reference | None:
         """The prepared one."""
@@ -599,9 +599,9 @@ class FakeVerifications:
         """Those of the number that have not ended."""
         return [ref for ref in self.open_ if ref.number_hash == number_hash]
 
-    def first_heard(self, number_hash: str, event_id: str) -> int:
+    def first_received(self, number_hash: str, event_id: str) -> int:
         """Always the same moment."""
-        return self.heard_ms
+        return self.received_ms
 
     def deny(self, ref: Reference, denial: Denial) -> str:
         """Record it."""
@@ -625,10 +625,10 @@ class FakeVerifications:
         """The prepared events."""
         return self.events
 
-    def _reply(self, order: object) -> Any:
+    def _reply(self, command: object) -> Any:
         if self.fault is not None:
             raise self.fault
-        self.asked.append(order)
+        self.asked.append(command)
         return self.replies.pop(0)
 
 
@@ -960,7 +960,7 @@ class FakeStreams:
 # ---- use cases that others build on -------------------------------------------------------------------------------
 
 
-class FakeAlert(Alert):
+class FakeAlertOnCall(AlertOnCall):
     """Records what people would be told."""
 
     def __init__(self) -> None:
@@ -1033,7 +1033,7 @@ class FakeSenderHealth(SenderHealth):
 if TYPE_CHECKING:  # each fake fits its port
     _OPTOUTS: ports.OptOutRegistry = FakeOptOuts()
     _CURSORS: ports.Cursors = FakeCursors()
-    _ALARMS: ports.Alarms = FakeAlarms()
+    _ALERTS: ports.Alerts = FakeAlerts()
     _CALLBACKS: ports.CallbackQueue = FakeCallbackQueue()
     _CONSUMER: ports.AuditConsumer = FakeAuditConsumer()
     _READER: ports.AuditReader = FakeAuditReader()

@@ -31,7 +31,7 @@ from ..usecases.watch import Watch
 from ..web.app import create_app
 from ..web.auth import Auth
 from ..web.endpoint import Endpoint
-from ..web.limits import WATCHING, WORKING, LoopPlaces, Threads
+from ..web.limits import WATCHING, WORKING, LoopLimits, Threads
 from ..web.problems import Problems
 from ..web.routes.all_routes import Backend, all_routes, loop_routes
 from . import readiness, senders
@@ -78,8 +78,8 @@ def build_front(settings: Settings, loop: asyncio.AbstractEventLoop, *, working:
     flask = _flask(_Parts(settings, stores, keyring), working, threading.Event().wait)
     parts = _Parts(settings, parts_over(pipelined(loop, stores.store), stores.keys), keyring)
     backend = parts.backend(parts.watch(Threads(working), threading.Event().wait))
-    places = LoopPlaces()
-    endpoints = [Endpoint(route, backend.auth, backend.problems, _request_id, places) for route in loop_routes(backend)]
+    limits = LoopLimits()
+    endpoints = [Endpoint(route, backend.auth, backend.problems, _request_id, limits) for route in loop_routes(backend)]
     return Front(flask, {(e.route.method.encode(), e.route.template.encode()): e for e in endpoints}, keyring)
 
 
@@ -99,7 +99,7 @@ class _Parts:
         """Requests that wait for a change."""
         return Watch(
             store=self._verifications,
-            places=WATCHING,
+            slots=WATCHING,
             pause=pause,
             released=threads.limiter.released,
             count=lambda news: telemetry.WATCHES.labels(news).inc(),
@@ -136,7 +136,7 @@ class _Parts:
         return Verify(
             store=self._verifications,
             limits=Limits(stores.scripts, stores.keys, is_cluster=stores.store.is_cluster),
-            place=_slots,
+            limit_slots=_limit_slots,
             sender_health=self._health,
             vault=self._keyring,
             key_ids=Keyrings(stores.store, stores.keys),
@@ -181,7 +181,7 @@ def _request_id() -> str:
     return f"req_{secrets.token_hex(12)}"
 
 
-def _slots(app: App, client_ip: str | None) -> list[Slot]:
+def _limit_slots(app: App, client_ip: str | None) -> list[Slot]:
     slots = [Slot("app", app.name, limit) for limit in app.starts_per_app]
     if client_ip is not None:
         subject = f"{app.name}:{network(client_ip)}"

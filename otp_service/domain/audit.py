@@ -48,7 +48,7 @@ class EventType(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
-    """A place in one shard's stream: milliseconds and a counter, as the store's stream ids have it."""
+    """A position in one shard's stream: milliseconds and a counter, as the store's stream ids have it."""
 
     ms: int
     counter: int

@@ -1,4 +1,4 @@
-"""Reading the audit streams: one ordered story out of one stream per shard, with a position in each.
+"""Reading the audit streams: one ordered list out of one stream per shard, with a position in each.
 
 Writing happens inside the scripts that change state; here are only the events that belong to no number.
 """
@@ -23,7 +23,7 @@ PAGE_SCAN = 5_000
 
 
 @dataclass(slots=True)
-class _Lane:
+class _ShardReader:
     shard: int
     position: Position
     entries: list[tuple[str, dict[str, str]]] = field(default_factory=list)
@@ -81,33 +81,33 @@ class AuditLog:
 
         `wanted` maps a field of the event (`type`, `vid`, `app`, `nh`) to the values that pass.
         """
-        lanes = {shard: _Lane(shard, positions[shard]) for shard in shards}
+        readers = {shard: _ShardReader(shard, positions[shard]) for shard in shards}
         after = list(positions)
         events: list[Event] = []
         scanned = 0
         heap: list[tuple[Position, int]] = []
-        for lane in lanes.values():
-            self._push(heap, lane, until_ms, limit)
+        for reader in readers.values():
+            self._push(heap, reader, until_ms, limit)
         while heap and len(events) < limit and scanned < PAGE_SCAN:
             position, shard = heapq.heappop(heap)
-            lane = lanes[shard]
-            _, fields = lane.entries.pop(0)
+            reader = readers[shard]
+            _, fields = reader.entries.pop(0)
             after[shard] = position
             scanned += 1
             if all(fields.get(name, "") in values for name, values in wanted.items()):
                 events.append(Event(shard, position, fields.get(EventField.TYPE, ""), fields))
-            self._push(heap, lane, until_ms, limit)
+            self._push(heap, reader, until_ms, limit)
         return EventPage(events, after, at_end=not heap)
 
-    def _push(self, heap: list[tuple[Position, int]], lane: _Lane, until_ms: int | None, limit: int) -> None:
-        if not lane.entries and not lane.exhausted:
+    def _push(self, heap: list[tuple[Position, int]], reader: _ShardReader, until_ms: int | None, limit: int) -> None:
+        if not reader.entries and not reader.exhausted:
             count = max(16, min(limit, 200))
-            lane.entries = self._range(lane.shard, lane.position, until_ms, count)
-            lane.exhausted = len(lane.entries) < count
-            if lane.entries:
-                lane.position = Position.read(lane.entries[-1][0])
-        if lane.entries:
-            heapq.heappush(heap, (Position.read(lane.entries[0][0]), lane.shard))
+            reader.entries = self._range(reader.shard, reader.position, until_ms, count)
+            reader.exhausted = len(reader.entries) < count
+            if reader.entries:
+                reader.position = Position.read(reader.entries[-1][0])
+        if reader.entries:
+            heapq.heappush(heap, (Position.read(reader.entries[0][0]), reader.shard))
 
     def _range(self, shard: int, after: Position, until_ms: int | None, count: int) -> list[tuple[str, dict[str, str]]]:
         if after == LAST:

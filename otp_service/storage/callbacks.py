@@ -60,7 +60,7 @@ class Callbacks:
         self._lease_ms = lease_ms
 
     def put(self, callback: Callback) -> str:
-        """Queue it: `queued`, `full` (queued in another's place) or `known`. Raises StoreUnavailable."""
+        """Queue it: `queued`, `full` (queued, and another became a dead letter) or `known`. Raises StoreUnavailable."""
         k, app = self._keys, callback.app
         reply = self._scripts.call(
             "callback/put",

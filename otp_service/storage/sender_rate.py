@@ -4,7 +4,7 @@ import logging
 import time
 
 from ..domain.errors import StoreUnavailable
-from .places import OwnPlaces
+from .local_slots import LocalSlots
 from .schema import Keys
 from .scripts import Scripts
 from .store import RESTS_S, Store
@@ -19,7 +19,7 @@ class SenderRate:
         self._store = store
         self._scripts = scripts
         self._keys = keys
-        self._local_slots = OwnPlaces()
+        self._local_slots = LocalSlots()
         self._local_until: dict[str, float] = {}
 
     def acquire_rate_slot(self, sender: str, rate_per_s: float, patience_ms: int) -> int:

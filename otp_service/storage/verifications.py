@@ -41,12 +41,12 @@ class Verifications:
         self._keys = keys
         self._ids = ids
 
-    def start(self, order: StartCommand) -> Started | StartRefused:
+    def start(self, command: StartCommand) -> Started | StartRefused:
         """Create, or send again. Raises StoreUnavailable."""
         known: Reference | None = None
         for _ in range(_TRIES):
-            reply = self._run_start(order, known)
-            _require_echo(reply, order.operation_id)
+            reply = self._run_start(command, known)
+            _require_echo(reply, command.operation_id)
             match reply[1]:
                 case "known":
                     known = self._reference(reply[2])
@@ -55,7 +55,7 @@ class Verifications:
                     return StartRefused(reply[2], int(reply[3]), left, reply[6])
                 case "replayed":
                     first, _, body = reply[2].partition(":")
-                    return Started(self._replayed_view(body, order.app.name), first == "resent", replayed=True)
+                    return Started(self._replayed_view(body, command.app.name), first == "resent", replayed=True)
                 case outcome:
                     ref, flat = self._reference(reply[2]), reply[4]
                     record = dict(zip(flat[::2], flat[1::2], strict=True))
@@ -69,53 +69,53 @@ class Verifications:
             raise NotReady("The verification vanished from the store while it was being started.")
         return view
 
-    def _run_start(self, order: StartCommand, known: Reference | None) -> Any:
-        app = order.app
+    def _run_start(self, command: StartCommand, known: Reference | None) -> Any:
+        app = command.app
         return self._scripts.call(
             "verification/start",
-            self._start_keys(order, known),
-            operation=order.operation_id,
-            operation_ttl_ms=order.operation_ttl_ms,
-            new_token=order.reference.token,
+            self._start_keys(command, known),
+            operation=command.operation_id,
+            operation_ttl_ms=command.operation_ttl_ms,
+            new_token=command.reference.token,
             known_token=known.token if known else "",
             app=app.name,
-            purpose=order.purpose,
-            channel=order.channel,
-            mask=order.mask,
-            number_hash=order.reference.number_hash,
-            context_hash=order.context_hash,
+            purpose=command.purpose,
+            channel=command.channel,
+            mask=command.mask,
+            number_hash=command.reference.number_hash,
+            context_hash=command.context_hash,
             code_ttl_ms=app.code_ttl_ms,
             lifetime_ms=MAX_LIFETIME_MS,
             max_checks=app.max_checks,
             resend_waits=",".join(str(wait) for wait in app.resend_after_ms),
-            key_id=order.kid,
-            digest=order.digest,
-            box=order.box,
-            metadata=order.metadata,
-            locale=order.locale,
-            autofill=order.autofill,
-            route=route_text(order.route),
-            failover_route=route_text(order.behind),
-            healthy=",".join(order.healthy),
+            key_id=command.kid,
+            digest=command.digest,
+            box=command.box,
+            metadata=command.metadata,
+            locale=command.locale,
+            autofill=command.autofill,
+            route=route_text(command.route),
+            failover_route=route_text(command.behind),
+            healthy=",".join(command.healthy),
             wrong_rules=rules_text(app.wrong_codes_per_number),
-            wrong_everywhere_rules=rules_text(order.per_number.wrong_codes),
+            wrong_everywhere_rules=rules_text(command.per_number.wrong_codes),
             start_rules=rules_text(app.starts_per_number),
-            send_rules=rules_text(order.per_number.sends),
-            queue_max=order.queue_max,
-            outer_wait_ms=order.outer_wait_ms,
+            send_rules=rules_text(command.per_number.sends),
+            queue_max=command.queue_max,
+            outer_wait_ms=command.outer_wait_ms,
             tombstone_ms=TOMBSTONE_MS,
             consecutive_max=MAX_CONSECUTIVE_WRONG,
-            detail=order.detail,
+            detail=command.detail,
             sent_within_ms=app.sent_within_ms,
             refusal_gap_ms=REFUSAL_GAP_MS,
         )
 
-    def _start_keys(self, order: StartCommand, known: Reference | None) -> dict[str, str]:
-        k, ref, nh, app = self._keys, order.reference, order.reference.number_hash, order.app.name
+    def _start_keys(self, command: StartCommand, known: Reference | None) -> dict[str, str]:
+        k, ref, nh, app = self._keys, command.reference, command.reference.number_hash, command.app.name
         shard = k.shard(nh)
         keys = {
-            "operation": k.operation(nh, order.operation_id),
-            "latest": k.latest(nh, app, order.purpose),
+            "operation": k.operation(nh, command.operation_id),
+            "latest": k.latest(nh, app, command.purpose),
             "wrong": k.wrong(nh, app),
             "wrong_everywhere": k.wrong_everywhere(nh),
             "streak": k.streak(nh, app),
@@ -144,31 +144,31 @@ class Verifications:
             body: Any = self._client.get(self._keys.latest(number_hash, app, purpose))
         return None if body is None else self._reference(body)
 
-    def check(self, order: CheckCommand) -> CheckAnswer:
+    def check(self, command: CheckCommand) -> CheckAnswer:
         """Judge one guess. Raises StoreUnavailable, and then nothing is known to have been judged.
 
-        Raises KeyUnknown if the code was made with a key of which the order has no digest; then nothing was counted.
+        Raises KeyUnknown if the code was made with a key of which the command has no digest; then nothing was counted.
         """
-        app = order.app
+        app = command.app
         reply = self._scripts.call(
             "verification/check",
-            self._check_keys(order),
-            operation=order.operation_id,
+            self._check_keys(command),
+            operation=command.operation_id,
             operation_ttl_ms=OPERATION_TTL_MS,
-            token=order.reference.token,
+            token=command.reference.token,
             app=app.name,
-            receipt_id=order.receipt_id,
+            receipt_id=command.receipt_id,
             wrong_rules=rules_text(app.wrong_codes_per_number),
-            wrong_everywhere_rules=rules_text(order.per_number.wrong_codes),
+            wrong_everywhere_rules=rules_text(command.per_number.wrong_codes),
             consecutive_max=MAX_CONSECUTIVE_WRONG,
             streak_ttl_ms=STREAK_TTL_MS,
             tombstone_ms=TOMBSTONE_MS,
-            asserted_number=order.asserted_number,
-            asserted_purpose=order.asserted_purpose,
-            request_key=order.request_key,
-            digests=[text for pair in order.digests.items() for text in pair],
+            asserted_number=command.asserted_number,
+            asserted_purpose=command.asserted_purpose,
+            request_key=command.request_key,
+            digests=[text for pair in command.digests.items() for text in pair],
         )
-        _require_echo(reply, order.operation_id)
+        _require_echo(reply, command.operation_id)
         match reply[1]:
             case "approved":
                 return Approved(int(reply[2]), *reply[3:9])
@@ -185,17 +185,17 @@ class Verifications:
             case _:
                 return NotFound()
 
-    def _check_keys(self, order: CheckCommand) -> dict[str, str]:
-        k, app, nh = self._keys, order.app.name, order.reference.number_hash
-        keys = self._ending_keys(order.reference) | {
-            "operation": k.operation(nh, order.operation_id),
+    def _check_keys(self, command: CheckCommand) -> dict[str, str]:
+        k, app, nh = self._keys, command.app.name, command.reference.number_hash
+        keys = self._ending_keys(command.reference) | {
+            "operation": k.operation(nh, command.operation_id),
             "wrong": k.wrong(nh, app),
             "wrong_everywhere": k.wrong_everywhere(nh),
             "streak": k.streak(nh, app),
             "sends": k.sends(nh),
         }
-        if order.by_purpose is not None:
-            keys["latest"] = k.latest(nh, app, order.by_purpose)
+        if command.by_purpose is not None:
+            keys["latest"] = k.latest(nh, app, command.by_purpose)
         return keys
 
     def _ending_keys(self, ref: Reference) -> dict[str, str]:
@@ -252,10 +252,10 @@ class Verifications:
             bodies: Any = self._client.zrange(self._keys.pending(number_hash), 0, -1)
         return [self._reference(body) for body in bodies]
 
-    def first_heard(self, number_hash: str, event_id: str) -> int:
-        """When this event was first heard of, in milliseconds of the store's clock. Raises StoreUnavailable."""
-        keys = {"event": self._keys.event(number_hash, f"{event_id}:first_seen")}
-        return int(self._scripts.call("event/first_seen", keys, kept_ms=EVENT_TTL_MS))
+    def first_received(self, number_hash: str, event_id: str) -> int:
+        """When this event was first received, in milliseconds of the store's clock. Raises StoreUnavailable."""
+        keys = {"event": self._keys.event(number_hash, f"{event_id}:first_received")}
+        return int(self._scripts.call("event/first_received", keys, kept_ms=EVENT_TTL_MS))
 
     def deny(self, ref: Reference, denial: Denial) -> str:
         """End the verification if this "that wasn't me" is about it: `denied` or `no`. Raises StoreUnavailable."""
@@ -266,7 +266,7 @@ class Verifications:
             apps=",".join(sorted(denial.apps)),
             senders=",".join(sorted(denial.senders)),
             # An event that is posted again says nothing about a code that was sent after it first came.
-            before_ms=min(denial.at_ms + CLOCKS_APART_MS, denial.heard_ms),
+            before_ms=min(denial.at_ms + CLOCKS_APART_MS, denial.received_ms),
             tombstone_ms=TOMBSTONE_MS,
         )
         return str(reply)

@@ -1,7 +1,7 @@
 """One request from beginning to end, without a framework: API key, body, handler, and the reply to every fault.
 
 The order of refusals is here: 401, the reply stored under an Idempotency-Key, 403, 413, then the handler's own. A
-handler runs inside the work limiter, and the body is read before that: a slow sender keeps a thread, but no place to
+handler runs inside the work limiter, and the body is read before that: a slow sender keeps a thread, but no slot to
 work.
 """
 
@@ -28,7 +28,7 @@ ReadBody = Callable[[int], bytes]
 """Reads at most that many bytes of the request's body."""
 
 
-class Places(Protocol):
+class Limits(Protocol):
     """How much may be done at once: each is entered around what it bounds, and raises NotReady where it is full."""
 
     @property
@@ -61,7 +61,7 @@ class Endpoint:
         auth: Auth,
         problems: Problems,
         new_request_id: Callable[[], str],
-        threads: Places,
+        threads: Limits,
     ) -> None:
         self.route = route
         self._threads = threads

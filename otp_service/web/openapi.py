@@ -138,8 +138,10 @@ def _query_parameters(kind: type[msgspec.Struct] | None) -> list[dict[str, Any]]
     ]
 
 
-def _parameter(name: str, place: str, words: str, schema: dict[str, Any], *, required: bool = False) -> dict[str, Any]:
-    return {"name": name, "in": place, "required": required, "description": words, "schema": schema}
+def _parameter(
+    name: str, location: str, words: str, schema: dict[str, Any], *, required: bool = False
+) -> dict[str, Any]:
+    return {"name": name, "in": location, "required": required, "description": words, "schema": schema}
 
 
 def _form(name: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The queues of callbacks and the feed that fills them: nothing lost, nothing in two hands, nothing without a bound."""
+"""The queues of callbacks and the consumer that fills them: nothing lost, claimed twice or without a bound."""
 
 import threading
 import time
@@ -65,7 +65,7 @@ class TestQueue:
         assert ids(queue) == []
 
     def test_a_claim_has_one_winner(self, harness: StoreHarness) -> None:
-        """Many workers at the same moment: every callback is in exactly one pair of hands."""
+        """Many workers at the same moment: every callback is claimed exactly once."""
         for number in range(5):
             queues(harness).put(callback(number))
         claims = at_once([lambda: queues(harness).claim("shop")] * 12)
@@ -146,7 +146,7 @@ class TestQueue:
         assert queue.replay("shop", None) == 0
 
     def test_all_dead_letters_are_replayed_at_once(self, harness: StoreHarness) -> None:
-        """And one that is in somebody's hands is left alone."""
+        """One that a worker has claimed is left alone."""
         queue = queues(harness)
         for number in range(3):
             queue.put(callback(number))
@@ -191,7 +191,7 @@ class TestQueue:
         assert all(field.startswith("evt_00-2-0") for field in harness.raw.hkeys(harness.keys.callbacks("shop")))
 
 
-class TestFeed:
+class TestAuditConsumer:
     """The audit streams, read by a group."""
 
     def test_every_event_from_then_on_is_handed_out_once(self, harness: StoreHarness) -> None:

@@ -195,17 +195,17 @@ def test_the_ladders_wait_is_exact(server_harness: StoreHarness, ages: list[int]
 def test_parallel_starts_of_many_apps_and_purposes_reach_the_cap_exactly(harness: StoreHarness, store_url: str) -> None:
     """Sixty starts at once over connections of their own, apps and purposes: five pass, the others are told when."""
     number = fresh_number()
-    houses = [StoreHarness.open(store_url) for _ in range(6)]
+    harnesses = [StoreHarness.open(store_url) for _ in range(6)]
     apps = [replace(SHOP, name=f"app{n}") for n in range(3)]
     orders = [harness.order(number, apps[n % 3], purpose=f"p{n // 3}") for n in range(60)]
-    jobs = [partial(houses[n % len(houses)].verifications.start, order) for n, order in enumerate(orders)]
+    jobs = [partial(harnesses[n % len(harnesses)].verifications.start, order) for n, order in enumerate(orders)]
     answers = at_once(jobs)
     assert sum(isinstance(answer, Started) for answer in answers) == 5
     refused = [answer for answer in answers if isinstance(answer, StartRefused)]
     assert {(answer.code, answer.limit) for answer in refused} == {("rate_limited", "service.sends_per_number")}
     assert all(TEN_MINUTES_MS - 60_000 < answer.wait_ms <= TEN_MINUTES_MS for answer in refused)
     assert harness.raw.llen(harness.keys.sends(harness.hash_of(number))) == 5
-    for other in houses:
+    for other in harnesses:
         other.close()
 
 

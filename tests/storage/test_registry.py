@@ -356,7 +356,7 @@ def test_keys_are_listed_by_app_oldest_first(keys: ApiKeys, harness: StoreHarnes
     assert keys.get("nosuchkey000") is None
 
 
-def test_the_keys_story_is_recorded_without_the_key(keys: ApiKeys, harness: StoreHarness) -> None:
+def test_what_happens_to_a_key_is_recorded_without_the_key(keys: ApiKeys, harness: StoreHarness) -> None:
     """Creation, rotation and revocation are events that name the key's id; nothing is left to be recorded."""
     made = keys.create("shop", ["verify"], None)
     new = keys.rotate(made.id, 60_000)
@@ -467,7 +467,7 @@ def test_one_page_looks_at_so_much_and_no_more(server_harness: StoreHarness) -> 
     assert page.at_end
 
 
-def test_strangers_cannot_fill_the_record(harness: StoreHarness) -> None:
+def test_callers_without_a_key_cannot_fill_the_audit_log(harness: StoreHarness) -> None:
     """A throttled kind is noted once in its time; another kind, or no throttle, is noted each time."""
     for _ in range(20):
         harness.audit.note(EventType.WEBHOOK_REJECTED, {"reason": "signature"}, throttle_ms=60_000)

@@ -14,7 +14,7 @@ from otp_service.domain.policy import MAX_LIFETIME_MS, TOMBSTONE_MS, Channel, Li
 from otp_service.domain.starting import Started, StartRefused
 from otp_service.domain.verification import Status
 
-from .harness import BACKUP, CODE, POOL, SHOP, TWIN, UNCAPPED, WRONG, StoreHarness, at_once, fresh_number, word
+from .harness import BACKUP, CODE, POOL, SAME_PROFILE, SHOP, UNCAPPED, WRONG, StoreHarness, at_once, fresh_number, word
 
 DEAD = Refused("40001", "Landline", Action.STOP_PERSON)
 
@@ -217,7 +217,7 @@ def test_a_full_queue_refuses(harness: StoreHarness) -> None:
 
 def test_blocked_senders_are_skipped(harness: StoreHarness) -> None:
     """An opt-out blocks every sender of that profile and no other; the rest of the route goes with the delivery."""
-    app, number = replace(SHOP, route=(POOL, TWIN, BACKUP)), fresh_number()
+    app, number = replace(SHOP, route=(POOL, SAME_PROFILE, BACKUP)), fresh_number()
     opt_out(harness, number, "profile-a")
     started = harness.start(number, app)
     assert started.view is not None

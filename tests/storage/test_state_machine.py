@@ -122,7 +122,7 @@ def ladder_wait(times: Sequence[int], waits: Sequence[int], now: int) -> int:
 
 
 class Machine(RuleBasedStateMachine):
-    """The store against the model. `house` is set by the test that runs the machine."""
+    """The store against the model. `harness` is set by the test that runs the machine."""
 
     harness: StoreHarness
     jobs = Bundle("jobs")
@@ -164,10 +164,10 @@ class Machine(RuleBasedStateMachine):
             return "too_many_wrong_codes", wait, None
         if pending is not None and pending.context != context:
             return "context_conflict", 0, None
-        rungs = [
+        steps = [
             send.at_ms for send in self.counted if (send.app, send.purpose, send.on_ladder) == (app.name, purpose, True)
         ]
-        wait = ladder_wait(rungs, app.resend_after_ms, now)
+        wait = ladder_wait(steps, app.resend_after_ms, now)
         left = len(app.resend_after_ms) + 1 - (pending.sends if pending else 0)
         if left <= 0 and pending is not None:
             return "resend_too_soon", max(wait, pending.expires_ms - now), 0
@@ -449,7 +449,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.models)
     @rule(data=st.data(), status=st.sampled_from(WORDS))
     def webhook(self, data: st.DataObject, status: str) -> None:
-        """The carrier speaks of a delivery, early, late or again."""
+        """The carrier reports a delivery, early, late or again."""
         ref = self.one_of(data)
         count = int(self.harness.record(ref)["deliveries"])
         ordinal = data.draw(st.integers(1, count))
@@ -581,7 +581,7 @@ _ENDS = {f"verification.{status}" for status in Status if status is not Status.P
 
 @pytest.fixture
 def machine(harness: StoreHarness) -> type[Machine]:
-    """The machine over this house."""
+    """The machine over this store."""
 
     class Bound(Machine):
         pass

@@ -162,8 +162,8 @@ def test_waits_grow_and_are_bounded(outcome: SendOutcome) -> None:
 
 
 @pytest.mark.parametrize("outcome", [Accepted("m1"), NEXT, NotSent("connect"), Unknown("timeout")])
-def test_the_guard_learns_from_every_answer(outcome: SendOutcome) -> None:
-    """With the sender and the gate that the message went through, so a probe's answer is known as one."""
+def test_sender_health_learns_from_every_answer(outcome: SendOutcome) -> None:
+    """With the sender and the breaker decision of the message, so a probe's answer is known as one."""
     sender_health = FakeSenderHealth(decision=BreakerDecision(True, probe=True))
     use_case(Scenario(outcome=outcome), sender_health=sender_health).send(JOB)
     assert sender_health.learned == [(POOL, outcome, BreakerDecision(True, probe=True))]
@@ -400,7 +400,7 @@ def test_a_reserved_turn_is_not_reserved_again() -> None:
 
 @pytest.mark.parametrize("step", ["acquire_rate_slot", "begin_send", "record_accepted"])
 def test_an_outage_leaves_the_entry_to_another_try(step: str) -> None:
-    """StoreUnavailable goes up wherever it happens; before the write-down nothing has left the house."""
+    """StoreUnavailable goes up wherever it happens; before the record is written nothing was sent."""
     scenario = Scenario(down_at=step)
     with pytest.raises(StoreUnavailable):
         use_case(scenario).send(JOB)
@@ -461,7 +461,7 @@ def test_each_timer_does_its_own(closed: str | None) -> None:
 
 @pytest.mark.parametrize(("kind", "claim"), [("poll", "claim_poll"), ("failover", "claim_failover")])
 def test_a_silent_delivery_is_asked_about(kind: str, claim: str) -> None:
-    """What the carrier says of the message is applied like a webhook, but is no event; the guard hears of it too."""
+    """The carrier's status is applied like a webhook, but is no event; sender health learns it too."""
     receipt, sender_health = DeliveryReport("m1", NUMBER, "delivered"), FakeSenderHealth()
     scenario = Scenario(report=receipt)
     deliver, due = use_case(scenario, sender_health=sender_health), Timer(3, kind, REF, 1)

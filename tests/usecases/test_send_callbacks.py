@@ -249,7 +249,7 @@ def test_an_ending_worker_waits_a_moment_only(scenario: Scenario) -> None:
 
 
 def test_events_are_read_to_their_end(scenario: Scenario) -> None:
-    """One round empties the feed, what others left included, and opens the groups first."""
+    """One round reads all events, what others left included, and opens the groups first."""
     opened: list[bool] = []
     scenario.audit.events = [event(number=n) for n in range(120)]
     worker = CallbackWorker(scenario.use_case(), lambda: opened.append(True))

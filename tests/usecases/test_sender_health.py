@@ -12,7 +12,7 @@ from otp_service.domain.outbox import ReportOutcome
 from otp_service.domain.policy import App, Policy, Sender, SenderKind, Strategy
 from otp_service.domain.routing import Health
 from otp_service.usecases.sender_health import SenderHealth
-from tests.fakes import FakeAlert, FakeCircuits, FakeHealthReports, FakeSenderStats
+from tests.fakes import FakeAlertOnCall, FakeCircuits, FakeHealthReports, FakeSenderStats
 
 POOL = Sender("pool", SenderKind.NUMBER_POOL, "a", None, 1.0)
 BACKUP = Sender("backup", SenderKind.LONG_CODE, "b", "+18445550001", 1.0)
@@ -29,7 +29,7 @@ class Scenario:
 
     circuits: FakeCircuits = field(default_factory=FakeCircuits)
     stats: FakeSenderStats = field(default_factory=FakeSenderStats)
-    alert: FakeAlert = field(default_factory=FakeAlert)
+    alert: FakeAlertOnCall = field(default_factory=FakeAlertOnCall)
     now_s: float = 0.0
     counted: list[tuple[str, str]] = field(default_factory=list)
 
@@ -92,7 +92,7 @@ def test_a_half_open_one_gets_one_code_a_second() -> None:
 
 
 def test_an_outage_leaves_the_operators_order() -> None:
-    """Nobody knows who is well then, so nobody is preferred; learning fails silently, asking the gate does not."""
+    """Nobody knows who is well then, so nobody is preferred; learning fails silently, asking the breaker does not."""
     scenario = Scenario(FakeCircuits(down=True), FakeSenderStats(down=True))
     sender_health = use_case(scenario)
     assert names(sender_health.route(HEALTHIEST, (POOL, BACKUP))) == (["pool", "backup"], [])
@@ -104,7 +104,7 @@ def test_an_outage_leaves_the_operators_order() -> None:
         sender_health.admit(POOL)
 
 
-def test_what_an_answer_teaches_is_noted_with_its_gate() -> None:
+def test_what_an_answer_teaches_is_noted_with_its_decision() -> None:
     """A probe's success closes and is counted, anybody else's only ends a row of faults."""
     scopes = [ACCOUNT, "profile:a", "sender:pool"]
     tripped = {scope: Circuit(scope, until_ms=100, probe_ms=50, now_ms=60) for scope in scopes}
@@ -168,7 +168,7 @@ def test_who_is_better_than_a_held_sender(states: dict[str, Circuit], better: li
 
 
 def test_a_hold_stops_nobody_without_a_better_way() -> None:
-    """The gate is asked accordingly; a paused sender is no reason to wait elsewhere, a held one is."""
+    """The breaker is asked accordingly; a paused sender is no reason to wait elsewhere, a held one is."""
     scenario = Scenario(FakeCircuits(held("sender:backup", 50)))
     sender_health = use_case(scenario)
     sender_health.admit(POOL, held_too=True)

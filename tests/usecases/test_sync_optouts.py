@@ -37,7 +37,7 @@ class Killed(BaseException):
 
 @dataclass
 class Scenario:
-    """One installation: what is behind the ports, and the story."""
+    """One installation: what is behind the ports, and what happened."""
 
     source: FakeBlockList = field(default_factory=FakeBlockList)
     registry: FakeOptOuts = field(default_factory=FakeOptOuts)

@@ -11,7 +11,7 @@ from .keys import PREFIX, Keys
 from .writers import writers
 
 FIELDS: dict[str, tuple[type, ...]] = {
-    "alarms": (),
+    "alerts": (),
     "api_key": (fields.ApiKey,),
     "audit": (fields.Event,),
     "callbacks": (fields.QueuedCallback,),
@@ -23,7 +23,7 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "refused": (fields.Refused,),
     "secrets": (fields.Secrets,),
     "sync_cursor": (fields.SyncCursor,),
-    "tally": (fields.SenderResult,),
+    "sender_stats": (fields.SenderResult,),
     "timers": (fields.TimerKind,),
 }
 """The names that stand in a key: fields of a hash or stream entry, or the beginnings of the members of a set."""

@@ -175,12 +175,12 @@ class Keys:
         """
         return f"{PREFIX}:refusals:{{{scope}}}:{source}"
 
-    def tally(self, sender: str) -> str:
+    def sender_stats(self, sender: str) -> str:
         """Hash: deliveries of a sender that ended well (`delivered:period`) and badly (`failed:`).
 
         TTL: the window of an hour.
         """
-        return f"{PREFIX}:tally:{{{sender}}}"
+        return f"{PREFIX}:sender_stats:{{{sender}}}"
 
     def sender_health(self) -> str:
         """Hash: sender -> `success ratio|spam ratio` as the carrier reports it. TTL: an hour."""
@@ -190,11 +190,11 @@ class Keys:
         """String: the carrier was asked about our numbers lately. TTL: ten minutes."""
         return f"{PREFIX}:{{senders}}:rest"
 
-    def alarms(self) -> str:
+    def alerts(self) -> str:
         """Sorted set: alerts to send to the people on call, `id US text`, by when to try next (ms). No TTL."""
         return f"{PREFIX}:{{alerts}}:due"
 
-    def alarm_quiet(self, digest: str) -> str:
+    def alert_quiet(self, digest: str) -> str:
         """String: mark that people were told of this trouble lately. TTL: an hour."""
         return f"{PREFIX}:{{alerts}}:quiet:{digest}"
 
@@ -219,7 +219,7 @@ class Keys:
         return self._callback(app, "dead")
 
     def callbacks_busy(self, app: str) -> str:
-        """Sorted set: ids of the callbacks in workers' hands, by the end of the lease (ms). TTL: the lease."""
+        """Sorted set: ids of the callbacks that workers have claimed, by the end of the lease (ms). TTL: the lease."""
         return self._callback(app, "busy")
 
     def callbacks_rest(self, app: str) -> str:

@@ -26,7 +26,7 @@ _OK = Reply(200, dict(NO_STORE), b"")
 
 
 class WebhookRoutes:
-    """Verifies webhooks and hands them to their use cases. `now_s` is Unix time in seconds."""
+    """Verifies webhooks and passes them to their use cases. `now_s` is Unix time in seconds."""
 
     def __init__(
         self, receive: Receive, audit: AuditLog, public_key: bytes, problems: Problems, now_s: Callable[[], float]

@@ -81,7 +81,7 @@ def use_cases(
     return Verify(
         store=store,
         limits=limits or FakeLimits(),
-        place=slots,
+        limit_slots=slots,
         sender_health=sender_health or FakeSenderHealth(),
         vault=ring,
         key_ids=key_ids or FakeKeyIds(),
