@@ -68,6 +68,8 @@ class Front:
     flask: Flask
     endpoints: Endpoints
     keyring: KeyringFile
+    close: Callable[[], None]
+    """Ends the loop's connections to the store. Call it in the loop, before that ends."""
 
 
 def build_front(settings: Settings, loop: asyncio.AbstractEventLoop, *, working: int = WORKING) -> Front:
@@ -76,11 +78,13 @@ def build_front(settings: Settings, loop: asyncio.AbstractEventLoop, *, working:
     keyring = open_keyring(settings)
     stores = open_stores(settings, keyring)
     flask = _flask(_Parts(settings, stores, keyring), working, threading.Event().wait)
-    parts = _Parts(settings, parts_over(pipelined(loop, stores.store), stores.keys), keyring)
+    store = pipelined(loop, stores.store)
+    parts = _Parts(settings, parts_over(store, stores.keys), keyring)
     backend = parts.backend(parts.watch(Threads(working), threading.Event().wait))
     limits = LoopLimits()
     endpoints = [Endpoint(route, backend.auth, backend.problems, _request_id, limits) for route in loop_routes(backend)]
-    return Front(flask, {(e.route.method.encode(), e.route.template.encode()): e for e in endpoints}, keyring)
+    by_name = {(e.route.method.encode(), e.route.template.encode()): e for e in endpoints}
+    return Front(flask, by_name, keyring, store.client.close)
 
 
 class _Parts:

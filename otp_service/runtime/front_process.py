@@ -43,10 +43,11 @@ def run(main_pid: int, listening: socket.socket, working: int) -> None:
     parent.follow_parent(main_pid, signal.SIGKILL)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
-    from .. import telemetry  # noqa: PLC0415 - after the metrics directory is set
+    from .. import log_writer, telemetry  # noqa: PLC0415 - after the metrics directory is set
 
     settings = config.load(config.environment())
-    telemetry.configure_logging(settings.log_level)
+    log = log_writer.to_stderr(telemetry.LOG_DROPPED.inc)
+    telemetry.configure_logging(settings.log_level, handler=log)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(settings, listening, working))
@@ -69,7 +70,10 @@ async def _serve(settings: Settings, listening: socket.socket, working: int) -> 
     front = api_process.when_it_can_be_built(build)
     threading.Thread(target=_watch_keyring, args=(front,), name="keyring", daemon=True).start()
     api_process.keep_start_up_out_of_collections()
-    await Server(_config(front, working)).serve([listening])
+    try:
+        await Server(server_config(front, working)).serve([listening])
+    finally:
+        front.close()
 
 
 def _watch_keyring(front: "Front") -> None:
@@ -82,7 +86,8 @@ def _watch_keyring(front: "Front") -> None:
             _log.error("unexpected", exc_info=True)
 
 
-def _config(front: "Front", working: int) -> "Config":
+def server_config(front: "Front", working: int) -> "Config":
+    """How uvicorn serves this application."""
     from uvicorn import Config  # noqa: PLC0415
 
     from ..front.flask_app import FlaskApp  # noqa: PLC0415

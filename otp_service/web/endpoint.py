@@ -172,12 +172,12 @@ class Endpoint:
     def _finish(self, call: Call, answer: Reply, began: float, who: Sequence[Principal]) -> Reply:
         elapsed = time.perf_counter() - began
         route = self.route
-        telemetry.REQUESTS.labels(route.method, route.template, str(answer.status)).inc()
-        telemetry.LATENCY.labels(route.template).observe(elapsed - answer.waited_s)
+        telemetry.child(telemetry.REQUESTS, route.method, route.template, str(answer.status)).inc()
+        telemetry.child(telemetry.LATENCY, route.template).observe(elapsed - answer.waited_s)
         extra = self._extra(call, who) | {"status": answer.status, "duration_ms": round(elapsed * 1000, 2)}
         if answer.waited_s:
             extra["wait_ms"] = round(answer.waited_s * 1000)
         if answer.code is not None:
             extra["code"] = answer.code
-        _log.info("request", extra=extra)
+        telemetry.log_request(_log, extra)
         return Reply(answer.status, {**answer.headers, **self._headers, "X-Request-Id": call.request_id}, answer.body)

@@ -15,7 +15,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from ...greenlets import wait
-from .connection import Done, packed
+from ..packing import packed
+from .connection import Done
 from .routes import Routes
 
 _REDIRECTIONS = (AskError, TryAgainError)

@@ -6,7 +6,7 @@ no reply in time, the connection is given up, since any later reply on it would 
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, cast
 
 import hiredis
@@ -107,13 +107,3 @@ class Connection(asyncio.Protocol):
         while self._unanswered:
             self._unanswered.popleft()[0](self._failure)
         self._lost(self)
-
-
-def packed(command: Sequence[Any]) -> bytes:
-    """A command as it is sent. Texts that hold bytes that are no text are written as they were read."""
-    pack: Any = hiredis.pack_command
-    try:
-        return bytes(pack(tuple(command)))
-    except UnicodeEncodeError:
-        values = (part.encode(errors="surrogateescape") if isinstance(part, str) else part for part in command)
-        return bytes(pack(tuple(values)))

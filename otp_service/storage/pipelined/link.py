@@ -15,8 +15,9 @@ from redis.exceptions import RedisError
 
 from ..breaker import PAUSE_S
 from ..connect import TIMEOUT_S
+from ..packing import packed
 from ..primary import ROLE_CHECK_S
-from .connection import Connection, Done, packed
+from .connection import Connection, Done
 from .servers import Address, Login, open_connection, require_primary
 
 _HELLO = packed(("HELLO",))

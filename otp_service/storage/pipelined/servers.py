@@ -13,7 +13,8 @@ from redis.connection import SSLConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 
-from .connection import Connection, Done, packed
+from ..packing import packed
+from .connection import Connection, Done
 
 Address = tuple[str, int] | str
 """Host and port, or the path of a unix socket."""
