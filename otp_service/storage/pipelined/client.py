@@ -15,6 +15,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from ...greenlets import wait
+from ..answering import STORE_ERRORS
 from ..packing import packed
 from .connection import Done
 from .routes import Routes
@@ -122,7 +123,7 @@ class PipelinedClient:
         for at, command in enumerate(commands):
             try:
                 self._routes.link(_key(command), None).send(packed(command), partial(answered, at))
-            except RedisError as error:
+            except STORE_ERRORS as error:
                 self._loop.call_soon(answered, at, error)
 
     # ---- what a Cluster's client has -------------------------------------------------------------------------------
