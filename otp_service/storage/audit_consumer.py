@@ -1,7 +1,7 @@
 """Reading the audit streams as they grow, each event by one worker and none left out: a consumer group per shard.
 
 A group begins at the end of its stream when it is made, so switching callbacks on does not send months of history;
-from then on everything is read. What a worker took and did not report as done is handed out again to another. All
+from then on everything is read. What a worker took and did not report as done is given to another. All
 workers read under one name, so a worker that is gone leaves no name behind in the group.
 
 Not here: trimming. The worker drops events after `audit_retention` (24 hours at least); a reader that was stopped for
@@ -16,12 +16,14 @@ from redis.exceptions import ResponseError
 from ..domain.audit import Event, Position
 from .answering import answers
 from .schema import Keys
+from .schema.fields import ConsumerGroup
+from .schema.fields import Event as EventField
 from .store import Store
 
-GROUP = "callbacks"
+GROUP = ConsumerGroup.CALLBACKS
 READER = "worker"
 STALE_MS = 15_000
-"""Events that were taken and not done for so long are handed out again. A batch takes a second at most."""
+"""Events that were taken and not done for so long are given out again. A batch takes a second at most."""
 
 
 class AuditConsumer:
@@ -33,7 +35,7 @@ class AuditConsumer:
         self._stale_ms = stale_ms
 
     def open(self, begin: str = "$") -> None:
-        """Make the groups that do not exist yet, at the streams' ends unless told otherwise, on shards that answer.
+        """Make the groups that do not exist yet, at `begin` (by default the streams' ends), on shards that answer.
 
         Raises StoreUnavailable if none does.
         """
@@ -73,7 +75,7 @@ class AuditConsumer:
         return answers([[] if gone else reply for gone, reply in zip(lost, replies, strict=True)])
 
     def acknowledge(self, events: Iterable[Event]) -> None:
-        """These need not be handed out again. Raises StoreUnavailable if no shard of theirs answers."""
+        """These need not be given out again. Raises StoreUnavailable if no shard of theirs answers."""
         by_shard: dict[int, list[str]] = {}
         for event in events:
             by_shard.setdefault(event.shard, []).append(str(event.position))
@@ -86,4 +88,7 @@ def _events(shard: int, messages: Any) -> list[Event]:
     if messages and isinstance(messages[0], list) and isinstance(messages[0][0], tuple):
         messages = messages[0]
     found = cast("list[tuple[str, dict[str, str] | None]]", messages or [])
-    return [Event(shard, Position.read(entry), (fields or {}).get("type", ""), fields or {}) for entry, fields in found]
+    return [
+        Event(shard, Position.read(entry), (fields or {}).get(EventField.TYPE, ""), fields or {})
+        for entry, fields in found
+    ]

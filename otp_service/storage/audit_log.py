@@ -1,6 +1,6 @@
-"""Reading the audit streams: one ordered list out of one stream per shard, with a position in each.
+"""The audit streams, one for each shard: reading them as one list in order of time, and trimming them.
 
-Writing happens inside the scripts that change state; here are only the events that belong to no number.
+The scripts that change state append their events themselves. Only events that belong to no number are appended here.
 """
 
 import contextlib
@@ -48,7 +48,7 @@ class AuditLog:
         """The shard of a number's events."""
         return self._keys.shard(number_hash)
 
-    def note(
+    def record(
         self, kind: EventType, detail: Mapping[str, str], throttle_ms: int = 0, *, app: str = "", mark: str = ""
     ) -> None:
         """Record an event that belongs to no number; with a throttle at most one of its kind (or mark) in that time.
@@ -111,7 +111,7 @@ class AuditLog:
 
     def _range(self, shard: int, after: Position, until_ms: int | None, count: int) -> list[tuple[str, dict[str, str]]]:
         if after == LAST:
-            return []  # the store knows of nothing beyond, and calls the question a mistake
+            return []  # the store has nothing beyond, and refuses the command
         end = "+" if until_ms is None else str(until_ms)
         with answering():
             found: Any = self._client.xrange(self._keys.audit(shard), min=f"({after}", max=end, count=count)

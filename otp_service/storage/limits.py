@@ -50,7 +50,7 @@ class Limits:
 
     def _run(self, slot: Slot, count: int) -> int:
         subject = hashlib.sha256(slot.subject.encode()).hexdigest()[:32]
-        key = self._keys.limit(f"{slot.name}:{slot.limit.limit}:{slot.limit.per_ms}", subject)
+        key = self._keys.limit(slot.name, slot.limit.limit, slot.limit.per_ms, subject)
         try:
             # Taken twice after a lost reply a slot is only lost; given back twice it would be one too many.
             reply = self._scripts.call(

@@ -64,7 +64,7 @@ class SenderStats:
     def claim_health_poll(self) -> bool:
         """Whether it is time to ask the carrier for its ratios, and this call is the first to notice."""
         with answering():
-            return bool(self._client.set(self._keys.health_rest(), "1", nx=True, px=ASK_EVERY_MS))
+            return bool(self._client.set(self._keys.health_pause(), "1", nx=True, px=ASK_EVERY_MS))
 
     def record_health(self, reports: Mapping[str, tuple[float | None, float | None]]) -> None:
         """What the carrier says of the senders: success ratio and spam ratio, 0 to 1."""

@@ -77,7 +77,7 @@ class AlertOnCall:
         alert = self._alerts.claim()
         if alert is None:
             return False
-        # The same key at every try: a lost answer does not ring the phones twice.
+        # The same key at every attempt: if the response is lost, the people get one message.
         key = f"alert-{alert.id}"
         outcome = pager.page_people(self._on_call.sender, self._on_call.to, alert.text, idempotency_key=key)
         self._settle(alert, outcome)

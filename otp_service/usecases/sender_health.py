@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from ..domain import circuit, failover, findings, routing
-from ..domain.circuit import BreakerDecision, Circuit, Fault, Finding, Fine, Hold, Source
+from ..domain.circuit import BreakerDecision, Circuit, Fault, Finding, Hold, Source, Success
 from ..domain.delivery import DeliveryReport, DeliveryStatus, Refused, SendOutcome, from_carrier
 from ..domain.errors import StoreUnavailable
 from ..domain.outbox import ReportOutcome
@@ -144,7 +144,7 @@ class SenderHealth:
                 changed, in_force = reply == "opened", reply != "counted"
             case Fault():
                 changed, state = self._circuits.record_fault(finding, number_hash, probe=probe), "open"
-            case Fine():
+            case Success():
                 changed, state = self._circuits.record_success(finding, probe=probe), "closed"
         if changed:
             _log.warning("a circuit changed", extra={"scope": finding.scope, "state": state})

@@ -5,8 +5,6 @@ costs only its stack. A process therefore has many threads, and the work limiter
 interrupt one another. The limits add up to the number of threads (`threads_needed`), so a thread that could work is
 never taken by a request that waits.
 
-Each limiter costs a fraction of a microsecond where nobody has to wait; `threading.Semaphore` costs more.
-
 Not here: what counts as work (`endpoint`), and waiting for news (`usecases.watch`).
 """
 
@@ -19,7 +17,7 @@ from queue import Empty, SimpleQueue
 from ..domain.errors import NotReady
 
 WORKING = 4
-"""Requests of one process that work at a time, unless told otherwise: more make waiting requests interrupt running
+"""Requests of one process that work at a time by default: more make waiting requests interrupt running
 ones, fewer let a slow store block health."""
 
 WATCHING = 64

@@ -73,8 +73,8 @@ def _schemas(routes: Sequence[Route]) -> dict[str, Any]:
 
 
 _CALLBACK_HEADERS = {
-    "webhook-id": "The event's id: the same at every try. Receivers remember it to know a repeat.",
-    "webhook-timestamp": "Unix seconds of this try.",
+    "webhook-id": "The event's id: the same at every attempt. Receivers remember it to know a repeat.",
+    "webhook-timestamp": "Unix seconds of this attempt.",
     "webhook-signature": "Standard Webhooks 1.0.0: one signature for each of the app's secrets, separated by blanks. "
     "`v1,` and the base64 of an HMAC-SHA256, or `v1a,` and that of an Ed25519 signature, over `id.timestamp.body`.",
 }

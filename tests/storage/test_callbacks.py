@@ -90,7 +90,7 @@ class TestQueue:
         quick = must_claim(queue)
         assert not queue.schedule_retry(slow, 60_000, 0, "late")
         assert not queue.dead_letter(slow, 0, "late")
-        assert [(one.tries, one.reason, one.dead) for one in queue.list("shop", dead=False)] == [(2, "", False)]
+        assert [(one.attempts, one.reason, one.dead) for one in queue.list("shop", dead=False)] == [(2, "", False)]
         assert queue.record_sent(slow)
         assert not queue.schedule_retry(quick, 1, 0, "status 500")
         assert queue.counts(["shop"]) == {"shop": (0, 0)}
@@ -102,7 +102,7 @@ class TestQueue:
         assert queue.schedule_retry(must_claim(queue), 80, 0, "status 500")
         assert queue.claim("shop") is None
         (waiting,) = queue.list("shop", dead=False)
-        assert (waiting.tries, waiting.reason, waiting.at_ms > harness.now()) == (1, "status 500", True)
+        assert (waiting.attempts, waiting.reason, waiting.at_ms > harness.now()) == (1, "status 500", True)
         time.sleep(0.12)
         assert must_claim(queue).attempt == 2
 

@@ -14,7 +14,7 @@ from nacl.signing import SigningKey
 from otp_service import bootstrap, config
 from otp_service.domain.audit import ZERO
 from otp_service.domain.checking import Approved
-from otp_service.domain.circuit import PASS, Fault, Fine, Hold
+from otp_service.domain.circuit import PASS, Fault, Hold, Success
 from otp_service.domain.delivery import Accepted
 from otp_service.domain.errors import NotReady, StoreUnavailable
 from otp_service.domain.ids import Reference
@@ -170,7 +170,7 @@ def test_what_is_not_known_of_senders_stops_nobody(nodes: Nodes, harness: StoreH
         wait_until(lambda: harness.circuits.admit([scope]) == PASS, 5, "the breaker is not known")
         assert harness.circuits.record_hold(Hold(scope, "40333", "spent", 60_000, 8_000, 1), "n") == "counted"
         assert not harness.circuits.record_fault(Fault(scope, "connect"), "n")
-        assert not harness.circuits.record_success(Fine(scope), probe=True)
+        assert not harness.circuits.record_success(Success(scope), probe=True)
         harness.circuits.record_delivered([scope])
         harness.sender_stats.record_result(scope, delivered=True)
         waits = [harness.sender_rate.acquire_rate_slot(sender, 0.5, 5_000) for _ in range(4)]

@@ -13,7 +13,7 @@ import pytest
 from otp_service import keyring
 from otp_service.clock import rfc3339
 from otp_service.domain.audit import Event, EventType, Position
-from otp_service.domain.callback import EVENTS, GONE_REST_MS, MAX_BODY, RETRIES, Answer, Callback
+from otp_service.domain.callback import EVENTS, GONE_PAUSE_MS, MAX_BODY, RETRIES, Answer, Callback
 from otp_service.domain.delivery import DeliveryStatus
 from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.ids import Reference
@@ -198,7 +198,7 @@ def test_what_is_crowded_out_is_counted(scenario: Scenario) -> None:
         (Answer(302, "status 302"), 2, ("again", RETRIES.steps_ms[2], 0, "status 302"), "failed"),
         (Answer(429, "status 429", 90), 0, ("again", 90_000, 90_000, "status 429"), "failed"),
         (Answer(0, "private address"), 0, ("again", RETRIES.steps_ms[0], 0, "private address"), "failed"),
-        (Answer(410, "status 410"), 0, ("dead", GONE_REST_MS, "status 410"), "dead"),
+        (Answer(410, "status 410"), 0, ("dead", GONE_PAUSE_MS, "status 410"), "dead"),
         (Answer(0, "no answer in time"), len(RETRIES.steps_ms), ("dead", 0, "no answer in time"), "dead"),
     ],
 )

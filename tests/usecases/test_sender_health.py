@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 import pytest
 
-from otp_service.domain.circuit import ACCOUNT, PASS, BreakerDecision, Circuit, Fault, Fine
+from otp_service.domain.circuit import ACCOUNT, PASS, BreakerDecision, Circuit, Fault, Success
 from otp_service.domain.delivery import Accepted, Action, DeliveryReport, NotSent, Refused
 from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.outbox import ReportOutcome
@@ -111,7 +111,7 @@ def test_what_an_answer_teaches_is_noted_with_its_decision() -> None:
     scenario = Scenario(FakeCircuits(tripped))
     sender_health = use_case(scenario)
     sender_health.record_outcome(POOL, Accepted("m"), BreakerDecision(True, probe=True), NH)
-    assert scenario.circuits.noted == [(Fine(scope, sent=True), True) for scope in scopes]
+    assert scenario.circuits.noted == [(Success(scope, sent=True), True) for scope in scopes]
     assert scenario.counted == [(scope, "closed") for scope in scopes]
     scenario.counted.clear()
     sender_health.record_outcome(POOL, Accepted("m"), PASS, NH)
@@ -138,17 +138,17 @@ def test_people_are_told_of_what_is_in_force(reply: str, told: bool, counted: bo
         scenario = Scenario(FakeCircuits(reply=reply))
         refusal = Refused("40013", "rejected", Action.STOP_SENDER)
         if report:
-            receipt = DeliveryReport("m", "+1", "delivery_failed", error=refusal)
-            use_case(scenario).record_report(ReportOutcome("moved", "pool"), receipt, NH)
+            given = DeliveryReport("m", "+1", "delivery_failed", error=refusal)
+            use_case(scenario).record_report(ReportOutcome("moved", "pool"), given, NH)
         else:
             use_case(scenario).record_outcome(POOL, refusal, PASS, NH)
         assert scenario.alert.told == ([(refusal, POOL)] if told else [])
         assert scenario.counted == ([("sender:pool", "open")] if counted else [])
 
 
-def held(scope: str, until: int, *, lasting: bool = True) -> dict[str, Circuit]:
+def held(scope: str, until: int, *, is_hold: bool = True) -> dict[str, Circuit]:
     """A breaker that is open until then."""
-    return {scope: Circuit(scope, until_ms=until, probe_ms=until, lasting=lasting)}
+    return {scope: Circuit(scope, until_ms=until, probe_ms=until, is_hold=is_hold)}
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def held(scope: str, until: int, *, lasting: bool = True) -> dict[str, Circuit]:
         (held("sender:pool", 50), ["backup"]),
         ({**held("sender:pool", 50), **held("profile:b", 40)}, ["backup"]),
         ({**held("sender:pool", 50), **held("profile:b", 60)}, []),
-        ({**held("sender:pool", 50), **held("profile:b", 1, lasting=False)}, []),
+        ({**held("sender:pool", 50), **held("profile:b", 1, is_hold=False)}, []),
         (held(ACCOUNT, 50), []),
         ({**held(ACCOUNT, 50), **held("sender:pool", 60)}, ["backup"]),
     ],
@@ -174,7 +174,7 @@ def test_a_hold_stops_nobody_without_a_better_way() -> None:
     sender_health.admit(POOL, held_too=True)
     assert scenario.circuits.noted == [((ACCOUNT, "profile:a", "sender:pool"), True)]
     assert sender_health.not_held(["pool", "backup", "gone"]) == ("pool",)
-    assert use_case(Scenario(FakeCircuits(held("sender:backup", 50, lasting=False)))).not_held(["backup"]) == (
+    assert use_case(Scenario(FakeCircuits(held("sender:backup", 50, is_hold=False)))).not_held(["backup"]) == (
         "backup",
     )
 

@@ -11,11 +11,11 @@ local function int(n)
   return string.format('%.0f', n)
 end
 
--- Whether a list of newest-first milliseconds has reached one of the rules `limit:per_ms,...`. What stands in an entry
+-- Whether a list of newest-first milliseconds has reached one of the rules (`LimitRule`). What stands in an entry
 -- after the milliseconds is left aside. Returns the milliseconds until all rules let one more through, or nil.
 local function limit_wait(list, rules, now)
   local worst
-  for limit, per in string.gmatch(rules, '(%d+):(%d+)') do
+  for _, limit, per in string.gmatch(rules, LimitRule.EACH) do
     local entry = redis.call('LINDEX', list, limit - 1)
     local at = entry and string.match(entry, '^%d+')
     if at and at + per > now then
@@ -37,7 +37,7 @@ end
 -- The longest window of the rules, for the list's TTL, and the largest limit, for its length.
 local function window_and_length(rules)
   local window, length = 0, 0
-  for limit, per in string.gmatch(rules, '(%d+):(%d+)') do
+  for _, limit, per in string.gmatch(rules, LimitRule.EACH) do
     window = math.max(window, tonumber(per))
     length = math.max(length, tonumber(limit))
   end

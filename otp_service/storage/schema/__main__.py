@@ -13,6 +13,7 @@ from .writers import writers
 FIELDS: dict[str, tuple[type, ...]] = {
     "alerts": (),
     "api_key": (fields.ApiKey,),
+    "api_key_events": (fields.KeyEvent,),
     "audit": (fields.Event,),
     "callbacks": (fields.QueuedCallback,),
     "circuit": (fields.Breaker,),

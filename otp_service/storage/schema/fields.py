@@ -6,6 +6,9 @@ field of a delivery is written after the delivery's ordinal: `n .. Delivery.STAT
 
 from typing import Final
 
+from ...domain import audit, ids, outbox
+from .encodings import TimerEntry
+
 
 class Record:
     """Hash: a verification."""
@@ -98,17 +101,8 @@ class Secrets:
     """Followed by a delivery's ordinal: the sealed body of its request to the carrier."""
 
 
-class Event:
-    """Stream entry: one event of the audit record."""
-
-    TYPE: Final = "type"
-    VERIFICATION: Final = "verification"
-    APP: Final = "app"
-    MASK: Final = "mask"
-    NUMBER_HASH: Final = "number_hash"
-    DELIVERY: Final = "delivery"
-    OPERATION: Final = "operation"
-    DETAIL: Final = "detail"
+Event = audit.EventField
+"""Stream entry: one event of the audit record."""
 
 
 class Outbox:
@@ -122,6 +116,8 @@ class ConsumerGroup:
 
     WORKERS: Final = "workers"
     """Of the outboxes."""
+    CALLBACKS: Final = "callbacks"
+    """Of the audit record."""
 
 
 class DeadLetter:
@@ -173,13 +169,13 @@ class QueuedCallback:
 
 
 class TimerKind:
-    """First part of a member of the sorted set of timers, before the id of a verification or delivery."""
+    """First part of a member of the sorted set of timers, before the token of a verification or a delivery's id."""
 
-    EXPIRY: Final = "expiry:"
-    RETRY: Final = "retry:"
-    POLL: Final = "poll:"
-    FAILOVER: Final = "failover:"
-    CLOSING: Final = "closing:"
+    EXPIRY: Final = TimerEntry.pack(outbox.TimerKind.EXPIRY, "")
+    RETRY: Final = TimerEntry.pack(outbox.TimerKind.RETRY, "")
+    POLL: Final = TimerEntry.pack(outbox.TimerKind.POLL, "")
+    FAILOVER: Final = TimerEntry.pack(outbox.TimerKind.FAILOVER, "")
+    CLOSING: Final = TimerEntry.pack(outbox.TimerKind.CLOSING, "")
 
 
 class Refused:
@@ -201,6 +197,22 @@ class ApiKey:
     """When it was revoked, or when it ends because another key replaces it."""
     REVOKED: Final = "revoked"
     """A mark: it is over, whatever the clock says."""
+
+
+class KeyEvent:
+    """Fields of the events of API keys, each after the key's id."""
+
+    CREATED: Final = ":created"
+    REPLACED: Final = ":replaced:"
+    """Followed by the id of the new key."""
+    REVOKED: Final = ":revoked"
+
+
+class PublicId:
+    """Parts of a delivery's id: the prefix, the token of the verification, the hyphen, the ordinal."""
+
+    DELIVERY: Final = ids.DELIVERY_PREFIX
+    ORDINAL: Final = "-"
 
 
 class IdempotencyKey:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from ...domain.alert import Alert
-from ...domain.circuit import BreakerDecision, Circuit, Fault, Fine, Hold
+from ...domain.circuit import BreakerDecision, Circuit, Fault, Hold, Success
 from ...domain.delivery import SendOutcome
 from ...domain.policy import Sender
 from ...domain.routing import Health
@@ -29,7 +29,7 @@ class Circuits(Protocol):
         """Count a fault that this number's message met; whether it opened the breaker."""
         ...
 
-    def record_success(self, fine: Fine, *, probe: bool) -> bool:
+    def record_success(self, success: Success, *, probe: bool) -> bool:
         """Close an open breaker if this was its probe; whether it closed."""
         ...
 

@@ -122,7 +122,7 @@ class StartVerification:
             locale=message.language(request.locale),
             autofill=request.autofill,
             route=route,
-            behind=self._failover_only(app, to, request),
+            failover_route=self._failover_route(app, to, request),
             healthy=healthy,
             queue_max=self._queue_max,
             outer_wait_ms=0,
@@ -130,7 +130,7 @@ class StartVerification:
             per_number=self._policy.per_number,
         )
 
-    def _failover_only(self, app: App, to: Phone, request: StartRequest) -> tuple[Sender, ...]:
+    def _failover_route(self, app: App, to: Phone, request: StartRequest) -> tuple[Sender, ...]:
         # A WhatsApp template has no room for what is to be confirmed: such a code stays on the channel asked for.
         others = () if request.context else routing.other_channel_senders(app, Channel(request.channel), to)
         return self._sender_health.route(app, others)[0] if others else ()

@@ -95,7 +95,7 @@ class WebhookRoutes:
         telemetry.WEBHOOKS.labels("none", str(verdict)).inc()
         _log.warning("webhook rejected", extra={"reason": str(verdict)})
         try:
-            self._audit.note(EventType.WEBHOOK_REJECTED, {"reason": str(verdict)}, THROTTLE_MS)
+            self._audit.record(EventType.WEBHOOK_REJECTED, {"reason": str(verdict)}, THROTTLE_MS)
         except StoreUnavailable:
             _log.warning("the rejection could not be recorded")
         if verdict is Verdict.STALE:

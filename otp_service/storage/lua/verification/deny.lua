@@ -30,5 +30,5 @@ if not answered then return 'no' end
 end_verification(record_key, secrets_key, timeline_key, timers_key, token, 'denied', now, tombstone_ms)
 append_event(audit_key, timeline_key, {record = record_key, token = token, app = app, mask = mask,
   number_hash = number_hash},
-  'verification.denied', now, 'dlv_' .. token .. '-' .. answered)
+  'verification.denied', now, PublicId.DELIVERY .. token .. PublicId.ORDINAL .. answered)
 return 'denied'
