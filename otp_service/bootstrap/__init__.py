@@ -5,8 +5,9 @@ operator. `stores` opens what everything needs; `web`, `worker` and `commands` b
 """
 
 from .commands import build_api_keys, build_audit, build_callbacks, sync_optouts
+from .front import build_front
 from .stores import open_keyring, open_stores
-from .web import build_front, build_web
+from .web import build_web
 from .worker import build_worker
 
 __all__ = [

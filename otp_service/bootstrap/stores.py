@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -30,7 +31,9 @@ class Stores:
     api_keys: ApiKeys
 
 
-def open_stores(settings: Settings, keyring: KeyringFile | None = None) -> Stores:
+def open_stores(
+    settings: Settings, keyring: KeyringFile | None = None, make_scripts: Callable[[Store], Scripts] = Scripts
+) -> Stores:
     """Open the store. Check that it answers, never evicts, has our number of shards and belongs to this keyring."""
     store = connect.connect(settings.redis_url)
     keys = Keys(settings.shards)
@@ -39,12 +42,12 @@ def open_stores(settings: Settings, keyring: KeyringFile | None = None) -> Store
     readiness.fix_shards(store, keys)
     if keyring is not None:
         join(store, Keyrings(store, keys), keyring)
-    return parts_over(store, keys)
+    return parts_over(store, keys, make_scripts)
 
 
-def parts_over(store: Store, keys: Keys) -> Stores:
+def parts_over(store: Store, keys: Keys, make_scripts: Callable[[Store], Scripts] = Scripts) -> Stores:
     """The parts over a store that is open."""
-    scripts = Scripts(store)
+    scripts = make_scripts(store)
     audit = AuditLog(store, scripts, keys)
     api_keys = ApiKeys(
         store,

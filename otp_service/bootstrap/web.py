@@ -1,18 +1,14 @@
 """The API of one process."""
 
-import asyncio
-import secrets
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from flask import Flask
 
 from .. import telemetry
 from ..config import Settings
 from ..domain.policy import App, Slot
-from ..front.plain import Endpoints
 from ..keyring_file import KeyringFile
 from ..storage.audit_consumer import AuditConsumer
 from ..storage.delivery_reports import DeliveryReports
@@ -21,7 +17,6 @@ from ..storage.keyrings import Keyrings
 from ..storage.limits import Limits, network
 from ..storage.optouts import OptOuts
 from ..storage.outbox import Outbox
-from ..storage.pipelined.store import pipelined
 from ..storage.verifications import Verifications
 from ..usecases.browse import Browse
 from ..usecases.receive import Receive
@@ -30,15 +25,15 @@ from ..usecases.verify import Verify
 from ..usecases.watch import Watch
 from ..web.app import create_app
 from ..web.auth import Auth
-from ..web.endpoint import Endpoint
-from ..web.limits import WATCHING, WORKING, LoopLimits, Threads
+from ..web.limits import WATCHING, WORKING, Threads
 from ..web.problems import Problems
-from ..web.routes.all_routes import Backend, all_routes, loop_routes
+from ..web.routes.all_routes import Backend, all_routes
 from . import readiness, senders
 from .callbacks import callback_gauges
 from .carrier import webhook_key
+from .chance import SYSTEM, Chance
 from .required import require_for_web
-from .stores import Stores, open_keyring, open_stores, parts_over
+from .stores import Stores, open_keyring, open_stores
 
 Pause = Callable[[float], bool]
 """Waits for so many seconds or for the end of the process; returns whether the process ends."""
@@ -48,56 +43,40 @@ def build_web(settings: Settings, *, working: int = WORKING, pause: Pause | None
     """The API. `working` is the number of requests that work at once, however many threads there are."""
     require_for_web(settings)
     keyring = open_keyring(settings)
-    parts = _Parts(settings, open_stores(settings, keyring), keyring)
+    stores = open_stores(settings, keyring)
+    open_consumer(settings, stores)
+    return flask_app(WebParts(settings, stores, keyring), working, pause or threading.Event().wait)
+
+
+def open_consumer(settings: Settings, stores: Stores) -> None:
+    """Make the group of the callbacks before the first event: what comes before a worker's start is sent too."""
     if settings.policy.endpoints:
-        # The group must exist before the first event: events before the first worker's start are sent too.
-        AuditConsumer(parts.stores.store, parts.stores.keys).open()
-    return _flask(parts, working, pause or threading.Event().wait)
+        AuditConsumer(stores.store, stores.keys).open()
 
 
-def _flask(parts: "_Parts", working: int, pause: Pause) -> Flask:
+def flask_app(parts: "WebParts", working: int, pause: Pause) -> Flask:
+    """The Flask app with all routes."""
     threads = Threads(working)
     backend = parts.backend(parts.watch(threads, pause))
-    return create_app(all_routes(backend), backend.auth, backend.problems, _request_id, threads)
+    return create_app(all_routes(backend), backend.auth, backend.problems, parts.request_id, threads)
 
 
-@dataclass(frozen=True, slots=True)
-class Front:
-    """The API of one process with an event loop. `keyring` is to be looked at often, outside of the loop."""
-
-    flask: Flask
-    endpoints: Endpoints
-    keyring: KeyringFile
-    close: Callable[[], None]
-    """Ends the loop's connections to the store. Call it in the loop, before that ends."""
-
-
-def build_front(settings: Settings, loop: asyncio.AbstractEventLoop, *, working: int = WORKING) -> Front:
-    """The API for an event loop: what the loop answers itself, and the Flask app for the rest."""
-    require_for_web(settings)
-    keyring = open_keyring(settings)
-    stores = open_stores(settings, keyring)
-    flask = _flask(_Parts(settings, stores, keyring), working, threading.Event().wait)
-    store = pipelined(loop, stores.store)
-    parts = _Parts(settings, parts_over(store, stores.keys), keyring)
-    backend = parts.backend(parts.watch(Threads(working), threading.Event().wait))
-    limits = LoopLimits()
-    endpoints = [Endpoint(route, backend.auth, backend.problems, _request_id, limits) for route in loop_routes(backend)]
-    by_name = {(e.route.method.encode(), e.route.template.encode()): e for e in endpoints}
-    return Front(flask, by_name, keyring, store.client.close)
-
-
-class _Parts:
+class WebParts:
     """The parts of the API, over one store and one keyring."""
 
-    def __init__(self, settings: Settings, stores: Stores, keyring: KeyringFile) -> None:
+    def __init__(self, settings: Settings, stores: Stores, keyring: KeyringFile, chance: Chance = SYSTEM) -> None:
         self.stores = stores
+        self._chance = chance
         self._settings = settings
         self._keyring = keyring
         self._verifications = Verifications(stores.store, stores.scripts, stores.keys, keyring.ids)
         self._optouts = OptOuts(stores.store, stores.scripts, stores.keys)
         self._outbox = Outbox(stores.store, stores.scripts, stores.keys, keyring.ids, consumer="web")
         self._health: SenderHealth = senders.sender_health(settings, stores)
+
+    def request_id(self) -> str:
+        """A new id for a request."""
+        return f"req_{self._chance.token_hex(12)}"
 
     def watch(self, threads: Threads, pause: Pause) -> Watch:
         """Requests that wait for a change."""
@@ -132,7 +111,7 @@ class _Parts:
             outbox_depth=self._depth(),
             circuits=self._health.circuits,
             public_url=settings.public_url,
-            token=lambda: secrets.token_urlsafe(16),
+            token=lambda: self._chance.token_urlsafe(16),
         )
 
     def _verify(self) -> Verify:
@@ -147,8 +126,8 @@ class _Parts:
             policy=settings.policy,
             issuer=settings.issuer,
             queue_max=settings.queue_max,
-            token_bytes=secrets.token_bytes,
-            randbelow=secrets.randbelow,
+            token_bytes=self._chance.token_bytes,
+            randbelow=self._chance.randbelow,
             fictitious=settings.carrier_on_loopback,
         )
 
@@ -179,10 +158,6 @@ class _Parts:
             return self._outbox.depth()
 
         return depth
-
-
-def _request_id() -> str:
-    return f"req_{secrets.token_hex(12)}"
 
 
 def _limit_slots(app: App, client_ip: str | None) -> list[Slot]:

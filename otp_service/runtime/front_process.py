@@ -20,7 +20,7 @@ from . import api_process, parent
 if TYPE_CHECKING:
     from uvicorn import Config
 
-    from ..bootstrap.web import Front
+    from ..bootstrap.front import Front
 
 GRACE_S = 2
 """For requests in flight when the process is to end."""

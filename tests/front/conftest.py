@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -23,11 +23,12 @@ from nacl.signing import SigningKey
 from uvicorn import Server
 
 from otp_service import bootstrap
-from otp_service.bootstrap import web
+from otp_service.bootstrap.front import Front
 from otp_service.config import Settings
 from otp_service.runtime import front_process
-from otp_service.storage import script_files, scripts
 from otp_service.storage.api_keys import SCOPES
+from otp_service.storage.script_files import Script, Value
+from otp_service.storage.scripts import Scripts
 from otp_service.web.endpoint import Endpoint
 from tests.web.conftest import make_settings
 
@@ -148,9 +149,9 @@ class Running:
 
 
 def read_response(connection: socket.socket) -> bytes:
-    """One response, without the date: that of the machine's clock."""
+    """One response, without the date (the machine's clock tells it) and without an interim response before it."""
     data = b""
-    while b"\r\n\r\n" not in data:
+    while b"\r\n\r\n" not in (data := data.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")):
         part = connection.recv(65536)
         assert part, data
         data += part
@@ -166,21 +167,25 @@ def body_of(response: bytes) -> bytes:
     return response.partition(b"\r\n\r\n")[2]
 
 
+class AtOneMoment(Scripts):
+    """Runs the scripts with a clock that stands still."""
+
+    def _run(self, script: Script, keys: Sequence[str], args: Sequence[Value], *, repeat: bool) -> Any:
+        return super()._run(_at_one_moment(script), keys, args, repeat=repeat)
+
+
 @cache
-def _standing_still(name: str) -> script_files.Script:
-    """The script, on a server whose clock stands still."""
-    script = script_files.load(name)
+def _at_one_moment(script: Script) -> Script:
     text = script.text.replace("redis.call('TIME')", f"{{'{_STILL_S}', '0'}}")
-    sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-    fields = {name: getattr(script, name) for name in script.__slots__}
-    return script_files.Script(**{**fields, "text": text, "sha": sha})
+    return replace(script, text=text, sha=hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
 class _Thread:
     """An event loop with the server, in a thread."""
 
-    def __init__(self, settings: Settings, listening: socket.socket) -> None:
+    def __init__(self, settings: Settings, listening: socket.socket, chance: Chance) -> None:
         self._settings = settings
+        self._chance = chance
         self._listening = listening
         self._started = threading.Event()
         self._thread = threading.Thread(target=lambda: uvloop.run(self._serve()), daemon=True)
@@ -188,9 +193,11 @@ class _Thread:
         self._server: Any = None
 
     async def _serve(self) -> None:
-        front = bootstrap.build_front(self._settings, asyncio.get_running_loop())
+        front = bootstrap.build_front(
+            self._settings, asyncio.get_running_loop(), chance=self._chance, make_scripts=AtOneMoment
+        )
         self.endpoints = {name: Counted(endpoint) for name, endpoint in front.endpoints.items()}
-        counted = web.Front(front.flask, cast("Any", self.endpoints), front.keyring, front.close)
+        counted = Front(front.flask, cast("Any", self.endpoints), front.keyring, front.close)
         self._server = Server(front_process.server_config(counted, 4))
         self._started.set()
         await self._server.serve([self._listening])
@@ -209,17 +216,13 @@ class _Thread:
 
 @pytest.fixture(scope="session")
 def _served(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterator[Running]:
-    patch = pytest.MonkeyPatch()
     chance = Chance()
-    patch.setattr(web, "secrets", chance)
-    patch.setattr(scripts, "load", _standing_still)
     directory: Path = tmp_path_factory.mktemp("front")
     settings = make_settings(directory, redis_url, SigningKey.generate())
     with redis.Redis.from_url(redis_url) as store, socket.create_server(("127.0.0.1", 0)) as listening:
         store.flushall()
-        with _Thread(settings, listening) as thread:
+        with _Thread(settings, listening, chance) as thread:
             yield Running(listening.getsockname()[1], settings, store, chance, thread.endpoints)
-    patch.undo()
 
 
 @pytest.fixture

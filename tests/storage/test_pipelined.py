@@ -214,14 +214,14 @@ def test_a_node_that_hangs_costs_its_own_slots_only(looping: LoopThread, tmp_pat
         store = looping.open(nodes.url)
         keys = ["{a}", "{b}", "{c}", "{d}", "{e}", "{f}"]
         client: Any = store.client
-        homes = {key: nodes.index_of(client, key) for key in keys}
-        assert len(set(homes.values())) > 1
+        holders = {key: nodes.index_of(client, key) for key in keys}
+        assert len(set(holders.values())) > 1
         for key in keys:
             looping.run(partial(client.execute_command, "SET", key, key))
-        dead = homes["{a}"]
+        dead = holders["{a}"]
         with nodes.hanging(dead):
             assert value(looping, store, "{a}") in ("TimeoutError", "ConnectionError")
-            for key in (key for key in keys if homes[key] != dead):
+            for key in (key for key in keys if holders[key] != dead):
                 assert value(looping, store, key) == key
         wait_until(lambda: value(looping, store, "{a}") == "{a}", 10, "the node again")
 
