@@ -10,6 +10,7 @@ The base class is not a public interface of uvicorn. It is pinned in setup.cfg t
 
 import asyncio
 import logging
+import sys
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, cast
@@ -22,6 +23,10 @@ from .. import greenlets
 from ..web.endpoint import Endpoint
 from ..web.http import Reply
 from .plain import Endpoints, plain_headers
+from .receiving import HEAD_MAX, Receiving
+
+_NO_LIMIT = sys.maxsize
+"""The bytes of a body are limited elsewhere."""
 
 _log = logging.getLogger("otp.front")
 
@@ -59,11 +64,61 @@ class FrontProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         endpoints: Endpoints,
+        opened: Receiving,
+        receiving: Receiving,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._endpoints = endpoints
+        self._opened: Receiving | None = opened
+        self._receiving = receiving
+        self._arriving = False
+        """Whether a part of a request is here."""
+        self._head_left = HEAD_MAX
         self._exchange: _Exchange | None = None
         """The request that is being read, if it is to be answered here."""
+
+    # ---- called by the loop ----------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A connection is open; its first request is awaited."""
+        super().connection_made(transport)
+        if self._opened is not None:
+            self._opened.begin(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Some bytes of a request, or of several."""
+        self._end_opened()
+        self._head_left -= len(data)
+        super().data_received(data)
+        if not self._arriving:
+            self._receiving.end(self)
+        elif self._head_left < 0:
+            self._refuse(431)
+        else:
+            self._receiving.begin(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection has ended."""
+        self._end_opened()
+        self._receiving.end(self)
+        super().connection_lost(exc)
+
+    def _end_opened(self) -> None:
+        if self._opened is not None:
+            self._opened.end(self)
+            self._opened = None
+
+    def give_up(self) -> None:
+        """The request takes too long to arrive."""
+        self._refuse(408)
+
+    def _refuse(self, status: int) -> None:
+        """End a connection whose request is not here as a whole, so that no endpoint can answer it."""
+        if self.transport.is_closing():
+            return
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.write(STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n")
+        self.transport.close()
 
     # ---- the parser's callbacks ------------------------------------------------------------------------------------
 
@@ -73,9 +128,12 @@ class FrontProtocol(HttpToolsProtocol):
         self.expect_100_continue = False
         self.headers = []
         self._exchange = None
+        self._arriving = True
+        self._head_left = HEAD_MAX
 
     def on_headers_complete(self) -> None:
         """Decide who answers."""
+        self._head_left = _NO_LIMIT
         self._exchange = self._plain_exchange()
         if self._exchange is not None:
             self.cycle = cast("RequestResponseCycle", self._exchange)
@@ -117,6 +175,7 @@ class FrontProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The request is complete."""
         exchange, self._exchange = self._exchange, None
+        self._arriving = False
         if exchange is None:
             super().on_message_complete()
         else:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .. import config
 from ..config import Settings
+from ..front.receiving import DEADLINE_S, OPENED, Receiving
 from . import api_process, parent
 
 if TYPE_CHECKING:
@@ -86,15 +87,17 @@ def _watch_keyring(front: "Front") -> None:
             _log.error("unexpected", exc_info=True)
 
 
-def server_config(front: "Front", working: int) -> "Config":
-    """How uvicorn serves this application."""
+def server_config(front: "Front", working: int, deadline_s: float = DEADLINE_S) -> "Config":
+    """How uvicorn serves this application in the running loop. `deadline_s`: for a request to arrive."""
     from uvicorn import Config  # noqa: PLC0415
 
     from ..front.flask_app import FlaskApp  # noqa: PLC0415
     from ..front.protocol import FrontProtocol  # noqa: PLC0415
     from ..web.limits import threads_needed  # noqa: PLC0415
 
-    protocol = partial(FrontProtocol, endpoints=front.endpoints)
+    loop = asyncio.get_running_loop()
+    opened, receiving = Receiving(loop, deadline_s, OPENED), Receiving(loop, deadline_s)
+    protocol = partial(FrontProtocol, endpoints=front.endpoints, opened=opened, receiving=receiving)
     return Config(
         cast("Any", FlaskApp(front.flask, threads_needed(working))),
         http=cast("Any", protocol),

@@ -33,6 +33,9 @@ from otp_service.web.endpoint import Endpoint
 from tests.web.conftest import make_settings
 
 CODE, WRONG = "123456", "654321"
+DEADLINE_S = 1.5
+"""For a request to arrive."""
+
 _STILL_S = int(time.time())
 """Near the real time: keys end by the real clock."""
 
@@ -198,7 +201,7 @@ class _Thread:
         )
         self.endpoints = {name: Counted(endpoint) for name, endpoint in front.endpoints.items()}
         counted = Front(front.flask, cast("Any", self.endpoints), front.keyring, front.close)
-        self._server = Server(front_process.server_config(counted, 4))
+        self._server = Server(front_process.server_config(counted, 4, DEADLINE_S))
         self._started.set()
         await self._server.serve([self._listening])
         front.close()
