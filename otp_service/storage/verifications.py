@@ -126,7 +126,7 @@ class Verifications:
             "optouts": k.optouts(nh),
             "sticky": k.sticky(nh),
             "pending": k.pending(nh),
-            "refused": k.refused(nh, app),
+            "start_refusals": k.start_refusals(nh, app),
             "outbox": k.outbox(shard),
             "audit": k.audit(shard),
             "timers": k.timers(shard),
