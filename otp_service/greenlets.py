@@ -10,6 +10,7 @@ Two rules, because everything runs in the loop's one thread:
 * Only what is made for the loop may wait here (`storage.pipelined`); a blocking call stops all requests.
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -36,3 +37,33 @@ def wait(begin: Callable[[Callable[[T], Any]], None]) -> T:
     begin(current.switch)
     result: T = loop.switch()
     return result
+
+
+class Event:
+    """As `threading.Event`, for one piece of work of the loop that waits at a time. Set it in the loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._is_set = False
+        self._resume: Callable[[None], Any] | None = None
+
+    def set(self) -> None:
+        """Wake who waits. From now on nobody waits any more."""
+        self._is_set = True
+        self._loop.call_soon(self._wake)
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until it is set, at most so many seconds; whether it is."""
+        if not self._is_set:
+            timer = self._loop.call_later(timeout, self._wake)
+            wait(self._suspend)
+            timer.cancel()
+        return self._is_set
+
+    def _suspend(self, resume: "Callable[[None], Any]") -> None:
+        self._resume = resume
+
+    def _wake(self) -> None:
+        resume, self._resume = self._resume, None
+        if resume is not None:
+            resume(None)

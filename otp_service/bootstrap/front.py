@@ -4,22 +4,25 @@ import asyncio
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from flask import Flask
 
+from .. import greenlets
 from ..config import Settings
 from ..front.plain import Endpoints
 from ..keyring_file import KeyringFile
 from ..storage.pipelined.store import pipelined
 from ..storage.scripts import Scripts
 from ..storage.store import Store
+from ..usecases.watch import Watch
 from ..web.endpoint import Endpoint
-from ..web.limits import WORKING, LoopLimits, Threads
+from ..web.limits import WORKING, LoopLimits
 from ..web.routes.all_routes import loop_routes
 from .chance import SYSTEM, Chance
 from .required import require_for_web
-from .stores import Stores, open_keyring, open_stores, parts_over
-from .web import Pause, WebParts, flask_app, open_consumer
+from .stores import open_keyring, open_stores, parts_over
+from .web import WebParts, flask_app, open_consumer
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,9 @@ class Front:
     keyring: KeyringFile
     """To be looked at often, outside of the loop."""
 
+    end_waits: Callable[[], None]
+    """Answers all requests that wait for news. Call it in the loop, when the process is to end."""
+
     close: Callable[[], None]
     """Ends the loop's connections to the store. Call it in the loop, before that ends."""
 
@@ -40,7 +46,6 @@ def build_front(
     loop: asyncio.AbstractEventLoop,
     *,
     working: int = WORKING,
-    pause: Pause | None = None,
     chance: Chance = SYSTEM,
     make_scripts: Callable[[Store], Scripts] = Scripts,
 ) -> Front:
@@ -49,18 +54,26 @@ def build_front(
     keyring = open_keyring(settings)
     stores = open_stores(settings, keyring, make_scripts)
     open_consumer(settings, stores)
-    flask = flask_app(WebParts(settings, stores, keyring, chance), working, pause or threading.Event().wait)
+    ending, loop_ending = threading.Event(), greenlets.Event(loop)
+    flask = flask_app(WebParts(settings, stores, keyring, chance), working, ending.wait)
     looped = parts_over(pipelined(loop, stores.store), stores.keys, make_scripts)
-    endpoints = _endpoints(WebParts(settings, looped, keyring, chance))
-    return Front(flask, endpoints, keyring, _closing(looped))
+    parts = WebParts(settings, looped, keyring, chance)
+    endpoints = _endpoints(parts, parts.loop_watch(loop, loop_ending.wait))
+
+    def end_waits() -> None:
+        ending.set()
+        loop_ending.set()
+
+    return Front(flask, endpoints, keyring, end_waits, looped.store.client.close)
 
 
-def _endpoints(parts: WebParts) -> Endpoints:
-    # Nobody waits for news here: those routes are Flask's.
-    backend, limits = parts.backend(parts.watch(Threads(), threading.Event().wait)), LoopLimits()
-    made = [Endpoint(route, backend.auth, backend.problems, parts.request_id, limits) for route in loop_routes(backend)]
-    return {(one.route.method.encode(), one.route.template.encode()): one for one in made}
-
-
-def _closing(stores: Stores) -> Callable[[], None]:
-    return stores.store.client.close
+def _endpoints(parts: WebParts, watch: Watch) -> Endpoints:
+    backend, limits = parts.backend(watch), LoopLimits()
+    make = partial(
+        Endpoint,
+        auth=backend.auth,
+        problems=backend.problems,
+        new_request_id=parts.request_id,
+        threads=limits,
+    )
+    return Endpoints(make(route) for route in loop_routes(backend))

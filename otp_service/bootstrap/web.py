@@ -1,12 +1,15 @@
 """The API of one process."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
 
 from flask import Flask
 
-from .. import telemetry
+from .. import greenlets, telemetry
 from ..config import Settings
 from ..domain.policy import App, Slot
 from ..keyring_file import KeyringFile
@@ -22,10 +25,10 @@ from ..usecases.browse import Browse
 from ..usecases.receive import Receive
 from ..usecases.sender_health import SenderHealth
 from ..usecases.verify import Verify
-from ..usecases.watch import Watch
+from ..usecases.watch import News, Watch
 from ..web.app import create_app
 from ..web.auth import Auth
-from ..web.limits import WATCHING, WORKING, Threads
+from ..web.limits import LOOP_WATCHING, WATCHING, WORKING, Threads
 from ..web.problems import Problems
 from ..web.routes.all_routes import Backend, all_routes
 from . import readiness, senders
@@ -85,7 +88,23 @@ class WebParts:
             slots=WATCHING,
             pause=pause,
             released=threads.limiter.released,
-            count=lambda news: telemetry.WATCHES.labels(news).inc(),
+            count=_count_watch,
+        )
+
+    def loop_watch(self, loop: asyncio.AbstractEventLoop, pause: Pause) -> Watch:
+        """The same in an event loop."""
+
+        def begin(work: Callable[[], None]) -> None:
+            loop.call_soon(greenlets.start, work)
+
+        return Watch(
+            store=self._verifications,
+            slots=LOOP_WATCHING,
+            pause=pause,
+            released=nullcontext(),
+            count=_count_watch,
+            new_woken=partial(greenlets.Event, loop),
+            begin=begin,
         )
 
     def backend(self, watch: Watch) -> Backend:
@@ -166,3 +185,7 @@ def _limit_slots(app: App, client_ip: str | None) -> list[Slot]:
         subject = f"{app.name}:{network(client_ip)}"
         slots += [Slot("client_ip", subject, limit) for limit in app.starts_per_client_ip]
     return slots
+
+
+def _count_watch(news: News) -> None:
+    telemetry.child(telemetry.WATCHES, news).inc()

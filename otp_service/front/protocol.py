@@ -20,9 +20,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from .. import greenlets
-from ..web.endpoint import Endpoint
 from ..web.http import Reply
-from .plain import Endpoints, plain_headers
+from .plain import Endpoints, Found, plain_headers
 from .receiving import HEAD_MAX, Receiving
 
 _NO_LIMIT = sys.maxsize
@@ -41,10 +40,10 @@ class _Done:
 class _Exchange:
     """A request that is answered here. It stands where uvicorn keeps its own, so that uvicorn queues later ones."""
 
-    __slots__ = ("body", "disconnected", "endpoint", "headers", "keep_alive", "message_event", "response_complete")
+    __slots__ = ("body", "disconnected", "found", "headers", "keep_alive", "message_event", "response_complete")
 
-    def __init__(self, endpoint: Endpoint, headers: Mapping[str, str], *, keep_alive: bool) -> None:
-        self.endpoint = endpoint
+    def __init__(self, found: Found, headers: Mapping[str, str], *, keep_alive: bool) -> None:
+        self.found = found
         self.headers = headers
         self.keep_alive = keep_alive
         self.body = bytearray()
@@ -142,13 +141,13 @@ class FrontProtocol(HttpToolsProtocol):
 
     def _plain_exchange(self) -> _Exchange | None:
         method = self.parser.get_method()
-        endpoint = self._endpoints.get((method, self.url))
-        if endpoint is None or self.expect_100_continue or self._is_busy() or not self._is_http_1_1():
+        found = self._endpoints.find(method, self.url)
+        if found is None or self.expect_100_continue or self._is_busy() or not self._is_http_1_1():
             return None
         headers = plain_headers(method, self.headers)
         if headers is None:
             return None
-        return _Exchange(endpoint, headers, keep_alive=self.parser.should_keep_alive())
+        return _Exchange(found, headers, keep_alive=self.parser.should_keep_alive())
 
     def _is_busy(self) -> bool:
         """Whether an earlier request of this connection has no response yet."""
@@ -187,7 +186,8 @@ class FrontProtocol(HttpToolsProtocol):
         try:
             body = bytes(exchange.body)
             peer = self.client[0] if self.client else ""
-            self._answer(exchange, exchange.endpoint({}, {}, exchange.headers, lambda _: body, peer))
+            endpoint, path, query = exchange.found
+            self._answer(exchange, endpoint(path, query, exchange.headers, lambda _: body, peer))
         except Exception:  # noqa: BLE001 - the endpoint answers every fault; what is left is ours
             _log.error("unexpected", exc_info=True)
             self.transport.close()

@@ -63,16 +63,15 @@ def _loop_factory() -> Any:
 
 
 async def _serve(settings: Settings, listening: socket.socket, working: int) -> None:
-    from uvicorn import Server  # noqa: PLC0415 - only this command needs it
-
     from ..bootstrap import build_front  # noqa: PLC0415
+    from ..front.server import FrontServer  # noqa: PLC0415 - only this command needs it
 
     build = partial(build_front, settings, asyncio.get_running_loop(), working=working)
     front = api_process.when_it_can_be_built(build)
     threading.Thread(target=_watch_keyring, args=(front,), name="keyring", daemon=True).start()
     api_process.keep_start_up_out_of_collections()
     try:
-        await Server(server_config(front, working)).serve([listening])
+        await FrontServer(server_config(front, working), front.end_waits).serve([listening])
     finally:
         front.close()
 

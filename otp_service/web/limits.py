@@ -31,7 +31,10 @@ BODIES_WITHOUT_KEY = 8
 QUEUED = 128
 """Requests of one process that may wait for their turn to work; a further one is refused at once."""
 
-LOOP_REQUESTS = 4096
+LOOP_WATCHING = 20_000
+"""Requests that may wait for news in an event loop."""
+
+LOOP_REQUESTS = LOOP_WATCHING + 4096
 """Requests that may be under way in an event loop; a further one is refused at once."""
 
 SPARE = 4

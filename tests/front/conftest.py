@@ -20,16 +20,15 @@ import pytest
 import redis
 import uvloop
 from nacl.signing import SigningKey
-from uvicorn import Server
 
 from otp_service import bootstrap
-from otp_service.bootstrap.front import Front
 from otp_service.config import Settings
+from otp_service.front.plain import Endpoints, Found
+from otp_service.front.server import FrontServer
 from otp_service.runtime import front_process
 from otp_service.storage.api_keys import SCOPES
 from otp_service.storage.script_files import Script, Value
 from otp_service.storage.scripts import Scripts
-from otp_service.web.endpoint import Endpoint
 from tests.web.conftest import make_settings
 
 CODE, WRONG = "123456", "654321"
@@ -38,6 +37,8 @@ DEADLINE_S = 1.5
 
 _STILL_S = int(time.time())
 """Near the real time: keys end by the real clock."""
+
+_SECONDS_LEFT = re.compile(rb'"(?:expires|resend)_in":\d+,')
 
 
 class Chance:
@@ -68,17 +69,26 @@ class Chance:
         return int(CODE)
 
 
-class Counted:
-    """An endpoint that counts the requests that it answers in the loop."""
+class Counted(Endpoints):
+    """Counts the requests that the loop answers itself."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        self._endpoint = endpoint
+    def __init__(self, endpoints: Endpoints) -> None:
+        super().__init__(())
+        self._endpoints = endpoints
         self.calls = 0
 
-    def __call__(self, *request: Any) -> Any:
-        """Answer."""
-        self.calls += 1
-        return self._endpoint(*request)
+    def find(self, method: bytes, url: bytes) -> Found | None:
+        """The endpoint, which counts."""
+        found = self._endpoints.find(method, url)
+        if found is None:
+            return None
+        endpoint: Any = found[0]
+
+        def counting(*request: Any) -> Any:
+            self.calls += 1
+            return endpoint(*request)
+
+        return cast("Any", counting), found[1], found[2]
 
 
 @dataclass(frozen=True)
@@ -108,13 +118,13 @@ class Running:
     settings: Settings
     store: "redis.Redis"
     chance: Chance
-    endpoints: Mapping[tuple[bytes, bytes], Counted]
+    endpoints: Counted
     _keys: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
 
     @property
     def in_loop(self) -> int:
         """How many requests the loop has answered itself."""
-        return sum(endpoint.calls for endpoint in self.endpoints.values())
+        return self.endpoints.calls
 
     def connect(self) -> socket.socket:
         """A new connection."""
@@ -140,13 +150,18 @@ class Running:
                 answers.append(read_response(connection))
         return answers
 
-    def both(self, *requests: Request) -> list[bytes]:
-        """Send the requests to the loop, then to Flask; both must give the same answers, which are returned."""
+    def both(self, *requests: Request, reads: bool = False) -> list[bytes]:
+        """Send the requests to the loop, then to Flask; both must give the same answers, which are returned.
+
+        `reads`: a verification is read. How many seconds it has left is told by the store's real clock, and left out.
+        """
         before = self.in_loop
         looped = self.run(requests, {})
         assert self.in_loop - before == len(requests), "the loop has not answered all of them itself"
         passed_on = self.run(requests, {"X_Odd": "a name with an underscore is not plain"})
         assert self.in_loop - before == len(requests)
+        if reads:
+            looped, passed_on = ([_SECONDS_LEFT.sub(b"", answer) for answer in some] for some in (looped, passed_on))
         assert looped == passed_on
         return looped
 
@@ -192,16 +207,16 @@ class _Thread:
         self._listening = listening
         self._started = threading.Event()
         self._thread = threading.Thread(target=lambda: uvloop.run(self._serve()), daemon=True)
-        self.endpoints: dict[tuple[bytes, bytes], Counted] = {}
+        self.endpoints: Any = None
         self._server: Any = None
 
     async def _serve(self) -> None:
         front = bootstrap.build_front(
             self._settings, asyncio.get_running_loop(), chance=self._chance, make_scripts=AtOneMoment
         )
-        self.endpoints = {name: Counted(endpoint) for name, endpoint in front.endpoints.items()}
-        counted = Front(front.flask, cast("Any", self.endpoints), front.keyring, front.close)
-        self._server = Server(front_process.server_config(counted, 4, DEADLINE_S))
+        self.endpoints = Counted(front.endpoints)
+        counted = replace(front, endpoints=self.endpoints)
+        self._server = FrontServer(front_process.server_config(counted, 4, DEADLINE_S), front.end_waits)
         self._started.set()
         await self._server.serve([self._listening])
         front.close()

@@ -151,6 +151,33 @@ def test_what_is_sent(front: Running) -> None:
         assert statuses(front.both(Request("POST", path, largest, headers))) == [400]
 
 
+QUERIES = [
+    "",
+    "?wait=1",
+    "?wait=1&after=9",
+    "?after=0",
+    "?wait=1&wait=1",
+    "?wait=99",
+    "?wait=",
+    "?x=1",
+    "?after=1&wait=1",
+]
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_reading_a_verification(front: Running, query: str) -> None:
+    """At once, when something changes, or unchanged after a while."""
+    cases = Cases(front)
+    started = front.run([cases.start()], {})
+    path = f"/verify/{_id(started)}{query}"
+    front.both(cases.start(), Request("GET", path, headers=cases.headers), reads=True)
+    token = json.loads(body_of(started[0]))["watch_token"]
+    front.both(cases.start(), Request("GET", path, headers={"Authorization": f"Bearer {token}"}), reads=True)
+    front.both(cases.start(), Request("GET", path))
+    other = Cases(front, "other")
+    front.both(cases.start(), Request("GET", path, headers=other.headers))
+
+
 def test_liveness(front: Running) -> None:
     """It needs no key."""
     assert statuses(front.both(Request("GET", "/healthz"))) == [200]

@@ -29,8 +29,13 @@ from .receipts import ReceiptRoutes
 from .start_verification import StartRoutes
 from .webhooks import WebhookRoutes
 
-LOOP_ROUTES = (("POST", "/verify/check"), ("POST", "/verify/start"), ("GET", "/healthz"))
-"""Method and template; none has parameters."""
+LOOP_ROUTES = (
+    ("POST", "/verify/check"),
+    ("POST", "/verify/start"),
+    ("GET", "/verify/{verification_id}"),
+    ("GET", "/healthz"),
+)
+"""Method and template."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +81,7 @@ def all_routes(backend: Backend) -> list[Route]:
 
 
 def loop_routes(backend: Backend) -> list[Route]:
-    """The routes that an event loop answers itself: those that a login waits for, and liveness."""
+    """The routes that an event loop answers itself: those that a login or a browser waits for, and liveness."""
     health = HealthRoutes((), backend.problems).routes()
     routes = [*_verification_routes(backend), *health]
     return [route for route in routes if (route.method, route.template) in LOOP_ROUTES]
