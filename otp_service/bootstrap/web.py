@@ -89,6 +89,7 @@ class WebParts:
             pause=pause,
             released=threads.limiter.released,
             count=_count_watch,
+            monotonic=time.monotonic,
         )
 
     def loop_watch(self, loop: asyncio.AbstractEventLoop, pause: Pause) -> Watch:
@@ -103,6 +104,7 @@ class WebParts:
             pause=pause,
             released=nullcontext(),
             count=_count_watch,
+            monotonic=time.monotonic,
             new_woken=partial(greenlets.Event, loop),
             begin=begin,
         )

@@ -13,7 +13,6 @@ Not here: what is new. The request that was woken reads it.
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from enum import StrEnum
@@ -83,8 +82,8 @@ class Watch:
     """The waits of one process. Safe for many threads; has one of its own while somebody waits.
 
     `pause` waits that many seconds, or less if the process is to end, and says whether it is. Whoever waits does so
-    inside `released`, where a thread holds up no others. `count` is called with how each wait ended. In an event loop
-    `new_woken` and `begin` are the loop's: then there is no thread.
+    inside `released`, where a thread holds up no others. `count` is called with how each wait ended. `monotonic`
+    gives seconds. In an event loop `new_woken` and `begin` are the loop's: then there is no thread.
     """
 
     def __init__(
@@ -95,6 +94,7 @@ class Watch:
         pause: Callable[[float], bool],
         released: AbstractContextManager[None],
         count: Callable[[News], None],
+        monotonic: Callable[[], float],
         new_woken: Callable[[], Woken] = threading.Event,
         begin: Callable[[Callable[[], None]], None] = _in_thread,
     ) -> None:
@@ -103,6 +103,7 @@ class Watch:
         self._pause = pause
         self._released = released
         self._count = count
+        self._monotonic = monotonic
         self._new_woken = new_woken
         self._begin = begin
         self._pause_s = EVERY_S
@@ -169,11 +170,11 @@ class Watch:
             return list(self._waiting) if self._looking else []
 
     def _look_at(self, watched: Sequence[Reference]) -> None:
-        began = time.monotonic()
+        began = self._monotonic()
         for some in _parts(watched):
             if not self._look_at_some(some):
                 break
-        self._pause_s = max(EVERY_S, PAUSES * (time.monotonic() - began))
+        self._pause_s = max(EVERY_S, PAUSES * (self._monotonic() - began))
 
     def _look_at_some(self, watched: Sequence[Reference]) -> bool:
         """Wake whose verification has changed; False if the store does not answer, and then all are woken."""

@@ -5,7 +5,9 @@ import socket
 import threading
 import time
 
-from otp_service.usecases.watch import EVERY_S
+import pytest
+
+from otp_service.usecases.watch import EVERY_S, WATCHED_AT_ONCE
 
 from .conftest import WRONG, Request, Running, body_of, read_response
 from .test_protocol import HEALTH, status_of
@@ -89,3 +91,23 @@ def test_who_goes_away_is_forgotten(front: Running) -> None:
         _wait(front, verification_id, cases, after=version, wait=1).close()
     time.sleep(1.5)
     _check(front, verification_id, cases)
+
+
+def test_more_are_watched_than_one_round_trip_asks_for(front: Running) -> None:
+    """The change of one is told to the request that waits for it, and to no other."""
+    cases = Cases(front)
+    count = WATCHED_AT_ONCE + 10
+    replies = front.run([cases.start(f"+1202555{number:04d}") for number in range(count)], {})
+    started = [json.loads(body_of(reply)) for reply in replies]
+    waiting = [_wait(front, one["verification_id"], cases, after=one["version"], wait=8) for one in started]
+    try:
+        time.sleep(3 * EVERY_S)
+        _check(front, started[-1]["verification_id"], cases)
+        assert status_of(read_response(waiting[-1])) == 200
+        for connection in waiting[:-1]:
+            connection.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                connection.recv(1)
+    finally:
+        for connection in waiting:
+            connection.close()

@@ -20,6 +20,7 @@ Done = Callable[[Any], Any]
 """Called once, by the loop, with the reply or the exception."""
 
 _NOTHING = object()
+_LAST_LOOK_S = 0.01
 
 
 class Connection(asyncio.Protocol):
@@ -35,6 +36,8 @@ class Connection(asyncio.Protocol):
         self._unanswered: deque[tuple[Done, float]] = deque()
         self._unsent: list[bytes] = []
         self._watching = False
+        self._late: tuple[Done, float] | None = None
+        """The oldest command, if its time is over. If this process was held up, its reply may lie there unread."""
         self._failure: Exception = RedisConnectionError("The connection to the store was lost.")
 
     @property
@@ -71,12 +74,14 @@ class Connection(asyncio.Protocol):
         self._watching = False
         if not self._unanswered or self._transport is None:
             return
-        left = self._unanswered[0][1] + TIMEOUT_S - self._loop.time()
-        if left <= 0:
+        oldest = self._unanswered[0]
+        left = oldest[1] + TIMEOUT_S - self._loop.time()
+        if left <= 0 and oldest is self._late:
             self.abort(RedisTimeoutError("The store does not answer in time."))
-        else:
-            self._watching = True
-            self._loop.call_later(left, self._watch)
+            return
+        self._late = oldest if left <= 0 else None
+        self._watching = True
+        self._loop.call_later(left if left > 0 else _LAST_LOOK_S, self._watch)
 
     # ---- called by the loop ----------------------------------------------------------------------------------------
 
