@@ -11,7 +11,7 @@ from flask import Flask
 from .. import greenlets
 from ..config import Settings
 from ..front.plain import Endpoints
-from ..keyring_file import KeyringFile
+from ..keyring_reload import ReloadedKeyring
 from ..storage.pipelined.store import pipelined
 from ..storage.scripts import Scripts
 from ..storage.store import Store
@@ -31,7 +31,7 @@ class Front:
 
     flask: Flask
     endpoints: Endpoints
-    keyring: KeyringFile
+    keyring: ReloadedKeyring
     """To be looked at often, outside of the loop."""
 
     end_waits: Callable[[], None]

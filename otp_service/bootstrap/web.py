@@ -12,7 +12,7 @@ from flask import Flask
 from .. import greenlets, telemetry
 from ..config import Settings
 from ..domain.policy import App, Slot
-from ..keyring_file import KeyringFile
+from ..keyring_reload import ReloadedKeyring
 from ..storage.audit_consumer import AuditConsumer
 from ..storage.delivery_reports import DeliveryReports
 from ..storage.idempotency import Idempotency
@@ -67,7 +67,7 @@ def flask_app(parts: "WebParts", working: int, pause: Pause) -> Flask:
 class WebParts:
     """The parts of the API, over one store and one keyring."""
 
-    def __init__(self, settings: Settings, stores: Stores, keyring: KeyringFile, chance: Chance = SYSTEM) -> None:
+    def __init__(self, settings: Settings, stores: Stores, keyring: ReloadedKeyring, chance: Chance = SYSTEM) -> None:
         self.stores = stores
         self._chance = chance
         self._settings = settings
