@@ -110,7 +110,7 @@ def refused(answer: object) -> Refusal:
     return answer
 
 
-class LateReloadedKeyring(ReloadedKeyring):
+class LateKeyringFile(ReloadedKeyring):
     """The keyring of a running process; its file has the newer key when somebody asks for a key, or never."""
 
     def __init__(self, directory: Path, *, comes: bool) -> None:
@@ -133,4 +133,4 @@ class LateReloadedKeyring(ReloadedKeyring):
 
 def late(directory: Path, *, comes: bool) -> ports.Vault:
     """That keyring, whose file is in this folder."""
-    return LateReloadedKeyring(directory, comes=comes)
+    return LateKeyringFile(directory, comes=comes)
