@@ -8,13 +8,18 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeVar
 
+import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from .clock import rfc3339
+
+Metric = TypeVar("Metric", Counter, Gauge, Histogram)
 
 FIELDS = (
     "request_id",
@@ -135,6 +140,9 @@ HANDED_BACK = Counter(
     ["reason"],
     registry=REGISTRY,
 )
+LOG_DROPPED = Counter(
+    "otp_log_lines_dropped", "Log lines that were not written, because the log is read too slowly.", registry=REGISTRY
+)
 WORKER_BUSY = Gauge(
     "otp_worker_jobs", "Deliveries in flight in the workers.", multiprocess_mode="livesum", registry=REGISTRY
 )
@@ -159,6 +167,15 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__name__
             line["where"] = _where(record)
+        return as_json(line)
+
+
+def as_json(line: Mapping[str, object]) -> str:
+    """A log line as JSON."""
+    try:
+        return msgspec.json.encode(line, enc_hook=str).decode()
+    except (UnicodeEncodeError, OverflowError):
+        # Texts with half a character in them, and integers beyond 64 bits.
         return json.dumps(line, default=str)
 
 
@@ -172,9 +189,24 @@ def _where(record: logging.LogRecord) -> list[str]:
     return places[-8:]
 
 
-def configure_logging(level: str, stream: TextIO | None = None) -> None:
-    """Send all log lines as JSON to the stream (stderr by default)."""
-    handler = logging.StreamHandler(stream or sys.stderr)
+def log_request(logger: logging.Logger, fields: Mapping[str, object]) -> None:
+    """Log one request, as `logger.info("request", extra=fields)` does, but faster: no caller is looked for."""
+    if logger.isEnabledFor(logging.INFO):
+        record = logging.LogRecord(logger.name, logging.INFO, "", 0, "request", None, None)
+        record.__dict__.update(fields)
+        logger.handle(record)
+
+
+@cache
+def child(metric: Metric, *labels: str) -> Metric:
+    """The metric with these labels. Faster than `labels`, which takes a lock and looks at each value."""
+    labelled: Metric = metric.labels(*labels)
+    return labelled
+
+
+def configure_logging(level: str, stream: TextIO | None = None, handler: logging.Handler | None = None) -> None:
+    """Send all log lines as JSON to the stream (stderr by default), or to the handler."""
+    handler = handler or logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]

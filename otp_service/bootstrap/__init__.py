@@ -5,6 +5,7 @@ operator. `stores` opens what everything needs; `web`, `worker` and `commands` b
 """
 
 from .commands import build_api_keys, build_audit, build_callbacks, sync_optouts
+from .front import build_front
 from .stores import open_keyring, open_stores
 from .web import build_web
 from .worker import build_worker
@@ -13,6 +14,7 @@ __all__ = [
     "build_api_keys",
     "build_audit",
     "build_callbacks",
+    "build_front",
     "build_web",
     "build_worker",
     "open_keyring",

@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -30,7 +31,9 @@ class Stores:
     api_keys: ApiKeys
 
 
-def open_stores(settings: Settings, keyring: ReloadedKeyring | None = None) -> Stores:
+def open_stores(
+    settings: Settings, keyring: ReloadedKeyring | None = None, make_scripts: Callable[[Store], Scripts] = Scripts
+) -> Stores:
     """Open the store. Check that it answers, never evicts, has our number of shards and belongs to this keyring."""
     store = connect.connect(settings.redis_url)
     keys = Keys(settings.shards)
@@ -39,7 +42,12 @@ def open_stores(settings: Settings, keyring: ReloadedKeyring | None = None) -> S
     readiness.fix_shards(store, keys)
     if keyring is not None:
         join(store, Keyrings(store, keys), keyring)
-    scripts = Scripts(store)
+    return parts_over(store, keys, make_scripts)
+
+
+def parts_over(store: Store, keys: Keys, make_scripts: Callable[[Store], Scripts] = Scripts) -> Stores:
+    """The parts over a store that is open."""
+    scripts = make_scripts(store)
     audit = AuditLog(store, scripts, keys)
     api_keys = ApiKeys(
         store,

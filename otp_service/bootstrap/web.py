@@ -1,13 +1,15 @@
 """The API of one process."""
 
-import secrets
+import asyncio
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
 
 from flask import Flask
 
-from .. import telemetry
+from .. import greenlets, telemetry
 from ..config import Settings
 from ..domain.policy import App, Slot
 from ..keyring_reload import ReloadedKeyring
@@ -23,15 +25,16 @@ from ..usecases.browse import Browse
 from ..usecases.receive import Receive
 from ..usecases.sender_health import SenderHealth
 from ..usecases.verify import Verify
-from ..usecases.watch import Watch
+from ..usecases.watch import News, Watch
 from ..web.app import create_app
 from ..web.auth import Auth
-from ..web.limits import WATCHING, WORKING, Threads
+from ..web.limits import LOOP_WATCHING, WATCHING, WORKING, Threads
 from ..web.problems import Problems
 from ..web.routes.all_routes import Backend, all_routes
 from . import readiness, senders
 from .callbacks import callback_gauges
 from .carrier import webhook_key
+from .chance import SYSTEM, Chance
 from .required import require_for_web
 from .stores import Stores, open_keyring, open_stores
 
@@ -43,27 +46,40 @@ def build_web(settings: Settings, *, working: int = WORKING, pause: Pause | None
     """The API. `working` is the number of requests that work at once, however many threads there are."""
     require_for_web(settings)
     keyring = open_keyring(settings)
-    parts = _Parts(settings, open_stores(settings, keyring), keyring)
+    stores = open_stores(settings, keyring)
+    open_consumer(settings, stores)
+    return flask_app(WebParts(settings, stores, keyring), working, pause or threading.Event().wait)
+
+
+def open_consumer(settings: Settings, stores: Stores) -> None:
+    """Make the group of the callbacks before the first event: what comes before a worker's start is sent too."""
     if settings.policy.endpoints:
-        # The group must exist before the first event: events before the first worker's start are sent too.
-        AuditConsumer(parts.stores.store, parts.stores.keys).open()
+        AuditConsumer(stores.store, stores.keys).open()
+
+
+def flask_app(parts: "WebParts", working: int, pause: Pause) -> Flask:
+    """The Flask app with all routes."""
     threads = Threads(working)
-    watch = parts.watch(threads, pause or threading.Event().wait)
-    backend = parts.backend(watch)
-    return create_app(all_routes(backend), backend.auth, backend.problems, _request_id, threads)
+    backend = parts.backend(parts.watch(threads, pause))
+    return create_app(all_routes(backend), backend.auth, backend.problems, parts.request_id, threads)
 
 
-class _Parts:
+class WebParts:
     """The parts of the API, over one store and one keyring."""
 
-    def __init__(self, settings: Settings, stores: Stores, keyring: ReloadedKeyring) -> None:
+    def __init__(self, settings: Settings, stores: Stores, keyring: ReloadedKeyring, chance: Chance = SYSTEM) -> None:
         self.stores = stores
+        self._chance = chance
         self._settings = settings
         self._keyring = keyring
         self._verifications = Verifications(stores.store, stores.scripts, stores.keys, keyring.ids)
         self._optouts = OptOuts(stores.store, stores.scripts, stores.keys)
         self._outbox = Outbox(stores.store, stores.scripts, stores.keys, keyring.ids, consumer="web")
         self._health: SenderHealth = senders.sender_health(settings, stores)
+
+    def request_id(self) -> str:
+        """A new id for a request."""
+        return f"req_{self._chance.token_hex(12)}"
 
     def watch(self, threads: Threads, pause: Pause) -> Watch:
         """Requests that wait for a change."""
@@ -72,7 +88,25 @@ class _Parts:
             slots=WATCHING,
             pause=pause,
             released=threads.limiter.released,
-            count=lambda news: telemetry.WATCHES.labels(news).inc(),
+            count=_count_watch,
+            monotonic=time.monotonic,
+        )
+
+    def loop_watch(self, loop: asyncio.AbstractEventLoop, pause: Pause) -> Watch:
+        """The same in an event loop."""
+
+        def begin(work: Callable[[], None]) -> None:
+            loop.call_soon(greenlets.start, work)
+
+        return Watch(
+            store=self._verifications,
+            slots=LOOP_WATCHING,
+            pause=pause,
+            released=nullcontext(),
+            count=_count_watch,
+            monotonic=time.monotonic,
+            new_woken=partial(greenlets.Event, loop),
+            begin=begin,
         )
 
     def backend(self, watch: Watch) -> Backend:
@@ -98,7 +132,7 @@ class _Parts:
             outbox_depth=self._depth(),
             circuits=self._health.circuits,
             public_url=settings.public_url,
-            token=lambda: secrets.token_urlsafe(16),
+            token=lambda: self._chance.token_urlsafe(16),
         )
 
     def _verify(self) -> Verify:
@@ -113,8 +147,8 @@ class _Parts:
             policy=settings.policy,
             issuer=settings.issuer,
             queue_max=settings.queue_max,
-            token_bytes=secrets.token_bytes,
-            randbelow=secrets.randbelow,
+            token_bytes=self._chance.token_bytes,
+            randbelow=self._chance.randbelow,
             fictitious=settings.carrier_on_loopback,
         )
 
@@ -147,13 +181,13 @@ class _Parts:
         return depth
 
 
-def _request_id() -> str:
-    return f"req_{secrets.token_hex(12)}"
-
-
 def _limit_slots(app: App, client_ip: str | None) -> list[Slot]:
     slots = [Slot("app", app.name, limit) for limit in app.starts_per_app]
     if client_ip is not None:
         subject = f"{app.name}:{network(client_ip)}"
         slots += [Slot("client_ip", subject, limit) for limit in app.starts_per_client_ip]
     return slots
+
+
+def _count_watch(news: News) -> None:
+    telemetry.child(telemetry.WATCHES, news).inc()

@@ -6,6 +6,7 @@ from typing import Any
 from ..domain import replies
 from ..domain.policy import App, Limit, NumberLimits, Sender
 from .callbacks import read_endpoint
+from .duration import plain_ms
 from .faults import Faults
 from .sections import AppSection, LimitEntry, ServiceSection
 
@@ -34,8 +35,8 @@ def build_app(
 
 
 def given_only(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that are not None: the rest keeps its default."""
-    return {name: value for name, value in values.items() if value is not None}
+    """The values that are not None: the rest keeps its default. Durations as plain milliseconds."""
+    return {name: plain_ms(value) for name, value in values.items() if value is not None}
 
 
 def _set(values: Sequence[str] | None, form: Any = str) -> frozenset[str] | None:
@@ -44,7 +45,7 @@ def _set(values: Sequence[str] | None, form: Any = str) -> frozenset[str] | None
 
 def limits(entries: Sequence[LimitEntry] | None) -> tuple[Limit, ...] | None:
     """Limits as the domain has them; None if they are left out."""
-    return None if entries is None else tuple(Limit(entry.limit, entry.per) for entry in entries)
+    return None if entries is None else tuple(Limit(entry.limit, int(entry.per)) for entry in entries)
 
 
 def _route(name: str, route: Sequence[str], senders: Mapping[str, Sender], faults: Faults) -> tuple[Sender, ...]:

@@ -32,6 +32,13 @@ def duration_ms(value: object, where: str) -> int:
         raise ConfigError(f"{where}: {error}") from error
 
 
+def plain_ms(value: Any) -> Any:
+    """Durations, alone or in a tuple, as plain integers, which is all that hiredis sends; other values as they are."""
+    if isinstance(value, tuple):
+        return tuple(plain_ms(part) for part in value)
+    return int(value) if isinstance(value, Duration) else value
+
+
 def dec_hook(kind: type[Any], value: object) -> Any:
     """How msgspec reads a Duration."""
     if kind is Duration:

@@ -11,7 +11,7 @@ import signal
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from .. import config
 from ..domain.errors import ConfigError, StoreUnavailable
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # requests allocate is collected in larger portions.
 _GC_THRESHOLDS = (20_000, 25, 25)
 
+T = TypeVar("T")
 _log = logging.getLogger("otp.serve")
 
 
@@ -42,18 +43,20 @@ def load(main_pid: int, threads: int, *_: object) -> "Flask":
 
     settings = config.load(config.environment())
     telemetry.configure_logging(settings.log_level)
-    application = _when_it_can_be_built(partial(build_web, settings, working=threads, pause=_EndOfProcess().pause))
-    _keep_start_up_out_of_collections()
+    application = when_it_can_be_built(partial(build_web, settings, working=threads, pause=_EndOfProcess().pause))
+    keep_start_up_out_of_collections()
     return application
 
 
-def _keep_start_up_out_of_collections() -> None:
+def keep_start_up_out_of_collections() -> None:
+    """Freeze what start-up made, and collect less often."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
 
 
-def _when_it_can_be_built(build: "Callable[[], Flask]") -> "Flask":
+def when_it_can_be_built(build: Callable[[], T]) -> T:
+    """Build as soon as the store and the files allow it."""
     # The main process has built the application once. If that fails now, the store is down or a file is being written,
     # so this process waits. If it ended, the server would see a crash loop and end too.
     while True:

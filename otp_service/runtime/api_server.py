@@ -58,15 +58,15 @@ def serve(settings: Settings, host: str, port: int, workers: int, threads: int) 
         signal.signal(number, lambda *_: sys.exit(0))
     host, port = ports.usable_address(host, port)
     with metrics.metrics_directory(settings) as directory:
-        _try_to_build()
+        try_to_build()
         metrics.forget_ended(directory)
         _run(host, port, workers, threads)
 
 
-def _try_to_build() -> None:
+def try_to_build() -> None:
     """Build the application once in a process of its own: connections and threads made here must not be inherited."""
     receiver, sender = multiprocessing.Pipe(duplex=False)
-    process = _context().Process(target=_build_and_report, args=(os.getpid(), sender))
+    process = process_context().Process(target=_build_and_report, args=(os.getpid(), sender))
     process.start()
     sender.close()
     try:
@@ -101,8 +101,8 @@ def _build_and_report(main_pid: int, sender: Connection) -> None:
     os._exit(0)
 
 
-def _context() -> "ForkContext | SpawnContext":
-    # The choice granian makes too.
+def process_context() -> "ForkContext | SpawnContext":
+    """How processes of the server are started: the choice granian makes too."""
     if multiprocessing.get_start_method() == "fork":
         return multiprocessing.get_context("fork")
     return multiprocessing.get_context("spawn")

@@ -30,6 +30,7 @@ class CircuitStates:
         self._store = store
         self._keys = keys
         self._known: dict[str, tuple[float, Circuit]] = {}
+        self._being_read: set[str] = set()
 
     def of(self, scopes: Sequence[str]) -> Mapping[str, Circuit]:
         """The breakers of these scopes. Raises StoreUnavailable."""
@@ -37,11 +38,21 @@ class CircuitStates:
         # Taken once: another thread may forget an entry at any moment.
         known = {scope: self._known.get(scope) for scope in scopes}
         fresh = {scope: entry[1] for scope, entry in known.items() if entry and now - entry[0] < KNOWN_FOR_S}
+        # While somebody reads a breaker again, the others use what is known: under load all would read it at once.
+        fresh |= {s: entry[1] for s, entry in known.items() if entry and s not in fresh and s in self._being_read}
         stale = [scope for scope in known if scope not in fresh]
         if stale:
-            fresh |= self._read(stale)
-            self._known.update({scope: (now, fresh[scope]) for scope in stale})
+            fresh |= self._read_anew(stale, now)
         return {scope: fresh[scope] for scope in scopes}
+
+    def _read_anew(self, scopes: Sequence[str], now: float) -> dict[str, Circuit]:
+        self._being_read.update(scopes)
+        try:
+            found = self._read(scopes)
+        finally:
+            self._being_read.difference_update(scopes)
+        self._known.update({scope: (now, found[scope]) for scope in scopes})
+        return found
 
     def forget(self, scope: str) -> None:
         """Read the breaker again the next time."""

@@ -16,6 +16,7 @@ from redis.cluster import RedisCluster
 from redis.exceptions import ClusterDownError, SlotNotCoveredError
 
 from .breaker import Breaker
+from .packing import as_bytes
 
 LOOK_UP_PAUSE_S = 0.25
 """Between the end of one look-up and the beginning of the next."""
@@ -64,6 +65,9 @@ class GuardedCluster(RedisCluster):
         execute: Any = super()._execute_command
         try:
             return breaker.call_with_retry(lambda: execute(target_node, *args, **kwargs), lambda _error: None)
+        except UnicodeEncodeError:
+            # Nothing was sent: redis-py cannot write a text that was read from bytes that are no text.
+            return self._execute_command(target_node, *as_bytes(args), **kwargs)
         except ClusterDownError as error:
             if "cluster is down" in str(error):
                 breaker.trip()

@@ -19,6 +19,7 @@ from ..domain.errors import ConfigError
 from .answering import answering
 from .breaker import Breaker
 from .cluster import GuardedCluster
+from .packing import Packer
 from .primary import AskedSentinel, PrimaryPool, SentinelPrimaryPool
 from .store import Store
 
@@ -57,6 +58,8 @@ def options(timeout_s: float) -> dict[str, Any]:
         "socket_timeout": timeout_s,
         "socket_connect_timeout": TIMEOUT_S,
         "retry": Retry(NoBackoff(), 0),
+        # A Cluster's client drops this option: see there.
+        "command_packer": Packer(),
     }
 
 

@@ -1,7 +1,7 @@
 """Waiting for news of a verification: a request sleeps here until its version grows.
 
-One thread of a process looks, for all who wait, at the versions of all watched verifications in one round trip, and
-only while somebody waits. So what it costs the store grows neither with the number of those who wait for the same
+One thread of a process looks, for all who wait, at the versions of all watched verifications, many in one round trip,
+and only while somebody waits. So what it costs the store grows neither with the number of those who wait for the same
 verification nor with how long they wait, and it is the same on a single server, under Sentinel and in a Cluster.
 
 Guaranteed: a version beyond the one the caller has seen ends the wait, also if it came before the wait began; a store
@@ -13,16 +13,23 @@ Not here: what is new. The request that was woken reads it.
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from enum import StrEnum
+from typing import Protocol
 
 from ..domain.errors import StoreUnavailable
 from ..domain.ids import Reference
 from . import ports
 
 EVERY_S = 0.15
-"""How often the thread looks: what is new is noticed this much later, at most."""
+"""How often the thread looks: what is new is noticed this much later, at most, unless thousands are watched."""
+
+WATCHED_AT_ONCE = 256
+"""Verifications in one round trip."""
+
+PAUSES = 20
+"""The thread pauses for at least so many times as long as its last look took: watching takes 5 % of a core at most."""
 
 _log = logging.getLogger("otp.watch")
 
@@ -42,13 +49,29 @@ class News(StrEnum):
     """The store does not answer. Callers get StoreUnavailable instead."""
 
 
+class Woken(Protocol):
+    """What a request waits for, as `threading.Event`."""
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until it is set, at most so many seconds."""
+        ...
+
+    def set(self) -> None:
+        """End the wait."""
+        ...
+
+
+def _in_thread(work: Callable[[], None]) -> None:
+    threading.Thread(target=work, name="watch", daemon=True).start()
+
+
 class _Waiter:
     __slots__ = ("after", "news", "woken")
 
-    def __init__(self, after: int) -> None:
+    def __init__(self, after: int, woken: Woken) -> None:
         self.after = after
         self.news = News.UNCHANGED
-        self.woken = threading.Event()
+        self.woken = woken
 
     def wake(self, news: News) -> None:
         self.news = news
@@ -59,7 +82,8 @@ class Watch:
     """The waits of one process. Safe for many threads; has one of its own while somebody waits.
 
     `pause` waits that many seconds, or less if the process is to end, and says whether it is. Whoever waits does so
-    inside `released`, where a thread holds up no others. `count` is called with how each wait ended.
+    inside `released`, where a thread holds up no others. `count` is called with how each wait ended. `monotonic`
+    gives seconds. In an event loop `new_woken` and `begin` are the loop's: then there is no thread.
     """
 
     def __init__(
@@ -70,20 +94,28 @@ class Watch:
         pause: Callable[[float], bool],
         released: AbstractContextManager[None],
         count: Callable[[News], None],
+        monotonic: Callable[[], float],
+        new_woken: Callable[[], Woken] = threading.Event,
+        begin: Callable[[Callable[[], None]], None] = _in_thread,
     ) -> None:
         self._store = store
         self._slots = slots
         self._pause = pause
         self._released = released
         self._count = count
+        self._monotonic = monotonic
+        self._new_woken = new_woken
+        self._begin = begin
+        self._pause_s = EVERY_S
         self._lock = threading.Lock()
         self._waiting: dict[Reference, list[_Waiter]] = {}
+        self._taken = 0
         self._looking = False
         self._ending = False
 
     def wait(self, ref: Reference, after: int, timeout_s: float, share: int | None = None) -> News:
         """Wait until the version is greater than `after`, at most so long. Raises StoreUnavailable."""
-        waiter = _Waiter(after)
+        waiter = _Waiter(after, self._new_woken())
         refused = self._enter(ref, waiter, share)
         if refused is None:
             with self._released:
@@ -100,18 +132,19 @@ class Watch:
             if self._ending:
                 return News.ENDING
             same = len(self._waiting.get(ref, ()))
-            taken = sum(map(len, self._waiting.values()))
-            if taken >= self._slots or (share is not None and same >= share):
+            if self._taken >= self._slots or (share is not None and same >= share):
                 return News.FULL
             if not self._looking:
-                threading.Thread(target=self._look, name="watch", daemon=True).start()
+                self._begin(self._look)
                 self._looking = True
             self._waiting.setdefault(ref, []).append(waiter)
+            self._taken += 1
         return None
 
     def _leave(self, ref: Reference, waiter: _Waiter) -> None:
         with self._lock:
             self._waiting[ref].remove(waiter)
+            self._taken -= 1
             if not self._waiting[ref]:
                 del self._waiting[ref]
 
@@ -119,7 +152,7 @@ class Watch:
 
     def _look(self) -> None:
         try:
-            while watched := self._watched(ending=self._pause(EVERY_S)):
+            while watched := self._watched(ending=self._pause(self._pause_s)):
                 self._look_at(watched)
         except Exception:  # noqa: BLE001 - whatever it is, nobody may wait for news that nobody looks for
             _log.error("unexpected", exc_info=True)
@@ -137,20 +170,34 @@ class Watch:
             return list(self._waiting) if self._looking else []
 
     def _look_at(self, watched: Sequence[Reference]) -> None:
+        began = self._monotonic()
+        for some in _parts(watched):
+            if not self._look_at_some(some):
+                break
+        self._pause_s = max(EVERY_S, PAUSES * (self._monotonic() - began))
+
+    def _look_at_some(self, watched: Sequence[Reference]) -> bool:
+        """Wake whose verification has changed; False if the store does not answer, and then all are woken."""
         try:
             versions = self._store.versions(watched)
         except StoreUnavailable:
             with self._lock:
                 self._wake_all(News.UNAVAILABLE)
-            return
+            return False
         with self._lock:
             for ref, version in zip(watched, versions, strict=True):
                 for waiter in self._waiting.get(ref, ()):
                     # One that is there no more has changed, too.
                     if version is None or version > waiter.after:
                         waiter.wake(News.CHANGED)
+        return True
 
     def _wake_all(self, news: News) -> None:
         for waiters in self._waiting.values():
             for waiter in waiters:
                 waiter.wake(news)
+
+
+def _parts(watched: Sequence[Reference]) -> Iterator[Sequence[Reference]]:
+    for at in range(0, len(watched), WATCHED_AT_ONCE):
+        yield watched[at : at + WATCHED_AT_ONCE]

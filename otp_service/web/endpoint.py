@@ -8,6 +8,8 @@ work.
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 from .. import telemetry
 from ..domain.errors import InvalidRequest, Refusal, ServiceError, StoreUnavailable
@@ -16,7 +18,6 @@ from . import cors
 from .auth import Auth, allow
 from .bodies import PayloadTooLarge
 from .http import MAX_BODY, Call, Handler, Precheck, Reply, Route
-from .limits import BodyLimiter, Threads
 from .problems import Problems
 
 ALWAYS = {"X-Content-Type-Options": "nosniff"}
@@ -25,6 +26,30 @@ _log = logging.getLogger("otp.web")
 
 ReadBody = Callable[[int], bytes]
 """Reads at most that many bytes of the request's body."""
+
+
+class Limits(Protocol):
+    """How much may be done at once: each is entered around what it bounds, and raises NotReady where it is full."""
+
+    @property
+    def requests(self) -> AbstractContextManager[Any]:
+        """Requests that may wait."""
+        ...
+
+    @property
+    def limiter(self) -> AbstractContextManager[Any]:
+        """Requests that work."""
+        ...
+
+    @property
+    def bodies_with_key(self) -> AbstractContextManager[Any]:
+        """Bodies that are being received, of requests with a valid API key."""
+        ...
+
+    @property
+    def bodies_without_key(self) -> AbstractContextManager[Any]:
+        """Bodies that are being received, of other requests."""
+        ...
 
 
 class Endpoint:
@@ -36,7 +61,7 @@ class Endpoint:
         auth: Auth,
         problems: Problems,
         new_request_id: Callable[[], str],
-        threads: Threads,
+        threads: Limits,
     ) -> None:
         self.route = route
         self._threads = threads
@@ -130,7 +155,7 @@ class Endpoint:
             raise PayloadTooLarge(f"The body may have {MAX_BODY} bytes.")
         return Call(call.path, call.query, call.headers, body, call.peer, call.request_id, call.principal)
 
-    def _bodies(self, call: Call) -> BodyLimiter:
+    def _bodies(self, call: Call) -> AbstractContextManager[Any]:
         return self._threads.bodies_without_key if call.principal is None else self._threads.bodies_with_key
 
     def _extra(self, call: Call, who: Sequence[Principal]) -> dict[str, object]:
@@ -147,12 +172,12 @@ class Endpoint:
     def _finish(self, call: Call, answer: Reply, began: float, who: Sequence[Principal]) -> Reply:
         elapsed = time.perf_counter() - began
         route = self.route
-        telemetry.REQUESTS.labels(route.method, route.template, str(answer.status)).inc()
-        telemetry.LATENCY.labels(route.template).observe(elapsed - answer.waited_s)
+        telemetry.child(telemetry.REQUESTS, route.method, route.template, str(answer.status)).inc()
+        telemetry.child(telemetry.LATENCY, route.template).observe(elapsed - answer.waited_s)
         extra = self._extra(call, who) | {"status": answer.status, "duration_ms": round(elapsed * 1000, 2)}
         if answer.waited_s:
             extra["wait_ms"] = round(answer.waited_s * 1000)
         if answer.code is not None:
             extra["code"] = answer.code
-        _log.info("request", extra=extra)
+        telemetry.log_request(_log, extra)
         return Reply(answer.status, {**answer.headers, **self._headers, "X-Request-Id": call.request_id}, answer.body)

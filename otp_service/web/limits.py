@@ -11,6 +11,7 @@ Not here: what counts as work (`endpoint`), and waiting for news (`usecases.watc
 import threading
 import time
 from collections import deque
+from contextlib import nullcontext
 from queue import Empty, SimpleQueue
 
 from ..domain.errors import NotReady
@@ -29,6 +30,12 @@ BODIES_WITHOUT_KEY = 8
 
 QUEUED = 128
 """Requests of one process that may wait for their turn to work; a further one is refused at once."""
+
+LOOP_WATCHING = 20_000
+"""Requests that may wait for news in an event loop."""
+
+LOOP_REQUESTS = LOOP_WATCHING + 4096
+"""Requests that may be under way in an event loop; a further one is refused at once."""
 
 SPARE = 4
 """Threads for what never waits: /healthz, and refusals."""
@@ -145,6 +152,17 @@ class Threads:
         self.limiter = WorkLimiter(working)
         self.bodies_with_key = BodyLimiter(BODIES_WITH_KEY)
         self.bodies_without_key = BodyLimiter(BODIES_WITHOUT_KEY)
+
+
+class LoopLimits:
+    """The limits of a process in whose event loop requests run: only how many may be under way is bounded.
+
+    There, one request works at a time in any case, and the body has been read before.
+    """
+
+    def __init__(self, requests: int = LOOP_REQUESTS) -> None:
+        self.requests = RequestLimiter(requests)
+        self.limiter = self.bodies_with_key = self.bodies_without_key = nullcontext()
 
 
 def _slots(number: int) -> "SimpleQueue[None]":

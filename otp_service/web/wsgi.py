@@ -7,6 +7,9 @@ from flask import Response
 
 from .http import Reply
 
+COMPLETE = "otp_service.body_complete"
+"""A server sets this in the environment of a request whose body it has received to its end."""
+
 
 def headers_of(environ: Mapping[str, Any]) -> dict[str, str]:
     """The request's headers, with lower-case names."""
@@ -25,7 +28,9 @@ class Body:
         self._stream = environ["wsgi.input"]
         self._length = environ.get("CONTENT_LENGTH") or ""
         self.unread = self._length != "0" if self._length else "HTTP_TRANSFER_ENCODING" in environ
-        """Whether some of it may still arrive."""
+        """Whether some of it may still be there."""
+        self.complete = bool(environ.get(COMPLETE))
+        """Whether the server has received all of it."""
 
     def read(self, most: int) -> bytes:
         """The first bytes, at most so many."""
@@ -60,7 +65,7 @@ def response_of(answer: Reply, body: Body) -> Response:
     response.headers.remove("Content-Type")
     for name, value in answer.headers.items():
         response.headers[name] = value
-    if body.unread:
+    if body.unread and not body.complete:
         # The server drops such a connection. Without this header the client's next request on it would fail.
         response.headers["Connection"] = "close"
     return response

@@ -11,7 +11,7 @@ import pytest
 
 from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.ids import Reference
-from otp_service.usecases.watch import News, Watch
+from otp_service.usecases.watch import EVERY_S, PAUSES, News, Watch
 from tests.conftest import wait_until
 from tests.fakes import FakeVerifications, verification_view
 
@@ -25,6 +25,8 @@ class Scenario:
     def __init__(self, slots: int = 8) -> None:
         self.store = FakeVerifications({ref: verification_view(ref, version=1) for ref in (ONE, OTHER)})
         self.counted: list[News] = []
+        self.pauses: list[float] = []
+        self.clock_s = 0.0
         self._ticks: SimpleQueue[bool] = SimpleQueue()
         self.watch = Watch(
             store=self.store,
@@ -32,11 +34,18 @@ class Scenario:
             pause=self._pause,
             released=nullcontext(),
             count=self.counted.append,
+            monotonic=self._monotonic,
         )
         self._pool = ThreadPoolExecutor(32)
 
-    def _pause(self, _: float) -> bool:
+    def _pause(self, seconds: float) -> bool:
+        self.pauses.append(seconds)
         return self._ticks.get(timeout=LONG_S)
+
+    def _monotonic(self) -> float:
+        """Each look takes a tenth of a second."""
+        self.clock_s += 0.1
+        return self.clock_s
 
     def change(self, ref: Reference, version: int) -> None:
         """The verification is of this version now."""
@@ -225,3 +234,16 @@ def test_the_end_of_the_process_ends_all_waits(make: Callable[..., Scenario]) ->
     assert {wait.result(5) for wait in waits} == {News.ENDING}
     assert scenario.wait().result(5) is News.ENDING
     assert scenario.store.asked == []
+
+
+def test_the_pause_grows_with_what_a_look_takes() -> None:
+    """Watching never takes more than its share of the process, however many are watched."""
+    scenario = Scenario()
+    try:
+        scenario.wait()
+        scenario.waiting(1)
+        scenario.tick()
+        wait_until(lambda: len(scenario.pauses) == 2, 5, "the second pause")
+        assert scenario.pauses == [EVERY_S, pytest.approx(0.1 * PAUSES)]
+    finally:
+        scenario.close()

@@ -29,6 +29,14 @@ from .receipts import ReceiptRoutes
 from .start_verification import StartRoutes
 from .webhooks import WebhookRoutes
 
+LOOP_ROUTES = (
+    ("POST", "/verify/check"),
+    ("POST", "/verify/start"),
+    ("GET", "/verify/{verification_id}"),
+    ("GET", "/healthz"),
+)
+"""Method and template."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Backend:
@@ -70,6 +78,13 @@ def all_routes(backend: Backend) -> list[Route]:
     ]
     documents.describe(routes)
     return routes
+
+
+def loop_routes(backend: Backend) -> list[Route]:
+    """The routes that an event loop answers itself: those that a login or a browser waits for, and liveness."""
+    health = HealthRoutes((), backend.problems).routes()
+    routes = [*_verification_routes(backend), *health]
+    return [route for route in routes if (route.method, route.template) in LOOP_ROUTES]
 
 
 def _verification_routes(backend: Backend) -> list[Route]:

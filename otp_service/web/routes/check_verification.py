@@ -64,9 +64,9 @@ class CheckRoutes:
     def _judge(self, call: Call, request: CheckRequest, request_key: str = "") -> Reply:
         outcome = self._verify.check(call.app, request, request_key)
         if isinstance(outcome, Refusal):
-            telemetry.CHECKS.labels(call.app, outcome.code).inc()
+            telemetry.child(telemetry.CHECKS, call.app, outcome.code).inc()
             return self._problems.refusal(outcome, call.request_id)
-        telemetry.CHECKS.labels(call.app, "replayed" if outcome.replayed else "approved").inc()
+        telemetry.child(telemetry.CHECKS, call.app, "replayed" if outcome.replayed else "approved").inc()
         return reply(200, outcome.approval, **(REPLAYED if outcome.replayed else {}))
 
     # ---- Idempotency-Key -------------------------------------------------------------------------------------------

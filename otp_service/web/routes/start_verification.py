@@ -53,9 +53,9 @@ class StartRoutes:
 
     def _reply(self, call: Call, outcome: Started | Refusal) -> Reply:
         if isinstance(outcome, Refusal):
-            telemetry.REFUSALS.labels(call.app, outcome.code).inc()
+            telemetry.child(telemetry.REFUSALS, call.app, outcome.code).inc()
             return self._problems.refusal(outcome, call.request_id)
-        telemetry.STARTS.labels(call.app, "resend" if outcome.resent else "new").inc()
+        telemetry.child(telemetry.STARTS, call.app, "resend" if outcome.resent else "new").inc()
         token = self._tokens.make(outcome.reference.verification_id)
         return reply(200 if outcome.resent else 201, shown_as(StartedVerification, outcome, watch_token=token))
 

@@ -1,0 +1,212 @@
+"""uvicorn's HTTP protocol, which answers a few endpoints in the parser's callbacks.
+
+uvicorn makes a task, a scope, an event and several messages for each request; that costs more than a check of a code
+does. For the endpoints in `Endpoints` none of it is made. Everything else, and all about connections (keep-alive,
+pipelined requests, closing), stays uvicorn's.
+
+The base class is not a public interface of uvicorn. It is pinned in setup.cfg to a minor version, and
+`tests/front/test_protocol.py` fails where a new one behaves otherwise.
+"""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, cast
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from .. import greenlets
+from ..web.http import Reply
+from .plain import Endpoints, Found, plain_headers
+from .receiving import HEAD_MAX, Receiving
+
+_NO_LIMIT = sys.maxsize
+"""The bytes of a body are limited elsewhere."""
+
+_log = logging.getLogger("otp.front")
+
+
+class _Done:
+    """An event that nobody waits for."""
+
+    def set(self) -> None:
+        """Does nothing."""
+
+
+class _Exchange:
+    """A request that is answered here. It stands where uvicorn keeps its own, so that uvicorn queues later ones."""
+
+    __slots__ = ("body", "disconnected", "found", "headers", "keep_alive", "message_event", "response_complete")
+
+    def __init__(self, found: Found, headers: Mapping[str, str], *, keep_alive: bool) -> None:
+        self.found = found
+        self.headers = headers
+        self.keep_alive = keep_alive
+        self.body = bytearray()
+        self.response_complete = False
+        self.disconnected = False
+        self.message_event = _Done()
+
+
+class FrontProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        endpoints: Endpoints,
+        opened: Receiving,
+        receiving: Receiving,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._endpoints = endpoints
+        self._opened: Receiving | None = opened
+        self._receiving = receiving
+        self._arriving = False
+        """Whether a part of a request is here."""
+        self._head_left = HEAD_MAX
+        self._exchange: _Exchange | None = None
+        """The request that is being read, if it is to be answered here."""
+
+    # ---- called by the loop ----------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A connection is open; its first request is awaited."""
+        super().connection_made(transport)
+        if self._opened is not None:
+            self._opened.begin(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Some bytes of a request, or of several."""
+        self._end_opened()
+        self._head_left -= len(data)
+        super().data_received(data)
+        if not self._arriving:
+            self._receiving.end(self)
+        elif self._head_left < 0:
+            self._refuse(431)
+        else:
+            self._receiving.begin(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection has ended."""
+        self._end_opened()
+        self._receiving.end(self)
+        super().connection_lost(exc)
+
+    def _end_opened(self) -> None:
+        if self._opened is not None:
+            self._opened.end(self)
+            self._opened = None
+
+    def give_up(self) -> None:
+        """The request takes too long to arrive."""
+        self._refuse(408)
+
+    def _refuse(self, status: int) -> None:
+        """End a connection whose request is not here as a whole, so that no endpoint can answer it."""
+        if self.transport.is_closing():
+            return
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.write(STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n")
+        self.transport.close()
+
+    # ---- the parser's callbacks ------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """A request begins. What uvicorn needs for it is made if it is uvicorn's."""
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
+        self._exchange = None
+        self._arriving = True
+        self._head_left = HEAD_MAX
+
+    def on_headers_complete(self) -> None:
+        """Decide who answers."""
+        self._head_left = _NO_LIMIT
+        self._exchange = self._plain_exchange()
+        if self._exchange is not None:
+            self.cycle = cast("RequestResponseCycle", self._exchange)
+        else:
+            self._pass_on()
+
+    def _plain_exchange(self) -> _Exchange | None:
+        method = self.parser.get_method()
+        found = self._endpoints.find(method, self.url)
+        if found is None or self.expect_100_continue or self._is_busy() or not self._is_http_1_1():
+            return None
+        headers = plain_headers(method, self.headers)
+        if headers is None:
+            return None
+        return _Exchange(found, headers, keep_alive=self.parser.should_keep_alive())
+
+    def _is_busy(self) -> bool:
+        """Whether an earlier request of this connection has no response yet."""
+        return bool(self.pipeline) or (self.cycle is not None and not self.cycle.response_complete)
+
+    def _is_http_1_1(self) -> bool:
+        return bool(self.parser.get_http_version() == "1.1")
+
+    def _pass_on(self) -> None:
+        """Let uvicorn answer this request: begin it as uvicorn would have done."""
+        url, headers, expect = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expect
+        self.headers.extend(headers)
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body. Its length was looked at with the headers."""
+        if self._exchange is None:
+            super().on_body(body)
+        else:
+            self._exchange.body += body
+
+    def on_message_complete(self) -> None:
+        """The request is complete."""
+        exchange, self._exchange = self._exchange, None
+        self._arriving = False
+        if exchange is None:
+            super().on_message_complete()
+        else:
+            greenlets.start(partial(self._serve, exchange))
+
+    # ---- answering -------------------------------------------------------------------------------------------------
+
+    def _serve(self, exchange: _Exchange) -> None:
+        try:
+            body = bytes(exchange.body)
+            peer = self.client[0] if self.client else ""
+            endpoint, path, query = exchange.found
+            self._answer(exchange, endpoint(path, query, exchange.headers, lambda _: body, peer))
+        except Exception:  # noqa: BLE001 - the endpoint answers every fault; what is left is ours
+            _log.error("unexpected", exc_info=True)
+            self.transport.close()
+
+    def _answer(self, exchange: _Exchange, reply: Reply) -> None:
+        exchange.response_complete = True
+        if self.transport.is_closing():
+            return
+        self.transport.write(self._response(exchange, reply))
+        if not exchange.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+
+    def _response(self, exchange: _Exchange, reply: Reply) -> bytes:
+        """The response as uvicorn and Flask would write it, byte for byte."""
+        head = [f"content-length: {len(reply.body)}\r\n"]
+        head += [f"{name.lower()}: {value}\r\n" for name, value in reply.headers.items()]
+        if not exchange.keep_alive:
+            head.append("connection: close\r\n")
+        head.append("\r\n")
+        always = [b"%b: %b\r\n" % pair for pair in self.server_state.default_headers]
+        return b"".join([STATUS_LINE[reply.status], *always, "".join(head).encode("latin-1"), reply.body])

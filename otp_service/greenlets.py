@@ -1,0 +1,69 @@
+"""Waiting in an event loop without a thread: ordinary functions that are suspended where they wait.
+
+The functions that answer a request are plain ones. Under a WSGI server they block a thread while the store works. In
+the event loop they run in a greenlet: where they wait, the loop goes on with other requests. So there is one handler
+for both servers, and it is the same code.
+
+Two rules, because everything runs in the loop's one thread:
+
+* No lock may be held while waiting. Another request that wants it would stop the whole process.
+* Only what is made for the loop may wait here (`storage.pipelined`); a blocking call stops all requests.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import greenlet  # type: ignore[import-untyped]
+
+T = TypeVar("T")
+
+
+def start(work: Callable[[], None]) -> None:
+    """Run `work` until it waits or ends. Only callbacks of the loop may call this. `work` must not raise."""
+    greenlet.greenlet(work).switch()
+
+
+def wait(begin: Callable[[Callable[[T], Any]], None]) -> T:
+    """Suspend the work that `start` began, until the function that `begin` gets is called; returns its argument.
+
+    That function is called once, by a callback of the loop, and never inside `begin`. Raises what `begin` raises, and
+    RuntimeError outside of `start`.
+    """
+    current = greenlet.getcurrent()
+    loop = current.parent
+    if loop is None:
+        raise RuntimeError("only work that `start` began can wait")
+    begin(current.switch)
+    result: T = loop.switch()
+    return result
+
+
+class Event:
+    """As `threading.Event`, for one piece of work of the loop that waits at a time. Set it in the loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._is_set = False
+        self._resume: Callable[[None], Any] | None = None
+
+    def set(self) -> None:
+        """Wake who waits. From now on nobody waits any more."""
+        self._is_set = True
+        self._loop.call_soon(self._wake)
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until it is set, at most so many seconds; whether it is."""
+        if not self._is_set:
+            timer = self._loop.call_later(timeout, self._wake)
+            wait(self._suspend)
+            timer.cancel()
+        return self._is_set
+
+    def _suspend(self, resume: "Callable[[None], Any]") -> None:
+        self._resume = resume
+
+    def _wake(self) -> None:
+        resume, self._resume = self._resume, None
+        if resume is not None:
+            resume(None)

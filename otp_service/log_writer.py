@@ -1,0 +1,79 @@
+"""Writing log lines outside of the requests: a thread formats and writes them, a bounded queue holds them until then.
+
+A reader of stderr that is too slow never holds up a request: what does not fit into the queue is dropped and counted.
+Lines are written in their order, `BATCH_S` later at most. What a process logs right before it is killed is lost.
+"""
+
+import logging
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TextIO
+
+QUEUED_MAX = 20_000
+BATCH_S = 0.05
+
+
+class BackgroundHandler(logging.Handler):
+    """A handler with a thread of its own. `dropped` is called for each line that does not fit."""
+
+    def __init__(self, stream: TextIO, dropped: Callable[[], object], most: int = QUEUED_MAX) -> None:
+        super().__init__()
+        self._stream = stream
+        self._dropped = dropped
+        self._most = most
+        self._queue: deque[logging.LogRecord] = deque()
+        self._writing = threading.Lock()
+        self._filled = threading.Event()
+        threading.Thread(target=self._run, name="log", daemon=True).start()
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Queue a line. Without the lock of `logging.Handler`: appending to a deque needs none."""
+        if len(self._queue) >= self._most:
+            self._dropped()
+            return False
+        self._queue.append(record)
+        if not self._filled.is_set():
+            self._filled.set()
+        return True
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue a line."""
+        self.handle(record)
+
+    def flush(self) -> None:
+        """Write what is queued, now."""
+        with self._writing:
+            lines = [self._line(self._queue.popleft()) for _ in range(len(self._queue))]
+            if lines:
+                self._write("".join(lines))
+
+    def _line(self, record: logging.LogRecord) -> str:
+        try:
+            return f"{self.format(record)}\n"
+        except Exception:  # noqa: BLE001 - one line that cannot be written must not end all of them
+            return (
+                f'{{"level": "error", "logger": "otp.log", "message": "a line of {record.name} cannot be written"}}\n'
+            )
+
+    def _write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (OSError, ValueError):
+            # Nobody reads the log any more, and there is nowhere to say so.
+            self._dropped()
+
+    def _run(self) -> None:
+        while True:
+            self._filled.wait()
+            time.sleep(BATCH_S)
+            self._filled.clear()
+            self.flush()
+
+
+def to_stderr(dropped: Callable[[], object]) -> BackgroundHandler:
+    """The handler that writes to stderr."""
+    return BackgroundHandler(sys.stderr, dropped)

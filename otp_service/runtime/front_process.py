@@ -1,0 +1,114 @@
+"""One process of the event-loop server: builds the application, serves until it is told to end.
+
+Runs in a child; `front_server` is the main process.
+"""
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+import threading
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from .. import config
+from ..config import Settings
+from ..front.receiving import DEADLINE_S, OPENED, Receiving
+from . import api_process, parent
+
+if TYPE_CHECKING:
+    from uvicorn import Config
+
+    from ..bootstrap.front import Front
+
+GRACE_S = 2
+"""For requests in flight when the process is to end."""
+
+KEEP_ALIVE_S = 75
+"""How long an idle connection is kept. Longer than the usual reverse proxy keeps it, so the proxy closes first."""
+
+BACKLOG = 2048
+KEYRING_EVERY_S = 0.5
+SWITCH_INTERVAL_S = 0.0005
+"""How long a thread of the pool may keep the loop waiting for the interpreter."""
+
+_log = logging.getLogger("otp.serve")
+
+
+def run(main_pid: int, listening: socket.socket, working: int) -> None:
+    """Serve on a socket that listens. `working`: requests that may work in the pool at once."""
+    # The keyring is read again without it; the main process reacts to the end of a terminal.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    parent.follow_parent(main_pid, signal.SIGKILL)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    from .. import log_writer, telemetry  # noqa: PLC0415 - after the metrics directory is set
+
+    settings = config.load(config.environment())
+    log = log_writer.to_stderr(telemetry.LOG_DROPPED.inc)
+    telemetry.configure_logging(settings.log_level, handler=log)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(settings, listening, working))
+
+
+def _loop_factory() -> Any:
+    try:
+        import uvloop  # noqa: PLC0415 - only here, and not on every system
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+async def _serve(settings: Settings, listening: socket.socket, working: int) -> None:
+    from ..bootstrap import build_front  # noqa: PLC0415
+    from ..front.server import FrontServer  # noqa: PLC0415 - only this command needs it
+
+    build = partial(build_front, settings, asyncio.get_running_loop(), working=working)
+    front = api_process.when_it_can_be_built(build)
+    threading.Thread(target=_watch_keyring, args=(front,), name="keyring", daemon=True).start()
+    api_process.keep_start_up_out_of_collections()
+    try:
+        await FrontServer(server_config(front, working), front.end_waits).serve([listening])
+    finally:
+        front.close()
+
+
+def _watch_keyring(front: "Front") -> None:
+    """Look at the keyring's file here, so that no request in the loop has to."""
+    while True:
+        time.sleep(KEYRING_EVERY_S)
+        try:
+            front.keyring.check()
+        except Exception:  # noqa: BLE001 - the next look may succeed, and requests look too
+            _log.error("unexpected", exc_info=True)
+
+
+def server_config(front: "Front", working: int, deadline_s: float = DEADLINE_S) -> "Config":
+    """How uvicorn serves this application in the running loop. `deadline_s`: for a request to arrive."""
+    from uvicorn import Config  # noqa: PLC0415
+
+    from ..front.flask_app import FlaskApp  # noqa: PLC0415
+    from ..front.protocol import FrontProtocol  # noqa: PLC0415
+    from ..web.limits import threads_needed  # noqa: PLC0415
+
+    loop = asyncio.get_running_loop()
+    opened, receiving = Receiving(loop, deadline_s, OPENED), Receiving(loop, deadline_s)
+    protocol = partial(FrontProtocol, endpoints=front.endpoints, opened=opened, receiving=receiving)
+    return Config(
+        cast("Any", FlaskApp(front.flask, threads_needed(working))),
+        http=cast("Any", protocol),
+        ws="none",
+        interface="asgi3",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACE_S,
+    )

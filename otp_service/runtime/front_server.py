@@ -1,0 +1,100 @@
+"""The event-loop server of the API: uvicorn in processes of its own, which this main process starts and replaces.
+
+Guaranteed here, as by `api_server`:
+
+* A taken port, a wrong configuration or an unusable store is one message from the main process, before anything starts.
+* No child outlives the main process, also when that is killed with SIGKILL.
+* SIGTERM and SIGINT answer the requests in flight, then exit 0; a child that does not end is killed in time.
+* A child that dies is replaced; children that keep dying end the server with status 1.
+"""
+
+import multiprocessing.connection
+import os
+import socket
+import time
+from collections.abc import Sequence
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from ..config import Settings
+from . import api_server, front_process, metrics, ports
+from .signals import stop_on_signals
+
+RESPAWN_S = 0.1
+MANY_ENDS = 10
+"""So many ends of children within `ENDS_WITHIN_S` end the server."""
+
+ENDS_WITHIN_S = 10.0
+_LOOK_S = 0.25
+
+
+def serve(settings: Settings, host: str, port: int, workers: int, threads: int) -> None:
+    """Serve until SIGTERM or SIGINT. Raises ServiceError with one sentence if it cannot start."""
+    host, port = ports.usable_address(host, port)
+    with metrics.metrics_directory(settings) as directory:
+        api_server.try_to_build()
+        metrics.forget_ended(directory)
+        with _listening(host, port) as listening:
+            Children(listening, workers, threads).run()
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind((host, port))
+    listening.listen(front_process.BACKLOG)
+    listening.setblocking(False)
+    return listening
+
+
+class Children:
+    """The processes that serve on one socket."""
+
+    def __init__(self, listening: socket.socket, workers: int, threads: int) -> None:
+        self._listening = listening
+        self._workers = workers
+        self._threads = threads
+        self._context = api_server.process_context()
+        self._ends: list[float] = []
+        self._children: list[BaseProcess] = []
+
+    def run(self) -> None:
+        """Keep them running until a signal asks to end. Raises CannotServe if they keep ending."""
+        # SIGHUP asks to read the keyring again, which the children do by themselves.
+        stop = stop_on_signals(reload=lambda: None)
+        self._children = [self._start() for _ in range(self._workers)]
+        try:
+            while not stop.wait(RESPAWN_S):
+                self._replace_ended()
+                multiprocessing.connection.wait([child.sentinel for child in self._children], _LOOK_S)
+        finally:
+            _end(self._children)
+
+    def _start(self) -> BaseProcess:
+        arguments = (os.getpid(), self._listening, self._threads)
+        child: Any = self._context.Process(target=front_process.run, args=arguments)
+        child.start()
+        started: BaseProcess = child
+        return started
+
+    def _replace_ended(self) -> None:
+        alive = [child for child in self._children if child.is_alive()]
+        now = time.monotonic()
+        self._ends += [now] * (len(self._children) - len(alive))
+        self._ends = [at for at in self._ends if now - at < ENDS_WITHIN_S]
+        self._children = alive
+        if len(self._ends) >= MANY_ENDS:
+            raise api_server.CannotServe("the processes of the API keep ending; see the lines above")
+        self._children += [self._start() for _ in range(self._workers - len(alive))]
+
+
+def _end(children: Sequence[BaseProcess]) -> None:
+    deadline = time.monotonic() + api_server.KILL_TIMEOUT_S
+    for child in children:
+        child.terminate()
+    for child in children:
+        child.join(max(0.0, deadline - time.monotonic()))
+        if child.is_alive():
+            child.kill()
+            child.join()

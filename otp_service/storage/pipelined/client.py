@@ -1,0 +1,170 @@
+"""The client that stands where redis-py's stands, for requests that run in an event loop.
+
+A command suspends the request that sent it (`greenlets.wait`) and never blocks the loop. What a Cluster answers with a
+redirection is run once more by redis-py in a thread: it happens only while slots move.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from types import TracebackType
+from typing import Any
+
+from redis.exceptions import AskError, ReadOnlyError, RedisError, TryAgainError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from ...greenlets import wait
+from ..answering import STORE_ERRORS
+from ..packing import packed
+from .connection import Done
+from .routes import Routes
+
+_REDIRECTIONS = (AskError, TryAgainError)
+"""MovedError is an AskError."""
+
+_LOST = (RedisConnectionError, RedisTimeoutError)
+
+
+class PipelinedClient:
+    """Runs commands for the requests of one event loop. Raises redis' errors, as redis-py does."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, routes: Routes, elsewhere: Any) -> None:
+        """`elsewhere` is redis-py's client of the same store, for redirections."""
+        self._loop = loop
+        self._routes = routes
+        self._elsewhere = elsewhere
+
+    def execute_command(self, *command: Any, target_nodes: Any = None, **_: Any) -> Any:
+        """Run one command and return its reply."""
+        link = self._routes.link(_key(command), target_nodes)
+        reply = wait(partial(link.send, packed(command)))
+        if isinstance(reply, RedisError):
+            return self._failed(command, reply, link.drop)
+        return reply
+
+    def _failed(self, command: Sequence[Any], error: RedisError, drop: Callable[[], None]) -> Any:
+        if isinstance(error, _REDIRECTIONS):
+            self._routes.refresh()
+            return self._redirected(command)
+        if isinstance(error, ReadOnlyError):
+            drop()
+        if isinstance(error, _LOST):
+            self._routes.refresh()
+        raise error
+
+    def _redirected(self, command: Sequence[Any]) -> Any:
+        answer: Any = wait(partial(self._in_thread, partial(self._elsewhere.execute_command, *command)))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def _in_thread(self, work: Callable[[], Any], done: Done) -> None:
+        def ended(future: "asyncio.Future[Any]") -> None:
+            done(future.exception() or future.result())
+
+        self._loop.run_in_executor(None, work).add_done_callback(ended)
+
+    def close(self) -> None:
+        """End all connections."""
+        self._routes.close()
+
+    # ---- the commands that the stores use --------------------------------------------------------------------------
+
+    def evalsha(self, sha: str, count: int, *values: Any) -> Any:
+        """Run a script by its digest."""
+        return self.execute_command("EVALSHA", sha, count, *values)
+
+    def eval(self, text: str, count: int, *values: Any) -> Any:
+        """Run a script by its text."""
+        return self.execute_command("EVAL", text, count, *values)
+
+    def get(self, key: str) -> Any:
+        """The text of a key, or None."""
+        return self.execute_command("GET", key)
+
+    def hgetall(self, key: str) -> dict[str, str]:
+        """All fields of a hash."""
+        reply = self.execute_command("HGETALL", key)
+        return dict(zip(reply[::2], reply[1::2], strict=True)) if isinstance(reply, list) else dict(reply)
+
+    def lrange(self, key: str, first: int, last: int) -> Any:
+        """Part of a list."""
+        return self.execute_command("LRANGE", key, first, last)
+
+    def time(self, target_nodes: Any = None) -> tuple[int, int]:
+        """The server's clock: seconds and microseconds."""
+        seconds, micros = self.execute_command("TIME", target_nodes=target_nodes)
+        return int(seconds), int(micros)
+
+    def pipeline(self, transaction: bool = False) -> "Pipeline":
+        """Commands that leave together. There are no transactions here."""
+        if transaction:
+            raise NotImplementedError
+        return Pipeline(self)
+
+    def send_all(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        """Run commands at once; the reply or the error of each."""
+        replies: list[Any] = [None] * len(commands)
+        if commands:
+            wait(partial(self._send_all, commands, replies))
+        return replies
+
+    def _send_all(self, commands: Sequence[Sequence[Any]], replies: list[Any], done: Done) -> None:
+        left = len(commands)
+
+        def answered(at: int, reply: Any) -> None:
+            nonlocal left
+            replies[at] = reply
+            left -= 1
+            if not left:
+                done(None)
+
+        for at, command in enumerate(commands):
+            try:
+                self._routes.link(_key(command), None).send(packed(command), partial(answered, at))
+            except STORE_ERRORS as error:
+                self._loop.call_soon(answered, at, error)
+
+    # ---- what a Cluster's client has -------------------------------------------------------------------------------
+
+    def get_node_from_key(self, key: str) -> Any:
+        """The node of a Cluster that holds the key."""
+        return self._elsewhere.get_node_from_key(key)
+
+    def get_primaries(self) -> Any:
+        """The primaries of a Cluster."""
+        return self._elsewhere.get_primaries()
+
+
+class Pipeline:
+    """Commands that are collected, then sent at once."""
+
+    def __init__(self, client: PipelinedClient) -> None:
+        self._client = client
+        self._commands: list[tuple[Any, ...]] = []
+
+    def __enter__(self) -> "Pipeline":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._commands.clear()
+
+    def execute_command(self, *command: Any, **_: Any) -> None:
+        """Collect one command."""
+        self._commands.append(command)
+
+    def execute(self, raise_on_error: bool = False) -> list[Any]:
+        """The reply or the error of each command."""
+        if raise_on_error:
+            raise NotImplementedError
+        return self._client.send_all(self._commands)
+
+
+def _key(command: Sequence[Any]) -> str:
+    """The key by which a Cluster routes the command."""
+    if command[0] in ("EVALSHA", "EVAL"):
+        return str(command[3])
+    return str(command[1]) if len(command) > 1 else ""

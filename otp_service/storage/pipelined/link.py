@@ -1,0 +1,125 @@
+"""The way to one server: a connection that is made again by itself, and nobody who waits for a server that is down.
+
+While the first connection is being made, or one that was lost is made again, commands wait for it. Once a try to
+connect has failed, commands are refused at once, and a try is made every `PAUSE_S`, until one succeeds. So a server
+that hangs costs a request its own time-out at most, and later ones nothing.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+from ..breaker import PAUSE_S
+from ..connect import TIMEOUT_S
+from ..packing import packed
+from ..primary import ROLE_CHECK_S
+from .connection import Connection, Done
+from .servers import Address, Login, open_connection, require_primary
+
+_HELLO = packed(("HELLO",))
+_log = logging.getLogger("otp.store")
+
+
+class Link:
+    """Sends commands to the server that `find` names. Use it in one event loop only.
+
+    `checks_role`: while it is used, the server must say every `ROLE_CHECK_S` that it is the primary.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        find: Callable[[], Awaitable[Address]],
+        login: Login,
+        *,
+        checks_role: bool,
+    ) -> None:
+        self._loop = loop
+        self._find = find
+        self._login = login
+        self._checks_role = checks_role
+        self._connection: Connection | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._waiting: list[tuple[bytes, Done]] = []
+        self._refuses = False
+        self._closed = False
+        self._role_checked_at = 0.0
+
+    def send(self, command: bytes, done: Done) -> None:
+        """Send a command. Raises redis' ConnectionError while the server cannot be reached."""
+        connection = self._connection
+        if connection is None or not connection.is_open:
+            self._wait_for_connection(command, done)
+            return
+        if self._checks_role and self._loop.time() - self._role_checked_at >= ROLE_CHECK_S:
+            self._role_checked_at = self._loop.time()
+            connection.send(_HELLO, self._judge)
+        connection.send(command, done)
+
+    def drop(self) -> None:
+        """End the connection: its server is the primary no more. The next one looks the address up again."""
+        if self._connection is not None:
+            self._connection.abort(RedisConnectionError("The server is not the primary."))
+
+    def close(self) -> None:
+        """End the connection for good."""
+        self._closed = True
+        if self._connecting is not None:
+            self._connecting.cancel()
+        self.drop()
+
+    def _wait_for_connection(self, command: bytes, done: Done) -> None:
+        if self._refuses or self._closed:
+            raise RedisConnectionError("The store cannot be reached.")
+        self._waiting.append((command, done))
+        self._connect()
+
+    def _connect(self) -> None:
+        if self._connecting is None and not self._closed:
+            self._connecting = self._loop.create_task(self._open())
+
+    async def _open(self) -> None:
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                self._connection = await open_connection(await self._find(), self._login, self._lost)
+        except (OSError, RedisError) as error:
+            self._failed(error)
+        else:
+            self._opened()
+
+    def _opened(self) -> None:
+        self._connecting, self._refuses = None, False
+        self._role_checked_at = self._loop.time()
+        waiting, self._waiting = self._waiting, []
+        for command, done in waiting:
+            self._send_or_fail(command, done)
+
+    def _send_or_fail(self, command: bytes, done: Done) -> None:
+        try:
+            self.send(command, done)
+        except RedisError as error:
+            done(error)
+
+    def _failed(self, error: Exception) -> None:
+        if not self._refuses:
+            _log.warning("the store cannot be reached", extra={"reason": type(error).__name__})
+        self._connecting, self._refuses = None, True
+        waiting, self._waiting = self._waiting, []
+        self._loop.call_later(PAUSE_S, self._connect)
+        for _, done in waiting:
+            done(RedisConnectionError("The store cannot be reached."))
+
+    def _lost(self, connection: Connection) -> None:
+        if connection is self._connection:
+            self._connection = None
+            self._connect()
+
+    def _judge(self, hello: Any) -> None:
+        try:
+            require_primary(hello)
+        except RedisConnectionError:
+            self.drop()

@@ -1,0 +1,250 @@
+"""The event-loop server on a socket of the loopback, beside the Flask app that answers the same requests.
+
+Each test can send the same requests both ways and compare the answers byte for byte: everything that is drawn by chance
+is drawn from one sequence, and the store's clock stands still.
+"""
+
+import asyncio
+import hashlib
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import redis
+import uvloop
+from nacl.signing import SigningKey
+
+from otp_service import bootstrap
+from otp_service.config import Settings
+from otp_service.front.plain import Endpoints, Found
+from otp_service.front.server import FrontServer
+from otp_service.runtime import front_process
+from otp_service.storage.api_keys import SCOPES
+from otp_service.storage.script_files import Script, Value
+from otp_service.storage.scripts import Scripts
+from tests.web.conftest import make_settings
+
+CODE, WRONG = "123456", "654321"
+DEADLINE_S = 1.5
+"""For a request to arrive."""
+
+_STILL_S = int(time.time())
+"""Near the real time: keys end by the real clock."""
+
+_SECONDS_LEFT = re.compile(rb'"(?:expires|resend)_in":\d+,')
+
+
+class Chance:
+    """Stands in for `secrets` where the API is put together: the same sequence after each `again`."""
+
+    def __init__(self) -> None:
+        self._drawn = 0
+
+    def again(self) -> None:
+        """Begin the sequence anew."""
+        self._drawn = 0
+
+    def token_bytes(self, count: int) -> bytes:
+        """As in `secrets`."""
+        self._drawn += 1
+        return hashlib.shake_128(str(self._drawn).encode()).digest(count)
+
+    def token_hex(self, count: int) -> str:
+        """As in `secrets`."""
+        return self.token_bytes(count).hex()
+
+    def token_urlsafe(self, count: int) -> str:
+        """As in `secrets`."""
+        return self.token_hex(count)
+
+    def randbelow(self, _: int) -> int:
+        """Every code is the same."""
+        return int(CODE)
+
+
+class Counted(Endpoints):
+    """Counts the requests that the loop answers itself."""
+
+    def __init__(self, endpoints: Endpoints) -> None:
+        super().__init__(())
+        self._endpoints = endpoints
+        self.calls = 0
+
+    def find(self, method: bytes, url: bytes) -> Found | None:
+        """The endpoint, which counts."""
+        found = self._endpoints.find(method, url)
+        if found is None:
+            return None
+        endpoint: Any = found[0]
+
+        def counting(*request: Any) -> Any:
+            self.calls += 1
+            return endpoint(*request)
+
+        return cast("Any", counting), found[1], found[2]
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as it goes out. `body` may be made of the answers so far."""
+
+    method: str
+    path: str
+    body: bytes | Callable[[Sequence[bytes]], bytes] = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def raw(self, answers: Sequence[bytes], more: Mapping[str, str]) -> bytes:
+        """The bytes of it."""
+        body = self.body if isinstance(self.body, bytes) else self.body(answers)
+        headers = {"Host": "otp.test", **self.headers, **more}
+        if self.method == "POST" and "Transfer-Encoding" not in headers:
+            headers = {"Content-Length": str(len(body)), **headers}
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        return f"{self.method} {self.path} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + body
+
+
+@dataclass
+class Running:
+    """The server, and everything to look behind it."""
+
+    port: int
+    settings: Settings
+    store: "redis.Redis"
+    chance: Chance
+    endpoints: Counted
+    _keys: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
+
+    @property
+    def in_loop(self) -> int:
+        """How many requests the loop has answered itself."""
+        return self.endpoints.calls
+
+    def connect(self) -> socket.socket:
+        """A new connection."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+
+    def key(self, app: str = "default", *scopes: str) -> str:
+        """An API key, which is valid in an emptied store too for as long as the process remembers it."""
+        wanted = scopes or SCOPES
+        if (app, wanted) not in self._keys:
+            self._keys[app, wanted] = bootstrap.build_api_keys(self.settings).create(app, wanted, None).key
+        return self._keys[app, wanted]
+
+    def run(self, requests: Sequence[Request], more: Mapping[str, str]) -> list[bytes]:
+        """The answers to the requests, one after the other on one connection, in a store with nothing but the keys."""
+        for name in self.store.keys("*"):
+            if b"{keys}" not in name:
+                self.store.delete(name)
+        self.chance.again()
+        answers: list[bytes] = []
+        with self.connect() as connection:
+            for request in requests:
+                connection.sendall(request.raw(answers, more))
+                answers.append(read_response(connection))
+        return answers
+
+    def both(self, *requests: Request, reads: bool = False) -> list[bytes]:
+        """Send the requests to the loop, then to Flask; both must give the same answers, which are returned.
+
+        `reads`: a verification is read. How many seconds it has left is told by the store's real clock, and left out.
+        """
+        before = self.in_loop
+        looped = self.run(requests, {})
+        assert self.in_loop - before == len(requests), "the loop has not answered all of them itself"
+        passed_on = self.run(requests, {"X_Odd": "a name with an underscore is not plain"})
+        assert self.in_loop - before == len(requests)
+        if reads:
+            looped, passed_on = ([_SECONDS_LEFT.sub(b"", answer) for answer in some] for some in (looped, passed_on))
+        assert looped == passed_on
+        return looped
+
+
+def read_response(connection: socket.socket) -> bytes:
+    """One response, without the date (the machine's clock tells it) and without an interim response before it."""
+    data = b""
+    while b"\r\n\r\n" not in (data := data.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")):
+        part = connection.recv(65536)
+        assert part, data
+        data += part
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = re.search(rb"content-length: (\d+)", head)
+    while length is not None and len(body) < int(length[1]):
+        body += connection.recv(65536)
+    return re.sub(rb"date: [^\r]+\r\n", b"", head) + b"\r\n\r\n" + body
+
+
+def body_of(response: bytes) -> bytes:
+    """The body of a response."""
+    return response.partition(b"\r\n\r\n")[2]
+
+
+class AtOneMoment(Scripts):
+    """Runs the scripts with a clock that stands still."""
+
+    def _run(self, script: Script, keys: Sequence[str], args: Sequence[Value], *, repeat: bool) -> Any:
+        return super()._run(_at_one_moment(script), keys, args, repeat=repeat)
+
+
+@cache
+def _at_one_moment(script: Script) -> Script:
+    text = script.text.replace("redis.call('TIME')", f"{{'{_STILL_S}', '0'}}")
+    return replace(script, text=text, sha=hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+class _Thread:
+    """An event loop with the server, in a thread."""
+
+    def __init__(self, settings: Settings, listening: socket.socket, chance: Chance) -> None:
+        self._settings = settings
+        self._chance = chance
+        self._listening = listening
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=lambda: uvloop.run(self._serve()), daemon=True)
+        self.endpoints: Any = None
+        self._server: Any = None
+
+    async def _serve(self) -> None:
+        front = bootstrap.build_front(
+            self._settings, asyncio.get_running_loop(), chance=self._chance, make_scripts=AtOneMoment
+        )
+        self.endpoints = Counted(front.endpoints)
+        counted = replace(front, endpoints=self.endpoints)
+        self._server = FrontServer(front_process.server_config(counted, 4, DEADLINE_S), front.end_waits)
+        self._started.set()
+        await self._server.serve([self._listening])
+        front.close()
+        await asyncio.sleep(0.01)
+
+    def __enter__(self) -> "_Thread":
+        self._thread.start()
+        assert self._started.wait(20)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join(10)
+
+
+@pytest.fixture(scope="session")
+def _served(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterator[Running]:
+    chance = Chance()
+    directory: Path = tmp_path_factory.mktemp("front")
+    settings = make_settings(directory, redis_url, SigningKey.generate())
+    with redis.Redis.from_url(redis_url) as store, socket.create_server(("127.0.0.1", 0)) as listening:
+        store.flushall()
+        with _Thread(settings, listening, chance) as thread:
+            yield Running(listening.getsockname()[1], settings, store, chance, thread.endpoints)
+
+
+@pytest.fixture
+def front(_served: Running, redis_server: "redis.Redis") -> Running:
+    """The server over an empty store."""
+    _served._keys.clear()
+    return _served

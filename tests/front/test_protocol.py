@@ -1,0 +1,143 @@
+"""What the protocol promises about connections: these fail where another version of uvicorn behaves otherwise."""
+
+import json
+import socket
+import time
+
+import pytest
+
+from otp_service.web.http import MAX_BODY
+
+from .conftest import Request, Running, body_of, read_response
+
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: otp.test\r\n\r\n"
+UNKNOWN = b"GET /nowhere HTTP/1.1\r\nHost: otp.test\r\n\r\n"
+
+
+def status_of(response: bytes) -> int:
+    """The status of a response."""
+    assert response.startswith(b"HTTP/1.1 "), response
+    return int(response[9:12])
+
+
+def test_a_connection_is_kept(front: Running) -> None:
+    """For requests to the loop and to Flask in turn."""
+    with front.connect() as connection:
+        for request, status in ((HEALTH, 200), (UNKNOWN, 404), (HEALTH, 200), (UNKNOWN, 404)):
+            connection.sendall(request)
+            assert status_of(read_response(connection)) == status
+
+
+def test_requests_sent_at_once_are_answered_in_order(front: Running) -> None:
+    """HTTP pipelining: whoever answers each of them."""
+    with front.connect() as connection:
+        connection.sendall(HEALTH + UNKNOWN + HEALTH + HEALTH + UNKNOWN + HEALTH)
+        data = b""
+        while data.count(b"HTTP/1.1 ") < 6 or not data.endswith(b"}"):
+            data += connection.recv(65536)
+    assert [int(part[:3]) for part in data.split(b"HTTP/1.1 ")[1:]] == [200, 404, 200, 200, 404, 200]
+
+
+def test_a_check_sent_at_once_with_others(front: Running) -> None:
+    """A request that waits for the store holds up what comes after it on its connection, and nothing else."""
+    check = Request("POST", "/verify/check", b'{"to":"+12025550143","code":"123456"}', check_headers(front)).raw([], {})
+    with front.connect() as connection:
+        connection.sendall(check + HEALTH + check)
+        statuses = []
+        data = b""
+        while data.count(b"HTTP/1.1 ") < 3 or not data.endswith(b"}"):
+            data += connection.recv(65536)
+        statuses = [int(part[:3]) for part in data.split(b"HTTP/1.1 ")[1:]]
+    assert statuses == [404, 200, 404]
+
+
+def check_headers(front: Running) -> dict[str, str]:
+    """The headers of a check."""
+    return {"Content-Type": "application/json", "Authorization": f"Bearer {front.key()}"}
+
+
+def test_a_request_in_many_pieces(front: Running) -> None:
+    """Byte by byte it is the same request, and the loop answers it."""
+    raw = Request("POST", "/verify/check", b'{"to":"+12025550143","code":"123456"}', check_headers(front)).raw([], {})
+    before = front.in_loop
+    with front.connect() as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for at in range(len(raw)):
+            connection.sendall(raw[at : at + 1])
+        assert status_of(read_response(connection)) == 404
+    assert front.in_loop == before + 1
+
+
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [
+        (b"POST /verify/check HTTP/1.0\r\nContent-Length: 2\r\n", b"{}"),
+        (b"POST /verify/check HTTP/1.1\r\nTransfer-Encoding: chunked\r\n", b"2\r\n{}\r\n0\r\n\r\n"),
+        (b"POST /verify/check HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n", b"{}"),
+        (b"POST /verify/check?x=1 HTTP/1.1\r\nContent-Length: 2\r\n", b"{}"),
+        (b"POST /verify/%63heck HTTP/1.1\r\nContent-Length: 2\r\n", b"{}"),
+        (b"POST /verify/check HTTP/1.1\r\nContent-Type: a\r\nContent-Type: b\r\nContent-Length: 2\r\n", b"{}"),
+        (b"POST /verify/check HTTP/1.1\r\nX_Y: 1\r\nContent-Length: 2\r\n", b"{}"),
+        (b"GET /verify/check HTTP/1.1\r\n", b""),
+    ],
+    ids=["1.0", "chunked", "expect", "query", "escaped", "twice", "underscore", "method"],
+)
+def test_what_is_not_plain_is_for_flask(front: Running, head: bytes, body: bytes) -> None:
+    """And gets its answer there."""
+    before = front.in_loop
+    with front.connect() as connection:
+        connection.sendall(head + b"Host: otp.test\r\n\r\n" + body)
+        response = read_response(connection)
+    assert status_of(response) in (401, 405)
+    assert json.loads(body_of(response))["status"] == status_of(response)
+    assert front.in_loop == before
+
+
+def test_a_connection_that_is_to_be_closed(front: Running) -> None:
+    """`Connection: close` is said and done."""
+    with front.connect() as connection:
+        connection.sendall(HEALTH.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        response = read_response(connection)
+        assert b"\r\nconnection: close\r\n" in response
+        assert connection.recv(1) == b""
+
+
+@pytest.mark.parametrize("key", [None, "default"])
+def test_a_body_that_is_too_large(front: Running, key: str | None) -> None:
+    """413 with a key, 401 without; the connection is closed, since the rest of the body is not read."""
+    headers = {} if key is None else check_headers(front)
+    head = Request("POST", "/verify/check", b"", {**headers, "Content-Length": str(MAX_BODY + 1)}).raw([], {})
+    with front.connect() as connection:
+        connection.sendall(head + b"x" * (MAX_BODY + 1))
+        response = read_response(connection)
+    assert status_of(response) == (401 if key is None else 413)
+    assert b"\r\nconnection: close\r\n" in response
+
+
+def test_what_is_no_http(front: Running) -> None:
+    """400, and the connection is closed."""
+    with front.connect() as connection:
+        connection.sendall(b"\x16\x03\x01 hello\r\n\r\n")
+        assert connection.recv(12) == b"HTTP/1.1 400"
+
+
+def test_a_caller_who_goes_away(front: Running) -> None:
+    """In the middle of a request, or before the answer: the next caller notices nothing."""
+    raw = Request("POST", "/verify/check", b'{"to":"+12025550143","code":"123456"}', check_headers(front)).raw([], {})
+    for part in (raw, raw[:-5], raw[:40]):
+        with front.connect() as connection:
+            connection.sendall(part)
+    time.sleep(0.05)
+    with front.connect() as connection:
+        connection.sendall(HEALTH)
+        assert status_of(read_response(connection)) == 200
+
+
+def test_a_head_without_a_body(front: Running) -> None:
+    """HEAD of a document has its headers only."""
+    with front.connect() as connection:
+        connection.sendall(b"HEAD /docs HTTP/1.1\r\nHost: otp.test\r\n\r\n" + HEALTH)
+        data = b""
+        while not data.endswith(b'"}') and b'"ok"' not in data:
+            data += connection.recv(65536)
+    assert data.count(b"HTTP/1.1 ") == 2
