@@ -13,8 +13,8 @@ from typing import Any
 from ..domain.audit import LAST, Event, EventPage, EventType, Position
 from ..domain.errors import StoreUnavailable
 from .answering import answering
+from .audit_entries import entry_of, events_of
 from .schema import Keys
-from .schema.fields import Event as EventField
 from .scripts import Scripts
 from .store import Store
 
@@ -26,7 +26,7 @@ PAGE_SCAN = 5_000
 class _Lane:
     shard: int
     position: Position
-    entries: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     exhausted: bool = False
 
 
@@ -79,7 +79,7 @@ class AuditLog:
 
         Raises StoreUnavailable, also where only one of the shards does not answer: a page has no gaps.
 
-        `wanted` maps a field of the event (`type`, `vid`, `app`, `nh`) to the values that pass.
+        `wanted` maps a field of the event (`type`, `verification`, `app` …) to the values that pass.
         """
         lanes = {shard: _Lane(shard, positions[shard]) for shard in shards}
         after = list(positions)
@@ -91,30 +91,32 @@ class AuditLog:
         while heap and len(events) < limit and scanned < PAGE_SCAN:
             position, shard = heapq.heappop(heap)
             lane = lanes[shard]
-            _, fields = lane.entries.pop(0)
+            event = lane.events.pop(0)
             after[shard] = position
             scanned += 1
-            if all(fields.get(name, "") in values for name, values in wanted.items()):
-                events.append(Event(shard, position, fields.get(EventField.TYPE, ""), fields))
+            if all(event.fields.get(name, "") in values for name, values in wanted.items()):
+                events.append(event)
             self._push(heap, lane, until_ms, limit)
         return EventPage(events, after, at_end=not heap)
 
     def _push(self, heap: list[tuple[Position, int]], lane: _Lane, until_ms: int | None, limit: int) -> None:
-        if not lane.entries and not lane.exhausted:
+        if not lane.events and not lane.exhausted:
             count = max(16, min(limit, 200))
-            lane.entries = self._range(lane.shard, lane.position, until_ms, count)
-            lane.exhausted = len(lane.entries) < count
-            if lane.entries:
-                lane.position = Position.read(lane.entries[-1][0])
-        if lane.entries:
-            heapq.heappush(heap, (Position.read(lane.entries[0][0]), lane.shard))
+            entries = self._range(lane.shard, lane.position, until_ms, count)
+            found = [event for entry, fields in entries for event in events_of(lane.shard, entry, fields)]
+            lane.events = [event for event in found if event.position > lane.position]
+            lane.exhausted = len(entries) < count
+            if found:
+                lane.position = found[-1].position
+        if lane.events:
+            heapq.heappush(heap, (lane.events[0].position, lane.shard))
 
     def _range(self, shard: int, after: Position, until_ms: int | None, count: int) -> list[tuple[str, dict[str, str]]]:
         if after == LAST:
             return []  # the store knows of nothing beyond, and calls the question a mistake
         end = "+" if until_ms is None else str(until_ms)
         with answering():
-            found: Any = self._client.xrange(self._keys.audit(shard), min=f"({after}", max=end, count=count)
+            found: Any = self._client.xrange(self._keys.audit(shard), min=entry_of(after), max=end, count=count)
         return list(found)
 
     def trim(self, kept_ms: int) -> None:

@@ -69,9 +69,7 @@ class Deliveries:
         ref, k = job.reference, self._keys
         keys = self._keys_of(job) | {
             "secrets": k.secrets(ref),
-            "wrong": k.wrong(ref.number_hash, app),
-            "streak": k.streak(ref.number_hash, app),
-            "wrong_everywhere": k.wrong_everywhere(ref.number_hash),
+            "number": k.number(ref.number_hash),
         }
         reply = self._scripts.call(
             "delivery/begin_send",
@@ -177,7 +175,6 @@ class Deliveries:
             "record": k.record(ref),
             "outbox": k.outbox(job.shard),
             "audit": k.audit(job.shard),
-            "timeline": k.timeline(ref),
             "timers": k.timers(job.shard),
             "optouts": k.optouts(ref.number_hash),
             "sends": k.sends(ref.number_hash),

@@ -52,7 +52,6 @@ class DueDeliveries:
             "record": k.record(ref),
             "outbox": k.outbox(due.shard),
             "audit": k.audit(due.shard),
-            "timeline": k.timeline(ref),
             "timers": k.timers(due.shard),
             "optouts": k.optouts(ref.number_hash),
         }
@@ -72,7 +71,6 @@ class DueDeliveries:
         keys = {
             "record": k.record(ref),
             "audit": k.audit(due.shard),
-            "timeline": k.timeline(ref),
             "timers": k.timers(due.shard),
             "sends": k.sends(ref.number_hash),
         }

@@ -58,7 +58,13 @@ def _delivery(record: Mapping[str, str], n: int) -> DeliveryView:
     )
 
 
-def timeline_entry(line: str) -> TimelineEntry:
-    """One entry of the timeline."""
-    event, at, delivery, detail = encodings.TimelineEntry.parse(line)
-    return TimelineEntry(event, int(at), delivery or None, json.loads(detail))
+def timeline_of(ref: Reference, record: Mapping[str, str]) -> list[TimelineEntry]:
+    """The events of a record in order."""
+    versions = (int(name[len(Record.TIMELINE) :]) for name in record if name.startswith(Record.TIMELINE))
+    return [_timeline_entry(ref, record, version) for version in sorted(versions)]
+
+
+def _timeline_entry(ref: Reference, record: Mapping[str, str], version: int) -> TimelineEntry:
+    event, at, ordinal = encodings.TimelineEntry.parse(record[f"{Record.TIMELINE}{version}"])
+    detail = json.loads(record.get(f"{Record.DETAIL}{version}", "{}"))
+    return TimelineEntry(event, int(at), ref.delivery_id(int(ordinal)) if ordinal else None, detail)

@@ -9,12 +9,12 @@ from ..domain.ending import Canceled, Ended, NotFound, Redeemed
 from ..domain.errors import KeyUnknown, NotReady, StoreUnavailable
 from ..domain.ids import Ids, Reference
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, MAX_LIFETIME_MS, TOMBSTONE_MS
-from ..domain.starting import OPERATION_TTL_MS, StartCommand, Started, StartRefused
+from ..domain.starting import StartCommand, Started, StartRefused
 from ..domain.verification import Status
 from ..domain.view import TimelineEntry, VerificationView
 from .answering import answering, answers
 from .arguments import route_text, rules_text
-from .record_views import timeline_entry, view_of
+from .record_views import timeline_of, view_of
 from .schema import Keys
 from .schema.fields import Record
 from .scripts import Scripts
@@ -27,7 +27,6 @@ CLOCKS_APART_MS = 5_000
 REFUSAL_GAP_MS = 1_000
 """Of the refusals of one kind to one number, one in this time goes on record."""
 
-STREAK_TTL_MS = 30 * 86_400_000
 _TRIES = 5
 
 
@@ -116,9 +115,7 @@ class Verifications:
         keys = {
             "operation": k.operation(nh, order.operation_id),
             "latest": k.latest(nh, app, order.purpose),
-            "wrong": k.wrong(nh, app),
-            "wrong_everywhere": k.wrong_everywhere(nh),
-            "streak": k.streak(nh, app),
+            "number": k.number(nh),
             "starts": k.starts(nh, app),
             "sends": k.sends(nh),
             "optouts": k.optouts(nh),
@@ -130,12 +127,10 @@ class Verifications:
             "timers": k.timers(shard),
             "record": k.record(ref),
             "secrets": k.secrets(ref),
-            "timeline": k.timeline(ref),
         }
         if known is not None:
             keys["known_record"] = k.record(known)
             keys["known_secrets"] = k.secrets(known)
-            keys["known_timeline"] = k.timeline(known)
         return keys
 
     def latest(self, number_hash: str, app: str, purpose: str) -> Reference | None:
@@ -154,14 +149,12 @@ class Verifications:
             "verification/check",
             self._check_keys(order),
             operation=order.operation_id,
-            operation_ttl_ms=OPERATION_TTL_MS,
             token=order.reference.token,
             app=app.name,
             receipt_id=order.receipt_id,
             wrong_rules=rules_text(app.wrong_codes_per_number),
             wrong_everywhere_rules=rules_text(order.per_number.wrong_codes),
             consecutive_max=MAX_CONSECUTIVE_WRONG,
-            streak_ttl_ms=STREAK_TTL_MS,
             tombstone_ms=TOMBSTONE_MS,
             asserted_number=order.asserted_number,
             asserted_purpose=order.asserted_purpose,
@@ -188,10 +181,7 @@ class Verifications:
     def _check_keys(self, order: CheckCommand) -> dict[str, str]:
         k, app, nh = self._keys, order.app.name, order.reference.number_hash
         keys = self._ending_keys(order.reference) | {
-            "operation": k.operation(nh, order.operation_id),
-            "wrong": k.wrong(nh, app),
-            "wrong_everywhere": k.wrong_everywhere(nh),
-            "streak": k.streak(nh, app),
+            "number": k.number(nh),
             "sends": k.sends(nh),
         }
         if order.by_purpose is not None:
@@ -204,7 +194,6 @@ class Verifications:
         return {
             "record": self._keys.record(ref),
             "secrets": self._keys.secrets(ref),
-            "timeline": self._keys.timeline(ref),
             "audit": self._keys.audit(shard),
             "timers": self._keys.timers(shard),
         }
@@ -229,7 +218,7 @@ class Verifications:
         keys = self._ending_keys(ref)
         reply = self._scripts.call(
             "verification/redeem_receipt",
-            {name: keys[name] for name in ("record", "audit", "timeline")},
+            {name: keys[name] for name in ("record", "audit")},
             operation=operation_id,
             token=ref.token,
             app=app,
@@ -295,8 +284,8 @@ class Verifications:
     def timeline(self, ref: Reference) -> list[TimelineEntry]:
         """Every event of the verification in order. Raises StoreUnavailable."""
         with answering():
-            lines: Any = self._client.lrange(self._keys.timeline(ref), 0, -1)
-        return [timeline_entry(line) for line in lines]
+            record: Any = self._client.hgetall(self._keys.record(ref))
+        return timeline_of(ref, record)
 
     def _read(self, ref: Reference) -> tuple[Mapping[str, str], int]:
         with answering():

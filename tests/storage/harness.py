@@ -18,6 +18,7 @@ from otp_service.domain.outbox import Job, PendingDelivery, SendPermit, Timer
 from otp_service.domain.policy import App, Channel, Limit, NumberLimits, Sender, SenderKind
 from otp_service.domain.starting import StartCommand, Started, StartRefused
 from otp_service.keyring import Keyring, create, parse
+from otp_service.storage.audit_entries import events_of
 from otp_service.storage.audit_log import AuditLog
 from otp_service.storage.circuits import Circuits
 from otp_service.storage.connect import connect
@@ -30,6 +31,8 @@ from otp_service.storage.optouts import OptOuts
 from otp_service.storage.outbox import Outbox
 from otp_service.storage.readiness import clock_ms
 from otp_service.storage.schema import Keys
+from otp_service.storage.schema.encodings import WrongCodes
+from otp_service.storage.schema.fields import Number
 from otp_service.storage.script_files import Script, Value
 from otp_service.storage.scripts import Scripts
 from otp_service.storage.sender_rate import SenderRate
@@ -262,9 +265,33 @@ class StoreHarness:
 
     def age_wrong_codes(self, number_hash: str, ms: int, *apps: App) -> None:
         """Make the number's wrong codes so much older, in these apps and over all apps."""
-        lists = [self.keys.wrong(number_hash, app.name) for app in apps]
-        for key in (*lists, self.keys.wrong_everywhere(number_hash)):
-            self._move_list(key, lambda at_ms: at_ms - ms)
+        for app in (*(app.name for app in apps), None):
+            self.set_wrong_codes(number_hash, app, [at_ms - ms for at_ms in self.wrong_codes(number_hash, app)])
+
+    def wrong_codes(self, number_hash: str, app: str | None = None) -> list[int]:
+        """The times of the number's wrong codes, newest first: in an app, or over all apps."""
+        times = self._wrong(number_hash, app)[2]
+        return [int(at_ms) for at_ms in times.split(",") if at_ms]
+
+    def set_wrong_codes(self, number_hash: str, app: str | None, times: Sequence[int]) -> None:
+        """Let the number's wrong codes in an app, or over all apps, be these; those in a row stay as they are."""
+        text = ",".join(str(at_ms) for at_ms in times)
+        in_a_row, last, _ = self._wrong(number_hash, app)
+        value = text if app is None else WrongCodes.pack(in_a_row, last, text)
+        self.raw.hset(self.keys.number(number_hash), _wrong_field(app), value)
+
+    def in_a_row(self, number_hash: str, app: str) -> int:
+        """The number's wrong codes in the app since its last approval there."""
+        return int(self._wrong(number_hash, app)[0])
+
+    def set_in_a_row(self, number_hash: str, app: str, count: int) -> None:
+        """Let the number's last wrong codes in the app be so many in a row, the last of them just now."""
+        value = WrongCodes.pack(count, self.now(), self._wrong(number_hash, app)[2])
+        self.raw.hset(self.keys.number(number_hash), _wrong_field(app), value)
+
+    def _wrong(self, number_hash: str, app: str | None) -> list[str]:
+        found = self.raw.hget(self.keys.number(number_hash), _wrong_field(app)) or ""
+        return WrongCodes.parse(found) if app is not None and found else ["0", "0", found]
 
     def _move_list(self, key: str, move: Callable[[int], int]) -> None:
         for index, entry in enumerate(self.raw.lrange(key, 0, -1)):
@@ -277,8 +304,17 @@ class StoreHarness:
 
     def audited(self, ref: Reference) -> list[dict[str, str]]:
         """The audit events of the verification in order."""
-        found = self.raw.xrange(self.keys.audit(self.keys.shard(ref.number_hash)))
-        return [dict(fields) for _, fields in found if fields.get("verification") == ref.token]
+        return [event for event in self.audited_of(ref.number_hash) if event["verification"] == ref.token]
+
+    def audited_of(self, number_hash: str) -> list[dict[str, str]]:
+        """The audit events about the number in order."""
+        found = self.audited_in(self.keys.shard(number_hash))
+        return [event for event in found if event["number_hash"] == number_hash]
+
+    def audited_in(self, shard: int) -> list[dict[str, str]]:
+        """The audit events of a shard in order."""
+        entries = self.raw.xrange(self.keys.audit(shard))
+        return [dict(event.fields) for entry, fields in entries for event in events_of(shard, entry, fields)]
 
     # ---- deliveries ------------------------------------------------------------------------------------------------
 
@@ -382,6 +418,10 @@ class StoreHarness:
     def snapshot(self) -> dict[str, str]:
         """The content of everything, to compare."""
         return dict(self.content())
+
+
+def _wrong_field(app: str | None) -> str:
+    return Number.WRONG if app is None else f"{Number.WRONG}:{app}"
 
 
 def limited(*limits: tuple[int, int], app: App = SHOP) -> App:

@@ -234,7 +234,7 @@ def test_a_vanished_verifications_entry_is_settled(harness: StoreHarness) -> Non
     """With the record gone there is nothing to send and nothing is made anew."""
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
-    harness.raw.delete(harness.keys.record(ref), harness.keys.secrets(ref), harness.keys.timeline(ref))
+    harness.raw.delete(harness.keys.record(ref), harness.keys.secrets(ref))
     assert harness.deliveries.pending_delivery(job) is None
     assert harness.begin(job) is None
     assert (pending(harness, ref), harness.waiting(ref)) == (0, 0)
@@ -470,7 +470,7 @@ def test_settling_what_has_vanished_makes_nothing(harness: StoreHarness) -> None
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
     harness.must_begin(job)
-    harness.raw.delete(harness.keys.record(ref), harness.keys.secrets(ref), harness.keys.timeline(ref))
+    harness.raw.delete(harness.keys.record(ref), harness.keys.secrets(ref))
     before = harness.all_keys()
     assert harness.deliveries.record_accepted(job, Accepted("msg-1", "queued")) == "late"
     assert harness.deliveries.record_refused(job, BLOCKED) == "late"

@@ -81,7 +81,7 @@ def test_no_end_but_an_approval_ends_the_cool_down(
         ref = harness.start(number, per_number=UNCAPPED).reference
         refs.add(ref)
         end(harness, ref)
-        harness.raw.delete(harness.keys.wrong(ref.number_hash, "shop"))
+        harness.set_wrong_codes(ref.number_hash, "shop", [])
         for _ in range(3):
             refused = harness.refused(number, per_number=UNCAPPED)
             assert (refused.code, refused.sends_left, refused.limit) == ("resend_too_soon", 4, "resend_after")
@@ -286,7 +286,7 @@ def test_a_send_that_was_never_accepted_counts_nowhere(harness: StoreHarness) ->
         assert counted(harness, number) == 0
         if end is None:
             cancel(harness, ref)
-        harness.raw.delete(harness.keys.wrong(ref.number_hash, "shop"))
+        harness.set_wrong_codes(ref.number_hash, "shop", [])
 
 
 def test_a_send_of_an_approved_verification_is_given_back_to_the_caps(harness: StoreHarness) -> None:
@@ -397,9 +397,9 @@ def test_a_lost_reply_counts_one_send_and_gives_one_back(harness: StoreHarness, 
     twice.deliveries.record_refused(job, DEAD_LINE)
     assert counted(harness, number) == 1
     twice.check(kept, WRONG)
-    assert harness.raw.llen(harness.keys.wrong_everywhere(kept.number_hash)) == 1
+    assert len(harness.wrong_codes(kept.number_hash)) == 1
     twice.check(kept, CODE)
-    assert harness.raw.llen(harness.keys.wrong_everywhere(kept.number_hash)) == 1
+    assert len(harness.wrong_codes(kept.number_hash)) == 1
     twice.close()
 
 
@@ -455,7 +455,7 @@ def test_the_budget_over_all_apps_is_exact_under_a_race(harness: StoreHarness) -
     ]
     at_once(jobs)
     assert sum(int(harness.record(ref)["attempts"]) for ref in refs) == 7
-    assert harness.raw.llen(harness.keys.wrong_everywhere(harness.hash_of(number))) == 7
+    assert len(harness.wrong_codes(harness.hash_of(number))) == 7
 
 
 def test_an_approval_in_one_app_leaves_anothers_streak(harness: StoreHarness) -> None:
@@ -465,8 +465,8 @@ def test_an_approval_in_one_app_leaves_anothers_streak(harness: StoreHarness) ->
     for _ in range(3):
         harness.check(theirs, WRONG, BANK)
     assert isinstance(harness.check(mine, CODE), Approved)
-    assert harness.raw.get(harness.keys.streak(mine.number_hash, "bank")) == "3"
-    assert harness.raw.llen(harness.keys.wrong_everywhere(mine.number_hash)) == 3
+    assert harness.in_a_row(mine.number_hash, "bank") == 3
+    assert len(harness.wrong_codes(mine.number_hash)) == 3
 
 
 # ---- on record ------------------------------------------------------------------------------------------------------
@@ -474,8 +474,7 @@ def test_an_approval_in_one_app_leaves_anothers_streak(harness: StoreHarness) ->
 
 def refusals(harness: StoreHarness, number: str) -> list[dict[str, object]]:
     """The details of the refused starts on record."""
-    found = harness.raw.xrange(harness.keys.audit(harness.keys.shard(harness.hash_of(number))))
-    events = [fields for _, fields in found if fields["number_hash"] == harness.hash_of(number)]
+    events = harness.audited_of(harness.hash_of(number))
     return [json.loads(event["detail"]) for event in events if event["type"] == "verification.refused"]
 
 

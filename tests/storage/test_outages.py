@@ -114,7 +114,7 @@ def test_where_writes_are_refused_no_guess_is_judged(harness: StoreHarness, refu
             with pytest.raises(StoreUnavailable):
                 harness.check(ref, code)
         assert harness.record(ref) == before
-        assert harness.raw.hget(harness.keys.secrets(ref), "digest")
+        assert harness.record(ref)["digest"]
     assert harness.record(ref) == before
     assert isinstance(harness.check(ref, CODE), Approved)
     assert harness.record(ref)["attempts"] == "2"
@@ -199,13 +199,20 @@ def test_forgotten_scripts_are_sent_again(harness: StoreHarness) -> None:
 
 
 def test_a_defect_in_a_script_is_an_outage_and_not_an_answer(harness: StoreHarness) -> None:
-    """A key of the wrong kind under a script's hands ends in `StoreUnavailable`, never in an approval."""
+    """A key of the wrong kind or a budget that cannot be read ends in `StoreUnavailable`, never in an approval."""
     ref = harness.start(fresh_number()).reference
-    harness.raw.set(harness.keys.streak(ref.number_hash, "shop"), "not a number")
-    with pytest.raises(StoreUnavailable):
-        harness.check(ref, CODE)
-    harness.raw.delete(harness.keys.wrong(ref.number_hash, "shop"))
-    harness.raw.set(harness.keys.wrong(ref.number_hash, "shop"), "not a list")
+    number = harness.keys.number(ref.number_hash)
+    for field, value in (
+        ("wrong:shop", "nothing"),
+        ("wrong:shop", "many|1|1"),
+        ("wrong:shop", "1|1|x"),
+        ("wrong", "x"),
+    ):
+        harness.raw.hset(number, mapping={field: value})
+        with pytest.raises(StoreUnavailable):
+            harness.check(ref, CODE)
+        harness.raw.delete(number)
+    harness.raw.set(number, "not a hash")
     with pytest.raises(StoreUnavailable):
         harness.check(ref, CODE)
 
@@ -364,7 +371,7 @@ def test_a_lost_reply_is_one_guess(lossy: StoreHarness, swallower: Swallower) ->
     swallower.armed = 1
     assert lossy.check(ref, WRONG) == Ended(Status.EXHAUSTED)
     assert lossy.record(ref)["attempts"] == "5"
-    assert lossy.raw.llen(lossy.keys.wrong(ref.number_hash, "shop")) == 5
+    assert len(lossy.wrong_codes(ref.number_hash, "shop")) == 5
     good = lossy.start(fresh_number()).reference
     swallower.armed = 1
     answer = lossy.check(good, CODE, receipt_id="the-receipt")
@@ -444,8 +451,7 @@ def test_a_lost_reply_stores_one_answer_and_opts_out_once(lossy: StoreHarness, s
     swallower.armed = 1
     lossy.optouts.record(nh, "+1", OptOut("profile-a", True, 5, "STOP", "inbound"), "evt")
     assert [entry.opted_out for entry in lossy.optouts.of_number(nh)] == [True]
-    stream = lossy.raw.xrange(lossy.keys.audit(lossy.keys.shard(nh)))
-    assert [fields["type"] for _, fields in stream if fields["number_hash"] == nh] == ["optout.added"]
+    assert [event["type"] for event in lossy.audited_of(nh)] == ["optout.added"]
     assert swallower.swallowed == 3
 
 

@@ -296,9 +296,9 @@ class Machine(RuleBasedStateMachine):
     def newest_wrong_code(self, app: App) -> int:
         """When the store counted the last wrong code."""
         number = self.harness.hash_of(self.number)
-        newest = self.harness.raw.lindex(self.harness.keys.wrong(number, app.name), 0)
-        assert newest == self.harness.raw.lindex(self.harness.keys.wrong_everywhere(number), 0)
-        return int(newest)
+        newest = self.harness.wrong_codes(number, app.name)[0]
+        assert newest == self.harness.wrong_codes(number)[0]
+        return newest
 
     @precondition(lambda self: self.models)
     @rule(data=st.data(), really=st.sampled_from([False, False, False, True]))
@@ -550,11 +550,11 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def the_budgets_only_grow(self) -> None:
         """What is counted against the number is what was judged wrong, over all its verifications."""
-        number, keys = self.harness.hash_of(self.number), self.harness.keys
-        lists = {keys.wrong(number, app): times for app, times in self.wrong.items()}
-        lists[keys.wrong_everywhere(number)] = sorted(time for times in self.wrong.values() for time in times)
-        for key, times in lists.items():
-            assert [int(at) for at in self.harness.raw.lrange(key, 0, -1)] == times[::-1]
+        number = self.harness.hash_of(self.number)
+        for app, times in self.wrong.items():
+            assert self.harness.wrong_codes(number, app) == times[::-1]
+        everywhere = sorted(time for times in self.wrong.values() for time in times)
+        assert self.harness.wrong_codes(number) == everywhere[::-1]
 
     @invariant()
     def every_send_counts(self) -> None:

@@ -1,5 +1,5 @@
 -- Shared by the scripts that queue deliveries or change their status. `c` is the context: the keys outbox, audit,
--- timeline, timers, optouts and, where a send can be uncounted, sends; `who` as `record` takes it; now.
+-- timers, optouts and, where a send can be uncounted, sends; `who` as `record` takes it; now.
 
 -- A delivery moves to a higher rank only (domain/delivery.py has the same table).
 local RANK = {queued = 0, sending = 1, unknown = 1, sent = 2, suppressed = 3, expired = 3,
@@ -49,7 +49,7 @@ local function queue_delivery(c, n, route, send, channel, locale, autofill, with
   redis.call('ZADD', c.timers, int(expires + CLOSE_MS), TimerKind.CLOSING .. id)
   if next_senders ~= '' then redis.call('ZADD', c.timers, int(c.now + within), TimerKind.FAILOVER .. id) end
   redis.call('XADD', c.outbox, '*', Outbox.DELIVERY, id)
-  append_event(c.audit, c.timeline, c.who, 'delivery.queued', c.now, id, cjson.encode({sender = sender, kind = kind}))
+  append_event(c.audit, c.who, 'delivery.queued', c.now, n, cjson.encode({sender = sender, kind = kind}))
 end
 
 -- Move a delivery up. Returns whether it moved.

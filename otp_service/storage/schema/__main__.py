@@ -18,6 +18,7 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "circuit": (fields.Breaker,),
     "dead": (fields.DeadLetter,),
     "idempotency": (fields.IdempotencyKey,),
+    "number": (fields.Number,),
     "outbox": (fields.Outbox,),
     "record": (fields.Record, fields.Delivery),
     "refused": (fields.Refused,),

@@ -7,6 +7,8 @@ Scripts use `OptoutEntry.PACK` as the format of `string.format` and `OptoutEntry
 from dataclasses import dataclass
 
 UNIT_SEPARATOR = "\x1f"
+RECORD_SEPARATOR = "\x1e"
+_IN_LUA = {UNIT_SEPARATOR: "\\31", RECORD_SEPARATOR: "\\30"}
 
 
 def flag(value: bool) -> str:
@@ -36,7 +38,7 @@ class Encoding:
 
     def constants(self) -> dict[str, str]:
         """What the scripts know of it: Lua literals by name."""
-        quoted = "\\31" if self.separator == UNIT_SEPARATOR else self.separator
+        quoted = _IN_LUA.get(self.separator, self.separator)
         one = f"([^{quoted}]*)"
         last = "(.*)"
         return {
@@ -52,8 +54,29 @@ StoreSetup = Encoding("|", ("shards", "layout"))
 OptoutEntry = Encoding("|", ("state", "at_ms", "keyword", "source"))
 """A number's opt-out of one messaging profile. State: 1 opted out, 0 opted in."""
 
-TimelineEntry = Encoding(UNIT_SEPARATOR, ("type", "at_ms", "delivery", "detail"))
-"""One event of a verification's timeline. Detail: a JSON object."""
+TimelineEntry = Encoding(UNIT_SEPARATOR, ("type", "at_ms", "delivery"))
+"""One event of a verification's timeline. Delivery: its ordinal, or empty. The detail stands in a field of its own."""
+
+CheckReply = Encoding(UNIT_SEPARATOR, ("outcome", "value"))
+"""What a check that was counted got: `wrong` with the checks left, `ended` with the status, `approved`."""
+
+AuditSubject = Encoding(UNIT_SEPARATOR, ("verification", "app", "mask", "number_hash", "operation"))
+"""What the events of one entry of the audit record are about; each part may be empty."""
+
+AuditEvents = Encoding(RECORD_SEPARATOR, ("event", "more"))
+"""The events of one entry of the audit record, any number of them one after the other."""
+
+AuditEvent = Encoding(UNIT_SEPARATOR, ("type", "delivery", "detail"))
+"""One event of the audit record. Delivery: its ordinal, or empty. Detail: a JSON object, or empty."""
+
+WrongCodes = Encoding("|", ("in_a_row", "last_ms", "times"))
+"""A number's wrong codes in an app: how many since its last approval, when the last was, and when they were.
+
+The times are milliseconds, newest first, at most 100, separated by commas. Over all apps there are the times alone.
+"""
+
+HashEnd = Encoding("|", ("key_ms", "needed_ms"))
+"""When a number's hash ends by itself, and until when it is needed for all but wrong codes in a row."""
 
 SendEntry = Encoding(UNIT_SEPARATOR, ("at_ms", "app", "purpose"))
 """One send to a number. Without app and purpose: a send before the last approval, which no ladder counts."""

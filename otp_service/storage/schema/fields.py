@@ -38,6 +38,14 @@ class Record:
     METADATA: Final = "metadata"
     VERSION: Final = "version"
     """Grows with each change that a caller can see."""
+    DIGEST: Final = "digest"
+    """The code's digest; empty once the verification has ended."""
+    OPERATION: Final = "operation:"
+    """Followed by the id of a check that was counted: the reply that it got, for a caller that lost it."""
+    TIMELINE: Final = "timeline:"
+    """Followed by the version that an event made: the event without its detail."""
+    DETAIL: Final = "detail:"
+    """Followed by the version that an event made: the event's detail, a JSON object, where there is one."""
     RECEIPT: Final = "receipt_id"
     REQUEST: Final = "request_key"
     """The Idempotency-Key of the check that was approved."""
@@ -91,24 +99,28 @@ class Delivery:
 class Secrets:
     """Hash: what must stay secret while a code can be used."""
 
-    DIGEST: Final = "digest"
     BOX: Final = "box"
     """The number and the code, sealed."""
     BODY: Final = "body:"
     """Followed by a delivery's ordinal: the sealed body of its request to the carrier."""
 
 
-class Event:
-    """Stream entry: one event of the audit record."""
+class Number:
+    """Hash: what belongs to a number, whatever verification it is about."""
 
-    TYPE: Final = "type"
-    VERIFICATION: Final = "verification"
-    APP: Final = "app"
-    MASK: Final = "mask"
-    NUMBER_HASH: Final = "number_hash"
-    DELIVERY: Final = "delivery"
-    OPERATION: Final = "operation"
-    DETAIL: Final = "detail"
+    WRONG: Final = "wrong"
+    """The times of its wrong codes over all apps. With `:` and an app's name behind it: those in the app."""
+    ENDS: Final = "ends_ms"
+    """When the hash ends by itself, and when it may end if no wrong codes in a row are to be remembered."""
+
+
+class Event:
+    """Stream entry: events of the audit record that happened in one step."""
+
+    ABOUT: Final = "about"
+    """What they are about."""
+    EVENTS: Final = "events"
+    """The events, one after the other."""
 
 
 class Outbox:

@@ -29,16 +29,12 @@ class Keys:
     # ---- one verification ------------------------------------------------------------------------------------------
 
     def record(self, ref: Reference) -> str:
-        """Hash: the verification and its deliveries (`3:status` is the third's status). TTL: end + 24 h."""
+        """Hash: the verification, its deliveries (`3:status` is the third's status) and its events. TTL: end + 24 h."""
         return f"{self._of(ref.number_hash)}:verification:{ref.token}"
 
     def secrets(self, ref: Reference) -> str:
-        """Hash: digest of the code, sealed number and code, sealed request bodies. TTL: to expiry; gone at the end."""
+        """Hash: sealed number and code, sealed request bodies. TTL: to expiry; gone at the end."""
         return f"{self._of(ref.number_hash)}:secrets:{ref.token}"
-
-    def timeline(self, ref: Reference) -> str:
-        """List: the verification's events in order, `type US ms US delivery US detail`. TTL as the record."""
-        return f"{self._of(ref.number_hash)}:timeline:{ref.token}"
 
     # ---- one number ------------------------------------------------------------------------------------------------
 
@@ -46,27 +42,16 @@ class Keys:
         """String: the id's body of the number's latest verification for app and purpose. TTL as the record."""
         return f"{self._of(number_hash)}:latest:{number_hash}:{app}:{purpose}"
 
-    def wrong(self, number_hash: str, app: str) -> str:
-        """List: milliseconds of the number's wrong codes in an app, newest first, at most 100.
+    def number(self, number_hash: str) -> str:
+        """Hash: the number's wrong codes, over all apps and in each.
 
-        TTL: the longest limit's window.
+        TTL: the longest window of what is in it, 30 days while wrong codes in a row are remembered, and an hour.
         """
-        return f"{self._of(number_hash)}:wrong:{number_hash}:{app}"
-
-    def streak(self, number_hash: str, app: str) -> str:
-        """Integer: wrong codes since the number's last approval in the app. TTL: 30 days after the last."""
-        return f"{self._of(number_hash)}:streak:{number_hash}:{app}"
+        return f"{self._of(number_hash)}:number:{number_hash}"
 
     def starts(self, number_hash: str, app: str) -> str:
         """List: milliseconds of the number's sends in an app, newest first. TTL: the longest limit's window."""
         return f"{self._of(number_hash)}:starts:{number_hash}:{app}"
-
-    def wrong_everywhere(self, number_hash: str) -> str:
-        """List: milliseconds of the number's wrong codes over all apps, newest first, at most 100.
-
-        TTL: the longest limit's window.
-        """
-        return f"{self._of(number_hash)}:wrong:{number_hash}"
 
     def sends(self, number_hash: str) -> str:
         """List: the number's sends over all apps, newest first, `ms US app US purpose`: for the caps and the ladders.

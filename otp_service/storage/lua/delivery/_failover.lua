@@ -24,7 +24,7 @@ local function fail_over(c, n, reason)
   redis.call('HSET', c.who.record, n .. Delivery.FAILED_OVER, '1')
   redis.call('ZREM', c.timers, TimerKind.FAILOVER .. delivery_id(c, n))
   local next_n = int(deliveries + 1)
-  append_event(c.audit, c.timeline, c.who, 'delivery.fell_back', c.now, delivery_id(c, n),
+  append_event(c.audit, c.who, 'delivery.fell_back', c.now, n,
     cjson.encode({to = delivery_id(c, next_n), reason = reason}))
   queue_delivery(c, next_n, route, send, channel, locale, autofill, within, expires)
   return true
@@ -36,7 +36,7 @@ local function end_delivery(c, n, status, detail)
   if not advance_status(c, n, status) then return false end
   redis.call('HSET', c.who.record, n .. Delivery.ERROR_CODE, detail.code or detail.reason, n .. Delivery.ERROR_TITLE,
     detail.title)
-  append_event(c.audit, c.timeline, c.who, 'delivery.' .. status, c.now, delivery_id(c, n), cjson.encode(detail))
+  append_event(c.audit, c.who, 'delivery.' .. status, c.now, n, cjson.encode(detail))
   clear_timers(c, n)
   return true
 end

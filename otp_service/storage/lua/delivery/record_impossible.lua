@@ -6,7 +6,7 @@
 -- include: delivery/_result.lua
 -- We cannot make this request at all: its seal is broken, or its sender is no longer configured.
 --
--- KEYS record! outbox! audit! timeline! timers! optouts sends!
+-- KEYS record! outbox! audit! timers! optouts sends!
 -- ARGV token ordinal group entry code title
 -- Reply 'failed_over' · 'failed' · 'expired': its code expired while it waited · 'unknown': an earlier try may have
 --       been sent · 'late': a delivery report was faster, or the verification is gone

@@ -1,0 +1,45 @@
+"""What one step costs in the store: commands, so that nobody adds one without noticing."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from .harness import CODE, WRONG, StoreHarness, fresh_number
+
+OURS_NOT = {"evalsha", "eval", "config|resetstat", "info", "hello", "client|setinfo", "script|load"}
+"""Commands that carry a script, and those of the measurement."""
+
+
+def cost(harness: StoreHarness, step: Callable[[], object]) -> tuple[int, int]:
+    """How many commands a step ran in the store, inside scripts or beside them, and how many scripts."""
+    harness.raw.config_resetstat()
+    step()
+    stats: Any = harness.raw.info("commandstats")
+    ran = {name.removeprefix("cmdstat_"): values["calls"] for name, values in stats.items()}
+    commands = sum(calls for name, calls in ran.items() if name not in OURS_NOT)
+    return commands, ran.get("evalsha", 0)
+
+
+@pytest.fixture
+def loaded(server_harness: StoreHarness) -> StoreHarness:
+    """A store that knows the scripts."""
+    ref = server_harness.start(fresh_number()).reference
+    server_harness.check(ref, WRONG)
+    server_harness.check(ref, CODE)
+    return server_harness
+
+
+def test_a_wrong_code_costs_six_commands(loaded: StoreHarness) -> None:
+    """The first of a number in a while two more: the end of what is remembered is moved."""
+    ref = loaded.start(fresh_number()).reference
+    assert cost(loaded, lambda: loaded.check(ref, WRONG)) == (8, 1)
+    assert cost(loaded, lambda: loaded.check(ref, WRONG)) == (6, 1)
+
+
+def test_a_right_code_costs_twelve_commands(loaded: StoreHarness) -> None:
+    """Counting, taking back, ending."""
+    ref = loaded.start(fresh_number()).reference
+    commands, scripts = cost(loaded, lambda: loaded.check(ref, CODE))
+    assert commands <= 12
+    assert scripts == 1
