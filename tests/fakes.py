@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from otp_service.domain.alarm import Alarm
+from otp_service.domain.alert import Alert
 from otp_service.domain.audit import Event, EventPage, Position
 from otp_service.domain.callback import Answer, Callback
 from otp_service.domain.checking import CheckAnswer, CheckCommand
-from otp_service.domain.circuit import PASS, TRIPS_AFTER, BreakerDecision, Circuit, Fault, Fine, Hold, Source
+from otp_service.domain.circuit import PASS, TRIPS_AFTER, BreakerDecision, Circuit, Fault, Hold, Source, Success
 from otp_service.domain.delivery import Accepted, DeliveryReport, NotSent, Refused, SendOutcome, Unknown
 from otp_service.domain.denial import Denial
 from otp_service.domain.ending import Canceled, Ended, NotFound, Redeemed
@@ -33,7 +33,7 @@ from otp_service.domain.verification import Status
 from otp_service.domain.view import TimelineEntry, VerificationView
 from otp_service.keyring import Keyring
 from otp_service.usecases import ports
-from otp_service.usecases.alert import Alert
+from otp_service.usecases.alert_on_call import AlertOnCall
 from otp_service.usecases.sender_health import SenderHealth
 
 SHARDS = 16
@@ -139,15 +139,15 @@ class FakeCursors:
 
     kept: dict[str, Cursor] = field(default_factory=dict)
     holder: str | None = None
-    rest_ms: int | None = None
+    pause_ms: int | None = None
     wait_ms: int = 1_000
 
     def acquire_lease(self, owner: str, *, force: bool) -> int:
         """Become the reader, or stay it."""
         if self.holder not in (None, owner):
             return self.wait_ms
-        if self.holder is None and self.rest_ms and not force:
-            return self.rest_ms
+        if self.holder is None and self.pause_ms and not force:
+            return self.pause_ms
         self.holder = owner
         return 0
 
@@ -162,19 +162,19 @@ class FakeCursors:
         self.kept[profile] = cursor
         return True
 
-    def release_lease(self, owner: str, rest_ms: int) -> None:
+    def release_lease(self, owner: str, pause_ms: int) -> None:
         """Stop being the reader."""
         if self.holder == owner:
-            self.holder, self.rest_ms = None, rest_ms or self.rest_ms
+            self.holder, self.pause_ms = None, pause_ms or self.pause_ms
 
 
 @dataclass
-class FakeAlarms:
+class FakeAlerts:
     """Alerts that wait; each trouble is queued once, each alert handed out once until `later`."""
 
     most_waiting: int = 50
     known: set[str] = field(default_factory=set)
-    waiting: list[Alarm] = field(default_factory=list)
+    waiting: list[Alert] = field(default_factory=list)
     claimed: set[str] = field(default_factory=set)
     down: bool = False
 
@@ -185,20 +185,20 @@ class FakeAlarms:
         if trouble in self.known or len(self.waiting) >= self.most_waiting:
             return False
         self.known.add(trouble)
-        self.waiting.append(Alarm(f"1-{len(self.known)}", text))
+        self.waiting.append(Alert(f"1-{len(self.known)}", text))
         return True
 
-    def claim(self) -> Alarm | None:
+    def claim(self) -> Alert | None:
         """The first that waits and is not handed out."""
-        for alarm in self.waiting:
-            if alarm.id not in self.claimed:
-                self.claimed.add(alarm.id)
-                return alarm
+        for alert in self.waiting:
+            if alert.id not in self.claimed:
+                self.claimed.add(alert.id)
+                return alert
         return None
 
-    def acknowledge(self, alarm: Alarm) -> None:
+    def acknowledge(self, alert: Alert) -> None:
         """Forget it; one that is not there is no error."""
-        self.waiting = [other for other in self.waiting if other != alarm]
+        self.waiting = [other for other in self.waiting if other != alert]
 
     def later(self) -> None:
         """The time has passed after which a claimed alert is handed out again."""
@@ -215,7 +215,7 @@ class FakeCallbackQueue:
     leased: dict[tuple[str, str], Callback] = field(default_factory=dict)
     postponed: list[Callback] = field(default_factory=list)
     dead: list[Callback] = field(default_factory=list)
-    resting: set[str] = field(default_factory=set)
+    paused: set[str] = field(default_factory=set)
     known: set[tuple[str, str]] = field(default_factory=set)
     settled: Log = field(default_factory=list)
     away: str = ""
@@ -242,13 +242,13 @@ class FakeCallbackQueue:
         """How many could be sent now, by app; apps that have none are left out."""
         with self.lock:
             counts = Counter(one.app for one in self.queued)
-            return {app: counts[app] for app in apps if counts[app] and app not in self.resting}
+            return {app: counts[app] for app in apps if counts[app] and app not in self.paused}
 
     def claim(self, app: str) -> Callback | None:
         """The first of the app, leased to the caller."""
         with self.lock:
             for one in self.queued:
-                if one.app == app and app not in self.resting:
+                if one.app == app and app not in self.paused:
                     self.queued.remove(one)
                     claimed = replace(one, attempt=one.attempt + 1)
                     self.leased[app, one.id] = claimed
@@ -261,33 +261,33 @@ class FakeCallbackQueue:
             self.settled.append(("sent", callback.id))
             return self._forget(callback)
 
-    def schedule_retry(self, callback: Callback, wait_ms: int, rest_ms: int, reason: str) -> bool:
+    def schedule_retry(self, callback: Callback, wait_ms: int, pause_ms: int, reason: str) -> bool:
         """Let it come again."""
         with self.lock:
-            self.settled.append(("again", callback.id, wait_ms, rest_ms, reason))
-            return self._settle(callback, self.postponed if wait_ms > 0 else self.queued, rest_ms)
+            self.settled.append(("again", callback.id, wait_ms, pause_ms, reason))
+            return self._settle(callback, self.postponed if wait_ms > 0 else self.queued, pause_ms)
 
-    def dead_letter(self, callback: Callback, rest_ms: int, reason: str) -> bool:
+    def dead_letter(self, callback: Callback, pause_ms: int, reason: str) -> bool:
         """Make it a dead letter."""
         with self.lock:
-            self.settled.append(("dead", callback.id, rest_ms, reason))
-            return self._settle(callback, self.dead, rest_ms)
+            self.settled.append(("dead", callback.id, pause_ms, reason))
+            return self._settle(callback, self.dead, pause_ms)
 
     def later(self) -> None:
-        """Leases, waits and rests are over."""
+        """Leases, waits and pauses are over."""
         with self.lock:
             self.queued += [*self.leased.values(), *self.postponed]
             self.leased.clear()
             self.postponed.clear()
-            self.resting.clear()
+            self.paused.clear()
 
-    def _settle(self, callback: Callback, to: list[Callback], rest_ms: int) -> bool:
+    def _settle(self, callback: Callback, to: list[Callback], pause_ms: int) -> bool:
         if self.leased.get((callback.app, callback.id)) != callback:
             return False
         del self.leased[callback.app, callback.id]
         to.append(callback)
-        if rest_ms > 0:
-            self.resting.add(callback.app)
+        if pause_ms > 0:
+            self.paused.add(callback.app)
         return True
 
     def _forget(self, callback: Callback) -> bool:
@@ -438,10 +438,10 @@ class FakeCircuits:
         self._require_up()
         self.noted.append((tuple(scopes), held_too))
         tripped = [circuit for circuit in self.states(scopes).values() if circuit.until_ms is not None]
-        for circuit in sorted(tripped, key=lambda circuit: circuit.lasting):
-            if circuit.state == "open" and not (held_too and circuit.lasting):
+        for circuit in sorted(tripped, key=lambda circuit: circuit.is_hold):
+            if circuit.state == "open" and not (held_too and circuit.is_hold):
                 wait_ms = max(1, circuit.probe_ms - circuit.now_ms)
-                return BreakerDecision(False, wait_ms, circuit.code, circuit.title, circuit.lasting)
+                return BreakerDecision(False, wait_ms, circuit.code, circuit.title, circuit.is_hold)
         return BreakerDecision(True, probe=True) if tripped else PASS
 
     def record_hold(self, hold: Hold, number_hash: str, *, probe: bool = False) -> str:
@@ -453,14 +453,14 @@ class FakeCircuits:
             return self.reply
         was = self.breakers.get(hold.scope, Circuit(hold.scope))
         row = self._count(hold.scope, f"{hold.source}:{hold.code}", number_hash)
-        known = was.lasting and was.code == hold.code
-        if row < hold.after and not known and not (was.lasting and probe):
+        known = was.is_hold and was.code == hold.code
+        if row < hold.after and not known and not (was.is_hold and probe):
             return "counted"
         until_ms = hold.for_ms or 86_400_000
-        if was.lasting and not known and (was.until_ms or 0) > until_ms:
+        if was.is_hold and not known and (was.until_ms or 0) > until_ms:
             return "open"
         self.breakers[hold.scope] = Circuit(
-            hold.scope, until_ms, min(hold.probe_ms, until_ms), hold.code, hold.title, lasting=True
+            hold.scope, until_ms, min(hold.probe_ms, until_ms), hold.code, hold.title, is_hold=True
         )
         return "open" if known else "opened"
 
@@ -474,15 +474,15 @@ class FakeCircuits:
         self.breakers[fault.scope] = Circuit(fault.scope, 1_000, 1_000, "sender_down", fault.reason)
         return True
 
-    def record_success(self, fine: Fine, *, probe: bool) -> bool:
+    def record_success(self, success: Success, *, probe: bool) -> bool:
         """Close the breaker if this was its probe; end the rows."""
         self._require_up()
-        self.noted.append((fine, probe))
-        was = self.breakers.get(fine.scope, Circuit(fine.scope))
+        self.noted.append((success, probe))
+        was = self.breakers.get(success.scope, Circuit(success.scope))
         if was.until_ms is not None and not probe:
             return False
-        self.breakers.pop(fine.scope, None)
-        self._end_rows(fine.scope, "fault", *([Source.ANSWER.value] if fine.sent else []))
+        self.breakers.pop(success.scope, None)
+        self._end_rows(success.scope, "fault", *([Source.ANSWER.value] if success.sent else []))
         return was.until_ms is not None
 
     def record_delivered(self, scopes: Sequence[str]) -> None:
@@ -559,7 +559,7 @@ class FakeVerifications:
     views: dict[Reference, VerificationView] = field(default_factory=dict)
     events: list[TimelineEntry] = field(default_factory=list)
     open_: list[Reference] = field(default_factory=list)
-    heard_ms: int = 0
+    received_ms: int = 0
     now: dict[Reference, int | None] = field(default_factory=dict)
     """Versions by verification."""
     fault: Exception | None = None
@@ -568,14 +568,14 @@ class FakeVerifications:
     denials: list[tuple[Reference, Denial]] = field(default_factory=list)
     log: Log = field(default_factory=list)
 
-    def start(self, order: StartCommand) -> Started | StartRefused:
+    def start(self, command: StartCommand) -> Started | StartRefused:
         """The next reply."""
-        return cast("Started | StartRefused", self._reply(order))
+        return cast("Started | StartRefused", self._reply(command))
 
-    def check(self, order: CheckCommand) -> CheckAnswer:
-        """The next reply, or what it makes of the order."""
-        reply = self._reply(order)
-        return cast("CheckAnswer", reply(order) if callable(reply) else reply)
+    def check(self, command: CheckCommand) -> CheckAnswer:
+        """The next reply, or what it makes of the command."""
+        reply = self._reply(command)
+        return cast("CheckAnswer", reply(command) if callable(reply) else reply)
 
     def latest(self, number_hash: str, app: str, purpose: str) -> Reference | None:
         """The prepared one."""
@@ -599,9 +599,9 @@ class FakeVerifications:
         """Those of the number that have not ended."""
         return [ref for ref in self.open_ if ref.number_hash == number_hash]
 
-    def first_heard(self, number_hash: str, event_id: str) -> int:
+    def first_received(self, number_hash: str, event_id: str) -> int:
         """Always the same moment."""
-        return self.heard_ms
+        return self.received_ms
 
     def deny(self, ref: Reference, denial: Denial) -> str:
         """Record it."""
@@ -625,10 +625,10 @@ class FakeVerifications:
         """The prepared events."""
         return self.events
 
-    def _reply(self, order: object) -> Any:
+    def _reply(self, command: object) -> Any:
         if self.fault is not None:
             raise self.fault
-        self.asked.append(order)
+        self.asked.append(command)
         return self.replies.pop(0)
 
 
@@ -943,7 +943,7 @@ class FakeStreams:
         if self.down_for_timers:
             raise unavailable()
 
-    def rests(self, shard: int) -> bool:
+    def is_paused(self, shard: int) -> bool:
         """No shard is dead."""
         return False
 
@@ -960,7 +960,7 @@ class FakeStreams:
 # ---- use cases that others build on -------------------------------------------------------------------------------
 
 
-class FakeAlert(Alert):
+class FakeAlertOnCall(AlertOnCall):
     """Records what people would be told."""
 
     def __init__(self) -> None:
@@ -1033,7 +1033,7 @@ class FakeSenderHealth(SenderHealth):
 if TYPE_CHECKING:  # each fake fits its port
     _OPTOUTS: ports.OptOutRegistry = FakeOptOuts()
     _CURSORS: ports.Cursors = FakeCursors()
-    _ALARMS: ports.Alarms = FakeAlarms()
+    _ALERTS: ports.Alerts = FakeAlerts()
     _CALLBACKS: ports.CallbackQueue = FakeCallbackQueue()
     _CONSUMER: ports.AuditConsumer = FakeAuditConsumer()
     _READER: ports.AuditReader = FakeAuditReader()

@@ -273,8 +273,8 @@ def photograph(path: Path) -> None:
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser is None:
         raise SystemExit("draw.py: --phones needs chromium on the PATH")
-    with tempfile.TemporaryDirectory() as home:
-        state = Path(home, "state")
+    with tempfile.TemporaryDirectory() as directory:
+        state = Path(directory, "state")
         command = [
             sys.executable,
             "-m",
@@ -287,13 +287,13 @@ def photograph(path: Path) -> None:
             "--sandbox-port",
             "0",
         ]
-        service = subprocess.Popen(command, cwd=home, stdout=subprocess.DEVNULL)
+        service = subprocess.Popen(command, cwd=directory, stdout=subprocess.DEVNULL)
         try:
             env = _wait_for(state / "env")
             _use_the_phones(env)
             options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run"]
             options += ["--disable-background-networking", "--window-size=860,560", "--timeout=4000"]
-            options += [f"--user-data-dir={home}/profile", f"--screenshot={path}", f"{env['SANDBOX_URL']}/"]
+            options += [f"--user-data-dir={directory}/profile", f"--screenshot={path}", f"{env['SANDBOX_URL']}/"]
             subprocess.run(
                 [browser, *options], check=True, timeout=60, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
             )

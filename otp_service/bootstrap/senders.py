@@ -4,10 +4,10 @@ import time
 
 from .. import telemetry
 from ..config import Settings
-from ..storage.alarms import Alarms
+from ..storage.alerts import Alerts
 from ..storage.circuits import Circuits
 from ..storage.sender_stats import SenderStats
-from ..usecases.alert import Alert
+from ..usecases.alert_on_call import AlertOnCall
 from ..usecases.sender_health import SenderHealth
 from .stores import Stores
 
@@ -24,10 +24,10 @@ def sender_health(settings: Settings, stores: Stores) -> SenderHealth:
     )
 
 
-def alert(settings: Settings, stores: Stores) -> Alert:
+def alert(settings: Settings, stores: Stores) -> AlertOnCall:
     """Messages to the people on call."""
-    return Alert(
-        alarms=Alarms(stores.store, stores.scripts, stores.keys),
+    return AlertOnCall(
+        alerts=Alerts(stores.store, stores.scripts, stores.keys),
         policy=settings.policy,
         on_call=settings.on_call,
         count=lambda outcome: telemetry.ALERTS.labels(outcome).inc(),

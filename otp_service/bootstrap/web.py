@@ -69,7 +69,7 @@ class _Parts:
         """Requests that wait for a change."""
         return Watch(
             store=self._verifications,
-            places=WATCHING,
+            slots=WATCHING,
             pause=pause,
             released=threads.limiter.released,
             count=lambda news: telemetry.WATCHES.labels(news).inc(),
@@ -106,7 +106,7 @@ class _Parts:
         return Verify(
             store=self._verifications,
             limits=Limits(stores.scripts, stores.keys, is_cluster=stores.store.is_cluster),
-            place=_slots,
+            limit_slots=_limit_slots,
             sender_health=self._health,
             vault=self._keyring,
             key_ids=Keyrings(stores.store, stores.keys),
@@ -151,7 +151,7 @@ def _request_id() -> str:
     return f"req_{secrets.token_hex(12)}"
 
 
-def _slots(app: App, client_ip: str | None) -> list[Slot]:
+def _limit_slots(app: App, client_ip: str | None) -> list[Slot]:
     slots = [Slot("app", app.name, limit) for limit in app.starts_per_app]
     if client_ip is not None:
         subject = f"{app.name}:{network(client_ip)}"

@@ -20,7 +20,7 @@ from ..storage.sender_rate import SenderRate
 from ..storage.timers import Timers
 from ..storage.verifications import Verifications
 from ..telnyx.gateway import Gateway
-from ..usecases.alert import Alert
+from ..usecases.alert_on_call import AlertOnCall
 from ..usecases.deliver import Deliver
 from ..usecases.sender_health import SenderHealth
 from ..usecases.sync_optouts import SyncOptouts
@@ -129,7 +129,7 @@ def _sync_task(settings: Settings, sync: SyncOptouts) -> PeriodicTask:
     return PeriodicTask("opt-outs", min(SYNC_PERIOD_S, settings.optout_sync_ms / 1000), run)
 
 
-def _alert_task(alert: Alert, gateway: Gateway) -> PeriodicTask:
+def _alert_task(alert: AlertOnCall, gateway: Gateway) -> PeriodicTask:
     def run(stop: threading.Event) -> None:
         while not stop.is_set() and alert.send(gateway):
             pass

@@ -37,7 +37,7 @@ def _add_list(groups: Any) -> None:
         example="otp-service callbacks list --app default --dead",
     )
     listed.add_argument("--app", help="only those of this app")
-    listed.add_argument("--dead", action="store_true", help="the dead ones: out of tries, kept for a week")
+    listed.add_argument("--dead", action="store_true", help="the dead ones: out of attempts, kept for a week")
     json_option(listed)
 
 
@@ -46,7 +46,7 @@ def _add_replay(groups: Any) -> None:
         groups,
         "replay",
         _replay,
-        line="send callbacks again now, with all their tries anew",
+        line="send callbacks again now, with all their attempts again",
         text="Id and content stay the same. A receiver that answered 410 is tried again.",
         example="otp-service callbacks replay --dead --app default",
     )
@@ -93,9 +93,9 @@ def _list(args: argparse.Namespace) -> None:
     if args.json:
         print_json([_facts(one) for one in found])
         return
-    columns = ("id", "app", "type", "verification", "tries", "died" if args.dead else "next try", "reason")
+    columns = ("id", "app", "type", "verification", "attempts", "died" if args.dead else "next attempt", "reason")
     rows = (
-        [one.id, one.app, one.type, one.verification, str(one.tries), rfc3339(one.at_ms), one.reason or "-"]
+        [one.id, one.app, one.type, one.verification, str(one.attempts), rfc3339(one.at_ms), one.reason or "-"]
         for one in found
     )
     print_table(columns, rows)
@@ -108,9 +108,9 @@ def _facts(one: "Waiting") -> dict[str, object]:
         "type": one.type,
         "verification_id": one.verification,
         "state": "dead" if one.dead else "waiting",
-        "tries": one.tries,
+        "attempts": one.attempts,
         "queued_at": rfc3339(one.queued_ms),
-        "died_at" if one.dead else "next_try_at": rfc3339(one.at_ms),
+        "died_at" if one.dead else "next_attempt_at": rfc3339(one.at_ms),
         "reason": one.reason or None,
     }
 

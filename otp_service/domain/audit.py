@@ -10,6 +10,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, Final
+
+from .ids import VERIFICATION_PREFIX
 
 
 class EventType(StrEnum):
@@ -46,9 +49,26 @@ class EventType(StrEnum):
     KEY_REVOKED = "key.revoked"
 
 
+class EventField:
+    """Names of an event's fields, in the store and in `Event.fields`."""
+
+    TYPE: Final = "type"
+    VERIFICATION: Final = "verification"
+    """The token of the verification's id."""
+    APP: Final = "app"
+    MASK: Final = "mask"
+    NUMBER_HASH: Final = "number_hash"
+    DELIVERY: Final = "delivery"
+    """The delivery's id."""
+    OPERATION: Final = "operation"
+    """The id of the operation that caused it."""
+    DETAIL: Final = "detail"
+    """A JSON object."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
-    """A place in one shard's stream: milliseconds and a counter, as the store's stream ids have it."""
+    """A position in one shard's stream: milliseconds and a counter, as the store's stream ids have it."""
 
     ms: int
     counter: int
@@ -91,6 +111,38 @@ class Event:
     def at_ms(self) -> int:
         """When it happened."""
         return self.position.ms
+
+    @property
+    def app(self) -> str | None:
+        """The app that it belongs to; None if it belongs to none."""
+        return self.fields.get(EventField.APP) or None
+
+    @property
+    def verification_id(self) -> str | None:
+        """The verification that it is about."""
+        token = self.fields.get(EventField.VERIFICATION)
+        return VERIFICATION_PREFIX + token if token else None
+
+    @property
+    def delivery_id(self) -> str | None:
+        """The delivery that it is about."""
+        return self.fields.get(EventField.DELIVERY) or None
+
+    @property
+    def mask(self) -> str | None:
+        """The masked number that it is about."""
+        return self.fields.get(EventField.MASK) or None
+
+    @property
+    def number_hash(self) -> str | None:
+        """The keyed hash of that number."""
+        return self.fields.get(EventField.NUMBER_HASH) or None
+
+    @property
+    def detail(self) -> dict[str, Any]:
+        """What else is known of it. Raises ValueError if the field is not JSON."""
+        detail: dict[str, Any] = json.loads(self.fields.get(EventField.DETAIL) or "{}")
+        return detail
 
     @property
     def seq(self) -> str:

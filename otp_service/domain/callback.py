@@ -36,12 +36,12 @@ MAX_BODY = 20_000
 """Bytes. Standard Webhooks asks for less than 20 kB; a body that would be longer leaves out the timeline."""
 
 RETRIES = Backoff((5_000, 30_000, 120_000, 600_000, 1_800_000, 7_200_000, 21_600_000), jitter=(1.0, 1.2))
-"""The waits before the 2nd to the 8th try, some nine hours in all. Then a callback is a dead letter."""
+"""The waits before the 2nd to the 8th attempt, some nine hours in all. Then a callback is a dead letter."""
 
 MAX_RETRY_AFTER_MS = 3_600_000
 """A receiver may ask for so much patience, and no more."""
 
-GONE_REST_MS = 3_600_000
+GONE_PAUSE_MS = 3_600_000
 """After a 410 nothing is sent to the endpoint for so long."""
 
 
@@ -64,7 +64,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """One callback as it is queued. `id` and `body` stay the same at every try; `attempt` counts from 1."""
+    """One callback as it is queued. `id` and `body` stay the same at every attempt; `attempt` counts from 1."""
 
     id: str
     app: str
@@ -78,7 +78,7 @@ class Callback:
 class Waiting:
     """A callback in the queue or among the dead letters, for people to look at.
 
-    `at_ms` is when it is tried next, or when it died; `reason` why the last try failed, empty if there was none.
+    `at_ms` is when it is sent next, or when it died; `reason` why the last attempt failed, empty if there was none.
     """
 
     id: str
@@ -86,7 +86,7 @@ class Waiting:
     type: str
     verification: str
     dead: bool
-    tries: int
+    attempts: int
     queued_ms: int
     at_ms: int
     reason: str
@@ -94,7 +94,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of one try: the receiver's status, 0 if there was none, and then the reason.
+    """How one attempt ended: the receiver's status, 0 if there was none, and then the reason.
 
     `retry_after_s` is what the receiver asked for, if it did.
     """
@@ -110,18 +110,18 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
-    """Try again after `wait_ms`; for `rest_ms` send nothing at all to the endpoint (0: others may go)."""
+class RetryLater:
+    """Try again after `wait_ms`; for `pause_ms` send nothing at all to the endpoint (0: others may go)."""
 
     wait_ms: int
-    rest_ms: int = 0
+    pause_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """No further try: a dead letter. For `rest_ms` nothing is sent to the endpoint."""
+    """No further attempt: a dead letter. For `pause_ms` nothing is sent to the endpoint."""
 
-    rest_ms: int = 0
+    pause_ms: int = 0
 
 
 def callback_id(event: Event) -> str:
@@ -129,16 +129,16 @@ def callback_id(event: Event) -> str:
     return f"evt_{event.seq}"
 
 
-def judge(answer: Answer, attempt: int, chance: float) -> Again | GiveUp | None:
-    """What to do after the n-th try; None if it arrived. `chance` is 0 up to 1."""
+def judge(answer: Answer, attempt: int, chance: float) -> RetryLater | GiveUp | None:
+    """What to do after the n-th attempt; None if it arrived. `chance` is 0 up to 1."""
     if answer.accepted:
         return None
     if answer.status == 410:
-        return GiveUp(GONE_REST_MS)
+        return GiveUp(GONE_PAUSE_MS)
     asked_ms = _asked_ms(answer)
     if attempt > len(RETRIES.steps_ms):
         return GiveUp(asked_ms)
-    return Again(max(RETRIES.wait_ms(attempt, chance), asked_ms), asked_ms)
+    return RetryLater(max(RETRIES.wait_ms(attempt, chance), asked_ms), asked_ms)
 
 
 def _asked_ms(answer: Answer) -> int:

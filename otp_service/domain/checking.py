@@ -2,6 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
 
 from .ending import Ended, NotFound
 from .ids import Reference
@@ -29,24 +33,34 @@ class CheckCommand:
     per_number: NumberLimits = field(default_factory=NumberLimits)
 
 
+class Approval(msgspec.Struct):
+    """The code was right: who was verified (`to` masked, `sub` as in the receipt) and for what."""
+
+    verification_id: str
+    status: Literal["approved"]
+    approved_at: str
+    to: str
+    purpose: str
+    channel: str
+    sub: str
+    receipt: Annotated[str, Meta(description="A compact JWS (EdDSA) of `ReceiptClaims`, good for 120 seconds.")]
+
+    def __repr__(self) -> str:
+        return f"Approval({self.verification_id}, ...)"
+
+
 @dataclass(frozen=True, slots=True)
 class Approved:
     """The guess was right, and the first right one; or a repeat of it: then `receipt_id` is the first command's.
 
-    The fields up to `mask` are the store's. The use case adds the others: `subject` is the `sub` of the receipt,
-    `receipt` the signed receipt, `replayed` is true if the same request was approved before.
+    `approval` is what the caller is told, written as JSON as it is. The store leaves its `receipt` empty, and the use
+    case signs it from the other fields, which are told to nobody. `replayed`: the same request was approved before.
     """
 
+    approval: Approval
     at_ms: int
-    number_hash: str
-    purpose: str
-    channel: str
     context_hash: str
     receipt_id: str
-    mask: str
-    verification_id: str = ""
-    subject: str = ""
-    receipt: str = field(default="", repr=False)
     replayed: bool = False
 
 

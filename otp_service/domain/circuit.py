@@ -32,7 +32,7 @@ where there is traffic; where there is little, each message waits for itself any
 
 HOLDS_AFTER = 3
 """Numbers in a row about which the carrier says the same of a sender, a profile or the account. One or two may be odd
-messages or odd phones; each is handed to the next sender meanwhile, so waiting for the third costs little."""
+messages or odd phones; each goes to the next sender meanwhile, so waiting for the third costs little."""
 
 FAULT_WINDOW_MS = 30_000
 """A row of faults is no longer than this."""
@@ -84,21 +84,21 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Fine:
+class Success:
     """The scope works: close its breaker. `sent`: a message was accepted, so refusals are no longer in a row."""
 
     scope: str
     sent: bool = False
 
 
-Finding = Hold | Fault | Fine
+Finding = Hold | Fault | Success
 
 
 @dataclass(frozen=True, slots=True)
 class Circuit:
     """A breaker as the store has it at its time `now_ms`.
 
-    `until_ms` None: closed; `probe_ms`: when the next message may try; `lasting`: a hold, not faults. `counted`: by
+    `until_ms` None: closed; `probe_ms`: when the next message may try; `is_hold`: a hold, not faults. `counted`: by
     which sources refusals are being counted that have not opened it.
     """
 
@@ -108,7 +108,7 @@ class Circuit:
     code: str = ""
     title: str = ""
     faults: int = 0
-    lasting: bool = False
+    is_hold: bool = False
     now_ms: int = 0
     counted: frozenset[Source] = frozenset()
 
@@ -128,7 +128,7 @@ class BreakerDecision:
     wait_ms: int = 0
     code: str = ""
     title: str = ""
-    lasting: bool = False
+    is_hold: bool = False
     probe: bool = False
 
 
@@ -156,6 +156,6 @@ def held_until(circuits: Iterable[Circuit]) -> int | None:
     What ends sooner is the better sender of two that are held.
     """
     tripped = [circuit for circuit in circuits if circuit.until_ms is not None]
-    if any(circuit.state == "open" and not circuit.lasting for circuit in tripped):
+    if any(circuit.state == "open" and not circuit.is_hold for circuit in tripped):
         return None
-    return max((circuit.until_ms or 0 for circuit in tripped if circuit.lasting), default=0)
+    return max((circuit.until_ms or 0 for circuit in tripped if circuit.is_hold), default=0)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 class Denial:
     """The apps that have this word for a denial, and the senders that the reply can have been sent to.
 
-    `at_ms` is when it was written by the carrier's clock, `heard_ms` when it first arrived here by the store's.
+    `at_ms` is when it was written by the carrier's clock, `received_ms` when it first arrived here by the store's.
     """
 
     apps: frozenset[str]
     senders: frozenset[str]
     at_ms: int
-    heard_ms: int
+    received_ms: int

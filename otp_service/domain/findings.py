@@ -10,9 +10,9 @@ from .circuit import (
     MINUTE_MS,
     Fault,
     Finding,
-    Fine,
     Hold,
     Source,
+    Success,
     profile_scope,
     scopes,
     sender_scope,
@@ -50,7 +50,7 @@ def findings(outcome: SendOutcome, sender: Sender) -> Sequence[Finding]:
     own = sender_scope(sender.name)
     match outcome:
         case Accepted():
-            return [Fine(scope, sent=True) for scope in scopes(sender)]
+            return [Success(scope, sent=True) for scope in scopes(sender)]
         case Refused(foreign=True):
             # Not the carrier's own answer, so nothing else works for having got it.
             return [_foreign(outcome)]
@@ -59,7 +59,7 @@ def findings(outcome: SendOutcome, sender: Sender) -> Sequence[Finding]:
             if held is not None:
                 return [held]
             # Any refusal is an answer; one that is about the person or the message says that all else works.
-            return [Fine(ACCOUNT), Fine(own)]
+            return [Success(ACCOUNT), Success(own)]
         case NotSent(reason=reason) if reason not in (LIMITED, TOO_LATE):
             return [Fault(own, reason)]
         case Unknown(reason=reason) if reason != IN_PROGRESS:

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from .numbering import identity
 
 NUMBER_HASH_BYTES = 10
-_VERIFICATION_ID = re.compile(r"vrf_([a-z2-7]{32})", re.ASCII)
-_DELIVERY_ID = re.compile(r"dlv_([a-z2-7]{32})-([1-9][0-9]{0,2})", re.ASCII)
+VERIFICATION_PREFIX, DELIVERY_PREFIX = "vrf_", "dlv_"
+_VERIFICATION_ID = re.compile(VERIFICATION_PREFIX + r"([a-z2-7]{32})", re.ASCII)
+_DELIVERY_ID = re.compile(DELIVERY_PREFIX + r"([a-z2-7]{32})-([1-9][0-9]{0,2})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,11 @@ class Reference:
     @property
     def verification_id(self) -> str:
         """The public id."""
-        return f"vrf_{self.token}"
+        return VERIFICATION_PREFIX + self.token
 
     def delivery_id(self, ordinal: int) -> str:
         """The public id of the verification's n-th delivery, counted from 1."""
-        return f"dlv_{self.token}-{ordinal}"
+        return f"{DELIVERY_PREFIX}{self.token}-{ordinal}"
 
 
 class Ids:
@@ -74,7 +75,7 @@ class Ids:
 
     def read_token(self, token: str) -> Reference | None:
         """Read the token of an id, as the store's keys have it; None if it cannot be one of ours."""
-        return self.read(f"vrf_{token}")
+        return self.read(VERIFICATION_PREFIX + token)
 
     def read_delivery(self, delivery_id: str) -> tuple[Reference, int] | None:
         """Read a delivery id into its verification and ordinal; None if it cannot be one of ours."""

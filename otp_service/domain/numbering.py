@@ -158,7 +158,7 @@ FICTITIOUS = re.compile(rf"\+(?:{'|'.join(_fictitious())})", re.ASCII)
 _ONE_HANDSET = (
     # Mexico took the 1 before mobile numbers away in August 2019; networks still write it.
     (re.compile(r"\+521([0-9]{10})", re.ASCII), r"+52\1"),
-    # Argentina: a mobile number has a 9 when written for abroad and none at home; the digits after it are the same.
+    # Argentina: a mobile number has a 9 in international form and none in domestic form; the other digits are the same.
     (re.compile(r"\+54([123][0-9]{9})", re.ASCII), r"+549\1"),
     # San Marino's lines are reached by Italy's code too.
     (re.compile(r"\+3780549([0-9]{6})", re.ASCII), r"+390549\1"),

@@ -1,6 +1,7 @@
 """What delivery workers take from the outbox, and what a step on a delivery gives back."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from .ids import Reference
 
@@ -36,8 +37,8 @@ class PendingDelivery:
     now_ms: int
     box: str | None = field(repr=False)
     has_body: bool
-    paced: bool
-    rest: tuple[str, ...] = ()
+    rate_limited: bool
+    next_senders: tuple[str, ...] = ()
     """The names of the route's senders that are left for failover, in their order."""
     sealed_by: str = ""
 
@@ -59,12 +60,24 @@ class ReportOutcome:
     sender: str = ""
 
 
+class TimerKind(StrEnum):
+    """What is done when a timer is due. All kinds but `expiry` are about a delivery."""
+
+    EXPIRY = "expiry"
+    """The verification ends."""
+    RETRY = "retry"
+    """The delivery goes back into the outbox."""
+    POLL = "poll"
+    """The carrier is polled for a report."""
+    FAILOVER = "failover"
+    """The next sender gets the message if it was not sent in time."""
+    CLOSING = "closing"
+    """No report is expected any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """A timer that has come.
-
-    `kind` is `expiry` (of a verification), `retry`, `poll`, `failover` (in time) or `closing`.
-    """
+    """A timer that is due. `kind` is a `TimerKind`, `ordinal` the delivery's (0 for `expiry`)."""
 
     shard: int
     kind: str
@@ -73,5 +86,5 @@ class Timer:
 
     @property
     def delivery_id(self) -> str:
-        """The public id of the delivery; only a timer of kind `expiry` has none."""
+        """The public id of the delivery; a timer of kind `expiry` has none."""
         return self.reference.delivery_id(self.ordinal)

@@ -54,11 +54,11 @@ def ordered(
     others have failed.
     """
 
-    def place(sender: Sender) -> tuple[bool, int]:
+    def rank(sender: Sender) -> tuple[bool, int]:
         grade = health[sender.name].grade if strategy is Strategy.HEALTHIEST and sender.name in health else 0
         return sender.name in out_of_order, -grade
 
-    return tuple(sorted(senders, key=place))
+    return tuple(sorted(senders, key=rank))
 
 
 def destination_blocked(phone: Phone) -> bool:

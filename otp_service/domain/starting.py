@@ -19,8 +19,8 @@ class StartCommand:
     """Start a verification, or send the code of the pending one again. `digest` and `box` belong to `reference`.
 
     `healthy` names the senders of the route that may be tried first if they reached this person the last time.
-    `behind` are senders of another channel: only failover uses them. `outer_wait_ms` is not 0 where a limit apart from
-    the number refuses.
+    `failover_route`: senders of another channel, which only failover uses. `outer_wait_ms` is not 0 where a limit apart
+    from the number refuses.
     """
 
     operation_id: str
@@ -42,25 +42,19 @@ class StartCommand:
     queue_max: int
     outer_wait_ms: int
     detail: str
-    behind: tuple[Sender, ...] = ()
+    failover_route: tuple[Sender, ...] = ()
     per_number: NumberLimits = field(default_factory=NumberLimits)
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
-    """The send is durably queued. `view` is the verification right after that; at a replay, as it is now.
+class Started(VerificationView):
+    """The send is durably queued: the verification right after that; at a replay, as it is now.
 
     `resent`: the code of an earlier verification was queued again. `replayed`: this operation ran before.
     """
 
-    view: VerificationView
     resent: bool
     replayed: bool = False
-
-    @property
-    def reference(self) -> Reference:
-        """The verification that was started or whose code is sent again."""
-        return self.view.reference
 
 
 @dataclass(frozen=True, slots=True)

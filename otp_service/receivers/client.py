@@ -53,7 +53,7 @@ class Receivers:
         self._tls = tls or httpx.create_ssl_context(trust_env=False)
 
     def post(self, callback: Callback) -> Answer:
-        """Make one try. Never raises for what a receiver, its name server or the network does."""
+        """Make one attempt. Never raises for what a receiver, its name server or the network does."""
         endpoint = self._endpoints[callback.app]
         try:
             return self._post(endpoint, callback)

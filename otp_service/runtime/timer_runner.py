@@ -39,7 +39,7 @@ class TimerRunner:
         """Run these timers."""
         for timer in timers:
             # A shard that died since its timers were read costs one wait, not one for each timer.
-            if not self._timers.rests(timer.shard):
+            if not self._timers.is_paused(timer.shard):
                 self._run_one(timer)
 
     def shut_down(self) -> None:

@@ -1,1 +1,1 @@
-"""The Redis side: keys, scripts and the places where things are kept. Nothing else builds a key or speaks to Redis."""
+"""The stores in Redis: keys, scripts, and one class for each kind of record. No other code calls Redis."""

@@ -231,7 +231,7 @@ class ApiKeys:
             waiting: Any = self._client.hgetall(self._keys.api_key_events())
             for name, event in waiting.items():
                 kind, app, detail = ApiKeyEvent.parse(event)
-                self._audit.note(EventType(kind), json.loads(detail), EVENT_ONCE_MS, app=app, mark=f"{kind}:{name}")
+                self._audit.record(EventType(kind), json.loads(detail), EVENT_ONCE_MS, app=app, mark=f"{kind}:{name}")
                 self._client.hdel(self._keys.api_key_events(), name)
 
     def _record(self) -> None:

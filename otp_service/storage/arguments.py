@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ..domain.policy import Limit, Sender
-from .schema.encodings import RouteSender
+from .schema.encodings import LimitRule, RouteSender
 
 
 def route_text(route: Sequence[Sender]) -> str:
@@ -13,4 +13,4 @@ def route_text(route: Sequence[Sender]) -> str:
 
 def rules_text(limits: Sequence[Limit]) -> str:
     """Limits as the scripts read them."""
-    return ",".join(f"{limit.limit}:{limit.per_ms}" for limit in limits)
+    return ",".join(LimitRule.pack(limit.limit, limit.per_ms) for limit in limits)

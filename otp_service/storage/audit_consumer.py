@@ -1,7 +1,7 @@
 """Reading the audit streams as they grow, each event by one worker and none left out: a consumer group per shard.
 
 A group begins at the end of its stream when it is made, so switching callbacks on does not send months of history;
-from then on everything is read. What a worker took and did not report as done is handed out again to another. All
+from then on everything is read. What a worker took and did not report as done is given to another. All
 workers read under one name, so a worker that is gone leaves no name behind in the group.
 
 Not here: trimming. The worker drops events after `audit_retention` (24 hours at least); a reader that was stopped for
@@ -17,12 +17,13 @@ from ..domain.audit import Event
 from .answering import answers
 from .audit_entries import entry_of, events_of
 from .schema import Keys
+from .schema.fields import ConsumerGroup
 from .store import Store
 
-GROUP = "callbacks"
+GROUP = ConsumerGroup.CALLBACKS
 READER = "worker"
 STALE_MS = 15_000
-"""Events that were taken and not done for so long are handed out again. A batch takes a second at most."""
+"""Events that were taken and not done for so long are given out again. A batch takes a second at most."""
 
 
 class AuditConsumer:
@@ -34,7 +35,7 @@ class AuditConsumer:
         self._stale_ms = stale_ms
 
     def open(self, begin: str = "$") -> None:
-        """Make the groups that do not exist yet, at the streams' ends unless told otherwise, on shards that answer.
+        """Make the groups that do not exist yet, at `begin` (by default the streams' ends), on shards that answer.
 
         Raises StoreUnavailable if none does.
         """
@@ -74,9 +75,9 @@ class AuditConsumer:
         return answers([[] if gone else reply for gone, reply in zip(lost, replies, strict=True)])
 
     def acknowledge(self, events: Iterable[Event]) -> None:
-        """These need not be handed out again. Raises StoreUnavailable if no shard of theirs answers.
+        """These need not be given out again. Raises StoreUnavailable if no shard of theirs answers.
 
-        Events that were recorded in one step are handed out again together, if one of them is not among these.
+        Events that were recorded in one step are given out again together, if one of them is not among these.
         """
         done: dict[tuple[int, str], int] = {}
         by_shard: dict[int, list[str]] = {}

@@ -6,9 +6,9 @@ own between the entries.
 
 from collections.abc import Iterator, Mapping
 
-from ..domain.audit import Event, Position
+from ..domain.audit import Event, EventField, Position
 from .schema.encodings import AuditEvent, AuditEvents, AuditSubject
-from .schema.fields import Event as EventField
+from .schema.fields import AuditEntry, PublicId
 
 EVENTS_PER_ENTRY = 8
 """More than any script writes at once."""
@@ -22,7 +22,7 @@ def events_of(shard: int, entry: str, fields: Mapping[str, str] | None) -> list[
         Event(
             shard,
             Position(at.ms, at.counter * EVENTS_PER_ENTRY + index),
-            facts.get("type", ""),
+            facts.get(EventField.TYPE, ""),
             facts,
             siblings=len(found) - 1,
         )
@@ -36,19 +36,19 @@ def entry_of(position: Position) -> str:
 
 
 def _facts(fields: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    about, events = fields.get(EventField.ABOUT), fields.get(EventField.EVENTS)
+    about, events = fields.get(AuditEntry.ABOUT), fields.get(AuditEntry.EVENTS)
     if about is None or events is None:
         return
     verification, app, mask, number_hash, operation = AuditSubject.parse(about)
     for text in events.split(AuditEvents.separator):
         kind, ordinal, detail = AuditEvent.parse(text)
         yield {
-            "type": kind,
-            "verification": verification,
-            "app": app,
-            "mask": mask,
-            "number_hash": number_hash,
-            "delivery": f"dlv_{verification}-{ordinal}" if ordinal else "",
-            "operation": operation,
-            "detail": detail or "{}",
+            EventField.TYPE: kind,
+            EventField.VERIFICATION: verification,
+            EventField.APP: app,
+            EventField.MASK: mask,
+            EventField.NUMBER_HASH: number_hash,
+            EventField.DELIVERY: f"{PublicId.DELIVERY}{verification}{PublicId.ORDINAL}{ordinal}" if ordinal else "",
+            EventField.OPERATION: operation,
+            EventField.DETAIL: detail or "{}",
         }

@@ -1,6 +1,6 @@
-"""Reading the audit streams: one ordered story out of one stream per shard, with a position in each.
+"""The audit streams, one for each shard: reading them as one list in order of time, and trimming them.
 
-Writing happens inside the scripts that change state; here are only the events that belong to no number.
+The scripts that change state append their events themselves. Only events that belong to no number are appended here.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ PAGE_SCAN = 5_000
 
 
 @dataclass(slots=True)
-class _Lane:
+class _ShardReader:
     shard: int
     position: Position
     events: list[Event] = field(default_factory=list)
@@ -48,7 +48,7 @@ class AuditLog:
         """The shard of a number's events."""
         return self._keys.shard(number_hash)
 
-    def note(
+    def record(
         self, kind: EventType, detail: Mapping[str, str], throttle_ms: int = 0, *, app: str = "", mark: str = ""
     ) -> None:
         """Record an event that belongs to no number; with a throttle at most one of its kind (or mark) in that time.
@@ -81,39 +81,39 @@ class AuditLog:
 
         `wanted` maps a field of the event (`type`, `verification`, `app` …) to the values that pass.
         """
-        lanes = {shard: _Lane(shard, positions[shard]) for shard in shards}
+        readers = {shard: _ShardReader(shard, positions[shard]) for shard in shards}
         after = list(positions)
         events: list[Event] = []
         scanned = 0
         heap: list[tuple[Position, int]] = []
-        for lane in lanes.values():
-            self._push(heap, lane, until_ms, limit)
+        for reader in readers.values():
+            self._push(heap, reader, until_ms, limit)
         while heap and len(events) < limit and scanned < PAGE_SCAN:
             position, shard = heapq.heappop(heap)
-            lane = lanes[shard]
-            event = lane.events.pop(0)
+            reader = readers[shard]
+            event = reader.events.pop(0)
             after[shard] = position
             scanned += 1
             if all(event.fields.get(name, "") in values for name, values in wanted.items()):
                 events.append(event)
-            self._push(heap, lane, until_ms, limit)
+            self._push(heap, reader, until_ms, limit)
         return EventPage(events, after, at_end=not heap)
 
-    def _push(self, heap: list[tuple[Position, int]], lane: _Lane, until_ms: int | None, limit: int) -> None:
-        if not lane.events and not lane.exhausted:
+    def _push(self, heap: list[tuple[Position, int]], reader: _ShardReader, until_ms: int | None, limit: int) -> None:
+        if not reader.events and not reader.exhausted:
             count = max(16, min(limit, 200))
-            entries = self._range(lane.shard, lane.position, until_ms, count)
-            found = [event for entry, fields in entries for event in events_of(lane.shard, entry, fields)]
-            lane.events = [event for event in found if event.position > lane.position]
-            lane.exhausted = len(entries) < count
+            entries = self._range(reader.shard, reader.position, until_ms, count)
+            found = [event for entry, fields in entries for event in events_of(reader.shard, entry, fields)]
+            reader.events = [event for event in found if event.position > reader.position]
+            reader.exhausted = len(entries) < count
             if found:
-                lane.position = found[-1].position
-        if lane.events:
-            heapq.heappush(heap, (lane.events[0].position, lane.shard))
+                reader.position = found[-1].position
+        if reader.events:
+            heapq.heappush(heap, (reader.events[0].position, reader.shard))
 
     def _range(self, shard: int, after: Position, until_ms: int | None, count: int) -> list[tuple[str, dict[str, str]]]:
         if after == LAST:
-            return []  # the store knows of nothing beyond, and calls the question a mistake
+            return []  # the store has nothing beyond, and refuses the command
         end = "+" if until_ms is None else str(until_ms)
         with answering():
             found: Any = self._client.xrange(self._keys.audit(shard), min=entry_of(after), max=end, count=count)

@@ -1,9 +1,9 @@
 """The queues of callbacks to the apps: what waits, who sends it, what died.
 
-One queue for each app, all its keys in one slot, so a receiver that is slow or down is nobody else's trouble. A claim
-is a lease: a worker that dies while sending loses nothing. A callback that has been tried as often as it may is a dead
-letter for a week and can be replayed. Both are bounded: where too many wait, the one whose next try is furthest away
-(in practice the one that was tried most) becomes a dead letter, and where too many are dead, the oldest is dropped.
+One queue for each app, all its keys in one hash slot, so a receiver that is slow or down delays no other app. A claim
+is a lease: a worker that dies while sending loses nothing. After its last attempt a callback is a dead letter for a
+week and can be replayed. Both are bounded: where too many wait, the one whose next attempt is furthest away (in
+practice the one with the most attempts) becomes a dead letter, and where too many are dead, the oldest is dropped.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from .scripts import Scripts
 from .store import Store
 
 LEASE_MS = 30_000
-"""Longer than one try can take (see `receivers.client`), a resolver's own patience included."""
+"""Longer than one attempt can take (see `receivers.client`), a resolver's own patience included."""
 
 MOST_AT_ONCE = 32
 """Callbacks that all workers together send to one app at the same time."""
@@ -60,7 +60,7 @@ class Callbacks:
         self._lease_ms = lease_ms
 
     def put(self, callback: Callback) -> str:
-        """Queue it: `queued`, `full` (queued in another's place) or `known`. Raises StoreUnavailable."""
+        """Queue it: `queued`, `full` (queued, and another became a dead letter) or `known`. Raises StoreUnavailable."""
         k, app = self._keys, callback.app
         reply = self._scripts.call(
             "callback/put",
@@ -88,11 +88,11 @@ class Callbacks:
         found = answers(
             self._store.gather(
                 [("ZCOUNT", self._keys.callbacks_due(app), "-inf", now_ms) for app in apps]
-                + [("EXISTS", self._keys.callbacks_rest(app)) for app in apps]
+                + [("EXISTS", self._keys.callbacks_pause(app)) for app in apps]
             )
         )
-        resting = found[len(apps) :]
-        return {app: int(n) for app, n, rests in zip(apps, found, resting, strict=False) if n and not rests}
+        paused = found[len(apps) :]
+        return {app: int(n) for app, n, is_paused in zip(apps, found, paused, strict=False) if n and not is_paused}
 
     def claim(self, app: str) -> Callback | None:
         """The next callback to send, if there is one; it comes again unless its result is recorded.
@@ -113,16 +113,16 @@ class Callbacks:
     def record_sent(self, callback: Callback) -> bool:
         """It arrived. False if it was no longer there. Raises StoreUnavailable."""
         keys = self._all_keys(callback.app)
-        del keys["callbacks_rest"]
+        del keys["callbacks_pause"]
         return bool(self._scripts.call("callback/record_sent", keys, id=callback.id))
 
-    def schedule_retry(self, callback: Callback, wait_ms: int, rest_ms: int, reason: str) -> bool:
-        """Try again after a wait; for `rest_ms` the app gets nothing. Raises StoreUnavailable."""
-        return self._record_failure("schedule_retry", callback, wait_ms=wait_ms, rest_ms=rest_ms, reason=reason)
+    def schedule_retry(self, callback: Callback, wait_ms: int, pause_ms: int, reason: str) -> bool:
+        """Try again after a wait; for `pause_ms` the app gets nothing. Raises StoreUnavailable."""
+        return self._record_failure("schedule_retry", callback, wait_ms=wait_ms, pause_ms=pause_ms, reason=reason)
 
-    def dead_letter(self, callback: Callback, rest_ms: int, reason: str) -> bool:
-        """Make it a dead letter; for `rest_ms` the app gets nothing. Raises StoreUnavailable."""
-        return self._record_failure("dead_letter", callback, rest_ms=rest_ms, reason=reason)
+    def dead_letter(self, callback: Callback, pause_ms: int, reason: str) -> bool:
+        """Make it a dead letter; for `pause_ms` the app gets nothing. Raises StoreUnavailable."""
+        return self._record_failure("dead_letter", callback, pause_ms=pause_ms, reason=reason)
 
     def _record_failure(self, script: str, callback: Callback, **args: int | str) -> bool:
         reply = self._scripts.call(
@@ -158,8 +158,8 @@ class Callbacks:
             [("hmget", self._keys.callbacks(app), [f"{name}{field}" for field in _SHOWN]) for name, _ in members]
         )
         return [
-            Waiting(name, app, kind, verification, dead, int(tries), int(queued), int(at), why or "")
-            for (name, at), (kind, verification, tries, queued, why) in zip(members, found, strict=True)
+            Waiting(name, app, kind, verification, dead, int(attempts), int(queued), int(at), why or "")
+            for (name, at), (kind, verification, attempts, queued, why) in zip(members, found, strict=True)
             if kind is not None
         ]
 
@@ -177,7 +177,7 @@ class Callbacks:
 
     def _all_keys(self, app: str) -> dict[str, str]:
         k = self._keys
-        in_flight = {"callbacks_busy": k.callbacks_busy(app), "callbacks_rest": k.callbacks_rest(app)}
+        in_flight = {"callbacks_in_flight": k.callbacks_in_flight(app), "callbacks_pause": k.callbacks_pause(app)}
         return self._queue_keys(app) | in_flight
 
     def _ask(self, commands: Sequence[tuple[Any, ...]]) -> Sequence[Any]:

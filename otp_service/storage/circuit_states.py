@@ -70,7 +70,7 @@ class CircuitStates:
 
 
 def _circuit(scope: str, now_ms: int, fields: Sequence[str | None], *counted: int) -> Circuit:
-    until, probe, code, title, faults, lasting, interval = fields
+    until, probe, code, title, faults, is_hold, interval = fields
     # As in circuit/admit.lua: a probe that is further away was set before the clock was set back.
     furthest_ms = now_ms + max(int(interval or 0), LONGEST_PAUSE_MS)
     return Circuit(
@@ -80,7 +80,7 @@ def _circuit(scope: str, now_ms: int, fields: Sequence[str | None], *counted: in
         code=code or "",
         title=title or "",
         faults=int(faults or 0),
-        lasting=lasting == "1",
+        is_hold=is_hold == "1",
         now_ms=now_ms,
         counted=frozenset(source for source, exists in zip(Source, counted, strict=True) if exists),
     )

@@ -22,9 +22,9 @@ from ..domain.circuit import (
     BreakerDecision,
     Circuit,
     Fault,
-    Fine,
     Hold,
     Source,
+    Success,
 )
 from ..domain.errors import StoreUnavailable
 from .answering import answering
@@ -59,8 +59,8 @@ class Circuits:
         """
         tripped = [circuit for circuit in self.states(scopes).values() if circuit.until_ms is not None]
         # Pauses first: where one message may not go, whatever a hold says, no probe is taken from the other breakers.
-        for circuit in sorted(tripped, key=lambda circuit: circuit.lasting):
-            if circuit.state == "open" and not (held_too and circuit.lasting):
+        for circuit in sorted(tripped, key=lambda circuit: circuit.is_hold):
+            if circuit.state == "open" and not (held_too and circuit.is_hold):
                 return _closed(circuit)
         decision = PASS
         for scope in (circuit.scope for circuit in tripped):
@@ -118,15 +118,15 @@ class Circuits:
         )
         return bool(reply == "opened")
 
-    def record_success(self, fine: Fine, *, probe: bool) -> bool:
+    def record_success(self, success: Success, *, probe: bool) -> bool:
         """Close a breaker that was open, if this was its probe; whether it closed."""
-        circuit = self.states([fine.scope])[fine.scope]
-        refused = fine.sent and Source.ANSWER in circuit.counted
+        circuit = self.states([success.scope])[success.scope]
+        refused = success.sent and Source.ANSWER in circuit.counted
         if circuit.until_ms is None and not circuit.faults and not refused:
             return False
-        keys = {"refusals": self._keys.refusals(fine.scope, Source.ANSWER)}
-        args = {"is_probe": flag(probe), "is_accepted": flag(fine.sent)}
-        return bool(self._change("record_success", fine.scope, keys, **args))
+        keys = {"refusals": self._keys.refusals(success.scope, Source.ANSWER)}
+        args = {"is_probe": flag(probe), "is_accepted": flag(success.sent)}
+        return bool(self._change("record_success", success.scope, keys, **args))
 
     def record_delivered(self, scopes: Sequence[str]) -> None:
         """A message reached its phone: the failed reports of these scopes are no longer in a row."""
@@ -163,4 +163,4 @@ class Circuits:
 
 def _closed(circuit: Circuit) -> BreakerDecision:
     wait_ms = max(1, circuit.probe_ms - circuit.now_ms)
-    return BreakerDecision(False, wait_ms, circuit.code, circuit.title, circuit.lasting)
+    return BreakerDecision(False, wait_ms, circuit.code, circuit.title, circuit.is_hold)

@@ -1,4 +1,4 @@
-"""Deliveries: beginning to send one, and recording what became of the try."""
+"""Deliveries: beginning to send one, and recording how the attempt ended."""
 
 import secrets
 from collections.abc import Sequence
@@ -62,7 +62,7 @@ class Deliveries:
     def begin_send(
         self, job: Job, app: str, sealed_body: str, wrong_limits: Sequence[Limit], all_wrong_limits: Sequence[Limit]
     ) -> SendPermit | None:
-        """Record the try and get the body to send; None if there is nothing to send.
+        """Record the attempt and get the body to send; None if there is nothing to send.
 
         The limits are those of the app and those over all apps.
         """
@@ -87,7 +87,7 @@ class Deliveries:
         )
         return SendPermit(reply[1], int(reply[2]), int(reply[3])) if reply[0] == "send" else None
 
-    # ---- what became of a try --------------------------------------------------------------------------------------
+    # ---- how an attempt ended --------------------------------------------------------------------------------------
 
     def record_accepted(self, job: Job, outcome: Accepted) -> str:
         """The carrier accepted it; `failed_over` if it queues it for longer than the code lives and another has it."""
@@ -126,7 +126,7 @@ class Deliveries:
     def record_impossible(self, job: Job, code: str, title: str) -> str:
         """We cannot make this request at all (its seal is broken, its sender is no longer configured).
 
-        `unknown` if an earlier try may have been sent: no other sender then repeats it.
+        `unknown` if an earlier attempt may have been sent: no other sender then repeats it.
         """
         return self._record("record_impossible", job, code=code, title=title)
 
@@ -152,7 +152,7 @@ class Deliveries:
     def pass_to_next_sender(self, job: Job, code: str, title: str, better: Sequence[str]) -> bool:
         """The sender is held: the next one has it, if one of the `better` is still left for it.
 
-        False: none is (the person opted out of its profile, an earlier try may have been sent), and nothing changed.
+        False: none is (the person opted out of its profile, or an earlier attempt may have been sent); nothing changed.
         """
         return self._record("pass_to_next_sender", job, code=code, title=title, better=",".join(better)) != "stays"
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from ..domain.errors import StoreUnavailable
 from ..domain.policy import Limit, Slot
-from .places import OwnPlaces
+from .local_slots import LocalSlots
 from .schema import Keys
 from .scripts import Scripts
 
@@ -29,7 +29,7 @@ class Limits:
         self._scripts = scripts
         self._keys = keys
         self._is_cluster = is_cluster
-        self._own = OwnPlaces()
+        self._local_slots = LocalSlots()
 
     def acquire(self, slots: Sequence[Slot]) -> int:
         """Take all slots or none. Returns 0, or the milliseconds until the refusing limit lets one through.
@@ -50,7 +50,7 @@ class Limits:
 
     def _run(self, slot: Slot, count: int) -> int:
         subject = hashlib.sha256(slot.subject.encode()).hexdigest()[:32]
-        key = self._keys.limit(f"{slot.name}:{slot.limit.limit}:{slot.limit.per_ms}", subject)
+        key = self._keys.limit(slot.name, slot.limit.limit, slot.limit.per_ms, subject)
         try:
             # Taken twice after a lost reply a slot is only lost; given back twice it would be one too many.
             reply = self._scripts.call(
@@ -70,7 +70,7 @@ class Limits:
 
     def _alone(self, key: str, limit: Limit) -> int:
         every_s = limit.per_ms / limit.limit / 1000
-        wait_s = self._own.reserve(key, every_s, limit.per_ms / 1000 - every_s)
+        wait_s = self._local_slots.reserve(key, every_s, limit.per_ms / 1000 - every_s)
         return math.ceil((-wait_s - limit.per_ms / 1000 + every_s) * 1000) if wait_s < 0 else 0
 
 

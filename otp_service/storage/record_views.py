@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from ..domain.delivery import DeliveryStatus
 from ..domain.ids import Reference
@@ -15,14 +16,22 @@ CLOCK_PLAY_MS = 5_000
 """By so much a code may seem to begin in the future; by more, the store's clock was set back, and the code is over."""
 
 
-def view_of(ref: Reference, record: Mapping[str, str], now_ms: int, subject: str) -> VerificationView:
-    """The verification of a record, as it stands at this moment of the store's clock."""
+View = TypeVar("View", bound=VerificationView)
+
+
+def view_of(
+    kind: type[View], ref: Reference, record: Mapping[str, str], now_ms: int, subject: str, **more: Any
+) -> View:
+    """The verification of a record, as it stands at this moment of the store's clock.
+
+    `more` are the fields that only this kind of view has.
+    """
     status = Status(record[Record.STATUS])
     created_ms = int(record[Record.CREATED])
     expires_ms = min(int(record[Record.EXPIRES]), created_ms + MAX_LIFETIME_MS)
     if status is Status.PENDING and not created_ms - CLOCK_PLAY_MS <= now_ms < expires_ms:
         status = Status.EXPIRED
-    return VerificationView(
+    return kind(
         reference=ref,
         app=record[Record.APP],
         purpose=record[Record.PURPOSE],
@@ -41,6 +50,7 @@ def view_of(ref: Reference, record: Mapping[str, str], now_ms: int, subject: str
         deliveries=tuple(_delivery(record, n) for n in range(1, int(record[Record.DELIVERIES]) + 1)),
         version=int(record.get(Record.VERSION, 0)),
         now_ms=now_ms,
+        **more,
     )
 
 

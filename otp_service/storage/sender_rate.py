@@ -4,10 +4,10 @@ import logging
 import time
 
 from ..domain.errors import StoreUnavailable
-from .places import OwnPlaces
+from .local_slots import LocalSlots
 from .schema import Keys
 from .scripts import Scripts
-from .store import RESTS_S, Store
+from .store import NODE_PAUSE_S, Store
 
 _log = logging.getLogger("otp.outbox")
 
@@ -19,7 +19,7 @@ class SenderRate:
         self._store = store
         self._scripts = scripts
         self._keys = keys
-        self._local_slots = OwnPlaces()
+        self._local_slots = LocalSlots()
         self._local_until: dict[str, float] = {}
 
     def acquire_rate_slot(self, sender: str, rate_per_s: float, patience_ms: int) -> int:
@@ -34,7 +34,7 @@ class SenderRate:
                 if not self._store.is_cluster:
                     raise
                 _log.warning("each process keeps a sender's rate alone", extra={"sender": sender})
-                self._local_until[sender] = time.monotonic() + RESTS_S
+                self._local_until[sender] = time.monotonic() + NODE_PAUSE_S
         return round(1000 * self._local_slots.reserve(sender, 1 / rate_per_s, patience_ms / 1000))
 
     def _take_shared(self, sender: str, rate_per_s: float, patience_ms: int) -> int:

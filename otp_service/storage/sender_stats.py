@@ -37,7 +37,7 @@ class SenderStats:
     def record_result(self, sender: str, *, delivered: bool) -> None:
         """One delivery of the sender has ended."""
         result = SenderResult.DELIVERED if delivered else SenderResult.FAILED
-        keys = {"tally": self._keys.tally(sender)}
+        keys = {"sender_stats": self._keys.sender_stats(sender)}
         try:
             self._scripts.call(
                 "sender/count_result", keys, repeat=False, result=result, period_ms=PERIOD_MS, periods=PERIODS
@@ -55,16 +55,16 @@ class SenderStats:
         return {name: self._known[name][1] for name in senders}
 
     def _refresh(self, senders: Sequence[str], now: float) -> None:
-        commands: list[tuple[str, ...]] = [("HGETALL", self._keys.tally(name)) for name in senders]
+        commands: list[tuple[str, ...]] = [("HGETALL", self._keys.sender_stats(name)) for name in senders]
         commands.append(("HMGET", self._keys.sender_health(), *senders))
         *counts, reports = answers(self._store.gather(commands))
         for name, count, report in zip(senders, counts, reports or [None] * len(senders), strict=True):
             self._known[name] = (now, _health(count or {}, report))
 
     def claim_health_poll(self) -> bool:
-        """Whether it is time to ask the carrier for its ratios, and the asker is the first to notice."""
+        """Whether it is time to ask the carrier for its ratios, and this call is the first to notice."""
         with answering():
-            return bool(self._client.set(self._keys.health_rest(), "1", nx=True, px=ASK_EVERY_MS))
+            return bool(self._client.set(self._keys.health_pause(), "1", nx=True, px=ASK_EVERY_MS))
 
     def record_health(self, reports: Mapping[str, tuple[float | None, float | None]]) -> None:
         """What the carrier says of the senders: success ratio and spam ratio, 0 to 1."""

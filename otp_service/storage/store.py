@@ -17,7 +17,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from ..domain.errors import StoreUnavailable
 from .answering import STORE_ERRORS, answering
 
-RESTS_S = 1.0
+NODE_PAUSE_S = 1.0
 """A node of a Cluster that did not answer `gather` is not asked by it again for so long."""
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ class Store:
     client: "redis.Redis"
     blocking: "redis.Redis"
     is_cluster: bool
-    _resting: dict[str, float] = field(default_factory=dict, repr=False, compare=False)
+    _paused_until: dict[str, float] = field(default_factory=dict, repr=False, compare=False)
     """Until when (monotonic seconds) a node, by its name, is not asked again."""
 
     def close(self) -> None:
@@ -42,7 +42,7 @@ class Store:
         """Run independent commands, each with one key; the reply or the error of each.
 
         On one server in one round trip. In a Cluster one by one, so that a dead shard fails its own commands only, and
-        all of them for one timeout: its node is not asked again for `RESTS_S`.
+        all of them for one timeout: its node is not asked again for `NODE_PAUSE_S`.
         """
         if self.is_cluster:
             return [self._on_node(_key(command), command) for command in commands]
@@ -77,12 +77,12 @@ class Store:
         return node
 
     def _asked(self, node: Any, ask: Callable[[Any], T]) -> T:
-        if self._node_rests(node):
+        if self._is_node_paused(node):
             raise RedisConnectionError("The node did not answer a moment ago.")
         try:
             return ask(node)
         except (RedisConnectionError, RedisTimeoutError):
-            self._resting[node.name] = time.monotonic() + RESTS_S
+            self._paused_until[node.name] = time.monotonic() + NODE_PAUSE_S
             raise
 
     def time_ms(self, near: str) -> int:
@@ -95,15 +95,15 @@ class Store:
     def _node_time_ms(self, node: Any) -> int:
         return _milliseconds(cast("Any", self.client).time(target_nodes=node))
 
-    def rests(self, key: str) -> bool:
+    def is_paused(self, key: str) -> bool:
         """Whether the node of a Cluster that holds the key did not answer a moment ago."""
         try:
-            return self.is_cluster and self._node_rests(self._node(key))
+            return self.is_cluster and self._is_node_paused(self._node(key))
         except STORE_ERRORS:
             return True
 
-    def _node_rests(self, node: Any) -> bool:
-        return time.monotonic() < self._resting.get(node.name, 0.0)
+    def _is_node_paused(self, node: Any) -> bool:
+        return time.monotonic() < self._paused_until.get(node.name, 0.0)
 
     def times_ms(self, near: Sequence[str]) -> list[int | None]:
         """The clock near each of these keys, each server asked once; None where it does not answer."""

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 
 from ..domain.ids import Ids, Reference
-from ..domain.outbox import Timer
+from ..domain.outbox import Timer, TimerKind
 from .answering import answering, answers
 from .dead_letters import DeadLetters
 from .schema import Keys
-from .schema.fields import TimerKind
+from .schema.encodings import TimerEntry
 from .scripts import Scripts
 from .store import Store
 
-_OF_A_DELIVERY = (TimerKind.RETRY, TimerKind.POLL, TimerKind.FAILOVER, TimerKind.CLOSING)
+_OF_A_DELIVERY = frozenset(TimerKind) - {TimerKind.EXPIRY}
 
 
 class Timers:
@@ -46,8 +46,8 @@ class Timers:
         return due
 
     def _parse(self, shard: int, member: str) -> Timer | None:
-        kind, _, name = member.partition(":")
-        named = self._subject(f"{kind}:", name)
+        kind, _, name = member.partition(TimerEntry.separator)
+        named = self._subject(kind, name)
         if named is None or self._keys.shard(named[0].number_hash) != shard:
             return None
         return Timer(shard, kind, *named)
@@ -60,12 +60,12 @@ class Timers:
 
     def put_off(self, due: Timer, wait_ms: int) -> None:
         """Let a timer that cannot be attended to come again later. Raises StoreUnavailable."""
-        is_expiry = f"{due.kind}:" == TimerKind.EXPIRY
-        name = due.reference.token if is_expiry else due.reference.delivery_id(due.ordinal)
+        ref = due.reference
+        name = ref.token if due.kind == TimerKind.EXPIRY else ref.delivery_id(due.ordinal)
         at_ms = self._store.time_ms(self._keys.timers(due.shard)) + wait_ms
         with answering():
-            self._client.zadd(self._keys.timers(due.shard), {f"{due.kind}:{name}": at_ms}, xx=True)
+            self._client.zadd(self._keys.timers(due.shard), {TimerEntry.pack(due.kind, name): at_ms}, xx=True)
 
-    def rests(self, shard: int) -> bool:
+    def is_paused(self, shard: int) -> bool:
         """Whether the shard did not answer a moment ago, so that reading it again would only cost time."""
-        return self._store.rests(self._keys.timers(shard))
+        return self._store.is_paused(self._keys.timers(shard))

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..domain.checking import Approved, CheckAnswer, CheckCommand, Limited, Superseded, Wrong
+from ..clock import rfc3339
+from ..domain.checking import Approval, Approved, CheckAnswer, CheckCommand, Limited, Superseded, Wrong
 from ..domain.denial import Denial
 from ..domain.ending import Canceled, Ended, NotFound, Redeemed
 from ..domain.errors import KeyUnknown, NotReady, StoreUnavailable
@@ -14,8 +15,9 @@ from ..domain.verification import Status
 from ..domain.view import TimelineEntry, VerificationView
 from .answering import answering, answers
 from .arguments import route_text, rules_text
-from .record_views import timeline_of, view_of
+from .record_views import View, timeline_of, view_of
 from .schema import Keys
+from .schema.encodings import StartOutcome
 from .schema.fields import Record
 from .scripts import Scripts
 from .store import Store
@@ -27,7 +29,7 @@ CLOCKS_APART_MS = 5_000
 REFUSAL_GAP_MS = 1_000
 """Of the refusals of one kind to one number, one in this time goes on record."""
 
-_TRIES = 5
+_MAX_RUNS = 5
 
 
 class Verifications:
@@ -40,12 +42,12 @@ class Verifications:
         self._keys = keys
         self._ids = ids
 
-    def start(self, order: StartCommand) -> Started | StartRefused:
+    def start(self, command: StartCommand) -> Started | StartRefused:
         """Create, or send again. Raises StoreUnavailable."""
         known: Reference | None = None
-        for _ in range(_TRIES):
-            reply = self._run_start(order, known)
-            _require_echo(reply, order.operation_id)
+        for _ in range(_MAX_RUNS):
+            reply = self._run_start(command, known)
+            _require_echo(reply, command.operation_id)
             match reply[1]:
                 case "known":
                     known = self._reference(reply[2])
@@ -53,68 +55,68 @@ class Verifications:
                     left = int(reply[4]) if reply[4] != "" else None
                     return StartRefused(reply[2], int(reply[3]), left, reply[6])
                 case "replayed":
-                    first, _, body = reply[2].partition(":")
-                    return Started(self._replayed_view(body, order.app.name), first == "resent", replayed=True)
+                    first, token = StartOutcome.parse(reply[2])
+                    return self._replayed(self._reference(token), command.app.name, resent=first == "resent")
                 case outcome:
                     ref, flat = self._reference(reply[2]), reply[4]
                     record = dict(zip(flat[::2], flat[1::2], strict=True))
-                    return Started(self._shown(ref, record, int(reply[3])), outcome == "resent")
+                    return self._shown(Started, ref, record, int(reply[3]), resent=outcome == "resent")
         # The number's verifications change faster than we can read them: somebody is flooding it.
         raise StoreUnavailable("Too many requests for this number at once.")
 
-    def _replayed_view(self, token: str, app: str) -> VerificationView:
-        view = self.view(self._reference(token), app)
-        if view is None:
+    def _replayed(self, ref: Reference, app: str, *, resent: bool) -> Started:
+        record, now_ms = self._read(ref)
+        if not _is_of(record, app):
             raise NotReady("The verification vanished from the store while it was being started.")
-        return view
+        return self._shown(Started, ref, record, now_ms, resent=resent, replayed=True)
 
-    def _run_start(self, order: StartCommand, known: Reference | None) -> Any:
-        app = order.app
+    def _run_start(self, command: StartCommand, known: Reference | None) -> Any:
+        app = command.app
         return self._scripts.call(
             "verification/start",
-            self._start_keys(order, known),
-            operation=order.operation_id,
-            operation_ttl_ms=order.operation_ttl_ms,
-            new_token=order.reference.token,
+            self._start_keys(command, known),
+            operation=command.operation_id,
+            operation_ttl_ms=command.operation_ttl_ms,
+            new_token=command.reference.token,
             known_token=known.token if known else "",
             app=app.name,
-            purpose=order.purpose,
-            channel=order.channel,
-            mask=order.mask,
-            number_hash=order.reference.number_hash,
-            context_hash=order.context_hash,
+            purpose=command.purpose,
+            channel=command.channel,
+            mask=command.mask,
+            number_hash=command.reference.number_hash,
+            context_hash=command.context_hash,
             code_ttl_ms=app.code_ttl_ms,
             lifetime_ms=MAX_LIFETIME_MS,
             max_checks=app.max_checks,
             resend_waits=",".join(str(wait) for wait in app.resend_after_ms),
-            key_id=order.kid,
-            digest=order.digest,
-            box=order.box,
-            metadata=order.metadata,
-            locale=order.locale,
-            autofill=order.autofill,
-            route=route_text(order.route),
-            failover_route=route_text(order.behind),
-            healthy=",".join(order.healthy),
+            key_id=command.kid,
+            digest=command.digest,
+            box=command.box,
+            metadata=command.metadata,
+            locale=command.locale,
+            autofill=command.autofill,
+            route=route_text(command.route),
+            failover_route=route_text(command.failover_route),
+            healthy=",".join(command.healthy),
             wrong_rules=rules_text(app.wrong_codes_per_number),
-            wrong_everywhere_rules=rules_text(order.per_number.wrong_codes),
+            wrong_everywhere_rules=rules_text(command.per_number.wrong_codes),
             start_rules=rules_text(app.starts_per_number),
-            send_rules=rules_text(order.per_number.sends),
-            queue_max=order.queue_max,
-            outer_wait_ms=order.outer_wait_ms,
+            send_rules=rules_text(command.per_number.sends),
+            queue_max=command.queue_max,
+            outer_wait_ms=command.outer_wait_ms,
             tombstone_ms=TOMBSTONE_MS,
             consecutive_max=MAX_CONSECUTIVE_WRONG,
-            detail=order.detail,
+            detail=command.detail,
             sent_within_ms=app.sent_within_ms,
             refusal_gap_ms=REFUSAL_GAP_MS,
         )
 
-    def _start_keys(self, order: StartCommand, known: Reference | None) -> dict[str, str]:
-        k, ref, nh, app = self._keys, order.reference, order.reference.number_hash, order.app.name
+    def _start_keys(self, command: StartCommand, known: Reference | None) -> dict[str, str]:
+        k, ref, nh, app = self._keys, command.reference, command.reference.number_hash, command.app.name
         shard = k.shard(nh)
         keys = {
-            "operation": k.operation(nh, order.operation_id),
-            "latest": k.latest(nh, app, order.purpose),
+            "operation": k.operation(nh, command.operation_id),
+            "latest": k.latest(nh, app, command.purpose),
             "number": k.number(nh),
             "starts": k.starts(nh, app),
             "sends": k.sends(nh),
@@ -136,35 +138,35 @@ class Verifications:
     def latest(self, number_hash: str, app: str, purpose: str) -> Reference | None:
         """The number's latest verification for app and purpose, an ended one too. Raises StoreUnavailable."""
         with answering():
-            body: Any = self._client.get(self._keys.latest(number_hash, app, purpose))
-        return None if body is None else self._reference(body)
+            token: Any = self._client.get(self._keys.latest(number_hash, app, purpose))
+        return None if token is None else self._reference(token)
 
-    def check(self, order: CheckCommand) -> CheckAnswer:
+    def check(self, command: CheckCommand) -> CheckAnswer:
         """Judge one guess. Raises StoreUnavailable, and then nothing is known to have been judged.
 
-        Raises KeyUnknown if the code was made with a key of which the order has no digest; then nothing was counted.
+        Raises KeyUnknown if the code was made with a key of which the command has no digest; then nothing was counted.
         """
-        app = order.app
+        app = command.app
         reply = self._scripts.call(
             "verification/check",
-            self._check_keys(order),
-            operation=order.operation_id,
-            token=order.reference.token,
+            self._check_keys(command),
+            operation=command.operation_id,
+            token=command.reference.token,
             app=app.name,
-            receipt_id=order.receipt_id,
+            receipt_id=command.receipt_id,
             wrong_rules=rules_text(app.wrong_codes_per_number),
-            wrong_everywhere_rules=rules_text(order.per_number.wrong_codes),
+            wrong_everywhere_rules=rules_text(command.per_number.wrong_codes),
             consecutive_max=MAX_CONSECUTIVE_WRONG,
             tombstone_ms=TOMBSTONE_MS,
-            asserted_number=order.asserted_number,
-            asserted_purpose=order.asserted_purpose,
-            request_key=order.request_key,
-            digests=[text for pair in order.digests.items() for text in pair],
+            asserted_number=command.asserted_number,
+            asserted_purpose=command.asserted_purpose,
+            request_key=command.request_key,
+            digests=[text for pair in command.digests.items() for text in pair],
         )
-        _require_echo(reply, order.operation_id)
+        _require_echo(reply, command.operation_id)
         match reply[1]:
             case "approved":
-                return Approved(int(reply[2]), *reply[3:9])
+                return self._approved(command, reply[2:9])
             case "wrong":
                 return Wrong(int(reply[2]))
             case "ended":
@@ -178,14 +180,29 @@ class Verifications:
             case _:
                 return NotFound()
 
-    def _check_keys(self, order: CheckCommand) -> dict[str, str]:
-        k, app, nh = self._keys, order.app.name, order.reference.number_hash
-        keys = self._ending_keys(order.reference) | {
+    def _approved(self, command: CheckCommand, reply: Sequence[str]) -> Approved:
+        at, number_hash, purpose, channel, context_hash, receipt_id, mask = reply
+        approval = Approval(
+            verification_id=command.reference.verification_id,
+            status="approved",
+            approved_at=rfc3339(int(at)),
+            to=mask,
+            purpose=purpose,
+            channel=channel,
+            sub=self._ids.subject(command.app.name, number_hash),
+            receipt="",
+        )
+        # Each command has a receipt id of its own: another one is that of the first approval.
+        return Approved(approval, int(at), context_hash, receipt_id, replayed=receipt_id != command.receipt_id)
+
+    def _check_keys(self, command: CheckCommand) -> dict[str, str]:
+        k, nh = self._keys, command.reference.number_hash
+        keys = self._ending_keys(command.reference) | {
             "number": k.number(nh),
             "sends": k.sends(nh),
         }
-        if order.by_purpose is not None:
-            keys["latest"] = k.latest(nh, app, order.by_purpose)
+        if command.by_purpose is not None:
+            keys["latest"] = k.latest(nh, command.app.name, command.by_purpose)
         return keys
 
     def _ending_keys(self, ref: Reference) -> dict[str, str]:
@@ -238,13 +255,13 @@ class Verifications:
     def pending(self, number_hash: str) -> list[Reference]:
         """The number's verifications that may be pending, of all apps and purposes. Raises StoreUnavailable."""
         with answering():
-            bodies: Any = self._client.zrange(self._keys.pending(number_hash), 0, -1)
-        return [self._reference(body) for body in bodies]
+            tokens: Any = self._client.zrange(self._keys.pending(number_hash), 0, -1)
+        return [self._reference(token) for token in tokens]
 
-    def first_heard(self, number_hash: str, event_id: str) -> int:
-        """When this event was first heard of, in milliseconds of the store's clock. Raises StoreUnavailable."""
-        keys = {"event": self._keys.event(number_hash, f"{event_id}:first_seen")}
-        return int(self._scripts.call("event/first_seen", keys, kept_ms=EVENT_TTL_MS))
+    def first_received(self, number_hash: str, event_id: str) -> int:
+        """When this event was first received, in milliseconds of the store's clock. Raises StoreUnavailable."""
+        keys = {"first_received": self._keys.first_received(number_hash, event_id)}
+        return int(self._scripts.call("event/first_received", keys, kept_ms=EVENT_TTL_MS))
 
     def deny(self, ref: Reference, denial: Denial) -> str:
         """End the verification if this "that wasn't me" is about it: `denied` or `no`. Raises StoreUnavailable."""
@@ -255,7 +272,7 @@ class Verifications:
             apps=",".join(sorted(denial.apps)),
             senders=",".join(sorted(denial.senders)),
             # An event that is posted again says nothing about a code that was sent after it first came.
-            before_ms=min(denial.at_ms + CLOCKS_APART_MS, denial.heard_ms),
+            before_ms=min(denial.at_ms + CLOCKS_APART_MS, denial.received_ms),
             tombstone_ms=TOMBSTONE_MS,
         )
         return str(reply)
@@ -266,14 +283,12 @@ class Verifications:
         Without an app it is anybody's: only for callers who have proven that they may see this very one.
         """
         record, now_ms = self._read(ref)
-        if Record.MAX_CHECKS not in record or app not in (None, record.get(Record.APP)):
-            return None
-        return self._shown(ref, record, now_ms)
+        return self._shown(VerificationView, ref, record, now_ms) if _is_of(record, app) else None
 
     def versions(self, refs: Sequence[Reference]) -> list[int | None]:
         """The version of each, in one round trip on a single server; None for one that is there no more.
 
-        Also None for one whose shard of a Cluster does not answer, so that who reads it next is told. Raises
+        Also None for one whose shard of a Cluster does not answer, so that the next read of it raises. Raises
         StoreUnavailable if none does.
         """
         found = answers(
@@ -282,7 +297,7 @@ class Verifications:
         return [None if reply is None or reply[0] is None else int(reply[1] or 0) for reply in found]
 
     def timeline(self, ref: Reference) -> list[TimelineEntry]:
-        """Every event of the verification in order. Raises StoreUnavailable."""
+        """Every event of the verification in command. Raises StoreUnavailable."""
         with answering():
             record: Any = self._client.hgetall(self._keys.record(ref))
         return timeline_of(ref, record)
@@ -292,14 +307,19 @@ class Verifications:
             record: Any = self._client.hgetall(self._keys.record(ref))
         return record, self._store.time_ms(self._keys.record(ref))
 
-    def _shown(self, ref: Reference, record: Mapping[str, str], now_ms: int) -> VerificationView:
-        return view_of(ref, record, now_ms, self._ids.subject(record[Record.APP], ref.number_hash))
+    def _shown(self, kind: type[View], ref: Reference, record: Mapping[str, str], now_ms: int, **more: bool) -> View:
+        return view_of(kind, ref, record, now_ms, self._ids.subject(record[Record.APP], ref.number_hash), **more)
 
-    def _reference(self, body: str) -> Reference:
-        ref = self._ids.read_token(body)
+    def _reference(self, token: str) -> Reference:
+        ref = self._ids.read_token(token)
         if ref is None:
             raise StoreUnavailable("The store holds an id that is not ours.")
         return ref
+
+
+def _is_of(record: Mapping[str, str], app: str | None) -> bool:
+    """Whether the record is there, and belongs to the app. None is any app."""
+    return Record.MAX_CHECKS in record and app in (None, record.get(Record.APP))
 
 
 def _require_echo(reply: Any, operation_id: str) -> None:

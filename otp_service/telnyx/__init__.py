@@ -1,4 +1,4 @@
-"""The carrier: everything that knows how Telnyx speaks, and nothing else.
+"""The carrier: everything that knows Telnyx's API, and nothing else.
 
 `client` has the operations (`sending`, `messages`, `optouts`, `numbers`), each a few `calls`. `requests` builds what
 goes out, `responses` reads what comes back, `errors` says what a refusal means, `exceptions` are what operations raise.

@@ -1,7 +1,7 @@
 """The carrier as the worker needs it: compose the bytes of a delivery once, send them, ask what became of them.
 
-The composed value is the operation's path and the exact body, in one piece, so that every try of a delivery, also
-one by another process after a crash, sends the same bytes to the same place.
+The composed value is the operation's path and the exact body, in one piece, so that every attempt of a delivery, also
+one by another process after a crash, sends the same bytes to the same URL.
 """
 
 import logging

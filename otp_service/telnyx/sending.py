@@ -37,7 +37,7 @@ class Sending(Calls):
     """The operations that send, schedule and cancel."""
 
     def send(self, request: SendRequest, *, idempotency_key: str, within_s: float | None = None) -> SendOutcome:
-        """Send once, and say what is known of it. The key must be the same for every try of this request.
+        """Send once, and say what is known of it. The key must be the same for every attempt of this request.
 
         What cannot leave `within_s` seconds is not sent.
 

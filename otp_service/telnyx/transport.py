@@ -6,9 +6,8 @@ retried, redirected or read from the environment, and no answer is read beyond `
 covers an exchange, whatever its phase. A connection on which anything came that no request asked for is closed: the
 next answer on it would be another request's.
 
-Every thread has an httpx.Client of its own with one connection: httpx's pool scans all its connections for every
-request, which makes one client shared by a hundred threads ten times slower than a hundred clients. The TLS context,
-costly to build, is shared.
+Every thread has an httpx.Client of its own with one connection, because httpx's pool scans all its connections for
+every request. The TLS context, costly to build, is shared.
 
 Not here: what an answer means (`errors`, `responses`).
 """

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..domain import phone
-from ..domain.audit import ZERO, Event, Position, decode_cursor, encode_cursor
+from ..domain.audit import ZERO, Event, EventField, Position, decode_cursor, encode_cursor
 from ..domain.optout_list import OptOut
 from ..domain.policy import Policy
 from ..domain.view import TimelineEntry, VerificationView
@@ -85,18 +85,18 @@ class Browse:
         shards: Sequence[int] = range(self._record.shards)
         fields: dict[str, frozenset[str]] = {}
         if visible_app is not None:
-            fields["app"] = frozenset({visible_app, ""})
+            fields[EventField.APP] = frozenset({visible_app, ""})
         if wanted.app is not None:
-            fields["app"] = frozenset({wanted.app}) & fields.get("app", frozenset({wanted.app}))
+            fields[EventField.APP] = frozenset({wanted.app}) & fields.get(EventField.APP, frozenset({wanted.app}))
         if wanted.types:
-            fields["type"] = wanted.types
+            fields[EventField.TYPE] = wanted.types
         if wanted.to is not None:
             number = self._ids.number_hash(phone.parse(wanted.to).e164)
-            fields["number_hash"] = frozenset({number})
+            fields[EventField.NUMBER_HASH] = frozenset({number})
             shards = [self._record.shard_of(number)]
         if wanted.verification_id is not None:
             ref = self._ids.read(wanted.verification_id)
-            fields["verification"] = frozenset({ref.token if ref else "-"})
+            fields[EventField.VERIFICATION] = frozenset({ref.token if ref else "-"})
             shards = [self._record.shard_of(ref.number_hash)] if ref else []
         page = self._record.read(
             self._positions(wanted),

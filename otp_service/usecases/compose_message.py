@@ -1,4 +1,4 @@
-"""Writing the request that brings one code to one phone: once for a delivery, sealed, so that every try sends it as is.
+"""Writing the request of a delivery: once, and sealed, so that every attempt sends the same bytes.
 
 The number and the code are read from the verification's sealed box, and from nowhere else.
 """

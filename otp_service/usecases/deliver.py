@@ -78,7 +78,7 @@ class Deliver:
     def send(self, job: Job) -> None:
         """Work on one outbox entry until its outcome is recorded.
 
-        Raises StoreUnavailable; the entry then stays for another try.
+        Raises StoreUnavailable; the entry then stays for another attempt.
         """
         pending = self._deliveries.pending_delivery(job)
         if pending is None:
@@ -123,7 +123,7 @@ class Deliver:
 
     def _await_rate_slot(self, job: Job, pending: PendingDelivery, sender: Sender) -> bool:
         """Wait for the sender's rate; False if the entry comes again later, or ends, because of it."""
-        if pending.paced:
+        if pending.rate_limited:
             return True
         left_ms = pending.expires_ms - pending.now_ms
         wait_ms = self._rate.acquire_rate_slot(sender.name, sender.rate_per_s, max(left_ms, 0))
@@ -140,14 +140,14 @@ class Deliver:
     def _admit(self, job: Job, pending: PendingDelivery, sender: Sender) -> BreakerDecision | None:
         """The decision of the sender's breakers if the message may go; None if the entry waits or fails over."""
         decision = self._sender_health.admit(sender)
-        if not decision.passes and decision.lasting:
+        if not decision.passes and decision.is_hold:
             if self._pass_to_better_sender(job, pending, sender, decision):
                 return None
             decision = self._sender_health.admit(sender, held_too=True)
         if decision.passes:
             return decision
         # Failover not to a sender that is held: this one is asked again sooner.
-        may_fail_over = bool(self._sender_health.not_held(pending.rest))
+        may_fail_over = bool(self._sender_health.not_held(pending.next_senders))
         title = _PAUSED + decision.title
         self._deliveries.record_held(job, decision.code, title, decision.wait_ms, may_fail_over=may_fail_over)
         return None
@@ -156,7 +156,7 @@ class Deliver:
         self, job: Job, pending: PendingDelivery, sender: Sender, decision: BreakerDecision
     ) -> bool:
         """Failover from a held sender to a better one of the route; False if there is none."""
-        better = self._sender_health.better_than(sender, pending.rest)
+        better = self._sender_health.better_than(sender, pending.next_senders)
         title = f"The carrier lets nothing through: {decision.title}."
         return bool(better) and self._deliveries.pass_to_next_sender(job, decision.code, title, better)
 

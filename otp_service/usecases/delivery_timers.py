@@ -5,7 +5,7 @@ The timers are in the store, so none is lost with a process. Each step checks th
 
 import logging
 
-from ..domain.outbox import Timer
+from ..domain.outbox import Timer, TimerKind
 from . import ports
 from .sender_health import SenderHealth
 
@@ -37,15 +37,15 @@ class DeliveryTimers:
         comes again anyway.
         """
         match timer.kind:
-            case "expiry":
+            case TimerKind.EXPIRY:
                 self._store.expire(timer.reference)
-            case "retry":
+            case TimerKind.RETRY:
                 self._due.requeue(timer)
-            case "poll":
+            case TimerKind.POLL:
                 return self._due.claim_poll(timer)
-            case "failover":
+            case TimerKind.FAILOVER:
                 return self._due.claim_failover(timer)
-            case "closing":
+            case TimerKind.CLOSING:
                 self._close(timer)
         return None
 

@@ -87,8 +87,8 @@ class ReceiveReply:
         return sorted(by_address or {sender.messaging_profile_id for sender in senders})
 
     def _deny(self, reply: Reply, number_hash: str, apps: frozenset[str]) -> None:
-        first_seen_ms = self._store.first_heard(number_hash, reply.event_id)
-        denial = Denial(apps, self._senders(reply), reply.occurred_ms, first_seen_ms)
+        first_received_ms = self._store.first_received(number_hash, reply.event_id)
+        denial = Denial(apps, self._senders(reply), reply.occurred_ms, first_received_ms)
         for ref in self._store.pending(number_hash):
             if self._store.deny(ref, denial) == "denied":
                 extra = {"verification_id": ref.verification_id}

@@ -17,7 +17,7 @@ from . import ports
 
 LONGEST_SHORT_WAIT_MS = 5_000
 SHORTEST_WAIT_MS = 500
-"""Between two tries, whatever the carrier asks for: one that answers "at once" must not be asked in a loop."""
+"""Between two attempts, whatever the carrier asks for: if it asks for "at once", there must be no busy loop."""
 
 JITTER = (0.75, 1.25)
 _AFTER_NOT_SENT = Backoff((500, 1_000, 2_000, 4_000, 8_000, 15_000, 30_000), JITTER)
@@ -31,14 +31,14 @@ _log = logging.getLogger("otp.deliver")
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """The n-th try of a delivery, counted from 1, by one sender."""
+    """The n-th attempt of a delivery, counted from 1, by one sender."""
 
     job: Job
     sender: str
     number: int
 
     def log_fields(self) -> dict[str, object]:
-        """What every log line about it says."""
+        """The fields of every log line about it."""
         return {"delivery_id": self.job.delivery_id, "sender": self.sender, "try": self.number}
 
 
@@ -50,7 +50,7 @@ class RecordSend:
         self._random = random
 
     def record(self, attempt: Attempt, outcome: SendOutcome) -> None:
-        """Record how a try ended. Raises StoreUnavailable."""
+        """Record how an attempt ended. Raises StoreUnavailable."""
         match outcome:
             case Accepted():
                 self._deliveries.record_accepted(attempt.job, outcome)

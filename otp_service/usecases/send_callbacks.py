@@ -1,7 +1,7 @@
 """Callbacks to the apps about their verifications: events become callbacks, callbacks are sent until they arrive.
 
 Every event of `domain.callback.EVENTS` of an app that has an endpoint is queued at least once and sent at least once: a
-crash anywhere repeats a step and skips none. Its `webhook-id` and its bytes are the same at every try, so receivers
+crash anywhere repeats a step and skips none. Its `webhook-id` and its bytes are the same at every attempt, so receivers
 can recognise a repeat. The object in it is the verification as it is when the callback is written, which may already be
 newer than the event; `version` shows which of two is the later one, since callbacks may overtake one another.
 
@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 
 from ..domain.audit import Event
-from ..domain.callback import EVENTS, Again, Answer, Callback, GiveUp, callback_id, judge
+from ..domain.callback import EVENTS, Answer, Callback, GiveUp, RetryLater, callback_id, judge
 from ..domain.errors import StoreUnavailable
 from ..domain.view import TimelineEntry, VerificationView
 from . import ports
@@ -58,8 +58,8 @@ class SendCallbacks:
     def collect(self, *, left_behind: bool) -> int:
         """Queue callbacks for the next events (or for those that a dead worker took); how many events there were.
 
-        What the store did not take is handed out again later and keeps no other waiting: of a Cluster only the shard
-        of one app's callbacks may be away. Raises StoreUnavailable if it took nothing.
+        What the store did not take is read again later and keeps no other waiting: in a Cluster the shard of one app's
+        callbacks may be dead while others answer. Raises StoreUnavailable if it took nothing.
         """
         events = self._audit_consumer.claim_stale(BATCH) if left_behind else self._audit_consumer.read_new(BATCH)
         known: dict[str, _Found] = {}
@@ -67,8 +67,8 @@ class SendCallbacks:
         failure: StoreUnavailable | None = None
         for event in events:
             try:
-                if event.type in EVENTS and event.fields.get("app") in self._apps:
-                    self._queue_one(event, known)
+                if event.type in EVENTS and event.app in self._apps:
+                    self._queue_one(event, event.app, known)
                 done.append(event)
             except StoreUnavailable as error:
                 failure = error
@@ -78,11 +78,10 @@ class SendCallbacks:
             self._audit_consumer.acknowledge(done)
         return len(done)
 
-    def _queue_one(self, event: Event, known: dict[str, _Found]) -> None:
-        app = event.fields["app"]
+    def _queue_one(self, event: Event, app: str, known: dict[str, _Found]) -> None:
         facts = {"app": app, "event_type": event.type, "callback_id": callback_id(event)}
         try:
-            callback = self._callback(event, known)
+            callback = self._callback(event, app, known)
         except StoreUnavailable:
             raise
         except Exception:  # noqa: BLE001 - a record that cannot be read must not keep all later events waiting
@@ -99,8 +98,8 @@ class SendCallbacks:
             _log.error("too many callbacks wait; one became a dead letter", extra={"app": app})
             self._count(app, "crowded_out")
 
-    def _callback(self, event: Event, known: dict[str, _Found]) -> Callback | None:
-        app, verification_id = event.fields["app"], f"vrf_{event.fields.get('verification', '')}"
+    def _callback(self, event: Event, app: str, known: dict[str, _Found]) -> Callback | None:
+        verification_id = event.verification_id or ""
         if verification_id not in known:
             # One look for all its events of a batch: they had all happened when the batch was taken.
             known[verification_id] = self._look(app, verification_id)
@@ -143,11 +142,11 @@ class SendCallbacks:
                 self._queue.record_sent(callback)
                 self._count(callback.app, "sent")
                 _log.info("callback sent", extra=facts)
-            case Again(wait_ms=wait_ms, rest_ms=rest_ms):
-                self._queue.schedule_retry(callback, wait_ms, rest_ms, answer.reason)
+            case RetryLater(wait_ms=wait_ms, pause_ms=pause_ms):
+                self._queue.schedule_retry(callback, wait_ms, pause_ms, answer.reason)
                 self._count(callback.app, "failed")
                 _log.warning("a callback will be tried again", extra=facts | {"wait_ms": wait_ms})
-            case GiveUp(rest_ms=rest_ms):
-                self._queue.dead_letter(callback, rest_ms, answer.reason)
+            case GiveUp(pause_ms=pause_ms):
+                self._queue.dead_letter(callback, pause_ms, answer.reason)
                 self._count(callback.app, "dead")
                 _log.error("a callback was given up; see: otp-service callbacks list --dead", extra=facts)

@@ -7,13 +7,13 @@ import logging
 from collections.abc import Callable, Sequence
 
 from ..domain import circuit, failover, findings, routing
-from ..domain.circuit import BreakerDecision, Circuit, Fault, Finding, Fine, Hold, Source
+from ..domain.circuit import BreakerDecision, Circuit, Fault, Finding, Hold, Source, Success
 from ..domain.delivery import DeliveryReport, DeliveryStatus, Refused, SendOutcome, from_carrier
 from ..domain.errors import StoreUnavailable
 from ..domain.outbox import ReportOutcome
 from ..domain.policy import App, Policy, Sender, Strategy
 from . import ports
-from .alert import Alert
+from .alert_on_call import AlertOnCall
 
 PROBE_EVERY_S = 1.0
 """While a breaker is half open, each process sends a new code its way no more often than this."""
@@ -33,7 +33,7 @@ class SenderHealth:
         circuits: ports.Circuits,
         sender_stats: ports.SenderStats,
         policy: Policy,
-        alert: Alert,
+        alert: AlertOnCall,
         monotonic: Callable[[], float],
         count: Callable[[str, str], None],
     ) -> None:
@@ -144,7 +144,7 @@ class SenderHealth:
                 changed, in_force = reply == "opened", reply != "counted"
             case Fault():
                 changed, state = self._circuits.record_fault(finding, number_hash, probe=probe), "open"
-            case Fine():
+            case Success():
                 changed, state = self._circuits.record_success(finding, probe=probe), "closed"
         if changed:
             _log.warning("a circuit changed", extra={"scope": finding.scope, "state": state})
@@ -155,7 +155,7 @@ class SenderHealth:
         """Every breaker that the configuration has, the account's first. Raises StoreUnavailable."""
         senders = self._policy.senders.values()
         every = list(
-            dict.fromkeys(scope for place in zip(*map(circuit.scopes, senders), strict=True) for scope in place)
+            dict.fromkeys(scope for level in zip(*map(circuit.scopes, senders), strict=True) for scope in level)
         )
         return list(self._circuits.states(every).values())
 

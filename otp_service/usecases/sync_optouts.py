@@ -110,10 +110,10 @@ class SyncOptouts:
         self._count("done")
         return done
 
-    def _give_up(self, lease: Lease, outcome: str, rest_ms: int, whole_due_ms: int) -> None:
+    def _give_up(self, lease: Lease, outcome: str, pause_ms: int, whole_due_ms: int) -> None:
         self._whole_due_ms = whole_due_ms
         self._count(outcome)
-        self._cursors.release_lease(lease.owner, rest_ms)
+        self._cursors.release_lease(lease.owner, pause_ms)
 
     def _sync_profiles(self, lease: Lease, progress: Progress, *, whole: bool) -> list[SyncResult]:
         done: list[SyncResult] = []

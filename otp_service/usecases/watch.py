@@ -7,7 +7,7 @@ a publication would be another thing on each.
 
 Guaranteed: a version beyond the one the caller has seen ends the wait, also if it came before the wait began; a store
 that does not answer ends all waits with StoreUnavailable; a process that is to end ends them too; there are never more
-than `places` waits, and never more than `share` of them for one verification where the caller asks for that.
+than `slots` waits, and never more than `share` of them for one verification where the caller asks for that.
 
 Not here: what is new. Who was woken reads it.
 """
@@ -34,7 +34,7 @@ class News(StrEnum):
     CHANGED = "changed"
     UNCHANGED = "unchanged"
     FULL = "full"
-    """All places were taken: there was no wait."""
+    """All slots were taken: there was no wait."""
 
     ENDING = "ending"
     """The process is about to end."""
@@ -67,13 +67,13 @@ class Watch:
         self,
         *,
         store: ports.VerificationStore,
-        places: int,
+        slots: int,
         pause: Callable[[float], bool],
         released: AbstractContextManager[None],
         count: Callable[[News], None],
     ) -> None:
         self._store = store
-        self._places = places
+        self._slots = slots
         self._pause = pause
         self._released = released
         self._count = count
@@ -102,7 +102,7 @@ class Watch:
                 return News.ENDING
             same = len(self._waiting.get(ref, ()))
             taken = sum(map(len, self._waiting.values()))
-            if taken >= self._places or (share is not None and same >= share):
+            if taken >= self._slots or (share is not None and same >= share):
                 return News.FULL
             if not self._looking:
                 threading.Thread(target=self._look, name="watch", daemon=True).start()

@@ -1,7 +1,7 @@
 """One request from beginning to end, without a framework: API key, body, handler, and the reply to every fault.
 
 The order of refusals is here: 401, the reply stored under an Idempotency-Key, 403, 413, then the handler's own. A
-handler runs inside the work limiter, and the body is read before that: a slow sender keeps a thread, but no place to
+handler runs inside the work limiter, and the body is read before that: a slow sender keeps a thread, but no slot to
 work.
 """
 

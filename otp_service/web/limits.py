@@ -1,11 +1,9 @@
 """How the threads of one process are shared: few requests work at a time, many may wait.
 
 WSGI cannot suspend a request, so one that waits (for news, or for its own body) keeps a thread; but a sleeping thread
-costs only its stack. A process therefore has many threads, and the work limiter has few places: more would only
+costs only its stack. A process therefore has many threads, and the work limiter has few slots: more would only
 interrupt one another. The limits add up to the number of threads (`threads_needed`), so a thread that could work is
 never taken by a request that waits.
-
-Each limiter costs a fraction of a microsecond where nobody has to wait; `threading.Semaphore` costs more.
 
 Not here: what counts as work (`endpoint`), and waiting for news (`usecases.watch`).
 """
@@ -18,7 +16,7 @@ from queue import Empty, SimpleQueue
 from ..domain.errors import NotReady
 
 WORKING = 4
-"""Requests of one process that work at a time, unless told otherwise: more make waiting requests interrupt running
+"""Requests of one process that work at a time by default: more make waiting requests interrupt running
 ones, fewer let a slow store block health."""
 
 WATCHING = 64
@@ -47,13 +45,13 @@ def requests_at_once(working: int) -> int:
 
 
 class WorkLimiter:
-    """Work is done inside: `with limiter: …`. There, `with limiter.released: …` frees the place for a while.
+    """Work is done inside: `with limiter: …`. There, `with limiter.released: …` frees the slot for a while.
 
-    Places are given in the order of arrival. Otherwise some requests would wait many turns under load.
+    Slots are given in the order of arrival. Otherwise some requests would wait many turns under load.
     """
 
-    def __init__(self, places: int = WORKING) -> None:
-        self._free = places
+    def __init__(self, slots: int = WORKING) -> None:
+        self._free = slots
         self._lock = threading.Lock()
         self._queue: deque[threading.Lock] = deque()
         self.released = _Released(self)
@@ -70,7 +68,7 @@ class WorkLimiter:
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
-            # A place is free only while no request is queued.
+            # A slot is free only while no request is queued.
             if self._queue:
                 self._queue.popleft().release()
             else:
@@ -80,8 +78,8 @@ class WorkLimiter:
 class RequestLimiter:
     """How many requests may be in flight. Raises NotReady at once for one too many."""
 
-    def __init__(self, places: int) -> None:
-        self._free = places
+    def __init__(self, slots: int) -> None:
+        self._free = slots
         self._lock = threading.Lock()
 
     def __enter__(self) -> None:
@@ -96,7 +94,7 @@ class RequestLimiter:
 
 
 class _Released:
-    """Frees the place of a request that works, and takes one again."""
+    """Frees the slot of a request that works, and takes one again."""
 
     def __init__(self, limiter: WorkLimiter) -> None:
         self._limiter = limiter
@@ -111,12 +109,12 @@ class _Released:
 class BodyLimiter:
     """How many bodies are read at once. Each holds a thread for as long as its sender likes.
 
-    Inside (`with limiter: …`) a body may be read. Raises NotReady if there is no place within a moment. For a while
+    Inside (`with limiter: …`) a body may be read. Raises NotReady if there is no slot within a moment. For a while
     after that it raises at once.
     """
 
-    def __init__(self, places: int, patience_s: float = 0.25, closed_s: float = 1.0) -> None:
-        self._free = _places(places)
+    def __init__(self, slots: int, patience_s: float = 0.25, closed_s: float = 1.0) -> None:
+        self._free = _slots(slots)
         self._patience_s = patience_s
         self._closed_s = closed_s
         self._closed_until = 0.0
@@ -149,7 +147,7 @@ class Threads:
         self.bodies_without_key = BodyLimiter(BODIES_WITHOUT_KEY)
 
 
-def _places(number: int) -> "SimpleQueue[None]":
+def _slots(number: int) -> "SimpleQueue[None]":
     free: SimpleQueue[None] = SimpleQueue()
     for _ in range(number):
         free.put(None)

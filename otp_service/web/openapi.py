@@ -73,8 +73,8 @@ def _schemas(routes: Sequence[Route]) -> dict[str, Any]:
 
 
 _CALLBACK_HEADERS = {
-    "webhook-id": "The event's id: the same at every try. Receivers remember it to know a repeat.",
-    "webhook-timestamp": "Unix seconds of this try.",
+    "webhook-id": "The event's id: the same at every attempt. Receivers remember it to know a repeat.",
+    "webhook-timestamp": "Unix seconds of this attempt.",
     "webhook-signature": "Standard Webhooks 1.0.0: one signature for each of the app's secrets, separated by blanks. "
     "`v1,` and the base64 of an HMAC-SHA256, or `v1a,` and that of an Ed25519 signature, over `id.timestamp.body`.",
 }
@@ -138,8 +138,10 @@ def _query_parameters(kind: type[msgspec.Struct] | None) -> list[dict[str, Any]]
     ]
 
 
-def _parameter(name: str, place: str, words: str, schema: dict[str, Any], *, required: bool = False) -> dict[str, Any]:
-    return {"name": name, "in": place, "required": required, "description": words, "schema": schema}
+def _parameter(
+    name: str, location: str, words: str, schema: dict[str, Any], *, required: bool = False
+) -> dict[str, Any]:
+    return {"name": name, "in": location, "required": required, "description": words, "schema": schema}
 
 
 def _form(name: str) -> dict[str, Any]:

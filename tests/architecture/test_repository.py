@@ -100,13 +100,13 @@ def replaced(tree: ast.Module) -> Iterator[ast.Call | ast.Assign]:
 
 
 def shortens_a_wait(node: ast.Call | ast.Assign, tree: ast.Module) -> bool:
-    """`monkeypatch.setattr(module, "PULSE_S", 0.01)`: a constant in capitals becomes another number."""
+    """`monkeypatch.setattr(module, "POLL_S", 0.01)`: a constant in capitals becomes another number."""
     if not isinstance(node, ast.Call) or len(node.args) != 3:
         return False
     name, value = node.args[1], node.args[2]
     if isinstance(name, ast.Constant):
         pairs: list[tuple[ast.expr, ast.expr]] = [(name, value)]
-    else:  # for name, value in {"PULSE_S": 0.01}.items()
+    else:  # for name, value in {"POLL_S": 0.01}.items()
         loops = [loop for loop in ast.walk(tree) if isinstance(loop, ast.For) and node in list(ast.walk(loop))]
         tables = [found for loop in loops for found in ast.walk(loop.iter) if isinstance(found, ast.Dict)]
         pairs = [(key, number) for table in tables for key, number in zip(table.keys, table.values, strict=True) if key]
@@ -129,10 +129,10 @@ def test_no_test_replaces_our_code() -> None:
 @pytest.mark.parametrize(
     ("code", "clean"),
     [
-        ("from otp_service import worker\nm.setattr(worker, 'PULSE_S', 0.1)", True),
+        ("from otp_service import worker\nm.setattr(worker, 'POLL_S', 0.1)", True),
         ("from otp_service import worker\nfor n, v in {'A_S': 1}.items():\n    m.setattr(worker, n, v)", True),
         ("from otp_service import worker\nm.setattr(worker, 'Worker', object)", False),
-        ("from otp_service import worker\nm.setattr(worker, 'PULSE_S', other)", False),
+        ("from otp_service import worker\nm.setattr(worker, 'POLL_S', other)", False),
         ("from otp_service import worker\nworker.run = print", False),
         ("from otp_service.web import app as edge\nm.delattr(edge.view, 'x')", False),
         ("from unittest import mock\nmock.patch('otp_service.runtime.delivery_worker.Worker')", False),

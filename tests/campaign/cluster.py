@@ -178,7 +178,7 @@ class Cluster:
         deadline = time.monotonic() + 6
         while any(alive(pid) for pid in below):
             if time.monotonic() > deadline:
-                self.accidents.append(f"orphan: a child of {name} still runs six seconds after it")
+                self.accidents.append(f"left behind: a child of {name} still runs six seconds after it")
                 child.kill()
                 return
             await asyncio.sleep(0.02)

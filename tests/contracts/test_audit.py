@@ -31,7 +31,7 @@ def audit(real: StoreHarness | None) -> Audit:
 def _real(stores: StoreHarness) -> Audit:
     consumer = RealConsumer(stores.store, stores.keys, stale_ms=0)
     consumer.open("0")
-    return Audit(consumer, stores.audit, lambda app: stores.audit.note(EventType.KEY_CREATED, {}, app=app))
+    return Audit(consumer, stores.audit, lambda app: stores.audit.record(EventType.KEY_CREATED, {}, app=app))
 
 
 def _fake() -> Audit:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from otp_service.domain.circuit import PASS, TRIPS_AFTER, Circuit, Fault, Fine, Hold, Source
+from otp_service.domain.circuit import PASS, TRIPS_AFTER, Circuit, Fault, Hold, Source, Success
 from otp_service.domain.routing import Health
 from otp_service.usecases.ports import Circuits, SenderStats
 
@@ -46,14 +46,14 @@ def test_a_statement_about_enough_numbers_opens_the_breaker(circuits: Circuits) 
     replies = [circuits.record_hold(hold(), NUMBERS[n]) for n in (0, 0, 1, 1, 2, 3)]
     assert replies == ["counted"] * 4 + ["opened", "open"]
     state = breaker(circuits)
-    assert (state.state, state.code, state.title, state.lasting) == ("open", "40010", "a title", True)
+    assert (state.state, state.code, state.title, state.is_hold) == ("open", "40010", "a title", True)
 
 
 def test_a_statement_of_which_one_is_enough_opens_it_at_once(circuits: Circuits) -> None:
     """No message passes then, unless it has no better way."""
     assert circuits.record_hold(hold(after=1), NUMBERS[0]) == "opened"
     decision = circuits.admit([SCOPE])
-    assert (decision.passes, decision.code, decision.lasting) == (False, "40010", True)
+    assert (decision.passes, decision.code, decision.is_hold) == (False, "40010", True)
     assert 0 < decision.wait_ms <= 30_000
     assert circuits.admit([SCOPE], held_too=True).passes
 
@@ -64,7 +64,7 @@ def test_a_success_ends_the_row_of_its_source(circuits: Circuits, source: Source
     for n in (0, 1):
         circuits.record_hold(hold(source=source), NUMBERS[n])
     if source is Source.ANSWER:
-        assert not circuits.record_success(Fine(SCOPE, sent=True), probe=False)
+        assert not circuits.record_success(Success(SCOPE, sent=True), probe=False)
     else:
         circuits.record_delivered([SCOPE])
     replies = [circuits.record_hold(hold(source=source), NUMBERS[n]) for n in (2, 3, 4)]
@@ -78,17 +78,17 @@ def test_faults_of_enough_numbers_open_it_for_a_pause(circuits: Circuits) -> Non
     assert rows == [False] * TRIPS_AFTER + [True]
     assert not circuits.record_fault(fault, NUMBERS[8])
     decision = circuits.admit([SCOPE], held_too=True)
-    assert (decision.passes, decision.code, decision.lasting) == (False, "sender_down", False)
+    assert (decision.passes, decision.code, decision.is_hold) == (False, "sender_down", False)
 
 
 def test_only_the_probe_closes_an_open_breaker(circuits: Circuits) -> None:
     """A message from before the trouble does not."""
     circuits.record_hold(hold(after=1), NUMBERS[0])
-    assert not circuits.record_success(Fine(SCOPE, sent=True), probe=False)
+    assert not circuits.record_success(Success(SCOPE, sent=True), probe=False)
     assert breaker(circuits).state == "open"
-    assert circuits.record_success(Fine(SCOPE, sent=True), probe=True)
+    assert circuits.record_success(Success(SCOPE, sent=True), probe=True)
     assert breaker(circuits).state == "closed"
-    assert not circuits.record_success(Fine(SCOPE, sent=True), probe=True)
+    assert not circuits.record_success(Success(SCOPE, sent=True), probe=True)
 
 
 def test_results_and_ratios_are_figures_of_their_sender(stats: SenderStats) -> None:

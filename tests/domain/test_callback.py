@@ -4,13 +4,13 @@ import pytest
 
 from otp_service.domain.audit import Event, Position
 from otp_service.domain.callback import (
-    GONE_REST_MS,
+    GONE_PAUSE_MS,
     MAX_RETRY_AFTER_MS,
     RETRIES,
-    Again,
     Answer,
     Endpoint,
     GiveUp,
+    RetryLater,
     callback_id,
     judge,
 )
@@ -34,15 +34,15 @@ def test_only_2xx_is_success(status: int) -> None:
 @pytest.mark.parametrize("status", [0, 100, 301, 302, 307, 308, 400, 401, 404, 429, 500, 503])
 def test_everything_else_is_tried_again(status: int) -> None:
     """A redirect and a refusal, too: the receiver may be put right meanwhile."""
-    assert judge(Answer(status), 1, 0.0) == Again(RETRIES.steps_ms[0])
+    assert judge(Answer(status), 1, 0.0) == RetryLater(RETRIES.steps_ms[0])
 
 
 def test_the_waits_grow_and_end() -> None:
     """One wait after each try, longer by up to a fifth, then a dead letter: eight tries in about nine hours."""
     for attempt, wait_ms in enumerate(RETRIES.steps_ms, 1):
-        assert judge(Answer(500), attempt, 0.0) == Again(wait_ms)
+        assert judge(Answer(500), attempt, 0.0) == RetryLater(wait_ms)
         late = judge(Answer(500), attempt, 0.999)
-        assert isinstance(late, Again)
+        assert isinstance(late, RetryLater)
         assert wait_ms < late.wait_ms < wait_ms * RETRIES.jitter[1]
     assert judge(Answer(500), len(RETRIES.steps_ms) + 1, 0.0) == GiveUp()
     assert list(RETRIES.steps_ms) == sorted(RETRIES.steps_ms)
@@ -51,11 +51,11 @@ def test_the_waits_grow_and_end() -> None:
 
 def test_gone_is_believed_at_once() -> None:
     """410 ends this callback, and the endpoint is left alone for a while."""
-    assert judge(Answer(410), 1, 0.0) == GiveUp(GONE_REST_MS)
+    assert judge(Answer(410), 1, 0.0) == GiveUp(GONE_PAUSE_MS)
 
 
 @pytest.mark.parametrize(
-    ("status", "asked_s", "wait_ms", "rest_ms"),
+    ("status", "asked_s", "wait_ms", "pause_ms"),
     [
         (429, 60.0, 60_000, 60_000),
         (503, 60.0, 60_000, 60_000),
@@ -67,9 +67,9 @@ def test_gone_is_believed_at_once() -> None:
         (429, None, 5_000, 0),
     ],
 )
-def test_a_receiver_may_ask_for_patience(status: int, asked_s: float | None, wait_ms: int, rest_ms: int) -> None:
+def test_a_receiver_may_ask_for_patience(status: int, asked_s: float | None, wait_ms: int, pause_ms: int) -> None:
     """Retry-After counts where it means overload, within an hour, and never makes the waits shorter."""
-    assert judge(Answer(status, "", asked_s), 1, 0.0) == Again(wait_ms, rest_ms)
+    assert judge(Answer(status, "", asked_s), 1, 0.0) == RetryLater(wait_ms, pause_ms)
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from otp_service.domain.circuit import (
     Circuit,
     Fault,
     Finding,
-    Fine,
     Hold,
     Source,
+    Success,
 )
 from otp_service.domain.delivery import (
     IN_PROGRESS,
@@ -48,10 +48,10 @@ def refused(code: str, action: Action, *, spent: bool = False) -> Refused:
 @pytest.mark.parametrize(
     ("outcome", "found"),
     [
-        (Accepted("m"), [Fine(ACCOUNT, sent=True), Fine(PROFILE, sent=True), Fine(OWN, sent=True)]),
-        (refused("40002", Action.NEXT_SENDER), [Fine(ACCOUNT), Fine(OWN)]),
-        (refused("40001", Action.STOP_PERSON), [Fine(ACCOUNT), Fine(OWN)]),
-        (refused("40302", Action.BAD_REQUEST), [Fine(ACCOUNT), Fine(OWN)]),
+        (Accepted("m"), [Success(ACCOUNT, sent=True), Success(PROFILE, sent=True), Success(OWN, sent=True)]),
+        (refused("40002", Action.NEXT_SENDER), [Success(ACCOUNT), Success(OWN)]),
+        (refused("40001", Action.STOP_PERSON), [Success(ACCOUNT), Success(OWN)]),
+        (refused("40302", Action.BAD_REQUEST), [Success(ACCOUNT), Success(OWN)]),
         (refused("40333", Action.STOP_PROFILE, spent=True), [Hold(PROFILE, "40333", TITLE, None, HOUR_MS, 1)]),
         (refused("20100", Action.STOP_ALL), [Hold(ACCOUNT, "20100", TITLE, DAY_MS, 30_000, 1)]),
         (refused("20014", Action.STOP_ALL), [Hold(ACCOUNT, "20014", TITLE, DAY_MS, 30_000, HOLDS_AFTER)]),
@@ -107,11 +107,11 @@ def test_the_list_of_codes_that_count_at_once_is_this_one() -> None:
     [
         ([], 0),
         ([Circuit(OWN, now_ms=5)], 0),
-        ([Circuit(OWN, 100, 50, lasting=True, now_ms=5)], 100),
-        ([Circuit(OWN, 100, 50, lasting=True, now_ms=60)], 100),
-        ([Circuit(OWN, 100, 50, lasting=True), Circuit(PROFILE, 70, 70, lasting=True)], 100),
-        ([Circuit(OWN, 100, 50, lasting=True), Circuit(PROFILE, 70, 70, lasting=False)], None),
-        ([Circuit(OWN, 100, 50, lasting=False, now_ms=60)], 0),
+        ([Circuit(OWN, 100, 50, is_hold=True, now_ms=5)], 100),
+        ([Circuit(OWN, 100, 50, is_hold=True, now_ms=60)], 100),
+        ([Circuit(OWN, 100, 50, is_hold=True), Circuit(PROFILE, 70, 70, is_hold=True)], 100),
+        ([Circuit(OWN, 100, 50, is_hold=True), Circuit(PROFILE, 70, 70, is_hold=False)], None),
+        ([Circuit(OWN, 100, 50, is_hold=False, now_ms=60)], 0),
     ],
 )
 def test_how_long_a_sender_is_held(circuits: list[Circuit], until: int | None) -> None:

@@ -116,7 +116,7 @@ def test_length_prefixes_keep_lists_apart(one: list[str], other: list[str]) -> N
 
 
 def test_moving_a_border_changes_the_digest() -> None:
-    """`ab`+`c` is not `a`+`bc`: no field of a digest can be traded for its neighbour."""
+    """`ab`+`c` is not `a`+`bc`: no field of a digest can be moved to the next one."""
     fields = {"app": "ab", "verification_id": "cd", "number_hash": "ef", "context": "gh", "code": "123456"}
     base = digest(PEPPER, **fields)
     for left, right in itertools.pairwise(fields):

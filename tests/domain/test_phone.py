@@ -76,7 +76,7 @@ def test_whatever_the_text_there_is_a_number_or_the_one_refusal(text: str) -> No
 
 
 @pytest.mark.parametrize(("text", "region", "country_code", "masked"), VALID)
-def test_numbers_of_the_world_are_taken(text: str, region: str, country_code: int, masked: str) -> None:
+def test_numbers_of_all_countries_are_taken(text: str, region: str, country_code: int, masked: str) -> None:
     """A mobile number in strict E.164 keeps its digits, names its country, and is masked but for the last four."""
     phone = parse(text)
     assert (phone.e164, phone.region, phone.country_code, phone.mask) == (text, region, country_code, masked)

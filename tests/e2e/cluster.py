@@ -32,7 +32,7 @@ class Cluster:
         self.directory = directory
         api, sandbox = ports.free_port(), ports.free_port()
         seed = SigningKey.generate()
-        ring, toml = directory / "keyring.json", directory / "scenes.toml"
+        ring, toml = directory / "keyring.json", directory / "scenarios.toml"
         ring.touch(0o600)
         ring.write_bytes(keyring.create(secrets.token_bytes, "2026-01-01T00:00:00Z"))
         toml.write_text(configuration() if toml_text is None else toml_text)

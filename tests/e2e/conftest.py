@@ -1,4 +1,4 @@
-"""One `otp-service dev` for the end-to-end tests, with a sender for every scene."""
+"""One `otp-service dev` for the end-to-end tests, with a sender for every scenario."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +11,9 @@ from .service_client import ServiceClient, configuration
 
 @pytest.fixture(scope="session")
 def shared_dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
-    """A running `otp-service dev` with the configuration of all scenes."""
-    directory = tmp_path_factory.mktemp("house")
-    toml: Path = directory / "scenes.toml"
+    """A running `otp-service dev` with the configuration of all scenarios."""
+    directory = tmp_path_factory.mktemp("service")
+    toml: Path = directory / "scenarios.toml"
     toml.write_text(configuration())
     running = start_dev(directory / "state", OTP_CONFIG=str(toml))
     try:

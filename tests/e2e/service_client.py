@@ -1,7 +1,7 @@
-"""The stage of the end-to-end tests: a running service, its sandbox carrier, and what a caller and a phone do there.
+"""A client of the service under test: what a caller does, what a phone receives, and the sandbox carrier.
 
-Every scene has a sender and a messaging profile of its own, so the carrier can misbehave for one scene while others
-play beside it.
+Every scenario has a sender and a messaging profile of its own, so the carrier can misbehave for one scenario while
+others run beside it.
 """
 
 import itertools
@@ -20,7 +20,7 @@ from otp_service import bootstrap, config
 from otp_service.storage.api_keys import SCOPES
 
 SHARED_PROFILE = "abc85f64-5717-4562-b3fc-2c9600000000"
-SCENES = (
+SCENARIOS = (
     *("http_500", "http_429", "timeout", "reset_after_request", "half_body", "slow", "wait"),
     *("quiet_timeout", "quiet_reset", "quiet_half", "short_429", "short_500", "short_timeout"),
     *("delivered", "delivery_failed", "sending_failed", "unconfirmed", "silent"),
@@ -31,17 +31,17 @@ _codes = re.compile(r"(?<![0-9])[0-9]{6,10}(?![0-9])")
 
 
 def sender_of(scenario: str) -> str:
-    """The number that a scene sends from."""
-    return f"+1312555{300 + SCENES.index(scenario):04d}"
+    """The number that a scenario sends from."""
+    return f"+1312555{300 + SCENARIOS.index(scenario):04d}"
 
 
 def profile_of(scenario: str) -> str:
-    """The messaging profile of a scene's sender."""
+    """The messaging profile of a scenario's sender."""
     return str(uuid.uuid5(uuid.NAMESPACE_DNS, scenario))
 
 
 def configuration() -> str:
-    """The service's configuration: the two usual senders, and one app and sender for every scene."""
+    """The service's configuration: the two usual senders, and one app and sender for every scenario."""
     parts = [
         f'[senders.pool]\nkind = "number_pool"\nmessaging_profile_id = "{SHARED_PROFILE}"\nrate_per_s = 100',
         f'[senders.backup]\nkind = "long_code"\nfrom = "+18445550001"\nrate_per_s = 100\n'
@@ -52,18 +52,18 @@ def configuration() -> str:
         '[apps.again]\nbrand = "Again"\nroute = ["pool"]\nresend_after = ["0s", "0s", "0s"]',
         '[apps.fallback]\nbrand = "Fallback"\nroute = ["backup", "reserve"]',
     ]
-    for scenario in SCENES:
+    for scenario in SCENARIOS:
         parts.append(
             f'[senders.{scenario}]\nkind = "long_code"\nfrom = "{sender_of(scenario)}"\nrate_per_s = 100\n'
             f'messaging_profile_id = "{profile_of(scenario)}"'
         )
         ttl = '"3s"' if scenario.startswith("short") else '"5m"'
         route = f'["{scenario}", "backup"]' if scenario in ("delivery_failed", "sending_failed") else f'["{scenario}"]'
-        parts.append(f'[apps.{scenario}]\nbrand = "Scene"\nroute = {route}\ncode_ttl = {ttl}')
+        parts.append(f'[apps.{scenario}]\nbrand = "Scenario"\nroute = {route}\ncode_ttl = {ttl}')
     return "\n\n".join(parts) + "\n"
 
 
-# One count for all stages of a run: two of them may stand before the same service.
+# One count for all clients of a run: two of them may use the same service.
 _EVERYBODYS_NUMBERS = itertools.count(time.time_ns() // 1_000_000 % 3_000 * 100)
 _EXCHANGES = tuple(exchange for exchange in range(500, 600) if exchange != 511)  # no exchange ends in 11
 
@@ -88,7 +88,7 @@ class ServiceClient:
         self.client.close()
 
     def number(self) -> str:
-        """A phone that rang for nobody else."""
+        """A number that no other test uses."""
         with self._lock:
             area = ("202", "212", "305", "415")[next(self._numbers) % 4]
             exchange, line = divmod(next(self._numbers), 10_000)
@@ -163,7 +163,7 @@ class ServiceClient:
         return code_in(str(within(timeout_s, lambda: self.inbox(number), "an SMS")[0]["text"]))
 
     def reply(self, number: str, text: str, to: str = "+18445550001") -> None:
-        """The person answers."""
+        """The person replies."""
         self.sandbox("POST", f"/sandbox/phones/{number}/messages", {"to": to, "text": text})
 
     def chaos(self, **parts: object) -> None:
@@ -171,7 +171,7 @@ class ServiceClient:
         self.sandbox("PUT", "/sandbox/chaos", parts)
 
     def chaos_for(self, scenario: str, **parts: object) -> None:
-        """The same for one scene's sender only."""
+        """The same for one scenario's sender only."""
         self.chaos(senders={sender_of(scenario): parts})
 
     def sends(self, number: str) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from .service_client import SHARED_PROFILE, ServiceClient, one_key_one_body, pro
 
 
 class Scenario:
-    """One number started at one scene's sender, whose carrier behaves as told from before the start."""
+    """One number started at one scenario's sender. The carrier's behaviour is set before the start."""
 
     def __init__(self, service_client: ServiceClient, name: str, **chaos: object) -> None:
         self.service_client = service_client
@@ -58,7 +58,7 @@ class Scenario:
 
 
 def at_once(*acts: Callable[[], None]) -> None:
-    """Play scenes beside one another; all their failures are told."""
+    """Run these at the same time; all failures are reported."""
     with ThreadPoolExecutor(len(acts)) as pool:
         failures = [future.exception() for future in [pool.submit(act) for act in acts]]
     found = [failure for failure in failures if failure is not None]
@@ -297,7 +297,7 @@ def test_a_block_that_only_the_carrier_knows(service_client: ServiceClient) -> N
     service_client.chaos(webhooks={"drop_rate": 0.0})
     verification = service_client.started(number, "fallback")
     within(
-        10, lambda: service_client.deliveries(verification, "fallback") == ["suppressed", "delivered"], "the fall-back"
+        10, lambda: service_client.deliveries(verification, "fallback") == ["suppressed", "delivered"], "the failover"
     )
     first, second = service_client.show(verification, "fallback")["deliveries"]
     assert (first["error"]["code"], second["sender"]) == ("40300", "reserve")

@@ -71,8 +71,8 @@ route = ["broken", "other"]
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """What DIR/env says of a service with this configuration."""
     directory = tmp_path_factory.mktemp("carrier")
-    (directory / "scenes.toml").write_text(CONFIG)
-    dev = start_dev(directory / "state", OTP_CONFIG=str(directory / "scenes.toml"))
+    (directory / "scenarios.toml").write_text(CONFIG)
+    dev = start_dev(directory / "state", OTP_CONFIG=str(directory / "scenarios.toml"))
     try:
         yield dev.env
     finally:

@@ -35,7 +35,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 @pytest.fixture
 def site(cluster: Cluster) -> Iterator[ServiceClient]:
-    """The caller's and the phones' side of the plant. Sends take a while, so that kills hit them in flight."""
+    """The caller's and the phones' side of the cluster. Sends take a while, so that kills hit them in flight."""
     made = ServiceClient(cluster.env)
     made.chaos(send={"mode": "slow", "latency_ms": 120})
     try:
@@ -73,7 +73,7 @@ def everyone_has_one(site: ServiceClient, traffic: Traffic) -> None:
 
 
 def test_kill_9_of_worker_and_api(cluster: Cluster, site: ServiceClient) -> None:
-    """kill -9 and SIGTERM of worker, API and the API's child, over and over: nothing lost, nothing twice, no orphan."""
+    """kill -9 and SIGTERM of worker, API and the API's child, repeated: nothing lost or sent twice, no process left."""
     traffic = Traffic(site)
     traffic.begin()
     for turn in range(3):
@@ -167,7 +167,7 @@ class Way:
 
 @pytest.fixture
 def cuttable(tmp_path: Path) -> Iterator[tuple[Cluster, Way]]:
-    """The plant whose API reaches its store by a way that is cut before an answer is kept."""
+    """A cluster whose API reaches its store by a connection that is cut before an answer is kept."""
     made = Cluster(tmp_path)
     way = Way(made.env["OTP_REDIS_URL"].removeprefix("unix://").partition("?")[0], "idempotency/complete")
     made.env["OTP_REDIS_URL"] = f"redis://127.0.0.1:{way.port}/0"

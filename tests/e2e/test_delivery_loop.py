@@ -1,6 +1,6 @@
-"""Every accepted start ends, and says how: fall-over, breakers, silence, resends, denial, against the real service.
+"""Every accepted start ends, and says how: failover, breakers, silence, resends, denial, against the real service.
 
-The code's life is short here, so that the ends can be waited for. Every scene has senders and profiles of its own.
+The code's life is short here, so that the ends can be waited for. Every scenario has senders and profiles of its own.
 What takes long (the closing of what nothing more is heard of) begins first and is looked at last.
 """
 
@@ -31,14 +31,14 @@ ENDS = {"delivered", "failed", "unconfirmed", "expired", "suppressed"}
 
 
 def address(sender: str) -> str:
-    """The number of a scene's sender: `x`, its second `x_b`."""
-    names = [*PAIRS, *(f"{pair}_b" for pair in PAIRS), *ALONE, "stopped_twin"]
+    """The number of a scenario's sender: `x`, its second `x_b`."""
+    names = [*PAIRS, *(f"{pair}_b" for pair in PAIRS), *ALONE, "stopped_same_profile"]
     return f"+1312555{600 + names.index(sender):04d}"
 
 
 def profile(sender: str) -> str:
-    """The messaging profile of a sender; a twin shares its brother's."""
-    return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"loop {sender.removesuffix('_twin')}"))
+    """The messaging profile of a sender; `x_same_profile` has the profile of `x`."""
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"loop {sender.removesuffix('_same_profile')}"))
 
 
 def configuration() -> str:
@@ -60,10 +60,10 @@ def configuration() -> str:
     for name in PAIRS:
         kind = ("whatsapp", 100, 'template = "otp_code"') if name == "chatty" else ("long_code",)
         second = sender(f"{name}_b", *kind)
-        route = [name, "stopped_twin", f"{name}_b"] if name == "stopped" else [name, f"{name}_b"]
+        route = [name, "stopped_same_profile", f"{name}_b"] if name == "stopped" else [name, f"{name}_b"]
         waits = '["9s"]' if name == "half_known" else '["1s", "1s"]'
         parts += [sender(name), second, app(name, route, f"resend_after = {waits}")]
-    parts += [sender("stopped_twin")]
+    parts += [sender("stopped_same_profile")]
     for name in ALONE:
         parts += [sender(name, rate=5 if name == "slow_rate" else 100)]
         more = 'denial_words = ["NO", "nicht ich"]' if name == "denied" else 'resend_after = ["2s", "2s"]'
@@ -73,11 +73,11 @@ def configuration() -> str:
 
 @pytest.fixture(scope="module")
 def service_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceClient]:
-    """Caller, phones and carrier of a service with this configuration. Nobody resets: scenes play beside others."""
+    """Caller, phones and carrier of a service with this configuration. No reset: scenarios run at the same time."""
     directory: Path = tmp_path_factory.mktemp("loop")
-    (directory / "scenes.toml").write_text(configuration())
-    dev = start_dev(directory / "state", OTP_CONFIG=str(directory / "scenes.toml"))
-    made = ServiceClient({**dev.env, "OTP_CONFIG": str(directory / "scenes.toml"), "OTP_KEYRING": ""})
+    (directory / "scenarios.toml").write_text(configuration())
+    dev = start_dev(directory / "state", OTP_CONFIG=str(directory / "scenarios.toml"))
+    made = ServiceClient({**dev.env, "OTP_CONFIG": str(directory / "scenarios.toml"), "OTP_KEYRING": ""})
     try:
         yield made
     finally:
@@ -86,7 +86,7 @@ def service_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service
 
 
 class Scenario:
-    """One number, started at a scene's app while the carrier behaves as told for the scene's first sender."""
+    """One number, started at a scenario's app. `chaos` sets the carrier's behaviour for its first sender."""
 
     def __init__(self, service_client: ServiceClient, name: str, number: str = "", **chaos: object) -> None:
         self.service_client, self.name = service_client, name
@@ -141,7 +141,7 @@ class Scenario:
 
 
 def at_once(*acts: Callable[[], None]) -> None:
-    """Play scenes beside one another; all their failures are told."""
+    """Run these at the same time; all failures are reported."""
     with ThreadPoolExecutor(len(acts)) as pool:
         failures = [future.exception() for future in [pool.submit(act) for act in acts]]
     found = [failure for failure in failures if failure is not None]
@@ -151,7 +151,7 @@ def at_once(*acts: Callable[[], None]) -> None:
 
 @pytest.fixture(scope="module")
 def long_ones(service_client: ServiceClient) -> list[Scenario]:
-    """The scenes that take the code's whole life and more."""
+    """The scenarios that last longer than the code's life."""
     quiet = {"drop_rate": 1.0}
     begun = [
         Scenario(service_client, "silent", delivery={"outcome": "none"}, webhooks=quiet),
@@ -297,12 +297,12 @@ def test_breakers(service_client: ServiceClient) -> None:
     """Faults in a row: codes take the other sender at once; then a probe finds that the sender is well again."""
 
     def down() -> None:
-        scenes = [Scenario(service_client, "down", send={"mode": "http_500"}) for _ in range(6)]
+        scenarios = [Scenario(service_client, "down", send={"mode": "http_500"}) for _ in range(6)]
         within(10, lambda: _circuits(service_client).get("sender:down", 0) > 0, "the open breaker")
-        for scenario in scenes:
+        for scenario in scenarios:
             scenario.ends_by("down_b")
             assert len(scenario.texts()) == 1
-        scenes[0].carrier("down", send={"mode": "ok"})
+        scenarios[0].carrier("down", send={"mode": "ok"})
 
         def closed() -> bool:
             scenario = Scenario(service_client, "down")
@@ -313,7 +313,7 @@ def test_breakers(service_client: ServiceClient) -> None:
         Scenario(service_client, "down").comes_to(("down", "delivered", None))
 
     def pumped() -> None:
-        # The carrier's word counts at once, and for a day.
+        # A refusal of the carrier counts at once, and for a day.
         first = Scenario(service_client, "pumped", delivery={"outcome": "delivery_failed", "error_code": "40020"})
         first.comes_to(("pumped", "failed", "40020"), ("pumped_b", "delivered", None))
         assert within(5, lambda: _circuits(service_client).get("sender:pumped"), "the open breaker") == 1
@@ -407,10 +407,10 @@ def test_that_was_not_me(service_client: ServiceClient) -> None:
 
 
 def test_a_sender_keeps_its_own_rate(service_client: ServiceClient) -> None:
-    """Twenty codes by a sender of five a second: four seconds, and none of them falls out."""
+    """Twenty codes by a sender of five a second: four seconds, and none is missing."""
     with ThreadPoolExecutor(8) as pool:
-        scenes = list(pool.map(lambda _: Scenario(service_client, "slow_rate"), range(20)))
-    for scenario in scenes:
+        scenarios = list(pool.map(lambda _: Scenario(service_client, "slow_rate"), range(20)))
+    for scenario in scenarios:
         scenario.comes_to(("slow_rate", "delivered", None))
     sends = [
         entry for entry in service_client.sandbox("GET", "/sandbox/journal")["requests"] if _from(entry, "slow_rate")
@@ -460,13 +460,13 @@ def test_a_mixture(service_client: ServiceClient) -> None:
     weather.start()
     try:
         with ThreadPoolExecutor(8) as pool:
-            scenes = list(pool.map(lambda _: Scenario(service_client, "mixed"), range(30)))
-        for scenario in scenes:
+            scenarios = list(pool.map(lambda _: Scenario(service_client, "mixed"), range(30)))
+        for scenario in scenarios:
             scenario.ends_by("mixed", "mixed_b")
     finally:
         stop.set()
         weather.join()
-    for scenario in scenes:
+    for scenario in scenarios:
         assert len(set(scenario.texts())) == 1
         one_key_one_body(service_client.sends(scenario.number))
         told = service_client.events(scenario.id, "mixed")

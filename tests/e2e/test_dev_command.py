@@ -92,7 +92,7 @@ def own(tmp_path: Path) -> Iterator[Dev]:
 class TestWhileItRuns:
     """What a newcomer does with it."""
 
-    def test_a_code_reaches_the_phone_and_opens_the_door(self, dev: Dev) -> None:
+    def test_a_code_reaches_the_phone_and_approves(self, dev: Dev) -> None:
         """The main job works over real processes: started, read from the handset, approved, delivered."""
         begun = start(dev)
         code = code_on_phone(dev)

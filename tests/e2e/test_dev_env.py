@@ -47,7 +47,7 @@ def test_a_command_in_the_directory_finds_the_service_and_says_so(beside: Dev) -
 
 
 def test_the_documented_shell_lines_lead_to_the_same_service(beside: Dev) -> None:
-    """`. .otp-dev/env` exports nothing; the next command speaks to the service all the same."""
+    """`. .otp-dev/env` exports nothing; the next command uses the service all the same."""
     script = f". .otp-dev/env; {sys.executable} -m otp_service keys list --json"
     done = subprocess.run(
         ["sh", "-c", script],
@@ -73,7 +73,7 @@ def test_every_kind_of_command_finds_it(beside: Dev, words: tuple[str, ...]) -> 
 
 
 def test_the_environment_wins(beside: Dev, redis_url: str) -> None:
-    """Who names another store speaks to that one, and gets neither this store's keyring nor its carrier's key."""
+    """Who names another store uses that one, and gets neither this store's keyring nor its carrier's key."""
     done = run(beside.directory.parent, "keys", "list", "--json", OTP_REDIS_URL=redis_url)
     assert beside.env["OTP_API_KEY"].split("_")[1] not in done.stdout
     assert "OTP_REDIS_URL" not in done.stderr
@@ -161,7 +161,7 @@ def test_the_configuration_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_what_was_found_is_said_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The process's children inherit it, so all of them speak of the same service until they end."""
+    """The process's children inherit it, so all of them use the same service until they end."""
     path = place(tmp_path)
     monkeypatch.chdir(tmp_path)
     for name in dev_environment.SHARED:

@@ -26,7 +26,7 @@ from .service_client import ServiceClient, within
 
 
 class Site(Cluster):
-    """The plant, with further processes that have another keyring file or configuration."""
+    """The cluster, with further processes that have another keyring file or configuration."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
@@ -71,7 +71,7 @@ class Site(Cluster):
         return path
 
     def rotate(self, *options: str) -> dict[str, Any]:
-        """`keyring rotate` of the plant's own file."""
+        """`keyring rotate` of the cluster's own file."""
         done = self.command("keyring", "rotate", self.env["OTP_KEYRING"], "--json", *options)
         assert done.returncode == 0, done.stderr
         facts: dict[str, Any] = json.loads(done.stdout)

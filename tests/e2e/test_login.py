@@ -19,7 +19,7 @@ from joserfc.jwk import KeySet
 from .service_client import ServiceClient, within
 
 
-def test_a_code_reaches_a_phone_and_opens_a_door(service_client: ServiceClient) -> None:
+def test_a_code_reaches_a_phone_and_approves(service_client: ServiceClient) -> None:
     """201, one SMS with the code once, delivered by the signed webhook, approved once; every step in the timeline."""
     number = service_client.number()
     verification = service_client.started(number)

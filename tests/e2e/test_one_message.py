@@ -22,7 +22,7 @@ Page = tuple[int, str, bytes]
 
 
 class Proxy(ThreadingHTTPServer):
-    """Hands every request on, but for those about the phones in `odd`, which get this answer."""
+    """Forwards every request, but for those about the phones in `odd`, which get this answer."""
 
     daemon_threads = True
 

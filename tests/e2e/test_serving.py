@@ -138,7 +138,7 @@ class TestServe:
         assert finish(process, signal.SIGTERM)[0] == 0
 
     def test_a_connection_that_says_nothing_does_not_hold_up_the_end(self, place: Place) -> None:
-        """Half a request on the wire: the server still ends in time."""
+        """Half a request on a connection: the server still ends in time."""
         process, url = place.serve(workers=1)
         with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as silent:
             silent.sendall(b"POST /verify/start HTTP/1.1\r\nHo")

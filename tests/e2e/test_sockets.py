@@ -19,7 +19,7 @@ _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3}) ")
 BODY = b'{"code": "123456", "verification_id": "vrf_x"}'
 
 
-class Wire:
+class RawConnections:
     """Connections to the API."""
 
     def __init__(self, service_client: ServiceClient) -> None:
@@ -39,7 +39,7 @@ class Wire:
         head = b"\r\n".join(lines) + b"\r\n"
         return head + (self.authorization if known else b"") + b"\r\n" + body
 
-    def say(self, data: bytes, answers: int = 1) -> bytes:
+    def exchange(self, data: bytes, answers: int = 1) -> bytes:
         """Everything that comes back until the server closes, or a moment after that many answers have come."""
         with self.open() as connection:
             with contextlib.suppress(OSError):
@@ -61,10 +61,10 @@ def statuses(answer: bytes) -> list[int]:
 
 
 @pytest.fixture
-def wire(service_client: ServiceClient, shared_dev: Dev) -> Iterator[Wire]:
-    """A wire; afterwards the service is as well as before, and its log shows no fault."""
+def raw(service_client: ServiceClient, shared_dev: Dev) -> Iterator[RawConnections]:
+    """Raw connections; afterwards the service is as well as before, and its log shows no fault."""
     before = len(shared_dev.logs)
-    yield Wire(service_client)
+    yield RawConnections(service_client)
     assert httpx.get(f"{service_client.url}/readyz", timeout=PATIENCE_S).status_code == 200
     written = shared_dev.logs[before:]
     for word in ("Traceback", "panicked", '"unexpected"'):
@@ -74,7 +74,7 @@ def wire(service_client: ServiceClient, shared_dev: Dev) -> Iterator[Wire]:
 NEXT = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-def test_requests_with_two_meanings(wire: Wire) -> None:
+def test_requests_with_two_meanings(raw: RawConnections) -> None:
     """Conflicting lengths, both lengths and chunks, unknown encodings, odd spellings: 400, and nothing is smuggled."""
     for headers in (
         [b"Content-Length: 5"],
@@ -90,44 +90,46 @@ def test_requests_with_two_meanings(wire: Wire) -> None:
         [b"X: a", b" folded"],
     ):
         plain = not any(b"Length" in header or b"Encoding" in header for header in headers)
-        answer = wire.say(wire.post(b"/verify/check", BODY, *headers, length=plain or headers[0][-1:] == b"5") + NEXT)
+        answer = raw.exchange(
+            raw.post(b"/verify/check", BODY, *headers, length=plain or headers[0][-1:] == b"5") + NEXT
+        )
         assert statuses(answer) == [400], headers
     # Chunks win over a length, and the connection ends with the answer: what follows is no request.
-    both = wire.post(b"/verify/check", b"0\r\n\r\n" + NEXT, b"Transfer-Encoding: chunked")
-    assert statuses(wire.say(both)) == [400]
+    both = raw.post(b"/verify/check", b"0\r\n\r\n" + NEXT, b"Transfer-Encoding: chunked")
+    assert statuses(raw.exchange(both)) == [400]
 
 
-def test_chunks(wire: Wire) -> None:
+def test_chunks(raw: RawConnections) -> None:
     """A chunked body is read as any other; broken chunks are 400 and end the connection."""
     chunked = b"Transfer-Encoding: chunked"
     good = b"%x\r\n%b\r\n%x\r\n%b\r\n0\r\n\r\n" % (5, BODY[:5], len(BODY) - 5, BODY[5:])
-    assert statuses(wire.say(wire.post(b"/verify/check", good, chunked, length=False) + NEXT, 2)) == [404, 200]
+    assert statuses(raw.exchange(raw.post(b"/verify/check", good, chunked, length=False) + NEXT, 2)) == [404, 200]
     for broken in (
         b"zz\r\nabc\r\n0\r\n\r\n",
         b"f" * 20 + b"\r\nabc\r\n0\r\n\r\n",
         b"-1\r\n\r\n",
         b"3\r\nabcdef\r\n0\r\n\r\n",
     ):
-        answer = wire.say(wire.post(b"/verify/check", broken, chunked, length=False) + NEXT)
+        answer = raw.exchange(raw.post(b"/verify/check", broken, chunked, length=False) + NEXT)
         assert statuses(answer) == [400], broken
 
 
-def test_old_and_odd_requests(wire: Wire) -> None:
+def test_old_and_odd_requests(raw: RawConnections) -> None:
     """HTTP/1.0, pipelining, absolute targets, HEAD, a body on GET, 100-continue: each as HTTP has it."""
     old = b"POST /verify/check HTTP/1.0\r\nContent-Type: application/json\r\n"
-    answer = wire.say(old + wire.authorization + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY)
+    answer = raw.exchange(old + raw.authorization + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY)
     assert statuses(answer) == [404]
-    three = wire.post(b"/verify/check", BODY) + NEXT + wire.post(b"/verify/check", b"[")
-    assert statuses(wire.say(three, 3)) == [404, 200, 400]
-    assert statuses(wire.say(b"GET http://elsewhere/healthz HTTP/1.1\r\nHost: x\r\n\r\n")) == [200]
-    head = wire.say(b"HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n" + NEXT, 2)
+    three = raw.post(b"/verify/check", BODY) + NEXT + raw.post(b"/verify/check", b"[")
+    assert statuses(raw.exchange(three, 3)) == [404, 200, 400]
+    assert statuses(raw.exchange(b"GET http://elsewhere/healthz HTTP/1.1\r\nHost: x\r\n\r\n")) == [200]
+    head = raw.exchange(b"HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n" + NEXT, 2)
     assert statuses(head) == [200, 200]
     assert head.count(b'{"status"') == 1
     with_body = b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nGET / HTT"
-    unread = wire.say(with_body + NEXT)
+    unread = raw.exchange(with_body + NEXT)
     assert statuses(unread) == [200]
     assert b"connection: close" in unread.lower()
-    answer = wire.say(wire.post(b"/verify/check", BODY, b"Expect: 100-continue"), 2)
+    answer = raw.exchange(raw.post(b"/verify/check", BODY, b"Expect: 100-continue"), 2)
     assert statuses(answer) == [100, 404]
     for nonsense in (
         b"GET /\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -135,12 +137,12 @@ def test_old_and_odd_requests(wire: Wire) -> None:
         b"\x00" * 100,
         b"GET\r\n\r\n",
     ):
-        assert statuses(wire.say(nonsense)) in ([400], [])
-    answer = wire.say(b"GET /verify/%zz%ff%00%F0%9F HTTP/1.1\r\nHost: x\r\n" + wire.authorization + b"\r\n")
+        assert statuses(raw.exchange(nonsense)) in ([400], [])
+    answer = raw.exchange(b"GET /verify/%zz%ff%00%F0%9F HTTP/1.1\r\nHost: x\r\n" + raw.authorization + b"\r\n")
     assert statuses(answer) == [404]
 
 
-def test_headers_without_end(wire: Wire) -> None:
+def test_headers_without_end(raw: RawConnections) -> None:
     """Too many, too large or too long a target: 431 or 414, the connection closed, in no time."""
     began = time.monotonic()
     many = b"".join(b"A%d: b\r\n" % number for number in range(1000))
@@ -149,15 +151,15 @@ def test_headers_without_end(wire: Wire) -> None:
         (b"GET /healthz HTTP/1.1\r\nHost: x\r\nA: " + b"b" * 1_000_000 + b"\r\n\r\n", [431]),
         (b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", [414]),
     ):
-        assert statuses(wire.say(head)) in (allowed, [])
+        assert statuses(raw.exchange(head)) in (allowed, [])
     assert time.monotonic() - began < 5
 
 
-def test_a_refusal_before_the_body_was_read(wire: Wire, service_client: ServiceClient) -> None:
+def test_a_refusal_before_the_body_was_read(raw: RawConnections, service_client: ServiceClient) -> None:
     """401 with a body on its way: the connection ends, and says so, and the body is never taken for a request."""
     for size in (20, 2_000, 60_000, 1_000_000):
         body = NEXT * (size // len(NEXT) + 1)
-        answer = wire.say(wire.post(b"/verify/start", body, known=False) + NEXT)
+        answer = raw.exchange(raw.post(b"/verify/start", body, known=False) + NEXT)
         assert statuses(answer) == [401], size
         assert b"connection: close" in answer.lower()
     with httpx.Client(timeout=5) as client:
@@ -166,12 +168,12 @@ def test_a_refusal_before_the_body_was_read(wire: Wire, service_client: ServiceC
                 assert client.post(f"{service_client.url}/verify/start", content=b"x" * size).status_code == 401
 
 
-def test_bodies_without_end(wire: Wire) -> None:
+def test_bodies_without_end(raw: RawConnections) -> None:
     """Over 64 kB is 413 and the end of the connection, declared or in chunks that never end."""
-    assert statuses(wire.say(wire.post(b"/verify/start", b"x" * 1_000_000) + NEXT)) == [413]
+    assert statuses(raw.exchange(raw.post(b"/verify/start", b"x" * 1_000_000) + NEXT)) == [413]
     began = time.monotonic()
-    with wire.open() as connection:
-        head = wire.post(b"/verify/start", b"", b"Transfer-Encoding: chunked", length=False)
+    with raw.open() as connection:
+        head = raw.post(b"/verify/start", b"", b"Transfer-Encoding: chunked", length=False)
         sent = 0
         with contextlib.suppress(OSError):
             connection.sendall(head)
@@ -187,24 +189,24 @@ def test_bodies_without_end(wire: Wire) -> None:
         assert time.monotonic() - began < 4
 
 
-def dripping(wire: Wire, head: bytes, count: int) -> list[socket.socket]:
+def dripping(raw: RawConnections, head: bytes, count: int) -> list[socket.socket]:
     """Connections that have begun a request and do not go on."""
     connections = []
     for _ in range(count):
-        connection = wire.open()
+        connection = raw.open()
         connection.sendall(head)
         connections.append(connection)
     return connections
 
 
-def test_slow_clients_do_not_keep_the_others_waiting(wire: Wire, service_client: ServiceClient) -> None:
+def test_slow_clients_do_not_keep_the_others_waiting(raw: RawConnections, service_client: ServiceClient) -> None:
     """100 clients with slow headers, 50 with slow bodies and no key, 20 slow webhooks: logins go on beside them."""
-    unknown = wire.post(b"/verify/start", b"", b"Content-Length: 500", length=False, known=False)
-    hook = wire.post(b"/webhooks/telnyx", b"{", b"Content-Length: 500", length=False, known=False)
+    unknown = raw.post(b"/verify/start", b"", b"Content-Length: 500", length=False, known=False)
+    hook = raw.post(b"/webhooks/telnyx", b"{", b"Content-Length: 500", length=False, known=False)
     slow = [
-        *dripping(wire, b"POST /verify/start HTTP/1.1\r\nHost: x\r\nA: ", 100),
-        *dripping(wire, unknown, 50),
-        *dripping(wire, hook, 20),
+        *dripping(raw, b"POST /verify/start HTTP/1.1\r\nHost: x\r\nA: ", 100),
+        *dripping(raw, unknown, 50),
+        *dripping(raw, hook, 20),
     ]
     try:
         time.sleep(0.2)
@@ -227,7 +229,7 @@ def test_slow_clients_do_not_keep_the_others_waiting(wire: Wire, service_client:
             connection.close()
     # With the slow ones gone webhooks are heard at once.
     deadline = time.monotonic() + 5
-    while statuses(wire.say(wire.post(b"/webhooks/telnyx", b"{}", known=False))) != [401]:
+    while statuses(raw.exchange(raw.post(b"/webhooks/telnyx", b"{}", known=False))) != [401]:
         assert time.monotonic() < deadline
 
 
@@ -240,15 +242,15 @@ def in_threads(act: Callable[[], None], count: int) -> None:
         thread.join()
 
 
-def test_a_client_that_goes_away(wire: Wire, service_client: ServiceClient) -> None:
+def test_a_client_that_goes_away(raw: RawConnections, service_client: ServiceClient) -> None:
     """Closing in mid-request costs nobody anything; closing after it may start or not, but never twice."""
     number = service_client.number()
-    whole = wire.post(b"/verify/start", b'{"to": "%b"}' % number.encode())
+    whole = raw.post(b"/verify/start", b'{"to": "%b"}' % number.encode())
     for cut in (10, 80, len(whole) - 3):
-        with wire.open() as connection:
+        with raw.open() as connection:
             connection.sendall(whole[:cut])
     assert service_client.inbox(number) == []
-    with wire.open() as connection:
+    with raw.open() as connection:
         connection.sendall(whole)
     assert service_client.start(number).status_code in (201, 429)
     assert len(service_client.code(number)) == 6

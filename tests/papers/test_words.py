@@ -1,4 +1,4 @@
-"""The documents use the terms of the field, in sentences that can be read once."""
+"""Sentences of the documents can be read once. The words are checked in `tests/architecture/test_plain_words.py`."""
 
 import re
 from pathlib import Path
@@ -7,20 +7,8 @@ import pytest
 
 from .papers import PAPERS, name, prose
 
-AVOIDED = (
-    *("the house", "home", "hands", "in hand", "postman", "guest", "stranger", "chore", "pulse", "rooms", "story"),
-    *("stories", "the wire", "stand-in", "fall-over", "bury", "carrier's word", "left the house", "asker", "lane"),
-)
-"""Metaphors and words of our own for which the field has a term; CONTRIBUTING.md has the rule."""
 LONGEST = 45
 """Words in a sentence. Most have fewer than twenty."""
-
-
-@pytest.mark.parametrize("paper", PAPERS, ids=name)
-def test_no_metaphor_takes_the_place_of_a_term(paper: Path) -> None:
-    """One word for one thing, and it is the field's."""
-    text = prose(paper).lower()
-    assert [word for word in AVOIDED if re.search(rf"\b{re.escape(word)}\b", text)] == []
 
 
 @pytest.mark.parametrize("paper", PAPERS, ids=name)

@@ -91,12 +91,12 @@ class Post:
 
 @dataclass
 class Receiver:
-    """Takes webhooks; `answer` decides the status by post, `gate` holds answers back while it is cleared."""
+    """Takes webhooks; `answer` decides the status by post, `answering` holds answers back while it is cleared."""
 
     url: str = ""
     posts: list[Post] = field(default_factory=list)
     answer: Callable[[Post], int] = lambda _: 200
-    gate: threading.Event = field(default_factory=threading.Event)
+    answering: threading.Event = field(default_factory=threading.Event)
 
     def of(self, event_type: str) -> list[Post]:
         return [post for post in list(self.posts) if post.type == event_type]
@@ -106,7 +106,7 @@ class Receiver:
 def receiver() -> Iterator[Receiver]:
     """A webhook receiver on loopback."""
     box = Receiver()
-    box.gate.set()
+    box.answering.set()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -116,7 +116,7 @@ def receiver() -> Iterator[Receiver]:
             body = self.rfile.read(int(self.headers["content-length"]))
             post = Post(self.path, {k.lower(): v for k, v in self.headers.items()}, body, time.monotonic())
             box.posts.append(post)
-            box.gate.wait(5)
+            box.answering.wait(5)
             status = box.answer(post)
             try:
                 self.send_response(status)
@@ -142,7 +142,7 @@ def receiver() -> Iterator[Receiver]:
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield box
-    box.gate.set()
+    box.answering.set()
     server.shutdown()
     thread.join()
     server.server_close()

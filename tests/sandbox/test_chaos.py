@@ -174,7 +174,7 @@ def test_half_a_body_promises_more(http: httpx.Client) -> None:
 
 
 def test_slow_answers_in_its_time(sandbox: SandboxServer) -> None:
-    """slow answers 200 after latency_ms; the message does not wait for that; a twin in the meantime is a 409."""
+    """slow answers 200 after latency_ms; the message does not wait; the same key in the meantime is a 409."""
     with httpx.Client(base_url=sandbox.url, headers=KEY, trust_env=False, verify=False) as patient:
         chaos(patient, send={"mode": "slow", "latency_ms": 600})
         began = time.monotonic()
@@ -198,7 +198,7 @@ def test_timeout_says_nothing_until_the_sandbox_lets_go(sandbox: SandboxServer) 
                 waiting.result(timeout=3)
 
 
-def test_the_journal_tells_what_left_on_the_wire(http: httpx.Client) -> None:
+def test_the_journal_lists_the_responses_as_sent(http: httpx.Client) -> None:
     """Swallowed answers have no status and no time of answer; half a body has the status that went out."""
     for mode in ("reset_after_request", "half_body", "http_500"):
         chaos(http, send={"mode": mode})

@@ -112,7 +112,7 @@ def test_control_errors(api: httpx.Client, method: str, path: str, status: int) 
 
 
 @pytest.mark.parametrize("path", ["/v2/messages", "/sandbox/chaos"])
-def test_large_bodies_are_refused_on_the_wire(http: httpx.Client, path: str) -> None:
+def test_large_bodies_are_refused_over_a_socket(http: httpx.Client, path: str) -> None:
     """More than a megabyte is 413, whether announced or chunked, and the client gets to read it."""
     method = "POST" if path.startswith("/v2") else "PUT"
     big = b"x" * 3_000_000
@@ -130,13 +130,13 @@ def test_a_megabyte_is_read(http: httpx.Client) -> None:
     assert len(journal(http)[0]["body"]["text"]) == 999_000
 
 
-def _talk(sandbox: SandboxServer, raw: bytes) -> bytes:
+def _exchange(sandbox: SandboxServer, raw: bytes) -> bytes:
     host, port = sandbox.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=3) as wire:
-        wire.sendall(raw)
+    with socket.create_connection((host, int(port)), timeout=3) as connection:
+        connection.sendall(raw)
         got = b""
         while True:
-            data = wire.recv(65_536)
+            data = connection.recv(65_536)
             if not data:
                 return got
             got += data
@@ -146,7 +146,7 @@ def test_odd_framing_closes_the_connection(sandbox: SandboxServer) -> None:
     """A length that is none leaves no second request hidden in the first one's body."""
     hidden = b"GET /sandbox/journal HTTP/1.1\r\nHost: x\r\n\r\n"
     for length in (b"abc", b"-5", b"+5", b"1e3", b"5, 5", b"9" * 30):
-        got = _talk(
+        got = _exchange(
             sandbox, b"POST /v2/messages HTTP/1.1\r\nHost: x\r\nContent-Length: " + length + b"\r\n\r\n" + hidden
         )
         assert got.count(b"HTTP/1.1 ") == 1, length
@@ -156,8 +156,10 @@ def test_odd_framing_closes_the_connection(sandbox: SandboxServer) -> None:
 def test_a_cut_body_is_not_a_request(sandbox: SandboxServer, http: httpx.Client) -> None:
     """A client that leaves in the middle of its body has asked for nothing."""
     host, port = sandbox.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port))) as wire:
-        wire.sendall(b"POST /v2/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nContent-Length: 99\r\n\r\n{")
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(
+            b"POST /v2/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nContent-Length: 99\r\n\r\n{"
+        )
     assert http.get("/sandbox/healthz").status_code == 200
     assert journal(http) == []
 
@@ -166,14 +168,14 @@ def test_pipelined_requests_are_answered_in_order(sandbox: SandboxServer) -> Non
     """Two requests in one packet get two answers over one connection."""
     body = b'{"wait_seconds": 0}'
     first = b"PUT /sandbox/chaos HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
-    got = _talk(sandbox, first + b"GET /sandbox/healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    got = _exchange(sandbox, first + b"GET /sandbox/healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert got.count(b"HTTP/1.1 200") == 2
     assert got.endswith(b'{"status":"ok"}')
 
 
 def test_http_1_0_and_head(sandbox: SandboxServer, http: httpx.Client) -> None:
     """Old clients get a closed connection; HEAD gets no body."""
-    assert _talk(sandbox, b"GET /sandbox/journal HTTP/1.0\r\n\r\n").endswith(b'{"requests":[],"dropped":0}')
+    assert _exchange(sandbox, b"GET /sandbox/journal HTTP/1.0\r\n\r\n").endswith(b'{"requests":[],"dropped":0}')
     answer = http.head("/sandbox/healthz")
     assert (answer.status_code, answer.content) == (200, b"")
 
@@ -183,8 +185,8 @@ def test_nothing_is_printed(sandbox: SandboxServer, http: httpx.Client, capfd: p
     long_code(http)
     http.get(f"/sandbox/phones/{PERSON}/messages")
     http.get(f"/v2/nowhere/{PERSON}")
-    _talk(sandbox, b"GARBAGE +13125550199\r\n\r\n")
-    _talk(sandbox, b"GET / HTTP/9.9\r\n\r\n")
+    _exchange(sandbox, b"GARBAGE +13125550199\r\n\r\n")
+    _exchange(sandbox, b"GET / HTTP/9.9\r\n\r\n")
     chaos(http, send={"mode": "reset_after_request"})
     with pytest.raises(httpx.TransportError):
         long_code(http)
@@ -196,13 +198,13 @@ def test_slow_clients_do_not_block_others(sandbox: SandboxServer, http: httpx.Cl
     """Connections that dawdle leave the others their speed."""
     host, port = sandbox.url.removeprefix("http://").split(":")
     dawdlers = [socket.create_connection((host, int(port))) for _ in range(50)]
-    for wire in dawdlers:
-        wire.sendall(b"POST /v2/messages HTTP/1.1\r\nContent-Le")
+    for connection in dawdlers:
+        connection.sendall(b"POST /v2/messages HTTP/1.1\r\nContent-Le")
     began = time.monotonic()
     assert long_code(http).status_code == 200
     assert time.monotonic() - began < 1
-    for wire in dawdlers:
-        wire.close()
+    for connection in dawdlers:
+        connection.close()
 
 
 _scalars = (

@@ -70,15 +70,15 @@ def test_refusals_are_not_stored(api: httpx.Client) -> None:
 
 
 def test_in_flight_is_a_conflict(http: httpx.Client) -> None:
-    """While the first is unanswered a twin is 409 10036 with the header's pointer; afterwards it is replayed."""
+    """While the first is unanswered its repeat is 409 10036 with the header's pointer; later it is replayed."""
     chaos(http, send={"mode": "slow", "latency_ms": 800})
     with ThreadPoolExecutor(1) as one:
         first = one.submit(_post, http, "k")
         eventually(lambda: journal(http))
         chaos(http, send={"mode": "ok"})
-        twin = _post(http, "k")
-        assert (twin.status_code, code_of(twin)) == (409, "10036")
-        assert twin.json()["errors"][0]["source"] == {"pointer": "/header/Idempotency-Key"}
+        same = _post(http, "k")
+        assert (same.status_code, code_of(same)) == (409, "10036")
+        assert same.json()["errors"][0]["source"] == {"pointer": "/header/Idempotency-Key"}
         assert code_of(_post(http, "k", BODY + b" ")) == "10027"
         answer = first.result()
     assert _post(http, "k").content == answer.content

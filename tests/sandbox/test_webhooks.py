@@ -80,7 +80,7 @@ def test_a_refused_connection_is_tried_again(receiver: Receiver) -> None:
 
 def test_a_silent_receiver_costs_two_seconds(http: httpx.Client, receiver: Receiver) -> None:
     """An answer that does not come within two seconds is a failed attempt."""
-    receiver.gate.clear()
+    receiver.answering.clear()
     reply(http, "hi")
     first = eventually(lambda: receiver.posts[:1])[0]
     second = eventually(lambda: receiver.posts[1:2])[0]
@@ -129,12 +129,12 @@ def test_a_stuck_receiver_does_not_stop_the_others(http: httpx.Client, receiver:
 
 
 def test_the_pool_is_bounded(http: httpx.Client, receiver: Receiver) -> None:
-    """However many events there are, no more than eight are on the wire at once; all arrive in the end."""
-    receiver.gate.clear()
+    """However many events there are, no more than eight are sent at once; all arrive in the end."""
+    receiver.answering.clear()
     for i in range(40):
         reply(http, f"text {i}")
     eventually(lambda: len(receiver.posts) == THREADS)
-    receiver.gate.set()
+    receiver.answering.set()
     eventually(lambda: len({post.data["id"] for post in receiver.posts}) == 40)
 
 

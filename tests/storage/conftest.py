@@ -1,4 +1,4 @@
-"""One house on a real server and on a one-node cluster; every test that takes `house` runs on both."""
+"""A store on a real server and on a one-node cluster; every test that takes `harness` runs on both."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ def store_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def harness(store_url: str) -> Iterator[StoreHarness]:
-    """All rooms over the store, with consumer groups made."""
+    """All stores over it, with consumer groups made."""
     made = StoreHarness.open(store_url)
     made.outbox.open()
     try:

@@ -1,4 +1,4 @@
-"""The rooms over one store, and short words for what the tests do in them."""
+"""All store classes over one server, and short helpers for what the tests do with them."""
 
 import functools
 import itertools
@@ -45,7 +45,7 @@ T = TypeVar("T")
 SHARDS = 16
 POOL = Sender("pool", SenderKind.NUMBER_POOL, "profile-a", None, 20.0)
 BACKUP = Sender("backup", SenderKind.LONG_CODE, "profile-b", "+18445550001", 20.0)
-TWIN = Sender("twin", SenderKind.LONG_CODE, "profile-a", "+18445550002", 20.0)
+SAME_PROFILE = Sender("same_profile", SenderKind.LONG_CODE, "profile-a", "+18445550002", 20.0)
 RESEND_MS = (30_000, 60_000, 120_000)
 SHOP = App("shop", "Acme", (POOL, BACKUP), resend_after_ms=RESEND_MS)
 BANK = App("bank", "Bank", (POOL, BACKUP), resend_after_ms=RESEND_MS)
@@ -112,7 +112,7 @@ class Confused(Scripts):
 
 @dataclass
 class StoreHarness:
-    """All rooms over one store."""
+    """All store classes over one server."""
 
     store: Store
     keys: Keys

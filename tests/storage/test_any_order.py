@@ -10,9 +10,9 @@ from otp_service.domain.ids import Reference
 from otp_service.domain.outbox import Timer
 from otp_service.domain.policy import App
 
-from .harness import BACKUP, POOL, TWIN, StoreHarness, fresh_number, word
+from .harness import BACKUP, POOL, SAME_PROFILE, StoreHarness, fresh_number, word
 
-TRIO = App("shop", "Acme", (POOL, TWIN, BACKUP))
+TRIO = App("shop", "Acme", (POOL, SAME_PROFILE, BACKUP))
 ORDER = ("sending", "sent", "unconfirmed", "failed", "delivered")
 WORDS = {
     "queued": ("sent", 0),
@@ -22,7 +22,7 @@ WORDS = {
     "delivery_failed": ("failed", 4),
     "delivered": ("delivered", 5),
 }
-EVENTS = (*WORDS, *(f"asked: {each}" for each in WORDS), "accepted", "answer lost", "fall", "close")
+EVENTS = (*WORDS, *(f"asked: {each}" for each in WORDS), "accepted", "answer lost", "failover", "close")
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Model:
 
     place: int = 0
     lost: bool = False
-    told: int = -1  # how far the message is by the carrier's own word
+    told: int = -1  # the rank of the newest status that the carrier reported
     claimed: bool = False
     over: bool = False  # the code's time
     waiting: bool = True  # for the time to be sent in
@@ -64,9 +64,9 @@ class Model:
             self.over = True
             self.reach("unconfirmed")
         elif self.waiting and not self.claimed:
-            self.fall()
+            self.failover()
 
-    def fall(self) -> None:
+    def failover(self) -> None:
         """It should have been sent by now."""
         if self.over or self.place > 1:
             self.waiting = False
@@ -94,7 +94,7 @@ def tell(harness: StoreHarness, ref: Reference, event: str) -> None:
     said = event.removeprefix("asked: ")
     if said in WORDS:
         harness.tell(ref, DeliveryReport("msg-1", "+1", said), event=None if said != event else word("evt"))
-    elif event == "fall":
+    elif event == "failover":
         if f"failover:{ref.delivery_id(1)}" in timers:
             harness.raw.zadd(harness.keys.timers(shard), {f"failover:{ref.delivery_id(1)}": 1})
         harness.due_deliveries.claim_failover(Timer(shard, "failover", ref, 1))

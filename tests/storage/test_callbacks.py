@@ -1,4 +1,4 @@
-"""The queues of callbacks and the feed that fills them: nothing lost, nothing in two hands, nothing without a bound."""
+"""The queues of callbacks and the consumer that fills them: nothing lost, claimed twice or without a bound."""
 
 import threading
 import time
@@ -65,7 +65,7 @@ class TestQueue:
         assert ids(queue) == []
 
     def test_a_claim_has_one_winner(self, harness: StoreHarness) -> None:
-        """Many workers at the same moment: every callback is in exactly one pair of hands."""
+        """Many workers at the same moment: every callback is claimed exactly once."""
         for number in range(5):
             queues(harness).put(callback(number))
         claims = at_once([lambda: queues(harness).claim("shop")] * 12)
@@ -90,7 +90,7 @@ class TestQueue:
         quick = must_claim(queue)
         assert not queue.schedule_retry(slow, 60_000, 0, "late")
         assert not queue.dead_letter(slow, 0, "late")
-        assert [(one.tries, one.reason, one.dead) for one in queue.list("shop", dead=False)] == [(2, "", False)]
+        assert [(one.attempts, one.reason, one.dead) for one in queue.list("shop", dead=False)] == [(2, "", False)]
         assert queue.record_sent(slow)
         assert not queue.schedule_retry(quick, 1, 0, "status 500")
         assert queue.counts(["shop"]) == {"shop": (0, 0)}
@@ -102,7 +102,7 @@ class TestQueue:
         assert queue.schedule_retry(must_claim(queue), 80, 0, "status 500")
         assert queue.claim("shop") is None
         (waiting,) = queue.list("shop", dead=False)
-        assert (waiting.tries, waiting.reason, waiting.at_ms > harness.now()) == (1, "status 500", True)
+        assert (waiting.attempts, waiting.reason, waiting.at_ms > harness.now()) == (1, "status 500", True)
         time.sleep(0.12)
         assert must_claim(queue).attempt == 2
 
@@ -146,7 +146,7 @@ class TestQueue:
         assert queue.replay("shop", None) == 0
 
     def test_all_dead_letters_are_replayed_at_once(self, harness: StoreHarness) -> None:
-        """And one that is in somebody's hands is left alone."""
+        """One that a worker has claimed is left alone."""
         queue = queues(harness)
         for number in range(3):
             queue.put(callback(number))
@@ -191,7 +191,7 @@ class TestQueue:
         assert all(field.startswith("evt_00-2-0") for field in harness.raw.hkeys(harness.keys.callbacks("shop")))
 
 
-class TestFeed:
+class TestAuditConsumer:
     """The audit streams, read by a group."""
 
     def test_every_event_from_then_on_is_handed_out_once(self, harness: StoreHarness) -> None:

@@ -19,9 +19,9 @@ from otp_service.domain.circuit import (
     TRIPS_AFTER,
     BreakerDecision,
     Fault,
-    Fine,
     Hold,
     Source,
+    Success,
 )
 from otp_service.storage.circuits import Circuits
 from otp_service.storage.schema.fields import Breaker
@@ -64,15 +64,20 @@ def test_faults_in_a_row_open_and_a_success_ends_the_row(harness: StoreHarness) 
     for _ in range(2):
         for _ in range(TRIPS_AFTER - 1):
             assert not fresh(harness).record_fault(Fault(SENDER, "connect"), word())
-        assert not fresh(harness).record_success(Fine(SENDER), probe=False)
+        assert not fresh(harness).record_success(Success(SENDER), probe=False)
     assert state(harness) == "closed"
     assert not harness.raw.exists(harness.keys.circuit(SENDER))
     trip(harness)
     assert state(harness) == "open"
     assert pause(harness) == pytest.approx(FIRST_PAUSE_MS, abs=1_000)
-    gate = fresh(harness).admit([ACCOUNT, PROFILE, SENDER])
-    assert (gate.passes, gate.code, gate.title, gate.lasting) == (False, "sender_down", "connect", False)
-    assert 0 < gate.wait_ms <= FIRST_PAUSE_MS
+    decision = fresh(harness).admit([ACCOUNT, PROFILE, SENDER])
+    assert (decision.passes, decision.code, decision.title, decision.is_hold) == (
+        False,
+        "sender_down",
+        "connect",
+        False,
+    )
+    assert 0 < decision.wait_ms <= FIRST_PAUSE_MS
 
 
 def test_a_row_is_no_longer_than_its_window(harness: StoreHarness) -> None:
@@ -104,9 +109,9 @@ def test_one_message_probes(harness: StoreHarness) -> None:
     trip(harness)
     later(harness)
     assert state(harness) == "half_open"
-    gates = at_once([partial(fresh(harness).admit, [SENDER]) for _ in range(16)])
-    assert [gate.probe for gate in gates if gate.passes] == [True]
-    assert all(0 < gate.wait_ms <= PROBE_MS for gate in gates if not gate.passes)
+    decisions = at_once([partial(fresh(harness).admit, [SENDER]) for _ in range(16)])
+    assert [decision.probe for decision in decisions if decision.passes] == [True]
+    assert all(0 < decision.wait_ms <= PROBE_MS for decision in decisions if not decision.passes)
     # One that never says anything is given up.
     later(harness)
     assert fresh(harness).admit([SENDER]).probe
@@ -116,9 +121,9 @@ def test_only_the_probes_success_closes(harness: StoreHarness) -> None:
     """One from before the trouble, answered late, does not."""
     trip(harness)
     later(harness)
-    assert not fresh(harness).record_success(Fine(SENDER), probe=False)
+    assert not fresh(harness).record_success(Success(SENDER), probe=False)
     assert state(harness) == "half_open"
-    assert fresh(harness).record_success(Fine(SENDER), probe=True)
+    assert fresh(harness).record_success(Success(SENDER), probe=True)
     assert state(harness) == "closed"
     assert fresh(harness).admit([SENDER]) == PASS
     trip(harness)
@@ -131,16 +136,16 @@ def test_a_hold_lasts_to_midnight(harness: StoreHarness) -> None:
     midnight = (harness.now() // DAY_MS + 1) * DAY_MS
     assert int(harness.raw.hget(harness.keys.circuit(PROFILE), "open_until_ms")) == midnight
     assert harness.raw.pttl(harness.keys.circuit(PROFILE)) > midnight - harness.now()
-    gate = fresh(harness).admit([ACCOUNT, PROFILE, SENDER])
-    assert (gate.passes, gate.code, gate.lasting) == (False, "40333", True)
-    assert 0 < gate.wait_ms <= min(3_600_000, midnight - harness.now() + 1_000)
+    decision = fresh(harness).admit([ACCOUNT, PROFILE, SENDER])
+    assert (decision.passes, decision.code, decision.is_hold) == (False, "40333", True)
+    assert 0 < decision.wait_ms <= min(3_600_000, midnight - harness.now() + 1_000)
 
 
 def test_a_held_account_is_probed(harness: StoreHarness) -> None:
     """Every half minute one message looks whether it is mended."""
     fresh(harness).record_hold(Hold(ACCOUNT, "20100", "funds", DAY_MS, 30_000, after=1), word())
-    gate = fresh(harness).admit([ACCOUNT, PROFILE, SENDER])
-    assert (gate.passes, gate.lasting) == (False, True)
+    decision = fresh(harness).admit([ACCOUNT, PROFILE, SENDER])
+    assert (decision.passes, decision.is_hold) == (False, True)
     later(harness, ACCOUNT, until=False)
     assert fresh(harness).admit([ACCOUNT]).probe
     again = fresh(harness).admit([ACCOUNT])
@@ -237,9 +242,9 @@ def test_a_success_begins_the_count_anew(harness: StoreHarness) -> None:
     for source in Source:
         for _ in range(HOLDS_AFTER - 1):
             assert fresh(harness).record_hold(replace(NOT_OURS, source=source), word()) == "counted"
-    fresh(harness).record_success(Fine(SENDER, sent=False), probe=False)
+    fresh(harness).record_success(Success(SENDER, sent=False), probe=False)
     assert fresh(harness).states([SENDER])[SENDER].counted == set(Source)
-    fresh(harness).record_success(Fine(SENDER, sent=True), probe=False)
+    fresh(harness).record_success(Success(SENDER, sent=True), probe=False)
     assert fresh(harness).states([SENDER])[SENDER].counted == {Source.REPORT}
     fresh(harness).record_delivered([ACCOUNT, PROFILE, SENDER])
     assert fresh(harness).states([SENDER])[SENDER].counted == set()
@@ -269,7 +274,7 @@ def test_a_hold_by_reports_needs_one_more_after_its_probe(harness: StoreHarness)
         fresh(harness).record_hold(hold, word())
     later(harness)
     assert fresh(harness).admit([SENDER]).probe
-    assert fresh(harness).record_success(Fine(SENDER, sent=True), probe=True)
+    assert fresh(harness).record_success(Success(SENDER, sent=True), probe=True)
     assert state(harness) == "closed"
     assert fresh(harness).record_hold(hold, word()) == "opened"
 
@@ -289,10 +294,10 @@ def test_where_there_is_no_better_way_a_hold_stops_nothing(harness: StoreHarness
     fresh(harness).record_hold(replace(NOT_OURS, after=1), word())
     scopes = [ACCOUNT, PROFILE, SENDER]
     assert not fresh(harness).admit(scopes).passes
-    gates = [fresh(harness).admit(scopes, held_too=True) for _ in range(3)]
-    assert gates == [BreakerDecision(True, probe=True)] * 3
+    decisions = [fresh(harness).admit(scopes, held_too=True) for _ in range(3)]
+    assert decisions == [BreakerDecision(True, probe=True)] * 3
     for scope in scopes:
-        fresh(harness).record_success(Fine(scope, sent=True), probe=True)
+        fresh(harness).record_success(Success(scope, sent=True), probe=True)
     assert fresh(harness).admit(scopes) == PASS
     fresh(harness).record_hold(replace(NOT_OURS, scope=ACCOUNT, after=1), word())
     trip(harness)
@@ -300,8 +305,8 @@ def test_where_there_is_no_better_way_a_hold_stops_nothing(harness: StoreHarness
         harness.keys.circuit(SENDER),
         mapping={"open_until_ms": harness.now() + 60_000, "next_probe_ms": harness.now() + 60_000},
     )
-    gate = fresh(harness).admit(scopes, held_too=True)
-    assert (gate.passes, gate.code, gate.lasting) == (False, "sender_down", False)
+    decision = fresh(harness).admit(scopes, held_too=True)
+    assert (decision.passes, decision.code, decision.is_hold) == (False, "sender_down", False)
 
 
 def test_looks_of_many_threads_never_miss(harness: StoreHarness) -> None:
@@ -325,13 +330,13 @@ def test_looks_of_many_threads_never_miss(harness: StoreHarness) -> None:
         sys.setswitchinterval(switch)
 
 
-def test_tallies_are_of_the_last_hour(harness: StoreHarness) -> None:
+def test_sender_stats_are_of_the_last_hour(harness: StoreHarness) -> None:
     """Deliveries by how they ended, with the carrier's ratios beside them; older portions are gone."""
     sender_stats = SenderStats(harness.store, harness.scripts, harness.keys)
     for delivered in (True, True, False):
         sender_stats.record_result("pool", delivered=delivered)
     old = harness.now() // PERIOD_MS - PERIODS
-    harness.raw.hset(harness.keys.tally("pool"), f"delivered:{old}", 1_000)
+    harness.raw.hset(harness.keys.sender_stats("pool"), f"delivered:{old}", 1_000)
     sender_stats.record_result("pool", delivered=True)
     sender_stats.record_health({"pool": (0.5, None)})
     health = sender_stats.health(["pool", "backup"])
@@ -341,11 +346,11 @@ def test_tallies_are_of_the_last_hour(harness: StoreHarness) -> None:
     assert at_once([sender_stats.claim_health_poll] * 8).count(True) == 1
 
 
-@pytest.mark.parametrize("lasting", [False, True])
-def test_a_clock_that_is_set_back_prolongs_no_pause(harness: StoreHarness, lasting: bool) -> None:
+@pytest.mark.parametrize("is_hold", [False, True])
+def test_a_clock_that_is_set_back_prolongs_no_pause(harness: StoreHarness, is_hold: bool) -> None:
     """A breaker opened before the store's clock was set back by hours is probed when the longest pause is over."""
     scope = f"sender:{word()}"
-    if lasting:
+    if is_hold:
         harness.circuits.record_hold(Hold(scope, "40333", "spent", 3_600_000, 30_000, after=1), word())
     else:
         for _ in range(5):
@@ -353,9 +358,9 @@ def test_a_clock_that_is_set_back_prolongs_no_pause(harness: StoreHarness, lasti
     key = harness.keys.circuit(scope)
     for name in (Breaker.UNTIL, Breaker.NEXT_PROBE):
         harness.raw.hincrby(key, name, 7_200_000)
-    gate = fresh(harness).admit([scope])
-    assert not gate.passes
-    assert gate.wait_ms <= (30_000 if lasting else LONGEST_PAUSE_MS)
+    decision = fresh(harness).admit([scope])
+    assert not decision.passes
+    assert decision.wait_ms <= (30_000 if is_hold else LONGEST_PAUSE_MS)
     limits = {"probe_ms": PROBE_MS, "longest_pause_ms": LONGEST_PAUSE_MS}
     admitted, wait_ms, *_ = harness.scripts.call("circuit/admit", {"circuit": key}, repeat=True, **limits)
     assert (admitted, wait_ms <= 30_000) == (0, True)

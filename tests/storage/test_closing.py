@@ -16,12 +16,12 @@ from otp_service.domain.optout_list import OptOut
 from otp_service.domain.outbox import Job, Timer
 from otp_service.domain.policy import App
 
-from .harness import BACKUP, BANK, CODE, POOL, SHOP, TWIN, UNCAPPED, StoreHarness, at_once, fresh_number, word
+from .harness import BACKUP, BANK, CODE, POOL, SAME_PROFILE, SHOP, UNCAPPED, StoreHarness, at_once, fresh_number, word
 
 NEXT = Refused("40002", "Blocked as spam", Action.NEXT_SENDER)
 BLOCKED = Refused("40300", "Blocked due to STOP message", Action.STOP_PERSON, opted_out=True)
 ALONE = App("shop", "Acme", (POOL,))
-TRIO = App("shop", "Acme", (POOL, TWIN, BACKUP))
+TRIO = App("shop", "Acme", (POOL, SAME_PROFILE, BACKUP))
 
 
 def come(harness: StoreHarness, ref: Reference, kind: str, ordinal: int = 1) -> Timer:
@@ -32,7 +32,7 @@ def come(harness: StoreHarness, ref: Reference, kind: str, ordinal: int = 1) -> 
     return Timer(shard, kind, ref, ordinal)
 
 
-def fall(harness: StoreHarness, ref: Reference, ordinal: int = 1) -> str | None:
+def failover(harness: StoreHarness, ref: Reference, ordinal: int = 1) -> str | None:
     """The time to be sent in is over."""
     return harness.due_deliveries.claim_failover(come(harness, ref, "failover", ordinal))
 
@@ -71,7 +71,7 @@ def test_what_was_never_tried_fails_and_the_next_sender_has_it(harness: StoreHar
     job = harness.take(ref)
     assert wait_on(harness, ref, "failover") == pytest.approx(SHOP.sent_within_ms, abs=2_000)
     harness.deliveries.record_rate_wait(job, 60_000)
-    assert fall(harness, ref) is None
+    assert failover(harness, ref) is None
     assert deliveries(harness, ref) == [("pool", "failed"), ("backup", "queued")]
     record = harness.record(ref)
     assert record["1:error_code"] == "not_sent_in_time"
@@ -86,21 +86,21 @@ def test_a_sender_is_not_to_blame_for_a_worker_that_was_away(harness: StoreHarne
     """What nobody has looked at stays with its sender; its time begins anew, and comes."""
     ref = harness.start(fresh_number()).reference
     for _ in range(2):
-        assert fall(harness, ref) is None
+        assert failover(harness, ref) is None
         assert deliveries(harness, ref) == [("pool", "queued")]
         assert wait_on(harness, ref, "failover") == pytest.approx(SHOP.sent_within_ms, abs=2_000)
     harness.deliveries.record_retry(harness.take(ref), 60_000, NotSent("connection refused"))
-    fall(harness, ref)
+    failover(harness, ref)
     assert deliveries(harness, ref) == [("pool", "failed"), ("backup", "queued")]
 
 
 def test_a_code_that_has_arrived_is_not_sent_by_the_next_sender_too(harness: StoreHarness) -> None:
-    """The first sender's message comes late, after the fall-over and before the second one's: one SMS is enough."""
+    """The first sender's message comes late, after the failover and before the second one's: one SMS is enough."""
     ref = harness.start(fresh_number()).reference
     harness.send(ref, "msg-1")
-    assert fall(harness, ref) == "msg-1"
+    assert failover(harness, ref) == "msg-1"
     harness.tell(ref, DeliveryReport("msg-1", "+1", "queued"))
-    assert fall(harness, ref) is None
+    assert failover(harness, ref) is None
     assert deliveries(harness, ref) == [("pool", "sent"), ("backup", "queued")]
     job = harness.take(ref)
     harness.apply(ref, "delivered", "msg-1")
@@ -115,7 +115,7 @@ def test_what_stood_in_the_way_is_told(harness: StoreHarness) -> None:
     ref, job = begun(harness)
     harness.deliveries.record_retry(job, 60_000, NotSent("connection refused"))
     harness.raw.hset(harness.keys.record(ref), "1:updated_ms", "1")
-    fall(harness, ref)
+    failover(harness, ref)
     assert harness.record(ref)["1:error_title"] == "It could not be sent in time: connection refused."
 
 
@@ -123,7 +123,7 @@ def test_a_carrier_that_asks_for_patience_again_and_again_does_not_hold_a_code(h
     """Tries that all came back at once are none under way: however fresh the last is, the next sender has the code."""
     ref, job = begun(harness)
     harness.deliveries.record_retry(job, 1_000, NotSent(LIMITED, retry_after_s=1.0))
-    assert fall(harness, ref) is None
+    assert failover(harness, ref) is None
     assert deliveries(harness, ref) == [("pool", "failed"), ("backup", "queued")]
 
 
@@ -131,7 +131,7 @@ def test_a_lost_answer_gives_way_and_is_not_repeated(harness: StoreHarness) -> N
     """The next sender has it with the reason; of the first no further try leaves, and its late word still counts."""
     ref, job = begun(harness)
     harness.deliveries.record_unknown(job, 2_000, Unknown("read timeout"))
-    fall(harness, ref)
+    failover(harness, ref)
     assert deliveries(harness, ref) == [("pool", "unknown"), ("backup", "queued")]
     assert detail(harness, ref, "delivery.fell_back") == [{"to": ref.delivery_id(2), "reason": "answer_lost"}]
     harness.due_deliveries.requeue(come(harness, ref, "retry"))
@@ -145,36 +145,36 @@ def test_a_lost_answer_gives_way_and_is_not_repeated(harness: StoreHarness) -> N
 def test_a_request_under_way_is_waited_for(harness: StoreHarness) -> None:
     """Until it has an answer or can have none any more; then it counts as lost."""
     ref, _ = begun(harness)
-    assert fall(harness, ref) is None
+    assert failover(harness, ref) is None
     assert deliveries(harness, ref) == [("pool", "sending")]
     assert wait_on(harness, ref, "failover") == pytest.approx(10_000, abs=2_000)
     harness.raw.hset(harness.keys.record(ref), "1:updated_ms", harness.now() - 10_001)
-    fall(harness, ref)
+    failover(harness, ref)
     assert deliveries(harness, ref) == [("pool", "sending"), ("backup", "queued")]
 
 
 @pytest.mark.parametrize(
-    ("answer", "falls"),
+    ("answer", "fails_over"),
     [("queued", True), ("scheduled", True), ("sending", True), ("sent", False), ("delivered", False), (None, False)],
 )
 def test_a_message_that_the_carrier_took_is_asked_about_first(
-    harness: StoreHarness, answer: str | None, falls: bool
+    harness: StoreHarness, answer: str | None, fails_over: bool
 ) -> None:
-    """Only the carrier's own word that it still lies there leaves it behind; without a word it is asked again."""
+    """Only if the carrier reports it as still queued is there a failover; without an answer it is asked again."""
     ref = harness.start(fresh_number()).reference
     harness.send(ref, "msg-5")
-    assert fall(harness, ref) == "msg-5"
+    assert failover(harness, ref) == "msg-5"
     assert deliveries(harness, ref) == [("pool", "sent")]
     assert wait_on(harness, ref, "failover") == pytest.approx(3_000, abs=2_000)
     if answer is not None:
         harness.tell(ref, DeliveryReport("msg-5", "+1", answer))
     if answer != "delivered":
-        assert fall(harness, ref) == (None if answer else "msg-5")
+        assert failover(harness, ref) == (None if answer else "msg-5")
     if answer is None:
         assert wait_on(harness, ref, "failover") == pytest.approx(6_000, abs=2_000)
-    assert int(harness.record(ref)["deliveries"]) == 1 + falls
+    assert int(harness.record(ref)["deliveries"]) == 1 + fails_over
     reasons = [each["reason"] for each in detail(harness, ref, "delivery.fell_back")]
-    assert reasons == ["carrier_queue"] * falls
+    assert reasons == ["carrier_queue"] * fails_over
 
 
 def _opt_out(harness: StoreHarness, ref: Reference) -> None:
@@ -202,13 +202,13 @@ def test_where_nobody_else_can_help_nothing_falls(
     """The rest opted out, a newer send, an ended verification: the first keeps its chance and nobody is claimed."""
     ref = harness.start(fresh_number()).reference
     hindrance(harness, ref)
-    assert fall(harness, ref) is None
+    assert failover(harness, ref) is None
     assert deliveries(harness, ref) == [("pool", "queued")]
     assert "1:error_code" not in harness.record(ref)
 
 
 def test_a_route_of_one_has_no_such_timer(harness: StoreHarness) -> None:
-    """There is nobody to fall to."""
+    """There is no other sender."""
     ref = harness.start(fresh_number(), ALONE).reference
     assert wait_on(harness, ref, "failover") is None
     assert harness.due_deliveries.claim_failover(Timer(harness.keys.shard(ref.number_hash), "failover", ref, 1)) is None
@@ -221,7 +221,7 @@ def test_eight_workers_claim_the_next_sender_once(harness: StoreHarness) -> None
         ref = harness.start(fresh_number(), TRIO).reference
         harness.deliveries.record_rate_wait(harness.take(ref), 60_000)
         at_once([partial(harness.due_deliveries.claim_failover, come(harness, ref, "failover"))] * 8)
-        assert deliveries(harness, ref) == [("pool", "failed"), ("twin", "queued")]
+        assert deliveries(harness, ref) == [("pool", "failed"), ("same_profile", "queued")]
         assert harness.events(ref).count("delivery.fell_back") == 1
 
 
@@ -277,13 +277,13 @@ CLOSED = [
 ]
 
 
-@pytest.mark.parametrize(("story", "status", "code"), CLOSED)
+@pytest.mark.parametrize(("act", "status", "code"), CLOSED)
 def test_every_delivery_ends_and_with_a_reason(
-    harness: StoreHarness, story: Callable[[StoreHarness, Reference], None], status: str, code: str
+    harness: StoreHarness, act: Callable[[StoreHarness, Reference], None], status: str, code: str
 ) -> None:
     """Half a minute after the code's end; what may have been sent is never called unsent. A late receipt still wins."""
     ref = harness.start(fresh_number(), ALONE).reference
-    story(harness, ref)
+    act(harness, ref)
     assert wait_on(harness, ref, "closing") == pytest.approx(ALONE.code_ttl_ms + 30_000, abs=2_000)
     harness.age(ref, 330_001)
     due = come(harness, ref, "closing")
@@ -292,7 +292,7 @@ def test_every_delivery_ends_and_with_a_reason(
     record = harness.record(ref)
     assert (record["1:status"], record["1:error_code"]) == (status, code)
     assert record["1:error_title"]
-    assert ("connection refused" in record["1:error_title"]) is (story is _retried)
+    assert ("connection refused" in record["1:error_title"]) is (act is _retried)
     assert [each["reason"] for each in detail(harness, ref, f"delivery.{status}")] == [code]
     assert not [timer for timer in harness.timers(ref) if ref.token in timer and not timer.startswith("expiry:")]
     assert harness.apply(ref, "delivery_failed") == "moved"
@@ -348,8 +348,8 @@ def test_an_answer_ends_the_verification_once(harness: StoreHarness) -> None:
     assert answers.count("denied") == 1
     assert harness.record(ref)["status"] == "denied"
     assert not harness.raw.exists(harness.keys.secrets(ref))
-    story = harness.verifications.timeline(ref)
-    assert (story[-1].event, story[-1].delivery_id) == ("verification.denied", ref.delivery_id(1))
+    timeline = harness.verifications.timeline(ref)
+    assert (timeline[-1].event, timeline[-1].delivery_id) == ("verification.denied", ref.delivery_id(1))
 
 
 @pytest.mark.parametrize(
@@ -377,17 +377,17 @@ def test_a_replayed_word_does_not_end_the_next_verification(harness: StoreHarnes
     number = fresh_number()
     ref = harness.start(number).reference
     harness.send(ref)
-    heard = harness.verifications.first_heard(ref.number_hash, "evt-1")
-    assert harness.verifications.deny(ref, denial(harness, heard_ms=heard)) == "denied"
+    heard = harness.verifications.first_received(ref.number_hash, "evt-1")
+    assert harness.verifications.deny(ref, denial(harness, received_ms=heard)) == "denied"
     time.sleep(0.01)
     harness.cool(ref)
     fresh = harness.start(number).reference
     harness.send(fresh, "msg-2")
-    again = harness.verifications.first_heard(ref.number_hash, "evt-1")
+    again = harness.verifications.first_received(ref.number_hash, "evt-1")
     assert again == heard
-    assert harness.verifications.deny(fresh, denial(harness, heard_ms=again)) == "no"
-    other = harness.verifications.first_heard(ref.number_hash, "evt-2")
-    assert harness.verifications.deny(fresh, denial(harness, heard_ms=other)) == "denied"
+    assert harness.verifications.deny(fresh, denial(harness, received_ms=again)) == "no"
+    other = harness.verifications.first_received(ref.number_hash, "evt-2")
+    assert harness.verifications.deny(fresh, denial(harness, received_ms=other)) == "denied"
 
 
 @pytest.mark.parametrize(
@@ -487,7 +487,7 @@ def test_a_message_that_the_carrier_holds_too_long_goes_another_way(harness: Sto
 
 
 def test_a_pause_of_the_sender_is_the_next_ones_turn(harness: StoreHarness) -> None:
-    """Untried it goes to the next sender; the last of the route waits, and the story says so once."""
+    """Untried it goes to the next sender; the last of the route waits, and the timeline shows it once."""
     ref = harness.start(fresh_number()).reference
     assert harness.deliveries.record_held(harness.take(ref), "sender_down", "a pause", 2_000) == "failed_over"
     assert harness.record(ref)["1:error_code"] == "sender_down"
@@ -509,7 +509,7 @@ def test_a_try_that_may_have_left_waits_for_its_own_sender(harness: StoreHarness
     assert deliveries(harness, ref) == [("pool", "unknown")]
 
 
-def test_a_wait_is_in_the_story(harness: StoreHarness) -> None:
+def test_a_wait_is_in_the_timeline(harness: StoreHarness) -> None:
     """What did not leave is put off with the reason and the wait, one event a try."""
     ref, job = begun(harness)
     harness.deliveries.record_retry(job, 700, NotSent("connect"))

@@ -14,7 +14,7 @@ from nacl.signing import SigningKey
 from otp_service import bootstrap, config
 from otp_service.domain.audit import ZERO
 from otp_service.domain.checking import Approved
-from otp_service.domain.circuit import PASS, Fault, Fine, Hold
+from otp_service.domain.circuit import PASS, Fault, Hold, Success
 from otp_service.domain.delivery import Accepted
 from otp_service.domain.errors import NotReady, StoreUnavailable
 from otp_service.domain.ids import Reference
@@ -46,7 +46,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
 
 @pytest.fixture
 def harness(nodes: Nodes) -> Iterator[StoreHarness]:
-    """All rooms over the empty Cluster."""
+    """All store classes over the empty Cluster."""
     nodes.empty()
     made = StoreHarness.open(nodes.url)
     made.outbox.open()
@@ -170,7 +170,7 @@ def test_what_is_not_known_of_senders_stops_nobody(nodes: Nodes, harness: StoreH
         wait_until(lambda: harness.circuits.admit([scope]) == PASS, 5, "the breaker is not known")
         assert harness.circuits.record_hold(Hold(scope, "40333", "spent", 60_000, 8_000, 1), "n") == "counted"
         assert not harness.circuits.record_fault(Fault(scope, "connect"), "n")
-        assert not harness.circuits.record_success(Fine(scope), probe=True)
+        assert not harness.circuits.record_success(Success(scope), probe=True)
         harness.circuits.record_delivered([scope])
         harness.sender_stats.record_result(scope, delivered=True)
         waits = [harness.sender_rate.acquire_rate_slot(sender, 0.5, 5_000) for _ in range(4)]
@@ -219,29 +219,29 @@ def test_readiness_names_the_dead_shards(nodes: Nodes, harness: StoreHarness, tm
     dead = nodes.index_of(harness.raw, harness.keys.shard_count())
     seed = SigningKey.generate()
     settings = make_settings(tmp_path, nodes.url, seed)
-    world = ApiHarness(bootstrap.build_web(settings), settings, config.load_keyring(settings), seed, harness.raw)
-    assert world.call("GET", "/readyz", key=None).json == {"status": "ready"}
+    api = ApiHarness(bootstrap.build_web(settings), settings, config.load_keyring(settings), seed, harness.raw)
+    assert api.call("GET", "/readyz", key=None).json == {"status": "ready"}
 
     def seen() -> list[str]:
-        answer = world.call("GET", "/readyz", key=None)
+        answer = api.call("GET", "/readyz", key=None)
         assert answer.status == 200
         return [warning["detail"] for warning in answer.json.get("warnings", ()) if warning["check"] == "writes"]
 
     with nodes.hanging(dead):
         assert " of 16 shards take no writes: s0" in wait_until(seen, 5, "a warning")[0]
         with nodes.hanging((dead + 1) % 3), nodes.hanging((dead + 2) % 3):
-            wait_until(lambda: world.call("GET", "/readyz", key=None).status == 503, 5, "an end of the readiness")
+            wait_until(lambda: api.call("GET", "/readyz", key=None).status == 503, 5, "an end of the readiness")
 
 
 class Sends:
     """What a worker does with jobs and timers, without a carrier."""
 
     def __init__(self, harness: StoreHarness) -> None:
-        self._house = harness
+        self._harness = harness
 
     def send(self, job: Job) -> None:
         """Send at once, or put off what is asked for the first time."""
-        harness = self._house
+        harness = self._harness
         draft = harness.deliveries.pending_delivery(job)
         if draft is not None:
             harness.sender_rate.acquire_rate_slot(draft.sender, 1000.0, 10_000)
@@ -256,9 +256,9 @@ class Sends:
     def run(self, due: Timer) -> str | None:
         """Expire, or put back."""
         if due.kind == "expiry":
-            self._house.verifications.expire(due.reference)
+            self._harness.verifications.expire(due.reference)
         elif due.kind == "retry":
-            self._house.due_deliveries.requeue(due)
+            self._harness.due_deliveries.requeue(due)
         return None
 
 

@@ -17,7 +17,20 @@ from otp_service.storage.due_deliveries import LAST_POLL_MS, POLL_WAITS_MS
 from otp_service.storage.outbox import GROUP, STALE_MS
 from tests.conftest import wait_until
 
-from .harness import BACKUP, CODE, POOL, SHOP, TWIN, WRONG, StoreHarness, Twice, at_once, fresh_number, limited, word
+from .harness import (
+    BACKUP,
+    CODE,
+    POOL,
+    SAME_PROFILE,
+    SHOP,
+    WRONG,
+    StoreHarness,
+    Twice,
+    at_once,
+    fresh_number,
+    limited,
+    word,
+)
 
 NEXT = Refused("40002", "Blocked as spam", Action.NEXT_SENDER)
 STOP = Refused("10009", "Authentication failed", Action.STOP_ALL)
@@ -26,7 +39,7 @@ ALONE = App("shop", "Acme", (POOL,))
 
 
 def pending(harness: StoreHarness, ref: Reference) -> int:
-    """Entries in workers' hands on the reference's shard."""
+    """Entries that workers have claimed on the reference's shard."""
     return int(harness.raw.xpending(harness.keys.outbox(harness.keys.shard(ref.number_hash)), GROUP)["pending"])
 
 
@@ -45,14 +58,14 @@ def backdate(harness: StoreHarness, ref: Reference, timer: str) -> None:
 # ---- taking -------------------------------------------------------------------------------------------------------
 
 
-def test_an_entry_is_in_one_workers_hands(harness: StoreHarness) -> None:
+def test_an_entry_is_claimed_by_one_worker(harness: StoreHarness) -> None:
     """Two workers that take at the same time share the entries and never get the same one."""
     refs = [harness.start(fresh_number()).reference for _ in range(20)]
     other = harness.other_worker()
     mine, theirs = [], []
-    for lane in harness.outbox.shard_groups():
-        mine += harness.outbox.read_new(lane, 1, 0.001)
-        theirs += other.read_new(lane, 100, 0.001)
+    for group in harness.outbox.shard_groups():
+        mine += harness.outbox.read_new(group, 1, 0.001)
+        theirs += other.read_new(group, 100, 0.001)
     taken = [job.reference for job in (*mine, *theirs)]
     assert sorted(taken, key=str) == sorted(refs, key=str)
 
@@ -72,7 +85,7 @@ def test_what_a_dead_worker_held_is_taken_over(harness: StoreHarness) -> None:
 
 
 def test_touching_what_is_settled_brings_nothing_back(harness: StoreHarness) -> None:
-    """A pulse that comes late makes no new pending entry."""
+    """A late heartbeat makes no new pending entry."""
     ref = harness.start(fresh_number()).reference
     job = harness.send(ref)
     harness.outbox.keep_claimed([job])
@@ -80,7 +93,7 @@ def test_touching_what_is_settled_brings_nothing_back(harness: StoreHarness) -> 
     assert harness.waiting(ref) == 0
 
 
-def test_an_unreadable_entry_is_buried_and_its_neighbours_live(harness: StoreHarness) -> None:
+def test_an_unreadable_entry_is_set_aside_and_the_others_are_read(harness: StoreHarness) -> None:
     """Poison goes to the dead letters once, and does not hold up what is behind it."""
     ref = harness.start(fresh_number()).reference
     shard = harness.keys.shard(ref.number_hash)
@@ -108,11 +121,11 @@ def test_a_store_emptied_underneath_gets_its_groups_again(harness: StoreHarness)
         harness.outbox.read_new([4], 1, 0.001)
 
 
-def test_lanes_are_slots(harness: StoreHarness) -> None:
+def test_a_shard_group_is_a_slot(harness: StoreHarness) -> None:
     """On one server one read waits on all shards, in a Cluster each shard has its own."""
-    lanes = harness.outbox.shard_groups()
-    assert sorted(shard for lane in lanes for shard in lane) == list(range(16))
-    assert len(lanes) == (16 if harness.store.is_cluster else 1)
+    groups = harness.outbox.shard_groups()
+    assert sorted(shard for group in groups for shard in group) == list(range(16))
+    assert len(groups) == (16 if harness.store.is_cluster else 1)
 
 
 # ---- beginning ----------------------------------------------------------------------------------------------------
@@ -123,7 +136,7 @@ def test_every_try_uses_the_first_ones_bytes(harness: StoreHarness) -> None:
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
     draft = harness.draft(job)
-    assert (draft.app, draft.sender, draft.channel, draft.has_body, draft.paced) == (
+    assert (draft.app, draft.sender, draft.channel, draft.has_body, draft.rate_limited) == (
         "shop",
         "pool",
         "sms",
@@ -140,7 +153,7 @@ def test_every_try_uses_the_first_ones_bytes(harness: StoreHarness) -> None:
 
 
 def test_workers_that_begin_at_once_send_the_same(harness: StoreHarness) -> None:
-    """Should an entry be in two hands, both send the same bytes."""
+    """If two workers have an entry, both send the same bytes."""
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
     goes = at_once([partial(harness.begin, job, SHOP, f"body-{n}") for n in range(10)])
@@ -149,7 +162,7 @@ def test_workers_that_begin_at_once_send_the_same(harness: StoreHarness) -> None
 
 
 def test_a_lost_reply_begins_one_try(harness: StoreHarness, store_url: str) -> None:
-    """The same begin run twice, as after a lost reply, is one try in count and in the story."""
+    """The same begin run twice, as after a lost reply, is one try in the count and in the timeline."""
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
     unlucky = StoreHarness.open(store_url, Twice)
@@ -193,7 +206,7 @@ def test_an_ended_verifications_code_is_not_sent(harness: StoreHarness, end: str
 
 @pytest.mark.parametrize("left_ms", [-1, 200])
 def test_an_expired_code_is_never_sent(harness: StoreHarness, left_ms: int) -> None:
-    """Nor one that will have expired when it leaves the house."""
+    """Nor one that will have expired when it is sent."""
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
     harness.age(ref, 300_000 - left_ms)
@@ -285,7 +298,7 @@ def test_a_refusal_that_no_sender_helps_against_stops(harness: StoreHarness) -> 
 
 def test_the_carriers_block_list_becomes_an_opt_out(harness: StoreHarness) -> None:
     """40300: suppressed, remembered for the whole profile, and only another profile may try."""
-    app = App("shop", "Acme", (POOL, TWIN, BACKUP))
+    app = App("shop", "Acme", (POOL, SAME_PROFILE, BACKUP))
     ref = harness.start(fresh_number(), app).reference
     job = harness.take(ref)
     harness.must_begin(job)
@@ -385,7 +398,7 @@ def test_a_try_that_did_not_leave_does_not_unsay_one_that_may_have(
 
 
 @pytest.mark.parametrize("stop", ["expired", "canceled", "opted_out"])
-def test_tries_that_all_stayed_at_home_end_with_a_reason(harness: StoreHarness, stop: str) -> None:
+def test_tries_that_were_never_sent_end_with_a_reason(harness: StoreHarness, stop: str) -> None:
     """Where every try is known not to have left, the delivery ends as unsent, and the next sender may be used."""
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
@@ -460,9 +473,9 @@ def test_a_reserved_turn_is_waited_for_in_the_store(harness: StoreHarness) -> No
     assert harness.deliveries.record_rate_wait(harness.take(ref), 5_000) == "waiting"
     assert harness.status(ref) == "queued"
     again = harness.requeue(ref)
-    assert harness.draft(again).paced
+    assert harness.draft(again).rate_limited
     assert harness.must_begin(again).attempt == 1
-    assert not harness.draft(again).paced
+    assert not harness.draft(again).rate_limited
 
 
 def test_settling_what_has_vanished_makes_nothing(harness: StoreHarness) -> None:
@@ -495,7 +508,7 @@ def test_a_silent_delivery_is_asked_about_by_one_worker(harness: StoreHarness) -
     assert wait == pytest.approx(POLL_WAITS_MS[0], abs=2_000)
 
 
-def test_polls_thin_out_and_end_after_the_codes_end(harness: StoreHarness) -> None:
+def test_polls_become_rarer_and_end_after_the_codes_end(harness: StoreHarness) -> None:
     """First after eight seconds, then ever later, once more after the code's end; a receipt ends the asking at once."""
     app = App("shop", "Acme", (POOL,), code_ttl_ms=600_000)
     ref = harness.start(fresh_number(), app).reference
@@ -554,15 +567,15 @@ def test_a_blocking_read_wakes_for_a_new_entry(harness: StoreHarness) -> None:
     wait_until(lambda: harness.outbox.depth() == 1)
 
 
-def test_the_timeline_tells_the_whole_story(harness: StoreHarness) -> None:
+def test_the_timeline_lists_every_step(harness: StoreHarness) -> None:
     """Every step stands in the timeline in order, with the delivery and what is known of it, and so in the record."""
     ref = harness.start(fresh_number()).reference
     harness.send(ref)
     harness.apply(ref, "delivered")
     harness.check(ref, WRONG)
     harness.check(ref, CODE)
-    story = harness.verifications.timeline(ref)
-    assert [entry.event for entry in story] == [
+    timeline = harness.verifications.timeline(ref)
+    assert [entry.event for entry in timeline] == [
         "verification.started",
         "delivery.queued",
         "delivery.sending",
@@ -571,10 +584,10 @@ def test_the_timeline_tells_the_whole_story(harness: StoreHarness) -> None:
         "check.failed",
         "verification.approved",
     ]
-    assert story[3].delivery_id == ref.delivery_id(1)
-    assert story[3].detail == {"message_id": "msg-1", "carrier_status": "queued"}
-    assert [entry.at_ms for entry in story] == sorted(entry.at_ms for entry in story)
+    assert timeline[3].delivery_id == ref.delivery_id(1)
+    assert timeline[3].detail == {"message_id": "msg-1", "carrier_status": "queued"}
+    assert [entry.at_ms for entry in timeline] == sorted(entry.at_ms for entry in timeline)
     audited = harness.audited(ref)
-    assert [event["type"] for event in audited] == [entry.event for entry in story]
+    assert [event["type"] for event in audited] == [entry.event for entry in timeline]
     assert {event["number_hash"] for event in audited} == {ref.number_hash}
     assert all(isinstance(json.loads(event["detail"]), dict) for event in audited)

@@ -233,7 +233,7 @@ def test_no_time_alone_prolongs_a_code(harness: StoreHarness, times: dict[str, i
 @pytest.mark.parametrize(
     "times", [{"created_ms": 3_000, "expires_ms": 3_000}, {"expires_ms": 299_000, "created_ms": -1_000}]
 )
-def test_a_clock_with_a_little_play_ends_no_code(harness: StoreHarness, times: dict[str, int]) -> None:
+def test_a_small_clock_difference_ends_no_code(harness: StoreHarness, times: dict[str, int]) -> None:
     """A store whose clock is slewed, or another server a few seconds behind, changes nothing."""
     ref = harness.start(fresh_number()).reference
     shift(harness, ref, **times)

@@ -84,7 +84,7 @@ def test_a_demoted_server_is_not_read_from(two: tuple[Server, Server]) -> None:
         ref = harness.start(fresh_number()).reference
         wait_until(lambda: two[1].client.exists(harness.keys.record(ref)), what="the copy")
         move(address, *two)
-        two[0].client.replicaof("127.0.0.1", "1")  # it falls behind
+        two[0].client.replicaof("127.0.0.1", "1")  # its copy is incomplete
         two[1].client.hset(harness.keys.record(ref), "status", "canceled")
 
         def shown() -> str:

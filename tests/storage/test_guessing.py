@@ -32,7 +32,7 @@ def test_of_a_hundred_wrong_codes_at_once_exactly_five_are_judged(harness: Store
     assert harness.in_a_row(ref.number_hash, "shop") == 5
 
 
-def test_the_right_code_fifty_times_at_once_opens_one_door(harness: StoreHarness) -> None:
+def test_the_right_code_fifty_times_at_once_approves_once(harness: StoreHarness) -> None:
     """A code is accepted once, and its record names one receipt."""
     for _ in range(4):
         ref = harness.start(fresh_number()).reference
@@ -144,7 +144,7 @@ def test_of_several_limits_the_longest_wait_is_told(harness: StoreHarness) -> No
 
 
 def test_one_apps_guesses_are_not_anothers(harness: StoreHarness) -> None:
-    """A tenant cannot lock another tenant's customer out."""
+    """One app's callers cannot lock another app's user out."""
     app, number = limited((2, 60_000)), fresh_number()
     mine = harness.start(number, app).reference
     for _ in range(2):
@@ -256,7 +256,7 @@ def test_by_number_the_latest_verification_is_judged(harness: StoreHarness) -> N
 
 
 def test_a_code_whose_pepper_is_not_at_hand_costs_no_try(harness: StoreHarness) -> None:
-    """A missing key generation closes the door without burning the person's tries."""
+    """A missing key generation refuses without counting an attempt."""
     ref = harness.start(fresh_number()).reference
     order = harness.guess(ref, CODE)
     with pytest.raises(NotReady):
@@ -270,7 +270,7 @@ def test_a_code_whose_pepper_is_not_at_hand_costs_no_try(harness: StoreHarness) 
     "field", ["app", "status", "expires_ms", "attempts", "max_checks", "key_id", "number_hash", "mask", "purpose"]
 )
 def test_a_damaged_record_is_never_approved(harness: StoreHarness, field: str) -> None:
-    """A record with a field missing is no verification: a half-lost record must not open a door."""
+    """A record with a field missing is no verification: a damaged record must not approve."""
     ref = harness.start(fresh_number()).reference
     harness.raw.hdel(harness.keys.record(ref), field)
     assert harness.check(ref, CODE) == NotFound()

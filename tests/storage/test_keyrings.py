@@ -19,7 +19,7 @@ from otp_service.storage.keyrings import Keyrings
 from otp_service.storage.outbox import Outbox
 from otp_service.storage.timers import Timers
 
-from .harness import POOL, TWIN, StoreHarness, at_once, fresh_number
+from .harness import POOL, SAME_PROFILE, StoreHarness, at_once, fresh_number
 
 ALONE = App("shop", "Acme", (POOL,))
 
@@ -96,7 +96,7 @@ def dead(harness: StoreHarness, shard: int) -> list[dict[str, str]]:
     return [dict(fields) for _, fields in harness.raw.xrange(harness.keys.dead(shard))]
 
 
-def buried(kind: str) -> float:
+def dead_letters(kind: str) -> float:
     """The counter of what was set aside."""
     return float(telemetry.OUTBOX_DEAD.labels(kind)._value.get())
 
@@ -106,7 +106,7 @@ def test_hundreds_of_timers_that_nobody_can_read_stop_no_retry(
 ) -> None:
     """They move aside, with a line each and a count, kept as they were; the timers behind them come."""
     ref = harness.start(fresh_number()).reference
-    shard, before = shard_of(harness, ref), buried("timer")
+    shard, before = shard_of(harness, ref), dead_letters("timer")
     elsewhere = harness.order(fresh_number()).reference
     while shard_of(harness, elsewhere) == shard:
         elsewhere = harness.order(fresh_number()).reference
@@ -126,7 +126,7 @@ def test_hundreds_of_timers_that_nobody_can_read_stop_no_retry(
     assert not set(garbage) & set(harness.timers(ref))
     assert {entry["timer"]: float(entry["due_ms"]) for entry in dead(harness, shard)} == garbage
     assert len(caplog.records) == len(garbage)
-    assert buried("timer") - before == len(garbage)
+    assert dead_letters("timer") - before == len(garbage)
     assert "nonsense" not in caplog.text
 
 
@@ -135,13 +135,13 @@ def test_an_entry_that_nobody_can_read_is_told_counted_and_kept(
 ) -> None:
     """Once, whoever finds it first, and with everything that stood in it but in the log."""
     ref = harness.start(fresh_number()).reference
-    shard, before = shard_of(harness, ref), buried("entry")
+    shard, before = shard_of(harness, ref), dead_letters("entry")
     harness.raw.xadd(harness.keys.outbox(shard), {"delivery": "nonsense", "more": "canary"})
     with caplog.at_level(logging.ERROR):
         assert [job.reference for job in harness.jobs(ref)] == [ref]
     (kept,) = dead(harness, shard)
     assert (kept["delivery"], kept["more"]) == ("nonsense", "canary")
-    assert buried("entry") - before == 1
+    assert dead_letters("entry") - before == 1
     assert len(caplog.records) == 1
     assert "canary" not in repr(caplog.records[0].__dict__)
     keys = {"outbox": harness.keys.outbox(shard), "dead": harness.keys.dead(shard)}
@@ -242,7 +242,7 @@ def test_it_does_not_go_to_a_sender_that_could_do_no_better(harness: StoreHarnes
 
 def test_a_sender_that_nobody_knows_gives_way_in_time(harness: StoreHarness) -> None:
     """Waited for as long as any message may take, then the next one of the route has it."""
-    ref = harness.start(fresh_number(), App("shop", "Acme", (POOL, TWIN))).reference
+    ref = harness.start(fresh_number(), App("shop", "Acme", (POOL, SAME_PROFILE))).reference
     hand_back(harness, harness.take(ref), "no running worker has the sender pool", may_fail_over=True)
     assert harness.record(ref)["deliveries"] == "1"
     harness.due_deliveries.claim_failover(come(harness, ref, "failover"))

@@ -12,18 +12,18 @@ import pytest
 import redis
 from redis.exceptions import ResponseError
 
-from otp_service.domain.alarm import Alarm
+from otp_service.domain.alert import Alert
 from otp_service.domain.audit import EventType
 from otp_service.domain.callback import Callback
 from otp_service.domain.checking import Approved
-from otp_service.domain.circuit import Fault, Fine, Hold, Source
+from otp_service.domain.circuit import Fault, Hold, Source, Success
 from otp_service.domain.delivery import Accepted, Action, DeliveryReport, NotSent, Refused, Unknown
 from otp_service.domain.denial import Denial
 from otp_service.domain.ids import Reference
 from otp_service.domain.optout_list import Cursor, OptOut
 from otp_service.domain.outbox import Timer
 from otp_service.domain.policy import TOMBSTONE_MS, Limit, Slot
-from otp_service.storage.alarms import Alarms
+from otp_service.storage.alerts import Alerts
 from otp_service.storage.api_keys import ApiKeys
 from otp_service.storage.callbacks import Callbacks
 from otp_service.storage.cursors import Cursors
@@ -96,7 +96,7 @@ def plain(url: str) -> "redis.Redis":
     return redis.Redis(host=parts.hostname or "", port=parts.port or 0, decode_responses=True)
 
 
-def stories(harness: StoreHarness) -> Iterator[Reference]:
+def operations(harness: StoreHarness) -> Iterator[Reference]:
     """Every operation in every outcome that writes, on many numbers; each verification as it ends."""
     app = replace(SHOP, starts_per_number=(Limit(50, 60_000),))
 
@@ -241,7 +241,7 @@ def loops(harness: StoreHarness, app: Any) -> Iterator[Reference]:
             frozenset({"shop"}),
             frozenset({"pool"}),
             harness.now(),
-            harness.verifications.first_heard(ref.number_hash, "e"),
+            harness.verifications.first_received(ref.number_hash, "e"),
         )
         harness.verifications.deny(ref, denial)
     harness.cool(ref)
@@ -288,17 +288,17 @@ def other_places(harness: StoreHarness) -> None:
     harness.idempotency.reserve("d1", "f", "o")
     harness.idempotency.complete("d1", "o", 200, "{}")
     harness.idempotency.reserve("d2", "f", "o")
-    harness.audit.note(EventType.WEBHOOK_REJECTED, {"reason": "x"}, throttle_ms=1_000)
+    harness.audit.record(EventType.WEBHOOK_REJECTED, {"reason": "x"}, throttle_ms=1_000)
     cursors = Cursors(harness.store, harness.scripts, harness.keys)
     cursors.acquire_lease("me", force=False)
     cursors.advance("me", "profile-a", Cursor(1, 2, 3))
     cursors.release_lease("me", 60_000)
     cursors.acquire_lease("me", force=False)
     cursors.acquire_lease("you", force=True)
-    alarms = Alarms(harness.store, harness.scripts, harness.keys)
-    alarms.raise_alert("trouble", "a text")
-    alarms.raise_alert("trouble", "a text")
-    alarms.claim()
+    alerts = Alerts(harness.store, harness.scripts, harness.keys)
+    alerts.raise_alert("trouble", "a text")
+    alerts.raise_alert("trouble", "a text")
+    alerts.claim()
     callbacks(harness)
     api_keys = ApiKeys(
         harness.store,
@@ -322,10 +322,10 @@ def other_places(harness: StoreHarness) -> None:
     harness.circuits.admit(["sender:z"])
     harness.raw.hset(harness.keys.circuit("sender:z"), mapping={"open_until_ms": 1, "next_probe_ms": 1})
     StoreHarness(harness.store, harness.keys, harness.scripts, harness.ring).circuits.admit(["sender:z"])
-    harness.circuits.record_success(Fine("sender:z"), probe=False)
+    harness.circuits.record_success(Success("sender:z"), probe=False)
     harness.circuits.record_fault(Fault("sender:z", "connect"), word())
     harness.circuits.record_fault(Fault("sender:y", "connect"), word())
-    harness.circuits.record_success(Fine("sender:y", sent=True), probe=False)
+    harness.circuits.record_success(Success("sender:y", sent=True), probe=False)
     harness.sender_stats.record_result("pool", delivered=True)
     harness.sender_stats.record_health({"pool": (0.5, None)})
     harness.sender_stats.claim_health_poll()
@@ -369,7 +369,7 @@ def test_scripts_touch_the_keys_they_declare_and_no_other(store_url: str) -> Non
     used: dict[str, set[str]] = {name: set() for name in SCRIPTS}
     written: dict[str, set[str]] = {name: set() for name in SCRIPTS}
     with plain(store_url) as client, client.monitor() as monitor:
-        for _ in stories(harness):
+        for _ in operations(harness):
             pass
         other_places(harness)
         marker.echo("over")
@@ -412,7 +412,7 @@ def _words(command: str) -> list[str]:
 
 def test_a_key_of_a_verification_stays_in_its_numbers_slot(harness: StoreHarness) -> None:
     """Everything of one number carries one hash tag, and one only."""
-    for ref in stories(harness):
+    for ref in operations(harness):
         tag = f"otp:{{s{harness.keys.shard(ref.number_hash):02x}}}:"
         mine = [key for key in harness.all_keys() if ref.token in key or ref.number_hash in key]
         assert all(key.startswith(tag) for key in mine)
@@ -430,7 +430,7 @@ def test_a_cluster_refuses_a_script_that_leaves_its_slot(cluster_server: Any) ->
 
 def test_every_key_ends_by_itself_but_those_that_say_so(harness: StoreHarness) -> None:
     """Whatever happens to a verification, its keys have a TTL: the record's at most its end and 24 hours."""
-    for ref in stories(harness):
+    for ref in operations(harness):
         assert 0 < harness.raw.pttl(harness.keys.record(ref)) <= 600_000 + TOMBSTONE_MS
     other_places(harness)
     endless = [key for key in harness.all_keys() if harness.raw.pttl(key) == -1]
@@ -439,7 +439,7 @@ def test_every_key_ends_by_itself_but_those_that_say_so(harness: StoreHarness) -
 
 def test_nothing_that_has_gone_comes_back_without_an_end(harness: StoreHarness) -> None:
     """Late writes to a verification whose keys are gone (deleted or expired) make no key that would stay for ever."""
-    for ref in list(stories(harness)):
+    for ref in list(operations(harness)):
         harness.raw.delete(harness.keys.record(ref), harness.keys.secrets(ref))
         shard = harness.keys.shard(ref.number_hash)
         stream = harness.raw.xadd(harness.keys.outbox(shard), {"delivery": ref.delivery_id(1)})
@@ -513,32 +513,32 @@ def test_a_store_that_is_searched_tells_no_secret(harness: StoreHarness) -> None
             assert canary.encode() not in haystack, canary
 
 
-def test_an_alarm_is_told_once_and_is_not_lost(harness: StoreHarness) -> None:
+def test_an_alert_is_told_once_and_is_not_lost(harness: StoreHarness) -> None:
     """One trouble is one alert in a while; a claimed one comes again unless it is done."""
-    alarms = Alarms(harness.store, harness.scripts, harness.keys)
+    alerts = Alerts(harness.store, harness.scripts, harness.keys)
     assert [
-        alarms.raise_alert("auth", "text"),
-        alarms.raise_alert("auth", "text"),
-        alarms.raise_alert("other", "more"),
+        alerts.raise_alert("auth", "text"),
+        alerts.raise_alert("auth", "text"),
+        alerts.raise_alert("other", "more"),
     ] == [
         True,
         False,
         True,
     ]
-    first, second = alarms.claim(), alarms.claim()
-    assert isinstance(first, Alarm)
-    assert isinstance(second, Alarm)
+    first, second = alerts.claim(), alerts.claim()
+    assert isinstance(first, Alert)
+    assert isinstance(second, Alert)
     assert {first.text, second.text} == {"text", "more"}
-    assert alarms.claim() is None
-    alarms.acknowledge(first)
-    assert harness.raw.zcard(harness.keys.alarms()) == 1
-    (member,) = harness.raw.zrange(harness.keys.alarms(), 0, -1)
-    harness.raw.zadd(harness.keys.alarms(), {member: 1})
-    assert alarms.claim() == second
+    assert alerts.claim() is None
+    alerts.acknowledge(first)
+    assert harness.raw.zcard(harness.keys.alerts()) == 1
+    (member,) = harness.raw.zrange(harness.keys.alerts(), 0, -1)
+    harness.raw.zadd(harness.keys.alerts(), {member: 1})
+    assert alerts.claim() == second
     old = "1-x\x1fancient"
-    harness.raw.zadd(harness.keys.alarms(), {old: 1})
-    assert alarms.claim() is None
-    assert harness.raw.zscore(harness.keys.alarms(), old) is None
+    harness.raw.zadd(harness.keys.alerts(), {old: 1})
+    assert alerts.claim() is None
+    assert harness.raw.zscore(harness.keys.alerts(), old) is None
 
 
 def test_one_process_reads_the_carriers_list(harness: StoreHarness) -> None:

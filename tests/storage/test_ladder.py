@@ -100,8 +100,7 @@ def test_an_approval_ends_it(harness: StoreHarness) -> None:
     second = harness.start(number).reference
     assert isinstance(harness.check(second, CODE), Approved)
     third = harness.start(number)
-    assert third.view is not None
-    assert third.view.next_send_ms - third.view.created_ms == 30_000
+    assert third.next_send_ms - third.created_ms == 30_000
     assert harness.refused(number, purpose="pay", per_number=UNCAPPED).code == "resend_too_soon"
 
 
@@ -111,9 +110,8 @@ def test_a_new_verification_tells_the_ladders_wait(harness: StoreHarness) -> Non
     cancel(harness, harness.start(number).reference)
     harness.cool(harness.verifications.latest(harness.hash_of(number), "shop", "login") or pytest.fail("none"))
     started = harness.start(number)
-    assert started.view is not None
-    assert (started.view.sends, started.view.max_sends) == (1, 4)
-    assert started.view.next_send_ms - started.view.now_ms == 60_000
+    assert (started.sends, started.max_sends) == (1, 4)
+    assert started.next_send_ms - started.now_ms == 60_000
     refused = harness.refused(number)
     assert refused.sends_left == 3
     assert 55_000 < refused.wait_ms <= 60_000
@@ -124,8 +122,7 @@ def test_ladders_of_other_apps_and_purposes_are_their_own(harness: StoreHarness)
     number = fresh_number()
     for app, purpose in ((SHOP, "login"), (SHOP, "pay"), (BANK, "login")):
         started = harness.start(number, app, purpose=purpose)
-        assert started.view is not None
-        assert started.view.next_send_ms - started.view.now_ms == 30_000
+        assert started.next_send_ms - started.now_ms == 30_000
 
 
 def test_without_steps_only_the_caps_stand(harness: StoreHarness) -> None:
@@ -182,10 +179,9 @@ def test_the_ladders_wait_is_exact(server_harness: StoreHarness, ages: list[int]
     answer = harness.verifications.start(harness.order(number, app, per_number=UNCAPPED))
     after = harness.now()
     if isinstance(answer, Started):
-        assert answer.view is not None
         assert opens(sends, waits, after) <= after
-        assert answer.view.next_send_ms == opens([*sends, answer.view.now_ms], waits, answer.view.now_ms)
-        stays = [send for send in sends if send + HOUR_MS > answer.view.now_ms]
+        assert answer.next_send_ms == opens([*sends, answer.now_ms], waits, answer.now_ms)
+        stays = [send for send in sends if send + HOUR_MS > answer.now_ms]
         assert harness.raw.llen(key) == 2 * len(stays) + 1
     else:
         assert answer.code == "resend_too_soon"
@@ -195,17 +191,17 @@ def test_the_ladders_wait_is_exact(server_harness: StoreHarness, ages: list[int]
 def test_parallel_starts_of_many_apps_and_purposes_reach_the_cap_exactly(harness: StoreHarness, store_url: str) -> None:
     """Sixty starts at once over connections of their own, apps and purposes: five pass, the others are told when."""
     number = fresh_number()
-    houses = [StoreHarness.open(store_url) for _ in range(6)]
+    harnesses = [StoreHarness.open(store_url) for _ in range(6)]
     apps = [replace(SHOP, name=f"app{n}") for n in range(3)]
     orders = [harness.order(number, apps[n % 3], purpose=f"p{n // 3}") for n in range(60)]
-    jobs = [partial(houses[n % len(houses)].verifications.start, order) for n, order in enumerate(orders)]
+    jobs = [partial(harnesses[n % len(harnesses)].verifications.start, order) for n, order in enumerate(orders)]
     answers = at_once(jobs)
     assert sum(isinstance(answer, Started) for answer in answers) == 5
     refused = [answer for answer in answers if isinstance(answer, StartRefused)]
     assert {(answer.code, answer.limit) for answer in refused} == {("rate_limited", "service.sends_per_number")}
     assert all(TEN_MINUTES_MS - 60_000 < answer.wait_ms <= TEN_MINUTES_MS for answer in refused)
     assert harness.raw.llen(harness.keys.sends(harness.hash_of(number))) == 5
-    for other in houses:
+    for other in harnesses:
         other.close()
 
 

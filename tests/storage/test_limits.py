@@ -59,7 +59,7 @@ def test_all_places_or_none(harness: StoreHarness) -> None:
 
 
 def test_subjects_do_not_share(harness: StoreHarness) -> None:
-    """One subject's flood does not touch another's place, nor another limit of the same subject."""
+    """One subject's many requests take no slot of another, nor another limit of the same subject."""
     assert harness.limits.acquire([place(1, 60_000, "a")]) == 0
     assert harness.limits.acquire([place(1, 60_000, "a")]) > 0
     assert harness.limits.acquire([place(1, 60_000, "b")]) == 0

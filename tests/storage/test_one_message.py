@@ -114,7 +114,7 @@ class Service:
                 self.deliver.send(job)
 
     def persist(self, ref: Reference) -> None:
-        """Let every retry's time come, and the fall-over's, as often as they would within a code's life."""
+        """Let every retry's time come, and the failover's, as often as they would within a code's life."""
         shard = self.harness.keys.shard(ref.number_hash)
         for _ in range(6):
             for member in self.harness.timers(ref):

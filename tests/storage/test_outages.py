@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
-from otp_service.domain.alarm import Alarm
+from otp_service.domain.alert import Alert
 from otp_service.domain.audit import ZERO, EventType
 from otp_service.domain.checking import Approved, Wrong
-from otp_service.domain.circuit import Fault, Fine, Hold
+from otp_service.domain.circuit import Fault, Hold, Success
 from otp_service.domain.delivery import Accepted, Action, NotSent, Refused, Unknown
 from otp_service.domain.denial import Denial
 from otp_service.domain.ending import Canceled, Ended, Redeemed
@@ -28,7 +28,7 @@ from otp_service.domain.starting import Started
 from otp_service.domain.verification import Status
 from otp_service.runtime.dev import embedded_store
 from otp_service.storage import connect, readiness
-from otp_service.storage.alarms import Alarms
+from otp_service.storage.alerts import Alerts
 from otp_service.storage.api_keys import ApiKeys
 from otp_service.storage.cursors import Cursors
 from otp_service.storage.schema import Keys
@@ -50,7 +50,7 @@ def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded_st
 
 @pytest.fixture
 def harness(own_server: embedded_store.EmbeddedServer) -> Iterator[StoreHarness]:
-    """A house over it, empty and well."""
+    """An empty store over it, reachable."""
     made = StoreHarness.open(own_server.url)
     made.raw.flushall()
     made.outbox.open()
@@ -341,7 +341,7 @@ def swallower(harness: StoreHarness, own_server: embedded_store.EmbeddedServer) 
 
 @pytest.fixture
 def lossy(swallower: Swallower) -> Iterator[StoreHarness]:
-    """A house that sees the store through the proxy."""
+    """A store that is reached through the proxy."""
     made = StoreHarness.open(swallower.url)
     try:
         yield made
@@ -398,7 +398,7 @@ def test_a_lost_reply_cancels_and_redeems_once(lossy: StoreHarness, swallower: S
 
 
 def test_lost_replies_make_no_second_delivery(lossy: StoreHarness, swallower: Swallower) -> None:
-    """Begin, settle, fall back, put back, receipt: each once in the story, one entry, one next sender."""
+    """Begin, result, failover, requeue, report: each once in the timeline, one entry, one next sender."""
     ref = lossy.start(fresh_number()).reference
     job = lossy.take(ref)
     swallower.armed = 1
@@ -512,7 +512,7 @@ def test_a_dead_store_is_an_outage_in_every_room(tmp_path: Path) -> None:
         harness.store, harness.scripts, harness.keys, harness.audit, token_hex=lambda n: "0" * 2 * n, token_urlsafe=str
     )
     cursors = Cursors(harness.store, harness.scripts, harness.keys)
-    alarms = Alarms(harness.store, harness.scripts, harness.keys)
+    alerts = Alerts(harness.store, harness.scripts, harness.keys)
     for act in (
         partial(harness.verifications.latest, ref.number_hash, "shop", "login"),
         partial(harness.verifications.view, ref, "shop"),
@@ -529,7 +529,7 @@ def test_a_dead_store_is_an_outage_in_every_room(tmp_path: Path) -> None:
         partial(harness.optouts.of_number, ref.number_hash),
         partial(harness.audit.read, [ZERO] * 16, shards=[0], until_ms=None, limit=1, wanted={}),
         partial(harness.audit.trim, 0),
-        partial(harness.audit.note, EventType.KEY_CREATED, {}),
+        partial(harness.audit.record, EventType.KEY_CREATED, {}),
         partial(keys.authenticate, f"otp_{'0' * 12}_{'0' * 43}"),
         partial(keys.create, "shop", ["verify"], None),
         partial(keys.get, "0" * 12),
@@ -537,21 +537,21 @@ def test_a_dead_store_is_an_outage_in_every_room(tmp_path: Path) -> None:
         partial(keys.revoke, "0" * 12),
         partial(cursors.load, "profile"),
         partial(cursors.acquire_lease, "me", force=True),
-        alarms.claim,
-        partial(alarms.acknowledge, Alarm("1", "text")),
+        alerts.claim,
+        partial(alerts.acknowledge, Alert("1", "text")),
         partial(harness.circuits.states, ["account"]),
         partial(harness.circuits.admit, ["account"]),
         partial(harness.circuits.record_hold, Hold("account", "20100", "Insufficient funds", 1_000, 100), "nh"),
         partial(harness.deliveries.pass_to_next_sender, job, "20100", "Insufficient funds", ["backup"]),
         partial(harness.circuits.record_fault, Fault("sender:pool", "connect"), "nh"),
-        partial(harness.circuits.record_success, Fine("sender:pool"), probe=True),
+        partial(harness.circuits.record_success, Success("sender:pool"), probe=True),
         partial(harness.sender_stats.record_result, "pool", delivered=True),
         partial(harness.sender_stats.health, ["pool"]),
         harness.sender_stats.claim_health_poll,
         partial(harness.sender_stats.record_health, {"pool": (1.0, None)}),
         partial(harness.verifications.pending, ref.number_hash),
         partial(harness.verifications.deny, ref, Denial(frozenset(), frozenset(), 0, 0)),
-        partial(harness.verifications.first_heard, ref.number_hash, "e"),
+        partial(harness.verifications.first_received, ref.number_hash, "e"),
         partial(harness.deliveries.record_held, job, "sender_down", "connect", 1),
         partial(harness.due_deliveries.claim_failover, Timer(0, "failover", ref, 1)),
         partial(harness.due_deliveries.close_delivery, Timer(0, "closing", ref, 1)),

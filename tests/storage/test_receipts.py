@@ -59,7 +59,7 @@ def test_orders_without_delivery_end_alike(harness: StoreHarness) -> None:
 
 
 def test_receipts_at_once_move_only_up(harness: StoreHarness) -> None:
-    """Parallel webhooks, each several times: the end is delivered, and the story never goes backwards."""
+    """Parallel webhooks, each several times: the end is delivered, and the timeline never goes backwards."""
     ref = harness.start(fresh_number(), ALONE).reference
     harness.send(ref)
     at_once([partial(harness.apply, ref, status) for status in WORDS * 4])
@@ -90,7 +90,7 @@ def test_a_webhook_before_the_sends_own_answer_is_not_lost(harness: StoreHarness
 
 
 def test_a_webhook_settles_a_lost_answer(harness: StoreHarness) -> None:
-    """A delivery in doubt that the carrier speaks of was accepted: it is not sent again."""
+    """A delivery in doubt that the carrier reports was accepted: it is not sent again."""
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
     harness.must_begin(job)
@@ -181,7 +181,7 @@ def _foreign(harness: StoreHarness, ref: Reference) -> list[str]:
 
 
 def test_a_receipt_of_another_message_number_or_delivery_is_foreign(harness: StoreHarness) -> None:
-    """A signed receipt moves only what it speaks of; anything else leaves no trace, no event mark either."""
+    """A signed report changes only the delivery that it names; anything else leaves no trace, no event mark either."""
     ref = harness.start(fresh_number()).reference
     harness.send(ref)
     before = harness.snapshot()

@@ -303,7 +303,7 @@ def test_the_first_end_of_a_key_stays(keys: ApiKeys, harness: StoreHarness) -> N
 def test_rotation_overlaps(keys: ApiKeys, harness: StoreHarness) -> None:
     """Old and new key both open during the overlap, the new one alone afterwards; a second rotation extends nothing."""
     old = keys.create("shop", ["verify"], None)
-    new = keys.rotate(old.id, 1_000)
+    new = keys.rotate(old.id, 3_000)
     assert new is not None
     assert (new.app, new.scopes) == ("shop", ("verify",))
     assert keys.authenticate(old.key) is not None
@@ -348,7 +348,7 @@ def test_keys_are_listed_by_app_oldest_first(keys: ApiKeys, harness: StoreHarnes
     assert keys.get("nosuchkey000") is None
 
 
-def test_the_keys_story_is_recorded_without_the_key(keys: ApiKeys, harness: StoreHarness) -> None:
+def test_what_happens_to_a_key_is_recorded_without_the_key(keys: ApiKeys, harness: StoreHarness) -> None:
     """Creation, rotation and revocation are events that name the key's id; nothing is left to be recorded."""
     made = keys.create("shop", ["verify"], None)
     new = keys.rotate(made.id, 60_000)
@@ -371,7 +371,7 @@ def test_a_key_and_its_event_are_one_step(
         raise StoreUnavailable("gone")
 
     with monkeypatch.context() as crash:
-        crash.setattr(harness.audit, "note", dies)
+        crash.setattr(harness.audit, "record", dies)
         made = keys.create("shop", ["verify"], None)
         assert keys.revoke(made.id)
     assert keys.authenticate(made.key) is None
@@ -459,12 +459,12 @@ def test_one_page_looks_at_so_much_and_no_more(server_harness: StoreHarness) -> 
     assert page.at_end
 
 
-def test_strangers_cannot_fill_the_record(harness: StoreHarness) -> None:
+def test_callers_without_a_key_cannot_fill_the_audit_log(harness: StoreHarness) -> None:
     """A throttled kind is noted once in its time; another kind, or no throttle, is noted each time."""
     for _ in range(20):
-        harness.audit.note(EventType.WEBHOOK_REJECTED, {"reason": "signature"}, throttle_ms=60_000)
-    harness.audit.note(EventType.KEY_CREATED, {"key_id": word()}, throttle_ms=60_000)
-    harness.audit.note(EventType.KEY_CREATED, {"key_id": word()})
+        harness.audit.record(EventType.WEBHOOK_REJECTED, {"reason": "signature"}, throttle_ms=60_000)
+    harness.audit.record(EventType.KEY_CREATED, {"key_id": word()}, throttle_ms=60_000)
+    harness.audit.record(EventType.KEY_CREATED, {"key_id": word()})
     kinds = [event["type"] for event in harness.audited_in(0)]
     assert sorted(kinds) == ["key.created", "key.created", "webhook.rejected"]
 

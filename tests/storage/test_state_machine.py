@@ -122,7 +122,7 @@ def ladder_wait(times: Sequence[int], waits: Sequence[int], now: int) -> int:
 
 
 class Machine(RuleBasedStateMachine):
-    """The store against the model. `house` is set by the test that runs the machine."""
+    """The store against the model. `harness` is set by the test that runs the machine."""
 
     harness: StoreHarness
     jobs = Bundle("jobs")
@@ -164,10 +164,10 @@ class Machine(RuleBasedStateMachine):
             return "too_many_wrong_codes", wait, None
         if pending is not None and pending.context != context:
             return "context_conflict", 0, None
-        rungs = [
+        steps = [
             send.at_ms for send in self.counted if (send.app, send.purpose, send.on_ladder) == (app.name, purpose, True)
         ]
-        wait = ladder_wait(rungs, app.resend_after_ms, now)
+        wait = ladder_wait(steps, app.resend_after_ms, now)
         left = len(app.resend_after_ms) + 1 - (pending.sends if pending else 0)
         if left <= 0 and pending is not None:
             return "resend_too_soon", max(wait, pending.expires_ms - now), 0
@@ -225,29 +225,28 @@ class Machine(RuleBasedStateMachine):
         assert early[1] - spent_ms <= answer.wait_ms <= early[1]
 
     def _sent(self, app: App, purpose: str, context: dict[str, str] | None, code: str, answer: Started) -> None:
-        view, before = answer.view, self.latest.get((app.name, purpose))
-        assert view is not None
+        before = self.latest.get((app.name, purpose))
         model = self.models[before] if before else None
-        pending = model is not None and model.usable_at(view.now_ms)
+        pending = model is not None and model.usable_at(answer.now_ms)
         assert answer.resent is pending
         if model is not None and pending:
             assert answer.reference == before
-            model.expires_ms = min(view.now_ms + 300_000, model.created_ms + 600_000)
+            model.expires_ms = min(answer.now_ms + 300_000, model.created_ms + 600_000)
             model.sends += 1
         else:
             assert answer.reference not in self.models
-            self._seen_expired(app, purpose, view.now_ms)
-            now = view.now_ms
+            self._seen_expired(app, purpose, answer.now_ms)
+            now = answer.now_ms
             model = Model(app, purpose, code, context, now, now + 300_000, self.harness.now)
             self.models[answer.reference] = model
             self.latest[app.name, purpose] = answer.reference
-        send = Send(view.now_ms, app.name, purpose, model.sends)
+        send = Send(answer.now_ms, app.name, purpose, model.sends)
         self.counted.append(send)
-        model.send_of[len(view.deliveries)] = send
-        refused = self.refusal(app, purpose, context, view.now_ms)
+        model.send_of[len(answer.deliveries)] = send
+        refused = self.refusal(app, purpose, context, answer.now_ms)
         assert refused is not None
         if refused[2]:
-            assert (view.max_sends - view.sends, view.next_send_ms - view.now_ms) == (refused[2], refused[1])
+            assert (answer.max_sends - answer.sends, answer.next_send_ms - answer.now_ms) == (refused[2], refused[1])
 
     @precondition(lambda self: self.models)
     @rule(
@@ -449,7 +448,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.models)
     @rule(data=st.data(), status=st.sampled_from(WORDS))
     def webhook(self, data: st.DataObject, status: str) -> None:
-        """The carrier speaks of a delivery, early, late or again."""
+        """The carrier reports a delivery, early, late or again."""
         ref = self.one_of(data)
         count = int(self.harness.record(ref)["deliveries"])
         ordinal = data.draw(st.integers(1, count))
@@ -581,7 +580,7 @@ _ENDS = {f"verification.{status}" for status in Status if status is not Status.P
 
 @pytest.fixture
 def machine(harness: StoreHarness) -> type[Machine]:
-    """The machine over this house."""
+    """The machine over this store."""
 
     class Bound(Machine):
         pass

@@ -1,6 +1,6 @@
 """A server on loopback that does to its clients what real servers do on bad days.
 
-It speaks raw sockets, because no HTTP library would break the rules on request. A *script* gets each accepted
+It uses raw sockets, because no HTTP library would break the rules on request. A *script* gets each accepted
 connection in a thread of its own; when it returns, the connection is closed.
 """
 

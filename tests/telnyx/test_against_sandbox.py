@@ -34,8 +34,8 @@ PERSON, BRITON = "+12025550143", "+447911123456"
 
 
 @dataclass
-class ServiceClient:
-    """A sandbox, a client of it, and its own steering wheel."""
+class SandboxCarrier:
+    """A sandbox, our client of it, and a client of its control endpoints."""
 
     client: TelnyxClient
     control: httpx.Client
@@ -46,7 +46,7 @@ class ServiceClient:
         messages: list[dict[str, Any]] = self.control.get(f"/sandbox/phones/{phone}/messages").json()["messages"]
         return messages
 
-    def says(self, phone: str, text: str, to: str = TOLL_FREE) -> None:
+    def reply(self, phone: str, text: str, to: str = TOLL_FREE) -> None:
         """A person replies."""
         self.control.post(f"/sandbox/phones/{phone}/messages", json={"to": to, "text": text}).raise_for_status()
 
@@ -56,7 +56,7 @@ class ServiceClient:
 
 
 @pytest.fixture(params=["process", "socket"])
-def stage(request: pytest.FixtureRequest) -> Iterator[ServiceClient]:
+def sandbox(request: pytest.FixtureRequest) -> Iterator[SandboxCarrier]:
     """A fresh sandbox and a client, in one process or with a socket between them."""
     if request.param == "socket":
         with (
@@ -64,7 +64,7 @@ def stage(request: pytest.FixtureRequest) -> Iterator[ServiceClient]:
             TelnyxClient("KEY", f"{server.url}/v2") as client,
             httpx.Client(base_url=server.url, trust_env=False, timeout=20) as control,
         ):
-            yield ServiceClient(client, control, parse_public_key(server.public_key_b64))
+            yield SandboxCarrier(client, control, parse_public_key(server.public_key_b64))
         return
     carrier = Carrier(api_key="KEY")
     transport = httpx.WSGITransport(app=create_app(carrier))
@@ -73,7 +73,7 @@ def stage(request: pytest.FixtureRequest) -> Iterator[ServiceClient]:
             TelnyxClient("KEY", "http://sandbox.test/v2", transport=transport) as client,
             httpx.Client(base_url="http://sandbox.test", transport=transport) as control,
         ):
-            yield ServiceClient(client, control, parse_public_key(carrier.signer.public_key_b64))
+            yield SandboxCarrier(client, control, parse_public_key(carrier.signer.public_key_b64))
     finally:
         carrier.close()
 
@@ -139,11 +139,11 @@ OPERATIONS: dict[str, tuple[str, Callable[[TelnyxClient], Any]]] = {
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_every_operation_works_on_both_sides(stage: ServiceClient, name: str) -> None:
+def test_every_operation_works_on_both_sides(sandbox: SandboxCarrier, name: str) -> None:
     """The client asks for it where the carrier has it, and understands what the sandbox answers."""
     where, ask = OPERATIONS[name]
-    assert ask(stage.client) is not None
-    last = stage.control.get("/sandbox/journal").json()["requests"][-1]
+    assert ask(sandbox.client) is not None
+    last = sandbox.control.get("/sandbox/journal").json()["requests"][-1]
     method, path = where.split()
     shape = "/v2" + path.replace("{id}", "[^/]+")
     assert (last["method"], last["status"]) == (method, 200)
@@ -165,61 +165,61 @@ def test_the_table_has_all_operations() -> None:
         ("alphanumeric", BRITON),
     ],
 )
-def test_every_kind_of_sms_arrives(stage: ServiceClient, kind: str, to: str) -> None:
+def test_every_kind_of_sms_arrives(sandbox: SandboxCarrier, kind: str, to: str) -> None:
     """Each kind of sender is accepted, rings the phone, and can be asked for until it was delivered."""
-    outcome = stage.client.send(sms(kind, to), idempotency_key="key-1")
+    outcome = sandbox.client.send(sms(kind, to), idempotency_key="key-1")
     assert isinstance(outcome, Accepted)
     assert outcome.status == "queued"
 
     def delivered() -> bool:
-        receipt = stage.client.retrieve(outcome.message_id)
+        receipt = sandbox.client.retrieve(outcome.message_id)
         return receipt is not None and receipt.status == "delivered" and receipt.to == to
 
     wait_until(delivered, what="the receipt")
-    assert [message["id"] for message in stage.inbox(to)] == [outcome.message_id]
+    assert [message["id"] for message in sandbox.inbox(to)] == [outcome.message_id]
 
 
-def test_a_whatsapp_template_arrives(stage: ServiceClient) -> None:
+def test_a_whatsapp_template_arrives(sandbox: SandboxCarrier) -> None:
     """An authentication template brings its code to the phone."""
     template = WhatsAppTemplate("otp_code", "en_US", "804519", "dlv_1")
-    outcome = stage.client.send(sms("whatsapp", sender=TOLL_FREE, whatsapp=template), idempotency_key="key-1")
+    outcome = sandbox.client.send(sms("whatsapp", sender=TOLL_FREE, whatsapp=template), idempotency_key="key-1")
     assert isinstance(outcome, Accepted)
-    (message,) = wait_until(lambda: stage.inbox(PERSON), what="the message")
+    (message,) = wait_until(lambda: sandbox.inbox(PERSON), what="the message")
     assert "804519" in message["text"]
 
 
-def test_a_group_message_reaches_everybody(stage: ServiceClient) -> None:
+def test_a_group_message_reaches_everybody(sandbox: SandboxCarrier) -> None:
     """Group MMS: one message, several phones."""
     people = ["+12025550144", "+12025550145"]
-    sent = stage.client.send_group_mms(sender=TOLL_FREE, to=people, text="Alarm", idempotency_key="key-1")
+    sent = sandbox.client.send_group_mms(sender=TOLL_FREE, to=people, text="Alarm", idempotency_key="key-1")
     assert [recipient.number for recipient in sent.to] == people
-    wait_until(lambda: all(stage.inbox(phone) for phone in people), what="the messages")
+    wait_until(lambda: all(sandbox.inbox(phone) for phone in people), what="the messages")
 
 
-def test_a_scheduled_message_can_be_withdrawn_once(stage: ServiceClient) -> None:
+def test_a_scheduled_message_can_be_withdrawn_once(sandbox: SandboxCarrier) -> None:
     """Schedule, show, cancel; a second cancel is refused, and so is what is too near."""
     later = datetime.now(UTC) + timedelta(hours=1)
-    scheduled = stage.client.schedule(to=PERSON, text="Hi", send_at=later, sender=TOLL_FREE)
+    scheduled = sandbox.client.schedule(to=PERSON, text="Hi", send_at=later, sender=TOLL_FREE)
     assert scheduled.to[0].status == "scheduled"
-    assert isinstance(stage.client.show_message(scheduled.id), OutboundMessage)
-    assert stage.client.cancel_scheduled(scheduled.id).to[0].status == "cancelled"
+    assert isinstance(sandbox.client.show_message(scheduled.id), OutboundMessage)
+    assert sandbox.client.cancel_scheduled(scheduled.id).to[0].status == "cancelled"
     with pytest.raises(RefusedError):
-        stage.client.cancel_scheduled(scheduled.id)
+        sandbox.client.cancel_scheduled(scheduled.id)
     with pytest.raises(RefusedError):
-        stage.client.schedule(to=PERSON, text="Hi", send_at=datetime.now(UTC), sender=TOLL_FREE)
+        sandbox.client.schedule(to=PERSON, text="Hi", send_at=datetime.now(UTC), sender=TOLL_FREE)
 
 
-def test_the_shell_gets_messages_and_refusals(stage: ServiceClient) -> None:
+def test_the_shell_gets_messages_and_refusals(sandbox: SandboxCarrier) -> None:
     """`submit` returns the whole message, or raises with the carrier's own code."""
-    message = stage.client.submit(sms("number_pool"), idempotency_key="key-1")
+    message = sandbox.client.submit(sms("number_pool"), idempotency_key="key-1")
     assert message.sender is not None
     assert message.messaging_profile_id == PROFILE
     with pytest.raises(RefusedError) as refusal:
-        stage.client.submit(sms(sender="+12025550199"))
+        sandbox.client.submit(sms(sender="+12025550199"))
     assert refusal.value.code == "40305"
     with pytest.raises(NotFoundError):
-        stage.client.show_message("00000000-0000-0000-0000-000000000000")
-    assert stage.client.retrieve("00000000-0000-0000-0000-000000000000") is None
+        sandbox.client.show_message("00000000-0000-0000-0000-000000000000")
+    assert sandbox.client.retrieve("00000000-0000-0000-0000-000000000000") is None
 
 
 def test_a_wrong_key_stops_everything() -> None:
@@ -230,39 +230,39 @@ def test_a_wrong_key_stops_everything() -> None:
     assert outcome.action is Action.STOP_ALL
 
 
-def test_the_same_key_sends_once(stage: ServiceClient) -> None:
+def test_the_same_key_sends_once(sandbox: SandboxCarrier) -> None:
     """A repeat gets the first answer and rings nobody; the same key with another body is refused as our bug."""
-    first = stage.client.send(sms(), idempotency_key="key-1")
-    assert stage.client.send(sms(), idempotency_key="key-1") == first
-    other = stage.client.send(sms(text="another"), idempotency_key="key-1")
+    first = sandbox.client.send(sms(), idempotency_key="key-1")
+    assert sandbox.client.send(sms(), idempotency_key="key-1") == first
+    other = sandbox.client.send(sms(text="another"), idempotency_key="key-1")
     assert isinstance(other, Refused)
     assert (other.code, other.action) == ("10027", Action.BAD_REQUEST)
-    wait_until(lambda: stage.inbox(PERSON), what="the message")
-    assert len(stage.inbox(PERSON)) == 1
+    wait_until(lambda: sandbox.inbox(PERSON), what="the message")
+    assert len(sandbox.inbox(PERSON)) == 1
 
 
-def test_a_stop_blocks_and_a_start_lifts(stage: ServiceClient) -> None:
+def test_a_stop_blocks_and_a_start_lifts(sandbox: SandboxCarrier) -> None:
     """STOP refuses every sender of the profile as an opt-out and stands in the list; START ends both."""
-    stage.says(PERSON, "STOP")
+    sandbox.reply(PERSON, "STOP")
     for kind in ("long_code", "number_pool", "short_code"):
-        outcome = stage.client.send(sms(kind), idempotency_key=f"key-{kind}")
+        outcome = sandbox.client.send(sms(kind), idempotency_key=f"key-{kind}")
         assert isinstance(outcome, Refused)
         assert (outcome.code, outcome.action, outcome.opted_out) == ("40300", Action.STOP_PERSON, True)
-    (block,) = stage.client.list_opt_outs(messaging_profile_id=PROFILE)
+    (block,) = sandbox.client.list_opt_outs(messaging_profile_id=PROFILE)
     assert (block.to, block.sender, block.keyword) == (PERSON, TOLL_FREE, "STOP")
     assert abs(block.created_ms / 1000 - time()) < 60
-    stage.says(PERSON, "START")
-    assert isinstance(stage.client.send(sms(), idempotency_key="key-2"), Accepted)
-    assert list(stage.client.list_opt_outs()) == []
+    sandbox.reply(PERSON, "START")
+    assert isinstance(sandbox.client.send(sms(), idempotency_key="key-2"), Accepted)
+    assert list(sandbox.client.list_opt_outs()) == []
 
 
-def test_opt_outs_are_listed_over_pages_with_every_filter(stage: ServiceClient) -> None:
+def test_opt_outs_are_listed_over_pages_with_every_filter(sandbox: SandboxCarrier) -> None:
     """Profile, sender, time, redaction and page size each do what they say."""
     people = [f"+1202555{n:04}" for n in range(100, 105)]
     for person in people:
-        stage.says(person, "STOP")
+        sandbox.reply(person, "STOP")
     moment = datetime.now(UTC)
-    listed = stage.client.list_opt_outs
+    listed = sandbox.client.list_opt_outs
     assert [block.to for block in listed(page_size=2)] == people
     assert len(list(listed(sender=TOLL_FREE, since=moment - timedelta(minutes=1), until=moment))) == 5
     assert list(listed(since=moment + timedelta(minutes=1))) == []
@@ -271,9 +271,9 @@ def test_opt_outs_are_listed_over_pages_with_every_filter(stage: ServiceClient) 
     assert not {block.to for block in listed(redacted=True)} & set(people)
 
 
-def test_numbers_are_listed_over_pages_with_every_filter(stage: ServiceClient) -> None:
+def test_numbers_are_listed_over_pages_with_every_filter(sandbox: SandboxCarrier) -> None:
     """All numbers come once, and each filter narrows them as it says."""
-    listed = stage.client.list_numbers
+    listed = sandbox.client.list_numbers
     everything = [number.phone_number for number in listed()]
     assert len(everything) == len(set(everything)) >= 22
     assert [number.phone_number for number in listed(page_size=5)] == everything
@@ -288,40 +288,40 @@ def test_numbers_are_listed_over_pages_with_every_filter(stage: ServiceClient) -
     assert [number.phone_number for number in listed(containing="888000", sort="desc")] == rising[::-1]
 
 
-def test_a_number_is_shown_and_changed(stage: ServiceClient) -> None:
+def test_a_number_is_shown_and_changed(sandbox: SandboxCarrier) -> None:
     """By id and in E.164; a profile can be given and taken away, and what is not mentioned stays."""
-    (number,) = stage.client.list_numbers(phone_numbers=["+18880000003"])
+    (number,) = sandbox.client.list_numbers(phone_numbers=["+18880000003"])
     assert number.messaging_profile_id is None
-    assert stage.client.show_number("+18880000003") == stage.client.show_number(number.id) == number
-    changed = stage.client.update_number(number.id, messaging_profile_id=PROFILE, tags=["otp"])
+    assert sandbox.client.show_number("+18880000003") == sandbox.client.show_number(number.id) == number
+    changed = sandbox.client.update_number(number.id, messaging_profile_id=PROFILE, tags=["otp"])
     assert (changed.messaging_profile_id, changed.tags) == (PROFILE, ("otp",))
-    assert stage.client.update_number(number.id).messaging_profile_id == PROFILE
-    taken = stage.client.update_number("+18880000003", messaging_profile_id="")
+    assert sandbox.client.update_number(number.id).messaging_profile_id == PROFILE
+    taken = sandbox.client.update_number("+18880000003", messaging_profile_id="")
     assert (taken.messaging_profile_id, taken.tags) == (None, ("otp",))
-    assert stage.client.show_number(TOLL_FREE).health is not None
+    assert sandbox.client.show_number(TOLL_FREE).health is not None
     with pytest.raises(NotFoundError):
-        stage.client.show_number("1")
+        sandbox.client.show_number("1")
 
 
-def test_mobile_numbers_are_listed_and_shown(stage: ServiceClient) -> None:
+def test_mobile_numbers_are_listed_and_shown(sandbox: SandboxCarrier) -> None:
     """Mobile numbers have a list and a page of their own."""
-    (mobile,) = stage.client.list_mobile_numbers()
-    assert stage.client.show_mobile_number(mobile.id) == mobile
+    (mobile,) = sandbox.client.list_mobile_numbers()
+    assert sandbox.client.show_mobile_number(mobile.id) == mobile
     assert mobile.health is None
     with pytest.raises(NotFoundError):
-        stage.client.show_number(mobile.id)
+        sandbox.client.show_number(mobile.id)
 
 
-def test_numbers_are_moved_in_bulk(stage: ServiceClient) -> None:
+def test_numbers_are_moved_in_bulk(sandbox: SandboxCarrier) -> None:
     """An order is made, can be asked for until nothing is pending, and has done what it says."""
     numbers = [f"+188800000{n:02}" for n in range(10)]
-    order = stage.client.create_bulk_update(messaging_profile_id=PROFILE, numbers=[*numbers, "+18885550000"])
+    order = sandbox.client.create_bulk_update(messaging_profile_id=PROFILE, numbers=[*numbers, "+18885550000"])
     done = wait_until(
-        lambda: (found := stage.client.show_bulk_update(order.order_id)) and not found.pending and found,
+        lambda: (found := sandbox.client.show_bulk_update(order.order_id)) and not found.pending and found,
         what="the order",
     )
     assert (sorted(done.success), done.failed) == (numbers, ("+18885550000",))
-    assert all(number.messaging_profile_id == PROFILE for number in stage.client.list_numbers(phone_numbers=numbers))
+    assert all(number.messaging_profile_id == PROFILE for number in sandbox.client.list_numbers(phone_numbers=numbers))
 
 
 @pytest.mark.parametrize(
@@ -341,21 +341,21 @@ def test_whatever_happens_the_same_again_rings_once(mode: str, outcome: type) ->
         TelnyxClient("KEY", f"{server.url}/v2", timeouts=Timeouts(read_s=1.0)) as client,
         httpx.Client(base_url=server.url, trust_env=False, timeout=20) as control,
     ):
-        stage = ServiceClient(client, control, b"")
-        stage.chaos(send={"mode": mode})
+        sandbox = SandboxCarrier(client, control, b"")
+        sandbox.chaos(send={"mode": mode})
         request = sms()
         assert isinstance(client.send(request, idempotency_key="key-1"), outcome)
-        stage.chaos(send={"mode": "ok"})
+        sandbox.chaos(send={"mode": "ok"})
         accepted = wait_until(
             lambda: isinstance(found := client.send(request, idempotency_key="key-1"), Accepted) and found,
             what="an answer",
         )
         wait_until(lambda: (found := client.retrieve(accepted.message_id)) and found.status == "delivered")
-        assert [message["id"] for message in stage.inbox(PERSON)] == [accepted.message_id]
+        assert [message["id"] for message in sandbox.inbox(PERSON)] == [accepted.message_id]
 
 
 @dataclass
-class Mailbox:
+class WebhookReceiver:
     """Takes webhooks: (timestamp, signature, raw body) of each, in order of arrival."""
 
     url: str = ""
@@ -363,9 +363,9 @@ class Mailbox:
 
 
 @pytest.fixture
-def mailbox() -> Iterator[Mailbox]:
+def receiver() -> Iterator[WebhookReceiver]:
     """A server that answers 200 to every webhook and keeps it."""
-    box = Mailbox()
+    box = WebhookReceiver()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -390,64 +390,64 @@ def mailbox() -> Iterator[Mailbox]:
         server.server_close()
 
 
-def judge(stage: ServiceClient, entry: tuple[str, str, bytes]) -> Verdict:
+def judge(sandbox: SandboxCarrier, entry: tuple[str, str, bytes]) -> Verdict:
     """The verdict on one webhook, by the clock of now."""
     timestamp, signature, body = entry
-    return verify(stage.public_key, timestamp=timestamp, signature=signature, body=body, now_s=time())
+    return verify(sandbox.public_key, timestamp=timestamp, signature=signature, body=body, now_s=time())
 
 
-def events_of(stage: ServiceClient, mailbox: Mailbox, kind: Callable[[Any], bool]) -> list[Any]:
+def events_of(sandbox: SandboxCarrier, receiver: WebhookReceiver, kind: Callable[[Any], bool]) -> list[Any]:
     """The genuine events of a kind so far."""
-    genuine = [entry for entry in list(mailbox.received) if judge(stage, entry) is Verdict.OK]
+    genuine = [entry for entry in list(receiver.received) if judge(sandbox, entry) is Verdict.OK]
     return [event for event in (parse(body) for _, _, body in genuine) if kind(event)]
 
 
-def test_a_delivery_is_told_by_genuine_webhooks(stage: ServiceClient, mailbox: Mailbox) -> None:
+def test_a_delivery_is_told_by_genuine_webhooks(sandbox: SandboxCarrier, receiver: WebhookReceiver) -> None:
     """The sandbox's webhooks verify, name our delivery, and tell `sent` and `delivered`; forged ones are found out."""
-    stage.chaos(webhooks={"forge_rate": 1.0})
-    outcome = stage.client.send(sms(webhook_url=f"{mailbox.url}/dlv_1"), idempotency_key="key-1")
+    sandbox.chaos(webhooks={"forge_rate": 1.0})
+    outcome = sandbox.client.send(sms(webhook_url=f"{receiver.url}/dlv_1"), idempotency_key="key-1")
     assert isinstance(outcome, Accepted)
 
     def reports() -> dict[str, Any]:
-        updates = events_of(stage, mailbox, lambda event: isinstance(event, DeliveryUpdate))
+        updates = events_of(sandbox, receiver, lambda event: isinstance(event, DeliveryUpdate))
         return {update.reports[0].status: update.reports[0] for update in updates}
 
     wait_until(lambda: {"sent", "delivered"} <= set(reports()), what="the webhooks")
     assert {(r.message_id, r.delivery_id, r.to) for r in reports().values()} == {(outcome.message_id, "dlv_1", PERSON)}
-    wait_until(lambda: len(mailbox.received) >= 4, what="the forged webhooks")
-    assert {judge(stage, entry) for entry in mailbox.received} == {Verdict.OK, Verdict.BAD_SIGNATURE}
+    wait_until(lambda: len(receiver.received) >= 4, what="the forged webhooks")
+    assert {judge(sandbox, entry) for entry in receiver.received} == {Verdict.OK, Verdict.BAD_SIGNATURE}
 
 
-def test_a_failure_is_told_with_its_code(stage: ServiceClient, mailbox: Mailbox) -> None:
+def test_a_failure_is_told_with_its_code(sandbox: SandboxCarrier, receiver: WebhookReceiver) -> None:
     """A failed delivery's webhook brings the carrier's code, and asking for the message says the same."""
-    stage.chaos(delivery={"outcome": "delivery_failed", "error_code": "40001"})
-    outcome = stage.client.send(sms(webhook_url=f"{mailbox.url}/dlv_1"), idempotency_key="key-1")
+    sandbox.chaos(delivery={"outcome": "delivery_failed", "error_code": "40001"})
+    outcome = sandbox.client.send(sms(webhook_url=f"{receiver.url}/dlv_1"), idempotency_key="key-1")
     assert isinstance(outcome, Accepted)
 
     def failed() -> Any:
-        updates = events_of(stage, mailbox, lambda event: isinstance(event, DeliveryUpdate))
+        updates = events_of(sandbox, receiver, lambda event: isinstance(event, DeliveryUpdate))
         return next((r for update in updates for r in update.reports if r.status == "delivery_failed"), None)
 
     receipt = wait_until(failed, what="the failure")
     assert (receipt.error.code, receipt.error.action) == ("40001", Action.STOP_PERSON)
-    asked = stage.client.retrieve(outcome.message_id)
+    asked = sandbox.client.retrieve(outcome.message_id)
     assert asked is not None
     assert (asked.status, asked.error, asked.delivery_id) == ("delivery_failed", receipt.error, "dlv_1")
 
 
-def test_what_people_write_arrives(mailbox: Mailbox) -> None:
+def test_what_people_write_arrives(receiver: WebhookReceiver) -> None:
     """An inbound message comes as a genuine webhook with the carrier's judgement, and can be looked up."""
     with (
-        SandboxServer(webhook_url=mailbox.url) as server,
+        SandboxServer(webhook_url=receiver.url) as server,
         TelnyxClient("KEY", f"{server.url}/v2") as client,
         httpx.Client(base_url=server.url, trust_env=False, timeout=20) as control,
     ):
-        stage = ServiceClient(client, control, parse_public_key(server.public_key_b64))
-        stage.says(PERSON, "stop")
-        stage.says(PERSON, "That was not me")
+        sandbox = SandboxCarrier(client, control, parse_public_key(server.public_key_b64))
+        sandbox.reply(PERSON, "stop")
+        sandbox.reply(PERSON, "That was not me")
 
         def messages() -> dict[str, Inbound]:
-            return {e.text: e for e in events_of(stage, mailbox, lambda event: isinstance(event, Inbound))}
+            return {e.text: e for e in events_of(sandbox, receiver, lambda event: isinstance(event, Inbound))}
 
         wait_until(lambda: len(messages()) == 2, what="the messages")
         assert {text: event.autoresponse_type for text, event in messages().items()} == {

@@ -290,7 +290,7 @@ def test_what_comes_later_is_no_answer_either() -> None:
 
 @pytest.mark.parametrize("early", [response(200, to(PERSON, "m-x")), b""])
 def test_what_comes_before_the_request_is_no_answer(early: bytes) -> None:
-    """A server that speaks first, or hangs up, is not asked: nothing was sent."""
+    """A server that sends first, or hangs up, is not asked: nothing was sent."""
 
     def script(_: Misbehaving, connection: socket.socket) -> None:
         connection.sendall(early)

@@ -63,7 +63,7 @@ def test_a_refused_connection_is_not_sent() -> None:
 
 
 def test_a_failed_tls_handshake_is_not_sent() -> None:
-    """A server that speaks no TLS never saw the request."""
+    """A server without TLS never saw the request."""
 
     def plain(_: Misbehaving, connection: socket.socket) -> None:
         connection.recv(65536)
@@ -359,7 +359,7 @@ def test_no_foreign_exception_leaves_the_client(failure: type[Exception]) -> Non
 
 
 def test_operations_raise_by_what_is_known() -> None:
-    """The typed operations tell the same four stories as `send`, as exceptions."""
+    """The typed operations have the same four outcomes as `send`, as exceptions."""
     with client_of(answering(response(429, b"", "Retry-After: 2"))) as (client, _):
         with pytest.raises(NotSentError) as not_sent:
             client.show_bulk_update("x")

@@ -1,6 +1,6 @@
-"""The carrier's own Python SDK, unchanged, works against the sandbox: the outsider by whom it is measured.
+"""The carrier's own Python SDK, unchanged, works against the sandbox: an independent check of it.
 
-The SDK is a development dependency and nothing else; the service speaks to the carrier by itself (`telnyx.client`).
+The SDK is a development dependency and nothing else; the service has its own client (`telnyx.client`).
 Its models are built without validation. Here they are validated, so an answer that the carrier's own types do not
 accept is a failure, too.
 """
@@ -43,7 +43,7 @@ TEMPLATE = {
 
 
 @dataclass
-class Mailbox:
+class WebhookReceiver:
     """Takes webhooks: headers and raw body of each, in order of arrival."""
 
     url: str = ""
@@ -57,7 +57,7 @@ class SandboxClient:
     server: SandboxServer
     sdk: Any
     control: httpx.Client
-    mailbox: Mailbox
+    receiver: WebhookReceiver
 
     def inbox(self, phone: str) -> list[dict[str, Any]]:
         """What arrived on a phone."""
@@ -77,12 +77,12 @@ class SandboxClient:
 @pytest.fixture(scope="module")
 def running() -> Iterator[SandboxClient]:
     """One sandbox and one SDK client for all tests: the SDK takes seconds to import."""
-    mailbox = Mailbox()
+    receiver = WebhookReceiver()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"])).decode()
-            mailbox.received.append((dict(self.headers.items()), body))
+            receiver.received.append((dict(self.headers.items()), body))
             self.send_response(200)
             self.send_header("content-length", "0")
             self.end_headers()
@@ -93,9 +93,9 @@ def running() -> Iterator[SandboxClient]:
     hooks = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=hooks.serve_forever, args=(0.02,))
     thread.start()
-    mailbox.url = f"http://127.0.0.1:{hooks.server_address[1]}/webhooks/telnyx"
+    receiver.url = f"http://127.0.0.1:{hooks.server_address[1]}/webhooks/telnyx"
     with (
-        SandboxServer(api_key="KEY", webhook_url=mailbox.url) as server,
+        SandboxServer(api_key="KEY", webhook_url=receiver.url) as server,
         httpx.Client(base_url=server.url, trust_env=False, timeout=20) as control,
         telnyx.Telnyx(
             api_key="KEY",
@@ -105,7 +105,7 @@ def running() -> Iterator[SandboxClient]:
             http_client=httpx.Client(trust_env=False),
         ) as sdk,
     ):
-        yield SandboxClient(server, sdk, control, mailbox)
+        yield SandboxClient(server, sdk, control, receiver)
     hooks.shutdown()
     thread.join()
     hooks.server_close()
@@ -115,7 +115,7 @@ def running() -> Iterator[SandboxClient]:
 def sandbox_client(running: SandboxClient) -> SandboxClient:
     """The same, with everything forgotten."""
     running.control.post("/sandbox/reset").raise_for_status()
-    running.mailbox.received.clear()
+    running.receiver.received.clear()
     return running
 
 
@@ -428,24 +428,24 @@ class TestWebhooks:
     @staticmethod
     def unwrap(sandbox_client: SandboxClient, index: int) -> Any:
         """The event of one webhook, verified by the SDK."""
-        headers, body = sandbox_client.mailbox.received[index]
+        headers, body = sandbox_client.receiver.received[index]
         return sandbox_client.sdk.webhooks.unwrap(body, headers=headers)
 
     @staticmethod
     def wait_for(sandbox_client: SandboxClient, count: int) -> None:
         """Until so many webhooks have come."""
-        wait_until(lambda: len(sandbox_client.mailbox.received) >= count, what=f"{count} webhooks")
+        wait_until(lambda: len(sandbox_client.receiver.received) >= count, what=f"{count} webhooks")
 
     def test_a_delivery_is_told_in_events_that_verify(self, sandbox_client: SandboxClient) -> None:
         """`message.sent` and `message.finalized` of every kind of message."""
         for name, send in SENDS.items():
-            sandbox_client.mailbox.received.clear()
+            sandbox_client.receiver.received.clear()
             sent = send(sandbox_client.sdk.messages).data
             more = 2 if name == "group MMS" else 1
 
             def told(sent: Any = sent) -> dict[str, Any]:
                 # A webhook may come twice, and late: an event counts once, and for its own message only.
-                every = [valid(self.unwrap(sandbox_client, n)) for n in range(len(sandbox_client.mailbox.received))]
+                every = [valid(self.unwrap(sandbox_client, n)) for n in range(len(sandbox_client.receiver.received))]
                 return {
                     event.data.id: event
                     for event in every
@@ -459,25 +459,25 @@ class TestWebhooks:
     def test_a_reply_and_a_link_click_verify(self, sandbox_client: SandboxClient) -> None:
         """The person's words, and the event that has no envelope."""
         sandbox_client.says(PERSON, "STOP")
-        wait_until(lambda: sandbox_client.mailbox.received, what="the reply")
+        wait_until(lambda: sandbox_client.receiver.received, what="the reply")
         event = valid(self.unwrap(sandbox_client, 0))
         assert type(event).__name__ == "InboundMessageWebhookEvent"
         assert (event.data.event_type, event.data.payload.text) == ("message.received", "STOP")
         sandbox_client.says(PERSON, "START")
-        wait_until(lambda: len(sandbox_client.mailbox.received) == 2, what="the reply")
+        wait_until(lambda: len(sandbox_client.receiver.received) == 2, what="the reply")
         sent = sandbox_client.sdk.messages.send(from_=TOLL_FREE, to=PERSON, text="See https://example.com/a").data
-        wait_until(lambda: len(sandbox_client.mailbox.received) == 4, what="the delivery")
+        wait_until(lambda: len(sandbox_client.receiver.received) == 4, what="the delivery")
         clicked = {"message_id": sent.id, "url": "https://example.com/a"}
         sandbox_client.control.post(f"/sandbox/phones/{PERSON}/clicks", json=clicked).raise_for_status()
-        wait_until(lambda: len(sandbox_client.mailbox.received) == 5, what="the click")
+        wait_until(lambda: len(sandbox_client.receiver.received) == 5, what="the click")
         click = self.unwrap(sandbox_client, 4).to_dict()["data"]
         assert (click["record_type"], click["message_id"]) == ("link_clicked", sent.id)
 
     def test_what_was_changed_is_not_accepted(self, sandbox_client: SandboxClient) -> None:
         """Another body, another time, another key: each is found out."""
         sandbox_client.says(PERSON, "Hello")
-        wait_until(lambda: sandbox_client.mailbox.received, what="the webhook")
-        headers, body = sandbox_client.mailbox.received[0]
+        wait_until(lambda: sandbox_client.receiver.received, what="the webhook")
+        headers, body = sandbox_client.receiver.received[0]
         lowered = {name.lower(): value for name, value in headers.items()}
         for changed, sent in (
             (lowered, body.replace("Hello", "Hullo")),
@@ -492,9 +492,9 @@ class TestWebhooks:
         """The forgeries that the sandbox sends on request are forgeries to the SDK as well."""
         sandbox_client.chaos(webhooks={"forge_rate": 1.0})
         SENDS["send"](sandbox_client.sdk.messages)
-        wait_until(lambda: len(sandbox_client.mailbox.received) == 4, what="the webhooks")
+        wait_until(lambda: len(sandbox_client.receiver.received) == 4, what="the webhooks")
         good = 0
-        for headers, body in list(sandbox_client.mailbox.received):
+        for headers, body in list(sandbox_client.receiver.received):
             try:
                 sandbox_client.sdk.webhooks.unwrap(body, headers=headers)
                 good += 1

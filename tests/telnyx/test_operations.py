@@ -251,7 +251,7 @@ class PagedCarrier:
 
 
 def client_of(carrier: PagedCarrier) -> TelnyxClient:
-    """A client that speaks to the WSGI carrier in this process."""
+    """A client of the WSGI carrier in this process."""
     return TelnyxClient("KEY", "http://carrier.test/v2", transport=httpx.WSGITransport(app=carrier))
 
 

@@ -139,17 +139,17 @@ def test_staleness_is_told_of_genuine_webhooks_only() -> None:
 
 @given(st.none() | st.text(), st.none() | st.text(), st.binary(max_size=50), st.floats(0, 1e12))
 @example("1", "A" * 86 + "==", b"", 0.0)
-def test_nothing_a_stranger_sends_passes_or_breaks(
+def test_nothing_unsigned_passes_or_breaks(
     timestamp: str | None, signature: str | None, body: bytes, now_s: float
 ) -> None:
-    """For headers and bodies out of thin air there is a verdict, and it is never OK or STALE."""
+    """For random headers and bodies there is a verdict, and it is never OK or STALE."""
     verdict = verify(PUBLIC, timestamp=timestamp, signature=signature, body=body, now_s=now_s)
     assert verdict in {Verdict.MISSING, Verdict.MALFORMED, Verdict.BAD_SIGNATURE}
 
 
 @given(st.binary(min_size=64, max_size=64), st.integers(0, 10**12))
 def test_well_formed_guesses_are_bad(signature: bytes, timestamp: int) -> None:
-    """64 bytes out of thin air are no signature."""
+    """64 random bytes are no signature."""
     guess = base64.b64encode(signature).decode()
     assert judge(str(timestamp), guess) is Verdict.BAD_SIGNATURE
 

@@ -74,7 +74,7 @@ def the_receipt(body: bytes) -> DeliveryReport:
 
 
 def test_a_sent_message_is_a_receipt() -> None:
-    """`message.sent` tells of one message to one person, names our delivery, and keeps the carrier's word."""
+    """`message.sent` tells of one message to one person, names our delivery, and keeps the carrier's status."""
     assert parse(event("message.sent", outbound())) == DeliveryUpdate(
         EVENT, "message.sent", AT_MS, (DeliveryReport(MESSAGE, PERSON, "sent", AT_MS, None, "dlv_7"),)
     )
@@ -237,7 +237,7 @@ def test_a_spent_budget_is_reported() -> None:
 
 
 def test_a_long_event_id_is_hashed() -> None:
-    """An event id is at most 200 plain characters; a longer or stranger one is replaced by its digest."""
+    """An event id is at most 200 plain characters; a longer or odder one is replaced by its digest."""
     for strange in ("x" * 201, "a b", "ü", "a\x00"):
         update = parse(event("message.sent", outbound(), id=strange))
         assert isinstance(update, DeliveryUpdate)

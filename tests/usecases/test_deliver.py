@@ -162,8 +162,8 @@ def test_waits_grow_and_are_bounded(outcome: SendOutcome) -> None:
 
 
 @pytest.mark.parametrize("outcome", [Accepted("m1"), NEXT, NotSent("connect"), Unknown("timeout")])
-def test_the_guard_learns_from_every_answer(outcome: SendOutcome) -> None:
-    """With the sender and the gate that the message went through, so a probe's answer is known as one."""
+def test_sender_health_learns_from_every_answer(outcome: SendOutcome) -> None:
+    """With the sender and the breaker decision of the message, so a probe's answer is known as one."""
     sender_health = FakeSenderHealth(decision=BreakerDecision(True, probe=True))
     use_case(Scenario(outcome=outcome), sender_health=sender_health).send(JOB)
     assert sender_health.learned == [(POOL, outcome, BreakerDecision(True, probe=True))]
@@ -257,7 +257,7 @@ def test_a_template_needs_no_text() -> None:
 
 
 PAUSED = BreakerDecision(False, 700, "sender_down", "connect")
-HELD = BreakerDecision(False, 700, "40333", "spent", lasting=True)
+HELD = BreakerDecision(False, 700, "40333", "spent", is_hold=True)
 PROBE = BreakerDecision(True, probe=True)
 
 
@@ -265,7 +265,7 @@ PROBE = BreakerDecision(True, probe=True)
 @pytest.mark.parametrize(("rest", "written"), [(("other",), ()), ((), ("stays",)), (("third",), ("stays",))])
 def test_a_pause_is_waited_for(has_body: bool, rest: tuple[str, ...], written: tuple[str, ...]) -> None:
     """Nothing is sent; another sender may have it, unless those that are left are held."""
-    scenario = Scenario(pending=replace(DRAFT, has_body=has_body, rest=rest))
+    scenario = Scenario(pending=replace(DRAFT, has_body=has_body, next_senders=rest))
     sender_health = FakeSenderHealth(decision=PAUSED, better=("other",))
     use_case(scenario, sender_health=sender_health).send(JOB)
     assert scenario.log[1:] == [("record_held", "sender_down", 700, *written)]
@@ -274,7 +274,7 @@ def test_a_pause_is_waited_for(has_body: bool, rest: tuple[str, ...], written: t
 
 def test_a_held_sender_gives_way_to_a_better_one() -> None:
     """Nothing is sent by it."""
-    scenario = Scenario(pending=replace(DRAFT, rest=("third", "other")))
+    scenario = Scenario(pending=replace(DRAFT, next_senders=("third", "other")))
     sender_health = FakeSenderHealth(decision=HELD, held_too=PROBE, better=("other",))
     use_case(scenario, sender_health=sender_health).send(JOB)
     assert scenario.log[1:] == [("pass_to_next_sender", "40333", ("other",))]
@@ -287,7 +287,7 @@ def test_a_held_sender_without_a_better_one_is_tried(rest: tuple[str, ...]) -> N
 
     What its answer teaches is a probe's.
     """
-    scenario = Scenario(pending=replace(DRAFT, rest=rest), others_left=False)
+    scenario = Scenario(pending=replace(DRAFT, next_senders=rest), others_left=False)
     sender_health = FakeSenderHealth(decision=HELD, held_too=PROBE, better=("other",))
     use_case(scenario, sender_health=sender_health).send(JOB)
     asked = ["pass_to_next_sender"] if rest == ("other",) else []
@@ -390,7 +390,7 @@ def test_what_ran_out_while_it_waited_ends_as_expired(trouble: str, left_ms: int
 
 def test_a_reserved_turn_is_not_reserved_again() -> None:
     """An entry that comes back when its place has come goes straight on."""
-    scenario = Scenario(pending=replace(DRAFT, paced=True), wait_ms=10_000)
+    scenario = Scenario(pending=replace(DRAFT, rate_limited=True), wait_ms=10_000)
     use_case(scenario).send(JOB)
     assert scenario.steps()[0] == "compose"
 
@@ -400,7 +400,7 @@ def test_a_reserved_turn_is_not_reserved_again() -> None:
 
 @pytest.mark.parametrize("step", ["acquire_rate_slot", "begin_send", "record_accepted"])
 def test_an_outage_leaves_the_entry_to_another_try(step: str) -> None:
-    """StoreUnavailable goes up wherever it happens; before the write-down nothing has left the house."""
+    """StoreUnavailable goes up wherever it happens; before the record is written nothing was sent."""
     scenario = Scenario(down_at=step)
     with pytest.raises(StoreUnavailable):
         use_case(scenario).send(JOB)
@@ -461,7 +461,7 @@ def test_each_timer_does_its_own(closed: str | None) -> None:
 
 @pytest.mark.parametrize(("kind", "claim"), [("poll", "claim_poll"), ("failover", "claim_failover")])
 def test_a_silent_delivery_is_asked_about(kind: str, claim: str) -> None:
-    """What the carrier says of the message is applied like a webhook, but is no event; the guard hears of it too."""
+    """The carrier's status is applied like a webhook, but is no event; sender health learns it too."""
     receipt, sender_health = DeliveryReport("m1", NUMBER, "delivered"), FakeSenderHealth()
     scenario = Scenario(report=receipt)
     deliver, due = use_case(scenario, sender_health=sender_health), Timer(3, kind, REF, 1)

@@ -42,7 +42,7 @@ class Scenario:
     reports: FakeDeliveryReports = field(default_factory=FakeDeliveryReports)
     optouts: FakeOptOuts = field(default_factory=FakeOptOuts)
     sender_health: FakeSenderHealth = field(default_factory=FakeSenderHealth)
-    store: FakeVerifications = field(default_factory=lambda: FakeVerifications(open_=[REF, OTHER], heard_ms=7_000))
+    store: FakeVerifications = field(default_factory=lambda: FakeVerifications(open_=[REF, OTHER], received_ms=7_000))
 
 
 def use_case(scenario: Scenario) -> Receive:
@@ -97,7 +97,7 @@ def test_each_receipt_of_a_group_is_applied() -> None:
 
 
 @pytest.mark.parametrize(("outcome", "told"), [("moved", 1), ("same", 1), ("duplicate", 1), ("foreign", 0)])
-def test_the_guard_hears_what_became_of_a_receipt(outcome: str, told: int) -> None:
+def test_sender_health_learns_the_outcome_of_a_report(outcome: str, told: int) -> None:
     """With what it moved, for sender health; reports of messages that are not ours are left out."""
     scenario = Scenario(FakeDeliveryReports(outcome=outcome))
     failed = receipt(delivery_id=REF.delivery_id(1), status="delivery_failed", error=DEAD)

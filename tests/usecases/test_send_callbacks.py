@@ -13,7 +13,7 @@ import pytest
 from otp_service import keyring
 from otp_service.clock import rfc3339
 from otp_service.domain.audit import Event, EventType, Position
-from otp_service.domain.callback import EVENTS, GONE_REST_MS, MAX_BODY, RETRIES, Answer, Callback
+from otp_service.domain.callback import EVENTS, GONE_PAUSE_MS, MAX_BODY, RETRIES, Answer, Callback
 from otp_service.domain.delivery import DeliveryStatus
 from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.ids import Reference
@@ -198,7 +198,7 @@ def test_what_is_crowded_out_is_counted(scenario: Scenario) -> None:
         (Answer(302, "status 302"), 2, ("again", RETRIES.steps_ms[2], 0, "status 302"), "failed"),
         (Answer(429, "status 429", 90), 0, ("again", 90_000, 90_000, "status 429"), "failed"),
         (Answer(0, "private address"), 0, ("again", RETRIES.steps_ms[0], 0, "private address"), "failed"),
-        (Answer(410, "status 410"), 0, ("dead", GONE_REST_MS, "status 410"), "dead"),
+        (Answer(410, "status 410"), 0, ("dead", GONE_PAUSE_MS, "status 410"), "dead"),
         (Answer(0, "no answer in time"), len(RETRIES.steps_ms), ("dead", 0, "no answer in time"), "dead"),
     ],
 )
@@ -249,7 +249,7 @@ def test_an_ending_worker_waits_a_moment_only(scenario: Scenario) -> None:
 
 
 def test_events_are_read_to_their_end(scenario: Scenario) -> None:
-    """One round empties the feed, what others left included, and opens the groups first."""
+    """One round reads all events, what others left included, and opens the groups first."""
     opened: list[bool] = []
     scenario.audit.events = [event(number=n) for n in range(120)]
     worker = CallbackWorker(scenario.use_case(), lambda: opened.append(True))

@@ -5,14 +5,14 @@ from types import MappingProxyType
 
 import pytest
 
-from otp_service.domain.circuit import ACCOUNT, PASS, BreakerDecision, Circuit, Fault, Fine
+from otp_service.domain.circuit import ACCOUNT, PASS, BreakerDecision, Circuit, Fault, Success
 from otp_service.domain.delivery import Accepted, Action, DeliveryReport, NotSent, Refused
 from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.outbox import ReportOutcome
 from otp_service.domain.policy import App, Policy, Sender, SenderKind, Strategy
 from otp_service.domain.routing import Health
 from otp_service.usecases.sender_health import SenderHealth
-from tests.fakes import FakeAlert, FakeCircuits, FakeHealthReports, FakeSenderStats
+from tests.fakes import FakeAlertOnCall, FakeCircuits, FakeHealthReports, FakeSenderStats
 
 POOL = Sender("pool", SenderKind.NUMBER_POOL, "a", None, 1.0)
 BACKUP = Sender("backup", SenderKind.LONG_CODE, "b", "+18445550001", 1.0)
@@ -29,7 +29,7 @@ class Scenario:
 
     circuits: FakeCircuits = field(default_factory=FakeCircuits)
     stats: FakeSenderStats = field(default_factory=FakeSenderStats)
-    alert: FakeAlert = field(default_factory=FakeAlert)
+    alert: FakeAlertOnCall = field(default_factory=FakeAlertOnCall)
     now_s: float = 0.0
     counted: list[tuple[str, str]] = field(default_factory=list)
 
@@ -92,7 +92,7 @@ def test_a_half_open_one_gets_one_code_a_second() -> None:
 
 
 def test_an_outage_leaves_the_operators_order() -> None:
-    """Nobody knows who is well then, so nobody is preferred; learning fails silently, asking the gate does not."""
+    """Nobody knows who is well then, so nobody is preferred; learning fails silently, asking the breaker does not."""
     scenario = Scenario(FakeCircuits(down=True), FakeSenderStats(down=True))
     sender_health = use_case(scenario)
     assert names(sender_health.route(HEALTHIEST, (POOL, BACKUP))) == (["pool", "backup"], [])
@@ -104,14 +104,14 @@ def test_an_outage_leaves_the_operators_order() -> None:
         sender_health.admit(POOL)
 
 
-def test_what_an_answer_teaches_is_noted_with_its_gate() -> None:
+def test_what_an_answer_teaches_is_noted_with_its_decision() -> None:
     """A probe's success closes and is counted, anybody else's only ends a row of faults."""
     scopes = [ACCOUNT, "profile:a", "sender:pool"]
     tripped = {scope: Circuit(scope, until_ms=100, probe_ms=50, now_ms=60) for scope in scopes}
     scenario = Scenario(FakeCircuits(tripped))
     sender_health = use_case(scenario)
     sender_health.record_outcome(POOL, Accepted("m"), BreakerDecision(True, probe=True), NH)
-    assert scenario.circuits.noted == [(Fine(scope, sent=True), True) for scope in scopes]
+    assert scenario.circuits.noted == [(Success(scope, sent=True), True) for scope in scopes]
     assert scenario.counted == [(scope, "closed") for scope in scopes]
     scenario.counted.clear()
     sender_health.record_outcome(POOL, Accepted("m"), PASS, NH)
@@ -146,9 +146,9 @@ def test_people_are_told_of_what_is_in_force(reply: str, told: bool, counted: bo
         assert scenario.counted == ([("sender:pool", "open")] if counted else [])
 
 
-def held(scope: str, until: int, *, lasting: bool = True) -> dict[str, Circuit]:
+def held(scope: str, until: int, *, is_hold: bool = True) -> dict[str, Circuit]:
     """A breaker that is open until then."""
-    return {scope: Circuit(scope, until_ms=until, probe_ms=until, lasting=lasting)}
+    return {scope: Circuit(scope, until_ms=until, probe_ms=until, is_hold=is_hold)}
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def held(scope: str, until: int, *, lasting: bool = True) -> dict[str, Circuit]:
         (held("sender:pool", 50), ["backup"]),
         ({**held("sender:pool", 50), **held("profile:b", 40)}, ["backup"]),
         ({**held("sender:pool", 50), **held("profile:b", 60)}, []),
-        ({**held("sender:pool", 50), **held("profile:b", 1, lasting=False)}, []),
+        ({**held("sender:pool", 50), **held("profile:b", 1, is_hold=False)}, []),
         (held(ACCOUNT, 50), []),
         ({**held(ACCOUNT, 50), **held("sender:pool", 60)}, ["backup"]),
     ],
@@ -168,13 +168,13 @@ def test_who_is_better_than_a_held_sender(states: dict[str, Circuit], better: li
 
 
 def test_a_hold_stops_nobody_without_a_better_way() -> None:
-    """The gate is asked accordingly; a paused sender is no reason to wait elsewhere, a held one is."""
+    """The breaker is asked accordingly; a paused sender is no reason to wait elsewhere, a held one is."""
     scenario = Scenario(FakeCircuits(held("sender:backup", 50)))
     sender_health = use_case(scenario)
     sender_health.admit(POOL, held_too=True)
     assert scenario.circuits.noted == [((ACCOUNT, "profile:a", "sender:pool"), True)]
     assert sender_health.not_held(["pool", "backup", "gone"]) == ("pool",)
-    assert use_case(Scenario(FakeCircuits(held("sender:backup", 50, lasting=False)))).not_held(["backup"]) == (
+    assert use_case(Scenario(FakeCircuits(held("sender:backup", 50, is_hold=False)))).not_held(["backup"]) == (
         "backup",
     )
 

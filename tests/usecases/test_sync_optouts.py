@@ -37,7 +37,7 @@ class Killed(BaseException):
 
 @dataclass
 class Scenario:
-    """One installation: what is behind the ports, and the story."""
+    """One installation: what is behind the ports, and what happened."""
 
     source: FakeBlockList = field(default_factory=FakeBlockList)
     registry: FakeOptOuts = field(default_factory=FakeOptOuts)
@@ -113,7 +113,7 @@ def test_the_second_pass_reads_the_new_only(scenario: Scenario) -> None:
     process = scenario.use_case()
 
     def turn(*, starting: bool = False) -> None:
-        scenario.cursors.rest_ms = None
+        scenario.cursors.pause_ms = None
         assert process.run_if_due(starting=starting, stopped=lambda: False) is not None
 
     turn(starting=True)
@@ -227,7 +227,7 @@ def test_a_carrier_that_fails_is_asked_again_soon(scenario: Scenario) -> None:
     scenario.source.before = fail
     with pytest.raises(CarrierUnavailable):
         scenario.run()
-    assert (scenario.cursors.holder, scenario.cursors.rest_ms, scenario.counted) == (None, RETRY_MS, ["failed"])
+    assert (scenario.cursors.holder, scenario.cursors.pause_ms, scenario.counted) == (None, RETRY_MS, ["failed"])
     assert scenario.cursors.kept[A].page == 2
 
 
@@ -273,7 +273,7 @@ def test_a_worker_that_ends_leaves_at_the_next_page(scenario: Scenario) -> None:
     """It gives the right to read back, so that another worker goes on at once."""
     scenario.list_(A, *range(9))
     assert scenario.use_case().run_if_due(starting=True, stopped=lambda: True) is None
-    assert (scenario.cursors.holder, scenario.cursors.rest_ms, len(scenario.source.asked)) == (None, None, 1)
+    assert (scenario.cursors.holder, scenario.cursors.pause_ms, len(scenario.source.asked)) == (None, None, 1)
     assert scenario.counted == ["interrupted"]
 
 
@@ -297,7 +297,7 @@ def test_the_timer_leaves_a_list_that_rests(scenario: Scenario) -> None:
     asked = len(scenario.source.asked)
     assert scenario.use_case().run_if_due(starting=False, stopped=lambda: False) is None
     assert len(scenario.source.asked) == asked
-    assert scenario.cursors.rest_ms == 900_000
+    assert scenario.cursors.pause_ms == 900_000
     scenario.run()
     assert len(scenario.source.asked) > asked
 
@@ -457,7 +457,7 @@ def test_the_whole_list_is_read_at_the_start_and_once_a_day(scenario: Scenario) 
     def turn(after_ms: int, *, starting: bool = False) -> bool:
         scenario.now_ms += after_ms
         scenario.heard(1, at_ms=NOW - DAY)
-        scenario.cursors.rest_ms = None
+        scenario.cursors.pause_ms = None
         process.run_if_due(starting=starting, stopped=lambda: False)
         return hashed(1) not in scenario.registry.blocked(A)
 

@@ -22,13 +22,13 @@ LONG_S = 30.0
 class Scenario:
     """A store with versions, and a clock that moves when the test says so."""
 
-    def __init__(self, places: int = 8) -> None:
+    def __init__(self, slots: int = 8) -> None:
         self.store = FakeVerifications(now={ONE: 1, OTHER: 1})
         self.counted: list[News] = []
         self._ticks: SimpleQueue[bool] = SimpleQueue()
         self.watch = Watch(
             store=self.store,
-            places=places,
+            slots=slots,
             pause=self._pause,
             released=nullcontext(),
             count=self.counted.append,
@@ -70,7 +70,7 @@ class Scenario:
 
 @pytest.fixture
 def make() -> Iterator[Callable[..., Scenario]]:
-    """Makes worlds that end with the test."""
+    """Makes scenarios that end with the test."""
     made: list[Scenario] = []
 
     def new(**options: Any) -> Scenario:
@@ -136,9 +136,9 @@ def test_nobody_looks_where_nobody_waits(make: Callable[..., Scenario]) -> None:
     assert wait.result(5) is News.CHANGED
 
 
-def test_no_more_waits_than_places(make: Callable[..., Scenario]) -> None:
+def test_no_more_waits_than_slots(make: Callable[..., Scenario]) -> None:
     """Who finds none is told at once; a place that becomes free is used again."""
-    scenario = make(places=3)
+    scenario = make(slots=3)
     waits = [scenario.wait(), scenario.wait(), scenario.wait(OTHER)]
     scenario.waiting(3)
     assert scenario.wait(OTHER).result(5) is News.FULL
@@ -152,8 +152,8 @@ def test_no_more_waits_than_places(make: Callable[..., Scenario]) -> None:
 
 
 def test_one_verification_takes_no_more_than_its_share(make: Callable[..., Scenario]) -> None:
-    """Where a share is asked for, it is of the waits for this one only; others find their places."""
-    scenario = make(places=8)
+    """Where a share is asked for, it is of the waits for this one only; others find their slots."""
+    scenario = make(slots=8)
     for _ in range(2):
         scenario.wait(share=2)
     scenario.waiting(2)

@@ -170,7 +170,7 @@ def test_purposes_do_not_mix(api: ApiHarness) -> None:
 
 
 def test_auditors_see_their_own_apps_events(api: ApiHarness) -> None:
-    """Events of another tenant are not in the record that a key sees, whatever it asks for."""
+    """Events of another app are not in the record that a key sees, whatever it asks for."""
     mine = api.started(api.number())
     theirs = api.started(api.number(), "other")
     seen = api.call("GET", "/audit/events?limit=1000").json["events"]

@@ -80,7 +80,7 @@ def rejections(api: ApiHarness) -> list[dict[str, Any]]:
 
 
 def test_a_genuine_event_moves_its_delivery(api: ApiHarness) -> None:
-    """200 with an empty body that nobody stores; the carrier's word and the time stand in the verification."""
+    """200 with an empty body that nobody stores; the carrier's status and the time stand in the verification."""
     flow = Flow(api)
     answer = flow.post(flow.event("sent"))
     assert (answer.status, answer.body) == (200, b"")
@@ -236,8 +236,8 @@ def test_the_path_is_not_believed(api: ApiHarness) -> None:
     shown = api.call("GET", f"/verify/{bind['verification_id']}").json
     assert [delivery["status"] for delivery in shown["deliveries"]] == ["queued"]
     # A body that names a delivery which does not exist is about that one, not about the path's.
-    ghost = "dlv_" + "a" * 32 + "-1"
-    assert api.hook(finalized(login.number, ghost, "delivered"), path).status == 200
+    unknown = "dlv_" + "a" * 32 + "-1"
+    assert api.hook(finalized(login.number, unknown, "delivered"), path).status == 200
     shown = api.call("GET", f"/verify/{bind['verification_id']}").json
     assert [delivery["status"] for delivery in shown["deliveries"]] == ["queued"]
 
@@ -380,7 +380,7 @@ def test_the_ways_to_say_stop(api: ApiHarness, text: str, word: str | None, bloc
     assert api.start(number).status in (201, 429)
 
 
-def test_a_flood_of_junk_is_one_line_in_the_record(api: ApiHarness) -> None:
+def test_much_junk_is_one_line_in_the_record(api: ApiHarness) -> None:
     """300 unsigned webhooks at once: all 401, and the record grows by one event a second, not by 300."""
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: api.call("POST", "/webhooks/telnyx", b"{}", key=None), range(300)))

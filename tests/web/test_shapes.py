@@ -1,21 +1,111 @@
-"""A request without an Idempotency-Key has a short way: its reply is encoded once, and nothing looks at it again."""
+"""The shapes of a request: which types hold what was asked or answered, and how often the reply is encoded."""
 
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from types import FrameType
 from typing import Any
 
 import msgspec
 import pytest
 
-from otp_service.web.schemas.check import Approval
+from otp_service.domain.checking import Approval
 from otp_service.web.schemas.verification import StartedVerification, Verification
 
 from .conftest import ApiHarness
 
 REPLIES = (Verification, Approval)
+MARK = "the-purpose-of-this-request"
+"""Sent as the purpose. Whatever holds it is a shape of the request, or of its answer."""
+
+
+def marked(value: object) -> bool:
+    """Whether the value is the mark, or holds it in a member at any depth."""
+    if isinstance(value, str):
+        return value == MARK
+    if isinstance(value, Mapping):
+        return any(map(marked, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(marked, value))
+    return any(marked(getattr(value, name)) for name in members(value))
+
+
+def members(value: object) -> list[str]:
+    """The names of the members of a value of our own types; none for others."""
+    if isinstance(value, msgspec.Struct):
+        return list(value.__struct_fields__)
+    if is_dataclass(value) and type(value).__module__.startswith("otp_service"):
+        return [field.name for field in fields(value)]
+    return []
+
+
+class Shapes:
+    """What holds the mark, as it comes up: everything that a function of ours is given, has or returns.
+
+    `types` are those of ours, `mappings` are plain ones, each once.
+    """
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget what came up before the request that is meant."""
+        self.types: set[str] = set()
+        self.mappings: list[dict[object, object]] = []
+
+    def watch(self, frame: FrameType, event: str, returned: object) -> None:
+        """Look at one function as it returns. Its locals at that moment have what it was given and what it made."""
+        if event == "return" and "/otp_service/" in frame.f_code.co_filename:
+            for value in [*frame.f_locals.values(), returned]:
+                self.look(value)
+
+    def look(self, value: object) -> None:
+        """Write down a value that holds the mark."""
+        if members(value) and type(value).__name__ not in self.types and marked(value):
+            self.types.add(type(value).__name__)
+        if isinstance(value, dict) and MARK in value.values() and value not in self.mappings:
+            self.mappings.append(value)
+
+
+@pytest.fixture
+def shapes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shapes]:
+    """What comes up between the first function and the last, and what the encoder is given."""
+    found, encode = Shapes(), msgspec.json.encode
+
+    def encoding(value: Any, **options: Any) -> bytes:
+        found.look(value)
+        return encode(value, **options)
+
+    monkeypatch.setattr(msgspec.json, "encode", encoding)
+    sys.setprofile(found.watch)
+    yield found
+    sys.setprofile(None)
+
+
+def test_a_start_has_four_types_and_the_scripts_arguments(api: ApiHarness, shapes: Shapes) -> None:
+    """From the body to the reply. Who adds one takes another away; deploy/docs/architecture.md names them.
+
+    Plain mappings are the parsed body, the audit event's detail, the script's arguments, and the record in its reply.
+    """
+    assert api.start(api.number(), purpose=MARK, client_ip="192.0.2.1").status == 201
+    assert shapes.types == {"StartRequest", "StartCommand", "Started", "StartedVerification"}
+    assert len(shapes.mappings) == 4
+
+
+def test_a_check_has_three_types_and_the_scripts_arguments(api: ApiHarness, shapes: Shapes) -> None:
+    """The approval is a member of the answer, written as it is. The claims are what is signed as its receipt.
+
+    Plain mappings are the parsed body and the receipt's payload.
+    """
+    number = api.number()
+    verification = api.started(number, purpose=MARK)
+    shapes.clear()
+    guess = {"to": number, "purpose": MARK, "code": api.code(verification)}
+    assert api.call("POST", "/verify/check", guess).status == 200
+    assert shapes.types - {"Claims"} == {"CheckRequest", "CheckCommand", "Approved", "Approval"}
+    assert len(shapes.mappings) == 2
 
 
 @pytest.fixture

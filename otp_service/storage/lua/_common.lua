@@ -27,8 +27,8 @@ end
 -- Append events that happened in one step to the shard's audit stream. `who` holds token, app, mask, number_hash and
 -- operation, as far as there are such.
 local function append_audit(audit, who, events)
-  redis.call('XADD', audit, '*', Event.ABOUT, string.format(AuditSubject.PACK, who.token or '', who.app or '',
-    who.mask or '', who.number_hash or '', who.operation or ''), Event.EVENTS, events)
+  redis.call('XADD', audit, '*', AuditEntry.ABOUT, string.format(AuditSubject.PACK, who.token or '', who.app or '',
+    who.mask or '', who.number_hash or '', who.operation or ''), AuditEntry.EVENTS, events)
 end
 
 -- Add an event to what will be written to a record (`fields`: field, value, field, value ...) as its new version.

@@ -9,7 +9,7 @@ local RANK = {queued = 0, sending = 1, unknown = 1, sent = 2, suppressed = 3, ex
 local CLOSE_MS = 30000
 
 local function delivery_id(c, n)
-  return 'dlv_' .. c.who.token .. '-' .. n
+  return PublicId.DELIVERY .. c.who.token .. PublicId.ORDINAL .. n
 end
 
 -- Forget what was to be done about a delivery later.
@@ -26,10 +26,10 @@ local function is_opted_out(optouts, profile)
   return entry and string.sub(entry, 1, 1) == '1'
 end
 
--- The route without the senders whose profile this person has opted out of: 'name|kind|profile,...'.
+-- The route without the senders whose profile this person has opted out of.
 local function open_route(optouts, route)
   local open = {}
-  for sender, profile in string.gmatch(route, '([^,|]+|[^,|]+|([^,|]+))') do
+  for sender, _, _, profile in string.gmatch(route, RouteSender.EACH) do
     if not is_opted_out(optouts, profile) then open[#open + 1] = sender end
   end
   return table.concat(open, ',')

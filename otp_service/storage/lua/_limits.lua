@@ -12,7 +12,7 @@ end
 local function limit_wait(times, rules, now)
   if #times == 0 then return nil end
   local worst
-  for limit, per in string.gmatch(rules, '(%d+):(%d+)') do
+  for _, limit, per in string.gmatch(rules, LimitRule.EACH) do
     local at = times[tonumber(limit)]
     if at and at + per > now then
       -- An entry of the future was written before the clock was set back: it counts as written now.
@@ -25,7 +25,7 @@ end
 -- The longest window of the rules and the largest limit.
 local function window_and_length(rules)
   local window, length = 0, 0
-  for limit, per in string.gmatch(rules, '(%d+):(%d+)') do
+  for _, limit, per in string.gmatch(rules, LimitRule.EACH) do
     window = math.max(window, tonumber(per))
     length = math.max(length, tonumber(limit))
   end

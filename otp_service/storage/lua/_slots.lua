@@ -11,12 +11,13 @@ end
 -- was set back: it reaches no further than it did when it was written.
 local function reserved_until(key, now)
   local entry = redis.call('GET', key) or ''
-  local at, made = string.match(entry, '^(%d+)|(%d+)$')
+  local at, made = string.match(entry, ReservedSlot.PARSE)
   at, made = tonumber(at or entry) or now, tonumber(made) or now
   if made > now then at = now + (at - made) end
   return math.max(at, now)
 end
 
 local function reserve_until(key, at, now, more_ms)
-  redis.call('SET', key, string.format('%.0f|%.0f', at, now), 'PX', math.ceil((at - now) / 1000) + more_ms)
+  local reserved = string.format(ReservedSlot.PACK, string.format('%.0f', at), string.format('%.0f', now))
+  redis.call('SET', key, reserved, 'PX', math.ceil((at - now) / 1000) + more_ms)
 end

@@ -11,9 +11,10 @@ from .keys import PREFIX, Keys
 from .writers import writers
 
 FIELDS: dict[str, tuple[type, ...]] = {
-    "alarms": (),
+    "alerts": (),
     "api_key": (fields.ApiKey,),
-    "audit": (fields.Event,),
+    "api_key_events": (fields.KeyEvent,),
+    "audit": (fields.AuditEntry,),
     "callbacks": (fields.QueuedCallback,),
     "circuit": (fields.Breaker,),
     "dead": (fields.DeadLetter,),
@@ -24,7 +25,7 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "refused": (fields.Refused,),
     "secrets": (fields.Secrets,),
     "sync_cursor": (fields.SyncCursor,),
-    "tally": (fields.SenderResult,),
+    "sender_stats": (fields.SenderResult,),
     "timers": (fields.TimerKind,),
 }
 """The names that stand in a key: fields of a hash or stream entry, or the beginnings of the members of a set."""

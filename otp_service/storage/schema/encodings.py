@@ -1,7 +1,8 @@
 """What is packed into one string: the parts in their order and the separator, for Python and for the scripts.
 
 Scripts use `OptoutEntry.PACK` as the format of `string.format` and `OptoutEntry.PARSE` as the pattern of
-`string.match`; `OptoutEntry.SEPARATOR` where the parts are joined by hand.
+`string.match`; `OptoutEntry.SEPARATOR` where the parts are joined by hand. `RouteSender.EACH` is the pattern of
+`string.gmatch` for a list with commas: it captures a whole entry, then its parts.
 """
 
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ class Encoding:
             "SEPARATOR": f"'{quoted}'",
             "PACK": "'" + quoted.join(["%s"] * len(self.parts)) + "'",
             "PARSE": "'^" + quoted.join([one] * (len(self.parts) - 1) + [last]) + "$'",
+            "EACH": "'(" + quoted.join([f"([^,{quoted}]+)"] * len(self.parts)) + ")'",
         }
 
 
@@ -78,6 +80,9 @@ The times are milliseconds, newest first, at most 100, separated by commas. Over
 HashEnd = Encoding("|", ("key_ms", "needed_ms"))
 """When a number's hash ends by itself, and until when it is needed for all but wrong codes in a row."""
 
+TimerEntry = Encoding(":", ("kind", "subject"))
+"""A member of the sorted set of timers. Subject: the token of a verification, or a delivery's id."""
+
 SendEntry = Encoding(UNIT_SEPARATOR, ("at_ms", "app", "purpose"))
 """One send to a number. Without app and purpose: a send before the last approval, which no ladder counts."""
 
@@ -89,6 +94,15 @@ RouteSender = Encoding("|", ("name", "kind", "messaging_profile_id"))
 
 RefusedNumber = Encoding(":", ("number_hash", "at_ms"))
 """One number that met a refusal. A breaker keeps any number of them, newest first, separated by commas."""
+
+StartOutcome = Encoding(":", ("outcome", "token"))
+"""What an operation that started a verification did: `created` or `resent`, and the id's token."""
+
+ReservedSlot = Encoding("|", ("until_us", "written_us"))
+"""Up to when slots are reserved, and when that was written, both in microseconds."""
+
+LimitRule = Encoding(":", ("limit", "per_ms"))
+"""A limit as scripts get it: so many in any window of so many milliseconds. A list is separated by commas."""
 
 AlertEntry = Encoding(UNIT_SEPARATOR, ("id", "text"))
 """One alert that waits. Its id begins with the milliseconds at which it was raised and a dash."""

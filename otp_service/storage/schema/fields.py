@@ -6,6 +6,9 @@ field of a delivery is written after the delivery's ordinal: `n .. Delivery.STAT
 
 from typing import Final
 
+from ...domain import ids, outbox
+from .encodings import TimerEntry
+
 
 class Record:
     """Hash: a verification."""
@@ -114,7 +117,7 @@ class Number:
     """When the hash ends by itself, and when it may end if no wrong codes in a row are to be remembered."""
 
 
-class Event:
+class AuditEntry:
     """Stream entry: events of the audit record that happened in one step."""
 
     ABOUT: Final = "about"
@@ -134,6 +137,8 @@ class ConsumerGroup:
 
     WORKERS: Final = "workers"
     """Of the outboxes."""
+    CALLBACKS: Final = "callbacks"
+    """Of the audit record."""
 
 
 class DeadLetter:
@@ -185,13 +190,13 @@ class QueuedCallback:
 
 
 class TimerKind:
-    """First part of a member of the sorted set of timers, before the id of a verification or delivery."""
+    """First part of a member of the sorted set of timers, before the token of a verification or a delivery's id."""
 
-    EXPIRY: Final = "expiry:"
-    RETRY: Final = "retry:"
-    POLL: Final = "poll:"
-    FAILOVER: Final = "failover:"
-    CLOSING: Final = "closing:"
+    EXPIRY: Final = TimerEntry.pack(outbox.TimerKind.EXPIRY, "")
+    RETRY: Final = TimerEntry.pack(outbox.TimerKind.RETRY, "")
+    POLL: Final = TimerEntry.pack(outbox.TimerKind.POLL, "")
+    FAILOVER: Final = TimerEntry.pack(outbox.TimerKind.FAILOVER, "")
+    CLOSING: Final = TimerEntry.pack(outbox.TimerKind.CLOSING, "")
 
 
 class Refused:
@@ -213,6 +218,22 @@ class ApiKey:
     """When it was revoked, or when it ends because another key replaces it."""
     REVOKED: Final = "revoked"
     """A mark: it is over, whatever the clock says."""
+
+
+class KeyEvent:
+    """Fields of the events of API keys, each after the key's id."""
+
+    CREATED: Final = ":created"
+    REPLACED: Final = ":replaced:"
+    """Followed by the id of the new key."""
+    REVOKED: Final = ":revoked"
+
+
+class PublicId:
+    """Parts of a delivery's id: the prefix, the token of the verification, the hyphen, the ordinal."""
+
+    DELIVERY: Final = ids.DELIVERY_PREFIX
+    ORDINAL: Final = "-"
 
 
 class IdempotencyKey:

@@ -1,7 +1,7 @@
 """The schema of the store: one function per key, and the only place where key strings are built.
 
 Every key of a telephone number carries the hash tag of the number's shard (`{s0a}`), so one script, which touches one
-number, stays in one slot and is atomic on a single server, under Sentinel and in a Cluster alike. Numbers stand in
+number, stays in one hash slot and is atomic on a single server, under Sentinel and in a Cluster alike. Numbers stand in
 keys as keyed hashes. What has no number carries a tag of its own.
 """
 
@@ -39,7 +39,7 @@ class Keys:
     # ---- one number ------------------------------------------------------------------------------------------------
 
     def latest(self, number_hash: str, app: str, purpose: str) -> str:
-        """String: the id's body of the number's latest verification for app and purpose. TTL as the record."""
+        """String: the token of the number's latest verification for app and purpose. TTL as the record."""
         return f"{self._of(number_hash)}:latest:{number_hash}:{app}:{purpose}"
 
     def number(self, number_hash: str) -> str:
@@ -92,6 +92,10 @@ class Keys:
     def event(self, number_hash: str, event_id: str) -> str:
         """String: mark of a webhook event already applied. TTL: 24 h."""
         return f"{self._of(number_hash)}:event:{event_id}"
+
+    def first_received(self, number_hash: str, event_id: str) -> str:
+        """String: when a webhook event was first received (ms). TTL: 24 h."""
+        return f"{self._of(number_hash)}:first_received:{event_id}"
 
     # ---- one shard -------------------------------------------------------------------------------------------------
 
@@ -160,27 +164,27 @@ class Keys:
         """
         return f"{PREFIX}:refusals:{{{scope}}}:{source}"
 
-    def tally(self, sender: str) -> str:
+    def sender_stats(self, sender: str) -> str:
         """Hash: deliveries of a sender that ended well (`delivered:period`) and badly (`failed:`).
 
         TTL: the window of an hour.
         """
-        return f"{PREFIX}:tally:{{{sender}}}"
+        return f"{PREFIX}:sender_stats:{{{sender}}}"
 
     def sender_health(self) -> str:
-        """Hash: sender -> `success ratio|spam ratio` as the carrier reports it. TTL: an hour."""
+        """Hash: sender -> `success ratio|spam ratio` as the carrier reports them. TTL: an hour."""
         return f"{PREFIX}:{{senders}}:health"
 
-    def health_rest(self) -> str:
-        """String: the carrier was asked about our numbers lately. TTL: ten minutes."""
-        return f"{PREFIX}:{{senders}}:rest"
+    def health_pause(self) -> str:
+        """String: mark that the carrier was polled for our numbers' ratios lately. TTL: ten minutes."""
+        return f"{PREFIX}:{{senders}}:pause"
 
-    def alarms(self) -> str:
-        """Sorted set: alerts to send to the people on call, `id US text`, by when to try next (ms). No TTL."""
+    def alerts(self) -> str:
+        """Sorted set: alerts to send to the people on call, `id US text`, by when they are sent next (ms). No TTL."""
         return f"{PREFIX}:{{alerts}}:due"
 
-    def alarm_quiet(self, digest: str) -> str:
-        """String: mark that people were told of this trouble lately. TTL: an hour."""
+    def alert_quiet(self, digest: str) -> str:
+        """String: mark that an alert about this trouble was queued lately. TTL: an hour."""
         return f"{PREFIX}:{{alerts}}:quiet:{digest}"
 
     # ---- callbacks to the apps -------------------------------------------------------------------------------------
@@ -196,20 +200,20 @@ class Keys:
         return self._callback(app, "all")
 
     def callbacks_due(self, app: str) -> str:
-        """Sorted set: ids of the callbacks that wait, by when to try next (ms). TTL: as the callbacks."""
+        """Sorted set: ids of the callbacks that wait, by when they are sent next (ms). TTL: as the callbacks."""
         return self._callback(app, "due")
 
     def callbacks_dead(self, app: str) -> str:
         """Sorted set: ids of the dead letters, by when they died (ms). TTL: as the callbacks; a letter's: 7 days."""
         return self._callback(app, "dead")
 
-    def callbacks_busy(self, app: str) -> str:
-        """Sorted set: ids of the callbacks in workers' hands, by the end of the lease (ms). TTL: the lease."""
-        return self._callback(app, "busy")
+    def callbacks_in_flight(self, app: str) -> str:
+        """Sorted set: ids of the callbacks that are being sent, by the end of the lease (ms). TTL: the lease."""
+        return self._callback(app, "in_flight")
 
-    def callbacks_rest(self, app: str) -> str:
+    def callbacks_pause(self, app: str) -> str:
         """String: mark that nothing is sent to the app's receiver for now. TTL: what the receiver asked for."""
-        return self._callback(app, "rest")
+        return self._callback(app, "pause")
 
     def callback_event(self, app: str, callback_id: str) -> str:
         """String: mark that an event was queued as a callback. TTL: an hour."""
@@ -252,15 +256,15 @@ class Keys:
         return f"{PREFIX}:{{keys}}:events"
 
     def idempotency(self, digest: str) -> str:
-        """Hash: fingerprint and stored answer of an Idempotency-Key. TTL: 5 s while running, then 24 h."""
+        """Hash: fingerprint and stored reply of an Idempotency-Key. TTL: 5 s while running, then 24 h."""
         return f"{PREFIX}:idempotency:{{{digest}}}"
 
-    def limit(self, name: str, subject: str) -> str:
+    def limit(self, name: str, limit: int, per_ms: int, subject: str) -> str:
         """String: theoretical arrival time (GCRA) of a limit's subject, and when it was written, `us|us`.
 
-        TTL: the limit's window.
+        `subject` is a hash of whom the limit is for. TTL: the limit's window.
         """
-        return f"{PREFIX}:limit:{{{name}:{subject}}}"
+        return f"{PREFIX}:limit:{{{name}:{limit}:{per_ms}:{subject}}}"
 
     def sender_rate(self, sender: str) -> str:
         """String: when the sender's next message may go, and when that was written, `us|us`. TTL: a second past it."""

@@ -1,4 +1,4 @@
-"""Which scripts write a key, read from their headers, and the few places where Python writes one itself.
+"""Which scripts write a key, read from their headers, and the few methods in which Python writes one itself.
 
 A header names a key as the method of `Keys` that builds it, or with something in front (`known_record`, `all_wrong`).
 """
@@ -9,9 +9,9 @@ from ..script_files import load, names
 from .keys import Keys
 
 PYTHON: Mapping[str, tuple[str, ...]] = {
-    "alarms": ("Alarms.acknowledge",),
+    "alerts": ("Alerts.acknowledge",),
     "api_key_events": ("ApiKeys.record_events",),
-    "health_rest": ("SenderStats.claim_health_poll",),
+    "health_pause": ("SenderStats.claim_health_poll",),
     "index_keys": ("Keyrings.claim",),
     "key_ids": ("Keyrings.register",),
     "probe": ("dead_shards",),
@@ -43,6 +43,6 @@ def writers() -> dict[str, list[str]]:
         for method in sorted({method_of(name) for name in script.written}):
             found[method].append(script.name)
     for more in (OTHER_NAMES, PYTHON):
-        for method, places in more.items():
-            found[method] += places
+        for method, functions in more.items():
+            found[method] += functions
     return found

@@ -10,11 +10,11 @@ from .callbacks import CallbackQueue, Receivers
 from .delivery import Carrier, Deliveries, DeliveryReports, DueDeliveries, SenderRate
 from .optouts import BlockList, Cursors, OptOutRegistry
 from .secrets import KeyIds, Ring, Vault
-from .senders import Alarms, Circuits, HealthReports, Pager, SenderStats
+from .senders import Alerts, Circuits, HealthReports, Pager, SenderStats
 from .verification import OuterLimits, VerificationStore
 
 __all__ = [
-    "Alarms",
+    "Alerts",
     "AuditConsumer",
     "AuditReader",
     "BlockList",

@@ -25,12 +25,12 @@ class CallbackQueue(Protocol):
         """It arrived. False if it was no longer there."""
         ...
 
-    def schedule_retry(self, callback: Callback, wait_ms: int, rest_ms: int, reason: str) -> bool:
-        """Try again after a wait; for `rest_ms` the app gets nothing."""
+    def schedule_retry(self, callback: Callback, wait_ms: int, pause_ms: int, reason: str) -> bool:
+        """Try again after a wait; for `pause_ms` the app gets nothing."""
         ...
 
-    def dead_letter(self, callback: Callback, rest_ms: int, reason: str) -> bool:
-        """Make it a dead letter; for `rest_ms` the app gets nothing."""
+    def dead_letter(self, callback: Callback, pause_ms: int, reason: str) -> bool:
+        """Make it a dead letter; for `pause_ms` the app gets nothing."""
         ...
 
 

@@ -10,7 +10,7 @@ from ...domain.policy import Limit, Sender
 
 
 class Deliveries(Protocol):
-    """The deliveries to make, and the record of what became of each try. Each method is a single atomic step.
+    """The deliveries to make, and the record of how each attempt ended. Each method is a single atomic step.
 
     The `record_…` methods and `return_to_queue` return the state that the delivery is in then.
     """

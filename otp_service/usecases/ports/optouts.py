@@ -53,6 +53,6 @@ class Cursors(Protocol):
         """Write the cursor and renew the lease; False if another process has the lease by now."""
         ...
 
-    def release_lease(self, owner: str, rest_ms: int) -> None:
-        """Stop being the reader; the next pass by timer comes after `rest_ms`."""
+    def release_lease(self, owner: str, pause_ms: int) -> None:
+        """Stop being the reader; the next pass by timer comes after `pause_ms`."""
         ...

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from ...domain.alarm import Alarm
-from ...domain.circuit import BreakerDecision, Circuit, Fault, Fine, Hold
+from ...domain.alert import Alert
+from ...domain.circuit import BreakerDecision, Circuit, Fault, Hold, Success
 from ...domain.delivery import SendOutcome
 from ...domain.policy import Sender
 from ...domain.routing import Health
@@ -29,7 +29,7 @@ class Circuits(Protocol):
         """Count a fault that this number's message met; whether it opened the breaker."""
         ...
 
-    def record_success(self, fine: Fine, *, probe: bool) -> bool:
+    def record_success(self, success: Success, *, probe: bool) -> bool:
         """Close an open breaker if this was its probe; whether it closed."""
         ...
 
@@ -66,18 +66,18 @@ class HealthReports(Protocol):
         ...
 
 
-class Alarms(Protocol):
+class Alerts(Protocol):
     """Alerts to the people on call that wait to be sent."""
 
     def raise_alert(self, trouble: str, text: str) -> bool:
         """Queue an alert; False if one about the same trouble was queued within the hour."""
         ...
 
-    def claim(self) -> Alarm | None:
+    def claim(self) -> Alert | None:
         """The next alert to send; it comes again unless it is acknowledged."""
         ...
 
-    def acknowledge(self, alarm: Alarm) -> None:
+    def acknowledge(self, alert: Alert) -> None:
         """It was sent, or never can be."""
         ...
 

@@ -15,7 +15,7 @@ from ...domain.view import TimelineEntry, VerificationView
 class VerificationStore(Protocol):
     """Where verifications are stored. Each method that changes one is a single atomic step."""
 
-    def start(self, order: StartCommand) -> Started | StartRefused:
+    def start(self, command: StartCommand) -> Started | StartRefused:
         """Start a verification, or send the pending one's code again. Where a resend is decided."""
         ...
 
@@ -23,7 +23,7 @@ class VerificationStore(Protocol):
         """The newest verification of this number, app and purpose."""
         ...
 
-    def check(self, order: CheckCommand) -> CheckAnswer:
+    def check(self, command: CheckCommand) -> CheckAnswer:
         """Count, compare and consume a guess."""
         ...
 
@@ -43,8 +43,8 @@ class VerificationStore(Protocol):
         """The number's verifications that are pending."""
         ...
 
-    def first_heard(self, number_hash: str, event_id: str) -> int:
-        """When an event about the number was first seen."""
+    def first_received(self, number_hash: str, event_id: str) -> int:
+        """When an event about the number was first received, by the store's clock."""
         ...
 
     def deny(self, ref: Reference, denial: Denial) -> str:
@@ -60,7 +60,7 @@ class VerificationStore(Protocol):
         ...
 
     def timeline(self, ref: Reference) -> list[TimelineEntry]:
-        """Every event of the verification, in order."""
+        """Every event of the verification, in command."""
         ...
 
 

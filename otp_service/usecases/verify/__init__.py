@@ -5,14 +5,16 @@ anything that was read before the step: whether this is a resend, and whether a 
 in the store's script `start`; whether a guess is right in `check`. Limits apart from the number (per app, per client
 address) are taken in `start` here, before the step.
 
-The shapes on the way of a request (parsed bodies in, JSON bytes out):
+The shapes between the body of a request and the bytes of its reply (`tests/web/test_shapes.py` counts them):
 
-* start, five: request struct (`web.schemas.start.StartRequest`) -> `StartCommand` -> script arguments by name ->
-  `VerificationView` (inside `Started`, which adds only `resent`) -> JSON bytes.
-* check, four: request struct (`web.schemas.check.CheckRequest`) -> `CheckCommand` -> script arguments by name ->
-  `Approved`, to which the use case adds the receipt, and which is written as the JSON.
+* start, five: `StartRequest` -> `StartCommand` -> script arguments by name -> `Started`, a `VerificationView` ->
+  `StartedVerification`.
+* check, four: `CheckRequest` -> `CheckCommand` -> script arguments by name -> `Approved`. It holds the `Approval` that
+  is written as the JSON; the use case signs the receipt into it.
 
-The structs of `web.schemas` that stand in the OpenAPI document write the JSON: each is made and encoded in one call.
+Each of them is there for a reason. The requests are all that a caller may say. The commands hold a code only as digests
+and sealed. The view counts in milliseconds of the store's clock, and holds the hash of the number;
+`StartedVerification` has no member for that, so no such value can be told to a caller. An `Approval` has none either.
 Without an Idempotency-Key nothing else reads, writes or copies the reply.
 """
 

@@ -1,7 +1,6 @@
 """Checking a code. The store counts a guess before it compares it; only an approval gives a receipt."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
@@ -124,43 +123,36 @@ class CheckVerification:
 
     def _judge(self, app: App, make: Callable[[], CheckCommand]) -> Approved | Refusal | None:
         """The verdict; None if another verification has become the latest meanwhile."""
-        command, answer = self._ask(make)
+        answer = self._ask(make)
         if isinstance(answer, Approved):
-            return self._signed(app, command, answer)
+            self._sign(app, answer)
+            return answer
         return None if isinstance(answer, Superseded) else refusal_of(answer)
 
-    def _ask(self, make: Callable[[], CheckCommand]) -> tuple[CheckCommand, CheckAnswer]:
-        command = make()
+    def _ask(self, make: Callable[[], CheckCommand]) -> CheckAnswer:
         try:
-            return command, self._store.check(command)
+            return self._store.check(make())
         except KeyUnknown as error:
             # Nothing was counted. The keyring file may have the key by now.
             if not self._vault.knows(error.kid):
                 raise
-        command = make()
-        return command, self._store.check(command)
+        return self._store.check(make())
 
-    def _signed(self, app: App, command: CheckCommand, approved: Approved) -> Approved:
-        ring, verification_id = self._vault.current(), command.reference.verification_id
+    def _sign(self, app: App, approved: Approved) -> None:
+        """Put the signed receipt into the approval."""
+        ring, approval = self._vault.current(), approved.approval
         claims = receipt.Claims(
             iss=self._issuer,
             aud=app.name,
-            sub=self._vault.ids.subject(app.name, approved.number_hash),
-            purpose=approved.purpose,
-            channel=approved.channel,
+            sub=approval.sub,
+            purpose=approval.purpose,
+            channel=approval.channel,
             context_hash=approved.context_hash,
             jti=approved.receipt_id,
-            verification_id=verification_id,
+            verification_id=approval.verification_id,
             iat=approved.at_ms // 1000,
         )
-        return replace(
-            approved,
-            verification_id=verification_id,
-            subject=claims.sub,
-            receipt=receipt.encode(claims, ring.active_kid, ring.sign),
-            # Each command has a receipt id of its own: another one is that of the first approval.
-            replayed=approved.receipt_id != command.receipt_id,
-        )
+        approval.receipt = receipt.encode(claims, ring.active_kid, ring.sign)
 
 
 def refusal_of(answer: CheckAnswer) -> Refusal:

@@ -52,7 +52,7 @@ class StartVerification:
         *,
         store: ports.VerificationStore,
         limits: ports.OuterLimits,
-        slots: Callable[[App, str | None], Sequence[Slot]],
+        limit_slots: Callable[[App, str | None], Sequence[Slot]],
         sender_health: SenderHealth,
         vault: ports.Vault,
         people: People,
@@ -63,7 +63,7 @@ class StartVerification:
     ) -> None:
         self._store = store
         self._limits = limits
-        self._slots = slots
+        self._limit_slots = limit_slots
         self._sender_health = sender_health
         self._vault = vault
         self._people = people
@@ -85,7 +85,7 @@ class StartVerification:
         if refusal is not None:
             return refusal
         command = self._command(app, to, senders, request, operation_id)
-        return self._run(command, self._slots(app, request.client_ip))
+        return self._run(command, self._limit_slots(app, request.client_ip))
 
     def _run(self, command: StartCommand, slots: Sequence[Slot]) -> Started | Refusal:
         """Take a slot of each outer limit, and run the step. A limit that refuses is reported by the step."""
@@ -122,7 +122,7 @@ class StartVerification:
             locale=message.language(request.locale),
             autofill=request.autofill,
             route=route,
-            behind=self._failover_only(app, to, request),
+            failover_route=self._failover_route(app, to, request),
             healthy=healthy,
             queue_max=self._queue_max,
             outer_wait_ms=0,
@@ -130,7 +130,7 @@ class StartVerification:
             per_number=self._policy.per_number,
         )
 
-    def _failover_only(self, app: App, to: Phone, request: StartRequest) -> tuple[Sender, ...]:
+    def _failover_route(self, app: App, to: Phone, request: StartRequest) -> tuple[Sender, ...]:
         # A WhatsApp template has no room for what is to be confirmed: such a code stays on the channel asked for.
         others = () if request.context else routing.other_channel_senders(app, Channel(request.channel), to)
         return self._sender_health.route(app, others)[0] if others else ()

@@ -20,7 +20,7 @@ class Verify:
         *,
         store: ports.VerificationStore,
         limits: ports.OuterLimits,
-        place: Callable[[App, str | None], Sequence[Slot]],
+        limit_slots: Callable[[App, str | None], Sequence[Slot]],
         sender_health: SenderHealth,
         vault: ports.Vault,
         key_ids: ports.KeyIds,
@@ -31,12 +31,15 @@ class Verify:
         randbelow: Callable[[int], int],
         fictitious: bool = False,
     ) -> None:
-        """`place` gives the slots of the outer limits. `fictitious` allows 555-0100 … 0199, as only a sandbox has."""
+        """`limit_slots` gives the slots that a start takes in the outer limits.
+
+        `fictitious` allows the numbers 555-0100 to 555-0199, which only a sandbox delivers to.
+        """
         people = People(vault, fictitious=fictitious)
         self.start = StartVerification(
             store=store,
             limits=limits,
-            slots=place,
+            limit_slots=limit_slots,
             sender_health=sender_health,
             vault=vault,
             people=people,

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from ... import telemetry
+from ...domain.checking import Approval
 from ...domain.errors import KeyUnknown, Refusal, SealBroken
 from ...storage.idempotency import Replay
 from ...usecases.verify import Verify
@@ -10,7 +11,7 @@ from ..bodies import decode, require_json
 from ..http import JSON, NO_STORE, Call, Doc, Reply, Route, reply
 from ..idempotency import KEY_FORM, REPLAYED, IdempotencyKeys, has_key
 from ..problems import Problems
-from ..schemas.check import Approval, CheckRequest, approval
+from ..schemas.check import CheckRequest
 from .codes import BODY, CALLER, ENDED, STORE
 
 _KEY_HEADER = (
@@ -65,7 +66,7 @@ class CheckRoutes:
             telemetry.CHECKS.labels(call.app, outcome.code).inc()
             return self._problems.refusal(outcome, call.request_id)
         telemetry.CHECKS.labels(call.app, "replayed" if outcome.replayed else "approved").inc()
-        return reply(200, approval(outcome), **(REPLAYED if outcome.replayed else {}))
+        return reply(200, outcome.approval, **(REPLAYED if outcome.replayed else {}))
 
     # ---- Idempotency-Key -------------------------------------------------------------------------------------------
 

@@ -55,8 +55,8 @@ class StartRoutes:
             telemetry.REFUSALS.labels(call.app, outcome.code).inc()
             return self._problems.refusal(outcome, call.request_id)
         telemetry.STARTS.labels(call.app, "resend" if outcome.resent else "new").inc()
-        token = self._tokens.make(outcome.view.reference.verification_id)
-        return reply(200 if outcome.resent else 201, shown_as(StartedVerification, outcome.view, watch_token=token))
+        token = self._tokens.make(outcome.reference.verification_id)
+        return reply(200 if outcome.resent else 201, shown_as(StartedVerification, outcome, watch_token=token))
 
     # ---- Idempotency-Key -------------------------------------------------------------------------------------------
 
@@ -87,4 +87,4 @@ class StartRoutes:
 
 def _without_token(started: Started) -> str:
     # The token can be made again, so the store need not hold it.
-    return msgspec.json.encode(shown_as(Verification, started.view)).decode()
+    return msgspec.json.encode(shown_as(Verification, started)).decode()

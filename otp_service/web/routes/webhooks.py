@@ -26,7 +26,7 @@ _OK = Reply(200, dict(NO_STORE), b"")
 
 
 class WebhookRoutes:
-    """Verifies webhooks and hands them to their use cases. `now_s` is Unix time in seconds."""
+    """Verifies webhooks and passes them to their use cases. `now_s` is Unix time in seconds."""
 
     def __init__(
         self, receive: Receive, audit: AuditLog, public_key: bytes, problems: Problems, now_s: Callable[[], float]
@@ -95,7 +95,7 @@ class WebhookRoutes:
         telemetry.WEBHOOKS.labels("none", str(verdict)).inc()
         _log.warning("webhook rejected", extra={"reason": str(verdict)})
         try:
-            self._audit.note(EventType.WEBHOOK_REJECTED, {"reason": str(verdict)}, THROTTLE_MS)
+            self._audit.record(EventType.WEBHOOK_REJECTED, {"reason": str(verdict)}, THROTTLE_MS)
         except StoreUnavailable:
             _log.warning("the rejection could not be recorded")
         if verdict is Verdict.STALE:

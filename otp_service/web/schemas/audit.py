@@ -1,6 +1,5 @@
 """Events of the audit record."""
 
-import json
 from typing import Any
 
 import msgspec
@@ -32,16 +31,14 @@ class AuditPage(msgspec.Struct):
 
 def audit_event(event: Event) -> AuditEvent:
     """An event as auditors see it."""
-    fields = event.fields
-    token = fields.get("verification", "")
     return AuditEvent(
         seq=event.seq,
         at=rfc3339(event.at_ms),
         type=event.type,
-        app=fields.get("app") or None,
-        verification_id=f"vrf_{token}" if token else None,
-        delivery_id=fields.get("delivery") or None,
-        to=fields.get("mask") or None,
-        number_hash=fields.get("number_hash") or None,
-        detail=json.loads(fields.get("detail") or "{}"),
+        app=event.app,
+        verification_id=event.verification_id,
+        delivery_id=event.delivery_id,
+        to=event.mask,
+        number_hash=event.number_hash,
+        detail=event.detail,
     )

@@ -1,13 +1,11 @@
-"""The request and the approval of POST /verify/check."""
+"""The request of POST /verify/check. The reply to a right code is `domain.checking.Approval` as it is."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from ...clock import rfc3339
 from ...domain import codes
-from ...domain.checking import Approved
 from ...domain.errors import InvalidRequest
 from .forms import E164_FORM, Context, Request, Word, require_ascii, require_context
 
@@ -60,30 +58,3 @@ class CheckRequest(Request):
 def given(text: str | UnsetType) -> str | None:
     """The text of a member, or None if the request does not have it."""
     return None if isinstance(text, UnsetType) else text
-
-
-class Approval(msgspec.Struct):
-    """The code was right: who was verified (`to` masked, `sub` as in the receipt) and for what."""
-
-    verification_id: str
-    status: Literal["approved"]
-    approved_at: str
-    to: str
-    purpose: str
-    channel: str
-    sub: str
-    receipt: Annotated[str, Meta(description="A compact JWS (EdDSA) of `ReceiptClaims`, good for 120 seconds.")]
-
-
-def approval(approved: Approved) -> Approval:
-    """The reply to the right code."""
-    return Approval(
-        verification_id=approved.verification_id,
-        status="approved",
-        approved_at=rfc3339(approved.at_ms),
-        to=approved.mask,
-        purpose=approved.purpose,
-        channel=approved.channel,
-        sub=approved.subject,
-        receipt=approved.receipt,
-    )

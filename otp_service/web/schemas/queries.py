@@ -19,7 +19,7 @@ _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d
 _TIME_FORM = {"format": "date-time"}
 _WAIT = (
     "Seconds to wait for news, if there is none yet: the answer comes when `version` grows or the code expires, and "
-    "else after this time, unchanged. With Retry-After, no place to wait was free: ask again after that many seconds."
+    "else after this time, unchanged. With Retry-After, no slot to wait was free: ask again after that many seconds."
 )
 
 

@@ -1,13 +1,14 @@
 """What the tests of starting, checking, canceling and redeeming share: one person, two apps, a scripted store."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 
-from otp_service.domain.checking import Approved
+from otp_service.domain.checking import Approval, Approved
 from otp_service.domain.errors import Refusal
 from otp_service.domain.ids import Reference
 from otp_service.domain.policy import App, Limit, Policy, Sender, SenderKind, Slot
+from otp_service.domain.starting import Started
 from otp_service.domain.view import VerificationView
 from otp_service.keyring import create, parse, rotate
 from otp_service.usecases import ports
@@ -24,7 +25,20 @@ SHOP = App("shop", "Acme", (POOL, NAME))
 ABROAD = App("abroad", "Abroad", (NAME,), countries=frozenset({"*"}))
 POLICY = Policy(MappingProxyType({"shop": SHOP, "abroad": ABROAD}), MappingProxyType({"pool": POOL, "name": NAME}))
 VIEW = verification_view(REF, subject=RING.ids.subject("shop", NUMBER))
-APPROVED = Approved(1_790_000_000_999, NUMBER, "login", "sms", "", "receipt-1", "+1******0143")
+
+
+def approved(receipt_id: str = "receipt-1", *, replayed: bool = False) -> Approved:
+    """What the store answers to the right code: everything but the signed receipt."""
+    moment, subject = "2026-09-21T14:13:20.999Z", RING.ids.subject("shop", NUMBER)
+    approval = Approval(REF.verification_id, "approved", moment, "+1******0143", "login", "sms", subject, receipt="")
+    return Approved(approval, 1_790_000_000_999, "", receipt_id, replayed)
+
+
+def started(*, resent: bool, replayed: bool = False) -> Started:
+    """What the store answers to a start: the view and what was done."""
+    return Started(
+        **{field.name: getattr(VIEW, field.name) for field in fields(VIEW)}, resent=resent, replayed=replayed
+    )
 
 
 @dataclass(frozen=True)
@@ -81,7 +95,7 @@ def use_cases(
     return Verify(
         store=store,
         limits=limits or FakeLimits(),
-        place=slots,
+        limit_slots=slots,
         sender_health=sender_health or FakeSenderHealth(),
         vault=ring,
         key_ids=key_ids or FakeKeyIds(),

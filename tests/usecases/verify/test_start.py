@@ -8,7 +8,7 @@ import pytest
 from otp_service.domain import codes
 from otp_service.domain.errors import InvalidNumber, InvalidRequest, NotReady
 from otp_service.domain.policy import Channel, Policy, Sender, SenderKind, Template
-from otp_service.domain.starting import Started, StartRefused
+from otp_service.domain.starting import StartRefused
 from tests.fakes import FakeLimits
 
 from .parts import (
@@ -18,21 +18,21 @@ from .parts import (
     POOL,
     RING,
     SHOP,
-    VIEW,
     CheckRequest,
     StartRequest,
     refused,
     replying,
+    started,
     use_cases,
 )
 
 
 def test_a_start_command_is_complete_and_seals_what_is_secret() -> None:
     """Digest and box belong to the command's own new id; neither code nor number stands in it in clear."""
-    store = replying(Started(VIEW, resent=False))
+    store = replying(started(resent=False))
     request = StartRequest(PERSON, context={"payee": "X"}, client_ip="203.0.113.7", locale="de", metadata='{"a":1}')
     sent = use_cases(store).start("shop", request)
-    assert sent == Started(VIEW, resent=False)
+    assert sent == started(resent=False)
     (command,) = store.asked
     code = "999999"
     assert PERSON[1:] not in repr(command)
@@ -57,9 +57,9 @@ def test_a_start_command_is_complete_and_seals_what_is_secret() -> None:
 
 def test_two_starts_have_nothing_in_common() -> None:
     """Each has an id, an operation and a box of its own; a caller's operation id is kept for a day."""
-    store = replying(*[Started(VIEW, resent=True)] * 3)
+    store = replying(*[started(resent=True)] * 3)
     verifying = use_cases(store)
-    assert verifying.start("shop", StartRequest(PERSON)) == Started(VIEW, resent=True)
+    assert verifying.start("shop", StartRequest(PERSON)) == started(resent=True)
     verifying.start("shop", StartRequest(PERSON))
     verifying.start("shop", StartRequest(PERSON), operation_id="key-1")
     first, second, keyed = store.asked
@@ -156,7 +156,7 @@ def test_an_outer_limit_is_reported_by_the_store_in_its_turn() -> None:
 
 def test_a_replayed_start_is_given_as_the_store_has_it() -> None:
     """The store looks the verification up; a caller gets the same as the first time."""
-    replayed = Started(VIEW, resent=False, replayed=True)
+    replayed = started(resent=False, replayed=True)
     assert use_cases(replying(replayed)).start("shop", StartRequest(PERSON)) == replayed
 
 
@@ -196,9 +196,9 @@ def test_a_brand_too_long_for_android_is_refused() -> None:
 
 def test_long_words_that_are_not_in_the_message_refuse_nothing() -> None:
     """Other members of the context bind the code and are not in the message."""
-    store = replying(Started(VIEW, resent=False))
+    store = replying(started(resent=False))
     request = StartRequest(PERSON, context={"order": "\U0001f355" * 128}, autofill=ANDROID)
-    assert use_cases(store).start("shop", request) == Started(VIEW, resent=False)
+    assert use_cases(store).start("shop", request) == started(resent=False)
 
 
 META = Sender("meta", SenderKind.WHATSAPP, "profile-c", "+18445550001", 1.0, Template("login"))
@@ -208,14 +208,14 @@ BOTH = Policy({"shop": replace(SHOP, route=(META, POOL))}, {"pool": POOL, "meta"
 @pytest.mark.parametrize("context", [{"amount": "1"}, {"payee": "X", "order": "7"}, {"amount": ""}, PIZZAS])
 def test_a_template_has_no_room_for_a_payment(context: dict[str, str]) -> None:
     """422 channel_unavailable before anything is taken; other contexts go, and stay on the channel."""
-    store, limits = replying(Started(VIEW, resent=False)), FakeLimits()
+    store, limits = replying(started(resent=False)), FakeLimits()
     verifying = use_cases(store, limits, policy=BOTH)
     request = StartRequest(PERSON, channel=Channel.WHATSAPP, context=context, autofill=WEB)
     assert refused(verifying.start("shop", request)).code == "channel_unavailable"
     assert (store.asked, limits.taken) == ([], 0)
     verifying.start("shop", replace(request, context={"order": "\U0001f355" * 128}))
     (command,) = store.asked
-    assert [sender.name for sender in (*command.route, *command.behind)] == ["meta"]
+    assert [sender.name for sender in (*command.route, *command.failover_route)] == ["meta"]
 
 
 def test_the_sms_that_failover_may_send_must_fit_too() -> None:
@@ -225,8 +225,8 @@ def test_the_sms_that_failover_may_send_must_fit_too() -> None:
     with pytest.raises(InvalidRequest):
         use_cases(replying(), policy=wide).start("shop", request)
     alone = Policy({"shop": replace(wide.apps["shop"], route=(META,))}, BOTH.senders)
-    store = replying(Started(VIEW, resent=False))
-    assert use_cases(store, policy=alone).start("shop", request) == Started(VIEW, resent=False)
+    store = replying(started(resent=False))
+    assert use_cases(store, policy=alone).start("shop", request) == started(resent=False)
 
 
 @pytest.mark.parametrize(
@@ -234,6 +234,6 @@ def test_the_sms_that_failover_may_send_must_fit_too() -> None:
 )
 def test_only_the_language_of_a_locale_is_kept(locale: str, kept: str) -> None:
     """Nothing long and nothing foreign goes into the store."""
-    store = replying(Started(VIEW, resent=False))
+    store = replying(started(resent=False))
     use_cases(store).start("shop", StartRequest(PERSON, locale=locale))
     assert store.asked[0].locale == kept

@@ -12,8 +12,8 @@ local same = redis.call('HMGET', api_key_key, ApiKey.DIGEST, ApiKey.APP, ApiKey.
 if same[1] then return same[1] == digest and {same[2], same[3], same[4]} or {} end
 local now = clock()
 local expires = lifetime_ms ~= '' and int(now + lifetime_ms) or ''
-local function event(name, kind, of, detail)
-  redis.call('HSET', api_key_events_key, of .. ':' .. name, string.format(ApiKeyEvent.PACK, kind, app, detail))
+local function event(field, kind, detail)
+  redis.call('HSET', api_key_events_key, field, string.format(ApiKeyEvent.PACK, kind, app, detail))
 end
 if replaced_api_key_key then
   local old = redis.call('HMGET', replaced_api_key_key, ApiKey.APP, ApiKey.SCOPES, ApiKey.EXPIRES, ApiKey.ENDS,
@@ -26,10 +26,10 @@ if replaced_api_key_key then
   local ends = now + overlap_ms
   if old[4] == '' or tonumber(old[4]) > ends then redis.call('HSET', replaced_api_key_key, ApiKey.ENDS, int(ends)) end
   if tonumber(overlap_ms) == 0 then redis.call('HSET', replaced_api_key_key, ApiKey.REVOKED, '1') end
-  event('replaced:' .. id, 'key.revoked', replaced_id, cjson.encode({key_id = replaced_id}))
+  event(replaced_id .. KeyEvent.REPLACED .. id, 'key.revoked', cjson.encode({key_id = replaced_id}))
 end
 redis.call('HSET', api_key_key, ApiKey.DIGEST, digest, ApiKey.APP, app, ApiKey.SCOPES, scopes,
   ApiKey.CREATED, int(now), ApiKey.EXPIRES, expires, ApiKey.ENDS, '')
 redis.call('SADD', api_keys_key, id)
-event('created', 'key.created', id, cjson.encode({key_id = id, scopes = scopes}))
+event(id .. KeyEvent.CREATED, 'key.created', cjson.encode({key_id = id, scopes = scopes}))
 return {app, scopes, expires}

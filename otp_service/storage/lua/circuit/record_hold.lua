@@ -17,8 +17,8 @@ local is_known = is_hold and open_code == code and now < tonumber(open_until)
 -- Keep the newest numbers that met it, each once, as many as are needed. Returns how many there are.
 local function count_numbers()
   local met = {string.format(RefusedNumber.PACK, number, int(now))}
-  for other, at in string.gmatch(redis.call('HGET', refusals_key, code) or '', '([^,:]+):(%d+)') do
-    if other ~= number and at + window_ms > now and #met < tonumber(needed) then
+  for _, other, at in string.gmatch(redis.call('HGET', refusals_key, code) or '', RefusedNumber.EACH) do
+    if other ~= number and (tonumber(at) or 0) + window_ms > now and #met < tonumber(needed) then
       met[#met + 1] = string.format(RefusedNumber.PACK, other, at)
     end
   end

@@ -12,7 +12,7 @@
 --       senders is left, or it may have been sent; nothing changed and the entry is not settled
 -- Holds the next sender is claimed once.
 local function is_a_better_one_left()
-  for sender in string.gmatch(failover_route(c, ordinal) or '', '([^,|]+)|[^,|]+|[^,|]+') do
+  for _, sender in string.gmatch(failover_route(c, ordinal) or '', RouteSender.EACH) do
     if string.find(',' .. better .. ',', ',' .. sender .. ',', 1, true) then return true end
   end
   return false

@@ -15,7 +15,7 @@
 --      wrong_everywhere_rules send_rules
 -- Where record and secrets are of the new id; those of the latest known id are left out if none is known ·
 --       known_token '': none · lifetime_ms: the longest a code may live, with resends · resend_waits 'ms,ms' ·
---       route 'name|kind|profile,...' · outer_wait_ms: until a limit of the caller passes, 0 if it does · detail: JSON
+--       route and failover_route: lists of `RouteSender` · outer_wait_ms: until a limit of the caller passes, 0 if it does · detail: JSON
 --       ·
 --       healthy: senders that may be moved to the front 'a,b' · sent_within_ms: within which a message should be sent ·
 --       refusal_gap_ms: between two refusals of a kind on record · failover_route: senders of another channel
@@ -99,8 +99,8 @@ if opens > now then return refuse('resend_too_soon', opens - now, int(#waits + 1
 local last = redis.call('HGET', sticky_key, channel)
 if last and string.find(',' .. healthy .. ',', ',' .. last .. ',', 1, true) then
   local first, others
-  for sender in string.gmatch(open, '[^,]+') do
-    if string.match(sender, '^[^|]+') == last then first = sender
+  for sender, name in string.gmatch(open, RouteSender.EACH) do
+    if name == last then first = sender
     else others = others and others .. ',' .. sender or sender end
   end
   if first and others then open = first .. ',' .. others end
@@ -166,5 +166,5 @@ redis.call('ZREMRANGEBYSCORE', pending_key, '-inf', int(now))
 redis.call('ZADD', pending_key, int(expires), token)
 redis.call('PEXPIRE', pending_key, lifetime_ms)
 local outcome = pending and 'resent' or 'created'
-redis.call('SET', operation_key, outcome .. ':' .. token, 'PX', operation_ttl_ms)
+redis.call('SET', operation_key, string.format(StartOutcome.PACK, outcome, token), 'PX', operation_ttl_ms)
 return {operation, outcome, token, int(now), redis.call('HGETALL', who.record)}

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from ..domain.alarm import Alarm
+from ..domain.alert import Alert
 from .answering import answering
 from .schema import Keys
 from .schema.encodings import AlertEntry
@@ -15,7 +15,7 @@ TOO_OLD_MS = 900_000
 MOST_WAITING = 50
 
 
-class Alarms:
+class Alerts:
     """The alerts of one store."""
 
     def __init__(self, store: Store, scripts: Scripts, keys: Keys) -> None:
@@ -26,19 +26,19 @@ class Alarms:
     def raise_alert(self, trouble: str, text: str) -> bool:
         """Queue an alert, unless one about the same trouble was queued within the hour. Raises StoreUnavailable."""
         digest = hashlib.sha256(trouble.encode()).hexdigest()[:16]
-        keys = {"alarms": self._keys.alarms(), "alarm_quiet": self._keys.alarm_quiet(digest)}
+        keys = {"alerts": self._keys.alerts(), "alert_quiet": self._keys.alert_quiet(digest)}
         reply = self._scripts.call(
             "alert/raise", keys, digest=digest, text=text, quiet_ms=QUIET_MS, most_waiting=MOST_WAITING
         )
         return bool(reply)
 
-    def claim(self) -> Alarm | None:
+    def claim(self) -> Alert | None:
         """The next alert to send; it comes again after a while unless acknowledged. Raises StoreUnavailable."""
-        keys = {"alarms": self._keys.alarms()}
+        keys = {"alerts": self._keys.alerts()}
         entry = str(self._scripts.call("alert/claim", keys, retry_ms=RETRY_MS, too_old_ms=TOO_OLD_MS))
-        return Alarm(*AlertEntry.parse(entry)) if entry else None
+        return Alert(*AlertEntry.parse(entry)) if entry else None
 
-    def acknowledge(self, alarm: Alarm) -> None:
+    def acknowledge(self, alert: Alert) -> None:
         """It was sent, or never can be. Raises StoreUnavailable."""
         with answering():
-            self._client.zrem(self._keys.alarms(), AlertEntry.pack(alarm.id, alarm.text))
+            self._client.zrem(self._keys.alerts(), AlertEntry.pack(alert.id, alert.text))

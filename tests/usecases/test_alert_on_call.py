@@ -7,8 +7,8 @@ import pytest
 
 from otp_service.domain.delivery import Accepted, Action, NotSent, Refused, SendOutcome, Unknown
 from otp_service.domain.policy import OnCall, Policy, Sender, SenderKind
-from otp_service.usecases.alert import Alert
-from tests.fakes import FakeAlarms, FakePager
+from otp_service.usecases.alert_on_call import AlertOnCall
+from tests.fakes import FakeAlerts, FakePager
 
 PROFILE = "abc85f64-5717-4562-b3fc-2c9600000000"
 POOL = Sender("pool", SenderKind.NUMBER_POOL, PROFILE, None, 20.0)
@@ -23,13 +23,13 @@ class Scenario:
     """The use case and what is behind its ports."""
 
     on_call: OnCall | None = PEOPLE
-    alarms: FakeAlarms = field(default_factory=FakeAlarms)
+    alerts: FakeAlerts = field(default_factory=FakeAlerts)
     counted: list[str] = field(default_factory=list)
 
-    def use_case(self) -> Alert:
+    def use_case(self) -> AlertOnCall:
         """The use case of one process."""
         policy = Policy(MappingProxyType({}), MappingProxyType({"pool": POOL, "backup": BACKUP}))
-        return Alert(alarms=self.alarms, policy=policy, on_call=self.on_call, count=self.counted.append)
+        return AlertOnCall(alerts=self.alerts, policy=policy, on_call=self.on_call, count=self.counted.append)
 
 
 @pytest.fixture
@@ -43,20 +43,20 @@ def test_trouble_of_the_account_or_a_sender_is_told(scenario: Scenario) -> None:
     for action in Action:
         for _ in range(3):
             scenario.use_case().refused(Refused("40000", "Something", action), POOL)
-    told = [alarm.text for alarm in scenario.alarms.waiting]
+    told = [alert.text for alert in scenario.alerts.waiting]
     assert len(told) == 2
     assert "sends nothing for this account" in told[1]
     assert "sender pool" in told[0]
     for _ in range(3):
         scenario.use_case().refused(Refused("http_404", "nothing here", Action.BAD_REQUEST, foreign=True), POOL)
-    assert "not answered by the carrier: nothing here" in scenario.alarms.waiting[2].text
-    assert len(scenario.alarms.waiting) == 3
+    assert "not answered by the carrier: nothing here" in scenario.alerts.waiting[2].text
+    assert len(scenario.alerts.waiting) == 3
 
 
 def test_a_profile_s_trouble_is_told_as_its_senders(scenario: Scenario) -> None:
     """By the sender whose message met it."""
     scenario.use_case().refused(Refused("40312", "The profile is disabled", Action.STOP_PROFILE), POOL)
-    assert "sender pool" in scenario.alarms.waiting[0].text
+    assert "sender pool" in scenario.alerts.waiting[0].text
 
 
 def test_every_sender_s_trouble_is_its_own(scenario: Scenario) -> None:
@@ -65,7 +65,7 @@ def test_every_sender_s_trouble_is_its_own(scenario: Scenario) -> None:
     for sender in (POOL, BACKUP):
         use_case.refused(Refused("40010", "Not registered", Action.STOP_SENDER), sender)
     use_case.refused(Refused("40003", "Blocked as spam", Action.STOP_SENDER), POOL)
-    assert len(scenario.alarms.waiting) == 3
+    assert len(scenario.alerts.waiting) == 3
 
 
 def test_no_text_holds_digits_that_look_like_a_code_or_a_number(scenario: Scenario) -> None:
@@ -73,23 +73,23 @@ def test_no_text_holds_digits_that_look_like_a_code_or_a_number(scenario: Scenar
     scenario.use_case().refused(Refused("40010", "Not 10DLC registered: +12025550143", Action.STOP_SENDER), POOL)
     scenario.use_case().refused(CLOSED, None)
     scenario.use_case().spend_limit(PROFILE)
-    assert len(scenario.alarms.waiting) == 3
-    assert not any(char.isdigit() for alarm in scenario.alarms.waiting for char in alarm.text)
+    assert len(scenario.alerts.waiting) == 3
+    assert not any(char.isdigit() for alert in scenario.alerts.waiting for char in alert.text)
 
 
 def test_a_spent_profile_is_told_with_its_senders(scenario: Scenario) -> None:
     """By the carrier's own webhook: whose messages stop, and until when."""
     scenario.use_case().spend_limit(PROFILE)
-    (alarm,) = scenario.alarms.waiting
-    assert "backup, pool" in alarm.text
-    assert "midnight UTC" in alarm.text
+    (alert,) = scenario.alerts.waiting
+    assert "backup, pool" in alert.text
+    assert "midnight UTC" in alert.text
 
 
 @pytest.mark.parametrize("profile", [None, "00000000-0000-0000-0000-000000000000"])
 def test_a_profile_that_is_not_ours_is_no_trouble(scenario: Scenario, profile: str | None) -> None:
     """The account may have other users than this service."""
     scenario.use_case().spend_limit(profile)
-    assert scenario.alarms.waiting == []
+    assert scenario.alerts.waiting == []
 
 
 def test_one_group_message_goes_to_all_on_call(scenario: Scenario) -> None:
@@ -111,23 +111,23 @@ def test_what_may_not_have_arrived_is_sent_again_under_its_key(scenario: Scenari
     pager = FakePager(outcome)
     scenario.use_case().send(pager)
     assert not scenario.use_case().send(pager)
-    scenario.alarms.later()
+    scenario.alerts.later()
     scenario.use_case().send(pager)
     assert [key for *_, key in pager.sent] == ["alert-1-1"] * 2
-    assert len(scenario.alarms.waiting) == 1
+    assert len(scenario.alerts.waiting) == 1
 
 
 def test_a_refused_alert_is_not_repeated(scenario: Scenario) -> None:
     """An account that is closed refuses the alert as well: the log and the metric remain."""
     scenario.use_case().refused(CLOSED, POOL)
     scenario.use_case().send(FakePager(CLOSED))
-    assert scenario.alarms.waiting == []
+    assert scenario.alerts.waiting == []
     assert scenario.counted == ["raised", "refused"]
 
 
 def test_nothing_here_disturbs_a_delivery(scenario: Scenario) -> None:
     """A store that does not answer is counted, and the caller hears nothing of it."""
-    scenario.alarms.down = True
+    scenario.alerts.down = True
     scenario.use_case().refused(SPENT, POOL)
     scenario.use_case().refused(CLOSED, None)
     scenario.use_case().spend_limit(PROFILE)
@@ -140,4 +140,4 @@ def test_nobody_on_call_means_nothing_queued_and_nothing_sent() -> None:
     scenario.use_case().refused(CLOSED, POOL)
     pager = FakePager(Accepted("message-1"))
     assert not scenario.use_case().send(pager)
-    assert (scenario.alarms.waiting, pager.sent) == ([], [])
+    assert (scenario.alerts.waiting, pager.sent) == ([], [])

@@ -164,7 +164,7 @@ def test_only_the_keyspace_builds_keys() -> None:
 
 
 def test_every_code_has_a_status() -> None:
-    """Whatever a story, a script or the edge can refuse with has its line in the table."""
+    """Whatever a use case, a script or the HTTP layer can refuse with has its line in the table."""
     codes = set(ENDED_CODE.values())
     for path, tree in modules():
         if not {"usecases", "web", "domain"} & set(path.parts):
@@ -270,7 +270,7 @@ for module in pkgutil.walk_packages(otp_service.__path__, "otp_service."):
 
 
 def test_chance_and_time_come_from_outside() -> None:
-    """`random` never makes a secret: bootstrap hands it out for jitter only. The rules have no clock."""
+    """`random` never makes a secret: bootstrap passes it on for jitter only. The rules have no clock."""
     for path, tree in modules():
         names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
         names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level == 0}

@@ -12,7 +12,7 @@ cannot send the alert either: the log line and the metric are there for that.
 import logging
 from collections.abc import Callable
 
-from ..domain.alarm import Alarm
+from ..domain.alert import Alert
 from ..domain.delivery import Accepted, Action, NotSent, Refused, Unknown
 from ..domain.errors import StoreUnavailable
 from ..domain.policy import OnCall, Policy, Sender
@@ -21,18 +21,18 @@ from . import ports
 _log = logging.getLogger("otp.alert")
 
 
-class Alert:
+class AlertOnCall:
     """Raises and sends alerts. Safe for many threads. With `on_call` None nobody is alerted."""
 
     def __init__(
         self,
         *,
-        alarms: ports.Alarms,
+        alerts: ports.Alerts,
         policy: Policy,
         on_call: OnCall | None,
         count: Callable[[str], None],
     ) -> None:
-        self._alarms = alarms
+        self._alerts = alerts
         self._policy = policy
         self._on_call = on_call
         self._count = count
@@ -63,7 +63,7 @@ class Alert:
         if self._on_call is None:
             return
         try:
-            if self._alarms.raise_alert(trouble, f"otp-service: {text}"):
+            if self._alerts.raise_alert(trouble, f"otp-service: {text}"):
                 _log.warning("an alert to the people on call was queued", extra={"reason": trouble})
                 self._count("raised")
         except StoreUnavailable:
@@ -74,25 +74,25 @@ class Alert:
         """Send the next alert that waits, if any; whether there was one. Raises StoreUnavailable."""
         if self._on_call is None:
             return False
-        alarm = self._alarms.claim()
-        if alarm is None:
+        alert = self._alerts.claim()
+        if alert is None:
             return False
-        # The same key at every try: a lost answer does not ring the phones twice.
-        key = f"alert-{alarm.id}"
-        outcome = pager.page_people(self._on_call.sender, self._on_call.to, alarm.text, idempotency_key=key)
-        self._settle(alarm, outcome)
+        # The same key at every attempt: if the response is lost, the people get one message.
+        key = f"alert-{alert.id}"
+        outcome = pager.page_people(self._on_call.sender, self._on_call.to, alert.text, idempotency_key=key)
+        self._settle(alert, outcome)
         return True
 
-    def _settle(self, alarm: Alarm, outcome: Accepted | Refused | NotSent | Unknown) -> None:
+    def _settle(self, alert: Alert, outcome: Accepted | Refused | NotSent | Unknown) -> None:
         name = type(outcome).__name__.lower()
         self._count(name)
         match outcome:
             case Accepted():
                 _log.info("an alert was sent to the people on call", extra={"outcome": name})
-                self._alarms.acknowledge(alarm)
+                self._alerts.acknowledge(alert)
             case Refused(code=code):
                 _log.error("the alert itself was refused", extra={"outcome": name, "carrier_code": code})
-                self._alarms.acknowledge(alarm)
+                self._alerts.acknowledge(alert)
             case NotSent(reason=reason) | Unknown(reason=reason):
                 _log.warning("the alert will be tried again", extra={"outcome": name, "reason": reason})
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Alarm:
+class Alert:
     """A message to the people on call. `id` is the same at every attempt to send it."""
 
     id: str

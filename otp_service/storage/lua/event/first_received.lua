@@ -1,11 +1,11 @@
 #!lua
 -- Record when an event was first received.
 --
--- KEYS event!
+-- KEYS first_received!
 -- ARGV kept_ms
 -- Reply the store's milliseconds at the first call
 -- Holds a repeat gets the time of the first call.
 local t = redis.call('TIME')
 local now = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
-if redis.call('SET', event_key, now, 'NX', 'PX', kept_ms) then return now end
-return redis.call('GET', event_key)
+if redis.call('SET', first_received_key, now, 'NX', 'PX', kept_ms) then return now end
+return redis.call('GET', first_received_key)

@@ -1,0 +1,147 @@
+"""Plain words: one term of the field for one thing, and no metaphor where there is a term.
+
+Searched are file names, names in their parts (`fell_back` is `fell` and `back`), comments, docstrings, messages,
+scripts and documents. `.github/CONTRIBUTING.md` has the rule.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+METAPHORS = {
+    "asker": "caller",
+    "bury": "set aside",
+    "buried": "set aside",
+    "chore": "periodic task",
+    "gate": "breaker, or answering",
+    "ghost": "unknown",
+    "guest": "token access",
+    "hands": "workers, claimed or in flight",
+    "home": "the domestic form, a directory",
+    "house": "service, store or harness",
+    "lane": "shard or group",
+    "plant": "cluster",
+    "postman": "callback worker",
+    "postmen": "callback workers",
+    "pulse": "heartbeat",
+    "rooms": "stores",
+    "rung": "step",
+    "scene": "scenario",
+    "stage": "harness or client",
+    "stories": "use cases, outcomes or timelines",
+    "story": "use case, outcome or timeline",
+    "stranger": "caller without a key",
+    "tallies": "sender stats",
+    "tally": "sender stats",
+    "turnstile": "body limiter",
+    "twin": "the same, a second",
+    "wire": "request, response, connection or transport",
+    "world": "harness or scenario",
+}
+"""Each word with the term that stands for it. A plural with `s` counts as the word."""
+
+PHRASES = {
+    r"in hand": "in flight",
+    r"left the house": "was sent",
+    r"the carrier's(?: own)? word": "the carrier's response or report",
+    r"f(?:all|alls|ell|alling)[-_ ]over|fall[-_]back": "failover",
+    r"stand-ins?": "substitute",
+    r"out of thin air": "random",
+}
+"""Groups of words (as a pattern) with their term."""
+
+ALLOWED = {
+    ("tests/architecture/test_plain_words.py", ""): "the list itself",
+    ("otp_service/domain/phrases.py", ""): "words that people write in replies",
+    ("tests/domain/test_replies.py", ""): "words that people write in replies",
+    ("otp_service/domain/receiver_url.py", "home"): "a reserved top-level domain",
+    ("tests/architecture/test_source_rules.py", "home"): "a path of a machine",
+    ("tests/e2e/test_dev_env.py", "home"): "a variable of the shell",
+    ("tests/e2e/test_deploy.py", "stages"): "of a Dockerfile",
+}
+"""Where a word may stand (file, word; "" is every word), and why."""
+
+
+def searched() -> Iterator[Path]:
+    """Every file that people read."""
+    kinds = {"otp_service": ("py", "lua", "html"), "tests": ("py",), "deploy": ("md", "py", "toml"), ".github": ("md",)}
+    for folder, endings in kinds.items():
+        for ending in endings:
+            yield from sorted((ROOT / folder).rglob(f"*.{ending}"))
+    yield ROOT / "README.md"
+
+
+def words(line: str) -> Iterator[str]:
+    """The words of a line in small letters; names in their parts."""
+    for name in re.findall(r"[A-Za-z]+", line):
+        yield from (part.lower() for part in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name))
+
+
+def term(word: str) -> str | None:
+    """What to write instead of it; None if the word may stand."""
+    return METAPHORS.get(word) or METAPHORS.get(word.removesuffix("s"))
+
+
+def findings(text: str) -> Iterator[tuple[int, str, str]]:
+    """Line, word and the term to use instead."""
+    for number, line in enumerate(text.splitlines(), 1):
+        for word in words(line):
+            if instead := term(word):
+                yield number, word, instead
+        for phrase, instead in PHRASES.items():
+            if found := re.search(rf"\b(?:{phrase})\b", line, re.IGNORECASE):
+                yield number, found[0].lower(), instead
+
+
+def allowed(name: str, word: str) -> bool:
+    """Whether there is a reason for it."""
+    return (name, word) in ALLOWED or (name, "") in ALLOWED
+
+
+@pytest.mark.parametrize("folder", ["otp_service", "tests", "deploy", ".github", "README.md"])
+def test_nothing_speaks_in_metaphors(folder: str) -> None:
+    """Where the field has a term, that is the word: in the text of a file and in its name."""
+    found = []
+    for path in searched():
+        name = str(path.relative_to(ROOT))
+        if name.partition("/")[0] == folder:
+            text = f"{name}\n{path.read_text(encoding='utf-8')}"
+            found += [
+                f"{name}:{number - 1}: {word} (write: {instead})"
+                for number, word, instead in findings(text)
+                if not allowed(name, word)
+            ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("the Postman brings it", "postman"),
+        ("class StoreHouse:", "house"),
+        ("two scenes at once", "scenes"),
+        ("def fell_over(self)", "fell_over"),
+        ("what is in hand", "in hand"),
+        ("warehouse, storyteller, on the other hand", None),
+        ("OUTBOX_PULSE_S = 1", "pulse"),
+        ("a fallback to English", None),
+        ("delivery.fell_back", None),
+    ],
+)
+def test_the_search_finds_words_and_parts_of_names(line: str, word: str | None) -> None:
+    """Whole words and parts of names, no pieces of others. `delivery.fell_back` is an event of the public API."""
+    assert [found for _, found, _ in findings(line)] == ([word] if word else [])
+
+
+def test_every_exception_has_its_reason_and_is_used() -> None:
+    """A file that is gone, or a word that is no longer there, leaves the list."""
+    for (name, word), reason in ALLOWED.items():
+        assert reason
+        path = ROOT / name
+        assert path.exists(), name
+        if word:
+            assert word in {found for _, found, _ in findings(path.read_text(encoding="utf-8"))}, (name, word)
