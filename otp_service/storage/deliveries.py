@@ -67,10 +67,7 @@ class Deliveries:
         The limits are those of the app and those over all apps.
         """
         ref, k = job.reference, self._keys
-        keys = self._keys_of(job) | {
-            "secrets": k.secrets(ref),
-            "number": k.number(ref.number_hash),
-        }
+        keys = self._keys_of(job) | {"secrets": k.secrets(ref)}
         reply = self._scripts.call(
             "delivery/begin_send",
             keys,
@@ -177,7 +174,7 @@ class Deliveries:
             "audit": k.audit(job.shard),
             "timers": k.timers(job.shard),
             "optouts": k.optouts(ref.number_hash),
-            "sends": k.sends(ref.number_hash),
+            "number": k.number(ref.number_hash),
         }
 
 

@@ -72,6 +72,6 @@ class DueDeliveries:
             "record": k.record(ref),
             "audit": k.audit(due.shard),
             "timers": k.timers(due.shard),
-            "sends": k.sends(ref.number_hash),
+            "number": k.number(ref.number_hash),
         }
         return str(self._scripts.call("delivery/close_delivery", keys, token=ref.token, ordinal=due.ordinal)) or None

@@ -1,16 +1,20 @@
 """What a record and a timeline in the store say, as values of the domain."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from ..domain.delivery import DeliveryStatus
 from ..domain.ids import Reference
 from ..domain.policy import MAX_LIFETIME_MS
+from ..domain.starting import StartCommand, Started
 from ..domain.verification import Status
 from ..domain.view import DeliveryView, TimelineEntry, VerificationView
 from .schema import encodings
 from .schema.fields import Delivery, Record
+
+FIRST_VERSION = 2
+"""The version of a new record: it was started, and its delivery is queued."""
 
 CLOCK_PLAY_MS = 5_000
 """By so much a code may seem to begin in the future; by more, the store's clock was set back, and the code is over."""
@@ -51,6 +55,33 @@ def view_of(
         version=int(record.get(Record.VERSION, 0)),
         now_ms=now_ms,
         **more,
+    )
+
+
+def created(command: StartCommand, subject: str, reply: Sequence[str]) -> Started:
+    """What a command created. The script's reply: the time, the code's end, the next send, the sender and its kind."""
+    now_ms, expires_ms, next_send_ms = (int(ms) for ms in reply[:3])
+    first = DeliveryView(1, reply[3], reply[4], DeliveryStatus.QUEUED, None, None, now_ms, now_ms)
+    return Started(
+        reference=command.reference,
+        app=command.app.name,
+        purpose=command.purpose,
+        channel=command.channel,
+        mask=command.mask,
+        subject=subject,
+        status=Status.PENDING,
+        created_ms=now_ms,
+        expires_ms=expires_ms,
+        attempts=0,
+        max_checks=command.app.max_checks,
+        sends=1,
+        max_sends=len(command.app.resend_after_ms) + 1,
+        next_send_ms=next_send_ms,
+        metadata=command.metadata,
+        deliveries=(first,),
+        version=FIRST_VERSION,
+        now_ms=now_ms,
+        resent=False,
     )
 
 

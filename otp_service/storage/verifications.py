@@ -15,10 +15,10 @@ from ..domain.verification import Status
 from ..domain.view import TimelineEntry, VerificationView
 from .answering import answering, answers
 from .arguments import route_text, rules_text
-from .record_views import View, timeline_of, view_of
+from .record_views import View, created, timeline_of, view_of
 from .schema import Keys
-from .schema.encodings import StartOutcome
-from .schema.fields import Record
+from .schema.encodings import LatestEntry
+from .schema.fields import Number, Record
 from .scripts import Scripts
 from .store import Store
 
@@ -55,12 +55,14 @@ class Verifications:
                     left = int(reply[4]) if reply[4] != "" else None
                     return StartRefused(reply[2], int(reply[3]), left, reply[6])
                 case "replayed":
-                    first, token = StartOutcome.parse(reply[2])
-                    return self._replayed(self._reference(token), command.app.name, resent=first == "resent")
-                case outcome:
+                    return self._replayed(self._reference(reply[3]), command.app.name, resent=reply[2] == "resent")
+                case "created":
+                    subject = self._ids.subject(command.app.name, command.reference.number_hash)
+                    return created(command, subject, reply[3:])
+                case _:
                     ref, flat = self._reference(reply[2]), reply[4]
                     record = dict(zip(flat[::2], flat[1::2], strict=True))
-                    return self._shown(Started, ref, record, int(reply[3]), resent=outcome == "resent")
+                    return self._shown(Started, ref, record, int(reply[3]), resent=True)
         # The number's verifications change faster than we can read them: somebody is flooding it.
         raise StoreUnavailable("Too many requests for this number at once.")
 
@@ -115,14 +117,9 @@ class Verifications:
         k, ref, nh, app = self._keys, command.reference, command.reference.number_hash, command.app.name
         shard = k.shard(nh)
         keys = {
-            "operation": k.operation(nh, command.operation_id),
-            "latest": k.latest(nh, app, command.purpose),
             "number": k.number(nh),
-            "starts": k.starts(nh, app),
-            "sends": k.sends(nh),
             "optouts": k.optouts(nh),
             "sticky": k.sticky(nh),
-            "pending": k.pending(nh),
             "refused": k.refused(nh, app),
             "outbox": k.outbox(shard),
             "audit": k.audit(shard),
@@ -138,8 +135,8 @@ class Verifications:
     def latest(self, number_hash: str, app: str, purpose: str) -> Reference | None:
         """The number's latest verification for app and purpose, an ended one too. Raises StoreUnavailable."""
         with answering():
-            token: Any = self._client.get(self._keys.latest(number_hash, app, purpose))
-        return None if token is None else self._reference(token)
+            entry: Any = self._client.hget(self._keys.number(number_hash), f"{Number.LATEST}{app}:{purpose}")
+        return None if entry is None else self._reference(LatestEntry.parse(entry)[0])
 
     def check(self, command: CheckCommand) -> CheckAnswer:
         """Judge one guess. Raises StoreUnavailable, and then nothing is known to have been judged.
@@ -160,6 +157,7 @@ class Verifications:
             tombstone_ms=TOMBSTONE_MS,
             asserted_number=command.asserted_number,
             asserted_purpose=command.asserted_purpose,
+            by_purpose=command.by_purpose or "",
             request_key=command.request_key,
             digests=[text for pair in command.digests.items() for text in pair],
         )
@@ -196,14 +194,7 @@ class Verifications:
         return Approved(approval, int(at), context_hash, receipt_id, replayed=receipt_id != command.receipt_id)
 
     def _check_keys(self, command: CheckCommand) -> dict[str, str]:
-        k, nh = self._keys, command.reference.number_hash
-        keys = self._ending_keys(command.reference) | {
-            "number": k.number(nh),
-            "sends": k.sends(nh),
-        }
-        if command.by_purpose is not None:
-            keys["latest"] = k.latest(nh, command.app.name, command.by_purpose)
-        return keys
+        return self._ending_keys(command.reference) | {"number": self._keys.number(command.reference.number_hash)}
 
     def _ending_keys(self, ref: Reference) -> dict[str, str]:
         """What a script needs that may end a verification."""
@@ -254,9 +245,12 @@ class Verifications:
 
     def pending(self, number_hash: str) -> list[Reference]:
         """The number's verifications that may be pending, of all apps and purposes. Raises StoreUnavailable."""
+        key = self._keys.number(number_hash)
         with answering():
-            tokens: Any = self._client.zrange(self._keys.pending(number_hash), 0, -1)
-        return [self._reference(token) for token in tokens]
+            number: Any = self._client.hgetall(key)
+        found = [LatestEntry.parse(entry) for name, entry in number.items() if name.startswith(Number.LATEST)]
+        now_ms = self._store.time_ms(key) if found else 0
+        return [self._reference(token) for token, expires_ms in found if int(expires_ms) > now_ms]
 
     def first_received(self, number_hash: str, event_id: str) -> int:
         """When this event was first received, in milliseconds of the store's clock. Raises StoreUnavailable."""

@@ -31,7 +31,7 @@ from otp_service.storage.optouts import OptOuts
 from otp_service.storage.outbox import Outbox
 from otp_service.storage.readiness import clock_ms
 from otp_service.storage.schema import Keys
-from otp_service.storage.schema.encodings import WrongCodes
+from otp_service.storage.schema.encodings import SendEntry, SendList, WrongCodes
 from otp_service.storage.schema.fields import Number
 from otp_service.storage.script_files import Script, Value
 from otp_service.storage.scripts import Scripts
@@ -252,7 +252,7 @@ class StoreHarness:
             names = [name for name in record if name.startswith("sent_at_ms:")]
             moved = {name: str(int(record[name]) - ms) for name in ("created_ms", "expires_ms", "next_send_ms", *names)}
             self.raw.hset(self.keys.record(one), mapping=moved)
-        self._move_list(self.keys.sends(ref.number_hash), lambda at_ms: at_ms - ms)
+        self._move_sends(ref.number_hash, lambda at_ms: at_ms - ms)
 
     def cool(self, ref: Reference) -> None:
         """End the cool-down now: the number's sends were made eleven minutes ago, and the ladder counts them still."""
@@ -261,7 +261,7 @@ class StoreHarness:
         moved = {name: str(min(int(at), old)) for name, at in record.items() if name.startswith("sent_at_ms:")}
         if record:
             self.raw.hset(self.keys.record(ref), mapping={"next_send_ms": "0", **moved})
-        self._move_list(self.keys.sends(ref.number_hash), lambda at_ms: min(at_ms, old))
+        self._move_sends(ref.number_hash, lambda at_ms: min(at_ms, old))
 
     def age_wrong_codes(self, number_hash: str, ms: int, *apps: App) -> None:
         """Make the number's wrong codes so much older, in these apps and over all apps."""
@@ -293,10 +293,29 @@ class StoreHarness:
         found = self.raw.hget(self.keys.number(number_hash), _wrong_field(app)) or ""
         return WrongCodes.parse(found) if app is not None and found else ["0", "0", found]
 
-    def _move_list(self, key: str, move: Callable[[int], int]) -> None:
-        for index, entry in enumerate(self.raw.lrange(key, 0, -1)):
-            at, mark, rest = entry.partition("\x1f")
-            self.raw.lset(key, index, f"{move(int(at))}{mark}{rest}")
+    def sends(self, number_hash: str) -> list[str]:
+        """The entries of the number's sends, newest first."""
+        found = self.raw.hget(self.keys.number(number_hash), Number.SENDS)
+        return found.split(SendList.separator) if found else []
+
+    def set_sends(self, number_hash: str, entries: Sequence[str]) -> None:
+        """Let the number's sends be these, newest first."""
+        self.raw.hset(self.keys.number(number_hash), Number.SENDS, SendList.separator.join(entries))
+
+    def _move_sends(self, number_hash: str, move: Callable[[int], int]) -> None:
+        parsed = [SendEntry.parse(entry) for entry in self.sends(number_hash)]
+        if parsed:
+            self.set_sends(number_hash, [SendEntry.pack(move(int(at)), app, purpose) for at, app, purpose in parsed])
+
+    def starts(self, number_hash: str, app: str) -> list[int]:
+        """The times of the number's sends in an app, newest first."""
+        found = self.raw.hget(self.keys.number(number_hash), f"{Number.STARTS}{app}")
+        return [int(at_ms) for at_ms in found.split(",")] if found else []
+
+    def set_starts(self, number_hash: str, app: str, times: Sequence[int]) -> None:
+        """Let the times of the number's sends in an app be these, newest first."""
+        text = ",".join(str(at_ms) for at_ms in times)
+        self.raw.hset(self.keys.number(number_hash), f"{Number.STARTS}{app}", text)
 
     def events(self, ref: Reference) -> list[str]:
         """The types of the timeline's events in order."""
@@ -309,7 +328,7 @@ class StoreHarness:
     def audited_of(self, number_hash: str) -> list[dict[str, str]]:
         """The audit events about the number in order."""
         found = self.audited_in(self.keys.shard(number_hash))
-        return [event for event in found if event["number_hash"] == number_hash]
+        return [event for event in found if event.get("number_hash") == number_hash]
 
     def audited_in(self, shard: int) -> list[dict[str, str]]:
         """The audit events of a shard in order."""

@@ -15,7 +15,7 @@ from otp_service.domain.delivery import Action, NotSent, Refused, Unknown
 from otp_service.domain.denial import Denial
 from otp_service.domain.ids import Reference
 from otp_service.domain.outbox import Timer
-from otp_service.domain.policy import App, Limit, NumberLimits
+from otp_service.domain.policy import TOMBSTONE_MS, App, Limit, NumberLimits
 from otp_service.domain.starting import Started, StartRefused
 
 from .harness import (
@@ -168,21 +168,17 @@ def opens(sends: Sequence[int], waits: Sequence[int], now: int) -> int:
 def test_the_ladders_wait_is_exact(server_harness: StoreHarness, ages: list[int], waits: list[int]) -> None:
     """For any sends and any steps the wait is what the rule says, to the moments between two looks at the clock."""
     harness, number = server_harness, fresh_number()
-    app, key, before = (
-        replace(SHOP, resend_after_ms=tuple(waits)),
-        harness.keys.sends(harness.hash_of(number)),
-        harness.now(),
-    )
+    app, before = replace(SHOP, resend_after_ms=tuple(waits)), harness.now()
     sends = sorted(before - age for age in ages)
-    for send in sends:
-        harness.raw.lpush(key, f"{send}\x1fshop\x1flogin", f"{send}\x1fshop\x1fpay")
+    both = [f"{send}\x1fshop\x1f{purpose}" for send in reversed(sends) for purpose in ("pay", "login")]
+    harness.set_sends(harness.hash_of(number), both)
     answer = harness.verifications.start(harness.order(number, app, per_number=UNCAPPED))
     after = harness.now()
     if isinstance(answer, Started):
         assert opens(sends, waits, after) <= after
         assert answer.next_send_ms == opens([*sends, answer.now_ms], waits, answer.now_ms)
         stays = [send for send in sends if send + HOUR_MS > answer.now_ms]
-        assert harness.raw.llen(key) == 2 * len(stays) + 1
+        assert counted(harness, number) == 2 * len(stays) + 1
     else:
         assert answer.code == "resend_too_soon"
         assert opens(sends, waits, before) - after <= answer.wait_ms <= opens(sends, waits, before) - before
@@ -200,7 +196,7 @@ def test_parallel_starts_of_many_apps_and_purposes_reach_the_cap_exactly(harness
     refused = [answer for answer in answers if isinstance(answer, StartRefused)]
     assert {(answer.code, answer.limit) for answer in refused} == {("rate_limited", "service.sends_per_number")}
     assert all(TEN_MINUTES_MS - 60_000 < answer.wait_ms <= TEN_MINUTES_MS for answer in refused)
-    assert harness.raw.llen(harness.keys.sends(harness.hash_of(number))) == 5
+    assert len(harness.sends(harness.hash_of(number))) == 5
     for other in harnesses:
         other.close()
 
@@ -220,11 +216,10 @@ def test_parallel_starts_that_pass_the_ladder_are_one(harness: StoreHarness) -> 
 def test_the_caps_are_sliding_windows(harness: StoreHarness) -> None:
     """Five in ten minutes, ten an hour, twenty a day: each send counts for the window's length from its own moment."""
     number, app = fresh_number(), replace(SHOP, resend_after_ms=())
-    key, now = harness.keys.sends(harness.hash_of(number)), harness.now()
+    now = harness.now()
 
     def told(*ages_ms: int) -> int:
-        harness.raw.delete(key)
-        harness.raw.rpush(key, *(f"{now - age}\x1fbank\x1fx" for age in ages_ms))
+        harness.set_sends(harness.hash_of(number), [f"{now - age}\x1fbank\x1fx" for age in ages_ms])
         refused = harness.refused(number, app)
         assert (refused.code, refused.limit) == ("rate_limited", "service.sends_per_number")
         return refused.wait_ms
@@ -236,8 +231,7 @@ def test_the_caps_are_sliding_windows(harness: StoreHarness) -> None:
     assert told(*twenty, 86_400_000 - 60_000) == pytest.approx(60_000, abs=5_000)
     # Of two that refuse the longer wait is told.
     assert told(1, 2, 3, 4, 590_000, *ten) == pytest.approx(HOUR_MS - 660_004, abs=5_000)
-    harness.raw.delete(key)
-    harness.raw.rpush(key, *(f"{now - age}\x1fbank\x1fx" for age in (1, 2, 3, 4, 600_001)))
+    harness.set_sends(harness.hash_of(number), [f"{now - age}\x1fbank\x1fx" for age in (1, 2, 3, 4, 600_001)])
     harness.start(number, app)
     assert harness.refused(number, app, purpose="b").wait_ms == pytest.approx(TEN_MINUTES_MS, abs=5_000)
 
@@ -265,7 +259,7 @@ def test_the_callers_own_refusal_comes_before_the_cap(harness: StoreHarness) -> 
 
 def counted(harness: StoreHarness, number: str) -> int:
     """How many sends stand against the number."""
-    return int(harness.raw.llen(harness.keys.sends(harness.hash_of(number))))
+    return len(harness.sends(harness.hash_of(number)))
 
 
 def test_a_send_that_was_never_accepted_counts_nowhere(harness: StoreHarness) -> None:
@@ -496,19 +490,21 @@ def test_a_refusal_says_which_limit_and_for_how_long(
     assert detail["wait_ms"] > 0
 
 
-def test_the_numbers_list_of_sends_ends(harness: StoreHarness) -> None:
-    """It lives as long as the longest cap, an hour at least, and holds no more than it needs."""
+def test_what_is_remembered_of_a_number_ends(harness: StoreHarness) -> None:
+    """It lives as long as the longest cap and the tombstones, with an hour's slack, and holds no more than it needs."""
     number, app = fresh_number(), replace(SHOP, resend_after_ms=())
-    key = harness.keys.sends(harness.hash_of(number))
+    key = harness.keys.number(harness.hash_of(number))
 
     def ttl_after(limits: NumberLimits, app: App = app) -> int:
         ref = harness.start(number, app, per_number=limits).reference
         cancel(harness, ref)
         return int(harness.raw.pttl(key))
 
-    assert HOUR_MS - 60_000 < ttl_after(NumberLimits(sends=(Limit(3, 60_000),))) <= HOUR_MS
-    assert 86_400_000 - 60_000 < ttl_after(EVERYWHERE) <= 86_400_000
-    harness.raw.delete(key)
-    harness.raw.rpush(key, *(f"{harness.now() - 2 * HOUR_MS - n}\x1fshop\x1fx" for n in range(30)))
+    tombstone_ms = TOMBSTONE_MS + SHOP.code_ttl_ms
+    assert tombstone_ms - 60_000 < ttl_after(NumberLimits(sends=(Limit(3, 60_000),))) <= tombstone_ms + HOUR_MS
+    week_ms = 7 * 86_400_000
+    assert week_ms - 60_000 < ttl_after(NumberLimits(sends=(Limit(3, week_ms),))) <= week_ms + HOUR_MS
+    old = [f"{harness.now() - 2 * HOUR_MS - n}\x1fshop\x1fx" for n in range(30)]
+    harness.set_sends(harness.hash_of(number), old)
     ttl_after(NumberLimits(sends=(Limit(3, 60_000),)))
-    assert harness.raw.llen(key) == 3
+    assert counted(harness, number) == 3

@@ -558,7 +558,7 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def every_send_counts(self) -> None:
         """The number's list of sends holds those that the carrier may have, whatever became of the verifications."""
-        entries = self.harness.raw.lrange(self.harness.keys.sends(self.harness.hash_of(self.number)), 0, -1)
+        entries = self.harness.sends(self.harness.hash_of(self.number))
         newest = sorted(self.counted, key=lambda send: -send.at_ms)
         young = [send for send in newest if send.at_ms + HOUR_MS > self.harness.now()]
         assert max(min(len(newest), 9), len(young)) <= len(entries)

@@ -83,6 +83,9 @@ HashEnd = Encoding("|", ("key_ms", "needed_ms"))
 TimerEntry = Encoding(":", ("kind", "subject"))
 """A member of the sorted set of timers. Subject: the token of a verification, or a delivery's id."""
 
+SendList = Encoding(RECORD_SEPARATOR, ("newest", "older"))
+"""A number's sends over all apps, newest first. As many as the largest cap, and at least those of the last hour."""
+
 SendEntry = Encoding(UNIT_SEPARATOR, ("at_ms", "app", "purpose"))
 """One send to a number. Without app and purpose: a send before the last approval, which no ladder counts."""
 
@@ -95,8 +98,14 @@ RouteSender = Encoding("|", ("name", "kind", "messaging_profile_id"))
 RefusedNumber = Encoding(":", ("number_hash", "at_ms"))
 """One number that met a refusal. A breaker keeps any number of them, newest first, separated by commas."""
 
-StartOutcome = Encoding(":", ("outcome", "token"))
-"""What an operation that started a verification did: `created` or `resent`, and the id's token."""
+LatestEntry = Encoding("|", ("token", "expires_ms"))
+"""A number's latest verification for an app and purpose: the id's token, and when its code ends."""
+
+StartOperation = Encoding("|", ("until_ms", "operation", "outcome", "token"))
+"""What an operation that started a verification did, remembered so long: `created` or `resent`, and the id's token.
+
+The token is `=` while that verification is the latest for its app and purpose. A list is separated by commas.
+"""
 
 ReservedSlot = Encoding("|", ("until_us", "written_us"))
 """Up to when slots are reserved, and when that was written, both in microseconds."""

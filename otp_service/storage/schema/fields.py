@@ -111,6 +111,14 @@ class Secrets:
 class Number:
     """Hash: what belongs to a number, whatever verification it is about."""
 
+    LATEST: Final = "latest:"
+    """Followed by an app and a purpose: the number's latest verification, and when its code ends."""
+    OPERATIONS: Final = "operations:"
+    """Followed by an app and a purpose: what the operations did that started a verification lately, newest first."""
+    SENDS: Final = "sends"
+    """The number's sends over all apps, for the caps and the ladders."""
+    STARTS: Final = "starts:"
+    """Followed by an app: the times of the number's sends in it."""
     WRONG: Final = "wrong"
     """The times of its wrong codes over all apps. With `:` and an app's name behind it: those in the app."""
     ENDS: Final = "ends_ms"

@@ -1,12 +1,12 @@
 -- Shared by the scripts that record what became of a try. Each of them declares the keys record, outbox, audit,
--- timers, optouts and sends, and the arguments token, ordinal, group and entry. Needs _delivery.lua,
+-- timers, optouts and number, and the arguments token, ordinal, group and entry. Needs _delivery.lua,
 -- delivery/_failover.lua and delivery/_unsent.lua.
 local app, mask, number_hash, expires, delivery_status, send, profile, tries, unsent_tries = unpack(redis.call('HMGET',
   record_key, Record.APP, Record.MASK, Record.NUMBER_HASH, Record.EXPIRES, ordinal .. Delivery.STATUS,
   ordinal .. Delivery.SEND, ordinal .. Delivery.PROFILE, ordinal .. Delivery.TRIES, ordinal .. Delivery.UNSENT_TRIES))
 local now = clock()
 local c = {outbox = outbox_key, audit = audit_key, timers = timers_key,
-  optouts = optouts_key, sends = sends_key, who = {record = record_key, token = token, app = app, mask = mask,
+  optouts = optouts_key, number = number_key, who = {record = record_key, token = token, app = app, mask = mask,
   number_hash = number_hash}, now = now}
 local id = delivery_id(c, ordinal)
 

@@ -2,6 +2,7 @@
 -- include: _common.lua
 -- include: _limits.lua
 -- include: _number.lua
+-- include: _sends.lua
 -- include: _delivery.lua
 -- include: delivery/_failover.lua
 -- include: delivery/_unsent.lua
@@ -9,7 +10,7 @@
 -- record before the request is sent. `candidate`: the sealed body to use if none is kept yet. `margin_ms` must be left
 -- of the code's life. `call` names this call.
 --
--- KEYS record! secrets! outbox! audit! timers! optouts number sends!
+-- KEYS record! secrets! outbox! audit! timers! optouts number!
 -- ARGV token ordinal group entry candidate wrong_rules wrong_everywhere_rules consecutive_max margin_ms call
 -- Reply {'send', sealed body, try, ms left} · {'done'}: nothing left to do, the entry is settled ·
 --       {'unreadable'}: no body kept and none given
@@ -29,7 +30,7 @@ end
 if not status or not delivery_status or RANK[delivery_status] >= RANK['sent'] then return settle_entry() end
 local now = clock()
 local c = {outbox = outbox_key, audit = audit_key, timers = timers_key,
-  optouts = optouts_key, sends = sends_key, who = {record = record_key, token = token, app = app, mask = mask,
+  optouts = optouts_key, number = number_key, who = {record = record_key, token = token, app = app, mask = mask,
   number_hash = number_hash}, now = now}
 local kept = redis.call('HGET', secrets_key, Secrets.BODY .. ordinal)
 if last_call == call and kept and status == 'pending' then return {'send', kept, tries, int(expires - now)} end
@@ -80,7 +81,7 @@ end
 if is_delivered_by_another() then
   return stop('suppressed', 'already_delivered', 'Another sender has delivered this code.', true)
 end
-if is_opted_out(optouts_key, profile) then
+if blocked_profiles(optouts_key, {profile})[profile] then
   return stop('suppressed', 'opted_out', 'The person has opted out of this messaging profile.', true, true)
 end
 if is_budget_spent() then

@@ -1,6 +1,7 @@
 #!lua
 -- include: _common.lua
 -- include: _delivery.lua
+-- include: _sends.lua
 -- include: delivery/_failover.lua
 -- include: delivery/_unsent.lua
 -- The time in which a message should have been sent is over: the next sender has it if it was not sent. A request to

@@ -1,12 +1,13 @@
 #!lua
 -- include: _common.lua
 -- include: _delivery.lua
+-- include: _sends.lua
 -- include: delivery/_failover.lua
 -- include: delivery/_unsent.lua
 -- include: delivery/_result.lua
 -- The carrier accepted the message. `held_ms`: how long it says that it will hold it ('0': not at all).
 --
--- KEYS record! outbox! audit! timers! optouts sends message!
+-- KEYS record! outbox! audit! timers! optouts number message!
 -- ARGV token ordinal group entry message_id carrier_status held_ms first_poll_ms message_ttl_ms
 -- Reply 'accepted' · 'failed_over': it would be held longer than the code lives, and the next sender has it ·
 --       'late': a delivery report was faster, or the verification is gone

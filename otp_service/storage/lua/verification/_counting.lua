@@ -8,16 +8,21 @@ local function read_ends(text)
   return tonumber(key_ends) or 0, tonumber(needed) or 0
 end
 
--- Let the hash live for `needed_ms`, and for `in_a_row_ms` where wrong codes in a row are to be remembered. `ends`: its
--- field `ends_ms` as it was read.
-local function keep_number(number, ends, now, needed_ms, in_a_row_ms)
+-- Write fields of the hash, and let it live for `needed_ms`, and for `in_a_row_ms` where wrong codes in a row are to be
+-- remembered. `ends`: its field `ends_ms` as it was read. Returns whether the end was moved.
+local function write_number(number, fields, ends, now, needed_ms, in_a_row_ms)
   local key_ends, needed = read_ends(ends)
   local until_ms = now + math.max(needed_ms, in_a_row_ms or 0)
-  if key_ends >= until_ms and needed >= now + needed_ms then return end
-  needed = math.max(needed, now + needed_ms + SLACK_MS)
-  key_ends = math.max(key_ends, until_ms + SLACK_MS)
-  redis.call('HSET', number, Number.ENDS, string.format(HashEnd.PACK, int(key_ends), int(needed)))
-  redis.call('PEXPIREAT', number, int(key_ends))
+  local moves = key_ends < until_ms or needed < now + needed_ms
+  if moves then
+    needed = math.max(needed, now + needed_ms + SLACK_MS)
+    key_ends = math.max(key_ends, until_ms + SLACK_MS)
+    fields[#fields + 1] = Number.ENDS
+    fields[#fields + 1] = string.format(HashEnd.PACK, int(key_ends), int(needed))
+  end
+  if #fields > 0 then redis.call('HSET', number, unpack(fields)) end
+  if moves then redis.call('PEXPIREAT', number, int(key_ends)) end
+  return moves
 end
 
 -- No wrong codes in a row are to be remembered any more, unless another app has some: the hash ends when nothing else

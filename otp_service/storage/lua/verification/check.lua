@@ -7,10 +7,10 @@
 -- include: verification/_counting.lua
 -- Check one guess.
 --
--- KEYS record! secrets! number! audit! timers! sends! [latest]
+-- KEYS record! secrets! number! audit! timers!
 -- ARGV operation token app receipt_id wrong_rules consecutive_max tombstone_ms asserted_number asserted_purpose
---      request_key wrong_everywhere_rules digests...
--- Where latest: only if asked by number · asserted_number (its hash), asserted_purpose and request_key: '' for none ·
+--      by_purpose request_key wrong_everywhere_rules digests...
+-- Where by_purpose: of the number's latest verification that is asked for, '' if asked by id · asserted_number (its hash), asserted_purpose and request_key: '' for none ·
 --       digests: key id, digest, key id, digest ... of the guess
 -- Reply {operation, 'no_key', key id}: made with a key of which no digest is given ·
 --       {operation, 'approved', ms, number hash, purpose, channel, context hash, receipt id, mask} ·
@@ -35,8 +35,11 @@ if done then
   if outcome == 'approved' then return approved(ended, given_receipt) end
   return {operation, outcome, value}
 end
-if latest_key then
-  local latest = redis.call('GET', latest_key)
+local own_field = Number.WRONG .. ':' .. app
+local own, all, sends, ends, latest = unpack(redis.call('HMGET', number_key, own_field, Number.WRONG, Number.SENDS,
+  Number.ENDS, Number.LATEST .. app .. ':' .. by_purpose))
+if by_purpose ~= '' then
+  latest = string.match(latest or '', LatestEntry.PARSE)
   if latest ~= token then return {operation, 'superseded', latest or ''} end
 end
 -- A record that lost a field is no verification.
@@ -58,8 +61,6 @@ if status == 'approved' and request_key ~= '' and request_key == approved_reques
 end
 if status ~= 'pending' then return {operation, 'ended', status} end
 if not digest or digest == '' then return {operation, 'not_found'} end
-local own_field = Number.WRONG .. ':' .. app
-local own, all, ends = unpack(redis.call('HMGET', number_key, own_field, Number.WRONG, Number.ENDS))
 local wait = wrong_codes_wait(own, all, now)
 if wait then return {operation, 'limited', int(wait)} end
 
@@ -88,12 +89,11 @@ if guessed == digest then
   -- A right guess is no wrong one: take back what was counted against the number. The verification's count stays.
   if ends then
     redis.call('HSET', number_key, own_field, times == '' and '' or string.format(WrongCodes.PACK, 0, int(last), times),
-      Number.WRONG, all or '')
+      Number.WRONG, all or '', Number.SENDS, without_ladder(sends, app, purpose))
     if in_a_row > 0 then shorten_number(number_key, ends) end
   else
     redis.call('DEL', number_key)
   end
-  reset_ladder(sends_key, app, purpose)
   fields[#fields + 1] = Record.RECEIPT
   fields[#fields + 1] = receipt_id
   if request_key ~= '' then
@@ -105,7 +105,7 @@ if guessed == digest then
   write_ending(c, fields, 'approved', tombstone_ms, audit_event('verification.approved'))
   return approved(int(now), receipt_id)
 end
-keep_number(number_key, ends, now, math.max((window_and_length(wrong_rules)),
+write_number(number_key, {}, ends, now, math.max((window_and_length(wrong_rules)),
   (window_and_length(wrong_everywhere_rules))), IN_A_ROW_MS)
 local left = max_checks - attempts
 local detail = '{"checks_left":' .. int(left) .. '}'
