@@ -9,7 +9,6 @@ from ..storage.callbacks import Callbacks
 from ..telnyx.gateway import Gateway
 from ..usecases.optout_list import Progress
 from ..usecases.sync_profile import SyncResult
-from .carrier import telnyx_client
 from .optouts import optout_sync
 from .required import require_for_worker
 from .stores import open_keyring, open_stores
@@ -33,11 +32,10 @@ def build_callbacks(settings: Settings) -> Callbacks:
 
 def sync_optouts(settings: Settings, progress: Progress) -> list[SyncResult]:
     """Read the carrier's whole list of opt-outs into the registry now. `progress` is called after each page."""
-    require_for_worker(settings)
-    keyring = open_keyring(settings)
-    stores = open_stores(settings, keyring)
-    try:
-        with telnyx_client(settings) as telnyx:
+    with require_for_worker(settings) as telnyx:
+        keyring = open_keyring(settings)
+        stores = open_stores(settings, keyring)
+        try:
             return optout_sync(settings, stores, keyring, Gateway(telnyx)).run_now(progress, time.sleep)
-    finally:
-        stores.store.close()
+        finally:
+            stores.store.close()

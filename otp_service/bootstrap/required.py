@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 from ..config import Faults, Settings, load_keyring
+from ..domain.errors import ConfigError
+from ..telnyx.client import TelnyxClient
 from .carrier import telnyx_client, webhook_key
 
 
@@ -11,9 +13,20 @@ def require_for_web(settings: Settings) -> None:
     _require(settings.require_apps, lambda: load_keyring(settings), lambda: webhook_key(settings))
 
 
-def require_for_worker(settings: Settings) -> None:
-    """Apps, keyring and access to the carrier."""
-    _require(settings.require_apps, lambda: load_keyring(settings), lambda: telnyx_client(settings).close())
+def require_for_worker(settings: Settings) -> TelnyxClient:
+    """Apps, keyring and access to the carrier; returns its client, which the caller closes."""
+    clients: list[TelnyxClient] = []
+    try:
+        _require(
+            settings.require_apps,
+            lambda: load_keyring(settings),
+            lambda: clients.append(telnyx_client(settings)),
+        )
+    except ConfigError:
+        for client in clients:
+            client.close()
+        raise
+    return clients[0]
 
 
 def _require(*checks: Callable[[], object]) -> None:

@@ -26,7 +26,6 @@ from ..usecases.sender_health import SenderHealth
 from ..usecases.sync_optouts import SyncOptouts
 from . import senders
 from .callbacks import callback_sender, callback_tasks
-from .carrier import telnyx_client
 from .optouts import optout_sync
 from .required import require_for_worker
 from .stores import Stores, join, open_keyring, open_stores
@@ -48,10 +47,9 @@ FINISH_S = 2.0
 
 def build_worker(settings: Settings, *, concurrency: int) -> Worker:
     """The delivery worker. `concurrency` is the number of sends at once."""
-    require_for_worker(settings)
+    telnyx = require_for_worker(settings)
     keyring = open_keyring(settings)
     stores = open_stores(settings, keyring)
-    telnyx = telnyx_client(settings)
     gateway = Gateway(telnyx)
     health = senders.sender_health(settings, stores)
     outbox = _outbox(stores, keyring)

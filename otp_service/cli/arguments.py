@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime
 
 from ..domain.errors import ServiceError
+from ..domain.names import NAME_FORM, is_name
 
 
 def port_number(text: str) -> int:
@@ -26,8 +27,8 @@ def _whole(text: str, low: int, high: int) -> int:
 
 def app_name(text: str) -> str:
     """A name that an app can have in the configuration."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", text, re.ASCII):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a name of 1 to 32 letters, digits, - and _")
+    if not is_name(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a name of {NAME_FORM}")
     return text
 
 

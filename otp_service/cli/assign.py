@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from .arguments import e164
-from .output import fail, note, print_json, print_table
+from .output import fail, note, print_json, print_line, print_table
 from .parser import UsageError, add_command, json_option
 from .progress import Progress
 
@@ -103,7 +103,7 @@ def _conclude(order: "BulkUpdate", *, as_json: bool) -> int:
     if as_json:
         print_json(dict(order.raw))
     else:
-        print(f"order {order.order_id}")
+        print_line(f"order {order.order_id}")
         ends = (("moved", order.success), ("pending", order.pending), ("failed", order.failed))
         print_table(("number", "result"), ((number, end) for end, numbers in ends for number in numbers))
     if order.failed:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..clock import clock_ms
-from .output import cell
+from .output import cell, print_line
 from .parser import add_command, add_group, json_option
 from .settings import duration_ms, load_settings
 
@@ -40,7 +40,7 @@ def _tail(args: argparse.Namespace) -> None:
     since_ms = clock_ms() - duration_ms(args.since, "--since")
     stop = _stop_on_ctrl_c() if args.follow else None
     for event in _events(build_audit(load_settings()), since_ms, stop):
-        print(json.dumps(event, ensure_ascii=False) if args.json else _line(event), flush=args.follow)
+        print_line(json.dumps(event, ensure_ascii=False) if args.json else _line(event), flush=args.follow)
 
 
 def _stop_on_ctrl_c() -> threading.Event:
@@ -68,9 +68,9 @@ def _events(audit: "AuditLog", since_ms: int, stop: threading.Event | None) -> I
             return
 
 
-def _line(event: Mapping[str, Any]) -> str:
-    named = {name: event[name] for name in ("app", "to", "delivery_id", "verification_id") if event.get(name)}
+def _line(shown: Mapping[str, Any]) -> str:
+    named = {name: shown[name] for name in ("app", "to", "delivery_id", "verification_id") if shown.get(name)}
     if "delivery_id" in named:
         del named["verification_id"]  # it is part of the delivery's id
-    rest = " ".join(f"{name}={cell(value)}" for name, value in {**named, **event["detail"]}.items())
-    return f"{event['at']}  {event['type']:<24}  {rest}"
+    rest = " ".join(f"{name}={cell(value)}" for name, value in {**named, **shown["detail"]}.items())
+    return f"{shown['at']}  {shown['type']:<24}  {rest}"

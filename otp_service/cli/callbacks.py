@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..clock import rfc3339
-from .output import note, print_json, print_table
+from .output import note, print_json, print_line, print_table
 from .parser import UsageError, add_command, add_group, json_option
 from .settings import load_settings
 
@@ -127,7 +127,7 @@ def _replay(args: argparse.Namespace) -> None:
     if args.json:
         print_json({"replayed": count})
     else:
-        print(f"{count} will be sent again now")
+        print_line(f"{count} will be sent again now")
 
 
 def _keygen(args: argparse.Namespace) -> None:
@@ -137,6 +137,6 @@ def _keygen(args: argparse.Namespace) -> None:
     if args.json:
         print_json({"secret": secret, "public_key": public})
         return
-    print(secret)
+    print_line(secret)
     if public is not None:
         note(f"The receiver verifies with the public key {public}")

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from .output import fail, print_json
+from .output import fail, print_json, print_line
 from .parser import add_command, json_option
 from .settings import load_settings
 
@@ -28,7 +28,7 @@ def _doctor(args: argparse.Namespace) -> int:
     for finding in diagnose(load_settings()):
         facts.append({"name": finding.name, "ok": finding.ok, "detail": finding.detail})
         if not args.json:
-            print(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.name}: {finding.detail}", flush=True)
+            print_line(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.name}: {finding.detail}", flush=True)
     if args.json:
         print_json(facts)
     failed = sum(not fact["ok"] for fact in facts)

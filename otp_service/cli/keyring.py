@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..clock import clock_ms, rfc3339
 from ..domain.errors import ServiceError
-from .output import note, print_json, print_records, time_text
+from .output import note, print_json, print_line, print_records, time_text
 from .parser import Parser, UsageError, add_command, add_group, json_option
 from .settings import duration_ms
 
@@ -147,14 +147,14 @@ def _show_rotated(args: argparse.Namespace, ring: "Keyring", active_from: str | 
     if args.json:
         print_json({"path": str(args.path), "active_kid": ring.active_kid, "next_kid": kid, "active_from": active_from})
     else:
-        print(f"rotated {args.path}; the new key {kid} is published now and active from {active_from}")
+        print_line(f"rotated {args.path}; the new key {kid} is published now and active from {active_from}")
 
 
 def _show_active(verb: str, args: argparse.Namespace, kid: str) -> None:
     if args.json:
         print_json({"path": str(args.path), "active_kid": kid})
     else:
-        print(f"{verb} {args.path}; the active key is {kid}")
+        print_line(f"{verb} {args.path}; the active key is {kid}")
 
 
 def _status(args: argparse.Namespace) -> None:
@@ -166,7 +166,7 @@ def _status(args: argparse.Namespace) -> None:
     if args.json:
         print_json({"path": str(args.path), "index_fingerprint": ring.fingerprint, "keys": facts})
         return
-    print(f"index key  {ring.fingerprint} (never changes)\n")
+    print_line(f"index key  {ring.fingerprint} (never changes)\n")
     print_records(("kid", "state", "created_at", "active_from", "fingerprint"), facts)
 
 

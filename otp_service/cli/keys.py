@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .arguments import app_name
-from .output import note, print_json, print_records, time_text
+from .output import note, print_json, print_line, print_records, time_text
 from .parser import UsageError, add_command, add_group, json_option
 from .settings import duration_ms, known_app, load_settings
 
@@ -105,8 +105,8 @@ def _show_new(created: Any, *, as_json: bool) -> None:
     if as_json:
         print_json(facts)
         return
-    print(f"id       {created.id}\napp      {created.app}\nscopes   {', '.join(created.scopes)}")
-    print(f"expires  {facts['expires_at'] or 'never'}\n\n{created.key}\n")
+    print_line(f"id       {created.id}\napp      {created.app}\nscopes   {', '.join(created.scopes)}")
+    print_line(f"expires  {facts['expires_at'] or 'never'}\n\n{created.key}\n")
     note("This is the only time that the key is shown.")
 
 
@@ -140,7 +140,7 @@ def _revoke(args: argparse.Namespace) -> None:
     if args.json:
         print_json({"id": args.id, "revoked": True})
     else:
-        print(f"revoked {args.id}")
+        print_line(f"revoked {args.id}")
 
 
 def _rotate(args: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""What commands print: results on stdout, notes and errors on stderr, tables, JSON."""
+"""What commands print: results on stdout, notes and errors on stderr, tables, JSON. No other module prints."""
 
 import contextlib
 import json
@@ -20,6 +20,11 @@ def note(line: str) -> None:
     """Print a line for people on stderr, so that no program takes it for data."""
     with contextlib.suppress(BrokenPipeError):
         print(line, file=sys.stderr)
+
+
+def print_line(line: str, *, flush: bool = False) -> None:
+    """Print a line of the result. `flush` where it must not wait for the next ones."""
+    print(line, flush=flush)
 
 
 def print_json(data: Any) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .arguments import host_name, port_number, web_address
-from .output import note
+from .output import note, print_line
 from .parser import UsageError, add_command
 from .settings import load_settings
 
@@ -41,8 +41,8 @@ def _sandbox(args: argparse.Namespace) -> None:
     stop = signals.stop_on_signals()
     parent.follow_spawner(config.environment())
     with _server(args, config.environment()) as server:
-        print(f"TELNYX_BASE_URL={server.url}/v2")
-        print(f"TELNYX_PUBLIC_KEY={server.public_key_b64}", flush=True)
+        print_line(f"TELNYX_BASE_URL={server.url}/v2")
+        print_line(f"TELNYX_PUBLIC_KEY={server.public_key_b64}", flush=True)
         note(f"The phones: {server.url}")
         stop.wait()
 

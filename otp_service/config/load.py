@@ -10,13 +10,14 @@ from typing import Any
 
 from ..domain.errors import ConfigError
 from ..domain.policy import OnCall, Policy
+from ..telnyx import BASE_URL
 from . import file, variables
 from .apps import build_app, given_only, number_limits
 from .callbacks import check_variables
 from .faults import Faults
 from .sections import MAX_QUEUE, MAX_SHARDS, AlertsSection, AppSection, ServiceSection
 from .senders import read_sender
-from .settings import TELNYX_BASE_URL, CarrierAccess, Settings
+from .settings import CarrierAccess, Settings
 from .tables import named_tables, read_section
 from .variables import secret, whole_number
 
@@ -100,7 +101,7 @@ def _store_url(environ: Mapping[str, str]) -> str | None:
 
 
 def _telnyx_base_url(environ: Mapping[str, str]) -> str:
-    return variables.require_url(environ.get("TELNYX_BASE_URL") or TELNYX_BASE_URL, "TELNYX_BASE_URL")
+    return variables.require_url(environ.get("TELNYX_BASE_URL") or BASE_URL, "TELNYX_BASE_URL")
 
 
 def load_carrier(environ: Mapping[str, str]) -> CarrierAccess:

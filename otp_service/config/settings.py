@@ -7,8 +7,7 @@ from urllib.parse import urlsplit
 
 from ..domain.errors import ConfigError
 from ..domain.policy import OnCall, Policy
-
-TELNYX_BASE_URL = "https://api.telnyx.com/v2"
+from ..telnyx import BASE_URL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +27,7 @@ class Settings:
     audit_retention_ms: int = 90 * 86_400_000
     optout_sync_ms: int = 15 * 60_000
     on_call: OnCall | None = None
-    telnyx_base_url: str = TELNYX_BASE_URL
+    telnyx_base_url: str = BASE_URL
     telnyx_api_key: str | None = field(default=None, repr=False)
     telnyx_public_key: str | None = None
     keyring_path: Path | None = None

@@ -1,6 +1,5 @@
 """Reading tables of the file key by key, so that each wrong value is a fault of its own."""
 
-import re
 from collections.abc import Mapping
 from enum import Enum
 from types import NoneType
@@ -8,13 +7,13 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import msgspec
 
+from ..domain.names import NAME_FORM, is_name
 from .duration import dec_hook
 from .faults import Faults
 from .sections import Section
 
 S = TypeVar("S", bound=Section)
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}", re.ASCII)
 _PLAIN = (
     ("Expected ", "must be "),
     ("`int`", "a whole number"),
@@ -39,8 +38,8 @@ def named_tables(document: Mapping[str, Any], key: str, faults: Faults) -> Mappi
         faults.add(key, f"must be a table; write [{key}.NAME]")
         return {}
     for name in tables:
-        if not _NAME.fullmatch(name):
-            faults.add(f"{key}.{name}", "a name has 1 to 32 letters, digits, - and _")
+        if not is_name(name):
+            faults.add(f"{key}.{name}", f"a name has {NAME_FORM}")
     return tables
 
 

@@ -13,6 +13,9 @@ they follow are replayed against this module's words by the model in `tests/stor
 
 from enum import StrEnum
 
+DEFAULT_PURPOSE = "login"
+"""What a code is for, where the caller does not say."""
+
 
 class Status(StrEnum):
     """The states of a verification."""

@@ -6,3 +6,6 @@ goes out, `responses` reads what comes back, `errors` says what a refusal means,
 `webhooks` says what it reports. `gateway` is the carrier as the use cases see it; `check_senders` compares the
 configuration with the account.
 """
+
+BASE_URL = "https://api.telnyx.com/v2"
+"""The carrier's address, with the version of its API."""

@@ -7,13 +7,12 @@ from typing import Self
 
 import httpx
 
+from . import BASE_URL
 from .messages import Messages
 from .numbers import Numbers
 from .optouts import OptOuts
 from .sending import Sending
 from .transport import DEFAULT_TIMEOUTS, Timeouts, Transport
-
-BASE_URL = "https://api.telnyx.com/v2"
 
 
 class TelnyxClient(Sending, Messages, OptOuts, Numbers):

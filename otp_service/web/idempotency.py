@@ -13,11 +13,11 @@ from ..storage.idempotency import Idempotency, Replay
 from .bodies import canonical
 from .http import Call, Reply
 from .problems import Problems
+from .schemas.forms import IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_FORM
 
 HEADER = "idempotency-key"
 REPLAYED = {"Idempotent_Replayed": "true"}
-KEY_FORM = "1-255 characters of [A-Za-z0-9_:.-]"
-_KEY = re.compile(r"[A-Za-z0-9_:.-]{1,255}", re.ASCII)
+_KEY = re.compile(IDEMPOTENCY_KEY, re.ASCII)
 
 Work = Callable[[], tuple[Reply, str | None]]
 """Does the work: the reply, and what to store of it. None frees the key, as every refusal does."""
@@ -65,7 +65,7 @@ class IdempotencyKeys:
     def digest(self, call: Call) -> str:
         """A keyed hash of app and key. Raises InvalidRequest for a key without the right form."""
         if not self._well_formed(call):
-            raise InvalidRequest("Idempotency-Key: 1 to 255 characters of A-Z a-z 0-9 _ : . -")
+            raise InvalidRequest(f"Idempotency-Key: {IDEMPOTENCY_KEY_FORM}")
         return self._ids.digest(codes.length_prefixed(self._kind, call.app, call.headers[HEADER]))[:16].hex()
 
     def fingerprint(self, call: Call) -> str:

@@ -12,7 +12,7 @@ from ..domain.callback import EVENTS
 from .http import Doc, Route
 from .problems import MEDIA, STATUS
 from .schemas.callbacks import CallbackBody
-from .schemas.forms import E164_FORM
+from .schemas.forms import E164_FORM, IDEMPOTENCY_KEY
 from .schemas.problem import Problem
 from .schemas.receipts import ReceiptClaims
 
@@ -24,7 +24,7 @@ _PARAMETERS = {
 }
 _FORMS: dict[str, dict[str, Any]] = {
     "number": {"type": "string", **E164_FORM},
-    "Idempotency-Key": {"type": "string", "pattern": "^[A-Za-z0-9_:.-]{1,255}$"},
+    "Idempotency-Key": {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY}$"},
 }
 """The form of path and header parameters that are more than a text."""
 

@@ -48,7 +48,8 @@ PHRASES = {
     r"in hand": "in flight",
     r"left the house": "was sent",
     r"the carrier's(?: own)? word": "the carrier's response or report",
-    r"f(?:all|alls|ell|alling)[-_ ]over|fall[-_]back": "failover",
+    r"f(?:all|alls|ell|alling)[-_ ]over|fall[-_]back|fail-over": "failover",
+    r"delivery receipts?": "delivery report",
     r"stand-ins?": "substitute",
     r"out of thin air": "random",
 }

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from otp_service.domain import codes
 from otp_service.domain.codes import MAX_LENGTH, MIN_LENGTH, context_hash, digest, draw, length_prefixed, require_typed
 from otp_service.domain.errors import InvalidRequest
 
@@ -164,3 +165,11 @@ def test_different_contexts_differ(one: dict[str, str], other: dict[str, str]) -
 def test_no_context_and_an_empty_one_are_the_same() -> None:
     """Neither binds the code to anything."""
     assert context_hash(None) == context_hash({}) == ""
+
+
+def test_every_number_below_a_million_is_a_code_of_its_own() -> None:
+    """All of them, one by one: a million chances give a million codes, so a uniform chance gives a uniform code."""
+    chances = iter(range(10**6))
+    drawn = {codes.draw(6, lambda below: next(chances)) for _ in range(10**6)}
+    assert len(drawn) == 10**6
+    assert {len(code) for code in drawn} == {6}

@@ -285,3 +285,15 @@ def test_words_that_look_like_a_code_are_found() -> None:
     assert hides_code("call 123456 now")
     assert hides_code("a1234b")
     assert not hides_code("24 hours, 365 days, 12.50")
+
+
+@pytest.mark.parametrize("locale", sorted(TEMPLATES))
+@pytest.mark.parametrize("autofill", [None, Autofill(web_origin="example.com"), Autofill(android_hash="FA+9qCX9VSu")])
+def test_a_name_keeps_its_accents(locale: str, autofill: Autofill | None) -> None:
+    """Who is paid stands in the message as the caller wrote it: nobody approves a payment to a changed name."""
+    payee = "Íñigo Pérez Ródenas âêú"
+    text = render(
+        code="123456", brand="Cafó", lifetime_s=300, locale=locale, context={"payee": payee}, autofill=autofill
+    )
+    assert payee in text
+    assert "Cafó" in text

@@ -1,6 +1,7 @@
 """Receipts: two JOSE libraries that are not ours read them, and ours reads nothing but its own."""
 
 import base64
+import hmac
 import json
 import time
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from nacl.signing import SigningKey
 
 from otp_service.domain import receipt
 from otp_service.domain.ids import Ids
-from otp_service.domain.receipt import Claims, decode, encode
+from otp_service.domain.receipt import TYPE, Claims, decode, encode
 from otp_service.keyring import Keyring, create, parse, rotate
 
 RING = parse(create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z"))
@@ -192,3 +193,23 @@ def test_a_key_ring_verifies_only_its_own() -> None:
     assert not RING.verify(RING.active_kid, RING.sign(message) + b"x", message)
     assert not RING.verify("nobody", RING.sign(message), message)
     assert isinstance(RING, Keyring)
+
+
+def test_the_public_key_is_no_secret_of_a_hash() -> None:
+    """The classic confusion of algorithms: an HMAC keyed with the published key, however written, is no receipt."""
+    (published,) = RING.jwks()["keys"]
+    raw = base64.urlsafe_b64decode(published["x"] + "=")
+    head, body, _ = encode(CLAIMS, RING.active_kid, RING.sign).split(".")
+    confused = b64(json.dumps({"alg": "HS256", "typ": TYPE, "kid": RING.active_kid}).encode())
+    for secret in (raw, raw.hex().encode(), published["x"].encode(), json.dumps(published).encode()):
+        for first in (confused, head):
+            forged = hmac.digest(secret, f"{first}.{body}".encode(), "sha256")
+            assert decode(f"{first}.{body}.{b64(forged)}", RING.verify) is None
+            assert decode(f"{first}.{body}.{b64(forged * 2)}", RING.verify) is None
+
+
+def test_a_receipt_is_smaller_than_what_is_read_of_one() -> None:
+    """The longest names that a configuration and a caller can bring still make a receipt that is read again."""
+    longest = Claims("https://" + "i" * 192, "a" * 32, "f" * 32, "ü" * 32, "whatsapp", "f" * 64, "j" * 64, "v" * 36, 1)
+    token = encode(longest, RING.active_kid, RING.sign)
+    assert decode(token, RING.verify) == longest.payload()

@@ -1,4 +1,4 @@
-"""An account that the carrier refuses: each code is tried and ends with the reason, everybody sees it, and it heals."""
+"""An account that the carrier refuses: each code is tried and ends with the reason, everybody sees it, and it ends."""
 
 import signal
 import subprocess

@@ -270,7 +270,7 @@ def test_an_approval_opens_the_way(service_client: ServiceClient) -> None:
 
 def newest_code(service_client: ServiceClient, number: str, verification: str) -> str:
     """The code of this verification, once its delivery has arrived."""
-    within(10, lambda: service_client.deliveries(verification) == ["delivered"], "the receipt")
+    within(10, lambda: service_client.deliveries(verification) == ["delivered"], "the report")
     return service_client.code(number)
 
 

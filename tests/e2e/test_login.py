@@ -24,7 +24,7 @@ def test_a_code_reaches_a_phone_and_approves(service_client: ServiceClient) -> N
     number = service_client.number()
     verification = service_client.started(number)
     code = service_client.code(number)
-    within(5, lambda: service_client.deliveries(verification) == ["delivered"], "the receipt")
+    within(5, lambda: service_client.deliveries(verification) == ["delivered"], "the report")
     (sms,) = service_client.inbox(number)
     assert sms["text"].count(code) == 1
     assert len(code) == 6
@@ -210,7 +210,7 @@ def test_a_repeat_is_the_same_code(service_client: ServiceClient) -> None:
     assert again.json()["checks_left"] == 4
     within(5, lambda: len(service_client.inbox(number)) == 2, "the second SMS")
     assert {code in sms["text"] for sms in service_client.inbox(number)} == {True}
-    within(5, lambda: service_client.deliveries(verification, "again") == ["delivered"] * 2, "both receipts")
+    within(5, lambda: service_client.deliveries(verification, "again") == ["delivered"] * 2, "both reports")
     assert service_client.check(verification, code, "again").status_code == 200
 
 

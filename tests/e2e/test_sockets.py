@@ -1,4 +1,4 @@
-"""The production server against clients that do not keep to HTTP: bytes on a socket, as an enemy sends them."""
+"""The production server against clients that do not keep to HTTP: bytes on a socket, as an attacker sends them."""
 
 import contextlib
 import re

@@ -42,7 +42,7 @@ def settled(service_client: ServiceClient, number: str) -> tuple[str, str, int]:
     """A verification whose SMS is delivered: its id, its watch token, and the version that stays for now."""
     started = service_client.start(number).json()
     name = str(started["verification_id"])
-    within(10, lambda: service_client.deliveries(name) == ["delivered"], "the receipt")
+    within(10, lambda: service_client.deliveries(name) == ["delivered"], "the report")
     return name, str(started["watch_token"]), int(service_client.show(name)["version"])
 
 

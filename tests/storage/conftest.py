@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from .delivery_service import Service
 from .harness import StoreHarness
 
 
@@ -35,3 +36,9 @@ def server_harness(redis_server: object, redis_url: str) -> Iterator[StoreHarnes
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture
+def service(server_harness: StoreHarness) -> Service:
+    """A service on the single server; breakers' scripts run on a cluster in `test_circuits`."""
+    return Service(server_harness)

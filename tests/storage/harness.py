@@ -398,12 +398,12 @@ class StoreHarness:
     def apply(
         self, ref: Reference, status: str, message_id: str = "msg-1", ordinal: int = 1, event: str | None = None
     ) -> str:
-        """Apply a receipt; its outcome."""
+        """Apply a report; its outcome."""
         return self.tell(ref, DeliveryReport(message_id, "+1", status), ordinal, event or word("evt"))
 
-    def tell(self, ref: Reference, receipt: DeliveryReport, ordinal: int = 1, event: str | None = None) -> str:
-        """Apply this very receipt (as no event: the carrier was asked); its outcome."""
-        return self.reports.apply_report(ref, ordinal, ref.number_hash, receipt, event).outcome
+    def tell(self, ref: Reference, report: DeliveryReport, ordinal: int = 1, event: str | None = None) -> str:
+        """Apply this very report (as no event: the carrier was asked); its outcome."""
+        return self.reports.apply_report(ref, ordinal, ref.number_hash, report, event).outcome
 
     # ---- everything ------------------------------------------------------------------------------------------------
 

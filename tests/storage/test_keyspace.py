@@ -1,10 +1,8 @@
-"""The keyspace: scripts touch the keys they declare and no other, what should end ends, nothing tells a secret."""
+"""The keyspace: scripts touch the keys they declare and no other, and what should end ends."""
 
 import itertools
 import re
-import secrets
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,29 +11,23 @@ import redis
 from redis.exceptions import ResponseError
 
 from otp_service.domain.alert import Alert
-from otp_service.domain.audit import EventType
-from otp_service.domain.callback import Callback
 from otp_service.domain.checking import Approved
-from otp_service.domain.circuit import Fault, Hold, Source, Success
-from otp_service.domain.delivery import Accepted, Action, DeliveryReport, NotSent, Refused, Unknown
+from otp_service.domain.delivery import Accepted, Unknown
 from otp_service.domain.denial import Denial
-from otp_service.domain.ids import Reference
-from otp_service.domain.optout_list import Cursor, OptOut
+from otp_service.domain.optout_list import Cursor
 from otp_service.domain.outbox import Timer
-from otp_service.domain.policy import TOMBSTONE_MS, Limit, Slot
+from otp_service.domain.policy import TOMBSTONE_MS
 from otp_service.storage.alerts import Alerts
 from otp_service.storage.api_keys import ApiKeys
-from otp_service.storage.callbacks import Callbacks
 from otp_service.storage.cursors import Cursors
-from otp_service.storage.keyrings import Keyrings
-from otp_service.storage.readiness import dead_shards, fix_shards
 from otp_service.storage.schema.keys import Keys
 from otp_service.storage.schema.writers import OTHER_NAMES, method_of
 from otp_service.storage.script_files import Script, Value, load, names
 from otp_service.storage.scripts import Scripts
 from otp_service.storage.store import Store
 
-from .harness import BANK, CODE, SHARDS, SHOP, WRONG, StoreHarness, fresh_number, word
+from .every_operation import NEXT, operations, other_places
+from .harness import CODE, SHARDS, StoreHarness, word
 
 SCRIPTS = names()
 ENDLESS = (
@@ -47,8 +39,6 @@ ENDLESS = (
     r"otp:\{alerts\}:due$",
 )
 """The keys that `keys.py` documents as having no TTL."""
-NEXT = Refused("40002", "Spam", Action.NEXT_SENDER)
-BLOCKED = Refused("40300", "Blocked", Action.STOP_PERSON, opted_out=True)
 
 
 class Spy(Scripts):
@@ -94,264 +84,6 @@ def plain(url: str) -> "redis.Redis":
     if parts.scheme == "unix":
         return redis.Redis(unix_socket_path=parts.path, decode_responses=True)
     return redis.Redis(host=parts.hostname or "", port=parts.port or 0, decode_responses=True)
-
-
-def operations(harness: StoreHarness) -> Iterator[Reference]:
-    """Every operation in every outcome that writes, on many numbers; each verification as it ends."""
-    app = replace(SHOP, starts_per_number=(Limit(50, 60_000),))
-
-    def started(**changes: Any) -> Reference:
-        return harness.start(fresh_number(), app, **changes).reference
-
-    yield from checks(harness, app)
-    yield from loops(harness, app)
-    # sent again, refused in all ways
-    number = fresh_number()
-    ref = harness.start(number, app, context={"amount": "10"}).reference
-    harness.refused(number, app)
-    harness.refused(number, app, context={"amount": "10"})
-    harness.cool(ref)
-    harness.start(number, app, context={"amount": "10"})
-    harness.age(ref, 700_000)
-    harness.start(number, app)
-    harness.refused(number, replace(app, starts_per_number=(Limit(1, 60_000),)), purpose="x")
-    harness.refused(number, app, purpose="x", queue_max=1)
-    yield ref
-    # the ways of a delivery
-    ref = started()
-    job = harness.take(ref)
-    harness.begin(job, body="")
-    harness.must_begin(job, app)
-    harness.deliveries.record_retry(job, 1_000, NotSent("connect"))
-    job = harness.requeue(ref)
-    harness.must_begin(job, app)
-    harness.deliveries.record_unknown(job, 1_000, Unknown("timeout"))
-    job = harness.requeue(ref)
-    harness.must_begin(job, app)
-    harness.deliveries.record_refused(job, NEXT)
-    second = harness.take(ref)
-    harness.deliveries.record_rate_wait(second, 1_000)
-    second = harness.requeue(ref, 2)
-    harness.must_begin(second, app)
-    harness.deliveries.record_accepted(second, Accepted("m2", "queued"))
-    for status in ("sent", "delivery_failed", "delivered"):
-        harness.apply(ref, status, "m2", 2)
-    harness.apply(ref, "delivered", "foreign", 2)
-    harness.reports.record_click(ref, 2, word("evt"))
-    yield ref
-    ref = started()
-    harness.send(ref, "m1")
-    harness.raw.zadd(harness.keys.timers(harness.keys.shard(ref.number_hash)), {f"poll:{ref.delivery_id(1)}": 1})
-    harness.due_deliveries.claim_poll(Timer(harness.keys.shard(ref.number_hash), "poll", ref, 1))
-    harness.apply(ref, "delivery_failed", "m1")
-    job = harness.take(ref)
-    harness.must_begin(job, app)
-    harness.deliveries.record_refused(job, BLOCKED)
-    yield ref
-    for stop in ("cancel", "expire", "opt out", "impossible"):
-        ref = started()
-        job = harness.take(ref)
-        if stop == "cancel":
-            harness.verifications.cancel(word(), ref, "shop")
-        elif stop == "expire":
-            harness.age(ref, 300_000)
-        elif stop == "opt out":
-            entry = OptOut("profile-a", True, 1, "STOP", "inbound")
-            harness.optouts.record(ref.number_hash, "+1", entry, word("evt"))
-            harness.optouts.record(ref.number_hash, "+1", replace(entry, opted_out=False), word("evt"))
-            harness.optouts.record(ref.number_hash, "+1", replace(entry, at_ms=2), word("evt"))
-            harness.optouts.record_unclear(ref.number_hash, "+1", "profile-a")
-            for standing in list(harness.optouts.standing("profile-a")):
-                harness.optouts.lift("profile-a", standing)
-        if stop == "impossible":
-            harness.deliveries.record_impossible(job, "sender_missing", "gone")
-        else:
-            harness.begin(job, app)
-        harness.verifications.expire(ref)
-        yield ref
-
-
-def loops(harness: StoreHarness, app: Any) -> Iterator[Reference]:
-    """The ways in which a delivery's loop is closed: in time, at the end, by the person."""
-
-    def due(ref: Reference, kind: str, ordinal: int = 1) -> Timer:
-        shard = harness.keys.shard(ref.number_hash)
-        harness.raw.zadd(harness.keys.timers(shard), {f"{kind}:{ref.delivery_id(ordinal)}": 1})
-        return Timer(shard, kind, ref, ordinal)
-
-    ref = harness.start(fresh_number(), app).reference  # never sent
-    harness.deliveries.return_to_queue(harness.take(ref), "no key", 1_000, may_fail_over=False)
-    harness.due_deliveries.requeue(due(ref, "retry"))
-    for _ in range(2):  # the next sender has it, and then waits
-        harness.deliveries.record_held(harness.take(ref), "sender_down", "connect", 1_000)
-    yield ref
-    ref = harness.start(fresh_number(), app).reference  # never sent, and a better sender has it
-    harness.deliveries.pass_to_next_sender(harness.take(ref), "40333", "spent", ["backup"])
-    yield ref
-    ref = harness.start(fresh_number(), app).reference  # never sent, and the next sender has it
-    harness.due_deliveries.claim_failover(due(ref, "failover"))
-    yield ref
-    alone = replace(app, route=app.route[:1])
-    ref = harness.start(fresh_number(), alone).reference  # nobody is left to send it
-    harness.deliveries.record_impossible(harness.take(ref), "sender_missing", "no sender")
-    yield ref
-    ref = harness.start(fresh_number(), alone).reference
-    job = harness.take(ref)
-    harness.must_begin(job, alone)
-    harness.deliveries.record_refused(job, NEXT)
-    yield ref
-    ref = harness.start(fresh_number(), app).reference  # a report is the first that names the message
-    job = harness.take(ref)
-    harness.must_begin(job, app)
-    harness.deliveries.record_unknown(job, 1_000, Unknown("timeout"))
-    harness.apply(ref, "sent", "m5")
-    yield ref
-    ref = harness.start(fresh_number(), app).reference  # the sender is held, and the next one has it
-    route = [sender.name for sender in app.route]
-    assert harness.deliveries.pass_to_next_sender(harness.take(ref), "sender_down", "connect", route[1:])
-    yield ref
-    ref = harness.start(fresh_number(), app).reference  # lies in the carrier's queue
-    harness.send(ref, "m3")
-    harness.due_deliveries.claim_failover(due(ref, "failover"))
-    harness.apply(ref, "queued", "m3")
-    harness.due_deliveries.claim_failover(due(ref, "failover"))
-    blocked = DeliveryReport("m3", "+1", "delivery_failed", error=BLOCKED)
-    harness.tell(ref, blocked, event=word("evt"))
-    yield ref
-    ref = harness.start(fresh_number(), app).reference  # the answer is lost
-    job = harness.take(ref)
-    harness.must_begin(job, app)
-    harness.due_deliveries.claim_failover(due(ref, "failover"))
-    harness.deliveries.record_unknown(job, 1_000, Unknown("timeout"))
-    harness.due_deliveries.claim_failover(due(ref, "failover"))
-    harness.due_deliveries.requeue(due(ref, "retry"))
-    for job in [job for job in harness.jobs(ref) if job.reference == ref and job.ordinal == 1]:
-        harness.begin(job, app)
-    harness.due_deliveries.close_delivery(due(ref, "closing"))
-    harness.age(ref, 400_000)
-    for ordinal in (1, 2):
-        harness.due_deliveries.close_delivery(due(ref, "closing", ordinal))
-    yield ref
-    number = fresh_number()
-    ref = harness.start(number, app).reference
-    harness.send(ref, "m4")
-    harness.apply(ref, "delivered", "m4")
-    for _ in range(2):
-        denial = Denial(
-            frozenset({"shop"}),
-            frozenset({"pool"}),
-            harness.now(),
-            harness.verifications.first_received(ref.number_hash, "e"),
-        )
-        harness.verifications.deny(ref, denial)
-    harness.cool(ref)
-    harness.start(number, app)  # the one that reached the person goes first
-    yield ref
-
-
-def checks(harness: StoreHarness, app: Any) -> Iterator[Reference]:
-    """Guesses in all outcomes, and a receipt's way."""
-    ref = harness.start(fresh_number(), app).reference
-    harness.check(ref, WRONG, app)
-    harness.check(ref, CODE, app, receipt_id="r", by_purpose="login")
-    harness.check(ref, CODE, app)
-    for _ in range(2):
-        harness.verifications.redeem(word(), ref, "shop", "r", harness.now() + 60_000)
-    harness.verifications.redeem(word(), ref, "shop", "x", harness.now() + 60_000)
-    yield ref
-    ref = harness.start(fresh_number(), app).reference
-    for _ in range(6):
-        harness.check(ref, WRONG, app)
-    harness.check(ref, CODE, BANK)
-    yield ref
-    ref = harness.start(fresh_number(), app).reference
-    harness.age(ref, 300_000)
-    harness.check(ref, CODE, app)
-    yield ref
-
-
-def other_places(harness: StoreHarness) -> None:
-    """What has no number."""
-    harness.raw.xadd(harness.keys.outbox(3), {"delivery": "nonsense"})
-    harness.raw.zadd(harness.keys.timers(3), {"r:nonsense": 1})
-    harness.outbox.read_new([3], 10, 0.001)
-    harness.due_timers.due(10)
-    marks = Keyrings(harness.store, harness.keys)
-    marks.claim(harness.ring.fingerprint)
-    marks.register(harness.ring.kids)
-    place = Slot("app", "shop", Limit(2, 60_000))
-    for _ in range(3):
-        harness.limits.acquire([place])
-    harness.limits.release([place])
-    harness.sender_rate.acquire_rate_slot("pool", 50.0, 1_000)
-    harness.idempotency.look("d1", "f")
-    harness.idempotency.reserve("d1", "f", "o")
-    harness.idempotency.complete("d1", "o", 200, "{}")
-    harness.idempotency.reserve("d2", "f", "o")
-    harness.audit.record(EventType.WEBHOOK_REJECTED, {"reason": "x"}, throttle_ms=1_000)
-    cursors = Cursors(harness.store, harness.scripts, harness.keys)
-    cursors.acquire_lease("me", force=False)
-    cursors.advance("me", "profile-a", Cursor(1, 2, 3))
-    cursors.release_lease("me", 60_000)
-    cursors.acquire_lease("me", force=False)
-    cursors.acquire_lease("you", force=True)
-    alerts = Alerts(harness.store, harness.scripts, harness.keys)
-    alerts.raise_alert("trouble", "a text")
-    alerts.raise_alert("trouble", "a text")
-    alerts.claim()
-    callbacks(harness)
-    api_keys = ApiKeys(
-        harness.store,
-        harness.scripts,
-        harness.keys,
-        harness.audit,
-        token_hex=secrets.token_hex,
-        token_urlsafe=secrets.token_urlsafe,
-    )
-    made = api_keys.create("shop", ["verify"], 60_000)
-    assert api_keys.rotate(made.id, 0)
-    assert api_keys.revoke(made.id)
-    assert api_keys.revoke(api_keys.create("shop", ["verify"], None).id)
-    harness.audit.trim(60_000)
-    harness.circuits.record_hold(Hold("profile:z", "40333", "spent", None, 1, after=1), word())
-    harness.circuits.record_hold(Hold("sender:z", "40013", "rejected", 1, 1), word())
-    harness.circuits.record_hold(Hold("sender:z", "40013", "rejected", 1, 1, source=Source.REPORT), word())
-    harness.circuits.record_delivered(["sender:z"])
-    for _ in range(5):
-        harness.circuits.record_fault(Fault("sender:z", "connect"), word())
-    harness.circuits.admit(["sender:z"])
-    harness.raw.hset(harness.keys.circuit("sender:z"), mapping={"open_until_ms": 1, "next_probe_ms": 1})
-    StoreHarness(harness.store, harness.keys, harness.scripts, harness.ring).circuits.admit(["sender:z"])
-    harness.circuits.record_success(Success("sender:z"), probe=False)
-    harness.circuits.record_fault(Fault("sender:z", "connect"), word())
-    harness.circuits.record_fault(Fault("sender:y", "connect"), word())
-    harness.circuits.record_success(Success("sender:y", sent=True), probe=False)
-    harness.sender_stats.record_result("pool", delivered=True)
-    harness.sender_stats.record_health({"pool": (0.5, None)})
-    harness.sender_stats.claim_health_poll()
-    fix_shards(harness.store, harness.keys)
-    dead_shards(harness.store, harness.keys)
-
-
-def callbacks(harness: StoreHarness) -> None:
-    """An app's queue: sent, failed, dead, replayed, crowded out."""
-    queue = Callbacks(harness.store, harness.scripts, harness.keys, most_waiting=2, most_dead=1)
-    for number in range(5):
-        queue.put(Callback(f"evt_00-{number}-0", "shop", "verification.started", "vrf_x", "{}"))
-        queue.put(Callback(f"evt_00-{number}-0", "shop", "verification.started", "vrf_x", "{}"))
-    for number in range(3):
-        taken = queue.claim("shop")
-        if taken is not None and number == 0:
-            queue.schedule_retry(taken, 1, 0, "status 500")
-        elif taken is not None and number == 1:
-            queue.record_sent(taken)
-        elif taken is not None:
-            queue.schedule_retry(taken, 1, 1_000, "status 429")
-    queue.replay("shop", None)
-    taken = queue.claim("shop")
-    assert taken is not None
-    queue.dead_letter(taken, 1_000, "status 410")
-    queue.claim("shop")
 
 
 def test_scripts_touch_the_keys_they_declare_and_no_other(store_url: str) -> None:

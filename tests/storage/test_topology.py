@@ -1,4 +1,4 @@
-"""A Cluster whose slots move or are nobody's: looked up again, in the background, and at nobody else's expense."""
+"""A Cluster whose slots move or have no node: looked up again in the background, while other slots are served."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""A server on loopback that does to its clients what real servers do on bad days.
+"""A server on loopback that breaks connections and HTTP as real servers sometimes do.
 
 It uses raw sockets, because no HTTP library would break the rules on request. A *script* gets each accepted
 connection in a thread of its own; when it returns, the connection is closed.

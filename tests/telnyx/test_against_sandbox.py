@@ -4,11 +4,8 @@ Each promise is kept twice: with the sandbox in this process, and over a socket.
 """
 
 import re
-import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import time
 from typing import Any
 
@@ -16,74 +13,15 @@ import httpx
 import pytest
 
 from otp_service.domain.delivery import Accepted, Action, NotSent, Refused, Unknown
-from otp_service.sandbox.app import create_app
-from otp_service.sandbox.carrier import Carrier
 from otp_service.sandbox.server import SandboxServer
 from otp_service.telnyx.client import TelnyxClient
 from otp_service.telnyx.exceptions import NotFoundError, RefusedError
-from otp_service.telnyx.requests import SendRequest, WhatsAppTemplate, build_send
-from otp_service.telnyx.responses import InboundMessage, OutboundMessage
-from otp_service.telnyx.signatures import Verdict, parse_public_key, verify
+from otp_service.telnyx.requests import WhatsAppTemplate
+from otp_service.telnyx.responses import OutboundMessage
 from otp_service.telnyx.transport import Timeouts
-from otp_service.telnyx.webhooks import DeliveryUpdate, Inbound, parse
 from tests.conftest import wait_until
 
-PROFILE = "abc85f64-5717-4562-b3fc-2c9600000000"
-TOLL_FREE, SHORT_CODE = "+18445550001", "12345"
-PERSON, BRITON = "+12025550143", "+447911123456"
-
-
-@dataclass
-class SandboxCarrier:
-    """A sandbox, our client of it, and a client of its control endpoints."""
-
-    client: TelnyxClient
-    control: httpx.Client
-    public_key: bytes
-
-    def inbox(self, phone: str) -> list[dict[str, Any]]:
-        """What arrived on a phone, newest first."""
-        messages: list[dict[str, Any]] = self.control.get(f"/sandbox/phones/{phone}/messages").json()["messages"]
-        return messages
-
-    def reply(self, phone: str, text: str, to: str = TOLL_FREE) -> None:
-        """A person replies."""
-        self.control.post(f"/sandbox/phones/{phone}/messages", json={"to": to, "text": text}).raise_for_status()
-
-    def chaos(self, **settings: Any) -> None:
-        """Have the carrier misbehave."""
-        self.control.put("/sandbox/chaos", json=settings).raise_for_status()
-
-
-@pytest.fixture(params=["process", "socket"])
-def sandbox(request: pytest.FixtureRequest) -> Iterator[SandboxCarrier]:
-    """A fresh sandbox and a client, in one process or with a socket between them."""
-    if request.param == "socket":
-        with (
-            SandboxServer(api_key="KEY") as server,
-            TelnyxClient("KEY", f"{server.url}/v2") as client,
-            httpx.Client(base_url=server.url, trust_env=False, timeout=20) as control,
-        ):
-            yield SandboxCarrier(client, control, parse_public_key(server.public_key_b64))
-        return
-    carrier = Carrier(api_key="KEY")
-    transport = httpx.WSGITransport(app=create_app(carrier))
-    try:
-        with (
-            TelnyxClient("KEY", "http://sandbox.test/v2", transport=transport) as client,
-            httpx.Client(base_url="http://sandbox.test", transport=transport) as control,
-        ):
-            yield SandboxCarrier(client, control, parse_public_key(carrier.signer.public_key_b64))
-    finally:
-        carrier.close()
-
-
-def sms(kind: str = "long_code", to: str = PERSON, text: str = "804519 is your code", **more: Any) -> SendRequest:
-    """A send from the seeded senders."""
-    sender = {"long_code": TOLL_FREE, "generic": TOLL_FREE, "short_code": SHORT_CODE, "alphanumeric": "Acme"}.get(kind)
-    profile = None if kind in {"long_code", "short_code"} else PROFILE
-    given: dict[str, Any] = {"sender": sender, "messaging_profile_id": profile, "webhook_url": None}
-    return build_send(kind, to=to, text=text, **(given | more))
+from .sandbox_carrier import BRITON, PERSON, PROFILE, SHORT_CODE, TOLL_FREE, SandboxCarrier, sms
 
 
 def _whatsapp(client: TelnyxClient) -> Any:
@@ -172,10 +110,10 @@ def test_every_kind_of_sms_arrives(sandbox: SandboxCarrier, kind: str, to: str) 
     assert outcome.status == "queued"
 
     def delivered() -> bool:
-        receipt = sandbox.client.retrieve(outcome.message_id)
-        return receipt is not None and receipt.status == "delivered" and receipt.to == to
+        report = sandbox.client.retrieve(outcome.message_id)
+        return report is not None and report.status == "delivered" and report.to == to
 
-    wait_until(delivered, what="the receipt")
+    wait_until(delivered, what="the report")
     assert [message["id"] for message in sandbox.inbox(to)] == [outcome.message_id]
 
 
@@ -352,110 +290,3 @@ def test_whatever_happens_the_same_again_rings_once(mode: str, outcome: type) ->
         )
         wait_until(lambda: (found := client.retrieve(accepted.message_id)) and found.status == "delivered")
         assert [message["id"] for message in sandbox.inbox(PERSON)] == [accepted.message_id]
-
-
-@dataclass
-class WebhookReceiver:
-    """Takes webhooks: (timestamp, signature, raw body) of each, in order of arrival."""
-
-    url: str = ""
-    received: list[tuple[str, str, bytes]] = field(default_factory=list)
-
-
-@pytest.fixture
-def receiver() -> Iterator[WebhookReceiver]:
-    """A server that answers 200 to every webhook and keeps it."""
-    box = WebhookReceiver()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            box.received.append((self.headers["telnyx-timestamp"], self.headers["telnyx-signature-ed25519"], body))
-            self.send_response(200)
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-            """Nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    box.url = f"http://127.0.0.1:{server.server_address[1]}/webhooks/telnyx"
-    try:
-        yield box
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-def judge(sandbox: SandboxCarrier, entry: tuple[str, str, bytes]) -> Verdict:
-    """The verdict on one webhook, by the clock of now."""
-    timestamp, signature, body = entry
-    return verify(sandbox.public_key, timestamp=timestamp, signature=signature, body=body, now_s=time())
-
-
-def events_of(sandbox: SandboxCarrier, receiver: WebhookReceiver, kind: Callable[[Any], bool]) -> list[Any]:
-    """The genuine events of a kind so far."""
-    genuine = [entry for entry in list(receiver.received) if judge(sandbox, entry) is Verdict.OK]
-    return [event for event in (parse(body) for _, _, body in genuine) if kind(event)]
-
-
-def test_a_delivery_is_told_by_genuine_webhooks(sandbox: SandboxCarrier, receiver: WebhookReceiver) -> None:
-    """The sandbox's webhooks verify, name our delivery, and tell `sent` and `delivered`; forged ones are found out."""
-    sandbox.chaos(webhooks={"forge_rate": 1.0})
-    outcome = sandbox.client.send(sms(webhook_url=f"{receiver.url}/dlv_1"), idempotency_key="key-1")
-    assert isinstance(outcome, Accepted)
-
-    def reports() -> dict[str, Any]:
-        updates = events_of(sandbox, receiver, lambda event: isinstance(event, DeliveryUpdate))
-        return {update.reports[0].status: update.reports[0] for update in updates}
-
-    wait_until(lambda: {"sent", "delivered"} <= set(reports()), what="the webhooks")
-    assert {(r.message_id, r.delivery_id, r.to) for r in reports().values()} == {(outcome.message_id, "dlv_1", PERSON)}
-    wait_until(lambda: len(receiver.received) >= 4, what="the forged webhooks")
-    assert {judge(sandbox, entry) for entry in receiver.received} == {Verdict.OK, Verdict.BAD_SIGNATURE}
-
-
-def test_a_failure_is_told_with_its_code(sandbox: SandboxCarrier, receiver: WebhookReceiver) -> None:
-    """A failed delivery's webhook brings the carrier's code, and asking for the message says the same."""
-    sandbox.chaos(delivery={"outcome": "delivery_failed", "error_code": "40001"})
-    outcome = sandbox.client.send(sms(webhook_url=f"{receiver.url}/dlv_1"), idempotency_key="key-1")
-    assert isinstance(outcome, Accepted)
-
-    def failed() -> Any:
-        updates = events_of(sandbox, receiver, lambda event: isinstance(event, DeliveryUpdate))
-        return next((r for update in updates for r in update.reports if r.status == "delivery_failed"), None)
-
-    receipt = wait_until(failed, what="the failure")
-    assert (receipt.error.code, receipt.error.action) == ("40001", Action.STOP_PERSON)
-    asked = sandbox.client.retrieve(outcome.message_id)
-    assert asked is not None
-    assert (asked.status, asked.error, asked.delivery_id) == ("delivery_failed", receipt.error, "dlv_1")
-
-
-def test_what_people_write_arrives(receiver: WebhookReceiver) -> None:
-    """An inbound message comes as a genuine webhook with the carrier's judgement, and can be looked up."""
-    with (
-        SandboxServer(webhook_url=receiver.url) as server,
-        TelnyxClient("KEY", f"{server.url}/v2") as client,
-        httpx.Client(base_url=server.url, trust_env=False, timeout=20) as control,
-    ):
-        sandbox = SandboxCarrier(client, control, parse_public_key(server.public_key_b64))
-        sandbox.reply(PERSON, "stop")
-        sandbox.reply(PERSON, "That was not me")
-
-        def messages() -> dict[str, Inbound]:
-            return {e.text: e for e in events_of(sandbox, receiver, lambda event: isinstance(event, Inbound))}
-
-        wait_until(lambda: len(messages()) == 2, what="the messages")
-        assert {text: event.autoresponse_type for text, event in messages().items()} == {
-            "stop": "STOP",
-            "That was not me": None,
-        }
-        event = messages()["stop"]
-        assert (event.from_number, event.to_number, event.messaging_profile_id) == (PERSON, TOLL_FREE, PROFILE)
-        shown = client.show_message(event.message_id)
-        assert isinstance(shown, InboundMessage)
-        assert (shown.sender, shown.text) == (PERSON, "stop")

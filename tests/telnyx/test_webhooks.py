@@ -65,15 +65,15 @@ def event(event_type: Any, payload: Any, **more: Any) -> bytes:
     return json.dumps({"data": data | more, "meta": {"attempt": 1, "delivered_to": "https://a"}}).encode()
 
 
-def the_receipt(body: bytes) -> DeliveryReport:
-    """The only receipt of a delivery update."""
+def the_report(body: bytes) -> DeliveryReport:
+    """The only report of a delivery update."""
     update = parse(body)
     assert isinstance(update, DeliveryUpdate)
-    (receipt,) = update.reports
-    return receipt
+    (report,) = update.reports
+    return report
 
 
-def test_a_sent_message_is_a_receipt() -> None:
+def test_a_sent_message_is_a_report() -> None:
     """`message.sent` tells of one message to one person, names our delivery, and keeps the carrier's status."""
     assert parse(event("message.sent", outbound())) == DeliveryUpdate(
         EVENT, "message.sent", AT_MS, (DeliveryReport(MESSAGE, PERSON, "sent", AT_MS, None, "dlv_7"),)
@@ -81,35 +81,35 @@ def test_a_sent_message_is_a_receipt() -> None:
 
 
 def test_a_failed_message_brings_its_error() -> None:
-    """`message.finalized` carries why it failed, judged as a receipt's error."""
+    """`message.finalized` carries why it failed, judged as a report's error."""
     errors = [{"code": "40008", "title": "Undeliverable", "source": {"pointer": "/to/0/phone_number"}}]
-    receipt = the_receipt(event("message.finalized", outbound("delivery_failed", errors=errors)))
-    assert receipt.status == "delivery_failed"
-    assert receipt.error == Refused("40008", "Undeliverable", Action.NEXT_SENDER)
+    report = the_report(event("message.finalized", outbound("delivery_failed", errors=errors)))
+    assert report.status == "delivery_failed"
+    assert report.error == Refused("40008", "Undeliverable", Action.NEXT_SENDER)
 
 
-def test_a_stop_in_a_receipt_is_an_opt_out() -> None:
+def test_a_stop_in_a_report_is_an_opt_out() -> None:
     """A block that the carrier finds only later still counts as the person's STOP."""
     errors = [{"code": "40300", "title": "Blocked due to STOP message"}]
-    receipt = the_receipt(event("message.finalized", outbound("sending_failed", errors=errors)))
-    assert receipt.error is not None
-    assert receipt.error.opted_out
-    assert receipt.error.action is Action.STOP_PERSON
+    report = the_report(event("message.finalized", outbound("sending_failed", errors=errors)))
+    assert report.error is not None
+    assert report.error.opted_out
+    assert report.error.action is Action.STOP_PERSON
 
 
 def test_a_delivered_message_has_no_error() -> None:
     """Troubles on the way do not matter once it has arrived."""
     errors = [{"code": "40006", "title": "Carrier down"}]
-    assert the_receipt(event("message.finalized", outbound("delivered", errors=errors))).error is None
+    assert the_report(event("message.finalized", outbound("delivered", errors=errors))).error is None
 
 
 @pytest.mark.parametrize("status", ["delivered", "read", "sent", None])
 def test_a_read_message_was_delivered(status: Any) -> None:
     """`message.read` counts as delivered whatever word stands beside the recipient."""
-    assert the_receipt(event("message.read", outbound(status))).status == "read"
+    assert the_report(event("message.read", outbound(status))).status == "read"
 
 
-def test_a_group_message_has_a_receipt_each() -> None:
+def test_a_group_message_has_a_report_each() -> None:
     """Every recipient has a status and an error of their own, found by the error's pointer."""
     to = [{"phone_number": PERSON, "status": "delivered"}, {"phone_number": OURS, "status": "delivery_failed"}, 17]
     to.append({"phone_number": "+13125550003", "status": "delivery_failed"})
@@ -119,7 +119,7 @@ def test_a_group_message_has_a_receipt_each() -> None:
     ]
     update = parse(event("message.finalized", outbound(to=to, errors=errors)))
     assert isinstance(update, DeliveryUpdate)
-    found = {receipt.to: receipt.error.code if receipt.error else None for receipt in update.reports}
+    found = {report.to: report.error.code if report.error else None for report in update.reports}
     assert found == {PERSON: None, OURS: "40001", "+13125550003": "40006"}
 
 
@@ -141,7 +141,7 @@ def test_a_group_message_has_a_receipt_each() -> None:
 )
 def test_the_delivery_is_named_by_the_signed_address(url: Any, delivery_id: str | None) -> None:
     """Only a webhook address of our own form, taken from the signed payload, names a delivery."""
-    assert the_receipt(event("message.sent", outbound(webhook_url=url))).delivery_id == delivery_id
+    assert the_report(event("message.sent", outbound(webhook_url=url))).delivery_id == delivery_id
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_the_delivery_is_named_by_the_signed_address(url: Any, delivery_id: str 
 )
 def test_an_unreadable_time_spoils_nothing(occurred_at: Any, ms: int) -> None:
     """The time of an event is milliseconds, or 0 if it cannot be told; the event counts all the same."""
-    assert the_receipt(event("message.sent", outbound(), occurred_at=occurred_at)).occurred_ms == ms
+    assert the_report(event("message.sent", outbound(), occurred_at=occurred_at)).occurred_ms == ms
 
 
 def test_what_a_person_wrote() -> None:

@@ -62,36 +62,36 @@ def indexed(ref: Reference, ordinal: int) -> FakeDeliveryReports:
     return FakeDeliveryReports({(NUMBER, "m1"): (ref, ordinal)})
 
 
-def receipt(**changes: Any) -> DeliveryReport:
-    """A receipt for the person."""
+def report(**changes: Any) -> DeliveryReport:
+    """A report for the person."""
     return DeliveryReport(**{"message_id": "m1", "to": PERSON, "status": "delivered", **changes})
 
 
-def test_a_receipt_moves_the_delivery_that_it_names() -> None:
+def test_a_report_moves_the_delivery_that_it_names() -> None:
     """The tag in the signed body first; the number is hashed from the body, too."""
     scenario = Scenario(indexed(OTHER, 9))
-    use_case(scenario).reports.apply("e1", [receipt(delivery_id=REF.delivery_id(2))])
+    use_case(scenario).reports.apply("e1", [report(delivery_id=REF.delivery_id(2))])
     assert scenario.reports.applied == [(REF, 2, NUMBER, "delivered", "e1")]
 
 
 def test_the_index_finds_what_the_body_does_not_name() -> None:
     """By message id and number: it is known to be this delivery's message."""
     scenario = Scenario(indexed(REF, 1))
-    use_case(scenario).reports.apply("e1", [receipt()])
+    use_case(scenario).reports.apply("e1", [report()])
     assert scenario.reports.applied[0][:2] == (REF, 1)
 
 
-def test_a_receipt_that_nobody_knows_changes_nothing() -> None:
+def test_a_report_that_nobody_knows_changes_nothing() -> None:
     """No name that is ours, no index: nothing is applied."""
     scenario = Scenario()
-    use_case(scenario).reports.apply("e1", [receipt(), receipt(to="+19999999999"), receipt(delivery_id="dlv_x-1")])
+    use_case(scenario).reports.apply("e1", [report(), report(to="+19999999999"), report(delivery_id="dlv_x-1")])
     assert scenario.reports.applied == []
 
 
-def test_each_receipt_of_a_group_is_applied() -> None:
+def test_each_report_of_a_group_is_applied() -> None:
     """Several recipients in one event."""
     scenario = Scenario()
-    first, second = receipt(delivery_id=REF.delivery_id(1)), receipt(delivery_id=OTHER.delivery_id(1))
+    first, second = report(delivery_id=REF.delivery_id(1)), report(delivery_id=OTHER.delivery_id(1))
     use_case(scenario).reports.apply("e1", [first, second])
     assert [entry[0] for entry in scenario.reports.applied] == [REF, OTHER]
 
@@ -100,7 +100,7 @@ def test_each_receipt_of_a_group_is_applied() -> None:
 def test_sender_health_learns_the_outcome_of_a_report(outcome: str, told: int) -> None:
     """With what it moved, for sender health; reports of messages that are not ours are left out."""
     scenario = Scenario(FakeDeliveryReports(outcome=outcome))
-    failed = receipt(delivery_id=REF.delivery_id(1), status="delivery_failed", error=DEAD)
+    failed = report(delivery_id=REF.delivery_id(1), status="delivery_failed", error=DEAD)
     use_case(scenario).reports.apply("e1", [failed])
     assert scenario.sender_health.reports == [(ReportOutcome(outcome, "pool"), failed)] * told
 

@@ -138,8 +138,8 @@ def test_people_are_told_of_what_is_in_force(reply: str, told: bool, counted: bo
         scenario = Scenario(FakeCircuits(reply=reply))
         refusal = Refused("40013", "rejected", Action.STOP_SENDER)
         if report:
-            receipt = DeliveryReport("m", "+1", "delivery_failed", error=refusal)
-            use_case(scenario).record_report(ReportOutcome("moved", "pool"), receipt, NH)
+            given = DeliveryReport("m", "+1", "delivery_failed", error=refusal)
+            use_case(scenario).record_report(ReportOutcome("moved", "pool"), given, NH)
         else:
             use_case(scenario).record_outcome(POOL, refusal, PASS, NH)
         assert scenario.alert.told == ([(refusal, POOL)] if told else [])

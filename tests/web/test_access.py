@@ -8,8 +8,8 @@ from otp_service import bootstrap
 from otp_service.storage.api_keys import SCOPES
 
 from .conftest import OTHER_PROFILE, Answer, ApiHarness
+from .request_examples import UNKNOWN_ID
 
-UNKNOWN_ID = "vrf_" + "a" * 32
 ROUTES = [
     ("POST", "/verify/start", "verify"),
     ("POST", "/verify/check", "verify"),

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from .conftest import Answer, ApiHarness
-
-UNKNOWN_ID = "vrf_" + "a" * 32
+from .request_examples import UNKNOWN_ID
 
 
 def check(api: ApiHarness, app: str = "default", **body: object) -> Answer:

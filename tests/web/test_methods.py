@@ -3,8 +3,7 @@
 import pytest
 
 from .conftest import ApiHarness
-
-UNKNOWN_ID = "vrf_" + "a" * 32
+from .request_examples import UNKNOWN_ID
 
 
 @pytest.mark.parametrize(

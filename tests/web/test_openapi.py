@@ -8,8 +8,8 @@ import pytest
 from otp_service.web.schemas.queries import MAX_WAIT_S
 
 from .conftest import Answer, ApiHarness
+from .request_examples import UNKNOWN_ID
 
-UNKNOWN_ID = "vrf_" + "a" * 32
 KEYWORDS = {
     *("type", "$ref", "properties", "required", "additionalProperties", "items", "anyOf", "enum", "const", "default"),
     *("title", "description", "examples", "pattern", "format", "minLength", "maxLength", "minimum", "maximum"),

@@ -166,7 +166,7 @@ WRITING = ("start", "start with a key", "resend", "check", "check by number", "c
 
 @pytest.mark.parametrize("fault", ["full", "read-only replica", "no replicas"])
 def test_a_store_that_reads_but_refuses_writes(faulty: Faulty, fault: str) -> None:
-    """No memory left, a replica after a fail-over, too few replicas: 503, no guess is judged and none is free."""
+    """No memory left, a replica after a failover, too few replicas: 503, no guess is judged and none is free."""
     store = faulty.api.store
     wrong = f"{(int(faulty.code) + 1) % 10**6:06d}"
     if fault == "full":

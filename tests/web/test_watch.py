@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from .conftest import Answer, ApiHarness
-from .test_access import OPEN, ROUTES, UNKNOWN_ID, scrubbed
+from .request_examples import UNKNOWN_ID
+from .test_access import OPEN, ROUTES, scrubbed
 
 ORIGIN = {"Origin": "https://shop.example"}
 SHORT_S = 5.0

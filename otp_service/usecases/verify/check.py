@@ -10,13 +10,13 @@ from ...domain.ending import Ended
 from ...domain.errors import KeyUnknown, Refusal
 from ...domain.ids import Reference
 from ...domain.policy import App, Policy
+from ...domain.verification import DEFAULT_PURPOSE
 from .. import ports
 from .apps import configured_app
 from .digests import code_digest
 from .people import People
 from .refusals import NOT_FOUND, ended, too_many_wrong_codes
 
-DEFAULT_PURPOSE = "login"
 _TIMES = 3
 """How often a check by number follows the number's latest verification while newer ones are started."""
 

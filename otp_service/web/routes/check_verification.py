@@ -9,15 +9,16 @@ from ...storage.idempotency import Replay
 from ...usecases.verify import Verify
 from ..bodies import decode, require_json
 from ..http import JSON, NO_STORE, Call, Doc, Reply, Route, reply
-from ..idempotency import KEY_FORM, REPLAYED, IdempotencyKeys, has_key
+from ..idempotency import REPLAYED, IdempotencyKeys, has_key
 from ..problems import Problems
 from ..schemas.check import CheckRequest
+from ..schemas.forms import IDEMPOTENCY_KEY_FORM
 from .codes import BODY, CALLER, ENDED, STORE
 
 _KEY_HEADER = (
-    f"{KEY_FORM}, new for each check that a person makes. A repeat of an approved check gets the same reply and "
-    "receipt for 24 hours, with `Idempotent-Replayed: true`; another body under it is 422. Refusals are not stored: a "
-    "wrong code that is sent again is judged again, and costs a try."
+    f"{IDEMPOTENCY_KEY_FORM}, new for each check that a person makes. A repeat of an approved check gets the same "
+    "reply and receipt for 24 hours, with `Idempotent-Replayed: true`; another body under it is 422. Refusals are not "
+    "stored: a wrong code that is sent again is judged again, and costs a try."
 )
 _VERDICTS = ("verification_not_found", *ENDED, "too_many_wrong_codes", "code_incorrect", "invalid_number")
 _DOC = Doc(

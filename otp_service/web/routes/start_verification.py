@@ -10,8 +10,9 @@ from ...storage.idempotency import Replay
 from ...usecases.verify import Verify
 from ..bodies import decode, require_json
 from ..http import Call, Doc, Reply, Route, reply
-from ..idempotency import KEY_FORM, REPLAYED, IdempotencyKeys, has_key
+from ..idempotency import REPLAYED, IdempotencyKeys, has_key
 from ..problems import Problems
+from ..schemas.forms import IDEMPOTENCY_KEY_FORM
 from ..schemas.start import StartRequest
 from ..schemas.verification import StartedVerification, Verification, shown_as
 from .codes import BODY, CALLER, STORE
@@ -24,7 +25,7 @@ _DOC = Doc(
     StartedVerification,
     201,
     (*CALLER, *BODY, *_NUMBER, *_LIMITS, "idempotency_conflict", *STORE),
-    headers=(("Idempotency-Key", f"{KEY_FORM}; kept for 24 hours."),),
+    headers=(("Idempotency-Key", f"{IDEMPOTENCY_KEY_FORM}; kept for 24 hours."),),
     also=(200,),
     operation_id="startVerification",
 )

@@ -7,8 +7,10 @@ from msgspec import UNSET, Meta, UnsetType
 
 from ...domain import codes
 from ...domain.errors import InvalidRequest
+from ...domain.verification import DEFAULT_PURPOSE
 from .forms import E164_FORM, Context, Request, Word, require_ascii, require_context
 
+_PURPOSE = f"By `to` alone, `{DEFAULT_PURPOSE}` unless given."
 _CODE_FORM = {"pattern": "^[0-9]{4,10}$"}
 
 
@@ -25,9 +27,9 @@ class CheckRequest(Request):
         Annotated[str, Meta(description="The phone of the person who logs in, in E.164.", extra_json_schema=E164_FORM)]
         | UnsetType
     ) = msgspec.field(name="to", default=UNSET)
-    given_purpose: Annotated[Word, Meta(description="By `to` alone, `login` unless given.")] | UnsetType = (
-        msgspec.field(name="purpose", default=UNSET)
-    )
+    given_purpose: (
+        Annotated[Word, Meta(description=f"By `to` alone, `{DEFAULT_PURPOSE}` unless given.")] | UnsetType
+    ) = msgspec.field(name="purpose", default=UNSET)
     context: Context = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -17,6 +17,11 @@ Word = Annotated[str, Meta(min_length=1, max_length=32)]
 Context = Annotated[dict[str, str], Meta(max_length=8)]
 E164_FORM = {"pattern": f"^{E164}$"}
 
+IDEMPOTENCY_KEY_CHARACTERS, IDEMPOTENCY_KEY_MAX = "A-Za-z0-9_:.-", 255
+IDEMPOTENCY_KEY = f"[{IDEMPOTENCY_KEY_CHARACTERS}]{{1,{IDEMPOTENCY_KEY_MAX}}}"
+"""The form of the header, as a regular expression: ASCII."""
+IDEMPOTENCY_KEY_FORM = f"1-{IDEMPOTENCY_KEY_MAX} characters of [{IDEMPOTENCY_KEY_CHARACTERS}]"
+
 
 class Request(msgspec.Struct, forbid_unknown_fields=True):
     """A body of a caller. Its repr shows none of it: numbers, codes and payments stand in there."""

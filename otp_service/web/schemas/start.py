@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from ...domain import message
 from ...domain.errors import InvalidRequest
+from ...domain.verification import DEFAULT_PURPOSE
 from .autofill import Autofill
 from .forms import E164_FORM, Request, Word, require_ascii, require_context, require_legible
 
@@ -33,7 +34,7 @@ class StartRequest(Request):
 
     to: Annotated[str, Meta(description=_RECEIVER, examples=["+12025550143"], extra_json_schema=E164_FORM)]
     channel: Literal["sms", "whatsapp"] = "sms"
-    purpose: Word = "login"
+    purpose: Word = DEFAULT_PURPOSE
     locale: Annotated[str, Meta(description=_LOCALE)] = "en"
     context: Annotated[dict[str, str], Meta(max_length=8, description=_CONTEXT)] = msgspec.field(default_factory=dict)
     given_client_ip: Annotated[str, Meta(description=_CLIENT_IP, extra_json_schema=_ADDRESS_FORM)] | UnsetType = (

@@ -1,0 +1,141 @@
+"""How often a number may be sent to over all apps and purposes: sliding windows, exact under a race."""
+
+import json
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+
+from otp_service.domain.policy import TOMBSTONE_MS, App, Limit, NumberLimits
+from otp_service.domain.starting import Started, StartRefused
+
+from .harness import BANK, EVERYWHERE, SHOP, StoreHarness, at_once, fresh_number
+from .sends import cancel
+
+HOUR_MS = 3_600_000
+TEN_MINUTES_MS = 600_000
+
+
+def test_parallel_starts_of_many_apps_and_purposes_reach_the_cap_exactly(harness: StoreHarness, store_url: str) -> None:
+    """Sixty starts at once over connections of their own, apps and purposes: five pass, the others are told when."""
+    number = fresh_number()
+    harnesses = [StoreHarness.open(store_url) for _ in range(6)]
+    apps = [replace(SHOP, name=f"app{n}") for n in range(3)]
+    orders = [harness.order(number, apps[n % 3], purpose=f"p{n // 3}") for n in range(60)]
+    jobs = [partial(harnesses[n % len(harnesses)].verifications.start, order) for n, order in enumerate(orders)]
+    answers = at_once(jobs)
+    assert sum(isinstance(answer, Started) for answer in answers) == 5
+    refused = [answer for answer in answers if isinstance(answer, StartRefused)]
+    assert {(answer.code, answer.limit) for answer in refused} == {("rate_limited", "service.sends_per_number")}
+    assert all(TEN_MINUTES_MS - 60_000 < answer.wait_ms <= TEN_MINUTES_MS for answer in refused)
+    assert len(harness.sends(harness.hash_of(number))) == 5
+    for other in harnesses:
+        other.close()
+
+
+def test_parallel_starts_that_pass_the_ladder_are_one(harness: StoreHarness) -> None:
+    """Of twenty starts at once after a cancellation one passes, before the cool-down is over none."""
+    number = fresh_number()
+    ref = harness.start(number).reference
+    cancel(harness, ref)
+    answers = at_once([partial(harness.verifications.start, harness.order(number)) for _ in range(20)])
+    assert {getattr(answer, "code", None) for answer in answers} == {"resend_too_soon"}
+    harness.cool(ref)
+    answers = at_once([partial(harness.verifications.start, harness.order(number)) for _ in range(20)])
+    assert sum(isinstance(answer, Started) for answer in answers) == 1
+
+
+def test_the_caps_are_sliding_windows(harness: StoreHarness) -> None:
+    """Five in ten minutes, ten an hour, twenty a day: each send counts for the window's length from its own moment."""
+    number, app = fresh_number(), replace(SHOP, resend_after_ms=())
+    now = harness.now()
+
+    def told(*ages_ms: int) -> int:
+        harness.set_sends(harness.hash_of(number), [f"{now - age}\x1fbank\x1fx" for age in ages_ms])
+        refused = harness.refused(number, app)
+        assert (refused.code, refused.limit) == ("rate_limited", "service.sends_per_number")
+        return refused.wait_ms
+
+    assert told(1, 2, 3, 4, 590_000) == pytest.approx(10_000, abs=5_000)
+    ten = [660_000 + n for n in range(9)]
+    assert told(*ten, HOUR_MS - 20_000) == pytest.approx(20_000, abs=5_000)
+    twenty = [HOUR_MS + n for n in range(19)]
+    assert told(*twenty, 86_400_000 - 60_000) == pytest.approx(60_000, abs=5_000)
+    # Of two that refuse the longer wait is told.
+    assert told(1, 2, 3, 4, 590_000, *ten) == pytest.approx(HOUR_MS - 660_004, abs=5_000)
+    harness.set_sends(harness.hash_of(number), [f"{now - age}\x1fbank\x1fx" for age in (1, 2, 3, 4, 600_001)])
+    harness.start(number, app)
+    assert harness.refused(number, app, purpose="b").wait_ms == pytest.approx(TEN_MINUTES_MS, abs=5_000)
+
+
+def test_the_cap_names_the_first_moment_that_passes(harness: StoreHarness) -> None:
+    """A caller who obeys the wait is let through."""
+    number, limits = fresh_number(), NumberLimits(sends=(Limit(2, 60_000),))
+    for purpose in "ab":
+        harness.start(number, purpose=purpose, per_number=limits)
+    wait_ms = harness.refused(number, purpose="c", per_number=limits).wait_ms
+    latest = harness.verifications.latest(harness.hash_of(number), "shop", "b")
+    assert latest is not None
+    harness.age(latest, wait_ms)
+    harness.start(number, purpose="c", per_number=limits)
+
+
+def test_the_callers_own_refusal_comes_before_the_cap(harness: StoreHarness) -> None:
+    """Of several refusals the contract's first answers: `resend_too_soon`, then `rate_limited`."""
+    number, one = fresh_number(), NumberLimits(sends=(Limit(1, 60_000),))
+    harness.start(number, per_number=one)
+    assert harness.refused(number, per_number=one).code == "resend_too_soon"
+    assert harness.refused(number, BANK, per_number=one).code == "rate_limited"
+    assert harness.refused(number, BANK, per_number=one, queue_max=1).code == "rate_limited"
+
+
+def refusals(harness: StoreHarness, number: str) -> list[dict[str, object]]:
+    """The details of the refused starts on record."""
+    events = harness.audited_of(harness.hash_of(number))
+    return [json.loads(event["detail"]) for event in events if event["type"] == "verification.refused"]
+
+
+# ---- on record ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "limits", "code", "limit"),
+    [
+        ({}, EVERYWHERE, "resend_too_soon", "resend_after"),
+        ({"purpose": "x"}, NumberLimits(sends=(Limit(1, 60_000),)), "rate_limited", "service.sends_per_number"),
+        ({"purpose": "x", "outer_wait_ms": 9}, EVERYWHERE, "rate_limited", "starts_per_client_ip or starts_per_app"),
+    ],
+)
+def test_a_refusal_says_which_limit_and_for_how_long(
+    harness: StoreHarness, changes: dict[str, Any], limits: NumberLimits, code: str, limit: str
+) -> None:
+    """The event names the limit and the wait; a hundred refusals in a loop are one event."""
+    number = fresh_number()
+    cancel(harness, harness.start(number).reference)
+    for _ in range(10):
+        assert harness.refused(number, per_number=limits, **changes).limit == limit
+    detail = refusals(harness, number)[0]
+    assert (detail["code"], detail["limit"], detail["skipped"]) == (code, limit, 0)
+    assert isinstance(detail["wait_ms"], int)
+    assert detail["wait_ms"] > 0
+
+
+def test_what_is_remembered_of_a_number_ends(harness: StoreHarness) -> None:
+    """It lives as long as the longest cap and the tombstones, with an hour's slack, and holds no more than it needs."""
+    number, app = fresh_number(), replace(SHOP, resend_after_ms=())
+    key = harness.keys.number(harness.hash_of(number))
+
+    def ttl_after(limits: NumberLimits, app: App = app) -> int:
+        ref = harness.start(number, app, per_number=limits).reference
+        cancel(harness, ref)
+        return int(harness.raw.pttl(key))
+
+    tombstone_ms = TOMBSTONE_MS + SHOP.code_ttl_ms
+    assert tombstone_ms - 60_000 < ttl_after(NumberLimits(sends=(Limit(3, 60_000),))) <= tombstone_ms + HOUR_MS
+    week_ms = 7 * 86_400_000
+    assert week_ms - 60_000 < ttl_after(NumberLimits(sends=(Limit(3, week_ms),))) <= week_ms + HOUR_MS
+    old = [f"{harness.now() - 2 * HOUR_MS - n}\x1fshop\x1fx" for n in range(30)]
+    harness.set_sends(harness.hash_of(number), old)
+    ttl_after(NumberLimits(sends=(Limit(3, 60_000),)))
+    assert len(harness.sends(harness.hash_of(number))) == 3

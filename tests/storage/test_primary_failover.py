@@ -1,0 +1,227 @@
+"""The store fails over, by address and by Sentinel: the service follows, and refuses quickly meanwhile.
+
+What a failover may lose is not here: only that connections follow, and that nobody waits long for a server that hangs.
+"""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from otp_service.domain.errors import ConfigError, NotReady, StoreUnavailable
+from otp_service.storage import connect, readiness
+from otp_service.storage.primary import ROLE_CHECK_S
+from tests.conftest import wait_until
+
+from .harness import WRONG, StoreHarness, fresh_number
+from .servers import Address, Server, pair, watched
+
+LONGEST_REFUSAL_S = 2.5
+"""A second is promised; the machine of the tests may be busy."""
+
+
+def works(act: Callable[[], object]) -> bool:
+    """Whether it is done, and not refused because of the store."""
+    try:
+        act()
+    except StoreUnavailable:
+        return False
+    return True
+
+
+def is_refused_quickly(act: Callable[[], object]) -> bool:
+    """Whether twenty callers, four at a time, are all refused, and none of them waits long for that."""
+
+    def timed() -> tuple[bool, float]:
+        began = time.monotonic()
+        return works(act), time.monotonic() - began
+
+    with ThreadPoolExecutor(4) as pool:
+        results = [future.result() for future in [pool.submit(timed) for _ in range(20)]]
+    assert max(elapsed for _, elapsed in results) < LONGEST_REFUSAL_S
+    return not any(done for done, _ in results)
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Iterator[tuple[Server, Server]]:
+    """A primary and its replica."""
+    with pair(tmp_path) as servers:
+        yield servers
+
+
+def move(address: Address, old: Server, new: Server) -> None:
+    """The replica becomes the primary, and the address its. Connections to the old one stay open."""
+    new.promote()
+    old.client.replicaof("127.0.0.1", str(new.port))
+    address.server = new
+
+
+def test_behind_a_stable_address_the_new_primary_is_found(two: tuple[Server, Server]) -> None:
+    """At the first request: the one that meets READONLY lets go of all connections, and is made again."""
+    address = Address(two[0])
+    harness = StoreHarness.open(f"redis://127.0.0.1:{address.port}")
+    try:
+        ref = harness.start(fresh_number()).reference
+        wait_until(lambda: two[1].client.exists(harness.keys.record(ref)), what="the copy")
+        move(address, *two)
+        wait_until(lambda: works(lambda: harness.check(ref, WRONG)), 5, "a judged guess")
+        assert two[1].client.hget(harness.keys.record(ref), "attempts") == "1"
+        assert works(lambda: harness.start(fresh_number()))
+    finally:
+        harness.close()
+        address.close()
+
+
+def test_a_demoted_server_is_not_read_from(two: tuple[Server, Server]) -> None:
+    """Reading alone meets no READONLY; each connection asks for the role at least once a second."""
+    address = Address(two[0])
+    harness = StoreHarness.open(f"redis://127.0.0.1:{address.port}")
+    try:
+        ref = harness.start(fresh_number()).reference
+        wait_until(lambda: two[1].client.exists(harness.keys.record(ref)), what="the copy")
+        move(address, *two)
+        two[0].client.replicaof("127.0.0.1", "1")  # its copy is incomplete
+        two[1].client.hset(harness.keys.record(ref), "status", "canceled")
+
+        def shown() -> str:
+            view = harness.verifications.view(ref, "shop")
+            return "" if view is None else str(view.status)
+
+        wait_until(lambda: works(shown) and shown() == "canceled", 5 + ROLE_CHECK_S, "the new primary's word")
+        address.server = two[0]
+        harness.store.client.connection_pool.disconnect()
+        assert not works(shown), "an address that leads to a replica is no store"
+    finally:
+        harness.close()
+        address.close()
+
+
+def test_sentinels_name_the_new_primary(tmp_path: Path) -> None:
+    """Planned, by kill -9, and while the old primary hangs and comes back as a replica."""
+    with watched(tmp_path) as (first, second, sentinels):
+        names = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in sentinels)
+        harness = StoreHarness.open(f"redis+sentinel://{names}/main")
+
+        def start() -> object:
+            return harness.start(fresh_number())
+
+        def leads() -> int:
+            return int(harness.store.client.info("server")["tcp_port"])
+
+        try:
+            assert works(start)
+            sentinels[0].client.execute_command("SENTINEL", "FAILOVER", "main")
+            wait_until(_answered(lambda: second.client.role()[0] == "master"), 15, "the planned failover")
+            wait_until(_answered(lambda: works(start) and leads() == second.port), 15, "a start at the second server")
+            wait_until(
+                _answered(lambda: first.client.info("replication").get("master_link_status") == "up"), 20, "the replica"
+            )
+            wait_until(_answered(lambda: all(_agrees(sentinel, second) for sentinel in sentinels)), 20, "agreement")
+            second.hang()
+            assert is_refused_quickly(start)
+            wait_until(lambda: works(start), 20, "a start after the hanging server's failover")
+            assert leads() == first.port
+            second.go_on()
+            wait_until(_answered(lambda: second.client.role()[0] == "slave"), 20, "the return as a replica")
+            assert works(start)
+            assert leads() == first.port
+        finally:
+            harness.close()
+
+
+def _answered(check: Callable[[], bool]) -> Callable[[], bool]:
+    """The check, false while a server that changes its role closes the connections of its clients."""
+
+    def answered() -> bool:
+        with contextlib.suppress(RedisConnectionError):
+            return check()
+        return False
+
+    return answered
+
+
+def _agrees(sentinel: Server, primary: Server) -> bool:
+    known = sentinel.client.sentinel_masters()["main"]
+    replicas = sentinel.client.sentinel_slaves("main")
+    well = not any(one["is_sdown"] or one["is_odown"] for one in [known, *replicas])
+    return bool(known["port"] == primary.port and well)
+
+
+def test_sentinels_have_a_password_of_their_own(tmp_path: Path) -> None:
+    """The URL's password is the servers'; the sentinels' stands in the query."""
+    with pair(tmp_path) as (first, _):
+        sentinel = Server(tmp_path / "sentinel", "--sentinel", requirepass="own")
+        try:
+            sentinel.client.execute_command("SENTINEL", "MONITOR", "main", "127.0.0.1", first.port, 1)
+            sentinel.client.execute_command("SENTINEL", "SET", "main", "auth-pass", "theirs")
+            first.client.config_set("requirepass", "theirs")
+            where = f"redis+sentinel://:theirs@127.0.0.1:{sentinel.port}/main"
+            good = connect.connect(f"{where}?sentinel_password=own")
+            readiness.ping(good)
+            good.close()
+            for wrong in (where, f"{where}?sentinel_password=other"):
+                bad = connect.connect(wrong)
+                with pytest.raises(StoreUnavailable):
+                    readiness.ping(bad)
+                bad.close()
+        finally:
+            sentinel.kill()
+
+
+def test_sentinels_may_have_the_password_of_the_servers(tmp_path: Path) -> None:
+    """Named once in the URL it is tried where a sentinel wants one, and sent to none that does not ask."""
+    with pair(tmp_path) as (first, _), contextlib.ExitStack() as stack:
+        first.client.config_set("requirepass", "same")
+        for number, settings in enumerate(({"requirepass": "same"}, {})):
+            sentinel = Server(tmp_path / f"sentinel{number}", "--sentinel", **settings)
+            stack.callback(sentinel.kill)
+            sentinel.client.execute_command("SENTINEL", "MONITOR", "main", "127.0.0.1", first.port, 1)
+            sentinel.client.execute_command("SENTINEL", "SET", "main", "auth-pass", "same")
+            store = connect.connect(f"redis+sentinel://:same@127.0.0.1:{sentinel.port}/main")
+            readiness.ping(store)
+            store.close()
+
+
+def test_urls_of_sentinels() -> None:
+    """IPv6 hosts are written in brackets; what cannot be meant is refused."""
+    connect.connect("redis+sentinel://[::1]:26379,localhost/main").close()
+    for url in ("redis+sentinel://h/main?password=x", "redis+sentinel:///main", "redis+sentinel://h:x/main"):
+        with pytest.raises(ConfigError):
+            connect.connect(url)
+
+
+@pytest.mark.parametrize("protocol", ["", "?protocol=2"])
+def test_a_user_without_dangerous_commands_stays_with_the_primary_too(
+    two: tuple[Server, Server], protocol: str
+) -> None:
+    """ROLE and INFO are dangerous commands to an ACL; the role is asked for without them."""
+    rights = ("on", ">secret", "~*", "&*", "+@all", "-@dangerous", "-@admin")
+    two[0].client.execute_command("ACL", "SETUSER", "app", *rights)
+    harness = StoreHarness.open(f"redis://app:secret@127.0.0.1:{two[0].port}{protocol}")
+    try:
+        ref = harness.start(fresh_number()).reference
+        assert works(lambda: harness.verifications.view(ref, "shop"))
+        two[0].client.replicaof("127.0.0.1", "1")
+        wait_until(lambda: not works(lambda: harness.verifications.view(ref, "shop")), 5 + ROLE_CHECK_S, "the refusal")
+    finally:
+        harness.close()
+
+
+def test_the_replicas_behind_sentinel_may_not_evict_either(tmp_path: Path) -> None:
+    """One of them is the next primary; one that does not answer hides nothing and costs a moment."""
+    with pair(tmp_path) as (first, second), contextlib.ExitStack() as stack:
+        sentinel = Server(tmp_path / "sentinel", "--sentinel")
+        stack.callback(sentinel.kill)
+        sentinel.client.execute_command("SENTINEL", "MONITOR", "main", "127.0.0.1", first.port, 1)
+        store = connect.connect(f"redis+sentinel://127.0.0.1:{sentinel.port}/main")
+        stack.callback(store.close)
+        readiness.require_no_eviction(store)
+        second.client.config_set("maxmemory-policy", "allkeys-lru")
+        with pytest.raises(NotReady, match="allkeys-lru"):
+            readiness.require_no_eviction(store)
+        second.hang()
+        readiness.require_no_eviction(store)

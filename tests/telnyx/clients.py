@@ -1,0 +1,43 @@
+"""A client of a misbehaving server, with short timeouts."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from otp_service.domain.delivery import SendOutcome
+from otp_service.telnyx.client import TelnyxClient
+from otp_service.telnyx.requests import build_send
+from otp_service.telnyx.transport import Timeouts
+from tests.telnyx.misbehaving import Misbehaving, Script
+
+# Short enough for the tests that wait in vain, long enough for a busy machine to answer in all others.
+HURRY = Timeouts(connect_s=1.0, read_s=1.0, write_s=1.0, pool_s=1.0, total_s=1.0)
+REQUEST = build_send(
+    "long_code",
+    to="+12025550143",
+    text="123456 is your code",
+    sender="+18445550001",
+    messaging_profile_id=None,
+    webhook_url="https://otp.example/webhooks/telnyx/dlv_1",
+)
+KEY = "dlv_1-1"
+
+
+@contextmanager
+def client_of(script: Script, timeouts: Timeouts = HURRY) -> Iterator[tuple[TelnyxClient, Misbehaving]]:
+    """A client and the server it talks to."""
+    with Misbehaving(script) as server, TelnyxClient("KEY_secret", server.base_url, timeouts=timeouts) as client:
+        yield client, server
+
+
+def outcome_of(script: Script) -> SendOutcome:
+    """What one send to a server with this script ends in."""
+    with client_of(script) as (client, _):
+        return client.send(REQUEST, idempotency_key=KEY)
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port

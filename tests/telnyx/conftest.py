@@ -1,0 +1,88 @@
+"""Sandboxes and clients for the tests of the carrier."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import httpx
+import pytest
+
+from otp_service.sandbox.app import create_app
+from otp_service.sandbox.carrier import Carrier
+from otp_service.sandbox.server import SandboxServer
+from otp_service.telnyx.client import TelnyxClient
+from otp_service.telnyx.signatures import parse_public_key
+from tests.conftest import NEEDS
+
+from .official_sdk import SandboxClient, WebhookReceiver
+from .sandbox_carrier import SandboxCarrier
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[SandboxClient]:
+    """One sandbox and one SDK client for all tests: the SDK takes seconds to import."""
+    telnyx: Any = pytest.importorskip("telnyx", reason=f"{NEEDS} the package telnyx")
+    receiver = WebhookReceiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"])).decode()
+            receiver.received.append((dict(self.headers.items()), body))
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+            """Nothing."""
+
+    hooks = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=hooks.serve_forever, args=(0.02,))
+    thread.start()
+    receiver.url = f"http://127.0.0.1:{hooks.server_address[1]}/webhooks/telnyx"
+    with (
+        SandboxServer(api_key="KEY", webhook_url=receiver.url) as server,
+        httpx.Client(base_url=server.url, trust_env=False, timeout=20) as control,
+        telnyx.Telnyx(
+            api_key="KEY",
+            base_url=f"{server.url}/v2",
+            public_key=server.public_key_b64,
+            max_retries=0,
+            http_client=httpx.Client(trust_env=False),
+        ) as sdk,
+    ):
+        yield SandboxClient(server, sdk, control, receiver)
+    hooks.shutdown()
+    thread.join()
+    hooks.server_close()
+
+
+@pytest.fixture
+def sandbox_client(running: SandboxClient) -> SandboxClient:
+    """The same, with everything forgotten."""
+    running.control.post("/sandbox/reset").raise_for_status()
+    running.receiver.received.clear()
+    return running
+
+
+@pytest.fixture(params=["process", "socket"])
+def sandbox(request: pytest.FixtureRequest) -> Iterator[SandboxCarrier]:
+    """A fresh sandbox and a client, in one process or with a socket between them."""
+    if request.param == "socket":
+        with (
+            SandboxServer(api_key="KEY") as server,
+            TelnyxClient("KEY", f"{server.url}/v2") as client,
+            httpx.Client(base_url=server.url, trust_env=False, timeout=20) as control,
+        ):
+            yield SandboxCarrier(client, control, parse_public_key(server.public_key_b64))
+        return
+    carrier = Carrier(api_key="KEY")
+    transport = httpx.WSGITransport(app=create_app(carrier))
+    try:
+        with (
+            TelnyxClient("KEY", "http://sandbox.test/v2", transport=transport) as client,
+            httpx.Client(base_url="http://sandbox.test", transport=transport) as control,
+        ):
+            yield SandboxCarrier(client, control, parse_public_key(carrier.signer.public_key_b64))
+    finally:
+        carrier.close()

@@ -1,0 +1,86 @@
+"""One delivery in a worker: the fakes behind its ports, and what was recorded."""
+
+import json
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import Any
+
+from otp_service.domain.circuit import BreakerDecision
+from otp_service.domain.delivery import Accepted, Action, DeliveryReport, Refused, SendOutcome
+from otp_service.domain.outbox import Job, PendingDelivery, SendPermit
+from otp_service.domain.policy import App, Limit, Policy, Sender, SenderKind
+from otp_service.keyring import Keyring, create, parse
+from otp_service.usecases.deliver import Deliver
+from tests.fakes import FakeCarrier, FakeDeliveryReports, FakeOutbox, FakeSenderHealth, FakeVerifications, Log
+
+RAW = create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z")
+RING = parse(RAW)
+NUMBER, CODE = "+12025550143", "314159"
+REF = RING.ids.new(RING.ids.number_hash(NUMBER), bytes(10))
+JOB = Job(3, "1-0", REF, 1)
+POOL = Sender("pool", SenderKind.NUMBER_POOL, "profile-a", None, 20.0)
+APP = App("shop", "Acme", (POOL,), wrong_codes_per_number=(Limit(7, 1_000),))
+POLICY = Policy(MappingProxyType({"shop": APP}), MappingProxyType({"pool": POOL}))
+
+
+def box(**changes: Any) -> str:
+    """The sealed box of a verification."""
+    return RING.seal(json.dumps({"v": REF.token, "to": NUMBER, "code": CODE, "context": {}, **changes}).encode())
+
+
+DRAFT = PendingDelivery("shop", "pool", "sms", "en", "", 300_000, 0, box(), False, False)
+
+
+class Scenario:
+    """Outbox, carrier and store, which keep the order of what is asked of them in one log."""
+
+    def __init__(
+        self,
+        pending: PendingDelivery | None = DRAFT,
+        *,
+        outcome: SendOutcome | None = None,
+        permit: Callable[[str], SendPermit | None] = lambda body: SendPermit(body, 1, 300_000),
+        report: DeliveryReport | None = None,
+        late_s: float = 0.0,
+        down_at: str = "",
+        **outbox: Any,
+    ) -> None:
+        self.log: Log = []
+        self.late_s = late_s
+        self.left: list[str] = []
+        self.outbox = FakeOutbox(pending, permit, log=self.log, down_at=down_at, **outbox)
+        self.reports = FakeDeliveryReports(log=self.log)
+        self.store = FakeVerifications(log=self.log)
+        self.carrier = FakeCarrier(outcome or Accepted("m1", "queued"), report, self.log, down_at=down_at)
+
+    def steps(self) -> list[str]:
+        """The names of what was asked, in order."""
+        return [entry[0] for entry in self.log]
+
+
+def use_case(
+    scenario: Scenario, policy: Policy = POLICY, ring: Keyring = RING, sender_health: FakeSenderHealth | None = None
+) -> Deliver:
+    """The use case of one process; half of every jitter, no real sleep."""
+    clock = iter((100.0, 100.0 + scenario.late_s))
+    return Deliver(
+        deliveries=scenario.outbox,
+        due=scenario.outbox,
+        rate=scenario.outbox,
+        reports=scenario.reports,
+        store=scenario.store,
+        carrier=scenario.carrier,
+        vault=ring,
+        policy=policy,
+        public_url="https://otp.example",
+        sleep=lambda seconds: scenario.log.append(("sleep", seconds)),
+        monotonic=lambda: next(clock),
+        random=lambda: 0.5,
+        count=lambda sender, outcome: scenario.log.append(("count", sender, outcome)),
+        left=scenario.left.append,
+        sender_health=sender_health or FakeSenderHealth(),
+    )
+
+
+NEXT = Refused("40002", "Spam", Action.NEXT_SENDER)
+HELD = BreakerDecision(False, 700, "40333", "spent", is_hold=True)

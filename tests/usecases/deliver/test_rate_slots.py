@@ -1,0 +1,54 @@
+"""Waiting for the sender's rate: a short wait in the thread, a long one in the store."""
+
+from dataclasses import replace
+
+import pytest
+
+from otp_service.domain.delivery import MARGIN_MS
+from otp_service.usecases.deliver import LONGEST_SLEEP_MS
+from tests.fakes import FakeSenderHealth
+
+from .scenario import DRAFT, HELD, JOB, Scenario, use_case
+
+
+def test_a_short_wait_is_slept_a_long_one_is_spent_in_the_store() -> None:
+    """A thread sleeps a quarter of a second at most; longer waits leave the process."""
+    short = Scenario(wait_ms=LONGEST_SLEEP_MS)
+    use_case(short).send(JOB)
+    assert short.steps()[:3] == ["acquire_rate_slot", "sleep", "compose"]
+    assert short.log[1] == ("sleep", LONGEST_SLEEP_MS / 1_000)
+    long = Scenario(wait_ms=LONGEST_SLEEP_MS + 1)
+    use_case(long).send(JOB)
+    assert long.log[1:] == [("record_rate_wait", LONGEST_SLEEP_MS + 1)]
+
+
+def test_a_turn_after_the_codes_end_is_no_turn() -> None:
+    """The patience is the code's life; beyond it the next sender is asked."""
+    scenario = Scenario(wait_ms=-5_000, pending=replace(DRAFT, now_ms=299_000))
+    use_case(scenario).send(JOB)
+    assert scenario.log == [("acquire_rate_slot", "pool", 20.0, 1_000), ("record_impossible", "sender_busy")]
+
+
+@pytest.mark.parametrize("left_ms", [-60_000, -1, 0, MARGIN_MS])
+@pytest.mark.parametrize("trouble", ["no turn", "a hold", "no sender", "no app", "an unreadable box"])
+def test_what_ran_out_while_it_waited_ends_as_expired(trouble: str, left_ms: int) -> None:
+    """Whatever stands in the way now: no turn is reserved, no breaker asked; the store ends it with the last reason."""
+    draft = replace(DRAFT, now_ms=DRAFT.expires_ms - left_ms)
+    scenario = {
+        "no turn": Scenario(wait_ms=-5_000, pending=draft),
+        "a hold": Scenario(pending=draft),
+        "no sender": Scenario(pending=replace(draft, sender="gone")),
+        "no app": Scenario(pending=replace(draft, app="gone")),
+        "an unreadable box": Scenario(pending=replace(draft, box="x")),
+    }[trouble]
+    scenario.outbox.permit = lambda _: None
+    assert scenario.outbox.pending is not None
+    use_case(scenario, sender_health=FakeSenderHealth(decision=HELD)).send(JOB)
+    assert [entry[:3] for entry in scenario.log] == [("begin_send", scenario.outbox.pending.app, "")]
+
+
+def test_a_reserved_turn_is_not_reserved_again() -> None:
+    """An entry that comes back when its place has come goes straight on."""
+    scenario = Scenario(pending=replace(DRAFT, rate_limited=True), wait_ms=10_000)
+    use_case(scenario).send(JOB)
+    assert scenario.steps()[0] == "compose"
