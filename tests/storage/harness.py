@@ -31,8 +31,6 @@ from otp_service.storage.optouts import OptOuts
 from otp_service.storage.outbox import Outbox
 from otp_service.storage.readiness import clock_ms
 from otp_service.storage.schema import Keys
-from otp_service.storage.schema.encodings import SendEntry, SendList, WrongCodes
-from otp_service.storage.schema.fields import Number
 from otp_service.storage.script_files import Script, Value
 from otp_service.storage.scripts import Scripts
 from otp_service.storage.sender_rate import SenderRate
@@ -40,6 +38,8 @@ from otp_service.storage.sender_stats import SenderStats
 from otp_service.storage.store import Store
 from otp_service.storage.timers import Timers
 from otp_service.storage.verifications import Verifications
+
+from .remembered import Remembered
 
 T = TypeVar("T")
 SHARDS = 16
@@ -111,7 +111,7 @@ class Confused(Scripts):
 
 
 @dataclass
-class StoreHarness:
+class StoreHarness(Remembered):
     """All store classes over one server."""
 
     store: Store
@@ -252,7 +252,7 @@ class StoreHarness:
             names = [name for name in record if name.startswith("sent_at_ms:")]
             moved = {name: str(int(record[name]) - ms) for name in ("created_ms", "expires_ms", "next_send_ms", *names)}
             self.raw.hset(self.keys.record(one), mapping=moved)
-        self._move_sends(ref.number_hash, lambda at_ms: at_ms - ms)
+        self.move_sends(ref.number_hash, lambda at_ms: at_ms - ms)
 
     def cool(self, ref: Reference) -> None:
         """End the cool-down now: the number's sends were made eleven minutes ago, and the ladder counts them still."""
@@ -261,61 +261,12 @@ class StoreHarness:
         moved = {name: str(min(int(at), old)) for name, at in record.items() if name.startswith("sent_at_ms:")}
         if record:
             self.raw.hset(self.keys.record(ref), mapping={"next_send_ms": "0", **moved})
-        self._move_sends(ref.number_hash, lambda at_ms: min(at_ms, old))
+        self.move_sends(ref.number_hash, lambda at_ms: min(at_ms, old))
 
     def age_wrong_codes(self, number_hash: str, ms: int, *apps: App) -> None:
         """Make the number's wrong codes so much older, in these apps and over all apps."""
         for app in (*(app.name for app in apps), None):
             self.set_wrong_codes(number_hash, app, [at_ms - ms for at_ms in self.wrong_codes(number_hash, app)])
-
-    def wrong_codes(self, number_hash: str, app: str | None = None) -> list[int]:
-        """The times of the number's wrong codes, newest first: in an app, or over all apps."""
-        times = self._wrong(number_hash, app)[2]
-        return [int(at_ms) for at_ms in times.split(",") if at_ms]
-
-    def set_wrong_codes(self, number_hash: str, app: str | None, times: Sequence[int]) -> None:
-        """Let the number's wrong codes in an app, or over all apps, be these; those in a row stay as they are."""
-        text = ",".join(str(at_ms) for at_ms in times)
-        in_a_row, last, _ = self._wrong(number_hash, app)
-        value = text if app is None else WrongCodes.pack(in_a_row, last, text)
-        self.raw.hset(self.keys.number(number_hash), _wrong_field(app), value)
-
-    def in_a_row(self, number_hash: str, app: str) -> int:
-        """The number's wrong codes in the app since its last approval there."""
-        return int(self._wrong(number_hash, app)[0])
-
-    def set_in_a_row(self, number_hash: str, app: str, count: int) -> None:
-        """Let the number's last wrong codes in the app be so many in a row, the last of them just now."""
-        value = WrongCodes.pack(count, self.now(), self._wrong(number_hash, app)[2])
-        self.raw.hset(self.keys.number(number_hash), _wrong_field(app), value)
-
-    def _wrong(self, number_hash: str, app: str | None) -> list[str]:
-        found = self.raw.hget(self.keys.number(number_hash), _wrong_field(app)) or ""
-        return WrongCodes.parse(found) if app is not None and found else ["0", "0", found]
-
-    def sends(self, number_hash: str) -> list[str]:
-        """The entries of the number's sends, newest first."""
-        found = self.raw.hget(self.keys.number(number_hash), Number.SENDS)
-        return found.split(SendList.separator) if found else []
-
-    def set_sends(self, number_hash: str, entries: Sequence[str]) -> None:
-        """Let the number's sends be these, newest first."""
-        self.raw.hset(self.keys.number(number_hash), Number.SENDS, SendList.separator.join(entries))
-
-    def _move_sends(self, number_hash: str, move: Callable[[int], int]) -> None:
-        parsed = [SendEntry.parse(entry) for entry in self.sends(number_hash)]
-        if parsed:
-            self.set_sends(number_hash, [SendEntry.pack(move(int(at)), app, purpose) for at, app, purpose in parsed])
-
-    def starts(self, number_hash: str, app: str) -> list[int]:
-        """The times of the number's sends in an app, newest first."""
-        found = self.raw.hget(self.keys.number(number_hash), f"{Number.STARTS}{app}")
-        return [int(at_ms) for at_ms in found.split(",")] if found else []
-
-    def set_starts(self, number_hash: str, app: str, times: Sequence[int]) -> None:
-        """Let the times of the number's sends in an app be these, newest first."""
-        text = ",".join(str(at_ms) for at_ms in times)
-        self.raw.hset(self.keys.number(number_hash), f"{Number.STARTS}{app}", text)
 
     def events(self, ref: Reference) -> list[str]:
         """The types of the timeline's events in order."""
@@ -437,10 +388,6 @@ class StoreHarness:
     def snapshot(self) -> dict[str, str]:
         """The content of everything, to compare."""
         return dict(self.content())
-
-
-def _wrong_field(app: str | None) -> str:
-    return Number.WRONG if app is None else f"{Number.WRONG}:{app}"
 
 
 def limited(*limits: tuple[int, int], app: App = SHOP) -> App:
