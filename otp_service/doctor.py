@@ -1,6 +1,6 @@
-"""`otp-service doctor`: checks everything that a deployment can have wrong, one finding at a time.
+"""`otp-service doctor`: checks everything that a deployment can have wrong, one result at a time.
 
-A check never raises: what is wrong becomes a finding, with what to do about it.
+A check never raises: what is wrong becomes a result, with what to do about it.
 """
 
 import contextlib
@@ -25,43 +25,43 @@ MAX_SKEW_MS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the doctor: what was checked, whether it is in order, and what to do if not."""
+class CheckResult:
+    """One line of the doctor: what was checked, whether it is well, and what to do if not."""
 
     name: str
     ok: bool
     detail: str
 
 
-def diagnose(settings: Settings) -> Iterator[Finding]:
+def diagnose(settings: Settings) -> Iterator[CheckResult]:
     """Check configuration, store and carrier, in this order."""
     yield from _configuration(settings)
     yield from _store(settings)
     yield from _carrier(settings)
 
 
-def _configuration(settings: Settings) -> Iterator[Finding]:
+def _configuration(settings: Settings) -> Iterator[CheckResult]:
     where = str(settings.config_path or "no file, defaults")
-    yield _finding("configuration", settings.require_apps, where)
-    yield _finding("keyring", lambda: config.load_keyring(settings), "loaded")
-    yield _finding("webhook key", lambda: webhook_key(settings), "TELNYX_PUBLIC_KEY is an Ed25519 key")
+    yield _result("configuration", settings.require_apps, where)
+    yield _result("keyring", lambda: config.load_keyring(settings), "loaded")
+    yield _result("webhook key", lambda: webhook_key(settings), "TELNYX_PUBLIC_KEY is an Ed25519 key")
 
 
-def _finding(name: str, check: Callable[[], object], detail: str) -> Finding:
+def _result(name: str, check: Callable[[], object], detail: str) -> CheckResult:
     try:
         check()
     except ServiceError as error:
-        return Finding(name, False, error.detail)
-    return Finding(name, True, detail)
+        return CheckResult(name, False, error.detail)
+    return CheckResult(name, True, detail)
 
 
-def _store(settings: Settings) -> Iterator[Finding]:
+def _store(settings: Settings) -> Iterator[CheckResult]:
     try:
         stores = open_stores(settings)
     except ServiceError as error:
-        yield Finding("store", False, error.detail)
+        yield CheckResult("store", False, error.detail)
         return
-    yield Finding("store", True, f"{connect.masked(settings.redis_url)} answers and never evicts")
+    yield CheckResult("store", True, f"{connect.masked(settings.redis_url)} answers and never evicts")
     yield from _keyring_and_store(settings, stores)
     yield _clock(stores)
     yield from _circuits(settings, stores)
@@ -69,55 +69,55 @@ def _store(settings: Settings) -> Iterator[Finding]:
     stores.store.close()
 
 
-def _keyring_and_store(settings: Settings, stores: Stores) -> Iterator[Finding]:
-    """Whether the store belongs to this keyring. A keyring that cannot be read has a finding of its own."""
+def _keyring_and_store(settings: Settings, stores: Stores) -> Iterator[CheckResult]:
+    """Whether the store belongs to this keyring. A keyring that cannot be read has a result of its own."""
     with contextlib.suppress(ConfigError):
         ring = config.load_keyring(settings)
         try:
             known = Keyrings(stores.store, stores.keys).require(ring.fingerprint)
         except ServiceError as error:
-            yield Finding("keyring and store", False, error.detail)
+            yield CheckResult("keyring and store", False, error.detail)
             return
         detail = f"the store knows the index key {ring.fingerprint}" if known else "the store knows no keyring yet"
-        yield Finding("keyring and store", True, detail)
+        yield CheckResult("keyring and store", True, detail)
 
 
-def _clock(stores: Stores) -> Finding:
+def _clock(stores: Stores) -> CheckResult:
     skew_ms = abs(readiness.clock_ms(stores.store) - clock_ms())
     detail = f"this machine and the store differ by {skew_ms} ms"
     if skew_ms > MAX_SKEW_MS:
-        return Finding("clock", False, f"{detail}; set both by NTP")
-    return Finding("clock", True, detail)
+        return CheckResult("clock", False, f"{detail}; set both by NTP")
+    return CheckResult("clock", True, detail)
 
 
-def _circuits(settings: Settings, stores: Stores) -> Iterator[Finding]:
+def _circuits(settings: Settings, stores: Stores) -> Iterator[CheckResult]:
     circuits = sender_health(settings, stores).circuits()
     tripped = [circuit for circuit in circuits if circuit.until_ms is not None]
     for circuit in tripped:
         until = rfc3339(circuit.until_ms or 0, "seconds")
         detail = f"{circuit.state.replace('_', ' ')} until {until}: {circuit.title} (code {circuit.code})"
-        yield Finding(f"circuit {circuit.scope}", False, detail)
+        yield CheckResult(f"circuit {circuit.scope}", False, detail)
     if circuits and not tripped:
-        yield Finding("circuits", True, "none of the senders' breakers is open")
+        yield CheckResult("circuits", True, "none of the senders' breakers is open")
 
 
-def _callbacks(settings: Settings, stores: Stores) -> Iterator[Finding]:
+def _callbacks(settings: Settings, stores: Stores) -> Iterator[CheckResult]:
     endpoints = settings.policy.endpoints
     receivers = Receivers(endpoints, now_ms=clock_ms)
     for app, (waiting, dead) in Callbacks(stores.store, stores.scripts, stores.keys).counts(list(endpoints)).items():
         objection = receivers.reachable(app)
         scope = "private addresses allowed" if endpoints[app].allow_private else "public addresses only"
         detail = objection or f"{endpoints[app].host}, {scope}"
-        yield Finding(f"callbacks of {app}", objection is None, f"{detail}; {waiting} waiting, {dead} dead")
+        yield CheckResult(f"callbacks of {app}", objection is None, f"{detail}; {waiting} waiting, {dead} dead")
 
 
-def _carrier(settings: Settings) -> Iterator[Finding]:
+def _carrier(settings: Settings) -> Iterator[CheckResult]:
     try:
         telnyx = telnyx_client(settings)
     except ServiceError as error:
-        yield Finding("carrier", False, error.detail)
+        yield CheckResult("carrier", False, error.detail)
         return
     alerts_from = settings.on_call.sender if settings.on_call else None
     for name, ok, detail in check_senders(telnyx, settings.policy.senders.values(), alerts_from):
-        yield Finding(name, ok, detail)
+        yield CheckResult(name, ok, detail)
     telnyx.close()

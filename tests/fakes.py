@@ -1,37 +1,54 @@
 """Every fake of a port, in one place. mypy proves at the end of the file that each fits its Protocol.
 
-Two kinds. A *memory* fake keeps state as the store does, without a clock: what would happen after a time happens when
-the test calls `later()`. `tests/contracts` runs one suite on each of them and on the real store. A *scripted* fake
-stands for what has no memory of its own (the carrier, the receivers) or for scripts that have a model elsewhere
-(`storage/test_state_machine.py`): it gives the answers that the test prepared and records what it was asked.
+A fake of a port with the store behind it is a small store in memory: it keeps the rules that the port promises, and
+gives no reply that a test prepared. Tests put a state there instead. `tests/contracts` runs one suite on each of them,
+on a real server and on a one-node cluster. What a fake leaves out stands in its docstring.
+
+It has no clock of its own: what would happen after a time happens when the test moves `now_ms`, or calls `later()` or
+`come()`. The carrier and the receivers have no rules of ours: their fakes give the answers that the test prepared, and
+record what they were asked; their suites run on our clients too. The last fakes stand for no port, but for parts of
+ours that others build on: `FakeStreams` for two classes of the store, the others for use cases.
 """
 
 import json
+import math
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, cast
 
+from otp_service.clock import rfc3339
 from otp_service.domain.alert import Alert
 from otp_service.domain.audit import Event, EventPage, Position
 from otp_service.domain.callback import Answer, Callback
-from otp_service.domain.checking import CheckAnswer, CheckCommand
+from otp_service.domain.checking import Approval, Approved, CheckAnswer, CheckCommand, Limited, Superseded, Wrong
 from otp_service.domain.circuit import PASS, TRIPS_AFTER, BreakerDecision, Circuit, Fault, Hold, Source, Success
-from otp_service.domain.delivery import Accepted, DeliveryReport, NotSent, Refused, SendOutcome, Unknown
+from otp_service.domain.delivery import (
+    MARGIN_MS,
+    RANK,
+    Accepted,
+    DeliveryReport,
+    DeliveryStatus,
+    NotSent,
+    Refused,
+    SendOutcome,
+    Unknown,
+    from_carrier,
+)
 from otp_service.domain.denial import Denial
 from otp_service.domain.ending import Canceled, Ended, NotFound, Redeemed
-from otp_service.domain.errors import StoreUnavailable
+from otp_service.domain.errors import KeyUnknown, StoreUnavailable
+from otp_service.domain.failover import may_fail_over
 from otp_service.domain.ids import Reference, shard_of
 from otp_service.domain.optout_list import Block, BlockPage, Cursor, OptOut, Standing
 from otp_service.domain.outbox import Job, PendingDelivery, ReportOutcome, SendPermit, Timer
-from otp_service.domain.policy import App, Limit, Sender, Slot
+from otp_service.domain.policy import MAX_LIFETIME_MS, App, Limit, NumberLimits, Sender, Slot
 from otp_service.domain.routing import Health
 from otp_service.domain.starting import StartCommand, Started, StartRefused
 from otp_service.domain.verification import Status
-from otp_service.domain.view import TimelineEntry, VerificationView
-from otp_service.keyring import Keyring
+from otp_service.domain.view import DeliveryView, TimelineEntry, VerificationView
 from otp_service.usecases import ports
 from otp_service.usecases.alert_on_call import AlertOnCall
 from otp_service.usecases.sender_health import SenderHealth
@@ -379,7 +396,7 @@ class FakeLimits:
     """Limits apart from the number; without a clock a slot is free again only when it is given back."""
 
     wait_ms: int = 0
-    """If it is not 0, the wait that every `acquire` answers with."""
+    """If it is not 0, every limit is full for so many milliseconds more."""
     used: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def acquire(self, slots: Sequence[Slot]) -> int:
@@ -417,10 +434,9 @@ class FakeKeyIds:
 
 @dataclass
 class FakeCircuits:
-    """Breakers by scope. `breakers` may be set by the test; `reply` is then what every hold answers with."""
+    """Breakers by scope, with a clock that stands still."""
 
     breakers: dict[str, Circuit] = field(default_factory=dict)
-    reply: str | None = None
     down: bool = False
     noted: list[Any] = field(default_factory=list)
     numbers: list[str] = field(default_factory=list)
@@ -449,8 +465,6 @@ class FakeCircuits:
         self._require_up()
         self.noted.append(hold)
         self.numbers.append(number_hash)
-        if self.reply is not None:
-            return self.reply
         was = self.breakers.get(hold.scope, Circuit(hold.scope))
         row = self._count(hold.scope, f"{hold.source}:{hold.code}", number_hash)
         known = was.is_hold and was.code == hold.code
@@ -547,218 +561,660 @@ class FakeSenderStats:
             self.figures[name] = replace(self.figures.get(name, Health()), success_ratio=success, spam_ratio=spam)
 
 
-# ---- scripted fakes -----------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Secrets:
+    """What a verification holds of its code while it is pending."""
+
+    kid: str = ""
+    digest: str = field(default="", repr=False)
+    context_hash: str = ""
+
+
+@dataclass(frozen=True)
+class Given:
+    """The receipt that an approval gave, when, and for which request."""
+
+    receipt_id: str
+    at_ms: int = 0
+    request_key: str = ""
+    context_hash: str = ""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A send to a number. `in_ladder` until a code of its app and purpose is approved."""
+
+    at_ms: int
+    subject: tuple[str, str, str]
+    """Number hash, app and purpose."""
+    in_ladder: bool = True
 
 
 @dataclass
 class FakeVerifications:
-    """Gives the prepared replies in their order to what changes a verification, and records what it is asked."""
+    """Verifications, with a clock that only the test moves. A view may be put there as if it had been started.
 
-    replies: list[Any] = field(default_factory=list)
-    last: Reference | None = None
+    Left out: the bound on consecutive wrong codes, and the order of senders. Nothing is forgotten with time.
+    """
+
     views: dict[Reference, VerificationView] = field(default_factory=dict)
-    events: list[TimelineEntry] = field(default_factory=list)
-    open_: list[Reference] = field(default_factory=list)
-    received_ms: int = 0
-    now: dict[Reference, int | None] = field(default_factory=dict)
-    """Versions by verification."""
+    """Each as it was when it last changed, the newest last."""
+    secrets: dict[Reference, Secrets] = field(default_factory=dict)
+    now_ms: int = 500
+    given: dict[Reference, Given] = field(default_factory=dict)
+    """Of the approved."""
+    subject: Callable[[str, str], str] = lambda app, number_hash: f"{app} {number_hash}"
+    opted_out: set[tuple[str, str]] = field(default_factory=set)
+    """Number hashes and the messaging profiles that must not send to them."""
+    wrong: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    """When wrong codes were given, by number hash and app ("" over all apps), the latest first."""
+    sends: list[Sent] = field(default_factory=list)
+    """The latest first."""
+    events: dict[Reference, list[TimelineEntry]] = field(default_factory=dict)
     fault: Exception | None = None
+    """What every call raises."""
     asked: list[Any] = field(default_factory=list)
     viewed: list[Reference] = field(default_factory=list)
     denials: list[tuple[Reference, Denial]] = field(default_factory=list)
     log: Log = field(default_factory=list)
+    _done: dict[str, Any] = field(default_factory=dict)
+    _redeemed: dict[Reference, tuple[int, str]] = field(default_factory=dict)
+    _received: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    # ---- starting ----
 
     def start(self, command: StartCommand) -> Started | StartRefused:
-        """The next reply."""
-        return cast("Started | StartRefused", self._reply(command))
+        """Create, send again, or refuse."""
+        self._ask(command)
+        if command.operation_id in self._done:
+            ref, resent = self._done[command.operation_id]
+            return self._started(ref, resent=resent, replayed=True)
+        ref = self._newest(command.reference.number_hash, command.app.name, command.purpose)
+        if ref is not None and not self._is_pending(ref):
+            ref = None
+        refused = self._refusal(command, ref)
+        if refused is not None:
+            return refused
+        resent, ref = ref is not None, ref or command.reference
+        self._send(command, ref)
+        self._done[command.operation_id] = ref, resent
+        return self._started(ref, resent=resent)
 
-    def check(self, command: CheckCommand) -> CheckAnswer:
-        """The next reply, or what it makes of the command."""
-        reply = self._reply(command)
-        return cast("CheckAnswer", reply(command) if callable(reply) else reply)
+    def _started(self, ref: Reference, *, resent: bool, replayed: bool = False) -> Started:
+        view = self._now(ref)
+        return Started(**{one.name: getattr(view, one.name) for one in fields(view)}, resent=resent, replayed=replayed)
+
+    def _refusal(self, command: StartCommand, pending: Reference | None) -> StartRefused | None:
+        app, number, steps = command.app, command.reference.number_hash, command.app.resend_after_ms
+        if not self._open(command):
+            return StartRefused("opted_out", 0)
+        wait_ms, limit = self._wrong_wait(number, app, command.per_number)
+        if wait_ms:
+            return StartRefused("too_many_wrong_codes", wait_ms, None, limit)
+        if pending and self.secrets[pending].context_hash != command.context_hash:
+            return StartRefused("context_conflict", 0)
+        opens_ms, sends = self._opens_ms(command), self.views[pending].sends if pending else 0
+        if pending and sends > len(steps):
+            wait_ms = max(opens_ms, self.views[pending].expires_ms) - self.now_ms
+            return StartRefused("resend_too_soon", wait_ms, 0, "resend_after")
+        if opens_ms > self.now_ms:
+            return StartRefused("resend_too_soon", opens_ms - self.now_ms, len(steps) + 1 - sends, "resend_after")
+        wait_ms, limit = self._start_wait(command)
+        if wait_ms:
+            return StartRefused("rate_limited", wait_ms, None, limit)
+        queued = [one for view in self.views.values() for one in view.deliveries if one.status is DeliveryStatus.QUEUED]
+        return StartRefused("queue_full", 1_000) if len(queued) >= command.queue_max else None
+
+    def _open(self, command: StartCommand) -> list[Sender]:
+        number = command.reference.number_hash
+        return [one for one in command.route if (number, one.messaging_profile_id) not in self.opted_out]
+
+    def _wrong_wait(self, number: str, app: App, everywhere: NumberLimits) -> tuple[int, str]:
+        here, all_apps = self.wrong.get((number, app.name), []), self.wrong.get((number, ""), [])
+        return max(
+            (self._wait_ms(here, app.wrong_codes_per_number), "wrong_codes_per_number"),
+            (self._wait_ms(all_apps, everywhere.wrong_codes), "service.wrong_codes_per_number"),
+        )
+
+    def _start_wait(self, command: StartCommand) -> tuple[int, str]:
+        sends = [send for send in self.sends if send.subject[0] == command.reference.number_hash]
+        own = [send.at_ms for send in sends if send.subject[1] == command.app.name]
+        return max(
+            (self._wait_ms([send.at_ms for send in sends], command.per_number.sends), "service.sends_per_number"),
+            (self._wait_ms(own, command.app.starts_per_number), "starts_per_number"),
+            (command.outer_wait_ms, "starts_per_client_ip or starts_per_app"),
+        )
+
+    def _wait_ms(self, latest_first: Sequence[int], limits: Sequence[Limit]) -> int:
+        full = [(latest_first[one.limit - 1], one) for one in limits if len(latest_first) >= one.limit]
+        return max((at_ms + one.per_ms - self.now_ms for at_ms, one in full), default=0) if full else 0
+
+    def _opens_ms(self, command: StartCommand) -> int:
+        """When the ladder lets the next send through."""
+        subject = (command.reference.number_hash, command.app.name, command.purpose)
+        steps = command.app.resend_after_ms
+        sends = [send for send in self.sends if send.subject == subject and send.in_ladder]
+        own = [send.at_ms for send in sends if send.at_ms + 3_600_000 > self.now_ms]
+        return own[0] + steps[min(len(own), len(steps)) - 1] if own and steps else self.now_ms
+
+    def _send(self, command: StartCommand, ref: Reference) -> None:
+        app, was = command.app, self.views.get(ref)
+        self.sends.insert(0, Sent(self.now_ms, (ref.number_hash, app.name, command.purpose)))
+        if was is None:
+            self.views[ref] = was = self._created(command)
+            self.secrets[ref] = Secrets(command.kid, command.digest, command.context_hash)
+        ordinal, sender = len(was.deliveries) + 1, self._open(command)[0]
+        queued = DeliveryView(
+            ordinal, sender.name, sender.kind, DeliveryStatus.QUEUED, None, None, self.now_ms, self.now_ms
+        )
+        self.views[ref] = replace(
+            was,
+            channel=command.channel,
+            metadata=command.metadata,
+            sends=was.sends + 1,
+            expires_ms=min(self.now_ms + app.code_ttl_ms, was.created_ms + MAX_LIFETIME_MS),
+            next_send_ms=self._opens_ms(command),
+            deliveries=(*was.deliveries, queued),
+        )
+        self._note(ref, "verification.started" if ordinal == 1 else "verification.resent")
+        self._note(ref, "delivery.queued", ref.delivery_id(ordinal))
+
+    def _created(self, command: StartCommand) -> VerificationView:
+        return verification_view(
+            command.reference,
+            app=command.app.name,
+            purpose=command.purpose,
+            mask=command.mask,
+            subject=self.subject(command.app.name, command.reference.number_hash),
+            created_ms=self.now_ms,
+            attempts=0,
+            max_checks=command.app.max_checks,
+            sends=0,
+            max_sends=len(command.app.resend_after_ms) + 1,
+            version=0,
+        )
+
+    # ---- checking and ending ----
 
     def latest(self, number_hash: str, app: str, purpose: str) -> Reference | None:
-        """The prepared one."""
-        self.asked.append((number_hash, app, purpose))
-        return self.last
+        """The newest, ended or not."""
+        self._ask((number_hash, app, purpose))
+        return self._newest(number_hash, app, purpose)
+
+    def check(self, command: CheckCommand) -> CheckAnswer:
+        """Count, compare and consume."""
+        self._ask(command)
+        if command.operation_id in self._done:
+            return cast("CheckAnswer", self._done[command.operation_id])
+        ref, app = command.reference, command.app
+        if command.by_purpose is not None and self._newest(ref.number_hash, app.name, command.by_purpose) != ref:
+            return Superseded()
+        if not self._is_as_asserted(command):
+            return NotFound()
+        given = self.given.get(ref)
+        if given is not None and command.request_key and command.request_key == given.request_key:
+            return self._approval(command, given)
+        if not self._is_pending(ref):
+            return Ended(self.views[ref].status)
+        wait_ms, _ = self._wrong_wait(ref.number_hash, app, command.per_number)
+        return Limited(wait_ms) if wait_ms else self._judge(command)
+
+    def _is_as_asserted(self, command: CheckCommand) -> bool:
+        view = self.views.get(command.reference)
+        return (
+            view is not None
+            and view.app == command.app.name
+            and command.asserted_number in ("", command.reference.number_hash)
+            and command.asserted_purpose in ("", view.purpose)
+        )
+
+    def _judge(self, command: CheckCommand) -> CheckAnswer:
+        ref, secret = command.reference, self.secrets[command.reference]
+        if secret.kid not in command.digests:
+            raise KeyUnknown(secret.kid)
+        view = self._change(ref, attempts=self.views[ref].attempts + 1)
+        if command.digests[secret.kid] == secret.digest:
+            answer: CheckAnswer = self._approve(command, view, secret)
+        else:
+            answer = self._refuse(view)
+        self._done[command.operation_id] = answer
+        return answer
+
+    def _approve(self, command: CheckCommand, view: VerificationView, secret: Secrets) -> Approved:
+        ref, subject = view.reference, (view.reference.number_hash, view.app, view.purpose)
+        given = Given(command.receipt_id, self.now_ms, command.request_key, secret.context_hash)
+        self.given[ref] = given
+        self.sends = [replace(send, in_ladder=send.in_ladder and send.subject != subject) for send in self.sends]
+        self._end(ref, Status.APPROVED)
+        return self._approval(command, given)
+
+    def _approval(self, command: CheckCommand, given: Given) -> Approved:
+        view, moment = self.views[command.reference], rfc3339(given.at_ms)
+        approval = Approval(
+            view.reference.verification_id, "approved", moment, view.mask, view.purpose, view.channel, view.subject, ""
+        )
+        replayed = given.receipt_id != command.receipt_id
+        return Approved(approval, given.at_ms, given.context_hash, given.receipt_id, replayed)
+
+    def _refuse(self, view: VerificationView) -> Wrong | Ended:
+        for app in (view.app, ""):
+            self.wrong.setdefault((view.reference.number_hash, app), []).insert(0, self.now_ms)
+        self._note(view.reference, "check.failed")
+        if view.checks_left:
+            return Wrong(view.checks_left)
+        self._end(view.reference, Status.EXHAUSTED)
+        return Ended(Status.EXHAUSTED)
 
     def cancel(self, operation_id: str, ref: Reference, app: str) -> Canceled | Ended | NotFound:
-        """The next reply."""
-        return cast("Canceled | Ended | NotFound", self._reply((ref, app)))
+        """Withdraw a pending one."""
+        self._ask((ref, app))
+        if ref not in self.views or self.views[ref].app != app:
+            return NotFound()
+        if self._is_pending(ref):
+            self._end(ref, Status.CANCELED)
+            self._done[operation_id] = ref
+        return Canceled() if self._done.get(operation_id) == ref else Ended(self.views[ref].status)
 
     def redeem(self, operation_id: str, ref: Reference, app: str, receipt_id: str, ends_ms: int) -> Redeemed | NotFound:
-        """The next reply."""
-        return cast("Redeemed | NotFound", self._reply((ref, app, receipt_id, ends_ms)))
+        """Spend the receipt of the approval."""
+        self._ask((ref, app, receipt_id, ends_ms))
+        given = self.given.get(ref)
+        if given is None or given.receipt_id != receipt_id or self.views[ref].app != app:
+            return NotFound()
+        if ref not in self._redeemed:
+            if self.now_ms >= ends_ms:
+                return NotFound()
+            self._redeemed[ref] = self.now_ms, operation_id
+            self._note(ref, "receipt.redeemed")
+        at_ms, by = self._redeemed[ref]
+        return Redeemed(at_ms, by == operation_id, self.views[ref].mask, self.views[ref].purpose)
 
     def expire(self, ref: Reference) -> bool:
-        """It ends."""
+        """End one whose time is over."""
         self.log.append(("expire", ref))
-        return True
+        before = self.views.get(ref)
+        return before is not None and before.status is Status.PENDING and not self._is_pending(ref)
 
     def pending(self, number_hash: str) -> list[Reference]:
-        """Those of the number that have not ended."""
-        return [ref for ref in self.open_ if ref.number_hash == number_hash]
+        """Those of the number whose time is not over."""
+        return [ref for ref, view in self.views.items() if ref.number_hash == number_hash and not self._is_over(view)]
 
     def first_received(self, number_hash: str, event_id: str) -> int:
-        """Always the same moment."""
-        return self.received_ms
+        """The moment of the first call."""
+        return self._received.setdefault((number_hash, event_id), self.now_ms)
 
     def deny(self, ref: Reference, denial: Denial) -> str:
-        """Record it."""
+        """End a pending one of which a message was sent before."""
         self.denials.append((ref, denial))
+        view = self.views.get(ref)
+        before_ms = min(denial.at_ms + 5_000, denial.received_ms)
+        if view is None or not self._is_pending(ref) or view.app not in denial.apps:
+            return "no"
+        sent = [one for one in view.deliveries if one.status is not DeliveryStatus.QUEUED]
+        if not any(one.sender in denial.senders and one.updated_ms <= before_ms for one in sent):
+            return "no"
+        self._end(ref, Status.DENIED)
         return "denied"
 
+    # ---- reading ----
+
     def view(self, ref: Reference, app: str | None) -> VerificationView | None:
-        """What is there, for its own app."""
+        """As it is now, for its own app."""
         self.viewed.append(ref)
-        view = self.views.get(ref)
-        return view if view is not None and app in (None, view.app) else None
+        return self._now(ref) if ref in self.views and app in (None, self.views[ref].app) else None
 
     def versions(self, refs: Sequence[Reference]) -> list[int | None]:
-        """Of each, as it is now."""
-        self.asked.append(list(refs))
-        if self.fault is not None:
-            raise self.fault
-        return [self.now.get(ref) for ref in refs]
+        """Of each."""
+        self._ask(list(refs))
+        return [self.views[ref].version if ref in self.views else None for ref in refs]
 
     def timeline(self, ref: Reference) -> list[TimelineEntry]:
-        """The prepared events."""
-        return self.events
+        """Its events."""
+        return self.events.get(ref, [])
 
-    def _reply(self, command: object) -> Any:
+    # ---- what the methods share ----
+
+    def _ask(self, what: object) -> None:
         if self.fault is not None:
             raise self.fault
-        self.asked.append(command)
-        return self.replies.pop(0)
+        self.asked.append(what)
+
+    def _newest(self, number_hash: str, app: str, purpose: str) -> Reference | None:
+        wanted = (number_hash, app, purpose)
+        found = [ref for ref, one in self.views.items() if (ref.number_hash, one.app, one.purpose) == wanted]
+        return found[-1] if found else None
+
+    def _is_over(self, view: VerificationView) -> bool:
+        return self.now_ms >= view.expires_ms
+
+    def _is_pending(self, ref: Reference) -> bool:
+        """Whether it is pending still; it ends here if its time is over."""
+        if self.views[ref].status is Status.PENDING and self._is_over(self.views[ref]):
+            self._end(ref, Status.EXPIRED)
+        return self.views[ref].status is Status.PENDING
+
+    def _now(self, ref: Reference) -> VerificationView:
+        view = replace(self.views[ref], now_ms=self.now_ms)
+        over = view.status is Status.PENDING and self._is_over(view)
+        return replace(view, status=Status.EXPIRED) if over else view
+
+    def _change(self, ref: Reference, **changes: Any) -> VerificationView:
+        self.views[ref] = replace(self.views[ref], **changes)
+        return self.views[ref]
+
+    def _end(self, ref: Reference, status: Status) -> None:
+        self.secrets.pop(ref, None)
+        self._change(ref, status=status)
+        self._note(ref, f"verification.{status}")
+
+    def _note(self, ref: Reference, event: str, delivery_id: str | None = None) -> None:
+        self.events.setdefault(ref, []).append(TimelineEntry(event, self.now_ms, delivery_id, {}))
+        self._change(ref, version=self.views[ref].version + 1)
 
 
 @dataclass
-class FakeOutbox:
-    """One delivery and what became of it: records each step in `log`."""
+class FakeDeliveries:
+    """One delivery, and what became of it. Its clock is `pending.now_ms`, which only the test moves.
+
+    Left out: that the verification ends, opt-outs and limits (the test sets `status` then), and what reports say.
+    """
 
     pending: PendingDelivery | None
-    permit: Callable[[str], SendPermit | None] = lambda body: SendPermit(body, 1, 300_000)
-    wait_ms: int = 0
-    poll: str | None = "m1"
-    closed: str | None = "unconfirmed"
-    others_left: bool = True
+    status: DeliveryStatus = DeliveryStatus.QUEUED
+    body: str | None = None
+    tries: int = 0
+    unsent: int = 0
+    message_id: str | None = None
+    failed_over: bool = False
+    """The next sender has it; that one's delivery is not kept."""
+    opted_out: set[str] = field(default_factory=set)
+    """Senders of the route whose profile the person has opted out of."""
+    timers: set[str] = field(default_factory=set)
+    """The kinds of those that are set."""
+    due: set[str] = field(default_factory=set)
+    """The kinds of those that have come; `come` lets one come."""
     log: Log = field(default_factory=list)
     down_at: str = ""
     """The step at which the store does not answer."""
+    _reason: bool = False
+    _handed_back: bool = False
+
+    def __post_init__(self) -> None:
+        rest = self.pending is not None and self.pending.next_senders
+        self.timers |= {"closing", "failover"} if rest else {"closing"}
+
+    def come(self, kind: str) -> None:
+        """A timer that is set comes."""
+        assert kind in self.timers
+        self.due.add(kind)
+
+    # ---- what became of a try ----
 
     def pending_delivery(self, job: Job) -> PendingDelivery | None:
-        """The prepared delivery."""
+        """As it is now."""
         return self.pending
 
     def begin_send(
         self, job: Job, app: str, sealed_body: str, wrong_limits: Sequence[Limit], all_wrong_limits: Sequence[Limit]
     ) -> SendPermit | None:
-        """The prepared permit."""
+        """Count the try and keep its bytes, if anything is to be sent."""
         self._step("begin_send", app, sealed_body, tuple(wrong_limits), tuple(all_wrong_limits))
-        return self.permit(sealed_body)
-
-    def acquire_rate_slot(self, sender: str, rate_per_s: float, patience_ms: int) -> int:
-        """The prepared wait."""
-        self._step("acquire_rate_slot", sender, rate_per_s, patience_ms)
-        return self.wait_ms
-
-    def record_rate_wait(self, job: Job, wait_ms: int) -> str:
-        """It waits."""
-        return self._step("record_rate_wait", wait_ms)
+        if self.pending is None or self._is_late():
+            return None
+        left_ms = self.pending.expires_ms - self.pending.now_ms
+        if left_ms <= MARGIN_MS or self.failed_over:
+            self.status = DeliveryStatus.UNKNOWN if self._may_be_sent() else DeliveryStatus.EXPIRED
+            return None
+        self.body = self.body or sealed_body or None
+        if self.body is None:
+            return None
+        self.tries += 1
+        self.status = DeliveryStatus.SENDING
+        kid, colon, _ = self.body.partition(":")
+        self.pending = replace(self.pending, has_body=True, rate_limited=False, sealed_by=kid if colon else "")
+        return SendPermit(self.body, self.tries, left_ms)
 
     def record_accepted(self, job: Job, outcome: Accepted) -> str:
-        """It is accepted."""
-        return self._step("record_accepted", outcome, status="accepted")
+        """Failover if it is held for longer than the code lives."""
+        self._step("record_accepted", outcome)
+        self.message_id = self.message_id or outcome.message_id
+        if self.pending is None or self._is_late():
+            return "late"
+        self.status = DeliveryStatus.SENT
+        self.timers.add("poll")
+        over = self.pending.now_ms + outcome.wait_s * 1_000 >= self.pending.expires_ms
+        return "failed_over" if over and self._fail_over() else "accepted"
 
     def record_refused(self, job: Job, outcome: Refused) -> str:
-        """It has failed."""
-        return self._step("record_refused", outcome, status="failed")
+        """Failover where that can help."""
+        self._step("record_refused", outcome)
+        status = DeliveryStatus.SUPPRESSED if outcome.opted_out else DeliveryStatus.FAILED
+        return "late" if self._is_late() else self._fail(status, may_fail_over=may_fail_over(outcome))
 
     def record_retry(self, job: Job, wait_ms: int, outcome: NotSent) -> str:
-        """It waits."""
-        return self._step("record_retry", wait_ms, outcome)
+        """The try was none."""
+        self._step("record_retry", wait_ms, outcome)
+        self.unsent += not self._is_late()
+        return self._wait()
 
     def record_unknown(self, job: Job, wait_ms: int, outcome: Unknown) -> str:
-        """It waits."""
-        return self._step("record_unknown", wait_ms, outcome)
+        """It may have been sent."""
+        self._step("record_unknown", wait_ms, outcome)
+        if not self._is_late():
+            self.status = DeliveryStatus.UNKNOWN
+        return self._wait()
 
     def record_impossible(self, job: Job, code: str, title: str) -> str:
-        """It has failed."""
-        return self._step("record_impossible", code, status="failed")
+        """Failover, unless it may have been sent or the code's time is over."""
+        self._step("record_impossible", code)
+        if self.pending is None or self._is_late():
+            return "late"
+        if self._may_be_sent():
+            self.status = DeliveryStatus.UNKNOWN
+            return "unknown"
+        if self.pending.now_ms >= self.pending.expires_ms:
+            self.status = DeliveryStatus.EXPIRED
+            return "expired"
+        return self._fail(DeliveryStatus.FAILED)
+
+    # ---- nothing was tried ----
+
+    def record_rate_wait(self, job: Job, wait_ms: int) -> str:
+        """It has its slot."""
+        self._step("record_rate_wait", wait_ms)
+        if self.pending is not None:
+            self.pending = replace(self.pending, rate_limited=True)
+        return self._wait()
 
     def return_to_queue(self, job: Job, title: str, wait_ms: int, *, may_fail_over: bool) -> str:
-        """It waits."""
-        return self._step("return_to_queue", title, wait_ms, may_fail_over)
+        """It waits for another worker."""
+        self._step("return_to_queue", title, wait_ms, may_fail_over)
+        self._handed_back = not may_fail_over
+        return self._wait()
 
     def record_held(self, job: Job, code: str, title: str, wait_ms: int, *, may_fail_over: bool = True) -> str:
-        """It waits."""
-        return self._step("record_held", code, wait_ms, *([] if may_fail_over else ["stays"]))
+        """Failover, or it waits."""
+        self._step("record_held", code, wait_ms, *([] if may_fail_over else ["stays"]))
+        if not self._is_late() and may_fail_over and not self._may_be_sent() and self._next():
+            return self._fail(DeliveryStatus.FAILED)
+        return self._wait()
 
     def pass_to_next_sender(self, job: Job, code: str, title: str, better: Sequence[str]) -> bool:
-        """Another sender takes it, if there is one."""
+        """Failover to a better one that is left."""
         self._step("pass_to_next_sender", code, tuple(better))
-        return self.others_left
-
-    def requeue(self, due: Timer) -> bool:
-        """A wait is over."""
-        self._step("requeue", due)
+        if self.pending is None or self._is_late():
+            return True
+        if self._may_be_sent() or not self._next() & {*better}:
+            return False
+        self._fail(DeliveryStatus.FAILED)
         return True
 
+    # ---- timers ----
+
+    def requeue(self, due: Timer) -> bool:
+        """Its wait is over."""
+        self._step("requeue", due)
+        return self._take("retry") and not self._is_late()
+
     def claim_poll(self, due: Timer) -> str | None:
-        """The prepared message to ask for."""
+        """Its message, if it was sent and has no final report."""
         self._step("claim_poll", due)
-        return self.poll
+        if not self._take("poll") or self.status is not DeliveryStatus.SENT:
+            return None
+        self.timers.add("poll")
+        return self.message_id
 
     def claim_failover(self, due: Timer) -> str | None:
-        """The prepared message to ask for first."""
+        """Failover unless it was accepted, is under way, or no worker has seen it."""
         self._step("claim_failover", due)
-        return self.poll
+        if not self._take("failover") or RANK[self.status] > RANK[DeliveryStatus.SENT] or not self._next():
+            return None
+        if self.status is DeliveryStatus.SENT:
+            self.timers.add("failover")
+            return self.message_id
+        under_way = self.status is DeliveryStatus.SENDING and self.tries - self.unsent == 1
+        if under_way or (not self._may_be_sent() and (self._handed_back or not self._reason)):
+            self.timers.add("failover")
+        else:
+            self.status = self.status if self._may_be_sent() else DeliveryStatus.FAILED
+            self._fail_over()
+        return None
 
     def close_delivery(self, due: Timer) -> str | None:
-        """The prepared status."""
+        """The end of one that has none, half a minute after the code's."""
         self._step("close_delivery", due)
-        return self.closed
+        if self.pending is None or not self._take("closing") or RANK[self.status] > RANK[DeliveryStatus.SENT]:
+            return None
+        if self.pending.now_ms < self.pending.expires_ms + 30_000:
+            self.timers.add("closing")
+            return None
+        sent = self.status is DeliveryStatus.SENT or self._may_be_sent()
+        self.status = DeliveryStatus.UNCONFIRMED if sent else DeliveryStatus.EXPIRED
+        return self.status
 
-    def _step(self, name: str, *rest: object, status: str = "waiting") -> str:
+    # ---- what the methods share ----
+
+    def _step(self, name: str, *rest: object) -> None:
         if name == self.down_at:
             raise unavailable()
         self.log.append((name, *rest))
-        return status
+
+    def _is_late(self) -> bool:
+        return self.pending is None or RANK[self.status] >= RANK[DeliveryStatus.SENT]
+
+    def _may_be_sent(self) -> bool:
+        return self.tries > self.unsent
+
+    def _next(self) -> set[str]:
+        """The senders that could have it now."""
+        pending = self.pending
+        if pending is None or self.failed_over or pending.now_ms >= pending.expires_ms:
+            return set()
+        return {*pending.next_senders} - self.opted_out
+
+    def _fail_over(self) -> bool:
+        self.failed_over = self.failed_over or bool(self._next())
+        return self.failed_over
+
+    def _fail(self, status: DeliveryStatus, *, may_fail_over: bool = True) -> str:
+        self.status = status
+        return "failed_over" if may_fail_over and self._fail_over() else "failed"
+
+    def _wait(self) -> str:
+        if self._is_late():
+            return "late"
+        self._reason = True
+        self.timers.add("retry")
+        return "waiting"
+
+    def _take(self, kind: str) -> bool:
+        came = kind in self.due
+        if came:
+            self.due.discard(kind)
+            self.timers.discard(kind)
+        return came
+
+
+@dataclass
+class FakeSenderRate:
+    """The senders' slots, with a clock that stands still."""
+
+    free_ms: dict[str, float] = field(default_factory=dict)
+    """In how many milliseconds each sender's next slot comes."""
+    log: Log = field(default_factory=list)
+    down_at: str = ""
+
+    def acquire_rate_slot(self, sender: str, rate_per_s: float, patience_ms: int) -> int:
+        """The next slot, one interval after the one before."""
+        if self.down_at == "acquire_rate_slot":
+            raise unavailable()
+        self.log.append(("acquire_rate_slot", sender, rate_per_s, patience_ms))
+        free_ms = self.free_ms.get(sender, 0)
+        if free_ms > patience_ms:
+            return -math.ceil(free_ms)
+        self.free_ms[sender] = free_ms + 1_000 / rate_per_s
+        return math.ceil(free_ms)
 
 
 @dataclass
 class FakeDeliveryReports:
-    """Records the reports that are applied; each has the prepared outcome."""
+    """Deliveries for reports on their messages, each of the sender `pool`."""
 
-    indexed: dict[tuple[str, str], tuple[Reference, int]] = field(default_factory=dict)
+    statuses: dict[tuple[Reference, int], DeliveryStatus] = field(default_factory=dict)
+    messages: dict[tuple[str, str], tuple[Reference, int]] = field(default_factory=dict)
     """Deliveries by number hash and message id."""
-    outcome: str = "moved"
-    sender: str = "pool"
+    events: set[tuple[str, str]] = field(default_factory=set)
+    """Number hashes and ids of the events that have come."""
     log: Log = field(default_factory=list)
     applied: Log = field(default_factory=list)
     clicks: Log = field(default_factory=list)
 
     def find_message(self, number_hash: str, message_id: str) -> tuple[Reference, int] | None:
-        """By the index."""
-        return self.indexed.get((number_hash, message_id))
+        """The delivery that became it."""
+        return self.messages.get((number_hash, message_id))
 
     def apply_report(
-        self, ref: Reference, ordinal: int, number_hash: str, receipt: DeliveryReport, event_id: str | None
+        self, ref: Reference, ordinal: int, number_hash: str, report: DeliveryReport, event_id: str | None
     ) -> ReportOutcome:
-        """Record it."""
-        self.log.append(("apply_report", ref, ordinal, number_hash, receipt, event_id))
-        self.applied.append((ref, ordinal, number_hash, receipt.status, event_id))
-        return ReportOutcome(self.outcome, self.sender)
+        """Move the delivery up."""
+        self.log.append(("apply_report", ref, ordinal, number_hash, report, event_id))
+        self.applied.append((ref, ordinal, number_hash, report.status, event_id))
+        status = from_carrier(report.status)
+        if status is None:
+            return ReportOutcome("same")
+        if not self._is_its_message((ref, ordinal), number_hash, report.message_id):
+            return ReportOutcome("foreign")
+        if event_id is not None and self._has_come(number_hash, event_id):
+            return ReportOutcome("duplicate")
+        self.messages[number_hash, report.message_id] = ref, ordinal
+        if RANK[status] <= RANK[self.statuses[ref, ordinal]]:
+            return ReportOutcome("same")
+        self.statuses[ref, ordinal] = status
+        return ReportOutcome("moved", "pool")
 
     def record_click(self, ref: Reference, ordinal: int, event_id: str) -> str:
-        """Record it."""
+        """Once for an event."""
         self.clicks.append((ref, ordinal, event_id))
-        return "noted"
+        if not any(known == ref for known, _ in self.statuses):
+            return "unknown"
+        return "duplicate" if self._has_come(ref.number_hash, event_id) else "recorded"
+
+    def _is_its_message(self, delivery: tuple[Reference, int], number_hash: str, message_id: str) -> bool:
+        own = [message for (_, message), known in self.messages.items() if known == delivery]
+        return delivery in self.statuses and delivery[0].number_hash == number_hash and own in ([], [message_id])
+
+    def _has_come(self, number_hash: str, event_id: str) -> bool:
+        came = (number_hash, event_id) in self.events
+        self.events.add((number_hash, event_id))
+        return came
+
+
+# ---- scripted fakes: what has no memory of ours --------------------------------------------------------------------
 
 
 @dataclass
 class FakeCarrier:
-    """The carrier: every send has the prepared outcome, every look the prepared report."""
+    """The carrier: every send has the prepared outcome, and the prepared report can be fetched."""
 
     outcome: SendOutcome = field(default_factory=lambda: Accepted("m1", "queued"))
     report: DeliveryReport | None = None
@@ -783,7 +1239,7 @@ class FakeCarrier:
     def fetch_report(self, message_id: str) -> DeliveryReport | None:
         """Record it."""
         self._step("fetch_report", message_id)
-        return self.report
+        return self.report if self.report is not None and self.report.message_id == message_id else None
 
     def _step(self, name: str, *rest: object) -> None:
         if name == self.down_at:
@@ -841,43 +1297,13 @@ class FakeReceivers:
 
 @dataclass
 class FakeHealthReports:
-    """The carrier's ratios, the same for every sender."""
+    """The carrier's ratios, by sender."""
 
-    ratios: tuple[float | None, float | None] = (1.0, None)
+    ratios: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
 
     def health(self, senders: Sequence[Sender]) -> Mapping[str, tuple[float | None, float | None]]:
-        """Of each sender."""
-        return {sender.name: self.ratios for sender in senders}
-
-
-class LateVault:
-    """A vault whose file has a further key (that of `newer`) by the time that somebody asks for it, or never."""
-
-    def __init__(self, ring: Keyring, newer: Keyring, *, comes: bool) -> None:
-        self._ring, self._newer, self._comes = ring, newer, comes
-        self.ids = ring.ids
-
-    def current(self) -> Keyring:
-        """The keys known now."""
-        return self._ring
-
-    def knows(self, kid: str) -> bool:
-        """The file is looked at again."""
-        if self._comes:
-            self._ring = self._newer
-        return self._ring.knows(kid)
-
-    def seal(self, plain: bytes) -> str:
-        """With the key known now."""
-        return self._ring.seal(plain)
-
-    def open(self, sealed: str) -> bytes:
-        """With the keys known now."""
-        return self._ring.open(sealed)
-
-    def verify(self, kid: str, signature: bytes, message: bytes) -> bool:
-        """Whether the key made the signature."""
-        return self._ring.verify(kid, signature, message)
+        """Of each sender that has some."""
+        return {sender.name: self.ratios[sender.name] for sender in senders if sender.name in self.ratios}
 
 
 class FakeStreams:
@@ -1042,13 +1468,12 @@ if TYPE_CHECKING:  # each fake fits its port
     _CIRCUITS: ports.Circuits = FakeCircuits()
     _STATS: ports.SenderStats = FakeSenderStats()
     _VERIFICATIONS: ports.VerificationStore = FakeVerifications()
-    _DELIVERIES: ports.Deliveries = FakeOutbox(None)
-    _DUE_DELIVERIES: ports.DueDeliveries = FakeOutbox(None)
-    _SENDER_RATE: ports.SenderRate = FakeOutbox(None)
+    _DELIVERIES: ports.Deliveries = FakeDeliveries(None)
+    _DUE_DELIVERIES: ports.DueDeliveries = FakeDeliveries(None)
+    _SENDER_RATE: ports.SenderRate = FakeSenderRate()
     _REPORTS: ports.DeliveryReports = FakeDeliveryReports()
     _CARRIER: ports.Carrier = FakeCarrier()
     _PAGER: ports.Pager = FakePager(Accepted("m"))
     _LIST: ports.BlockList = FakeBlockList()
     _RECEIVERS: ports.Receivers = FakeReceivers()
     _HEALTH: ports.HealthReports = FakeHealthReports()
-    _VAULT: type[ports.Vault] = LateVault

@@ -9,7 +9,7 @@ from random import random
 from .. import telemetry
 from ..config import Settings
 from ..keyring_file import KeyringFile
-from ..runtime.delivery_worker import Worker
+from ..runtime.delivery_worker import DeliveryWorker
 from ..runtime.periodic_tasks import PeriodicTask
 from ..storage.deliveries import Deliveries
 from ..storage.delivery_reports import DeliveryReports
@@ -45,7 +45,7 @@ FINISH_S = 2.0
 """How long an ending worker waits for callbacks that it is sending."""
 
 
-def build_worker(settings: Settings, *, concurrency: int) -> Worker:
+def build_worker(settings: Settings, *, concurrency: int) -> DeliveryWorker:
     """The delivery worker. `concurrency` is the number of sends at once."""
     telnyx = require_for_worker(settings)
     keyring = open_keyring(settings)
@@ -61,7 +61,7 @@ def build_worker(settings: Settings, *, concurrency: int) -> Worker:
         telnyx.close()
         stores.store.close()
 
-    return Worker(
+    return DeliveryWorker(
         outbox,
         Timers(stores.store, stores.scripts, stores.keys, keyring.ids),
         _deliver(settings, stores, keyring, gateway=gateway, health=health),

@@ -25,10 +25,10 @@ def _doctor(args: argparse.Namespace) -> int:
     from ..doctor import diagnose  # noqa: PLC0415
 
     facts = []
-    for finding in diagnose(load_settings()):
-        facts.append({"name": finding.name, "ok": finding.ok, "detail": finding.detail})
+    for result in diagnose(load_settings()):
+        facts.append({"name": result.name, "ok": result.ok, "detail": result.detail})
         if not args.json:
-            print_line(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.name}: {finding.detail}", flush=True)
+            print_line(f"{'ok  ' if result.ok else 'FAIL'}  {result.name}: {result.detail}", flush=True)
     if args.json:
         print_json(facts)
     failed = sum(not fact["ok"] for fact in facts)

@@ -1,9 +1,9 @@
-"""Connections to receivers that cannot be talked into a private network, and end when their time is over.
+"""Connections to receivers: never into a private network, and each under one deadline.
 
 The name is resolved once for each connection, every address it has is judged, and the connection goes to an address
 that was judged and not to the name: what the name server says a moment later changes nothing (no DNS rebinding).
 TLS and `Host` still name the host. One deadline covers connecting, the handshake, the request and the answer's head:
-a receiver that drips one byte at a time gains nothing.
+a receiver that sends one byte at a time gains nothing.
 """
 
 import socket

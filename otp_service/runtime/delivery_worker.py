@@ -36,7 +36,7 @@ MISSED_S = 5.0
 _log = logging.getLogger("otp.worker")
 
 
-class Worker:
+class DeliveryWorker:
     """The worker of one process. `concurrency` is the number of sends at once.
 
     As many again may wait for a sending thread: one read covers several streams, and its count is per stream.

@@ -1,9 +1,9 @@
-"""What keeps a hanging store from holding every thread: after two time-outs in a row nobody waits for it but one.
+"""A circuit breaker for the store: after two time-outs in a row only one call at a time waits for it.
 
 A store that is down refuses at once and needs none of this; one that hangs costs each caller the whole time-out, and
 callers queue behind one another, so that with four threads the twentieth would be refused after several seconds and
-not after one. Once tripped, a call is refused at once; every `PAUSE_S` one call may try, and any answer of the store
-ends the matter. A failure that took as long as a time-out counts as one, and READONLY is reported to the pool
+not after one. Once tripped, a call is refused at once; every `PAUSE_S` one call probes, and any answer of the store
+closes it. A failure that took as long as a time-out counts as one, and READONLY is reported to the pool
 (`primary`). A Cluster has a breaker for each node (`cluster`).
 
 Not here: what a refusal means to a request (`StoreUnavailable`, as for any other lost connection).
@@ -43,7 +43,7 @@ class Breaker(Retry):
         self._lock = threading.Lock()
         self._within = threading.local()
         self._timeouts = 0
-        self._next_try = 0.0
+        self._next_probe = 0.0
 
     def __deepcopy__(self, _: object) -> "Breaker":
         # redis-py copies the policy for each connection; what one has seen, all must know.
@@ -97,21 +97,21 @@ class Breaker(Retry):
             now = time.monotonic()
             if self._timeouts < TRIPS_AFTER:
                 return
-            if now < self._next_try:
+            if now < self._next_probe:
                 raise RedisConnectionError("The store hangs.")
-            # Ours is the try; if it never comes back, somebody else's turn comes all the same.
-            self._next_try = now + 4 * PAUSE_S
+            # This call is the probe. If it never returns, another one may probe after a while.
+            self._next_probe = now + 4 * PAUSE_S
 
     def _timed_out(self) -> None:
         with self._lock:
             self._timeouts += 1
-            self._next_try = time.monotonic() + PAUSE_S
+            self._next_probe = time.monotonic() + PAUSE_S
 
     def trip(self) -> None:
         """Refuse at once from now on, as if it hung: what the server said holds for everything it could be asked."""
         with self._lock:
             self._timeouts = TRIPS_AFTER
-            self._next_try = time.monotonic() + PAUSE_S
+            self._next_probe = time.monotonic() + PAUSE_S
 
     def _answered(self) -> None:
         self._timeouts = 0

@@ -51,7 +51,7 @@ class CircuitStates:
         commands: list[tuple[str, ...]] = []
         for scope in scopes:
             commands.append(("HMGET", self._keys.circuit(scope), *_FIELDS))
-            commands += [("EXISTS", self._keys.refusals(scope, source)) for source in Source]
+            commands += [("EXISTS", self._keys.carrier_refusals(scope, source)) for source in Source]
         found = self._store.gather(commands)
         clocks = self._store.times_ms([self._keys.circuit(scope) for scope in scopes])
         size = 1 + len(Source)

@@ -90,7 +90,7 @@ class Circuits:
         reply = self._change(
             "record_hold",
             hold.scope,
-            {"refusals": self._keys.refusals(hold.scope, hold.source)},
+            {"carrier_refusals": self._keys.carrier_refusals(hold.scope, hold.source)},
             hold_ms=hold.for_ms or 0,
             probe_interval_ms=hold.probe_ms,
             code=hold.code,
@@ -124,7 +124,7 @@ class Circuits:
         refused = success.sent and Source.ANSWER in circuit.counted
         if circuit.until_ms is None and not circuit.faults and not refused:
             return False
-        keys = {"refusals": self._keys.refusals(success.scope, Source.ANSWER)}
+        keys = {"carrier_refusals": self._keys.carrier_refusals(success.scope, Source.ANSWER)}
         args = {"is_probe": flag(probe), "is_accepted": flag(success.sent)}
         return bool(self._change("record_success", success.scope, keys, **args))
 
@@ -137,7 +137,7 @@ class Circuits:
     def _forget_reports(self, scope: str) -> None:
         try:
             with answering():
-                self._client.delete(self._keys.refusals(scope, Source.REPORT))
+                self._client.delete(self._keys.carrier_refusals(scope, Source.REPORT))
         except StoreUnavailable:
             if not self._store.is_cluster:
                 raise

@@ -1,4 +1,4 @@
-"""A Cluster's client that never makes one node's trouble everybody's.
+"""A Cluster's client in which a failing node delays only requests to that node.
 
 redis-py looks the whole topology up again inside the request that met a failing node, one node after the other, while
 the others wait for it; and it closes connections to the node that answered, though that is well. Here the look-up
@@ -30,7 +30,7 @@ class GuardedCluster(RedisCluster):
         self._node_breakers: dict[str, Breaker] = {}
         self._refreshing = threading.Lock()
         self._next_look_up = 0.0
-        # A slot that nobody serves costs itself only: what is known of the others is taken over all the same.
+        # A slot without a node fails alone: what is known of the others is taken over all the same.
         super().__init__(load_balancing_strategy=None, require_full_coverage=False, **options)
         self._look_up = self.nodes_manager.initialize
         self._node_of_slot: Any = self.nodes_manager.get_node_from_slot
@@ -53,7 +53,7 @@ class GuardedCluster(RedisCluster):
         try:
             return self._node_of_slot(*args, **kwargs)
         except SlotNotCoveredError:
-            # redis-py would not: the slot would stay nobody's for ever.
+            # redis-py would not: the slot would stay without a node for ever.
             self._look_up_soon()
             raise
 

@@ -18,7 +18,7 @@ _log = logging.getLogger("otp.outbox")
 
 
 class DeadLetters:
-    """What nobody can read must not come back for ever, nor hold up its neighbours. Methods raise StoreUnavailable.
+    """What nobody can read must not be read again for ever, nor delay other entries. Methods raise StoreUnavailable.
 
     To a process with a foreign index key everything looks unreadable: it sets nothing aside.
     """

@@ -120,7 +120,7 @@ class Verifications:
             "number": k.number(nh),
             "optouts": k.optouts(nh),
             "sticky": k.sticky(nh),
-            "refused": k.refused(nh, app),
+            "start_refusals": k.start_refusals(nh, app),
             "outbox": k.outbox(shard),
             "audit": k.audit(shard),
             "timers": k.timers(shard),

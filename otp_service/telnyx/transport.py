@@ -1,4 +1,4 @@
-"""One request, one answer: the only place that touches httpx, and where its failures become ours.
+"""One request to the carrier and its response. Failures of httpx become exceptions of ours here.
 
 Guarantees: no exception of httpx, of TLS or of the socket leaves this module. What went wrong before a byte of the
 request can have left is a `NotSentError`; from then on it is an `UnknownOutcomeError`, whatever it was. Nothing is

@@ -2,14 +2,13 @@
 
 One thread of a process looks, for all who wait, at the versions of all watched verifications in one round trip, and
 only while somebody waits. So what it costs the store grows neither with the number of those who wait for the same
-verification nor with how long they wait, and it is the same on a single server, under Sentinel and in a Cluster, where
-a publication would be another thing on each.
+verification nor with how long they wait, and it is the same on a single server, under Sentinel and in a Cluster.
 
 Guaranteed: a version beyond the one the caller has seen ends the wait, also if it came before the wait began; a store
 that does not answer ends all waits with StoreUnavailable; a process that is to end ends them too; there are never more
 than `slots` waits, and never more than `share` of them for one verification where the caller asks for that.
 
-Not here: what is new. Who was woken reads it.
+Not here: what is new. The request that was woken reads it.
 """
 
 import logging

@@ -104,7 +104,7 @@ def allowed(name: str, word: str) -> bool:
 
 
 @pytest.mark.parametrize("folder", ["otp_service", "tests", "deploy", ".github", "README.md"])
-def test_nothing_speaks_in_metaphors(folder: str) -> None:
+def test_no_metaphor_takes_the_place_of_a_term(folder: str) -> None:
     """Where the field has a term, that is the word: in the text of a file and in its name."""
     found = []
     for path in searched():

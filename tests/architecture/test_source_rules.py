@@ -179,14 +179,14 @@ def test_every_code_has_a_status() -> None:
     assert codes - set(STATUS) == set()
 
 
-def test_every_exception_of_ours_is_told_or_hidden() -> None:
+def test_every_exception_of_ours_is_shown_or_hidden() -> None:
     """One without a line in the table is an internal error that says nothing."""
     problems = Problems("https://otp.example")
     for kind in errors.ServiceError.__subclasses__():
-        told = problems.error(kind("some detail of ours"), "req_1")
+        problem = problems.error(kind("some detail of ours"), "req_1")
         status = STATUS.get(kind.code, (500, ""))[0]
-        assert told.status == status
-        assert status < 500 or b"some detail of ours" not in told.body
+        assert problem.status == status
+        assert status < 500 or b"some detail of ours" not in problem.body
 
 
 def test_statuses_fit_their_codes() -> None:
@@ -210,7 +210,7 @@ def test_every_route_asks_for_a_scope_or_is_open_on_purpose() -> None:
     assert {route.scope for route in routes()} - {None} <= set(SCOPES)
 
 
-def test_routes_are_told_apart_and_documented() -> None:
+def test_routes_are_distinct_and_documented() -> None:
     """One handler for a method and path, with a sentence and only codes that exist."""
     named = [(route.method, route.template) for route in routes()]
     assert len(named) == len(set(named))

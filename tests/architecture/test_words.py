@@ -1,4 +1,4 @@
-"""Words that stand in two places are the same word in both: ranks, log fields, codes and what the API tells of them."""
+"""Words that stand in two places are the same word in both: ranks, log fields, codes and what the API documents."""
 
 import ast
 import dataclasses
@@ -193,7 +193,7 @@ def exceptions() -> dict[str, str]:
     return found
 
 
-def test_every_exceptions_code_has_a_status_or_is_not_told() -> None:
+def test_every_exceptions_code_has_a_status_or_is_not_shown() -> None:
     """An exception of ours is either a row of the table or on the short list of what only operators see."""
     codes = exceptions()
     assert codes["SealBroken"] == "internal_error"
@@ -226,16 +226,16 @@ def document() -> dict[str, Any]:
     return describe(routes, "https://otp.example")
 
 
-def test_every_code_is_told_to_readers_of_the_api() -> None:
+def test_every_code_is_documented_in_the_api() -> None:
     """Each row of the table stands in the description of an operation, but for what reaches none."""
-    told = {
+    documented = {
         code
         for operations in document()["paths"].values()
         for operation in operations.values()
         for answer in operation["responses"].values()
         for code in re.findall(r"`([a-z_]+)`", answer["description"])
     }
-    assert told == set(STATUS) - EDGE
+    assert documented == set(STATUS) - EDGE
 
 
 def test_every_code_stands_under_its_own_status() -> None:

@@ -126,11 +126,11 @@ def test_every_variable_wins_over_its_key(tmp_path: Path) -> None:
     path.write_text(EVERYTHING)
     plain = load({"OTP_CONFIG": str(path)})
     assert (plain.shards, plain.queue_max, plain.issuer, plain.log_level) == (2, 5, "file", "INFO")
-    told = {"OTP_SHARDS": "3", "OTP_QUEUE_MAX": "7", "OTP_ISSUER": "env", "OTP_LOG_LEVEL": "Error"}
-    settings = load({"OTP_CONFIG": str(path), **told})
+    environ = {"OTP_SHARDS": "3", "OTP_QUEUE_MAX": "7", "OTP_ISSUER": "env", "OTP_LOG_LEVEL": "Error"}
+    settings = load({"OTP_CONFIG": str(path), **environ})
     assert (settings.shards, settings.queue_max, settings.issuer, settings.log_level) == (3, 7, "env", "ERROR")
     empty = dict.fromkeys(["OTP_PUBLIC_URL", "OTP_REDIS_URL", "OTP_KEYRING", "OTP_METRICS_DIR", "TELNYX_BASE_URL"], "")
-    assert load({"OTP_CONFIG": str(path), **dict.fromkeys(told, ""), **empty}) == plain
+    assert load({"OTP_CONFIG": str(path), **dict.fromkeys(environ, ""), **empty}) == plain
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from ..storage.harness import StoreHarness
+from ..storage.harness import StoreHarness, fresh_number
+from .memory import MemoryHarness
 
 
 @pytest.fixture(params=["fake", "server", pytest.param("cluster", marks=pytest.mark.cluster)])
@@ -20,3 +21,18 @@ def real(request: pytest.FixtureRequest) -> Iterator[StoreHarness | None]:
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture
+def stores(real: StoreHarness | None) -> StoreHarness:
+    """The stores of verifications and deliveries, empty: over that server, or in memory."""
+    if real is None:
+        return MemoryHarness()
+    real.outbox.open()
+    return real
+
+
+@pytest.fixture
+def number() -> str:
+    """A number that no other test uses."""
+    return fresh_number()

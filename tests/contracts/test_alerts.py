@@ -15,7 +15,7 @@ def alerts(real: StoreHarness | None) -> Alerts:
     return RealAlerts(real.store, real.scripts, real.keys) if real else FakeAlerts()
 
 
-def test_a_trouble_is_queued_once(alerts: Alerts) -> None:
+def test_an_alert_is_queued_once(alerts: Alerts) -> None:
     """Also after its alert was sent; another trouble is news."""
     assert alerts.raise_alert("one", "text")
     assert not alerts.raise_alert("one", "other text")

@@ -15,11 +15,12 @@ from ..storage.harness import StoreHarness
 
 @dataclass
 class Audit:
-    """Both ways to read, and a way to write: `write(app)` records an event."""
+    """Both ways to read, and two to write: an event of an app, or of a number's keyed hash."""
 
     consumer: AuditConsumer
     reader: AuditReader
     write: Callable[[str], object]
+    write_about: Callable[[str], object]
 
 
 @pytest.fixture
@@ -31,19 +32,25 @@ def audit(real: StoreHarness | None) -> Audit:
 def _real(stores: StoreHarness) -> Audit:
     consumer = RealConsumer(stores.store, stores.keys, stale_ms=0)
     consumer.open("0")
-    return Audit(consumer, stores.audit, lambda app: stores.audit.record(EventType.KEY_CREATED, {}, app=app))
+    return Audit(
+        consumer,
+        stores.audit,
+        lambda app: stores.audit.record(EventType.KEY_CREATED, {}, app=app),
+        lambda number_hash: stores.optouts.record_unclear(number_hash, "+1", None),
+    )
 
 
 def _fake() -> Audit:
     consumer, reader = FakeAuditConsumer(), FakeAuditReader()
 
-    def write(app: str) -> None:
-        fields = {"type": str(EventType.KEY_CREATED), "app": app}
-        event = Event(0, Position(1_000, len(reader.events)), EventType.KEY_CREATED, fields)
+    def write(app: str, number_hash: str = "", kind: EventType = EventType.KEY_CREATED) -> None:
+        fields = {"type": str(kind), "app": app, "number_hash": number_hash}
+        shard = reader.shard_of(number_hash) if number_hash else 0
+        event = Event(shard, Position(1_000, len(reader.events)), kind, fields)
         consumer.events.append(event)
         reader.events.append(event)
 
-    return Audit(consumer, reader, write)
+    return Audit(consumer, reader, write, lambda number_hash: write("", number_hash, EventType.REPLY_UNCLEAR))
 
 
 def apps(events: list[Event]) -> list[str]:
@@ -102,3 +109,13 @@ def test_what_is_not_wanted_is_passed_over(audit: Audit) -> None:
     assert page(audit, begin, until_ms=1)[::2] == ([], True)
     found = audit.reader.read(begin, shards=[1], until_ms=None, limit=10, wanted={})
     assert (found.events, found.at_end) == ([], True)
+
+
+def test_the_events_of_a_number_are_on_its_shard(audit: Audit) -> None:
+    """And on no other one."""
+    number, begin = "0000000b" + "00" * 6, [ZERO] * audit.reader.shards
+    shard = audit.reader.shard_of(number)
+    audit.write_about(number)
+    for shards, found in (([shard], [number]), ([other for other in range(len(begin)) if other != shard], [])):
+        page = audit.reader.read(begin, shards=shards, until_ms=None, limit=10, wanted={})
+        assert [event.fields["number_hash"] for event in page.events] == found

@@ -66,7 +66,7 @@ def test_a_failed_one_comes_again(queue: CallbackQueue) -> None:
 
 
 @pytest.mark.parametrize("dead", [True, False])
-def test_an_app_that_asks_for_a_rest_gets_nothing(queue: CallbackQueue, *, dead: bool) -> None:
+def test_an_app_that_asks_for_a_pause_gets_nothing(queue: CallbackQueue, *, dead: bool) -> None:
     """Whatever waits for it; other apps go on."""
     for one in (callback("evt_1"), callback("evt_2"), callback("evt_3", app="bank")):
         queue.put(one)
@@ -87,7 +87,7 @@ def test_a_dead_letter_is_not_sent_again_by_itself(queue: CallbackQueue) -> None
     assert queue.due(["shop"]) == {}
 
 
-def test_where_too_many_wait_the_furthest_gives_way(queue: CallbackQueue) -> None:
+def test_where_too_many_wait_the_latest_is_dropped(queue: CallbackQueue) -> None:
     """The new one is queued; what was to be tried last is a dead letter."""
     for number in (1, 2, 3):
         queue.put(callback(f"evt_{number}"))

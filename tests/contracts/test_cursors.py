@@ -26,7 +26,7 @@ def test_one_reader_at_a_time(cursors: Cursors) -> None:
     assert cursors.acquire_lease("two", force=True) > 0
 
 
-def test_a_list_that_was_read_rests_unless_somebody_insists(cursors: Cursors) -> None:
+def test_a_list_that_was_read_is_not_read_again_soon_unless_forced(cursors: Cursors) -> None:
     """A rest outlasts a forced reading that asks for none."""
     cursors.acquire_lease("one", force=False)
     cursors.release_lease("one", 60_000)

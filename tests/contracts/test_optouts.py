@@ -2,6 +2,7 @@
 
 import pytest
 
+from otp_service.domain.audit import ZERO
 from otp_service.domain.optout_list import OptOut
 from otp_service.usecases.ports import OptOutRegistry
 
@@ -20,6 +21,26 @@ def registry(real: StoreHarness | None) -> OptOutRegistry:
 def wish(at_ms: int, *, out: bool = True, profile: str = "a") -> OptOut:
     """What a person wrote."""
     return OptOut(profile, out, at_ms, "STOP" if out else "START", "inbound")
+
+
+def unclear(real: StoreHarness | None, registry: OptOutRegistry) -> list[str]:
+    """The numbers of which an unclear reply is on record."""
+    if isinstance(registry, FakeOptOuts):
+        return [number for number, *_ in registry.unclear]
+    assert real is not None
+    shards = range(real.audit.shards)
+    found = real.audit.read(
+        [ZERO] * len(shards), shards=shards, until_ms=None, limit=9, wanted={"type": frozenset({"reply.unclear"})}
+    )
+    return [event.fields["number_hash"] for event in found.events]
+
+
+def test_an_unclear_reply_is_recorded_once_in_a_while(real: StoreHarness | None, registry: OptOutRegistry) -> None:
+    """For each number; it is no wish."""
+    for number in (PERSON, PERSON, OTHER):
+        registry.record_unclear(number, MASK, "a")
+    assert sorted(unclear(real, registry)) == [PERSON, OTHER]
+    assert registry.of_number(PERSON) == []
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Callbacks as values: what is told, when it is tried again, and which addresses are refused as they are written."""
+"""Callbacks as values: what is sent, when it is tried again, and which addresses are refused as they are written."""
 
 import pytest
 
@@ -49,7 +49,7 @@ def test_the_waits_grow_and_end() -> None:
     assert 8 * 3_600_000 < sum(RETRIES.steps_ms) < 10 * 3_600_000
 
 
-def test_gone_is_believed_at_once() -> None:
+def test_gone_counts_at_once() -> None:
     """410 ends this callback, and the endpoint is left alone for a while."""
     assert judge(Answer(410), 1, 0.0) == GiveUp(GONE_PAUSE_MS)
 
@@ -67,7 +67,7 @@ def test_gone_is_believed_at_once() -> None:
         (429, None, 5_000, 0),
     ],
 )
-def test_a_receiver_may_ask_for_patience(status: int, asked_s: float | None, wait_ms: int, pause_ms: int) -> None:
+def test_a_receiver_may_ask_for_a_later_retry(status: int, asked_s: float | None, wait_ms: int, pause_ms: int) -> None:
     """Retry-After counts where it means overload, within an hour, and never makes the waits shorter."""
     assert judge(Answer(status, "", asked_s), 1, 0.0) == RetryLater(wait_ms, pause_ms)
 

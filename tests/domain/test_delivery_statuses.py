@@ -19,7 +19,7 @@ from otp_service.domain.policy import App, Channel, Sender, SenderKind
         *[(word, None) for word in ("SENT", "sent ", "received", "webhook_delivered", "unknown", "suppressed")],
     ],
 )
-def test_every_word_of_the_carrier_has_one_meaning(word: str, status: DeliveryStatus | None) -> None:
+def test_every_status_of_the_carrier_has_one_meaning(word: str, status: DeliveryStatus | None) -> None:
     """A word of the carrier's vocabulary moves a delivery to one place; any other changes nothing, not even ours."""
     assert from_carrier(word) is status
 

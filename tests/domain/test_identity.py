@@ -24,7 +24,7 @@ chances = st.binary(min_size=NUMBER_HASH_BYTES, max_size=NUMBER_HASH_BYTES)
 
 
 @given(hashes, chances, st.integers(1, 999))
-def test_an_id_tells_its_number_to_us(number: str, chance: bytes, ordinal: int) -> None:
+def test_an_id_holds_its_number_for_us(number: str, chance: bytes, ordinal: int) -> None:
     """Made and read again: the verification's and the delivery's id lead to the number's hash."""
     ref = IDS.new(number, chance)
     assert IDS.read(ref.verification_id) == ref
@@ -116,7 +116,7 @@ def test_a_shard_is_one_of_them(number: str, shards: int) -> None:
     assert shard_of(number, shards) == shard_of(number, shards)
 
 
-def test_every_ending_has_a_word() -> None:
+def test_every_ending_has_a_status() -> None:
     """No verification ends without a code that explains it; pending is no ending."""
     assert set(ENDED_CODE) == set(Status) - {Status.PENDING}
     assert len(set(ENDED_CODE.values())) == len(ENDED_CODE)

@@ -190,7 +190,7 @@ def _rfc(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat()
 
 
-def test_a_better_clock_is_believed(place: Place) -> None:
+def test_a_better_clock_wins(place: Place) -> None:
     """A machine that is a day ahead does not use a key early once the store's clock is known, nor one behind late."""
     old = place.open().active_kid
     new = place.rotate(NOON)
@@ -203,7 +203,7 @@ def test_a_better_clock_is_believed(place: Place) -> None:
     assert ring.active_kid == new
 
 
-def test_who_is_told_of_new_keys_is_told_until_it_is_done(place: Place) -> None:
+def test_new_keys_are_registered_until_it_succeeds(place: Place) -> None:
     """At once, at every change, and again where the store did not answer."""
     registered: list[frozenset[str]] = []
     answers: Iterator[bool] = iter([True, False, True, True])

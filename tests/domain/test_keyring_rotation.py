@@ -37,7 +37,7 @@ def spoiled(**changes: object) -> bytes:
     ],
 )
 def test_a_key_that_would_be_lost_in_silence_is_refused(raw: bytes, says: str) -> None:
-    """Two keys of one id, an id that no seal can name, a state that nobody knows: refused, and no secret is told."""
+    """Two keys of one id, an id that no seal can name, a state that nobody knows: refused, and no secret is shown."""
     with pytest.raises(KeyringError, match=says) as refused:
         keyring.parse(raw)
     assert json.loads(raw)["keys"][0]["secret"] not in str(refused.value)

@@ -177,7 +177,7 @@ def test_what_is_started_can_be_sent(
     autofill: Autofill | None,
     share: float,
 ) -> None:
-    """Either the start is told that it does not fit, or every text the worker makes has amount and payee and fits."""
+    """Either the start is refused as too long, or every text the worker makes has amount and payee and fits."""
     words = {"brand": brand, "locale": locale, "context": context, "autofill": autofill}
     try:
         worst = longest(code_length=len(code), ttl_ms=ttl_s * 1000, **words)  # type: ignore[arg-type]
@@ -251,7 +251,7 @@ def test_a_browser_reads_back_what_was_written(brand: str, origin: str, code: st
 
 
 @pytest.mark.parametrize("words", ["{{7*7}}", "{0.__class__}", "{code}", "{brand}", "{n}", "%n%s", "${x}", "\\1", "$1"])
-def test_callers_words_are_never_interpreted(words: str) -> None:
+def test_callers_texts_are_never_interpreted(words: str) -> None:
     """Braces, percent signs and backslashes stand in the message as they were given."""
     text = render(code=CODE, brand=words, lifetime_s=300, locale="en", context={"payee": words}, autofill=None)
     assert text.count(words) == 2
@@ -267,7 +267,7 @@ def test_the_lifetime_is_never_overstated(lifetime_s: int, said: str) -> None:
     assert said in text
 
 
-def test_less_than_a_minute_is_not_told() -> None:
+def test_less_than_a_minute_is_not_mentioned() -> None:
     """There is nothing true to say that would help."""
     text = render(code=CODE, brand="Acme", lifetime_s=59, locale="en", context=None, autofill=None)
     assert "minute" not in text

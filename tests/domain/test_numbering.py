@@ -77,7 +77,7 @@ def expected(region: str, kind: int, text: str, code: int) -> tuple[str, str]:
 
 def test_there_is_an_example_of_every_country_code() -> None:
     """All regions and all number types of the library stand in the next test."""
-    # Saint Martin and Western Sahara have no number that the library tells from Guadeloupe's and Morocco's.
+    # Saint Martin and Western Sahara have no number that the library distinguishes from Guadeloupe's and Morocco's.
     assert {region for region, *_ in EXAMPLES} == (phonenumbers.SUPPORTED_REGIONS | {"001"}) - {"EH", "MF"}
     assert {kind for _, kind, *_ in EXAMPLES} == {
         *(MAY_RECEIVE | {kind for kind, ours in LIBRARY_KINDS.items() if ours in REFUSED_KINDS})
@@ -128,7 +128,7 @@ def library_regions(area: int) -> set[str]:
 
 
 @pytest.mark.parametrize("area", range(200, 1000))
-def test_each_area_code_is_a_countrys_a_services_or_nobodys(area: int) -> None:
+def test_each_area_code_is_of_a_country_a_service_or_unused(area: int) -> None:
     """All 800 of them: the right country whatever the library says of the number, blocked as a service, or refused."""
     code, number = str(area), f"+1{area}2342345"
     if region := AREA_CODES.get(code):
@@ -179,7 +179,7 @@ def test_islands_are_not_the_united_states(number: str) -> None:
 
 @pytest.mark.parametrize("number", ["+14362345678", "+16792345678", "+13573412345", "+19422345678", "+14722345678"])
 def test_a_new_area_code_needs_no_new_library(number: str) -> None:
-    """Assigned codes pass as their own country's, whether or not the library has heard of them."""
+    """Assigned codes pass as their own country's, whether or not the library knows them."""
     assert decide(number, AREA_CODES[number[2:5]]) == "sent"
 
 
@@ -206,7 +206,7 @@ def test_an_exchange_that_the_library_does_not_list_is_unknown() -> None:
         *("+13704567890", "+19762345678", "+12001234567"),
     ],
 )
-def test_what_nobody_has_is_no_number(number: str) -> None:
+def test_what_is_assigned_to_nobody_is_no_number(number: str) -> None:
     """Unassigned area codes, N11 as area code and as exchange, also where fictitious numbers are taken."""
     assert decide(number, "*") == "invalid_number"
 
@@ -240,7 +240,7 @@ def test_no_code_goes_to_such_kinds_of_numbers(number: str) -> None:
 
 
 @pytest.mark.parametrize("area", sorted(AREA_CODES))
-def test_the_sandboxes_numbers_are_nobodys_elsewhere(area: str) -> None:
+def test_the_sandboxes_numbers_are_refused_elsewhere(area: str) -> None:
     """555-0100 to 555-0199 of every area code: taken where the carrier is on loopback only, and nothing beside them."""
     region = AREA_CODES[area]
     for line in ("0100", "0142", "0199"):
@@ -270,7 +270,7 @@ def test_the_sandboxes_numbers_are_nobodys_elsewhere(area: str) -> None:
     ],
 )
 @pytest.mark.parametrize("fictitious", [True, False])
-def test_numbers_of_films_are_nobodys(number: str, *, fictitious: bool) -> None:
+def test_fictional_numbers_are_refused(number: str, *, fictitious: bool) -> None:
     """What a regulator keeps for fiction is refused, also beside a sandbox: only 555-01XX is its."""
     assert decide(number, "*", fictitious=fictitious) == "invalid_number"
 

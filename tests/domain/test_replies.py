@@ -243,7 +243,7 @@ def test_a_no_inside_something_else_is_no_denial(text: str) -> None:
     assert not read(text).denies(NO)
 
 
-def test_an_apps_own_words_of_denial_stand_alone() -> None:
+def test_an_apps_own_denial_words_replace_ours() -> None:
     """The phrases of the list belong to the word NO; an app without it has its own words and no other."""
     own = frozenset({plain("Nicht ICH!"), plain("Ça non"), plain("Hilfe, Polizei")})
     assert [read(text).denies(own) for text in ("nicht ich.", "ça NON", "hilfe, polizei", "no", "not me")] == [
@@ -338,7 +338,7 @@ def test_the_carriers_reading(autoresponse: str, meant: Wish | None) -> None:
         ("", "please stop", Source.REPLY),
     ],
 )
-def test_what_the_carrier_understood_too_is_told_apart(autoresponse: str | None, text: str, meant: Source) -> None:
+def test_what_the_carrier_understood_too_is_marked(autoresponse: str | None, text: str, meant: Source) -> None:
     """Its block is on its list, ours is not."""
     assert source(autoresponse, text) is meant
 

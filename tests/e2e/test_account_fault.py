@@ -56,7 +56,7 @@ def doctor(cluster: Cluster) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_a_refused_account_is_told_seen_and_heals(cluster: Cluster, request: pytest.FixtureRequest) -> None:
+def test_a_refused_account_is_reported_shown_and_recovers(cluster: Cluster, request: pytest.FixtureRequest) -> None:
     """Every code ends at once with the carrier's reason; the first one that is taken closes the breaker."""
     service_client = ServiceClient(cluster.env)
     request.addfinalizer(service_client.close)
@@ -67,9 +67,9 @@ def test_a_refused_account_is_told_seen_and_heals(cluster: Cluster, request: pyt
     assert (next_one["status"], next_one["error"]["code"]) == ("failed", "10009")
     assert (len(service_client.sends(first)), len(service_client.sends(second))) == (1, 1)
     assert openness(service_client) == 1.0
-    told = doctor(cluster)
-    assert told.returncode == 1
-    assert "circuit account" in told.stdout + told.stderr
+    done = doctor(cluster)
+    assert done.returncode == 1
+    assert "circuit account" in done.stdout + done.stderr
     # Nobody was sent anything, so nobody has to wait before the next try.
     assert service_client.start(first).status_code == 200
 

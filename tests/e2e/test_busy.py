@@ -69,7 +69,7 @@ def slow_body(url: str) -> socket.socket:
     return sock
 
 
-def test_health_waits_for_nobody(place: Place, own_server: embedded_store.EmbeddedServer) -> None:  # noqa: F811
+def test_health_waits_for_no_other_request(place: Place, own_server: embedded_store.EmbeddedServer) -> None:  # noqa: F811
     """A store that hangs, a hundred checks at a time, twenty bodies that do not come: each look is answered."""
     environ = {"OTP_REDIS_URL": own_server.url}
     url = serve(place, environ)
@@ -97,10 +97,10 @@ def test_health_waits_for_nobody(place: Place, own_server: embedded_store.Embedd
                 assert answers(url)
                 assert time.monotonic() - began < 1
                 time.sleep(0.05)
-            heard = set(statuses)
+            received = set(statuses)
         finally:
             stop.set()
             os.kill(own_server.child.pid, signal.SIGCONT)
-    assert heard == {503}
+    assert received == {503}
     for sock in slow:
         sock.close()

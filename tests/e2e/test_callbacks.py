@@ -1,4 +1,4 @@
-"""A real receiver on loopback: what it is told, that a failing one is told again, and that no kill loses anything."""
+"""A real receiver on loopback: what it is sent, what a failing one is sent again, and that no kill loses anything."""
 
 import base64
 import json
@@ -71,7 +71,7 @@ class Receiver:
             signature = next(one for one in headers["webhook-signature"].split() if one.startswith("v1a,"))
             message = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
             SEED.verify_key.verify(message, base64.b64decode(signature.removeprefix("v1a,")))
-        except Exception as error:  # noqa: BLE001 - told to the test
+        except Exception as error:  # noqa: BLE001 - reported to the test
             self.bad.append(repr(error))
             return 401, {}
         with self.lock:
@@ -90,7 +90,7 @@ class Receiver:
             }
 
     def types(self, verification: str) -> list[str]:
-        """What was told of it, each callback once."""
+        """What was sent about it, each callback once."""
         return [json.loads(tries[0][1])["type"] for tries in self.of(verification).values()]
 
     def close(self) -> None:
@@ -115,7 +115,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture(scope="module")
 def cluster(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A service of our own whose apps are told at the receiver."""
+    """A service of our own whose apps send callbacks to the receiver."""
     made = Cluster(tmp_path_factory.mktemp("callbacks"))
     sender = f'[senders.pool]\nkind = "number_pool"\nmessaging_profile_id = "{SHARED_PROFILE}"\nrate_per_s = 100\n'
     apps = [
@@ -164,7 +164,7 @@ def same(tries: list[tuple[str, bytes, dict[str, str]]]) -> bool:
     return len({body for _, body, _ in tries}) == 1
 
 
-def test_a_login_is_told_from_beginning_to_end(receiver: Receiver, site: ServiceClient) -> None:
+def test_a_login_is_reported_from_beginning_to_end(receiver: Receiver, site: ServiceClient) -> None:
     """Started, sent, delivered, a wrong code, approved: signed, in the API's own words, without code and number."""
     number = site.number()
     verification = site.started(number, "good", metadata={"order": "7"})
@@ -191,7 +191,7 @@ def test_a_login_is_told_from_beginning_to_end(receiver: Receiver, site: Service
     assert not receiver.bad
 
 
-def test_a_failing_receiver_is_told_again(receiver: Receiver, cluster: Cluster, site: ServiceClient) -> None:
+def test_a_failing_receiver_gets_the_event_again(receiver: Receiver, cluster: Cluster, site: ServiceClient) -> None:
     """500, then 200: the same id and bytes, a new time; 429 and 302 the same way; one that hangs holds up nobody."""
     receiver.behave |= {
         "/flaky": lambda n: (500 if n == 1 else 200, {}),

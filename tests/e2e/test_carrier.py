@@ -67,7 +67,7 @@ def at_once(*acts: Callable[[], None]) -> None:
 
 
 def test_every_way_to_lose_a_request_or_an_answer(service_client: ServiceClient) -> None:
-    """500s and 429s are tried again; lost answers never make a second SMS, with and without webhooks to tell."""
+    """500s and 429s are tried again; lost answers never make a second SMS, with and without webhooks."""
 
     def refused(name: str) -> None:
         scenario = Scenario(service_client, name, send={"mode": name})
@@ -78,7 +78,7 @@ def test_every_way_to_lose_a_request_or_an_answer(service_client: ServiceClient)
         scenario.one_sms()
 
     def answer_lost(name: str) -> None:
-        # The webhook tells what the answer should have told.
+        # The webhook reports what the answer should have said.
         scenario = Scenario(service_client, name, send={"mode": name})
         scenario.reaches("delivered")
         scenario.one_sms()
@@ -138,7 +138,7 @@ def test_an_expired_code_is_never_sent(service_client: ServiceClient) -> None:
         assert max(datetime.fromisoformat(entry["received_at"]) for entry in tried) < ended
 
     def perhaps_taken() -> None:
-        # It may have been sent, and was: it stays unknown until somebody tells, and nothing is sent again.
+        # It may have been sent, and was: it stays unknown until a report comes, and nothing is sent again.
         service_client.chaos_for("short_timeout", send={"mode": "timeout"}, webhooks={"drop_rate": 1.0})
         scenario = Scenario(service_client, "short_timeout")
         within(
@@ -149,21 +149,21 @@ def test_an_expired_code_is_never_sent(service_client: ServiceClient) -> None:
 
     at_once(
         lambda: never_taken("short_429", "http_429", "expired"),
-        # Who answers 500 may have sent it all the same: nobody knows, unless a webhook tells.
+        # Who answers 500 may have sent it all the same: nobody knows, unless a webhook comes.
         lambda: never_taken("short_500", "http_500", "expired", "unknown"),
         perhaps_taken,
     )
 
 
-def test_every_outcome_and_every_way_to_tell_it(service_client: ServiceClient) -> None:
-    """Delivered, failed, unconfirmed, silent; told twice, in the wrong order, too early, forged, or not at all."""
+def test_every_outcome_and_every_way_to_report_it(service_client: ServiceClient) -> None:
+    """Delivered, failed, unconfirmed, silent; reported twice, in the wrong order, too early, forged, or not at all."""
 
     def ends(name: str, *statuses: str, **chaos: Any) -> None:
         scenario = Scenario(service_client, name, **chaos)
         scenario.reaches(*statuses)
-        told = service_client.events(scenario.id, name)
+        events = service_client.events(scenario.id, name)
         for status in ("delivered", "failed", "unconfirmed"):
-            assert told.count(f"delivery.{status}") == statuses.count(status), (name, told)
+            assert events.count(f"delivery.{status}") == statuses.count(status), (name, events)
 
     def failed(name: str, outcome: str) -> None:
         # The next sender of the route brings it, once.
@@ -312,7 +312,7 @@ def test_a_block_that_only_the_carrier_knows(service_client: ServiceClient) -> N
 
 
 @pytest.mark.parametrize("outcome", ["delivery_failed", "sending_failed"])
-def test_a_failure_of_the_last_sender_is_told(service_client: ServiceClient, outcome: str) -> None:
+def test_a_failure_of_the_last_sender_is_reported(service_client: ServiceClient, outcome: str) -> None:
     """When the whole route has failed, the deliveries say why and the verification is still pending."""
     service_client.chaos(delivery={"outcome": outcome, "error_code": "40008"})
     number = service_client.number()

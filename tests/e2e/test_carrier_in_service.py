@@ -88,7 +88,7 @@ def service_client(running: dict[str, str]) -> Iterator[ServiceClient]:
     made.close()
 
 
-def tell(service_client: ServiceClient, event_type: str, payload: dict[str, Any]) -> None:
+def post_webhook(service_client: ServiceClient, event_type: str, payload: dict[str, Any]) -> None:
     """Post an event to the service, signed as the carrier signs."""
     moment = str(int(time.time()))
     data = {"event_type": event_type, "id": str(uuid.uuid4()), "record_type": "event", "payload": payload}
@@ -132,7 +132,7 @@ def test_a_code_comes_by_whatsapp(service_client: ServiceClient) -> None:
 
 
 def test_a_message_that_was_read_was_delivered(service_client: ServiceClient) -> None:
-    """WhatsApp may tell of the reading alone."""
+    """WhatsApp may report the reading alone."""
     service_client.chaos(senders={WHATSAPP_NUMBER: {"delivery": {"outcome": "none"}}})
     number = service_client.number()
     verification = service_client.started(number, channel="whatsapp")
@@ -147,7 +147,7 @@ def test_a_message_that_was_read_was_delivered(service_client: ServiceClient) ->
         "to": [{"phone_number": number, "status": "read"}],
         "webhook_url": send["body"]["webhook_url"],
     }
-    tell(service_client, "message.read", payload)
+    post_webhook(service_client, "message.read", payload)
     (delivery,) = delivered(service_client, verification)
     assert delivery["carrier_status"] == "read"
 
@@ -173,10 +173,10 @@ def alerts(service_client: ServiceClient) -> list[list[str]]:
     return [[str(message["text"]) for message in service_client.inbox(number)] for number in ON_CALL]
 
 
-def test_a_profile_that_has_spent_its_money_is_left_alone_and_told_once(service_client: ServiceClient) -> None:
-    """The carrier says so by webhook: the people on call hear of it once, and codes take the next profile."""
+def test_a_profile_that_has_spent_its_money_is_passed_over_and_reported_once(service_client: ServiceClient) -> None:
+    """The carrier says so by webhook: the people on call get one alert, and codes take the next profile."""
     for _ in range(2):
-        tell(
+        post_webhook(
             service_client, "messaging-profile.spend-limit-reached", {"profile_id": SPENT, "configured_limit": "10.00"}
         )
     within(10, lambda: all(alerts(service_client)), "the alert")
@@ -191,7 +191,7 @@ def test_a_profile_that_has_spent_its_money_is_left_alone_and_told_once(service_
         assert not any(char.isdigit() for char in texts[0])
 
 
-def test_a_sender_that_the_carrier_refuses_is_told_once(service_client: ServiceClient) -> None:
+def test_a_sender_that_the_carrier_refuses_is_reported_once(service_client: ServiceClient) -> None:
     """One group message for any number of codes, which all go out by the next sender."""
     api = httpx.Client(headers={"Authorization": f"Bearer {service_client.env['TELNYX_API_KEY']}"})
     with api:

@@ -167,7 +167,7 @@ class TestCompose:
 class TestImage:
     """The Dockerfile, read as text."""
 
-    def test_it_runs_as_nobody_special_and_is_watched(self) -> None:
+    def test_it_runs_without_privileges_and_has_a_health_check(self) -> None:
         """Two stages, a numeric user, a health check, and nothing copied but the package."""
         text = (DEPLOY / "Dockerfile").read_text()
         assert len(re.findall(r"^FROM ", text, re.MULTILINE)) == 2

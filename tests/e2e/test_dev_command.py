@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Dev, wait_until
-from tests.papers.shell import install_curl
+from tests.documents.shell import install_curl
 
 from .dev_command import PERSON, call, code_on_phone, start
 

@@ -145,7 +145,7 @@ class TestSurroundings:
         assert "another keyring" in refused.stderr
 
     @pytest.mark.parametrize("name", ["a directory with blanks & signs", "long" * 30])
-    def test_awkward_directories(self, tmp_path: Path, name: str) -> None:
+    def test_directories_with_unusual_names(self, tmp_path: Path, name: str) -> None:
         """Blanks, signs and paths too long for a unix socket do not matter; no temporary directory is left."""
         running = start_dev(tmp_path / name)
         socket_path = Path(running.env["OTP_REDIS_URL"].removeprefix("unix://"))

@@ -182,7 +182,7 @@ def test_the_same_person_by_another_spelling(service_client: ServiceClient, firs
         assert said(service_client.start(number, "abroad")) == (429, "resend_too_soon")
 
 
-def test_idempotency_keys_are_no_way_around(service_client: ServiceClient) -> None:
+def test_idempotency_keys_do_not_bypass_limits(service_client: ServiceClient) -> None:
     """A repeated key is the first answer again and no send; a fresh key is a start like any other."""
     number = service_client.number()
 
@@ -256,7 +256,7 @@ def test_who_obeys_the_wait_passes_and_the_ladder_goes_on(service_client: Servic
     assert seen == [(4, 2), (5, 2), (5, 2)]
 
 
-def test_an_approval_opens_the_way(service_client: ServiceClient) -> None:
+def test_after_an_approval_a_start_passes_at_once(service_client: ServiceClient) -> None:
     """A login ends the cool-down: the next one begins at once, with the first step."""
     number = service_client.number()
     for _ in range(2):

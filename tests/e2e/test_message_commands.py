@@ -61,7 +61,7 @@ class TestSend:
         assert (len(set(keys)), keys[2:]) == (3, ["mine", "mine"])
 
     @pytest.mark.parametrize("mode", ["http_500", "reset_after_request", "half_body"])
-    def test_a_lost_answer_tells_the_key_that_makes_it_safe(self, shell: Shell, mode: str) -> None:
+    def test_a_lost_answer_names_the_key_for_a_safe_repeat(self, shell: Shell, mode: str) -> None:
         """It is never repeated by itself; with the key from the sentence the phone rings once."""
         send = ("messages", "send", "--from", TOLL_FREE, "--to", PERSON, "--text", "Hello")
         shell.chaos(send={"mode": mode})
@@ -130,7 +130,7 @@ def test_every_refusal_says_what_to_do(action: Action) -> None:
 class TestGroupAndSchedule:
     """`messages send-group`, `schedule`, `cancel`, `show`."""
 
-    def test_a_group_hears_of_it_at_once(self, shell: Shell) -> None:
+    def test_a_group_message_is_sent_at_once(self, shell: Shell) -> None:
         """One message to everybody."""
         words = ("--from", TOLL_FREE, "--to", PERSON, "--to", OTHER, "--text", "Outage at 9")
         data = shell.data("messages", "send-group", *words)
@@ -147,7 +147,7 @@ class TestGroupAndSchedule:
             (["--from", SHORT_CODE, "--text", "x", "--to", PERSON], "40305", 1),
         ],
     )
-    def test_what_no_group_can_be_told(self, shell: Shell, words: list[str], part: str, status: int) -> None:
+    def test_what_no_group_can_be_sent(self, shell: Shell, words: list[str], part: str, status: int) -> None:
         """Too many, abroad, nobody, by a number that cannot: one sentence each."""
         assert part in shell.refused("messages", "send-group", *words, status=status)
 

@@ -136,7 +136,7 @@ def openness(service_client: ServiceClient) -> dict[str, float]:
     ],
 )
 def test_an_odd_answer_ends_one_message(service: tuple[ServiceClient, Proxy], page: Page, code: str) -> None:
-    """Refused by every sender, it ends with its reason; the others never hear of it."""
+    """Refused by every sender, it ends with its reason; the others do not notice."""
     service_client, proxy = service
     number = service_client.number()
     proxy.odd[number] = page

@@ -28,7 +28,7 @@ def hanging(shared_dev: Dev) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
-def test_a_store_that_hangs_holds_nobody_up(service_client: ServiceClient, shared_dev: Dev) -> None:
+def test_a_store_that_hangs_delays_no_other_request(service_client: ServiceClient, shared_dev: Dev) -> None:
     """40 requests at once: each a 503 with Retry-After within about a second, and /healthz answers beside them."""
     number, spared = service_client.number(), service_client.number()
     verification, untouched = service_client.started(number), service_client.started(spared)
@@ -50,7 +50,7 @@ def test_a_store_that_hangs_holds_nobody_up(service_client: ServiceClient, share
             assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
             assert int(answer.headers["Retry-After"]) >= 1
             assert took < PROMPT_S
-        # A caller who goes on asking is told the same at once.
+        # A caller who goes on asking gets the same at once.
         began = time.monotonic()
         assert [service_client.check(verification, code).status_code for _ in range(10)] == [503] * 10
         assert time.monotonic() - began < 2 * PROMPT_S

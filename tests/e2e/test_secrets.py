@@ -1,4 +1,4 @@
-"""What may never be seen: codes, keys and full numbers, looked for in everything that is written down or told."""
+"""What may never be seen: codes, keys and full numbers, looked for in everything that is written or answered."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -30,13 +30,13 @@ def everything_in(store: "redis.Redis") -> Iterator[str]:
 def test_canaries_are_nowhere(service_client: ServiceClient, shared_dev: Dev) -> None:
     """Codes of ten digits, numbers and keys of 30 flows: not in logs, store, metrics, audit, answers or the output."""
     flows: list[tuple[str, str]] = []
-    told: list[str] = []
+    answers: list[str] = []
     for turn in range(30):
         number = service_client.number()
         answer = service_client.start(
             number, "long", metadata={"turn": turn}, context={"amount": "1"} if turn % 3 else {}
         )
-        told.append(answer.text)
+        answers.append(answer.text)
         flows.append((number, answer.json()["verification_id"]))
     codes = [service_client.code(number) for number, _ in flows]
     assert all(len(code) == 10 for code in codes)
@@ -44,21 +44,21 @@ def test_canaries_are_nowhere(service_client: ServiceClient, shared_dev: Dev) ->
     for (number, verification), code, turn in zip(flows, codes, range(30), strict=True):
         context = {"context": {"amount": "1"}} if turn % 3 else {}
         body: dict[str, Any] = {"verification_id": verification, "code": f"{(int(code) + 1) % 10**10:010d}", **context}
-        told.append(service_client.call("POST", "/verify/check", body, "long").text)
+        answers.append(service_client.call("POST", "/verify/check", body, "long").text)
         if turn % 2:
-            told.append(service_client.call("POST", "/verify/check", {**body, "code": code}, "long").text)
-        told.append(
+            answers.append(service_client.call("POST", "/verify/check", {**body, "code": code}, "long").text)
+        answers.append(
             service_client.call("POST", "/verify/check", {**body, "code": code, "to": f"{number}x"}, "long").text
         )
         other = {**body, "code": code, "to": flows[turn - 1][0]}
-        told.append(service_client.call("POST", "/verify/check", other, "long").text)
-        told.append(service_client.call("GET", f"/verify/{verification}", app="long").text)
-        told.append(service_client.start(number, "long", nope=number).text)
-        told.append(service_client.start(f"{number}x", "long").text)
-        told.append(service_client.start(number, "long").text)
-        told.append(service_client.call("GET", f"/optouts/{number}").text)
-        told.append(service_client.call("GET", f"/nowhere/{number}").text)
-        told.append(service_client.call("GET", f"/verify/{number}?to={number}").text)
+        answers.append(service_client.call("POST", "/verify/check", other, "long").text)
+        answers.append(service_client.call("GET", f"/verify/{verification}", app="long").text)
+        answers.append(service_client.start(number, "long", nope=number).text)
+        answers.append(service_client.start(f"{number}x", "long").text)
+        answers.append(service_client.start(number, "long").text)
+        answers.append(service_client.call("GET", f"/optouts/{number}").text)
+        answers.append(service_client.call("GET", f"/nowhere/{number}").text)
+        answers.append(service_client.call("GET", f"/verify/{number}?to={number}").text)
         if turn % 5 == 0:
             service_client.reply(number, "STOP")
     service_client.call("GET", "/healthz", Authorization="Bearer " + "otp_000000000000_" + codes[0] * 4 + "abc")
@@ -66,14 +66,14 @@ def test_canaries_are_nowhere(service_client: ServiceClient, shared_dev: Dev) ->
     cursor = ""
     while True:
         page = service_client.call("GET", f"/audit/events?limit=1000{cursor}", app="long")
-        told.append(page.text)
+        answers.append(page.text)
         if page.json()["next_cursor"] is None:
             break
         cursor = "&cursor=" + page.json()["next_cursor"]
-    told.append(service_client.call("GET", "/metrics").text)
+    answers.append(service_client.call("GET", "/metrics").text)
     with service_client.store() as store:
         kept = "\n".join(everything_in(store))
-    places = {"answers": "\n".join(told), "logs": shared_dev.logs, "store": kept}
+    places = {"answers": "\n".join(answers), "logs": shared_dev.logs, "store": kept}
     secrets = {
         "code": codes,
         "number": [number[1:] for number, _ in flows],

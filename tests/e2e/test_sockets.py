@@ -227,7 +227,7 @@ def test_slow_clients_do_not_keep_the_others_waiting(raw: RawConnections, servic
     finally:
         for connection in slow:
             connection.close()
-    # With the slow ones gone webhooks are heard at once.
+    # With the slow ones gone webhooks are answered at once.
     deadline = time.monotonic() + 5
     while statuses(raw.exchange(raw.post(b"/webhooks/telnyx", b"{}", known=False))) != [401]:
         assert time.monotonic() < deadline

@@ -99,7 +99,7 @@ class TestSync:
         missing = [n for n in range(people) if not installation.blocked(person(n))]
         assert missing == []
 
-    def test_a_carrier_that_fails_is_told(self, shell: Shell, installation: Installation) -> None:
+    def test_a_failure_of_the_carrier_is_reported(self, shell: Shell, installation: Installation) -> None:
         """The sentence is the carrier's problem, not a stack of ours."""
         installation.environ["TELNYX_API_KEY"] = "WRONG"
         process = installation.sync()

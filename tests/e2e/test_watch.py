@@ -78,8 +78,8 @@ def test_full_of_waits_and_still_at_work(service_client: ServiceClient, poll: Po
         waits.append(poll(name, f"?wait=25&after={version}"))  # one of the others had come while this one waited
         return None
 
-    told = within(20, short, "an answer without a wait")
-    assert (told.status_code, told.json()["version"]) == (200, version)
+    answer = within(20, short, "an answer without a wait")
+    assert (answer.status_code, answer.json()["version"]) == (200, version)
     for _ in range(3):
         began = time.monotonic()
         number = service_client.number()

@@ -28,7 +28,7 @@ QUICK = Timeouts(connect_s=0.5, total_s=0.6)
 
 @dataclass
 class Listener:
-    """A receiver that writes what it is told to, byte by byte if need be. Keeps what it was sent."""
+    """A receiver that writes what it is given, byte by byte if need be. Keeps what it was sent."""
 
     answer: Callable[[socket.socket], None]
     port: int = 0
@@ -120,7 +120,7 @@ def test_a_callback_arrives_as_it_is_queued() -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed(status: int) -> None:
-    """Wherever it leads: the other place hears nothing."""
+    """Wherever it leads: the other place gets nothing."""
     with listening(says(OK)) as other:
         raw = f"HTTP/1.1 {status} Elsewhere\r\nLocation: {other.url}\r\nContent-Length: 0\r\n\r\n".encode()
         with listening(says(raw)) as receiver:
@@ -129,7 +129,7 @@ def test_a_redirect_is_not_followed(status: int) -> None:
         assert other.seen == []
 
 
-def test_what_a_receiver_asks_for_is_heard() -> None:
+def test_what_a_receiver_asks_for_is_done() -> None:
     """Retry-After in seconds or as a date; what is neither is nothing."""
 
     def asked(value: str) -> float | None:
@@ -186,7 +186,7 @@ def test_nobody_listens() -> None:
     assert post(f"http://127.0.0.1:{port}/") == Answer(0, "no connection")
 
 
-def test_the_environment_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that the machine is set up with does not see callbacks."""
     with listening(says(OK)) as proxy, listening(says(OK)) as receiver:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
@@ -288,17 +288,17 @@ def test_no_name_is_no_answer() -> None:
         resolve("a" * 70 + ".example.com", 443)
 
 
-def test_the_doctor_is_told_what_stops_a_connection() -> None:
+def test_the_doctor_learns_what_stops_a_connection() -> None:
     """Without making one."""
 
-    def told(found: list[str], *, allow: bool = False) -> str | None:
+    def refusal_of(found: list[str], *, allow: bool = False) -> str | None:
         endpoint = Endpoint("https://hooks.example.com/t0ken", (SECRET,), allow)
         return Receivers({"shop": endpoint}, now_ms=int, resolve=lambda *_: found).reachable("shop")
 
-    assert told(["8.8.8.8"]) is None
-    assert told(["8.8.8.8", "10.0.0.1"]) == "hooks.example.com leads into a private network"
-    assert told(["10.0.0.1"], allow=True) is None
-    assert told([]) == "hooks.example.com cannot be resolved"
+    assert refusal_of(["8.8.8.8"]) is None
+    assert refusal_of(["8.8.8.8", "10.0.0.1"]) == "hooks.example.com leads into a private network"
+    assert refusal_of(["10.0.0.1"], allow=True) is None
+    assert refusal_of([]) == "hooks.example.com cannot be resolved"
 
 
 # ---- TLS ------------------------------------------------------------------------------------------------------------

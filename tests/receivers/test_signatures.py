@@ -96,7 +96,7 @@ def test_a_key_may_bring_its_public_half() -> None:
     ],
 )
 def test_what_is_no_secret_is_refused_without_repeating_it(text: str, part: str) -> None:
-    """The sentence helps and tells nothing."""
+    """The sentence helps and shows no secret."""
     with pytest.raises(ValueError, match=re.escape(part)) as refused:
         parse_all(text)
     assert not text or text.rsplit("_", maxsplit=1)[-1] not in str(refused.value)

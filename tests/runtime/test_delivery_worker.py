@@ -13,7 +13,7 @@ from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.ids import Reference
 from otp_service.domain.outbox import Job, Timer
 from otp_service.runtime import delivery_worker, timer_runner
-from otp_service.runtime.delivery_worker import Worker
+from otp_service.runtime.delivery_worker import DeliveryWorker
 from tests.conftest import wait_until
 from tests.fakes import FakeStreams
 
@@ -71,7 +71,7 @@ class FakeDeliver:
 def running(outbox: FakeStreams, deliver: FakeDeliver, concurrency: int = 4) -> Iterator[threading.Event]:
     """A worker that runs in a thread until the end of the block."""
     stop = threading.Event()
-    made = Worker(
+    made = DeliveryWorker(
         cast("Any", outbox),
         cast("Any", outbox),
         cast("Any", deliver),
@@ -223,7 +223,7 @@ def test_a_broken_loop_ends_the_whole_worker() -> None:
             raise ValueError("a bug")
 
     broken = Broken()
-    made = Worker(
+    made = DeliveryWorker(
         cast("Any", broken),
         cast("Any", broken),
         cast("Any", FakeDeliver(lambda _: None)),

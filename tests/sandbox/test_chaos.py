@@ -105,7 +105,7 @@ def test_a_body_that_is_no_object_is_refused(api: httpx.Client, body: bytes) -> 
 def test_refusing_modes_accept_nothing(
     http: httpx.Client, receiver: Receiver, mode: str, status: int, code: str
 ) -> None:
-    """http_500 and http_429 answer the envelope; nothing rings, nobody is told, the key stays free."""
+    """http_500 and http_429 answer the envelope; nothing arrives, no webhook is sent, the key stays free."""
     chaos(http, send={"mode": mode})
     answer = long_code(http, headers={"Idempotency-Key": "k"})
     assert (answer.status_code, code_of(answer)) == (status, code)
@@ -276,7 +276,7 @@ def test_outcomes(http: httpx.Client, receiver: Receiver, outcome: str) -> None:
     assert http.get(f"/v2/messages/{sent}").json()["data"]["to"][0]["status"] == outcome
 
 
-def test_outcome_none_rings_without_a_final_word(http: httpx.Client, receiver: Receiver) -> None:
+def test_outcome_none_delivers_without_a_final_report(http: httpx.Client, receiver: Receiver) -> None:
     """none: the text arrives, the carrier never says so."""
     chaos(http, delivery={"outcome": "none", "delay_ms": 0}, webhooks={"reorder": True})
     sent = long_code(http).json()["data"]["id"]
@@ -287,7 +287,7 @@ def test_outcome_none_rings_without_a_final_word(http: httpx.Client, receiver: R
 
 
 def test_delay_and_wait_hold_the_message(http: httpx.Client, receiver: Receiver) -> None:
-    """wait_seconds is told and waited; delay_ms lies between sent and final."""
+    """wait_seconds is reported and waited; delay_ms is between sent and final."""
     chaos(http, delivery={"delay_ms": 200}, wait_seconds=0.2)
     began = time.monotonic()
     assert long_code(http).json()["data"]["wait_seconds"] == 0.2
@@ -311,7 +311,7 @@ def test_duplicates(http: httpx.Client, receiver: Receiver) -> None:
 
 
 def test_reorder(http: httpx.Client, receiver: Receiver) -> None:
-    """finalized is posted before sent, and sent still tells what was true when it happened."""
+    """finalized is posted before sent, and sent still reports what was true when it happened."""
     chaos(http, webhooks={"reorder": True})
     long_code(http)
     eventually(lambda: len(receiver.posts) == 2)
@@ -331,7 +331,7 @@ def test_early(http: httpx.Client, receiver: Receiver, reorder: bool) -> None:
 
 
 def test_not_early(http: httpx.Client, receiver: Receiver) -> None:
-    """Unless told so, no event is posted before the answer has left."""
+    """Unless set so, no event is posted before the answer has left."""
     chaos(http, delivery={"delay_ms": 0})
     for _ in range(20):
         request = http.build_request("POST", "/v2/messages/long_code", json={"from": BACKUP, "to": PERSON, "text": "x"})
@@ -371,8 +371,8 @@ def test_forgeries_come_along_and_do_not_verify(http: httpx.Client, sandbox: San
     chaos(http, delivery={"outcome": "delivery_failed"})
     long_code(http)
     eventually(lambda: len(receiver.posts) == 4)
-    lies = [post for post in receiver.posts if not post.is_signed_by(sandbox.public_key_b64)]
-    assert {post.status for post in lies} == {"delivered"}
+    forged = [post for post in receiver.posts if not post.is_signed_by(sandbox.public_key_b64)]
+    assert {post.status for post in forged} == {"delivered"}
     receiver.posts.clear()
 
     reply(http, "STOP")
@@ -382,7 +382,7 @@ def test_forgeries_come_along_and_do_not_verify(http: httpx.Client, sandbox: San
 
 
 def test_enforced_rates_hold_messages_and_fill_queues(api: httpx.Client) -> None:
-    """With rates enforced a sender above its rate queues, tells the wait, and is refused when the queue is full."""
+    """With rates enforced a sender above its rate queues, reports the wait, and is refused when the queue is full."""
     chaos(api, rates={"enforce": True})
     waits = [long_code(api).json()["data"]["wait_seconds"] for _ in range(3)]
     assert waits == [0.0, 0.05, 0.1]

@@ -98,7 +98,7 @@ def test_info_is_help_for_short_codes_only(api: httpx.Client) -> None:
     assert reply(api, "INFO").json()["autoresponse_type"] is None
 
 
-def test_the_service_is_told(http: httpx.Client, sandbox: SandboxServer, receiver: Receiver) -> None:
+def test_the_service_is_notified(http: httpx.Client, sandbox: SandboxServer, receiver: Receiver) -> None:
     """message.received goes to the profile's URL, signed, with both numbers, the text and its kind."""
     for text, kind in (("STOP", "STOP"), ("START", "START"), ("HELP", "HELP"), ("NO", None)):
         receiver.posts.clear()
@@ -115,7 +115,7 @@ def test_the_service_is_told(http: httpx.Client, sandbox: SandboxServer, receive
         assert payload["messaging_profile_id"] == PROFILE
 
 
-def test_a_number_without_a_profile_tells_nobody(http: httpx.Client, receiver: Receiver) -> None:
+def test_a_number_without_a_profile_sends_no_webhook(http: httpx.Client, receiver: Receiver) -> None:
     """A text to a number on no profile is taken and goes nowhere, STOP included."""
     answer = reply(http, "STOP", to="+18880000000")
     assert answer.status_code == 200
@@ -155,7 +155,7 @@ def test_other_sites_cannot_steer(api: httpx.Client) -> None:
     assert api.post(path, json=body, headers={"Origin": "http://sandbox"}).status_code == 200
 
 
-def test_clicks_are_told(http: httpx.Client, sandbox: SandboxServer, receiver: Receiver) -> None:
+def test_clicks_are_reported(http: httpx.Client, sandbox: SandboxServer, receiver: Receiver) -> None:
     """A followed link is an event of its own shape, signed, posted where the message's events go."""
     sent = long_code(http, webhook_url=receiver.url + "/own").json()["data"]["id"]
     eventually(lambda: len(receiver.posts) == 2)

@@ -1,4 +1,4 @@
-"""The phones page: self-contained, under a strict policy, fed by two sources that tell all and in time."""
+"""The phones page: self-contained, under a strict policy, filled by two sources that send all and in time."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _all_streams_taken(http: httpx.Client) -> Iterator[httpx.Client]:
 
 
 def test_streams_are_bounded(http: httpx.Client) -> None:
-    """The thirty-third stream is told to ask instead, and a place is free when one has gone."""
+    """The thirty-third stream is answered that it should poll, and a place is free when one has gone."""
     with _all_streams_taken(http) as many:
         assert "busy" in many.get("/sandbox/events").text
 

@@ -11,7 +11,7 @@ from tests.sandbox.conftest import BACKUP, KEY, PERSON, PROFILE, Receiver, event
 
 
 def test_a_send_reaches_the_phone(http: httpx.Client) -> None:
-    """An accepted text lies on the handset under the carrier's id, with text, sender and status."""
+    """An accepted text is on the handset under the carrier's id, with text, sender and status."""
     sent = long_code(http).json()["data"]
     (message,) = eventually(lambda: inbox(http))
     assert message["id"] == sent["id"]
@@ -35,7 +35,7 @@ def test_the_answer_is_the_carriers(http: httpx.Client) -> None:
 
 
 def test_pool_sends_pick_a_pool_number_and_stick_to_it(http: httpx.Client) -> None:
-    """One recipient always hears from the same number of the pool; others get theirs in turn."""
+    """One recipient always gets the same number of the pool; others get theirs in turn."""
     first = [pool(http).json()["data"]["from"]["phone_number"] for _ in range(3)]
     assert len(set(first)) == 1
     others = {pool(http, to=f"+131255501{i:02d}").json()["data"]["from"]["phone_number"] for i in range(30)}
@@ -63,7 +63,7 @@ def test_events_are_posted_signed_and_in_order(http: httpx.Client, sandbox: Sand
 
 
 def test_a_message_can_be_looked_up(http: httpx.Client) -> None:
-    """GET tells the state as it is now."""
+    """GET shows the state as it is now."""
     sent = long_code(http).json()["data"]
     found = eventually(lambda: _show(http, sent["id"], "delivered"))
     assert found["completed_at"] is not None

@@ -166,7 +166,7 @@ def test_lookups_take_uuids(api: httpx.Client) -> None:
 
 
 def test_parts_are_counted_and_billed(api: httpx.Client) -> None:
-    """The answer tells encoding, parts and a cost that grows with the parts."""
+    """The answer has encoding, parts and a cost that grows with the parts."""
     message = long_code(api, text="€" * 81).json()["data"]
     assert (message["encoding"], message["parts"], message["num_chars"]) == ("GSM-7", 2, 81)
     assert message["cost"] == {"amount": "0.0102", "currency": "USD"}

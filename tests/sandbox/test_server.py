@@ -128,7 +128,7 @@ def test_never_started_can_be_closed() -> None:
 
 
 def test_the_seed_makes_the_key(receiver: Receiver) -> None:
-    """A given seed is the key, both ends of it are told, and it signs the webhooks."""
+    """A given seed is the key, both parts of it are printed, and it signs the webhooks."""
     seed = bytes(range(32))
     with (
         SandboxServer(signing_seed=seed, webhook_url=receiver.url) as server,

@@ -20,7 +20,7 @@ def _paths(receiver: Receiver, event_type: str) -> list[str]:
 
 
 def test_the_messages_own_url_comes_first(http: httpx.Client, receiver: Receiver) -> None:
-    """A URL on the message takes its events; the profile's hears nothing while it works."""
+    """A URL on the message takes its events; the profile's gets nothing while it works."""
     long_code(http, webhook_url=receiver.url + "/own/dlv_1?x=1")
     eventually(lambda: len(receiver.posts) == 2)
     assert {post.path for post in receiver.posts} == {"/own/dlv_1?x=1"}
@@ -40,7 +40,7 @@ def test_failover_after_three_attempts_each(http: httpx.Client, receiver: Receiv
 
 
 def test_profile_urls_can_be_declined(http: httpx.Client, receiver: Receiver) -> None:
-    """Without use_profile_webhooks only the message's own URLs are tried; with none, nobody is told."""
+    """Without use_profile_webhooks only the message's own URLs are tried; with none, no webhook is sent."""
     long_code(http, use_profile_webhooks=False)
     eventually(lambda: inbox(http))
     long_code(http, use_profile_webhooks=False, webhook_url=receiver.url + "/own")

@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 
 import httpx
 
 from otp_service.domain.circuit import ACCOUNT, profile_scope, sender_scope
-from otp_service.domain.delivery import DeliveryReport, Refused
+from otp_service.domain.delivery import DeliveryReport
 from otp_service.domain.ids import Reference
 from otp_service.domain.outbox import Timer
 from otp_service.domain.policy import Policy
@@ -19,23 +19,13 @@ from otp_service.telnyx.gateway import Gateway
 from otp_service.usecases.deliver import Deliver
 from otp_service.usecases.receive import Receive
 from otp_service.usecases.sender_health import SenderHealth
+from tests.fakes import FakeAlertOnCall
 
 from .harness import BACKUP, POOL, SHOP, StoreHarness, fresh_number, word
 
 Answer = Callable[[], httpx.Response]
 FAST_POOL, FAST_BACKUP = replace(POOL, rate_per_s=10_000.0), replace(BACKUP, rate_per_s=10_000.0)
 APP = replace(SHOP, route=(FAST_POOL, FAST_BACKUP))
-
-
-@dataclass
-class Alerts:
-    """Who would be paged."""
-
-    told: list[Refused] = field(default_factory=list)
-
-    def refused(self, refusal: Refused, sender: object) -> None:
-        """One alert."""
-        self.told.append(refusal)
 
 
 class Service:
@@ -45,13 +35,13 @@ class Service:
         self.harness, self.app = harness, app
         self.odd: dict[str, Answer] = {}
         self.sent: list[dict[str, Any]] = []
-        self.alerts = Alerts()
+        self.alerts = FakeAlertOnCall()
         policy = Policy(MappingProxyType({"shop": app}), MappingProxyType({s.name: s for s in app.route}))
         self.sender_health = SenderHealth(
             circuits=harness.circuits,
             sender_stats=harness.sender_stats,
             policy=policy,
-            alert=cast("Any", self.alerts),
+            alert=self.alerts,
             monotonic=lambda: 0.0,
             count=lambda *_: None,
         )
@@ -129,7 +119,7 @@ class Service:
             self.receive.reports.apply(word("evt"), [report])
             self.work(ref)
 
-    def told(self, ref: Reference) -> list[tuple[str, str]]:
+    def outcomes(self, ref: Reference) -> list[tuple[str, str]]:
         """Sender and status of each delivery."""
         record = self.harness.record(ref)
         ordinals = range(1, int(record["deliveries"]) + 1)
@@ -138,7 +128,7 @@ class Service:
     def untouched(self, count: int) -> None:
         """So many others: each is accepted by the first sender at once."""
         for _ in range(count):
-            assert self.told(self.start()) == [("pool", "sent")]
+            assert self.outcomes(self.start()) == [("pool", "sent")]
 
     def open_breakers(self) -> set[str]:
         """The scopes whose breaker is not closed."""

@@ -350,9 +350,9 @@ class StoreHarness(Remembered):
         self, ref: Reference, status: str, message_id: str = "msg-1", ordinal: int = 1, event: str | None = None
     ) -> str:
         """Apply a report; its outcome."""
-        return self.tell(ref, DeliveryReport(message_id, "+1", status), ordinal, event or word("evt"))
+        return self.apply_report(ref, DeliveryReport(message_id, "+1", status), ordinal, event or word("evt"))
 
-    def tell(self, ref: Reference, report: DeliveryReport, ordinal: int = 1, event: str | None = None) -> str:
+    def apply_report(self, ref: Reference, report: DeliveryReport, ordinal: int = 1, event: str | None = None) -> str:
         """Apply this very report (as no event: the carrier was asked); its outcome."""
         return self.reports.apply_report(ref, ordinal, ref.number_hash, report, event).outcome
 

@@ -141,7 +141,7 @@ class Workers(Callers):
     @precondition(lambda self: self.models)
     @rule(data=st.data())
     def close(self, data: st.DataObject) -> None:
-        """The worker closes what nothing more will be heard of."""
+        """The worker closes what gets no report any more."""
         ref = self.one_of(data)
         for timer in [name for name in self.harness.timers(ref) if name.startswith(f"c:dlv_{ref.token}-")]:
             ordinal = int(timer.rpartition("-")[2])

@@ -60,7 +60,7 @@ class Model:
 
     @property
     def seen_as(self) -> Status:
-        """What a caller is told."""
+        """What a caller sees."""
         late = self.status is Status.PENDING and not self.usable
         return Status.EXPIRED if late else self.status
 

@@ -13,11 +13,11 @@ def alerts(harness: StoreHarness) -> Alerts:
     return Alerts(harness.store, harness.scripts, harness.keys)
 
 
-def test_the_same_trouble_is_told_once_an_hour(harness: StoreHarness) -> None:
+def test_the_same_alert_is_queued_once_an_hour(harness: StoreHarness) -> None:
     """Twenty processes that meet the same trouble at once queue one alert; another trouble queues another."""
     book = alerts(harness)
-    told = at_once([partial(book.raise_alert, "sender:pool", "The pool is out of order.") for _ in range(20)])
-    assert told.count(True) == 1
+    queued = at_once([partial(book.raise_alert, "sender:pool", "The pool is out of order.") for _ in range(20)])
+    assert queued.count(True) == 1
     assert book.raise_alert("sender:backup", "The backup is out of order.")
     ttls = [harness.raw.pttl(key) for key in harness.all_keys() if ":quiet:" in key]
     assert len(ttls) == 2
@@ -59,5 +59,5 @@ def test_an_old_alert_is_not_sent_any_more(harness: StoreHarness) -> None:
 
 def test_alerts_that_nobody_sends_are_bounded(harness: StoreHarness) -> None:
     """However much goes wrong, a queue that no worker reads does not grow."""
-    told = [alerts(harness).raise_alert(f"trouble {n}", "Text") for n in range(MOST_WAITING + 10)]
-    assert told.count(True) == MOST_WAITING
+    queued = [alerts(harness).raise_alert(f"trouble {n}", "Text") for n in range(MOST_WAITING + 10)]
+    assert queued.count(True) == MOST_WAITING

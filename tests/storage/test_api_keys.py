@@ -17,7 +17,7 @@ from .harness import StoreHarness, Twice
 
 
 class Tokens:
-    """Tokens that are told apart by a counter."""
+    """Tokens with a counter."""
 
     def __init__(self) -> None:
         self._count = itertools.count(1)

@@ -13,7 +13,7 @@ from otp_service.domain.verification import Status
 from .harness import BANK, CODE, WRONG, StoreHarness, Twice, at_once, fresh_number, word
 
 
-def told(harness: StoreHarness) -> dict[str, str]:
+def counts(harness: StoreHarness) -> dict[str, str]:
     """Everything in the store."""
     return harness.snapshot()
 
@@ -24,7 +24,7 @@ def test_what_is_not_as_asserted_is_not_there(harness: StoreHarness, code: str, 
     """Another number or purpose is not found with the right code as with a wrong one, and changes nothing at all."""
     number, other = fresh_number(), fresh_number()
     ref = harness.start(number, purpose="pay").reference
-    before = told(harness)
+    before = counts(harness)
     for asserted in (
         {"asserted_number": harness.hash_of(other)},
         {"asserted_purpose": "login"},
@@ -34,14 +34,14 @@ def test_what_is_not_as_asserted_is_not_there(harness: StoreHarness, code: str, 
     ):
         asked: dict[str, Any] = {**asserted, "by_purpose": by_purpose, "request_key": word("key")}
         assert harness.check(ref, code, **asked) == NotFound()
-    assert told(harness) == before
+    assert counts(harness) == before
     fitting: dict[str, Any] = {"asserted_number": harness.hash_of(number), "asserted_purpose": "pay"}
     assert harness.check(ref, WRONG, **fitting) == Wrong(4)
     assert isinstance(harness.check(ref, CODE, **fitting), Approved)
 
 
 @pytest.mark.parametrize("end", ["expired", "canceled", "exhausted", "approved"])
-def test_the_end_of_another_persons_verification_is_not_told(harness: StoreHarness, end: str) -> None:
+def test_the_end_of_another_persons_verification_is_not_shown(harness: StoreHarness, end: str) -> None:
     """Nor is it ended by the question: a time that has run out is noticed by those only whom it concerns."""
     ref = harness.start(fresh_number()).reference
     if end == "expired":
@@ -51,10 +51,10 @@ def test_the_end_of_another_persons_verification_is_not_told(harness: StoreHarne
     else:
         for _ in range(5):
             harness.check(ref, WRONG if end == "exhausted" else CODE)
-    before = told(harness)
+    before = counts(harness)
     assert harness.check(ref, CODE, asserted_number=harness.hash_of(fresh_number())) == NotFound()
     assert harness.check(ref, CODE, asserted_purpose="pay") == NotFound()
-    assert told(harness) == before
+    assert counts(harness) == before
     assert harness.check(ref, CODE, asserted_purpose="login") == Ended(Status(end))
 
 
@@ -67,14 +67,14 @@ def test_an_approved_request_gets_its_approval_again(harness: StoreHarness) -> N
     assert isinstance(first, Approved)
     assert not first.replayed
     assert first.approval.to == f"+1******{number[-4:]}"
-    before = told(harness)
+    before = counts(harness)
     for _ in range(3):
         assert harness.check(ref, CODE, request_key=key) == replace(first, replayed=True)
     for other in ("", word("key"), key[:-1]):
         assert harness.check(ref, CODE, request_key=other) == Ended(Status.APPROVED)
     assert harness.check(ref, CODE, BANK, request_key=key) == NotFound()
     assert harness.check(ref, CODE, request_key=key, asserted_purpose="pay") == NotFound()
-    assert told(harness) == before
+    assert counts(harness) == before
 
 
 def test_without_a_key_nothing_is_repeated(harness: StoreHarness) -> None:
@@ -95,7 +95,7 @@ def test_a_refusal_is_kept_under_no_key(harness: StoreHarness) -> None:
 
 
 def test_many_repeats_at_once_are_one_approval(harness: StoreHarness) -> None:
-    """Fifty of one key at once: one approval, told fifty times; one event, one receipt."""
+    """Fifty of one key at once: one approval, answered fifty times; one event, one receipt."""
     ref = harness.start(fresh_number()).reference
     key = word("key")
     answers = at_once([partial(harness.check, ref, CODE, request_key=key)] * 50)

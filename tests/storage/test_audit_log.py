@@ -27,7 +27,7 @@ def pages(harness: StoreHarness, limit: int, wanted: dict[str, frozenset[str]] |
 
 
 @pytest.mark.parametrize("limit", [1, 3, 1_000])
-def test_pages_tell_every_event_once_in_order_of_time(harness: StoreHarness, limit: int) -> None:
+def test_pages_show_every_event_once_in_order_of_time(harness: StoreHarness, limit: int) -> None:
     """However small the pages, over all shards nothing is missing, doubled or out of order."""
     for _ in range(12):
         harness.check(harness.start(fresh_number()).reference, CODE)
@@ -111,7 +111,7 @@ def test_a_worker_with_a_wrong_clock_drops_nothing(
         pipe.execute()
     stop = threading.Event()
     monkeypatch.setattr(delivery_worker, "TRIM_S", 0.0)
-    working = delivery_worker.Worker(
+    working = delivery_worker.DeliveryWorker(
         harness.outbox,
         harness.due_timers,
         None,  # type: ignore[arg-type]
@@ -131,7 +131,7 @@ def test_a_worker_with_a_wrong_clock_drops_nothing(
 
 
 @pytest.mark.parametrize("text", ["9" * 20 + "-0", "0-" + "9" * 20, "18446744073709551616-0", "0-18446744073709551616"])
-def test_no_cursor_makes_the_store_stumble(harness: StoreHarness, text: str) -> None:
+def test_no_cursor_breaks_the_store(harness: StoreHarness, text: str) -> None:
     """A made-up position is refused before the store is asked: it is the caller's mistake, not an outage."""
     with pytest.raises(ValueError, match="position"):
         Position.read(text)

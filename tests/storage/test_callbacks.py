@@ -106,7 +106,7 @@ class TestQueue:
         time.sleep(0.12)
         assert must_claim(queue).attempt == 2
 
-    def test_an_endpoint_that_asks_for_rest_gets_nothing(self, harness: StoreHarness) -> None:
+    def test_an_endpoint_that_asks_for_a_pause_gets_nothing(self, harness: StoreHarness) -> None:
         """Neither this callback nor another, until the time is over; other apps are served."""
         queue = queues(harness)
         for number in (1, 2):

@@ -127,7 +127,7 @@ def test_the_window_slides(harness: StoreHarness) -> None:
     assert isinstance(harness.check(ref, WRONG, app), Limited)
 
 
-def test_of_several_limits_the_longest_wait_is_told(harness: StoreHarness) -> None:
+def test_of_several_limits_the_longest_wait_is_reported(harness: StoreHarness) -> None:
     """A caller who obeys the wait is not refused again by another limit."""
     app, number = limited((2, 1_000), (3, 60_000)), fresh_number()
     ref = harness.start(number, app).reference
@@ -243,7 +243,7 @@ def test_expired_comes_before_limited_and_unknown_before_all(harness: StoreHarne
 
 
 def test_by_number_the_latest_verification_is_judged(harness: StoreHarness) -> None:
-    """A check by number follows the index; one that a newer start has overtaken is told so and costs no try."""
+    """A check by number follows the index; one that a newer start has overtaken is refused so and costs no attempt."""
     number = fresh_number()
     old = harness.start(number).reference
     harness.check(old, CODE)

@@ -153,7 +153,7 @@ def test_a_held_account_is_probed(harness: StoreHarness) -> None:
     assert again.wait_ms == pytest.approx(30_000, abs=2_000)
 
 
-def test_a_repeated_word_is_no_news_and_keeps_the_next_probe(harness: StoreHarness) -> None:
+def test_a_repeated_reason_changes_nothing_and_keeps_the_next_probe(harness: StoreHarness) -> None:
     """Otherwise a hundred messages that meet the hold at once would ring people and put the probe off for ever."""
     hold = Hold(SENDER, "40020", "pumping", DAY_MS, DAY_MS, after=1)
     assert at_once([partial(fresh(harness).record_hold, hold, word()) for _ in range(8)]).count("opened") == 1
@@ -179,7 +179,7 @@ def test_faults_do_not_shorten_a_hold(harness: StoreHarness) -> None:
     assert pause(harness) == pytest.approx(DAY_MS, abs=2_000)
 
 
-def test_what_was_closed_is_believed_for_half_a_second_at_most(harness: StoreHarness) -> None:
+def test_a_closed_breaker_is_cached_for_half_a_second_at_most(harness: StoreHarness) -> None:
     """A busy worker does not ask before every message; what it did itself it knows at once."""
     mine = fresh(harness)
     assert mine.admit([SENDER]) == PASS
@@ -213,8 +213,8 @@ def test_it_takes_several_numbers_to_hold(harness: StoreHarness, source: Source)
     replies = at_once([partial(fresh(harness).record_hold, hold, word()) for _ in range(8)])
     assert (replies.count("counted"), replies.count("opened")) == (HOLDS_AFTER - 2, 1)
     assert state(harness) == "open"
-    assert harness.raw.pttl(harness.keys.refusals(SENDER, source)) > 0
-    assert list(harness.raw.hkeys(harness.keys.refusals(SENDER, source))) == ["40013"]
+    assert harness.raw.pttl(harness.keys.carrier_refusals(SENDER, source)) > 0
+    assert list(harness.raw.hkeys(harness.keys.carrier_refusals(SENDER, source))) == ["40013"]
 
 
 def test_refusals_are_counted_by_code_and_scope(harness: StoreHarness) -> None:
@@ -231,7 +231,7 @@ def test_refusals_far_apart_are_single_ones(harness: StoreHarness) -> None:
     """Older than the window, they are forgotten."""
     for _ in range(HOLDS_AFTER * 2):
         assert fresh(harness).record_hold(NOT_OURS, word()) == "counted"
-        key = harness.keys.refusals(SENDER, Source.ANSWER)
+        key = harness.keys.carrier_refusals(SENDER, Source.ANSWER)
         harness.raw.hset(
             key, "40013", harness.raw.hget(key, "40013").split(":")[0] + f":{harness.now() - HOLD_WINDOW_MS}"
         )
@@ -288,7 +288,7 @@ def test_a_refused_probe_of_a_pause_is_an_answer(harness: StoreHarness) -> None:
     assert state(harness) == "closed"
 
 
-def test_where_there_is_no_better_way_a_hold_stops_nothing(harness: StoreHarness) -> None:
+def test_where_there_is_no_better_sender_a_hold_stops_nothing(harness: StoreHarness) -> None:
     """Any number of messages go, each as a probe; a pause for lack of answers is kept all the same."""
     fresh(harness).record_hold(replace(NOT_OURS, scope=ACCOUNT, after=1), word())
     fresh(harness).record_hold(replace(NOT_OURS, after=1), word())

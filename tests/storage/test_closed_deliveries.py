@@ -111,12 +111,13 @@ def test_a_repeat_gives_the_first_delivery_more_time(harness: StoreHarness) -> N
 # ---- reasons --------------------------------------------------------------------------------------------------------
 
 
-def test_a_stop_that_a_report_tells_blocks_the_profile(harness: StoreHarness) -> None:
+def test_a_stop_in_a_report_blocks_the_profile(harness: StoreHarness) -> None:
     """40300 after acceptance: every sender of the profile is skipped, another profile's has it, it is on record."""
     ref = harness.start(fresh_number(), TRIO).reference
     harness.send(ref)
     assert (
-        harness.tell(ref, DeliveryReport("msg-1", "+1", "delivery_failed", error=BLOCKED), event=word("evt")) == "moved"
+        harness.apply_report(ref, DeliveryReport("msg-1", "+1", "delivery_failed", error=BLOCKED), event=word("evt"))
+        == "moved"
     )
     assert deliveries(harness, ref) == [("pool", "failed"), ("backup", "queued")]
     ((entry),) = harness.optouts.of_number(ref.number_hash)
@@ -132,7 +133,7 @@ def test_refusals_in_a_loop_do_not_fill_the_record(harness: StoreHarness) -> Non
         harness.optouts.record(harness.hash_of(number), "+1", OptOut(profile, True, 1, "STOP", "inbound"), None)
     for _ in range(5):
         assert harness.refused(number).code == "opted_out"
-    harness.raw.hset(harness.keys.refused(harness.hash_of(number), "shop"), "opted_out", "1")
+    harness.raw.hset(harness.keys.start_refusals(harness.hash_of(number), "shop"), "opted_out", "1")
     harness.refused(number)
     found = harness.audited_of(harness.hash_of(number))
     details = [json.loads(each["detail"]) for each in found if each["type"] == "verification.refused"]

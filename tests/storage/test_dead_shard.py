@@ -20,7 +20,7 @@ from otp_service.domain.errors import NotReady, StoreUnavailable
 from otp_service.domain.ids import Reference
 from otp_service.domain.outbox import Job, Timer
 from otp_service.domain.policy import Limit, Slot
-from otp_service.runtime.delivery_worker import Worker
+from otp_service.runtime.delivery_worker import DeliveryWorker
 from otp_service.storage import api_keys, connect, readiness
 from otp_service.storage.answering import STORE_ERRORS
 from otp_service.storage.api_keys import ApiKeys
@@ -57,7 +57,7 @@ def harness(nodes: Nodes) -> Iterator[StoreHarness]:
 
 
 def number_on(nodes: Nodes, harness: StoreHarness, index: int) -> str:
-    """A number whose shard lies on this node."""
+    """A number whose shard is on this node."""
     while True:
         number = fresh_number()
         shard = harness.keys.shard(harness.hash_of(number))
@@ -181,7 +181,7 @@ def test_what_is_not_known_of_senders_stops_nobody(nodes: Nodes, harness: StoreH
             assert [limits.acquire([place]) > 0 for _ in range(3)] == [False, False, True]
 
 
-def test_a_valid_key_is_believed_for_a_minute(
+def test_a_valid_key_is_cached_for_a_minute(
     harness: StoreHarness, nodes: Nodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its shard is dead: yes for what was valid a moment ago, never for what was revoked, and not for ever."""
@@ -268,7 +268,7 @@ def working(harness: StoreHarness) -> Iterator[None]:
     stop = threading.Event()
     parts: Any = {"concurrency": 4, "audit_retention_ms": 86_400_000, "close": lambda: None}
     sends = cast("Any", Sends(harness))
-    worker = Worker(harness.outbox, harness.due_timers, sends, harness.audit, **parts)
+    worker = DeliveryWorker(harness.outbox, harness.due_timers, sends, harness.audit, **parts)
     thread = threading.Thread(target=worker.run, args=(stop,))
     thread.start()
     try:

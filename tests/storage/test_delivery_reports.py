@@ -135,7 +135,7 @@ def test_late_delivered_wins_over_failed_and_undoes_no_fail_over(harness: StoreH
     harness.send(ref)
     error = Refused("40008", "Undeliverable", Action.NEXT_SENDER)
     report = DeliveryReport("msg-1", "+1", "delivery_failed", error=error)
-    assert harness.tell(ref, report, event="e1") == "moved"
+    assert harness.apply_report(ref, report, event="e1") == "moved"
     assert harness.record(ref)["1:error_code"] == "40008"
     assert harness.apply(ref, "delivered") == "moved"
     record = harness.record(ref)
@@ -151,7 +151,7 @@ def test_a_failure_that_no_sender_helps_against_claims_none(harness: StoreHarnes
     ref = harness.start(fresh_number()).reference
     harness.send(ref)
     report = DeliveryReport("msg-1", "+1", "delivery_failed", error=Refused(code, "No route", action))
-    assert harness.tell(ref, report, event="e1") == "moved"
+    assert harness.apply_report(ref, report, event="e1") == "moved"
     assert harness.record(ref)["deliveries"] == "1"
 
 
@@ -189,7 +189,7 @@ def test_a_report_of_another_message_number_or_delivery_is_foreign(harness: Stor
     assert harness.snapshot() == before
 
 
-def test_an_unknown_word_changes_nothing(harness: StoreHarness) -> None:
+def test_an_unknown_status_changes_nothing(harness: StoreHarness) -> None:
     """What the carrier may invent next year is no state of ours."""
     ref = harness.start(fresh_number()).reference
     harness.send(ref)

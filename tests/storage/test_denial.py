@@ -35,7 +35,7 @@ def test_an_answer_ends_the_verification_once(harness: StoreHarness) -> None:
 @pytest.mark.parametrize(
     "changes", [{"apps": frozenset({"bank"})}, {"senders": frozenset({"backup"})}, {"senders": frozenset()}]
 )
-def test_a_word_to_somebody_else_ends_nothing(harness: StoreHarness, changes: dict[str, object]) -> None:
+def test_a_denial_to_another_sender_ends_nothing(harness: StoreHarness, changes: dict[str, object]) -> None:
     """Another app's word, another sender's number."""
     ref = harness.start(fresh_number()).reference
     harness.send(ref)
@@ -43,7 +43,7 @@ def test_a_word_to_somebody_else_ends_nothing(harness: StoreHarness, changes: di
     assert harness.record(ref)["status"] == "pending"
 
 
-def test_a_word_from_before_the_code_ends_nothing(harness: StoreHarness) -> None:
+def test_a_denial_from_before_the_code_ends_nothing(harness: StoreHarness) -> None:
     """Nor one to a code that was never tried to be sent; clocks a few seconds apart do not matter."""
     ref = harness.start(fresh_number()).reference
     assert harness.verifications.deny(ref, denial(harness)) == "no"
@@ -52,19 +52,19 @@ def test_a_word_from_before_the_code_ends_nothing(harness: StoreHarness) -> None
     assert harness.verifications.deny(ref, denial(harness, at_ms=harness.now() - 3_000)) == "denied"
 
 
-def test_a_replayed_word_does_not_end_the_next_verification(harness: StoreHarness) -> None:
-    """It was first heard before the new code went out, however well the clocks would let it pass."""
+def test_a_replayed_denial_does_not_end_the_next_verification(harness: StoreHarness) -> None:
+    """It was first received before the new code went out, however well the clocks would let it pass."""
     number = fresh_number()
     ref = harness.start(number).reference
     harness.send(ref)
-    heard = harness.verifications.first_received(ref.number_hash, "evt-1")
-    assert harness.verifications.deny(ref, denial(harness, received_ms=heard)) == "denied"
+    received = harness.verifications.first_received(ref.number_hash, "evt-1")
+    assert harness.verifications.deny(ref, denial(harness, received_ms=received)) == "denied"
     time.sleep(0.01)
     harness.cool(ref)
     fresh = harness.start(number).reference
     harness.send(fresh, "msg-2")
     again = harness.verifications.first_received(ref.number_hash, "evt-1")
-    assert again == heard
+    assert again == received
     assert harness.verifications.deny(fresh, denial(harness, received_ms=again)) == "no"
     other = harness.verifications.first_received(ref.number_hash, "evt-2")
     assert harness.verifications.deny(fresh, denial(harness, received_ms=other)) == "denied"
@@ -98,8 +98,8 @@ def test_only_what_may_have_reached_the_person_can_be_denied(
     assert harness.verifications.deny(ref, denial(harness)) == answer
 
 
-def test_one_word_ends_all_that_it_can_be_about(harness: StoreHarness) -> None:
-    """Two purposes and two apps of one number are told apart by the record, and none shadows another."""
+def test_one_denial_ends_all_that_it_can_be_about(harness: StoreHarness) -> None:
+    """Two purposes and two apps of one number are distinguished by the record, and none shadows another."""
     number = fresh_number()
     refs = [harness.start(number).reference, harness.start(number, purpose="pay").reference]
     refs.append(harness.start(number, BANK).reference)

@@ -184,7 +184,7 @@ def test_secrets_vanish_by_themselves_at_expiry(harness: StoreHarness) -> None:
     assert harness.check(ref, CODE, app) == Ended(Status.EXPIRED)
 
 
-def test_the_stores_clock_alone_tells_expired_in_real_time(harness: StoreHarness) -> None:
+def test_the_stores_clock_alone_decides_expiry(harness: StoreHarness) -> None:
     """Checked to the second without any help of timers: good before, late after."""
     app = SHOP.__class__(name="brief", brand="B", route=SHOP.route, code_ttl_ms=1_000)
     early, late = harness.start(fresh_number(), app).reference, harness.start(fresh_number(), app).reference

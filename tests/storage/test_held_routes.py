@@ -18,7 +18,7 @@ def hold_all(service: Service, code: str) -> None:
     """By so many numbers as it takes, at every sender of the route; the refused messages end with the reason."""
     for _ in range(HOLDS_AFTER):
         ref = service.start(refusal(code))
-        assert {status for _, status in service.told(ref)} == {"failed"}
+        assert {status for _, status in service.outcomes(ref)} == {"failed"}
 
 
 @pytest.mark.parametrize("code", ["40305", "40312", "40010", "10009", "20100", "40333"])
@@ -27,23 +27,23 @@ def test_a_route_that_is_held_is_tried_all_the_same(service: Service, code: str)
     hold_all(service, code)
     assert service.open_breakers() != set()
     ref = service.start()
-    assert service.told(ref)[-1][1] == "sent"
-    assert set(service.told(ref)[:-1]) <= {("pool", "failed")}
+    assert service.outcomes(ref)[-1][1] == "sent"
+    assert set(service.outcomes(ref)[:-1]) <= {("pool", "failed")}
     # Whoever it was, the sender is well again.
-    assert service.told(service.start())[-1][1] == "sent"
+    assert service.outcomes(service.start())[-1][1] == "sent"
 
 
 @pytest.mark.parametrize("code", ["40305", "10009"])
 def test_the_only_sender_is_tried_though_it_is_held(server_harness: StoreHarness, code: str) -> None:
-    """Refused again, the person is told the carrier's reason; taken, the breaker closes."""
+    """Refused again, the delivery has the carrier's reason; taken, the breaker closes."""
     service = Service(server_harness, ALONE)
     hold_all(service, code)
     requests = len(service.sent)
     ref = service.start(refusal(code))
-    assert service.told(ref) == [("pool", "failed")]
+    assert service.outcomes(ref) == [("pool", "failed")]
     assert service.harness.record(ref)["1:error_code"] == code
     assert len(service.sent) == requests + 1
-    assert service.told(service.start()) == [("pool", "sent")]
+    assert service.outcomes(service.start()) == [("pool", "sent")]
     assert service.open_breakers() == set()
 
 
@@ -58,7 +58,7 @@ def test_the_sender_whose_hold_ends_sooner_is_tried(service: Service) -> None:
         service.harness.raw.hget(service.harness.keys.circuit("profile:profile-b"), "open_until_ms")
     )
     service.work(ref)
-    assert service.told(ref) == [("pool", "failed"), ("backup", "sent")]
+    assert service.outcomes(ref) == [("pool", "failed"), ("backup", "sent")]
     assert service.harness.record(ref)["1:error_code"] == "40020"
     assert "lets nothing through" in service.harness.record(ref)["1:error_title"]
 
@@ -74,7 +74,7 @@ def test_a_sender_that_is_not_left_for_this_person_is_no_better_one(service: Ser
     service.harness.optouts.record(order.reference.number_hash, "+1***", stop, word("evt"))
     ref = service.harness.start(number, APP).reference
     service.work(ref)
-    assert service.told(ref) == [("pool", "sent")]
+    assert service.outcomes(ref) == [("pool", "sent")]
 
 
 def test_what_may_have_been_sent_is_not_handed_on(service: Service) -> None:
@@ -83,12 +83,12 @@ def test_what_may_have_been_sent_is_not_handed_on(service: Service) -> None:
     service.odd[number] = failing(httpx.ReadTimeout)
     ref = service.harness.start(number, APP).reference
     service.work(ref)
-    assert service.told(ref) == [("pool", "unknown")]
+    assert service.outcomes(ref) == [("pool", "unknown")]
     for _ in range(HOLDS_AFTER):
         service.start(first(refusal("40305")))
     assert service.open_breakers() == {"sender:pool"}
     del service.odd[number]
     service.persist(ref)
-    assert service.told(ref) == [("pool", "sent")]
+    assert service.outcomes(ref) == [("pool", "sent")]
     tries = [body for body in service.sent if body["to"] == number]
     assert tries[0] == tries[-1]

@@ -101,9 +101,7 @@ def dead_letters(kind: str) -> float:
     return float(telemetry.OUTBOX_DEAD.labels(kind)._value.get())
 
 
-def test_hundreds_of_timers_that_nobody_can_read_stop_no_retry(
-    harness: StoreHarness, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_hundreds_of_unreadable_timers_stop_no_retry(harness: StoreHarness, caplog: pytest.LogCaptureFixture) -> None:
     """They move aside, with a line each and a count, kept as they were; the timers behind them come."""
     ref = harness.start(fresh_number()).reference
     shard, before = shard_of(harness, ref), dead_letters("timer")
@@ -130,7 +128,7 @@ def test_hundreds_of_timers_that_nobody_can_read_stop_no_retry(
     assert "nonsense" not in caplog.text
 
 
-def test_an_entry_that_nobody_can_read_is_told_counted_and_kept(
+def test_an_unreadable_entry_is_logged_counted_and_kept(
     harness: StoreHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Once, whoever finds it first, and with everything that stood in it but in the log."""
@@ -209,7 +207,7 @@ def error_of(harness: StoreHarness, ref: Reference, ordinal: int = 1) -> tuple[s
 
 
 def test_what_was_handed_back_comes_to_another_worker(harness: StoreHarness) -> None:
-    """Any number of times, told once, not before its wait is over; the try of the one who can is the first."""
+    """Any number of times, reported once, not before its wait is over; the try of the one who can is the first."""
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
     for _ in range(5):
@@ -240,7 +238,7 @@ def test_it_does_not_go_to_a_sender_that_could_do_no_better(harness: StoreHarnes
     assert harness.record(ref)["deliveries"] == "2"
 
 
-def test_a_sender_that_nobody_knows_gives_way_in_time(harness: StoreHarness) -> None:
+def test_an_unknown_sender_is_passed_over_in_time(harness: StoreHarness) -> None:
     """Waited for as long as any message may take, then the next one of the route has it."""
     ref = harness.start(fresh_number(), App("shop", "Acme", (POOL, SAME_PROFILE))).reference
     hand_back(harness, harness.take(ref), "no running worker has the sender pool", may_fail_over=True)
@@ -253,7 +251,7 @@ def test_a_sender_that_nobody_knows_gives_way_in_time(harness: StoreHarness) -> 
     assert harness.take(ref).ordinal == 2
 
 
-def test_what_nobody_could_send_has_expired_and_says_why(harness: StoreHarness) -> None:
+def test_what_could_not_be_sent_has_expired_with_its_reason(harness: StoreHarness) -> None:
     """At the code's end, whichever timer comes first: `expired`, with what stood in the way."""
     for first in ("expiry", "entry", "closing"):
         ref = harness.start(fresh_number(), ALONE).reference

@@ -207,7 +207,7 @@ def test_nothing_that_has_gone_comes_back_without_an_end(harness: StoreHarness) 
         assert not [timer for timer in harness.timers(ref) if ref.token in timer]
 
 
-def test_a_store_that_is_searched_tells_no_secret(harness: StoreHarness) -> None:
+def test_a_search_through_the_store_finds_no_secret(harness: StoreHarness) -> None:
     """Fifty flows with known codes, numbers and API keys: no key and no value, raw or as dumped, holds one of them."""
     tokens = itertools.count(1)
     keys = ApiKeys(
@@ -245,7 +245,7 @@ def test_a_store_that_is_searched_tells_no_secret(harness: StoreHarness) -> None
             assert canary.encode() not in haystack, canary
 
 
-def test_an_alert_is_told_once_and_is_not_lost(harness: StoreHarness) -> None:
+def test_an_alert_is_sent_once_and_is_not_lost(harness: StoreHarness) -> None:
     """One trouble is one alert in a while; a claimed one comes again unless it is done."""
     alerts = Alerts(harness.store, harness.scripts, harness.keys)
     assert [

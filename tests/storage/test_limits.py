@@ -27,7 +27,7 @@ def test_twenty_at_once_get_exactly_as_many_places_as_there_are(harness: StoreHa
 
 
 def test_obeying_the_wait_passes(harness: StoreHarness) -> None:
-    """Exactly after the milliseconds it was told, the caller gets the place."""
+    """Exactly after the milliseconds of the answer, the caller gets a slot."""
     one = place(2, 600)
     assert [harness.limits.acquire([one]) for _ in range(2)] == [0, 0]
     wait = harness.limits.acquire([one])
@@ -100,8 +100,8 @@ def test_a_sender_is_paced_evenly_over_all_workers(harness: StoreHarness) -> Non
     assert min(waits) == 0
 
 
-def test_a_wait_beyond_patience_reserves_nothing(harness: StoreHarness) -> None:
-    """Who cannot wait is told how long it would be, and takes no place from those who can."""
+def test_a_wait_beyond_the_bound_reserves_nothing(harness: StoreHarness) -> None:
+    """Who cannot wait is told how long it would be, and takes no slot from those who can."""
     sender = word("sender")
     assert harness.sender_rate.acquire_rate_slot(sender, 1.0, 0) == 0
     for _ in range(3):

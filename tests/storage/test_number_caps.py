@@ -18,7 +18,7 @@ TEN_MINUTES_MS = 600_000
 
 
 def test_parallel_starts_of_many_apps_and_purposes_reach_the_cap_exactly(harness: StoreHarness, store_url: str) -> None:
-    """Sixty starts at once over connections of their own, apps and purposes: five pass, the others are told when."""
+    """Sixty starts at once over connections of their own, apps and purposes: five pass, the others learn when."""
     number = fresh_number()
     harnesses = [StoreHarness.open(store_url) for _ in range(6)]
     apps = [replace(SHOP, name=f"app{n}") for n in range(3)]
@@ -34,7 +34,7 @@ def test_parallel_starts_of_many_apps_and_purposes_reach_the_cap_exactly(harness
         other.close()
 
 
-def test_parallel_starts_that_pass_the_ladder_are_one(harness: StoreHarness) -> None:
+def test_parallel_starts_after_the_cool_down_are_one(harness: StoreHarness) -> None:
     """Of twenty starts at once after a cancellation one passes, before the cool-down is over none."""
     number = fresh_number()
     ref = harness.start(number).reference
@@ -51,19 +51,19 @@ def test_the_caps_are_sliding_windows(harness: StoreHarness) -> None:
     number, app = fresh_number(), replace(SHOP, resend_after_ms=())
     now = harness.now()
 
-    def told(*ages_ms: int) -> int:
+    def wait_after(*ages_ms: int) -> int:
         harness.set_sends(harness.hash_of(number), [f"{now - age}\x1fbank\x1fx" for age in ages_ms])
         refused = harness.refused(number, app)
         assert (refused.code, refused.limit) == ("rate_limited", "service.sends_per_number")
         return refused.wait_ms
 
-    assert told(1, 2, 3, 4, 590_000) == pytest.approx(10_000, abs=5_000)
+    assert wait_after(1, 2, 3, 4, 590_000) == pytest.approx(10_000, abs=5_000)
     ten = [660_000 + n for n in range(9)]
-    assert told(*ten, HOUR_MS - 20_000) == pytest.approx(20_000, abs=5_000)
+    assert wait_after(*ten, HOUR_MS - 20_000) == pytest.approx(20_000, abs=5_000)
     twenty = [HOUR_MS + n for n in range(19)]
-    assert told(*twenty, 86_400_000 - 60_000) == pytest.approx(60_000, abs=5_000)
-    # Of two that refuse the longer wait is told.
-    assert told(1, 2, 3, 4, 590_000, *ten) == pytest.approx(HOUR_MS - 660_004, abs=5_000)
+    assert wait_after(*twenty, 86_400_000 - 60_000) == pytest.approx(60_000, abs=5_000)
+    # Of two that refuse the longer wait is reported.
+    assert wait_after(1, 2, 3, 4, 590_000, *ten) == pytest.approx(HOUR_MS - 660_004, abs=5_000)
     harness.set_sends(harness.hash_of(number), [f"{now - age}\x1fbank\x1fx" for age in (1, 2, 3, 4, 600_001)])
     harness.start(number, app)
     assert harness.refused(number, app, purpose="b").wait_ms == pytest.approx(TEN_MINUTES_MS, abs=5_000)

@@ -77,8 +77,8 @@ def test_any_foreign_answer_to_one_message(service: Service) -> None:
 def test_a_refused_message_goes_to_the_next_sender(service: Service, code: str) -> None:
     """What is wrong with a request by one sender need not be wrong with that by another."""
     ref = service.start(first(refusal(code) if code != "http" else page(403, HTML, "text/html")))
-    assert [sender for sender, _ in service.told(ref)] == ["pool", "backup"]
-    assert service.told(ref)[0] == ("pool", "failed")
+    assert [sender for sender, _ in service.outcomes(ref)] == ["pool", "backup"]
+    assert service.outcomes(ref)[0] == ("pool", "failed")
 
 
 @pytest.mark.parametrize("code", sorted(AT_ONCE))
@@ -86,9 +86,9 @@ def test_the_short_list_holds_at_once_and_stops_nobody(service: Service, code: s
     """Told to people, seen in the metrics; the others' messages are sent all the same."""
     service.start(refusal(code, 401))
     assert service.open_breakers() != set()
-    assert service.alerts.told[0].code == code
+    assert service.alerts.told[0][0].code == code
     for _ in range(20):
-        assert service.told(service.start())[-1][1] == "sent"
+        assert service.outcomes(service.start())[-1][1] == "sent"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_the_short_list_holds_at_once_and_stops_nobody(service: Service, code: s
     ],
 )
 def test_what_meets_everybody_is_noticed(service: Service, answer: Answer, scope: str) -> None:
-    """By the third number, with no success in between; people are told then, and not before."""
+    """By the third number, with no success in between; an alert is sent then, and not before."""
     for _ in range(HOLDS_AFTER - 1):
         service.start(answer)
     assert (service.open_breakers(), service.alerts.told) == (set(), [])
@@ -124,7 +124,7 @@ def test_a_carrier_that_is_down_is_noticed(service: Service) -> None:
     )
     # The next one takes the other sender at once.
     ref = service.start()
-    assert service.told(ref)[-1] == ("backup", "sent")
+    assert service.outcomes(ref)[-1] == ("backup", "sent")
 
 
 def test_reports_of_several_numbers_hold(service: Service) -> None:

@@ -32,7 +32,7 @@ def test_the_latest_wish_wins_in_whatever_order_they_come(harness: StoreHarness)
 
 
 def test_a_wish_is_recorded_when_it_changes_something(harness: StoreHarness) -> None:
-    """Changed, same, older and duplicate are told apart, and only the change is an event."""
+    """Changed, same, older and duplicate are distinguished, and only the change is an event."""
     nh = harness.hash_of(fresh_number())
     assert wish(harness, nh, True, 100, "e1") == "changed"
     assert wish(harness, nh, True, 100, "e1") == "duplicate"

@@ -35,7 +35,7 @@ def test_what_a_dead_worker_held_is_taken_over(harness: StoreHarness) -> None:
     assert other.claim_stale(job.shard, 10) == [job]
 
 
-def test_touching_what_is_settled_brings_nothing_back(harness: StoreHarness) -> None:
+def test_a_heartbeat_for_settled_entries_brings_nothing_back(harness: StoreHarness) -> None:
     """A late heartbeat makes no new pending entry."""
     ref = harness.start(fresh_number()).reference
     job = harness.send(ref)

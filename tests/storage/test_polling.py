@@ -58,7 +58,7 @@ def test_polls_become_rarer_and_end_after_the_codes_end(harness: StoreHarness) -
     assert f"poll:{other.delivery_id(1)}" not in harness.timers(other)
 
 
-def test_timers_of_the_vanished_go_away(harness: StoreHarness) -> None:
+def test_timers_of_vanished_verifications_are_removed(harness: StoreHarness) -> None:
     """A due timer of a verification that is gone is removed and brings nothing back; one that is none is set aside."""
     ref = harness.order(fresh_number()).reference
     shard = harness.keys.shard(ref.number_hash)

@@ -31,7 +31,7 @@ class Model:
 
     place: int = 0
     lost: bool = False
-    told: int = -1  # the rank of the newest status that the carrier reported
+    reported: int = -1  # the rank of the newest status that the carrier reported
     claimed: bool = False
     over: bool = False  # the code's time
     waiting: bool = True  # for the time to be sent in
@@ -48,12 +48,12 @@ class Model:
         if not self.over:
             self.claimed, self.waiting = True, False
 
-    def hear(self, event: str) -> None:
+    def apply(self, event: str) -> None:
         """What an event makes of it."""
         said = event.removeprefix("asked: ")
         if said in WORDS:
             status, far = WORDS[said]
-            self.told = max(self.told, far)
+            self.reported = max(self.reported, far)
             if self.reach(status) and status == "failed":
                 self.claim()
         elif event == "accepted":
@@ -73,11 +73,11 @@ class Model:
         elif self.place == 0:
             if self.lost:
                 self.claim()  # else the request is under way, and is waited for
-        elif self.told >= 2:
+        elif self.reported >= 2:
             self.waiting = False
         elif not self.asked:
             self.asked = True
-        elif self.told >= 0:
+        elif self.reported >= 0:
             self.claim()
         else:
             self.waiting = False
@@ -88,12 +88,12 @@ class Model:
         return "unknown" if self.place == 0 and self.lost else ORDER[self.place]
 
 
-def tell(harness: StoreHarness, ref: Reference, event: str) -> None:
+def apply(harness: StoreHarness, ref: Reference, event: str) -> None:
     """Let it happen in the store."""
     shard, timers = harness.keys.shard(ref.number_hash), harness.timers(ref)
     said = event.removeprefix("asked: ")
     if said in WORDS:
-        harness.tell(ref, DeliveryReport("msg-1", "+1", said), event=None if said != event else word("evt"))
+        harness.apply_report(ref, DeliveryReport("msg-1", "+1", said), event=None if said != event else word("evt"))
     elif event == "failover":
         if f"failover:{ref.delivery_id(1)}" in timers:
             harness.raw.zadd(harness.keys.timers(shard), {f"failover:{ref.delivery_id(1)}": 1})
@@ -110,7 +110,7 @@ def tell(harness: StoreHarness, ref: Reference, event: str) -> None:
 def test_any_order_ends_by_rank_and_claims_once(server_harness: StoreHarness, events: list[str]) -> None:
     """Reports, polls, the send's own answer and both timers, left out, repeated and mixed: the model's end, each step.
 
-    The end of the first delivery depends on what was heard and not on when; a late `delivered` wins; the next sender
+    The end of the first delivery depends on what was reported and not on when; a late `delivered` wins; the next sender
     is claimed once at most, and a claim is never undone.
     """
     harness, model = server_harness, Model()
@@ -123,8 +123,8 @@ def test_any_order_ends_by_rank_and_claims_once(server_harness: StoreHarness, ev
         elif event == "answer lost":
             harness.deliveries.record_unknown(job, 60_000, Unknown("read timeout"))
         else:
-            tell(harness, ref, event)
-        model.hear(event)
+            apply(harness, ref, event)
+        model.apply(event)
         record = harness.record(ref)
         assert (record["1:status"], record["deliveries"]) == (model.status, "2" if model.claimed else "1")
     ends = [ORDER.index(WORDS[said][0]) for each in events if (said := each.removeprefix("asked: ")) in WORDS]

@@ -50,8 +50,8 @@ def test_an_approval_ends_it(harness: StoreHarness) -> None:
     assert harness.refused(number, purpose="pay", per_number=UNCAPPED).code == "resend_too_soon"
 
 
-def test_a_new_verification_tells_the_ladders_wait(harness: StoreHarness) -> None:
-    """`next_send` of the reply is what the next start is told, and sends are counted from its own first one."""
+def test_a_new_verification_reports_the_cool_downs_wait(harness: StoreHarness) -> None:
+    """`next_send` of the reply is the wait that the next start gets, and sends are counted from its own first one."""
     number = fresh_number()
     cancel(harness, harness.start(number).reference)
     harness.cool(harness.verifications.latest(harness.hash_of(number), "shop", "login") or pytest.fail("none"))
@@ -63,7 +63,7 @@ def test_a_new_verification_tells_the_ladders_wait(harness: StoreHarness) -> Non
     assert 55_000 < refused.wait_ms <= 60_000
 
 
-def test_ladders_of_other_apps_and_purposes_are_their_own(harness: StoreHarness) -> None:
+def test_cool_downs_of_other_apps_and_purposes_are_their_own(harness: StoreHarness) -> None:
     """The cool-down of a login says nothing of a payment's, nor of another app's."""
     number = fresh_number()
     for app, purpose in ((SHOP, "login"), (SHOP, "pay"), (BANK, "login")):
@@ -82,7 +82,7 @@ def test_without_steps_only_the_caps_stand(harness: StoreHarness) -> None:
     assert (harness.refused(number, app).code, harness.refused(number, app).sends_left) == ("rate_limited", None)
 
 
-def test_after_the_last_send_the_wait_is_the_longer_of_end_and_ladder(harness: StoreHarness) -> None:
+def test_after_the_last_send_the_wait_is_the_longer_of_end_and_cool_down(harness: StoreHarness) -> None:
     """With a code that lives shorter than a step, a caller who waits until its end would be refused again."""
     number = fresh_number()
     brief = replace(SHOP, code_ttl_ms=10_000, resend_after_ms=(60_000,))
@@ -111,7 +111,7 @@ def opens(sends: Sequence[int], waits: Sequence[int], now: int) -> int:
     ages=st.lists(st.integers(0, HOUR_MS + 60_000), max_size=90),
     waits=st.lists(st.sampled_from([0, 1_000, 30_000, 60_000, 120_000, 1_800_000, 4_000_000]), max_size=5),
 )
-def test_the_ladders_wait_is_exact(server_harness: StoreHarness, ages: list[int], waits: list[int]) -> None:
+def test_the_cool_downs_wait_is_exact(server_harness: StoreHarness, ages: list[int], waits: list[int]) -> None:
     """For any sends and any steps the wait is what the rule says, to the moments between two looks at the clock."""
     harness, number = server_harness, fresh_number()
     app, before = replace(SHOP, resend_after_ms=tuple(waits)), harness.now()

@@ -185,7 +185,7 @@ def test_an_impossible_request_after_a_lost_answer_stays_unknown(harness: StoreH
     assert (pending(harness, ref), harness.waiting(ref)) == (0, 0)
 
 
-def test_an_impossible_request_that_was_never_tried_falls_back(harness: StoreHarness) -> None:
+def test_an_impossible_request_that_was_never_tried_fails_over(harness: StoreHarness) -> None:
     """A sender that is no longer configured gives way to the next one of the route."""
     ref = harness.start(fresh_number()).reference
     assert harness.deliveries.record_impossible(harness.take(ref), "sender_missing", "gone") == "failed_over"
@@ -228,7 +228,7 @@ def test_a_settled_delivery_is_not_settled_again(harness: StoreHarness) -> None:
     assert f"retry:{ref.delivery_id(1)}" not in harness.timers(ref)
 
 
-def test_a_reserved_turn_is_waited_for_in_the_store(harness: StoreHarness) -> None:
+def test_a_reserved_rate_slot_is_waited_for_in_the_store(harness: StoreHarness) -> None:
     """Waiting for the sender's place is no try, and the place is not taken again afterwards."""
     ref = harness.start(fresh_number()).reference
     assert harness.deliveries.record_rate_wait(harness.take(ref), 5_000) == "waiting"

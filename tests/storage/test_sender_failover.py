@@ -52,7 +52,7 @@ def test_what_was_never_tried_fails_and_the_next_sender_has_it(harness: StoreHar
     assert wait_on(harness, ref, "failover", 2) is None
 
 
-def test_a_sender_is_not_to_blame_for_a_worker_that_was_away(harness: StoreHarness) -> None:
+def test_an_absent_worker_is_no_fault_of_the_sender(harness: StoreHarness) -> None:
     """What nobody has looked at stays with its sender; its time begins anew, and comes."""
     ref = harness.start(fresh_number()).reference
     for _ in range(2):
@@ -69,7 +69,7 @@ def test_a_code_that_has_arrived_is_not_sent_by_the_next_sender_too(harness: Sto
     ref = harness.start(fresh_number()).reference
     harness.send(ref, "msg-1")
     assert failover(harness, ref) == "msg-1"
-    harness.tell(ref, DeliveryReport("msg-1", "+1", "queued"))
+    harness.apply_report(ref, DeliveryReport("msg-1", "+1", "queued"))
     assert failover(harness, ref) is None
     assert deliveries(harness, ref) == [("pool", "sent"), ("backup", "queued")]
     job = harness.take(ref)
@@ -80,7 +80,7 @@ def test_a_code_that_has_arrived_is_not_sent_by_the_next_sender_too(harness: Sto
     assert harness.record(ref)["sends"] == "1"
 
 
-def test_what_stood_in_the_way_is_told(harness: StoreHarness) -> None:
+def test_a_delivery_not_sent_in_time_has_the_last_reason(harness: StoreHarness) -> None:
     """The reason of a delivery that was not sent in time names the last hindrance."""
     ref, job = begun(harness)
     harness.deliveries.record_retry(job, 60_000, NotSent("connection refused"))
@@ -89,7 +89,7 @@ def test_what_stood_in_the_way_is_told(harness: StoreHarness) -> None:
     assert harness.record(ref)["1:error_title"] == "It could not be sent in time: connection refused."
 
 
-def test_a_carrier_that_asks_for_patience_again_and_again_does_not_hold_a_code(harness: StoreHarness) -> None:
+def test_a_carrier_that_keeps_answering_429_does_not_hold_a_code(harness: StoreHarness) -> None:
     """Tries that all came back at once are none under way: however fresh the last is, the next sender has the code."""
     ref, job = begun(harness)
     harness.deliveries.record_retry(job, 1_000, NotSent(LIMITED, retry_after_s=1.0))
@@ -97,7 +97,7 @@ def test_a_carrier_that_asks_for_patience_again_and_again_does_not_hold_a_code(h
     assert deliveries(harness, ref) == [("pool", "failed"), ("backup", "queued")]
 
 
-def test_a_lost_answer_gives_way_and_is_not_repeated(harness: StoreHarness) -> None:
+def test_after_a_lost_answer_the_next_sender_sends(harness: StoreHarness) -> None:
     """The next sender has it with the reason; of the first no further try leaves, and its late word still counts."""
     ref, job = begun(harness)
     harness.deliveries.record_unknown(job, 2_000, Unknown("read timeout"))
@@ -112,7 +112,7 @@ def test_a_lost_answer_gives_way_and_is_not_repeated(harness: StoreHarness) -> N
     assert deliveries(harness, ref) == [("pool", "delivered"), ("backup", "queued")]
 
 
-def test_a_request_under_way_is_waited_for(harness: StoreHarness) -> None:
+def test_a_request_in_flight_is_waited_for(harness: StoreHarness) -> None:
     """Until it has an answer or can have none any more; then it counts as lost."""
     ref, _ = begun(harness)
     assert failover(harness, ref) is None
@@ -137,7 +137,7 @@ def test_a_message_that_the_carrier_took_is_asked_about_first(
     assert deliveries(harness, ref) == [("pool", "sent")]
     assert wait_on(harness, ref, "failover") == pytest.approx(3_000, abs=2_000)
     if answer is not None:
-        harness.tell(ref, DeliveryReport("msg-5", "+1", answer))
+        harness.apply_report(ref, DeliveryReport("msg-5", "+1", answer))
     if answer != "delivered":
         assert failover(harness, ref) == (None if answer else "msg-5")
     if answer is None:
@@ -166,7 +166,7 @@ def _newer(harness: StoreHarness, ref: Reference) -> None:
     ],
     ids=["opted out", "newer send", "canceled", "approved", "expired"],
 )
-def test_where_nobody_else_can_help_nothing_falls(
+def test_where_no_other_sender_can_help_there_is_no_failover(
     harness: StoreHarness, hindrance: Callable[[StoreHarness, Reference], object]
 ) -> None:
     """The rest opted out, a newer send, an ended verification: the first keeps its chance and nobody is claimed."""
@@ -214,7 +214,7 @@ def test_a_refusal_a_report_and_the_timer_claim_one(harness: StoreHarness) -> No
 # ---- reasons --------------------------------------------------------------------------------------------------------
 
 
-def test_a_message_that_the_carrier_holds_too_long_goes_another_way(harness: StoreHarness) -> None:
+def test_a_message_that_the_carrier_holds_too_long_fails_over(harness: StoreHarness) -> None:
     """Told with the acceptance that it will lie there beyond the code's end: the next sender has it at once."""
     ref, job = begun(harness)
     assert harness.deliveries.record_accepted(job, Accepted("msg-1", "queued", wait_s=400.0)) == "failed_over"
@@ -226,7 +226,7 @@ def test_a_message_that_the_carrier_holds_too_long_goes_another_way(harness: Sto
     assert harness.record(other)["deliveries"] == "1"
 
 
-def test_a_pause_of_the_sender_is_the_next_ones_turn(harness: StoreHarness) -> None:
+def test_while_a_sender_is_paused_the_next_one_sends(harness: StoreHarness) -> None:
     """Untried it goes to the next sender; the last of the route waits, and the timeline shows it once."""
     ref = harness.start(fresh_number()).reference
     assert harness.deliveries.record_held(harness.take(ref), "sender_down", "a pause", 2_000) == "failed_over"

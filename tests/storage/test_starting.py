@@ -172,7 +172,7 @@ def test_purposes_and_apps_do_not_meet(harness: StoreHarness) -> None:
 
 
 def test_the_numbers_starts_are_limited_exactly(harness: StoreHarness) -> None:
-    """Under a race over many purposes as many pass as the limit says, and the wait tells when the next one does."""
+    """Under a race over many purposes as many pass as the limit says, and the wait shows when the next one does."""
     app, number = replace(SHOP, starts_per_number=(Limit(5, 60_000),)), fresh_number()
     orders = [harness.order(number, app, purpose=f"p{n}", per_number=UNCAPPED) for n in range(20)]
     answers = at_once([partial(harness.verifications.start, order) for order in orders])
@@ -196,7 +196,7 @@ def test_refusals_cost_no_place(harness: StoreHarness) -> None:
 
 
 def test_an_outer_limits_refusal_comes_after_the_persons_own(harness: StoreHarness) -> None:
-    """`rate_limited` by address or app is told only if nothing more telling refuses."""
+    """`rate_limited` by address or app is the reason only if nothing more exact refuses."""
     number = fresh_number()
     outer = StartRefused("rate_limited", 700, limit="starts_per_client_ip or starts_per_app")
     assert harness.refused(number, outer_wait_ms=700) == outer
@@ -308,7 +308,7 @@ def test_the_same_operation_is_one_start(harness: StoreHarness) -> None:
     assert harness.waiting(order.reference) == 1
 
 
-def test_a_repeated_operation_tells_whether_it_was_a_repeat(harness: StoreHarness) -> None:
+def test_a_repeated_operation_shows_whether_it_was_a_repeat(harness: StoreHarness) -> None:
     """The replay of a repeated send is a repeated send."""
     number = fresh_number()
     ref = harness.start(number).reference
@@ -329,7 +329,7 @@ def test_a_replay_of_a_verification_that_has_vanished_is_no_start(harness: Store
         harness.verifications.start(command)
 
 
-def test_latest_of_an_unknown_id_is_not_believed(harness: StoreHarness) -> None:
+def test_latest_of_an_unknown_id_is_ignored(harness: StoreHarness) -> None:
     """A start whose index points to a record that has gone makes a new verification."""
     number = fresh_number()
     ref = harness.start(number).reference

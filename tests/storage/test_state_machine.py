@@ -2,7 +2,7 @@
 
 The model knows the rules of `domain.verification` and the contract, and nothing of scripts or keys. Time is moved by
 making everything of the number older. One number; two apps and two purposes, so that budgets, ladder and caps reach
-over verifications. The model tells for every start whether it is refused, by what, and for how long.
+over verifications. The model says for every start whether it is refused, by what, and for how long.
 """
 
 from collections import Counter
@@ -26,7 +26,7 @@ class Machine(Workers):
 
     @invariant()
     def agrees(self) -> None:
-        """Store and model tell the same of every verification; secrets stand only where a guess may be judged."""
+        """Store and model agree on every verification; secrets stand only where a guess may be judged."""
         self.away_from_edges()
         for ref, model in self.models.items():
             record = self.harness.record(ref)
@@ -73,11 +73,11 @@ class Machine(Workers):
         newest = sorted(self.counted, key=lambda send: -send.at_ms)
         young = [send for send in newest if send.at_ms + HOUR_MS > self.harness.now()]
         assert max(min(len(newest), 9), len(young)) <= len(entries)
-        told = [
+        expected = [
             f"{send.at_ms}\x1f{send.app}\x1f{send.purpose}" if send.on_ladder else f"{send.at_ms}\x1f\x1f"
             for send in newest[: len(entries)]
         ]
-        assert Counter(entries) == Counter(told)
+        assert Counter(entries) == Counter(expected)
 
     @invariant()
     def one_pending_at_most(self) -> None:

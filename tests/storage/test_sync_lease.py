@@ -52,7 +52,7 @@ def test_writing_the_cursor_keeps_the_right_to_read(harness: StoreHarness) -> No
     assert harness.raw.pttl(harness.keys.sync_lease()) > 5_000
 
 
-def test_the_list_rests_between_passes(harness: StoreHarness) -> None:
+def test_the_list_is_not_read_between_passes(harness: StoreHarness) -> None:
     """After a pass the timer of no process begins another one too early; a start or a person may all the same."""
     book = cursors(harness)
     book.acquire_lease("first", force=False)

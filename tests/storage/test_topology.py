@@ -52,7 +52,7 @@ def writes(store: Store, key: str) -> bool:
         return False
 
 
-def test_a_slot_that_was_nobodys_is_found_again(node: Any, store: Store) -> None:
+def test_a_slot_without_a_node_is_found_again(node: Any, store: Store) -> None:
     """Also if a look-up saw it uncovered: the next request that misses it looks again."""
     cluster: Any = store.client
     node.config_set("cluster-require-full-coverage", "no")
@@ -66,7 +66,7 @@ def test_a_slot_that_was_nobodys_is_found_again(node: Any, store: Store) -> None
 
 
 def test_nobody_waits_in_line_for_a_cluster_that_is_down(node: Any, store: Store) -> None:
-    """A Cluster that wants full coverage and has lost a slot refuses everything, and every caller hears it at once."""
+    """A Cluster that wants full coverage and has lost a slot refuses everything, and at once."""
     assert writes(store, KEY)
     node.execute_command("CLUSTER", "DELSLOTS", store.client.keyslot(OTHER))  # type: ignore[attr-defined]
     wait_until(lambda: not writes(store, KEY), 10, "the refusal")

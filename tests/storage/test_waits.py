@@ -68,7 +68,7 @@ def expected(waits: list[str], kind: str) -> str:
 def test_what_ran_out_unsent_is_expired_with_its_reason(
     server_harness: StoreHarness, waits: list[str], kind: str
 ) -> None:
-    """Nothing else that is true by then (no turn, no sender) is told instead."""
+    """Nothing else that is true by then (no turn, no sender) is reported instead."""
     harness = server_harness
     ref = harness.start(fresh_number(), ALONE).reference
     job = harness.take(ref)

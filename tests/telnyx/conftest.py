@@ -1,8 +1,6 @@
 """Sandboxes and clients for the tests of the carrier."""
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
@@ -15,32 +13,17 @@ from otp_service.telnyx.client import TelnyxClient
 from otp_service.telnyx.signatures import parse_public_key
 from tests.conftest import NEEDS
 
-from .official_sdk import SandboxClient, WebhookReceiver
+from .official_sdk import SandboxClient
 from .sandbox_carrier import SandboxCarrier
+from .webhook_receiver import listening
 
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[SandboxClient]:
     """One sandbox and one SDK client for all tests: the SDK takes seconds to import."""
     telnyx: Any = pytest.importorskip("telnyx", reason=f"{NEEDS} the package telnyx")
-    receiver = WebhookReceiver()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"])).decode()
-            receiver.received.append((dict(self.headers.items()), body))
-            self.send_response(200)
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-            """Nothing."""
-
-    hooks = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=hooks.serve_forever, args=(0.02,))
-    thread.start()
-    receiver.url = f"http://127.0.0.1:{hooks.server_address[1]}/webhooks/telnyx"
     with (
+        listening() as receiver,
         SandboxServer(api_key="KEY", webhook_url=receiver.url) as server,
         httpx.Client(base_url=server.url, trust_env=False, timeout=20) as control,
         telnyx.Telnyx(
@@ -52,9 +35,6 @@ def running() -> Iterator[SandboxClient]:
         ) as sdk,
     ):
         yield SandboxClient(server, sdk, control, receiver)
-    hooks.shutdown()
-    thread.join()
-    hooks.server_close()
 
 
 @pytest.fixture

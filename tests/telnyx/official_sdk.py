@@ -8,13 +8,15 @@ accept is a failure, too.
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 
 from otp_service.sandbox.server import SandboxServer
+
+from .webhook_receiver import WebhookReceiver
 
 PROFILE = "abc85f64-5717-4562-b3fc-2c9600000000"
 TOLL_FREE, SHORT_CODE, MOBILE = "+18445550001", "12345", "+13127367407"
@@ -35,16 +37,8 @@ TEMPLATE = {
 
 
 @dataclass
-class WebhookReceiver:
-    """Takes webhooks: headers and raw body of each, in order of arrival."""
-
-    url: str = ""
-    received: list[tuple[dict[str, str], str]] = field(default_factory=list)
-
-
-@dataclass
 class SandboxClient:
-    """A sandbox on a socket, the SDK pointed at it, its steering wheel, and where its webhooks go."""
+    """A sandbox on a socket, the SDK pointed at it, a client of its control endpoints, and where its webhooks go."""
 
     server: SandboxServer
     sdk: Any
@@ -56,7 +50,7 @@ class SandboxClient:
         messages: list[dict[str, Any]] = self.control.get(f"/sandbox/phones/{phone}/messages").json()["messages"]
         return messages
 
-    def says(self, phone: str, text: str) -> None:
+    def reply(self, phone: str, text: str) -> None:
         """A person replies."""
         answer = self.control.post(f"/sandbox/phones/{phone}/messages", json={"to": TOLL_FREE, "text": text})
         answer.raise_for_status()
@@ -71,8 +65,8 @@ def valid(model: Any) -> Any:
 
     But for two words that the carrier's guides have and its document lacks: `scheduled` and `cancelled`.
     """
-    told = json.dumps(model.to_dict(mode="json", warnings=False))
-    type(model).model_validate_json(re.sub(r'"status": "(scheduled|cancelled)"', '"status": "queued"', told))
+    text = json.dumps(model.to_dict(mode="json", warnings=False))
+    type(model).model_validate_json(re.sub(r'"status": "(scheduled|cancelled)"', '"status": "queued"', text))
     return model
 
 

@@ -272,7 +272,7 @@ def test_numbers_are_moved_in_bulk(sandbox: SandboxCarrier) -> None:
         ("half_body", Unknown),
     ],
 )
-def test_whatever_happens_the_same_again_rings_once(mode: str, outcome: type) -> None:
+def test_a_repeat_after_any_fault_is_one_sms(mode: str, outcome: type) -> None:
     """After each mishap the same bytes with the same key bring exactly one message to the phone."""
     with (
         SandboxServer() as server,

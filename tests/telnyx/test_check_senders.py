@@ -1,4 +1,4 @@
-"""What `doctor` says of the carrier: each sender that cannot work is named, each number that fares badly is told."""
+"""What `doctor` says of the carrier: senders that cannot work and numbers with a low delivery ratio."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -94,7 +94,7 @@ def test_a_mobile_number_is_found_among_the_mobile_ones(carrier: Carrier) -> Non
         (Health(sent=100, finished=100, delivered=90, spam=9), True),
     ],
 )
-def test_a_number_that_fares_badly_is_told(carrier: Carrier, health: Health, warned: bool) -> None:
+def test_a_number_with_a_low_delivery_ratio_is_reported(carrier: Carrier, health: Health, warned: bool) -> None:
     """The figures stand in the line; it is a warning and no failure, for the configuration is right."""
     number = carrier.numbers.get(TOLL_FREE)
     assert number is not None

@@ -193,7 +193,9 @@ def test_neither_repr_nor_log_shows_secrets(caplog: pytest.LogCaptureFixture) ->
 @pytest.mark.parametrize(
     ("within_s", "connect_s", "pool_s"), [(None, 1.0, 1.0), (10.0, 1.0, 1.0), (1.0, 0.5, 0.5), (0.2, 0.1, 0.1)]
 )
-def test_a_hurried_request_halves_its_time_for_the_way(within_s: float | None, connect_s: float, pool_s: float) -> None:
+def test_a_request_with_little_time_has_half_of_it_to_connect(
+    within_s: float | None, connect_s: float, pool_s: float
+) -> None:
     """TCP and TLS each take the connect time, so both together end in time; an answer is awaited as long as ever."""
     seen: list[dict[str, float]] = []
 

@@ -174,7 +174,7 @@ def outcome_of(answer: object, request: SendRequest) -> SendOutcome:
         to(PERSON, webhook_url=HOOK + "dlv_1-2"),
     ],
 )
-def test_an_answer_about_another_message_is_not_believed(answer: object, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_response_about_another_message_is_ignored(answer: object, caplog: pytest.LogCaptureFixture) -> None:
     """Another recipient, none, one more, another delivery: the outcome is unknown. The log shows no number."""
     assert isinstance(outcome_of(answer, sms()), Unknown)
     assert "the carrier answered about another message" in caplog.messages
@@ -195,7 +195,7 @@ def test_an_answer_about_another_message_is_not_believed(answer: object, caplog:
         to(PERSON, webhook_url=None),
     ],
 )
-def test_an_answer_about_our_message_is_believed(answer: object) -> None:
+def test_a_response_about_our_message_counts(answer: object) -> None:
     """However the carrier writes the recipient, and whatever else it says of the webhook address."""
     assert isinstance(outcome_of(answer, sms()), Accepted)
 
@@ -213,7 +213,7 @@ def test_a_group_is_named_by_any_of_its_people() -> None:
         assert isinstance(outcome_of(to(PERSON, to=named), group), Accepted if ours else Unknown)
 
 
-def test_a_message_asked_for_is_believed_by_its_id_only() -> None:
+def test_a_retrieved_message_counts_by_its_id_only() -> None:
     """An answer about another message than the one asked for is none."""
     with (
         Misbehaving(answering(response(200, to(PERSON, "m-2")))) as server,

@@ -122,7 +122,7 @@ def test_an_unknown_code_with_a_status_of_the_account_is_about_the_account(statu
     assert (outcome.code, outcome.action, outcome.foreign) == ("29999", Action.STOP_ALL, False)
 
 
-def test_a_key_used_with_another_body_is_told_to_the_operator() -> None:
+def test_a_key_used_with_another_body_is_reported_to_the_operator() -> None:
     """The carrier's 422 for a reused key is a bug of ours, and not repeated."""
     error = envelope("10027", "Unprocessable", source={"pointer": "/header/Idempotency-Key"})
     assert classify(422, error, {}) == Refused("10027", "Unprocessable", Action.BAD_REQUEST)
@@ -184,7 +184,7 @@ def test_how_long_to_wait(headers: dict[str, str], seconds: float | None) -> Non
 def test_a_receipt_never_asks_for_the_same_again() -> None:
     """What could be retried goes to the next: its key would only replay the stored answer.
 
-    So does what an answer would say of the account: the message was accepted, so the next sender's answer will tell.
+    So does what an answer would say of the account: the message was accepted, so the next sender's answer will show it.
     """
     for code in MEANINGS:
         refusal = delivery_error({"code": code, "title": "x"})

@@ -164,7 +164,7 @@ def test_a_request_cut_off_while_it_is_written_is_unknown() -> None:
 
 
 def test_too_many_requests_is_not_sent_and_says_when_to_return() -> None:
-    """A 429 tells how long to wait, by `Retry-After` before `x-ratelimit-reset`."""
+    """A 429 says how long to wait, by `Retry-After` before `x-ratelimit-reset`."""
     limited = {"errors": [{"code": "10011", "title": "Too many requests"}]}
     both = answering(response(429, limited, "Retry-After: 7", "x-ratelimit-reset: 3"))
     assert outcome_of(both) == NotSent("too many requests", 7.0)
@@ -201,7 +201,7 @@ def test_an_idle_connection_closed_by_the_server_is_replaced() -> None:
 
 
 @pytest.mark.parametrize("end", [socket.socket.close, reset])
-def test_a_kept_alive_connection_that_dies_under_a_request_is_unknown(end: Callable[[socket.socket], None]) -> None:
+def test_a_kept_alive_connection_that_ends_under_a_request_is_unknown(end: Callable[[socket.socket], None]) -> None:
     """The second request on a connection may have been read before it died, and is not sent again in secret."""
 
     def second_dies(server: Misbehaving, connection: socket.socket) -> None:

@@ -32,7 +32,7 @@ class TestMessages:
 
     @pytest.mark.parametrize("name", SENDS)
     def test_a_send_is_accepted_arrives_and_can_be_looked_up(self, sandbox_client: SandboxClient, name: str) -> None:
-        """The message that the SDK got an id for rings the phone, and is told to be delivered."""
+        """The message that the SDK got an id for arrives on the phone, and is reported as delivered."""
         sent = valid(SENDS[name](sandbox_client.sdk.messages)).data
         assert (sent.direction, sent.to[0].phone_number, sent.to[0].status) == ("outbound", PERSON, "queued")
 
@@ -115,7 +115,7 @@ class TestOptOuts:
 
     def test_it_is_filtered(self, sandbox_client: SandboxClient) -> None:
         """By profile, sender and time; and masked where that is asked for."""
-        sandbox_client.says(PERSON, "STOP")
+        sandbox_client.reply(PERSON, "STOP")
         listed = sandbox_client.sdk.messaging_optouts.list
         assert len(list(listed(filter={"messaging_profile_id": PROFILE, "from": TOLL_FREE}))) == 1
         assert list(listed(filter={"messaging_profile_id": NOBODY})) == []
@@ -127,12 +127,12 @@ class TestOptOuts:
 
     def test_a_person_comes_back(self, sandbox_client: SandboxClient) -> None:
         """STOP blocks the whole profile at once, START lifts it."""
-        sandbox_client.says(PERSON, "STOP")
+        sandbox_client.reply(PERSON, "STOP")
         for name in ("send", "long code", "number pool", "short code"):
             with pytest.raises(telnyx.BadRequestError) as refused:
                 SENDS[name](sandbox_client.sdk.messages)
             assert code_of(refused.value) == "40300"
-        sandbox_client.says(PERSON, "START")
+        sandbox_client.reply(PERSON, "START")
         assert list(sandbox_client.sdk.messaging_optouts.list()) == []
         assert SENDS["send"](sandbox_client.sdk.messages).data.id
 

@@ -108,21 +108,21 @@ class TestWebhooks:
     def unwrap(sandbox_client: SandboxClient, index: int) -> Any:
         """The event of one webhook, verified by the SDK."""
         headers, body = sandbox_client.receiver.received[index]
-        return sandbox_client.sdk.webhooks.unwrap(body, headers=headers)
+        return sandbox_client.sdk.webhooks.unwrap(body.decode(), headers=headers)
 
     @staticmethod
     def wait_for(sandbox_client: SandboxClient, count: int) -> None:
         """Until so many webhooks have come."""
         wait_until(lambda: len(sandbox_client.receiver.received) >= count, what=f"{count} webhooks")
 
-    def test_a_delivery_is_told_in_events_that_verify(self, sandbox_client: SandboxClient) -> None:
+    def test_a_delivery_is_reported_in_events_that_verify(self, sandbox_client: SandboxClient) -> None:
         """`message.sent` and `message.finalized` of every kind of message."""
         for name, send in SENDS.items():
             sandbox_client.receiver.received.clear()
             sent = send(sandbox_client.sdk.messages).data
             more = 2 if name == "group MMS" else 1
 
-            def told(sent: Any = sent) -> dict[str, Any]:
+            def events(sent: Any = sent) -> dict[str, Any]:
                 # A webhook may come twice, and late: an event counts once, and for its own message only.
                 every = [valid(self.unwrap(sandbox_client, n)) for n in range(len(sandbox_client.receiver.received))]
                 return {
@@ -131,18 +131,18 @@ class TestWebhooks:
                     if sent.id in (getattr(event.data.payload, "group_message_id", None), event.data.payload.id)
                 }
 
-            wait_until(lambda: len(told()) >= 2 * more, what=f"the events of {name}")  # noqa: B023 - called at once
-            kinds = sorted(event.data.event_type for event in told().values())
+            wait_until(lambda: len(events()) >= 2 * more, what=f"the events of {name}")  # noqa: B023 - called at once
+            kinds = sorted(event.data.event_type for event in events().values())
             assert kinds == ["message.finalized"] * more + ["message.sent"] * more
 
     def test_a_reply_and_a_link_click_verify(self, sandbox_client: SandboxClient) -> None:
         """The person's words, and the event that has no envelope."""
-        sandbox_client.says(PERSON, "STOP")
+        sandbox_client.reply(PERSON, "STOP")
         wait_until(lambda: sandbox_client.receiver.received, what="the reply")
         event = valid(self.unwrap(sandbox_client, 0))
         assert type(event).__name__ == "InboundMessageWebhookEvent"
         assert (event.data.event_type, event.data.payload.text) == ("message.received", "STOP")
-        sandbox_client.says(PERSON, "START")
+        sandbox_client.reply(PERSON, "START")
         wait_until(lambda: len(sandbox_client.receiver.received) == 2, what="the reply")
         sent = sandbox_client.sdk.messages.send(from_=TOLL_FREE, to=PERSON, text="See https://example.com/a").data
         wait_until(lambda: len(sandbox_client.receiver.received) == 4, what="the delivery")
@@ -153,19 +153,19 @@ class TestWebhooks:
         assert (click["record_type"], click["message_id"]) == ("link_clicked", sent.id)
 
     def test_what_was_changed_is_not_accepted(self, sandbox_client: SandboxClient) -> None:
-        """Another body, another time, another key: each is found out."""
-        sandbox_client.says(PERSON, "Hello")
+        """Another body, another time, another key: each is refused."""
+        sandbox_client.reply(PERSON, "Hello")
         wait_until(lambda: sandbox_client.receiver.received, what="the webhook")
         headers, body = sandbox_client.receiver.received[0]
         lowered = {name.lower(): value for name, value in headers.items()}
         for changed, sent in (
-            (lowered, body.replace("Hello", "Hullo")),
+            (lowered, body.replace(b"Hello", b"Hullo")),
             (lowered | {"telnyx-timestamp": str(int(lowered["telnyx-timestamp"]) + 1)}, body),
             (lowered | {"telnyx-timestamp": str(int(lowered["telnyx-timestamp"]) - 400)}, body),
             ({name: value for name, value in lowered.items() if "signature" not in name}, body),
         ):
             with pytest.raises(ValueError, match=r".+"):
-                sandbox_client.sdk.webhooks.unwrap(sent, headers=changed)
+                sandbox_client.sdk.webhooks.unwrap(sent.decode(), headers=changed)
 
     def test_a_forged_one_is_not_accepted(self, sandbox_client: SandboxClient) -> None:
         """The forgeries that the sandbox sends on request are forgeries to the SDK as well."""
@@ -175,7 +175,7 @@ class TestWebhooks:
         good = 0
         for headers, body in list(sandbox_client.receiver.received):
             try:
-                sandbox_client.sdk.webhooks.unwrap(body, headers=headers)
+                sandbox_client.sdk.webhooks.unwrap(body.decode(), headers=headers)
                 good += 1
             except ValueError:
                 assert json.loads(body)

@@ -200,7 +200,7 @@ def test_retrieve_gives_a_receipt() -> None:
 
 @pytest.mark.parametrize(("status", "code"), [(404, "10005"), (404, "49999"), (400, "40303"), (422, "10005")])
 def test_a_message_the_carrier_does_not_know_is_none(status: int, code: str) -> None:
-    """Unknown, or older than the ten days the carrier keeps: nothing to tell."""
+    """Unknown, or older than the ten days the carrier keeps: no result."""
     carrier = Carrier({"errors": [{"code": code, "title": "Not found"}]}, status)
     assert carrier.client.retrieve("x") is None
     with pytest.raises(NotFoundError):
@@ -208,7 +208,7 @@ def test_a_message_the_carrier_does_not_know_is_none(status: int, code: str) -> 
 
 
 @pytest.mark.parametrize("message", [MESSAGE | {"to": []}, MESSAGE | {"direction": "inbound", "from": PERSON}])
-def test_a_message_that_tells_nothing_is_not_taken_for_absent(message: dict[str, Any]) -> None:
+def test_a_message_without_a_status_is_not_taken_for_absent(message: dict[str, Any]) -> None:
     """Without a recipient's status, or with a message to us, there is no receipt; None would mean there is none."""
     with pytest.raises(UnknownOutcomeError):
         Carrier({"data": message}).client.retrieve("x")
@@ -331,7 +331,7 @@ def test_mobile_numbers_are_listed() -> None:
 
 @pytest.mark.parametrize("size", [0, 251, -1])
 def test_a_page_size_the_carrier_would_refuse_is_our_mistake(size: int) -> None:
-    """The mistake is told at the call, not when the first entry is wanted."""
+    """The mistake is raised at the call, not when the first entry is wanted."""
     with pytest.raises(ValueError, match="1 to 250"):
         client_of(PagedCarrier([])).list_numbers(page_size=size)
 

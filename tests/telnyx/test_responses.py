@@ -85,10 +85,10 @@ def test_the_direction_decides_what_a_message_is() -> None:
     assert isinstance(read_message(ours | {"direction": "inbound"}), InboundMessage)
 
 
-@pytest.mark.parametrize(("told", "read"), [("toll-free", "tollfree"), ("tollfree", "tollfree"), (None, None)])
-def test_a_number_has_one_spelling_of_its_type(told: Any, read: Any) -> None:
+@pytest.mark.parametrize(("given", "read"), [("toll-free", "tollfree"), ("tollfree", "tollfree"), (None, None)])
+def test_a_number_has_one_spelling_of_its_type(given: Any, read: Any) -> None:
     """The carrier's two spellings become one."""
-    number = Number.read({"id": "1", "phone_number": OURS, "type": told, "features": {"mms": None}})
+    number = Number.read({"id": "1", "phone_number": OURS, "type": given, "features": {"mms": None}})
     assert number is not None
     assert number.type == read
     assert not number.mms
@@ -101,7 +101,7 @@ def test_a_number_without_itself_is_none() -> None:
     assert Number.read({"phone_number": OURS}) is None
 
 
-def test_a_number_tells_its_health() -> None:
+def test_a_number_has_its_health() -> None:
     """Health and features come out typed."""
     health = {"message_count": 122, "inbound_outbound_ratio": 0.43, "success_ratio": 0.94, "spam_ratio": 0.06}
     number = Number.read(

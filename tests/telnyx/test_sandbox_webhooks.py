@@ -1,9 +1,6 @@
 """The service's client reads and verifies the webhooks of the sandbox."""
 
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import time
 from typing import Any
 
@@ -19,58 +16,31 @@ from otp_service.telnyx.webhooks import DeliveryUpdate, Inbound, parse
 from tests.conftest import wait_until
 
 from .sandbox_carrier import PERSON, PROFILE, TOLL_FREE, SandboxCarrier, sms
-
-
-@dataclass
-class WebhookReceiver:
-    """Takes webhooks: (timestamp, signature, raw body) of each, in order of arrival."""
-
-    url: str = ""
-    received: list[tuple[str, str, bytes]] = field(default_factory=list)
+from .webhook_receiver import WebhookReceiver, listening
 
 
 @pytest.fixture
 def receiver() -> Iterator[WebhookReceiver]:
-    """A server that answers 200 to every webhook and keeps it."""
-    box = WebhookReceiver()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            box.received.append((self.headers["telnyx-timestamp"], self.headers["telnyx-signature-ed25519"], body))
-            self.send_response(200)
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-            """Nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    box.url = f"http://127.0.0.1:{server.server_address[1]}/webhooks/telnyx"
-    try:
-        yield box
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    """A server that keeps every webhook."""
+    with listening() as made:
+        yield made
 
 
-def judge(sandbox: SandboxCarrier, entry: tuple[str, str, bytes]) -> Verdict:
+def judge(sandbox: SandboxCarrier, entry: tuple[dict[str, str], bytes]) -> Verdict:
     """The verdict on one webhook, by the clock of now."""
-    timestamp, signature, body = entry
+    headers, body = {name.lower(): value for name, value in entry[0].items()}, entry[1]
+    timestamp, signature = headers["telnyx-timestamp"], headers["telnyx-signature-ed25519"]
     return verify(sandbox.public_key, timestamp=timestamp, signature=signature, body=body, now_s=time())
 
 
 def events_of(sandbox: SandboxCarrier, receiver: WebhookReceiver, kind: Callable[[Any], bool]) -> list[Any]:
     """The genuine events of a kind so far."""
     genuine = [entry for entry in list(receiver.received) if judge(sandbox, entry) is Verdict.OK]
-    return [event for event in (parse(body) for _, _, body in genuine) if kind(event)]
+    return [event for event in (parse(body) for _, body in genuine) if kind(event)]
 
 
-def test_a_delivery_is_told_by_genuine_webhooks(sandbox: SandboxCarrier, receiver: WebhookReceiver) -> None:
-    """The sandbox's webhooks verify, name our delivery, and tell `sent` and `delivered`; forged ones are found out."""
+def test_a_delivery_is_reported_by_genuine_webhooks(sandbox: SandboxCarrier, receiver: WebhookReceiver) -> None:
+    """The sandbox's webhooks verify, name our delivery, and report `sent` and `delivered`; forged ones are detected."""
     sandbox.chaos(webhooks={"forge_rate": 1.0})
     outcome = sandbox.client.send(sms(webhook_url=f"{receiver.url}/dlv_1"), idempotency_key="key-1")
     assert isinstance(outcome, Accepted)
@@ -85,7 +55,7 @@ def test_a_delivery_is_told_by_genuine_webhooks(sandbox: SandboxCarrier, receive
     assert {judge(sandbox, entry) for entry in receiver.received} == {Verdict.OK, Verdict.BAD_SIGNATURE}
 
 
-def test_a_failure_is_told_with_its_code(sandbox: SandboxCarrier, receiver: WebhookReceiver) -> None:
+def test_a_failure_is_reported_with_its_code(sandbox: SandboxCarrier, receiver: WebhookReceiver) -> None:
     """A failed delivery's webhook brings the carrier's code, and asking for the message says the same."""
     sandbox.chaos(delivery={"outcome": "delivery_failed", "error_code": "40001"})
     outcome = sandbox.client.send(sms(webhook_url=f"{receiver.url}/dlv_1"), idempotency_key="key-1")
@@ -95,11 +65,11 @@ def test_a_failure_is_told_with_its_code(sandbox: SandboxCarrier, receiver: Webh
         updates = events_of(sandbox, receiver, lambda event: isinstance(event, DeliveryUpdate))
         return next((r for update in updates for r in update.reports if r.status == "delivery_failed"), None)
 
-    receipt = wait_until(failed, what="the failure")
-    assert (receipt.error.code, receipt.error.action) == ("40001", Action.STOP_PERSON)
+    report = wait_until(failed, what="the failure")
+    assert (report.error.code, report.error.action) == ("40001", Action.STOP_PERSON)
     asked = sandbox.client.retrieve(outcome.message_id)
     assert asked is not None
-    assert (asked.status, asked.error, asked.delivery_id) == ("delivery_failed", receipt.error, "dlv_1")
+    assert (asked.status, asked.error, asked.delivery_id) == ("delivery_failed", report.error, "dlv_1")
 
 
 def test_what_people_write_arrives(receiver: WebhookReceiver) -> None:

@@ -54,7 +54,7 @@ def test_without_figures_nothing_is_said(carrier: Carrier) -> None:
     assert gateway(carrier).health([POOL, OWN, NAME]) == {}
 
 
-def test_a_carrier_that_does_not_tell_is_said_to_be_unavailable(carrier: Carrier) -> None:
+def test_a_carrier_without_an_answer_is_reported_as_unavailable(carrier: Carrier) -> None:
     """No exception of the client's crosses the port."""
     with pytest.raises(CarrierUnavailable):
         gateway(carrier, key="wrong").health([OWN])

@@ -1,4 +1,4 @@
-"""Who may tell us about deliveries."""
+"""Whose webhooks are accepted."""
 
 import base64
 
@@ -128,7 +128,7 @@ def test_only_the_present_counts(now_s: float, verdict: Verdict) -> None:
     assert judge(now_s=now_s) is verdict
 
 
-def test_staleness_is_told_of_genuine_webhooks_only() -> None:
+def test_only_genuine_webhooks_are_called_stale() -> None:
     """A forged old webhook is forged, whatever its age."""
     old = str(NOW - 10_000)
     assert judge(old) is Verdict.STALE

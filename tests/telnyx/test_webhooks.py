@@ -74,7 +74,7 @@ def the_report(body: bytes) -> DeliveryReport:
 
 
 def test_a_sent_message_is_a_report() -> None:
-    """`message.sent` tells of one message to one person, names our delivery, and keeps the carrier's status."""
+    """`message.sent` is about one message to one person, names our delivery, and keeps the carrier's status."""
     assert parse(event("message.sent", outbound())) == DeliveryUpdate(
         EVENT, "message.sent", AT_MS, (DeliveryReport(MESSAGE, PERSON, "sent", AT_MS, None, "dlv_7"),)
     )
@@ -159,7 +159,7 @@ def test_the_delivery_is_named_by_the_signed_address(url: Any, delivery_id: str 
     ],
 )
 def test_an_unreadable_time_spoils_nothing(occurred_at: Any, ms: int) -> None:
-    """The time of an event is milliseconds, or 0 if it cannot be told; the event counts all the same."""
+    """The time of an event is milliseconds, or 0 if it cannot be read; the event counts all the same."""
     assert the_report(event("message.sent", outbound(), occurred_at=occurred_at)).occurred_ms == ms
 
 
@@ -179,11 +179,11 @@ def test_the_sender_may_be_a_bare_string(sender: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "read"), [("STOP", "STOP"), ("start", "START"), (" HELP ", "HELP"), ("", None), (None, None), (7, None)]
+    ("given", "read"), [("STOP", "STOP"), ("start", "START"), (" HELP ", "HELP"), ("", None), (None, None), (7, None)]
 )
-def test_the_carrier_judges_what_is_a_stop(told: Any, read: str | None) -> None:
+def test_the_carrier_judges_what_is_a_stop(given: Any, read: str | None) -> None:
     """Whether a message was STOP, START or HELP is the carrier's own judgement, not ours from the text."""
-    message = parse(event("message.received", inbound(autoresponse_type=told, text="STOP")))
+    message = parse(event("message.received", inbound(autoresponse_type=given, text="STOP")))
     assert isinstance(message, Inbound)
     assert message.autoresponse_type == read
 
@@ -311,7 +311,7 @@ GENUINE = event("message.sent", outbound())
         b'{"data":{"event_type":"message.sent"},' + GENUINE[1:],
     ],
 )
-def test_every_other_oddness_is_acknowledged_and_does_nothing(body: bytes) -> None:
+def test_every_other_odd_event_is_acknowledged_and_does_nothing(body: bytes) -> None:
     """Unknown types, wrong shapes and ambiguous JSON are `Other`: answered, and without effect."""
     assert isinstance(parse(body), Other)
 

@@ -1,4 +1,4 @@
-"""Trouble with sending itself: who hears of it, how often, in which words; and that no delivery suffers from it."""
+"""Trouble with sending itself: who gets an alert, how often, with which text; and that no delivery is delayed by it."""
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -38,28 +38,28 @@ def scenario() -> Scenario:
     return Scenario()
 
 
-def test_trouble_of_the_account_or_a_sender_is_told(scenario: Scenario) -> None:
+def test_a_fault_of_the_account_or_a_sender_raises_an_alert(scenario: Scenario) -> None:
     """Each kind is, each once, however many messages meet it; what concerns one person or request is not."""
     for action in Action:
         for _ in range(3):
             scenario.use_case().refused(Refused("40000", "Something", action), POOL)
-    told = [alert.text for alert in scenario.alerts.waiting]
-    assert len(told) == 2
-    assert "sends nothing for this account" in told[1]
-    assert "sender pool" in told[0]
+    texts = [alert.text for alert in scenario.alerts.waiting]
+    assert len(texts) == 2
+    assert "sends nothing for this account" in texts[1]
+    assert "sender pool" in texts[0]
     for _ in range(3):
         scenario.use_case().refused(Refused("http_404", "nothing here", Action.BAD_REQUEST, foreign=True), POOL)
     assert "not answered by the carrier: nothing here" in scenario.alerts.waiting[2].text
     assert len(scenario.alerts.waiting) == 3
 
 
-def test_a_profile_s_trouble_is_told_as_its_senders(scenario: Scenario) -> None:
+def test_a_fault_of_a_profile_is_reported_with_its_senders(scenario: Scenario) -> None:
     """By the sender whose message met it."""
     scenario.use_case().refused(Refused("40312", "The profile is disabled", Action.STOP_PROFILE), POOL)
     assert "sender pool" in scenario.alerts.waiting[0].text
 
 
-def test_every_sender_s_trouble_is_its_own(scenario: Scenario) -> None:
+def test_faults_of_senders_are_kept_apart(scenario: Scenario) -> None:
     """The second sender that fails, and another reason at the first, are news."""
     use_case = scenario.use_case()
     for sender in (POOL, BACKUP):
@@ -77,7 +77,7 @@ def test_no_text_holds_digits_that_look_like_a_code_or_a_number(scenario: Scenar
     assert not any(char.isdigit() for alert in scenario.alerts.waiting for char in alert.text)
 
 
-def test_a_spent_profile_is_told_with_its_senders(scenario: Scenario) -> None:
+def test_a_spent_profile_is_reported_with_its_senders(scenario: Scenario) -> None:
     """By the carrier's own webhook: whose messages stop, and until when."""
     scenario.use_case().spend_limit(PROFILE)
     (alert,) = scenario.alerts.waiting
@@ -86,7 +86,7 @@ def test_a_spent_profile_is_told_with_its_senders(scenario: Scenario) -> None:
 
 
 @pytest.mark.parametrize("profile", [None, "00000000-0000-0000-0000-000000000000"])
-def test_a_profile_that_is_not_ours_is_no_trouble(scenario: Scenario, profile: str | None) -> None:
+def test_a_profile_that_is_not_ours_raises_no_alert(scenario: Scenario, profile: str | None) -> None:
     """The account may have other users than this service."""
     scenario.use_case().spend_limit(profile)
     assert scenario.alerts.waiting == []
@@ -126,7 +126,7 @@ def test_a_refused_alert_is_not_repeated(scenario: Scenario) -> None:
 
 
 def test_nothing_here_disturbs_a_delivery(scenario: Scenario) -> None:
-    """A store that does not answer is counted, and the caller hears nothing of it."""
+    """A store that does not answer is counted, and the caller does not notice."""
     scenario.alerts.down = True
     scenario.use_case().refused(SPENT, POOL)
     scenario.use_case().refused(CLOSED, None)

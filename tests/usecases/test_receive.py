@@ -1,4 +1,4 @@
-"""What the carrier tells us: only what the signed body says is believed."""
+"""Webhooks of the carrier: only what the signed body says counts."""
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from otp_service.domain.delivery import Action, DeliveryReport, Refused
+from otp_service.domain.delivery import Action, DeliveryReport, DeliveryStatus, Refused
 from otp_service.domain.denial import Denial
 from otp_service.domain.ids import Reference
 from otp_service.domain.optout_list import OptOut
@@ -15,7 +15,7 @@ from otp_service.domain.policy import App, Policy, Sender, SenderKind
 from otp_service.keyring import create, parse
 from otp_service.usecases.receive import Receive
 from otp_service.usecases.receive_reply import Reply
-from tests.fakes import FakeDeliveryReports, FakeOptOuts, FakeSenderHealth, FakeVerifications
+from tests.fakes import FakeDeliveryReports, FakeOptOuts, FakeSenderHealth, FakeVerifications, verification_view
 
 RING = parse(create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z"))
 PERSON = "+12025550143"
@@ -32,17 +32,27 @@ APPS = {
     "bank": App("bank", "Bank", tuple(SENDERS.values()), denial_words=frozenset({"no", "moi non plus"})),
 }
 POLICY = Policy(MappingProxyType(APPS), MappingProxyType(SENDERS))
+SAME = ReportOutcome("same")
 DEAD = Refused("40001", "No route", Action.STOP_PERSON)
+
+
+def knowing(message: tuple[Reference, int] | None = None) -> FakeDeliveryReports:
+    """Two deliveries of each verification; the message `m1` of the person is this one's."""
+    every = [(ref, ordinal) for ref in (REF, OTHER) for ordinal in (1, 2)]
+    messages = {(NUMBER, "m1"): message} if message else {}
+    return FakeDeliveryReports(dict.fromkeys(every, DeliveryStatus.SENT), messages)
 
 
 @dataclass
 class Scenario:
     """What is behind the ports: two verifications of the person are pending."""
 
-    reports: FakeDeliveryReports = field(default_factory=FakeDeliveryReports)
+    reports: FakeDeliveryReports = field(default_factory=knowing)
     optouts: FakeOptOuts = field(default_factory=FakeOptOuts)
     sender_health: FakeSenderHealth = field(default_factory=FakeSenderHealth)
-    store: FakeVerifications = field(default_factory=lambda: FakeVerifications(open_=[REF, OTHER], received_ms=7_000))
+    store: FakeVerifications = field(
+        default_factory=lambda: FakeVerifications({ref: verification_view(ref) for ref in (REF, OTHER)}, now_ms=7_000)
+    )
 
 
 def use_case(scenario: Scenario) -> Receive:
@@ -57,11 +67,6 @@ def use_case(scenario: Scenario) -> Receive:
     )
 
 
-def indexed(ref: Reference, ordinal: int) -> FakeDeliveryReports:
-    """The message `m1` of the person is this delivery's."""
-    return FakeDeliveryReports({(NUMBER, "m1"): (ref, ordinal)})
-
-
 def report(**changes: Any) -> DeliveryReport:
     """A report for the person."""
     return DeliveryReport(**{"message_id": "m1", "to": PERSON, "status": "delivered", **changes})
@@ -69,14 +74,14 @@ def report(**changes: Any) -> DeliveryReport:
 
 def test_a_report_moves_the_delivery_that_it_names() -> None:
     """The tag in the signed body first; the number is hashed from the body, too."""
-    scenario = Scenario(indexed(OTHER, 9))
+    scenario = Scenario(knowing((OTHER, 1)))
     use_case(scenario).reports.apply("e1", [report(delivery_id=REF.delivery_id(2))])
     assert scenario.reports.applied == [(REF, 2, NUMBER, "delivered", "e1")]
 
 
 def test_the_index_finds_what_the_body_does_not_name() -> None:
     """By message id and number: it is known to be this delivery's message."""
-    scenario = Scenario(indexed(REF, 1))
+    scenario = Scenario(knowing((REF, 1)))
     use_case(scenario).reports.apply("e1", [report()])
     assert scenario.reports.applied[0][:2] == (REF, 1)
 
@@ -96,13 +101,26 @@ def test_each_report_of_a_group_is_applied() -> None:
     assert [entry[0] for entry in scenario.reports.applied] == [REF, OTHER]
 
 
-@pytest.mark.parametrize(("outcome", "told"), [("moved", 1), ("same", 1), ("duplicate", 1), ("foreign", 0)])
-def test_sender_health_learns_the_outcome_of_a_report(outcome: str, told: int) -> None:
-    """With what it moved, for sender health; reports of messages that are not ours are left out."""
-    scenario = Scenario(FakeDeliveryReports(outcome=outcome))
+@pytest.mark.parametrize(
+    ("earlier", "outcome"), [(None, ReportOutcome("moved", "pool")), ("e0", SAME), ("e1", ReportOutcome("duplicate"))]
+)
+def test_sender_health_learns_the_outcome_of_a_report(earlier: str | None, outcome: ReportOutcome) -> None:
+    """With what it moved, for sender health."""
+    scenario = Scenario()
     failed = report(delivery_id=REF.delivery_id(1), status="delivery_failed", error=DEAD)
+    if earlier is not None:
+        use_case(scenario).reports.apply(earlier, [failed])
+        scenario.sender_health.reports.clear()
     use_case(scenario).reports.apply("e1", [failed])
-    assert scenario.sender_health.reports == [(ReportOutcome(outcome, "pool"), failed)] * told
+    assert scenario.sender_health.reports == [(outcome, failed)]
+
+
+def test_reports_of_messages_that_are_not_ours_are_left_out() -> None:
+    """Their signed body names a delivery that became another message."""
+    scenario = Scenario(knowing((REF, 1)))
+    use_case(scenario).reports.apply("e1", [report(delivery_id=REF.delivery_id(1), message_id="m2")])
+    assert len(scenario.reports.applied) == 1
+    assert scenario.sender_health.reports == []
 
 
 def inbound(scenario: Scenario, **changes: Any) -> None:
@@ -187,7 +205,7 @@ def test_without_a_profile_rather_too_much_is_stopped(to_number: str | None, pro
 @pytest.mark.parametrize(
     "changes", [{"text": "HELP"}, {"text": "hello"}, {"autoresponse": "HELP"}, {"from_number": "12345"}, {"text": ""}]
 )
-def test_other_words_and_other_writers_change_nothing(changes: dict[str, str]) -> None:
+def test_other_texts_and_other_people_change_nothing(changes: dict[str, str]) -> None:
     """Help, chatter, short codes."""
     scenario = Scenario()
     inbound(scenario, **changes)
@@ -207,9 +225,7 @@ def test_other_words_and_other_writers_change_nothing(changes: dict[str, str]) -
         ({"text": "no", "messaging_profile_id": "another"}, {"shop", "bank"}, set()),
     ],
 )
-def test_that_was_not_me_is_asked_of_all_that_is_pending(
-    changes: dict[str, Any], apps: set[str], senders: set[str]
-) -> None:
+def test_a_denial_counts_for_all_that_is_pending(changes: dict[str, Any], apps: set[str], senders: set[str]) -> None:
     """In the words of each app, and only of the senders that the answer can have been written to; nobody opts out."""
     scenario = Scenario()
     inbound(scenario, **changes)
@@ -219,7 +235,7 @@ def test_that_was_not_me_is_asked_of_all_that_is_pending(
 
 
 def test_a_word_that_the_carrier_read_as_stop_denies_as_well() -> None:
-    """Whatever the carrier made of it, both are heard."""
+    """Whatever the carrier made of it, both count."""
     scenario = Scenario()
     inbound(scenario, text="no", autoresponse="STOP")
     assert len(scenario.store.denials) == 2
@@ -229,7 +245,7 @@ def test_a_word_that_the_carrier_read_as_stop_denies_as_well() -> None:
 @pytest.mark.parametrize("to", [PERSON, PERSON[1:]])
 def test_a_click_is_noted_where_its_message_is_known(to: str) -> None:
     """With or without the plus sign; unknown messages and missing numbers are passed over."""
-    scenario = Scenario(indexed(REF, 2))
+    scenario = Scenario(knowing((REF, 2)))
     use_case(scenario).reports.record_click("e1", "m1", to)
     use_case(scenario).reports.record_click("e1", "m1", None)
     use_case(scenario).reports.record_click("e1", "m1", "+19999999999")
@@ -237,7 +253,7 @@ def test_a_click_is_noted_where_its_message_is_known(to: str) -> None:
 
 
 def test_a_spent_profile_is_passed_on() -> None:
-    """To whoever tells the people on call."""
+    """To the alerts for the people on call."""
     scenario = Scenario()
     use_case(scenario).spend_limit("profile-a")
     assert scenario.sender_health.spent == ["profile-a"]

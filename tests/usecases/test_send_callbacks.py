@@ -1,4 +1,4 @@
-"""Events become callbacks and callbacks are sent: what is told, in which words, and what a failure leaves behind."""
+"""Events become callbacks and callbacks are sent: what is sent, in which form, and what a failure leaves."""
 
 import json
 import threading
@@ -72,7 +72,8 @@ class Scenario:
     store: FakeVerifications = field(
         default_factory=lambda: FakeVerifications(
             views={REF: view(), SLOW: replace(view(SLOW), app="slow")},
-            events=[TimelineEntry("verification.started", AT, None, {})],
+            now_ms=AT + 1,
+            events={REF: [TimelineEntry("verification.started", AT, None, {})]},
         )
     )
     receivers: FakeReceivers = field(default_factory=FakeReceivers)
@@ -99,7 +100,7 @@ def scenario() -> Scenario:
     return Scenario()
 
 
-def test_every_kind_of_event_that_is_promised_is_told(scenario: Scenario) -> None:
+def test_every_kind_of_event_that_is_promised_is_sent(scenario: Scenario) -> None:
     """The steps between and what concerns no verification are not, nor are other apps' events; all are done."""
     scenario.audit.events = [event(kind, n) for n, kind in enumerate(EventType)]
     scenario.audit.events += [
@@ -123,7 +124,7 @@ def test_the_body_is_the_object_of_the_api(scenario: Scenario) -> None:
     assert (one.id, one.app, one.verification) == (f"evt_02-{AT}-1", "shop", REF.verification_id)
     assert (body["type"], body["timestamp"]) == ("verification.approved", rfc3339(AT))
     assert set(body) == {"type", "timestamp", "data"}
-    shown = shown_as(VerificationWithTimeline, view(), timeline=timeline_events(scenario.store.events))
+    shown = shown_as(VerificationWithTimeline, view(), timeline=timeline_events(scenario.store.timeline(REF)))
     assert body["data"] == msgspec.to_builtins(shown)
     assert body["data"]["version"] == 4
 
@@ -156,7 +157,7 @@ def test_an_outage_leaves_the_events_to_be_read_again(scenario: Scenario) -> Non
 
 
 @pytest.mark.parametrize("left_behind", [True, False])
-def test_a_queue_that_is_away_holds_up_its_own_app_only(scenario: Scenario, left_behind: bool) -> None:
+def test_an_unreachable_queue_delays_its_own_app_only(scenario: Scenario, left_behind: bool) -> None:
     """Wherever its events stand in a batch; they are handed out again later, and the rest is done."""
     events = [event(number=n, app="slow", verification=SLOW.token) if n % 2 else event(number=n) for n in range(1, 7)]
     scenario.audit = FakeAuditConsumer(taken=events) if left_behind else FakeAuditConsumer(events)
@@ -168,7 +169,7 @@ def test_a_queue_that_is_away_holds_up_its_own_app_only(scenario: Scenario, left
 
 @pytest.mark.parametrize(("metadata", "outcome"), [(None, "forgotten"), ("no json", "unreadable")])
 def test_one_bad_record_holds_up_no_other(scenario: Scenario, metadata: str | None, outcome: str) -> None:
-    """A verification that is gone or cannot be read is counted, and the events after it are told."""
+    """A verification that is gone or cannot be read is counted, and the events after it are sent."""
     scenario.store.views = {} if metadata is None else {REF: view(metadata=metadata)}
     scenario.audit.events = [event()]
     scenario.use_case().collect(left_behind=False)

@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 import pytest
 
-from otp_service.domain.circuit import ACCOUNT, PASS, BreakerDecision, Circuit, Fault, Success
+from otp_service.domain.circuit import ACCOUNT, HOLDS_AFTER, PASS, BreakerDecision, Circuit, Fault, Success
 from otp_service.domain.delivery import Accepted, Action, DeliveryReport, NotSent, Refused
 from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.outbox import ReportOutcome
@@ -126,23 +126,32 @@ def test_what_an_answer_teaches_is_noted_with_its_decision() -> None:
     assert scenario.circuits.numbers == [NH]
 
 
+def meets(scenario: Scenario, refusal: Refused, number_hash: str, *, report: bool) -> None:
+    """A message to the number is refused at once, or fails by its report."""
+    if report:
+        failed = DeliveryReport("m", "+1", "delivery_failed", error=refusal)
+        use_case(scenario).record_report(ReportOutcome("moved", "pool"), failed, number_hash)
+    else:
+        use_case(scenario).record_outcome(POOL, refusal, PASS, number_hash)
+
+
 @pytest.mark.parametrize(
-    ("reply", "told", "counted"), [("opened", True, True), ("open", True, False), ("counted", False, False)]
+    ("others", "alerted", "counted"),
+    [(HOLDS_AFTER - 1, True, True), (HOLDS_AFTER, True, False), (HOLDS_AFTER - 2, False, False)],
 )
-def test_people_are_told_of_what_is_in_force(reply: str, told: bool, counted: bool) -> None:
+def test_people_read_what_is_in_force(others: int, alerted: bool, counted: bool) -> None:
     """One odd message pages nobody, neither by its answer nor by its report; a breaker that is open does, also again.
 
-    How often the same trouble is told is the alert's affair.
+    How often the same alert is sent is decided by the alert use case.
     """
     for report in (False, True):
-        scenario = Scenario(FakeCircuits(reply=reply))
-        refusal = Refused("40013", "rejected", Action.STOP_SENDER)
-        if report:
-            given = DeliveryReport("m", "+1", "delivery_failed", error=refusal)
-            use_case(scenario).record_report(ReportOutcome("moved", "pool"), given, NH)
-        else:
-            use_case(scenario).record_outcome(POOL, refusal, PASS, NH)
-        assert scenario.alert.told == ([(refusal, POOL)] if told else [])
+        scenario, refusal = Scenario(), Refused("40013", "rejected", Action.STOP_SENDER)
+        for other in range(others):
+            meets(scenario, refusal, f"{other + 1:020x}", report=report)
+        scenario.alert.told.clear()
+        scenario.counted.clear()
+        meets(scenario, refusal, NH, report=report)
+        assert scenario.alert.told == ([(refusal, POOL)] if alerted else [])
         assert scenario.counted == ([("sender:pool", "open")] if counted else [])
 
 
@@ -167,7 +176,7 @@ def test_who_is_better_than_a_held_sender(states: dict[str, Circuit], better: li
     assert list(use_case(Scenario(FakeCircuits(states))).better_than(POOL, ["backup", "gone"])) == better
 
 
-def test_a_hold_stops_nobody_without_a_better_way() -> None:
+def test_a_hold_stops_nothing_without_a_better_sender() -> None:
     """The breaker is asked accordingly; a paused sender is no reason to wait elsewhere, a held one is."""
     scenario = Scenario(FakeCircuits(held("sender:backup", 50)))
     sender_health = use_case(scenario)
@@ -200,17 +209,19 @@ def test_a_delivery_counts_once_for_its_sender(outcome: str, status: str, tallie
 
 def test_a_failed_delivery_may_hold_its_sender_and_ring_people() -> None:
     """What the carrier says afterwards counts as much as a refusal; a sender that is gone from the file does not."""
-    scenario = Scenario(FakeCircuits(reply="opened"))
+    scenario = Scenario()
     failed = DeliveryReport("m", "+1", "delivery_failed", error=SPENT)
     use_case(scenario).record_report(ReportOutcome("moved", "gone"), failed, NH)
     assert (scenario.circuits.noted, scenario.alert.told) == ([], [])
-    use_case(scenario).record_report(ReportOutcome("moved", "pool"), failed, NH)
-    assert [hold.scope for hold in scenario.circuits.noted] == ["profile:a"]
+    for other in range(HOLDS_AFTER):
+        assert scenario.alert.told == []
+        meets(scenario, SPENT, f"{other:020x}", report=True)
+    assert [hold.scope for hold in scenario.circuits.noted] == ["profile:a"] * HOLDS_AFTER
     assert scenario.alert.told == [(SPENT, POOL)]
 
 
 @pytest.mark.parametrize(("profile", "held"), [("a", ["profile:a"]), ("strange", []), (None, [])])
-def test_a_spent_profile_of_ours_rests(profile: str | None, held: list[str]) -> None:
+def test_a_spent_profile_of_ours_is_not_used(profile: str | None, held: list[str]) -> None:
     """Profiles of the same account that are not configured here are left alone."""
     scenario = Scenario()
     use_case(scenario).record_spend_limit(profile)
@@ -222,7 +233,8 @@ def test_a_spent_profile_of_ours_rests(profile: str | None, held: list[str]) -> 
 def test_the_carrier_is_asked_for_ratios_where_they_matter(app: App, asks: bool, asked: int) -> None:
     """And by one process in a while."""
     scenario = Scenario(stats=FakeSenderStats(polls=asks))
-
-    use_case(scenario, replace(POLICY, apps=MappingProxyType({"shop": app}))).ask_carrier(FakeHealthReports())
-    assert scenario.stats.reports == [{"pool": (1.0, None), "backup": (1.0, None)}] * asked
+    ratios = {"pool": (1.0, None), "backup": (0.5, 0.1)}
+    policy = replace(POLICY, apps=MappingProxyType({"shop": app}))
+    use_case(scenario, policy).ask_carrier(FakeHealthReports(ratios))
+    assert scenario.stats.reports == [ratios] * asked
     assert next(one.scope for one in use_case(scenario).circuits()) == ACCOUNT

@@ -13,7 +13,7 @@ from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.ids import Reference
 from otp_service.usecases.watch import News, Watch
 from tests.conftest import wait_until
-from tests.fakes import FakeVerifications
+from tests.fakes import FakeVerifications, verification_view
 
 ONE, OTHER = Reference("a" * 32, "00" * 10), Reference("b" * 32, "11" * 10)
 LONG_S = 30.0
@@ -23,7 +23,7 @@ class Scenario:
     """A store with versions, and a clock that moves when the test says so."""
 
     def __init__(self, slots: int = 8) -> None:
-        self.store = FakeVerifications(now={ONE: 1, OTHER: 1})
+        self.store = FakeVerifications({ref: verification_view(ref, version=1) for ref in (ONE, OTHER)})
         self.counted: list[News] = []
         self._ticks: SimpleQueue[bool] = SimpleQueue()
         self.watch = Watch(
@@ -37,6 +37,10 @@ class Scenario:
 
     def _pause(self, _: float) -> bool:
         return self._ticks.get(timeout=LONG_S)
+
+    def change(self, ref: Reference, version: int) -> None:
+        """The verification is of this version now."""
+        self.store.views[ref] = verification_view(ref, version=version)
 
     def tick(self, *, ending: bool = False) -> None:
         """A pause is over."""
@@ -90,11 +94,12 @@ def test_a_newer_version_wakes_and_an_old_one_does_not(make: Callable[..., Scena
     scenario.tick()
     wait_until(lambda: len(scenario.store.asked) == 1)
     assert not any(wait.done() for wait in (one, later, other))
-    scenario.store.now[ONE] = 2
+    scenario.change(ONE, 2)
     scenario.tick()
     assert one.result(5) is News.CHANGED
     assert not any(wait.done() for wait in (later, other))
-    scenario.store.now |= {ONE: 3, OTHER: 2}
+    scenario.change(ONE, 3)
+    scenario.change(OTHER, 2)
     scenario.waiting(2)
     scenario.tick()
     assert (later.result(5), other.result(5)) == (News.CHANGED, News.CHANGED)
@@ -103,7 +108,7 @@ def test_a_newer_version_wakes_and_an_old_one_does_not(make: Callable[..., Scena
 def test_a_change_before_the_wait_is_not_missed(make: Callable[..., Scenario]) -> None:
     """The version counts, not the moment."""
     scenario = make()
-    scenario.store.now[ONE] = 7
+    scenario.change(ONE, 7)
     wait = scenario.wait(after=6)
     scenario.waiting(1)
     scenario.tick()
@@ -115,13 +120,14 @@ def test_many_waits_for_one_verification_are_one_question(make: Callable[..., Sc
     scenario = make()
     waits = [scenario.wait() for _ in range(6)] + [scenario.wait(OTHER)]
     scenario.waiting(7)
-    scenario.store.now |= {ONE: 2, OTHER: 2}
+    scenario.change(ONE, 2)
+    scenario.change(OTHER, 2)
     scenario.tick()
     assert {wait.result(5) for wait in waits} == {News.CHANGED}
     assert [sorted(asked, key=repr) for asked in scenario.store.asked] == [sorted([ONE, OTHER], key=repr)]
 
 
-def test_nobody_looks_where_nobody_waits(make: Callable[..., Scenario]) -> None:
+def test_nothing_is_read_while_nobody_waits(make: Callable[..., Scenario]) -> None:
     """The thread ends with the last wait, and the next wait has one again."""
     scenario = make()
     for turn in range(2):
@@ -131,18 +137,18 @@ def test_nobody_looks_where_nobody_waits(make: Callable[..., Scenario]) -> None:
         assert scenario.store.asked == [], turn
     wait = scenario.wait()
     scenario.waiting(1)
-    scenario.store.now[ONE] = 2
+    scenario.change(ONE, 2)
     scenario.tick()
     assert wait.result(5) is News.CHANGED
 
 
 def test_no_more_waits_than_slots(make: Callable[..., Scenario]) -> None:
-    """Who finds none is told at once; a place that becomes free is used again."""
+    """Who finds none is answered at once; a place that becomes free is used again."""
     scenario = make(slots=3)
     waits = [scenario.wait(), scenario.wait(), scenario.wait(OTHER)]
     scenario.waiting(3)
     assert scenario.wait(OTHER).result(5) is News.FULL
-    scenario.store.now[OTHER] = 2
+    scenario.change(OTHER, 2)
     scenario.tick()
     assert waits[2].result(5) is News.CHANGED
     scenario.waiting(2)
@@ -164,7 +170,7 @@ def test_one_verification_takes_no_more_than_its_share(make: Callable[..., Scena
 
 
 def test_a_store_that_does_not_answer_ends_all_waits(make: Callable[..., Scenario]) -> None:
-    """Closed, not open: nobody is told that nothing happened while nobody could know."""
+    """Closed, not open: no caller is answered "no change" while the store is away."""
     scenario = make()
     waits = [scenario.wait(), scenario.wait(OTHER)]
     scenario.waiting(2)
@@ -177,13 +183,13 @@ def test_a_store_that_does_not_answer_ends_all_waits(make: Callable[..., Scenari
     scenario.waiting(0)
     again = scenario.wait()
     scenario.waiting(1)
-    scenario.store.now[ONE] = 2
+    scenario.change(ONE, 2)
     scenario.tick()
     assert again.result(5) is News.CHANGED
     assert sorted(scenario.counted) == [News.CHANGED, News.UNAVAILABLE, News.UNAVAILABLE]
 
 
-def test_a_fault_of_ours_leaves_nobody_asleep(make: Callable[..., Scenario]) -> None:
+def test_a_fault_of_ours_ends_every_wait(make: Callable[..., Scenario]) -> None:
     """The waits end, and the next one is looked for again."""
     scenario = make()
     wait = scenario.wait()
@@ -193,7 +199,7 @@ def test_a_fault_of_ours_leaves_nobody_asleep(make: Callable[..., Scenario]) -> 
     with pytest.raises(StoreUnavailable):
         wait.result(5)
     scenario.store.fault = None
-    scenario.store.now[ONE] = 2
+    scenario.change(ONE, 2)
     again = scenario.wait()
     scenario.waiting(1)
     scenario.tick()
@@ -205,7 +211,7 @@ def test_one_that_is_gone_has_changed(make: Callable[..., Scenario]) -> None:
     scenario = make()
     wait = scenario.wait()
     scenario.waiting(1)
-    scenario.store.now[ONE] = None
+    del scenario.store.views[ONE]
     scenario.tick()
     assert wait.result(5) is News.CHANGED
 

@@ -231,7 +231,7 @@ def test_host_and_proxy_headers_decide_nothing(api: ApiHarness) -> None:
     """Whatever a client claims about host, scheme, address or method, answers and links are the same."""
     number = api.number()
     plain = api.started(number)
-    lies = {
+    forged = {
         "Host": "evil.example",
         "X-Forwarded-Host": "evil.example",
         "X-Forwarded-Proto": "https",
@@ -242,10 +242,10 @@ def test_host_and_proxy_headers_decide_nothing(api: ApiHarness) -> None:
         "X-Request-Id": "req_mine",
         "X-Script-Name": "/evil",
     }
-    answer = api.call("GET", f"/verify/{plain}", headers=lies)
+    answer = api.call("GET", f"/verify/{plain}", headers=forged)
     assert answer.status == 200
     assert b"evil" not in answer.body
     assert answer.header("X-Request-Id") != "req_mine"
-    problem = api.call("POST", "/verify/check", {"verification_id": UNKNOWN_ID, "code": "123456"}, headers=lies)
+    problem = api.call("POST", "/verify/check", {"verification_id": UNKNOWN_ID, "code": "123456"}, headers=forged)
     problem.problem(404, "verification_not_found")
-    assert b"evil" not in api.call("GET", "/openapi.json", key=None, headers=lies).body
+    assert b"evil" not in api.call("GET", "/openapi.json", key=None, headers=forged).body

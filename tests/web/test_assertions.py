@@ -42,7 +42,7 @@ def same_but_for_the_request(one: Answer, other: Answer) -> bool:
     return without_request_id(one) == without_request_id(other)
 
 
-def test_a_code_for_one_phone_opens_nobody_elses_login(api: ApiHarness) -> None:
+def test_a_code_for_one_phone_approves_no_other_login(api: ApiHarness) -> None:
     """The attacker's id and code with the victim's number is 404 like an id that never was, and costs no try."""
     attacker, victim = api.number(), api.number()
     mine = api.started(attacker)
@@ -137,7 +137,7 @@ def test_the_replies_say_who_was_verified_for_what(api: ApiHarness) -> None:
     assert len({claimed["sub"], *others}) == 3
 
 
-def test_a_watch_token_does_not_tell_the_person(api: ApiHarness) -> None:
+def test_a_watch_token_does_not_show_the_person(api: ApiHarness) -> None:
     """`sub` is null there: who can start verifications could find out which number stands behind a mask."""
     started = api.start(api.number()).json
     shown = api.call("GET", f"/verify/{started['verification_id']}", key=started["watch_token"]).json
@@ -172,7 +172,7 @@ def test_a_receipt_is_spent_by_whom_it_belongs_to(api: ApiHarness) -> None:
 
 @pytest.mark.parametrize("member", ["to", "sub", "purpose"])
 @pytest.mark.parametrize("value", [None, 1, True, [], {}])
-def test_an_assertion_that_got_lost_on_the_way_is_refused(api: ApiHarness, member: str, value: object) -> None:
+def test_a_missing_assertion_is_refused(api: ApiHarness, member: str, value: object) -> None:
     """`null` asserts nothing, but a caller who sends it means something: 400, and nothing is lost."""
     number = api.number()
     verification = api.started(number)

@@ -56,7 +56,7 @@ def test_a_wrong_context_is_a_wrong_code(api: ApiHarness) -> None:
     assert api.check(verification, code, context=dict(reversed(context.items()))).status == 200
 
 
-def test_how_a_verification_ended_is_told(api: ApiHarness) -> None:
+def test_how_a_verification_ended_is_shown(api: ApiHarness) -> None:
     """Canceled and expired verifications say so by id and by number; a second cancel as well."""
     number = api.number()
     verification = api.started(number)

@@ -25,7 +25,7 @@ def guess(api: ApiHarness, to: str | None = None, **members: object) -> dict[str
     return {"verification_id": verification, "code": api.code(verification), **members}
 
 
-def test_an_approval_is_told_again(api: ApiHarness) -> None:
+def test_an_approval_is_repeated(api: ApiHarness) -> None:
     """The same 200, body and receipt, marked as a repeat, however often; the receipt is spent once all the same."""
     body = guess(api)
     first = keyed(api, "login-1", body)

@@ -77,7 +77,7 @@ def test_any_header(api: ApiHarness, name: str, value: str, path: str) -> None:
 
 @pytest.mark.parametrize("name", ["amount", "payee"])
 @pytest.mark.parametrize("words", ["", "   ", "\u3164", "\u2800\u115f"], ids=ascii)
-def test_what_nobody_can_read_is_no_amount_and_no_payee(api: ApiHarness, name: str, words: str) -> None:
+def test_invisible_characters_are_no_amount_and_no_payee(api: ApiHarness, name: str, words: str) -> None:
     """A payment is confirmed by what stands in the message: blank words are refused, nothing is queued."""
     context = {"amount": "5 EUR", "payee": "Bob", name: words}
     problem = api.start(api.number(), context=context).problem(400, "invalid_request")

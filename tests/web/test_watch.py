@@ -45,7 +45,7 @@ def in_background(api: ApiHarness, verification: dict[str, Any], query: str) -> 
 
 
 @pytest.mark.parametrize("after", ["", "&after={version}"])
-def test_a_change_is_told_when_it_happens(api: ApiHarness, after: str) -> None:
+def test_a_change_is_reported_when_it_happens(api: ApiHarness, after: str) -> None:
     """The wait ends with the new state and a greater version, with and without the version that was seen."""
     verification = started(api)
     began = time.monotonic()
@@ -59,7 +59,7 @@ def test_a_change_is_told_when_it_happens(api: ApiHarness, after: str) -> None:
     assert answer.header("Retry-After") is None
 
 
-def test_what_has_changed_already_is_told_at_once(api: ApiHarness) -> None:
+def test_what_has_changed_already_is_answered_at_once(api: ApiHarness) -> None:
     """No wait for what the caller has not seen; nor without `wait`, whatever was seen."""
     verification = started(api)
     began = time.monotonic()

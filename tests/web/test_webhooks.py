@@ -157,7 +157,7 @@ def test_a_failed_delivery_claims_the_next_sender_once(api: ApiHarness) -> None:
     assert [entry["event"] for entry in shown["timeline"]].count("delivery.fell_back") == 1
 
 
-def test_the_path_is_not_believed(api: ApiHarness) -> None:
+def test_the_path_is_not_trusted(api: ApiHarness) -> None:
     """A genuine event posted to another delivery's path moves its own delivery or none, never the path's."""
     mine, other = Flow(api), Flow(api)
     event = mine.event("delivered")
@@ -193,7 +193,7 @@ def test_a_report_that_names_no_delivery_settles_none_by_its_path(api: ApiHarnes
     assert flow.status == "delivered"
 
 
-def test_an_event_about_another_number_or_message_is_nobodys(api: ApiHarness) -> None:
+def test_an_event_about_another_number_or_message_is_ignored(api: ApiHarness) -> None:
     """The recipient in the signed body has to be the delivery's, and so has the message once it is known."""
     flow = Flow(api)
     other_number = api.number()

@@ -22,7 +22,7 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "number": (fields.Number,),
     "outbox": (fields.Outbox,),
     "record": (fields.Record, fields.Delivery),
-    "refused": (fields.Refused,),
+    "start_refusals": (fields.Refused,),
     "secrets": (fields.Secrets,),
     "sync_cursor": (fields.SyncCursor,),
     "sender_stats": (fields.SenderResult,),

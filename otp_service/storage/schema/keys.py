@@ -50,9 +50,9 @@ class Keys:
         """Hash: channel -> the sender whose message reached this person last. TTL: 30 days."""
         return f"{self._of(number_hash)}:sticky:{number_hash}"
 
-    def refused(self, number_hash: str, app: str) -> str:
+    def start_refusals(self, number_hash: str, app: str) -> str:
         """Hash: when a start was last refused on record, by code, and how many times since. TTL: 1 h."""
-        return f"{self._of(number_hash)}:refused:{number_hash}:{app}"
+        return f"{self._of(number_hash)}:start_refusals:{number_hash}:{app}"
 
     def optouts(self, number_hash: str) -> str:
         """Hash: messaging profile -> `state|ms|keyword|source`, state 1 for opted out. No TTL."""
@@ -134,12 +134,12 @@ class Keys:
         """
         return f"{PREFIX}:circuit:{{{scope}}}"
 
-    def refusals(self, scope: str, source: str) -> str:
+    def carrier_refusals(self, scope: str, source: str) -> str:
         """Hash: carrier's code -> numbers that met it in a row, newest first, `keyed hash:ms,…`. TTL: an hour.
 
         `source` is `answer` or `report`.
         """
-        return f"{PREFIX}:refusals:{{{scope}}}:{source}"
+        return f"{PREFIX}:carrier_refusals:{{{scope}}}:{source}"
 
     def sender_stats(self, sender: str) -> str:
         """Hash: deliveries of a sender that ended well (`delivered:period`) and badly (`failed:`).

@@ -15,7 +15,7 @@ PYTHON: Mapping[str, tuple[str, ...]] = {
     "index_keys": ("Keyrings.claim",),
     "key_ids": ("Keyrings.register",),
     "probe": ("dead_shards",),
-    "refusals": ("Circuits._forget_reports",),
+    "carrier_refusals": ("Circuits._forget_reports",),
     "sender_health": ("SenderStats.record_health",),
     "shard_count": ("fix_shards",),
     "timers": ("Timers.put_off",),

@@ -40,7 +40,7 @@ class VerificationStore(Protocol):
         ...
 
     def pending(self, number_hash: str) -> list[Reference]:
-        """The number's verifications that are pending."""
+        """The number's verifications that may be pending; some may have ended lately."""
         ...
 
     def first_received(self, number_hash: str, event_id: str) -> int:
@@ -60,7 +60,7 @@ class VerificationStore(Protocol):
         ...
 
     def timeline(self, ref: Reference) -> list[TimelineEntry]:
-        """Every event of the verification, in command."""
+        """Every event of the verification, in order."""
         ...
 
 

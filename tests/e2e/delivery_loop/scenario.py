@@ -7,6 +7,7 @@ import json
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any
 
 from ..service_client import ServiceClient, code_in, within
@@ -82,27 +83,27 @@ class Scenario:
         found: list[dict[str, Any]] = self.service_client.show(self.id, self.name)["deliveries"]
         return found
 
-    def told(self) -> list[tuple[str, str, str | None]]:
+    def outcomes(self) -> list[tuple[str, str, str | None]]:
         """Sender, status and reason of each."""
         return [(d["sender"], d["status"], d["error"] and d["error"]["code"]) for d in self.deliveries()]
 
     def comes_to(self, *wanted: tuple[str, str, str | None], timeout_s: float = 20) -> None:
         """Wait until the deliveries are these."""
         try:
-            within(timeout_s, lambda: self.told() == list(wanted), "the end")
+            within(timeout_s, lambda: self.outcomes() == list(wanted), "the end")
         except AssertionError:
-            raise AssertionError(f"{self.name}: {self.told()}, not {wanted}") from None
+            raise AssertionError(f"{self.name}: {self.outcomes()}, not {wanted}") from None
 
     def ends_by(self, *senders: str) -> None:
         """Wait until one of these senders has delivered it."""
         wanted = {(sender, "delivered", None) for sender in senders}
-        within(20, lambda: wanted & set(self.told()), f"{self.name}: a delivery")
+        within(20, lambda: wanted & set(self.outcomes()), f"{self.name}: a delivery")
 
     def closes(self) -> None:
         """Everything has ended a minute after the code's life, and every end but a delivery has its reason."""
         over = lambda: all(d["status"] in ENDS for d in self.deliveries())  # noqa: E731
         within(LIFE_S + 62, over, f"the end of {self.name}")
-        for sender, status, reason in self.told():
+        for sender, status, reason in self.outcomes():
             assert status == "delivered" or reason, (self.name, sender, status)
 
     def froms(self) -> list[str]:
@@ -127,5 +128,12 @@ def at_once(*acts: Callable[[], None]) -> None:
         raise AssertionError("\n".join(f"{type(one).__name__}: {one}" for one in found)) from found[0]
 
 
-def _if(answer: Any, status: int) -> Any:
+def with_status(answer: Any, status: int) -> Any:
     return answer if answer.status_code == status else None
+
+
+def polls_of(service_client: ServiceClient, message_id: str) -> list[float]:
+    """When the carrier was asked about a message, as Unix times in seconds."""
+    journal = service_client.sandbox("GET", "/sandbox/journal")["requests"]
+    found = [e for e in journal if e["method"] == "GET" and e["path"] == f"/v2/messages/{message_id}"]
+    return [datetime.fromisoformat(entry["received_at"]).timestamp() for entry in found]

@@ -28,7 +28,7 @@ def test_breakers(service_client: ServiceClient) -> None:
 
         def closed() -> bool:
             scenario = Scenario(service_client, "down")
-            within(15, lambda: scenario.told()[-1][1] == "delivered", "the delivery")
+            within(15, lambda: scenario.outcomes()[-1][1] == "delivered", "the delivery")
             return _circuits(service_client)["sender:down"] == 0
 
         within(45, closed, "the closed breaker")

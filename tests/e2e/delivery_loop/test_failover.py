@@ -1,9 +1,31 @@
-"""The next sender delivers: for every cause, over another channel, and first the next time."""
+"""The next sender delivers: for every cause, over another channel, and first the next time; and every start ends.
+
+The last test waits for the end of the scenarios that the first one began.
+"""
 
 import time
+from datetime import datetime
 
-from ..service_client import ServiceClient, within
-from .scenario import LOST_MODES, Scenario, _if, address, at_once
+import pytest
+
+from ..service_client import ServiceClient, one_key_one_body, within
+from .scenario import LOST_MODES, Scenario, address, at_once, polls_of, with_status
+
+
+@pytest.fixture(scope="module")
+def long_ones(service_client: ServiceClient) -> list[Scenario]:
+    """The scenarios that last longer than the code's life."""
+    quiet = {"drop_rate": 1.0}
+    begun = [
+        Scenario(service_client, "silent", delivery={"outcome": "none"}, webhooks=quiet),
+        Scenario(service_client, "unknown_quiet", send={"mode": "http_500"}),
+        Scenario(service_client, "held", wait_seconds=60),
+        Scenario(service_client, "alone_500", send={"mode": "http_500"}),
+        Scenario(service_client, "alone_429", send={"mode": "http_429"}),
+    ]
+    return begun + [
+        Scenario(service_client, f"lost_{mode}", send={"mode": mode}, webhooks=quiet) for mode in LOST_MODES
+    ]
 
 
 def test_the_next_sender_has_it_for_every_cause(service_client: ServiceClient, long_ones: list[Scenario]) -> None:
@@ -13,27 +35,29 @@ def test_the_next_sender_has_it_for_every_cause(service_client: ServiceClient, l
         # It says that it holds the message for longer than the code lives: at once.
         scenario = next(one for one in long_ones if one.name == "held")
         within(
-            6, lambda: [d[:2] for d in scenario.told()] == [("held", "sent"), ("held_b", "delivered")], "the way round"
+            6,
+            lambda: [d[:2] for d in scenario.outcomes()] == [("held", "sent"), ("held_b", "delivered")],
+            "the failover",
         )
         scenario.approves()
 
     def not_sent_in_time() -> None:
         # It holds it for less than the code's life, but longer than the app wants to wait: it is asked first.
         scenario = Scenario(service_client, "queued", wait_seconds=9)
-        within(8, lambda: [d[0] for d in scenario.told()] == ["queued", "queued_b"], "the way round")
+        within(8, lambda: [d[0] for d in scenario.outcomes()] == ["queued", "queued_b"], "the failover")
         assert scenario.service_client.events(scenario.id, scenario.name).count("delivery.fell_back") == 1
         scenario.comes_to(("queued", "delivered", None), ("queued_b", "delivered", None))
         assert len(set(scenario.texts())) == 1
 
     def answer_lost(mode: str) -> None:
         scenario = next(one for one in long_ones if one.name == f"lost_{mode}")
-        within(20, lambda: scenario.told()[1:] == [(f"lost_{mode}_b", "delivered", None)], "the second sender")
+        within(20, lambda: scenario.outcomes()[1:] == [(f"lost_{mode}_b", "delivered", None)], "the second sender")
         assert len(set(scenario.texts())) == 1
         assert len(scenario.texts()) <= 2
 
     def no_answer() -> None:
         scenario = next(one for one in long_ones if one.name == "unknown_quiet")
-        within(20, lambda: scenario.told()[1:] == [("unknown_quiet_b", "delivered", None)], "the second sender")
+        within(20, lambda: scenario.outcomes()[1:] == [("unknown_quiet_b", "delivered", None)], "the second sender")
         assert len(scenario.texts()) == 1
         # The one that was left behind is not asked again.
         before = scenario.froms()
@@ -103,7 +127,7 @@ def test_sms_first_and_whatsapp_behind(service_client: ServiceClient) -> None:
     scenario.carrier("chatty", delivery={"outcome": "delivered"})
     stopped = service_client.number()
     service_client.reply(stopped, "STOP", address("chatty"))
-    refused = within(6, lambda: _if(service_client.start(stopped, "chatty"), 403), "the opt-out")
+    refused = within(6, lambda: with_status(service_client.start(stopped, "chatty"), 403), "the opt-out")
     assert refused.json()["code"] == "opted_out"
     assert service_client.sends(number)[1:] == []
     # Asked for by WhatsApp, it is the SMS that stands behind.
@@ -126,3 +150,27 @@ def test_the_sender_that_reached_the_person_is_asked_first(service_client: Servi
     scenario.carrier("sticky_b", delivery={"outcome": "delivery_failed", "error_code": "40002"})
     third = Scenario(service_client, "sticky", scenario.number)
     third.comes_to(("sticky_b", "failed", "40002"), ("sticky", "delivered", None))
+
+
+def test_everything_ends_with_a_reason(service_client: ServiceClient, long_ones: list[Scenario]) -> None:
+    """A minute after the code's life nothing is under way; what nobody confirmed is called so; nothing came late."""
+    for scenario in long_ones:
+        scenario.closes()
+    by_name = {scenario.name: scenario for scenario in long_ones}
+    assert by_name["silent"].outcomes()[0] == ("silent", "unconfirmed", "no_receipt")
+    assert by_name["unknown_quiet"].outcomes()[0] == ("unknown_quiet", "unconfirmed", "answer_lost")
+    assert by_name["alone_500"].outcomes() == [("alone_500", "unconfirmed", "answer_lost")]
+    assert by_name["alone_429"].outcomes() == [("alone_429", "expired", "code_expired")]
+    for mode in LOST_MODES:
+        assert by_name[f"lost_{mode}"].outcomes()[0][1] == "unconfirmed"
+    for scenario in long_ones:
+        shown = service_client.show(scenario.id, scenario.name)
+        ended = datetime.fromisoformat(shown["expires_at"]).timestamp()
+        sends = service_client.sends(scenario.number)
+        assert all(datetime.fromisoformat(entry["received_at"]).timestamp() < ended for entry in sends), scenario.name
+        one_key_one_body(sends)
+        assert service_client.events(scenario.id, scenario.name).count("delivery.fell_back") <= 1
+    silent = by_name["silent"]
+    expires = datetime.fromisoformat(service_client.show(silent.id, "silent")["expires_at"]).timestamp()
+    asked = polls_of(service_client, service_client.inbox(silent.number)[0]["id"])
+    assert len([at for at in asked if at > expires]) == 1

@@ -38,9 +38,9 @@ def test_a_foreign_keyring_is_refused_everywhere(site: Site, service_client: Ser
         assert refused.returncode == 1, words
         assert refused.stderr.count("another keyring") == 1, (words, refused.stderr)
         assert refused.stderr.count("\n") == 1, (words, refused.stderr)
-    told = site.command("doctor", "--json", OTP_KEYRING=ring)
-    assert told.returncode == 1
-    (finding,) = [fact for fact in json.loads(told.stdout) if "another keyring" in fact["detail"]]
+    done = site.command("doctor", "--json", OTP_KEYRING=ring)
+    assert done.returncode == 1
+    (finding,) = [fact for fact in json.loads(done.stdout) if "another keyring" in fact["detail"]]
     assert not finding["ok"]
     (right,) = [f for f in json.loads(site.command("doctor", "--json").stdout) if f["name"] == "keyring and store"]
     assert right["ok"]

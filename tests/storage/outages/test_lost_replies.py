@@ -1,4 +1,4 @@
-"""A store whose replies are lost: nothing is done twice, and nobody is told what did not happen."""
+"""A store whose replies are lost: nothing is done twice, and no caller gets a wrong answer."""
 
 import contextlib
 import select
@@ -213,8 +213,8 @@ def test_a_lost_reply_never_makes_room_in_a_limit(lossy: StoreHarness, swallower
     assert lossy.limits.acquire([place]) > 0
 
 
-def test_when_both_replies_are_lost_nobody_is_told_a_lie(lossy: StoreHarness, swallower: Swallower) -> None:
-    """The caller hears that the store is unavailable; what happened stands, and shows on the next look."""
+def test_when_both_replies_are_lost_no_wrong_answer_is_given(lossy: StoreHarness, swallower: Swallower) -> None:
+    """The caller gets StoreUnavailable; what happened stands, and shows on the next look."""
     ref = lossy.start(fresh_number()).reference
     swallower.armed = 2
     with pytest.raises(StoreUnavailable):

@@ -190,7 +190,7 @@ def test_a_defect_in_a_script_is_an_outage_and_not_an_answer(harness: StoreHarne
 # ---- lost replies ---------------------------------------------------------------------------------------------------
 
 
-def test_our_client_repeats_nothing_by_itself(server_harness: StoreHarness) -> None:
+def test_our_client_has_no_retries_of_its_own(server_harness: StoreHarness) -> None:
     """redis-py's own retries are off on every connection: only `Scripts` repeats, once, with the same operation."""
     for each in (server_harness.store.client, server_harness.store.blocking):
         retry = each.connection_pool.connection_kwargs["retry"]

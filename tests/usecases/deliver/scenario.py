@@ -1,17 +1,24 @@
 """One delivery in a worker: the fakes behind its ports, and what was recorded."""
 
 import json
-from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
 
 from otp_service.domain.circuit import BreakerDecision
-from otp_service.domain.delivery import Accepted, Action, DeliveryReport, Refused, SendOutcome
-from otp_service.domain.outbox import Job, PendingDelivery, SendPermit
+from otp_service.domain.delivery import Accepted, Action, DeliveryReport, DeliveryStatus, Refused, SendOutcome
+from otp_service.domain.outbox import Job, PendingDelivery
 from otp_service.domain.policy import App, Limit, Policy, Sender, SenderKind
 from otp_service.keyring import Keyring, create, parse
 from otp_service.usecases.deliver import Deliver
-from tests.fakes import FakeCarrier, FakeDeliveryReports, FakeOutbox, FakeSenderHealth, FakeVerifications, Log
+from tests.fakes import (
+    FakeCarrier,
+    FakeDeliveries,
+    FakeDeliveryReports,
+    FakeSenderHealth,
+    FakeSenderRate,
+    FakeVerifications,
+    Log,
+)
 
 RAW = create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z")
 RING = parse(RAW)
@@ -39,17 +46,18 @@ class Scenario:
         pending: PendingDelivery | None = DRAFT,
         *,
         outcome: SendOutcome | None = None,
-        permit: Callable[[str], SendPermit | None] = lambda body: SendPermit(body, 1, 300_000),
         report: DeliveryReport | None = None,
+        wait_ms: int = 0,
         late_s: float = 0.0,
         down_at: str = "",
-        **outbox: Any,
+        **delivery: Any,
     ) -> None:
         self.log: Log = []
         self.late_s = late_s
         self.left: list[str] = []
-        self.outbox = FakeOutbox(pending, permit, log=self.log, down_at=down_at, **outbox)
-        self.reports = FakeDeliveryReports(log=self.log)
+        self.outbox = FakeDeliveries(pending, log=self.log, down_at=down_at, **delivery)
+        self.rate = FakeSenderRate({"pool": wait_ms}, log=self.log, down_at=down_at)
+        self.reports = FakeDeliveryReports({(REF, 1): DeliveryStatus.SENT}, log=self.log)
         self.store = FakeVerifications(log=self.log)
         self.carrier = FakeCarrier(outcome or Accepted("m1", "queued"), report, self.log, down_at=down_at)
 
@@ -66,7 +74,7 @@ def use_case(
     return Deliver(
         deliveries=scenario.outbox,
         due=scenario.outbox,
-        rate=scenario.outbox,
+        rate=scenario.rate,
         reports=scenario.reports,
         store=scenario.store,
         carrier=scenario.carrier,

@@ -24,7 +24,7 @@ def test_a_pause_is_waited_for(has_body: bool, rest: tuple[str, ...], written: t
     assert (scenario.carrier.sent, sender_health.learned) == ([], [])
 
 
-def test_a_held_sender_gives_way_to_a_better_one() -> None:
+def test_a_held_sender_is_passed_over_for_a_better_one() -> None:
     """Nothing is sent by it."""
     scenario = Scenario(pending=replace(DRAFT, next_senders=("third", "other")))
     sender_health = FakeSenderHealth(decision=HELD, held_too=PROBE, better=("other",))
@@ -39,7 +39,7 @@ def test_a_held_sender_without_a_better_one_is_tried(rest: tuple[str, ...]) -> N
 
     What its answer teaches is a probe's.
     """
-    scenario = Scenario(pending=replace(DRAFT, next_senders=rest), others_left=False)
+    scenario = Scenario(pending=replace(DRAFT, next_senders=rest), opted_out={"other"})
     sender_health = FakeSenderHealth(decision=HELD, held_too=PROBE, better=("other",))
     use_case(scenario, sender_health=sender_health).send(JOB)
     asked = ["pass_to_next_sender"] if rest == ("other",) else []

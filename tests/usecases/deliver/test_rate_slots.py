@@ -22,9 +22,9 @@ def test_a_short_wait_is_slept_a_long_one_is_spent_in_the_store() -> None:
     assert long.log[1:] == [("record_rate_wait", LONGEST_SLEEP_MS + 1)]
 
 
-def test_a_turn_after_the_codes_end_is_no_turn() -> None:
+def test_a_rate_slot_after_the_codes_end_is_not_used() -> None:
     """The patience is the code's life; beyond it the next sender is asked."""
-    scenario = Scenario(wait_ms=-5_000, pending=replace(DRAFT, now_ms=299_000))
+    scenario = Scenario(wait_ms=5_000, pending=replace(DRAFT, now_ms=299_000))
     use_case(scenario).send(JOB)
     assert scenario.log == [("acquire_rate_slot", "pool", 20.0, 1_000), ("record_impossible", "sender_busy")]
 
@@ -35,19 +35,18 @@ def test_what_ran_out_while_it_waited_ends_as_expired(trouble: str, left_ms: int
     """Whatever stands in the way now: no turn is reserved, no breaker asked; the store ends it with the last reason."""
     draft = replace(DRAFT, now_ms=DRAFT.expires_ms - left_ms)
     scenario = {
-        "no turn": Scenario(wait_ms=-5_000, pending=draft),
+        "no turn": Scenario(wait_ms=5_000, pending=draft),
         "a hold": Scenario(pending=draft),
         "no sender": Scenario(pending=replace(draft, sender="gone")),
         "no app": Scenario(pending=replace(draft, app="gone")),
         "an unreadable box": Scenario(pending=replace(draft, box="x")),
     }[trouble]
-    scenario.outbox.permit = lambda _: None
     assert scenario.outbox.pending is not None
     use_case(scenario, sender_health=FakeSenderHealth(decision=HELD)).send(JOB)
     assert [entry[:3] for entry in scenario.log] == [("begin_send", scenario.outbox.pending.app, "")]
 
 
-def test_a_reserved_turn_is_not_reserved_again() -> None:
+def test_a_reserved_rate_slot_is_not_reserved_again() -> None:
     """An entry that comes back when its place has come goes straight on."""
     scenario = Scenario(pending=replace(DRAFT, rate_limited=True), wait_ms=10_000)
     use_case(scenario).send(JOB)

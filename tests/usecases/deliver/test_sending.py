@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from otp_service.domain.circuit import BreakerDecision
-from otp_service.domain.delivery import Accepted, Action, NotSent, Refused, SendOutcome, Unknown
-from otp_service.domain.outbox import PendingDelivery, SendPermit
+from otp_service.domain.delivery import Accepted, Action, DeliveryStatus, NotSent, Refused, SendOutcome, Unknown
+from otp_service.domain.outbox import PendingDelivery
 from otp_service.domain.policy import Policy, Sender, SenderKind, Template
 from otp_service.keyring import parse, rotate
 from tests.fakes import FakeSenderHealth
@@ -43,7 +43,7 @@ def test_a_code_goes_out_in_the_right_order() -> None:
 def test_every_further_try_sends_the_bytes_of_the_first() -> None:
     """A delivery that has a body composes nothing; what the store kept is sent under the same key."""
     kept = RING.seal(b"the first bytes")
-    scenario = Scenario(pending=replace(DRAFT, has_body=True, box=None), permit=lambda _: SendPermit(kept, 4, 1_000))
+    scenario = Scenario(pending=replace(DRAFT, has_body=True, box=None), body=kept, tries=3)
     use_case(scenario).send(JOB)
     assert scenario.steps() == ["acquire_rate_slot", "begin_send", "send", "count", "record_accepted"]
     assert scenario.carrier.sent == [(b"the first bytes", ID)]
@@ -73,7 +73,7 @@ def test_waits_grow_and_are_bounded(outcome: SendOutcome) -> None:
     """Each further try waits at least as long, up to a bound."""
     waits = []
     for attempt in (1, 2, 3, 5, 8, 100):
-        scenario = Scenario(outcome=outcome, permit=lambda body, attempt=attempt: SendPermit(body, attempt, 1))  # type: ignore[misc]
+        scenario = Scenario(outcome=outcome, tries=attempt - 1)
         use_case(scenario).send(JOB)
         waits.append(scenario.log[-1][1])
     assert waits == sorted(waits)
@@ -92,28 +92,28 @@ def test_sender_health_learns_from_every_answer(outcome: SendOutcome) -> None:
 
 def test_a_request_has_the_rest_of_the_codes_life_to_leave() -> None:
     """Counted from before the write-down, by the process's own clock: what passed since is taken off."""
-    scenario = Scenario(permit=lambda body: SendPermit(body, 1, 2_000), late_s=1.5)
+    scenario = Scenario(pending=replace(DRAFT, now_ms=DRAFT.expires_ms - 2_000), late_s=1.5)
     use_case(scenario).send(JOB)
     assert scenario.carrier.within_s == pytest.approx(0.5)
 
 
 def test_what_may_not_be_sent_is_not_called() -> None:
     """Where the store says that nothing is to be done, nobody calls the carrier."""
-    scenario = Scenario(permit=lambda _: None)
+    scenario = Scenario(status=DeliveryStatus.SUPPRESSED)
     use_case(scenario).send(JOB)
     assert scenario.steps() == ["acquire_rate_slot", "compose", "begin_send"]
 
 
 def test_a_vanished_record_is_settled() -> None:
-    """The store is told once, so that the entry does not come back for ever."""
+    """The store is called once, so that the entry does not come back for ever."""
     scenario = Scenario(pending=None)
     use_case(scenario).send(JOB)
     assert scenario.steps() == ["begin_send"]
 
 
-def test_an_ended_verification_is_settled_without_words() -> None:
+def test_an_ended_verification_is_settled_without_a_text() -> None:
     """Without the box there is nothing to compose; the store decides."""
-    scenario = Scenario(pending=replace(DRAFT, box=None), permit=lambda _: None)
+    scenario = Scenario(pending=replace(DRAFT, box=None))
     use_case(scenario).send(JOB)
     assert scenario.log[-1][:3] == ("begin_send", "shop", "")
 
@@ -143,14 +143,14 @@ def test_what_this_worker_does_not_know_another_may(draft: PendingDelivery, code
 @pytest.mark.parametrize(("draft", "code", "may_fail_over"), UNKNOWN)
 def test_at_the_codes_end_it_is_the_store_that_ends_it(draft: PendingDelivery, code: str, may_fail_over: bool) -> None:
     """What nobody could send until then is not handed back for ever: the store writes `expired`, and why."""
-    scenario = Scenario(pending=replace(draft, now_ms=300_000), permit=lambda _: None)
+    scenario = Scenario(pending=replace(draft, now_ms=300_000))
     use_case(scenario).send(JOB)
     assert scenario.log == [("begin_send", draft.app, "", (), ())]
 
 
 def test_bytes_of_a_newer_worker_are_left_to_it() -> None:
     """Composed by another between our look and our try: nothing left the process, and it is not final."""
-    scenario = Scenario(permit=lambda _: SendPermit(NEWER.seal(b"bytes"), 2, 1))
+    scenario = Scenario(body=NEWER.seal(b"bytes"), tries=1)
     use_case(scenario).send(JOB)
     assert scenario.carrier.sent == []
     assert scenario.steps()[-2:] == ["begin_send", "record_retry"]
@@ -207,9 +207,7 @@ def test_an_unreadable_box_ends_with_a_reason(sealed: str) -> None:
 
 def test_unreadable_bytes_end_with_a_reason() -> None:
     """Kept bytes that no key opens are not replaced by others."""
-    scenario = Scenario(
-        pending=replace(DRAFT, has_body=True), permit=lambda _: SendPermit(f"{RING.active_kid}:AAAA", 2, 1)
-    )
+    scenario = Scenario(pending=replace(DRAFT, has_body=True), body=f"{RING.active_kid}:AAAA", tries=1)
     use_case(scenario).send(JOB)
     assert scenario.carrier.sent == []
     assert scenario.log[-1] == ("record_impossible", "unreadable")
@@ -218,7 +216,7 @@ def test_unreadable_bytes_end_with_a_reason() -> None:
 # ---- outages and secrets --------------------------------------------------------------------------------------------
 
 
-def test_the_words_follow_the_record() -> None:
+def test_the_text_follows_the_record() -> None:
     """Locale, context, autofill and the life that is left go into the text."""
     draft = replace(
         DRAFT,

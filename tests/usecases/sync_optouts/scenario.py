@@ -71,7 +71,7 @@ class Scenario:
         listed = self.source.listed.setdefault(profile, [])
         listed += [Block(person(n), profile, "STOP", at_ms + n) for n in people]
 
-    def heard(self, *people: int, out: bool = True, at_ms: int = NOW - DAY, source: str = "inbound") -> None:
+    def opted_out(self, *people: int, out: bool = True, at_ms: int = NOW - DAY, source: str = "inbound") -> None:
         """People wrote to profile A."""
         for n in people:
             self.registry.known[A, hashed(n)] = OptOut(A, out, at_ms, "STOP" if out else "START", source)

@@ -87,7 +87,7 @@ def test_nobody_is_missed_while_others_opt_in_and_processes_are_killed(
 
 
 def test_who_goes_on_after_a_crash_begins_where_it_happened(scenario: Scenario) -> None:
-    """Pages that were read before a kill are not read again, but for the first, which tells how many there are."""
+    """Pages that were read before a kill are not read again, but for the first, which says how many there are."""
     scenario.list_(A, *range(30))
 
     def die(asked: int) -> None:
@@ -117,8 +117,8 @@ def test_who_came_back_stays_opted_in(scenario: Scenario) -> None:
     assert scenario.registry.blocked(A) == set()
 
 
-def test_a_clock_ahead_does_not_outdo_the_next_word(scenario: Scenario) -> None:
-    """A block dated in the future counts from when we learned of it, so that a START after it is heard."""
+def test_a_clock_ahead_does_not_outdo_the_next_wish(scenario: Scenario) -> None:
+    """A block dated in the future counts from when we learned of it, so that a later START counts."""
     scenario.list_(A, 1, at_ms=NOW + DAY)
     scenario.run()
     assert scenario.registry.known[A, hashed(1)].at_ms == NOW
@@ -140,7 +140,7 @@ def test_an_entry_without_a_profile_belongs_to_the_one_that_was_asked_for(scenar
     assert scenario.registry.blocked(A) == {hashed(1)}
 
 
-def test_a_carrier_that_fails_is_asked_again_soon(scenario: Scenario) -> None:
+def test_after_a_failure_of_the_carrier_the_next_pass_is_soon(scenario: Scenario) -> None:
     """The pass ends, its place is kept, the right to read is free, and the next one comes after a minute."""
     scenario.list_(A, *range(9))
 
@@ -155,7 +155,7 @@ def test_a_carrier_that_fails_is_asked_again_soon(scenario: Scenario) -> None:
     assert scenario.cursors.kept[A].page == 2
 
 
-def test_a_carrier_that_does_not_turn_its_pages_is_found_out(scenario: Scenario) -> None:
+def test_a_carrier_that_repeats_a_page_is_detected(scenario: Scenario) -> None:
     """A list whose every page is the first does not pass for read."""
     scenario.list_(A, *range(9))
     turn = scenario.source.blocks
@@ -175,7 +175,7 @@ def test_a_store_that_fails_ends_the_pass(scenario: Scenario) -> None:
 
 
 @pytest.mark.parametrize("old", [True, False])
-def test_a_shard_that_is_away_costs_its_own_entries_only(scenario: Scenario, old: bool) -> None:
+def test_an_unreachable_shard_loses_its_own_entries_only(scenario: Scenario, old: bool) -> None:
     """The others are blocked, in all profiles; the pass counts as failed and is made again, from where it began."""
     at = {} if old else {"at_ms": NOW}
     scenario.list_(A, *range(9), **at)
@@ -215,7 +215,7 @@ def test_a_reader_that_was_overtaken_stops(scenario: Scenario) -> None:
     assert scenario.cursors.load(A).page == 3
 
 
-def test_the_timer_leaves_a_list_that_rests(scenario: Scenario) -> None:
+def test_the_timer_does_not_read_the_list_during_a_pause(scenario: Scenario) -> None:
     """Many workers with many timers read it once in an interval; each reads it when it starts."""
     scenario.run()
     asked = len(scenario.source.asked)
@@ -227,7 +227,7 @@ def test_the_timer_leaves_a_list_that_rests(scenario: Scenario) -> None:
 
 
 def test_a_person_waits_for_the_pass_that_is_under_way(scenario: Scenario) -> None:
-    """`now` begins when the other one has ended, and tells how far it is."""
+    """`now` begins when the other one has ended, and reports how far it is."""
     scenario.list_(A, *range(4))
     scenario.cursors.holder = "another"
     slept: list[float] = []
@@ -236,12 +236,12 @@ def test_a_person_waits_for_the_pass_that_is_under_way(scenario: Scenario) -> No
         slept.append(seconds)
         scenario.cursors.holder = None
 
-    told: list[tuple[int, int]] = []
-    done = scenario.use_case().run_now(lambda read, of: told.append((read, of)), sleep)
+    reported: list[tuple[int, int]] = []
+    done = scenario.use_case().run_now(lambda read, of: reported.append((read, of)), sleep)
     assert slept == [0.5]
     assert sum(one.changed for one in done) == 4
-    assert told[0] == (3, 4)
-    assert all(read <= of for read, of in told)
+    assert reported[0] == (3, 4)
+    assert all(read <= of for read, of in reported)
 
 
 def test_a_person_does_not_wait_for_ever(scenario: Scenario) -> None:

@@ -1,21 +1,23 @@
-"""What the tests of starting, checking, canceling and redeeming share: one person, two apps, a scripted store."""
+"""What the tests of starting, checking, canceling and redeeming share: one person, two apps, a store in memory."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 
-from otp_service.domain.checking import Approval, Approved
 from otp_service.domain.errors import Refusal
 from otp_service.domain.ids import Reference
 from otp_service.domain.policy import App, Limit, Policy, Sender, SenderKind, Slot
 from otp_service.domain.starting import Started
-from otp_service.domain.view import VerificationView
 from otp_service.keyring import create, parse, rotate
+from otp_service.keyring_file import KeyringFile
 from otp_service.usecases import ports
 from otp_service.usecases.verify import Verify
-from tests.fakes import FakeKeyIds, FakeLimits, FakeSenderHealth, FakeVerifications, LateVault, verification_view
+from tests.fakes import FakeKeyIds, FakeLimits, FakeSenderHealth, FakeVerifications
 
-RING = parse(create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z"))
+RAW = create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z")
+NEWER_RAW = rotate(RAW, lambda n: b"\x05" * n, "2026-02-01T00:00:00Z")
+RING, NEWER = parse(RAW), parse(NEWER_RAW)
 PERSON = "+12025550143"
 NUMBER = RING.ids.number_hash(PERSON)
 REF = RING.ids.new(NUMBER, bytes(10))
@@ -24,21 +26,8 @@ NAME = Sender("name", SenderKind.ALPHANUMERIC, "profile-b", "ACME", 1.0)
 SHOP = App("shop", "Acme", (POOL, NAME))
 ABROAD = App("abroad", "Abroad", (NAME,), countries=frozenset({"*"}))
 POLICY = Policy(MappingProxyType({"shop": SHOP, "abroad": ABROAD}), MappingProxyType({"pool": POOL, "name": NAME}))
-VIEW = verification_view(REF, subject=RING.ids.subject("shop", NUMBER))
-
-
-def approved(receipt_id: str = "receipt-1", *, replayed: bool = False) -> Approved:
-    """What the store answers to the right code: everything but the signed receipt."""
-    moment, subject = "2026-09-21T14:13:20.999Z", RING.ids.subject("shop", NUMBER)
-    approval = Approval(REF.verification_id, "approved", moment, "+1******0143", "login", "sms", subject, receipt="")
-    return Approved(approval, 1_790_000_000_999, "", receipt_id, replayed)
-
-
-def started(*, resent: bool, replayed: bool = False) -> Started:
-    """What the store answers to a start: the view and what was done."""
-    return Started(
-        **{field.name: getattr(VIEW, field.name) for field in fields(VIEW)}, resent=resent, replayed=replayed
-    )
+RIGHT = "999999"
+"""The code of every verification here, see `use_cases`."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +56,18 @@ class CheckRequest:
 
 
 GUESS = CheckRequest(verification_id=REF.verification_id)
-BY_NUMBER = CheckRequest(to=PERSON, purpose="pay")
 
 
-def replying(*replies: object, last: Reference | None = REF, view: VerificationView | None = VIEW) -> FakeVerifications:
-    """A store with one verification that gives these replies in their order."""
-    return FakeVerifications(list(replies), last=last, views={REF: view} if view else {})
+def guess(ref: Reference, code: str = "123456") -> CheckRequest:
+    """A guess by id."""
+    return CheckRequest(code, ref.verification_id)
+
+
+def begun(verify: Verify, request: StartRequest | None = None) -> Reference:
+    """A verification of the app `shop` that was started now."""
+    started = verify.start("shop", request or StartRequest(PERSON))
+    assert isinstance(started, Started)
+    return started.reference
 
 
 def slots(app: App, ip: str | None) -> list[Slot]:
@@ -81,7 +76,7 @@ def slots(app: App, ip: str | None) -> list[Slot]:
 
 
 def use_cases(
-    store: FakeVerifications,
+    store: FakeVerifications | None = None,
     limits: FakeLimits | None = None,
     sender_health: FakeSenderHealth | None = None,
     ring: ports.Vault = RING,
@@ -89,11 +84,12 @@ def use_cases(
     *,
     policy: Policy = POLICY,
     fictitious: bool = True,
+    queue_max: int = 77,
 ) -> Verify:
-    """The use cases over this store; random bytes count up."""
+    """The use cases over this store; random bytes count up, and every code is the greatest."""
     chance = iter(range(1, 10_000))
     return Verify(
-        store=store,
+        store=store or FakeVerifications(),
         limits=limits or FakeLimits(),
         limit_slots=slots,
         sender_health=sender_health or FakeSenderHealth(),
@@ -101,7 +97,7 @@ def use_cases(
         key_ids=key_ids or FakeKeyIds(),
         policy=policy,
         issuer="https://otp.example",
-        queue_max=77,
+        queue_max=queue_max,
         token_bytes=lambda n: next(chance).to_bytes(n, "big"),
         randbelow=lambda below: below - 1,
         fictitious=fictitious,
@@ -114,9 +110,27 @@ def refused(answer: object) -> Refusal:
     return answer
 
 
-NEWER = parse(rotate(create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z"), lambda n: b"\x05" * n, "2026-02-01"))
+class LateKeyringFile(KeyringFile):
+    """The keyring of a running process; its file has the newer key when somebody asks for a key, or never."""
+
+    def __init__(self, directory: Path, *, comes: bool) -> None:
+        self._file, self._comes, self._seconds = directory / "keyring", comes, 0.0
+        self._file.write_bytes(RAW)
+        super().__init__(
+            self._file,
+            lambda: parse(self._file.read_bytes()),
+            monotonic=lambda: self._seconds,
+            now_ms=lambda: 1_790_000_000_000,
+        )
+
+    def knows(self, kid: str) -> bool:
+        """The file is looked at again."""
+        self._seconds += 10
+        if self._comes:
+            self._file.write_bytes(NEWER_RAW)
+        return super().knows(kid)
 
 
-def late(*, comes: bool) -> LateVault:
-    """A keyring that gets the newer key when somebody asks for it, or never."""
-    return LateVault(RING, NEWER, comes=comes)
+def late(directory: Path, *, comes: bool) -> ports.Vault:
+    """That keyring, whose file is in this folder."""
+    return LateKeyringFile(directory, comes=comes)

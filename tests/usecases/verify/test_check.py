@@ -1,66 +1,80 @@
 """Checking: only an approval of the store is one, and it is signed."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 
 from otp_service.domain import receipt
-from otp_service.domain.checking import Approved, CheckAnswer, CheckCommand, Limited, Superseded, Wrong
-from otp_service.domain.ending import Ended, NotFound
-from otp_service.domain.errors import InvalidNumber, KeyUnknown, NotReady, Refusal, StoreUnavailable
-from otp_service.domain.verification import ENDED_CODE
-from otp_service.usecases.verify import Asserted, seconds
-from tests.fakes import FakeVerifications
+from otp_service.domain.checking import Approved
+from otp_service.domain.errors import InvalidNumber, NotReady, StoreUnavailable
+from otp_service.domain.ids import Reference
+from otp_service.domain.verification import ENDED_CODE, Status
+from otp_service.usecases.verify import Asserted, Verify, seconds
+from tests.fakes import FakeVerifications, Secrets, verification_view
 
 from .parts import (
-    BY_NUMBER,
-    GUESS,
     NEWER,
     NUMBER,
     PERSON,
     REF,
+    RIGHT,
     RING,
     CheckRequest,
-    approved,
+    StartRequest,
+    begun,
+    guess,
     late,
     refused,
-    replying,
     use_cases,
 )
 
+DAY_MS = 86_400_000
 
-def check(store: FakeVerifications) -> Approved | Refusal:
-    """A guess by id."""
-    return use_cases(store).check("shop", GUESS)
+
+def approved(verify: Verify, ref: Reference, key: str = "") -> Approved:
+    """The right guess, which is approved."""
+    answer = verify.check("shop", guess(ref, RIGHT), key)
+    assert isinstance(answer, Approved)
+    return answer
 
 
 def test_only_an_approval_is_one() -> None:
     """Each other answer of the store is a refusal with its code; none of them carries a receipt."""
-    table: list[tuple[CheckAnswer, str]] = [
-        (Wrong(3), "code_incorrect"),
-        (Limited(1_500), "too_many_wrong_codes"),
-        (NotFound(), "verification_not_found"),
-        *[(Ended(status), code) for status, code in ENDED_CODE.items()],
-    ]
-    for answer, code in table:
-        refusal = refused(check(replying(answer)))
-        assert refusal.code == code
-    assert refused(check(replying(Wrong(3)))).fields == {"checks_left": 3}
-    assert refused(check(replying(Limited(1_500)))).retry_after_s == 2
+    store = FakeVerifications()
+    verify = use_cases(store)
+    ref = begun(verify)
+    for left in (4, 3):
+        wrong = refused(verify.check("shop", guess(ref)))
+        assert (wrong.code, wrong.fields) == ("code_incorrect", {"checks_left": left})
+    store.wrong[NUMBER, "shop"] = [store.now_ms - DAY_MS + 1_500] * 20
+    limited = refused(verify.check("shop", guess(ref, RIGHT)))
+    assert (limited.code, limited.retry_after_s) == ("too_many_wrong_codes", 2)
+    assert refused(verify.check("shop", guess(REF, RIGHT))).code == "verification_not_found"
+    assert refused(verify.check("abroad", guess(ref, RIGHT))).code == "verification_not_found"
+
+
+@pytest.mark.parametrize(("status", "code"), ENDED_CODE.items())
+def test_what_has_ended_says_how(status: Status, code: str) -> None:
+    """Whatever the guess."""
+    verify = use_cases(FakeVerifications({REF: verification_view(REF, status=status)}))
+    assert refused(verify.check("shop", guess(REF, RIGHT))).code == code
 
 
 def test_an_approval_carries_the_signed_receipt() -> None:
     """It names app, person, purpose and verification, and is signed by the active key."""
-    answer = check(replying(approved()))
-    assert isinstance(answer, Approved)
+    store = FakeVerifications(now_ms=1_790_000_000_999, subject=RING.ids.subject)
+    verify = use_cases(store)
+    ref = begun(verify)
+    answer = approved(verify, ref)
     approval = answer.approval
     assert approval.receipt not in repr(answer)
     claims = receipt.decode(approval.receipt, RING.verify)
     assert claims is not None
     assert claims["iss"] == "https://otp.example"
-    assert (claims["aud"], claims["jti"], claims["purpose"]) == ("shop", "receipt-1", "login")
-    assert claims["verification_id"] == REF.verification_id
+    assert (claims["aud"], claims["jti"], claims["purpose"]) == ("shop", store.asked[-1].receipt_id, "login")
+    assert claims["verification_id"] == ref.verification_id
     assert claims["sub"] == RING.ids.subject("shop", NUMBER)
     assert claims["iat"] == 1_790_000_000
     assert PERSON not in json.dumps(claims)
@@ -70,11 +84,13 @@ def test_an_approval_carries_the_signed_receipt() -> None:
 
 def test_what_is_asserted_goes_into_the_command() -> None:
     """The number as its keyed hash, the purpose as it is; the store compares both with the record."""
-    store = replying(NotFound(), Wrong(4))
+    store = FakeVerifications()
     verifying = use_cases(store)
-    verifying.check("shop", replace(GUESS, to=PERSON, purpose="pay"), "k")
-    verifying.check("shop", GUESS)
-    with_assertions, without = store.asked
+    ref = begun(verifying)
+    asserting = replace(guess(ref), to=PERSON, purpose="pay")
+    assert refused(verifying.check("shop", asserting, "k")).code == "verification_not_found"
+    assert refused(verifying.check("shop", guess(ref))).code == "code_incorrect"
+    _, with_assertions, without = store.asked
     assert (with_assertions.asserted_number, with_assertions.asserted_purpose, with_assertions.request_key) == (
         NUMBER,
         "pay",
@@ -82,27 +98,27 @@ def test_what_is_asserted_goes_into_the_command() -> None:
     )
     assert (without.asserted_number, without.asserted_purpose, without.request_key) == ("", "", "")
     with pytest.raises(InvalidNumber):
-        verifying.check("shop", replace(GUESS, to="12025550143"))
+        verifying.check("shop", replace(guess(ref), to="12025550143"))
     assert PERSON not in repr(Asserted(to=PERSON))
 
 
 def test_a_repeat_of_an_approval_is_the_same_receipt() -> None:
     """The claims hang on the first approval alone, and the signature is deterministic (RFC 8032)."""
-    store = replying(*[approved("first", replayed=True) for _ in range(2)])
-    verifying = use_cases(store)
-    answers = [verifying.check("shop", GUESS, "k") for _ in range(2)]
-    assert answers[0] == answers[1]
-    assert answers[0] is not answers[1]
-    assert isinstance(answers[0], Approved)
+    verifying = use_cases()
+    ref = begun(verifying)
+    first, second, third = [approved(verifying, ref, "k") for _ in range(3)]
+    assert (first.replayed, second.replayed) == (False, True)
+    assert replace(first, replayed=True) == second == third
 
 
 def test_a_guess_is_digested_under_every_pepper_and_never_kept() -> None:
     """The command holds digests only; the same guess makes the same digest, another operation."""
-    store = replying(Wrong(4), Wrong(3))
+    store = FakeVerifications()
     verifying = use_cases(store)
+    ref = begun(verifying)
     for _ in range(2):
-        verifying.check("shop", replace(GUESS, context={"a": "b"}))
-    first, second = store.asked
+        verifying.check("shop", replace(guess(ref), context={"a": "b"}))
+    _, first, second = store.asked
     assert first.digests == second.digests
     assert set(first.digests) == set(RING.peppers)
     assert first.operation_id != second.operation_id
@@ -113,57 +129,84 @@ def test_a_guess_is_digested_under_every_pepper_and_never_kept() -> None:
 @pytest.mark.parametrize("text", ["", "vrf_x", "dlv_x-1", REF.token, "\ud800"])
 def test_an_id_that_cannot_be_ours_is_unknown(text: str) -> None:
     """The same refusal as for one that does not exist, without asking."""
-    store = replying()
+    store = FakeVerifications()
     assert refused(use_cases(store).check("shop", CheckRequest(verification_id=text))).code == "verification_not_found"
     assert refused(use_cases(store).cancel("shop", text)).code == "verification_not_found"
     assert store.asked == []
 
 
-def test_by_number_the_latest_is_followed() -> None:
-    """One that is overtaken while it is judged gives way to the newer; three times at most."""
-    store = replying(Superseded(), approved())
-    answer = use_cases(store).check("shop", BY_NUMBER)
+@dataclass
+class Overtaken(FakeVerifications):
+    """Another verification becomes the latest between the look and the check, so many times."""
+
+    times: int = 0
+    before: list[Reference] = field(default_factory=list)
+
+    def latest(self, number_hash: str, app: str, purpose: str) -> Reference | None:
+        """What was the latest a moment ago."""
+        found = super().latest(number_hash, app, purpose)
+        self.times -= 1
+        return self.before[0] if self.times >= 0 else found
+
+
+@pytest.mark.parametrize("times", [0, 1, 2])
+def test_by_number_the_latest_is_followed(times: int) -> None:
+    """One that is overtaken while it is judged gives way to the newer."""
+    store = Overtaken({REF: verification_view(REF, purpose="pay", status=Status.CANCELED)}, times=times, before=[REF])
+    verify = use_cases(store)
+    ref = begun(verify, StartRequest(PERSON, purpose="pay"))
+    answer = verify.check("shop", CheckRequest(RIGHT, to=PERSON, purpose="pay"))
     assert isinstance(answer, Approved)
-    assert store.asked[0] == (NUMBER, "shop", "pay")
-    assert store.asked[1].by_purpose == "pay"
-    restless = replying(*[Superseded()] * 3)
-    refusal = refused(use_cases(restless).check("shop", BY_NUMBER))
-    assert (refusal.code, refusal.retry_after_s) == ("store_unavailable", 1)
-    nobody = replying(last=None)
-    assert refused(use_cases(nobody).check("shop", BY_NUMBER)).code == "verification_not_found"
+    assert answer.approval.verification_id == ref.verification_id
+    assert store.asked[1] == (NUMBER, "shop", "pay")
+    assert [command.by_purpose for command in store.asked[2::2]] == ["pay"] * (times + 1)
+
+
+def test_one_that_is_overtaken_again_and_again_is_given_up() -> None:
+    """After three times; the caller may try again soon. Nobody to follow is nobody found."""
+    store = Overtaken({REF: verification_view(REF)}, times=99, before=[REF])
+    verify = use_cases(store)
+    store.views[RING.ids.new(NUMBER, b"x" * 10)] = verification_view(RING.ids.new(NUMBER, b"x" * 10))
+    refusal = refused(verify.check("shop", CheckRequest(RIGHT, to=PERSON)))
+    assert (refusal.code, refusal.retry_after_s, len(store.asked)) == ("store_unavailable", 1, 6)
+    nobody = use_cases()
+    assert refused(nobody.check("shop", CheckRequest(to=PERSON, purpose="pay"))).code == "verification_not_found"
     with pytest.raises(InvalidNumber):
-        use_cases(nobody).check("shop", CheckRequest(to="12025550143"))
+        nobody.check("shop", CheckRequest(to="12025550143"))
 
 
 def test_a_store_that_cannot_answer_approves_nobody() -> None:
     """The exception goes up: no code path turns it into an answer."""
-
+    store = FakeVerifications()
+    verify = use_cases(store)
+    ref = begun(verify)
+    store.fault = StoreUnavailable("down")
     with pytest.raises(StoreUnavailable):
-        check(FakeVerifications(fault=StoreUnavailable("down")))
+        verify.check("shop", guess(ref, RIGHT))
 
 
-def judging(command: CheckCommand) -> CheckAnswer:
-    """The code was made with the newer key: a command without a digest under it cannot be judged."""
-    if NEWER.active_kid not in command.digests:
-        raise KeyUnknown(NEWER.active_kid)
-    return Wrong(4)
+def of_a_newer_key() -> FakeVerifications:
+    """A verification whose code was made with the newer key: only a command with a digest under it can be judged."""
+    return FakeVerifications({REF: verification_view(REF)}, {REF: Secrets(NEWER.active_kid, "00")})
 
 
-def test_a_code_made_with_a_key_that_came_meanwhile_is_judged() -> None:
+def test_a_code_made_with_a_key_that_came_meanwhile_is_judged(tmp_path: Path) -> None:
     """The file is looked at again, and the guess is judged once, under all keys."""
-    store = replying(judging, judging)
-    answer = use_cases(store, ring=late(comes=True)).check("shop", GUESS)
+    store = of_a_newer_key()
+    answer = use_cases(store, ring=late(tmp_path, comes=True)).check("shop", guess(REF))
     assert refused(answer).code == "code_incorrect"
     assert [NEWER.active_kid in command.digests for command in store.asked] == [False, True]
+    assert store.views[REF].attempts == 3
 
 
-def test_a_code_made_with_a_key_that_does_not_come_is_no_verdict() -> None:
+def test_a_code_made_with_a_key_that_does_not_come_is_no_verdict(tmp_path: Path) -> None:
     """503, and no guess is lost; another process may have the key."""
-    verify = use_cases(replying(*[judging] * 9), ring=late(comes=False))
-    with pytest.raises(NotReady):
-        verify.check("shop", GUESS)
-    with pytest.raises(NotReady):
-        verify.check("shop", CheckRequest(to=PERSON))
+    store = of_a_newer_key()
+    verify = use_cases(store, ring=late(tmp_path, comes=False))
+    for request in (guess(REF), CheckRequest(to=PERSON)):
+        with pytest.raises(NotReady):
+            verify.check("shop", request)
+    assert store.views[REF].attempts == 2
 
 
 def test_waits_are_whole_seconds_that_suffice() -> None:

@@ -1,39 +1,48 @@
 """Starting: what is asked of the store, and what its answers become."""
 
 import json
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import fields, replace
 
 import pytest
 
 from otp_service.domain import codes
 from otp_service.domain.errors import InvalidNumber, InvalidRequest, NotReady
 from otp_service.domain.policy import Channel, Policy, Sender, SenderKind, Template
-from otp_service.domain.starting import StartRefused
-from tests.fakes import FakeLimits
+from otp_service.domain.starting import Started
+from otp_service.domain.view import VerificationView
+from tests.fakes import FakeLimits, FakeVerifications, Secrets, Sent, verification_view
 
 from .parts import (
     NUMBER,
     PERSON,
     POLICY,
     POOL,
+    REF,
     RING,
     SHOP,
     CheckRequest,
     StartRequest,
     refused,
-    replying,
-    started,
     use_cases,
 )
 
 
+def started(answer: object) -> Started:
+    """The answer, which is a start."""
+    assert isinstance(answer, Started)
+    return answer
+
+
 def test_a_start_command_is_complete_and_seals_what_is_secret() -> None:
     """Digest and box belong to the command's own new id; neither code nor number stands in it in clear."""
-    store = replying(started(resent=False))
+    store = FakeVerifications()
     request = StartRequest(PERSON, context={"payee": "X"}, client_ip="203.0.113.7", locale="de", metadata='{"a":1}')
     sent = use_cases(store).start("shop", request)
-    assert sent == started(resent=False)
     (command,) = store.asked
+    view = store.view(command.reference, "shop")
+    assert view is not None
+    assert started(sent) == Started(**{one.name: getattr(view, one.name) for one in fields(view)}, resent=False)
     code = "999999"
     assert PERSON[1:] not in repr(command)
     assert code not in repr(command)
@@ -57,10 +66,11 @@ def test_a_start_command_is_complete_and_seals_what_is_secret() -> None:
 
 def test_two_starts_have_nothing_in_common() -> None:
     """Each has an id, an operation and a box of its own; a caller's operation id is kept for a day."""
-    store = replying(*[started(resent=True)] * 3)
+    store = FakeVerifications()
     verifying = use_cases(store)
-    assert verifying.start("shop", StartRequest(PERSON)) == started(resent=True)
-    verifying.start("shop", StartRequest(PERSON))
+    assert not started(verifying.start("shop", StartRequest(PERSON))).resent
+    store.now_ms += 30_000
+    assert started(verifying.start("shop", StartRequest(PERSON))).resent
     verifying.start("shop", StartRequest(PERSON), operation_id="key-1")
     first, second, keyed = store.asked
     assert first.operation_id != second.operation_id
@@ -72,7 +82,7 @@ def test_two_starts_have_nothing_in_common() -> None:
 @pytest.mark.parametrize("to", ["", "12025550143", "+1 202 555 0143", "tel:+12025550143", "+1202555014３"])
 def test_a_number_in_another_spelling_costs_nothing(to: str) -> None:
     """No limit is taken and the store is not asked."""
-    store, limits = replying(), FakeLimits()
+    store, limits = FakeVerifications(), FakeLimits()
     with pytest.raises(InvalidNumber):
         use_cases(store, limits).start("shop", StartRequest(to))
     assert (store.asked, limits.taken) == ([], 0)
@@ -93,15 +103,15 @@ def test_a_number_in_another_spelling_costs_nothing(to: str) -> None:
 )
 def test_what_cannot_be_reached_is_refused_before_the_store(app: str, request_: StartRequest, code: str) -> None:
     """The channel first, then the country, then the kind of number; what no country owns is refused by its kind."""
-    store, limits = replying(), FakeLimits()
+    store, limits = FakeVerifications(), FakeLimits()
     assert refused(use_cases(store, limits).start(app, request_)).code == code
     assert (store.asked, limits.taken) == ([], 0)
 
 
 def test_a_fictitious_number_is_none_where_the_carrier_is_real() -> None:
     """Neither start nor check by number ask the store or a limit; next to 555-0100 to 0199 there are real numbers."""
-    store, limits = replying(StartRefused("queue_full", 0)), FakeLimits()
-    real = use_cases(store, limits, fictitious=False)
+    store, limits = FakeVerifications(), FakeLimits()
+    real = use_cases(store, limits, fictitious=False, queue_max=0)
     for number in ("+12025550100", "+12025550199", "+18765550143"):
         with pytest.raises(InvalidNumber):
             real.start("shop", StartRequest(number))
@@ -114,50 +124,96 @@ def test_a_fictitious_number_is_none_where_the_carrier_is_real() -> None:
 def test_an_app_that_is_not_configured_is_not_ready() -> None:
     """A key of a removed app opens nothing."""
     with pytest.raises(NotReady):
-        use_cases(replying()).start("gone", StartRequest(PERSON))
+        use_cases().start("gone", StartRequest(PERSON))
+
+
+def pending(store: FakeVerifications, **changes: object) -> VerificationView:
+    """A verification that was started 999 ms ago; one of its waits is over in whole seconds and one millisecond."""
+    at_ms = store.now_ms - 999
+    store.views[REF] = verification_view(REF, created_ms=at_ms, **changes)
+    store.secrets[REF] = Secrets()
+    store.sends = [Sent(at_ms, (NUMBER, "shop", "login"))]
+    return store.views[REF]
+
+
+def opted_out(store: FakeVerifications) -> None:
+    """The person wrote STOP to the only sender that reaches them."""
+    store.opted_out.add((NUMBER, POOL.messaging_profile_id))
+
+
+def guessed(store: FakeVerifications) -> None:
+    """The number's wrong codes of this day are used up for another 1001 ms."""
+    store.wrong[NUMBER, "shop"] = [store.now_ms - 86_400_000 + 1_001] * 20
+
+
+def bound(store: FakeVerifications) -> None:
+    """Another context is pending."""
+    pending(store)
+    store.secrets[REF] = Secrets(context_hash="another")
+
+
+def sent_too_often(store: FakeVerifications) -> None:
+    """As often as a code may be; it has a minute left."""
+    pending(store, sends=4, expires_ms=store.now_ms + 60_000)
+
+
+def flooded(store: FakeVerifications) -> None:
+    """Other apps have sent as much as this number may get in ten minutes, 999 ms ago."""
+    store.sends = [Sent(store.now_ms - 999, (NUMBER, "bank", "login"))] * 5
 
 
 @pytest.mark.parametrize(
-    ("answer", "code", "retry_s", "fields"),
+    ("arrange", "code", "retry_s", "fields"),
     [
-        (StartRefused("opted_out", 0), "opted_out", None, {"resubscribe"}),
-        (StartRefused("too_many_wrong_codes", 1_001), "too_many_wrong_codes", 2, set()),
-        (StartRefused("context_conflict", 0), "context_conflict", None, set()),
-        (StartRefused("resend_too_soon", 29_001, 3), "resend_too_soon", 30, {"sends_left", "resend_in"}),
-        (StartRefused("resend_too_soon", 60_000, 0), "resend_too_soon", 60, {"sends_left", "resend_in"}),
-        (StartRefused("rate_limited", 1), "rate_limited", 1, set()),
-        (StartRefused("rate_limited", 599_001, limit="service.sends_per_number"), "rate_limited", 600, set()),
-        (StartRefused("queue_full", 1_000), "queue_full", 2, set()),
+        (opted_out, "opted_out", None, {"resubscribe"}),
+        (guessed, "too_many_wrong_codes", 2, set()),
+        (bound, "context_conflict", None, set()),
+        (pending, "resend_too_soon", 30, {"sends_left", "resend_in"}),
+        (sent_too_often, "resend_too_soon", 60, {"sends_left", "resend_in"}),
+        (flooded, "rate_limited", 600, set()),
     ],
 )
 def test_a_refused_start_says_what_to_do(
-    answer: StartRefused, code: str, retry_s: int | None, fields: set[str]
+    arrange: Callable[[FakeVerifications], object], code: str, retry_s: int | None, fields: set[str]
 ) -> None:
     """Waits are whole seconds, rounded up so that obeying passes; the outer places are given back."""
-    limits = FakeLimits()
-    refusal = refused(use_cases(replying(answer), limits).start("shop", StartRequest(PERSON)))
+    store, limits = FakeVerifications(), FakeLimits()
+    arrange(store)
+    refusal = refused(use_cases(store, limits).start("shop", StartRequest(PERSON)))
     assert (refusal.code, refusal.retry_after_s) == (code, retry_s)
     assert set(refusal.fields) == fields
     assert limits.taken == 0
-    if answer.sends_left == 0:
+    if arrange is sent_too_often:
         assert refusal.fields["resend_in"] is None
-    if retry_s is not None and code != "queue_full":
+    if retry_s is not None:
         assert f" {retry_s} seconds" in refusal.detail
-    assert ("This number" in refusal.detail) is bool(answer.limit)
+    assert ("This number" in refusal.detail) is (arrange is flooded)
 
 
-def test_an_outer_limit_is_reported_by_the_store_in_its_turn() -> None:
-    """The wait goes into the command; what was not taken is not given back."""
-    store, limits = replying(StartRefused("rate_limited", 700)), FakeLimits(wait_ms=700)
-    assert refused(use_cases(store, limits).start("shop", StartRequest(PERSON))).code == "rate_limited"
-    assert store.asked[0].outer_wait_ms == 700
+def test_a_full_queue_is_waited_for() -> None:
+    """Two seconds; the outer slots are given back."""
+    limits = FakeLimits()
+    refusal = refused(use_cases(limits=limits, queue_max=0).start("shop", StartRequest(PERSON)))
+    assert (refusal.code, refusal.retry_after_s, limits.taken) == ("queue_full", 2, 0)
+
+
+@pytest.mark.parametrize(("wait_ms", "retry_s"), [(700, 1), (1, 1), (1_001, 2)])
+def test_an_outer_limit_is_reported_by_the_store_in_order(wait_ms: int, retry_s: int) -> None:
+    """The wait goes into the command; what was not taken is not given back. It is no limit of this number."""
+    store, limits = FakeVerifications(), FakeLimits(wait_ms=wait_ms)
+    refusal = refused(use_cases(store, limits).start("shop", StartRequest(PERSON)))
+    assert (refusal.code, refusal.retry_after_s) == ("rate_limited", retry_s)
+    assert f" {retry_s} seconds" in refusal.detail
+    assert "This number" not in refusal.detail
+    assert store.asked[0].outer_wait_ms == wait_ms
     assert limits.taken == 0
 
 
 def test_a_replayed_start_is_given_as_the_store_has_it() -> None:
     """The store looks the verification up; a caller gets the same as the first time."""
-    replayed = started(resent=False, replayed=True)
-    assert use_cases(replying(replayed)).start("shop", StartRequest(PERSON)) == replayed
+    verifying = use_cases()
+    first = started(verifying.start("shop", StartRequest(PERSON), operation_id="key-1"))
+    assert verifying.start("shop", StartRequest(PERSON), operation_id="key-1") == replace(first, replayed=True)
 
 
 PIZZAS = {"amount": "\U0001f355" * 128, "payee": "\U0001f355" * 128}
@@ -176,7 +232,7 @@ ANDROID = json.dumps({"android_hash": "FA+9qCX9VSu"})
 )
 def test_a_text_that_cannot_fit_is_refused_at_start(request_: StartRequest, pointer: str, advice: str) -> None:
     """As a malformed request, before number, limits and store; the error names what to shorten and repeats no word."""
-    store, limits = replying(), FakeLimits()
+    store, limits = FakeVerifications(), FakeLimits()
     with pytest.raises(InvalidRequest, match=advice) as caught:
         use_cases(store, limits).start("shop", request_)
     assert [place for place, _ in caught.value.errors] == [pointer]
@@ -188,17 +244,14 @@ def test_a_brand_too_long_for_android_is_refused() -> None:
     """Without a payment it is the form of autofill that does not fit."""
     app = replace(SHOP, brand="\U0001f355" * 40)
     with pytest.raises(InvalidRequest, match="brand") as caught:
-        use_cases(replying(), policy=Policy({"shop": app}, POLICY.senders)).start(
-            "shop", StartRequest(PERSON, autofill=ANDROID)
-        )
+        use_cases(policy=Policy({"shop": app}, POLICY.senders)).start("shop", StartRequest(PERSON, autofill=ANDROID))
     assert [place for place, _ in caught.value.errors] == ["/autofill"]
 
 
 def test_long_words_that_are_not_in_the_message_refuse_nothing() -> None:
     """Other members of the context bind the code and are not in the message."""
-    store = replying(started(resent=False))
     request = StartRequest(PERSON, context={"order": "\U0001f355" * 128}, autofill=ANDROID)
-    assert use_cases(store).start("shop", request) == started(resent=False)
+    started(use_cases().start("shop", request))
 
 
 META = Sender("meta", SenderKind.WHATSAPP, "profile-c", "+18445550001", 1.0, Template("login"))
@@ -208,7 +261,7 @@ BOTH = Policy({"shop": replace(SHOP, route=(META, POOL))}, {"pool": POOL, "meta"
 @pytest.mark.parametrize("context", [{"amount": "1"}, {"payee": "X", "order": "7"}, {"amount": ""}, PIZZAS])
 def test_a_template_has_no_room_for_a_payment(context: dict[str, str]) -> None:
     """422 channel_unavailable before anything is taken; other contexts go, and stay on the channel."""
-    store, limits = replying(started(resent=False)), FakeLimits()
+    store, limits = FakeVerifications(), FakeLimits()
     verifying = use_cases(store, limits, policy=BOTH)
     request = StartRequest(PERSON, channel=Channel.WHATSAPP, context=context, autofill=WEB)
     assert refused(verifying.start("shop", request)).code == "channel_unavailable"
@@ -223,10 +276,9 @@ def test_the_sms_that_failover_may_send_must_fit_too() -> None:
     request = StartRequest(PERSON, channel=Channel.WHATSAPP, autofill=ANDROID, locale="it")
     wide = Policy({"shop": replace(SHOP, brand="\U0001f355" * 40, route=(META, POOL))}, BOTH.senders)
     with pytest.raises(InvalidRequest):
-        use_cases(replying(), policy=wide).start("shop", request)
+        use_cases(policy=wide).start("shop", request)
     alone = Policy({"shop": replace(wide.apps["shop"], route=(META,))}, BOTH.senders)
-    store = replying(started(resent=False))
-    assert use_cases(store, policy=alone).start("shop", request) == started(resent=False)
+    started(use_cases(policy=alone).start("shop", request))
 
 
 @pytest.mark.parametrize(
@@ -234,6 +286,6 @@ def test_the_sms_that_failover_may_send_must_fit_too() -> None:
 )
 def test_only_the_language_of_a_locale_is_kept(locale: str, kept: str) -> None:
     """Nothing long and nothing foreign goes into the store."""
-    store = replying(started(resent=False))
+    store = FakeVerifications()
     use_cases(store).start("shop", StartRequest(PERSON, locale=locale))
     assert store.asked[0].locale == kept

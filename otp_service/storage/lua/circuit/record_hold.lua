@@ -3,7 +3,7 @@
 -- Count what the carrier reported of a scope when it met one number's message. Reported for `needed` different numbers
 -- within `window_ms`, or for a probe, it opens the breaker for `hold_ms` ('0': to midnight UTC).
 --
--- KEYS circuit! refusals!
+-- KEYS circuit! carrier_refusals!
 -- ARGV hold_ms probe_interval_ms code title number needed window_ms is_probe
 -- Reply 'opened' · 'open': it was open for this reason already, or is open for longer · 'counted': not enough yet
 -- Holds one number never opens a breaker alone where it takes several; a repeat keeps the time of the next probe.
@@ -17,13 +17,13 @@ local is_known = is_hold and open_code == code and now < tonumber(open_until)
 -- Keep the newest numbers that met it, each once, as many as are needed. Returns how many there are.
 local function count_numbers()
   local met = {string.format(RefusedNumber.PACK, number, int(now))}
-  for _, other, at in string.gmatch(redis.call('HGET', refusals_key, code) or '', RefusedNumber.EACH) do
+  for _, other, at in string.gmatch(redis.call('HGET', carrier_refusals_key, code) or '', RefusedNumber.EACH) do
     if other ~= number and (tonumber(at) or 0) + window_ms > now and #met < tonumber(needed) then
       met[#met + 1] = string.format(RefusedNumber.PACK, other, at)
     end
   end
-  redis.call('HSET', refusals_key, code, table.concat(met, ','))
-  redis.call('PEXPIRE', refusals_key, window_ms)
+  redis.call('HSET', carrier_refusals_key, code, table.concat(met, ','))
+  redis.call('PEXPIRE', carrier_refusals_key, window_ms)
   return #met
 end
 

@@ -9,7 +9,7 @@
 -- include: verification/_operations.lua
 -- Start a verification for (app, number, purpose), or send the pending one's code again.
 --
--- KEYS number! optouts outbox! audit! timers! record! secrets! sticky refused! [known_record! known_secrets!]
+-- KEYS number! optouts outbox! audit! timers! record! secrets! sticky start_refusals! [known_record! known_secrets!]
 -- ARGV operation operation_ttl_ms new_token known_token app purpose channel mask number_hash context_hash code_ttl_ms
 --      lifetime_ms max_checks resend_waits key_id digest box metadata locale autofill route wrong_rules start_rules
 --      queue_max outer_wait_ms tombstone_ms consecutive_max detail healthy sent_within_ms refusal_gap_ms failover_route
@@ -61,17 +61,17 @@ end
 -- those that were left out before it, so that a caller in a loop cannot fill the record. `limit` names what refuses.
 local function refuse(code, retry_ms, left, limit)
   if limit then
-    if now >= (redis.call('HGET', refused_key, code) or 0) + refusal_gap_ms then
-      local skipped = tonumber(redis.call('HGET', refused_key, code .. Refused.SKIPPED) or 0)
-      redis.call('HSET', refused_key, code, int(now), code .. Refused.SKIPPED, 0)
+    if now >= (redis.call('HGET', start_refusals_key, code) or 0) + refusal_gap_ms then
+      local skipped = tonumber(redis.call('HGET', start_refusals_key, code .. Refused.SKIPPED) or 0)
+      redis.call('HSET', start_refusals_key, code, int(now), code .. Refused.SKIPPED, 0)
       append_audit(audit_key,
         {token = pending and latest or '', app = app, mask = mask, number_hash = number_hash, operation = operation},
         audit_event('verification.refused', nil, cjson.encode({code = code, skipped = skipped,
           limit = limit ~= '' and limit or nil, wait_ms = retry_ms > 0 and retry_ms or nil})))
     else
-      redis.call('HINCRBY', refused_key, code .. Refused.SKIPPED, 1)
+      redis.call('HINCRBY', start_refusals_key, code .. Refused.SKIPPED, 1)
     end
-    redis.call('PEXPIRE', refused_key, 3600000)
+    redis.call('PEXPIRE', start_refusals_key, 3600000)
   end
   return {operation, 'refused', code, int(retry_ms), left or '', pending and latest or '', limit or ''}
 end

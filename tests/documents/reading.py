@@ -13,8 +13,8 @@ from otp_service.cli.main import build_parser
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = Path(otp_service.__file__).parent
 DOCS = ROOT / "deploy" / "docs"
-PAPERS = [ROOT / "README.md", DOCS / "quick-start.md"]
-PAPERS += sorted({*DOCS.glob("*.md"), *(ROOT / ".github").glob("*.md")} - set(PAPERS))
+DOCUMENTS = [ROOT / "README.md", DOCS / "quick-start.md"]
+DOCUMENTS += sorted({*DOCS.glob("*.md"), *(ROOT / ".github").glob("*.md")} - set(DOCUMENTS))
 """In the order in which their commands are run: the tutorial ends with a person who has opted out."""
 _BLOCK = re.compile(r"^( *)```([a-z]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
@@ -22,48 +22,48 @@ _BLOCK = re.compile(r"^( *)```([a-z]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 class Block(NamedTuple):
     """A fenced block: where it stands, its language and its text."""
 
-    paper: Path
+    document: Path
     language: str
     text: str
 
 
-def name(paper: Path) -> str:
+def name(document: Path) -> str:
     """A document's path from the top level."""
-    return str(paper.relative_to(ROOT))
+    return str(document.relative_to(ROOT))
 
 
-def read(paper: Path) -> str:
+def read(document: Path) -> str:
     """A document's text."""
-    return paper.read_text(encoding="utf-8")
+    return document.read_text(encoding="utf-8")
 
 
-def blocks(paper: Path, *languages: str) -> list[Block]:
+def blocks(document: Path, *languages: str) -> list[Block]:
     """The fenced blocks of these languages; of all, if none is given."""
-    found = [Block(paper, match[2], textwrap.dedent(match[3])) for match in _BLOCK.finditer(read(paper))]
+    found = [Block(document, match[2], textwrap.dedent(match[3])) for match in _BLOCK.finditer(read(document))]
     return [block for block in found if not languages or block.language in languages]
 
 
-def prose(paper: Path) -> str:
+def prose(document: Path) -> str:
     """A document's text without its fenced blocks."""
-    return _BLOCK.sub("", read(paper))
+    return _BLOCK.sub("", read(document))
 
 
-def section(paper: Path, title: str) -> str:
+def section(document: Path, title: str) -> str:
     """The text between a heading of the second depth and the next one."""
-    return read(paper).split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
+    return read(document).split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
 
 
-def spans(paper: Path) -> Iterator[str]:
+def spans(document: Path) -> Iterator[str]:
     """Every piece of code in a document: inline, and line by line in blocks."""
-    for block in blocks(paper):
+    for block in blocks(document):
         yield from block.text.splitlines()
-    yield from re.findall(r"`([^`\n]+)`", prose(paper))
+    yield from re.findall(r"`([^`\n]+)`", prose(document))
 
 
 def all_spans() -> Iterator[str]:
     """Every piece of code in all documents."""
-    for paper in PAPERS:
-        yield from spans(paper)
+    for document in DOCUMENTS:
+        yield from spans(document)
 
 
 # ---- the command line's parser --------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import msgspec
 
 from otp_service import config
 
-from .papers import DOCS, PAPERS, ROOT, blocks
+from .reading import DOCS, DOCUMENTS, ROOT, blocks
 
 EXAMPLE = blocks(DOCS / "configuration.md", "toml")[0].text
 
@@ -77,7 +77,7 @@ def test_every_setting_is_in_the_reference() -> None:
 
 def test_every_setting_that_another_guide_prints_is_in_the_reference() -> None:
     """An excerpt names nothing that the reference does not."""
-    for paper in PAPERS:
-        for block in blocks(paper, "toml"):
+    for document in DOCUMENTS:
+        for block in blocks(document, "toml"):
             tomllib.loads(block.text)
             assert settings_of(block.text) <= settings_of(EXAMPLE), block.text

@@ -16,7 +16,7 @@ import pytest
 
 from tests.conftest import Dev, clean_environ, start_dev, stop_dev, wait_until
 
-from .papers import PAPERS, ROOT, all_spans, blocks, name, read
+from .reading import DOCUMENTS, ROOT, all_spans, blocks, name, read
 from .shell import CANNOT_RUN, Shell, install_curl, reason_not_to_run
 
 PLACEHOLDER = "123456"
@@ -114,11 +114,22 @@ def reader(dev: Dev) -> Reader:
     return Reader(dev)
 
 
-@pytest.mark.parametrize("paper", PAPERS, ids=name)
-def test_every_command_runs(paper: Path, reader: Reader, shell: Shell) -> None:
+def test_all_that_is_printed_works(reader: Reader, shell: Shell, subtests: pytest.Subtests) -> None:
+    """The commands of each document, and the operations that are named.
+
+    One test, so that one process runs it: several would each start a `dev`, and read the documents in any order.
+    """
+    for document in DOCUMENTS:
+        with subtests.test(msg=name(document)):
+            run_every_command(document, reader, shell)
+    with subtests.test(msg="operations"):
+        find_every_operation(reader)
+
+
+def run_every_command(document: Path, reader: Reader, shell: Shell) -> None:
     """Block by block, with the code of the message where the document has a placeholder; each ends with status 0."""
-    printed: dict[str, list[str]] = {words: [] for words in EXPECTED.get(paper.name, {})}
-    for block in blocks(paper, "sh"):
+    printed: dict[str, list[str]] = {words: [] for words in EXPECTED.get(document.name, {})}
+    for block in blocks(document, "sh"):
         text = block.text.replace(PLACEHOLDER, reader.code()) if PLACEHOLDER in block.text else block.text
         output = shell.run(text)
         for words in [words for words in printed if words in text]:
@@ -126,11 +137,11 @@ def test_every_command_runs(paper: Path, reader: Reader, shell: Shell) -> None:
         if '"STOP"' in text:
             wait_until(reader.opted_out, 15, "the opt-out")
     for words, outputs in printed.items():
-        for pattern, output in zip(EXPECTED[paper.name][words], outputs, strict=True):
+        for pattern, output in zip(EXPECTED[document.name][words], outputs, strict=True):
             assert re.search(pattern, output), f"{words}: {output}"
 
 
-def test_every_operation_that_is_named_exists(reader: Reader) -> None:
+def find_every_operation(reader: Reader) -> None:
     """`GET /verify/{verification_id}` and its like are operations of the running service."""
     paths = reader.get(f"{reader.dev.url}/openapi.json")["paths"]
     known = {f"{method.upper()} {path}" for path, operations in paths.items() for method in operations}
@@ -145,16 +156,16 @@ def test_every_operation_that_is_named_exists(reader: Reader) -> None:
 
 def test_a_block_has_a_language_that_the_tests_know() -> None:
     """What a shell runs is marked `sh`. Other blocks are marked too, and begin with no command."""
-    for paper in PAPERS:
-        for block in blocks(paper):
-            assert block.language in {"sh", "toml", "text", "js"}, f"{name(paper)}: {block.text}"
+    for document in DOCUMENTS:
+        for block in blocks(document):
+            assert block.language in {"sh", "toml", "text", "js"}, f"{name(document)}: {block.text}"
             if block.language != "sh":
                 assert not re.match(r"(\$ |\.venv/|otp-service |curl |python3? )", block.text), block.text
 
 
 def test_every_exception_is_used() -> None:
     """A reason not to run something goes when the last line that needs it goes."""
-    lines = [line for paper in PAPERS for block in blocks(paper, "sh") for line in block.text.splitlines()]
+    lines = [line for document in DOCUMENTS for block in blocks(document, "sh") for line in block.text.splitlines()]
     assert {reason_not_to_run(line) for line in lines} == {None, *CANNOT_RUN}
 
 

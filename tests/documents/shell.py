@@ -26,7 +26,7 @@ from tests.campaign.__main__ import build_parser as campaign_parser
 from tests.conftest import wait_until
 from tests.e2e.processes import catches
 
-from .papers import ROOT
+from .reading import ROOT
 
 TIMEOUT_S = 60.0
 SERVES_S = 30.0

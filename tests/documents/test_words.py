@@ -5,25 +5,25 @@ from pathlib import Path
 
 import pytest
 
-from .papers import PAPERS, name, prose
+from .reading import DOCUMENTS, name, prose
 
 LONGEST = 45
 """Words in a sentence. Most have fewer than twenty."""
 
 
-@pytest.mark.parametrize("paper", PAPERS, ids=name)
-def test_a_sentence_can_be_read_once(paper: Path) -> None:
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
+def test_a_sentence_can_be_read_once(document: Path) -> None:
     """Its length is bounded. Tables and headings are no sentences; a reader scans them."""
-    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", prose(paper))
+    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", prose(document))
     lines = [line for line in text.splitlines() if not line.startswith(("|", "#"))]
     sentences = [one for line in lines for one in re.split(r"(?<=[.:;?!])\s", line)]
     assert [one for one in sentences if len(one.split()) > LONGEST] == []
 
 
-@pytest.mark.parametrize("paper", PAPERS, ids=name)
-def test_most_sentences_are_short(paper: Path) -> None:
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
+def test_most_sentences_are_short(document: Path) -> None:
     """Half of them have at most sixteen words."""
-    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", prose(paper))
+    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", prose(document))
     lines = [line for line in text.splitlines() if not line.startswith(("|", "#"))]
     lengths = sorted(len(one.split()) for line in lines for one in re.split(r"(?<=[.?!])\s", line) if one.split())
     assert lengths[len(lengths) // 2] <= 16

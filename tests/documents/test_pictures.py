@@ -13,7 +13,7 @@ import pytest
 from otp_service.domain.delivery import RANK, DeliveryStatus
 from otp_service.domain.verification import ENDED_CODE, Status
 
-from .papers import DOCS, PAPERS, read
+from .reading import DOCS, DOCUMENTS, read
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -107,7 +107,7 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def test_words_stand_out_from_their_ground(draw: ModuleType) -> None:
+def test_text_has_contrast_with_its_background(draw: ModuleType) -> None:
     """At least 4.5 to 1, the ratio that WCAG asks for."""
     pairs = [*draw.COLOURS.values(), (draw.INK, "#ffffff")]
     assert min(contrast(*pair) for pair in pairs) >= 4.5
@@ -125,7 +125,9 @@ def test_the_screenshot_is_small() -> None:
 
 def test_every_picture_has_words_for_those_who_do_not_see_it() -> None:
     """A sentence or more in place of each picture of each document."""
-    found = [(paper.name, words) for paper in PAPERS for words in re.findall(r"!\[([^\]]*)\]\(", read(paper))]
+    found = [
+        (document.name, words) for document in DOCUMENTS for words in re.findall(r"!\[([^\]]*)\]\(", read(document))
+    ]
     assert len(found) >= 5
-    for paper, words in found:
-        assert len(words) > 60, paper
+    for document, words in found:
+        assert len(words) > 60, document

@@ -12,10 +12,10 @@ from otp_service.storage.api_keys import SCOPES
 from otp_service.web.problems import STATUS
 from tests.campaign.__main__ import build_parser as campaign_parser
 
-from .papers import DOCS, PACKAGE, PAPERS, ROOT, all_spans, blocks, commands, name, options, read, resolve, section
+from .reading import DOCS, DOCUMENTS, PACKAGE, ROOT, all_spans, blocks, commands, name, options, read, resolve, section
 
 SOURCE = "\n".join(path.read_text(encoding="utf-8") for path in sorted(PACKAGE.rglob("*.py")))
-TEXT = "\n".join(read(paper) for paper in PAPERS)
+TEXT = "\n".join(read(document) for document in DOCUMENTS)
 CONFIGURATION = DOCS / "configuration.md"
 ARCHITECTURE = DOCS / "architecture.md"
 OPERATION = DOCS / "operation.md"
@@ -141,10 +141,10 @@ def test_the_tree_names_only_what_exists_and_every_part_of_the_package() -> None
         assert (ROOT / "tests" / layer / "__init__.py").is_file(), layer
 
 
-@pytest.mark.parametrize("paper", PAPERS, ids=name)
-def test_every_file_that_is_named_exists(paper: Path) -> None:
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
+def test_every_file_that_is_named_exists(document: Path) -> None:
     """From the top level or within the package; a bare `check.lua` or `draw.py` anywhere."""
-    text = read(paper)
+    text = read(document)
     for path in re.findall(rf"`((?:{FOLDERS})/[\w./-]+)`", text):
         assert (ROOT / path).exists() or (PACKAGE / path).exists(), path
     for file in re.findall(r"`([a-z_]+\.(?:lua|py|toml|conf|yaml))`", text):
@@ -153,14 +153,14 @@ def test_every_file_that_is_named_exists(paper: Path) -> None:
         ), file
 
 
-@pytest.mark.parametrize("paper", PAPERS, ids=name)
-def test_every_link_leads_somewhere(paper: Path) -> None:
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
+def test_every_link_leads_somewhere(document: Path) -> None:
     """A file beside the document, and a heading in it where one is named. Addresses are not fetched."""
-    for target in re.findall(r"\]\(([^)\s]+)\)", read(paper)):
+    for target in re.findall(r"\]\(([^)\s]+)\)", read(document)):
         if re.match(r"https?://", target):
             continue
         path, _, heading = target.partition("#")
-        linked = (paper.parent / path).resolve() if path else paper
+        linked = (document.parent / path).resolve() if path else document
         assert linked.is_file(), target
         if heading:
             assert heading in {anchor(line) for line in read(linked).splitlines() if line.startswith("#")}, target
@@ -174,7 +174,7 @@ def anchor(line: str) -> str:
 def test_every_guide_is_linked_from_the_readme() -> None:
     """Nothing that was written is hard to find."""
     linked = set(re.findall(r"\]\(([^)\s]+)\)", read(ROOT / "README.md")))
-    assert {name(paper) for paper in PAPERS if paper.name != "README.md"} <= linked
+    assert {name(document) for document in DOCUMENTS if document.name != "README.md"} <= linked
     assert "LICENSE" in linked
 
 
