@@ -15,6 +15,7 @@ from ..domain.verification import Status
 from ..domain.view import TimelineEntry, VerificationView
 from .answering import answering, answers
 from .arguments import route_text, rules_text
+from .latest_hints import LatestHints
 from .record_views import View, created, timeline_of, view_of
 from .schema import Keys
 from .schema.encodings import LatestEntry
@@ -41,22 +42,25 @@ class Verifications:
         self._scripts = scripts
         self._keys = keys
         self._ids = ids
+        self._hints = LatestHints()
 
     def start(self, command: StartCommand) -> Started | StartRefused:
         """Create, or send again. Raises StoreUnavailable."""
-        known: Reference | None = None
+        known = self._hints.get(command.reference.number_hash, command.app.name, command.purpose)
         for _ in range(_MAX_RUNS):
             reply = self._run_start(command, known)
             _require_echo(reply, command.operation_id)
             match reply[1]:
                 case "known":
                     known = self._reference(reply[2])
+                    self._hints.put(command.app.name, command.purpose, known)
                 case "refused":
                     left = int(reply[4]) if reply[4] != "" else None
                     return StartRefused(reply[2], int(reply[3]), left, reply[6])
                 case "replayed":
                     return self._replayed(self._reference(reply[3]), command.app.name, resent=reply[2] == "resent")
                 case "created":
+                    self._hints.put(command.app.name, command.purpose, command.reference)
                     subject = self._ids.subject(command.app.name, command.reference.number_hash)
                     return created(command, subject, reply[3:])
                 case _:
@@ -133,10 +137,20 @@ class Verifications:
         return keys
 
     def latest(self, number_hash: str, app: str, purpose: str) -> Reference | None:
-        """The number's latest verification for app and purpose, an ended one too. Raises StoreUnavailable."""
+        """The number's latest verification for app and purpose, an ended one too. Raises StoreUnavailable.
+
+        As far as this process knows: a check of it by number says so if another process has started a newer one.
+        """
+        hint = self._hints.get(number_hash, app, purpose)
+        if hint is not None:
+            return hint
         with answering():
             entry: Any = self._client.hget(self._keys.number(number_hash), f"{Number.LATEST}{app}:{purpose}")
-        return None if entry is None else self._reference(LatestEntry.parse(entry)[0])
+        if entry is None:
+            return None
+        ref = self._reference(LatestEntry.parse(entry)[0])
+        self._hints.put(app, purpose, ref)
+        return ref
 
     def check(self, command: CheckCommand) -> CheckAnswer:
         """Judge one guess. Raises StoreUnavailable, and then nothing is known to have been judged.
@@ -172,6 +186,7 @@ class Verifications:
             case "limited":
                 return Limited(int(reply[2]))
             case "superseded":
+                self._learn_latest(command, reply[2])
                 return Superseded()
             case "no_key":
                 raise KeyUnknown(reply[2])
@@ -192,6 +207,13 @@ class Verifications:
         )
         # Each command has a receipt id of its own: another one is that of the first approval.
         return Approved(approval, int(at), context_hash, receipt_id, replayed=receipt_id != command.receipt_id)
+
+    def _learn_latest(self, command: CheckCommand, token: str) -> None:
+        app, purpose = command.app.name, command.by_purpose or ""
+        if token:
+            self._hints.put(app, purpose, self._reference(token))
+        else:
+            self._hints.forget(command.reference.number_hash, app, purpose)
 
     def _check_keys(self, command: CheckCommand) -> dict[str, str]:
         return self._ending_keys(command.reference) | {"number": self._keys.number(command.reference.number_hash)}

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from otp_service.domain.checking import Wrong
+
 from .harness import CODE, WRONG, StoreHarness, fresh_number
 
 OURS_NOT = {"evalsha", "eval", "config|resetstat", "info", "hello", "client|setinfo", "script|load"}
@@ -46,6 +48,28 @@ def test_a_right_code_costs_ten_commands(loaded: StoreHarness) -> None:
 def test_a_start_costs_fourteen_commands(loaded: StoreHarness) -> None:
     """Of a number that nothing is known of: one more than for a number whose hash lives long enough."""
     assert cost(loaded, lambda: loaded.start(fresh_number())) == (14, 1)
+
+
+def test_a_repeated_send_is_one_script(loaded: StoreHarness) -> None:
+    """The process that started it knows which verification is the number's latest."""
+    number = fresh_number()
+    ref = loaded.start(number).reference
+    loaded.cool(ref)
+    commands, scripts = cost(loaded, lambda: loaded.start(number))
+    assert (commands <= 16, scripts) == (True, 1)
+
+
+def test_a_check_by_number_is_one_round_trip(loaded: StoreHarness) -> None:
+    """No look-up before it; the script compares what the process believes with the store."""
+    number = fresh_number()
+    loaded.check(loaded.start(number).reference, WRONG)
+
+    def by_number() -> None:
+        ref = loaded.verifications.latest(loaded.hash_of(number), "shop", "login")
+        assert ref is not None
+        assert loaded.check(ref, WRONG, by_purpose="login") == Wrong(3)
+
+    assert cost(loaded, by_number) == (6, 1)
 
 
 def test_a_pending_verification_has_three_keys(loaded: StoreHarness) -> None:

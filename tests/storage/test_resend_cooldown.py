@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from otp_service.domain.checking import Approved
@@ -111,6 +111,7 @@ def opens(sends: Sequence[int], waits: Sequence[int], now: int) -> int:
     ages=st.lists(st.integers(0, HOUR_MS + 60_000), max_size=90),
     waits=st.lists(st.sampled_from([0, 1_000, 30_000, 60_000, 120_000, 1_800_000, 4_000_000]), max_size=5),
 )
+@example(ages=[0, 0], waits=[4_000_000, 0, 4_000_000])  # sends of the same moment leave the ladder together
 def test_the_cool_downs_wait_is_exact(server_harness: StoreHarness, ages: list[int], waits: list[int]) -> None:
     """For any sends and any steps the wait is what the rule says, to the moments between two looks at the clock."""
     harness, number = server_harness, fresh_number()

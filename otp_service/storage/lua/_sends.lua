@@ -39,12 +39,15 @@ end
 -- sends within an hour; the last wait repeats; a send that becomes an hour old counts no longer.
 local function ladder_opens(own, waits, now)
   local count, at = #own, now
-  while count > 0 and own[count] + LADDER_MS <= at do count = count - 1 end
+  local function drop_old()
+    while count > 0 and own[count] + LADDER_MS <= at do count = count - 1 end
+  end
+  drop_old()
   while count > 0 and #waits > 0 do
-    local free, older = own[1] + waits[math.min(count, #waits)], own[count] + LADDER_MS
+    local free = own[1] + waits[math.min(count, #waits)]
     if free <= at then return at end
-    at = math.min(free, older)
-    if older <= at then count = count - 1 end
+    at = math.min(free, own[count] + LADDER_MS)
+    drop_old()
   end
   return at
 end
