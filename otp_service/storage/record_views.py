@@ -10,6 +10,7 @@ from ..domain.policy import MAX_LIFETIME_MS
 from ..domain.starting import StartCommand, Started
 from ..domain.verification import Status
 from ..domain.view import DeliveryView, TimelineEntry, VerificationView
+from .pieces import joined
 from .schema import encodings
 from .schema.fields import Delivery, Record
 
@@ -50,7 +51,7 @@ def view_of(
         sends=int(record[Record.SENDS]),
         max_sends=int(record[Record.MAX_SENDS]),
         next_send_ms=int(record[Record.NEXT_SEND]),
-        metadata=record[Record.METADATA],
+        metadata=record.get(Record.METADATA, "{}"),
         deliveries=tuple(_delivery(record, n) for n in range(1, int(record[Record.DELIVERIES]) + 1)),
         version=int(record.get(Record.VERSION, 0)),
         now_ms=now_ms,
@@ -95,7 +96,7 @@ def _delivery(record: Mapping[str, str], n: int) -> DeliveryView:
         carrier_status=record.get(f"{n}{Delivery.CARRIER_STATUS}") or None,
         error=(code, record.get(f"{n}{Delivery.ERROR_TITLE}", "")) if code else None,
         queued_ms=int(record[f"{n}{Delivery.QUEUED}"]),
-        updated_ms=int(record[f"{n}{Delivery.UPDATED}"]),
+        updated_ms=int(record.get(f"{n}{Delivery.UPDATED}") or record[f"{n}{Delivery.QUEUED}"]),
     )
 
 
@@ -107,5 +108,5 @@ def timeline_of(ref: Reference, record: Mapping[str, str]) -> list[TimelineEntry
 
 def _timeline_entry(ref: Reference, record: Mapping[str, str], version: int) -> TimelineEntry:
     event, at, ordinal = encodings.TimelineEntry.parse(record[f"{Record.TIMELINE}{version}"])
-    detail = json.loads(record.get(f"{Record.DETAIL}{version}", "{}"))
+    detail = json.loads(joined(record, f"{Record.DETAIL}{version}") or "{}")
     return TimelineEntry(event, int(at), ref.delivery_id(int(ordinal)) if ordinal else None, detail)

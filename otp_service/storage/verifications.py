@@ -16,6 +16,7 @@ from ..domain.view import TimelineEntry, VerificationView
 from .answering import answering, answers
 from .arguments import route_text, rules_text
 from .latest_hints import LatestHints
+from .pieces import pack_sealed
 from .record_views import View, created, timeline_of, view_of
 from .schema import Keys
 from .schema.encodings import LatestEntry
@@ -96,8 +97,8 @@ class Verifications:
             max_checks=app.max_checks,
             resend_waits=",".join(str(wait) for wait in app.resend_after_ms),
             key_id=command.kid,
-            digest=command.digest,
-            box=command.box,
+            digest=bytes.fromhex(command.digest),
+            box=pack_sealed(command.box),
             metadata=command.metadata,
             locale=command.locale,
             autofill=command.autofill,
@@ -173,7 +174,7 @@ class Verifications:
             asserted_purpose=command.asserted_purpose,
             by_purpose=command.by_purpose or "",
             request_key=command.request_key,
-            digests=[text for pair in command.digests.items() for text in pair],
+            digests=[part for kid, digest in command.digests.items() for part in (kid, bytes.fromhex(digest))],
         )
         _require_echo(reply, command.operation_id)
         match reply[1]:

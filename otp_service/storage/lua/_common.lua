@@ -31,6 +31,17 @@ local function append_audit(audit, who, events)
     who.mask or '', who.number_hash or '', who.operation or ''), AuditEntry.EVENTS, events)
 end
 
+-- Add a value to what will be written to a hash, in as many pieces as it needs: a hash is kept compact as long as none
+-- of its values is longer than this.
+local PIECE_LENGTH = 64
+local function add_pieces(fields, name, value)
+  for first = 1, math.max(#value, 1), PIECE_LENGTH do
+    local number = (first - 1) / PIECE_LENGTH + 1
+    fields[#fields + 1] = number == 1 and name or string.format(PieceName.PACK, name, int(number))
+    fields[#fields + 1] = string.sub(value, first, first + PIECE_LENGTH - 1)
+  end
+end
+
 -- Add an event to what will be written to a record (`fields`: field, value, field, value ...) as its new version.
 local function add_to_timeline(fields, version, kind, now, delivery, detail)
   local n = #fields
@@ -38,10 +49,7 @@ local function add_to_timeline(fields, version, kind, now, delivery, detail)
   fields[n + 2] = kind .. TimelineEntry.SEPARATOR .. int(now) .. TimelineEntry.SEPARATOR .. (delivery or '')
   fields[n + 3] = Record.VERSION
   fields[n + 4] = version
-  if detail then
-    fields[n + 5] = Record.DETAIL .. version
-    fields[n + 6] = detail
-  end
+  if detail then add_pieces(fields, Record.DETAIL .. version, detail) end
 end
 
 -- Append one event to the shard's audit stream and to the timeline of the verification whose record is `who.record`,

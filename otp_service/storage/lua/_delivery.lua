@@ -56,10 +56,14 @@ local function queue_delivery(c, n, route, send, channel, locale, autofill, with
   local sender, kind, profile = string.match(head, RouteSender.PARSE)
   local id, detail = delivery_id(c, n), cjson.encode({sender = sender, kind = kind})
   add_to_timeline(fields, version, 'delivery.queued', c.now, n, detail)
+  if autofill and autofill ~= '' then
+    fields[#fields + 1] = n .. Delivery.AUTOFILL
+    fields[#fields + 1] = autofill
+  end
   redis.call('HSET', c.who.record, n .. Delivery.STATUS, 'queued', n .. Delivery.SENDER, sender, n .. Delivery.KIND,
     kind, n .. Delivery.PROFILE, profile, n .. Delivery.NEXT_SENDERS, next_senders, n .. Delivery.SEND, send,
-    n .. Delivery.CHANNEL, channel, n .. Delivery.LOCALE, locale, n .. Delivery.AUTOFILL, autofill,
-    n .. Delivery.QUEUED, int(c.now), n .. Delivery.UPDATED, int(c.now), n .. Delivery.SENT_WITHIN, within,
+    n .. Delivery.CHANNEL, channel, n .. Delivery.LOCALE, locale, n .. Delivery.QUEUED, int(c.now),
+    n .. Delivery.SENT_WITHIN, within,
     Record.DELIVERIES, n, unpack(fields))
   timers[#timers + 1] = int(expires + CLOSE_MS)
   timers[#timers + 1] = TimerKind.CLOSING .. id

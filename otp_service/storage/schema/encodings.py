@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 UNIT_SEPARATOR = "\x1f"
 RECORD_SEPARATOR = "\x1e"
+RAW = b"\x00"
+"""How a sealed value begins whose bytes follow its key's id and a colon. Any other is stored as the text that it is."""
+
 _IN_LUA = {UNIT_SEPARATOR: "\\31", RECORD_SEPARATOR: "\\30"}
 
 
@@ -49,6 +52,9 @@ class Encoding:
             "EACH": "'(" + quoted.join([f"([^,{quoted}]+)"] * len(self.parts)) + ")'",
         }
 
+
+PieceName = Encoding(":", ("field", "number"))
+"""The name of a field that holds the second, third … piece of another field's value. See `pieces`."""
 
 StoreSetup = Encoding("|", ("shards", "layout"))
 """What a store was set up with. A value without the second part was written by version 0.1.0."""

@@ -151,11 +151,17 @@ local fields = {Record.APP, app, Record.PURPOSE, purpose, Record.CHANNEL, channe
   Record.NUMBER_HASH, number_hash, Record.CONTEXT_HASH, context_hash, Record.STATUS, 'pending',
   Record.CREATED, int(now), Record.EXPIRES, int(expires), Record.ATTEMPTS, 0, Record.MAX_CHECKS, max_checks,
   Record.SENDS, 1, Record.MAX_SENDS, #waits + 1, Record.NEXT_SEND, next_send, Record.SENT_AT .. '1', int(now),
-  Record.KEY_ID, key_id, Record.METADATA, metadata, Record.DIGEST, digest}
+  Record.KEY_ID, key_id, Record.DIGEST, digest}
+if metadata ~= '{}' then
+  fields[#fields + 1] = Record.METADATA
+  fields[#fields + 1] = metadata
+end
 add_to_timeline(fields, 1, 'verification.started', now, nil, detail)
 local sender, kind = queue_delivery(c, '1', open, '1', channel, locale, autofill, sent_within_ms, expires, fields, 2,
   timers, audit_event('verification.started', nil, detail))
-redis.call('HSET', secrets_key, Secrets.BOX, box)
+local secrets = {}
+add_pieces(secrets, Secrets.BOX, box)
+redis.call('HSET', secrets_key, unpack(secrets))
 redis.call('PEXPIREAT', secrets_key, int(expires))
 redis.call('PEXPIREAT', record_key, tombstone_until)
 return {operation, outcome, token, int(now), int(expires), next_send, sender, kind}
