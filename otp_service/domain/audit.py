@@ -95,12 +95,17 @@ LAST = Position(2**64 - 1, 2**64 - 1)
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One entry of the record. `at_ms` is the store's clock in Unix milliseconds."""
+    """One event of the record. `at_ms` is the store's clock in Unix milliseconds.
+
+    `fields` are texts: `type`, `verification` (an id's token), `app`, `mask`, `number_hash`, `delivery` (an id),
+    `operation` and `detail` (a JSON object). `siblings`: how many other events were recorded in the same step.
+    """
 
     shard: int
     position: Position
     type: str
     fields: Mapping[str, str]
+    siblings: int = 0
 
     @property
     def at_ms(self) -> int:

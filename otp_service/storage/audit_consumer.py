@@ -13,11 +13,11 @@ from typing import Any, cast
 
 from redis.exceptions import ResponseError
 
-from ..domain.audit import Event, Position
+from ..domain.audit import Event
 from .answering import answers
+from .audit_entries import entry_of, events_of
 from .schema import Keys
 from .schema.fields import ConsumerGroup
-from .schema.fields import Event as EventField
 from .store import Store
 
 GROUP = ConsumerGroup.CALLBACKS
@@ -75,12 +75,20 @@ class AuditConsumer:
         return answers([[] if gone else reply for gone, reply in zip(lost, replies, strict=True)])
 
     def acknowledge(self, events: Iterable[Event]) -> None:
-        """These need not be given out again. Raises StoreUnavailable if no shard of theirs answers."""
+        """These need not be given out again. Raises StoreUnavailable if no shard of theirs answers.
+
+        Events that were recorded in one step are given out again together, if one of them is not among these.
+        """
+        done: dict[tuple[int, str], int] = {}
         by_shard: dict[int, list[str]] = {}
         for event in events:
-            by_shard.setdefault(event.shard, []).append(str(event.position))
-        acks = [("XACK", self._keys.audit(shard), GROUP, *entries) for shard, entries in by_shard.items()]
-        answers(self._store.gather(acks))
+            place = (event.shard, entry_of(event.position))
+            done[place] = done.get(place, 0) + 1
+            if done[place] > event.siblings:
+                by_shard.setdefault(event.shard, []).append(place[1])
+        if by_shard:
+            acks = [("XACK", self._keys.audit(shard), GROUP, *entries) for shard, entries in by_shard.items()]
+            answers(self._store.gather(acks))
 
 
 def _events(shard: int, messages: Any) -> list[Event]:
@@ -88,7 +96,4 @@ def _events(shard: int, messages: Any) -> list[Event]:
     if messages and isinstance(messages[0], list) and isinstance(messages[0][0], tuple):
         messages = messages[0]
     found = cast("list[tuple[str, dict[str, str] | None]]", messages or [])
-    return [
-        Event(shard, Position.read(entry), (fields or {}).get(EventField.TYPE, ""), fields or {})
-        for entry, fields in found
-    ]
+    return [event for entry, fields in found for event in events_of(shard, entry, fields)]

@@ -13,8 +13,8 @@ from typing import Any
 from ..domain.audit import LAST, Event, EventPage, EventType, Position
 from ..domain.errors import StoreUnavailable
 from .answering import answering
+from .audit_entries import entry_of, events_of
 from .schema import Keys
-from .schema.fields import Event as EventField
 from .scripts import Scripts
 from .store import Store
 
@@ -26,7 +26,7 @@ PAGE_SCAN = 5_000
 class _ShardReader:
     shard: int
     position: Position
-    entries: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     exhausted: bool = False
 
 
@@ -79,7 +79,7 @@ class AuditLog:
 
         Raises StoreUnavailable, also where only one of the shards does not answer: a page has no gaps.
 
-        `wanted` maps a field of the event (`type`, `vid`, `app`, `nh`) to the values that pass.
+        `wanted` maps a field of the event (`type`, `verification`, `app` …) to the values that pass.
         """
         readers = {shard: _ShardReader(shard, positions[shard]) for shard in shards}
         after = list(positions)
@@ -91,30 +91,32 @@ class AuditLog:
         while heap and len(events) < limit and scanned < PAGE_SCAN:
             position, shard = heapq.heappop(heap)
             reader = readers[shard]
-            _, fields = reader.entries.pop(0)
+            event = reader.events.pop(0)
             after[shard] = position
             scanned += 1
-            if all(fields.get(name, "") in values for name, values in wanted.items()):
-                events.append(Event(shard, position, fields.get(EventField.TYPE, ""), fields))
+            if all(event.fields.get(name, "") in values for name, values in wanted.items()):
+                events.append(event)
             self._push(heap, reader, until_ms, limit)
         return EventPage(events, after, at_end=not heap)
 
     def _push(self, heap: list[tuple[Position, int]], reader: _ShardReader, until_ms: int | None, limit: int) -> None:
-        if not reader.entries and not reader.exhausted:
+        if not reader.events and not reader.exhausted:
             count = max(16, min(limit, 200))
-            reader.entries = self._range(reader.shard, reader.position, until_ms, count)
-            reader.exhausted = len(reader.entries) < count
-            if reader.entries:
-                reader.position = Position.read(reader.entries[-1][0])
-        if reader.entries:
-            heapq.heappush(heap, (Position.read(reader.entries[0][0]), reader.shard))
+            entries = self._range(reader.shard, reader.position, until_ms, count)
+            found = [event for entry, fields in entries for event in events_of(reader.shard, entry, fields)]
+            reader.events = [event for event in found if event.position > reader.position]
+            reader.exhausted = len(entries) < count
+            if found:
+                reader.position = found[-1].position
+        if reader.events:
+            heapq.heappush(heap, (reader.events[0].position, reader.shard))
 
     def _range(self, shard: int, after: Position, until_ms: int | None, count: int) -> list[tuple[str, dict[str, str]]]:
         if after == LAST:
             return []  # the store has nothing beyond, and refuses the command
         end = "+" if until_ms is None else str(until_ms)
         with answering():
-            found: Any = self._client.xrange(self._keys.audit(shard), min=f"({after}", max=end, count=count)
+            found: Any = self._client.xrange(self._keys.audit(shard), min=entry_of(after), max=end, count=count)
         return list(found)
 
     def trim(self, kept_ms: int) -> None:

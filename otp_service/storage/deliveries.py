@@ -1,7 +1,7 @@
 """Deliveries: beginning to send one, and recording how the attempt ended."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from ..domain.delivery import MARGIN_MS, TOO_LATE, Accepted, NotSent, Refused, Unknown
@@ -10,6 +10,7 @@ from ..domain.outbox import Job, PendingDelivery, SendPermit
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, Limit
 from .answering import answering
 from .arguments import rules_text
+from .pieces import as_bytes, joined, pack_sealed, unpack_sealed
 from .schema import Keys
 from .schema.encodings import RouteSender, flag
 from .schema.fields import ConsumerGroup, Delivery, Record, Secrets
@@ -35,21 +36,21 @@ class Deliveries:
         """What is needed to write the request; None if the verification is gone."""
         n = job.ordinal
         names = [Record.APP, *(f"{n}{field}" for field in _NEEDED), Record.EXPIRES]
-        optional = [f"{n}{Delivery.RATE_LIMITED}", f"{n}{Delivery.NEXT_SENDERS}"]
-        secret = [Secrets.BOX, f"{Secrets.BODY}{n}"]
+        optional = [f"{n}{field}" for field in (Delivery.AUTOFILL, Delivery.RATE_LIMITED, Delivery.NEXT_SENDERS)]
         with answering():
             found = cast("list[Any]", self._client.hmget(self._keys.record(job.reference), names + optional))
-            box, body = cast("list[Any]", self._client.hmget(self._keys.secrets(job.reference), secret))
+            kept: Any = self._client.hgetall(self._keys.secrets(job.reference))
         if any(value is None for value in found[: len(names)]):
             return None
-        app, sender, channel, locale, autofill, expires, rate_limited, route = found
+        app, sender, channel, locale, expires, autofill, rate_limited, route = found
         now_ms = self._store.time_ms(self._keys.record(job.reference))
+        box, body = _unsealed(kept, Secrets.BOX), _unsealed(kept, f"{Secrets.BODY}{n}")
         return PendingDelivery(
             app,
             sender,
             channel,
             locale,
-            autofill,
+            autofill or "",
             int(expires),
             now_ms,
             box,
@@ -67,12 +68,7 @@ class Deliveries:
         The limits are those of the app and those over all apps.
         """
         ref, k = job.reference, self._keys
-        keys = self._keys_of(job) | {
-            "secrets": k.secrets(ref),
-            "wrong": k.wrong(ref.number_hash, app),
-            "streak": k.streak(ref.number_hash, app),
-            "wrong_everywhere": k.wrong_everywhere(ref.number_hash),
-        }
+        keys = self._keys_of(job) | {"secrets": k.secrets(ref)}
         reply = self._scripts.call(
             "delivery/begin_send",
             keys,
@@ -80,14 +76,16 @@ class Deliveries:
             ordinal=job.ordinal,
             group=ConsumerGroup.WORKERS,
             entry=job.entry,
-            candidate=sealed_body,
+            candidate=pack_sealed(sealed_body),
             wrong_rules=rules_text(wrong_limits),
             wrong_everywhere_rules=rules_text(all_wrong_limits),
             consecutive_max=MAX_CONSECUTIVE_WRONG,
             margin_ms=MARGIN_MS,
             call=secrets.token_hex(8),
         )
-        return SendPermit(reply[1], int(reply[2]), int(reply[3])) if reply[0] == "send" else None
+        if reply[0] != "send":
+            return None
+        return SendPermit(unpack_sealed(as_bytes(reply[1])), int(reply[2]), int(reply[3]))
 
     # ---- how an attempt ended --------------------------------------------------------------------------------------
 
@@ -177,18 +175,22 @@ class Deliveries:
             "record": k.record(ref),
             "outbox": k.outbox(job.shard),
             "audit": k.audit(job.shard),
-            "timeline": k.timeline(ref),
             "timers": k.timers(job.shard),
             "optouts": k.optouts(ref.number_hash),
-            "sends": k.sends(ref.number_hash),
+            "number": k.number(ref.number_hash),
         }
 
 
-_NEEDED = (Delivery.SENDER, Delivery.CHANNEL, Delivery.LOCALE, Delivery.AUTOFILL)
+_NEEDED = (Delivery.SENDER, Delivery.CHANNEL, Delivery.LOCALE)
 
 
 def _names(route: str) -> tuple[str, ...]:
     return tuple(RouteSender.parse(sender)[0] for sender in route.split(",") if sender)
+
+
+def _unsealed(kept: Mapping[str, str], name: str) -> str | None:
+    stored = joined(kept, name)
+    return None if stored is None else unpack_sealed(stored)
 
 
 def _key_id(sealed: str) -> str:

@@ -78,7 +78,6 @@ class DeliveryReports:
             "record": k.record(ref),
             "outbox": k.outbox(shard),
             "audit": k.audit(shard),
-            "timeline": k.timeline(ref),
             "timers": k.timers(shard),
             "optouts": k.optouts(number),
             "message": k.message(number, message_id),
@@ -93,11 +92,9 @@ class DeliveryReports:
         keys = {
             "record": k.record(ref),
             "audit": k.audit(shard),
-            "timeline": k.timeline(ref),
             "event": k.event(ref.number_hash, event_id),
         }
-        delivery = ref.delivery_id(ordinal)
         reply = self._scripts.call(
-            "delivery/record_click", keys, token=ref.token, delivery=delivery, event_ttl_ms=EVENT_TTL_MS
+            "delivery/record_click", keys, token=ref.token, ordinal=ordinal, event_ttl_ms=EVENT_TTL_MS
         )
         return str(reply)

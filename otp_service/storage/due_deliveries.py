@@ -52,7 +52,6 @@ class DueDeliveries:
             "record": k.record(ref),
             "outbox": k.outbox(due.shard),
             "audit": k.audit(due.shard),
-            "timeline": k.timeline(ref),
             "timers": k.timers(due.shard),
             "optouts": k.optouts(ref.number_hash),
         }
@@ -72,8 +71,7 @@ class DueDeliveries:
         keys = {
             "record": k.record(ref),
             "audit": k.audit(due.shard),
-            "timeline": k.timeline(ref),
             "timers": k.timers(due.shard),
-            "sends": k.sends(ref.number_hash),
+            "number": k.number(ref.number_hash),
         }
         return str(self._scripts.call("delivery/close_delivery", keys, token=ref.token, ordinal=due.ordinal)) or None

@@ -1,16 +1,21 @@
 """What a record and a timeline in the store say, as values of the domain."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from ..domain.delivery import DeliveryStatus
 from ..domain.ids import Reference
 from ..domain.policy import MAX_LIFETIME_MS
+from ..domain.starting import StartCommand, Started
 from ..domain.verification import Status
 from ..domain.view import DeliveryView, TimelineEntry, VerificationView
+from .pieces import joined
 from .schema import encodings
 from .schema.fields import Delivery, Record
+
+FIRST_VERSION = 2
+"""The version of a new record: it was started, and its delivery is queued."""
 
 CLOCK_PLAY_MS = 5_000
 """By so much a code may seem to begin in the future; by more, the store's clock was set back, and the code is over."""
@@ -46,11 +51,38 @@ def view_of(
         sends=int(record[Record.SENDS]),
         max_sends=int(record[Record.MAX_SENDS]),
         next_send_ms=int(record[Record.NEXT_SEND]),
-        metadata=record[Record.METADATA],
+        metadata=record.get(Record.METADATA, "{}"),
         deliveries=tuple(_delivery(record, n) for n in range(1, int(record[Record.DELIVERIES]) + 1)),
         version=int(record.get(Record.VERSION, 0)),
         now_ms=now_ms,
         **more,
+    )
+
+
+def created(command: StartCommand, subject: str, reply: Sequence[str]) -> Started:
+    """What a command created. The script's reply: the time, the code's end, the next send, the sender and its kind."""
+    now_ms, expires_ms, next_send_ms = (int(ms) for ms in reply[:3])
+    first = DeliveryView(1, reply[3], reply[4], DeliveryStatus.QUEUED, None, None, now_ms, now_ms)
+    return Started(
+        reference=command.reference,
+        app=command.app.name,
+        purpose=command.purpose,
+        channel=command.channel,
+        mask=command.mask,
+        subject=subject,
+        status=Status.PENDING,
+        created_ms=now_ms,
+        expires_ms=expires_ms,
+        attempts=0,
+        max_checks=command.app.max_checks,
+        sends=1,
+        max_sends=len(command.app.resend_after_ms) + 1,
+        next_send_ms=next_send_ms,
+        metadata=command.metadata,
+        deliveries=(first,),
+        version=FIRST_VERSION,
+        now_ms=now_ms,
+        resent=False,
     )
 
 
@@ -64,11 +96,17 @@ def _delivery(record: Mapping[str, str], n: int) -> DeliveryView:
         carrier_status=record.get(f"{n}{Delivery.CARRIER_STATUS}") or None,
         error=(code, record.get(f"{n}{Delivery.ERROR_TITLE}", "")) if code else None,
         queued_ms=int(record[f"{n}{Delivery.QUEUED}"]),
-        updated_ms=int(record[f"{n}{Delivery.UPDATED}"]),
+        updated_ms=int(record.get(f"{n}{Delivery.UPDATED}") or record[f"{n}{Delivery.QUEUED}"]),
     )
 
 
-def timeline_entry(line: str) -> TimelineEntry:
-    """One entry of the timeline."""
-    event, at, delivery, detail = encodings.TimelineEntry.parse(line)
-    return TimelineEntry(event, int(at), delivery or None, json.loads(detail))
+def timeline_of(ref: Reference, record: Mapping[str, str]) -> list[TimelineEntry]:
+    """The events of a record in order."""
+    versions = (int(name[len(Record.TIMELINE) :]) for name in record if name.startswith(Record.TIMELINE))
+    return [_timeline_entry(ref, record, version) for version in sorted(versions)]
+
+
+def _timeline_entry(ref: Reference, record: Mapping[str, str], version: int) -> TimelineEntry:
+    event, at, ordinal = encodings.TimelineEntry.parse(record[f"{Record.TIMELINE}{version}"])
+    detail = json.loads(joined(record, f"{Record.DETAIL}{version}") or "{}")
+    return TimelineEntry(event, int(at), ref.delivery_id(int(ordinal)) if ordinal else None, detail)

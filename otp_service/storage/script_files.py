@@ -19,7 +19,7 @@ from typing import Any
 
 from .schema.lua_names import with_literals
 
-Value = str | int
+Value = str | int | bytes
 FIRST_LINE = "#!lua\n"
 """Without it a Cluster would let a script touch keys of other slots."""
 
@@ -67,7 +67,7 @@ class Script:
             raise TypeError(f"{self.name} needs the argument {error}") from None
         if len(ordered) + (self.rest is not None) != len(args):
             raise TypeError(f"{self.name} has no arguments {sorted(set(args) - {*self.args, self.rest})}")
-        if isinstance(rest, (str, int)):
+        if isinstance(rest, (str, int, bytes)):
             raise TypeError(f"{self.name} takes a sequence as {self.rest}")
         return [*ordered, *rest]
 

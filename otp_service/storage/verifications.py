@@ -10,15 +10,17 @@ from ..domain.ending import Canceled, Ended, NotFound, Redeemed
 from ..domain.errors import KeyUnknown, NotReady, StoreUnavailable
 from ..domain.ids import Ids, Reference
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, MAX_LIFETIME_MS, TOMBSTONE_MS
-from ..domain.starting import OPERATION_TTL_MS, StartCommand, Started, StartRefused
+from ..domain.starting import StartCommand, Started, StartRefused
 from ..domain.verification import Status
 from ..domain.view import TimelineEntry, VerificationView
 from .answering import answering, answers
 from .arguments import route_text, rules_text
-from .record_views import View, timeline_entry, view_of
+from .latest_hints import LatestHints
+from .pieces import pack_sealed
+from .record_views import View, created, timeline_of, view_of
 from .schema import Keys
-from .schema.encodings import StartOutcome
-from .schema.fields import Record
+from .schema.encodings import LatestEntry
+from .schema.fields import Number, Record
 from .scripts import Scripts
 from .store import Store
 
@@ -29,7 +31,6 @@ CLOCKS_APART_MS = 5_000
 REFUSAL_GAP_MS = 1_000
 """Of the refusals of one kind to one number, one in this time goes on record."""
 
-STREAK_TTL_MS = 30 * 86_400_000
 _MAX_RUNS = 5
 
 
@@ -42,26 +43,31 @@ class Verifications:
         self._scripts = scripts
         self._keys = keys
         self._ids = ids
+        self._hints = LatestHints()
 
     def start(self, command: StartCommand) -> Started | StartRefused:
         """Create, or send again. Raises StoreUnavailable."""
-        known: Reference | None = None
+        known = self._hints.get(command.reference.number_hash, command.app.name, command.purpose)
         for _ in range(_MAX_RUNS):
             reply = self._run_start(command, known)
             _require_echo(reply, command.operation_id)
             match reply[1]:
                 case "known":
                     known = self._reference(reply[2])
+                    self._hints.put(command.app.name, command.purpose, known)
                 case "refused":
                     left = int(reply[4]) if reply[4] != "" else None
                     return StartRefused(reply[2], int(reply[3]), left, reply[6])
                 case "replayed":
-                    first, token = StartOutcome.parse(reply[2])
-                    return self._replayed(self._reference(token), command.app.name, resent=first == "resent")
-                case outcome:
+                    return self._replayed(self._reference(reply[3]), command.app.name, resent=reply[2] == "resent")
+                case "created":
+                    self._hints.put(command.app.name, command.purpose, command.reference)
+                    subject = self._ids.subject(command.app.name, command.reference.number_hash)
+                    return created(command, subject, reply[3:])
+                case _:
                     ref, flat = self._reference(reply[2]), reply[4]
                     record = dict(zip(flat[::2], flat[1::2], strict=True))
-                    return self._shown(Started, ref, record, int(reply[3]), resent=outcome == "resent")
+                    return self._shown(Started, ref, record, int(reply[3]), resent=True)
         # The number's verifications change faster than we can read them: somebody is flooding it.
         raise StoreUnavailable("Too many requests for this number at once.")
 
@@ -91,8 +97,8 @@ class Verifications:
             max_checks=app.max_checks,
             resend_waits=",".join(str(wait) for wait in app.resend_after_ms),
             key_id=command.kid,
-            digest=command.digest,
-            box=command.box,
+            digest=bytes.fromhex(command.digest),
+            box=pack_sealed(command.box),
             metadata=command.metadata,
             locale=command.locale,
             autofill=command.autofill,
@@ -116,35 +122,36 @@ class Verifications:
         k, ref, nh, app = self._keys, command.reference, command.reference.number_hash, command.app.name
         shard = k.shard(nh)
         keys = {
-            "operation": k.operation(nh, command.operation_id),
-            "latest": k.latest(nh, app, command.purpose),
-            "wrong": k.wrong(nh, app),
-            "wrong_everywhere": k.wrong_everywhere(nh),
-            "streak": k.streak(nh, app),
-            "starts": k.starts(nh, app),
-            "sends": k.sends(nh),
+            "number": k.number(nh),
             "optouts": k.optouts(nh),
             "sticky": k.sticky(nh),
-            "pending": k.pending(nh),
             "start_refusals": k.start_refusals(nh, app),
             "outbox": k.outbox(shard),
             "audit": k.audit(shard),
             "timers": k.timers(shard),
             "record": k.record(ref),
             "secrets": k.secrets(ref),
-            "timeline": k.timeline(ref),
         }
         if known is not None:
             keys["known_record"] = k.record(known)
             keys["known_secrets"] = k.secrets(known)
-            keys["known_timeline"] = k.timeline(known)
         return keys
 
     def latest(self, number_hash: str, app: str, purpose: str) -> Reference | None:
-        """The number's latest verification for app and purpose, an ended one too. Raises StoreUnavailable."""
+        """The number's latest verification for app and purpose, an ended one too. Raises StoreUnavailable.
+
+        As far as this process knows: a check of it by number says so if another process has started a newer one.
+        """
+        hint = self._hints.get(number_hash, app, purpose)
+        if hint is not None:
+            return hint
         with answering():
-            token: Any = self._client.get(self._keys.latest(number_hash, app, purpose))
-        return None if token is None else self._reference(token)
+            entry: Any = self._client.hget(self._keys.number(number_hash), f"{Number.LATEST}{app}:{purpose}")
+        if entry is None:
+            return None
+        ref = self._reference(LatestEntry.parse(entry)[0])
+        self._hints.put(app, purpose, ref)
+        return ref
 
     def check(self, command: CheckCommand) -> CheckAnswer:
         """Judge one guess. Raises StoreUnavailable, and then nothing is known to have been judged.
@@ -156,19 +163,18 @@ class Verifications:
             "verification/check",
             self._check_keys(command),
             operation=command.operation_id,
-            operation_ttl_ms=OPERATION_TTL_MS,
             token=command.reference.token,
             app=app.name,
             receipt_id=command.receipt_id,
             wrong_rules=rules_text(app.wrong_codes_per_number),
             wrong_everywhere_rules=rules_text(command.per_number.wrong_codes),
             consecutive_max=MAX_CONSECUTIVE_WRONG,
-            streak_ttl_ms=STREAK_TTL_MS,
             tombstone_ms=TOMBSTONE_MS,
             asserted_number=command.asserted_number,
             asserted_purpose=command.asserted_purpose,
+            by_purpose=command.by_purpose or "",
             request_key=command.request_key,
-            digests=[text for pair in command.digests.items() for text in pair],
+            digests=[part for kid, digest in command.digests.items() for part in (kid, bytes.fromhex(digest))],
         )
         _require_echo(reply, command.operation_id)
         match reply[1]:
@@ -181,6 +187,7 @@ class Verifications:
             case "limited":
                 return Limited(int(reply[2]))
             case "superseded":
+                self._learn_latest(command, reply[2])
                 return Superseded()
             case "no_key":
                 raise KeyUnknown(reply[2])
@@ -202,18 +209,15 @@ class Verifications:
         # Each command has a receipt id of its own: another one is that of the first approval.
         return Approved(approval, int(at), context_hash, receipt_id, replayed=receipt_id != command.receipt_id)
 
+    def _learn_latest(self, command: CheckCommand, token: str) -> None:
+        app, purpose = command.app.name, command.by_purpose or ""
+        if token:
+            self._hints.put(app, purpose, self._reference(token))
+        else:
+            self._hints.forget(command.reference.number_hash, app, purpose)
+
     def _check_keys(self, command: CheckCommand) -> dict[str, str]:
-        k, app, nh = self._keys, command.app.name, command.reference.number_hash
-        keys = self._ending_keys(command.reference) | {
-            "operation": k.operation(nh, command.operation_id),
-            "wrong": k.wrong(nh, app),
-            "wrong_everywhere": k.wrong_everywhere(nh),
-            "streak": k.streak(nh, app),
-            "sends": k.sends(nh),
-        }
-        if command.by_purpose is not None:
-            keys["latest"] = k.latest(nh, app, command.by_purpose)
-        return keys
+        return self._ending_keys(command.reference) | {"number": self._keys.number(command.reference.number_hash)}
 
     def _ending_keys(self, ref: Reference) -> dict[str, str]:
         """What a script needs that may end a verification."""
@@ -221,7 +225,6 @@ class Verifications:
         return {
             "record": self._keys.record(ref),
             "secrets": self._keys.secrets(ref),
-            "timeline": self._keys.timeline(ref),
             "audit": self._keys.audit(shard),
             "timers": self._keys.timers(shard),
         }
@@ -246,7 +249,7 @@ class Verifications:
         keys = self._ending_keys(ref)
         reply = self._scripts.call(
             "verification/redeem_receipt",
-            {name: keys[name] for name in ("record", "audit", "timeline")},
+            {name: keys[name] for name in ("record", "audit")},
             operation=operation_id,
             token=ref.token,
             app=app,
@@ -265,9 +268,12 @@ class Verifications:
 
     def pending(self, number_hash: str) -> list[Reference]:
         """The number's verifications that may be pending, of all apps and purposes. Raises StoreUnavailable."""
+        key = self._keys.number(number_hash)
         with answering():
-            tokens: Any = self._client.zrange(self._keys.pending(number_hash), 0, -1)
-        return [self._reference(token) for token in tokens]
+            number: Any = self._client.hgetall(key)
+        found = [LatestEntry.parse(entry) for name, entry in number.items() if name.startswith(Number.LATEST)]
+        now_ms = self._store.time_ms(key) if found else 0
+        return [self._reference(token) for token, expires_ms in found if int(expires_ms) > now_ms]
 
     def first_received(self, number_hash: str, event_id: str) -> int:
         """When this event was first received, in milliseconds of the store's clock. Raises StoreUnavailable."""
@@ -310,8 +316,8 @@ class Verifications:
     def timeline(self, ref: Reference) -> list[TimelineEntry]:
         """Every event of the verification in command. Raises StoreUnavailable."""
         with answering():
-            lines: Any = self._client.lrange(self._keys.timeline(ref), 0, -1)
-        return [timeline_entry(line) for line in lines]
+            record: Any = self._client.hgetall(self._keys.record(ref))
+        return timeline_of(ref, record)
 
     def _read(self, ref: Reference) -> tuple[Mapping[str, str], int]:
         with answering():

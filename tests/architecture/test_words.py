@@ -61,12 +61,12 @@ def test_an_assembled_script_is_whole(name: str) -> None:
 
 
 def test_an_ending_that_lua_writes_is_one_that_python_knows() -> None:
-    """`end_verification(…, 'expired', …)` and its like use the words of the states, and no script invents one."""
+    """`end_verification(…, 'verification.expired', …)` and its like use the words of the states, none invents one."""
     written = {
         word
         for name in names()
-        for call in re.findall(r"end_verification\(([^\n]*)\)", load(name).text)
-        for word in re.findall(r"'([a-z]+)'", call)
+        for call in re.findall(r"(?:end_verification|write_ending)\(([^\n]*)", load(name).text)
+        for word in re.findall(r"'(?:verification\.)?([a-z]+)'", call)
     }
     assert written
     assert written <= {str(status) for status in Status}

@@ -18,6 +18,7 @@ from otp_service.domain.outbox import Job, PendingDelivery, SendPermit, Timer
 from otp_service.domain.policy import App, Channel, Limit, NumberLimits, Sender, SenderKind
 from otp_service.domain.starting import StartCommand, Started, StartRefused
 from otp_service.keyring import Keyring, create, parse
+from otp_service.storage.audit_entries import events_of
 from otp_service.storage.audit_log import AuditLog
 from otp_service.storage.circuits import Circuits
 from otp_service.storage.connect import connect
@@ -37,6 +38,8 @@ from otp_service.storage.sender_stats import SenderStats
 from otp_service.storage.store import Store
 from otp_service.storage.timers import Timers
 from otp_service.storage.verifications import Verifications
+
+from .remembered import Remembered
 
 T = TypeVar("T")
 SHARDS = 16
@@ -108,7 +111,7 @@ class Confused(Scripts):
 
 
 @dataclass
-class StoreHarness:
+class StoreHarness(Remembered):
     """All store classes over one server."""
 
     store: Store
@@ -249,7 +252,7 @@ class StoreHarness:
             names = [name for name in record if name.startswith("sent_at_ms:")]
             moved = {name: str(int(record[name]) - ms) for name in ("created_ms", "expires_ms", "next_send_ms", *names)}
             self.raw.hset(self.keys.record(one), mapping=moved)
-        self._move_list(self.keys.sends(ref.number_hash), lambda at_ms: at_ms - ms)
+        self.move_sends(ref.number_hash, lambda at_ms: at_ms - ms)
 
     def cool(self, ref: Reference) -> None:
         """End the cool-down now: the number's sends were made eleven minutes ago, and the ladder counts them still."""
@@ -258,18 +261,12 @@ class StoreHarness:
         moved = {name: str(min(int(at), old)) for name, at in record.items() if name.startswith("sent_at_ms:")}
         if record:
             self.raw.hset(self.keys.record(ref), mapping={"next_send_ms": "0", **moved})
-        self._move_list(self.keys.sends(ref.number_hash), lambda at_ms: min(at_ms, old))
+        self.move_sends(ref.number_hash, lambda at_ms: min(at_ms, old))
 
     def age_wrong_codes(self, number_hash: str, ms: int, *apps: App) -> None:
         """Make the number's wrong codes so much older, in these apps and over all apps."""
-        lists = [self.keys.wrong(number_hash, app.name) for app in apps]
-        for key in (*lists, self.keys.wrong_everywhere(number_hash)):
-            self._move_list(key, lambda at_ms: at_ms - ms)
-
-    def _move_list(self, key: str, move: Callable[[int], int]) -> None:
-        for index, entry in enumerate(self.raw.lrange(key, 0, -1)):
-            at, mark, rest = entry.partition("\x1f")
-            self.raw.lset(key, index, f"{move(int(at))}{mark}{rest}")
+        for app in (*(app.name for app in apps), None):
+            self.set_wrong_codes(number_hash, app, [at_ms - ms for at_ms in self.wrong_codes(number_hash, app)])
 
     def events(self, ref: Reference) -> list[str]:
         """The types of the timeline's events in order."""
@@ -277,8 +274,17 @@ class StoreHarness:
 
     def audited(self, ref: Reference) -> list[dict[str, str]]:
         """The audit events of the verification in order."""
-        found = self.raw.xrange(self.keys.audit(self.keys.shard(ref.number_hash)))
-        return [dict(fields) for _, fields in found if fields.get("verification") == ref.token]
+        return [event for event in self.audited_of(ref.number_hash) if event["verification"] == ref.token]
+
+    def audited_of(self, number_hash: str) -> list[dict[str, str]]:
+        """The audit events about the number in order."""
+        found = self.audited_in(self.keys.shard(number_hash))
+        return [event for event in found if event.get("number_hash") == number_hash]
+
+    def audited_in(self, shard: int) -> list[dict[str, str]]:
+        """The audit events of a shard in order."""
+        entries = self.raw.xrange(self.keys.audit(shard))
+        return [dict(event.fields) for entry, fields in entries for event in events_of(shard, entry, fields)]
 
     # ---- deliveries ------------------------------------------------------------------------------------------------
 

@@ -133,9 +133,9 @@ class Callers(Number):
     def newest_wrong_code(self, app: App) -> int:
         """When the store counted the last wrong code."""
         number = self.harness.hash_of(self.number)
-        newest = self.harness.raw.lindex(self.harness.keys.wrong(number, app.name), 0)
-        assert newest == self.harness.raw.lindex(self.harness.keys.wrong_everywhere(number), 0)
-        return int(newest)
+        newest = self.harness.wrong_codes(number, app.name)[0]
+        assert newest == self.harness.wrong_codes(number)[0]
+        return newest
 
     @precondition(lambda self: self.models)
     @rule(data=st.data(), really=st.sampled_from([False, False, False, True]))

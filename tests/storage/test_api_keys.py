@@ -54,7 +54,7 @@ def at_store(harness: StoreHarness, ms: int) -> None:
 
 def key_events(harness: StoreHarness) -> list[tuple[str, str]]:
     """Type and key id of the recorded events."""
-    found = [fields for _, fields in harness.raw.xrange(harness.keys.audit(0))]
+    found = harness.audited_in(0)
     return [(event["type"], json.loads(event["detail"])["key_id"]) for event in found]
 
 

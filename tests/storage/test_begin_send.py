@@ -127,7 +127,7 @@ def test_a_vanished_verifications_entry_is_settled(harness: StoreHarness) -> Non
     """With the record gone there is nothing to send and nothing is made anew."""
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
-    harness.raw.delete(harness.keys.record(ref), harness.keys.secrets(ref), harness.keys.timeline(ref))
+    harness.raw.delete(harness.keys.record(ref), harness.keys.secrets(ref))
     assert harness.deliveries.pending_delivery(job) is None
     assert harness.begin(job) is None
     assert (pending(harness, ref), harness.waiting(ref)) == (0, 0)

@@ -264,5 +264,5 @@ class TestAuditConsumer:
             reader.join()
         last = AuditConsumer(harness.store, harness.keys, stale_ms=0)
         seen.update(event.seq for event in last.claim_stale(500))
-        written = sum(harness.raw.xlen(harness.keys.audit(shard)) for shard in range(harness.keys.shards))
+        written = sum(len(harness.audited_in(shard)) for shard in range(harness.keys.shards))
         assert len(seen) == written

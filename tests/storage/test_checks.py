@@ -28,8 +28,8 @@ def test_of_a_hundred_wrong_codes_at_once_exactly_five_are_judged(harness: Store
     kinds = [event["type"] for event in harness.audited(ref)]
     assert kinds.count("check.failed") == 5
     assert kinds.count("verification.exhausted") == 1
-    assert harness.raw.llen(harness.keys.wrong(ref.number_hash, "shop")) == 5
-    assert harness.raw.get(harness.keys.streak(ref.number_hash, "shop")) == "5"
+    assert len(harness.wrong_codes(ref.number_hash, "shop")) == 5
+    assert harness.in_a_row(ref.number_hash, "shop") == 5
 
 
 def test_the_right_code_fifty_times_at_once_approves_once(harness: StoreHarness) -> None:
@@ -107,7 +107,7 @@ def test_the_budget_is_exact_under_a_race_over_many_verifications(harness: Store
     answers = at_once([partial(harness.check, ref, WRONG, app) for ref in refs for _ in range(8)])
     assert sum(int(harness.record(ref)["attempts"]) for ref in refs) == 8
     assert sum(isinstance(answer, Wrong) or answer == EXHAUSTED for answer in answers) >= 8
-    assert harness.raw.llen(harness.keys.wrong(harness.hash_of(number), app.name)) == 8
+    assert len(harness.wrong_codes(harness.hash_of(number), app.name)) == 8
 
 
 def test_the_window_slides(harness: StoreHarness) -> None:
@@ -117,12 +117,12 @@ def test_the_window_slides(harness: StoreHarness) -> None:
     for _ in range(3):
         harness.check(ref, WRONG, app)
     assert isinstance(harness.check(ref, WRONG, app), Limited)
-    wrong, now = harness.keys.wrong(ref.number_hash, app.name), harness.now()
-    harness.raw.lset(wrong, -1, now - 59_000)
+    wrong, now = harness.wrong_codes(ref.number_hash, app.name), harness.now()
+    harness.set_wrong_codes(ref.number_hash, app.name, [*wrong[:-1], now - 59_000])
     soon = harness.check(ref, WRONG, app)
     assert isinstance(soon, Limited)
     assert 0 < soon.wait_ms <= 1_000
-    harness.raw.lset(wrong, -1, now - 60_001)
+    harness.set_wrong_codes(ref.number_hash, app.name, [*wrong[:-1], now - 60_001])
     assert harness.check(ref, WRONG, app) == Wrong(1)
     assert isinstance(harness.check(ref, WRONG, app), Limited)
 
@@ -136,9 +136,7 @@ def test_of_several_limits_the_longest_wait_is_reported(harness: StoreHarness) -
     short = harness.check(ref, WRONG, app)
     assert isinstance(short, Limited)
     assert short.wait_ms <= 1_000
-    wrong, now = harness.keys.wrong(ref.number_hash, app.name), harness.now()
-    for index in range(2):
-        harness.raw.lset(wrong, index, now - 1_000)
+    harness.set_wrong_codes(ref.number_hash, app.name, [harness.now() - 1_000] * 2)
     assert harness.check(ref, WRONG, app) == Wrong(2)
     long = harness.check(ref, WRONG, app)
     assert isinstance(long, Limited)
@@ -160,10 +158,9 @@ def test_a_hundred_wrong_codes_in_a_row_are_the_ceiling(harness: StoreHarness) -
     """After 100 consecutive wrong codes nothing is judged or sent, however the windows stand (NIST 3.2.2)."""
     number = fresh_number()
     ref = harness.start(number, MANY).reference
-    streak = harness.keys.streak(ref.number_hash, MANY.name)
-    harness.raw.set(streak, MAX_CONSECUTIVE_WRONG - 1, px=86_400_000)
+    harness.set_in_a_row(ref.number_hash, MANY.name, MAX_CONSECUTIVE_WRONG - 1)
     assert harness.check(ref, WRONG, MANY) == Wrong(4)
-    assert harness.raw.get(streak) == "100"
+    assert harness.in_a_row(ref.number_hash, MANY.name) == 100
     stop = harness.check(ref, CODE, MANY)
     assert isinstance(stop, Limited)
     assert stop.wait_ms > 29 * 86_400_000
@@ -177,8 +174,8 @@ def test_an_approval_ends_the_streak_but_not_the_days_count(harness: StoreHarnes
     for _ in range(3):
         harness.check(ref, WRONG)
     assert isinstance(harness.check(ref, CODE), Approved)
-    assert harness.raw.get(harness.keys.streak(ref.number_hash, "shop")) is None
-    assert harness.raw.llen(harness.keys.wrong(ref.number_hash, "shop")) == 3
+    assert harness.in_a_row(ref.number_hash, "shop") == 0
+    assert len(harness.wrong_codes(ref.number_hash, "shop")) == 3
     assert harness.record(ref)["attempts"] == "4"
 
 
@@ -279,10 +276,10 @@ def test_a_damaged_record_is_never_approved(harness: StoreHarness, field: str) -
     assert harness.check(ref, CODE) == NotFound()
 
 
-def test_without_its_secrets_nothing_is_approved(harness: StoreHarness) -> None:
+def test_without_its_digest_nothing_is_approved(harness: StoreHarness) -> None:
     """A record whose digest is gone cannot be guessed at, and its counter stands still."""
     ref = harness.start(fresh_number()).reference
-    harness.raw.delete(harness.keys.secrets(ref))
+    harness.raw.hdel(harness.keys.record(ref), "digest")
     assert harness.check(ref, CODE) == NotFound()
     assert harness.record(ref)["attempts"] == "0"
 

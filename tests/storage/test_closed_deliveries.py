@@ -135,11 +135,6 @@ def test_refusals_in_a_loop_do_not_fill_the_record(harness: StoreHarness) -> Non
         assert harness.refused(number).code == "opted_out"
     harness.raw.hset(harness.keys.start_refusals(harness.hash_of(number), "shop"), "opted_out", "1")
     harness.refused(number)
-    shard = harness.keys.shard(harness.hash_of(number))
-    found = [
-        fields
-        for _, fields in harness.raw.xrange(harness.keys.audit(shard))
-        if fields["number_hash"] == harness.hash_of(number)
-    ]
+    found = harness.audited_of(harness.hash_of(number))
     details = [json.loads(each["detail"]) for each in found if each["type"] == "verification.refused"]
     assert details == [{"code": "opted_out", "skipped": 0}, {"code": "opted_out", "skipped": 4}]

@@ -17,7 +17,7 @@ ONE_SENDER = replace(SHOP, route=(POOL,))
 
 def counted(harness: StoreHarness, number: str) -> int:
     """How many sends stand against the number."""
-    return int(harness.raw.llen(harness.keys.sends(harness.hash_of(number))))
+    return len(harness.sends(harness.hash_of(number)))
 
 
 def test_a_send_that_was_never_accepted_counts_nowhere(harness: StoreHarness) -> None:
@@ -34,7 +34,7 @@ def test_a_send_that_was_never_accepted_counts_nowhere(harness: StoreHarness) ->
         assert counted(harness, number) == 0
         if end is None:
             cancel(harness, ref)
-        harness.raw.delete(harness.keys.wrong(ref.number_hash, "shop"))
+        harness.set_wrong_codes(ref.number_hash, "shop", [])
 
 
 def test_a_send_of_an_approved_verification_is_given_back_to_the_caps(harness: StoreHarness) -> None:
@@ -145,9 +145,9 @@ def test_a_lost_reply_counts_one_send_and_gives_one_back(harness: StoreHarness, 
     twice.deliveries.record_refused(job, DEAD_LINE)
     assert counted(harness, number) == 1
     twice.check(kept, WRONG)
-    assert harness.raw.llen(harness.keys.wrong_everywhere(kept.number_hash)) == 1
+    assert len(harness.wrong_codes(kept.number_hash)) == 1
     twice.check(kept, CODE)
-    assert harness.raw.llen(harness.keys.wrong_everywhere(kept.number_hash)) == 1
+    assert len(harness.wrong_codes(kept.number_hash)) == 1
     twice.close()
 
 

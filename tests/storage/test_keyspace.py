@@ -163,8 +163,7 @@ def test_a_cluster_refuses_a_script_that_leaves_its_slot(cluster_server: Any) ->
 def test_every_key_ends_by_itself_but_those_that_say_so(harness: StoreHarness) -> None:
     """Whatever happens to a verification, its keys have a TTL: the record's at most its end and 24 hours."""
     for ref in operations(harness):
-        for key in (harness.keys.record(ref), harness.keys.timeline(ref)):
-            assert 0 < harness.raw.pttl(key) <= 600_000 + TOMBSTONE_MS
+        assert 0 < harness.raw.pttl(harness.keys.record(ref)) <= 600_000 + TOMBSTONE_MS
     other_places(harness)
     endless = [key for key in harness.all_keys() if harness.raw.pttl(key) == -1]
     assert [key for key in endless if not any(re.match(pattern, key) for pattern in ENDLESS)] == []
@@ -173,7 +172,7 @@ def test_every_key_ends_by_itself_but_those_that_say_so(harness: StoreHarness) -
 def test_nothing_that_has_gone_comes_back_without_an_end(harness: StoreHarness) -> None:
     """Late writes to a verification whose keys are gone (deleted or expired) make no key that would stay for ever."""
     for ref in list(operations(harness)):
-        harness.raw.delete(harness.keys.record(ref), harness.keys.secrets(ref), harness.keys.timeline(ref))
+        harness.raw.delete(harness.keys.record(ref), harness.keys.secrets(ref))
         shard = harness.keys.shard(ref.number_hash)
         stream = harness.raw.xadd(harness.keys.outbox(shard), {"delivery": ref.delivery_id(1)})
         assert stream
@@ -203,7 +202,7 @@ def test_nothing_that_has_gone_comes_back_without_an_end(harness: StoreHarness) 
                 "closing": harness.due_deliveries.close_delivery,
                 "failover": harness.due_deliveries.claim_failover,
             }[due.kind](due)
-        gone = (harness.keys.record(ref), harness.keys.secrets(ref), harness.keys.timeline(ref))
+        gone = (harness.keys.record(ref), harness.keys.secrets(ref))
         assert [key for key in gone if harness.raw.exists(key)] == []
         assert not [timer for timer in harness.timers(ref) if ref.token in timer]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from otp_service.domain.policy import App, Limit, NumberLimits
+from otp_service.domain.policy import TOMBSTONE_MS, App, Limit, NumberLimits
 from otp_service.domain.starting import Started, StartRefused
 
 from .harness import BANK, EVERYWHERE, SHOP, StoreHarness, at_once, fresh_number
@@ -29,7 +29,7 @@ def test_parallel_starts_of_many_apps_and_purposes_reach_the_cap_exactly(harness
     refused = [answer for answer in answers if isinstance(answer, StartRefused)]
     assert {(answer.code, answer.limit) for answer in refused} == {("rate_limited", "service.sends_per_number")}
     assert all(TEN_MINUTES_MS - 60_000 < answer.wait_ms <= TEN_MINUTES_MS for answer in refused)
-    assert harness.raw.llen(harness.keys.sends(harness.hash_of(number))) == 5
+    assert len(harness.sends(harness.hash_of(number))) == 5
     for other in harnesses:
         other.close()
 
@@ -49,11 +49,10 @@ def test_parallel_starts_after_the_cool_down_are_one(harness: StoreHarness) -> N
 def test_the_caps_are_sliding_windows(harness: StoreHarness) -> None:
     """Five in ten minutes, ten an hour, twenty a day: each send counts for the window's length from its own moment."""
     number, app = fresh_number(), replace(SHOP, resend_after_ms=())
-    key, now = harness.keys.sends(harness.hash_of(number)), harness.now()
+    now = harness.now()
 
     def wait_after(*ages_ms: int) -> int:
-        harness.raw.delete(key)
-        harness.raw.rpush(key, *(f"{now - age}\x1fbank\x1fx" for age in ages_ms))
+        harness.set_sends(harness.hash_of(number), [f"{now - age}\x1fbank\x1fx" for age in ages_ms])
         refused = harness.refused(number, app)
         assert (refused.code, refused.limit) == ("rate_limited", "service.sends_per_number")
         return refused.wait_ms
@@ -65,8 +64,7 @@ def test_the_caps_are_sliding_windows(harness: StoreHarness) -> None:
     assert wait_after(*twenty, 86_400_000 - 60_000) == pytest.approx(60_000, abs=5_000)
     # Of two that refuse the longer wait is reported.
     assert wait_after(1, 2, 3, 4, 590_000, *ten) == pytest.approx(HOUR_MS - 660_004, abs=5_000)
-    harness.raw.delete(key)
-    harness.raw.rpush(key, *(f"{now - age}\x1fbank\x1fx" for age in (1, 2, 3, 4, 600_001)))
+    harness.set_sends(harness.hash_of(number), [f"{now - age}\x1fbank\x1fx" for age in (1, 2, 3, 4, 600_001)])
     harness.start(number, app)
     assert harness.refused(number, app, purpose="b").wait_ms == pytest.approx(TEN_MINUTES_MS, abs=5_000)
 
@@ -94,8 +92,7 @@ def test_the_callers_own_refusal_comes_before_the_cap(harness: StoreHarness) -> 
 
 def refusals(harness: StoreHarness, number: str) -> list[dict[str, object]]:
     """The details of the refused starts on record."""
-    found = harness.raw.xrange(harness.keys.audit(harness.keys.shard(harness.hash_of(number))))
-    events = [fields for _, fields in found if fields["number_hash"] == harness.hash_of(number)]
+    events = harness.audited_of(harness.hash_of(number))
     return [json.loads(event["detail"]) for event in events if event["type"] == "verification.refused"]
 
 
@@ -124,19 +121,21 @@ def test_a_refusal_says_which_limit_and_for_how_long(
     assert detail["wait_ms"] > 0
 
 
-def test_the_numbers_list_of_sends_ends(harness: StoreHarness) -> None:
-    """It lives as long as the longest cap, an hour at least, and holds no more than it needs."""
+def test_what_is_remembered_of_a_number_ends(harness: StoreHarness) -> None:
+    """It lives as long as the longest cap and the tombstones, with an hour's slack, and holds no more than it needs."""
     number, app = fresh_number(), replace(SHOP, resend_after_ms=())
-    key = harness.keys.sends(harness.hash_of(number))
+    key = harness.keys.number(harness.hash_of(number))
 
     def ttl_after(limits: NumberLimits, app: App = app) -> int:
         ref = harness.start(number, app, per_number=limits).reference
         cancel(harness, ref)
         return int(harness.raw.pttl(key))
 
-    assert HOUR_MS - 60_000 < ttl_after(NumberLimits(sends=(Limit(3, 60_000),))) <= HOUR_MS
-    assert 86_400_000 - 60_000 < ttl_after(EVERYWHERE) <= 86_400_000
-    harness.raw.delete(key)
-    harness.raw.rpush(key, *(f"{harness.now() - 2 * HOUR_MS - n}\x1fshop\x1fx" for n in range(30)))
+    tombstone_ms = TOMBSTONE_MS + SHOP.code_ttl_ms
+    assert tombstone_ms - 60_000 < ttl_after(NumberLimits(sends=(Limit(3, 60_000),))) <= tombstone_ms + HOUR_MS
+    week_ms = 7 * 86_400_000
+    assert week_ms - 60_000 < ttl_after(NumberLimits(sends=(Limit(3, week_ms),))) <= week_ms + HOUR_MS
+    old = [f"{harness.now() - 2 * HOUR_MS - n}\x1fshop\x1fx" for n in range(30)]
+    harness.set_sends(harness.hash_of(number), old)
     ttl_after(NumberLimits(sends=(Limit(3, 60_000),)))
-    assert harness.raw.llen(key) == 3
+    assert len(harness.sends(harness.hash_of(number))) == 3

@@ -39,11 +39,7 @@ def test_a_wish_is_recorded_when_it_changes_something(harness: StoreHarness) -> 
     assert wish(harness, nh, True, 200, "e2") == "same"
     assert wish(harness, nh, False, 150, "e3") == "older"
     assert wish(harness, nh, False, 300) == "changed"
-    events = [
-        fields
-        for _, fields in harness.raw.xrange(harness.keys.audit(harness.keys.shard(nh)))
-        if fields["number_hash"] == nh
-    ]
+    events = harness.audited_of(nh)
     assert [event["type"] for event in events] == ["optout.added", "optout.removed"]
     assert harness.raw.pttl(harness.keys.optouts(nh)) == -1
 
@@ -125,11 +121,7 @@ def test_a_lifted_opt_out_is_gone_and_on_record(harness: StoreHarness) -> None:
     assert harness.optouts.of_number(nh) == []
     assert nh not in standing(harness)
     assert not harness.optouts.lift("profile-a", old)
-    events = [
-        fields
-        for _, fields in harness.raw.xrange(harness.keys.audit(harness.keys.shard(nh)))
-        if fields["number_hash"] == nh
-    ]
+    events = harness.audited_of(nh)
     assert [event["type"] for event in events] == ["optout.added", "optout.removed"]
     assert (events[-1]["mask"], json.loads(events[-1]["detail"])["source"]) == ("+1******0001", "list")
     assert wish(harness, nh, True, 150) == "changed"
@@ -141,7 +133,7 @@ def test_unclear_replies_of_a_number_are_recorded_once_a_minute(harness: StoreHa
     for nh in (*people, *people):
         harness.optouts.record_unclear(nh, "+1******0001", "profile-a")
     for nh in people:
-        found = [f for _, f in harness.raw.xrange(harness.keys.audit(harness.keys.shard(nh))) if f["number_hash"] == nh]
+        found = harness.audited_of(nh)
         assert [(f["type"], f["mask"], f["app"]) for f in found] == [("reply.unclear", "+1******0001", "")]
         assert json.loads(found[0]["detail"]) == {"messaging_profile_id": "profile-a"}
         assert 0 < harness.raw.pttl(harness.keys.unclear(nh)) <= 60_000

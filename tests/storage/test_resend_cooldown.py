@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from otp_service.domain.checking import Approved
@@ -27,7 +27,7 @@ def test_no_end_but_an_approval_ends_the_cool_down(
         ref = harness.start(number, per_number=UNCAPPED).reference
         refs.add(ref)
         end(harness, ref)
-        harness.raw.delete(harness.keys.wrong(ref.number_hash, "shop"))
+        harness.set_wrong_codes(ref.number_hash, "shop", [])
         for _ in range(3):
             refused = harness.refused(number, per_number=UNCAPPED)
             assert (refused.code, refused.sends_left, refused.limit) == ("resend_too_soon", 4, "resend_after")
@@ -111,24 +111,21 @@ def opens(sends: Sequence[int], waits: Sequence[int], now: int) -> int:
     ages=st.lists(st.integers(0, HOUR_MS + 60_000), max_size=90),
     waits=st.lists(st.sampled_from([0, 1_000, 30_000, 60_000, 120_000, 1_800_000, 4_000_000]), max_size=5),
 )
+@example(ages=[0, 0], waits=[4_000_000, 0, 4_000_000])  # sends of the same moment leave the ladder together
 def test_the_cool_downs_wait_is_exact(server_harness: StoreHarness, ages: list[int], waits: list[int]) -> None:
     """For any sends and any steps the wait is what the rule says, to the moments between two looks at the clock."""
     harness, number = server_harness, fresh_number()
-    app, key, before = (
-        replace(SHOP, resend_after_ms=tuple(waits)),
-        harness.keys.sends(harness.hash_of(number)),
-        harness.now(),
-    )
+    app, before = replace(SHOP, resend_after_ms=tuple(waits)), harness.now()
     sends = sorted(before - age for age in ages)
-    for send in sends:
-        harness.raw.lpush(key, f"{send}\x1fshop\x1flogin", f"{send}\x1fshop\x1fpay")
+    both = [f"{send}\x1fshop\x1f{purpose}" for send in reversed(sends) for purpose in ("pay", "login")]
+    harness.set_sends(harness.hash_of(number), both)
     answer = harness.verifications.start(harness.order(number, app, per_number=UNCAPPED))
     after = harness.now()
     if isinstance(answer, Started):
         assert opens(sends, waits, after) <= after
         assert answer.next_send_ms == opens([*sends, answer.now_ms], waits, answer.now_ms)
         stays = [send for send in sends if send + HOUR_MS > answer.now_ms]
-        assert harness.raw.llen(key) == 2 * len(stays) + 1
+        assert len(harness.sends(harness.hash_of(number))) == 2 * len(stays) + 1
     else:
         assert answer.code == "resend_too_soon"
         assert opens(sends, waits, before) - after <= answer.wait_ms <= opens(sends, waits, before) - before

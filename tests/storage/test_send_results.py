@@ -244,7 +244,7 @@ def test_settling_what_has_vanished_makes_nothing(harness: StoreHarness) -> None
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
     harness.must_begin(job)
-    harness.raw.delete(harness.keys.record(ref), harness.keys.secrets(ref), harness.keys.timeline(ref))
+    harness.raw.delete(harness.keys.record(ref), harness.keys.secrets(ref))
     before = harness.all_keys()
     assert harness.deliveries.record_accepted(job, Accepted("msg-1", "queued")) == "late"
     assert harness.deliveries.record_refused(job, BLOCKED) == "late"

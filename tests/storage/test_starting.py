@@ -180,7 +180,8 @@ def test_the_numbers_starts_are_limited_exactly(harness: StoreHarness) -> None:
     refused = harness.refused(number, app, purpose="late", per_number=UNCAPPED)
     assert (refused.code, refused.limit) == ("rate_limited", "starts_per_number")
     assert 0 < refused.wait_ms <= 60_000
-    harness.raw.lset(harness.keys.starts(harness.hash_of(number), app.name), -1, harness.now() - 60_001)
+    times = harness.starts(harness.hash_of(number), app.name)
+    harness.set_starts(harness.hash_of(number), app.name, [*times[:-1], harness.now() - 60_001])
     harness.start(number, app, purpose="late", per_number=UNCAPPED)
 
 
@@ -231,11 +232,7 @@ def test_opted_out_of_all_is_refused_and_in_again_is_sent(harness: StoreHarness)
     assert harness.refused(number).code == "opted_out"
     shard = harness.keys.shard(harness.hash_of(number))
     assert harness.raw.xlen(harness.keys.outbox(shard)) == 0
-    noted = [
-        fields
-        for _, fields in harness.raw.xrange(harness.keys.audit(shard))
-        if fields["number_hash"] == harness.hash_of(number)
-    ]
+    noted = harness.audited_of(harness.hash_of(number))
     assert noted[-1]["type"] == "verification.refused"
     assert json.loads(noted[-1]["detail"]) == {"code": "opted_out", "skipped": 0}
     opt_out(harness, number, "profile-b", out=False, at_ms=2)
@@ -336,7 +333,7 @@ def test_latest_of_an_unknown_id_is_ignored(harness: StoreHarness) -> None:
     """A start whose index points to a record that has gone makes a new verification."""
     number = fresh_number()
     ref = harness.start(number).reference
-    harness.raw.delete(harness.keys.record(ref), harness.keys.secrets(ref), harness.keys.timeline(ref))
+    harness.raw.delete(harness.keys.record(ref), harness.keys.secrets(ref))
     harness.cool(ref)
     assert harness.start(number).reference != ref
     assert not harness.raw.exists(harness.keys.record(ref))

@@ -60,16 +60,16 @@ class Machine(Workers):
     @invariant()
     def the_budgets_only_grow(self) -> None:
         """What is counted against the number is what was judged wrong, over all its verifications."""
-        number, keys = self.harness.hash_of(self.number), self.harness.keys
-        lists = {keys.wrong(number, app): times for app, times in self.wrong.items()}
-        lists[keys.wrong_everywhere(number)] = sorted(time for times in self.wrong.values() for time in times)
-        for key, times in lists.items():
-            assert [int(at) for at in self.harness.raw.lrange(key, 0, -1)] == times[::-1]
+        number = self.harness.hash_of(self.number)
+        for app, times in self.wrong.items():
+            assert self.harness.wrong_codes(number, app) == times[::-1]
+        everywhere = sorted(time for times in self.wrong.values() for time in times)
+        assert self.harness.wrong_codes(number) == everywhere[::-1]
 
     @invariant()
     def every_send_counts(self) -> None:
         """The number's list of sends holds those that the carrier may have, whatever became of the verifications."""
-        entries = self.harness.raw.lrange(self.harness.keys.sends(self.harness.hash_of(self.number)), 0, -1)
+        entries = self.harness.sends(self.harness.hash_of(self.number))
         newest = sorted(self.counted, key=lambda send: -send.at_ms)
         young = [send for send in newest if send.at_ms + HOUR_MS > self.harness.now()]
         assert max(min(len(newest), 9), len(young)) <= len(entries)

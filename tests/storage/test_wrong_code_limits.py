@@ -45,7 +45,7 @@ def test_the_budget_over_all_apps_is_exact_under_a_race(harness: StoreHarness) -
     ]
     at_once(jobs)
     assert sum(int(harness.record(ref)["attempts"]) for ref in refs) == 7
-    assert harness.raw.llen(harness.keys.wrong_everywhere(harness.hash_of(number))) == 7
+    assert len(harness.wrong_codes(harness.hash_of(number))) == 7
 
 
 def test_an_approval_in_one_app_leaves_anothers_streak(harness: StoreHarness) -> None:
@@ -55,5 +55,5 @@ def test_an_approval_in_one_app_leaves_anothers_streak(harness: StoreHarness) ->
     for _ in range(3):
         harness.check(theirs, WRONG, BANK)
     assert isinstance(harness.check(mine, CODE), Approved)
-    assert harness.raw.get(harness.keys.streak(mine.number_hash, "bank")) == "3"
-    assert harness.raw.llen(harness.keys.wrong_everywhere(mine.number_hash)) == 3
+    assert harness.in_a_row(mine.number_hash, "bank") == 3
+    assert len(harness.wrong_codes(mine.number_hash)) == 3

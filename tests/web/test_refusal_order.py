@@ -45,12 +45,17 @@ def test_the_order_of_start_refusals(api: ApiHarness) -> None:
     api.start(number, "strict").problem(429, "too_many_wrong_codes")
 
 
+def set_starts(api: ApiHarness, count: int) -> None:
+    """Let every number have so many starts of just now, in the app `default`."""
+    for name in api.store.keys("*:number:*"):
+        api.store.hset(name, "starts:default", ",".join([str(time.time_ns() // 1_000_000)] * count))
+
+
 def test_cool_down_before_limits_before_the_queue(api: ApiHarness, tmp_path_factory: pytest.TempPathFactory) -> None:
     """429 resend_too_soon, then 429 rate_limited, then 503."""
     number = api.number()
     api.started(number)
-    for _ in range(49):
-        api.store.lpush(next(iter(api.store.keys("*:starts:*"))), str(time.time_ns() // 1_000_000))
+    set_starts(api, 50)
     api.start(number).problem(429, "resend_too_soon")
     small = make_settings(tmp_path_factory.mktemp("small"), api.settings.redis_url, api.seed, OTP_QUEUE_MAX="1")
     small = replace(small, keyring_path=api.settings.keyring_path)
@@ -60,12 +65,9 @@ def test_cool_down_before_limits_before_the_queue(api: ApiHarness, tmp_path_fact
     if waiting := api.store.keys("*:outbox"):
         api.store.delete(*waiting)
     assert crowded.start(number).status == 201
-    for name in api.store.keys("*:starts:*"):
-        kept = api.store.lindex(name, 0)
-        for _ in range(50):
-            api.store.lpush(name, kept if isinstance(kept, bytes) else b"0")
+    set_starts(api, 50)
     crowded.start(number, purpose="b").problem(429, "rate_limited")
-    api.store.delete(*api.store.keys("*:starts:*"))
+    set_starts(api, 0)
     crowded.start(number, purpose="b").problem(503, "queue_full")
 
 

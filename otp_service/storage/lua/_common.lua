@@ -11,21 +11,6 @@ local function int(n)
   return string.format('%.0f', n)
 end
 
--- Whether a list of newest-first milliseconds has reached one of the rules (`LimitRule`). What stands in an entry
--- after the milliseconds is left aside. Returns the milliseconds until all rules let one more through, or nil.
-local function limit_wait(list, rules, now)
-  local worst
-  for _, limit, per in string.gmatch(rules, LimitRule.EACH) do
-    local entry = redis.call('LINDEX', list, limit - 1)
-    local at = entry and string.match(entry, '^%d+')
-    if at and at + per > now then
-      -- An entry of the future was written before the clock was set back: it counts as written now.
-      worst = math.max(worst or 0, math.min(tonumber(per), at + per - now))
-    end
-  end
-  return worst
-end
-
 -- Whether a code's life is over. No field alone prolongs it: it ends the greatest life after its beginning at the
 -- latest, and before its beginning only a clock that was set back can stand, nobody knows how far.
 local GREATEST_LIFE_MS = 600000
@@ -34,26 +19,44 @@ local function has_expired(now, expires, created)
   return now >= tonumber(expires) or now >= created + GREATEST_LIFE_MS or now + CLOCK_PLAY_MS < tonumber(created)
 end
 
--- The longest window of the rules, for the list's TTL, and the largest limit, for its length.
-local function window_and_length(rules)
-  local window, length = 0, 0
-  for _, limit, per in string.gmatch(rules, LimitRule.EACH) do
-    window = math.max(window, tonumber(per))
-    length = math.max(length, tonumber(limit))
-  end
-  return window, length
+-- One event as the audit record has it. `delivery`: its ordinal, or nil. `detail`: a JSON object as text, or nil.
+local function audit_event(kind, delivery, detail)
+  return kind .. AuditEvent.SEPARATOR .. (delivery or '') .. AuditEvent.SEPARATOR .. (detail or '')
 end
 
--- Append one event to the shard's audit stream and, if there is one, to the verification's timeline, whose record
--- `who.record` then has a new version.
--- `who` holds the record's key, token, app, mask, number_hash and operation; `detail` is a JSON object as text.
-local function append_event(audit, timeline, who, kind, now, delivery, detail)
-  redis.call('XADD', audit, '*', Event.TYPE, kind, Event.VERIFICATION, who.token, Event.APP, who.app,
-    Event.MASK, who.mask, Event.NUMBER_HASH, who.number_hash, Event.DELIVERY, delivery or '',
-    Event.OPERATION, who.operation or '', Event.DETAIL, detail or '{}')
-  if timeline then
-    redis.call('RPUSH', timeline, kind .. TimelineEntry.SEPARATOR .. int(now) .. TimelineEntry.SEPARATOR
-      .. (delivery or '') .. TimelineEntry.SEPARATOR .. (detail or '{}'))
-    redis.call('HINCRBY', who.record, Record.VERSION, 1)
+-- Append events that happened in one step to the shard's audit stream. `who` holds token, app, mask, number_hash and
+-- operation, as far as there are such.
+local function append_audit(audit, who, events)
+  redis.call('XADD', audit, '*', AuditEntry.ABOUT, string.format(AuditSubject.PACK, who.token or '', who.app or '',
+    who.mask or '', who.number_hash or '', who.operation or ''), AuditEntry.EVENTS, events)
+end
+
+-- Add a value to what will be written to a hash, in as many pieces as it needs: a hash is kept compact as long as none
+-- of its values is longer than this.
+local PIECE_LENGTH = 64
+local function add_pieces(fields, name, value)
+  for first = 1, math.max(#value, 1), PIECE_LENGTH do
+    local number = (first - 1) / PIECE_LENGTH + 1
+    fields[#fields + 1] = number == 1 and name or string.format(PieceName.PACK, name, int(number))
+    fields[#fields + 1] = string.sub(value, first, first + PIECE_LENGTH - 1)
   end
+end
+
+-- Add an event to what will be written to a record (`fields`: field, value, field, value ...) as its new version.
+local function add_to_timeline(fields, version, kind, now, delivery, detail)
+  local n = #fields
+  fields[n + 1] = Record.TIMELINE .. version
+  fields[n + 2] = kind .. TimelineEntry.SEPARATOR .. int(now) .. TimelineEntry.SEPARATOR .. (delivery or '')
+  fields[n + 3] = Record.VERSION
+  fields[n + 4] = version
+  if detail then add_pieces(fields, Record.DETAIL .. version, detail) end
+end
+
+-- Append one event to the shard's audit stream and to the timeline of the verification whose record is `who.record`,
+-- which then has a new version.
+local function append_event(audit, who, kind, now, delivery, detail)
+  local fields = {}
+  add_to_timeline(fields, redis.call('HINCRBY', who.record, Record.VERSION, 1), kind, now, delivery, detail)
+  redis.call('HSET', who.record, unpack(fields))
+  append_audit(audit, who, audit_event(kind, delivery, detail))
 end

@@ -1,5 +1,5 @@
 -- Shared by the scripts that queue deliveries or change their status. `c` is the context: the keys outbox, audit,
--- timeline, timers, optouts and, where a send can be uncounted, sends; `who` as `record` takes it; now.
+-- timers, optouts and, where a send can be uncounted, number; `who` as `append_event` takes it; now.
 
 -- A delivery moves to a higher rank only (domain/delivery.py has the same table).
 local RANK = {queued = 0, sending = 1, unknown = 1, sent = 2, suppressed = 3, expired = 3,
@@ -19,37 +19,62 @@ local function clear_timers(c, n)
     TimerKind.CLOSING .. id)
 end
 
--- Whether the person has opted out of a messaging profile.
-local function is_opted_out(optouts, profile)
-  local entry = redis.call('HGET', optouts, profile)
-  -- The first letter alone decides: a damaged entry still counts as opted out.
-  return entry and string.sub(entry, 1, 1) == '1'
+-- Which of these messaging profiles the person has opted out of.
+local function blocked_profiles(optouts, profiles)
+  local blocked = {}
+  if #profiles == 0 then return blocked end
+  for i, entry in ipairs(redis.call('HMGET', optouts, unpack(profiles))) do
+    -- The first letter alone decides: a damaged entry still counts as opted out.
+    if entry and string.sub(entry, 1, 1) == '1' then blocked[profiles[i]] = true end
+  end
+  return blocked
 end
 
--- The route without the senders whose profile this person has opted out of.
-local function open_route(optouts, route)
+-- Which messaging profiles of a route the person has opted out of.
+local function blocked_on_route(optouts, route)
+  local profiles = {}
+  for _, _, _, profile in string.gmatch(route, RouteSender.EACH) do profiles[#profiles + 1] = profile end
+  return blocked_profiles(optouts, profiles)
+end
+
+-- The route without the senders of blocked profiles.
+local function open_route(blocked, route)
   local open = {}
   for sender, _, _, profile in string.gmatch(route, RouteSender.EACH) do
-    if not is_opted_out(optouts, profile) then open[#open + 1] = sender end
+    if not blocked[profile] then open[#open + 1] = sender end
   end
   return table.concat(open, ',')
 end
 
 -- Queue the verification's n-th delivery with the route's first sender. The rest waits for a failover, which comes at
--- the latest when the message has not been sent within `within` ms. `expires`: when its code ends.
-local function queue_delivery(c, n, route, send, channel, locale, autofill, within, expires)
+-- the latest when the message has not been sent within `within` ms. `expires`: when its code ends. `fields` and
+-- `version`: what else is written to the record, and its version then. `timers`: what else is due, time, timer, time,
+-- timer ...; `events`: what else happened, for the audit record.
+local function queue_delivery(c, n, route, send, channel, locale, autofill, within, expires, fields, version, timers,
+    events)
   local head, next_senders = string.match(route, '^([^,]+),?(.*)$')
   local sender, kind, profile = string.match(head, RouteSender.PARSE)
+  local id, detail = delivery_id(c, n), cjson.encode({sender = sender, kind = kind})
+  add_to_timeline(fields, version, 'delivery.queued', c.now, n, detail)
+  if autofill and autofill ~= '' then
+    fields[#fields + 1] = n .. Delivery.AUTOFILL
+    fields[#fields + 1] = autofill
+  end
   redis.call('HSET', c.who.record, n .. Delivery.STATUS, 'queued', n .. Delivery.SENDER, sender, n .. Delivery.KIND,
     kind, n .. Delivery.PROFILE, profile, n .. Delivery.NEXT_SENDERS, next_senders, n .. Delivery.SEND, send,
-    n .. Delivery.CHANNEL, channel, n .. Delivery.LOCALE, locale, n .. Delivery.AUTOFILL, autofill,
-    n .. Delivery.QUEUED, int(c.now), n .. Delivery.UPDATED, int(c.now), n .. Delivery.SENT_WITHIN, within,
-    Record.DELIVERIES, n)
-  local id = delivery_id(c, n)
-  redis.call('ZADD', c.timers, int(expires + CLOSE_MS), TimerKind.CLOSING .. id)
-  if next_senders ~= '' then redis.call('ZADD', c.timers, int(c.now + within), TimerKind.FAILOVER .. id) end
+    n .. Delivery.CHANNEL, channel, n .. Delivery.LOCALE, locale, n .. Delivery.QUEUED, int(c.now),
+    n .. Delivery.SENT_WITHIN, within,
+    Record.DELIVERIES, n, unpack(fields))
+  timers[#timers + 1] = int(expires + CLOSE_MS)
+  timers[#timers + 1] = TimerKind.CLOSING .. id
+  if next_senders ~= '' then
+    timers[#timers + 1] = int(c.now + within)
+    timers[#timers + 1] = TimerKind.FAILOVER .. id
+  end
+  redis.call('ZADD', c.timers, unpack(timers))
   redis.call('XADD', c.outbox, '*', Outbox.DELIVERY, id)
-  append_event(c.audit, c.timeline, c.who, 'delivery.queued', c.now, id, cjson.encode({sender = sender, kind = kind}))
+  append_audit(c.audit, c.who, events .. AuditEvents.SEPARATOR .. audit_event('delivery.queued', n, detail))
+  return sender, kind
 end
 
 -- Move a delivery up. Returns whether it moved.

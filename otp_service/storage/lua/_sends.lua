@@ -1,52 +1,71 @@
--- Shared by the scripts that count sends to a number. The list `sends` holds one entry a send, newest first:
--- `SendEntry`. An approval takes app and purpose away: such a send counts for the caps, no longer for the
+-- Shared by the scripts that count sends to a number. The field `sends` of the number's hash holds one `SendEntry` a
+-- send, newest first. An approval takes app and purpose away: such a send counts for the caps, no longer for the
 -- ladder.
 
 local LADDER_MS = 3600000
+local EACH_SEND = '[^' .. SendList.SEPARATOR .. ']+'
 
 local function send_entry(at, app, purpose)
   return string.format(SendEntry.PACK, int(at), app, purpose)
 end
 
--- The ladder of one app and purpose: milliseconds of its sends within the last hour, newest first; and how many sends
--- the number had in that time altogether.
-local function read_ladder(sends, app, purpose, now)
-  local own, all, suffix = {}, 0, SendEntry.SEPARATOR .. app .. SendEntry.SEPARATOR .. purpose
-  local page = 64
-  for first = 0, 1000000, page do
-    local entries = redis.call('LRANGE', sends, first, first + page - 1)
-    for _, entry in ipairs(entries) do
-      local at = string.match(entry, '^%d+')
-      if at + LADDER_MS <= now then return own, all end
-      all = all + 1
-      if string.sub(entry, #at + 1) == suffix then own[#own + 1] = tonumber(at) end
+-- The sends that the field holds: their entries and times, the times of the ladder of one app and purpose (those within
+-- the last hour), and how many sends the number had in that time altogether.
+local function read_sends(text, app, purpose, now)
+  local sends = {entries = {}, times = {}, own = {}, hourly = 0}
+  local suffix = SendEntry.SEPARATOR .. app .. SendEntry.SEPARATOR .. purpose
+  local in_hour = true
+  for entry in string.gmatch(text or '', EACH_SEND) do
+    local at = string.match(entry, '^%d+')
+    sends.entries[#sends.entries + 1] = entry
+    sends.times[#sends.times + 1] = at + 0
+    in_hour = in_hour and at + LADDER_MS > now
+    if in_hour then
+      sends.hourly = sends.hourly + 1
+      if string.sub(entry, #at + 1) == suffix then sends.own[#sends.own + 1] = at + 0 end
     end
-    if #entries < page then return own, all end
   end
-  return own, all
+  return sends
+end
+
+-- The field with one more send, with at most so many.
+local function with_send(sends, entry, most)
+  local kept = {entry}
+  for i = 1, math.min(#sends.entries, most - 1) do kept[i + 1] = sends.entries[i] end
+  return table.concat(kept, SendList.SEPARATOR)
 end
 
 -- The first moment at which the ladder lets a send through. The wait after the last send grows with the number of
 -- sends within an hour; the last wait repeats; a send that becomes an hour old counts no longer.
 local function ladder_opens(own, waits, now)
   local count, at = #own, now
-  while count > 0 and own[count] + LADDER_MS <= at do count = count - 1 end
+  local function drop_old()
+    while count > 0 and own[count] + LADDER_MS <= at do count = count - 1 end
+  end
+  drop_old()
   while count > 0 and #waits > 0 do
-    local free, older = own[1] + waits[math.min(count, #waits)], own[count] + LADDER_MS
+    local free = own[1] + waits[math.min(count, #waits)]
     if free <= at then return at end
-    at = math.min(free, older)
-    if older <= at then count = count - 1 end
+    at = math.min(free, own[count] + LADDER_MS)
+    drop_old()
   end
   return at
 end
 
--- After an approval the next send to this app and purpose waits for none of the earlier ones.
-local function reset_ladder(sends, app, purpose)
+-- The field as it is after an approval: the next send to this app and purpose waits for none of the earlier ones.
+local function without_ladder(text, app, purpose)
   local suffix = SendEntry.SEPARATOR .. app .. SendEntry.SEPARATOR .. purpose
-  for i, entry in ipairs(redis.call('LRANGE', sends, 0, -1)) do
+  return (string.gsub(text or '', EACH_SEND, function(entry)
     local at = string.match(entry, '^%d+')
-    if string.sub(entry, #at + 1) == suffix then
-      redis.call('LSET', sends, i - 1, string.format(SendEntry.PACK, at, '', ''))
-    end
+    if string.sub(entry, #at + 1) == suffix then return string.format(SendEntry.PACK, at, '', '') end
+  end))
+end
+
+-- The field without one send of this entry; nil if there is none.
+local function without_send(text, entry)
+  local kept, found = {}, false
+  for each in string.gmatch(text or '', EACH_SEND) do
+    if each == entry and not found then found = true else kept[#kept + 1] = each end
   end
+  return found and table.concat(kept, SendList.SEPARATOR) or nil
 end

@@ -8,6 +8,11 @@ Scripts use `OptoutEntry.PACK` as the format of `string.format` and `OptoutEntry
 from dataclasses import dataclass
 
 UNIT_SEPARATOR = "\x1f"
+RECORD_SEPARATOR = "\x1e"
+RAW = b"\x00"
+"""How a sealed value begins whose bytes follow its key's id and a colon. Any other is stored as the text that it is."""
+
+_IN_LUA = {UNIT_SEPARATOR: "\\31", RECORD_SEPARATOR: "\\30"}
 
 
 def flag(value: bool) -> str:
@@ -37,7 +42,7 @@ class Encoding:
 
     def constants(self) -> dict[str, str]:
         """What the scripts know of it: Lua literals by name."""
-        quoted = "\\31" if self.separator == UNIT_SEPARATOR else self.separator
+        quoted = _IN_LUA.get(self.separator, self.separator)
         one = f"([^{quoted}]*)"
         last = "(.*)"
         return {
@@ -48,17 +53,44 @@ class Encoding:
         }
 
 
+PieceName = Encoding(":", ("field", "number"))
+"""The name of a field that holds the second, third … piece of another field's value. See `pieces`."""
+
 StoreSetup = Encoding("|", ("shards", "layout"))
 """What a store was set up with. A value without the second part was written by version 0.1.0."""
 
 OptoutEntry = Encoding("|", ("state", "at_ms", "keyword", "source"))
 """A number's opt-out of one messaging profile. State: 1 opted out, 0 opted in."""
 
-TimelineEntry = Encoding(UNIT_SEPARATOR, ("type", "at_ms", "delivery", "detail"))
-"""One event of a verification's timeline. Detail: a JSON object."""
+TimelineEntry = Encoding(UNIT_SEPARATOR, ("type", "at_ms", "delivery"))
+"""One event of a verification's timeline. Delivery: its ordinal, or empty. The detail stands in a field of its own."""
+
+CheckReply = Encoding(UNIT_SEPARATOR, ("outcome", "value"))
+"""What a check that was counted got: `wrong` with the checks left, `ended` with the status, `approved`."""
+
+AuditSubject = Encoding(UNIT_SEPARATOR, ("verification", "app", "mask", "number_hash", "operation"))
+"""What the events of one entry of the audit record are about; each part may be empty."""
+
+AuditEvents = Encoding(RECORD_SEPARATOR, ("event", "more"))
+"""The events of one entry of the audit record, any number of them one after the other."""
+
+AuditEvent = Encoding(UNIT_SEPARATOR, ("type", "delivery", "detail"))
+"""One event of the audit record. Delivery: its ordinal, or empty. Detail: a JSON object, or empty."""
+
+WrongCodes = Encoding("|", ("in_a_row", "last_ms", "times"))
+"""A number's wrong codes in an app: how many since its last approval, when the last was, and when they were.
+
+The times are milliseconds, newest first, at most 100, separated by commas. Over all apps there are the times alone.
+"""
+
+HashEnd = Encoding("|", ("key_ms", "needed_ms"))
+"""When a number's hash ends by itself, and until when it is needed for all but wrong codes in a row."""
 
 TimerEntry = Encoding(":", ("kind", "subject"))
 """A member of the sorted set of timers. Subject: the token of a verification, or a delivery's id."""
+
+SendList = Encoding(RECORD_SEPARATOR, ("newest", "older"))
+"""A number's sends over all apps, newest first. As many as the largest cap, and at least those of the last hour."""
 
 SendEntry = Encoding(UNIT_SEPARATOR, ("at_ms", "app", "purpose"))
 """One send to a number. Without app and purpose: a send before the last approval, which no ladder counts."""
@@ -72,11 +104,14 @@ RouteSender = Encoding("|", ("name", "kind", "messaging_profile_id"))
 RefusedNumber = Encoding(":", ("number_hash", "at_ms"))
 """One number that met a refusal. A breaker keeps any number of them, newest first, separated by commas."""
 
-StartOutcome = Encoding(":", ("outcome", "token"))
-"""What an operation that started a verification did: `created` or `resent`, and the id's token."""
+LatestEntry = Encoding("|", ("token", "expires_ms"))
+"""A number's latest verification for an app and purpose: the id's token, and when its code ends."""
 
-CheckReply = Encoding(UNIT_SEPARATOR, ("part",))
-"""The reply of an operation that checked a code: its parts, each followed by the separator."""
+StartOperation = Encoding("|", ("until_ms", "operation", "outcome", "token"))
+"""What an operation that started a verification did, remembered so long: `created` or `resent`, and the id's token.
+
+The token is `=` while that verification is the latest for its app and purpose. A list is separated by commas.
+"""
 
 ReservedSlot = Encoding("|", ("until_us", "written_us"))
 """Up to when slots are reserved, and when that was written, both in microseconds."""

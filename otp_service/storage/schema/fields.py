@@ -6,7 +6,7 @@ field of a delivery is written after the delivery's ordinal: `n .. Delivery.STAT
 
 from typing import Final
 
-from ...domain import audit, ids, outbox
+from ...domain import ids, outbox
 from .encodings import TimerEntry
 
 
@@ -39,8 +39,17 @@ class Record:
     KEY_ID: Final = "key_id"
     """The key that made the code's digest."""
     METADATA: Final = "metadata"
+    """The caller's JSON; not there if it was an empty object from the first start."""
     VERSION: Final = "version"
     """Grows with each change that a caller can see."""
+    DIGEST: Final = "digest"
+    """The code's digest; empty once the verification has ended."""
+    OPERATION: Final = "operation:"
+    """Followed by the id of a check that was counted: the reply that it got, for a caller that lost it."""
+    TIMELINE: Final = "timeline:"
+    """Followed by the version that an event made: the event without its detail."""
+    DETAIL: Final = "detail:"
+    """Followed by the version that an event made: the event's detail, a JSON object, where there is one."""
     RECEIPT: Final = "receipt_id"
     REQUEST: Final = "request_key"
     """The Idempotency-Key of the check that was approved."""
@@ -63,8 +72,10 @@ class Delivery:
     CHANNEL: Final = ":channel"
     LOCALE: Final = ":locale"
     AUTOFILL: Final = ":autofill"
+    """What the message is to hold for autofill, JSON; not there where nothing was asked for."""
     QUEUED: Final = ":queued_ms"
     UPDATED: Final = ":updated_ms"
+    """When it last changed; not there before it has."""
     SENT_WITHIN: Final = ":sent_within_ms"
     TRIES: Final = ":tries"
     """Requests to the carrier that were begun."""
@@ -94,15 +105,36 @@ class Delivery:
 class Secrets:
     """Hash: what must stay secret while a code can be used."""
 
-    DIGEST: Final = "digest"
     BOX: Final = "box"
     """The number and the code, sealed."""
     BODY: Final = "body:"
     """Followed by a delivery's ordinal: the sealed body of its request to the carrier."""
 
 
-Event = audit.EventField
-"""Stream entry: one event of the audit record."""
+class Number:
+    """Hash: what belongs to a number, whatever verification it is about."""
+
+    LATEST: Final = "latest:"
+    """Followed by an app and a purpose: the number's latest verification, and when its code ends."""
+    OPERATIONS: Final = "operations:"
+    """Followed by an app and a purpose: what the operations did that started a verification lately, newest first."""
+    SENDS: Final = "sends"
+    """The number's sends over all apps, for the caps and the ladders."""
+    STARTS: Final = "starts:"
+    """Followed by an app: the times of the number's sends in it."""
+    WRONG: Final = "wrong"
+    """The times of its wrong codes over all apps. With `:` and an app's name behind it: those in the app."""
+    ENDS: Final = "ends_ms"
+    """When the hash ends by itself, and when it may end if no wrong codes in a row are to be remembered."""
+
+
+class AuditEntry:
+    """Stream entry: events of the audit record that happened in one step."""
+
+    ABOUT: Final = "about"
+    """What they are about."""
+    EVENTS: Final = "events"
+    """The events, one after the other."""
 
 
 class Outbox:

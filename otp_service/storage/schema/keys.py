@@ -29,60 +29,26 @@ class Keys:
     # ---- one verification ------------------------------------------------------------------------------------------
 
     def record(self, ref: Reference) -> str:
-        """Hash: the verification and its deliveries (`3:status` is the third's status). TTL: end + 24 h."""
+        """Hash: the verification, its deliveries (`3:status` is the third's status) and its events. TTL: end + 24 h."""
         return f"{self._of(ref.number_hash)}:verification:{ref.token}"
 
     def secrets(self, ref: Reference) -> str:
-        """Hash: digest of the code, sealed number and code, sealed request bodies. TTL: to expiry; gone at the end."""
+        """Hash: sealed number and code, sealed request bodies. TTL: to expiry; gone at the end."""
         return f"{self._of(ref.number_hash)}:secrets:{ref.token}"
-
-    def timeline(self, ref: Reference) -> str:
-        """List: the verification's events in order, `type US ms US delivery US detail`. TTL as the record."""
-        return f"{self._of(ref.number_hash)}:timeline:{ref.token}"
 
     # ---- one number ------------------------------------------------------------------------------------------------
 
-    def latest(self, number_hash: str, app: str, purpose: str) -> str:
-        """String: the token of the number's latest verification for app and purpose. TTL as the record."""
-        return f"{self._of(number_hash)}:latest:{number_hash}:{app}:{purpose}"
+    def number(self, number_hash: str) -> str:
+        """Hash: the number's latest verifications, what started them, its sends and its wrong codes.
 
-    def wrong(self, number_hash: str, app: str) -> str:
-        """List: milliseconds of the number's wrong codes in an app, newest first, at most 100.
-
-        TTL: the longest limit's window.
+        TTL: as long as anything in it counts (24 h at least, 30 days while wrong codes in a row are remembered), and an
+        hour more.
         """
-        return f"{self._of(number_hash)}:wrong:{number_hash}:{app}"
-
-    def streak(self, number_hash: str, app: str) -> str:
-        """Integer: wrong codes since the number's last approval in the app. TTL: 30 days after the last."""
-        return f"{self._of(number_hash)}:streak:{number_hash}:{app}"
-
-    def starts(self, number_hash: str, app: str) -> str:
-        """List: milliseconds of the number's sends in an app, newest first. TTL: the longest limit's window."""
-        return f"{self._of(number_hash)}:starts:{number_hash}:{app}"
-
-    def wrong_everywhere(self, number_hash: str) -> str:
-        """List: milliseconds of the number's wrong codes over all apps, newest first, at most 100.
-
-        TTL: the longest limit's window.
-        """
-        return f"{self._of(number_hash)}:wrong:{number_hash}"
-
-    def sends(self, number_hash: str) -> str:
-        """List: the number's sends over all apps, newest first, `ms US app US purpose`: for the caps and the ladders.
-
-        Without app and purpose: a send before the last approval, which no ladder counts. As many as the largest cap,
-        and at least those of the last hour. TTL: the longest cap's window, at least an hour.
-        """
-        return f"{self._of(number_hash)}:sends:{number_hash}"
+        return f"{self._of(number_hash)}:number:{number_hash}"
 
     def sticky(self, number_hash: str) -> str:
         """Hash: channel -> the sender whose message reached this person last. TTL: 30 days."""
         return f"{self._of(number_hash)}:sticky:{number_hash}"
-
-    def pending(self, number_hash: str) -> str:
-        """Sorted set: the number's verifications that may be pending, by expiry. TTL: ten minutes."""
-        return f"{self._of(number_hash)}:pending:{number_hash}"
 
     def start_refusals(self, number_hash: str, app: str) -> str:
         """Hash: when a start was last refused on record, by code, and how many times since. TTL: 1 h."""
@@ -95,10 +61,6 @@ class Keys:
     def unclear(self, number_hash: str) -> str:
         """String: mark that an unclear reply of the number was recorded lately. TTL: a minute."""
         return f"{self._of(number_hash)}:unclear:{number_hash}"
-
-    def operation(self, number_hash: str, operation_id: str) -> str:
-        """String: the reply that an operation got, for a caller that lost it. TTL: 60 s, 24 h for idempotency keys."""
-        return f"{self._of(number_hash)}:operation:{operation_id}"
 
     def message(self, number_hash: str, message_id: str) -> str:
         """String: the delivery that became this message at the carrier. TTL: 48 h."""

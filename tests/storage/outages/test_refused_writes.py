@@ -84,7 +84,7 @@ def test_where_writes_are_refused_no_guess_is_judged(harness: StoreHarness, refu
             with pytest.raises(StoreUnavailable):
                 harness.check(ref, code)
         assert harness.record(ref) == before
-        assert harness.raw.hget(harness.keys.secrets(ref), "digest")
+        assert harness.record(ref)["digest"]
     assert harness.record(ref) == before
     assert isinstance(harness.check(ref, CODE), Approved)
     assert harness.record(ref)["attempts"] == "2"
@@ -169,13 +169,20 @@ def test_forgotten_scripts_are_sent_again(harness: StoreHarness) -> None:
 
 
 def test_a_defect_in_a_script_is_an_outage_and_not_an_answer(harness: StoreHarness) -> None:
-    """A key of the wrong kind in a script ends in `StoreUnavailable`, never in an approval."""
+    """A key of the wrong kind or a budget that cannot be read ends in `StoreUnavailable`, never in an approval."""
     ref = harness.start(fresh_number()).reference
-    harness.raw.set(harness.keys.streak(ref.number_hash, "shop"), "not a number")
-    with pytest.raises(StoreUnavailable):
-        harness.check(ref, CODE)
-    harness.raw.delete(harness.keys.wrong(ref.number_hash, "shop"))
-    harness.raw.set(harness.keys.wrong(ref.number_hash, "shop"), "not a list")
+    number = harness.keys.number(ref.number_hash)
+    for field, value in (
+        ("wrong:shop", "nothing"),
+        ("wrong:shop", "many|1|1"),
+        ("wrong:shop", "1|1|x"),
+        ("wrong", "x"),
+    ):
+        harness.raw.hset(number, mapping={field: value})
+        with pytest.raises(StoreUnavailable):
+            harness.check(ref, CODE)
+        harness.raw.delete(number)
+    harness.raw.set(number, "not a hash")
     with pytest.raises(StoreUnavailable):
         harness.check(ref, CODE)
 

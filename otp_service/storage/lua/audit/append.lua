@@ -10,6 +10,5 @@
 -- Reply 1 if it was recorded
 -- Holds no state changes but the record.
 if throttle_ms ~= '0' and not redis.call('SET', throttle_key, '1', 'NX', 'PX', throttle_ms) then return 0 end
-append_event(audit_key, nil, {token = '', app = app, mask = mask, number_hash = number_hash}, event_type, clock(),
-  nil, detail)
+append_audit(audit_key, {app = app, mask = mask, number_hash = number_hash}, audit_event(event_type, nil, detail))
 return 1

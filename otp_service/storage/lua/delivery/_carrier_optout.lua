@@ -2,6 +2,6 @@
 local function add_carrier_optout(c, opted_out, n, profile)
   redis.call('HSET', c.optouts, profile, string.format(OptoutEntry.PACK, '1', int(c.now), '', 'carrier'))
   redis.call('HSET', opted_out, c.who.number_hash, c.who.mask)
-  append_event(c.audit, nil, c.who, 'optout.added', c.now, delivery_id(c, n),
-    cjson.encode({messaging_profile_id = profile, source = 'carrier'}))
+  append_audit(c.audit, c.who, audit_event('optout.added', n,
+    cjson.encode({messaging_profile_id = profile, source = 'carrier'})))
 end

@@ -10,7 +10,7 @@ local function failover_route(c, n)
   if failed_over or not next_senders or next_senders == '' then return nil end
   -- A newer send of the same code is under way: the old one needs no failover.
   if send ~= sends then return nil end
-  local route = open_route(c.optouts, next_senders)
+  local route = open_route(blocked_on_route(c.optouts, next_senders), next_senders)
   return route ~= '' and route or nil
 end
 
@@ -18,15 +18,15 @@ end
 local function fail_over(c, n, reason)
   local route = failover_route(c, n)
   if not route then return false end
-  local send, channel, locale, autofill, within, deliveries, expires = unpack(redis.call('HMGET', c.who.record,
+  local send, channel, locale, autofill, within, deliveries, expires, version = unpack(redis.call('HMGET', c.who.record,
     n .. Delivery.SEND, n .. Delivery.CHANNEL, n .. Delivery.LOCALE, n .. Delivery.AUTOFILL, n .. Delivery.SENT_WITHIN,
-    Record.DELIVERIES, Record.EXPIRES))
-  redis.call('HSET', c.who.record, n .. Delivery.FAILED_OVER, '1')
+    Record.DELIVERIES, Record.EXPIRES, Record.VERSION))
   redis.call('ZREM', c.timers, TimerKind.FAILOVER .. delivery_id(c, n))
   local next_n = int(deliveries + 1)
-  append_event(c.audit, c.timeline, c.who, 'delivery.fell_back', c.now, delivery_id(c, n),
-    cjson.encode({to = delivery_id(c, next_n), reason = reason}))
-  queue_delivery(c, next_n, route, send, channel, locale, autofill, within, expires)
+  local fields, detail = {n .. Delivery.FAILED_OVER, '1'}, cjson.encode({to = delivery_id(c, next_n), reason = reason})
+  add_to_timeline(fields, version + 1, 'delivery.fell_back', c.now, n, detail)
+  queue_delivery(c, next_n, route, send, channel, locale, autofill, within, expires, fields, version + 2, {},
+    audit_event('delivery.fell_back', n, detail))
   return true
 end
 
@@ -36,7 +36,7 @@ local function end_delivery(c, n, status, detail)
   if not advance_status(c, n, status) then return false end
   redis.call('HSET', c.who.record, n .. Delivery.ERROR_CODE, detail.code or detail.reason, n .. Delivery.ERROR_TITLE,
     detail.title)
-  append_event(c.audit, c.timeline, c.who, 'delivery.' .. status, c.now, delivery_id(c, n), cjson.encode(detail))
+  append_event(c.audit, c.who, 'delivery.' .. status, c.now, n, cjson.encode(detail))
   clear_timers(c, n)
   return true
 end

@@ -1,12 +1,12 @@
 -- Shared by the scripts that record what became of a try. Each of them declares the keys record, outbox, audit,
--- timeline, timers, optouts and sends, and the arguments token, ordinal, group and entry. Needs _delivery.lua,
+-- timers, optouts and number, and the arguments token, ordinal, group and entry. Needs _delivery.lua,
 -- delivery/_failover.lua and delivery/_unsent.lua.
 local app, mask, number_hash, expires, delivery_status, send, profile, tries, unsent_tries = unpack(redis.call('HMGET',
   record_key, Record.APP, Record.MASK, Record.NUMBER_HASH, Record.EXPIRES, ordinal .. Delivery.STATUS,
   ordinal .. Delivery.SEND, ordinal .. Delivery.PROFILE, ordinal .. Delivery.TRIES, ordinal .. Delivery.UNSENT_TRIES))
 local now = clock()
-local c = {outbox = outbox_key, audit = audit_key, timeline = timeline_key, timers = timers_key,
-  optouts = optouts_key, sends = sends_key, who = {record = record_key, token = token, app = app, mask = mask,
+local c = {outbox = outbox_key, audit = audit_key, timers = timers_key,
+  optouts = optouts_key, number = number_key, who = {record = record_key, token = token, app = app, mask = mask,
   number_hash = number_hash}, now = now}
 local id = delivery_id(c, ordinal)
 
@@ -31,7 +31,7 @@ end
 
 local function become_unknown(reason)
   if not advance_status(c, ordinal, 'unknown') then return end
-  append_event(audit_key, timeline_key, c.who, 'delivery.unknown', now, id, cjson.encode({reason = reason}))
+  append_event(audit_key, c.who, 'delivery.unknown', now, ordinal, cjson.encode({reason = reason}))
 end
 
 -- Put it into the outbox again after a wait, at the code's end at the latest.
@@ -40,7 +40,7 @@ local function schedule_retry(wait_ms)
 end
 
 local function record_wait(reason, wait_ms)
-  append_event(audit_key, timeline_key, c.who, 'delivery.put_off', now, id,
+  append_event(audit_key, c.who, 'delivery.put_off', now, ordinal,
     cjson.encode({reason = reason, wait_ms = tonumber(wait_ms)}))
 end
 

@@ -1,4 +1,4 @@
--- Shared by the scripts that may end a delivery before it was ever sent. Needs _delivery.lua.
+-- Shared by the scripts that may end a delivery before it was ever sent. Needs _delivery.lua and _sends.lua.
 
 -- Of its `tries` the `unsent_tries` are known never to have reached the carrier. Any other may have reached the person.
 local function may_be_sent(tries, unsent_tries)
@@ -35,8 +35,11 @@ local function uncount_send(c, n)
   local sends, deliveries, accepted, sent_at, app, purpose = unpack(redis.call('HMGET', c.who.record, Record.SENDS,
     Record.DELIVERIES, Record.ACCEPTED .. send, Record.SENT_AT .. send, Record.APP, Record.PURPOSE))
   if accepted or has_lost_answer(c, send, deliveries) then return end
-  if sent_at and redis.call('LREM', c.sends, 1, string.format(SendEntry.PACK, sent_at, app, purpose)) == 0 then
-    redis.call('LREM', c.sends, 1, string.format(SendEntry.PACK, sent_at, '', ''))
+  if sent_at then
+    local counted = redis.call('HGET', c.number, Number.SENDS)
+    local rest = without_send(counted, string.format(SendEntry.PACK, sent_at, app, purpose))
+      or without_send(counted, string.format(SendEntry.PACK, sent_at, '', ''))
+    if rest then redis.call('HSET', c.number, Number.SENDS, rest) end
   end
   if send ~= sends then return end
   redis.call('HSET', c.who.record, Record.NEXT_SEND, int(c.now))

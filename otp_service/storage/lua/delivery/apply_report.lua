@@ -7,7 +7,7 @@
 -- carrier's own, `carrier_rank` its rank, `status` ours. `recipient` is the keyed hash of the number in the report,
 -- `event_ttl_ms` '0' for what is not an event, `opted_out` '1' if the person is on the carrier's block list.
 --
--- KEYS record! outbox! audit! timeline! timers! optouts! message! event! sticky! opted_out!
+-- KEYS record! outbox! audit! timers! optouts! message! event! sticky! opted_out!
 -- ARGV token ordinal message_id carrier_status carrier_rank status code title may_fail_over opted_out recipient
 --      first_poll_ms message_ttl_ms event_ttl_ms sticky_ttl_ms
 -- Reply {'moved', sender} · {'same'} · {'duplicate'} · {'foreign'}: not this delivery's message
@@ -22,7 +22,7 @@ if not app or not delivery_status or number_hash ~= recipient or (known_id and k
 end
 if event_ttl_ms ~= '0' and not redis.call('SET', event_key, '1', 'NX', 'PX', event_ttl_ms) then return {'duplicate'} end
 local now = clock()
-local c = {outbox = outbox_key, audit = audit_key, timeline = timeline_key, timers = timers_key,
+local c = {outbox = outbox_key, audit = audit_key, timers = timers_key,
   optouts = optouts_key, who = {record = record_key, token = token, app = app, mask = mask,
     number_hash = number_hash}, now = now}
 local id = delivery_id(c, ordinal)
@@ -66,7 +66,7 @@ end
 local function record_status()
   local detail = {carrier_status = carrier_status}
   if status == 'failed' and code ~= '' then detail.code, detail.title = code, title end
-  append_event(audit_key, timeline_key, c.who, 'delivery.' .. status, now, id, cjson.encode(detail))
+  append_event(audit_key, c.who, 'delivery.' .. status, now, ordinal, cjson.encode(detail))
 end
 
 if not known_id then record_acceptance() end

@@ -1,5 +1,8 @@
 #!lua
 -- include: _common.lua
+-- include: _limits.lua
+-- include: _number.lua
+-- include: _sends.lua
 -- include: _delivery.lua
 -- include: delivery/_failover.lua
 -- include: delivery/_unsent.lua
@@ -7,7 +10,7 @@
 -- record before the request is sent. `candidate`: the sealed body to use if none is kept yet. `margin_ms` must be left
 -- of the code's life. `call` names this call.
 --
--- KEYS record! secrets! outbox! audit! timeline! timers! optouts wrong streak wrong_everywhere sends!
+-- KEYS record! secrets! outbox! audit! timers! optouts number!
 -- ARGV token ordinal group entry candidate wrong_rules wrong_everywhere_rules consecutive_max margin_ms call
 -- Reply {'send', sealed body, try, ms left} · {'done'}: nothing left to do, the entry is settled ·
 --       {'unreadable'}: no body kept and none given
@@ -26,8 +29,8 @@ local function settle_entry()
 end
 if not status or not delivery_status or RANK[delivery_status] >= RANK['sent'] then return settle_entry() end
 local now = clock()
-local c = {outbox = outbox_key, audit = audit_key, timeline = timeline_key, timers = timers_key,
-  optouts = optouts_key, sends = sends_key, who = {record = record_key, token = token, app = app, mask = mask,
+local c = {outbox = outbox_key, audit = audit_key, timers = timers_key,
+  optouts = optouts_key, number = number_key, who = {record = record_key, token = token, app = app, mask = mask,
   number_hash = number_hash}, now = now}
 local kept = redis.call('HGET', secrets_key, Secrets.BODY .. ordinal)
 if last_call == call and kept and status == 'pending' then return {'send', kept, tries, int(expires - now)} end
@@ -44,8 +47,8 @@ local function is_delivered_by_another()
 end
 
 local function is_budget_spent()
-  return limit_wait(wrong_key, wrong_rules, now) or limit_wait(wrong_everywhere_key, wrong_everywhere_rules, now)
-    or tonumber(redis.call('GET', streak_key) or 0) >= tonumber(consecutive_max)
+  local own, all = unpack(redis.call('HMGET', number_key, Number.WRONG .. ':' .. app, Number.WRONG))
+  return wrong_codes_wait(own, all, now) ~= nil
 end
 
 -- End the delivery here. What was surely never sent ends with a reason and, if `uncount`, does not count as a send;
@@ -78,7 +81,7 @@ end
 if is_delivered_by_another() then
   return stop('suppressed', 'already_delivered', 'Another sender has delivered this code.', true)
 end
-if is_opted_out(optouts_key, profile) then
+if blocked_profiles(optouts_key, {profile})[profile] then
   return stop('suppressed', 'opted_out', 'The person has opted out of this messaging profile.', true, true)
 end
 if is_budget_spent() then
@@ -95,6 +98,6 @@ redis.call('HSET', record_key, ordinal .. Delivery.CALL, call, ordinal .. Delive
 redis.call('HSETNX', record_key, ordinal .. Delivery.FIRST_TRY, int(now))
 redis.call('HDEL', record_key, ordinal .. Delivery.RATE_LIMITED, ordinal .. Delivery.HANDED_BACK)
 advance_status(c, ordinal, 'sending')
-append_event(audit_key, timeline_key, c.who, try == 1 and 'delivery.sending' or 'delivery.retried', now,
-  delivery_id(c, ordinal), '{"try":' .. try .. '}')
+append_event(audit_key, c.who, try == 1 and 'delivery.sending' or 'delivery.retried', now,
+  ordinal, '{"try":' .. try .. '}')
 return {'send', kept, tostring(try), int(expires - now)}

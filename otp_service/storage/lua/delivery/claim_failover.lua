@@ -1,12 +1,13 @@
 #!lua
 -- include: _common.lua
 -- include: _delivery.lua
+-- include: _sends.lua
 -- include: delivery/_failover.lua
 -- include: delivery/_unsent.lua
 -- The time in which a message should have been sent is over: the next sender has it if it was not sent. A request to
 -- the carrier has its answer within `under_way_ms`; a report on a message is awaited for `report_wait_ms`.
 --
--- KEYS record! outbox! audit! timeline! timers! optouts
+-- KEYS record! outbox! audit! timers! optouts
 -- ARGV token ordinal under_way_ms report_wait_ms
 -- Reply {'failed_over'} · {'poll', message id}: poll the carrier first, the timer comes again · {'no'}: it was sent,
 --       there is no other sender, or the timer comes again later
@@ -19,7 +20,7 @@ local app, mask, number_hash, status, tries, unsent_tries, updated, carrier_rank
   ordinal .. Delivery.FAILOVER_POLLS, ordinal .. Delivery.WAIT_REASON, ordinal .. Delivery.CALL,
   ordinal .. Delivery.RATE_LIMITED, ordinal .. Delivery.SENT_WITHIN, ordinal .. Delivery.HANDED_BACK))
 local now = clock()
-local c = {outbox = outbox_key, audit = audit_key, timeline = timeline_key, timers = timers_key,
+local c = {outbox = outbox_key, audit = audit_key, timers = timers_key,
   optouts = optouts_key, who = {record = record_key, token = token, app = app, mask = mask,
     number_hash = number_hash}, now = now}
 local timer = TimerKind.FAILOVER .. delivery_id(c, ordinal)

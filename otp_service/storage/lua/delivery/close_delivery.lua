@@ -1,11 +1,12 @@
 #!lua
 -- include: _common.lua
 -- include: _delivery.lua
+-- include: _sends.lua
 -- include: delivery/_failover.lua
 -- include: delivery/_unsent.lua
 -- Close a delivery that no report is expected for: its code has expired, and so has the time for a late report.
 --
--- KEYS record! audit! timeline! timers! sends!
+-- KEYS record! audit! timers! number!
 -- ARGV token ordinal
 -- Reply the status it ended in, or '' if there was nothing to close (ended before, gone, or given more time by a
 --       repeat)
@@ -15,7 +16,7 @@ local now = clock()
 local status, expires, app, mask, number_hash, tries, unsent_tries = unpack(redis.call('HMGET', record_key,
   ordinal .. Delivery.STATUS, Record.EXPIRES, Record.APP, Record.MASK, Record.NUMBER_HASH, ordinal .. Delivery.TRIES,
   ordinal .. Delivery.UNSENT_TRIES))
-local c = {audit = audit_key, timeline = timeline_key, timers = timers_key, sends = sends_key,
+local c = {audit = audit_key, timers = timers_key, number = number_key,
   who = {record = record_key, token = token, app = app, mask = mask, number_hash = number_hash}, now = now}
 local timer = TimerKind.CLOSING .. delivery_id(c, ordinal)
 local due = redis.call('ZSCORE', timers_key, timer)

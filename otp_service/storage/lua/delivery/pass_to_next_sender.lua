@@ -1,12 +1,13 @@
 #!lua
 -- include: _common.lua
 -- include: _delivery.lua
+-- include: _sends.lua
 -- include: delivery/_failover.lua
 -- include: delivery/_unsent.lua
 -- include: delivery/_result.lua
 -- The sender is held: the next one has it if one of the `better` senders ('a,b') is left on its route.
 --
--- KEYS record! outbox! audit! timeline! timers! optouts sends
+-- KEYS record! outbox! audit! timers! optouts number
 -- ARGV token ordinal group entry code title better
 -- Reply 'failed_over' · 'late': a delivery report was faster, or the verification is gone · 'stays': none of the better
 --       senders is left, or it may have been sent; nothing changed and the entry is not settled

@@ -1,12 +1,13 @@
 #!lua
 -- include: _common.lua
 -- include: _delivery.lua
+-- include: _sends.lua
 -- include: delivery/_failover.lua
 -- include: delivery/_unsent.lua
 -- include: delivery/_result.lua
 -- The carrier accepted the message. `held_ms`: how long it says that it will hold it ('0': not at all).
 --
--- KEYS record! outbox! audit! timeline! timers! optouts sends message!
+-- KEYS record! outbox! audit! timers! optouts number message!
 -- ARGV token ordinal group entry message_id carrier_status held_ms first_poll_ms message_ttl_ms
 -- Reply 'accepted' · 'failed_over': it would be held longer than the code lives, and the next sender has it ·
 --       'late': a delivery report was faster, or the verification is gone
@@ -21,7 +22,7 @@ if not advance_status(c, ordinal, 'sent') then return 'late' end
 redis.call('ZADD', timers_key, int(now + first_poll_ms), TimerKind.POLL .. id)
 local detail = {message_id = message_id, carrier_status = carrier_status}
 if held_ms ~= '0' then detail.held_ms = tonumber(held_ms) end
-append_event(audit_key, timeline_key, c.who, 'delivery.sent', now, id, cjson.encode(detail))
+append_event(audit_key, c.who, 'delivery.sent', now, ordinal, cjson.encode(detail))
 -- It would come out of the carrier's queue when its code has expired.
 if now + held_ms >= tonumber(expires) and fail_over(c, ordinal, 'carrier_queue') then return 'failed_over' end
 return 'accepted'

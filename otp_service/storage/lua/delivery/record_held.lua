@@ -1,13 +1,14 @@
 #!lua
 -- include: _common.lua
 -- include: _delivery.lua
+-- include: _sends.lua
 -- include: delivery/_failover.lua
 -- include: delivery/_unsent.lua
 -- include: delivery/_result.lua
 -- Nothing may be sent by this sender now: the next sender has it, or it waits where there is none or it may have been
 -- sent. Nothing was tried.
 --
--- KEYS record! outbox! audit! timeline! timers! optouts sends
+-- KEYS record! outbox! audit! timers! optouts number
 -- ARGV token ordinal group entry code title may_fail_over wait_ms
 -- Reply 'failed_over' · 'waiting' · 'late': a delivery report was faster, or the verification is gone
 -- Holds the next sender is claimed once; a wait for the same reason is one event.

@@ -1,12 +1,13 @@
 #!lua
 -- include: _common.lua
 -- include: _delivery.lua
+-- include: _sends.lua
 -- include: delivery/_failover.lua
 -- include: delivery/_unsent.lua
 -- include: delivery/_result.lua
 -- We cannot make this request at all: its seal is broken, or its sender is no longer configured.
 --
--- KEYS record! outbox! audit! timeline! timers! optouts sends!
+-- KEYS record! outbox! audit! timers! optouts number!
 -- ARGV token ordinal group entry code title
 -- Reply 'failed_over' · 'failed' · 'expired': its code expired while it waited · 'unknown': an earlier try may have
 --       been sent · 'late': a delivery report was faster, or the verification is gone

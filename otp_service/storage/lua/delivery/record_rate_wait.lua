@@ -1,12 +1,13 @@
 #!lua
 -- include: _common.lua
 -- include: _delivery.lua
+-- include: _sends.lua
 -- include: delivery/_failover.lua
 -- include: delivery/_unsent.lua
 -- include: delivery/_result.lua
 -- The slot that is reserved in the sender's rate has not come yet: back into the outbox when it has. Nothing was tried.
 --
--- KEYS record! outbox! audit timeline timers! optouts sends
+-- KEYS record! outbox! audit timers! optouts number
 -- ARGV token ordinal group entry wait_ms
 -- Reply 'waiting' · 'late': a delivery report was faster, or the verification is gone
 -- Holds a delivery that waits for its rate counts as one that the sender holds up.

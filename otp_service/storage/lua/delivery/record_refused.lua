@@ -1,13 +1,14 @@
 #!lua
 -- include: _common.lua
 -- include: _delivery.lua
+-- include: _sends.lua
 -- include: delivery/_failover.lua
 -- include: delivery/_unsent.lua
 -- include: delivery/_carrier_optout.lua
 -- include: delivery/_result.lua
 -- The carrier refused the request: nothing was sent. `opted_out` '1': the person is on its block list.
 --
--- KEYS record! outbox! audit! timeline! timers! optouts! sends! opted_out!
+-- KEYS record! outbox! audit! timers! optouts! number! opted_out!
 -- ARGV token ordinal group entry code title may_fail_over opted_out
 -- Reply 'failed_over' · 'failed' · 'late': a delivery report was faster, or the verification is gone
 -- Holds the next sender is claimed once, and never one of a messaging profile that the person has opted out of.

@@ -1,13 +1,14 @@
 #!lua
 -- include: _common.lua
 -- include: _delivery.lua
+-- include: _sends.lua
 -- include: delivery/_failover.lua
 -- include: delivery/_unsent.lua
 -- include: delivery/_result.lua
 -- Surely nothing was sent: the same request again after a wait. `keep_reason` '1': a reason that was recorded before
 -- says more than this one.
 --
--- KEYS record! outbox! audit! timeline! timers! optouts sends
+-- KEYS record! outbox! audit! timers! optouts number
 -- ARGV token ordinal group entry wait_ms reason keep_reason
 -- Reply 'waiting' · 'late': a delivery report was faster, or the verification is gone
 -- Holds an unsent try is counted once for each outbox entry, so that neither a repeat of this call nor a second worker

@@ -1,13 +1,14 @@
 #!lua
 -- include: _common.lua
 -- include: _delivery.lua
+-- include: _sends.lua
 -- include: delivery/_failover.lua
 -- include: delivery/_unsent.lua
 -- include: delivery/_result.lua
 -- This worker cannot send it, another may: back into the outbox after a wait, until its code's end.
 -- `may_fail_over` '1': the next sender may have it when it was not sent in time; otherwise that one could do no better.
 --
--- KEYS record! outbox! audit! timeline! timers! optouts sends
+-- KEYS record! outbox! audit! timers! optouts number
 -- ARGV token ordinal group entry title may_fail_over wait_ms
 -- Reply 'waiting' · 'late': a delivery report was faster, or the verification is gone
 -- Holds a wait for the same reason is one event.

@@ -11,7 +11,6 @@
 if redis.call('HGET', optouts_key, profile) ~= entry then return 0 end
 redis.call('HDEL', optouts_key, profile)
 index_optouts(optouts_key, opted_out_key, number_hash, mask)
-append_event(audit_key, nil, {token = '', app = '', mask = mask, number_hash = number_hash}, 'optout.removed',
-  clock(), nil,
-  cjson.encode({messaging_profile_id = profile, source = 'list'}))
+append_audit(audit_key, {mask = mask, number_hash = number_hash}, audit_event('optout.removed', nil,
+  cjson.encode({messaging_profile_id = profile, source = 'list'})))
 return 1

@@ -23,7 +23,7 @@ if is_older() then return 'older' end
 redis.call('HSET', optouts_key, profile, string.format(OptoutEntry.PACK, state, int(at), keyword, source))
 index_optouts(optouts_key, opted_out_key, number_hash, mask)
 if old_state == state then return 'same' end
-append_event(audit_key, nil, {token = '', app = '', mask = mask, number_hash = number_hash},
-  state == '1' and 'optout.added' or 'optout.removed', now, nil,
-  cjson.encode({messaging_profile_id = profile, keyword = keyword, source = source}))
+append_audit(audit_key, {mask = mask, number_hash = number_hash}, audit_event(
+  state == '1' and 'optout.added' or 'optout.removed', nil,
+  cjson.encode({messaging_profile_id = profile, keyword = keyword, source = source})))
 return 'changed'

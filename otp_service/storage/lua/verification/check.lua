@@ -1,13 +1,16 @@
 #!lua
 -- include: _common.lua
+-- include: _limits.lua
+-- include: _number.lua
 -- include: _ending.lua
 -- include: _sends.lua
+-- include: verification/_counting.lua
 -- Check one guess.
 --
--- KEYS operation! record! secrets! wrong! streak! audit! timeline! timers! wrong_everywhere! sends! [latest]
--- ARGV operation operation_ttl_ms token app receipt_id wrong_rules consecutive_max streak_ttl_ms tombstone_ms
---      asserted_number asserted_purpose request_key wrong_everywhere_rules digests...
--- Where latest: only if asked by number · asserted_number (its hash), asserted_purpose and request_key: '' for none ·
+-- KEYS record! secrets! number! audit! timers!
+-- ARGV operation token app receipt_id wrong_rules consecutive_max tombstone_ms asserted_number asserted_purpose
+--      by_purpose request_key wrong_everywhere_rules digests...
+-- Where by_purpose: of the number's latest verification that is asked for, '' if asked by id · asserted_number (its hash), asserted_purpose and request_key: '' for none ·
 --       digests: key id, digest, key id, digest ... of the guess
 -- Reply {operation, 'no_key', key id}: made with a key of which no digest is given ·
 --       {operation, 'approved', ms, number hash, purpose, channel, context hash, receipt id, mask} ·
@@ -17,21 +20,28 @@
 --       guess; at most `max_checks` guesses of a verification are ever compared, and at most one is ever approved. A
 --       verification that is not as asserted is not found, and nothing is counted. The request that was approved gets
 --       its approval again.
-local done = redis.call('GET', operation_key)
-if done then
-  local reply = {}
-  for part in string.gmatch(done, '([^' .. CheckReply.SEPARATOR .. ']*)' .. CheckReply.SEPARATOR) do reply[#reply + 1] = part end
-  return reply
-end
-if latest_key then
-  local latest = redis.call('GET', latest_key)
-  if latest ~= token then return {operation, 'superseded', latest or ''} end
+local done, of_app, status, expires, attempts_before, max_checks, key_id, number_hash, mask, purpose, channel, context_hash,
+  given_receipt, ended, approved_request, created, digest, version = unpack(redis.call('HMGET', record_key,
+  Record.OPERATION .. operation, Record.APP, Record.STATUS, Record.EXPIRES, Record.ATTEMPTS, Record.MAX_CHECKS,
+  Record.KEY_ID, Record.NUMBER_HASH, Record.MASK, Record.PURPOSE, Record.CHANNEL, Record.CONTEXT_HASH, Record.RECEIPT,
+  Record.ENDED, Record.REQUEST, Record.CREATED, Record.DIGEST, Record.VERSION))
+
+local function approved(at, receipt)
+  return {operation, 'approved', at, number_hash, purpose, channel, context_hash, receipt, mask}
 end
 
-local of_app, status, expires, attempts_before, max_checks, key_id, number_hash, mask, purpose, channel, context_hash,
-  given_receipt, ended, approved_request, created = unpack(redis.call('HMGET', record_key, Record.APP, Record.STATUS,
-  Record.EXPIRES, Record.ATTEMPTS, Record.MAX_CHECKS, Record.KEY_ID, Record.NUMBER_HASH, Record.MASK,
-  Record.PURPOSE, Record.CHANNEL, Record.CONTEXT_HASH, Record.RECEIPT, Record.ENDED, Record.REQUEST, Record.CREATED))
+if done then
+  local outcome, value = string.match(done, CheckReply.PARSE)
+  if outcome == 'approved' then return approved(ended, given_receipt) end
+  return {operation, outcome, value}
+end
+local own_field = Number.WRONG .. ':' .. app
+local own, all, sends, ends, latest = unpack(redis.call('HMGET', number_key, own_field, Number.WRONG, Number.SENDS,
+  Number.ENDS, Number.LATEST .. app .. ':' .. by_purpose))
+if by_purpose ~= '' then
+  latest = string.match(latest or '', LatestEntry.PARSE)
+  if latest ~= token then return {operation, 'superseded', latest or ''} end
+end
 -- A record that lost a field is no verification.
 local whole = status and expires and attempts_before and max_checks and key_id and number_hash and mask and purpose
   and channel
@@ -39,25 +49,20 @@ if of_app ~= app or not whole or not context_hash then return {operation, 'not_f
 if asserted_number ~= '' and asserted_number ~= number_hash then return {operation, 'not_found'} end
 if asserted_purpose ~= '' and asserted_purpose ~= purpose then return {operation, 'not_found'} end
 local now = clock()
-local who = {record = record_key, token = token, app = app, mask = mask, number_hash = number_hash,
-  operation = operation}
+local c = {audit = audit_key, secrets = secrets_key, timers = timers_key, now = now, who = {record = record_key,
+  token = token, app = app, mask = mask, number_hash = number_hash, operation = operation}}
+version = tonumber(version) or 0
 if status == 'pending' and has_expired(now, expires, created or now) then
-  end_verification(record_key, secrets_key, timeline_key, timers_key, token, 'expired', now, tombstone_ms)
-  append_event(audit_key, timeline_key, who, 'verification.expired', now)
+  end_verification(c, 'verification.expired', version, tombstone_ms)
   return {operation, 'ended', 'expired'}
 end
 if status == 'approved' and request_key ~= '' and request_key == approved_request then
-  return {operation, 'approved', ended, number_hash, purpose, channel, context_hash, given_receipt, mask}
+  return approved(ended, given_receipt)
 end
 if status ~= 'pending' then return {operation, 'ended', status} end
-local digest = redis.call('HGET', secrets_key, Secrets.DIGEST)
-if not digest then return {operation, 'not_found'} end
-local wait = math.max(limit_wait(wrong_key, wrong_rules, now) or 0,
-  limit_wait(wrong_everywhere_key, wrong_everywhere_rules, now) or 0)
-if tonumber(redis.call('GET', streak_key) or 0) >= tonumber(consecutive_max) then
-  wait = math.max(wait, 1, redis.call('PTTL', streak_key))
-end
-if wait > 0 then return {operation, 'limited', int(wait)} end
+if not digest or digest == '' then return {operation, 'not_found'} end
+local wait = wrong_codes_wait(own, all, now)
+if wait then return {operation, 'limited', int(wait)} end
 
 -- A code whose key this process does not have cannot be checked: no guess may be lost on it.
 local guessed
@@ -67,39 +72,53 @@ end
 if not guessed then return {operation, 'no_key', key_id} end
 
 -- Count first: against the number, in this app and over all apps, then against the verification.
-local function count(list, rules)
-  redis.call('LPUSH', list, int(now))
-  redis.call('LTRIM', list, 0, consecutive_max - 1)
-  redis.call('PEXPIRE', list, (window_and_length(rules)))
-end
-count(wrong_key, wrong_rules)
-count(wrong_everywhere_key, wrong_everywhere_rules)
-local attempts = redis.call('HINCRBY', record_key, Record.ATTEMPTS, 1)
+local in_a_row, last, times = read_wrong(own)
+if last + IN_A_ROW_MS <= now then in_a_row = 0 end
+redis.call('HSET', number_key,
+  own_field, string.format(WrongCodes.PACK, in_a_row + 1, int(now), with_now(times, now, tonumber(consecutive_max))),
+  Number.WRONG, with_now(all or '', now, tonumber(consecutive_max)))
+local attempts = attempts_before + 1
+local fields = {Record.ATTEMPTS, attempts}
 
-local reply
+local function answer(outcome, value)
+  fields[#fields + 1] = Record.OPERATION .. operation
+  fields[#fields + 1] = string.format(CheckReply.PACK, outcome, value)
+end
+
 if guessed == digest then
   -- A right guess is no wrong one: take back what was counted against the number. The verification's count stays.
-  redis.call('LPOP', wrong_key)
-  redis.call('LPOP', wrong_everywhere_key)
-  redis.call('DEL', streak_key)
-  reset_ladder(sends_key, app, purpose)
-  redis.call('HSET', record_key, Record.RECEIPT, receipt_id)
-  if request_key ~= '' then redis.call('HSET', record_key, Record.REQUEST, request_key) end
-  end_verification(record_key, secrets_key, timeline_key, timers_key, token, 'approved', now, tombstone_ms)
-  append_event(audit_key, timeline_key, who, 'verification.approved', now)
-  reply = {operation, 'approved', int(now), number_hash, purpose, channel, context_hash, receipt_id, mask}
-else
-  redis.call('INCR', streak_key)
-  redis.call('PEXPIRE', streak_key, streak_ttl_ms)
-  local left = max_checks - attempts
-  append_event(audit_key, timeline_key, who, 'check.failed', now, nil, '{"checks_left":' .. int(left) .. '}')
-  if left > 0 then
-    reply = {operation, 'wrong', int(left)}
+  if ends then
+    redis.call('HSET', number_key, own_field, times == '' and '' or string.format(WrongCodes.PACK, 0, int(last), times),
+      Number.WRONG, all or '', Number.SENDS, without_ladder(sends, app, purpose))
+    if in_a_row > 0 then shorten_number(number_key, ends) end
   else
-    end_verification(record_key, secrets_key, timeline_key, timers_key, token, 'exhausted', now, tombstone_ms)
-    append_event(audit_key, timeline_key, who, 'verification.exhausted', now)
-    reply = {operation, 'ended', 'exhausted'}
+    redis.call('DEL', number_key)
   end
+  fields[#fields + 1] = Record.RECEIPT
+  fields[#fields + 1] = receipt_id
+  if request_key ~= '' then
+    fields[#fields + 1] = Record.REQUEST
+    fields[#fields + 1] = request_key
+  end
+  answer('approved', '')
+  add_to_timeline(fields, version + 1, 'verification.approved', now)
+  write_ending(c, fields, 'approved', tombstone_ms, audit_event('verification.approved'))
+  return approved(int(now), receipt_id)
 end
-redis.call('SET', operation_key, table.concat(reply, CheckReply.SEPARATOR) .. CheckReply.SEPARATOR, 'PX', operation_ttl_ms)
-return reply
+write_number(number_key, {}, ends, now, math.max((window_and_length(wrong_rules)),
+  (window_and_length(wrong_everywhere_rules))), IN_A_ROW_MS)
+local left = max_checks - attempts
+local detail = '{"checks_left":' .. int(left) .. '}'
+local failed = audit_event('check.failed', nil, detail)
+add_to_timeline(fields, version + 1, 'check.failed', now, nil, detail)
+if left > 0 then
+  answer('wrong', int(left))
+  redis.call('HSET', record_key, unpack(fields))
+  append_audit(audit_key, c.who, failed)
+  return {operation, 'wrong', int(left)}
+end
+answer('ended', 'exhausted')
+add_to_timeline(fields, version + 2, 'verification.exhausted', now)
+write_ending(c, fields, 'exhausted', tombstone_ms,
+  failed .. AuditEvents.SEPARATOR .. audit_event('verification.exhausted'))
+return {operation, 'ended', 'exhausted'}

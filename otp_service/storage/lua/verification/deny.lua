@@ -3,7 +3,7 @@
 -- include: _ending.lua
 -- End a verification because the person answered its message with "that wasn't me".
 --
--- KEYS record! secrets! audit! timeline! timers!
+-- KEYS record! secrets! audit! timers!
 -- ARGV token apps senders before_ms tombstone_ms
 -- Where apps: that use this keyword, 'a,b' · senders: that the reply can have been written to, 'x,y' ·
 --       before_ms: the message must have been sent before this moment
@@ -12,8 +12,8 @@
 local function among(list, name)
   return string.find(',' .. list .. ',', ',' .. name .. ',', 1, true) ~= nil
 end
-local app, status, expires, mask, number_hash, deliveries = unpack(redis.call('HMGET', record_key, Record.APP,
-  Record.STATUS, Record.EXPIRES, Record.MASK, Record.NUMBER_HASH, Record.DELIVERIES))
+local app, status, expires, mask, number_hash, deliveries, version = unpack(redis.call('HMGET', record_key, Record.APP,
+  Record.STATUS, Record.EXPIRES, Record.MASK, Record.NUMBER_HASH, Record.DELIVERIES, Record.VERSION))
 local now = clock()
 if status ~= 'pending' or now >= tonumber(expires) or not among(apps, app) then return 'no' end
 local answered
@@ -27,8 +27,7 @@ for n = 1, tonumber(deliveries) do
   if sent and first_try and among(senders, sender) and tonumber(first_try) <= tonumber(before_ms) then answered = n end
 end
 if not answered then return 'no' end
-end_verification(record_key, secrets_key, timeline_key, timers_key, token, 'denied', now, tombstone_ms)
-append_event(audit_key, timeline_key, {record = record_key, token = token, app = app, mask = mask,
-  number_hash = number_hash},
-  'verification.denied', now, PublicId.DELIVERY .. token .. PublicId.ORDINAL .. answered)
+local c = {audit = audit_key, secrets = secrets_key, timers = timers_key, now = now, who = {record = record_key,
+  token = token, app = app, mask = mask, number_hash = number_hash}}
+end_verification(c, 'verification.denied', version, tombstone_ms, answered)
 return 'denied'

@@ -3,12 +3,12 @@
 -- include: _ending.lua
 -- End a verification whose time has run out; called when its timer is due.
 --
--- KEYS record! secrets! audit! timeline! timers!
+-- KEYS record! secrets! audit! timers!
 -- ARGV token tombstone_ms
 -- Reply 1 if it ended now, 0 if there was nothing to do (ended before, gone, or given more time by a resend)
 -- Holds a timer that comes early changes nothing: the record's own times decide.
-local status, expires, app, mask, number_hash, created = unpack(redis.call('HMGET', record_key, Record.STATUS,
-  Record.EXPIRES, Record.APP, Record.MASK, Record.NUMBER_HASH, Record.CREATED))
+local status, expires, app, mask, number_hash, created, version = unpack(redis.call('HMGET', record_key, Record.STATUS,
+  Record.EXPIRES, Record.APP, Record.MASK, Record.NUMBER_HASH, Record.CREATED, Record.VERSION))
 local now = clock()
 if status == 'pending' and not has_expired(now, expires, created or now) then
   redis.call('ZADD', timers_key, expires, TimerKind.EXPIRY .. token)
@@ -18,8 +18,7 @@ if status ~= 'pending' then
   redis.call('ZREM', timers_key, TimerKind.EXPIRY .. token)
   return 0
 end
-end_verification(record_key, secrets_key, timeline_key, timers_key, token, 'expired', now, tombstone_ms)
-append_event(audit_key, timeline_key, {record = record_key, token = token, app = app, mask = mask,
-  number_hash = number_hash},
-  'verification.expired', now)
+local c = {audit = audit_key, secrets = secrets_key, timers = timers_key, now = now, who = {record = record_key,
+  token = token, app = app, mask = mask, number_hash = number_hash}}
+end_verification(c, 'verification.expired', version, tombstone_ms)
 return 1

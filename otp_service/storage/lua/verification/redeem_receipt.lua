@@ -2,7 +2,7 @@
 -- include: _common.lua
 -- Redeem the receipt of an approval.
 --
--- KEYS record! audit! timeline!
+-- KEYS record! audit!
 -- ARGV operation token app receipt_id receipt_expires_ms
 -- Reply {operation, 'redeemed', ms, mask, purpose} · {operation, 'redeemed_before', ms, mask, purpose} ·
 --       {operation, 'invalid'}
@@ -19,5 +19,5 @@ if now >= tonumber(receipt_expires_ms) then return {operation, 'invalid'} end
 redis.call('HSET', record_key, Record.REDEEMED, int(now), Record.REDEEM_OPERATION, operation)
 local who = {record = record_key, token = token, app = app, mask = mask, number_hash = number_hash,
   operation = operation}
-append_event(audit_key, timeline_key, who, 'receipt.redeemed', now)
+append_event(audit_key, who, 'receipt.redeemed', now)
 return {operation, 'redeemed', int(now), mask, purpose}

@@ -1,0 +1,54 @@
+"""Entries of the audit streams as events: one entry holds the events that happened in one step.
+
+An event's position counts the store's entries by `EVENTS_PER_ENTRY`, so that each event of an entry has a place of its
+own between the entries.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from ..domain.audit import Event, EventField, Position
+from .schema.encodings import AuditEvent, AuditEvents, AuditSubject
+from .schema.fields import AuditEntry, PublicId
+
+EVENTS_PER_ENTRY = 8
+"""More than any script writes at once."""
+
+
+def events_of(shard: int, entry: str, fields: Mapping[str, str] | None) -> list[Event]:
+    """The events of one entry in order. An entry that holds none in our form is one event without a type."""
+    found = list(_facts(fields or {})) or [{}]
+    at = Position.read(entry)
+    return [
+        Event(
+            shard,
+            Position(at.ms, at.counter * EVENTS_PER_ENTRY + index),
+            facts.get(EventField.TYPE, ""),
+            facts,
+            siblings=len(found) - 1,
+        )
+        for index, facts in enumerate(found)
+    ]
+
+
+def entry_of(position: Position) -> str:
+    """The id of the entry in which the event of this position stands."""
+    return f"{position.ms}-{position.counter // EVENTS_PER_ENTRY}"
+
+
+def _facts(fields: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    about, events = fields.get(AuditEntry.ABOUT), fields.get(AuditEntry.EVENTS)
+    if about is None or events is None:
+        return
+    verification, app, mask, number_hash, operation = AuditSubject.parse(about)
+    for text in events.split(AuditEvents.separator):
+        kind, ordinal, detail = AuditEvent.parse(text)
+        yield {
+            EventField.TYPE: kind,
+            EventField.VERIFICATION: verification,
+            EventField.APP: app,
+            EventField.MASK: mask,
+            EventField.NUMBER_HASH: number_hash,
+            EventField.DELIVERY: f"{PublicId.DELIVERY}{verification}{PublicId.ORDINAL}{ordinal}" if ordinal else "",
+            EventField.OPERATION: operation,
+            EventField.DETAIL: detail or "{}",
+        }

@@ -1,0 +1,33 @@
+-- Shared by the scripts that judge limits on a number. Times are milliseconds, newest first.
+
+-- Milliseconds that stand in a text, separated by commas, in their order. An error for any other text.
+local function read_times(text)
+  local times = {}
+  for at in string.gmatch(text or '', '[^,]+') do times[#times + 1] = at + 0 end
+  return times
+end
+
+-- Whether the times have reached one of the rules `limit:per_ms,...`. Returns the milliseconds until all rules let one
+-- more through, or nil.
+local function limit_wait(times, rules, now)
+  if #times == 0 then return nil end
+  local worst
+  for _, limit, per in string.gmatch(rules, LimitRule.EACH) do
+    local at = times[tonumber(limit)]
+    if at and at + per > now then
+      -- An entry of the future was written before the clock was set back: it counts as written now.
+      worst = math.max(worst or 0, math.min(tonumber(per), at + per - now))
+    end
+  end
+  return worst
+end
+
+-- The longest window of the rules and the largest limit.
+local function window_and_length(rules)
+  local window, length = 0, 0
+  for _, limit, per in string.gmatch(rules, LimitRule.EACH) do
+    window = math.max(window, tonumber(per))
+    length = math.max(length, tonumber(limit))
+  end
+  return window, length
+end

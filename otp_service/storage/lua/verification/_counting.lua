@@ -1,0 +1,49 @@
+-- Shared by the scripts that change what a number's hash remembers and so when it ends. Needs _limits.lua.
+
+-- The end of a number's hash is moved by more than is needed, so that it need not be moved each time.
+local SLACK_MS = 3600000
+
+local function read_ends(text)
+  local key_ends, needed = string.match(text or '', HashEnd.PARSE)
+  return tonumber(key_ends) or 0, tonumber(needed) or 0
+end
+
+-- Write fields of the hash, and let it live for `needed_ms`, and for `in_a_row_ms` where wrong codes in a row are to be
+-- remembered. `ends`: its field `ends_ms` as it was read. Returns whether the end was moved.
+local function write_number(number, fields, ends, now, needed_ms, in_a_row_ms)
+  local key_ends, needed = read_ends(ends)
+  local until_ms = now + math.max(needed_ms, in_a_row_ms or 0)
+  local moves = key_ends < until_ms or needed < now + needed_ms
+  if moves then
+    needed = math.max(needed, now + needed_ms + SLACK_MS)
+    key_ends = math.max(key_ends, until_ms + SLACK_MS)
+    fields[#fields + 1] = Number.ENDS
+    fields[#fields + 1] = string.format(HashEnd.PACK, int(key_ends), int(needed))
+  end
+  if #fields > 0 then redis.call('HSET', number, unpack(fields)) end
+  if moves then redis.call('PEXPIREAT', number, int(key_ends)) end
+  return moves
+end
+
+-- No wrong codes in a row are to be remembered any more, unless another app has some: the hash ends when nothing else
+-- needs it.
+local function shorten_number(number, ends)
+  local found = redis.call('HGETALL', number)
+  for i = 1, #found, 2 do
+    if string.find(found[i], Number.WRONG .. ':', 1, true) == 1 and read_wrong(found[i + 1]) > 0 then return end
+  end
+  local _, needed = read_ends(ends)
+  redis.call('HSET', number, Number.ENDS, string.format(HashEnd.PACK, int(needed), int(needed)))
+  redis.call('PEXPIREAT', number, int(needed))
+end
+
+-- The times with now before them, at most so many.
+local function with_now(times, now, most)
+  local text = times == '' and int(now) or int(now) .. ',' .. times
+  local count, cut = 0, 0
+  for position in string.gmatch(text, '(),') do
+    count = count + 1
+    if count == most then cut = position break end
+  end
+  return cut > 0 and string.sub(text, 1, cut - 1) or text
+end

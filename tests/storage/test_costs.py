@@ -1,0 +1,83 @@
+"""What one step costs in the store: commands, so that nobody adds one without noticing."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from otp_service.domain.checking import Wrong
+
+from .harness import CODE, WRONG, StoreHarness, fresh_number
+
+OURS_NOT = {"evalsha", "eval", "config|resetstat", "info", "hello", "client|setinfo", "script|load"}
+"""Commands that carry a script, and those of the measurement."""
+
+
+def cost(harness: StoreHarness, step: Callable[[], object]) -> tuple[int, int]:
+    """How many commands a step ran in the store, inside scripts or beside them, and how many scripts."""
+    harness.raw.config_resetstat()
+    step()
+    stats: Any = harness.raw.info("commandstats")
+    ran = {name.removeprefix("cmdstat_"): values["calls"] for name, values in stats.items()}
+    commands = sum(calls for name, calls in ran.items() if name not in OURS_NOT)
+    return commands, ran.get("evalsha", 0)
+
+
+@pytest.fixture
+def loaded(server_harness: StoreHarness) -> StoreHarness:
+    """A store that knows the scripts."""
+    ref = server_harness.start(fresh_number()).reference
+    server_harness.check(ref, WRONG)
+    server_harness.check(ref, CODE)
+    return server_harness
+
+
+def test_a_wrong_code_costs_six_commands(loaded: StoreHarness) -> None:
+    """The first of a number in a while two more: the end of what is remembered is moved."""
+    ref = loaded.start(fresh_number()).reference
+    assert cost(loaded, lambda: loaded.check(ref, WRONG)) == (8, 1)
+    assert cost(loaded, lambda: loaded.check(ref, WRONG)) == (6, 1)
+
+
+def test_a_right_code_costs_ten_commands(loaded: StoreHarness) -> None:
+    """Counting, taking back, ending."""
+    ref = loaded.start(fresh_number()).reference
+    assert cost(loaded, lambda: loaded.check(ref, CODE)) == (10, 1)
+
+
+def test_a_start_costs_fourteen_commands(loaded: StoreHarness) -> None:
+    """Of a number that nothing is known of: one more than for a number whose hash lives long enough."""
+    assert cost(loaded, lambda: loaded.start(fresh_number())) == (14, 1)
+
+
+def test_a_repeated_send_is_one_script(loaded: StoreHarness) -> None:
+    """The process that started it knows which verification is the number's latest."""
+    number = fresh_number()
+    ref = loaded.start(number).reference
+    loaded.cool(ref)
+    commands, scripts = cost(loaded, lambda: loaded.start(number))
+    assert (commands <= 16, scripts) == (True, 1)
+
+
+def test_a_check_by_number_is_one_round_trip(loaded: StoreHarness) -> None:
+    """No look-up before it; the script compares what the process believes with the store."""
+    number = fresh_number()
+    loaded.check(loaded.start(number).reference, WRONG)
+
+    def by_number() -> None:
+        ref = loaded.verifications.latest(loaded.hash_of(number), "shop", "login")
+        assert ref is not None
+        assert loaded.check(ref, WRONG, by_purpose="login") == Wrong(3)
+
+    assert cost(loaded, by_number) == (6, 1)
+
+
+def test_a_pending_verification_has_three_keys(loaded: StoreHarness) -> None:
+    """The record, the secrets, and what belongs to the number."""
+    before = set(loaded.all_keys())
+    ref = loaded.start(fresh_number()).reference
+    keys = loaded.keys
+    made = {keys.record(ref), keys.secrets(ref), keys.number(ref.number_hash)}
+    shard = keys.shard(ref.number_hash)
+    shared = {keys.outbox(shard), keys.timers(shard), keys.audit(shard)}
+    assert set(loaded.all_keys()) - before - shared == made
