@@ -5,7 +5,7 @@ changed, and one or more root keys. Each root key gives, by HMAC with the purpos
 what only the worker may read and a seed to sign receipts. The newest active key makes new things, every key in the file
 still opens old ones, so rotation loses nothing. A new key may have a time (`active_from`) before which it is only
 published: whoever verifies receipts has it in time. `config` reads the file, and
-`keyring_file` notices that it changed.
+`keyring_reload` notices that it changed.
 
 States of a key: `next` (published, makes nothing yet), `active` (makes new things), `verify` (published, opens and
 checks what it made), `retired` (opens and checks what it made, published no more).
@@ -94,7 +94,7 @@ class Keyring:
         return f"Keyring(active={self._active.kid!r}, keys={sorted(self._keys)})"
 
     def current(self) -> "Keyring":
-        """Itself: what a use case reads from it twice is of the same moment (see `keyring_file`)."""
+        """Itself: what a use case reads from it twice is of the same moment (see `keyring_reload`)."""
         return self
 
     def at(self, now_ms: int) -> "Keyring":

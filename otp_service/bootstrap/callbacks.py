@@ -7,7 +7,7 @@ from random import random
 from .. import telemetry
 from ..clock import clock_ms
 from ..config import Settings
-from ..keyring_file import KeyringFile
+from ..keyring_reload import ReloadedKeyring
 from ..receivers.client import Receivers
 from ..runtime import callback_worker
 from ..runtime.callback_worker import CallbackWorker
@@ -22,7 +22,7 @@ from .stores import Stores
 _log = logging.getLogger("otp.bootstrap")
 
 
-def callback_sender(settings: Settings, stores: Stores, keyring: KeyringFile) -> CallbackWorker | None:
+def callback_sender(settings: Settings, stores: Stores, keyring: ReloadedKeyring) -> CallbackWorker | None:
     """The callback worker; None if no app has a callback_url."""
     endpoints = settings.policy.endpoints
     if not endpoints:

@@ -8,7 +8,7 @@ from ..storage.audit_log import AuditLog
 from ..storage.callbacks import Callbacks
 from ..telnyx.gateway import Gateway
 from ..usecases.optout_list import Progress
-from ..usecases.sync_profile import SyncResult
+from ..usecases.sync_profile_optouts import SyncResult
 from .optouts import optout_sync
 from .required import require_for_worker
 from .stores import open_keyring, open_stores

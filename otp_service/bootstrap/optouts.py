@@ -6,7 +6,7 @@ import time
 from .. import telemetry
 from ..clock import clock_ms
 from ..config import Settings
-from ..keyring_file import KeyringFile
+from ..keyring_reload import ReloadedKeyring
 from ..storage.cursors import Cursors
 from ..storage.optouts import OptOuts
 from ..telnyx.gateway import Gateway
@@ -14,7 +14,7 @@ from ..usecases.sync_optouts import SyncOptouts
 from .stores import Stores
 
 
-def optout_sync(settings: Settings, stores: Stores, keyring: KeyringFile, gateway: Gateway) -> SyncOptouts:
+def optout_sync(settings: Settings, stores: Stores, keyring: ReloadedKeyring, gateway: Gateway) -> SyncOptouts:
     """The sync, for the worker's periodic task and for the command."""
     return SyncOptouts(
         source=gateway,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from ..domain.errors import NotReady, StoreUnavailable
-from ..keyring_file import KeyringFile
+from ..keyring_reload import ReloadedKeyring
 from ..storage import readiness
 from ..storage.keyrings import Keyrings
 from ..storage.store import Store
@@ -11,7 +11,7 @@ from ..web.routes.health import Check
 from .stores import Stores, join
 
 
-def checks(stores: Stores, keyring: KeyringFile) -> Sequence[tuple[str, Check]]:
+def checks(stores: Stores, keyring: ReloadedKeyring) -> Sequence[tuple[str, Check]]:
     """Name and check, in the order in which they are reported."""
     store = stores.store
     return (
@@ -44,7 +44,7 @@ def _if_answered(store: Store, check: Callable[[], None]) -> Check:
     return run
 
 
-def _require_keyring(stores: Stores, keyring: KeyringFile) -> None:
+def _require_keyring(stores: Stores, keyring: ReloadedKeyring) -> None:
     """Raise NotReady if the keyring file is unusable now, or the store belongs to another keyring now."""
     join(stores.store, Keyrings(stores.store, stores.keys), keyring)
     fault = keyring.fault

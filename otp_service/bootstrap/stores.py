@@ -9,7 +9,7 @@ from .. import config
 from ..clock import clock_ms
 from ..config import Settings
 from ..domain.errors import StoreUnavailable
-from ..keyring_file import KeyringFile
+from ..keyring_reload import ReloadedKeyring
 from ..storage import connect, readiness
 from ..storage.api_keys import ApiKeys
 from ..storage.audit_log import AuditLog
@@ -30,7 +30,7 @@ class Stores:
     api_keys: ApiKeys
 
 
-def open_stores(settings: Settings, keyring: KeyringFile | None = None) -> Stores:
+def open_stores(settings: Settings, keyring: ReloadedKeyring | None = None) -> Stores:
     """Open the store. Check that it answers, never evicts, has our number of shards and belongs to this keyring."""
     store = connect.connect(settings.redis_url)
     keys = Keys(settings.shards)
@@ -60,16 +60,16 @@ def _require_answer(store: Store, url: str) -> None:
         raise StoreUnavailable(f"The store at {where} does not answer; OTP_REDIS_URL names it.") from error
 
 
-def join(store: Store, keyrings: Keyrings, keyring: KeyringFile) -> None:
+def join(store: Store, keyrings: Keyrings, keyring: ReloadedKeyring) -> None:
     """Raise NotReady if the store belongs to another keyring; mark it as ours if it is empty."""
     keyring.set_clock(readiness.clock_ms(store))
     keyrings.claim(keyring.current().fingerprint)
     keyring.register(keyrings.register)
 
 
-def open_keyring(settings: Settings) -> KeyringFile:
+def open_keyring(settings: Settings) -> ReloadedKeyring:
     """The keyring of this process. Raises ConfigError."""
     config.load_keyring(settings)  # its error says what is missing
     path = settings.keyring_path
     assert path is not None
-    return KeyringFile(path, partial(config.load_keyring, settings), monotonic=time.monotonic, now_ms=clock_ms)
+    return ReloadedKeyring(path, partial(config.load_keyring, settings), monotonic=time.monotonic, now_ms=clock_ms)

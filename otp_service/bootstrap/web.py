@@ -10,7 +10,7 @@ from flask import Flask
 from .. import telemetry
 from ..config import Settings
 from ..domain.policy import App, Slot
-from ..keyring_file import KeyringFile
+from ..keyring_reload import ReloadedKeyring
 from ..storage.audit_consumer import AuditConsumer
 from ..storage.delivery_reports import DeliveryReports
 from ..storage.idempotency import Idempotency
@@ -56,7 +56,7 @@ def build_web(settings: Settings, *, working: int = WORKING, pause: Pause | None
 class _Parts:
     """The parts of the API, over one store and one keyring."""
 
-    def __init__(self, settings: Settings, stores: Stores, keyring: KeyringFile) -> None:
+    def __init__(self, settings: Settings, stores: Stores, keyring: ReloadedKeyring) -> None:
         self.stores = stores
         self._settings = settings
         self._keyring = keyring

@@ -8,7 +8,7 @@ from random import random
 
 from .. import telemetry
 from ..config import Settings
-from ..keyring_file import KeyringFile
+from ..keyring_reload import ReloadedKeyring
 from ..runtime.delivery_worker import DeliveryWorker
 from ..runtime.periodic_tasks import PeriodicTask
 from ..storage.deliveries import Deliveries
@@ -73,7 +73,7 @@ def build_worker(settings: Settings, *, concurrency: int) -> DeliveryWorker:
     )
 
 
-def _outbox(stores: Stores, keyring: KeyringFile) -> Outbox:
+def _outbox(stores: Stores, keyring: ReloadedKeyring) -> Outbox:
     consumer = f"{socket.gethostname()}-{secrets.token_hex(4)}"
     return Outbox(stores.store, stores.scripts, stores.keys, keyring.ids, consumer)
 
@@ -81,7 +81,7 @@ def _outbox(stores: Stores, keyring: KeyringFile) -> Outbox:
 def _deliver(
     settings: Settings,
     stores: Stores,
-    keyring: KeyringFile,
+    keyring: ReloadedKeyring,
     *,
     gateway: Gateway,
     health: SenderHealth,
@@ -106,7 +106,7 @@ def _deliver(
 
 
 def _periodic_tasks(
-    settings: Settings, stores: Stores, keyring: KeyringFile, gateway: Gateway, health: SenderHealth
+    settings: Settings, stores: Stores, keyring: ReloadedKeyring, gateway: Gateway, health: SenderHealth
 ) -> list[PeriodicTask]:
     keyrings = Keyrings(stores.store, stores.keys)
     tasks = [

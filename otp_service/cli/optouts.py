@@ -15,7 +15,7 @@ from .settings import load_settings
 
 if TYPE_CHECKING:
     from ..telnyx.responses import OptOut
-    from ..usecases.sync_profile import SyncResult
+    from ..usecases.sync_profile_optouts import SyncResult
 
 _PROFILE = "abc85f64-5717-4562-b3fc-2c9600000000"
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..domain import codes, message, replies
+from ..domain import codes, message_text, replies
 from ..domain.errors import InvalidNumber
 from ..domain.phone import REGIONS, is_e164
 from ..domain.phone import parse as parse_phone
@@ -33,7 +33,7 @@ def no_repeats(values: Sequence[str]) -> None:
 
 def brand(value: str) -> None:
     """The name in every message."""
-    if not message.printable(value) or message.hides_code(value):
+    if not message_text.printable(value) or message_text.hides_code(value):
         raise ValueError("printable characters, and no run of four digits that looks like a code")
 
 

@@ -12,7 +12,7 @@ _HINT = "make one with: otp-service keyring create PATH"
 def load_keyring(settings: Settings) -> keyring.Keyring:
     """Read the keyring file. Raises ConfigError, also when other users of the machine can read the file.
 
-    A key with a time of its own is not active in what is returned; see `keyring_file`.
+    A key with a time of its own is not active in what is returned; see `keyring_reload`.
     """
     path = settings.keyring_path
     if path is None:

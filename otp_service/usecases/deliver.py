@@ -8,7 +8,7 @@ bytes under the same key. A request that cannot go out while its code lives is n
 import logging
 from collections.abc import Callable
 
-from ..domain import message
+from ..domain import message_text
 from ..domain.backoff import Backoff
 from ..domain.circuit import BreakerDecision
 from ..domain.delivery import MARGIN_MS, NotSent
@@ -16,9 +16,9 @@ from ..domain.errors import KeyUnknown, SealBroken
 from ..domain.outbox import Job, PendingDelivery, SendPermit
 from ..domain.policy import App, Policy, Sender
 from . import ports
-from .compose_message import ComposeMessage
 from .delivery_timers import DeliveryTimers
 from .record_send import JITTER, Attempt, RecordSend
+from .seal_request import SealRequest
 from .sender_health import SenderHealth
 
 LONGEST_SLEEP_MS = 250
@@ -69,7 +69,7 @@ class Deliver:
         self._count = count
         self._left = left
         self._sender_health = sender_health
-        self._composer = ComposeMessage(carrier=carrier, vault=vault, public_url=public_url)
+        self._composer = SealRequest(carrier=carrier, vault=vault, public_url=public_url)
         self._recorder = RecordSend(deliveries=deliveries, random=random)
         self.timers = DeliveryTimers(
             due=due, reports=reports, store=store, carrier=carrier, sender_health=sender_health
@@ -167,7 +167,7 @@ class Deliver:
     ) -> None:
         try:
             self._attempt(job, pending, app, sender, decision)
-        except message.TextTooLong as error:
+        except message_text.TextTooLong as error:
             # The start measured it, with another brand or code length than this worker's configuration has.
             self._deliveries.record_impossible(job, "text_too_long", f"{error} The configuration has changed.")
         except KeyUnknown:

@@ -1,9 +1,10 @@
 """Keeping the opt-out registry complete: the carrier's own list, written into it profile by profile.
 
 A webhook reports a STOP at once, but a webhook can be lost, and people opted out before the service was there. So what
-is new on the list is read at every pass (`sync_profile`). The registry learns of a START by its webhook, which can be
-lost too. Therefore the whole list is read at a worker's start, once a day and on command, and opt-outs that it does not
-hold any more are lifted. What only we read as an opt-out is never lifted so: the carrier's list does not have it.
+is new on the list is read at every pass (`sync_profile_optouts`). The registry learns of a START by its webhook, which
+can be lost too. Therefore the whole list is read at a worker's start, once a day and on command, and opt-outs that it
+does not hold any more are lifted. What only we read as an opt-out is never lifted so: the carrier's list does not have
+it.
 
 One process at a time makes a pass, by a lease in the store. A shard of the store that does not answer costs its own
 entries only: a pass that could not write some writes the others, moves no cursor and counts as failed.
@@ -16,7 +17,7 @@ from ..domain.errors import CarrierUnavailable, NotReady, StoreUnavailable
 from ..domain.policy import Policy
 from . import ports
 from .optout_list import OptoutList, Progress
-from .sync_profile import Interrupted, Lease, SyncProfile, SyncResult, shifted
+from .sync_profile_optouts import Interrupted, Lease, SyncProfileOptouts, SyncResult, shifted
 
 RETRY_MS = 60_000
 """After a pass that failed, the next one comes so soon."""
@@ -129,7 +130,7 @@ class SyncOptouts:
         return done
 
     def _sync_profile(self, profile: str, lease: Lease, progress: Progress, *, whole: bool) -> SyncResult:
-        sync = SyncProfile(
+        sync = SyncProfileOptouts(
             profile,
             lease,
             registry=self._registry,

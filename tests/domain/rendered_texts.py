@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from otp_service.domain.message import TextTooLong, render
+from otp_service.domain.message_text import TextTooLong, render
 
 NO = frozenset({"no"})
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otp_service.domain import message
-from otp_service.domain.message import (
+from otp_service.domain import message_text
+from otp_service.domain.message_templates import TEMPLATES
+from otp_service.domain.message_text import (
     Autofill,
     TextTooLong,
     confirms_payment,
@@ -18,8 +19,7 @@ from otp_service.domain.message import (
     printable,
     render,
 )
-from otp_service.domain.message_templates import TEMPLATES
-from otp_service.domain.sms_text import MAX_PARTS, segments
+from otp_service.domain.sms_segments import MAX_PARTS, segments
 
 GSM7 = set(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
@@ -64,7 +64,7 @@ def test_every_message_is_well_made(locale: str | None) -> None:
         if autofill is WEB:
             assert wicg(text) == ("login.example.com", CODE)
         if autofill is ANDROID:
-            assert len(text.encode()) <= message.ANDROID_MAX_BYTES
+            assert len(text.encode()) <= message_text.ANDROID_MAX_BYTES
             assert text.endswith(f"\n{HASH}")
             assert wicg(text) is None
 
@@ -186,12 +186,12 @@ def test_what_is_started_can_be_sent(
         assert not all(fits(code=code, lifetime_s=life, **words) for life in (60, ttl_s + 5))
         return
     left_ms = int(ttl_s * 1000 * share)
-    text = render(code=code, lifetime_s=(left_ms + message.ROUNDING_MS) // 1000, **words)  # type: ignore[arg-type]
+    text = render(code=code, lifetime_s=(left_ms + message_text.ROUNDING_MS) // 1000, **words)  # type: ignore[arg-type]
     assert all(context[name] in text for name in ("amount", "payee") if name in context)
     assert brand in text
     assert text.startswith(code)
     if autofill is ANDROID:
-        assert len(text.encode()) <= message.ANDROID_MAX_BYTES
+        assert len(text.encode()) <= message_text.ANDROID_MAX_BYTES
         return
     assert segments(text).encoding is segments(worst).encoding
     assert segments(text).parts <= segments(worst).parts <= MAX_PARTS

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otp_service.domain.message import Autofill, hides_code, printable, render
 from otp_service.domain.message_templates import TEMPLATES
+from otp_service.domain.message_text import Autofill, hides_code, printable, render
 from otp_service.domain.optout import Wish
 from otp_service.domain.replies import read
 

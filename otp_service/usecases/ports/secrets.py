@@ -29,7 +29,7 @@ class Ring(Protocol):
 
 
 class Vault(Protocol):
-    """The keys; new ones may come and another become active meanwhile (see `keyring_file`)."""
+    """The keys; new ones may come and another become active meanwhile (see `keyring_reload`)."""
 
     def current(self) -> Ring:
         """The keys of this moment; they do not change any more."""

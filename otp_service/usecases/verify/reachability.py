@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from ...domain import message, routing
+from ...domain import message_text, routing
 from ...domain.errors import Refusal
 from ...domain.phone import Phone
 from ...domain.policy import App, Channel
@@ -18,7 +18,7 @@ class _Request(Protocol):
 
 def no_room_for_payment(request: _Request) -> Refusal | None:
     """A payment goes by SMS only: its amount and payee must stand in the message in full."""
-    if request.channel == Channel.SMS or not message.confirms_payment(request.context):
+    if request.channel == Channel.SMS or not message_text.confirms_payment(request.context):
         return None
     detail = "The template of this channel has no room for the amount and the payee. Start with channel sms."
     return Refusal("channel_unavailable", detail)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from ...domain import codes, message, routing
+from ...domain import codes, message_text, routing
 from ...domain.errors import Refusal
 from ...domain.ids import NUMBER_HASH_BYTES, Reference
 from ...domain.phone import Phone
@@ -119,7 +119,7 @@ class StartVerification:
             digest=code_digest(ring.peppers[ring.active_kid], app, ref, context, code),
             box=_sealed(ring, ref, to, code, request.context),
             metadata=request.metadata,
-            locale=message.language(request.locale),
+            locale=message_text.language(request.locale),
             autofill=request.autofill,
             route=route,
             failover_route=self._failover_route(app, to, request),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from ...domain import message
+from ...domain import message_text
 from ...domain.errors import InvalidRequest
 from ...domain.policy import App, Channel
 
@@ -21,19 +21,19 @@ class _Request(Protocol):
 
 def require_fit(app: App, request: _Request) -> None:
     """Raise InvalidRequest if an SMS of this start would not fit, amount and payee in full."""
-    payment = message.confirms_payment(request.context)
+    payment = message_text.confirms_payment(request.context)
     if not (payment or request.autofill) or not _may_be_sms(app, request):
         return
     try:
-        message.longest(
+        message_text.longest(
             code_length=app.code_length,
             brand=app.brand,
             ttl_ms=app.code_ttl_ms,
             locale=request.locale,
             context=request.context,
-            autofill=message.read_autofill(request.autofill),
+            autofill=message_text.read_autofill(request.autofill),
         )
-    except message.TextTooLong as error:
+    except message_text.TextTooLong as error:
         raise _too_long(str(error), payment=payment, autofill=bool(request.autofill)) from error
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from ...domain import message
+from ...domain import message_text
 from ...domain.errors import InvalidRequest
 from ...domain.phone import E164
 
@@ -39,14 +39,16 @@ def require_ascii(to: str) -> None:
 def require_context(context: Mapping[str, str]) -> None:
     """Raise InvalidRequest unless every member of the context is short and printable."""
     for key, value in context.items():
-        if not (1 <= len(key) <= 32 and len(value) <= 128 and message.printable(key) and message.printable(value)):
+        if not (
+            1 <= len(key) <= 32 and len(value) <= 128 and message_text.printable(key) and message_text.printable(value)
+        ):
             detail = "keys of 1 to 32 and values of up to 128 printable characters"
             raise InvalidRequest("context does not have the form it must have.", [("/context", detail)])
 
 
 def require_legible(context: Mapping[str, str]) -> None:
     """Raise InvalidRequest for a blank amount or payee: the person would confirm it unseen."""
-    for name in message.CONFIRMED:
-        if name in context and not message.legible(context[name]):
+    for name in message_text.CONFIRMED:
+        if name in context and not message_text.legible(context[name]):
             detail = "a letter, digit or sign that a person can read"
             raise InvalidRequest(f"{name} stands in the message, and is blank.", [(f"/context/{name}", detail)])

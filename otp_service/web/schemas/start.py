@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from ...domain import message
+from ...domain import message_text
 from ...domain.errors import InvalidRequest
 from ...domain.verification import DEFAULT_PURPOSE
 from .autofill import Autofill
@@ -48,7 +48,7 @@ class StartRequest(Request):
     def __post_init__(self) -> None:
         """Raise InvalidRequest for what the types alone do not refuse."""
         require_ascii(self.to)
-        if not message.printable(self.purpose):
+        if not message_text.printable(self.purpose):
             raise InvalidRequest("purpose must be printable.", [("/purpose", "printable characters only")])
         require_context(self.context)
         require_legible(self.context)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from otp_service.domain.errors import CarrierUnavailable, NotReady, StoreUnavailable
 from otp_service.domain.optout_list import Block, OptOut
 from otp_service.usecases.sync_optouts import PATIENCE_MS, RETRY_MS
-from otp_service.usecases.sync_profile import SETTLED_MS
+from otp_service.usecases.sync_profile_optouts import SETTLED_MS
 from tests.fakes import FakeBlockList
 
 from .scenario import DAY, NOW, A, B, Scenario, hashed, person

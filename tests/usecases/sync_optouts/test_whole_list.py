@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from otp_service.domain.errors import CarrierUnavailable
 from otp_service.domain.optout_list import Block, BlockPage, OptOut
 from otp_service.usecases.sync_optouts import WHOLE_AGAIN_MS, WHOLE_MS
-from otp_service.usecases.sync_profile import LIST_LAG_MS
+from otp_service.usecases.sync_profile_optouts import LIST_LAG_MS
 from tests.fakes import FakeBlockList
 
 from .scenario import DAY, NOW, A, B, Scenario, hashed, person

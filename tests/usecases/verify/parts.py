@@ -10,7 +10,7 @@ from otp_service.domain.ids import Reference
 from otp_service.domain.policy import App, Limit, Policy, Sender, SenderKind, Slot
 from otp_service.domain.starting import Started
 from otp_service.keyring import create, parse, rotate
-from otp_service.keyring_file import KeyringFile
+from otp_service.keyring_reload import ReloadedKeyring
 from otp_service.usecases import ports
 from otp_service.usecases.verify import Verify
 from tests.fakes import FakeKeyIds, FakeLimits, FakeSenderHealth, FakeVerifications
@@ -107,7 +107,7 @@ def refused(answer: object) -> Refusal:
     return answer
 
 
-class LateKeyringFile(KeyringFile):
+class LateKeyringFile(ReloadedKeyring):
     """The keyring of a running process; its file has the newer key when somebody asks for a key, or never."""
 
     def __init__(self, directory: Path, *, comes: bool) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .message_templates import TEMPLATES, Template
-from .sms_text import MAX_PARTS, segments
+from .sms_segments import MAX_PARTS, segments
 
 ANDROID_MAX_BYTES = 140
 """The longest message that Android's SMS Retriever reads, in bytes of UTF-8."""

@@ -7,14 +7,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..domain import message
+from ..domain import message_text
 from ..domain.errors import SealBroken
 from ..domain.outbox import Job, PendingDelivery
 from ..domain.policy import App, Channel, Sender
 from . import ports
 
 
-class ComposeMessage:
+class SealRequest:
     """The requests of one installation. `public_url` is where the carrier reaches this service, without a path."""
 
     def __init__(self, *, carrier: ports.Carrier, vault: ports.Vault, public_url: str) -> None:
@@ -54,12 +54,12 @@ class ComposeMessage:
 
 
 def _text(pending: PendingDelivery, app: App, sender: Sender, box: Mapping[str, Any]) -> str:
-    return message.render(
+    return message_text.render(
         code=box["code"],
         brand=app.brand,
-        lifetime_s=(pending.expires_ms - pending.now_ms + message.ROUNDING_MS) // 1000,
+        lifetime_s=(pending.expires_ms - pending.now_ms + message_text.ROUNDING_MS) // 1000,
         locale=pending.locale or None,
         context=box["context"],
-        autofill=message.read_autofill(pending.autofill),
+        autofill=message_text.read_autofill(pending.autofill),
         replies=sender.two_way,
     )

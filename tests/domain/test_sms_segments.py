@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otp_service.domain.sms_text import Encoding, segments
+from otp_service.domain.sms_segments import Encoding, segments
 from otp_service.sandbox import texts
 
 

@@ -15,7 +15,7 @@ from otp_service import keyring
 from otp_service.domain import receipt
 from otp_service.domain.errors import ConfigError, KeyUnknown, StoreUnavailable
 from otp_service.keyring import Keyring, KeyringError
-from otp_service.keyring_file import KeyringFile
+from otp_service.keyring_reload import ReloadedKeyring
 
 CREATED = "2026-01-01T00:00:00Z"
 NOON = "2026-01-01T12:00:00Z"
@@ -59,9 +59,9 @@ class Place:
         except KeyringError as error:
             raise ConfigError(f"the file: {error}") from error
 
-    def open(self) -> KeyringFile:
+    def open(self) -> ReloadedKeyring:
         """As one process holds it."""
-        return KeyringFile(self.path, self.load, monotonic=lambda: self.seconds, now_ms=lambda: self.ms)
+        return ReloadedKeyring(self.path, self.load, monotonic=lambda: self.seconds, now_ms=lambda: self.ms)
 
     def passed(self, seconds: float) -> None:
         """Both clocks go on."""
@@ -75,7 +75,7 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path / "keyring.json")
 
 
-def states(ring: KeyringFile) -> dict[str, str]:
+def states(ring: ReloadedKeyring) -> dict[str, str]:
     """The state of each key."""
     return {key.kid: state for key, state in ring.current().states()}
 

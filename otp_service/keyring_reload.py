@@ -23,7 +23,7 @@ UNKNOWN_KEY_CHECK_S = 1.0
 _log = logging.getLogger("otp.keyring")
 
 
-class KeyringFile:
+class ReloadedKeyring:
     """The keyring of one process; the methods are those of `Keyring`. Safe for many threads.
 
     `load` reads the file (raises ServiceError, and then none is made), `monotonic` gives seconds, `now_ms` Unix
@@ -55,7 +55,7 @@ class KeyringFile:
         self.watch_tokens = self._ring.watch_tokens
 
     def __repr__(self) -> str:
-        return f"KeyringFile({self._ring!r})"
+        return f"ReloadedKeyring({self._ring!r})"
 
     def register(self, register: Callable[[frozenset[str]], object]) -> None:
         """Call `register` with the ids of the keys, now and at every change. Raises what it raises now."""

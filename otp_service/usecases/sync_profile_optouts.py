@@ -68,7 +68,7 @@ class Lease:
         self.advance(profile, self.cursors.load(profile))
 
 
-class SyncProfile:
+class SyncProfileOptouts:
     """One profile in one pass. `read_list` makes a reader of its list. `now_ms` is Unix milliseconds."""
 
     def __init__(
