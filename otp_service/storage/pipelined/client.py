@@ -83,6 +83,10 @@ class PipelinedClient:
         """The text of a key, or None."""
         return self.execute_command("GET", key)
 
+    def hget(self, key: str, field: str) -> Any:
+        """The text of one field of a hash, or None."""
+        return self.execute_command("HGET", key, field)
+
     def hgetall(self, key: str) -> dict[str, str]:
         """All fields of a hash."""
         reply = self.execute_command("HGETALL", key)
