@@ -24,6 +24,7 @@ from werkzeug.test import run_wsgi_app
 from otp_service import bootstrap, config, keyring
 from otp_service.config import Settings
 from otp_service.storage.api_keys import SCOPES
+from otp_service.storage.pieces import joined, unpack_sealed
 
 PROFILE = "abc85f64-5717-4562-b3fc-2c9600000000"
 OTHER_PROFILE = "0c0ffee0-5717-4562-b3fc-2c9600000000"
@@ -237,8 +238,10 @@ class ApiHarness:
     def code(self, verification_id: str) -> str:
         """The code of a pending verification, out of the box that only the worker opens."""
         for name in self.store.scan_iter(match=f"*:secrets:{verification_id.removeprefix('vrf_')}"):
-            box: Any = self.store.hget(name, "box")
-            return str(json.loads(self.vault.open(box.decode()))["code"])
+            found: Any = self.store.hgetall(name)
+            kept = {field.decode(): value.decode("utf-8", "surrogateescape") for field, value in found.items()}
+            box = unpack_sealed(joined(kept, "box") or b"")
+            return str(json.loads(self.vault.open(box))["code"])
         raise AssertionError("the verification has no code any more")
 
     def wrong(self, verification_id: str) -> str:

@@ -60,11 +60,14 @@ local function queue_delivery(c, n, route, send, channel, locale, autofill, with
     fields[#fields + 1] = n .. Delivery.AUTOFILL
     fields[#fields + 1] = autofill
   end
-  redis.call('HSET', c.who.record, n .. Delivery.STATUS, 'queued', n .. Delivery.SENDER, sender, n .. Delivery.KIND,
-    kind, n .. Delivery.PROFILE, profile, n .. Delivery.NEXT_SENDERS, next_senders, n .. Delivery.SEND, send,
-    n .. Delivery.CHANNEL, channel, n .. Delivery.LOCALE, locale, n .. Delivery.QUEUED, int(c.now),
-    n .. Delivery.SENT_WITHIN, within,
-    Record.DELIVERIES, n, unpack(fields))
+  -- What is written first is found first: the fields that a check reads come before those of deliveries.
+  for _, part in ipairs({Record.DELIVERIES, n, n .. Delivery.STATUS, 'queued', n .. Delivery.SENDER, sender,
+    n .. Delivery.KIND, kind, n .. Delivery.PROFILE, profile, n .. Delivery.NEXT_SENDERS, next_senders,
+    n .. Delivery.SEND, send, n .. Delivery.CHANNEL, channel, n .. Delivery.LOCALE, locale,
+    n .. Delivery.QUEUED, int(c.now), n .. Delivery.SENT_WITHIN, within}) do
+    fields[#fields + 1] = part
+  end
+  redis.call('HSET', c.who.record, unpack(fields))
   timers[#timers + 1] = int(expires + CLOSE_MS)
   timers[#timers + 1] = TimerKind.CLOSING .. id
   if next_senders ~= '' then

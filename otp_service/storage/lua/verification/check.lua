@@ -20,19 +20,23 @@
 --       guess; at most `max_checks` guesses of a verification are ever compared, and at most one is ever approved. A
 --       verification that is not as asserted is not found, and nothing is counted. The request that was approved gets
 --       its approval again.
-local done, of_app, status, expires, attempts_before, max_checks, key_id, number_hash, mask, purpose, channel, context_hash,
-  given_receipt, ended, approved_request, created, digest, version = unpack(redis.call('HMGET', record_key,
-  Record.OPERATION .. operation, Record.APP, Record.STATUS, Record.EXPIRES, Record.ATTEMPTS, Record.MAX_CHECKS,
-  Record.KEY_ID, Record.NUMBER_HASH, Record.MASK, Record.PURPOSE, Record.CHANNEL, Record.CONTEXT_HASH, Record.RECEIPT,
-  Record.ENDED, Record.REQUEST, Record.CREATED, Record.DIGEST, Record.VERSION))
+local of_app, status, expires, attempts_before, max_checks, key_id, number_hash, mask, purpose, channel, context_hash,
+  created, digest, version, done = unpack(redis.call('HMGET', record_key, Record.APP, Record.STATUS, Record.EXPIRES,
+  Record.ATTEMPTS, Record.MAX_CHECKS, Record.KEY_ID, Record.NUMBER_HASH, Record.MASK, Record.PURPOSE, Record.CHANNEL,
+  Record.CONTEXT_HASH, Record.CREATED, Record.DIGEST, Record.VERSION, Record.OPERATION .. operation))
 
 local function approved(at, receipt)
   return {operation, 'approved', at, number_hash, purpose, channel, context_hash, receipt, mask}
 end
 
+-- The approval that this verification got before.
+local function approved_before()
+  return approved(unpack(redis.call('HMGET', record_key, Record.ENDED, Record.RECEIPT)))
+end
+
 if done then
   local outcome, value = string.match(done, CheckReply.PARSE)
-  if outcome == 'approved' then return approved(ended, given_receipt) end
+  if outcome == 'approved' then return approved_before() end
   return {operation, outcome, value}
 end
 local own_field = Number.WRONG .. ':' .. app
@@ -56,8 +60,8 @@ if status == 'pending' and has_expired(now, expires, created or now) then
   end_verification(c, 'verification.expired', version, tombstone_ms)
   return {operation, 'ended', 'expired'}
 end
-if status == 'approved' and request_key ~= '' and request_key == approved_request then
-  return approved(ended, given_receipt)
+if status == 'approved' and request_key ~= '' and request_key == redis.call('HGET', record_key, Record.REQUEST) then
+  return approved_before()
 end
 if status ~= 'pending' then return {operation, 'ended', status} end
 if not digest or digest == '' then return {operation, 'not_found'} end

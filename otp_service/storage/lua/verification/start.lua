@@ -147,11 +147,11 @@ if pending then
   redis.call('PEXPIREAT', who.record, tombstone_until)
   return {operation, outcome, token, int(now), redis.call('HGETALL', who.record)}
 end
-local fields = {Record.APP, app, Record.PURPOSE, purpose, Record.CHANNEL, channel, Record.MASK, mask,
-  Record.NUMBER_HASH, number_hash, Record.CONTEXT_HASH, context_hash, Record.STATUS, 'pending',
-  Record.CREATED, int(now), Record.EXPIRES, int(expires), Record.ATTEMPTS, 0, Record.MAX_CHECKS, max_checks,
-  Record.SENDS, 1, Record.MAX_SENDS, #waits + 1, Record.NEXT_SEND, next_send, Record.SENT_AT .. '1', int(now),
-  Record.KEY_ID, key_id, Record.DIGEST, digest}
+local fields = {Record.APP, app, Record.STATUS, 'pending', Record.EXPIRES, int(expires), Record.ATTEMPTS, 0,
+  Record.MAX_CHECKS, max_checks, Record.KEY_ID, key_id, Record.NUMBER_HASH, number_hash, Record.MASK, mask,
+  Record.PURPOSE, purpose, Record.CHANNEL, channel, Record.CONTEXT_HASH, context_hash, Record.CREATED, int(now),
+  Record.DIGEST, digest, Record.VERSION, 0, Record.SENDS, 1, Record.MAX_SENDS, #waits + 1,
+  Record.NEXT_SEND, next_send, Record.SENT_AT .. '1', int(now)}
 if metadata ~= '{}' then
   fields[#fields + 1] = Record.METADATA
   fields[#fields + 1] = metadata
