@@ -10,7 +10,9 @@ Guaranteed here, as by `api_server`:
 
 import multiprocessing.connection
 import os
+import signal
 import socket
+import sys
 import time
 from collections.abc import Sequence
 from multiprocessing.process import BaseProcess
@@ -30,6 +32,9 @@ _LOOK_S = 0.25
 
 def serve(settings: Settings, host: str, port: int, workers: int, threads: int) -> None:
     """Serve until SIGTERM or SIGINT. Raises ServiceError with one sentence if it cannot start."""
+    # Until the children run, a request to stop is a clean end as well.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(0))
     host, port = ports.usable_address(host, port)
     with metrics.metrics_directory(settings) as directory:
         api_server.try_to_build()
