@@ -12,9 +12,9 @@ local function write_ending(c, fields, status, tombstone_ms, events)
 end
 
 -- End it with one event, which is named after the status: `verification.expired`. `version`: the record's, as it was
--- read.
+-- read; a record that lost it ends all the same.
 local function end_verification(c, kind, version, tombstone_ms, delivery)
   local fields, status = {}, string.match(kind, '%.(.*)$')
-  add_to_timeline(fields, version + 1, kind, c.now, delivery)
+  add_to_timeline(fields, (tonumber(version) or 0) + 1, kind, c.now, delivery)
   write_ending(c, fields, status, tombstone_ms, audit_event(kind, delivery))
 end

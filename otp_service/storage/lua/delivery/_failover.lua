@@ -22,6 +22,7 @@ local function fail_over(c, n, reason)
     n .. Delivery.SEND, n .. Delivery.CHANNEL, n .. Delivery.LOCALE, n .. Delivery.AUTOFILL, n .. Delivery.SENT_WITHIN,
     Record.DELIVERIES, Record.EXPIRES, Record.VERSION))
   redis.call('ZREM', c.timers, TimerKind.FAILOVER .. delivery_id(c, n))
+  version = tonumber(version) or 0
   local next_n = int(deliveries + 1)
   local fields, detail = {n .. Delivery.FAILED_OVER, '1'}, cjson.encode({to = delivery_id(c, next_n), reason = reason})
   add_to_timeline(fields, version + 1, 'delivery.fell_back', c.now, n, detail)

@@ -30,9 +30,13 @@ end
 local function shorten_number(number, ends)
   local found = redis.call('HGETALL', number)
   for i = 1, #found, 2 do
-    if string.find(found[i], Number.WRONG .. ':', 1, true) == 1 and read_wrong(found[i + 1]) > 0 then return end
+    local of_app = string.find(found[i], Number.WRONG .. ':', 1, true) == 1
+    -- What cannot be read may be some: no error here, in the middle of an approval.
+    if of_app and found[i + 1] ~= '' and string.match(found[i + 1], WrongCodes.PARSE) ~= '0' then return end
   end
   local _, needed = read_ends(ends)
+  -- An end that cannot be read ends nothing.
+  if needed == 0 then return end
   redis.call('HSET', number, Number.ENDS, string.format(HashEnd.PACK, int(needed), int(needed)))
   redis.call('PEXPIREAT', number, int(needed))
 end

@@ -64,7 +64,8 @@ if status == 'approved' and request_key ~= '' and request_key == redis.call('HGE
   return approved_before()
 end
 if status ~= 'pending' then return {operation, 'ended', status} end
-if not digest or digest == '' then return {operation, 'not_found'} end
+-- The secrets went when the code's time was over: a clock that is set back afterwards does not make it valid again.
+if not digest or digest == '' or redis.call('EXISTS', secrets_key) == 0 then return {operation, 'not_found'} end
 local wait = wrong_codes_wait(own, all, now)
 if wait then return {operation, 'limited', int(wait)} end
 
@@ -91,7 +92,8 @@ end
 
 if guessed == digest then
   -- A right guess is no wrong one: take back what was counted against the number. The verification's count stays.
-  if ends then
+  -- Only what was counted just now stands in a hash that was not there: its two fields.
+  if ends or redis.call('HLEN', number_key) > 2 then
     redis.call('HSET', number_key, own_field, times == '' and '' or string.format(WrongCodes.PACK, 0, int(last), times),
       Number.WRONG, all or '', Number.SENDS, without_ladder(sends, app, purpose))
     if in_a_row > 0 then shorten_number(number_key, ends) end

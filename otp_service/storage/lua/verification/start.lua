@@ -140,6 +140,7 @@ if pending then
   sends = int(sends + 1)
   local fields = {Record.EXPIRES, int(expires), Record.SENDS, sends, Record.METADATA, metadata, Record.CHANNEL, channel,
     Record.NEXT_SEND, next_send, Record.SENT_AT .. sends, int(now)}
+  old_version = tonumber(old_version) or 0
   add_to_timeline(fields, old_version + 1, 'verification.resent', now, nil, detail)
   queue_delivery(c, int(old_deliveries + 1), open, sends, channel, locale, autofill, sent_within_ms, expires, fields,
     old_version + 2, timers, audit_event('verification.resent', nil, detail))
