@@ -314,7 +314,7 @@ class Verifications:
         return [None if reply is None or reply[0] is None else int(reply[1] or 0) for reply in found]
 
     def timeline(self, ref: Reference) -> list[TimelineEntry]:
-        """Every event of the verification in command. Raises StoreUnavailable."""
+        """Every event of the verification in order. Raises StoreUnavailable."""
         with answering():
             record: Any = self._client.hgetall(self._keys.record(ref))
         return timeline_of(ref, record)
