@@ -848,7 +848,7 @@ class FakeVerifications:
         self.denials.append((ref, denial))
         view = self.views.get(ref)
         before_ms = min(denial.at_ms + 5_000, denial.received_ms)
-        if view is None or not self._is_pending(ref) or view.app not in denial.apps:
+        if view is None or view.status is not Status.PENDING or self._is_over(view) or view.app not in denial.apps:
             return "no"
         sent = [one for one in view.deliveries if one.status is not DeliveryStatus.QUEUED]
         if not any(one.sender in denial.senders and one.updated_ms <= before_ms for one in sent):
@@ -916,7 +916,8 @@ class FakeVerifications:
 class FakeDeliveries:
     """One delivery, and what became of it. Its clock is `pending.now_ms`, which only the test moves.
 
-    Left out: that the verification ends, opt-outs and limits (the test sets `status` then), and what reports say.
+    Left out: that the verification ends, opt-outs and limits (the test sets `status` then), what reports say, that
+    polls end some time after the code, and that a try is no longer under way some time after it began.
     """
 
     pending: PendingDelivery | None
@@ -937,6 +938,8 @@ class FakeDeliveries:
     down_at: str = ""
     """The step at which the store does not answer."""
     _reason: bool = False
+    _is_begun: bool = False
+    """The last try has no answer yet."""
     _handed_back: bool = False
 
     def __post_init__(self) -> None:
@@ -963,12 +966,16 @@ class FakeDeliveries:
             return None
         left_ms = self.pending.expires_ms - self.pending.now_ms
         if left_ms <= MARGIN_MS or self.failed_over:
-            self.status = DeliveryStatus.UNKNOWN if self._may_be_sent() else DeliveryStatus.EXPIRED
+            if self._may_be_sent():
+                self.status = DeliveryStatus.UNKNOWN
+            else:
+                self._end(DeliveryStatus.EXPIRED)
             return None
         self.body = self.body or sealed_body or None
         if self.body is None:
             return None
         self.tries += 1
+        self._is_begun, self._handed_back = True, False
         self.status = DeliveryStatus.SENDING
         kid, colon, _ = self.body.partition(":")
         self.pending = replace(self.pending, has_body=True, rate_limited=False, sealed_by=kid if colon else "")
@@ -995,6 +1002,7 @@ class FakeDeliveries:
         """The try was none."""
         self._step("record_retry", wait_ms, outcome)
         self.unsent += not self._is_late()
+        self._is_begun = False
         return self._wait()
 
     def record_unknown(self, job: Job, wait_ms: int, outcome: Unknown) -> str:
@@ -1013,7 +1021,7 @@ class FakeDeliveries:
             self.status = DeliveryStatus.UNKNOWN
             return "unknown"
         if self.pending.now_ms >= self.pending.expires_ms:
-            self.status = DeliveryStatus.EXPIRED
+            self._end(DeliveryStatus.EXPIRED)
             return "expired"
         return self._fail(DeliveryStatus.FAILED)
 
@@ -1024,6 +1032,7 @@ class FakeDeliveries:
         self._step("record_rate_wait", wait_ms)
         if self.pending is not None:
             self.pending = replace(self.pending, rate_limited=True)
+        self._handed_back = False
         return self._wait()
 
     def return_to_queue(self, job: Job, title: str, wait_ms: int, *, may_fail_over: bool) -> str:
@@ -1072,11 +1081,12 @@ class FakeDeliveries:
         if self.status is DeliveryStatus.SENT:
             self.timers.add("failover")
             return self.message_id
-        under_way = self.status is DeliveryStatus.SENDING and self.tries - self.unsent == 1
+        under_way = self.status is DeliveryStatus.SENDING and self._is_begun and self.tries - self.unsent == 1
         if under_way or (not self._may_be_sent() and (self._handed_back or not self._reason)):
             self.timers.add("failover")
         else:
-            self.status = self.status if self._may_be_sent() else DeliveryStatus.FAILED
+            if not self._may_be_sent():
+                self._end(DeliveryStatus.FAILED)
             self._fail_over()
         return None
 
@@ -1089,7 +1099,7 @@ class FakeDeliveries:
             self.timers.add("closing")
             return None
         sent = self.status is DeliveryStatus.SENT or self._may_be_sent()
-        self.status = DeliveryStatus.UNCONFIRMED if sent else DeliveryStatus.EXPIRED
+        self._end(DeliveryStatus.UNCONFIRMED if sent else DeliveryStatus.EXPIRED)
         return self.status
 
     # ---- what the methods share ----
@@ -1113,11 +1123,18 @@ class FakeDeliveries:
         return {*pending.next_senders} - self.opted_out
 
     def _fail_over(self) -> bool:
-        self.failed_over = self.failed_over or bool(self._next())
-        return self.failed_over
+        if not self._next():
+            return False
+        self.failed_over = True
+        self.timers.discard("failover")
+        return True
+
+    def _end(self, status: DeliveryStatus) -> None:
+        self.status = status
+        self.timers.clear()
 
     def _fail(self, status: DeliveryStatus, *, may_fail_over: bool = True) -> str:
-        self.status = status
+        self._end(status)
         return "failed_over" if may_fail_over and self._fail_over() else "failed"
 
     def _wait(self) -> str:

@@ -79,7 +79,7 @@ class AuditLog:
 
         Raises StoreUnavailable, also where only one of the shards does not answer: a page has no gaps.
 
-        `wanted` maps a field of the event (`type`, `vid`, `app`, `nh`) to the values that pass.
+        `wanted` maps a field of the event (`EventField`) to the values that pass.
         """
         readers = {shard: _ShardReader(shard, positions[shard]) for shard in shards}
         after = list(positions)

@@ -26,7 +26,6 @@ FIRST_LINE = "#!lua\n"
 _INCLUDE = re.compile(r"^-- include: ((?:[a-z_]+/)?_[a-z_]+\.lua)\n", re.MULTILINE)
 _DECLARATION = re.compile(r"^-- (KEYS|ARGV) +([^\n]*(?:\n--  +[^\n]*)*)", re.MULTILINE)
 _KEYS = re.compile(r"(?P<needed>[a-z0-9_! ]+)(?:\[(?P<optional>[a-z0-9_! ]+)\])?")
-_WRITTEN = re.compile(r"([a-z0-9_]+)!")
 _ARGUMENTS = re.compile(r"(?:[a-z][a-z0-9_]* )*[a-z][a-z0-9_]*(?:\.\.\.)?")
 
 

@@ -308,7 +308,7 @@ class Verifications:
         return [None if reply is None or reply[0] is None else int(reply[1] or 0) for reply in found]
 
     def timeline(self, ref: Reference) -> list[TimelineEntry]:
-        """Every event of the verification in command. Raises StoreUnavailable."""
+        """Every event of the verification in order. Raises StoreUnavailable."""
         with answering():
             lines: Any = self._client.lrange(self._keys.timeline(ref), 0, -1)
         return [timeline_entry(line) for line in lines]

@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 METAPHORS = {
+    "alarm": "alert",
     "asker": "caller",
     "bury": "set aside",
     "buried": "set aside",

@@ -46,7 +46,7 @@ def test_nobody_is_on_call_unless_named(tmp_path: Path) -> None:
         ("alerts = 1", "alerts"),
         ('[service]\noptout_sync = "0s"', "service.optout_sync"),
         ('[service]\noptout_sync = "often"', "service.optout_sync"),
-        ("[alerts]", "alerts"),
+        ("[paging]", "paging"),
     ],
 )
 def test_what_is_not_understood_is_refused(tmp_path: Path, toml: str, key: str) -> None:

@@ -1,4 +1,4 @@
-"""One delivery, its timers and the senders' rates: what every implementation promises."""
+"""One delivery and its timers: what every implementation promises."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -338,6 +338,23 @@ def test_what_is_not_sent_in_time_goes_to_the_next_sender(
         assert delivery.begin() is None
 
 
+def test_a_delivery_is_followed_once(delivery: Delivery) -> None:
+    """A refusal of what the next sender has already claims no other."""
+    delivery.fails(Unknown("timeout"))
+    delivery.stores.due_deliveries.claim_failover(delivery.come("failover"))
+    assert delivery.failed_over
+    assert delivery.stores.deliveries.record_refused(delivery.job, NEXT) == "failed"
+
+
+def test_what_was_handed_back_and_then_tried_goes_to_the_next_sender(delivery: Delivery) -> None:
+    """It waits for no other worker any more."""
+    delivery.stores.deliveries.return_to_queue(delivery.job, "x", 500, may_fail_over=False)
+    delivery.job = delivery.stores.requeue(delivery.ref)
+    record(delivery, NotSent("x"))
+    delivery.stores.due_deliveries.claim_failover(delivery.come("failover"))
+    assert (delivery.status, delivery.failed_over) == ("failed", True)
+
+
 def test_an_accepted_message_is_asked_about_before_a_failover(delivery: Delivery) -> None:
     """The timer comes again."""
     record(delivery, ACCEPTED)
@@ -370,17 +387,3 @@ def test_every_delivery_ends(make: Callable[..., Delivery], outcome: SendOutcome
     due = delivery.come("closing")
     assert [close(due), close(due)] == [status, None]
     assert delivery.status == status
-
-
-# ---- the senders' rates -------------------------------------------------------------------------------------------
-
-
-def test_slots_of_a_sender_are_evenly_spaced(stores: StoreHarness) -> None:
-    """Another sender has its own; what is too far off is not taken."""
-    acquire, sender = stores.sender_rate.acquire_rate_slot, fresh_number()
-    assert acquire(sender, 0.1, 60_000) == 0
-    assert 9_000 < acquire(sender, 0.1, 60_000) <= 10_000
-    for _ in range(2):
-        assert -20_000 <= acquire(sender, 0.1, 15_000) < -19_000
-    assert 19_000 < acquire(sender, 0.1, 60_000) <= 20_000
-    assert acquire(f"{sender} other", 0.1, 0) == 0

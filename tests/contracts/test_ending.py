@@ -98,6 +98,16 @@ def test_that_was_not_me_ends_a_code_that_was_sent(stores: StoreHarness, number:
     assert deny(stores.order(number).reference, denial(stores)) == "no"
 
 
+def test_a_reply_after_the_codes_end_changes_nothing(stores: StoreHarness, number: str) -> None:
+    """Time ends the verification, not the reply."""
+    ref = stores.start(number).reference
+    stores.send(ref)
+    stores.age(ref, 300_000)
+    assert stores.verifications.deny(ref, denial(stores)) == "no"
+    assert stores.verifications.expire(ref)
+    assert stores.events(ref)[-1] == "verification.expired"
+
+
 def test_an_event_is_first_received_once(stores: StoreHarness, number: str) -> None:
     """Whenever it comes again; another number's has its own time."""
     first_received, number_hash = stores.verifications.first_received, stores.hash_of(number)

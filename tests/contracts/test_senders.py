@@ -1,4 +1,4 @@
-"""Breakers and figures of senders: what every implementation promises."""
+"""Breakers, figures and rates of senders: what every implementation promises."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from otp_service.domain.routing import Health
 from otp_service.usecases.ports import Circuits, SenderStats
 
 from ..fakes import FakeCircuits, FakeSenderStats
-from ..storage.harness import StoreHarness
+from ..storage.harness import StoreHarness, fresh_number
 
 SCOPE = "sender:pool"
 NUMBERS = [f"{n:020x}" for n in range(9)]
@@ -102,3 +102,14 @@ def test_results_and_ratios_are_figures_of_their_sender(stats: SenderStats) -> N
 def test_one_process_polls_the_carrier(stats: SenderStats) -> None:
     """The first that notices that it is time."""
     assert [stats.claim_health_poll() for _ in range(3)] == [True, False, False]
+
+
+def test_slots_of_a_sender_are_evenly_spaced(stores: StoreHarness) -> None:
+    """Another sender has its own; what is too far off is not taken."""
+    acquire, sender = stores.sender_rate.acquire_rate_slot, fresh_number()
+    assert acquire(sender, 0.1, 60_000) == 0
+    assert 9_000 < acquire(sender, 0.1, 60_000) <= 10_000
+    for _ in range(2):
+        assert -20_000 <= acquire(sender, 0.1, 15_000) < -19_000
+    assert 19_000 < acquire(sender, 0.1, 60_000) <= 20_000
+    assert acquire(f"{sender} other", 0.1, 0) == 0

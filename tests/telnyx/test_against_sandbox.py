@@ -129,7 +129,7 @@ def test_a_whatsapp_template_arrives(sandbox: SandboxCarrier) -> None:
 def test_a_group_message_reaches_everybody(sandbox: SandboxCarrier) -> None:
     """Group MMS: one message, several phones."""
     people = ["+12025550144", "+12025550145"]
-    sent = sandbox.client.send_group_mms(sender=TOLL_FREE, to=people, text="Alarm", idempotency_key="key-1")
+    sent = sandbox.client.send_group_mms(sender=TOLL_FREE, to=people, text="Alert", idempotency_key="key-1")
     assert [recipient.number for recipient in sent.to] == people
     wait_until(lambda: all(sandbox.inbox(phone) for phone in people), what="the messages")
 

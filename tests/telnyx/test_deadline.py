@@ -208,7 +208,7 @@ def test_both_spellings_of_a_handset_are_one_recipient() -> None:
 
 def test_a_group_is_named_by_any_of_its_people() -> None:
     """A message to several is ours if it names some of them and nobody else."""
-    group = build_group_mms(sender="+18445550001", to=[PERSON, OTHER], text="Alarm")
+    group = build_group_mms(sender="+18445550001", to=[PERSON, OTHER], text="Alert")
     for named, ours in (([PERSON], True), ([OTHER, PERSON], True), ([PERSON, "+12025550145"], False), ([], False)):
         assert isinstance(outcome_of(to(PERSON, to=named), group), Accepted if ours else Unknown)
 

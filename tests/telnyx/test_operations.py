@@ -64,10 +64,10 @@ Ask = Callable[[TelnyxClient], Any]
 OPERATIONS: list[tuple[str, Ask, Any, str, Any]] = [
     (
         "group MMS",
-        lambda c: c.send_group_mms(sender=OURS, to=[PERSON, OURS], text="Alarm", idempotency_key="k"),
+        lambda c: c.send_group_mms(sender=OURS, to=[PERSON, OURS], text="Alert", idempotency_key="k"),
         {"data": MESSAGE | {"from": OURS}},
         "POST /messages/group_mms",
-        {"from": OURS, "to": [PERSON, OURS], "text": "Alarm"},
+        {"from": OURS, "to": [PERSON, OURS], "text": "Alert"},
     ),
     (
         "schedule",

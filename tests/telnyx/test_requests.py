@@ -110,17 +110,17 @@ def test_no_repr_shows_a_text_a_code_or_a_person() -> None:
 
 def test_a_group_message_goes_to_eight_at_most() -> None:
     """A group of nobody or of nine is refused before the carrier would."""
-    request = build_group_mms(sender=OURS, to=[PERSON] * 8, text="Alarm", subject="S", media_urls=["https://x/a.png"])
+    request = build_group_mms(sender=OURS, to=[PERSON] * 8, text="Alert", subject="S", media_urls=["https://x/a.png"])
     assert request.path == "/messages/group_mms"
     assert json.loads(request.body) == WITH_SENDER | {
         "to": [PERSON] * 8,
-        "text": "Alarm",
+        "text": "Alert",
         "subject": "S",
         "media_urls": ["https://x/a.png"],
     }
     for recipients in ([], [PERSON] * 9):
         with pytest.raises(ValueError, match="1 to 8"):
-            build_group_mms(sender=OURS, to=recipients, text="Alarm")
+            build_group_mms(sender=OURS, to=recipients, text="Alert")
 
 
 def test_a_scheduled_message_names_an_unmistakable_time() -> None:

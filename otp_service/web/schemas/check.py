@@ -27,9 +27,9 @@ class CheckRequest(Request):
         Annotated[str, Meta(description="The phone of the person who logs in, in E.164.", extra_json_schema=E164_FORM)]
         | UnsetType
     ) = msgspec.field(name="to", default=UNSET)
-    given_purpose: (
-        Annotated[Word, Meta(description=f"By `to` alone, `{DEFAULT_PURPOSE}` unless given.")] | UnsetType
-    ) = msgspec.field(name="purpose", default=UNSET)
+    given_purpose: Annotated[Word, Meta(description=_PURPOSE)] | UnsetType = msgspec.field(
+        name="purpose", default=UNSET
+    )
     context: Context = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -55,9 +55,6 @@ class CheckRequest:
     context: Mapping[str, str] = field(default_factory=dict)
 
 
-GUESS = CheckRequest(verification_id=REF.verification_id)
-
-
 def guess(ref: Reference, code: str = "123456") -> CheckRequest:
     """A guess by id."""
     return CheckRequest(code, ref.verification_id)

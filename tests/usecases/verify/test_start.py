@@ -176,7 +176,7 @@ def flooded(store: FakeVerifications) -> None:
 def test_a_refused_start_says_what_to_do(
     arrange: Callable[[FakeVerifications], object], code: str, retry_s: int | None, fields: set[str]
 ) -> None:
-    """Waits are whole seconds, rounded up so that obeying passes; the outer places are given back."""
+    """Waits are whole seconds, rounded up so that obeying passes; the outer slots are given back."""
     store, limits = FakeVerifications(), FakeLimits()
     arrange(store)
     refusal = refused(use_cases(store, limits).start("shop", StartRequest(PERSON)))

@@ -20,7 +20,9 @@
 local done = redis.call('GET', operation_key)
 if done then
   local reply = {}
-  for part in string.gmatch(done, '([^' .. CheckReply.SEPARATOR .. ']*)' .. CheckReply.SEPARATOR) do reply[#reply + 1] = part end
+  for part in string.gmatch(done, '([^' .. CheckReply.SEPARATOR .. ']*)' .. CheckReply.SEPARATOR) do
+    reply[#reply + 1] = part
+  end
   return reply
 end
 if latest_key then
@@ -101,5 +103,6 @@ else
     reply = {operation, 'ended', 'exhausted'}
   end
 end
-redis.call('SET', operation_key, table.concat(reply, CheckReply.SEPARATOR) .. CheckReply.SEPARATOR, 'PX', operation_ttl_ms)
+redis.call('SET', operation_key, table.concat(reply, CheckReply.SEPARATOR) .. CheckReply.SEPARATOR, 'PX',
+  operation_ttl_ms)
 return reply
