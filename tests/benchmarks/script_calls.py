@@ -89,6 +89,11 @@ class Template(NamedTuple):
         made = call.replace(OPERATION.encode(), operation).replace(self.token, token)
         return made.replace(self.number_hash, number_hash)
 
+    def invent(self) -> bytes:
+        """The call of a start for a verification and a number that nobody has."""
+        token, number_hash = (secrets.token_hex(len(old) // 2).encode() for old in (self.token, self.number_hash))
+        return self.fill(self.start, token, number_hash)
+
 
 def templates(harness: StoreHarness) -> list[Template]:
     """One for each shard, in the order of the shards."""

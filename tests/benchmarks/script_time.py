@@ -21,7 +21,7 @@ import redis
 
 from tests.storage.harness import CODE, WRONG, StoreHarness, fresh_number
 
-from . import phone_numbers, script_calls
+from . import script_calls
 
 BATCH = 500
 """So many starts are sent before their replies are read."""
@@ -45,7 +45,7 @@ def main() -> None:
 def _measure_each(url: str, calls: int, levels: list[int]) -> None:
     filled = 0
     for live in levels:
-        fill(url, range(filled, live))
+        fill(url, live - filled)
         filled = live
         start, wrong, right = measure(url, calls)
         found = {"live": live, "start": start, "check, wrong": wrong, "check, right": right}
@@ -78,17 +78,17 @@ def _wait_for(socket: Path) -> None:
         time.sleep(0.02)
 
 
-def fill(url: str, indexes: range) -> None:
-    """Start the verifications of these numbers. Raises AssertionError if the store refuses one."""
+def fill(url: str, count: int) -> None:
+    """Start so many verifications of invented numbers. Raises AssertionError if the store refuses one."""
     harness = script_calls.open_catching(url)
+    templates = script_calls.templates(harness)
     with redis.Redis.from_url(url) as client:
         for text in script_calls.texts():
             client.script_load(text)
         connection: Any = client.connection_pool.get_connection()
-        for begin in range(indexes.start, indexes.stop, BATCH):
-            batch = range(begin, min(begin + BATCH, indexes.stop))
-            calls = [script_calls.start_call(harness, phone_numbers.number(at), f"fill{at:020d}")[0] for at in batch]
-            connection.send_packed_command([call.packed for call in calls])
+        for begin in range(0, count, BATCH):
+            calls = [templates[at % len(templates)].invent() for at in range(min(BATCH, count - begin))]
+            connection.send_packed_command(calls)
             assert {connection.read_response()[1] for _ in calls} == {b"created"}
         client.connection_pool.release(connection)
     harness.close()
