@@ -50,7 +50,13 @@ def connect(url: str) -> Store:
 
 
 def options(timeout_s: float) -> dict[str, Any]:
-    """The options of every connection."""
+    """The options of every connection of a pool, and of a Cluster's client."""
+    # A Cluster's client drops this option: see there.
+    return {**client_options(timeout_s), "command_packer": Packer()}
+
+
+def client_options(timeout_s: float) -> dict[str, Any]:
+    """Those that redis-py's client takes, too."""
     return {
         "decode_responses": True,
         # Bytes that are no text are read, and named again as they were; else one of them would end every worker.
@@ -58,8 +64,6 @@ def options(timeout_s: float) -> dict[str, Any]:
         "socket_timeout": timeout_s,
         "socket_connect_timeout": TIMEOUT_S,
         "retry": Retry(NoBackoff(), 0),
-        # A Cluster's client drops this option: see there.
-        "command_packer": Packer(),
     }
 
 

@@ -9,7 +9,7 @@ import redis
 
 from ..domain.errors import NotReady, StoreUnavailable
 from .answering import STORE_ERRORS, answering, answers
-from .connect import TIMEOUT_S, options
+from .connect import TIMEOUT_S, client_options
 from .primary import SentinelPrimaryPool
 from .schema import Keys
 from .schema.encodings import StoreSetup
@@ -64,7 +64,7 @@ def _beside(pool: SentinelPrimaryPool, host: str, port: int) -> "redis.Redis":
     same = ("username", "password", "db", "ssl_min_version")
     settings = {name: pool.connection_kwargs[name] for name in same if name in pool.connection_kwargs}
     settings["ssl"] = issubclass(pool.connection_class, redis.SSLConnection)
-    return redis.Redis(host=host, port=port, **(options(TIMEOUT_S) | settings))
+    return redis.Redis(host=host, port=port, **(client_options(TIMEOUT_S) | settings))
 
 
 def _eviction_policy(ask: Callable[[str], Any]) -> str | None:

@@ -279,7 +279,7 @@ def test_a_damaged_record_is_never_approved(harness: StoreHarness, field: str) -
 def test_without_its_digest_nothing_is_approved(harness: StoreHarness) -> None:
     """A record whose digest is gone cannot be guessed at, and its counter stands still."""
     ref = harness.start(fresh_number()).reference
-    harness.raw.hdel(harness.keys.record(ref), "digest")
+    harness.raw.hdel(harness.keys.secrets(ref), "digest")
     assert harness.check(ref, CODE) == NotFound()
     assert harness.record(ref)["attempts"] == "0"
 

@@ -10,6 +10,7 @@ from .harness import BANK, CODE, WRONG, StoreHarness, fresh_number, word
 
 
 def test_a_record_without_a_version_ends_as_any_other(harness: StoreHarness) -> None:
+    """It is canceled and expired, and says so once more to a repeat."""
     number = fresh_number()
     canceled, old = harness.start(number).reference, harness.start(fresh_number()).reference
     for ref in (canceled, old):
@@ -23,6 +24,7 @@ def test_a_record_without_a_version_ends_as_any_other(harness: StoreHarness) -> 
 
 
 def test_a_record_without_a_version_does_not_keep_its_number_from_starting_again(harness: StoreHarness) -> None:
+    """Neither a resend nor a new start needs it."""
     number = fresh_number()
     ref = harness.start(number).reference
     harness.raw.hdel(harness.keys.record(ref), "version")
@@ -38,6 +40,7 @@ def test_a_record_without_a_version_does_not_keep_its_number_from_starting_again
 def test_an_approval_forgets_no_sends_whose_end_is_unknown(
     harness: StoreHarness, end: str | None, guesses: tuple[str, ...]
 ) -> None:
+    """The hash of a number is never deleted by an approval that cannot read how long it is needed."""
     ref = harness.start(fresh_number()).reference
     key = harness.keys.number(ref.number_hash)
     for guess in guesses:
@@ -52,6 +55,7 @@ def test_an_approval_forgets_no_sends_whose_end_is_unknown(
 
 
 def test_another_apps_unreadable_wrong_codes_do_not_break_an_approval(harness: StoreHarness) -> None:
+    """The attempt is counted, and the other app's field stays as it is."""
     ref = harness.start(fresh_number()).reference
     harness.check(ref, WRONG)
     harness.raw.hset(harness.keys.number(ref.number_hash), f"wrong:{BANK.name}", "nonsense")
@@ -60,7 +64,7 @@ def test_another_apps_unreadable_wrong_codes_do_not_break_an_approval(harness: S
 
 
 def test_a_code_whose_secrets_are_gone_is_never_judged(harness: StoreHarness) -> None:
-    # So it is when nobody noticed the end of its time, and the clock was set back afterwards.
+    """So it is when nobody noticed the end of its time, and the clock was set back afterwards."""
     ref = harness.start(fresh_number()).reference
     harness.raw.delete(harness.keys.secrets(ref))
     assert harness.check(ref, CODE) == NotFound()

@@ -4,7 +4,7 @@
 -- Write the end together with other fields of the record and the events that led to it.
 local function write_ending(c, fields, status, tombstone_ms, events)
   local record = c.who.record
-  redis.call('HSET', record, Record.STATUS, status, Record.ENDED, int(c.now), Record.DIGEST, '', unpack(fields))
+  redis.call('HSET', record, Record.STATUS, status, Record.ENDED, int(c.now), unpack(fields))
   redis.call('DEL', c.secrets)
   redis.call('ZREM', c.timers, TimerKind.EXPIRY .. c.who.token)
   redis.call('PEXPIRE', record, tombstone_ms)

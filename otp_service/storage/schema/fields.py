@@ -42,8 +42,6 @@ class Record:
     """The caller's JSON; not there if it was an empty object from the first start."""
     VERSION: Final = "version"
     """Grows with each change that a caller can see."""
-    DIGEST: Final = "digest"
-    """The code's digest; empty once the verification has ended."""
     OPERATION: Final = "operation:"
     """Followed by the id of a check that was counted: the reply that it got, for a caller that lost it."""
     TIMELINE: Final = "timeline:"
@@ -103,8 +101,10 @@ class Delivery:
 
 
 class Secrets:
-    """Hash: what must stay secret while a code can be used."""
+    """Hash: what must stay secret while a code can be used. It ends with the code, or before."""
 
+    DIGEST: Final = "digest"
+    """The code's digest under the key that the record names."""
     BOX: Final = "box"
     """The number and the code, sealed."""
     BODY: Final = "body:"

@@ -21,9 +21,9 @@
 --       verification that is not as asserted is not found, and nothing is counted. The request that was approved gets
 --       its approval again.
 local of_app, status, expires, attempts_before, max_checks, key_id, number_hash, mask, purpose, channel, context_hash,
-  created, digest, version, done = unpack(redis.call('HMGET', record_key, Record.APP, Record.STATUS, Record.EXPIRES,
+  created, version, done = unpack(redis.call('HMGET', record_key, Record.APP, Record.STATUS, Record.EXPIRES,
   Record.ATTEMPTS, Record.MAX_CHECKS, Record.KEY_ID, Record.NUMBER_HASH, Record.MASK, Record.PURPOSE, Record.CHANNEL,
-  Record.CONTEXT_HASH, Record.CREATED, Record.DIGEST, Record.VERSION, Record.OPERATION .. operation))
+  Record.CONTEXT_HASH, Record.CREATED, Record.VERSION, Record.OPERATION .. operation))
 
 local function approved(at, receipt)
   return {operation, 'approved', at, number_hash, purpose, channel, context_hash, receipt, mask}
@@ -64,8 +64,9 @@ if status == 'approved' and request_key ~= '' and request_key == redis.call('HGE
   return approved_before()
 end
 if status ~= 'pending' then return {operation, 'ended', status} end
--- The secrets went when the code's time was over: a clock that is set back afterwards does not make it valid again.
-if not digest or digest == '' or redis.call('EXISTS', secrets_key) == 0 then return {operation, 'not_found'} end
+-- The secrets go when the code's time is over: a clock that is set back afterwards does not make it valid again.
+local digest = redis.call('HGET', secrets_key, Secrets.DIGEST)
+if not digest then return {operation, 'not_found'} end
 local wait = wrong_codes_wait(own, all, now)
 if wait then return {operation, 'limited', int(wait)} end
 
@@ -82,8 +83,8 @@ if last + IN_A_ROW_MS <= now then in_a_row = 0 end
 redis.call('HSET', number_key,
   own_field, string.format(WrongCodes.PACK, in_a_row + 1, int(now), with_now(times, now, tonumber(consecutive_max))),
   Number.WRONG, with_now(all or '', now, tonumber(consecutive_max)))
-local attempts = attempts_before + 1
-local fields = {Record.ATTEMPTS, attempts}
+local attempts = redis.call('HINCRBY', record_key, Record.ATTEMPTS, 1)
+local fields = {}
 
 local function answer(outcome, value)
   fields[#fields + 1] = Record.OPERATION .. operation

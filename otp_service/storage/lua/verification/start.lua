@@ -151,7 +151,7 @@ end
 local fields = {Record.APP, app, Record.STATUS, 'pending', Record.EXPIRES, int(expires), Record.ATTEMPTS, 0,
   Record.MAX_CHECKS, max_checks, Record.KEY_ID, key_id, Record.NUMBER_HASH, number_hash, Record.MASK, mask,
   Record.PURPOSE, purpose, Record.CHANNEL, channel, Record.CONTEXT_HASH, context_hash, Record.CREATED, int(now),
-  Record.DIGEST, digest, Record.VERSION, 0, Record.SENDS, 1, Record.MAX_SENDS, #waits + 1,
+  Record.VERSION, 0, Record.SENDS, 1, Record.MAX_SENDS, #waits + 1,
   Record.NEXT_SEND, next_send, Record.SENT_AT .. '1', int(now)}
 if metadata ~= '{}' then
   fields[#fields + 1] = Record.METADATA
@@ -160,7 +160,7 @@ end
 add_to_timeline(fields, 1, 'verification.started', now, nil, detail)
 local sender, kind = queue_delivery(c, '1', open, '1', channel, locale, autofill, sent_within_ms, expires, fields, 2,
   timers, audit_event('verification.started', nil, detail))
-local secrets = {}
+local secrets = {Secrets.DIGEST, digest}
 add_pieces(secrets, Secrets.BOX, box)
 redis.call('HSET', secrets_key, unpack(secrets))
 redis.call('PEXPIREAT', secrets_key, int(expires))
