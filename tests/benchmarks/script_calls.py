@@ -57,7 +57,7 @@ def open_catching(url: str) -> StoreHarness:
 
 def start_call(harness: StoreHarness, number: str, operation: str) -> tuple[Call, Reference]:
     """The call of a start, and what it would start."""
-    command = harness.order(number, APP, operation_id=operation, queue_max=QUEUE_MAX)
+    command = harness.start_command(number, APP, operation_id=operation, queue_max=QUEUE_MAX)
     try:
         harness.verifications.start(command)
     except Call as call:

@@ -99,13 +99,13 @@ def measure(url: str, calls: int) -> tuple[float, float, float]:
     harness = StoreHarness.open(url)
     client: Any = redis.Redis.from_url(url, decode_responses=True)
     harness.check(harness.start(fresh_number()).reference, CODE)  # loads the scripts
-    orders = [harness.order(fresh_number()) for _ in range(calls)]
+    commands = [harness.start_command(fresh_number()) for _ in range(calls)]
     client.config_resetstat()
-    for order in orders:
-        harness.verifications.start(order)
+    for command in commands:
+        harness.verifications.start(command)
     start = _usec_per_call(client, calls)
-    wrong = _checks(harness, client, [harness.guess(order.reference, WRONG) for order in orders])
-    right = _checks(harness, client, [harness.guess(order.reference, CODE) for order in orders])
+    wrong = _checks(harness, client, [harness.guess(command.reference, WRONG) for command in commands])
+    right = _checks(harness, client, [harness.guess(command.reference, CODE) for command in commands])
     client.close()
     harness.close()
     return start, wrong, right

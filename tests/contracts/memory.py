@@ -26,7 +26,7 @@ class MemoryHarness(StoreHarness):
         self.deliveries = self.due_deliveries = cast("Any", self.delivery)
         self.reports = cast("Any", self.known_reports)
         self.sender_rate = cast("Any", FakeSenderRate())
-        self._orders: dict[Reference, StartCommand] = {}
+        self._commands: dict[Reference, StartCommand] = {}
 
     def now(self) -> int:
         """The clock of the fakes."""
@@ -40,29 +40,29 @@ class MemoryHarness(StoreHarness):
 
     # ---- the one delivery ----
 
-    def order(self, number: str, app: App = SHOP, code: str = "314159", **changes: Any) -> StartCommand:
-        """An order, which is remembered for its delivery."""
-        made = super().order(number, app, code, **changes)
-        self._orders[made.reference] = made
+    def start_command(self, number: str, app: App = SHOP, code: str = "314159", **changes: Any) -> StartCommand:
+        """A command, which is remembered for its delivery."""
+        made = super().start_command(number, app, code, **changes)
+        self._commands[made.reference] = made
         return made
 
     def take(self, ref: Reference, outbox: object = None) -> Job:
         """The first delivery of a verification."""
-        order, view = self._orders[ref], self.memory.views[ref]
-        first, *rest = order.route
+        command, view = self._commands[ref], self.memory.views[ref]
+        first, *rest = command.route
         pending = PendingDelivery(
             view.app,
             first.name,
             view.channel,
-            order.locale,
-            order.autofill,
+            command.locale,
+            command.autofill,
             view.expires_ms,
             self.now(),
-            order.box,
+            command.box,
             False,
             False,
             tuple(sender.name for sender in rest),
-            order.kid,
+            command.kid,
         )
         self.delivery = FakeDeliveries(pending)
         self.deliveries = self.due_deliveries = cast("Any", self.delivery)

@@ -76,7 +76,7 @@ def delivery(make: Callable[..., Delivery]) -> Delivery:
 @pytest.fixture
 def gone(stores: StoreHarness) -> Job:
     """The entry of a verification that the store does not know."""
-    ref = stores.order(fresh_number()).reference
+    ref = stores.start_command(fresh_number()).reference
     return Job(shard_of(ref.number_hash, SHARDS), "9-9", ref, 1)
 
 
@@ -85,15 +85,21 @@ def gone(stores: StoreHarness) -> Job:
 
 def test_a_pending_delivery_says_what_to_send(delivery: Delivery) -> None:
     """And by whom; with a body it needs no box any more."""
-    draft = delivery.stores.draft(delivery.job)
-    assert (draft.app, draft.sender, draft.channel, draft.locale, draft.autofill) == ("shop", "pool", "sms", "en", "")
-    assert 290_000 < draft.expires_ms - draft.now_ms <= 300_000
-    assert (draft.has_body, draft.rate_limited, draft.next_senders) == (False, False, ("backup",))
-    assert draft.sealed_by == delivery.stores.ring.active_kid
-    assert draft.box is not None
+    pending = delivery.stores.pending_delivery(delivery.job)
+    assert (pending.app, pending.sender, pending.channel, pending.locale, pending.autofill) == (
+        "shop",
+        "pool",
+        "sms",
+        "en",
+        "",
+    )
+    assert 290_000 < pending.expires_ms - pending.now_ms <= 300_000
+    assert (pending.has_body, pending.rate_limited, pending.next_senders) == (False, False, ("backup",))
+    assert pending.sealed_by == delivery.stores.ring.active_kid
+    assert pending.box is not None
     delivery.begin("other:body")
-    draft = delivery.stores.draft(delivery.job)
-    assert (draft.has_body, draft.sealed_by) == (True, "other")
+    pending = delivery.stores.pending_delivery(delivery.job)
+    assert (pending.has_body, pending.sealed_by) == (True, "other")
 
 
 def test_every_try_has_the_bytes_of_the_first(delivery: Delivery) -> None:
@@ -225,9 +231,9 @@ def test_a_slot_in_the_rate_is_kept_until_the_try(delivery: Delivery) -> None:
     """An entry that comes back when its slot has come needs no other; the next try does."""
     assert delivery.stores.deliveries.record_rate_wait(delivery.job, 500) == "waiting"
     delivery.job = delivery.stores.requeue(delivery.ref)
-    assert delivery.stores.draft(delivery.job).rate_limited
+    assert delivery.stores.pending_delivery(delivery.job).rate_limited
     delivery.begin()
-    assert not delivery.stores.draft(delivery.job).rate_limited
+    assert not delivery.stores.pending_delivery(delivery.job).rate_limited
 
 
 @pytest.mark.parametrize("may_fail_over", [True, False])

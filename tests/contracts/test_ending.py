@@ -20,7 +20,7 @@ def test_a_verification_is_canceled_once(stores: StoreHarness, number: str) -> N
     assert cancel(word(), ref, "shop") == Ended(Status.CANCELED)
     assert stores.check(ref, CODE) == Ended(Status.CANCELED)
     assert stores.events(ref)[2:] == ["verification.canceled"]
-    assert cancel(word(), stores.order(number).reference, "shop") == NotFound()
+    assert cancel(word(), stores.start_command(number).reference, "shop") == NotFound()
 
 
 def test_time_ends_a_verification_once(stores: StoreHarness, number: str) -> None:
@@ -30,7 +30,7 @@ def test_time_ends_a_verification_once(stores: StoreHarness, number: str) -> Non
     stores.age(ref, 300_000)
     assert status(stores, ref) is Status.EXPIRED
     assert [expire(ref), expire(ref)] == [True, False]
-    assert not expire(stores.order(number).reference)
+    assert not expire(stores.start_command(number).reference)
     assert stores.events(ref)[2:] == ["verification.expired"]
 
 
@@ -69,7 +69,7 @@ def test_a_receipt_is_redeemed_once(stores: StoreHarness, number: str) -> None:
 
 def test_without_an_approval_there_is_no_receipt(stores: StoreHarness, number: str) -> None:
     """Pending, or never there."""
-    for ref in (stores.start(number).reference, stores.order(number).reference):
+    for ref in (stores.start(number).reference, stores.start_command(number).reference):
         assert stores.verifications.redeem(word(), ref, "shop", "receipt", stores.now() + 60_000) == NotFound()
 
 
@@ -95,7 +95,7 @@ def test_that_was_not_me_ends_a_code_that_was_sent(stores: StoreHarness, number:
     assert [deny(ref, denial(stores)) for _ in range(2)] == ["denied", "no"]
     assert stores.check(ref, CODE) == Ended(Status.DENIED)
     assert stores.events(ref)[-1] == "verification.denied"
-    assert deny(stores.order(number).reference, denial(stores)) == "no"
+    assert deny(stores.start_command(number).reference, denial(stores)) == "no"
 
 
 def test_a_reply_after_the_codes_end_changes_nothing(stores: StoreHarness, number: str) -> None:

@@ -61,7 +61,7 @@ def test_a_report_on_another_message_changes_nothing(
 
 def test_what_is_not_known_is_foreign(stores: StoreHarness) -> None:
     """A verification that is gone."""
-    ref = stores.order(fresh_number()).reference
+    ref = stores.start_command(fresh_number()).reference
     report = DeliveryReport("msg-1", "+1", "delivered")
     assert stores.reports.apply_report(ref, 1, ref.number_hash, report, "e1") == ReportOutcome("foreign")
 
@@ -88,4 +88,4 @@ def test_a_click_is_recorded_once(stores: StoreHarness, ref: Reference) -> None:
     """Each event; of a verification that is gone, not at all."""
     click = stores.reports.record_click
     assert [click(ref, 1, "e1"), click(ref, 1, "e1"), click(ref, 1, "e2")] == ["recorded", "duplicate", "recorded"]
-    assert click(stores.order(fresh_number()).reference, 1, "e1") == "unknown"
+    assert click(stores.start_command(fresh_number()).reference, 1, "e1") == "unknown"

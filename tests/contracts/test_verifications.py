@@ -33,12 +33,12 @@ def as_view(started: Started) -> VerificationView:
 
 def test_a_new_verification_is_pending_and_its_message_queued(stores: StoreHarness, number: str) -> None:
     """The reply is the verification as everybody of its app can read it from then on."""
-    order = stores.order(number, metadata='{"a":1}')
-    started = stores.verifications.start(order)
+    command = stores.start_command(number, metadata='{"a":1}')
+    started = stores.verifications.start(command)
     assert isinstance(started, Started)
-    assert (started.resent, started.replayed, started.reference) == (False, False, order.reference)
+    assert (started.resent, started.replayed, started.reference) == (False, False, command.reference)
     view = as_view(started)
-    assert (view.app, view.purpose, view.channel, view.mask) == ("shop", "login", "sms", order.mask)
+    assert (view.app, view.purpose, view.channel, view.mask) == ("shop", "login", "sms", command.mask)
     assert (view.status, view.attempts, view.max_checks, view.sends, view.max_sends) == ("pending", 0, 5, 1, 4)
     assert (view.expires_ms - view.created_ms, view.next_send_ms - view.created_ms) == (300_000, RESEND_MS[0])
     assert [(one.ordinal, one.sender, one.kind, one.status) for one in view.deliveries] == [
@@ -61,7 +61,7 @@ def assert_readable(stores: StoreHarness, started: Started) -> None:
     assert verifications.latest(ref.number_hash, "shop", "pay") is None
     assert verifications.latest(ref.number_hash, "bank", "login") is None
     assert verifications.pending(ref.number_hash) == [ref]
-    unknown = stores.order(fresh_number()).reference
+    unknown = stores.start_command(fresh_number()).reference
     assert verifications.versions([ref, unknown]) == [view.version, None]
     assert (verifications.view(unknown, None), verifications.pending(unknown.number_hash)) == (None, [])
     assert verifications.timeline(unknown) == []
@@ -69,11 +69,11 @@ def assert_readable(stores: StoreHarness, started: Started) -> None:
 
 def test_a_repeat_of_an_operation_starts_nothing(stores: StoreHarness, number: str) -> None:
     """It gets the first one's verification as it is now."""
-    order = stores.order(number)
-    first = stores.verifications.start(order)
+    command = stores.start_command(number)
+    first = stores.verifications.start(command)
     assert isinstance(first, Started)
     stores.check(first.reference, WRONG)
-    again = stores.verifications.start(replace(order, reference=stores.order(number).reference))
+    again = stores.verifications.start(replace(command, reference=stores.start_command(number).reference))
     assert isinstance(again, Started)
     assert (again.reference, again.resent, again.replayed) == (first.reference, False, True)
     assert (again.sends, again.attempts) == (1, 1)
@@ -141,13 +141,13 @@ def test_a_limit_that_refuses_is_named(
 ) -> None:
     """With the wait after which it passes; nothing is started."""
     stores.start(number, FREE)
-    order = stores.order(number, app, purpose="pay", **changes)
-    refused = stores.verifications.start(order)
+    command = stores.start_command(number, app, purpose="pay", **changes)
+    refused = stores.verifications.start(command)
     assert isinstance(refused, StartRefused)
     assert (refused.code, refused.sends_left, refused.limit) == ("rate_limited", None, limit)
     assert 0 < refused.wait_ms <= HOUR_MS
-    assert stores.verifications.view(order.reference, None) is None
-    assert stores.verifications.latest(order.reference.number_hash, app.name, "pay") is None
+    assert stores.verifications.view(command.reference, None) is None
+    assert stores.verifications.latest(command.reference.number_hash, app.name, "pay") is None
 
 
 def test_a_full_queue_refuses(stores: StoreHarness, number: str) -> None:
@@ -160,20 +160,20 @@ def test_a_full_queue_refuses(stores: StoreHarness, number: str) -> None:
 
 def test_a_right_code_approves_once(stores: StoreHarness, number: str) -> None:
     """Whoever gives it again is told that it was used; the approval names the person and the receipt."""
-    order = stores.order(number, context={"payee": "X"}, purpose="pay")
-    stores.verifications.start(order)
-    guess = stores.guess(order.reference, CODE, context={"payee": "X"})
+    command = stores.start_command(number, context={"payee": "X"}, purpose="pay")
+    stores.verifications.start(command)
+    guess = stores.guess(command.reference, CODE, context={"payee": "X"})
     answer = stores.verifications.check(guess)
     assert isinstance(answer, Approved)
     assert abs(answer.at_ms - stores.now()) < 10_000
-    subject = stores.ring.ids.subject("shop", order.reference.number_hash)
+    subject = stores.ring.ids.subject("shop", command.reference.number_hash)
     assert answer.approval == Approval(
-        order.reference.verification_id, "approved", rfc3339(answer.at_ms), order.mask, "pay", "sms", subject, ""
+        command.reference.verification_id, "approved", rfc3339(answer.at_ms), command.mask, "pay", "sms", subject, ""
     )
-    assert answer == Approved(answer.approval, answer.at_ms, order.context_hash, guess.receipt_id)
-    again = stores.guess(order.reference, CODE, context={"payee": "X"})
+    assert answer == Approved(answer.approval, answer.at_ms, command.context_hash, guess.receipt_id)
+    again = stores.guess(command.reference, CODE, context={"payee": "X"})
     assert stores.verifications.check(again) == Ended(Status.APPROVED)
-    assert status(stores, order.reference) is Status.APPROVED
+    assert status(stores, command.reference) is Status.APPROVED
 
 
 def test_a_code_is_right_in_its_context_only(stores: StoreHarness, number: str) -> None:
@@ -228,7 +228,7 @@ def test_what_is_not_as_asserted_is_not_found_and_not_counted(
     """Another number, purpose or app; as asserted, it is judged."""
     ref = stores.start(number).reference
     assert stores.verifications.check(replace(stores.guess(ref, CODE), **changes)) == NotFound()
-    assert stores.check(stores.order(number).reference, CODE) == NotFound()
+    assert stores.check(stores.start_command(number).reference, CODE) == NotFound()
     assert stores.check(ref, WRONG, asserted_number=ref.number_hash, asserted_purpose="login") == Wrong(4)
 
 

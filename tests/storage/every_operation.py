@@ -176,7 +176,7 @@ def loops(harness: StoreHarness, app: Any) -> Iterator[Reference]:
         )
         harness.verifications.deny(ref, denial)
     harness.cool(ref)
-    harness.start(number, app)  # the one that reached the person goes first
+    harness.start(number, app)  # the one that reached the person permits first
     yield ref
 
 

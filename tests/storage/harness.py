@@ -170,8 +170,8 @@ class StoreHarness(Remembered):
 
     # ---- verifications ---------------------------------------------------------------------------------------------
 
-    def order(self, number: str, app: App = SHOP, code: str = CODE, **changes: Any) -> StartCommand:
-        """An order to start, as `usecases.verify` makes it."""
+    def start_command(self, number: str, app: App = SHOP, code: str = CODE, **changes: Any) -> StartCommand:
+        """A command to start, as `usecases.verify` makes it."""
         context = changes.pop("context", None)
         ref = self.ring.ids.new(self.hash_of(number), word("").rjust(10, "r").encode()[-10:])
         ref = changes.pop("reference", ref)
@@ -215,18 +215,18 @@ class StoreHarness(Remembered):
 
     def start(self, number: str, app: App = SHOP, **changes: Any) -> Started:
         """Start, and fail if it is refused."""
-        started = self.verifications.start(self.order(number, app, **changes))
+        started = self.verifications.start(self.start_command(number, app, **changes))
         assert isinstance(started, Started), started
         return started
 
     def refused(self, number: str, app: App = SHOP, **changes: Any) -> StartRefused:
         """Start, and fail unless it is refused."""
-        refused = self.verifications.start(self.order(number, app, **changes))
+        refused = self.verifications.start(self.start_command(number, app, **changes))
         assert isinstance(refused, StartRefused), refused
         return refused
 
     def guess(self, ref: Reference, code: str, app: App = SHOP, **changes: Any) -> CheckCommand:
-        """An order to check."""
+        """A command to check."""
         hashed = codes.context_hash(changes.pop("context", None))
         digests = {self.ring.active_kid: self.digest(ref, app.name, code, hashed)}
         made = CheckCommand(
@@ -314,15 +314,15 @@ class StoreHarness(Remembered):
 
     def must_begin(self, job: Job, app: App = SHOP, body: str = "sealed") -> SendPermit:
         """Write a try down, and fail if there is nothing to send."""
-        go = self.begin(job, app, body)
-        assert go is not None, "nothing to send"
-        return go
+        permit = self.begin(job, app, body)
+        assert permit is not None, "nothing to send"
+        return permit
 
-    def draft(self, job: Job) -> PendingDelivery:
-        """The draft, which has to exist."""
-        draft = self.deliveries.pending_delivery(job)
-        assert draft is not None
-        return draft
+    def pending_delivery(self, job: Job) -> PendingDelivery:
+        """The pending delivery, which has to exist."""
+        pending = self.deliveries.pending_delivery(job)
+        assert pending is not None
+        return pending
 
     def send(self, ref: Reference, message_id: str = "msg-1") -> Job:
         """Take, begin and have it accepted."""

@@ -31,9 +31,11 @@ class Callers(Number):
             self.pass_time(refused[1])
             self.away_from_edges()
         code = str(next(self.codes))
-        order = self.harness.order(self.number, app, purpose=purpose, context=context, code=code, per_number=LIMITS)
+        command = self.harness.start_command(
+            self.number, app, purpose=purpose, context=context, code=code, per_number=LIMITS
+        )
         early, before = self.refusal(app, purpose, context, now := self.harness.now()), now
-        answer = self.harness.verifications.start(order)
+        answer = self.harness.verifications.start(command)
         late, after = self.refusal(app, purpose, context, now := self.harness.now()), now
         if isinstance(answer, Started):
             assert late is None, "it was let through too early"

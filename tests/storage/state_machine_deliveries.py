@@ -52,10 +52,10 @@ class Workers(Callers):
             for n in model.send_of
             if n != ordinal
         )
-        go = self.harness.begin(job, model.app, per_number=LIMITS)
+        permit = self.harness.begin(job, model.app, per_number=LIMITS)
         may = not self.budget_wait(model.app, self.harness.now()) and model.usable and not arrived
-        assert (go is not None) == (may and status in ("queued", "sending", "unknown"))
-        if go is None:
+        assert (permit is not None) == (may and status in ("queued", "sending", "unknown"))
+        if permit is None:
             ended = self.harness.status(ref, ordinal)
             # What the caller or the person stopped counts still.
             if ended != status and ended != "unknown" and model.seen_as in (Status.PENDING, Status.EXPIRED):

@@ -111,9 +111,9 @@ def test_a_lost_reply_is_no_repeat_by_the_caller(harness: StoreHarness, store_ur
     """The store's client runs a script again where the reply was lost: the order's own receipt id shows whose it is."""
     twice = StoreHarness.open(store_url, Twice)
     ref = harness.start(fresh_number()).reference
-    order = twice.guess(ref, CODE, request_key=word("key"))
-    answer: CheckAnswer = twice.verifications.check(order)
+    command = twice.guess(ref, CODE, request_key=word("key"))
+    answer: CheckAnswer = twice.verifications.check(command)
     assert isinstance(answer, Approved)
-    assert answer.receipt_id == order.receipt_id
+    assert answer.receipt_id == command.receipt_id
     assert not answer.replayed
     twice.close()

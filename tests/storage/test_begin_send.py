@@ -15,8 +15,8 @@ def test_every_try_uses_the_first_ones_bytes(harness: StoreHarness) -> None:
     """Whatever body a later try brings, what was kept is sent; the tries are counted."""
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
-    draft = harness.draft(job)
-    assert (draft.app, draft.sender, draft.channel, draft.has_body, draft.rate_limited) == (
+    pending = harness.pending_delivery(job)
+    assert (pending.app, pending.sender, pending.channel, pending.has_body, pending.rate_limited) == (
         "shop",
         "pool",
         "sms",
@@ -26,7 +26,7 @@ def test_every_try_uses_the_first_ones_bytes(harness: StoreHarness) -> None:
     first = harness.must_begin(job, body="first")
     assert (first.sealed_body, first.attempt) == ("first", 1)
     assert 299_000 < first.left_ms <= 300_000
-    assert harness.draft(job).has_body
+    assert harness.pending_delivery(job).has_body
     second = harness.must_begin(job, body="second")
     assert (second.sealed_body, second.attempt) == ("first", 2)
     assert harness.events(ref)[-2:] == ["delivery.sending", "delivery.retried"]
@@ -36,9 +36,9 @@ def test_workers_that_begin_at_once_send_the_same(harness: StoreHarness) -> None
     """If two workers have an entry, both send the same bytes."""
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
-    goes = at_once([partial(harness.begin, job, SHOP, f"body-{n}") for n in range(10)])
-    assert len({go.sealed_body for go in goes if go is not None}) == 1
-    assert sorted(go.attempt for go in goes if go is not None) == list(range(1, 11))
+    permits = at_once([partial(harness.begin, job, SHOP, f"body-{n}") for n in range(10)])
+    assert len({permit.sealed_body for permit in permits if permit is not None}) == 1
+    assert sorted(permit.attempt for permit in permits if permit is not None) == list(range(1, 11))
 
 
 def test_a_lost_reply_begins_one_try(harness: StoreHarness, store_url: str) -> None:

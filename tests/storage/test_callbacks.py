@@ -166,7 +166,7 @@ class TestQueue:
         assert must_claim(queue).attempt == 1
 
     def test_a_receiver_that_is_down_cannot_fill_the_store(self, harness: StoreHarness) -> None:
-        """Where too many wait, the one furthest from its next try dies; where too many are dead, the oldest goes."""
+        """Where too many wait, the one furthest from its next try dies; where too many are dead, the oldest permits."""
         queue = queues(harness, most_waiting=3, most_dead=2)
         queue.put(callback(0))
         queue.schedule_retry(must_claim(queue), 3_600_000, 0, "status 500")

@@ -203,7 +203,7 @@ def test_another_apps_verification_does_not_exist(harness: StoreHarness) -> None
     """A foreign app gets the answer of a made-up id, with the right code too, and leaves no trace."""
     started = harness.start(fresh_number())
     ref = started.reference
-    nowhere = harness.order(fresh_number()).reference
+    nowhere = harness.start_command(fresh_number()).reference
     before = harness.snapshot()
     assert harness.check(ref, CODE, BANK) == NotFound()
     assert harness.check(nowhere, CODE, BANK) == NotFound()
@@ -258,12 +258,12 @@ def test_by_number_the_latest_verification_is_judged(harness: StoreHarness) -> N
 def test_a_code_whose_pepper_is_not_at_hand_costs_no_try(harness: StoreHarness) -> None:
     """A missing key generation refuses without counting an attempt."""
     ref = harness.start(fresh_number()).reference
-    order = harness.guess(ref, CODE)
+    command = harness.guess(ref, CODE)
     with pytest.raises(NotReady):
-        harness.verifications.check(replace(order, digests={"k-other": "00"}))
+        harness.verifications.check(replace(command, digests={"k-other": "00"}))
     assert harness.record(ref)["attempts"] == "0"
-    both = {"k-other": "00", **order.digests}
-    assert isinstance(harness.verifications.check(replace(order, digests=both)), Approved)
+    both = {"k-other": "00", **command.digests}
+    assert isinstance(harness.verifications.check(replace(command, digests=both)), Approved)
 
 
 @pytest.mark.parametrize(

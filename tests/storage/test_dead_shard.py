@@ -1,4 +1,4 @@
-"""One node of a Cluster hangs: what belongs to it is refused, and everything else goes on."""
+"""One node of a Cluster hangs: what belongs to it is refused, and everything else permits on."""
 
 import threading
 import time
@@ -97,7 +97,7 @@ def test_numbers_of_living_shards_go_on(nodes: Nodes, harness: StoreHarness, dea
             ref = harness.start(number_on(nodes, harness, index)).reference
             harness.verifications.view(ref, "shop")
             job = harness.take(ref)
-            assert harness.draft(job).sender == "pool"
+            assert harness.pending_delivery(job).sender == "pool"
             assert harness.sender_rate.acquire_rate_slot("pool", 20.0, 10_000) >= 0
             assert harness.circuits.admit(["account", "profile:a", "sender:pool"]) == PASS
             harness.must_begin(job)
@@ -242,9 +242,9 @@ class Sends:
     def send(self, job: Job) -> None:
         """Send at once, or put off what is asked for the first time."""
         harness = self._harness
-        draft = harness.deliveries.pending_delivery(job)
-        if draft is not None:
-            harness.sender_rate.acquire_rate_slot(draft.sender, 1000.0, 10_000)
+        pending = harness.deliveries.pending_delivery(job)
+        if pending is not None:
+            harness.sender_rate.acquire_rate_slot(pending.sender, 1000.0, 10_000)
             if harness.begin(job, SHOP) is not None:
                 harness.deliveries.record_accepted(job, Accepted(word("m"), "queued"))
 

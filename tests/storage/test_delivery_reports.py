@@ -59,7 +59,7 @@ def test_orders_without_delivery_end_alike(harness: StoreHarness) -> None:
 
 
 def test_reports_at_once_move_only_up(harness: StoreHarness) -> None:
-    """Parallel webhooks, each several times: the end is delivered, and the timeline never goes backwards."""
+    """Parallel webhooks, each several times: the end is delivered, and the timeline never permits backwards."""
     ref = harness.start(fresh_number(), ALONE).reference
     harness.send(ref)
     at_once([partial(harness.apply, ref, status) for status in WORDS * 4])
@@ -130,7 +130,7 @@ def test_one_event_repeated_is_one_effect(harness: StoreHarness) -> None:
 
 
 def test_late_delivered_wins_over_failed_and_undoes_no_fail_over(harness: StoreHarness) -> None:
-    """The error goes, the state is delivered, and the sender already claimed still sends."""
+    """The error permits, the state is delivered, and the sender already claimed still sends."""
     ref = harness.start(fresh_number()).reference
     harness.send(ref)
     error = Refused("40008", "Undeliverable", Action.NEXT_SENDER)
@@ -169,7 +169,7 @@ def test_a_report_after_the_end_changes_the_delivery_only(harness: StoreHarness)
 
 
 def _foreign(harness: StoreHarness, ref: Reference) -> list[str]:
-    other = harness.order(fresh_number()).reference
+    other = harness.start_command(fresh_number()).reference
     return [
         harness.apply(ref, "delivered", "another message"),
         harness.reports.apply_report(

@@ -23,7 +23,7 @@ def hold_all(service: Service, code: str) -> None:
 
 @pytest.mark.parametrize("code", ["40305", "40312", "40010", "10009", "20100", "40333"])
 def test_a_route_that_is_held_is_tried_all_the_same(service: Service, code: str) -> None:
-    """The next person's message goes out if the carrier takes it, and that ends the hold by which it went."""
+    """The next person's message permits out if the carrier takes it, and that ends the hold by which it went."""
     hold_all(service, code)
     assert service.open_breakers() != set()
     ref = service.start()
@@ -69,9 +69,9 @@ def test_a_sender_that_is_not_left_for_this_person_is_no_better_one(service: Ser
         service.start(first(refusal("40305")))
     assert service.open_breakers() == {"sender:pool"}
     number = fresh_number()
-    order = service.harness.order(number, APP)
+    command = service.harness.start_command(number, APP)
     stop = OptOut("profile-b", True, service.harness.now(), "STOP", "inbound")
-    service.harness.optouts.record(order.reference.number_hash, "+1***", stop, word("evt"))
+    service.harness.optouts.record(command.reference.number_hash, "+1***", stop, word("evt"))
     ref = service.harness.start(number, APP).reference
     service.work(ref)
     assert service.outcomes(ref) == [("pool", "sent")]

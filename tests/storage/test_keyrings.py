@@ -105,9 +105,9 @@ def test_hundreds_of_unreadable_timers_stop_no_retry(harness: StoreHarness, capl
     """They move aside, with a line each and a count, kept as they were; the timers behind them come."""
     ref = harness.start(fresh_number()).reference
     shard, before = shard_of(harness, ref), dead_letters("timer")
-    elsewhere = harness.order(fresh_number()).reference
+    elsewhere = harness.start_command(fresh_number()).reference
     while shard_of(harness, elsewhere) == shard:
-        elsewhere = harness.order(fresh_number()).reference
+        elsewhere = harness.start_command(fresh_number()).reference
     garbage = {f"retry:nonsense-{n}": n for n in range(250)} | {
         f"retry:{elsewhere.delivery_id(1)}": 1,  # of another shard
         f"z:{ref.delivery_id(1)}": 2,  # of a kind that is none
@@ -218,8 +218,8 @@ def test_what_was_handed_back_comes_to_another_worker(harness: StoreHarness) -> 
     hand_back(harness, job)
     harness.due_deliveries.requeue(come(harness, ref, "retry"))
     other = harness.other_worker()
-    go = harness.must_begin(harness.take(ref, other))
-    assert go.attempt == 1
+    permit = harness.must_begin(harness.take(ref, other))
+    assert permit.attempt == 1
     assert harness.events(ref).count("delivery.put_off") == 1
 
 
@@ -277,17 +277,17 @@ def test_a_wait_never_goes_beyond_the_codes_end(harness: StoreHarness) -> None:
     assert harness.timers(ref)[f"retry:{ref.delivery_id(1)}"] == float(harness.record(ref)["expires_ms"])
 
 
-def test_the_draft_names_the_key(harness: StoreHarness) -> None:
+def test_the_pending_delivery_names_the_key(harness: StoreHarness) -> None:
     """Of the box, of the request once there is one; of nothing where there is neither."""
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
-    assert harness.draft(job).sealed_by == harness.ring.active_kid
+    assert harness.pending_delivery(job).sealed_by == harness.ring.active_kid
     harness.must_begin(job, body="k2:AAAA")
-    assert harness.draft(job).sealed_by == "k2"
+    assert harness.pending_delivery(job).sealed_by == "k2"
     harness.raw.hset(harness.keys.secrets(ref), mapping={"body:1": "nonsense"})
-    assert harness.draft(job).sealed_by == ""
+    assert harness.pending_delivery(job).sealed_by == ""
     harness.raw.delete(harness.keys.secrets(ref))
-    assert harness.draft(job).sealed_by == ""
+    assert harness.pending_delivery(job).sealed_by == ""
 
 
 def test_a_code_of_a_key_that_the_order_lacks_costs_nothing(harness: StoreHarness) -> None:

@@ -1,4 +1,4 @@
-"""The sender that got through goes first in the next start."""
+"""The sender that got through permits first in the next start."""
 
 from typing import Any
 

@@ -22,8 +22,8 @@ def test_parallel_starts_of_many_apps_and_purposes_reach_the_cap_exactly(harness
     number = fresh_number()
     harnesses = [StoreHarness.open(store_url) for _ in range(6)]
     apps = [replace(SHOP, name=f"app{n}") for n in range(3)]
-    orders = [harness.order(number, apps[n % 3], purpose=f"p{n // 3}") for n in range(60)]
-    jobs = [partial(harnesses[n % len(harnesses)].verifications.start, order) for n, order in enumerate(orders)]
+    commands = [harness.start_command(number, apps[n % 3], purpose=f"p{n // 3}") for n in range(60)]
+    jobs = [partial(harnesses[n % len(harnesses)].verifications.start, command) for n, command in enumerate(commands)]
     answers = at_once(jobs)
     assert sum(isinstance(answer, Started) for answer in answers) == 5
     refused = [answer for answer in answers if isinstance(answer, StartRefused)]
@@ -39,10 +39,10 @@ def test_parallel_starts_after_the_cool_down_are_one(harness: StoreHarness) -> N
     number = fresh_number()
     ref = harness.start(number).reference
     cancel(harness, ref)
-    answers = at_once([partial(harness.verifications.start, harness.order(number)) for _ in range(20)])
+    answers = at_once([partial(harness.verifications.start, harness.start_command(number)) for _ in range(20)])
     assert {getattr(answer, "code", None) for answer in answers} == {"resend_too_soon"}
     harness.cool(ref)
-    answers = at_once([partial(harness.verifications.start, harness.order(number)) for _ in range(20)])
+    answers = at_once([partial(harness.verifications.start, harness.start_command(number)) for _ in range(20)])
     assert sum(isinstance(answer, Started) for answer in answers) == 1
 
 

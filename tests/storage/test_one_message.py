@@ -113,7 +113,7 @@ def test_what_meets_everybody_is_noticed(service: Service, answer: Answer, scope
 
 
 def test_a_carrier_that_is_down_is_noticed(service: Service) -> None:
-    """By the fifth number; a message then waits for a probe, and goes when the carrier is back."""
+    """By the fifth number; a message then waits for a probe, and permits when the carrier is back."""
     for _ in range(TRIPS_AFTER):
         assert "sender:pool" not in service.open_breakers()
         service.start(failing(httpx.ConnectError))

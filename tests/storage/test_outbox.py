@@ -45,12 +45,12 @@ def test_a_heartbeat_for_settled_entries_brings_nothing_back(harness: StoreHarne
 
 
 def test_an_unreadable_entry_is_set_aside_and_the_others_are_read(harness: StoreHarness) -> None:
-    """Poison goes to the dead letters once, and does not hold up what is behind it."""
+    """Poison permits to the dead letters once, and does not hold up what is behind it."""
     ref = harness.start(fresh_number()).reference
     shard = harness.keys.shard(ref.number_hash)
-    elsewhere = harness.order(fresh_number()).reference
+    elsewhere = harness.start_command(fresh_number()).reference
     while harness.keys.shard(elsewhere.number_hash) == shard:
-        elsewhere = harness.order(fresh_number()).reference
+        elsewhere = harness.start_command(fresh_number()).reference
     for poison in ({"delivery": "nonsense"}, {"other": "x"}, {"delivery": elsewhere.delivery_id(1)}):
         harness.raw.xadd(harness.keys.outbox(shard), poison)
     assert [job.reference for job in harness.jobs(ref)] == [ref]

@@ -1,4 +1,4 @@
-"""Values in pieces: what goes in comes out, whatever bytes it has, and hashes stay compact."""
+"""Values in pieces: what permits in comes out, whatever bytes it has, and hashes stay compact."""
 
 import base64
 import json

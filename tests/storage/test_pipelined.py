@@ -153,7 +153,7 @@ def test_a_server_that_hangs_is_given_up(looping: LoopThread, server: Server) ->
 
 
 def test_all_that_wait_for_a_server_that_hangs_are_told(looping: LoopThread, server: Server) -> None:
-    """Nobody waits for ever, and nobody gets another's reply when the server goes on."""
+    """Nobody waits for ever, and nobody gets another's reply when the server permits on."""
     store = looping.open(url_of(server))
     server.client.set("key", "its own")
     assert value(looping, store) == "its own"

@@ -60,7 +60,7 @@ def test_polls_become_rarer_and_end_after_the_codes_end(harness: StoreHarness) -
 
 def test_timers_of_vanished_verifications_are_removed(harness: StoreHarness) -> None:
     """A due timer of a verification that is gone is removed and brings nothing back; one that is none is set aside."""
-    ref = harness.order(fresh_number()).reference
+    ref = harness.start_command(fresh_number()).reference
     shard = harness.keys.shard(ref.number_hash)
     members = [f"expiry:{ref.token}", f"retry:{ref.delivery_id(1)}", f"poll:{ref.delivery_id(1)}"]
     harness.raw.zadd(harness.keys.timers(shard), dict.fromkeys(members, 1))

@@ -119,7 +119,7 @@ def test_the_cool_downs_wait_is_exact(server_harness: StoreHarness, ages: list[i
     sends = sorted(before - age for age in ages)
     both = [f"{send}\x1fshop\x1f{purpose}" for send in reversed(sends) for purpose in ("pay", "login")]
     harness.set_sends(harness.hash_of(number), both)
-    answer = harness.verifications.start(harness.order(number, app, per_number=UNCAPPED))
+    answer = harness.verifications.start(harness.start_command(number, app, per_number=UNCAPPED))
     after = harness.now()
     if isinstance(answer, Started):
         assert opens(sends, waits, after) <= after

@@ -106,8 +106,8 @@ def test_a_lost_answer_is_unknown_until_something_settles_it(harness: StoreHarne
     assert harness.deliveries.record_unknown(job, 2_000, Unknown("read timeout")) == "waiting"
     assert harness.status(ref) == "unknown"
     again = harness.requeue(ref)
-    go = harness.must_begin(again, body="others")
-    assert (go.sealed_body, go.attempt) == ("the bytes", 2)
+    permit = harness.must_begin(again, body="others")
+    assert (permit.sealed_body, permit.attempt) == ("the bytes", 2)
     harness.deliveries.record_accepted(again, Accepted("msg-1", "queued"))
     assert harness.status(ref) == "sent"
 
@@ -234,9 +234,9 @@ def test_a_reserved_rate_slot_is_waited_for_in_the_store(harness: StoreHarness) 
     assert harness.deliveries.record_rate_wait(harness.take(ref), 5_000) == "waiting"
     assert harness.status(ref) == "queued"
     again = harness.requeue(ref)
-    assert harness.draft(again).rate_limited
+    assert harness.pending_delivery(again).rate_limited
     assert harness.must_begin(again).attempt == 1
-    assert not harness.draft(again).rate_limited
+    assert not harness.pending_delivery(again).rate_limited
 
 
 def test_settling_what_has_vanished_makes_nothing(harness: StoreHarness) -> None:

@@ -227,7 +227,7 @@ def test_a_message_that_the_carrier_holds_too_long_fails_over(harness: StoreHarn
 
 
 def test_while_a_sender_is_paused_the_next_one_sends(harness: StoreHarness) -> None:
-    """Untried it goes to the next sender; the last of the route waits, and the timeline shows it once."""
+    """Untried it permits to the next sender; the last of the route waits, and the timeline shows it once."""
     ref = harness.start(fresh_number()).reference
     assert harness.deliveries.record_held(harness.take(ref), "sender_down", "a pause", 2_000) == "failed_over"
     assert harness.record(ref)["1:error_code"] == "sender_down"

@@ -27,7 +27,7 @@ def opt_out(harness: StoreHarness, number: str, profile: str, out: bool = True, 
 def test_thirty_starts_at_once_make_one_verification_and_one_send(harness: StoreHarness) -> None:
     """At most one pending verification per app, number and purpose; the others are told to wait."""
     number = fresh_number()
-    answers = at_once([partial(harness.verifications.start, harness.order(number)) for _ in range(30)])
+    answers = at_once([partial(harness.verifications.start, harness.start_command(number)) for _ in range(30)])
     started = [answer for answer in answers if isinstance(answer, Started)]
     refused = [answer for answer in answers if isinstance(answer, StartRefused)]
     assert len(started) == 1
@@ -108,7 +108,7 @@ def test_thirty_repeats_at_once_send_once(harness: StoreHarness) -> None:
     number = fresh_number()
     ref = harness.start(number).reference
     harness.cool(ref)
-    answers = at_once([partial(harness.verifications.start, harness.order(number)) for _ in range(30)])
+    answers = at_once([partial(harness.verifications.start, harness.start_command(number)) for _ in range(30)])
     assert sum(isinstance(answer, Started) for answer in answers) == 1
     assert harness.waiting(ref) == 2
 
@@ -174,8 +174,8 @@ def test_purposes_and_apps_do_not_meet(harness: StoreHarness) -> None:
 def test_the_numbers_starts_are_limited_exactly(harness: StoreHarness) -> None:
     """Under a race over many purposes as many pass as the limit says, and the wait shows when the next one does."""
     app, number = replace(SHOP, starts_per_number=(Limit(5, 60_000),)), fresh_number()
-    orders = [harness.order(number, app, purpose=f"p{n}", per_number=UNCAPPED) for n in range(20)]
-    answers = at_once([partial(harness.verifications.start, order) for order in orders])
+    commands = [harness.start_command(number, app, purpose=f"p{n}", per_number=UNCAPPED) for n in range(20)]
+    answers = at_once([partial(harness.verifications.start, command) for command in commands])
     assert sum(isinstance(answer, Started) for answer in answers) == 5
     refused = harness.refused(number, app, purpose="late", per_number=UNCAPPED)
     assert (refused.code, refused.limit) == ("rate_limited", "starts_per_number")
@@ -216,7 +216,7 @@ def test_a_full_queue_refuses(harness: StoreHarness) -> None:
 
 
 def test_blocked_senders_are_skipped(harness: StoreHarness) -> None:
-    """An opt-out blocks every sender of that profile and no other; the rest of the route goes with the delivery."""
+    """An opt-out blocks every sender of that profile and no other; the rest of the route permits with the delivery."""
     app, number = replace(SHOP, route=(POOL, SAME_PROFILE, BACKUP)), fresh_number()
     opt_out(harness, number, "profile-a")
     started = harness.start(number, app)
@@ -280,7 +280,7 @@ def test_giving_back_is_bounded(harness: StoreHarness) -> None:
     app, number = replace(SHOP, route=(POOL,), starts_per_number=()), fresh_number()
     refusals = []
     for _ in range(60):
-        answer = harness.verifications.start(harness.order(number, app))
+        answer = harness.verifications.start(harness.start_command(number, app))
         if isinstance(answer, StartRefused):
             refusals.append(answer)
             break
@@ -294,18 +294,18 @@ def test_giving_back_is_bounded(harness: StoreHarness) -> None:
 def test_the_same_operation_is_one_start(harness: StoreHarness) -> None:
     """A repeated operation finds the first's verification, also after it ended, and queues nothing."""
     number = fresh_number()
-    order = harness.order(number)
-    answers = at_once([partial(harness.verifications.start, order)] * 20)
+    command = harness.start_command(number)
+    answers = at_once([partial(harness.verifications.start, command)] * 20)
     refs = {answer.reference for answer in answers if isinstance(answer, Started)}
-    assert refs == {order.reference}
+    assert refs == {command.reference}
     assert sum(isinstance(answer, Started) and not answer.replayed for answer in answers) == 1
-    assert harness.waiting(order.reference) == 1
-    harness.check(order.reference, CODE)
-    late = harness.verifications.start(order)
+    assert harness.waiting(command.reference) == 1
+    harness.check(command.reference, CODE)
+    late = harness.verifications.start(command)
     assert isinstance(late, Started)
     assert late.replayed
-    assert late.reference == order.reference
-    assert harness.waiting(order.reference) == 1
+    assert late.reference == command.reference
+    assert harness.waiting(command.reference) == 1
 
 
 def test_a_repeated_operation_shows_whether_it_was_a_repeat(harness: StoreHarness) -> None:
@@ -313,8 +313,8 @@ def test_a_repeated_operation_shows_whether_it_was_a_repeat(harness: StoreHarnes
     number = fresh_number()
     ref = harness.start(number).reference
     harness.cool(ref)
-    order = harness.order(number)
-    first, second = harness.verifications.start(order), harness.verifications.start(order)
+    command = harness.start_command(number)
+    first, second = harness.verifications.start(command), harness.verifications.start(command)
     assert isinstance(first, Started)
     assert isinstance(second, Started)
     assert (first.resent, second.resent, second.replayed) == (True, True, True)
@@ -322,7 +322,7 @@ def test_a_repeated_operation_shows_whether_it_was_a_repeat(harness: StoreHarnes
 
 def test_a_replay_of_a_verification_that_has_vanished_is_no_start(harness: StoreHarness) -> None:
     """The replay gives the verification as it is now; without one it is an outage, never a success."""
-    command = harness.order(fresh_number())
+    command = harness.start_command(fresh_number())
     harness.verifications.start(command)
     harness.raw.delete(harness.keys.record(command.reference))
     with pytest.raises(NotReady):

@@ -47,7 +47,7 @@ class Machine(Workers):
 
     @invariant()
     def deliveries_move_up(self) -> None:
-        """No delivery ever goes back, each has a sender of the route, and the next sender follows once."""
+        """No delivery ever permits back, each has a sender of the route, and the next sender follows once."""
         for ref, model in self.models.items():
             record = self.harness.record(ref)
             for ordinal in range(1, int(record["deliveries"]) + 1):

@@ -98,14 +98,14 @@ def lossy(swallower: Swallower) -> Iterator[StoreHarness]:
 def test_a_lost_reply_starts_once(lossy: StoreHarness, swallower: Swallower) -> None:
     """The start whose reply was lost is found again: one verification, one send, the whole answer."""
     swallower.armed = 1
-    order = lossy.order(fresh_number())
-    started = lossy.verifications.start(order)
+    command = lossy.start_command(fresh_number())
+    started = lossy.verifications.start(command)
     assert swallower.swallowed == 1
     assert isinstance(started, Started)
-    assert started.reference == order.reference
+    assert started.reference == command.reference
     assert not started.resent
-    assert lossy.waiting(order.reference) == 1
-    assert lossy.events(order.reference) == ["verification.started", "delivery.queued"]
+    assert lossy.waiting(command.reference) == 1
+    assert lossy.events(command.reference) == ["verification.started", "delivery.queued"]
 
 
 def test_a_lost_reply_is_one_guess(lossy: StoreHarness, swallower: Swallower) -> None:
@@ -232,7 +232,7 @@ def test_an_answer_to_somebody_else_is_no_answer(
     confused = StoreHarness.open(own_server.url, Confused)
     for act in (
         partial(confused.check, ref, CODE),
-        partial(confused.verifications.start, confused.order(fresh_number())),
+        partial(confused.verifications.start, confused.start_command(fresh_number())),
         partial(confused.verifications.cancel, word(), ref, "shop"),
         partial(confused.verifications.redeem, word(), ref, "shop", "r", 1),
     ):

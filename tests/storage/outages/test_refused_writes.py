@@ -103,7 +103,7 @@ def test_where_writes_are_refused_nothing_happens(harness: StoreHarness, refusal
     stop = OptOut("profile-a", True, 1, "STOP", "inbound")
     with REFUSALS[refusal](harness):
         for act in (
-            partial(harness.verifications.start, harness.order(fresh_number())),
+            partial(harness.verifications.start, harness.start_command(fresh_number())),
             partial(harness.verifications.cancel, word(), ref, "shop"),
             partial(harness.verifications.redeem, word(), approved, "shop", "r", soon),
             partial(harness.begin, job),
@@ -125,7 +125,7 @@ def test_a_dead_store_is_refused_within_a_second(own_server: embedded_store.Embe
     harness = StoreHarness.open(f"unix://{tmp_path}/nobody.sock")
     began = time.monotonic()
     with pytest.raises(StoreUnavailable):
-        harness.check(harness.order(fresh_number()).reference, CODE)
+        harness.check(harness.start_command(fresh_number()).reference, CODE)
     with pytest.raises(StoreUnavailable):
         readiness.ping(harness.store)
     assert time.monotonic() - began < 1.0
@@ -140,13 +140,13 @@ def test_a_hanging_store_is_refused_within_a_second() -> None:
         harness = StoreHarness.open(f"redis://127.0.0.1:{listener.getsockname()[1]}")
         began = time.monotonic()
         with pytest.raises(StoreUnavailable):
-            harness.check(harness.order(fresh_number()).reference, CODE)
+            harness.check(harness.start_command(fresh_number()).reference, CODE)
         assert time.monotonic() - began < 1.5
         harness.close()
 
 
 def test_forgotten_scripts_are_sent_again(harness: StoreHarness) -> None:
-    """SCRIPT FLUSH, as after a restart or failover, goes unnoticed, under parallel use too."""
+    """SCRIPT FLUSH, as after a restart or failover, permits unnoticed, under parallel use too."""
     ref = harness.start(fresh_number()).reference
     harness.raw.script_flush()
     assert harness.check(ref, WRONG) == Wrong(4)
@@ -201,7 +201,7 @@ def test_our_client_has_no_retries_of_its_own(server_harness: StoreHarness) -> N
 def test_a_dead_store_is_an_outage_in_every_room(tmp_path: Path) -> None:
     """Reads too: no room lets a foreign exception out or takes silence for an answer."""
     harness = StoreHarness.open(f"unix://{tmp_path}/nobody.sock")
-    ref = harness.order(fresh_number()).reference
+    ref = harness.start_command(fresh_number()).reference
     job = Job(0, "1-0", ref, 1)
     keys = ApiKeys(
         harness.store, harness.scripts, harness.keys, harness.audit, token_hex=lambda n: "0" * 2 * n, token_urlsafe=str

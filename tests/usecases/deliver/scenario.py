@@ -35,7 +35,7 @@ def box(**changes: Any) -> str:
     return RING.seal(json.dumps({"v": REF.token, "to": NUMBER, "code": CODE, "context": {}, **changes}).encode())
 
 
-DRAFT = PendingDelivery("shop", "pool", "sms", "en", "", 300_000, 0, box(), False, False)
+PENDING = PendingDelivery("shop", "pool", "sms", "en", "", 300_000, 0, box(), False, False)
 
 
 class Scenario:
@@ -43,7 +43,7 @@ class Scenario:
 
     def __init__(
         self,
-        pending: PendingDelivery | None = DRAFT,
+        pending: PendingDelivery | None = PENDING,
         *,
         outcome: SendOutcome | None = None,
         report: DeliveryReport | None = None,

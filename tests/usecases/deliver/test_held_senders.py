@@ -7,7 +7,7 @@ import pytest
 from otp_service.domain.circuit import BreakerDecision
 from tests.fakes import FakeSenderHealth
 
-from .scenario import DRAFT, HELD, JOB, POOL, Scenario, use_case
+from .scenario import HELD, JOB, PENDING, POOL, Scenario, use_case
 
 PAUSED = BreakerDecision(False, 700, "sender_down", "connect")
 PROBE = BreakerDecision(True, probe=True)
@@ -17,7 +17,7 @@ PROBE = BreakerDecision(True, probe=True)
 @pytest.mark.parametrize(("rest", "written"), [(("other",), ()), ((), ("stays",)), (("third",), ("stays",))])
 def test_a_pause_is_waited_for(has_body: bool, rest: tuple[str, ...], written: tuple[str, ...]) -> None:
     """Nothing is sent; another sender may have it, unless those that are left are held."""
-    scenario = Scenario(pending=replace(DRAFT, has_body=has_body, next_senders=rest))
+    scenario = Scenario(pending=replace(PENDING, has_body=has_body, next_senders=rest))
     sender_health = FakeSenderHealth(decision=PAUSED, better=("other",))
     use_case(scenario, sender_health=sender_health).send(JOB)
     assert scenario.log[1:] == [("record_held", "sender_down", 700, *written)]
@@ -26,7 +26,7 @@ def test_a_pause_is_waited_for(has_body: bool, rest: tuple[str, ...], written: t
 
 def test_a_held_sender_is_passed_over_for_a_better_one() -> None:
     """Nothing is sent by it."""
-    scenario = Scenario(pending=replace(DRAFT, next_senders=("third", "other")))
+    scenario = Scenario(pending=replace(PENDING, next_senders=("third", "other")))
     sender_health = FakeSenderHealth(decision=HELD, held_too=PROBE, better=("other",))
     use_case(scenario, sender_health=sender_health).send(JOB)
     assert scenario.log[1:] == [("pass_to_next_sender", "40333", ("other",))]
@@ -39,7 +39,7 @@ def test_a_held_sender_without_a_better_one_is_tried(rest: tuple[str, ...]) -> N
 
     What its answer teaches is a probe's.
     """
-    scenario = Scenario(pending=replace(DRAFT, next_senders=rest), opted_out={"other"})
+    scenario = Scenario(pending=replace(PENDING, next_senders=rest), opted_out={"other"})
     sender_health = FakeSenderHealth(decision=HELD, held_too=PROBE, better=("other",))
     use_case(scenario, sender_health=sender_health).send(JOB)
     asked = ["pass_to_next_sender"] if rest == ("other",) else []

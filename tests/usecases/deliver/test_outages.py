@@ -8,7 +8,7 @@ import pytest
 from otp_service.domain.delivery import Accepted, NotSent, SendOutcome, Unknown
 from otp_service.domain.errors import StoreUnavailable
 
-from .scenario import CODE, DRAFT, JOB, NEXT, NUMBER, Scenario, use_case
+from .scenario import CODE, JOB, NEXT, NUMBER, PENDING, Scenario, use_case
 
 
 @pytest.mark.parametrize("step", ["acquire_rate_slot", "begin_send", "record_accepted"])
@@ -25,7 +25,7 @@ def test_the_log_holds_neither_code_nor_number(outcome: SendOutcome, caplog: pyt
     """Whatever the answer, the lines name the delivery only."""
     with caplog.at_level(logging.DEBUG):
         use_case(Scenario(outcome=outcome)).send(JOB)
-        use_case(Scenario(pending=replace(DRAFT, box="x"))).send(JOB)
+        use_case(Scenario(pending=replace(PENDING, box="x"))).send(JOB)
     text = "".join(repr(record.__dict__) for record in caplog.records)
     assert caplog.records
     assert CODE not in text

@@ -8,7 +8,7 @@ from otp_service.domain.delivery import MARGIN_MS
 from otp_service.usecases.deliver import LONGEST_SLEEP_MS
 from tests.fakes import FakeSenderHealth
 
-from .scenario import DRAFT, HELD, JOB, Scenario, use_case
+from .scenario import HELD, JOB, PENDING, Scenario, use_case
 
 
 def test_a_short_wait_is_slept_a_long_one_is_spent_in_the_store() -> None:
@@ -24,7 +24,7 @@ def test_a_short_wait_is_slept_a_long_one_is_spent_in_the_store() -> None:
 
 def test_a_rate_slot_after_the_codes_end_is_not_used() -> None:
     """The patience is the code's life; beyond it the next sender is asked."""
-    scenario = Scenario(wait_ms=5_000, pending=replace(DRAFT, now_ms=299_000))
+    scenario = Scenario(wait_ms=5_000, pending=replace(PENDING, now_ms=299_000))
     use_case(scenario).send(JOB)
     assert scenario.log == [("acquire_rate_slot", "pool", 20.0, 1_000), ("record_impossible", "sender_busy")]
 
@@ -33,13 +33,13 @@ def test_a_rate_slot_after_the_codes_end_is_not_used() -> None:
 @pytest.mark.parametrize("trouble", ["no turn", "a hold", "no sender", "no app", "an unreadable box"])
 def test_what_ran_out_while_it_waited_ends_as_expired(trouble: str, left_ms: int) -> None:
     """Whatever stands in the way now: no turn is reserved, no breaker asked; the store ends it with the last reason."""
-    draft = replace(DRAFT, now_ms=DRAFT.expires_ms - left_ms)
+    pending = replace(PENDING, now_ms=PENDING.expires_ms - left_ms)
     scenario = {
-        "no turn": Scenario(wait_ms=5_000, pending=draft),
-        "a hold": Scenario(pending=draft),
-        "no sender": Scenario(pending=replace(draft, sender="gone")),
-        "no app": Scenario(pending=replace(draft, app="gone")),
-        "an unreadable box": Scenario(pending=replace(draft, box="x")),
+        "no turn": Scenario(wait_ms=5_000, pending=pending),
+        "a hold": Scenario(pending=pending),
+        "no sender": Scenario(pending=replace(pending, sender="gone")),
+        "no app": Scenario(pending=replace(pending, app="gone")),
+        "an unreadable box": Scenario(pending=replace(pending, box="x")),
     }[trouble]
     assert scenario.outbox.pending is not None
     use_case(scenario, sender_health=FakeSenderHealth(decision=HELD)).send(JOB)
@@ -48,6 +48,6 @@ def test_what_ran_out_while_it_waited_ends_as_expired(trouble: str, left_ms: int
 
 def test_a_reserved_rate_slot_is_not_reserved_again() -> None:
     """An entry that comes back when its place has come goes straight on."""
-    scenario = Scenario(pending=replace(DRAFT, rate_limited=True), wait_ms=10_000)
+    scenario = Scenario(pending=replace(PENDING, rate_limited=True), wait_ms=10_000)
     use_case(scenario).send(JOB)
     assert scenario.steps()[0] == "compose"

@@ -15,7 +15,7 @@ from otp_service.domain.policy import Policy, Sender, SenderKind, Template
 from otp_service.keyring import parse, rotate
 from tests.fakes import FakeSenderHealth
 
-from .scenario import APP, CODE, DRAFT, JOB, NEXT, NUMBER, POLICY, POOL, RAW, REF, RING, Scenario, box, use_case
+from .scenario import APP, CODE, JOB, NEXT, NUMBER, PENDING, POLICY, POOL, RAW, REF, RING, Scenario, box, use_case
 
 ID = REF.delivery_id(1)
 
@@ -43,7 +43,7 @@ def test_a_code_goes_out_in_the_right_order() -> None:
 def test_every_further_try_sends_the_bytes_of_the_first() -> None:
     """A delivery that has a body composes nothing; what the store kept is sent under the same key."""
     kept = RING.seal(b"the first bytes")
-    scenario = Scenario(pending=replace(DRAFT, has_body=True, box=None), body=kept, tries=3)
+    scenario = Scenario(pending=replace(PENDING, has_body=True, box=None), body=kept, tries=3)
     use_case(scenario).send(JOB)
     assert scenario.steps() == ["acquire_rate_slot", "begin_send", "send", "count", "record_accepted"]
     assert scenario.carrier.sent == [(b"the first bytes", ID)]
@@ -92,7 +92,7 @@ def test_sender_health_learns_from_every_answer(outcome: SendOutcome) -> None:
 
 def test_a_request_has_the_rest_of_the_codes_life_to_leave() -> None:
     """Counted from before the write-down, by the process's own clock: what passed since is taken off."""
-    scenario = Scenario(pending=replace(DRAFT, now_ms=DRAFT.expires_ms - 2_000), late_s=1.5)
+    scenario = Scenario(pending=replace(PENDING, now_ms=PENDING.expires_ms - 2_000), late_s=1.5)
     use_case(scenario).send(JOB)
     assert scenario.carrier.within_s == pytest.approx(0.5)
 
@@ -113,39 +113,41 @@ def test_a_vanished_record_is_settled() -> None:
 
 def test_an_ended_verification_is_settled_without_a_text() -> None:
     """Without the box there is nothing to compose; the store decides."""
-    scenario = Scenario(pending=replace(DRAFT, box=None))
+    scenario = Scenario(pending=replace(PENDING, box=None))
     use_case(scenario).send(JOB)
     assert scenario.log[-1][:3] == ("begin_send", "shop", "")
 
 
 NEWER = parse(rotate(RAW, lambda n: b"\x05" * n, "2026-02-01T00:00:00Z"))
 UNKNOWN = [
-    (replace(DRAFT, sender="gone"), "sender_unknown", True),
-    (replace(DRAFT, app="gone"), "app_unknown", False),
-    (replace(DRAFT, box=NEWER.seal(b"{}"), sealed_by=NEWER.active_kid), "key_unknown", False),
-    (replace(DRAFT, has_body=True, sealed_by=NEWER.active_kid), "key_unknown", False),
+    (replace(PENDING, sender="gone"), "sender_unknown", True),
+    (replace(PENDING, app="gone"), "app_unknown", False),
+    (replace(PENDING, box=NEWER.seal(b"{}"), sealed_by=NEWER.active_kid), "key_unknown", False),
+    (replace(PENDING, has_body=True, sealed_by=NEWER.active_kid), "key_unknown", False),
 ]
 
 
-@pytest.mark.parametrize(("draft", "code", "may_fail_over"), UNKNOWN)
-def test_what_this_worker_does_not_know_another_may(draft: PendingDelivery, code: str, may_fail_over: bool) -> None:
+@pytest.mark.parametrize(("pending", "code", "may_fail_over"), UNKNOWN)
+def test_what_this_worker_does_not_know_another_may(pending: PendingDelivery, code: str, may_fail_over: bool) -> None:
     """Handed back before anything is done about it: no turn is used up, no try counted, and nothing is final.
 
     Only where the sender is to blame may the next one have it when time is short.
     """
-    scenario = Scenario(pending=draft)
+    scenario = Scenario(pending=pending)
     use_case(scenario).send(JOB)
     ((step, title, *rest),) = scenario.log
     assert (step, rest, scenario.left) == ("return_to_queue", [1_500, may_fail_over], [code])
     assert str(title).startswith("no running worker has the ")
 
 
-@pytest.mark.parametrize(("draft", "code", "may_fail_over"), UNKNOWN)
-def test_at_the_codes_end_it_is_the_store_that_ends_it(draft: PendingDelivery, code: str, may_fail_over: bool) -> None:
+@pytest.mark.parametrize(("pending", "code", "may_fail_over"), UNKNOWN)
+def test_at_the_codes_end_it_is_the_store_that_ends_it(
+    pending: PendingDelivery, code: str, may_fail_over: bool
+) -> None:
     """What nobody could send until then is not handed back for ever: the store writes `expired`, and why."""
-    scenario = Scenario(pending=replace(draft, now_ms=300_000))
+    scenario = Scenario(pending=replace(pending, now_ms=300_000))
     use_case(scenario).send(JOB)
-    assert scenario.log == [("begin_send", draft.app, "", (), ())]
+    assert scenario.log == [("begin_send", pending.app, "", (), ())]
 
 
 def test_bytes_of_a_newer_worker_are_left_to_it() -> None:
@@ -159,7 +161,7 @@ def test_bytes_of_a_newer_worker_are_left_to_it() -> None:
 def test_a_text_that_no_longer_fits_is_not_cut() -> None:
     """Of a brand that has grown since the start: the delivery says so, and what is confirmed is never shortened."""
     android = json.dumps({"android_hash": "FA+9qCX9VSu"})
-    scenario = Scenario(pending=replace(DRAFT, autofill=android, box=box(context={"payee": "x" * 128})))
+    scenario = Scenario(pending=replace(PENDING, autofill=android, box=box(context={"payee": "x" * 128})))
     use_case(scenario).send(JOB)
     assert scenario.log[1:] == [("record_impossible", "text_too_long")]
     assert scenario.carrier.sent == []
@@ -170,8 +172,10 @@ def test_a_template_needs_no_text() -> None:
     meta = Sender("meta", SenderKind.WHATSAPP, "profile-c", "+18445550001", 5.0, Template("login"))
     policy = replace(POLICY, senders={**POLICY.senders, "meta": meta})
     android = json.dumps({"android_hash": "FA+9qCX9VSu"})
-    draft = replace(DRAFT, sender="meta", channel="whatsapp", autofill=android, box=box(context={"payee": "x" * 128}))
-    scenario = Scenario(pending=draft)
+    pending = replace(
+        PENDING, sender="meta", channel="whatsapp", autofill=android, box=box(context={"payee": "x" * 128})
+    )
+    scenario = Scenario(pending=pending)
     use_case(scenario, policy=policy).send(JOB)
     assert len(scenario.carrier.sent) == 1
 
@@ -199,7 +203,7 @@ def test_a_refusal_that_somebody_has_to_mend_is_an_error_in_the_log(
 )
 def test_an_unreadable_box_ends_with_a_reason(sealed: str) -> None:
     """Changed, or moved here from another verification: nothing is sent."""
-    scenario = Scenario(pending=replace(DRAFT, box=sealed))
+    scenario = Scenario(pending=replace(PENDING, box=sealed))
     use_case(scenario).send(JOB)
     assert scenario.carrier.sent == []
     assert scenario.log[-1] == ("record_impossible", "unreadable")
@@ -207,7 +211,7 @@ def test_an_unreadable_box_ends_with_a_reason(sealed: str) -> None:
 
 def test_unreadable_bytes_end_with_a_reason() -> None:
     """Kept bytes that no key opens are not replaced by others."""
-    scenario = Scenario(pending=replace(DRAFT, has_body=True), body=f"{RING.active_kid}:AAAA", tries=1)
+    scenario = Scenario(pending=replace(PENDING, has_body=True), body=f"{RING.active_kid}:AAAA", tries=1)
     use_case(scenario).send(JOB)
     assert scenario.carrier.sent == []
     assert scenario.log[-1] == ("record_impossible", "unreadable")
@@ -218,14 +222,14 @@ def test_unreadable_bytes_end_with_a_reason() -> None:
 
 def test_the_text_follows_the_record() -> None:
     """Locale, context, autofill and the life that is left go into the text."""
-    draft = replace(
-        DRAFT,
+    pending = replace(
+        PENDING,
         locale="de",
         autofill='{"web_origin": "example.com", "android_hash": null}',
         box=box(context={"amount": "EUR 10", "payee": "Laden"}),
         now_ms=180_000,
     )
-    scenario = Scenario(pending=draft)
+    scenario = Scenario(pending=pending)
     use_case(scenario).send(JOB)
     text = json.loads(scenario.carrier.sent[0][0])["text"]
     assert "EUR 10 / Laden" in text

@@ -9,13 +9,13 @@ from otp_service.domain.delivery import DeliveryReport, DeliveryStatus
 from otp_service.domain.outbox import ReportOutcome, Timer
 from tests.fakes import FakeSenderHealth
 
-from .scenario import DRAFT, NUMBER, REF, Scenario, use_case
+from .scenario import NUMBER, PENDING, REF, Scenario, use_case
 
 
 @pytest.mark.parametrize("closed", [True, False])
 def test_each_timer_does_its_own(closed: bool) -> None:
     """Expiry ends, a retry puts back, closing closes, an unknown kind does nothing."""
-    scenario = Scenario(replace(DRAFT, now_ms=DRAFT.expires_ms + 30_000 * closed), due={"closing"})
+    scenario = Scenario(replace(PENDING, now_ms=PENDING.expires_ms + 30_000 * closed), due={"closing"})
     deliver = use_case(scenario)
     for kind in ("expiry", "retry", "closing", "?"):
         deliver.timers.run(Timer(3, kind, REF, 1))
@@ -30,7 +30,7 @@ SENT: dict[str, Any] = {"status": DeliveryStatus.SENT, "message_id": "m1"}
 def test_a_silent_delivery_is_asked_about(kind: str, claim: str) -> None:
     """The carrier's status is applied like a webhook, but is no event; sender health learns it too."""
     report, sender_health = DeliveryReport("m1", NUMBER, "delivered"), FakeSenderHealth()
-    scenario = Scenario(replace(DRAFT, next_senders=("other",)), report=report, due={kind}, **SENT)
+    scenario = Scenario(replace(PENDING, next_senders=("other",)), report=report, due={kind}, **SENT)
     deliver, due = use_case(scenario, sender_health=sender_health), Timer(3, kind, REF, 1)
     assert deliver.timers.run(due) == "m1"
     deliver.timers.poll_report(due, "m1")
