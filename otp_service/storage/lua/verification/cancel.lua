@@ -7,8 +7,8 @@
 -- ARGV operation token app tombstone_ms
 -- Reply {operation, 'canceled'} · {operation, 'ended', status} · {operation, 'not_found'}
 -- Holds a repeat of the same operation gets the first reply; an ended verification does not change.
-local of_app, status, expires, mask, number_hash, canceled_by, version = unpack(redis.call('HMGET', record_key, Record.APP,
-  Record.STATUS, Record.EXPIRES, Record.MASK, Record.NUMBER_HASH, Record.CANCEL_OPERATION, Record.VERSION))
+local of_app, status, expires, mask, number_hash, canceled_by, version = unpack(redis.call('HMGET', record_key,
+  Record.APP, Record.STATUS, Record.EXPIRES, Record.MASK, Record.NUMBER_HASH, Record.CANCEL_OPERATION, Record.VERSION))
 if of_app ~= app or not status then return {operation, 'not_found'} end
 if canceled_by == operation then return {operation, 'canceled'} end
 local now = clock()

@@ -10,7 +10,8 @@
 -- KEYS record! secrets! number! audit! timers!
 -- ARGV operation token app receipt_id wrong_rules consecutive_max tombstone_ms asserted_number asserted_purpose
 --      by_purpose request_key wrong_everywhere_rules digests...
--- Where by_purpose: of the number's latest verification that is asked for, '' if asked by id · asserted_number (its hash), asserted_purpose and request_key: '' for none ·
+-- Where by_purpose: of the number's latest verification that is asked for, '' if asked by id ·
+--       asserted_number (its hash), asserted_purpose and request_key: '' for none ·
 --       digests: key id, digest, key id, digest ... of the guess
 -- Reply {operation, 'no_key', key id}: made with a key of which no digest is given ·
 --       {operation, 'approved', ms, number hash, purpose, channel, context hash, receipt id, mask} ·

@@ -17,8 +17,8 @@
 -- Where record and secrets are of the new id; those of the latest known id are left out if none is known ·
 --       known_token '': none · lifetime_ms: the longest a code may live, with resends · resend_waits 'ms,ms' ·
 --       route and failover_route: lists of `RouteSender` · outer_wait_ms: until a limit of the caller passes, 0 if it
---       does · detail: JSON · healthy: senders that may be moved to the front 'a,b' · sent_within_ms: within which a message should be sent ·
---       refusal_gap_ms: between two refusals of a kind on record · failover_route: senders of another channel
+--       does · detail: JSON · healthy: senders that may be moved to the front 'a,b' ·
+--       sent_within_ms: within which a message should be sent · refusal_gap_ms: between two refusals of a kind on record · failover_route: senders of another channel
 -- Reply {operation, 'created', token, ms, end of the code, next send, sender, its kind} ·
 --       {operation, 'resent', token, ms, the record} · {operation, 'known', token}: call again with that id's keys ·
 --       {operation, 'replayed', 'created'|'resent', token}: this operation already ran ·
