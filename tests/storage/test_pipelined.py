@@ -1,6 +1,5 @@
 """The store's client of the event loop: one connection for all, and what happens when it fails."""
 
-import subprocess
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -14,19 +13,19 @@ from redis.exceptions import RedisError, ResponseError
 from otp_service.domain.checking import Wrong
 from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.starting import Started
-from otp_service.runtime import ports
 from otp_service.storage.answering import STORE_ERRORS
 from otp_service.storage.breaker import PAUSE_S
 from otp_service.storage.connect import TIMEOUT_S
 from otp_service.storage.schema import Keys
 from otp_service.storage.scripts import Scripts
 from otp_service.storage.store import Store
-from tests.conftest import needs_program, wait_until
+from tests.conftest import wait_until
 
 from .harness import CODE, SHARDS, WRONG, StoreHarness, fresh_number, keyring, word
 from .loops import LoopThread
 from .nodes import three
 from .servers import Address, Server, watched
+from .tls_relay import tls_relay, write_certificate
 
 
 @pytest.fixture
@@ -227,25 +226,16 @@ def test_the_primary_that_sentinels_name(looping: LoopThread, tmp_path: Path) ->
         wait_until(works, 20, "a write to the new primary")
 
 
-def test_tls(looping: LoopThread, tmp_path: Path) -> None:
+def test_tls(looping: LoopThread, server: Server, tmp_path: Path) -> None:
     """The certificate is verified unless the URL says otherwise, as with the other client."""
-    program, openssl = needs_program("redis-server", "valkey-server"), needs_program("openssl")
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
-    made = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
-    subprocess.run([*made, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
-    port = ports.free_port()
-    options = ["--port", "0", "--tls-port", str(port), "--tls-auth-clients", "no", "--save", "", "--bind", "127.0.0.1"]
-    files = ["--tls-cert-file", str(certificate), "--tls-key-file", str(key), "--dir", str(tmp_path)]
-    with subprocess.Popen([program, *options, *files], stdout=subprocess.DEVNULL) as process:
-        try:
-            trusting = looping.open(f"rediss://127.0.0.1:{port}?ssl_ca_certs={certificate}")
-            wait_until(lambda: value(looping, trusting) is None, 10, "an answer over TLS")
-            assert value(looping, looping.open(f"rediss://127.0.0.1:{port}")) == "ConnectionError"
-            careless = looping.open(f"rediss://127.0.0.1:{port}?ssl_cert_reqs=none&ssl_check_hostname=false")
-            assert value(looping, careless) is None
-        finally:
-            process.terminate()
+    certificate = tmp_path / "certificate.pem"
+    write_certificate(certificate)
+    with tls_relay(certificate, server.port) as port:
+        trusting = looping.open(f"rediss://127.0.0.1:{port}?ssl_ca_certs={certificate}")
+        wait_until(lambda: value(looping, trusting) is None, 10, "an answer over TLS")
+        assert value(looping, looping.open(f"rediss://127.0.0.1:{port}")) == "ConnectionError"
+        careless = looping.open(f"rediss://127.0.0.1:{port}?ssl_cert_reqs=none&ssl_check_hostname=false")
+        assert value(looping, careless) is None
 
 
 @pytest.mark.cluster
