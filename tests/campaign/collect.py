@@ -148,9 +148,17 @@ def store_facts(client: redis.Redis) -> StoreFacts:
             overdue: Any = client.zcount(key, 0, now_ms - 5000)
             counts[last] += int(overdue)
         elif last in counts and client.type(key) == "stream":
-            length: Any = client.xlen(key)
-            counts[last] += int(length)
+            counts[last] += _length(client, key, last)
     return StoreFacts(counts["outbox"], counts["dead"], counts["timers"], counts["audit"])
+
+
+def _length(client: redis.Redis, key: str, name: str) -> int:
+    """How many entries a stream has; of the audit record, how many events its entries hold."""
+    if name != "audit":
+        length: Any = client.xlen(key)
+        return int(length)
+    entries: Any = client.xrange(key)
+    return sum(str(fields["events"]).count("\x1e") + 1 for _, fields in entries)
 
 
 async def _each(names: Sequence[str], one: Callable[[str], Awaitable[Any]]) -> dict[str, Any]:
