@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from ..domain.errors import ConfigError
 
-STORE_SCHEMES = ("redis", "rediss", "redis+sentinel", "redis+cluster", "rediss+cluster", "unix")
+STORE_SCHEMES = ("redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster", "unix")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 

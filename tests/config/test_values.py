@@ -46,6 +46,15 @@ def test_a_store_that_cannot_be_named_is_refused_without_its_password(tmp_path: 
     assert "s3cret" not in refused.value.detail
 
 
+@pytest.mark.parametrize(
+    "scheme", ["redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster", "unix"]
+)
+def test_every_documented_scheme_of_a_store_is_taken(tmp_path: Path, scheme: str) -> None:
+    """TLS to every kind of store, also behind Sentinel."""
+    url = f"{scheme}://127.0.0.1:1/main"
+    assert load({"OTP_REDIS_URL": url}, tmp_path).redis_url == url
+
+
 @pytest.mark.parametrize("name", ["OTP_REDIS_URL", "TELNYX_API_KEY", "TELNYX_PUBLIC_KEY"])
 def test_an_empty_secret_file_is_refused(tmp_path: Path, name: str) -> None:
     """A secret that has not been written yet is not taken for none: no other store, no missing key found out later."""
