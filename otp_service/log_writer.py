@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
 QUEUED_MAX = 20_000
@@ -48,7 +48,7 @@ class BackgroundHandler(logging.Handler):
         with self._writing:
             lines = [self._line(self._queue.popleft()) for _ in range(len(self._queue))]
             if lines:
-                self._write("".join(lines))
+                self._write(lines)
 
     def _line(self, record: logging.LogRecord) -> str:
         try:
@@ -58,13 +58,14 @@ class BackgroundHandler(logging.Handler):
                 f'{{"level": "error", "logger": "otp.log", "message": "a line of {record.name} cannot be written"}}\n'
             )
 
-    def _write(self, text: str) -> None:
+    def _write(self, lines: Sequence[str]) -> None:
         try:
-            self._stream.write(text)
+            self._stream.write("".join(lines))
             self._stream.flush()
         except (OSError, ValueError):
             # Nobody reads the log any more, and there is nowhere to say so.
-            self._dropped()
+            for _ in lines:
+                self._dropped()
 
     def _run(self) -> None:
         while True:

@@ -50,8 +50,12 @@ def run(main_pid: int, listening: socket.socket, working: int) -> None:
     log = log_writer.to_stderr(telemetry.LOG_DROPPED.inc)
     telemetry.configure_logging(settings.log_level, handler=log)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(settings, listening, working))
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(settings, listening, working))
+    finally:
+        # A child of multiprocessing ends without `logging.shutdown`.
+        log.flush()
 
 
 def _loop_factory() -> Any:
