@@ -1,7 +1,7 @@
 """The only place where parts are put together. Every part gets what it needs through its constructor.
 
 Nothing is built at import. All functions raise ConfigError, NotReady or StoreUnavailable, whose `detail` is for the
-operator. `stores` opens what everything needs; `web`, `worker` and `commands` build what is asked for here.
+operator. `stores` opens what everything needs; `web`, `front`, `worker` and `commands` build what is asked for here.
 """
 
 from .commands import build_api_keys, build_audit, build_callbacks, sync_optouts

@@ -34,8 +34,9 @@ def register(subparsers: Any) -> None:
         "sync",
         _sync,
         line="copy the carrier's whole list into our registry, and remove what it does not contain",
-        text="Workers do so at their start and every 15 minutes. It continues where the last pass ended, even if that "
-        "was killed. It needs OTP_REDIS_URL, OTP_KEYRING and the configuration.",
+        text="Workers do so at their start and once a day, and read what is new every optout_sync (15 minutes). It "
+        "continues where the last pass ended, even if that was killed. It needs OTP_REDIS_URL, OTP_KEYRING and the "
+        "configuration.",
         example="otp-service optouts sync",
     )
     json_option(synced)

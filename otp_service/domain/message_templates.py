@@ -1,6 +1,6 @@
 """The templates of the SMS by language: GSM-7 characters only, so that a message is one segment in the usual case.
 
-`{code}`, `{brand}`, `{what}` (amount and payee) and `{n}` (minutes) are replaced by `message`.
+`{code}`, `{brand}`, `{what}` (amount and payee) and `{n}` (minutes) are replaced by `message_text`.
 """
 
 from dataclasses import dataclass

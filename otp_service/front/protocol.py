@@ -1,8 +1,8 @@
 """uvicorn's HTTP protocol, which answers a few endpoints in the parser's callbacks.
 
-uvicorn makes a task, a scope, an event and several messages for each request; that costs more than a check of a code
-does. For the endpoints in `Endpoints` none of it is made. Everything else, and all about connections (keep-alive,
-pipelined requests, closing), stays uvicorn's.
+uvicorn makes a task, a scope, an event and several messages for each request. For the endpoints in `Endpoints` none of
+it is made, which saves the time for it. Everything else, and all about connections (keep-alive, pipelined requests,
+closing), stays uvicorn's.
 
 The base class is not a public interface of uvicorn. It is pinned in setup.cfg to a minor version, and
 `tests/front/test_protocol.py` fails where a new one behaves otherwise.

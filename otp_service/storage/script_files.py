@@ -2,7 +2,7 @@
 
 A header names the keys and arguments; the script gets them as local variables, keys with `_key` at the end:
 
-    -- KEYS record! secrets timeline! [latest]     `!`: the script writes it; those in brackets may be left out together
+    -- KEYS record! secrets! optouts [sticky]      `!`: the script writes it; those in brackets may be left out together
     -- ARGV operation token tombstone_ms digests...     the last one may take a sequence of values
 
 The names of the store's dictionary (`Record.STATUS`) are replaced by what they stand for. All of this happens once,

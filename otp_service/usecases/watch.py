@@ -1,8 +1,9 @@
 """Waiting for news of a verification: a request sleeps here until its version grows.
 
-One thread of a process looks, for all who wait, at the versions of all watched verifications, many in one round trip,
-and only while somebody waits. So what it costs the store grows neither with the number of those who wait for the same
-verification nor with how long they wait, and it is the same on a single server, under Sentinel and in a Cluster.
+One thread of a process (in an event loop, one greenlet) looks, for all who wait, at the versions of all watched
+verifications, many in one round trip, and only while somebody waits. So what it costs the store grows neither with the
+number of those who wait for the same verification nor with how long they wait, and it is the same on a single server,
+under Sentinel and in a Cluster.
 
 Guaranteed: a version beyond the one the caller has seen ends the wait, also if it came before the wait began; a store
 that does not answer ends all waits with StoreUnavailable; a process that is to end ends them too; there are never more

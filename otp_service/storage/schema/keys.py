@@ -33,7 +33,7 @@ class Keys:
         return f"{self._of(ref.number_hash)}:verification:{ref.token}"
 
     def secrets(self, ref: Reference) -> str:
-        """Hash: sealed number and code, sealed request bodies. TTL: to expiry; gone at the end."""
+        """Hash: the code's digest, sealed number and code, sealed request bodies. TTL: to expiry; gone at the end."""
         return f"{self._of(ref.number_hash)}:secrets:{ref.token}"
 
     # ---- one number ------------------------------------------------------------------------------------------------
