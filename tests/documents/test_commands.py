@@ -22,7 +22,7 @@ from .shell import CANNOT_RUN, Shell, install_curl, reason_not_to_run
 PLACEHOLDER = "123456"
 """Where a reader puts the code of the message."""
 PERSON = "+12025550143"
-COPIED = ("otp_service", "tests", "deploy", "setup.cfg", ".ruff.toml", "README.md")
+COPIED = ("otp_service", "tests", "deploy", ".ci", "setup.cfg", ".ruff.toml", "README.md")
 CALLBACKS = 'callback_url = "http://127.0.0.1:9/otp-events"\ncallback_allow_private = true\n'
 """Added to the example's app, for the guide on callbacks. Nobody listens there."""
 SECRET = "whsec_" + base64.b64encode(bytes(32)).decode()
