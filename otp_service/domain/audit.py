@@ -89,8 +89,6 @@ class Position:
 
 
 ZERO = Position(0, 0)
-LAST = Position(2**64 - 1, 2**64 - 1)
-"""The store counts no further."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,10 @@ EVENTS_PER_ENTRY = 8
 
 def events_of(shard: int, entry: str, fields: Mapping[str, str] | None) -> list[Event]:
     """The events of one entry in order. An entry that holds none in our form is one event without a type."""
-    found = list(_facts(fields or {})) or [{}]
+    try:
+        found = list(_facts(fields or {})) or [{}]
+    except ValueError:
+        found = [{}]
     at = Position.read(entry)
     return [
         Event(

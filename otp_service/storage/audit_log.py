@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..domain.audit import LAST, Event, EventPage, EventType, Position
+from ..domain.audit import Event, EventPage, EventType, Position
 from ..domain.errors import StoreUnavailable
 from .answering import answering
 from .audit_entries import entry_of, events_of
@@ -19,7 +19,7 @@ from .scripts import Scripts
 from .store import Store
 
 PAGE_SCAN = 5_000
-"""Entries looked at for one page at most: a filter that matches little costs several requests, not one long one."""
+"""Events looked at for one page at most: a filter that matches little costs several requests, not one long one."""
 
 
 @dataclass(slots=True)
@@ -112,8 +112,6 @@ class AuditLog:
             heapq.heappush(heap, (reader.events[0].position, reader.shard))
 
     def _range(self, shard: int, after: Position, until_ms: int | None, count: int) -> list[tuple[str, dict[str, str]]]:
-        if after == LAST:
-            return []  # the store has nothing beyond, and refuses the command
         end = "+" if until_ms is None else str(until_ms)
         with answering():
             found: Any = self._client.xrange(self._keys.audit(shard), min=entry_of(after), max=end, count=count)

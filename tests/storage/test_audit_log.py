@@ -8,6 +8,7 @@ import pytest
 
 from otp_service.domain.audit import ZERO, Event, EventType, Position, decode_cursor, encode_cursor
 from otp_service.runtime import delivery_worker
+from otp_service.storage.audit_consumer import AuditConsumer
 from otp_service.storage.audit_log import PAGE_SCAN
 from tests.conftest import wait_until
 
@@ -48,6 +49,38 @@ def test_a_filter_lets_through_what_it_names(harness: StoreHarness) -> None:
     by_number = [event for page in pages(harness, 2, {"number_hash": frozenset({one.number_hash})}) for event in page]
     assert len(by_number) == 2
     assert not [event for page in pages(harness, 2, {"app": frozenset({"bank"})}) for event in page]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"x": "y"}, {"about": "damaged", "events": "a\x1f\x1f"}, {"about": "\x1f\x1f\x1f\x1f", "events": "damaged"}],
+)
+def test_an_entry_that_cannot_be_read_hides_no_other(harness: StoreHarness, fields: dict[str, str]) -> None:
+    """It is one event without a type, for pages and for the consumer, which can leave it behind."""
+    ref = harness.start(fresh_number()).reference
+    shard = harness.keys.shard(ref.number_hash)
+    consumer = AuditConsumer(harness.store, harness.keys, stale_ms=0)
+    consumer.open("0")
+    harness.raw.xadd(harness.keys.audit(shard), fields)
+    harness.check(ref, CODE)
+    kinds = ["verification.started", "delivery.queued", "", "verification.approved"]
+    assert [event.type for page in pages(harness, 1) for event in page] == kinds
+    taken = consumer.read_new(10)
+    assert [event.type for event in taken] == kinds
+    consumer.acknowledge(taken)
+    assert consumer.claim_stale(10) == []
+
+
+def test_events_of_one_step_are_acknowledged_together(harness: StoreHarness) -> None:
+    """One of them alone leaves them all to be given out again."""
+    harness.start(fresh_number())
+    consumer = AuditConsumer(harness.store, harness.keys, stale_ms=0)
+    consumer.open("0")
+    started, queued = consumer.read_new(10)
+    consumer.acknowledge([queued])
+    assert consumer.claim_stale(10) == [started, queued]
+    consumer.acknowledge([started, queued])
+    assert consumer.claim_stale(10) == []
 
 
 def test_the_end_of_time_bounds_a_page(harness: StoreHarness) -> None:

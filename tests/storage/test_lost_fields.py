@@ -4,6 +4,7 @@ import pytest
 
 from otp_service.domain.checking import Approved
 from otp_service.domain.ending import Canceled, Ended, NotFound
+from otp_service.domain.starting import Started
 from otp_service.domain.verification import Status
 
 from .harness import BANK, CODE, WRONG, StoreHarness, fresh_number, word
@@ -69,3 +70,16 @@ def test_a_code_whose_secrets_are_gone_is_never_judged(harness: StoreHarness) ->
     harness.raw.delete(harness.keys.secrets(ref))
     assert harness.check(ref, CODE) == NotFound()
     assert harness.wrong_codes(ref.number_hash) == []
+
+
+def test_a_number_that_lost_its_latest_verification_starts_again(harness: StoreHarness) -> None:
+    """Also under the operation that had started it: nothing says any more what that one did."""
+    number = fresh_number()
+    first = harness.start_command(number)
+    assert isinstance(harness.verifications.start(first), Started)
+    for command in (harness.start_command(number), harness.start_command(number, operation_id=first.operation_id)):
+        harness.raw.hdel(harness.keys.number(command.reference.number_hash), "latest:shop:login")
+        harness.set_sends(command.reference.number_hash, [])
+        started = harness.verifications.start(command)
+        assert isinstance(started, Started)
+        assert (started.reference, started.replayed) == (command.reference, False)

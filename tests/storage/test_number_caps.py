@@ -14,6 +14,7 @@ from .harness import BANK, EVERYWHERE, SHOP, StoreHarness, at_once, fresh_number
 from .sends import cancel
 
 HOUR_MS = 3_600_000
+DAY_MS = 86_400_000
 TEN_MINUTES_MS = 600_000
 
 
@@ -61,7 +62,7 @@ def test_the_caps_are_sliding_windows(harness: StoreHarness) -> None:
     ten = [660_000 + n for n in range(9)]
     assert wait_after(*ten, HOUR_MS - 20_000) == pytest.approx(20_000, abs=5_000)
     twenty = [HOUR_MS + n for n in range(19)]
-    assert wait_after(*twenty, 86_400_000 - 60_000) == pytest.approx(60_000, abs=5_000)
+    assert wait_after(*twenty, DAY_MS - 60_000) == pytest.approx(60_000, abs=5_000)
     # Of two that refuse the longer wait is reported.
     assert wait_after(1, 2, 3, 4, 590_000, *ten) == pytest.approx(HOUR_MS - 660_004, abs=5_000)
     harness.set_sends(harness.hash_of(number), [f"{now - age}\x1fbank\x1fx" for age in (1, 2, 3, 4, 600_001)])
@@ -133,9 +134,28 @@ def test_what_is_remembered_of_a_number_ends(harness: StoreHarness) -> None:
 
     tombstone_ms = TOMBSTONE_MS + SHOP.code_ttl_ms
     assert tombstone_ms - 60_000 < ttl_after(NumberLimits(sends=(Limit(3, 60_000),))) <= tombstone_ms + HOUR_MS
-    week_ms = 7 * 86_400_000
+    week_ms = 7 * DAY_MS
     assert week_ms - 60_000 < ttl_after(NumberLimits(sends=(Limit(3, week_ms),))) <= week_ms + HOUR_MS
     old = [f"{harness.now() - 2 * HOUR_MS - n}\x1fshop\x1fx" for n in range(30)]
     harness.set_sends(harness.hash_of(number), old)
     ttl_after(NumberLimits(sends=(Limit(3, 60_000),)))
-    assert len(harness.sends(harness.hash_of(number))) == 3
+    assert len(harness.sends(harness.hash_of(number))) == 1
+
+
+@pytest.mark.parametrize("window_ms", [60_000, 2 * HOUR_MS])
+def test_a_large_limit_does_not_make_the_lists_grow_for_ever(harness: StoreHarness, window_ms: int) -> None:
+    """A send or a start that is older than every window, and than the ladder's hour, is taken out by the next one."""
+    number, many = fresh_number(), (Limit(1_000_000, window_ms),)
+    app, limits = replace(SHOP, resend_after_ms=(), starts_per_number=many), NumberLimits(sends=many)
+    ref = harness.start(number, app, per_number=limits).reference
+    cancel(harness, ref)
+    now = harness.now()
+    ages = range(0, 4 * HOUR_MS, 10_000)
+    harness.set_sends(ref.number_hash, [f"{now - age}\x1fbank\x1fx" for age in ages])
+    harness.set_starts(ref.number_hash, "shop", [now - age for age in ages])
+    harness.start(number, app, per_number=limits)
+    # A test may take a few steps of ten seconds.
+    most = max(window_ms, HOUR_MS) // 10_000 + 1
+    assert most - 3 <= len(harness.sends(ref.number_hash)) <= most
+    most = window_ms // 10_000 + 1
+    assert most - 3 <= len(harness.starts(ref.number_hash, "shop")) <= most

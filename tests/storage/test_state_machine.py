@@ -16,7 +16,7 @@ from otp_service.domain.verification import Status
 
 from .harness import BACKUP, POOL, StoreHarness
 from .state_machine_deliveries import Workers
-from .state_model import APP, HOUR_MS
+from .state_model import APP, HOUR_MS, LIMITS
 
 _ENDS = {f"verification.{status}" for status in Status if status is not Status.PENDING}
 
@@ -68,11 +68,12 @@ class Machine(Workers):
 
     @invariant()
     def every_send_counts(self) -> None:
-        """The number's list of sends holds those that the carrier may have, whatever became of the verifications."""
+        """Those that the carrier may have and a cap or the ladder counts, whatever became of the verifications."""
         entries = self.harness.sends(self.harness.hash_of(self.number))
         newest = sorted(self.counted, key=lambda send: -send.at_ms)
-        young = [send for send in newest if send.at_ms + HOUR_MS > self.harness.now()]
-        assert max(min(len(newest), 9), len(young)) <= len(entries)
+        window_ms = max(HOUR_MS, *(limit.per_ms for limit in LIMITS.sends))
+        counting = [send for send in newest if send.at_ms + window_ms > self.harness.now()]
+        assert len(counting) <= len(entries)
         expected = [
             f"{send.at_ms}\x1f{send.app}\x1f{send.purpose}" if send.on_ladder else f"{send.at_ms}\x1f\x1f"
             for send in newest[: len(entries)]

@@ -28,10 +28,12 @@ local function read_sends(text, app, purpose, now)
   return sends
 end
 
--- The field with one more send, with at most so many.
-local function with_send(sends, entry, most)
+-- The field with one more send, with at most so many, and without those that are `kept_ms` old.
+local function with_send(sends, entry, most, kept_ms, now)
   local kept = {entry}
-  for i = 1, math.min(#sends.entries, most - 1) do kept[i + 1] = sends.entries[i] end
+  for i = 1, math.min(#sends.entries, most - 1) do
+    if sends.times[i] + kept_ms > now then kept[#kept + 1] = sends.entries[i] end
+  end
   return table.concat(kept, SendList.SEPARATOR)
 end
 

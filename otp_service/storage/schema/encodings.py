@@ -90,7 +90,7 @@ TimerEntry = Encoding(":", ("kind", "subject"))
 """A member of the sorted set of timers. Subject: the token of a verification, or a delivery's id."""
 
 SendList = Encoding(RECORD_SEPARATOR, ("newest", "older"))
-"""A number's sends over all apps, newest first. As many as the largest cap, and at least those of the last hour."""
+"""A number's sends over all apps, newest first: those that a cap may still count, and those of the last hour."""
 
 SendEntry = Encoding(UNIT_SEPARATOR, ("at_ms", "app", "purpose"))
 """One send to a number. Without app and purpose: a send before the last approval, which no ladder counts."""

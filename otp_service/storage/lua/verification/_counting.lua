@@ -1,4 +1,4 @@
--- Shared by the scripts that change what a number's hash remembers and so when it ends. Needs _limits.lua.
+-- Shared by the scripts that change what a number's hash remembers and so when it ends. Needs _common.lua.
 
 -- The end of a number's hash is moved by more than is needed, so that it need not be moved each time.
 local SLACK_MS = 3600000
@@ -39,6 +39,16 @@ local function shorten_number(number, ends)
   if needed == 0 then return end
   redis.call('HSET', number, Number.ENDS, string.format(HashEnd.PACK, int(needed), int(needed)))
   redis.call('PEXPIREAT', number, int(needed))
+end
+
+-- The text of these times without those at its end that are `kept_ms` old.
+local function without_old_times(text, times, kept_ms, now)
+  local count = #times
+  while count > 0 and times[count] + kept_ms <= now do count = count - 1 end
+  if count == #times then return text or '' end
+  local kept = {}
+  for i = 1, count do kept[i] = int(times[i]) end
+  return table.concat(kept, ',')
 end
 
 -- The times with now before them, at most so many.

@@ -107,7 +107,8 @@ end
 local failover = open_route(blocked, failover_route)
 if failover ~= '' then open = open .. ',' .. failover end
 consider(limit_wait(counted.times, send_rules, now), 'service.sends_per_number')
-consider(limit_wait(read_times(starts), start_rules, now), 'starts_per_number')
+local started = read_times(starts)
+consider(limit_wait(started, start_rules, now), 'starts_per_number')
 if tonumber(outer_wait_ms) > 0 then consider(tonumber(outer_wait_ms), 'starts_per_client_ip or starts_per_app') end
 if wait then return refuse('rate_limited', wait, nil, limit) end
 if redis.call('XLEN', outbox_key) >= tonumber(queue_max) then return refuse('queue_full', 1000) end
@@ -122,10 +123,11 @@ local send_window, most_sends = window_and_length(send_rules)
 local start_window, most_starts = window_and_length(start_rules)
 local written = {Number.LATEST .. slot, string.format(LatestEntry.PACK, token, int(expires)),
   Number.OPERATIONS .. slot, with_operation(operations, outcome, latest, token, now),
-  Number.SENDS, with_send(counted, send_entry(now, app, purpose), math.max(most_sends, counted.hourly + 1))}
+  Number.SENDS, with_send(counted, send_entry(now, app, purpose), math.max(most_sends, counted.hourly + 1),
+    math.max(send_window, LADDER_MS), now)}
 if start_rules ~= '' then
   written[#written + 1] = own_starts
-  written[#written + 1] = with_now(starts or '', now, most_starts)
+  written[#written + 1] = with_now(without_old_times(starts, started, start_window, now), now, most_starts)
 end
 if write_number(number_key, written, ends, now, math.max(send_window, LADDER_MS, start_window,
     tonumber(operation_ttl_ms), tombstone_until - now)) and ends then
