@@ -5,6 +5,9 @@ after the other (A B A B), and prints medians with their spread. Everything is e
 what was measured until then is printed.
 
 Only ratios of rows of the same run mean anything, and CPU per answer is steadier than answers a second.
+
+Needs Linux, and redis-server or valkey-server on the PATH. Uses wrk where it is installed, and measures the naive peers
+where the extra `bench` is: pip install -e '.[bench]'. To begin with: --short, then --rows check,start --rounds 3.
 """
 
 import argparse
@@ -24,9 +27,9 @@ from .measure import Leg
 from .ours import ROOT, OtpService
 from .own_rows import OWN
 from .peers import servers
-from .peers.otpgateway import OtpGateway
+from .peers.otpgateway import NOTE, OtpGateway
 from .rows import LOADS, LoadRow, Options, OwnRow
-from .runner import Runner
+from .runner import FAILURES, Runner
 from .target import Target
 
 ROWS: Sequence[LoadRow | OwnRow] = (*LOADS, *OWN)
@@ -42,7 +45,9 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=f"rows:\n{words}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("--rows", type=lambda text: text.split(","), help="only these, separated by commas")
+    made.add_argument(
+        "--rows", type=lambda text: text.split(","), help="only these of the rows below, separated by commas"
+    )
     made.add_argument(
         "--connections",
         type=whole_numbers,
@@ -54,9 +59,13 @@ def build_parser() -> argparse.ArgumentParser:
     made.add_argument("--against", type=Path, metavar="PATH", help="another checkout with its own .venv")
     made.add_argument("--serve", metavar="OPTIONS", default="", help="for `serve`, e.g. --serve='--workers 4'")
     made.add_argument("--against-serve", metavar="OPTIONS", help="the other's; without --against of this checkout")
-    made.add_argument("--otpgateway", type=Path, metavar="PATH", help="its binary, to be measured as well")
+    made.add_argument("--otpgateway", type=Path, metavar="PATH", help=f"its binary, to be measured as well; {NOTE}")
     made.add_argument("--no-peers", action="store_true", help="otp-service alone")
-    made.add_argument("--short", action="store_true", help="one second each, little of everything: does it run at all?")
+    made.add_argument(
+        "--short",
+        action="store_true",
+        help="does it run at all? one second each, little of everything: its figures mean nothing",
+    )
     made.add_argument("--json", type=Path, metavar="FILE", help="keep the results")
     made.add_argument("--picture", type=Path, metavar="FILE", help="draw the rows of 16 connections as SVG")
     made.add_argument("--results", type=Path, metavar="FILE", help="measure nothing: take what --json has kept")
@@ -103,8 +112,8 @@ def targets_of(args: argparse.Namespace) -> list[Target]:
     return targets
 
 
-def about(options: Options) -> dict[str, str]:
-    """What the figures belong to."""
+def about(args: argparse.Namespace, options: Options) -> dict[str, str]:
+    """What the figures belong to, and what a reader must know of them."""
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -112,7 +121,9 @@ def about(options: Options) -> dict[str, str]:
     return {
         "commit": commit.stdout.strip() or "unknown",
         "machine": f"{cores} cores, Python {platform.python_version()}, Linux {platform.release()}",
-        "load": f"{options.generator or load.program()}, {options.rounds} rounds of {options.seconds} s",
+        "load": f"{options.generator or load.program()}, rounds: {options.rounds}, seconds each: {options.seconds}",
+        **({"short form": "it shows that everything runs; its figures mean nothing"} if args.short else {}),
+        **({OtpGateway.name: NOTE} if args.otpgateway else {}),
     }
 
 
@@ -127,7 +138,7 @@ class Results(msgspec.Struct):
 def measure(args: argparse.Namespace, results: Results) -> int:
     """Run the rows; what they give is added to the results as it comes. The exit status."""
     options = options_of(args)
-    results.about = about(options)
+    results.about = about(args, options)
     wanted = set(args.rows or (row.word for row in ROWS))
     runner = Runner(targets_of(args), options, say, results.legs, results.faults)
     try:
@@ -141,9 +152,9 @@ def show(args: argparse.Namespace, results: Results) -> None:
     """Print the results, and write the files that were asked for."""
     if args.json:
         args.json.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
+    sys.stdout.write(report.render(results.legs, results.faults, results.about))
     if args.picture:
         args.picture.write_text(picture.draw(results.legs, results.about), encoding="utf-8")
-    sys.stdout.write(report.render(results.legs, results.faults, results.about))
 
 
 def main() -> int:
@@ -155,14 +166,20 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was measured is printed
     if args.profile:
         row = next(row for row in LOADS if row.word == args.profile)
-        sys.stdout.write(profile.run(own_target(args), row, options_of(args)))
+        try:
+            sys.stdout.write(profile.run(own_target(args), row, options_of(args)))
+        except FAILURES as error:
+            made.exit(1, f"{error}\n")
         return 0
     if args.results:
         results, status = msgspec.json.decode(args.results.read_bytes(), type=Results), 0
     else:
         results = Results({}, [], [])
         status = measure(args, results)
-    show(args, results)
+    try:
+        show(args, results)
+    except ValueError as error:
+        made.exit(1, f"--picture: {error}\n")
     return status
 
 

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 
@@ -26,12 +26,12 @@ def summarize(values: Sequence[float]) -> Summary:
     return Summary(statistics.median(values), min(values), max(values))
 
 
-def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float | None:
-    """The median of the ratios round by round; None where a round has no partner or they did nothing.
+def ratio(ours: Mapping[int, float], theirs: Mapping[int, float]) -> float | None:
+    """The median of the ratios round by round; None where no round has a partner that did something.
 
     The two of one round were measured one after the other, so what slows the machine for a while slows both.
     """
-    pairs = [one / other for one, other in zip(ours, theirs, strict=False) if other]
+    pairs = [one / theirs[number] for number, one in ours.items() if theirs.get(number)]
     return statistics.median(pairs) if pairs else None
 
 

@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from . import accounting
 
@@ -55,12 +56,25 @@ def listens(port: int) -> bool:
 
 @contextlib.contextmanager
 def _not_interrupted() -> Iterator[None]:
-    """A second Ctrl-C must not keep programs from being ended."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """A second Ctrl-C or SIGTERM must not keep programs from being ended."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end(process: "subprocess.Popen[Any]", number: signal.Signals) -> None:
+    """End the leader of a session by this signal, and what is left of its session by SIGKILL. Never raises."""
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(number)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(END_TIMEOUT_S)
+    for stat in accounting.in_session(process.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(stat.pid, signal.SIGKILL)
+    process.wait()
 
 
 class Programs:
@@ -118,25 +132,32 @@ class Programs:
 
     def stop(self, name: str) -> None:
         """End a program by SIGTERM, and what is left of its session by SIGKILL. Never raises."""
-        process = self._running.pop(name)
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(END_TIMEOUT_S)
-        for stat in accounting.in_session(process.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(stat.pid, signal.SIGKILL)
-        process.wait()
+        _end(self._running.pop(name), signal.SIGTERM)
 
 
 def run(command: Sequence[str], environ: Mapping[str, str], folder: Path, timeout_s: float = 60.0) -> str:
-    """Run a short command and return its output. Raises ProgramFailed if it fails or takes too long."""
-    try:
-        done = subprocess.run(
-            list(command), env=dict(environ), cwd=folder, capture_output=True, text=True, timeout=timeout_s, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ProgramFailed(f"{' '.join(command)}: not done in {timeout_s:.0f} s") from error
-    if done.returncode:
-        raise ProgramFailed(f"{' '.join(command)}: {done.stderr[-2000:]}")
-    return done.stdout
+    """Run a command to its end and return its output. Raises ProgramFailed if it fails or takes too long.
+
+    It has a session of its own: if it is interrupted or late, nothing that it started is left.
+    """
+    with subprocess.Popen(
+        list(command),
+        env=dict(environ),
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            output, errors = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired as error:
+            raise ProgramFailed(f"{' '.join(command)}: not done in {timeout_s:.0f} s") from error
+        finally:
+            if process.poll() is None:
+                with _not_interrupted():
+                    _end(process, signal.SIGINT)
+    if process.returncode:
+        raise ProgramFailed(f"{' '.join(command)}: {errors[-2000:]}")
+    return output

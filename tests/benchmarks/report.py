@@ -6,6 +6,10 @@ from . import figures
 from .measure import Leg
 
 GROUPS = ("service", "store", "worker")
+LEGEND = (
+    "`÷ it`: answers a second of a table's first line ÷ its own. `by CPU`: its CPU of an answer ÷ that of the first "
+    "line (service, store and worker)."
+)
 QUIET_CORES = 0.3
 """So much work of others beside a leg, and its row is marked: on two cores the figures are then too low."""
 
@@ -43,8 +47,8 @@ def table(legs: Sequence[Leg], row: str) -> list[str]:
 
 def _line(legs: Sequence[Leg], first: Sequence[Leg]) -> str:
     rates = figures.summarize([leg.per_s for leg in legs])
-    quotient = figures.ratio([leg.per_s for leg in first], [leg.per_s for leg in legs])
-    by_cpu = figures.ratio([cpu_of(leg) for leg in legs], [cpu_of(leg) for leg in first])
+    quotient = figures.ratio({leg.round: leg.per_s for leg in first}, {leg.round: leg.per_s for leg in legs})
+    by_cpu = figures.ratio({leg.round: cpu_of(leg) for leg in legs}, {leg.round: cpu_of(leg) for leg in first})
     others = median(legs, "other_cores")
     cells = [
         legs[0].target + failures(legs),
@@ -115,6 +119,8 @@ def render(legs: Sequence[Leg], faults: Sequence[str], about: dict[str, str]) ->
     for row in rows_of(legs):
         own = any(leg.extra for leg in legs if leg.row == row)
         lines += extra_table(legs, row) if own else table(legs, row)
+    if any(not leg.extra for leg in legs):
+        lines += [LEGEND, ""]
     if any(leg.other_cores > QUIET_CORES for leg in legs):
         lines += ["(!): others used the machine meanwhile; then the ratio by CPU (its CPU ÷ ours) counts more.", ""]
     lines += [f"* fault: {fault}" for fault in faults]

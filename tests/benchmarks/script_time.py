@@ -7,7 +7,6 @@ first starts so many verifications, and prints a line of JSON for each number.
 
 import argparse
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,8 @@ import redis
 
 from tests.storage.harness import CODE, WRONG, StoreHarness, fresh_number
 
-from . import script_calls
+from . import script_calls, store
+from .programs import ProgramFailed
 
 BATCH = 500
 """So many starts are sent before their replies are read."""
@@ -34,7 +34,11 @@ def main() -> None:
     parser.add_argument("--live", help="numbers of live verifications, ascending, separated by commas")
     args = parser.parse_args()
     calls = min(args.calls, 10_000)
-    with _store() as url:
+    try:
+        server = store.program()
+    except ProgramFailed as error:
+        parser.exit(1, f"{error}\n")
+    with _store(server) as url:
         if args.live is None:
             start, wrong, right = measure(url, calls)
             sys.stdout.write(f"start {start:.1f}  check_wrong {wrong:.1f}  check_right {right:.1f}\n")
@@ -54,10 +58,7 @@ def _measure_each(url: str, calls: int, levels: list[int]) -> None:
 
 
 @contextmanager
-def _store() -> Iterator[str]:
-    server = shutil.which("redis-server")
-    if server is None:
-        raise SystemExit("redis-server is not in the path")
+def _store(server: str) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="otp-bench-") as folder:
         socket = Path(folder) / "redis.sock"
         settings = ["--port", "0", "--unixsocket", str(socket), "--save", "", "--appendonly", "no", "--dir", folder]

@@ -17,10 +17,11 @@ def test_a_summary_is_the_median_and_the_ends() -> None:
 
 def test_a_ratio_compares_round_by_round() -> None:
     """One slow round of both changes nothing; what has no partner is left out."""
-    assert figures.ratio([100, 10, 100], [50, 5, 50]) == 2
-    assert figures.ratio([100, 100], [50]) == 2
-    assert figures.ratio([100], [0]) is None
-    assert figures.ratio([], [1]) is None
+    assert figures.ratio({1: 100, 2: 10, 3: 100}, {1: 50, 2: 5, 3: 50}) == 2
+    assert figures.ratio({1: 100, 2: 100}, {1: 50}) == 2
+    assert figures.ratio({1: 10, 2: 100}, {2: 50, 3: 1}) == 2
+    assert figures.ratio({1: 100}, {1: 0}) is None
+    assert figures.ratio({}, {1: 1}) is None
 
 
 def test_a_percentile_is_one_of_the_values() -> None:

@@ -7,9 +7,12 @@ import pytest
 
 from tests.conftest import needs_program
 
+from .__main__ import about, build_parser
 from .measure import Shape, Wrong, run
-from .peers.otpgateway import OtpGateway
+from .peers.otpgateway import NOTE, OtpGateway
 from .programs import Programs
+from .report import render
+from .rows import Options
 from .target import Kind
 
 BINARY = """#!{python}
@@ -63,6 +66,15 @@ def test_the_rows_of_a_peer_are_measured(kind: Kind, tmp_path: Path) -> None:
     assert set(leg.statuses) <= {"200", "400"}
     assert leg.per_s > 0
     assert set(leg.cpu_us) == {"store", "sink", "service", "load"}
+
+
+def test_a_user_is_told_that_it_never_ran(tmp_path: Path) -> None:
+    """In the help, and in the report of a run that measures it."""
+    parser = build_parser()
+    assert NOTE in " ".join(parser.format_help().split())
+    args = parser.parse_args(["--otpgateway", str(binary(tmp_path, 400))])
+    assert NOTE in render([], [], about(args, Options()))
+    assert NOTE not in render([], [], about(parser.parse_args([]), Options()))
 
 
 def test_another_status_than_expected_is_no_figure(tmp_path: Path) -> None:

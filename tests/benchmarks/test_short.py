@@ -2,12 +2,16 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import needs_program, wait_until
+from tests.e2e.processes import alive, descendants
 
 from .accounting import PROC, processes
 from .ours import ROOT
@@ -51,15 +55,24 @@ def test_every_row_gives_figures(tmp_path: Path) -> None:
         assert any(figures.values()), leg
         assert leg["row"] in output
     assert left(tmp_path) == []
+    assert "its figures mean nothing" in output
 
 
-def test_an_interrupt_ends_everything(tmp_path: Path) -> None:
-    """Ctrl-C in the middle of a row: what was measured is printed, and no program is left."""
+@pytest.mark.parametrize(("row", "stores"), [("check", 1), ("scripts", 2)])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_everything(row: str, stores: int, number: signal.Signals, tmp_path: Path) -> None:
+    """In the middle of a row: what was measured is printed, and no program is left, nor what a program had started."""
     needs_program("redis-server", "valkey-server")
-    bench = start(tmp_path, "--no-peers", "--rows", "check")
-    wait_until(lambda: len(left(tmp_path)) >= 3, timeout_s=60, what="the start of the programs")
-    bench.send_signal(signal.SIGINT)
+    bench = start(tmp_path, "--no-peers", "--rows", row, "--live", "2000000")
+
+    def started() -> list[int]:
+        found = descendants(bench.pid)
+        servers = [line for line in found.values() if re.search(r"(redis|valkey)-server", line)]
+        return list(found) if len(servers) == stores and len(found) >= stores + 2 else []
+
+    pids = wait_until(started, timeout_s=60, what="the start of the programs")
+    bench.send_signal(number)
     output, errors = bench.communicate(timeout=60)
     assert bench.returncode == 130, output + errors
     assert output.startswith("## Benchmark")
-    wait_until(lambda: left(tmp_path) == [], timeout_s=5, what="the end of the programs")
+    wait_until(lambda: not any(map(alive, pids)) and left(tmp_path) == [], timeout_s=5, what="the end of the programs")

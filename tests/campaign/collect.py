@@ -13,6 +13,9 @@ from typing import Any
 import httpx
 import redis
 
+from otp_service.storage.schema.encodings import AuditEvents
+from otp_service.storage.schema.fields import AuditEntry
+
 from .client import Endpoints
 from .evidence import TERMINAL, Call, Event, Message, Request, StoreFacts, code_in, moment, verification_part
 
@@ -158,7 +161,7 @@ def _length(client: redis.Redis, key: str, name: str) -> int:
         length: Any = client.xlen(key)
         return int(length)
     entries: Any = client.xrange(key)
-    return sum(str(fields["events"]).count("\x1e") + 1 for _, fields in entries)
+    return sum(str(fields[AuditEntry.EVENTS]).count(AuditEvents.separator) + 1 for _, fields in entries)
 
 
 async def _each(names: Sequence[str], one: Callable[[str], Awaitable[Any]]) -> dict[str, Any]:

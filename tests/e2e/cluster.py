@@ -8,9 +8,12 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import httpx
 
@@ -57,6 +60,17 @@ class Cluster:
         }
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self.ended: list[tuple[str, int]] = []
+
+    @contextmanager
+    def running(self, *names: str) -> Iterator[Self]:
+        """Start these, all three if none is named, and wait until they answer. Everything is ended with the block."""
+        try:
+            for name in names or self._commands:
+                self.start(name)
+            self.ready()
+            yield self
+        finally:
+            self.close()
 
     def start(self, name: str) -> None:
         """Start one of `sandbox`, `api` and `worker`."""

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -31,12 +32,9 @@ def shared_dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
 @pytest.fixture
 def service_client(shared_dev: Dev) -> Iterator[ServiceClient]:
     """The caller's and the phones' side of it; the carrier behaves and remembers nothing."""
-    made = ServiceClient(shared_dev.env)
-    made.sandbox("POST", "/sandbox/reset")
-    try:
+    with closing(ServiceClient(shared_dev.env)) as made:
+        made.sandbox("POST", "/sandbox/reset")
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture

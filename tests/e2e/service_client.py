@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -194,6 +195,15 @@ def within(timeout_s: float, probe: Callable[[], Any], what: str) -> Any:
         assert time.monotonic() < deadline, f"{what} did not come within {timeout_s} s"
         time.sleep(0.05)
     return answer
+
+
+def at_once(*acts: Callable[[], None]) -> None:
+    """Run these at the same time; all failures are reported."""
+    with ThreadPoolExecutor(len(acts)) as pool:
+        failures = [future.exception() for future in [pool.submit(act) for act in acts]]
+    found = [failure for failure in failures if failure is not None]
+    if found:
+        raise AssertionError("\n".join(f"{type(one).__name__}: {one}" for one in found)) from found[0]
 
 
 def one_key_one_body(sends: list[dict[str, Any]]) -> None:

@@ -18,18 +18,12 @@ from .service_client import ServiceClient, within
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
     """Four processes of our own; the worker's key is one that the carrier does not know."""
-    made = Cluster(tmp_path)
-    try:
-        for name in ("sandbox", "api"):
-            made.start(name)
-        made.ready()
+    with Cluster(tmp_path).running("sandbox", "api") as made:
         right = made.env["TELNYX_API_KEY"]
         made.env["TELNYX_API_KEY"] = "KEY-of-somebody-else"
         made.start("worker")
         made.env["TELNYX_API_KEY"] = right
         yield made
-    finally:
-        made.close()
 
 
 def ended(service_client: ServiceClient, verification: str) -> list[dict[str, Any]]:

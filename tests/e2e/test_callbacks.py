@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -106,11 +107,8 @@ APPS = ("good", "flaky", "moved", "gone", "busy", "hang")
 @pytest.fixture(scope="module")
 def receiver() -> Iterator[Receiver]:
     """One receiver with a path for each app."""
-    made = Receiver()
-    try:
+    with closing(Receiver()) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture(scope="module")
@@ -126,23 +124,15 @@ def cluster(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Ite
     Path(made.env["OTP_CONFIG"]).write_text(sender + "".join(apps))
     for app in APPS:
         made.env[f"OTP_CALLBACK_SECRET_{app.upper()}"] = f"{NEW} {OLD} {PAIR}"
-    try:
-        for name in ("sandbox", "api", "worker"):
-            made.start(name)
-        made.ready()
+    with made.running():
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture
 def site(cluster: Cluster) -> Iterator[ServiceClient]:
     """The caller's and the phones' side of it."""
-    made = ServiceClient(cluster.env)
-    try:
+    with closing(ServiceClient(cluster.env)) as made:
         yield made
-    finally:
-        made.close()
 
 
 def command(cluster: Cluster, *words: str) -> Any:

@@ -1,8 +1,6 @@
 """A carrier that misbehaves in every way of the contract: one SMS in the end, or none and a stated reason."""
 
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +8,7 @@ import pytest
 
 from otp_service import bootstrap, config
 
-from .service_client import SHARED_PROFILE, ServiceClient, one_key_one_body, profile_of, sender_of, within
+from .service_client import SHARED_PROFILE, ServiceClient, at_once, one_key_one_body, profile_of, sender_of, within
 
 
 class Scenario:
@@ -55,15 +53,6 @@ class Scenario:
             if entry["body"]["from"] == sender_of(self.name):
                 assert headers["idempotency-key"] == delivery
         assert self.service_client.check(self.id, self.service_client.code(self.number), self.name).status_code == 200
-
-
-def at_once(*acts: Callable[[], None]) -> None:
-    """Run these at the same time; all failures are reported."""
-    with ThreadPoolExecutor(len(acts)) as pool:
-        failures = [future.exception() for future in [pool.submit(act) for act in acts]]
-    found = [failure for failure in failures if failure is not None]
-    if found:
-        raise AssertionError("\n".join(f"{type(failure).__name__}: {failure}" for failure in found)) from found[0]
 
 
 def test_every_way_to_lose_a_request_or_an_answer(service_client: ServiceClient) -> None:

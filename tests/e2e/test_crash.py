@@ -23,25 +23,16 @@ REASONS = ("suppressed", "expired", "failed", "unknown")
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
     """Four processes of our own, ready to serve."""
-    made = Cluster(tmp_path)
-    try:
-        for name in ("sandbox", "api", "worker"):
-            made.start(name)
-        made.ready()
+    with Cluster(tmp_path).running() as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture
 def site(cluster: Cluster) -> Iterator[ServiceClient]:
     """The caller's and the phones' side of the cluster. Sends take a while, so that kills hit them in flight."""
-    made = ServiceClient(cluster.env)
-    made.chaos(send={"mode": "slow", "latency_ms": 120})
-    try:
+    with contextlib.closing(ServiceClient(cluster.env)) as made:
+        made.chaos(send={"mode": "slow", "latency_ms": 120})
         yield made
-    finally:
-        made.close()
 
 
 def everyone_has_one(site: ServiceClient, traffic: Traffic) -> None:
@@ -171,14 +162,8 @@ def cuttable(tmp_path: Path) -> Iterator[tuple[Cluster, Way]]:
     made = Cluster(tmp_path)
     way = Way(made.env["OTP_REDIS_URL"].removeprefix("unix://").partition("?")[0], "idempotency/complete")
     made.env["OTP_REDIS_URL"] = f"redis://127.0.0.1:{way.port}/0"
-    try:
-        for name in ("sandbox", "api", "worker"):
-            made.start(name)
-        made.ready()
+    with contextlib.closing(way), made.running():
         yield made, way
-    finally:
-        made.close()
-        way.close()
 
 
 def test_kill_9_between_an_approval_and_its_answer(cuttable: tuple[Cluster, Way]) -> None:

@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from typing import Any
 
@@ -69,25 +70,16 @@ resend_after = []
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Store, sandbox, worker and two API processes."""
-    made = Cluster(tmp_path_factory.mktemp("flood"), CONFIG, api_workers=2)
-    try:
-        for name in ("sandbox", "api", "worker"):
-            made.start(name)
-        made.ready()
+    with Cluster(tmp_path_factory.mktemp("flood"), CONFIG, api_workers=2).running() as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture
 def service_client(cluster: Cluster) -> Iterator[ServiceClient]:
     """The caller's and the phones' side of it."""
-    made = ServiceClient(cluster.env)
-    made.sandbox("POST", "/sandbox/reset")
-    try:
+    with closing(ServiceClient(cluster.env)) as made:
+        made.sandbox("POST", "/sandbox/reset")
         yield made
-    finally:
-        made.close()
 
 
 def said(answer: httpx.Response) -> tuple[int, str]:

@@ -7,15 +7,20 @@ from otp_service.storage.latest_hints import LatestHints
 from .harness import CODE, StoreHarness, fresh_number, word
 
 
-def test_another_process_has_started_a_newer_one(harness: StoreHarness, store_url: str) -> None:
-    """A check by number is told so and costs no try; the next look finds the newer one."""
-    number = fresh_number()
+def _overtaken(harness: StoreHarness, store_url: str, number: str) -> tuple[Reference, Reference]:
+    """A verification that this process has started and ended, and a newer one of another process."""
     old = harness.start(number).reference
     harness.verifications.cancel(word(), old, "shop")
     harness.cool(old)
     other = StoreHarness.open(store_url)
     new = other.start(number).reference
     other.close()
+    return old, new
+
+
+def test_another_process_has_started_a_newer_one(harness: StoreHarness, store_url: str) -> None:
+    """A check by number is told so and costs no try; the next look finds the newer one."""
+    old, new = _overtaken(harness, store_url, fresh_number())
     assert new != old
     assert harness.check(old, CODE, by_purpose="login") == Superseded()
     assert harness.verifications.latest(new.number_hash, "shop", "login") == new
@@ -25,12 +30,7 @@ def test_another_process_has_started_a_newer_one(harness: StoreHarness, store_ur
 def test_a_start_after_another_process_sends_the_pending_code_again(harness: StoreHarness, store_url: str) -> None:
     """What this process believes does not make a second pending verification."""
     number = fresh_number()
-    old = harness.start(number).reference
-    harness.verifications.cancel(word(), old, "shop")
-    harness.cool(old)
-    other = StoreHarness.open(store_url)
-    new = other.start(number).reference
-    other.close()
+    _, new = _overtaken(harness, store_url, number)
     harness.cool(new)
     again = harness.start(number)
     assert (again.reference, again.resent) == (new, True)

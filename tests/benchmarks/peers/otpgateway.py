@@ -1,5 +1,8 @@
 """otpgateway, a Go service with the same purpose, where its binary is given. Only this module knows its API.
 
+Written from memory and never run on the real binary, only on the tests' substitute for it: `NOTE` says so wherever its
+figures stand. Whoever runs it first compares configuration, paths and statuses with the binary, and removes the note.
+
 It is started as `PATH --config FILE`; a binary that wants to be told otherwise gets a script around it, which finds the
 same in its environment: BENCH_PORT, BENCH_STORE_PORT and BENCH_SINK (an address that takes its webhook at once). It
 sends within the request, so its start is compared by the time of the answer, not by messages.
@@ -20,6 +23,8 @@ from ..post import post_all
 from ..programs import HOST, Programs, free_port, listens
 from ..target import Kind, Pending, Stack, Target, require
 
+NOTE = "its driver was written from memory and never run on the real binary: check its answers before its figures"
+"""For readers of the help and of a report."""
 NAMESPACE, SECRET, TRIES = "bench", "bench-secret", 20
 CONFIGURATION = """
 [app]

@@ -5,8 +5,6 @@ The code's life is short here, so that the ends can be waited for.
 
 import json
 import uuid
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
@@ -117,15 +115,6 @@ class Scenario:
     def approves(self) -> None:
         """The code on the handset is the right one."""
         assert self.service_client.check(self.id, self.service_client.code(self.number), self.name).status_code == 200
-
-
-def at_once(*acts: Callable[[], None]) -> None:
-    """Run these at the same time; all failures are reported."""
-    with ThreadPoolExecutor(len(acts)) as pool:
-        failures = [future.exception() for future in [pool.submit(act) for act in acts]]
-    found = [failure for failure in failures if failure is not None]
-    if found:
-        raise AssertionError("\n".join(f"{type(one).__name__}: {one}" for one in found)) from found[0]
 
 
 def with_status(answer: Any, status: int) -> Any:

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
-from ..service_client import ServiceClient, within
-from .scenario import Scenario, address, at_once
+from ..service_client import ServiceClient, at_once, within
+from .scenario import Scenario, address
 
 
 def _circuits(service_client: ServiceClient) -> dict[str, float]:

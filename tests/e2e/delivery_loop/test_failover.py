@@ -8,8 +8,8 @@ from datetime import datetime
 
 import pytest
 
-from ..service_client import ServiceClient, one_key_one_body, within
-from .scenario import LOST_MODES, Scenario, address, at_once, polls_of, with_status
+from ..service_client import ServiceClient, at_once, one_key_one_body, within
+from .scenario import LOST_MODES, Scenario, address, polls_of, with_status
 
 
 @pytest.fixture(scope="module")

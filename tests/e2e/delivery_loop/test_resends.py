@@ -2,8 +2,8 @@
 
 import time
 
-from ..service_client import ServiceClient, within
-from .scenario import Scenario, address, at_once, with_status
+from ..service_client import ServiceClient, at_once, within
+from .scenario import Scenario, address, with_status
 
 
 def test_resends(service_client: ServiceClient) -> None:

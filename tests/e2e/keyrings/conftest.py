@@ -1,6 +1,7 @@
 """A cluster for each test, and a client of it."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,21 +13,12 @@ from .site import Site
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     """Store, sandbox and API; workers as the tests want them."""
-    made = Site(tmp_path)
-    try:
-        for name in ("sandbox", "api"):
-            made.start(name)
-        made.ready()
+    with Site(tmp_path).running("sandbox", "api") as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture
 def service_client(site: Site) -> Iterator[ServiceClient]:
     """The caller and the phones."""
-    made = ServiceClient(site.env)
-    try:
+    with closing(ServiceClient(site.env)) as made:
         yield made
-    finally:
-        made.close()

@@ -1,0 +1,30 @@
+"""The peers that are installed: each is brought up and answers every row as it must."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import needs_program
+
+from .measure import Shape, run
+from .peers.servers import ALL, BARE, Naive
+from .programs import Programs
+
+INSTALLED = [peer for peer in ALL if not peer.missing]
+
+
+def test_the_limit_is_always_measured() -> None:
+    """It needs nothing that the service does not need; the others are in the extra `bench`."""
+    assert BARE in INSTALLED
+
+
+@pytest.mark.parametrize("peer", INSTALLED, ids=lambda peer: peer.name)
+def test_every_row_of_a_peer_has_good_answers(peer: Naive, tmp_path: Path) -> None:
+    """Our scripts behind the bare handler, and the naive services: no answer has another status than its row wants."""
+    needs_program("redis-server", "valkey-server")
+    with Programs(tmp_path) as programs:
+        stack = peer.open(programs, worker=False)
+        for kind in sorted(peer.kinds):
+            shape = Shape(connections=2, seconds=1, warm_up_s=0, expected_per_s=40)
+            leg = run(stack, kind, shape, (kind, peer.name, 1), "python")
+            assert leg.failed == 0, leg
