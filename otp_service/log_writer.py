@@ -1,7 +1,8 @@
 """Writing log lines outside of the requests: a thread formats and writes them, a bounded queue holds them until then.
 
 A reader of stderr that is too slow never holds up a request: what does not fit into the queue is dropped and counted.
-Lines are written in their order, `BATCH_S` later at most. What a process logs right before it is killed is lost.
+Lines are written in their order, `BATCH_S` later at most. A process that ends calls `wait_until_written`; what one logs
+right before it is killed is lost.
 """
 
 import logging
@@ -14,10 +15,11 @@ from typing import TextIO
 
 QUEUED_MAX = 20_000
 BATCH_S = 0.05
+_LOOK_S = 0.01
 
 
 class BackgroundHandler(logging.Handler):
-    """A handler with a thread of its own. `dropped` is called for each line that does not fit."""
+    """A handler with a thread of its own. `dropped` is called for each line that does not fit or cannot be written."""
 
     def __init__(self, stream: TextIO, dropped: Callable[[], object], most: int = QUEUED_MAX) -> None:
         super().__init__()
@@ -49,6 +51,15 @@ class BackgroundHandler(logging.Handler):
             lines = [self._line(self._queue.popleft()) for _ in range(len(self._queue))]
             if lines:
                 self._write(lines)
+
+    def wait_until_written(self, timeout_s: float) -> bool:
+        """Wait for the thread to write what is queued, at most so long; whether it has."""
+        until = time.monotonic() + timeout_s
+        while self._queue or self._writing.locked():
+            if time.monotonic() >= until:
+                return False
+            time.sleep(_LOOK_S)
+        return True
 
     def _line(self, record: logging.LogRecord) -> str:
         try:

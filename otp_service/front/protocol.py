@@ -10,11 +10,11 @@ The base class is not a public interface of uvicorn. It is pinned in setup.cfg t
 
 import asyncio
 import logging
-import sys
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, cast
 
+import httptools
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
@@ -24,10 +24,14 @@ from ..web.http import Reply
 from .plain import Endpoints, Found, plain_headers
 from .receiving import HEAD_MAX, Receiving
 
-_NO_LIMIT = sys.maxsize
-"""The bytes of a body are limited elsewhere."""
+PIPELINED_MAX = 256
+"""Requests of one connection that may wait for their turn; with more the connection is closed. uvicorn has no limit."""
 
 _log = logging.getLogger("otp.front")
+
+
+class _TooManyAtOnce(Exception):
+    """More requests came at once than may wait."""
 
 
 class _Done:
@@ -72,9 +76,16 @@ class FrontProtocol(HttpToolsProtocol):
         self._receiving = receiving
         self._arriving = False
         """Whether a part of a request is here."""
-        self._head_left = HEAD_MAX
+        self._in_head = True
+        """Whether the headers are not complete."""
+        self._left = HEAD_MAX
+        """How many bytes may come before the head is complete, or more of the body has come."""
+        self._may_answer = True
+        """Whether no request of the bytes that came last is answered here."""
         self._exchange: _Exchange | None = None
         """The request that is being read, if it is to be answered here."""
+        self._head_again: bytes | None = None
+        """The head of a request that asked for another protocol, without that wish."""
 
     # ---- called by the loop ----------------------------------------------------------------------------------------
 
@@ -87,14 +98,35 @@ class FrontProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Some bytes of a request, or of several."""
         self._end_opened()
-        self._head_left -= len(data)
-        super().data_received(data)
+        self._left -= len(data)
+        self._may_answer = True
+        self._unset_keepalive_if_required()
+        try:
+            self._parse(data)
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
         if not self._arriving:
             self._receiving.end(self)
-        elif self._head_left < 0:
+        elif self._left < 0:
             self._refuse(431)
         else:
             self._receiving.begin(self)
+
+    def _parse(self, data: bytes) -> None:
+        """Parse what came, as HTTP/1 only.
+
+        The parser takes what follows a wish for another protocol (Java's client wishes for HTTP/2 in each request) for
+        that protocol, and would take a body for the next request. So the head is parsed again without the wish.
+        """
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            head, self._head_again = self._head_again, None
+            if head is not None:
+                # A new one, since this one has ended with `Connection: close`. Otherwise as uvicorn's.
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+                self._parse(head + data[upgrade.args[0] :])
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection has ended."""
@@ -115,9 +147,22 @@ class FrontProtocol(HttpToolsProtocol):
         """End a connection whose request is not here as a whole, so that no endpoint can answer it."""
         if self.transport.is_closing():
             return
-        if self.cycle is None or self.cycle.response_complete:
+        if self._is_next():
             self.transport.write(STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n")
         self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        """What came is no HTTP. Where an earlier request waits for its response, it must not get this one."""
+        if self._is_next():
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
+
+    def _is_next(self) -> bool:
+        """Whether the next response is that of the request which is being read, or of the next one."""
+        if self._arriving and not self._in_head:
+            return not self.pipeline
+        return self.cycle is None or self.cycle.response_complete
 
     # ---- the parser's callbacks ------------------------------------------------------------------------------------
 
@@ -128,16 +173,32 @@ class FrontProtocol(HttpToolsProtocol):
         self.headers = []
         self._exchange = None
         self._arriving = True
-        self._head_left = HEAD_MAX
+        self._in_head = True
+        self._left = HEAD_MAX
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header. A trailer is none: what comes after the body must not pass for a key."""
+        if self._in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Decide who answers."""
-        self._head_left = _NO_LIMIT
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            self._head_again = self._without_upgrade()
+            return
+        self._in_head = False
+        self._left = HEAD_MAX
         self._exchange = self._plain_exchange()
         if self._exchange is not None:
+            self._may_answer = False
             self.cycle = cast("RequestResponseCycle", self._exchange)
         else:
             self._pass_on()
+
+    def _without_upgrade(self) -> bytes:
+        first = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        headers = [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]
+        return b"".join([first, *headers, b"\r\n"])
 
     def _plain_exchange(self) -> _Exchange | None:
         method = self.parser.get_method()
@@ -150,14 +211,22 @@ class FrontProtocol(HttpToolsProtocol):
         return _Exchange(found, headers, keep_alive=self.parser.should_keep_alive())
 
     def _is_busy(self) -> bool:
-        """Whether an earlier request of this connection has no response yet."""
-        return bool(self.pipeline) or (self.cycle is not None and not self.cycle.response_complete)
+        """Whether this request has to take its turn: behind an earlier one, or behind other connections.
+
+        uvicorn answers one request of a connection at a time, and waits for a caller who does not read. Answering all
+        that came at once here would hold up everybody else, and keep all the responses.
+        """
+        if not self._may_answer or self.flow.write_paused or self.pipeline:
+            return True
+        return self.cycle is not None and not self.cycle.response_complete
 
     def _is_http_1_1(self) -> bool:
         return bool(self.parser.get_http_version() == "1.1")
 
     def _pass_on(self) -> None:
         """Let uvicorn answer this request: begin it as uvicorn would have done."""
+        if len(self.pipeline) >= PIPELINED_MAX:
+            raise _TooManyAtOnce
         url, headers, expect = self.url, self.headers, self.expect_100_continue
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expect
@@ -166,6 +235,7 @@ class FrontProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """A part of the body. Its length was looked at with the headers."""
+        self._left = HEAD_MAX
         if self._exchange is None:
             super().on_body(body)
         else:
@@ -173,6 +243,8 @@ class FrontProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is complete."""
+        if self._head_again is not None:
+            return
         exchange, self._exchange = self._exchange, None
         self._arriving = False
         if exchange is None:

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 from uvicorn import Config, Server
 
@@ -12,6 +13,10 @@ class FrontServer(Server):
     def __init__(self, config: Config, end_waits: Callable[[], None]) -> None:
         super().__init__(config)
         self._end_waits = end_waits
+
+    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
+        """Signals are not handled here: uvicorn would raise them again at the end, and so end the whole process."""
+        return nullcontext()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End: no new connections, no waits, the requests in flight."""

@@ -5,6 +5,7 @@ Runs in a child; `front_server` is the main process.
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import sys
@@ -31,6 +32,9 @@ KEEP_ALIVE_S = 75
 
 BACKLOG = 2048
 KEYRING_EVERY_S = 0.5
+LAST_LINES_S = 0.5
+"""For the log to be written, at the end."""
+
 SWITCH_INTERVAL_S = 0.0005
 """How long a thread of the pool may keep the loop waiting for the interpreter."""
 
@@ -54,8 +58,10 @@ def run(main_pid: int, listening: socket.socket, working: int) -> None:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(settings, listening, working))
     finally:
-        # A child of multiprocessing ends without `logging.shutdown`.
-        log.flush()
+        is_written = log.wait_until_written(LAST_LINES_S)
+    if not is_written:
+        # Nobody reads the log; writing it at the end of the interpreter would wait for that.
+        os._exit(0)
 
 
 def _loop_factory() -> Any:
@@ -74,8 +80,11 @@ async def _serve(settings: Settings, listening: socket.socket, working: int) -> 
     front = api_process.when_it_can_be_built(build)
     threading.Thread(target=_watch_keyring, args=(front,), name="keyring", daemon=True).start()
     api_process.keep_start_up_out_of_collections()
+    server = FrontServer(server_config(front, working), front.end_waits)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, server.handle_exit, number, None)
     try:
-        await FrontServer(server_config(front, working), front.end_waits).serve([listening])
+        await server.serve([listening])
     finally:
         front.close()
 

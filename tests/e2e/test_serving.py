@@ -154,6 +154,21 @@ class TestServe:
             assert finish(process, signal.SIGTERM)[0] == 0
         assert time.monotonic() - begun < 6
 
+    @pytest.mark.parametrize("pause_ms", [250, 300])
+    def test_the_last_requests_are_in_the_log(self, place: Place, redis_server: Any, pause_ms: int) -> None:
+        """Also one that is answered right before the end: the store holds it up until the server ends."""
+        process, url = place.serve(workers=1)
+        key = f"otp_{'a' * 12}_{'b' * 43}"
+        with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as connection:
+            redis_server.client_pause(pause_ms)
+            connection.sendall(f"POST /verify/check HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n".encode())
+            connection.sendall(b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
+            # Most of the time that the store says nothing: the request is there when the signal comes.
+            time.sleep(0.1)
+            status, errors = finish(process, signal.SIGTERM)
+        assert status == 0
+        assert errors.count('"route":"/verify/check"') == 1
+
     def test_a_taken_port(self, place: Place) -> None:
         """One sentence with the way out; the first server is not disturbed, nor shared with."""
         process, url = place.serve(workers=1)

@@ -1,16 +1,19 @@
 """What the protocol promises about connections: these fail where another version of uvicorn behaves otherwise."""
 
+import contextlib
 import json
 import socket
 import time
 
 import pytest
 
+from otp_service.front.protocol import PIPELINED_MAX
 from otp_service.web.http import MAX_BODY
 
 from .conftest import Request, Running, body_of, read_response
 
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: otp.test\r\n\r\n"
+LAST_HEALTH = b"GET /healthz HTTP/1.1\r\nHost: otp.test\r\nConnection: close\r\n\r\n"
 UNKNOWN = b"GET /nowhere HTTP/1.1\r\nHost: otp.test\r\n\r\n"
 
 
@@ -49,6 +52,73 @@ def test_a_check_sent_at_once_with_others(front: Running) -> None:
             data += connection.recv(65536)
         statuses = [int(part[:3]) for part in data.split(b"HTTP/1.1 ")[1:]]
     assert statuses == [404, 200, 404]
+
+
+def answers(connection: socket.socket) -> list[int]:
+    """The status of each response that comes until the server closes the connection."""
+    data = b""
+    while part := connection.recv(65536):
+        data += part
+    return [int(part[:3]) for part in data.split(b"HTTP/1.1 ")[1:]]
+
+
+def test_many_requests_sent_at_once_take_turns_with_others(front: Running) -> None:
+    """The loop itself answers one of those that came together; the rest wait as any server's would."""
+    before = front.in_loop
+    with front.connect() as connection:
+        connection.sendall(HEALTH * 49 + LAST_HEALTH)
+        assert answers(connection) == [200] * 50
+    assert front.in_loop - before < 25
+
+
+def test_more_requests_at_once_than_may_wait(front: Running) -> None:
+    """The connection is closed; without a bound, one caller could fill the memory."""
+    with front.connect() as connection:
+        connection.sendall(HEALTH * (PIPELINED_MAX + 200))
+        with contextlib.suppress(ConnectionResetError):
+            assert len(answers(connection)) < PIPELINED_MAX
+
+
+def test_as_many_requests_at_once_as_may_wait(front: Running) -> None:
+    """Are answered."""
+    with front.connect() as connection:
+        connection.sendall(HEALTH * PIPELINED_MAX + LAST_HEALTH)
+        assert answers(connection) == [200] * (PIPELINED_MAX + 1)
+
+
+@pytest.mark.parametrize("first", [UNKNOWN, b"GET /readyz HTTP/1.1\r\nHost: otp.test\r\n\r\n"])
+def test_what_is_no_http_is_never_an_earlier_requests_response(front: Running, first: bytes) -> None:
+    """The 400 for it would be taken for the response to the request before it."""
+    with front.connect() as connection:
+        connection.sendall(first + b"\x16\x03\x01 hello\r\n\r\n")
+        assert 400 not in answers(connection)
+
+
+@pytest.mark.parametrize("pieces", [1, 7, 10_000])
+@pytest.mark.parametrize("path", [b"/verify/check", b"/receipts/redeem"], ids=["loop", "Flask"])
+def test_a_wish_for_another_protocol_is_ignored(front: Running, path: bytes, pieces: int) -> None:
+    """Java's client wishes for HTTP/2 in each request. The body stays this request's, and the next request is read."""
+    key = b"Authorization: Bearer " + front.key().encode() + b"\r\nContent-Type: application/json\r\n"
+    wish = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+    body = b'{"receipt":"x"}' if path == b"/receipts/redeem" else b'{"to":"+12025550143","code":"123456"}'
+    head = b"POST " + path + b" HTTP/1.1\r\n" + key + wish + b"Content-Length: %d\r\n\r\n" % len(body)
+    closing = LAST_HEALTH.replace(b"Connection: ", b"Upgrade: h2c\r\nConnection: Upgrade, ")
+    raw = (head + body) * 2 + HEALTH + closing
+    with front.connect() as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for at in range(0, len(raw), pieces):
+            connection.sendall(raw[at : at + pieces])
+        expected = 422 if path == b"/receipts/redeem" else 404
+        assert answers(connection) == [expected, expected, 200, 200]
+
+
+def test_a_trailer_is_no_header(front: Running) -> None:
+    """What comes after the body does not pass for a key, which a proxy may have looked for in the headers."""
+    trailer = b"Authorization: Bearer " + front.key().encode() + b"\r\n"
+    head = b"POST /verify/check HTTP/1.1\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with front.connect() as connection:
+        connection.sendall(head + b"2\r\n{}\r\n0\r\n" + trailer + b"\r\n")
+        assert status_of(read_response(connection)) == 401
 
 
 def check_headers(front: Running) -> dict[str, str]:

@@ -98,6 +98,34 @@ def test_a_body_without_end(front: Running) -> None:
         assert sent < 100 * MAX_BODY
 
 
+def test_a_trailer_without_end(front: Running) -> None:
+    """Nor is one header after the body."""
+    with front.connect() as connection:
+        connection.sendall(b"POST /receipts/redeem HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Trailer: ")
+        sent = 0
+        try:
+            while sent < 16 * 1024 * 1024:
+                sent += connection.send(b"x" * 65536)
+        except OSError:
+            pass
+        assert sent < 16 * 1024 * 1024
+
+
+def test_who_does_not_read_fills_no_memory(front: Running) -> None:
+    """The server stops to read requests from a caller who does not read the responses."""
+    with front.connect() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(2)
+        sent = 0
+        try:
+            while sent < 16 * 1024 * 1024:
+                connection.sendall(HEALTH * 100)
+                sent += 100 * len(HEALTH)
+        except OSError:
+            pass
+        assert sent < 16 * 1024 * 1024
+
+
 class _One:
     def __init__(self) -> None:
         self.given_up = False

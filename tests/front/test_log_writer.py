@@ -1,0 +1,89 @@
+"""The log's thread: lines in their order, none that holds up a request, and none that is lost without being counted."""
+
+import io
+import logging
+import os
+import time
+from collections.abc import Iterator
+from typing import TextIO
+
+import pytest
+
+from otp_service.log_writer import BackgroundHandler
+
+
+def record(text: str) -> logging.LogRecord:
+    """A line to log."""
+    return logging.LogRecord("otp.test", logging.INFO, "", 0, text, None, None)
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, TextIO]]:
+    """A pipe that nobody reads yet."""
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as stream:
+        yield reading, stream
+        os.close(reading)
+
+
+def test_lines_are_written_in_their_order() -> None:
+    """All of them, soon."""
+    stream = io.StringIO()
+    handler = BackgroundHandler(stream, lambda: pytest.fail("a line was dropped"))
+    for number in range(1000):
+        handler.handle(record(str(number)))
+    assert handler.wait_until_written(5)
+    assert stream.getvalue().split() == [str(number) for number in range(1000)]
+
+
+def test_a_log_that_nobody_reads(pipe: tuple[int, TextIO]) -> None:
+    """Logging takes no longer; what does not fit is counted; waiting for the end of it has an end. Then it goes on."""
+    reading, stream = pipe
+    dropped: list[None] = []
+    handler = BackgroundHandler(stream, lambda: dropped.append(None), most=100)
+    began = time.monotonic()
+    handler.handle(record("x" * 1_000_000))
+    assert not handler.wait_until_written(0.3)
+    for number in range(150):
+        handler.handle(record(str(number)))
+    assert time.monotonic() - began < 2
+    assert len(dropped) == 50
+    data = b""
+    while b"\n99\n" not in data:
+        data += os.read(reading, 65536)
+    assert handler.wait_until_written(5)
+    assert data.endswith(b"\n98\n99\n")
+
+
+def test_a_log_that_is_gone() -> None:
+    """Each line that cannot be written is counted."""
+    dropped: list[None] = []
+    stream = io.StringIO()
+    stream.close()
+    handler = BackgroundHandler(stream, lambda: dropped.append(None))
+    for number in range(150):
+        handler.handle(record(str(number)))
+    assert handler.wait_until_written(5)
+    assert len(dropped) == 150
+
+
+def test_a_line_that_cannot_be_formatted() -> None:
+    """Its place says that there was one, without its text, and the others are written."""
+    stream = io.StringIO()
+    handler = BackgroundHandler(stream, lambda: None)
+    handler.handle(logging.LogRecord("otp.test", logging.INFO, "", 0, "%d", ("secret",), None))
+    handler.handle(record("after"))
+    assert handler.wait_until_written(5)
+    first, second = stream.getvalue().splitlines()
+    assert "otp.test cannot be written" in first
+    assert "secret" not in first
+    assert second == "after"
+
+
+def test_a_flush_writes_what_waits_at_once() -> None:
+    """It waits for no batch."""
+    stream = io.StringIO()
+    handler = BackgroundHandler(stream, lambda: None)
+    handler.handle(record("last"))
+    handler.flush()
+    assert stream.getvalue() == "last\n"
