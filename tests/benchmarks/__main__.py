@@ -27,7 +27,7 @@ from .measure import Leg
 from .ours import ROOT, OtpService
 from .own_rows import OWN
 from .peers import servers
-from .peers.otpgateway import NOTE, OtpGateway
+from .peers.otpgateway import OtpGateway
 from .rows import LOADS, LoadRow, Options, OwnRow
 from .runner import FAILURES, Runner
 from .target import Target
@@ -59,7 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     made.add_argument("--against", type=Path, metavar="PATH", help="another checkout with its own .venv")
     made.add_argument("--serve", metavar="OPTIONS", default="", help="for `serve`, e.g. --serve='--workers 4'")
     made.add_argument("--against-serve", metavar="OPTIONS", help="the other's; without --against of this checkout")
-    made.add_argument("--otpgateway", type=Path, metavar="PATH", help=f"its binary, to be measured as well; {NOTE}")
+    made.add_argument("--otpgateway", type=Path, metavar="PATH", help="its binary, to be measured as well")
     made.add_argument("--no-peers", action="store_true", help="otp-service alone")
     made.add_argument(
         "--short",
@@ -123,7 +123,7 @@ def about(args: argparse.Namespace, options: Options) -> dict[str, str]:
         "machine": f"{cores} cores, Python {platform.python_version()}, Linux {platform.release()}",
         "load": f"{options.generator or load.program()}, rounds: {options.rounds}, seconds each: {options.seconds}",
         **({"short form": "it shows that everything runs; its figures mean nothing"} if args.short else {}),
-        **({OtpGateway.name: NOTE} if args.otpgateway else {}),
+        **({OtpGateway.name: OtpGateway(args.otpgateway).describe()} if args.otpgateway else {}),
     }
 
 
