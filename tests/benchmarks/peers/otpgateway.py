@@ -1,6 +1,6 @@
-"""otpgateway, a Go service with the same purpose, where its binary is given. Only this module knows its API (version 3).
+"""otpgateway, a Go service with the same purpose, where its binary is given. Only this module knows its API (v3).
 
-It is started as `PATH --config FILE`. It sends within the request, here to a webhook that takes each message at once, so
+It is started as `PATH --config FILE`. It sends within the request, here to a webhook that takes each message at once:
 its start is compared by the time of the answer, not by messages. A code that was right is deleted, as is its default.
 """
 
