@@ -7,6 +7,7 @@ a second a file beside it, with the suffix `.state`, is told how many wait and h
 
 import asyncio
 import json
+import resource
 import sys
 from collections import Counter
 from pathlib import Path
@@ -70,13 +71,17 @@ class Waiters:
 
 async def run(url: str, file: Path, seconds: float) -> None:
     """Let all of them wait for so long."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     address = urlsplit(url)
     waiters = Waiters(address.hostname or "", address.port or 80)
     pairs = [line.split() for line in file.read_text(encoding="utf-8").splitlines()]
     tasks = [asyncio.create_task(waiters.one(*pair)) for pair in pairs]
     for _ in range(round(seconds * 2)):
         await asyncio.sleep(0.5)
-        file.with_suffix(".state").write_text(waiters.describe(), encoding="utf-8")
+        new = file.with_suffix(".new")
+        new.write_text(waiters.describe(), encoding="utf-8")
+        new.replace(file.with_suffix(".state"))
     for task in tasks:
         task.cancel()
 
