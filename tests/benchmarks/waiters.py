@@ -13,7 +13,7 @@ from collections import Counter
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from .load_client import Answers, request
+from .load_client import Answers
 
 WAIT_S, PAUSE_S = 25, 10
 OPENED_AT_ONCE = 200
@@ -43,7 +43,8 @@ class Waiters:
         async with self._opening:
             reader, writer = await asyncio.open_connection(self._host, self._port)
         target = f"GET /verify/{verification_id}?wait={WAIT_S}"
-        line = request(target, f"{self._host}:{self._port}", f"Authorization: Bearer {token}\r\n", "")
+        head = f"{target} HTTP/1.1\r\nHost: {self._host}:{self._port}\r\nAuthorization: Bearer {token}\r\n\r\n"
+        line = head.encode()
         try:
             while await self._ask(reader, writer, line) == 200:
                 pass
