@@ -143,6 +143,11 @@ class FrontProtocol(HttpToolsProtocol):
             self._opened.end(self)
             self._opened = None
 
+    def end_keeping(self) -> None:
+        """Close it after the request that is being answered, if one is. Later ones look at `ending` themselves."""
+        if self.cycle is not None:
+            self.cycle.keep_alive = False
+
     def shutdown(self) -> None:
         """Close it if no request is on its way; otherwise its response is the last."""
         if not self._arriving and not self._has_unread():
