@@ -169,9 +169,13 @@ class WebParts:
             policy=self._settings.policy,
         )
 
+    def _reports(self) -> DeliveryReports:
+        stores, senders = self.stores, self._settings.policy.senders.values()
+        return DeliveryReports(stores.store, stores.scripts, stores.keys, self._keyring.ids, senders)
+
     def _receive(self) -> Receive:
         return Receive(
-            reports=DeliveryReports(self.stores.store, self.stores.scripts, self.stores.keys, self._keyring.ids),
+            reports=self._reports(),
             store=self._verifications,
             optouts=self._optouts,
             vault=self._keyring,
