@@ -28,9 +28,14 @@ def bearer(headers: Mapping[str, str]) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
+EVERY_APP = "audit:all"
+_WIDER = {"audit:read": EVERY_APP}
+"""Scopes that hold another one."""
+
+
 def allow(principal: Principal, scope: str) -> Refusal | None:
-    """`forbidden` unless the key has the scope."""
-    if scope in principal.scopes:
+    """`forbidden` unless the key has the scope, or one that holds it."""
+    if scope in principal.scopes or _WIDER.get(scope) in principal.scopes:
         return None
     return Refusal("forbidden", f"This API key does not have the scope {scope}.")
 

@@ -104,6 +104,9 @@ RouteSender = Encoding("|", ("name", "kind", "messaging_profile_id"))
 RefusedNumber = Encoding(":", ("number_hash", "at_ms"))
 """One number that met a refusal. A breaker keeps any number of them, newest first, separated by commas."""
 
+StickySlot = Encoding(":", ("channel", "app"))
+"""Where the sender stands that reached a person last: of another app's messages an app must not learn."""
+
 LatestEntry = Encoding("|", ("token", "expires_ms"))
 """A number's latest verification for an app and purpose: the id's token, and when its code ends."""
 
