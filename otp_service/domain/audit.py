@@ -59,8 +59,12 @@ class EventField:
     NUMBER_HASH: Final = "number_hash"
     DELIVERY: Final = "delivery"
     """The delivery's id."""
-    OPERATION: Final = "operation"
-    """The id of the operation that caused it."""
+    KEY_ID: Final = "key_id"
+    """The id of the API key that caused it."""
+    REQUEST_ID: Final = "request_id"
+    """The id of the request that caused it."""
+    ADDRESS: Final = "address"
+    """Where that request came from, as far as the configuration has it recorded."""
     DETAIL: Final = "detail"
     """A JSON object."""
 
@@ -95,7 +99,8 @@ class Event:
     """One event of the record. `at_ms` is the store's clock in Unix milliseconds.
 
     `fields` are texts: `type`, `verification` (an id's token), `app`, `mask`, `number_hash`, `delivery` (an id),
-    `operation` and `detail` (a JSON object). `siblings`: how many other events were recorded in the same step.
+    `key_id`, `request_id`, `address` and `detail` (a JSON object). `siblings`: how many other events were recorded in
+    the same step.
     """
 
     shard: int
@@ -134,6 +139,21 @@ class Event:
     def number_hash(self) -> str | None:
         """The keyed hash of that number."""
         return self.fields.get(EventField.NUMBER_HASH) or None
+
+    @property
+    def key_id(self) -> str | None:
+        """The id of the API key that caused it."""
+        return self.fields.get(EventField.KEY_ID) or None
+
+    @property
+    def request_id(self) -> str | None:
+        """The id of the request that caused it."""
+        return self.fields.get(EventField.REQUEST_ID) or None
+
+    @property
+    def address(self) -> str | None:
+        """Where that request came from."""
+        return self.fields.get(EventField.ADDRESS) or None
 
     @property
     def detail(self) -> dict[str, Any]:
