@@ -127,7 +127,7 @@ class WebParts:
             receive=self._receive(),
             idempotency=Idempotency(stores.scripts, stores.keys),
             audit=stores.audit,
-            auth=Auth(stores.api_keys),
+            auth=Auth(stores.api_keys, settings.policy.audit_addresses),
             problems=Problems(settings.public_url),
             ids=keyring.ids,
             watch_tokens=keyring.watch_tokens,
