@@ -11,14 +11,14 @@ from flask import Flask
 from .. import greenlets
 from ..config import Settings
 from ..front.plain import Endpoints
+from ..front.refusals import Refusals
 from ..keyring_reload import ReloadedKeyring
 from ..storage.pipelined.store import pipelined
 from ..storage.scripts import Scripts
 from ..storage.store import Store
-from ..usecases.watch import Watch
 from ..web.endpoint import Endpoint
 from ..web.limits import WORKING, LoopLimits
-from ..web.routes.all_routes import loop_routes
+from ..web.routes.all_routes import Backend, loop_routes
 from .chance import SYSTEM, Chance
 from .required import require_for_web
 from .stores import open_keyring, open_stores, parts_over
@@ -31,6 +31,7 @@ class Front:
 
     flask: Flask
     endpoints: Endpoints
+    refusals: Refusals
     keyring: ReloadedKeyring
     """To be looked at often, outside of the loop."""
 
@@ -58,22 +59,23 @@ def build_front(
     flask = flask_app(WebParts(settings, stores, keyring, chance), working, ending.wait)
     looped = parts_over(pipelined(loop, stores.store), stores.keys, make_scripts)
     parts = WebParts(settings, looped, keyring, chance)
-    endpoints = _endpoints(parts, parts.loop_watch(loop, loop_ending.wait))
+    backend = parts.backend(parts.loop_watch(loop, loop_ending.wait))
+    endpoints, refusals = _endpoints(backend, parts.request_id), Refusals(backend.problems, parts.request_id)
 
     def end_waits() -> None:
         ending.set()
         loop_ending.set()
 
-    return Front(flask, endpoints, keyring, end_waits, looped.store.client.close)
+    return Front(flask, endpoints, refusals, keyring, end_waits, looped.store.client.close)
 
 
-def _endpoints(parts: WebParts, watch: Watch) -> Endpoints:
-    backend, limits = parts.backend(watch), LoopLimits()
+def _endpoints(backend: Backend, request_id: Callable[[], str]) -> Endpoints:
+    limits = LoopLimits()
     make = partial(
         Endpoint,
         auth=backend.auth,
         problems=backend.problems,
-        new_request_id=parts.request_id,
+        new_request_id=request_id,
         threads=limits,
     )
     return Endpoints(make(route) for route in loop_routes(backend))

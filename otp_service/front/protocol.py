@@ -10,50 +10,35 @@ The base class is not a public interface of uvicorn. It is pinned in setup.cfg t
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from functools import partial
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from .. import greenlets
+from ..domain.errors import Refusal
 from ..web.http import Reply
-from .plain import Endpoints, Found, plain_headers
-from .receiving import HEAD_MAX, Receiving
+from .exchange import Exchange, written
+from .head import HEAD_MAX, TARGET_MAX, head_fault
+from .plain import Endpoints, plain_headers
+from .receiving import Receiving
+from .refusals import LARGE_HEAD, LATE, LONG_TARGET, NO_HTTP, Refusals
 
 PIPELINED_MAX = 256
 """Requests of one connection that may wait for their turn; with more the connection is closed. uvicorn has no limit."""
 
+LINGER_S = 2.0
+LINGER_MAX = 1024 * 1024
+"""How long, and how many bytes, the rest of a request is read and thrown away whose response was sent before."""
+
 _log = logging.getLogger("otp.front")
 
 
-class _TooManyAtOnce(Exception):
-    """More requests came at once than may wait."""
-
-
-class _Done:
-    """An event that nobody waits for."""
-
-    def set(self) -> None:
-        """Does nothing."""
-
-
-class _Exchange:
-    """A request that is answered here. It stands where uvicorn keeps its own, so that uvicorn queues later ones."""
-
-    __slots__ = ("body", "disconnected", "found", "headers", "keep_alive", "message_event", "response_complete")
-
-    def __init__(self, found: Found, headers: Mapping[str, str], *, keep_alive: bool) -> None:
-        self.found = found
-        self.headers = headers
-        self.keep_alive = keep_alive
-        self.body = bytearray()
-        self.response_complete = False
-        self.disconnected = False
-        self.message_event = _Done()
+class _Refused(Exception):
+    """The parser is to stop. Why is noted in `_fault`."""
 
 
 class FrontProtocol(HttpToolsProtocol):
@@ -67,11 +52,13 @@ class FrontProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         endpoints: Endpoints,
+        refusals: Refusals,
         opened: Receiving,
         receiving: Receiving,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._endpoints = endpoints
+        self._refusals = refusals
         self._opened: Receiving | None = opened
         self._receiving = receiving
         self._arriving = False
@@ -82,10 +69,14 @@ class FrontProtocol(HttpToolsProtocol):
         """How many bytes may come before the head is complete, or more of the body has come."""
         self._may_answer = True
         """Whether no request of the bytes that came last is answered here."""
-        self._exchange: _Exchange | None = None
+        self._exchange: Exchange | None = None
         """The request that is being read, if it is to be answered here."""
         self._head_again: bytes | None = None
         """The head of a request that asked for another protocol, without that wish."""
+        self._fault = NO_HTTP
+        """Why the parser stopped."""
+        self._ended = False
+        """Whether the last response was sent: nothing that comes now is looked at."""
 
     # ---- called by the loop ----------------------------------------------------------------------------------------
 
@@ -97,20 +88,24 @@ class FrontProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Some bytes of a request, or of several."""
-        self._end_opened()
         self._left -= len(data)
+        if self._ended:
+            if self._left < 0:
+                self.transport.close()
+            return
+        self._end_opened()
         self._may_answer = True
         self._unset_keepalive_if_required()
         try:
             self._parse(data)
         except httptools.HttpParserError:
-            self.send_400_response("Invalid HTTP request received.")
-        if not self._arriving:
-            self._receiving.end(self)
-        elif self._left < 0:
-            self._refuse(431)
-        else:
+            self._refuse(self._fault)
+        if self._arriving and self._left < 0:
+            self._refuse(LARGE_HEAD)
+        if self._arriving and not self._ended:
             self._receiving.begin(self)
+        else:
+            self._receiving.end(self)
 
     def _parse(self, data: bytes) -> None:
         """Parse what came, as HTTP/1 only.
@@ -141,22 +136,40 @@ class FrontProtocol(HttpToolsProtocol):
 
     def give_up(self) -> None:
         """The request takes too long to arrive."""
-        self._refuse(408)
+        self._refuse(LATE, lingers=False)
 
-    def _refuse(self, status: int) -> None:
+    def _refuse(self, refusal: Refusal, *, lingers: bool = True) -> None:
         """End a connection whose request is not here as a whole, so that no endpoint can answer it."""
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._ended:
             return
-        if self._is_next():
-            self.transport.write(STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n")
-        self.transport.close()
+        if not self._is_next():
+            # Where an earlier request waits for its response, it must not get this one.
+            self._ended = True
+            self.transport.close()
+            return
+        always = self.server_state.default_headers
+        self.transport.write(written(self._refusals(refusal), always, keep_alive=False))
+        self._end(lingers=lingers)
+
+    def _end(self, *, lingers: bool = True) -> None:
+        """Close after the last response.
+
+        Not at once where more of the request is on its way: closing with unread bytes resets the connection, and the
+        caller may never read the response.
+        """
+        self._ended = True
+        self.pipeline.clear()
+        if not self._arriving or not lingers:
+            self.transport.close()
+            return
+        self._left = LINGER_MAX
+        self.transport.write_eof()
+        self.flow.resume_reading()
+        self.loop.call_later(LINGER_S, self.transport.close)
 
     def send_400_response(self, msg: str) -> None:
-        """What came is no HTTP. Where an earlier request waits for its response, it must not get this one."""
-        if self._is_next():
-            super().send_400_response(msg)
-        else:
-            self.transport.close()
+        """What came is no HTTP."""
+        self._refuse(NO_HTTP)
 
     def _is_next(self) -> bool:
         """Whether the next response is that of the request which is being read, or of the next one."""
@@ -176,6 +189,16 @@ class FrontProtocol(HttpToolsProtocol):
         self._in_head = True
         self._left = HEAD_MAX
 
+    def on_url(self, url: bytes) -> None:
+        """A part of the path and query."""
+        super().on_url(url)
+        if len(self.url) > TARGET_MAX:
+            self._stop(LONG_TARGET)
+
+    def _stop(self, fault: Refusal) -> NoReturn:
+        self._fault = fault
+        raise _Refused
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header. A trailer is none: what comes after the body must not pass for a key."""
         if self._in_head:
@@ -186,6 +209,9 @@ class FrontProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
             self._head_again = self._without_upgrade()
             return
+        fault = head_fault(self.parser.get_http_version(), self.headers)
+        if fault is not None:
+            self._stop(fault)
         self._in_head = False
         self._left = HEAD_MAX
         self._exchange = self._plain_exchange()
@@ -200,7 +226,7 @@ class FrontProtocol(HttpToolsProtocol):
         headers = [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]
         return b"".join([first, *headers, b"\r\n"])
 
-    def _plain_exchange(self) -> _Exchange | None:
+    def _plain_exchange(self) -> Exchange | None:
         method = self.parser.get_method()
         found = self._endpoints.find(method, self.url)
         if found is None or self.expect_100_continue or self._is_busy() or not self._is_http_1_1():
@@ -208,7 +234,7 @@ class FrontProtocol(HttpToolsProtocol):
         headers = plain_headers(method, self.headers)
         if headers is None:
             return None
-        return _Exchange(found, headers, keep_alive=self.parser.should_keep_alive())
+        return Exchange(found, headers, keep_alive=self.parser.should_keep_alive())
 
     def _is_busy(self) -> bool:
         """Whether this request has to take its turn: behind an earlier one, or behind other connections.
@@ -226,12 +252,13 @@ class FrontProtocol(HttpToolsProtocol):
     def _pass_on(self) -> None:
         """Let uvicorn answer this request: begin it as uvicorn would have done."""
         if len(self.pipeline) >= PIPELINED_MAX:
-            raise _TooManyAtOnce
+            raise _Refused
         url, headers, expect = self.url, self.headers, self.expect_100_continue
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expect
         self.headers.extend(headers)
         super().on_headers_complete()
+        self.cycle.transport = cast("asyncio.Transport", _Ending(self))
 
     def on_body(self, body: bytes) -> None:
         """A part of the body. Its length was looked at with the headers."""
@@ -254,7 +281,7 @@ class FrontProtocol(HttpToolsProtocol):
 
     # ---- answering -------------------------------------------------------------------------------------------------
 
-    def _serve(self, exchange: _Exchange) -> None:
+    def _serve(self, exchange: Exchange) -> None:
         try:
             body = bytes(exchange.body)
             peer = self.client[0] if self.client else ""
@@ -264,21 +291,27 @@ class FrontProtocol(HttpToolsProtocol):
             _log.error("unexpected", exc_info=True)
             self.transport.close()
 
-    def _answer(self, exchange: _Exchange, reply: Reply) -> None:
+    def _answer(self, exchange: Exchange, reply: Reply) -> None:
         exchange.response_complete = True
         if self.transport.is_closing():
             return
-        self.transport.write(self._response(exchange, reply))
+        always = self.server_state.default_headers
+        self.transport.write(written(reply, always, keep_alive=exchange.keep_alive))
         if not exchange.keep_alive:
-            self.transport.close()
+            self._end()
         self.on_response_complete()
 
-    def _response(self, exchange: _Exchange, reply: Reply) -> bytes:
-        """The response as uvicorn and Flask would write it, byte for byte."""
-        head = [f"content-length: {len(reply.body)}\r\n"]
-        head += [f"{name.lower()}: {value}\r\n" for name, value in reply.headers.items()]
-        if not exchange.keep_alive:
-            head.append("connection: close\r\n")
-        head.append("\r\n")
-        always = [b"%b: %b\r\n" % pair for pair in self.server_state.default_headers]
-        return b"".join([STATUS_LINE[reply.status], *always, "".join(head).encode("latin-1"), reply.body])
+
+class _Ending:
+    """The transport as uvicorn's cycle sees it: it closes as the protocol does."""
+
+    __slots__ = ("_protocol", "is_closing", "write")
+
+    def __init__(self, protocol: FrontProtocol) -> None:
+        self._protocol = protocol
+        self.write = protocol.transport.write
+        self.is_closing = protocol.transport.is_closing
+
+    def close(self) -> None:
+        """Close after the last response."""
+        self._protocol._end()

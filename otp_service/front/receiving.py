@@ -15,9 +15,6 @@ RECEIVING = 1024
 OPENED = 65_536
 """Connections of one process on which nothing has come yet."""
 
-HEAD_MAX = 64 * 1024
-"""Bytes of a request line with its headers, and of what comes between or after the parts of a chunked body."""
-
 _LOOK_S = 0.5
 
 

@@ -109,7 +109,9 @@ def server_config(front: "Front", working: int, deadline_s: float = DEADLINE_S) 
 
     loop = asyncio.get_running_loop()
     opened, receiving = Receiving(loop, deadline_s, OPENED), Receiving(loop, deadline_s)
-    protocol = partial(FrontProtocol, endpoints=front.endpoints, opened=opened, receiving=receiving)
+    protocol = partial(
+        FrontProtocol, endpoints=front.endpoints, refusals=front.refusals, opened=opened, receiving=receiving
+    )
     return Config(
         cast("Any", FlaskApp(front.flask, threads_needed(working))),
         http=cast("Any", protocol),

@@ -170,7 +170,7 @@ NOT_TOLD = {
 }
 """Codes of exceptions for operators: at a command they are a sentence, over HTTP an internal error without one."""
 
-EDGE = {"not_found", "method_not_allowed"}
+EDGE = {"not_found", "method_not_allowed", "request_timeout", "uri_too_long", "headers_too_large"}
 """Codes of requests that reach no route, so that no route's description has them."""
 
 
