@@ -22,7 +22,7 @@ from ..web.routes.all_routes import Backend, loop_routes
 from .chance import SYSTEM, Chance
 from .required import require_for_web
 from .stores import open_keyring, open_stores, parts_over
-from .web import WebParts, flask_app, open_consumer
+from .web import WebParts, flask_app, open_consumer, open_readiness
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,15 @@ def build_front(
     stores = open_stores(settings, keyring, make_scripts)
     open_consumer(settings, stores)
     ending, loop_ending = threading.Event(), greenlets.Event(loop)
-    flask = flask_app(WebParts(settings, stores, keyring, chance), working, ending.wait)
+    ready = open_readiness(stores, keyring)
+    ready.now()
+    flask = flask_app(WebParts(settings, stores, keyring, chance, ready.last), working, ending.wait)
     looped = parts_over(pipelined(loop, stores.store), stores.keys, make_scripts)
-    parts = WebParts(settings, looped, keyring, chance)
+    parts = WebParts(settings, looped, keyring, chance, ready.last)
     backend = parts.backend(parts.loop_watch(loop, loop_ending.wait))
     endpoints, refusals = _endpoints(backend, parts.request_id), Refusals(backend.problems, parts.request_id)
+
+    threading.Thread(target=ready.keep_fresh, args=(ending.wait,), name="readiness", daemon=True).start()
 
     def end_waits() -> None:
         ending.set()

@@ -30,6 +30,7 @@ from ..web.app import create_app
 from ..web.auth import Auth
 from ..web.limits import LOOP_WATCHING, WATCHING, WORKING, Threads
 from ..web.problems import Problems
+from ..web.readiness import Judgement, Readiness
 from ..web.routes.all_routes import Backend, all_routes
 from . import readiness, senders
 from .callbacks import callback_gauges
@@ -64,11 +65,25 @@ def flask_app(parts: "WebParts", working: int, pause: Pause) -> Flask:
     return create_app(all_routes(backend), backend.auth, backend.problems, parts.request_id, threads)
 
 
+def open_readiness(stores: Stores, keyring: ReloadedKeyring) -> Readiness:
+    """The checks of this process; nothing is looked at yet."""
+    return Readiness(readiness.checks(stores, keyring))
+
+
 class WebParts:
     """The parts of the API, over one store and one keyring."""
 
-    def __init__(self, settings: Settings, stores: Stores, keyring: ReloadedKeyring, chance: Chance = SYSTEM) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        stores: Stores,
+        keyring: ReloadedKeyring,
+        chance: Chance = SYSTEM,
+        readiness: Callable[[], Judgement] | None = None,
+    ) -> None:
+        """`readiness` judges if this process looks in the background; otherwise each question may look."""
         self.stores = stores
+        self._readiness = readiness or open_readiness(stores, keyring).now
         self._chance = chance
         self._settings = settings
         self._keyring = keyring
@@ -128,7 +143,7 @@ class WebParts:
             jwks=keyring.jwks,
             webhook_key=webhook_key(settings),
             now_s=time.time,
-            checks=readiness.checks(stores, keyring),
+            readiness=self._readiness,
             outbox_depth=self._depth(),
             circuits=self._health.circuits,
             public_url=settings.public_url,
