@@ -35,8 +35,11 @@ class Front:
     keyring: ReloadedKeyring
     """To be looked at often, outside of the loop."""
 
-    end_waits: Callable[[], None]
-    """Answers all requests that wait for news. Call it in the loop, when the process is to end."""
+    ending: threading.Event
+    """Whether the process was told to end."""
+
+    begin_end: Callable[[], None]
+    """Sets `ending` and answers all requests that wait for news. Call it in the loop, when the process is to end."""
 
     close: Callable[[], None]
     """Ends the loop's connections to the store. Call it in the loop, before that ends."""
@@ -56,21 +59,20 @@ def build_front(
     stores = open_stores(settings, keyring, make_scripts)
     open_consumer(settings, stores)
     ending, loop_ending = threading.Event(), greenlets.Event(loop)
-    ready = open_readiness(stores, keyring)
+    ready = open_readiness(stores, keyring, ending.is_set)
     ready.now()
     flask = flask_app(WebParts(settings, stores, keyring, chance, ready.last), working, ending.wait)
     looped = parts_over(pipelined(loop, stores.store), stores.keys, make_scripts)
     parts = WebParts(settings, looped, keyring, chance, ready.last)
     backend = parts.backend(parts.loop_watch(loop, loop_ending.wait))
     endpoints, refusals = _endpoints(backend, parts.request_id), Refusals(backend.problems, parts.request_id)
-
     threading.Thread(target=ready.keep_fresh, args=(ending.wait,), name="readiness", daemon=True).start()
 
-    def end_waits() -> None:
+    def begin_end() -> None:
         ending.set()
         loop_ending.set()
 
-    return Front(flask, endpoints, refusals, keyring, end_waits, looped.store.client.close)
+    return Front(flask, endpoints, refusals, keyring, ending, begin_end, looped.store.client.close)
 
 
 def _endpoints(backend: Backend, request_id: Callable[[], str]) -> Endpoints:

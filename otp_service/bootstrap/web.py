@@ -65,9 +65,9 @@ def flask_app(parts: "WebParts", working: int, pause: Pause) -> Flask:
     return create_app(all_routes(backend), backend.auth, backend.problems, parts.request_id, threads)
 
 
-def open_readiness(stores: Stores, keyring: ReloadedKeyring) -> Readiness:
-    """The checks of this process; nothing is looked at yet."""
-    return Readiness(readiness.checks(stores, keyring))
+def open_readiness(stores: Stores, keyring: ReloadedKeyring, ending: Callable[[], bool] = lambda: False) -> Readiness:
+    """The checks of this process; nothing is looked at yet. `ending`: whether it was told to end."""
+    return Readiness(readiness.checks(stores, keyring), ending)
 
 
 class WebParts:

@@ -15,6 +15,9 @@ RECEIVING = 1024
 OPENED = 65_536
 """Connections of one process on which nothing has come yet."""
 
+LAST_REQUESTS_S = 1.0
+"""For requests that are on their way when a process takes no more connections; never longer than its drain."""
+
 _LOOK_S = 0.5
 
 

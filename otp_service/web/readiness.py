@@ -32,11 +32,21 @@ class Judgement:
     warnings: list[dict[str, str]] = field(default_factory=list)
 
 
+_ENDING = Judgement([{"check": "process", "detail": "This process was told to end."}])
+
+
 class Readiness:
     """The checks, which have names, and what they said last. Safe for many threads."""
 
-    def __init__(self, checks: Sequence[tuple[str, Check]], monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        checks: Sequence[tuple[str, Check]],
+        ending: Callable[[], bool] = lambda: False,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`ending`: whether the process was told to end. Then it is not ready, whatever the checks say."""
         self._checks = checks
+        self._ending = ending
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._judged_at = -STALE_S
@@ -52,6 +62,8 @@ class Readiness:
 
     def last(self) -> Judgement:
         """What was found last. Waits for nothing."""
+        if self._ending():
+            return _ENDING
         if self._age_s() >= STALE_S:
             return Judgement([{"check": "readiness", "detail": "The checks have not ended for a while."}])
         return self._judgement

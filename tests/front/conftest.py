@@ -216,7 +216,7 @@ class _Thread:
         )
         self.endpoints = Counted(front.endpoints)
         counted = replace(front, endpoints=self.endpoints)
-        self._server = FrontServer(front_process.server_config(counted, 4, DEADLINE_S), front.end_waits)
+        self._server = FrontServer(front_process.server_config(counted, 4, DEADLINE_S), front.begin_end)
         self._started.set()
         await self._server.serve([self._listening])
         front.close()

@@ -86,7 +86,14 @@ def test_as_many_requests_at_once_as_may_wait(front: Running) -> None:
         assert answers(connection) == [200] * (PIPELINED_MAX + 1)
 
 
-@pytest.mark.parametrize("first", [UNKNOWN, b"GET /readyz HTTP/1.1\r\nHost: otp.test\r\n\r\n"])
+ASKS_THE_STORE = b"GET /verify/vrf_x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer otp_aaaaaaaaaaaa_%b\r\n\r\n" % (
+    b"x" * 43
+)
+
+
+@pytest.mark.parametrize(
+    "first", [UNKNOWN, ASKS_THE_STORE.replace(b"vrf_x", b"vrf_" + b"a" * 32)], ids=["Flask", "loop"]
+)
 def test_what_is_no_http_is_never_an_earlier_requests_response(front: Running, first: bytes) -> None:
     """The 400 for it would be taken for the response to the request before it."""
     with front.connect() as connection:

@@ -12,7 +12,10 @@ class Checks:
         self.looks = 0
         self.fault: Exception | None = None
         self.warning: str | None = None
-        self.readiness = Readiness([("store", self._store), ("writes", lambda: self.warning)], lambda: self.now_s)
+        self.ending = False
+        self.readiness = Readiness(
+            [("store", self._store), ("writes", lambda: self.warning)], lambda: self.ending, lambda: self.now_s
+        )
 
     def _store(self) -> None:
         self.looks += 1
@@ -58,6 +61,14 @@ def test_a_judgement_ages() -> None:
     assert not checks.readiness.last().reasons
     checks.now_s += STALE_S
     assert checks.readiness.last().reasons
+
+
+def test_a_process_that_ends_is_not_ready() -> None:
+    """At once, without a look."""
+    checks = Checks()
+    checks.readiness.now()
+    checks.ending = True
+    assert checks.readiness.last().reasons[0]["check"] == "process"
 
 
 def test_it_is_kept_fresh_until_the_end() -> None:
