@@ -16,6 +16,7 @@ from ..keyring_reload import ReloadedKeyring
 from ..storage.pipelined.store import pipelined
 from ..storage.scripts import Scripts
 from ..storage.store import Store
+from ..web.auth import bearer
 from ..web.endpoint import Endpoint
 from ..web.limits import WORKING, LoopLimits
 from ..web.routes.all_routes import Backend, loop_routes
@@ -32,6 +33,9 @@ class Front:
     flask: Flask
     endpoints: Endpoints
     refusals: Refusals
+    app_of: Callable[[str], str | None]
+    """The app of the key in an Authorization header, if that is known without asking the store."""
+
     keyring: ReloadedKeyring
     """To be looked at often, outside of the loop."""
 
@@ -68,11 +72,15 @@ def build_front(
     endpoints, refusals = _endpoints(backend, parts.request_id), Refusals(backend.problems, parts.request_id)
     threading.Thread(target=ready.keep_fresh, args=(ending.wait,), name="readiness", daemon=True).start()
 
+    def app_of(authorization: str) -> str | None:
+        key = bearer({"authorization": authorization}) or ""
+        return looped.api_keys.known_app(key) or stores.api_keys.known_app(key)
+
     def begin_end() -> None:
         ending.set()
         loop_ending.set()
 
-    return Front(flask, endpoints, refusals, keyring, ending, begin_end, looped.store.client.close)
+    return Front(flask, endpoints, refusals, app_of, keyring, ending, begin_end, looped.store.client.close)
 
 
 def _endpoints(backend: Backend, request_id: Callable[[], str]) -> Endpoints:

@@ -12,6 +12,7 @@ from flask import Flask
 from .. import greenlets, telemetry
 from ..config import Settings
 from ..domain.policy import App, Slot
+from ..front.connections import connections_allowed
 from ..keyring_reload import ReloadedKeyring
 from ..storage.audit_consumer import AuditConsumer
 from ..storage.delivery_reports import DeliveryReports
@@ -115,7 +116,7 @@ class WebParts:
 
         return Watch(
             store=self._verifications,
-            slots=LOOP_WATCHING,
+            slots=min(LOOP_WATCHING, connections_allowed() * 3 // 4),
             pause=pause,
             released=nullcontext(),
             count=_count_watch,

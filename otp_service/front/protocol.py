@@ -1,40 +1,37 @@
 """uvicorn's HTTP protocol, which answers a few endpoints in the parser's callbacks.
 
 uvicorn makes a task, a scope, an event and several messages for each request. For the endpoints in `Endpoints` none of
-it is made, which saves the time for it. Everything else, and all about connections (keep-alive, pipelined requests,
-closing), stays uvicorn's.
+it is made, which saves the time for it. Everything else, such as the order of pipelined requests, stays uvicorn's.
 
-The base class is not a public interface of uvicorn. It is pinned in setup.cfg to a minor version, and
-`tests/front/test_protocol.py` fails where a new one behaves otherwise.
+Not here: what is no request's but the connection's (`connection`).
 """
 
 import asyncio
 import logging
-import select
 import threading
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn, cast
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from .. import greenlets
 from ..domain.errors import Refusal
 from ..web.http import Reply
+from .connection import Connection, Limits
 from .exchange import Exchange, written
 from .head import HEAD_MAX, TARGET_MAX, head_fault
 from .plain import Endpoints, plain_headers
-from .receiving import Receiving
-from .refusals import LARGE_HEAD, LATE, LONG_TARGET, NO_HTTP, Refusals
+from .refusals import LARGE_HEAD, LONG_TARGET, NO_HTTP, Refusals
 
 PIPELINED_MAX = 256
 """Requests of one connection that may wait for their turn; with more the connection is closed. uvicorn has no limit."""
 
-LINGER_S = 2.0
-LINGER_MAX = 1024 * 1024
-"""How long, and how many bytes, the rest of a request is read and thrown away whose response was sent before."""
+AppOf = Callable[[str], str | None]
+"""The app of the key in an Authorization header, if that is known without asking the store."""
 
 _log = logging.getLogger("otp.front")
 
@@ -43,7 +40,7 @@ class _Refused(Exception):
     """The parser is to stop. Why is noted in `_fault`."""
 
 
-class FrontProtocol(HttpToolsProtocol):
+class FrontProtocol(Connection):
     """One connection."""
 
     def __init__(
@@ -54,23 +51,21 @@ class FrontProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         endpoints: Endpoints,
+        app_of: AppOf,
         refusals: Refusals,
-        opened: Receiving,
-        receiving: Receiving,
+        limits: Limits,
         ending: threading.Event,
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
+        super().__init__(config, server_state, app_state, _loop, refusals, limits)
         self._endpoints = endpoints
-        self._refusals = refusals
-        self._opened: Receiving | None = opened
-        self._receiving = receiving
+        self._app_of = app_of
         self._ending = ending
-        self._arriving = False
-        """Whether a part of a request is here."""
-        self._in_head = True
-        """Whether the headers are not complete."""
         self._left = HEAD_MAX
         """How many bytes may come before the head is complete, or more of the body has come."""
+        self._came = 0
+        """How many bytes of the request that is arriving have come."""
+        self._holder: str | None = None
+        """Whose the request is, once its head is complete."""
         self._may_answer = True
         """Whether no request of the bytes that came last is answered here."""
         self._exchange: Exchange | None = None
@@ -79,25 +74,16 @@ class FrontProtocol(HttpToolsProtocol):
         """The head of a request that asked for another protocol, without that wish."""
         self._fault = NO_HTTP
         """Why the parser stopped."""
-        self._ended = False
-        """Whether the last response was sent: nothing that comes now is looked at."""
 
     # ---- called by the loop ----------------------------------------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A connection is open; its first request is awaited."""
-        super().connection_made(transport)
-        if self._opened is not None:
-            self._opened.begin(self)
-
     def data_received(self, data: bytes) -> None:
         """Some bytes of a request, or of several."""
-        self._left -= len(data)
         if self._ended:
-            if self._left < 0:
-                self.transport.close()
+            self._throw_away(data)
             return
-        self._end_opened()
+        self._end_new()
+        self._left -= len(data)
         self._may_answer = True
         self._unset_keepalive_if_required()
         try:
@@ -107,9 +93,10 @@ class FrontProtocol(HttpToolsProtocol):
         if self._arriving and self._left < 0:
             self._refuse(LARGE_HEAD)
         if self._arriving and not self._ended:
-            self._receiving.begin(self)
+            self._came += len(data)
+            self._limits.receiving.hold(self, self._owner(), self._came)
         else:
-            self._receiving.end(self)
+            self._limits.receiving.end(self)
 
     def _parse(self, data: bytes) -> None:
         """Parse what came, as HTTP/1 only.
@@ -127,70 +114,13 @@ class FrontProtocol(HttpToolsProtocol):
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
                 self._parse(head + data[upgrade.args[0] :])
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The connection has ended."""
-        self._end_opened()
-        self._receiving.end(self)
-        super().connection_lost(exc)
-
-    def _end_opened(self) -> None:
-        if self._opened is not None:
-            self._opened.end(self)
-            self._opened = None
-
-    def shutdown(self) -> None:
-        """Close it if no request is on its way; otherwise its response is the last."""
-        if not self._arriving and not self._has_unread():
-            super().shutdown()
-
-    def _has_unread(self) -> bool:
-        """Whether bytes of a request are here that the loop has not read yet."""
-        poll = select.poll()
-        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
-        return bool(poll.poll(0))
-
-    def give_up(self) -> None:
-        """The request takes too long to arrive."""
-        self._refuse(LATE, lingers=False)
-
-    def _refuse(self, refusal: Refusal, *, lingers: bool = True) -> None:
-        """End a connection whose request is not here as a whole, so that no endpoint can answer it."""
-        if self.transport.is_closing() or self._ended:
-            return
-        if not self._is_next():
-            # Where an earlier request waits for its response, it must not get this one.
-            self._ended = True
-            self.transport.close()
-            return
-        always = self.server_state.default_headers
-        self.transport.write(written(self._refusals(refusal), always, keep_alive=False))
-        self._end(lingers=lingers)
-
-    def _end(self, *, lingers: bool = True) -> None:
-        """Close after the last response.
-
-        Not at once where more of the request is on its way: closing with unread bytes resets the connection, and the
-        caller may never read the response.
-        """
-        self._ended = True
-        self.pipeline.clear()
-        if not self._arriving or not lingers:
-            self.transport.close()
-            return
-        self._left = LINGER_MAX
-        self.transport.write_eof()
-        self.flow.resume_reading()
-        self.loop.call_later(LINGER_S, self.transport.close)
-
-    def send_400_response(self, msg: str) -> None:
-        """What came is no HTTP."""
-        self._refuse(NO_HTTP)
-
-    def _is_next(self) -> bool:
-        """Whether the next response is that of the request which is being read, or of the next one."""
-        if self._arriving and not self._in_head:
-            return not self.pipeline
-        return self.cycle is None or self.cycle.response_complete
+    def _owner(self) -> str:
+        """Whose the request is that is arriving: an app's if its key is known, otherwise that of an address."""
+        if self._holder is None and not self._in_head:
+            keys = [value for name, value in self.headers if name == b"authorization"]
+            app = self._app_of(keys[0].decode("latin-1")) if keys else None
+            self._holder = f"app {app}" if app is not None else f"address {self._peer}"
+        return self._holder or f"address {self._peer}"
 
     # ---- the parser's callbacks ------------------------------------------------------------------------------------
 
@@ -203,6 +133,9 @@ class FrontProtocol(HttpToolsProtocol):
         self._arriving = True
         self._in_head = True
         self._left = HEAD_MAX
+        self._came = 0
+        self._holder = None
+        self._begin_request()
 
     def on_url(self, url: bytes) -> None:
         """A part of the path and query."""
