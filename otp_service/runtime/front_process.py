@@ -120,7 +120,6 @@ def server_config(
 
     from ..front.flask_app import FlaskApp  # noqa: PLC0415
     from ..front.protocol import FrontProtocol  # noqa: PLC0415
-    from ..web.limits import threads_needed  # noqa: PLC0415
 
     loop = asyncio.get_running_loop()
     limits = Limits(loop, connections or connections_allowed(), deadline_s, send_s)
@@ -133,7 +132,7 @@ def server_config(
         ending=front.ending,
     )
     return Config(
-        cast("Any", FlaskApp(front.flask, threads_needed(working))),
+        cast("Any", FlaskApp(front.flask, working, front.refusals, front.app_of)),
         http=cast("Any", protocol),
         ws="none",
         interface="asgi3",
