@@ -26,11 +26,11 @@ local function audit_event(kind, delivery, detail)
   return kind .. AuditEvent.SEPARATOR .. (delivery or '') .. AuditEvent.SEPARATOR .. (detail or '')
 end
 
--- Append events that happened in one step to the shard's audit stream. `who` holds token, app, mask, number_hash and
--- operation, as far as there are such.
+-- Append events that happened in one step to the shard's audit stream. `who` holds token, app, mask and number_hash, as
+-- far as there are such; `caller` is what every script gets that calls this.
 local function append_audit(audit, who, events)
   redis.call('XADD', audit, '*', AuditEntry.ABOUT, string.format(AuditSubject.PACK, who.token or '', who.app or '',
-    who.mask or '', who.number_hash or '', who.operation or ''), AuditEntry.EVENTS, events)
+    who.mask or '', who.number_hash or '', caller), AuditEntry.EVENTS, events)
 end
 
 -- Add a value to what will be written to a hash, in as many pieces as it needs: a hash is kept compact as long as none

@@ -89,8 +89,11 @@ TimelineEntry = Encoding(UNIT_SEPARATOR, ("type", "at_ms", "delivery"))
 CheckReply = Encoding(UNIT_SEPARATOR, ("outcome", "value"))
 """What a check that was counted got: `wrong` with the checks left, `ended` with the status, `approved`."""
 
-AuditSubject = Encoding(UNIT_SEPARATOR, ("verification", "app", "mask", "number_hash", "operation"))
-"""What the events of one entry of the audit record are about; each part may be empty."""
+AuditSubject = Encoding(UNIT_SEPARATOR, ("verification", "app", "mask", "number_hash", "caller"))
+"""What the events of one entry of the audit record are about, and who caused them; each part may be empty."""
+
+AuditCaller = Encoding("|", ("key_id", "request_id", "address"))
+"""Who caused an event: the API key's id, the request's, and the address that it came from; each may be empty."""
 
 AuditEvents = Encoding(RECORD_SEPARATOR, ("event", "more"))
 """The events of one entry of the audit record, any number of them one after the other."""
@@ -124,6 +127,9 @@ RouteSender = Encoding("|", ("name", "kind", "messaging_profile_id"))
 
 RefusedNumber = Encoding(":", ("number_hash", "at_ms"))
 """One number that met a refusal. A breaker keeps any number of them, newest first, separated by commas."""
+
+StickySlot = Encoding(":", ("channel", "app"))
+"""Where the sender stands that reached a person last: of another app's messages an app must not learn."""
 
 LatestEntry = Encoding("|", ("token", "expires_ms"))
 """A number's latest verification for an app and purpose: the id's token, and when its code ends."""

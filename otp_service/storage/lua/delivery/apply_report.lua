@@ -55,10 +55,11 @@ end
 
 -- The sender that reached this person is the first of the next route; one that did not, no longer.
 local function update_sticky_sender()
-  if status == 'failed' and redis.call('HGET', sticky_key, channel) == sender then
-    redis.call('HDEL', sticky_key, channel)
+  local slot = string.format(StickySlot.PACK, channel, app)
+  if status == 'failed' and redis.call('HGET', sticky_key, slot) == sender then
+    redis.call('HDEL', sticky_key, slot)
   elseif status == 'delivered' then
-    redis.call('HSET', sticky_key, channel, sender)
+    redis.call('HSET', sticky_key, slot, sender)
     redis.call('PEXPIRE', sticky_key, sticky_ttl_ms)
   end
 end

@@ -97,7 +97,7 @@ if sends > #waits then
 end
 if opens > now then return refuse('resend_too_soon', opens - now, int(#waits + 1 - sends), 'resend_after') end
 -- The sender that reached this person last goes first, if it is healthy.
-local last = string.find(open, ',', 1, true) and redis.call('HGET', sticky_key, channel)
+local last = string.find(open, ',', 1, true) and redis.call('HGET', sticky_key, string.format(StickySlot.PACK, channel, app))
 if last and string.find(',' .. healthy .. ',', ',' .. last .. ',', 1, true) then
   local first, others
   for sender, name in string.gmatch(open, RouteSender.EACH) do
