@@ -1,4 +1,4 @@
-"""`python -m tests.restarts`: rolling restarts at length. Exit status 0 if no request was lost and each code sent once."""
+"""`python -m tests.restarts`: rolling restarts at length. Exit status 0 if no request was lost, each code sent once."""
 
 import argparse
 import shutil
@@ -76,7 +76,7 @@ def _say(line: str) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tests.restarts",
-        description="Under load, restart two instances of the API in turn behind a TCP load balancer, then two workers.",
+        description="Under load, restart two instances of the API in turn behind a load balancer, then two workers.",
     )
     parser.add_argument("--requests", type=int, default=10_000, help="at least so many (default 10000)")
     parser.add_argument("--restarts", type=int, default=4, help="of one instance after the other (default 4)")

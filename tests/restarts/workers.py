@@ -65,9 +65,14 @@ class Workers(Cluster):
             thread.join()
 
     def restart(self, name: str) -> None:
-        """End one and start it again."""
+        """End one and start it again; back when it works."""
+        before = self._times_started(name)
         self.statuses.append(self.end(name, signal.SIGTERM, _ENDED_S))
         self.start(name)
+        within(_ARRIVED_S, lambda: self._times_started(name) > before, f"{name} at work")
+
+    def _times_started(self, name: str) -> int:
+        return (self.directory / f"{name}.log").read_text().count("worker started")
 
     def begin_sending(self, client: ServiceClient, name: str) -> None:
         """Start a worker and wait until the carrier has its first request."""
