@@ -145,7 +145,7 @@ class Cluster:
 
     def _make_key(self) -> str:
         command = [sys.executable, "-m", "otp_service", "keys", "create", "--app", "default", "--json"]
-        for scope in ("verify", "audit:read"):
+        for scope in ("verify", "audit:all"):
             command += ["--scope", scope]
         done = subprocess.run(command, env=self._environ(), capture_output=True, text=True, timeout=30, check=True)
         return str(json.loads(done.stdout)["key"])
