@@ -50,8 +50,6 @@ def _add_serve(groups: Any) -> None:
     serve.add_argument("--port", type=port_number, default=8080, help="0 takes a free one (default 8080)")
     serve.add_argument("--workers", type=count, help="processes (default: one for each core, at most 8)")
     serve.add_argument("--threads", type=count, help="threads of each process (default 4)")
-    # Not complete yet, so not shown: the event-loop server.
-    serve.add_argument("--server", choices=("granian", "uvicorn"), default="granian", help=argparse.SUPPRESS)
 
 
 def _add_worker(groups: Any) -> None:
@@ -74,13 +72,12 @@ def _dev(args: argparse.Namespace) -> None:
 
 def _serve(args: argparse.Namespace) -> None:
     from .. import config  # noqa: PLC0415
-    from ..runtime import api_server, front_server, parent  # noqa: PLC0415
+    from ..runtime import front_server, parent  # noqa: PLC0415
 
     parent.follow_spawner(config.environment())
     settings = load_settings()
-    workers = args.workers or api_server.default_workers()
-    server = front_server if args.server == "uvicorn" else api_server
-    server.serve(settings, args.host, args.port, workers, args.threads or api_server.DEFAULT_THREADS)
+    workers = args.workers or front_server.default_workers()
+    front_server.serve(settings, args.host, args.port, workers, args.threads or front_server.DEFAULT_THREADS)
 
 
 def _worker(args: argparse.Namespace) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from .. import config
 from ..config import Settings
 from ..front.receiving import DEADLINE_S, OPENED, Receiving
-from . import api_process, parent
+from . import building, parent
 
 if TYPE_CHECKING:
     from uvicorn import Config
@@ -77,9 +77,9 @@ async def _serve(settings: Settings, listening: socket.socket, working: int) -> 
     from ..front.server import FrontServer  # noqa: PLC0415 - only this command needs it
 
     build = partial(build_front, settings, asyncio.get_running_loop(), working=working)
-    front = api_process.when_it_can_be_built(build)
+    front = building.when_it_can_be_built(build)
     threading.Thread(target=_watch_keyring, args=(front,), name="keyring", daemon=True).start()
-    api_process.keep_start_up_out_of_collections()
+    building.keep_start_up_out_of_collections()
     server = FrontServer(server_config(front, working), front.end_waits)
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, server.handle_exit, number, None)

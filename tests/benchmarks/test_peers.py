@@ -1,5 +1,6 @@
 """The peers that are installed: each is brought up and answers every row as it must."""
 
+import configparser
 from pathlib import Path
 
 import pytest
@@ -7,15 +8,22 @@ import pytest
 from tests.conftest import needs_program
 
 from .measure import Shape, run
-from .peers.servers import ALL, BARE, Naive
+from .peers.servers import ALL, ROOT, Naive
 from .programs import Programs
 
 INSTALLED = [peer for peer in ALL if not peer.missing]
 
 
-def test_the_limit_is_always_measured() -> None:
-    """It needs nothing that the service does not need; the others are in the extra `bench`."""
-    assert BARE in INSTALLED
+def test_the_extra_has_what_the_peers_need() -> None:
+    """With `bench` installed every peer is measured, the limit among them; and the service needs nothing of it."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    extra, service = (
+        {line.split()[0] for line in text.splitlines() if line}
+        for text in (setup["options.extras_require"]["bench"], setup["options"]["install_requires"])
+    )
+    assert {need for peer in ALL for need in peer.needs} <= extra | service
+    assert not extra & service
 
 
 @pytest.mark.parametrize("peer", INSTALLED, ids=lambda peer: peer.name)
