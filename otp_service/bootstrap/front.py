@@ -10,6 +10,7 @@ from flask import Flask
 
 from .. import greenlets
 from ..config import Settings
+from ..front.admission import Admission
 from ..front.plain import Endpoints
 from ..keyring_reload import ReloadedKeyring
 from ..storage.pipelined.store import pipelined
@@ -17,7 +18,6 @@ from ..storage.scripts import Scripts
 from ..storage.store import Store
 from ..usecases.watch import Watch
 from ..web.endpoint import Endpoint
-from ..web.limits import WORKING, LoopLimits
 from ..web.routes.all_routes import loop_routes
 from .chance import SYSTEM, Chance
 from .required import require_for_web
@@ -45,17 +45,17 @@ def build_front(
     settings: Settings,
     loop: asyncio.AbstractEventLoop,
     *,
-    working: int = WORKING,
     chance: Chance = SYSTEM,
     make_scripts: Callable[[Store], Scripts] = Scripts,
 ) -> Front:
-    """The API for this event loop. `working` is the number of requests that Flask works on at once."""
+    """The API for this event loop."""
     require_for_web(settings)
     keyring = open_keyring(settings)
     stores = open_stores(settings, keyring, make_scripts)
     open_consumer(settings, stores)
     ending, loop_ending = threading.Event(), greenlets.Event(loop)
-    flask = flask_app(WebParts(settings, stores, keyring, chance), working, ending.wait)
+    flask_parts = WebParts(settings, stores, keyring, chance)
+    flask = flask_app(flask_parts, flask_parts.watch(ending.wait))
     looped = parts_over(pipelined(loop, stores.store), stores.keys, make_scripts)
     parts = WebParts(settings, looped, keyring, chance)
     endpoints = _endpoints(parts, parts.loop_watch(loop, loop_ending.wait))
@@ -68,12 +68,12 @@ def build_front(
 
 
 def _endpoints(parts: WebParts, watch: Watch) -> Endpoints:
-    backend, limits = parts.backend(watch), LoopLimits()
+    backend = parts.backend(watch)
     make = partial(
         Endpoint,
         auth=backend.auth,
         problems=backend.problems,
         new_request_id=parts.request_id,
-        threads=limits,
+        admission=Admission(),
     )
     return Endpoints(make(route) for route in loop_routes(backend))

@@ -76,8 +76,7 @@ async def _serve(settings: Settings, listening: socket.socket, working: int) -> 
     from ..bootstrap import build_front  # noqa: PLC0415
     from ..front.server import FrontServer  # noqa: PLC0415 - only this command needs it
 
-    build = partial(build_front, settings, asyncio.get_running_loop(), working=working)
-    front = building.when_it_can_be_built(build)
+    front = building.when_it_can_be_built(partial(build_front, settings, asyncio.get_running_loop()))
     threading.Thread(target=_watch_keyring, args=(front,), name="keyring", daemon=True).start()
     building.keep_start_up_out_of_collections()
     server = FrontServer(server_config(front, working), front.end_waits)
@@ -103,15 +102,15 @@ def server_config(front: "Front", working: int, deadline_s: float = DEADLINE_S) 
     """How uvicorn serves this application in the running loop. `deadline_s`: for a request to arrive."""
     from uvicorn import Config  # noqa: PLC0415
 
+    from ..bootstrap.web import FLASK_WAITING  # noqa: PLC0415
     from ..front.flask_app import FlaskApp  # noqa: PLC0415
     from ..front.protocol import FrontProtocol  # noqa: PLC0415
-    from ..web.limits import threads_needed  # noqa: PLC0415
 
     loop = asyncio.get_running_loop()
     opened, receiving = Receiving(loop, deadline_s, OPENED), Receiving(loop, deadline_s)
     protocol = partial(FrontProtocol, endpoints=front.endpoints, opened=opened, receiving=receiving)
     return Config(
-        cast("Any", FlaskApp(front.flask, threads_needed(working))),
+        cast("Any", FlaskApp(front.flask, working + FLASK_WAITING)),
         http=cast("Any", protocol),
         ws="none",
         interface="asgi3",
