@@ -7,7 +7,7 @@ from ..keyring_reload import ReloadedKeyring
 from ..storage import readiness
 from ..storage.keyrings import Keyrings
 from ..storage.store import Store
-from ..web.routes.health import Check
+from ..web.readiness import Check
 from .stores import Stores, join
 
 

@@ -11,6 +11,7 @@ from flask import Flask
 from .. import greenlets, telemetry
 from ..config import Settings
 from ..domain.policy import App, Slot
+from ..front.connections import connections_allowed
 from ..keyring_reload import ReloadedKeyring
 from ..storage.audit_consumer import AuditConsumer
 from ..storage.delivery_reports import DeliveryReports
@@ -28,6 +29,7 @@ from ..usecases.watch import News, Watch
 from ..web.app import create_app
 from ..web.auth import Auth
 from ..web.problems import Problems
+from ..web.readiness import Judgement, Readiness
 from ..web.routes.all_routes import Backend, all_routes
 from . import readiness, senders
 from .callbacks import callback_gauges
@@ -69,11 +71,25 @@ def flask_app(parts: "WebParts", watch: Watch) -> Flask:
     return create_app(all_routes(backend), backend.auth, backend.problems, parts.request_id)
 
 
+def open_readiness(stores: Stores, keyring: ReloadedKeyring, ending: Callable[[], bool] = lambda: False) -> Readiness:
+    """The checks of this process; nothing is looked at yet. `ending`: whether it was told to end."""
+    return Readiness(readiness.checks(stores, keyring), ending)
+
+
 class WebParts:
     """The parts of the API, over one store and one keyring."""
 
-    def __init__(self, settings: Settings, stores: Stores, keyring: ReloadedKeyring, chance: Chance = SYSTEM) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        stores: Stores,
+        keyring: ReloadedKeyring,
+        chance: Chance = SYSTEM,
+        readiness: Callable[[], Judgement] | None = None,
+    ) -> None:
+        """`readiness` judges if this process looks in the background; otherwise each question may look."""
         self.stores = stores
+        self._readiness = readiness or open_readiness(stores, keyring).now
         self._chance = chance
         self._settings = settings
         self._keyring = keyring
@@ -104,7 +120,7 @@ class WebParts:
 
         return Watch(
             store=self._verifications,
-            slots=LOOP_WAITING,
+            slots=min(LOOP_WAITING, connections_allowed() * 3 // 4),
             pause=pause,
             count=_count_watch,
             monotonic=time.monotonic,
@@ -131,7 +147,7 @@ class WebParts:
             jwks=keyring.jwks,
             webhook_key=webhook_key(settings),
             now_s=time.time,
-            checks=readiness.checks(stores, keyring),
+            readiness=self._readiness,
             outbox_depth=self._depth(),
             circuits=self._health.circuits,
             public_url=settings.public_url,

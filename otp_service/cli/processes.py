@@ -7,9 +7,12 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from .arguments import count, host_name, port_number
+from .arguments import count, host_name, port_number, seconds
 from .parser import add_command
 from .settings import load_settings
+
+DRAIN_S = 5.0
+"""Longer than a load balancer needs to find out: two failed checks, two seconds apart."""
 
 
 def register(groups: Any) -> None:
@@ -50,6 +53,13 @@ def _add_serve(groups: Any) -> None:
     serve.add_argument("--port", type=port_number, default=8080, help="0 takes a free one (default 8080)")
     serve.add_argument("--workers", type=count, help="processes (default: one for each core, at most 8)")
     serve.add_argument("--threads", type=count, help="threads of each process (default 4)")
+    serve.add_argument(
+        "--drain",
+        type=seconds,
+        default=DRAIN_S,
+        metavar="DURATION",
+        help="at the end, serve on for so long with /readyz at 503 (default 5s)",
+    )
 
 
 def _add_worker(groups: Any) -> None:
@@ -77,7 +87,8 @@ def _serve(args: argparse.Namespace) -> None:
     parent.follow_spawner(config.environment())
     settings = load_settings()
     workers = args.workers or front_server.default_workers()
-    front_server.serve(settings, args.host, args.port, workers, args.threads or front_server.DEFAULT_THREADS)
+    threads = args.threads or front_server.DEFAULT_THREADS
+    front_server.serve(settings, args.host, args.port, workers, threads, drain_s=args.drain)
 
 
 def _worker(args: argparse.Namespace) -> None:

@@ -25,7 +25,8 @@ class FlaskApp:
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request."""
-        body = await _body(receive)
+        # A body that is too large already by its length is not read: the app refuses it by that header.
+        body = b"" if _is_too_long(scope["headers"]) else await _body(receive)
         if body is None:
             return
         loop = asyncio.get_running_loop()
@@ -44,6 +45,10 @@ class FlaskApp:
                 close()
         status, headers = began[0]
         return int(status[:3]), [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers], body
+
+
+def _is_too_long(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    return any(name == b"content-length" and int(value) > MAX_BODY for name, value in headers)
 
 
 async def _body(receive: Receive) -> bytes | None:
@@ -75,7 +80,7 @@ def environ_of(scope: Mapping[str, Any], body: bytes) -> dict[str, Any]:
         "wsgi.url_scheme": scope["scheme"],
         "wsgi.input": BytesIO(body),
         "wsgi.input_terminated": True,
-        COMPLETE: len(body) <= MAX_BODY,
+        COMPLETE: len(body) <= MAX_BODY and not _is_too_long(scope["headers"]),
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": True,
         "wsgi.multiprocess": True,

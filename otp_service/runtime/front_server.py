@@ -4,7 +4,8 @@ Guaranteed here:
 
 * A taken port, a wrong configuration or an unusable store is one message from the main process, before anything starts.
 * No child outlives the main process, also when that is killed with SIGKILL.
-* SIGTERM and SIGINT answer the requests in flight, then exit 0; a child that does not end is killed in time.
+* SIGTERM and SIGINT drain (`front.server`), then exit 0; a child that does not end is killed in time. A second
+  signal ends everything at once.
 * A child that dies is replaced; children that keep dying end the server with status 1.
 * No access log: request paths may hold phone numbers.
 """
@@ -14,6 +15,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from multiprocessing.process import BaseProcess
@@ -26,7 +28,6 @@ from .signals import stop_on_signals
 DEFAULT_THREADS = 4
 """Requests of one process that Flask may work on at once. More would only interrupt one another."""
 
-KILL_TIMEOUT_S = 3
 RESPAWN_S = 0.1
 MANY_ENDS = 10
 """So many ends of children within `ENDS_WITHIN_S` end the server."""
@@ -41,8 +42,8 @@ def default_workers() -> int:
     return max(1, min(8, usable))
 
 
-def serve(settings: Settings, host: str, port: int, workers: int, threads: int) -> None:
-    """Serve until SIGTERM or SIGINT. Raises ServiceError with one sentence if it cannot start."""
+def serve(settings: Settings, host: str, port: int, workers: int, threads: int, *, drain_s: float) -> None:
+    """Serve until SIGTERM or SIGINT, then drain. Raises ServiceError with one sentence if it cannot start."""
     # Until the children run, a request to stop is a clean end as well.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
@@ -51,7 +52,7 @@ def serve(settings: Settings, host: str, port: int, workers: int, threads: int) 
         building.try_to_build()
         metrics.forget_ended(directory)
         with _listening(host, port) as listening:
-            Children(listening, workers, threads).run()
+            Children(listening, workers, threads, drain_s).run()
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -67,10 +68,11 @@ def _listening(host: str, port: int) -> socket.socket:
 class Children:
     """The processes that serve on one socket."""
 
-    def __init__(self, listening: socket.socket, workers: int, threads: int) -> None:
+    def __init__(self, listening: socket.socket, workers: int, threads: int, drain_s: float) -> None:
         self._listening = listening
         self._workers = workers
         self._threads = threads
+        self._drain_s = drain_s
         self._context = building.process_context()
         self._ends: list[float] = []
         self._children: list[BaseProcess] = []
@@ -85,10 +87,13 @@ class Children:
                 self._replace_ended()
                 multiprocessing.connection.wait([child.sentinel for child in self._children], _LOOK_S)
         finally:
-            _end(self._children)
+            # The last child that closes it ends the listening: connections that came meanwhile were accepted.
+            self._listening.close()
+            within_s = self._drain_s + front_process.END_S
+            _end(self._children, within_s, stop.at_once)
 
     def _start(self) -> BaseProcess:
-        arguments = (os.getpid(), self._listening, self._threads)
+        arguments = (os.getpid(), self._listening, self._threads, self._drain_s)
         child: Any = self._context.Process(target=front_process.run, args=arguments)
         child.start()
         started: BaseProcess = child
@@ -105,12 +110,15 @@ class Children:
         self._children += [self._start() for _ in range(self._workers - len(alive))]
 
 
-def _end(children: Sequence[BaseProcess]) -> None:
-    deadline = time.monotonic() + KILL_TIMEOUT_S
+def _end(children: Sequence[BaseProcess], within_s: float, at_once: threading.Event) -> None:
+    deadline = time.monotonic() + within_s
     for child in children:
         child.terminate()
+    while time.monotonic() < deadline and not at_once.is_set():
+        alive = [child.sentinel for child in children if child.is_alive()]
+        if not alive:
+            break
+        multiprocessing.connection.wait(alive, _LOOK_S)
     for child in children:
-        child.join(max(0.0, deadline - time.monotonic()))
-        if child.is_alive():
-            child.kill()
-            child.join()
+        child.kill()
+        child.join()

@@ -35,6 +35,8 @@ class Place:
 
     def start(self, *arguments: str, **environ: str) -> "subprocess.Popen[str]":
         """Start a command."""
+        if arguments[0] == "serve":
+            arguments += ("--drain", "0s")
         process = subprocess.Popen(
             [sys.executable, "-m", "otp_service", *arguments],
             stdout=subprocess.PIPE,

@@ -35,6 +35,9 @@ CODE, WRONG = "123456", "654321"
 DEADLINE_S = 1.5
 """For a request to arrive."""
 
+CONNECTIONS = 40
+"""Of the server that is crowded."""
+
 _STILL_S = int(time.time()) + 3600
 """Later than any test of a run: keys end by the real clock, and none may end before its test does."""
 
@@ -201,8 +204,11 @@ def _at_one_moment(script: Script) -> Script:
 class _Thread:
     """An event loop with the server, in a thread."""
 
-    def __init__(self, settings: Settings, listening: socket.socket, chance: Chance) -> None:
+    def __init__(
+        self, settings: Settings, listening: socket.socket, chance: Chance, connections: int | None = None
+    ) -> None:
         self._settings = settings
+        self._connections = connections
         self._chance = chance
         self._listening = listening
         self._started = threading.Event()
@@ -216,7 +222,8 @@ class _Thread:
         )
         self.endpoints = Counted(front.endpoints)
         counted = replace(front, endpoints=self.endpoints)
-        self._server = FrontServer(front_process.server_config(counted, 4, DEADLINE_S), front.end_waits)
+        config = front_process.server_config(counted, 4, DEADLINE_S, self._connections, DEADLINE_S)
+        self._server = FrontServer(config, front.begin_end)
         self._started.set()
         await self._server.serve([self._listening])
         front.close()
@@ -241,6 +248,16 @@ def _served(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterato
         store.flushall()
         with _Thread(settings, listening, chance) as thread:
             yield Running(listening.getsockname()[1], settings, store, chance, thread.endpoints)
+
+
+@pytest.fixture
+def crowded(front: Running) -> Iterator[Running]:
+    """Another server over the same store, which may have no more than `CONNECTIONS` connections."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        _Thread(front.settings, listening, front.chance, CONNECTIONS) as thread,
+    ):
+        yield replace(front, port=listening.getsockname()[1], endpoints=thread.endpoints)
 
 
 @pytest.fixture
