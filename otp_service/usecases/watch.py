@@ -15,7 +15,6 @@ Not here: what is new. The request that was woken reads it.
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from enum import StrEnum
 from typing import Protocol
 
@@ -82,9 +81,9 @@ class _Waiter:
 class Watch:
     """The waits of one process. Safe for many threads; has one of its own while somebody waits.
 
-    `pause` waits that many seconds, or less if the process is to end, and says whether it is. Whoever waits does so
-    inside `released`, where a thread holds up no others. `count` is called with how each wait ended. `monotonic`
-    gives seconds. In an event loop `new_woken` and `begin` are the loop's: then there is no thread.
+    `pause` waits that many seconds, or less if the process is to end, and says whether it is. `count` is called with
+    how each wait ended. `monotonic` gives seconds. In an event loop `new_woken` and `begin` are the loop's: then there
+    is no thread.
     """
 
     def __init__(
@@ -93,7 +92,6 @@ class Watch:
         store: ports.VerificationStore,
         slots: int,
         pause: Callable[[float], bool],
-        released: AbstractContextManager[None],
         count: Callable[[News], None],
         monotonic: Callable[[], float],
         new_woken: Callable[[], Woken] = threading.Event,
@@ -102,7 +100,6 @@ class Watch:
         self._store = store
         self._slots = slots
         self._pause = pause
-        self._released = released
         self._count = count
         self._monotonic = monotonic
         self._new_woken = new_woken
@@ -119,9 +116,8 @@ class Watch:
         waiter = _Waiter(after, self._new_woken())
         refused = self._enter(ref, waiter, share)
         if refused is None:
-            with self._released:
-                waiter.woken.wait(timeout_s)
-                self._leave(ref, waiter)
+            waiter.woken.wait(timeout_s)
+            self._leave(ref, waiter)
         news = refused or waiter.news
         self._count(news)
         if news is News.UNAVAILABLE:

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
 from queue import SimpleQueue
 from typing import Any
 
@@ -32,7 +31,6 @@ class Scenario:
             store=self.store,
             slots=slots,
             pause=self._pause,
-            released=nullcontext(),
             count=self.counted.append,
             monotonic=self._monotonic,
         )
