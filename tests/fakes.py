@@ -965,11 +965,11 @@ class FakeDeliveries:
         if self.pending is None or self._is_late():
             return None
         left_ms = self.pending.expires_ms - self.pending.now_ms
-        if left_ms <= MARGIN_MS or self.failed_over:
+        if left_ms <= MARGIN_MS or self.failed_over or self.pending.replaced:
             if self._may_be_sent():
                 self.status = DeliveryStatus.UNKNOWN
             else:
-                self._end(DeliveryStatus.EXPIRED)
+                self._end(DeliveryStatus.EXPIRED if left_ms <= MARGIN_MS else DeliveryStatus.SUPPRESSED)
             return None
         self.body = self.body or sealed_body or None
         if self.body is None:

@@ -41,6 +41,8 @@ class PendingDelivery:
     next_senders: tuple[str, ...] = ()
     """The names of the route's senders that are left for failover, in their order."""
     sealed_by: str = ""
+    replaced: bool = False
+    """The code has been sent again since: nothing more goes out by this delivery."""
 
 
 @dataclass(frozen=True, slots=True)

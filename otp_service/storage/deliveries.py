@@ -36,13 +36,13 @@ class Deliveries:
         """What is needed to write the request; None if the verification is gone."""
         n = job.ordinal
         names = [Record.APP, *(f"{n}{field}" for field in _NEEDED), Record.EXPIRES]
-        optional = [f"{n}{field}" for field in (Delivery.AUTOFILL, Delivery.RATE_LIMITED, Delivery.NEXT_SENDERS)]
+        optional = [*(f"{n}{field}" for field in _OPTIONAL), Record.SENDS]
         with answering():
             found = cast("list[Any]", self._client.hmget(self._keys.record(job.reference), names + optional))
             kept: Any = self._client.hgetall(self._keys.secrets(job.reference))
         if any(value is None for value in found[: len(names)]):
             return None
-        app, sender, channel, locale, expires, autofill, rate_limited, route = found
+        app, sender, channel, locale, expires, autofill, rate_limited, route, send, sends = found
         now_ms = self._store.time_ms(self._keys.record(job.reference))
         box, body = _unsealed(kept, Secrets.BOX), _unsealed(kept, f"{Secrets.BODY}{n}")
         return PendingDelivery(
@@ -58,6 +58,7 @@ class Deliveries:
             rate_limited == "1",
             _names(route or ""),
             _key_id(body or box or ""),
+            int(send or 0) < int(sends or 0),
         )
 
     def begin_send(
@@ -182,6 +183,7 @@ class Deliveries:
 
 
 _NEEDED = (Delivery.SENDER, Delivery.CHANNEL, Delivery.LOCALE)
+_OPTIONAL = (Delivery.AUTOFILL, Delivery.RATE_LIMITED, Delivery.NEXT_SENDERS, Delivery.SEND)
 
 
 def _names(route: str) -> tuple[str, ...]:

@@ -84,8 +84,8 @@ class Deliver:
         if pending is None:
             _log.warning("a delivery has no record any more", extra={"delivery_id": job.delivery_id})
             self._end(job, "")
-        elif pending.expires_ms - pending.now_ms <= MARGIN_MS:
-            # It ends as expired, whatever else stands in the way now.
+        elif pending.replaced or pending.expires_ms - pending.now_ms <= MARGIN_MS:
+            # It ends as replaced or expired, whatever else stands in the way now.
             self._end(job, pending.app)
         else:
             self._send_pending(job, pending)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from otp_service.domain.delivery import MARGIN_MS
+from otp_service.domain.delivery import MARGIN_MS, DeliveryStatus
 from otp_service.usecases.deliver import LONGEST_SLEEP_MS
 from tests.fakes import FakeSenderHealth
 
@@ -44,6 +44,15 @@ def test_what_ran_out_while_it_waited_ends_as_expired(trouble: str, left_ms: int
     assert scenario.outbox.pending is not None
     use_case(scenario, sender_health=FakeSenderHealth(decision=HELD)).send(JOB)
     assert [entry[:3] for entry in scenario.log] == [("begin_send", scenario.outbox.pending.app, "")]
+
+
+@pytest.mark.parametrize("has_body", [False, True])
+def test_what_a_newer_message_replaces_takes_no_slot(has_body: bool) -> None:
+    """The store ends it with the reason: no slot is taken, no breaker asked."""
+    scenario = Scenario(pending=replace(PENDING, replaced=True, has_body=has_body), wait_ms=5_000)
+    use_case(scenario, sender_health=FakeSenderHealth(decision=HELD)).send(JOB)
+    assert [entry[:3] for entry in scenario.log] == [("begin_send", "shop", "")]
+    assert scenario.outbox.status is DeliveryStatus.SUPPRESSED
 
 
 def test_a_reserved_rate_slot_is_not_reserved_again() -> None:

@@ -15,12 +15,12 @@
 -- Reply {'send', sealed body, try, ms left} · {'done'}: nothing left to do, the entry is settled ·
 --       {'unreadable'}: no body kept and none given
 -- Holds every try of a delivery uses the body of its first; an expired code, an opted-out person or a number whose
---       budget is spent is never sent to; a delivery that may have been sent is never called unsent; a call that
+--       budget is spent is never sent to; of several sends that wait only the newest goes out; a delivery that may have been sent is never called unsent; a call that
 --       is repeated because its reply was lost is one try.
-local status, expires, created, app, mask, number_hash, deliveries, delivery_status, profile, send, tries,
+local status, expires, created, app, mask, number_hash, deliveries, sends, delivery_status, profile, send, tries,
   unsent_tries, last_call, failed_over = unpack(redis.call('HMGET', record_key, Record.STATUS, Record.EXPIRES,
-  Record.CREATED, Record.APP, Record.MASK, Record.NUMBER_HASH, Record.DELIVERIES, ordinal .. Delivery.STATUS,
-  ordinal .. Delivery.PROFILE, ordinal .. Delivery.SEND, ordinal .. Delivery.TRIES,
+  Record.CREATED, Record.APP, Record.MASK, Record.NUMBER_HASH, Record.DELIVERIES, Record.SENDS,
+  ordinal .. Delivery.STATUS, ordinal .. Delivery.PROFILE, ordinal .. Delivery.SEND, ordinal .. Delivery.TRIES,
   ordinal .. Delivery.UNSENT_TRIES, ordinal .. Delivery.CALL, ordinal .. Delivery.FAILED_OVER))
 local function settle_entry()
   redis.call('XACK', outbox_key, group, entry)
@@ -77,6 +77,10 @@ end
 if failed_over then
   advance_status(c, ordinal, 'unknown')
   return settle_entry()
+end
+-- The person asked again meanwhile: the newer message says the same, and ends later.
+if tonumber(send or 0) < tonumber(sends or 0) then
+  return stop('suppressed', 'replaced', 'A newer message with the same code takes its place.', true)
 end
 if is_delivered_by_another() then
   return stop('suppressed', 'already_delivered', 'Another sender has delivered this code.', true)
