@@ -40,7 +40,7 @@ from otp_service.domain.delivery import (
 from otp_service.domain.denial import Denial
 from otp_service.domain.ending import Canceled, Ended, NotFound, Redeemed
 from otp_service.domain.errors import KeyUnknown, StoreUnavailable
-from otp_service.domain.failover import may_fail_over
+from otp_service.domain.failover import Blamed, blamed
 from otp_service.domain.ids import Reference, shard_of
 from otp_service.domain.optout_list import Block, BlockPage, Cursor, OptOut, Standing
 from otp_service.domain.outbox import Job, PendingDelivery, ReportOutcome, SendPermit, Timer
@@ -930,6 +930,8 @@ class FakeDeliveries:
     """The next sender has it; that one's delivery is not kept."""
     opted_out: set[str] = field(default_factory=set)
     """Senders of the route whose profile the person has opted out of."""
+    alike: dict[Blamed, set[str]] = field(default_factory=dict)
+    """Senders of the route that have this sender's profile, or its channel."""
     timers: set[str] = field(default_factory=set)
     """The kinds of those that are set."""
     due: set[str] = field(default_factory=set)
@@ -996,7 +998,7 @@ class FakeDeliveries:
         """Failover where that can help."""
         self._step("record_refused", outcome)
         status = DeliveryStatus.SUPPRESSED if outcome.opted_out else DeliveryStatus.FAILED
-        return "late" if self._is_late() else self._fail(status, may_fail_over=may_fail_over(outcome))
+        return "late" if self._is_late() else self._fail(status, blamed(outcome))
 
     def record_retry(self, job: Job, wait_ms: int, outcome: NotSent) -> str:
         """The try was none."""
@@ -1133,9 +1135,11 @@ class FakeDeliveries:
         self.status = status
         self.timers.clear()
 
-    def _fail(self, status: DeliveryStatus, *, may_fail_over: bool = True) -> str:
+    def _fail(self, status: DeliveryStatus, blames: Blamed = Blamed.SENDER) -> str:
         self._end(status)
-        return "failed_over" if may_fail_over and self._fail_over() else "failed"
+        if blames is Blamed.NOBODY_HELPS or not self._next() - self.alike.get(blames, set()):
+            return "failed"
+        return "failed_over" if self._fail_over() else "failed"
 
     def _wait(self) -> str:
         if self._is_late():

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from ..domain.delivery import MARGIN_MS, TOO_LATE, Accepted, NotSent, Refused, Unknown
-from ..domain.failover import may_fail_over
+from ..domain.failover import blamed
 from ..domain.outbox import Job, PendingDelivery, SendPermit
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, Limit
 from .answering import answering
@@ -111,7 +111,7 @@ class Deliveries:
             {"opted_out": self._keys.opted_out(job.shard)},
             code=outcome.code,
             title=outcome.title,
-            may_fail_over=flag(may_fail_over(outcome)),
+            blamed=blamed(outcome),
             opted_out=flag(outcome.opted_out),
         )
 

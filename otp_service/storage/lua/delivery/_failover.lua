@@ -1,8 +1,21 @@
 -- Shared by the scripts that end a delivery: what follows it. Needs _delivery.lua.
 
+-- Of a route the senders that differ from the n-th delivery's in what is to blame: its 'profile' or its 'channel'.
+local function without_the_blamed(c, n, route, blamed)
+  if blamed ~= 'profile' and blamed ~= 'channel' then return route end
+  local own_kind, own_profile = unpack(redis.call('HMGET', c.who.record, n .. Delivery.KIND, n .. Delivery.PROFILE))
+  local others = {}
+  for sender, _, kind, profile in string.gmatch(route, RouteSender.EACH) do
+    local is_alike = profile == own_profile
+    if blamed == 'channel' then is_alike = (kind == 'whatsapp') == (own_kind == 'whatsapp') end
+    if not is_alike then others[#others + 1] = sender end
+  end
+  return table.concat(others, ',')
+end
+
 -- What is left of the n-th delivery's route for a failover, or nil. Each delivery is followed at most once, and only
--- while its code can still be used.
-local function failover_route(c, n)
+-- while its code can still be used. `blamed`: what the next sender must differ in, 'sender' if nil.
+local function failover_route(c, n, blamed)
   local status, expires, next_senders, failed_over, send, sends = unpack(redis.call('HMGET', c.who.record,
     Record.STATUS,
     Record.EXPIRES, n .. Delivery.NEXT_SENDERS, n .. Delivery.FAILED_OVER, n .. Delivery.SEND, Record.SENDS))
@@ -10,13 +23,14 @@ local function failover_route(c, n)
   if failed_over or not next_senders or next_senders == '' then return nil end
   -- A newer send of the same code is under way: the old one needs no failover.
   if send ~= sends then return nil end
-  local route = open_route(blocked_on_route(c.optouts, next_senders), next_senders)
+  local route = without_the_blamed(c, n, open_route(blocked_on_route(c.optouts, next_senders), next_senders), blamed)
   return route ~= '' and route or nil
 end
 
--- Queue the send of the n-th delivery with the next open sender of its route. Returns whether there was one.
-local function fail_over(c, n, reason)
-  local route = failover_route(c, n)
+-- Queue the send of the n-th delivery with the next open sender of its route that differs in what is `blamed`. Returns
+-- whether there was one.
+local function fail_over(c, n, reason, blamed)
+  local route = failover_route(c, n, blamed)
   if not route then return false end
   local send, channel, locale, autofill, within, deliveries, expires, version = unpack(redis.call('HMGET', c.who.record,
     n .. Delivery.SEND, n .. Delivery.CHANNEL, n .. Delivery.LOCALE, n .. Delivery.AUTOFILL, n .. Delivery.SENT_WITHIN,
