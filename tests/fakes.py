@@ -43,7 +43,7 @@ from otp_service.domain.errors import KeyUnknown, StoreUnavailable
 from otp_service.domain.failover import Blamed, blamed
 from otp_service.domain.ids import Reference, shard_of
 from otp_service.domain.optout_list import Block, BlockPage, Cursor, OptOut, Standing
-from otp_service.domain.outbox import Job, PendingDelivery, ReportOutcome, SendPermit, Timer
+from otp_service.domain.outbox import LONGEST_SLEEP_MS, Job, PendingDelivery, ReportOutcome, SendPermit, Timer
 from otp_service.domain.policy import MAX_LIFETIME_MS, App, Limit, NumberLimits, Sender, Slot
 from otp_service.domain.routing import Health
 from otp_service.domain.starting import StartCommand, Started, StartRefused
@@ -1162,19 +1162,32 @@ class FakeSenderRate:
 
     free_ms: dict[str, float] = field(default_factory=dict)
     """In how many milliseconds each sender's next slot comes."""
+    next_ms: dict[str, float] = field(default_factory=dict)
+    """In how many milliseconds each sender's next message may go."""
+    late_ms: dict[str, float] = field(default_factory=dict)
+    """In how many milliseconds the next slot comes for those that are late."""
     log: Log = field(default_factory=list)
     down_at: str = ""
 
-    def acquire_rate_slot(self, sender: str, rate_per_s: float, patience_ms: int) -> int:
+    def acquire_rate_slot(self, sender: str, rate_per_s: float, patience_ms: int, *, again: bool = False) -> int:
         """The next slot, one interval after the one before."""
         if self.down_at == "acquire_rate_slot":
             raise unavailable()
-        self.log.append(("acquire_rate_slot", sender, rate_per_s, patience_ms))
-        free_ms = self.free_ms.get(sender, 0)
-        if free_ms > patience_ms:
-            return -math.ceil(free_ms)
-        self.free_ms[sender] = free_ms + 1_000 / rate_per_s
-        return math.ceil(free_ms)
+        self.log.append(("acquire_rate_slot", sender, rate_per_s, patience_ms, *(["again"] if again else [])))
+        next_ms = at_ms = self.next_ms.get(sender, 0)
+        if not again:
+            at_ms = max(self.free_ms.get(sender, 0), next_ms)
+        elif next_ms > LONGEST_SLEEP_MS:
+            at_ms = max(self.late_ms.get(sender, 0), next_ms)
+        if at_ms > patience_ms:
+            return -math.ceil(at_ms)
+        after_ms = at_ms + 1_000 / rate_per_s
+        if at_ms <= LONGEST_SLEEP_MS:
+            self.next_ms[sender] = after_ms
+        elif again:
+            self.late_ms[sender] = after_ms
+        self.free_ms[sender] = max(self.free_ms.get(sender, 0), after_ms)
+        return math.ceil(at_ms)
 
 
 @dataclass

@@ -5,6 +5,9 @@ from enum import StrEnum
 
 from .ids import Reference
 
+LONGEST_SLEEP_MS = 250
+"""A wait for the sender's rate that a worker's thread may sleep through. A longer one is spent in the store."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -38,6 +41,7 @@ class PendingDelivery:
     box: str | None = field(repr=False)
     has_body: bool
     rate_limited: bool
+    """It has waited for a slot in the sender's rate."""
     next_senders: tuple[str, ...] = ()
     """The names of the route's senders that are left for failover, in their order."""
     sealed_by: str = ""

@@ -13,16 +13,13 @@ from ..domain.backoff import Backoff
 from ..domain.circuit import BreakerDecision
 from ..domain.delivery import MARGIN_MS, NotSent
 from ..domain.errors import KeyUnknown, SealBroken
-from ..domain.outbox import Job, PendingDelivery, SendPermit
+from ..domain.outbox import LONGEST_SLEEP_MS, Job, PendingDelivery, SendPermit
 from ..domain.policy import App, Policy, Sender
 from . import ports
 from .delivery_timers import DeliveryTimers
 from .record_send import JITTER, Attempt, RecordSend
 from .seal_request import SealRequest
 from .sender_health import SenderHealth
-
-LONGEST_SLEEP_MS = 250
-"""A wait for the sender's rate that a thread may sleep through. A longer one is spent in the store."""
 
 _FOR_OTHERS = Backoff((1_500,), JITTER)
 """After this another worker may take what this one cannot send."""
@@ -123,10 +120,9 @@ class Deliver:
 
     def _await_rate_slot(self, job: Job, pending: PendingDelivery, sender: Sender) -> bool:
         """Wait for the sender's rate; False if the entry comes again later, or ends, because of it."""
-        if pending.rate_limited:
-            return True
-        left_ms = pending.expires_ms - pending.now_ms
-        wait_ms = self._rate.acquire_rate_slot(sender.name, sender.rate_per_s, max(left_ms, 0))
+        left_ms = max(pending.expires_ms - pending.now_ms, 0)
+        again = pending.rate_limited
+        wait_ms = self._rate.acquire_rate_slot(sender.name, sender.rate_per_s, left_ms, again=again)
         if wait_ms < 0:
             # The queue of this sender is longer than the code lives: another sender, or an honest failure.
             title = "The sender's rate leaves no room before the code expires."
