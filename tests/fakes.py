@@ -1448,8 +1448,10 @@ class FakeSenderHealth(SenderHealth):
         held_too: BreakerDecision = PASS,
         better: tuple[str, ...] = (),
         well: tuple[str, ...] = (),
+        paused: BreakerDecision | None = None,
     ) -> None:
         self._decisions = decision, held_too
+        self.paused = paused
         self._better = better
         self._well = well
         self.learned: list[tuple[Sender, SendOutcome, BreakerDecision]] = []
@@ -1462,6 +1464,14 @@ class FakeSenderHealth(SenderHealth):
         if not self._well:
             return tuple(senders), tuple(sender.name for sender in senders)
         return tuple(reversed(senders)), self._well
+
+    def pause(self, sender: Sender) -> BreakerDecision | None:
+        """As prepared."""
+        return self.paused
+
+    def answers(self, sender: Sender) -> bool:
+        """If it is not paused."""
+        return self.paused is None
 
     def admit(self, sender: Sender, *, held_too: bool = False) -> BreakerDecision:
         """As prepared."""

@@ -42,6 +42,12 @@ class TimerRunner:
             if not self._timers.is_paused(timer.shard):
                 self._run_one(timer)
 
+    def release_held(self) -> None:
+        """Let what a breaker made wait come now if it has closed. Raises StoreUnavailable."""
+        released = self._deliver.held.released()
+        if released:
+            self._timers.bring_forward(released)
+
     def shut_down(self) -> None:
         """Start no more polls."""
         self._pollers.shutdown(wait=False, cancel_futures=True)

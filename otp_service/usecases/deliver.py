@@ -17,6 +17,7 @@ from ..domain.outbox import LONGEST_SLEEP_MS, Job, PendingDelivery, SendPermit
 from ..domain.policy import App, Policy, Sender
 from . import ports
 from .delivery_timers import DeliveryTimers
+from .held_deliveries import HeldDeliveries
 from .record_send import JITTER, Attempt, RecordSend
 from .seal_request import SealRequest
 from .sender_health import SenderHealth
@@ -34,7 +35,8 @@ class Deliver:
 
     `sleep` takes seconds, `monotonic` gives them, `random` gives [0, 1). `count` counts outcomes by sender. `left`
     counts, by reason, what is left to another worker: a key, sender or app that this process does not know is no
-    verdict. `timers` runs what is due later.
+    verdict. `timers` runs what is due later, `held` knows what waits
+    for a breaker.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Deliver:
         self._sender_health = sender_health
         self._composer = SealRequest(carrier=carrier, vault=vault, public_url=public_url)
         self._recorder = RecordSend(deliveries=deliveries, random=random)
+        self.held = HeldDeliveries(sender_health, monotonic)
         self.timers = DeliveryTimers(
             due=due, reports=reports, store=store, carrier=carrier, sender_health=sender_health
         )
@@ -95,6 +98,11 @@ class Deliver:
         app, sender = self._policy.apps.get(pending.app), self._policy.senders.get(pending.sender)
         if app is None or sender is None or not self._composer.has_key(pending):
             self._leave_to_others(job, pending, app, sender)
+            return
+        pause = self._sender_health.pause(sender)
+        if pause is not None:
+            # Before a slot of the rate is taken: else what only waits would use up the slots of what can go.
+            self._hold(job, pending, sender, pause)
             return
         if not self._await_rate_slot(job, pending, sender):
             return
@@ -142,11 +150,16 @@ class Deliver:
             decision = self._sender_health.admit(sender, held_too=True)
         if decision.passes:
             return decision
+        self._hold(job, pending, sender, decision)
+        return None
+
+    def _hold(self, job: Job, pending: PendingDelivery, sender: Sender, decision: BreakerDecision) -> None:
         # Failover not to a sender that is held: this one is asked again sooner.
         may_fail_over = bool(self._sender_health.not_held(pending.next_senders))
-        title = _PAUSED + decision.title
-        self._deliveries.record_held(job, decision.code, title, decision.wait_ms, may_fail_over=may_fail_over)
-        return None
+        title, wait_ms = _PAUSED + decision.title, decision.wait_ms
+        reply = self._deliveries.record_held(job, decision.code, title, wait_ms, may_fail_over=may_fail_over)
+        if reply == "waiting":
+            self.held.add(job, sender, wait_ms)
 
     def _pass_to_better_sender(
         self, job: Job, pending: PendingDelivery, sender: Sender, decision: BreakerDecision
