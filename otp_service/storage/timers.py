@@ -64,7 +64,7 @@ class Timers:
         with answering():
             self._client.zadd(self._keys.timers(due.shard), {_name(due): at_ms}, xx=True)
 
-    def bring_forward(self, timers: Sequence[tuple[Timer, int]]) -> None:
+    def come_sooner(self, timers: Sequence[tuple[Timer, int]]) -> None:
         """Let timers that are set come in so many milliseconds, if that is sooner. Raises StoreUnavailable."""
         for shard in {timer.shard for timer, _ in timers}:
             key = self._keys.timers(shard)
@@ -72,6 +72,13 @@ class Timers:
             due = {_name(timer): now_ms + in_ms for timer, in_ms in timers if timer.shard == shard}
             with answering():
                 self._client.zadd(key, due, xx=True, lt=True)
+
+    def bring_forward(self, dues: Sequence[Timer]) -> None:
+        """Let other workers attend to timers at once that this one has claimed. Raises StoreUnavailable."""
+        for due in dues:
+            timers = self._keys.timers(due.shard)
+            with answering():
+                self._client.zadd(timers, {_name(due): self._store.time_ms(timers)})
 
     def is_paused(self, shard: int) -> bool:
         """Whether the shard did not answer a moment ago, so that reading it again would only cost time."""

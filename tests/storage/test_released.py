@@ -46,7 +46,7 @@ def test_what_waited_goes_on_when_the_breaker_closes(harness: StoreHarness) -> N
     wait_until(are_released, 30)
     told = {(timer.kind, timer.reference): in_ms for timer, in_ms in released}
     assert [told["retry", ref] for ref in refs] == [0, 250, 500, 750, 1_000]
-    waiting.harness.due_timers.bring_forward(released)
+    waiting.harness.due_timers.come_sooner(released)
     assert [(wait_on(harness, ref, "retry") or 0.0) <= 1_000 for ref in refs] == [True] * 5
 
 
@@ -55,8 +55,8 @@ def test_a_timer_is_brought_forward_only(harness: StoreHarness) -> None:
     ref = harness.start(fresh_number()).reference
     shard, before = harness.keys.shard(ref.number_hash), harness.timers(ref)
     timers = [(Timer(shard, "retry", ref, 1), 0), (Timer(shard, "closing", ref, 1), 10**9)]
-    harness.due_timers.bring_forward(timers)
+    harness.due_timers.come_sooner(timers)
     assert harness.timers(ref) == before
-    harness.due_timers.bring_forward([(Timer(shard, "expiry", ref, 0), 0)])
+    harness.due_timers.come_sooner([(Timer(shard, "expiry", ref, 0), 0)])
     assert (wait_on(harness, ref, "closing") or 0.0) > 0
     assert harness.timers(ref)[f"expiry:{ref.token}"] <= harness.now()
