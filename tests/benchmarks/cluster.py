@@ -31,7 +31,7 @@ ALONE = "start and check without an API"
 CORES = len(os.sched_getaffinity(0))
 
 
-def row(target: OtpService, _stack: OurStack, options: Options, number: int) -> Iterator[Leg]:
+def row(target: OtpService, _: None, options: Options, number: int) -> Iterator[Leg]:
     """Checks and starts through the service, and the scripts alone, on each number of primaries."""
     with ExitStack() as opened:
         stacks = {
