@@ -27,6 +27,7 @@ from .target import Kind
 
 CONNECTIONS = 16
 ROW = "Cluster: {}"
+SHARE = "busiest primary's share"
 ALONE = "start and check without an API"
 CORES = len(os.sched_getaffinity(0))
 
@@ -104,7 +105,7 @@ def _figures(cost: Cost, calls: Calls) -> dict[str, float]:
         "API CPU µs": cost.api,
         "store CPU µs": cost.store,
         "load CPU µs": cost.load,
-        "busiest primary's share": max(calls.shares),
+        SHARE: max(calls.shares),
         "commands of a call": calls.commands / sum(calls.scripts),
     }
 
