@@ -138,7 +138,7 @@ class WebParts:
             receive=self._receive(),
             idempotency=Idempotency(stores.scripts, stores.keys),
             audit=stores.audit,
-            auth=Auth(stores.api_keys),
+            auth=Auth(stores.api_keys, settings.policy.audit_addresses),
             problems=Problems(settings.public_url),
             ids=keyring.ids,
             watch_tokens=keyring.watch_tokens,
@@ -180,9 +180,13 @@ class WebParts:
             policy=self._settings.policy,
         )
 
+    def _reports(self) -> DeliveryReports:
+        stores, senders = self.stores, self._settings.policy.senders.values()
+        return DeliveryReports(stores.store, stores.scripts, stores.keys, self._keyring.ids, senders)
+
     def _receive(self) -> Receive:
         return Receive(
-            reports=DeliveryReports(self.stores.store, self.stores.scripts, self.stores.keys, self._keyring.ids),
+            reports=self._reports(),
             store=self._verifications,
             optouts=self._optouts,
             vault=self._keyring,

@@ -103,7 +103,7 @@ def _worker(args: argparse.Namespace) -> None:
         from ..bootstrap import build_worker  # noqa: PLC0415
 
         telemetry.configure_logging(settings.log_level)
-        build_worker(settings, concurrency=args.concurrency).run(stop)
+        build_worker(settings, concurrency=args.concurrency).run(stop, stop.at_once)
     sys.stdout.flush()
     if any(thread.is_alive() and not thread.daemon for thread in threading.enumerate()[1:]):
         # The time for draining is over. Another worker takes over what still waits for the carrier.

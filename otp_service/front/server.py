@@ -9,9 +9,11 @@ import asyncio
 import socket
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import cast
 
 from uvicorn import Config, Server
 
+from .protocol import FrontProtocol
 from .receiving import LAST_REQUESTS_S
 
 TICK_S = 0.05
@@ -35,18 +37,21 @@ class FrontServer(Server):
         """Serve until told to end, and then for as long as a load balancer needs to notice."""
         await super().main_loop()
         self._begin_end()
-        await self._serve_on(self._drain_s)
+        for connection in self.server_state.connections:
+            cast("FrontProtocol", connection).end_keeping()
+        await self.serve_on(self._drain_s)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End: no new connections, the last requests, those in flight."""
         self._begin_end()
         for server in self.servers:
             server.close()
-        await self._serve_on(min(LAST_REQUESTS_S, self._drain_s), while_connected=True)
+        await self.serve_on(min(LAST_REQUESTS_S, self._drain_s), while_connected=True)
         await self._close_idle()
         await super().shutdown(sockets)
 
-    async def _serve_on(self, seconds: float, *, while_connected: bool = False) -> None:
+    async def serve_on(self, seconds: float, *, while_connected: bool = False) -> None:
+        """Serve for so long, or until no connection is left."""
         loop = asyncio.get_running_loop()
         until, ticks = loop.time() + seconds, 0
         while loop.time() < until and (self.server_state.connections or not while_connected):

@@ -8,14 +8,16 @@ import pytest
 from tests.conftest import needs_program
 
 from .measure import Shape, run
-from .peers.servers import ALL, ROOT, Naive
+from .peers.our_front import BARE_FRONT
+from .peers.servers import ALL, ROOT
 from .programs import Programs
+from .target import Target
 
-INSTALLED = [peer for peer in ALL if not peer.missing]
+INSTALLED = [BARE_FRONT, *(peer for peer in ALL if not peer.missing)]
 
 
 def test_the_extra_has_what_the_peers_need() -> None:
-    """With `bench` installed every peer is measured, the limit among them; and the service needs nothing of it."""
+    """With `bench` installed every peer is measured, and the service needs nothing of it."""
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
     extra, service = (
@@ -27,8 +29,8 @@ def test_the_extra_has_what_the_peers_need() -> None:
 
 
 @pytest.mark.parametrize("peer", INSTALLED, ids=lambda peer: peer.name)
-def test_every_row_of_a_peer_has_good_answers(peer: Naive, tmp_path: Path) -> None:
-    """Our scripts behind the bare handler, and the naive services: no answer has another status than its row wants."""
+def test_every_row_of_a_peer_has_good_answers(peer: Target, tmp_path: Path) -> None:
+    """Our scripts behind the bare handlers, and the naive services: no answer has another status than its row wants."""
     needs_program("redis-server", "valkey-server")
     with Programs(tmp_path) as programs:
         stack = peer.open(programs, worker=False)

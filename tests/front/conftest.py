@@ -26,6 +26,7 @@ from otp_service.config import Settings
 from otp_service.front.plain import Endpoints, Found
 from otp_service.front.server import FrontServer
 from otp_service.runtime import front_process
+from otp_service.runtime.dev import embedded_store
 from otp_service.storage.api_keys import SCOPES
 from otp_service.storage.script_files import Script, Value
 from otp_service.storage.scripts import Scripts
@@ -201,12 +202,32 @@ def _at_one_moment(script: Script) -> Script:
     return replace(script, text=text, sha=hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-class _Thread:
+class SteppedServer(FrontServer):
+    """Each part of its end lasts until the test lets it go on."""
+
+    def __init__(self, config: Any, begin_end: Callable[[], None]) -> None:
+        super().__init__(config, begin_end)
+        self.drained, self.last_requests = threading.Event(), threading.Event()
+
+    async def serve_on(self, _: float, *, while_connected: bool = False) -> None:
+        """As long as the test wants."""
+        done = self.last_requests if while_connected else self.drained
+        while not done.is_set():
+            await super().serve_on(0.02)
+
+
+class ServingThread:
     """An event loop with the server, in a thread."""
 
     def __init__(
-        self, settings: Settings, listening: socket.socket, chance: Chance, connections: int | None = None
+        self,
+        settings: Settings,
+        listening: socket.socket,
+        chance: Chance,
+        connections: int | None = None,
+        deadline_s: float = DEADLINE_S,
     ) -> None:
+        self._deadline_s = deadline_s
         self._settings = settings
         self._connections = connections
         self._chance = chance
@@ -214,7 +235,7 @@ class _Thread:
         self._started = threading.Event()
         self._thread = threading.Thread(target=lambda: uvloop.run(self._serve()), daemon=True)
         self.endpoints: Any = None
-        self._server: Any = None
+        self.server: SteppedServer
 
     async def _serve(self) -> None:
         front = bootstrap.build_front(
@@ -222,32 +243,49 @@ class _Thread:
         )
         self.endpoints = Counted(front.endpoints)
         counted = replace(front, endpoints=self.endpoints)
-        config = front_process.server_config(counted, 4, DEADLINE_S, self._connections, DEADLINE_S)
-        self._server = FrontServer(config, front.begin_end)
+        config = front_process.server_config(counted, 4, self._deadline_s, self._connections, DEADLINE_S)
+        self.server = SteppedServer(config, front.begin_end)
         self._started.set()
-        await self._server.serve([self._listening])
+        await self.server.serve([self._listening])
         front.close()
         await asyncio.sleep(0.01)
 
-    def __enter__(self) -> "_Thread":
+    def __enter__(self) -> "ServingThread":
         self._thread.start()
         assert self._started.wait(20)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.should_exit = True
-        self._thread.join(10)
+        self.server.should_exit = True
+        self.server.drained.set()
+        self.server.last_requests.set()
+        self._thread.join(30)
+        assert not self._thread.is_alive()
 
 
 @pytest.fixture(scope="session")
-def _served(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterator[Running]:
+def _own_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A store for these tests alone: the server looks in the background, and marks an empty store as its own."""
+    directory = tmp_path_factory.mktemp("front_store")
+    server = embedded_store.start(directory, log=directory / "server.log")
+    try:
+        server.wait_ready()
+        yield server.url
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def _served(tmp_path_factory: pytest.TempPathFactory, _own_store: str) -> Iterator[Running]:
     chance = Chance()
     directory: Path = tmp_path_factory.mktemp("front")
-    settings = make_settings(directory, redis_url, SigningKey.generate())
-    with redis.Redis.from_url(redis_url) as store, socket.create_server(("127.0.0.1", 0)) as listening:
-        store.flushall()
-        with _Thread(settings, listening, chance) as thread:
-            yield Running(listening.getsockname()[1], settings, store, chance, thread.endpoints)
+    settings = make_settings(directory, _own_store, SigningKey.generate())
+    with (
+        redis.Redis.from_url(_own_store) as store,
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        ServingThread(settings, listening, chance) as thread,
+    ):
+        yield Running(listening.getsockname()[1], settings, store, chance, thread.endpoints)
 
 
 @pytest.fixture
@@ -255,13 +293,15 @@ def crowded(front: Running) -> Iterator[Running]:
     """Another server over the same store, which may have no more than `CONNECTIONS` connections."""
     with (
         socket.create_server(("127.0.0.1", 0)) as listening,
-        _Thread(front.settings, listening, front.chance, CONNECTIONS) as thread,
+        ServingThread(front.settings, listening, front.chance, CONNECTIONS) as thread,
     ):
         yield replace(front, port=listening.getsockname()[1], endpoints=thread.endpoints)
 
 
 @pytest.fixture
-def front(_served: Running, redis_server: "redis.Redis") -> Running:
+def front(_served: Running) -> Running:
     """The server over an empty store."""
+    _served.store.flushall()
+    _served.store.script_flush()
     _served._keys.clear()
     return _served
