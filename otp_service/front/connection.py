@@ -15,10 +15,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from ..domain.errors import Refusal
-from ..storage.limits import network
 from .connections import Connections
 from .deadlines import Deadlines
 from .exchange import written
+from .owners import peer_network
 from .receiving import DEADLINE_S, Receiving
 from .refusals import LATE, NO_HTTP, Refusals
 
@@ -78,7 +78,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """It is open; its first request is awaited."""
         super().connection_made(transport)
-        self._peer = _network(self.client[0]) if self.client else ""
+        self._peer = peer_network(self.client[0]) if self.client else ""
         self._limits.connections.opened(self)
         self._limits.opened.begin(self)
 
@@ -203,10 +203,3 @@ class Connection(HttpToolsProtocol):
         if self._arriving and not self._in_head:
             return not self.pipeline
         return self.cycle is None or self.cycle.response_complete
-
-
-def _network(address: str) -> str:
-    try:
-        return network(address)
-    except ValueError:
-        return address

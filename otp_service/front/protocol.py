@@ -9,7 +9,6 @@ Not here: what is no request's but the connection's (`connection`).
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn, cast
 
@@ -24,14 +23,12 @@ from ..web.http import Reply
 from .connection import Connection, Limits
 from .exchange import Exchange, written
 from .head import HEAD_MAX, TARGET_MAX, head_fault
+from .owners import AppOf, owner_of
 from .plain import Endpoints, plain_headers
 from .refusals import LARGE_HEAD, LONG_TARGET, NO_HTTP, Refusals
 
 PIPELINED_MAX = 256
 """Requests of one connection that may wait for their turn; with more the connection is closed. uvicorn has no limit."""
-
-AppOf = Callable[[str], str | None]
-"""The app of the key in an Authorization header, if that is known without asking the store."""
 
 _log = logging.getLogger("otp.front")
 
@@ -117,9 +114,7 @@ class FrontProtocol(Connection):
     def _owner(self) -> str:
         """Whose the request is that is arriving: an app's if its key is known, otherwise that of an address."""
         if self._holder is None and not self._in_head:
-            keys = [value for name, value in self.headers if name == b"authorization"]
-            app = self._app_of(keys[0].decode("latin-1")) if keys else None
-            self._holder = f"app {app}" if app is not None else f"address {self._peer}"
+            self._holder = owner_of(self.headers, self._peer, self._app_of)
         return self._holder or f"address {self._peer}"
 
     # ---- the parser's callbacks ------------------------------------------------------------------------------------
@@ -177,7 +172,7 @@ class FrontProtocol(Connection):
     def _plain_exchange(self) -> Exchange | None:
         method = self.parser.get_method()
         found = self._endpoints.find(method, self.url)
-        if found is None or self.expect_100_continue or self._is_busy() or not self._is_http_1_1():
+        if found is None or self.expect_100_continue or self._is_busy():
             return None
         headers = plain_headers(method, self.headers)
         if headers is None:
@@ -196,10 +191,7 @@ class FrontProtocol(Connection):
 
     def _keeps_alive(self) -> bool:
         """Whether more requests may come on this connection after the one whose head is here."""
-        return self.parser.should_keep_alive() and not self._ending.is_set()
-
-    def _is_http_1_1(self) -> bool:
-        return bool(self.parser.get_http_version() == "1.1")
+        return self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive() and not self._ending.is_set()
 
     def _pass_on(self) -> None:
         """Let uvicorn answer this request: begin it as uvicorn would have done."""

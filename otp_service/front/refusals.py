@@ -1,4 +1,4 @@
-"""Responses to what reaches no endpoint: a request that is no HTTP, is too large, or does not arrive in time."""
+"""Responses to what reaches no endpoint: what is no HTTP, is too large, does not arrive in time, or finds no place."""
 
 from collections.abc import Callable
 
@@ -13,6 +13,8 @@ HOST = Refusal("invalid_request", "A request has exactly one Host header (RFC 91
 LATE = Refusal("request_timeout", "The request did not arrive in time.")
 LONG_TARGET = Refusal("uri_too_long", "The path with its query is too long.")
 LARGE_HEAD = Refusal("headers_too_large", "The headers are too many, or too large.")
+BUSY = Refusal("not_ready", "Too many requests of this kind wait. Try again shortly.")
+FAULT = Refusal("internal_error", "The request could not be handled. The request id helps us to find out why.")
 
 
 class Refusals:
@@ -26,5 +28,5 @@ class Refusals:
         """The response, which is counted but not logged: anybody could fill the log with them."""
         request_id = self._new_request_id()
         reply = self._problems.refusal(refusal, request_id)
-        telemetry.child(telemetry.REQUESTS, "-", "unreadable", str(reply.status)).inc()
+        telemetry.child(telemetry.REQUESTS, "-", "refused", str(reply.status)).inc()
         return Reply(reply.status, {**reply.headers, **ALWAYS, "X-Request-Id": request_id}, reply.body)

@@ -117,7 +117,6 @@ def server_config(
     """
     from uvicorn import Config  # noqa: PLC0415
 
-    from ..bootstrap.web import FLASK_WAITING  # noqa: PLC0415
     from ..front.flask_app import FlaskApp  # noqa: PLC0415
     from ..front.protocol import FrontProtocol  # noqa: PLC0415
 
@@ -132,7 +131,7 @@ def server_config(
         ending=front.ending,
     )
     return Config(
-        cast("Any", FlaskApp(front.flask, working + FLASK_WAITING)),
+        cast("Any", FlaskApp(front.flask, working, front.refusals, front.app_of)),
         http=cast("Any", protocol),
         ws="none",
         interface="asgi3",

@@ -224,8 +224,8 @@ class ServingThread:
         settings: Settings,
         listening: socket.socket,
         chance: Chance,
-        connections: int | None = None,
         deadline_s: float = DEADLINE_S,
+        connections: int | None = None,
     ) -> None:
         self._deadline_s = deadline_s
         self._settings = settings
@@ -293,7 +293,7 @@ def crowded(front: Running) -> Iterator[Running]:
     """Another server over the same store, which may have no more than `CONNECTIONS` connections."""
     with (
         socket.create_server(("127.0.0.1", 0)) as listening,
-        ServingThread(front.settings, listening, front.chance, CONNECTIONS) as thread,
+        ServingThread(front.settings, listening, front.chance, connections=CONNECTIONS) as thread,
     ):
         yield replace(front, port=listening.getsockname()[1], endpoints=thread.endpoints)
 

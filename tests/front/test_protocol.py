@@ -148,7 +148,6 @@ def test_a_request_in_many_pieces(front: Running) -> None:
 @pytest.mark.parametrize(
     ("head", "body"),
     [
-        (b"POST /verify/check HTTP/1.0\r\nContent-Length: 2\r\n", b"{}"),
         (b"POST /verify/check HTTP/1.1\r\nTransfer-Encoding: chunked\r\n", b"2\r\n{}\r\n0\r\n\r\n"),
         (b"POST /verify/check HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n", b"{}"),
         (b"POST /verify/check?x=1 HTTP/1.1\r\nContent-Length: 2\r\n", b"{}"),
@@ -157,7 +156,7 @@ def test_a_request_in_many_pieces(front: Running) -> None:
         (b"POST /verify/check HTTP/1.1\r\nX_Y: 1\r\nContent-Length: 2\r\n", b"{}"),
         (b"GET /verify/check HTTP/1.1\r\n", b""),
     ],
-    ids=["1.0", "chunked", "expect", "query", "escaped", "twice", "underscore", "method"],
+    ids=["chunked", "expect", "query", "escaped", "twice", "underscore", "method"],
 )
 def test_what_is_not_plain_is_for_flask(front: Running, head: bytes, body: bytes) -> None:
     """And gets its answer there."""
