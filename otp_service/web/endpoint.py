@@ -13,10 +13,11 @@ from typing import Any, Protocol
 
 from .. import telemetry
 from ..domain.errors import InvalidRequest, Refusal, ServiceError, StoreUnavailable
+from ..domain.ids import is_verification_id
 from ..storage.api_keys import Principal
 from ..storage.callers import clear_caller
 from . import cors
-from .auth import Auth, allow
+from .auth import Auth
 from .bodies import PayloadTooLarge
 from .http import MAX_BODY, Call, Handler, Precheck, Reply, Route
 from .problems import Problems
@@ -119,7 +120,7 @@ class Endpoint:
         call = Call(call.path, call.query, call.headers, b"", call.peer, call.request_id, principal)
         if route.precheck is not None and "idempotency-key" in call.headers:
             return self._checked(route.precheck, call, principal, route.scope, read_body)
-        refusal = allow(principal, route.scope)
+        refusal = self._auth.allow(principal, route.scope)
         if refusal is not None:
             return self._problems.refusal(refusal, call.request_id)
         return self._work(route.handler, self._with_body(call, read_body))
@@ -139,7 +140,7 @@ class Endpoint:
             known = precheck(call) if too_large is None else None
             if known is not None:
                 return known
-            refusal = allow(principal, scope)
+            refusal = self._auth.allow(principal, scope)
             if refusal is not None:
                 return self._problems.refusal(refusal, call.request_id)
             if too_large is not None:
@@ -184,5 +185,8 @@ class Endpoint:
             extra["wait_ms"] = round(answer.waited_s * 1000)
         if answer.code is not None:
             extra["code"] = answer.code
+        verification_id = answer.verification_id or call.path.get("verification_id")
+        if verification_id is not None and is_verification_id(verification_id):
+            extra["verification_id"] = verification_id
         telemetry.log_request(_log, extra)
         return Reply(answer.status, {**answer.headers, **self._headers, "X-Request-Id": call.request_id}, answer.body)
