@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -51,18 +50,21 @@ class InFlight:
                 if (job.shard, job.entry) in self._jobs:
                     continue
                 self._jobs[job.shard, job.entry] = job
-            # The callback also runs for jobs that still wait when the pool is shut down.
-            self._pool.submit(self._run, job).add_done_callback(partial(self._finished, job))
+            self._submit(job)
         telemetry.WORKER_BUSY.set(len(self._jobs))
 
-    def drain(self, timeout_s: float) -> None:
-        """Start no more; wait for those that run."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        deadline = time.monotonic() + timeout_s
-        while self._jobs and time.monotonic() < deadline:
-            time.sleep(0.02)
+    def _submit(self, job: Job) -> None:
+        try:
+            # The callback also runs for jobs that still wait when the pool is shut down.
+            self._pool.submit(self._run, job).add_done_callback(partial(self._finished, job))
+        except RuntimeError:  # `start_no_more` was called meanwhile
+            self._finished(job, None)
 
-    def _finished(self, job: Job, _done: Future[None]) -> None:
+    def start_no_more(self) -> None:
+        """Forget what waits for a thread; the caller gives it to others. What runs goes on."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _finished(self, job: Job, _done: Future[None] | None) -> None:
         with self._freed:
             self._jobs.pop((job.shard, job.entry), None)
             self._freed.notify_all()

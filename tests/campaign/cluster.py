@@ -94,7 +94,7 @@ class Cluster:
         hooks = f"{self.apis['api2']}/webhooks/telnyx"
         self._commands = {
             "sandbox": ["sandbox", "--port", str(numbers["sandbox"]), "--webhook-url", hooks],
-            **{name: ["serve", "--port", str(numbers[name]), "--workers", "1"] for name in self.apis},
+            **{name: ["serve", "--port", str(numbers[name]), "--workers", "1", "--drain", "0s"] for name in self.apis},
             **{name: ["worker", "--concurrency", "16"] for name in ("worker1", "worker2")},
         }
         self._children: dict[str, Child] = {}
