@@ -85,7 +85,6 @@ class Endpoint:
         call = Call(path, query, headers, b"", peer, self._new_request_id())
         who: list[Principal] = []
         try:
-            self._auth.name_caller(peer, call.request_id)
             answer = self._answer(call, read_body, who)
         except ServiceError as error:
             if isinstance(error, StoreUnavailable):
@@ -108,6 +107,7 @@ class Endpoint:
 
     def _admitted(self, call: Call, read_body: ReadBody, who: list[Principal]) -> Reply:
         route = self.route
+        self._auth.name_caller(call.peer, call.request_id)
         if route.scope is None:
             return self._work(route.handler, self._with_body(call, read_body))
         if route.token_access is not None and route.token_access.admits(call):
