@@ -60,19 +60,32 @@ class Timers:
 
     def put_off(self, due: Timer, wait_ms: int) -> None:
         """Let a timer that cannot be attended to come again later. Raises StoreUnavailable."""
-        ref = due.reference
-        name = ref.token if due.kind == TimerKind.EXPIRY else ref.delivery_id(due.ordinal)
         at_ms = self._store.time_ms(self._keys.timers(due.shard)) + wait_ms
         with answering():
-            self._client.zadd(self._keys.timers(due.shard), {TimerEntry.pack(due.kind, name): at_ms}, xx=True)
+            self._client.zadd(self._keys.timers(due.shard), {_name(due): at_ms}, xx=True)
+
+    def come_sooner(self, timers: Sequence[tuple[Timer, int]]) -> None:
+        """Let timers that are set come in so many milliseconds, if that is sooner. Raises StoreUnavailable."""
+        for shard in {timer.shard for timer, _ in timers}:
+            key = self._keys.timers(shard)
+            now_ms = self._store.time_ms(key)
+            due = {_name(timer): now_ms + in_ms for timer, in_ms in timers if timer.shard == shard}
+            with answering():
+                self._client.zadd(key, due, xx=True, lt=True)
 
     def bring_forward(self, dues: Sequence[Timer]) -> None:
         """Let other workers attend to timers at once that this one has claimed. Raises StoreUnavailable."""
         for due in dues:
-            name, timers = due.reference.delivery_id(due.ordinal), self._keys.timers(due.shard)
+            timers = self._keys.timers(due.shard)
             with answering():
-                self._client.zadd(timers, {TimerEntry.pack(due.kind, name): self._store.time_ms(timers)})
+                self._client.zadd(timers, {_name(due): self._store.time_ms(timers)})
 
     def is_paused(self, shard: int) -> bool:
         """Whether the shard did not answer a moment ago, so that reading it again would only cost time."""
         return self._store.is_paused(self._keys.timers(shard))
+
+
+def _name(timer: Timer) -> str:
+    ref = timer.reference
+    name = ref.token if timer.kind == TimerKind.EXPIRY else ref.delivery_id(timer.ordinal)
+    return TimerEntry.pack(timer.kind, name)

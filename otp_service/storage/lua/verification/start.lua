@@ -139,6 +139,7 @@ table.insert(counted.own, 1, now)
 local next_send = int(ladder_opens(counted.own, waits, now))
 
 local c = {outbox = outbox_key, audit = audit_key, timers = timers_key, who = who, now = now}
+local short_detail = own_detail ~= '' and own_detail or string.format(StartDetail.PACK, purpose, channel)
 local timers = {int(expires), TimerKind.EXPIRY .. token}
 if pending then
   sends = int(sends + 1)
@@ -147,7 +148,7 @@ if pending then
   old_version = tonumber(old_version) or 0
   add_to_timeline(fields, old_version + 1, 'verification.resent', now, nil, detail)
   queue_delivery(c, int(old_deliveries + 1), open, sends, channel, locale, autofill, sent_within_ms, fields,
-    old_version + 2, timers, audit_event('verification.resent', nil, detail))
+    old_version + 2, timers, audit_event('verification.resent', nil, short_detail))
   redis.call('PEXPIREAT', known_secrets_key, int(expires))
   redis.call('PEXPIREAT', who.record, tombstone_until)
   return {operation, outcome, token, int(now), redis.call('HGETALL', who.record)}
@@ -165,7 +166,7 @@ if metadata ~= '{}' then
 end
 if own_detail ~= '' then add_pieces(fields, Record.DETAIL .. '1', own_detail) end
 local sender, kind = queue_delivery(c, '1', open, '1', channel, locale, autofill, sent_within_ms, fields, 2,
-  timers, audit_event('verification.started', nil, detail))
+  timers, audit_event('verification.started', nil, short_detail))
 local secrets = {Secrets.DIGEST, digest}
 add_pieces(secrets, Secrets.BOX, box)
 redis.call('HSET', secrets_key, unpack(secrets))
