@@ -121,6 +121,14 @@ class ApiKeys:
             known = self._ask(match[1], digest, known)
         return known.principal if time.monotonic() < known.ends_at else None
 
+    def known_app(self, key: str) -> str | None:
+        """Whose key it was when the store was last asked for it; None where that is long ago. Asks nobody."""
+        known = self._cache.get(hashlib.sha256(key.encode()).hexdigest())
+        now = time.monotonic()
+        if known is None or known.principal is None or now >= min(known.ends_at, known.asked_at + BELIEVED_S):
+            return None
+        return known.principal.app
+
     def _ask(self, key_id: str, digest: str, known: "_Known | None") -> "_Known":
         asked_at = time.monotonic()
         try:

@@ -1,15 +1,13 @@
 """One request from beginning to end, without a framework: API key, body, handler, and the reply to every fault.
 
-The order of refusals is here: 401, the reply stored under an Idempotency-Key, 403, 413, then the handler's own. A
-handler runs inside the work limiter, and the body is read before that: a slow sender keeps a thread, but no slot to
-work.
+The order of refusals is here: 401, the reply stored under an Idempotency-Key, 403, 413, then the handler's own.
 """
 
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 from .. import telemetry
 from ..domain.errors import InvalidRequest, Refusal, ServiceError, StoreUnavailable
@@ -18,7 +16,7 @@ from ..storage.callers import clear_caller
 from . import cors
 from .auth import Auth, allow
 from .bodies import PayloadTooLarge
-from .http import MAX_BODY, Call, Handler, Precheck, Reply, Route
+from .http import MAX_BODY, Call, Precheck, Reply, Route
 from .problems import Problems
 
 ALWAYS = {"X-Content-Type-Options": "nosniff"}
@@ -29,32 +27,11 @@ ReadBody = Callable[[int], bytes]
 """Reads at most that many bytes of the request's body."""
 
 
-class Limits(Protocol):
-    """How much may be done at once: each is entered around what it bounds, and raises NotReady where it is full."""
-
-    @property
-    def requests(self) -> AbstractContextManager[Any]:
-        """Requests that may wait."""
-        ...
-
-    @property
-    def limiter(self) -> AbstractContextManager[Any]:
-        """Requests that work."""
-        ...
-
-    @property
-    def bodies_with_key(self) -> AbstractContextManager[Any]:
-        """Bodies that are being received, of requests with a valid API key."""
-        ...
-
-    @property
-    def bodies_without_key(self) -> AbstractContextManager[Any]:
-        """Bodies that are being received, of other requests."""
-        ...
-
-
 class Endpoint:
-    """Serves one route. Never raises."""
+    """Serves one route. Never raises.
+
+    `admission` is entered around each request that may wait, and raises NotReady for one too many.
+    """
 
     def __init__(
         self,
@@ -62,10 +39,10 @@ class Endpoint:
         auth: Auth,
         problems: Problems,
         new_request_id: Callable[[], str],
-        threads: Limits,
+        admission: AbstractContextManager[Any] | None = None,
     ) -> None:
         self.route = route
-        self._threads = threads
+        self._admission = admission or nullcontext()
         self._headers = {**ALWAYS, **cors.ALLOWED} if route.cross_origin else ALWAYS
         self._auth = auth
         self._problems = problems
@@ -102,15 +79,15 @@ class Endpoint:
     def _answer(self, call: Call, read_body: ReadBody, who: list[Principal]) -> Reply:
         if not self.route.waits:
             return self.route.handler(call)
-        with self._threads.requests:
+        with self._admission:
             return self._admitted(call, read_body, who)
 
     def _admitted(self, call: Call, read_body: ReadBody, who: list[Principal]) -> Reply:
         route = self.route
         if route.scope is None:
-            return self._work(route.handler, self._with_body(call, read_body))
+            return route.handler(self._with_body(call, read_body))
         if route.token_access is not None and route.token_access.admits(call):
-            return self._work(route.token_access.handler, call)
+            return route.token_access.handler(call)
         principal = self._auth.authenticate(call.headers)
         if isinstance(principal, Refusal):
             return self._problems.refusal(principal, call.request_id)
@@ -122,11 +99,7 @@ class Endpoint:
         refusal = allow(principal, route.scope)
         if refusal is not None:
             return self._problems.refusal(refusal, call.request_id)
-        return self._work(route.handler, self._with_body(call, read_body))
-
-    def _work(self, handler: Handler, call: Call) -> Reply:
-        with self._threads.limiter:
-            return handler(call)
+        return route.handler(self._with_body(call, read_body))
 
     def _checked(self, precheck: Precheck, call: Call, principal: Principal, scope: str, read_body: ReadBody) -> Reply:
         # A body over the limit has no stored reply, and 403 comes before 413.
@@ -135,16 +108,15 @@ class Endpoint:
             call = self._with_body(call, read_body)
         except PayloadTooLarge as error:
             too_large = error
-        with self._threads.limiter:
-            known = precheck(call) if too_large is None else None
-            if known is not None:
-                return known
-            refusal = allow(principal, scope)
-            if refusal is not None:
-                return self._problems.refusal(refusal, call.request_id)
-            if too_large is not None:
-                raise too_large
-            return self.route.handler(call)
+        known = precheck(call) if too_large is None else None
+        if known is not None:
+            return known
+        refusal = allow(principal, scope)
+        if refusal is not None:
+            return self._problems.refusal(refusal, call.request_id)
+        if too_large is not None:
+            raise too_large
+        return self.route.handler(call)
 
     def _with_body(self, call: Call, read_body: ReadBody) -> Call:
         if self.route.method in _BODILESS:
@@ -154,14 +126,10 @@ class Endpoint:
             raise InvalidRequest("The Content-Length is not a number.")
         if len(length) > 9 or int(length) > MAX_BODY:
             raise PayloadTooLarge(f"The body may have {MAX_BODY} bytes.")
-        with self._bodies(call):
-            body = read_body(MAX_BODY + 1)
+        body = read_body(MAX_BODY + 1)
         if len(body) > MAX_BODY:
             raise PayloadTooLarge(f"The body may have {MAX_BODY} bytes.")
         return Call(call.path, call.query, call.headers, body, call.peer, call.request_id, call.principal)
-
-    def _bodies(self, call: Call) -> AbstractContextManager[Any]:
-        return self._threads.bodies_without_key if call.principal is None else self._threads.bodies_with_key
 
     def _extra(self, call: Call, who: Sequence[Principal]) -> dict[str, object]:
         extra: dict[str, object] = {

@@ -210,7 +210,7 @@ def test_an_outage_of_the_store_is_outlived() -> None:
         wait_until(lambda: deliver.done, 5)
 
 
-def test_the_end_waits_for_what_is_being_sent_and_hands_back_the_rest() -> None:
+def test_the_end_waits_for_what_is_being_sent_and_the_rest_is_handed_back() -> None:
     """Stopping finishes the sends under way, which are kept from others; what was only held is handed back at once."""
     outbox = FakeStreams()
     for shard in range(SHARDS):

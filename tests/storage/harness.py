@@ -2,7 +2,6 @@
 
 import functools
 import itertools
-import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -38,6 +37,8 @@ from otp_service.storage.sender_stats import SenderStats
 from otp_service.storage.store import Store
 from otp_service.storage.timers import Timers
 from otp_service.storage.verifications import Verifications
+from otp_service.usecases import sealed_box
+from otp_service.usecases.sealed_box import Box
 
 from .records import Records
 from .remembered import Remembered
@@ -180,7 +181,7 @@ class StoreHarness(Remembered, Records):
         ref = changes.pop("reference", ref)
         kid = self.ring.active_kid
         hashed = codes.context_hash(context)
-        box = {"v": ref.token, "to": number, "code": code, "context": context or {}}
+        box = sealed_box.pack(ref, Box(number, code, context or {}))
         made = StartCommand(
             operation_id=word(),
             operation_ttl_ms=60_000,
@@ -192,7 +193,7 @@ class StoreHarness(Remembered, Records):
             context_hash=hashed,
             kid=kid,
             digest=self.digest(ref, app.name, code, hashed),
-            box=self.ring.seal(json.dumps(box).encode()),
+            box=self.ring.seal(box),
             metadata="{}",
             locale="en",
             autofill="",

@@ -109,7 +109,7 @@ class CheckVerification:
     ) -> CheckCommand:
         hashed, peppers = codes.context_hash(request.context), self._vault.current().peppers
         return CheckCommand(
-            operation_id=self._token_bytes(12).hex(),
+            operation_id=self._token_bytes(8).hex(),
             reference=ref,
             app=app,
             receipt_id=self._token_bytes(16).hex(),
