@@ -17,7 +17,7 @@ INSTALLED = [BARE_FRONT, *(peer for peer in ALL if not peer.missing)]
 
 
 def test_the_extra_has_what_the_peers_need() -> None:
-    """With `bench` installed every peer is measured, the limit among them; and the service needs nothing of it."""
+    """With `bench` installed every peer is measured, and the service needs nothing of it."""
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
     extra, service = (

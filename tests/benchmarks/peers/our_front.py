@@ -31,4 +31,4 @@ class BareFront(Target):
         return NaiveStack(programs, url, {"Content-Type": "application/json"})
 
 
-BARE_FRONT = BareFront(("--server", "uvicorn"))
+BARE_FRONT = BareFront()
