@@ -55,6 +55,14 @@ def wait(begin: Callable[[Callable[[T], Any]], None]) -> T:
     return result
 
 
+def off_loop(loop: asyncio.AbstractEventLoop, work: Callable[[], T]) -> T:
+    """Run blocking work: in a thread, for which work of the loop waits; for any other thread right here."""
+    if greenlet.getcurrent().parent is None:
+        return work()
+    ended: asyncio.Future[T] = wait(lambda done: loop.run_in_executor(None, work).add_done_callback(done))
+    return ended.result()
+
+
 class Event:
     """As `threading.Event`, for one piece of work of the loop that waits at a time. Set it in the loop."""
 
