@@ -12,6 +12,7 @@ from .. import greenlets, telemetry
 from ..config import Settings
 from ..domain.policy import App, Slot
 from ..front.connections import connections_allowed
+from ..front.flask_app import NEWS_THREADS
 from ..keyring_reload import ReloadedKeyring
 from ..storage.audit_consumer import AuditConsumer
 from ..storage.delivery_reports import DeliveryReports
@@ -30,6 +31,7 @@ from ..web.app import create_app
 from ..web.auth import Auth
 from ..web.problems import Problems
 from ..web.readiness import Judgement, Readiness
+from ..web.refused_keys import RefusedKeys
 from ..web.routes.all_routes import Backend, all_routes
 from . import readiness, senders
 from .callbacks import callback_gauges
@@ -42,14 +44,11 @@ Pause = Callable[[float], bool]
 """Waits for so many seconds or for the end of the process; returns whether the process ends."""
 
 
-FLASK_WAITING = 16
-"""Requests that may wait for news in a thread of Flask's pool. The loop leaves it those of an odd form only."""
-
 LOOP_WAITING = 20_000
 """Requests that may wait for news in an event loop."""
 
 
-def build_web(settings: Settings, waiting: int = FLASK_WAITING) -> Flask:
+def build_web(settings: Settings, waiting: int = NEWS_THREADS) -> Flask:
     """The API as a WSGI application. `waiting`: requests that may wait for news, in a thread each."""
     require_for_web(settings)
     keyring = open_keyring(settings)
@@ -102,7 +101,7 @@ class WebParts:
         """A new id for a request."""
         return f"req_{self._chance.token_hex(12)}"
 
-    def watch(self, pause: Pause, slots: int = FLASK_WAITING) -> Watch:
+    def watch(self, pause: Pause, slots: int = NEWS_THREADS) -> Watch:
         """Requests that wait for a change, in a thread each."""
         return Watch(
             store=self._verifications,
@@ -138,7 +137,7 @@ class WebParts:
             receive=self._receive(),
             idempotency=Idempotency(stores.scripts, stores.keys),
             audit=stores.audit,
-            auth=Auth(stores.api_keys, settings.policy.audit_addresses),
+            auth=Auth(stores.api_keys, RefusedKeys(stores.api_keys, stores.audit), settings.policy.audit_addresses),
             problems=Problems(settings.public_url),
             ids=keyring.ids,
             watch_tokens=keyring.watch_tokens,

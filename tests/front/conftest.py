@@ -224,8 +224,8 @@ class ServingThread:
         settings: Settings,
         listening: socket.socket,
         chance: Chance,
-        connections: int | None = None,
         deadline_s: float = DEADLINE_S,
+        connections: int | None = None,
     ) -> None:
         self._deadline_s = deadline_s
         self._settings = settings
