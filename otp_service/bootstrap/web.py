@@ -31,6 +31,7 @@ from ..web.app import create_app
 from ..web.auth import Auth
 from ..web.problems import Problems
 from ..web.readiness import Judgement, Readiness
+from ..web.refused_keys import RefusedKeys
 from ..web.routes.all_routes import Backend, all_routes
 from . import readiness, senders
 from .callbacks import callback_gauges
@@ -136,7 +137,7 @@ class WebParts:
             receive=self._receive(),
             idempotency=Idempotency(stores.scripts, stores.keys),
             audit=stores.audit,
-            auth=Auth(stores.api_keys, settings.policy.audit_addresses),
+            auth=Auth(stores.api_keys, RefusedKeys(stores.api_keys, stores.audit), settings.policy.audit_addresses),
             problems=Problems(settings.public_url),
             ids=keyring.ids,
             watch_tokens=keyring.watch_tokens,

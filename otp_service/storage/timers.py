@@ -11,6 +11,12 @@ from .schema.encodings import TimerEntry
 from .scripts import Scripts
 from .store import Store
 
+CLOCK_PLAY_MS = 1_000
+"""What the store's clock may be set back without a word: no wait becomes much longer by it."""
+
+SAME_STEP_MS = 10_000
+"""Workers see one and the same step of the clock within this time."""
+
 _OF_A_DELIVERY = frozenset(TimerKind) - {TimerKind.EXPIRY}
 
 
@@ -19,20 +25,36 @@ class Timers:
 
     def __init__(self, store: Store, scripts: Scripts, keys: Keys, ids: Ids) -> None:
         self._store = store
+        self._scripts = scripts
         self._client = store.client
         self._keys = keys
         self._ids = ids
         self._dead_letters = DeadLetters(store, scripts, keys, ids)
+        self._seen_ms: dict[int, int] = {}
 
     def due(self, count: int) -> list[Timer]:
-        """Timers whose time has come, of all shards that answer. Raises StoreUnavailable if none does."""
+        """Timers whose time has come, of all shards that answer. Raises StoreUnavailable if none does.
+
+        Where the store's clock was set back since the last call, they come as much sooner.
+        """
         timers = [self._keys.timers(shard) for shard in range(self._keys.shards)]
         clocks = self._store.times_ms(timers)
+        self._follow(clocks)
         # Of a shard whose clock is not known nothing is due. It is read all the same, in case all are dead.
         until = [-1 if now_ms is None else now_ms for now_ms in clocks]
         commands = zip(timers, until, strict=True)
         found = self._store.gather([("ZRANGEBYSCORE", name, "-inf", ms, "LIMIT", 0, count) for name, ms in commands])
         return [due for shard, members in enumerate(answers(found)) for due in self._parse_all(shard, members or [])]
+
+    def _follow(self, clocks: Sequence[int | None]) -> None:
+        for shard, now_ms in enumerate(clocks):
+            if now_ms is None:
+                continue
+            seen_ms = self._seen_ms.get(shard, now_ms)
+            self._seen_ms[shard] = now_ms
+            if now_ms + CLOCK_PLAY_MS < seen_ms:
+                keys = {"timers": self._keys.timers(shard), "clock_step": self._keys.clock_step(shard)}
+                self._scripts.call("delivery/follow_clock", keys, seen_ms=seen_ms, same_step_ms=SAME_STEP_MS)
 
     def _parse_all(self, shard: int, members: Sequence[str]) -> list[Timer]:
         due = []

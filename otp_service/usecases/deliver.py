@@ -72,7 +72,7 @@ class Deliver:
         self._recorder = RecordSend(deliveries=deliveries, random=random)
         self.held = HeldDeliveries(sender_health, monotonic)
         self.timers = DeliveryTimers(
-            due=due, reports=reports, store=store, carrier=carrier, sender_health=sender_health
+            due=due, reports=reports, store=store, carrier=carrier, ids=vault.ids, sender_health=sender_health
         )
 
     def send(self, job: Job) -> None:

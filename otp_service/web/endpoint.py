@@ -11,10 +11,11 @@ from typing import Any
 
 from .. import telemetry
 from ..domain.errors import InvalidRequest, Refusal, ServiceError, StoreUnavailable
+from ..domain.ids import is_verification_id
 from ..storage.api_keys import Principal
 from ..storage.callers import clear_caller
 from . import cors
-from .auth import Auth, allow
+from .auth import Auth
 from .bodies import PayloadTooLarge
 from .http import MAX_BODY, Call, Precheck, Reply, Route
 from .problems import Problems
@@ -61,7 +62,6 @@ class Endpoint:
         call = Call(path, query, headers, b"", peer, self._new_request_id())
         who: list[Principal] = []
         try:
-            self._auth.name_caller(peer, call.request_id)
             answer = self._answer(call, read_body, who)
         except ServiceError as error:
             if isinstance(error, StoreUnavailable):
@@ -84,6 +84,7 @@ class Endpoint:
 
     def _admitted(self, call: Call, read_body: ReadBody, who: list[Principal]) -> Reply:
         route = self.route
+        self._auth.name_caller(call.peer, call.request_id)
         if route.scope is None:
             return route.handler(self._with_body(call, read_body))
         if route.token_access is not None and route.token_access.admits(call):
@@ -96,7 +97,7 @@ class Endpoint:
         call = Call(call.path, call.query, call.headers, b"", call.peer, call.request_id, principal)
         if route.precheck is not None and "idempotency-key" in call.headers:
             return self._checked(route.precheck, call, principal, route.scope, read_body)
-        refusal = allow(principal, route.scope)
+        refusal = self._auth.allow(principal, route.scope)
         if refusal is not None:
             return self._problems.refusal(refusal, call.request_id)
         return route.handler(self._with_body(call, read_body))
@@ -111,7 +112,7 @@ class Endpoint:
         known = precheck(call) if too_large is None else None
         if known is not None:
             return known
-        refusal = allow(principal, scope)
+        refusal = self._auth.allow(principal, scope)
         if refusal is not None:
             return self._problems.refusal(refusal, call.request_id)
         if too_large is not None:
@@ -152,5 +153,8 @@ class Endpoint:
             extra["wait_ms"] = round(answer.waited_s * 1000)
         if answer.code is not None:
             extra["code"] = answer.code
+        verification_id = answer.verification_id or call.path.get("verification_id")
+        if verification_id is not None and is_verification_id(verification_id):
+            extra["verification_id"] = verification_id
         telemetry.log_request(_log, extra)
         return Reply(answer.status, {**answer.headers, **self._headers, "X-Request-Id": call.request_id}, answer.body)

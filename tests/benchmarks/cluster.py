@@ -25,7 +25,6 @@ from .programs import HOST, Programs, programs_in_a_folder, run
 from .rows import Options
 from .target import Kind
 
-PRIMARIES = (1, 2, 3)
 CONNECTIONS = 16
 ROW = "Cluster: {}"
 ALONE = "start and check without an API"
@@ -37,7 +36,7 @@ def row(target: OtpService, _stack: OurStack, options: Options, number: int) -> 
     with ExitStack() as opened:
         stacks = {
             count: target.open(opened.enter_context(programs_in_a_folder()), worker=False, primaries=count)
-            for count in PRIMARIES
+            for count in options.primaries
         }
         for kind in (Kind.WRONG, Kind.START):
             yield from _service(target, stacks, kind, options, number)
@@ -119,7 +118,7 @@ def _beside_model(per_s: float, expected: float) -> dict[str, float]:
 
 def _scripts(target: OtpService, options: Options, number: int) -> Iterator[Leg]:
     first: Cost | None = None
-    for count in PRIMARIES:
+    for count in options.primaries:
         with programs_in_a_folder() as programs:
             url = cluster_url(store.start_cluster(programs, count))
             began, before, calls = time.monotonic(), usage(programs), Calls.of(url)
