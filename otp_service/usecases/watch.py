@@ -158,7 +158,7 @@ class Watch:
         """Whether there is a slot for this owner, perhaps by ending the oldest wait of the one who has most."""
         if self._taken < self._slots:
             return True
-        largest = max(self._owned.values(), key=len)
+        largest = max(self._owned.values(), key=len, default={})
         if len(largest) <= len(self._owned.get(owner, ())) + 1:
             return False
         oldest = next(iter(largest))
