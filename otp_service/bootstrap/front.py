@@ -10,19 +10,20 @@ from flask import Flask
 
 from .. import greenlets
 from ..config import Settings
+from ..front.admission import Admission
 from ..front.plain import Endpoints
+from ..front.refusals import Refusals
 from ..keyring_reload import ReloadedKeyring
 from ..storage.pipelined.store import pipelined
 from ..storage.scripts import Scripts
 from ..storage.store import Store
-from ..usecases.watch import Watch
+from ..web.auth import bearer
 from ..web.endpoint import Endpoint
-from ..web.limits import WORKING, LoopLimits
-from ..web.routes.all_routes import loop_routes
+from ..web.routes.all_routes import Backend, loop_routes
 from .chance import SYSTEM, Chance
 from .required import require_for_web
 from .stores import open_keyring, open_stores, parts_over
-from .web import WebParts, flask_app, open_consumer
+from .web import WebParts, flask_app, open_consumer, open_readiness
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,10 @@ class Front:
 
     flask: Flask
     endpoints: Endpoints
+    refusals: Refusals
+    app_of: Callable[[str], str | None]
+    """The app of the key in an Authorization header, if that is known without asking the store."""
+
     keyring: ReloadedKeyring
     """To be looked at often, outside of the loop."""
 
@@ -48,35 +53,42 @@ def build_front(
     settings: Settings,
     loop: asyncio.AbstractEventLoop,
     *,
-    working: int = WORKING,
     chance: Chance = SYSTEM,
     make_scripts: Callable[[Store], Scripts] = Scripts,
 ) -> Front:
-    """The API for this event loop. `working` is the number of requests that Flask works on at once."""
+    """The API for this event loop."""
     require_for_web(settings)
     keyring = open_keyring(settings)
     stores = open_stores(settings, keyring, make_scripts)
     open_consumer(settings, stores)
     ending, loop_ending = threading.Event(), greenlets.Event(loop)
-    flask = flask_app(WebParts(settings, stores, keyring, chance, ending.is_set), working, ending.wait)
+    ready = open_readiness(stores, keyring, ending.is_set)
+    ready.now()
+    flask_parts = WebParts(settings, stores, keyring, chance, ready.last)
+    flask = flask_app(flask_parts, flask_parts.watch(ending.wait))
     looped = parts_over(pipelined(loop, stores.store), stores.keys, make_scripts)
-    parts = WebParts(settings, looped, keyring, chance, ending.is_set)
-    endpoints = _endpoints(parts, parts.loop_watch(loop, loop_ending.wait))
+    parts = WebParts(settings, looped, keyring, chance, ready.last)
+    backend = parts.backend(parts.loop_watch(loop, loop_ending.wait))
+    endpoints, refusals = _endpoints(backend, parts.request_id), Refusals(backend.problems, parts.request_id)
+    threading.Thread(target=ready.keep_fresh, args=(ending.wait,), name="readiness", daemon=True).start()
+
+    def app_of(authorization: str) -> str | None:
+        key = bearer({"authorization": authorization}) or ""
+        return looped.api_keys.known_app(key) or stores.api_keys.known_app(key)
 
     def begin_end() -> None:
         ending.set()
         loop_ending.set()
 
-    return Front(flask, endpoints, keyring, ending, begin_end, looped.store.client.close)
+    return Front(flask, endpoints, refusals, app_of, keyring, ending, begin_end, looped.store.client.close)
 
 
-def _endpoints(parts: WebParts, watch: Watch) -> Endpoints:
-    backend, limits = parts.backend(watch), LoopLimits()
+def _endpoints(backend: Backend, request_id: Callable[[], str]) -> Endpoints:
     make = partial(
         Endpoint,
         auth=backend.auth,
         problems=backend.problems,
-        new_request_id=parts.request_id,
-        threads=limits,
+        new_request_id=request_id,
+        admission=Admission(),
     )
     return Endpoints(make(route) for route in loop_routes(backend))

@@ -87,6 +87,12 @@ class _Known:
     ends_at: float
 
 
+def id_of(key: str) -> str | None:
+    """The id in a key, whether or not there is such a key; None for what has not the form of one."""
+    match = _KEY.fullmatch(key)
+    return None if match is None else match[1]
+
+
 class ApiKeys:
     """The API keys of one store. `token_*` as in `secrets`."""
 
@@ -120,6 +126,14 @@ class ApiKeys:
         if known is None or known.asked_at + CACHE_S < time.monotonic():
             known = self._ask(match[1], digest, known)
         return known.principal if time.monotonic() < known.ends_at else None
+
+    def known_app(self, key: str) -> str | None:
+        """Whose key it was when the store was last asked for it; None where that is long ago. Asks nobody."""
+        known = self._cache.get(hashlib.sha256(key.encode()).hexdigest())
+        now = time.monotonic()
+        if known is None or known.principal is None or now >= min(known.ends_at, known.asked_at + BELIEVED_S):
+            return None
+        return known.principal.app
 
     def _ask(self, key_id: str, digest: str, known: "_Known | None") -> "_Known":
         asked_at = time.monotonic()

@@ -9,7 +9,7 @@ from ..domain.checking import Approval, Approved, CheckAnswer, CheckCommand, Lim
 from ..domain.denial import Denial
 from ..domain.ending import Canceled, Ended, NotFound, Redeemed
 from ..domain.errors import KeyUnknown, NotReady, StoreUnavailable
-from ..domain.ids import Ids, Reference
+from ..domain.ids import VERIFICATION_PREFIX, Ids, Reference
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, MAX_LIFETIME_MS, TOMBSTONE_MS
 from ..domain.starting import StartCommand, Started, StartRefused
 from ..domain.verification import Status
@@ -58,7 +58,8 @@ class Verifications:
                     self._hints.put(command.app.name, command.purpose, known)
                 case "refused":
                     left = int(reply[4]) if reply[4] != "" else None
-                    return StartRefused(reply[2], int(reply[3]), left, reply[6])
+                    pending = f"{VERIFICATION_PREFIX}{reply[5]}" if reply[5] else None
+                    return StartRefused(reply[2], int(reply[3]), left, reply[6], pending)
                 case "replayed":
                     return self._replayed(self._reference(reply[3]), command.app.name, resent=reply[2] == "resent")
                 case "created":
@@ -172,7 +173,6 @@ class Verifications:
             wrong_rules=rules_text(app.wrong_codes_per_number),
             wrong_everywhere_rules=rules_text(command.per_number.wrong_codes),
             consecutive_max=MAX_CONSECUTIVE_WRONG,
-            tombstone_ms=TOMBSTONE_MS,
             asserted_number=command.asserted_number,
             asserted_purpose=command.asserted_purpose,
             by_purpose=command.by_purpose or "",
@@ -229,7 +229,6 @@ class Verifications:
             "record": self._keys.record(ref),
             "secrets": self._keys.secrets(ref),
             "audit": self._keys.audit(shard),
-            "timers": self._keys.timers(shard),
         }
 
     def cancel(self, operation_id: str, ref: Reference, app: str) -> Canceled | Ended | NotFound:
@@ -242,7 +241,6 @@ class Verifications:
             token=ref.token,
             number_hash=ref.number_hash,
             app=app,
-            tombstone_ms=TOMBSTONE_MS,
         )
         _require_echo(reply, operation_id)
         match reply[1]:
@@ -273,11 +271,8 @@ class Verifications:
 
     def expire(self, ref: Reference) -> bool:
         """End the verification if its time has run out. Raises StoreUnavailable."""
-        keys = self._ending_keys(ref)
-        ended = self._scripts.call(
-            "verification/expire", keys, token=ref.token, number_hash=ref.number_hash, tombstone_ms=TOMBSTONE_MS
-        )
-        return bool(ended)
+        keys = self._ending_keys(ref) | {"timers": self._keys.timers(self._keys.shard(ref.number_hash))}
+        return bool(self._scripts.call("verification/expire", keys, token=ref.token, number_hash=ref.number_hash))
 
     def pending(self, number_hash: str) -> list[Reference]:
         """The number's verifications that may be pending, of all apps and purposes. Raises StoreUnavailable."""
@@ -304,7 +299,6 @@ class Verifications:
             senders=",".join(sorted(denial.senders)),
             # An event that is posted again says nothing about a code that was sent after it first came.
             before_ms=min(denial.at_ms + CLOCKS_APART_MS, denial.received_ms),
-            tombstone_ms=TOMBSTONE_MS,
         )
         return str(reply)
 

@@ -20,6 +20,7 @@ STATUS: dict[str, tuple[int, str]] = {
     "not_found": (404, "There is nothing here"),
     "verification_not_found": (404, "No such verification"),
     "method_not_allowed": (405, "The method is not allowed here"),
+    "request_timeout": (408, "The request took too long to arrive"),
     "context_conflict": (409, "Another context is pending"),
     "idempotency_conflict": (409, "The Idempotency-Key is in use"),
     "already_approved": (410, "Already approved"),
@@ -29,6 +30,7 @@ STATUS: dict[str, tuple[int, str]] = {
     "verification_denied": (410, "The person denied the request"),
     "receipt_spent": (410, "The receipt was already spent"),
     "payload_too_large": (413, "The body is too large"),
+    "uri_too_long": (414, "The path with its query is too long"),
     "unsupported_media_type": (415, "The body is not JSON"),
     "code_incorrect": (422, "The code is not right"),
     "invalid_number": (422, "Not a telephone number"),
@@ -37,6 +39,7 @@ STATUS: dict[str, tuple[int, str]] = {
     "rate_limited": (429, "Too many requests"),
     "resend_too_soon": (429, "Too soon to send again"),
     "too_many_wrong_codes": (429, "Too many wrong codes for this number"),
+    "headers_too_large": (431, "The headers are too large"),
     "internal_error": (500, "Something went wrong on our side"),
     "store_unavailable": (503, "The store does not answer"),
     "queue_full": (503, "Too many messages are waiting"),
@@ -63,6 +66,7 @@ class Problems:
         retry_after_s: int | None = None,
         fields: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        verification_id: str | None = None,
     ) -> Reply:
         """The problem document of a code. 429 and 503 always carry Retry-After."""
         default_status, title = STATUS[code]
@@ -80,7 +84,7 @@ class Problems:
         sent = {"Content-Type": MEDIA, **NO_STORE, **(headers or {})}
         if status in (429, 503):
             sent["Retry-After"] = str(retry_after_s or _RETRY_S.get(code, 1))
-        return Reply(status, sent, msgspec.json.encode(document), code)
+        return Reply(status, sent, msgspec.json.encode(document), code, verification_id=verification_id)
 
     def refusal(self, refusal: Refusal, request_id: str) -> Reply:
         """The problem document of an expected outcome. A 401 names the scheme to use (RFC 9110, 15.5.2)."""
@@ -91,6 +95,7 @@ class Problems:
             retry_after_s=refusal.retry_after_s,
             fields=refusal.fields,
             headers={"WWW-Authenticate": "Bearer"} if refusal.code == "unauthorized" else None,
+            verification_id=refusal.verification_id,
         )
 
     def error(self, error: ServiceError, request_id: str) -> Reply:

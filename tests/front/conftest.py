@@ -26,6 +26,7 @@ from otp_service.config import Settings
 from otp_service.front.plain import Endpoints, Found
 from otp_service.front.server import FrontServer
 from otp_service.runtime import front_process
+from otp_service.runtime.dev import embedded_store
 from otp_service.storage.api_keys import SCOPES
 from otp_service.storage.script_files import Script, Value
 from otp_service.storage.scripts import Scripts
@@ -34,6 +35,9 @@ from tests.web.conftest import make_settings
 CODE, WRONG = "123456", "654321"
 DEADLINE_S = 1.5
 """For a request to arrive."""
+
+CONNECTIONS = 40
+"""Of the server that is crowded."""
 
 _STILL_S = int(time.time()) + 3600
 """Later than any test of a run: keys end by the real clock, and none may end before its test does."""
@@ -216,10 +220,16 @@ class ServingThread:
     """An event loop with the server, in a thread."""
 
     def __init__(
-        self, settings: Settings, listening: socket.socket, chance: Chance, deadline_s: float = DEADLINE_S
+        self,
+        settings: Settings,
+        listening: socket.socket,
+        chance: Chance,
+        deadline_s: float = DEADLINE_S,
+        connections: int | None = None,
     ) -> None:
         self._deadline_s = deadline_s
         self._settings = settings
+        self._connections = connections
         self._chance = chance
         self._listening = listening
         self._started = threading.Event()
@@ -233,7 +243,8 @@ class ServingThread:
         )
         self.endpoints = Counted(front.endpoints)
         counted = replace(front, endpoints=self.endpoints)
-        self.server = SteppedServer(front_process.server_config(counted, 4, self._deadline_s), front.begin_end)
+        config = front_process.server_config(counted, 4, self._deadline_s, self._connections, DEADLINE_S)
+        self.server = SteppedServer(config, front.begin_end)
         self._started.set()
         await self.server.serve([self._listening])
         front.close()
@@ -253,18 +264,44 @@ class ServingThread:
 
 
 @pytest.fixture(scope="session")
-def _served(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterator[Running]:
+def _own_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A store for these tests alone: the server looks in the background, and marks an empty store as its own."""
+    directory = tmp_path_factory.mktemp("front_store")
+    server = embedded_store.start(directory, log=directory / "server.log")
+    try:
+        server.wait_ready()
+        yield server.url
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def _served(tmp_path_factory: pytest.TempPathFactory, _own_store: str) -> Iterator[Running]:
     chance = Chance()
     directory: Path = tmp_path_factory.mktemp("front")
-    settings = make_settings(directory, redis_url, SigningKey.generate())
-    with redis.Redis.from_url(redis_url) as store, socket.create_server(("127.0.0.1", 0)) as listening:
-        store.flushall()
-        with ServingThread(settings, listening, chance) as thread:
-            yield Running(listening.getsockname()[1], settings, store, chance, thread.endpoints)
+    settings = make_settings(directory, _own_store, SigningKey.generate())
+    with (
+        redis.Redis.from_url(_own_store) as store,
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        ServingThread(settings, listening, chance) as thread,
+    ):
+        yield Running(listening.getsockname()[1], settings, store, chance, thread.endpoints)
 
 
 @pytest.fixture
-def front(_served: Running, redis_server: "redis.Redis") -> Running:
+def crowded(front: Running) -> Iterator[Running]:
+    """Another server over the same store, which may have no more than `CONNECTIONS` connections."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        ServingThread(front.settings, listening, front.chance, connections=CONNECTIONS) as thread,
+    ):
+        yield replace(front, port=listening.getsockname()[1], endpoints=thread.endpoints)
+
+
+@pytest.fixture
+def front(_served: Running) -> Running:
     """The server over an empty store."""
+    _served.store.flushall()
+    _served.store.script_flush()
     _served._keys.clear()
     return _served

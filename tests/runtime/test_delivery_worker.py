@@ -52,6 +52,15 @@ class FakeDeliver:
                 self.done.append(one)
 
     @property
+    def held(self) -> "FakeDeliver":
+        """And what a breaker made wait."""
+        return self
+
+    def released(self) -> list[tuple[Timer, int]]:
+        """Nothing."""
+        return []
+
+    @property
     def timers(self) -> "FakeDeliver":
         """What runs timers: this, too."""
         return self

@@ -58,8 +58,26 @@ def test_a_tombstone_holds_the_reason_and_no_secret(harness: StoreHarness, statu
     assert number not in text
     assert number[1:] not in text
     assert "sealed-body" not in text
-    assert TOMBSTONE_MS - 5_000 < harness.raw.pttl(harness.keys.record(ref)) <= TOMBSTONE_MS
+    assert TOMBSTONE_MS - 5_000 < harness.raw.pttl(harness.keys.record(ref)) <= TOMBSTONE_MS + SHOP.code_ttl_ms
+    shift(harness, ref, expires_ms=-600_000)
+    assert not harness.verifications.expire(ref)
     assert f"expiry:{ref.token}" not in harness.timers(ref)
+    assert harness.record(ref)["status"] == status
+
+
+def test_at_the_codes_end_open_deliveries_get_their_closing(harness: StoreHarness) -> None:
+    """Whatever became of the verification; one that ended well needs none."""
+    open_, ended = harness.start(fresh_number()).reference, harness.start(fresh_number()).reference
+    harness.send(ended, "msg-ended")
+    harness.apply(ended, "delivered", "msg-ended")
+    for ref in (open_, ended):
+        harness.check(ref, CODE)
+        assert f"closing:{ref.delivery_id(1)}" not in harness.timers(ref)
+        shift(harness, ref, expires_ms=-600_000)
+        assert not harness.verifications.expire(ref)
+    closing = harness.timers(open_)[f"closing:{open_.delivery_id(1)}"]
+    assert closing == int(harness.record(open_)["expires_ms"]) + 30_000
+    assert f"closing:{ended.delivery_id(1)}" not in harness.timers(ended)
 
 
 @pytest.mark.parametrize("first", list(ENDINGS))
@@ -212,10 +230,10 @@ def shift(harness: StoreHarness, ref: Reference, **by_ms: int) -> None:
 def test_no_time_alone_prolongs_a_code(harness: StoreHarness, times: dict[str, int]) -> None:
     """Neither a later `expires` nor a clock that was set back: no check approves, nothing is sent, and it is shown."""
     number = fresh_number()
-    checked, sent, timed, again = (
-        harness.start(to).reference for to in (fresh_number(), fresh_number(), fresh_number(), number)
+    checked, sent, timed, canceled, again = (
+        harness.start(to).reference for to in (fresh_number(), fresh_number(), fresh_number(), fresh_number(), number)
     )
-    for ref in (checked, sent, timed, again):
+    for ref in (checked, sent, timed, canceled, again):
         shift(harness, ref, **times)
         view = harness.verifications.view(ref, "shop")
         assert view is not None
@@ -225,6 +243,7 @@ def test_no_time_alone_prolongs_a_code(harness: StoreHarness, times: dict[str, i
     assert harness.status(sent) == "expired"
     assert harness.verifications.expire(timed)
     assert harness.record(timed)["status"] == "expired"
+    assert harness.verifications.cancel(word(), canceled, "shop") == Ended(Status.EXPIRED)
     harness.refused(number)  # the cool-down is the number's
     assert harness.record(again)["status"] == "expired"
 

@@ -29,7 +29,10 @@ class Keys:
     # ---- one verification ------------------------------------------------------------------------------------------
 
     def record(self, ref: Reference) -> str:
-        """Hash: the verification, its deliveries (`3:status` is the third's status) and its events. TTL: end + 24 h."""
+        """Hash: the verification, its deliveries (`3:status` is the third's status) and its events.
+
+        TTL: 24 h past the code's end.
+        """
         return f"{self._of(ref.number_hash)}:verification:{ref.token}"
 
     def secrets(self, ref: Reference) -> str:
@@ -91,9 +94,14 @@ class Keys:
         """Sorted set: what is due when (ms): `expiry:` of a verification; of a delivery `retry:`, `poll:`,
         `failover:` in time, `closing:`.
 
+        A verification has one, for its code's end, whatever became of it; what is open then gets its `closing:`.
         No TTL: members go when they have come.
         """
         return f"{self._tag(shard)}:timers"
+
+    def clock_step(self, shard: int) -> str:
+        """String: the store's time after its clock was set back (ms), once the timers follow it. TTL: 10 s."""
+        return f"{self._tag(shard)}:clock_step"
 
     def audit(self, shard: int) -> str:
         """Stream: the audit events of the shard's numbers, appended by every script. No TTL: trimmed by the worker."""
