@@ -83,7 +83,7 @@ def _is_last(ending: Ending, connection: socket.socket, request: bytes) -> None:
 
 
 def test_what_is_on_its_way_when_it_stops_listening_is_answered(ending: Ending) -> None:
-    """A connection that is idle, or not accepted yet, may still send its last request; one that never does is closed."""
+    """A connection that is idle, or not accepted yet, may still send its last request; one that does not is closed."""
     late: list[socket.socket] = []
     ending.server.before_stop = lambda: late.append(ending.connect())
     with ending.connect() as served, ending.connect() as idle:
