@@ -17,8 +17,8 @@
 -- Holds every try of a delivery uses the body of its first; an expired code, an opted-out person or a number whose
 --       budget is spent is never sent to; a delivery that may have been sent is never called unsent; a call that
 --       is repeated because its reply was lost is one try.
-local facts, status, expires, deliveries, delivery_status, its_facts, tries, unsent_tries, last_call, failed_over =
-  unpack(redis.call('HMGET', record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.DELIVERIES,
+local facts, status, expires, sending, delivery_status, its_facts, tries, unsent_tries, last_call, failed_over =
+  unpack(redis.call('HMGET', record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.SENDING,
   ordinal .. Delivery.STATUS, ordinal .. Delivery.FACTS, ordinal .. Delivery.TRIES, ordinal .. Delivery.UNSENT_TRIES,
   ordinal .. Delivery.CALL, ordinal .. Delivery.FAILED_OVER))
 local sender, _, send = delivery_facts(its_facts)
@@ -36,7 +36,7 @@ if last_call == call and kept and status == 'pending' then return {'send', kept,
 
 -- Another sender's message of the same send has arrived: one more would only be a second SMS.
 local function is_delivered_by_another()
-  for i = 1, tonumber(deliveries) do
+  for i = 1, deliveries_of(sending) do
     if i ~= tonumber(ordinal) then
       local other = redis.call('HMGET', record_key, i .. Delivery.FACTS, i .. Delivery.STATUS)
       local _, _, its_send = delivery_facts(other[1])
