@@ -139,6 +139,11 @@ class Connection(HttpToolsProtocol):
             # It closes when all is sent; somebody who reads nothing would keep it.
             self._limits.sending.begin(self)
 
+    def end_keeping(self) -> None:
+        """Close it after the request that is being answered, if one is. Later ones look at `ending` themselves."""
+        if self.cycle is not None:
+            self.cycle.keep_alive = False
+
     def shutdown(self) -> None:
         """Close it if no request is on its way; otherwise its response is the last."""
         if not self._arriving and not self._has_unread():

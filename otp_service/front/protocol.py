@@ -111,65 +111,18 @@ class FrontProtocol(Connection):
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
                 self._parse(head + data[upgrade.args[0] :])
 
-<<<<<<< HEAD
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection has ended. Who waited for news on it waits no longer."""
+        cycle: object = self.cycle
+        if isinstance(cycle, Exchange) and not cycle.response_complete and cycle.work is not None:
+            cycle.work.leave()
+        super().connection_lost(exc)
+
     def _owner(self) -> str:
         """Whose the request is that is arriving: an app's if its key is known, otherwise that of an address."""
         if self._holder is None and not self._in_head:
             self._holder = owner_of(self.headers, self._peer, self._app_of)
         return self._holder or f"address {self._peer}"
-=======
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The connection has ended."""
-        self._end_opened()
-        self._receiving.end(self)
-        super().connection_lost(exc)
-
-    def _end_opened(self) -> None:
-        if self._opened is not None:
-            self._opened.end(self)
-            self._opened = None
-
-    def end_keeping(self) -> None:
-        """Close it after the request that is being answered, if one is. Later ones look at `ending` themselves."""
-        if self.cycle is not None:
-            self.cycle.keep_alive = False
-
-    def shutdown(self) -> None:
-        """Close it if no request is on its way; otherwise its response is the last."""
-        if not self._arriving and not self._has_unread():
-            super().shutdown()
-
-    def _has_unread(self) -> bool:
-        """Whether bytes of a request are here that the loop has not read yet."""
-        poll = select.poll()
-        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
-        return bool(poll.poll(0))
-
-    def give_up(self) -> None:
-        """The request takes too long to arrive."""
-        self._refuse(408)
-
-    def _refuse(self, status: int) -> None:
-        """End a connection whose request is not here as a whole, so that no endpoint can answer it."""
-        if self.transport.is_closing():
-            return
-        if self._is_next():
-            self.transport.write(STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n")
-        self.transport.close()
-
-    def send_400_response(self, msg: str) -> None:
-        """What came is no HTTP. Where an earlier request waits for its response, it must not get this one."""
-        if self._is_next():
-            super().send_400_response(msg)
-        else:
-            self.transport.close()
-
-    def _is_next(self) -> bool:
-        """Whether the next response is that of the request which is being read, or of the next one."""
-        if self._arriving and not self._in_head:
-            return not self.pipeline
-        return self.cycle is None or self.cycle.response_complete
->>>>>>> 972bb5f5c19e8a6f5b97fddb66b13f26f244ba6b
 
     # ---- the parser's callbacks ------------------------------------------------------------------------------------
 
@@ -277,7 +230,7 @@ class FrontProtocol(Connection):
         if exchange is None:
             super().on_message_complete()
         else:
-            greenlets.start(partial(self._serve, exchange))
+            exchange.work = greenlets.start(partial(self._serve, exchange))
 
     # ---- answering -------------------------------------------------------------------------------------------------
 

@@ -178,6 +178,8 @@ class DeliveryWorker:
                 with contextlib.suppress(StoreUnavailable):
                     self._touch()
             with contextlib.suppress(StoreUnavailable):
+                self._timer_runner.release_held()
+            with contextlib.suppress(StoreUnavailable):
                 self._timer_runner.run(self._timers.due(DUE_TIMERS))
             if take_over.due():
                 self._take_over(share)

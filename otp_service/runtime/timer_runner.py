@@ -43,6 +43,12 @@ class TimerRunner:
             if not self._timers.is_paused(timer.shard):
                 self._run_one(timer)
 
+    def release_held(self) -> None:
+        """Let what a breaker made wait come now if it has closed. Raises StoreUnavailable."""
+        released = self._deliver.held.released()
+        if released:
+            self._timers.come_sooner(released)
+
     def __len__(self) -> int:
         """Polls that run, or wait for a thread."""
         return len(self._polls)

@@ -5,6 +5,7 @@ httpx has no parameter for a deadline that covers a whole exchange, so the pool 
 
 import socket
 import ssl
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from ..connections import Deadline, connect
+from ..connections import Deadline, connect, resolve_within
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +74,16 @@ class _Backend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        """Connect to the first address that answers; the timeout is for all of them. Raises httpcore's errors."""
+        """Connect to the first address that answers; the timeout is for the name and all of them.
+
+        Raises httpcore's errors.
+        """
+        began_s = time.monotonic()
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            addresses = resolve_within(lambda: _addresses(host, port), self._deadline, timeout)
         except OSError as error:
             raise httpcore.ConnectError("the name cannot be resolved") from error
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        each_s = None if timeout is None else timeout / len(addresses)
+        each_s = None if timeout is None else max(0.0, timeout - (time.monotonic() - began_s)) / len(addresses)
         return connect(
             self._under,
             addresses,
@@ -89,3 +93,8 @@ class _Backend(httpcore.NetworkBackend):
             local_address=local_address,
             socket_options=socket_options,
         )
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))

@@ -14,7 +14,7 @@ from otp_service.domain.checking import CheckAnswer, CheckCommand
 from otp_service.domain.delivery import Accepted, DeliveryReport
 from otp_service.domain.ids import Reference
 from otp_service.domain.outbox import Job, PendingDelivery, SendPermit, Timer
-from otp_service.domain.policy import App, Channel, Limit, NumberLimits, Sender, SenderKind
+from otp_service.domain.policy import App, Channel, Limit, NumberLimits, Sender, SenderKind, Template
 from otp_service.domain.starting import StartCommand, Started, StartRefused
 from otp_service.keyring import Keyring, create, parse
 from otp_service.storage.audit_entries import events_of
@@ -48,7 +48,8 @@ SHARDS = 16
 POOL = Sender("pool", SenderKind.NUMBER_POOL, "profile-a", None, 20.0)
 BACKUP = Sender("backup", SenderKind.LONG_CODE, "profile-b", "+18445550001", 20.0)
 SAME_PROFILE = Sender("same_profile", SenderKind.LONG_CODE, "profile-a", "+18445550002", 20.0)
-SENDERS = (POOL, BACKUP, SAME_PROFILE)
+WHATSAPP = Sender("whatsapp", SenderKind.WHATSAPP, "profile-a", "+18445550003", 20.0, Template("otp_code"))
+SENDERS = (POOL, BACKUP, SAME_PROFILE, WHATSAPP)
 RESEND_MS = (30_000, 60_000, 120_000)
 SHOP = App("shop", "Acme", (POOL, BACKUP), resend_after_ms=RESEND_MS)
 BANK = App("bank", "Bank", (POOL, BACKUP), resend_after_ms=RESEND_MS)

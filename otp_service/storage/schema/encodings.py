@@ -163,6 +163,10 @@ ShortOperation = Encoding("|", ("until_ms", "operation"))
 ReservedSlot = Encoding("|", ("until_us", "written_us"))
 """Up to when slots are reserved, and when that was written, both in microseconds."""
 
+SenderPace = Encoding("|", ("reserved_us", "next_send_us", "late_us", "written_us"))
+"""A sender's rate, in microseconds: up to when slots are reserved, when the next message may go, up to when those that
+came back too late have been given new slots, and when that was written."""
+
 LimitRule = Encoding(":", ("limit", "per_ms"))
 """A limit as scripts get it: so many in any window of so many milliseconds. A list is separated by commas."""
 

@@ -38,8 +38,7 @@ if done then return {operation, 'replayed', unpack(done)} end
 if latest and latest ~= known_token then return {operation, 'known', latest} end
 local waits = {}
 for ms in string.gmatch(resend_waits, '%d+') do waits[#waits + 1] = tonumber(ms) end
-local who = {record = record_key, token = new_token, app = app, mask = mask, number_hash = number_hash,
-  operation = operation}
+local who = {record = record_key, token = new_token, app = app, mask = mask, number_hash = number_hash}
 
 -- The pending verification, if there is one. One whose time has run out unnoticed is ended here.
 local pending = false
@@ -51,8 +50,8 @@ if latest then
   old_created = created_at(old_facts)
   if old_status == 'pending' and has_expired(now, old_expires, old_created) then
     end_verification({audit = audit_key, secrets = known_secrets_key, now = now,
-      who = {record = known_record_key, token = latest, app = app, mask = mask, number_hash = number_hash,
-        operation = operation}}, 'verification.expired', old_version)
+      who = {record = known_record_key, token = latest, app = app, mask = mask, number_hash = number_hash}},
+      'verification.expired', old_version)
   elseif old_status == 'pending' and redis.call('EXISTS', known_secrets_key) == 1 then
     pending = true
     who.token, who.record = latest, known_record_key
@@ -67,7 +66,7 @@ local function refuse(code, retry_ms, left, limit)
       local skipped = tonumber(redis.call('HGET', start_refusals_key, code .. Refused.SKIPPED) or 0)
       redis.call('HSET', start_refusals_key, code, int(now), code .. Refused.SKIPPED, 0)
       append_audit(audit_key,
-        {token = pending and latest or '', app = app, mask = mask, number_hash = number_hash, operation = operation},
+        {token = pending and latest or '', app = app, mask = mask, number_hash = number_hash},
         audit_event('verification.refused', nil, cjson.encode({code = code, skipped = skipped,
           limit = limit ~= '' and limit or nil, wait_ms = retry_ms > 0 and retry_ms or nil})))
     else
