@@ -132,13 +132,8 @@ def _measure_store(client: Any) -> tuple[int, int, int]:
 
 
 def scripts(target: OtpService, _: None, options: Options, number: int) -> Iterator[Leg]:
-    """The store's own time for one call of each script, at several numbers of live verifications.
-
-    The largest takes minutes to reach, so it is measured in the first round only.
-    """
-    live = ",".join(str(level) for level in options.live if number == 1 or level < options.live[-1])
-    if not live:
-        return
+    """The store's own time for one call of each script, at several numbers of live verifications."""
+    live = ",".join(map(str, options.live))
     calls = min(2_000, options.live[0])
     options_of_it = ["--calls", str(calls), "--live", live]
     command = [target.python, "-m", "tests.benchmarks.script_time", *options_of_it]
@@ -157,12 +152,17 @@ OWN = (
     OwnRow("worker", "sends a second, CPU of a send, time from accepted start to carrier request", worker),
     OwnRow("memory", "bytes and keys of a pending verification, and what a login leaves", memory, once=True),
     OwnRow(
-        "scripts", "the store's time for one script, at several numbers of live verifications", scripts, stack=False
+        "scripts",
+        "the store's time for one script, at several numbers of live verifications",
+        scripts,
+        once=True,
+        stack=False,
     ),
     OwnRow(
         "cluster",
         "one, two and three primaries of a Cluster, beside the model of the sizing guide",
         cluster.row,
+        once=True,
         stack=False,
     ),
     OwnRow(
