@@ -19,6 +19,7 @@ from ..usecases.watch import Watch
 from ..web.endpoint import Endpoint
 from ..web.limits import WORKING, LoopLimits
 from ..web.routes.all_routes import loop_routes
+from .background import read_in_background
 from .chance import SYSTEM, Chance
 from .required import require_for_web
 from .stores import open_keyring, open_stores, parts_over
@@ -56,7 +57,8 @@ def build_front(
     open_consumer(settings, stores)
     ending, loop_ending = threading.Event(), greenlets.Event(loop)
     flask = flask_app(WebParts(settings, stores, keyring, chance), working, ending.wait)
-    looped = parts_over(pipelined(loop, stores.store), stores.keys, make_scripts)
+    reading = read_in_background(stores, settings.policy, api_keys=True)
+    looped = parts_over(pipelined(loop, stores.store), stores.keys, make_scripts, stores.known)
     parts = WebParts(settings, looped, keyring, chance)
     endpoints = _endpoints(parts, parts.loop_watch(loop, loop_ending.wait))
 
@@ -64,7 +66,12 @@ def build_front(
         ending.set()
         loop_ending.set()
 
-    return Front(flask, endpoints, keyring, end_waits, looped.store.client.close)
+    def close() -> None:
+        reading.stop()
+        looped.store.client.close()
+
+    reading.start()
+    return Front(flask, endpoints, keyring, end_waits, close)
 
 
 def _endpoints(parts: WebParts, watch: Watch) -> Endpoints:

@@ -32,6 +32,7 @@ from ..web.limits import LOOP_WATCHING, WATCHING, WORKING, Threads
 from ..web.problems import Problems
 from ..web.routes.all_routes import Backend, all_routes
 from . import readiness, senders
+from .background import read_in_background
 from .callbacks import callback_gauges
 from .carrier import webhook_key
 from .chance import SYSTEM, Chance
@@ -48,6 +49,8 @@ def build_web(settings: Settings, *, working: int = WORKING, pause: Pause | None
     keyring = open_keyring(settings)
     stores = open_stores(settings, keyring)
     open_consumer(settings, stores)
+    # Started by the first request of each process: a server may fork after this.
+    read_in_background(stores, settings.policy, api_keys=True)
     return flask_app(WebParts(settings, stores, keyring), working, pause or threading.Event().wait)
 
 

@@ -25,6 +25,7 @@ from ..usecases.deliver import Deliver
 from ..usecases.sender_health import SenderHealth
 from ..usecases.sync_optouts import SyncOptouts
 from . import senders
+from .background import read_in_background
 from .callbacks import callback_sender, callback_tasks
 from .optouts import optout_sync
 from .required import require_for_worker
@@ -50,6 +51,7 @@ def build_worker(settings: Settings, *, concurrency: int) -> DeliveryWorker:
     telnyx = require_for_worker(settings)
     keyring = open_keyring(settings)
     stores = open_stores(settings, keyring)
+    reading = read_in_background(stores, settings.policy, api_keys=False)
     gateway = Gateway(telnyx)
     health = senders.sender_health(settings, stores)
     outbox = _outbox(stores, keyring)
@@ -59,8 +61,10 @@ def build_worker(settings: Settings, *, concurrency: int) -> DeliveryWorker:
         if callbacks is not None:
             callbacks.finish(FINISH_S)
         telnyx.close()
+        reading.stop()
         stores.store.close()
 
+    reading.start()
     return DeliveryWorker(
         outbox,
         Timers(stores.store, stores.scripts, stores.keys, keyring.ids),

@@ -4,7 +4,8 @@ import ipaddress
 from collections.abc import Mapping
 
 from ..domain.errors import Refusal
-from ..storage.api_keys import ApiKeys, Principal
+from ..storage.api_keys import ApiKeys
+from ..storage.known_api_keys import Principal
 
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 

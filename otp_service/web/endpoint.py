@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from .. import telemetry
 from ..domain.errors import InvalidRequest, Refusal, ServiceError, StoreUnavailable
-from ..storage.api_keys import Principal
+from ..storage.known_api_keys import Principal
 from . import cors
 from .auth import Auth, allow
 from .bodies import PayloadTooLarge

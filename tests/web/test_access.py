@@ -94,10 +94,10 @@ def test_expired_and_revoked_keys_are_refused(api: ApiHarness) -> None:
     assert api.call("GET", f"/verify/{UNKNOWN_ID}", key=gone.key).status == 404
     assert keys.revoke(gone.id)
     deadline = time.monotonic() + 5
-    while api.call("GET", f"/verify/{UNKNOWN_ID}", key=gone.key).status != 401:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    api.call("GET", f"/verify/{UNKNOWN_ID}", key=brief.key).problem(401, "unauthorized")
+    for ended in (gone, brief):
+        while api.call("GET", f"/verify/{UNKNOWN_ID}", key=ended.key).status != 401:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
 
 def test_a_secret_is_kept_as_a_hash_only(api: ApiHarness) -> None:
