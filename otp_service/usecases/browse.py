@@ -54,17 +54,15 @@ class Browse:
         self._ids = vault.ids
         self._policy = policy
 
-    def verification(self, app: str | None, verification_id: str) -> VerificationView | None:
-        """A verification of this app. Raises StoreUnavailable.
+    def verification(
+        self, app: str | None, verification_id: str
+    ) -> tuple[VerificationView, list[TimelineEntry]] | None:
+        """A verification of this app, and everything that happened to it, in order. Raises StoreUnavailable.
 
         Without an app anybody's: only for callers who have proven that they may see this very one.
         """
         ref = self._ids.read(verification_id)
-        return self._store.view(ref, app) if ref is not None else None
-
-    def timeline(self, view: VerificationView) -> list[TimelineEntry]:
-        """Everything that happened to a verification, in order. Raises StoreUnavailable."""
-        return self._store.timeline(view.reference)
+        return self._store.view_with_timeline(ref, app) if ref is not None else None
 
     def optouts(self, number: str) -> tuple[str, list[OptOut]]:
         """The number's mask and its entry for every profile we know of. Raises InvalidNumber, StoreUnavailable."""

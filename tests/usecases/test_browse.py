@@ -53,7 +53,7 @@ def test_a_verification_is_its_own_apps() -> None:
     """Foreign, unknown and malformed ids are all nothing."""
     view = verification_view(REF)
     browse = use_case(Scenario(FakeVerifications(views={REF: view})))
-    assert browse.verification("shop", REF.verification_id) == view
+    assert browse.verification("shop", REF.verification_id) == (view, [])
     assert browse.verification("bank", REF.verification_id) is None
     assert browse.verification("shop", "vrf_x") is None
 
