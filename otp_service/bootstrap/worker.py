@@ -4,24 +4,29 @@ import secrets
 import socket
 import threading
 import time
+from collections.abc import Callable
 from random import random
 
 from .. import telemetry
 from ..config import Settings
 from ..keyring_reload import ReloadedKeyring
+from ..runtime import event_loop
 from ..runtime.delivery_worker import DeliveryWorker
 from ..runtime.periodic_tasks import PeriodicTask
+from ..runtime.sends import LoopedSends
 from ..storage.deliveries import Deliveries
 from ..storage.delivery_reports import DeliveryReports
 from ..storage.due_deliveries import DueDeliveries
 from ..storage.keyrings import Keyrings
 from ..storage.outbox import Outbox
+from ..storage.pipelined.store import pipelined
 from ..storage.sender_rate import SenderRate
 from ..storage.timers import Timers
 from ..storage.verifications import Verifications
 from ..telnyx.gateway import Gateway
 from ..usecases.alert_on_call import AlertOnCall
 from ..usecases.deliver import Deliver
+from ..usecases.ports import Carrier
 from ..usecases.sender_health import SenderHealth
 from ..usecases.sync_optouts import SyncOptouts
 from . import senders
@@ -29,7 +34,8 @@ from .background import read_in_background
 from .callbacks import callback_sender, callback_tasks
 from .optouts import optout_sync
 from .required import require_for_worker
-from .stores import Stores, join, open_keyring, open_stores
+from .sends import CarrierInThreads, Delivers
+from .stores import Stores, join, open_keyring, open_stores, parts_over
 
 ALERT_PERIOD_S = 1.0
 HEALTH_PERIOD_S = 60.0
@@ -54,6 +60,8 @@ def build_worker(settings: Settings, *, concurrency: int) -> DeliveryWorker:
     reading = read_in_background(stores, settings.policy, api_keys=False)
     gateway = Gateway(telnyx)
     health = senders.sender_health(settings, stores)
+    sends = LoopedSends(concurrency, event_loop.factory()())
+    looped = parts_over(pipelined(sends.loop, stores.store), stores.keys, known=stores.known)
     outbox = _outbox(stores, keyring)
     callbacks = callback_sender(settings, stores, keyring)
 
@@ -62,18 +70,30 @@ def build_worker(settings: Settings, *, concurrency: int) -> DeliveryWorker:
             callbacks.finish(FINISH_S)
         telnyx.close()
         reading.stop()
+        sends.loop.call_soon_threadsafe(looped.store.client.close)
         stores.store.close()
 
     reading.start()
     return DeliveryWorker(
         outbox,
         Timers(stores.store, stores.scripts, stores.keys, keyring.ids),
-        _deliver(settings, stores, keyring, gateway=gateway, health=health),
+        Delivers(
+            _deliver(
+                settings,
+                looped,
+                keyring,
+                carrier=CarrierInThreads(gateway, sends),
+                health=senders.sender_health(settings, looped),
+                sleep=sends.sleep,
+            ).send,
+            _deliver(settings, stores, keyring, carrier=gateway, health=health, sleep=time.sleep).timers,
+        ),
         stores.audit,
         concurrency=concurrency,
         audit_retention_ms=settings.audit_retention_ms,
         periodic_tasks=[*_periodic_tasks(settings, stores, keyring, gateway, health), *callback_tasks(callbacks)],
         close=close,
+        sends=sends,
     )
 
 
@@ -87,8 +107,9 @@ def _deliver(
     stores: Stores,
     keyring: ReloadedKeyring,
     *,
-    gateway: Gateway,
+    carrier: Carrier,
     health: SenderHealth,
+    sleep: Callable[[float], object],
 ) -> Deliver:
     return Deliver(
         deliveries=Deliveries(stores.store, stores.scripts, stores.keys),
@@ -96,11 +117,11 @@ def _deliver(
         rate=SenderRate(stores.store, stores.scripts, stores.keys),
         reports=DeliveryReports(stores.store, stores.scripts, stores.keys, keyring.ids),
         store=Verifications(stores.store, stores.scripts, stores.keys, keyring.ids),
-        carrier=gateway,
+        carrier=carrier,
         vault=keyring,
         policy=settings.policy,
         public_url=settings.public_url,
-        sleep=time.sleep,
+        sleep=sleep,
         monotonic=time.monotonic,
         random=random,
         count=lambda sender, outcome: telemetry.SENDS.labels(sender, outcome).inc(),

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from .. import config
 from ..config import Settings
 from ..front.receiving import DEADLINE_S, OPENED, Receiving
-from . import api_process, parent
+from . import api_process, event_loop, parent
 
 if TYPE_CHECKING:
     from uvicorn import Config
@@ -55,21 +55,13 @@ def run(main_pid: int, listening: socket.socket, working: int) -> None:
     telemetry.configure_logging(settings.log_level, handler=log)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=event_loop.factory()) as runner:
             runner.run(_serve(settings, listening, working))
     finally:
         is_written = log.wait_until_written(LAST_LINES_S)
     if not is_written:
         # Nobody reads the log; writing it at the end of the interpreter would wait for that.
         os._exit(0)
-
-
-def _loop_factory() -> Any:
-    try:
-        import uvloop  # noqa: PLC0415 - only here, and not on every system
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
 
 
 async def _serve(settings: Settings, listening: socket.socket, working: int) -> None:

@@ -13,7 +13,7 @@ from typing import TypeVar
 from ..domain.errors import StoreUnavailable
 from ..domain.outbox import Timer
 from ..storage.timers import Timers
-from ..usecases.deliver import Deliver
+from ..usecases.delivery_timers import DeliveryTimers
 
 PUT_OFF_MS = 5_000
 """A timer that failed is due again after this."""
@@ -29,9 +29,9 @@ _log = logging.getLogger("otp.worker")
 class TimerRunner:
     """Runs timers in the thread that calls it, and polls in threads of its own."""
 
-    def __init__(self, timers: Timers, deliver: Deliver) -> None:
+    def __init__(self, timers: Timers, due: DeliveryTimers) -> None:
         self._timers = timers
-        self._deliver = deliver
+        self._due = due
         self._pollers = ThreadPoolExecutor(POLLERS, thread_name_prefix="poll")
         self._slots = threading.BoundedSemaphore(MAX_POLLS)
 
@@ -47,12 +47,12 @@ class TimerRunner:
         self._pollers.shutdown(wait=False, cancel_futures=True)
 
     def _run_one(self, timer: Timer) -> None:
-        message_id = self._guarded(timer, lambda: self._deliver.timers.run(timer))
+        message_id = self._guarded(timer, lambda: self._due.run(timer))
         if message_id is None or not self._slots.acquire(blocking=False):
             return  # the carrier is so slow that no slot is free: a later round polls again
-        self._pollers.submit(
-            self._guarded, timer, lambda: self._deliver.timers.poll_report(timer, message_id)
-        ).add_done_callback(lambda _: self._slots.release())
+        self._pollers.submit(self._guarded, timer, lambda: self._due.poll_report(timer, message_id)).add_done_callback(
+            lambda _: self._slots.release()
+        )
 
     def _guarded(self, timer: Timer, do: Callable[[], T]) -> T | None:
         try:

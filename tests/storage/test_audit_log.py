@@ -3,6 +3,8 @@
 import threading
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -147,7 +149,7 @@ def test_a_worker_with_a_wrong_clock_drops_nothing(
     working = delivery_worker.DeliveryWorker(
         harness.outbox,
         harness.due_timers,
-        None,  # type: ignore[arg-type]
+        cast("Any", SimpleNamespace(send=None, timers=None)),
         harness.audit,
         concurrency=1,
         audit_retention_ms=90 * day_ms,
