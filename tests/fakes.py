@@ -1338,10 +1338,12 @@ class FakeStreams:
         self.streams: dict[int, list[Job]] = {shard: [] for shard in range(shards)}
         self.stale: list[Job] = []
         self.own: list[Job] = []
+        self.kept: list[list[Job]] = []
         self.dues: list[Timer] = []
         self.touched: list[tuple[float, Sequence[Job]]] = []
         self.failing = 0
         self.put_offs: list[tuple[Timer, int]] = []
+        self.forward: list[Timer] = []
         self.down_for_timers = False
         self.together = together
         self.lock = threading.Lock()
@@ -1371,12 +1373,16 @@ class FakeStreams:
             own, self.own = self.own, []
         return own
 
-    def claim_stale(self, shard: int, count: int) -> list[Job]:
+    def claim_stale(self, shards: Sequence[int], count: int) -> list[Job]:
         """What a dead worker left."""
         with self.lock:
-            left = [job for job in self.stale if job.shard == shard][:count]
+            left = [job for shard in shards for job in [one for one in self.stale if one.shard == shard][:count]]
             self.stale = [job for job in self.stale if job not in left]
         return left
+
+    def hand_back(self, shards: Sequence[int], kept: Sequence[Job]) -> None:
+        """Record what the worker keeps for itself."""
+        self.kept.append(list(kept))
 
     def keep_claimed(self, jobs: Sequence[Job]) -> None:
         """Record it."""
@@ -1392,6 +1398,10 @@ class FakeStreams:
         self.put_offs.append((due, wait_ms))
         if self.down_for_timers:
             raise unavailable()
+
+    def bring_forward(self, dues: Sequence[Timer]) -> None:
+        """Record it."""
+        self.forward += dues
 
     def is_paused(self, shard: int) -> bool:
         """No shard is dead."""

@@ -3,6 +3,7 @@
 import time
 
 from ..config import Settings
+from ..domain.ids import Ids
 from ..storage.api_keys import ApiKeys
 from ..storage.audit_log import AuditLog
 from ..storage.callbacks import Callbacks
@@ -22,6 +23,11 @@ def build_api_keys(settings: Settings) -> ApiKeys:
 def build_audit(settings: Settings) -> AuditLog:
     """The audit log."""
     return open_stores(settings).audit
+
+
+def build_ids(settings: Settings) -> Ids | None:
+    """The keyed hashes of numbers; None without a keyring. Raises ConfigError."""
+    return open_keyring(settings).ids if settings.keyring_path is not None else None
 
 
 def build_callbacks(settings: Settings) -> Callbacks:

@@ -35,8 +35,11 @@ class Front:
     keyring: ReloadedKeyring
     """To be looked at often, outside of the loop."""
 
-    end_waits: Callable[[], None]
-    """Answers all requests that wait for news. Call it in the loop, when the process is to end."""
+    ending: threading.Event
+    """Whether the process was told to end."""
+
+    begin_end: Callable[[], None]
+    """Sets `ending` and answers all requests that wait for news. Call it in the loop, when the process is to end."""
 
     close: Callable[[], None]
     """Ends the loop's connections to the store. Call it in the loop, before that ends."""
@@ -56,13 +59,13 @@ def build_front(
     stores = open_stores(settings, keyring, make_scripts)
     open_consumer(settings, stores)
     ending, loop_ending = threading.Event(), greenlets.Event(loop)
-    flask = flask_app(WebParts(settings, stores, keyring, chance), working, ending.wait)
+    flask = flask_app(WebParts(settings, stores, keyring, chance, ending.is_set), working, ending.wait)
     reading = read_in_background(stores, settings.policy, api_keys=True)
     looped = parts_over(pipelined(loop, stores.store), stores.keys, make_scripts, stores.known)
-    parts = WebParts(settings, looped, keyring, chance)
+    parts = WebParts(settings, looped, keyring, chance, ending.is_set)
     endpoints = _endpoints(parts, parts.loop_watch(loop, loop_ending.wait))
 
-    def end_waits() -> None:
+    def begin_end() -> None:
         ending.set()
         loop_ending.set()
 
@@ -71,7 +74,7 @@ def build_front(
         looped.store.client.close()
 
     reading.start()
-    return Front(flask, endpoints, keyring, end_waits, close)
+    return Front(flask, endpoints, keyring, ending, begin_end, close)
 
 
 def _endpoints(parts: WebParts, watch: Watch) -> Endpoints:

@@ -70,8 +70,16 @@ def flask_app(parts: "WebParts", working: int, pause: Pause) -> Flask:
 class WebParts:
     """The parts of the API, over one store and one keyring."""
 
-    def __init__(self, settings: Settings, stores: Stores, keyring: ReloadedKeyring, chance: Chance = SYSTEM) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        stores: Stores,
+        keyring: ReloadedKeyring,
+        chance: Chance = SYSTEM,
+        ending: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.stores = stores
+        self._ending = ending
         self._chance = chance
         self._settings = settings
         self._keyring = keyring
@@ -122,7 +130,7 @@ class WebParts:
             receive=self._receive(),
             idempotency=Idempotency(stores.scripts, stores.keys),
             audit=stores.audit,
-            auth=Auth(stores.api_keys),
+            auth=Auth(stores.api_keys, settings.policy.audit_addresses),
             problems=Problems(settings.public_url),
             ids=keyring.ids,
             watch_tokens=keyring.watch_tokens,
@@ -131,7 +139,7 @@ class WebParts:
             jwks=keyring.jwks,
             webhook_key=webhook_key(settings),
             now_s=time.time,
-            checks=readiness.checks(stores, keyring),
+            checks=readiness.checks(stores, keyring, self._ending),
             outbox_depth=self._depth(),
             circuits=self._health.circuits,
             public_url=settings.public_url,
@@ -164,9 +172,13 @@ class WebParts:
             policy=self._settings.policy,
         )
 
+    def _reports(self) -> DeliveryReports:
+        stores, senders = self.stores, self._settings.policy.senders.values()
+        return DeliveryReports(stores.store, stores.scripts, stores.keys, self._keyring.ids, senders)
+
     def _receive(self) -> Receive:
         return Receive(
-            reports=DeliveryReports(self.stores.store, self.stores.scripts, self.stores.keys, self._keyring.ids),
+            reports=self._reports(),
             store=self._verifications,
             optouts=self._optouts,
             vault=self._keyring,

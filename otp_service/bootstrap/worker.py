@@ -111,11 +111,12 @@ def _deliver(
     health: SenderHealth,
     sleep: Callable[[float], object],
 ) -> Deliver:
+    known = settings.policy.senders.values()
     return Deliver(
-        deliveries=Deliveries(stores.store, stores.scripts, stores.keys),
-        due=DueDeliveries(stores.scripts, stores.keys),
+        deliveries=Deliveries(stores.store, stores.scripts, stores.keys, known),
+        due=DueDeliveries(stores.scripts, stores.keys, known),
         rate=SenderRate(stores.store, stores.scripts, stores.keys),
-        reports=DeliveryReports(stores.store, stores.scripts, stores.keys, keyring.ids),
+        reports=DeliveryReports(stores.store, stores.scripts, stores.keys, keyring.ids, known),
         store=Verifications(stores.store, stores.scripts, stores.keys, keyring.ids),
         carrier=carrier,
         vault=keyring,

@@ -25,6 +25,16 @@ def _whole(text: str, low: int, high: int) -> int:
     return int(text)
 
 
+def seconds(text: str) -> float:
+    """A duration such as `5s` or `0s`, in seconds."""
+    from ..config.duration import Duration  # noqa: PLC0415
+
+    try:
+        return Duration.read(text) / 1000
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def app_name(text: str) -> str:
     """A name that an app can have in the configuration."""
     if not is_name(text):

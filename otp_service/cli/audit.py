@@ -12,6 +12,7 @@ from .parser import add_command, add_group, json_option
 from .settings import duration_ms, load_settings
 
 if TYPE_CHECKING:
+    from ..domain.ids import Ids
     from ..storage.audit_log import AuditLog
 
 PAGE = 500
@@ -35,11 +36,12 @@ def register(groups: Any) -> None:
 
 
 def _tail(args: argparse.Namespace) -> None:
-    from ..bootstrap import build_audit  # noqa: PLC0415
+    from ..bootstrap import build_audit, build_ids  # noqa: PLC0415
 
+    settings = load_settings()
     since_ms = clock_ms() - duration_ms(args.since, "--since")
     stop = _stop_on_ctrl_c() if args.follow else None
-    for event in _events(build_audit(load_settings()), since_ms, stop):
+    for event in _events(build_audit(settings), build_ids(settings), since_ms, stop):
         print_line(json.dumps(event, ensure_ascii=False) if args.json else _line(event), flush=args.follow)
 
 
@@ -50,11 +52,14 @@ def _stop_on_ctrl_c() -> threading.Event:
     return stop_on_signals()
 
 
-def _events(audit: "AuditLog", since_ms: int, stop: threading.Event | None) -> Iterator[dict[str, Any]]:
+def _events(
+    audit: "AuditLog", ids: "Ids | None", since_ms: int, stop: threading.Event | None
+) -> Iterator[dict[str, Any]]:
     """Events since a time, ordered by time; with `stop` also new ones, until it is set."""
     import msgspec  # noqa: PLC0415
 
     from ..domain.audit import Position  # noqa: PLC0415
+    from ..usecases.browse import as_seen  # noqa: PLC0415
     from ..web.schemas.audit import audit_event  # noqa: PLC0415
 
     # Positions are exclusive: start at the last one before the first wanted millisecond.
@@ -63,7 +68,7 @@ def _events(audit: "AuditLog", since_ms: int, stop: threading.Event | None) -> I
         page = audit.read(positions, shards=range(audit.shards), until_ms=None, limit=PAGE, wanted={})
         positions = page.positions
         for event in page.events:
-            yield msgspec.to_builtins(audit_event(event))
+            yield msgspec.to_builtins(audit_event(as_seen(event, ids)))
         if page.at_end and (stop is None or stop.wait(POLL_S)):
             return
 

@@ -7,9 +7,12 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from .arguments import count, host_name, port_number
+from .arguments import count, host_name, port_number, seconds
 from .parser import add_command
 from .settings import load_settings
+
+DRAIN_S = 5.0
+"""Longer than a load balancer needs to find out: two failed checks, two seconds apart."""
 
 
 def register(groups: Any) -> None:
@@ -50,6 +53,13 @@ def _add_serve(groups: Any) -> None:
     serve.add_argument("--port", type=port_number, default=8080, help="0 takes a free one (default 8080)")
     serve.add_argument("--workers", type=count, help="processes (default: one for each core, at most 8)")
     serve.add_argument("--threads", type=count, help="threads of each process (default 4)")
+    serve.add_argument(
+        "--drain",
+        type=seconds,
+        default=DRAIN_S,
+        metavar="DURATION",
+        help="at the end, serve on for so long with /readyz at 503 (default 5s)",
+    )
     # Not complete yet, so not shown: the event-loop server.
     serve.add_argument("--server", choices=("granian", "uvicorn"), default="granian", help=argparse.SUPPRESS)
 
@@ -79,8 +89,11 @@ def _serve(args: argparse.Namespace) -> None:
     parent.follow_spawner(config.environment())
     settings = load_settings()
     workers = args.workers or api_server.default_workers()
-    server = front_server if args.server == "uvicorn" else api_server
-    server.serve(settings, args.host, args.port, workers, args.threads or api_server.DEFAULT_THREADS)
+    threads = args.threads or api_server.DEFAULT_THREADS
+    if args.server == "uvicorn":
+        front_server.serve(settings, args.host, args.port, workers, threads, drain_s=args.drain)
+    else:
+        api_server.serve(settings, args.host, args.port, workers, threads)
 
 
 def _worker(args: argparse.Namespace) -> None:
@@ -95,7 +108,7 @@ def _worker(args: argparse.Namespace) -> None:
         from ..bootstrap import build_worker  # noqa: PLC0415
 
         telemetry.configure_logging(settings.log_level)
-        build_worker(settings, concurrency=args.concurrency).run(stop)
+        build_worker(settings, concurrency=args.concurrency).run(stop, stop.at_once)
     sys.stdout.flush()
     if any(thread.is_alive() and not thread.daemon for thread in threading.enumerate()[1:]):
         # The time for draining is over. Another worker takes over what still waits for the carrier.

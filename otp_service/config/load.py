@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from ..domain.addresses import KeptAddress
 from ..domain.errors import ConfigError
 from ..domain.policy import OnCall, Policy
 from ..telnyx import BASE_URL
@@ -63,7 +64,8 @@ def _policy(document: Mapping[str, Any], service: ServiceSection, environ: Mappi
     sections = {name: read_section(raw, AppSection, f"apps.{name}", faults) for name, raw in tables.items()}
     check_variables(sections, faults)
     apps = {name: build_app(name, section, senders, environ, faults) for name, section in sections.items()}
-    return Policy(MappingProxyType(apps), MappingProxyType(senders), number_limits(service, apps, faults))
+    limits, addresses = number_limits(service, apps, faults), service.audit_addresses or KeptAddress.FULL
+    return Policy(MappingProxyType(apps), MappingProxyType(senders), limits, addresses)
 
 
 def _on_call(document: Mapping[str, Any], faults: Faults) -> OnCall | None:

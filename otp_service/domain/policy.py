@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
+from .addresses import KeptAddress
 from .callback import Endpoint
 
 MAX_LIFETIME_MS = 600_000
@@ -154,11 +155,12 @@ class App:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """All apps and senders of one installation."""
+    """All apps and senders of one installation. `audit_addresses`: how much of addresses the audit record keeps."""
 
     apps: Mapping[str, App] = field(default_factory=lambda: MappingProxyType({}))
     senders: Mapping[str, Sender] = field(default_factory=lambda: MappingProxyType({}))
     per_number: NumberLimits = field(default_factory=NumberLimits)
+    audit_addresses: KeptAddress = KeptAddress.FULL
 
     @property
     def endpoints(self) -> Mapping[str, Endpoint]:

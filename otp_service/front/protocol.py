@@ -10,6 +10,8 @@ The base class is not a public interface of uvicorn. It is pinned in setup.cfg t
 
 import asyncio
 import logging
+import select
+import threading
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, cast
@@ -69,11 +71,13 @@ class FrontProtocol(HttpToolsProtocol):
         endpoints: Endpoints,
         opened: Receiving,
         receiving: Receiving,
+        ending: threading.Event,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._endpoints = endpoints
         self._opened: Receiving | None = opened
         self._receiving = receiving
+        self._ending = ending
         self._arriving = False
         """Whether a part of a request is here."""
         self._in_head = True
@@ -138,6 +142,22 @@ class FrontProtocol(HttpToolsProtocol):
         if self._opened is not None:
             self._opened.end(self)
             self._opened = None
+
+    def end_keeping(self) -> None:
+        """Close it after the request that is being answered, if one is. Later ones look at `ending` themselves."""
+        if self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """Close it if no request is on its way; otherwise its response is the last."""
+        if not self._arriving and not self._has_unread():
+            super().shutdown()
+
+    def _has_unread(self) -> bool:
+        """Whether bytes of a request are here that the loop has not read yet."""
+        poll = select.poll()
+        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(poll.poll(0))
 
     def give_up(self) -> None:
         """The request takes too long to arrive."""
@@ -208,7 +228,7 @@ class FrontProtocol(HttpToolsProtocol):
         headers = plain_headers(method, self.headers)
         if headers is None:
             return None
-        return _Exchange(found, headers, keep_alive=self.parser.should_keep_alive())
+        return _Exchange(found, headers, keep_alive=self._keeps_alive())
 
     def _is_busy(self) -> bool:
         """Whether this request has to take its turn: behind an earlier one, or behind other connections.
@@ -219,6 +239,10 @@ class FrontProtocol(HttpToolsProtocol):
         if not self._may_answer or self.flow.write_paused or self.pipeline:
             return True
         return self.cycle is not None and not self.cycle.response_complete
+
+    def _keeps_alive(self) -> bool:
+        """Whether more requests may come on this connection after the one whose head is here."""
+        return self.parser.should_keep_alive() and not self._ending.is_set()
 
     def _is_http_1_1(self) -> bool:
         return bool(self.parser.get_http_version() == "1.1")
@@ -232,6 +256,8 @@ class FrontProtocol(HttpToolsProtocol):
         self.url, self.expect_100_continue = url, expect
         self.headers.extend(headers)
         super().on_headers_complete()
+        if self._ending.is_set():
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """A part of the body. Its length was looked at with the headers."""

@@ -18,6 +18,9 @@ OPENED = 65_536
 HEAD_MAX = 64 * 1024
 """Bytes of a request line with its headers, and of what comes between or after the parts of a chunked body."""
 
+LAST_REQUESTS_S = 1.0
+"""For requests that are on their way when a process takes no more connections; never longer than its drain."""
+
 _LOOK_S = 0.5
 
 

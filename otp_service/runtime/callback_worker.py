@@ -5,6 +5,7 @@ code. The two loops are periodic tasks of the worker. Nothing that matters is on
 any moment.
 """
 
+import contextlib
 import logging
 import threading
 import time
@@ -33,11 +34,16 @@ class CallbackWorker:
         self._concurrency = concurrency
         self._threads: dict[str, int] = {}
         self._lock = threading.Lock()
+        self._reading = threading.Lock()
         self._opened = False
         self._last_take_over = 0.0
 
     def read(self, stop: threading.Event) -> None:
         """Queue callbacks for events until there are no more. A periodic task. Raises StoreUnavailable."""
+        with self._reading:
+            self._read(stop)
+
+    def _read(self, stop: threading.Event) -> None:
         if not self._opened:
             self._open_consumer()
             self._opened = True
@@ -66,10 +72,14 @@ class CallbackWorker:
             return wanted
 
     def finish(self, timeout_s: float) -> None:
-        """Wait a moment for callbacks in flight. What takes longer is sent again by another worker."""
+        """Wait a moment for events being read and callbacks being sent; what takes longer is handed back."""
         deadline = time.monotonic() + timeout_s
+        if self._reading.acquire(timeout=timeout_s):
+            self._reading.release()
         while any(self._threads.values()) and time.monotonic() < deadline:
             time.sleep(0.02)
+        with contextlib.suppress(StoreUnavailable):
+            self._notify.hand_back()
 
     def _work(self, app: str, stop: threading.Event) -> None:
         try:

@@ -27,10 +27,15 @@ from .timer_runner import TimerRunner
 
 HEARTBEAT_S = 0.2
 TOUCH_S = 1.5
-TAKE_OVER_S = 2.0
+TAKE_OVER_S = 0.5
+"""How soon another worker takes what one has handed back."""
+
 TRIM_S = 600.0
 BLOCK_S = 1.0
-DRAIN_S = 6.0
+DRAIN_S = 10.0
+"""At the end, for sends in flight. Longer than one exchange with the carrier (`telnyx.transport.Timeouts`)."""
+
+DRAIN_LOOK_S = 0.02
 ROOM_TIMEOUT_S = 0.2
 DUE_TIMERS = 100
 MISSED_S = 5.0
@@ -85,8 +90,11 @@ class DeliveryWorker:
         self._fault: Exception | None = None
         self._missed_until: dict[int, float] = {}
 
-    def run(self, stop: threading.Event) -> None:
-        """Work until `stop` is set, then finish what is in flight (a few seconds at most)."""
+    def run(self, stop: threading.Event, at_once: threading.Event | None = None) -> None:
+        """Work until `stop` is set, then hand back what was not begun and finish what is in flight.
+
+        That takes some seconds at most. `at_once` ends it sooner: what is in flight is left as if the process had died.
+        """
         self._until_open(stop)
         groups = self._outbox.shard_groups()
         share = max(1, self._concurrency // sum(len(group) for group in groups))
@@ -98,18 +106,43 @@ class DeliveryWorker:
             tasks.start(task, stop, partial(self._end, stop))
         _log.info("worker started")
         stop.wait()
+        self._take_no_more(loops)
+        self._finish(at_once or threading.Event())
+
+    def _take_no_more(self, loops: Sequence[threading.Thread]) -> None:
+        self._in_flight.start_no_more()
+        self._hand_back()
         for loop in loops:
             loop.join()
-        self._finish()
+        with contextlib.suppress(StoreUnavailable):
+            self._timer_runner.start_no_more()
+        # Once more: a read that was waiting may have taken some.
+        self._hand_back()
 
-    def _finish(self) -> None:
-        self._timer_runner.shut_down()
-        self._in_flight.drain(DRAIN_S)
+    def _hand_back(self) -> None:
+        for shards in self._outbox.shard_groups():
+            with contextlib.suppress(StoreUnavailable):
+                self._outbox.hand_back(shards, self._in_flight.jobs())
+
+    def _finish(self, at_once: threading.Event) -> None:
+        self._drain(at_once)
+        # What failed meanwhile, because the store did not answer.
+        self._hand_back()
         self._close()
         self._sends.close()
         _log.info("worker stopped")
         if self._fault is not None:
             raise self._fault
+
+    def _drain(self, at_once: threading.Event) -> None:
+        touch, deadline = _Every(TOUCH_S), time.monotonic() + DRAIN_S
+        while self._is_working() and time.monotonic() < deadline and not at_once.wait(DRAIN_LOOK_S):
+            if touch.due():
+                with contextlib.suppress(StoreUnavailable):
+                    self._touch()
+
+    def _is_working(self) -> bool:
+        return len(self._in_flight) + len(self._timer_runner) > 0
 
     def _end(self, stop: threading.Event, fault: Exception) -> None:
         self._fault = fault
@@ -178,12 +211,11 @@ class DeliveryWorker:
             self._outbox.keep_claimed(jobs)
 
     def _take_over(self, share: int) -> None:
-        for group in self._outbox.shard_groups():
-            for shard in group:
-                # Taken without room, they wait: a dead worker's codes must not starve under load.
-                if len(self._in_flight) < 2 * self._concurrency:
-                    with contextlib.suppress(StoreUnavailable):
-                        self._in_flight.start(self._outbox.claim_stale(shard, share))
+        # Taken without room, they wait: a dead worker's codes must not starve under load.
+        if len(self._in_flight) < 2 * self._concurrency:
+            shards = [shard for group in self._outbox.shard_groups() for shard in group]
+            with contextlib.suppress(StoreUnavailable):
+                self._in_flight.start(self._outbox.claim_stale(shards, share))
 
 
 class _Every:

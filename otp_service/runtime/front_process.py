@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .. import config
 from ..config import Settings
-from ..front.receiving import DEADLINE_S, OPENED, Receiving
+from ..front.receiving import DEADLINE_S, LAST_REQUESTS_S, OPENED, Receiving
 from . import api_process, event_loop, parent
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from ..bootstrap.front import Front
 
-GRACE_S = 2
-"""For requests in flight when the process is to end."""
+GRACE_S = 5
+"""For requests in flight when the process is to end and takes no more connections."""
 
 KEEP_ALIVE_S = 75
 """How long an idle connection is kept. Longer than the usual reverse proxy keeps it, so the proxy closes first."""
@@ -35,19 +35,26 @@ KEYRING_EVERY_S = 0.5
 LAST_LINES_S = 0.5
 """For the log to be written, at the end."""
 
+END_S = LAST_REQUESTS_S + GRACE_S + LAST_LINES_S + 2.0
+"""The longest that a process takes to end after its drain; one that takes longer is killed."""
+
 SWITCH_INTERVAL_S = 0.0005
 """How long a thread of the pool may keep the loop waiting for the interpreter."""
 
 _log = logging.getLogger("otp.serve")
 
 
-def run(main_pid: int, listening: socket.socket, working: int) -> None:
-    """Serve on a socket that listens. `working`: requests that may work in the pool at once."""
+def run(main_pid: int, listening: socket.socket, working: int, drain_s: float) -> None:
+    """Serve on a socket that listens. `working`: requests that may work in the pool at once.
+
+    Told to end, it serves on for `drain_s` while it is not ready.
+    """
     # The keyring is read again without it; the main process reacts to the end of a terminal.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     parent.follow_parent(main_pid, signal.SIGKILL)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
+    # Ctrl-C at a terminal reaches this process too; the main process says what is to be done.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     from .. import log_writer, telemetry  # noqa: PLC0415 - after the metrics directory is set
 
     settings = config.load(config.environment())
@@ -56,7 +63,7 @@ def run(main_pid: int, listening: socket.socket, working: int) -> None:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     try:
         with asyncio.Runner(loop_factory=event_loop.factory()) as runner:
-            runner.run(_serve(settings, listening, working))
+            runner.run(_serve(settings, listening, working, drain_s))
     finally:
         is_written = log.wait_until_written(LAST_LINES_S)
     if not is_written:
@@ -64,7 +71,7 @@ def run(main_pid: int, listening: socket.socket, working: int) -> None:
         os._exit(0)
 
 
-async def _serve(settings: Settings, listening: socket.socket, working: int) -> None:
+async def _serve(settings: Settings, listening: socket.socket, working: int, drain_s: float) -> None:
     from ..bootstrap import build_front  # noqa: PLC0415
     from ..front.server import FrontServer  # noqa: PLC0415 - only this command needs it
 
@@ -72,9 +79,8 @@ async def _serve(settings: Settings, listening: socket.socket, working: int) -> 
     front = api_process.when_it_can_be_built(build)
     threading.Thread(target=_watch_keyring, args=(front,), name="keyring", daemon=True).start()
     api_process.keep_start_up_out_of_collections()
-    server = FrontServer(server_config(front, working), front.end_waits)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, server.handle_exit, number, None)
+    server = FrontServer(server_config(front, working), front.begin_end, drain_s)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.handle_exit, signal.SIGTERM, None)
     try:
         await server.serve([listening])
     finally:
@@ -101,7 +107,9 @@ def server_config(front: "Front", working: int, deadline_s: float = DEADLINE_S) 
 
     loop = asyncio.get_running_loop()
     opened, receiving = Receiving(loop, deadline_s, OPENED), Receiving(loop, deadline_s)
-    protocol = partial(FrontProtocol, endpoints=front.endpoints, opened=opened, receiving=receiving)
+    protocol = partial(
+        FrontProtocol, endpoints=front.endpoints, opened=opened, receiving=receiving, ending=front.ending
+    )
     return Config(
         cast("Any", FlaskApp(front.flask, threads_needed(working))),
         http=cast("Any", protocol),

@@ -4,7 +4,8 @@ Guaranteed here, as by `api_server`:
 
 * A taken port, a wrong configuration or an unusable store is one message from the main process, before anything starts.
 * No child outlives the main process, also when that is killed with SIGKILL.
-* SIGTERM and SIGINT answer the requests in flight, then exit 0; a child that does not end is killed in time.
+* SIGTERM and SIGINT drain (`front.server`), then exit 0; a child that does not end is killed in time. A second
+  signal ends everything at once.
 * A child that dies is replaced; children that keep dying end the server with status 1.
 """
 
@@ -13,6 +14,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from multiprocessing.process import BaseProcess
@@ -30,8 +32,8 @@ ENDS_WITHIN_S = 10.0
 _LOOK_S = 0.25
 
 
-def serve(settings: Settings, host: str, port: int, workers: int, threads: int) -> None:
-    """Serve until SIGTERM or SIGINT. Raises ServiceError with one sentence if it cannot start."""
+def serve(settings: Settings, host: str, port: int, workers: int, threads: int, *, drain_s: float) -> None:
+    """Serve until SIGTERM or SIGINT, then drain. Raises ServiceError with one sentence if it cannot start."""
     # Until the children run, a request to stop is a clean end as well.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
@@ -40,7 +42,7 @@ def serve(settings: Settings, host: str, port: int, workers: int, threads: int) 
         api_server.try_to_build()
         metrics.forget_ended(directory)
         with _listening(host, port) as listening:
-            Children(listening, workers, threads).run()
+            Children(listening, workers, threads, drain_s).run()
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -56,10 +58,11 @@ def _listening(host: str, port: int) -> socket.socket:
 class Children:
     """The processes that serve on one socket."""
 
-    def __init__(self, listening: socket.socket, workers: int, threads: int) -> None:
+    def __init__(self, listening: socket.socket, workers: int, threads: int, drain_s: float) -> None:
         self._listening = listening
         self._workers = workers
         self._threads = threads
+        self._drain_s = drain_s
         self._context = api_server.process_context()
         self._ends: list[float] = []
         self._children: list[BaseProcess] = []
@@ -74,10 +77,13 @@ class Children:
                 self._replace_ended()
                 multiprocessing.connection.wait([child.sentinel for child in self._children], _LOOK_S)
         finally:
-            _end(self._children)
+            # The last child that closes it ends the listening: connections that came meanwhile were accepted.
+            self._listening.close()
+            within_s = self._drain_s + front_process.END_S
+            _end(self._children, within_s, stop.at_once)
 
     def _start(self) -> BaseProcess:
-        arguments = (os.getpid(), self._listening, self._threads)
+        arguments = (os.getpid(), self._listening, self._threads, self._drain_s)
         child: Any = self._context.Process(target=front_process.run, args=arguments)
         child.start()
         started: BaseProcess = child
@@ -94,12 +100,15 @@ class Children:
         self._children += [self._start() for _ in range(self._workers - len(alive))]
 
 
-def _end(children: Sequence[BaseProcess]) -> None:
-    deadline = time.monotonic() + api_server.KILL_TIMEOUT_S
+def _end(children: Sequence[BaseProcess], within_s: float, at_once: threading.Event) -> None:
+    deadline = time.monotonic() + within_s
     for child in children:
         child.terminate()
+    while time.monotonic() < deadline and not at_once.is_set():
+        alive = [child.sentinel for child in children if child.is_alive()]
+        if not alive:
+            break
+        multiprocessing.connection.wait(alive, _LOOK_S)
     for child in children:
-        child.join(max(0.0, deadline - time.monotonic()))
-        if child.is_alive():
-            child.kill()
-            child.join()
+        child.kill()
+        child.join()

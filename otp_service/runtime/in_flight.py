@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -55,12 +54,9 @@ class InFlight:
             self._sends.submit(partial(self._run, job), partial(self._finished, job))
         telemetry.WORKER_BUSY.set(len(self._jobs))
 
-    def drain(self, timeout_s: float) -> None:
-        """Start no more; wait for those that run."""
-        self._sends.shut_down()
-        deadline = time.monotonic() + timeout_s
-        while self._jobs and time.monotonic() < deadline:
-            time.sleep(0.02)
+    def start_no_more(self) -> None:
+        """Forget what waits for room; the caller gives it to others. What runs goes on."""
+        self._sends.start_no_more()
 
     def _finished(self, job: Job) -> None:
         with self._freed:

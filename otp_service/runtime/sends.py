@@ -29,8 +29,8 @@ class Sends(Protocol):
         """Run it when there is room. `ended` is called when it has ended, or when it will never be run."""
         ...
 
-    def shut_down(self) -> None:
-        """Begin no more: what has no room yet has ended."""
+    def start_no_more(self) -> None:
+        """Of what has no room yet, `ended` is called before this returns. What runs goes on."""
         ...
 
     def close(self) -> None:
@@ -50,10 +50,13 @@ class ThreadedSends:
         def done(_: Future[None]) -> None:
             ended()
 
-        # The callback also runs for work that still waits when the pool is shut down.
-        self._pool.submit(work).add_done_callback(done)
+        try:
+            # The callback also runs for work that still waits when the pool is shut down.
+            self._pool.submit(work).add_done_callback(done)
+        except RuntimeError:  # `start_no_more` was called meanwhile
+            ended()
 
-    def shut_down(self) -> None:
+    def start_no_more(self) -> None:
         """Begin no more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
@@ -66,6 +69,7 @@ class LoopedSends:
 
     def __init__(self, concurrency: int, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
+        self._lock = threading.Lock()
         self._room = concurrency
         self._waiting: deque[tuple[Work, Work]] = deque()
         self._is_ending = False
@@ -79,36 +83,41 @@ class LoopedSends:
 
     def submit(self, work: Work, ended: Work) -> None:
         """Run it in the loop."""
-        self.loop.call_soon_threadsafe(self._add, work, ended)
-
-    def _add(self, work: Work, ended: Work) -> None:
-        if self._is_ending:
+        with self._lock:
+            is_ending, has_room = self._is_ending, self._room > 0
+            if not is_ending and has_room:
+                self._room -= 1
+            elif not is_ending:
+                self._waiting.append((work, ended))
+        if is_ending:
             ended()
-        elif self._room:
-            self._room -= 1
-            greenlets.start(partial(self._work, work, ended))
-        else:
-            self._waiting.append((work, ended))
+        elif has_room:
+            self.loop.call_soon_threadsafe(greenlets.start, partial(self._work, work, ended))
 
     def _work(self, work: Work, ended: Work) -> None:
         try:
             work()
         finally:
             ended()
-            if self._waiting:
-                # Not from within this work, whose stack would grow.
-                self.loop.call_soon(greenlets.start, partial(self._work, *self._waiting.popleft()))
-            else:
+            self._begin_next()
+
+    def _begin_next(self) -> None:
+        with self._lock:
+            following = self._waiting.popleft() if self._waiting else None
+            if following is None:
                 self._room += 1
+        if following is not None:
+            # Not from within the work that has ended, whose stack would grow.
+            self.loop.call_soon(greenlets.start, partial(self._work, *following))
 
-    def shut_down(self) -> None:
+    def start_no_more(self) -> None:
         """Begin no more."""
-        self.loop.call_soon_threadsafe(self._end_waiting)
-
-    def _end_waiting(self) -> None:
-        self._is_ending = True
-        while self._waiting:
-            self._waiting.popleft()[1]()
+        with self._lock:
+            self._is_ending = True
+            left = list(self._waiting)
+            self._waiting.clear()
+        for _, ended in left:
+            ended()
 
     def close(self) -> None:
         """End the loop. A request that the carrier still has ends with its thread."""

@@ -25,12 +25,26 @@ def _has_terminal() -> bool:
     return True
 
 
-def stop_on_signals(reload: Callable[[], object] | None = None) -> threading.Event:
+class Stop(threading.Event):
+    """Set by a request to end. `at_once` is set by the second one: do not finish what is in flight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at_once = threading.Event()
+
+    def ask(self) -> None:
+        """Ask for the end once more."""
+        if self.is_set():
+            self.at_once.set()
+        self.set()
+
+
+def stop_on_signals(reload: Callable[[], object] | None = None) -> Stop:
     """An event that SIGINT, SIGTERM and SIGHUP set. Call in the main thread.
 
     With `reload`, SIGHUP calls that instead, unless the terminal is gone.
     """
-    stop = threading.Event()
+    stop = Stop()
     terminal = Terminal()
 
     def handle_hang_up(number: int, frame: object) -> None:
@@ -40,7 +54,7 @@ def stop_on_signals(reload: Callable[[], object] | None = None) -> threading.Eve
             reload()
 
     def handle(_signal: int, _frame: object) -> None:
-        stop.set()
+        stop.ask()
 
     signal.signal(signal.SIGINT, handle)
     signal.signal(signal.SIGTERM, handle)

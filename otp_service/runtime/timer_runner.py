@@ -7,7 +7,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from ..domain.errors import StoreUnavailable
@@ -34,6 +34,7 @@ class TimerRunner:
         self._due = due
         self._pollers = ThreadPoolExecutor(POLLERS, thread_name_prefix="poll")
         self._slots = threading.BoundedSemaphore(MAX_POLLS)
+        self._polls: dict[Future[None], Timer] = {}
 
     def run(self, timers: Sequence[Timer]) -> None:
         """Run these timers."""
@@ -42,17 +43,32 @@ class TimerRunner:
             if not self._timers.is_paused(timer.shard):
                 self._run_one(timer)
 
-    def shut_down(self) -> None:
-        """Start no more polls."""
+    def __len__(self) -> int:
+        """Polls that run, or wait for a thread."""
+        return len(self._polls)
+
+    def start_no_more(self) -> None:
+        """Hand back the polls that have no thread yet. Those that run go on. Raises StoreUnavailable."""
         self._pollers.shutdown(wait=False, cancel_futures=True)
+        left = [poll for poll in list(self._polls) if poll.cancelled()]
+        self._timers.bring_forward([self._polls.pop(poll) for poll in left])
 
     def _run_one(self, timer: Timer) -> None:
         message_id = self._guarded(timer, lambda: self._due.run(timer))
         if message_id is None or not self._slots.acquire(blocking=False):
             return  # the carrier is so slow that no slot is free: a later round polls again
-        self._pollers.submit(self._guarded, timer, lambda: self._due.poll_report(timer, message_id)).add_done_callback(
-            lambda _: self._slots.release()
-        )
+        try:
+            poll = self._pollers.submit(self._guarded, timer, lambda: self._due.poll_report(timer, message_id))
+        except RuntimeError:  # `start_no_more` was called meanwhile
+            self._timers.bring_forward([timer])
+        else:
+            self._polls[poll] = timer
+            poll.add_done_callback(self._finished)
+
+    def _finished(self, poll: "Future[None]") -> None:
+        self._slots.release()
+        if not poll.cancelled():
+            self._polls.pop(poll, None)
 
     def _guarded(self, timer: Timer, do: Callable[[], T]) -> T | None:
         try:

@@ -1,12 +1,12 @@
 """Arguments that scripts take as one text of several parts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ..domain.policy import Limit, Sender
 from .schema.encodings import LimitRule, RouteSender
 
 
-def route_text(route: Sequence[Sender]) -> str:
+def route_text(route: Iterable[Sender]) -> str:
     """A route as the scripts read it."""
     return ",".join(RouteSender.pack(sender.name, sender.kind, sender.messaging_profile_id) for sender in route)
 

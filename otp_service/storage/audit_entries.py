@@ -7,7 +7,7 @@ own between the entries.
 from collections.abc import Iterator, Mapping
 
 from ..domain.audit import Event, EventField, Position
-from .schema.encodings import AuditEvent, AuditEvents, AuditSubject
+from .schema.encodings import AuditCaller, AuditEvent, AuditEvents, AuditSubject
 from .schema.fields import AuditEntry, PublicId
 
 EVENTS_PER_ENTRY = 8
@@ -42,7 +42,8 @@ def _facts(fields: Mapping[str, str]) -> Iterator[dict[str, str]]:
     about, events = fields.get(AuditEntry.ABOUT), fields.get(AuditEntry.EVENTS)
     if about is None or events is None:
         return
-    verification, app, mask, number_hash, operation = AuditSubject.parse(about)
+    verification, app, mask, number_hash, caller = AuditSubject.parse(about)
+    key_id, request_id, address = AuditCaller.parse(caller)
     for text in events.split(AuditEvents.separator):
         kind, ordinal, detail = AuditEvent.parse(text)
         yield {
@@ -52,6 +53,8 @@ def _facts(fields: Mapping[str, str]) -> Iterator[dict[str, str]]:
             EventField.MASK: mask,
             EventField.NUMBER_HASH: number_hash,
             EventField.DELIVERY: f"{PublicId.DELIVERY}{verification}{PublicId.ORDINAL}{ordinal}" if ordinal else "",
-            EventField.OPERATION: operation,
+            EventField.KEY_ID: key_id,
+            EventField.REQUEST_ID: request_id,
+            EventField.ADDRESS: address,
             EventField.DETAIL: detail or "{}",
         }

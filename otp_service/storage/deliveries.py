@@ -1,16 +1,16 @@
 """Deliveries: beginning to send one, and recording how the attempt ended."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..domain.delivery import MARGIN_MS, TOO_LATE, Accepted, NotSent, Refused, Unknown
 from ..domain.failover import may_fail_over
 from ..domain.outbox import Job, PendingDelivery, SendPermit
-from ..domain.policy import MAX_CONSECUTIVE_WRONG, Limit
-from .arguments import rules_text
+from ..domain.policy import MAX_CONSECUTIVE_WRONG, Limit, Sender
+from .arguments import route_text, rules_text
 from .pieces import as_bytes, joined, pack_sealed, unpack_sealed
 from .schema import Keys
-from .schema.encodings import RouteSender, flag
+from .schema.encodings import DeliveryFacts, NextSender, RecordFacts, flag
 from .schema.fields import ConsumerGroup, Delivery, Record, Secrets
 from .script_files import Value
 from .scripts import Scripts
@@ -22,9 +22,13 @@ FIRST_POLL_MS = 8_000
 
 
 class Deliveries:
-    """The deliveries of one store. Methods raise StoreUnavailable."""
+    """The deliveries of one store. Methods raise StoreUnavailable.
 
-    def __init__(self, store: Store, scripts: Scripts, keys: Keys) -> None:
+    `senders` are all that this process knows: no messaging profile stands in a record.
+    """
+
+    def __init__(self, store: Store, scripts: Scripts, keys: Keys, senders: Iterable[Sender]) -> None:
+        self._senders = route_text(senders)
         self._store = store
         self._client = store.client
         self._scripts = scripts
@@ -33,27 +37,27 @@ class Deliveries:
     def pending_delivery(self, job: Job) -> PendingDelivery | None:
         """What is needed to write the request; None if the verification is gone."""
         n = job.ordinal
-        names = [Record.APP, *(f"{n}{field}" for field in _NEEDED), Record.EXPIRES]
-        optional = [f"{n}{field}" for field in (Delivery.AUTOFILL, Delivery.RATE_LIMITED, Delivery.NEXT_SENDERS)]
+        names = [Record.FACTS, f"{n}{Delivery.FACTS}", Record.EXPIRES]
+        optional = [f"{n}{field}" for field in (Delivery.AUTOFILL, Delivery.RATE_LIMITED)]
         record, secrets_key = self._keys.record(job.reference), self._keys.secrets(job.reference)
         (found, sealed), now_ms = self._store.read_at([("HMGET", record, *names, *optional), ("HGETALL", secrets_key)])
         if any(value is None for value in found[: len(names)]):
             return None
-        app, sender, channel, locale, expires, autofill, rate_limited, route = found
-        kept = fields_of(sealed)
+        facts, its_facts, expires, autofill, rate_limited = found
+        its, kept = DeliveryFacts.named(its_facts), fields_of(sealed)
         box, body = _unsealed(kept, Secrets.BOX), _unsealed(kept, f"{Secrets.BODY}{n}")
         return PendingDelivery(
-            app,
-            sender,
-            channel,
-            locale,
+            RecordFacts.parse(facts)[0],
+            its["sender"],
+            its["channel"],
+            its["locale"],
             autofill or "",
             int(expires),
             now_ms,
             box,
             body is not None,
             rate_limited == "1",
-            _names(route or ""),
+            _names(its["next_senders"]),
             _key_id(body or box or ""),
         )
 
@@ -70,7 +74,9 @@ class Deliveries:
             "delivery/begin_send",
             keys,
             token=ref.token,
+            number_hash=ref.number_hash,
             ordinal=job.ordinal,
+            senders=self._senders,
             group=ConsumerGroup.WORKERS,
             entry=job.entry,
             candidate=pack_sealed(sealed_body),
@@ -158,7 +164,9 @@ class Deliveries:
             f"delivery/{script}",
             self._keys_of(job) | (more_keys or {}),
             token=job.reference.token,
+            number_hash=job.reference.number_hash,
             ordinal=job.ordinal,
+            senders=self._senders,
             group=ConsumerGroup.WORKERS,
             entry=job.entry,
             repeat=True,
@@ -178,11 +186,8 @@ class Deliveries:
         }
 
 
-_NEEDED = (Delivery.SENDER, Delivery.CHANNEL, Delivery.LOCALE)
-
-
 def _names(route: str) -> tuple[str, ...]:
-    return tuple(RouteSender.parse(sender)[0] for sender in route.split(",") if sender)
+    return tuple(NextSender.parse(sender)[0] for sender in route.split(",") if sender)
 
 
 def _unsealed(kept: Mapping[str, str], name: str) -> str | None:

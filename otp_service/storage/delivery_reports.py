@@ -1,10 +1,14 @@
 """Delivery reports: what the carrier says became of a message, applied to its delivery."""
 
+from collections.abc import Iterable
+
 from ..domain.delivery import DeliveryReport, from_carrier
 from ..domain.failover import may_fail_over
 from ..domain.ids import Ids, Reference
 from ..domain.outbox import ReportOutcome
+from ..domain.policy import Sender
 from .answering import answering
+from .arguments import route_text
 from .deliveries import FIRST_POLL_MS, MESSAGE_TTL_MS
 from .schema import Keys
 from .schema.encodings import flag
@@ -29,9 +33,13 @@ _FAILED_RANK = 4
 
 
 class DeliveryReports:
-    """The deliveries of one store, for reports on their messages. Methods raise StoreUnavailable."""
+    """The deliveries of one store, for reports on their messages. Methods raise StoreUnavailable.
 
-    def __init__(self, store: Store, scripts: Scripts, keys: Keys, ids: Ids) -> None:
+    `senders` are all that this process knows.
+    """
+
+    def __init__(self, store: Store, scripts: Scripts, keys: Keys, ids: Ids, senders: Iterable[Sender]) -> None:
+        self._senders = route_text(senders)
         self._client = store.client
         self._scripts = scripts
         self._keys = keys
@@ -55,7 +63,9 @@ class DeliveryReports:
             "delivery/apply_report",
             self._report_keys(ref, report.message_id, event_id),
             token=ref.token,
+            number_hash=ref.number_hash,
             ordinal=ordinal,
+            senders=self._senders,
             message_id=report.message_id,
             carrier_status=report.status,
             carrier_rank=_CARRIER_RANK.get(report.status, _FAILED_RANK),
@@ -95,6 +105,11 @@ class DeliveryReports:
             "event": k.event(ref.number_hash, event_id),
         }
         reply = self._scripts.call(
-            "delivery/record_click", keys, token=ref.token, ordinal=ordinal, event_ttl_ms=EVENT_TTL_MS
+            "delivery/record_click",
+            keys,
+            token=ref.token,
+            number_hash=ref.number_hash,
+            ordinal=ordinal,
+            event_ttl_ms=EVENT_TTL_MS,
         )
         return str(reply)

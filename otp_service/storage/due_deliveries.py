@@ -1,6 +1,10 @@
 """What a timer does to its delivery: back into the outbox, a poll, a failover, its closing."""
 
+from collections.abc import Iterable
+
 from ..domain.outbox import Timer
+from ..domain.policy import Sender
+from .arguments import route_text
 from .schema import Keys
 from .scripts import Scripts
 
@@ -16,9 +20,13 @@ REPORT_WAIT_MS = 3_000
 
 
 class DueDeliveries:
-    """The deliveries of one store whose timers have come. Methods raise StoreUnavailable."""
+    """The deliveries of one store whose timers have come. Methods raise StoreUnavailable.
 
-    def __init__(self, scripts: Scripts, keys: Keys) -> None:
+    `senders` are all that this process knows.
+    """
+
+    def __init__(self, scripts: Scripts, keys: Keys, senders: Iterable[Sender]) -> None:
+        self._senders = route_text(senders)
         self._scripts = scripts
         self._keys = keys
 
@@ -59,7 +67,9 @@ class DueDeliveries:
             "delivery/claim_failover",
             keys,
             token=ref.token,
+            number_hash=ref.number_hash,
             ordinal=due.ordinal,
+            senders=self._senders,
             under_way_ms=UNDER_WAY_MS,
             report_wait_ms=REPORT_WAIT_MS,
         )
@@ -74,4 +84,7 @@ class DueDeliveries:
             "timers": k.timers(due.shard),
             "number": k.number(ref.number_hash),
         }
-        return str(self._scripts.call("delivery/close_delivery", keys, token=ref.token, ordinal=due.ordinal)) or None
+        status = self._scripts.call(
+            "delivery/close_delivery", keys, token=ref.token, number_hash=ref.number_hash, ordinal=due.ordinal
+        )
+        return str(status) or None

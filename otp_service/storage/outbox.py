@@ -26,6 +26,9 @@ GROUP = ConsumerGroup.WORKERS
 STALE_MS = 6_000
 """Pending entries that were idle for so long are claimed by others. Longer than a worker's heartbeat."""
 
+MOST_HANDED_BACK = 10_000
+"""Entries of one shard that a worker gives to others at once. It never holds so many."""
+
 
 class Outbox:
     """The outboxes of all shards, as one worker named `consumer` sees them."""
@@ -78,23 +81,38 @@ class Outbox:
         streams = reply.items() if isinstance(reply, dict) else (reply or [])
         return [job for name, messages in streams for job in self._jobs(shard_of[name], _flat(messages))]
 
-    def claim_stale(self, shard: int, count: int) -> list[Job]:
-        """Claim pending entries of workers that are gone. Raises StoreUnavailable."""
-        command = ("XAUTOCLAIM", self._keys.outbox(shard), GROUP, self._consumer, STALE_MS, "0-0", "COUNT", count)
-        (reply,) = self._store.gather([command])
-        if isinstance(reply, ResponseError) and "NOGROUP" in str(reply):
+    def claim_stale(self, shards: Sequence[int], count: int) -> list[Job]:
+        """Claim pending entries of workers that are gone, up to `count` of each shard that answers.
+
+        Raises StoreUnavailable if none does.
+        """
+        claim = (GROUP, self._consumer, STALE_MS, "0-0", "COUNT", count)
+        replies = self._store.gather([("XAUTOCLAIM", self._keys.outbox(shard), *claim) for shard in shards])
+        lost = [isinstance(reply, ResponseError) and "NOGROUP" in str(reply) for reply in replies]
+        if any(lost):
             self.open()
-            return []
-        (claimed,) = answers([reply])
-        return self._jobs(shard, claimed[1])
+        claimed = answers([None if gone else reply for gone, reply in zip(lost, replies, strict=True)])
+        found = zip(shards, claimed, strict=True)
+        return [job for shard, reply in found if reply is not None for job in self._jobs(shard, reply[1])]
+
+    def hand_back(self, shards: Sequence[int], kept: Sequence[Job]) -> None:
+        """Let others claim at once what this worker has taken of these shards, but for `kept`.
+
+        Raises StoreUnavailable.
+        """
+        taken = self.read_pending(shards, MOST_HANDED_BACK)
+        self._claim([job for job in taken if job not in kept], "IDLE", STALE_MS)
 
     def keep_claimed(self, jobs: Sequence[Job]) -> None:
         """Show that the jobs are in flight still. Raises StoreUnavailable if no shard of theirs answers."""
+        self._claim(jobs)
+
+    def _claim(self, jobs: Sequence[Job], *options: str | int) -> None:
         by_shard: dict[int, list[str]] = {}
         for job in jobs:
             by_shard.setdefault(job.shard, []).append(job.entry)
         commands: list[list[str | int]] = [
-            ["XCLAIM", self._keys.outbox(shard), GROUP, self._consumer, 0, *entries, "JUSTID"]
+            ["XCLAIM", self._keys.outbox(shard), GROUP, self._consumer, 0, *entries, *options, "JUSTID"]
             for shard, entries in by_shard.items()
         ]
         answers(self._store.gather(commands))

@@ -15,7 +15,7 @@ from .schema import Keys
 from .schema.encodings import StoreSetup
 from .store import Store
 
-LAYOUT = "4"
+LAYOUT = "5"
 """How this version writes the store. Another layout is refused at the start, because its fields would be misread."""
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
+from ..domain.audit import EventType
 from ..domain.delivery import DeliveryStatus
 from ..domain.ids import Reference
 from ..domain.policy import MAX_LIFETIME_MS
@@ -31,25 +32,26 @@ def view_of(
 
     `more` are the fields that only this kind of view has.
     """
+    facts = encodings.RecordFacts.named(record[Record.FACTS])
     status = Status(record[Record.STATUS])
-    created_ms = int(record[Record.CREATED])
+    created_ms = int(facts["created_ms"])
     expires_ms = min(int(record[Record.EXPIRES]), created_ms + MAX_LIFETIME_MS)
     if status is Status.PENDING and not created_ms - CLOCK_PLAY_MS <= now_ms < expires_ms:
         status = Status.EXPIRED
     return kind(
         reference=ref,
-        app=record[Record.APP],
-        purpose=record[Record.PURPOSE],
+        app=facts["app"],
+        purpose=facts["purpose"],
         channel=record[Record.CHANNEL],
-        mask=record[Record.MASK],
+        mask=facts["mask"],
         subject=subject,
         status=status,
-        created_ms=int(record[Record.CREATED]),
+        created_ms=created_ms,
         expires_ms=expires_ms,
         attempts=int(record[Record.ATTEMPTS]),
-        max_checks=int(record[Record.MAX_CHECKS]),
+        max_checks=int(facts["max_checks"]),
         sends=int(record[Record.SENDS]),
-        max_sends=int(record[Record.MAX_SENDS]),
+        max_sends=int(facts["max_sends"]),
         next_send_ms=int(record[Record.NEXT_SEND]),
         metadata=record.get(Record.METADATA, "{}"),
         deliveries=tuple(_delivery(record, n) for n in range(1, int(record[Record.DELIVERIES]) + 1)),
@@ -87,26 +89,58 @@ def created(command: StartCommand, subject: str, reply: Sequence[str]) -> Starte
 
 
 def _delivery(record: Mapping[str, str], n: int) -> DeliveryView:
+    facts = delivery_facts(record, n)
     code = record.get(f"{n}{Delivery.ERROR_CODE}")
     return DeliveryView(
         ordinal=n,
-        sender=record[f"{n}{Delivery.SENDER}"],
-        kind=record[f"{n}{Delivery.KIND}"],
+        sender=facts["sender"],
+        kind=facts["kind"],
         status=DeliveryStatus(record[f"{n}{Delivery.STATUS}"]),
         carrier_status=record.get(f"{n}{Delivery.CARRIER_STATUS}") or None,
         error=(code, record.get(f"{n}{Delivery.ERROR_TITLE}", "")) if code else None,
-        queued_ms=int(record[f"{n}{Delivery.QUEUED}"]),
-        updated_ms=int(record.get(f"{n}{Delivery.UPDATED}") or record[f"{n}{Delivery.QUEUED}"]),
+        queued_ms=int(facts["queued_ms"]),
+        updated_ms=int(record.get(f"{n}{Delivery.UPDATED}") or facts["queued_ms"]),
     )
 
 
+def delivery_facts(record: Mapping[str, str], n: int) -> dict[str, str]:
+    """What never changes of a record's n-th delivery, by name. Raises KeyError if there is no such delivery."""
+    return encodings.DeliveryFacts.named(record[f"{n}{Delivery.FACTS}"])
+
+
 def timeline_of(ref: Reference, record: Mapping[str, str]) -> list[TimelineEntry]:
-    """The events of a record in order."""
+    """The events of a record in order; none of a record that is gone."""
+    if Record.FACTS not in record:
+        return []
     versions = (int(name[len(Record.TIMELINE) :]) for name in record if name.startswith(Record.TIMELINE))
-    return [_timeline_entry(ref, record, version) for version in sorted(versions)]
+    return [*_first_events(ref, record), *(_timeline_entry(ref, record, version) for version in sorted(versions))]
+
+
+def _first_events(ref: Reference, record: Mapping[str, str]) -> list[TimelineEntry]:
+    """That it was started, and its first message queued: no fields of their own say so."""
+    facts, first = encodings.RecordFacts.named(record[Record.FACTS]), delivery_facts(record, 1)
+    told = joined(record, f"{Record.DETAIL}1")
+    detail = json.loads(told) if told else start_detail(facts["purpose"], first["channel"])
+    return [
+        TimelineEntry(EventType.STARTED, int(facts["created_ms"]), None, detail),
+        TimelineEntry(EventType.QUEUED, int(first["queued_ms"]), ref.delivery_id(1), queued_detail(first)),
+    ]
+
+
+def start_detail(purpose: str, channel: str) -> dict[str, str]:
+    """What the event of a start says at least. If that is all, it is not stored in the record."""
+    return {"purpose": purpose, "channel": channel}
+
+
+def queued_detail(facts: Mapping[str, str]) -> dict[str, str]:
+    """What the event of a queued delivery says."""
+    return {"sender": facts["sender"], "kind": facts["kind"]}
 
 
 def _timeline_entry(ref: Reference, record: Mapping[str, str], version: int) -> TimelineEntry:
     event, at, ordinal = encodings.TimelineEntry.parse(record[f"{Record.TIMELINE}{version}"])
-    detail = json.loads(joined(record, f"{Record.DETAIL}{version}") or "{}")
+    if event == EventType.QUEUED:
+        detail = queued_detail(delivery_facts(record, int(ordinal)))
+    else:
+        detail = json.loads(joined(record, f"{Record.DETAIL}{version}") or "{}")
     return TimelineEntry(event, int(at), ref.delivery_id(int(ordinal)) if ordinal else None, detail)

@@ -5,6 +5,8 @@ A header names the keys and arguments; the script gets them as local variables, 
     -- KEYS record! secrets! optouts [sticky]      `!`: the script writes it; those in brackets may be left out together
     -- ARGV operation token tombstone_ms digests...     the last one may take a sequence of values
 
+A script that records events also gets `caller`, without being asked for it: who causes them (see `callers`).
+
 The names of the store's dictionary (`Record.STATUS`) are replaced by what they stand for. All of this happens once,
 when a script is loaded: the server runs plain text.
 """
@@ -17,6 +19,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from .callers import caller
 from .schema.lua_names import with_literals
 
 Value = str | int | bytes
@@ -26,6 +29,7 @@ FIRST_LINE = "#!lua\n"
 _INCLUDE = re.compile(r"^-- include: ((?:[a-z_]+/)?_[a-z_]+\.lua)\n", re.MULTILINE)
 _DECLARATION = re.compile(r"^-- (KEYS|ARGV) +([^\n]*(?:\n--  +[^\n]*)*)", re.MULTILINE)
 _KEYS = re.compile(r"(?P<needed>[a-z0-9_! ]+)(?:\[(?P<optional>[a-z0-9_! ]+)\])?")
+_CALLER = re.compile(r"^[^-\n]*\bcaller\b", re.MULTILINE)
 _ARGUMENTS = re.compile(r"(?:[a-z][a-z0-9_]* )*[a-z][a-z0-9_]*(?:\.\.\.)?")
 
 
@@ -34,7 +38,7 @@ class Script:
     """A script's text as it is sent, its SHA-1 by which the server knows it, and the names that its header declares.
 
     `optional` keys may be left out, all of them together. `written` are the keys that the script may change. `rest` is
-    an argument that takes a sequence.
+    an argument that takes a sequence. `names_caller`: its first argument is who causes what it records.
     """
 
     name: str
@@ -45,6 +49,7 @@ class Script:
     written: frozenset[str]
     args: tuple[str, ...]
     rest: str | None
+    names_caller: bool
 
     def order_keys(self, keys: Mapping[str, str]) -> list[str]:
         """The keys in the order of the header. Raises TypeError for a missing or unknown name."""
@@ -68,7 +73,7 @@ class Script:
             raise TypeError(f"{self.name} has no arguments {sorted(set(args) - {*self.args, self.rest})}")
         if isinstance(rest, (str, int, bytes)):
             raise TypeError(f"{self.name} takes a sequence as {self.rest}")
-        return [*ordered, *rest]
+        return [caller(), *ordered, *rest] if self.names_caller else [*ordered, *rest]
 
 
 def names() -> list[str]:
@@ -99,7 +104,9 @@ def parse(name: str, head: str, text: str) -> Script:
     if len({*needed, *optional}) != len(needed + optional) or len(set(plain)) != len(plain):
         raise ValueError(f"{name}: the header declares a name twice")
     rest = plain.pop() if args.endswith("...") else None
-    text = FIRST_LINE + _locals(needed + optional, plain, rest) + with_literals(text.removeprefix(FIRST_LINE))
+    names_caller = _CALLER.search(text) is not None
+    given = ["caller", *plain] if names_caller else plain
+    text = FIRST_LINE + _locals(needed + optional, given, rest) + with_literals(text.removeprefix(FIRST_LINE))
     return Script(
         name=name,
         text=text,
@@ -111,6 +118,7 @@ def parse(name: str, head: str, text: str) -> Script:
         ),
         args=tuple(plain),
         rest=rest,
+        names_caller=names_caller,
     )
 
 

@@ -66,6 +66,13 @@ class Timers:
         with answering():
             self._client.zadd(self._keys.timers(due.shard), {TimerEntry.pack(due.kind, name): at_ms}, xx=True)
 
+    def bring_forward(self, dues: Sequence[Timer]) -> None:
+        """Let other workers attend to timers at once that this one has claimed. Raises StoreUnavailable."""
+        for due in dues:
+            name, timers = due.reference.delivery_id(due.ordinal), self._keys.timers(due.shard)
+            with answering():
+                self._client.zadd(timers, {TimerEntry.pack(due.kind, name): self._store.time_ms(timers)})
+
     def is_paused(self, shard: int) -> bool:
         """Whether the shard did not answer a moment ago, so that reading it again would only cost time."""
         return self._store.is_paused(self._keys.timers(shard))

@@ -1,5 +1,6 @@
 """Where verifications are kept: start, check, cancel, redeem and read, each state change one script."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,9 +18,9 @@ from .answering import answering, answers
 from .arguments import route_text, rules_text
 from .latest_hints import LatestHints
 from .pieces import pack_sealed
-from .record_views import View, created, timeline_of, view_of
+from .record_views import View, created, start_detail, timeline_of, view_of
 from .schema import Keys
-from .schema.encodings import LatestEntry
+from .schema.encodings import LatestEntry, RecordFacts
 from .schema.fields import Number, Record
 from .scripts import Scripts
 from .store import Store, fields_of
@@ -114,6 +115,7 @@ class Verifications:
             tombstone_ms=TOMBSTONE_MS,
             consecutive_max=MAX_CONSECUTIVE_WRONG,
             detail=command.detail,
+            own_detail=_own_detail(command),
             sent_within_ms=app.sent_within_ms,
             refusal_gap_ms=REFUSAL_GAP_MS,
         )
@@ -164,6 +166,7 @@ class Verifications:
             self._check_keys(command),
             operation=command.operation_id,
             token=command.reference.token,
+            number_hash=command.reference.number_hash,
             app=app.name,
             receipt_id=command.receipt_id,
             wrong_rules=rules_text(app.wrong_codes_per_number),
@@ -233,7 +236,13 @@ class Verifications:
         """Withdraw a pending verification. Raises StoreUnavailable."""
         keys = self._ending_keys(ref)
         reply = self._scripts.call(
-            "verification/cancel", keys, operation=operation_id, token=ref.token, app=app, tombstone_ms=TOMBSTONE_MS
+            "verification/cancel",
+            keys,
+            operation=operation_id,
+            token=ref.token,
+            number_hash=ref.number_hash,
+            app=app,
+            tombstone_ms=TOMBSTONE_MS,
         )
         _require_echo(reply, operation_id)
         match reply[1]:
@@ -252,6 +261,7 @@ class Verifications:
             {name: keys[name] for name in ("record", "audit")},
             operation=operation_id,
             token=ref.token,
+            number_hash=ref.number_hash,
             app=app,
             receipt_id=receipt_id,
             receipt_expires_ms=ends_ms,
@@ -264,7 +274,10 @@ class Verifications:
     def expire(self, ref: Reference) -> bool:
         """End the verification if its time has run out. Raises StoreUnavailable."""
         keys = self._ending_keys(ref)
-        return bool(self._scripts.call("verification/expire", keys, token=ref.token, tombstone_ms=TOMBSTONE_MS))
+        ended = self._scripts.call(
+            "verification/expire", keys, token=ref.token, number_hash=ref.number_hash, tombstone_ms=TOMBSTONE_MS
+        )
+        return bool(ended)
 
     def pending(self, number_hash: str) -> list[Reference]:
         """The number's verifications that may be pending, of all apps and purposes. Raises StoreUnavailable."""
@@ -286,6 +299,7 @@ class Verifications:
             "verification/deny",
             self._ending_keys(ref),
             token=ref.token,
+            number_hash=ref.number_hash,
             apps=",".join(sorted(denial.apps)),
             senders=",".join(sorted(denial.senders)),
             # An event that is posted again says nothing about a code that was sent after it first came.
@@ -318,7 +332,7 @@ class Verifications:
         StoreUnavailable if none does.
         """
         found = answers(
-            self._store.gather([("HMGET", self._keys.record(ref), Record.MAX_CHECKS, Record.VERSION) for ref in refs])
+            self._store.gather([("HMGET", self._keys.record(ref), Record.FACTS, Record.VERSION) for ref in refs])
         )
         return [None if reply is None or reply[0] is None else int(reply[1] or 0) for reply in found]
 
@@ -333,7 +347,7 @@ class Verifications:
         return fields_of(record), now_ms
 
     def _shown(self, kind: type[View], ref: Reference, record: Mapping[str, str], now_ms: int, **more: bool) -> View:
-        return view_of(kind, ref, record, now_ms, self._ids.subject(record[Record.APP], ref.number_hash), **more)
+        return view_of(kind, ref, record, now_ms, self._ids.subject(_app_of(record), ref.number_hash), **more)
 
     def _reference(self, token: str) -> Reference:
         ref = self._ids.read_token(token)
@@ -344,7 +358,17 @@ class Verifications:
 
 def _is_of(record: Mapping[str, str], app: str | None) -> bool:
     """Whether the record is there, and belongs to the app. None is any app."""
-    return Record.MAX_CHECKS in record and app in (None, record.get(Record.APP))
+    return Record.FACTS in record and app in (None, _app_of(record))
+
+
+def _app_of(record: Mapping[str, str]) -> str:
+    return RecordFacts.parse(record[Record.FACTS])[0]
+
+
+def _own_detail(command: StartCommand) -> str:
+    """The event's detail where it says more than the record does anyway."""
+    said = json.loads(command.detail) == start_detail(command.purpose, command.channel)
+    return "" if said else command.detail
 
 
 def _require_echo(reply: Any, operation_id: str) -> None:

@@ -1,14 +1,17 @@
 """Looking things up: one verification with its timeline, a number's opt-outs, the audit record."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..domain import phone
-from ..domain.audit import ZERO, Event, EventField, Position, decode_cursor, encode_cursor
+from ..domain.audit import ZERO, Event, EventField, Position
+from ..domain.ids import Ids
 from ..domain.optout_list import OptOut
 from ..domain.policy import Policy
 from ..domain.view import TimelineEntry, VerificationView
 from . import ports
+from .audit_cursors import AuditCursors, next_positions
+from .verify.apps import configured_app
 
 MAX_PAGE = 1_000
 
@@ -29,11 +32,10 @@ class AuditFilter:
 
 @dataclass(frozen=True, slots=True)
 class AuditPage:
-    """Events in order of time; `next_cursor` is None at the end."""
+    """Events in order of time, each with the keyed hash that its app may see; `next_cursor` is None at the end."""
 
     events: Sequence[Event]
     next_cursor: str | None
-    positions: Sequence[Position]
 
 
 class Browse:
@@ -52,6 +54,7 @@ class Browse:
         self._optouts = optouts
         self._record = record
         self._ids = vault.ids
+        self._cursors = AuditCursors(vault, record.shards)
         self._policy = policy
 
     def verification(
@@ -64,28 +67,41 @@ class Browse:
         ref = self._ids.read(verification_id)
         return self._store.view_with_timeline(ref, app) if ref is not None else None
 
-    def optouts(self, number: str) -> tuple[str, list[OptOut]]:
-        """The number's mask and its entry for every profile we know of. Raises InvalidNumber, StoreUnavailable."""
+    def optouts(self, app: str, number: str) -> tuple[str, list[OptOut]]:
+        """The number's mask and its entry for every profile of the app's route; of other profiles nothing.
+
+        Raises InvalidNumber, NotReady for an app that was removed, and StoreUnavailable.
+        """
         person = phone.parse(number)
         known = {
             entry.messaging_profile_id: entry for entry in self._optouts.of_number(self._ids.number_hash(person.e164))
         }
-        for sender in self._policy.senders.values():
-            nothing = OptOut(sender.messaging_profile_id, False, 0, None, "none")
-            known.setdefault(sender.messaging_profile_id, nothing)
-        return person.mask, [known[profile] for profile in sorted(known)]
+        profiles = {sender.messaging_profile_id for sender in configured_app(self._policy, app).route}
+        return person.mask, [known.get(name) or OptOut(name, False, 0, None, "none") for name in sorted(profiles)]
 
     def audit(self, wanted: AuditFilter, visible_app: str | None) -> AuditPage:
-        """A page of the record. `visible_app` bounds what the reader may see: its own events and those of no app.
+        """A page of the record. `visible_app`: the app whose events the reader may see, and no others; None for all.
 
-        Raises ValueError for a cursor that is not ours, InvalidNumber and StoreUnavailable.
+        What it says, the cursor too, is the same whatever other apps did, but where thousands of their events in a row
+        end a page early. Raises ValueError for a cursor that is not ours, InvalidNumber and StoreUnavailable.
         """
+        positions = self._positions(wanted)
+        if visible_app is not None and wanted.app not in (None, visible_app):
+            return AuditPage([], None)
+        fields, shards = self._fields(wanted, visible_app or wanted.app)
+        limit = min(wanted.limit, MAX_PAGE)
+        # One more than is shown: only an event that the reader may see makes another page.
+        page = self._record.read(positions, shards=shards, until_ms=wanted.until_ms, limit=limit + 1, wanted=fields)
+        after = next_positions(positions, page, limit)
+        cursor = None if after is None else self._cursors.text(after)
+        return AuditPage([as_seen(event, self._ids) for event in page.events[:limit]], cursor)
+
+    def _fields(self, wanted: AuditFilter, app: str | None) -> tuple[dict[str, frozenset[str]], Sequence[int]]:
+        """Which values of which fields pass, and on which shards such events are."""
         shards: Sequence[int] = range(self._record.shards)
         fields: dict[str, frozenset[str]] = {}
-        if visible_app is not None:
-            fields[EventField.APP] = frozenset({visible_app, ""})
-        if wanted.app is not None:
-            fields[EventField.APP] = frozenset({wanted.app}) & fields.get(EventField.APP, frozenset({wanted.app}))
+        if app is not None:
+            fields[EventField.APP] = frozenset({app})
         if wanted.types:
             fields[EventField.TYPE] = wanted.types
         if wanted.to is not None:
@@ -96,20 +112,23 @@ class Browse:
             ref = self._ids.read(wanted.verification_id)
             fields[EventField.VERIFICATION] = frozenset({ref.token if ref else "-"})
             shards = [self._record.shard_of(ref.number_hash)] if ref else []
-        page = self._record.read(
-            self._positions(wanted),
-            shards=shards,
-            until_ms=wanted.until_ms,
-            limit=min(wanted.limit, MAX_PAGE),
-            wanted=fields,
-        )
-        cursor = None if page.at_end else encode_cursor(page.positions)
-        return AuditPage(page.events, cursor, page.positions)
+        return fields, shards
 
-    def _positions(self, wanted: AuditFilter) -> list[Position]:
+    def _positions(self, wanted: AuditFilter) -> Sequence[Position]:
         if wanted.cursor is not None:
-            return decode_cursor(wanted.cursor, self._record.shards)
+            return self._cursors.read(wanted.cursor)
         # Positions are exclusive: the last one before the first wanted millisecond.
         since = max(0, (wanted.since_ms or 0) - 1)
         first = Position(since, 2**63 - 1) if since else ZERO
         return [first] * self._record.shards
+
+
+def as_seen(event: Event, ids: Ids | None) -> Event:
+    """The event with the hash of its number keyed for its app: apps that compare theirs learn nothing of a person.
+
+    Without the keys (`ids` None) it has none.
+    """
+    if event.number_hash is None:
+        return event
+    seen = ids.subject(event.app or "", event.number_hash) if ids else ""
+    return replace(event, fields={**event.fields, EventField.NUMBER_HASH: seen})

@@ -52,6 +52,7 @@ class SendCallbacks:
         self._write = write
         self._random = random
         self._count = count
+        self._sending: set[Callback] = set()
 
     # ---- events become callbacks -----------------------------------------------------------------------------------
 
@@ -124,8 +125,20 @@ class SendCallbacks:
         callback = self._queue.claim(app)
         if callback is None:
             return False
-        self._settle(callback, self._receivers.post(callback))
+        self._sending.add(callback)
+        try:
+            self._settle(callback, self._receivers.post(callback))
+        finally:
+            self._sending.discard(callback)
         return True
+
+    def hand_back(self) -> None:
+        """Let another worker send at once what is being sent here and waits for its receiver. Raises StoreUnavailable.
+
+        The receiver may get it twice then, as after the end of its lease.
+        """
+        for callback in list(self._sending):
+            self._queue.schedule_retry(callback, 0, 0, "its worker ended")
 
     def _settle(self, callback: Callback, answer: Answer) -> None:
         facts = {

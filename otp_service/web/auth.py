@@ -3,8 +3,10 @@
 import ipaddress
 from collections.abc import Mapping
 
+from ..domain.addresses import KeptAddress, kept
 from ..domain.errors import Refusal
 from ..storage.api_keys import ApiKeys
+from ..storage.callers import set_caller
 from ..storage.known_api_keys import Principal
 
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
@@ -13,14 +15,19 @@ _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 class Auth:
     """Authenticates callers. Raises StoreUnavailable if the keys cannot be looked up."""
 
-    def __init__(self, keys: ApiKeys) -> None:
+    def __init__(self, keys: ApiKeys, addresses: KeptAddress = KeptAddress.FULL) -> None:
         self._keys = keys
+        self._addresses = addresses
 
     def authenticate(self, headers: Mapping[str, str]) -> Principal | Refusal:
         """The key's holder, or `unauthorized`."""
         token = bearer(headers)
         principal = self._keys.authenticate(token) if token is not None else None
         return principal or Refusal("unauthorized", "Send an API key: Authorization: Bearer <key>.")
+
+    def name_caller(self, peer: str, request_id: str, principal: Principal | None = None) -> None:
+        """Say who causes what this request does: for the audit record."""
+        set_caller(principal.key_id if principal else "", request_id, kept(peer, self._addresses))
 
 
 def bearer(headers: Mapping[str, str]) -> str | None:
@@ -29,9 +36,14 @@ def bearer(headers: Mapping[str, str]) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
+EVERY_APP = "audit:all"
+_WIDER = {"audit:read": EVERY_APP}
+"""Scopes that hold another one."""
+
+
 def allow(principal: Principal, scope: str) -> Refusal | None:
-    """`forbidden` unless the key has the scope."""
-    if scope in principal.scopes:
+    """`forbidden` unless the key has the scope, or one that holds it."""
+    if scope in principal.scopes or _WIDER.get(scope) in principal.scopes:
         return None
     return Refusal("forbidden", f"This API key does not have the scope {scope}.")
 

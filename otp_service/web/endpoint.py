@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from .. import telemetry
 from ..domain.errors import InvalidRequest, Refusal, ServiceError, StoreUnavailable
+from ..storage.callers import clear_caller
 from ..storage.known_api_keys import Principal
 from . import cors
 from .auth import Auth, allow
@@ -83,6 +84,7 @@ class Endpoint:
         call = Call(path, query, headers, b"", peer, self._new_request_id())
         who: list[Principal] = []
         try:
+            self._auth.name_caller(peer, call.request_id)
             answer = self._answer(call, read_body, who)
         except ServiceError as error:
             if isinstance(error, StoreUnavailable):
@@ -93,6 +95,8 @@ class Endpoint:
         except Exception:  # noqa: BLE001 - the last catch: whatever it is, the caller gets a clear 500
             _log.error("unexpected", exc_info=True, extra=self._extra(call, who))
             answer = self._problems.hidden("internal_error", call.request_id)
+        finally:
+            clear_caller()
         return self._finish(call, answer, began, who)
 
     def _answer(self, call: Call, read_body: ReadBody, who: list[Principal]) -> Reply:
@@ -111,6 +115,7 @@ class Endpoint:
         if isinstance(principal, Refusal):
             return self._problems.refusal(principal, call.request_id)
         who.append(principal)
+        self._auth.name_caller(call.peer, call.request_id, principal)
         call = Call(call.path, call.query, call.headers, b"", call.peer, call.request_id, principal)
         if route.precheck is not None and "idempotency-key" in call.headers:
             return self._checked(route.precheck, call, principal, route.scope, read_body)

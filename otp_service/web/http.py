@@ -36,6 +36,11 @@ class Call:
             raise LookupError("this route has no principal")
         return self.principal.app
 
+    @property
+    def scopes(self) -> frozenset[str]:
+        """What the key may do; nothing without one."""
+        return frozenset() if self.principal is None else self.principal.scopes
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:

@@ -22,12 +22,13 @@ from pathlib import Path
 
 import msgspec
 
-from . import load, picture, profile, report
+from . import goals, load, picture, profile, report
 from .measure import Leg
 from .ours import ROOT, OtpService
 from .own_rows import OWN
 from .peers import servers
-from .peers.otpgateway import NOTE, OtpGateway
+from .peers.otpgateway import OtpGateway
+from .peers.our_front import BARE_FRONT
 from .rows import LOADS, LoadRow, Options, OwnRow
 from .runner import FAILURES, Runner
 from .target import Target
@@ -55,11 +56,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--live", type=whole_numbers, help="for the scripts: 10000,100000,1000000 by default")
     made.add_argument("--rounds", type=int, help=f"rounds (default {Options().rounds})")
+    made.add_argument("--minutes", type=float, help=f"no round ends much later (default {Options().minutes:.0f})")
     made.add_argument("--seconds", type=int, help=f"of each leg (default {Options().seconds})")
     made.add_argument("--against", type=Path, metavar="PATH", help="another checkout with its own .venv")
     made.add_argument("--serve", metavar="OPTIONS", default="", help="for `serve`, e.g. --serve='--workers 4'")
     made.add_argument("--against-serve", metavar="OPTIONS", help="the other's; without --against of this checkout")
-    made.add_argument("--otpgateway", type=Path, metavar="PATH", help=f"its binary, to be measured as well; {NOTE}")
+    made.add_argument("--otpgateway", type=Path, metavar="PATH", help="its binary, to be measured as well")
     made.add_argument("--no-peers", action="store_true", help="otp-service alone")
     made.add_argument(
         "--short",
@@ -81,7 +83,11 @@ def whole_numbers(text: str) -> tuple[int, ...]:
 
 def options_of(args: argparse.Namespace) -> Options:
     """The options of a run."""
-    given = {name: getattr(args, name) for name in ("rounds", "seconds", "connections", "live") if getattr(args, name)}
+    given = {
+        name: getattr(args, name)
+        for name in ("rounds", "seconds", "connections", "live", "minutes")
+        if getattr(args, name)
+    }
     return (SHORT if args.short else Options())._replace(generator=args.load, **given)
 
 
@@ -104,6 +110,7 @@ def targets_of(args: argparse.Namespace) -> list[Target]:
     if args.otpgateway:
         targets.append(OtpGateway(args.otpgateway))
     if not args.no_peers:
+        targets.append(BARE_FRONT)
         for peer in servers.ALL:
             if peer.missing:
                 say(f"without {peer.name}: needs {', '.join(peer.missing)} (the extra `bench`)")
@@ -123,7 +130,7 @@ def about(args: argparse.Namespace, options: Options) -> dict[str, str]:
         "machine": f"{cores} cores, Python {platform.python_version()}, Linux {platform.release()}",
         "load": f"{options.generator or load.program()}, rounds: {options.rounds}, seconds each: {options.seconds}",
         **({"short form": "it shows that everything runs; its figures mean nothing"} if args.short else {}),
-        **({OtpGateway.name: NOTE} if args.otpgateway else {}),
+        **({OtpGateway.name: OtpGateway(args.otpgateway).describe()} if args.otpgateway else {}),
     }
 
 
@@ -152,7 +159,8 @@ def show(args: argparse.Namespace, results: Results) -> None:
     """Print the results, and write the files that were asked for."""
     if args.json:
         args.json.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
-    sys.stdout.write(report.render(results.legs, results.faults, results.about))
+    judged = [] if args.short else goals.table(results.legs)
+    sys.stdout.write(report.render(results.legs, results.faults, results.about, judged))
     if args.picture:
         args.picture.write_text(picture.draw(results.legs, results.about), encoding="utf-8")
 

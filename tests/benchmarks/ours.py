@@ -189,7 +189,7 @@ class OtpService(Target):
         sink = [sys.executable, "-m", "tests.benchmarks.sink", str(sink_port), str(SINK_MS)]
         programs.start("sink", sink, HERE, lambda: listens(sink_port))
         environ = self.environment(programs.folder, redis_port, sink_port)
-        programs.start("service", self.command("serve", "--port", str(port), *self._options), environ)
+        programs.start("service", self.command("serve", "--port", str(port), "--drain", "0s", *self._options), environ)
         create = self.command("keys", "create", "--app", "default", "--scope", "verify", "--json")
         key = json.loads(run(create, environ, programs.folder))["key"]
         url = f"http://{HOST}:{port}"

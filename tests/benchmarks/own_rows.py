@@ -42,6 +42,7 @@ def _throughput(stack: OurStack, sends: int) -> dict[str, float]:
     used = high[2].since(low[2]).groups
     return {
         "sends a second": count / seconds,
+        "sends a second and core": count / used["worker"],
         "worker CPU µs": used["worker"] * 1e6 / count,
         "store CPU µs": used["store"] * 1e6 / count,
     }

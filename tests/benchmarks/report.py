@@ -113,8 +113,8 @@ def short(value: float) -> str:
     return f"{value:,.0f}" if size >= 100 or value == int(value) else f"{value:.1f}" if size >= 10 else f"{value:.2f}"
 
 
-def render(legs: Sequence[Leg], faults: Sequence[str], about: dict[str, str]) -> str:
-    """The whole report."""
+def render(legs: Sequence[Leg], faults: Sequence[str], about: dict[str, str], goals: Sequence[str] = ()) -> str:
+    """The whole report; `goals` are the lines of their table."""
     lines = ["## Benchmark", "", *(f"* {name}: {value}" for name, value in about.items()), ""]
     for row in rows_of(legs):
         own = any(leg.extra for leg in legs if leg.row == row)
@@ -123,5 +123,5 @@ def render(legs: Sequence[Leg], faults: Sequence[str], about: dict[str, str]) ->
         lines += [LEGEND, ""]
     if any(leg.other_cores > QUIET_CORES for leg in legs):
         lines += ["(!): others used the machine meanwhile; then the ratio by CPU (its CPU ÷ ours) counts more.", ""]
-    lines += [f"* fault: {fault}" for fault in faults]
+    lines += [*goals, *(f"* fault: {fault}" for fault in faults)]
     return "\n".join(lines).rstrip("\n") + "\n"

@@ -31,22 +31,24 @@ LOADS = (
 """In the order in which they run on a stack; the last leaves a queue behind."""
 
 
-EXPECTED_OF_CODES, MOST_CODES = 200.0, 6_000
+EXPECTED_OF_CODES, MOST_CODES = 200.0, 3_000
 """A code is known when its message was sent, which takes longer than the check: such legs end with their plan."""
 
 
 class Options(NamedTuple):
     """How long and how often, and over how many connections."""
 
-    rounds: int = 5
-    seconds: int = 4
-    warm_up_s: int = 2
+    rounds: int = 3
+    seconds: int = 3
+    warm_up_s: int = 1
     connections: Sequence[int] = (16, 64, 1000)
     live: Sequence[int] = (10_000, 100_000, 1_000_000)
     sends: int = 3_000
     waiting: int = 10_000
     generator: str | None = None
     expected: float = 3_000.0
+    minutes: float = 12.0
+    """No round is begun that would end later than this, if it takes as long as the longest before it."""
 
 
 Say = Callable[[str], None]

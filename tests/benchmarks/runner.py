@@ -1,6 +1,7 @@
 """Bringing up the targets, round by round, and collecting what each leg gives."""
 
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -28,12 +29,21 @@ class Runner:
 
     def run(self, loads: Sequence[LoadRow], own: Sequence[OwnRow]) -> None:
         """All rounds: in each of them one target after the other, row by row (A B A B)."""
+        began, longest = time.monotonic(), 0.0
         for number in range(1, self.options.rounds + 1):
-            for worker in (False, True):
-                self._loads([load for load in loads if load.worker == worker], number, worker=worker)
-            for row in own:
-                if number == 1 or not row.once:
-                    self._own(row, number)
+            at = time.monotonic()
+            if at - began + longest > self.options.minutes * 60:
+                self._say(f"no round {number}: it would end after {self.options.minutes:.0f} minutes (--minutes)")
+                return
+            self._round(loads, own, number)
+            longest = max(longest, time.monotonic() - at)
+
+    def _round(self, loads: Sequence[LoadRow], own: Sequence[OwnRow], number: int) -> None:
+        for worker in (False, True):
+            self._loads([load for load in loads if load.worker == worker], number, worker=worker)
+        for row in own:
+            if number == 1 or not row.once:
+                self._own(row, number)
 
     def _loads(self, loads: Sequence[LoadRow], number: int, *, worker: bool) -> None:
         """Every target has a new stack in each round. All are up together, so that two legs of a row are near."""
@@ -47,7 +57,8 @@ class Runner:
                 for shape in shapes(load, self.options):
                     self._say(f"round {number}: {load.word}, {shape.connections} connections")
                     for target, stack in stacks.items():
-                        self._load(load, shape, target, stack, number)
+                        if shape.connections <= max(target.widest, self.options.connections[0]):
+                            self._load(load, shape, target, stack, number)
 
     def _load(self, load: LoadRow, shape: Shape, target: Target, stack: Stack, number: int) -> None:
         if can(target, load):

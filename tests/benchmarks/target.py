@@ -114,6 +114,8 @@ class Target(ABC):
     name: str
     kinds: frozenset[Kind] = frozenset({Kind.WRONG, Kind.RIGHT, Kind.START, Kind.LOGIN})
     has_worker = False
+    widest = 1_000_000
+    """It is not measured over more connections than this, but always over the first number of a run."""
 
     @abstractmethod
     def open(self, programs: Programs, *, worker: bool) -> Stack:

@@ -9,7 +9,7 @@ from tests.conftest import needs_program
 
 from .__main__ import about, build_parser
 from .measure import Shape, Wrong, run
-from .peers.otpgateway import NOTE, OtpGateway
+from .peers.otpgateway import OtpGateway
 from .programs import Programs
 from .report import render
 from .rows import Options
@@ -17,9 +17,15 @@ from .target import Kind
 
 BINARY = """#!{python}
 import json, sys, tomllib, urllib.parse
+if "--version" in sys.argv:
+    print("v3.1")
+    sys.exit()
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 settings = tomllib.load(open(sys.argv[sys.argv.index("--config") + 1], "rb"))
 host, port = settings["app"]["address"].split(":")
+assert settings["app"]["otp_ttl"] > 1 and settings["app"]["otp_max_generate"] and settings["app"]["server_timeout"]
+assert settings["auth"]["bench"]["namespace"] == "bench" and settings["auth"]["bench"]["secret"]
+assert "Code" in open(settings["webhooks"]["carrier"]["template"]).read().title()
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def handle(self):
@@ -37,8 +43,10 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         return dict(urllib.parse.parse_qsl(body))
     def do_PUT(self):
-        assert self.form()["to"][1:] == self.path.removeprefix("/api/otp/")
-        self.answer(200, {{"otp": "123456"}})
+        form = self.form()
+        webhook = settings["webhooks"][form["provider"]]
+        known = form["to"][1:] == self.path.removeprefix("/api/otp/") and webhook["enabled"]
+        self.answer(200 if known and webhook["max_otp_len"] == 6 else 400, {{"otp": "123456"}})
     def do_POST(self):
         self.answer(200 if self.form()["otp"] == "123456" else {wrong}, None)
     def log_message(self, *args):
@@ -68,13 +76,13 @@ def test_the_rows_of_a_peer_are_measured(kind: Kind, tmp_path: Path) -> None:
     assert set(leg.cpu_us) == {"store", "sink", "service", "load"}
 
 
-def test_a_user_is_told_that_it_never_ran(tmp_path: Path) -> None:
-    """In the help, and in the report of a run that measures it."""
+def test_a_report_says_which_binary_it_was(tmp_path: Path) -> None:
+    """Its version, if it tells one; a run without it does not speak of it."""
     parser = build_parser()
-    assert NOTE in " ".join(parser.format_help().split())
     args = parser.parse_args(["--otpgateway", str(binary(tmp_path, 400))])
-    assert NOTE in render([], [], about(args, Options()))
-    assert NOTE not in render([], [], about(parser.parse_args([]), Options()))
+    assert "* otpgateway: v3.1; no debug log" in render([], [], about(args, Options()))
+    assert "otpgateway" not in render([], [], about(parser.parse_args([]), Options()))
+    assert OtpGateway(tmp_path / "absent").describe().startswith("unknown version")
 
 
 def test_another_status_than_expected_is_no_figure(tmp_path: Path) -> None:

@@ -7,20 +7,17 @@ import pytest
 from tests.conftest import needs_program
 
 from .measure import Shape, run
-from .peers.servers import ALL, BARE, Naive
+from .peers.our_front import BARE_FRONT
+from .peers.servers import ALL
 from .programs import Programs
+from .target import Target
 
-INSTALLED = [peer for peer in ALL if not peer.missing]
-
-
-def test_the_limit_is_always_measured() -> None:
-    """It needs nothing that the service does not need; the others are in the extra `bench`."""
-    assert BARE in INSTALLED
+INSTALLED = [BARE_FRONT, *(peer for peer in ALL if not peer.missing)]
 
 
 @pytest.mark.parametrize("peer", INSTALLED, ids=lambda peer: peer.name)
-def test_every_row_of_a_peer_has_good_answers(peer: Naive, tmp_path: Path) -> None:
-    """Our scripts behind the bare handler, and the naive services: no answer has another status than its row wants."""
+def test_every_row_of_a_peer_has_good_answers(peer: Target, tmp_path: Path) -> None:
+    """Our scripts behind the bare handlers, and the naive services: no answer has another status than its row wants."""
     needs_program("redis-server", "valkey-server")
     with Programs(tmp_path) as programs:
         stack = peer.open(programs, worker=False)

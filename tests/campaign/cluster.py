@@ -94,7 +94,7 @@ class Cluster:
         hooks = f"{self.apis['api2']}/webhooks/telnyx"
         self._commands = {
             "sandbox": ["sandbox", "--port", str(numbers["sandbox"]), "--webhook-url", hooks],
-            **{name: ["serve", "--port", str(numbers[name]), "--workers", "1"] for name in self.apis},
+            **{name: ["serve", "--port", str(numbers[name]), "--workers", "1", "--drain", "0s"] for name in self.apis},
             **{name: ["worker", "--concurrency", "16"] for name in ("worker1", "worker2")},
         }
         self._children: dict[str, Child] = {}
@@ -145,7 +145,7 @@ class Cluster:
 
     def _make_key(self) -> str:
         command = [sys.executable, "-m", "otp_service", "keys", "create", "--app", "default", "--json"]
-        for scope in ("verify", "audit:read"):
+        for scope in ("verify", "audit:all"):
             command += ["--scope", scope]
         done = subprocess.run(command, env=self._environ(), capture_output=True, text=True, timeout=30, check=True)
         return str(json.loads(done.stdout)["key"])

@@ -37,7 +37,7 @@ class Place:
     def start(self, *arguments: str, **environ: str) -> "subprocess.Popen[str]":
         """Start a command."""
         if arguments[0] == "serve":
-            arguments += ("--server", self.server)
+            arguments = ("serve", "--server", self.server, "--drain", "0s", *arguments[1:])
         process = subprocess.Popen(
             [sys.executable, "-m", "otp_service", *arguments],
             stdout=subprocess.PIPE,

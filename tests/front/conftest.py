@@ -201,17 +201,34 @@ def _at_one_moment(script: Script) -> Script:
     return replace(script, text=text, sha=hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-class _Thread:
+class SteppedServer(FrontServer):
+    """Each part of its end lasts until the test lets it go on."""
+
+    def __init__(self, config: Any, begin_end: Callable[[], None]) -> None:
+        super().__init__(config, begin_end)
+        self.drained, self.last_requests = threading.Event(), threading.Event()
+
+    async def serve_on(self, _: float, *, while_connected: bool = False) -> None:
+        """As long as the test wants."""
+        done = self.last_requests if while_connected else self.drained
+        while not done.is_set():
+            await super().serve_on(0.02)
+
+
+class ServingThread:
     """An event loop with the server, in a thread."""
 
-    def __init__(self, settings: Settings, listening: socket.socket, chance: Chance) -> None:
+    def __init__(
+        self, settings: Settings, listening: socket.socket, chance: Chance, deadline_s: float = DEADLINE_S
+    ) -> None:
+        self._deadline_s = deadline_s
         self._settings = settings
         self._chance = chance
         self._listening = listening
         self._started = threading.Event()
         self._thread = threading.Thread(target=lambda: uvloop.run(self._serve()), daemon=True)
         self.endpoints: Any = None
-        self._server: Any = None
+        self.server: SteppedServer
 
     async def _serve(self) -> None:
         front = bootstrap.build_front(
@@ -219,20 +236,23 @@ class _Thread:
         )
         self.endpoints = Counted(front.endpoints)
         counted = replace(front, endpoints=self.endpoints)
-        self._server = FrontServer(front_process.server_config(counted, 4, DEADLINE_S), front.end_waits)
+        self.server = SteppedServer(front_process.server_config(counted, 4, self._deadline_s), front.begin_end)
         self._started.set()
-        await self._server.serve([self._listening])
+        await self.server.serve([self._listening])
         front.close()
         await asyncio.sleep(0.01)
 
-    def __enter__(self) -> "_Thread":
+    def __enter__(self) -> "ServingThread":
         self._thread.start()
         assert self._started.wait(20)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.should_exit = True
-        self._thread.join(10)
+        self.server.should_exit = True
+        self.server.drained.set()
+        self.server.last_requests.set()
+        self._thread.join(30)
+        assert not self._thread.is_alive()
 
 
 @pytest.fixture(scope="session")
@@ -242,7 +262,7 @@ def _served(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterato
     settings = make_settings(directory, redis_url, SigningKey.generate())
     with redis.Redis.from_url(redis_url) as store, socket.create_server(("127.0.0.1", 0)) as listening:
         store.flushall()
-        with _Thread(settings, listening, chance) as thread:
+        with ServingThread(settings, listening, chance) as thread:
             yield Running(listening.getsockname()[1], settings, store, chance, thread.endpoints)
 
 

@@ -68,7 +68,9 @@ class FakeDeliver:
 
 
 @contextmanager
-def running(outbox: FakeStreams, deliver: FakeDeliver, concurrency: int = 4) -> Iterator[threading.Event]:
+def running(
+    outbox: FakeStreams, deliver: FakeDeliver, concurrency: int = 4, at_once: threading.Event | None = None
+) -> Iterator[threading.Event]:
     """A worker that runs in a thread until the end of the block."""
     stop = threading.Event()
     made = DeliveryWorker(
@@ -81,7 +83,7 @@ def running(outbox: FakeStreams, deliver: FakeDeliver, concurrency: int = 4) -> 
         periodic_tasks=(),
         close=lambda: None,
     )
-    thread = threading.Thread(target=made.run, args=(stop,))
+    thread = threading.Thread(target=made.run, args=(stop, at_once))
     thread.start()
     try:
         yield stop
@@ -199,8 +201,8 @@ def test_an_outage_of_the_store_is_outlived() -> None:
         wait_until(lambda: deliver.done, 5)
 
 
-def test_the_end_waits_for_what_is_being_sent_and_leaves_the_rest() -> None:
-    """Stopping finishes the sends under way; what was only held is left to others at once."""
+def test_the_end_waits_for_what_is_being_sent_and_hands_back_the_rest() -> None:
+    """Stopping finishes the sends under way, which are kept from others; what was only held is handed back at once."""
     outbox = FakeStreams()
     for shard in range(SHARDS):
         outbox.streams[shard] = [job(n, shard) for n in range(10)]
@@ -209,10 +211,14 @@ def test_the_end_waits_for_what_is_being_sent_and_leaves_the_rest() -> None:
     with running(outbox, deliver, concurrency=2) as stop:
         wait_until(lambda: deliver.now == 2)
         stop.set()
-        threading.Timer(1.0, decision.set).start()
-        began = time.monotonic()
-    assert time.monotonic() - began < 3
+        wait_until(lambda: len(outbox.kept) == 2)
+        outbox.touched.clear()
+        wait_until(lambda: len(outbox.touched) > 1)
+        decision.set()
+    sent = {one.entry for one in deliver.done}
     assert len(deliver.done) == 2
+    assert [{one.entry for one in kept} for kept in outbox.kept] == [sent, sent, set()]
+    assert {one.entry for one in outbox.touched[-1][1]} <= sent
 
 
 def test_a_broken_loop_ends_the_whole_worker() -> None:
@@ -235,6 +241,21 @@ def test_a_broken_loop_ends_the_whole_worker() -> None:
     )
     with pytest.raises(ValueError, match="a bug"):
         made.run(threading.Event())
+
+
+def test_a_second_request_ends_it_without_the_sends_in_flight() -> None:
+    """Whoever asks twice does not wait for the carrier."""
+    outbox, decision, at_once = FakeStreams(), threading.Event(), threading.Event()
+    outbox.streams[0] = [job(1)]
+    deliver = FakeDeliver(lambda _: cast("None", decision.wait(30)))
+    try:
+        with running(outbox, deliver, at_once=at_once) as stop:
+            wait_until(lambda: deliver.now == 1)
+            stop.set()
+            at_once.set()
+        assert not deliver.done
+    finally:
+        decision.set()
 
 
 # ---- timers -------------------------------------------------------------------------------------------------------

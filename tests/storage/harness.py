@@ -39,6 +39,7 @@ from otp_service.storage.store import Store
 from otp_service.storage.timers import Timers
 from otp_service.storage.verifications import Verifications
 
+from .records import Records
 from .remembered import Remembered
 
 T = TypeVar("T")
@@ -46,6 +47,7 @@ SHARDS = 16
 POOL = Sender("pool", SenderKind.NUMBER_POOL, "profile-a", None, 20.0)
 BACKUP = Sender("backup", SenderKind.LONG_CODE, "profile-b", "+18445550001", 20.0)
 SAME_PROFILE = Sender("same_profile", SenderKind.LONG_CODE, "profile-a", "+18445550002", 20.0)
+SENDERS = (POOL, BACKUP, SAME_PROFILE)
 RESEND_MS = (30_000, 60_000, 120_000)
 SHOP = App("shop", "Acme", (POOL, BACKUP), resend_after_ms=RESEND_MS)
 BANK = App("bank", "Bank", (POOL, BACKUP), resend_after_ms=RESEND_MS)
@@ -111,7 +113,7 @@ class Confused(Scripts):
 
 
 @dataclass
-class StoreHarness(Remembered):
+class StoreHarness(Remembered, Records):
     """All store classes over one server."""
 
     store: Store
@@ -129,9 +131,9 @@ class StoreHarness(Remembered):
         ids = self.ring.ids
         self.verifications = Verifications(self.store, self.scripts, self.keys, ids)
         self.outbox = Outbox(self.store, self.scripts, self.keys, ids, consumer=word("worker-"))
-        self.deliveries = Deliveries(self.store, self.scripts, self.keys)
-        self.due_deliveries = DueDeliveries(self.scripts, self.keys)
-        self.reports = DeliveryReports(self.store, self.scripts, self.keys, ids)
+        self.deliveries = Deliveries(self.store, self.scripts, self.keys, SENDERS)
+        self.due_deliveries = DueDeliveries(self.scripts, self.keys, SENDERS)
+        self.reports = DeliveryReports(self.store, self.scripts, self.keys, ids, SENDERS)
         self.due_timers = Timers(self.store, self.scripts, self.keys, ids)
         self.sender_rate = SenderRate(self.store, self.scripts, self.keys)
         self.optouts = OptOuts(self.store, self.scripts, self.keys)
@@ -197,7 +199,7 @@ class StoreHarness(Remembered):
             healthy=tuple(sender.name for sender in app.route),
             queue_max=10_000,
             outer_wait_ms=0,
-            detail='{"purpose":"login"}',
+            detail='{"purpose": "login", "channel": "sms"}',
         )
         return replace(made, **changes)
 
@@ -238,10 +240,6 @@ class StoreHarness(Remembered):
         """Judge one guess."""
         return self.verifications.check(self.guess(ref, code, app, **changes))
 
-    def record(self, ref: Reference) -> dict[str, str]:
-        """Everything in the record."""
-        return dict(self.raw.hgetall(self.keys.record(ref)))
-
     def age(self, ref: Reference, ms: int, *others: Reference) -> None:
         """Make the verification look as if it had been started so much earlier (its keys' TTLs stay).
 
@@ -251,7 +249,7 @@ class StoreHarness(Remembered):
             record = self.record(one)
             names = [name for name in record if name.startswith("sent_at_ms:")]
             moved = {name: str(int(record[name]) - ms) for name in ("created_ms", "expires_ms", "next_send_ms", *names)}
-            self.raw.hset(self.keys.record(one), mapping=moved)
+            self.set_record(one, moved)
         self.move_sends(ref.number_hash, lambda at_ms: at_ms - ms)
 
     def cool(self, ref: Reference) -> None:
@@ -260,7 +258,8 @@ class StoreHarness(Remembered):
         record = self.record(ref)
         moved = {name: str(min(int(at), old)) for name, at in record.items() if name.startswith("sent_at_ms:")}
         if record:
-            self.raw.hset(self.keys.record(ref), mapping={"next_send_ms": "0", **moved})
+            first = {"sent_at_ms:1": min(int(record["created_ms"]), old)}
+            self.set_record(ref, {"next_send_ms": "0", **first, **moved})
         self.move_sends(ref.number_hash, lambda at_ms: min(at_ms, old))
 
     def age_wrong_codes(self, number_hash: str, ms: int, *apps: App) -> None:

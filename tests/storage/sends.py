@@ -19,7 +19,7 @@ def exhaust(harness: StoreHarness, ref: Reference) -> None:
 
 def expire(harness: StoreHarness, ref: Reference) -> None:
     """Its time runs out: the record says so, the sends stay as young as they are."""
-    harness.raw.hset(harness.keys.record(ref), "expires_ms", harness.now() - 1)
+    harness.set_record(ref, {"expires_ms": harness.now() - 1})
 
 
 def expire_by_timer(harness: StoreHarness, ref: Reference) -> None:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from otp_service.domain.audit import ZERO, Event, EventType, Position, decode_cursor, encode_cursor
+from otp_service.domain.audit import ZERO, Event, EventType, Position, pack_positions, read_positions
 from otp_service.runtime import delivery_worker
 from otp_service.storage.audit_consumer import AuditConsumer
 from otp_service.storage.audit_log import PAGE_SCAN
@@ -25,7 +25,7 @@ def pages(harness: StoreHarness, limit: int, wanted: dict[str, frozenset[str]] |
         yield page.events
         if page.at_end:
             return
-        positions = decode_cursor(encode_cursor(page.positions), 16)
+        positions = read_positions(pack_positions(page.positions), 16)
     pytest.fail("the pages have no end")
 
 

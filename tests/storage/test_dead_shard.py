@@ -294,7 +294,7 @@ def test_a_worker_goes_on(nodes: Nodes, harness: StoreHarness) -> None:
         outbox, idle = harness.keys.outbox(shard), ("IDLE", 60_000, "JUSTID")
         harness.raw.execute_command("XCLAIM", outbox, "workers", "gone", 0, left.entry, *idle)
         wait_until(lambda: harness.status(expired) == "sent", 10, "what a dead worker left")
-        harness.raw.hset(harness.keys.record(expired), "expires_ms", "1")
+        harness.set_record(expired, {"expires_ms": "1"})
         harness.raw.zadd(harness.keys.timers(shard), {f"expiry:{expired.token}": 1})
         wait_until(lambda: harness.record(expired)["status"] == "expired", 10, "the expiry")
         nodes.wake(dead)

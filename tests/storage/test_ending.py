@@ -195,7 +195,7 @@ def test_the_stores_clock_alone_decides_expiry(harness: StoreHarness) -> None:
 def shift(harness: StoreHarness, ref: Reference, **by_ms: int) -> None:
     """Move single times of the record."""
     record = harness.record(ref)
-    harness.raw.hset(harness.keys.record(ref), mapping={name: int(record[name]) + ms for name, ms in by_ms.items()})
+    harness.set_record(ref, {name: int(record[name]) + ms for name, ms in by_ms.items()})
 
 
 @pytest.mark.parametrize(

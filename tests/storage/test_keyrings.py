@@ -175,7 +175,7 @@ def test_a_foreign_keyring_sets_nothing_aside(harness: StoreHarness) -> None:
         with contextlib.suppress(StoreUnavailable):
             foreign.read_new([shard], 100, 0.001)
         with contextlib.suppress(StoreUnavailable):
-            foreign.claim_stale(shard, 100)
+            foreign.claim_stale([shard], 100)
     for ref in refs:
         harness.raw.zadd(harness.keys.timers(shard_of(harness, ref)), {f"retry:{ref.delivery_id(1)}": 1})
     with pytest.raises(StoreUnavailable):

@@ -11,7 +11,7 @@ NEXT = Refused("40002", "Blocked as spam", Action.NEXT_SENDER)
 
 
 def test_the_sender_that_got_through_goes_first_while_it_is_well(harness: StoreHarness) -> None:
-    """Remembered per channel and person; a failure forgets it, and one that is not well waits for its turn."""
+    """Remembered per channel, app and person; a failure forgets it, and one that is not well waits for its turn."""
     number = fresh_number()
     ref = harness.start(number).reference
     job = harness.take(ref)
@@ -29,7 +29,7 @@ def test_the_sender_that_got_through_goes_first_while_it_is_well(harness: StoreH
     assert first()[0] == "backup"
     assert first(healthy=("pool",))[0] == "pool"
     assert first(healthy=())[0] == "pool"
-    assert harness.raw.hgetall(harness.keys.sticky(harness.hash_of(number))) == {"sms": "backup"}
+    assert harness.raw.hgetall(harness.keys.sticky(harness.hash_of(number))) == {"sms:shop": "backup"}
     name, again = first()
     (mine,) = [each for each in harness.jobs(again) if each.reference == again]
     harness.must_begin(mine)
@@ -41,8 +41,8 @@ def test_the_sender_that_got_through_goes_first_while_it_is_well(harness: StoreH
 def test_another_senders_failure_forgets_nothing(harness: StoreHarness) -> None:
     """Only the one that is remembered can lose its place."""
     number = fresh_number()
-    harness.raw.hset(harness.keys.sticky(harness.hash_of(number)), "sms", "backup")
+    harness.raw.hset(harness.keys.sticky(harness.hash_of(number)), "sms:shop", "backup")
     ref = harness.start(number, healthy=("pool",)).reference
     harness.send(ref)
     harness.apply(ref, "delivery_failed")
-    assert harness.raw.hget(harness.keys.sticky(harness.hash_of(number)), "sms") == "backup"
+    assert harness.raw.hget(harness.keys.sticky(harness.hash_of(number)), "sms:shop") == "backup"

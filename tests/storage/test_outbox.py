@@ -26,13 +26,29 @@ def test_what_a_dead_worker_held_is_taken_over(harness: StoreHarness) -> None:
     ref = harness.start(fresh_number()).reference
     job = harness.take(ref)
     other = harness.other_worker()
-    assert other.claim_stale(job.shard, 10) == []
+    assert other.claim_stale([job.shard], 10) == []
     stream = harness.keys.outbox(job.shard)
     harness.raw.xclaim(stream, GROUP, "dead", 0, [job.entry], idle=STALE_MS + 1)
     harness.outbox.keep_claimed([job])
-    assert other.claim_stale(job.shard, 10) == []
+    assert other.claim_stale([job.shard], 10) == []
     harness.raw.xclaim(stream, GROUP, "dead", 0, [job.entry], idle=STALE_MS + 1)
-    assert other.claim_stale(job.shard, 10) == [job]
+    assert other.claim_stale([job.shard], 10) == [job]
+
+
+def test_what_a_worker_hands_back_is_anothers_at_once(harness: StoreHarness) -> None:
+    """But for what it keeps, and for what is another's already; nothing is lost with its name."""
+    kept, left = (harness.take(harness.start(fresh_number()).reference) for _ in range(2))
+    other, third = harness.other_worker(), harness.other_worker()
+    others = harness.start(fresh_number()).reference
+    (taken,) = [job for group in other.shard_groups() for job in other.read_new(group, 10, 0.001)]
+    every = range(harness.keys.shards)
+    for group in harness.outbox.shard_groups():
+        harness.outbox.hand_back(group, [kept])
+    assert taken.reference == others
+    assert third.claim_stale(every, 10) == [left]
+    for group in harness.outbox.shard_groups():
+        harness.outbox.hand_back(group, [])
+    assert third.claim_stale(every, 10) == [kept]
 
 
 def test_a_heartbeat_for_settled_entries_brings_nothing_back(harness: StoreHarness) -> None:
@@ -65,7 +81,7 @@ def test_a_store_emptied_underneath_gets_its_groups_again(harness: StoreHarness)
     harness.raw.delete(harness.keys.outbox(shard))
     assert harness.outbox.read_new([shard], 1, 0.001) == []
     harness.raw.delete(harness.keys.outbox(shard))
-    assert harness.outbox.claim_stale(shard, 1) == []
+    assert harness.outbox.claim_stale([shard], 1) == []
     harness.outbox.open()
     harness.raw.set(harness.keys.outbox(4), "not a stream")
     with pytest.raises(StoreUnavailable):

@@ -87,7 +87,7 @@ def test_after_the_last_send_the_wait_is_the_longer_of_end_and_cool_down(harness
     number = fresh_number()
     brief = replace(SHOP, code_ttl_ms=10_000, resend_after_ms=(60_000,))
     ref = harness.start(number, brief).reference
-    harness.raw.hset(harness.keys.record(ref), "sends", 2)
+    harness.set_record(ref, {"sends": 2})
     refused = harness.refused(number, brief)
     assert refused.sends_left == 0
     assert 55_000 < refused.wait_ms <= 60_000

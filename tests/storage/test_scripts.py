@@ -11,6 +11,7 @@ from typing import Any, TypeGuard
 import pytest
 
 from otp_service import storage
+from otp_service.storage.callers import caller
 from otp_service.storage.schema import writers
 from otp_service.storage.schema.keys import Keys
 from otp_service.storage.script_files import Script, Value, load, names, parse
@@ -53,7 +54,7 @@ def test_keys_and_arguments_go_in_the_order_of_the_header(name: str) -> None:
         unsent.call(name, dict(reversed(given.items())), **dict(reversed(args.items())))
         assert unsent.sent.pop() == (
             [f"key of {key}" for key in (*script.keys, *script.optional)][: len(given)],
-            [*(f"argument {arg}" for arg in script.args), *rest],
+            [*([caller()] if script.names_caller else []), *(f"argument {arg}" for arg in script.args), *rest],
         )
 
 

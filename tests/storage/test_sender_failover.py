@@ -84,7 +84,7 @@ def test_a_delivery_not_sent_in_time_has_the_last_reason(harness: StoreHarness) 
     """The reason of a delivery that was not sent in time names the last hindrance."""
     ref, job = begun(harness)
     harness.deliveries.record_retry(job, 60_000, NotSent("connection refused"))
-    harness.raw.hset(harness.keys.record(ref), "1:updated_ms", "1")
+    harness.set_record(ref, {"1:updated_ms": "1"})
     failover(harness, ref)
     assert harness.record(ref)["1:error_title"] == "It could not be sent in time: connection refused."
 
@@ -118,7 +118,7 @@ def test_a_request_in_flight_is_waited_for(harness: StoreHarness) -> None:
     assert failover(harness, ref) is None
     assert deliveries(harness, ref) == [("pool", "sending")]
     assert wait_on(harness, ref, "failover") == pytest.approx(10_000, abs=2_000)
-    harness.raw.hset(harness.keys.record(ref), "1:updated_ms", harness.now() - 10_001)
+    harness.set_record(ref, {"1:updated_ms": harness.now() - 10_001})
     failover(harness, ref)
     assert deliveries(harness, ref) == [("pool", "sending"), ("backup", "queued")]
 
@@ -152,7 +152,7 @@ def _opt_out(harness: StoreHarness, ref: Reference) -> None:
 
 
 def _newer(harness: StoreHarness, ref: Reference) -> None:
-    harness.raw.hset(harness.keys.record(ref), "sends", "2")
+    harness.set_record(ref, {"sends": "2"})
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_a_refusal_a_report_and_the_timer_claim_one(harness: StoreHarness) -> No
     """Whichever is first."""
     for _ in range(5):
         ref, job = begun(harness, TRIO)
-        harness.raw.hset(harness.keys.record(ref), "1:updated_ms", "1")
+        harness.set_record(ref, {"1:updated_ms": "1"})
         due = come(harness, ref, "failover")
         jobs: list[Callable[[], object]] = [
             partial(harness.due_deliveries.claim_failover, due),

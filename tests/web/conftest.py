@@ -85,6 +85,10 @@ brand = "Abroad"
 route = ["name"]
 countries = ["*"]
 
+[apps.backed]
+brand = "Backed"
+route = ["backup", "name"]
+
 [apps.everywhere]
 brand = "Everywhere"
 route = ["pool"]

@@ -71,7 +71,7 @@ class Supervisor:
         if self._store is not None:
             self._store.wait_ready()
         self._service_commands = [
-            ("API", "serve", "--port", str(api_port), "--workers", "1", "--threads", str(API_THREADS)),
+            ("API", "serve", "--port", str(api_port), "--workers", "1", "--threads", str(API_THREADS), "--drain", "0s"),
             ("worker", "worker"),
         ]
         self._service = [self._command(*command) for command in self._service_commands]

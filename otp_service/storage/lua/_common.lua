@@ -12,11 +12,13 @@ local function int(n)
 end
 
 -- Whether a code's life is over. No field alone prolongs it: it ends the greatest life after its beginning at the
--- latest, and before its beginning only a clock that was set back can stand, nobody knows how far.
+-- latest, and before its beginning only a clock that was set back can stand, nobody knows how far. `created`: when it
+-- began, or nil.
 local GREATEST_LIFE_MS = 600000
 local CLOCK_PLAY_MS = 5000
 local function has_expired(now, expires, created)
-  return now >= tonumber(expires) or now >= created + GREATEST_LIFE_MS or now + CLOCK_PLAY_MS < tonumber(created)
+  created = tonumber(created) or now
+  return now >= tonumber(expires) or now >= created + GREATEST_LIFE_MS or now + CLOCK_PLAY_MS < created
 end
 
 -- One event as the audit record has it. `delivery`: its ordinal, or nil. `detail`: a JSON object as text, or nil.
@@ -24,11 +26,11 @@ local function audit_event(kind, delivery, detail)
   return kind .. AuditEvent.SEPARATOR .. (delivery or '') .. AuditEvent.SEPARATOR .. (detail or '')
 end
 
--- Append events that happened in one step to the shard's audit stream. `who` holds token, app, mask, number_hash and
--- operation, as far as there are such.
+-- Append events that happened in one step to the shard's audit stream. `who` holds token, app, mask and number_hash, as
+-- far as there are such; `caller` is what every script gets that calls this.
 local function append_audit(audit, who, events)
   redis.call('XADD', audit, '*', AuditEntry.ABOUT, string.format(AuditSubject.PACK, who.token or '', who.app or '',
-    who.mask or '', who.number_hash or '', who.operation or ''), AuditEntry.EVENTS, events)
+    who.mask or '', who.number_hash or '', caller), AuditEntry.EVENTS, events)
 end
 
 -- Add a value to what will be written to a hash, in as many pieces as it needs: a hash is kept compact as long as none
@@ -40,6 +42,17 @@ local function add_pieces(fields, name, value)
     fields[#fields + 1] = number == 1 and name or string.format(PieceName.PACK, name, int(number))
     fields[#fields + 1] = string.sub(value, first, first + PIECE_LENGTH - 1)
   end
+end
+
+-- Who an event is about, as `append_event` takes it, from the facts of a record (false if it is gone).
+local function subject_of(record, token, number_hash, facts, operation)
+  local app, _, mask = string.match(facts or '', RecordFacts.PARSE)
+  return {record = record, token = token, app = app, mask = mask, number_hash = number_hash, operation = operation}
+end
+
+-- When a verification was started, from the facts of its record.
+local function created_at(facts)
+  return (select(4, string.match(facts or '', RecordFacts.PARSE)))
 end
 
 -- Add an event to what will be written to a record (`fields`: field, value, field, value ...) as its new version.

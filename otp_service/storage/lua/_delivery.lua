@@ -12,6 +12,12 @@ local function delivery_id(c, n)
   return PublicId.DELIVERY .. c.who.token .. PublicId.ORDINAL .. n
 end
 
+-- The facts of a delivery: sender, kind, send, channel, locale, queued, within, next senders. `text`: its
+-- field, false or nil if there is no such delivery.
+local function delivery_facts(text)
+  return string.match(text or '', DeliveryFacts.PARSE)
+end
+
 -- Forget what was to be done about a delivery later.
 local function clear_timers(c, n)
   local id = delivery_id(c, n)
@@ -46,6 +52,22 @@ local function open_route(blocked, route)
   return table.concat(open, ',')
 end
 
+-- The route as records have it: `NextSender` with commas.
+local function without_profiles(route)
+  local kept = {}
+  for _, name, kind in string.gmatch(route, RouteSender.EACH) do
+    kept[#kept + 1] = string.format(NextSender.PACK, name, kind)
+  end
+  return table.concat(kept, ',')
+end
+
+-- The messaging profile of a sender of this name. `senders`: those that this process knows, as a route; nil for others.
+local function profile_of(senders, wanted)
+  for _, name, _, profile in string.gmatch(senders, RouteSender.EACH) do
+    if name == wanted then return profile end
+  end
+end
+
 -- Queue the verification's n-th delivery with the route's first sender. The rest waits for a failover, which comes at
 -- the latest when the message has not been sent within `within` ms. `expires`: when its code ends. `fields` and
 -- `version`: what else is written to the record, and its version then. `timers`: what else is due, time, timer, time,
@@ -53,18 +75,17 @@ end
 local function queue_delivery(c, n, route, send, channel, locale, autofill, within, expires, fields, version, timers,
     events)
   local head, next_senders = string.match(route, '^([^,]+),?(.*)$')
-  local sender, kind, profile = string.match(head, RouteSender.PARSE)
-  local id, detail = delivery_id(c, n), cjson.encode({sender = sender, kind = kind})
-  add_to_timeline(fields, version, 'delivery.queued', c.now, n, detail)
+  local sender, kind = string.match(head, NextSender.PARSE)
+  local id = delivery_id(c, n)
+  -- The first one stands in no timeline: see `Record.TIMELINE`.
+  if n ~= '1' then add_to_timeline(fields, version, 'delivery.queued', c.now, n) end
   if autofill and autofill ~= '' then
     fields[#fields + 1] = n .. Delivery.AUTOFILL
     fields[#fields + 1] = autofill
   end
   -- What is written first is found first: the fields that a check reads come before those of deliveries.
-  for _, part in ipairs({Record.DELIVERIES, n, n .. Delivery.STATUS, 'queued', n .. Delivery.SENDER, sender,
-    n .. Delivery.KIND, kind, n .. Delivery.PROFILE, profile, n .. Delivery.NEXT_SENDERS, next_senders,
-    n .. Delivery.SEND, send, n .. Delivery.CHANNEL, channel, n .. Delivery.LOCALE, locale,
-    n .. Delivery.QUEUED, int(c.now), n .. Delivery.SENT_WITHIN, within}) do
+  for _, part in ipairs({Record.DELIVERIES, n, n .. Delivery.STATUS, 'queued', n .. Delivery.FACTS,
+    string.format(DeliveryFacts.PACK, sender, kind, send, channel, locale, int(c.now), within, next_senders)}) do
     fields[#fields + 1] = part
   end
   redis.call('HSET', c.who.record, unpack(fields))
@@ -76,7 +97,8 @@ local function queue_delivery(c, n, route, send, channel, locale, autofill, with
   end
   redis.call('ZADD', c.timers, unpack(timers))
   redis.call('XADD', c.outbox, '*', Outbox.DELIVERY, id)
-  append_audit(c.audit, c.who, events .. AuditEvents.SEPARATOR .. audit_event('delivery.queued', n, detail))
+  append_audit(c.audit, c.who, events .. AuditEvents.SEPARATOR .. audit_event('delivery.queued', n,
+    cjson.encode({sender = sender, kind = kind})))
   return sender, kind
 end
 

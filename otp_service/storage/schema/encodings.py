@@ -40,6 +40,10 @@ class Encoding:
             raise ValueError(f"{len(self.parts)} parts are needed: {', '.join(self.parts)}")
         return values
 
+    def named(self, text: str) -> dict[str, str]:
+        """The parts by their names. Raises ValueError as `parse`."""
+        return dict(zip(self.parts, self.parse(text), strict=True))
+
     def constants(self) -> dict[str, str]:
         """What the scripts know of it: Lua literals by name."""
         quoted = _IN_LUA.get(self.separator, self.separator)
@@ -62,14 +66,34 @@ StoreSetup = Encoding("|", ("shards", "layout"))
 OptoutEntry = Encoding("|", ("state", "at_ms", "keyword", "source"))
 """A number's opt-out of one messaging profile. State: 1 opted out, 0 opted in."""
 
+RecordFacts = Encoding(UNIT_SEPARATOR, ("app", "purpose", "mask", "created_ms", "max_checks", "max_sends", "key_id"))
+"""What never changes of a verification. In one field, since names of their own would take more room.
+
+Mask: the number with its middle hidden, as it may be shown. Key id: of the key that made the code's digest. With a name
+of an app or a purpose of more than some twenty characters the record takes twice the room.
+"""
+
+DeliveryFacts = Encoding(
+    UNIT_SEPARATOR, ("sender", "kind", "send", "channel", "locale", "queued_ms", "sent_within_ms", "next_senders")
+)
+"""What never changes of a delivery. Send: the ordinal of the send that it belongs to. Next senders: `NextSender` with
+commas, for a failover."""
+
+NextSender = Encoding("|", ("name", "kind"))
+"""A sender of a route as a record has it. Which messaging profile it belongs to says the configuration alone: a process
+that does not know the sender takes it for open, and the one that sends asks again."""
+
 TimelineEntry = Encoding(UNIT_SEPARATOR, ("type", "at_ms", "delivery"))
 """One event of a verification's timeline. Delivery: its ordinal, or empty. The detail stands in a field of its own."""
 
 CheckReply = Encoding(UNIT_SEPARATOR, ("outcome", "value"))
 """What a check that was counted got: `wrong` with the checks left, `ended` with the status, `approved`."""
 
-AuditSubject = Encoding(UNIT_SEPARATOR, ("verification", "app", "mask", "number_hash", "operation"))
-"""What the events of one entry of the audit record are about; each part may be empty."""
+AuditSubject = Encoding(UNIT_SEPARATOR, ("verification", "app", "mask", "number_hash", "caller"))
+"""What the events of one entry of the audit record are about, and who caused them; each part may be empty."""
+
+AuditCaller = Encoding("|", ("key_id", "request_id", "address"))
+"""Who caused an event: the API key's id, the request's, and the address that it came from; each may be empty."""
 
 AuditEvents = Encoding(RECORD_SEPARATOR, ("event", "more"))
 """The events of one entry of the audit record, any number of them one after the other."""
@@ -103,6 +127,9 @@ RouteSender = Encoding("|", ("name", "kind", "messaging_profile_id"))
 
 RefusedNumber = Encoding(":", ("number_hash", "at_ms"))
 """One number that met a refusal. A breaker keeps any number of them, newest first, separated by commas."""
+
+StickySlot = Encoding(":", ("channel", "app"))
+"""Where the sender stands that reached a person last: of another app's messages an app must not learn."""
 
 LatestEntry = Encoding("|", ("token", "expires_ms"))
 """A number's latest verification for an app and purpose: the id's token, and when its code ends."""

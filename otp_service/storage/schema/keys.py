@@ -47,7 +47,7 @@ class Keys:
         return f"{self._of(number_hash)}:number:{number_hash}"
 
     def sticky(self, number_hash: str) -> str:
-        """Hash: channel -> the sender whose message reached this person last. TTL: 30 days."""
+        """Hash: `channel:app` -> the sender whose message of the app reached this person last. TTL: 30 days."""
         return f"{self._of(number_hash)}:sticky:{number_hash}"
 
     def start_refusals(self, number_hash: str, app: str) -> str:

@@ -48,8 +48,12 @@ class Vault(Protocol):
         """As of this moment, see `Ring`."""
         ...
 
+    def seal_alike(self, plain: bytes) -> str:
+        """As `seal`, but equal values have equal seals."""
+        ...
+
     def open(self, sealed: str) -> bytes:
-        """Undo `seal`. Raises KeyUnknown and SealBroken."""
+        """Undo `seal` and `seal_alike`. Raises KeyUnknown and SealBroken."""
         ...
 
     def verify(self, kid: str, signature: bytes, message: bytes) -> bool:

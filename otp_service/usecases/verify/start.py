@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from ...domain import codes, message_text, routing
+from ...domain.addresses import KeptAddress, kept
 from ...domain.errors import Refusal
 from ...domain.ids import NUMBER_HASH_BYTES, Reference
 from ...domain.phone import Phone
@@ -126,7 +127,7 @@ class StartVerification:
             healthy=healthy,
             queue_max=self._queue_max,
             outer_wait_ms=0,
-            detail=_audit_detail(request),
+            detail=_audit_detail(request, self._policy.audit_addresses),
             per_number=self._policy.per_number,
         )
 
@@ -142,6 +143,7 @@ def _sealed(ring: ports.Ring, ref: Reference, to: Phone, code: str, context: Map
     return ring.seal(json.dumps(secret).encode())
 
 
-def _audit_detail(request: StartRequest) -> str:
-    detail = {"purpose": request.purpose, "channel": request.channel, "client_ip": request.client_ip}
+def _audit_detail(request: StartRequest, addresses: KeptAddress) -> str:
+    client_ip = kept(request.client_ip, addresses) if request.client_ip else None
+    detail = {"purpose": request.purpose, "channel": request.channel, "client_ip": client_ip}
     return json.dumps({name: value for name, value in detail.items() if value})

@@ -1,6 +1,7 @@
-"""GET /audit/events: the audit record of an app."""
+"""GET /audit/events: the audit record of an app, or of all with the scope `audit:all`."""
 
 from ...usecases.browse import AuditFilter, Browse
+from ..auth import EVERY_APP
 from ..http import Call, Doc, Reply, Route, reply
 from ..queries import decode_query
 from ..schemas.audit import AuditPage, audit_event
@@ -34,7 +35,7 @@ class AuditRoutes:
         """GET /audit/events."""
         wanted = _filter(decode_query(call.query, AuditQuery))
         try:
-            page = self._browse.audit(wanted, visible_app=call.app)
+            page = self._browse.audit(wanted, visible_app=None if EVERY_APP in call.scopes else call.app)
         except ValueError as error:
             raise bad_query("cursor", "not a cursor of this service") from error
         return reply(200, AuditPage([audit_event(event) for event in page.events], page.next_cursor))

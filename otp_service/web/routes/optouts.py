@@ -28,5 +28,5 @@ class OptOutRoutes:
 
     def show(self, call: Call) -> Reply:
         """GET /optouts/{number}."""
-        mask, entries = self._browse.optouts(call.path["number"])
+        mask, entries = self._browse.optouts(call.app, call.path["number"])
         return reply(200, OptOuts(mask, [profile_optout(entry) for entry in entries]))

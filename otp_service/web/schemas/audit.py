@@ -8,6 +8,14 @@ from ...clock import rfc3339
 from ...domain.audit import Event
 
 
+class Cause(msgspec.Struct):
+    """Who caused an event: the API key, the request and where it came from. Null where there is none: a timer's end."""
+
+    key_id: str | None
+    request_id: str | None
+    address: str | None
+
+
 class AuditEvent(msgspec.Struct):
     """One event of the record."""
 
@@ -19,6 +27,7 @@ class AuditEvent(msgspec.Struct):
     delivery_id: str | None
     to: str | None
     number_hash: str | None
+    by: Cause
     detail: dict[str, Any]
 
 
@@ -40,5 +49,6 @@ def audit_event(event: Event) -> AuditEvent:
         delivery_id=event.delivery_id,
         to=event.mask,
         number_hash=event.number_hash,
+        by=Cause(event.key_id, event.request_id, event.address),
         detail=event.detail,
     )

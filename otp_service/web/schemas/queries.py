@@ -63,7 +63,9 @@ class AuditQuery(Request):
         Annotated[str, Meta(description="Only events of this number (E.164).", extra_json_schema=E164_FORM)] | UnsetType
     ) = UNSET
     app: (
-        Annotated[str, Meta(description="Only events of this app; a key sees its own app's and those of no app.")]
+        Annotated[
+            str, Meta(description="Only events of this app. A key with `audit:read` sees its own app's events only.")
+        ]
         | UnsetType
     ) = UNSET
     type: Annotated[list[EventType], Meta(description="Only events of this type; may be repeated.")] = msgspec.field(

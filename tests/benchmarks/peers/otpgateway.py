@@ -1,11 +1,7 @@
-"""otpgateway, a Go service with the same purpose, where its binary is given. Only this module knows its API.
+"""otpgateway, a Go service with the same purpose, where its binary is given. Only this module knows its API (v3).
 
-Written from memory and never run on the real binary, only on the tests' substitute for it: `NOTE` says so wherever its
-figures stand. Whoever runs it first compares configuration, paths and statuses with the binary, and removes the note.
-
-It is started as `PATH --config FILE`; a binary that wants to be told otherwise gets a script around it, which finds the
-same in its environment: BENCH_PORT, BENCH_STORE_PORT and BENCH_SINK (an address that takes its webhook at once). It
-sends within the request, so its start is compared by the time of the answer, not by messages.
+It is started as `PATH --config FILE`. It sends within the request, here to a webhook that takes each message at once:
+its start is compared by the time of the answer, not by messages. A code that was right is deleted, as is its default.
 """
 
 import base64
@@ -20,28 +16,42 @@ from .. import store
 from ..load import Request
 from ..ours import HERE
 from ..post import post_all
-from ..programs import HOST, Programs, free_port, listens
+from ..programs import HOST, ProgramFailed, Programs, free_port, listens, run
 from ..target import Kind, Pending, Stack, Target, require
 
-NOTE = "its driver was written from memory and never run on the real binary: check its answers before its figures"
-"""For readers of the help and of a report."""
-NAMESPACE, SECRET, TRIES = "bench", "bench-secret", 20
+NAMESPACE, SECRET, PROVIDER = "bench", "bench-secret", "carrier"
+TRIES = 20
+"""It counts the start as a try. Beyond its tries it answers as for a wrong code, but does less."""
 CONFIGURATION = """
 [app]
 address = "{host}:{port}"
-otp_ttl = "600s"
+server_timeout = "5s"
+enable_debug_logs = false
+otp_ttl = 600
 otp_max_attempts = {tries}
-
-[auth.{namespace}]
-secret = "{secret}"
+otp_max_generate = {tries}
+root_url = "http://{host}:{port}"
 
 [store.redis]
 host = "{host}"
 port = {store_port}
 
-[provider.webhook]
-template = "{{{{ .OTP }}}}"
-config = '{{"url": "{sink}"}}'
+[auth.{namespace}]
+namespace = "{namespace}"
+secret = "{secret}"
+
+[webhooks.{provider}]
+enabled = true
+id = "{provider}"
+url = "http://{host}:{sink_port}/"
+max_conns = 1000
+timeout = "5s"
+subject = "Code"
+template = "{template}"
+channel_name = "SMS"
+address_name = "Mobile number"
+max_address_len = 20
+max_otp_len = 6
 """
 
 
@@ -49,14 +59,16 @@ config = '{{"url": "{sink}"}}'
 class GatewayStack(Stack):
     """A running otpgateway. The caller chooses the id of an OTP: the number's digits here."""
 
+    tries: int = TRIES - 1
+
     def start(self, number: str) -> Request:
         """`PUT /api/otp/{id}`."""
-        form = f"provider=webhook&to={quote(number)}&ttl=600&max_attempts={TRIES}"
+        form = f"provider={PROVIDER}&to={quote(number)}&ttl=600&max_attempts={TRIES}"
         return Request(f"/api/otp/{number[1:]}", form, "PUT")
 
     def check(self, pending: Pending, code: str) -> Request:
         """`POST /api/otp/{id}`."""
-        return Request(f"/api/otp/{pending.id}", f"action=check&otp={code}")
+        return Request(f"/api/otp/{pending.id}", f"otp={code}")
 
     def make_pending(self, count: int) -> list[Pending]:
         """Start them; the answer tells the code."""
@@ -79,22 +91,31 @@ class OtpGateway(Target):
     def __init__(self, binary: Path) -> None:
         self._binary = binary.resolve()
 
+    def describe(self) -> str:
+        """What the binary says of itself, and how it is set up."""
+        try:
+            version = run([str(self._binary), "--version"], {}, Path.cwd(), timeout_s=10).strip()
+        except (ProgramFailed, OSError):
+            version = ""
+        return f"{version or 'unknown version'}; no debug log, a webhook that takes each message at once"
+
     def open(self, programs: Programs, *, worker: bool) -> GatewayStack:
         """Store, sink and service."""
         store_port, port, sink_port = store.start(programs), free_port(), free_port()
         sink = [sys.executable, "-m", "tests.benchmarks.sink", str(sink_port), "0"]
         programs.start("sink", sink, HERE, lambda: listens(sink_port))
-        values = {"host": HOST, "port": port, "store_port": store_port, "sink": f"http://{HOST}:{sink_port}/"}
-        names = {"namespace": NAMESPACE, "secret": SECRET, "tries": TRIES}
-        file = programs.folder / "otpgateway.toml"
-        file.write_text(CONFIGURATION.format(**values, **names), encoding="utf-8")
-        environ = {
-            "PATH": os.environ.get("PATH", ""),
-            "BENCH_PORT": str(port),
-            "BENCH_STORE_PORT": str(store_port),
-            "BENCH_SINK": str(values["sink"]),
-        }
+        file = _configure(programs.folder, port=port, store_port=store_port, sink_port=sink_port)
+        environ = {"PATH": os.environ.get("PATH", "")}
         programs.start("service", [str(self._binary), "--config", str(file)], environ, lambda: listens(port))
         credentials = base64.b64encode(f"{NAMESPACE}:{SECRET}".encode()).decode()
         headers = {"Authorization": f"Basic {credentials}", "Content-Type": "application/x-www-form-urlencoded"}
         return GatewayStack(programs, f"http://{HOST}:{port}", headers)
+
+
+def _configure(folder: Path, **ports: int) -> Path:
+    """Write its configuration and the text of its message; the path of the configuration."""
+    text, file = folder / "message.txt", folder / "otpgateway.toml"
+    text.write_text("{{ .OTP }} is your Acme code.", encoding="utf-8")
+    names = {"host": HOST, "namespace": NAMESPACE, "secret": SECRET, "provider": PROVIDER, "tries": TRIES}
+    file.write_text(CONFIGURATION.format(**names, **ports, template=text), encoding="utf-8")
+    return file

@@ -12,7 +12,7 @@ from .. import store
 from ..load import Request
 from ..post import post_all
 from ..programs import HOST, Programs, free_port, listens
-from ..target import Pending, Stack, Target, require
+from ..target import Kind, Pending, Stack, Target, require
 from . import naive
 
 ROOT = Path(__file__).parent.parent.parent.parent
@@ -44,6 +44,9 @@ class NaiveStack(Stack):
 
 class Naive(Target):
     """A naive service behind the usual server of its framework, one process for each core."""
+
+    kinds = frozenset({Kind.WRONG, Kind.START})
+    widest = 0
 
     def __init__(self, name: str, needs: Sequence[str], command: Sequence[str]) -> None:
         self.name = name

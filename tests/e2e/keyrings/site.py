@@ -51,7 +51,7 @@ class Site(Cluster):
     def another_api(self, **environ: str) -> str:
         """One more API; its address, once it answers."""
         port = ports.free_port()
-        self.another("serve", "--port", str(port), "--workers", "1", **environ)
+        self.another("serve", "--port", str(port), "--workers", "1", "--drain", "0s", **environ)
         url = f"http://127.0.0.1:{port}"
         wait_until(lambda: answers(f"{url}/healthz"), 20, "the other API")
         return url

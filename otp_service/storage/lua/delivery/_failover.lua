@@ -1,16 +1,28 @@
--- Shared by the scripts that end a delivery: what follows it. Needs _delivery.lua.
+-- Shared by the scripts that end a delivery: what follows it. Needs _delivery.lua. Those that may fail
+-- over declare the argument senders.
+
+-- Which of these senders (`NextSender` with commas) belong to no messaging profile that the person has opted out of.
+local function open_senders(optouts, next_senders)
+  local profiles, open = {}, {}
+  for _, name in string.gmatch(next_senders, NextSender.EACH) do profiles[#profiles + 1] = profile_of(senders, name) end
+  local blocked = blocked_profiles(optouts, profiles)
+  for entry, name in string.gmatch(next_senders, NextSender.EACH) do
+    if not blocked[profile_of(senders, name) or ''] then open[#open + 1] = entry end
+  end
+  return table.concat(open, ',')
+end
 
 -- What is left of the n-th delivery's route for a failover, or nil. Each delivery is followed at most once, and only
 -- while its code can still be used.
 local function failover_route(c, n)
-  local status, expires, next_senders, failed_over, send, sends = unpack(redis.call('HMGET', c.who.record,
-    Record.STATUS,
-    Record.EXPIRES, n .. Delivery.NEXT_SENDERS, n .. Delivery.FAILED_OVER, n .. Delivery.SEND, Record.SENDS))
+  local status, expires, facts, failed_over, sends = unpack(redis.call('HMGET', c.who.record, Record.STATUS,
+    Record.EXPIRES, n .. Delivery.FACTS, n .. Delivery.FAILED_OVER, Record.SENDS))
+  local _, _, send, _, _, _, _, next_senders = delivery_facts(facts)
   if status ~= 'pending' or c.now >= tonumber(expires) then return nil end
   if failed_over or not next_senders or next_senders == '' then return nil end
   -- A newer send of the same code is under way: the old one needs no failover.
   if send ~= sends then return nil end
-  local route = open_route(blocked_on_route(c.optouts, next_senders), next_senders)
+  local route = open_senders(c.optouts, next_senders)
   return route ~= '' and route or nil
 end
 
@@ -18,9 +30,9 @@ end
 local function fail_over(c, n, reason)
   local route = failover_route(c, n)
   if not route then return false end
-  local send, channel, locale, autofill, within, deliveries, expires, version = unpack(redis.call('HMGET', c.who.record,
-    n .. Delivery.SEND, n .. Delivery.CHANNEL, n .. Delivery.LOCALE, n .. Delivery.AUTOFILL, n .. Delivery.SENT_WITHIN,
-    Record.DELIVERIES, Record.EXPIRES, Record.VERSION))
+  local facts, autofill, deliveries, expires, version = unpack(redis.call('HMGET', c.who.record, n .. Delivery.FACTS,
+    n .. Delivery.AUTOFILL, Record.DELIVERIES, Record.EXPIRES, Record.VERSION))
+  local _, _, send, channel, locale, _, within = delivery_facts(facts)
   redis.call('ZREM', c.timers, TimerKind.FAILOVER .. delivery_id(c, n))
   version = tonumber(version) or 0
   local next_n = int(deliveries + 1)

@@ -1,13 +1,13 @@
 -- Shared by the scripts that record what became of a try. Each of them declares the keys record, outbox, audit,
--- timers, optouts and number, and the arguments token, ordinal, group and entry. Needs _delivery.lua,
+-- timers, optouts and number, and the arguments token, number_hash, ordinal, senders, group and entry. Needs _delivery.lua,
 -- delivery/_failover.lua and delivery/_unsent.lua.
-local app, mask, number_hash, expires, delivery_status, send, profile, tries, unsent_tries = unpack(redis.call('HMGET',
-  record_key, Record.APP, Record.MASK, Record.NUMBER_HASH, Record.EXPIRES, ordinal .. Delivery.STATUS,
-  ordinal .. Delivery.SEND, ordinal .. Delivery.PROFILE, ordinal .. Delivery.TRIES, ordinal .. Delivery.UNSENT_TRIES))
+local facts, expires, delivery_status, its_facts, tries, unsent_tries = unpack(redis.call('HMGET', record_key,
+  Record.FACTS, Record.EXPIRES, ordinal .. Delivery.STATUS, ordinal .. Delivery.FACTS, ordinal .. Delivery.TRIES,
+  ordinal .. Delivery.UNSENT_TRIES))
+local sender, _, send, _, _, queued, sent_within = delivery_facts(its_facts)
 local now = clock()
-local c = {outbox = outbox_key, audit = audit_key, timers = timers_key,
-  optouts = optouts_key, number = number_key, who = {record = record_key, token = token, app = app, mask = mask,
-  number_hash = number_hash}, now = now}
+local c = {outbox = outbox_key, audit = audit_key, timers = timers_key, optouts = optouts_key, number = number_key,
+  who = subject_of(record_key, token, number_hash, facts), now = now}
 local id = delivery_id(c, ordinal)
 
 -- Take the entry out of the outbox. Returns whether this call is the first to do so.
@@ -18,7 +18,7 @@ end
 
 -- The record is gone, or a delivery report was faster: nothing changes.
 local function is_late()
-  return not app or not delivery_status or RANK[delivery_status] >= RANK['sent']
+  return not facts or not delivery_status or RANK[delivery_status] >= RANK['sent']
 end
 
 -- Nothing was sent by this sender: the next one has it, where it may, or the send does not count.
@@ -46,9 +46,7 @@ end
 
 -- The failover in time has waited for an answer that is here now.
 local function expect_failover_in_time()
-  local queued, within = unpack(redis.call('HMGET', record_key, ordinal .. Delivery.QUEUED,
-    ordinal .. Delivery.SENT_WITHIN))
-  local at = math.max(now, (queued or now) + (within or 0))
+  local at = math.max(now, queued + sent_within)
   if tonumber(redis.call('ZSCORE', timers_key, TimerKind.FAILOVER .. id) or 0) > at then
     redis.call('ZADD', timers_key, int(at), TimerKind.FAILOVER .. id)
   end

@@ -16,8 +16,9 @@ end
 -- Whether an earlier sender's answer to this send is lost: the person may have its message.
 local function has_lost_answer(c, send, deliveries)
   for i = 1, tonumber(deliveries) do
-    local its_send, status, tries, unsent_tries = unpack(redis.call('HMGET', c.who.record, i .. Delivery.SEND,
+    local facts, status, tries, unsent_tries = unpack(redis.call('HMGET', c.who.record, i .. Delivery.FACTS,
       i .. Delivery.STATUS, i .. Delivery.TRIES, i .. Delivery.UNSENT_TRIES))
+    local _, _, its_send = delivery_facts(facts)
     if its_send == send and (status == 'unknown' or status == 'sending') and may_be_sent(tries, unsent_tries) then
       return true
     end
@@ -30,11 +31,13 @@ end
 -- sends either (bounded, so that a caller in a loop cannot grow the record for ever).
 local GREATEST_UNCOUNTED = 20
 local function uncount_send(c, n)
-  local send = redis.call('HGET', c.who.record, n .. Delivery.SEND)
+  local _, _, send = delivery_facts(redis.call('HGET', c.who.record, n .. Delivery.FACTS))
   if not send then return end
-  local sends, deliveries, accepted, sent_at, app, purpose = unpack(redis.call('HMGET', c.who.record, Record.SENDS,
-    Record.DELIVERIES, Record.ACCEPTED .. send, Record.SENT_AT .. send, Record.APP, Record.PURPOSE))
+  local sends, deliveries, accepted, sent_at, facts = unpack(redis.call('HMGET', c.who.record, Record.SENDS,
+    Record.DELIVERIES, Record.ACCEPTED .. send, Record.SENT_AT .. send, Record.FACTS))
   if accepted or has_lost_answer(c, send, deliveries) then return end
+  local app, purpose = string.match(facts, RecordFacts.PARSE)
+  if send == '1' then sent_at = sent_at or created_at(facts) end
   if sent_at then
     local counted = redis.call('HGET', c.number, Number.SENDS)
     local rest = without_send(counted, string.format(SendEntry.PACK, sent_at, app, purpose))

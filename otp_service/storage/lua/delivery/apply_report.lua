@@ -8,23 +8,23 @@
 -- `event_ttl_ms` '0' for what is not an event, `opted_out` '1' if the person is on the carrier's block list.
 --
 -- KEYS record! outbox! audit! timers! optouts! message! event! sticky! opted_out!
--- ARGV token ordinal message_id carrier_status carrier_rank status code title may_fail_over opted_out recipient
+-- ARGV token number_hash ordinal senders message_id carrier_status carrier_rank status code title may_fail_over opted_out recipient
 --      first_poll_ms message_ttl_ms event_ttl_ms sticky_ttl_ms
 -- Reply {'moved', sender} · {'same'} · {'duplicate'} · {'foreign'}: not this delivery's message
 -- Holds an event is applied once; the delivery never moves backwards, in whatever order reports come; a failed one
 --       claims the next sender exactly once; the verification itself never changes here.
-local app, mask, number_hash, known_id, send, known_rank, delivery_status, sender, channel, profile = unpack(
-  redis.call('HMGET', record_key, Record.APP, Record.MASK, Record.NUMBER_HASH, ordinal .. Delivery.MESSAGE_ID,
-  ordinal .. Delivery.SEND, ordinal .. Delivery.CARRIER_RANK, ordinal .. Delivery.STATUS, ordinal .. Delivery.SENDER,
-  ordinal .. Delivery.CHANNEL, ordinal .. Delivery.PROFILE))
-if not app or not delivery_status or number_hash ~= recipient or (known_id and known_id ~= message_id) then
+local facts, known_id, known_rank, delivery_status, its_facts = unpack(redis.call('HMGET', record_key, Record.FACTS,
+  ordinal .. Delivery.MESSAGE_ID, ordinal .. Delivery.CARRIER_RANK, ordinal .. Delivery.STATUS,
+  ordinal .. Delivery.FACTS))
+local sender, _, send, channel = delivery_facts(its_facts)
+local who = subject_of(record_key, token, number_hash, facts)
+if not facts or not delivery_status or number_hash ~= recipient or (known_id and known_id ~= message_id) then
   return {'foreign'}
 end
 if event_ttl_ms ~= '0' and not redis.call('SET', event_key, '1', 'NX', 'PX', event_ttl_ms) then return {'duplicate'} end
 local now = clock()
 local c = {outbox = outbox_key, audit = audit_key, timers = timers_key,
-  optouts = optouts_key, who = {record = record_key, token = token, app = app, mask = mask,
-    number_hash = number_hash}, now = now}
+  optouts = optouts_key, who = who, now = now}
 local id = delivery_id(c, ordinal)
 
 -- That the carrier knows the message at all means that it accepted it.
@@ -55,10 +55,11 @@ end
 
 -- The sender that reached this person is the first of the next route; one that did not, no longer.
 local function update_sticky_sender()
-  if status == 'failed' and redis.call('HGET', sticky_key, channel) == sender then
-    redis.call('HDEL', sticky_key, channel)
+  local slot = string.format(StickySlot.PACK, channel, app)
+  if status == 'failed' and redis.call('HGET', sticky_key, slot) == sender then
+    redis.call('HDEL', sticky_key, slot)
   elseif status == 'delivered' then
-    redis.call('HSET', sticky_key, channel, sender)
+    redis.call('HSET', sticky_key, slot, sender)
     redis.call('PEXPIRE', sticky_key, sticky_ttl_ms)
   end
 end
@@ -76,6 +77,6 @@ update_timers()
 update_error()
 update_sticky_sender()
 record_status()
-if status == 'failed' and opted_out == '1' then add_carrier_optout(c, opted_out_key, ordinal, profile) end
+if status == 'failed' and opted_out == '1' then add_carrier_optout(c, opted_out_key, ordinal, profile_of(senders, sender)) end
 if status == 'failed' and may_fail_over == '1' then fail_over(c, ordinal, code ~= '' and code or 'delivery_failed') end
 return {'moved', sender}

@@ -11,27 +11,26 @@
 -- of the code's life. `call` names this call.
 --
 -- KEYS record! secrets! outbox! audit! timers! optouts number!
--- ARGV token ordinal group entry candidate wrong_rules wrong_everywhere_rules consecutive_max margin_ms call
+-- ARGV token number_hash ordinal senders group entry candidate wrong_rules wrong_everywhere_rules consecutive_max margin_ms call
 -- Reply {'send', sealed body, try, ms left} · {'done'}: nothing left to do, the entry is settled ·
 --       {'unreadable'}: no body kept and none given
 -- Holds every try of a delivery uses the body of its first; an expired code, an opted-out person or a number whose
 --       budget is spent is never sent to; a delivery that may have been sent is never called unsent; a call that
 --       is repeated because its reply was lost is one try.
-local status, expires, created, app, mask, number_hash, deliveries, delivery_status, profile, send, tries,
-  unsent_tries, last_call, failed_over = unpack(redis.call('HMGET', record_key, Record.STATUS, Record.EXPIRES,
-  Record.CREATED, Record.APP, Record.MASK, Record.NUMBER_HASH, Record.DELIVERIES, ordinal .. Delivery.STATUS,
-  ordinal .. Delivery.PROFILE, ordinal .. Delivery.SEND, ordinal .. Delivery.TRIES,
-  ordinal .. Delivery.UNSENT_TRIES, ordinal .. Delivery.CALL, ordinal .. Delivery.FAILED_OVER))
+local facts, status, expires, deliveries, delivery_status, its_facts, tries, unsent_tries, last_call, failed_over =
+  unpack(redis.call('HMGET', record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.DELIVERIES,
+  ordinal .. Delivery.STATUS, ordinal .. Delivery.FACTS, ordinal .. Delivery.TRIES, ordinal .. Delivery.UNSENT_TRIES,
+  ordinal .. Delivery.CALL, ordinal .. Delivery.FAILED_OVER))
+local sender, _, send = delivery_facts(its_facts)
 local function settle_entry()
   redis.call('XACK', outbox_key, group, entry)
   redis.call('XDEL', outbox_key, entry)
   return {'done'}
 end
-if not status or not delivery_status or RANK[delivery_status] >= RANK['sent'] then return settle_entry() end
+if not facts or not status or not delivery_status or RANK[delivery_status] >= RANK['sent'] then return settle_entry() end
 local now = clock()
-local c = {outbox = outbox_key, audit = audit_key, timers = timers_key,
-  optouts = optouts_key, number = number_key, who = {record = record_key, token = token, app = app, mask = mask,
-  number_hash = number_hash}, now = now}
+local c = {outbox = outbox_key, audit = audit_key, timers = timers_key, optouts = optouts_key, number = number_key,
+  who = subject_of(record_key, token, number_hash, facts), now = now}
 local kept = redis.call('HGET', secrets_key, Secrets.BODY .. ordinal)
 if last_call == call and kept and status == 'pending' then return {'send', kept, tries, int(expires - now)} end
 
@@ -39,15 +38,16 @@ if last_call == call and kept and status == 'pending' then return {'send', kept,
 local function is_delivered_by_another()
   for i = 1, tonumber(deliveries) do
     if i ~= tonumber(ordinal) then
-      local other = redis.call('HMGET', record_key, i .. Delivery.SEND, i .. Delivery.STATUS)
-      if other[1] == send and other[2] == 'delivered' then return true end
+      local other = redis.call('HMGET', record_key, i .. Delivery.FACTS, i .. Delivery.STATUS)
+      local _, _, its_send = delivery_facts(other[1])
+      if its_send == send and other[2] == 'delivered' then return true end
     end
   end
   return false
 end
 
 local function is_budget_spent()
-  local own, all = unpack(redis.call('HMGET', number_key, Number.WRONG .. ':' .. app, Number.WRONG))
+  local own, all = unpack(redis.call('HMGET', number_key, Number.WRONG .. ':' .. c.who.app, Number.WRONG))
   return wrong_codes_wait(own, all, now) ~= nil
 end
 
@@ -66,7 +66,7 @@ local function stop_expired()
   return stop('expired', 'code_expired', expired_title(c, ordinal), true)
 end
 
-if status == 'expired' or (status == 'pending' and has_expired(now + margin_ms, expires, created or now)) then
+if status == 'expired' or (status == 'pending' and has_expired(now + margin_ms, expires, created_at(facts))) then
   return stop_expired()
 end
 if status ~= 'pending' then
@@ -81,6 +81,7 @@ end
 if is_delivered_by_another() then
   return stop('suppressed', 'already_delivered', 'Another sender has delivered this code.', true)
 end
+local profile = profile_of(senders, sender)
 if blocked_profiles(optouts_key, {profile})[profile] then
   return stop('suppressed', 'opted_out', 'The person has opted out of this messaging profile.', true, true)
 end

@@ -8,21 +8,21 @@
 -- the carrier has its answer within `under_way_ms`; a report on a message is awaited for `report_wait_ms`.
 --
 -- KEYS record! outbox! audit! timers! optouts
--- ARGV token ordinal under_way_ms report_wait_ms
+-- ARGV token number_hash ordinal senders under_way_ms report_wait_ms
 -- Reply {'failed_over'} · {'poll', message id}: poll the carrier first, the timer comes again · {'no'}: it was sent,
 --       there is no other sender, or the timer comes again later
 -- Holds the next sender is claimed once. A message that the carrier accepted is given up only if the carrier itself
 --       reports that it still queues it; what was never sent is not sent after another sender has it.
-local app, mask, number_hash, status, tries, unsent_tries, updated, carrier_rank, message_id, polls, reason, call,
-  rate_limited, sent_within, handed_back = unpack(redis.call('HMGET', record_key, Record.APP, Record.MASK,
-  Record.NUMBER_HASH, ordinal .. Delivery.STATUS, ordinal .. Delivery.TRIES, ordinal .. Delivery.UNSENT_TRIES,
-  ordinal .. Delivery.UPDATED, ordinal .. Delivery.CARRIER_RANK, ordinal .. Delivery.MESSAGE_ID,
-  ordinal .. Delivery.FAILOVER_POLLS, ordinal .. Delivery.WAIT_REASON, ordinal .. Delivery.CALL,
-  ordinal .. Delivery.RATE_LIMITED, ordinal .. Delivery.SENT_WITHIN, ordinal .. Delivery.HANDED_BACK))
+local facts, status, tries, unsent_tries, updated, carrier_rank, message_id, polls, reason, call, rate_limited,
+  its_facts, handed_back = unpack(redis.call('HMGET', record_key, Record.FACTS, ordinal .. Delivery.STATUS,
+  ordinal .. Delivery.TRIES, ordinal .. Delivery.UNSENT_TRIES, ordinal .. Delivery.UPDATED,
+  ordinal .. Delivery.CARRIER_RANK, ordinal .. Delivery.MESSAGE_ID, ordinal .. Delivery.FAILOVER_POLLS,
+  ordinal .. Delivery.WAIT_REASON, ordinal .. Delivery.CALL, ordinal .. Delivery.RATE_LIMITED,
+  ordinal .. Delivery.FACTS, ordinal .. Delivery.HANDED_BACK))
+local _, _, _, _, _, _, sent_within = delivery_facts(its_facts)
 local now = clock()
-local c = {outbox = outbox_key, audit = audit_key, timers = timers_key,
-  optouts = optouts_key, who = {record = record_key, token = token, app = app, mask = mask,
-    number_hash = number_hash}, now = now}
+local c = {outbox = outbox_key, audit = audit_key, timers = timers_key, optouts = optouts_key,
+  who = subject_of(record_key, token, number_hash, facts), now = now}
 local timer = TimerKind.FAILOVER .. delivery_id(c, ordinal)
 local due = redis.call('ZSCORE', timers_key, timer)
 if not due or tonumber(due) > now then return {'no'} end

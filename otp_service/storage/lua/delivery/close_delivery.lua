@@ -7,17 +7,16 @@
 -- Close a delivery that no report is expected for: its code has expired, and so has the time for a late report.
 --
 -- KEYS record! audit! timers! number!
--- ARGV token ordinal
+-- ARGV token number_hash ordinal
 -- Reply the status it ended in, or '' if there was nothing to close (ended before, gone, or given more time by a
 --       repeat)
 -- Holds every delivery ends, and with a reason; what may have been sent is never called unsent. A later report of the
 --       carrier still moves it up.
 local now = clock()
-local status, expires, app, mask, number_hash, tries, unsent_tries = unpack(redis.call('HMGET', record_key,
-  ordinal .. Delivery.STATUS, Record.EXPIRES, Record.APP, Record.MASK, Record.NUMBER_HASH, ordinal .. Delivery.TRIES,
-  ordinal .. Delivery.UNSENT_TRIES))
-local c = {audit = audit_key, timers = timers_key, number = number_key,
-  who = {record = record_key, token = token, app = app, mask = mask, number_hash = number_hash}, now = now}
+local facts, status, expires, tries, unsent_tries = unpack(redis.call('HMGET', record_key, Record.FACTS,
+  ordinal .. Delivery.STATUS, Record.EXPIRES, ordinal .. Delivery.TRIES, ordinal .. Delivery.UNSENT_TRIES))
+local c = {audit = audit_key, timers = timers_key, number = number_key, who = subject_of(record_key, token, number_hash, facts),
+  now = now}
 local timer = TimerKind.CLOSING .. delivery_id(c, ordinal)
 local due = redis.call('ZSCORE', timers_key, timer)
 if not due or tonumber(due) > now then return '' end

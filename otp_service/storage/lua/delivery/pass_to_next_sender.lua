@@ -8,13 +8,13 @@
 -- The sender is held: the next one has it if one of the `better` senders ('a,b') is left on its route.
 --
 -- KEYS record! outbox! audit! timers! optouts number
--- ARGV token ordinal group entry code title better
+-- ARGV token number_hash ordinal senders group entry code title better
 -- Reply 'failed_over' · 'late': a delivery report was faster, or the verification is gone · 'stays': none of the better
 --       senders is left, or it may have been sent; nothing changed and the entry is not settled
 -- Holds the next sender is claimed once.
 local function is_a_better_one_left()
-  for _, sender in string.gmatch(failover_route(c, ordinal) or '', RouteSender.EACH) do
-    if string.find(',' .. better .. ',', ',' .. sender .. ',', 1, true) then return true end
+  for _, name in string.gmatch(failover_route(c, ordinal) or '', NextSender.EACH) do
+    if string.find(',' .. better .. ',', ',' .. name .. ',', 1, true) then return true end
   end
   return false
 end

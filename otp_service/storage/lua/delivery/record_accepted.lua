@@ -8,12 +8,12 @@
 -- The carrier accepted the message. `held_ms`: how long it says that it will hold it ('0': not at all).
 --
 -- KEYS record! outbox! audit! timers! optouts number message!
--- ARGV token ordinal group entry message_id carrier_status held_ms first_poll_ms message_ttl_ms
+-- ARGV token number_hash ordinal senders group entry message_id carrier_status held_ms first_poll_ms message_ttl_ms
 -- Reply 'accepted' · 'failed_over': it would be held longer than the code lives, and the next sender has it ·
 --       'late': a delivery report was faster, or the verification is gone
 -- Holds the delivery moves by rank; the next sender is claimed once.
 settle_entry()
-if not app or not delivery_status then return 'late' end
+if not facts or not delivery_status then return 'late' end
 redis.call('HSET', record_key, Record.ACCEPTED .. send, '1')
 redis.call('HSETNX', record_key, ordinal .. Delivery.MESSAGE_ID, message_id)
 redis.call('HSETNX', record_key, ordinal .. Delivery.CARRIER_STATUS, carrier_status)

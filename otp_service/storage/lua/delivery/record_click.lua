@@ -3,12 +3,11 @@
 -- The link of a message was followed: an event of the timeline.
 --
 -- KEYS record! audit! event!
--- ARGV token ordinal event_ttl_ms
+-- ARGV token number_hash ordinal event_ttl_ms
 -- Reply 'recorded' · 'duplicate' · 'unknown'
 -- Holds a click is recorded once and changes nothing else.
-local app, mask, number_hash = unpack(redis.call('HMGET', record_key, Record.APP, Record.MASK, Record.NUMBER_HASH))
-if not app then return 'unknown' end
+local facts = redis.call('HGET', record_key, Record.FACTS)
+if not facts then return 'unknown' end
 if not redis.call('SET', event_key, '1', 'NX', 'PX', event_ttl_ms) then return 'duplicate' end
-append_event(audit_key, {record = record_key, token = token, app = app, mask = mask, number_hash = number_hash},
-  'delivery.link_clicked', clock(), ordinal)
+append_event(audit_key, subject_of(record_key, token, number_hash, facts), 'delivery.link_clicked', clock(), ordinal)
 return 'recorded'

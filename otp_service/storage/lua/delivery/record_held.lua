@@ -9,7 +9,7 @@
 -- sent. Nothing was tried.
 --
 -- KEYS record! outbox! audit! timers! optouts number
--- ARGV token ordinal group entry code title may_fail_over wait_ms
+-- ARGV token number_hash ordinal senders group entry code title may_fail_over wait_ms
 -- Reply 'failed_over' · 'waiting' · 'late': a delivery report was faster, or the verification is gone
 -- Holds the next sender is claimed once; a wait for the same reason is one event.
 settle_entry()

@@ -8,7 +8,7 @@
 -- We cannot make this request at all: its seal is broken, or its sender is no longer configured.
 --
 -- KEYS record! outbox! audit! timers! optouts number!
--- ARGV token ordinal group entry code title
+-- ARGV token number_hash ordinal senders group entry code title
 -- Reply 'failed_over' · 'failed' · 'expired': its code expired while it waited · 'unknown': an earlier try may have
 --       been sent · 'late': a delivery report was faster, or the verification is gone
 -- Holds a delivery that may have been sent is never called unsent; the next sender is claimed once.

@@ -8,7 +8,7 @@
 -- The slot that is reserved in the sender's rate has not come yet: back into the outbox when it has. Nothing was tried.
 --
 -- KEYS record! outbox! audit timers! optouts number
--- ARGV token ordinal group entry wait_ms
+-- ARGV token number_hash ordinal senders group entry wait_ms
 -- Reply 'waiting' · 'late': a delivery report was faster, or the verification is gone
 -- Holds a delivery that waits for its rate counts as one that the sender holds up.
 settle_entry()

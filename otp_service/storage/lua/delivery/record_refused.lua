@@ -9,13 +9,13 @@
 -- The carrier refused the request: nothing was sent. `opted_out` '1': the person is on its block list.
 --
 -- KEYS record! outbox! audit! timers! optouts! number! opted_out!
--- ARGV token ordinal group entry code title may_fail_over opted_out
+-- ARGV token number_hash ordinal senders group entry code title may_fail_over opted_out
 -- Reply 'failed_over' · 'failed' · 'late': a delivery report was faster, or the verification is gone
 -- Holds the next sender is claimed once, and never one of a messaging profile that the person has opted out of.
 settle_entry()
 if is_late() then return 'late' end
 if opted_out == '1' then
-  add_carrier_optout(c, opted_out_key, ordinal, profile)
+  add_carrier_optout(c, opted_out_key, ordinal, profile_of(senders, sender))
   return fail('suppressed', code, title, may_fail_over == '1')
 end
 return fail('failed', code, title, may_fail_over == '1')

@@ -9,7 +9,7 @@
 -- says more than this one.
 --
 -- KEYS record! outbox! audit! timers! optouts number
--- ARGV token ordinal group entry wait_ms reason keep_reason
+-- ARGV token number_hash ordinal senders group entry wait_ms reason keep_reason
 -- Reply 'waiting' · 'late': a delivery report was faster, or the verification is gone
 -- Holds an unsent try is counted once for each outbox entry, so that neither a repeat of this call nor a second worker
 --       calls another's try unsent.

@@ -9,7 +9,7 @@
 -- delivery report comes first.
 --
 -- KEYS record! outbox! audit! timers! optouts number
--- ARGV token ordinal group entry wait_ms reason
+-- ARGV token number_hash ordinal senders group entry wait_ms reason
 -- Reply 'waiting' · 'late': a delivery report was faster, or the verification is gone
 -- Holds a lost answer is never taken for a refusal, nor forgotten because a later try was not sent.
 local is_first = settle_entry()

@@ -9,7 +9,7 @@
 -- `may_fail_over` '1': the next sender may have it when it was not sent in time; otherwise that one could do no better.
 --
 -- KEYS record! outbox! audit! timers! optouts number
--- ARGV token ordinal group entry title may_fail_over wait_ms
+-- ARGV token number_hash ordinal senders group entry title may_fail_over wait_ms
 -- Reply 'waiting' · 'late': a delivery report was faster, or the verification is gone
 -- Holds a wait for the same reason is one event.
 settle_entry()

@@ -8,7 +8,7 @@
 -- Check one guess.
 --
 -- KEYS record! secrets! number! audit! timers!
--- ARGV operation token app receipt_id wrong_rules consecutive_max tombstone_ms asserted_number asserted_purpose
+-- ARGV operation token number_hash app receipt_id wrong_rules consecutive_max tombstone_ms asserted_number asserted_purpose
 --      by_purpose request_key wrong_everywhere_rules digests...
 -- Where by_purpose: of the number's latest verification that is asked for, '' if asked by id ·
 --       asserted_number (its hash), asserted_purpose and request_key: '' for none ·
@@ -21,13 +21,13 @@
 --       guess; at most `max_checks` guesses of a verification are ever compared, and at most one is ever approved. A
 --       verification that is not as asserted is not found, and nothing is counted. The request that was approved gets
 --       its approval again.
-local of_app, status, expires, attempts_before, max_checks, key_id, number_hash, mask, purpose, channel, context_hash,
-  created, version, done = unpack(redis.call('HMGET', record_key, Record.APP, Record.STATUS, Record.EXPIRES,
-  Record.ATTEMPTS, Record.MAX_CHECKS, Record.KEY_ID, Record.NUMBER_HASH, Record.MASK, Record.PURPOSE, Record.CHANNEL,
-  Record.CONTEXT_HASH, Record.CREATED, Record.VERSION, Record.OPERATION .. operation))
+local facts, status, expires, attempts_before, channel, version, context_hash, done = unpack(redis.call('HMGET',
+  record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.ATTEMPTS, Record.CHANNEL, Record.VERSION,
+  Record.CONTEXT_HASH, Record.OPERATION .. operation))
+local of_app, purpose, mask, created, max_checks, _, key_id = string.match(facts or '', RecordFacts.PARSE)
 
 local function approved(at, receipt)
-  return {operation, 'approved', at, number_hash, purpose, channel, context_hash, receipt, mask}
+  return {operation, 'approved', at, number_hash, purpose, channel, context_hash or '', receipt, mask}
 end
 
 -- The approval that this verification got before.
@@ -48,16 +48,15 @@ if by_purpose ~= '' then
   if latest ~= token then return {operation, 'superseded', latest or ''} end
 end
 -- A record that lost a field is no verification.
-local whole = status and expires and attempts_before and max_checks and key_id and number_hash and mask and purpose
-  and channel
-if of_app ~= app or not whole or not context_hash then return {operation, 'not_found'} end
+local whole = status and expires and attempts_before and channel
+if of_app ~= app or not whole then return {operation, 'not_found'} end
 if asserted_number ~= '' and asserted_number ~= number_hash then return {operation, 'not_found'} end
 if asserted_purpose ~= '' and asserted_purpose ~= purpose then return {operation, 'not_found'} end
 local now = clock()
 local c = {audit = audit_key, secrets = secrets_key, timers = timers_key, now = now, who = {record = record_key,
   token = token, app = app, mask = mask, number_hash = number_hash, operation = operation}}
 version = tonumber(version) or 0
-if status == 'pending' and has_expired(now, expires, created or now) then
+if status == 'pending' and has_expired(now, expires, created) then
   end_verification(c, 'verification.expired', version, tombstone_ms)
   return {operation, 'ended', 'expired'}
 end

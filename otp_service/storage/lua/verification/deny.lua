@@ -4,7 +4,7 @@
 -- End a verification because the person answered its message with "that wasn't me".
 --
 -- KEYS record! secrets! audit! timers!
--- ARGV token apps senders before_ms tombstone_ms
+-- ARGV token number_hash apps senders before_ms tombstone_ms
 -- Where apps: that use this keyword, 'a,b' · senders: that the reply can have been written to, 'x,y' ·
 --       before_ms: the message must have been sent before this moment
 -- Reply 'denied' · 'no': ended before, of another app, or none of its messages can have reached the person by then
@@ -12,22 +12,23 @@
 local function among(list, name)
   return string.find(',' .. list .. ',', ',' .. name .. ',', 1, true) ~= nil
 end
-local app, status, expires, mask, number_hash, deliveries, version = unpack(redis.call('HMGET', record_key, Record.APP,
-  Record.STATUS, Record.EXPIRES, Record.MASK, Record.NUMBER_HASH, Record.DELIVERIES, Record.VERSION))
+local facts, status, expires, deliveries, version = unpack(redis.call('HMGET', record_key, Record.FACTS,
+  Record.STATUS, Record.EXPIRES, Record.DELIVERIES, Record.VERSION))
+local who = subject_of(record_key, token, number_hash, facts)
 local now = clock()
-if status ~= 'pending' or now >= tonumber(expires) or not among(apps, app) then return 'no' end
+if status ~= 'pending' or now >= tonumber(expires) or not among(apps, who.app) then return 'no' end
 local answered
 for n = 1, tonumber(deliveries) do
-  local sender, first_try, message_id, tries, unsent_tries, delivery_status = unpack(redis.call('HMGET', record_key,
-    n .. Delivery.SENDER, n .. Delivery.FIRST_TRY, n .. Delivery.MESSAGE_ID, n .. Delivery.TRIES,
+  local its_facts, first_try, message_id, tries, unsent_tries, delivery_status = unpack(redis.call('HMGET', record_key,
+    n .. Delivery.FACTS, n .. Delivery.FIRST_TRY, n .. Delivery.MESSAGE_ID, n .. Delivery.TRIES,
     n .. Delivery.UNSENT_TRIES, n .. Delivery.STATUS))
+  local sender = string.match(its_facts, DeliveryFacts.PARSE)
   -- The carrier has it, or may have it: a try whose response is lost, or in flight.
   local unanswered = delivery_status == 'unknown' or delivery_status == 'sending'
   local sent = message_id or (unanswered and tonumber(tries or 0) > tonumber(unsent_tries or 0))
   if sent and first_try and among(senders, sender) and tonumber(first_try) <= tonumber(before_ms) then answered = n end
 end
 if not answered then return 'no' end
-local c = {audit = audit_key, secrets = secrets_key, timers = timers_key, now = now, who = {record = record_key,
-  token = token, app = app, mask = mask, number_hash = number_hash}}
+local c = {audit = audit_key, secrets = secrets_key, timers = timers_key, now = now, who = who}
 end_verification(c, 'verification.denied', version, tombstone_ms, answered)
 return 'denied'

@@ -3,13 +3,13 @@
 -- Redeem the receipt of an approval.
 --
 -- KEYS record! audit!
--- ARGV operation token app receipt_id receipt_expires_ms
+-- ARGV operation token number_hash app receipt_id receipt_expires_ms
 -- Reply {operation, 'redeemed', ms, mask, purpose} · {operation, 'redeemed_before', ms, mask, purpose} ·
 --       {operation, 'invalid'}
 -- Holds a receipt is redeemed at most once; only the receipt that this approval gave counts.
-local of_app, status, given, redeemed, redeemed_by, mask, number_hash, purpose = unpack(redis.call('HMGET', record_key,
-  Record.APP, Record.STATUS, Record.RECEIPT, Record.REDEEMED, Record.REDEEM_OPERATION, Record.MASK, Record.NUMBER_HASH,
-  Record.PURPOSE))
+local facts, status, given, redeemed, redeemed_by = unpack(redis.call('HMGET', record_key, Record.FACTS, Record.STATUS,
+  Record.RECEIPT, Record.REDEEMED, Record.REDEEM_OPERATION))
+local of_app, purpose, mask = string.match(facts or '', RecordFacts.PARSE)
 if of_app ~= app or status ~= 'approved' or given ~= receipt_id then return {operation, 'invalid'} end
 if redeemed then
   return {operation, redeemed_by == operation and 'redeemed' or 'redeemed_before', redeemed, mask, purpose}
@@ -17,7 +17,5 @@ end
 local now = clock()
 if now >= tonumber(receipt_expires_ms) then return {operation, 'invalid'} end
 redis.call('HSET', record_key, Record.REDEEMED, int(now), Record.REDEEM_OPERATION, operation)
-local who = {record = record_key, token = token, app = app, mask = mask, number_hash = number_hash,
-  operation = operation}
-append_event(audit_key, who, 'receipt.redeemed', now)
+append_event(audit_key, subject_of(record_key, token, number_hash, facts, operation), 'receipt.redeemed', now)
 return {operation, 'redeemed', int(now), mask, purpose}

@@ -12,12 +12,12 @@
 -- KEYS number! optouts outbox! audit! timers! record! secrets! sticky start_refusals! [known_record! known_secrets!]
 -- ARGV operation operation_ttl_ms new_token known_token app purpose channel mask number_hash context_hash code_ttl_ms
 --      lifetime_ms max_checks resend_waits key_id digest box metadata locale autofill route wrong_rules start_rules
---      queue_max outer_wait_ms tombstone_ms consecutive_max detail healthy sent_within_ms refusal_gap_ms failover_route
+--      queue_max outer_wait_ms tombstone_ms consecutive_max detail own_detail healthy sent_within_ms refusal_gap_ms failover_route
 --      wrong_everywhere_rules send_rules
 -- Where record and secrets are of the new id; those of the latest known id are left out if none is known ·
 --       known_token '': none · lifetime_ms: the longest a code may live, with resends · resend_waits 'ms,ms' ·
 --       route and failover_route: lists of `RouteSender` · outer_wait_ms: until a limit of the caller passes, 0 if it
---       does · detail: JSON · healthy: senders that may be moved to the front 'a,b' ·
+--       does · detail: JSON · own_detail: the same where it says more than purpose and channel, or '' · healthy: senders that may be moved to the front 'a,b' ·
 --       sent_within_ms: within which a message should be sent · refusal_gap_ms: between two refusals of a kind on record · failover_route: senders of another channel
 -- Reply {operation, 'created', token, ms, end of the code, next send, sender, its kind} ·
 --       {operation, 'resent', token, ms, the record} · {operation, 'known', token}: call again with that id's keys ·
@@ -42,12 +42,13 @@ local who = {record = record_key, token = new_token, app = app, mask = mask, num
 
 -- The pending verification, if there is one. One whose time has run out unnoticed is ended here.
 local pending = false
-local old_status, old_expires, old_created, old_context_hash, old_sends, old_deliveries, old_version
+local old_facts, old_status, old_expires, old_created, old_context_hash, old_sends, old_deliveries, old_version
 if latest then
-  old_status, old_expires, old_created, old_context_hash, old_sends, old_deliveries, old_version = unpack(redis.call(
-    'HMGET', known_record_key, Record.STATUS, Record.EXPIRES, Record.CREATED, Record.CONTEXT_HASH, Record.SENDS,
+  old_facts, old_status, old_expires, old_context_hash, old_sends, old_deliveries, old_version = unpack(redis.call(
+    'HMGET', known_record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.CONTEXT_HASH, Record.SENDS,
     Record.DELIVERIES, Record.VERSION))
-  if old_status == 'pending' and has_expired(now, old_expires, old_created or now) then
+  old_created = created_at(old_facts)
+  if old_status == 'pending' and has_expired(now, old_expires, old_created) then
     end_verification({audit = audit_key, secrets = known_secrets_key, timers = timers_key, now = now,
       who = {record = known_record_key, token = latest, app = app, mask = mask, number_hash = number_hash,
         operation = operation}}, 'verification.expired', old_version, tombstone_ms)
@@ -86,7 +87,7 @@ local function consider(ms, name)
 end
 consider(wrong_codes_wait(wrong, all_wrong, now))
 if wait then return refuse('too_many_wrong_codes', wait, nil, limit) end
-if pending and old_context_hash ~= context_hash then return refuse('context_conflict', 0) end
+if pending and (old_context_hash or '') ~= context_hash then return refuse('context_conflict', 0) end
 local counted = read_sends(sent, app, purpose, now)
 local opens = ladder_opens(counted.own, waits, now)
 local sends = pending and tonumber(old_sends) or 0
@@ -95,7 +96,7 @@ if sends > #waits then
 end
 if opens > now then return refuse('resend_too_soon', opens - now, int(#waits + 1 - sends), 'resend_after') end
 -- The sender that reached this person last goes first, if it is healthy.
-local last = string.find(open, ',', 1, true) and redis.call('HGET', sticky_key, channel)
+local last = string.find(open, ',', 1, true) and redis.call('HGET', sticky_key, string.format(StickySlot.PACK, channel, app))
 if last and string.find(',' .. healthy .. ',', ',' .. last .. ',', 1, true) then
   local first, others
   for sender, name in string.gmatch(open, RouteSender.EACH) do
@@ -114,6 +115,7 @@ if wait then return refuse('rate_limited', wait, nil, limit) end
 if redis.call('XLEN', outbox_key) >= tonumber(queue_max) then return refuse('queue_full', 1000) end
 
 -- It passes. Count it, and remember it as the number's latest.
+open = without_profiles(open)
 local token = pending and latest or new_token
 local outcome = pending and 'resent' or 'created'
 local expires = now + code_ttl_ms
@@ -150,16 +152,18 @@ if pending then
   redis.call('PEXPIREAT', who.record, tombstone_until)
   return {operation, outcome, token, int(now), redis.call('HGETALL', who.record)}
 end
-local fields = {Record.APP, app, Record.STATUS, 'pending', Record.EXPIRES, int(expires), Record.ATTEMPTS, 0,
-  Record.MAX_CHECKS, max_checks, Record.KEY_ID, key_id, Record.NUMBER_HASH, number_hash, Record.MASK, mask,
-  Record.PURPOSE, purpose, Record.CHANNEL, channel, Record.CONTEXT_HASH, context_hash, Record.CREATED, int(now),
-  Record.VERSION, 0, Record.SENDS, 1, Record.MAX_SENDS, #waits + 1,
-  Record.NEXT_SEND, next_send, Record.SENT_AT .. '1', int(now)}
+local fields = {Record.FACTS, string.format(RecordFacts.PACK, app, purpose, mask, int(now), max_checks,
+  int(#waits + 1), key_id), Record.STATUS, 'pending', Record.EXPIRES, int(expires), Record.ATTEMPTS, 0,
+  Record.CHANNEL, channel, Record.VERSION, 2, Record.SENDS, 1, Record.NEXT_SEND, next_send}
+if context_hash ~= '' then
+  fields[#fields + 1] = Record.CONTEXT_HASH
+  fields[#fields + 1] = context_hash
+end
 if metadata ~= '{}' then
   fields[#fields + 1] = Record.METADATA
   fields[#fields + 1] = metadata
 end
-add_to_timeline(fields, 1, 'verification.started', now, nil, detail)
+if own_detail ~= '' then add_pieces(fields, Record.DETAIL .. '1', own_detail) end
 local sender, kind = queue_delivery(c, '1', open, '1', channel, locale, autofill, sent_within_ms, expires, fields, 2,
   timers, audit_event('verification.started', nil, detail))
 local secrets = {Secrets.DIGEST, digest}

@@ -1,0 +1,27 @@
+"""Who causes what happens: the API key, the request and the address that an event of the audit record names.
+
+It goes with the work rather than through each function on the way, as no function decides on it. A thread and a
+greenlet have a value of their own each. Work without a request has none of the three.
+"""
+
+from contextvars import ContextVar
+
+from .schema.encodings import AuditCaller
+
+_NOBODY = AuditCaller.pack("", "", "")
+_caller: ContextVar[str] = ContextVar("caller", default=_NOBODY)
+
+
+def set_caller(key_id: str, request_id: str, address: str) -> None:
+    """What this thread or greenlet does from now on is caused by this; each part may be empty."""
+    _caller.set(AuditCaller.pack(key_id, request_id, address))
+
+
+def clear_caller() -> None:
+    """The request has ended."""
+    _caller.set(_NOBODY)
+
+
+def caller() -> str:
+    """Who causes what is done here now, as `AuditCaller` packs it."""
+    return _caller.get()

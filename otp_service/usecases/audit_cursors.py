@@ -1,0 +1,51 @@
+"""Cursors over the audit record. What they hold is sealed: positions would tell an app when others did something."""
+
+from collections.abc import Sequence
+
+from ..domain.audit import EventPage, Position, pack_positions, read_positions
+from ..domain.errors import KeyUnknown, SealBroken
+from . import ports
+
+CLOCKS_APART_MS = 5_000
+"""By so much the clocks of two servers of a Cluster may differ, so that no event between two pages is passed over."""
+
+_TO_URL = str.maketrans("+/", "-_", "=")
+_FROM_URL = str.maketrans("-_", "+/")
+
+
+class AuditCursors:
+    """Writes and reads cursors for so many shards. Equal positions have equal cursors."""
+
+    def __init__(self, vault: ports.Vault, shards: int) -> None:
+        self._vault = vault
+        self._shards = shards
+
+    def text(self, positions: Sequence[Position]) -> str:
+        """The cursor: ASCII that a URL holds as it is."""
+        kid, _, sealed = self._vault.seal_alike(pack_positions(positions)).partition(":")
+        return f"{kid}.{sealed.translate(_TO_URL)}"
+
+    def read(self, text: str) -> Sequence[Position]:
+        """The positions. ValueError for what is no cursor of ours."""
+        kid, _, sealed = text.partition(".")
+        padding = "=" * (-len(sealed) % 4)
+        try:
+            raw = self._vault.open(f"{kid}:{sealed.translate(_FROM_URL)}{padding}")
+        except (KeyUnknown, SealBroken) as error:
+            raise ValueError("not a cursor") from error
+        return read_positions(raw, self._shards)
+
+
+def next_positions(before: Sequence[Position], found: EventPage, limit: int) -> Sequence[Position] | None:
+    """Where the page after the first `limit` events begins; None at the end.
+
+    If there is one more event, the events of the page alone decide that, and none that a filter left out.
+    """
+    if len(found.events) <= limit:
+        return None if found.at_end else found.positions
+    shown = found.events[:limit]
+    reached = Position(max(0, shown[-1].at_ms - CLOCKS_APART_MS), 0)
+    after = [max(position, reached) for position in before]
+    for event in shown:
+        after[event.shard] = max(after[event.shard], event.position)
+    return after

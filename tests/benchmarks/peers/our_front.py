@@ -1,0 +1,34 @@
+"""Bringing up `bare_front`: the limit on our own front."""
+
+import sys
+
+from .. import store
+from ..ours import ROOT, OtpService
+from ..programs import HOST, Programs, answers, free_port
+from ..target import Kind, Target
+from .servers import NaiveStack
+
+
+class BareFront(Target):
+    """A bare handler on our front, with our scripts. Its API is that of the naive services."""
+
+    name = "bare handler, our front"
+    kinds = frozenset({Kind.WRONG, Kind.START})
+    widest = 64
+
+    def __init__(self, options: tuple[str, ...] = ()) -> None:
+        self._options = options
+        self._service = OtpService(self.name, ROOT)
+
+    def open(self, programs: Programs, *, worker: bool) -> NaiveStack:
+        """Store and service."""
+        redis_port, port = store.start(programs), free_port()
+        environ = self._service.environment(programs.folder, redis_port, sink_port=1)
+        command = [sys.executable, "-m", "tests.benchmarks.peers.bare_front", "serve", "--port", str(port)]
+        programs.start("service", [*command, *self._options], environ)
+        url = f"http://{HOST}:{port}"
+        programs.wait("service", lambda: answers(f"{url}/healthz"))
+        return NaiveStack(programs, url, {"Content-Type": "application/json"})
+
+
+BARE_FRONT = BareFront(("--server", "uvicorn"))
