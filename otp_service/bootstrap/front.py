@@ -11,19 +11,20 @@ from flask import Flask
 from .. import greenlets
 from ..config import Settings
 from ..front.plain import Endpoints
+from ..front.refusals import Refusals
 from ..keyring_reload import ReloadedKeyring
 from ..storage.pipelined.store import pipelined
 from ..storage.scripts import Scripts
 from ..storage.store import Store
-from ..usecases.watch import Watch
+from ..web.auth import bearer
 from ..web.endpoint import Endpoint
 from ..web.limits import WORKING, LoopLimits
-from ..web.routes.all_routes import loop_routes
+from ..web.routes.all_routes import Backend, loop_routes
 from .background import read_in_background
 from .chance import SYSTEM, Chance
 from .required import require_for_web
 from .stores import open_keyring, open_stores, parts_over
-from .web import WebParts, flask_app, open_consumer
+from .web import WebParts, flask_app, open_consumer, open_readiness
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,10 @@ class Front:
 
     flask: Flask
     endpoints: Endpoints
+    refusals: Refusals
+    app_of: Callable[[str], str | None]
+    """The app of the key in an Authorization header, if that is known without asking the store."""
+
     keyring: ReloadedKeyring
     """To be looked at often, outside of the loop."""
 
@@ -59,11 +64,18 @@ def build_front(
     stores = open_stores(settings, keyring, make_scripts)
     open_consumer(settings, stores)
     ending, loop_ending = threading.Event(), greenlets.Event(loop)
-    flask = flask_app(WebParts(settings, stores, keyring, chance, ending.is_set), working, ending.wait)
+    ready = open_readiness(stores, keyring, ending.is_set)
+    ready.now()
+    flask = flask_app(WebParts(settings, stores, keyring, chance, ready.last), working, ending.wait)
     reading = read_in_background(stores, settings.policy, api_keys=True)
     looped = parts_over(pipelined(loop, stores.store), stores.keys, make_scripts, stores.known)
-    parts = WebParts(settings, looped, keyring, chance, ending.is_set)
-    endpoints = _endpoints(parts, parts.loop_watch(loop, loop_ending.wait))
+    parts = WebParts(settings, looped, keyring, chance, ready.last)
+    backend = parts.backend(parts.loop_watch(loop, loop_ending.wait))
+    endpoints, refusals = _endpoints(backend, parts.request_id), Refusals(backend.problems, parts.request_id)
+    threading.Thread(target=ready.keep_fresh, args=(ending.wait,), name="readiness", daemon=True).start()
+
+    def app_of(authorization: str) -> str | None:
+        return looped.api_keys.known_app(bearer({"authorization": authorization}) or "")
 
     def begin_end() -> None:
         ending.set()
@@ -74,16 +86,16 @@ def build_front(
         looped.store.client.close()
 
     reading.start()
-    return Front(flask, endpoints, keyring, ending, begin_end, close)
+    return Front(flask, endpoints, refusals, app_of, keyring, ending, begin_end, close)
 
 
-def _endpoints(parts: WebParts, watch: Watch) -> Endpoints:
-    backend, limits = parts.backend(watch), LoopLimits()
+def _endpoints(backend: Backend, request_id: Callable[[], str]) -> Endpoints:
+    limits = LoopLimits()
     make = partial(
         Endpoint,
         auth=backend.auth,
         problems=backend.problems,
-        new_request_id=parts.request_id,
+        new_request_id=request_id,
         threads=limits,
     )
     return Endpoints(make(route) for route in loop_routes(backend))

@@ -7,27 +7,20 @@ from ..keyring_reload import ReloadedKeyring
 from ..storage import readiness
 from ..storage.keyrings import Keyrings
 from ..storage.store import Store
-from ..web.routes.health import Check
+from ..web.readiness import Check
 from .stores import Stores, join
 
 
-def checks(stores: Stores, keyring: ReloadedKeyring, ending: Callable[[], bool]) -> Sequence[tuple[str, Check]]:
-    """Name and check, in the order in which they are reported. `ending`: whether this process was told to end."""
+def checks(stores: Stores, keyring: ReloadedKeyring) -> Sequence[tuple[str, Check]]:
+    """Name and check, in the order in which they are reported."""
     store = stores.store
     return (
-        ("process", lambda: _require_staying(ending)),
         ("store", lambda: readiness.ping(store)),
         ("writes", lambda: _dead_shards(stores)),
         ("eviction", lambda: readiness.require_no_eviction(store)),
         ("shards", _if_answered(store, lambda: readiness.fix_shards(store, stores.keys))),
         ("keyring", _if_answered(store, lambda: _require_keyring(stores, keyring))),
     )
-
-
-def _require_staying(ending: Callable[[], bool]) -> None:
-    """Raise NotReady if this process is about to end: a load balancer is to send no more, and what comes is served."""
-    if ending():
-        raise NotReady("This process was told to end.")
 
 
 def _dead_shards(stores: Stores) -> str | None:

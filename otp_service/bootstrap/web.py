@@ -12,6 +12,7 @@ from flask import Flask
 from .. import greenlets, telemetry
 from ..config import Settings
 from ..domain.policy import App, Slot
+from ..front.connections import connections_allowed
 from ..keyring_reload import ReloadedKeyring
 from ..storage.audit_consumer import AuditConsumer
 from ..storage.delivery_reports import DeliveryReports
@@ -30,6 +31,7 @@ from ..web.app import create_app
 from ..web.auth import Auth
 from ..web.limits import LOOP_WATCHING, WATCHING, WORKING, Threads
 from ..web.problems import Problems
+from ..web.readiness import Judgement, Readiness
 from ..web.routes.all_routes import Backend, all_routes
 from . import readiness, senders
 from .background import read_in_background
@@ -67,6 +69,11 @@ def flask_app(parts: "WebParts", working: int, pause: Pause) -> Flask:
     return create_app(all_routes(backend), backend.auth, backend.problems, parts.request_id, threads)
 
 
+def open_readiness(stores: Stores, keyring: ReloadedKeyring, ending: Callable[[], bool] = lambda: False) -> Readiness:
+    """The checks of this process; nothing is looked at yet. `ending`: whether it was told to end."""
+    return Readiness(readiness.checks(stores, keyring), ending)
+
+
 class WebParts:
     """The parts of the API, over one store and one keyring."""
 
@@ -76,10 +83,11 @@ class WebParts:
         stores: Stores,
         keyring: ReloadedKeyring,
         chance: Chance = SYSTEM,
-        ending: Callable[[], bool] = lambda: False,
+        readiness: Callable[[], Judgement] | None = None,
     ) -> None:
+        """`readiness` judges if this process looks in the background; otherwise each question may look."""
         self.stores = stores
-        self._ending = ending
+        self._readiness = readiness or open_readiness(stores, keyring).now
         self._chance = chance
         self._settings = settings
         self._keyring = keyring
@@ -111,7 +119,7 @@ class WebParts:
 
         return Watch(
             store=self._verifications,
-            slots=LOOP_WATCHING,
+            slots=min(LOOP_WATCHING, connections_allowed() * 3 // 4),
             pause=pause,
             released=nullcontext(),
             count=_count_watch,
@@ -139,7 +147,7 @@ class WebParts:
             jwks=keyring.jwks,
             webhook_key=webhook_key(settings),
             now_s=time.time,
-            checks=readiness.checks(stores, keyring, self._ending),
+            readiness=self._readiness,
             outbox_depth=self._depth(),
             circuits=self._health.circuits,
             public_url=settings.public_url,

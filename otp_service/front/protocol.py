@@ -1,30 +1,31 @@
 """uvicorn's HTTP protocol, which answers a few endpoints in the parser's callbacks.
 
 uvicorn makes a task, a scope, an event and several messages for each request. For the endpoints in `Endpoints` none of
-it is made, which saves the time for it. Everything else, and all about connections (keep-alive, pipelined requests,
-closing), stays uvicorn's.
+it is made, which saves the time for it. Everything else, such as the order of pipelined requests, stays uvicorn's.
 
-The base class is not a public interface of uvicorn. It is pinned in setup.cfg to a minor version, and
-`tests/front/test_protocol.py` fails where a new one behaves otherwise.
+Not here: what is no request's but the connection's (`connection`).
 """
 
 import asyncio
 import logging
-import select
 import threading
-from collections.abc import Mapping
 from functools import partial
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from .. import greenlets
+from ..domain.errors import Refusal
 from ..web.http import Reply
-from .plain import Endpoints, Found, plain_headers
-from .receiving import HEAD_MAX, Receiving
+from .connection import Connection, Limits
+from .exchange import Exchange, written
+from .head import HEAD_MAX, TARGET_MAX, head_fault
+from .owners import AppOf, owner_of
+from .plain import Endpoints, plain_headers
+from .refusals import LARGE_HEAD, LONG_TARGET, NO_HTTP, Refusals
 
 PIPELINED_MAX = 256
 """Requests of one connection that may wait for their turn; with more the connection is closed. uvicorn has no limit."""
@@ -32,33 +33,11 @@ PIPELINED_MAX = 256
 _log = logging.getLogger("otp.front")
 
 
-class _TooManyAtOnce(Exception):
-    """More requests came at once than may wait."""
+class _Refused(Exception):
+    """The parser is to stop. Why is noted in `_fault`."""
 
 
-class _Done:
-    """An event that nobody waits for."""
-
-    def set(self) -> None:
-        """Does nothing."""
-
-
-class _Exchange:
-    """A request that is answered here. It stands where uvicorn keeps its own, so that uvicorn queues later ones."""
-
-    __slots__ = ("body", "disconnected", "found", "headers", "keep_alive", "message_event", "response_complete")
-
-    def __init__(self, found: Found, headers: Mapping[str, str], *, keep_alive: bool) -> None:
-        self.found = found
-        self.headers = headers
-        self.keep_alive = keep_alive
-        self.body = bytearray()
-        self.response_complete = False
-        self.disconnected = False
-        self.message_event = _Done()
-
-
-class FrontProtocol(HttpToolsProtocol):
+class FrontProtocol(Connection):
     """One connection."""
 
     def __init__(
@@ -69,52 +48,52 @@ class FrontProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         endpoints: Endpoints,
-        opened: Receiving,
-        receiving: Receiving,
+        app_of: AppOf,
+        refusals: Refusals,
+        limits: Limits,
         ending: threading.Event,
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
+        super().__init__(config, server_state, app_state, _loop, refusals, limits)
         self._endpoints = endpoints
-        self._opened: Receiving | None = opened
-        self._receiving = receiving
+        self._app_of = app_of
         self._ending = ending
-        self._arriving = False
-        """Whether a part of a request is here."""
-        self._in_head = True
-        """Whether the headers are not complete."""
         self._left = HEAD_MAX
         """How many bytes may come before the head is complete, or more of the body has come."""
+        self._came = 0
+        """How many bytes of the request that is arriving have come."""
+        self._holder: str | None = None
+        """Whose the request is, once its head is complete."""
         self._may_answer = True
         """Whether no request of the bytes that came last is answered here."""
-        self._exchange: _Exchange | None = None
+        self._exchange: Exchange | None = None
         """The request that is being read, if it is to be answered here."""
         self._head_again: bytes | None = None
         """The head of a request that asked for another protocol, without that wish."""
+        self._fault = NO_HTTP
+        """Why the parser stopped."""
 
     # ---- called by the loop ----------------------------------------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A connection is open; its first request is awaited."""
-        super().connection_made(transport)
-        if self._opened is not None:
-            self._opened.begin(self)
-
     def data_received(self, data: bytes) -> None:
         """Some bytes of a request, or of several."""
-        self._end_opened()
+        if self._ended:
+            self._throw_away(data)
+            return
+        self._end_new()
         self._left -= len(data)
         self._may_answer = True
         self._unset_keepalive_if_required()
         try:
             self._parse(data)
         except httptools.HttpParserError:
-            self.send_400_response("Invalid HTTP request received.")
-        if not self._arriving:
-            self._receiving.end(self)
-        elif self._left < 0:
-            self._refuse(431)
+            self._refuse(self._fault)
+        if self._arriving and self._left < 0:
+            self._refuse(LARGE_HEAD)
+        if self._arriving and not self._ended:
+            self._came += len(data)
+            self._limits.receiving.hold(self, self._owner(), self._came)
         else:
-            self._receiving.begin(self)
+            self._limits.receiving.end(self)
 
     def _parse(self, data: bytes) -> None:
         """Parse what came, as HTTP/1 only.
@@ -132,57 +111,11 @@ class FrontProtocol(HttpToolsProtocol):
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
                 self._parse(head + data[upgrade.args[0] :])
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The connection has ended."""
-        self._end_opened()
-        self._receiving.end(self)
-        super().connection_lost(exc)
-
-    def _end_opened(self) -> None:
-        if self._opened is not None:
-            self._opened.end(self)
-            self._opened = None
-
-    def end_keeping(self) -> None:
-        """Close it after the request that is being answered, if one is. Later ones look at `ending` themselves."""
-        if self.cycle is not None:
-            self.cycle.keep_alive = False
-
-    def shutdown(self) -> None:
-        """Close it if no request is on its way; otherwise its response is the last."""
-        if not self._arriving and not self._has_unread():
-            super().shutdown()
-
-    def _has_unread(self) -> bool:
-        """Whether bytes of a request are here that the loop has not read yet."""
-        poll = select.poll()
-        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
-        return bool(poll.poll(0))
-
-    def give_up(self) -> None:
-        """The request takes too long to arrive."""
-        self._refuse(408)
-
-    def _refuse(self, status: int) -> None:
-        """End a connection whose request is not here as a whole, so that no endpoint can answer it."""
-        if self.transport.is_closing():
-            return
-        if self._is_next():
-            self.transport.write(STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n")
-        self.transport.close()
-
-    def send_400_response(self, msg: str) -> None:
-        """What came is no HTTP. Where an earlier request waits for its response, it must not get this one."""
-        if self._is_next():
-            super().send_400_response(msg)
-        else:
-            self.transport.close()
-
-    def _is_next(self) -> bool:
-        """Whether the next response is that of the request which is being read, or of the next one."""
-        if self._arriving and not self._in_head:
-            return not self.pipeline
-        return self.cycle is None or self.cycle.response_complete
+    def _owner(self) -> str:
+        """Whose the request is that is arriving: an app's if its key is known, otherwise that of an address."""
+        if self._holder is None and not self._in_head:
+            self._holder = owner_of(self.headers, self._peer, self._app_of)
+        return self._holder or f"address {self._peer}"
 
     # ---- the parser's callbacks ------------------------------------------------------------------------------------
 
@@ -195,6 +128,19 @@ class FrontProtocol(HttpToolsProtocol):
         self._arriving = True
         self._in_head = True
         self._left = HEAD_MAX
+        self._came = 0
+        self._holder = None
+        self._begin_request()
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the path and query."""
+        super().on_url(url)
+        if len(self.url) > TARGET_MAX:
+            self._stop(LONG_TARGET)
+
+    def _stop(self, fault: Refusal) -> NoReturn:
+        self._fault = fault
+        raise _Refused
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header. A trailer is none: what comes after the body must not pass for a key."""
@@ -206,6 +152,9 @@ class FrontProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
             self._head_again = self._without_upgrade()
             return
+        fault = head_fault(self.parser.get_http_version(), self.headers)
+        if fault is not None:
+            self._stop(fault)
         self._in_head = False
         self._left = HEAD_MAX
         self._exchange = self._plain_exchange()
@@ -220,15 +169,15 @@ class FrontProtocol(HttpToolsProtocol):
         headers = [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]
         return b"".join([first, *headers, b"\r\n"])
 
-    def _plain_exchange(self) -> _Exchange | None:
+    def _plain_exchange(self) -> Exchange | None:
         method = self.parser.get_method()
         found = self._endpoints.find(method, self.url)
-        if found is None or self.expect_100_continue or self._is_busy() or not self._is_http_1_1():
+        if found is None or self.expect_100_continue or self._is_busy():
             return None
         headers = plain_headers(method, self.headers)
         if headers is None:
             return None
-        return _Exchange(found, headers, keep_alive=self._keeps_alive())
+        return Exchange(found, headers, keep_alive=self._keeps_alive())
 
     def _is_busy(self) -> bool:
         """Whether this request has to take its turn: behind an earlier one, or behind other connections.
@@ -242,20 +191,18 @@ class FrontProtocol(HttpToolsProtocol):
 
     def _keeps_alive(self) -> bool:
         """Whether more requests may come on this connection after the one whose head is here."""
-        return self.parser.should_keep_alive() and not self._ending.is_set()
-
-    def _is_http_1_1(self) -> bool:
-        return bool(self.parser.get_http_version() == "1.1")
+        return self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive() and not self._ending.is_set()
 
     def _pass_on(self) -> None:
         """Let uvicorn answer this request: begin it as uvicorn would have done."""
         if len(self.pipeline) >= PIPELINED_MAX:
-            raise _TooManyAtOnce
+            raise _Refused
         url, headers, expect = self.url, self.headers, self.expect_100_continue
         super().on_message_begin()
         self.url, self.expect_100_continue = url, expect
         self.headers.extend(headers)
         super().on_headers_complete()
+        self.cycle.transport = cast("asyncio.Transport", _Ending(self))
         if self._ending.is_set():
             self.cycle.keep_alive = False
 
@@ -280,7 +227,7 @@ class FrontProtocol(HttpToolsProtocol):
 
     # ---- answering -------------------------------------------------------------------------------------------------
 
-    def _serve(self, exchange: _Exchange) -> None:
+    def _serve(self, exchange: Exchange) -> None:
         try:
             body = bytes(exchange.body)
             peer = self.client[0] if self.client else ""
@@ -290,21 +237,27 @@ class FrontProtocol(HttpToolsProtocol):
             _log.error("unexpected", exc_info=True)
             self.transport.close()
 
-    def _answer(self, exchange: _Exchange, reply: Reply) -> None:
+    def _answer(self, exchange: Exchange, reply: Reply) -> None:
         exchange.response_complete = True
         if self.transport.is_closing():
             return
-        self.transport.write(self._response(exchange, reply))
+        always = self.server_state.default_headers
+        self.transport.write(written(reply, always, keep_alive=exchange.keep_alive))
         if not exchange.keep_alive:
-            self.transport.close()
+            self._end()
         self.on_response_complete()
 
-    def _response(self, exchange: _Exchange, reply: Reply) -> bytes:
-        """The response as uvicorn and Flask would write it, byte for byte."""
-        head = [f"content-length: {len(reply.body)}\r\n"]
-        head += [f"{name.lower()}: {value}\r\n" for name, value in reply.headers.items()]
-        if not exchange.keep_alive:
-            head.append("connection: close\r\n")
-        head.append("\r\n")
-        always = [b"%b: %b\r\n" % pair for pair in self.server_state.default_headers]
-        return b"".join([STATUS_LINE[reply.status], *always, "".join(head).encode("latin-1"), reply.body])
+
+class _Ending:
+    """The transport as uvicorn's cycle sees it: it closes as the protocol does."""
+
+    __slots__ = ("_protocol", "is_closing", "write")
+
+    def __init__(self, protocol: FrontProtocol) -> None:
+        self._protocol = protocol
+        self.write = protocol.transport.write
+        self.is_closing = protocol.transport.is_closing
+
+    def close(self) -> None:
+        """Close after the last response."""
+        self._protocol._end()

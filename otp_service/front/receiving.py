@@ -1,27 +1,25 @@
-"""Requests that are still arriving: for how long one may, and how many at once.
+"""Requests that are still arriving: for how long one may, and how much of them is held at once.
 
 A request that comes as a whole is none of them. One that comes in pieces has `DEADLINE_S` for all of it, however many
-bytes come in between; so has a new connection for its first byte. If too many are arriving, the oldest is given up:
-slow senders lose their places to one another, and requests that come as a whole lose nothing.
+bytes come in between. If too many are arriving, or too many bytes of them are held, who holds most of it loses the
+oldest: an app, where the request names a key of it that is known, otherwise the address it comes from. So slow senders
+lose their places to one another, and requests that come as a whole lose nothing.
 """
 
 import asyncio
 from typing import Protocol
 
+from .deadlines import Deadlines
+
 DEADLINE_S = 10.0
-RECEIVING = 1024
-"""Requests of one process that may be arriving. Each holds its headers and at most 64 kB of its body."""
+RECEIVING = 4096
+"""Requests of one process that may be arriving."""
 
-OPENED = 65_536
-"""Connections of one process on which nothing has come yet."""
-
-HEAD_MAX = 64 * 1024
-"""Bytes of a request line with its headers, and of what comes between or after the parts of a chunked body."""
+BYTES = 64 * 1024 * 1024
+"""Bytes of one process that may be held of them. One has at most some 64 kB of headers and 64 kB of body."""
 
 LAST_REQUESTS_S = 1.0
 """For requests that are on their way when a process takes no more connections; never longer than its drain."""
-
-_LOOK_S = 0.5
 
 
 class Arriving(Protocol):
@@ -32,40 +30,73 @@ class Arriving(Protocol):
         ...
 
 
+class _Share:
+    """What one app or address holds: bytes of each, the oldest first."""
+
+    def __init__(self) -> None:
+        self.sizes: dict[Arriving, int] = {}
+        self.bytes = 0
+
+    def weight(self, most: int, most_bytes: int) -> float:
+        """Its part of the whole."""
+        return max(len(self.sizes) / most, self.bytes / most_bytes)
+
+
 class Receiving:
     """The requests of one process that are arriving. For one event loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, deadline_s: float = DEADLINE_S, most: int = RECEIVING) -> None:
-        self._loop = loop
-        self._deadline_s = deadline_s
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        deadline_s: float = DEADLINE_S,
+        most: int = RECEIVING,
+        most_bytes: int = BYTES,
+    ) -> None:
         self._most = most
-        self._since: dict[Arriving, float] = {}
-        self._looking = False
+        self._most_bytes = most_bytes
+        self._deadlines: Deadlines[Arriving] = Deadlines(loop, deadline_s, self._give_up)
+        self._owners: dict[Arriving, str] = {}
+        self._shares: dict[str, _Share] = {}
+        self._bytes = 0
 
-    def begin(self, arriving: Arriving) -> None:
-        """A request has begun to arrive and is not here yet."""
-        if arriving in self._since:
-            return
-        if len(self._since) >= self._most:
-            self._give_up(next(iter(self._since)))
-        self._since[arriving] = self._loop.time()
-        if not self._looking:
-            self._looking = True
-            self._loop.call_later(_LOOK_S, self._look)
+    def hold(self, arriving: Arriving, owner: str, size: int) -> None:
+        """So many bytes of a request are here, and it is not complete. The owner may change as more is known."""
+        self._deadlines.begin(arriving)
+        self._remove(arriving)
+        share = self._shares.setdefault(owner, _Share())
+        share.sizes[arriving] = size
+        share.bytes += size
+        self._bytes += size
+        self._owners[arriving] = owner
+        while self._bytes > self._most_bytes or len(self._owners) > self._most:
+            self.make_room()
 
     def end(self, arriving: Arriving) -> None:
         """It is here, or its connection has ended."""
-        self._since.pop(arriving, None)
+        if arriving in self._owners:
+            self._deadlines.end(arriving)
+            self._remove(arriving)
 
-    def _look(self) -> None:
-        """Give up what is late: the oldest stands first."""
-        late_since = self._loop.time() - self._deadline_s
-        for arriving in [one for one, since in self._since.items() if since <= late_since]:
-            self._give_up(arriving)
-        self._looking = bool(self._since)
-        if self._looking:
-            self._loop.call_later(_LOOK_S, self._look)
+    def make_room(self) -> bool:
+        """Give up the oldest request of who holds most; whether there was one."""
+        if not self._shares:
+            return False
+        most, most_bytes = self._most, self._most_bytes
+        largest = max(self._shares.values(), key=lambda share: share.weight(most, most_bytes))
+        self._give_up(next(iter(largest.sizes)))
+        return True
+
+    def _remove(self, arriving: Arriving) -> None:
+        owner = self._owners.pop(arriving, None)
+        if owner is None:
+            return
+        share = self._shares[owner]
+        size = share.sizes.pop(arriving)
+        share.bytes -= size
+        self._bytes -= size
+        if not share.sizes:
+            del self._shares[owner]
 
     def _give_up(self, arriving: Arriving) -> None:
-        self._since.pop(arriving, None)
+        self.end(arriving)
         arriving.give_up()

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .. import config
 from ..config import Settings
-from ..front.receiving import DEADLINE_S, LAST_REQUESTS_S, OPENED, Receiving
+from ..front.connection import SEND_S, Limits
+from ..front.connections import allow_descriptors, connections_allowed
+from ..front.receiving import DEADLINE_S, LAST_REQUESTS_S
 from . import api_process, event_loop, parent
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ def run(main_pid: int, listening: socket.socket, working: int, drain_s: float) -
     # Ctrl-C at a terminal reaches this process too; the main process says what is to be done.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    allow_descriptors()
     from .. import log_writer, telemetry  # noqa: PLC0415 - after the metrics directory is set
 
     settings = config.load(config.environment())
@@ -97,21 +100,31 @@ def _watch_keyring(front: "Front") -> None:
             _log.error("unexpected", exc_info=True)
 
 
-def server_config(front: "Front", working: int, deadline_s: float = DEADLINE_S) -> "Config":
-    """How uvicorn serves this application in the running loop. `deadline_s`: for a request to arrive."""
+def server_config(
+    front: "Front", working: int, deadline_s: float = DEADLINE_S, connections: int | None = None, send_s: float = SEND_S
+) -> "Config":
+    """How uvicorn serves this application in the running loop.
+
+    `deadline_s`: for a request to arrive. `connections`: at once, otherwise as many as the system allows.
+    `send_s`: for a caller to read.
+    """
     from uvicorn import Config  # noqa: PLC0415
 
     from ..front.flask_app import FlaskApp  # noqa: PLC0415
     from ..front.protocol import FrontProtocol  # noqa: PLC0415
-    from ..web.limits import threads_needed  # noqa: PLC0415
 
     loop = asyncio.get_running_loop()
-    opened, receiving = Receiving(loop, deadline_s, OPENED), Receiving(loop, deadline_s)
+    limits = Limits(loop, connections or connections_allowed(), deadline_s, send_s)
     protocol = partial(
-        FrontProtocol, endpoints=front.endpoints, opened=opened, receiving=receiving, ending=front.ending
+        FrontProtocol,
+        endpoints=front.endpoints,
+        refusals=front.refusals,
+        app_of=front.app_of,
+        limits=limits,
+        ending=front.ending,
     )
     return Config(
-        cast("Any", FlaskApp(front.flask, threads_needed(working))),
+        cast("Any", FlaskApp(front.flask, working, front.refusals, front.app_of)),
         http=cast("Any", protocol),
         ws="none",
         interface="asgi3",

@@ -101,6 +101,13 @@ class ApiKeys:
         known = self._known.get(match[1]) or self._ask(match[1])
         return known.principal_for(hashlib.sha256(key.encode()).hexdigest())
 
+    def known_app(self, key: str) -> str | None:
+        """Whose key it was when the store was last asked for it; None where that is long ago. Asks nobody."""
+        match = _KEY.fullmatch(key)
+        known = self._known.last_found_valid(match[1], BELIEVED_S) if match else None
+        principal = known.principal_for(hashlib.sha256(key.encode()).hexdigest()) if known else None
+        return principal.app if principal else None
+
     def _ask(self, key_id: str) -> KnownKey:
         try:
             found = self._read([key_id])[key_id]

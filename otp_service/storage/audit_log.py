@@ -6,7 +6,8 @@ The scripts that change state append their events themselves. Only events that b
 import contextlib
 import heapq
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,9 @@ from .store import Store
 PAGE_SCAN = 5_000
 """Events looked at for one page at most: a filter that matches little costs several requests, not one long one."""
 
+READ_S = 2.0
+"""For one page at most: what was found until then is a page, and the cursor goes on behind it."""
+
 
 @dataclass(slots=True)
 class _ShardReader:
@@ -33,7 +37,10 @@ class _ShardReader:
 class AuditLog:
     """The audit streams of one store."""
 
-    def __init__(self, store: Store, scripts: Scripts, keys: Keys) -> None:
+    def __init__(
+        self, store: Store, scripts: Scripts, keys: Keys, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._monotonic = monotonic
         self._store = store
         self._client = store.client
         self._scripts = scripts
@@ -84,11 +91,12 @@ class AuditLog:
         readers = {shard: _ShardReader(shard, positions[shard]) for shard in shards}
         after = list(positions)
         events: list[Event] = []
-        scanned = 0
+        scanned, until = 0, self._monotonic() + READ_S
         heap: list[tuple[Position, int]] = []
         for reader in readers.values():
             self._push(heap, reader, until_ms, limit)
-        while heap and len(events) < limit and scanned < PAGE_SCAN:
+        # At least one is looked at, so that every page brings its reader further.
+        while heap and len(events) < limit and scanned < PAGE_SCAN and (not scanned or self._monotonic() < until):
             position, shard = heapq.heappop(heap)
             reader = readers[shard]
             event = reader.events.pop(0)

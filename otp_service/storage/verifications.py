@@ -172,7 +172,6 @@ class Verifications:
             wrong_rules=rules_text(app.wrong_codes_per_number),
             wrong_everywhere_rules=rules_text(command.per_number.wrong_codes),
             consecutive_max=MAX_CONSECUTIVE_WRONG,
-            tombstone_ms=TOMBSTONE_MS,
             asserted_number=command.asserted_number,
             asserted_purpose=command.asserted_purpose,
             by_purpose=command.by_purpose or "",
@@ -229,7 +228,6 @@ class Verifications:
             "record": self._keys.record(ref),
             "secrets": self._keys.secrets(ref),
             "audit": self._keys.audit(shard),
-            "timers": self._keys.timers(shard),
         }
 
     def cancel(self, operation_id: str, ref: Reference, app: str) -> Canceled | Ended | NotFound:
@@ -242,7 +240,6 @@ class Verifications:
             token=ref.token,
             number_hash=ref.number_hash,
             app=app,
-            tombstone_ms=TOMBSTONE_MS,
         )
         _require_echo(reply, operation_id)
         match reply[1]:
@@ -273,11 +270,8 @@ class Verifications:
 
     def expire(self, ref: Reference) -> bool:
         """End the verification if its time has run out. Raises StoreUnavailable."""
-        keys = self._ending_keys(ref)
-        ended = self._scripts.call(
-            "verification/expire", keys, token=ref.token, number_hash=ref.number_hash, tombstone_ms=TOMBSTONE_MS
-        )
-        return bool(ended)
+        keys = self._ending_keys(ref) | {"timers": self._keys.timers(self._keys.shard(ref.number_hash))}
+        return bool(self._scripts.call("verification/expire", keys, token=ref.token, number_hash=ref.number_hash))
 
     def pending(self, number_hash: str) -> list[Reference]:
         """The number's verifications that may be pending, of all apps and purposes. Raises StoreUnavailable."""
@@ -304,7 +298,6 @@ class Verifications:
             senders=",".join(sorted(denial.senders)),
             # An event that is posted again says nothing about a code that was sent after it first came.
             before_ms=min(denial.at_ms + CLOCKS_APART_MS, denial.received_ms),
-            tombstone_ms=TOMBSTONE_MS,
         )
         return str(reply)
 

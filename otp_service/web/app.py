@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 
-from flask import Flask, Response, request
+from flask import Flask, Response, abort, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import BaseConverter
 
@@ -34,8 +34,15 @@ def create_app(
             methods=[route.method],
             provide_automatic_options=False,
         )
+    app.before_request(_one_spelling)
     app.register_error_handler(HTTPException, _fallback(problems, new_request_id))
     return app
+
+
+def _one_spelling() -> None:
+    # Werkzeug drops all slashes but one at the beginning before it looks for a route.
+    if request.environ["PATH_INFO"].startswith("//"):
+        abort(404)
 
 
 def _name_converter(routes: Sequence[Route]) -> type[BaseConverter]:

@@ -170,7 +170,7 @@ NOT_TOLD = {
 }
 """Codes of exceptions for operators: at a command they are a sentence, over HTTP an internal error without one."""
 
-EDGE = {"not_found", "method_not_allowed"}
+EDGE = {"not_found", "method_not_allowed", "request_timeout", "uri_too_long", "headers_too_large"}
 """Codes of requests that reach no route, so that no route's description has them."""
 
 
@@ -222,7 +222,7 @@ def test_every_refusal_has_a_status() -> None:
 def document() -> dict[str, Any]:
     """The OpenAPI document of all routes; nothing behind them is needed to describe them."""
     nothing = dict.fromkeys([field.name for field in dataclasses.fields(Backend)], cast("Any", None))
-    routes = all_routes(Backend(**{**nothing, "checks": [], "public_url": "https://otp.example"}))
+    routes = all_routes(Backend(**{**nothing, "public_url": "https://otp.example"}))
     return describe(routes, "https://otp.example")
 
 

@@ -183,13 +183,14 @@ class OtpService(Target):
         keyring.write_bytes(self._keyring)
         return environ
 
-    def open(self, programs: Programs, *, worker: bool) -> OurStack:
-        """Store, sink and API; the worker runs during legs only."""
+    def open(self, programs: Programs, *, worker: bool, serve: Sequence[str] = ()) -> OurStack:
+        """Store, sink and API, with more options of `serve`; the worker runs during legs only."""
         redis_port, port, sink_port = store.start(programs), free_port(), free_port()
         sink = [sys.executable, "-m", "tests.benchmarks.sink", str(sink_port), str(SINK_MS)]
         programs.start("sink", sink, HERE, lambda: listens(sink_port))
         environ = self.environment(programs.folder, redis_port, sink_port)
-        programs.start("service", self.command("serve", "--port", str(port), "--drain", "0s", *self._options), environ)
+        command = self.command("serve", "--port", str(port), "--drain", "0s", *self._options, *serve)
+        programs.start("service", command, environ)
         create = self.command("keys", "create", "--app", "default", "--scope", "verify", "--json")
         key = json.loads(run(create, environ, programs.folder))["key"]
         url = f"http://{HOST}:{port}"

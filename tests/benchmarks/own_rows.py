@@ -1,23 +1,22 @@
-"""The rows that need more of otp-service than its HTTP endpoints: its worker, its store, its waiting callers."""
+"""The rows that need more of otp-service than its HTTP endpoints: its worker and its store."""
 
 import json
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from . import accounting, figures, measure, open_loop, overlay
-from .measure import Leg, Shape, Wrong
+from . import accounting, figures, measure, open_loop, overlay, waiting
+from .measure import Leg
 from .ours import OtpService, OurStack
 from .post import post_all
 from .programs import ProgramFailed, run
 from .rows import Options, OwnRow
-from .target import Kind, require
+from .target import require
 
 LEVEL_TIMEOUT_S = 120.0
 
 
-def _leg(row: str, target: OtpService, number: int, extra: dict[str, float]) -> Leg:
+def own_leg(row: str, target: OtpService, number: int, extra: dict[str, float]) -> Leg:
     return Leg(row, target.name, number, 0.0, 0.0, 0.0, {}, 0.0, 0, extra=extra)
 
 
@@ -27,9 +26,11 @@ def _leg(row: str, target: OtpService, number: int, extra: dict[str, float]) -> 
 def worker(target: OtpService, stack: OurStack, options: Options, number: int) -> Iterator[Leg]:
     """Sends a second and CPU of one, with a queue; then how long after an accepted start its request is sent."""
     extra = _throughput(stack, options.sends)
-    yield _leg("worker, 150 ms carrier", target, number, extra)
+    yield own_leg("worker, 150 ms carrier", target, number, extra)
     per_s = min(extra["sends a second"] / 2, 1_000)
-    yield _leg("accepted start to carrier request, half load", target, number, _latency(stack, per_s, options.seconds))
+    yield own_leg(
+        "accepted start to carrier request, half load", target, number, _latency(stack, per_s, options.seconds)
+    )
 
 
 def _throughput(stack: OurStack, sends: int) -> dict[str, float]:
@@ -88,7 +89,37 @@ def memory(target: OtpService, stack: OurStack, options: Options, number: int) -
         after = _measure_store(client)
     names = ("bytes (MEMORY USAGE)", "keys", "bytes (used_memory)")
     extra = {name: (high - low) / count for name, low, high in zip(names, before, after, strict=True)}
-    yield _leg("a pending verification in the store", target, number, extra)
+    yield own_leg("a pending verification in the store", target, number, extra)
+
+
+def logins(target: OtpService, stack: OurStack, options: Options, number: int) -> Iterator[Leg]:
+    """What a verified login leaves in the store: its keys for a day, its audit events as long as they are kept."""
+    count = max(20, options.sends // 6)
+    stack.start_worker()
+    with stack.store() as client:
+        _log_in(stack, max(16, count // 10))
+        before, earlier = _measure_store(client), _measure_events(client)
+        _log_in(stack, count)
+        after, later = _measure_store(client), _measure_events(client)
+    events, size = later[0] - earlier[0], later[1] - earlier[1]
+    extra = {
+        "bytes (MEMORY USAGE), no events": (after[0] - before[0] - size) / count,
+        "keys": (after[1] - before[1]) / count,
+        "audit events": events / count,
+        "bytes of an audit event": size / events,
+    }
+    yield own_leg("what a login leaves in the store", target, number, extra)
+
+
+def _log_in(stack: OurStack, count: int) -> None:
+    checks = [stack.check(one, one.code) for one in stack.make_pending(count)]
+    require([status for status, _ in post_all(stack.url, checks, stack.headers)], 200, "checks of right codes")
+
+
+def _measure_events(client: Any) -> tuple[int, int]:
+    """Entries and bytes of all streams. The queue is one as well, but empty when all is sent."""
+    streams = list(client.scan_iter(count=1000, _type="stream"))
+    return sum(map(client.xlen, streams)), sum(client.memory_usage(key, samples=0) or 0 for key in streams)
 
 
 def _measure_store(client: Any) -> tuple[int, int, int]:
@@ -114,68 +145,18 @@ def scripts(target: OtpService, stack: OurStack, options: Options, number: int) 
     output = run(command, environ, stack.programs.folder, timeout_s=1_800)
     for line in output.splitlines():
         found = json.loads(line)
-        yield _leg(f"script µs at {found.pop('live'):,} live", target, number, found)
+        yield own_leg(f"script µs at {found.pop('live'):,} live", target, number, found)
 
 
-# ---- those who wait -------------------------------------------------------------------------------------------------
-
-
-def waiting(target: OtpService, stack: OurStack, options: Options, number: int) -> Iterator[Leg]:
-    """What thousands of browsers that wait for news cost: memory, CPU and the speed of checks meanwhile."""
-    shape = Shape(16, options.seconds, options.warm_up_s, options.expected)
-    name = ("checks beside those who wait", target.name, number)
-    alone = measure.run(stack, Kind.WRONG, shape, name, options.generator)
-    job = measure.prepare(stack, Kind.WRONG, shape, options.generator)
-    before_kb = accounting.memory_kb(stack.programs.sessions["service"])
-    file = _start_waiters(stack, options.waiting)
-    held = _held(file, options.waiting)
-    began = measure.usage_now(stack)
-    time.sleep(options.seconds)
-    idle = measure.usage_now(stack).since(began).groups["service"] / options.seconds
-    with_kb = accounting.memory_kb(stack.programs.sessions["service"])
-    beside = measure.execute(stack, Kind.WRONG, job, name, options.generator)
-    extra = {
-        "wait": float(held["waiting"]),
-        "refused": float(sum(count for status, count in held["statuses"].items() if status != "200")),
-        "memory MB before": before_kb / 1024,
-        "memory MB with": with_kb / 1024,
-        "cores while idle": idle,
-        "checks a second before": alone.per_s,
-        "checks a second with": beside.per_s,
-        "checks that failed": float(beside.failed),
-        "check CPU µs before": alone.cpu_us["service"],
-        "check CPU µs with": beside.cpu_us["service"],
-    }
-    yield _leg(f"{options.waiting:,} browsers wait for news", target, number, extra)
-
-
-def _start_waiters(stack: OurStack, count: int) -> Path:
-    answers = post_all(stack.url, stack.starts(count), stack.headers)
-    require([status for status, _ in answers], 201, "starts of those who wait")
-    file = stack.programs.folder / "waiters.txt"
-    told = [json.loads(body) for _, body in answers]
-    file.write_text("".join(f"{one['verification_id']} {one['watch_token']}\n" for one in told), encoding="utf-8")
-    stack.start_waiters(file, seconds=300)
-    return file
-
-
-def _held(file: Path, count: int) -> dict[str, Any]:
-    """The state when all wait, or when 20 seconds are over."""
-    state: dict[str, Any] = {}
-    for _ in range(40):
-        time.sleep(0.5)
-        if (path := file.with_suffix(".state")).exists() and (text := path.read_text(encoding="utf-8")):
-            state = json.loads(text)
-        if state.get("waiting") == count:
-            break
-    if not state:
-        raise Wrong("the waiting browsers do not start")
-    return state
-
+ONE = ("--workers", "1")
+"""The goal for those who wait is one for a process."""
 
 OWN = (
     OwnRow("worker", "sends a second, CPU of a send, time from accepted start to carrier request", worker),
     OwnRow("memory", "bytes and keys of a pending verification", memory, once=True),
+    OwnRow("logins", "bytes, keys and audit events of a login", logins, once=True),
     OwnRow("scripts", "the store's time for one script, at several numbers of live verifications", scripts),
-    OwnRow("waiting", "browsers that wait for news: memory, CPU, checks beside them", waiting, once=True),
+    OwnRow(
+        "waiting", "browsers that wait for news: memory, CPU, checks beside them", waiting.row, once=True, serve=ONE
+    ),
 )

@@ -80,3 +80,5 @@ class OwnRow(NamedTuple):
     about: str
     measure: Callable[[OtpService, OurStack, Options, int], Iterable[Leg]]
     once: bool = False
+    serve: Sequence[str] = ()
+    """Options of `serve` for this row."""

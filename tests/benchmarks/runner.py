@@ -73,7 +73,7 @@ class Runner:
         for target in self.targets:
             if isinstance(target, OtpService):
                 with self._reporting(target), folder_of_programs() as programs:
-                    stack = target.open(programs, worker=False)
+                    stack = target.open(programs, worker=False, serve=row.serve)
                     self.legs.extend(row.measure(target, stack, self.options, number))
 
     @contextmanager

@@ -89,10 +89,10 @@ class Template(NamedTuple):
         made = call.replace(OPERATION.encode(), operation).replace(self.token, token)
         return made.replace(self.number_hash, number_hash)
 
-    def invent(self) -> bytes:
-        """The call of a start for a verification and a number that nobody has."""
-        token, number_hash = (secrets.token_hex(len(old) // 2).encode() for old in (self.token, self.number_hash))
-        return self.fill(self.start, token, number_hash)
+    def invent_named(self) -> tuple[bytes, str, str]:
+        """The call of a start for a verification and a number that nobody has, with the names of both."""
+        token, number_hash = (secrets.token_hex(len(old) // 2) for old in (self.token, self.number_hash))
+        return self.fill(self.start, token.encode(), number_hash.encode()), token, number_hash
 
 
 def templates(harness: StoreHarness) -> list[Template]:

@@ -6,13 +6,13 @@ first starts so many verifications, and prints a line of JSON for each number.
 """
 
 import argparse
+import contextlib
 import json
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,8 @@ import redis
 from tests.storage.harness import CODE, WRONG, StoreHarness, fresh_number
 
 from . import script_calls, store
+from .copies import Copies
 from .programs import ProgramFailed
-
-BATCH = 500
-"""So many starts are sent before their replies are read."""
 
 
 def main() -> None:
@@ -38,7 +36,7 @@ def main() -> None:
         server = store.program()
     except ProgramFailed as error:
         parser.exit(1, f"{error}\n")
-    with _store(server) as url:
+    with own_store(server) as url:
         if args.live is None:
             start, wrong, right = measure(url, calls)
             sys.stdout.write(f"start {start:.1f}  check_wrong {wrong:.1f}  check_right {right:.1f}\n")
@@ -47,18 +45,17 @@ def main() -> None:
 
 
 def _measure_each(url: str, calls: int, levels: list[int]) -> None:
-    filled = 0
-    for live in levels:
-        fill(url, live - filled)
-        filled = live
-        start, wrong, right = measure(url, calls)
-        found = {"live": live, "start": start, "check, wrong": wrong, "check, right": right}
-        sys.stdout.write(f"{json.dumps(found)}\n")
-        sys.stdout.flush()
+    with contextlib.closing(Copies(url)) as copies:
+        for live in levels:
+            copies.fill(live)
+            start, wrong, right = measure(url, calls)
+            found = {"live": live, "start": start, "check, wrong": wrong, "check, right": right}
+            sys.stdout.write(f"{json.dumps(found)}\n")
+            sys.stdout.flush()
 
 
-@contextmanager
-def _store(server: str) -> Iterator[str]:
+@contextlib.contextmanager
+def own_store(server: str) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="otp-bench-") as folder:
         socket = Path(folder) / "redis.sock"
         settings = ["--port", "0", "--unixsocket", str(socket), "--save", "", "--appendonly", "no", "--dir", folder]
@@ -79,28 +76,12 @@ def _wait_for(socket: Path) -> None:
         time.sleep(0.02)
 
 
-def fill(url: str, count: int) -> None:
-    """Start so many verifications of invented numbers. Raises AssertionError if the store refuses one."""
-    harness = script_calls.open_catching(url)
-    templates = script_calls.templates(harness)
-    with redis.Redis.from_url(url) as client:
-        for text in script_calls.texts():
-            client.script_load(text)
-        connection: Any = client.connection_pool.get_connection()
-        for begin in range(0, count, BATCH):
-            calls = [templates[at % len(templates)].invent() for at in range(min(BATCH, count - begin))]
-            connection.send_packed_command(calls)
-            assert {connection.read_response()[1] for _ in calls} == {b"created"}
-        client.connection_pool.release(connection)
-    harness.close()
-
-
 def measure(url: str, calls: int) -> tuple[float, float, float]:
     """Microseconds per call of start, of a wrong check and of a right one, each on numbers of its own."""
     harness = StoreHarness.open(url)
     client: Any = redis.Redis.from_url(url, decode_responses=True)
-    harness.check(harness.start(fresh_number()).reference, CODE)  # loads the scripts
-    commands = [harness.start_command(fresh_number()) for _ in range(calls)]
+    harness.check(harness.start(fresh_number(), queue_max=script_calls.QUEUE_MAX).reference, CODE)  # loads the scripts
+    commands = [harness.start_command(fresh_number(), queue_max=script_calls.QUEUE_MAX) for _ in range(calls)]
     client.config_resetstat()
     for command in commands:
         harness.verifications.start(command)

@@ -7,12 +7,13 @@ a second a file beside it, with the suffix `.state`, is told how many wait and h
 
 import asyncio
 import json
+import resource
 import sys
 from collections import Counter
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from .load_client import Answers, request
+from .load_client import Answers
 
 WAIT_S, PAUSE_S = 25, 10
 OPENED_AT_ONCE = 200
@@ -42,7 +43,8 @@ class Waiters:
         async with self._opening:
             reader, writer = await asyncio.open_connection(self._host, self._port)
         target = f"GET /verify/{verification_id}?wait={WAIT_S}"
-        line = request(target, f"{self._host}:{self._port}", f"Authorization: Bearer {token}\r\n", "")
+        head = f"{target} HTTP/1.1\r\nHost: {self._host}:{self._port}\r\nAuthorization: Bearer {token}\r\n\r\n"
+        line = head.encode()
         try:
             while await self._ask(reader, writer, line) == 200:
                 pass
@@ -70,13 +72,17 @@ class Waiters:
 
 async def run(url: str, file: Path, seconds: float) -> None:
     """Let all of them wait for so long."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     address = urlsplit(url)
     waiters = Waiters(address.hostname or "", address.port or 80)
     pairs = [line.split() for line in file.read_text(encoding="utf-8").splitlines()]
     tasks = [asyncio.create_task(waiters.one(*pair)) for pair in pairs]
     for _ in range(round(seconds * 2)):
         await asyncio.sleep(0.5)
-        file.with_suffix(".state").write_text(waiters.describe(), encoding="utf-8")
+        new = file.with_suffix(".new")
+        new.write_text(waiters.describe(), encoding="utf-8")
+        new.replace(file.with_suffix(".state"))
     for task in tasks:
         task.cancel()
 

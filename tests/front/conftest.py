@@ -35,6 +35,9 @@ CODE, WRONG = "123456", "654321"
 DEADLINE_S = 1.5
 """For a request to arrive."""
 
+CONNECTIONS = 40
+"""Of the server that is crowded."""
+
 _STILL_S = int(time.time()) + 3600
 """Later than any test of a run: keys end by the real clock, and none may end before its test does."""
 
@@ -219,10 +222,16 @@ class ServingThread:
     """An event loop with the server, in a thread."""
 
     def __init__(
-        self, settings: Settings, listening: socket.socket, chance: Chance, deadline_s: float = DEADLINE_S
+        self,
+        settings: Settings,
+        listening: socket.socket,
+        chance: Chance,
+        deadline_s: float = DEADLINE_S,
+        connections: int | None = None,
     ) -> None:
         self._deadline_s = deadline_s
         self._settings = settings
+        self._connections = connections
         self._chance = chance
         self._listening = listening
         self._started = threading.Event()
@@ -236,7 +245,8 @@ class ServingThread:
         )
         self.endpoints = Counted(front.endpoints)
         counted = replace(front, endpoints=self.endpoints)
-        self.server = SteppedServer(front_process.server_config(counted, 4, self._deadline_s), front.begin_end)
+        config = front_process.server_config(counted, 4, self._deadline_s, self._connections, DEADLINE_S)
+        self.server = SteppedServer(config, front.begin_end)
         self._started.set()
         await self.server.serve([self._listening])
         front.close()
@@ -264,6 +274,16 @@ def _served(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterato
         store.flushall()
         with ServingThread(settings, listening, chance) as thread:
             yield Running(listening.getsockname()[1], settings, store, chance, thread.endpoints)
+
+
+@pytest.fixture
+def crowded(front: Running) -> Iterator[Running]:
+    """Another server over the same store, which may have no more than `CONNECTIONS` connections."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        ServingThread(front.settings, listening, front.chance, connections=CONNECTIONS) as thread,
+    ):
+        yield replace(front, port=listening.getsockname()[1], endpoints=thread.endpoints)
 
 
 @pytest.fixture

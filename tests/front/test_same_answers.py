@@ -178,9 +178,9 @@ def test_reading_a_verification(front: Running, query: str) -> None:
     front.both(cases.start(), Request("GET", path, headers=other.headers))
 
 
-def test_liveness(front: Running) -> None:
+def test_health(front: Running) -> None:
     """It needs no key."""
-    assert statuses(front.both(Request("GET", "/healthz"))) == [200]
+    assert statuses(front.both(Request("GET", "/healthz"), Request("GET", "/readyz"))) == [200, 200]
 
 
 JSON_VALUES = st.recursive(

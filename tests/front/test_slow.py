@@ -1,16 +1,17 @@
 """Slow senders, idle connections and endless headers: none of them holds up anybody else."""
 
-import asyncio
+import json
+import select
 import socket
 import time
 
 import pytest
 
-from otp_service.front.receiving import Receiving
 from otp_service.web.http import MAX_BODY
 
-from .conftest import DEADLINE_S, Running, read_response
+from .conftest import CONNECTIONS, DEADLINE_S, WRONG, Request, Running, body_of, read_response
 from .test_protocol import HEALTH, status_of
+from .test_same_answers import Cases
 
 TOLERANCE_S = 1.5
 
@@ -30,9 +31,9 @@ def ends_within(connection: socket.socket, seconds: float) -> bytes:
         b"",
         b"G",
         b"POST /verify/check HTTP/1.1\r\nHost: otp.test\r\nContent-Le",
-        b"POST /verify/check HTTP/1.1\r\nContent-Length: 100\r\n\r\n{",
-        b"POST /receipts/redeem HTTP/1.1\r\nContent-Length: 100\r\n\r\n{",
-        b"POST /verify/check HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
+        b"POST /verify/check HTTP/1.1\r\nHost: otp.test\r\nContent-Length: 100\r\n\r\n{",
+        b"POST /receipts/redeem HTTP/1.1\r\nHost: otp.test\r\nContent-Length: 100\r\n\r\n{",
+        b"POST /verify/check HTTP/1.1\r\nHost: otp.test\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
     ],
     ids=["nothing", "one byte", "half a head", "half a body", "half a body for Flask", "chunks"],
 )
@@ -86,7 +87,7 @@ def test_headers_without_end(front: Running) -> None:
 def test_a_body_without_end(front: Running) -> None:
     """A chunked body that never stops is read no further than the limit."""
     with front.connect() as connection:
-        connection.sendall(b"POST /receipts/redeem HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+        connection.sendall(b"POST /receipts/redeem HTTP/1.1\r\nHost: otp.test\r\nTransfer-Encoding: chunked\r\n\r\n")
         connection.settimeout(5)
         sent = 0
         try:
@@ -101,7 +102,7 @@ def test_a_body_without_end(front: Running) -> None:
 def test_a_trailer_without_end(front: Running) -> None:
     """Nor is one header after the body."""
     with front.connect() as connection:
-        connection.sendall(b"POST /receipts/redeem HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Trailer: ")
+        connection.sendall(b"POST /receipts/redeem HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: ")
         sent = 0
         try:
             while sent < 16 * 1024 * 1024:
@@ -126,26 +127,38 @@ def test_who_does_not_read_fills_no_memory(front: Running) -> None:
         assert sent < 16 * 1024 * 1024
 
 
-class _One:
-    def __init__(self) -> None:
-        self.given_up = False
+def test_idle_connections_stop_nobody(crowded: Running) -> None:
+    """Many times what the process may have: each new one is served, one that waits for news stays, idle ones close."""
+    started = json.loads(body_of(crowded.run([Cases(crowded).start()], {})[0]))
+    path = f"/verify/{started['verification_id']}?wait=20&after={started['version']}"
+    waiting, idle = crowded.connect(), []
+    try:
+        waiting.sendall(Request("GET", path, headers=Cases(crowded).headers).raw([], {}))
+        for number in range(5 * CONNECTIONS):
+            idle.append(crowded.connect())
+            if number % 2:
+                idle[-1].sendall(HEALTH)
+                assert status_of(read_response(idle[-1])) == 200
+            elif number % 3 == 0:
+                idle[-1].sendall(b"POST /verify/check HTTP/1.1\r\nHost: otp.test\r\nContent-Length: 9\r\n\r\n{")
+        answer = ends_within(idle[0], 30)
+        assert not answer or status_of(answer) == 408
+        check = {"verification_id": started["verification_id"], "code": WRONG}
+        with crowded.connect() as other:
+            request = Request("POST", "/verify/check", json.dumps(check).encode(), Cases(crowded).headers)
+            other.sendall(request.raw([], {}))
+            assert status_of(read_response(other)) == 422
+        assert json.loads(body_of(read_response(waiting)))["version"] > started["version"]
+    finally:
+        for connection in (waiting, *idle):
+            connection.close()
 
-    def give_up(self) -> None:
-        """Remember it."""
-        self.given_up = True
 
-
-def test_the_oldest_makes_room() -> None:
-    """Where too many are arriving."""
-
-    async def fill() -> list[bool]:
-        receiving = Receiving(asyncio.get_running_loop(), 60, most=2)
-        ones = [_One() for _ in range(4)]
-        for one in ones[:3]:
-            receiving.begin(one)
-            receiving.begin(one)
-        receiving.end(ones[1])
-        receiving.begin(ones[3])
-        return [one.given_up for one in ones]
-
-    assert asyncio.run(fill()) == [True, False, False, False]
+def test_who_does_not_read_loses_the_connection(crowded: Running) -> None:
+    """At a deadline; what was to be sent is thrown away."""
+    with crowded.connect() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: otp.test\r\n\r\n" * 200)
+        ended = select.poll()
+        ended.register(connection, 0)
+        assert ended.poll(30_000)

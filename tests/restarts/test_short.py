@@ -1,9 +1,12 @@
 """A rolling restart, once."""
 
+import signal
+from contextlib import closing
 from pathlib import Path
 
 from ..conftest import needs_program
 from .instances import Instances
+from .workers import WORKERS, Workers, left_to_a_lease
 
 
 def test_no_request_is_lost_when_an_instance_is_restarted(tmp_path: Path) -> None:
@@ -14,3 +17,19 @@ def test_no_request_is_lost_when_an_instance_is_restarted(tmp_path: Path) -> Non
     assert not load.lost
     assert instances.statuses == [0]
     assert load.by_status.keys() == {200, 201, 404}
+
+
+def test_a_worker_hands_back_what_it_has_not_begun(tmp_path: Path) -> None:
+    """It ends with status 0 while many entries are its own; another may take each at once, and sends it once."""
+    workers = Workers(tmp_path, 1000, "--concurrency", "2")
+    with workers.working() as client:
+        workers.start_codes(client, 30)
+        workers.begin_sending(client, WORKERS[0])
+        assert workers.end(WORKERS[0], signal.SIGTERM, 60) == 0
+        with closing(client.store()) as store:
+            taken, leased = left_to_a_lease(store)
+        assert taken > 0
+        assert leased == 0
+        client.chaos(send={"mode": "ok"})
+        workers.start(WORKERS[1])
+        assert workers.sends(client) == dict.fromkeys(workers.accepted, 1)

@@ -130,7 +130,7 @@ class Workers(Callers):
     def retry(self, data: st.DataObject, how: str) -> None:
         """A wait is over: the delivery comes back to a worker."""
         ref = self.one_of(data)
-        for timer in [name for name in self.harness.timers(ref) if name.startswith(f"r:dlv_{ref.token}-")]:
+        for timer in [name for name in self.harness.timers(ref) if name.startswith(f"retry:{ref.delivery_id(0)[:-1]}")]:
             ordinal = int(timer.rpartition("-")[2])
             shard = self.harness.keys.shard(ref.number_hash)
             self.harness.raw.zadd(self.harness.keys.timers(shard), {timer: 1})
@@ -143,7 +143,9 @@ class Workers(Callers):
     def close(self, data: st.DataObject) -> None:
         """The worker closes what gets no report any more."""
         ref = self.one_of(data)
-        for timer in [name for name in self.harness.timers(ref) if name.startswith(f"c:dlv_{ref.token}-")]:
+        for timer in [
+            name for name in self.harness.timers(ref) if name.startswith(f"closing:{ref.delivery_id(0)[:-1]}")
+        ]:
             ordinal = int(timer.rpartition("-")[2])
             shard = self.harness.keys.shard(ref.number_hash)
             self.harness.raw.zadd(self.harness.keys.timers(shard), {timer: 1})

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from itertools import count
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -11,7 +12,7 @@ import pytest
 from otp_service.domain.audit import ZERO, Event, EventType, Position, pack_positions, read_positions
 from otp_service.runtime import delivery_worker
 from otp_service.storage.audit_consumer import AuditConsumer
-from otp_service.storage.audit_log import PAGE_SCAN
+from otp_service.storage.audit_log import PAGE_SCAN, READ_S, AuditLog
 from tests.conftest import wait_until
 
 from .harness import CODE, StoreHarness, fresh_number, word
@@ -102,10 +103,24 @@ def test_one_page_looks_at_so_much_and_no_more(server_harness: StoreHarness) -> 
         for _ in range(PAGE_SCAN + 10):
             pipe.xadd(harness.keys.audit(0), {"type": "x"})
         pipe.execute()
-    page = harness.audit.read([ZERO] * 16, shards=range(16), until_ms=None, limit=5, wanted={"type": frozenset({"y"})})
+    audit = AuditLog(harness.store, harness.scripts, harness.keys, lambda: 0.0)
+    page = audit.read([ZERO] * 16, shards=range(16), until_ms=None, limit=5, wanted={"type": frozenset({"y"})})
     assert (page.events, page.at_end) == ([], False)
-    page = harness.audit.read(page.positions, shards=range(16), until_ms=None, limit=5, wanted={"type": frozenset("y")})
+    page = audit.read(page.positions, shards=range(16), until_ms=None, limit=5, wanted={"type": frozenset("y")})
     assert page.at_end
+
+
+def test_a_page_has_a_deadline(harness: StoreHarness) -> None:
+    """What was found until then is shown, at least one event was looked at, and the cursor goes on behind it."""
+    for _ in range(3):
+        harness.raw.xadd(harness.keys.audit(0), {"type": "x"})
+    ticks = count(step=READ_S)
+    audit = AuditLog(harness.store, harness.scripts, harness.keys, lambda: next(ticks))
+    positions, found = [ZERO] * 16, 0
+    for _ in range(3):
+        page = audit.read(positions, shards=range(16), until_ms=None, limit=5, wanted={})
+        positions, found = list(page.positions), found + len(page.events)
+    assert (found, page.at_end) == (3, True)
 
 
 def test_callers_without_a_key_cannot_fill_the_audit_log(harness: StoreHarness) -> None:

@@ -39,10 +39,10 @@ def test_a_wrong_code_costs_eight_commands(loaded: StoreHarness) -> None:
     assert cost(loaded, lambda: loaded.check(ref, WRONG)) == (8, 1)
 
 
-def test_a_right_code_costs_twelve_commands(loaded: StoreHarness) -> None:
+def test_a_right_code_costs_ten_commands(loaded: StoreHarness) -> None:
     """Counting, taking back, ending."""
     ref = loaded.start(fresh_number()).reference
-    assert cost(loaded, lambda: loaded.check(ref, CODE)) == (12, 1)
+    assert cost(loaded, lambda: loaded.check(ref, CODE)) == (10, 1)
 
 
 def test_a_start_costs_fourteen_commands(loaded: StoreHarness) -> None:

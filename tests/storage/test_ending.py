@@ -58,8 +58,26 @@ def test_a_tombstone_holds_the_reason_and_no_secret(harness: StoreHarness, statu
     assert number not in text
     assert number[1:] not in text
     assert "sealed-body" not in text
-    assert TOMBSTONE_MS - 5_000 < harness.raw.pttl(harness.keys.record(ref)) <= TOMBSTONE_MS
+    assert TOMBSTONE_MS - 5_000 < harness.raw.pttl(harness.keys.record(ref)) <= TOMBSTONE_MS + SHOP.code_ttl_ms
+    shift(harness, ref, expires_ms=-600_000)
+    assert not harness.verifications.expire(ref)
     assert f"expiry:{ref.token}" not in harness.timers(ref)
+    assert harness.record(ref)["status"] == status
+
+
+def test_at_the_codes_end_open_deliveries_get_their_closing(harness: StoreHarness) -> None:
+    """Whatever became of the verification; one that ended well needs none."""
+    open_, ended = harness.start(fresh_number()).reference, harness.start(fresh_number()).reference
+    harness.send(ended, "msg-ended")
+    harness.apply(ended, "delivered", "msg-ended")
+    for ref in (open_, ended):
+        harness.check(ref, CODE)
+        assert f"closing:{ref.delivery_id(1)}" not in harness.timers(ref)
+        shift(harness, ref, expires_ms=-600_000)
+        assert not harness.verifications.expire(ref)
+    closing = harness.timers(open_)[f"closing:{open_.delivery_id(1)}"]
+    assert closing == int(harness.record(open_)["expires_ms"]) + 30_000
+    assert f"closing:{ended.delivery_id(1)}" not in harness.timers(ended)
 
 
 @pytest.mark.parametrize("first", list(ENDINGS))

@@ -198,6 +198,7 @@ def test_nothing_that_has_gone_comes_back_without_an_end(harness: StoreHarness) 
             harness.raw.zadd(harness.keys.timers(shard), {timer: 1})
         for due in harness.due_timers.due(1_000):
             {
+                "expiry": lambda due: harness.verifications.expire(due.reference),
                 "retry": harness.due_deliveries.requeue,
                 "closing": harness.due_deliveries.close_delivery,
                 "failover": harness.due_deliveries.claim_failover,

@@ -100,7 +100,8 @@ def apply(harness: StoreHarness, ref: Reference, event: str) -> None:
         harness.due_deliveries.claim_failover(Timer(shard, "failover", ref, 1))
     elif event == "close":
         harness.age(ref, 400_000)
-        if f"closing:{ref.delivery_id(1)}" in timers:
+        harness.verifications.expire(ref)
+        if f"closing:{ref.delivery_id(1)}" in harness.timers(ref):
             harness.raw.zadd(harness.keys.timers(shard), {f"closing:{ref.delivery_id(1)}": 1})
         harness.due_deliveries.close_delivery(Timer(shard, "closing", ref, 1))
 

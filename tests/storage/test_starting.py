@@ -157,6 +157,7 @@ def test_a_start_ends_the_one_whose_time_ran_out_unnoticed(harness: StoreHarness
     assert new != old
     assert harness.record(old)["status"] == "expired"
     assert harness.events(old)[-1] == "verification.expired"
+    assert not harness.verifications.expire(old)
     assert f"expiry:{old.token}" not in harness.timers(old)
 
 

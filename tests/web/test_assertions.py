@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from otp_service.storage.schema.encodings import DeliveryFacts
+
 from .conftest import Answer, ApiHarness
 from .request_examples import UNKNOWN_ID
 
@@ -231,7 +233,8 @@ def test_no_login_is_refused_over_its_locale(api: ApiHarness, locale: str) -> No
     """Any text starts; what is kept of it is a language that there are words for."""
     verification = api.started(api.number(), locale=locale)
     (name,) = api.store.keys(f"*:verification:{verification.removeprefix('vrf_')}")
-    assert api.store.hget(name, "1:locale") in (b"de", b"en")
+    facts: Any = api.store.hget(name, "1:facts")
+    assert DeliveryFacts.named(facts.decode())["locale"] in ("de", "en")
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from otp_service.web.limits import (
     threads_needed,
 )
 from otp_service.web.problems import Problems
+from otp_service.web.readiness import Judgement
 from otp_service.web.routes.health import HealthRoutes
 from tests.conftest import wait_until
 
@@ -144,5 +145,5 @@ def test_what_does_not_wait_is_answered_however_busy_the_process_is() -> None:
     with threads.limiter:
         statuses = {waits: answer({}, {}, {}, lambda _: b"", "127.0.0.1").status for waits, answer in answers.items()}
     assert statuses == {True: 503, False: 200}
-    routes = HealthRoutes([], anything).routes()
-    assert [route.template for route in routes if not route.waits] == ["/healthz"]
+    routes = HealthRoutes(Judgement, anything).routes()
+    assert [route.template for route in routes if not route.waits] == ["/healthz", "/readyz"]

@@ -69,11 +69,10 @@ local function profile_of(senders, wanted)
 end
 
 -- Queue the verification's n-th delivery with the route's first sender. The rest waits for a failover, which comes at
--- the latest when the message has not been sent within `within` ms. `expires`: when its code ends. `fields` and
--- `version`: what else is written to the record, and its version then. `timers`: what else is due, time, timer, time,
+-- the latest when the message has not been sent within `within` ms; until the code's end, when what is open gets a timer
+-- for its closing (verification/expire). `fields` and `version`: what else is written to the record, and its version then. `timers`: what else is due, time, timer, time,
 -- timer ...; `events`: what else happened, for the audit record.
-local function queue_delivery(c, n, route, send, channel, locale, autofill, within, expires, fields, version, timers,
-    events)
+local function queue_delivery(c, n, route, send, channel, locale, autofill, within, fields, version, timers, events)
   local head, next_senders = string.match(route, '^([^,]+),?(.*)$')
   local sender, kind = string.match(head, NextSender.PARSE)
   local id = delivery_id(c, n)
@@ -89,13 +88,11 @@ local function queue_delivery(c, n, route, send, channel, locale, autofill, with
     fields[#fields + 1] = part
   end
   redis.call('HSET', c.who.record, unpack(fields))
-  timers[#timers + 1] = int(expires + CLOSE_MS)
-  timers[#timers + 1] = TimerKind.CLOSING .. id
   if next_senders ~= '' then
     timers[#timers + 1] = int(c.now + within)
     timers[#timers + 1] = TimerKind.FAILOVER .. id
   end
-  redis.call('ZADD', c.timers, unpack(timers))
+  if #timers > 0 then redis.call('ZADD', c.timers, unpack(timers)) end
   redis.call('XADD', c.outbox, '*', Outbox.DELIVERY, id)
   append_audit(c.audit, c.who, events .. AuditEvents.SEPARATOR .. audit_event('delivery.queued', n,
     cjson.encode({sender = sender, kind = kind})))

@@ -29,7 +29,10 @@ class Keys:
     # ---- one verification ------------------------------------------------------------------------------------------
 
     def record(self, ref: Reference) -> str:
-        """Hash: the verification, its deliveries (`3:status` is the third's status) and its events. TTL: end + 24 h."""
+        """Hash: the verification, its deliveries (`3:status` is the third's status) and its events.
+
+        TTL: 24 h past the code's end.
+        """
         return f"{self._of(ref.number_hash)}:verification:{ref.token}"
 
     def secrets(self, ref: Reference) -> str:
@@ -91,6 +94,7 @@ class Keys:
         """Sorted set: what is due when (ms): `expiry:` of a verification; of a delivery `retry:`, `poll:`,
         `failover:` in time, `closing:`.
 
+        A verification has one, for its code's end, whatever became of it; what is open then gets its `closing:`.
         No TTL: members go when they have come.
         """
         return f"{self._tag(shard)}:timers"

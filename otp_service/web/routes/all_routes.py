@@ -17,12 +17,13 @@ from ..auth import Auth
 from ..http import Route
 from ..idempotency import IdempotencyKeys
 from ..problems import Problems
+from ..readiness import Judgement
 from .audit_events import AuditRoutes
 from .cancel_verification import CancelRoutes
 from .check_verification import CheckRoutes
 from .documents import DocumentRoutes
 from .get_verification import VerificationRoutes
-from .health import Check, HealthRoutes
+from .health import HealthRoutes
 from .metrics import MetricsRoutes
 from .optouts import OptOutRoutes
 from .receipts import ReceiptRoutes
@@ -34,13 +35,14 @@ LOOP_ROUTES = (
     ("POST", "/verify/start"),
     ("GET", "/verify/{verification_id}"),
     ("GET", "/healthz"),
+    ("GET", "/readyz"),
 )
 """Method and template."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Backend:
-    """What the routes work with. `checks` have names; `token` makes nonces; `now_s` is Unix time in seconds."""
+    """What the routes work with. `readiness` judges; `token` makes nonces; `now_s` is Unix time in seconds."""
 
     verify: Verify
     browse: Browse
@@ -57,7 +59,7 @@ class Backend:
     jwks: Callable[[], dict[str, Any]]
     webhook_key: bytes
     now_s: Callable[[], float]
-    checks: Sequence[tuple[str, Check]]
+    readiness: Callable[[], Judgement]
     outbox_depth: Callable[[], int]
     circuits: Callable[[], Sequence[Circuit]]
     public_url: str
@@ -81,8 +83,8 @@ def all_routes(backend: Backend) -> list[Route]:
 
 
 def loop_routes(backend: Backend) -> list[Route]:
-    """The routes that an event loop answers itself: those that a login or a browser waits for, and liveness."""
-    health = HealthRoutes((), backend.problems).routes()
+    """The routes that an event loop answers itself: those that a login or a browser waits for, and health."""
+    health = HealthRoutes(backend.readiness, backend.problems).routes()
     routes = [*_verification_routes(backend), *health]
     return [route for route in routes if (route.method, route.template) in LOOP_ROUTES]
 
@@ -104,4 +106,4 @@ def _operation_routes(backend: Backend) -> list[Route]:
     metrics = MetricsRoutes(
         backend.auth, backend.problems, outbox_depth=backend.outbox_depth, circuits=backend.circuits
     )
-    return [*HealthRoutes(backend.checks, backend.problems).routes(), *metrics.routes()]
+    return [*HealthRoutes(backend.readiness, backend.problems).routes(), *metrics.routes()]

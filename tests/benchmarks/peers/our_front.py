@@ -24,8 +24,8 @@ class BareFront(Target):
         """Store and service."""
         redis_port, port = store.start(programs), free_port()
         environ = self._service.environment(programs.folder, redis_port, sink_port=1)
-        command = [sys.executable, "-m", "tests.benchmarks.peers.bare_front", "serve", "--port", str(port)]
-        programs.start("service", [*command, *self._options], environ)
+        command = [sys.executable, "-m", "tests.benchmarks.peers.bare_front", "serve", "--drain", "0s"]
+        programs.start("service", [*command, "--port", str(port), *self._options], environ)
         url = f"http://{HOST}:{port}"
         programs.wait("service", lambda: answers(f"{url}/healthz"))
         return NaiveStack(programs, url, {"Content-Type": "application/json"})

@@ -30,15 +30,15 @@ end
 local function fail_over(c, n, reason)
   local route = failover_route(c, n)
   if not route then return false end
-  local facts, autofill, deliveries, expires, version = unpack(redis.call('HMGET', c.who.record, n .. Delivery.FACTS,
-    n .. Delivery.AUTOFILL, Record.DELIVERIES, Record.EXPIRES, Record.VERSION))
+  local facts, autofill, deliveries, version = unpack(redis.call('HMGET', c.who.record, n .. Delivery.FACTS,
+    n .. Delivery.AUTOFILL, Record.DELIVERIES, Record.VERSION))
   local _, _, send, channel, locale, _, within = delivery_facts(facts)
   redis.call('ZREM', c.timers, TimerKind.FAILOVER .. delivery_id(c, n))
   version = tonumber(version) or 0
   local next_n = int(deliveries + 1)
   local fields, detail = {n .. Delivery.FAILED_OVER, '1'}, cjson.encode({to = delivery_id(c, next_n), reason = reason})
   add_to_timeline(fields, version + 1, 'delivery.fell_back', c.now, n, detail)
-  queue_delivery(c, next_n, route, send, channel, locale, autofill, within, expires, fields, version + 2, {},
+  queue_delivery(c, next_n, route, send, channel, locale, autofill, within, fields, version + 2, {},
     audit_event('delivery.fell_back', n, detail))
   return true
 end

@@ -55,7 +55,7 @@ end
 
 -- The sender that reached this person is the first of the next route; one that did not, no longer.
 local function update_sticky_sender()
-  local slot = string.format(StickySlot.PACK, channel, app)
+  local slot = string.format(StickySlot.PACK, channel, who.app)
   if status == 'failed' and redis.call('HGET', sticky_key, slot) == sender then
     redis.call('HDEL', sticky_key, slot)
   elseif status == 'delivered' then

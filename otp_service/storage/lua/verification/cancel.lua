@@ -3,8 +3,8 @@
 -- include: _ending.lua
 -- Cancel a pending verification.
 --
--- KEYS record! secrets! audit! timers!
--- ARGV operation token number_hash app tombstone_ms
+-- KEYS record! secrets! audit!
+-- ARGV operation token number_hash app
 -- Reply {operation, 'canceled'} · {operation, 'ended', status} · {operation, 'not_found'}
 -- Holds a repeat of the same operation gets the first reply; an ended verification does not change.
 local facts, status, expires, canceled_by, version = unpack(redis.call('HMGET', record_key, Record.FACTS, Record.STATUS,
@@ -13,12 +13,12 @@ local who = subject_of(record_key, token, number_hash, facts, operation)
 if who.app ~= app or not status then return {operation, 'not_found'} end
 if canceled_by == operation then return {operation, 'canceled'} end
 local now = clock()
-local c = {audit = audit_key, secrets = secrets_key, timers = timers_key, now = now, who = who}
+local c = {audit = audit_key, secrets = secrets_key, now = now, who = who}
 if status == 'pending' and now >= tonumber(expires) then
-  end_verification(c, 'verification.expired', version, tombstone_ms)
+  end_verification(c, 'verification.expired', version)
   return {operation, 'ended', 'expired'}
 end
 if status ~= 'pending' then return {operation, 'ended', status} end
 redis.call('HSET', record_key, Record.CANCEL_OPERATION, operation)
-end_verification(c, 'verification.canceled', version, tombstone_ms)
+end_verification(c, 'verification.canceled', version)
 return {operation, 'canceled'}

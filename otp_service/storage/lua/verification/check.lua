@@ -7,8 +7,8 @@
 -- include: verification/_counting.lua
 -- Check one guess.
 --
--- KEYS record! secrets! number! audit! timers!
--- ARGV operation token number_hash app receipt_id wrong_rules consecutive_max tombstone_ms asserted_number asserted_purpose
+-- KEYS record! secrets! number! audit!
+-- ARGV operation token number_hash app receipt_id wrong_rules consecutive_max asserted_number asserted_purpose
 --      by_purpose request_key wrong_everywhere_rules digests...
 -- Where by_purpose: of the number's latest verification that is asked for, '' if asked by id ·
 --       asserted_number (its hash), asserted_purpose and request_key: '' for none ·
@@ -53,11 +53,11 @@ if of_app ~= app or not whole then return {operation, 'not_found'} end
 if asserted_number ~= '' and asserted_number ~= number_hash then return {operation, 'not_found'} end
 if asserted_purpose ~= '' and asserted_purpose ~= purpose then return {operation, 'not_found'} end
 local now = clock()
-local c = {audit = audit_key, secrets = secrets_key, timers = timers_key, now = now, who = {record = record_key,
+local c = {audit = audit_key, secrets = secrets_key, now = now, who = {record = record_key,
   token = token, app = app, mask = mask, number_hash = number_hash, operation = operation}}
 version = tonumber(version) or 0
 if status == 'pending' and has_expired(now, expires, created) then
-  end_verification(c, 'verification.expired', version, tombstone_ms)
+  end_verification(c, 'verification.expired', version)
   return {operation, 'ended', 'expired'}
 end
 if status == 'approved' and request_key ~= '' and request_key == redis.call('HGET', record_key, Record.REQUEST) then
@@ -109,7 +109,7 @@ if guessed == digest then
   end
   answer('approved', '')
   add_to_timeline(fields, version + 1, 'verification.approved', now)
-  write_ending(c, fields, 'approved', tombstone_ms, audit_event('verification.approved'))
+  write_ending(c, fields, 'approved', audit_event('verification.approved'))
   return approved(int(now), receipt_id)
 end
 write_number(number_key, {}, ends, now, math.max((window_and_length(wrong_rules)),
@@ -126,6 +126,6 @@ if left > 0 then
 end
 answer('ended', 'exhausted')
 add_to_timeline(fields, version + 2, 'verification.exhausted', now)
-write_ending(c, fields, 'exhausted', tombstone_ms,
+write_ending(c, fields, 'exhausted',
   failed .. AuditEvents.SEPARATOR .. audit_event('verification.exhausted'))
 return {operation, 'ended', 'exhausted'}

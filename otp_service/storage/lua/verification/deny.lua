@@ -3,8 +3,8 @@
 -- include: _ending.lua
 -- End a verification because the person answered its message with "that wasn't me".
 --
--- KEYS record! secrets! audit! timers!
--- ARGV token number_hash apps senders before_ms tombstone_ms
+-- KEYS record! secrets! audit!
+-- ARGV token number_hash apps senders before_ms
 -- Where apps: that use this keyword, 'a,b' · senders: that the reply can have been written to, 'x,y' ·
 --       before_ms: the message must have been sent before this moment
 -- Reply 'denied' · 'no': ended before, of another app, or none of its messages can have reached the person by then
@@ -29,6 +29,6 @@ for n = 1, tonumber(deliveries) do
   if sent and first_try and among(senders, sender) and tonumber(first_try) <= tonumber(before_ms) then answered = n end
 end
 if not answered then return 'no' end
-local c = {audit = audit_key, secrets = secrets_key, timers = timers_key, now = now, who = who}
-end_verification(c, 'verification.denied', version, tombstone_ms, answered)
+local c = {audit = audit_key, secrets = secrets_key, now = now, who = who}
+end_verification(c, 'verification.denied', version, answered)
 return 'denied'

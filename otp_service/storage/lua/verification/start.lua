@@ -12,13 +12,14 @@
 -- KEYS number! optouts outbox! audit! timers! record! secrets! sticky start_refusals! [known_record! known_secrets!]
 -- ARGV operation operation_ttl_ms new_token known_token app purpose channel mask number_hash context_hash code_ttl_ms
 --      lifetime_ms max_checks resend_waits key_id digest box metadata locale autofill route wrong_rules start_rules
---      queue_max outer_wait_ms tombstone_ms consecutive_max detail own_detail healthy sent_within_ms refusal_gap_ms failover_route
---      wrong_everywhere_rules send_rules
+--      queue_max outer_wait_ms tombstone_ms consecutive_max detail own_detail healthy sent_within_ms refusal_gap_ms
+--      failover_route wrong_everywhere_rules send_rules
 -- Where record and secrets are of the new id; those of the latest known id are left out if none is known ·
 --       known_token '': none · lifetime_ms: the longest a code may live, with resends · resend_waits 'ms,ms' ·
 --       route and failover_route: lists of `RouteSender` · outer_wait_ms: until a limit of the caller passes, 0 if it
---       does · detail: JSON · own_detail: the same where it says more than purpose and channel, or '' · healthy: senders that may be moved to the front 'a,b' ·
---       sent_within_ms: within which a message should be sent · refusal_gap_ms: between two refusals of a kind on record · failover_route: senders of another channel
+--       does · detail: JSON · own_detail: the same where it says more than purpose and channel, or '' · healthy:
+--       senders that may be moved to the front 'a,b' · sent_within_ms: within which a message should be sent ·
+--       refusal_gap_ms: between two refusals of a kind on record · failover_route: senders of another channel
 -- Reply {operation, 'created', token, ms, end of the code, next send, sender, its kind} ·
 --       {operation, 'resent', token, ms, the record} · {operation, 'known', token}: call again with that id's keys ·
 --       {operation, 'replayed', 'created'|'resent', token}: this operation already ran ·
@@ -49,9 +50,9 @@ if latest then
     Record.DELIVERIES, Record.VERSION))
   old_created = created_at(old_facts)
   if old_status == 'pending' and has_expired(now, old_expires, old_created) then
-    end_verification({audit = audit_key, secrets = known_secrets_key, timers = timers_key, now = now,
+    end_verification({audit = audit_key, secrets = known_secrets_key, now = now,
       who = {record = known_record_key, token = latest, app = app, mask = mask, number_hash = number_hash,
-        operation = operation}}, 'verification.expired', old_version, tombstone_ms)
+        operation = operation}}, 'verification.expired', old_version)
   elseif old_status == 'pending' and redis.call('EXISTS', known_secrets_key) == 1 then
     pending = true
     who.token, who.record = latest, known_record_key
@@ -146,7 +147,7 @@ if pending then
     Record.NEXT_SEND, next_send, Record.SENT_AT .. sends, int(now)}
   old_version = tonumber(old_version) or 0
   add_to_timeline(fields, old_version + 1, 'verification.resent', now, nil, detail)
-  queue_delivery(c, int(old_deliveries + 1), open, sends, channel, locale, autofill, sent_within_ms, expires, fields,
+  queue_delivery(c, int(old_deliveries + 1), open, sends, channel, locale, autofill, sent_within_ms, fields,
     old_version + 2, timers, audit_event('verification.resent', nil, detail))
   redis.call('PEXPIREAT', known_secrets_key, int(expires))
   redis.call('PEXPIREAT', who.record, tombstone_until)
@@ -164,7 +165,7 @@ if metadata ~= '{}' then
   fields[#fields + 1] = metadata
 end
 if own_detail ~= '' then add_pieces(fields, Record.DETAIL .. '1', own_detail) end
-local sender, kind = queue_delivery(c, '1', open, '1', channel, locale, autofill, sent_within_ms, expires, fields, 2,
+local sender, kind = queue_delivery(c, '1', open, '1', channel, locale, autofill, sent_within_ms, fields, 2,
   timers, audit_event('verification.started', nil, detail))
 local secrets = {Secrets.DIGEST, digest}
 add_pieces(secrets, Secrets.BOX, box)

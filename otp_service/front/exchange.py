@@ -1,0 +1,41 @@
+"""A request that the loop answers itself, and how its response is written."""
+
+from collections.abc import Iterable, Mapping
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from ..web.http import Reply
+from .plain import Found
+
+
+class _Done:
+    """An event that nobody waits for."""
+
+    def set(self) -> None:
+        """Does nothing."""
+
+
+class Exchange:
+    """A request that is answered in the loop. It stands where uvicorn keeps its own, so uvicorn queues later ones."""
+
+    __slots__ = ("body", "disconnected", "found", "headers", "keep_alive", "message_event", "response_complete")
+
+    def __init__(self, found: Found, headers: Mapping[str, str], *, keep_alive: bool) -> None:
+        self.found = found
+        self.headers = headers
+        self.keep_alive = keep_alive
+        self.body = bytearray()
+        self.response_complete = False
+        self.disconnected = False
+        self.message_event = _Done()
+
+
+def written(reply: Reply, always: Iterable[tuple[bytes, bytes]], *, keep_alive: bool) -> bytes:
+    """The response as uvicorn and Flask would write it, byte for byte. `always`: headers of every response."""
+    head = [f"content-length: {len(reply.body)}\r\n"]
+    head += [f"{name.lower()}: {value}\r\n" for name, value in reply.headers.items()]
+    if not keep_alive:
+        head.append("connection: close\r\n")
+    head.append("\r\n")
+    first = [STATUS_LINE[reply.status], *(b"%b: %b\r\n" % pair for pair in always)]
+    return b"".join([*first, "".join(head).encode("latin-1"), reply.body])
