@@ -9,6 +9,7 @@ from random import random
 
 from .. import telemetry
 from ..config import Settings
+from ..domain.outbox import Job
 from ..keyring_reload import ReloadedKeyring
 from ..runtime import event_loop
 from ..runtime.delivery_worker import DeliveryWorker
@@ -24,6 +25,7 @@ from ..storage.sender_rate import SenderRate
 from ..storage.timers import Timers
 from ..storage.verifications import Verifications
 from ..telnyx.gateway import Gateway
+from ..telnyx.loop_network import LoopNetwork
 from ..usecases.alert_on_call import AlertOnCall
 from ..usecases.deliver import Deliver
 from ..usecases.ports import Carrier
@@ -32,15 +34,19 @@ from ..usecases.sync_optouts import SyncOptouts
 from . import senders
 from .background import read_in_background
 from .callbacks import callback_sender, callback_tasks
+from .carrier import telnyx_client
 from .optouts import optout_sync
 from .required import require_for_worker
-from .sends import CarrierInThreads, Delivers
+from .sends import Delivers
 from .stores import Stores, join, open_keyring, open_stores, parts_over
 
 ALERT_PERIOD_S = 1.0
 HEALTH_PERIOD_S = 60.0
 KEYRING_PERIOD_S = 1.0
-"""How often a worker checks the keyring file, and whether the store still belongs to it."""
+"""How often a worker checks whether the store still belongs to its keyring."""
+
+KEYRING_FILE_PERIOD_S = 0.5
+"""How often the file itself is looked at, in a thread, so that no send in the loop has to read it."""
 
 KEY_EVENTS_PERIOD_S = 60.0
 """How often a worker looks for events of API keys that a command could not copy into the audit log."""
@@ -61,16 +67,16 @@ def build_worker(settings: Settings, *, concurrency: int) -> DeliveryWorker:
     gateway = Gateway(telnyx)
     health = senders.sender_health(settings, stores)
     sends = LoopedSends(concurrency, event_loop.factory()())
-    looped = parts_over(pipelined(sends.loop, stores.store), stores.keys, known=stores.known)
+    send, close_looped = _looped_send(settings, stores, keyring, sends)
     outbox = _outbox(stores, keyring)
     callbacks = callback_sender(settings, stores, keyring)
 
     def close() -> None:
         if callbacks is not None:
             callbacks.finish(FINISH_S)
+        close_looped()
         telnyx.close()
         reading.stop()
-        sends.loop.call_soon_threadsafe(looped.store.client.close)
         stores.store.close()
 
     reading.start()
@@ -78,14 +84,7 @@ def build_worker(settings: Settings, *, concurrency: int) -> DeliveryWorker:
         outbox,
         Timers(stores.store, stores.scripts, stores.keys, keyring.ids),
         Delivers(
-            _deliver(
-                settings,
-                looped,
-                keyring,
-                carrier=CarrierInThreads(gateway, sends),
-                health=senders.sender_health(settings, looped),
-                sleep=sends.sleep,
-            ).send,
+            send,
             _deliver(settings, stores, keyring, carrier=gateway, health=health, sleep=time.sleep).timers,
         ),
         stores.audit,
@@ -95,6 +94,23 @@ def build_worker(settings: Settings, *, concurrency: int) -> DeliveryWorker:
         close=close,
         sends=sends,
     )
+
+
+def _looped_send(
+    settings: Settings, stores: Stores, keyring: ReloadedKeyring, sends: LoopedSends
+) -> tuple[Callable[[Job], None], Callable[[], None]]:
+    """What works on an entry in the loop, and what ends the loop."""
+    telnyx = telnyx_client(settings, LoopNetwork(sends.loop))
+    looped = parts_over(pipelined(sends.loop, stores.store), stores.keys, known=stores.known)
+    health = senders.sender_health(settings, looped)
+    deliver = _deliver(settings, looped, keyring, carrier=Gateway(telnyx), health=health, sleep=sends.sleep)
+
+    def close() -> None:
+        sends.loop.call_soon_threadsafe(looped.store.client.close)
+        sends.close()
+        telnyx.close()
+
+    return deliver.send, close
 
 
 def _outbox(stores: Stores, keyring: ReloadedKeyring) -> Outbox:
@@ -137,6 +153,7 @@ def _periodic_tasks(
     keyrings = Keyrings(stores.store, stores.keys)
     tasks = [
         PeriodicTask("keyring", KEYRING_PERIOD_S, lambda _: join(stores.store, keyrings, keyring)),
+        PeriodicTask("keyring file", KEYRING_FILE_PERIOD_S, lambda _: keyring.check()),
         PeriodicTask("API key events", KEY_EVENTS_PERIOD_S, lambda _: stores.api_keys.record_events()),
         _sync_task(settings, optout_sync(settings, stores, keyring, gateway)),
         PeriodicTask("sender health", HEALTH_PERIOD_S, lambda _: health.ask_carrier(gateway)),

@@ -83,8 +83,8 @@ class DeliveryWorker:
         self._retention_ms = audit_retention_ms
         self._periodic_tasks = periodic_tasks
         self._close = close
-        self._sends = sends or ThreadedSends(concurrency)
-        self._in_flight = InFlight(deliver.send, self._sends, concurrency, lambda shard: self._missed([shard]))
+        sends = sends or ThreadedSends(concurrency)
+        self._in_flight = InFlight(deliver.send, sends, concurrency, lambda shard: self._missed([shard]))
         self._timers = timers
         self._timer_runner = TimerRunner(timers, deliver.timers)
         self._fault: Exception | None = None
@@ -129,7 +129,6 @@ class DeliveryWorker:
         # What failed meanwhile, because the store did not answer.
         self._hand_back()
         self._close()
-        self._sends.close()
         _log.info("worker stopped")
         if self._fault is not None:
             raise self._fault

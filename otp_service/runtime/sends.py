@@ -1,24 +1,24 @@
-"""Where the sends of a worker run: in threads of a pool, or in an event loop that many of them share.
+"""Where the sends of a worker run: in threads of a pool, or in an event loop that all of them share.
 
-In the loop a send costs no thread while it waits for the store, and the commands of all sends leave together. Only its
-request to the carrier blocks, so that is made in a thread (`LoopedSends.call`).
+In the loop a send costs no thread while it waits for the store or the carrier, nobody waits for the interpreter, and
+the commands of all sends leave together.
 """
 
 import asyncio
-import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from .. import greenlets
 
-T = TypeVar("T")
 Work = Callable[[], None]
 """Must not raise."""
 
+_Job = tuple[Work, Work]
+_RESOLVERS = 4
 _STOP_S = 1.0
 
 
@@ -31,10 +31,6 @@ class Sends(Protocol):
 
     def start_no_more(self) -> None:
         """Of what has no room yet, `ended` is called before this returns. What runs goes on."""
-        ...
-
-    def close(self) -> None:
-        """Give up the threads. Work that still runs is not waited for."""
         ...
 
 
@@ -60,20 +56,25 @@ class ThreadedSends:
         """Begin no more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def close(self) -> None:
-        """The threads end with their work."""
-
 
 class LoopedSends:
-    """All sends in one event loop, in a thread of its own, as work that `greenlets.start` begins."""
+    """All sends in one event loop, in a thread of its own, in greenlets that run one after the other.
+
+    A greenlet that is free takes the next work, so that what belongs to it (its connection to the carrier) is used
+    again; of several the one that became free last.
+    """
 
     def __init__(self, concurrency: int, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._lock = threading.Lock()
         self._room = concurrency
-        self._waiting: deque[tuple[Work, Work]] = deque()
+        self._waiting: deque[_Job] = deque()
         self._is_ending = False
-        self._calls = ThreadPoolExecutor(concurrency, thread_name_prefix="carrier")
+        self._free: list[Callable[[_Job], Any]] = []
+        """Resumes a greenlet that is free. For the loop only."""
+
+        self._resolvers = ThreadPoolExecutor(_RESOLVERS, thread_name_prefix="resolve")
+        loop.set_default_executor(self._resolvers)
         self._thread = threading.Thread(target=self._run, name="sends", daemon=True)
         self._thread.start()
 
@@ -92,23 +93,29 @@ class LoopedSends:
         if is_ending:
             ended()
         elif has_room:
-            self.loop.call_soon_threadsafe(greenlets.start, partial(self._work, work, ended))
+            self.loop.call_soon_threadsafe(self._begin, (work, ended))
 
-    def _work(self, work: Work, ended: Work) -> None:
-        try:
-            work()
-        finally:
-            ended()
-            self._begin_next()
+    def _begin(self, job: _Job) -> None:
+        if self._free:
+            self._free.pop()(job)
+        else:
+            greenlets.start(partial(self._work, job))
 
-    def _begin_next(self) -> None:
+    def _work(self, job: _Job) -> None:
+        while True:
+            work, ended = job
+            try:
+                work()
+            finally:
+                ended()
+            job = self._next() or greenlets.wait(self._free.append)
+
+    def _next(self) -> _Job | None:
         with self._lock:
-            following = self._waiting.popleft() if self._waiting else None
-            if following is None:
-                self._room += 1
-        if following is not None:
-            # Not from within the work that has ended, whose stack would grow.
-            self.loop.call_soon(greenlets.start, partial(self._work, *following))
+            if self._waiting:
+                return self._waiting.popleft()
+            self._room += 1
+            return None
 
     def start_no_more(self) -> None:
         """Begin no more."""
@@ -120,8 +127,8 @@ class LoopedSends:
             ended()
 
     def close(self) -> None:
-        """End the loop. A request that the carrier still has ends with its thread."""
-        self._calls.shutdown(wait=False, cancel_futures=True)
+        """End the loop, and with it what still runs."""
+        self._resolvers.shutdown(wait=False, cancel_futures=True)
         # One more iteration, in which the loop's connections notice that they are closed.
         self.loop.call_soon_threadsafe(self.loop.call_later, 0, self.loop.stop)
         self._thread.join(_STOP_S)
@@ -135,15 +142,3 @@ class LoopedSends:
             self.loop.call_later(seconds, resume, None)
 
         greenlets.wait(begin)
-
-    def call(self, do: Callable[[], T]) -> T:
-        """Suspend the work until a thread has done this; returns its result. Raises what it raises."""
-        future: Future[T] = greenlets.wait(partial(self._begin_call, do))
-        return future.result()
-
-    def _begin_call(self, do: Callable[[], T], resume: Callable[[Future[T]], Any]) -> None:
-        def done(future: Future[T]) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended before the carrier answered
-                self.loop.call_soon_threadsafe(resume, future)
-
-        self._calls.submit(do).add_done_callback(done)

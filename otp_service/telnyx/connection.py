@@ -7,17 +7,17 @@ import socket
 import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import httpcore
 import httpx
 
-from ..connections import Deadline, connect
+from ..connections import Connects, Deadline, connect
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One thread's connection to the carrier. `pool` is None where the network is replaced."""
+    """The connection of one thread or greenlet to the carrier. `pool` is None where the network is replaced."""
 
     client: httpx.Client
     pool: httpcore.ConnectionPool | None
@@ -46,7 +46,23 @@ class PoolTransport(httpx.HTTPTransport):
         self._pool = pool
 
 
-def new_pool(tls: ssl.SSLContext, deadline: Deadline) -> httpcore.ConnectionPool:
+class Network(Connects, Protocol):
+    """How names are resolved and connections opened."""
+
+    def resolve(self, host: str, port: int) -> list[Any]:
+        """As `socket.getaddrinfo` for a stream. Raises OSError."""
+        ...
+
+
+class BlockingNetwork(httpcore.SyncBackend):
+    """For threads."""
+
+    def resolve(self, host: str, port: int) -> list[Any]:
+        """As `socket.getaddrinfo` for a stream."""
+        return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+
+
+def new_pool(tls: ssl.SSLContext, deadline: Deadline, network: Network) -> httpcore.ConnectionPool:
     """A pool of one connection, every step of which ends at the deadline."""
     return httpcore.ConnectionPool(
         ssl_context=tls,
@@ -54,16 +70,16 @@ def new_pool(tls: ssl.SSLContext, deadline: Deadline) -> httpcore.ConnectionPool
         max_keepalive_connections=1,
         keepalive_expiry=30,
         retries=0,
-        network_backend=_Backend(deadline),
+        network_backend=_Backend(deadline, network),
     )
 
 
 class _Backend(httpcore.NetworkBackend):
     """How httpcore reaches the carrier."""
 
-    def __init__(self, deadline: Deadline) -> None:
+    def __init__(self, deadline: Deadline, network: Network) -> None:
         self._deadline = deadline
-        self._under = httpcore.SyncBackend()
+        self._network = network
 
     def connect_tcp(
         self,
@@ -75,13 +91,13 @@ class _Backend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         """Connect to the first address that answers; the timeout is for all of them. Raises httpcore's errors."""
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found = self._network.resolve(host, port)
         except OSError as error:
             raise httpcore.ConnectError("the name cannot be resolved") from error
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
         each_s = None if timeout is None else timeout / len(addresses)
         return connect(
-            self._under,
+            self._network,
             addresses,
             port,
             self._deadline,
