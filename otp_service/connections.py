@@ -1,14 +1,17 @@
-"""Connections on which one deadline covers a whole exchange: connecting, TLS, every byte that is written or read.
+"""Connections on which one deadline covers a whole exchange: the name, connecting, TLS, every byte written or read.
 
 httpcore counts its timeouts for each piece. A server that sends one byte at a time, or `100 Continue` for ever, never
 meets them.
 
-The system's resolver has time limits of its own (some ten seconds by default), which no deadline of ours can shorten.
+The system's resolver has time limits of its own (some ten seconds by default), which cannot be shortened. It is asked
+in a thread that is waited for no longer than the deadline.
 """
 
 import ssl
+import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -112,6 +115,24 @@ class Connects(Protocol):
     ) -> httpcore.NetworkStream:
         """Connect to an address. Raises httpcore's errors."""
         ...
+
+
+def resolve_within(ask: Callable[[], Sequence[str]], deadline: Deadline, timeout: float | None) -> Sequence[str]:
+    """The addresses that `ask` finds. Raises what it raises, and httpcore.ConnectTimeout if it takes too long."""
+    found: Future[Sequence[str]] = Future()
+
+    def run() -> None:
+        try:
+            found.set_result(ask())
+        except Exception as error:  # noqa: BLE001 - raised where it is waited for
+            found.set_exception(error)
+
+    left = deadline.left(timeout, httpcore.ConnectTimeout)
+    threading.Thread(target=run, name="resolve", daemon=True).start()
+    try:
+        return found.result(left)
+    except TimeoutError as error:
+        raise httpcore.ConnectTimeout("the name server is too slow") from error
 
 
 def connect(

@@ -19,9 +19,25 @@ import greenlet  # type: ignore[import-untyped]
 T = TypeVar("T")
 
 
-def start(work: Callable[[], None]) -> None:
+class Work:
+    """Work that was begun."""
+
+    def __init__(self) -> None:
+        self.event: Event | None = None
+        """What it waits for now, if that is an event."""
+
+    def leave(self) -> None:
+        """Who asked for it has gone: it waits for its event no longer, and whatever comes after that is done."""
+        if self.event is not None:
+            self.event.give_up()
+
+
+def start(work: Callable[[], None]) -> Work:
     """Run `work` until it waits or ends. Only callbacks of the loop may call this. `work` must not raise."""
-    greenlet.greenlet(work).switch()
+    begun, running = Work(), greenlet.greenlet(work)
+    running.work = begun
+    running.switch()
+    return begun
 
 
 def wait(begin: Callable[[Callable[[T], Any]], None]) -> T:
@@ -56,9 +72,16 @@ class Event:
         """Wait until it is set, at most so many seconds; whether it is."""
         if not self._is_set:
             timer = self._loop.call_later(timeout, self._wake)
+            work = getattr(greenlet.getcurrent(), "work", None) or Work()
+            work.event = self
             wait(self._suspend)
+            work.event = None
             timer.cancel()
         return self._is_set
+
+    def give_up(self) -> None:
+        """Wake who waits as at the end of its time. Call it in the loop."""
+        self._loop.call_soon(self._wake)
 
     def _suspend(self, resume: "Callable[[None], Any]") -> None:
         self._resume = resume

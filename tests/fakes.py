@@ -40,10 +40,10 @@ from otp_service.domain.delivery import (
 from otp_service.domain.denial import Denial
 from otp_service.domain.ending import Canceled, Ended, NotFound, Redeemed
 from otp_service.domain.errors import KeyUnknown, StoreUnavailable
-from otp_service.domain.failover import may_fail_over
+from otp_service.domain.failover import Blamed, blamed
 from otp_service.domain.ids import Reference, shard_of
 from otp_service.domain.optout_list import Block, BlockPage, Cursor, OptOut, Standing
-from otp_service.domain.outbox import Job, PendingDelivery, ReportOutcome, SendPermit, Timer
+from otp_service.domain.outbox import LONGEST_SLEEP_MS, Job, PendingDelivery, ReportOutcome, SendPermit, Timer
 from otp_service.domain.policy import MAX_LIFETIME_MS, App, Limit, NumberLimits, Sender, Slot
 from otp_service.domain.routing import Health
 from otp_service.domain.starting import StartCommand, Started, StartRefused
@@ -937,6 +937,8 @@ class FakeDeliveries:
     """The next sender has it; that one's delivery is not kept."""
     opted_out: set[str] = field(default_factory=set)
     """Senders of the route whose profile the person has opted out of."""
+    alike: dict[Blamed, set[str]] = field(default_factory=dict)
+    """Senders of the route that have this sender's profile, or its channel."""
     timers: set[str] = field(default_factory=set)
     """The kinds of those that are set."""
     due: set[str] = field(default_factory=set)
@@ -972,11 +974,11 @@ class FakeDeliveries:
         if self.pending is None or self._is_late():
             return None
         left_ms = self.pending.expires_ms - self.pending.now_ms
-        if left_ms <= MARGIN_MS or self.failed_over:
+        if left_ms <= MARGIN_MS or self.failed_over or self.pending.replaced:
             if self._may_be_sent():
                 self.status = DeliveryStatus.UNKNOWN
             else:
-                self._end(DeliveryStatus.EXPIRED)
+                self._end(DeliveryStatus.EXPIRED if left_ms <= MARGIN_MS else DeliveryStatus.SUPPRESSED)
             return None
         self.body = self.body or sealed_body or None
         if self.body is None:
@@ -1003,7 +1005,7 @@ class FakeDeliveries:
         """Failover where that can help."""
         self._step("record_refused", outcome)
         status = DeliveryStatus.SUPPRESSED if outcome.opted_out else DeliveryStatus.FAILED
-        return "late" if self._is_late() else self._fail(status, may_fail_over=may_fail_over(outcome))
+        return "late" if self._is_late() else self._fail(status, blamed(outcome))
 
     def record_retry(self, job: Job, wait_ms: int, outcome: NotSent) -> str:
         """The try was none."""
@@ -1140,9 +1142,11 @@ class FakeDeliveries:
         self.status = status
         self.timers.clear()
 
-    def _fail(self, status: DeliveryStatus, *, may_fail_over: bool = True) -> str:
+    def _fail(self, status: DeliveryStatus, blames: Blamed = Blamed.SENDER) -> str:
         self._end(status)
-        return "failed_over" if may_fail_over and self._fail_over() else "failed"
+        if blames is Blamed.NOBODY_HELPS or not self._next() - self.alike.get(blames, set()):
+            return "failed"
+        return "failed_over" if self._fail_over() else "failed"
 
     def _wait(self) -> str:
         if self._is_late():
@@ -1165,19 +1169,32 @@ class FakeSenderRate:
 
     free_ms: dict[str, float] = field(default_factory=dict)
     """In how many milliseconds each sender's next slot comes."""
+    next_ms: dict[str, float] = field(default_factory=dict)
+    """In how many milliseconds each sender's next message may go."""
+    late_ms: dict[str, float] = field(default_factory=dict)
+    """In how many milliseconds the next slot comes for those that are late."""
     log: Log = field(default_factory=list)
     down_at: str = ""
 
-    def acquire_rate_slot(self, sender: str, rate_per_s: float, patience_ms: int) -> int:
+    def acquire_rate_slot(self, sender: str, rate_per_s: float, patience_ms: int, *, again: bool = False) -> int:
         """The next slot, one interval after the one before."""
         if self.down_at == "acquire_rate_slot":
             raise unavailable()
-        self.log.append(("acquire_rate_slot", sender, rate_per_s, patience_ms))
-        free_ms = self.free_ms.get(sender, 0)
-        if free_ms > patience_ms:
-            return -math.ceil(free_ms)
-        self.free_ms[sender] = free_ms + 1_000 / rate_per_s
-        return math.ceil(free_ms)
+        self.log.append(("acquire_rate_slot", sender, rate_per_s, patience_ms, *(["again"] if again else [])))
+        next_ms = at_ms = self.next_ms.get(sender, 0)
+        if not again:
+            at_ms = max(self.free_ms.get(sender, 0), next_ms)
+        elif next_ms > LONGEST_SLEEP_MS:
+            at_ms = max(self.late_ms.get(sender, 0), next_ms)
+        if at_ms > patience_ms:
+            return -math.ceil(at_ms)
+        after_ms = at_ms + 1_000 / rate_per_s
+        if at_ms <= LONGEST_SLEEP_MS:
+            self.next_ms[sender] = after_ms
+        elif again:
+            self.late_ms[sender] = after_ms
+        self.free_ms[sender] = max(self.free_ms.get(sender, 0), after_ms)
+        return math.ceil(at_ms)
 
 
 @dataclass
@@ -1448,8 +1465,10 @@ class FakeSenderHealth(SenderHealth):
         held_too: BreakerDecision = PASS,
         better: tuple[str, ...] = (),
         well: tuple[str, ...] = (),
+        paused: BreakerDecision | None = None,
     ) -> None:
         self._decisions = decision, held_too
+        self.paused = paused
         self._better = better
         self._well = well
         self.learned: list[tuple[Sender, SendOutcome, BreakerDecision]] = []
@@ -1462,6 +1481,14 @@ class FakeSenderHealth(SenderHealth):
         if not self._well:
             return tuple(senders), tuple(sender.name for sender in senders)
         return tuple(reversed(senders)), self._well
+
+    def pause(self, sender: Sender) -> BreakerDecision | None:
+        """As prepared."""
+        return self.paused
+
+    def answers(self, sender: Sender) -> bool:
+        """If it is not paused."""
+        return self.paused is None
 
     def admit(self, sender: Sender, *, held_too: bool = False) -> BreakerDecision:
         """As prepared."""

@@ -10,6 +10,7 @@ from flask import Flask
 
 from .. import greenlets
 from ..config import Settings
+from ..front.admission import Admission
 from ..front.plain import Endpoints
 from ..front.refusals import Refusals
 from ..keyring_reload import ReloadedKeyring
@@ -18,7 +19,6 @@ from ..storage.scripts import Scripts
 from ..storage.store import Store
 from ..web.auth import bearer
 from ..web.endpoint import Endpoint
-from ..web.limits import WORKING, LoopLimits
 from ..web.routes.all_routes import Backend, loop_routes
 from .background import read_in_background
 from .chance import SYSTEM, Chance
@@ -54,11 +54,10 @@ def build_front(
     settings: Settings,
     loop: asyncio.AbstractEventLoop,
     *,
-    working: int = WORKING,
     chance: Chance = SYSTEM,
     make_scripts: Callable[[Store], Scripts] = Scripts,
 ) -> Front:
-    """The API for this event loop. `working` is the number of requests that Flask works on at once."""
+    """The API for this event loop."""
     require_for_web(settings)
     keyring = open_keyring(settings)
     stores = open_stores(settings, keyring, make_scripts)
@@ -66,7 +65,8 @@ def build_front(
     ending, loop_ending = threading.Event(), greenlets.Event(loop)
     ready = open_readiness(stores, keyring, ending.is_set)
     ready.now()
-    flask = flask_app(WebParts(settings, stores, keyring, chance, ready.last), working, ending.wait)
+    flask_parts = WebParts(settings, stores, keyring, chance, ready.last)
+    flask = flask_app(flask_parts, flask_parts.watch(ending.wait))
     reading = read_in_background(stores, settings.policy, api_keys=True)
     looped = parts_over(pipelined(loop, stores.store), stores.keys, make_scripts, stores.known)
     parts = WebParts(settings, looped, keyring, chance, ready.last)
@@ -90,12 +90,11 @@ def build_front(
 
 
 def _endpoints(backend: Backend, request_id: Callable[[], str]) -> Endpoints:
-    limits = LoopLimits()
     make = partial(
         Endpoint,
         auth=backend.auth,
         problems=backend.problems,
         new_request_id=request_id,
-        threads=limits,
+        admission=Admission(),
     )
     return Endpoints(make(route) for route in loop_routes(backend))

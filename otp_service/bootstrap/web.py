@@ -4,7 +4,6 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from functools import partial
 
 from flask import Flask
@@ -13,6 +12,7 @@ from .. import greenlets, telemetry
 from ..config import Settings
 from ..domain.policy import App, Slot
 from ..front.connections import connections_allowed
+from ..front.flask_app import NEWS_THREADS
 from ..keyring_reload import ReloadedKeyring
 from ..storage.audit_consumer import AuditConsumer
 from ..storage.delivery_reports import DeliveryReports
@@ -29,9 +29,9 @@ from ..usecases.verify import Verify
 from ..usecases.watch import News, Watch
 from ..web.app import create_app
 from ..web.auth import Auth
-from ..web.limits import LOOP_WATCHING, WATCHING, WORKING, Threads
 from ..web.problems import Problems
 from ..web.readiness import Judgement, Readiness
+from ..web.refused_keys import RefusedKeys
 from ..web.routes.all_routes import Backend, all_routes
 from . import readiness, senders
 from .background import read_in_background
@@ -45,15 +45,20 @@ Pause = Callable[[float], bool]
 """Waits for so many seconds or for the end of the process; returns whether the process ends."""
 
 
-def build_web(settings: Settings, *, working: int = WORKING, pause: Pause | None = None) -> Flask:
-    """The API. `working` is the number of requests that work at once, however many threads there are."""
+LOOP_WAITING = 20_000
+"""Requests that may wait for news in an event loop."""
+
+
+def build_web(settings: Settings, waiting: int = NEWS_THREADS) -> Flask:
+    """The API as a WSGI application. `waiting`: requests that may wait for news, in a thread each."""
     require_for_web(settings)
     keyring = open_keyring(settings)
     stores = open_stores(settings, keyring)
     open_consumer(settings, stores)
     # Started by the first request of each process: a server may fork after this.
     read_in_background(stores, settings.policy, api_keys=True)
-    return flask_app(WebParts(settings, stores, keyring), working, pause or threading.Event().wait)
+    parts = WebParts(settings, stores, keyring)
+    return flask_app(parts, parts.watch(threading.Event().wait, waiting))
 
 
 def open_consumer(settings: Settings, stores: Stores) -> None:
@@ -62,11 +67,10 @@ def open_consumer(settings: Settings, stores: Stores) -> None:
         AuditConsumer(stores.store, stores.keys).open()
 
 
-def flask_app(parts: "WebParts", working: int, pause: Pause) -> Flask:
+def flask_app(parts: "WebParts", watch: Watch) -> Flask:
     """The Flask app with all routes."""
-    threads = Threads(working)
-    backend = parts.backend(parts.watch(threads, pause))
-    return create_app(all_routes(backend), backend.auth, backend.problems, parts.request_id, threads)
+    backend = parts.backend(watch)
+    return create_app(all_routes(backend), backend.auth, backend.problems, parts.request_id)
 
 
 def open_readiness(stores: Stores, keyring: ReloadedKeyring, ending: Callable[[], bool] = lambda: False) -> Readiness:
@@ -100,13 +104,12 @@ class WebParts:
         """A new id for a request."""
         return f"req_{self._chance.token_hex(12)}"
 
-    def watch(self, threads: Threads, pause: Pause) -> Watch:
-        """Requests that wait for a change."""
+    def watch(self, pause: Pause, slots: int = NEWS_THREADS) -> Watch:
+        """Requests that wait for a change, in a thread each."""
         return Watch(
             store=self._verifications,
-            slots=WATCHING,
+            slots=slots,
             pause=pause,
-            released=threads.limiter.released,
             count=_count_watch,
             monotonic=time.monotonic,
         )
@@ -119,9 +122,8 @@ class WebParts:
 
         return Watch(
             store=self._verifications,
-            slots=min(LOOP_WATCHING, connections_allowed() * 3 // 4),
+            slots=min(LOOP_WAITING, connections_allowed() * 3 // 4),
             pause=pause,
-            released=nullcontext(),
             count=_count_watch,
             monotonic=time.monotonic,
             new_woken=partial(greenlets.Event, loop),
@@ -138,7 +140,7 @@ class WebParts:
             receive=self._receive(),
             idempotency=Idempotency(stores.scripts, stores.keys),
             audit=stores.audit,
-            auth=Auth(stores.api_keys, settings.policy.audit_addresses),
+            auth=Auth(stores.api_keys, RefusedKeys(stores.api_keys, stores.audit), settings.policy.audit_addresses),
             problems=Problems(settings.public_url),
             ids=keyring.ids,
             watch_tokens=keyring.watch_tokens,

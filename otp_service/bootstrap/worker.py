@@ -28,6 +28,7 @@ from ..telnyx.gateway import Gateway
 from ..telnyx.loop_network import LoopNetwork
 from ..usecases.alert_on_call import AlertOnCall
 from ..usecases.deliver import Deliver
+from ..usecases.held_deliveries import HeldDeliveries
 from ..usecases.ports import Carrier
 from ..usecases.sender_health import SenderHealth
 from ..usecases.sync_optouts import SyncOptouts
@@ -67,7 +68,8 @@ def build_worker(settings: Settings, *, concurrency: int) -> DeliveryWorker:
     gateway = Gateway(telnyx)
     health = senders.sender_health(settings, stores)
     sends = LoopedSends(concurrency, event_loop.factory()())
-    send, close_looped = _looped_send(settings, stores, keyring, sends)
+    deliver = _deliver(settings, stores, keyring, carrier=gateway, health=health, sleep=time.sleep)
+    send, close_looped = _looped_send(settings, stores, keyring, sends, deliver.held)
     outbox = _outbox(stores, keyring)
     callbacks = callback_sender(settings, stores, keyring)
 
@@ -83,10 +85,7 @@ def build_worker(settings: Settings, *, concurrency: int) -> DeliveryWorker:
     return DeliveryWorker(
         outbox,
         Timers(stores.store, stores.scripts, stores.keys, keyring.ids),
-        Delivers(
-            send,
-            _deliver(settings, stores, keyring, carrier=gateway, health=health, sleep=time.sleep).timers,
-        ),
+        Delivers(send, deliver.timers, deliver.held),
         stores.audit,
         concurrency=concurrency,
         audit_retention_ms=settings.audit_retention_ms,
@@ -97,13 +96,14 @@ def build_worker(settings: Settings, *, concurrency: int) -> DeliveryWorker:
 
 
 def _looped_send(
-    settings: Settings, stores: Stores, keyring: ReloadedKeyring, sends: LoopedSends
+    settings: Settings, stores: Stores, keyring: ReloadedKeyring, sends: LoopedSends, held: HeldDeliveries
 ) -> tuple[Callable[[Job], None], Callable[[], None]]:
     """What works on an entry in the loop, and what ends the loop."""
     telnyx = telnyx_client(settings, LoopNetwork(sends.loop))
     looped = parts_over(pipelined(sends.loop, stores.store), stores.keys, known=stores.known)
     health = senders.sender_health(settings, looped)
-    deliver = _deliver(settings, looped, keyring, carrier=Gateway(telnyx), health=health, sleep=sends.sleep)
+    carrier = Gateway(telnyx)
+    deliver = _deliver(settings, looped, keyring, carrier=carrier, health=health, sleep=sends.sleep, held=held)
 
     def close() -> None:
         sends.loop.call_soon_threadsafe(looped.store.client.close)
@@ -126,6 +126,7 @@ def _deliver(
     carrier: Carrier,
     health: SenderHealth,
     sleep: Callable[[float], object],
+    held: HeldDeliveries | None = None,
 ) -> Deliver:
     known = settings.policy.senders.values()
     return Deliver(
@@ -144,6 +145,7 @@ def _deliver(
         count=lambda sender, outcome: telemetry.SENDS.labels(sender, outcome).inc(),
         left=lambda reason: telemetry.HANDED_BACK.labels(reason).inc(),
         sender_health=health,
+        held=held,
     )
 
 

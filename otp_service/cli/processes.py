@@ -60,8 +60,6 @@ def _add_serve(groups: Any) -> None:
         metavar="DURATION",
         help="at the end, serve on for so long with /readyz at 503 (default 5s)",
     )
-    # Not complete yet, so not shown: the event-loop server.
-    serve.add_argument("--server", choices=("granian", "uvicorn"), default="granian", help=argparse.SUPPRESS)
 
 
 def _add_worker(groups: Any) -> None:
@@ -84,16 +82,13 @@ def _dev(args: argparse.Namespace) -> None:
 
 def _serve(args: argparse.Namespace) -> None:
     from .. import config  # noqa: PLC0415
-    from ..runtime import api_server, front_server, parent  # noqa: PLC0415
+    from ..runtime import front_server, parent  # noqa: PLC0415
 
     parent.follow_spawner(config.environment())
     settings = load_settings()
-    workers = args.workers or api_server.default_workers()
-    threads = args.threads or api_server.DEFAULT_THREADS
-    if args.server == "uvicorn":
-        front_server.serve(settings, args.host, args.port, workers, threads, drain_s=args.drain)
-    else:
-        api_server.serve(settings, args.host, args.port, workers, threads)
+    workers = args.workers or front_server.default_workers()
+    threads = args.threads or front_server.DEFAULT_THREADS
+    front_server.serve(settings, args.host, args.port, workers, threads, drain_s=args.drain)
 
 
 def _worker(args: argparse.Namespace) -> None:

@@ -46,6 +46,8 @@ class EventType(StrEnum):
     WEBHOOK_REJECTED = "webhook.rejected"
     KEY_CREATED = "key.created"
     KEY_REVOKED = "key.revoked"
+    KEY_REFUSED = "key.refused"
+    SCOPE_REFUSED = "scope.refused"
 
 
 class EventField:

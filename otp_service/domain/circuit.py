@@ -135,6 +135,12 @@ class BreakerDecision:
 PASS = BreakerDecision(True)
 
 
+def stopped_by(circuit: Circuit) -> BreakerDecision:
+    """What an open breaker says to a message."""
+    wait_ms = max(1, circuit.probe_ms - circuit.now_ms)
+    return BreakerDecision(False, wait_ms, circuit.code, circuit.title, circuit.is_hold)
+
+
 def profile_scope(profile: str) -> str:
     """The scope of a messaging profile."""
     return f"profile:{profile}"

@@ -16,12 +16,14 @@ class Refusal:
 
     `code` is the stable word, `detail` a sentence that says what to do next, `retry_after_s` whole seconds until
     the same request can pass (None if it never will by itself), `fields` further members of the problem document.
+    `verification_id`: what it is about, for the log and not for the caller.
     """
 
     code: str
     detail: str
     retry_after_s: int | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
+    verification_id: str | None = field(default=None, compare=False)
 
 
 class ServiceError(Exception):

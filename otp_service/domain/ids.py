@@ -100,6 +100,11 @@ class Ids:
         return (int.from_bytes(value, "big") ^ int.from_bytes(pad, "big")).to_bytes(len(value), "big")
 
 
+def is_verification_id(text: str) -> bool:
+    """Whether it has the form of one: nothing else of a caller may stand in a log."""
+    return _VERIFICATION_ID.fullmatch(text) is not None
+
+
 def fingerprint(key: bytes) -> str:
     """Names a secret key, 64 bits in hex, and reveals nothing about it."""
     return hmac.digest(key, b"fingerprint", "sha256")[:8].hex()

@@ -5,6 +5,9 @@ from enum import StrEnum
 
 from .ids import Reference
 
+LONGEST_SLEEP_MS = 250
+"""A wait for the sender's rate that a worker's thread may sleep through. A longer one is spent in the store."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -38,9 +41,12 @@ class PendingDelivery:
     box: str | None = field(repr=False)
     has_body: bool
     rate_limited: bool
+    """It has waited for a slot in the sender's rate."""
     next_senders: tuple[str, ...] = ()
     """The names of the route's senders that are left for failover, in their order."""
     sealed_by: str = ""
+    replaced: bool = False
+    """The code has been sent again since: nothing more goes out by this delivery."""
 
 
 @dataclass(frozen=True, slots=True)

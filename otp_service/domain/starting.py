@@ -61,10 +61,12 @@ class Started(VerificationView):
 class StartRefused:
     """Nothing was queued. `wait_ms` until it may pass; `sends_left` of the pending verification, or of a new one.
 
-    `limit` names the limit that refuses, as the configuration does; "" where none does.
+    `limit` names the limit that refuses, as the configuration does; "" where none does. `verification_id`: the pending
+    one, for the log.
     """
 
     code: str
     wait_ms: int
     sends_left: int | None = None
     limit: str = ""
+    verification_id: str | None = field(default=None, compare=False)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from ..greenlets import Work
 from ..web.http import Reply
 from .plain import Found
 
@@ -18,7 +19,7 @@ class _Done:
 class Exchange:
     """A request that is answered in the loop. It stands where uvicorn keeps its own, so uvicorn queues later ones."""
 
-    __slots__ = ("body", "disconnected", "found", "headers", "keep_alive", "message_event", "response_complete")
+    __slots__ = ("body", "disconnected", "found", "headers", "keep_alive", "message_event", "response_complete", "work")
 
     def __init__(self, found: Found, headers: Mapping[str, str], *, keep_alive: bool) -> None:
         self.found = found
@@ -28,6 +29,7 @@ class Exchange:
         self.response_complete = False
         self.disconnected = False
         self.message_event = _Done()
+        self.work: Work | None = None
 
 
 def written(reply: Reply, always: Iterable[tuple[bytes, bytes]], *, keep_alive: bool) -> bytes:

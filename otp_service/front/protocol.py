@@ -111,6 +111,13 @@ class FrontProtocol(Connection):
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
                 self._parse(head + data[upgrade.args[0] :])
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection has ended. Who waited for news on it waits no longer."""
+        cycle: object = self.cycle
+        if isinstance(cycle, Exchange) and not cycle.response_complete and cycle.work is not None:
+            cycle.work.leave()
+        super().connection_lost(exc)
+
     def _owner(self) -> str:
         """Whose the request is that is arriving: an app's if its key is known, otherwise that of an address."""
         if self._holder is None and not self._in_head:
@@ -223,7 +230,7 @@ class FrontProtocol(Connection):
         if exchange is None:
             super().on_message_complete()
         else:
-            greenlets.start(partial(self._serve, exchange))
+            exchange.work = greenlets.start(partial(self._serve, exchange))
 
     # ---- answering -------------------------------------------------------------------------------------------------
 

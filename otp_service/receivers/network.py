@@ -8,11 +8,12 @@ a receiver that sends one byte at a time gains nothing.
 
 import socket
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import httpcore
 
-from ..connections import Deadline, connect
+from ..connections import Deadline, connect, resolve_within
 
 Resolve = Callable[[str, int], Sequence[str]]
 """All addresses of a host; raises OSError."""
@@ -69,7 +70,8 @@ class Backend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         """Connect to the first judged address that answers. Raises ForbiddenAddress and httpcore's own."""
         try:
-            found = addresses(host, port, self._ask, self._allowed)
+            find = partial(addresses, host, port, self._ask, self._allowed)
+            found = resolve_within(find, self._deadline, timeout)
         except OSError as error:
             raise httpcore.ConnectError("the name cannot be resolved") from error
         return connect(

@@ -19,6 +19,7 @@ from ..storage.audit_log import AuditLog
 from ..storage.outbox import Outbox
 from ..storage.timers import Timers
 from ..usecases.delivery_timers import DeliveryTimers
+from ..usecases.held_deliveries import HeldDeliveries
 from . import periodic_tasks as tasks
 from .in_flight import InFlight
 from .periodic_tasks import PeriodicTask
@@ -56,6 +57,11 @@ class Delivers(Protocol):
         """Runs timers."""
         ...
 
+    @property
+    def held(self) -> HeldDeliveries:
+        """What waits for a breaker."""
+        ...
+
 
 class DeliveryWorker:
     """The worker of one process. `concurrency` is the number of sends at once.
@@ -86,7 +92,7 @@ class DeliveryWorker:
         sends = sends or ThreadedSends(concurrency)
         self._in_flight = InFlight(deliver.send, sends, concurrency, lambda shard: self._missed([shard]))
         self._timers = timers
-        self._timer_runner = TimerRunner(timers, deliver.timers)
+        self._timer_runner = TimerRunner(timers, deliver.timers, deliver.held)
         self._fault: Exception | None = None
         self._missed_until: dict[int, float] = {}
 
@@ -196,6 +202,8 @@ class DeliveryWorker:
             if touch.due():
                 with contextlib.suppress(StoreUnavailable):
                     self._touch()
+            with contextlib.suppress(StoreUnavailable):
+                self._timer_runner.release_held()
             with contextlib.suppress(StoreUnavailable):
                 self._timer_runner.run(self._timers.due(DUE_TIMERS))
             if take_over.due():

@@ -19,7 +19,7 @@ from ..config import Settings
 from ..front.connection import SEND_S, Limits
 from ..front.connections import allow_descriptors, connections_allowed
 from ..front.receiving import DEADLINE_S, LAST_REQUESTS_S
-from . import api_process, event_loop, parent
+from . import building, event_loop, parent
 
 if TYPE_CHECKING:
     from uvicorn import Config
@@ -78,10 +78,9 @@ async def _serve(settings: Settings, listening: socket.socket, working: int, dra
     from ..bootstrap import build_front  # noqa: PLC0415
     from ..front.server import FrontServer  # noqa: PLC0415 - only this command needs it
 
-    build = partial(build_front, settings, asyncio.get_running_loop(), working=working)
-    front = api_process.when_it_can_be_built(build)
+    front = building.when_it_can_be_built(partial(build_front, settings, asyncio.get_running_loop()))
     threading.Thread(target=_watch_keyring, args=(front,), name="keyring", daemon=True).start()
-    api_process.keep_start_up_out_of_collections()
+    building.keep_start_up_out_of_collections()
     server = FrontServer(server_config(front, working), front.begin_end, drain_s)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.handle_exit, signal.SIGTERM, None)
     try:

@@ -1,12 +1,13 @@
 """The event-loop server of the API: uvicorn in processes of its own, which this main process starts and replaces.
 
-Guaranteed here, as by `api_server`:
+Guaranteed here:
 
 * A taken port, a wrong configuration or an unusable store is one message from the main process, before anything starts.
 * No child outlives the main process, also when that is killed with SIGKILL.
 * SIGTERM and SIGINT drain (`front.server`), then exit 0; a child that does not end is killed in time. A second
   signal ends everything at once.
 * A child that dies is replaced; children that keep dying end the server with status 1.
+* No access log: request paths may hold phone numbers.
 """
 
 import multiprocessing.connection
@@ -21,8 +22,11 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from ..config import Settings
-from . import api_server, front_process, metrics, ports
+from . import building, front_process, metrics, ports
 from .signals import stop_on_signals
+
+DEFAULT_THREADS = 4
+"""Requests of one process that Flask may work on at once. More would only interrupt one another."""
 
 RESPAWN_S = 0.1
 MANY_ENDS = 10
@@ -32,6 +36,12 @@ ENDS_WITHIN_S = 10.0
 _LOOK_S = 0.25
 
 
+def default_workers() -> int:
+    """One process for each core we may use, at most eight: beyond that the store is the limit."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(8, usable))
+
+
 def serve(settings: Settings, host: str, port: int, workers: int, threads: int, *, drain_s: float) -> None:
     """Serve until SIGTERM or SIGINT, then drain. Raises ServiceError with one sentence if it cannot start."""
     # Until the children run, a request to stop is a clean end as well.
@@ -39,7 +49,7 @@ def serve(settings: Settings, host: str, port: int, workers: int, threads: int, 
         signal.signal(number, lambda *_: sys.exit(0))
     host, port = ports.usable_address(host, port)
     with metrics.metrics_directory(settings) as directory:
-        api_server.try_to_build()
+        building.try_to_build()
         metrics.forget_ended(directory)
         with _listening(host, port) as listening:
             Children(listening, workers, threads, drain_s).run()
@@ -63,7 +73,7 @@ class Children:
         self._workers = workers
         self._threads = threads
         self._drain_s = drain_s
-        self._context = api_server.process_context()
+        self._context = building.process_context()
         self._ends: list[float] = []
         self._children: list[BaseProcess] = []
 
@@ -96,7 +106,7 @@ class Children:
         self._ends = [at for at in self._ends if now - at < ENDS_WITHIN_S]
         self._children = alive
         if len(self._ends) >= MANY_ENDS:
-            raise api_server.CannotServe("the processes of the API keep ending; see the lines above")
+            raise building.CannotServe("the processes of the API keep ending; see the lines above")
         self._children += [self._start() for _ in range(self._workers - len(alive))]
 
 

@@ -14,6 +14,7 @@ from ..domain.errors import StoreUnavailable
 from ..domain.outbox import Timer
 from ..storage.timers import Timers
 from ..usecases.delivery_timers import DeliveryTimers
+from ..usecases.held_deliveries import HeldDeliveries
 
 PUT_OFF_MS = 5_000
 """A timer that failed is due again after this."""
@@ -29,9 +30,10 @@ _log = logging.getLogger("otp.worker")
 class TimerRunner:
     """Runs timers in the thread that calls it, and polls in threads of its own."""
 
-    def __init__(self, timers: Timers, due: DeliveryTimers) -> None:
+    def __init__(self, timers: Timers, due: DeliveryTimers, held: HeldDeliveries) -> None:
         self._timers = timers
         self._due = due
+        self._held = held
         self._pollers = ThreadPoolExecutor(POLLERS, thread_name_prefix="poll")
         self._slots = threading.BoundedSemaphore(MAX_POLLS)
         self._polls: dict[Future[None], Timer] = {}
@@ -42,6 +44,12 @@ class TimerRunner:
             # A shard that died since its timers were read costs one wait, not one for each timer.
             if not self._timers.is_paused(timer.shard):
                 self._run_one(timer)
+
+    def release_held(self) -> None:
+        """Let what a breaker made wait come now if it has closed. Raises StoreUnavailable."""
+        released = self._held.released()
+        if released:
+            self._timers.come_sooner(released)
 
     def __len__(self) -> int:
         """Polls that run, or wait for a thread."""

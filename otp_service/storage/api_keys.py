@@ -70,6 +70,12 @@ class CreatedKey:
     key: str = field(repr=False)
 
 
+def id_of(key: str) -> str | None:
+    """The id in a key, whether or not there is such a key; None for what has not the form of one."""
+    match = _KEY.fullmatch(key)
+    return None if match is None else match[1]
+
+
 class ApiKeys:
     """The API keys of one store. `token_*` as in `secrets`; `known` is shared with others of the same process."""
 

@@ -4,10 +4,11 @@ An event's position counts the store's entries by `EVENTS_PER_ENTRY`, so that ea
 own between the entries.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 
-from ..domain.audit import Event, EventField, Position
-from .schema.encodings import AuditCaller, AuditEvent, AuditEvents, AuditSubject
+from ..domain.audit import Event, EventField, EventType, Position
+from .schema.encodings import AuditCaller, AuditEvent, AuditEvents, AuditSubject, QueuedDetail, StartDetail
 from .schema.fields import AuditEntry, PublicId
 
 EVENTS_PER_ENTRY = 8
@@ -56,5 +57,12 @@ def _facts(fields: Mapping[str, str]) -> Iterator[dict[str, str]]:
             EventField.KEY_ID: key_id,
             EventField.REQUEST_ID: request_id,
             EventField.ADDRESS: address,
-            EventField.DETAIL: detail or "{}",
+            EventField.DETAIL: _detail(kind, detail),
         }
+
+
+def _detail(kind: str, stored: str) -> str:
+    """An event's detail as JSON. Raises ValueError for a text of another form."""
+    if not stored or stored.startswith("{"):
+        return stored or "{}"
+    return json.dumps((QueuedDetail if kind == EventType.QUEUED else StartDetail).named(stored))

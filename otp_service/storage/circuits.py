@@ -25,6 +25,7 @@ from ..domain.circuit import (
     Hold,
     Source,
     Success,
+    stopped_by,
 )
 from ..domain.errors import StoreUnavailable
 from .answering import answering
@@ -66,7 +67,7 @@ class Circuits:
         # Pauses first: where one message may not go, whatever a hold says, no probe is taken from the other breakers.
         for circuit in sorted(tripped, key=lambda circuit: circuit.is_hold):
             if circuit.state == "open" and not (held_too and circuit.is_hold):
-                return _closed(circuit)
+                return stopped_by(circuit)
         decision = PASS
         for scope in (circuit.scope for circuit in tripped):
             admitted = self._admit(scope, held_too=held_too)
@@ -164,8 +165,3 @@ class Circuits:
                 raise
             _log.warning("the state of a circuit is not known", extra={"scope": scope})
             return None
-
-
-def _closed(circuit: Circuit) -> BreakerDecision:
-    wait_ms = max(1, circuit.probe_ms - circuit.now_ms)
-    return BreakerDecision(False, wait_ms, circuit.code, circuit.title, circuit.is_hold)

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..domain.delivery import MARGIN_MS, TOO_LATE, Accepted, NotSent, Refused, Unknown
-from ..domain.failover import may_fail_over
+from ..domain.failover import blamed
 from ..domain.outbox import Job, PendingDelivery, SendPermit
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, Limit, Sender
 from .arguments import route_text, rules_text
@@ -38,12 +38,12 @@ class Deliveries:
         """What is needed to write the request; None if the verification is gone."""
         n = job.ordinal
         names = [Record.FACTS, f"{n}{Delivery.FACTS}", Record.EXPIRES]
-        optional = [f"{n}{field}" for field in (Delivery.AUTOFILL, Delivery.RATE_LIMITED)]
+        optional = [*(f"{n}{field}" for field in (Delivery.AUTOFILL, Delivery.RATE_LIMITED)), Record.SENDS]
         record, secrets_key = self._keys.record(job.reference), self._keys.secrets(job.reference)
         (found, sealed), now_ms = self._store.read_at([("HMGET", record, *names, *optional), ("HGETALL", secrets_key)])
         if any(value is None for value in found[: len(names)]):
             return None
-        facts, its_facts, expires, autofill, rate_limited = found
+        facts, its_facts, expires, autofill, rate_limited, sends = found
         its, kept = DeliveryFacts.named(its_facts), fields_of(sealed)
         box, body = _unsealed(kept, Secrets.BOX), _unsealed(kept, f"{Secrets.BODY}{n}")
         return PendingDelivery(
@@ -59,6 +59,7 @@ class Deliveries:
             rate_limited == "1",
             _names(its["next_senders"]),
             _key_id(body or box or ""),
+            int(its["send"]) < int(sends or 0),
         )
 
     def begin_send(
@@ -113,7 +114,7 @@ class Deliveries:
             {"opted_out": self._keys.opted_out(job.shard)},
             code=outcome.code,
             title=outcome.title,
-            may_fail_over=flag(may_fail_over(outcome)),
+            blamed=blamed(outcome),
             opted_out=flag(outcome.opted_out),
         )
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from ..domain.delivery import DeliveryReport, from_carrier
-from ..domain.failover import may_fail_over
+from ..domain.failover import blamed
 from ..domain.ids import Ids, Reference
 from ..domain.outbox import ReportOutcome
 from ..domain.policy import Sender
@@ -72,7 +72,7 @@ class DeliveryReports:
             status=status,
             code=error.code if error else "",
             title=error.title if error else "",
-            may_fail_over=flag(error is None or may_fail_over(error)),
+            blamed=blamed(error),
             opted_out=flag(error is not None and error.opted_out),
             recipient=number_hash,
             first_poll_ms=FIRST_POLL_MS,

@@ -11,6 +11,12 @@ from .schema.encodings import TimerEntry
 from .scripts import Scripts
 from .store import Store
 
+CLOCK_PLAY_MS = 1_000
+"""What the store's clock may be set back without a word: no wait becomes much longer by it."""
+
+SAME_STEP_MS = 10_000
+"""Workers see one and the same step of the clock within this time."""
+
 _OF_A_DELIVERY = frozenset(TimerKind) - {TimerKind.EXPIRY}
 
 
@@ -19,20 +25,36 @@ class Timers:
 
     def __init__(self, store: Store, scripts: Scripts, keys: Keys, ids: Ids) -> None:
         self._store = store
+        self._scripts = scripts
         self._client = store.client
         self._keys = keys
         self._ids = ids
         self._dead_letters = DeadLetters(store, scripts, keys, ids)
+        self._seen_ms: dict[int, int] = {}
 
     def due(self, count: int) -> list[Timer]:
-        """Timers whose time has come, of all shards that answer. Raises StoreUnavailable if none does."""
+        """Timers whose time has come, of all shards that answer. Raises StoreUnavailable if none does.
+
+        Where the store's clock was set back since the last call, they come as much sooner.
+        """
         timers = [self._keys.timers(shard) for shard in range(self._keys.shards)]
         clocks = self._store.times_ms(timers)
+        self._follow(clocks)
         # Of a shard whose clock is not known nothing is due. It is read all the same, in case all are dead.
         until = [-1 if now_ms is None else now_ms for now_ms in clocks]
         commands = zip(timers, until, strict=True)
         found = self._store.gather([("ZRANGEBYSCORE", name, "-inf", ms, "LIMIT", 0, count) for name, ms in commands])
         return [due for shard, members in enumerate(answers(found)) for due in self._parse_all(shard, members or [])]
+
+    def _follow(self, clocks: Sequence[int | None]) -> None:
+        for shard, now_ms in enumerate(clocks):
+            if now_ms is None:
+                continue
+            seen_ms = self._seen_ms.get(shard, now_ms)
+            self._seen_ms[shard] = now_ms
+            if now_ms + CLOCK_PLAY_MS < seen_ms:
+                keys = {"timers": self._keys.timers(shard), "clock_step": self._keys.clock_step(shard)}
+                self._scripts.call("delivery/follow_clock", keys, seen_ms=seen_ms, same_step_ms=SAME_STEP_MS)
 
     def _parse_all(self, shard: int, members: Sequence[str]) -> list[Timer]:
         due = []
@@ -60,19 +82,32 @@ class Timers:
 
     def put_off(self, due: Timer, wait_ms: int) -> None:
         """Let a timer that cannot be attended to come again later. Raises StoreUnavailable."""
-        ref = due.reference
-        name = ref.token if due.kind == TimerKind.EXPIRY else ref.delivery_id(due.ordinal)
         at_ms = self._store.time_ms(self._keys.timers(due.shard)) + wait_ms
         with answering():
-            self._client.zadd(self._keys.timers(due.shard), {TimerEntry.pack(due.kind, name): at_ms}, xx=True)
+            self._client.zadd(self._keys.timers(due.shard), {_name(due): at_ms}, xx=True)
+
+    def come_sooner(self, timers: Sequence[tuple[Timer, int]]) -> None:
+        """Let timers that are set come in so many milliseconds, if that is sooner. Raises StoreUnavailable."""
+        for shard in {timer.shard for timer, _ in timers}:
+            key = self._keys.timers(shard)
+            now_ms = self._store.time_ms(key)
+            due = {_name(timer): now_ms + in_ms for timer, in_ms in timers if timer.shard == shard}
+            with answering():
+                self._client.zadd(key, due, xx=True, lt=True)
 
     def bring_forward(self, dues: Sequence[Timer]) -> None:
         """Let other workers attend to timers at once that this one has claimed. Raises StoreUnavailable."""
         for due in dues:
-            name, timers = due.reference.delivery_id(due.ordinal), self._keys.timers(due.shard)
+            timers = self._keys.timers(due.shard)
             with answering():
-                self._client.zadd(timers, {TimerEntry.pack(due.kind, name): self._store.time_ms(timers)})
+                self._client.zadd(timers, {_name(due): self._store.time_ms(timers)})
 
     def is_paused(self, shard: int) -> bool:
         """Whether the shard did not answer a moment ago, so that reading it again would only cost time."""
         return self._store.is_paused(self._keys.timers(shard))
+
+
+def _name(timer: Timer) -> str:
+    ref = timer.reference
+    name = ref.token if timer.kind == TimerKind.EXPIRY else ref.delivery_id(timer.ordinal)
+    return TimerEntry.pack(timer.kind, name)

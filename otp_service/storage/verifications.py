@@ -9,7 +9,7 @@ from ..domain.checking import Approval, Approved, CheckAnswer, CheckCommand, Lim
 from ..domain.denial import Denial
 from ..domain.ending import Canceled, Ended, NotFound, Redeemed
 from ..domain.errors import KeyUnknown, NotReady, StoreUnavailable
-from ..domain.ids import Ids, Reference
+from ..domain.ids import VERIFICATION_PREFIX, Ids, Reference
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, MAX_LIFETIME_MS, TOMBSTONE_MS
 from ..domain.starting import StartCommand, Started, StartRefused
 from ..domain.verification import Status
@@ -58,7 +58,8 @@ class Verifications:
                     self._hints.put(command.app.name, command.purpose, known)
                 case "refused":
                     left = int(reply[4]) if reply[4] != "" else None
-                    return StartRefused(reply[2], int(reply[3]), left, reply[6])
+                    pending = f"{VERIFICATION_PREFIX}{reply[5]}" if reply[5] else None
+                    return StartRefused(reply[2], int(reply[3]), left, reply[6], pending)
                 case "replayed":
                     return self._replayed(self._reference(reply[3]), command.app.name, resent=reply[2] == "resent")
                 case "created":

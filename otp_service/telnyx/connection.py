@@ -5,14 +5,15 @@ httpx has no parameter for a deadline that covers a whole exchange, so the pool 
 
 import socket
 import ssl
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import httpcore
 import httpx
 
-from ..connections import Connects, Deadline, connect
+from ..connections import Connects, Deadline, connect, resolve_within
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +50,17 @@ class PoolTransport(httpx.HTTPTransport):
 class Network(Connects, Protocol):
     """How names are resolved and connections opened."""
 
-    def resolve(self, host: str, port: int) -> list[Any]:
-        """As `socket.getaddrinfo` for a stream. Raises OSError."""
+    def resolve(self, host: str, port: int, deadline: Deadline, timeout: float | None) -> Sequence[str]:
+        """The host's addresses. Raises OSError, and httpcore.ConnectTimeout if it takes too long."""
         ...
 
 
 class BlockingNetwork(httpcore.SyncBackend):
     """For threads."""
 
-    def resolve(self, host: str, port: int) -> list[Any]:
-        """As `socket.getaddrinfo` for a stream."""
-        return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    def resolve(self, host: str, port: int, deadline: Deadline, timeout: float | None) -> Sequence[str]:
+        """The host's addresses."""
+        return resolve_within(lambda: addresses_of(host, port), deadline, timeout)
 
 
 def new_pool(tls: ssl.SSLContext, deadline: Deadline, network: Network) -> httpcore.ConnectionPool:
@@ -89,13 +90,16 @@ class _Backend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        """Connect to the first address that answers; the timeout is for all of them. Raises httpcore's errors."""
+        """Connect to the first address that answers; the timeout is for the name and all of them.
+
+        Raises httpcore's errors.
+        """
+        began_s = time.monotonic()
         try:
-            found = self._network.resolve(host, port)
+            addresses = self._network.resolve(host, port, self._deadline, timeout)
         except OSError as error:
             raise httpcore.ConnectError("the name cannot be resolved") from error
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        each_s = None if timeout is None else timeout / len(addresses)
+        each_s = None if timeout is None else max(0.0, timeout - (time.monotonic() - began_s)) / len(addresses)
         return connect(
             self._network,
             addresses,
@@ -105,3 +109,9 @@ class _Backend(httpcore.NetworkBackend):
             local_address=local_address,
             socket_options=socket_options,
         )
+
+
+def addresses_of(host: str, port: int) -> list[str]:
+    """The host's addresses, in the resolver's order. Blocks, for as long as the system's resolver does."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))

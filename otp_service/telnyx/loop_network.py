@@ -4,20 +4,25 @@ httpcore itself is the same as in threads. Names are resolved in a thread, since
 """
 
 import asyncio
+import contextlib
 import errno
 import os
 import select
 import socket
 import ssl
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
 import httpcore
 
 from .. import greenlets
+from ..connections import Deadline
+from .connection import addresses_of
 
 T = TypeVar("T")
+_Resume = Callable[[Sequence[str] | Exception | None], Any]
 _BLOCKED = (BlockingIOError, ssl.SSLWantReadError)
 
 
@@ -27,14 +32,35 @@ class LoopNetwork(httpcore.NetworkBackend):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
 
-    def resolve(self, host: str, port: int) -> list[Any]:
-        """As `socket.getaddrinfo` for a stream. Raises OSError."""
-        ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-        future: asyncio.Future[list[Any]] = greenlets.wait(partial(self._in_thread, ask))
-        return future.result()
+    def resolve(self, host: str, port: int, deadline: Deadline, timeout: float | None) -> Sequence[str]:
+        """The host's addresses. Raises OSError, and httpcore.ConnectTimeout if it takes too long."""
+        left = deadline.left(timeout, httpcore.ConnectTimeout)
+        found: Sequence[str] | Exception | None = greenlets.wait(
+            partial(self._begin_resolve, partial(addresses_of, host, port), left)
+        )
+        if found is None:
+            raise httpcore.ConnectTimeout("the name server is too slow")
+        if isinstance(found, Exception):
+            raise found
+        return found
 
-    def _in_thread(self, ask: Callable[[], list[Any]], resume: "Callable[[asyncio.Future[list[Any]]], Any]") -> None:
-        self._loop.run_in_executor(None, ask).add_done_callback(resume)
+    def _begin_resolve(self, ask: Callable[[], Sequence[str]], left: float, resume: "_Resume") -> None:
+        is_settled = False
+
+        def settle(found: Sequence[str] | Exception | None) -> None:
+            nonlocal is_settled
+            if not is_settled:
+                is_settled = True
+                late.cancel()
+                resume(found)
+
+        def run() -> None:
+            found = _asked(ask)
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                self._loop.call_soon_threadsafe(settle, found)
+
+        late = self._loop.call_later(left, settle, None)
+        threading.Thread(target=run, name="resolve", daemon=True).start()
 
     def connect_tcp(
         self,
@@ -152,6 +178,13 @@ class _LoopStream(httpcore.NetworkStream):
         if info == "socket":
             return self._sock
         return _is_readable(self._sock) if info == "is_readable" else None
+
+
+def _asked(ask: Callable[[], Sequence[str]]) -> Sequence[str] | Exception:
+    try:
+        return ask()
+    except Exception as error:  # noqa: BLE001 - raised where it is waited for
+        return error
 
 
 def _is_readable(sock: socket.socket) -> bool:

@@ -13,16 +13,14 @@ from ..domain.backoff import Backoff
 from ..domain.circuit import BreakerDecision
 from ..domain.delivery import MARGIN_MS, NotSent
 from ..domain.errors import KeyUnknown, SealBroken
-from ..domain.outbox import Job, PendingDelivery, SendPermit
+from ..domain.outbox import LONGEST_SLEEP_MS, Job, PendingDelivery, SendPermit
 from ..domain.policy import App, Policy, Sender
 from . import ports
 from .delivery_timers import DeliveryTimers
+from .held_deliveries import HeldDeliveries
 from .record_send import JITTER, Attempt, RecordSend
 from .seal_request import SealRequest
 from .sender_health import SenderHealth
-
-LONGEST_SLEEP_MS = 250
-"""A wait for the sender's rate that a thread may sleep through. A longer one is spent in the store."""
 
 _FOR_OTHERS = Backoff((1_500,), JITTER)
 """After this another worker may take what this one cannot send."""
@@ -37,7 +35,8 @@ class Deliver:
 
     `sleep` takes seconds, `monotonic` gives them, `random` gives [0, 1). `count` counts outcomes by sender. `left`
     counts, by reason, what is left to another worker: a key, sender or app that this process does not know is no
-    verdict. `timers` runs what is due later.
+    verdict. `timers` runs what is due later, `held` knows what waits
+    for a breaker; it may be shared.
     """
 
     def __init__(
@@ -58,6 +57,7 @@ class Deliver:
         count: Callable[[str, str], None],
         left: Callable[[str], None] = lambda _: None,
         sender_health: SenderHealth,
+        held: HeldDeliveries | None = None,
     ) -> None:
         self._deliveries = deliveries
         self._rate = rate
@@ -71,8 +71,9 @@ class Deliver:
         self._sender_health = sender_health
         self._composer = SealRequest(carrier=carrier, vault=vault, public_url=public_url)
         self._recorder = RecordSend(deliveries=deliveries, random=random)
+        self.held = held or HeldDeliveries(sender_health, monotonic)
         self.timers = DeliveryTimers(
-            due=due, reports=reports, store=store, carrier=carrier, sender_health=sender_health
+            due=due, reports=reports, store=store, carrier=carrier, ids=vault.ids, sender_health=sender_health
         )
 
     def send(self, job: Job) -> None:
@@ -84,8 +85,8 @@ class Deliver:
         if pending is None:
             _log.warning("a delivery has no record any more", extra={"delivery_id": job.delivery_id})
             self._end(job, "")
-        elif pending.expires_ms - pending.now_ms <= MARGIN_MS:
-            # It ends as expired, whatever else stands in the way now.
+        elif pending.replaced or pending.expires_ms - pending.now_ms <= MARGIN_MS:
+            # It ends as replaced or expired, whatever else stands in the way now.
             self._end(job, pending.app)
         else:
             self._send_pending(job, pending)
@@ -98,6 +99,11 @@ class Deliver:
         app, sender = self._policy.apps.get(pending.app), self._policy.senders.get(pending.sender)
         if app is None or sender is None or not self._composer.has_key(pending):
             self._leave_to_others(job, pending, app, sender)
+            return
+        pause = self._sender_health.pause(sender)
+        if pause is not None:
+            # Before a slot of the rate is taken: else what only waits would use up the slots of what can go.
+            self._hold(job, pending, sender, pause)
             return
         if not self._await_rate_slot(job, pending, sender):
             return
@@ -123,10 +129,9 @@ class Deliver:
 
     def _await_rate_slot(self, job: Job, pending: PendingDelivery, sender: Sender) -> bool:
         """Wait for the sender's rate; False if the entry comes again later, or ends, because of it."""
-        if pending.rate_limited:
-            return True
-        left_ms = pending.expires_ms - pending.now_ms
-        wait_ms = self._rate.acquire_rate_slot(sender.name, sender.rate_per_s, max(left_ms, 0))
+        left_ms = max(pending.expires_ms - pending.now_ms, 0)
+        again = pending.rate_limited
+        wait_ms = self._rate.acquire_rate_slot(sender.name, sender.rate_per_s, left_ms, again=again)
         if wait_ms < 0:
             # The queue of this sender is longer than the code lives: another sender, or an honest failure.
             title = "The sender's rate leaves no room before the code expires."
@@ -146,11 +151,16 @@ class Deliver:
             decision = self._sender_health.admit(sender, held_too=True)
         if decision.passes:
             return decision
+        self._hold(job, pending, sender, decision)
+        return None
+
+    def _hold(self, job: Job, pending: PendingDelivery, sender: Sender, decision: BreakerDecision) -> None:
         # Failover not to a sender that is held: this one is asked again sooner.
         may_fail_over = bool(self._sender_health.not_held(pending.next_senders))
-        title = _PAUSED + decision.title
-        self._deliveries.record_held(job, decision.code, title, decision.wait_ms, may_fail_over=may_fail_over)
-        return None
+        title, wait_ms = _PAUSED + decision.title, decision.wait_ms
+        reply = self._deliveries.record_held(job, decision.code, title, wait_ms, may_fail_over=may_fail_over)
+        if reply == "waiting":
+            self.held.add(job, sender, wait_ms)
 
     def _pass_to_better_sender(
         self, job: Job, pending: PendingDelivery, sender: Sender, decision: BreakerDecision

@@ -5,6 +5,7 @@ The timers are in the store, so none is lost with a process. Each step checks th
 
 import logging
 
+from ..domain.ids import Ids
 from ..domain.outbox import Timer, TimerKind
 from . import ports
 from .sender_health import SenderHealth
@@ -22,12 +23,14 @@ class DeliveryTimers:
         reports: ports.DeliveryReports,
         store: ports.VerificationStore,
         carrier: ports.Carrier,
+        ids: Ids,
         sender_health: SenderHealth,
     ) -> None:
         self._due = due
         self._reports = reports
         self._store = store
         self._carrier = carrier
+        self._ids = ids
         self._sender_health = sender_health
 
     def run(self, timer: Timer) -> str | None:
@@ -57,11 +60,14 @@ class DeliveryTimers:
             )
 
     def poll_report(self, timer: Timer, message_id: str) -> None:
-        """Poll the carrier for the report of a silent delivery, and apply it. Raises StoreUnavailable."""
+        """Poll the carrier for the report of a silent delivery, and apply it. Raises StoreUnavailable.
+
+        A report that names another delivery or another recipient is not believed.
+        """
         report = self._carrier.fetch_report(message_id)
-        if report is None:
+        if report is None or report.delivery_id not in (None, timer.delivery_id):
             return
-        number_hash = timer.reference.number_hash
+        number_hash = self._ids.number_hash(report.to)
         applied = self._reports.apply_report(timer.reference, timer.ordinal, number_hash, report, None)
         self._sender_health.record_report(applied, report, number_hash)
         _log.info("polled a delivery report", extra={"delivery_id": timer.delivery_id, "outcome": applied.outcome})

@@ -3,15 +3,11 @@
 The number and the code are read from the verification's sealed box, and from nowhere else.
 """
 
-import json
-from collections.abc import Mapping
-from typing import Any
-
 from ..domain import message_text
-from ..domain.errors import SealBroken
 from ..domain.outbox import Job, PendingDelivery
 from ..domain.policy import App, Channel, Sender
-from . import ports
+from . import ports, sealed_box
+from .sealed_box import Box
 
 
 class SealRequest:
@@ -33,16 +29,14 @@ class SealRequest:
         """
         if pending.has_body or pending.box is None:
             return ""
-        box = json.loads(self._vault.open(pending.box))
-        if box["v"] != job.reference.token:
-            raise SealBroken("the sealed box belongs to another verification")
+        box = sealed_box.unpack(job.reference, self._vault.open(pending.box))
         delivery_id = job.delivery_id
         request = self._carrier.compose(
             sender,
-            to=box["to"],
+            to=box.to,
             # A template message has no text of ours, and need not fit into one.
             text=_text(pending, app, sender, box) if sender.channel is Channel.SMS else "",
-            code=box["code"],
+            code=box.code,
             webhook_url=f"{self._public_url}/webhooks/telnyx/{delivery_id}",
             delivery_id=delivery_id,
         )
@@ -53,13 +47,13 @@ class SealRequest:
         return self._vault.open(sealed_request)
 
 
-def _text(pending: PendingDelivery, app: App, sender: Sender, box: Mapping[str, Any]) -> str:
+def _text(pending: PendingDelivery, app: App, sender: Sender, box: Box) -> str:
     return message_text.render(
-        code=box["code"],
+        code=box.code,
         brand=app.brand,
         lifetime_s=(pending.expires_ms - pending.now_ms + message_text.ROUNDING_MS) // 1000,
         locale=pending.locale or None,
-        context=box["context"],
+        context=box.context,
         autofill=message_text.read_autofill(pending.autofill),
         replies=sender.two_way,
     )

@@ -74,6 +74,22 @@ class SenderHealth:
         self._probed[name] = now
         return True
 
+    def pause(self, sender: Sender) -> BreakerDecision | None:
+        """What a pause says to a message of this sender; None if there is none, or it is time for a probe.
+
+        Nothing is taken by asking, no probe either. Raises StoreUnavailable.
+        """
+        pauses = [each for each in self._pauses(sender) if each.state == "open"]
+        return circuit.stopped_by(pauses[0]) if pauses else None
+
+    def answers(self, sender: Sender) -> bool:
+        """Whether no pause is in force, nor a probe awaited. Raises StoreUnavailable."""
+        return not self._pauses(sender)
+
+    def _pauses(self, sender: Sender) -> list[Circuit]:
+        known = self._circuits.states(circuit.scopes(sender)).values()
+        return [each for each in known if each.until_ms is not None and not each.is_hold]
+
     def admit(self, sender: Sender, *, held_too: bool = False) -> BreakerDecision:
         """Whether a message may go by this sender now; `held_too`: a hold does not stop it. Raises StoreUnavailable."""
         return self._circuits.admit(circuit.scopes(sender), held_too=held_too)

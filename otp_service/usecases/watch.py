@@ -7,7 +7,8 @@ under Sentinel and in a Cluster.
 
 Guaranteed: a version beyond the one the caller has seen ends the wait, also if it came before the wait began; a store
 that does not answer ends all waits with StoreUnavailable; a process that is to end ends them too; there are never more
-than `slots` waits, and never more than `share` of them for one verification where the caller asks for that.
+than `slots` waits, and never more than `share` of them for one verification where the caller asks for that. While
+slots are free, anybody gets one. Then whoever has most of them loses the oldest to whoever has fewer.
 
 Not here: what is new. The request that was woken reads it.
 """
@@ -15,7 +16,6 @@ Not here: what is new. The request that was woken reads it.
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from enum import StrEnum
 from typing import Protocol
 
@@ -67,10 +67,12 @@ def _in_thread(work: Callable[[], None]) -> None:
 
 
 class _Waiter:
-    __slots__ = ("after", "news", "woken")
+    __slots__ = ("after", "news", "owner", "ref", "woken")
 
-    def __init__(self, after: int, woken: Woken) -> None:
+    def __init__(self, ref: Reference, after: int, owner: str, woken: Woken) -> None:
+        self.ref = ref
         self.after = after
+        self.owner = owner
         self.news = News.UNCHANGED
         self.woken = woken
 
@@ -82,9 +84,9 @@ class _Waiter:
 class Watch:
     """The waits of one process. Safe for many threads; has one of its own while somebody waits.
 
-    `pause` waits that many seconds, or less if the process is to end, and says whether it is. Whoever waits does so
-    inside `released`, where a thread holds up no others. `count` is called with how each wait ended. `monotonic`
-    gives seconds. In an event loop `new_woken` and `begin` are the loop's: then there is no thread.
+    `pause` waits that many seconds, or less if the process is to end, and says whether it is. `count` is called with
+    how each wait ended. `monotonic` gives seconds. In an event loop `new_woken` and `begin` are the loop's: then there
+    is no thread.
     """
 
     def __init__(
@@ -93,7 +95,6 @@ class Watch:
         store: ports.VerificationStore,
         slots: int,
         pause: Callable[[float], bool],
-        released: AbstractContextManager[None],
         count: Callable[[News], None],
         monotonic: Callable[[], float],
         new_woken: Callable[[], Woken] = threading.Event,
@@ -102,52 +103,75 @@ class Watch:
         self._store = store
         self._slots = slots
         self._pause = pause
-        self._released = released
         self._count = count
         self._monotonic = monotonic
         self._new_woken = new_woken
         self._begin = begin
         self._pause_s = EVERY_S
         self._lock = threading.Lock()
-        self._waiting: dict[Reference, list[_Waiter]] = {}
+        self._waiting: dict[Reference, dict[_Waiter, None]] = {}
+        self._owned: dict[str, dict[_Waiter, None]] = {}
         self._taken = 0
         self._looking = False
         self._ending = False
 
-    def wait(self, ref: Reference, after: int, timeout_s: float, share: int | None = None) -> News:
-        """Wait until the version is greater than `after`, at most so long. Raises StoreUnavailable."""
-        waiter = _Waiter(after, self._new_woken())
-        refused = self._enter(ref, waiter, share)
+    def wait(self, ref: Reference, after: int, timeout_s: float, owner: str = "", share: int | None = None) -> News:
+        """Wait until the version is greater than `after`, at most so long. Raises StoreUnavailable.
+
+        `owner`: the app that waits, or whose verification is watched.
+        """
+        waiter = _Waiter(ref, after, owner, self._new_woken())
+        refused = self._enter(waiter, share)
         if refused is None:
-            with self._released:
-                waiter.woken.wait(timeout_s)
-                self._leave(ref, waiter)
+            waiter.woken.wait(timeout_s)
+            self._leave(waiter)
         news = refused or waiter.news
         self._count(news)
         if news is News.UNAVAILABLE:
             raise StoreUnavailable("The store does not answer.")
         return news
 
-    def _enter(self, ref: Reference, waiter: _Waiter, share: int | None) -> News | None:
+    def _enter(self, waiter: _Waiter, share: int | None) -> News | None:
         with self._lock:
             if self._ending:
                 return News.ENDING
-            same = len(self._waiting.get(ref, ()))
-            if self._taken >= self._slots or (share is not None and same >= share):
+            same = len(self._waiting.get(waiter.ref, ()))
+            if (share is not None and same >= share) or not self._has_room(waiter.owner):
                 return News.FULL
             if not self._looking:
                 self._begin(self._look)
                 self._looking = True
-            self._waiting.setdefault(ref, []).append(waiter)
+            self._waiting.setdefault(waiter.ref, {})[waiter] = None
+            self._owned.setdefault(waiter.owner, {})[waiter] = None
             self._taken += 1
         return None
 
-    def _leave(self, ref: Reference, waiter: _Waiter) -> None:
+    def _has_room(self, owner: str) -> bool:
+        """Whether there is a slot for this owner, perhaps by ending the oldest wait of the one who has most."""
+        if self._taken < self._slots:
+            return True
+        largest = max(self._owned.values(), key=len)
+        if len(largest) <= len(self._owned.get(owner, ())) + 1:
+            return False
+        oldest = next(iter(largest))
+        self._remove(oldest)
+        oldest.wake(News.FULL)
+        return True
+
+    def _leave(self, waiter: _Waiter) -> None:
         with self._lock:
-            self._waiting[ref].remove(waiter)
-            self._taken -= 1
-            if not self._waiting[ref]:
-                del self._waiting[ref]
+            if waiter in self._owned.get(waiter.owner, ()):
+                self._remove(waiter)
+
+    def _remove(self, waiter: _Waiter) -> None:
+        self._taken -= 1
+        owned, waiting = self._owned[waiter.owner], self._waiting[waiter.ref]
+        del owned[waiter]
+        del waiting[waiter]
+        if not owned:
+            del self._owned[waiter.owner]
+        if not waiting:
+            del self._waiting[waiter.ref]
 
     # ---- the thread that looks -------------------------------------------------------------------------------------
 

@@ -11,14 +11,11 @@ from .auth import Auth
 from .cors import preflight_of
 from .endpoint import ALWAYS, Endpoint
 from .http import Reply, Route
-from .limits import Threads
 from .problems import Problems
 from .wsgi import Body, headers_of, peer_of, response_of
 
 
-def create_app(
-    routes: Sequence[Route], auth: Auth, problems: Problems, new_request_id: Callable[[], str], threads: Threads
-) -> Flask:
+def create_app(routes: Sequence[Route], auth: Auth, problems: Problems, new_request_id: Callable[[], str]) -> Flask:
     """A Flask app that serves the routes and answers everything else with a problem document."""
     app = Flask("otp_service", static_folder=None, template_folder=None)
     # One spelling of a path is one resource: no redirects from other spellings.
@@ -26,7 +23,7 @@ def create_app(
     app.url_map.redirect_defaults = False
     app.url_map.converters["name"] = _name_converter(routes)
     for route in [*routes, *(preflight_of(route) for route in routes if route.cross_origin)]:
-        endpoint = Endpoint(route, auth, problems, new_request_id, threads)
+        endpoint = Endpoint(route, auth, problems, new_request_id)
         app.add_url_rule(
             route.template.replace("{", "<name:").replace("}", ">"),
             endpoint=f"{route.method} {route.template}",

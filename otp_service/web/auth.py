@@ -8,6 +8,11 @@ from ..domain.errors import Refusal
 from ..storage.api_keys import ApiKeys
 from ..storage.callers import set_caller
 from ..storage.known_api_keys import Principal
+from .refused_keys import RefusedKeys
+
+EVERY_APP = "audit:all"
+_WIDER = {"audit:read": EVERY_APP}
+"""Scopes that hold another one."""
 
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 
@@ -15,15 +20,25 @@ _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 class Auth:
     """Authenticates callers. Raises StoreUnavailable if the keys cannot be looked up."""
 
-    def __init__(self, keys: ApiKeys, addresses: KeptAddress = KeptAddress.FULL) -> None:
+    def __init__(self, keys: ApiKeys, refused: RefusedKeys, addresses: KeptAddress = KeptAddress.FULL) -> None:
         self._keys = keys
+        self._refused = refused
         self._addresses = addresses
 
     def authenticate(self, headers: Mapping[str, str]) -> Principal | Refusal:
         """The key's holder, or `unauthorized`."""
         token = bearer(headers)
         principal = self._keys.authenticate(token) if token is not None else None
+        if principal is None and token:
+            self._refused.record_key(token)
         return principal or Refusal("unauthorized", "Send an API key: Authorization: Bearer <key>.")
+
+    def allow(self, principal: Principal, scope: str) -> Refusal | None:
+        """`forbidden` unless the key has the scope, or one that holds it."""
+        if scope in principal.scopes or _WIDER.get(scope) in principal.scopes:
+            return None
+        self._refused.record_scope(principal, scope)
+        return Refusal("forbidden", f"This API key does not have the scope {scope}.")
 
     def name_caller(self, peer: str, request_id: str, principal: Principal | None = None) -> None:
         """Say who causes what this request does: for the audit record."""
@@ -39,13 +54,6 @@ def bearer(headers: Mapping[str, str]) -> str | None:
 EVERY_APP = "audit:all"
 _WIDER = {"audit:read": EVERY_APP}
 """Scopes that hold another one."""
-
-
-def allow(principal: Principal, scope: str) -> Refusal | None:
-    """`forbidden` unless the key has the scope, or one that holds it."""
-    if scope in principal.scopes or _WIDER.get(scope) in principal.scopes:
-        return None
-    return Refusal("forbidden", f"This API key does not have the scope {scope}.")
 
 
 def from_loopback(peer: str, headers: Mapping[str, str]) -> bool:

@@ -1,24 +1,23 @@
 """One request from beginning to end, without a framework: API key, body, handler, and the reply to every fault.
 
-The order of refusals is here: 401, the reply stored under an Idempotency-Key, 403, 413, then the handler's own. A
-handler runs inside the work limiter, and the body is read before that: a slow sender keeps a thread, but no slot to
-work.
+The order of refusals is here: 401, the reply stored under an Idempotency-Key, 403, 413, then the handler's own.
 """
 
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 from .. import telemetry
 from ..domain.errors import InvalidRequest, Refusal, ServiceError, StoreUnavailable
+from ..domain.ids import is_verification_id
 from ..storage.callers import clear_caller
 from ..storage.known_api_keys import Principal
 from . import cors
-from .auth import Auth, allow
+from .auth import Auth
 from .bodies import PayloadTooLarge
-from .http import MAX_BODY, Call, Handler, Precheck, Reply, Route
+from .http import MAX_BODY, Call, Precheck, Reply, Route
 from .problems import Problems
 
 ALWAYS = {"X-Content-Type-Options": "nosniff"}
@@ -29,32 +28,11 @@ ReadBody = Callable[[int], bytes]
 """Reads at most that many bytes of the request's body."""
 
 
-class Limits(Protocol):
-    """How much may be done at once: each is entered around what it bounds, and raises NotReady where it is full."""
-
-    @property
-    def requests(self) -> AbstractContextManager[Any]:
-        """Requests that may wait."""
-        ...
-
-    @property
-    def limiter(self) -> AbstractContextManager[Any]:
-        """Requests that work."""
-        ...
-
-    @property
-    def bodies_with_key(self) -> AbstractContextManager[Any]:
-        """Bodies that are being received, of requests with a valid API key."""
-        ...
-
-    @property
-    def bodies_without_key(self) -> AbstractContextManager[Any]:
-        """Bodies that are being received, of other requests."""
-        ...
-
-
 class Endpoint:
-    """Serves one route. Never raises."""
+    """Serves one route. Never raises.
+
+    `admission` is entered around each request that may wait, and raises NotReady for one too many.
+    """
 
     def __init__(
         self,
@@ -62,10 +40,10 @@ class Endpoint:
         auth: Auth,
         problems: Problems,
         new_request_id: Callable[[], str],
-        threads: Limits,
+        admission: AbstractContextManager[Any] | None = None,
     ) -> None:
         self.route = route
-        self._threads = threads
+        self._admission = admission or nullcontext()
         self._headers = {**ALWAYS, **cors.ALLOWED} if route.cross_origin else ALWAYS
         self._auth = auth
         self._problems = problems
@@ -84,7 +62,6 @@ class Endpoint:
         call = Call(path, query, headers, b"", peer, self._new_request_id())
         who: list[Principal] = []
         try:
-            self._auth.name_caller(peer, call.request_id)
             answer = self._answer(call, read_body, who)
         except ServiceError as error:
             if isinstance(error, StoreUnavailable):
@@ -102,15 +79,16 @@ class Endpoint:
     def _answer(self, call: Call, read_body: ReadBody, who: list[Principal]) -> Reply:
         if not self.route.waits:
             return self.route.handler(call)
-        with self._threads.requests:
+        with self._admission:
             return self._admitted(call, read_body, who)
 
     def _admitted(self, call: Call, read_body: ReadBody, who: list[Principal]) -> Reply:
         route = self.route
+        self._auth.name_caller(call.peer, call.request_id)
         if route.scope is None:
-            return self._work(route.handler, self._with_body(call, read_body))
+            return route.handler(self._with_body(call, read_body))
         if route.token_access is not None and route.token_access.admits(call):
-            return self._work(route.token_access.handler, call)
+            return route.token_access.handler(call)
         principal = self._auth.authenticate(call.headers)
         if isinstance(principal, Refusal):
             return self._problems.refusal(principal, call.request_id)
@@ -119,14 +97,10 @@ class Endpoint:
         call = Call(call.path, call.query, call.headers, b"", call.peer, call.request_id, principal)
         if route.precheck is not None and "idempotency-key" in call.headers:
             return self._checked(route.precheck, call, principal, route.scope, read_body)
-        refusal = allow(principal, route.scope)
+        refusal = self._auth.allow(principal, route.scope)
         if refusal is not None:
             return self._problems.refusal(refusal, call.request_id)
-        return self._work(route.handler, self._with_body(call, read_body))
-
-    def _work(self, handler: Handler, call: Call) -> Reply:
-        with self._threads.limiter:
-            return handler(call)
+        return route.handler(self._with_body(call, read_body))
 
     def _checked(self, precheck: Precheck, call: Call, principal: Principal, scope: str, read_body: ReadBody) -> Reply:
         # A body over the limit has no stored reply, and 403 comes before 413.
@@ -135,16 +109,15 @@ class Endpoint:
             call = self._with_body(call, read_body)
         except PayloadTooLarge as error:
             too_large = error
-        with self._threads.limiter:
-            known = precheck(call) if too_large is None else None
-            if known is not None:
-                return known
-            refusal = allow(principal, scope)
-            if refusal is not None:
-                return self._problems.refusal(refusal, call.request_id)
-            if too_large is not None:
-                raise too_large
-            return self.route.handler(call)
+        known = precheck(call) if too_large is None else None
+        if known is not None:
+            return known
+        refusal = self._auth.allow(principal, scope)
+        if refusal is not None:
+            return self._problems.refusal(refusal, call.request_id)
+        if too_large is not None:
+            raise too_large
+        return self.route.handler(call)
 
     def _with_body(self, call: Call, read_body: ReadBody) -> Call:
         if self.route.method in _BODILESS:
@@ -154,14 +127,10 @@ class Endpoint:
             raise InvalidRequest("The Content-Length is not a number.")
         if len(length) > 9 or int(length) > MAX_BODY:
             raise PayloadTooLarge(f"The body may have {MAX_BODY} bytes.")
-        with self._bodies(call):
-            body = read_body(MAX_BODY + 1)
+        body = read_body(MAX_BODY + 1)
         if len(body) > MAX_BODY:
             raise PayloadTooLarge(f"The body may have {MAX_BODY} bytes.")
         return Call(call.path, call.query, call.headers, body, call.peer, call.request_id, call.principal)
-
-    def _bodies(self, call: Call) -> AbstractContextManager[Any]:
-        return self._threads.bodies_without_key if call.principal is None else self._threads.bodies_with_key
 
     def _extra(self, call: Call, who: Sequence[Principal]) -> dict[str, object]:
         extra: dict[str, object] = {
@@ -184,5 +153,8 @@ class Endpoint:
             extra["wait_ms"] = round(answer.waited_s * 1000)
         if answer.code is not None:
             extra["code"] = answer.code
+        verification_id = answer.verification_id or call.path.get("verification_id")
+        if verification_id is not None and is_verification_id(verification_id):
+            extra["verification_id"] = verification_id
         telemetry.log_request(_log, extra)
         return Reply(answer.status, {**answer.headers, **self._headers, "X-Request-Id": call.request_id}, answer.body)

@@ -53,6 +53,9 @@ class Reply:
     waited_s: float = 0.0
     """How long the request waited because it asked for that."""
 
+    verification_id: str | None = None
+    """What it is about, for the log."""
+
 
 Handler = Callable[[Call], Reply]
 Precheck = Callable[[Call], Reply | None]
@@ -106,7 +109,11 @@ class Route:
     waits: bool = True
 
 
-def reply(status: int, value: object, **headers: str) -> Reply:
-    """A JSON reply that no cache may store, encoded here and nowhere else. Header names are given with underscores."""
+def reply(status: int, value: object, verification_id: str | None = None, **headers: str) -> Reply:
+    """A JSON reply that no cache may store, encoded here and nowhere else. Header names are given with underscores.
+
+    `verification_id`: what it is about, for the log.
+    """
     named = {name.replace("_", "-"): text for name, text in headers.items()}
-    return Reply(status, {"Content-Type": JSON, **NO_STORE, **named}, msgspec.json.encode(value))
+    sent = {"Content-Type": JSON, **NO_STORE, **named}
+    return Reply(status, sent, msgspec.json.encode(value), verification_id=verification_id)

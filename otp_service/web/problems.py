@@ -66,6 +66,7 @@ class Problems:
         retry_after_s: int | None = None,
         fields: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        verification_id: str | None = None,
     ) -> Reply:
         """The problem document of a code. 429 and 503 always carry Retry-After."""
         default_status, title = STATUS[code]
@@ -83,7 +84,7 @@ class Problems:
         sent = {"Content-Type": MEDIA, **NO_STORE, **(headers or {})}
         if status in (429, 503):
             sent["Retry-After"] = str(retry_after_s or _RETRY_S.get(code, 1))
-        return Reply(status, sent, msgspec.json.encode(document), code)
+        return Reply(status, sent, msgspec.json.encode(document), code, verification_id=verification_id)
 
     def refusal(self, refusal: Refusal, request_id: str) -> Reply:
         """The problem document of an expected outcome. A 401 names the scheme to use (RFC 9110, 15.5.2)."""
@@ -94,6 +95,7 @@ class Problems:
             retry_after_s=refusal.retry_after_s,
             fields=refusal.fields,
             headers={"WWW-Authenticate": "Bearer"} if refusal.code == "unauthorized" else None,
+            verification_id=refusal.verification_id,
         )
 
     def error(self, error: ServiceError, request_id: str) -> Reply:

@@ -34,7 +34,9 @@ from .runner import FAILURES, Runner
 from .target import Target
 
 ROWS: Sequence[LoadRow | OwnRow] = (*LOADS, *OWN)
-SHORT = Options(rounds=1, seconds=1, warm_up_s=0, connections=(4,), live=(200,), sends=50, waiting=20, expected=300)
+SHORT = Options(
+    rounds=1, seconds=1, warm_up_s=0, connections=(4,), live=(200,), sends=50, waiting=20, primaries=(2,), expected=300
+)
 
 
 def build_parser() -> argparse.ArgumentParser:

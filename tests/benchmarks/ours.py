@@ -142,6 +142,11 @@ class OurStack(Stack):
         return [self._sent[number] for number in numbers]
 
 
+def cluster_url(ports: Sequence[int]) -> str:
+    """The address of a Cluster."""
+    return f"redis+cluster://{','.join(f'{HOST}:{port}' for port in ports)}"
+
+
 class OtpService(Target):
     """otp-service of one checkout."""
 
@@ -160,7 +165,7 @@ class OtpService(Target):
         """A command of the service, in this checkout's environment."""
         return [self.python, "-m", "otp_service", *arguments]
 
-    def environment(self, folder: Path, redis_port: int, sink_port: int) -> dict[str, str]:
+    def environment(self, folder: Path, store_url: str, sink_port: int) -> dict[str, str]:
         """The environment of its processes. Writes the keyring, made once, and the configuration."""
         configuration, keyring = folder / "otp-service.toml", folder / "keyring.json"
         configuration.write_text(CONFIGURATION, encoding="utf-8")
@@ -169,7 +174,7 @@ class OtpService(Target):
             "PYTHONPATH": str(self.checkout),
             "OTP_CONFIG": str(configuration),
             "OTP_KEYRING": str(keyring),
-            "OTP_REDIS_URL": f"redis://{HOST}:{redis_port}/0",
+            "OTP_REDIS_URL": store_url,
             "OTP_PUBLIC_URL": "http://127.0.0.1:1",
             "OTP_QUEUE_MAX": "1000000",
             "TELNYX_BASE_URL": f"http://{HOST}:{sink_port}/v2",
@@ -183,12 +188,19 @@ class OtpService(Target):
         keyring.write_bytes(self._keyring)
         return environ
 
-    def open(self, programs: Programs, *, worker: bool, serve: Sequence[str] = ()) -> OurStack:
-        """Store, sink and API, with more options of `serve`; the worker runs during legs only."""
-        redis_port, port, sink_port = store.start(programs), free_port(), free_port()
+    def open(self, programs: Programs, *, worker: bool, serve: Sequence[str] = (), primaries: int = 0) -> OurStack:
+        """Store, sink and API, with more options of `serve`; the worker runs during legs only.
+
+        With `primaries` the store is a Cluster.
+        """
+        port, sink_port = free_port(), free_port()
+        if primaries:
+            store_url = cluster_url(store.start_cluster(programs, primaries))
+        else:
+            store_url = f"redis://{HOST}:{store.start(programs)}/0"
         sink = [sys.executable, "-m", "tests.benchmarks.sink", str(sink_port), str(SINK_MS)]
         programs.start("sink", sink, HERE, lambda: listens(sink_port))
-        environ = self.environment(programs.folder, redis_port, sink_port)
+        environ = self.environment(programs.folder, store_url, sink_port)
         command = self.command("serve", "--port", str(port), "--drain", "0s", *self._options, *serve)
         programs.start("service", command, environ)
         create = self.command("keys", "create", "--app", "default", "--scope", "verify", "--json")

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from . import accounting, figures, measure, open_loop, overlay, waiting
+from . import accounting, cluster, figures, measure, open_loop, overlay, waiting
 from .measure import Leg
 from .ours import OtpService, OurStack
 from .post import post_all
@@ -156,6 +156,7 @@ OWN = (
     OwnRow("memory", "bytes and keys of a pending verification", memory, once=True),
     OwnRow("logins", "bytes, keys and audit events of a login", logins, once=True),
     OwnRow("scripts", "the store's time for one script, at several numbers of live verifications", scripts),
+    OwnRow("cluster", "one, two and three primaries of a Cluster, beside the model of the sizing guide", cluster.row),
     OwnRow(
         "waiting", "browsers that wait for news: memory, CPU, checks beside them", waiting.row, once=True, serve=ONE
     ),

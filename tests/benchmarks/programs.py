@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -133,6 +134,13 @@ class Programs:
     def stop(self, name: str) -> None:
         """End a program by SIGTERM, and what is left of its session by SIGKILL. Never raises."""
         _end(self._running.pop(name), signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def programs_in_a_folder() -> Iterator[Programs]:
+    """Programs in a folder of their own, which is removed when they have ended."""
+    with tempfile.TemporaryDirectory(prefix="otp-bench-") as folder, Programs(Path(folder)) as programs:
+        yield programs
 
 
 def run(command: Sequence[str], environ: Mapping[str, str], folder: Path, timeout_s: float = 60.0) -> str:

@@ -45,6 +45,7 @@ class Options(NamedTuple):
     live: Sequence[int] = (10_000, 100_000, 1_000_000)
     sends: int = 3_000
     waiting: int = 10_000
+    primaries: Sequence[int] = (1, 2, 3)
     generator: str | None = None
     expected: float = 3_000.0
     minutes: float = 12.0

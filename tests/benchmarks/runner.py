@@ -1,14 +1,12 @@
 """Bringing up the targets, round by round, and collecting what each leg gives."""
 
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 from .measure import Leg, Shape, Wrong
 from .ours import OtpService
-from .programs import ProgramFailed, Programs
+from .programs import ProgramFailed, programs_in_a_folder
 from .rows import LoadRow, Options, OwnRow, Say, measure_load, shapes
 from .target import Stack, Target
 
@@ -52,7 +50,7 @@ class Runner:
             stacks: dict[Target, Stack] = {}
             for target in able:
                 with self._reporting(target):
-                    stacks[target] = target.open(opened.enter_context(folder_of_programs()), worker=worker)
+                    stacks[target] = target.open(opened.enter_context(programs_in_a_folder()), worker=worker)
             for load in loads:
                 for shape in shapes(load, self.options):
                     self._say(f"round {number}: {load.word}, {shape.connections} connections")
@@ -72,7 +70,7 @@ class Runner:
         self._say(f"round {number}: {row.word}")
         for target in self.targets:
             if isinstance(target, OtpService):
-                with self._reporting(target), folder_of_programs() as programs:
+                with self._reporting(target), programs_in_a_folder() as programs:
                     stack = target.open(programs, worker=False, serve=row.serve)
                     self.legs.extend(row.measure(target, stack, self.options, number))
 
@@ -89,10 +87,3 @@ class Runner:
 def can(target: Target, load: LoadRow) -> bool:
     """Whether the target has what the row needs."""
     return load.kind in target.kinds and (target.has_worker or not load.only_worker)
-
-
-@contextmanager
-def folder_of_programs() -> Iterator[Programs]:
-    """Programs in a folder of their own, which is removed when they have ended."""
-    with tempfile.TemporaryDirectory(prefix="otp-bench-") as folder, Programs(Path(folder)) as programs:
-        yield programs

@@ -1,5 +1,6 @@
 """The peers that are installed: each is brought up and answers every row as it must."""
 
+import configparser
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,23 @@ from tests.conftest import needs_program
 
 from .measure import Shape, run
 from .peers.our_front import BARE_FRONT
-from .peers.servers import ALL
+from .peers.servers import ALL, ROOT
 from .programs import Programs
 from .target import Target
 
 INSTALLED = [BARE_FRONT, *(peer for peer in ALL if not peer.missing)]
+
+
+def test_the_extra_has_what_the_peers_need() -> None:
+    """With `bench` installed every peer is measured, and the service needs nothing of it."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    extra, service = (
+        {line.split()[0] for line in text.splitlines() if line}
+        for text in (setup["options.extras_require"]["bench"], setup["options"]["install_requires"])
+    )
+    assert {need for peer in ALL for need in peer.needs} <= extra | service
+    assert not extra & service
 
 
 @pytest.mark.parametrize("peer", INSTALLED, ids=lambda peer: peer.name)

@@ -70,7 +70,7 @@ class Screen:
 
 def versions() -> dict[str, str]:
     """The versions that ran, so that the run can be repeated."""
-    found = {name: version(name) for name in ("otp-service", "granian", "redis", "httpx", "flask")}
+    found = {name: version(name) for name in ("otp-service", "uvicorn", "redis", "httpx", "flask")}
     found["python"] = platform.python_version()
     found["store"] = _first_line([str(embedded_store.find_binary()), "--version"])
     found["commit"] = _first_line(["git", "describe", "--always", "--dirty"])

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from otp_service.domain.delivery import DeliveryStatus
+from otp_service.domain.failover import Blamed
 from otp_service.domain.ids import Reference
 from otp_service.domain.outbox import Job, PendingDelivery, Timer
 from otp_service.domain.policy import App
@@ -64,7 +65,11 @@ class MemoryHarness(StoreHarness):
             tuple(sender.name for sender in rest),
             command.kid,
         )
-        self.delivery = FakeDeliveries(pending)
+        alike = {
+            Blamed.PROFILE: {one.name for one in rest if one.messaging_profile_id == first.messaging_profile_id},
+            Blamed.CHANNEL: {one.name for one in rest if one.channel is first.channel},
+        }
+        self.delivery = FakeDeliveries(pending, alike=alike)
         self.deliveries = self.due_deliveries = cast("Any", self.delivery)
         self.known_reports.statuses[ref, 1] = DeliveryStatus.QUEUED
         return Job(0, "1-0", ref, 1)

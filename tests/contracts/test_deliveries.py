@@ -10,12 +10,14 @@ from otp_service.domain.ids import Reference, shard_of
 from otp_service.domain.outbox import Job, SendPermit, Timer
 from otp_service.domain.policy import App
 
-from ..storage.harness import EVERYWHERE, POOL, SHARDS, SHOP, StoreHarness, fresh_number
+from ..storage.harness import BACKUP, EVERYWHERE, POOL, SAME_PROFILE, SHARDS, SHOP, WHATSAPP, StoreHarness, fresh_number
 from .memory import come, failed_over
 
-ALONE = replace(SHOP, route=(POOL,))
+ALONE, ONE_PROFILE = replace(SHOP, route=(POOL,)), replace(SHOP, route=(POOL, SAME_PROFILE))
+BY_WHATSAPP_TOO = replace(SHOP, route=(POOL, BACKUP, WHATSAPP))
 NEXT = Refused("40002", "Blocked as spam", Action.NEXT_SENDER)
 DEAD = Refused("40001", "No route", Action.STOP_PERSON)
+COUNTRY = Refused("40309", "The country is not allowed", Action.STOP_PERSON)
 STOPPED = Refused("40300", "Blocked due to STOP message", Action.STOP_PERSON, opted_out=True)
 ACCEPTED = Accepted("msg-1", "queued")
 
@@ -184,6 +186,9 @@ def test_a_message_that_the_carrier_holds_for_too_long_goes_to_the_next_sender(
     [
         (SHOP, NEXT, "failed_over", "failed"),
         (SHOP, DEAD, "failed", "failed"),
+        (BY_WHATSAPP_TOO, DEAD, "failed_over", "failed"),
+        (SHOP, COUNTRY, "failed_over", "failed"),
+        (ONE_PROFILE, COUNTRY, "failed", "failed"),
         (SHOP, STOPPED, "failed_over", "suppressed"),
         (ALONE, NEXT, "failed", "failed"),
         (ALONE, STOPPED, "failed", "suppressed"),
@@ -192,7 +197,7 @@ def test_a_message_that_the_carrier_holds_for_too_long_goes_to_the_next_sender(
 def test_a_refused_message_goes_to_the_next_sender_where_that_can_help(
     make: Callable[..., Delivery], app: App, refused: Refused, state: str, status: str
 ) -> None:
-    """Not where the person cannot be reached, or where there is no other sender."""
+    """Not where the person cannot be reached, or where no other sender differs in what is to blame."""
     delivery = make(app)
     delivery.begin()
     assert delivery.stores.deliveries.record_refused(delivery.job, refused) == state

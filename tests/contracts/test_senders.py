@@ -113,3 +113,14 @@ def test_slots_of_a_sender_are_evenly_spaced(stores: StoreHarness) -> None:
         assert -20_000 <= acquire(sender, 0.1, 15_000) < -19_000
     assert 19_000 < acquire(sender, 0.1, 60_000) <= 20_000
     assert acquire(f"{sender} other", 0.1, 0) == 0
+
+
+def test_what_comes_back_for_a_slot_is_spaced_again(stores: StoreHarness) -> None:
+    """All of those that waited come at once: each goes now, or waits for a new slot, an interval after the other."""
+    acquire, sender = stores.sender_rate.acquire_rate_slot, fresh_number()
+    for _ in range(5):
+        acquire(sender, 0.1, 90_000)
+    waits = [acquire(sender, 0.1, 90_000, again=True) for _ in range(3)]
+    assert [round(wait, -4) for wait in waits] == [10_000, 20_000, 30_000]
+    assert acquire(sender, 0.1, 15_000, again=True) < -30_000
+    assert 49_000 < acquire(sender, 0.1, 90_000) <= 50_000

@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -188,6 +187,6 @@ def _wait_for_health(process: "subprocess.Popen[str]", url: str) -> None:
             with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=2) as response:
                 assert response.status == 200
                 return
-        except urllib.error.URLError:
+        except OSError:  # it may listen for a while before it serves
             time.sleep(0.1)
     assert process.poll() is not None, f"{url} does not respond"

@@ -158,7 +158,7 @@ def test_a_block_has_a_language_that_the_tests_know() -> None:
     """What a shell runs is marked `sh`. Other blocks are marked too, and begin with no command."""
     for document in DOCUMENTS:
         for block in blocks(document):
-            assert block.language in {"sh", "toml", "text", "js"}, f"{name(document)}: {block.text}"
+            assert block.language in {"sh", "toml", "text", "js", "python"}, f"{name(document)}: {block.text}"
             if block.language != "sh":
                 assert not re.match(r"(\$ |\.venv/|otp-service |curl |python3? )", block.text), block.text
 

@@ -58,7 +58,7 @@ def test_no_countrys_numbers_are_blocked_even_for_everywhere(number: str) -> Non
 
 def test_a_retry_that_was_refused_may_go_to_the_next_sender() -> None:
     """When a sender's tries are used up, the next one of the route gets its turn."""
-    assert failover.may_fail_over(Refused("1", "", Action.RETRY))
+    assert failover.blamed(Refused("1", "", Action.RETRY)) is failover.Blamed.SENDER
 
 
 @pytest.mark.parametrize("text", [f"{2**64}-0", f"0-{2**64}", f"{10**38}-0", "", "-", "1", "1-", "-1", "1-1-1", "1--1"])

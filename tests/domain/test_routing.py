@@ -6,6 +6,7 @@ import pytest
 
 from otp_service.domain import failover, phone, routing
 from otp_service.domain.delivery import Action, Refused
+from otp_service.domain.failover import Blamed
 from otp_service.domain.policy import App, Channel, SenderKind
 from tests.config.reading import sender
 
@@ -41,17 +42,20 @@ def test_ranges_of_no_country_are_blocked() -> None:
 @pytest.mark.parametrize(
     ("refused", "helps"),
     [
-        (Refused("1", "", Action.NEXT_SENDER), True),
-        (Refused("1", "", Action.STOP_SENDER), True),
-        (Refused("1", "", Action.STOP_PERSON), False),
-        (Refused("20100", "no funds", Action.STOP_ALL), False),
-        (Refused("77777", "HTTP 402 with an unknown code", Action.STOP_ALL), True),
-        (Refused("1", "", Action.STOP_PERSON, opted_out=True), True),
+        (None, Blamed.SENDER),
+        (Refused("1", "", Action.NEXT_SENDER), Blamed.SENDER),
+        (Refused("1", "", Action.STOP_SENDER), Blamed.SENDER),
+        (Refused("1", "", Action.STOP_PERSON), Blamed.NOBODY_HELPS),
+        (Refused("40309", "country", Action.STOP_PERSON), Blamed.PROFILE),
+        (Refused("40001", "landline", Action.STOP_PERSON), Blamed.CHANNEL),
+        (Refused("20100", "no funds", Action.STOP_ALL), Blamed.NOBODY_HELPS),
+        (Refused("77777", "HTTP 402 with an unknown code", Action.STOP_ALL), Blamed.SENDER),
+        (Refused("1", "", Action.STOP_PERSON, opted_out=True), Blamed.SENDER),
     ],
 )
-def test_another_sender_is_asked_where_that_can_help(refused: Refused, helps: bool) -> None:
-    """A dead line or a locked account is the same for every sender; a block is one profile's."""
-    assert failover.may_fail_over(refused) is helps
+def test_another_sender_is_asked_where_that_can_help(refused: Refused | None, helps: Blamed) -> None:
+    """A wrong number or a locked account is the same for every sender; a block is one profile's, a landline SMS's."""
+    assert failover.blamed(refused) is helps
 
 
 def test_countries_are_the_operators() -> None:

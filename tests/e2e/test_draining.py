@@ -27,7 +27,6 @@ def test_it_is_not_ready_first_and_a_second_signal_ends_it_at_once(place: Place)
     """With ten minutes to drain: /readyz is 503 while all else is served; the second signal does not wait."""
     port = ports.free_port()
     url = f"http://127.0.0.1:{port}"
-    place.server = "uvicorn"
     process = place.start("serve", "--port", str(port), "--workers", "2", "--drain", "10m")
     wait_until(lambda: process.poll() is not None or answers(url), 30, "the API")
     assert readiness(url) == 200

@@ -16,6 +16,8 @@ from joserfc import jwt as jose_jwt
 from joserfc.errors import SecurityWarning
 from joserfc.jwk import KeySet
 
+from tests.documents.reading import DOCS, blocks
+
 from .service_client import ServiceClient, within
 
 
@@ -105,6 +107,25 @@ def test_the_receipt_stands_on_its_own(service_client: ServiceClient) -> None:
         with pytest.raises(jwt.InvalidSignatureError):
             jwt.decode(bad, key, algorithms=["EdDSA"], audience="default")
         assert service_client.call("POST", "/receipts/redeem", {"receipt": bad}).status_code == 422
+
+
+def test_the_guides_lines_verify_a_receipt(service_client: ServiceClient) -> None:
+    """As the quick start prints them: they take the person's own receipt, and no other."""
+    (block,) = blocks(DOCS / "quick-start.md", "python")
+    names: dict[str, Any] = {"otp": service_client.url}
+    exec(compile(block.text, "quick-start.md", "exec"), names)
+    number = service_client.number()
+    started = service_client.start(number).json()
+    approved = service_client.check(started["verification_id"], service_client.code(number)).json()
+    receipt = approved["receipt"]
+    claims = names["verified"](receipt, started["sub"])
+    assert claims["verification_id"] == started["verification_id"]
+    other = service_client.start(service_client.number()).json()["sub"]
+    for asked in ({"sub": other}, {"purpose": "pay"}, {"app": "other"}):
+        with pytest.raises(jwt.PyJWTError):
+            names["verified"](receipt, **{"sub": started["sub"], **asked})
+    with pytest.raises(jwt.PyJWTError):
+        names["verified"](receipt[:-4] + "AAAA", started["sub"])
 
 
 def at_once(count: int, request: Any, connections: int = 16) -> list[httpx.Response]:

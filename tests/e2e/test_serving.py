@@ -31,13 +31,12 @@ class Place:
 
     directory: Path
     environ: dict[str, str]
-    server: str = "granian"
     started: "list[subprocess.Popen[str]]" = field(default_factory=list)
 
     def start(self, *arguments: str, **environ: str) -> "subprocess.Popen[str]":
         """Start a command."""
         if arguments[0] == "serve":
-            arguments = ("serve", "--server", self.server, "--drain", "0s", *arguments[1:])
+            arguments = ("serve", "--drain", "0s", *arguments[1:])
         process = subprocess.Popen(
             [sys.executable, "-m", "otp_service", *arguments],
             stdout=subprocess.PIPE,
@@ -108,13 +107,8 @@ def place(tmp_path: Path, redis_url: str, redis_server: Any) -> Iterator[Place]:
         process.communicate()
 
 
-@pytest.mark.parametrize("server", ["granian", "uvicorn"])
 class TestServe:
-    """The API's production servers: the same promises of both."""
-
-    @pytest.fixture(autouse=True)
-    def _choose(self, place: Place, server: str) -> None:
-        place.server = server
+    """The API's production server."""
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_a_signal_ends_it_cleanly(self, place: Place, number: signal.Signals) -> None:

@@ -26,6 +26,7 @@ from otp_service.config import Settings
 from otp_service.front.plain import Endpoints, Found
 from otp_service.front.server import FrontServer
 from otp_service.runtime import front_process
+from otp_service.runtime.dev import embedded_store
 from otp_service.storage.api_keys import SCOPES
 from otp_service.storage.script_files import Script, Value
 from otp_service.storage.scripts import Scripts
@@ -266,14 +267,28 @@ class ServingThread:
 
 
 @pytest.fixture(scope="session")
-def _served(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterator[Running]:
+def _own_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A store for these tests alone: the server looks in the background, and marks an empty store as its own."""
+    directory = tmp_path_factory.mktemp("front_store")
+    server = embedded_store.start(directory, log=directory / "server.log")
+    try:
+        server.wait_ready()
+        yield server.url
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def _served(tmp_path_factory: pytest.TempPathFactory, _own_store: str) -> Iterator[Running]:
     chance = Chance()
     directory: Path = tmp_path_factory.mktemp("front")
-    settings = make_settings(directory, redis_url, SigningKey.generate())
-    with redis.Redis.from_url(redis_url) as store, socket.create_server(("127.0.0.1", 0)) as listening:
-        store.flushall()
-        with ServingThread(settings, listening, chance) as thread:
-            yield Running(listening.getsockname()[1], settings, store, chance, thread.endpoints)
+    settings = make_settings(directory, _own_store, SigningKey.generate())
+    with (
+        redis.Redis.from_url(_own_store) as store,
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        ServingThread(settings, listening, chance) as thread,
+    ):
+        yield Running(listening.getsockname()[1], settings, store, chance, thread.endpoints)
 
 
 @pytest.fixture
@@ -287,7 +302,9 @@ def crowded(front: Running) -> Iterator[Running]:
 
 
 @pytest.fixture
-def front(_served: Running, redis_server: "redis.Redis") -> Running:
+def front(_served: Running) -> Running:
     """The server over an empty store."""
+    _served.store.flushall()
+    _served.store.script_flush()
     _served._keys.clear()
     return _served

@@ -288,6 +288,21 @@ def test_no_name_is_no_answer() -> None:
         resolve("a" * 70 + ".example.com", 443)
 
 
+def test_a_name_server_that_does_not_answer_is_no_answer() -> None:
+    """The system's resolver may take longer than everything else together."""
+    released = threading.Event()
+
+    def silent(_host: str, _port: int) -> list[str]:
+        released.wait(60)
+        return []
+
+    try:
+        answer = post("https://hooks.example.com/", allow=False, resolve=silent, timeouts=Timeouts(0.1, 5.0))
+        assert answer == Answer(0, "no connection")
+    finally:
+        released.set()
+
+
 def test_the_doctor_learns_what_stops_a_connection() -> None:
     """Without making one."""
 

@@ -30,8 +30,7 @@ class Instances(Cluster):
         self.port = ports.free_port()
         listening = {name: ports.free_port() for name in NAMES}
         self._balancer = Balancer(haproxy, directory, self.port, listening)
-        common = ["--drain", DRAIN, "--server", "uvicorn"]
-        self._arguments = {name: ["serve", "--port", str(port), *common] for name, port in listening.items()}
+        self._arguments = {name: ["serve", "--port", str(port), "--drain", DRAIN] for name, port in listening.items()}
         self.statuses: list[int] = []
 
     @contextmanager

@@ -19,7 +19,7 @@ def test_no_request_is_lost_when_an_instance_is_restarted(tmp_path: Path) -> Non
     assert load.by_status.keys() == {200, 201, 404}
 
 
-def test_a_worker_hands_back_what_it_has_not_begun(tmp_path: Path) -> None:
+def test_what_a_worker_has_not_begun_is_handed_back(tmp_path: Path) -> None:
     """It ends with status 0 while many entries are its own; another may take each at once, and sends it once."""
     workers = Workers(tmp_path, 1000, "--concurrency", "2")
     with workers.working() as client:

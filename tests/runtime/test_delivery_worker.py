@@ -52,6 +52,15 @@ class FakeDeliver:
                 self.done.append(one)
 
     @property
+    def held(self) -> "FakeDeliver":
+        """And what a breaker made wait."""
+        return self
+
+    def released(self) -> list[tuple[Timer, int]]:
+        """Nothing."""
+        return []
+
+    @property
     def timers(self) -> "FakeDeliver":
         """What runs timers: this, too."""
         return self
@@ -201,7 +210,7 @@ def test_an_outage_of_the_store_is_outlived() -> None:
         wait_until(lambda: deliver.done, 5)
 
 
-def test_the_end_waits_for_what_is_being_sent_and_hands_back_the_rest() -> None:
+def test_the_end_waits_for_what_is_being_sent_and_the_rest_is_handed_back() -> None:
     """Stopping finishes the sends under way, which are kept from others; what was only held is handed back at once."""
     outbox = FakeStreams()
     for shard in range(SHARDS):

@@ -207,6 +207,9 @@ def other_places(harness: StoreHarness) -> None:
     harness.raw.zadd(harness.keys.timers(3), {"r:nonsense": 1})
     harness.outbox.read_new([3], 10, 0.001)
     harness.due_timers.due(10)
+    harness.raw.zadd(harness.keys.timers(3), {"r:later": 10**14})
+    follow = {"timers": harness.keys.timers(3), "clock_step": harness.keys.clock_step(3)}
+    harness.scripts.call("delivery/follow_clock", follow, seen_ms=10**15, same_step_ms=1_000)
     marks = Keyrings(harness.store, harness.keys)
     marks.claim(harness.ring.fingerprint)
     marks.register(harness.ring.kids)

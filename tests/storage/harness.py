@@ -2,7 +2,6 @@
 
 import functools
 import itertools
-import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from otp_service.domain.checking import CheckAnswer, CheckCommand
 from otp_service.domain.delivery import Accepted, DeliveryReport
 from otp_service.domain.ids import Reference
 from otp_service.domain.outbox import Job, PendingDelivery, SendPermit, Timer
-from otp_service.domain.policy import App, Channel, Limit, NumberLimits, Sender, SenderKind
+from otp_service.domain.policy import App, Channel, Limit, NumberLimits, Sender, SenderKind, Template
 from otp_service.domain.starting import StartCommand, Started, StartRefused
 from otp_service.keyring import Keyring, create, parse
 from otp_service.storage.audit_entries import events_of
@@ -38,6 +37,8 @@ from otp_service.storage.sender_stats import SenderStats
 from otp_service.storage.store import Store
 from otp_service.storage.timers import Timers
 from otp_service.storage.verifications import Verifications
+from otp_service.usecases import sealed_box
+from otp_service.usecases.sealed_box import Box
 
 from .records import Records
 from .remembered import Remembered
@@ -47,7 +48,8 @@ SHARDS = 16
 POOL = Sender("pool", SenderKind.NUMBER_POOL, "profile-a", None, 20.0)
 BACKUP = Sender("backup", SenderKind.LONG_CODE, "profile-b", "+18445550001", 20.0)
 SAME_PROFILE = Sender("same_profile", SenderKind.LONG_CODE, "profile-a", "+18445550002", 20.0)
-SENDERS = (POOL, BACKUP, SAME_PROFILE)
+WHATSAPP = Sender("whatsapp", SenderKind.WHATSAPP, "profile-a", "+18445550003", 20.0, Template("otp_code"))
+SENDERS = (POOL, BACKUP, SAME_PROFILE, WHATSAPP)
 RESEND_MS = (30_000, 60_000, 120_000)
 SHOP = App("shop", "Acme", (POOL, BACKUP), resend_after_ms=RESEND_MS)
 BANK = App("bank", "Bank", (POOL, BACKUP), resend_after_ms=RESEND_MS)
@@ -179,7 +181,7 @@ class StoreHarness(Remembered, Records):
         ref = changes.pop("reference", ref)
         kid = self.ring.active_kid
         hashed = codes.context_hash(context)
-        box = {"v": ref.token, "to": number, "code": code, "context": context or {}}
+        box = sealed_box.pack(ref, Box(number, code, context or {}))
         made = StartCommand(
             operation_id=word(),
             operation_ttl_ms=60_000,
@@ -191,7 +193,7 @@ class StoreHarness(Remembered, Records):
             context_hash=hashed,
             kid=kid,
             digest=self.digest(ref, app.name, code, hashed),
-            box=self.ring.seal(json.dumps(box).encode()),
+            box=self.ring.seal(box),
             metadata="{}",
             locale="en",
             autofill="",

@@ -53,7 +53,8 @@ class Workers(Callers):
             if n != ordinal
         )
         permit = self.harness.begin(job, model.app, per_number=LIMITS)
-        may = not self.budget_wait(model.app, self.harness.now()) and model.usable and not arrived
+        replaced = send.number < model.sends
+        may = not self.budget_wait(model.app, self.harness.now()) and model.usable and not arrived and not replaced
         assert (permit is not None) == (may and status in ("queued", "sending", "unknown"))
         if permit is None:
             ended = self.harness.status(ref, ordinal)

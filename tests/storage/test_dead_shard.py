@@ -27,6 +27,7 @@ from otp_service.storage.api_keys import ApiKeys
 from otp_service.storage.audit_consumer import AuditConsumer
 from otp_service.storage.callbacks import Callbacks
 from otp_service.storage.limits import Limits
+from otp_service.usecases.held_deliveries import HeldDeliveries
 
 from ..conftest import wait_until
 from ..web.conftest import ApiHarness, make_settings
@@ -251,6 +252,11 @@ class Sends:
     def timers(self) -> "Sends":
         """What runs timers: this, too."""
         return self
+
+    @property
+    def held(self) -> HeldDeliveries:
+        """Nothing waits for a breaker."""
+        return HeldDeliveries(cast("Any", None), time.monotonic)
 
     def run(self, due: Timer) -> str | None:
         """Expire, or put back."""

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from dataclasses import replace
 from functools import partial
 from importlib.resources import files
 
@@ -11,7 +12,7 @@ from otp_service.domain.delivery import RANK, Accepted, Action, DeliveryReport, 
 from otp_service.domain.ids import Reference
 from otp_service.domain.policy import App
 
-from .harness import CODE, POOL, SHOP, StoreHarness, at_once, fresh_number, word
+from .harness import BACKUP, CODE, POOL, SAME_PROFILE, SHOP, WHATSAPP, StoreHarness, at_once, fresh_number, word
 
 WORDS = ("queued", "sending", "sent", "delivered", "delivery_failed", "delivery_unconfirmed")
 ALONE = App("shop", "Acme", (POOL,))
@@ -145,14 +146,27 @@ def test_late_delivered_wins_over_failed_and_undoes_no_fail_over(harness: StoreH
     assert harness.status(ref) == "delivered"
 
 
-@pytest.mark.parametrize(("code", "action"), [("40001", Action.STOP_PERSON), ("20100", Action.STOP_ALL)])
-def test_a_failure_that_no_sender_helps_against_claims_none(harness: StoreHarness, code: str, action: Action) -> None:
-    """A dead line is dead for every sender, an account without funds has none."""
-    ref = harness.start(fresh_number()).reference
-    harness.send(ref)
-    report = DeliveryReport("msg-1", "+1", "delivery_failed", error=Refused(code, "No route", action))
-    assert harness.apply_report(ref, report, event="e1") == "moved"
-    assert harness.record(ref)["deliveries"] == "1"
+@pytest.mark.parametrize(
+    ("code", "action", "next_senders"),
+    [
+        ("40310", Action.STOP_PERSON, []),
+        ("20100", Action.STOP_ALL, []),
+        ("40008", Action.NEXT_SENDER, ["same_profile", "backup", "whatsapp"]),
+        ("40309", Action.STOP_PERSON, ["backup"]),
+        ("40001", Action.STOP_PERSON, ["whatsapp"]),
+    ],
+)
+def test_a_failure_claims_a_sender_that_differs_in_what_is_to_blame(
+    harness: StoreHarness, code: str, action: Action, next_senders: list[str]
+) -> None:
+    """A wrong number is wrong for every sender, a list of countries is a profile's, a landline takes no SMS."""
+    ref = harness.start(fresh_number(), replace(SHOP, route=(POOL, SAME_PROFILE, BACKUP, WHATSAPP))).reference
+    for n, sender in enumerate(["pool", *next_senders], 1):
+        harness.send(ref, f"msg-{n}")
+        assert harness.record(ref)[f"{n}:sender"] == sender
+        report = DeliveryReport(f"msg-{n}", "+1", "delivery_failed", error=Refused(code, "As it happens", action))
+        assert harness.apply_report(ref, report, n, event=f"e{n}") == "moved"
+    assert harness.record(ref)["deliveries"] == str(1 + len(next_senders))
 
 
 def test_a_report_after_the_end_changes_the_delivery_only(harness: StoreHarness) -> None:

@@ -230,10 +230,10 @@ def shift(harness: StoreHarness, ref: Reference, **by_ms: int) -> None:
 def test_no_time_alone_prolongs_a_code(harness: StoreHarness, times: dict[str, int]) -> None:
     """Neither a later `expires` nor a clock that was set back: no check approves, nothing is sent, and it is shown."""
     number = fresh_number()
-    checked, sent, timed, again = (
-        harness.start(to).reference for to in (fresh_number(), fresh_number(), fresh_number(), number)
+    checked, sent, timed, canceled, again = (
+        harness.start(to).reference for to in (fresh_number(), fresh_number(), fresh_number(), fresh_number(), number)
     )
-    for ref in (checked, sent, timed, again):
+    for ref in (checked, sent, timed, canceled, again):
         shift(harness, ref, **times)
         view = harness.verifications.view(ref, "shop")
         assert view is not None
@@ -243,6 +243,7 @@ def test_no_time_alone_prolongs_a_code(harness: StoreHarness, times: dict[str, i
     assert harness.status(sent) == "expired"
     assert harness.verifications.expire(timed)
     assert harness.record(timed)["status"] == "expired"
+    assert harness.verifications.cancel(word(), canceled, "shop") == Ended(Status.EXPIRED)
     harness.refused(number)  # the cool-down is the number's
     assert harness.record(again)["status"] == "expired"
 

@@ -258,6 +258,7 @@ def test_what_could_not_be_sent_has_expired_with_its_reason(harness: StoreHarnes
         hand_back(harness, harness.take(ref), "no running worker has the key")
         harness.age(ref, 300_000 if first != "closing" else 400_000)
         if first == "closing":
+            harness.raw.zadd(harness.keys.timers(shard_of(harness, ref)), {f"closing:{ref.delivery_id(1)}": 1})
             harness.due_deliveries.close_delivery(come(harness, ref, "closing"))
         else:
             if first == "expiry":

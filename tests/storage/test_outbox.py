@@ -35,7 +35,7 @@ def test_what_a_dead_worker_held_is_taken_over(harness: StoreHarness) -> None:
     assert other.claim_stale([job.shard], 10) == [job]
 
 
-def test_what_a_worker_hands_back_is_anothers_at_once(harness: StoreHarness) -> None:
+def test_what_was_handed_back_is_anothers_at_once(harness: StoreHarness) -> None:
     """But for what it keeps, and for what is another's already; nothing is lost with its name."""
     kept, left = (harness.take(harness.start(fresh_number()).reference) for _ in range(2))
     other, third = harness.other_worker(), harness.other_worker()

@@ -112,6 +112,19 @@ def test_after_a_lost_answer_the_next_sender_sends(harness: StoreHarness) -> Non
     assert deliveries(harness, ref) == [("pool", "delivered"), ("backup", "queued")]
 
 
+def test_a_request_from_before_the_clock_was_set_back_is_waited_for_no_longer(harness: StoreHarness) -> None:
+    """Its worker has died: its answer counts as lost after the time that a request may take."""
+    ref, _ = begun(harness)
+    harness.raw.hset(harness.keys.record(ref), "1:updated_ms", str(harness.now() + 3_600_000))
+    failover(harness, ref)
+    assert 0 < (wait_on(harness, ref, "failover") or 0) <= 10_000
+    began_ms = int(harness.record(ref)["1:updated_ms"])
+    assert began_ms <= harness.now()
+    harness.raw.hset(harness.keys.record(ref), "1:updated_ms", str(began_ms - 10_000))
+    failover(harness, ref)
+    assert deliveries(harness, ref) == [("pool", "sending"), ("backup", "queued")]
+
+
 def test_a_request_in_flight_is_waited_for(harness: StoreHarness) -> None:
     """Until it has an answer or can have none any more; then it counts as lost."""
     ref, _ = begun(harness)

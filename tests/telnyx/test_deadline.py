@@ -146,6 +146,17 @@ def test_the_connect_time_is_for_all_addresses_together(monkeypatch: pytest.Monk
     assert sum(waited) <= 1.0 + 1e-9
 
 
+def test_a_name_server_that_does_not_answer_costs_the_time_to_connect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing has left then."""
+    released = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait(60) and [])
+    try:
+        with TelnyxClient("KEY", "http://carrier.test:9/v2", timeouts=Timeouts(connect_s=0.1)) as client:
+            assert client.send(sms(), idempotency_key="k") == NotSent("no connection (ConnectTimeout)")
+    finally:
+        released.set()
+
+
 # ---- whose answer -------------------------------------------------------------------------------------------------
 
 

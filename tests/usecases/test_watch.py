@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
 from queue import SimpleQueue
 from typing import Any
 
@@ -32,7 +31,6 @@ class Scenario:
             store=self.store,
             slots=slots,
             pause=self._pause,
-            released=nullcontext(),
             count=self.counted.append,
             monotonic=self._monotonic,
         )
@@ -56,14 +54,19 @@ class Scenario:
         self._ticks.put(ending)
 
     def wait(
-        self, ref: Reference = ONE, after: int = 1, timeout_s: float = LONG_S, share: int | None = None
+        self,
+        ref: Reference = ONE,
+        after: int = 1,
+        timeout_s: float = LONG_S,
+        share: int | None = None,
+        owner: str = "shop",
     ) -> "Future[News]":
         """Somebody waits, and has begun to."""
         begun = threading.Event()
 
         def run() -> News:
             begun.set()
-            return self.watch.wait(ref, after, timeout_s, share)
+            return self.watch.wait(ref, after, timeout_s, owner, share)
 
         future = self._pool.submit(run)
         assert begun.wait(5)
@@ -164,6 +167,27 @@ def test_no_more_waits_than_slots(make: Callable[..., Scenario]) -> None:
     again = scenario.wait(OTHER, after=2)
     scenario.waiting(3)
     assert not again.done()
+
+
+def test_who_has_most_slots_loses_the_oldest(make: Callable[..., Scenario]) -> None:
+    """Only where all are taken: one app may have them all until another comes, which then gets its share."""
+    scenario = make(slots=4)
+    much = []
+    for count in range(1, 5):
+        much.append(scenario.wait(owner="much"))
+        scenario.waiting(count)
+    assert scenario.wait(owner="much").result(5) is News.FULL
+    little = [scenario.wait(OTHER, owner="little")]
+    assert much[0].result(5) is News.FULL
+    scenario.waiting(4)
+    little.append(scenario.wait(OTHER, owner="little"))
+    assert much[1].result(5) is News.FULL
+    scenario.waiting(4)
+    assert scenario.wait(OTHER, owner="little").result(5) is News.FULL
+    assert not any(wait.done() for wait in (*much[2:], *little))
+    third = scenario.wait(owner="third")
+    assert much[2].result(5) is News.FULL
+    assert not third.done()
 
 
 def test_one_verification_takes_no_more_than_its_share(make: Callable[..., Scenario]) -> None:

@@ -23,8 +23,10 @@ from werkzeug.test import run_wsgi_app
 
 from otp_service import bootstrap, config, keyring
 from otp_service.config import Settings
+from otp_service.domain.ids import Reference
 from otp_service.storage.api_keys import SCOPES
 from otp_service.storage.pieces import joined, unpack_sealed
+from otp_service.usecases import sealed_box
 
 PROFILE = "abc85f64-5717-4562-b3fc-2c9600000000"
 OTHER_PROFILE = "0c0ffee0-5717-4562-b3fc-2c9600000000"
@@ -245,7 +247,7 @@ class ApiHarness:
             found: Any = self.store.hgetall(name)
             kept = {field.decode(): value.decode("utf-8", "surrogateescape") for field, value in found.items()}
             box = unpack_sealed(joined(kept, "box") or b"")
-            return str(json.loads(self.vault.open(box))["code"])
+            return sealed_box.unpack(Reference(verification_id.removeprefix("vrf_"), ""), self.vault.open(box)).code
         raise AssertionError("the verification has no code any more")
 
     def wrong(self, verification_id: str) -> str:

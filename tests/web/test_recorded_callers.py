@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 
 from otp_service import bootstrap, config, keyring
+from otp_service.domain.errors import StoreUnavailable
+from otp_service.storage.known_api_keys import Principal
+from otp_service.web.refused_keys import MOST_LOOKS, RefusedKeys
 
 from .conftest import Answer, ApiHarness, make_settings
 from .webhook_events import finalized
@@ -63,6 +66,132 @@ def test_a_webhook_has_no_key(api: ApiHarness) -> None:
     assert recorded(api, "optout.added")[0]["request_id"].startswith("req_")
     assert recorded(api, "webhook.rejected") == [named(api, rejected, with_key=False)]
     assert {tuple(by.values()) for by in recorded(api, "key.created")} == {tuple(NOBODY.values())}
+
+
+def refusals(api: ApiHarness, kind: str) -> list[dict[str, Any]]:
+    """What is recorded of refused keys or scopes: app, detail and who it was."""
+    events = api.call("GET", f"/audit/events?type={kind}&limit=1000").json["events"]
+    return [{"app": event["app"], **event["detail"], **event["by"]} for event in events]
+
+
+def test_a_refused_scope_is_on_record(api: ApiHarness) -> None:
+    """With the key, the scope that it lacks, and the request; in the record of the key's app."""
+    key = api.key("other", "metrics")
+    first = api.call("POST", "/verify/start", {"to": api.number()}, key=key, peer=PEER)
+    first.problem(403, "forbidden")
+    key_id = key.split("_")[1]
+    expected = {"app": "other", "scope": "verify", "key_id": key_id, "request_id": first.header("X-Request-Id")}
+    assert refusals(api, "scope.refused")[0] == expected | {"address": PEER}
+    reader = api.key("other", "audit:read")
+    seen = api.call("GET", "/audit/events?type=scope.refused", key=reader).json["events"]
+    assert [event["detail"] for event in seen[:1]] == [{"key_id": key_id, "scope": "verify"}]
+
+
+def test_a_refused_key_is_on_record(api: ApiHarness) -> None:
+    """One that is revoked, or whose secret is another, by its id; made-up ones together; no secret, no key itself."""
+    keys = bootstrap.build_api_keys(api.settings)
+    gone = keys.create("other", ["verify"], None)
+    keys.revoke(gone.id)
+    for token in (gone.key, gone.key[:-1] + ("A" if gone.key[-1] != "A" else "B")):
+        api.call("POST", "/verify/start", {}, key=token, peer=PEER).problem(401, "unauthorized")
+    for number in range(30):
+        api.call("GET", "/audit/events", key=f"otp_{number:012d}_{'A' * 43}").problem(401, "unauthorized")
+        junk = {"Authorization": f"Bearer secret-{number}"}
+        api.call("GET", "/audit/events", key=None, headers=junk).problem(401, "unauthorized")
+    found = refusals(api, "key.refused")
+    reasons = [event["reason"] for event in found]
+    assert {*reasons} == {"not_valid", "unknown", "malformed"}
+    known = found[reasons.index("not_valid")]
+    assert (known["app"], known["address"]) == ("other", PEER)
+    everything = api.call("GET", "/audit/events?limit=1000").body.decode()
+    assert gone.id in everything
+    assert gone.key.split("_", 2)[2] not in everything
+    assert "secret-" not in everything
+    assert "0" * 12 not in everything
+
+
+def test_a_request_without_a_key_is_nothing_to_record(api: ApiHarness) -> None:
+    """Who sends none has not tried one."""
+    api.call("POST", "/verify/start", {}, key=None).problem(401, "unauthorized")
+    assert refusals(api, "key.refused") == []
+
+
+def test_a_refusal_stays_one_where_it_cannot_be_recorded() -> None:
+    """The record is not written, and the caller is refused all the same; nothing is raised."""
+
+    class Down:
+        """Cannot be asked."""
+
+        def __getattr__(self, name: str) -> Any:
+            def fail(*_: object, **__: object) -> None:
+                raise StoreUnavailable(name)
+
+            return fail
+
+    down: Any = Down()
+    refused = RefusedKeys(down, down)
+    refused.record_key(f"otp_{'0' * 12}_{'A' * 43}")
+    refused.record_key("x")
+    refused.record_scope(Principal("k", "shop", frozenset()), "verify")
+
+
+def test_refusals_cost_little() -> None:
+    """In a second so many ids are looked up at most; one event stands for all made-up ones, one for a key and scope."""
+    asked: list[str] = []
+
+    class Counting:
+        """Knows nothing, and counts."""
+
+        def get(self, key_id: str) -> None:
+            asked.append(key_id)
+
+        def record(self, kind: str, detail: object, *_: object, mark: str, **__: object) -> None:
+            assert detail in ({"reason": "unknown"}, {"key_id": "k", "scope": "verify"})
+            asked.append(mark)
+
+    counting: Any = Counting()
+    now = 0.0
+    refused = RefusedKeys(counting, counting, lambda: now)
+    for _ in range(2):
+        for number in range(500):
+            refused.record_scope(Principal("k", "shop", frozenset()), "verify")
+            refused.record_key(f"otp_{number:012d}_{'A' * 43}")
+        assert len(asked) <= MOST_LOOKS + 2
+        assert [mark for mark in asked if ":" in mark] == ["scope.refused:k:verify", "key.refused:unknown"]
+        asked.clear()
+        now += 1
+
+
+def logged(caplog: pytest.LogCaptureFixture, answer: Answer) -> str | None:
+    """Which verification the line of this request names."""
+    (line,) = [one for one in caplog.records if getattr(one, "request_id", "") == answer.header("X-Request-Id")]
+    found: str | None = getattr(line, "verification_id", None)
+    return found
+
+
+def test_the_log_of_a_request_names_its_verification(api: ApiHarness, caplog: pytest.LogCaptureFixture) -> None:
+    """Started, refused, judged by id and by number, repeated, redeemed, read and canceled."""
+    caplog.set_level("INFO", logger="otp.web")
+    number, key = api.number(), {"Idempotency-Key": "k-1"}
+    answers = [post(api, "/verify/start", {"to": number}, **key)]
+    mine = answers[0].json["verification_id"]
+    code, wrong = api.code(mine), api.wrong(mine)
+    answers += [post(api, "/verify/start", {"to": number}, **key), post(api, "/verify/start", {"to": number})]
+    answers += [post(api, "/verify/check", {"to": number, "code": wrong}), api.check(mine, wrong)]
+    answers += [post(api, "/verify/check", {"to": number, "code": code}, **key) for _ in range(2)]
+    receipt = {"receipt": answers[-1].json["receipt"]}
+    answers += [post(api, "/receipts/redeem", receipt) for _ in range(2)]
+    answers += [api.call("GET", f"/verify/{mine}"), post(api, f"/verify/{mine}/cancel"), api.check(mine, code)]
+    assert [answer.status for answer in answers] == [201, 201, 429, 422, 422, 200, 200, 200, 410, 200, 410, 410]
+    assert [logged(caplog, answer) for answer in answers] == [mine] * len(answers)
+
+
+def test_no_log_repeats_what_is_no_id(api: ApiHarness, caplog: pytest.LogCaptureFixture) -> None:
+    """Numbers and other texts of a caller stay out of it."""
+    caplog.set_level("INFO", logger="otp.web")
+    for text in ("%2B12025550143", "vrf_x", "vrf_" + "A" * 32):
+        assert logged(caplog, api.call("GET", f"/verify/{text}")) is None
+    assert logged(caplog, api.check("+12025550143", "123456")) is None
 
 
 @pytest.mark.parametrize(

@@ -81,15 +81,6 @@ def test_all_limits_beside_the_number_share_one(quiet: ApiHarness) -> None:
     assert trips(quiet, lambda: quiet.start(number, "default", **address)) == 3
 
 
-def test_a_caller_without_a_key_costs_nothing_but_the_look_for_it(quiet: ApiHarness) -> None:
-    """A wrong secret of a key that is known costs none; an id that nobody knows might be a new key's."""
-    key = quiet.key()
-    wrong = key[:-1] + ("A" if key[-1] != "A" else "B")
-    assert trips(quiet, lambda: quiet.call("GET", "/verify/nothing", key=wrong)) == 0
-    unknown = "otp_000000000000_" + "A" * 43
-    assert trips(quiet, lambda: quiet.call("GET", "/verify/nothing", key=unknown)) == 1
-
-
 def test_what_is_old_is_asked_for(quiet: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is let in by what the background read too long ago."""
     assert isinstance(quiet.store, redis.Redis)

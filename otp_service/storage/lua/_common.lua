@@ -45,9 +45,9 @@ local function add_pieces(fields, name, value)
 end
 
 -- Who an event is about, as `append_event` takes it, from the facts of a record (false if it is gone).
-local function subject_of(record, token, number_hash, facts, operation)
+local function subject_of(record, token, number_hash, facts)
   local app, _, mask = string.match(facts or '', RecordFacts.PARSE)
-  return {record = record, token = token, app = app, mask = mask, number_hash = number_hash, operation = operation}
+  return {record = record, token = token, app = app, mask = mask, number_hash = number_hash}
 end
 
 -- When a verification was started, from the facts of its record.

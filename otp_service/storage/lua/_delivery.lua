@@ -95,7 +95,7 @@ local function queue_delivery(c, n, route, send, channel, locale, autofill, with
   if #timers > 0 then redis.call('ZADD', c.timers, unpack(timers)) end
   redis.call('XADD', c.outbox, '*', Outbox.DELIVERY, id)
   append_audit(c.audit, c.who, events .. AuditEvents.SEPARATOR .. audit_event('delivery.queued', n,
-    cjson.encode({sender = sender, kind = kind})))
+    string.format(QueuedDetail.PACK, sender, kind)))
   return sender, kind
 end
 

@@ -7,6 +7,11 @@ local function micros()
   return t[1] * 1000000 + t[2]
 end
 
+-- Microseconds as text without exponent.
+local function whole(us)
+  return string.format('%.0f', us)
+end
+
 -- The time that is reserved up to, at least now. An entry that was written in the future comes from before the clock
 -- was set back: it reaches no further than it did when it was written.
 local function reserved_until(key, now)
@@ -18,6 +23,6 @@ local function reserved_until(key, now)
 end
 
 local function reserve_until(key, at, now, more_ms)
-  local reserved = string.format(ReservedSlot.PACK, string.format('%.0f', at), string.format('%.0f', now))
+  local reserved = string.format(ReservedSlot.PACK, whole(at), whole(now))
   redis.call('SET', key, reserved, 'PX', math.ceil((at - now) / 1000) + more_ms)
 end

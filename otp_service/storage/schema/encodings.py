@@ -99,7 +99,16 @@ AuditEvents = Encoding(RECORD_SEPARATOR, ("event", "more"))
 """The events of one entry of the audit record, any number of them one after the other."""
 
 AuditEvent = Encoding(UNIT_SEPARATOR, ("type", "delivery", "detail"))
-"""One event of the audit record. Delivery: its ordinal, or empty. Detail: a JSON object, or empty."""
+"""One event of the audit record. Delivery: its ordinal, or empty. Detail: a JSON object, or empty.
+
+Two events come with every verification. Their usual details are packed as `StartDetail` and `QueuedDetail`.
+"""
+
+StartDetail = Encoding("|", ("purpose", "channel"))
+"""The detail of `verification.started` and `verification.resent` that says no more than this."""
+
+QueuedDetail = Encoding("|", ("sender", "kind"))
+"""The detail of `delivery.queued`."""
 
 WrongCodes = Encoding("|", ("in_a_row", "last_ms", "times"))
 """A number's wrong codes in an app: how many since its last approval, when the last was, and when they were.
@@ -108,7 +117,10 @@ The times are milliseconds, newest first, at most 100, separated by commas. Over
 """
 
 HashEnd = Encoding("|", ("key_ms", "needed_ms"))
-"""When a number's hash ends by itself, and until when it is needed for all but wrong codes in a row."""
+"""When a number's hash ends by itself, and until when it is needed for all but wrong codes in a row.
+
+One time alone is both.
+"""
 
 TimerEntry = Encoding(":", ("kind", "subject"))
 """A member of the sorted set of timers. Subject: the token of a verification, or a delivery's id."""
@@ -137,11 +149,19 @@ LatestEntry = Encoding("|", ("token", "expires_ms"))
 StartOperation = Encoding("|", ("until_ms", "operation", "outcome", "token"))
 """What an operation that started a verification did, remembered so long: `created` or `resent`, and the id's token.
 
-The token is `=` while that verification is the latest for its app and purpose. A list is separated by commas.
+The token is `=` while that verification is the latest for its app and purpose. One that created the latest is a
+`ShortOperation`. A list is separated by commas.
 """
+
+ShortOperation = Encoding("|", ("until_ms", "operation"))
+"""The `StartOperation` that created the latest verification."""
 
 ReservedSlot = Encoding("|", ("until_us", "written_us"))
 """Up to when slots are reserved, and when that was written, both in microseconds."""
+
+SenderPace = Encoding("|", ("reserved_us", "next_send_us", "late_us", "written_us"))
+"""A sender's rate, in microseconds: up to when slots are reserved, when the next message may go, up to when those that
+came back too late have been given new slots, and when that was written."""
 
 LimitRule = Encoding(":", ("limit", "per_ms"))
 """A limit as scripts get it: so many in any window of so many milliseconds. A list is separated by commas."""

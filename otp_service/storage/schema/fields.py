@@ -102,7 +102,7 @@ class Number:
 
     LATEST: Final = "latest:"
     """Followed by an app and a purpose: the number's latest verification, and when its code ends."""
-    OPERATIONS: Final = "operations:"
+    OPERATIONS: Final = "started:"
     """Followed by an app and a purpose: what the operations did that started a verification lately, newest first."""
     SENDS: Final = "sends"
     """The number's sends over all apps, for the caps and the ladders."""

@@ -99,6 +99,10 @@ class Keys:
         """
         return f"{self._tag(shard)}:timers"
 
+    def clock_step(self, shard: int) -> str:
+        """String: the store's time after its clock was set back (ms), once the timers follow it. TTL: 10 s."""
+        return f"{self._tag(shard)}:clock_step"
+
     def audit(self, shard: int) -> str:
         """Stream: the audit events of the shard's numbers, appended by every script. No TTL: trimmed by the worker."""
         return f"{self._tag(shard)}:audit"

@@ -68,8 +68,11 @@ class Deliveries(Protocol):
 class SenderRate(Protocol):
     """The slots in the senders' rates, shared by all workers."""
 
-    def acquire_rate_slot(self, sender: str, rate_per_s: float, patience_ms: int) -> int:
-        """Take the sender's next slot: milliseconds to wait for it, negative if that is more than `patience_ms`."""
+    def acquire_rate_slot(self, sender: str, rate_per_s: float, patience_ms: int, *, again: bool = False) -> int:
+        """Take the sender's next slot: milliseconds to wait for it, negative if that is more than `patience_ms`.
+
+        The message goes after `LONGEST_SLEEP_MS` at most; after a longer wait it asks `again`.
+        """
         ...
 
 

@@ -15,7 +15,7 @@ from .. import ports
 from .apps import configured_app
 from .digests import code_digest
 from .people import People
-from .refusals import NOT_FOUND, ended, too_many_wrong_codes
+from .refusals import NOT_FOUND, about, ended, too_many_wrong_codes
 
 _TIMES = 3
 """How often a check by number follows the number's latest verification while newer ones are started."""
@@ -83,7 +83,7 @@ class CheckVerification:
             asserted_number=number,
             asserted_purpose=request.purpose or "",
         )
-        return self._judge(app, make) or NOT_FOUND
+        return about(ref, self._judge(app, make) or NOT_FOUND)
 
     def _by_number(self, app: App, number: str, request: CheckRequest, request_key: str) -> Approved | Refusal:
         purpose = request.purpose or DEFAULT_PURPOSE
@@ -93,7 +93,7 @@ class CheckVerification:
                 return NOT_FOUND
             answer = self._judge(app, partial(self._command, app, request, request_key, ref, by_purpose=purpose))
             if answer is not None:
-                return answer
+                return about(ref, answer)
         return _OVERTAKEN
 
     def _command(
@@ -109,7 +109,7 @@ class CheckVerification:
     ) -> CheckCommand:
         hashed, peppers = codes.context_hash(request.context), self._vault.current().peppers
         return CheckCommand(
-            operation_id=self._token_bytes(12).hex(),
+            operation_id=self._token_bytes(8).hex(),
             reference=ref,
             app=app,
             receipt_id=self._token_bytes(16).hex(),

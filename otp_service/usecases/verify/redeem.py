@@ -10,6 +10,7 @@ from ...domain.errors import KeyUnknown, Refusal
 from ...domain.ids import Reference
 from .. import ports
 from .people import People
+from .refusals import about
 
 INVALID = Refusal(
     "receipt_invalid", "This is not a valid receipt of this service for this app, it is over, or it is not as asserted."
@@ -83,7 +84,7 @@ class RedeemReceipt:
         ref = self._vault.ids.read(claims.verification_id)
         if ref is None or number not in (None, ref.number_hash):
             return INVALID
-        return self._spend(app_name, ref, claims)
+        return about(ref, self._spend(app_name, ref, claims))
 
     def _claims(self, app_name: str, token: str) -> _Claims | None:
         kid = receipt.kid_of(token)

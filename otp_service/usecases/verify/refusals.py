@@ -1,8 +1,14 @@
 """Refusals that several use cases give."""
 
+from dataclasses import replace
+from typing import TypeVar
+
 from ...domain.errors import Refusal
+from ...domain.ids import Reference
 from ...domain.verification import ENDED_CODE, Status
 from ...domain.view import whole_seconds
+
+Outcome = TypeVar("Outcome")
 
 NOT_FOUND = Refusal("verification_not_found", "There is no such verification. Start one with POST /verify/start.")
 """The same for a verification that never existed and for another app's."""
@@ -14,6 +20,11 @@ _ENDED_DETAIL = {
     Status.EXHAUSTED: "All tries of this verification are used up. Start a new one.",
     Status.DENIED: "The person said that it was not them who asked for this code.",
 }
+
+
+def about(ref: Reference, outcome: Outcome | Refusal) -> Outcome | Refusal:
+    """The outcome; a refusal says for the log which verification it is about."""
+    return replace(outcome, verification_id=ref.verification_id) if isinstance(outcome, Refusal) else outcome
 
 
 def ended(status: Status) -> Refusal:

@@ -12,7 +12,8 @@ from ...domain.ids import NUMBER_HASH_BYTES, Reference
 from ...domain.phone import Phone
 from ...domain.policy import App, Channel, Policy, Sender, Slot
 from ...domain.starting import OPERATION_TTL_MS, StartCommand, Started
-from .. import ports
+from .. import ports, sealed_box
+from ..sealed_box import Box
 from ..sender_health import SenderHealth
 from .apps import configured_app
 from .digests import code_digest
@@ -108,7 +109,7 @@ class StartVerification:
         ring = self._vault.current()
         route, healthy = self._sender_health.route(app, senders)
         return StartCommand(
-            operation_id=operation_id or self._token_bytes(12).hex(),
+            operation_id=operation_id or self._token_bytes(8).hex(),
             operation_ttl_ms=KEYED_OPERATION_TTL_MS if operation_id else OPERATION_TTL_MS,
             reference=ref,
             app=app,
@@ -139,8 +140,7 @@ class StartVerification:
 
 def _sealed(ring: ports.Ring, ref: Reference, to: Phone, code: str, context: Mapping[str, str]) -> str:
     """Number, code and context, which only a delivery worker opens."""
-    secret = {"v": ref.token, "to": to.e164, "code": code, "context": dict(context)}
-    return ring.seal(json.dumps(secret).encode())
+    return ring.seal(sealed_box.pack(ref, Box(to.e164, code, context)))
 
 
 def _audit_detail(request: StartRequest, addresses: KeptAddress) -> str:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import msgspec
+
 from ... import telemetry
 from ...domain.checking import Approval
 from ...domain.errors import KeyUnknown, Refusal, SealBroken
@@ -67,7 +69,8 @@ class CheckRoutes:
             telemetry.child(telemetry.CHECKS, call.app, outcome.code).inc()
             return self._problems.refusal(outcome, call.request_id)
         telemetry.child(telemetry.CHECKS, call.app, "replayed" if outcome.replayed else "approved").inc()
-        return reply(200, outcome.approval, **(REPLAYED if outcome.replayed else {}))
+        approval = outcome.approval
+        return reply(200, approval, approval.verification_id, **(REPLAYED if outcome.replayed else {}))
 
     # ---- Idempotency-Key -------------------------------------------------------------------------------------------
 
@@ -100,4 +103,6 @@ class CheckRoutes:
         except (KeyUnknown, SealBroken):
             # Its key is no longer in the keyring. The verification's record has the approval, too.
             return None
-        return Reply(found.status, {"Content-Type": JSON, **NO_STORE, "Idempotent-Replayed": "true"}, first)
+        named = {"Content-Type": JSON, **NO_STORE, "Idempotent-Replayed": "true"}
+        verification_id = msgspec.json.decode(first, type=Approval).verification_id
+        return Reply(found.status, named, first, verification_id=verification_id)

@@ -76,7 +76,7 @@ class VerificationRoutes:
 
     def _wait(self, view: VerificationView, wanted: WatchQuery, share: int | None) -> News:
         after = view.version if isinstance(wanted.after, UnsetType) else wanted.after
-        return self._watch.wait(view.reference, after, _patience_s(view, wanted.wait), share)
+        return self._watch.wait(view.reference, after, _patience_s(view, wanted.wait), view.app, share)
 
     def _reply(
         self, view: VerificationView, timeline: Sequence[TimelineEntry], news: News | None, *, token_access: bool

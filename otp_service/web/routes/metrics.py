@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from ... import telemetry
 from ...domain.circuit import Circuit
 from ...domain.errors import Refusal, StoreUnavailable
-from ..auth import Auth, allow, from_loopback
+from ..auth import Auth, from_loopback
 from ..http import NO_STORE, Call, Doc, Reply, Route
 from ..problems import Problems
 
@@ -54,7 +54,7 @@ class MetricsRoutes:
         if from_loopback(call.peer, call.headers):
             return None
         principal = self._auth.authenticate(call.headers)
-        return principal if isinstance(principal, Refusal) else allow(principal, "metrics")
+        return principal if isinstance(principal, Refusal) else self._auth.allow(principal, "metrics")
 
     def _measure(self) -> None:
         telemetry.OUTBOX_DEPTH.set(self._outbox_depth())

@@ -50,9 +50,8 @@ class ReceiptRoutes:
         if isinstance(outcome, Refusal):
             return self._problems.refusal(outcome, call.request_id)
         spent_at = rfc3339(outcome.redeemed_at_ms)
-        return reply(
-            200, RedeemedReceipt(outcome.verification_id, spent_at, outcome.mask, outcome.purpose, outcome.subject)
-        )
+        spent = RedeemedReceipt(outcome.verification_id, spent_at, outcome.mask, outcome.purpose, outcome.subject)
+        return reply(200, spent, outcome.verification_id)
 
     def keys(self, _: Call) -> Reply:
         """GET /.well-known/jwks.json: also the key that will sign next, for longer than the reply may be cached."""

@@ -56,8 +56,9 @@ class StartRoutes:
             telemetry.child(telemetry.REFUSALS, call.app, outcome.code).inc()
             return self._problems.refusal(outcome, call.request_id)
         telemetry.child(telemetry.STARTS, call.app, "resend" if outcome.resent else "new").inc()
-        token = self._tokens.make(outcome.reference.verification_id)
-        return reply(200 if outcome.resent else 201, shown_as(StartedVerification, outcome, watch_token=token))
+        verification_id = outcome.reference.verification_id
+        shown = shown_as(StartedVerification, outcome, watch_token=self._tokens.make(verification_id))
+        return reply(200 if outcome.resent else 201, shown, verification_id)
 
     # ---- Idempotency-Key -------------------------------------------------------------------------------------------
 
@@ -83,7 +84,8 @@ class StartRoutes:
             return found
         first = msgspec.json.decode(found.body, type=Verification)
         token = self._tokens.make(first.verification_id)
-        return reply(found.status, StartedVerification(**msgspec.structs.asdict(first), watch_token=token), **REPLAYED)
+        shown = StartedVerification(**msgspec.structs.asdict(first), watch_token=token)
+        return reply(found.status, shown, first.verification_id, **REPLAYED)
 
 
 def _without_token(started: Started) -> str:

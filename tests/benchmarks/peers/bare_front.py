@@ -1,15 +1,18 @@
 """The limit on our own front: its processes, its loop and its connection to the store, but a bare handler.
 
-`otp-service serve`, with other endpoints in the loop: no authentication, no digest, no log and no metrics, only JSON
-and one call of our own script. What the service's own endpoints cost beyond this is the work of a request itself.
+Like `otp-service serve`, with other endpoints in the loop: no authentication, no digest, no log and no metrics, only
+JSON and one call of our own script. What the service's own endpoints cost beyond this is the work of a request itself.
 
-`python -m tests.benchmarks.peers.bare_front serve …`; the environment is that of the service.
+`python -m tests.benchmarks.peers.bare_front PORT PROCESSES`, with the environment of the service.
 """
 
 import asyncio
+import gc
 import itertools
+import os
 import random
 import secrets
+import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -18,18 +21,21 @@ from typing import Any, cast
 
 import msgspec
 import redis
+import uvicorn
+import uvloop
 
-from otp_service import bootstrap, greenlets
-from otp_service.bootstrap.front import Front
-from otp_service.cli.main import main
-from otp_service.config import Settings
+from otp_service import config, greenlets
+from otp_service.bootstrap import build_front
 from otp_service.front.plain import Endpoints
+from otp_service.runtime import front_process
 from otp_service.storage.pipelined.routes import routes_of
 from otp_service.web.http import Reply
 
 from .. import script_calls
+from ..programs import HOST
 
 STATUS = {"created": 201, "approved": 200, "wrong": 422}
+WORKING = 4
 HEADERS = {"Content-Type": "application/json"}
 _decode = msgspec.json.Decoder(dict[str, str]).decode
 _encode = msgspec.json.Encoder().encode
@@ -88,17 +94,25 @@ def _reply(told: Any, answer: dict[str, str]) -> Reply:
     return Reply(STATUS.get(told[1], 500), HEADERS, _encode(answer))
 
 
-_build = bootstrap.build_front
+async def serve(listening: socket.socket) -> None:
+    """Serve as a process of the service does, with the bare endpoints."""
+    loop = asyncio.get_running_loop()
+    settings = config.load(config.environment())
+    bare = Bare(loop, settings.redis_url)
+    front = replace(build_front(settings, loop), endpoints=cast("Endpoints", bare))
+    gc.collect()
+    gc.freeze()
+    await uvicorn.Server(front_process.server_config(front, WORKING)).serve([listening])
 
 
-def build_front(settings: Settings, loop: asyncio.AbstractEventLoop, **options: Any) -> Front:
-    """The service's own front with the bare endpoints."""
-    front = _build(settings, loop, **options)
-    return replace(front, endpoints=cast("Endpoints", Bare(loop, settings.redis_url)))
+def main() -> None:
+    """Serve until the session is ended."""
+    listening = socket.create_server((HOST, int(sys.argv[1])), backlog=front_process.BACKLOG)
+    for _ in range(int(sys.argv[2]) - 1):
+        if not os.fork():
+            break
+    uvloop.run(serve(listening))
 
-
-bootstrap.build_front = build_front
-"""At import, so that it is there in the processes of the server too, however they are started."""
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -6,7 +6,7 @@ from .. import store
 from ..ours import ROOT, OtpService
 from ..programs import HOST, Programs, answers, free_port
 from ..target import Kind, Target
-from .servers import NaiveStack
+from .servers import PROCESSES, NaiveStack
 
 
 class BareFront(Target):
@@ -16,19 +16,18 @@ class BareFront(Target):
     kinds = frozenset({Kind.WRONG, Kind.START})
     widest = 64
 
-    def __init__(self, options: tuple[str, ...] = ()) -> None:
-        self._options = options
+    def __init__(self) -> None:
         self._service = OtpService(self.name, ROOT)
 
     def open(self, programs: Programs, *, worker: bool) -> NaiveStack:
         """Store and service."""
-        redis_port, port = store.start(programs), free_port()
-        environ = self._service.environment(programs.folder, redis_port, sink_port=1)
-        command = [sys.executable, "-m", "tests.benchmarks.peers.bare_front", "serve", "--drain", "0s"]
-        programs.start("service", [*command, "--port", str(port), *self._options], environ)
+        store_url, port = f"redis://{HOST}:{store.start(programs)}/0", free_port()
+        environ = self._service.environment(programs.folder, store_url, sink_port=1)
+        command = [sys.executable, "-m", "tests.benchmarks.peers.bare_front", str(port), PROCESSES]
+        programs.start("service", command, environ)
         url = f"http://{HOST}:{port}"
         programs.wait("service", lambda: answers(f"{url}/healthz"))
         return NaiveStack(programs, url, {"Content-Type": "application/json"})
 
 
-BARE_FRONT = BareFront(("--server", "uvicorn"))
+BARE_FRONT = BareFront()

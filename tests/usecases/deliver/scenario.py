@@ -1,15 +1,17 @@
 """One delivery in a worker: the fakes behind its ports, and what was recorded."""
 
-import json
 from types import MappingProxyType
 from typing import Any
 
 from otp_service.domain.circuit import BreakerDecision
 from otp_service.domain.delivery import Accepted, Action, DeliveryReport, DeliveryStatus, Refused, SendOutcome
+from otp_service.domain.ids import Reference
 from otp_service.domain.outbox import Job, PendingDelivery
 from otp_service.domain.policy import App, Limit, Policy, Sender, SenderKind
 from otp_service.keyring import Keyring, create, parse
+from otp_service.usecases import sealed_box
 from otp_service.usecases.deliver import Deliver
+from otp_service.usecases.sealed_box import Box
 from tests.fakes import (
     FakeCarrier,
     FakeDeliveries,
@@ -30,9 +32,9 @@ APP = App("shop", "Acme", (POOL,), wrong_codes_per_number=(Limit(7, 1_000),))
 POLICY = Policy(MappingProxyType({"shop": APP}), MappingProxyType({"pool": POOL}))
 
 
-def box(**changes: Any) -> str:
+def box(ref: Reference = REF, **changes: Any) -> str:
     """The sealed box of a verification."""
-    return RING.seal(json.dumps({"v": REF.token, "to": NUMBER, "code": CODE, "context": {}, **changes}).encode())
+    return RING.seal(sealed_box.pack(ref, Box(**{"to": NUMBER, "code": CODE, **changes})))
 
 
 PENDING = PendingDelivery("shop", "pool", "sms", "en", "", 300_000, 0, box(), False, False)

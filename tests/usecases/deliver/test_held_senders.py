@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from otp_service.domain.circuit import BreakerDecision
+from otp_service.domain.outbox import Timer
 from tests.fakes import FakeSenderHealth
 
-from .scenario import HELD, JOB, PENDING, POOL, Scenario, use_case
+from .scenario import HELD, JOB, PENDING, POOL, REF, Scenario, use_case
 
 PAUSED = BreakerDecision(False, 700, "sender_down", "connect")
 PROBE = BreakerDecision(True, probe=True)
@@ -22,6 +23,19 @@ def test_a_pause_is_waited_for(has_body: bool, rest: tuple[str, ...], written: t
     use_case(scenario, sender_health=sender_health).send(JOB)
     assert scenario.log[1:] == [("record_held", "sender_down", 700, *written)]
     assert (scenario.carrier.sent, sender_health.learned) == ([], [])
+
+
+def test_what_only_waits_takes_no_slot_of_the_rate() -> None:
+    """A pause that is known is kept before; what waits for it is told to go on once, when it is over."""
+    sender_health = FakeSenderHealth(paused=PAUSED)
+    scenario = Scenario()
+    deliver = use_case(scenario, sender_health=sender_health)
+    deliver.send(JOB)
+    assert scenario.log == [("record_held", "sender_down", 700, "stays")]
+    assert deliver.held.released() == []
+    sender_health.paused = None
+    assert deliver.held.released() == [(Timer(JOB.shard, "retry", REF, 1), 0)]
+    assert deliver.held.released() == []
 
 
 def test_a_held_sender_is_passed_over_for_a_better_one() -> None:

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from otp_service.domain.delivery import MARGIN_MS
-from otp_service.usecases.deliver import LONGEST_SLEEP_MS
+from otp_service.domain.delivery import MARGIN_MS, DeliveryStatus
+from otp_service.domain.outbox import LONGEST_SLEEP_MS
 from tests.fakes import FakeSenderHealth
 
 from .scenario import HELD, JOB, PENDING, Scenario, use_case
@@ -46,8 +46,20 @@ def test_what_ran_out_while_it_waited_ends_as_expired(trouble: str, left_ms: int
     assert [entry[:3] for entry in scenario.log] == [("begin_send", scenario.outbox.pending.app, "")]
 
 
-def test_a_reserved_rate_slot_is_not_reserved_again() -> None:
-    """An entry that comes back when its place has come goes straight on."""
-    scenario = Scenario(pending=replace(PENDING, rate_limited=True), wait_ms=10_000)
+@pytest.mark.parametrize("has_body", [False, True])
+def test_what_a_newer_message_replaces_takes_no_slot(has_body: bool) -> None:
+    """The store ends it with the reason: no slot is taken, no breaker asked."""
+    scenario = Scenario(pending=replace(PENDING, replaced=True, has_body=has_body), wait_ms=5_000)
+    use_case(scenario, sender_health=FakeSenderHealth(decision=HELD)).send(JOB)
+    assert [entry[:3] for entry in scenario.log] == [("begin_send", "shop", "")]
+    assert scenario.outbox.status is DeliveryStatus.SUPPRESSED
+
+
+@pytest.mark.parametrize(("next_ms", "step"), [(0, "compose"), (10_000, "record_rate_wait")])
+def test_what_comes_back_for_its_slot_takes_it_if_the_pace_lets_it(next_ms: int, step: str) -> None:
+    """However long the line has become; it waits again where others go now."""
+    scenario = Scenario(pending=replace(PENDING, rate_limited=True), wait_ms=60_000)
+    scenario.rate.next_ms["pool"] = next_ms
     use_case(scenario).send(JOB)
-    assert scenario.steps()[0] == "compose"
+    assert scenario.log[0] == ("acquire_rate_slot", "pool", 20.0, 300_000, "again")
+    assert scenario.steps()[1] == step

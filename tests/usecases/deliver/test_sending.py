@@ -197,7 +197,7 @@ def test_a_refusal_that_somebody_has_to_mend_is_an_error_in_the_log(
     [
         f"{RING.active_kid}:AAAA",
         "nonsense",
-        box(v="another verification"),
+        box(RING.ids.new(REF.number_hash, b"another on")),
     ],
     ids=["too short", "no seal", "another's box"],
 )

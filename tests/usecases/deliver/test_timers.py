@@ -47,3 +47,21 @@ def test_no_claim_no_question_no_answer_no_change(kind: str, claim: str) -> None
     assert deliver.timers.run(due) is None
     deliver.timers.poll_report(due, "m1")
     assert scenario.steps() == [claim, "fetch_report"]
+
+
+@pytest.mark.parametrize(
+    ("to", "delivery_id", "state"),
+    [
+        ("+12025550144", None, DeliveryStatus.SENT),
+        (NUMBER, REF.delivery_id(2), DeliveryStatus.SENT),
+        (NUMBER, REF.delivery_id(1), DeliveryStatus.DELIVERED),
+    ],
+)
+def test_a_response_about_another_message_is_not_believed(
+    to: str, delivery_id: str | None, state: DeliveryStatus
+) -> None:
+    """Another recipient, or another delivery in its webhook address."""
+    report = DeliveryReport("m1", to, "delivered", delivery_id=delivery_id)
+    scenario = Scenario(report=report, **SENT)
+    use_case(scenario).timers.poll_report(Timer(3, "poll", REF, 1), "m1")
+    assert scenario.reports.statuses == {(REF, 1): state}

@@ -11,6 +11,8 @@ from otp_service.domain.errors import InvalidNumber, InvalidRequest, NotReady
 from otp_service.domain.policy import Channel, Policy, Sender, SenderKind, Template
 from otp_service.domain.starting import Started
 from otp_service.domain.view import VerificationView
+from otp_service.usecases import sealed_box
+from otp_service.usecases.sealed_box import Box
 from tests.fakes import FakeLimits, FakeVerifications, Secrets, Sent, verification_view
 
 from .parts import (
@@ -46,8 +48,8 @@ def test_a_start_command_is_complete_and_seals_what_is_secret() -> None:
     code = "999999"
     assert PERSON[1:] not in repr(command)
     assert code not in repr(command)
-    box = json.loads(RING.open(command.box))
-    assert box == {"v": command.reference.token, "to": PERSON, "code": code, "context": {"payee": "X"}}
+    box = sealed_box.unpack(command.reference, RING.open(command.box))
+    assert box == Box(PERSON, code, {"payee": "X"})
     assert command.reference.number_hash == NUMBER
     assert command.kid == RING.active_kid
     assert command.digest == codes.digest(

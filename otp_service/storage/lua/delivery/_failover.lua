@@ -12,23 +12,37 @@ local function open_senders(optouts, next_senders)
   return table.concat(open, ',')
 end
 
+-- Of a route (`NextSender` with commas) the senders that differ from this one in what is to blame: its 'profile' or its
+-- 'channel'. Of a sender whose profile is not known nothing is said.
+local function without_the_blamed(route, own_sender, own_kind, blamed)
+  if blamed ~= 'profile' and blamed ~= 'channel' then return route end
+  local own_profile, others = profile_of(senders, own_sender), {}
+  for entry, name, kind in string.gmatch(route, NextSender.EACH) do
+    local is_alike = own_profile and profile_of(senders, name) == own_profile
+    if blamed == 'channel' then is_alike = (kind == 'whatsapp') == (own_kind == 'whatsapp') end
+    if not is_alike then others[#others + 1] = entry end
+  end
+  return table.concat(others, ',')
+end
+
 -- What is left of the n-th delivery's route for a failover, or nil. Each delivery is followed at most once, and only
--- while its code can still be used.
-local function failover_route(c, n)
+-- while its code can still be used. `blamed`: what the next sender must differ in, 'sender' if nil.
+local function failover_route(c, n, blamed)
   local status, expires, facts, failed_over, sends = unpack(redis.call('HMGET', c.who.record, Record.STATUS,
     Record.EXPIRES, n .. Delivery.FACTS, n .. Delivery.FAILED_OVER, Record.SENDS))
-  local _, _, send, _, _, _, _, next_senders = delivery_facts(facts)
+  local sender, kind, send, _, _, _, _, next_senders = delivery_facts(facts)
   if status ~= 'pending' or c.now >= tonumber(expires) then return nil end
   if failed_over or not next_senders or next_senders == '' then return nil end
   -- A newer send of the same code is under way: the old one needs no failover.
   if send ~= sends then return nil end
-  local route = open_senders(c.optouts, next_senders)
+  local route = without_the_blamed(open_senders(c.optouts, next_senders), sender, kind, blamed)
   return route ~= '' and route or nil
 end
 
--- Queue the send of the n-th delivery with the next open sender of its route. Returns whether there was one.
-local function fail_over(c, n, reason)
-  local route = failover_route(c, n)
+-- Queue the send of the n-th delivery with the next open sender of its route that differs in what is `blamed`. Returns
+-- whether there was one.
+local function fail_over(c, n, reason, blamed)
+  local route = failover_route(c, n, blamed)
   if not route then return false end
   local facts, autofill, deliveries, version = unpack(redis.call('HMGET', c.who.record, n .. Delivery.FACTS,
     n .. Delivery.AUTOFILL, Record.DELIVERIES, Record.VERSION))

@@ -21,10 +21,11 @@ local function is_late()
   return not facts or not delivery_status or RANK[delivery_status] >= RANK['sent']
 end
 
--- Nothing was sent by this sender: the next one has it, where it may, or the send does not count.
-local function fail(status, code, title, may_fail_over)
+-- Nothing was sent by this sender: the next one that differs in what is `blamed` has it, unless nothing ('') would
+-- help, or the send does not count.
+local function fail(status, code, title, blamed)
   end_delivery(c, ordinal, status, {code = code, title = title})
-  if may_fail_over and fail_over(c, ordinal, code) then return 'failed_over' end
+  if blamed ~= '' and fail_over(c, ordinal, code, blamed) then return 'failed_over' end
   uncount_send(c, ordinal)
   return 'failed'
 end

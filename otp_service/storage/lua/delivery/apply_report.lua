@@ -5,11 +5,12 @@
 -- include: delivery/_carrier_optout.lua
 -- Apply a delivery report (a webhook, or the carrier's reply to a poll) to a delivery. `carrier_status` is the
 -- carrier's own, `carrier_rank` its rank, `status` ours. `recipient` is the keyed hash of the number in the report,
--- `event_ttl_ms` '0' for what is not an event, `opted_out` '1' if the person is on the carrier's block list.
+-- `event_ttl_ms` '0' for what is not an event, `opted_out` '1' if the person is on the carrier's block list,
+-- `blamed` as in record_refused.lua.
 --
 -- KEYS record! outbox! audit! timers! optouts! message! event! sticky! opted_out!
--- ARGV token number_hash ordinal senders message_id carrier_status carrier_rank status code title may_fail_over opted_out recipient
---      first_poll_ms message_ttl_ms event_ttl_ms sticky_ttl_ms
+-- ARGV token number_hash ordinal senders message_id carrier_status carrier_rank status code title blamed opted_out
+--      recipient first_poll_ms message_ttl_ms event_ttl_ms sticky_ttl_ms
 -- Reply {'moved', sender} · {'same'} · {'duplicate'} · {'foreign'}: not this delivery's message
 -- Holds an event is applied once; the delivery never moves backwards, in whatever order reports come; a failed one
 --       claims the next sender exactly once; the verification itself never changes here.
@@ -77,6 +78,10 @@ update_timers()
 update_error()
 update_sticky_sender()
 record_status()
-if status == 'failed' and opted_out == '1' then add_carrier_optout(c, opted_out_key, ordinal, profile_of(senders, sender)) end
-if status == 'failed' and may_fail_over == '1' then fail_over(c, ordinal, code ~= '' and code or 'delivery_failed') end
+if status == 'failed' and opted_out == '1' then
+  add_carrier_optout(c, opted_out_key, ordinal, profile_of(senders, sender))
+end
+if status == 'failed' and blamed ~= '' then
+  fail_over(c, ordinal, code ~= '' and code or 'delivery_failed', blamed)
+end
 return {'moved', sender}

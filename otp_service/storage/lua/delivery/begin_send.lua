@@ -15,12 +15,12 @@
 -- Reply {'send', sealed body, try, ms left} · {'done'}: nothing left to do, the entry is settled ·
 --       {'unreadable'}: no body kept and none given
 -- Holds every try of a delivery uses the body of its first; an expired code, an opted-out person or a number whose
---       budget is spent is never sent to; a delivery that may have been sent is never called unsent; a call that
---       is repeated because its reply was lost is one try.
-local facts, status, expires, deliveries, delivery_status, its_facts, tries, unsent_tries, last_call, failed_over =
-  unpack(redis.call('HMGET', record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.DELIVERIES,
-  ordinal .. Delivery.STATUS, ordinal .. Delivery.FACTS, ordinal .. Delivery.TRIES, ordinal .. Delivery.UNSENT_TRIES,
-  ordinal .. Delivery.CALL, ordinal .. Delivery.FAILED_OVER))
+--       budget is spent is never sent to; of several sends that wait only the newest goes out; a delivery that may have
+--       been sent is never called unsent; a call that is repeated because its reply was lost is one try.
+local facts, status, expires, deliveries, sends, delivery_status, its_facts, tries, unsent_tries, last_call,
+  failed_over = unpack(redis.call('HMGET', record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.DELIVERIES,
+  Record.SENDS, ordinal .. Delivery.STATUS, ordinal .. Delivery.FACTS, ordinal .. Delivery.TRIES,
+  ordinal .. Delivery.UNSENT_TRIES, ordinal .. Delivery.CALL, ordinal .. Delivery.FAILED_OVER))
 local sender, _, send = delivery_facts(its_facts)
 local function settle_entry()
   redis.call('XACK', outbox_key, group, entry)
@@ -77,6 +77,10 @@ end
 if failed_over then
   advance_status(c, ordinal, 'unknown')
   return settle_entry()
+end
+-- The person asked again meanwhile: the newer message says the same, and ends later.
+if tonumber(send or 0) < tonumber(sends or 0) then
+  return stop('suppressed', 'replaced', 'A newer message with the same code takes its place.', true)
 end
 if is_delivered_by_another() then
   return stop('suppressed', 'already_delivered', 'Another sender has delivered this code.', true)

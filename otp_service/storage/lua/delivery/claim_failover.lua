@@ -57,6 +57,9 @@ if status == 'sent' then return judge_accepted() end
 -- The last of the tries that may have been sent may be under way; if there are two, an earlier one's answer is lost.
 local may_have_been_sent = tonumber(tries or 0) - tonumber(unsent_tries or 0)
 if status == 'sending' and call and may_have_been_sent == 1 and now < updated + under_way_ms then
+  -- Of a try that began in the future, since the clock was set back, nobody knows when it did: it began now.
+  if tonumber(updated) > now then redis.call('HSET', record_key, ordinal .. Delivery.UPDATED, int(now)) end
+  updated = math.min(updated, now)
   return come_again(updated + under_way_ms - now)
 end
 if may_have_been_sent > 0 then return fail_over_because('answer_lost') end

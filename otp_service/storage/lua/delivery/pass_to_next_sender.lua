@@ -21,4 +21,4 @@ end
 if not is_late() and (may_be_sent(tries, unsent_tries) or not is_a_better_one_left()) then return 'stays' end
 settle_entry()
 if is_late() then return 'late' end
-return fail('failed', code, title, true)
+return fail('failed', code, title, 'sender')

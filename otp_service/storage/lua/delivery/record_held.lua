@@ -18,7 +18,7 @@ redis.call('HDEL', record_key, ordinal .. Delivery.HANDED_BACK)
 local is_new = redis.call('HGET', record_key, ordinal .. Delivery.WAIT_REASON) ~= title
 redis.call('HSET', record_key, ordinal .. Delivery.WAIT_REASON, title)
 if may_fail_over == '1' and not may_be_sent(tries, unsent_tries) and failover_route(c, ordinal) then
-  return fail('failed', code, title, true)
+  return fail('failed', code, title, 'sender')
 end
 if is_new then record_wait(title, wait_ms) end
 schedule_retry(wait_ms)

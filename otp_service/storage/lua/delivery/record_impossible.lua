@@ -25,4 +25,4 @@ if now >= tonumber(expires) then
   uncount_send(c, ordinal)
   return 'expired'
 end
-return fail('failed', code, title, true)
+return fail('failed', code, title, 'sender')

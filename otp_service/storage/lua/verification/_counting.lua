@@ -5,7 +5,12 @@ local SLACK_MS = 3600000
 
 local function read_ends(text)
   local key_ends, needed = string.match(text or '', HashEnd.PARSE)
-  return tonumber(key_ends) or 0, tonumber(needed) or 0
+  key_ends = tonumber(key_ends or text) or 0
+  return key_ends, tonumber(needed) or (needed and 0 or key_ends)
+end
+
+local function pack_ends(key_ends, needed)
+  return key_ends == needed and int(needed) or string.format(HashEnd.PACK, int(key_ends), int(needed))
 end
 
 -- Write fields of the hash, and let it live for `needed_ms`, and for `in_a_row_ms` where wrong codes in a row are to be
@@ -18,7 +23,7 @@ local function write_number(number, fields, ends, now, needed_ms, in_a_row_ms)
     needed = math.max(needed, now + needed_ms + SLACK_MS)
     key_ends = math.max(key_ends, until_ms + SLACK_MS)
     fields[#fields + 1] = Number.ENDS
-    fields[#fields + 1] = string.format(HashEnd.PACK, int(key_ends), int(needed))
+    fields[#fields + 1] = pack_ends(key_ends, needed)
   end
   if #fields > 0 then redis.call('HSET', number, unpack(fields)) end
   if moves then redis.call('PEXPIREAT', number, int(key_ends)) end
@@ -37,7 +42,7 @@ local function shorten_number(number, ends)
   local _, needed = read_ends(ends)
   -- An end that cannot be read ends nothing.
   if needed == 0 then return end
-  redis.call('HSET', number, Number.ENDS, string.format(HashEnd.PACK, int(needed), int(needed)))
+  redis.call('HSET', number, Number.ENDS, pack_ends(needed, needed))
   redis.call('PEXPIREAT', number, int(needed))
 end
 

@@ -54,7 +54,7 @@ if asserted_number ~= '' and asserted_number ~= number_hash then return {operati
 if asserted_purpose ~= '' and asserted_purpose ~= purpose then return {operation, 'not_found'} end
 local now = clock()
 local c = {audit = audit_key, secrets = secrets_key, now = now, who = {record = record_key,
-  token = token, app = app, mask = mask, number_hash = number_hash, operation = operation}}
+  token = token, app = app, mask = mask, number_hash = number_hash}}
 version = tonumber(version) or 0
 if status == 'pending' and has_expired(now, expires, created) then
   end_verification(c, 'verification.expired', version)

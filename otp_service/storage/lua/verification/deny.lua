@@ -16,7 +16,7 @@ local facts, status, expires, deliveries, version = unpack(redis.call('HMGET', r
   Record.STATUS, Record.EXPIRES, Record.DELIVERIES, Record.VERSION))
 local who = subject_of(record_key, token, number_hash, facts)
 local now = clock()
-if status ~= 'pending' or now >= tonumber(expires) or not among(apps, who.app) then return 'no' end
+if status ~= 'pending' or has_expired(now, expires, created_at(facts)) or not among(apps, who.app) then return 'no' end
 local answered
 for n = 1, tonumber(deliveries) do
   local its_facts, first_try, message_id, tries, unsent_tries, delivery_status = unpack(redis.call('HMGET', record_key,

@@ -17,5 +17,5 @@ end
 local now = clock()
 if now >= tonumber(receipt_expires_ms) then return {operation, 'invalid'} end
 redis.call('HSET', record_key, Record.REDEEMED, int(now), Record.REDEEM_OPERATION, operation)
-append_event(audit_key, subject_of(record_key, token, number_hash, facts, operation), 'receipt.redeemed', now)
+append_event(audit_key, subject_of(record_key, token, number_hash, facts), 'receipt.redeemed', now)
 return {operation, 'redeemed', int(now), mask, purpose}

@@ -38,8 +38,7 @@ if done then return {operation, 'replayed', unpack(done)} end
 if latest and latest ~= known_token then return {operation, 'known', latest} end
 local waits = {}
 for ms in string.gmatch(resend_waits, '%d+') do waits[#waits + 1] = tonumber(ms) end
-local who = {record = record_key, token = new_token, app = app, mask = mask, number_hash = number_hash,
-  operation = operation}
+local who = {record = record_key, token = new_token, app = app, mask = mask, number_hash = number_hash}
 
 -- The pending verification, if there is one. One whose time has run out unnoticed is ended here.
 local pending = false
@@ -51,8 +50,8 @@ if latest then
   old_created = created_at(old_facts)
   if old_status == 'pending' and has_expired(now, old_expires, old_created) then
     end_verification({audit = audit_key, secrets = known_secrets_key, now = now,
-      who = {record = known_record_key, token = latest, app = app, mask = mask, number_hash = number_hash,
-        operation = operation}}, 'verification.expired', old_version)
+      who = {record = known_record_key, token = latest, app = app, mask = mask, number_hash = number_hash}},
+      'verification.expired', old_version)
   elseif old_status == 'pending' and redis.call('EXISTS', known_secrets_key) == 1 then
     pending = true
     who.token, who.record = latest, known_record_key
@@ -67,7 +66,7 @@ local function refuse(code, retry_ms, left, limit)
       local skipped = tonumber(redis.call('HGET', start_refusals_key, code .. Refused.SKIPPED) or 0)
       redis.call('HSET', start_refusals_key, code, int(now), code .. Refused.SKIPPED, 0)
       append_audit(audit_key,
-        {token = pending and latest or '', app = app, mask = mask, number_hash = number_hash, operation = operation},
+        {token = pending and latest or '', app = app, mask = mask, number_hash = number_hash},
         audit_event('verification.refused', nil, cjson.encode({code = code, skipped = skipped,
           limit = limit ~= '' and limit or nil, wait_ms = retry_ms > 0 and retry_ms or nil})))
     else
@@ -140,6 +139,7 @@ table.insert(counted.own, 1, now)
 local next_send = int(ladder_opens(counted.own, waits, now))
 
 local c = {outbox = outbox_key, audit = audit_key, timers = timers_key, who = who, now = now}
+local short_detail = own_detail ~= '' and own_detail or string.format(StartDetail.PACK, purpose, channel)
 local timers = {int(expires), TimerKind.EXPIRY .. token}
 if pending then
   sends = int(sends + 1)
@@ -148,7 +148,7 @@ if pending then
   old_version = tonumber(old_version) or 0
   add_to_timeline(fields, old_version + 1, 'verification.resent', now, nil, detail)
   queue_delivery(c, int(old_deliveries + 1), open, sends, channel, locale, autofill, sent_within_ms, fields,
-    old_version + 2, timers, audit_event('verification.resent', nil, detail))
+    old_version + 2, timers, audit_event('verification.resent', nil, short_detail))
   redis.call('PEXPIREAT', known_secrets_key, int(expires))
   redis.call('PEXPIREAT', who.record, tombstone_until)
   return {operation, outcome, token, int(now), redis.call('HGETALL', who.record)}
@@ -166,7 +166,7 @@ if metadata ~= '{}' then
 end
 if own_detail ~= '' then add_pieces(fields, Record.DETAIL .. '1', own_detail) end
 local sender, kind = queue_delivery(c, '1', open, '1', channel, locale, autofill, sent_within_ms, fields, 2,
-  timers, audit_event('verification.started', nil, detail))
+  timers, audit_event('verification.started', nil, short_detail))
 local secrets = {Secrets.DIGEST, digest}
 add_pieces(secrets, Secrets.BOX, box)
 redis.call('HSET', secrets_key, unpack(secrets))

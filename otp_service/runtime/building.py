@@ -1,0 +1,98 @@
+"""Building the API of a process: tried once before anything serves, then done in each process that serves."""
+
+import gc
+import logging
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, TypeVar
+
+from .. import config
+from ..domain.errors import ConfigError, ServiceError, StoreUnavailable
+from . import parent
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkContext, SpawnContext
+
+# A full collection over the objects of start-up stops a process for tens of milliseconds. They are frozen, and what
+# requests allocate is collected in larger portions.
+_GC_THRESHOLDS = (20_000, 25, 25)
+
+T = TypeVar("T")
+_log = logging.getLogger("otp.serve")
+
+
+class CannotServe(ServiceError):
+    """The API could not be built or its processes keep ending; the detail is that of the reason."""
+
+    code = "cannot_serve"
+
+
+def process_context() -> "ForkContext | SpawnContext":
+    """How processes of the server are started: forked where that is Python's own choice."""
+    if multiprocessing.get_start_method() == "fork":
+        return multiprocessing.get_context("fork")
+    return multiprocessing.get_context("spawn")
+
+
+def try_to_build() -> None:
+    """Build the application once in a process of its own: connections and threads made here must not be inherited.
+
+    Raises CannotServe with the reason.
+    """
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    process = process_context().Process(target=_build_and_report, args=(os.getpid(), sender))
+    process.start()
+    sender.close()
+    try:
+        failure: str | None = receiver.recv()
+    except EOFError:
+        failure = "the application could not be built; see the lines above"
+    except BaseException:
+        # A request to stop: nobody waits for the answer.
+        process.kill()
+        raise
+    finally:
+        receiver.close()
+        process.join()
+    if failure is not None:
+        raise CannotServe(failure)
+
+
+def _build_and_report(main_pid: int, sender: Connection) -> None:
+    # If the main process is killed, another one removes the metrics directory that is used here.
+    parent.follow_parent(main_pid, signal.SIGKILL)
+    from ..bootstrap import build_web  # noqa: PLC0415 - after the metrics directory is set
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        build_web(config.load(config.environment()))
+    except ServiceError as error:
+        sender.send(error.detail)
+    else:
+        sender.send(None)
+    # Threads that the application may have started have nothing to finish.
+    os._exit(0)
+
+
+def when_it_can_be_built(build: Callable[[], T]) -> T:
+    """Build as soon as the store and the files allow it."""
+    # The main process has built the application once. If that fails now, the store is down or a file is being written,
+    # so this process waits. If it ended, the main process would see children that keep ending, and end too.
+    while True:
+        try:
+            return build()
+        except (StoreUnavailable, ConfigError) as error:
+            _log.warning("a new API process waits until it can be built", extra={"reason": error.detail})
+            time.sleep(0.5)
+
+
+def keep_start_up_out_of_collections() -> None:
+    """Freeze what start-up made, and collect less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
