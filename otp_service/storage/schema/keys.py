@@ -238,7 +238,7 @@ class Keys:
         return f"{PREFIX}:{{keys}}:changed"
 
     def api_key_events(self) -> str:
-        """Hash: events of API keys that are not in the audit record yet, `type US app US detail`.
+        """Hash: events of API keys that are not in the audit record yet, `type US app US caller US detail`.
 
         No TTL: fields go when they are recorded.
         """
