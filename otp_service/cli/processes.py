@@ -72,6 +72,10 @@ def _add_worker(groups: Any) -> None:
         example="otp-service worker --concurrency 100",
     )
     worker.add_argument("--concurrency", type=count, default=32, help="sends at once (default 32)")
+    worker.add_argument("--metrics-port", type=port_number, help="serve /metrics and /healthz there (default: nowhere)")
+    worker.add_argument(
+        "--metrics-host", type=host_name, default="127.0.0.1", help="address for it (default 127.0.0.1)"
+    )
 
 
 def _dev(args: argparse.Namespace) -> None:
@@ -93,7 +97,7 @@ def _serve(args: argparse.Namespace) -> None:
 
 def _worker(args: argparse.Namespace) -> None:
     from .. import config  # noqa: PLC0415
-    from ..runtime import metrics, parent, signals  # noqa: PLC0415
+    from ..runtime import metrics, metrics_server, parent, signals  # noqa: PLC0415
 
     # Nothing to do at SIGHUP: the keyring file is checked every second anyway.
     stop = signals.stop_on_signals(reload=lambda: None)
@@ -103,7 +107,8 @@ def _worker(args: argparse.Namespace) -> None:
         from ..bootstrap import build_worker  # noqa: PLC0415
 
         telemetry.configure_logging(settings.log_level)
-        build_worker(settings, concurrency=args.concurrency).run(stop, stop.at_once)
+        with metrics_server.serving_metrics(args.metrics_host, args.metrics_port):
+            build_worker(settings, concurrency=args.concurrency).run(stop, stop.at_once)
     sys.stdout.flush()
     if any(thread.is_alive() and not thread.daemon for thread in threading.enumerate()[1:]):
         # The time for draining is over. Another worker takes over what still waits for the carrier.

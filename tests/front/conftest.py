@@ -208,6 +208,12 @@ class SteppedServer(FrontServer):
     def __init__(self, config: Any, begin_end: Callable[[], None]) -> None:
         super().__init__(config, begin_end)
         self.drained, self.last_requests = threading.Event(), threading.Event()
+        self.before_stop: Callable[[], object] = lambda: None
+
+    async def stop_listening(self, sockets: Sequence[socket.socket]) -> None:
+        """What the test does first happens while the loop does nothing else."""
+        self.before_stop()
+        await super().stop_listening(sockets)
 
     async def serve_on(self, _: float, *, while_connected: bool = False) -> None:
         """As long as the test wants."""
