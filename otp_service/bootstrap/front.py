@@ -59,6 +59,7 @@ def build_front(
     """The API for this event loop."""
     require_for_web(settings)
     keyring = open_keyring(settings)
+    keyring.follow(partial(greenlets.off_loop, loop))
     stores = open_stores(settings, keyring, make_scripts)
     open_consumer(settings, stores)
     ending, loop_ending = threading.Event(), greenlets.Event(loop)

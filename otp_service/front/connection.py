@@ -19,11 +19,8 @@ from .connections import Connections
 from .deadlines import Deadlines
 from .exchange import written
 from .owners import peer_network
-from .receiving import DEADLINE_S, Receiving
+from .receiving import DEADLINE_S, SEND_S, Receiving
 from .refusals import LATE, NO_HTTP, Refusals
-
-SEND_S = 30.0
-"""For a caller to read what is sent: a response, or the 64 kB of several that are under way."""
 
 LINGER_S = 2.0
 LINGER_MAX = 1024 * 1024

@@ -84,13 +84,24 @@ def _build_and_report(main_pid: int, sender: Connection, build: Callable[[], obj
 
 
 def when_it_can_be_built(build: Callable[[], T]) -> T:
-    """Build as soon as the store and the files allow it."""
-    # The main process has built the application once. If that fails now, the store is down or a file is being written,
-    # so this process waits. If it ended, the main process would see children that keep ending, and end too.
+    """Build as soon as the store and the files allow it.
+
+    For a process whose application was built once before. If that fails now, the store is down or a file is being
+    written. If the process ended, the main process would see children that keep ending, and end too.
+    """
+    return _when_possible(build, (StoreUnavailable, ConfigError))
+
+
+def when_the_store_answers(build: Callable[[], T]) -> T:
+    """Build as soon as the store answers. Raises what is wrong with the configuration."""
+    return _when_possible(build, (StoreUnavailable,))
+
+
+def _when_possible(build: Callable[[], T], passing: tuple[type[ServiceError], ...]) -> T:
     while True:
         try:
             return build()
-        except (StoreUnavailable, ConfigError) as error:
+        except passing as error:
             _log.warning("a new process waits until it can be built", extra={"reason": error.detail})
             time.sleep(0.5)
 

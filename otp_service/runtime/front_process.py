@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .. import config
 from ..config import Settings
-from ..front.connection import SEND_S, Limits
 from ..front.connections import allow_descriptors, connections_allowed
-from ..front.receiving import DEADLINE_S, LAST_REQUESTS_S
+from ..front.receiving import DEADLINE_S, LAST_REQUESTS_S, SEND_S
 from . import building, parent
 
 if TYPE_CHECKING:
@@ -117,6 +116,7 @@ def server_config(
     """
     from uvicorn import Config  # noqa: PLC0415
 
+    from ..front.connection import Limits  # noqa: PLC0415 - with all that imports metrics, as in `run`
     from ..front.flask_app import FlaskApp  # noqa: PLC0415
     from ..front.protocol import FrontProtocol  # noqa: PLC0415
 

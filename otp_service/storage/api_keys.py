@@ -26,6 +26,7 @@ from ..domain.audit import EventType
 from ..domain.errors import StoreUnavailable
 from .answering import answering, answers
 from .audit_log import AuditLog
+from .callers import acting_for
 from .schema import Keys
 from .schema.encodings import ApiKeyEvent
 from .schema.fields import ApiKey
@@ -244,8 +245,10 @@ class ApiKeys:
         with answering():
             waiting: Any = self._client.hgetall(self._keys.api_key_events())
             for name, event in waiting.items():
-                kind, app, detail = ApiKeyEvent.parse(event)
-                self._audit.record(EventType(kind), json.loads(detail), EVENT_ONCE_MS, app=app, mark=f"{kind}:{name}")
+                kind, app, by, detail = ApiKeyEvent.parse(event)
+                mark = f"{kind}:{name}"
+                with acting_for(by):
+                    self._audit.record(EventType(kind), json.loads(detail), EVENT_ONCE_MS, app=app, mark=mark)
                 self._client.hdel(self._keys.api_key_events(), name)
 
     def _record(self) -> None:

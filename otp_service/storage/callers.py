@@ -4,6 +4,8 @@ It goes with the work rather than through each function on the way, as no functi
 greenlet have a value of their own each. Work without a request has none of the three.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 from .schema.encodings import AuditCaller
@@ -20,6 +22,16 @@ def set_caller(key_id: str, request_id: str, address: str) -> None:
 def clear_caller() -> None:
     """The request has ended."""
     _caller.set(_NOBODY)
+
+
+@contextmanager
+def acting_for(packed: str) -> Iterator[None]:
+    """What is done within was caused by another one, as `caller` told at that time."""
+    token = _caller.set(packed)
+    try:
+        yield
+    finally:
+        _caller.reset(token)
 
 
 def caller() -> str:

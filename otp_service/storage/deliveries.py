@@ -12,7 +12,7 @@ from .answering import answering
 from .arguments import route_text, rules_text
 from .pieces import as_bytes, joined, pack_sealed, unpack_sealed
 from .schema import Keys
-from .schema.encodings import DeliveryFacts, NextSender, RecordFacts, flag
+from .schema.encodings import DeliveryFacts, NextSender, RecordFacts, Sending, flag
 from .schema.fields import ConsumerGroup, Delivery, Record, Secrets
 from .script_files import Value
 from .scripts import Scripts
@@ -39,14 +39,14 @@ class Deliveries:
     def pending_delivery(self, job: Job) -> PendingDelivery | None:
         """What is needed to write the request; None if the verification is gone."""
         n = job.ordinal
-        names = [Record.FACTS, f"{n}{Delivery.FACTS}", Record.EXPIRES]
-        optional = [*(f"{n}{field}" for field in (Delivery.AUTOFILL, Delivery.RATE_LIMITED)), Record.SENDS]
+        names = [Record.FACTS, f"{n}{Delivery.FACTS}", Record.EXPIRES, Record.SENDING]
+        optional = [f"{n}{field}" for field in (Delivery.AUTOFILL, Delivery.RATE_LIMITED)]
         with answering():
             found = cast("list[Any]", self._client.hmget(self._keys.record(job.reference), names + optional))
             kept: Any = self._client.hgetall(self._keys.secrets(job.reference))
         if any(value is None for value in found[: len(names)]):
             return None
-        facts, its_facts, expires, autofill, rate_limited, sends = found
+        facts, its_facts, expires, sending, autofill, rate_limited = found
         its = DeliveryFacts.named(its_facts)
         now_ms = self._store.time_ms(self._keys.record(job.reference))
         box, body = _unsealed(kept, Secrets.BOX), _unsealed(kept, f"{Secrets.BODY}{n}")
@@ -63,7 +63,7 @@ class Deliveries:
             rate_limited == "1",
             _names(its["next_senders"]),
             _key_id(body or box or ""),
-            int(its["send"]) < int(sends or 0),
+            int(its["send"]) < int(Sending.parse(sending)[0]),
         )
 
     def begin_send(

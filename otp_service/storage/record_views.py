@@ -33,6 +33,7 @@ def view_of(
     `more` are the fields that only this kind of view has.
     """
     facts = encodings.RecordFacts.named(record[Record.FACTS])
+    sending = encodings.Sending.named(record[Record.SENDING])
     status = Status(record[Record.STATUS])
     created_ms = int(facts["created_ms"])
     expires_ms = min(int(record[Record.EXPIRES]), created_ms + MAX_LIFETIME_MS)
@@ -42,7 +43,7 @@ def view_of(
         reference=ref,
         app=facts["app"],
         purpose=facts["purpose"],
-        channel=record[Record.CHANNEL],
+        channel=sending["channel"],
         mask=facts["mask"],
         subject=subject,
         status=status,
@@ -50,11 +51,11 @@ def view_of(
         expires_ms=expires_ms,
         attempts=int(record[Record.ATTEMPTS]),
         max_checks=int(facts["max_checks"]),
-        sends=int(record[Record.SENDS]),
+        sends=int(sending["sends"]),
         max_sends=int(facts["max_sends"]),
-        next_send_ms=int(record[Record.NEXT_SEND]),
+        next_send_ms=int(sending["next_send_ms"]),
         metadata=record.get(Record.METADATA, "{}"),
-        deliveries=tuple(_delivery(record, n) for n in range(1, int(record[Record.DELIVERIES]) + 1)),
+        deliveries=tuple(_delivery(record, n) for n in range(1, int(sending["deliveries"]) + 1)),
         version=int(record.get(Record.VERSION, 0)),
         now_ms=now_ms,
         **more,
@@ -105,7 +106,9 @@ def _delivery(record: Mapping[str, str], n: int) -> DeliveryView:
 
 def delivery_facts(record: Mapping[str, str], n: int) -> dict[str, str]:
     """What never changes of a record's n-th delivery, by name. Raises KeyError if there is no such delivery."""
-    return encodings.DeliveryFacts.named(record[f"{n}{Delivery.FACTS}"])
+    facts = encodings.DeliveryFacts.named(record[f"{n}{Delivery.FACTS}"])
+    queued_ms = facts["queued_ms"] or encodings.RecordFacts.named(record[Record.FACTS])["created_ms"]
+    return facts | {"queued_ms": queued_ms}
 
 
 def timeline_of(ref: Reference, record: Mapping[str, str]) -> list[TimelineEntry]:

@@ -98,6 +98,7 @@ CANNOT_RUN = (
     CannotRun(r"-m tests\.restarts\b", "it takes half a minute; `.ci/run` runs it", _restarts),
     CannotRun(r"-m tests\.campaign ", "it takes two minutes; `.ci/run` runs it", _campaign),
     CannotRun(r"-m tests\.benchmarks ", "it takes minutes; its tests run the short form", _benchmark),
+    CannotRun(r"^gunicorn ", "`tests/e2e/test_other_server.py` runs it as printed", _is_a_tool),
     CannotRun(r"^\.ci/run$", "it runs these tests", _is_a_file),
     CannotRun(r"^\.venv/bin/pytest --quiet$", "it runs these tests", _is_a_tool),
     CannotRun(r"^\.venv/bin/mypy$", "it takes half a minute; `.ci/run` runs it first", _is_a_tool),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from otp_service.domain.ids import Reference
 from otp_service.storage.schema import Keys
-from otp_service.storage.schema.encodings import DeliveryFacts, Encoding, RecordFacts
+from otp_service.storage.schema.encodings import DeliveryFacts, Encoding, RecordFacts, Sending
 from otp_service.storage.schema.fields import Delivery, Record
 
 
@@ -48,6 +48,7 @@ def repacked(record: Mapping[str, str], changes: Mapping[str, str | int]) -> dic
 
 def _packed(record: Mapping[str, str]) -> list[tuple[str, str, Encoding]]:
     """The packed fields of a record: field, what stands before the plain names, encoding."""
-    found = [(Record.FACTS, "", RecordFacts)] if Record.FACTS in record else []
+    whole = ((Record.FACTS, "", RecordFacts), (Record.SENDING, "", Sending))
+    found = [one for one in whole if one[0] in record]
     ordinals = [name.removesuffix(Delivery.FACTS) for name in record if name.endswith(Delivery.FACTS)]
     return found + [(f"{n}{Delivery.FACTS}", f"{n}:", DeliveryFacts) for n in ordinals]

@@ -10,6 +10,7 @@ import pytest
 from otp_service.domain.errors import StoreUnavailable
 from otp_service.storage import api_keys
 from otp_service.storage.api_keys import ApiKeys
+from otp_service.storage.callers import clear_caller, set_caller
 from otp_service.storage.schema.fields import ApiKey
 from tests.conftest import wait_until
 
@@ -232,8 +233,10 @@ def test_a_key_and_its_event_are_one_step(
 
     with monkeypatch.context() as crash:
         crash.setattr(harness.audit, "record", dies)
+        set_caller("", "", "shell:me@here")
         made = keys.create("shop", ["verify"], None)
         assert keys.revoke(made.id)
+        clear_caller()
     assert keys.authenticate(made.key) is None
     assert key_events(harness) == []
     waiting = harness.raw.hgetall(harness.keys.api_key_events())
@@ -243,6 +246,7 @@ def test_a_key_and_its_event_are_one_step(
     )  # the first copier died before it could strike them
     another_process(harness).record_events()
     assert sorted(key_events(harness)) == [("key.created", made.id), ("key.revoked", made.id)]
+    assert {event["address"] for event in harness.audited_in(0)} == {"shell:me@here"}
 
 
 def test_a_key_made_twice_is_one(harness: StoreHarness) -> None:

@@ -266,7 +266,7 @@ def test_a_code_whose_pepper_is_not_at_hand_costs_no_try(harness: StoreHarness) 
     assert isinstance(harness.verifications.check(replace(command, digests=both)), Approved)
 
 
-@pytest.mark.parametrize("field", ["facts", "status", "expires_ms", "attempts", "channel"])
+@pytest.mark.parametrize("field", ["facts", "status", "expires_ms", "attempts", "sending"])
 def test_a_damaged_record_is_never_approved(harness: StoreHarness, field: str) -> None:
     """A record with a field missing is no verification: a damaged record must not approve."""
     ref = harness.start(fresh_number()).reference

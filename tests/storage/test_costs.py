@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 
 from otp_service.domain.checking import Wrong
+from otp_service.domain.policy import App
 
-from .harness import CODE, WRONG, StoreHarness, fresh_number
+from .harness import CODE, POOL, WRONG, StoreHarness, fresh_number
+
+ALONE = App("shop", "Acme", (POOL,))
 
 OURS_NOT = {"evalsha", "eval", "config|resetstat", "info", "hello", "client|setinfo", "script|load"}
 """Commands that carry a script, and those of the measurement."""
@@ -81,3 +84,14 @@ def test_a_pending_verification_has_three_keys(loaded: StoreHarness) -> None:
     shard = keys.shard(ref.number_hash)
     shared = {keys.outbox(shard), keys.timers(shard), keys.audit(shard)}
     assert set(loaded.all_keys()) - before - shared == made
+
+
+def test_a_pending_verification_is_small(loaded: StoreHarness) -> None:
+    """Three compact keys of a kilobyte together, and one timer."""
+    before = {shard: loaded.raw.zcard(loaded.keys.timers(shard)) for shard in range(loaded.keys.shards)}
+    ref = loaded.start(fresh_number(), ALONE).reference
+    keys, shard = loaded.keys, loaded.keys.shard(ref.number_hash)
+    own = (keys.record(ref), keys.secrets(ref), keys.number(ref.number_hash))
+    assert {loaded.raw.object("encoding", key) for key in own} <= {"listpack", "ziplist"}
+    assert sum(loaded.raw.memory_usage(key, samples=0) for key in own) <= 1_050
+    assert loaded.raw.zcard(keys.timers(shard)) - before[shard] == 1

@@ -169,6 +169,13 @@ def test_purposes_do_not_mix(api: ApiHarness) -> None:
     assert api.call("POST", "/verify/check", body).json["verification_id"] == bind
 
 
+def test_the_document_names_the_scopes(api: ApiHarness) -> None:
+    """Of each route the ones that open it."""
+    paths = api.call("GET", "/openapi.json", key=None).json["paths"]
+    assert paths["/verify/start"]["post"]["x-scope"] == "verify"
+    assert paths["/audit/events"]["get"]["x-scope"] == "audit:read or audit:all"
+
+
 def test_auditors_see_their_own_apps_events(api: ApiHarness) -> None:
     """Events of another app, or of none, are not in the record that a key sees, whatever it asks for."""
     mine = api.started(api.number())

@@ -50,6 +50,12 @@ local function subject_of(record, token, number_hash, facts)
   return {record = record, token = token, app = app, mask = mask, number_hash = number_hash}
 end
 
+-- How many deliveries a verification has, from its field `Record.SENDING`.
+local function deliveries_of(sending)
+  local _, deliveries = string.match(sending, Sending.PARSE)
+  return tonumber(deliveries)
+end
+
 -- When a verification was started, from the facts of its record.
 local function created_at(facts)
   return (select(4, string.match(facts or '', RecordFacts.PARSE)))

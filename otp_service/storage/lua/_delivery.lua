@@ -83,8 +83,9 @@ local function queue_delivery(c, n, route, send, channel, locale, autofill, with
     fields[#fields + 1] = autofill
   end
   -- What is written first is found first: the fields that a check reads come before those of deliveries.
-  for _, part in ipairs({Record.DELIVERIES, n, n .. Delivery.STATUS, 'queued', n .. Delivery.FACTS,
-    string.format(DeliveryFacts.PACK, sender, kind, send, channel, locale, int(c.now), within, next_senders)}) do
+  local queued = n == '1' and '' or int(c.now)
+  for _, part in ipairs({n .. Delivery.STATUS, 'queued', n .. Delivery.FACTS,
+    string.format(DeliveryFacts.PACK, sender, kind, send, channel, locale, queued, within, next_senders)}) do
     fields[#fields + 1] = part
   end
   redis.call('HSET', c.who.record, unpack(fields))

@@ -14,7 +14,7 @@ from redis.exceptions import AskError, ReadOnlyError, RedisError, TryAgainError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from ...greenlets import wait
+from ...greenlets import off_loop, wait
 from ..answering import STORE_ERRORS
 from ..packing import packed
 from .connection import Done
@@ -54,16 +54,7 @@ class PipelinedClient:
         raise error
 
     def _redirected(self, command: Sequence[Any]) -> Any:
-        answer: Any = wait(partial(self._in_thread, partial(self._elsewhere.execute_command, *command)))
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    def _in_thread(self, work: Callable[[], Any], done: Done) -> None:
-        def ended(future: "asyncio.Future[Any]") -> None:
-            done(future.exception() or future.result())
-
-        self._loop.run_in_executor(None, work).add_done_callback(ended)
+        return off_loop(self._loop, partial(self._elsewhere.execute_command, *command))
 
     def close(self) -> None:
         """End all connections."""

@@ -73,11 +73,15 @@ Mask: the number with its middle hidden, as it may be shown. Key id: of the key 
 of an app or a purpose of more than some twenty characters the record takes twice the room.
 """
 
+Sending = Encoding("|", ("sends", "deliveries", "channel", "next_send_ms"))
+"""How far the sending of a verification's code is: how many sends count, how many deliveries there are, the channel of
+the last send, and when the next one may be."""
+
 DeliveryFacts = Encoding(
     UNIT_SEPARATOR, ("sender", "kind", "send", "channel", "locale", "queued_ms", "sent_within_ms", "next_senders")
 )
-"""What never changes of a delivery. Send: the ordinal of the send that it belongs to. Next senders: `NextSender` with
-commas, for a failover."""
+"""What never changes of a delivery. Send: the ordinal of the send that it belongs to. Queued: empty for the first
+delivery, which was queued when the verification was started. Next senders: `NextSender` with commas, for a failover."""
 
 NextSender = Encoding("|", ("name", "kind"))
 """A sender of a route as a record has it. Which messaging profile it belongs to says the configuration alone: a process
@@ -131,8 +135,8 @@ SendList = Encoding(RECORD_SEPARATOR, ("newest", "older"))
 SendEntry = Encoding(UNIT_SEPARATOR, ("at_ms", "app", "purpose"))
 """One send to a number. Without app and purpose: a send before the last approval, which no ladder counts."""
 
-ApiKeyEvent = Encoding(UNIT_SEPARATOR, ("type", "app", "detail"))
-"""One event of an API key that is not in the audit record yet. Detail: a JSON object."""
+ApiKeyEvent = Encoding(UNIT_SEPARATOR, ("type", "app", "caller", "detail"))
+"""One event of an API key that is not in the audit record yet. Caller: as `AuditCaller`. Detail: a JSON object."""
 
 RouteSender = Encoding("|", ("name", "kind", "messaging_profile_id"))
 """One sender of a route. A route is any number of them, separated by commas."""

@@ -234,7 +234,7 @@ class Keys:
         return f"{PREFIX}:{{keys}}:all"
 
     def api_key_events(self) -> str:
-        """Hash: events of API keys that are not in the audit record yet, `type US app US detail`.
+        """Hash: events of API keys that are not in the audit record yet, `type US app US caller US detail`.
 
         No TTL: fields go when they are recorded.
         """

@@ -13,7 +13,7 @@ if same[1] then return same[1] == digest and {same[2], same[3], same[4]} or {} e
 local now = clock()
 local expires = lifetime_ms ~= '' and int(now + lifetime_ms) or ''
 local function event(field, kind, detail)
-  redis.call('HSET', api_key_events_key, field, string.format(ApiKeyEvent.PACK, kind, app, detail))
+  redis.call('HSET', api_key_events_key, field, string.format(ApiKeyEvent.PACK, kind, app, caller, detail))
 end
 if replaced_api_key_key then
   local old = redis.call('HMGET', replaced_api_key_key, ApiKey.APP, ApiKey.SCOPES, ApiKey.EXPIRES, ApiKey.ENDS,

@@ -15,5 +15,5 @@ redis.call('HSET', api_key_key, ApiKey.REVOKED, '1')
 if r[2] ~= '' and tonumber(r[2]) <= now then return 1 end
 redis.call('HSET', api_key_key, ApiKey.ENDS, int(now))
 redis.call('HSET', api_key_events_key, id .. KeyEvent.REVOKED,
-  string.format(ApiKeyEvent.PACK, 'key.revoked', r[1], cjson.encode({key_id = id})))
+  string.format(ApiKeyEvent.PACK, 'key.revoked', r[1], caller, cjson.encode({key_id = id})))
 return 1

@@ -28,13 +28,13 @@ end
 -- What is left of the n-th delivery's route for a failover, or nil. Each delivery is followed at most once, and only
 -- while its code can still be used. `blamed`: what the next sender must differ in, 'sender' if nil.
 local function failover_route(c, n, blamed)
-  local status, expires, facts, failed_over, sends = unpack(redis.call('HMGET', c.who.record, Record.STATUS,
-    Record.EXPIRES, n .. Delivery.FACTS, n .. Delivery.FAILED_OVER, Record.SENDS))
+  local status, expires, facts, failed_over, sending = unpack(redis.call('HMGET', c.who.record, Record.STATUS,
+    Record.EXPIRES, n .. Delivery.FACTS, n .. Delivery.FAILED_OVER, Record.SENDING))
   local sender, kind, send, _, _, _, _, next_senders = delivery_facts(facts)
   if status ~= 'pending' or c.now >= tonumber(expires) then return nil end
   if failed_over or not next_senders or next_senders == '' then return nil end
   -- A newer send of the same code is under way: the old one needs no failover.
-  if send ~= sends then return nil end
+  if send ~= string.match(sending, Sending.PARSE) then return nil end
   local route = without_the_blamed(open_senders(c.optouts, next_senders), sender, kind, blamed)
   return route ~= '' and route or nil
 end
@@ -44,13 +44,16 @@ end
 local function fail_over(c, n, reason, blamed)
   local route = failover_route(c, n, blamed)
   if not route then return false end
-  local facts, autofill, deliveries, version = unpack(redis.call('HMGET', c.who.record, n .. Delivery.FACTS,
-    n .. Delivery.AUTOFILL, Record.DELIVERIES, Record.VERSION))
+  local facts, autofill, sending, version = unpack(redis.call('HMGET', c.who.record, n .. Delivery.FACTS,
+    n .. Delivery.AUTOFILL, Record.SENDING, Record.VERSION))
+  local sends, deliveries, last_channel, next_send = string.match(sending, Sending.PARSE)
   local _, _, send, channel, locale, _, within = delivery_facts(facts)
   redis.call('ZREM', c.timers, TimerKind.FAILOVER .. delivery_id(c, n))
   version = tonumber(version) or 0
   local next_n = int(deliveries + 1)
-  local fields, detail = {n .. Delivery.FAILED_OVER, '1'}, cjson.encode({to = delivery_id(c, next_n), reason = reason})
+  local fields = {n .. Delivery.FAILED_OVER, '1', Record.SENDING,
+    string.format(Sending.PACK, sends, next_n, last_channel, next_send)}
+  local detail = cjson.encode({to = delivery_id(c, next_n), reason = reason})
   add_to_timeline(fields, version + 1, 'delivery.fell_back', c.now, n, detail)
   queue_delivery(c, next_n, route, send, channel, locale, autofill, within, fields, version + 2, {},
     audit_event('delivery.fell_back', n, detail))

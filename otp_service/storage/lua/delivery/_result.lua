@@ -47,7 +47,7 @@ end
 
 -- The failover in time has waited for an answer that is here now.
 local function expect_failover_in_time()
-  local at = math.max(now, queued + sent_within)
+  local at = math.max(now, (queued ~= '' and queued or created_at(facts)) + sent_within)
   if tonumber(redis.call('ZSCORE', timers_key, TimerKind.FAILOVER .. id) or 0) > at then
     redis.call('ZADD', timers_key, int(at), TimerKind.FAILOVER .. id)
   end

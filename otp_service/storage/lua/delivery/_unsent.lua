@@ -33,8 +33,9 @@ local GREATEST_UNCOUNTED = 20
 local function uncount_send(c, n)
   local _, _, send = delivery_facts(redis.call('HGET', c.who.record, n .. Delivery.FACTS))
   if not send then return end
-  local sends, deliveries, accepted, sent_at, facts = unpack(redis.call('HMGET', c.who.record, Record.SENDS,
-    Record.DELIVERIES, Record.ACCEPTED .. send, Record.SENT_AT .. send, Record.FACTS))
+  local sending, accepted, sent_at, facts = unpack(redis.call('HMGET', c.who.record, Record.SENDING,
+    Record.ACCEPTED .. send, Record.SENT_AT .. send, Record.FACTS))
+  local sends, deliveries, channel = string.match(sending, Sending.PARSE)
   if accepted or has_lost_answer(c, send, deliveries) then return end
   local app, purpose = string.match(facts, RecordFacts.PARSE)
   if send == '1' then sent_at = sent_at or created_at(facts) end
@@ -45,6 +46,6 @@ local function uncount_send(c, n)
     if rest then redis.call('HSET', c.number, Number.SENDS, rest) end
   end
   if send ~= sends then return end
-  redis.call('HSET', c.who.record, Record.NEXT_SEND, int(c.now))
-  if tonumber(deliveries) < GREATEST_UNCOUNTED then redis.call('HINCRBY', c.who.record, Record.SENDS, -1) end
+  if tonumber(deliveries) < GREATEST_UNCOUNTED then sends = int(sends - 1) end
+  redis.call('HSET', c.who.record, Record.SENDING, string.format(Sending.PACK, sends, deliveries, channel, int(c.now)))
 end

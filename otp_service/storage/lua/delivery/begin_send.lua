@@ -17,10 +17,10 @@
 -- Holds every try of a delivery uses the body of its first; an expired code, an opted-out person or a number whose
 --       budget is spent is never sent to; of several sends that wait only the newest goes out; a delivery that may have
 --       been sent is never called unsent; a call that is repeated because its reply was lost is one try.
-local facts, status, expires, deliveries, sends, delivery_status, its_facts, tries, unsent_tries, last_call,
-  failed_over = unpack(redis.call('HMGET', record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.DELIVERIES,
-  Record.SENDS, ordinal .. Delivery.STATUS, ordinal .. Delivery.FACTS, ordinal .. Delivery.TRIES,
-  ordinal .. Delivery.UNSENT_TRIES, ordinal .. Delivery.CALL, ordinal .. Delivery.FAILED_OVER))
+local facts, status, expires, sending, delivery_status, its_facts, tries, unsent_tries, last_call, failed_over =
+  unpack(redis.call('HMGET', record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.SENDING,
+  ordinal .. Delivery.STATUS, ordinal .. Delivery.FACTS, ordinal .. Delivery.TRIES, ordinal .. Delivery.UNSENT_TRIES,
+  ordinal .. Delivery.CALL, ordinal .. Delivery.FAILED_OVER))
 local sender, _, send = delivery_facts(its_facts)
 local function settle_entry()
   redis.call('XACK', outbox_key, group, entry)
@@ -36,7 +36,7 @@ if last_call == call and kept and status == 'pending' then return {'send', kept,
 
 -- Another sender's message of the same send has arrived: one more would only be a second SMS.
 local function is_delivered_by_another()
-  for i = 1, tonumber(deliveries) do
+  for i = 1, deliveries_of(sending) do
     if i ~= tonumber(ordinal) then
       local other = redis.call('HMGET', record_key, i .. Delivery.FACTS, i .. Delivery.STATUS)
       local _, _, its_send = delivery_facts(other[1])
@@ -79,7 +79,7 @@ if failed_over then
   return settle_entry()
 end
 -- The person asked again meanwhile: the newer message says the same, and ends later.
-if tonumber(send or 0) < tonumber(sends or 0) then
+if tonumber(send) < tonumber((string.match(sending, Sending.PARSE))) then
   return stop('suppressed', 'replaced', 'A newer message with the same code takes its place.', true)
 end
 if is_delivered_by_another() then

@@ -21,12 +21,13 @@
 --       guess; at most `max_checks` guesses of a verification are ever compared, and at most one is ever approved. A
 --       verification that is not as asserted is not found, and nothing is counted. The request that was approved gets
 --       its approval again.
-local facts, status, expires, attempts_before, channel, version, context_hash, done = unpack(redis.call('HMGET',
-  record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.ATTEMPTS, Record.CHANNEL, Record.VERSION,
+local facts, status, expires, attempts_before, sending, version, context_hash, done = unpack(redis.call('HMGET',
+  record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.ATTEMPTS, Record.SENDING, Record.VERSION,
   Record.CONTEXT_HASH, Record.OPERATION .. operation))
 local of_app, purpose, mask, created, max_checks, _, key_id = string.match(facts or '', RecordFacts.PARSE)
 
 local function approved(at, receipt)
+  local _, _, channel = string.match(sending, Sending.PARSE)
   return {operation, 'approved', at, number_hash, purpose, channel, context_hash or '', receipt, mask}
 end
 
@@ -48,7 +49,7 @@ if by_purpose ~= '' then
   if latest ~= token then return {operation, 'superseded', latest or ''} end
 end
 -- A record that lost a field is no verification.
-local whole = status and expires and attempts_before and channel
+local whole = status and expires and attempts_before and sending
 if of_app ~= app or not whole then return {operation, 'not_found'} end
 if asserted_number ~= '' and asserted_number ~= number_hash then return {operation, 'not_found'} end
 if asserted_purpose ~= '' and asserted_purpose ~= purpose then return {operation, 'not_found'} end

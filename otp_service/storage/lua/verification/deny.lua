@@ -12,13 +12,13 @@
 local function among(list, name)
   return string.find(',' .. list .. ',', ',' .. name .. ',', 1, true) ~= nil
 end
-local facts, status, expires, deliveries, version = unpack(redis.call('HMGET', record_key, Record.FACTS,
-  Record.STATUS, Record.EXPIRES, Record.DELIVERIES, Record.VERSION))
+local facts, status, expires, sending, version = unpack(redis.call('HMGET', record_key, Record.FACTS,
+  Record.STATUS, Record.EXPIRES, Record.SENDING, Record.VERSION))
 local who = subject_of(record_key, token, number_hash, facts)
 local now = clock()
 if status ~= 'pending' or has_expired(now, expires, created_at(facts)) or not among(apps, who.app) then return 'no' end
 local answered
-for n = 1, tonumber(deliveries) do
+for n = 1, deliveries_of(sending) do
   local its_facts, first_try, message_id, tries, unsent_tries, delivery_status = unpack(redis.call('HMGET', record_key,
     n .. Delivery.FACTS, n .. Delivery.FIRST_TRY, n .. Delivery.MESSAGE_ID, n .. Delivery.TRIES,
     n .. Delivery.UNSENT_TRIES, n .. Delivery.STATUS))

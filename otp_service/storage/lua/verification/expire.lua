@@ -9,8 +9,8 @@
 -- ARGV token number_hash
 -- Reply 1 if it ended now, 0 if there was nothing to do (ended before, gone, or given more time by a resend)
 -- Holds a timer that comes early changes nothing: the record's own times decide.
-local facts, status, expires, deliveries, version = unpack(redis.call('HMGET', record_key, Record.FACTS, Record.STATUS,
-  Record.EXPIRES, Record.DELIVERIES, Record.VERSION))
+local facts, status, expires, sending, version = unpack(redis.call('HMGET', record_key, Record.FACTS, Record.STATUS,
+  Record.EXPIRES, Record.SENDING, Record.VERSION))
 local now = clock()
 if expires and not has_expired(now, expires, created_at(facts)) then
   redis.call('ZADD', timers_key, expires, TimerKind.EXPIRY .. token)
@@ -21,7 +21,7 @@ if not expires then return 0 end
 
 -- What is still open is closed when the time for a late report is over, too.
 local closings = {}
-for n = 1, tonumber(deliveries) do
+for n = 1, deliveries_of(sending) do
   local delivery_status = redis.call('HGET', record_key, n .. Delivery.STATUS)
   if RANK[delivery_status] <= RANK['sent'] then
     closings[#closings + 1] = int(expires + CLOSE_MS)

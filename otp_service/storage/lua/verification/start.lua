@@ -42,11 +42,11 @@ local who = {record = record_key, token = new_token, app = app, mask = mask, num
 
 -- The pending verification, if there is one. One whose time has run out unnoticed is ended here.
 local pending = false
-local old_facts, old_status, old_expires, old_created, old_context_hash, old_sends, old_deliveries, old_version
+local old_facts, old_status, old_expires, old_created, old_context_hash, old_sending, old_version
 if latest then
-  old_facts, old_status, old_expires, old_context_hash, old_sends, old_deliveries, old_version = unpack(redis.call(
-    'HMGET', known_record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.CONTEXT_HASH, Record.SENDS,
-    Record.DELIVERIES, Record.VERSION))
+  old_facts, old_status, old_expires, old_context_hash, old_sending, old_version = unpack(redis.call('HMGET',
+    known_record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.CONTEXT_HASH, Record.SENDING,
+    Record.VERSION))
   old_created = created_at(old_facts)
   if old_status == 'pending' and has_expired(now, old_expires, old_created) then
     end_verification({audit = audit_key, secrets = known_secrets_key, now = now,
@@ -90,7 +90,7 @@ if wait then return refuse('too_many_wrong_codes', wait, nil, limit) end
 if pending and (old_context_hash or '') ~= context_hash then return refuse('context_conflict', 0) end
 local counted = read_sends(sent, app, purpose, now)
 local opens = ladder_opens(counted.own, waits, now)
-local sends = pending and tonumber(old_sends) or 0
+local sends = pending and tonumber((string.match(old_sending, Sending.PARSE))) or 0
 if sends > #waits then
   return refuse('resend_too_soon', math.max(opens, tonumber(old_expires)) - now, '0', 'resend_after')
 end
@@ -143,11 +143,13 @@ local short_detail = own_detail ~= '' and own_detail or string.format(StartDetai
 local timers = {int(expires), TimerKind.EXPIRY .. token}
 if pending then
   sends = int(sends + 1)
-  local fields = {Record.EXPIRES, int(expires), Record.SENDS, sends, Record.METADATA, metadata, Record.CHANNEL, channel,
-    Record.NEXT_SEND, next_send, Record.SENT_AT .. sends, int(now)}
+  local n = int(deliveries_of(old_sending) + 1)
+  local fields = {Record.EXPIRES, int(expires), Record.SENDING,
+    string.format(Sending.PACK, sends, n, channel, next_send), Record.METADATA, metadata,
+    Record.SENT_AT .. sends, int(now)}
   old_version = tonumber(old_version) or 0
   add_to_timeline(fields, old_version + 1, 'verification.resent', now, nil, detail)
-  queue_delivery(c, int(old_deliveries + 1), open, sends, channel, locale, autofill, sent_within_ms, fields,
+  queue_delivery(c, n, open, sends, channel, locale, autofill, sent_within_ms, fields,
     old_version + 2, timers, audit_event('verification.resent', nil, short_detail))
   redis.call('PEXPIREAT', known_secrets_key, int(expires))
   redis.call('PEXPIREAT', who.record, tombstone_until)
@@ -155,7 +157,7 @@ if pending then
 end
 local fields = {Record.FACTS, string.format(RecordFacts.PACK, app, purpose, mask, int(now), max_checks,
   int(#waits + 1), key_id), Record.STATUS, 'pending', Record.EXPIRES, int(expires), Record.ATTEMPTS, 0,
-  Record.CHANNEL, channel, Record.VERSION, 2, Record.SENDS, 1, Record.NEXT_SEND, next_send}
+  Record.VERSION, 2, Record.SENDING, string.format(Sending.PACK, 1, 1, channel, next_send)}
 if context_hash ~= '' then
   fields[#fields + 1] = Record.CONTEXT_HASH
   fields[#fields + 1] = context_hash
