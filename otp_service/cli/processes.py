@@ -49,7 +49,9 @@ def _add_serve(groups: Any) -> None:
     serve.add_argument("--host", type=host_name, default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
     serve.add_argument("--port", type=port_number, default=8080, help="0 takes a free one (default 8080)")
     serve.add_argument("--workers", type=count, help="processes (default: one for each core, at most 8)")
-    serve.add_argument("--threads", type=count, help="requests of each process that work outside of its event loop at once (default 4)")
+    serve.add_argument(
+        "--threads", type=count, help="requests of each process that work outside of its event loop at once (default 4)"
+    )
     serve.add_argument(
         "--drain",
         type=seconds,
