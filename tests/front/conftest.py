@@ -209,6 +209,9 @@ class AtOneMoment(Scripts):
     def _run(self, script: Script, keys: Sequence[str], args: Sequence[Value], *, repeat: bool) -> Any:
         return super()._run(_at_one_moment(script), keys, args, repeat=repeat)
 
+    def _run_together(self, script: Script, calls: Sequence[Any], *, repeat: bool) -> list[Any]:
+        return super()._run_together(_at_one_moment(script), calls, repeat=repeat)
+
 
 @cache
 def _at_one_moment(script: Script) -> Script:
