@@ -1,7 +1,8 @@
 """Makes what must be secret, once: run by the `init` job of compose.yaml, before everything else.
 
-Two directories, because two users read them: SERVICE (the keyring, the store's URL with its password, the sandbox's
-keys) and STORE (the store's password). What exists is left as it is, so the job may run at every start.
+Three directories, because three containers read them: SERVICE (the keyring, the store's URL with its password, the
+sandbox's API key and public key), STORE (the store's password), SANDBOX (its API key, and what it signs webhooks with).
+What exists is left as it is, so the job may run at every start.
 """
 
 import base64
@@ -31,29 +32,35 @@ def give(path: Path, owner: int) -> None:
         os.chown(path, owner, owner)
 
 
-def main(service: Path, store: Path) -> None:
-    """Fill both directories."""
+def make_sandbox_keys(service: Path, sandbox: Path) -> None:
+    """One pair for both sides; only the sandbox can sign."""
+    key, api_key = SigningKey.generate(), "KEY" + secrets.token_hex(24)
+    for directory in (service, sandbox):
+        for path in directory.glob("sandbox_*"):
+            path.unlink()
+        write(directory / "sandbox_api_key", api_key, SERVICE_USER)
+    write(service / "sandbox_public_key", base64.b64encode(bytes(key.verify_key)).decode(), SERVICE_USER)
+    write(sandbox / "sandbox_seed", base64.b64encode(bytes(key)).decode(), SERVICE_USER)
+
+
+def main(service: Path, store: Path, sandbox: Path) -> None:
+    """Fill the directories."""
     if not (service / "redis_url").exists():
         password = secrets.token_urlsafe(32)
         (store / "auth.conf").unlink(missing_ok=True)
         write(store / "auth.conf", f"requirepass {password}", STORE_USER)
         write(service / "redis_url", f"redis://:{password}@redis:6379/0", SERVICE_USER)
-    if not (service / "sandbox_public_key").exists():
-        key = SigningKey.generate()
-        for name in ("sandbox_api_key", "sandbox_seed"):
-            (service / name).unlink(missing_ok=True)
-        write(service / "sandbox_api_key", "KEY" + secrets.token_hex(24), SERVICE_USER)
-        write(service / "sandbox_seed", base64.b64encode(bytes(key)).decode(), SERVICE_USER)
-        write(service / "sandbox_public_key", base64.b64encode(bytes(key.verify_key)).decode(), SERVICE_USER)
+    if not (sandbox / "sandbox_seed").exists() or not (service / "sandbox_public_key").exists():
+        make_sandbox_keys(service, sandbox)
     keyring = service / "keyring.json"
     if not keyring.exists():
         command = [sys.executable, "-m", "otp_service", "keyring", "create", str(keyring)]
         subprocess.run(command, check=True)
     give(keyring, SERVICE_USER)
-    for directory, owner in ((service, SERVICE_USER), (store, STORE_USER)):
+    for directory, owner in ((service, SERVICE_USER), (store, STORE_USER), (sandbox, SERVICE_USER)):
         give(directory, owner)
         directory.chmod(0o700)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(*map(Path, sys.argv[1:4]))

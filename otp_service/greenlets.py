@@ -19,6 +19,10 @@ import greenlet  # type: ignore[import-untyped]
 T = TypeVar("T")
 
 
+class Left(BaseException):
+    """Who asked for the work has gone. Not an Exception: nothing that answers faults may take it for one."""
+
+
 class Work:
     """Work that was begun."""
 
@@ -27,13 +31,16 @@ class Work:
         """What it waits for now, if that is an event."""
 
     def leave(self) -> None:
-        """Who asked for it has gone: it waits for its event no longer, and whatever comes after that is done."""
+        """Who asked for it has gone: where it waits for an event, it gets Left instead."""
         if self.event is not None:
             self.event.give_up()
 
 
 def start(work: Callable[[], None]) -> Work:
-    """Run `work` until it waits or ends. Only callbacks of the loop may call this. `work` must not raise."""
+    """Run `work` until it waits or ends. Only callbacks of the loop may call this. `work` must not raise.
+
+    If `leave` is called it may get Left where it waits.
+    """
     begun, running = Work(), greenlet.greenlet(work)
     running.work = begun
     running.switch()
@@ -55,6 +62,14 @@ def wait(begin: Callable[[Callable[[T], Any]], None]) -> T:
     return result
 
 
+def off_loop(loop: asyncio.AbstractEventLoop, work: Callable[[], T]) -> T:
+    """Run blocking work: in a thread, for which work of the loop waits; for any other thread right here."""
+    if greenlet.getcurrent().parent is None:
+        return work()
+    ended: asyncio.Future[T] = wait(lambda done: loop.run_in_executor(None, work).add_done_callback(done))
+    return ended.result()
+
+
 class Event:
     """As `threading.Event`, for one piece of work of the loop that waits at a time. Set it in the loop."""
 
@@ -62,6 +77,7 @@ class Event:
         self._loop = loop
         self._is_set = False
         self._resume: Callable[[None], Any] | None = None
+        self._is_left = False
 
     def set(self) -> None:
         """Wake who waits. From now on nobody waits any more."""
@@ -69,7 +85,7 @@ class Event:
         self._loop.call_soon(self._wake)
 
     def wait(self, timeout: float) -> bool:
-        """Wait until it is set, at most so many seconds; whether it is."""
+        """Wait until it is set, at most so many seconds; whether it is. Raises Left."""
         if not self._is_set:
             timer = self._loop.call_later(timeout, self._wake)
             work = getattr(greenlet.getcurrent(), "work", None) or Work()
@@ -77,10 +93,13 @@ class Event:
             wait(self._suspend)
             work.event = None
             timer.cancel()
+            if self._is_left:
+                raise Left
         return self._is_set
 
     def give_up(self) -> None:
-        """Wake who waits as at the end of its time. Call it in the loop."""
+        """Raise Left in the work that waits. Call it in the loop."""
+        self._is_left = True
         self._loop.call_soon(self._wake)
 
     def _suspend(self, resume: "Callable[[None], Any]") -> None:

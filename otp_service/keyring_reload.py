@@ -2,7 +2,8 @@
 
 Guaranteed here: a keyring from `current()` never changes. A file that became unreadable, or that has another index key,
 changes nothing and is reported by `fault`. The file is checked on access, at most every `CHECK_S` seconds, and when a
-key is unknown. The store's clock decides when a key becomes active, as soon as that clock is known. A wrong clock
+key is unknown. In an event loop, where no request may wait for a file or the store, a thread checks it instead
+(`follow`). The store's clock decides when a key becomes active, as soon as that clock is known. A wrong clock
 loses nothing: all processes can open what any key of the keyring sealed.
 """
 
@@ -51,6 +52,8 @@ class ReloadedKeyring:
         self._fault: str | None = None
         self._register: Callable[[frozenset[str]], object] | None = None
         self._registered: frozenset[str] = frozenset()
+        self._is_followed = False
+        self._run: Callable[[Callable[[], None]], None] = lambda check: check()
         self.ids = self._ring.ids
         self.watch_tokens = self._ring.watch_tokens
 
@@ -68,6 +71,13 @@ class ReloadedKeyring:
             self._clock = (self._monotonic(), now_ms)
             self._ring = self._ring.at(now_ms)
 
+    def follow(self, run: Callable[[Callable[[], None]], None]) -> None:
+        """From now on a thread calls `check` often, and access checks nothing.
+
+        Where a request needs a check, because a key is unknown, `run` runs it so that nobody else waits.
+        """
+        self._is_followed, self._run = True, run
+
     def _now(self) -> int:
         if self._clock is None:
             return self._now_ms()
@@ -84,16 +94,20 @@ class ReloadedKeyring:
 
     def current(self) -> Keyring:
         """The keyring of this moment; it never changes."""
-        if self._monotonic() - self._checked_at >= CHECK_S and self._lock.acquire(blocking=False):
-            try:
-                self._check()
-            finally:
-                self._lock.release()
+        if not self._is_followed and self._monotonic() - self._checked_at >= CHECK_S:
+            self._check_if_nobody_does()
         ring = self._ring
         changes_ms = ring.changes_ms
         if changes_ms is None or self._now() < changes_ms:
             return ring
         return self._advance()
+
+    def _check_if_nobody_does(self) -> None:
+        if self._lock.acquire(blocking=False):
+            try:
+                self._check()
+            finally:
+                self._lock.release()
 
     def check(self) -> None:
         """Check the file now, unless that was done within the last second."""
@@ -104,14 +118,19 @@ class ReloadedKeyring:
     def knows(self, kid: str) -> bool:
         """Whether a key of this id is in the ring, or in the file by now."""
         if not self.current().knows(kid):
-            self.check()
+            self._run(self.check)
         return self._ring.knows(kid)
 
     def _advance(self) -> Keyring:
-        with self._lock:
+        if not self._lock.acquire(blocking=False):
+            # Somebody checks the file, which can take a while.
+            return self._ring.at(self._now())
+        try:
             self._ring = self._ring.at(self._now())
             _log.info("another key is used for new data now", extra={"key_id": self._ring.active_kid})
             return self._ring
+        finally:
+            self._lock.release()
 
     def _check(self) -> None:
         self._checked_at = self._monotonic()
@@ -174,7 +193,7 @@ class ReloadedKeyring:
         try:
             return self.current().open(sealed)
         except KeyUnknown:
-            self.check()
+            self._run(self.check)
             return self._ring.open(sealed)
 
     def sign(self, message: bytes) -> bytes:

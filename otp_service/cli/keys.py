@@ -1,6 +1,9 @@
 """`otp-service keys`: the API keys in the store."""
 
 import argparse
+import getpass
+import os
+import socket
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -72,8 +75,23 @@ def _add_rotate(keys: Any) -> None:
 
 def _api_keys(settings: "Settings") -> "ApiKeys":
     from ..bootstrap import build_api_keys  # noqa: PLC0415
+    from ..storage.callers import set_caller  # noqa: PLC0415
 
+    set_caller("", "", _at_shell(settings))
     return build_api_keys(settings)
+
+
+def _at_shell(settings: "Settings") -> str:
+    """Who types, for the audit record: in place of the address that a request comes from."""
+    from ..domain.addresses import KeptAddress  # noqa: PLC0415
+
+    if settings.policy.audit_addresses is KeptAddress.NONE:
+        return ""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # a container's user without a name
+        user = str(os.getuid())
+    return f"shell:{user}@{socket.gethostname()}"
 
 
 def _create(args: argparse.Namespace) -> None:

@@ -1,7 +1,7 @@
 """A connection without its requests: for how long it may be idle, send and not read, and how it ends.
 
 The base class is uvicorn's, which keeps a connection alive between requests. It is not a public interface, and pinned
-in setup.cfg to a minor version; `tests/front/test_protocol.py` fails where a new one behaves otherwise.
+in setup.cfg to one version; `tests/front/test_pinned.py` names what another one lacks.
 """
 
 import asyncio
@@ -19,11 +19,8 @@ from .connections import Connections
 from .deadlines import Deadlines
 from .exchange import written
 from .owners import peer_network
-from .receiving import DEADLINE_S, Receiving
+from .receiving import DEADLINE_S, SEND_S, Receiving
 from .refusals import LATE, NO_HTTP, Refusals
-
-SEND_S = 30.0
-"""For a caller to read what is sent: a response, or the 64 kB of several that are under way."""
 
 LINGER_S = 2.0
 LINGER_MAX = 1024 * 1024

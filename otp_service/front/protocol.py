@@ -240,6 +240,9 @@ class FrontProtocol(Connection):
             peer = self.client[0] if self.client else ""
             endpoint, path, query = exchange.found
             self._answer(exchange, endpoint(path, query, exchange.headers, lambda _: body, peer))
+        except greenlets.Left:
+            # The caller has closed the connection: nobody needs a response.
+            exchange.response_complete = True
         except Exception:  # noqa: BLE001 - the endpoint answers every fault; what is left is ours
             _log.error("unexpected", exc_info=True)
             self.transport.close()

@@ -12,6 +12,9 @@ from typing import Protocol
 from .deadlines import Deadlines
 
 DEADLINE_S = 10.0
+SEND_S = 30.0
+"""For a caller to read what is sent: a response, or the 64 kB of several that are under way."""
+
 RECEIVING = 4096
 """Requests of one process that may be arriving."""
 

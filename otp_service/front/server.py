@@ -6,8 +6,9 @@ connections, serves those that are open for a moment more, closes what is idle, 
 """
 
 import asyncio
+import contextlib
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import cast
 
@@ -44,11 +45,26 @@ class FrontServer(Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End: no new connections, the last requests, those in flight."""
         self._begin_end()
-        for server in self.servers:
-            server.close()
+        await self.stop_listening(sockets or [])
         await self.serve_on(min(LAST_REQUESTS_S, self._drain_s), while_connected=True)
         await self._close_idle()
         await super().shutdown(sockets)
+
+    async def stop_listening(self, sockets: Sequence[socket.socket]) -> None:
+        """Close the listening sockets; the connections that the system has made on them already are served.
+
+        Closing alone would reset those.
+        """
+        made = [connection for listening in sockets for connection in _waiting(listening)]
+        for server in self.servers:
+            server.close()
+        loop = asyncio.get_running_loop()
+        for connection in made:
+            await loop.connect_accepted_socket(self._new_protocol, connection)
+
+    def _new_protocol(self) -> asyncio.Protocol:
+        make = cast("Callable[..., asyncio.Protocol]", self.config.http_protocol_class)
+        return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state, _loop=None)
 
     async def serve_on(self, seconds: float, *, while_connected: bool = False) -> None:
         """Serve for so long, or until no connection is left."""
@@ -65,3 +81,11 @@ class FrontServer(Server):
             connection.shutdown()
             if number % CLOSED_AT_ONCE == 0:
                 await asyncio.sleep(0)
+
+
+def _waiting(listening: socket.socket) -> Iterator[socket.socket]:
+    """The connections that wait to be accepted."""
+    # The other processes of this service accept on the same socket, and callers may have gone meanwhile.
+    with contextlib.suppress(OSError):
+        while True:
+            yield listening.accept()[0]

@@ -1,4 +1,4 @@
-"""Building the API of a process: tried once before anything serves, then done in each process that serves."""
+"""Building the API or the worker of a process: tried once by the main process, then done in each of its children."""
 
 import gc
 import logging
@@ -26,7 +26,7 @@ _log = logging.getLogger("otp.serve")
 
 
 class CannotServe(ServiceError):
-    """The API could not be built or its processes keep ending; the detail is that of the reason."""
+    """The service could not be built or its processes keep ending; the detail is that of the reason."""
 
     code = "cannot_serve"
 
@@ -38,13 +38,19 @@ def process_context() -> "ForkContext | SpawnContext":
     return multiprocessing.get_context("spawn")
 
 
-def try_to_build() -> None:
+def _build_web() -> None:
+    from ..bootstrap import build_web  # noqa: PLC0415 - after the metrics directory is set
+
+    build_web(config.load(config.environment()))
+
+
+def try_to_build(build: Callable[[], object] = _build_web) -> None:
     """Build the application once in a process of its own: connections and threads made here must not be inherited.
 
     Raises CannotServe with the reason.
     """
     receiver, sender = multiprocessing.Pipe(duplex=False)
-    process = process_context().Process(target=_build_and_report, args=(os.getpid(), sender))
+    process = process_context().Process(target=_build_and_report, args=(os.getpid(), sender, build))
     process.start()
     sender.close()
     try:
@@ -62,15 +68,13 @@ def try_to_build() -> None:
         raise CannotServe(failure)
 
 
-def _build_and_report(main_pid: int, sender: Connection) -> None:
+def _build_and_report(main_pid: int, sender: Connection, build: Callable[[], object]) -> None:
     # If the main process is killed, another one removes the metrics directory that is used here.
     parent.follow_parent(main_pid, signal.SIGKILL)
-    from ..bootstrap import build_web  # noqa: PLC0415 - after the metrics directory is set
-
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     try:
-        build_web(config.load(config.environment()))
+        build()
     except ServiceError as error:
         sender.send(error.detail)
     else:
@@ -80,14 +84,25 @@ def _build_and_report(main_pid: int, sender: Connection) -> None:
 
 
 def when_it_can_be_built(build: Callable[[], T]) -> T:
-    """Build as soon as the store and the files allow it."""
-    # The main process has built the application once. If that fails now, the store is down or a file is being written,
-    # so this process waits. If it ended, the main process would see children that keep ending, and end too.
+    """Build as soon as the store and the files allow it.
+
+    For a process whose application was built once before. If that fails now, the store is down or a file is being
+    written. If the process ended, the main process would see children that keep ending, and end too.
+    """
+    return _when_possible(build, (StoreUnavailable, ConfigError))
+
+
+def when_the_store_answers(build: Callable[[], T]) -> T:
+    """Build as soon as the store answers. Raises what is wrong with the configuration."""
+    return _when_possible(build, (StoreUnavailable,))
+
+
+def _when_possible(build: Callable[[], T], passing: tuple[type[ServiceError], ...]) -> T:
     while True:
         try:
             return build()
-        except (StoreUnavailable, ConfigError) as error:
-            _log.warning("a new API process waits until it can be built", extra={"reason": error.detail})
+        except passing as error:
+            _log.warning("a new process waits until it can be built", extra={"reason": error.detail})
             time.sleep(0.5)
 
 

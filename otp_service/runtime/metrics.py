@@ -24,17 +24,22 @@ def metrics_directory(settings: Settings) -> Iterator[Path]:
     """
     _remove_leftovers(Path(tempfile.gettempdir()))
     directory = settings.metrics_dir or Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+    use_directory(directory)
+    try:
+        yield directory
+    finally:
+        if settings.metrics_dir is None:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def use_directory(directory: Path) -> None:
+    """Keep this process's metrics there, beside those of others. Raises ConfigError. When to call: as above."""
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"OTP_METRICS_DIR: cannot use {directory}: {error.strerror}") from error
     os.environ[METRICS_VARIABLE] = str(directory)
     forget_ended(directory)
-    try:
-        yield directory
-    finally:
-        if settings.metrics_dir is None:
-            shutil.rmtree(directory, ignore_errors=True)
 
 
 def _remove_leftovers(parent: Path) -> None:

@@ -4,22 +4,36 @@ It goes with the work rather than through each function on the way, as no functi
 greenlet have a value of their own each. Work without a request has none of the three.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 from .schema.encodings import AuditCaller
 
+_SEPARATOR = AuditCaller.separator
 _NOBODY = AuditCaller.pack("", "", "")
 _caller: ContextVar[str] = ContextVar("caller", default=_NOBODY)
 
 
 def set_caller(key_id: str, request_id: str, address: str) -> None:
     """What this thread or greenlet does from now on is caused by this; each part may be empty."""
-    _caller.set(AuditCaller.pack(key_id, request_id, address))
+    # As `AuditCaller.pack` does, in a third of the time: every request comes here.
+    _caller.set(f"{key_id}{_SEPARATOR}{request_id}{_SEPARATOR}{address}")
 
 
 def clear_caller() -> None:
     """The request has ended."""
     _caller.set(_NOBODY)
+
+
+@contextmanager
+def acting_for(packed: str) -> Iterator[None]:
+    """What is done within was caused by another one, as `caller` told at that time."""
+    token = _caller.set(packed)
+    try:
+        yield
+    finally:
+        _caller.reset(token)
 
 
 def caller() -> str:

@@ -46,6 +46,9 @@ class News(StrEnum):
     ENDING = "ending"
     """The process is about to end."""
 
+    LEFT = "left"
+    """Who waited has gone. Nobody gets this."""
+
     UNAVAILABLE = "unavailable"
     """The store does not answer. Callers get StoreUnavailable instead."""
 
@@ -123,8 +126,13 @@ class Watch:
         waiter = _Waiter(ref, after, owner, self._new_woken())
         refused = self._enter(waiter, share)
         if refused is None:
-            waiter.woken.wait(timeout_s)
-            self._leave(waiter)
+            try:
+                waiter.woken.wait(timeout_s)
+            except BaseException:
+                self._count(News.LEFT)
+                raise
+            finally:
+                self._leave(waiter)
         news = refused or waiter.news
         self._count(news)
         if news is News.UNAVAILABLE:
@@ -150,7 +158,7 @@ class Watch:
         """Whether there is a slot for this owner, perhaps by ending the oldest wait of the one who has most."""
         if self._taken < self._slots:
             return True
-        largest = max(self._owned.values(), key=len)
+        largest = max(self._owned.values(), key=len, default={})
         if len(largest) <= len(self._owned.get(owner, ())) + 1:
             return False
         oldest = next(iter(largest))

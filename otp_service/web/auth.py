@@ -5,13 +5,14 @@ from collections.abc import Mapping
 
 from ..domain.addresses import KeptAddress, kept
 from ..domain.errors import Refusal
-from ..storage.api_keys import ApiKeys, Principal
+from ..storage.api_keys import ApiKeys
 from ..storage.callers import set_caller
+from ..storage.known_api_keys import Principal
 from .refused_keys import RefusedKeys
 
 EVERY_APP = "audit:all"
-_WIDER = {"audit:read": EVERY_APP}
-"""Scopes that hold another one."""
+_OPENING = {"audit:read": ("audit:read", EVERY_APP)}
+"""Scopes of which each opens what needs this one; for the others it is the scope alone."""
 
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 
@@ -34,7 +35,7 @@ class Auth:
 
     def allow(self, principal: Principal, scope: str) -> Refusal | None:
         """`forbidden` unless the key has the scope, or one that holds it."""
-        if scope in principal.scopes or _WIDER.get(scope) in principal.scopes:
+        if not principal.scopes.isdisjoint(opening(scope)):
             return None
         self._refused.record_scope(principal, scope)
         return Refusal("forbidden", f"This API key does not have the scope {scope}.")
@@ -42,6 +43,11 @@ class Auth:
     def name_caller(self, peer: str, request_id: str, principal: Principal | None = None) -> None:
         """Say who causes what this request does: for the audit record."""
         set_caller(principal.key_id if principal else "", request_id, kept(peer, self._addresses))
+
+
+def opening(scope: str) -> tuple[str, ...]:
+    """The scopes of which a key needs one, where a route asks for this scope."""
+    return _OPENING.get(scope, (scope,))
 
 
 def bearer(headers: Mapping[str, str]) -> str | None:

@@ -9,6 +9,7 @@ import msgspec
 from .. import __version__
 from ..domain.audit import EventType
 from ..domain.callback import EVENTS
+from .auth import opening
 from .http import Doc, Route
 from .problems import MEDIA, STATUS
 from .schemas.callbacks import CallbackBody
@@ -112,7 +113,7 @@ def _operation(route: Route) -> dict[str, Any]:
     }
     if route.scope is not None:
         operation["security"] = [{"key": []}] if route.token_access is None else [{"key": []}, {"watch_token": []}]
-        operation["x-scope"] = route.scope
+        operation["x-scope"] = " or ".join(opening(route.scope))
     if doc.request is not None:
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": _schema(doc.request)}}}
     return operation

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import msgspec
 
-from . import goals, load, picture, profile, report
+from . import goals, guide, load, picture, profile, report
 from .measure import Leg
 from .ours import ROOT, OtpService
 from .own_rows import OWN
@@ -33,6 +33,7 @@ from .rows import LOADS, LoadRow, Options, OwnRow
 from .runner import FAILURES, Runner
 from .target import Target
 
+DOCS = ROOT / "deploy" / "docs"
 ROWS: Sequence[LoadRow | OwnRow] = (*LOADS, *OWN)
 SHORT = Options(
     rounds=1, seconds=1, warm_up_s=0, connections=(4,), live=(200,), sends=50, waiting=20, primaries=(2,), expected=300
@@ -73,6 +74,12 @@ def build_parser() -> argparse.ArgumentParser:
     made.add_argument("--json", type=Path, metavar="FILE", help="keep the results")
     made.add_argument("--picture", type=Path, metavar="FILE", help="draw the rows of 16 connections as SVG")
     made.add_argument("--results", type=Path, metavar="FILE", help="measure nothing: take what --json has kept")
+    made.add_argument(
+        "--write-guide",
+        type=Path,
+        metavar="FILE",
+        help="measure nothing: put what --json has kept into the sizing guide",
+    )
     made.add_argument("--profile", choices=[row.word for row in LOADS], help="profile otp-service during this row")
     made.add_argument("--load", choices=("wrk", "python"), help="the load generator (default: wrk if it is installed)")
     return made
@@ -157,6 +164,11 @@ def measure(args: argparse.Namespace, results: Results) -> int:
     return 1 if results.faults else 0
 
 
+def read(file: Path) -> Results:
+    """What `--json` has kept."""
+    return msgspec.json.decode(file.read_bytes(), type=Results)
+
+
 def show(args: argparse.Namespace, results: Results) -> None:
     """Print the results, and write the files that were asked for."""
     if args.json:
@@ -167,6 +179,17 @@ def show(args: argparse.Namespace, results: Results) -> None:
         args.picture.write_text(picture.draw(results.legs, results.about), encoding="utf-8")
 
 
+def measure_or_show(args: argparse.Namespace) -> int:
+    """Run the rows, or take the results of an earlier run; show them. The exit status. Raises ValueError."""
+    if args.results:
+        results, status = read(args.results), 0
+    else:
+        results = Results({}, [], [])
+        status = measure(args, results)
+    show(args, results)
+    return status
+
+
 def main() -> int:
     """Run; 0 unless something failed."""
     made = build_parser()
@@ -174,23 +197,18 @@ def main() -> int:
     if unknown := set(args.rows or ()) - {row.word for row in ROWS}:
         made.error(f"--rows: there is no {', '.join(sorted(unknown))}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what was measured is printed
-    if args.profile:
-        row = next(row for row in LOADS if row.word == args.profile)
-        try:
-            sys.stdout.write(profile.run(own_target(args), row, options_of(args)))
-        except FAILURES as error:
-            made.exit(1, f"{error}\n")
-        return 0
-    if args.results:
-        results, status = msgspec.json.decode(args.results.read_bytes(), type=Results), 0
-    else:
-        results = Results({}, [], [])
-        status = measure(args, results)
     try:
-        show(args, results)
-    except ValueError as error:
-        made.exit(1, f"--picture: {error}\n")
-    return status
+        if args.profile:
+            row = next(row for row in LOADS if row.word == args.profile)
+            sys.stdout.write(profile.run(own_target(args), row, options_of(args)))
+            return 0
+        if args.write_guide:
+            kept = read(args.write_guide)
+            guide.write(DOCS / "sizing.md", DOCS / "speed.svg", kept.legs, kept.about)
+            return 0
+        return measure_or_show(args)
+    except (*FAILURES, ValueError) as error:
+        made.exit(1, f"{error}\n")
 
 
 if __name__ == "__main__":

@@ -27,11 +27,12 @@ from .target import Kind
 
 CONNECTIONS = 16
 ROW = "Cluster: {}"
+SHARE = "busiest primary's share"
 ALONE = "start and check without an API"
 CORES = len(os.sched_getaffinity(0))
 
 
-def row(target: OtpService, _stack: OurStack, options: Options, number: int) -> Iterator[Leg]:
+def row(target: OtpService, _: None, options: Options, number: int) -> Iterator[Leg]:
     """Checks and starts through the service, and the scripts alone, on each number of primaries."""
     with ExitStack() as opened:
         stacks = {
@@ -104,7 +105,7 @@ def _figures(cost: Cost, calls: Calls) -> dict[str, float]:
         "API CPU µs": cost.api,
         "store CPU µs": cost.store,
         "load CPU µs": cost.load,
-        "busiest primary's share": max(calls.shares),
+        SHARE: max(calls.shares),
         "commands of a call": calls.commands / sum(calls.scripts),
     }
 

@@ -51,6 +51,8 @@ class OurStack(Stack):
     environ: Mapping[str, str] = field(kw_only=True)
     sink_url: str = field(kw_only=True)
     with_worker: bool = field(kw_only=True)
+    used: int = field(default=0, kw_only=True)
+    """Verifications that `make_pending` has started."""
     _sent: dict[str, tuple[str, int]] = field(default_factory=dict, kw_only=True)
 
     def start(self, number: str) -> Request:
@@ -81,6 +83,7 @@ class OurStack(Stack):
             found = post_all(self.url, [self.start(number) for number in numbers], self.headers)
             require([status for status, _ in found if status != 503], 201, "starts before a row")
             pairs = zip(numbers, found, strict=True)
+            self.used += sum(status == 201 for status, _ in found)
             started += [
                 (number, json.loads(body)["verification_id"]) for number, (status, body) in pairs if status == 201
             ]
@@ -127,6 +130,15 @@ class OurStack(Stack):
         for line in get(f"{self.sink_url}/messages").decode().splitlines():
             number, code, at_ns = line.split()
             self._sent[number] = code, int(at_ns)
+
+    def wait_until_sent(self, timeout_s: float = 120.0) -> None:
+        """Wait until as many messages came to the carrier as numbers were used. Raises ProgramFailed."""
+        deadline = time.monotonic() + timeout_s
+        while self.sent < self.used:
+            if time.monotonic() > deadline:
+                raise ProgramFailed(f"only {self.sent} of {self.used} messages came to the carrier")
+            time.sleep(0.1)
+            self.read_carrier()
 
     def sent_to(self, numbers: Sequence[str], timeout_s: float = 120.0) -> list[tuple[str, int]]:
         """The code that was sent to each number, and when the carrier got it, in ns of the monotonic clock.

@@ -81,7 +81,7 @@ def _latency(stack: OurStack, per_s: float, seconds: int) -> dict[str, float]:
 
 
 def memory(target: OtpService, stack: OurStack, options: Options, number: int) -> Iterator[Leg]:
-    """Bytes and keys of a pending verification, whatever they are called: the store before and after."""
+    """Bytes and keys of a pending verification: the store before and after, whatever is in it. Then of logins."""
     with stack.store() as client:
         stack.make_pending(max(16, options.sends // 100))  # so that what all of them share is there
         before, count = _measure_store(client), max(20, options.sends // 3)
@@ -91,24 +91,25 @@ def memory(target: OtpService, stack: OurStack, options: Options, number: int) -
     extra = {name: (high - low) / count for name, low, high in zip(names, before, after, strict=True)}
     yield own_leg("a pending verification in the store", target, number, extra)
 
-
-def logins(target: OtpService, stack: OurStack, options: Options, number: int) -> Iterator[Leg]:
-    """What a verified login leaves in the store: its keys for a day, its audit events as long as they are kept."""
-    count = max(20, options.sends // 6)
     stack.start_worker()
+    stack.wait_until_sent()
+    yield own_leg("what a login leaves in the store", target, number, _logins(stack, max(20, options.sends // 6)))
+
+
+def _logins(stack: OurStack, count: int) -> dict[str, float]:
+    """What a verified login leaves in the store: its keys for a day, its audit events as long as they are kept."""
     with stack.store() as client:
         _log_in(stack, max(16, count // 10))
         before, earlier = _measure_store(client), _measure_events(client)
         _log_in(stack, count)
         after, later = _measure_store(client), _measure_events(client)
     events, size = later[0] - earlier[0], later[1] - earlier[1]
-    extra = {
+    return {
         "bytes (MEMORY USAGE), no events": (after[0] - before[0] - size) / count,
         "keys": (after[1] - before[1]) / count,
         "audit events": events / count,
         "bytes of an audit event": size / events,
     }
-    yield own_leg("what a login leaves in the store", target, number, extra)
 
 
 def _log_in(stack: OurStack, count: int) -> None:
@@ -153,10 +154,14 @@ ONE = ("--workers", "1")
 
 OWN = (
     OwnRow("worker", "sends a second, CPU of a send, time from accepted start to carrier request", worker),
-    OwnRow("memory", "bytes and keys of a pending verification", memory, once=True),
-    OwnRow("logins", "bytes, keys and audit events of a login", logins, once=True),
+    OwnRow("memory", "bytes and keys of a pending verification, and what a login leaves", memory, once=True),
     OwnRow("scripts", "the store's time for one script, at several numbers of live verifications", scripts),
-    OwnRow("cluster", "one, two and three primaries of a Cluster, beside the model of the sizing guide", cluster.row),
+    OwnRow(
+        "cluster",
+        "one, two and three primaries of a Cluster, beside the model of the sizing guide",
+        cluster.row,
+        stack=False,
+    ),
     OwnRow(
         "waiting", "browsers that wait for news: memory, CPU, checks beside them", waiting.row, once=True, serve=ONE
     ),

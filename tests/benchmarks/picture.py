@@ -44,8 +44,8 @@ def _words(found: dict[str, list[tuple[str, float]]], about: dict[str, str]) -> 
 
 
 def _text(x: float, y: float, words: str, *, bold: bool = False, end: bool = False) -> str:
-    weight, anchor = ' font-weight="600"' if bold else "", ' text-anchor="end"' if end else ""
-    return f'<text x="{x:.0f}" y="{y:.0f}" fill="{INK}"{weight}{anchor}>{html.escape(words)}</text>'
+    kind, anchor = ' class="row"' if bold else "", ' text-anchor="end"' if end else ""
+    return f'<text x="{x:.0f}" y="{y:.0f}" fill="{INK}"{kind}{anchor}>{html.escape(words)}</text>'
 
 
 def _bar(name: str, rate: float, share: float, y: float, colour: str) -> str:
@@ -58,9 +58,10 @@ def _page(parts: Sequence[str], words: str, height: float) -> str:
     width = MARGIN * 2 + LABELS + BARS + FIGURE
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height:.0f}" role="img" '
-        'aria-labelledby="title about" font-family="system-ui, sans-serif" font-size="13">',
+        'aria-labelledby="title about">',
         f'<title id="title">{html.escape(TITLE)}</title>',
         f'<desc id="about">{html.escape(words)}</desc>',
+        "<style>text { font: 13px system-ui, sans-serif; } .row { font-weight: 600; }</style>",
         f'<rect width="{width}" height="{height:.0f}" rx="10" fill="#ffffff"/>',
         *parts,
         "</svg>",

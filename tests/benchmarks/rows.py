@@ -1,10 +1,10 @@
 """The rows of the bench: what is measured, and on which stack."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .measure import Leg, Shape, run
-from .ours import OtpService, OurStack
+from .ours import OtpService
 from .target import Kind, Stack
 
 
@@ -75,11 +75,13 @@ def measure_load(load: LoadRow, shape: Shape, stack: Stack, name: tuple[str, int
 
 
 class OwnRow(NamedTuple):
-    """A row that only otp-service has, with a stack of its own. `once`: one round is enough."""
+    """A row that only otp-service has. `once`: one round is enough. Without `stack` it brings up what it needs."""
 
     word: str
     about: str
-    measure: Callable[[OtpService, OurStack, Options, int], Iterable[Leg]]
+    measure: Callable[[OtpService, Any, Options, int], Iterable[Leg]]
+    """Called with a stack of its own, or with None."""
     once: bool = False
+    stack: bool = True
     serve: Sequence[str] = ()
     """Options of `serve` for this row."""

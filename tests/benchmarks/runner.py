@@ -71,7 +71,7 @@ class Runner:
         for target in self.targets:
             if isinstance(target, OtpService):
                 with self._reporting(target), programs_in_a_folder() as programs:
-                    stack = target.open(programs, worker=False, serve=row.serve)
+                    stack = target.open(programs, worker=False, serve=row.serve) if row.stack else None
                     self.legs.extend(row.measure(target, stack, self.options, number))
 
     @contextmanager

@@ -17,15 +17,18 @@ INSTALLED = [BARE_FRONT, *(peer for peer in ALL if not peer.missing)]
 
 
 def test_the_extra_has_what_the_peers_need() -> None:
-    """With `bench` installed every peer is measured, and the service needs nothing of it."""
+    """With `dev` and `bench` installed every peer is measured, and the service needs nothing of `bench`."""
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
-    extra, service = (
-        {line.split()[0] for line in text.splitlines() if line}
-        for text in (setup["options.extras_require"]["bench"], setup["options"]["install_requires"])
-    )
-    assert {need for peer in ALL for need in peer.needs} <= extra | service
-    assert not extra & service
+    extras, service = setup["options.extras_require"], packages(setup["options"]["install_requires"])
+    bench = packages(extras["bench"])
+    assert {need for peer in ALL for need in peer.needs} <= bench | packages(extras["dev"]) | service
+    assert not bench & service
+
+
+def packages(text: str) -> set[str]:
+    """The names in a list of setup.cfg."""
+    return {line.split()[0] for line in text.splitlines() if line}
 
 
 @pytest.mark.parametrize("peer", INSTALLED, ids=lambda peer: peer.name)

@@ -28,7 +28,7 @@ def test_bars_are_as_long_as_the_figures_are_large() -> None:
 def test_the_picture_can_be_read_by_everybody() -> None:
     """A title, the figures as sentences, a white ground, and nothing outside of it."""
     root = ElementTree.fromstring(draw([leg("ours", 1000), leg("theirs", 1)], {"machine": "two cores"}))
-    title, about, ground = list(root)[:3]
+    title, about, _, ground = list(root)[:4]
     assert title.text
     assert "check, 16 connections: ours 1,000, theirs 1. Measured on two cores." in (about.text or "")
     assert ground.get("fill") == "#ffffff"

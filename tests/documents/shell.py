@@ -25,6 +25,7 @@ from tests.benchmarks.__main__ import build_parser as benchmark_parser
 from tests.campaign.__main__ import build_parser as campaign_parser
 from tests.conftest import wait_until
 from tests.e2e.processes import catches
+from tests.restarts.__main__ import build_parser as restarts_parser
 
 from .reading import ROOT
 
@@ -68,6 +69,10 @@ def _configures_redis(line: str) -> None:
     assert all(setting in embedded_store.SETTINGS for setting in named), line
 
 
+def _restarts(line: str) -> None:
+    restarts_parser().parse_args(shlex.split(line.split("-m tests.restarts", 1)[1]))
+
+
 def _campaign(line: str) -> None:
     campaign_parser().parse_args(shlex.split(line.split("-m tests.campaign", 1)[1]))
 
@@ -90,8 +95,10 @@ CANNOT_RUN = (
     CannotRun(r"pip install", "it installs from an index; `.ci/run` runs it as printed, in a fresh clone", _installs),
     CannotRun(r"^docker compose ", "there is no container engine", _composes),
     CannotRun(r"^redis-cli |^cp -a /var/lib/redis", "it needs a Redis server of the machine", _configures_redis),
+    CannotRun(r"-m tests\.restarts\b", "it takes half a minute; `.ci/run` runs it", _restarts),
     CannotRun(r"-m tests\.campaign ", "it takes two minutes; `.ci/run` runs it", _campaign),
     CannotRun(r"-m tests\.benchmarks ", "it takes minutes; its tests run the short form", _benchmark),
+    CannotRun(r"^gunicorn ", "`tests/e2e/test_other_server.py` runs it as printed", _is_a_tool),
     CannotRun(r"^\.ci/run$", "it runs these tests", _is_a_file),
     CannotRun(r"^\.venv/bin/pytest --quiet$", "it runs these tests", _is_a_tool),
     CannotRun(r"^\.venv/bin/mypy$", "it takes half a minute; `.ci/run` runs it first", _is_a_tool),

@@ -3,6 +3,7 @@
 import itertools
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -109,6 +110,53 @@ def test_an_unknown_key_is_looked_for_at_once_but_not_in_a_loop(place: Place) ->
         with pytest.raises(KeyUnknown):
             ring.open("nobody:AAAA")
     assert place.loads == loads
+
+
+def test_a_keyring_that_a_thread_follows_is_never_looked_at_by_access(place: Place) -> None:
+    """In an event loop that would stop everybody; an unknown key is looked for where nobody else waits for it."""
+    ring, runs = place.open(), list[Callable[[], None]]()
+    sealed_before = ring.seal(b"x")
+
+    def run(check: Callable[[], None]) -> None:
+        runs.append(check)
+        check()
+
+    ring.follow(run)
+    place.rotate(active_from="2026-01-01T11:55:00Z")
+    place.passed(10)
+    assert ring.open(sealed_before) == b"x"
+    assert (place.loads, len(runs)) == (1, 0)
+    ring.check()
+    assert place.loads == 2
+    newest = place.rotate()
+    place.passed(10)
+    assert ring.knows(newest)
+    assert (place.loads, len(runs)) == (3, 1)
+
+
+def test_a_key_becomes_active_while_the_file_is_checked(place: Place) -> None:
+    """Whoever uses the keyring then does not wait for the check, which can be that of a store that hangs."""
+    ring, hangs, goes_on = place.open(), threading.Event(), threading.Event()
+
+    def register(kids: frozenset[str]) -> None:
+        if len(kids) > 1:
+            hangs.set()
+            assert goes_on.wait(30)
+
+    ring.register(register)
+    ring.follow(lambda check: check())
+    new = place.rotate(active_from="2026-01-01T11:55:00Z")
+    place.passed(10)
+    checking = threading.Thread(target=ring.check)
+    checking.start()
+    try:
+        assert hangs.wait(30)
+        assert ring.active_kid != new
+        place.passed(600)
+        assert ring.active_kid == new
+    finally:
+        goes_on.set()
+        checking.join(30)
 
 
 def broken(raw: bytes) -> dict[str, bytes]:

@@ -55,6 +55,11 @@ class TestHelp:
         loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
         assert not {"flask", "redis", "httpx", "uvicorn", "rich", "phonenumbers"} & set(loaded.split())
 
+    def test_metrics_are_imported_after_their_directory_is_set(self) -> None:
+        """The main process of the API sets it; a library that was imported before would keep each process's own."""
+        script = "import sys, otp_service.runtime.front_server; print('prometheus_client' in sys.modules)"
+        assert subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout == b"False\n"
+
     def test_the_module_is_the_command(self) -> None:
         """`python -m otp_service --version` answers as the console script does."""
         assert run("--version").stdout.startswith("otp-service ")

@@ -64,6 +64,12 @@ class TestKeys:
         wait_until(lambda: status_with(dev, made["key"]) == 401, 5, "the revocation")
         listed = {item["id"]: item for item in data(beside(dev, "keys", "list", "--json"))}
         assert listed[made["id"]]["revoked_at"] is not None
+        tail = [json.loads(line) for line in beside(dev, "audit", "tail", "--json").stdout.splitlines()]
+        caused = {event["type"]: event["by"] for event in tail if event["detail"].get("key_id") == made["id"]}
+        assert {"key.created", "key.revoked", "key.refused"} <= set(caused)
+        assert caused["key.created"] == caused["key.revoked"]
+        assert caused["key.created"]["address"].startswith("shell:")
+        assert caused["key.refused"]["request_id"]
 
     def test_a_key_expires(self, dev: Dev) -> None:
         """--expires is kept to the second and printed in RFC 3339."""

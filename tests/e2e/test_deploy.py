@@ -13,6 +13,10 @@ import pytest
 import redis
 
 from otp_service import config
+from otp_service.bootstrap import worker
+from otp_service.cli import processes
+from otp_service.cli.main import build_parser
+from otp_service.runtime import delivery_worker, front_process
 from otp_service.runtime.dev import embedded_store
 from tests.conftest import clean_environ, wait_until
 
@@ -25,6 +29,17 @@ def directives(text: str) -> dict[str, str]:
     return {name: value.strip() for name, _, value in (line.partition(" ") for line in lines if line)}
 
 
+LOGINS_A_DAY = 20_000
+BYTES_PER_LOGIN = 1_200
+"""Of events, of a login with one wrong code."""
+
+
+def seconds(text: str) -> float:
+    """`20s` of a compose file."""
+    assert text.endswith("s")
+    return float(text[:-1])
+
+
 def in_bytes(value: str) -> str:
     """`64mb` as the server says it: 67108864."""
     match = re.fullmatch(r"([0-9]+)(kb|mb|gb)", value)
@@ -34,43 +49,41 @@ def in_bytes(value: str) -> str:
 class TestStore:
     """Tests and production run on one kind of store."""
 
-    PLACE = frozenset({"maxmemory", "bind", "port", "dir"})
-    """Settings that depend on where it runs."""
-
     def test_the_tests_run_with_the_settings_of_production(self, redis_server: redis.Redis) -> None:
-        """Every setting of deploy/redis.conf but those of the place holds in the server that the tests use."""
+        """Every setting of deploy/redis.conf holds in the server that the tests use."""
         wanted = directives((DEPLOY / "redis.conf").read_text())
         # The session's server does not sync, so that a slow disk cannot stall the tests (conftest, `_spare_the_disk`);
         # that its list of settings has the same `appendfsync` is what the next test sees.
         for name, value in wanted.items():
-            if name not in self.PLACE | {"appendfsync"}:
+            if name != "appendfsync":
                 effective: Any = redis_server.config_get(name)
                 assert effective[name] == in_bytes(value.strip('"')), name
 
     def test_the_embedded_server_has_no_setting_of_its_own(self) -> None:
         """Both lists name the same settings with the same values."""
         wanted = directives((DEPLOY / "redis.conf").read_text())
-        assert {name: value for name, value in wanted.items() if name not in self.PLACE} == dict(
-            embedded_store.SETTINGS
-        )
+        assert wanted == dict(embedded_store.SETTINGS)
 
     def test_the_server_takes_the_file_and_the_password_beside_it(self, tmp_path: Path) -> None:
-        """The command line of compose.yaml starts a server that wants the password."""
+        """The command line of compose.yaml starts a server anywhere, of its size, which wants the password."""
         (tmp_path / "auth.conf").write_text("requirepass swordfish\n")
-        local = {"bind": "127.0.0.1", "port": "0", "dir": str(tmp_path), "unixsocket": str(tmp_path / "s")}
-        lines = directives((DEPLOY / "redis.conf").read_text()) | local
-        (tmp_path / "redis.conf").write_text("".join(f"{name} {value}\n" for name, value in lines.items()))
-        command = [
-            str(embedded_store.find_binary()),
-            str(tmp_path / "redis.conf"),
-            "--include",
-            str(tmp_path / "auth.conf"),
-        ]
-        server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        here = {
+            "redis-server": str(embedded_store.find_binary()),
+            "/etc/redis/redis.conf": str(DEPLOY / "redis.conf"),
+            "/data": str(tmp_path),
+            "6379": "0",
+            "/secrets/auth.conf": str(tmp_path / "auth.conf"),
+        }
+        command = [here.get(word, word) for word in compose()["services"]["redis"]["command"]]
+        assert set(here.values()) <= set(command)
+        command += ["--unixsocket", str(tmp_path / "s")]
+        server = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=tmp_path)
         try:
-            wait_until(lambda: (tmp_path / "s").exists() or server.poll() is not None, 5, "the server")
+            wait_until(lambda: (tmp_path / "s").exists() or server.poll() is not None, 30, "the server")
             with redis.Redis(unix_socket_path=str(tmp_path / "s"), password="swordfish") as client:
                 assert client.ping()
+                size: Any = client.config_get("maxmemory")
+                assert size["maxmemory"] == in_bytes("1gb")
             with redis.Redis(unix_socket_path=str(tmp_path / "s")) as no_password, pytest.raises(redis.RedisError):
                 no_password.ping()
         finally:
@@ -101,19 +114,56 @@ class TestInit:
 
     def test_it_makes_them_once_for_their_owners_only(self, tmp_path: Path) -> None:
         """Everything the services name is there, closed to others, and a second run changes nothing."""
-        service, store = tmp_path / "service", tmp_path / "store"
-        service.mkdir()
-        store.mkdir()
-        command = [sys.executable, str(DEPLOY / "init.py"), str(service), str(store)]
-        subprocess.run(command, check=True, env=clean_environ(), cwd=DEPLOY.parent, capture_output=True)
-        before = {path: path.read_bytes() for path in [*service.iterdir(), *store.iterdir()]}
-        subprocess.run(command, check=True, env=clean_environ(), cwd=DEPLOY.parent, capture_output=True)
-        assert {path: path.read_bytes() for path in [*service.iterdir(), *store.iterdir()]} == before
-        names = {"keyring.json", "redis_url", "sandbox_api_key", "sandbox_seed", "sandbox_public_key"}
+        service, store, sandbox = made_secrets(tmp_path)
+        before = files(service, store, sandbox)
+        made_secrets(tmp_path)
+        assert files(service, store, sandbox) == before
+        names = {"keyring.json", "redis_url", "sandbox_api_key", "sandbox_public_key"}
         assert {path.name for path in service.iterdir()} == names
-        assert all(stat.S_IMODE(path.stat().st_mode) & 0o077 == 0 for path in [service, store, *before])
+        assert {path.name for path in sandbox.iterdir()} == {"sandbox_api_key", "sandbox_seed"}
+        assert (service / "sandbox_api_key").read_bytes() == (sandbox / "sandbox_api_key").read_bytes()
+        assert all(stat.S_IMODE(path.stat().st_mode) & 0o077 == 0 for path in [service, store, sandbox, *before])
         password = (store / "auth.conf").read_text().split()[1]
         assert password in (service / "redis_url").read_text()
+
+    def test_the_sandbox_runs_on_what_it_gets(self, tmp_path: Path) -> None:
+        """With the environment and files of its container: no keyring, no store; it signs what the service accepts."""
+        service, _, sandbox = made_secrets(tmp_path)
+        spec = compose()["services"]["sandbox"]
+        place = {"/secrets": str(sandbox), "/etc/otp": str(DEPLOY)}
+        paths = {name: Path(path) for name, path in spec["environment"].items()}
+        environ = {name: str(Path(place[str(path.parent)], path.name)) for name, path in paths.items()}
+        words = [{"0.0.0.0": "127.0.0.1", "8081": "0"}.get(word, word) for word in spec["command"]]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "otp_service", *words],
+            env=clean_environ(**environ),
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        try:
+            assert process.stdout is not None
+            shown = dict(line.strip().split("=", 1) for line in (process.stdout.readline(), process.stdout.readline()))
+        finally:
+            process.terminate()
+            process.communicate(timeout=30)
+        assert shown["TELNYX_PUBLIC_KEY"] == (service / "sandbox_public_key").read_text().strip()
+
+
+def made_secrets(directory: Path) -> tuple[Path, Path, Path]:
+    """The directories of service, store and sandbox, as the job fills them."""
+    made = (directory / "service", directory / "store", directory / "sandbox")
+    for path in made:
+        path.mkdir(exist_ok=True)
+    command = [sys.executable, str(DEPLOY / "init.py"), *map(str, made)]
+    subprocess.run(command, check=True, env=clean_environ(), cwd=DEPLOY.parent, capture_output=True)
+    return made
+
+
+def files(*directories: Path) -> dict[Path, bytes]:
+    """What is in them."""
+    return {path: path.read_bytes() for directory in directories for path in directory.iterdir()}
 
 
 def compose() -> dict[str, Any]:
@@ -149,8 +199,6 @@ class TestCompose:
 
     def test_the_services_run_commands_that_exist(self) -> None:
         """Every command line of ours is understood by the command line's parser."""
-        from otp_service.cli.main import build_parser
-
         services = compose()["services"]
         for name in ("api", "worker", "sandbox"):
             build_parser().parse_args(services[name]["command"])
@@ -161,7 +209,52 @@ class TestCompose:
         for name in ("api", "worker", "sandbox"):
             environ = services[name]["environment"]
             assert not {"TELNYX_API_KEY", "TELNYX_WEBHOOK_SIGNING_SEED", "OTP_REDIS_URL"} & set(environ)
-            assert environ["OTP_REDIS_URL_FILE"].startswith("/secrets/")
+        for name in ("api", "worker"):
+            assert services[name]["environment"]["OTP_REDIS_URL_FILE"].startswith("/secrets/")
+
+    def test_each_container_gets_its_own_secrets_only(self) -> None:
+        """The sandbox has neither the keyring nor the store's password, and is not in the store's network."""
+        services = compose()["services"]
+        mounted = {
+            name: {volume.split(":")[0] for volume in service["volumes"] if "secrets" in volume}
+            for name, service in services.items()
+        }
+        assert mounted["sandbox"] == {"sandbox-secrets"}
+        assert mounted["api"] == mounted["worker"] == {"service-secrets"}
+        assert mounted["redis"] == {"store-secrets"}
+        assert services["sandbox"]["networks"] == ["outside"]
+        assert not {name for name in services["sandbox"]["environment"] if name.startswith(("OTP_REDIS", "OTP_KEY"))}
+
+    def test_a_container_has_the_time_that_its_end_takes(self) -> None:
+        """A process that drains is not killed."""
+        services = compose()["services"]
+        assert "--drain" in services["api"]["command"]
+        api_s = processes.DRAIN_S + front_process.END_S
+        worker_s = delivery_worker.DRAIN_S + delivery_worker.BLOCK_S + worker.FINISH_S
+        assert seconds(services["api"]["stop_grace_period"]) > api_s
+        assert seconds(services["worker"]["stop_grace_period"]) > worker_s
+
+    def test_the_sizes_fit_together(self) -> None:
+        """The store's container holds its data twice, and the store the events of the days that are kept."""
+        services = compose()["services"]
+        command = services["redis"]["command"]
+        size = int(in_bytes(command[command.index("--maxmemory") + 1]))
+        assert int(in_bytes(services["redis"]["mem_limit"].replace("g", "gb"))) >= 2 * size
+        settings = config.load({"OTP_CONFIG": str(DEPLOY / "otp-service.toml")})
+        days = settings.audit_retention_ms / 86_400_000
+        assert days * LOGINS_A_DAY * BYTES_PER_LOGIN < 0.75 * size
+        guide = (DEPLOY / "docs" / "operation.md").read_text()
+        assert f"{LOGINS_A_DAY:,} logins a day" in guide
+        assert f"{BYTES_PER_LOGIN / 1000:g} kB" in guide
+
+    def test_the_workers_metrics_can_be_read_inside(self) -> None:
+        """By Prometheus in one of its networks, and by the health check; not from the machine or beyond."""
+        service = compose()["services"]["worker"]
+        args = build_parser().parse_args(service["command"])
+        assert args.metrics_host == "0.0.0.0"
+        assert service["expose"] == [str(args.metrics_port)]
+        assert f":{args.metrics_port}/healthz" in service["healthcheck"]["test"][-1]
+        assert "ports" not in service
 
 
 class TestImage:

@@ -110,20 +110,22 @@ def test_the_receipt_stands_on_its_own(service_client: ServiceClient) -> None:
 
 
 def test_the_guides_lines_verify_a_receipt(service_client: ServiceClient) -> None:
-    """As the quick start prints them: they take the person's own receipt, and no other."""
-    (block,) = blocks(DOCS / "quick-start.md", "python")
+    """As the quick start prints them: they take the person's own receipt for this payment, and no other."""
     names: dict[str, Any] = {"otp": service_client.url}
-    exec(compile(block.text, "quick-start.md", "exec"), names)
-    number = service_client.number()
-    started = service_client.start(number).json()
-    approved = service_client.check(started["verification_id"], service_client.code(number)).json()
-    receipt = approved["receipt"]
+    for block in blocks(DOCS / "quick-start.md", "python"):
+        exec(compile(block.text, "quick-start.md", "exec"), names)
+    number, context = service_client.number(), {"payee": "Caf\u00e9 \u20ac", "amount": "EUR 10.00", "session": ""}
+    started = service_client.start(number, context=context).json()
+    asked = {"verification_id": started["verification_id"], "code": service_client.code(number), "context": context}
+    receipt = service_client.call("POST", "/verify/check", asked).json()["receipt"]
     claims = names["verified"](receipt, started["sub"])
     assert claims["verification_id"] == started["verification_id"]
+    assert claims["context_hash"] == names["context_hash"](context)
+    assert claims["context_hash"] != names["context_hash"]({**context, "amount": "EUR 99.00"})
     other = service_client.start(service_client.number()).json()["sub"]
-    for asked in ({"sub": other}, {"purpose": "pay"}, {"app": "other"}):
+    for wanted in ({"sub": other}, {"purpose": "pay"}, {"app": "other"}):
         with pytest.raises(jwt.PyJWTError):
-            names["verified"](receipt, **{"sub": started["sub"], **asked})
+            names["verified"](receipt, **{"sub": started["sub"], **wanted})
     with pytest.raises(jwt.PyJWTError):
         names["verified"](receipt[:-4] + "AAAA", started["sub"])
 

@@ -34,7 +34,7 @@ def test_what_does_not_wait_is_answered_however_busy_the_process_is() -> None:
     statuses = {}
     for waits in (True, False):
         route = Route("GET", "/x", lambda _: reply(200, "ok"), None, Doc("x"), waits=waits)
-        endpoint = Endpoint(route, Auth(ANYTHING), Problems("http://otp.test"), lambda: "req_1", full)
+        endpoint = Endpoint(route, Auth(ANYTHING, ANYTHING), Problems("http://otp.test"), lambda: "req_1", full)
         statuses[waits] = endpoint({}, {}, {}, lambda _: b"", "127.0.0.1").status
     assert statuses == {True: 503, False: 200}
     routes = HealthRoutes(Judgement, ANYTHING).routes()

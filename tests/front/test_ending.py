@@ -83,7 +83,9 @@ def _is_last(ending: Ending, connection: socket.socket, request: bytes) -> None:
 
 
 def test_what_is_on_its_way_when_it_stops_listening_is_answered(ending: Ending) -> None:
-    """A connection that is idle may still send its last request; one that never does is closed."""
+    """A connection that is idle, or not accepted yet, may still send its last request; one that does not is closed."""
+    late: list[socket.socket] = []
+    ending.server.before_stop = lambda: late.append(ending.connect())
     with ending.connect() as served, ending.connect() as idle:
         for connection in (served, idle):
             ending.ask(connection, HEALTH)
@@ -91,6 +93,8 @@ def test_what_is_on_its_way_when_it_stops_listening_is_answered(ending: Ending) 
         ending.server.drained.set()
         wait_until(lambda: not _connects(ending.port), 20, "the end of listening")
         _is_last(ending, served, HEALTH)
+        with late[0] as connection:
+            _is_last(ending, connection, HEALTH)
         ending.server.last_requests.set()
         assert idle.recv(1) == b""
 

@@ -19,7 +19,7 @@ _BETWEEN_S = 1.0
 
 def main() -> int:
     """Run it and print what happened."""
-    args = _parser().parse_args()
+    args = build_parser().parse_args()
     haproxy = shutil.which("haproxy")
     if haproxy is None:
         sys.stderr.write("haproxy is needed (Debian: apt-get install haproxy)\n")
@@ -73,7 +73,8 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The options of the command."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.restarts",
         description="Under load, restart two instances of the API in turn behind a load balancer, then two workers.",

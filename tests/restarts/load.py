@@ -59,7 +59,7 @@ class Load:
 
     def watch(self, verification_id: str) -> None:
         """One more caller, who waits for news of this verification again and again."""
-        path = f"/verify/{verification_id}?wait=20&after={_NEVER}"
+        path = f"/verify/{verification_id}?wait=1&after={_NEVER}"
         thread = threading.Thread(target=self._call, args=(iter(lambda: Request("GET", path), None),))
         self._threads.append(thread)
         thread.start()

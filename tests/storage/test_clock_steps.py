@@ -50,7 +50,7 @@ def test_timers_follow_a_clock_that_is_set_back(harness: StoreHarness, back_ms: 
                 clock.ahead_ms = ahead_ms
                 timers.due(1)
         assert 0 < (wait_on(harness, ref, "retry") or 0) <= 20_000
-        assert (wait_on(harness, ref, "closing") or 0) > 250_000
+        assert harness.timers(ref)[f"expiry:{ref.token}"] - harness.now() > 200_000
 
 
 @pytest.mark.parametrize("back_ms", [CLOCK_PLAY_MS - 1, -60_000])

@@ -54,9 +54,8 @@ def test_a_timer_is_brought_forward_only(harness: StoreHarness) -> None:
     """One that comes sooner stays, one that is not set is not made."""
     ref = harness.start(fresh_number()).reference
     shard, before = harness.keys.shard(ref.number_hash), harness.timers(ref)
-    timers = [(Timer(shard, "retry", ref, 1), 0), (Timer(shard, "closing", ref, 1), 10**9)]
+    timers = [(Timer(shard, "retry", ref, 1), 0), (Timer(shard, "failover", ref, 1), 10**9)]
     harness.due_timers.come_sooner(timers)
     assert harness.timers(ref) == before
     harness.due_timers.come_sooner([(Timer(shard, "expiry", ref, 0), 0)])
-    assert (wait_on(harness, ref, "closing") or 0.0) > 0
     assert harness.timers(ref)[f"expiry:{ref.token}"] <= harness.now()

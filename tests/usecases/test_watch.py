@@ -169,6 +169,11 @@ def test_no_more_waits_than_slots(make: Callable[..., Scenario]) -> None:
     assert not again.done()
 
 
+def test_without_slots_nobody_waits(make: Callable[..., Scenario]) -> None:
+    """As under a server whose threads must not sleep."""
+    assert make(slots=0).wait().result(5) is News.FULL
+
+
 def test_who_has_most_slots_loses_the_oldest(make: Callable[..., Scenario]) -> None:
     """Only where all are taken: one app may have them all until another comes, which then gets its share."""
     scenario = make(slots=4)

@@ -98,6 +98,9 @@ class Connection(asyncio.Protocol):
                 self.abort(RedisConnectionError("The store sent more than it was asked."))
                 return
             unanswered.popleft()[0](reply)
+        if not unanswered and self._reader.has_data():
+            # The beginning of a reply that nobody asked for would become that of the next command.
+            self.abort(RedisConnectionError("The store sent more than it was asked."))
 
     def _next(self) -> Any:
         try:

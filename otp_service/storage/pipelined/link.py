@@ -48,6 +48,7 @@ class Link:
         self._refuses = False
         self._closed = False
         self._role_checked_at = 0.0
+        self._opened_at = 0.0
 
     def send(self, command: bytes, done: Done) -> None:
         """Send a command. Raises redis' ConnectionError while the server cannot be reached."""
@@ -71,6 +72,7 @@ class Link:
         if self._connecting is not None:
             self._connecting.cancel()
         self.drop()
+        self._refuse_waiting()
 
     def _wait_for_connection(self, command: bytes, done: Done) -> None:
         if self._refuses or self._closed:
@@ -88,12 +90,19 @@ class Link:
                 self._connection = await open_connection(await self._find(), self._login, self._lost)
         except (OSError, RedisError) as error:
             self._failed(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for a connection that never comes
+            _log.error("unexpected", exc_info=True)
+            self._failed(error)
         else:
             self._opened()
 
     def _opened(self) -> None:
+        if self._connection is None or not self._connection.is_open:
+            # It has ended between the greeting and now. Who waits must not wait again and again.
+            self._failed(RedisConnectionError("The connection to the store was lost."))
+            return
         self._connecting, self._refuses = None, False
-        self._role_checked_at = self._loop.time()
+        self._opened_at = self._role_checked_at = self._loop.time()
         waiting, self._waiting = self._waiting, []
         for command, done in waiting:
             self._send_or_fail(command, done)
@@ -108,15 +117,20 @@ class Link:
         if not self._refuses:
             _log.warning("the store cannot be reached", extra={"reason": type(error).__name__})
         self._connecting, self._refuses = None, True
-        waiting, self._waiting = self._waiting, []
         self._loop.call_later(PAUSE_S, self._connect)
+        self._refuse_waiting()
+
+    def _refuse_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
         for _, done in waiting:
             done(RedisConnectionError("The store cannot be reached."))
 
     def _lost(self, connection: Connection) -> None:
         if connection is self._connection:
             self._connection = None
-            self._connect()
+            if self._loop.time() - self._opened_at >= PAUSE_S:
+                self._connect()
+            # Otherwise the next command does: a server that ends every connection would get them without end.
 
     def _judge(self, hello: Any) -> None:
         try:

@@ -135,8 +135,8 @@ SendList = Encoding(RECORD_SEPARATOR, ("newest", "older"))
 SendEntry = Encoding(UNIT_SEPARATOR, ("at_ms", "app", "purpose"))
 """One send to a number. Without app and purpose: a send before the last approval, which no ladder counts."""
 
-ApiKeyEvent = Encoding(UNIT_SEPARATOR, ("type", "app", "detail"))
-"""One event of an API key that is not in the audit record yet. Detail: a JSON object."""
+ApiKeyEvent = Encoding(UNIT_SEPARATOR, ("type", "app", "caller", "detail"))
+"""One event of an API key that is not in the audit record yet. Caller: as `AuditCaller`. Detail: a JSON object."""
 
 RouteSender = Encoding("|", ("name", "kind", "messaging_profile_id"))
 """One sender of a route. A route is any number of them, separated by commas."""

@@ -9,7 +9,10 @@ from ...domain.audit import Event
 
 
 class Cause(msgspec.Struct):
-    """Who caused an event: the API key, the request and where it came from. Null where there is none: a timer's end."""
+    """Who caused an event: the API key, the request and where it came from. Null where there is none: a timer's end.
+
+    A command has `shell:user@host` in place of the address.
+    """
 
     key_id: str | None
     request_id: str | None

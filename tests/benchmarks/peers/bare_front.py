@@ -1,7 +1,7 @@
 """The limit on our own front: its processes, its loop and its connection to the store, but a bare handler.
 
-Like `otp-service serve`, with other endpoints in the loop: no authentication, no digest, no log and no metrics, only JSON
-and one call of our own script. What the service's own endpoints cost beyond this is the work of a request itself.
+Like `otp-service serve`, with other endpoints in the loop: no authentication, no digest, no log and no metrics, only
+JSON and one call of our own script. What the service's own endpoints cost beyond this is the work of a request itself.
 
 `python -m tests.benchmarks.peers.bare_front PORT PROCESSES`, with the environment of the service.
 """

@@ -1,0 +1,64 @@
+"""The Flask app alone, under another WSGI server: by the command that the operation guide prints."""
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import pytest
+
+from otp_service.runtime import ports
+from tests.conftest import Dev, clean_environ, wait_until
+from tests.documents.reading import DOCS, blocks
+
+from .service_client import ServiceClient
+from .test_serving import answers, requests_seen
+
+PROCESSES = 2
+
+
+def command(port: int) -> list[str]:
+    """The guide's command, with this interpreter's gunicorn and this port."""
+    line = next(block.text for block in blocks(DOCS / "operation.md", "sh") if block.text.startswith("gunicorn"))
+    words = shlex.split(re.sub(r"(127\.0\.0\.1):[0-9]+", rf"\1:{port}", line))
+    assert f"127.0.0.1:{port}" in words
+    assert words[words.index("--workers") + 1] == str(PROCESSES)
+    return [sys.executable, "-m", *words]
+
+
+@pytest.fixture
+def served(shared_dev: Dev, tmp_path: Path) -> Iterator[ServiceClient]:
+    """gunicorn over the store of a running `dev`, whose worker and carrier deliver."""
+    port = ports.free_port()
+    url = f"http://127.0.0.1:{port}"
+    environ = clean_environ(**shared_dev.env, OTP_METRICS_DIR=str(tmp_path / "metrics"))
+    with (tmp_path / "gunicorn.log").open("wb") as log:
+        process = subprocess.Popen(command(port), stdout=log, stderr=log, env=environ, cwd=tmp_path)
+    try:
+        wait_until(lambda: process.poll() is not None or answers(url), 30, "gunicorn")
+        assert process.poll() is None, (tmp_path / "gunicorn.log").read_text()
+        with closing(ServiceClient({**shared_dev.env, "OTP_URL": url})) as made:
+            yield made
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0
+    assert "Traceback" not in (tmp_path / "gunicorn.log").read_text()
+
+
+def test_a_login(served: ServiceClient) -> None:
+    """Start, the code by SMS, a wrong and the right code; what a wait gets; and the metrics of all processes."""
+    number = served.number()
+    name = served.started(number)
+    assert served.check(name, "0000000000").status_code == 422
+    waited = served.call("GET", f"/verify/{name}?wait=25")
+    assert (waited.status_code, waited.headers["retry-after"]) == (200, "1")
+    assert served.check(name, served.code(number)).status_code == 200
+    assert httpx.get(f"{served.url}/readyz", trust_env=False).status_code == 200
+    before = requests_seen(served.url)
+    for _ in range(20):
+        assert answers(served.url)
+    assert requests_seen(served.url) - before >= 20
