@@ -1,9 +1,6 @@
 """`otp-service dev`, `serve` and `worker`: the processes of the service."""
 
 import argparse
-import os
-import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +68,8 @@ def _add_worker(groups: Any) -> None:
         text="Any number of workers share the deliveries. SIGTERM finishes those that are in flight.",
         example="otp-service worker --concurrency 100",
     )
-    worker.add_argument("--concurrency", type=count, default=100, help="sends at once (default 100)")
+    worker.add_argument("--processes", type=count, default=1, help="one for each core that it may use (default 1)")
+    worker.add_argument("--concurrency", type=count, default=100, help="sends at once of each process (default 100)")
     worker.add_argument("--metrics-port", type=port_number, help="serve /metrics and /healthz there (default: nowhere)")
     worker.add_argument(
         "--metrics-host", type=host_name, default="127.0.0.1", help="address for it (default 127.0.0.1)"
@@ -97,19 +95,12 @@ def _serve(args: argparse.Namespace) -> None:
 
 def _worker(args: argparse.Namespace) -> None:
     from .. import config  # noqa: PLC0415
-    from ..runtime import metrics, metrics_server, parent, signals  # noqa: PLC0415
+    from ..runtime import parent, signals, worker_process  # noqa: PLC0415
 
     # Nothing to do at SIGHUP: the keyring file is checked every second anyway.
     stop = signals.stop_on_signals(reload=lambda: None)
     settings = load_settings()
-    with parent.following_spawner(config.environment()), metrics.metrics_directory(settings):
-        from .. import telemetry  # noqa: PLC0415 - after the metrics directory is set
-        from ..bootstrap import build_worker  # noqa: PLC0415
-
-        telemetry.configure_logging(settings.log_level)
-        with metrics_server.serving_metrics(args.metrics_host, args.metrics_port):
-            build_worker(settings, concurrency=args.concurrency).run(stop, stop.at_once)
-    sys.stdout.flush()
-    if any(thread.is_alive() and not thread.daemon for thread in threading.enumerate()[1:]):
-        # The time for draining is over. Another worker takes over what still waits for the carrier.
-        os._exit(0)
+    with parent.following_spawner(config.environment()):
+        serve_at = (args.metrics_host, args.metrics_port)
+        worker_process.run(settings, stop, args.processes, args.concurrency, serve_at)
+    worker_process.leave()

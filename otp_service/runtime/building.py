@@ -1,4 +1,4 @@
-"""Building the API of a process: tried once before anything serves, then done in each process that serves."""
+"""Building the API or the worker of a process: tried once by the main process, then done in each of its children."""
 
 import gc
 import logging
@@ -26,7 +26,7 @@ _log = logging.getLogger("otp.serve")
 
 
 class CannotServe(ServiceError):
-    """The API could not be built or its processes keep ending; the detail is that of the reason."""
+    """The service could not be built or its processes keep ending; the detail is that of the reason."""
 
     code = "cannot_serve"
 
@@ -38,13 +38,19 @@ def process_context() -> "ForkContext | SpawnContext":
     return multiprocessing.get_context("spawn")
 
 
-def try_to_build() -> None:
+def _build_web() -> None:
+    from ..bootstrap import build_web  # noqa: PLC0415 - after the metrics directory is set
+
+    build_web(config.load(config.environment()))
+
+
+def try_to_build(build: Callable[[], object] = _build_web) -> None:
     """Build the application once in a process of its own: connections and threads made here must not be inherited.
 
     Raises CannotServe with the reason.
     """
     receiver, sender = multiprocessing.Pipe(duplex=False)
-    process = process_context().Process(target=_build_and_report, args=(os.getpid(), sender))
+    process = process_context().Process(target=_build_and_report, args=(os.getpid(), sender, build))
     process.start()
     sender.close()
     try:
@@ -62,15 +68,13 @@ def try_to_build() -> None:
         raise CannotServe(failure)
 
 
-def _build_and_report(main_pid: int, sender: Connection) -> None:
+def _build_and_report(main_pid: int, sender: Connection, build: Callable[[], object]) -> None:
     # If the main process is killed, another one removes the metrics directory that is used here.
     parent.follow_parent(main_pid, signal.SIGKILL)
-    from ..bootstrap import build_web  # noqa: PLC0415 - after the metrics directory is set
-
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     try:
-        build_web(config.load(config.environment()))
+        build()
     except ServiceError as error:
         sender.send(error.detail)
     else:
@@ -98,7 +102,7 @@ def _when_possible(build: Callable[[], T], passing: tuple[type[ServiceError], ..
         try:
             return build()
         except passing as error:
-            _log.warning("a new API process waits until it can be built", extra={"reason": error.detail})
+            _log.warning("a new process waits until it can be built", extra={"reason": error.detail})
             time.sleep(0.5)
 
 

@@ -10,30 +10,18 @@ Guaranteed here:
 * No access log: request paths may hold phone numbers.
 """
 
-import multiprocessing.connection
 import os
 import signal
 import socket
 import sys
-import threading
-import time
-from collections.abc import Sequence
-from multiprocessing.process import BaseProcess
-from typing import Any
 
 from ..config import Settings
 from . import building, front_process, metrics, ports
+from .children import Children
 from .signals import stop_on_signals
 
 DEFAULT_THREADS = 4
 """Requests of one process that Flask may work on at once. More would only interrupt one another."""
-
-RESPAWN_S = 0.1
-MANY_ENDS = 10
-"""So many ends of children within `ENDS_WITHIN_S` end the server."""
-
-ENDS_WITHIN_S = 10.0
-_LOOK_S = 0.25
 
 
 def default_workers() -> int:
@@ -52,7 +40,11 @@ def serve(settings: Settings, host: str, port: int, workers: int, threads: int, 
         building.try_to_build()
         metrics.forget_ended(directory)
         with _listening(host, port) as listening:
-            Children(listening, workers, threads, drain_s).run()
+            args = (os.getpid(), listening, threads, drain_s)
+            children = Children(front_process.run, args, workers, drain_s + front_process.END_S)
+            # SIGHUP asks to read the keyring again, which the children do by themselves. At the end the last child that
+            # closes the socket ends the listening: connections that came meanwhile were accepted.
+            children.run(stop_on_signals(reload=lambda: None), listening.close)
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -63,62 +55,3 @@ def _listening(host: str, port: int) -> socket.socket:
     listening.listen(front_process.BACKLOG)
     listening.setblocking(False)
     return listening
-
-
-class Children:
-    """The processes that serve on one socket."""
-
-    def __init__(self, listening: socket.socket, workers: int, threads: int, drain_s: float) -> None:
-        self._listening = listening
-        self._workers = workers
-        self._threads = threads
-        self._drain_s = drain_s
-        self._context = building.process_context()
-        self._ends: list[float] = []
-        self._children: list[BaseProcess] = []
-
-    def run(self) -> None:
-        """Keep them running until a signal asks to end. Raises CannotServe if they keep ending."""
-        # SIGHUP asks to read the keyring again, which the children do by themselves.
-        stop = stop_on_signals(reload=lambda: None)
-        self._children = [self._start() for _ in range(self._workers)]
-        try:
-            while not stop.wait(RESPAWN_S):
-                self._replace_ended()
-                multiprocessing.connection.wait([child.sentinel for child in self._children], _LOOK_S)
-        finally:
-            # The last child that closes it ends the listening: connections that came meanwhile were accepted.
-            self._listening.close()
-            within_s = self._drain_s + front_process.END_S
-            _end(self._children, within_s, stop.at_once)
-
-    def _start(self) -> BaseProcess:
-        arguments = (os.getpid(), self._listening, self._threads, self._drain_s)
-        child: Any = self._context.Process(target=front_process.run, args=arguments)
-        child.start()
-        started: BaseProcess = child
-        return started
-
-    def _replace_ended(self) -> None:
-        alive = [child for child in self._children if child.is_alive()]
-        now = time.monotonic()
-        self._ends += [now] * (len(self._children) - len(alive))
-        self._ends = [at for at in self._ends if now - at < ENDS_WITHIN_S]
-        self._children = alive
-        if len(self._ends) >= MANY_ENDS:
-            raise building.CannotServe("the processes of the API keep ending; see the lines above")
-        self._children += [self._start() for _ in range(self._workers - len(alive))]
-
-
-def _end(children: Sequence[BaseProcess], within_s: float, at_once: threading.Event) -> None:
-    deadline = time.monotonic() + within_s
-    for child in children:
-        child.terminate()
-    while time.monotonic() < deadline and not at_once.is_set():
-        alive = [child.sentinel for child in children if child.is_alive()]
-        if not alive:
-            break
-        multiprocessing.connection.wait(alive, _LOOK_S)
-    for child in children:
-        child.kill()
-        child.join()

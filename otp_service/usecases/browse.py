@@ -22,6 +22,7 @@ class AuditFilter:
 
     app: str | None = None
     verification_id: str | None = None
+    delivery_id: str | None = None
     to: str | None = field(default=None, repr=False)
     types: frozenset[str] = frozenset()
     since_ms: int | None = None
@@ -112,6 +113,10 @@ class Browse:
             ref = self._ids.read(wanted.verification_id)
             fields[EventField.VERIFICATION] = frozenset({ref.token if ref else "-"})
             shards = [self._record.shard_of(ref.number_hash)] if ref else []
+        if wanted.delivery_id is not None:
+            found = self._ids.read_delivery(wanted.delivery_id)
+            fields[EventField.DELIVERY] = frozenset({wanted.delivery_id})
+            shards = [self._record.shard_of(found[0].number_hash)] if found else []
         return fields, shards
 
     def _positions(self, wanted: AuditFilter) -> Sequence[Position]:

@@ -20,8 +20,8 @@ def test_no_request_is_lost_when_an_instance_is_restarted(tmp_path: Path) -> Non
 
 
 def test_what_a_worker_has_not_begun_is_handed_back(tmp_path: Path) -> None:
-    """It ends with status 0 while many entries are its own; another may take each at once, and sends it once."""
-    workers = Workers(tmp_path, 1000, "--concurrency", "2")
+    """It has two processes, and ends with status 0 while many entries are theirs; another sends each once."""
+    workers = Workers(tmp_path, 1000, "--concurrency", "2", "--processes", "2")
     with workers.working() as client:
         workers.start_codes(client, 30)
         workers.begin_sending(client, WORKERS[0])

@@ -1,0 +1,70 @@
+"""Delivery workers: one in the process of the command, or several processes that share its metrics."""
+
+import os
+import signal
+import sys
+import threading
+from functools import partial
+from typing import TYPE_CHECKING
+
+from .. import config
+from ..config import Settings
+from . import building, metrics, metrics_server, parent
+from .children import Children
+from .signals import Stop
+
+if TYPE_CHECKING:
+    from .delivery_worker import DeliveryWorker
+
+END_S = 20.0
+"""The longest that a worker takes to end; one that takes longer is killed."""
+
+
+def run(settings: Settings, stop: Stop, processes: int, concurrency: int, serve_at: tuple[str, int | None]) -> None:
+    """Work until `stop`. `concurrency`: sends at once in each process; `serve_at`: where metrics are served, if at all.
+
+    Raises ServiceError with one sentence if it cannot start.
+    """
+    with metrics.metrics_directory(settings) as directory:
+        if processes == 1:
+            with metrics_server.serving_metrics(*serve_at):
+                _built(settings, concurrency).run(stop, stop.at_once)
+            return
+        building.try_to_build(_try)
+        metrics.forget_ended(directory)
+        children = Children(_child, (os.getpid(), concurrency), processes, END_S)
+        with metrics_server.serving_metrics(*serve_at):
+            children.run(stop)
+
+
+def _built(settings: Settings, concurrency: int) -> "DeliveryWorker":
+    from .. import telemetry  # noqa: PLC0415 - after the metrics directory is set
+    from ..bootstrap import build_worker  # noqa: PLC0415
+
+    telemetry.configure_logging(settings.log_level)
+    return build_worker(settings, concurrency=concurrency)
+
+
+def _try() -> None:
+    _built(config.load(config.environment()), concurrency=1)
+
+
+def _child(main_pid: int, concurrency: int) -> None:
+    # The main process says what is to be done. Until there is a worker, a request to end is the end.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    parent.follow_parent(main_pid)
+    settings = config.load(config.environment())
+    worker = building.when_it_can_be_built(partial(_built, settings, concurrency))
+    stop = Stop()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    worker.run(stop)
+    leave()
+
+
+def leave() -> None:
+    """End the process even if sends still wait for the carrier: another worker takes them over."""
+    sys.stdout.flush()
+    if any(thread.is_alive() and not thread.daemon for thread in threading.enumerate()[1:]):
+        os._exit(0)
