@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import httpcore
 
@@ -41,12 +41,22 @@ class Deadline:
         return left if timeout is None else min(left, timeout)
 
 
+@runtime_checkable
+class SendsSome(Protocol):
+    """A stream that writes in another way than its socket does by itself."""
+
+    def send_some(self, data: memoryview, timeout: float | None) -> int:
+        """Write as much as fits; the number of bytes. Raises TimeoutError and OSError."""
+        ...
+
+
 class TimedStream(httpcore.NetworkStream):
     """A stream on which every step ends at the deadline at the latest."""
 
     def __init__(self, stream: httpcore.NetworkStream, deadline: Deadline) -> None:
         self._stream = stream
         self._deadline = deadline
+        self._sends = stream.send_some if isinstance(stream, SendsSome) else None
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read what there is."""
@@ -64,12 +74,17 @@ class TimedStream(httpcore.NetworkStream):
         while rest:  # httpcore's own loop gives each piece the whole time
             left = self._deadline.left(timeout, httpcore.WriteTimeout)
             try:
-                sock.settimeout(left)
-                rest = rest[sock.send(rest) :]
+                rest = rest[self._send_some(sock, rest, left) :]
             except TimeoutError as error:
                 raise httpcore.WriteTimeout("the server reads too slowly") from error
             except OSError as error:
                 raise httpcore.WriteError("the connection is broken") from error
+
+    def _send_some(self, sock: Any, data: memoryview, timeout: float) -> int:
+        if self._sends is not None:
+            return self._sends(data, timeout)
+        sock.settimeout(timeout)
+        return int(sock.send(data))
 
     def close(self) -> None:
         """Hang up."""
@@ -85,6 +100,21 @@ class TimedStream(httpcore.NetworkStream):
     def get_extra_info(self, info: str) -> Any:
         """What the socket knows."""
         return self._stream.get_extra_info(info)
+
+
+class Connects(Protocol):
+    """Opens connections, as an httpcore.NetworkBackend does."""
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Connect to an address. Raises httpcore's errors."""
+        ...
 
 
 def resolve_within(ask: Callable[[], Sequence[str]], deadline: Deadline, timeout: float | None) -> Sequence[str]:
@@ -106,7 +136,7 @@ def resolve_within(ask: Callable[[], Sequence[str]], deadline: Deadline, timeout
 
 
 def connect(
-    under: httpcore.NetworkBackend,
+    under: Connects,
     addresses: Sequence[str],
     port: int,
     deadline: Deadline,

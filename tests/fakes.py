@@ -863,6 +863,13 @@ class FakeVerifications:
         self.viewed.append(ref)
         return self._now(ref) if ref in self.views and app in (None, self.views[ref].app) else None
 
+    def view_with_timeline(
+        self, ref: Reference, app: str | None
+    ) -> tuple[VerificationView, list[TimelineEntry]] | None:
+        """Both."""
+        view = self.view(ref, app)
+        return (view, self.timeline(ref)) if view is not None else None
+
     def versions(self, refs: Sequence[Reference]) -> list[int | None]:
         """Of each."""
         self._ask(list(refs))

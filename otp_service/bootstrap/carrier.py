@@ -3,6 +3,7 @@
 from ..config import Settings
 from ..domain.errors import ConfigError
 from ..telnyx.client import TelnyxClient
+from ..telnyx.connection import Network
 from ..telnyx.signatures import parse_public_key
 
 
@@ -16,11 +17,11 @@ def webhook_key(settings: Settings) -> bytes:
         raise ConfigError(f"TELNYX_PUBLIC_KEY: {error}") from error
 
 
-def telnyx_client(settings: Settings) -> TelnyxClient:
-    """A client of the carrier; the caller closes it."""
+def telnyx_client(settings: Settings, network: Network | None = None) -> TelnyxClient:
+    """A client of the carrier, in threads if no network is given; the caller closes it."""
     if not settings.telnyx_api_key:
         raise ConfigError("TELNYX_API_KEY is not set: the worker cannot send without it")
     try:
-        return TelnyxClient(settings.telnyx_api_key, settings.telnyx_base_url)
+        return TelnyxClient(settings.telnyx_api_key, settings.telnyx_base_url, network=network)
     except ValueError as error:
         raise ConfigError(f"TELNYX_API_KEY or TELNYX_BASE_URL: {error}") from error

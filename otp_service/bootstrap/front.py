@@ -20,6 +20,7 @@ from ..storage.store import Store
 from ..web.auth import bearer
 from ..web.endpoint import Endpoint
 from ..web.routes.all_routes import Backend, loop_routes
+from .background import read_in_background
 from .chance import SYSTEM, Chance
 from .required import require_for_web
 from .stores import open_keyring, open_stores, parts_over
@@ -67,21 +68,26 @@ def build_front(
     ready.now()
     flask_parts = WebParts(settings, stores, keyring, chance, ready.last)
     flask = flask_app(flask_parts, flask_parts.watch(ending.wait))
-    looped = parts_over(pipelined(loop, stores.store), stores.keys, make_scripts)
+    reading = read_in_background(stores, settings.policy, api_keys=True)
+    looped = parts_over(pipelined(loop, stores.store), stores.keys, make_scripts, stores.known)
     parts = WebParts(settings, looped, keyring, chance, ready.last)
     backend = parts.backend(parts.loop_watch(loop, loop_ending.wait))
     endpoints, refusals = _endpoints(backend, parts.request_id), Refusals(backend.problems, parts.request_id)
     threading.Thread(target=ready.keep_fresh, args=(ending.wait,), name="readiness", daemon=True).start()
 
     def app_of(authorization: str) -> str | None:
-        key = bearer({"authorization": authorization}) or ""
-        return looped.api_keys.known_app(key) or stores.api_keys.known_app(key)
+        return looped.api_keys.known_app(bearer({"authorization": authorization}) or "")
 
     def begin_end() -> None:
         ending.set()
         loop_ending.set()
 
-    return Front(flask, endpoints, refusals, app_of, keyring, ending, begin_end, looped.store.client.close)
+    def close() -> None:
+        reading.stop()
+        looped.store.client.close()
+
+    reading.start()
+    return Front(flask, endpoints, refusals, app_of, keyring, ending, begin_end, close)
 
 
 def _endpoints(backend: Backend, request_id: Callable[[], str]) -> Endpoints:

@@ -15,7 +15,7 @@ from .stores import Stores
 def sender_health(settings: Settings, stores: Stores) -> SenderHealth:
     """The circuit breakers and statistics of all senders."""
     return SenderHealth(
-        circuits=Circuits(stores.store, stores.scripts, stores.keys),
+        circuits=Circuits(stores.store, stores.scripts, stores.keys, stores.known.circuits),
         sender_stats=SenderStats(stores.store, stores.scripts, stores.keys),
         policy=settings.policy,
         alert=alert(settings, stores),

@@ -3,7 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from .. import config
@@ -14,10 +14,20 @@ from ..keyring_reload import ReloadedKeyring
 from ..storage import connect, readiness
 from ..storage.api_keys import ApiKeys
 from ..storage.audit_log import AuditLog
+from ..storage.circuit_states import KnownCircuits
 from ..storage.keyrings import Keyrings
+from ..storage.known_api_keys import KnownApiKeys
 from ..storage.schema import Keys
 from ..storage.scripts import Scripts
 from ..storage.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What this process knows without asking the store."""
+
+    api_keys: KnownApiKeys = field(default_factory=KnownApiKeys)
+    circuits: KnownCircuits = field(default_factory=KnownCircuits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +39,7 @@ class Stores:
     scripts: Scripts
     audit: AuditLog
     api_keys: ApiKeys
+    known: Known
 
 
 def open_stores(
@@ -45,9 +56,11 @@ def open_stores(
     return parts_over(store, keys, make_scripts)
 
 
-def parts_over(store: Store, keys: Keys, make_scripts: Callable[[Store], Scripts] = Scripts) -> Stores:
-    """The parts over a store that is open."""
-    scripts = make_scripts(store)
+def parts_over(
+    store: Store, keys: Keys, make_scripts: Callable[[Store], Scripts] = Scripts, known: Known | None = None
+) -> Stores:
+    """The parts over a store that is open. `known` is shared with other parts of this process."""
+    scripts, known = make_scripts(store), known or Known()
     audit = AuditLog(store, scripts, keys)
     api_keys = ApiKeys(
         store,
@@ -56,8 +69,9 @@ def parts_over(store: Store, keys: Keys, make_scripts: Callable[[Store], Scripts
         audit,
         token_hex=secrets.token_hex,
         token_urlsafe=secrets.token_urlsafe,
+        known=known.api_keys,
     )
-    return Stores(store, keys, scripts, audit, api_keys)
+    return Stores(store, keys, scripts, audit, api_keys, known)
 
 
 def _require_answer(store: Store, url: str) -> None:

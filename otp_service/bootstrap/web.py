@@ -34,6 +34,7 @@ from ..web.readiness import Judgement, Readiness
 from ..web.refused_keys import RefusedKeys
 from ..web.routes.all_routes import Backend, all_routes
 from . import readiness, senders
+from .background import read_in_background
 from .callbacks import callback_gauges
 from .carrier import webhook_key
 from .chance import SYSTEM, Chance
@@ -54,6 +55,8 @@ def build_web(settings: Settings, waiting: int = NEWS_THREADS) -> Flask:
     keyring = open_keyring(settings)
     stores = open_stores(settings, keyring)
     open_consumer(settings, stores)
+    # Started by the first request of each process: a server may fork after this.
+    read_in_background(stores, settings.policy, api_keys=True)
     parts = WebParts(settings, stores, keyring)
     return flask_app(parts, parts.watch(threading.Event().wait, waiting))
 

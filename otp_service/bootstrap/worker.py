@@ -4,36 +4,50 @@ import secrets
 import socket
 import threading
 import time
+from collections.abc import Callable
 from random import random
 
 from .. import telemetry
 from ..config import Settings
+from ..domain.outbox import Job
 from ..keyring_reload import ReloadedKeyring
+from ..runtime import event_loop
 from ..runtime.delivery_worker import DeliveryWorker
 from ..runtime.periodic_tasks import PeriodicTask
+from ..runtime.sends import LoopedSends
 from ..storage.deliveries import Deliveries
 from ..storage.delivery_reports import DeliveryReports
 from ..storage.due_deliveries import DueDeliveries
 from ..storage.keyrings import Keyrings
 from ..storage.outbox import Outbox
+from ..storage.pipelined.store import pipelined
 from ..storage.sender_rate import SenderRate
 from ..storage.timers import Timers
 from ..storage.verifications import Verifications
 from ..telnyx.gateway import Gateway
+from ..telnyx.loop_network import LoopNetwork
 from ..usecases.alert_on_call import AlertOnCall
 from ..usecases.deliver import Deliver
+from ..usecases.held_deliveries import HeldDeliveries
+from ..usecases.ports import Carrier
 from ..usecases.sender_health import SenderHealth
 from ..usecases.sync_optouts import SyncOptouts
 from . import senders
+from .background import read_in_background
 from .callbacks import callback_sender, callback_tasks
+from .carrier import telnyx_client
 from .optouts import optout_sync
 from .required import require_for_worker
-from .stores import Stores, join, open_keyring, open_stores
+from .sends import Delivers
+from .stores import Stores, join, open_keyring, open_stores, parts_over
 
 ALERT_PERIOD_S = 1.0
 HEALTH_PERIOD_S = 60.0
 KEYRING_PERIOD_S = 1.0
-"""How often a worker checks the keyring file, and whether the store still belongs to it."""
+"""How often a worker checks whether the store still belongs to its keyring."""
+
+KEYRING_FILE_PERIOD_S = 0.5
+"""How often the file itself is looked at, in a thread, so that no send in the loop has to read it."""
 
 KEY_EVENTS_PERIOD_S = 60.0
 """How often a worker looks for events of API keys that a command could not copy into the audit log."""
@@ -50,27 +64,53 @@ def build_worker(settings: Settings, *, concurrency: int) -> DeliveryWorker:
     telnyx = require_for_worker(settings)
     keyring = open_keyring(settings)
     stores = open_stores(settings, keyring)
+    reading = read_in_background(stores, settings.policy, api_keys=False)
     gateway = Gateway(telnyx)
     health = senders.sender_health(settings, stores)
+    sends = LoopedSends(concurrency, event_loop.factory()())
+    deliver = _deliver(settings, stores, keyring, carrier=gateway, health=health, sleep=time.sleep)
+    send, close_looped = _looped_send(settings, stores, keyring, sends, deliver.held)
     outbox = _outbox(stores, keyring)
     callbacks = callback_sender(settings, stores, keyring)
 
     def close() -> None:
         if callbacks is not None:
             callbacks.finish(FINISH_S)
+        close_looped()
         telnyx.close()
+        reading.stop()
         stores.store.close()
 
+    reading.start()
     return DeliveryWorker(
         outbox,
         Timers(stores.store, stores.scripts, stores.keys, keyring.ids),
-        _deliver(settings, stores, keyring, gateway=gateway, health=health),
+        Delivers(send, deliver.timers, deliver.held),
         stores.audit,
         concurrency=concurrency,
         audit_retention_ms=settings.audit_retention_ms,
         periodic_tasks=[*_periodic_tasks(settings, stores, keyring, gateway, health), *callback_tasks(callbacks)],
         close=close,
+        sends=sends,
     )
+
+
+def _looped_send(
+    settings: Settings, stores: Stores, keyring: ReloadedKeyring, sends: LoopedSends, held: HeldDeliveries
+) -> tuple[Callable[[Job], None], Callable[[], None]]:
+    """What works on an entry in the loop, and what ends the loop."""
+    telnyx = telnyx_client(settings, LoopNetwork(sends.loop))
+    looped = parts_over(pipelined(sends.loop, stores.store), stores.keys, known=stores.known)
+    health = senders.sender_health(settings, looped)
+    carrier = Gateway(telnyx)
+    deliver = _deliver(settings, looped, keyring, carrier=carrier, health=health, sleep=sends.sleep, held=held)
+
+    def close() -> None:
+        sends.loop.call_soon_threadsafe(looped.store.client.close)
+        sends.close()
+        telnyx.close()
+
+    return deliver.send, close
 
 
 def _outbox(stores: Stores, keyring: ReloadedKeyring) -> Outbox:
@@ -83,8 +123,10 @@ def _deliver(
     stores: Stores,
     keyring: ReloadedKeyring,
     *,
-    gateway: Gateway,
+    carrier: Carrier,
     health: SenderHealth,
+    sleep: Callable[[float], object],
+    held: HeldDeliveries | None = None,
 ) -> Deliver:
     known = settings.policy.senders.values()
     return Deliver(
@@ -93,16 +135,17 @@ def _deliver(
         rate=SenderRate(stores.store, stores.scripts, stores.keys),
         reports=DeliveryReports(stores.store, stores.scripts, stores.keys, keyring.ids, known),
         store=Verifications(stores.store, stores.scripts, stores.keys, keyring.ids),
-        carrier=gateway,
+        carrier=carrier,
         vault=keyring,
         policy=settings.policy,
         public_url=settings.public_url,
-        sleep=time.sleep,
+        sleep=sleep,
         monotonic=time.monotonic,
         random=random,
         count=lambda sender, outcome: telemetry.SENDS.labels(sender, outcome).inc(),
         left=lambda reason: telemetry.HANDED_BACK.labels(reason).inc(),
         sender_health=health,
+        held=held,
     )
 
 
@@ -112,6 +155,7 @@ def _periodic_tasks(
     keyrings = Keyrings(stores.store, stores.keys)
     tasks = [
         PeriodicTask("keyring", KEYRING_PERIOD_S, lambda _: join(stores.store, keyrings, keyring)),
+        PeriodicTask("keyring file", KEYRING_FILE_PERIOD_S, lambda _: keyring.check()),
         PeriodicTask("API key events", KEY_EVENTS_PERIOD_S, lambda _: stores.api_keys.record_events()),
         _sync_task(settings, optout_sync(settings, stores, keyring, gateway)),
         PeriodicTask("sender health", HEALTH_PERIOD_S, lambda _: health.ask_carrier(gateway)),

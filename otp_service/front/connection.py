@@ -1,7 +1,7 @@
 """A connection without its requests: for how long it may be idle, send and not read, and how it ends.
 
 The base class is uvicorn's, which keeps a connection alive between requests. It is not a public interface, and pinned
-in setup.cfg to a minor version; `tests/front/test_protocol.py` fails where a new one behaves otherwise.
+in setup.cfg to one version; `tests/front/test_pinned.py` names what another one lacks.
 """
 
 import asyncio

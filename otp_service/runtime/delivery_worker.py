@@ -1,7 +1,7 @@
-"""The delivery worker: threads that take entries from the outbox and send them to the carrier.
+"""The delivery worker: takes entries from the outbox and sends them to the carrier.
 
-Readers take entries only while a sending thread is free. A heartbeat marks the entries in flight as alive, takes over
-the entries of dead workers and runs timers; it never waits for a sending thread. Nothing that matters is only in this
+Readers take entries only while there is room for a send. A heartbeat marks the entries in flight as alive, takes over
+the entries of dead workers and runs timers; it never waits for room. Nothing that matters is only in this
 process: it may be killed at any moment.
 """
 
@@ -11,15 +11,19 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Protocol
 
 from ..domain.errors import StoreUnavailable
+from ..domain.outbox import Job
 from ..storage.audit_log import AuditLog
 from ..storage.outbox import Outbox
 from ..storage.timers import Timers
-from ..usecases.deliver import Deliver
+from ..usecases.delivery_timers import DeliveryTimers
+from ..usecases.held_deliveries import HeldDeliveries
 from . import periodic_tasks as tasks
 from .in_flight import InFlight
 from .periodic_tasks import PeriodicTask
+from .sends import Sends, ThreadedSends
 from .timer_runner import TimerRunner
 
 HEARTBEAT_S = 0.2
@@ -41,33 +45,54 @@ MISSED_S = 5.0
 _log = logging.getLogger("otp.worker")
 
 
+class Delivers(Protocol):
+    """What a worker does with entries and with timers that are due."""
+
+    def send(self, job: Job) -> None:
+        """Work on one entry until its outcome is recorded. Raises StoreUnavailable."""
+        ...
+
+    @property
+    def timers(self) -> DeliveryTimers:
+        """Runs timers."""
+        ...
+
+    @property
+    def held(self) -> HeldDeliveries:
+        """What waits for a breaker."""
+        ...
+
+
 class DeliveryWorker:
     """The worker of one process. `concurrency` is the number of sends at once.
 
-    As many again may wait for a sending thread: one read covers several streams, and its count is per stream.
+    As many again may wait for room: one read covers several streams, and its count is per stream.
     """
 
     def __init__(
         self,
         outbox: Outbox,
         timers: Timers,
-        deliver: Deliver,
+        deliver: Delivers,
         audit: AuditLog,
         *,
         concurrency: int,
         audit_retention_ms: int,
         periodic_tasks: Sequence[PeriodicTask] = (),
         close: Callable[[], None],
+        sends: Sends | None = None,
     ) -> None:
+        """`sends`: where `deliver.send` runs; in threads if not given."""
         self._outbox = outbox
         self._audit = audit
         self._concurrency = concurrency
         self._retention_ms = audit_retention_ms
         self._periodic_tasks = periodic_tasks
         self._close = close
-        self._in_flight = InFlight(deliver, concurrency, lambda shard: self._missed([shard]))
+        sends = sends or ThreadedSends(concurrency)
+        self._in_flight = InFlight(deliver.send, sends, concurrency, lambda shard: self._missed([shard]))
         self._timers = timers
-        self._timer_runner = TimerRunner(timers, deliver)
+        self._timer_runner = TimerRunner(timers, deliver.timers, deliver.held)
         self._fault: Exception | None = None
         self._missed_until: dict[int, float] = {}
 
@@ -193,7 +218,7 @@ class DeliveryWorker:
             self._outbox.keep_claimed(jobs)
 
     def _take_over(self, share: int) -> None:
-        # Taken without a free thread, they wait in the pool: a dead worker's codes must not starve under load.
+        # Taken without room, they wait: a dead worker's codes must not starve under load.
         if len(self._in_flight) < 2 * self._concurrency:
             shards = [shard for group in self._outbox.shard_groups() for shard in group]
             with contextlib.suppress(StoreUnavailable):

@@ -18,7 +18,7 @@ from .. import config
 from ..config import Settings
 from ..front.connections import allow_descriptors, connections_allowed
 from ..front.receiving import DEADLINE_S, LAST_REQUESTS_S, SEND_S
-from . import building, parent
+from . import building, event_loop, parent
 
 if TYPE_CHECKING:
     from uvicorn import Config
@@ -64,21 +64,13 @@ def run(main_pid: int, listening: socket.socket, working: int, drain_s: float) -
     telemetry.configure_logging(settings.log_level, handler=log)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=event_loop.factory()) as runner:
             runner.run(_serve(settings, listening, working, drain_s))
     finally:
         is_written = log.wait_until_written(LAST_LINES_S)
     if not is_written:
         # Nobody reads the log; writing it at the end of the interpreter would wait for that.
         os._exit(0)
-
-
-def _loop_factory() -> Any:
-    try:
-        import uvloop  # noqa: PLC0415 - only here, and not on every system
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
 
 
 async def _serve(settings: Settings, listening: socket.socket, working: int, drain_s: float) -> None:

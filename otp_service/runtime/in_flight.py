@@ -3,29 +3,30 @@
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
 from .. import telemetry
 from ..domain.errors import StoreUnavailable
 from ..domain.outbox import Job
-from ..usecases.deliver import Deliver
+from .sends import Sends
 
 _log = logging.getLogger("otp.worker")
 
 
 class InFlight:
-    """Sends each job in a pool of `concurrency` threads. Safe for many threads.
+    """Sends each job in `sends`, which has room for `concurrency` at once. Safe for many threads.
 
-    Jobs that were taken and have no free thread yet wait in the pool. `failed` is called with the shard of a job that
+    Jobs that were taken and have no room yet wait there. `failed` is called with the shard of a job that
     did not come to its end.
     """
 
-    def __init__(self, deliver: Deliver, concurrency: int, failed: Callable[[int], None]) -> None:
-        self._deliver = deliver
+    def __init__(
+        self, send: Callable[[Job], None], sends: Sends, concurrency: int, failed: Callable[[int], None]
+    ) -> None:
+        self._send = send
+        self._sends = sends
         self._concurrency = concurrency
         self._failed = failed
-        self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="deliver")
         self._jobs: dict[tuple[int, str], Job] = {}
         self._lock = threading.Lock()
         self._freed = threading.Condition(self._lock)
@@ -39,7 +40,7 @@ class InFlight:
             return list(self._jobs.values())
 
     def wait_for_room(self, timeout_s: float) -> bool:
-        """Wait until a thread is free; False if none was in time."""
+        """Wait until there is room; False if there was none in time."""
         with self._freed:
             return self._freed.wait_for(lambda: len(self._jobs) < self._concurrency, timeout=timeout_s)
 
@@ -50,21 +51,14 @@ class InFlight:
                 if (job.shard, job.entry) in self._jobs:
                     continue
                 self._jobs[job.shard, job.entry] = job
-            self._submit(job)
+            self._sends.submit(partial(self._run, job), partial(self._finished, job))
         telemetry.WORKER_BUSY.set(len(self._jobs))
 
-    def _submit(self, job: Job) -> None:
-        try:
-            # The callback also runs for jobs that still wait when the pool is shut down.
-            self._pool.submit(self._run, job).add_done_callback(partial(self._finished, job))
-        except RuntimeError:  # `start_no_more` was called meanwhile
-            self._finished(job, None)
-
     def start_no_more(self) -> None:
-        """Forget what waits for a thread; the caller gives it to others. What runs goes on."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Forget what waits for room; the caller gives it to others. What runs goes on."""
+        self._sends.start_no_more()
 
-    def _finished(self, job: Job, _done: Future[None] | None) -> None:
+    def _finished(self, job: Job) -> None:
         with self._freed:
             self._jobs.pop((job.shard, job.entry), None)
             self._freed.notify_all()
@@ -72,7 +66,7 @@ class InFlight:
 
     def _run(self, job: Job) -> None:
         try:
-            self._deliver.send(job)
+            self._send(job)
         except StoreUnavailable:
             # The entry stays ours and is taken again soon; if this process dies, another takes it over.
             self._failed(job.shard)

@@ -13,7 +13,8 @@ from typing import TypeVar
 from ..domain.errors import StoreUnavailable
 from ..domain.outbox import Timer
 from ..storage.timers import Timers
-from ..usecases.deliver import Deliver
+from ..usecases.delivery_timers import DeliveryTimers
+from ..usecases.held_deliveries import HeldDeliveries
 
 PUT_OFF_MS = 5_000
 """A timer that failed is due again after this."""
@@ -29,9 +30,10 @@ _log = logging.getLogger("otp.worker")
 class TimerRunner:
     """Runs timers in the thread that calls it, and polls in threads of its own."""
 
-    def __init__(self, timers: Timers, deliver: Deliver) -> None:
+    def __init__(self, timers: Timers, due: DeliveryTimers, held: HeldDeliveries) -> None:
         self._timers = timers
-        self._deliver = deliver
+        self._due = due
+        self._held = held
         self._pollers = ThreadPoolExecutor(POLLERS, thread_name_prefix="poll")
         self._slots = threading.BoundedSemaphore(MAX_POLLS)
         self._polls: dict[Future[None], Timer] = {}
@@ -45,7 +47,7 @@ class TimerRunner:
 
     def release_held(self) -> None:
         """Let what a breaker made wait come now if it has closed. Raises StoreUnavailable."""
-        released = self._deliver.held.released()
+        released = self._held.released()
         if released:
             self._timers.come_sooner(released)
 
@@ -60,13 +62,11 @@ class TimerRunner:
         self._timers.bring_forward([self._polls.pop(poll) for poll in left])
 
     def _run_one(self, timer: Timer) -> None:
-        message_id = self._guarded(timer, lambda: self._deliver.timers.run(timer))
+        message_id = self._guarded(timer, lambda: self._due.run(timer))
         if message_id is None or not self._slots.acquire(blocking=False):
             return  # the carrier is so slow that no slot is free: a later round polls again
         try:
-            poll = self._pollers.submit(
-                self._guarded, timer, lambda: self._deliver.timers.poll_report(timer, message_id)
-            )
+            poll = self._pollers.submit(self._guarded, timer, lambda: self._due.poll_report(timer, message_id))
         except RuntimeError:  # `start_no_more` was called meanwhile
             self._timers.bring_forward([timer])
         else:

@@ -1,9 +1,10 @@
 """API keys: `otp_<id>_<secret>`, 256 random bits of secret, of which the store holds only the SHA-256.
 
-High entropy needs no slow hash. A look-up is remembered for `CACHE_S` seconds in each process, so a revocation holds
-everywhere within that time. While the store does not answer, a key that it called valid in the last `BELIEVED_S`
-seconds is believed: the keys lie in one slot, and with that shard dead every other would be out of reach. A revocation
-that a process has seen holds all the same.
+High entropy needs no slow hash. A process that serves requests reads all keys in the background (`known_api_keys`), and
+a revocation holds everywhere within a second. A key that is not known, or what is known too old: the store is asked.
+While the store does not answer, a key that it called valid in the last `BELIEVED_S` seconds is believed: the keys lie
+in one slot, and with that shard dead every other would be out of reach. A revocation that a process has seen holds all
+the same.
 
 Revoked is a mark. What ends by time (an expiry, the old key of a rotation) ends by the store's clock; a process
 measures only how long ago it asked. A key's events are written in one step with the key, into a hash beside it (the
@@ -11,11 +12,9 @@ audit streams lie in other slots), and copied to the record from there: at once,
 """
 
 import hashlib
-import hmac
 import json
 import logging
 import re
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -24,9 +23,10 @@ from typing import Any
 
 from ..domain.audit import EventType
 from ..domain.errors import StoreUnavailable
-from .answering import answering, answers
+from .answering import REFUSED, answering, answers
 from .audit_log import AuditLog
 from .callers import acting_for
+from .known_api_keys import KnownApiKeys, KnownKey, Principal
 from .schema import Keys
 from .schema.encodings import ApiKeyEvent
 from .schema.fields import ApiKey
@@ -34,16 +34,17 @@ from .scripts import Scripts
 from .store import Store
 
 SCOPES = ("verify", "optouts:read", "factors", "audit:read", "audit:all", "metrics")
-CACHE_S = 2.0
 BELIEVED_S = 60.0
 """For so long after it was last found valid, a key is believed while the store does not answer."""
 
 EVENT_ONCE_MS = 86_400_000
 """An event that is copied again within this time, after a crash, is not recorded twice."""
 
-_CACHE_MAX = 10_000
+_READ_AT_ONCE = 500
 _KEY = re.compile(r"otp_([a-z0-9]{12})_([A-Za-z0-9_-]{43})", re.ASCII)
 _NOBODY = "0" * 64
+_FIELDS = (ApiKey.DIGEST, ApiKey.APP, ApiKey.SCOPES, ApiKey.EXPIRES, ApiKey.ENDS, ApiKey.REVOKED)
+_EXPIRES, _ENDS = _FIELDS.index(ApiKey.EXPIRES), _FIELDS.index(ApiKey.ENDS)
 _log = logging.getLogger("otp.api_keys")
 
 
@@ -70,24 +71,6 @@ class CreatedKey:
     key: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who is asking: the key's id, its app and what it may do."""
-
-    key_id: str
-    app: str
-    scopes: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What the store said of a key, and when it was asked (monotonic seconds); when the key ends."""
-
-    asked_at: float
-    principal: Principal | None
-    ends_at: float
-
-
 def id_of(key: str) -> str | None:
     """The id in a key, whether or not there is such a key; None for what has not the form of one."""
     match = _KEY.fullmatch(key)
@@ -95,7 +78,7 @@ def id_of(key: str) -> str | None:
 
 
 class ApiKeys:
-    """The API keys of one store. `token_*` as in `secrets`."""
+    """The API keys of one store. `token_*` as in `secrets`; `known` is shared with others of the same process."""
 
     def __init__(
         self,
@@ -106,6 +89,7 @@ class ApiKeys:
         *,
         token_hex: Callable[[int], str],
         token_urlsafe: Callable[[int], str],
+        known: KnownApiKeys | None = None,
     ) -> None:
         self._store = store
         self._client = store.client
@@ -114,59 +98,62 @@ class ApiKeys:
         self._audit = audit
         self._token_hex = token_hex
         self._token_urlsafe = token_urlsafe
-        self._cache: dict[str, _Known] = {}
-        self._lock = threading.Lock()
+        self._known = known or KnownApiKeys()
 
     def authenticate(self, key: str) -> Principal | None:
         """Who holds this key; None if nobody may. Raises StoreUnavailable."""
         match = _KEY.fullmatch(key)
         if match is None:
             return None
-        digest = hashlib.sha256(key.encode()).hexdigest()
-        known = self._cache.get(digest)
-        if known is None or known.asked_at + CACHE_S < time.monotonic():
-            known = self._ask(match[1], digest, known)
-        return known.principal if time.monotonic() < known.ends_at else None
+        known = self._known.get(match[1]) or self._ask(match[1])
+        return known.principal_for(hashlib.sha256(key.encode()).hexdigest())
 
     def known_app(self, key: str) -> str | None:
         """Whose key it was when the store was last asked for it; None where that is long ago. Asks nobody."""
-        known = self._cache.get(hashlib.sha256(key.encode()).hexdigest())
-        now = time.monotonic()
-        if known is None or known.principal is None or now >= min(known.ends_at, known.asked_at + BELIEVED_S):
-            return None
-        return known.principal.app
+        match = _KEY.fullmatch(key)
+        known = self._known.last_found_valid(match[1], BELIEVED_S) if match else None
+        principal = known.principal_for(hashlib.sha256(key.encode()).hexdigest()) if known else None
+        return principal.app if principal else None
 
-    def _ask(self, key_id: str, digest: str, known: "_Known | None") -> "_Known":
-        asked_at = time.monotonic()
+    def _ask(self, key_id: str) -> KnownKey:
         try:
-            principal, left_ms = self._look_up(key_id, digest)
+            found = self._read([key_id])[key_id]
         except StoreUnavailable:
-            if known is None or known.principal is None or known.asked_at + BELIEVED_S < asked_at:
+            known = self._known.last_found_valid(key_id, BELIEVED_S)
+            if known is None:
                 raise
             return known
-        found = _Known(asked_at, principal, inf if left_ms is None else asked_at + left_ms / 1000)
-        with self._lock:
-            newer = self._cache.get(digest)
-            if newer is not None and newer.asked_at > asked_at:
-                # An answer that was long under way must not undo a revocation that another thread has seen.
-                return newer
-            if len(self._cache) >= _CACHE_MAX:
-                self._cache.clear()
-            self._cache[digest] = found
+        return self._known.put(key_id, found)
+
+    def refresh(self) -> None:
+        """Bring what is known of all keys up to date. Raises StoreUnavailable."""
+        asked_at = time.monotonic()
+        with answering():
+            mark: Any = self._client.get(self._keys.api_keys_changed())
+        if not self._known.is_confirmed_by(mark, asked_at):
+            with answering():
+                ids: Any = self._client.smembers(self._keys.api_keys())
+            self._known.put_all(self._read(list(ids)), mark, asked_at)
+
+    def _read(self, ids: Sequence[str]) -> dict[str, KnownKey]:
+        """These keys as the store has them."""
+        asked_at = time.monotonic()
+        found: dict[str, Any] = {}
+        for at in range(0, len(ids), _READ_AT_ONCE):
+            some = ids[at : at + _READ_AT_ONCE]
+            found |= zip(some, self._gather(some), strict=True)
+        now_ms = self._time_ms() if any(reply[_EXPIRES] or reply[_ENDS] for reply in found.values()) else 0
+        return {key_id: _known(key_id, reply, asked_at, now_ms) for key_id, reply in found.items()}
+
+    def _gather(self, ids: Sequence[str]) -> "list[Any]":
+        replies = self._store.gather([("HMGET", self._keys.api_key(key_id), *_FIELDS) for key_id in ids])
+        found = answers(replies)
+        if None in found:
+            raise StoreUnavailable(REFUSED)
         return found
 
-    def _look_up(self, key_id: str, digest: str) -> tuple[Principal | None, int | None]:
-        """Whose key it is, and for how many milliseconds more (None: without end)."""
-        names = [ApiKey.DIGEST, ApiKey.APP, ApiKey.SCOPES, ApiKey.EXPIRES, ApiKey.ENDS, ApiKey.REVOKED]
-        (found,) = answers(self._store.gather([("HMGET", self._keys.api_key(key_id), *names)]))
-        stored, app, scopes, expires, ends, revoked = found
-        # Compared in any case, so that an unknown id takes as long as a wrong secret.
-        same = hmac.compare_digest(stored or _NOBODY, digest)
-        if not same or stored is None or revoked:
-            return None, None
-        moments = [int(at) for at in (expires, ends) if at]
-        left_ms = min(moments) - self._store.time_ms(self._keys.api_key(key_id)) if moments else None
-        return Principal(key_id, app, frozenset(scopes.split())), left_ms
+    def _time_ms(self) -> int:
+        return self._store.time_ms(self._keys.api_keys())
 
     def create(self, app: str, scopes: Sequence[str], lifetime_ms: int | None) -> CreatedKey:
         """Make a key that lasts so long (None: without end). Raises StoreUnavailable."""
@@ -184,6 +171,7 @@ class ApiKeys:
             "api_key": self._keys.api_key(key_id),
             "api_keys": self._keys.api_keys(),
             "api_key_events": self._keys.api_key_events(),
+            "api_keys_changed": self._keys.api_keys_changed(),
         }
         if old_id is not None:
             keys["replaced_api_key"] = self._keys.api_key(old_id)
@@ -198,6 +186,8 @@ class ApiKeys:
             replaced_id=old_id or "",
             overlap_ms=overlap_ms,
         )
+        if old_id is not None:
+            self._known.forget(old_id)
         if not reply:
             return None
         self._record()
@@ -228,8 +218,15 @@ class ApiKeys:
 
     def revoke(self, key_id: str) -> bool:
         """Revoke now; False if there is no such key. Raises StoreUnavailable."""
-        keys = {"api_key": self._keys.api_key(key_id), "api_key_events": self._keys.api_key_events()}
-        found = bool(self._scripts.call("api_key/revoke", keys, id=key_id))
+        keys = {
+            "api_key": self._keys.api_key(key_id),
+            "api_key_events": self._keys.api_key_events(),
+            "api_keys_changed": self._keys.api_keys_changed(),
+        }
+        try:
+            found = bool(self._scripts.call("api_key/revoke", keys, id=key_id))
+        finally:
+            self._known.forget(key_id)
         self._record()
         return found
 
@@ -257,3 +254,12 @@ class ApiKeys:
         except StoreUnavailable:
             # The key stands as it was meant to, and so does its event: a worker copies it soon.
             _log.warning("what happened to an API key is not in the audit record yet")
+
+
+def _known(key_id: str, reply: Sequence[str | None], asked_at: float, now_ms: int) -> KnownKey:
+    digest, app, scopes, expires, ends, revoked = reply
+    if digest is None or revoked:
+        return KnownKey(asked_at, digest or _NOBODY, None, inf)
+    moments = [int(at) for at in (expires, ends) if at]
+    ends_at = asked_at + (min(moments) - now_ms) / 1000 if moments else inf
+    return KnownKey(asked_at, digest, Principal(key_id, app or "", frozenset((scopes or "").split())), ends_at)

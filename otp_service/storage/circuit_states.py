@@ -1,7 +1,11 @@
-"""The states of circuit breakers, as the store had them half a second ago at most."""
+"""The states of circuit breakers, as the store had them a moment ago.
+
+A process that serves requests or sends reads them in the background (`background`), so that nobody waits for them.
+Whoever changes a breaker reads it anew.
+"""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..domain.circuit import LONGEST_PAUSE_MS, Circuit, Source
@@ -12,6 +16,11 @@ from .schema.fields import Breaker
 from .store import Store
 
 KNOWN_FOR_S = 0.5
+"""How long a breaker is known that is not read in the background."""
+
+READ_BEHIND_FOR_S = 2.0
+"""How long one is known that is: so long may the background be late before requests read for themselves."""
+
 _FIELDS = (
     Breaker.UNTIL,
     Breaker.NEXT_PROBE,
@@ -23,40 +32,72 @@ _FIELDS = (
 )
 
 
-class CircuitStates:
-    """Reads breakers and keeps them for `KNOWN_FOR_S`. Safe for many threads."""
+class KnownCircuits:
+    """The breakers that this process knows: shared by its threads and its event loop. Never waits for the store.
 
-    def __init__(self, store: Store, keys: Keys) -> None:
+    `is_stale` is called when a breaker is not known, or for too long. `for_s`: how long a breaker is known.
+    """
+
+    def __init__(self) -> None:
+        self.is_stale: Callable[[], object] = lambda: None
+        self.for_s = KNOWN_FOR_S
+        self._known: dict[str, tuple[float, Circuit]] = {}
+        self._forgotten: dict[str, float] = {}
+        self._being_read: set[str] = set()
+
+    def of(self, scopes: Sequence[str]) -> dict[str, Circuit]:
+        """Those of these breakers that are known."""
+        now = time.monotonic()
+        # Taken once: another thread may forget an entry at any moment.
+        known = {scope: entry for scope in scopes if (entry := self._known.get(scope))}
+        # While somebody reads a breaker again, the others use what is known: under load all would read it at once.
+        return {s: entry[1] for s, entry in known.items() if now - entry[0] < self.for_s or s in self._being_read}
+
+    def read(
+        self, scopes: Sequence[str], ask: Callable[[Sequence[str]], Mapping[str, Circuit]]
+    ) -> Mapping[str, Circuit]:
+        """Have these breakers read, and keep them. Raises what `ask` raises."""
+        began = time.monotonic()
+        self._being_read.update(scopes)
+        try:
+            found = ask(scopes)
+        finally:
+            self._being_read.difference_update(scopes)
+        self._known.update({scope: (began, found[scope]) for scope in scopes if self._is_newest(scope, began)})
+        return found
+
+    def _is_newest(self, scope: str, began: float) -> bool:
+        known = self._known.get(scope)
+        # One that was changed meanwhile is read again by whoever needs it.
+        return self._forgotten.get(scope, -1.0) < began and (known is None or known[0] <= began)
+
+    def forget(self, scope: str) -> None:
+        """The breaker has changed: whatever was read before does not count."""
+        self._forgotten[scope] = time.monotonic()
+        self._known.pop(scope, None)
+
+
+class CircuitStates:
+    """Reads breakers from the store where they are not known. Safe for many threads."""
+
+    def __init__(self, store: Store, keys: Keys, known: KnownCircuits) -> None:
         self._store = store
         self._keys = keys
-        self._known: dict[str, tuple[float, Circuit]] = {}
-        self._being_read: set[str] = set()
+        self._known = known
+        self.forget = known.forget
 
     def of(self, scopes: Sequence[str]) -> Mapping[str, Circuit]:
         """The breakers of these scopes. Raises StoreUnavailable."""
-        now = time.monotonic()
-        # Taken once: another thread may forget an entry at any moment.
-        known = {scope: self._known.get(scope) for scope in scopes}
-        fresh = {scope: entry[1] for scope, entry in known.items() if entry and now - entry[0] < KNOWN_FOR_S}
-        # While somebody reads a breaker again, the others use what is known: under load all would read it at once.
-        fresh |= {s: entry[1] for s, entry in known.items() if entry and s not in fresh and s in self._being_read}
-        stale = [scope for scope in known if scope not in fresh]
-        if stale:
-            fresh |= self._read_anew(stale, now)
-        return {scope: fresh[scope] for scope in scopes}
+        known = self._known.of(scopes)
+        missing = [scope for scope in dict.fromkeys(scopes) if scope not in known]
+        if not missing:
+            return known
+        self._known.is_stale()
+        return known | dict(self._known.read(missing, self._read))
 
-    def _read_anew(self, scopes: Sequence[str], now: float) -> dict[str, Circuit]:
-        self._being_read.update(scopes)
-        try:
-            found = self._read(scopes)
-        finally:
-            self._being_read.difference_update(scopes)
-        self._known.update({scope: (now, found[scope]) for scope in scopes})
-        return found
-
-    def forget(self, scope: str) -> None:
-        """Read the breaker again the next time."""
-        self._known.pop(scope, None)
+    def refresh(self, scopes: Sequence[str]) -> None:
+        """Bring what is known of these breakers up to date. Raises StoreUnavailable."""
+        self._known.read(scopes, self._read)
 
     def _read(self, scopes: Sequence[str]) -> dict[str, Circuit]:
         commands: list[tuple[str, ...]] = []

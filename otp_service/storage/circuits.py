@@ -1,7 +1,7 @@
 """Circuit breakers in the store: one for each sender, messaging profile and the account, the same for all processes.
 
-Reading is cheap: a state is believed for half a second, and only a breaker that was open then is read again by the
-script that admits, since the message may be the probe. The rules are `domain.circuit`'s.
+Reading is cheap: what the process knows is believed for a moment, and only a breaker that was open then is read again
+by the script that admits, since the message may be the probe. The rules are `domain.circuit`'s.
 
 In a Cluster a breaker whose shard is dead counts as closed, and what is learned of it is lost: deliveries of other
 shards go on. A single server that does not answer is StoreUnavailable.
@@ -29,7 +29,7 @@ from ..domain.circuit import (
 )
 from ..domain.errors import StoreUnavailable
 from .answering import answering
-from .circuit_states import CircuitStates
+from .circuit_states import CircuitStates, KnownCircuits
 from .schema import Keys
 from .schema.encodings import flag
 from .script_files import Value
@@ -42,16 +42,21 @@ _log = logging.getLogger("otp.circuits")
 class Circuits:
     """The breakers of one store. Safe for many threads. Every method raises StoreUnavailable."""
 
-    def __init__(self, store: Store, scripts: Scripts, keys: Keys) -> None:
+    def __init__(self, store: Store, scripts: Scripts, keys: Keys, known: KnownCircuits | None = None) -> None:
+        """`known` is shared with others of the same process."""
         self._store = store
         self._client = store.client
         self._scripts = scripts
         self._keys = keys
-        self._states = CircuitStates(store, keys)
+        self._states = CircuitStates(store, keys, known or KnownCircuits())
 
     def states(self, scopes: Sequence[str]) -> Mapping[str, Circuit]:
-        """The breakers as they were half a second ago at most."""
+        """The breakers as they were a moment ago."""
         return self._states.of(scopes)
+
+    def refresh(self, scopes: Sequence[str]) -> None:
+        """Bring what this process knows of these breakers up to date."""
+        self._states.refresh(scopes)
 
     def admit(self, scopes: Sequence[str], *, held_too: bool = False) -> BreakerDecision:
         """Whether a message may go through all of these breakers now; if it may as a probe, it is the only one.

@@ -2,13 +2,11 @@
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
 
 from ..domain.delivery import MARGIN_MS, TOO_LATE, Accepted, NotSent, Refused, Unknown
 from ..domain.failover import blamed
 from ..domain.outbox import Job, PendingDelivery, SendPermit
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, Limit, Sender
-from .answering import answering
 from .arguments import route_text, rules_text
 from .pieces import as_bytes, joined, pack_sealed, unpack_sealed
 from .schema import Keys
@@ -16,7 +14,7 @@ from .schema.encodings import DeliveryFacts, NextSender, RecordFacts, Sending, f
 from .schema.fields import ConsumerGroup, Delivery, Record, Secrets
 from .script_files import Value
 from .scripts import Scripts
-from .store import Store
+from .store import Store, fields_of
 
 MESSAGE_TTL_MS = 48 * 3_600_000
 FIRST_POLL_MS = 8_000
@@ -41,14 +39,12 @@ class Deliveries:
         n = job.ordinal
         names = [Record.FACTS, f"{n}{Delivery.FACTS}", Record.EXPIRES, Record.SENDING]
         optional = [f"{n}{field}" for field in (Delivery.AUTOFILL, Delivery.RATE_LIMITED)]
-        with answering():
-            found = cast("list[Any]", self._client.hmget(self._keys.record(job.reference), names + optional))
-            kept: Any = self._client.hgetall(self._keys.secrets(job.reference))
+        record, secrets_key = self._keys.record(job.reference), self._keys.secrets(job.reference)
+        (found, sealed), now_ms = self._store.read_at([("HMGET", record, *names, *optional), ("HGETALL", secrets_key)])
         if any(value is None for value in found[: len(names)]):
             return None
         facts, its_facts, expires, sending, autofill, rate_limited = found
-        its = DeliveryFacts.named(its_facts)
-        now_ms = self._store.time_ms(self._keys.record(job.reference))
+        its, kept = DeliveryFacts.named(its_facts), fields_of(sealed)
         box, body = _unsealed(kept, Secrets.BOX), _unsealed(kept, f"{Secrets.BODY}{n}")
         return PendingDelivery(
             RecordFacts.parse(facts)[0],

@@ -19,6 +19,10 @@ from .answering import REFUSED, STORE_ERRORS
 from .script_files import Script, Value, load
 from .store import Store
 
+Call = tuple[Mapping[str, str], Mapping[str, Value]]
+"""The keys and the arguments of a call."""
+
+_LOST = (RedisConnectionError, RedisTimeoutError)
 _log = logging.getLogger("otp.store")
 
 
@@ -26,6 +30,7 @@ class Scripts:
     """Runs scripts on a store. Safe for many threads."""
 
     def __init__(self, store: Store) -> None:
+        self._store = store
         self._client = store.client
 
     def call(self, name: str, keys: Mapping[str, str], *, repeat: bool = True, **args: Value | Sequence[Value]) -> Any:
@@ -37,11 +42,38 @@ class Scripts:
         script = load(name)
         return self._run(script, script.order_keys(keys), script.order_args(args), repeat=repeat)
 
+    def call_together(self, name: str, calls: Sequence[Call], *, repeat: bool = True) -> list[Any]:
+        """Run a script for each of these keys and arguments in one round trip; the reply or StoreUnavailable of each.
+
+        What a Cluster keeps on several nodes takes a round trip for each of them.
+        """
+        script = load(name)
+        ordered = [(script.order_keys(keys), script.order_args(args)) for keys, args in calls]
+        if len(ordered) == 1:
+            return [self._reply_or_error(script, *ordered[0], repeat=repeat)]
+        return self._run_together(script, ordered, repeat=repeat)
+
+    def _run_together(self, script: Script, calls: Sequence[tuple[list[str], list[Any]]], *, repeat: bool) -> list[Any]:
+        replies = self._store.gather([("EVALSHA", script.sha, len(keys), *keys, *args) for keys, args in calls])
+        again = (NoScriptError, ReadOnlyError, *(_LOST if repeat else ()))
+        for at, reply in enumerate(replies):
+            if isinstance(reply, again):
+                replies[at] = self._reply_or_error(script, *calls[at], repeat=False)
+            elif isinstance(reply, STORE_ERRORS):
+                replies[at] = StoreUnavailable(REFUSED)
+        return replies
+
+    def _reply_or_error(self, script: Script, keys: Sequence[str], args: Sequence[Value], *, repeat: bool) -> Any:
+        try:
+            return self._run(script, keys, args, repeat=repeat)
+        except StoreUnavailable as error:
+            return error
+
     def _run(self, script: Script, keys: Sequence[str], args: Sequence[Value], *, repeat: bool) -> Any:
         try:
             try:
                 return self._once(script, keys, args)
-            except (RedisConnectionError, RedisTimeoutError):
+            except _LOST:
                 if not repeat:
                     raise
                 # The reply may be lost and the script have run: it will know its own operation id.

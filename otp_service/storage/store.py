@@ -30,6 +30,9 @@ class Store:
     client: "redis.Redis"
     blocking: "redis.Redis"
     is_cluster: bool
+    finds_nodes: bool = False
+    """Whether a pipeline of `client` sends each command to the node that has its key, all at once."""
+
     _paused_until: dict[str, float] = field(default_factory=dict, repr=False, compare=False)
     """Until when (monotonic seconds) a node, by its name, is not asked again."""
 
@@ -38,36 +41,41 @@ class Store:
         self.client.close()
         self.blocking.close()
 
-    def gather(self, commands: Sequence[Sequence[str | int]]) -> list[Any]:
+    def gather(self, commands: Sequence[Sequence[str | int | bytes]]) -> list[Any]:
         """Run independent commands, each with one key; the reply or the error of each.
 
-        On one server in one round trip. In a Cluster one by one, so that a dead shard fails its own commands only, and
-        all of them for one timeout: its node is not asked again for `NODE_PAUSE_S`.
+        On one server, or from an event loop, in one round trip. Else in a Cluster one by one, so that a dead shard
+        fails its own commands only, and all of them for one timeout: its node is not asked again for `NODE_PAUSE_S`.
         """
-        if self.is_cluster:
-            return [self._on_node(_key(command), command) for command in commands]
+        if self.is_cluster and not self.finds_nodes:
+            return [self._on_node(key_of(command), command) for command in commands]
+        return self._pipelined(commands, "")
+
+    def _pipelined(self, commands: Sequence[Sequence[str | int | bytes]], near: str) -> list[Any]:
+        """`near`: a key beside which commands without a key are run."""
+        more = {"near": near} if self.finds_nodes else {}
         try:
             with self.client.pipeline(transaction=False) as pipe:
                 for command in commands:
-                    cast("Any", pipe).execute_command(*command, **_reading(command))
+                    cast("Any", pipe).execute_command(*command, **_reading(command), **more)
                 return list(pipe.execute(raise_on_error=False))
         except STORE_ERRORS as error:
             return [error] * len(commands)
 
-    def _on_node(self, key: str, command: Sequence[str | int]) -> Any:
+    def _on_node(self, key: str, command: Sequence[str | int | bytes]) -> Any:
         try:
             return self._asked(self._node(key), partial(self._run, command))
         except STORE_ERRORS as error:
             return error
 
-    def _run(self, command: Sequence[str | int], node: Any) -> Any:
+    def _run(self, command: Sequence[str | int | bytes], node: Any) -> Any:
         # The node is named, because to find the keys of some commands (XREADGROUP) redis-py would ask a node, any node.
         return cast("Any", self.client).execute_command(*command, target_nodes=node, **_reading(command))
 
     def read_group(self, command: Sequence[str | int]) -> Any:
         """Run an XREADGROUP that may wait, of streams on one node. Raises what redis-py raises."""
         client = cast("Any", self.blocking)
-        where = {"target_nodes": client.get_node_from_key(_key(command))} if self.is_cluster else {}
+        where = {"target_nodes": client.get_node_from_key(key_of(command))} if self.is_cluster else {}
         return client.execute_command(*command, **where)
 
     def _node(self, key: str) -> Any:
@@ -84,6 +92,22 @@ class Store:
         except (RedisConnectionError, RedisTimeoutError):
             self._paused_until[node.name] = time.monotonic() + NODE_PAUSE_S
             raise
+
+    def read_at(self, commands: Sequence[Sequence[str | int | bytes]]) -> tuple[list[Any], int]:
+        """Run commands on keys of one slot, and tell the clock of their server: Unix milliseconds.
+
+        In one round trip, but for redis-py's client of a Cluster. Raises StoreUnavailable.
+        """
+        near = key_of(commands[0])
+        with answering():
+            if self.is_cluster and not self.finds_nodes:
+                client = cast("Any", self.client)
+                return [client.execute_command(*command) for command in commands], self.time_ms(near)
+            replies = self._pipelined([*commands, ("TIME",)], near)
+            for reply in replies:
+                if isinstance(reply, STORE_ERRORS):
+                    raise reply
+        return replies[:-1], _milliseconds(replies[-1])
 
     def time_ms(self, near: str) -> int:
         """The clock of the server that holds the key `near`, in Unix milliseconds. Raises StoreUnavailable."""
@@ -137,11 +161,21 @@ class Store:
         raise failure
 
 
-def _key(command: Sequence[str | int]) -> str:
-    return str(command[command.index("STREAMS") + 1] if "STREAMS" in command else command[1])
+def fields_of(reply: Any) -> dict[str, str]:
+    """All fields of a hash, from the reply to HGETALL as either client gives it."""
+    return reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
 
 
-def _reading(command: Sequence[str | int]) -> dict[str, Any]:
+def key_of(command: Sequence[Any]) -> str:
+    """The key by which a Cluster routes a command; empty if it has none."""
+    if command[0] in ("EVALSHA", "EVAL"):
+        return str(command[3])
+    if "STREAMS" in command:
+        return str(command[command.index("STREAMS") + 1])
+    return str(command[1]) if len(command) > 1 else ""
+
+
+def _reading(command: Sequence[str | int | bytes]) -> dict[str, Any]:
     """How redis-py is to read the reply, where the command alone does not say it."""
     return {"parse_justid": True} if command[-1] == "JUSTID" else {}
 

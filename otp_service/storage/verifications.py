@@ -23,7 +23,7 @@ from .schema import Keys
 from .schema.encodings import LatestEntry, RecordFacts
 from .schema.fields import Number, Record
 from .scripts import Scripts
-from .store import Store
+from .store import Store, fields_of
 
 EVENT_TTL_MS = 24 * 3_600_000
 CLOCKS_APART_MS = 5_000
@@ -310,6 +310,15 @@ class Verifications:
         record, now_ms = self._read(ref)
         return self._shown(VerificationView, ref, record, now_ms) if _is_of(record, app) else None
 
+    def view_with_timeline(
+        self, ref: Reference, app: str | None
+    ) -> tuple[VerificationView, list[TimelineEntry]] | None:
+        """As `view`, with every event in order."""
+        record, now_ms = self._read(ref)
+        if not _is_of(record, app):
+            return None
+        return self._shown(VerificationView, ref, record, now_ms), timeline_of(ref, record)
+
     def versions(self, refs: Sequence[Reference]) -> list[int | None]:
         """The version of each, in one round trip on a single server; None for one that is there no more.
 
@@ -328,9 +337,8 @@ class Verifications:
         return timeline_of(ref, record)
 
     def _read(self, ref: Reference) -> tuple[Mapping[str, str], int]:
-        with answering():
-            record: Any = self._client.hgetall(self._keys.record(ref))
-        return record, self._store.time_ms(self._keys.record(ref))
+        (record,), now_ms = self._store.read_at([("HGETALL", self._keys.record(ref))])
+        return fields_of(record), now_ms
 
     def _shown(self, kind: type[View], ref: Reference, record: Mapping[str, str], now_ms: int, **more: bool) -> View:
         return view_of(kind, ref, record, now_ms, self._ids.subject(_app_of(record), ref.number_hash), **more)

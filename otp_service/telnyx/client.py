@@ -8,6 +8,7 @@ from typing import Self
 import httpx
 
 from . import BASE_URL
+from .connection import Network
 from .messages import Messages
 from .numbers import Numbers
 from .optouts import OptOuts
@@ -19,7 +20,8 @@ class TelnyxClient(Sending, Messages, OptOuts, Numbers):
     """Everything the service asks of the carrier. `close` it, or use it in a `with`.
 
     `api_key` is the bearer key, `base_url` ends in the version (`/v2`). `transport` replaces the network, e.g. an
-    `httpx.WSGITransport` around a carrier in the same process. Raises ValueError for a key or URL that cannot be.
+    `httpx.WSGITransport` around a carrier in the same process; `network` opens connections in another way than in
+    threads. Raises ValueError for a key or URL that cannot be.
     """
 
     def __init__(
@@ -29,8 +31,9 @@ class TelnyxClient(Sending, Messages, OptOuts, Numbers):
         *,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         transport: httpx.BaseTransport | None = None,
+        network: Network | None = None,
     ) -> None:
-        super().__init__(Transport(api_key, base_url, timeouts, transport))
+        super().__init__(Transport(api_key, base_url, timeouts, transport, network))
 
     def __repr__(self) -> str:
         return f"TelnyxClient({self._transport!r})"

@@ -6,19 +6,19 @@ httpx has no parameter for a deadline that covers a whole exchange, so the pool 
 import socket
 import ssl
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import httpcore
 import httpx
 
-from ..connections import Deadline, connect, resolve_within
+from ..connections import Connects, Deadline, connect, resolve_within
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One thread's connection to the carrier. `pool` is None where the network is replaced."""
+    """The connection of one thread or greenlet to the carrier. `pool` is None where the network is replaced."""
 
     client: httpx.Client
     pool: httpcore.ConnectionPool | None
@@ -47,7 +47,23 @@ class PoolTransport(httpx.HTTPTransport):
         self._pool = pool
 
 
-def new_pool(tls: ssl.SSLContext, deadline: Deadline) -> httpcore.ConnectionPool:
+class Network(Connects, Protocol):
+    """How names are resolved and connections opened."""
+
+    def resolve(self, host: str, port: int, deadline: Deadline, timeout: float | None) -> Sequence[str]:
+        """The host's addresses. Raises OSError, and httpcore.ConnectTimeout if it takes too long."""
+        ...
+
+
+class BlockingNetwork(httpcore.SyncBackend):
+    """For threads."""
+
+    def resolve(self, host: str, port: int, deadline: Deadline, timeout: float | None) -> Sequence[str]:
+        """The host's addresses."""
+        return resolve_within(lambda: addresses_of(host, port), deadline, timeout)
+
+
+def new_pool(tls: ssl.SSLContext, deadline: Deadline, network: Network) -> httpcore.ConnectionPool:
     """A pool of one connection, every step of which ends at the deadline."""
     return httpcore.ConnectionPool(
         ssl_context=tls,
@@ -55,16 +71,16 @@ def new_pool(tls: ssl.SSLContext, deadline: Deadline) -> httpcore.ConnectionPool
         max_keepalive_connections=1,
         keepalive_expiry=30,
         retries=0,
-        network_backend=_Backend(deadline),
+        network_backend=_Backend(deadline, network),
     )
 
 
 class _Backend(httpcore.NetworkBackend):
     """How httpcore reaches the carrier."""
 
-    def __init__(self, deadline: Deadline) -> None:
+    def __init__(self, deadline: Deadline, network: Network) -> None:
         self._deadline = deadline
-        self._under = httpcore.SyncBackend()
+        self._network = network
 
     def connect_tcp(
         self,
@@ -80,12 +96,12 @@ class _Backend(httpcore.NetworkBackend):
         """
         began_s = time.monotonic()
         try:
-            addresses = resolve_within(lambda: _addresses(host, port), self._deadline, timeout)
+            addresses = self._network.resolve(host, port, self._deadline, timeout)
         except OSError as error:
             raise httpcore.ConnectError("the name cannot be resolved") from error
         each_s = None if timeout is None else max(0.0, timeout - (time.monotonic() - began_s)) / len(addresses)
         return connect(
-            self._under,
+            self._network,
             addresses,
             port,
             self._deadline,
@@ -95,6 +111,7 @@ class _Backend(httpcore.NetworkBackend):
         )
 
 
-def _addresses(host: str, port: int) -> list[str]:
+def addresses_of(host: str, port: int) -> list[str]:
+    """The host's addresses, in the resolver's order. Blocks, for as long as the system's resolver does."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))

@@ -17,6 +17,7 @@ import re
 import threading
 import time
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 import httpx
@@ -24,7 +25,7 @@ import httpx
 from ..connections import Deadline
 from ..domain.delivery import TOO_LATE
 from . import json
-from .connection import Connection, PoolTransport, new_pool
+from .connection import BlockingNetwork, Connection, Network, PoolTransport, new_pool
 from .exceptions import NotSentError, UnknownOutcomeError
 
 LARGEST_ANSWER = 1_000_000  # bytes; a page of 250 numbers has some 250 kB
@@ -70,7 +71,15 @@ class Answer:
 class Transport:
     """Requests to the carrier. Safe for use by many threads; `close` it when all of them are done."""
 
-    def __init__(self, api_key: str, base_url: str, timeouts: Timeouts, transport: httpx.BaseTransport | None) -> None:
+    def __init__(
+        self,
+        api_key: str,
+        base_url: str,
+        timeouts: Timeouts,
+        transport: httpx.BaseTransport | None,
+        network: Network | None = None,
+    ) -> None:
+        """`network`: how connections are opened, for threads if not given."""
         if not _API_KEY.fullmatch(api_key):
             raise ValueError("The carrier's API key is empty or holds characters that no key has.")
         self._base_url = _checked(base_url)
@@ -87,7 +96,9 @@ class Transport:
         )
         self._transport = transport
         self._tls = None if transport else httpx.create_ssl_context(trust_env=False)
-        self._own = threading.local()
+        self._network = network or BlockingNetwork()
+        # A thread and a greenlet have a value of their own each.
+        self._own: ContextVar[Connection | None] = ContextVar("connection", default=None)
         self._lock = threading.Lock()
         self._clients: list[tuple[threading.Thread, httpx.Client]] = []
         self._closed = False
@@ -98,7 +109,7 @@ class Transport:
         return f"Transport({self._base_url!r})"
 
     def close(self) -> None:
-        """Close every thread's connection. Calls made afterwards raise RuntimeError. May be repeated."""
+        """Close every connection. Calls made afterwards raise RuntimeError. May be repeated."""
         with self._lock:
             self._closed = True
             clients, self._clients = self._clients, []
@@ -156,7 +167,10 @@ class Transport:
         return Answer(response.status_code, response.headers, _document(response, content))
 
     def hang_up(self) -> None:
-        """Close this thread's connection: the answer on it was not the one to our request. The next call opens anew."""
+        """Close this thread's or greenlet's connection: the answer on it was not the one to our request.
+
+        The next call opens a new one.
+        """
         self._connection().hang_up()
 
     def _hurried(self, within_s: float) -> httpx.Timeout:
@@ -182,7 +196,7 @@ class Transport:
         return bytes(content)
 
     def _connection(self) -> Connection:
-        connection: Connection | None = getattr(self._own, "connection", None)
+        connection = self._own.get()
         if connection is not None and not connection.client.is_closed:
             return connection
         connection = self._new_connection()
@@ -195,12 +209,12 @@ class Transport:
             self._clients.append((threading.current_thread(), connection.client))
         for _, leftover in ended:
             leftover.close()
-        self._own.connection = connection
+        self._own.set(connection)
         return connection
 
     def _new_connection(self) -> Connection:
         deadline = Deadline(0.0)
-        pool = None if self._tls is None else new_pool(self._tls, deadline)
+        pool = None if self._tls is None else new_pool(self._tls, deadline, self._network)
         transport = self._transport if pool is None or self._tls is None else PoolTransport(pool, self._tls)
         client = httpx.Client(
             transport=transport,

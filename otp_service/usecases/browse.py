@@ -22,6 +22,7 @@ class AuditFilter:
 
     app: str | None = None
     verification_id: str | None = None
+    delivery_id: str | None = None
     to: str | None = field(default=None, repr=False)
     types: frozenset[str] = frozenset()
     since_ms: int | None = None
@@ -57,17 +58,15 @@ class Browse:
         self._cursors = AuditCursors(vault, record.shards)
         self._policy = policy
 
-    def verification(self, app: str | None, verification_id: str) -> VerificationView | None:
-        """A verification of this app. Raises StoreUnavailable.
+    def verification(
+        self, app: str | None, verification_id: str
+    ) -> tuple[VerificationView, list[TimelineEntry]] | None:
+        """A verification of this app, and everything that happened to it, in order. Raises StoreUnavailable.
 
         Without an app anybody's: only for callers who have proven that they may see this very one.
         """
         ref = self._ids.read(verification_id)
-        return self._store.view(ref, app) if ref is not None else None
-
-    def timeline(self, view: VerificationView) -> list[TimelineEntry]:
-        """Everything that happened to a verification, in order. Raises StoreUnavailable."""
-        return self._store.timeline(view.reference)
+        return self._store.view_with_timeline(ref, app) if ref is not None else None
 
     def optouts(self, app: str, number: str) -> tuple[str, list[OptOut]]:
         """The number's mask and its entry for every profile of the app's route; of other profiles nothing.
@@ -114,6 +113,10 @@ class Browse:
             ref = self._ids.read(wanted.verification_id)
             fields[EventField.VERIFICATION] = frozenset({ref.token if ref else "-"})
             shards = [self._record.shard_of(ref.number_hash)] if ref else []
+        if wanted.delivery_id is not None:
+            found = self._ids.read_delivery(wanted.delivery_id)
+            fields[EventField.DELIVERY] = frozenset({wanted.delivery_id})
+            shards = [self._record.shard_of(found[0].number_hash)] if found else []
         return fields, shards
 
     def _positions(self, wanted: AuditFilter) -> Sequence[Position]:

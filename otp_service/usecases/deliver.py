@@ -36,7 +36,7 @@ class Deliver:
     `sleep` takes seconds, `monotonic` gives them, `random` gives [0, 1). `count` counts outcomes by sender. `left`
     counts, by reason, what is left to another worker: a key, sender or app that this process does not know is no
     verdict. `timers` runs what is due later, `held` knows what waits
-    for a breaker.
+    for a breaker; it may be shared.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class Deliver:
         count: Callable[[str, str], None],
         left: Callable[[str], None] = lambda _: None,
         sender_health: SenderHealth,
+        held: HeldDeliveries | None = None,
     ) -> None:
         self._deliveries = deliveries
         self._rate = rate
@@ -70,7 +71,7 @@ class Deliver:
         self._sender_health = sender_health
         self._composer = SealRequest(carrier=carrier, vault=vault, public_url=public_url)
         self._recorder = RecordSend(deliveries=deliveries, random=random)
-        self.held = HeldDeliveries(sender_health, monotonic)
+        self.held = held or HeldDeliveries(sender_health, monotonic)
         self.timers = DeliveryTimers(
             due=due, reports=reports, store=store, carrier=carrier, ids=vault.ids, sender_health=sender_health
         )

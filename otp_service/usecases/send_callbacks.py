@@ -112,8 +112,7 @@ class SendCallbacks:
 
     def _look(self, app: str, verification_id: str) -> _Found:
         ref = self._ids.read(verification_id)
-        view = self._store.view(ref, app) if ref is not None else None
-        return (view, self._store.timeline(ref)) if ref is not None and view is not None else None
+        return self._store.view_with_timeline(ref, app) if ref is not None else None
 
     # ---- callbacks are sent ----------------------------------------------------------------------------------------
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 
 from ..domain.addresses import KeptAddress, kept
 from ..domain.errors import Refusal
-from ..storage.api_keys import ApiKeys, Principal
+from ..storage.api_keys import ApiKeys
 from ..storage.callers import set_caller
+from ..storage.known_api_keys import Principal
 from .refused_keys import RefusedKeys
 
 EVERY_APP = "audit:all"

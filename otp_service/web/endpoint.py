@@ -12,8 +12,8 @@ from typing import Any
 from .. import telemetry
 from ..domain.errors import InvalidRequest, Refusal, ServiceError, StoreUnavailable
 from ..domain.ids import is_verification_id
-from ..storage.api_keys import Principal
 from ..storage.callers import clear_caller
+from ..storage.known_api_keys import Principal
 from . import cors
 from .auth import Auth
 from .bodies import PayloadTooLarge

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from ..storage.api_keys import Principal
+from ..storage.known_api_keys import Principal
 
 MAX_BODY = 64 * 1024
 NO_STORE = {"Cache-Control": "no-store"}

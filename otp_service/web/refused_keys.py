@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 from ..domain.audit import EventType
 from ..domain.errors import StoreUnavailable
-from ..storage.api_keys import ApiKeys, Principal, id_of
+from ..storage.api_keys import ApiKeys, id_of
 from ..storage.audit_log import AuditLog
+from ..storage.known_api_keys import Principal
 
 THROTTLE_MS = 1_000
 MOST_LOOKS = 20

@@ -129,7 +129,7 @@ def _beside(what: str, row: str, other: str, limit: float, connections: int) -> 
 
 
 def _script(what: str) -> Goal:
-    many, few = extra("script µs at 1,000,000", what), extra("script µs at 10,000", what)
+    many, few = (extra(f"script µs at {live} live", f"{what}, CPU") for live in ("1,000,000", "10,000"))
     return Goal(f"script of {what}: cost at 10⁶ live, of that at 10⁴", False, 1.3, quotient(many, few), " ×")
 
 

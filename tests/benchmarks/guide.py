@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from . import cluster, goals, picture, report
+from . import cluster, figures, goals, picture, report
 from .goals import CHECK, OURS, START
 from .measure import Leg
 
@@ -17,6 +17,7 @@ CHECKS_OF_A_LOGIN = 1.2
 LOAD = 0.5
 """No core is planned to be busier than this: latency grows with load, and a peak or a lost machine needs room."""
 
+BUSY = "Others used the machine meanwhile, so speeds are too low and CPU times are too high: measure again."
 MINUTES_A_DAY, RETENTION_DAYS, CODE_TTL_MINUTES = 1_440, 90, 10
 
 
@@ -104,6 +105,7 @@ def page_part(legs: Sequence[Leg], about: dict[str, str]) -> str:
     costs = costs_of(legs)
     lines = [
         f"Measured at commit {about['commit']} on {about['machine']}; medians of {_rounds(legs)} rounds.",
+        *([BUSY] if figures.summarize([leg.other_cores for leg in legs]).median > report.QUIET_CORES else []),
         "",
         *_needs(costs),
         *_costs(costs),
@@ -164,7 +166,7 @@ def _cluster(legs: Sequence[Leg]) -> list[str]:
     lines = [
         "### A Cluster beside the model",
         "",
-        "| | primaries | a second | by the model | CPU µs API · store | busiest primary's share |",
+        "| | primaries | a second | by the model | CPU API · store | busiest primary's share |",
         "|---|---|---|---|---|---|",
     ]
     pairs = dict.fromkeys((leg.row, leg.target) for leg in found)
@@ -180,7 +182,7 @@ def _cluster_line(row: str, name: str, legs: Sequence[Leg]) -> str:
         name.rpartition(", ")[2].split(" ")[0],
         f"{figure('a second'):,.0f}",
         f"{figure('by the model'):,.0f}",
-        f"{figure('API CPU µs'):.0f} · {figure('store CPU µs'):.0f}",
+        f"{figure('API CPU µs'):.0f} µs · {figure('store CPU µs'):.0f} µs",
         f"{figure(cluster.SHARE):.2f}",
     ]
     return f"| {' | '.join(cells)} |"
@@ -188,6 +190,8 @@ def _cluster_line(row: str, name: str, legs: Sequence[Leg]) -> str:
 
 def cores(value: float) -> str:
     """A number of cores: `0.02`, `1.4`, `14`."""
+    if value < 0.01:
+        return "< 0.01"
     return f"{value:.2f}" if value < 1 else f"{value:.1f}" if value < 10 else f"{value:,.0f}"
 
 

@@ -12,9 +12,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import redis
 
@@ -38,7 +38,7 @@ def main() -> None:
         parser.exit(1, f"{error}\n")
     with own_store(server) as url:
         if args.live is None:
-            start, wrong, right = measure(url, calls)
+            start, wrong, right = (one.clock for one in measure(url, calls).values())
             sys.stdout.write(f"start {start:.1f}  check_wrong {wrong:.1f}  check_right {right:.1f}\n")
         else:
             _measure_each(url, calls, [int(part) for part in args.live.split(",")])
@@ -48,8 +48,9 @@ def _measure_each(url: str, calls: int, levels: list[int]) -> None:
     with contextlib.closing(Copies(url)) as copies:
         for live in levels:
             copies.fill(live)
-            start, wrong, right = measure(url, calls)
-            found = {"live": live, "start": start, "check, wrong": wrong, "check, right": right}
+            found: dict[str, float] = {"live": live}
+            for name, one in measure(url, calls).items():
+                found |= {name: one.clock, f"{name}, CPU": one.cpu}
             sys.stdout.write(f"{json.dumps(found)}\n")
             sys.stdout.flush()
 
@@ -76,34 +77,42 @@ def _wait_for(socket: Path) -> None:
         time.sleep(0.02)
 
 
-def measure(url: str, calls: int) -> tuple[float, float, float]:
-    """Microseconds per call of start, of a wrong check and of a right one, each on numbers of its own."""
+class Time(NamedTuple):
+    """Microseconds of the store for a call: in the script, by the clock; and CPU, with reading and answering it."""
+
+    clock: float
+    cpu: float
+
+
+def measure(url: str, calls: int) -> dict[str, Time]:
+    """The time of a start, of a wrong check and of a right one, each on numbers of its own."""
     harness = StoreHarness.open(url)
     client: Any = redis.Redis.from_url(url, decode_responses=True)
     harness.check(harness.start(fresh_number(), queue_max=script_calls.QUEUE_MAX).reference, CODE)  # loads the scripts
     commands = [harness.start_command(fresh_number(), queue_max=script_calls.QUEUE_MAX) for _ in range(calls)]
-    client.config_resetstat()
-    for command in commands:
-        harness.verifications.start(command)
-    start = _usec_per_call(client, calls)
-    wrong = _checks(harness, client, [harness.guess(command.reference, WRONG) for command in commands])
-    right = _checks(harness, client, [harness.guess(command.reference, CODE) for command in commands])
+    found = {"start": _timed(client, harness.verifications.start, commands)}
+    for name, code in (("check, wrong", WRONG), ("check, right", CODE)):
+        guesses = [harness.guess(command.reference, code) for command in commands]
+        found[name] = _timed(client, harness.verifications.check, guesses)
     client.close()
     harness.close()
-    return start, wrong, right
+    return found
 
 
-def _checks(harness: StoreHarness, client: Any, guesses: list[Any]) -> float:
+def _timed(client: Any, call: Callable[[Any], object], commands: Sequence[Any]) -> Time:
     client.config_resetstat()
-    for guess in guesses:
-        harness.verifications.check(guess)
-    return _usec_per_call(client, len(guesses))
-
-
-def _usec_per_call(client: Any, calls: int) -> float:
+    before = _cpu_s(client)
+    for command in commands:
+        call(command)
+    used_s = _cpu_s(client) - before
     stats = client.info("commandstats")["cmdstat_evalsha"]
-    assert stats["calls"] >= calls, stats  # more where a reply came too late and the call was repeated
-    return float(stats["usec_per_call"])
+    assert stats["calls"] >= len(commands), stats  # more where a reply came too late and the call was repeated
+    return Time(float(stats["usec_per_call"]), used_s * 1e6 / len(commands))
+
+
+def _cpu_s(client: Any) -> float:
+    info = client.info("cpu")
+    return float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
 
 
 if __name__ == "__main__":

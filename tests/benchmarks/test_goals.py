@@ -38,8 +38,8 @@ def test_a_goal_that_is_missed_is_told() -> None:
         leg("otp-service", 10, row, failed=3, p99_ms=90.0),
         leg("otpgateway", 10, row, p99_ms=60.0),
         leg("otp-service", 0, "10,000 browsers wait for news", extra=waits),
-        leg("otp-service", 0, "script µs at 10,000 live", extra={"start": 100.0, "check, wrong": 50.0}),
-        leg("otp-service", 0, "script µs at 1,000,000 live", extra={"start": 120.0, "check, wrong": 100.0}),
+        leg("otp-service", 0, "script µs at 10,000 live", extra={"start, CPU": 100.0, "check, wrong, CPU": 50.0}),
+        leg("otp-service", 0, "script µs at 1,000,000 live", extra={"start, CPU": 120.0, "check, wrong, CPU": 100.0}),
     )
     assert found["1,000 connections: failed answers"][-2:] == ["", "**no**"]
     assert found["check, 1,000 connections: p99, of otpgateway's"][-3:] == ["1.50 ×", "", "**no**"]

@@ -56,7 +56,11 @@ def assert_readable(stores: StoreHarness, started: Started) -> None:
         seen = verifications.view(ref, app)
         assert seen is not None
         assert replace(seen, now_ms=view.now_ms) == view
+        both = verifications.view_with_timeline(ref, app)
+        assert both is not None
+        assert (replace(both[0], now_ms=view.now_ms), both[1]) == (view, verifications.timeline(ref))
     assert verifications.view(ref, "bank") is None
+    assert verifications.view_with_timeline(ref, "bank") is None
     assert verifications.latest(ref.number_hash, "shop", "login") == ref
     assert verifications.latest(ref.number_hash, "shop", "pay") is None
     assert verifications.latest(ref.number_hash, "bank", "login") is None

@@ -36,6 +36,9 @@ CODE, WRONG = "123456", "654321"
 DEADLINE_S = 1.5
 """For a request to arrive."""
 
+ODD = {"X_Odd": "a name with an underscore is not plain"}
+"""Makes a request one of Flask's."""
+
 CONNECTIONS = 40
 """Of the server that is crowded."""
 
@@ -114,6 +117,12 @@ class Request:
         return f"{self.method} {self.path} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + body
 
 
+Change = Callable[["redis.Redis"], object]
+"""Something that happens to the store between two requests."""
+
+Step = Request | Change
+
+
 @dataclass
 class Running:
     """The server, and everything to look behind it."""
@@ -141,7 +150,7 @@ class Running:
             self._keys[app, wanted] = bootstrap.build_api_keys(self.settings).create(app, wanted, None).key
         return self._keys[app, wanted]
 
-    def run(self, requests: Sequence[Request], more: Mapping[str, str]) -> list[bytes]:
+    def run(self, steps: Sequence[Step], more: Mapping[str, str]) -> list[bytes]:
         """The answers to the requests, one after the other on one connection, in a store with nothing but the keys."""
         for name in self.store.keys("*"):
             if b"{keys}" not in name:
@@ -149,21 +158,26 @@ class Running:
         self.chance.again()
         answers: list[bytes] = []
         with self.connect() as connection:
-            for request in requests:
-                connection.sendall(request.raw(answers, more))
-                answers.append(read_response(connection))
+            for step in steps:
+                if isinstance(step, Request):
+                    connection.sendall(step.raw(answers, more))
+                    answers.append(read_response(connection))
+                else:
+                    step(self.store)
         return answers
 
-    def both(self, *requests: Request, reads: bool = False) -> list[bytes]:
+    def both(self, *steps: Step, reads: bool = False, flasks: int = 0) -> list[bytes]:
         """Send the requests to the loop, then to Flask; both must give the same answers, which are returned.
 
         `reads`: a verification is read. How many seconds it has left is told by the store's real clock, and left out.
+        `flasks`: so many of the requests are Flask's in any case.
         """
         before = self.in_loop
-        looped = self.run(requests, {})
-        assert self.in_loop - before == len(requests), "the loop has not answered all of them itself"
-        passed_on = self.run(requests, {"X_Odd": "a name with an underscore is not plain"})
-        assert self.in_loop - before == len(requests)
+        looped = self.run(steps, {})
+        answered = sum(isinstance(step, Request) for step in steps) - flasks
+        assert self.in_loop - before == answered, "the loop has not answered all of them itself"
+        passed_on = self.run(steps, ODD)
+        assert self.in_loop - before == answered
         if reads:
             looped, passed_on = ([_SECONDS_LEFT.sub(b"", answer) for answer in some] for some in (looped, passed_on))
         assert looped == passed_on
@@ -194,6 +208,9 @@ class AtOneMoment(Scripts):
 
     def _run(self, script: Script, keys: Sequence[str], args: Sequence[Value], *, repeat: bool) -> Any:
         return super()._run(_at_one_moment(script), keys, args, repeat=repeat)
+
+    def _run_together(self, script: Script, calls: Sequence[Any], *, repeat: bool) -> list[Any]:
+        return super()._run_together(_at_one_moment(script), calls, repeat=repeat)
 
 
 @cache

@@ -2,12 +2,16 @@
 
 import json
 from collections.abc import Callable, Sequence
+from urllib.parse import urlencode
 
 import pytest
+import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .conftest import CODE, WRONG, Request, Running, body_of
+from otp_service.storage.schema.fields import Record
+
+from .conftest import CODE, ODD, WRONG, Change, Request, Running, body_of
 
 Answers = Sequence[bytes]
 JSON = {"Content-Type": "application/json"}
@@ -128,6 +132,62 @@ def test_a_start(front: Running, case: str) -> None:
     assert statuses(front.both(*requests(Cases(front, app)))) == expected
 
 
+def record_has(**fields: str) -> Change:
+    """The verification's record is changed as by an event that these requests cannot bring about."""
+
+    def change(store: "redis.Redis") -> None:
+        for name in store.scan_iter(_type="hash"):
+            if store.hexists(name, Record.STATUS):
+                for field, value in fields.items():
+                    store.hset(name, field, value)
+
+    return change
+
+
+ENDED = {
+    "expired": (record_has(**{Record.EXPIRES: "1"}), "verification_expired"),
+    "denied": (record_has(**{Record.STATUS: "denied"}), "verification_denied"),
+    "canceled": (record_has(**{Record.STATUS: "canceled"}), "verification_canceled"),
+}
+
+
+@pytest.mark.parametrize("case", list(ENDED))
+def test_a_check_of_what_has_ended(front: Running, case: str) -> None:
+    """By id and by number, a right code and a wrong one; and a start goes on from there."""
+    change, code = ENDED[case]
+    cases = Cases(front)
+    answers = front.both(cases.start(), change, cases.check(CODE), cases.check(), cases.by_number(CODE), cases.start())
+    assert statuses(answers)[:4] == [201, 410, 410, 410]
+    assert {json.loads(body_of(answer))["code"] for answer in answers[1:4]} == {code}
+
+
+def test_a_login_that_is_canceled(front: Running) -> None:
+    """By the caller; the request for that is Flask's in any case."""
+    cases = Cases(front)
+    cancel = Request("POST", f"/verify/{_id(front.run([cases.start()], {}))}/cancel", b"", cases.headers)
+    answers = front.both(cases.start(), cancel, cases.check(CODE), flasks=1)
+    assert statuses(answers) == [201, 200, 410]
+
+
+def test_a_store_that_refuses_writes(front: Running) -> None:
+    """503, which is no approval; nothing is lost when it takes them again."""
+    cases = Cases(front)
+
+    def full(store: "redis.Redis") -> None:
+        store.config_set("maxmemory", "1")
+
+    def room(store: "redis.Redis") -> None:
+        store.config_set("maxmemory", "0")
+
+    try:
+        steps = (cases.start(), full, cases.check(CODE), cases.start("+12025550144"), room, cases.check(CODE))
+        answers = front.both(*steps)
+    finally:
+        room(front.store)
+    assert statuses(answers) == [201, 503, 503, 200]
+    assert {json.loads(body_of(answer))["code"] for answer in answers[1:3]} == {"store_unavailable"}
+
+
 @pytest.mark.parametrize("path", ["/verify/check", "/verify/start"])
 def test_who_asks(front: Running, path: str) -> None:
     """No key, another scheme, an unknown key, a key without the scope."""
@@ -217,3 +277,36 @@ def test_any_header(front: Running, headers: dict[str, str]) -> None:
     """Whatever a caller sends in headers."""
     (answer,) = front.both(Request("POST", "/verify/check", b"{}", {**Cases(front).headers, **headers}))
     assert not answer.startswith(b"HTTP/1.1 500")
+
+
+WORDS = st.sampled_from(
+    ["verify", "check", "start", "healthz", "audit", "events", "receipts", "vrf_" + "a" * 32, "", "."]
+)
+PATHS = st.lists(WORDS | st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_size=6), max_size=4).map(
+    lambda parts: "/" + "/".join(parts)
+)
+QUERIES_OF_ANY = st.dictionaries(
+    st.sampled_from(["wait", "after", "limit", "x"]), st.sampled_from(["", "0", "-1", "a", "é"])
+)
+
+
+@settings(max_examples=150)
+@given(
+    method=st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PURGE"]),
+    path=PATHS,
+    query=QUERIES_OF_ANY,
+    body=BODIES,
+    known=st.booleans(),
+)
+def test_any_request(
+    front: Running, method: str, path: str, query: dict[str, str], body: bytes, *, known: bool
+) -> None:
+    """Whatever the method and path: the same answer whoever gives it, never a 500, and every refusal says why."""
+    target = path.replace("#", "%23") + (f"?{urlencode(query)}" if query else "")
+    request = Request(method, target, body if method == "POST" else b"", Cases(front).headers if known else {})
+    (first,), (second,) = front.run([request], {}), front.run([request], ODD)
+    assert first == second
+    status = statuses([first])[0]
+    assert status < 500
+    if status >= 400:
+        assert json.loads(body_of(first))["status"] == status

@@ -4,6 +4,8 @@ import threading
 import time
 from collections.abc import Iterator
 from itertools import count
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -11,6 +13,7 @@ from otp_service.domain.audit import ZERO, Event, EventType, Position, pack_posi
 from otp_service.runtime import delivery_worker
 from otp_service.storage.audit_consumer import AuditConsumer
 from otp_service.storage.audit_log import PAGE_SCAN, READ_S, AuditLog
+from otp_service.usecases.held_deliveries import HeldDeliveries
 from tests.conftest import wait_until
 
 from .harness import CODE, StoreHarness, fresh_number, word
@@ -162,7 +165,7 @@ def test_a_worker_with_a_wrong_clock_drops_nothing(
     working = delivery_worker.DeliveryWorker(
         harness.outbox,
         harness.due_timers,
-        None,  # type: ignore[arg-type]
+        cast("Any", SimpleNamespace(send=None, timers=None, held=HeldDeliveries(cast("Any", None), time.monotonic))),
         harness.audit,
         concurrency=1,
         audit_retention_ms=90 * day_ms,

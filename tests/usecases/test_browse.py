@@ -60,7 +60,7 @@ def test_a_verification_is_its_own_apps() -> None:
     """Foreign, unknown and malformed ids are all nothing."""
     view = verification_view(REF)
     browse = use_case(Scenario(FakeVerifications(views={REF: view})))
-    assert browse.verification("shop", REF.verification_id) == view
+    assert browse.verification("shop", REF.verification_id) == (view, [])
     assert browse.verification("bank", REF.verification_id) is None
     assert browse.verification("shop", "vrf_x") is None
 
@@ -99,6 +99,10 @@ def test_a_number_or_verification_is_looked_for_on_its_shard() -> None:
     shard = shard_of(NUMBER, 16)
     by_number = asked(AuditFilter(to=PERSON))
     assert (by_number["wanted"], by_number["shards"]) == ({"number_hash": frozenset({NUMBER})}, [shard])
+    delivery = REF.delivery_id(2)
+    by_delivery = asked(AuditFilter(delivery_id=delivery))
+    assert (by_delivery["wanted"], by_delivery["shards"]) == ({"delivery": frozenset({delivery})}, [shard])
+    assert list(asked(AuditFilter(delivery_id="dlv_x"))["shards"]) == []
     by_id = asked(AuditFilter(verification_id=REF.verification_id))
     assert (by_id["wanted"], by_id["shards"]) == ({"verification": frozenset({REF.token})}, [shard])
     assert list(asked(AuditFilter(verification_id="vrf_x"))["shards"]) == []

@@ -7,7 +7,7 @@ import pytest
 
 from otp_service import bootstrap, config, keyring
 from otp_service.domain.errors import StoreUnavailable
-from otp_service.storage.api_keys import Principal
+from otp_service.storage.known_api_keys import Principal
 from otp_service.web.refused_keys import MOST_LOOKS, RefusedKeys
 
 from .conftest import Answer, ApiHarness, make_settings

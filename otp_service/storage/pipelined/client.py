@@ -17,11 +17,15 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from ...greenlets import off_loop, wait
 from ..answering import STORE_ERRORS
 from ..packing import packed
+from ..store import fields_of, key_of
 from .connection import Done
 from .routes import Routes
 
 _REDIRECTIONS = (AskError, TryAgainError)
 """MovedError is an AskError."""
+
+Routed = tuple[Sequence[Any], str]
+"""A command, and the key by which it finds its node."""
 
 _LOST = (RedisConnectionError, RedisTimeoutError)
 
@@ -37,7 +41,7 @@ class PipelinedClient:
 
     def execute_command(self, *command: Any, target_nodes: Any = None, **_: Any) -> Any:
         """Run one command and return its reply."""
-        link = self._routes.link(_key(command), target_nodes)
+        link = self._routes.link(key_of(command), target_nodes)
         reply = wait(partial(link.send, packed(command)))
         if isinstance(reply, RedisError):
             return self._failed(command, reply, link.drop)
@@ -80,8 +84,7 @@ class PipelinedClient:
 
     def hgetall(self, key: str) -> dict[str, str]:
         """All fields of a hash."""
-        reply = self.execute_command("HGETALL", key)
-        return dict(zip(reply[::2], reply[1::2], strict=True)) if isinstance(reply, list) else dict(reply)
+        return fields_of(self.execute_command("HGETALL", key))
 
     def lrange(self, key: str, first: int, last: int) -> Any:
         """Part of a list."""
@@ -98,14 +101,23 @@ class PipelinedClient:
             raise NotImplementedError
         return Pipeline(self)
 
-    def send_all(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+    def send_all(self, commands: Sequence[Routed]) -> list[Any]:
         """Run commands at once; the reply or the error of each."""
         replies: list[Any] = [None] * len(commands)
         if commands:
             wait(partial(self._send_all, commands, replies))
-        return replies
+        return [self._settled(*pair) for pair in zip(commands, replies, strict=True)]
 
-    def _send_all(self, commands: Sequence[Sequence[Any]], replies: list[Any], done: Done) -> None:
+    def _settled(self, routed: Routed, reply: Any) -> Any:
+        if not isinstance(reply, RedisError):
+            return reply
+        command, key = routed
+        try:
+            return self._failed(command, reply, self._routes.link(key, None).drop)
+        except STORE_ERRORS as error:
+            return error
+
+    def _send_all(self, commands: Sequence[Routed], replies: list[Any], done: Done) -> None:
         left = len(commands)
 
         def answered(at: int, reply: Any) -> None:
@@ -115,9 +127,9 @@ class PipelinedClient:
             if not left:
                 done(None)
 
-        for at, command in enumerate(commands):
+        for at, (command, key) in enumerate(commands):
             try:
-                self._routes.link(_key(command), None).send(packed(command), partial(answered, at))
+                self._routes.link(key, None).send(packed(command), partial(answered, at))
             except STORE_ERRORS as error:
                 self._loop.call_soon(answered, at, error)
 
@@ -137,7 +149,7 @@ class Pipeline:
 
     def __init__(self, client: PipelinedClient) -> None:
         self._client = client
-        self._commands: list[tuple[Any, ...]] = []
+        self._commands: list[Routed] = []
 
     def __enter__(self) -> "Pipeline":
         return self
@@ -147,19 +159,12 @@ class Pipeline:
     ) -> None:
         self._commands.clear()
 
-    def execute_command(self, *command: Any, **_: Any) -> None:
-        """Collect one command."""
-        self._commands.append(command)
+    def execute_command(self, *command: Any, near: str = "", **_: Any) -> None:
+        """Collect one command. In a Cluster it goes to the node that has its key, or the key `near`."""
+        self._commands.append((command, key_of(command) or near))
 
     def execute(self, raise_on_error: bool = False) -> list[Any]:
         """The reply or the error of each command."""
         if raise_on_error:
             raise NotImplementedError
         return self._client.send_all(self._commands)
-
-
-def _key(command: Sequence[Any]) -> str:
-    """The key by which a Cluster routes the command."""
-    if command[0] in ("EVALSHA", "EVAL"):
-        return str(command[3])
-    return str(command[1]) if len(command) > 1 else ""

@@ -17,4 +17,6 @@ def pipelined(loop: asyncio.AbstractEventLoop, store: Store) -> Store:
     stays redis-py's client, and is not to be used in the loop.
     """
     client = PipelinedClient(loop, routes_of(loop, store.client), store.client)
-    return Store(client=cast("redis.Redis", client), blocking=store.blocking, is_cluster=store.is_cluster)
+    return Store(
+        client=cast("redis.Redis", client), blocking=store.blocking, is_cluster=store.is_cluster, finds_nodes=True
+    )

@@ -233,6 +233,10 @@ class Keys:
         """Set: the ids of all API keys. No TTL."""
         return f"{PREFIX}:{{keys}}:all"
 
+    def api_keys_changed(self) -> str:
+        """String: moves with every change of an API key, so that processes know whether to read them again. No TTL."""
+        return f"{PREFIX}:{{keys}}:changed"
+
     def api_key_events(self) -> str:
         """Hash: events of API keys that are not in the audit record yet, `type US app US caller US detail`.
 

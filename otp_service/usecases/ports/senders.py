@@ -14,7 +14,7 @@ class Circuits(Protocol):
     """The circuit breakers of senders, profiles and the account, by scope (see `domain.circuit`)."""
 
     def states(self, scopes: Sequence[str]) -> Mapping[str, Circuit]:
-        """The breakers as they were half a second ago at most."""
+        """The breakers as they were a moment ago."""
         ...
 
     def admit(self, scopes: Sequence[str], *, held_too: bool = False) -> BreakerDecision:

@@ -55,6 +55,12 @@ class VerificationStore(Protocol):
         """The verification as it is, if it is this app's (None: any app's)."""
         ...
 
+    def view_with_timeline(
+        self, ref: Reference, app: str | None
+    ) -> tuple[VerificationView, list[TimelineEntry]] | None:
+        """The same, and every event of it in order."""
+        ...
+
     def versions(self, refs: Sequence[Reference]) -> list[int | None]:
         """The version of each verification, None where there is none; one round trip for all."""
         ...

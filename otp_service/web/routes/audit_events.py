@@ -45,6 +45,7 @@ def _filter(query: AuditQuery) -> AuditFilter:
     return AuditFilter(
         app=given(query.app),
         verification_id=given(query.verification),
+        delivery_id=given(query.delivery),
         to=given(query.number),
         types=frozenset(query.type),
         since_ms=query.since_ms,

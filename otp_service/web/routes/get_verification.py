@@ -1,12 +1,13 @@
 """GET /verify/{verification_id}: a verification and its timeline, now or as soon as something changes."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 from msgspec import UnsetType
 
 from ...domain.verification import Status
-from ...domain.view import VerificationView
+from ...domain.view import TimelineEntry, VerificationView
 from ...domain.watch_tokens import WatchTokens
 from ...usecases.browse import Browse
 from ...usecases.verify import NOT_FOUND
@@ -63,23 +64,24 @@ class VerificationRoutes:
 
     def _show(self, call: Call, app: str | None, *, token_access: bool) -> Reply:
         wanted = decode_query(call.query, WatchQuery)
-        view, news, waited_s = self._browse.verification(app, call.path["verification_id"]), None, 0.0
-        if view is not None and _waits_for(wanted, view):
+        found, news, waited_s = self._browse.verification(app, call.path["verification_id"]), None, 0.0
+        if found is not None and _waits_for(wanted, found[0]):
             began = time.perf_counter()
-            news = self._wait(view, wanted, TOKEN_SHARE if token_access else None)
+            news = self._wait(found[0], wanted, TOKEN_SHARE if token_access else None)
             waited_s = time.perf_counter() - began
-            view = self._browse.verification(app, call.path["verification_id"])
-        if view is None:
+            found = self._browse.verification(app, call.path["verification_id"])
+        if found is None:
             return self._problems.refusal(NOT_FOUND, call.request_id)
-        return replace(self._reply(view, news, token_access=token_access), waited_s=waited_s)
+        return replace(self._reply(*found, news, token_access=token_access), waited_s=waited_s)
 
     def _wait(self, view: VerificationView, wanted: WatchQuery, share: int | None) -> News:
         after = view.version if isinstance(wanted.after, UnsetType) else wanted.after
         return self._watch.wait(view.reference, after, _patience_s(view, wanted.wait), view.app, share)
 
-    def _reply(self, view: VerificationView, news: News | None, *, token_access: bool) -> Reply:
-        timeline = timeline_events(self._browse.timeline(view))
-        shown = shown_as(VerificationWithTimeline, view, timeline=timeline)
+    def _reply(
+        self, view: VerificationView, timeline: Sequence[TimelineEntry], news: News | None, *, token_access: bool
+    ) -> Reply:
+        shown = shown_as(VerificationWithTimeline, view, timeline=timeline_events(timeline))
         # A caller that could not wait must not come back at once.
         headers = {"Retry_After": "1"} if news in (News.FULL, News.ENDING) else {}
         return reply(200, redacted(shown) if token_access else shown, **headers)

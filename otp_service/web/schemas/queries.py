@@ -59,6 +59,7 @@ class AuditQuery(Request):
     MAX_DIGITS: ClassVar[Mapping[str, int]] = {"limit": 4}
 
     verification: Annotated[str, Meta(description="Only events of this verification id.")] | UnsetType = UNSET
+    delivery: Annotated[str, Meta(description="Only events of this delivery id.")] | UnsetType = UNSET
     number: (
         Annotated[str, Meta(description="Only events of this number (E.164).", extra_json_schema=E164_FORM)] | UnsetType
     ) = UNSET

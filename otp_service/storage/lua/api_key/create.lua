@@ -2,7 +2,7 @@
 -- include: _common.lua
 -- Make an API key, or one that replaces another, which then ends after an overlap.
 --
--- KEYS api_key! api_keys! api_key_events! [replaced_api_key!]
+-- KEYS api_key! api_keys! api_key_events! api_keys_changed! [replaced_api_key!]
 -- ARGV id digest app scopes lifetime_ms replaced_id overlap_ms
 -- Where lifetime_ms '': without end · replaced_id '': none
 -- Reply {app, scopes, ms at which it ends or ''} · {} if there is no valid key to replace
@@ -31,5 +31,6 @@ end
 redis.call('HSET', api_key_key, ApiKey.DIGEST, digest, ApiKey.APP, app, ApiKey.SCOPES, scopes,
   ApiKey.CREATED, int(now), ApiKey.EXPIRES, expires, ApiKey.ENDS, '')
 redis.call('SADD', api_keys_key, id)
+redis.call('SET', api_keys_changed_key, table.concat(redis.call('TIME'), '.'))
 event(id .. KeyEvent.CREATED, 'key.created', cjson.encode({key_id = id, scopes = scopes}))
 return {app, scopes, expires}

@@ -2,7 +2,7 @@
 -- include: _common.lua
 -- Revoke an API key.
 --
--- KEYS api_key! api_key_events!
+-- KEYS api_key! api_key_events! api_keys_changed!
 -- ARGV id
 -- Reply 1, or 0 if there is no such key
 -- Holds a revoked key is marked as such, whatever any clock says; the mark and the event are written together; a key
@@ -12,6 +12,7 @@ if not r[1] then return 0 end
 if r[3] then return 1 end
 local now = clock()
 redis.call('HSET', api_key_key, ApiKey.REVOKED, '1')
+redis.call('SET', api_keys_changed_key, table.concat(redis.call('TIME'), '.'))
 if r[2] ~= '' and tonumber(r[2]) <= now then return 1 end
 redis.call('HSET', api_key_key, ApiKey.ENDS, int(now))
 redis.call('HSET', api_key_events_key, id .. KeyEvent.REVOKED,

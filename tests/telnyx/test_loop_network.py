@@ -1,0 +1,123 @@
+"""The carrier's client in an event loop: it waits without a thread, and is as strict as in threads."""
+
+import socket
+import ssl
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from otp_service.domain.delivery import Accepted, NotSent, SendOutcome, Unknown
+from otp_service.telnyx.client import TelnyxClient
+from otp_service.telnyx.loop_network import LoopNetwork
+from otp_service.telnyx.requests import GENERIC, SendRequest
+from otp_service.telnyx.transport import DEFAULT_TIMEOUTS, Timeouts
+from tests.receivers.test_client import certificate
+from tests.storage.loops import LoopThread
+from tests.telnyx.misbehaving import Misbehaving, Script, answering, message, response
+from tests.telnyx.test_deadline import PATIENT, PHASES, sms
+
+
+@pytest.fixture
+def looping() -> Iterator[LoopThread]:
+    """A loop."""
+    with LoopThread() as thread:
+        yield thread
+
+
+def client_of(looping: LoopThread, base_url: str, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> TelnyxClient:
+    """A client for work in the loop."""
+    return TelnyxClient("KEY", base_url, timeouts=timeouts, network=LoopNetwork(looping.loop))
+
+
+def send(client: TelnyxClient, request: SendRequest) -> SendOutcome:
+    """Send once."""
+    return client.send(request, idempotency_key="k")
+
+
+def test_one_deadline_covers_every_phase_of_every_exchange(looping: LoopThread) -> None:
+    """All of them at once, and a handshake of TLS: none holds up another."""
+    requests = {"reading the request": SendRequest(GENERIC, b" " * 20_000_000)}
+    servers = {phase: Misbehaving(script) for phase, script in PHASES.items()}
+    begun = {}
+    for phase, server in servers.items():
+        server.__enter__()
+        request = requests.get(phase, sms())
+        begun[phase] = looping.begin(partial(send, client_of(looping, server.base_url, PATIENT), request))
+    dripping = f"https://127.0.0.1:{servers['header name'].port}/v2"
+    handshake = looping.begin(partial(send, client_of(looping, dripping, PATIENT), sms()))
+    try:
+        outcomes = {phase: type(future.result(30)) for phase, future in begun.items()}
+        assert outcomes == dict.fromkeys(PHASES, Unknown)
+        assert isinstance(handshake.result(30), NotSent)
+    finally:
+        for server in servers.values():
+            server.__exit__(None, None, None)
+
+
+def test_a_greenlet_keeps_its_connection(looping: LoopThread) -> None:
+    """As a thread does. Others at the same time have their own."""
+    with Misbehaving(answering(response(200, message()))) as server:
+        client = client_of(looping, server.base_url)
+
+        def thrice() -> list[SendOutcome]:
+            return [send(client, sms()) for _ in range(3)]
+
+        begun = [looping.begin(thrice) for _ in range(2)]
+        outcomes = [outcome for future in begun for outcome in future.result(30)]
+        assert {type(outcome) for outcome in outcomes} == {Accepted}
+        assert server.connections == 2
+        client.close()
+
+
+def over_tls(context: ssl.SSLContext, script: Script) -> Script:
+    """The script behind TLS."""
+
+    def wrapped(server: Misbehaving, connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as secured:
+            script(server, secured)
+
+    return wrapped
+
+
+def test_tls(looping: LoopThread, tmp_path: Path) -> None:
+    """A certificate that is trusted is taken, another ends the send before its request; a large request passes."""
+    server_side, client_side = certificate(tmp_path, "localhost")
+    with Misbehaving(over_tls(server_side, answering(response(200, message())))) as server:
+        base_url = f"https://localhost:{server.port}/v2"
+        trusting, other = client_of(looping, base_url), client_of(looping, base_url)
+        trusting._transport._tls = client_side
+        assert isinstance(looping.run(partial(send, trusting, sms())), Accepted)
+        large = SendRequest(GENERIC, b'{"to":"+12025550143","text":"' + b"a" * 3_000_000 + b'"}')
+        assert isinstance(looping.run(partial(send, trusting, large)), Accepted)
+        assert isinstance(looping.run(partial(send, other, sms())), NotSent)
+        trusting.close()
+
+
+def test_nobody_is_there(looping: LoopThread, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port where nobody listens, and a name that nobody knows: nothing was sent."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    assert isinstance(looping.run(partial(send, client_of(looping, f"http://127.0.0.1:{port}/v2"), sms())), NotSent)
+
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    assert isinstance(looping.run(partial(send, client_of(looping, "http://carrier.invalid/v2"), sms())), NotSent)
+
+
+def test_who_hangs_up_is_noticed(looping: LoopThread) -> None:
+    """While nothing was read the answer is lost; a connection that ended in between is opened anew."""
+
+    def once(server: Misbehaving, connection: socket.socket) -> None:
+        if server.read_request(connection) and server.connections > 1:
+            connection.sendall(response(200, message()))
+
+    with Misbehaving(once) as server:
+        client = client_of(looping, server.base_url)
+        outcomes = looping.run(lambda: [send(client, sms()) for _ in range(3)])
+        assert [type(outcome) for outcome in outcomes] == [Unknown, Accepted, Accepted]
+        assert server.connections == 3
+        client.close()

@@ -1,0 +1,90 @@
+"""How often a request goes to the store: what a login flow waits for. Nobody adds a round trip without noticing."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from otp_service import bootstrap, config
+from otp_service.storage import background, circuit_states, known_api_keys, primary
+from tests.conftest import wait_until
+
+from .conftest import Answer, ApiHarness, make_settings
+
+
+@pytest.fixture
+def quiet(api: ApiHarness, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, redis_url: str) -> ApiHarness:
+    """A service that has just started and has read once in the background; nothing else uses the store."""
+    monkeypatch.setattr(background, "EVERY_S", 3_600.0)
+    monkeypatch.setattr(known_api_keys, "CONFIRMED_FOR_S", 3_600.0)
+    monkeypatch.setattr(circuit_states, "READ_BEHIND_FOR_S", 3_600.0)
+    monkeypatch.setattr("otp_service.bootstrap.background.READ_BEHIND_FOR_S", 3_600.0)
+    monkeypatch.setattr(primary, "ROLE_CHECK_S", 3_600.0)
+    settings = make_settings(tmp_path, redis_url, api.seed)
+    made = replace(api, app=bootstrap.build_web(settings), settings=settings, vault=config.load_keyring(settings))
+    made._keys.clear()
+    made.store.flushall()
+    for app in ("default", "address"):
+        made.key(app)
+    made.call("GET", "/verify/nothing")  # the first request starts the reading
+    wait_until(lambda: trips(made, lambda: made.call("GET", "/verify/nothing")) == 0, 30.0)
+    return made
+
+
+def trips(api: ApiHarness, step: Callable[[], Answer]) -> int:
+    """Round trips to the store: one read of a socket by the server is one, however many commands come with it."""
+
+    def reads() -> int:
+        found: Any = api.store.info("stats")
+        return int(found["total_reads_processed"])
+
+    before = reads()
+    step()
+    return reads() - before - 1
+
+
+def started(api: ApiHarness, number: str) -> str:
+    """A pending verification, whose script the store knows by now."""
+    verification = api.started(number)
+    assert api.check(verification, api.wrong(verification)).status == 422
+    return verification
+
+
+def test_each_request_of_a_login_is_one_round_trip(quiet: ApiHarness) -> None:
+    """Start, a repeat that is refused, check by id and by number, a look; no other for key, breakers or limits."""
+    number = quiet.number()
+    pending, wrong = started(quiet, number), "000000"
+    if quiet.code(pending) == wrong:
+        wrong = "000001"
+    by_number = {"to": number, "code": wrong}
+    steps: dict[str, Callable[[], Answer]] = {
+        "start": lambda: quiet.start(quiet.number()),
+        "repeat": lambda: quiet.start(number),
+        "check by id": lambda: quiet.check(pending, wrong),
+        "check by number": lambda: quiet.call("POST", "/verify/check", by_number),
+        "look": lambda: quiet.call("GET", f"/verify/{pending}"),
+    }
+    assert {name: trips(quiet, step) for name, step in steps.items()} == dict.fromkeys(steps, 1)
+
+
+def test_all_limits_beside_the_number_share_one(quiet: ApiHarness) -> None:
+    """One for them, one for the number; the same for a start that they refuse, and one more to give slots back."""
+    address = {"client_ip": "203.0.113.7"}
+    started(quiet, quiet.number())
+    quiet.start(quiet.number(), "default", **address)
+    assert trips(quiet, lambda: quiet.start(quiet.number(), "default", **address)) == 2
+    number = quiet.number()
+    quiet.started(number, "default", **address)
+    assert trips(quiet, lambda: quiet.start(number, "default", **address)) == 3
+
+
+def test_what_is_old_is_asked_for(quiet: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is let in by what the background read too long ago."""
+    assert isinstance(quiet.store, redis.Redis)
+    monkeypatch.setattr(known_api_keys, "CONFIRMED_FOR_S", -1.0)
+    assert trips(quiet, lambda: quiet.call("GET", "/verify/nothing")) == 1
+    bootstrap.build_api_keys(quiet.settings).revoke(quiet.key().split("_")[1])
+    quiet.call("GET", "/verify/nothing").problem(401, "unauthorized")
