@@ -130,8 +130,12 @@ def _first_events(ref: Reference, record: Mapping[str, str]) -> list[TimelineEnt
     ]
 
 
+START_DETAIL = {"purpose", "channel"}
+"""The members of what the event of a start says at least. If that is all, it is not stored in the record."""
+
+
 def start_detail(purpose: str, channel: str) -> dict[str, str]:
-    """What the event of a start says at least. If that is all, it is not stored in the record."""
+    """What the event of a start says at least."""
     return {"purpose": purpose, "channel": channel}
 
 
