@@ -49,7 +49,9 @@ def _add_serve(groups: Any) -> None:
     serve.add_argument("--host", type=host_name, default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
     serve.add_argument("--port", type=port_number, default=8080, help="0 takes a free one (default 8080)")
     serve.add_argument("--workers", type=count, help="processes (default: one for each core, at most 8)")
-    serve.add_argument("--threads", type=count, help="threads of each process (default 4)")
+    serve.add_argument(
+        "--threads", type=count, help="requests of each process that work outside of its event loop at once (default 4)"
+    )
     serve.add_argument(
         "--drain",
         type=seconds,
@@ -69,7 +71,7 @@ def _add_worker(groups: Any) -> None:
         example="otp-service worker --concurrency 100",
     )
     worker.add_argument("--processes", type=count, default=1, help="one for each core that it may use (default 1)")
-    worker.add_argument("--concurrency", type=count, default=32, help="sends at once of each process (default 32)")
+    worker.add_argument("--concurrency", type=count, default=100, help="sends at once of each process (default 100)")
     worker.add_argument("--metrics-port", type=port_number, help="serve /metrics and /healthz there (default: nowhere)")
     worker.add_argument(
         "--metrics-host", type=host_name, default="127.0.0.1", help="address for it (default 127.0.0.1)"

@@ -66,7 +66,9 @@ class Receiving:
         """So many bytes of a request are here, and it is not complete. The owner may change as more is known."""
         self._deadlines.begin(arriving)
         self._remove(arriving)
-        share = self._shares.setdefault(owner, _Share())
+        share = self._shares.get(owner)
+        if share is None:
+            share = self._shares[owner] = _Share()
         share.sizes[arriving] = size
         share.bytes += size
         self._bytes += size

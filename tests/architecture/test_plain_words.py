@@ -38,7 +38,7 @@ METAPHORS = {
     "stranger": "caller without a key",
     "tallies": "sender stats",
     "tally": "sender stats",
-    "turnstile": "body limiter",
+    "turnstile": "limit",
     "twin": "the same, a second",
     "wire": "request, response, connection or transport",
     "world": "harness or scenario",

@@ -17,6 +17,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from .rows import LOADS, LoadRow, Options, OwnRow
 from .runner import FAILURES, Runner
 from .target import Target
 
+BEGAN = time.monotonic()
 DOCS = ROOT / "deploy" / "docs"
 ROWS: Sequence[LoadRow | OwnRow] = (*LOADS, *OWN)
 SHORT = Options(
@@ -102,7 +104,7 @@ def options_of(args: argparse.Namespace) -> Options:
 
 def say(line: str) -> None:
     """Tell how far it is."""
-    print(line, file=sys.stderr, flush=True)
+    print(f"{time.monotonic() - BEGAN:4.0f} s  {line}", file=sys.stderr, flush=True)
 
 
 def own_target(args: argparse.Namespace) -> OtpService:

@@ -200,6 +200,10 @@ class OtpService(Target):
         keyring.write_bytes(self._keyring)
         return environ
 
+    def _has_drain(self, environ: Mapping[str, str], folder: Path) -> bool:
+        """Whether its server waits at its end unless it is told not to; those of before 0.3 do not know the option."""
+        return self.checkout == ROOT or "--drain" in run(self.command("serve", "--help"), environ, folder)
+
     def open(self, programs: Programs, *, worker: bool, serve: Sequence[str] = (), primaries: int = 0) -> OurStack:
         """Store, sink and API, with more options of `serve`; the worker runs during legs only.
 
@@ -213,7 +217,8 @@ class OtpService(Target):
         sink = [sys.executable, "-m", "tests.benchmarks.sink", str(sink_port), str(SINK_MS)]
         programs.start("sink", sink, HERE, lambda: listens(sink_port))
         environ = self.environment(programs.folder, store_url, sink_port)
-        command = self.command("serve", "--port", str(port), "--drain", "0s", *self._options, *serve)
+        drain = ["--drain", "0s"] if self._has_drain(environ, programs.folder) else []
+        command = self.command("serve", "--port", str(port), *drain, *self._options, *serve)
         programs.start("service", command, environ)
         create = self.command("keys", "create", "--app", "default", "--scope", "verify", "--json")
         key = json.loads(run(create, environ, programs.folder))["key"]

@@ -9,7 +9,7 @@ from . import accounting, cluster, figures, measure, open_loop, overlay, waiting
 from .measure import Leg
 from .ours import OtpService, OurStack
 from .post import post_all
-from .programs import ProgramFailed, run
+from .programs import ProgramFailed, programs_in_a_folder, run
 from .rows import Options, OwnRow
 from .target import require
 
@@ -131,19 +131,15 @@ def _measure_store(client: Any) -> tuple[int, int, int]:
     return usage, keys, int(client.info("memory")["used_memory"])
 
 
-def scripts(target: OtpService, stack: OurStack, options: Options, number: int) -> Iterator[Leg]:
-    """The store's own time for one call of each script, at several numbers of live verifications.
-
-    The largest takes minutes to reach, so it is measured in the first round only.
-    """
-    live = ",".join(str(level) for level in options.live if number == 1 or level < options.live[-1])
-    if not live:
-        return
+def scripts(target: OtpService, _: None, options: Options, number: int) -> Iterator[Leg]:
+    """The store's own time for one call of each script, at several numbers of live verifications."""
+    live = ",".join(map(str, options.live))
     calls = min(2_000, options.live[0])
     options_of_it = ["--calls", str(calls), "--live", live]
-    environ = overlay.environment(target.checkout, stack.programs.folder)
     command = [target.python, "-m", "tests.benchmarks.script_time", *options_of_it]
-    output = run(command, environ, stack.programs.folder, timeout_s=1_800)
+    with programs_in_a_folder() as programs:
+        environ = overlay.environment(target.checkout, programs.folder)
+        output = run(command, environ, programs.folder, timeout_s=1_800)
     for line in output.splitlines():
         found = json.loads(line)
         yield own_leg(f"script µs at {found.pop('live'):,} live", target, number, found)
@@ -155,11 +151,18 @@ ONE = ("--workers", "1")
 OWN = (
     OwnRow("worker", "sends a second, CPU of a send, time from accepted start to carrier request", worker),
     OwnRow("memory", "bytes and keys of a pending verification, and what a login leaves", memory, once=True),
-    OwnRow("scripts", "the store's time for one script, at several numbers of live verifications", scripts),
+    OwnRow(
+        "scripts",
+        "the store's time for one script, at several numbers of live verifications",
+        scripts,
+        once=True,
+        stack=False,
+    ),
     OwnRow(
         "cluster",
         "one, two and three primaries of a Cluster, beside the model of the sizing guide",
         cluster.row,
+        once=True,
         stack=False,
     ),
     OwnRow(

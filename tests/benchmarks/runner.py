@@ -30,18 +30,19 @@ class Runner:
         began, longest = time.monotonic(), 0.0
         for number in range(1, self.options.rounds + 1):
             at = time.monotonic()
-            if at - began + longest > self.options.minutes * 60:
+            if number > 1 and at - began + longest > self.options.minutes * 60:
                 self._say(f"no round {number}: it would end after {self.options.minutes:.0f} minutes (--minutes)")
                 return
-            self._round(loads, own, number)
+            self._round(loads, [row for row in own if not row.once], number)
             longest = max(longest, time.monotonic() - at)
+            if number == 1:
+                self._round([], [row for row in own if row.once], number)
 
     def _round(self, loads: Sequence[LoadRow], own: Sequence[OwnRow], number: int) -> None:
         for worker in (False, True):
             self._loads([load for load in loads if load.worker == worker], number, worker=worker)
         for row in own:
-            if number == 1 or not row.once:
-                self._own(row, number)
+            self._own(row, number)
 
     def _loads(self, loads: Sequence[LoadRow], number: int, *, worker: bool) -> None:
         """Every target has a new stack in each round. All are up together, so that two legs of a row are near."""

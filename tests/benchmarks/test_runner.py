@@ -117,6 +117,33 @@ def test_a_leg_with_some_wrong_answers_is_kept_and_told(server: Server) -> None:
     assert "'503': 11" in faults[0]
 
 
+def test_no_round_begins_that_would_end_too_late(server: Server) -> None:
+    """The first one always runs; what is left out is said."""
+    legs: list[Leg] = []
+    said: list[str] = []
+    options = OPTIONS._replace(rounds=5, minutes=0.0)
+    Runner([Peer("a", server)], options, said.append, legs, []).run([load("start")], [])
+    assert [leg.round for leg in legs] == [1]
+    assert said[-1] == "no round 2: it would end after 0 minutes (--minutes)"
+
+
+def test_a_target_is_not_measured_over_more_connections_than_it_is_good_for(server: Server) -> None:
+    """Over the first number of a run always; the others only if it is wide enough."""
+    narrow, medium = Peer("narrow", server), Peer("medium", server)
+    narrow.widest, medium.widest = 0, 3
+    legs: list[Leg] = []
+    options = OPTIONS._replace(rounds=1, connections=(2, 3, 4))
+    Runner([Peer("wide", server), medium, narrow], options, lambda _: None, legs, []).run([load("start")], [])
+    assert [(leg.target, leg.row) for leg in legs] == [
+        ("wide", "start, 2 connections"),
+        ("medium", "start, 2 connections"),
+        ("narrow", "start, 2 connections"),
+        ("wide", "start, 3 connections"),
+        ("medium", "start, 3 connections"),
+        ("wide", "start, 4 connections"),
+    ]
+
+
 def test_a_row_that_needs_a_worker_is_for_those_that_have_one(server: Server) -> None:
     """Peers are not compared where they would do less."""
     peer = Peer("peer", server)

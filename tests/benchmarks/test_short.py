@@ -16,7 +16,7 @@ from tests.e2e.processes import alive, descendants
 from .accounting import PROC, processes
 from .ours import ROOT
 
-TIMEOUT_S = 240
+TIMEOUT_S = 600
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -58,9 +58,9 @@ def test_every_row_gives_figures(tmp_path: Path) -> None:
     assert "its figures mean nothing" in output
 
 
-@pytest.mark.parametrize(("row", "stores"), [("check", 1), ("scripts", 2)])
+@pytest.mark.parametrize(("row", "programs"), [("check", 3), ("scripts", 2)])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_ends_everything(row: str, stores: int, number: signal.Signals, tmp_path: Path) -> None:
+def test_an_interrupt_ends_everything(row: str, programs: int, number: signal.Signals, tmp_path: Path) -> None:
     """In the middle of a row: what was measured is printed, and no program is left, nor what a program had started."""
     needs_program("redis-server", "valkey-server")
     bench = start(tmp_path, "--no-peers", "--rows", row, "--live", "2000000")
@@ -68,7 +68,7 @@ def test_an_interrupt_ends_everything(row: str, stores: int, number: signal.Sign
     def started() -> list[int]:
         found = descendants(bench.pid)
         servers = [line for line in found.values() if re.search(r"(redis|valkey)-server", line)]
-        return list(found) if len(servers) == stores and len(found) >= stores + 2 else []
+        return list(found) if len(servers) == 1 and len(found) >= programs else []
 
     pids = wait_until(started, timeout_s=60, what="the start of the programs")
     bench.send_signal(number)

@@ -23,7 +23,7 @@ def test_what_a_worker_has_not_begun_is_handed_back(tmp_path: Path) -> None:
     """It has two processes, and ends with status 0 while many entries are theirs; another sends each once."""
     workers = Workers(tmp_path, 1000, "--concurrency", "2", "--processes", "2")
     with workers.working() as client:
-        workers.start_codes(client, 30)
+        workers.start_codes(client, 20)
         workers.begin_sending(client, WORKERS[0])
         assert workers.end(WORKERS[0], signal.SIGTERM, 60) == 0
         with closing(client.store()) as store:

@@ -23,12 +23,12 @@ _ARRIVED_S = 60.0
 
 
 class Workers(Cluster):
-    """Store, sandbox, API and the workers. The carrier takes `carrier_ms` for a response."""
+    """Store, sandbox, API and the workers, the first with `options`. The carrier responds after `carrier_ms`."""
 
     def __init__(self, directory: Path, carrier_ms: int, *options: str) -> None:
         super().__init__(directory)
-        api = self._commands.pop("worker") and self._commands["api"]
-        self._commands |= {"api": api, **{name: ["worker", *options] for name in WORKERS}}
+        del self._commands["worker"]
+        self._commands |= {WORKERS[0]: ["worker", *options], WORKERS[1]: ["worker"]}
         self._carrier_ms = carrier_ms
         self.statuses: list[int] = []
         self.accepted: dict[str, float] = {}
