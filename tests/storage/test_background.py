@@ -96,7 +96,7 @@ def test_what_is_not_confirmed_is_not_believed(server_harness: StoreHarness, mon
     ours.refresh()
     noticed: list[str] = []
     known.is_stale = lambda: noticed.append("stale")
-    monkeypatch.setattr(known_api_keys, "CONFIRMED_FOR_S", -1.0)
+    monkeypatch.setattr(known_api_keys, "CONFIRMED_FOR_S", 0.0)
     fresh(server_harness)[0].revoke(made.id)
     assert ours.authenticate(made.key) is None
     assert noticed == ["stale"]
