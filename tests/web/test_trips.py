@@ -85,7 +85,7 @@ def test_all_limits_beside_the_number_share_one(quiet: ApiHarness) -> None:
 def test_what_is_old_is_asked_for(quiet: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is let in by what the background read too long ago."""
     assert isinstance(quiet.store, redis.Redis)
-    monkeypatch.setattr(known_api_keys, "CONFIRMED_FOR_S", -1.0)
+    monkeypatch.setattr(known_api_keys, "CONFIRMED_FOR_S", 0.0)
     assert trips(quiet, lambda: quiet.call("GET", "/verify/nothing")) == 1
     bootstrap.build_api_keys(quiet.settings).revoke(quiet.key().split("_")[1])
     quiet.call("GET", "/verify/nothing").problem(401, "unauthorized")
