@@ -104,7 +104,7 @@ def page_part(legs: Sequence[Leg], about: dict[str, str]) -> str:
     """What stands between the marks. Raises ValueError where a row is missing."""
     costs = costs_of(legs)
     lines = [
-        f"Measured at commit {about['commit']} on {about['machine']}; medians of {_rounds(legs)} rounds.",
+        f"Measured at commit {about['commit']} on {about['machine']}; rounds: {_rounds(legs)}.",
         *([BUSY] if figures.summarize([leg.other_cores for leg in legs]).median > report.QUIET_CORES else []),
         "",
         *_needs(costs),

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from otp_service import bootstrap, config
-from otp_service.bootstrap import background as building
+from otp_service.bootstrap import background as in_background
 from otp_service.storage import background, circuit_states, known_api_keys, primary
 from tests.conftest import wait_until
 
@@ -22,7 +22,7 @@ def quiet(api: ApiHarness, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, redi
     monkeypatch.setattr(background, "EVERY_S", 3_600.0)
     monkeypatch.setattr(known_api_keys, "CONFIRMED_FOR_S", 3_600.0)
     monkeypatch.setattr(circuit_states, "READ_BEHIND_FOR_S", 3_600.0)
-    monkeypatch.setattr(building, "READ_BEHIND_FOR_S", 3_600.0)
+    monkeypatch.setattr(in_background, "READ_BEHIND_FOR_S", 3_600.0)
     monkeypatch.setattr(primary, "ROLE_CHECK_S", 3_600.0)
     settings = make_settings(tmp_path, redis_url, api.seed)
     made = replace(api, app=bootstrap.build_web(settings), settings=settings, vault=config.load_keyring(settings))

@@ -91,6 +91,8 @@ class Bare:
 
 
 def _reply(told: Any, answer: dict[str, str]) -> Reply:
+    if isinstance(told, Exception):
+        return Reply(503, HEADERS, b"{}")
     return Reply(STATUS.get(told[1], 500), HEADERS, _encode(answer))
 
 
