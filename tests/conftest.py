@@ -33,7 +33,7 @@ settings.register_profile(
 settings.load_profile("otp-service")
 
 NEEDS = "needs:"
-DEV_TIMEOUT_S = 30.0
+DEV_TIMEOUT_S = 90.0
 
 
 def wait_until(predicate: Callable[[], Any], timeout_s: float = 5.0, what: str = "the condition") -> Any:

@@ -122,21 +122,16 @@ def timeline_of(ref: Reference, record: Mapping[str, str]) -> list[TimelineEntry
 def _first_events(ref: Reference, record: Mapping[str, str]) -> list[TimelineEntry]:
     """That it was started, and its first message queued: no fields of their own say so."""
     facts, first = encodings.RecordFacts.named(record[Record.FACTS]), delivery_facts(record, 1)
-    told = joined(record, f"{Record.DETAIL}1")
-    detail = json.loads(told) if told else start_detail(facts["purpose"], first["channel"])
+    detail = json.loads(joined(record, f"{Record.DETAIL}1") or usual_detail(facts["purpose"], first["channel"]))
     return [
         TimelineEntry(EventType.STARTED, int(facts["created_ms"]), None, detail),
         TimelineEntry(EventType.QUEUED, int(first["queued_ms"]), ref.delivery_id(1), queued_detail(first)),
     ]
 
 
-START_DETAIL = {"purpose", "channel"}
-"""The members of what the event of a start says at least. If that is all, it is not stored in the record."""
-
-
-def start_detail(purpose: str, channel: str) -> dict[str, str]:
-    """What the event of a start says at least."""
-    return {"purpose": purpose, "channel": channel}
+def usual_detail(purpose: str, channel: str) -> str:
+    """The detail of a start's event that says no more than this, as JSON. It is not stored in the record."""
+    return f'{{"purpose": "{purpose}", "channel": "{channel}"}}'
 
 
 def queued_detail(facts: Mapping[str, str]) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """Where verifications are kept: start, check, cancel, redeem and read, each state change one script."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,7 +17,7 @@ from .answering import answering, answers
 from .arguments import route_text, rules_text
 from .latest_hints import LatestHints
 from .pieces import pack_sealed
-from .record_views import START_DETAIL, View, created, timeline_of, view_of
+from .record_views import View, created, timeline_of, usual_detail, view_of
 from .schema import Keys
 from .schema.encodings import LatestEntry, RecordFacts
 from .schema.fields import Number, Record
@@ -361,7 +360,7 @@ def _app_of(record: Mapping[str, str]) -> str:
 
 def _own_detail(command: StartCommand) -> str:
     """The event's detail where it says more than the record does anyway."""
-    return "" if json.loads(command.detail).keys() == START_DETAIL else command.detail
+    return "" if command.detail == usual_detail(command.purpose, command.channel) else command.detail
 
 
 def _require_echo(reply: Any, operation_id: str) -> None:

@@ -56,11 +56,6 @@ def bearer(headers: Mapping[str, str]) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-EVERY_APP = "audit:all"
-_WIDER = {"audit:read": EVERY_APP}
-"""Scopes that hold another one."""
-
-
 def from_loopback(peer: str, headers: Mapping[str, str]) -> bool:
     """Whether the connection comes from this machine. A request that a proxy passed on does not count."""
     if any(name in headers for name in _FORWARDED):

@@ -108,7 +108,7 @@ class Cluster:
         self._store = embedded_store.start(self.directory / "store")
         self._store.wait_ready()
 
-    def ready(self, timeout_s: float = 20) -> None:
+    def ready(self, timeout_s: float = 60) -> None:
         """Wait until the sandbox and the API answer."""
 
         def answers() -> bool:

@@ -93,5 +93,6 @@ def test_a_pending_verification_is_small(loaded: StoreHarness) -> None:
     keys, shard = loaded.keys, loaded.keys.shard(ref.number_hash)
     own = (keys.record(ref), keys.secrets(ref), keys.number(ref.number_hash))
     assert {loaded.raw.object("encoding", key) for key in own} <= {"listpack", "ziplist"}
+    assert not [name for name in loaded.raw.hkeys(own[0]) if name.startswith(("timeline:", "detail:"))]
     assert sum(loaded.raw.memory_usage(key, samples=0) for key in own) <= 1_050
     assert loaded.raw.zcard(keys.timers(shard)) - before[shard] == 1

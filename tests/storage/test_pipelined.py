@@ -12,13 +12,14 @@ from redis.exceptions import RedisError, ResponseError
 
 from otp_service.domain.checking import Wrong
 from otp_service.domain.errors import StoreUnavailable
+from otp_service.domain.policy import Limit, Slot
 from otp_service.domain.starting import Started
 from otp_service.storage.answering import STORE_ERRORS
 from otp_service.storage.breaker import PAUSE_S
 from otp_service.storage.connect import TIMEOUT_S
 from otp_service.storage.schema import Keys
 from otp_service.storage.scripts import Scripts
-from otp_service.storage.store import Store
+from otp_service.storage.store import Store, fields_of
 from tests.conftest import wait_until
 
 from .harness import CODE, SHARDS, WRONG, StoreHarness, fresh_number, keyring, word
@@ -111,6 +112,29 @@ def test_commands_that_are_sent_together(looping: LoopThread, store_url: str) ->
     looping.run(lambda: execute(store, "HSET", "h", "x", "1", "y", "2"))
     assert looping.run(lambda: store.client.hgetall("h")) == {"x": "1", "y": "2"}
     assert looping.run(lambda: store.client.hgetall("none")) == {}
+
+
+def test_limits_are_taken_together(looping: LoopThread, store_url: str) -> None:
+    """All or none, also where the store does not know the script yet, and in a Cluster, where each has its node."""
+    harness = harness_over(looping.open(store_url))
+    wide, narrow = (Slot("test", word(), Limit(count, 60_000)) for count in (3, 1))
+    waits = [looping.run(partial(harness.limits.acquire, [wide, narrow])) > 0 for _ in range(4)]
+    assert waits == [False, True, True, True]
+    assert [looping.run(partial(harness.limits.acquire, [wide])) > 0 for _ in range(3)] == [False, False, True]
+    looping.run(partial(harness.limits.release, [wide, narrow]))
+    assert looping.run(partial(harness.limits.acquire, [narrow, wide])) == 0
+    assert looping.run(partial(harness.limits.acquire, [])) == 0
+
+
+def test_a_read_comes_with_its_servers_clock(looping: LoopThread, store_url: str) -> None:
+    """The commands' replies, and the time near their key."""
+    store = looping.open(store_url)
+    looping.run(lambda: execute(store, "HSET", "h", "x", "1"))
+    replies, now_ms = looping.run(lambda: store.read_at([("HMGET", "h", "x", "y"), ("HGETALL", "h")]))
+    assert (replies[0], fields_of(replies[1])) == (["1", None], {"x": "1"})
+    assert abs(now_ms - time.time() * 1000) < 5000
+    with pytest.raises(StoreUnavailable):
+        looping.run(lambda: store.read_at([("LRANGE", "h", 0, -1)]))
 
 
 def test_bytes_that_are_no_text(looping: LoopThread, redis_server: "redis.Redis", redis_url: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from otp_service import bootstrap, config
+from otp_service.bootstrap import background as in_background
 from otp_service.storage import background, circuit_states, known_api_keys, primary
 from tests.conftest import wait_until
 
@@ -21,7 +22,7 @@ def quiet(api: ApiHarness, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, redi
     monkeypatch.setattr(background, "EVERY_S", 3_600.0)
     monkeypatch.setattr(known_api_keys, "CONFIRMED_FOR_S", 3_600.0)
     monkeypatch.setattr(circuit_states, "READ_BEHIND_FOR_S", 3_600.0)
-    monkeypatch.setattr("otp_service.bootstrap.background.READ_BEHIND_FOR_S", 3_600.0)
+    monkeypatch.setattr(in_background, "READ_BEHIND_FOR_S", 3_600.0)
     monkeypatch.setattr(primary, "ROLE_CHECK_S", 3_600.0)
     settings = make_settings(tmp_path, redis_url, api.seed)
     made = replace(api, app=bootstrap.build_web(settings), settings=settings, vault=config.load_keyring(settings))
@@ -84,7 +85,7 @@ def test_all_limits_beside_the_number_share_one(quiet: ApiHarness) -> None:
 def test_what_is_old_is_asked_for(quiet: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is let in by what the background read too long ago."""
     assert isinstance(quiet.store, redis.Redis)
-    monkeypatch.setattr(known_api_keys, "CONFIRMED_FOR_S", -1.0)
+    monkeypatch.setattr(known_api_keys, "CONFIRMED_FOR_S", 0.0)
     assert trips(quiet, lambda: quiet.call("GET", "/verify/nothing")) == 1
     bootstrap.build_api_keys(quiet.settings).revoke(quiet.key().split("_")[1])
     quiet.call("GET", "/verify/nothing").problem(401, "unauthorized")

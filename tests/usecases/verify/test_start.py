@@ -11,6 +11,7 @@ from otp_service.domain.errors import InvalidNumber, InvalidRequest, NotReady
 from otp_service.domain.policy import Channel, Policy, Sender, SenderKind, Template
 from otp_service.domain.starting import Started
 from otp_service.domain.view import VerificationView
+from otp_service.storage.record_views import usual_detail
 from otp_service.usecases import sealed_box
 from otp_service.usecases.sealed_box import Box
 from tests.fakes import FakeLimits, FakeVerifications, Secrets, Sent, verification_view
@@ -64,6 +65,14 @@ def test_a_start_command_is_complete_and_seals_what_is_secret() -> None:
     assert json.loads(command.detail) == {"purpose": "login", "channel": "sms", "client_ip": "203.0.113.7"}
     assert [sender.name for sender in command.route] == ["pool"]
     assert command.operation_ttl_ms == 60_000
+
+
+def test_the_usual_detail_is_what_the_store_need_not_keep() -> None:
+    """The record says it anyway, in the same words."""
+    store = FakeVerifications()
+    use_cases(store).start("shop", StartRequest(PERSON))
+    (command,) = store.asked
+    assert command.detail == usual_detail(command.purpose, command.channel)
 
 
 def test_two_starts_have_nothing_in_common() -> None:
