@@ -87,6 +87,19 @@ def redis_url(embedded_server: embedded_store.EmbeddedServer) -> str:
     return embedded_server.url
 
 
+@pytest.fixture(scope="module")
+def own_redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """As `redis_url`, for one file of tests: nothing else may use the store where commands are counted."""
+    directory = tmp_path_factory.mktemp("own_store")
+    server = embedded_store.start(directory, log=directory / "server.log")
+    try:
+        server.wait_ready()
+        _spare_the_disk(redis.Redis.from_url(server.url))
+        yield server.url
+    finally:
+        server.stop()
+
+
 def _spare_the_disk(client: redis.Redis) -> None:
     # A slow disk makes a server that syncs pause for longer than the service waits. What is written survives a killed
     # process all the same; only a power cut would tell the difference.

@@ -26,6 +26,12 @@ def cost(harness: StoreHarness, step: Callable[[], object]) -> tuple[int, int]:
     return commands, ran.get("evalsha", 0)
 
 
+@pytest.fixture(scope="module")
+def redis_url(own_redis_url: str) -> str:
+    """What is counted is what these tests do, and nothing else."""
+    return own_redis_url
+
+
 @pytest.fixture
 def loaded(server_harness: StoreHarness) -> StoreHarness:
     """A store that knows the scripts."""

@@ -78,6 +78,12 @@ class NamedKeys(Keys):
         return build
 
 
+@pytest.fixture(scope="module")
+def redis_url(own_redis_url: str) -> str:
+    """What is counted is what these tests do, and nothing else."""
+    return own_redis_url
+
+
 def plain(url: str) -> "redis.Redis":
     """A client of the very node, cluster or not."""
     parts = urlsplit(url)

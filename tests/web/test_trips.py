@@ -1,12 +1,12 @@
 """How often a request goes to the store: what a login flow waits for. Nobody adds a round trip without noticing."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
+from nacl.signing import SigningKey
 
 from otp_service import bootstrap, config
 from otp_service.bootstrap import background as in_background
@@ -17,22 +17,23 @@ from .conftest import Answer, ApiHarness, make_settings
 
 
 @pytest.fixture
-def quiet(api: ApiHarness, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, redis_url: str) -> ApiHarness:
+def quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own_redis_url: str) -> Iterator[ApiHarness]:
     """A service that has just started and has read once in the background; nothing else uses the store."""
     monkeypatch.setattr(background, "EVERY_S", 3_600.0)
     monkeypatch.setattr(known_api_keys, "CONFIRMED_FOR_S", 3_600.0)
     monkeypatch.setattr(circuit_states, "READ_BEHIND_FOR_S", 3_600.0)
     monkeypatch.setattr(in_background, "READ_BEHIND_FOR_S", 3_600.0)
     monkeypatch.setattr(primary, "ROLE_CHECK_S", 3_600.0)
-    settings = make_settings(tmp_path, redis_url, api.seed)
-    made = replace(api, app=bootstrap.build_web(settings), settings=settings, vault=config.load_keyring(settings))
-    made._keys.clear()
-    made.store.flushall()
-    for app in ("default", "address"):
-        made.key(app)
-    made.call("GET", "/verify/nothing")  # the first request starts the reading
-    wait_until(lambda: trips(made, lambda: made.call("GET", "/verify/nothing")) == 0, 30.0)
-    return made
+    seed = SigningKey.generate()
+    settings = make_settings(tmp_path, own_redis_url, seed)
+    with redis.Redis.from_url(own_redis_url) as store:
+        store.flushall()
+        made = ApiHarness(bootstrap.build_web(settings), settings, config.load_keyring(settings), seed, store)
+        for app in ("default", "address"):
+            made.key(app)
+        made.call("GET", "/verify/nothing")  # the first request starts the reading
+        wait_until(lambda: trips(made, lambda: made.call("GET", "/verify/nothing")) == 0, 30.0)
+        yield made
 
 
 def trips(api: ApiHarness, step: Callable[[], Answer]) -> int:
