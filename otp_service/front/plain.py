@@ -65,8 +65,8 @@ _NEVER_PLAIN = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
 def plain_headers(method: bytes, headers: Headers) -> dict[str, str] | None:
     """The headers that an endpoint reads, if the request has the plain form; otherwise None.
 
-    Plain: none of these headers twice, no name with an underscore (WSGI would take it for a hyphen), and for a POST a
-    Content-Length that is in the limit.
+    Plain: none of these headers twice, no name with an underscore (WSGI would take it for a hyphen), for a POST a
+    Content-Length that is in the limit, and for others none or 0.
     """
     found: dict[str, str] = {}
     for name, value in headers:
@@ -82,5 +82,5 @@ def plain_headers(method: bytes, headers: Headers) -> dict[str, str] | None:
 
 def _is_plain_length(length: str | None, method: bytes) -> bool:
     if method != b"POST":
-        return length is None
+        return length is None or length == "0"  # some clients say so with every request
     return length is not None and len(length) <= 5 and length.isdecimal() and int(length) <= MAX_BODY

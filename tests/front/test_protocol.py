@@ -145,6 +145,15 @@ def test_a_request_in_many_pieces(front: Running) -> None:
     assert front.in_loop == before + 1
 
 
+def test_a_get_that_says_it_has_no_body_is_plain(front: Running) -> None:
+    """It may wait in the loop like any other."""
+    before = front.in_loop
+    with front.connect() as connection:
+        connection.sendall(HEALTH.replace(b"\r\n\r\n", b"\r\nContent-Length: 0\r\n\r\n"))
+        assert status_of(read_response(connection)) == 200
+    assert front.in_loop == before + 1
+
+
 @pytest.mark.parametrize(
     ("head", "body"),
     [
