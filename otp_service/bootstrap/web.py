@@ -64,7 +64,7 @@ def build_web(settings: Settings, waiting: int = NEWS_THREADS) -> Flask:
 def open_consumer(settings: Settings, stores: Stores) -> None:
     """Make the group of the callbacks before the first event: what comes before a worker's start is sent too."""
     if settings.policy.endpoints:
-        AuditConsumer(stores.store, stores.keys).open()
+        AuditConsumer(stores.store, stores.scripts, stores.keys).open()
 
 
 def flask_app(parts: "WebParts", watch: Watch) -> Flask:
