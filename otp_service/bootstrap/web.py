@@ -38,6 +38,7 @@ from .background import read_in_background
 from .callbacks import callback_gauges
 from .carrier import webhook_key
 from .chance import SYSTEM, Chance
+from .memory import measure_memory
 from .required import require_for_web
 from .stores import Stores, open_keyring, open_stores
 
@@ -201,6 +202,7 @@ class WebParts:
 
         def depth() -> int:
             measure_callbacks()
+            measure_memory(self._settings, self.stores)
             return self._outbox.depth()
 
         return depth
