@@ -8,9 +8,9 @@ from .schema.encodings import LimitRule, RouteSender
 
 def route_text(route: Iterable[Sender]) -> str:
     """A route as the scripts read it."""
-    return ",".join(RouteSender.pack(sender.name, sender.kind, sender.messaging_profile_id) for sender in route)
+    return ",".join([RouteSender.pack(sender.name, sender.kind, sender.messaging_profile_id) for sender in route])
 
 
 def rules_text(limits: Sequence[Limit]) -> str:
     """Limits as the scripts read them."""
-    return ",".join(LimitRule.pack(limit.limit, limit.per_ms) for limit in limits)
+    return ",".join([LimitRule.pack(limit.limit, limit.per_ms) for limit in limits])
