@@ -1,6 +1,7 @@
 """Arguments that scripts take as one text of several parts."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from functools import cache
 
 from ..domain.policy import Limit, Sender
 from .schema.encodings import LimitRule, RouteSender
@@ -11,6 +12,7 @@ def route_text(route: Iterable[Sender]) -> str:
     return ",".join([RouteSender.pack(sender.name, sender.kind, sender.messaging_profile_id) for sender in route])
 
 
-def rules_text(limits: Sequence[Limit]) -> str:
-    """Limits as the scripts read them."""
+@cache
+def rules_text(limits: tuple[Limit, ...]) -> str:
+    """Limits as the scripts read them. A process has only those of its configuration."""
     return ",".join([LimitRule.pack(limit.limit, limit.per_ms) for limit in limits])
