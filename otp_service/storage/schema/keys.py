@@ -25,7 +25,7 @@ class Keys:
         return self._tags[shard]
 
     def _of(self, number_hash: str) -> str:
-        return self._tag(shard_of(number_hash, self.shards))
+        return self._tag(self.shard(number_hash))
 
     # ---- one verification ------------------------------------------------------------------------------------------
 
