@@ -11,16 +11,12 @@ Two rules, because everything runs in the loop's one thread:
 """
 
 import asyncio
-import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import greenlet  # type: ignore[import-untyped]
 
 T = TypeVar("T")
-
-MOST_IDLE = 100
-"""Greenlets that a thread keeps for the next work."""
 
 
 class Left(BaseException):
@@ -43,38 +39,12 @@ class Work:
 def start(work: Callable[[], None]) -> Work:
     """Run `work` until it waits or ends. Only callbacks of the loop may call this. `work` must not raise.
 
-    If `leave` is called it may get Left where it waits. Raises RuntimeError if other work calls this.
+    If `leave` is called it may get Left where it waits.
     """
-    if greenlet.getcurrent().parent is not None:
-        raise RuntimeError("only the loop begins work")
-    begun = Work()
-    running = _idle.greenlets.pop() if _idle.greenlets else greenlet.greenlet(_serve)
+    begun, running = Work(), greenlet.greenlet(work)
     running.work = begun
-    running.gr_context = None  # no context variables of the work before
-    running.switch(work)
+    running.switch()
     return begun
-
-
-class _Idle(threading.local):
-    """The greenlets of this thread that have no work."""
-
-    def __init__(self) -> None:
-        self.greenlets: list[Any] = []
-
-
-_idle = _Idle()
-
-
-def _serve(work: Callable[[], None]) -> None:
-    """Run work after work. For a new greenlet the kernel maps a stack, which takes longer than a check's own work."""
-    current = greenlet.getcurrent()
-    while True:
-        work()
-        if len(_idle.greenlets) >= MOST_IDLE:
-            return
-        del work, current.work  # nothing of it is kept
-        _idle.greenlets.append(current)
-        work = current.parent.switch()
 
 
 def wait(begin: Callable[[Callable[[T], Any]], None]) -> T:
