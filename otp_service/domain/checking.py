@@ -12,7 +12,7 @@ from .ids import Reference
 from .policy import App, NumberLimits
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CheckCommand:
     """One guess. `digests` holds it under every pepper in use; `by_purpose` names the purpose when asked by number.
 

@@ -15,13 +15,14 @@ class Keys:
 
     def __init__(self, shards: int) -> None:
         self.shards = shards
+        self._tags = [f"{PREFIX}:{{s{shard:02x}}}" for shard in range(shards)]
 
     def shard(self, number_hash: str) -> int:
         """The shard of a number's keyed hash."""
         return shard_of(number_hash, self.shards)
 
     def _tag(self, shard: int) -> str:
-        return f"{PREFIX}:{{s{shard:02x}}}"
+        return self._tags[shard]
 
     def _of(self, number_hash: str) -> str:
         return self._tag(self.shard(number_hash))
