@@ -52,7 +52,7 @@ def open_stores(
     readiness.require_no_eviction(store)
     readiness.fix_shards(store, keys)
     if keyring is not None:
-        join(store, Keyrings(store, keys), keyring)
+        _begin(store, Keyrings(store, keys), keyring)
     return parts_over(store, keys, make_scripts)
 
 
@@ -82,8 +82,13 @@ def _require_answer(store: Store, url: str) -> None:
         raise StoreUnavailable(f"The store at {where} does not answer; OTP_REDIS_URL names it.") from error
 
 
+def _begin(store: Store, keyrings: Keyrings, keyring: ReloadedKeyring) -> None:
+    keyrings.begin(keyring.current().fingerprint)
+    join(store, keyrings, keyring)
+
+
 def join(store: Store, keyrings: Keyrings, keyring: ReloadedKeyring) -> None:
-    """Raise NotReady if the store belongs to another keyring; mark it as ours if it is empty."""
+    """Raise NotReady if the store belongs to another keyring now; mark it as ours if it was emptied."""
     keyring.set_clock(readiness.clock_ms(store))
     keyrings.claim(keyring.current().fingerprint)
     keyring.register(keyrings.register)
