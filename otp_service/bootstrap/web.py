@@ -179,6 +179,7 @@ class WebParts:
             optouts=self._optouts,
             record=self.stores.audit,
             vault=self._keyring,
+            key_ids=Keyrings(self.stores.store, self.stores.keys),
             policy=self._settings.policy,
         )
 
