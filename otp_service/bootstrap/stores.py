@@ -9,7 +9,7 @@ from functools import partial
 from .. import config
 from ..clock import clock_ms
 from ..config import Settings
-from ..domain.errors import StoreUnavailable
+from ..domain.errors import NotReady, StoreUnavailable
 from ..keyring_reload import ReloadedKeyring
 from ..storage import connect, readiness
 from ..storage.api_keys import ApiKeys
@@ -83,14 +83,22 @@ def _require_answer(store: Store, url: str) -> None:
 
 
 def _begin(store: Store, keyrings: Keyrings, keyring: ReloadedKeyring) -> None:
-    keyrings.begin(keyring.current().fingerprint)
+    keyrings.begin(keyring.ids.fingerprint)
     join(store, keyrings, keyring)
 
 
 def join(store: Store, keyrings: Keyrings, keyring: ReloadedKeyring) -> None:
-    """Raise NotReady if the store belongs to another keyring now; mark it as ours if it was emptied."""
+    """Raise NotReady if the store belongs to another keyring now; mark it as ours if it was emptied.
+
+    As long as it is another's, this keyring serves nobody: no opt-out and no budget would be found.
+    """
     keyring.set_clock(readiness.clock_ms(store))
-    keyrings.claim(keyring.current().fingerprint)
+    try:
+        keyrings.claim(keyring.ids.fingerprint)
+    except NotReady as error:
+        keyring.refuse(error.detail)
+        raise
+    keyring.refuse(None)
     keyring.register(keyrings.register)
 
 

@@ -69,7 +69,10 @@ def test_commands_that_need_no_keyring_need_none(site: Site) -> None:
 def test_a_store_that_becomes_another_keyrings_ends_the_worker_and_the_readiness(
     site: Site, service_client: ServiceClient
 ) -> None:
-    """Emptied under the processes it gets the marks again; taken over by another keyring it is left alone."""
+    """Emptied under the processes it gets the marks again; taken over by another keyring it is left alone.
+
+    The API begins no login meanwhile, and goes on by itself when the store is its own again.
+    """
     site.start("worker")
     with service_client.store() as store:
         store.flushall()
@@ -79,9 +82,15 @@ def test_a_store_that_becomes_another_keyrings_ends_the_worker_and_the_readiness
     wait_until(lambda: not answers(f"{service_client.url}/readyz"), 10, "the end of readiness")
     reasons = httpx.get(f"{service_client.url}/readyz", trust_env=False).json()["reasons"]
     assert [reason["check"] for reason in reasons] == ["keyring"]
+    refused = service_client.start(service_client.number())
+    assert (refused.status_code, refused.json()["code"]) == (503, "not_ready")
     worker = site._running.pop("worker")
     assert worker.wait(15) == 1
     assert "another keyring" in (site.directory / "worker.log").read_text().splitlines()[-1]
+    with service_client.store() as store:
+        store.delete("otp:{meta}:index_keys")
+    wait_until(lambda: answers(f"{service_client.url}/readyz"), 30, "readiness")
+    service_client.started(service_client.number())
 
 
 def test_a_broken_file_under_a_running_service(site: Site, service_client: ServiceClient) -> None:
