@@ -7,6 +7,7 @@ from ..domain.ids import Ids
 from ..storage.api_keys import ApiKeys
 from ..storage.audit_log import AuditLog
 from ..storage.callbacks import Callbacks
+from ..storage.keyrings import Keyrings
 from ..telnyx.gateway import Gateway
 from ..usecases.optout_list import Progress
 from ..usecases.sync_profile_optouts import SyncResult
@@ -28,6 +29,19 @@ def build_audit(settings: Settings) -> AuditLog:
 def build_ids(settings: Settings) -> Ids | None:
     """The keyed hashes of numbers; None without a keyring. Raises ConfigError."""
     return open_keyring(settings).ids if settings.keyring_path is not None else None
+
+
+def accept_keyring(settings: Settings) -> str:
+    """Mark a store that knows no keyring as this one's; the fingerprint of the index key.
+
+    Raises NotReady if it knows others only.
+    """
+    keyring, stores = open_keyring(settings), open_stores(settings)
+    try:
+        Keyrings(stores.store, stores.keys).claim(keyring.current().fingerprint)
+    finally:
+        stores.store.close()
+    return keyring.current().fingerprint
 
 
 def build_callbacks(settings: Settings) -> Callbacks:

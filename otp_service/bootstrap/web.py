@@ -36,7 +36,7 @@ from ..web.routes.all_routes import Backend, all_routes
 from . import readiness, senders
 from .background import read_in_background
 from .callbacks import callback_gauges
-from .carrier import webhook_key
+from .carrier import webhook_keys
 from .chance import SYSTEM, Chance
 from .required import require_for_web
 from .stores import Stores, open_keyring, open_stores
@@ -147,7 +147,7 @@ class WebParts:
             seal=keyring.seal,
             unseal=keyring.open,
             jwks=keyring.jwks,
-            webhook_key=webhook_key(settings),
+            webhook_keys=webhook_keys(settings),
             now_s=time.time,
             readiness=self._readiness,
             outbox_depth=self._depth(),
@@ -179,6 +179,7 @@ class WebParts:
             optouts=self._optouts,
             record=self.stores.audit,
             vault=self._keyring,
+            key_ids=Keyrings(self.stores.store, self.stores.keys),
             policy=self._settings.policy,
         )
 
