@@ -78,7 +78,8 @@ class TokenAccess:
 class Doc:
     """What the OpenAPI document says of a route. `codes` are the problem codes it can answer with.
 
-    `query` is the struct of its query parameters, `also` further statuses of success.
+    `query` is the struct of its query parameters, `also` further statuses of success. `may_retry`: a success may have
+    Retry-After. `key_optional`: some callers need no API key.
     """
 
     summary: str
@@ -92,6 +93,9 @@ class Doc:
     tag: str = "verifications"
     also: tuple[int, ...] = ()
     operation_id: str = ""
+    description: str = ""
+    may_retry: bool = False
+    key_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)

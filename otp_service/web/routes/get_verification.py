@@ -32,6 +32,9 @@ _DOC = Doc(
     (*CALLER, *STORE, "invalid_request", "verification_not_found"),
     query=WatchQuery,
     operation_id="getVerification",
+    description="With `wait` the answer comes when the verification changes. The verification's `watch_token` opens "
+    "it in place of an API key, for a code screen in a browser.",
+    may_retry=True,
 )
 
 

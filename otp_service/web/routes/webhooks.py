@@ -113,4 +113,17 @@ class WebhookRoutes:
 def _doc(operation_id: str) -> Doc:
     codes = ("unauthorized", "invalid_request", "payload_too_large", *STORE)
     summary = "Delivery reports, replies and link clicks"
-    return Doc(summary, None, None, 200, codes, tag="webhooks", operation_id=operation_id)
+    return Doc(
+        summary,
+        dict,
+        None,
+        200,
+        codes,
+        headers=(
+            ("telnyx-timestamp", "Unix seconds; at most 300 off."),
+            ("telnyx-signature-ed25519", "The carrier's signature over `timestamp|body`, in base64."),
+        ),
+        tag="webhooks",
+        operation_id=operation_id,
+        description="For the carrier alone. What is well signed is 200 with an empty body, whatever it says.",
+    )
