@@ -5,6 +5,7 @@ A moment is Unix milliseconds everywhere inside; RFC 3339 in UTC where people an
 
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -14,6 +15,8 @@ def clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+# One response names the same moment several times.
+@lru_cache(maxsize=128)
 def rfc3339(ms: int, timespec: str = "milliseconds") -> str:
     """A moment (Unix milliseconds) as RFC 3339 in UTC: `2026-01-31T12:00:00.000Z`.
 

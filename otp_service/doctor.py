@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from . import config
-from .bootstrap.carrier import telnyx_client, webhook_key
+from .bootstrap.carrier import telnyx_client, webhook_keys
 from .bootstrap.memory import judge_memory
 from .bootstrap.senders import sender_health
 from .bootstrap.stores import Stores, open_stores
@@ -45,7 +45,7 @@ def _configuration(settings: Settings) -> Iterator[CheckResult]:
     where = str(settings.config_path or "no file, defaults")
     yield _result("configuration", settings.require_apps, where)
     yield _result("keyring", lambda: config.load_keyring(settings), "loaded")
-    yield _result("webhook key", lambda: webhook_key(settings), "TELNYX_PUBLIC_KEY is an Ed25519 key")
+    yield _result("webhook key", lambda: webhook_keys(settings), "TELNYX_PUBLIC_KEY holds Ed25519 keys")
 
 
 def _result(name: str, check: Callable[[], object], detail: str) -> CheckResult:
@@ -76,7 +76,7 @@ def _keyring_and_store(settings: Settings, stores: Stores) -> Iterator[CheckResu
     with contextlib.suppress(ConfigError):
         ring = config.load_keyring(settings)
         try:
-            known = Keyrings(stores.store, stores.keys).require(ring.fingerprint)
+            known = Keyrings(stores.store, stores.keys).judge(ring.fingerprint)
         except ServiceError as error:
             yield CheckResult("keyring and store", False, error.detail)
             return

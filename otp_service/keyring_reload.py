@@ -3,8 +3,9 @@
 Guaranteed here: a keyring from `current()` never changes. A file that became unreadable, or that has another index key,
 changes nothing and is reported by `fault`. The file is checked on access, at most every `CHECK_S` seconds, and when a
 key is unknown. In an event loop, where no request may wait for a file or the store, a thread checks it instead
-(`follow`). The store's clock decides when a key becomes active, as soon as that clock is known. A wrong clock
-loses nothing: all processes can open what any key of the keyring sealed.
+(`follow`). While the store belongs to another keyring, nothing is made or opened (`refuse`). The store's clock decides
+when a key becomes active, as soon as that clock is known. A wrong clock loses nothing: all processes can open what any
+key of the keyring sealed.
 """
 
 import logging
@@ -14,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .domain.errors import KeyUnknown, ServiceError
+from .domain.errors import KeyUnknown, NotReady, ServiceError
 from .keyring import Keyring
 
 CHECK_S = 1.0
@@ -50,6 +51,7 @@ class ReloadedKeyring:
         self._checked_at = monotonic()
         self._clock: tuple[float, int] | None = None
         self._fault: str | None = None
+        self._refusal: str | None = None
         self._register: Callable[[frozenset[str]], object] | None = None
         self._registered: frozenset[str] = frozenset()
         self._is_followed = False
@@ -64,6 +66,10 @@ class ReloadedKeyring:
         """Call `register` with the ids of the keys, now and at every change. Raises what it raises now."""
         register(self._ring.kids)
         self._register, self._registered = register, self._ring.kids
+
+    def refuse(self, reason: str | None) -> None:
+        """Serve nobody from now on: `current` raises NotReady with this reason. None ends it."""
+        self._refusal = reason
 
     def set_clock(self, now_ms: int) -> None:
         """Use another clock from now on, which shows these Unix milliseconds now."""
@@ -94,7 +100,9 @@ class ReloadedKeyring:
     # ---- the keyring of this moment --------------------------------------------------------------------------------
 
     def current(self) -> Keyring:
-        """The keyring of this moment; it never changes."""
+        """The keyring of this moment; it never changes. Raises NotReady while it is not the store's, see `refuse`."""
+        if self._refusal is not None:
+            raise NotReady(self._refusal)
         if not self._is_followed and self._monotonic() - self._checked_at >= CHECK_S:
             self._check_if_nobody_does()
         ring = self._ring

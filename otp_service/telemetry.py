@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import sys
+import time
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -201,12 +202,24 @@ def _where(record: logging.LogRecord) -> list[str]:
     return places[-8:]
 
 
+class _RequestRecord(logging.LogRecord):
+    """A record without what no line shows: thread, process and place. Looking for them costs half of a line."""
+
+    def __init__(self, logger: str, fields: Mapping[str, object]) -> None:
+        values = self.__dict__
+        values.update(_REQUEST)
+        values.update(fields)
+        self.name = logger
+        self.created = time.time()
+
+
+_REQUEST = logging.LogRecord("", logging.INFO, "", 0, "request", None, None).__dict__
+
+
 def log_request(logger: logging.Logger, fields: Mapping[str, object]) -> None:
     """Log one request, as `logger.info("request", extra=fields)` does, but faster: no caller is looked for."""
     if logger.isEnabledFor(logging.INFO):
-        record = logging.LogRecord(logger.name, logging.INFO, "", 0, "request", None, None)
-        record.__dict__.update(fields)
-        logger.handle(record)
+        logger.handle(_RequestRecord(logger.name, fields))
 
 
 @cache

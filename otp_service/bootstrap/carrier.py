@@ -1,18 +1,18 @@
-"""The carrier's client and webhook key, from the settings. Raises ConfigError if one is missing or unusable."""
+"""The carrier's client and webhook keys, from the settings. Raises ConfigError if one is missing or unusable."""
 
 from ..config import Settings
 from ..domain.errors import ConfigError
 from ..telnyx.client import TelnyxClient
 from ..telnyx.connection import Network
-from ..telnyx.signatures import parse_public_key
+from ..telnyx.signatures import parse_public_keys
 
 
-def webhook_key(settings: Settings) -> bytes:
-    """The Ed25519 key that the carrier signs webhooks with."""
+def webhook_keys(settings: Settings) -> tuple[bytes, ...]:
+    """The Ed25519 keys that the carrier may sign webhooks with."""
     if not settings.telnyx_public_key:
         raise ConfigError("TELNYX_PUBLIC_KEY is not set: without it no webhook can be verified (Portal > Public Key)")
     try:
-        return parse_public_key(settings.telnyx_public_key)
+        return parse_public_keys(settings.telnyx_public_key)
     except ValueError as error:
         raise ConfigError(f"TELNYX_PUBLIC_KEY: {error}") from error
 

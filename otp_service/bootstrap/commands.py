@@ -8,6 +8,7 @@ from ..storage.api_keys import ApiKeys
 from ..storage.audit_log import AuditLog
 from ..storage.callbacks import Callbacks
 from ..storage.dead_letters import DeadLetters
+from ..storage.keyrings import Keyrings
 from ..telnyx.gateway import Gateway
 from ..usecases.optout_list import Progress
 from ..usecases.sync_profile_optouts import SyncResult
@@ -29,6 +30,19 @@ def build_audit(settings: Settings) -> AuditLog:
 def build_ids(settings: Settings) -> Ids | None:
     """The keyed hashes of numbers; None without a keyring. Raises ConfigError."""
     return open_keyring(settings).ids if settings.keyring_path is not None else None
+
+
+def accept_keyring(settings: Settings) -> str:
+    """Mark a store that knows no keyring as this one's; the fingerprint of the index key.
+
+    Raises NotReady if it knows others only.
+    """
+    keyring, stores = open_keyring(settings), open_stores(settings)
+    try:
+        Keyrings(stores.store, stores.keys).claim(keyring.current().fingerprint)
+    finally:
+        stores.store.close()
+    return keyring.current().fingerprint
 
 
 def build_callbacks(settings: Settings) -> Callbacks:

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from ..config import Faults, Settings, load_keyring
 from ..domain.errors import ConfigError
 from ..telnyx.client import TelnyxClient
-from .carrier import telnyx_client, webhook_key
+from .carrier import telnyx_client, webhook_keys
 
 
 def require_for_web(settings: Settings) -> None:
-    """Apps, keyring and the carrier's webhook key."""
-    _require(settings.require_apps, lambda: load_keyring(settings), lambda: webhook_key(settings))
+    """Apps, keyring and the carrier's webhook keys."""
+    _require(settings.require_apps, lambda: load_keyring(settings), lambda: webhook_keys(settings))
 
 
 def require_for_worker(settings: Settings) -> TelnyxClient:

@@ -9,7 +9,7 @@ from functools import partial
 from .. import config
 from ..clock import clock_ms
 from ..config import Settings
-from ..domain.errors import StoreUnavailable
+from ..domain.errors import NotReady, StoreUnavailable
 from ..keyring_reload import ReloadedKeyring
 from ..storage import connect, readiness
 from ..storage.api_keys import ApiKeys
@@ -52,7 +52,7 @@ def open_stores(
     readiness.require_no_eviction(store)
     readiness.fix_shards(store, keys)
     if keyring is not None:
-        join(store, Keyrings(store, keys), keyring)
+        _begin(store, Keyrings(store, keys), keyring)
     return parts_over(store, keys, make_scripts)
 
 
@@ -82,10 +82,23 @@ def _require_answer(store: Store, url: str) -> None:
         raise StoreUnavailable(f"The store at {where} does not answer; OTP_REDIS_URL names it.") from error
 
 
+def _begin(store: Store, keyrings: Keyrings, keyring: ReloadedKeyring) -> None:
+    keyrings.begin(keyring.ids.fingerprint)
+    join(store, keyrings, keyring)
+
+
 def join(store: Store, keyrings: Keyrings, keyring: ReloadedKeyring) -> None:
-    """Raise NotReady if the store belongs to another keyring; mark it as ours if it is empty."""
+    """Raise NotReady if the store belongs to another keyring now; mark it as ours if it was emptied.
+
+    As long as it is another's, this keyring serves nobody: no opt-out and no budget would be found.
+    """
     keyring.set_clock(readiness.clock_ms(store))
-    keyrings.claim(keyring.current().fingerprint)
+    try:
+        keyrings.claim(keyring.ids.fingerprint)
+    except NotReady as error:
+        keyring.refuse(error.detail)
+        raise
+    keyring.refuse(None)
     keyring.register(keyrings.register)
 
 

@@ -36,7 +36,7 @@ from ..web.routes.all_routes import Backend, all_routes
 from . import readiness, senders
 from .background import read_in_background
 from .callbacks import callback_gauges
-from .carrier import webhook_key
+from .carrier import webhook_keys
 from .chance import SYSTEM, Chance
 from .memory import measure_memory
 from .required import require_for_web
@@ -148,7 +148,7 @@ class WebParts:
             seal=keyring.seal,
             unseal=keyring.open,
             jwks=keyring.jwks,
-            webhook_key=webhook_key(settings),
+            webhook_keys=webhook_keys(settings),
             now_s=time.time,
             readiness=self._readiness,
             outbox_depth=self._depth(),
@@ -180,6 +180,7 @@ class WebParts:
             optouts=self._optouts,
             record=self.stores.audit,
             vault=self._keyring,
+            key_ids=Keyrings(self.stores.store, self.stores.keys),
             policy=self._settings.policy,
         )
 

@@ -12,7 +12,7 @@ from ..clock import clock_ms, rfc3339
 from ..domain.errors import ServiceError
 from .output import note, print_json, print_line, print_records, time_text
 from .parser import Parser, UsageError, add_command, add_group, json_option
-from .settings import duration_ms
+from .settings import duration_ms, load_settings
 
 if TYPE_CHECKING:
     from ..keyring import Keyring
@@ -48,6 +48,7 @@ def register(groups: Any) -> None:
     )
     for parser in (create, rotate, status):
         parser.add_argument("path", metavar="PATH", type=Path, help="the keyring file")
+    for parser in (create, rotate, status, _add_accept(keyring)):
         json_option(parser)
 
 
@@ -65,6 +66,29 @@ def _add_rotate(keyring: Any) -> Parser:
         "--after", metavar="DURATION", default="10m", help="when the new key is used; 0s: at once (default 10m)"
     )
     return rotate
+
+
+def _add_accept(keyring: Any) -> Parser:
+    return add_command(
+        keyring,
+        "accept",
+        _accept,
+        line="say that the data in a store that knows no keyring is of the keyring in OTP_KEYRING",
+        text="A store with data of numbers and without a mark, after a restore or a loss of part of it, is taken by no "
+        "process: with another keyring than theirs, opt-outs and budgets would not be found. Be sure that it is the "
+        "right one.",
+        example="otp-service keyring accept",
+    )
+
+
+def _accept(args: argparse.Namespace) -> None:
+    from ..bootstrap import accept_keyring  # noqa: PLC0415
+
+    fingerprint = accept_keyring(load_settings())
+    if args.json:
+        print_json({"index_fingerprint": fingerprint})
+    else:
+        print_line(f"the store belongs to the index key {fingerprint} now")
 
 
 def _create(args: argparse.Namespace) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..domain.errors import ServiceError
+from ..runtime import core_dumps
 from . import audit, callbacks, doctor, keyring, keys, messages, numbers, optouts, outbox, processes, sandbox
 from .output import fail
 from .parser import PROGRAM, Parser
@@ -53,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
+    core_dumps.forbid()
     try:
         status: int | None = args.run(args)
         sys.stdout.flush()

@@ -70,7 +70,7 @@ def _add_worker(groups: Any) -> None:
         text="Any number of workers share the deliveries. SIGTERM finishes those that are in flight.",
         example="otp-service worker --concurrency 100",
     )
-    worker.add_argument("--processes", type=count, default=1, help="one for each core that it may use (default 1)")
+    worker.add_argument("--processes", type=count, help="default: one for each core, at most 8")
     worker.add_argument("--concurrency", type=count, default=100, help="sends at once of each process (default 100)")
     worker.add_argument("--metrics-port", type=port_number, help="serve /metrics and /healthz there (default: nowhere)")
     worker.add_argument(
@@ -86,23 +86,24 @@ def _dev(args: argparse.Namespace) -> None:
 
 def _serve(args: argparse.Namespace) -> None:
     from .. import config  # noqa: PLC0415
-    from ..runtime import front_server, parent  # noqa: PLC0415
+    from ..runtime import building, front_server, parent  # noqa: PLC0415
 
     parent.follow_spawner(config.environment())
     settings = load_settings()
-    workers = args.workers or front_server.default_workers()
+    workers = args.workers or building.default_processes()
     threads = args.threads or front_server.DEFAULT_THREADS
     front_server.serve(settings, args.host, args.port, workers, threads, drain_s=args.drain)
 
 
 def _worker(args: argparse.Namespace) -> None:
     from .. import config  # noqa: PLC0415
-    from ..runtime import parent, signals, worker_process  # noqa: PLC0415
+    from ..runtime import building, parent, signals, worker_process  # noqa: PLC0415
 
     # Nothing to do at SIGHUP: the keyring file is checked every second anyway.
     stop = signals.stop_on_signals(reload=lambda: None)
     settings = load_settings()
     with parent.following_spawner(config.environment()):
         serve_at = (args.metrics_host, args.metrics_port)
-        worker_process.run(settings, stop, args.processes, args.concurrency, serve_at)
+        processes = args.processes or building.default_processes()
+        worker_process.run(settings, stop, processes, args.concurrency, serve_at)
     worker_process.leave()

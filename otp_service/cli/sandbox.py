@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .arguments import host_name, port_number, web_address
@@ -69,14 +68,11 @@ def _server(args: argparse.Namespace, environ: Mapping[str, str]) -> "SandboxSer
 
 
 def _signing_seed(environ: Mapping[str, str]) -> bytes | None:
+    from ..config.variables import secret  # noqa: PLC0415
     from ..sandbox.server import decode_seed  # noqa: PLC0415
 
-    text, path = environ.get(SEED), environ.get(f"{SEED}_FILE")
+    text = secret(environ, SEED)
     try:
-        if not text and path:
-            text = Path(path).read_text(encoding="utf-8").strip()
         return decode_seed(text) if text else None
-    except OSError as error:
-        raise UsageError(f"{SEED}_FILE: cannot read {path}: {error.strerror}") from error
     except ValueError as error:
         raise UsageError(f"{SEED}: must be the base64 of 32 bytes") from error

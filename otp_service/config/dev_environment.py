@@ -10,10 +10,12 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from ..domain.errors import ConfigError
 from .file import config_path, read_toml
+from .private_files import OTHERS
 
 DIRECTORY = ".otp-dev"
 FILE = "env"
@@ -35,19 +37,33 @@ def write_lines(values: Mapping[str, str]) -> bytes:
 
 
 def read(path: Path) -> dict[str, str]:
-    """The variables in the file. Empty if there is none, or if it is not private to this user.
+    """The variables in the file. Empty if there is none, or, with a line on stderr, if it is not private to this user.
 
     In a shared directory, another user's file must not decide which service our commands use.
     """
     try:
         with path.open(encoding="utf-8") as file:
-            about = os.fstat(file.fileno())
-            if about.st_uid != os.geteuid() or about.st_mode & 0o077:
+            objection = _objection(os.fstat(file.fileno()))
+            if objection is not None:
+                _say(f"not using {path}: it {objection}")
                 return {}
             pairs = [line.rstrip("\n").split("=", 1) for line in file if "=" in line]
         return {name: _bare(value) for name, value in pairs}
     except (OSError, ValueError):
         return {}
+
+
+def _objection(about: os.stat_result) -> str | None:
+    if about.st_uid != os.geteuid():
+        return "belongs to another user"
+    return "can be read or written by others (chmod 600 makes it private)" if about.st_mode & OTHERS else None
+
+
+@cache
+def _say(line: str) -> None:
+    # Once in each process, whatever else looks for the file.
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"otp-service: {line}\n")
 
 
 def missing(environ: Mapping[str, str], found: Mapping[str, str]) -> dict[str, str]:
@@ -81,8 +97,7 @@ def environment(*, find: bool = True) -> Mapping[str, str]:
             del found["OTP_PUBLIC_URL"]
         if found:
             os.environ.update(found)
-            with contextlib.suppress(OSError):
-                sys.stderr.write(f"otp-service: using {path} for {', '.join(found)}\n")
+            _say(f"using {path} for {', '.join(found)}")
     return os.environ
 
 

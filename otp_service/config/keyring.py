@@ -1,9 +1,8 @@
 """Reading the keyring file that OTP_KEYRING names."""
 
-from pathlib import Path
-
 from .. import keyring
 from ..domain.errors import ConfigError
+from .private_files import read_private
 from .settings import Settings
 
 _HINT = "make one with: otp-service keyring create PATH"
@@ -18,17 +17,6 @@ def load_keyring(settings: Settings) -> keyring.Keyring:
     if path is None:
         raise ConfigError(f"OTP_KEYRING is not set: it names the keyring file ({_HINT})")
     try:
-        return keyring.parse(_read_private(path))
+        return keyring.parse(read_private(path, "OTP_KEYRING", f" ({_HINT})"))
     except keyring.KeyringError as error:
         raise ConfigError(f"OTP_KEYRING: {path}: {error}") from error
-
-
-def _read_private(path: Path) -> bytes:
-    try:
-        mode = path.stat().st_mode
-        raw = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"OTP_KEYRING: cannot read {path}: {error.strerror} ({_HINT})") from error
-    if mode & 0o077:
-        raise ConfigError(f"OTP_KEYRING: {path} can be read by others; run: chmod 600 {path}")
-    return raw

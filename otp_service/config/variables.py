@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..domain.errors import ConfigError
+from .private_files import read_private
 
 STORE_SCHEMES = ("redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster", "unix")
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -20,11 +21,14 @@ def secret(environ: Mapping[str, str], name: str) -> str | None:
 
 
 def read_secret(path: str, where: str) -> str:
-    """The content of a secret file without its line end. Raises ConfigError naming `where`."""
+    """The content of a secret file without its line end. Raises ConfigError naming `where`.
+
+    Also when other users of the machine have rights on the file.
+    """
     try:
-        value = Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{where}: cannot read {path}") from error
+        value = read_private(Path(path), where).decode().strip()
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{where}: {path} is not UTF-8") from error
     if not value:
         raise ConfigError(f"{where}: {path} is empty")
     return value

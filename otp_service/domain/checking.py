@@ -9,10 +9,10 @@ from msgspec import Meta
 
 from .ending import Ended, NotFound
 from .ids import Reference
-from .policy import App, NumberLimits
+from .policy import App, Channel, NumberLimits
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CheckCommand:
     """One guess. `digests` holds it under every pepper in use; `by_purpose` names the purpose when asked by number.
 
@@ -38,10 +38,10 @@ class Approval(msgspec.Struct):
 
     verification_id: str
     status: Literal["approved"]
-    approved_at: str
+    approved_at: Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
     to: str
     purpose: str
-    channel: str
+    channel: Annotated[str, Meta(extra_json_schema={"enum": list(Channel)})]
     sub: str
     receipt: Annotated[str, Meta(description="A compact JWS (EdDSA) of `ReceiptClaims`, good for 120 seconds.")]
 

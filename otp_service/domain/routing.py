@@ -24,6 +24,8 @@ def candidates(app: App, channel: Channel, phone: Phone) -> tuple[Sender, ...]:
 
 def other_channel_senders(app: App, channel: Channel, phone: Phone) -> tuple[Sender, ...]:
     """The route's senders of the other channels: they bring the same code when none of the channel's own could."""
+    if all(sender.channel is channel for sender in app.route):
+        return ()
     others = (other for other in Channel if other is not channel)
     return tuple(sender for other in others for sender in candidates(app, other, phone))
 
@@ -53,6 +55,8 @@ def ordered(
     The operator's order decides between equals. Nobody is left out: a breaker that is open now may be closed when the
     others have failed.
     """
+    if strategy is Strategy.IN_ORDER and not out_of_order:
+        return tuple(senders)
 
     def rank(sender: Sender) -> tuple[bool, int]:
         grade = health[sender.name].grade if strategy is Strategy.HEALTHIEST and sender.name in health else 0

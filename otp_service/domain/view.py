@@ -8,7 +8,7 @@ from .ids import Reference
 from .verification import Status
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DeliveryView:
     """A delivery as the record has it. `error` is the carrier's code and title."""
 
@@ -32,7 +32,7 @@ class TimelineEntry:
     detail: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class VerificationView:
     """A verification as the record has it, at the store's time `now_ms`. `version` grows with every change.
 

@@ -148,6 +148,8 @@ class Connection(HttpToolsProtocol):
 
     def _has_unread(self) -> bool:
         """Whether bytes of a request are here that the loop has not read yet."""
+        if self.transport.is_closing():
+            return False  # it may have no socket any more
         poll = select.poll()
         poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
         return bool(poll.poll(0))

@@ -151,8 +151,12 @@ class FrontProtocol(Connection):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header. A trailer is none: what comes after the body must not pass for a key."""
-        if self._in_head:
-            super().on_header(name, value)
+        if not self._in_head:
+            return
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Decide who answers."""

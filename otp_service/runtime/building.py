@@ -83,6 +83,12 @@ def _build_and_report(main_pid: int, sender: Connection, build: Callable[[], obj
     os._exit(0)
 
 
+def default_processes() -> int:
+    """One process for each core we may use, at most eight: beyond that the store is the limit."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(8, usable))
+
+
 def when_it_can_be_built(build: Callable[[], T]) -> T:
     """Build as soon as the store and the files allow it.
 

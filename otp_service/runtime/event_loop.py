@@ -1,7 +1,11 @@
-"""Which event loop a process uses: uvloop where it is installed."""
+"""Which event loop a process uses: uvloop where it is installed. And that nothing keeps it waiting for long."""
 
 import asyncio
+import sys
 from collections.abc import Callable
+
+SWITCH_INTERVAL_S = 0.0005
+"""How long another thread may keep the loop waiting for the interpreter."""
 
 
 def factory() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -11,3 +15,8 @@ def factory() -> Callable[[], asyncio.AbstractEventLoop]:
     except ImportError:
         return asyncio.new_event_loop
     return uvloop.new_event_loop
+
+
+def come_before_threads() -> None:
+    """Have the other threads of this process give way to the loop soon."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)

@@ -8,7 +8,6 @@ import logging
 import os
 import signal
 import socket
-import sys
 import threading
 import time
 from functools import partial
@@ -39,9 +38,6 @@ LAST_LINES_S = 0.5
 END_S = LAST_REQUESTS_S + GRACE_S + LAST_LINES_S + 2.0
 """The longest that a process takes to end after its drain; one that takes longer is killed."""
 
-SWITCH_INTERVAL_S = 0.0005
-"""How long a thread of the pool may keep the loop waiting for the interpreter."""
-
 _log = logging.getLogger("otp.serve")
 
 
@@ -62,7 +58,7 @@ def run(main_pid: int, listening: socket.socket, working: int, drain_s: float) -
     settings = config.load(config.environment())
     log = log_writer.to_stderr(telemetry.LOG_DROPPED.inc)
     telemetry.configure_logging(settings.log_level, handler=log)
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    event_loop.come_before_threads()
     try:
         with asyncio.Runner(loop_factory=event_loop.factory()) as runner:
             runner.run(_serve(settings, listening, working, drain_s))

@@ -24,12 +24,6 @@ DEFAULT_THREADS = 4
 """Requests of one process that Flask may work on at once. More would only interrupt one another."""
 
 
-def default_workers() -> int:
-    """One process for each core we may use, at most eight: beyond that the store is the limit."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(8, usable))
-
-
 def serve(settings: Settings, host: str, port: int, workers: int, threads: int, *, drain_s: float) -> None:
     """Serve until SIGTERM or SIGINT, then drain. Raises ServiceError with one sentence if it cannot start."""
     # Until the children run, a request to stop is a clean end as well.

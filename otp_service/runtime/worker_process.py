@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from .. import config
 from ..config import Settings
-from . import building, metrics, metrics_server, parent
+from . import building, event_loop, metrics, metrics_server, parent
 from .children import Children
 from .signals import Stop
 
@@ -28,7 +28,9 @@ def run(settings: Settings, stop: Stop, processes: int, concurrency: int, serve_
     with metrics.metrics_directory(settings) as directory:
         if processes == 1:
             with metrics_server.serving_metrics(*serve_at):
-                _built(settings, concurrency).run(stop, stop.at_once)
+                worker = _built(settings, concurrency)
+                _prepare_for_the_loop()
+                worker.run(stop, stop.at_once)
             return
         building.try_to_build(_try)
         metrics.forget_ended(directory)
@@ -45,6 +47,12 @@ def _built(settings: Settings, concurrency: int) -> "DeliveryWorker":
     return build_worker(settings, concurrency=concurrency)
 
 
+def _prepare_for_the_loop() -> None:
+    """A full collection, or another thread that works, would make every send of this process wait."""
+    building.keep_start_up_out_of_collections()
+    event_loop.come_before_threads()
+
+
 def _try() -> None:
     _built(config.load(config.environment()), concurrency=1)
 
@@ -57,6 +65,7 @@ def _child(main_pid: int, concurrency: int) -> None:
     parent.follow_parent(main_pid)
     settings = config.load(config.environment())
     worker = building.when_it_can_be_built(partial(_built, settings, concurrency))
+    _prepare_for_the_loop()
     stop = Stop()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     worker.run(stop)

@@ -8,7 +8,7 @@ says what to put in front.
 from typing import TYPE_CHECKING
 
 from .. import config
-from . import building, metrics
+from . import building, core_dumps, metrics
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 def application() -> "Flask":
     """A new application, for one process. Raises ConfigError; waits for a store that does not answer yet."""
+    core_dumps.forbid()
     settings = config.load(config.environment())
     if settings.metrics_dir is not None:
         metrics.use_directory(settings.metrics_dir)

@@ -47,11 +47,14 @@ class KnownCircuits:
 
     def of(self, scopes: Sequence[str]) -> dict[str, Circuit]:
         """Those of these breakers that are known."""
-        now = time.monotonic()
-        # Taken once: another thread may forget an entry at any moment.
-        known = {scope: entry for scope in scopes if (entry := self._known.get(scope))}
-        # While somebody reads a breaker again, the others use what is known: under load all would read it at once.
-        return {s: entry[1] for s, entry in known.items() if now - entry[0] < self.for_s or s in self._being_read}
+        now, known = time.monotonic(), {}
+        for scope in scopes:
+            # Taken once: another thread may forget an entry at any moment.
+            entry = self._known.get(scope)
+            # While somebody reads a breaker again, the others use what is known: under load all would read it at once.
+            if entry is not None and (now - entry[0] < self.for_s or scope in self._being_read):
+                known[scope] = entry[1]
+        return known
 
     def read(
         self, scopes: Sequence[str], ask: Callable[[Sequence[str]], Mapping[str, Circuit]]

@@ -38,11 +38,13 @@ class Limits:
 
         Raises StoreUnavailable.
         """
+        if not slots:
+            return 0
         waits = self._run(slots, 1)
         taken = [slot for slot, wait_ms in zip(slots, waits, strict=True) if wait_ms == 0]
         if len(taken) < len(slots):
             self.release(taken)
-        return max(waits, default=0)
+        return max(waits)
 
     def release(self, slots: Sequence[Slot]) -> None:
         """Undo `acquire`. Raises StoreUnavailable."""

@@ -219,7 +219,9 @@ class Verifications:
             self._hints.forget(command.reference.number_hash, app, purpose)
 
     def _check_keys(self, command: CheckCommand) -> dict[str, str]:
-        return self._ending_keys(command.reference) | {"number": self._keys.number(command.reference.number_hash)}
+        keys = self._ending_keys(command.reference)
+        keys["number"] = self._keys.number(command.reference.number_hash)
+        return keys
 
     def _ending_keys(self, ref: Reference) -> dict[str, str]:
         """What a script needs that may end a verification."""

@@ -20,7 +20,7 @@ from ..connections import Connects, Deadline, connect, resolve_within
 class Connection:
     """The connection of one thread or greenlet to the carrier. `pool` is None where the network is replaced."""
 
-    client: httpx.Client
+    http: httpx.BaseTransport
     pool: httpcore.ConnectionPool | None
     deadline: Deadline
 

@@ -10,6 +10,7 @@ Not here: remembering event ids. Inside the tolerance a recorded webhook verifie
 import base64
 import binascii
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 
 from nacl.exceptions import CryptoError
@@ -27,12 +28,12 @@ class Verdict(StrEnum):
     OK = "ok"
     MISSING = "missing"  # a header is absent or empty
     MALFORMED = "malformed"  # a header cannot be what the carrier sends
-    BAD_SIGNATURE = "bad_signature"  # well-formed, but not by this key over these bytes
+    BAD_SIGNATURE = "bad_signature"  # well-formed, but by none of the keys over these bytes
     STALE = "stale"  # genuine, but not of now
 
 
 def verify(
-    public_key: bytes,
+    public_keys: Iterable[bytes],
     *,
     timestamp: str | None,
     signature: str | None,
@@ -42,22 +43,30 @@ def verify(
 ) -> Verdict:
     """Judge one webhook.
 
-    `public_key` is 32 raw bytes (ValueError otherwise: that is our configuration, not the caller's).
+    `public_keys` are those that the carrier may sign with, 32 raw bytes each (ValueError otherwise: that is our
+    configuration, not the caller's); several while the carrier's key changes.
     `timestamp` and `signature` are the headers `telnyx-timestamp` (Unix seconds) and `telnyx-signature-ed25519`
     as received, `body` the bytes before any parsing. `now_s` is Unix seconds; up to and including `tolerance_s`
     seconds of difference either way are accepted.
     """
-    key = VerifyKey(public_key)
+    keys = [VerifyKey(public_key) for public_key in public_keys]
     if not timestamp or not signature:
         return Verdict.MISSING
     raw_signature = _decode(signature)
     if raw_signature is None or not _TIMESTAMP.fullmatch(timestamp):
         return Verdict.MALFORMED
-    try:
-        key.verify(timestamp.encode("ascii") + b"|" + body, raw_signature)
-    except (CryptoError, ValueError):
+    signed = timestamp.encode("ascii") + b"|" + body
+    if not any(_is_of(key, raw_signature, signed) for key in keys):
         return Verdict.BAD_SIGNATURE
     return Verdict.OK if abs(now_s - int(timestamp)) <= tolerance_s else Verdict.STALE
+
+
+def _is_of(key: VerifyKey, signature: bytes, message: bytes) -> bool:
+    try:
+        key.verify(message, signature)
+    except (CryptoError, ValueError):
+        return False
+    return True
 
 
 def _decode(signature: str) -> bytes | None:
@@ -67,6 +76,11 @@ def _decode(signature: str) -> bytes | None:
     raw = base64.b64decode(signature, validate=True)
     canonical = base64.b64encode(raw).decode("ascii") == signature
     return raw if canonical and len(raw) == _SIGNATURE_BYTES else None
+
+
+def parse_public_keys(text: str) -> tuple[bytes, ...]:
+    """One key or several with whitespace between them, in the same form. Raises ValueError with a sentence."""
+    return tuple(parse_public_key(word) for word in text.split() or [""])
 
 
 def parse_public_key(text: str) -> bytes:

@@ -16,8 +16,9 @@ _FROM_URL = str.maketrans("-_", "+/")
 class AuditCursors:
     """Writes and reads cursors for so many shards. Equal positions have equal cursors."""
 
-    def __init__(self, vault: ports.Vault, shards: int) -> None:
+    def __init__(self, vault: ports.Vault, key_ids: ports.KeyIds, shards: int) -> None:
         self._vault = vault
+        self._key_ids = key_ids
         self._shards = shards
 
     def text(self, positions: Sequence[Position]) -> str:
@@ -26,12 +27,19 @@ class AuditCursors:
         return f"{kid}.{sealed.translate(_TO_URL)}"
 
     def read(self, text: str) -> Sequence[Position]:
-        """The positions. ValueError for what is no cursor of ours."""
+        """The positions. ValueError for what is no cursor of ours.
+
+        Raises KeyUnknown where another process has the cursor's key, and StoreUnavailable.
+        """
         kid, _, sealed = text.partition(".")
         padding = "=" * (-len(sealed) % 4)
         try:
             raw = self._vault.open(f"{kid}:{sealed.translate(_FROM_URL)}{padding}")
-        except (KeyUnknown, SealBroken) as error:
+        except KeyUnknown as error:
+            if self._key_ids.known(kid):
+                raise
+            raise ValueError("not a cursor") from error
+        except SealBroken as error:
             raise ValueError("not a cursor") from error
         return read_positions(raw, self._shards)
 

@@ -49,13 +49,14 @@ class Browse:
         optouts: ports.OptOutRegistry,
         record: ports.AuditReader,
         vault: ports.Vault,
+        key_ids: ports.KeyIds,
         policy: Policy,
     ) -> None:
         self._store = store
         self._optouts = optouts
         self._record = record
         self._ids = vault.ids
-        self._cursors = AuditCursors(vault, record.shards)
+        self._cursors = AuditCursors(vault, key_ids, record.shards)
         self._policy = policy
 
     def verification(
@@ -84,7 +85,8 @@ class Browse:
         """A page of the record. `visible_app`: the app whose events the reader may see, and no others; None for all.
 
         What it says, the cursor too, is the same whatever other apps did, but where thousands of their events in a row
-        end a page early. Raises ValueError for a cursor that is not ours, InvalidNumber and StoreUnavailable.
+        end a page early. Raises ValueError for a cursor that is not ours, KeyUnknown where another process has its key,
+        InvalidNumber and StoreUnavailable.
         """
         positions = self._positions(wanted)
         if visible_app is not None and wanted.app not in (None, visible_app):

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from ..domain.errors import SealBroken
 from ..domain.ids import Reference
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -23,7 +25,7 @@ class Box:
 def pack(ref: Reference, box: Box) -> bytes:
     """The bytes to seal. They name the verification, so that a box cannot be taken for another one's."""
     context = [dict(box.context)] if box.context else []
-    return json.dumps([ref.token, box.to, box.code, *context], separators=(",", ":")).encode()
+    return _encode([ref.token, box.to, box.code, *context]).encode()
 
 
 def unpack(ref: Reference, plain: bytes) -> Box:

@@ -59,8 +59,9 @@ class SenderHealth:
         return routing.ordered(senders, app.strategy, health, broken), names
 
     def _broken(self, senders: Sequence[Sender]) -> set[str]:
-        every = list(dict.fromkeys(scope for sender in senders for scope in circuit.scopes(sender)))
-        known = self._circuits.states(every)
+        known = self._circuits.states(list({scope: None for sender in senders for scope in circuit.scopes(sender)}))
+        if all(each.until_ms is None for each in known.values()):
+            return set()  # as nearly always
         states = {s.name: {known[scope].state for scope in circuit.scopes(s)} for s in senders}
         return {name for name, state in states.items() if "open" in state or not self._may_probe(name, state)}
 

@@ -6,13 +6,14 @@ and unknown members are refused, with a JSON pointer where one is possible.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
 from ..domain.errors import InvalidRequest, ServiceError
+from .http import JSON
 
 T = TypeVar("T")
 _AT = re.compile(r" - at `([^`]*)`$")
@@ -35,7 +36,8 @@ class PayloadTooLarge(ServiceError):
 
 def require_json(headers: Mapping[str, str]) -> None:
     """Raise UnsupportedMediaType unless the Content-Type is JSON in UTF-8."""
-    if not _MEDIA.fullmatch(headers.get("content-type", "").strip()):
+    declared = headers.get("content-type", "")
+    if declared != JSON and not _MEDIA.fullmatch(declared.strip()):
         raise UnsupportedMediaType("Send JSON with Content-Type: application/json.")
 
 
@@ -73,10 +75,16 @@ def _refuse_duplicates(body: bytes, value: object) -> None:
 
 def _members(value: object) -> int:
     if isinstance(value, dict):
-        return len(value) + sum(_members(item) for item in value.values())
-    if isinstance(value, list):
-        return sum(_members(item) for item in value)
-    return 0
+        return len(value) + _members_within(value.values())
+    return _members_within(value) if isinstance(value, list) else 0
+
+
+def _members_within(items: Iterable[object]) -> int:
+    count = 0
+    for item in items:
+        if type(item) is not str:
+            count += _members(item)
+    return count
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

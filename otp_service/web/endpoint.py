@@ -94,19 +94,18 @@ class Endpoint:
             return self._problems.refusal(principal, call.request_id)
         who.append(principal)
         self._auth.name_caller(call.peer, call.request_id, principal)
-        call = Call(call.path, call.query, call.headers, b"", call.peer, call.request_id, principal)
         if route.precheck is not None and "idempotency-key" in call.headers:
             return self._checked(route.precheck, call, principal, route.scope, read_body)
         refusal = self._auth.allow(principal, route.scope)
         if refusal is not None:
             return self._problems.refusal(refusal, call.request_id)
-        return route.handler(self._with_body(call, read_body))
+        return route.handler(self._with_body(call, read_body, principal))
 
     def _checked(self, precheck: Precheck, call: Call, principal: Principal, scope: str, read_body: ReadBody) -> Reply:
         # A body over the limit has no stored reply, and 403 comes before 413.
         too_large: PayloadTooLarge | None = None
         try:
-            call = self._with_body(call, read_body)
+            call = self._with_body(call, read_body, principal)
         except PayloadTooLarge as error:
             too_large = error
         known = precheck(call) if too_large is None else None
@@ -119,9 +118,11 @@ class Endpoint:
             raise too_large
         return self.route.handler(call)
 
-    def _with_body(self, call: Call, read_body: ReadBody) -> Call:
-        if self.route.method in _BODILESS:
-            return call
+    def _with_body(self, call: Call, read_body: ReadBody, principal: Principal | None = None) -> Call:
+        body = b"" if self.route.method in _BODILESS else self._body(call, read_body)
+        return Call(call.path, call.query, call.headers, body, call.peer, call.request_id, principal)
+
+    def _body(self, call: Call, read_body: ReadBody) -> bytes:
         length = call.headers.get("content-length", "0")
         if not (length.isascii() and length.isdigit()):
             raise InvalidRequest("The Content-Length is not a number.")
@@ -130,7 +131,7 @@ class Endpoint:
         body = read_body(MAX_BODY + 1)
         if len(body) > MAX_BODY:
             raise PayloadTooLarge(f"The body may have {MAX_BODY} bytes.")
-        return Call(call.path, call.query, call.headers, body, call.peer, call.request_id, call.principal)
+        return body
 
     def _extra(self, call: Call, who: Sequence[Principal]) -> dict[str, object]:
         extra: dict[str, object] = {

@@ -104,7 +104,8 @@ class OurStack(Stack):
 
     def start_worker(self) -> None:
         """Start the delivery worker."""
-        self.programs.start(WORKER, self.service.command("worker", "--concurrency", "200"), self.environ)
+        one = self.service.one_process(self.environ, self.programs.folder)
+        self.programs.start(WORKER, self.service.command("worker", "--concurrency", "200", *one), self.environ)
 
     def start_waiters(self, file: Path, seconds: int) -> None:
         """Start the browsers of `waiters`, for so long at most."""
@@ -200,9 +201,13 @@ class OtpService(Target):
         keyring.write_bytes(self._keyring)
         return environ
 
-    def _has_drain(self, environ: Mapping[str, str], folder: Path) -> bool:
-        """Whether its server waits at its end unless it is told not to; those of before 0.3 do not know the option."""
-        return self.checkout == ROOT or "--drain" in run(self.command("serve", "--help"), environ, folder)
+    def _has(self, option: str, command: str, environ: Mapping[str, str], folder: Path) -> bool:
+        """Whether a command of it has this option; those of before 0.3 do not know all of them."""
+        return self.checkout == ROOT or option in run(self.command(command, "--help"), environ, folder)
+
+    def one_process(self, environ: Mapping[str, str], folder: Path) -> list[str]:
+        """The options for a worker of one process, whose sends a second are measured."""
+        return ["--processes", "1"] if self._has("--processes", "worker", environ, folder) else []
 
     def open(self, programs: Programs, *, worker: bool, serve: Sequence[str] = (), primaries: int = 0) -> OurStack:
         """Store, sink and API, with more options of `serve`; the worker runs during legs only.
@@ -217,7 +222,7 @@ class OtpService(Target):
         sink = [sys.executable, "-m", "tests.benchmarks.sink", str(sink_port), str(SINK_MS)]
         programs.start("sink", sink, HERE, lambda: listens(sink_port))
         environ = self.environment(programs.folder, store_url, sink_port)
-        drain = ["--drain", "0s"] if self._has_drain(environ, programs.folder) else []
+        drain = ["--drain", "0s"] if self._has("--drain", "serve", environ, programs.folder) else []
         command = self.command("serve", "--port", str(port), *drain, *self._options, *serve)
         programs.start("service", command, environ)
         create = self.command("keys", "create", "--app", "default", "--scope", "verify", "--json")

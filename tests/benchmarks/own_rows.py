@@ -62,8 +62,11 @@ def _when_sent(stack: OurStack, sends: int, share: float) -> tuple[int, float, a
 
 
 def _latency(stack: OurStack, per_s: float, seconds: int) -> dict[str, float]:
+    """Half of what the worker sends alone. Where all cores of the machine are busy, waits are the machine's too."""
     requests = stack.starts(max(10, round(per_s * seconds)))
+    began, before = time.monotonic(), measure.usage_now(stack)
     timed = open_loop.run(stack.url, requests, stack.headers, per_s)
+    wall_s, used = time.monotonic() - began, measure.usage_now(stack).since(before)
     require([one.answer[0] for one in timed], 201, "starts at half load")
     numbers = [json.loads(request.body)["to"] for request in requests]
     sent = stack.sent_to(numbers)
@@ -75,6 +78,8 @@ def _latency(stack: OurStack, per_s: float, seconds: int) -> dict[str, float]:
         "p99 ms": figures.percentile(waits, 0.99),
         "start p50 ms": figures.percentile(starts, 0.5),
         "start p99 ms": figures.percentile(starts, 0.99),
+        "worker's cores": used.groups["worker"] / wall_s,
+        "busy cores": used.machine / wall_s,
     }
 
 

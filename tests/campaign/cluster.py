@@ -95,7 +95,7 @@ class Cluster:
         self._commands = {
             "sandbox": ["sandbox", "--port", str(numbers["sandbox"]), "--webhook-url", hooks],
             **{name: ["serve", "--port", str(numbers[name]), "--workers", "1", "--drain", "0s"] for name in self.apis},
-            **{name: ["worker", "--concurrency", "16"] for name in ("worker1", "worker2")},
+            **{name: ["worker", "--processes", "1", "--concurrency", "16"] for name in ("worker1", "worker2")},
         }
         self._children: dict[str, Child] = {}
         self._started: dict[str, float] = {}

@@ -59,6 +59,7 @@ def test_what_is_not_understood_is_refused(tmp_path: Path, toml: str, key: str) 
 
 def test_the_carrier_s_commands_need_the_carrier_s_variables_only(tmp_path: Path) -> None:
     """URL and key come from the environment or a file, with the carrier's own address by default."""
+    (tmp_path / "key").touch(0o600)
     (tmp_path / "key").write_text("KEY\n")
     environ = {"TELNYX_API_KEY_FILE": str(tmp_path / "key"), "OTP_CONFIG": "/does/not/exist"}
     access = config.load_carrier(environ)

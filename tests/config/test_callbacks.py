@@ -42,6 +42,8 @@ def test_an_app_without_an_address_gets_no_callbacks(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["shop", "web-shop", "Web_Shop"])
 def test_the_secret_comes_from_the_environment_or_a_file(tmp_path: Path, name: str) -> None:
     """By the app's own variable, by its _FILE, or by a path in the app's table; the first wins."""
+    for name in ("a", "b"):
+        (tmp_path / name).touch(0o600)
     (tmp_path / "a").write_text(f"{ONE}\n{TWO}\n")
     (tmp_path / "b").write_text(TWO)
     variable = "OTP_CALLBACK_SECRET_" + name.upper().replace("-", "_")
@@ -98,6 +100,7 @@ def test_a_secret_file_that_cannot_be_read(tmp_path: Path) -> None:
 )
 def test_two_apps_do_not_share_a_variable(tmp_path: Path, first: str, second: str, variable: str) -> None:
     """One would be signed with the other's secret; the sentence names both and the variable."""
+    (tmp_path / "s").touch(0o600)
     (tmp_path / "s").write_text(ONE)
     lines = (URL, f'callback_secret_file = "{tmp_path / "s"}"')
     fault = refusal(tmp_path, app(first, *lines), app(second, *lines))

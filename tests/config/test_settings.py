@@ -239,6 +239,7 @@ def test_only_a_carrier_on_loopback_is_the_sandbox(tmp_path: Path, url: str, *, 
 def test_the_environment_wins_and_secrets_may_lie_in_files(tmp_path: Path) -> None:
     """Environment over file; NAME_FILE for secrets, without their line end."""
     secret = tmp_path / "key"
+    secret.touch(0o600)
     secret.write_text("KEY-from-file\n", encoding="utf-8")
     text = '[service]\nshards = 4\npublic_url = "https://file.example"'
     settings = read(

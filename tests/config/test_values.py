@@ -58,12 +58,27 @@ def test_every_documented_scheme_of_a_store_is_taken(tmp_path: Path, scheme: str
 @pytest.mark.parametrize("name", ["OTP_REDIS_URL", "TELNYX_API_KEY", "TELNYX_PUBLIC_KEY"])
 def test_an_empty_secret_file_is_refused(tmp_path: Path, name: str) -> None:
     """A secret that has not been written yet is not taken for none: no other store, no missing key found out later."""
+    (tmp_path / "secret").touch(0o600)
     (tmp_path / "secret").write_text(" \n")
     with pytest.raises(ConfigError, match=f"{name}_FILE"):
         load({f"{name}_FILE": str(tmp_path / "secret")}, tmp_path)
     (tmp_path / "secret").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match=f"{name}_FILE"):
         load({f"{name}_FILE": str(tmp_path / "secret")}, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["OTP_REDIS_URL", "TELNYX_API_KEY", "TELNYX_PUBLIC_KEY"])
+def test_a_secret_file_that_anybody_else_may_touch_is_refused(tmp_path: Path, name: str) -> None:
+    """As the keyring: reading or writing, group or others; the sentence is the command that puts it right."""
+    path = tmp_path / "secret"
+    path.write_text("unix:///s")
+    for mode in (0o640, 0o604, 0o620, 0o602):
+        path.chmod(mode)
+        with pytest.raises(ConfigError, match=f"{name}_FILE: .*chmod 600 {path}"):
+            load({f"{name}_FILE": str(path)}, tmp_path)
+    for mode in (0o600, 0o400):
+        path.chmod(mode)
+        load({f"{name}_FILE": str(path)}, tmp_path)
 
 
 def test_a_secret_itself_wins_over_its_file(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from otp_service import keyring
 from otp_service.domain import receipt
-from otp_service.domain.errors import ConfigError, KeyUnknown, StoreUnavailable
+from otp_service.domain.errors import ConfigError, KeyUnknown, NotReady, StoreUnavailable
 from otp_service.keyring import Keyring, KeyringError
 from otp_service.keyring_reload import ReloadedKeyring
 
@@ -157,6 +157,22 @@ def test_a_key_becomes_active_while_the_file_is_checked(place: Place) -> None:
     finally:
         goes_on.set()
         checking.join(30)
+
+
+def test_a_keyring_that_is_not_the_stores_serves_nobody(place: Place) -> None:
+    """Nothing is made or opened with it until the store is its own again; the file is followed meanwhile."""
+    ring = place.open()
+    sealed = ring.seal(b"x")
+    ring.refuse("The store belongs to another keyring.")
+    new = place.rotate()
+    place.passed(1.1)
+    ring.check()
+    for use in (ring.current, ring.jwks, lambda: ring.seal(b"x"), lambda: ring.open(sealed), lambda: ring.knows(new)):
+        with pytest.raises(NotReady, match="another keyring"):
+            use()
+    ring.refuse(None)
+    assert ring.open(sealed) == b"x"
+    assert ring.active_kid == new
 
 
 def broken(raw: bytes) -> dict[str, bytes]:

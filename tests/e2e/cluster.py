@@ -56,7 +56,7 @@ class Cluster:
         self._commands = {
             "sandbox": ["sandbox", "--port", str(sandbox), "--webhook-url", f"{self.env['OTP_URL']}/webhooks/telnyx"],
             "api": ["serve", "--port", str(api), "--workers", str(api_workers), "--drain", "0s"],
-            "worker": ["worker"],
+            "worker": ["worker", "--processes", "1"],
         }
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self.ended: list[tuple[str, int]] = []

@@ -73,6 +73,7 @@ class TestTheCarrier:
     def test_the_key_may_come_from_a_file(self, shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         """TELNYX_API_KEY_FILE names it, as for the service."""
         monkeypatch.delenv("TELNYX_API_KEY")
+        (tmp_path / "key").touch(0o600)
         (tmp_path / "key").write_text(f"{KEY}\n")
         monkeypatch.setenv("TELNYX_API_KEY_FILE", str(tmp_path / "key"))
         assert shell.data("numbers", "show", TOLL_FREE)["phone_number"] == TOLL_FREE

@@ -109,9 +109,15 @@ def place(directory: Path, values: dict[str, str] | None = None, mode: int = 0o6
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o660, 0o604])
-def test_a_file_that_others_can_touch_is_not_used(tmp_path: Path, mode: int) -> None:
-    """In a shared directory anybody could have written it."""
-    assert dev_environment.read(place(tmp_path, mode=mode)) == {}
+def test_a_file_that_others_can_touch_is_not_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], mode: int
+) -> None:
+    """In a shared directory anybody could have written it. It is said once, however often the file is looked for."""
+    path = place(tmp_path, mode=mode)
+    assert dev_environment.read(path) == dev_environment.read(path) == {}
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"not using {path}" in line
+    assert "chmod 600" in line
 
 
 def test_a_file_that_is_missing_or_no_text_is_not_used(tmp_path: Path) -> None:

@@ -242,7 +242,7 @@ class TestWorker:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_a_signal_ends_it_cleanly(self, place: Place, number: signal.Signals) -> None:
         """Exit 0 in a few seconds, without a traceback."""
-        process = place.start("worker")
+        process = place.start("worker", "--processes", "1")
         assert process.stderr is not None
         assert "worker started" in process.stderr.readline()
         status, errors = finish(process, number)

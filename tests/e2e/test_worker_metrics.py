@@ -16,7 +16,7 @@ from tests.e2e.test_serving import Place, answers, place  # noqa: F401
 def test_a_worker_serves_its_metrics_where_it_is_told_to(place: Place) -> None:  # noqa: F811
     """Its own counters for Prometheus, /healthz for its supervisor, and nothing else; a taken port is one sentence."""
     port = ports.free_port()
-    worker = place.start("worker", "--metrics-port", str(port))
+    worker = place.start("worker", "--processes", "1", "--metrics-port", str(port))
     url = f"http://127.0.0.1:{port}"
     wait_until(lambda: worker.poll() is not None or answers(url), 30, "the worker's /healthz")
     with urllib.request.urlopen(f"{url}/metrics", timeout=30) as response:

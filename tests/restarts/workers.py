@@ -27,8 +27,8 @@ class Workers(Cluster):
 
     def __init__(self, directory: Path, carrier_ms: int, *options: str) -> None:
         super().__init__(directory)
-        del self._commands["worker"]
-        self._commands |= {WORKERS[0]: ["worker", *options], WORKERS[1]: ["worker"]}
+        one = self._commands.pop("worker")
+        self._commands |= {WORKERS[0]: [*one, *options], WORKERS[1]: one}
         self._carrier_ms = carrier_ms
         self.statuses: list[int] = []
         self.accepted: dict[str, float] = {}

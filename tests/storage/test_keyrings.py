@@ -17,6 +17,7 @@ from otp_service.domain.policy import App
 from otp_service.keyring import Keyring, create, parse
 from otp_service.storage.keyrings import Keyrings
 from otp_service.storage.outbox import Outbox
+from otp_service.storage.schema import of_numbers
 from otp_service.storage.timers import Timers
 
 from .harness import POOL, SAME_PROFILE, StoreHarness, at_once, fresh_number
@@ -73,6 +74,33 @@ def test_an_emptied_store_is_marked_anew(harness: StoreHarness) -> None:
     harness.raw.flushall()
     marks.claim(own)
     assert marks.require(own)
+
+
+def test_a_store_with_data_and_without_a_mark_is_taken_by_nobody_who_starts(harness: StoreHarness) -> None:
+    """Keys of the API are no such data; one start is, and one opt-out. A running process marks it again."""
+    marks, own = Keyrings(harness.store, harness.keys), harness.ring.fingerprint
+    harness.raw.set(harness.keys.api_key("k1"), "x")
+    harness.raw.set("another program:{s00}:number:1", "x")
+    assert not marks.judge(own)
+    number_hash = harness.start(fresh_number()).reference.number_hash
+    for _ in range(2):
+        for fingerprint in (own, other_ring().fingerprint):
+            for ask in (marks.begin, marks.judge):
+                with pytest.raises(NotReady, match="keyring accept"):
+                    ask(fingerprint)
+        harness.raw.flushall()
+        harness.raw.hset(harness.keys.optouts(number_hash), "profile", "1|1|STOP|reply")
+    assert not harness.raw.exists(harness.keys.index_keys())
+    marks.claim(own)
+    marks.begin(own)
+
+
+def test_every_key_of_a_number_tells_that_there_is_data(harness: StoreHarness) -> None:
+    """Those that must not be missed; none of a shard or of the whole store that is made before the first start."""
+    keys, ref = harness.keys, harness.ring.ids.new("0" * 20, bytes(10))
+    told = (keys.record(ref), keys.number(ref.number_hash), keys.optouts(ref.number_hash), keys.sticky(ref.number_hash))
+    assert all(map(of_numbers, (*told, keys.opted_out(3))))
+    assert not any(map(of_numbers, (keys.outbox(3), keys.audit(3), keys.timers(3), keys.shard_count(), keys.probe(3))))
 
 
 def test_ids_of_keys_are_remembered(harness: StoreHarness) -> None:

@@ -30,7 +30,7 @@ def judge(sandbox: SandboxCarrier, entry: tuple[dict[str, str], bytes]) -> Verdi
     """The verdict on one webhook, by the clock of now."""
     headers, body = {name.lower(): value for name, value in entry[0].items()}, entry[1]
     timestamp, signature = headers["telnyx-timestamp"], headers["telnyx-signature-ed25519"]
-    return verify(sandbox.public_key, timestamp=timestamp, signature=signature, body=body, now_s=time())
+    return verify([sandbox.public_key], timestamp=timestamp, signature=signature, body=body, now_s=time())
 
 
 def events_of(sandbox: SandboxCarrier, receiver: WebhookReceiver, kind: Callable[[Any], bool]) -> list[Any]:

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from nacl.signing import SigningKey
 
-from otp_service.telnyx.signatures import Verdict, parse_public_key, verify
+from otp_service.telnyx.signatures import Verdict, parse_public_key, parse_public_keys, verify
 
 KEY = SigningKey(bytes(range(32)))
 PUBLIC = bytes(KEY.verify_key)
@@ -25,7 +25,7 @@ def judge(
 ) -> Verdict:
     """Verify with the test's key; without a signature, the right one for this timestamp and body."""
     made = sign(timestamp or "", body) if signature is None else signature
-    return verify(PUBLIC, timestamp=timestamp, signature=made, body=body, now_s=now_s)
+    return verify([PUBLIC], timestamp=timestamp, signature=made, body=body, now_s=now_s)
 
 
 def test_what_the_carrier_signed_is_genuine() -> None:
@@ -39,7 +39,7 @@ def test_what_the_carrier_signed_is_genuine() -> None:
 def test_a_missing_header_is_missing(timestamp: str | None, signature: str) -> None:
     """Without both headers there is nothing to judge."""
     assert judge(timestamp, signature) is Verdict.MISSING
-    assert verify(PUBLIC, timestamp="1", signature=None, body=BODY, now_s=NOW) is Verdict.MISSING
+    assert verify([PUBLIC], timestamp="1", signature=None, body=BODY, now_s=NOW) is Verdict.MISSING
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_nothing_unsigned_passes_or_breaks(
     timestamp: str | None, signature: str | None, body: bytes, now_s: float
 ) -> None:
     """For random headers and bodies there is a verdict, and it is never OK or STALE."""
-    verdict = verify(PUBLIC, timestamp=timestamp, signature=signature, body=body, now_s=now_s)
+    verdict = verify([PUBLIC], timestamp=timestamp, signature=signature, body=body, now_s=now_s)
     assert verdict in {Verdict.MISSING, Verdict.MALFORMED, Verdict.BAD_SIGNATURE}
 
 
@@ -157,6 +157,20 @@ def test_well_formed_guesses_are_bad(signature: bytes, timestamp: int) -> None:
 def test_the_public_key_is_read_as_the_portal_prints_it() -> None:
     """Base64 of 32 bytes, with the whitespace that copying adds."""
     assert parse_public_key(f" {base64.b64encode(PUBLIC).decode()}\n") == PUBLIC
+
+
+def test_several_keys_while_the_carriers_key_changes() -> None:
+    """Whatever whitespace is between them; a signature by any of them is good, one by another key is bad."""
+    other = SigningKey(bytes(reversed(range(32))))
+    texts = [base64.b64encode(key).decode() for key in (bytes(other.verify_key), PUBLIC)]
+    for between in (" ", "\n", "\r\n\t"):
+        keys = parse_public_keys(f" {between.join(texts)}\n")
+        assert keys == (bytes(other.verify_key), PUBLIC)
+    for known, verdict in ((keys, Verdict.OK), (keys[:1], Verdict.BAD_SIGNATURE), (keys[1:], Verdict.OK)):
+        assert verify(known, timestamp=str(NOW), signature=sign(), body=BODY, now_s=NOW) is verdict
+    for text in ("", " ", f"{texts[0]} AAAA", f"{texts[0]},{texts[1]}"):
+        with pytest.raises(ValueError, match=r"public key|bytes"):
+            parse_public_keys(text)
 
 
 @pytest.mark.parametrize(
@@ -179,4 +193,4 @@ def test_an_unusable_public_key_is_explained(text: str, sentence: str) -> None:
 def test_a_key_of_the_wrong_length_is_our_mistake() -> None:
     """A public key that was never parsed raises instead of passing for a bad signature for ever."""
     with pytest.raises(ValueError, match="32"):
-        verify(b"short", timestamp="1", signature=sign(), body=BODY, now_s=NOW)
+        verify([PUBLIC, b"short"], timestamp="1", signature=sign(), body=BODY, now_s=NOW)

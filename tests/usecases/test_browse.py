@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otp_service.domain.audit import ZERO, Event, EventPage, Position
-from otp_service.domain.errors import InvalidNumber, NotReady
+from otp_service.domain.errors import InvalidNumber, KeyUnknown, NotReady
 from otp_service.domain.ids import shard_of
 from otp_service.domain.optout_list import OptOut
 from otp_service.domain.policy import App, Policy, Sender, SenderKind
 from otp_service.keyring import create, parse
 from otp_service.usecases.audit_cursors import AuditCursors, next_positions
 from otp_service.usecases.browse import MAX_PAGE, AuditFilter, AuditPage, Browse, as_seen
-from tests.fakes import FakeAuditReader, FakeOptOuts, FakeVerifications, verification_view
+from tests.fakes import FakeAuditReader, FakeKeyIds, FakeOptOuts, FakeVerifications, verification_view
 
 RING = parse(create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z"))
 PERSON = "+12025550143"
@@ -41,12 +41,20 @@ class Scenario:
     store: FakeVerifications = field(default_factory=FakeVerifications)
     known: FakeOptOuts = field(default_factory=FakeOptOuts)
     audit: FakeAuditReader = field(default_factory=lambda: FakeAuditReader([EVENT]))
+    key_ids: FakeKeyIds = field(default_factory=FakeKeyIds)
 
 
 def use_case(scenario: Scenario) -> Browse:
     """The use case of one process."""
     policy = Policy(MappingProxyType(APPS), MappingProxyType(SENDERS))
-    return Browse(store=scenario.store, optouts=scenario.known, record=scenario.audit, vault=RING, policy=policy)
+    return Browse(
+        store=scenario.store,
+        optouts=scenario.known,
+        record=scenario.audit,
+        vault=RING,
+        key_ids=scenario.key_ids,
+        policy=policy,
+    )
 
 
 def asked(wanted: AuditFilter, visible_app: str | None = None) -> Mapping[str, Any]:
@@ -175,15 +183,33 @@ def test_two_apps_know_one_number_by_two_hashes() -> None:
 def test_a_cursor_goes_on_where_the_page_ended() -> None:
     """It wins over `since`; pages are bounded; at the end there is none; another's is refused."""
     places = [Position(n, 0) for n in range(16)]
-    cursors = AuditCursors(RING, 16)
+    cursors = AuditCursors(RING, FakeKeyIds(), 16)
     found = asked(AuditFilter(cursor=cursors.text(places), since_ms=5_000, limit=10**9))
     assert (found["positions"], found["limit"]) == (places, MAX_PAGE + 1)
     assert use_case(Scenario()).audit(AuditFilter(), None).next_cursor is None
     assert set(cursors.text(places)) <= set(string.ascii_letters + string.digits + "-_.")
     good = cursors.text(places)
-    for bad in (AuditCursors(RING, 3).text(places[:3]), good[:-1], good.replace(".", ":"), "k.", ".", "", "\u0663.x"):
+    for bad in (
+        AuditCursors(RING, FakeKeyIds(), 3).text(places[:3]),
+        good[:-1],
+        good.replace(".", ":"),
+        "k.",
+        ".",
+        "",
+        "\u0663.x",
+    ):
         with pytest.raises(ValueError, match="cursor"):
             use_case(Scenario()).audit(AuditFilter(cursor=bad), None)
+
+
+def test_a_cursor_of_a_key_that_this_process_lacks_is_no_verdict() -> None:
+    """Another process, which knows a newer key, gave the page before: try again. A made-up key is no cursor."""
+    newer = parse(create(lambda n: bytes(range(7, 7 + n)), "2026-01-01T00:00:00Z"))
+    cursor = AuditCursors(newer, FakeKeyIds(), 16).text([ZERO] * 16)
+    with pytest.raises(KeyUnknown):
+        use_case(Scenario(key_ids=FakeKeyIds(newer.active_kid))).audit(AuditFilter(cursor=cursor), None)
+    with pytest.raises(ValueError, match="cursor"):
+        use_case(Scenario()).audit(AuditFilter(cursor=cursor), None)
 
 
 def test_a_page_that_had_to_stop_early_leads_on() -> None:

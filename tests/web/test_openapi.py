@@ -1,10 +1,12 @@
 """The OpenAPI document: well-formed, complete, and true of every answer."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from otp_service.domain.verification import Status
 from otp_service.web.schemas.queries import MAX_WAIT_S
 
 from .conftest import Answer, ApiHarness
@@ -13,7 +15,7 @@ from .request_examples import UNKNOWN_ID
 KEYWORDS = {
     *("type", "$ref", "properties", "required", "additionalProperties", "items", "anyOf", "enum", "const", "default"),
     *("title", "description", "examples", "pattern", "format", "minLength", "maxLength", "minimum", "maximum"),
-    *("minProperties", "maxProperties", "propertyNames", "minItems", "maxItems"),
+    *("minProperties", "maxProperties", "propertyNames", "minItems", "maxItems", "contentMediaType", "contentSchema"),
 }
 TYPES: dict[str, Any] = {
     "object": dict,
@@ -39,6 +41,10 @@ class Schemas:
             found = found[part]
         assert isinstance(found, dict)
         return found
+
+    def whole(self, part: dict[str, Any]) -> dict[str, Any]:
+        """The part itself, or what it refers to."""
+        return self.find(part["$ref"]) if "$ref" in part else part
 
     def faults(self, schema: dict[str, Any], value: Any, at: str = "") -> list[str]:
         """Where the value breaks the schema."""
@@ -110,12 +116,15 @@ def test_the_document_is_well_formed(document: dict[str, Any]) -> None:
         assert named == set(re.findall(r"\{(.*?)\}", path))
         assert all(p["required"] for p in operation["parameters"] if p["in"] == "path")
         assert operation["summary"]
-        for status, response in operation["responses"].items():
+        for status, answer in operation["responses"].items():
             assert re.fullmatch("[1-5][0-9][0-9]", status)
+            response = schemas.whole(answer)
             assert response["description"]
+            for header in response["headers"].values():
+                assert schemas.whole(header)["schema"]["type"]
             for media in response.get("content", {}).values():
                 schemas.faults(media["schema"], None)
-        for scheme in operation.get("security", []):
+        for scheme in operation["security"]:
             assert set(scheme) <= set(document["components"]["securitySchemes"])
     for reference in re.findall(r"'\$ref': '(.*?)'", str(document)):
         schemas.find(reference)
@@ -132,7 +141,7 @@ def test_every_route_is_in_the_document(api: ApiHarness, document: dict[str, Any
 
 def test_the_watch_token_is_announced_where_it_opens(document: dict[str, Any]) -> None:
     """One operation takes it beside a key, and describes how to wait; no other does."""
-    taking = [place for place, op in operations(document).items() if {"watch_token": []} in op.get("security", [])]
+    taking = [place for place, op in operations(document).items() if {"watch_token": []} in op["security"]]
     assert taking == [("GET", "/verify/{verification_id}")]
     named = {one["name"]: one["schema"] for one in operations(document)[taking[0]]["parameters"]}
     assert (named["wait"]["maximum"], named["after"]["minimum"]) == (MAX_WAIT_S, 0)
@@ -140,13 +149,17 @@ def test_the_watch_token_is_announced_where_it_opens(document: dict[str, Any]) -
 
 def test_every_error_is_described_as_a_problem(document: dict[str, Any]) -> None:
     """All 4xx and 5xx are problem+json; 429 and 503 announce Retry-After; what has a scope has 401, 403 and 503."""
+    schemas = Schemas(document)
     for (method, path), operation in operations(document).items():
-        for status, response in operation["responses"].items():
+        for status, answer in operation["responses"].items():
+            response = schemas.whole(answer)
             if int(status) >= 400:
                 assert list(response["content"]) == ["application/problem+json"], (method, path, status)
             if status in ("429", "503"):
                 assert "Retry-After" in response["headers"]
-        if operation.get("security"):
+            if status == "401":
+                assert "WWW-Authenticate" in response["headers"]
+        if operation["security"]:
             assert {"401", "403", "503"} <= set(operation["responses"]), (method, path)
         if method == "POST":
             assert "413" in operation["responses"]
@@ -163,6 +176,10 @@ class DocumentCheck:
         """Fail unless the document has the answer's status, media type, code and form."""
         response = self.operations[method, template]["responses"].get(str(answer.status))
         assert response is not None, (method, template, answer.status, answer.body)
+        response = self.schemas.whole(response)
+        sent = {name for name in self.schemas.document["components"]["headers"] if answer.header(name)}
+        assert "X-Request-Id" in sent
+        assert sent <= set(response["headers"]), (method, template, answer.status, sent)
         kind = (answer.header("Content-Type") or "").partition(";")[0]
         if not answer.body:
             assert "content" not in response
@@ -245,6 +262,48 @@ def test_every_answer_is_as_the_document_says(api: ApiHarness, document: dict[st
         see("POST", hook, api.hook([], path))
         see("POST", hook, api.call("POST", f"/webhooks/telnyx{path}", b"{}", key=None))
         see("POST", hook, api.call("POST", f"/webhooks/telnyx{path}", b" " * 65537, key=None))
+
+
+def schemas_in(part: Any) -> Iterator[dict[str, Any]]:
+    """Every object within the part, the part itself included."""
+    if isinstance(part, dict):
+        yield part
+        for member in part.values():
+            yield from schemas_in(member)
+    elif isinstance(part, list):
+        for member in part:
+            yield from schemas_in(member)
+
+
+def test_the_examples_are_what_they_show(document: dict[str, Any]) -> None:
+    """Each body has an example that passes its schema. Those without are parts of others."""
+    schemas = Schemas(document)
+    for name, schema in document["components"]["schemas"].items():
+        for example in schema.get("examples", []):
+            assert schemas.faults(schema, example) == [], name
+    for operation in operations(document).values():
+        bodies = [operation.get("requestBody", {}), *map(schemas.whole, operation["responses"].values())]
+        for body in (media["schema"] for one in bodies for media in one.get("content", {}).values()):
+            assert "$ref" not in body or schemas.find(body["$ref"])["examples"]
+
+
+def test_schemas_say_what_generators_need(document: dict[str, Any]) -> None:
+    """Enumerations have a type, free objects say so, patterns are ECMA's; no member that may be left out has a default.
+
+    A generator takes a member with a default for one that is always there.
+    """
+    components = document["components"]["schemas"]
+    for schema in schemas_in([components, document["paths"]]):
+        if isinstance(schema.get("enum"), list):
+            assert schema["type"] == "string"
+        if schema.get("type") == "object":
+            assert "properties" in schema or "additionalProperties" in schema
+        if isinstance(schema.get("pattern"), str):
+            assert not re.search(r"\\[AZz]|\(\?[PiamsuxL]", schema["pattern"])
+    for schema in components.values():
+        assert not any("default" in member for member in schema.get("properties", {}).values())
+    assert "autofill" not in components["StartRequest"]["required"]
+    assert components["Verification"]["properties"]["status"]["enum"] == [str(status) for status in Status]
 
 
 def test_requests_that_the_document_forbids_are_refused(api: ApiHarness, document: dict[str, Any]) -> None:

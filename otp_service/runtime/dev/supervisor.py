@@ -72,7 +72,7 @@ class Supervisor:
             self._store.wait_ready()
         self._service_commands = [
             ("API", "serve", "--port", str(api_port), "--workers", "1", "--threads", str(API_THREADS), "--drain", "0s"),
-            ("worker", "worker"),
+            ("worker", "worker", "--processes", "1"),
         ]
         self._service = [self._command(*command) for command in self._service_commands]
         key = self._api_key(settings, app)

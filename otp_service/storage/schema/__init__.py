@@ -4,6 +4,6 @@ Nothing outside this package and the names that it gives to the scripts builds a
 `keys` has the keys, `fields` the field names and the kinds of timers, `encodings` what is packed into one string.
 """
 
-from .keys import Keys
+from .keys import PREFIX, Keys, of_numbers
 
-__all__ = ["Keys"]
+__all__ = ["PREFIX", "Keys", "of_numbers"]

@@ -31,7 +31,7 @@ class Encoding:
         """One string of as many values as there are parts. Raises ValueError for another number."""
         if len(values) != len(self.parts):
             raise ValueError(f"{len(self.parts)} parts are needed: {', '.join(self.parts)}")
-        return self.separator.join(str(value) for value in values)
+        return self.separator.join(map(str, values))
 
     def parse(self, text: str) -> list[str]:
         """The parts. Raises ValueError if there are too few."""

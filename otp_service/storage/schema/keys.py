@@ -5,9 +5,18 @@ number, stays in one hash slot and is atomic on a single server, under Sentinel 
 keys as keyed hashes. What has no number carries a tag of its own.
 """
 
+import re
+
 from ...domain.ids import Reference, shard_of
 
 PREFIX = "otp"
+
+_OF_NUMBERS = re.compile(r"otp:\{s[0-9a-f]+\}:(verification|number|optouts|opted_out|sticky)(:|$)", re.ASCII)
+
+
+def of_numbers(key: str) -> bool:
+    """Whether it is a key of what is remembered of telephone numbers: an opt-out, a budget, a verification."""
+    return _OF_NUMBERS.match(key) is not None
 
 
 class Keys:
@@ -15,13 +24,14 @@ class Keys:
 
     def __init__(self, shards: int) -> None:
         self.shards = shards
+        self._tags = [f"{PREFIX}:{{s{shard:02x}}}" for shard in range(shards)]
 
     def shard(self, number_hash: str) -> int:
         """The shard of a number's keyed hash."""
         return shard_of(number_hash, self.shards)
 
     def _tag(self, shard: int) -> str:
-        return f"{PREFIX}:{{s{shard:02x}}}"
+        return self._tags[shard]
 
     def _of(self, number_hash: str) -> str:
         return self._tag(self.shard(number_hash))

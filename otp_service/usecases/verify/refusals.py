@@ -1,6 +1,5 @@
 """Refusals that several use cases give."""
 
-from dataclasses import replace
 from typing import TypeVar
 
 from ...domain.errors import Refusal
@@ -24,7 +23,10 @@ _ENDED_DETAIL = {
 
 def about(ref: Reference, outcome: Outcome | Refusal) -> Outcome | Refusal:
     """The outcome; a refusal says for the log which verification it is about."""
-    return replace(outcome, verification_id=ref.verification_id) if isinstance(outcome, Refusal) else outcome
+    if not isinstance(outcome, Refusal):
+        return outcome
+    # As `replace` does, in half the time: every wrong code comes here.
+    return Refusal(outcome.code, outcome.detail, outcome.retry_after_s, outcome.fields, ref.verification_id)
 
 
 def ended(status: Status) -> Refusal:

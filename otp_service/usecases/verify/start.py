@@ -86,7 +86,7 @@ class StartVerification:
         refusal = no_room_for_payment(request) or unreachable(app, to, channel, served=bool(senders))
         if refusal is not None:
             return refusal
-        command = self._command(app, to, senders, request, operation_id)
+        command = self._command(app, to, senders, request, operation_id, channel=channel)
         return self._run(command, self._limit_slots(app, request.client_ip))
 
     def _run(self, command: StartCommand, slots: Sequence[Slot]) -> Started | Refusal:
@@ -100,7 +100,14 @@ class StartVerification:
         return refusal_of(outcome)
 
     def _command(
-        self, app: App, to: Phone, senders: tuple[Sender, ...], request: StartRequest, operation_id: str | None
+        self,
+        app: App,
+        to: Phone,
+        senders: tuple[Sender, ...],
+        request: StartRequest,
+        operation_id: str | None,
+        *,
+        channel: Channel,
     ) -> StartCommand:
         number = self._vault.ids.number_hash(to.e164)
         ref = self._vault.ids.new(number, self._token_bytes(NUMBER_HASH_BYTES))
@@ -114,7 +121,7 @@ class StartVerification:
             reference=ref,
             app=app,
             purpose=request.purpose,
-            channel=Channel(request.channel),
+            channel=channel,
             mask=to.mask,
             context_hash=context,
             kid=ring.active_kid,
@@ -124,7 +131,7 @@ class StartVerification:
             locale=message_text.language(request.locale),
             autofill=request.autofill,
             route=route,
-            failover_route=self._failover_route(app, to, request),
+            failover_route=self._failover_route(app, to, channel, request),
             healthy=healthy,
             queue_max=self._queue_max,
             outer_wait_ms=0,
@@ -132,9 +139,9 @@ class StartVerification:
             per_number=self._policy.per_number,
         )
 
-    def _failover_route(self, app: App, to: Phone, request: StartRequest) -> tuple[Sender, ...]:
+    def _failover_route(self, app: App, to: Phone, channel: Channel, request: StartRequest) -> tuple[Sender, ...]:
         # A WhatsApp template has no room for what is to be confirmed: such a code stays on the channel asked for.
-        others = () if request.context else routing.other_channel_senders(app, Channel(request.channel), to)
+        others = () if request.context else routing.other_channel_senders(app, channel, to)
         return self._sender_health.route(app, others)[0] if others else ()
 
 

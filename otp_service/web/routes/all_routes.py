@@ -57,7 +57,7 @@ class Backend:
     seal: Callable[[bytes], str]
     unseal: Callable[[str], bytes]
     jwks: Callable[[], dict[str, Any]]
-    webhook_key: bytes
+    webhook_keys: Sequence[bytes]
     now_s: Callable[[], float]
     readiness: Callable[[], Judgement]
     outbox_depth: Callable[[], int]
@@ -74,7 +74,7 @@ def all_routes(backend: Backend) -> list[Route]:
         *ReceiptRoutes(backend.verify, backend.jwks, backend.problems).routes(),
         *OptOutRoutes(backend.browse).routes(),
         *AuditRoutes(backend.browse).routes(),
-        *WebhookRoutes(backend.receive, backend.audit, backend.webhook_key, backend.problems, backend.now_s).routes(),
+        *WebhookRoutes(backend.receive, backend.audit, backend.webhook_keys, backend.problems, backend.now_s).routes(),
         *_operation_routes(backend),
         *documents.routes(),
     ]

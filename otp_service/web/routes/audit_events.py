@@ -18,6 +18,7 @@ _DOC = Doc(
     query=AuditQuery,
     tag="audit",
     operation_id="listAuditEvents",
+    description="One page; `next_cursor` leads to the next. A key with `audit:read` sees its own app's events.",
 )
 
 

@@ -17,6 +17,7 @@ _DOC = Doc(
     200,
     (*CALLER, *BODY, "verification_not_found", *ENDED, *STORE),
     operation_id="cancelVerification",
+    description="No code of it is approved any more. One that has already ended is 410.",
 )
 
 

@@ -31,6 +31,7 @@ _DOC = Doc(
     (*CALLER, *BODY, *_VERDICTS, "idempotency_conflict", *STORE),
     headers=(("Idempotency-Key", _KEY_HEADER),),
     operation_id="checkVerification",
+    description="Every other outcome than an approval is 4xx or 5xx: a caller that looks at the status alone refuses.",
 )
 
 

@@ -6,15 +6,28 @@ from importlib.resources import files
 import msgspec
 
 from ..http import JSON, PUBLIC, Call, Doc, Reply, Route
-from ..openapi import describe
+from ..openapi.document import describe
 from ..problems import STATUS
 
 DOCS_CSP = (
     "default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_OPENAPI = Doc("This document", None, dict, tag="operation", operation_id="getOpenApiDocument")
-_DOCS = Doc("This document for people", media="text/html", tag="operation", operation_id="getDocumentation")
+_OPENAPI = Doc(
+    "This document",
+    None,
+    dict,
+    tag="operation",
+    operation_id="getOpenApiDocument",
+    description="OpenAPI 3.1, made from the types that validate requests.",
+)
+_DOCS = Doc(
+    "This document for people",
+    media="text/html",
+    tag="operation",
+    operation_id="getDocumentation",
+    description="A page that loads nothing from elsewhere.",
+)
 
 
 class DocumentRoutes:

@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 
+import msgspec
 from msgspec import UnsetType
 
 from ...domain.verification import Status
@@ -32,6 +32,9 @@ _DOC = Doc(
     (*CALLER, *STORE, "invalid_request", "verification_not_found"),
     query=WatchQuery,
     operation_id="getVerification",
+    description="With `wait` the answer comes when the verification changes. The verification's `watch_token` opens "
+    "it in place of an API key, for a code screen in a browser.",
+    may_retry=True,
 )
 
 
@@ -72,7 +75,9 @@ class VerificationRoutes:
             found = self._browse.verification(app, call.path["verification_id"])
         if found is None:
             return self._problems.refusal(NOT_FOUND, call.request_id)
-        return replace(self._reply(*found, news, token_access=token_access), waited_s=waited_s)
+        answer = self._reply(*found, news, token_access=token_access)
+        waited: Reply = msgspec.structs.replace(answer, waited_s=waited_s)
+        return waited
 
     def _wait(self, view: VerificationView, wanted: WatchQuery, share: int | None) -> News:
         after = view.version if isinstance(wanted.after, UnsetType) else wanted.after

@@ -7,8 +7,23 @@ from ..problems import Problems
 from ..readiness import Judgement
 from ..schemas.health import Health
 
-_ALIVE = Doc("Liveness", None, Health, tag="operation", operation_id="getHealth")
-_READY = Doc("Readiness", None, Health, codes=("not_ready",), tag="operation", operation_id="getReadiness")
+_ALIVE = Doc(
+    "Liveness",
+    None,
+    Health,
+    tag="operation",
+    operation_id="getHealth",
+    description="200 as long as the process answers, whatever the store does.",
+)
+_READY = Doc(
+    "Readiness",
+    None,
+    Health,
+    codes=("not_ready",),
+    tag="operation",
+    operation_id="getReadiness",
+    description="200 if everything that a request needs is there; else 503 with the `reasons`.",
+)
 
 
 class HealthRoutes:

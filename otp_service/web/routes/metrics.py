@@ -17,6 +17,8 @@ _DOC = Doc(
     media="text/plain",
     tag="operation",
     operation_id="getMetrics",
+    description="Prometheus' text format. Over loopback no key is needed.",
+    key_optional=True,
 )
 
 

@@ -13,6 +13,7 @@ _DOC = Doc(
     (*CALLER, *STORE, "invalid_number"),
     tag="opt-outs",
     operation_id="getOptOuts",
+    description="What each messaging profile holds against sending to the number.",
 )
 
 

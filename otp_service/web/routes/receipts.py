@@ -23,8 +23,16 @@ _REDEEM = Doc(
     (*CALLER, *BODY, "receipt_invalid", "invalid_number", "receipt_spent", *STORE),
     tag="receipts",
     operation_id="redeemReceipt",
+    description="The second time it is 410. A receipt is good for 120 seconds; `ReceiptClaims` is what it says.",
 )
-_KEYS = Doc("Keys of the receipts", None, Jwks, tag="receipts", operation_id="listReceiptKeys")
+_KEYS = Doc(
+    "Keys of the receipts",
+    None,
+    Jwks,
+    tag="receipts",
+    operation_id="listReceiptKeys",
+    description="Also the key that will sign next, for longer than this answer may be cached.",
+)
 
 
 class ReceiptRoutes:

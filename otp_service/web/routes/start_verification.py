@@ -28,6 +28,8 @@ _DOC = Doc(
     headers=(("Idempotency-Key", f"{IDEMPOTENCY_KEY_FORM}; kept for 24 hours."),),
     also=(200,),
     operation_id="startVerification",
+    description="201 for a new verification, 200 if the pending one's code is sent again. The answer comes as soon as "
+    "the message is durably queued; its delivery is followed by GET /verify/{verification_id}.",
 )
 
 

@@ -5,7 +5,7 @@ status. If the store does not answer it gets 503, and the carrier sends it again
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ... import telemetry
 from ...domain.audit import EventType
@@ -29,11 +29,16 @@ class WebhookRoutes:
     """Verifies webhooks and passes them to their use cases. `now_s` is Unix time in seconds."""
 
     def __init__(
-        self, receive: Receive, audit: AuditLog, public_key: bytes, problems: Problems, now_s: Callable[[], float]
+        self,
+        receive: Receive,
+        audit: AuditLog,
+        public_keys: Sequence[bytes],
+        problems: Problems,
+        now_s: Callable[[], float],
     ) -> None:
         self._receive = receive
         self._audit = audit
-        self._public_key = public_key
+        self._public_keys = public_keys
         self._problems = problems
         self._now_s = now_s
 
@@ -47,7 +52,7 @@ class WebhookRoutes:
     def telnyx(self, call: Call) -> Reply:
         """POST /webhooks/telnyx and /webhooks/telnyx/{delivery_id}."""
         verdict = verify(
-            self._public_key,
+            self._public_keys,
             timestamp=call.headers.get("telnyx-timestamp"),
             signature=call.headers.get("telnyx-signature-ed25519"),
             body=call.body,
@@ -108,4 +113,17 @@ class WebhookRoutes:
 def _doc(operation_id: str) -> Doc:
     codes = ("unauthorized", "invalid_request", "payload_too_large", *STORE)
     summary = "Delivery reports, replies and link clicks"
-    return Doc(summary, None, None, 200, codes, tag="webhooks", operation_id=operation_id)
+    return Doc(
+        summary,
+        dict,
+        None,
+        200,
+        codes,
+        headers=(
+            ("telnyx-timestamp", "Unix seconds; at most 300 off."),
+            ("telnyx-signature-ed25519", "The carrier's signature over `timestamp|body`, in base64."),
+        ),
+        tag="webhooks",
+        operation_id=operation_id,
+        description="For the carrier alone. What is well signed is 200 with an empty body, whatever it says.",
+    )

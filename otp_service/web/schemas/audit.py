@@ -6,6 +6,7 @@ import msgspec
 
 from ...clock import rfc3339
 from ...domain.audit import Event
+from .values import EventWord, MaskedNumber, Time
 
 
 class Cause(msgspec.Struct):
@@ -23,12 +24,12 @@ class AuditEvent(msgspec.Struct):
     """One event of the record."""
 
     seq: str
-    at: str
-    type: str
+    at: Time
+    type: EventWord
     app: str | None
     verification_id: str | None
     delivery_id: str | None
-    to: str | None
+    to: MaskedNumber | None
     number_hash: str | None
     by: Cause
     detail: dict[str, Any]

@@ -12,12 +12,18 @@ from ...domain.errors import InvalidRequest
 _HOST = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]", re.ASCII)
 _ANDROID_HASH = re.compile(r"[A-Za-z0-9+/]{11}", re.ASCII)
 _HASH_FORM = {"pattern": "^[A-Za-z0-9+/]{11}$"}
+_HOST_FORM = {"format": "hostname"}
 
 
 class Autofill(msgspec.Struct, forbid_unknown_fields=True):
     """How the phone fills the code in by itself: exactly one of the two."""
 
-    web_origin: Annotated[str, Meta(description="Host of the page, as in `@example.com #123456`.")] | UnsetType = UNSET
+    web_origin: (
+        Annotated[
+            str, Meta(description="Host of the page, as in `@example.com #123456`.", extra_json_schema=_HOST_FORM)
+        ]
+        | UnsetType
+    ) = UNSET
     android_hash: (
         Annotated[str, Meta(description="The app's 11-character hash.", extra_json_schema=_HASH_FORM)] | UnsetType
     ) = UNSET

@@ -8,6 +8,7 @@ from msgspec import UNSET, UnsetType
 from ...clock import rfc3339
 from ...domain.callback import MAX_BODY
 from ...domain.view import TimelineEntry, VerificationView
+from .values import CallbackWord, Time
 from .verification import TimelineEvent, Verification, shown_as, timeline_events
 
 
@@ -20,8 +21,8 @@ class CallbackData(Verification):
 class CallbackBody(msgspec.Struct):
     """What an app's receiver is sent. `timestamp` is when the event happened, `version` in `data` which is newer."""
 
-    type: str
-    timestamp: str
+    type: CallbackWord
+    timestamp: Time
     data: CallbackData
 
 

@@ -14,7 +14,9 @@ from ...domain.errors import InvalidRequest
 from ...domain.phone import E164
 
 Word = Annotated[str, Meta(min_length=1, max_length=32)]
-Context = Annotated[dict[str, str], Meta(max_length=8)]
+_NAME_FORM = {"propertyNames": {"type": "string", "minLength": 1, "maxLength": 32}}
+_Value = Annotated[str, Meta(extra_json_schema={"maxLength": 128})]
+Context = Annotated[dict[str, _Value], Meta(max_length=8, extra_json_schema=_NAME_FORM)]
 E164_FORM = {"pattern": f"^{E164}$"}
 
 IDEMPOTENCY_KEY_CHARACTERS, IDEMPOTENCY_KEY_MAX = "A-Za-z0-9_:.-", 255

@@ -4,6 +4,7 @@ import msgspec
 
 from ...clock import rfc3339
 from ...domain.optout_list import OptOut
+from .values import MaskedNumber, OptOutSource, Time
 
 
 class ProfileOptOut(msgspec.Struct):
@@ -12,14 +13,14 @@ class ProfileOptOut(msgspec.Struct):
     messaging_profile_id: str
     opted_out: bool
     keyword: str | None
-    since: str | None
-    source: str | None
+    since: Time | None
+    source: OptOutSource | None
 
 
 class OptOuts(msgspec.Struct):
     """A number's opt-outs."""
 
-    to: str
+    to: MaskedNumber
     profiles: list[ProfileOptOut]
 
 

@@ -11,12 +11,12 @@ from msgspec import UNSET, Meta, UnsetType
 from ...domain.audit import EventType
 from ...domain.errors import InvalidRequest
 from .forms import E164_FORM, Request
+from .values import DATE_TIME
 
 MAX_WAIT_S = 25
 """How long a request may wait for news: less than what proxies usually allow."""
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
-_TIME_FORM = {"format": "date-time"}
 _WAIT = (
     "Seconds to wait for news, if there is none yet: the answer comes when `version` grows or the code expires, and "
     "else after this time, unchanged. With Retry-After, no slot to wait was free: ask again after that many seconds."
@@ -72,8 +72,8 @@ class AuditQuery(Request):
     type: Annotated[list[EventType], Meta(description="Only events of this type; may be repeated.")] = msgspec.field(
         default_factory=list
     )
-    since: Annotated[str, Meta(description="RFC 3339, included.", extra_json_schema=_TIME_FORM)] | UnsetType = UNSET
-    until: Annotated[str, Meta(description="RFC 3339, included.", extra_json_schema=_TIME_FORM)] | UnsetType = UNSET
+    since: Annotated[str, Meta(description="RFC 3339, included.", extra_json_schema=DATE_TIME)] | UnsetType = UNSET
+    until: Annotated[str, Meta(description="RFC 3339, included.", extra_json_schema=DATE_TIME)] | UnsetType = UNSET
     cursor: Annotated[str, Meta(description="`next_cursor` of the page before.")] | UnsetType = UNSET
     limit: Annotated[int, Meta(ge=1, le=1000, description="1 to 1000, default 100.")] = 100
 

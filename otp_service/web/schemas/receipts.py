@@ -1,12 +1,13 @@
 """Receipts: redeeming one, what one says, and the keys that sign them."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from .check import given
 from .forms import E164_FORM, Request, Word, require_ascii
+from .values import ChannelWord, MaskedNumber, Time
 
 
 class RedeemRequest(Request):
@@ -26,8 +27,8 @@ class RedeemedReceipt(msgspec.Struct):
     """The receipt was spent just now."""
 
     verification_id: str
-    redeemed_at: str
-    to: str
+    redeemed_at: Time
+    to: MaskedNumber
     purpose: str
     sub: str
 
@@ -49,7 +50,7 @@ class ReceiptClaims(msgspec.Struct):
     jti: Annotated[str, Meta(description="The receipt's own id.")]
     verification_id: Annotated[str, Meta(description="The verification that was approved.")]
     purpose: Annotated[str, Meta(description="What the start was for.")]
-    channel: Annotated[str, Meta(description="The channel that the start, or its last repeat, asked for.")]
+    channel: Annotated[ChannelWord, Meta(description="The channel that the start, or its last repeat, asked for.")]
     amr: Annotated[
         list[str],
         Meta(description="RFC 8176: `otp` and, for the channel `sms`, `sms`. There is no word for WhatsApp."),
@@ -63,7 +64,18 @@ class ReceiptClaims(msgspec.Struct):
     ]
 
 
+class Jwk(msgspec.Struct):
+    """A public key (RFC 7517, RFC 8037). Find it by the `kid` of a receipt's header."""
+
+    kty: Literal["OKP"]
+    crv: Literal["Ed25519"]
+    alg: Literal["EdDSA"]
+    use: Literal["sig"]
+    kid: str
+    x: Annotated[str, Meta(description="The 32 bytes of the key in base64url without padding.")]
+
+
 class Jwks(msgspec.Struct):
     """The keys of the receipts (RFC 7517)."""
 
-    keys: list[dict[str, str]]
+    keys: list[Jwk]

@@ -10,7 +10,7 @@ from ...domain import message_text
 from ...domain.errors import InvalidRequest
 from ...domain.verification import DEFAULT_PURPOSE
 from .autofill import Autofill
-from .forms import E164_FORM, Request, Word, require_ascii, require_context, require_legible
+from .forms import E164_FORM, Context, Request, Word, require_ascii, require_context, require_legible
 
 MAX_METADATA = 1024
 """Bytes of the metadata as JSON."""
@@ -36,7 +36,7 @@ class StartRequest(Request):
     channel: Literal["sms", "whatsapp"] = "sms"
     purpose: Word = DEFAULT_PURPOSE
     locale: Annotated[str, Meta(description=_LOCALE)] = "en"
-    context: Annotated[dict[str, str], Meta(max_length=8, description=_CONTEXT)] = msgspec.field(default_factory=dict)
+    context: Annotated[Context, Meta(description=_CONTEXT)] = msgspec.field(default_factory=dict)
     given_client_ip: Annotated[str, Meta(description=_CLIENT_IP, extra_json_schema=_ADDRESS_FORM)] | UnsetType = (
         msgspec.field(name="client_ip", default=UNSET)
     )

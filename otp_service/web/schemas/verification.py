@@ -12,6 +12,17 @@ from msgspec import Meta
 
 from ...clock import rfc3339
 from ...domain.view import DeliveryView, TimelineEntry, VerificationView
+from .values import (
+    ChannelWord,
+    Count,
+    DeliveryStatusWord,
+    EventWord,
+    MaskedNumber,
+    Seconds,
+    SenderKindWord,
+    Time,
+    VerificationStatus,
+)
 
 _SUB = (
     "The person within this app, as the receipt's `sub` names them: a keyed hash of the number. "
@@ -35,29 +46,29 @@ class Delivery(msgspec.Struct):
 
     delivery_id: str
     sender: str
-    kind: str
-    status: str
-    carrier_status: str | None
+    kind: SenderKindWord
+    status: DeliveryStatusWord
+    carrier_status: Annotated[str | None, Meta(description="As the carrier reports it.")]
     error: CarrierError | None
-    queued_at: str
-    updated_at: str
+    queued_at: Time
+    updated_at: Time
 
 
 class Verification(msgspec.Struct):
     """A verification. Times are RFC 3339 UTC, durations whole seconds."""
 
     verification_id: str
-    status: str
-    to: str
+    status: VerificationStatus
+    to: MaskedNumber
     sub: Annotated[str | None, Meta(description=_SUB)]
-    channel: str
+    channel: ChannelWord
     purpose: str
-    created_at: str
-    expires_at: str
-    expires_in: int
-    checks_left: int
-    sends_left: int
-    resend_in: int | None
+    created_at: Time
+    expires_at: Time
+    expires_in: Seconds
+    checks_left: Count
+    sends_left: Count
+    resend_in: Annotated[Seconds | None, Meta(description="Null if the code will not be sent again.")]
     deliveries: list[Delivery]
     metadata: dict[str, Any]
     version: Annotated[int, Meta(description="Grows with every change.")]
@@ -72,8 +83,8 @@ class StartedVerification(Verification):
 class TimelineEvent(msgspec.Struct):
     """One event of a verification."""
 
-    event: str
-    at: str
+    event: EventWord
+    at: Time
     delivery_id: str | None
     detail: dict[str, Any]
 

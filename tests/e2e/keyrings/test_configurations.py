@@ -45,7 +45,7 @@ def test_a_sender_or_app_that_only_some_know(tmp_path: Path) -> None:
         for name in ("sandbox", "api"):
             site.start(name)
         site.ready()
-        site.another("worker", OTP_CONFIG=str(old))
+        site.another("worker", "--processes", "1", OTP_CONFIG=str(old))
         lost = service_client.started(service_client.number(), "alone")
         kept = service_client.started(number := service_client.number(), "both")
         ended = within(20, lambda: _ended(service_client, lost), "the end")

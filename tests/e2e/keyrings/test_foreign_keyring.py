@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import signal
 from pathlib import Path
 
 import httpx
@@ -44,6 +45,15 @@ def test_a_foreign_keyring_is_refused_everywhere(site: Site, service_client: Ser
     assert not finding["ok"]
     (right,) = [f for f in json.loads(site.command("doctor", "--json").stdout) if f["name"] == "keyring and store"]
     assert right["ok"]
+    # A store that lost its mark is taken by neither, until somebody says whose it is. (The API would mark it again.)
+    site.end("api", signal.SIGTERM)
+    with service_client.store() as store:
+        mark = store.getdel("otp:{meta}:index_keys")
+    for path in (ring, site.env["OTP_KEYRING"]):
+        refused = site.command("worker", OTP_KEYRING=path)
+        assert (refused.returncode, refused.stderr.count("keyring accept")) == (1, 1)
+    assert json.loads(site.command("keyring", "accept", "--json").stdout) == {"index_fingerprint": mark.decode()}
+    assert "another keyring" in site.command("keyring", "accept", OTP_KEYRING=ring).stderr
     # What waited all the while is delivered by the right worker, all of it.
     site.start("worker")
     assert all(service_client.code(number, 20) for number in numbers)
@@ -59,7 +69,10 @@ def test_commands_that_need_no_keyring_need_none(site: Site) -> None:
 def test_a_store_that_becomes_another_keyrings_ends_the_worker_and_the_readiness(
     site: Site, service_client: ServiceClient
 ) -> None:
-    """Emptied under the processes it gets the marks again; taken over by another keyring it is left alone."""
+    """Emptied under the processes it gets the marks again; taken over by another keyring it is left alone.
+
+    The API begins no login meanwhile, and goes on by itself when the store is its own again.
+    """
     site.start("worker")
     with service_client.store() as store:
         store.flushall()
@@ -69,9 +82,15 @@ def test_a_store_that_becomes_another_keyrings_ends_the_worker_and_the_readiness
     wait_until(lambda: not answers(f"{service_client.url}/readyz"), 10, "the end of readiness")
     reasons = httpx.get(f"{service_client.url}/readyz", trust_env=False).json()["reasons"]
     assert [reason["check"] for reason in reasons] == ["keyring"]
+    refused = service_client.start(service_client.number())
+    assert (refused.status_code, refused.json()["code"]) == (503, "not_ready")
     worker = site._running.pop("worker")
     assert worker.wait(15) == 1
     assert "another keyring" in (site.directory / "worker.log").read_text().splitlines()[-1]
+    with service_client.store() as store:
+        store.delete("otp:{meta}:index_keys")
+    wait_until(lambda: answers(f"{service_client.url}/readyz"), 30, "readiness")
+    service_client.started(service_client.number())
 
 
 def test_a_broken_file_under_a_running_service(site: Site, service_client: ServiceClient) -> None:

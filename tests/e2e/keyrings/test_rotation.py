@@ -20,7 +20,7 @@ def test_a_rolling_rotation_loses_nothing(site: Site, service_client: ServiceCli
     """
     old = site.copy_of_the_ring()
     old_url = site.another_api(OTP_KEYRING=str(old))
-    site.another("worker", OTP_KEYRING=str(old))
+    site.another("worker", "--processes", "1", OTP_KEYRING=str(old))
     before = service_client.started(first := service_client.number())
     assert service_client.code(first, 20)
     new_kid = site.rotate("--after", "0s")["active_kid"]

@@ -6,16 +6,15 @@ from typing import Any
 
 import msgspec
 
-from .. import __version__
-from ..domain.audit import EventType
-from ..domain.callback import EVENTS
-from .auth import opening
-from .http import Doc, Route
-from .problems import MEDIA, STATUS
-from .schemas.callbacks import CallbackBody
-from .schemas.forms import E164_FORM, IDEMPOTENCY_KEY
-from .schemas.problem import Problem
-from .schemas.receipts import ReceiptClaims
+from ... import __version__
+from ...domain.audit import EventType
+from ...domain.callback import EVENTS
+from ..auth import opening
+from ..http import Route
+from ..schemas.callbacks import CallbackBody
+from ..schemas.forms import E164_FORM, IDEMPOTENCY_KEY
+from .answers import HEADERS, edge_answers, responses
+from .schemas import components, members, reference
 
 _PARAMETER = re.compile(r"\{([a-z_]+)\}")
 _PARAMETERS = {
@@ -38,7 +37,15 @@ _SCHEMES = {
         "the app's metadata and details; a browser may hold it, and pages of any origin may send it.",
     },
 }
-_REF = "#/components/schemas/{name}"
+_TAGS = {
+    "verifications": "Send a code, judge it, follow its delivery.",
+    "receipts": "Proof of an approval that can be checked offline and spent once.",
+    "opt-outs": "Who does not want messages.",
+    "audit": "The record of everything that happened.",
+    "webhooks": "What the carrier reports. Each request carries the carrier's signature.",
+    "callbacks": "What the service posts to an app.",
+    "operation": "Health, metrics, documents.",
+}
 
 
 def describe(routes: Sequence[Route], server: str) -> dict[str, Any]:
@@ -53,24 +60,20 @@ def describe(routes: Sequence[Route], server: str) -> dict[str, Any]:
             "version": __version__,
             "description": "One-time codes over SMS, followed until they are delivered. Times are RFC 3339 UTC, "
             "durations whole seconds, numbers E.164 in requests and masked in answers.",
+            "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": server}],
+        "externalDocs": {"description": "The same for people", "url": f"{server}/docs"},
+        "tags": [{"name": name, "description": words} for name, words in _TAGS.items()],
         "paths": paths,
         "webhooks": {str(kind): _callback(kind) for kind in sorted(EVENTS)},
         "components": {
-            "schemas": _schemas(routes),
+            "schemas": components(routes),
+            "responses": edge_answers(),
+            "headers": HEADERS,
             "securitySchemes": _SCHEMES,
         },
     }
-
-
-def _schemas(routes: Sequence[Route]) -> dict[str, Any]:
-    """The schemas that bodies and query parameters refer to. A query struct itself is no schema of the API."""
-    bodies = [kind for route in routes for kind in (route.doc.request, route.doc.reply) if _is_struct(kind)]
-    queries = {route.doc.query for route in routes if route.doc.query is not None}
-    kinds = list(dict.fromkeys([*bodies, Problem, CallbackBody, ReceiptClaims, *queries]))
-    _, schemas = msgspec.json.schema_components(kinds, ref_template=_REF)
-    return {name: schema for name, schema in schemas.items() if name not in {kind.__name__ for kind in queries}}
 
 
 _CALLBACK_HEADERS = {
@@ -88,18 +91,18 @@ def _callback(kind: EventType) -> dict[str, Any]:
         "description": "Sent at least once and perhaps out of order; the greater `version` is the newer object. "
         "Anything but 2xx is tried again with the same id and body; a redirect is not followed, 410 ends it.",
         "tags": ["callbacks"],
+        "security": [],
         "parameters": [
             {"name": name, "in": "header", "required": True, "description": words, "schema": {"type": "string"}}
             for name, words in _CALLBACK_HEADERS.items()
         ],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": _schema(CallbackBody)}}},
-        "responses": {"2XX": {"description": "Taken."}},
+        "requestBody": {"required": True, "content": {"application/json": {"schema": reference(CallbackBody)}}},
+        "responses": {
+            "2XX": {"description": "Taken."},
+            "410": {"description": "Not wanted. It is not tried again."},
+        },
     }
     return {"post": operation}
-
-
-def _is_struct(kind: type[Any] | None) -> bool:
-    return kind is not None and issubclass(kind, msgspec.Struct)
 
 
 def _operation(route: Route) -> dict[str, Any]:
@@ -107,16 +110,26 @@ def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": doc.operation_id,
         "summary": doc.summary,
+        "description": doc.description,
         "tags": [doc.tag],
+        "security": _security(route),
         "parameters": _parameters(route),
-        "responses": _responses(doc),
+        "responses": responses(route),
     }
     if route.scope is not None:
-        operation["security"] = [{"key": []}] if route.token_access is None else [{"key": []}, {"watch_token": []}]
         operation["x-scope"] = " or ".join(opening(route.scope))
     if doc.request is not None:
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": _schema(doc.request)}}}
+        body = {"schema": reference(doc.request)}
+        operation["requestBody"] = {"required": True, "content": {"application/json": body}}
     return operation
+
+
+def _security(route: Route) -> list[dict[str, list[str]]]:
+    if route.doc.key_optional:
+        return [{}, {"key": []}]
+    if route.scope is None:
+        return []
+    return [{"key": []}] if route.token_access is None else [{"key": []}, {"watch_token": []}]
 
 
 def _parameters(route: Route) -> list[dict[str, Any]]:
@@ -124,18 +137,19 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
         _parameter(name, "path", _PARAMETERS[name], _form(name), required=True)
         for name in _PARAMETER.findall(route.template)
     ]
-    headers = [_parameter(name, "header", words, _form(name)) for name, words in route.doc.headers]
+    headers = [
+        _parameter(name, "header", words, _form(name), required=name != "Idempotency-Key")
+        for name, words in route.doc.headers
+    ]
     return [*path, *_query_parameters(route.doc.query), *headers]
 
 
 def _query_parameters(kind: type[msgspec.Struct] | None) -> list[dict[str, Any]]:
     if kind is None:
         return []
-    _, schemas = msgspec.json.schema_components([kind], ref_template=_REF)
-    properties: dict[str, dict[str, Any]] = schemas[kind.__name__]["properties"]
     return [
         _parameter(name, "query", form["description"], {word: form[word] for word in form if word != "description"})
-        for name, form in properties.items()
+        for name, form in members(kind).items()
     ]
 
 
@@ -147,32 +161,3 @@ def _parameter(
 
 def _form(name: str) -> dict[str, Any]:
     return _FORMS.get(name, {"type": "string"})
-
-
-def _schema(kind: type[Any]) -> dict[str, Any]:
-    return {"$ref": _REF.format(name=kind.__name__)} if _is_struct(kind) else {"type": "object"}
-
-
-def _responses(doc: Doc) -> dict[str, Any]:
-    good: dict[str, Any] = {"description": doc.summary}
-    if doc.reply is not None:
-        good["content"] = {"application/json": {"schema": _schema(doc.reply)}}
-    elif doc.media != "application/json":
-        good["content"] = {doc.media: {"schema": {"type": "string"}}}
-    responses: dict[str, Any] = {str(status): good for status in (doc.status, *doc.also)}
-    by_status: dict[int, list[str]] = {}
-    for code in (*doc.codes, "internal_error"):
-        by_status.setdefault(STATUS[code][0], []).append(code)
-        if code == "idempotency_conflict":
-            by_status.setdefault(422, []).append(code)
-    for status, codes in sorted(by_status.items()):
-        response: dict[str, Any] = {
-            "description": " · ".join(f"`{code}`" for code in codes),
-            "content": {MEDIA: {"schema": _schema(Problem)}},
-        }
-        if status in (429, 503):
-            response["headers"] = {
-                "Retry-After": {"description": "Seconds until the request can pass.", "schema": {"type": "integer"}}
-            }
-        responses[str(status)] = response
-    return responses

@@ -1,0 +1,80 @@
+"""What an operation answers: statuses, bodies and headers."""
+
+from typing import Any
+
+from ..http import Doc, Route
+from ..problems import MEDIA, STATUS
+from ..schemas.problem import Problem
+from .schemas import reference
+
+EDGE_CODES = ("request_timeout", "uri_too_long", "headers_too_large")
+"""What the server itself refuses, on any path, before it knows the route."""
+
+HEADERS: dict[str, dict[str, Any]] = {
+    "X-Request-Id": {
+        "description": "Names this request in logs and in the audit record.",
+        "schema": {"type": "string"},
+    },
+    "Retry-After": {
+        "description": "Seconds until the request can pass.",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "WWW-Authenticate": {
+        "description": "The scheme to use (RFC 9110, 15.5.2).",
+        "schema": {"type": "string", "enum": ["Bearer"]},
+    },
+    "Idempotent-Replayed": {
+        "description": "`true` if this is what the first request with the Idempotency-Key got.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+}
+"""The response headers that a caller may need."""
+
+
+def responses(route: Route) -> dict[str, Any]:
+    """The answers of a route, by status."""
+    good = {str(status): _good(route.doc) for status in (route.doc.status, *route.doc.also)}
+    by_status: dict[int, list[str]] = {}
+    for code in (*route.doc.codes, "internal_error"):
+        by_status.setdefault(STATUS[code][0], []).append(code)
+        if code == "idempotency_conflict":
+            by_status.setdefault(422, []).append(code)
+    edge = {str(STATUS[code][0]): {"$ref": f"#/components/responses/{code}"} for code in EDGE_CODES}
+    return good | edge | {str(status): problem(status, codes) for status, codes in sorted(by_status.items())}
+
+
+def edge_answers() -> dict[str, Any]:
+    """The answers that all operations have in common."""
+    return {code: problem(STATUS[code][0], [code]) for code in EDGE_CODES}
+
+
+def problem(status: int, codes: list[str]) -> dict[str, Any]:
+    """A refusal with one of these codes."""
+    named = ["X-Request-Id"]
+    if status in (429, 503):
+        named.append("Retry-After")
+    if status == 401:
+        named.append("WWW-Authenticate")
+    return {
+        "description": " · ".join(f"`{code}`" for code in codes),
+        "headers": _headers(named),
+        "content": {MEDIA: {"schema": reference(Problem)}},
+    }
+
+
+def _good(doc: Doc) -> dict[str, Any]:
+    named = ["X-Request-Id"]
+    if any(name == "Idempotency-Key" for name, _ in doc.headers):
+        named.append("Idempotent-Replayed")
+    if doc.may_retry:
+        named.append("Retry-After")
+    found: dict[str, Any] = {"description": doc.summary, "headers": _headers(named)}
+    if doc.reply is not None:
+        return found | {"content": {"application/json": {"schema": reference(doc.reply)}}}
+    if doc.media != "application/json":
+        return found | {"content": {doc.media: {"schema": {"type": "string"}}}}
+    return found
+
+
+def _headers(names: list[str]) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}

@@ -1,0 +1,137 @@
+"""One example of each body, by the name of its type. Every one passes its schema."""
+
+from typing import Any
+
+_ID, _DELIVERY = "vrf_01k2m3n4p5q6r7s8t9v0w1x2y3", "dlv_01k2m3n4p5q6r7s8t9v0w1x2y3_1"
+_MASK, _SUB = "+1******0143", "u_6q2m4n8r1t5v9x3z7b0d4f8h2k"
+_STARTED_AT, _APPROVED_AT = "2026-01-31T12:00:00.000Z", "2026-01-31T12:00:41.250Z"
+_PROFILE = "abc85f64-5717-4562-b3fc-2c9600000000"
+_RECEIPT = "eyJhbGciOiJFZERTQSJ9.eyJqdGkiOiJyY3BfMSJ9.c2lnbmF0dXJl"
+
+_DELIVERY_OBJECT: dict[str, Any] = {
+    "delivery_id": _DELIVERY,
+    "sender": "pool",
+    "kind": "number_pool",
+    "status": "delivered",
+    "carrier_status": "delivered",
+    "error": None,
+    "queued_at": _STARTED_AT,
+    "updated_at": "2026-01-31T12:00:02.120Z",
+}
+_VERIFICATION: dict[str, Any] = {
+    "verification_id": _ID,
+    "status": "pending",
+    "to": _MASK,
+    "sub": _SUB,
+    "channel": "sms",
+    "purpose": "login",
+    "created_at": _STARTED_AT,
+    "expires_at": "2026-01-31T12:05:00.000Z",
+    "expires_in": 300,
+    "checks_left": 5,
+    "sends_left": 3,
+    "resend_in": 30,
+    "deliveries": [_DELIVERY_OBJECT],
+    "metadata": {"cart": "c-17"},
+    "version": 4,
+}
+_TIMELINE: list[dict[str, Any]] = [
+    {"event": "verification.started", "at": _STARTED_AT, "delivery_id": None, "detail": {}},
+    {"event": "delivery.delivered", "at": "2026-01-31T12:00:02.120Z", "delivery_id": _DELIVERY, "detail": {}},
+]
+_CAUSE = {"key_id": "key_1", "request_id": "req_1", "address": None}
+
+BY_TYPE: dict[str, Any] = {
+    "StartRequest": {"to": "+12025550143", "client_ip": "203.0.113.7", "metadata": {"cart": "c-17"}},
+    "StartedVerification": {**_VERIFICATION, "watch_token": "wt_mfrggzdfmztwq2lknnwg23tpob"},
+    "Verification": {**_VERIFICATION, "status": "canceled", "expires_in": 0, "resend_in": None},
+    "VerificationWithTimeline": {**_VERIFICATION, "timeline": _TIMELINE},
+    "CheckRequest": {"verification_id": _ID, "to": "+12025550143", "code": "123456"},
+    "Approval": {
+        "verification_id": _ID,
+        "status": "approved",
+        "approved_at": _APPROVED_AT,
+        "to": _MASK,
+        "purpose": "login",
+        "channel": "sms",
+        "sub": _SUB,
+        "receipt": _RECEIPT,
+    },
+    "RedeemRequest": {"receipt": _RECEIPT, "to": "+12025550143", "purpose": "login"},
+    "RedeemedReceipt": {
+        "verification_id": _ID,
+        "redeemed_at": "2026-01-31T12:00:43.000Z",
+        "to": _MASK,
+        "purpose": "login",
+        "sub": _SUB,
+    },
+    "ReceiptClaims": {
+        "iss": "https://otp.example",
+        "aud": "default",
+        "sub": _SUB,
+        "iat": 1769860841,
+        "exp": 1769860961,
+        "jti": "rcp_1",
+        "verification_id": _ID,
+        "purpose": "login",
+        "channel": "sms",
+        "amr": ["otp", "sms"],
+        "context_hash": None,
+    },
+    "Jwks": {
+        "keys": [
+            {
+                "kty": "OKP",
+                "crv": "Ed25519",
+                "alg": "EdDSA",
+                "use": "sig",
+                "kid": "2026-01",
+                "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+            }
+        ]
+    },
+    "OptOuts": {
+        "to": _MASK,
+        "profiles": [
+            {
+                "messaging_profile_id": _PROFILE,
+                "opted_out": True,
+                "keyword": "STOP",
+                "since": _STARTED_AT,
+                "source": "inbound",
+            }
+        ],
+    },
+    "AuditPage": {
+        "events": [
+            {
+                "seq": "0-1769860800000-0",
+                "at": _STARTED_AT,
+                "type": "verification.started",
+                "app": "default",
+                "verification_id": _ID,
+                "delivery_id": None,
+                "to": _MASK,
+                "number_hash": None,
+                "by": _CAUSE,
+                "detail": {},
+            }
+        ],
+        "next_cursor": None,
+    },
+    "Health": {"status": "ok"},
+    "CallbackBody": {
+        "type": "delivery.delivered",
+        "timestamp": _STARTED_AT,
+        "data": {**_VERIFICATION, "timeline": _TIMELINE},
+    },
+    "Problem": {
+        "type": "https://otp.example/docs#code_incorrect",
+        "title": "The code is not right",
+        "status": 422,
+        "detail": "The code is not right. 4 tries are left.",
+        "instance": "req_1",
+        "code": "code_incorrect",
+        "checks_left": 4,
+    },
+}
