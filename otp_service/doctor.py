@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from . import config
 from .bootstrap.carrier import telnyx_client, webhook_keys
+from .bootstrap.memory import judge_memory
 from .bootstrap.senders import sender_health
 from .bootstrap.stores import Stores, open_stores
 from .clock import clock_ms, rfc3339
@@ -64,6 +65,7 @@ def _store(settings: Settings) -> Iterator[CheckResult]:
     yield CheckResult("store", True, f"{connect.masked(settings.redis_url)} answers and never evicts")
     yield from _keyring_and_store(settings, stores)
     yield _clock(stores)
+    yield from _memory(settings, stores)
     yield from _circuits(settings, stores)
     yield from _callbacks(settings, stores)
     stores.store.close()
@@ -88,6 +90,13 @@ def _clock(stores: Stores) -> CheckResult:
     if skew_ms > MAX_SKEW_MS:
         return CheckResult("clock", False, f"{detail}; set both by NTP")
     return CheckResult("clock", True, detail)
+
+
+def _memory(settings: Settings, stores: Stores) -> Iterator[CheckResult]:
+    try:
+        yield CheckResult("memory", *judge_memory(settings, stores))
+    except ServiceError as error:
+        yield CheckResult("memory", False, error.detail)
 
 
 def _circuits(settings: Settings, stores: Stores) -> Iterator[CheckResult]:

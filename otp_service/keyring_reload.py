@@ -84,7 +84,8 @@ class ReloadedKeyring:
         """
         self._is_followed, self._run = True, run
 
-    def _now(self) -> int:
+    def clock_ms(self) -> int:
+        """Unix milliseconds of the clock that was set last: a worker's and an API process's is the store's."""
         if self._clock is None:
             return self._now_ms()
         at_s, now_ms = self._clock
@@ -106,7 +107,7 @@ class ReloadedKeyring:
             self._check_if_nobody_does()
         ring = self._ring
         changes_ms = ring.changes_ms
-        if changes_ms is None or self._now() < changes_ms:
+        if changes_ms is None or self.clock_ms() < changes_ms:
             return ring
         return self._advance()
 
@@ -132,9 +133,9 @@ class ReloadedKeyring:
     def _advance(self) -> Keyring:
         if not self._lock.acquire(blocking=False):
             # Somebody checks the file, which can take a while.
-            return self._ring.at(self._now())
+            return self._ring.at(self.clock_ms())
         try:
-            self._ring = self._ring.at(self._now())
+            self._ring = self._ring.at(self.clock_ms())
             _log.info("another key is used for new data now", extra={"key_id": self._ring.active_kid})
             return self._ring
         finally:
@@ -151,7 +152,7 @@ class ReloadedKeyring:
 
     def _read(self) -> None:
         try:
-            ring = self._load().at(self._now())
+            ring = self._load().at(self.clock_ms())
         except ServiceError as error:
             self._keep(error.detail)
             return

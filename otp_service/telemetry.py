@@ -129,6 +129,18 @@ OUTBOX_DEPTH = Gauge(
     multiprocess_mode="mostrecent",
     registry=REGISTRY,
 )
+STORE_MEMORY = Gauge(
+    "otp_store_memory_ratio",
+    "How much of its maxmemory the fullest server of the store uses, 0 to 1.",
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+STORE_DAYS_LEFT = Gauge(
+    "otp_store_days_left",
+    "Days until the store is full at the present growth; +Inf if audit_retention comes first, or nothing is known.",
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
 OUTBOX_DEAD = Counter(
     "otp_outbox_dead",
     "Unreadable entries and timers that were moved to the dead letters, by kind.",

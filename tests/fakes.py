@@ -234,6 +234,7 @@ class FakeCallbackQueue:
     dead: list[Callback] = field(default_factory=list)
     paused: set[str] = field(default_factory=set)
     known: set[tuple[str, str]] = field(default_factory=set)
+    announced: set[str] = field(default_factory=set)
     settled: Log = field(default_factory=list)
     away: str = ""
     """The app whose queue does not answer, or `*` for every one."""
@@ -254,6 +255,13 @@ class FakeCallbackQueue:
                 self.dead.append(own[-1])
             self.queued.append(callback)
         return "full" if full else "queued"
+
+    def announce(self, apps: Sequence[str]) -> frozenset[str]:
+        """Remember them."""
+        if self.away == "*":
+            raise unavailable()
+        self.announced |= set(apps)
+        return frozenset(self.announced)
 
     def due(self, apps: Sequence[str]) -> Mapping[str, int]:
         """How many could be sent now, by app; apps that have none are left out."""

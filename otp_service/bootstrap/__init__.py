@@ -4,7 +4,15 @@ Nothing is built at import. All functions raise ConfigError, NotReady or StoreUn
 operator. `stores` opens what everything needs; `web`, `front`, `worker` and `commands` build what is asked for here.
 """
 
-from .commands import accept_keyring, build_api_keys, build_audit, build_callbacks, build_ids, sync_optouts
+from .commands import (
+    accept_keyring,
+    build_api_keys,
+    build_audit,
+    build_callbacks,
+    build_dead_letters,
+    build_ids,
+    sync_optouts,
+)
 from .front import build_front
 from .stores import open_keyring, open_stores
 from .web import build_web
@@ -15,6 +23,7 @@ __all__ = [
     "build_api_keys",
     "build_audit",
     "build_callbacks",
+    "build_dead_letters",
     "build_front",
     "build_ids",
     "build_web",

@@ -28,7 +28,7 @@ def callback_sender(settings: Settings, stores: Stores, keyring: ReloadedKeyring
     if not endpoints:
         return None
     _warn_of_private(settings)
-    audit_consumer = AuditConsumer(stores.store, stores.keys)
+    audit_consumer = AuditConsumer(stores.store, stores.scripts, stores.keys)
     notify = SendCallbacks(
         audit_consumer=audit_consumer,
         queue=Callbacks(stores.store, stores.scripts, stores.keys),

@@ -7,6 +7,7 @@ from ..domain.ids import Ids
 from ..storage.api_keys import ApiKeys
 from ..storage.audit_log import AuditLog
 from ..storage.callbacks import Callbacks
+from ..storage.dead_letters import DeadLetters
 from ..storage.keyrings import Keyrings
 from ..telnyx.gateway import Gateway
 from ..usecases.optout_list import Progress
@@ -48,6 +49,13 @@ def build_callbacks(settings: Settings) -> Callbacks:
     """The queues of callbacks."""
     stores = open_stores(settings)
     return Callbacks(stores.store, stores.scripts, stores.keys)
+
+
+def build_dead_letters(settings: Settings) -> DeadLetters:
+    """What workers could not read. Needs the keyring. Raises ConfigError."""
+    keyring = open_keyring(settings)
+    stores = open_stores(settings, keyring)
+    return DeadLetters(stores.store, stores.scripts, stores.keys, keyring.ids)
 
 
 def sync_optouts(settings: Settings, progress: Progress) -> list[SyncResult]:

@@ -4,7 +4,6 @@ import secrets
 import time
 
 from .. import telemetry
-from ..clock import clock_ms
 from ..config import Settings
 from ..keyring_reload import ReloadedKeyring
 from ..storage.cursors import Cursors
@@ -23,7 +22,8 @@ def optout_sync(settings: Settings, stores: Stores, keyring: ReloadedKeyring, ga
         vault=keyring,
         policy=settings.policy,
         interval_ms=settings.optout_sync_ms,
-        now_ms=clock_ms,
+        # The store's: a wrong clock here would move the cursor past opt-outs that are still to come.
+        now_ms=keyring.clock_ms,
         token=lambda: secrets.token_hex(8),
         count=_count,
         sleep=time.sleep,

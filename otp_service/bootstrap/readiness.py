@@ -6,6 +6,7 @@ from ..domain.errors import NotReady, StoreUnavailable
 from ..keyring_reload import ReloadedKeyring
 from ..storage import readiness
 from ..storage.keyrings import Keyrings
+from ..storage.memory import fullest
 from ..storage.store import Store
 from ..web.readiness import Check
 from .stores import Stores, join
@@ -18,6 +19,7 @@ def checks(stores: Stores, keyring: ReloadedKeyring) -> Sequence[tuple[str, Chec
         ("store", lambda: readiness.ping(store)),
         ("writes", lambda: _dead_shards(stores)),
         ("eviction", lambda: readiness.require_no_eviction(store)),
+        ("memory", lambda: _nearly_full(stores)),
         ("shards", _if_answered(store, lambda: readiness.fix_shards(store, stores.keys))),
         ("keyring", _if_answered(store, lambda: _require_keyring(stores, keyring))),
     )
@@ -27,6 +29,11 @@ def _dead_shards(stores: Stores) -> str | None:
     dead = readiness.dead_shards(stores.store, stores.keys)
     names = ", ".join(f"s{shard:02x}" for shard in dead)
     return f"{len(dead)} of {stores.keys.shards} shards take no writes: {names}" if dead else None
+
+
+def _nearly_full(stores: Stores) -> str | None:
+    memory = fullest(stores.store)
+    return memory.warning if memory else None
 
 
 def _if_answered(store: Store, check: Callable[[], None]) -> Check:

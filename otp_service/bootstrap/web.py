@@ -38,6 +38,7 @@ from .background import read_in_background
 from .callbacks import callback_gauges
 from .carrier import webhook_keys
 from .chance import SYSTEM, Chance
+from .memory import measure_memory
 from .required import require_for_web
 from .stores import Stores, open_keyring, open_stores
 
@@ -64,7 +65,7 @@ def build_web(settings: Settings, waiting: int = NEWS_THREADS) -> Flask:
 def open_consumer(settings: Settings, stores: Stores) -> None:
     """Make the group of the callbacks before the first event: what comes before a worker's start is sent too."""
     if settings.policy.endpoints:
-        AuditConsumer(stores.store, stores.keys).open()
+        AuditConsumer(stores.store, stores.scripts, stores.keys).open()
 
 
 def flask_app(parts: "WebParts", watch: Watch) -> Flask:
@@ -202,6 +203,7 @@ class WebParts:
 
         def depth() -> int:
             measure_callbacks()
+            measure_memory(self._settings, self.stores)
             return self._outbox.depth()
 
         return depth

@@ -49,6 +49,7 @@ class CallbackWorker:
             self._opened = True
         if time.monotonic() - self._last_take_over >= TAKE_OVER_S:
             self._last_take_over = time.monotonic()
+            self._notify.announce()
             while not stop.is_set() and self._notify.collect(left_behind=True):
                 pass
         while not stop.is_set() and self._notify.collect(left_behind=False):

@@ -1,23 +1,27 @@
 """Reading the audit streams as they grow, each event by one worker and none left out: a consumer group per shard.
 
-A group begins at the end of its stream when it is made, so switching callbacks on does not send months of history;
-from then on everything is read. What a worker took and did not report as done is given to another. All
-workers read under one name, so a worker that is gone leaves no name behind in the group.
+A group begins at the end of its stream when it is made, and goes on with the last day when it was away for longer, so
+switching callbacks on, or on again, does not send months of history; from then on everything is read. What a worker
+took and did not report as done is given to another. All workers read under one name, so a worker that is gone leaves
+no name behind in the group.
 
 Not here: trimming. The worker drops events after `audit_retention` (24 hours at least); a reader that was stopped for
 longer misses what was dropped meanwhile.
 """
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 from redis.exceptions import ResponseError
 
 from ..domain.audit import Event
+from ..domain.errors import StoreUnavailable
 from .answering import answers
 from .audit_entries import entry_of, events_of
 from .schema import Keys
 from .schema.fields import ConsumerGroup
+from .scripts import Scripts
 from .store import Store
 
 GROUP = ConsumerGroup.CALLBACKS
@@ -25,23 +29,32 @@ READER = "worker"
 STALE_MS = 15_000
 """Events that were taken and not done for so long are given out again. A batch takes a second at most."""
 
+MOST_MS = 86_400_000
+"""Events that are older are not read by a group that was away, by the store's clock."""
+
 
 class AuditConsumer:
     """The audit streams of all shards, as the group `callbacks` sees them."""
 
-    def __init__(self, store: Store, keys: Keys, *, stale_ms: int = STALE_MS) -> None:
+    def __init__(self, store: Store, scripts: Scripts, keys: Keys, *, stale_ms: int = STALE_MS) -> None:
         self._store = store
+        self._scripts = scripts
         self._keys = keys
         self._stale_ms = stale_ms
 
     def open(self, begin: str = "$") -> None:
         """Make the groups that do not exist yet, at `begin` (by default the streams' ends), on shards that answer.
 
-        Raises StoreUnavailable if none does.
+        Those that exist leave out what is older than `MOST_MS`. Raises StoreUnavailable if no shard answers.
         """
         streams = [self._keys.audit(shard) for shard in range(self._keys.shards)]
         made = self._store.gather([("XGROUP CREATE", name, GROUP, begin, "MKSTREAM") for name in streams])
-        answers([True if isinstance(reply, ResponseError) and "BUSYGROUP" in str(reply) else reply for reply in made])
+        there = [isinstance(reply, ResponseError) and "BUSYGROUP" in str(reply) for reply in made]
+        answers([True if is_there else reply for is_there, reply in zip(there, made, strict=True)])
+        old = [name for name, is_there in zip(streams, there, strict=True) if is_there]
+        for name in old:
+            with contextlib.suppress(StoreUnavailable):
+                self._scripts.call("audit/skip_old", {"audit": name}, group=GROUP, most_ms=MOST_MS)
 
     def read_new(self, count: int) -> list[Event]:
         """Up to `count` new events of each shard that answers, without waiting for any.

@@ -29,6 +29,9 @@ DEAD_KEPT_MS = 7 * 86_400_000
 KNOWN_MS = 3_600_000
 """An event that is read again within this time is not queued again."""
 
+ANNOUNCED_MS = 600_000
+"""An app that no process has announced for so long gets no callbacks. Longer than a restart of all workers takes."""
+
 _SHOWN = (
     QueuedCallback.TYPE,
     QueuedCallback.VERIFICATION,
@@ -75,6 +78,11 @@ class Callbacks:
             **self._dead_letter_limits,
         )
         return str(reply)
+
+    def announce(self, apps: Sequence[str]) -> frozenset[str]:
+        """Say that this process sends callbacks to these apps; those of all processes. Raises StoreUnavailable."""
+        keys = {"callback_apps": self._keys.callback_apps()}
+        return frozenset(self._scripts.call("callback/announce", keys, kept_ms=ANNOUNCED_MS, apps=apps))
 
     def due(self, apps: Sequence[str]) -> dict[str, int]:
         """How many callbacks of each app could be sent now; apps that have none are left out.

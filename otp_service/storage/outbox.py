@@ -6,6 +6,7 @@ what became of it. A worker shows that it is alive by claiming its pending entri
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -21,6 +22,7 @@ from .schema.fields import ConsumerGroup
 from .schema.fields import Outbox as Entry
 from .scripts import Scripts
 from .store import Store
+from .wrong_keys import WrongKeys
 
 GROUP = ConsumerGroup.WORKERS
 STALE_MS = 6_000
@@ -39,6 +41,7 @@ class Outbox:
         self._ids = ids
         self._consumer = consumer
         self._dead_letters = DeadLetters(store, scripts, keys, ids)
+        self._wrong_keys = WrongKeys(store, keys.outbox, "stream")
 
     def open(self) -> None:
         """Make the consumer groups that do not exist yet, on all shards that answer.
@@ -63,6 +66,9 @@ class Outbox:
         return self._read(shards, count, "0", None)
 
     def _read(self, shards: Sequence[int], count: int, after: str, block_ms: int | None) -> list[Job]:
+        shards = self._wrong_keys.without(shards)
+        if not shards:
+            raise StoreUnavailable("None of these outboxes is a stream.")
         streams = [self._keys.outbox(shard) for shard in shards]
         block: list[str | int] = [] if block_ms is None else ["BLOCK", block_ms]
         command = ["XREADGROUP", "GROUP", GROUP, self._consumer, "COUNT", count, *block, "STREAMS", *streams]
@@ -71,6 +77,8 @@ class Outbox:
         except ResponseError as error:
             if "NOGROUP" in str(error):  # the store was emptied meanwhile
                 self.open()
+                return []
+            if self._wrong_keys.find(shards) and self._wrong_keys.without(shards):
                 return []
             raise StoreUnavailable("The store refuses the read.") from error
         except STORE_ERRORS as error:
@@ -118,13 +126,14 @@ class Outbox:
         answers(self._store.gather(commands))
 
     def _jobs(self, shard: int, messages: Any) -> list[Job]:
-        jobs = []
+        jobs, unreadable = [], []
         for entry, fields in messages:
             named = self._ids.read_delivery((fields or {}).get(Entry.DELIVERY, ""))
             if named is None or self._keys.shard(named[0].number_hash) != shard:
-                self._dead_letters.set_aside_entry(shard, entry)
+                unreadable.append(entry)
             else:
                 jobs.append(Job(shard, entry, *named))
+        self._dead_letters.set_aside(unreadable, partial(self._dead_letters.set_aside_entry, shard), alone=not jobs)
         return jobs
 
     def depth(self) -> int:

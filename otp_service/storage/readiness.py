@@ -30,7 +30,7 @@ def require_no_eviction(store: Store) -> None:
     Any other policy forgets guess budgets and pending codes under pressure, without a word; a replica may become the
     primary. Servers that do not answer are left out, but one must. Raises StoreUnavailable.
     """
-    policies = [policy for ask in _servers(store) if (policy := _eviction_policy(ask)) is not None]
+    policies = [policy for ask in servers(store) if (policy := _eviction_policy(ask)) is not None]
     if not policies:
         raise StoreUnavailable("The store does not answer.")
     for policy in policies:
@@ -38,7 +38,7 @@ def require_no_eviction(store: Store) -> None:
             raise NotReady(f"The store's maxmemory-policy is {policy}; only noeviction never forgets a guess budget.")
 
 
-def _servers(store: Store) -> list[Callable[[str], Any]]:
+def servers(store: Store) -> list[Callable[[str], Any]]:
     """What asks each server of the store for a section of its INFO."""
     client = cast("Any", store.client)
     if store.is_cluster:

@@ -1,6 +1,7 @@
 """What is due later: a sorted set of timers for each shard, so that no wait is lost with a process."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from ..domain.ids import Ids, Reference
 from ..domain.outbox import Timer, TimerKind
@@ -57,14 +58,11 @@ class Timers:
                 self._scripts.call("delivery/follow_clock", keys, seen_ms=seen_ms, same_step_ms=SAME_STEP_MS)
 
     def _parse_all(self, shard: int, members: Sequence[str]) -> list[Timer]:
-        due = []
-        for member in members:
-            timer = self._parse(shard, member)
-            if timer is None:
-                # Left where it is, it would be the first of every read, and a hundred of them all that is read.
-                self._dead_letters.set_aside_timer(shard, member)
-            else:
-                due.append(timer)
+        parsed = [(member, self._parse(shard, member)) for member in members]
+        due = [timer for _, timer in parsed if timer is not None]
+        # Left where they are, they would be the first of every read, and a hundred of them all that is read.
+        unreadable = [member for member, timer in parsed if timer is None]
+        self._dead_letters.set_aside(unreadable, partial(self._dead_letters.set_aside_timer, shard), alone=not due)
         return due
 
     def _parse(self, shard: int, member: str) -> Timer | None:

@@ -59,14 +59,18 @@ class SendCallbacks:
     def collect(self, *, left_behind: bool) -> int:
         """Queue callbacks for the next events (or for those that a dead worker took); how many events there were.
 
-        What the store did not take is read again later and keeps no other waiting: in a Cluster the shard of one app's
-        callbacks may be dead while others answer. Raises StoreUnavailable if it took nothing.
+        What is for an app that only other processes know is left to them. What the store did not take is read again
+        later and keeps no other waiting: in a Cluster the shard of one app's callbacks may be dead while others answer.
+        Raises StoreUnavailable if it took nothing.
         """
         events = self._audit_consumer.claim_stale(BATCH) if left_behind else self._audit_consumer.read_new(BATCH)
+        others = self._apps_of_others(events)
         known: dict[str, _Found] = {}
         done: list[Event] = []
         failure: StoreUnavailable | None = None
         for event in events:
+            if event.type in EVENTS and event.app in others:
+                continue
             try:
                 if event.type in EVENTS and event.app in self._apps:
                     self._queue_one(event, event.app, known)
@@ -78,6 +82,18 @@ class SendCallbacks:
         if done:
             self._audit_consumer.acknowledge(done)
         return len(done)
+
+    def announce(self) -> None:
+        """Tell other processes to which apps this one sends callbacks; again and again. Raises StoreUnavailable."""
+        self._queue.announce(self._apps)
+
+    def _apps_of_others(self, events: Sequence[Event]) -> frozenset[str]:
+        """Apps to which other processes alone send callbacks, as far as these events need it.
+
+        In a restart of one process after the other some know an app that others do not: its events are theirs.
+        """
+        foreign = {event.app for event in events if event.type in EVENTS} - {*self._apps, "", None}
+        return self._queue.announce(self._apps) & foreign if foreign else frozenset()
 
     def _queue_one(self, event: Event, app: str, known: dict[str, _Found]) -> None:
         facts = {"app": app, "event_type": event.type, "callback_id": callback_id(event)}

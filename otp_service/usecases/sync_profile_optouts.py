@@ -115,8 +115,13 @@ class SyncProfileOptouts:
 
     # ---- recording what is new -------------------------------------------------------------------------------------
 
+    def _cursor(self) -> Cursor:
+        """How far the list was read. A cursor in the future was written by a wrong clock: then all is read again."""
+        cursor = self._lease.cursors.load(self._profile)
+        return Cursor() if max(cursor.done_ms, cursor.edge_ms) > self._now_ms() else cursor
+
     def _read_news(self, news: OptoutList) -> None:
-        before = self._lease.cursors.load(self._profile)
+        before = self._cursor()
         cursor = before
         if cursor.page == 0:
             cursor = Cursor(cursor.done_ms, max(cursor.done_ms, self._now_ms() - SETTLED_MS))

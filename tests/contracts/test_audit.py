@@ -30,7 +30,7 @@ def audit(real: StoreHarness | None) -> Audit:
 
 
 def _real(stores: StoreHarness) -> Audit:
-    consumer = RealConsumer(stores.store, stores.keys, stale_ms=0)
+    consumer = RealConsumer(stores.store, stores.scripts, stores.keys, stale_ms=0)
     consumer.open("0")
     return Audit(
         consumer,

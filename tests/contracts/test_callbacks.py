@@ -65,6 +65,13 @@ def test_a_failed_one_comes_again(queue: CallbackQueue) -> None:
     assert queue.claim("shop") is None
 
 
+def test_the_apps_of_all_processes_are_known(queue: CallbackQueue) -> None:
+    """Each is told of its own and of those that others have announced."""
+    assert queue.announce(["shop"]) == {"shop"}
+    assert queue.announce(["bank", "mail"]) == {"shop", "bank", "mail"}
+    assert queue.announce([]) == {"shop", "bank", "mail"}
+
+
 @pytest.mark.parametrize("dead", [True, False])
 def test_an_app_that_asks_for_a_pause_gets_nothing(queue: CallbackQueue, *, dead: bool) -> None:
     """Whatever waits for it; other apps go on."""

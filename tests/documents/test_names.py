@@ -52,7 +52,7 @@ def test_every_command_that_is_named_exists() -> None:
 def test_every_command_is_named() -> None:
     """Each top-level command, and each of the groups that the table spells out."""
     assert {words.split()[0] for words in named_commands()} == set(commands(build_parser()))
-    for group in ("keys", "keyring", "callbacks", "messages", "numbers", "optouts"):
+    for group in ("keys", "keyring", "callbacks", "outbox", "messages", "numbers", "optouts"):
         calls = [words.split() for words in named_commands() if words.startswith(f"{group} ")]
         named = {one for words in calls for one in words[1].split("|")}
         assert named == set(commands(resolve([group]))), group

@@ -263,8 +263,10 @@ def test_a_better_clock_wins(place: Place) -> None:
     assert ring.active_kid == new
     ring.set_clock(NOON_MS - 10_000)
     assert ring.active_kid == old
+    assert ring.clock_ms() == NOON_MS - 10_000
     place.passed(10)
     assert ring.active_kid == new
+    assert ring.clock_ms() == NOON_MS
 
 
 def test_new_keys_are_registered_until_it_succeeds(place: Place) -> None:

@@ -16,10 +16,13 @@ from otp_service.domain.outbox import Timer
 from otp_service.domain.policy import Limit, Slot
 from otp_service.storage.alerts import Alerts
 from otp_service.storage.api_keys import ApiKeys
+from otp_service.storage.audit_consumer import AuditConsumer
 from otp_service.storage.callbacks import Callbacks
 from otp_service.storage.cursors import Cursors
+from otp_service.storage.dead_letters import DeadLetters
 from otp_service.storage.keyrings import Keyrings
 from otp_service.storage.readiness import dead_shards, fix_shards
+from otp_service.storage.schema.fields import DeadLetter
 
 from .harness import BANK, CODE, SHOP, WRONG, StoreHarness, fresh_number, word
 
@@ -247,6 +250,10 @@ def other_places(harness: StoreHarness) -> None:
     assert api_keys.revoke(made.id)
     assert api_keys.revoke(api_keys.create("shop", ["verify"], None).id)
     harness.audit.trim(60_000)
+    dead_letters(harness)
+    consumer = AuditConsumer(harness.store, harness.scripts, harness.keys)
+    consumer.open("0")
+    consumer.open()
     harness.circuits.record_hold(Hold("profile:z", "40333", "spent", None, 1, after=1), word())
     harness.circuits.record_hold(Hold("sender:z", "40013", "rejected", 1, 1), word())
     harness.circuits.record_hold(Hold("sender:z", "40013", "rejected", 1, 1, source=Source.REPORT), word())
@@ -267,9 +274,19 @@ def other_places(harness: StoreHarness) -> None:
     dead_shards(harness.store, harness.keys)
 
 
+def dead_letters(harness: StoreHarness) -> None:
+    """An outbox entry and a timer that nobody could read are given back."""
+    dead = harness.keys.dead(3)
+    harness.raw.xadd(dead, {DeadLetter.ENTRY: "1-1", "delivery": "x"})
+    harness.raw.xadd(dead, {DeadLetter.TIMER: "x", DeadLetter.DUE: "1"})
+    letters = DeadLetters(harness.store, harness.scripts, harness.keys, harness.ring.ids)
+    assert letters.replay(letters.list()) >= 2
+
+
 def callbacks(harness: StoreHarness) -> None:
     """An app's queue: sent, failed, dead, replayed, crowded out."""
     queue = Callbacks(harness.store, harness.scripts, harness.keys, most_waiting=2, most_dead=1)
+    queue.announce(["shop"])
     for number in range(5):
         queue.put(Callback(f"evt_00-{number}-0", "shop", "verification.started", "vrf_x", "{}"))
         queue.put(Callback(f"evt_00-{number}-0", "shop", "verification.started", "vrf_x", "{}"))

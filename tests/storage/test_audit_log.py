@@ -63,7 +63,7 @@ def test_an_entry_that_cannot_be_read_hides_no_other(harness: StoreHarness, fiel
     """It is one event without a type, for pages and for the consumer, which can leave it behind."""
     ref = harness.start(fresh_number()).reference
     shard = harness.keys.shard(ref.number_hash)
-    consumer = AuditConsumer(harness.store, harness.keys, stale_ms=0)
+    consumer = AuditConsumer(harness.store, harness.scripts, harness.keys, stale_ms=0)
     consumer.open("0")
     harness.raw.xadd(harness.keys.audit(shard), fields)
     harness.check(ref, CODE)
@@ -78,7 +78,7 @@ def test_an_entry_that_cannot_be_read_hides_no_other(harness: StoreHarness, fiel
 def test_events_of_one_step_are_acknowledged_together(harness: StoreHarness) -> None:
     """One of them alone leaves them all to be given out again."""
     harness.start(fresh_number())
-    consumer = AuditConsumer(harness.store, harness.keys, stale_ms=0)
+    consumer = AuditConsumer(harness.store, harness.scripts, harness.keys, stale_ms=0)
     consumer.open("0")
     started, queued = consumer.read_new(10)
     consumer.acknowledge([queued])

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from otp_service.domain.audit import Event
 from otp_service.domain.callback import Callback
-from otp_service.storage.audit_consumer import AuditConsumer
-from otp_service.storage.callbacks import MOST_AT_ONCE, Callbacks
+from otp_service.storage.audit_consumer import GROUP, AuditConsumer
+from otp_service.storage.callbacks import ANNOUNCED_MS, MOST_AT_ONCE, Callbacks
 
 from .harness import WRONG, StoreHarness, at_once, fresh_number
 
@@ -197,13 +197,13 @@ class TestAuditConsumer:
     def test_every_event_from_then_on_is_handed_out_once(self, harness: StoreHarness) -> None:
         """None of before, all of after, however many read."""
         harness.start(fresh_number())
-        audit_consumer = AuditConsumer(harness.store, harness.keys)
+        audit_consumer = AuditConsumer(harness.store, harness.scripts, harness.keys)
         audit_consumer.open()
         audit_consumer.open()
         refs = [harness.start(fresh_number()).reference for _ in range(6)]
         taken = [
             event
-            for batch in at_once([lambda: AuditConsumer(harness.store, harness.keys).read_new(50)] * 4)
+            for batch in at_once([lambda: AuditConsumer(harness.store, harness.scripts, harness.keys).read_new(50)] * 4)
             for event in batch
         ]
         started = [event for event in taken if event.type == "verification.started"]
@@ -212,7 +212,7 @@ class TestAuditConsumer:
 
     def test_what_a_dead_worker_took_is_handed_out_again(self, harness: StoreHarness) -> None:
         """Until it is done; the event has the same name."""
-        audit_consumer = AuditConsumer(harness.store, harness.keys, stale_ms=40)
+        audit_consumer = AuditConsumer(harness.store, harness.scripts, harness.keys, stale_ms=40)
         audit_consumer.open()
         harness.start(fresh_number())
         first = audit_consumer.read_new(50)
@@ -226,7 +226,7 @@ class TestAuditConsumer:
 
     def test_a_store_that_was_emptied_is_read_from_its_beginning(self, harness: StoreHarness) -> None:
         """Whatever stands in it has come since."""
-        audit_consumer = AuditConsumer(harness.store, harness.keys)
+        audit_consumer = AuditConsumer(harness.store, harness.scripts, harness.keys)
         audit_consumer.open()
         for shard in range(harness.keys.shards):
             harness.raw.delete(harness.keys.audit(shard))
@@ -236,16 +236,39 @@ class TestAuditConsumer:
             found += audit_consumer.read_new(50)
         assert [event.fields["verification"] for event in found if event.type == "verification.started"] == [ref.token]
 
+    def test_a_group_that_was_away_tells_no_history(self, harness: StoreHarness) -> None:
+        """Opened again it goes on with the last day, also of what was taken long ago; nothing newer is left out."""
+        shard = harness.keys.shard(harness.hash_of(number := fresh_number()))
+        stream = harness.keys.audit(shard)
+        old = [harness.raw.xadd(stream, {"about": "x"}, id=f"{n}-0") for n in (1, 2)]
+        audit_consumer = AuditConsumer(harness.store, harness.scripts, harness.keys, stale_ms=0)
+        audit_consumer.open("0")
+        harness.raw.xreadgroup(GROUP, "worker", {stream: ">"}, count=1)
+        harness.start(number)
+        audit_consumer.open()
+        assert harness.raw.xpending(stream, GROUP)["pending"] == 0
+        assert {event.type for event in audit_consumer.read_new(50)} == {"verification.started", "delivery.queued"}
+        assert harness.raw.xrange(stream)[0][0] == old[0]
+        audit_consumer.open()
+        assert audit_consumer.claim_stale(50)
+
+    def test_an_app_that_nobody_announces_is_forgotten(self, harness: StoreHarness) -> None:
+        """The other app of the same processes is not."""
+        queue = queues(harness)
+        assert queue.announce(["shop", "bank"]) == {"shop", "bank"}
+        harness.raw.zadd(harness.keys.callback_apps(), {"bank": harness.now() - ANNOUNCED_MS - 1})
+        assert queue.announce(["shop"]) == {"shop"}
+
     def test_nothing_slips_between_reading_and_writing(self, server_harness: StoreHarness) -> None:
         """Events that are written while others read, take over and die: each is done by somebody."""
         harness = server_harness
-        AuditConsumer(harness.store, harness.keys).open()
+        AuditConsumer(harness.store, harness.scripts, harness.keys).open()
         seen: set[str] = set()
         stop = threading.Event()
         lock = threading.Lock()
 
         def read(reliable: bool) -> None:
-            audit_consumer = AuditConsumer(harness.store, harness.keys, stale_ms=50)
+            audit_consumer = AuditConsumer(harness.store, harness.scripts, harness.keys, stale_ms=50)
             while not stop.is_set():
                 events = audit_consumer.read_new(3) + audit_consumer.claim_stale(3)
                 if reliable:
@@ -262,7 +285,7 @@ class TestAuditConsumer:
         stop.set()
         for reader in readers:
             reader.join()
-        last = AuditConsumer(harness.store, harness.keys, stale_ms=0)
+        last = AuditConsumer(harness.store, harness.scripts, harness.keys, stale_ms=0)
         seen.update(event.seq for event in last.claim_stale(500))
         written = sum(len(harness.audited_in(shard)) for shard in range(harness.keys.shards))
         assert len(seen) == written

@@ -114,7 +114,7 @@ def test_numbers_of_living_shards_go_on(nodes: Nodes, harness: StoreHarness, dea
 @pytest.mark.parametrize("dead", EVERY)
 def test_what_looks_at_all_shards_sees_the_living(nodes: Nodes, harness: StoreHarness, dead: int) -> None:
     """Timers, groups, depth, versions, events, counts, trimming and the clock; only a page of the record is refused."""
-    audit_consumer = AuditConsumer(harness.store, harness.keys)
+    audit_consumer = AuditConsumer(harness.store, harness.scripts, harness.keys)
     audit_consumer.open()
     refs = started_on_each(nodes, harness)
     living = [ref for index, ref in enumerate(refs) if index != dead]

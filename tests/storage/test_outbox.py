@@ -1,8 +1,12 @@
 """Taking entries of the outbox: one worker has each, and what a dead worker held is taken over."""
 
+import contextlib
+
 import pytest
 
 from otp_service.domain.errors import StoreUnavailable
+from otp_service.domain.outbox import Timer, TimerKind
+from otp_service.storage.dead_letters import DeadLetters
 from otp_service.storage.outbox import GROUP, STALE_MS
 
 from .deliveries import pending
@@ -86,6 +90,67 @@ def test_a_store_emptied_underneath_gets_its_groups_again(harness: StoreHarness)
     harness.raw.set(harness.keys.outbox(4), "not a stream")
     with pytest.raises(StoreUnavailable):
         harness.outbox.read_new([4], 1, 0.001)
+
+
+def test_an_outbox_of_a_wrong_type_stops_no_other_shard(harness: StoreHarness) -> None:
+    """Its shard is left out; what the others hold is read, taken over and counted, and its timers lose nothing."""
+    ref = harness.start(fresh_number()).reference
+    wrong = (harness.keys.shard(ref.number_hash) + 1) % harness.keys.shards
+    harness.raw.set(harness.keys.outbox(wrong), "not a stream")
+    taken = []
+    for _ in range(2):
+        for group in harness.outbox.shard_groups():
+            with contextlib.suppress(StoreUnavailable):
+                taken += harness.outbox.read_new(group, 10, 0.001)
+    assert [job.reference for job in taken] == [ref]
+    stream = harness.keys.outbox(taken[0].shard)
+    harness.raw.xclaim(stream, GROUP, "dead", 0, [taken[0].entry], idle=STALE_MS + 1)
+    assert harness.outbox.claim_stale(range(harness.keys.shards), 10) == taken
+    assert harness.outbox.depth() == 1
+
+
+def test_a_retry_stays_where_its_outbox_takes_nothing(harness: StoreHarness) -> None:
+    """A timer goes only when its entry is made."""
+    ref = harness.start(fresh_number()).reference
+    shard = harness.keys.shard(ref.number_hash)
+    timer = Timer(shard, TimerKind.RETRY, ref, 1)
+    name = f"{TimerKind.RETRY}:{ref.delivery_id(1)}"
+    harness.raw.zadd(harness.keys.timers(shard), {name: 1})
+    harness.raw.delete(harness.keys.outbox(shard))
+    harness.raw.set(harness.keys.outbox(shard), "not a stream")
+    with pytest.raises(StoreUnavailable):
+        harness.due_deliveries.requeue(timer)
+    assert name in harness.timers(ref)
+    harness.raw.delete(harness.keys.outbox(shard))
+    assert harness.due_deliveries.requeue(timer)
+    assert name not in harness.timers(ref)
+
+
+def test_what_cannot_be_set_aside_stays_and_delays_nothing(harness: StoreHarness) -> None:
+    """Where the dead letters take nothing, neither an entry nor a timer is lost, and what can be read is."""
+    ref = harness.start(fresh_number()).reference
+    shard = harness.keys.shard(ref.number_hash)
+    poison = harness.raw.xadd(harness.keys.outbox(shard), {"delivery": "nonsense"})
+    harness.raw.zadd(harness.keys.timers(shard), {"nonsense": 1, f"{TimerKind.CLOSING}:{ref.delivery_id(1)}": 1})
+    harness.raw.set(harness.keys.dead(shard), "not a stream")
+    assert [job.reference for job in harness.jobs(ref)] == [ref]
+    assert [timer.reference for timer in harness.due_timers.due(10)] == [ref]
+    harness.raw.delete(harness.keys.dead(shard))
+    harness.raw.xclaim(harness.keys.outbox(shard), GROUP, "dead", 0, [poison], idle=STALE_MS + 1)
+    harness.outbox.claim_stale([shard], 10)
+    assert harness.due_timers.due(10)
+    letters = DeadLetters(harness.store, harness.scripts, harness.keys, harness.ring.ids)
+    found = letters.list()
+    assert sorted((one.kind, one.text) for one in found) == [("entry", "delivery=nonsense"), ("timer", "nonsense")]
+    # Given back, what cannot be read is set aside again, and the rest is worked on.
+    harness.raw.xadd(harness.keys.dead(shard), {"entry": "1-1", "delivery": ref.delivery_id(1)})
+    assert letters.replay(letters.list()) == 3
+    assert letters.list() == []
+    (job,) = harness.outbox.read_new([shard], 10, 0.001)
+    assert job.reference == ref
+    harness.due_timers.due(10)
+    assert {one.text for one in letters.list()} == {"delivery=nonsense", "nonsense"}
+    assert letters.replay(found) == 0
 
 
 def test_a_shard_group_is_a_slot(harness: StoreHarness) -> None:

@@ -166,6 +166,22 @@ def test_an_unreachable_queue_delays_its_own_app_only(scenario: Scenario, left_b
     assert [one.fields["app"] for one in scenario.audit.finished] == ["shop"] * 3
 
 
+def test_what_only_another_process_knows_is_left_to_it(scenario: Scenario) -> None:
+    """In a rolling restart one worker knows an app's endpoint and another does not; an app of nobody is done."""
+    old, new = scenario.use_case(("shop",)), scenario.use_case(("shop", "slow"))
+    new.announce()
+    scenario.audit.events = [
+        event(number=1, app="slow", verification=SLOW.token),
+        event(number=2),
+        event(number=3, app="bank"),
+    ]
+    assert old.collect(left_behind=False) == 2
+    assert [one.app for one in scenario.queue.queued] == ["shop"]
+    assert new.collect(left_behind=True) == 1
+    assert [one.app for one in scenario.queue.queued] == ["shop", "slow"]
+    assert scenario.audit.taken == []
+
+
 @pytest.mark.parametrize(("metadata", "outcome"), [(None, "forgotten"), ("no json", "unreadable")])
 def test_one_bad_record_holds_up_no_other(scenario: Scenario, metadata: str | None, outcome: str) -> None:
     """A verification that is gone or cannot be read is counted, and the events after it are sent."""

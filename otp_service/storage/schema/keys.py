@@ -210,6 +210,10 @@ class Keys:
         """String: mark that nothing is sent to the app's receiver for now. TTL: what the receiver asked for."""
         return self._callback(app, "pause")
 
+    def callback_apps(self) -> str:
+        """Sorted set: the apps that running processes send callbacks to, by when one said so last (ms). TTL: 10 min."""
+        return f"{PREFIX}:{{callbacks}}:apps"
+
     def callback_event(self, app: str, callback_id: str) -> str:
         """String: mark that an event was queued as a callback. TTL: an hour."""
         return self._callback(app, f"event:{callback_id}")

@@ -13,6 +13,10 @@ class CallbackQueue(Protocol):
         """Queue it: `queued`, `full` (another became a dead letter for it) or `known` (it is queued already)."""
         ...
 
+    def announce(self, apps: Sequence[str]) -> frozenset[str]:
+        """Say that this process sends callbacks to these apps; those that any process has announced lately."""
+        ...
+
     def due(self, apps: Sequence[str]) -> Mapping[str, int]:
         """How many callbacks of each app could be sent now; apps that have none are left out."""
         ...

@@ -1,5 +1,6 @@
 """A store that cannot be used is refused before anything is written to it."""
 
+import math
 import time
 from functools import partial
 
@@ -7,9 +8,10 @@ import pytest
 
 from otp_service.domain.errors import ConfigError, NotReady, StoreUnavailable
 from otp_service.storage import connect, readiness
+from otp_service.storage.memory import DAY_MS, Memory, days_left, fullest, oldest_event_age_ms
 from otp_service.storage.schema import Keys
 
-from ..harness import StoreHarness, at_once
+from ..harness import StoreHarness, at_once, fresh_number
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-lru", "volatile-ttl", "allkeys-random"])
@@ -32,6 +34,42 @@ def test_the_number_of_shards_never_changes(harness: StoreHarness) -> None:
         readiness.fix_shards(harness.store, Keys(8))
     readiness.fix_shards(harness.store, harness.keys)
     assert abs(readiness.clock_ms(harness.store) - time.time() * 1000) < 5_000
+
+
+def test_a_store_that_is_nearly_full_says_so(harness: StoreHarness) -> None:
+    """From 80 % of `maxmemory` on; without a limit there is nothing to say."""
+    assert fullest(harness.store) is None
+    used = max(int(info["used_memory"]) for info in infos(harness))
+    try:
+        harness.raw.config_set("maxmemory", int(used / 0.4))
+        memory = fullest(harness.store)
+        assert memory is not None
+        assert memory.warning is None
+        harness.raw.config_set("maxmemory", int(used / 0.9))
+        memory = fullest(harness.store)
+        assert memory is not None
+        assert "of the store's maxmemory" in (memory.warning or "")
+    finally:
+        harness.raw.config_set("maxmemory", 0)
+
+
+def infos(harness: StoreHarness) -> list[dict[str, int]]:
+    """What each server says of its memory."""
+    return [ask("memory") for ask in readiness.servers(harness.store)]
+
+
+def test_growth_is_judged_since_the_oldest_event(harness: StoreHarness) -> None:
+    """Days until it is full; none where events are dropped before that, or where too little time has passed."""
+    assert oldest_event_age_ms(harness.store, harness.keys) == 0
+    harness.raw.xadd(harness.keys.audit(3), {"about": "x"}, id=f"{harness.now() - 10 * DAY_MS}-0")
+    harness.start(fresh_number())
+    age_ms = oldest_event_age_ms(harness.store, harness.keys)
+    assert 10 * DAY_MS <= age_ms < 10.1 * DAY_MS
+    memory = Memory(used=600, at_start=100, most=1_100)
+    assert days_left(memory, 10 * DAY_MS, 90 * DAY_MS) == pytest.approx(10)
+    assert days_left(memory, 10 * DAY_MS, 20 * DAY_MS) == math.inf
+    assert days_left(memory, 60_000, 90 * DAY_MS) == math.inf
+    assert days_left(Memory(100, 100, 1_000), 10 * DAY_MS, 90 * DAY_MS) == math.inf
 
 
 @pytest.mark.parametrize("written", ["16", "16|1", "16|2", "|", "x"])

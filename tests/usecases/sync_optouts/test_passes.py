@@ -52,6 +52,18 @@ def test_the_second_pass_reads_the_new_only(scenario: Scenario) -> None:
     assert hashed(20) in scenario.registry.blocked(A)
 
 
+def test_a_clock_that_was_ahead_hides_nobody(scenario: Scenario) -> None:
+    """The cursor that it left in the future is not believed by the next process."""
+    scenario.now_ms += 30 * DAY
+    scenario.run()
+    scenario.now_ms = NOW
+    scenario.list_(A, 20, at_ms=NOW - 60_000)
+    scenario.list_(A, 21, at_ms=NOW - 2 * SETTLED_MS)
+    scenario.cursors.pause_ms = None
+    scenario.run()
+    assert scenario.registry.blocked(A) == {hashed(20), hashed(21)}
+
+
 @pytest.mark.parametrize("newest_first", [False, True])
 @given(
     blocks=st.integers(0, 20),

@@ -10,8 +10,9 @@
 local timer = TimerKind.RETRY .. delivery
 local due = redis.call('ZSCORE', timers_key, timer)
 if not due or tonumber(due) > clock() then return 0 end
-redis.call('ZREM', timers_key, timer)
 local status = redis.call('HGET', record_key, ordinal .. Delivery.STATUS)
-if not status or RANK[status] >= RANK['sent'] then return 0 end
-redis.call('XADD', outbox_key, '*', Outbox.DELIVERY, delivery)
-return 1
+local is_open = status and RANK[status] < RANK['sent']
+-- First into the outbox: where that is refused, the timer stays.
+if is_open then redis.call('XADD', outbox_key, '*', Outbox.DELIVERY, delivery) end
+redis.call('ZREM', timers_key, timer)
+return is_open and 1 or 0

@@ -7,10 +7,13 @@
 -- Holds what is moved is kept once, with all that stood in it; nothing is removed without being kept.
 local MOST_FIELDS = 1000 -- more than Lua's stack holds cannot be passed on one by one
 local found = redis.call('XRANGE', outbox_key, entry, entry)[1]
-redis.call('XACK', outbox_key, group, entry)
-if not found then return 0 end
+if not found then
+  redis.call('XACK', outbox_key, group, entry)
+  return 0
+end
 local fields = found[2]
 if #fields > MOST_FIELDS then fields = {DeadLetter.PACKED, cmsgpack.pack(fields)} end
 redis.call('XADD', dead_key, 'MAXLEN', '~', most_kept, '*', DeadLetter.ENTRY, entry, unpack(fields))
+redis.call('XACK', outbox_key, group, entry)
 redis.call('XDEL', outbox_key, entry)
 return 1
