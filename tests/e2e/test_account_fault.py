@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from ..conftest import clean_environ
@@ -38,7 +37,7 @@ def ended(service_client: ServiceClient, verification: str) -> list[dict[str, An
 
 def openness(service_client: ServiceClient) -> float:
     """Of the account's breaker, by the metrics."""
-    lines = httpx.get(f"{service_client.url}/metrics", timeout=10, trust_env=False).text.splitlines()
+    lines = service_client.call("GET", "/metrics").text.splitlines()
     return float(next(line.split()[1] for line in lines if line.startswith('otp_circuit_open{scope="account"}')))
 
 
