@@ -226,7 +226,7 @@ def test_stop_and_start(service_client: ServiceClient) -> None:
 
 def _opt_out(service_client: ServiceClient, number: str) -> Any:
     """What the registry holds against the number on the usual senders' profile, if anything."""
-    profiles = service_client.call("GET", f"/optouts/{number.replace('+', '%2B')}").json()["profiles"]
+    profiles = service_client.call("GET", f"/optouts/{number.replace('+', '%2B')}", app="fallback").json()["profiles"]
     state = {item["messaging_profile_id"]: item for item in profiles}[SHARED_PROFILE]
     return state if state["opted_out"] else None
 
@@ -291,7 +291,7 @@ def test_a_block_that_only_the_carrier_knows(service_client: ServiceClient) -> N
     first, second = service_client.show(verification, "fallback")["deliveries"]
     assert (first["error"]["code"], second["sender"]) == ("40300", "reserve")
     # From now on the blocked profile is not even tried.
-    profiles = service_client.call("GET", f"/optouts/{number.replace('+', '%2B')}").json()["profiles"]
+    profiles = service_client.call("GET", f"/optouts/{number.replace('+', '%2B')}", app="fallback").json()["profiles"]
     state = {item["messaging_profile_id"]: item for item in profiles}
     assert (state[SHARED_PROFILE]["opted_out"], state[SHARED_PROFILE]["source"]) == (True, "carrier")
     assert state[profile_of("reserve")]["opted_out"] is False
