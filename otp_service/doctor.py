@@ -5,7 +5,6 @@ A check never raises: what is wrong becomes a result, with what to do about it.
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from . import config
 from .bootstrap.carrier import telnyx_client, webhook_keys
@@ -14,6 +13,9 @@ from .bootstrap.senders import sender_health
 from .bootstrap.stores import Stores, open_stores
 from .clock import clock_ms, rfc3339
 from .config import Settings
+from .diagnosis.addresses import check_addresses
+from .diagnosis.durability import check_durability
+from .diagnosis.result import CheckResult
 from .domain.errors import ConfigError, ServiceError
 from .receivers.client import Receivers
 from .storage import connect, readiness
@@ -25,18 +27,10 @@ MAX_SKEW_MS = 5_000
 """More difference than this between the clocks of the machine and the store is reported as wrong."""
 
 
-@dataclass(frozen=True, slots=True)
-class CheckResult:
-    """One line of the doctor: what was checked, whether it is well, and what to do if not."""
-
-    name: str
-    ok: bool
-    detail: str
-
-
 def diagnose(settings: Settings) -> Iterator[CheckResult]:
     """Check configuration, store and carrier, in this order."""
     yield from _configuration(settings)
+    yield from check_addresses(settings)
     yield from _store(settings)
     yield from _carrier(settings)
 
@@ -63,6 +57,7 @@ def _store(settings: Settings) -> Iterator[CheckResult]:
         yield CheckResult("store", False, error.detail)
         return
     yield CheckResult("store", True, f"{connect.masked(settings.redis_url)} answers and never evicts")
+    yield check_durability(stores.store)
     yield from _keyring_and_store(settings, stores)
     yield _clock(stores)
     yield from _memory(settings, stores)

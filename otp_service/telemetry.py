@@ -22,6 +22,9 @@ from .clock import rfc3339
 
 Metric = TypeVar("Metric", Counter, Gauge, Histogram)
 
+TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
+"""The media type of `metrics_text`."""
+
 FIELDS = (
     "request_id",
     "method",

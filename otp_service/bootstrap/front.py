@@ -46,6 +46,9 @@ class Front:
     begin_end: Callable[[], None]
     """Sets `ending` and answers all requests that wait for news. Call it in the loop, when the process is to end."""
 
+    metrics: Callable[[], bytes]
+    """All metrics in text. Call it in a thread: it asks the store."""
+
     close: Callable[[], None]
     """Ends the loop's connections to the store. Call it in the loop, before that ends."""
 
@@ -87,7 +90,7 @@ def build_front(
         looped.store.client.close()
 
     reading.start()
-    return Front(flask, endpoints, refusals, app_of, keyring, ending, begin_end, close)
+    return Front(flask, endpoints, refusals, app_of, keyring, ending, begin_end, flask_parts.metrics_text, close)
 
 
 def _endpoints(backend: Backend, request_id: Callable[[], str]) -> Endpoints:

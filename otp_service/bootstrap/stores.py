@@ -17,6 +17,7 @@ from ..storage.audit_log import AuditLog
 from ..storage.circuit_states import KnownCircuits
 from ..storage.keyrings import Keyrings
 from ..storage.known_api_keys import KnownApiKeys
+from ..storage.refusals import what_it_does
 from ..storage.schema import Keys
 from ..storage.scripts import Scripts
 from ..storage.store import Store
@@ -79,7 +80,8 @@ def _require_answer(store: Store, url: str) -> None:
         readiness.ping(store)
     except StoreUnavailable as error:
         where = connect.masked(url)
-        raise StoreUnavailable(f"The store at {where} does not answer; OTP_REDIS_URL names it.") from error
+        does = what_it_does(error)
+        raise StoreUnavailable(f"The store at {where} {does}; OTP_REDIS_URL names it.") from error
 
 
 def _begin(store: Store, keyrings: Keyrings, keyring: ReloadedKeyring) -> None:

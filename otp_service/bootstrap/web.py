@@ -33,6 +33,7 @@ from ..web.problems import Problems
 from ..web.readiness import Judgement, Readiness
 from ..web.refused_keys import RefusedKeys
 from ..web.routes.all_routes import Backend, all_routes
+from ..web.routes.metrics import measured_text
 from . import readiness, senders
 from .background import read_in_background
 from .callbacks import callback_gauges
@@ -100,6 +101,7 @@ class WebParts:
         self._optouts = OptOuts(stores.store, stores.scripts, stores.keys)
         self._outbox = Outbox(stores.store, stores.scripts, stores.keys, keyring.ids, consumer="web")
         self._health: SenderHealth = senders.sender_health(settings, stores)
+        self._measure_callbacks = callback_gauges(settings, stores)
 
     def request_id(self) -> str:
         """A new id for a request."""
@@ -151,8 +153,7 @@ class WebParts:
             webhook_keys=webhook_keys(settings),
             now_s=time.time,
             readiness=self._readiness,
-            outbox_depth=self._depth(),
-            circuits=self._health.circuits,
+            metrics=self.metrics_text,
             public_url=settings.public_url,
             token=lambda: self._chance.token_urlsafe(16),
         )
@@ -198,15 +199,14 @@ class WebParts:
             sender_health=self._health,
         )
 
-    def _depth(self) -> Callable[[], int]:
-        measure_callbacks = callback_gauges(self._settings, self.stores)
+    def metrics_text(self) -> bytes:
+        """All metrics of this machine's processes, and those that the store knows."""
+        return measured_text(self._depth, self._health.circuits)
 
-        def depth() -> int:
-            measure_callbacks()
-            measure_memory(self._settings, self.stores)
-            return self._outbox.depth()
-
-        return depth
+    def _depth(self) -> int:
+        self._measure_callbacks()
+        measure_memory(self._settings, self.stores)
+        return self._outbox.depth()
 
 
 def _limit_slots(app: App, client_ip: str | None) -> list[Slot]:

@@ -59,6 +59,12 @@ def _add_serve(groups: Any) -> None:
         metavar="DURATION",
         help="at the end, serve on for so long with /readyz at 503 (default 5s)",
     )
+    serve.add_argument(
+        "--metrics-port",
+        type=port_number,
+        help="serve /metrics without a key there (default 9464, if it is free)",
+    )
+    serve.add_argument("--metrics-host", type=host_name, default="127.0.0.1", help="address for it (default 127.0.0.1)")
 
 
 def _add_worker(groups: Any) -> None:
@@ -92,7 +98,8 @@ def _serve(args: argparse.Namespace) -> None:
     settings = load_settings()
     workers = args.workers or building.default_processes()
     threads = args.threads or front_server.DEFAULT_THREADS
-    front_server.serve(settings, args.host, args.port, workers, threads, drain_s=args.drain)
+    at = (args.metrics_host, args.metrics_port)
+    front_server.serve(settings, front_server.Options(args.host, args.port, workers, threads, args.drain, *at))
 
 
 def _worker(args: argparse.Namespace) -> None:

@@ -17,7 +17,7 @@ from .. import config
 from ..config import Settings
 from ..front.connections import allow_descriptors, connections_allowed
 from ..front.receiving import DEADLINE_S, LAST_REQUESTS_S, SEND_S
-from . import building, event_loop, parent
+from . import building, event_loop, metrics_server, parent
 
 if TYPE_CHECKING:
     from uvicorn import Config
@@ -41,8 +41,10 @@ END_S = LAST_REQUESTS_S + GRACE_S + LAST_LINES_S + 2.0
 _log = logging.getLogger("otp.serve")
 
 
-def run(main_pid: int, listening: socket.socket, working: int, drain_s: float) -> None:
+def run(main_pid: int, listening: socket.socket, telling: socket.socket | None, working: int, drain_s: float) -> None:
     """Serve on a socket that listens. `working`: requests that may work in the pool at once.
+
+    `telling` listens for those who ask for the metrics.
 
     Told to end, it serves on for `drain_s` while it is not ready.
     """
@@ -61,7 +63,7 @@ def run(main_pid: int, listening: socket.socket, working: int, drain_s: float) -
     event_loop.come_before_threads()
     try:
         with asyncio.Runner(loop_factory=event_loop.factory()) as runner:
-            runner.run(_serve(settings, listening, working, drain_s))
+            runner.run(_serve(settings, listening, telling, working, drain_s))
     finally:
         is_written = log.wait_until_written(LAST_LINES_S)
     if not is_written:
@@ -69,12 +71,15 @@ def run(main_pid: int, listening: socket.socket, working: int, drain_s: float) -
         os._exit(0)
 
 
-async def _serve(settings: Settings, listening: socket.socket, working: int, drain_s: float) -> None:
+async def _serve(
+    settings: Settings, listening: socket.socket, telling: socket.socket | None, working: int, drain_s: float
+) -> None:
     from ..bootstrap import build_front  # noqa: PLC0415
     from ..front.server import FrontServer  # noqa: PLC0415 - only this command needs it
 
     front = building.when_it_can_be_built(partial(build_front, settings, asyncio.get_running_loop()))
     threading.Thread(target=_watch_keyring, args=(front,), name="keyring", daemon=True).start()
+    _tell_metrics(telling, front)
     building.keep_start_up_out_of_collections()
     server = FrontServer(server_config(front, working), front.begin_end, drain_s)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.handle_exit, signal.SIGTERM, None)
@@ -82,6 +87,13 @@ async def _serve(settings: Settings, listening: socket.socket, working: int, dra
         await server.serve([listening])
     finally:
         front.close()
+
+
+def _tell_metrics(telling: socket.socket | None, front: "Front") -> None:
+    if telling is None:
+        _log.warning("metrics are not served without a key: their usual port is taken; see --metrics-port")
+    else:
+        metrics_server.MetricsServer(telling, front.metrics).start()
 
 
 def _watch_keyring(front: "Front") -> None:

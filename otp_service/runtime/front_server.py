@@ -14,38 +14,59 @@ import os
 import signal
 import socket
 import sys
+from dataclasses import dataclass
 
 from ..config import Settings
-from . import building, front_process, metrics, ports
+from . import building, front_process, metrics, metrics_server, ports
 from .children import Children
 from .signals import stop_on_signals
+
+METRICS_PORT = 9464
+"""Where metrics are served unless told otherwise."""
 
 DEFAULT_THREADS = 4
 """Requests of one process that Flask may work on at once. More would only interrupt one another."""
 
 
-def serve(settings: Settings, host: str, port: int, workers: int, threads: int, *, drain_s: float) -> None:
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Where and how to serve. Port 0 takes a free one; `metrics_port` None takes the usual one if it is free."""
+
+    host: str
+    port: int
+    workers: int
+    threads: int
+    drain_s: float
+    metrics_host: str
+    metrics_port: int | None
+
+
+def serve(settings: Settings, options: Options) -> None:
     """Serve until SIGTERM or SIGINT, then drain. Raises ServiceError with one sentence if it cannot start."""
     # Until the children run, a request to stop is a clean end as well.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(0))
-    host, port = ports.usable_address(host, port)
+    # Before anything is built. It listens only when requests can be answered.
+    host, port = ports.usable_address(options.host, options.port)
+    telling = _listening_for_metrics(options)
     with metrics.metrics_directory(settings) as directory:
         building.try_to_build()
         metrics.forget_ended(directory)
-        with _listening(host, port) as listening:
-            args = (os.getpid(), listening, threads, drain_s)
-            children = Children(front_process.run, args, workers, drain_s + front_process.END_S)
+        with ports.listen(host, port, front_process.BACKLOG) as listening:
+            listening.setblocking(False)
+            args = (os.getpid(), listening, telling, options.threads, options.drain_s)
+            within_s = options.drain_s + front_process.END_S
+            children = Children(front_process.run, args, options.workers, within_s)
             # SIGHUP asks to read the keyring again, which the children do by themselves. At the end the last child that
             # closes the socket ends the listening: connections that came meanwhile were accepted.
             children.run(stop_on_signals(reload=lambda: None), listening.close)
 
 
-def _listening(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind((host, port))
-    listening.listen(front_process.BACKLOG)
-    listening.setblocking(False)
-    return listening
+def _listening_for_metrics(options: Options) -> socket.socket | None:
+    """Where scrapers ask; None if no port was named and the usual one is taken, as beside another API."""
+    if options.metrics_port is not None:
+        return metrics_server.listen(options.metrics_host, options.metrics_port)
+    try:
+        return metrics_server.listen(options.metrics_host, METRICS_PORT)
+    except ports.PortTaken:
+        return None

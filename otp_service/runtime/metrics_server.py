@@ -1,13 +1,13 @@
-"""A small HTTP server for a worker: `/metrics` for Prometheus, and `/healthz` for whoever supervises the process.
+"""A small HTTP server beside the API or a worker: `/metrics` for Prometheus and `/healthz` for its supervisor.
 
 It asks for no key: counters name senders and apps, never people. So it listens on the loopback unless told otherwise,
 and else belongs into a network of its own.
 """
 
 import contextlib
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socket import AF_INET6
 from threading import Thread
 
 from . import ports
@@ -15,9 +15,12 @@ from . import ports
 TIMEOUT_S = 5.0
 """For a request to arrive and for its response to be taken."""
 
+BACKLOG = 16
+
 
 class _Handler(BaseHTTPRequestHandler):
     timeout = TIMEOUT_S
+    server: "MetricsServer"
 
     def do_GET(self) -> None:
         """Answer a request."""
@@ -26,7 +29,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/healthz":
             self._answer(200, "application/json", b'{"status":"ok"}')
         elif self.path == "/metrics":
-            self._answer(200, "text/plain; version=0.0.4; charset=utf-8", telemetry.metrics_text())
+            self._answer(200, telemetry.TEXT_FORMAT, self.server.text())
         else:
             self._answer(404, "text/plain; charset=utf-8", b"There are /metrics and /healthz.\n")
 
@@ -41,11 +44,29 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing is logged of these requests."""
 
 
-class _Server(ThreadingHTTPServer):
+class MetricsServer(ThreadingHTTPServer):
+    """Answers on a socket that listens; several processes may share it. `text` gives all metrics."""
+
     daemon_threads = True
+
+    def __init__(self, listening: socket.socket, text: Callable[[], bytes]) -> None:
+        super().__init__(listening.getsockname()[:2], _Handler, bind_and_activate=False)
+        self.socket.close()
+        # Another process may be quicker to accept, and then this one must not wait.
+        listening.setblocking(False)
+        self.socket, self.text = listening, text
+
+    def start(self) -> None:
+        """Answer in a thread from now on."""
+        Thread(target=self.serve_forever, name="metrics", daemon=True).start()
 
     def handle_error(self, *_: object) -> None:
         """A caller who went away concerns nobody."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there. Raises PortTaken."""
+    return ports.listen(host, port, BACKLOG, "--metrics-port")
 
 
 @contextlib.contextmanager
@@ -54,11 +75,15 @@ def serving_metrics(host: str, port: int | None) -> Iterator[None]:
     if port is None:
         yield
         return
-    address = ports.usable_address(host, port, "--metrics-port")
-    server_class = type("_Server6", (_Server,), {"address_family": AF_INET6}) if ":" in address[0] else _Server
-    with server_class(address, _Handler) as server:
-        Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+    with MetricsServer(listen(host, port), _own_text) as server:
+        server.start()
         try:
             yield
         finally:
             server.shutdown()
+
+
+def _own_text() -> bytes:
+    from .. import telemetry  # noqa: PLC0415 - after the metrics directory is set
+
+    return telemetry.metrics_text()

@@ -32,6 +32,21 @@ def usable_address(host: str, port: int, option: str = "--port") -> tuple[str, i
         return str(name[0]), int(name[1])
 
 
+def listen(host: str, port: int, backlog: int, option: str = "--port") -> socket.socket:
+    """A socket that listens there; for port 0 on a free one. Raises PortTaken."""
+    address = usable_address(host, port, option)
+    listening = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind(address)
+        # Only this refuses a port that another process took a moment ago.
+        listening.listen(backlog)
+    except OSError as error:
+        listening.close()
+        raise PortTaken(_port_sentence(host, port, option, error)) from error
+    return listening
+
+
 def _port_sentence(host: str, port: int, option: str, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return f"port {port} is taken on {host} by another process; choose another with {option}"

@@ -29,7 +29,7 @@ def run(settings: Settings, stop: Stop, processes: int, concurrency: int, serve_
         if processes == 1:
             with metrics_server.serving_metrics(*serve_at):
                 worker = _built(settings, concurrency)
-                _prepare_for_the_loop()
+                prepare_for_the_loop()
                 worker.run(stop, stop.at_once)
             return
         building.try_to_build(_try)
@@ -47,7 +47,7 @@ def _built(settings: Settings, concurrency: int) -> "DeliveryWorker":
     return build_worker(settings, concurrency=concurrency)
 
 
-def _prepare_for_the_loop() -> None:
+def prepare_for_the_loop() -> None:
     """A full collection, or another thread that works, would make every send of this process wait."""
     building.keep_start_up_out_of_collections()
     event_loop.come_before_threads()
@@ -65,7 +65,7 @@ def _child(main_pid: int, concurrency: int) -> None:
     parent.follow_parent(main_pid)
     settings = config.load(config.environment())
     worker = building.when_it_can_be_built(partial(_built, settings, concurrency))
-    _prepare_for_the_loop()
+    prepare_for_the_loop()
     stop = Stop()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     worker.run(stop)

@@ -7,11 +7,19 @@ from typing import Any
 from redis.exceptions import RedisClusterException, RedisError
 
 from ..domain.errors import StoreUnavailable
+from .refusals import what_it_does
 
 STORE_ERRORS = (RedisError, RedisClusterException)
 """Everything redis-py raises when the store cannot answer; its Cluster has a tree of its own."""
 
+
 REFUSED = "The store does not answer, or refuses the command."
+"""Where the cause is not known."""
+
+
+def unavailable(error: BaseException) -> StoreUnavailable:
+    """What callers know, with the cause for the operator."""
+    return StoreUnavailable(f"The store {what_it_does(error)}.")
 
 
 @contextmanager
@@ -20,12 +28,12 @@ def answering() -> Iterator[None]:
     try:
         yield
     except STORE_ERRORS as error:
-        raise StoreUnavailable(REFUSED) from error
+        raise unavailable(error) from error
 
 
 def answers(replies: Sequence[Any]) -> list[Any]:
     """The replies of `Store.gather`, None for what failed. Raises StoreUnavailable if all did."""
     failures = [reply for reply in replies if isinstance(reply, STORE_ERRORS)]
     if failures and len(failures) == len(replies):
-        raise StoreUnavailable(REFUSED) from failures[0]
+        raise unavailable(failures[0]) from failures[0]
     return [None if isinstance(reply, STORE_ERRORS) else reply for reply in replies]

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
 import redis
 
-from ..domain.errors import NotReady, StoreUnavailable
+from ..domain.errors import NotReady
 from .answering import STORE_ERRORS, answering, answers
 from .connect import TIMEOUT_S, client_options
 from .primary import SentinelPrimaryPool
@@ -30,10 +31,7 @@ def require_no_eviction(store: Store) -> None:
     Any other policy forgets guess budgets and pending codes under pressure, without a word; a replica may become the
     primary. Servers that do not answer are left out, but one must. Raises StoreUnavailable.
     """
-    policies = [policy for ask in servers(store) if (policy := _eviction_policy(ask)) is not None]
-    if not policies:
-        raise StoreUnavailable("The store does not answer.")
-    for policy in policies:
+    for policy in [memory.get("maxmemory_policy", "noeviction") for memory in _told(store, "memory")]:
         if policy != "noeviction":
             raise NotReady(f"The store's maxmemory-policy is {policy}; only noeviction never forgets a guess budget.")
 
@@ -67,11 +65,33 @@ def _beside(pool: SentinelPrimaryPool, host: str, port: int) -> "redis.Redis":
     return redis.Redis(host=host, port=port, **(client_options(TIMEOUT_S) | settings))
 
 
-def _eviction_policy(ask: Callable[[str], Any]) -> str | None:
+def _told(store: Store, section: str) -> list[Any]:
+    """This section of the INFO of each server that answers; one must. Raises StoreUnavailable."""
+    return [told for told in answers([_asked(ask, section) for ask in servers(store)]) if told is not None]
+
+
+def _asked(ask: Callable[[str], Any], section: str) -> Any:
+    """The section, or the error that came instead."""
     try:
-        return str(ask("memory").get("maxmemory_policy", "noeviction"))
-    except STORE_ERRORS:
-        return None
+        return ask(section)
+    except STORE_ERRORS as error:
+        return error
+
+
+@dataclass(frozen=True, slots=True)
+class Persistence:
+    """Whether a server appends its writes to a file, and whether the last ones went well."""
+
+    appends: bool
+    writes_well: bool
+
+
+def persistence(store: Store) -> list[Persistence]:
+    """Of each server that answers. Raises StoreUnavailable."""
+    return [
+        Persistence(str(told.get("aof_enabled")) == "1", told.get("aof_last_write_status", "ok") == "ok")
+        for told in _told(store, "persistence")
+    ]
 
 
 def fix_shards(store: Store, keys: Keys) -> None:

@@ -15,7 +15,7 @@ from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from ..domain.errors import StoreUnavailable
-from .answering import REFUSED, STORE_ERRORS
+from .answering import STORE_ERRORS, unavailable
 from .script_files import Script, Value, load
 from .store import Store
 
@@ -60,7 +60,7 @@ class Scripts:
             if isinstance(reply, again):
                 replies[at] = self._reply_or_error(script, *calls[at], repeat=False)
             elif isinstance(reply, STORE_ERRORS):
-                replies[at] = StoreUnavailable(REFUSED)
+                replies[at] = unavailable(reply)
         return replies
 
     def _reply_or_error(self, script: Script, keys: Sequence[str], args: Sequence[Value], *, repeat: bool) -> Any:
@@ -84,9 +84,9 @@ class Scripts:
         except ResponseError as error:
             if "Script" in str(error) or "user_script" in str(error):
                 _log.error("script failed", extra={"script": script.name, "reason": type(error).__name__})
-            raise StoreUnavailable("The store refuses the operation.") from error
+            raise unavailable(error) from error
         except STORE_ERRORS as error:
-            raise StoreUnavailable(REFUSED) from error
+            raise unavailable(error) from error
 
     def _once(self, script: Script, keys: Sequence[str], args: Sequence[Value]) -> Any:
         try:

@@ -1,6 +1,5 @@
 """Authentication: the API key in the Authorization header, and whether it has the scope."""
 
-import ipaddress
 from collections.abc import Mapping
 
 from ..domain.addresses import KeptAddress, kept
@@ -13,8 +12,6 @@ from .refused_keys import RefusedKeys
 EVERY_APP = "audit:all"
 _OPENING = {"audit:read": ("audit:read", EVERY_APP)}
 """Scopes of which each opens what needs this one; for the others it is the scope alone."""
-
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 
 
 class Auth:
@@ -54,13 +51,3 @@ def bearer(headers: Mapping[str, str]) -> str | None:
     """The token after `Bearer` in the Authorization header; None for another scheme or none."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
-
-
-def from_loopback(peer: str, headers: Mapping[str, str]) -> bool:
-    """Whether the connection comes from this machine. A request that a proxy passed on does not count."""
-    if any(name in headers for name in _FORWARDED):
-        return False
-    try:
-        return ipaddress.ip_address(peer).is_loopback
-    except ValueError:
-        return False

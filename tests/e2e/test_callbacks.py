@@ -276,7 +276,7 @@ def test_the_service_says_how_its_callbacks_are(cluster: Cluster, site: ServiceC
     for app in APPS:
         assert lines[f"callbacks of {app}"]["ok"]
         assert "private addresses allowed" in lines[f"callbacks of {app}"]["detail"]
-    metrics = site.client.get(site.url + "/metrics").text
+    metrics = site.call("GET", "/metrics", app="good").text
     assert 'otp_callbacks_waiting{app="good"}' in metrics
     assert 'otp_callbacks_dead{app="gone"} 0.0' in metrics
     for words in (["list", "--app", "nobody"], ["replay", "evt_00-1-1"], ["replay"], ["replay", "x", "--dead"]):

@@ -109,3 +109,11 @@ class TestDoctor:
         assert done.returncode == 1
         assert "FAIL  store" in done.stdout
         assert "Traceback" not in done.stderr
+
+    def test_a_configuration_that_cannot_be_read_is_a_finding(self) -> None:
+        """For programs too: JSON on stdout, not a sentence on stderr alone."""
+        done = run("doctor", "--json", OTP_PUBLIC_URL="nowhere", OTP_SHARDS="none")
+        (finding,) = json.loads(done.stdout)
+        assert (done.returncode, finding["name"], finding["ok"]) == (1, "configuration", False)
+        assert "OTP_PUBLIC_URL" in finding["detail"]
+        assert "OTP_SHARDS" in finding["detail"]

@@ -119,7 +119,7 @@ def untouched(service_client: ServiceClient) -> None:
 
 def openness(service_client: ServiceClient) -> dict[str, float]:
     """Every breaker by the metrics."""
-    lines = service_client.client.get(service_client.url + "/metrics").text.splitlines()
+    lines = service_client.call("GET", "/metrics").text.splitlines()
     found = [line for line in lines if line.startswith("otp_circuit_open{")]
     return {line.split('"')[1]: float(line.rsplit(" ", 1)[1]) for line in found}
 

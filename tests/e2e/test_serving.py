@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -48,10 +49,10 @@ class Place:
         self.started.append(process)
         return process
 
-    def serve(self, workers: int = 2, **environ: str) -> "tuple[subprocess.Popen[str], str]":
+    def serve(self, *options: str, workers: int = 2, **environ: str) -> "tuple[subprocess.Popen[str], str]":
         """Start the API on a free port and wait until it answers; the process and the URL."""
         port = ports.free_port()
-        process = self.start("serve", "--port", str(port), "--workers", str(workers), **environ)
+        process = self.start("serve", "--port", str(port), "--workers", str(workers), *options, **environ)
         url = f"http://127.0.0.1:{port}"
         wait_until(lambda: process.poll() is not None or answers(url), 30, "the API")
         assert process.poll() is None, process.communicate()
@@ -218,12 +219,17 @@ class TestServe:
         ended.wait()
         stale = metrics / f"counter_{ended.pid}.db"
         stale.write_bytes(b"")
-        process, url = place.serve(OTP_METRICS_DIR=str(metrics))
+        port = ports.free_port()
+        process, url = place.serve("--metrics-port", str(port), OTP_METRICS_DIR=str(metrics))
         assert not stale.exists()
-        before = requests_seen(url)
+        told = f"http://127.0.0.1:{port}"
+        before = requests_seen(told)
         for _ in range(40):
             assert answers(url)
-        assert requests_seen(url) - before >= 40
+        assert requests_seen(told) - before >= 40
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(f"{url}/metrics", timeout=5)
+        assert "--metrics-port" in place.refuse("serve", "--port", "0", "--metrics-port", str(port))
         assert finish(process, signal.SIGTERM)[0] == 0
 
 

@@ -194,6 +194,7 @@ def test_a_full_queue_is_503(api: ApiHarness, tmp_path_factory: pytest.TempPathF
     """503 queue_full with Retry-After when nobody sends; nothing is written that would grow further."""
     small = make_settings(tmp_path_factory.mktemp("small"), api.settings.redis_url, api.seed, OTP_QUEUE_MAX="1")
     small = replace(small, keyring_path=api.settings.keyring_path)
+    bootstrap.accept_keyring(small)  # the store of each test is empty at first, and says nothing of its keyring
     crowded = ApiHarness(bootstrap.build_web(small), small, api.vault, api.seed, api.store)
     number = api.number()
     assert crowded.start(number).status == 201

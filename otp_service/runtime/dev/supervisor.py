@@ -31,7 +31,7 @@ START_TIMEOUT_S = 30.0
 DRAIN_TIMEOUT_S = 6.0
 SANDBOX_TIMEOUT_S = 1.0
 POLL_S = 0.05
-API_THREADS = 4
+API_OPTIONS = ("--workers", "1", "--threads", "4", "--drain", "0s", "--metrics-port", "0")
 
 MAX_RESTARTS, RESTARTS_WITHIN_S = 10, 60.0
 """So many restarts within so many seconds; the next end of a child stops everything."""
@@ -71,7 +71,7 @@ class Supervisor:
         if self._store is not None:
             self._store.wait_ready()
         self._service_commands = [
-            ("API", "serve", "--port", str(api_port), "--workers", "1", "--threads", str(API_THREADS), "--drain", "0s"),
+            ("API", "serve", "--port", str(api_port), *API_OPTIONS),
             ("worker", "worker", "--processes", "1"),
         ]
         self._service = [self._command(*command) for command in self._service_commands]

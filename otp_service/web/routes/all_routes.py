@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...domain.circuit import Circuit
 from ...domain.ids import Ids
 from ...domain.watch_tokens import WatchTokens
 from ...storage.audit_log import AuditLog
@@ -60,8 +59,7 @@ class Backend:
     webhook_keys: Sequence[bytes]
     now_s: Callable[[], float]
     readiness: Callable[[], Judgement]
-    outbox_depth: Callable[[], int]
-    circuits: Callable[[], Sequence[Circuit]]
+    metrics: Callable[[], bytes]
     public_url: str
     token: Callable[[], str]
 
@@ -103,7 +101,5 @@ def _verification_routes(backend: Backend) -> list[Route]:
 
 
 def _operation_routes(backend: Backend) -> list[Route]:
-    metrics = MetricsRoutes(
-        backend.auth, backend.problems, outbox_depth=backend.outbox_depth, circuits=backend.circuits
-    )
-    return [*HealthRoutes(backend.readiness, backend.problems).routes(), *metrics.routes()]
+    health = HealthRoutes(backend.readiness, backend.problems)
+    return [*health.routes(), *MetricsRoutes(backend.metrics).routes()]

@@ -10,7 +10,7 @@ from .scenario import Scenario, address
 
 
 def _circuits(service_client: ServiceClient) -> dict[str, float]:
-    text = service_client.client.get(service_client.url + "/metrics").text
+    text = service_client.call("GET", "/metrics").text
     lines = [line for line in text.splitlines() if line.startswith("otp_circuit_open{")]
     return {line.split('"')[1]: float(line.rsplit(" ", 1)[1]) for line in lines}
 

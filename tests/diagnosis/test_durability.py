@@ -1,0 +1,35 @@
+"""What the doctor says of a store that would forget."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from otp_service.diagnosis.durability import check_durability
+from otp_service.runtime.dev import embedded_store
+from otp_service.storage import connect
+from otp_service.storage.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """A store as the service wants it, for one test alone."""
+    server = embedded_store.start(tmp_path / "store", log=tmp_path / "store.log")
+    try:
+        server.wait_ready()
+        opened = connect.connect(server.url)
+        yield opened
+        opened.close()
+    finally:
+        server.stop()
+
+
+def test_a_store_that_appends_nothing_is_found(store: Store) -> None:
+    """On, off, and a store that does not answer."""
+    assert check_durability(store).ok
+    store.client.config_set("appendonly", "no")
+    found = check_durability(store)
+    assert (found.ok, "appendonly yes" in found.detail) == (False, True)
+    store.client.execute_command("ACL", "SETUSER", "default", "-info")  # type: ignore[no-untyped-call]
+    found = check_durability(store)
+    assert (found.ok, "run INFO" in found.detail) == (False, True)
