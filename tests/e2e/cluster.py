@@ -170,8 +170,8 @@ class Traffic:
             time.sleep(self.pause_s)
 
     def _until_answered(self, number: str) -> None:
-        # Longer than the lease of a key whose request was killed, twice.
-        deadline = time.monotonic() + 25
+        # Longer than the lease of a key whose request was killed, and killed again in each turn of a test.
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
                 answer = self.service_client.call(

@@ -125,7 +125,7 @@ class TestEnds:
             time.sleep(delay_s)
             family = descendants(process.pid)
             process.terminate()
-            _, errors = process.communicate(timeout=10)
+            _, errors = process.communicate(timeout=30)
             assert (process.returncode, errors) == (0, "")
             assert all_gone(list(family))
             assert list(tmp_path.iterdir()) == []

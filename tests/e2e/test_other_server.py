@@ -58,7 +58,7 @@ def test_a_login(served: ServiceClient) -> None:
     assert (waited.status_code, waited.headers["retry-after"]) == (200, "1")
     assert served.check(name, served.code(number)).status_code == 200
     assert httpx.get(f"{served.url}/readyz", trust_env=False).status_code == 200
-    before = requests_seen(served.url)
+    before = requests_seen(served.url, served.key())
     for _ in range(20):
         assert answers(served.url)
-    assert requests_seen(served.url) - before >= 20
+    assert requests_seen(served.url, served.key()) - before >= 20

@@ -233,9 +233,10 @@ class TestServe:
         assert finish(process, signal.SIGTERM)[0] == 0
 
 
-def requests_seen(url: str) -> float:
-    """How many requests /metrics knows of."""
-    with urllib.request.urlopen(f"{url}/metrics", timeout=5) as response:
+def requests_seen(url: str, key: str = "") -> float:
+    """How many requests /metrics knows of. `key`: an API key with the scope `metrics`, where one is needed."""
+    asked = urllib.request.Request(f"{url}/metrics", headers={"Authorization": f"Bearer {key}"} if key else {})
+    with urllib.request.urlopen(asked, timeout=5) as response:
         text = response.read().decode()
     return sum(
         float(value) for value in re.findall(r"^otp_http_requests_total\{[^}]*\} ([0-9.e+]+)$", text, re.MULTILINE)
