@@ -106,7 +106,12 @@ def wait(begin: Callable[[Callable[[T], Any]], None]) -> T:
             current.switch(result)
 
     current.resume = resume
-    begin(resume)
+    try:
+        begin(resume)
+    except BaseException:
+        # Nobody waits: a late call must not wake what the greenlet does by then.
+        current.resume = None
+        raise
     result: T = loop.switch()
     return result
 

@@ -71,6 +71,28 @@ def test_a_second_answer_wakes_nobody() -> None:
     assert got == ["first", "second"]
 
 
+def test_an_answer_to_what_could_not_be_begun_wakes_nobody() -> None:
+    """The greenlet has no work then, and the next work that it gets is done."""
+    resumes: list[Callable[[str], Any]] = []
+    got: list[str] = []
+
+    def begin(resume: Callable[[str], Any]) -> None:
+        resumes.append(resume)
+        raise OSError("the connection is gone")
+
+    def work() -> None:
+        with pytest.raises(OSError, match="gone"):
+            greenlets.wait(begin)
+
+    def check() -> None:
+        greenlets.start(work)
+        resumes[0]("late")
+        greenlets.start(lambda: got.append("next"))
+
+    _in_loop(check)
+    assert got == ["next"]
+
+
 def test_more_at_once_than_are_kept() -> None:
     """The others end with their work."""
     resumes: list[Callable[[int], Any]] = []
