@@ -2,10 +2,9 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
-from .answering import STORE_ERRORS, answers
-from .readiness import servers
+from .answering import answers
+from .readiness import server_info
 from .schema import Keys
 from .store import Store
 
@@ -43,15 +42,11 @@ class Memory:
 
 def fullest(store: Store) -> Memory | None:
     """The server that is fullest; None if none that answers has a `maxmemory`. Raises StoreUnavailable."""
-    found = []
-    for ask in servers(store):
-        try:
-            info: Any = ask("memory")
-        except STORE_ERRORS:
-            continue
-        if int(info.get("maxmemory", 0)):
-            at_start = int(info.get("used_memory_startup", 0))
-            found.append(Memory(int(info["used_memory"]), at_start, int(info["maxmemory"])))
+    found = [
+        Memory(int(info["used_memory"]), int(info.get("used_memory_startup", 0)), int(info["maxmemory"]))
+        for info in server_info(store, "memory")
+        if int(info.get("maxmemory", 0))
+    ]
     return max(found, key=lambda memory: memory.ratio, default=None)
 
 

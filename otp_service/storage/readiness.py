@@ -31,12 +31,12 @@ def require_no_eviction(store: Store) -> None:
     Any other policy forgets guess budgets and pending codes under pressure, without a word; a replica may become the
     primary. Servers that do not answer are left out, but one must. Raises StoreUnavailable.
     """
-    for policy in [memory.get("maxmemory_policy", "noeviction") for memory in _told(store, "memory")]:
+    for policy in [memory.get("maxmemory_policy", "noeviction") for memory in server_info(store, "memory")]:
         if policy != "noeviction":
             raise NotReady(f"The store's maxmemory-policy is {policy}; only noeviction never forgets a guess budget.")
 
 
-def servers(store: Store) -> list[Callable[[str], Any]]:
+def _servers(store: Store) -> list[Callable[[str], Any]]:
     """What asks each server of the store for a section of its INFO."""
     client = cast("Any", store.client)
     if store.is_cluster:
@@ -65,9 +65,9 @@ def _beside(pool: SentinelPrimaryPool, host: str, port: int) -> "redis.Redis":
     return redis.Redis(host=host, port=port, **(client_options(TIMEOUT_S) | settings))
 
 
-def _told(store: Store, section: str) -> list[Any]:
+def server_info(store: Store, section: str) -> list[Any]:
     """This section of the INFO of each server that answers; one must. Raises StoreUnavailable."""
-    return [told for told in answers([_asked(ask, section) for ask in servers(store)]) if told is not None]
+    return [told for told in answers([_asked(ask, section) for ask in _servers(store)]) if told is not None]
 
 
 def _asked(ask: Callable[[str], Any], section: str) -> Any:
@@ -90,7 +90,7 @@ def persistence(store: Store) -> list[Persistence]:
     """Of each server that answers. Raises StoreUnavailable."""
     return [
         Persistence(str(told.get("aof_enabled")) == "1", told.get("aof_last_write_status", "ok") == "ok")
-        for told in _told(store, "persistence")
+        for told in server_info(store, "persistence")
     ]
 
 

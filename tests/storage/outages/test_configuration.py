@@ -55,7 +55,7 @@ def test_a_store_that_is_nearly_full_says_so(harness: StoreHarness) -> None:
 
 def infos(harness: StoreHarness) -> list[dict[str, int]]:
     """What each server says of its memory."""
-    return [ask("memory") for ask in readiness.servers(harness.store)]
+    return readiness.server_info(harness.store, "memory")
 
 
 def test_growth_is_judged_since_the_oldest_event(harness: StoreHarness) -> None:
