@@ -16,6 +16,7 @@ from ..front.flask_app import NEWS_THREADS
 from ..keyring_reload import ReloadedKeyring
 from ..storage.audit_consumer import AuditConsumer
 from ..storage.delivery_reports import DeliveryReports
+from ..storage.factors import FactorTable
 from ..storage.idempotency import Idempotency
 from ..storage.keyrings import Keyrings
 from ..storage.limits import Limits, network
@@ -23,6 +24,7 @@ from ..storage.optouts import OptOuts
 from ..storage.outbox import Outbox
 from ..storage.verifications import Verifications
 from ..usecases.browse import Browse
+from ..usecases.factors import FactorUseCases
 from ..usecases.receive import Receive
 from ..usecases.sender_health import SenderHealth
 from ..usecases.verify import Verify
@@ -136,8 +138,10 @@ class WebParts:
     def backend(self, watch: Watch) -> Backend:
         """What the routes work with."""
         settings, stores, keyring = self._settings, self.stores, self._keyring
+        factors = self._factors()
         return Backend(
-            verify=self._verify(),
+            verify=self._verify(factors),
+            factors=factors,
             browse=self._browse(),
             watch=watch,
             receive=self._receive(),
@@ -158,7 +162,18 @@ class WebParts:
             token=lambda: self._chance.token_urlsafe(16),
         )
 
-    def _verify(self) -> Verify:
+    def _factors(self) -> FactorUseCases:
+        stores, settings = self.stores, self._settings
+        return FactorUseCases(
+            store=FactorTable(stores.store, stores.scripts, stores.keys, self._keyring.ids),
+            vault=self._keyring,
+            policy=settings.policy,
+            issuer=settings.issuer,
+            token_bytes=self._chance.token_bytes,
+            randbelow=self._chance.randbelow,
+        )
+
+    def _verify(self, factors: FactorUseCases) -> Verify:
         stores, settings = self.stores, self._settings
         return Verify(
             store=self._verifications,
@@ -172,6 +187,7 @@ class WebParts:
             queue_max=settings.queue_max,
             token_bytes=self._chance.token_bytes,
             randbelow=self._chance.randbelow,
+            redeem_factor=factors.redeem,
             fictitious=settings.carrier_on_loopback,
         )
 

@@ -79,7 +79,7 @@ class Doc:
     """What the OpenAPI document says of a route. `codes` are the problem codes it can answer with.
 
     `query` is the struct of its query parameters, `also` further statuses of success. `may_retry`: a success may have
-    Retry-After. `key_optional`: some callers need no API key.
+    Retry-After. `key_optional`: some callers need no API key. `or_reply`: another body of a success.
     """
 
     summary: str
@@ -96,6 +96,7 @@ class Doc:
     description: str = ""
     may_retry: bool = False
     key_optional: bool = False
+    or_reply: type[Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

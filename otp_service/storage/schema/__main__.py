@@ -22,6 +22,7 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "number": (fields.Number,),
     "outbox": (fields.Outbox,),
     "record": (fields.Record, fields.Delivery),
+    "subject": (fields.Subject, fields.Factor),
     "start_refusals": (fields.Refused,),
     "secrets": (fields.Secrets,),
     "sync_cursor": (fields.SyncCursor,),

@@ -150,7 +150,7 @@ class CheckVerification:
             context_hash=approved.context_hash,
             jti=approved.receipt_id,
             verification_id=approval.verification_id,
-            iat=approved.at_ms // 1000,
+            approved_s=approved.at_ms // 1000,
         )
         approval.receipt = receipt.encode(claims, ring.active_kid, ring.sign)
 

@@ -8,7 +8,7 @@ from ..sender_health import SenderHealth
 from .cancel import CancelVerification
 from .check import CheckVerification
 from .people import People
-from .redeem import RedeemReceipt
+from .redeem import RedeemReceipt, SpendFactor
 from .start import StartVerification
 
 
@@ -29,11 +29,13 @@ class Verify:
         queue_max: int,
         token_bytes: Callable[[int], bytes],
         randbelow: Callable[[int], int],
+        redeem_factor: SpendFactor,
         fictitious: bool = False,
     ) -> None:
         """`limit_slots` gives the slots that a start takes in the outer limits.
 
-        `fictitious` allows the numbers 555-0100 to 555-0199, which only a sandbox delivers to.
+        `redeem_factor` spends receipts of approvals by a factor. `fictitious` allows the numbers 555-0100 to 555-0199,
+        which only a sandbox delivers to.
         """
         people = People(vault, fictitious=fictitious)
         self.start = StartVerification(
@@ -53,5 +55,11 @@ class Verify:
         )
         self.cancel = CancelVerification(store=store, vault=vault, token_bytes=token_bytes)
         self.redeem = RedeemReceipt(
-            store=store, vault=vault, people=people, key_ids=key_ids, issuer=issuer, token_bytes=token_bytes
+            store=store,
+            vault=vault,
+            people=people,
+            key_ids=key_ids,
+            issuer=issuer,
+            token_bytes=token_bytes,
+            redeem_factor=redeem_factor,
         )

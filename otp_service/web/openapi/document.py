@@ -19,6 +19,7 @@ from .schemas import components, members, reference
 _PARAMETER = re.compile(r"\{([a-z_]+)\}")
 _PARAMETERS = {
     "verification_id": "The id that POST /verify/start gave.",
+    "factor_id": "The id that POST /factors/totp or /factors/recovery-codes gave.",
     "delivery_id": "The id of a delivery, as the webhook URL of a message names it.",
     "number": "A telephone number in E.164; write the plus sign as %2B.",
 }
@@ -40,6 +41,7 @@ _SCHEMES = {
 _TAGS = {
     "verifications": "Send a code, judge it, follow its delivery.",
     "receipts": "Proof of an approval that can be checked offline and spent once.",
+    "factors": "Authenticator apps and recovery codes of a person.",
     "opt-outs": "Who does not want messages.",
     "audit": "The record of everything that happened.",
     "webhooks": "What the carrier reports. Each request carries the carrier's signature.",

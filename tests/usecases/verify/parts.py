@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from otp_service.domain.ending import NotFound
 from otp_service.domain.errors import Refusal
 from otp_service.domain.ids import Reference
 from otp_service.domain.policy import App, Limit, Policy, Sender, SenderKind, Slot
@@ -97,8 +98,14 @@ def use_cases(
         queue_max=queue_max,
         token_bytes=lambda n: next(chance).to_bytes(n, "big"),
         randbelow=lambda below: below - 1,
+        redeem_factor=no_factor,
         fictitious=fictitious,
     )
+
+
+def no_factor(*_: object) -> NotFound:
+    """There are no factors here: their receipts are tried over the API."""
+    return NotFound()
 
 
 def refused(answer: object) -> Refusal:

@@ -1,0 +1,169 @@
+"""One door for all factors: a code is judged at every factor of the subject that it can be of, under one budget."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from ...clock import rfc3339
+from ...domain import receipt
+from ...domain.errors import KeyUnknown, Refusal
+from ...domain.factor_checking import (
+    CodeUsed,
+    FactorAnswer,
+    FactorApproval,
+    FactorApproved,
+    FactorGuess,
+    TriesSpent,
+    WrongFactorCode,
+)
+from ...domain.factors import Factors, Subject, factor_id
+from ...domain.ids import Reference
+from ...domain.policy import App, Policy
+from ...domain.verification import DEFAULT_PURPOSE
+from .. import ports
+from ..verify.apps import configured_app
+from . import refusals
+from .guesses import Candidates, allowed_kinds, candidates, shown_steps
+from .subjects import Subjects
+
+
+class FactorRequest(Protocol):
+    """What a caller sends, validated in form."""
+
+    @property
+    def code(self) -> str: ...
+    @property
+    def purpose(self) -> str | None: ...
+
+
+class CheckFactors:
+    """Judges codes of a subject, and signs the receipt of an approval."""
+
+    def __init__(
+        self,
+        *,
+        store: ports.FactorStore,
+        vault: ports.Vault,
+        subjects: Subjects,
+        policy: Policy,
+        issuer: str,
+        token_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._store = store
+        self._vault = vault
+        self._subjects = subjects
+        self._policy = policy
+        self._issuer = issuer
+        self._token_bytes = token_bytes
+
+    def __call__(
+        self, app_name: str, subject: str, request: FactorRequest, request_key: str = ""
+    ) -> FactorApproval | Refusal:
+        """Judge a code at all factors of the subject. With a `request_key` a repeat gets the approval again.
+
+        Raises InvalidRequest, NotReady, StoreUnavailable, and KeyUnknown where another process has a secret's key.
+        """
+        app = configured_app(self._policy, app_name)
+        return self._judge(app, self._subjects.of(app.name, subject), request, None, request_key)
+
+    def one(self, app_name: str, text: str, request: FactorRequest) -> FactorApproval | Refusal:
+        """Judge a code at one factor, by its id. The budget is the subject's. Raises as above."""
+        app = configured_app(self._policy, app_name)
+        found = self._subjects.of_factor(app.name, text)
+        return refusals.NO_FACTOR if found is None else self._judge(app, found[0], request, found[1], "")
+
+    def _judge(
+        self, app: App, subject: Subject, request: FactorRequest, only: Reference | None, request_key: str
+    ) -> FactorApproval | Refusal:
+        purpose = request.purpose or DEFAULT_PURPOSE
+        factors = _only(self._store.read(subject), only)
+        kinds = allowed_kinds(app.factors, purpose)
+        found = candidates(factors, kinds, request.code, subject.hash, self._vault.ids)
+        if not found.authenticators and found.recovery is None:
+            return refusals.NO_FACTOR
+        steps = self._steps(found, request.code, factors.now_ms)
+        guess = self._guess(subject, purpose, found, steps, request_key)
+        return self._answer(guess, self._store.check(guess))
+
+    def _guess(
+        self, subject: Subject, purpose: str, found: Candidates, steps: list[tuple[str, int]], request_key: str
+    ) -> FactorGuess:
+        operation_id, receipt_id = self._names(request_key)
+        return FactorGuess(
+            operation_id=operation_id,
+            subject=subject,
+            purpose=purpose,
+            receipt_id=receipt_id,
+            steps=steps,
+            recovery=found.recovery,
+        )
+
+    def _steps(self, found: Candidates, code: str, now_ms: int) -> list[tuple[str, int]]:
+        try:
+            return shown_steps(found, code, now_ms, self._vault)
+        except KeyUnknown as error:
+            # The keyring file may have the key by now.
+            if not self._vault.knows(error.kid):
+                raise
+        return shown_steps(found, code, now_ms, self._vault)
+
+    def _names(self, request_key: str) -> tuple[str, str]:
+        """Ids of the operation and of its receipt: the same for a repeat of a request that can be recognised."""
+        if not request_key:
+            return self._token_bytes(8).hex(), self._token_bytes(16).hex()
+        digest = self._vault.ids.digest(b"factor-check\0" + request_key.encode())
+        return digest[:8].hex(), digest[8:24].hex()
+
+    def _answer(self, guess: FactorGuess, answer: FactorAnswer) -> FactorApproval | Refusal:
+        match answer:
+            case FactorApproved():
+                return self._approval(guess, answer)
+            case CodeUsed():
+                return refusals.USED
+            case TriesSpent(wait_ms):
+                return refusals.tries_spent(wait_ms)
+            case WrongFactorCode(checks_left):
+                return refusals.wrong(checks_left)
+            case _:
+                return refusals.NO_FACTOR
+
+    def _approval(self, guess: FactorGuess, approved: FactorApproved) -> FactorApproval:
+        approval = FactorApproval(
+            status="approved",
+            approved_at=rfc3339(approved.at_ms),
+            kind=approved.kind,
+            purpose=guess.purpose,
+            sub=guess.subject.sub,
+            receipt=self._receipt(guess, approved),
+            factor_id=factor_id(approved.reference),
+        )
+        if approved.codes_left is not None:
+            approval.codes_left = approved.codes_left
+        return approval
+
+    def _receipt(self, guess: FactorGuess, approved: FactorApproved) -> str:
+        ring = self._vault.current()
+        claims = receipt.Claims(
+            iss=self._issuer,
+            aud=guess.subject.app,
+            sub=guess.subject.sub,
+            purpose=guess.purpose,
+            channel="",
+            context_hash="",
+            jti=guess.receipt_id,
+            verification_id="",
+            approved_s=approved.at_ms // 1000,
+            factor_id=factor_id(approved.reference),
+            kind=approved.kind,
+        )
+        return receipt.encode(claims, ring.active_kid, ring.sign)
+
+
+def _only(factors: Factors, only: Reference | None) -> Factors:
+    """The factors, or the one that is asked for."""
+    if only is None:
+        return factors
+    return Factors(
+        factors.now_ms,
+        tuple(one for one in factors.all if one.reference == only),
+        tuple(one for one in factors.authenticators if one.factor.reference == only),
+    )
