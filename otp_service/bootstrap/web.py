@@ -138,10 +138,10 @@ class WebParts:
     def backend(self, watch: Watch) -> Backend:
         """What the routes work with."""
         settings, stores, keyring = self._settings, self.stores, self._keyring
-        factors = self._factors()
+        verify = self._verify()
         return Backend(
-            verify=self._verify(factors),
-            factors=factors,
+            verify=verify,
+            factors=self._factors(verify),
             browse=self._browse(),
             watch=watch,
             receive=self._receive(),
@@ -162,18 +162,23 @@ class WebParts:
             token=lambda: self._chance.token_urlsafe(16),
         )
 
-    def _factors(self) -> FactorUseCases:
-        stores, settings = self.stores, self._settings
+    def _factors(self, verify: Verify) -> FactorUseCases:
+        settings = self._settings
         return FactorUseCases(
-            store=FactorTable(stores.store, stores.scripts, stores.keys, self._keyring.ids),
+            store=self._factor_table(),
             vault=self._keyring,
             policy=settings.policy,
             issuer=settings.issuer,
             token_bytes=self._chance.token_bytes,
             randbelow=self._chance.randbelow,
+            sent=verify.check,
         )
 
-    def _verify(self, factors: FactorUseCases) -> Verify:
+    def _factor_table(self) -> FactorTable:
+        stores = self.stores
+        return FactorTable(stores.store, stores.scripts, stores.keys, self._keyring.ids)
+
+    def _verify(self) -> Verify:
         stores, settings = self.stores, self._settings
         return Verify(
             store=self._verifications,
@@ -187,7 +192,7 @@ class WebParts:
             queue_max=settings.queue_max,
             token_bytes=self._chance.token_bytes,
             randbelow=self._chance.randbelow,
-            redeem_factor=factors.redeem,
+            factor_store=self._factor_table(),
             fictitious=settings.carrier_on_loopback,
         )
 

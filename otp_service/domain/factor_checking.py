@@ -111,10 +111,31 @@ class TriesSpent:
 
 @dataclass(frozen=True, slots=True)
 class TryTaken:
-    """A try was taken in this row of wrong codes. `used_before`: the code is one that was used before."""
+    """A try was taken in this row of wrong codes. `checks_left`: so many more cost no wait, if this one is wrong."""
 
     row: int
-    used_before: bool = False
+    checks_left: int
+
+
+@dataclass(frozen=True, slots=True)
+class SentCode:
+    """A code that is sent to a subject. `may_bind`: its approval may bind the number to the subject."""
+
+    subject: Subject
+    purpose: str
+    reference: Reference
+    may_bind: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovedCode:
+    """A code that was sent was right. `new`: the reference of the number's factor, if it is bound now."""
+
+    subject: Subject
+    purpose: str
+    reference: Reference
+    mask: str
+    new: Reference
 
 
 @dataclass(frozen=True, slots=True)

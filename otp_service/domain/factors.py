@@ -5,9 +5,10 @@ whoever changes the factor gets no second set of guesses. `storage/lua/factor` e
 """
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 
 from .ids import Reference
 
@@ -81,7 +82,7 @@ class TotpForm:
 class Factor:
     """A factor as it is shown. `mask` is the number of an `sms` factor, `codes_left` of recovery codes.
 
-    `confirm_by_ms`: until when a pending one can be confirmed.
+    `confirm_by_ms`: until when a pending one can be confirmed. `number_hash`: keyed hash of that number.
     """
 
     reference: Reference
@@ -93,6 +94,7 @@ class Factor:
     codes_left: int | None = None
     mask: str | None = None
     confirm_by_ms: int | None = None
+    number_hash: str | None = None
 
     @property
     def factor_id(self) -> str:
@@ -110,12 +112,32 @@ class Authenticator:
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """A code that was sent to a subject: the verification's token, and the keyed hash of the number."""
+
+    token: str
+    number_hash: str
+    may_bind: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Factors:
-    """All factors of a subject at the store's time `now_ms`, in order of their making."""
+    """All factors of a subject at the store's time `now_ms`, in order of their making.
+
+    `sent`: the code that was sent last, by purpose.
+    """
 
     now_ms: int
     all: tuple[Factor, ...] = ()
     authenticators: tuple[Authenticator, ...] = ()
+    sent: Mapping[str, Sent] = field(default_factory=lambda: MappingProxyType({}))
+
+    def allow(self, number_hash: str, purpose: str) -> bool:
+        """Whether a code of this purpose may go to the number: it is bound, or will be by it."""
+        sent = self.sent.get(purpose)
+        bound = any(one.number_hash == number_hash for one in self.all)
+        going = sent is not None and sent.may_bind and sent.number_hash == number_hash
+        return bound or going or not any(one.status is FactorStatus.ACTIVE for one in self.all)
 
     def of_kind(self, kind: FactorKind) -> list[Factor]:
         """The active ones of a kind."""

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 
-from ..domain.factors import Authenticator, Factor, FactorKind, Factors, FactorStatus, Subject, TotpForm
+from ..domain.factors import Authenticator, Factor, FactorKind, Factors, FactorStatus, Sent, Subject, TotpForm
 from ..domain.ids import Reference
 from .pieces import joined, unpack_sealed
 from .schema import fields
-from .schema.encodings import FactorFacts
+from .schema.encodings import FactorFacts, SentCode, flag
 
 
 def factors_of(found: Mapping[str, str], subject: Subject, now_ms: int) -> Factors:
@@ -17,7 +17,7 @@ def factors_of(found: Mapping[str, str], subject: Subject, now_ms: int) -> Facto
     all_ = [one for ref in refs if (one := _factor(found, ref)).confirm_by_ms is None or one.confirm_by_ms > now_ms]
     all_.sort(key=lambda one: (one.created_ms, one.reference.token))
     active = [one for one in all_ if one.kind is FactorKind.TOTP and one.status is FactorStatus.ACTIVE]
-    return Factors(now_ms, tuple(all_), tuple(_authenticator(found, one) for one in active))
+    return Factors(now_ms, tuple(all_), tuple(_authenticator(found, one) for one in active), _sent(found))
 
 
 def authenticator_of(found: Mapping[str, str], subject: Subject, ref: Reference) -> tuple[Factor, TotpForm] | None:
@@ -26,6 +26,20 @@ def authenticator_of(found: Mapping[str, str], subject: Subject, ref: Reference)
         return None
     factor = _factor(found, ref)
     return (factor, _form(found, ref)) if factor.kind is FactorKind.TOTP else None
+
+
+def _sent(found: Mapping[str, str]) -> dict[str, Sent]:
+    """By purpose."""
+    return {
+        name.removeprefix(fields.Subject.SENT): _sent_code(text)
+        for name, text in found.items()
+        if name.startswith(fields.Subject.SENT)
+    }
+
+
+def _sent_code(text: str) -> Sent:
+    token, number_hash, may_bind = SentCode.parse(text)
+    return Sent(token, number_hash, may_bind == flag(True))
 
 
 def _tokens(found: Mapping[str, str]) -> Iterator[str]:
@@ -48,6 +62,8 @@ def _factor(found: Mapping[str, str], ref: Reference) -> Factor:
         last_used_ms=_number(found, ref, fields.Factor.USED),
         codes_left=_number(found, ref, fields.Factor.LEFT),
         confirm_by_ms=confirm_by,
+        mask=found.get(f"{ref.token}{fields.Factor.MASK}"),
+        number_hash=found.get(f"{ref.token}{fields.Factor.NUMBER}"),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from ..domain.ending import NotFound, Redeemed
 from ..domain.errors import StoreUnavailable
 from ..domain.factor_checking import (
+    ApprovedCode,
     CodeUsed,
     ConfirmAnswer,
     Confirmed,
@@ -17,6 +18,7 @@ from ..domain.factor_checking import (
     FactorGuess,
     NewCodes,
     NoFactor,
+    SentCode,
     TooManyFactors,
     TriesSpent,
     TryTaken,
@@ -169,7 +171,37 @@ class FactorTable:
             case "limited":
                 return TriesSpent(int(reply[2]))
             case _:
-                return TryTaken(int(reply[2]), bool(reply[3]))
+                return TryTaken(int(reply[2]), int(reply[3]))
+
+    def note_sent(self, sent: SentCode) -> None:
+        """Remember what was sent last. Raises StoreUnavailable."""
+        self._scripts.call(
+            "factor/note_sent",
+            {"subject": self._keys.subject(sent.subject.hash)},
+            app=sent.subject.app,
+            purpose=sent.purpose,
+            verification=sent.reference.token,
+            number=sent.reference.number_hash,
+            binds=flag(sent.may_bind),
+        )
+
+    def approve_sent(self, operation_id: str, approved: ApprovedCode) -> Reference | None:
+        """End the row, and bind the number where that is allowed. Raises StoreUnavailable."""
+        named = {"purpose": approved.purpose, "mask": approved.mask, "token": approved.new.token}
+        ref = approved.reference
+        reply = self._settle(
+            operation_id, approved.subject, "approved", verification=ref.token, number=ref.number_hash, **named
+        )
+        return self._reference(reply[2]) if reply[1] == "settled" else None
+
+    def give_back(self, operation_id: str, subject: Subject, row: int) -> None:
+        """Give a try back into its row; after a lost reply it stays taken. Raises StoreUnavailable."""
+        self._settle(operation_id, subject, "returned", row=row, repeat=False)
+
+    def _settle(self, operation_id: str, subject: Subject, outcome: str, **args: Any) -> Any:
+        given = dict.fromkeys(("row", "purpose", "verification", "number", "mask", "token"), "") | args
+        keys, kind = self._subject_keys(subject), FactorKind.SMS
+        return self._call("factor/settle", keys, operation_id, subject, outcome=outcome, kind=kind, **given)
 
     def redeem(
         self, operation_id: str, subject: Subject, ref: Reference, receipt_id: str, ends_ms: int

@@ -2,7 +2,16 @@
 
 from typing import TYPE_CHECKING
 
-from otp_service.domain.factor_checking import Enrolled, Enrollment, FactorAnswer, FactorGuess, NewCodes
+from otp_service.domain.factor_checking import (
+    ApprovedCode,
+    Enrolled,
+    Enrollment,
+    FactorAnswer,
+    FactorGuess,
+    NewCodes,
+    SentCode,
+    TryTaken,
+)
 from otp_service.domain.factors import Subject, TotpForm
 from otp_service.domain.ids import Reference
 from otp_service.storage.schema.encodings import TriesInARow
@@ -92,7 +101,13 @@ def every_factor(harness: "StoreHarness") -> None:
     for _ in range(2):
         guess(harness, subject, steps=[(ref.token, here + 1)], receipt_id="factor-receipt")
         guess(harness, subject, recovery=(recovery.token, digests[0]))
-    guess(harness, subject, more=True)
+    taken = guess(harness, subject, more=True)
+    assert isinstance(taken, TryTaken)
+    harness.factors.give_back(operation(), subject, taken.row)
+    sent = new_reference(harness, subject)
+    harness.factors.note_sent(SentCode(subject, "bind", sent, True))
+    approved = ApprovedCode(subject, "bind", sent, "+1******0143", new_reference(harness, subject))
+    assert harness.factors.approve_sent(operation(), approved)
     for _ in range(2):
         harness.factors.redeem(operation(), subject, ref, "factor-receipt", harness.now() + 60_000)
     codes(harness, subject)

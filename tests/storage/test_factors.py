@@ -120,14 +120,13 @@ def test_only_steps_near_the_stores_clock_are_accepted(server_harness: StoreHarn
 
 
 def test_a_step_that_was_used_costs_no_try_where_more_is_asked(server_harness: StoreHarness) -> None:
-    """The try is taken, and it is told that the code was used before."""
+    """It is told that the code was used before, and nothing else is asked."""
     harness, subject = server_harness, new_subject(server_harness)
     app = active(harness, subject)
     step = step_of(harness) + 1
     guess(harness, subject, steps=[(app.token, step)])
-    answer = guess(harness, subject, steps=[(app.token, step)], more=True)
-    assert isinstance(answer, TryTaken)
-    assert answer.used_before
+    assert guess(harness, subject, steps=[(app.token, step)], more=True) == CodeUsed()
+    assert tries(harness, subject) == 0
 
 
 def test_a_reply_that_was_lost_is_given_again(harness: StoreHarness) -> None:

@@ -187,3 +187,7 @@ FactorFacts = Encoding(UNIT_SEPARATOR, ("kind", "created_ms", "algorithm", "digi
 
 SpentReceipt = Encoding("|", ("operation", "at_ms"))
 """What spent a receipt, and when. An empty text: nothing has."""
+
+SentCode = Encoding("|", ("verification", "number_hash", "binds"))
+"""The code that was sent to a subject last for a purpose: the token of the verification, the number, and whether its
+approval may bind that number (1)."""

@@ -43,6 +43,8 @@ class Record:
     RECEIPT: Final = "receipt_id"
     REQUEST: Final = "request_key"
     """The Idempotency-Key of the check that was approved."""
+    SUBJECT: Final = "subject"
+    """The keyed hash of the subject that the start named; not there if it named none."""
     REDEEMED: Final = "redeemed_ms"
     REDEEM_OPERATION: Final = "redeem_operation"
     CANCEL_OPERATION: Final = "cancel_operation"
@@ -119,6 +121,8 @@ class Subject:
     """How many active factors there are."""
     WRONG: Final = "wrong_in_a_row"
     """The wrong codes in a row over all factors, as `TriesInARow`."""
+    SENT: Final = "sent:"
+    """Followed by a purpose: the code that was sent last, as `SentCode`."""
     REMOVED: Final = "removed_by"
     """The operation that removed a factor last."""
 
@@ -145,6 +149,9 @@ class Factor:
     """Followed by the keyed hash of a recovery code: a `CodeState`."""
     LEFT: Final = ":left"
     """How many recovery codes are left."""
+    NUMBER: Final = ":number"
+    """The keyed hash of the number that is bound to the subject."""
+    MASK: Final = ":mask"
     REPLAYED: Final = ":replayed_step"
     """The last time step whose second use is on record."""
 

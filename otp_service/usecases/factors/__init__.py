@@ -9,7 +9,6 @@ from .enroll import Confirmation, ConfirmTotp, EnrolledTotp, EnrollTotp, TotpReq
 from .factors import FactorUseCases
 from .manage import ManageFactors
 from .recovery_codes import NewRecoveryCodes, ReplaceCodes
-from .redeem import RedeemFactorReceipt
 
 __all__ = [
     "CheckFactors",
@@ -21,7 +20,6 @@ __all__ = [
     "FactorUseCases",
     "ManageFactors",
     "NewRecoveryCodes",
-    "RedeemFactorReceipt",
     "ReplaceCodes",
     "TotpRequest",
 ]

@@ -1,10 +1,11 @@
 """One door for all factors: a code is judged at every factor of the subject that it can be of, under one budget."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from ...clock import rfc3339
-from ...domain import receipt
+from ...domain import codes, receipt
+from ...domain.checking import Approved
 from ...domain.errors import KeyUnknown, Refusal
 from ...domain.factor_checking import (
     CodeUsed,
@@ -13,17 +14,20 @@ from ...domain.factor_checking import (
     FactorApproved,
     FactorGuess,
     TriesSpent,
+    TryTaken,
     WrongFactorCode,
 )
-from ...domain.factors import Factors, Subject, factor_id
+from ...domain.factors import FactorKind, Factors, Subject, factor_id
 from ...domain.ids import Reference
 from ...domain.policy import App, Policy
 from ...domain.verification import DEFAULT_PURPOSE
 from .. import ports
+from ..subjects import Subjects
 from ..verify.apps import configured_app
+from ..verify.check import CheckVerification, MakeCommand
+from ..verify.refusals import NOT_FOUND, tries_spent
 from . import refusals
-from .guesses import Candidates, allowed_kinds, candidates, shown_steps
-from .subjects import Subjects
+from .guesses import Candidates, allowed_kinds, digit_candidates, recovery_candidates, shown_steps
 
 
 class FactorRequest(Protocol):
@@ -33,6 +37,8 @@ class FactorRequest(Protocol):
     def code(self) -> str: ...
     @property
     def purpose(self) -> str | None: ...
+    @property
+    def context(self) -> Mapping[str, str]: ...
 
 
 class CheckFactors:
@@ -47,6 +53,7 @@ class CheckFactors:
         policy: Policy,
         issuer: str,
         token_bytes: Callable[[int], bytes],
+        sent: CheckVerification,
     ) -> None:
         self._store = store
         self._vault = vault
@@ -54,6 +61,7 @@ class CheckFactors:
         self._policy = policy
         self._issuer = issuer
         self._token_bytes = token_bytes
+        self._sent = sent
 
     def __call__(
         self, app_name: str, subject: str, request: FactorRequest, request_key: str = ""
@@ -76,13 +84,34 @@ class CheckFactors:
     ) -> FactorApproval | Refusal:
         purpose = request.purpose or DEFAULT_PURPOSE
         factors = _only(self._store.read(subject), only)
-        kinds = allowed_kinds(app.factors, purpose)
-        found = candidates(factors, kinds, request.code, subject.hash, self._vault.ids)
-        if not found.authenticators and found.recovery is None:
+        found = self._candidates(app, subject, factors, request.code, purpose)
+        if not found.any:
             return refusals.NO_FACTOR
         steps = self._steps(found, request.code, factors.now_ms)
         guess = self._guess(subject, purpose, found, steps, request_key)
-        return self._answer(guess, self._store.check(guess))
+        answer = self._store.check(guess)
+        if isinstance(answer, TryTaken) and found.sent is not None:
+            return self._judge_sent(app, guess, found, answer, self._sent.sent(app, found.sent, request, request_key))
+        return self._answer(guess, answer)
+
+    def _candidates(self, app: App, subject: Subject, factors: Factors, code: str, purpose: str) -> Candidates:
+        kinds, ids = allowed_kinds(app.factors, purpose), self._vault.ids
+        if not codes.is_typed(code):
+            return recovery_candidates(factors, kinds, code, subject.hash, ids)
+        sent = factors.sent.get(purpose) if len(code) == app.code_length else None
+        return digit_candidates(factors, kinds, code, sent, ids)
+
+    def _judge_sent(
+        self, app: App, guess: FactorGuess, found: Candidates, taken: TryTaken, make: MakeCommand
+    ) -> FactorApproval | Refusal:
+        """The guess was right at no factor here: it is judged as the code that was sent, on the number's shard."""
+        judged = bool(found.authenticators)
+        verdict = self._sent.judge_taken(app, guess.subject, taken, make, judged=judged)
+        if isinstance(verdict, Approved):
+            return _approval_of_sent(verdict)
+        if judged:
+            return refusals.wrong(taken.checks_left)
+        return refusals.NO_FACTOR if verdict is None or verdict.code == NOT_FOUND.code else verdict
 
     def _guess(
         self, subject: Subject, purpose: str, found: Candidates, steps: list[tuple[str, int]], request_key: str
@@ -95,6 +124,7 @@ class CheckFactors:
             receipt_id=receipt_id,
             steps=steps,
             recovery=found.recovery,
+            more=found.sent is not None,
         )
 
     def _steps(self, found: Candidates, code: str, now_ms: int) -> list[tuple[str, int]]:
@@ -120,7 +150,7 @@ class CheckFactors:
             case CodeUsed():
                 return refusals.USED
             case TriesSpent(wait_ms):
-                return refusals.tries_spent(wait_ms)
+                return tries_spent(wait_ms)
             case WrongFactorCode(checks_left):
                 return refusals.wrong(checks_left)
             case _:
@@ -162,8 +192,26 @@ def _only(factors: Factors, only: Reference | None) -> Factors:
     """The factors, or the one that is asked for."""
     if only is None:
         return factors
+    kept = tuple(one for one in factors.all if one.reference == only)
+    numbers = {one.number_hash for one in kept}
     return Factors(
         factors.now_ms,
-        tuple(one for one in factors.all if one.reference == only),
+        kept,
         tuple(one for one in factors.authenticators if one.factor.reference == only),
+        {purpose: sent for purpose, sent in factors.sent.items() if sent.number_hash in numbers},
+    )
+
+
+def _approval_of_sent(approved: Approved) -> FactorApproval:
+    """The approval of a code that was sent, as one of the number's factor. Its receipt is the verification's."""
+    approval = approved.approval
+    return FactorApproval(
+        status="approved",
+        approved_at=approval.approved_at,
+        kind=FactorKind.SMS,
+        purpose=approval.purpose,
+        sub=approval.sub,
+        receipt=approval.receipt,
+        factor_id=factor_id(approved.factor) if approved.factor else "",
+        verification_id=approval.verification_id,
     )

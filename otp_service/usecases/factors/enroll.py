@@ -18,9 +18,9 @@ from ...domain.factors import CONFIRM_MS, Authenticator, Factor, Subject, TotpFo
 from ...domain.ids import Reference
 from ...domain.policy import App, Policy
 from .. import ports
+from ..subjects import RANDOM_BYTES, Subjects
 from ..verify.apps import configured_app
 from . import refusals
-from .subjects import RANDOM_BYTES, Subjects
 
 
 class TotpRequest(Protocol):

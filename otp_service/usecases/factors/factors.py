@@ -4,16 +4,16 @@ from collections.abc import Callable
 
 from ...domain.policy import Policy
 from .. import ports
+from ..subjects import Subjects
+from ..verify.check import CheckVerification
 from .check import CheckFactors
 from .enroll import ConfirmTotp, EnrollTotp
 from .manage import ManageFactors
 from .recovery_codes import ReplaceCodes
-from .redeem import RedeemFactorReceipt
-from .subjects import Subjects
 
 
 class FactorUseCases:
-    """`enroll`, `confirm`, `manage`, `replace_codes`, `check`, `redeem`. Safe for many threads; holds no state."""
+    """`enroll`, `confirm`, `manage`, `replace_codes`, `check`. Safe for many threads; holds no state."""
 
     def __init__(
         self,
@@ -24,7 +24,9 @@ class FactorUseCases:
         issuer: str,
         token_bytes: Callable[[int], bytes],
         randbelow: Callable[[int], int],
+        sent: CheckVerification,
     ) -> None:
+        """`sent` judges codes that were sent."""
         subjects = Subjects(vault)
         self.enroll = EnrollTotp(store=store, vault=vault, subjects=subjects, policy=policy, token_bytes=token_bytes)
         self.confirm = ConfirmTotp(store=store, vault=vault, subjects=subjects, token_bytes=token_bytes)
@@ -33,6 +35,11 @@ class FactorUseCases:
             store=store, vault=vault, subjects=subjects, token_bytes=token_bytes, randbelow=randbelow
         )
         self.check = CheckFactors(
-            store=store, vault=vault, subjects=subjects, policy=policy, issuer=issuer, token_bytes=token_bytes
+            store=store,
+            vault=vault,
+            subjects=subjects,
+            policy=policy,
+            issuer=issuer,
+            token_bytes=token_bytes,
+            sent=sent,
         )
-        self.redeem = RedeemFactorReceipt(store=store, subjects=subjects, token_bytes=token_bytes)

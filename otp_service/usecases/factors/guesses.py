@@ -5,24 +5,43 @@ from dataclasses import dataclass, field
 
 from ...domain import codes, recovery, totp
 from ...domain.errors import InvalidRequest, KeyUnknown
-from ...domain.factors import Authenticator, FactorKind, Factors
-from ...domain.ids import Ids
+from ...domain.factors import Authenticator, FactorKind, Factors, Sent
+from ...domain.ids import Ids, Reference
 from .. import ports
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The factors that have the form of the code. `recovery`: token of the codes, keyed hash of what was typed."""
+    """The factors that have the form of the code.
+
+    `recovery`: token of the codes, keyed hash of what was typed. `sent`: the verification whose code was sent.
+    """
 
     authenticators: tuple[Authenticator, ...] = ()
     recovery: tuple[str, str] | None = field(default=None, repr=False)
+    sent: Reference | None = None
+
+    @property
+    def any(self) -> bool:
+        """Whether there is one."""
+        return bool(self.authenticators) or self.recovery is not None or self.sent is not None
 
 
-def candidates(factors: Factors, allowed: Collection[FactorKind], code: str, subject_hash: str, ids: Ids) -> Candidates:
-    """The factors of these kinds that the code can be of. Raises InvalidRequest for what no person meant to type."""
-    if codes.is_typed(code):
-        alike = [one for one in factors.authenticators if one.form.digits == len(code)]
-        return Candidates(authenticators=tuple(alike) if FactorKind.TOTP in allowed else ())
+def digit_candidates(
+    factors: Factors, allowed: Collection[FactorKind], code: str, sent: Sent | None, ids: Ids
+) -> Candidates:
+    """The factors of these kinds that show or were sent so many digits. `sent`: what was sent for the purpose."""
+    alike = [one for one in factors.authenticators if one.form.digits == len(code)]
+    return Candidates(
+        authenticators=tuple(alike) if FactorKind.TOTP in allowed else (),
+        sent=ids.read_token(sent.token) if sent is not None and FactorKind.SMS in allowed else None,
+    )
+
+
+def recovery_candidates(
+    factors: Factors, allowed: Collection[FactorKind], code: str, subject_hash: str, ids: Ids
+) -> Candidates:
+    """The recovery codes, if there are any. Raises InvalidRequest for what no person meant to type."""
     typed = recovery.typed(code)
     if typed is None:
         codes.require_typed(code)

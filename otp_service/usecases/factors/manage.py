@@ -5,8 +5,8 @@ from collections.abc import Callable
 from ...domain.errors import Refusal
 from ...domain.factors import Factor
 from .. import ports
+from ..subjects import Subjects
 from . import refusals
-from .subjects import Subjects
 
 
 class ManageFactors:

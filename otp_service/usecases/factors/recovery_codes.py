@@ -7,7 +7,7 @@ from ...domain import recovery
 from ...domain.factor_checking import NewCodes
 from ...domain.ids import Reference
 from .. import ports
-from .subjects import RANDOM_BYTES, Subjects
+from ..subjects import RANDOM_BYTES, Subjects
 
 
 @dataclass(frozen=True, slots=True)

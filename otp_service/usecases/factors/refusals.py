@@ -1,7 +1,6 @@
 """Refusals that several use cases of factors give."""
 
 from ...domain.errors import Refusal
-from ..verify.refusals import seconds
 
 NO_FACTOR = Refusal("factor_not_found", "There is no such factor, or none that this code could be of.")
 """The same for a factor that never existed and for another app's."""
@@ -16,9 +15,3 @@ def wrong(checks_left: int) -> Refusal:
     """The code is not right. `checks_left`: so many more cost no wait."""
     detail = f"The code is not right. Tries left: {checks_left}."
     return Refusal("code_incorrect", detail, fields={"checks_left": checks_left})
-
-
-def tries_spent(wait_ms: int) -> Refusal:
-    """The subject must wait."""
-    wait = seconds(wait_ms)
-    return Refusal("too_many_wrong_codes", f"Too many wrong codes of this person. Try again in {wait} seconds.", wait)

@@ -5,12 +5,14 @@ from typing import Protocol
 
 from ...domain.ending import NotFound, Redeemed
 from ...domain.factor_checking import (
+    ApprovedCode,
     ConfirmAnswer,
     Enrolled,
     Enrollment,
     FactorAnswer,
     FactorGuess,
     NewCodes,
+    SentCode,
     TooManyFactors,
 )
 from ...domain.factors import Authenticator, Factors, Subject
@@ -50,6 +52,21 @@ class FactorStore(Protocol):
 
     def check(self, guess: FactorGuess) -> FactorAnswer:
         """Take a try, compare, and consume a step or a recovery code."""
+        ...
+
+    def note_sent(self, sent: SentCode) -> None:
+        """Remember the code that was sent to a subject last for a purpose."""
+        ...
+
+    def approve_sent(self, operation_id: str, approved: ApprovedCode) -> Reference | None:
+        """End the row of wrong codes, and bind the number where that is allowed: its factor.
+
+        None where the number is not bound and may not be: then the approval opens nothing.
+        """
+        ...
+
+    def give_back(self, operation_id: str, subject: Subject, row: int) -> None:
+        """Give back a try that was taken in this row, for what was no judgement."""
         ...
 
     def redeem(

@@ -25,7 +25,7 @@ _KEY_HEADER = (
     "stored: a wrong code that is sent again is judged again, and costs a try."
 )
 _VERDICTS = (
-    *("verification_not_found", "factor_not_found", *ENDED, "code_used"),
+    *("verification_not_found", "factor_not_found", "number_not_bound", *ENDED, "code_used"),
     *("too_many_wrong_codes", "code_incorrect", "invalid_number"),
 )
 _DOC = Doc(

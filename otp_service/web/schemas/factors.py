@@ -12,7 +12,7 @@ from ...domain.factors import Factor as FactorView
 from ...domain.factors import FactorKind, FactorStatus, TotpForm, is_label, is_subject
 from ...domain.verification import DEFAULT_PURPOSE
 from .check import given
-from .forms import Request, SubjectText, Word, require_subject
+from .forms import Context, Request, SubjectText, Word, require_context, require_subject
 from .queries import bad_query
 from .values import Count, MaskedNumber, Time, words
 
@@ -111,6 +111,12 @@ class FactorCheckRequest(Request):
     given_purpose: Annotated[Word, Meta(description=f"`{DEFAULT_PURPOSE}` unless given.")] | UnsetType = msgspec.field(
         name="purpose", default=UNSET
     )
+
+    context: Context = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raise InvalidRequest for a context without its form."""
+        require_context(self.context)
 
     @property
     def purpose(self) -> str | None:

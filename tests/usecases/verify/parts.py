@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import cast
 
-from otp_service.domain.ending import NotFound
 from otp_service.domain.errors import Refusal
 from otp_service.domain.ids import Reference
 from otp_service.domain.policy import App, Limit, Policy, Sender, SenderKind, Slot
@@ -27,6 +27,9 @@ NAME = Sender("name", SenderKind.ALPHANUMERIC, "profile-b", "ACME", 1.0)
 SHOP = App("shop", "Acme", (POOL, NAME))
 ABROAD = App("abroad", "Abroad", (NAME,), countries=frozenset({"*"}))
 POLICY = Policy(MappingProxyType({"shop": SHOP, "abroad": ABROAD}), MappingProxyType({"pool": POOL, "name": NAME}))
+NO_FACTORS = cast("ports.FactorStore", None)
+"""Nobody names a subject here: factors are tried over the API."""
+
 RIGHT = "999999"
 """The code of every verification here, see `use_cases`."""
 
@@ -43,6 +46,8 @@ class StartRequest:
     client_ip: str | None = None
     autofill: str = ""
     metadata: str = "{}"
+    subject: str | None = None
+    proof: str | None = None
 
 
 @dataclass(frozen=True)
@@ -98,14 +103,9 @@ def use_cases(
         queue_max=queue_max,
         token_bytes=lambda n: next(chance).to_bytes(n, "big"),
         randbelow=lambda below: below - 1,
-        redeem_factor=no_factor,
+        factor_store=NO_FACTORS,
         fictitious=fictitious,
     )
-
-
-def no_factor(*_: object) -> NotFound:
-    """There are no factors here: their receipts are tried over the API."""
-    return NotFound()
 
 
 def refused(answer: object) -> Refusal:

@@ -12,7 +12,7 @@
 --       the authenticator apps that show this code at that step
 -- Reply {operation, 'approved', token, kind, ms, codes left} · {operation, 'used', token} ·
 --       {operation, 'wrong', tries left without a wait} · {operation, 'limited', ms} ·
---       {operation, 'taken', the row of wrong codes, token or ''}: the try is taken; the token is of what was used before
+--       {operation, 'taken', the row of wrong codes, tries left without a wait}: the try is taken
 -- Holds a try is taken before anything is compared; a step or a recovery code is accepted once, a step only after the
 --       last one; what was used before costs no try. A repeat of the operation that was approved gets its reply again.
 local now = clock()
@@ -91,11 +91,11 @@ if recovery_token ~= '' then
     return used_before(recovery_token, kind, name, CodeState.REPLAYED)
   end
 end
+if spent then return used_before(spent, spent_kind, spent .. Factor.REPLAYED, spent_step) end
 if more == '1' then
   keep_subject(subject_key, most_in_a_row)
-  return {operation, 'taken', int(generation), spent or ''}
+  return {operation, 'taken', int(generation), int(tries_left(in_a_row))}
 end
-if spent then return used_before(spent, spent_kind, spent .. Factor.REPLAYED, spent_step) end
 keep_subject(subject_key, most_in_a_row)
 local free = tries_left(in_a_row)
 append_audit(audit_key, {app = app}, audit_event('factor.check_failed', nil,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from ...domain.ending import NotFound, Redeemed
 from .. import ports
-from .subjects import Subjects
+from ..subjects import Subjects
 
 
 class RedeemFactorReceipt:

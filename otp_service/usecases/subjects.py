@@ -1,9 +1,9 @@
 """Whose factors are meant: an app's own id of a person, or the id of a factor."""
 
-from ...domain.errors import InvalidRequest
-from ...domain.factors import Subject, is_subject, read_factor_id
-from ...domain.ids import NUMBER_HASH_BYTES, Reference
-from .. import ports
+from ..domain.errors import InvalidRequest
+from ..domain.factors import Subject, is_subject, read_factor_id
+from ..domain.ids import NUMBER_HASH_BYTES, Reference
+from . import ports
 
 
 class Subjects:
