@@ -48,6 +48,7 @@ class EventType(StrEnum):
     FACTOR_FAILED = "factor.check_failed"
     FACTOR_REPLAYED = "factor.code_used"
     CODES_REPLACED = "factor.codes_replaced"
+    SUBJECT_LIFTED = "factor.lifted"
     CODES_LOW = "factor.codes_low"
     OPTED_OUT = "optout.added"
     OPTED_IN = "optout.removed"

@@ -203,6 +203,11 @@ class FactorTable:
         keys, kind = self._subject_keys(subject), FactorKind.SMS
         return self._call("factor/settle", keys, operation_id, subject, outcome=outcome, kind=kind, **given)
 
+    def lift(self, subject: Subject, reason: str) -> int:
+        """Take away the wrong codes in a row; how many there were. Raises StoreUnavailable."""
+        keys = self._subject_keys(subject)
+        return int(self._scripts.call("factor/lift", keys, app=subject.app, sub=subject.sub, reason=reason))
+
     def redeem(
         self, operation_id: str, subject: Subject, ref: Reference, receipt_id: str, ends_ms: int
     ) -> Redeemed | NotFound:

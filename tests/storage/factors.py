@@ -112,3 +112,5 @@ def every_factor(harness: "StoreHarness") -> None:
         harness.factors.redeem(operation(), subject, ref, "factor-receipt", harness.now() + 60_000)
     codes(harness, subject)
     harness.factors.remove(operation(), subject, ref)
+    guess(harness, subject)
+    assert harness.factors.lift(subject, "a reason") == 1

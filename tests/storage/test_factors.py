@@ -218,3 +218,17 @@ def test_a_secret_is_sealed_and_a_recovery_code_is_a_keyed_hash(server_harness: 
         value.encode("utf-8", "surrogateescape")
         for value in harness.raw.hgetall(harness.keys.subject(subject.hash)).values()
     )
+
+
+def test_an_operator_lifts_the_row(server_harness: StoreHarness) -> None:
+    """Also a hundred in a row; the reason is on record, once."""
+    harness, subject = server_harness, new_subject(server_harness)
+    app = active(harness, subject)
+    set_tries(harness, subject, 100, 0)
+    assert [harness.factors.lift(subject, "called") for _ in range(2)] == [100, 0]
+    assert isinstance(guess(harness, subject, steps=[(app.token, step_of(harness) + 1)]), FactorApproved)
+    events = [
+        event for event in harness.audited_in(harness.keys.shard(subject.hash)) if event["type"] == "factor.lifted"
+    ]
+    assert len(events) == 1
+    assert '"reason":"called"' in events[0]["detail"]

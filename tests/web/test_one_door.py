@@ -125,3 +125,13 @@ def test_the_door_needs_the_scope_of_checks(api: ApiHarness) -> None:
     body = {"subject": "a", "code": "123456"}
     api.call("POST", "/verify/check", body, key=api.key("default", *others)).problem(403, "forbidden")
     api.call("POST", "/verify/check", body, key=api.key("default", "verify")).problem(404, "factor_not_found")
+
+
+def test_a_purpose_can_leave_kinds_out(api: ApiHarness) -> None:
+    """As the app's configuration says; what is left out is as if it were not there. Other purposes take all kinds."""
+    person = Person(api, "user-1", "careful")
+    factor_id, codes = person.enrolled(), person.recovery_codes()
+    person.check(codes[0], purpose="pay").problem(404, "factor_not_found")
+    person.check(person.shown(factor_id), purpose="sms_only").problem(404, "factor_not_found")
+    assert person.check(person.shown(factor_id), purpose="pay").status == 200
+    assert person.check(codes[0]).status == 200
