@@ -150,7 +150,7 @@ def loops(harness: StoreHarness, app: Any) -> Iterator[Reference]:
     harness.apply(ref, "queued", "m3")
     harness.due_deliveries.claim_failover(due(ref, "failover"))
     blocked = DeliveryReport("m3", "+1", "delivery_failed", error=BLOCKED)
-    harness.apply_report(ref, blocked, event=word("evt"))
+    harness.apply_report(ref, blocked)
     yield ref
     ref = harness.start(fresh_number(), app).reference  # the answer is lost
     job = harness.take(ref)

@@ -75,10 +75,6 @@ class Keys:
         """String: mark that an unclear reply of the number was recorded lately. TTL: a minute."""
         return f"{self._of(number_hash)}:unclear:{number_hash}"
 
-    def message(self, number_hash: str, message_id: str) -> str:
-        """String: the delivery that became this message at the carrier. TTL: 48 h."""
-        return f"{self._of(number_hash)}:message:{message_id}"
-
     def event(self, number_hash: str, event_id: str) -> str:
         """String: mark of a webhook event already applied. TTL: 24 h."""
         return f"{self._of(number_hash)}:event:{event_id}"
