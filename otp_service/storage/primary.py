@@ -96,6 +96,13 @@ class SentinelPrimaryPool(_StaysWithPrimary, SentinelConnectionPool):
     """For a service that Sentinel watches: every new connection asks the sentinels where the primary is."""
 
 
+def drop_demoted(client: "redis.Redis") -> None:
+    """End the connections of a client whose server answered READONLY."""
+    pool = client.connection_pool
+    if isinstance(pool, _StaysWithPrimary):
+        pool.drop()
+
+
 class AskedSentinel(redis.Redis):
     """A sentinel. If it wants a password and none is given for it, that of the servers (`otherwise`) is tried."""
 

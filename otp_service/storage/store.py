@@ -16,6 +16,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from ..domain.errors import StoreUnavailable
 from .answering import STORE_ERRORS, answering
+from .confirmed import run_confirmed, run_confirmed_in
 
 NODE_PAUSE_S = 1.0
 """A node of a Cluster that did not answer `gather` is not asked by it again for so long."""
@@ -71,6 +72,20 @@ class Store:
     def _run(self, command: Sequence[str | int | bytes], node: Any) -> Any:
         # The node is named, because to find the keys of some commands (XREADGROUP) redis-py would ask a node, any node.
         return cast("Any", self.client).execute_command(*command, target_nodes=node, **_reading(command))
+
+    def run_confirmed(self, command: Sequence[str | int | bytes], replicas: int, timeout_ms: int) -> tuple[Any, int]:
+        """Run a command and wait until so many replicas have what it wrote: its reply, and how many have it then.
+
+        Both leave in one write. The wait ends after `timeout_ms` milliseconds, which must be well under
+        `connect.TIMEOUT_S`. A request in an event loop stops no other one by it. Raises what redis-py raises: if there
+        is no answer, nobody knows whether the command ran.
+        """
+        client: Any = self.client
+        if self.finds_nodes:
+            return cast("tuple[Any, int]", client.run_confirmed(command, replicas, timeout_ms))
+        if self.is_cluster:
+            return run_confirmed_in(client, key_of(command), command, replicas, timeout_ms)
+        return run_confirmed(client, command, replicas, timeout_ms)
 
     def read_group(self, command: Sequence[str | int]) -> Any:
         """Run an XREADGROUP that may wait, of streams on one node. Raises what redis-py raises."""

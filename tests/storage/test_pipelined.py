@@ -297,6 +297,11 @@ def test_a_slot_that_moves(looping: LoopThread, tmp_path: Path) -> None:
         assert value(looping, store, "{a}") is None
         looping.run(partial(client.execute_command, "SET", "{a}", "moved"))
         assert nodes.raws[there].get("{a}") == b"moved"
+        nodes.raws[there].delete("{a}")
+        for raw in nodes.raws:
+            raw.execute_command("CLUSTER", "SETSLOT", slot, "NODE", names[here])
+        assert looping.run(lambda: store.run_confirmed(("INCR", "{a}"), 1, 10)) == (1, 0)
+        assert nodes.raws[here].get("{a}") == b"1"
 
 
 def test_a_start_and_its_repeat(looping: LoopThread, store_url: str) -> None:

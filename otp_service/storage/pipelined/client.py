@@ -16,8 +16,10 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from ...greenlets import off_loop, wait
 from ..answering import STORE_ERRORS
+from ..confirmed import run_confirmed_in
 from ..packing import packed
 from ..store import fields_of, key_of
+from .confirmed import ConfirmedLinks
 from .connection import Done
 from .routes import Routes
 
@@ -46,6 +48,19 @@ class PipelinedClient:
         if isinstance(reply, RedisError):
             return self._failed(command, reply, link.drop)
         return reply
+
+    def run_confirmed(self, command: Sequence[Any], replicas: int, timeout_ms: int) -> tuple[Any, int]:
+        """As `Store.run_confirmed`, without stopping what other requests send."""
+        links = self._routes.confirmed(key_of(command))
+        reply, confirmed = wait(partial(_send_confirmed, links, packed(command), replicas, timeout_ms))
+        if isinstance(reply, _REDIRECTIONS):
+            self._routes.refresh()
+            again = partial(run_confirmed_in, self._elsewhere, key_of(command), command, replicas, timeout_ms)
+            return off_loop(self._loop, again)
+        for answer in (reply, confirmed):
+            if isinstance(answer, RedisError):
+                self._failed(command, answer, links.drop)
+        return reply, int(confirmed)
 
     def _failed(self, command: Sequence[Any], error: RedisError, drop: Callable[[], None]) -> Any:
         if isinstance(error, _REDIRECTIONS):
@@ -142,6 +157,10 @@ class PipelinedClient:
     def get_primaries(self) -> Any:
         """The primaries of a Cluster."""
         return self._elsewhere.get_primaries()
+
+
+def _send_confirmed(links: ConfirmedLinks, command: bytes, replicas: int, timeout_ms: int, done: Done) -> None:
+    links.send(command, replicas, timeout_ms, lambda *answers: done(answers))
 
 
 class Pipeline:

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Protocol, cast
 
 from redis.connection import SSLConnection
 from redis.sentinel import SentinelConnectionPool
 
 from ..cluster import GuardedCluster
+from .confirmed import ConfirmedLinks
 from .link import Link
 from .servers import Address, Login
 
@@ -17,6 +19,10 @@ class Routes(Protocol):
 
     def link(self, key: str, node: Any) -> Link:
         """The link to the node if one is named, otherwise to the server that holds the key. Raises redis' errors."""
+        ...
+
+    def confirmed(self, key: str) -> ConfirmedLinks:
+        """The links to the server that holds the key, for commands that wait for its replicas. Raises redis' errors."""
         ...
 
     def refresh(self) -> None:
@@ -34,18 +40,25 @@ class OneServer:
     def __init__(self, loop: asyncio.AbstractEventLoop, client: Any) -> None:
         pool = client.connection_pool
         login = Login.of(pool.connection_kwargs, tls=issubclass(pool.connection_class, SSLConnection))
-        self._link = Link(loop, _finder(pool), login, checks_role=True)
+        new_link = partial(Link, loop, _finder(pool), login, checks_role=True)
+        self._link = new_link()
+        self._confirmed = ConfirmedLinks(loop, new_link)
 
     def link(self, _key: str, _node: Any) -> Link:
         """The one link."""
         return self._link
 
+    def confirmed(self, _key: str) -> ConfirmedLinks:
+        """Those of the one server."""
+        return self._confirmed
+
     def refresh(self) -> None:
         """Nothing to do: the link looks the address up whenever it connects."""
 
     def close(self) -> None:
-        """End the link."""
+        """End the links."""
         self._link.close()
+        self._confirmed.close()
 
 
 def _finder(pool: Any) -> Callable[[], Awaitable[Address]]:
@@ -74,14 +87,26 @@ class ClusterNodes:
         options: Any = cluster.get_connection_kwargs()  # type: ignore[no-untyped-call]
         self._login = Login.of(options, tls=bool(options.get("ssl")))
         self._links: dict[str, Link] = {}
+        self._confirmed: dict[str, ConfirmedLinks] = {}
 
     def link(self, key: str, node: Any) -> Link:
         """The link to the node, or to the one that holds the key. Raises SlotNotCoveredError."""
         node = node or self._cluster.get_node_from_key(key)
         link = self._links.get(node.name)
         if link is None:
-            link = self._links[node.name] = Link(self._loop, _at(node.host, node.port), self._login, checks_role=False)
+            link = self._links[node.name] = self._new_link(node)()
         return link
+
+    def confirmed(self, key: str) -> ConfirmedLinks:
+        """Those to the node that holds the key. Raises SlotNotCoveredError."""
+        node: Any = self._cluster.get_node_from_key(key)
+        links = self._confirmed.get(node.name)
+        if links is None:
+            links = self._confirmed[node.name] = ConfirmedLinks(self._loop, self._new_link(node))
+        return links
+
+    def _new_link(self, node: Any) -> Callable[[], Link]:
+        return partial(Link, self._loop, _at(node.host, node.port), self._login, checks_role=False)
 
     def refresh(self) -> None:
         """Look the topology up again, in the background."""
@@ -91,6 +116,8 @@ class ClusterNodes:
         """End all links."""
         for link in self._links.values():
             link.close()
+        for links in self._confirmed.values():
+            links.close()
 
 
 def _at(host: str, port: int) -> Callable[[], Awaitable[Address]]:
