@@ -8,11 +8,11 @@ from functools import partial
 from typing import Any, cast
 
 import redis
-from redis.exceptions import AskError, MovedError, ReadOnlyError, RedisError
+from redis.exceptions import AskError, MovedError, RedisError, ResponseError
 
 from .cluster import GuardedCluster
 from .packing import as_bytes
-from .primary import drop_demoted
+from .primary import noticed
 
 Command = Sequence[str | int | bytes]
 _Ask = Callable[..., tuple[Any, int]]
@@ -20,11 +20,10 @@ _Ask = Callable[..., tuple[Any, int]]
 
 def run_confirmed(client: "redis.Redis", command: Command, replicas: int, timeout_ms: int) -> tuple[Any, int]:
     """As `Store.run_confirmed`, on one server."""
-    ask = partial(_ask, command=command, replicas=replicas, timeout_ms=timeout_ms)
     try:
-        return ask(client)
-    except ReadOnlyError:
-        drop_demoted(client)
+        return _ask(client, command=command, replicas=replicas, timeout_ms=timeout_ms)
+    except ResponseError as error:
+        noticed(client, error)
         raise
 
 

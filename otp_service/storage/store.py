@@ -11,12 +11,14 @@ from typing import Any, TypeVar, cast
 
 import redis
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisClusterException
+from redis.exceptions import RedisClusterException, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from ..domain.errors import StoreUnavailable
 from .answering import STORE_ERRORS, answering
 from .confirmed import run_confirmed, run_confirmed_in
+from .primary import noticed
+from .sentinels import Sentinels
 
 NODE_PAUSE_S = 1.0
 """A node of a Cluster that did not answer `gather` is not asked by it again for so long."""
@@ -34,11 +36,16 @@ class Store:
     finds_nodes: bool = False
     """Whether a pipeline of `client` sends each command to the node that has its key, all at once."""
 
+    sentinels: Sentinels | None = None
+    """Those that watch the store, if it is one of Sentinel's."""
+
     _paused_until: dict[str, float] = field(default_factory=dict, repr=False, compare=False)
     """Until when (monotonic seconds) a node, by its name, is not asked again."""
 
     def close(self) -> None:
         """Close all connections."""
+        if self.sentinels is not None:
+            self.sentinels.close()
         self.client.close()
         self.blocking.close()
 
@@ -59,9 +66,13 @@ class Store:
             with self.client.pipeline(transaction=False) as pipe:
                 for command in commands:
                     cast("Any", pipe).execute_command(*command, **_reading(command), **more)
-                return list(pipe.execute(raise_on_error=False))
+                replies = list(pipe.execute(raise_on_error=False))
         except STORE_ERRORS as error:
             return [error] * len(commands)
+        if not self.finds_nodes:
+            for refused in (reply for reply in replies if isinstance(reply, ResponseError)):
+                noticed(self.client, refused)
+        return replies
 
     def _on_node(self, key: str, command: Sequence[str | int | bytes]) -> Any:
         try:

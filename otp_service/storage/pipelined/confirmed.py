@@ -50,10 +50,15 @@ class ConfirmedLinks:
             self._flushes = True
             self._loop.call_soon(self._flush)
 
-    def drop(self) -> None:
-        """End the connections: their server is the primary no more."""
+    def noticed(self, error: Exception) -> None:
+        """The server answered this: as `Link.noticed`."""
         for link in self._links:
-            link.drop()
+            link.noticed(error)
+
+    def look_again(self) -> None:
+        """The primary is another server now: connect anew at once."""
+        for link in self._links:
+            link.look_again()
 
     def close(self) -> None:
         """End the connections for good."""

@@ -1,14 +1,15 @@
 """Which server a command goes to: the only one, the primary that Sentinel names, or the node of a Cluster."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Protocol, cast
 
 from redis.connection import SSLConnection
-from redis.sentinel import SentinelConnectionPool
 
 from ..cluster import GuardedCluster
+from ..primary import SentinelPrimaryPool
 from .confirmed import ConfirmedLinks
 from .link import Link
 from .servers import Address, Login
@@ -43,6 +44,8 @@ class OneServer:
         new_link = partial(Link, loop, _finder(pool), login, checks_role=True)
         self._link = new_link()
         self._confirmed = ConfirmedLinks(loop, new_link)
+        self._loop = loop
+        self._leave = pool.sentinels.follow(self._moved) if isinstance(pool, SentinelPrimaryPool) else lambda: None
 
     def link(self, _key: str, _node: Any) -> Link:
         """The one link."""
@@ -57,16 +60,23 @@ class OneServer:
 
     def close(self) -> None:
         """End the links."""
+        self._leave()
         self._link.close()
         self._confirmed.close()
 
+    def _moved(self) -> None:
+        """Called in a thread of the sentinels."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._link.look_again)
+            self._loop.call_soon_threadsafe(self._confirmed.look_again)
+
 
 def _finder(pool: Any) -> Callable[[], Awaitable[Address]]:
-    if isinstance(pool, SentinelConnectionPool):
+    if isinstance(pool, SentinelPrimaryPool):
 
         async def ask_sentinels() -> Address:
             loop = asyncio.get_running_loop()
-            return cast("Address", await loop.run_in_executor(None, pool.get_master_address))
+            return cast("Address", await loop.run_in_executor(None, pool.sentinels.discover_master))
 
         return ask_sentinels
     options = pool.connection_kwargs
