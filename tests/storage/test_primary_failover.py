@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 
 from otp_service.domain.errors import ConfigError, NotReady, StoreUnavailable
 from otp_service.storage import connect, readiness
@@ -77,6 +78,34 @@ def test_behind_a_stable_address_the_new_primary_is_found(two: tuple[Server, Ser
     finally:
         harness.close()
         address.close()
+
+
+def test_a_primary_that_has_lost_its_replicas_is_looked_up_again(two: tuple[Server, Server]) -> None:
+    """It was cut off, still calls itself the primary, and refuses; its address leads to another one by now."""
+    address = Address(two[0])
+    two[0].client.config_set("min-replicas-to-write", 1)
+    url = f"redis://127.0.0.1:{address.port}"
+    harness = StoreHarness.open(url)
+    try:
+        with LoopThread() as looping:
+            looped: Any = looping.open(url).client
+            wait_until(lambda: works(lambda: harness.start(fresh_number())), 30, "the replica counts")
+            looping.run(lambda: looped.execute_command("SET", "key", "first"))
+            two[1].promote()
+            address.server = two[1]
+            wait_until(lambda: works(lambda: harness.start(fresh_number())), 30, "a start")
+            wait_until(_answered(lambda: _is_set(looping, looped)), 30, "a write")
+            assert two[1].client.get("key") == "second"
+    finally:
+        harness.close()
+        address.close()
+
+
+def _is_set(looping: LoopThread, client: Any) -> bool:
+    try:
+        return bool(looping.run(lambda: client.execute_command("SET", "key", "second")))
+    except ResponseError:
+        return False
 
 
 def test_a_demoted_server_is_not_read_from(two: tuple[Server, Server]) -> None:

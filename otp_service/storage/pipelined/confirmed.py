@@ -43,6 +43,11 @@ class ConfirmedLinks:
         self._queue: list[_Command] = []
         self._flushes = False
 
+    @property
+    def refuses(self) -> bool:
+        """Whether the server could not be reached a moment ago."""
+        return any(link.refuses for link in self._links)
+
     def send(self, command: bytes, replicas: int, timeout_ms: int, done: Confirmed) -> None:
         """Run a command and wait until so many replicas have what it wrote, or the time is over."""
         self._queue.append(_Command(command, (replicas, timeout_ms), done))

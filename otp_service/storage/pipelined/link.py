@@ -50,6 +50,11 @@ class Link:
         self._role_checked_at = 0.0
         self._opened_at = 0.0
 
+    @property
+    def refuses(self) -> bool:
+        """Whether the server could not be reached a moment ago, so that commands are refused at once."""
+        return self._refuses
+
     def send(self, command: bytes, done: Done) -> None:
         """Send a command. Raises redis' ConnectionError while the server cannot be reached."""
         connection = self._connection

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from redis.connection import SSLConnection
 
@@ -13,6 +13,8 @@ from ..primary import SentinelPrimaryPool
 from .confirmed import ConfirmedLinks
 from .link import Link
 from .servers import Address, Login
+
+F = TypeVar("F", Link, ConfirmedLinks)
 
 
 class Routes(Protocol):
@@ -105,7 +107,7 @@ class ClusterNodes:
         link = self._links.get(node.name)
         if link is None:
             link = self._links[node.name] = self._new_link(node)()
-        return link
+        return self._found(link)
 
     def confirmed(self, key: str) -> ConfirmedLinks:
         """Those to the node that holds the key. Raises SlotNotCoveredError."""
@@ -113,7 +115,13 @@ class ClusterNodes:
         links = self._confirmed.get(node.name)
         if links is None:
             links = self._confirmed[node.name] = ConfirmedLinks(self._loop, self._new_link(node))
-        return links
+        return self._found(links)
+
+    def _found(self, found: F) -> F:
+        if found.refuses:
+            # The node may be dead for good, and another one have its slots by now.
+            self.refresh()
+        return found
 
     def _new_link(self, node: Any) -> Callable[[], Link]:
         return partial(Link, self._loop, _at(node.host, node.port), self._login, checks_role=False)
