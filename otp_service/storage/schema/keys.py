@@ -265,6 +265,9 @@ class Keys:
         """
         return f"{PREFIX}:limit:{{{name}:{limit}:{per_ms}:{subject}}}"
 
-    def sender_rate(self, sender: str) -> str:
-        """String: when the sender's next message may go, and when that was written, `us|us`. TTL: a second past it."""
-        return f"{PREFIX}:sender_rate:{{{sender}}}"
+    def sender_rate(self, sender: str, place: int = 0) -> str:
+        """String: when the sender's next message may go, and when that was written, `us|us`. TTL: a second past it.
+
+        `place`: 0; another one, in another slot, while the shard of those before it is dead.
+        """
+        return f"{PREFIX}:sender_rate:{{{sender}}}" if place == 0 else f"{PREFIX}:sender_rate:{{{sender}/{place}}}"
