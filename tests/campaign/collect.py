@@ -17,7 +17,7 @@ from otp_service.storage.schema.encodings import AuditEvents
 from otp_service.storage.schema.fields import AuditEntry
 
 from .client import Endpoints
-from .evidence import TERMINAL, Call, Event, Message, Request, StoreFacts, code_in, moment, verification_part
+from .evidence import TERMINAL, Call, Callback, Event, Message, Request, StoreFacts, code_in, moment, verification_part
 
 AT_ONCE = 8
 TRIES = 8
@@ -66,6 +66,15 @@ class Collector:
 
         return await _each(sorted(names), one)
 
+    async def callbacks(self, received: Sequence[Callback], quiet_s: float, within_s: float) -> list[Callback]:
+        """What the receiver has when nothing more comes for `quiet_s`, or after `within_s`."""
+        deadline, known, since = time.monotonic() + within_s, -1, time.monotonic()
+        while time.monotonic() < deadline and time.monotonic() - since < quiet_s:
+            if len(received) != known:
+                known, since = len(received), time.monotonic()
+            await asyncio.sleep(0.2)
+        return list(received)
+
     async def events(self) -> list[Event]:
         """The whole audit log."""
         found: list[Event] = []
@@ -87,7 +96,7 @@ class Collector:
         return [_request(entry) for entry in listed["requests"] if entry["method"] == "POST"]
 
     async def messages(self, numbers: Iterable[str], requests: Sequence[Request]) -> list[Message]:
-        """Every message on these phones, each with the delivery that made it."""
+        """Every message with a code on these phones, each with the delivery that made it."""
         keys: dict[str, set[str]] = {}
         for request in requests:
             keys.setdefault(request.number, set()).add(request.key)
@@ -104,6 +113,8 @@ class Collector:
                     delivery_id=only or await self._delivery_of(str(item["id"])),
                 )
                 for item in inbox["messages"]
+                # The carrier's own replies to STOP and START have none.
+                if code_in(str(item["text"]))
             ]
 
         return [message for found in (await _each(sorted(numbers), one)).values() for message in found]
@@ -190,6 +201,7 @@ def _event(entry: Mapping[str, Any]) -> Event:
         verification_id=str(entry["verification_id"] or ""),
         delivery_id=str(entry["delivery_id"] or ""),
         detail=entry["detail"],
+        to=str(entry.get("to") or ""),
     )
 
 
