@@ -6,7 +6,6 @@ failed before its end), 130 on Ctrl-C. No process of the run is left behind in a
 
 import argparse
 import asyncio
-import contextlib
 import json
 import math
 import random
@@ -31,6 +30,7 @@ from .load import Load
 from .observers import Observers
 from .scenarios import MAX_CHECKS, WRONG_CODES_PER_NUMBER
 from .sending_rules import SETTLED_WITHIN_S
+from .stores import KINDS
 
 DRAIN_S = 50.0
 """The part of the run after the load, in which codes expire and deliveries end."""
@@ -60,9 +60,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         args.seed = random.SystemRandom().randrange(10**6)
     load_s = max(SHORTEST_LOAD_S, args.minutes * 60 - DRAIN_S)
     screen = report.Screen(report.progress_stream(), load_s + CODE_TTL_S + 40)
-    about = {"seed": args.seed, "minutes": args.minutes, "rate_per_s": args.rate, "versions": report.versions()}
+    about = {
+        "store": args.store,
+        "seed": args.seed,
+        "minutes": args.minutes,
+        "rate_per_s": args.rate,
+        "versions": report.versions(),
+    }
     words = ", ".join(f"{name} {value}" for name, value in about["versions"].items())
-    screen.write_line(f"campaign: seed {args.seed}, {args.minutes:g} min, {args.rate:g} starts/s ({words})")
+    screen.write_line(
+        f"campaign: {args.store}, seed {args.seed}, {args.minutes:g} min, {args.rate:g} starts/s ({words})"
+    )
     for _ in range(ATTEMPTS):
         try:
             evidence = _attempt(args, load_s, screen)
@@ -79,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _attempt(args: argparse.Namespace, load_s: float, screen: report.Screen) -> Evidence | None:
     """One run; None if it failed before its end, which says nothing about the service."""
     directory = _work_directory()
-    cluster = Cluster(directory)
+    cluster = Cluster(directory, args.store)
     try:
         return asyncio.run(_interruptible(_run(cluster, args.seed, args.rate, load_s, screen)))
     except Exception as error:  # noqa: BLE001 - whatever went wrong here, no promise was judged
@@ -121,6 +129,12 @@ def build_parser() -> argparse.ArgumentParser:
         type=_minutes,
         default=2.0,
         help="length of the run with its last 50 s without load (1 to 60, default 2)",
+    )
+    parser.add_argument(
+        "--store",
+        choices=list(KINDS),
+        default="server",
+        help="one server, a primary with two replicas and three sentinels, or a Cluster of three shards",
     )
     parser.add_argument("--seed", type=_seed, default=None, help="repeats callers and faults (default: a new one)")
     parser.add_argument("--rate", type=_rate, default=10.0, help="starts a second, at most 20 (default 10)")
@@ -206,7 +220,7 @@ async def _run(cluster: Cluster, seed: int, rate: float, load_s: float, screen: 
         for work in (cluster.watch(), _tick(screen, phase, counts), observers.find_pauses(), observers.probe_health())
     ]
     try:
-        await asyncio.gather(load.run(load_s), injector.run(plan(seed, load_s)))
+        await asyncio.gather(load.run(load_s), injector.run(plan(seed, load_s, cluster.store.kind)))
         ended = max(call.ended for call in api.calls)
         phase[0] = "draining"
         await cluster.ready()
@@ -243,8 +257,7 @@ async def _evidence(
     known = verification_ids(api.calls, await collector.events(), messages)
     verifications = await collector.verifications(known)
     events = await collector.events()
-    with contextlib.closing(cluster.store_client) as client:
-        store = await asyncio.to_thread(store_facts, client)
+    store = await asyncio.to_thread(store_facts, cluster.store)
     return Evidence(
         max_checks=MAX_CHECKS,
         wrong_codes_per_number=WRONG_CODES_PER_NUMBER,

@@ -12,16 +12,14 @@ CLIENT_TIMEOUT_S = 4.5
 """A slower response did not reach the service, which waits five seconds. The rest is a margin for a busy machine."""
 
 RESPONSE_FAULTS = frozenset({"half_body", "timeout", "reset_after_request", "slow"})
-WORKER_FAULTS = frozenset(
-    {"kill_worker", "stop_worker", "kill_store", "stop_store", "kill_connections", "kill_api", "flush_scripts"}
-)
 FAILOVER_EVENT = "delivery.fell_back"
 
 API_FAULTS = frozenset({"kill_api", "kill_api_child", "stop_api"})
-ELECTIONS = frozenset({"planned_failover", "kill_primary", "hang_primary", "partition", "shard_down"})
-"""Faults after which another server may be the primary."""
+ELECTIONS = frozenset({"planned_failover", "kill_primary", "hang_primary", "partition", "shard_down", "elected"})
+"""Faults after which another server may be the primary, and that it became one."""
 
 STORE_FAULTS = frozenset({"kill_store", "stop_store", "kill_connections", "flush_scripts"}) | ELECTIONS
+WORKER_FAULTS = STORE_FAULTS | {"kill_worker", "stop_worker", "kill_api"}
 STARTUP_S = 10.0
 """How long a process may take until it serves after it was started again."""
 

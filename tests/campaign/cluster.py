@@ -1,4 +1,4 @@
-"""A small production-like cluster: a store, two API processes, two workers and the sandbox.
+"""A small production-like cluster: a store of one of three kinds, two API processes, two workers and the sandbox.
 
 Everything runs on loopback and in one directory. Every process is a child of this one with its own process group, and
 is ended by its own id. A stopped process is always continued. A process that ends by itself is started again, as a
@@ -19,16 +19,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import redis
 
 from otp_service import keyring
 from otp_service.files import private_directory
 from otp_service.runtime import ports, processes
-from otp_service.runtime.dev import embedded_store
 from otp_service.runtime.processes import Child
 
 from ..conftest import clean_environ
 from ..e2e.processes import alive, descendants
+from . import stores
 from .case import STARTUP_S
 from .client import Endpoints
 from .evidence import FailedStart
@@ -74,10 +73,11 @@ route = ["pool"]
 class Cluster:
     """The processes by name. `close` ends all of them."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, store_kind: str = "server") -> None:
         from nacl.signing import SigningKey
 
         self.directory = directory
+        self.store = stores.KINDS[store_kind](directory)
         self.receiver = Receiver()
         self.accidents: list[str] = []
         self.failed_starts: list[FailedStart] = []
@@ -90,7 +90,6 @@ class Cluster:
         ring.touch(0o600)
         ring.write_bytes(keyring.create(secrets.token_bytes, "2026-01-01T00:00:00Z"))
         toml.write_text(_configuration(self.receiver.url), encoding="utf-8")
-        self._store_url = ""
         self._env = {
             "OTP_CONFIG": str(toml),
             "OTP_KEYRING": str(ring),
@@ -116,8 +115,9 @@ class Cluster:
 
     async def open(self) -> Endpoints:
         """Start everything, wait until it serves, and create an API key."""
-        self.start("store")
-        await self._store_ready()
+        for name in self.store.names:
+            self.start(name)
+        await asyncio.to_thread(self.store.form)
         for name in ORDER:
             self.start(name)
         await self.ready()
@@ -133,9 +133,8 @@ class Cluster:
         """End every process, stopped ones too. May be called at any time and more than once."""
         for name in list(self._stopped):
             self._signal(name, signal.SIGCONT)
-        running = [self._children[name] for name in (*reversed(ORDER), "store") if name in self._children]
-        processes.stop(running[:-1] if "store" in self._children else running, 8.0)
-        processes.stop(running, 3.0)
+        processes.stop([self._children[name] for name in reversed(ORDER) if name in self._children], 8.0)
+        processes.stop(list(self._children.values()), 3.0)
         self._children.clear()
         self.receiver.close()
 
@@ -164,7 +163,7 @@ class Cluster:
 
     def _environ(self) -> dict[str, str]:
         # Temporary files of killed processes are then removed with this directory.
-        return clean_environ(**self._env, OTP_REDIS_URL=self._store_url, TMPDIR=str(self.directory))
+        return clean_environ(**self._env, OTP_REDIS_URL=self.store.url, TMPDIR=str(self.directory))
 
     # ---- the processes ---------------------------------------------------------------------------------------------
 
@@ -172,11 +171,8 @@ class Cluster:
         """Start one process and do not wait for it. Only for the main thread: children end with their parent thread."""
         log = self.directory / f"{name}.log"
         self._started[name] = time.time()
-        if name == "store":
-            server = embedded_store.start(self.directory / "store", log=log)
-            if self._store_url not in ("", server.url):
-                raise ValueError(f"the store's address must not change; use a shorter path than {self.directory}")
-            self._store_url, self._children[name] = server.url, server.child
+        if name in self.store.names:
+            self._children[name] = self.store.start(name)
         else:
             command = [sys.executable, "-m", "otp_service", *self._commands[name]]
             self._children[name] = processes.spawn(name, command, environ=self._environ(), log=log)
@@ -240,27 +236,6 @@ class Cluster:
         while True:
             self.restart_ended()
             await asyncio.sleep(0.2)
-
-    # ---- the store -------------------------------------------------------------------------------------------------
-
-    @property
-    def store_client(self) -> redis.Redis:
-        """A client of the store, for faults and for the counts at the end."""
-        return redis.Redis.from_url(self._store_url, decode_responses=True, socket_timeout=5)
-
-    async def _store_ready(self) -> None:
-        deadline = time.monotonic() + 10
-        while True:
-            with contextlib.suppress(redis.RedisError):
-                await asyncio.to_thread(self._ping)
-                return
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"the store does not respond:\n{self.last_output()}")
-            await asyncio.sleep(0.05)
-
-    def _ping(self) -> None:
-        with self.store_client as client:
-            client.ping()
 
     def log_lines(self, words: tuple[str, ...]) -> list[str]:
         """The lines of all logs that contain one of the words."""

@@ -5,6 +5,7 @@ would look like an empty result.
 """
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -18,6 +19,7 @@ from otp_service.storage.schema.fields import AuditEntry
 
 from .client import Endpoints
 from .evidence import TERMINAL, Call, Callback, Event, Message, Request, StoreFacts, code_in, moment, verification_part
+from .stores import Store
 
 AT_ONCE = 8
 TRIES = 8
@@ -152,10 +154,17 @@ def verification_ids(calls: Sequence[Call], events: Sequence[Event], messages: S
     return (known | {f"vrf_{verification_part(message.delivery_id)}" for message in messages}) - {"", "vrf_"}
 
 
-def store_facts(client: redis.Redis) -> StoreFacts:
-    """Counts of the store's streams, and of timers that are more than five seconds overdue."""
-    now_ms = time.time() * 1000
+def store_facts(store: Store) -> StoreFacts:
+    """Counts of the store's streams over all primaries, and of timers that are more than five seconds overdue."""
     counts = {"outbox": 0, "dead": 0, "timers": 0, "audit": 0}
+    for name in store.primaries():
+        with contextlib.closing(store.client(name)) as client:
+            _count(client, counts)
+    return StoreFacts(counts["outbox"], counts["dead"], counts["timers"], counts["audit"])
+
+
+def _count(client: redis.Redis, counts: dict[str, int]) -> None:
+    now_ms = time.time() * 1000
     for key in client.scan_iter(count=1000):
         last = str(key).rpartition(":")[2]
         if last == "timers":
@@ -163,7 +172,6 @@ def store_facts(client: redis.Redis) -> StoreFacts:
             counts[last] += int(overdue)
         elif last in counts and client.type(key) == "stream":
             counts[last] += _length(client, key, last)
-    return StoreFacts(counts["outbox"], counts["dead"], counts["timers"], counts["audit"])
 
 
 def _length(client: redis.Redis, key: str, name: str) -> int:

@@ -17,6 +17,9 @@ from .evidence import Evidence, Fault
 from .judge import Verdict
 
 MAX_SHOWN = 20
+MAX_LISTED = 100
+"""Breaches of a kind in the JSON report; the text shows fewer."""
+
 _WIDTH = 24
 _PLURAL = {
     LOST: "lost",
@@ -105,8 +108,10 @@ def document(verdict: Verdict, about: Mapping[str, Any], evidence: Evidence) -> 
         "refused_s": _spread(verdict.refused_s),
         "healthz_s": _spread(verdict.healthz_s),
         "first_breaches": [
-            {"kind": breach.kind, "subject": breach.subject, "detail": breach.detail} for breach in verdict.breaches
-        ][:500],
+            {"kind": breach.kind, "subject": breach.subject, "detail": breach.detail}
+            for kind in ALL_BREACHES
+            for breach in [each for each in verdict.breaches if each.kind == kind][:MAX_LISTED]
+        ],
         "faults": [
             {"kind": fault.kind, "target": fault.target, "began": fault.began, "ended": fault.ended}
             for fault in evidence.faults
@@ -171,7 +176,11 @@ def _breach_lines(report: Mapping[str, Any]) -> list[str]:
     for kind in kinds:
         chosen = [breach for breach in found if breach["kind"] == kind][: max(2, MAX_SHOWN // len(kinds))]
         lines += [f"  {kind}: {breach['subject']}: {breach['detail']}" for breach in chosen]
-    return [*lines, f"Repeat with: python -m tests.campaign --minutes {report['minutes']:g} --seed {report['seed']}"]
+    return [
+        *lines,
+        f"Repeat with: python -m tests.campaign --store {report['store']} "
+        f"--minutes {report['minutes']:g} --seed {report['seed']}",
+    ]
 
 
 def _spread(seconds: Sequence[float]) -> dict[str, float]:
