@@ -2,12 +2,16 @@
 
 from collections.abc import Iterator
 
-from .breaches import REFUSED, SILENT, SLOW, Breach
+from .breaches import REFUSED, SHARDS, SILENT, SLOW, Breach
 from .case import API_FAULTS, RECOVERY_S, STARTUP_S, STORE_FAULTS, Case
 from .evidence import Call
 
 ANSWERED_WITHIN_S = 2.5
 """A second is promised. The rest is a margin for a busy machine, and still less than a time-out that was raised."""
+
+FEWEST_NUMBERS = 12
+SERVED_SHARE = 0.25
+"""Two thirds are expected. The rest is a margin for chance."""
 
 LOOK_BACK_S = 3.0
 BUSY_FACTOR = 3.0
@@ -45,6 +49,18 @@ def refused_without_cause(case: Case) -> Iterator[Breach]:
             or case.during(API_FAULTS, call.began - STARTUP_S, call.ended)
         ):
             yield Breach(REFUSED, _subject(call), f"{call.kind}: 503 {call.code} without a fault of the store")
+
+
+def other_shards_refused(case: Case) -> Iterator[Breach]:
+    """A dead shard costs its own numbers only: while one of three is down, the numbers of the others are served."""
+    refused, served = set[str](), set[str]()
+    for fault in case.evidence.faults:
+        if fault.kind == "shard_down":
+            during = [call for call in case.evidence.calls if fault.began < call.began and call.ended < fault.ended]
+            refused |= {call.number for call in during if call.status == 503}
+            served |= {call.number for call in during if call.status not in (503, None)}
+    if len(refused | served) >= FEWEST_NUMBERS and len(served) < SERVED_SHARE * len(refused | served):
+        yield Breach(SHARDS, "shard_down", f"{len(served)} of {len(refused | served)} numbers were served meanwhile")
 
 
 def _subject(call: Call) -> str:

@@ -9,9 +9,10 @@ UNEXPECTED, LEFT, ACCIDENT = "unexpected response", "left in the store", "accide
 OPTED_OUT, DENIED, SPENT = "opt-out ignored", "denial ignored", "number's budget ignored"
 CONTEXT, FOREIGN, FORGED = "context ignored", "another's verification", "forged webhook believed"
 CALLBACK, SILENT, SLOW = "callback lost", "no response", "slow response"
+SHARDS = "other shards refused"
 BREACHES = (
     *(LOST, STUCK, DUPLICATE, FALSE, DOUBLE, BUDGET, GAP, REFUSED, UNTRUE, LATE, BYTES, TWICE, UNEXPECTED, LEFT),
-    *(OPTED_OUT, DENIED, SPENT, CONTEXT, FOREIGN, FORGED, CALLBACK, SILENT, SLOW),
+    *(OPTED_OUT, DENIED, SPENT, CONTEXT, FOREIGN, FORGED, CALLBACK, SILENT, SLOW, SHARDS),
 )
 ALL_BREACHES = (*BREACHES, ACCIDENT)
 

@@ -52,6 +52,7 @@ RULES: Sequence[Callable[[Case], Iterable[Breach]]] = (
     answer_rules.no_response,
     answer_rules.slow_response,
     answer_rules.refused_without_cause,
+    answer_rules.other_shards_refused,
     other_rules.accident,
 )
 

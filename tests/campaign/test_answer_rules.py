@@ -56,6 +56,23 @@ def test_a_refusal_has_a_cause() -> None:
     assert with_call(refused, Fault("kill_store", T0 - 9, T0 - 8, "store")) == {breaches.REFUSED}
 
 
+def test_a_dead_shard_costs_its_own_numbers() -> None:
+    """Most of the others are served."""
+    down = Fault("shard_down", T0 + 29, T0 + 31, "server1")
+
+    def kinds(served: int) -> set[str]:
+        calls = [
+            replace(call("check", 30, 404 if turn < served else 503, to="other"), number=str(turn))
+            for turn in range(24)
+        ]
+        return with_call(calls[0], down) | kinds_after(
+            lambda evidence: replace(evidence, calls=(*CALLS, *calls), faults=(down,))
+        )
+
+    assert breaches.SHARDS not in kinds(16)
+    assert breaches.SHARDS in kinds(2)
+
+
 def test_a_process_may_end_while_it_starts_without_a_store() -> None:
     """And at no other time."""
     starts = (FailedStart("worker1", T0 + 1, T0 + 3, "no store"),)
