@@ -21,9 +21,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from nacl.bindings import crypto_secretbox_easy
 from nacl.exceptions import CryptoError
 from nacl.secret import SecretBox
 from nacl.signing import SigningKey
+from nacl.utils import random
 
 from .domain.errors import KeyUnknown, SealBroken
 from .domain.ids import Ids, fingerprint
@@ -137,12 +139,17 @@ class Keyring:
 
     def seal(self, plain: bytes) -> str:
         """Encrypt and authenticate for the worker: `kid:base64`."""
-        return f"{self._active.kid}:{base64.b64encode(self._active.box.encrypt(plain)).decode()}"
+        return self._sealed(plain, random(SecretBox.NONCE_SIZE))
 
     def seal_alike(self, plain: bytes) -> str:
         """As `seal`, but equal values have equal seals: for what a caller may compare."""
         nonce = self.ids.digest(b"nonce\0" + plain)[: SecretBox.NONCE_SIZE]
-        return f"{self._active.kid}:{base64.b64encode(self._active.box.encrypt(plain, nonce)).decode()}"
+        return self._sealed(plain, nonce)
+
+    def _sealed(self, plain: bytes, nonce: bytes) -> str:
+        # As `SecretBox.encrypt` does, without its object for the parts of what it made.
+        sealed = crypto_secretbox_easy(plain, nonce, bytes(self._active.box))
+        return f"{self._active.kid}:{base64.b64encode(nonce + sealed).decode()}"
 
     def open(self, sealed: str) -> bytes:
         """Undo `seal` and `seal_alike`. Raises KeyUnknown for a key that is not in the ring, and SealBroken."""
