@@ -34,7 +34,7 @@ class Keys:
         return self._tags[shard]
 
     def _of(self, number_hash: str) -> str:
-        return self._tag(self.shard(number_hash))
+        return self._tags[shard_of(number_hash, self.shards)]
 
     # ---- one verification ------------------------------------------------------------------------------------------
 
