@@ -15,11 +15,13 @@ from .clock import clock_ms, rfc3339
 from .config import Settings
 from .diagnosis.addresses import check_addresses
 from .diagnosis.durability import check_durability
+from .diagnosis.fleet import check_fleet
 from .diagnosis.result import CheckResult
 from .domain.errors import ConfigError, ServiceError
 from .receivers.client import Receivers
 from .storage import connect, readiness
 from .storage.callbacks import Callbacks
+from .storage.fleet import Fleet
 from .storage.keyrings import Keyrings
 from .telnyx.check_senders import check_senders
 
@@ -59,6 +61,7 @@ def _store(settings: Settings) -> Iterator[CheckResult]:
     yield CheckResult("store", True, f"{connect.masked(settings.redis_url)} answers and never evicts")
     yield check_durability(stores.store)
     yield from _keyring_and_store(settings, stores)
+    yield from check_fleet(Fleet(stores.store, stores.keys))
     yield _clock(stores)
     yield from _memory(settings, stores)
     yield from _circuits(settings, stores)

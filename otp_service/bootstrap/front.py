@@ -10,10 +10,12 @@ from flask import Flask
 
 from .. import greenlets
 from ..config import Settings
+from ..domain.fleet import API
 from ..front.admission import Admission
 from ..front.plain import Endpoints
 from ..front.refusals import Refusals
 from ..keyring_reload import ReloadedKeyring
+from ..storage.fleet import Fleet
 from ..storage.pipelined.store import pipelined
 from ..storage.scripts import Scripts
 from ..storage.store import Store
@@ -22,6 +24,7 @@ from ..web.endpoint import Endpoint
 from ..web.routes.all_routes import Backend, loop_routes
 from .background import read_in_background
 from .chance import SYSTEM, Chance
+from .fleet import announcer
 from .required import require_for_web
 from .stores import open_keyring, open_stores, parts_over
 from .web import WebParts, flask_app, open_consumer, open_readiness
@@ -77,6 +80,9 @@ def build_front(
     backend = parts.backend(parts.loop_watch(loop, loop_ending.wait))
     endpoints, refusals = _endpoints(backend, parts.request_id), Refusals(backend.problems, parts.request_id)
     threading.Thread(target=ready.keep_fresh, args=(ending.wait,), name="readiness", daemon=True).start()
+
+    announced = announcer(Fleet(stores.store, stores.keys), settings, keyring, API)
+    threading.Thread(target=announced.keep_announcing, args=(ending.wait,), name="fleet", daemon=True).start()
 
     def app_of(authorization: str) -> str | None:
         return looped.api_keys.known_app(bearer({"authorization": authorization}) or "")

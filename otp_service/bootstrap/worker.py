@@ -9,6 +9,7 @@ from random import random
 
 from .. import telemetry
 from ..config import Settings
+from ..domain.fleet import EVERY_S, WORKER
 from ..domain.outbox import Job
 from ..keyring_reload import ReloadedKeyring
 from ..runtime import event_loop
@@ -18,6 +19,7 @@ from ..runtime.sends import LoopedSends
 from ..storage.deliveries import Deliveries
 from ..storage.delivery_reports import DeliveryReports
 from ..storage.due_deliveries import DueDeliveries
+from ..storage.fleet import Fleet
 from ..storage.keyrings import Keyrings
 from ..storage.outbox import Outbox
 from ..storage.pipelined.store import pipelined
@@ -36,6 +38,7 @@ from . import senders
 from .background import read_in_background
 from .callbacks import callback_sender, callback_tasks
 from .carrier import telnyx_client
+from .fleet import announcer
 from .optouts import optout_sync
 from .required import require_for_worker
 from .sends import Delivers
@@ -72,8 +75,10 @@ def build_worker(settings: Settings, *, concurrency: int) -> DeliveryWorker:
     send, close_looped = _looped_send(settings, stores, keyring, sends, deliver.held)
     outbox = _outbox(stores, keyring)
     callbacks = callback_sender(settings, stores, keyring)
+    announced = announcer(Fleet(stores.store, stores.keys), settings, keyring, WORKER)
 
     def close() -> None:
+        announced.forget()
         if callbacks is not None:
             callbacks.finish(FINISH_S)
         close_looped()
@@ -89,7 +94,11 @@ def build_worker(settings: Settings, *, concurrency: int) -> DeliveryWorker:
         stores.audit,
         concurrency=concurrency,
         audit_retention_ms=settings.audit_retention_ms,
-        periodic_tasks=[*_periodic_tasks(settings, stores, keyring, gateway, health), *callback_tasks(callbacks)],
+        periodic_tasks=[
+            PeriodicTask("fleet", EVERY_S, lambda _: announced.announce()),
+            *_periodic_tasks(settings, stores, keyring, gateway, health),
+            *callback_tasks(callbacks),
+        ],
         close=close,
         sends=sends,
     )

@@ -232,6 +232,14 @@ class Keys:
         """Set: the ids of all keys that any process has had in its keyring. No TTL."""
         return f"{PREFIX}:{{meta}}:key_ids"
 
+    def process(self, process_id: str) -> str:
+        """String: what a running process says of itself, as JSON of `ProcessRecord`. TTL: 30 s, renewed every 10 s."""
+        return f"{PREFIX}:{{processes}}:process:{process_id}"
+
+    def processes(self) -> str:
+        """Set: the ids of the running processes. No TTL: those that are gone are removed at the next start of one."""
+        return f"{PREFIX}:{{processes}}:all"
+
     def probe(self, shard: int) -> str:
         """String: written by the readiness check to see that writes are taken. TTL: a second."""
         return f"{self._tag(shard)}:probe"

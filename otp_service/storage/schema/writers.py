@@ -14,6 +14,8 @@ PYTHON: Mapping[str, tuple[str, ...]] = {
     "health_pause": ("SenderStats.claim_health_poll",),
     "index_keys": ("Keyrings.claim",),
     "key_ids": ("Keyrings.register",),
+    "process": ("Fleet.write",),
+    "processes": ("Fleet.write",),
     "probe": ("dead_shards",),
     "carrier_refusals": ("Circuits._forget_reports",),
     "sender_health": ("SenderStats.record_health",),
