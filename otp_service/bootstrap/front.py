@@ -15,7 +15,6 @@ from ..front.admission import Admission
 from ..front.plain import Endpoints
 from ..front.refusals import Refusals
 from ..keyring_reload import ReloadedKeyring
-from ..storage.fleet import Fleet
 from ..storage.pipelined.store import pipelined
 from ..storage.scripts import Scripts
 from ..storage.store import Store
@@ -24,7 +23,7 @@ from ..web.endpoint import Endpoint
 from ..web.routes.all_routes import Backend, loop_routes
 from .background import read_in_background
 from .chance import SYSTEM, Chance
-from .fleet import announcer
+from .fleet import Announcer
 from .required import require_for_web
 from .stores import open_keyring, open_stores, parts_over
 from .web import WebParts, flask_app, open_consumer, open_readiness
@@ -74,15 +73,13 @@ def build_front(
     ready.now()
     flask_parts = WebParts(settings, stores, keyring, chance, ready.last)
     flask = flask_app(flask_parts, flask_parts.watch(ending.wait))
-    reading = read_in_background(stores, settings.policy, api_keys=True)
+    announcer = Announcer(settings, stores, keyring, API, flask_parts.webhook_facts)
+    reading = read_in_background(stores, settings.policy, announcer.announce_if_due, api_keys=True)
     looped = parts_over(pipelined(loop, stores.store), stores.keys, make_scripts, stores.known)
     parts = WebParts(settings, looped, keyring, chance, ready.last)
     backend = parts.backend(parts.loop_watch(loop, loop_ending.wait))
     endpoints, refusals = _endpoints(backend, parts.request_id), Refusals(backend.problems, parts.request_id)
     threading.Thread(target=ready.keep_fresh, args=(ending.wait,), name="readiness", daemon=True).start()
-
-    announced = announcer(Fleet(stores.store, stores.keys), settings, keyring, API)
-    threading.Thread(target=announced.keep_announcing, args=(ending.wait,), name="fleet", daemon=True).start()
 
     def app_of(authorization: str) -> str | None:
         return looped.api_keys.known_app(bearer({"authorization": authorization}) or "")
@@ -93,6 +90,7 @@ def build_front(
 
     def close() -> None:
         reading.stop()
+        announcer.forget()
         looped.store.client.close()
 
     reading.start()

@@ -19,7 +19,6 @@ from ..runtime.sends import LoopedSends
 from ..storage.deliveries import Deliveries
 from ..storage.delivery_reports import DeliveryReports
 from ..storage.due_deliveries import DueDeliveries
-from ..storage.fleet import Fleet
 from ..storage.keyrings import Keyrings
 from ..storage.outbox import Outbox
 from ..storage.pipelined.store import pipelined
@@ -38,7 +37,7 @@ from . import senders
 from .background import read_in_background
 from .callbacks import callback_sender, callback_tasks
 from .carrier import telnyx_client
-from .fleet import announcer
+from .fleet import Announcer
 from .optouts import optout_sync
 from .required import require_for_worker
 from .sends import Delivers
@@ -75,15 +74,15 @@ def build_worker(settings: Settings, *, concurrency: int) -> DeliveryWorker:
     send, close_looped = _looped_send(settings, stores, keyring, sends, deliver.held)
     outbox = _outbox(stores, keyring)
     callbacks = callback_sender(settings, stores, keyring)
-    announced = announcer(Fleet(stores.store, stores.keys), settings, keyring, WORKER)
+    announcer = Announcer(settings, stores, keyring, WORKER)
 
     def close() -> None:
-        announced.forget()
         if callbacks is not None:
             callbacks.finish(FINISH_S)
         close_looped()
         telnyx.close()
         reading.stop()
+        announcer.forget()
         stores.store.close()
 
     reading.start()
@@ -95,7 +94,7 @@ def build_worker(settings: Settings, *, concurrency: int) -> DeliveryWorker:
         concurrency=concurrency,
         audit_retention_ms=settings.audit_retention_ms,
         periodic_tasks=[
-            PeriodicTask("fleet", EVERY_S, lambda _: announced.announce()),
+            PeriodicTask("fleet", EVERY_S, lambda _: announcer.announce()),
             *_periodic_tasks(settings, stores, keyring, gateway, health),
             *callback_tasks(callbacks),
         ],

@@ -232,12 +232,8 @@ class Keys:
         """Set: the ids of all keys that any process has had in its keyring. No TTL."""
         return f"{PREFIX}:{{meta}}:key_ids"
 
-    def process(self, process_id: str) -> str:
-        """String: what a running process says of itself, as JSON of `ProcessRecord`. TTL: 30 s, renewed every 10 s."""
-        return f"{PREFIX}:{{processes}}:process:{process_id}"
-
     def processes(self) -> str:
-        """Set: the ids of the running processes. No TTL: those that are gone are removed at the next start of one."""
+        """Hash: what each running process says of itself every 10 s, `ms|JSON of ProcessRecord`. TTL: 30 s."""
         return f"{PREFIX}:{{processes}}:all"
 
     def probe(self, shard: int) -> str:
