@@ -10,6 +10,7 @@ from dataclasses import replace
 from . import config
 from .bootstrap.carrier import telnyx_client, webhook_keys
 from .bootstrap.fleet import PUBLIC_URL, describe, named_webhook_keys
+from .bootstrap.key_use import use_in
 from .bootstrap.memory import judge_memory
 from .bootstrap.senders import sender_health
 from .bootstrap.stores import Stores, open_stores
@@ -18,6 +19,7 @@ from .config import Settings
 from .diagnosis.addresses import check_addresses
 from .diagnosis.durability import check_durability
 from .diagnosis.fleet import check_fleet
+from .diagnosis.old_keys import check_old_keys
 from .diagnosis.result import CheckResult
 from .domain.errors import ConfigError, ServiceError
 from .domain.fleet import MAX_SKEW_MS, ProcessRecord
@@ -61,6 +63,7 @@ def _store(settings: Settings) -> Iterator[CheckResult]:
     yield CheckResult("store", True, f"{connect.masked(settings.redis_url)} answers and never evicts")
     yield check_durability(stores.store)
     yield from _keyring_and_store(settings, stores)
+    yield from _old_keys(settings, stores)
     yield _clock(stores)
     yield from check_fleet(Fleet(stores.store, stores.scripts, stores.keys), _own(settings, stores))
     yield from _memory(settings, stores)
@@ -80,6 +83,14 @@ def _keyring_and_store(settings: Settings, stores: Stores) -> Iterator[CheckResu
             return
         detail = f"the store knows the index key {ring.fingerprint}" if known else "the store knows no keyring yet"
         yield CheckResult("keyring and store", True, detail)
+
+
+def _old_keys(settings: Settings, stores: Stores) -> Iterator[CheckResult]:
+    """What still needs a key that is not active. With one key alone nothing does, and the store is not searched."""
+    with contextlib.suppress(ConfigError):
+        ring = config.load_keyring(settings)
+        if len(ring.kids) > 1:
+            yield from check_old_keys(ring, lambda: use_in(stores, lambda *_: None))
 
 
 def _clock(stores: Stores) -> CheckResult:

@@ -231,6 +231,9 @@ def other_places(harness: StoreHarness) -> None:
     harness.idempotency.reserve("d1", "f", "o")
     harness.idempotency.complete("d1", "o", 200, "{}")
     harness.idempotency.reserve("d2", "f", "o")
+    sealed = {"sealed_idempotency": harness.keys.idempotency("d1")}
+    harness.raw.hset(sealed["sealed_idempotency"], "body:2", "")
+    harness.scripts.call("sealed/replace", sealed, field="body", before="{}", after="[]")
     harness.audit.record(EventType.WEBHOOK_REJECTED, {"reason": "x"}, throttle_ms=1_000)
     cursors = Cursors(harness.store, harness.scripts, harness.keys)
     cursors.acquire_lease("me", force=False)

@@ -19,6 +19,15 @@ def of_numbers(key: str) -> bool:
     return _OF_NUMBERS.match(key) is not None
 
 
+_WORD = re.compile(r"otp:(?:\{s[0-9a-f]+\}:)?([a-z_]+)(?::|$)", re.ASCII)
+
+
+def word_of(key: str) -> str:
+    """The word that says what a key of a shard, or of one hashed subject, is for: `secrets`; empty for others."""
+    match = _WORD.match(key)
+    return match[1] if match else ""
+
+
 class Keys:
     """Builds keys for an installation with this many shards."""
 
