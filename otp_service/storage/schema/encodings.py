@@ -177,5 +177,8 @@ LimitRule = Encoding(":", ("limit", "per_ms"))
 AlertEntry = Encoding(UNIT_SEPARATOR, ("id", "text"))
 """One alert that waits. Its id begins with the milliseconds at which it was raised and a dash."""
 
+ProcessEntry = Encoding("|", ("at_ms", "record"))
+"""What a running process said of itself, and when by the store's clock. Record: JSON of `ProcessRecord`."""
+
 SenderRatios = Encoding("|", ("success", "spam"))
 """What the carrier reports of a sender: two ratios of 0 to 1, each empty where the carrier reports none."""

@@ -19,6 +19,15 @@ def of_numbers(key: str) -> bool:
     return _OF_NUMBERS.match(key) is not None
 
 
+_WORD = re.compile(r"otp:(?:\{s[0-9a-f]+\}:)?([a-z_]+)(?::|$)", re.ASCII)
+
+
+def word_of(key: str) -> str:
+    """The word that says what a key of a shard, or of one hashed subject, is for: `secrets`; empty for others."""
+    match = _WORD.match(key)
+    return match[1] if match else ""
+
+
 class Keys:
     """Builds keys for an installation with this many shards."""
 
@@ -227,6 +236,10 @@ class Keys:
     def key_ids(self) -> str:
         """Set: the ids of all keys that any process has had in its keyring. No TTL."""
         return f"{PREFIX}:{{meta}}:key_ids"
+
+    def processes(self) -> str:
+        """Hash: what each running process says of itself every 10 s, `ms|JSON of ProcessRecord`. TTL: 30 s."""
+        return f"{PREFIX}:{{processes}}:all"
 
     def probe(self, shard: int) -> str:
         """String: written by the readiness check to see that writes are taken. TTL: a second."""
