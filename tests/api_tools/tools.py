@@ -27,7 +27,7 @@ class Tools:
             "ajv": [["node", self.node / "ajv.mjs", document], [node / "validate-api", document]],
             "openapi-typescript": [
                 [node / "openapi-typescript", document, "-o", types],
-                [node / "tsc", "--strict", "--noEmit", "--lib", "es2022", "--types", "", types],
+                [node / "tsc", "--strict", "--noEmit", "--lib", "es2022", types],
             ],
             "openapi-python-client": [
                 [
