@@ -21,10 +21,15 @@ const judge = (parts, examples) => {
     console.error(`${parts.join("/")}: ${error.message}`);
   }
 };
+// Beside a schema stand its example, or several by name, which may be references.
+const shown = ({ example, examples = {} }) => [
+  ...(example === undefined ? [] : [example]),
+  ...Object.values(examples).map((one) => (one.$ref ? document.components.examples[one.$ref.split("/").pop()] : one).value),
+];
 const walk = (node, parts) => {
   if (node === null || typeof node !== "object") return;
   for (const [name, part] of Object.entries(node)) {
-    if (name === "schema") judge([...parts, name], part.examples ?? []);
+    if (name === "schema") judge([...parts, name], [...(part.examples ?? []), ...shown(node)]);
     if (name !== "example" && name !== "examples") walk(part, [...parts, name]);
   }
 };
@@ -35,6 +40,7 @@ for (const [name, schema] of Object.entries(document.components.schemas)) {
 }
 walk(document.paths, ["paths"]);
 walk(document.webhooks, ["webhooks"]);
+walk(document.components.responses, ["components", "responses"]);
 if (count === 0) throw new Error("the document has no schemas");
 console.log(`${count} schemas compiled, ${faults} faults`);
 process.exitCode = faults ? 1 : 0;

@@ -1,4 +1,4 @@
-"""The document broken in ten ways, each with the tool that must refuse it: one that accepts all proves nothing."""
+"""The document broken in several ways, each with the tool that must refuse it: one that accepts all proves nothing."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +14,11 @@ def _schema(document: Document, name: str) -> Document:
 def _start(document: Document) -> Document:
     found: Document = document["paths"]["/verify/start"]["post"]
     return found
+
+
+def no_answer_for_a_wrong_code(document: Document) -> None:
+    """For schemathesis: the service answers what the document does not describe."""
+    del document["paths"]["/verify/check"]["post"]["responses"]["404"]
 
 
 def _python_pattern(document: Document) -> None:
@@ -56,11 +61,21 @@ def _unnamed_path_parameter(document: Document) -> None:
     document["paths"]["/verify/{verification_id}"]["get"]["parameters"].pop(0)
 
 
+def _wrong_problem(document: Document) -> None:
+    document["components"]["examples"]["code_incorrect"]["value"]["status"] = "422"
+
+
+def _mixed_enumeration(document: Document) -> None:
+    _schema(document, "Verification")["properties"]["status"]["enum"].append(7)
+
+
 MUTATIONS: dict[str, tuple[Callable[[Document], None], str]] = {
     "a pattern in Python's dialect": (_python_pattern, "ajv"),
     "a format that nobody knows": (_unknown_format, "ajv"),
     "a misspelt keyword": (_unknown_keyword, "ajv"),
     "an example of another form": (_wrong_example, "ajv"),
+    "an example of a problem of another form": (_wrong_problem, "ajv"),
+    "an enumeration of several types": (_mixed_enumeration, "openapi-python-client"),
     "a reference that leads nowhere": (_lost_reference, "openapi-typescript"),
     "no license": (_no_license, "redocly"),
     "an operation without security": (_no_security, "redocly"),

@@ -39,11 +39,19 @@ class Tools:
         }
 
 
-def refusal(commands: list[list[str | Path]], environment: Mapping[str, str]) -> str | None:
-    """What the first of the commands that fails has said; None if none does."""
+def refusal(
+    commands: list[list[str | Path]], environment: Mapping[str, str], directory: Path | None = None
+) -> str | None:
+    """What the first of the commands that fails has said; None if none does. They run in the directory."""
     for command in commands:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, env={**environment, **QUIET}
+            command,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+            cwd=directory,
+            env={**environment, **QUIET},
         )
         if done.returncode:
             return f"{Path(command[0]).name}: {done.stdout}{done.stderr}"

@@ -33,6 +33,11 @@ HEADERS: dict[str, dict[str, Any]] = {
 """The response headers that a caller may need."""
 
 
+def codes_of(route: Route) -> tuple[str, ...]:
+    """The problem codes that a route can answer with."""
+    return (*route.doc.codes, "internal_error", *EDGE_CODES)
+
+
 def responses(route: Route) -> dict[str, Any]:
     """The answers of a route, by status."""
     good = {str(status): _good(route.doc) | _links(route.doc) for status in (route.doc.status, *route.doc.also)}

@@ -13,7 +13,7 @@ from ..auth import opening
 from ..http import Route
 from ..schemas.callbacks import CallbackBody
 from ..schemas.forms import E164_FORM, IDEMPOTENCY_KEY
-from .answers import HEADERS, edge_answers, responses
+from .answers import HEADERS, codes_of, edge_answers, responses
 from .examples import PARAMETERS
 from .problem_examples import problem_examples
 from .schemas import components, members, reference
@@ -77,7 +77,7 @@ def describe(routes: Sequence[Route], server: str) -> dict[str, Any]:
         "components": {
             "schemas": components(routes, server),
             "responses": edge_answers(),
-            "examples": problem_examples(server),
+            "examples": problem_examples(server, {code for route in routes for code in codes_of(route)}),
             "headers": HEADERS,
             "securitySchemes": _SCHEMES,
         },

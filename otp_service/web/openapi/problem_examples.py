@@ -1,6 +1,6 @@
 """One example of each problem, by the name under which answers refer to it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Any
 
 from ..problems import STATUS
@@ -15,9 +15,9 @@ _MORE: dict[str, dict[str, Any]] = {
 }
 
 
-def problem_examples(server: str) -> dict[str, Any]:
-    """The examples of all problems, for the document's components. `server` is the public URL."""
-    return {name_of(code, status): _example(server, code, status) for code, status in _all()}
+def problem_examples(server: str, codes: Set[str]) -> dict[str, Any]:
+    """The examples of these problems, for the document's components. `server` is the public URL."""
+    return {name_of(code, status): _example(server, code, status) for code, status in _all() if code in codes}
 
 
 def name_of(code: str, status: int) -> str:
