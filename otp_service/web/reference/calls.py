@@ -31,7 +31,7 @@ def _method(method: str, operation: dict[str, Any]) -> str:
 def _address(document: dict[str, Any], path: str, operation: dict[str, Any]) -> str:
     query = []
     for one in operation["parameters"]:
-        text = quote(str(one.get("example", "")), safe="")
+        text = quote(str(one.get("example", one["name"])), safe="")
         if one["in"] == "path":
             path = path.replace(f"{{{one['name']}}}", text)
         elif "example" in one:
@@ -41,5 +41,5 @@ def _address(document: dict[str, Any], path: str, operation: dict[str, Any]) -> 
 
 def _body(document: dict[str, Any], operation: dict[str, Any]) -> str:
     schema = operation["requestBody"]["content"][JSON]["schema"]
-    name = schema["$ref"].rpartition("/")[2]
-    return json.dumps(document["components"]["schemas"][name]["examples"][0], ensure_ascii=False)
+    whole = document["components"]["schemas"].get(schema.get("$ref", "").rpartition("/")[2], schema)
+    return json.dumps(whole.get("examples", [{}])[0], ensure_ascii=False)
