@@ -69,8 +69,7 @@ class Approved:
     factor: Reference | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Wrong:
+class Wrong(msgspec.Struct, frozen=True):
     """The guess was wrong and counted."""
 
     checks_left: int
