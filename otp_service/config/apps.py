@@ -1,7 +1,6 @@
 """`[apps.NAME]`: the apps of the configuration. What a table leaves out is the default of `domain.policy.App`."""
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 from ..domain import replies
@@ -38,7 +37,7 @@ def build_app(
 
 
 def _factors(table: Mapping[str, Sequence[FactorKind]] | None) -> Mapping[str, frozenset[FactorKind]] | None:
-    return None if table is None else MappingProxyType({name: frozenset(kinds) for name, kinds in table.items()})
+    return None if table is None else {name: frozenset(kinds) for name, kinds in table.items()}
 
 
 def given_only(values: Mapping[str, Any]) -> dict[str, Any]:

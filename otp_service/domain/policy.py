@@ -152,7 +152,7 @@ class App:
     sent_within_ms: int = 20_000
     denial_words: frozenset[str] = frozenset({"no"})
     callback: Endpoint | None = None
-    factors: Mapping[str, frozenset[FactorKind]] = field(default_factory=lambda: MappingProxyType({}))
+    factors: Mapping[str, frozenset[FactorKind]] = field(default_factory=dict)
 
     def may_send_to(self, region: str | None) -> bool:
         """Whether the app's country list lets a number of this ISO 3166 region through."""

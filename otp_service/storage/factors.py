@@ -42,6 +42,7 @@ from .factor_views import authenticator_of, factors_of
 from .pieces import as_bytes, pack_sealed, unpack_sealed
 from .schema import Keys
 from .schema.encodings import flag
+from .schema.fields import PendingSecret
 from .scripts import Scripts
 from .store import Store, fields_of
 
@@ -62,7 +63,10 @@ class FactorTable:
 
     def enrollment(self, subject: Subject, ref: Reference) -> tuple[Authenticator, int] | None:
         """An authenticator app that can be confirmed, and the store's time. Raises StoreUnavailable."""
-        commands = [("HGETALL", self._keys.subject(subject.hash)), ("GET", self._keys.enrollment(ref))]
+        commands = [
+            ("HGETALL", self._keys.subject(subject.hash)),
+            ("HGET", self._keys.enrollment(ref), PendingSecret.SEALED),
+        ]
         (found, sealed), now_ms = self._store.read_at(commands)
         pending = authenticator_of(fields_of(found), subject, ref)
         if pending is None or sealed is None:

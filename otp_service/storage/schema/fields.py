@@ -160,6 +160,12 @@ class Factor:
     """The last time step whose second use is on record."""
 
 
+class PendingSecret:
+    """Hash: the secret of an authenticator app that is to be confirmed."""
+
+    SEALED: Final = "sealed_secret"
+
+
 class CodeState:
     """Values of a recovery code's field."""
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import msgspec
+
 from ...domain.errors import Refusal
 from ...domain.factors import FactorKind, Factors, Subject, alternatives
 from ...domain.ids import Reference
@@ -76,4 +78,6 @@ def with_alternatives(refusal: Refusal, app: App, named: Named | None, purpose: 
     if named is None or refusal.code not in NO_WAY:
         return refusal
     kinds = app.factors.get(purpose, frozenset(FactorKind))
-    return replace(refusal, fields={**refusal.fields, "alternatives": alternatives(named.factors, kinds)})
+    ways = alternatives(named.factors, kinds)
+    told: Refusal = msgspec.structs.replace(refusal, fields={**refusal.fields, "alternatives": ways})
+    return told

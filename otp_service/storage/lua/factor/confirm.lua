@@ -18,7 +18,7 @@ if not confirm_by then return {operation, done == operation and 'confirmed' or '
 local now = clock()
 tries = tonumber(tries or 0)
 if tries >= tonumber(most_tries) then return {operation, 'exhausted'} end
-local sealed = redis.call('GET', enrollment_key)
+local sealed = redis.call('HGET', enrollment_key, PendingSecret.SEALED)
 if not sealed or now >= tonumber(confirm_by) then return {operation, 'expired'} end
 tries = redis.call('HINCRBY', subject_key, token .. Factor.CONFIRM_TRIES, 1)
 local here = math.floor(now / (period_s * 1000))

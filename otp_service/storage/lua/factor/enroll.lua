@@ -31,7 +31,8 @@ local confirm_by = int(now + confirm_ms)
 redis.call('HSET', subject_key, Subject.APP, app,
   token .. Factor.FACTS, string.format(FactorFacts.PACK, kind, int(now), algorithm, digits, period_s),
   token .. Factor.LABEL, label, token .. Factor.PENDING, confirm_by)
-redis.call('SET', enrollment_key, sealed, 'PXAT', confirm_by)
+redis.call('HSET', enrollment_key, PendingSecret.SEALED, sealed)
+redis.call('PEXPIREAT', enrollment_key, confirm_by)
 keep_subject(subject_key)
 record_events(audit_key, {factor_event('factor.enrolled', token, {kind = kind})})
 return {operation, 'enrolled', int(now)}
