@@ -65,7 +65,6 @@ def _check(args: argparse.Namespace) -> None:
     body = _given(args, "code", "to", "subject", "purpose")
     if args.id:
         body["verification_id"] = args.id
-        body.pop("subject", None)
     shown = ("status", "kind", "factor_id", "verification_id", "to", "purpose", "approved_at", "codes_left")
     _show(args, call("POST", "/verify/check", body), shown)
 

@@ -16,10 +16,10 @@ from .policy import App, Channel, NumberLimits
 class CheckCommand:
     """One guess. `digests` holds it under every pepper in use; `by_purpose` names the purpose when asked by number.
 
-    `asserted_number` (keyed hash) and `asserted_purpose` must be the verification's where they are not empty; otherwise
-    the answer is NotFound. `request_key` (a keyed hash of Idempotency-Key and body, or empty) marks the approval, and
-    finds it again while the verification is remembered. `by_subject`: the keyed hash of the subject of whose budget a
-    try was taken for this guess, or empty.
+    `asserted_number` and `asserted_subject` (keyed hashes) and `asserted_purpose` must be the verification's where they
+    are not empty; otherwise the answer is NotFound. `request_key` (a keyed hash of Idempotency-Key and body, or empty)
+    marks the approval, and finds it again while the verification is remembered. `by_subject`: the keyed hash of the
+    subject of whose budget a try was taken for this guess, or empty.
     """
 
     operation_id: str
@@ -30,6 +30,7 @@ class CheckCommand:
     by_purpose: str | None = None
     asserted_number: str = ""
     asserted_purpose: str = ""
+    asserted_subject: str = ""
     request_key: str = ""
     per_number: NumberLimits = field(default_factory=NumberLimits)
     by_subject: str = ""

@@ -176,6 +176,7 @@ class Verifications:
             consecutive_max=MAX_CONSECUTIVE_WRONG,
             asserted_number=command.asserted_number,
             asserted_purpose=command.asserted_purpose,
+            asserted_subject=command.asserted_subject,
             by_purpose=command.by_purpose or "",
             by_subject=command.by_subject,
             request_key=command.request_key,

@@ -173,3 +173,17 @@ def test_a_start_that_cannot_send_names_the_other_ways(ann: Person) -> None:
     ]:
         answer = ann.api.start(number, subject=ann.subject, **members)
         assert answer.problem(status, code)["alternatives"] == ways
+
+
+def test_the_subject_is_an_assertion_beside_an_id_or_a_number(ann: Person) -> None:
+    """Another person's is 404 as if there were none, and costs no try; the own one is judged."""
+    to = ann.api.number()
+    verification = start(ann, to)
+    code = ann.api.code(verification)
+    for _ in range(7):
+        ann.api.check(verification, code, subject="somebody else").problem(404, "verification_not_found")
+        by_number = {"to": to, "code": code, "subject": "somebody else"}
+        ann.call("POST", "/verify/check", by_number).problem(404, "verification_not_found")
+    other = ann.api.started(ann.api.number())
+    ann.api.check(other, ann.api.code(other), subject=ann.subject).problem(404, "verification_not_found")
+    assert ann.api.check(verification, code, subject=ann.subject).status == 200

@@ -44,13 +44,16 @@ class Guess(Protocol):
 class CheckRequest(Guess, Protocol):
     """What a caller sends, validated in form: `verification_id` or `to` is there.
 
-    Beside `verification_id`, `to` and `purpose` are assertions: where they are not so, there is no such verification.
+    Beside `verification_id`, `to` and `purpose` are assertions, and `subject` beside either: where they are not so,
+    there is no such verification.
     """
 
     @property
     def verification_id(self) -> str | None: ...
     @property
     def to(self) -> str | None: ...
+    @property
+    def subject(self) -> str | None: ...
 
 
 class CheckVerification:
@@ -83,8 +86,9 @@ class CheckVerification:
         """
         app = configured_app(self._policy, app_name)
         number = "" if request.to is None else self._people.hash_of(request.to)
+        person = "" if request.subject is None else self._tries.hash_of(app.name, request.subject)
         if request.verification_id is None:
-            return self._by_number(app, number, request, request_key)
+            return self._by_number(app, number, person, request, request_key)
         ref = self._vault.ids.read(request.verification_id)
         if ref is None:
             return NOT_FOUND
@@ -96,16 +100,20 @@ class CheckVerification:
             ref,
             asserted_number=number,
             asserted_purpose=request.purpose or "",
+            asserted_subject=person,
         )
         return about(ref, self._judge(app, make) or NOT_FOUND)
 
-    def _by_number(self, app: App, number: str, request: CheckRequest, request_key: str) -> Approved | Refusal:
+    def _by_number(
+        self, app: App, number: str, person: str, request: CheckRequest, request_key: str
+    ) -> Approved | Refusal:
         purpose = request.purpose or DEFAULT_PURPOSE
         for _ in range(_TIMES):
             ref = self._store.latest(number, app.name, purpose)
             if ref is None:
                 return NOT_FOUND
-            answer = self._judge(app, partial(self._command, app, request, request_key, ref, by_purpose=purpose))
+            make = partial(self._command, app, request, request_key, ref, by_purpose=purpose, asserted_subject=person)
+            answer = self._judge(app, make)
             if answer is not None:
                 return about(ref, answer)
         return _OVERTAKEN
@@ -120,6 +128,7 @@ class CheckVerification:
         by_purpose: str | None = None,
         asserted_number: str = "",
         asserted_purpose: str = "",
+        asserted_subject: str = "",
         by_subject: str = "",
     ) -> CheckCommand:
         hashed, peppers = codes.context_hash(request.context), self._vault.current().peppers
@@ -132,6 +141,7 @@ class CheckVerification:
             by_purpose=by_purpose,
             asserted_number=asserted_number,
             asserted_purpose=asserted_purpose,
+            asserted_subject=asserted_subject,
             request_key=request_key,
             per_number=self._policy.per_number,
             by_subject=by_subject,

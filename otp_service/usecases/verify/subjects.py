@@ -36,6 +36,10 @@ class SubjectTries:
         subject = self._subjects.of(app, text)
         return subject, self._store.read(subject)
 
+    def hash_of(self, app: str, text: str) -> str:
+        """The keyed hash of the subject that a caller names. Raises InvalidRequest."""
+        return self._subjects.of(app, text).hash
+
     def named(self, app: str, subject_hash: str) -> Subject:
         """The subject of a keyed hash."""
         return self._subjects.named(app, subject_hash)

@@ -8,10 +8,10 @@ import msgspec
 
 from ... import __version__
 from ...domain.audit import EventType
-from ...domain.callback import EVENTS
+from ...domain.callback import EVENTS, FACTOR_EVENTS
 from ..auth import opening
 from ..http import Route
-from ..schemas.callbacks import CallbackBody
+from ..schemas.callbacks import CallbackBody, FactorCallbackBody
 from ..schemas.forms import E164_FORM, IDEMPOTENCY_KEY
 from .answers import HEADERS, codes_of, edge_answers, responses
 from .examples import PARAMETERS
@@ -94,6 +94,10 @@ _CALLBACK_HEADERS = {
 }
 
 
+def _body_of(kind: EventType) -> type[msgspec.Struct]:
+    return FactorCallbackBody if kind in FACTOR_EVENTS else CallbackBody
+
+
 def _callback(kind: EventType) -> dict[str, Any]:
     operation = {
         "operationId": "receive" + "".join(word.capitalize() for word in re.findall("[a-z]+", kind)),
@@ -106,7 +110,7 @@ def _callback(kind: EventType) -> dict[str, Any]:
             {"name": name, "in": "header", "required": True, "description": words, "schema": {"type": "string"}}
             for name, words in _CALLBACK_HEADERS.items()
         ],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": reference(CallbackBody)}}},
+        "requestBody": {"required": True, "content": {"application/json": {"schema": reference(_body_of(kind))}}},
         "responses": {
             "2XX": {"description": "Taken."},
             "410": {"description": "Not wanted. It is not tried again."},

@@ -161,6 +161,11 @@ BY_TYPE: dict[str, Any] = {
         "next_cursor": None,
     },
     "Health": {"status": "ok"},
+    "FactorCallbackBody": {
+        "type": "factor.added",
+        "timestamp": _STARTED_AT,
+        "data": {"sub": _SUB, "factor_id": _FACTOR, "kind": "totp"},
+    },
     "CallbackBody": {
         "type": "delivery.delivered",
         "timestamp": _STARTED_AT,

@@ -20,8 +20,9 @@ class CheckRequest(Request):
     """A guess at the verification `verification_id`, or without it at the latest one of `to` and `purpose`, or without
     either at every factor of `subject` that the code can be of.
 
-    Beside `verification_id`, `to` and `purpose` are assertions: a verification of another number or purpose is answered
-    as if it did not exist, and costs no try. So a code that was sent to one phone never approves another's login.
+    Beside `verification_id`, `to` and `purpose` are assertions, and `subject` beside either: a verification of another
+    number, purpose or subject is answered as if it did not exist, and costs no try. So a code that was sent to one
+    phone never approves another's login.
     """
 
     code: Annotated[str, Meta(description=_CODE, examples=["123456"], extra_json_schema=_CODE_FORM)]
@@ -44,6 +45,8 @@ class CheckRequest(Request):
             return
         codes.require_typed(self.code)
         require_ascii(self.to or "")
+        if self.subject is not None:
+            require_subject(self.subject)
 
     def _require_subject(self) -> None:
         # Which form the code must have depends on the subject's factors.

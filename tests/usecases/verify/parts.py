@@ -57,6 +57,7 @@ class CheckRequest:
     code: str = "123456"
     verification_id: str | None = None
     to: str | None = None
+    subject: str | None = None
     purpose: str | None = None
     context: Mapping[str, str] = field(default_factory=dict)
 

@@ -9,10 +9,10 @@
 --
 -- KEYS record! secrets! number! audit!
 -- ARGV operation token number_hash app receipt_id wrong_rules consecutive_max asserted_number asserted_purpose
---      by_purpose by_subject request_key wrong_everywhere_rules digests...
+--      asserted_subject by_purpose by_subject request_key wrong_everywhere_rules digests...
 -- Where by_purpose: of the number's latest verification that is asked for, '' if asked by id ·
 --       by_subject: keyed hash of the subject of whose budget a try was taken, '' for none ·
---       asserted_number (its hash), asserted_purpose and request_key: '' for none ·
+--       asserted_number (its hash), asserted_subject (its hash), asserted_purpose and request_key: '' for none ·
 --       digests: key id, digest, key id, digest ... of the guess
 -- Reply {operation, 'no_key', key id}: made with a key of which no digest is given ·
 --       {operation, 'approved', ms, number hash, purpose, channel, context hash, receipt id, mask,
@@ -56,6 +56,7 @@ local whole = status and expires and attempts_before and sending
 if of_app ~= app or not whole then return {operation, 'not_found'} end
 if asserted_number ~= '' and asserted_number ~= number_hash then return {operation, 'not_found'} end
 if asserted_purpose ~= '' and asserted_purpose ~= purpose then return {operation, 'not_found'} end
+if asserted_subject ~= '' and asserted_subject ~= (subject or '') then return {operation, 'not_found'} end
 if by_subject ~= '' and by_subject ~= subject then return {operation, 'not_found'} end
 local now = clock()
 local c = {audit = audit_key, secrets = secrets_key, now = now, who = {record = record_key,
