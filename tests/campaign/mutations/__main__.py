@@ -70,7 +70,7 @@ async def _limited(limit: asyncio.Semaphore, mutation: Mutation | None) -> Resul
             try:
                 seen, words = await (_original() if mutation is None else _mutated(mutation))
             except Exception as error:  # noqa: BLE001 - whatever went wrong here, nothing was judged
-                seen, words = None, f"not judged: {type(error).__name__}: {error}"
+                seen, words = None, f"not judged: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
             if seen:
                 break
         result = Result(AS_IT_IS if mutation is None else mutation.name, seen, words, time.monotonic() - began)
