@@ -68,6 +68,14 @@ class RootKey:
         named = fingerprint(secret)
         return cls(kid, KeyedHash(pepper), SecretBox(seal), SigningKey(receipt), state, from_ms, created_at, named)
 
+    @property
+    def created_ms(self) -> int:
+        """When it was made, Unix milliseconds; 0 if the file does not say it."""
+        try:
+            return int(datetime.fromisoformat(self.created_at).timestamp() * 1000)
+        except (ValueError, OverflowError):
+            return 0
+
 
 def _derived(secret: bytes, purpose: str) -> bytes:
     return hmac.digest(secret, f"otp-service/v1/{purpose}".encode(), "sha256")
@@ -136,6 +144,12 @@ class Keyring:
         if key in self._waiting:
             return "next"
         return "retired" if key.state == "retired" else "verify"
+
+    def superseded_ms(self, kid: str) -> int | None:
+        """When the key after this one took its place, or will, Unix milliseconds; None if there is none."""
+        order = list(self._keys)
+        later = [self._keys[other] for other in order[order.index(kid) + 1 :]]
+        return min((key.from_ms or key.created_ms for key in later), default=None)
 
     def seal(self, plain: bytes) -> str:
         """Encrypt and authenticate for the worker: `kid:base64`."""
@@ -263,6 +277,22 @@ def rotate(raw: bytes, token_bytes: Callable[[int], bytes], created_at: str, act
         for item in data["keys"]:
             item["state"] = "verify" if item["state"] == "active" else item["state"]
     return _with_new_key(data, token_bytes, created_at, active_from)
+
+
+def retire(raw: bytes, kid: str, now_ms: int) -> bytes:
+    """Publish the key no more; it still opens and checks what it made. Raises KeyringError.
+
+    Only a key can be retired in whose place another one is active already.
+    """
+    states = {key.kid: state for key, state in parse(raw, now_ms).states()}
+    if kid not in states:
+        raise KeyringError(f"there is no key {kid!r}; the keys are {', '.join(states)}")
+    if states[kid] in ("active", "next"):
+        raise KeyringError(f"the key {kid} is {states[kid]}; only one that another key has replaced can be retired")
+    data = json.loads(raw)
+    for item in data["keys"]:
+        item["state"] = "retired" if item["kid"] == kid else item["state"]
+    return json.dumps(data, indent=2).encode() + b"\n"
 
 
 def _with_new_key(
