@@ -19,6 +19,7 @@ def checks(stores: Stores, keyring: ReloadedKeyring) -> Sequence[tuple[str, Chec
         ("store", lambda: readiness.ping(store)),
         ("writes", lambda: _dead_shards(stores)),
         ("eviction", lambda: readiness.require_no_eviction(store)),
+        ("run", lambda: stores.runs.warning),
         ("memory", lambda: _nearly_full(stores)),
         ("shards", _if_answered(store, lambda: readiness.fix_shards(store, stores.keys))),
         ("keyring", _if_answered(store, lambda: _require_keyring(stores, keyring))),

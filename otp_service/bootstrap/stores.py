@@ -21,6 +21,8 @@ from ..storage.refusals import what_it_does
 from ..storage.schema import Keys
 from ..storage.scripts import Scripts
 from ..storage.store import Store
+from ..storage.store_runs import END_CODES, StoreRuns
+from ..storage.told import Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class Known:
 
     api_keys: KnownApiKeys = field(default_factory=KnownApiKeys)
     circuits: KnownCircuits = field(default_factory=KnownCircuits)
+    told: Told = field(default_factory=Told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Stores:
     audit: AuditLog
     api_keys: ApiKeys
     known: Known
+    runs: StoreRuns
 
 
 def open_stores(
@@ -54,11 +58,15 @@ def open_stores(
     readiness.fix_shards(store, keys)
     if keyring is not None:
         _begin(store, Keyrings(store, keys), keyring)
-    return parts_over(store, keys, make_scripts)
+    return parts_over(store, keys, make_scripts, after_restart=settings.after_restart)
 
 
 def parts_over(
-    store: Store, keys: Keys, make_scripts: Callable[[Store], Scripts] = Scripts, known: Known | None = None
+    store: Store,
+    keys: Keys,
+    make_scripts: Callable[[Store], Scripts] = Scripts,
+    known: Known | None = None,
+    after_restart: str = END_CODES,
 ) -> Stores:
     """The parts over a store that is open. `known` is shared with other parts of this process."""
     scripts, known = make_scripts(store), known or Known()
@@ -72,7 +80,8 @@ def parts_over(
         token_urlsafe=secrets.token_urlsafe,
         known=known.api_keys,
     )
-    return Stores(store, keys, scripts, audit, api_keys, known)
+    runs = StoreRuns(store, scripts, keys, known.told, after_restart)
+    return Stores(store, keys, scripts, audit, api_keys, known, runs)
 
 
 def _require_answer(store: Store, url: str) -> None:

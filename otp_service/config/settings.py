@@ -15,7 +15,8 @@ class Settings:
     """Everything that is configured. Its repr shows no secret.
 
     `queue_max` is the most deliveries that wait on one shard; `audit_retention_ms` how long events stay in the store;
-    `optout_sync_ms` the time between two reads of the carrier's list of opt-outs; `on_call` None alerts nobody.
+    `optout_sync_ms` the time between two reads of the carrier's list of opt-outs; `on_call` None alerts
+    nobody; `keeps_codes`: whether codes may outlive a restart of the store, None for what suits the kind of store.
     """
 
     policy: Policy
@@ -27,6 +28,7 @@ class Settings:
     audit_retention_ms: int = 90 * 86_400_000
     optout_sync_ms: int = 15 * 60_000
     on_call: OnCall | None = None
+    keeps_codes: bool | None = None
     telnyx_base_url: str = BASE_URL
     telnyx_api_key: str | None = field(default=None, repr=False)
     telnyx_public_key: str | None = None
@@ -34,6 +36,14 @@ class Settings:
     metrics_dir: Path | None = None
     log_level: str = "INFO"
     config_path: Path | None = None
+
+    @property
+    def after_restart(self) -> str:
+        """What becomes of codes when the store was restarted: by default they end where replicas may take over."""
+        keeps = self.keeps_codes
+        if keeps is None:
+            keeps = not urlsplit(self.redis_url).scheme.endswith(("+sentinel", "+cluster"))
+        return "keep_codes" if keeps else "end_codes"
 
     @property
     def carrier_on_loopback(self) -> bool:

@@ -22,6 +22,9 @@ from .store import Store
 Call = tuple[Mapping[str, str], Mapping[str, Value]]
 """The keys and the arguments of a call."""
 
+UNDECIDED = "UNDECIDED"
+"""How a script says that it is not known yet what became of the store in a restart."""
+
 _LOST = (RedisConnectionError, RedisTimeoutError)
 _log = logging.getLogger("otp.store")
 
@@ -82,7 +85,7 @@ class Scripts:
                 # Nothing has run. The pool has dropped the demoted server and looks for the primary.
                 return self._once(script, keys, args)
         except ResponseError as error:
-            if "Script" in str(error) or "user_script" in str(error):
+            if UNDECIDED not in str(error) and ("Script" in str(error) or "user_script" in str(error)):
                 _log.error("script failed", extra={"script": script.name, "reason": type(error).__name__})
             raise unavailable(error) from error
         except STORE_ERRORS as error:

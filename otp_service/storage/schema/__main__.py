@@ -22,6 +22,8 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "number": (fields.Number,),
     "outbox": (fields.Outbox,),
     "record": (fields.Record, fields.Delivery),
+    "live_processes": (fields.LiveProcesses,),
+    "run": (fields.StoreRun,),
     "start_refusals": (fields.Refused,),
     "secrets": (fields.Secrets,),
     "sync_cursor": (fields.SyncCursor,),

@@ -232,6 +232,14 @@ class Keys:
         """Set: the ids of all keys that any process has had in its keyring. No TTL."""
         return f"{PREFIX}:{{meta}}:key_ids"
 
+    def run(self, shard: int) -> str:
+        """Hash: the run of the store that was seen last, and which runs before it live on. No TTL."""
+        return f"{self._tag(shard)}:run"
+
+    def live_processes(self) -> str:
+        """Hash: the processes that live, the store's run and its name. TTL: a day after the last beat."""
+        return f"{PREFIX}:{{meta}}:live_processes"
+
     def probe(self, shard: int) -> str:
         """String: written by the readiness check to see that writes are taken. TTL: a second."""
         return f"{self._tag(shard)}:probe"
