@@ -14,7 +14,7 @@ from .bootstrap.stores import Stores, open_stores
 from .clock import clock_ms, rfc3339
 from .config import Settings
 from .diagnosis.addresses import check_addresses
-from .diagnosis.durability import check_durability
+from .diagnosis.durability import check_durability, check_restarts
 from .diagnosis.result import CheckResult
 from .domain.errors import ConfigError, ServiceError
 from .receivers.client import Receivers
@@ -58,6 +58,7 @@ def _store(settings: Settings) -> Iterator[CheckResult]:
         return
     yield CheckResult("store", True, f"{connect.masked(settings.redis_url)} answers and never evicts")
     yield check_durability(stores.store)
+    yield check_restarts(stores.store, settings.after_restart)
     yield from _keyring_and_store(settings, stores)
     yield _clock(stores)
     yield from _memory(settings, stores)

@@ -151,6 +151,7 @@ class StoreRuns:
 
     def _compare(self, seen: Seen) -> None:
         before, self._seen = self._seen, seen
+        self._told.living_runs = frozenset((seen.run, *seen.kept.split(",")))
         if seen != self._noted:
             self._note_on_shards(seen)
             self._noted = seen

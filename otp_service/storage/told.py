@@ -1,4 +1,4 @@
-"""What a process has told its callers since the store last showed that it keeps what it was told.
+"""What a process knows of the store's run, and what it has told its callers since the store last kept a beat.
 
 After a restart of the store this is compared with what the store has. Whatever was told before the last beat that was
 answered was written before that beat, so the beat stands for it.
@@ -18,6 +18,12 @@ class Told:
 
     def __init__(self) -> None:
         self._facts: deque[Fact] = deque(maxlen=MOST)
+        self.living_runs: frozenset[str] = frozenset()
+        """The runs of the store in which what is alive began; empty if that is not known."""
+
+    def is_over(self, born: str | None) -> bool:
+        """Whether what began in this run is surely over."""
+        return bool(self.living_runs) and born not in self.living_runs
 
     def add(self, record: str, field: str, value: str) -> None:
         """A caller is about to be told what this field of the record says."""

@@ -363,7 +363,8 @@ class Verifications:
         return fields_of(record), now_ms
 
     def _shown(self, kind: type[View], ref: Reference, record: Mapping[str, str], now_ms: int, **more: bool) -> View:
-        return view_of(kind, ref, record, now_ms, self._ids.subject(_app_of(record), ref.number_hash), **more)
+        subject, over = self._ids.subject(_app_of(record), ref.number_hash), self._told.is_over(record.get(Record.RUN))
+        return view_of(kind, ref, record, now_ms, subject, over=over, **more)
 
     def _reference(self, token: str) -> Reference:
         ref = self._ids.read_token(token)

@@ -45,6 +45,12 @@ class Process:
         """Check a code and tell the caller."""
         return self.verifications.check(self.harness.guess(ref, code))
 
+    def shown(self, ref: Reference) -> Status:
+        """What a reader sees."""
+        view = self.verifications.view(ref, "shop")
+        assert view is not None
+        return view.status
+
 
 class Machine:
     """One address. What listens there can be killed, and begun again on other files."""
@@ -158,6 +164,7 @@ def test_codes_outlive_a_restart_of_a_whole_store(machine: Machine) -> None:
     assert serves(machine, one), "what begins now is served at once"
     assert settled(one, two) == KEPT
     assert two.check(used) == Ended(Status.APPROVED)
+    assert two.shown(unused) == Status.PENDING
     assert isinstance(two.check(unused), Approved)
     redeemed = machine.redeem(receipt, approved)
     assert isinstance(redeemed, Redeemed)
@@ -233,8 +240,10 @@ def test_where_codes_end_nothing_is_undecided(machine: Machine) -> None:
     process = machine.process(END_CODES)
     ref = machine.start()
     machine.restart()
-    assert process.check(ref) == OVER
+    assert process.shown(ref) == Status.PENDING
     assert process.beat() == ENDED
+    assert process.shown(ref) == Status.EXPIRED, "to everybody, before a check has ended it"
+    assert process.check(ref) == OVER
     assert serves(machine, process)
 
 
