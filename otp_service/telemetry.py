@@ -138,6 +138,11 @@ STORE_RUNS = Counter(
     ["found"],
     registry=REGISTRY,
 )
+STORE_UNCONFIRMED = Counter(
+    "otp_store_unconfirmed",
+    "Writes that not all replicas acknowledged in time: the caller was refused, and what was written may stand.",
+    registry=REGISTRY,
+)
 STORE_MEMORY = Gauge(
     "otp_store_memory_ratio",
     "How much of its maxmemory the fullest server of the store uses, 0 to 1.",

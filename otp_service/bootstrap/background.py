@@ -1,4 +1,4 @@
-"""What a process reads in the background: API keys, breakers and the store's run."""
+"""What a process reads in the background: API keys, breakers, the store's run and its replicas."""
 
 from collections.abc import Callable
 from functools import partial
@@ -17,7 +17,11 @@ def read_in_background(stores: Stores, policy: Policy, *, api_keys: bool) -> Bac
     `stores` works in threads, not in an event loop.
     """
     known = stores.known
-    readings: list[Callable[[], object]] = [stores.runs.look, partial(_circuits(stores).refresh, _every_scope(policy))]
+    readings: list[Callable[[], object]] = [
+        stores.runs.look,
+        stores.replicas.look,
+        partial(_circuits(stores).refresh, _every_scope(policy)),
+    ]
     if api_keys:
         readings.append(stores.api_keys.refresh)
     reading = BackgroundReading(readings)

@@ -42,6 +42,7 @@ def load(environ: Mapping[str, str], directory: Path | None = None) -> Settings:
         "optout_sync_ms": service.optout_sync,
         "on_call": _on_call(document, faults),
         "keeps_codes": None if store.after_restart is None else store.after_restart is AfterRestart.KEEP_CODES,
+        "replicas": store.replicas,
         "config_path": path,
         **given_only(_from_environment(environ, faults)),
     }

@@ -120,6 +120,7 @@ class StoreSection(Section):
     """`[store]`."""
 
     after_restart: AfterRestart | None = None
+    replicas: Annotated[int, Meta(ge=0, le=8)] | None = None
 
 
 class AlertsSection(Section):

@@ -16,6 +16,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from ..domain.errors import StoreUnavailable
 from .answering import STORE_ERRORS, unavailable
+from .replica_guard import WAIT_MS, ReplicaGuard
+from .schema.fields import StoreRun
 from .script_files import Script, Value, load
 from .store import Store
 
@@ -33,6 +35,7 @@ class Scripts:
     """Runs scripts on a store. Safe for many threads."""
 
     def __init__(self, store: Store) -> None:
+        self.guard = ReplicaGuard()
         self._store = store
         self._client = store.client
 
@@ -57,6 +60,8 @@ class Scripts:
         return self._run_together(script, ordered, repeat=repeat)
 
     def _run_together(self, script: Script, calls: Sequence[tuple[list[str], list[Any]]], *, repeat: bool) -> list[Any]:
+        if script.guarded:
+            return [self._reply_or_error(script, *call, repeat=repeat) for call in calls]
         replies = self._store.gather([("EVALSHA", script.sha, len(keys), *keys, *args) for keys, args in calls])
         again = (NoScriptError, ReadOnlyError, *(_LOST if repeat else ()))
         for at, reply in enumerate(replies):
@@ -92,7 +97,29 @@ class Scripts:
             raise unavailable(error) from error
 
     def _once(self, script: Script, keys: Sequence[str], args: Sequence[Value]) -> Any:
+        if script.guarded and self.guard.on:
+            return self._confirmed(script, keys, args)
+        args = ["", *args] if script.guarded else args
         try:
             return self._client.evalsha(script.sha, len(keys), *keys, *args)
         except NoScriptError:
             return self._client.eval(script.text, len(keys), *keys, *args)
+
+    def _confirmed(self, script: Script, keys: Sequence[str], args: Sequence[Value]) -> Any:
+        """Run it and wait until all replicas have what it wrote, and all that was written before."""
+        run_key = keys[script.keys.index("run")]
+        count = self.guard.waits_for(run_key)
+        called = (len(keys), *keys, count, *args)
+        reply, acknowledged = self._and_wait(run_key, ("EVALSHA", script.sha, *called), count)
+        if isinstance(reply, NoScriptError):
+            reply, acknowledged = self._and_wait(run_key, ("EVAL", script.text, *called), count)
+        if isinstance(reply, STORE_ERRORS):
+            raise reply
+        self.guard.require(count, acknowledged)
+        return reply
+
+    def _and_wait(self, run_key: str, command: Sequence[Any], count: int) -> tuple[Any, Any]:
+        # A script that knows its operation writes nothing, and waiting would wait for nothing: hence the mark.
+        mark = ("HSET", run_key, StoreRun.MARK, "1")
+        reply, _, acknowledged = self._store.waiting([command, mark, ("WAIT", count, WAIT_MS)], run_key)
+        return reply, acknowledged

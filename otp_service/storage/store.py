@@ -62,6 +62,27 @@ class Store:
         except STORE_ERRORS as error:
             return [error] * len(commands)
 
+    def waiting(self, commands: Sequence[Sequence[str | int | bytes]], near: str) -> list[Any]:
+        """Run commands in one round trip on a connection where nothing else is run meanwhile; they may wait.
+
+        In a Cluster on the node that holds the key `near`. The reply or the error of each.
+        """
+        try:
+            if self.finds_nodes:
+                return list(cast("Any", self.client).send_waiting(commands, near))
+            if self.is_cluster:
+                return self._asked(self._node(near), partial(self._waiting_on, commands))
+        except STORE_ERRORS as error:
+            return [error] * len(commands)
+        return self._pipelined(commands, near)
+
+    def _waiting_on(self, commands: Sequence[Sequence[str | int | bytes]], node: Any) -> list[Any]:
+        one = cast("Any", self.client).get_redis_connection(node)
+        with one.pipeline(transaction=False) as pipe:
+            for command in commands:
+                pipe.execute_command(*command)
+            return list(pipe.execute(raise_on_error=False))
+
     def _on_node(self, key: str, command: Sequence[str | int | bytes]) -> Any:
         try:
             return self._asked(self._node(key), partial(self._run, command))

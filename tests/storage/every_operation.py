@@ -22,6 +22,8 @@ from otp_service.storage.cursors import Cursors
 from otp_service.storage.dead_letters import DeadLetters
 from otp_service.storage.keyrings import Keyrings
 from otp_service.storage.readiness import dead_shards, fix_shards
+from otp_service.storage.replica_guard import ReplicaGuard
+from otp_service.storage.replicas import Replicas
 from otp_service.storage.schema import Keys
 from otp_service.storage.schema.fields import DeadLetter, StoreRun
 from otp_service.storage.store_runs import END_CODES, KEEP_CODES, StoreRuns
@@ -288,6 +290,7 @@ def runs(harness: StoreHarness) -> None:
         made.look()
         made.look()
     StoreRuns(one_server, harness.scripts, Keys(1), Told(), END_CODES).look()
+    Replicas(one_server, harness.scripts, Keys(1), ReplicaGuard(), 1).look()
     assert harness.raw.exists(first_shard)
 
 

@@ -17,3 +17,13 @@ end
 local function store_run()
   return string.sub(string.match(replication(), 'master_replid:(%x+)') or '', 1, RUN_LENGTH)
 end
+
+-- How many replicas follow the server and have said so lately.
+local GREATEST_LAG_S = 3
+local function replicas_online()
+  local count = 0
+  for lag in string.gmatch(replication(), 'state=online,offset=%d+,lag=(-?%d+)') do
+    if tonumber(lag) <= GREATEST_LAG_S then count = count + 1 end
+  end
+  return count
+end

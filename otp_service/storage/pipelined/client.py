@@ -17,8 +17,10 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from ...greenlets import off_loop, wait
 from ..answering import STORE_ERRORS
 from ..packing import packed
+from ..replica_guard import NO_REPLICAS
 from ..store import fields_of, key_of
 from .connection import Done
+from .link import Link
 from .routes import Routes
 
 _REDIRECTIONS = (AskError, TryAgainError)
@@ -108,6 +110,24 @@ class PipelinedClient:
             wait(partial(self._send_all, commands, replies))
         return [self._settled(*pair) for pair in zip(commands, replies, strict=True)]
 
+    def send_waiting(self, commands: Sequence[Sequence[Any]], near: str) -> list[Any]:
+        """Run commands that may wait, at once, on a connection of their own to the server that holds the key `near`.
+
+        The reply or the error of each.
+        """
+        links = self._routes.spare(near)
+        link = links.take()
+        replies: list[Any] = [None] * len(commands)
+        try:
+            wait(partial(self._send_on, [link] * len(commands), commands, replies))
+        finally:
+            links.give_back(link)
+        if isinstance(replies[0], ReadOnlyError) or NO_REPLICAS in str(replies[0]):
+            links.drop()
+        elif isinstance(replies[0], (*_REDIRECTIONS, *_LOST)):
+            self._routes.refresh()
+        return replies
+
     def _settled(self, routed: Routed, reply: Any) -> Any:
         if not isinstance(reply, RedisError):
             return reply
@@ -118,6 +138,22 @@ class PipelinedClient:
             return error
 
     def _send_all(self, commands: Sequence[Routed], replies: list[Any], done: Done) -> None:
+        links: list[Link | Exception] = [self._link_or_error(key) for _, key in commands]
+        self._send_on(links, [command for command, _ in commands], replies, done)
+
+    def _link_or_error(self, key: str) -> Link | Exception:
+        try:
+            return self._routes.link(key, None)
+        except STORE_ERRORS as error:
+            return error
+
+    def _send_on(
+        self,
+        links: Sequence[Link | Exception],
+        commands: Sequence[Sequence[Any]],
+        replies: list[Any],
+        done: Done,
+    ) -> None:
         left = len(commands)
 
         def answered(at: int, reply: Any) -> None:
@@ -127,9 +163,11 @@ class PipelinedClient:
             if not left:
                 done(None)
 
-        for at, (command, key) in enumerate(commands):
+        for at, (link, command) in enumerate(zip(links, commands, strict=True)):
             try:
-                self._routes.link(key, None).send(packed(command), partial(answered, at))
+                if isinstance(link, Exception):
+                    raise link
+                link.send(packed(command), partial(answered, at))
             except STORE_ERRORS as error:
                 self._loop.call_soon(answered, at, error)
 

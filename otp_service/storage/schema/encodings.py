@@ -75,6 +75,9 @@ RunVote = Encoding("|", ("run", "vote"))
 RunChange = Encoding("|", ("at_ms", "kept"))
 """When the store's run changed last, and whether what began before lives on."""
 
+RunReplicas = Encoding("|", ("run", "count"))
+"""How many replicas must follow the server in this run before anything is written that must outlive a failover."""
+
 OptoutEntry = Encoding("|", ("state", "at_ms", "keyword", "source"))
 """A number's opt-out of one messaging profile. State: 1 opted out, 0 opted in."""
 

@@ -60,6 +60,8 @@ class StoreRun:
     """Runs before this one of which nothing was lost, separated by commas: what began in them lives on."""
     NEED: Final = "replicas"
     """How many replicas must follow the server, as `RunReplicas`."""
+    MARK: Final = "mark"
+    """Written behind a script, so that waiting for replicas waits for all that was written before it."""
 
 
 class LiveProcesses:
