@@ -39,8 +39,8 @@ class ReplicaGuard:
             raise ResponseError(f"{NO_REPLICAS} too few replicas follow the server.")
         return count
 
-    def require(self, count: int, acknowledged: object) -> None:
+    def require(self, count: int, confirmed: int) -> None:
         """Raise redis' ResponseError unless so many have acknowledged the write."""
-        if not isinstance(acknowledged, int) or acknowledged < count:
+        if confirmed < count:
             telemetry.STORE_UNCONFIRMED.inc()
             raise ResponseError(f"{NO_REPLICAS} the write was not acknowledged in time.")

@@ -69,25 +69,14 @@ class Replicas:
 
     def _is_settled(self, run: str) -> bool:
         """Whether a majority of the sentinels names the server of this run, and none of them a failover."""
-        pool = self._store.client.connection_pool if not self._store.is_cluster else None
+        pool = None if self._store.is_cluster else self._store.client.connection_pool
         if not isinstance(pool, SentinelPrimaryPool):
             return False
-        named = [_named(sentinel, pool.service_name) for sentinel in pool.sentinel_manager.sentinels]
-        for address in {one for one in named if one is not None}:
-            if named.count(address) > len(named) // 2 and _run_at(pool, *address) == run:
-                return True
-        return False
-
-
-def _named(sentinel: Any, service: str) -> tuple[str, int] | None:
-    """The primary that a sentinel names; None if it does not answer, or sees a failover."""
-    try:
-        state = sentinel.sentinel_masters()[service]
-    except (*STORE_ERRORS, KeyError):
-        return None
-    if "failover_in_progress" in state["flags"] or "down" in state["flags"]:
-        return None
-    return str(state["ip"]), int(state["port"])
+        try:
+            address = pool.sentinels.discover_master()
+        except STORE_ERRORS:
+            return False
+        return pool.sentinels.confirm(address) and _run_at(pool, *address) == run
 
 
 def _run_at(pool: SentinelPrimaryPool, host: str, port: int) -> str:

@@ -109,17 +109,12 @@ class Scripts:
         """Run it and wait until all replicas have what it wrote, and all that was written before."""
         run_key = keys[script.keys.index("run")]
         count = self.guard.waits_for(run_key)
-        called = (len(keys), *keys, count, *args)
-        reply, acknowledged = self._and_wait(run_key, ("EVALSHA", script.sha, *called), count)
-        if isinstance(reply, NoScriptError):
-            reply, acknowledged = self._and_wait(run_key, ("EVAL", script.text, *called), count)
-        if isinstance(reply, STORE_ERRORS):
-            raise reply
-        self.guard.require(count, acknowledged)
-        return reply
-
-    def _and_wait(self, run_key: str, command: Sequence[Any], count: int) -> tuple[Any, Any]:
         # A script that knows its operation writes nothing, and waiting would wait for nothing: hence the mark.
         mark = ("HSET", run_key, StoreRun.MARK, "1")
-        reply, _, acknowledged = self._store.waiting([command, mark, ("WAIT", count, WAIT_MS)], run_key)
-        return reply, acknowledged
+        called = (len(keys), *keys, count, *args)
+        try:
+            reply, confirmed = self._store.run_confirmed(("EVALSHA", script.sha, *called), count, WAIT_MS, mark)
+        except NoScriptError:
+            reply, confirmed = self._store.run_confirmed(("EVAL", script.text, *called), count, WAIT_MS, mark)
+        self.guard.require(count, confirmed)
+        return reply

@@ -178,9 +178,12 @@ def test_sentinels_say_whether_a_replica_is_gone_for_good(tmp_path: Path, monkey
                 third.kill()
                 wait_until(lambda: _online(first) == 1, 30, "the replica's end")
                 assert not made.works()
-                monkeypatch.setattr(replicas, "GONE_S", 0.0)
                 for sentinel in sentinels[:2]:
                     sentinel.hang()
+                asked = made.harness.store.sentinels
+                assert asked is not None
+                wait_until(lambda: len(asked.answers()) == 1, 30, "the last answers' age")
+                monkeypatch.setattr(replicas, "GONE_S", 0.0)
                 assert not made.works()
                 sentinels[0].go_on()
                 wait_until(made.works, 30, "a start without the third")

@@ -10,17 +10,18 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from redis.exceptions import AskError, ReadOnlyError, RedisError, TryAgainError
+from redis.exceptions import AskError, ClusterDownError, RedisError, TryAgainError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from ...greenlets import off_loop, wait
 from ..answering import STORE_ERRORS
+from ..confirmed import run_confirmed_in
 from ..packing import packed
-from ..replica_guard import NO_REPLICAS
+from ..primary import is_doubtful
 from ..store import fields_of, key_of
+from .confirmed import ConfirmedLinks
 from .connection import Done
-from .link import Link
 from .routes import Routes
 
 _REDIRECTIONS = (AskError, TryAgainError)
@@ -29,7 +30,7 @@ _REDIRECTIONS = (AskError, TryAgainError)
 Routed = tuple[Sequence[Any], str]
 """A command, and the key by which it finds its node."""
 
-_LOST = (RedisConnectionError, RedisTimeoutError)
+_LOST = (RedisConnectionError, RedisTimeoutError, ClusterDownError)
 
 
 class PipelinedClient:
@@ -46,16 +47,32 @@ class PipelinedClient:
         link = self._routes.link(key_of(command), target_nodes)
         reply = wait(partial(link.send, packed(command)))
         if isinstance(reply, RedisError):
-            return self._failed(command, reply, link.drop)
+            return self._failed(command, reply, link.noticed)
         return reply
 
-    def _failed(self, command: Sequence[Any], error: RedisError, drop: Callable[[], None]) -> Any:
+    def run_confirmed(
+        self, command: Sequence[Any], replicas: int, timeout_ms: int, mark: Sequence[Any] = ()
+    ) -> tuple[Any, int]:
+        """As `Store.run_confirmed`, without stopping what other requests send."""
+        links = self._routes.confirmed(key_of(command))
+        reply, confirmed = wait(
+            partial(_send_confirmed, links, packed(command), packed(mark) if mark else b"", (replicas, timeout_ms))
+        )
+        if isinstance(reply, _REDIRECTIONS):
+            self._routes.refresh()
+            again = partial(run_confirmed_in, self._elsewhere, key_of(command), command, (replicas, timeout_ms), mark)
+            return off_loop(self._loop, again)
+        for answer in (reply, confirmed):
+            if isinstance(answer, RedisError):
+                self._failed(command, answer, links.noticed)
+        return reply, int(confirmed)
+
+    def _failed(self, command: Sequence[Any], error: RedisError, noticed: Callable[[Exception], None]) -> Any:
         if isinstance(error, _REDIRECTIONS):
             self._routes.refresh()
             return self._redirected(command)
-        if isinstance(error, ReadOnlyError):
-            drop()
-        if isinstance(error, _LOST):
+        noticed(error)
+        if isinstance(error, _LOST) or is_doubtful(error):
             self._routes.refresh()
         raise error
 
@@ -110,50 +127,16 @@ class PipelinedClient:
             wait(partial(self._send_all, commands, replies))
         return [self._settled(*pair) for pair in zip(commands, replies, strict=True)]
 
-    def send_waiting(self, commands: Sequence[Sequence[Any]], near: str) -> list[Any]:
-        """Run commands that may wait, at once, on a connection of their own to the server that holds the key `near`.
-
-        The reply or the error of each.
-        """
-        links = self._routes.spare(near)
-        link = links.take()
-        replies: list[Any] = [None] * len(commands)
-        try:
-            wait(partial(self._send_on, [link] * len(commands), commands, replies))
-        finally:
-            links.give_back(link)
-        if isinstance(replies[0], ReadOnlyError) or NO_REPLICAS in str(replies[0]):
-            links.drop()
-        elif isinstance(replies[0], (*_REDIRECTIONS, *_LOST)):
-            self._routes.refresh()
-        return replies
-
     def _settled(self, routed: Routed, reply: Any) -> Any:
         if not isinstance(reply, RedisError):
             return reply
         command, key = routed
         try:
-            return self._failed(command, reply, self._routes.link(key, None).drop)
+            return self._failed(command, reply, self._routes.link(key, None).noticed)
         except STORE_ERRORS as error:
             return error
 
     def _send_all(self, commands: Sequence[Routed], replies: list[Any], done: Done) -> None:
-        links: list[Link | Exception] = [self._link_or_error(key) for _, key in commands]
-        self._send_on(links, [command for command, _ in commands], replies, done)
-
-    def _link_or_error(self, key: str) -> Link | Exception:
-        try:
-            return self._routes.link(key, None)
-        except STORE_ERRORS as error:
-            return error
-
-    def _send_on(
-        self,
-        links: Sequence[Link | Exception],
-        commands: Sequence[Sequence[Any]],
-        replies: list[Any],
-        done: Done,
-    ) -> None:
         left = len(commands)
 
         def answered(at: int, reply: Any) -> None:
@@ -163,11 +146,9 @@ class PipelinedClient:
             if not left:
                 done(None)
 
-        for at, (link, command) in enumerate(zip(links, commands, strict=True)):
+        for at, (command, key) in enumerate(commands):
             try:
-                if isinstance(link, Exception):
-                    raise link
-                link.send(packed(command), partial(answered, at))
+                self._routes.link(key, None).send(packed(command), partial(answered, at))
             except STORE_ERRORS as error:
                 self._loop.call_soon(answered, at, error)
 
@@ -180,6 +161,10 @@ class PipelinedClient:
     def get_primaries(self) -> Any:
         """The primaries of a Cluster."""
         return self._elsewhere.get_primaries()
+
+
+def _send_confirmed(links: ConfirmedLinks, command: bytes, mark: bytes, waits: tuple[int, int], done: Done) -> None:
+    links.send(command, *waits, lambda *answers: done(answers), mark)
 
 
 class Pipeline:
