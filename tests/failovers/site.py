@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..conftest import wait_until
 from ..storage.servers import Server
-from .gate import SENTINELS, SERVERS, Gate
+from .relay import SENTINELS, SERVERS, Relay
 
 SERVICE = "main"
 LATE_S = 0.7
@@ -19,12 +19,12 @@ class Site:
 
     def __init__(self, directory: Path) -> None:
         self.servers: list[Server] = []
-        self.gates: list[Gate] = []
+        self.relays: list[Relay] = []
         self.sentinels: list[Server] = []
         for number in range(3):
             self._add_server(directory / f"server{number}")
         for replica in self.servers[1:]:
-            replica.client.replicaof("127.0.0.1", str(self.gates[0].port))
+            replica.client.replicaof("127.0.0.1", str(self.relays[0].port))
         wait_until(lambda: self._online() == 2, 30, "two replicas")
         for number in range(3):
             self._add_sentinel(directory / f"sentinel{number}")
@@ -36,18 +36,18 @@ class Site:
         return "redis+sentinel://" + ",".join(f"127.0.0.1:{one.port}" for one in self.sentinels) + f"/{SERVICE}"
 
     def _add_server(self, directory: Path) -> None:
-        # The gate has to know the server's port, and the server its gate's.
+        # the relay has to know the server's port, and the server the relay's.
         server = Server(directory, bind_source_addr=SERVERS, appendonly="yes", repl_backlog_ttl="0")
-        gate = Gate(server.port)
+        relay = Relay(server.port)
         server.client.config_set("replica-announce-ip", "127.0.0.1")
-        server.client.config_set("replica-announce-port", gate.port)
+        server.client.config_set("replica-announce-port", relay.port)
         self.servers.append(server)
-        self.gates.append(gate)
+        self.relays.append(relay)
 
     def _add_sentinel(self, directory: Path) -> None:
         announced = {"sentinel announce-ip": "127.0.0.1"}
         sentinel = Server(directory, "--sentinel", bind_source_addr=SENTINELS, **announced)
-        sentinel.client.execute_command("SENTINEL", "MONITOR", SERVICE, "127.0.0.1", self.gates[0].port, 2)
+        sentinel.client.execute_command("SENTINEL", "MONITOR", SERVICE, "127.0.0.1", self.relays[0].port, 2)
         settings = ("down-after-milliseconds", 1000, "failover-timeout", 3000)
         sentinel.client.execute_command("SENTINEL", "SET", SERVICE, *settings)
         self.sentinels.append(sentinel)
@@ -63,7 +63,7 @@ class Site:
 
     def _has_failed_over(self) -> bool:
         known = [one.client.sentinel_masters()[SERVICE]["port"] for one in self.sentinels]
-        return all(port != self.gates[0].port for port in known)
+        return all(port != self.relays[0].port for port in known)
 
     # ---- what happens ----------------------------------------------------------------------------------------------
 
@@ -79,16 +79,16 @@ class Site:
 
     def killed_ahead(self) -> None:
         """kill -9 of the primary while the replicas are behind."""
-        self.gates[0].late_s = LATE_S
+        self.relays[0].late_s = LATE_S
         time.sleep(2 * LATE_S)
         self.killed()
 
     def cut_off(self) -> None:
         """The primary reaches no server and no sentinel for a while, but callers reach it."""
-        self.gates[0].closed.set()
+        self.relays[0].closed.set()
         self.failed_over()
         time.sleep(PARTITION_S)
-        self.gates[0].closed.clear()
+        self.relays[0].closed.clear()
 
     def failed_over(self) -> None:
         """Wait until all sentinels name another primary."""
@@ -98,15 +98,15 @@ class Site:
         """End all of them."""
         for server in (*self.sentinels, *self.servers):
             server.kill()
-        for gate in self.gates:
-            gate.end()
+        for relay in self.relays:
+            relay.end()
 
 
 @contextlib.contextmanager
 def site(directory: Path) -> Iterator[Site]:
     """For one failover."""
     made = Site.__new__(Site)
-    made.servers, made.gates, made.sentinels = [], [], []
+    made.servers, made.relays, made.sentinels = [], [], []
     try:
         Site.__init__(made, directory)
         yield made

@@ -16,7 +16,7 @@ SERVERS, SENTINELS = "127.0.0.2", "127.0.0.3"
 _TURN_S = 0.02
 
 
-class Gate:
+class Relay:
     """A loopback port that leads to a server's own."""
 
     def __init__(self, port: int) -> None:
