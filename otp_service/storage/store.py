@@ -117,6 +117,13 @@ class Store:
             raise RedisClusterException("No node has the slot of this key.")
         return node
 
+    def node_of(self, key: str) -> str:
+        """The name of the node of a Cluster that holds the key; empty if none has its slot, and on one server."""
+        try:
+            return str(self._node(key).name) if self.is_cluster else ""
+        except STORE_ERRORS:
+            return ""
+
     def _asked(self, node: Any, ask: Callable[[Any], T]) -> T:
         if self._is_node_paused(node):
             raise RedisConnectionError("The node did not answer a moment ago.")

@@ -36,7 +36,7 @@ class Site:
         return "redis+sentinel://" + ",".join(f"127.0.0.1:{one.port}" for one in self.sentinels) + f"/{SERVICE}"
 
     def _add_server(self, directory: Path) -> None:
-        # the relay has to know the server's port, and the server the relay's.
+        # The relay has to know the server's port, and the server the relay's.
         server = Server(directory, bind_source_addr=SERVERS, appendonly="yes", repl_backlog_ttl="0")
         relay = Relay(server.port)
         server.client.config_set("replica-announce-ip", "127.0.0.1")

@@ -44,7 +44,10 @@ class PipelinedClient:
 
     def execute_command(self, *command: Any, target_nodes: Any = None, **_: Any) -> Any:
         """Run one command and return its reply."""
-        link = self._routes.link(key_of(command), target_nodes)
+        return self._run(command, key_of(command), target_nodes)
+
+    def _run(self, command: tuple[Any, ...], key: str, node: Any = None) -> Any:
+        link = self._routes.link(key, node)
         reply = wait(partial(link.send, packed(command)))
         if isinstance(reply, RedisError):
             return self._failed(command, reply, link.noticed)
@@ -87,7 +90,7 @@ class PipelinedClient:
 
     def evalsha(self, sha: str, count: int, *values: Any) -> Any:
         """Run a script by its digest."""
-        return self.execute_command("EVALSHA", sha, count, *values)
+        return self._run(("EVALSHA", sha, count, *values), values[0])
 
     def eval(self, text: str, count: int, *values: Any) -> Any:
         """Run a script by its text."""

@@ -17,6 +17,7 @@ from ..http import Route
 from ..idempotency import IdempotencyKeys
 from ..problems import Problems
 from ..readiness import Judgement
+from ..webhook_verdicts import WebhookVerdicts
 from .audit_events import AuditRoutes
 from .cancel_verification import CancelRoutes
 from .check_verification import CheckRoutes
@@ -57,6 +58,7 @@ class Backend:
     unseal: Callable[[str], bytes]
     jwks: Callable[[], dict[str, Any]]
     webhook_keys: Sequence[bytes]
+    verdicts: WebhookVerdicts
     now_s: Callable[[], float]
     readiness: Callable[[], Judgement]
     metrics: Callable[[], bytes]
@@ -72,7 +74,7 @@ def all_routes(backend: Backend) -> list[Route]:
         *ReceiptRoutes(backend.verify, backend.jwks, backend.problems).routes(),
         *OptOutRoutes(backend.browse).routes(),
         *AuditRoutes(backend.browse).routes(),
-        *WebhookRoutes(backend.receive, backend.audit, backend.webhook_keys, backend.problems, backend.now_s).routes(),
+        *_webhook_routes(backend),
         *_operation_routes(backend),
         *documents.routes(),
     ]
@@ -98,6 +100,11 @@ def _verification_routes(backend: Backend) -> list[Route]:
         *VerificationRoutes(backend.browse, backend.watch, tokens, problems).routes(),
         *CancelRoutes(verify, problems).routes(),
     ]
+
+
+def _webhook_routes(backend: Backend) -> list[Route]:
+    keys, problems, now_s = backend.webhook_keys, backend.problems, backend.now_s
+    return WebhookRoutes(backend.receive, backend.audit, keys, problems, now_s, verdicts=backend.verdicts).routes()
 
 
 def _operation_routes(backend: Backend) -> list[Route]:
