@@ -1,5 +1,7 @@
 """Whether the store keeps what it was told when it is killed or restarted."""
 
+from collections.abc import Iterator
+
 from ..domain.errors import ServiceError
 from ..storage import readiness
 from ..storage.store import Store
@@ -42,3 +44,12 @@ def check_restarts(store: Store, after_restart: str) -> CheckResult:
     if not all(server.get("master_replid") for server in told):
         return CheckResult("restarts", False, BLIND)
     return CheckResult("restarts", True, RESTARTS[after_restart])
+
+
+def check_replicas(expected: int, missing: int) -> Iterator[CheckResult]:
+    """As many replicas as ever must follow, where some are expected. `missing`: shards with too few."""
+    if expected and missing:
+        detail = f"too few replicas follow: {missing} shards take no starts and no checks; see [store] replicas"
+        yield CheckResult("replicas", False, detail)
+    elif expected:
+        yield CheckResult("replicas", True, "all replicas follow, and writes wait for them")

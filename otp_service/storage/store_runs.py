@@ -175,7 +175,7 @@ class StoreRuns:
         changed = False
         for shard, reply in enumerate(self._call_notes("", "", reporting=None)):
             if not isinstance(reply, Exception):
-                changed |= self._runs.get(shard, reply[0]) != reply[0]
+                changed |= self._runs.get(shard, reply[1] or reply[0]) != reply[0]
                 self._runs[shard] = reply[0]
         if changed:
             self._tell("codes_ended")

@@ -45,6 +45,9 @@ class Relay:
 
     def _carry(self, outer: socket.socket, source: str) -> None:
         with contextlib.suppress(OSError), outer, socket.create_connection(("127.0.0.1", self._inner_port)) as inner:
+            for end in (outer, inner):
+                # Without it a small message may wait 40 ms for the acknowledgment of the one before.
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             held: deque[tuple[float, bytes]] = deque()
             while not self._ended:
                 if self.closed.is_set() and source in (SERVERS, SENTINELS):

@@ -142,6 +142,24 @@ def test_a_new_replica_is_waited_for_from_then_on(three: Guarded, tmp_path: Path
     refused(lambda: three.harness.start(fresh_number()))
 
 
+def test_with_no_replica_at_all_nothing_is_written(harness: StoreHarness) -> None:
+    """On a server and in a Cluster; what needs no replica goes on."""
+    ref = harness.start(fresh_number()).reference
+    counting = guard(harness)
+    before = harness.snapshot()
+    refused(lambda: harness.start(fresh_number()))
+    refused(lambda: harness.check(ref, CODE))
+    assert harness.snapshot() == before
+    assert harness.scripts.guard.missing == harness.keys.shards
+    assert harness.verifications.view(ref, "shop") is not None
+    for run in map(harness.keys.run, range(harness.keys.shards)):
+        harness.scripts.guard.learn(run, 1)
+    refused(lambda: harness.start(fresh_number()))
+    assert harness.all_keys() == sorted(before), "the script looks for itself"
+    counting.look()
+    assert harness.scripts.guard.missing == harness.keys.shards
+
+
 def _online(server: Server) -> int:
     found = server.client.info("replication")
     followers = [found[f"slave{number}"] for number in range(found["connected_slaves"])]
