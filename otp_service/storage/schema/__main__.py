@@ -24,6 +24,7 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "record": (fields.Record, fields.Delivery),
     "live_processes": (fields.LiveProcesses,),
     "run": (fields.StoreRun,),
+    "api_keys_run": (fields.StoreRun,),
     "start_refusals": (fields.Refused,),
     "secrets": (fields.Secrets,),
     "sync_cursor": (fields.SyncCursor,),
