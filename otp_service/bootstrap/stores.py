@@ -22,6 +22,7 @@ from ..storage.replica_guard import ReplicaGuard
 from ..storage.replicas import Replicas
 from ..storage.schema import Keys
 from ..storage.scripts import Scripts
+from ..storage.servers_state import faults
 from ..storage.store import Store
 from ..storage.store_runs import END_CODES, StoreRuns
 from ..storage.told import Told
@@ -100,9 +101,9 @@ def _require_answer(store: Store, url: str) -> None:
     try:
         readiness.ping(store)
     except StoreUnavailable as error:
-        where = connect.masked(url)
-        does = what_it_does(error)
-        raise StoreUnavailable(f"The store at {where} {does}; OTP_REDIS_URL names it.") from error
+        where, does = connect.masked(url), what_it_does(error)
+        told = [f"The store at {where} {does}; OTP_REDIS_URL names it.", *faults(store, addresses=True)]
+        raise StoreUnavailable(" ".join(told)) from error
 
 
 def _begin(store: Store, keyrings: Keyrings, keyring: ReloadedKeyring) -> None:

@@ -31,6 +31,7 @@ from otp_service.storage.schema.fields import DeadLetter, StoreRun
 from otp_service.storage.store_runs import END_CODES, KEEP_CODES, StoreRuns
 from otp_service.storage.told import Told
 
+from .factors import every_factor
 from .harness import BANK, CODE, SHOP, WRONG, StoreHarness, fresh_number, word
 
 NEXT = Refused("40002", "Spam", Action.NEXT_SENDER)
@@ -265,6 +266,7 @@ def other_places(harness: StoreHarness) -> None:
     assert api_keys.revoke(api_keys.create("shop", ["verify"], None).id)
     harness.audit.trim(60_000)
     dead_letters(harness)
+    every_factor(harness)
     runs(harness)
     consumer = AuditConsumer(harness.store, harness.scripts, harness.keys)
     consumer.open("0")

@@ -25,6 +25,7 @@ PYTHON: Mapping[str, tuple[str, ...]] = {
 
 OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
     "api_keys_run": ("api_key/create", "api_key/revoke", "store/count_replicas"),
+    "subject": ("sealed/replace",),
     "unclear": ("audit/append",),
 }
 """Keys that a script writes where its header has another name: the caller chooses which mark is set.
