@@ -24,6 +24,8 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "record": (fields.Record, fields.Delivery),
     "enrollment": (fields.PendingSecret,),
     "subject": (fields.Subject, fields.Factor),
+    "live_processes": (fields.LiveProcesses,),
+    "run": (fields.StoreRun,),
     "start_refusals": (fields.Refused,),
     "secrets": (fields.Secrets,),
     "sync_cursor": (fields.SyncCursor,),

@@ -254,6 +254,14 @@ class Keys:
         """Set: the ids of all keys that any process has had in its keyring. No TTL."""
         return f"{PREFIX}:{{meta}}:key_ids"
 
+    def run(self, shard: int) -> str:
+        """Hash: the run of the store that was seen last, and which runs before it live on. No TTL."""
+        return f"{self._tag(shard)}:run"
+
+    def live_processes(self) -> str:
+        """Hash: the processes that live, the store's run and its name. TTL: a day after the last beat."""
+        return f"{PREFIX}:{{meta}}:live_processes"
+
     def processes(self) -> str:
         """Hash: what each running process says of itself every 10 s, `ms|JSON of ProcessRecord`. TTL: 30 s."""
         return f"{PREFIX}:{{processes}}:all"
