@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..clock import rfc3339
-from ..domain.checking import Approval, Approved, CheckAnswer, CheckCommand, Limited, Superseded, Wrong
+from ..domain.checking import Approval, Approved, CheckAnswer, CheckCommand, Limited, OfSubject, Superseded, Wrong
 from ..domain.denial import Denial
 from ..domain.ending import Canceled, Ended, NotFound, Redeemed
 from ..domain.errors import KeyUnknown, NotReady, StoreUnavailable
@@ -63,7 +63,8 @@ class Verifications:
                     return self._replayed(self._reference(reply[3]), command.app.name, resent=reply[2] == "resent")
                 case "created":
                     self._hints.put(command.app.name, command.purpose, command.reference)
-                    subject = self._ids.subject(command.app.name, command.reference.number_hash)
+                    person = command.subject or command.reference.number_hash
+                    subject = self._ids.subject(command.app.name, person)
                     return created(command, subject, reply[3:])
                 case _:
                     ref, flat = self._reference(reply[2]), reply[4]
@@ -116,6 +117,7 @@ class Verifications:
             consecutive_max=MAX_CONSECUTIVE_WRONG,
             detail=command.detail,
             own_detail=_own_detail(command),
+            subject=command.subject,
             sent_within_ms=app.sent_within_ms,
             refusal_gap_ms=REFUSAL_GAP_MS,
         )
@@ -174,14 +176,16 @@ class Verifications:
             consecutive_max=MAX_CONSECUTIVE_WRONG,
             asserted_number=command.asserted_number,
             asserted_purpose=command.asserted_purpose,
+            asserted_subject=command.asserted_subject,
             by_purpose=command.by_purpose or "",
+            by_subject=command.by_subject,
             request_key=command.request_key,
             digests=[part for kid, digest in command.digests.items() for part in (kid, bytes.fromhex(digest))],
         )
         _require_echo(reply, command.operation_id)
         match reply[1]:
             case "approved":
-                return self._approved(command, reply[2:9])
+                return self._approved(command, reply[2:10])
             case "wrong":
                 return Wrong(int(reply[2]))
             case "ended":
@@ -191,13 +195,15 @@ class Verifications:
             case "superseded":
                 self._learn_latest(command, reply[2])
                 return Superseded()
+            case "of_subject":
+                return OfSubject(reply[2])
             case "no_key":
                 raise KeyUnknown(reply[2])
             case _:
                 return NotFound()
 
     def _approved(self, command: CheckCommand, reply: Sequence[str]) -> Approved:
-        at, number_hash, purpose, channel, context_hash, receipt_id, mask = reply
+        at, number_hash, purpose, channel, context_hash, receipt_id, mask, subject = reply
         approval = Approval(
             verification_id=command.reference.verification_id,
             status="approved",
@@ -205,11 +211,12 @@ class Verifications:
             to=mask,
             purpose=purpose,
             channel=channel,
-            sub=self._ids.subject(command.app.name, number_hash),
+            sub=self._ids.subject(command.app.name, subject or number_hash),
             receipt="",
         )
         # Each command has a receipt id of its own: another one is that of the first approval.
-        return Approved(approval, int(at), context_hash, receipt_id, replayed=receipt_id != command.receipt_id)
+        replayed = receipt_id != command.receipt_id
+        return Approved(approval, int(at), context_hash, receipt_id, replayed, subject)
 
     def _learn_latest(self, command: CheckCommand, token: str) -> None:
         app, purpose = command.app.name, command.by_purpose or ""
@@ -342,7 +349,8 @@ class Verifications:
         return fields_of(record), now_ms
 
     def _shown(self, kind: type[View], ref: Reference, record: Mapping[str, str], now_ms: int, **more: bool) -> View:
-        return view_of(kind, ref, record, now_ms, self._ids.subject(_app_of(record), ref.number_hash), **more)
+        person = record.get(Record.SUBJECT) or ref.number_hash
+        return view_of(kind, ref, record, now_ms, self._ids.subject(_app_of(record), person), **more)
 
     def _reference(self, token: str) -> Reference:
         ref = self._ids.read_token(token)

@@ -14,11 +14,11 @@ PUBLIC = {"Cache-Control": "public, max-age=300"}
 JSON = "application/json"
 
 
-class Call(msgspec.Struct, frozen=True):
+class Call(msgspec.Struct):
     """One request: values from the path and query, headers with lower-case names, and the raw body.
 
-    `peer` is the address of the connection, never that of a proxy header. Its repr shows nothing that a caller sent.
-    A struct, as each request makes several: a frozen dataclass takes seven times as long to make.
+    `peer` is the address of the connection, never that of a proxy header. The endpoint fills in `principal` and `body`
+    as it comes to them. Its repr shows nothing that a caller sent.
     """
 
     path: Mapping[str, str]
@@ -79,7 +79,7 @@ class Doc:
     """What the OpenAPI document says of a route. `codes` are the problem codes it can answer with.
 
     `query` is the struct of its query parameters, `also` further statuses of success. `may_retry`: a success may have
-    Retry-After. `key_optional`: some callers need no API key.
+    Retry-After. `or_reply`: another body of a success.
     """
 
     summary: str
@@ -95,7 +95,7 @@ class Doc:
     operation_id: str = ""
     description: str = ""
     may_retry: bool = False
-    key_optional: bool = False
+    or_reply: type[Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

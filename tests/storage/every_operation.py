@@ -26,6 +26,7 @@ from otp_service.storage.keyrings import Keyrings
 from otp_service.storage.readiness import dead_shards, fix_shards
 from otp_service.storage.schema.fields import DeadLetter
 
+from .factors import every_factor
 from .harness import BANK, CODE, SHOP, WRONG, StoreHarness, fresh_number, word
 
 NEXT = Refused("40002", "Spam", Action.NEXT_SENDER)
@@ -152,7 +153,7 @@ def loops(harness: StoreHarness, app: Any) -> Iterator[Reference]:
     harness.apply(ref, "queued", "m3")
     harness.due_deliveries.claim_failover(due(ref, "failover"))
     blocked = DeliveryReport("m3", "+1", "delivery_failed", error=BLOCKED)
-    harness.apply_report(ref, blocked, event=word("evt"))
+    harness.apply_report(ref, blocked)
     yield ref
     ref = harness.start(fresh_number(), app).reference  # the answer is lost
     job = harness.take(ref)
@@ -260,6 +261,7 @@ def other_places(harness: StoreHarness) -> None:
     assert api_keys.revoke(api_keys.create("shop", ["verify"], None).id)
     harness.audit.trim(60_000)
     dead_letters(harness)
+    every_factor(harness)
     consumer = AuditConsumer(harness.store, harness.scripts, harness.keys)
     consumer.open("0")
     consumer.open()

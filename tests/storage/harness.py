@@ -24,6 +24,7 @@ from otp_service.storage.connect import connect
 from otp_service.storage.deliveries import Deliveries
 from otp_service.storage.delivery_reports import DeliveryReports
 from otp_service.storage.due_deliveries import DueDeliveries
+from otp_service.storage.factors import FactorTable
 from otp_service.storage.idempotency import Idempotency
 from otp_service.storage.limits import Limits
 from otp_service.storage.optouts import OptOuts
@@ -139,6 +140,7 @@ class StoreHarness(Remembered, Records):
         self.due_timers = Timers(self.store, self.scripts, self.keys, ids)
         self.sender_rate = SenderRate(self.store, self.scripts, self.keys)
         self.optouts = OptOuts(self.store, self.scripts, self.keys)
+        self.factors = FactorTable(self.store, self.scripts, self.keys, ids)
         self.limits = Limits(self.scripts, self.keys)
         self.idempotency = Idempotency(self.scripts, self.keys)
         self.audit = AuditLog(self.store, self.scripts, self.keys)
@@ -347,15 +349,13 @@ class StoreHarness(Remembered, Records):
         """The timers of the reference's shard."""
         return dict(self.raw.zrange(self.keys.timers(self.keys.shard(ref.number_hash)), 0, -1, withscores=True))
 
-    def apply(
-        self, ref: Reference, status: str, message_id: str = "msg-1", ordinal: int = 1, event: str | None = None
-    ) -> str:
+    def apply(self, ref: Reference, status: str, message_id: str = "msg-1", ordinal: int = 1) -> str:
         """Apply a report; its outcome."""
-        return self.apply_report(ref, DeliveryReport(message_id, "+1", status), ordinal, event or word("evt"))
+        return self.apply_report(ref, DeliveryReport(message_id, "+1", status), ordinal)
 
-    def apply_report(self, ref: Reference, report: DeliveryReport, ordinal: int = 1, event: str | None = None) -> str:
-        """Apply this very report (as no event: the carrier was asked); its outcome."""
-        return self.reports.apply_report(ref, ordinal, ref.number_hash, report, event).outcome
+    def apply_report(self, ref: Reference, report: DeliveryReport, ordinal: int = 1) -> str:
+        """Apply this very report; its outcome."""
+        return self.reports.apply_report(ref, ordinal, ref.number_hash, report).outcome
 
     # ---- everything ------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 While the first connection is being made, or one that was lost is made again, commands wait for it. Once a try to
 connect has failed, commands are refused at once, and a try is made every `PAUSE_S`, until one succeeds. So a server
-that hangs costs a request its own time-out at most, and later ones nothing.
+that hangs costs a request its own time-out and a short try to connect at most, and later ones nothing.
 """
 
 import asyncio
@@ -11,14 +11,17 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import ReadOnlyError, RedisError
 
 from ..breaker import PAUSE_S
 from ..connect import TIMEOUT_S
 from ..packing import packed
-from ..primary import ROLE_CHECK_S
+from ..primary import ROLE_CHECK_S, is_doubtful
 from .connection import Connection, Done
 from .servers import Address, Login, open_connection, require_primary
+
+AFTER_TIMEOUT_S = 0.25
+"""For connecting anew to a server that has just answered nothing in time: whoever waited for it is refused sooner."""
 
 _HELLO = packed(("HELLO",))
 _log = logging.getLogger("otp.store")
@@ -49,6 +52,12 @@ class Link:
         self._closed = False
         self._role_checked_at = 0.0
         self._opened_at = 0.0
+        self._patience_s = TIMEOUT_S
+
+    @property
+    def refuses(self) -> bool:
+        """Whether the server could not be reached a moment ago, so that commands are refused at once."""
+        return self._refuses
 
     def send(self, command: bytes, done: Done) -> None:
         """Send a command. Raises redis' ConnectionError while the server cannot be reached."""
@@ -66,6 +75,21 @@ class Link:
         if self._connection is not None:
             self._connection.abort(RedisConnectionError("The server is not the primary."))
 
+    def noticed(self, error: Exception) -> None:
+        """The server answered this: connect anew if it may be the primary no more (`primary`)."""
+        is_old = self._loop.time() - self._opened_at >= ROLE_CHECK_S
+        if isinstance(error, ReadOnlyError) or (is_doubtful(error) and is_old):
+            self.drop()
+
+    def look_again(self) -> None:
+        """The primary is another server now: connect anew at once, whatever was tried before."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+            self._connecting = None
+        self._refuses = False
+        self.drop()
+        self._connect()
+
     def close(self) -> None:
         """End the connection for good."""
         self._closed = True
@@ -81,12 +105,14 @@ class Link:
         self._connect()
 
     def _connect(self) -> None:
-        if self._connecting is None and not self._closed:
+        is_open = self._connection is not None and self._connection.is_open
+        if self._connecting is None and not is_open and not self._closed:
             self._connecting = self._loop.create_task(self._open())
 
     async def _open(self) -> None:
         try:
-            async with asyncio.timeout(TIMEOUT_S):
+            patience_s, self._patience_s = self._patience_s, TIMEOUT_S
+            async with asyncio.timeout(patience_s):
                 self._connection = await open_connection(await self._find(), self._login, self._lost)
         except (OSError, RedisError) as error:
             self._failed(error)
@@ -128,6 +154,8 @@ class Link:
     def _lost(self, connection: Connection) -> None:
         if connection is self._connection:
             self._connection = None
+            if connection.has_timed_out:
+                self._patience_s = AFTER_TIMEOUT_S
             if self._loop.time() - self._opened_at >= PAUSE_S:
                 self._connect()
             # Otherwise the next command does: a server that ends every connection would get them without end.

@@ -83,6 +83,10 @@ DeliveryFacts = Encoding(
 """What never changes of a delivery. Send: the ordinal of the send that it belongs to. Queued: empty for the first
 delivery, which was queued when the verification was started. Next senders: `NextSender` with commas, for a failover."""
 
+MessageEntry = Encoding("|", ("digest", "token", "ordinal"))
+"""Which delivery became a message at the carrier. Digest: the first 16 digits of the SHA-1 of the message's id, which
+need not be secret: a report is compared with the whole id before it counts."""
+
 NextSender = Encoding("|", ("name", "kind"))
 """A sender of a route as a record has it. Which messaging profile it belongs to says the configuration alone: a process
 that does not know the sender takes it for open, and the one that sends asks again."""
@@ -178,3 +182,19 @@ ProcessEntry = Encoding("|", ("at_ms", "record"))
 
 SenderRatios = Encoding("|", ("success", "spam"))
 """What the carrier reports of a sender: two ratios of 0 to 1, each empty where the carrier reports none."""
+
+TriesInARow = Encoding("|", ("in_a_row", "last_ms", "generation"))
+"""Wrong codes of a subject: how many in a row, when the last try was taken, and how often a row has ended.
+
+A try that is given back counts only in the row that it was taken in.
+"""
+
+FactorFacts = Encoding(UNIT_SEPARATOR, ("kind", "created_ms", "algorithm", "digits", "period_s"))
+"""What never changes of a factor. The last three are those of an authenticator app, else empty."""
+
+SpentReceipt = Encoding("|", ("operation", "at_ms"))
+"""What spent a receipt, and when. An empty text: nothing has."""
+
+SentCode = Encoding("|", ("verification", "number_hash", "binds"))
+"""The code that was sent to a subject last for a purpose: the token of the verification, the number, and whether its
+approval may bind that number (1)."""

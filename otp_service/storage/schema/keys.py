@@ -11,7 +11,7 @@ from ...domain.ids import Reference, shard_of
 
 PREFIX = "otp"
 
-_OF_NUMBERS = re.compile(r"otp:\{s[0-9a-f]+\}:(verification|number|optouts|opted_out|sticky)(:|$)", re.ASCII)
+_OF_NUMBERS = re.compile(r"otp:\{s[0-9a-f]+\}:(verification|number|optouts|opted_out|sticky|subject)(:|$)", re.ASCII)
 
 
 def of_numbers(key: str) -> bool:
@@ -43,7 +43,7 @@ class Keys:
         return self._tags[shard]
 
     def _of(self, number_hash: str) -> str:
-        return self._tag(self.shard(number_hash))
+        return self._tags[shard_of(number_hash, self.shards)]
 
     # ---- one verification ------------------------------------------------------------------------------------------
 
@@ -84,10 +84,6 @@ class Keys:
         """String: mark that an unclear reply of the number was recorded lately. TTL: a minute."""
         return f"{self._of(number_hash)}:unclear:{number_hash}"
 
-    def message(self, number_hash: str, message_id: str) -> str:
-        """String: the delivery that became this message at the carrier. TTL: 48 h."""
-        return f"{self._of(number_hash)}:message:{message_id}"
-
     def event(self, number_hash: str, event_id: str) -> str:
         """String: mark of a webhook event already applied. TTL: 24 h."""
         return f"{self._of(number_hash)}:event:{event_id}"
@@ -95,6 +91,23 @@ class Keys:
     def first_received(self, number_hash: str, event_id: str) -> str:
         """String: when a webhook event was first received (ms). TTL: 24 h."""
         return f"{self._of(number_hash)}:first_received:{event_id}"
+
+    # ---- one subject -----------------------------------------------------------------------------------------------
+
+    def subject(self, subject_hash: str) -> str:
+        """Hash: a person by the app's own id: the factors, and the wrong codes in a row over all of them.
+
+        No TTL while there is an active factor, or while only an operator can end the row of wrong codes. Else 30 days.
+        """
+        return f"{self._of(subject_hash)}:subject:{subject_hash}"
+
+    def enrollment(self, ref: Reference) -> str:
+        """Hash: the sealed secret of an authenticator app that is to be confirmed. TTL: 15 minutes."""
+        return f"{self._of(ref.number_hash)}:enrollment:{ref.token}"
+
+    def factor_receipt(self, subject_hash: str, receipt_id: str) -> str:
+        """String: the receipt of an approval by a factor, what spent it and when, `operation|ms`. TTL: 3 minutes."""
+        return f"{self._of(subject_hash)}:factor_receipt:{receipt_id}"
 
     # ---- one shard -------------------------------------------------------------------------------------------------
 
@@ -282,6 +295,9 @@ class Keys:
         """
         return f"{PREFIX}:limit:{{{name}:{limit}:{per_ms}:{subject}}}"
 
-    def sender_rate(self, sender: str) -> str:
-        """String: when the sender's next message may go, and when that was written, `us|us`. TTL: a second past it."""
-        return f"{PREFIX}:sender_rate:{{{sender}}}"
+    def sender_rate(self, sender: str, place: int = 0) -> str:
+        """String: when the sender's next message may go, and when that was written, `us|us`. TTL: a second past it.
+
+        `place`: 0; another one, in another slot, while the shard of those before it is dead.
+        """
+        return f"{PREFIX}:sender_rate:{{{sender}}}" if place == 0 else f"{PREFIX}:sender_rate:{{{sender}/{place}}}"

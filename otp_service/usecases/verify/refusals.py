@@ -25,7 +25,6 @@ def about(ref: Reference, outcome: Outcome | Refusal) -> Outcome | Refusal:
     """The outcome; a refusal says for the log which verification it is about."""
     if not isinstance(outcome, Refusal):
         return outcome
-    # As `replace` does, in half the time: every wrong code comes here.
     return Refusal(outcome.code, outcome.detail, outcome.retry_after_s, outcome.fields, ref.verification_id)
 
 
@@ -38,6 +37,12 @@ def too_many_wrong_codes(wait_ms: int) -> Refusal:
     """The number's budget of wrong codes is spent."""
     wait = seconds(wait_ms)
     return Refusal("too_many_wrong_codes", f"Too many wrong codes for this number. Try again in {wait} seconds.", wait)
+
+
+def tries_spent(wait_ms: int) -> Refusal:
+    """The subject must wait."""
+    wait = seconds(wait_ms)
+    return Refusal("too_many_wrong_codes", f"Too many wrong codes of this person. Try again in {wait} seconds.", wait)
 
 
 def seconds(wait_ms: int) -> int:

@@ -8,17 +8,20 @@ import msgspec
 
 from ... import __version__
 from ...domain.audit import EventType
-from ...domain.callback import EVENTS
+from ...domain.callback import EVENTS, FACTOR_EVENTS
 from ..auth import opening
 from ..http import Route
-from ..schemas.callbacks import CallbackBody
+from ..schemas.callbacks import CallbackBody, FactorCallbackBody
 from ..schemas.forms import E164_FORM, IDEMPOTENCY_KEY
-from .answers import HEADERS, edge_answers, responses
+from .answers import HEADERS, codes_of, edge_answers, responses
+from .examples import PARAMETERS
+from .problem_examples import problem_examples
 from .schemas import components, members, reference
 
 _PARAMETER = re.compile(r"\{([a-z_]+)\}")
 _PARAMETERS = {
     "verification_id": "The id that POST /verify/start gave.",
+    "factor_id": "The id that POST /factors/totp or /factors/recovery-codes gave.",
     "delivery_id": "The id of a delivery, as the webhook URL of a message names it.",
     "number": "A telephone number in E.164; write the plus sign as %2B.",
 }
@@ -29,7 +32,12 @@ _FORMS: dict[str, dict[str, Any]] = {
 """The form of path and header parameters that are more than a text."""
 
 _SCHEMES = {
-    "key": {"type": "http", "scheme": "bearer", "description": "An API key."},
+    "key": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key, in the header `Authorization: Bearer <key>`. It belongs to one app and has scopes; "
+        "`x-scope` of an operation names the one that it needs.",
+    },
     "watch_token": {
         "type": "http",
         "scheme": "bearer",
@@ -40,6 +48,7 @@ _SCHEMES = {
 _TAGS = {
     "verifications": "Send a code, judge it, follow its delivery.",
     "receipts": "Proof of an approval that can be checked offline and spent once.",
+    "factors": "Authenticator apps and recovery codes of a person.",
     "opt-outs": "Who does not want messages.",
     "audit": "The record of everything that happened.",
     "webhooks": "What the carrier reports. Each request carries the carrier's signature.",
@@ -68,8 +77,9 @@ def describe(routes: Sequence[Route], server: str) -> dict[str, Any]:
         "paths": paths,
         "webhooks": {str(kind): _callback(kind) for kind in sorted(EVENTS)},
         "components": {
-            "schemas": components(routes),
+            "schemas": components(routes, server),
             "responses": edge_answers(),
+            "examples": problem_examples(server, {code for route in routes for code in codes_of(route)}),
             "headers": HEADERS,
             "securitySchemes": _SCHEMES,
         },
@@ -84,6 +94,10 @@ _CALLBACK_HEADERS = {
 }
 
 
+def _body_of(kind: EventType) -> type[msgspec.Struct]:
+    return FactorCallbackBody if kind in FACTOR_EVENTS else CallbackBody
+
+
 def _callback(kind: EventType) -> dict[str, Any]:
     operation = {
         "operationId": "receive" + "".join(word.capitalize() for word in re.findall("[a-z]+", kind)),
@@ -96,7 +110,7 @@ def _callback(kind: EventType) -> dict[str, Any]:
             {"name": name, "in": "header", "required": True, "description": words, "schema": {"type": "string"}}
             for name, words in _CALLBACK_HEADERS.items()
         ],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": reference(CallbackBody)}}},
+        "requestBody": {"required": True, "content": {"application/json": {"schema": reference(_body_of(kind))}}},
         "responses": {
             "2XX": {"description": "Taken."},
             "410": {"description": "Not wanted. It is not tried again."},
@@ -125,8 +139,6 @@ def _operation(route: Route) -> dict[str, Any]:
 
 
 def _security(route: Route) -> list[dict[str, list[str]]]:
-    if route.doc.key_optional:
-        return [{}, {"key": []}]
     if route.scope is None:
         return []
     return [{"key": []}] if route.token_access is None else [{"key": []}, {"watch_token": []}]
@@ -156,7 +168,8 @@ def _query_parameters(kind: type[msgspec.Struct] | None) -> list[dict[str, Any]]
 def _parameter(
     name: str, location: str, words: str, schema: dict[str, Any], *, required: bool = False
 ) -> dict[str, Any]:
-    return {"name": name, "in": location, "required": required, "description": words, "schema": schema}
+    found = {"name": name, "in": location, "required": required, "description": words, "schema": schema}
+    return found | ({"example": PARAMETERS[name]} if name in PARAMETERS else {})
 
 
 def _form(name: str) -> dict[str, Any]:

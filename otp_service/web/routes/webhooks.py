@@ -78,7 +78,7 @@ class WebhookRoutes:
     def _dispatch(self, event: webhooks.Event) -> None:
         match event:
             case webhooks.DeliveryUpdate():
-                self._receive.reports.apply(event.event_id, event.reports)
+                self._receive.reports.apply(event.reports)
             case webhooks.Inbound():
                 self._receive.replies.receive(self._reply(event))
             case webhooks.LinkClick():
