@@ -92,6 +92,12 @@ class Case:
                     found.setdefault(str(entry["delivery_id"]), str(entry["detail"].get("to", "")))
         return found
 
+    def failed_over_at(self, delivery_id: str) -> float:
+        """When the next sender was chosen for it; infinite if there is no such event."""
+        events = self.events_of[verification_of(delivery_id)]
+        chosen = (e.at for e in events if e.type == FAILOVER_EVENT and e.delivery_id == delivery_id)
+        return min(chosen, default=math.inf)
+
     @cached_property
     def sends(self) -> list[Send]:
         """The accepted starts. Repeated responses about the same delivery count once."""
