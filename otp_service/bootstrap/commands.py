@@ -1,19 +1,14 @@
 """What single commands need. Each opens the store by itself."""
 
-import time
-
 from ..config import Settings
 from ..domain.ids import Ids
 from ..storage.api_keys import ApiKeys
 from ..storage.audit_log import AuditLog
 from ..storage.callbacks import Callbacks
 from ..storage.dead_letters import DeadLetters
+from ..storage.factors import FactorTable
 from ..storage.keyrings import Keyrings
-from ..telnyx.gateway import Gateway
-from ..usecases.optout_list import Progress
-from ..usecases.sync_profile_optouts import SyncResult
-from .optouts import optout_sync
-from .required import require_for_worker
+from ..usecases.subjects import Subjects
 from .stores import open_keyring, open_stores
 
 
@@ -51,19 +46,19 @@ def build_callbacks(settings: Settings) -> Callbacks:
     return Callbacks(stores.store, stores.scripts, stores.keys)
 
 
+def lift_subject(settings: Settings, app: str, subject: str, reason: str) -> int:
+    """Take away a subject's wrong codes in a row; how many there were. Raises InvalidRequest and StoreUnavailable."""
+    keyring = open_keyring(settings)
+    stores = open_stores(settings, keyring)
+    try:
+        table = FactorTable(stores.store, stores.scripts, stores.keys, keyring.ids)
+        return table.lift(Subjects(keyring).of(app, subject), reason)
+    finally:
+        stores.store.close()
+
+
 def build_dead_letters(settings: Settings) -> DeadLetters:
     """What workers could not read. Needs the keyring. Raises ConfigError."""
     keyring = open_keyring(settings)
     stores = open_stores(settings, keyring)
     return DeadLetters(stores.store, stores.scripts, stores.keys, keyring.ids)
-
-
-def sync_optouts(settings: Settings, progress: Progress) -> list[SyncResult]:
-    """Read the carrier's whole list of opt-outs into the registry now. `progress` is called after each page."""
-    with require_for_worker(settings) as telnyx:
-        keyring = open_keyring(settings)
-        stores = open_stores(settings, keyring)
-        try:
-            return optout_sync(settings, stores, keyring, Gateway(telnyx)).run_now(progress, time.sleep)
-        finally:
-            stores.store.close()

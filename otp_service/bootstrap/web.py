@@ -17,6 +17,7 @@ from ..front.flask_app import NEWS_THREADS
 from ..keyring_reload import ReloadedKeyring
 from ..storage.audit_consumer import AuditConsumer
 from ..storage.delivery_reports import DeliveryReports
+from ..storage.factors import FactorTable
 from ..storage.idempotency import Idempotency
 from ..storage.keyrings import Keyrings
 from ..storage.limits import Limits, network
@@ -24,6 +25,7 @@ from ..storage.optouts import OptOuts
 from ..storage.outbox import Outbox
 from ..storage.verifications import Verifications
 from ..usecases.browse import Browse
+from ..usecases.factors import FactorUseCases
 from ..usecases.receive import Receive
 from ..usecases.sender_health import SenderHealth
 from ..usecases.verify import Verify
@@ -101,7 +103,7 @@ class WebParts:
         self._chance = chance
         self._settings = settings
         self._keyring = keyring
-        self._verifications = Verifications(stores.store, stores.scripts, stores.keys, keyring.ids)
+        self._verifications = Verifications(stores.store, stores.scripts, stores.keys, keyring.ids, stores.known.told)
         self._optouts = OptOuts(stores.store, stores.scripts, stores.keys)
         self._outbox = Outbox(stores.store, stores.scripts, stores.keys, keyring.ids, consumer="web")
         self._health: SenderHealth = senders.sender_health(settings, stores)
@@ -141,8 +143,10 @@ class WebParts:
     def backend(self, watch: Watch) -> Backend:
         """What the routes work with."""
         settings, stores, keyring = self._settings, self.stores, self._keyring
+        verify = self._verify()
         return Backend(
-            verify=self._verify(),
+            verify=verify,
+            factors=self._factors(verify),
             browse=self._browse(),
             watch=watch,
             receive=self._receive(),
@@ -164,6 +168,22 @@ class WebParts:
             token=lambda: self._chance.token_urlsafe(16),
         )
 
+    def _factors(self, verify: Verify) -> FactorUseCases:
+        settings = self._settings
+        return FactorUseCases(
+            store=self._factor_table(),
+            vault=self._keyring,
+            policy=settings.policy,
+            issuer=settings.issuer,
+            token_bytes=self._chance.token_bytes,
+            randbelow=self._chance.randbelow,
+            sent=verify.check,
+        )
+
+    def _factor_table(self) -> FactorTable:
+        stores = self.stores
+        return FactorTable(stores.store, stores.scripts, stores.keys, self._keyring.ids)
+
     def _verify(self) -> Verify:
         stores, settings = self.stores, self._settings
         return Verify(
@@ -178,6 +198,7 @@ class WebParts:
             queue_max=settings.queue_max,
             token_bytes=self._chance.token_bytes,
             randbelow=self._chance.randbelow,
+            factor_store=self._factor_table(),
             fictitious=settings.carrier_on_loopback,
         )
 

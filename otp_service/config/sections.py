@@ -5,12 +5,14 @@ must be there, `checks` what msgspec cannot express.
 """
 
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import Meta
 
 from ..domain.addresses import KeptAddress
+from ..domain.factors import FactorKind
 from ..domain.policy import MAX_ON_CALL, SenderKind, Strategy
 from . import checks
 from .duration import Duration
@@ -66,6 +68,7 @@ class AppSection(Section):
         "starts_per_number": checks.windows,
         "starts_per_client_ip": checks.windows,
         "starts_per_app": checks.windows,
+        "factors": checks.purposes,
     }
 
     brand: Annotated[str, Meta(min_length=1, max_length=40)] | None = None
@@ -82,6 +85,7 @@ class AppSection(Section):
     strategy: Strategy | None = None
     sent_within: Duration | None = None
     denial_words: Annotated[list[str], Meta(max_length=32)] | None = None
+    factors: dict[str, Annotated[list[FactorKind], Meta(min_length=1)]] | None = None
     callback_url: str | None = None
     callback_secret_file: Annotated[str, Meta(min_length=1)] | None = None
     callback_allow_private: bool | None = None
@@ -106,6 +110,20 @@ class ServiceSection(Section):
     optout_sync: Duration | None = None
     sends_per_number: list[LimitEntry] | None = None
     wrong_codes_per_number: list[LimitEntry] | None = None
+
+
+class AfterRestart(StrEnum):
+    """What becomes of codes when the store was restarted."""
+
+    END_CODES = "end_codes"
+    KEEP_CODES = "keep_codes"
+
+
+class StoreSection(Section):
+    """`[store]`."""
+
+    after_restart: AfterRestart | None = None
+    replicas: Annotated[int, Meta(ge=0, le=8)] | None = None
 
 
 class AlertsSection(Section):

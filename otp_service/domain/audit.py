@@ -40,6 +40,16 @@ class EventType(StrEnum):
     FELL_BACK = "delivery.fell_back"
     LINK_CLICKED = "delivery.link_clicked"
     REDEEMED = "receipt.redeemed"
+    FACTOR_ENROLLED = "factor.enrolled"
+    FACTOR_ADDED = "factor.added"
+    FACTOR_RENAMED = "factor.renamed"
+    FACTOR_REMOVED = "factor.removed"
+    FACTOR_APPROVED = "factor.approved"
+    FACTOR_FAILED = "factor.check_failed"
+    FACTOR_REPLAYED = "factor.code_used"
+    CODES_REPLACED = "factor.codes_replaced"
+    SUBJECT_LIFTED = "factor.lifted"
+    CODES_LOW = "factor.codes_low"
     OPTED_OUT = "optout.added"
     OPTED_IN = "optout.removed"
     REPLY_UNCLEAR = "reply.unclear"
@@ -48,6 +58,8 @@ class EventType(StrEnum):
     KEY_REVOKED = "key.revoked"
     KEY_REFUSED = "key.refused"
     SCOPE_REFUSED = "scope.refused"
+    STORE_RESTARTED = "store.restarted"
+    STORE_EMPTIED = "store.emptied"
 
 
 class EventField:

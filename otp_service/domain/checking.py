@@ -16,9 +16,10 @@ from .policy import App, Channel, NumberLimits
 class CheckCommand:
     """One guess. `digests` holds it under every pepper in use; `by_purpose` names the purpose when asked by number.
 
-    `asserted_number` (keyed hash) and `asserted_purpose` must be the verification's where they are not empty; otherwise
-    the answer is NotFound. `request_key` (a keyed hash of Idempotency-Key and body, or empty) marks the approval, and
-    finds it again while the verification is remembered.
+    `asserted_number` and `asserted_subject` (keyed hashes) and `asserted_purpose` must be the verification's where they
+    are not empty; otherwise the answer is NotFound. `request_key` (a keyed hash of Idempotency-Key and body, or empty)
+    marks the approval, and finds it again while the verification is remembered. `by_subject`: the keyed hash of the
+    subject of whose budget a try was taken for this guess, or empty.
     """
 
     operation_id: str
@@ -29,8 +30,10 @@ class CheckCommand:
     by_purpose: str | None = None
     asserted_number: str = ""
     asserted_purpose: str = ""
+    asserted_subject: str = ""
     request_key: str = ""
     per_number: NumberLimits = field(default_factory=NumberLimits)
+    by_subject: str = ""
 
 
 class Approval(msgspec.Struct):
@@ -55,6 +58,7 @@ class Approved:
 
     `approval` is what the caller is told, written as JSON as it is. The store leaves its `receipt` empty, and the use
     case signs it from the other fields, which are told to nobody. `replayed`: the same request was approved before.
+    `subject`: the keyed hash of the subject that the start named, or empty; `factor`: its number's, once it is settled.
     """
 
     approval: Approval
@@ -62,6 +66,8 @@ class Approved:
     context_hash: str
     receipt_id: str
     replayed: bool = False
+    subject: str = ""
+    factor: Reference | None = None
 
 
 class Wrong(msgspec.Struct, frozen=True):
@@ -82,4 +88,11 @@ class Superseded:
     """Another verification of the number has become the latest meanwhile."""
 
 
-CheckAnswer = Approved | Wrong | Ended | Limited | NotFound | Superseded
+@dataclass(frozen=True, slots=True)
+class OfSubject:
+    """The start named this subject (a keyed hash): a try of its budget must be taken first. Nothing was counted."""
+
+    subject: str
+
+
+CheckAnswer = Approved | Wrong | Ended | Limited | NotFound | Superseded | OfSubject

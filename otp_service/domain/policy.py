@@ -12,6 +12,7 @@ import msgspec
 
 from .addresses import KeptAddress
 from .callback import Endpoint
+from .factors import FactorKind
 
 MAX_LIFETIME_MS = 600_000
 """No code is accepted later than ten minutes after issue (NIST SP 800-63B-4, section 3.1.3.2)."""
@@ -132,7 +133,7 @@ class App:
     verification has one send more than the ladder has steps; for the next verification the last step repeats.
     `sent_within_ms`: a message that has not been sent by then goes to the next sender of the route. `denial_words`:
     what a person answers to say "that wasn't me", as `replies.plain` writes it; "no" stands for all phrases
-    that mean it.
+    that mean it. `factors`: which kinds of factors count for a purpose; all, for a purpose that is not in it.
     """
 
     name: str
@@ -151,6 +152,7 @@ class App:
     sent_within_ms: int = 20_000
     denial_words: frozenset[str] = frozenset({"no"})
     callback: Endpoint | None = None
+    factors: Mapping[str, frozenset[FactorKind]] = field(default_factory=dict)
 
     def may_send_to(self, region: str | None) -> bool:
         """Whether the app's country list lets a number of this ISO 3166 region through."""

@@ -9,12 +9,13 @@ from typing import Any, cast
 import redis
 
 from .. import clock
-from ..domain.errors import NotReady
+from ..domain.errors import NotReady, StoreUnavailable
 from .answering import STORE_ERRORS, answering, answers
 from .connect import TIMEOUT_S, client_options
 from .primary import SentinelPrimaryPool
 from .schema import Keys
 from .schema.encodings import StoreSetup
+from .servers_state import faults
 from .store import Store
 
 LAYOUT = "5"
@@ -22,8 +23,11 @@ LAYOUT = "5"
 
 
 def ping(store: Store) -> None:
-    """Raise StoreUnavailable unless the store answers; of a Cluster one primary is enough."""
-    store.any_time_ms()
+    """Raise StoreUnavailable, with what is wrong, unless the store answers; of a Cluster one primary is enough."""
+    try:
+        store.any_time_ms()
+    except StoreUnavailable as error:
+        raise StoreUnavailable(" ".join([error.detail, *faults(store)])) from error
 
 
 def require_no_eviction(store: Store) -> None:
@@ -56,10 +60,11 @@ def _replicas(store: Store) -> "list[redis.Redis]":
     except STORE_ERRORS:
         return []
     replicas = [value for name, value in found.items() if re.fullmatch("slave[0-9]+", name) and "ip" in value]
-    return [_beside(pool, str(each["ip"]), int(each["port"])) for each in replicas]
+    return [beside(pool, str(each["ip"]), int(each["port"])) for each in replicas]
 
 
-def _beside(pool: SentinelPrimaryPool, host: str, port: int) -> "redis.Redis":
+def beside(pool: SentinelPrimaryPool, host: str, port: int) -> "redis.Redis":
+    """A client of another server with the same login."""
     same = ("username", "password", "db", "ssl_min_version")
     settings = {name: pool.connection_kwargs[name] for name in same if name in pool.connection_kwargs}
     settings["ssl"] = issubclass(pool.connection_class, redis.SSLConnection)

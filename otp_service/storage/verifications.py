@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..clock import rfc3339
-from ..domain.checking import Approval, Approved, CheckAnswer, CheckCommand, Limited, Superseded, Wrong
+from ..domain.checking import Approval, Approved, CheckAnswer, CheckCommand, Limited, OfSubject, Superseded, Wrong
 from ..domain.denial import Denial
 from ..domain.ending import Canceled, Ended, NotFound, Redeemed
 from ..domain.errors import KeyUnknown, NotReady, StoreUnavailable
@@ -19,10 +19,11 @@ from .latest_hints import LatestHints
 from .pieces import pack_sealed
 from .record_views import View, created, timeline_of, usual_detail, view_of
 from .schema import Keys
-from .schema.encodings import LatestEntry, RecordFacts
+from .schema.encodings import CheckReply, LatestEntry, RecordFacts
 from .schema.fields import Number, Record
 from .scripts import Scripts
 from .store import Store, fields_of
+from .told import Told
 
 EVENT_TTL_MS = 24 * 3_600_000
 CLOCKS_APART_MS = 5_000
@@ -37,13 +38,14 @@ _MAX_RUNS = 5
 class Verifications:
     """The verifications of one store."""
 
-    def __init__(self, store: Store, scripts: Scripts, keys: Keys, ids: Ids) -> None:
+    def __init__(self, store: Store, scripts: Scripts, keys: Keys, ids: Ids, told: Told | None = None) -> None:
         self._store = store
         self._client = store.client
         self._scripts = scripts
         self._keys = keys
         self._ids = ids
         self._hints = LatestHints()
+        self._told = told or Told()
 
     def start(self, command: StartCommand) -> Started | StartRefused:
         """Create, or send again. Raises StoreUnavailable."""
@@ -63,7 +65,8 @@ class Verifications:
                     return self._replayed(self._reference(reply[3]), command.app.name, resent=reply[2] == "resent")
                 case "created":
                     self._hints.put(command.app.name, command.purpose, command.reference)
-                    subject = self._ids.subject(command.app.name, command.reference.number_hash)
+                    person = command.subject or command.reference.number_hash
+                    subject = self._ids.subject(command.app.name, person)
                     return created(command, subject, reply[3:])
                 case _:
                     ref, flat = self._reference(reply[2]), reply[4]
@@ -116,6 +119,7 @@ class Verifications:
             consecutive_max=MAX_CONSECUTIVE_WRONG,
             detail=command.detail,
             own_detail=_own_detail(command),
+            subject=command.subject,
             sent_within_ms=app.sent_within_ms,
             refusal_gap_ms=REFUSAL_GAP_MS,
         )
@@ -133,6 +137,7 @@ class Verifications:
             "timers": k.timers(shard),
             "record": k.record(ref),
             "secrets": k.secrets(ref),
+            "run": k.run(shard),
         }
         if known is not None:
             keys["known_record"] = k.record(known)
@@ -174,14 +179,17 @@ class Verifications:
             consecutive_max=MAX_CONSECUTIVE_WRONG,
             asserted_number=command.asserted_number,
             asserted_purpose=command.asserted_purpose,
+            asserted_subject=command.asserted_subject,
             by_purpose=command.by_purpose or "",
+            by_subject=command.by_subject,
             request_key=command.request_key,
             digests=[part for kid, digest in command.digests.items() for part in (kid, bytes.fromhex(digest))],
         )
         _require_echo(reply, command.operation_id)
+        self._remember(command, reply)
         match reply[1]:
             case "approved":
-                return self._approved(command, reply[2:9])
+                return self._approved(command, reply[2:10])
             case "wrong":
                 return Wrong(int(reply[2]))
             case "ended":
@@ -191,13 +199,27 @@ class Verifications:
             case "superseded":
                 self._learn_latest(command, reply[2])
                 return Superseded()
+            case "of_subject":
+                return OfSubject(reply[2])
             case "no_key":
                 raise KeyUnknown(reply[2])
             case _:
                 return NotFound()
 
+    def _remember(self, command: CheckCommand, reply: Sequence[str]) -> None:
+        """What the caller is told, if it must be so after a restart of the store too."""
+        record = self._keys.record(command.reference)
+        match reply[1]:
+            case "approved":
+                self._told.add(record, Record.STATUS, Status.APPROVED)
+            case "ended":
+                self._told.add(record, Record.STATUS, reply[2])
+            case "wrong":
+                told = CheckReply.pack("wrong", reply[2])
+                self._told.add(record, f"{Record.OPERATION}{command.operation_id}", told)
+
     def _approved(self, command: CheckCommand, reply: Sequence[str]) -> Approved:
-        at, number_hash, purpose, channel, context_hash, receipt_id, mask = reply
+        at, number_hash, purpose, channel, context_hash, receipt_id, mask, subject = reply
         approval = Approval(
             verification_id=command.reference.verification_id,
             status="approved",
@@ -205,11 +227,12 @@ class Verifications:
             to=mask,
             purpose=purpose,
             channel=channel,
-            sub=self._ids.subject(command.app.name, number_hash),
+            sub=self._ids.subject(command.app.name, subject or number_hash),
             receipt="",
         )
         # Each command has a receipt id of its own: another one is that of the first approval.
-        return Approved(approval, int(at), context_hash, receipt_id, replayed=receipt_id != command.receipt_id)
+        replayed = receipt_id != command.receipt_id
+        return Approved(approval, int(at), context_hash, receipt_id, replayed, subject)
 
     def _learn_latest(self, command: CheckCommand, token: str) -> None:
         app, purpose = command.app.name, command.by_purpose or ""
@@ -230,6 +253,7 @@ class Verifications:
             "record": self._keys.record(ref),
             "secrets": self._keys.secrets(ref),
             "audit": self._keys.audit(shard),
+            "run": self._keys.run(shard),
         }
 
     def cancel(self, operation_id: str, ref: Reference, app: str) -> Canceled | Ended | NotFound:
@@ -246,6 +270,7 @@ class Verifications:
         _require_echo(reply, operation_id)
         match reply[1]:
             case "canceled":
+                self._told.add(keys["record"], Record.STATUS, Status.CANCELED)
                 return Canceled()
             case "ended":
                 return Ended(Status(reply[2]))
@@ -257,7 +282,7 @@ class Verifications:
         keys = self._ending_keys(ref)
         reply = self._scripts.call(
             "verification/redeem_receipt",
-            {name: keys[name] for name in ("record", "audit")},
+            {name: keys[name] for name in ("record", "audit", "run")},
             operation=operation_id,
             token=ref.token,
             number_hash=ref.number_hash,
@@ -268,6 +293,7 @@ class Verifications:
         _require_echo(reply, operation_id)
         if reply[1] == "invalid":
             return NotFound()
+        self._told.add(keys["record"], Record.REDEEMED, reply[2])
         return Redeemed(int(reply[2]), reply[1] == "redeemed", mask=reply[3], purpose=reply[4])
 
     def expire(self, ref: Reference) -> bool:
@@ -301,6 +327,8 @@ class Verifications:
             # An event that is posted again says nothing about a code that was sent after it first came.
             before_ms=min(denial.at_ms + CLOCKS_APART_MS, denial.received_ms),
         )
+        if reply == Status.DENIED:
+            self._told.add(self._keys.record(ref), Record.STATUS, Status.DENIED)
         return str(reply)
 
     def view(self, ref: Reference, app: str | None) -> VerificationView | None:
@@ -342,7 +370,9 @@ class Verifications:
         return fields_of(record), now_ms
 
     def _shown(self, kind: type[View], ref: Reference, record: Mapping[str, str], now_ms: int, **more: bool) -> View:
-        return view_of(kind, ref, record, now_ms, self._ids.subject(_app_of(record), ref.number_hash), **more)
+        person = record.get(Record.SUBJECT) or ref.number_hash
+        subject, over = self._ids.subject(_app_of(record), person), self._told.is_over(record.get(Record.RUN))
+        return view_of(kind, ref, record, now_ms, subject, over=over, **more)
 
     def _reference(self, token: str) -> Reference:
         ref = self._ids.read_token(token)

@@ -79,7 +79,7 @@ class Doc:
     """What the OpenAPI document says of a route. `codes` are the problem codes it can answer with.
 
     `query` is the struct of its query parameters, `also` further statuses of success. `may_retry`: a success may have
-    Retry-After.
+    Retry-After. `or_reply`: another body of a success.
     """
 
     summary: str
@@ -95,6 +95,7 @@ class Doc:
     operation_id: str = ""
     description: str = ""
     may_retry: bool = False
+    or_reply: type[Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

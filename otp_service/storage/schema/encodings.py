@@ -63,6 +63,21 @@ PieceName = Encoding(":", ("field", "number"))
 StoreSetup = Encoding("|", ("shards", "layout"))
 """What a store was set up with. A value without the second part was written by version 0.1.0."""
 
+Beat = Encoding("|", ("count", "at_ms"))
+"""The last beat of a process: how many were answered with it, and when that was."""
+
+RunMoment = Encoding("|", ("run", "at_ms"))
+"""A run of the store, and when something was first known of it."""
+
+RunVote = Encoding("|", ("run", "vote"))
+"""What a process says about a run: `yes` if the store has all that the process knows, `no` if it has not."""
+
+RunChange = Encoding("|", ("at_ms", "kept"))
+"""When the store's run changed last, and whether what began before lives on."""
+
+RunReplicas = Encoding("|", ("run", "count"))
+"""How many replicas must follow the server in this run before anything is written that must outlive a failover."""
+
 OptoutEntry = Encoding("|", ("state", "at_ms", "keyword", "source"))
 """A number's opt-out of one messaging profile. State: 1 opted out, 0 opted in."""
 
@@ -182,3 +197,19 @@ ProcessEntry = Encoding("|", ("at_ms", "record"))
 
 SenderRatios = Encoding("|", ("success", "spam"))
 """What the carrier reports of a sender: two ratios of 0 to 1, each empty where the carrier reports none."""
+
+TriesInARow = Encoding("|", ("in_a_row", "last_ms", "generation"))
+"""Wrong codes of a subject: how many in a row, when the last try was taken, and how often a row has ended.
+
+A try that is given back counts only in the row that it was taken in.
+"""
+
+FactorFacts = Encoding(UNIT_SEPARATOR, ("kind", "created_ms", "algorithm", "digits", "period_s"))
+"""What never changes of a factor. The last three are those of an authenticator app, else empty."""
+
+SpentReceipt = Encoding("|", ("operation", "at_ms"))
+"""What spent a receipt, and when. An empty text: nothing has."""
+
+SentCode = Encoding("|", ("verification", "number_hash", "binds"))
+"""The code that was sent to a subject last for a purpose: the token of the verification, the number, and whether its
+approval may bind that number (1)."""

@@ -20,6 +20,7 @@ from .digests import code_digest
 from .people import People
 from .reachability import no_room_for_payment, unreachable
 from .start_refusals import refusal_of
+from .start_subjects import Named, StartSubjects, with_alternatives
 from .text_length import require_fit
 
 KEYED_OPERATION_TTL_MS = 24 * 3_600_000
@@ -44,6 +45,10 @@ class StartRequest(Protocol):
     def autofill(self) -> str: ...
     @property
     def metadata(self) -> str: ...
+    @property
+    def subject(self) -> str | None: ...
+    @property
+    def proof(self) -> str | None: ...
 
 
 class StartVerification:
@@ -62,6 +67,7 @@ class StartVerification:
         queue_max: int,
         token_bytes: Callable[[int], bytes],
         randbelow: Callable[[int], int],
+        subjects: StartSubjects,
     ) -> None:
         self._store = store
         self._limits = limits
@@ -73,6 +79,7 @@ class StartVerification:
         self._queue_max = queue_max
         self._token_bytes = token_bytes
         self._randbelow = randbelow
+        self._subjects = subjects
 
     def __call__(self, app_name: str, request: StartRequest, operation_id: str | None = None) -> Started | Refusal:
         """Queue a code for the number. `operation_id` makes a repeat of the same request find the first's result.
@@ -82,12 +89,39 @@ class StartVerification:
         app = configured_app(self._policy, app_name)
         require_fit(app, request)
         to, channel = self._people.phone(request.to), Channel(request.channel)
+        named = self._subjects.named(app, request)
+        outcome = self._start(app, to, channel, request, operation_id=operation_id, named=named)
+        return with_alternatives(outcome, app, named, request.purpose) if isinstance(outcome, Refusal) else outcome
+
+    def _start(
+        self,
+        app: App,
+        to: Phone,
+        channel: Channel,
+        request: StartRequest,
+        *,
+        operation_id: str | None,
+        named: Named | None,
+    ) -> Started | Refusal:
         senders = routing.candidates(app, channel, to)
         refusal = no_room_for_payment(request) or unreachable(app, to, channel, served=bool(senders))
         if refusal is not None:
             return refusal
         command = self._command(app, to, senders, request, operation_id, channel=channel)
-        return self._run(command, self._limit_slots(app, request.client_ip))
+        slots = self._limit_slots(app, request.client_ip)
+        return self._run(command, slots) if named is None else self._run_for(named, app, command, slots, request)
+
+    def _run_for(
+        self, named: Named, app: App, command: StartCommand, slots: Sequence[Slot], request: StartRequest
+    ) -> Started | Refusal:
+        """Send to a subject's number, if that is bound or may be."""
+        admitted = self._subjects.admit(app, named, command.reference.number_hash, request)
+        if isinstance(admitted, Refusal):
+            return admitted
+        outcome = self._run(replace(command, subject=named.subject.hash), slots)
+        if isinstance(outcome, Started):
+            self._subjects.sent(admitted, command.purpose, outcome.reference)
+        return outcome
 
     def _run(self, command: StartCommand, slots: Sequence[Slot]) -> Started | Refusal:
         """Take a slot of each outer limit, and run the step. A limit that refuses is reported by the step."""

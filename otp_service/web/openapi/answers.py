@@ -86,10 +86,15 @@ def _good(doc: Doc) -> dict[str, Any]:
         named.append("Retry-After")
     found: dict[str, Any] = {"description": doc.summary, "headers": _headers(named)}
     if doc.reply is not None:
-        return found | {"content": {"application/json": {"schema": reference(doc.reply)}}}
-    if doc.media != "application/json":
+        return found | {"content": {"application/json": {"schema": _schema(doc)}}}
+    if doc.media and doc.media != "application/json":
         return found | {"content": {doc.media: {"schema": {"type": "string"}}}}
     return found
+
+
+def _schema(doc: Doc) -> dict[str, Any]:
+    kinds = [kind for kind in (doc.reply, doc.or_reply) if kind is not None]
+    return reference(kinds[0]) if len(kinds) == 1 else {"anyOf": [reference(kind) for kind in kinds]}
 
 
 def _headers(names: list[str]) -> dict[str, Any]:

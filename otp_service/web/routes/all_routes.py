@@ -9,6 +9,7 @@ from ...domain.watch_tokens import WatchTokens
 from ...storage.audit_log import AuditLog
 from ...storage.idempotency import Idempotency
 from ...usecases.browse import Browse
+from ...usecases.factors import FactorUseCases
 from ...usecases.receive import Receive
 from ...usecases.verify import Verify
 from ...usecases.watch import Watch
@@ -22,6 +23,7 @@ from .audit_events import AuditRoutes
 from .cancel_verification import CancelRoutes
 from .check_verification import CheckRoutes
 from .documents import DocumentRoutes
+from .factors import FactorRoutes
 from .get_verification import VerificationRoutes
 from .health import HealthRoutes
 from .metrics import MetricsRoutes
@@ -45,6 +47,7 @@ class Backend:
     """What the routes work with. `readiness` judges; `token` makes nonces; `now_s` is Unix time in seconds."""
 
     verify: Verify
+    factors: FactorUseCases
     browse: Browse
     watch: Watch
     receive: Receive
@@ -72,6 +75,7 @@ def all_routes(backend: Backend) -> list[Route]:
     routes = [
         *_verification_routes(backend),
         *ReceiptRoutes(backend.verify, backend.jwks, backend.problems).routes(),
+        *FactorRoutes(backend.factors, backend.problems).routes(),
         *OptOutRoutes(backend.browse).routes(),
         *AuditRoutes(backend.browse).routes(),
         *_webhook_routes(backend),
@@ -91,9 +95,10 @@ def loop_routes(backend: Backend) -> list[Route]:
 
 def _verification_routes(backend: Backend) -> list[Route]:
     verify, problems, tokens = backend.verify, backend.problems, backend.watch_tokens
+    factors = backend.factors
     start_keys = IdempotencyKeys("idem", backend.idempotency, backend.ids, problems)
     check_keys = IdempotencyKeys("idem-check", backend.idempotency, backend.ids, problems)
-    check = CheckRoutes(verify, check_keys, problems, seal=backend.seal, unseal=backend.unseal)
+    check = CheckRoutes(verify, factors, check_keys, problems, seal=backend.seal, unseal=backend.unseal)
     return [
         *StartRoutes(verify, start_keys, tokens, problems).routes(),
         *check.routes(),

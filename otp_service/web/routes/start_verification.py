@@ -17,7 +17,14 @@ from ..schemas.start import StartRequest
 from ..schemas.verification import StartedVerification, Verification, shown_as
 from .codes import BODY, CALLER, STORE
 
-_NUMBER = ("invalid_number", "channel_unavailable", "country_not_allowed", "destination_blocked", "opted_out")
+_NUMBER = (
+    "invalid_number",
+    "channel_unavailable",
+    "country_not_allowed",
+    "destination_blocked",
+    "opted_out",
+    "number_not_bound",
+)
 _LIMITS = ("too_many_wrong_codes", "context_conflict", "resend_too_soon", "rate_limited", "queue_full")
 _DOC = Doc(
     "Send a code, or the pending one again",

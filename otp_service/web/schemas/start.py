@@ -10,7 +10,18 @@ from ...domain import message_text
 from ...domain.errors import InvalidRequest
 from ...domain.verification import DEFAULT_PURPOSE
 from .autofill import Autofill
-from .forms import E164_FORM, Context, Request, Word, require_ascii, require_context, require_legible
+from .check import given
+from .forms import (
+    E164_FORM,
+    Context,
+    Request,
+    SubjectText,
+    Word,
+    require_ascii,
+    require_context,
+    require_legible,
+    require_subject,
+)
 
 MAX_METADATA = 1024
 """Bytes of the metadata as JSON."""
@@ -26,6 +37,10 @@ _CONTEXT = (
     "bytes with `android_hash`), 422 `channel_unavailable` for a channel whose template has no room."
 )
 _LOCALE = "BCP 47. A language that there are no words for, or a text that is no tag, falls back to `en`."
+_PROOF = (
+    "With `subject` and the purpose `bind`: an unspent receipt of the subject, which is spent. It lets a code go to a "
+    "number that is not bound to the subject; its approval binds the number."
+)
 _CLIENT_IP = "The end user's address; proxy headers are never believed."
 
 
@@ -39,6 +54,10 @@ class StartRequest(Request):
     context: Annotated[Context, Meta(description=_CONTEXT)] = msgspec.field(default_factory=dict)
     given_client_ip: Annotated[str, Meta(description=_CLIENT_IP, extra_json_schema=_ADDRESS_FORM)] | UnsetType = (
         msgspec.field(name="client_ip", default=UNSET)
+    )
+    given_subject: SubjectText | UnsetType = msgspec.field(name="subject", default=UNSET)
+    given_proof: Annotated[str, Meta(max_length=4096, description=_PROOF)] | UnsetType = msgspec.field(
+        name="proof", default=UNSET
     )
     given_autofill: Autofill | UnsetType = msgspec.field(name="autofill", default=UNSET)
     given_metadata: Annotated[dict[str, Any], Meta(description="At most 1 kB, returned as is.")] = msgspec.field(
@@ -55,6 +74,8 @@ class StartRequest(Request):
         if len(self.metadata.encode()) > MAX_METADATA:
             raise InvalidRequest("metadata is too large.", [("/metadata", f"at most {MAX_METADATA} bytes as JSON")])
         _ = self.client_ip
+        if self.subject is not None:
+            require_subject(self.subject)
         if isinstance(self.given_autofill, Autofill):
             self.given_autofill.require_form()
 
@@ -63,6 +84,16 @@ class StartRequest(Request):
         """The end user's address in its usual spelling. Raises InvalidRequest."""
         text = self.given_client_ip
         return None if isinstance(text, UnsetType) else _address(text)
+
+    @property
+    def subject(self) -> str | None:
+        """The app's own id of the person, if the caller gave one."""
+        return given(self.given_subject)
+
+    @property
+    def proof(self) -> str | None:
+        """A receipt of the subject, if the caller gave one."""
+        return given(self.given_proof)
 
     @property
     def autofill(self) -> str:
