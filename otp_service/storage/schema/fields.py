@@ -60,6 +60,8 @@ class StoreRun:
     """What becomes of codes when another run begins: `end_codes` or `keep_codes`."""
     KEPT: Final = "kept"
     """Runs before this one of which nothing was lost, separated by commas: what began in them lives on."""
+    BEGAN: Final = "began_ms"
+    """When this run was first seen, if what was before it does not live on."""
     NEED: Final = "replicas"
     """How many replicas must follow the server, as `RunReplicas`."""
     MARK: Final = "mark"
