@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..domain import replies
+from ..domain.numbering import Kind
 from ..domain.policy import App, Limit, NumberLimits, Sender
+from ..domain.territories import expanded
 from .callbacks import read_endpoint
 from .duration import plain_ms
 from .faults import Faults
@@ -20,7 +22,8 @@ def build_app(
         "code_ttl_ms": section.code_ttl,
         "max_checks": section.max_checks,
         "resend_after_ms": section.resend_after,
-        "countries": _set(section.countries),
+        "countries": None if section.countries is None else expanded(section.countries),
+        "number_types": _set(section.number_types, Kind),
         "wrong_codes_per_number": limits(section.wrong_codes_per_number),
         "starts_per_number": limits(section.starts_per_number),
         "starts_per_client_ip": limits(section.starts_per_client_ip),

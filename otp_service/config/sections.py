@@ -61,6 +61,7 @@ class AppSection(Section):
         "code_ttl": checks.lifetime,
         "sent_within": checks.lifetime,
         "countries": checks.countries,
+        "number_types": checks.number_types,
         "denial_words": checks.denial_words,
         "wrong_codes_per_number": checks.wrong_codes,
         "starts_per_number": checks.windows,
@@ -75,6 +76,7 @@ class AppSection(Section):
     max_checks: Annotated[int, Meta(ge=1, le=20)] | None = None
     resend_after: Annotated[tuple[Duration, ...], Meta(max_length=16)] | None = None
     countries: Annotated[list[str], Meta(min_length=1)] | None = None
+    number_types: Annotated[list[str], Meta(min_length=1)] | None = None
     wrong_codes_per_number: list[LimitEntry] | None = None
     starts_per_number: list[LimitEntry] | None = None
     starts_per_client_ip: list[LimitEntry] | None = None

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from .addresses import KeptAddress
 from .callback import Endpoint
+from .numbering import EITHER, USUAL_KINDS, Kind
 
 MAX_LIFETIME_MS = 600_000
 """No code is accepted later than ten minutes after issue (NIST SP 800-63B-4, section 3.1.3.2)."""
@@ -124,6 +125,8 @@ class NumberLimits:
 class App:
     """A tenant: one product, brand or login flow.
 
+    `number_types`: the kinds of numbers that it sends to.
+
     `resend_after_ms`: the ladder, the wait before the 2nd, 3rd … send to (app, number, purpose) within an hour. A
     verification has one send more than the ladder has steps; for the next verification the last step repeats.
     `sent_within_ms`: a message that has not been sent by then goes to the next sender of the route. `denial_words`:
@@ -139,6 +142,7 @@ class App:
     max_checks: int = 5
     resend_after_ms: tuple[int, ...] = (30_000, 60_000, 120_000)
     countries: frozenset[str] = frozenset({"US", "CA"})
+    number_types: frozenset[Kind] = USUAL_KINDS
     wrong_codes_per_number: tuple[Limit, ...] = (Limit(20, 86_400_000),)
     starts_per_number: tuple[Limit, ...] = (Limit(50, 3_600_000),)
     starts_per_client_ip: tuple[Limit, ...] = (Limit(1_000, 60_000),)
@@ -151,6 +155,12 @@ class App:
     def may_send_to(self, region: str | None) -> bool:
         """Whether the app's country list lets a number of this ISO 3166 region through."""
         return "*" in self.countries or (region is not None and region in self.countries)
+
+    def takes(self, kind: Kind) -> bool:
+        """Whether the app sends to numbers of this kind. What may be one of two kinds is taken as either of them."""
+        if kind is Kind.FIXED_LINE_OR_MOBILE:
+            return not self.number_types.isdisjoint({kind, *EITHER})
+        return kind in self.number_types
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ MAX_METADATA = 1024
 _ADDRESS_FORM = {"anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
 _RECEIVER = (
     "The phone in E.164. Unassigned and fictitious numbers are `invalid_number`; premium rate, shared cost, toll-free, "
-    "personal, UAN, pager, voicemail and satellite numbers are `destination_blocked`."
+    "personal, UAN, pager, voicemail and satellite numbers are `destination_blocked`, unless the app lists their kind."
 )
 _CONTEXT = (
     "What the code is bound to; the check must repeat it. `amount` and `payee` stand in the message in full. Where "
