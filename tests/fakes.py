@@ -688,9 +688,19 @@ class FakeVerifications:
         sends = [send for send in self.sends if send.subject[0] == command.reference.number_hash]
         own = [send.at_ms for send in sends if send.subject[1] == command.app.name]
         return max(
-            (self._wait_ms([send.at_ms for send in sends], command.per_number.sends), "service.sends_per_number"),
+            (self._caps_wait_ms(sends, command.per_number.sends), "service.sends_per_number"),
             (self._wait_ms(own, command.app.starts_per_number), "starts_per_number"),
             (command.outer_wait_ms, "starts_per_client_ip or starts_per_app"),
+        )
+
+    def _caps_wait_ms(self, sends: Sequence[Sent], limits: Sequence[Limit]) -> int:
+        longest = max((one.per_ms for one in limits), default=0)
+        return max(
+            (
+                self._wait_ms([send.at_ms for send in sends if send.in_ladder or one.per_ms == longest], [one])
+                for one in limits
+            ),
+            default=0,
         )
 
     def _wait_ms(self, latest_first: Sequence[int], limits: Sequence[Limit]) -> int:

@@ -113,7 +113,8 @@ class Slot:
 class NumberLimits:
     """What all apps and purposes together may do to one number.
 
-    `sends`: messages queued for it, each with its failovers counted once. `wrong_codes`: guesses judged wrong; never
+    `sends`: messages queued for it, each with its failovers counted once. What an approval followed counts in the
+    longest of their windows alone. `wrong_codes`: guesses judged wrong; never
     tighter than what one app allows, so that an app's own limit keeps its meaning.
     """
 

@@ -107,7 +107,7 @@ if last and string.find(',' .. healthy .. ',', ',' .. last .. ',', 1, true) then
 end
 local failover = open_route(blocked, failover_route)
 if failover ~= '' then open = open .. ',' .. failover end
-consider(limit_wait(counted.times, send_rules, now), 'service.sends_per_number')
+consider(caps_wait(counted, send_rules, now), 'service.sends_per_number')
 local started = read_times(starts)
 consider(limit_wait(started, start_rules, now), 'starts_per_number')
 if tonumber(outer_wait_ms) > 0 then consider(tonumber(outer_wait_ms), 'starts_per_client_ip or starts_per_app') end
