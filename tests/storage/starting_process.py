@@ -25,8 +25,8 @@ def command(harness: StoreHarness, subject: str) -> StartCommand:
     """The command to start. The harness counts its ids up, and would give the same in each process."""
     number, app, purpose = subject.split(":")
     ref = harness.ring.ids.new(harness.hash_of(number), secrets.token_bytes(10))
-    own = {"reference": ref, "operation_id": secrets.token_hex(8)}
-    return harness.start_command(number, replace(SHOP, name=app), purpose=purpose, **own)
+    shop, own = replace(SHOP, name=app), secrets.token_hex(8)
+    return harness.start_command(number, shop, purpose=purpose, reference=ref, operation_id=own)
 
 
 def main(url: str, subjects: Sequence[str]) -> None:
