@@ -6,14 +6,14 @@ connections, serves those that are open for a moment more, closes what is idle, 
 """
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import cast
 
 from uvicorn import Config, Server
 
+from .accepting import Acceptor, ProcessShare
 from .protocol import FrontProtocol
 from .receiving import LAST_REQUESTS_S
 
@@ -23,12 +23,31 @@ CLOSED_AT_ONCE = 16
 
 
 class FrontServer(Server):
-    """Serves until it is told to end. `begin_end` is called in the loop, then; for `drain_s` it serves on."""
+    """Serves until it is told to end. `begin_end` is called in the loop, then; for `drain_s` it serves on.
 
-    def __init__(self, config: Config, begin_end: Callable[[], None], drain_s: float = 0.0) -> None:
+    `share`: the connections of this process beside those of others on the same socket.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        begin_end: Callable[[], None],
+        drain_s: float = 0.0,
+        share: ProcessShare | None = None,
+    ) -> None:
         super().__init__(config)
         self._begin_end = begin_end
         self._drain_s = drain_s
+        self._share = share or ProcessShare([0], 0)
+        self._acceptors: list[Acceptor] = []
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take connections from these sockets, which listen."""
+        await super().startup(sockets=[])
+        self._acceptors = [
+            Acceptor(listening, self._new_protocol, self._share, lambda: len(self.server_state.connections))
+            for listening in sockets or []
+        ]
 
     def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
         """Signals are not handled here: uvicorn would raise them again at the end, and so end the whole process."""
@@ -45,22 +64,15 @@ class FrontServer(Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End: no new connections, the last requests, those in flight."""
         self._begin_end()
-        await self.stop_listening(sockets or [])
+        await self.stop_listening()
         await self.serve_on(min(LAST_REQUESTS_S, self._drain_s), while_connected=True)
         await self._close_idle()
-        await super().shutdown(sockets)
+        await super().shutdown([])
 
-    async def stop_listening(self, sockets: Sequence[socket.socket]) -> None:
-        """Close the listening sockets; the connections that the system has made on them already are served.
-
-        Closing alone would reset those.
-        """
-        made = [connection for listening in sockets for connection in _waiting(listening)]
-        for server in self.servers:
-            server.close()
-        loop = asyncio.get_running_loop()
-        for connection in made:
-            await loop.connect_accepted_socket(self._new_protocol, connection)
+    async def stop_listening(self) -> None:
+        """Take no more connections than the system has made already."""
+        for acceptor in self._acceptors:
+            await acceptor.close()
 
     def _new_protocol(self) -> asyncio.Protocol:
         make = cast("Callable[..., asyncio.Protocol]", self.config.http_protocol_class)
@@ -81,11 +93,3 @@ class FrontServer(Server):
             connection.shutdown()
             if number % CLOSED_AT_ONCE == 0:
                 await asyncio.sleep(0)
-
-
-def _waiting(listening: socket.socket) -> Iterator[socket.socket]:
-    """The connections that wait to be accepted."""
-    # The other processes of this service accept on the same socket, and callers may have gone meanwhile.
-    with contextlib.suppress(OSError):
-        while True:
-            yield listening.accept()[0]

@@ -23,7 +23,10 @@ _LOOK_S = 0.25
 
 
 class Children:
-    """`count` processes that run `target` with `args`. Each may take `within_s` to end."""
+    """`count` processes that run `target` with `args` and their number, from 0. Each may take `within_s` to end.
+
+    A child that takes the place of another has its number.
+    """
 
     def __init__(self, target: Callable[..., None], args: Sequence[Any], count: int, within_s: float) -> None:
         self._target = target
@@ -32,34 +35,35 @@ class Children:
         self._within_s = within_s
         self._context = building.process_context()
         self._ends: list[float] = []
-        self._children: list[BaseProcess] = []
+        self._children: dict[int, BaseProcess] = {}
 
     def run(self, stop: Stop, before_end: Callable[[], None] = lambda: None) -> None:
         """Keep them running until `stop`. Raises CannotServe if they keep ending."""
-        self._children = [self._start() for _ in range(self._count)]
+        self._children = {number: self._start(number) for number in range(self._count)}
         try:
             while not stop.wait(RESPAWN_S):
                 self._replace_ended()
-                multiprocessing.connection.wait([child.sentinel for child in self._children], _LOOK_S)
+                multiprocessing.connection.wait([child.sentinel for child in self._children.values()], _LOOK_S)
         finally:
             before_end()
-            _end(self._children, self._within_s, stop.at_once)
+            _end(list(self._children.values()), self._within_s, stop.at_once)
 
-    def _start(self) -> BaseProcess:
-        child: Any = self._context.Process(target=self._target, args=self._args)
+    def _start(self, number: int) -> BaseProcess:
+        child: Any = self._context.Process(target=self._target, args=(*self._args, number))
         child.start()
         started: BaseProcess = child
         return started
 
     def _replace_ended(self) -> None:
-        alive = [child for child in self._children if child.is_alive()]
+        ended = [number for number, child in self._children.items() if not child.is_alive()]
         now = time.monotonic()
-        self._ends += [now] * (len(self._children) - len(alive))
+        self._ends += [now] * len(ended)
         self._ends = [at for at in self._ends if now - at < ENDS_WITHIN_S]
-        self._children = alive
+        for number in ended:
+            del self._children[number]
         if len(self._ends) >= MANY_ENDS:
             raise building.CannotServe("the processes of the service keep ending; see the lines above")
-        self._children += [self._start() for _ in range(self._count - len(alive))]
+        self._children |= {number: self._start(number) for number in ended}
 
 
 def _end(children: Sequence[BaseProcess], within_s: float, at_once: threading.Event) -> None:

@@ -10,11 +10,14 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import MutableSequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from .. import config
 from ..config import Settings
+from ..front.accepting import ProcessShare
 from ..front.connections import allow_descriptors, connections_allowed
 from ..front.receiving import DEADLINE_S, LAST_REQUESTS_S, SEND_S
 from . import building, event_loop, metrics_server, parent
@@ -41,16 +44,30 @@ END_S = LAST_REQUESTS_S + GRACE_S + LAST_LINES_S + 2.0
 _log = logging.getLogger("otp.serve")
 
 
-def run(main_pid: int, listening: socket.socket, telling: socket.socket | None, working: int, drain_s: float) -> None:
-    """Serve on a socket that listens. `working`: requests that may work in the pool at once.
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What the main process gives to each of its children."""
 
-    `telling` listens for those who ask for the metrics.
+    main_pid: int
+    listening: socket.socket
+    telling: socket.socket | None
+    """Listens for those who ask for the metrics."""
 
-    Told to end, it serves on for `drain_s` while it is not ready.
-    """
+    working: int
+    """Requests that may work in the pool of a process at once."""
+
+    drain_s: float
+    """How long a process that is told to end serves on while it is not ready."""
+
+    connections: MutableSequence[int]
+    """How many connections each process has: memory that they share."""
+
+
+def run(serving: Serving, number: int) -> None:
+    """Serve on a socket that listens, as the process of this number, until told to end."""
     # The keyring is read again without it; the main process reacts to the end of a terminal.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    parent.follow_parent(main_pid, signal.SIGKILL)
+    parent.follow_parent(serving.main_pid, signal.SIGKILL)
     # Ctrl-C at a terminal reaches this process too; the main process says what is to be done.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -63,7 +80,7 @@ def run(main_pid: int, listening: socket.socket, telling: socket.socket | None, 
     event_loop.come_before_threads()
     try:
         with asyncio.Runner(loop_factory=event_loop.factory()) as runner:
-            runner.run(_serve(settings, listening, telling, working, drain_s))
+            runner.run(_serve(settings, serving, ProcessShare(serving.connections, number)))
     finally:
         is_written = log.wait_until_written(LAST_LINES_S)
     if not is_written:
@@ -71,20 +88,18 @@ def run(main_pid: int, listening: socket.socket, telling: socket.socket | None, 
         os._exit(0)
 
 
-async def _serve(
-    settings: Settings, listening: socket.socket, telling: socket.socket | None, working: int, drain_s: float
-) -> None:
+async def _serve(settings: Settings, serving: Serving, share: ProcessShare) -> None:
     from ..bootstrap import build_front  # noqa: PLC0415
     from ..front.server import FrontServer  # noqa: PLC0415 - only this command needs it
 
     front = building.when_it_can_be_built(partial(build_front, settings, asyncio.get_running_loop()))
     threading.Thread(target=_watch_keyring, args=(front,), name="keyring", daemon=True).start()
-    _tell_metrics(telling, front)
+    _tell_metrics(serving.telling, front)
     building.keep_start_up_out_of_collections()
-    server = FrontServer(server_config(front, working), front.begin_end, drain_s)
+    server = FrontServer(server_config(front, serving.working), front.begin_end, serving.drain_s, share)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.handle_exit, signal.SIGTERM, None)
     try:
-        await server.serve([listening])
+        await server.serve([serving.listening])
     finally:
         front.close()
 

@@ -57,7 +57,7 @@ def _try() -> None:
     _built(config.load(config.environment()), concurrency=1)
 
 
-def _child(main_pid: int, concurrency: int) -> None:
+def _child(main_pid: int, concurrency: int, _number: int) -> None:
     # The main process says what is to be done. Until there is a worker, a request to end is the end.
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)

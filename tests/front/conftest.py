@@ -227,10 +227,10 @@ class SteppedServer(FrontServer):
         self.drained, self.last_requests = threading.Event(), threading.Event()
         self.before_stop: Callable[[], object] = lambda: None
 
-    async def stop_listening(self, sockets: Sequence[socket.socket]) -> None:
+    async def stop_listening(self) -> None:
         """What the test does first happens while the loop does nothing else."""
         self.before_stop()
-        await super().stop_listening(sockets)
+        await super().stop_listening()
 
     async def serve_on(self, _: float, *, while_connected: bool = False) -> None:
         """As long as the test wants."""
