@@ -130,10 +130,9 @@ DENIAL = (
     r"non sono stat[oa] io a (?:richiederlo|chiederlo|farlo)",
     r"(?:io )?non (?:ho|lho) (?:richiesto|chiesto)"
     r"(?: (?:io|questo|niente|nulla|il codice|questo codice|nessun codice))?",
+    # Portuguese
+    r"nao(?: fui eu| sou eu)?",
 )
-
-DENIAL += (r"nao(?: fui eu| sou eu)?",)
-"""Portuguese, as for opting out."""
 
 COURTESY = (
     r"please|pls|plz|kindly|thanks|thank you|thank u|thx|ty|many thanks|cheers|hi|hello|hey|hi there|ok|okay|now|"
