@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 from otp_service.clock import rfc3339
 from otp_service.domain.alert import Alert
 from otp_service.domain.audit import Event, EventPage, Position
+from otp_service.domain.binding import UNBOUND_CHECKS
 from otp_service.domain.callback import Answer, Callback
 from otp_service.domain.checking import Approval, Approved, CheckAnswer, CheckCommand, Limited, Superseded, Wrong
 from otp_service.domain.circuit import PASS, TRIPS_AFTER, BreakerDecision, Circuit, Fault, Hold, Source, Success
@@ -576,6 +577,7 @@ class Secrets:
     kid: str = ""
     digest: str = field(default="", repr=False)
     context_hash: str = ""
+    challenges: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -618,6 +620,8 @@ class FakeVerifications:
     """When wrong codes were given, by number hash and app ("" over all apps), the latest first."""
     sends: list[Sent] = field(default_factory=list)
     """The latest first."""
+    unbound: dict[Reference, int] = field(default_factory=dict)
+    """Checks without the verifier that the verification asks for."""
     events: dict[Reference, list[TimelineEntry]] = field(default_factory=dict)
     fault: Exception | None = None
     """What every call raises."""
@@ -721,6 +725,9 @@ class FakeVerifications:
         if was is None:
             self.views[ref] = was = self._created(command)
             self.secrets[ref] = Secrets(command.kid, command.digest, command.context_hash)
+        if command.challenge:
+            secret = self.secrets[ref]
+            self.secrets[ref] = replace(secret, challenges=secret.challenges | {command.challenge})
         ordinal, sender = len(was.deliveries) + 1, self._open(command)[0]
         queued = DeliveryView(
             ordinal, sender.name, sender.kind, DeliveryStatus.QUEUED, None, None, self.now_ms, self.now_ms
@@ -775,7 +782,23 @@ class FakeVerifications:
         if not self._is_pending(ref):
             return Ended(self.views[ref].status)
         wait_ms, _ = self._wrong_wait(ref.number_hash, app, command.per_number)
-        return Limited(wait_ms) if wait_ms else self._judge(command)
+        if wait_ms:
+            return Limited(wait_ms)
+        return self._judge(command) if self._is_bound(command) else self._unbound(command)
+
+    def _is_bound(self, command: CheckCommand) -> bool:
+        challenges = self.secrets[command.reference].challenges
+        return command.challenge in challenges if challenges else not command.challenge
+
+    def _unbound(self, command: CheckCommand) -> CheckAnswer:
+        ref = command.reference
+        count = self.unbound.get(ref, 0)
+        if count == UNBOUND_CHECKS:
+            return Limited(self.views[ref].expires_ms - self.now_ms)
+        self.unbound[ref] = count + 1
+        self._note(ref, "check.failed")
+        self._done[command.operation_id] = answer = Wrong(UNBOUND_CHECKS - count - 1)
+        return answer
 
     def _is_as_asserted(self, command: CheckCommand) -> bool:
         view = self.views.get(command.reference)

@@ -18,7 +18,7 @@ class CheckCommand:
 
     `asserted_number` (keyed hash) and `asserted_purpose` must be the verification's where they are not empty; otherwise
     the answer is NotFound. `request_key` (a keyed hash of Idempotency-Key and body, or empty) marks the approval, and
-    finds it again while the verification is remembered.
+    finds it again while the verification is remembered. `challenge` is that of the verifier which the caller has.
     """
 
     operation_id: str
@@ -31,6 +31,7 @@ class CheckCommand:
     asserted_purpose: str = ""
     request_key: str = ""
     per_number: NumberLimits = field(default_factory=NumberLimits)
+    challenge: str = ""
 
 
 class Approval(msgspec.Struct):

@@ -22,7 +22,7 @@ class StartCommand:
 
     `healthy` names the senders of the route that may be tried first if they reached this person the last time.
     `failover_route`: senders of another channel, which only failover uses. `outer_wait_ms` is not 0 where a limit apart
-    from the number refuses.
+    from the number refuses. With a `challenge` a check needs its verifier (`binding`).
     """
 
     operation_id: str
@@ -46,6 +46,7 @@ class StartCommand:
     detail: str
     failover_route: tuple[Sender, ...] = ()
     per_number: NumberLimits = field(default_factory=NumberLimits)
+    challenge: str = ""
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..clock import rfc3339
+from ..domain.binding import UNBOUND_CHECKS
 from ..domain.checking import Approval, Approved, CheckAnswer, CheckCommand, Limited, Superseded, Wrong
 from ..domain.denial import Denial
 from ..domain.ending import Canceled, Ended, NotFound, Redeemed
@@ -118,6 +119,7 @@ class Verifications:
             own_detail=_own_detail(command),
             sent_within_ms=app.sent_within_ms,
             refusal_gap_ms=REFUSAL_GAP_MS,
+            challenge=command.challenge,
         )
 
     def _start_keys(self, command: StartCommand, known: Reference | None) -> dict[str, str]:
@@ -176,6 +178,8 @@ class Verifications:
             asserted_purpose=command.asserted_purpose,
             by_purpose=command.by_purpose or "",
             request_key=command.request_key,
+            challenge=command.challenge,
+            unbound_max=UNBOUND_CHECKS,
             digests=[part for kid, digest in command.digests.items() for part in (kid, bytes.fromhex(digest))],
         )
         _require_echo(reply, command.operation_id)

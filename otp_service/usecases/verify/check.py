@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Protocol
 
-from ...domain import codes, receipt
+from ...domain import binding, codes, receipt
 from ...domain.checking import Approved, CheckAnswer, CheckCommand, Limited, Superseded, Wrong
 from ...domain.ending import Ended
 from ...domain.errors import KeyUnknown, Refusal
@@ -39,6 +39,8 @@ class CheckRequest(Protocol):
     def to(self) -> str | None: ...
     @property
     def purpose(self) -> str | None: ...
+    @property
+    def code_verifier(self) -> str | None: ...
 
 
 class CheckVerification:
@@ -119,6 +121,7 @@ class CheckVerification:
             asserted_purpose=asserted_purpose,
             request_key=request_key,
             per_number=self._policy.per_number,
+            challenge=binding.challenge_of(request.code_verifier) if request.code_verifier else "",
         )
 
     def _judge(self, app: App, make: Callable[[], CheckCommand]) -> Approved | Refusal | None:

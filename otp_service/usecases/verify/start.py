@@ -26,7 +26,10 @@ KEYED_OPERATION_TTL_MS = 24 * 3_600_000
 
 
 class StartRequest(Protocol):
-    """What a caller asks for, validated in form. `autofill` and `metadata` are JSON, `autofill` may be empty."""
+    """What a caller asks for, validated in form. `autofill` and `metadata` are JSON.
+
+    `autofill` and `code_challenge` may be empty.
+    """
 
     @property
     def to(self) -> str: ...
@@ -44,6 +47,8 @@ class StartRequest(Protocol):
     def autofill(self) -> str: ...
     @property
     def metadata(self) -> str: ...
+    @property
+    def code_challenge(self) -> str: ...
 
 
 class StartVerification:
@@ -137,6 +142,7 @@ class StartVerification:
             outer_wait_ms=0,
             detail=_audit_detail(request, self._policy.audit_addresses),
             per_number=self._policy.per_number,
+            challenge=request.code_challenge,
         )
 
     def _failover_route(self, app: App, to: Phone, channel: Channel, request: StartRequest) -> tuple[Sender, ...]:

@@ -5,12 +5,17 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from ...domain import codes
+from ...domain import binding, codes
 from ...domain.errors import InvalidRequest
 from ...domain.verification import DEFAULT_PURPOSE
 from .forms import E164_FORM, Context, Request, Word, require_ascii, require_context
 
 _PURPOSE = f"By `to` alone, `{DEFAULT_PURPOSE}` unless given."
+_VERIFIER = (
+    "Of a start with `code_challenge`. Without the right one no code is approved and nobody's tries are used up: two "
+    "such checks are `code_incorrect`, then `too_many_wrong_codes`."
+)
+_VERIFIER_FORM = {"pattern": f"^{binding.VERIFIER}$"}
 _CODE_FORM = {"pattern": "^[0-9]{4,10}$"}
 
 
@@ -31,6 +36,9 @@ class CheckRequest(Request):
         name="purpose", default=UNSET
     )
     context: Context = msgspec.field(default_factory=dict)
+    given_verifier: Annotated[str, Meta(description=_VERIFIER, extra_json_schema=_VERIFIER_FORM)] | UnsetType = (
+        msgspec.field(name="code_verifier", default=UNSET)
+    )
 
     def __post_init__(self) -> None:
         """Raise InvalidRequest for what the types alone do not refuse."""
@@ -40,6 +48,8 @@ class CheckRequest(Request):
             detail = "Name the verification by verification_id or by to."
             raise InvalidRequest(detail, [("/verification_id", "give verification_id, or to, or both")])
         require_ascii(self.to or "")
+        if self.code_verifier is not None:
+            binding.require_verifier(self.code_verifier)
 
     @property
     def verification_id(self) -> str | None:
@@ -55,6 +65,11 @@ class CheckRequest(Request):
     def purpose(self) -> str | None:
         """The purpose, if the caller gave one."""
         return given(self.given_purpose)
+
+    @property
+    def code_verifier(self) -> str | None:
+        """The verifier of the start's challenge, if the caller gave one."""
+        return given(self.given_verifier)
 
 
 def given(text: str | UnsetType) -> str | None:

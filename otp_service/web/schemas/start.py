@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from ...domain import message_text
+from ...domain import binding, message_text
 from ...domain.errors import InvalidRequest
 from ...domain.verification import DEFAULT_PURPOSE
 from .autofill import Autofill
@@ -26,6 +26,11 @@ _CONTEXT = (
     "bytes with `android_hash`), 422 `channel_unavailable` for a channel whose template has no room."
 )
 _LOCALE = "BCP 47. A language that there are no words for, or a text that is no tag, falls back to `en`."
+_CHALLENGE = (
+    "BASE64URL(SHA256(verifier)) of a random verifier that the caller keeps with the session which asks for the code "
+    "(RFC 7636, S256). A check then needs the verifier."
+)
+_CHALLENGE_FORM = {"pattern": f"^{binding.CHALLENGE}$"}
 _CLIENT_IP = "The end user's address; proxy headers are never believed."
 
 
@@ -41,6 +46,9 @@ class StartRequest(Request):
         msgspec.field(name="client_ip", default=UNSET)
     )
     given_autofill: Autofill | UnsetType = msgspec.field(name="autofill", default=UNSET)
+    given_challenge: Annotated[str, Meta(description=_CHALLENGE, extra_json_schema=_CHALLENGE_FORM)] | UnsetType = (
+        msgspec.field(name="code_challenge", default=UNSET)
+    )
     given_metadata: Annotated[dict[str, Any], Meta(description="At most 1 kB, returned as is.")] = msgspec.field(
         name="metadata", default_factory=dict
     )
@@ -55,6 +63,8 @@ class StartRequest(Request):
         if len(self.metadata.encode()) > MAX_METADATA:
             raise InvalidRequest("metadata is too large.", [("/metadata", f"at most {MAX_METADATA} bytes as JSON")])
         _ = self.client_ip
+        if not isinstance(self.given_challenge, UnsetType):
+            binding.require_challenge(self.given_challenge)
         if isinstance(self.given_autofill, Autofill):
             self.given_autofill.require_form()
 
@@ -68,6 +78,11 @@ class StartRequest(Request):
     def autofill(self) -> str:
         """The form of autofill as JSON; empty if none is wanted."""
         return "" if isinstance(self.given_autofill, UnsetType) else self.given_autofill.text()
+
+    @property
+    def code_challenge(self) -> str:
+        """The challenge of the verifier that the caller keeps; empty if it has none."""
+        return "" if isinstance(self.given_challenge, UnsetType) else self.given_challenge
 
     @property
     def metadata(self) -> str:

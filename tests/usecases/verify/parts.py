@@ -42,6 +42,7 @@ class StartRequest:
     client_ip: str | None = None
     autofill: str = ""
     metadata: str = "{}"
+    code_challenge: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class CheckRequest:
     to: str | None = None
     purpose: str | None = None
     context: Mapping[str, str] = field(default_factory=dict)
+    code_verifier: str | None = None
 
 
 def guess(ref: Reference, code: str = "123456") -> CheckRequest:

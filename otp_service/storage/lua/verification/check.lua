@@ -9,8 +9,9 @@
 --
 -- KEYS record! secrets! number! audit!
 -- ARGV operation token number_hash app receipt_id wrong_rules consecutive_max asserted_number asserted_purpose
---      by_purpose request_key wrong_everywhere_rules digests...
+--      by_purpose request_key wrong_everywhere_rules challenge unbound_max digests...
 -- Where by_purpose: of the number's latest verification that is asked for, '' if asked by id ·
+--       challenge: of the verifier that is given, or '' · unbound_max: checks without the right one that are answered ·
 --       asserted_number (its hash), asserted_purpose and request_key: '' for none ·
 --       digests: key id, digest, key id, digest ... of the guess
 -- Reply {operation, 'no_key', key id}: made with a key of which no digest is given ·
@@ -20,10 +21,10 @@
 -- Holds the guess is counted in every budget before it is compared, so a store that refuses writes never answers a
 --       guess; at most `max_checks` guesses of a verification are ever compared, and at most one is ever approved. A
 --       verification that is not as asserted is not found, and nothing is counted. The request that was approved gets
---       its approval again.
-local facts, status, expires, attempts_before, sending, version, context_hash, done = unpack(redis.call('HMGET',
-  record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.ATTEMPTS, Record.SENDING, Record.VERSION,
-  Record.CONTEXT_HASH, Record.OPERATION .. operation))
+--       its approval again. A check without the verifier of a start is neither compared nor counted against anybody.
+local facts, status, expires, attempts_before, sending, version, context_hash, challenges, unbound, done = unpack(
+  redis.call('HMGET', record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.ATTEMPTS, Record.SENDING,
+  Record.VERSION, Record.CONTEXT_HASH, Record.CHALLENGES, Record.UNBOUND, Record.OPERATION .. operation))
 local of_app, purpose, mask, created, max_checks, _, key_id = string.match(facts or '', RecordFacts.PARSE)
 
 local function approved(at, receipt)
@@ -70,6 +71,20 @@ local digest = redis.call('HGET', secrets_key, Secrets.DIGEST)
 if not digest then return {operation, 'not_found'} end
 local wait = wrong_codes_wait(own, all, now)
 if wait then return {operation, 'limited', int(wait)} end
+
+-- Whoever lacks the verifier is told what a wrong code would be told, a few times, whatever the code is.
+if (challenges or challenge ~= '') and not (challenges and challenge ~= ''
+    and string.find(challenges, challenge, 1, true)) then
+  local left = unbound_max - (tonumber(unbound) or 0) - 1
+  if left < 0 then return {operation, 'limited', int(tonumber(expires) - now)} end
+  local detail = '{"reason":"code_verifier"}'
+  local fields = {Record.UNBOUND, int(unbound_max - left), Record.OPERATION .. operation,
+    string.format(CheckReply.PACK, 'wrong', int(left))}
+  add_to_timeline(fields, version + 1, 'check.failed', now, nil, detail)
+  redis.call('HSET', record_key, unpack(fields))
+  append_audit(audit_key, c.who, audit_event('check.failed', nil, detail))
+  return {operation, 'wrong', int(left)}
+end
 
 -- A code whose key this process does not have cannot be checked: no guess may be lost on it.
 local guessed

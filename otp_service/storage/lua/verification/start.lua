@@ -13,13 +13,14 @@
 -- ARGV operation operation_ttl_ms new_token known_token app purpose channel mask number_hash context_hash code_ttl_ms
 --      lifetime_ms max_checks resend_waits key_id digest box metadata locale autofill route wrong_rules start_rules
 --      queue_max outer_wait_ms tombstone_ms consecutive_max detail own_detail healthy sent_within_ms refusal_gap_ms
---      failover_route wrong_everywhere_rules send_rules
+--      failover_route wrong_everywhere_rules send_rules challenge
 -- Where record and secrets are of the new id; those of the latest known id are left out if none is known ·
 --       known_token '': none · lifetime_ms: the longest a code may live, with resends · resend_waits 'ms,ms' ·
 --       route and failover_route: lists of `RouteSender` · outer_wait_ms: until a limit of the caller passes, 0 if it
 --       does · detail: JSON · own_detail: the same where it says more than purpose and channel, or '' · healthy:
 --       senders that may be moved to the front 'a,b' · sent_within_ms: within which a message should be sent ·
---       refusal_gap_ms: between two refusals of a kind on record · failover_route: senders of another channel
+--       refusal_gap_ms: between two refusals of a kind on record · failover_route: senders of another channel ·
+--       challenge: of the verifier that a check needs, or ''
 -- Reply {operation, 'created', token, ms, end of the code, next send, sender, its kind} ·
 --       {operation, 'resent', token, ms, the record} · {operation, 'known', token}: call again with that id's keys ·
 --       {operation, 'replayed', 'created'|'resent', token}: this operation already ran ·
@@ -42,11 +43,11 @@ local who = {record = record_key, token = new_token, app = app, mask = mask, num
 
 -- The pending verification, if there is one. One whose time has run out unnoticed is ended here.
 local pending = false
-local old_facts, old_status, old_expires, old_created, old_context_hash, old_sending, old_version
+local old_facts, old_status, old_expires, old_created, old_context_hash, old_sending, old_version, challenges
 if latest then
-  old_facts, old_status, old_expires, old_context_hash, old_sending, old_version = unpack(redis.call('HMGET',
-    known_record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.CONTEXT_HASH, Record.SENDING,
-    Record.VERSION))
+  old_facts, old_status, old_expires, old_context_hash, old_sending, old_version, challenges = unpack(redis.call(
+    'HMGET', known_record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.CONTEXT_HASH, Record.SENDING,
+    Record.VERSION, Record.CHALLENGES))
   old_created = created_at(old_facts)
   if old_status == 'pending' and has_expired(now, old_expires, old_created) then
     end_verification({audit = audit_key, secrets = known_secrets_key, now = now,
@@ -147,6 +148,11 @@ if pending then
   local fields = {Record.EXPIRES, int(expires), Record.SENDING,
     string.format(Sending.PACK, sends, n, channel, next_send), Record.METADATA, metadata,
     Record.SENT_AT .. sends, int(now)}
+  -- Whoever asks for the code has a verifier of their own, and the earlier one still counts.
+  if challenge ~= '' and not string.find(challenges or '', challenge, 1, true) then
+    fields[#fields + 1] = Record.CHALLENGES
+    fields[#fields + 1] = challenges and challenges .. ',' .. challenge or challenge
+  end
   old_version = tonumber(old_version) or 0
   add_to_timeline(fields, old_version + 1, 'verification.resent', now, nil, detail)
   queue_delivery(c, n, open, sends, channel, locale, autofill, sent_within_ms, fields,
@@ -161,6 +167,10 @@ local fields = {Record.FACTS, string.format(RecordFacts.PACK, app, purpose, mask
 if context_hash ~= '' then
   fields[#fields + 1] = Record.CONTEXT_HASH
   fields[#fields + 1] = context_hash
+end
+if challenge ~= '' then
+  fields[#fields + 1] = Record.CHALLENGES
+  fields[#fields + 1] = challenge
 end
 if metadata ~= '{}' then
   fields[#fields + 1] = Record.METADATA
