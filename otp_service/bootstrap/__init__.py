@@ -15,6 +15,7 @@ from .commands import (
 )
 from .front import build_front
 from .stores import open_keyring, open_stores
+from .support import open_support
 from .web import build_web
 from .worker import build_worker
 
@@ -30,5 +31,6 @@ __all__ = [
     "build_worker",
     "open_keyring",
     "open_stores",
+    "open_support",
     "sync_optouts",
 ]

@@ -42,6 +42,7 @@ from .chance import SYSTEM, Chance
 from .memory import measure_memory
 from .required import require_for_web
 from .stores import Stores, open_keyring, open_stores
+from .support import support_of
 
 Pause = Callable[[float], bool]
 """Waits for so many seconds or for the end of the process; returns whether the process ends."""
@@ -139,6 +140,7 @@ class WebParts:
         return Backend(
             verify=self._verify(),
             browse=self._browse(),
+            support=support_of(settings, stores, keyring.ids),
             watch=watch,
             receive=self._receive(),
             idempotency=Idempotency(stores.scripts, stores.keys),

@@ -42,6 +42,8 @@ class EventType(StrEnum):
     REDEEMED = "receipt.redeemed"
     OPTED_OUT = "optout.added"
     OPTED_IN = "optout.removed"
+    PERSON_SHOWN = "person.shown"
+    LOCK_LIFTED = "person.lock_lifted"
     REPLY_UNCLEAR = "reply.unclear"
     WEBHOOK_REJECTED = "webhook.rejected"
     KEY_CREATED = "key.created"

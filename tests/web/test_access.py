@@ -17,6 +17,8 @@ ROUTES = [
     ("POST", f"/verify/{UNKNOWN_ID}/cancel", "verify"),
     ("POST", "/receipts/redeem", "verify"),
     ("GET", "/optouts/%2B12025550143", "optouts:read"),
+    ("GET", "/people/%2B12025550143", "support"),
+    ("POST", "/people/%2B12025550143/lift", "support"),
     ("GET", "/audit/events", "audit:read"),
 ]
 OPEN = ["/healthz", "/readyz", "/.well-known/jwks.json", "/openapi.json", "/docs"]

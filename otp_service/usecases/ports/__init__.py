@@ -9,6 +9,7 @@ from .audit import AuditConsumer, AuditReader
 from .callbacks import CallbackQueue, Receivers
 from .delivery import Carrier, Deliveries, DeliveryReports, DueDeliveries, SenderRate
 from .optouts import BlockList, Cursors, OptOutRegistry
+from .people import PersonStore
 from .secrets import KeyIds, Ring, Vault
 from .senders import Alerts, Circuits, HealthReports, Pager, SenderStats
 from .verification import OuterLimits, VerificationStore
@@ -30,6 +31,7 @@ __all__ = [
     "OptOutRegistry",
     "OuterLimits",
     "Pager",
+    "PersonStore",
     "Receivers",
     "Ring",
     "SenderRate",

@@ -102,6 +102,40 @@ BY_TYPE: dict[str, Any] = {
             }
         ],
     },
+    "PersonStanding": {
+        "to": _MASK,
+        "at": _STARTED_AT,
+        "blocks": [
+            {
+                "code": "too_many_wrong_codes",
+                "app": "default",
+                "purpose": None,
+                "limit": "wrong_codes_per_number",
+                "messaging_profile_id": None,
+                "retry_after": 3600,
+                "lift": "lock",
+            }
+        ],
+        "apps": [
+            {
+                "app": "default",
+                "optouts": [],
+                "limits": [
+                    {
+                        "name": "wrong_codes_per_number",
+                        "limit": 20,
+                        "per": 86400,
+                        "used": 20,
+                        "retry_after": 3600,
+                        "purpose": None,
+                    }
+                ],
+                "verifications": [],
+            }
+        ],
+    },
+    "LiftRequest": {"what": "lock", "reason": "Ticket 4711"},
+    "Lifted": {"lifted": ["wrong_codes_per_number", "service.wrong_codes_per_number"]},
     "AuditPage": {
         "events": [
             {

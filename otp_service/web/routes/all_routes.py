@@ -10,6 +10,7 @@ from ...storage.audit_log import AuditLog
 from ...storage.idempotency import Idempotency
 from ...usecases.browse import Browse
 from ...usecases.receive import Receive
+from ...usecases.support import Support
 from ...usecases.verify import Verify
 from ...usecases.watch import Watch
 from ..auth import Auth
@@ -25,6 +26,7 @@ from .get_verification import VerificationRoutes
 from .health import HealthRoutes
 from .metrics import MetricsRoutes
 from .optouts import OptOutRoutes
+from .people import PeopleRoutes
 from .receipts import ReceiptRoutes
 from .start_verification import StartRoutes
 from .webhooks import WebhookRoutes
@@ -45,6 +47,7 @@ class Backend:
 
     verify: Verify
     browse: Browse
+    support: Support
     watch: Watch
     receive: Receive
     idempotency: Idempotency
@@ -71,6 +74,7 @@ def all_routes(backend: Backend) -> list[Route]:
         *_verification_routes(backend),
         *ReceiptRoutes(backend.verify, backend.jwks, backend.problems).routes(),
         *OptOutRoutes(backend.browse).routes(),
+        *PeopleRoutes(backend.support).routes(),
         *AuditRoutes(backend.browse).routes(),
         *WebhookRoutes(backend.receive, backend.audit, backend.webhook_keys, backend.problems, backend.now_s).routes(),
         *_operation_routes(backend),
