@@ -5,9 +5,12 @@ A check never raises: what is wrong becomes a result, with what to do about it.
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from . import config
 from .bootstrap.carrier import telnyx_client, webhook_keys
+from .bootstrap.fleet import PUBLIC_URL, describe, named_webhook_keys
+from .bootstrap.key_use import use_in
 from .bootstrap.memory import judge_memory
 from .bootstrap.senders import sender_health
 from .bootstrap.stores import Stores, open_stores
@@ -15,16 +18,17 @@ from .clock import clock_ms, rfc3339
 from .config import Settings
 from .diagnosis.addresses import check_addresses
 from .diagnosis.durability import check_durability
+from .diagnosis.fleet import check_fleet
+from .diagnosis.old_keys import check_old_keys
 from .diagnosis.result import CheckResult
 from .domain.errors import ConfigError, ServiceError
+from .domain.fleet import MAX_SKEW_MS, ProcessRecord
 from .receivers.client import Receivers
 from .storage import connect, readiness
 from .storage.callbacks import Callbacks
+from .storage.fleet import Fleet
 from .storage.keyrings import Keyrings
 from .telnyx.check_senders import check_senders
-
-MAX_SKEW_MS = 5_000
-"""More difference than this between the clocks of the machine and the store is reported as wrong."""
 
 
 def diagnose(settings: Settings) -> Iterator[CheckResult]:
@@ -59,7 +63,9 @@ def _store(settings: Settings) -> Iterator[CheckResult]:
     yield CheckResult("store", True, f"{connect.masked(settings.redis_url)} answers and never evicts")
     yield check_durability(stores.store)
     yield from _keyring_and_store(settings, stores)
+    yield from _old_keys(settings, stores)
     yield _clock(stores)
+    yield from check_fleet(Fleet(stores.store, stores.scripts, stores.keys), _own(settings, stores))
     yield from _memory(settings, stores)
     yield from _circuits(settings, stores)
     yield from _callbacks(settings, stores)
@@ -79,12 +85,33 @@ def _keyring_and_store(settings: Settings, stores: Stores) -> Iterator[CheckResu
         yield CheckResult("keyring and store", True, detail)
 
 
+def _old_keys(settings: Settings, stores: Stores) -> Iterator[CheckResult]:
+    """What still needs a key that is not active. With one key alone nothing does, and the store is not searched."""
+    with contextlib.suppress(ConfigError):
+        ring = config.load_keyring(settings)
+        if len(ring.kids) > 1:
+            yield from check_old_keys(ring, lambda: use_in(stores, lambda *_: None))
+
+
 def _clock(stores: Stores) -> CheckResult:
-    skew_ms = abs(readiness.clock_ms(stores.store) - clock_ms())
+    skew_ms = abs(readiness.clock_ahead_ms(stores.store))
     detail = f"this machine and the store differ by {skew_ms} ms"
     if skew_ms > MAX_SKEW_MS:
         return CheckResult("clock", False, f"{detail}; set both by NTP")
     return CheckResult("clock", True, detail)
+
+
+def _own(settings: Settings, stores: Stores) -> ProcessRecord | None:
+    """What this command would be as a process, for the comparison with those that run."""
+    try:
+        ring, keys = config.load_keyring(settings), named_webhook_keys(settings)
+        own = describe(settings, stores, ring, "this command", webhook_keys=keys)
+    except ServiceError:
+        return None  # there is a result of its own for it
+    parts = dict(own.configuration)
+    if settings.carrier_on_loopback:
+        del parts[PUBLIC_URL]  # `dev` gives its processes its own address, whatever the configuration says
+    return replace(own, pid=0, configuration=parts)
 
 
 def _memory(settings: Settings, stores: Stores) -> Iterator[CheckResult]:

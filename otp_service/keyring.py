@@ -21,12 +21,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from nacl.bindings import crypto_secretbox_easy
 from nacl.exceptions import CryptoError
 from nacl.secret import SecretBox
 from nacl.signing import SigningKey
+from nacl.utils import random
 
 from .domain.errors import KeyUnknown, SealBroken
 from .domain.ids import Ids, fingerprint
+from .domain.keyed_hash import KeyedHash
 from .domain.watch_tokens import WatchTokens
 
 KEY_BYTES = 32
@@ -48,7 +51,7 @@ class RootKey:
     """
 
     kid: str
-    pepper: bytes = field(repr=False)
+    pepper: KeyedHash = field(repr=False)
     box: SecretBox = field(repr=False)
     signing: SigningKey = field(repr=False)
     state: str = field(default="active", repr=False)
@@ -63,7 +66,15 @@ class RootKey:
         """Derive the purposes' keys from one 32-byte secret."""
         pepper, seal, receipt = (_derived(secret, purpose) for purpose in ("pepper", "seal", "receipt"))
         named = fingerprint(secret)
-        return cls(kid, pepper, SecretBox(seal), SigningKey(receipt), state, from_ms, created_at, named)
+        return cls(kid, KeyedHash(pepper), SecretBox(seal), SigningKey(receipt), state, from_ms, created_at, named)
+
+    @property
+    def created_ms(self) -> int:
+        """When it was made, Unix milliseconds; 0 if the file does not say it."""
+        try:
+            return int(datetime.fromisoformat(self.created_at).timestamp() * 1000)
+        except (ValueError, OverflowError):
+            return 0
 
 
 def _derived(secret: bytes, purpose: str) -> bytes:
@@ -84,6 +95,9 @@ class Keyring:
             raise KeyringError("the keyring has no active key")
         self._active = next((key for key in reversed(candidates) if key.from_ms <= now_ms), candidates[0])
         self._waiting = [key for key in candidates[candidates.index(self._active) + 1 :] if key.from_ms > now_ms]
+        self.changes_ms = min((key.from_ms for key in self._waiting), default=None)
+        """When the next key becomes active, Unix milliseconds; None if none waits."""
+
         self._index_key = index_key
         self.ids = Ids(index_key)
         # Of the key that never changes, so that a token lives as long as its verification is remembered.
@@ -100,11 +114,6 @@ class Keyring:
     def at(self, now_ms: int) -> "Keyring":
         """The same keys at another time."""
         return Keyring(self._index_key, self._keys, now_ms)
-
-    @property
-    def changes_ms(self) -> int | None:
-        """When the next key becomes active, Unix milliseconds; None if none waits."""
-        return min((key.from_ms for key in self._waiting), default=None)
 
     @property
     def active_kid(self) -> str:
@@ -136,14 +145,25 @@ class Keyring:
             return "next"
         return "retired" if key.state == "retired" else "verify"
 
+    def superseded_ms(self, kid: str) -> int | None:
+        """When the key after this one took its place, or will, Unix milliseconds; None if there is none."""
+        order = list(self._keys)
+        later = [self._keys[other] for other in order[order.index(kid) + 1 :]]
+        return min((key.from_ms or key.created_ms for key in later), default=None)
+
     def seal(self, plain: bytes) -> str:
         """Encrypt and authenticate for the worker: `kid:base64`."""
-        return f"{self._active.kid}:{base64.b64encode(self._active.box.encrypt(plain)).decode()}"
+        return self._sealed(plain, random(SecretBox.NONCE_SIZE))
 
     def seal_alike(self, plain: bytes) -> str:
         """As `seal`, but equal values have equal seals: for what a caller may compare."""
         nonce = self.ids.digest(b"nonce\0" + plain)[: SecretBox.NONCE_SIZE]
-        return f"{self._active.kid}:{base64.b64encode(self._active.box.encrypt(plain, nonce)).decode()}"
+        return self._sealed(plain, nonce)
+
+    def _sealed(self, plain: bytes, nonce: bytes) -> str:
+        # As `SecretBox.encrypt` does, without its object for the parts of what it made.
+        sealed = crypto_secretbox_easy(plain, nonce, bytes(self._active.box))
+        return f"{self._active.kid}:{base64.b64encode(nonce + sealed).decode()}"
 
     def open(self, sealed: str) -> bytes:
         """Undo `seal` and `seal_alike`. Raises KeyUnknown for a key that is not in the ring, and SealBroken."""
@@ -257,6 +277,22 @@ def rotate(raw: bytes, token_bytes: Callable[[int], bytes], created_at: str, act
         for item in data["keys"]:
             item["state"] = "verify" if item["state"] == "active" else item["state"]
     return _with_new_key(data, token_bytes, created_at, active_from)
+
+
+def retire(raw: bytes, kid: str, now_ms: int) -> bytes:
+    """Publish the key no more; it still opens and checks what it made. Raises KeyringError.
+
+    Only a key can be retired in whose place another one is active already.
+    """
+    states = {key.kid: state for key, state in parse(raw, now_ms).states()}
+    if kid not in states:
+        raise KeyringError(f"there is no key {kid!r}; the keys are {', '.join(states)}")
+    if states[kid] in ("active", "next"):
+        raise KeyringError(f"the key {kid} is {states[kid]}; only one that another key has replaced can be retired")
+    data = json.loads(raw)
+    for item in data["keys"]:
+        item["state"] = "retired" if item["kid"] == kid else item["state"]
+    return json.dumps(data, indent=2).encode() + b"\n"
 
 
 def _with_new_key(

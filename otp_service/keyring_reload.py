@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .domain.errors import KeyUnknown, NotReady, ServiceError
+from .domain.keyed_hash import KeyedHash
 from .keyring import Keyring
 
 CHECK_S = 1.0
@@ -180,7 +181,7 @@ class ReloadedKeyring:
     # ---- as a keyring ----------------------------------------------------------------------------------------------
 
     @property
-    def peppers(self) -> Mapping[str, bytes]:
+    def peppers(self) -> Mapping[str, KeyedHash]:
         """The pepper of every key."""
         return self.current().peppers
 

@@ -177,19 +177,21 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        for name in FIELDS:
-            if name in record.__dict__:
-                line[name] = record.__dict__[name]
+        fields = record.__dict__
+        line |= {name: fields[name] for name in FIELDS if name in fields}
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__name__
             line["where"] = _where(record)
         return as_json(line)
 
 
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
 def as_json(line: Mapping[str, object]) -> str:
     """A log line as JSON."""
     try:
-        return msgspec.json.encode(line, enc_hook=str).decode()
+        return _encode(line).decode()
     except (UnicodeEncodeError, OverflowError):
         # Texts with half a character in them, and integers beyond 64 bits.
         return json.dumps(line, default=str)
@@ -209,11 +211,7 @@ class _RequestRecord(logging.LogRecord):
     """A record without what no line shows: thread, process and place. Looking for them costs half of a line."""
 
     def __init__(self, logger: str, fields: Mapping[str, object]) -> None:
-        values = self.__dict__
-        values.update(_REQUEST)
-        values.update(fields)
-        self.name = logger
-        self.created = time.time()
+        self.__dict__ = {**_REQUEST, **fields, "name": logger, "created": time.time()}
 
 
 _REQUEST = logging.LogRecord("", logging.INFO, "", 0, "request", None, None).__dict__

@@ -1255,19 +1255,15 @@ class FakeDeliveryReports:
         """The delivery that became it."""
         return self.messages.get((number_hash, message_id))
 
-    def apply_report(
-        self, ref: Reference, ordinal: int, number_hash: str, report: DeliveryReport, event_id: str | None
-    ) -> ReportOutcome:
+    def apply_report(self, ref: Reference, ordinal: int, number_hash: str, report: DeliveryReport) -> ReportOutcome:
         """Move the delivery up."""
-        self.log.append(("apply_report", ref, ordinal, number_hash, report, event_id))
-        self.applied.append((ref, ordinal, number_hash, report.status, event_id))
+        self.log.append(("apply_report", ref, ordinal, number_hash, report))
+        self.applied.append((ref, ordinal, number_hash, report.status))
         status = from_carrier(report.status)
         if status is None:
             return ReportOutcome("same")
         if not self._is_its_message((ref, ordinal), number_hash, report.message_id):
             return ReportOutcome("foreign")
-        if event_id is not None and self._has_come(number_hash, event_id):
-            return ReportOutcome("duplicate")
         self.messages[number_hash, report.message_id] = ref, ordinal
         if RANK[status] <= RANK[self.statuses[ref, ordinal]]:
             return ReportOutcome("same")

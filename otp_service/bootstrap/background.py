@@ -11,16 +11,18 @@ from ..storage.circuits import Circuits
 from .stores import Stores
 
 
-def read_in_background(stores: Stores, policy: Policy, *, api_keys: bool) -> BackgroundReading:
+def read_in_background(
+    stores: Stores, policy: Policy, *also: Callable[[], object], api_keys: bool
+) -> BackgroundReading:
     """Reads for everything over `stores.known` once it is started: here, or by the first who needs it.
 
-    `stores` works in threads, not in an event loop.
+    `stores` works in threads, not in an event loop. `also` is done beside it.
     """
     known = stores.known
     readings: list[Callable[[], object]] = [partial(_circuits(stores).refresh, _every_scope(policy))]
     if api_keys:
         readings.append(stores.api_keys.refresh)
-    reading = BackgroundReading(readings)
+    reading = BackgroundReading([*readings, *also])
     known.api_keys.is_stale = known.circuits.is_stale = reading.start
     known.circuits.for_s = READ_BEHIND_FOR_S
     return reading

@@ -10,6 +10,7 @@ from flask import Flask
 
 from .. import greenlets
 from ..config import Settings
+from ..domain.fleet import API
 from ..front.admission import Admission
 from ..front.plain import Endpoints
 from ..front.refusals import Refusals
@@ -22,6 +23,7 @@ from ..web.endpoint import Endpoint
 from ..web.routes.all_routes import Backend, loop_routes
 from .background import read_in_background
 from .chance import SYSTEM, Chance
+from .fleet import Announcer
 from .required import require_for_web
 from .stores import open_keyring, open_stores, parts_over
 from .web import WebParts, flask_app, open_consumer, open_readiness
@@ -71,7 +73,8 @@ def build_front(
     ready.now()
     flask_parts = WebParts(settings, stores, keyring, chance, ready.last)
     flask = flask_app(flask_parts, flask_parts.watch(ending.wait))
-    reading = read_in_background(stores, settings.policy, api_keys=True)
+    announcer = Announcer(settings, stores, keyring, API, flask_parts.webhook_facts)
+    reading = read_in_background(stores, settings.policy, announcer.announce_if_due, api_keys=True)
     looped = parts_over(pipelined(loop, stores.store), stores.keys, make_scripts, stores.known)
     parts = WebParts(settings, looped, keyring, chance, ready.last)
     backend = parts.backend(parts.loop_watch(loop, loop_ending.wait))
@@ -87,6 +90,7 @@ def build_front(
 
     def close() -> None:
         reading.stop()
+        announcer.forget()
         looped.store.client.close()
 
     reading.start()

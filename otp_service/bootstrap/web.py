@@ -10,6 +10,7 @@ from flask import Flask
 
 from .. import greenlets, telemetry
 from ..config import Settings
+from ..domain.fleet import API
 from ..domain.policy import App, Slot
 from ..front.connections import connections_allowed
 from ..front.flask_app import NEWS_THREADS
@@ -34,11 +35,13 @@ from ..web.readiness import Judgement, Readiness
 from ..web.refused_keys import RefusedKeys
 from ..web.routes.all_routes import Backend, all_routes
 from ..web.routes.metrics import measured_text
+from ..web.webhook_verdicts import WebhookVerdicts
 from . import readiness, senders
 from .background import read_in_background
 from .callbacks import callback_gauges
 from .carrier import webhook_keys
 from .chance import SYSTEM, Chance
+from .fleet import Announcer, Facts, named_webhook_keys
 from .memory import measure_memory
 from .required import require_for_web
 from .stores import Stores, open_keyring, open_stores
@@ -58,9 +61,10 @@ def build_web(settings: Settings, waiting: int = NEWS_THREADS) -> Flask:
     keyring = open_keyring(settings)
     stores = open_stores(settings, keyring)
     open_consumer(settings, stores)
-    # Started by the first request of each process: a server may fork after this.
-    read_in_background(stores, settings.policy, api_keys=True)
     parts = WebParts(settings, stores, keyring)
+    announcer = Announcer(settings, stores, keyring, API, parts.webhook_facts)
+    # Started by the first request of each process: a server may fork after this.
+    read_in_background(stores, settings.policy, announcer.announce_if_due, api_keys=True)
     return flask_app(parts, parts.watch(threading.Event().wait, waiting))
 
 
@@ -103,6 +107,7 @@ class WebParts:
         self._outbox = Outbox(stores.store, stores.scripts, stores.keys, keyring.ids, consumer="web")
         self._health: SenderHealth = senders.sender_health(settings, stores)
         self._measure_callbacks = callback_gauges(settings, stores)
+        self._verdicts = WebhookVerdicts(time.monotonic)
 
     def request_id(self) -> str:
         """A new id for a request."""
@@ -153,6 +158,7 @@ class WebParts:
             unseal=keyring.open,
             jwks=keyring.jwks,
             webhook_keys=webhook_keys(settings),
+            verdicts=self._verdicts,
             now_s=time.time,
             readiness=self._readiness,
             metrics=self.metrics_text,
@@ -200,6 +206,12 @@ class WebParts:
             policy=self._settings.policy,
             sender_health=self._health,
         )
+
+    def webhook_facts(self) -> Facts:
+        """What this process knows of webhooks, for the others (see `fleet`)."""
+        good, refused = self._verdicts.lately()
+        named = named_webhook_keys(self._settings)
+        return {"webhook_keys": named, "webhooks_good": good, "webhooks_refused": refused}
 
     def metrics_text(self) -> bytes:
         """All metrics of this machine's processes, and those that the store knows."""

@@ -9,6 +9,7 @@ from random import random
 
 from .. import telemetry
 from ..config import Settings
+from ..domain.fleet import EVERY_S, WORKER
 from ..domain.outbox import Job
 from ..keyring_reload import ReloadedKeyring
 from ..runtime import event_loop
@@ -36,6 +37,7 @@ from . import senders
 from .background import read_in_background
 from .callbacks import callback_sender, callback_tasks
 from .carrier import telnyx_client
+from .fleet import Announcer
 from .optouts import optout_sync
 from .required import require_for_worker
 from .sends import Delivers
@@ -72,6 +74,7 @@ def build_worker(settings: Settings, *, concurrency: int) -> DeliveryWorker:
     send, close_looped = _looped_send(settings, stores, keyring, sends, deliver.held)
     outbox = _outbox(stores, keyring)
     callbacks = callback_sender(settings, stores, keyring)
+    announcer = Announcer(settings, stores, keyring, WORKER)
 
     def close() -> None:
         if callbacks is not None:
@@ -79,6 +82,7 @@ def build_worker(settings: Settings, *, concurrency: int) -> DeliveryWorker:
         close_looped()
         telnyx.close()
         reading.stop()
+        announcer.forget()
         stores.store.close()
 
     reading.start()
@@ -89,7 +93,11 @@ def build_worker(settings: Settings, *, concurrency: int) -> DeliveryWorker:
         stores.audit,
         concurrency=concurrency,
         audit_retention_ms=settings.audit_retention_ms,
-        periodic_tasks=[*_periodic_tasks(settings, stores, keyring, gateway, health), *callback_tasks(callbacks)],
+        periodic_tasks=[
+            PeriodicTask("fleet", EVERY_S, lambda _: announcer.announce()),
+            *_periodic_tasks(settings, stores, keyring, gateway, health),
+            *callback_tasks(callbacks),
+        ],
         close=close,
         sends=sends,
     )

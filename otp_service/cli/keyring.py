@@ -3,14 +3,14 @@
 import argparse
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..clock import clock_ms, rfc3339
 from ..domain.errors import ServiceError
-from .output import note, print_json, print_line, print_records, time_text
+from . import keyring_use
+from .keyring_file import path_argument, readable, replace
+from .output import note, print_json, print_line
 from .parser import Parser, UsageError, add_command, add_group, json_option
 from .settings import duration_ms, load_settings
 
@@ -37,19 +37,11 @@ def register(groups: Any) -> None:
         example="otp-service keyring create /etc/otp/keyring.json",
     )
     rotate = _add_rotate(keyring)
-    status = add_command(
-        keyring,
-        "status",
-        _status,
-        line="show the keys, what each does now, and their fingerprints; no secrets",
-        text="next: published, not used for new data yet. active: used for new data. verify: published, opens old "
-        "data. retired: opens old data.",
-        example="otp-service keyring status /etc/otp/keyring.json --json",
-    )
-    for parser in (create, rotate, status):
-        parser.add_argument("path", metavar="PATH", type=Path, help="the keyring file")
-    for parser in (create, rotate, status, _add_accept(keyring)):
+    create.add_argument("path", metavar="PATH", type=Path, help="the keyring file")
+    path_argument(rotate)
+    for parser in (create, rotate, _add_accept(keyring)):
         json_option(parser)
+    keyring_use.register(keyring)
 
 
 def _add_rotate(keyring: Any) -> Parser:
@@ -115,33 +107,10 @@ def _rotate(args: argparse.Namespace) -> None:
     if after_ms > LONGEST_WAIT_MS:
         raise UsageError("--after: at most 30d")
     active_from = rfc3339(at_ms + after_ms) if after_ms else None
-    with _readable(args, "rotate"):
+    with readable(args, "rotate"):
         raw = keyring.rotate(args.path.read_bytes(), secrets.token_bytes, rfc3339(at_ms), active_from)
-        _replace(args, raw)
+        replace(args.path, raw)
     _show_rotated(args, keyring.parse(raw, at_ms), active_from)
-
-
-def _replace(args: argparse.Namespace, raw: bytes) -> None:
-    from ..files import write_private  # noqa: PLC0415
-
-    owner = args.path.stat()
-    write_private(args.path, raw)
-    if os.geteuid() == 0:
-        # Root may rotate the file of the service's user, who must still be able to read it.
-        os.chown(args.path, owner.st_uid, owner.st_gid)
-
-
-@contextmanager
-def _readable(args: argparse.Namespace, verb: str) -> Iterator[None]:
-    """Turn what is wrong with the file into one sentence that names it."""
-    from ..keyring import KeyringError  # noqa: PLC0415
-
-    try:
-        yield
-    except OSError as error:
-        raise UsageError(f"cannot {verb} {args.path}: {error.strerror}") from error
-    except KeyringError as error:
-        raise UsageError(f"{args.path}: {error}") from error
 
 
 def _store_clock_ms() -> int:
@@ -179,26 +148,3 @@ def _show_active(verb: str, args: argparse.Namespace, kid: str) -> None:
         print_json({"path": str(args.path), "active_kid": kid})
     else:
         print_line(f"{verb} {args.path}; the active key is {kid}")
-
-
-def _status(args: argparse.Namespace) -> None:
-    from .. import keyring  # noqa: PLC0415
-
-    with _readable(args, "read"):
-        ring = keyring.parse(args.path.read_bytes(), clock_ms())
-    facts = [_facts(key, state) for key, state in ring.states()]
-    if args.json:
-        print_json({"path": str(args.path), "index_fingerprint": ring.fingerprint, "keys": facts})
-        return
-    print_line(f"index key  {ring.fingerprint} (never changes)\n")
-    print_records(("kid", "state", "created_at", "active_from", "fingerprint"), facts)
-
-
-def _facts(key: Any, state: str) -> dict[str, object]:
-    return {
-        "kid": key.kid,
-        "state": state,
-        "created_at": key.created_at or None,
-        "active_from": time_text(key.from_ms or None) or key.created_at or None,
-        "fingerprint": key.fingerprint,
-    }

@@ -65,8 +65,7 @@ class Approved:
     replayed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Wrong:
+class Wrong(msgspec.Struct, frozen=True):
     """The guess was wrong and counted."""
 
     checks_left: int

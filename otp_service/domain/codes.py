@@ -5,11 +5,11 @@ pepper, since a bare hash of six digits is a million guesses (OWASP MFA cheat sh
 """
 
 import hashlib
-import hmac
 import re
 from collections.abc import Callable, Mapping
 
 from .errors import InvalidRequest
+from .keyed_hash import KeyedHash
 
 MIN_LENGTH, MAX_LENGTH = 6, 10
 _TYPED = re.compile(r"[0-9]{4,10}", re.ASCII)
@@ -42,10 +42,10 @@ def context_hash(context: Mapping[str, str] | None) -> str:
     return hashlib.sha256(length_prefixed(*parts)).hexdigest()
 
 
-def digest(pepper: bytes, *, app: str, verification_id: str, number_hash: str, context: str, code: str) -> str:
+def digest(pepper: KeyedHash, *, app: str, verification_id: str, number_hash: str, context: str, code: str) -> str:
     """HMAC-SHA256 in hex over the length-prefixed facts a code is bound to (`context` from `context_hash`)."""
     message = length_prefixed("otp/v1", app, verification_id, number_hash, context, code)
-    return hmac.digest(pepper, message, "sha256").hex()
+    return pepper.digest(message).hex()
 
 
 def length_prefixed(*parts: str) -> bytes:

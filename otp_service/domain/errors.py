@@ -6,12 +6,12 @@ which HTTP status belongs to it is a matter of `web.problems`, not of this modul
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+
+class Refusal(msgspec.Struct, frozen=True, eq=False):
     """The service understood and says no.
 
     `code` is the stable word, `detail` a sentence that says what to do next, `retry_after_s` whole seconds until
@@ -22,8 +22,19 @@ class Refusal:
     code: str
     detail: str
     retry_after_s: int | None = None
-    fields: Mapping[str, Any] = field(default_factory=dict)
-    verification_id: str | None = field(default=None, compare=False)
+    fields: Mapping[str, Any] = {}
+    verification_id: str | None = None
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the caller would be told the same."""
+        return isinstance(other, Refusal) and self._told() == other._told()
+
+    def __hash__(self) -> int:
+        """Of what is always hashable."""
+        return hash((self.code, self.detail))
+
+    def _told(self) -> tuple[object, ...]:
+        return self.code, self.detail, self.retry_after_s, self.fields
 
 
 class ServiceError(Exception):

@@ -60,7 +60,7 @@ class SendPermit:
 
 @dataclass(frozen=True, slots=True)
 class ReportOutcome:
-    """What a delivery report changed. `outcome`: `moved`, `same`, `duplicate` or `foreign`. `sender`: whose message."""
+    """What a delivery report changed. `outcome`: `moved`, `same` or `foreign`. `sender`: whose message."""
 
     outcome: str
     sender: str = ""

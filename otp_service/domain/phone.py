@@ -5,8 +5,8 @@ budgets are kept per number, so only the plain ASCII form is let through to it (
 """
 
 import re
-from dataclasses import dataclass
 
+import msgspec
 import phonenumbers
 from phonenumbers import PhoneNumberFormat, ValidationResult
 
@@ -37,8 +37,7 @@ _HINT = "Send the number in E.164: a plus sign, the country code and the number,
 _NOBODYS = f"No numbering plan holds this number. {_HINT}"
 
 
-@dataclass(frozen=True, slots=True)
-class Phone:
+class Phone(msgspec.Struct, frozen=True):
     """One telephone number. `e164` is canonical, `region` its ISO 3166 country or None where it has none.
 
     `kind` is what the number is for. Its repr shows the mask only, so that it may stand in a log by accident.

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
+import msgspec
+
 from .addresses import KeptAddress
 from .callback import Endpoint
 from .numbering import EITHER, USUAL_KINDS, Kind
@@ -92,9 +94,11 @@ class OnCall:
     to: tuple[str, ...] = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """At most `limit` events in any window of `per_ms` milliseconds."""
+class Limit(msgspec.Struct, frozen=True):
+    """At most `limit` events in any window of `per_ms` milliseconds.
+
+    A struct: tuples of limits are looked up in every request, and those of a dataclass are hashed in Python.
+    """
 
     limit: int
     per_ms: int

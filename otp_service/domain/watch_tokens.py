@@ -3,6 +3,8 @@
 import base64
 import hmac
 
+from .keyed_hash import KeyedHash
+
 TOKEN_BYTES = 16
 PREFIX = "wt_"
 
@@ -15,14 +17,14 @@ class WatchTokens:
     """
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        self._hash = KeyedHash(key)
 
     def __repr__(self) -> str:
         return "WatchTokens()"
 
     def make(self, verification_id: str) -> str:
         """The verification's token: `wt_` and 128 bits in base32 that only the key's holder can make."""
-        proof = hmac.digest(self._key, b"watch\0" + verification_id.encode(), "sha256")[:TOKEN_BYTES]
+        proof = self._hash.digest(b"watch\0" + verification_id.encode())[:TOKEN_BYTES]
         return PREFIX + base64.b32encode(proof).decode().rstrip("=").lower()
 
     def is_valid(self, verification_id: str, token: str) -> bool:

@@ -22,6 +22,9 @@ from .owners import peer_network
 from .receiving import DEADLINE_S, SEND_S, Receiving
 from .refusals import LATE, NO_HTTP, Refusals
 
+KEEP_ALIVE_S = 75.0
+"""How long an idle connection is kept. Longer than the usual reverse proxy keeps it, so the proxy closes first."""
+
 LINGER_S = 2.0
 LINGER_MAX = 1024 * 1024
 """How long, and how many bytes, the rest of a request is read and thrown away whose response was sent before."""
@@ -35,12 +38,18 @@ class Limits:
     """What the connections of one process share."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, connections: int, deadline_s: float = DEADLINE_S, send_s: float = SEND_S
+        self,
+        loop: asyncio.AbstractEventLoop,
+        connections: int,
+        deadline_s: float = DEADLINE_S,
+        send_s: float = SEND_S,
+        keep_s: float = KEEP_ALIVE_S,
     ) -> None:
         self.receiving = Receiving(loop, deadline_s)
         self.connections = Connections(connections, self.receiving)
         self.opened: Deadlines[Connection] = Deadlines(loop, deadline_s, Connection.give_up)
         self.sending: Deadlines[Connection] = Deadlines(loop, send_s, Connection.abort)
+        self.kept: Deadlines[Connection] = Deadlines(loop, keep_s, Connection.close_idle)
 
 
 class Connection(HttpToolsProtocol):
@@ -85,6 +94,7 @@ class Connection(HttpToolsProtocol):
         limits.connections.closed(self)
         limits.receiving.end(self)
         limits.sending.end(self)
+        limits.kept.end(self)
         self._end_new()
         super().connection_lost(exc)
 
@@ -97,10 +107,27 @@ class Connection(HttpToolsProtocol):
         self._limits.connections.busy(self)
 
     def on_response_complete(self) -> None:
-        """The response was sent, and the next request may begin."""
-        super().on_response_complete()
+        """The response was sent, and the next request may begin.
+
+        As uvicorn's own, which sets a timer for each response; here one serves all connections.
+        """
+        self._limits.kept.end(self)
+        if self.pipeline:
+            super().on_response_complete()
+        else:
+            self._keep()
         if not self._arriving and (self.cycle is None or self.cycle.response_complete):
             self._limits.connections.idle(self)
+
+    def _keep(self) -> None:
+        self.server_state.total_requests += 1
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            self._limits.kept.begin(self)
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Something has come: it is not idle."""
+        self._limits.kept.end(self)
 
     def pause_writing(self) -> None:
         """The caller reads too slowly."""
@@ -122,10 +149,6 @@ class Connection(HttpToolsProtocol):
 
     def close_idle(self) -> None:
         """Its place is needed, or it has been idle for too long."""
-        self._close()
-
-    def timeout_keep_alive_handler(self) -> None:
-        """It has been idle for too long."""
         self._close()
 
     def _close(self) -> None:

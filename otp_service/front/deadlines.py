@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from itertools import takewhile
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -36,7 +37,7 @@ class Deadlines(Generic[T]):
     def _look(self) -> None:
         """End what is late: the oldest stands first."""
         late_since = self._loop.time() - self._seconds
-        for one in [one for one, since in self._since.items() if since <= late_since]:
+        for one, _ in [*takewhile(lambda each: each[1] <= late_since, self._since.items())]:
             del self._since[one]
             self._late(one)
         self._looking = bool(self._since)

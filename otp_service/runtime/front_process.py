@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 GRACE_S = 5
 """For requests in flight when the process is to end and takes no more connections."""
 
-KEEP_ALIVE_S = 75
-"""How long an idle connection is kept. Longer than the usual reverse proxy keeps it, so the proxy closes first."""
-
 BACKLOG = 2048
 KEYRING_EVERY_S = 0.5
 LAST_LINES_S = 0.5
@@ -157,6 +154,5 @@ def server_config(
         proxy_headers=False,
         server_header=False,
         backlog=BACKLOG,
-        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )

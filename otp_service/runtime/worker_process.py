@@ -1,9 +1,11 @@
 """Delivery workers: one in the process of the command, or several processes that share its metrics."""
 
+import contextlib
 import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,9 @@ from .signals import Stop
 
 if TYPE_CHECKING:
     from .delivery_worker import DeliveryWorker
+
+LAST_LINES_S = 0.5
+"""For the log to be written, at the end."""
 
 END_S = 20.0
 """The longest that a worker takes to end; one that takes longer is killed."""
@@ -30,7 +35,8 @@ def run(settings: Settings, stop: Stop, processes: int, concurrency: int, serve_
             with metrics_server.serving_metrics(*serve_at):
                 worker = _built(settings, concurrency)
                 prepare_for_the_loop()
-                worker.run(stop, stop.at_once)
+                with _log_in_background(settings):
+                    worker.run(stop, stop.at_once)
             return
         building.try_to_build(_try)
         metrics.forget_ended(directory)
@@ -45,6 +51,21 @@ def _built(settings: Settings, concurrency: int) -> "DeliveryWorker":
 
     telemetry.configure_logging(settings.log_level)
     return build_worker(settings, concurrency=concurrency)
+
+
+@contextlib.contextmanager
+def _log_in_background(settings: Settings) -> Iterator[None]:
+    """Write log lines in a thread: no send waits for whoever reads them, and many lines are written at once."""
+    from .. import log_writer, telemetry  # noqa: PLC0415 - after the metrics directory is set
+
+    log = log_writer.to_stderr(telemetry.LOG_DROPPED.inc)
+    telemetry.configure_logging(settings.log_level, handler=log)
+    try:
+        yield
+    finally:
+        if not log.wait_until_written(LAST_LINES_S):
+            # Nobody reads the log; writing it at the end of the interpreter would wait for that.
+            os._exit(1 if sys.exc_info()[0] else 0)
 
 
 def prepare_for_the_loop() -> None:
@@ -68,7 +89,8 @@ def _child(main_pid: int, concurrency: int, _number: int) -> None:
     prepare_for_the_loop()
     stop = Stop()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    worker.run(stop)
+    with _log_in_background(settings):
+        worker.run(stop)
     leave()
 
 

@@ -3,7 +3,7 @@
 A store that is down refuses at once and needs none of this; one that hangs costs each caller the whole time-out, and
 callers queue behind one another, so that with four threads the twentieth would be refused after several seconds and
 not after one. Once tripped, a call is refused at once; every `PAUSE_S` one call probes, and any answer of the store
-closes it. A failure that took as long as a time-out counts as one, and READONLY is reported to the pool
+closes it. A failure that took as long as a time-out counts as one, and what the server refuses is reported to the pool
 (`primary`). A Cluster has a breaker for each node (`cluster`).
 
 Not here: what a refusal means to a request (`StoreUnavailable`, as for any other lost connection).
@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ReadOnlyError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
@@ -36,10 +35,10 @@ class Breaker(Retry):
     redis-py passes every command and every connecting through its retry policy, so nothing gets round it.
     """
 
-    def __init__(self, read_only: Callable[[], None] = lambda: None) -> None:
-        """`read_only` is called when the server answers that it takes no writes: it is the primary no more."""
+    def __init__(self, noticed: Callable[[Exception], None] = lambda _error: None) -> None:
+        """`noticed` is called with each error that the server answers: it may be the primary no more."""
         super().__init__(NoBackoff(), 0)
-        self.read_only = read_only
+        self.noticed = noticed
         self._lock = threading.Lock()
         self._within = threading.local()
         self._timeouts = 0
@@ -81,8 +80,7 @@ class Breaker(Retry):
             raise
         except Exception as error:
             self._answered()
-            if isinstance(error, ReadOnlyError):
-                self.read_only()
+            self.noticed(error)
             raise
         else:
             self._answered()
@@ -112,6 +110,10 @@ class Breaker(Retry):
         with self._lock:
             self._timeouts = TRIPS_AFTER
             self._next_probe = time.monotonic() + PAUSE_S
+
+    def forgive(self) -> None:
+        """Forget the time-outs: the calls to come go to another server."""
+        self._timeouts = 0
 
     def _answered(self) -> None:
         self._timeouts = 0

@@ -10,10 +10,13 @@ of a second in every call), refuses its own slots at once and leaves the others 
 import logging
 import threading
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from redis.cluster import RedisCluster
-from redis.exceptions import ClusterDownError, SlotNotCoveredError
+from redis.exceptions import ClusterDownError, RedisClusterException, SlotNotCoveredError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from .breaker import Breaker
 from .packing import as_bytes
@@ -21,6 +24,7 @@ from .packing import as_bytes
 LOOK_UP_PAUSE_S = 0.25
 """Between the end of one look-up and the beginning of the next."""
 
+T = TypeVar("T")
 _log = logging.getLogger("otp.store")
 
 
@@ -50,6 +54,23 @@ class GuardedCluster(RedisCluster):
         """Look the topology up in the background: a replica that joined is named by no request that fails."""
         self._look_up_soon()
 
+    def on_node(self, node: Any, ask: Callable[..., T]) -> T:
+        """Have `ask` use the client of one node. Raises what it raises, and ConnectionError while the node hangs."""
+        try:
+            return self._breaker_of(node).call_with_retry(
+                lambda: ask(self.get_redis_connection(node)), lambda _error: None
+            )
+        except (RedisConnectionError, RedisTimeoutError, ClusterDownError) as error:
+            self._noticed(node, error)
+            raise
+
+    def node_at(self, host: str, port: int) -> Any:
+        """The node at this address. Raises RedisClusterException if it is not known yet."""
+        node: Any = self.get_node(host=host, port=port)  # type: ignore[no-untyped-call]
+        if node is None:
+            raise RedisClusterException("A slot has moved to a node that is not known yet.")
+        return node
+
     def _covered_node(self, *args: Any, **kwargs: Any) -> Any:
         try:
             return self._node_of_slot(*args, **kwargs)
@@ -59,19 +80,25 @@ class GuardedCluster(RedisCluster):
             raise
 
     def _execute_command(self, target_node: Any, *args: Any, **kwargs: Any) -> Any:
-        breaker = self._node_breakers.get(target_node.name)
-        if breaker is None:
-            breaker = self._node_breakers.setdefault(target_node.name, Breaker())
         execute: Any = super()._execute_command
+        breaker = self._breaker_of(target_node)
         try:
             return breaker.call_with_retry(lambda: execute(target_node, *args, **kwargs), lambda _error: None)
         except UnicodeEncodeError:
             # Nothing was sent: redis-py cannot write a text that was read from bytes that are no text.
             return self._execute_command(target_node, *as_bytes(args), **kwargs)
         except ClusterDownError as error:
-            if "cluster is down" in str(error):
-                breaker.trip()
+            self._noticed(target_node, error)
             raise
+
+    def _breaker_of(self, node: Any) -> Breaker:
+        breaker = self._node_breakers.get(node.name)
+        return self._node_breakers.setdefault(node.name, Breaker()) if breaker is None else breaker
+
+    def _noticed(self, node: Any, error: Exception) -> None:
+        if "cluster is down" in str(error):
+            self._breaker_of(node).trip()
+        self._look_up_soon()
 
     def _look_up_soon(self, *args: Any, **kwargs: Any) -> None:
         if time.monotonic() >= self._next_look_up and self._refreshing.acquire(blocking=False):

@@ -5,7 +5,9 @@ here, and `scripts` makes its own single repeat with the same operation id. A ti
 redis-py itself, so no reply can reach another request.
 """
 
+import contextlib
 import ssl
+from collections.abc import Iterator
 from typing import Any, cast
 from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit, urlunsplit
 
@@ -13,14 +15,14 @@ import redis
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode
 from redis.retry import Retry
-from redis.sentinel import Sentinel
 
 from ..domain.errors import ConfigError
 from .answering import answering
 from .breaker import Breaker
 from .cluster import GuardedCluster
 from .packing import Packer
-from .primary import AskedSentinel, PrimaryPool, SentinelPrimaryPool
+from .primary import PrimaryPool, SentinelPrimaryPool
+from .sentinels import AskedSentinel, Sentinels
 from .store import Store
 
 TIMEOUT_S = 0.45
@@ -42,10 +44,13 @@ def connect(url: str) -> Store:
 
     Raises ConfigError for a URL that cannot be used and StoreUnavailable if a Cluster does not answer.
     """
+    with _usable():
+        sentinels = _sentinels(url) if "+sentinel" in urlsplit(url).scheme else None
     return Store(
-        client=_client(url, TIMEOUT_S, Breaker()),
-        blocking=_client(url, LONGEST_BLOCK_S + TIMEOUT_S, Retry(NoBackoff(), 0)),
+        client=_client(url, sentinels, TIMEOUT_S, Breaker()),
+        blocking=_client(url, sentinels, LONGEST_BLOCK_S + TIMEOUT_S, Retry(NoBackoff(), 0)),
         is_cluster="+cluster" in urlsplit(url).scheme,
+        sentinels=sentinels,
     )
 
 
@@ -67,18 +72,24 @@ def client_options(timeout_s: float) -> dict[str, Any]:
     }
 
 
-def _client(url: str, timeout_s: float, retry: Retry) -> "redis.Redis":
+@contextlib.contextmanager
+def _usable() -> Iterator[None]:
+    """Around what reads the URL. Raises ConfigError where it cannot be meant."""
     try:
-        with answering():
-            return _client_of_kind(url, timeout_s, retry)
+        yield
     except (ValueError, TypeError) as error:
         raise ConfigError("OTP_REDIS_URL: not a usable store URL") from error
 
 
-def _client_of_kind(url: str, timeout_s: float, retry: Retry) -> "redis.Redis":
+def _client(url: str, sentinels: Sentinels | None, timeout_s: float, retry: Retry) -> "redis.Redis":
+    with _usable(), answering():
+        return _client_of_kind(url, sentinels, timeout_s, retry)
+
+
+def _client_of_kind(url: str, sentinels: Sentinels | None, timeout_s: float, retry: Retry) -> "redis.Redis":
     scheme = urlsplit(url).scheme
-    if "+sentinel" in scheme:
-        return _sentinel(url, timeout_s, retry)
+    if sentinels is not None:
+        return _watched(url, sentinels, timeout_s, retry)
     if "+cluster" in scheme:
         return _cluster(url, timeout_s)
     # Every process is bounded by its threads; the pool must never be what refuses a request.
@@ -90,7 +101,7 @@ def _client_of_kind(url: str, timeout_s: float, retry: Retry) -> "redis.Redis":
 
 def _following(pool: PrimaryPool | SentinelPrimaryPool, retry: Retry) -> "redis.Redis":
     if isinstance(retry, Breaker):
-        retry.read_only = pool.drop
+        retry.noticed = pool.noticed
     return redis.Redis.from_pool(pool)
 
 
@@ -117,19 +128,22 @@ def _tls(scheme: str) -> dict[str, Any]:
     return {"ssl": True, "ssl_min_version": ssl.TLSVersion.TLSv1_2} if scheme.startswith("rediss") else {}
 
 
-def _sentinel(url: str, timeout_s: float, retry: Retry) -> "redis.Redis":
+def _sentinels(url: str) -> Sentinels:
     parts = urlsplit(url)
-    service, _, db = parts.path.strip("/").partition("/")
+    service = parts.path.strip("/").partition("/")[0]
     if not service:
         raise ConfigError(
             "OTP_REDIS_URL: a redis+sentinel:// URL names the service, e.g. redis+sentinel://h:26379/main"
         )
-    tls = _tls(parts.scheme)
-    settings = {**options(timeout_s), **_credentials(parts.netloc), **tls, "retry": retry, "db": int(db or 0)}
-    sentinel = Sentinel([])  # type: ignore[no-untyped-call]
-    asking, otherwise = _sentinel_options(parts.query) | tls, _credentials(parts.netloc)
-    sentinel.sentinels = [AskedSentinel(*host, otherwise, **asking) for host in _hosts(parts.netloc, 26379)]
-    pool = SentinelPrimaryPool(service, sentinel, max_connections=1024, **settings)  # type: ignore[no-untyped-call]
+    asking, otherwise = _sentinel_options(parts.query) | _tls(parts.scheme), _credentials(parts.netloc)
+    return Sentinels(service, [AskedSentinel(*host, otherwise, **asking) for host in _hosts(parts.netloc, 26379)])
+
+
+def _watched(url: str, sentinels: Sentinels, timeout_s: float, retry: Retry) -> "redis.Redis":
+    parts = urlsplit(url)
+    db = parts.path.strip("/").partition("/")[2]
+    settings = {**options(timeout_s), **_credentials(parts.netloc), **_tls(parts.scheme), "db": int(db or 0)}
+    pool = SentinelPrimaryPool(sentinels, max_connections=1024, **(settings | {"retry": retry}))
     return _following(pool, retry)
 
 

@@ -16,7 +16,6 @@ from .script_files import Value
 from .scripts import Scripts
 from .store import Store, fields_of
 
-MESSAGE_TTL_MS = 48 * 3_600_000
 FIRST_POLL_MS = 8_000
 """The first poll after a send without a report: within ten seconds, the worker's heartbeat included."""
 
@@ -98,12 +97,11 @@ class Deliveries:
         return self._record(
             "record_accepted",
             job,
-            {"message": self._keys.message(job.reference.number_hash, outcome.message_id)},
+            {"secrets": self._keys.secrets(job.reference)},
             message_id=outcome.message_id,
             carrier_status=outcome.status or "",
             held_ms=int(outcome.wait_s * 1000),
             first_poll_ms=FIRST_POLL_MS,
-            message_ttl_ms=MESSAGE_TTL_MS,
         )
 
     def record_refused(self, job: Job, outcome: Refused) -> str:

@@ -1,5 +1,6 @@
 """Delivery reports: what the carrier says became of a message, applied to its delivery."""
 
+import hashlib
 from collections.abc import Iterable
 
 from ..domain.delivery import DeliveryReport, from_carrier
@@ -9,9 +10,10 @@ from ..domain.outbox import ReportOutcome
 from ..domain.policy import Sender
 from .answering import answering
 from .arguments import route_text
-from .deliveries import FIRST_POLL_MS, MESSAGE_TTL_MS
+from .deliveries import FIRST_POLL_MS
 from .schema import Keys
-from .schema.encodings import flag
+from .schema.encodings import MessageEntry, flag
+from .schema.fields import Number
 from .scripts import Scripts
 from .store import Store
 
@@ -30,6 +32,7 @@ _CARRIER_RANK = {
     "read": 6,
 }
 _FAILED_RANK = 4
+_MESSAGES = [f"{Number.MESSAGE}{digit}" for digit in range(10)]
 
 
 class DeliveryReports:
@@ -48,12 +51,15 @@ class DeliveryReports:
     def find_message(self, number_hash: str, message_id: str) -> tuple[Reference, int] | None:
         """The delivery that became this message at the carrier."""
         with answering():
-            found = self._client.get(self._keys.message(number_hash, message_id))
-        return self._ids.read_delivery(str(found)) if found else None
+            entries = self._client.hmget(self._keys.number(number_hash), _MESSAGES)
+        digest = hashlib.sha1(message_id.encode(), usedforsecurity=False).hexdigest()[:16]
+        for entry in filter(None, entries):
+            found, token, ordinal = MessageEntry.parse(str(entry))
+            if found == digest:
+                return Reference(token, number_hash), int(ordinal)
+        return None
 
-    def apply_report(
-        self, ref: Reference, ordinal: int, number_hash: str, report: DeliveryReport, event_id: str | None
-    ) -> ReportOutcome:
+    def apply_report(self, ref: Reference, ordinal: int, number_hash: str, report: DeliveryReport) -> ReportOutcome:
         """Move a delivery by what the carrier reports of its message. A status that we do not know is `same`."""
         status = from_carrier(report.status)
         if status is None:
@@ -61,7 +67,7 @@ class DeliveryReports:
         error = report.error
         reply = self._scripts.call(
             "delivery/apply_report",
-            self._report_keys(ref, report.message_id, event_id),
+            self._report_keys(ref),
             token=ref.token,
             number_hash=ref.number_hash,
             ordinal=ordinal,
@@ -76,13 +82,11 @@ class DeliveryReports:
             opted_out=flag(error is not None and error.opted_out),
             recipient=number_hash,
             first_poll_ms=FIRST_POLL_MS,
-            message_ttl_ms=MESSAGE_TTL_MS,
-            event_ttl_ms=EVENT_TTL_MS if event_id else 0,
             sticky_ttl_ms=STICKY_TTL_MS,
         )
         return ReportOutcome(*reply)
 
-    def _report_keys(self, ref: Reference, message_id: str, event_id: str | None) -> dict[str, str]:
+    def _report_keys(self, ref: Reference) -> dict[str, str]:
         k, number, shard = self._keys, ref.number_hash, self._keys.shard(ref.number_hash)
         return {
             "record": k.record(ref),
@@ -90,8 +94,8 @@ class DeliveryReports:
             "audit": k.audit(shard),
             "timers": k.timers(shard),
             "optouts": k.optouts(number),
-            "message": k.message(number, message_id),
-            "event": k.event(number, event_id or "none"),
+            "number": k.number(number),
+            "secrets": k.secrets(ref),
             "sticky": k.sticky(number),
             "opted_out": k.opted_out(shard),
         }

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..domain.audit import EventType
 from ..domain.optout_list import OptOut, Standing
-from .answering import answering
+from .answering import answering, answers
 from .delivery_reports import EVENT_TTL_MS
 from .schema import Keys
 from .schema.encodings import OptoutEntry, flag
@@ -31,6 +31,7 @@ class OptOuts:
     """The registry of one store."""
 
     def __init__(self, store: Store, scripts: Scripts, keys: Keys) -> None:
+        self._store = store
         self._client = store.client
         self._scripts = scripts
         self._keys = keys
@@ -74,6 +75,14 @@ class OptOuts:
         with answering():
             found: Any = self._client.hgetall(self._keys.optouts(number_hash))
         return [_entry(profile, value) for profile, value in sorted(found.items())]
+
+    def count(self) -> int:
+        """How many numbers are opted out of some profile, on all shards that answer.
+
+        Raises StoreUnavailable if none does.
+        """
+        commands = [("HLEN", self._keys.opted_out(shard)) for shard in range(self._keys.shards)]
+        return sum(size or 0 for size in answers(self._store.gather(commands)))
 
     def standing(self, profile: str) -> Iterator[Standing]:
         """Every opt-out of a messaging profile, shard by shard. Raises StoreUnavailable."""

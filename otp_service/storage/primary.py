@@ -4,21 +4,30 @@ A managed store, a virtual address or Sentinel may put another server behind the
 answering reads. So a connection looks at its server's role when it is made and, while it is used, at least every
 `ROLE_CHECK_S`. A server that is no primary, or that answers READONLY, ends all connections of the pool; the next
 one is made anew, and with it the address is looked up again. What is read from a server in the moment of its demotion
-is therefore at most `ROLE_CHECK_S` old.
+is therefore at most `ROLE_CHECK_S` old. A server that refuses because it has too few replicas, or is loading, may have
+a successor: then the address is looked up again, `ROLE_CHECK_S` apart at least.
+
+A primary that is cut off does not know that another one was chosen. Where sentinels watch it, they say so
+(`sentinels`), and all connections end at once.
 
 The role stands in the answer to HELLO. That needs no right that an operator takes away from a service, unlike ROLE and
 INFO, which are "dangerous". Of a server without HELLO only READONLY is noticed.
 """
 
+import contextlib
+import socket
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import redis
 from redis.connection import ConnectionPool
-from redis.exceptions import AuthenticationError, ResponseError
+from redis.exceptions import BusyLoadingError, MasterDownError, ReadOnlyError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.retry import Retry
 from redis.sentinel import SentinelConnectionPool
+
+from .breaker import Breaker
+from .sentinels import Sentinels
 
 ROLE_CHECK_S = 1.0
 _NEVER_AGAIN = float("inf")
@@ -26,6 +35,8 @@ _NEVER_AGAIN = float("inf")
 
 class _StaysWithPrimary(ConnectionPool):
     """What both kinds of pools do. Safe for many threads."""
+
+    _doubted_at = 0.0
 
     def make_connection(self) -> Any:
         """A new connection, which checks the role of its server whenever it connects."""
@@ -52,6 +63,14 @@ class _StaysWithPrimary(ConnectionPool):
         with self._lock:
             self.update_active_connections_for_reconnect()
             self.disconnect_free_connections()
+
+    def noticed(self, error: Exception) -> None:
+        """A server of this pool answered this: look the address up again if it may be the primary no more."""
+        if isinstance(error, ReadOnlyError):
+            self.drop()
+        elif is_doubtful(error) and time.monotonic() - self._doubted_at >= ROLE_CHECK_S:
+            self._doubted_at = time.monotonic()
+            self.drop()
 
     def _greeted(self, connection: Any) -> None:
         # redis-py itself has said HELLO, unless the URL asks for an old protocol.
@@ -93,24 +112,41 @@ class PrimaryPool(_StaysWithPrimary):
 
 
 class SentinelPrimaryPool(_StaysWithPrimary, SentinelConnectionPool):
-    """For a service that Sentinel watches: every new connection asks the sentinels where the primary is."""
+    """For a service that Sentinel watches: connections go where the sentinels say that the primary is."""
+
+    def __init__(self, sentinels: Sentinels, retry: Retry, **options: Any) -> None:
+        super().__init__(sentinels.service, sentinels, retry=retry, **options)  # type: ignore[no-untyped-call]
+        self.sentinels = sentinels
+        self._retry = retry
+        sentinels.follow(self.leave)
+
+    def leave(self) -> None:
+        """The primary is another server: end all connections now, also under those who wait for the old one."""
+        self.drop()
+        with self._lock:
+            connections = list(self._get_in_use_connections())  # type: ignore[no-untyped-call]
+        for connection in connections:
+            _interrupt(connection)
+        if isinstance(self._retry, Breaker):
+            self._retry.forgive()
 
 
-class AskedSentinel(redis.Redis):
-    """A sentinel. If it wants a password and none is given for it, that of the servers (`otherwise`) is tried."""
+def _interrupt(connection: Any) -> None:
+    """End the exchange under way on another thread's connection: it fails there as a lost connection does."""
+    sock = getattr(connection, "_sock", None)
+    if sock is not None:
+        with contextlib.suppress(OSError):
+            # Of the socket below TLS, whose own state belongs to the thread that reads.
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
-    def __init__(self, host: str, port: int, otherwise: Mapping[str, Any], **options: Any) -> None:
-        super().__init__(host=host, port=port, **options)
-        self._otherwise = {} if options.get("password") else dict(otherwise)
 
-    def sentinel_masters(self) -> Any:
-        """What it knows of its primaries. Raises redis' errors."""
-        try:
-            return super().sentinel_masters()
-        except AuthenticationError:
-            if not self._otherwise:
-                raise
-            self.connection_pool.connection_kwargs.update(self._otherwise)
-            self._otherwise = {}
-            self.connection_pool.reset()
-            return super().sentinel_masters()
+def is_doubtful(error: Exception) -> bool:
+    """Whether the server takes no part at present, so that another one may be the primary by now."""
+    return isinstance(error, (BusyLoadingError, MasterDownError)) or str(error).startswith("NOREPLICAS")
+
+
+def noticed(client: "redis.Redis", error: Exception) -> None:
+    """As `noticed` of the client's pool, for an error among the replies of a pipeline."""
+    pool = client.connection_pool
+    if isinstance(pool, _StaysWithPrimary):
+        pool.noticed(error)

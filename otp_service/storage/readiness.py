@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import redis
 
+from .. import clock
 from ..domain.errors import NotReady
 from .answering import STORE_ERRORS, answering, answers
 from .connect import TIMEOUT_S, client_options
@@ -123,3 +124,14 @@ def dead_shards(store: Store, keys: Keys) -> list[int]:
 def clock_ms(store: Store) -> int:
     """The store's clock in Unix milliseconds. Raises StoreUnavailable."""
     return store.any_time_ms()
+
+
+def clock_ahead_ms(store: Store, machine_ms: Callable[[], int] = clock.clock_ms) -> int:
+    """How far this machine's clock is ahead of the store's; negative if it is behind. Raises StoreUnavailable.
+
+    0 if it may be the same: what the question took is no difference.
+    """
+    before = machine_ms()
+    told = store.any_time_ms()
+    after = machine_ms()
+    return before - told if told < before else min(0, after - told)

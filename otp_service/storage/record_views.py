@@ -20,7 +20,12 @@ FIRST_VERSION = 2
 
 CLOCK_PLAY_MS = 5_000
 """By so much a code may seem to begin in the future; by more, the store's clock was set back, and the code is over."""
-
+_USUAL_DETAIL = {
+    EventType.SENDING: '{"try":1}',
+    EventType.SENT: '{"carrier_status":"queued"}',
+    EventType.DELIVERED: '{"carrier_status":"delivered"}',
+}
+"""What an event of the timeline says whose detail is not kept, as JSON. The scripts have the same table."""
 
 View = TypeVar("View", bound=VerificationView)
 
@@ -144,5 +149,7 @@ def _timeline_entry(ref: Reference, record: Mapping[str, str], version: int) -> 
     if event == EventType.QUEUED:
         detail = queued_detail(delivery_facts(record, int(ordinal)))
     else:
-        detail = json.loads(joined(record, f"{Record.DETAIL}{version}") or "{}")
+        detail = json.loads(joined(record, f"{Record.DETAIL}{version}") or _USUAL_DETAIL.get(event, "{}"))
+    if event == EventType.SENT:
+        detail["message_id"] = record[f"{ordinal}{Delivery.MESSAGE_ID}"]
     return TimelineEntry(event, int(at), ref.delivery_id(int(ordinal)) if ordinal else None, detail)

@@ -1,7 +1,13 @@
-"""The senders' rates: evenly spaced slots that all workers share."""
+"""The senders' rates: evenly spaced slots that all workers share.
+
+In a Cluster the shard that holds a sender's rate may die. Then all workers go on with the next place of the sender,
+which is in another slot: they know the same places in the same order. While one worker has noticed it and another has
+not, for a second at most, two places are in use. Only where no place answers each process counts alone.
+"""
 
 import logging
 import time
+from collections.abc import Iterator
 
 from ..domain.errors import StoreUnavailable
 from ..domain.outbox import LONGEST_SLEEP_MS
@@ -10,6 +16,9 @@ from .schema import Keys
 from .schema.encodings import flag
 from .scripts import Scripts
 from .store import NODE_PAUSE_S, Store
+
+PLACES = 8
+"""Of one sender. With so many, one sender in two thousand has all of them on one of three nodes."""
 
 _log = logging.getLogger("otp.outbox")
 
@@ -22,7 +31,7 @@ class SenderRate:
         self._scripts = scripts
         self._keys = keys
         self._local_slots = LocalSlots()
-        self._local_until: dict[str, float] = {}
+        self._dead_until: dict[str, float] = {}
 
     def acquire_rate_slot(self, sender: str, rate_per_s: float, patience_ms: int, *, again: bool = False) -> int:
         """Take the sender's next slot: milliseconds to wait, negative if they would be more than `patience_ms`.
@@ -30,24 +39,33 @@ class SenderRate:
         After at most `LONGEST_SLEEP_MS` the message may go. After a longer wait it asks `again`, as one that has
         waited: it may go unless others go at that time, since much of the time may have passed unused.
 
-        While the sender's shard of a Cluster is dead, each process takes slots of its own. Raises StoreUnavailable.
+        Raises StoreUnavailable, but not in a Cluster.
         """
-        if time.monotonic() >= self._local_until.get(sender, 0.0):
+        for key in self._places(sender):
             try:
-                return self._take_shared(sender, rate_per_s, patience_ms, again=again)
+                return self._take_shared(key, rate_per_s, patience_ms, again=again)
             except StoreUnavailable:
                 if not self._store.is_cluster:
                     raise
-                _log.warning("each process keeps a sender's rate alone", extra={"sender": sender})
-                self._local_until[sender] = time.monotonic() + NODE_PAUSE_S
-        if again:
-            return 0
-        return round(1000 * self._local_slots.reserve(sender, 1 / rate_per_s, patience_ms / 1000))
+                self._pause(self._store.node_of(key), sender)
+        return 0 if again else round(1000 * self._local_slots.reserve(sender, 1 / rate_per_s, patience_ms / 1000))
 
-    def _take_shared(self, sender: str, rate_per_s: float, patience_ms: int, *, again: bool) -> int:
+    def _places(self, sender: str) -> Iterator[str]:
+        """The keys of the sender's places, without those on nodes that did not answer a moment ago."""
+        for place in range(PLACES if self._store.is_cluster else 1):
+            key = self._keys.sender_rate(sender, place)
+            if time.monotonic() >= self._dead_until.get(self._store.node_of(key), 0.0):
+                yield key
+
+    def _pause(self, node: str, sender: str) -> None:
+        if node not in self._dead_until:
+            _log.warning("a sender's rate is kept in another place", extra={"sender": sender})
+        self._dead_until[node] = time.monotonic() + NODE_PAUSE_S
+
+    def _take_shared(self, key: str, rate_per_s: float, patience_ms: int, *, again: bool) -> int:
         reply = self._scripts.call(
             "sender/take_rate_slot",
-            {"sender_rate": self._keys.sender_rate(sender)},
+            {"sender_rate": key},
             messages_per_s=str(rate_per_s),
             patience_ms=patience_ms,
             soon_ms=LONGEST_SLEEP_MS,

@@ -11,11 +11,14 @@ from typing import Any, TypeVar, cast
 
 import redis
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisClusterException
+from redis.exceptions import RedisClusterException, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from ..domain.errors import StoreUnavailable
 from .answering import STORE_ERRORS, answering
+from .confirmed import run_confirmed, run_confirmed_in
+from .primary import noticed
+from .sentinels import Sentinels
 
 NODE_PAUSE_S = 1.0
 """A node of a Cluster that did not answer `gather` is not asked by it again for so long."""
@@ -33,11 +36,16 @@ class Store:
     finds_nodes: bool = False
     """Whether a pipeline of `client` sends each command to the node that has its key, all at once."""
 
+    sentinels: Sentinels | None = None
+    """Those that watch the store, if it is one of Sentinel's."""
+
     _paused_until: dict[str, float] = field(default_factory=dict, repr=False, compare=False)
     """Until when (monotonic seconds) a node, by its name, is not asked again."""
 
     def close(self) -> None:
         """Close all connections."""
+        if self.sentinels is not None:
+            self.sentinels.close()
         self.client.close()
         self.blocking.close()
 
@@ -58,9 +66,13 @@ class Store:
             with self.client.pipeline(transaction=False) as pipe:
                 for command in commands:
                     cast("Any", pipe).execute_command(*command, **_reading(command), **more)
-                return list(pipe.execute(raise_on_error=False))
+                replies = list(pipe.execute(raise_on_error=False))
         except STORE_ERRORS as error:
             return [error] * len(commands)
+        if not self.finds_nodes:
+            for refused in (reply for reply in replies if isinstance(reply, ResponseError)):
+                noticed(self.client, refused)
+        return replies
 
     def _on_node(self, key: str, command: Sequence[str | int | bytes]) -> Any:
         try:
@@ -71,6 +83,20 @@ class Store:
     def _run(self, command: Sequence[str | int | bytes], node: Any) -> Any:
         # The node is named, because to find the keys of some commands (XREADGROUP) redis-py would ask a node, any node.
         return cast("Any", self.client).execute_command(*command, target_nodes=node, **_reading(command))
+
+    def run_confirmed(self, command: Sequence[str | int | bytes], replicas: int, timeout_ms: int) -> tuple[Any, int]:
+        """Run a command and wait until so many replicas have what it wrote: its reply, and how many have it then.
+
+        Both leave in one write. The wait ends after `timeout_ms` milliseconds, which must be well under
+        `connect.TIMEOUT_S`. A request in an event loop stops no other one by it. Raises what redis-py raises: if there
+        is no answer, nobody knows whether the command ran.
+        """
+        client: Any = self.client
+        if self.finds_nodes:
+            return cast("tuple[Any, int]", client.run_confirmed(command, replicas, timeout_ms))
+        if self.is_cluster:
+            return run_confirmed_in(client, key_of(command), command, replicas, timeout_ms)
+        return run_confirmed(client, command, replicas, timeout_ms)
 
     def read_group(self, command: Sequence[str | int]) -> Any:
         """Run an XREADGROUP that may wait, of streams on one node. Raises what redis-py raises."""
@@ -83,6 +109,13 @@ class Store:
         if node is None:
             raise RedisClusterException("No node has the slot of this key.")
         return node
+
+    def node_of(self, key: str) -> str:
+        """The name of the node of a Cluster that holds the key; empty if none has its slot, and on one server."""
+        try:
+            return str(self._node(key).name) if self.is_cluster else ""
+        except STORE_ERRORS:
+            return ""
 
     def _asked(self, node: Any, ask: Callable[[Any], T]) -> T:
         if self._is_node_paused(node):

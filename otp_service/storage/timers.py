@@ -1,8 +1,10 @@
 """What is due later: a sorted set of timers for each shard, so that no wait is lost with a process."""
 
+import contextlib
 from collections.abc import Sequence
 from functools import partial
 
+from ..domain.errors import StoreUnavailable
 from ..domain.ids import Ids, Reference
 from ..domain.outbox import Timer, TimerKind
 from .answering import answering, answers
@@ -52,10 +54,12 @@ class Timers:
             if now_ms is None:
                 continue
             seen_ms = self._seen_ms.get(shard, now_ms)
-            self._seen_ms[shard] = now_ms
-            if now_ms + CLOCK_PLAY_MS < seen_ms:
-                keys = {"timers": self._keys.timers(shard), "clock_step": self._keys.clock_step(shard)}
-                self._scripts.call("delivery/follow_clock", keys, seen_ms=seen_ms, same_step_ms=SAME_STEP_MS)
+            # A shard that dies just now stops no other one; its step is followed when it answers.
+            with contextlib.suppress(StoreUnavailable):
+                if now_ms + CLOCK_PLAY_MS < seen_ms:
+                    keys = {"timers": self._keys.timers(shard), "clock_step": self._keys.clock_step(shard)}
+                    self._scripts.call("delivery/follow_clock", keys, seen_ms=seen_ms, same_step_ms=SAME_STEP_MS)
+                self._seen_ms[shard] = now_ms
 
     def _parse_all(self, shard: int, members: Sequence[str]) -> list[Timer]:
         parsed = [(member, self._parse(shard, member)) for member in members]

@@ -15,36 +15,73 @@ import httpx
 
 from ..connections import Connects, Deadline, connect, resolve_within
 
+KEPT_S = 30.0
+"""How long a connection is kept that no request uses."""
+
 
 @dataclass(frozen=True, slots=True)
 class Connection:
     """The connection of one thread or greenlet to the carrier. `pool` is None where the network is replaced."""
 
     http: httpx.BaseTransport
-    pool: httpcore.ConnectionPool | None
+    kept: "KeptConnection | None"
     deadline: Deadline
 
     def has_leftover(self) -> bool:
         """Whether more has come than the answer. h11 would take it for the answer to the next request."""
-        if self.pool is None:
-            return False
-        try:
-            return any(one._connection._h11_state.trailing_data[0] for one in self.pool.connections)  # type: ignore[attr-defined]
-        except AttributeError:  # closed before it was open, or another httpcore: not to be used again
-            return True
+        return self.kept is not None and self.kept.has_leftover()
 
     def hang_up(self) -> None:
         """Close it; the next request opens a new one."""
-        if self.pool is not None:
-            self.pool.close()
+        if self.kept is not None:
+            self.kept.close()
 
 
-class PoolTransport(httpx.HTTPTransport):
-    """httpx's own, over a pool that knows the deadline; httpx has no parameter for it."""
+class KeptConnection:
+    """One connection to the carrier at a time. Stands where httpcore's pool stands, for one thread or greenlet.
 
-    def __init__(self, pool: httpcore.ConnectionPool, tls: ssl.SSLContext) -> None:
+    A pool looks through its connections and requests several times for each request, and takes locks.
+    """
+
+    def __init__(self, tls: ssl.SSLContext, backend: httpcore.NetworkBackend) -> None:
+        self._tls = tls
+        self._backend = backend
+        self._one: httpcore.HTTPConnection | None = None
+
+    def handle_request(self, request: httpcore.Request) -> httpcore.Response:
+        """Send it on the connection that is open, or on a new one. Raises httpcore's errors."""
+        one = self._one
+        if one is None or not one.is_idle() or one.has_expired():
+            one = self._new(request.url.origin)
+        return one.handle_request(request)
+
+    def _new(self, origin: httpcore.Origin) -> httpcore.HTTPConnection:
+        self.close()
+        self._one = httpcore.HTTPConnection(
+            origin, ssl_context=self._tls, keepalive_expiry=KEPT_S, network_backend=self._backend
+        )
+        return self._one
+
+    def has_leftover(self) -> bool:
+        """Whether more has come than the answer."""
+        try:
+            return bool(self._one._connection._h11_state.trailing_data[0])  # type: ignore[union-attr]
+        except AttributeError:  # closed before it was open, or another httpcore: not to be used again
+            return True
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        one, self._one = self._one, None
+        if one is not None:
+            one.close()
+
+
+class KeptTransport(httpx.HTTPTransport):
+    """httpx's own, over a connection that knows the deadline; httpx has no parameter for it."""
+
+    def __init__(self, kept: KeptConnection, tls: ssl.SSLContext) -> None:
         super().__init__(verify=tls, trust_env=False)
-        self._pool = pool
+        self._pool: Any = kept
 
 
 class Network(Connects, Protocol):
@@ -63,16 +100,9 @@ class BlockingNetwork(httpcore.SyncBackend):
         return resolve_within(lambda: addresses_of(host, port), deadline, timeout)
 
 
-def new_pool(tls: ssl.SSLContext, deadline: Deadline, network: Network) -> httpcore.ConnectionPool:
-    """A pool of one connection, every step of which ends at the deadline."""
-    return httpcore.ConnectionPool(
-        ssl_context=tls,
-        max_connections=1,
-        max_keepalive_connections=1,
-        keepalive_expiry=30,
-        retries=0,
-        network_backend=_Backend(deadline, network),
-    )
+def new_connection(tls: ssl.SSLContext, deadline: Deadline, network: Network) -> KeptConnection:
+    """A connection every step of which ends at the deadline. It is opened by the first request."""
+    return KeptConnection(tls, _Backend(deadline, network))
 
 
 class _Backend(httpcore.NetworkBackend):

@@ -26,7 +26,7 @@ import httpx
 from ..connections import Deadline
 from ..domain.delivery import TOO_LATE
 from . import json
-from .connection import BlockingNetwork, Connection, Network, PoolTransport, new_pool
+from .connection import BlockingNetwork, Connection, KeptTransport, Network, new_connection
 from .exceptions import NotSentError, UnknownOutcomeError
 
 LARGEST_ANSWER = 1_000_000  # bytes; a page of 250 numbers has some 250 kB
@@ -216,10 +216,11 @@ class Transport:
 
     def _new_connection(self) -> Connection:
         deadline = Deadline(0.0)
-        pool = None if self._tls is None else new_pool(self._tls, deadline, self._network)
-        http = self._transport if pool is None or self._tls is None else PoolTransport(pool, self._tls)
-        assert http is not None
-        return Connection(http, pool, deadline)
+        if self._tls is None:
+            assert self._transport is not None
+            return Connection(self._transport, None, deadline)
+        kept = new_connection(self._tls, deadline, self._network)
+        return Connection(KeptTransport(kept, self._tls), kept, deadline)
 
 
 def _document(response: httpx.Response, content: bytes | None) -> object:

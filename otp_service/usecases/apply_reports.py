@@ -23,17 +23,17 @@ class ApplyReports:
         self._ids = ids
         self._sender_health = sender_health
 
-    def apply(self, event_id: str, reports: Sequence[DeliveryReport]) -> None:
+    def apply(self, reports: Sequence[DeliveryReport]) -> None:
         """Move the deliveries that the reports are about. Unknown ones change nothing. Raises StoreUnavailable."""
         for report in reports:
-            self._apply(event_id, report)
+            self._apply(report)
 
-    def _apply(self, event_id: str, report: DeliveryReport) -> None:
+    def _apply(self, report: DeliveryReport) -> None:
         number_hash = self._ids.number_hash(report.to)
         found = self._find_delivery(report, number_hash)
         if found is None:
             return
-        applied = self._reports.apply_report(*found, number_hash, report, event_id)
+        applied = self._reports.apply_report(*found, number_hash, report)
         if applied.outcome == "foreign":
             return
         ref, ordinal = found

@@ -68,6 +68,6 @@ class DeliveryTimers:
         if report is None or report.delivery_id not in (None, timer.delivery_id):
             return
         number_hash = self._ids.number_hash(report.to)
-        applied = self._reports.apply_report(timer.reference, timer.ordinal, number_hash, report, None)
+        applied = self._reports.apply_report(timer.reference, timer.ordinal, number_hash, report)
         self._sender_health.record_report(applied, report, number_hash)
         _log.info("polled a delivery report", extra={"delivery_id": timer.delivery_id, "outcome": applied.outcome})

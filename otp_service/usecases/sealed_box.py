@@ -7,10 +7,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from ..domain.errors import SealBroken
 from ..domain.ids import Reference
-
-_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,8 @@ class Box:
 
 def pack(ref: Reference, box: Box) -> bytes:
     """The bytes to seal. They name the verification, so that a box cannot be taken for another one's."""
-    context = [dict(box.context)] if box.context else []
-    return _encode([ref.token, box.to, box.code, *context]).encode()
+    context = (box.context,) if box.context else ()
+    return msgspec.json.encode((ref.token, box.to, box.code, *context))
 
 
 def unpack(ref: Reference, plain: bytes) -> Box:

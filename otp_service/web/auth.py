@@ -7,6 +7,7 @@ from ..domain.errors import Refusal
 from ..storage.api_keys import ApiKeys
 from ..storage.callers import set_caller
 from ..storage.known_api_keys import Principal
+from .http import Call
 from .refused_keys import RefusedKeys
 
 EVERY_APP = "audit:all"
@@ -22,10 +23,11 @@ class Auth:
         self._refused = refused
         self._addresses = addresses
 
-    def authenticate(self, headers: Mapping[str, str]) -> Principal | Refusal:
-        """The key's holder, or `unauthorized`."""
-        token = bearer(headers)
+    def authenticate(self, call: Call) -> Principal | Refusal:
+        """The key's holder, who from then on causes what this request does; or `unauthorized`."""
+        token = bearer(call.headers)
         principal = self._keys.authenticate(token) if token is not None else None
+        self.name_caller(call.peer, call.request_id, principal)
         if principal is None and token:
             self._refused.record_key(token)
         return principal or Refusal("unauthorized", "Send an API key: Authorization: Bearer <key>.")

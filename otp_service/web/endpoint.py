@@ -60,52 +60,56 @@ class Endpoint:
         """Answer one request."""
         began = time.perf_counter()
         call = Call(path, query, headers, b"", peer, self._new_request_id())
-        who: list[Principal] = []
         try:
-            answer = self._answer(call, read_body, who)
+            answer = self._answer(call, read_body)
         except ServiceError as error:
             if isinstance(error, StoreUnavailable):
                 telemetry.STORE_ERRORS.inc()
             answer = self._problems.error(error, call.request_id)
             if answer.status >= 500:
-                _log.error("not able to answer", exc_info=True, extra=self._extra(call, who))
+                _log.error("not able to answer", exc_info=True, extra=self._extra(call))
         except Exception:  # noqa: BLE001 - the last catch: whatever it is, the caller gets a clear 500
-            _log.error("unexpected", exc_info=True, extra=self._extra(call, who))
+            _log.error("unexpected", exc_info=True, extra=self._extra(call))
             answer = self._problems.hidden("internal_error", call.request_id)
         finally:
             clear_caller()
-        return self._finish(call, answer, began, who)
+        return self._finish(call, answer, began)
 
-    def _answer(self, call: Call, read_body: ReadBody, who: list[Principal]) -> Reply:
+    def _answer(self, call: Call, read_body: ReadBody) -> Reply:
         if not self.route.waits:
             return self.route.handler(call)
         with self._admission:
-            return self._admitted(call, read_body, who)
+            return self._admitted(call, read_body)
 
-    def _admitted(self, call: Call, read_body: ReadBody, who: list[Principal]) -> Reply:
+    def _admitted(self, call: Call, read_body: ReadBody) -> Reply:
         route = self.route
-        self._auth.name_caller(call.peer, call.request_id)
-        if route.scope is None:
-            return route.handler(self._with_body(call, read_body))
-        if route.token_access is not None and route.token_access.admits(call):
-            return route.token_access.handler(call)
-        principal = self._auth.authenticate(call.headers)
+        if route.scope is None or (route.token_access is not None and route.token_access.admits(call)):
+            return self._open(call, read_body)
+        principal = self._auth.authenticate(call)
         if isinstance(principal, Refusal):
             return self._problems.refusal(principal, call.request_id)
-        who.append(principal)
-        self._auth.name_caller(call.peer, call.request_id, principal)
+        call.principal = principal
         if route.precheck is not None and "idempotency-key" in call.headers:
             return self._checked(route.precheck, call, principal, route.scope, read_body)
         refusal = self._auth.allow(principal, route.scope)
         if refusal is not None:
             return self._problems.refusal(refusal, call.request_id)
-        return route.handler(self._with_body(call, read_body, principal))
+        self._read_body(call, read_body)
+        return route.handler(call)
+
+    def _open(self, call: Call, read_body: ReadBody) -> Reply:
+        """Without a key, to everybody or to who holds a token."""
+        self._auth.name_caller(call.peer, call.request_id)
+        if self.route.scope is not None and self.route.token_access is not None:
+            return self.route.token_access.handler(call)
+        self._read_body(call, read_body)
+        return self.route.handler(call)
 
     def _checked(self, precheck: Precheck, call: Call, principal: Principal, scope: str, read_body: ReadBody) -> Reply:
         # A body over the limit has no stored reply, and 403 comes before 413.
         too_large: PayloadTooLarge | None = None
         try:
-            call = self._with_body(call, read_body, principal)
+            self._read_body(call, read_body)
         except PayloadTooLarge as error:
             too_large = error
         known = precheck(call) if too_large is None else None
@@ -118,9 +122,9 @@ class Endpoint:
             raise too_large
         return self.route.handler(call)
 
-    def _with_body(self, call: Call, read_body: ReadBody, principal: Principal | None = None) -> Call:
-        body = b"" if self.route.method in _BODILESS else self._body(call, read_body)
-        return Call(call.path, call.query, call.headers, body, call.peer, call.request_id, principal)
+    def _read_body(self, call: Call, read_body: ReadBody) -> None:
+        if self.route.method not in _BODILESS:
+            call.body = self._body(call, read_body)
 
     def _body(self, call: Call, read_body: ReadBody) -> bytes:
         length = call.headers.get("content-length", "0")
@@ -133,29 +137,30 @@ class Endpoint:
             raise PayloadTooLarge(f"The body may have {MAX_BODY} bytes.")
         return body
 
-    def _extra(self, call: Call, who: Sequence[Principal]) -> dict[str, object]:
+    def _extra(self, call: Call) -> dict[str, object]:
         extra: dict[str, object] = {
             "request_id": call.request_id,
             "method": self.route.method,
             "route": self.route.template,
         }
-        for principal in who:
-            extra["app"] = principal.app
-            extra["key_id"] = principal.key_id
+        if call.principal is not None:
+            extra["app"], extra["key_id"] = call.principal.app, call.principal.key_id
         return extra
 
-    def _finish(self, call: Call, answer: Reply, began: float, who: Sequence[Principal]) -> Reply:
+    def _finish(self, call: Call, answer: Reply, began: float) -> Reply:
         elapsed = time.perf_counter() - began
         route = self.route
         telemetry.child(telemetry.REQUESTS, route.method, route.template, str(answer.status)).inc()
         telemetry.child(telemetry.LATENCY, route.template).observe(elapsed - answer.waited_s)
-        extra = self._extra(call, who) | {"status": answer.status, "duration_ms": round(elapsed * 1000, 2)}
+        extra = self._extra(call)
+        extra["status"], extra["duration_ms"] = answer.status, round(elapsed * 1000, 2)
         if answer.waited_s:
             extra["wait_ms"] = round(answer.waited_s * 1000)
         if answer.code is not None:
             extra["code"] = answer.code
-        verification_id = answer.verification_id or call.path.get("verification_id")
-        if verification_id is not None and is_verification_id(verification_id):
-            extra["verification_id"] = verification_id
+        if answer.verification_id is not None:
+            extra["verification_id"] = answer.verification_id
+        elif is_verification_id(call.path.get("verification_id", "")):
+            extra["verification_id"] = call.path["verification_id"]
         telemetry.log_request(_log, extra)
         return Reply(answer.status, {**answer.headers, **self._headers, "X-Request-Id": call.request_id}, answer.body)

@@ -14,11 +14,11 @@ PUBLIC = {"Cache-Control": "public, max-age=300"}
 JSON = "application/json"
 
 
-class Call(msgspec.Struct, frozen=True):
+class Call(msgspec.Struct):
     """One request: values from the path and query, headers with lower-case names, and the raw body.
 
-    `peer` is the address of the connection, never that of a proxy header. Its repr shows nothing that a caller sent.
-    A struct, as each request makes several: a frozen dataclass takes seven times as long to make.
+    `peer` is the address of the connection, never that of a proxy header. The endpoint fills in `principal` and `body`
+    as it comes to them. Its repr shows nothing that a caller sent.
     """
 
     path: Mapping[str, str]

@@ -6,7 +6,14 @@ LOST, STUCK, DUPLICATE, UNTRUE = "lost", "stuck", "duplicate", "untrue status"
 FALSE, DOUBLE, BUDGET, GAP = "false approval", "double approval", "over budget", "audit gap"
 REFUSED, LATE, BYTES, TWICE = "false refusal", "late send", "changed bytes", "pending twice"
 UNEXPECTED, LEFT, ACCIDENT = "unexpected response", "left in the store", "accident"
-BREACHES = (LOST, STUCK, DUPLICATE, FALSE, DOUBLE, BUDGET, GAP, REFUSED, UNTRUE, LATE, BYTES, TWICE, UNEXPECTED, LEFT)
+OPTED_OUT, DENIED, SPENT = "opt-out ignored", "denial ignored", "number's budget ignored"
+CONTEXT, FOREIGN, FORGED = "context ignored", "another's verification", "forged webhook believed"
+CALLBACK, SILENT, SLOW = "callback lost", "no response", "slow response"
+SHARDS = "other shards refused"
+BREACHES = (
+    *(LOST, STUCK, DUPLICATE, FALSE, DOUBLE, BUDGET, GAP, REFUSED, UNTRUE, LATE, BYTES, TWICE, UNEXPECTED, LEFT),
+    *(OPTED_OUT, DENIED, SPENT, CONTEXT, FOREIGN, FORGED, CALLBACK, SILENT, SLOW, SHARDS),
+)
 ALL_BREACHES = (*BREACHES, ACCIDENT)
 
 

@@ -8,7 +8,7 @@ import asyncio
 import random
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .client import ApiClient
@@ -33,6 +33,9 @@ class Caller:
     rng: random.Random
     verification_id: str = ""
     expires_at: float = 0.0
+    context: Mapping[str, str] = field(default_factory=dict)
+    sender: str = ""
+    """Who sent the message that was read last."""
 
     def random_api(self) -> str:
         """The name of one of the API processes."""
@@ -42,32 +45,52 @@ class Caller:
         """Start, and with a key repeat until there is a response. Without one a repeat would be a second start."""
         deadline = time.monotonic() + REPEAT_TIMEOUT_S
         while True:
-            call = await self.api.call("start", self.number, {"to": self.number}, self.random_api(), key=key)
+            call = await self.api.call("start", self.number, self._start_body(), self.random_api(), key=key)
             self._note(call)
             repeat = key and (call.status is None or call.status in _TRY_AGAIN or call.code == "idempotency_conflict")
             if call.good or not repeat or time.monotonic() > deadline:
                 return call
             await asyncio.sleep(0.2 + 0.3 * self.rng.random())
 
+    def _start_body(self) -> dict[str, Any]:
+        return {"to": self.number} | ({"context": dict(self.context)} if self.context else {})
+
     async def begin(self) -> bool:
         """Start, in 70 % with a key. Whether it was accepted."""
         return (await self.start(f"{self.name}-1" if self.rng.random() < 0.7 else "")).good
 
-    async def read(self) -> str:
-        """Wait for the code on the phone; empty if it does not arrive."""
+    async def read(self, but: str = "") -> str:
+        """Wait for a code on the phone other than `but`; empty if it does not arrive."""
         deadline, pause = time.monotonic() + PHONE_TIMEOUT_S, 0.15
         while time.monotonic() < deadline:
-            for text in await self.api.inbox(self.number):
-                if code := code_in(text):
+            for message in await self.api.inbox(self.number):
+                if (code := code_in(message["text"])) and code != but:
+                    self.sender = message["from"]
                     return code
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, 1.0)
         return ""
 
-    async def guess(self, code: str, api: str = "") -> Call:
-        """Send one check."""
-        body = {"verification_id": self.verification_id, "code": code}
+    async def guess(self, code: str, api: str = "", **other: Any) -> Call:
+        """Send one check by the verification's id. `other` members of the body may be given."""
+        body = {"verification_id": self.verification_id, "code": code} | self._context() | other
         return await self._call("check", body, api)
+
+    async def guess_by_number(self, code: str) -> Call:
+        """Send one check by the number alone."""
+        return await self._call("check", {"to": self.number, "code": code} | self._context())
+
+    def _context(self) -> dict[str, Any]:
+        return {"context": dict(self.context)} if self.context else {}
+
+    async def reply(self, text: str) -> None:
+        """Write to the sender of the message that was read."""
+        await self.api.reply(self.number, self.sender, text)
+
+    async def look_as_another_app(self, code: str) -> None:
+        """Read the verification and check its code with another app's key."""
+        await self._call("foreign read", None)
+        await self._call("foreign check", {"verification_id": self.verification_id, "code": code})
 
     async def log_in(self, code: str) -> Call:
         """Check the right code, with repeats until there is a response, and redeem the receipt."""
@@ -91,7 +114,7 @@ class Caller:
 
     async def start_once(self, api: str, key: str) -> None:
         """Start at one process, without repeats."""
-        self._note(await self.api.call("start", self.number, {"to": self.number}, api, key=key))
+        self._note(await self.api.call("start", self.number, self._start_body(), api, key=key))
 
     def _note(self, call: Call) -> None:
         if call.good:

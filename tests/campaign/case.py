@@ -6,16 +6,25 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
-from .evidence import Event, Evidence, Message, Request, moment, verification_part
+from .evidence import Call, Event, Evidence, Message, Request, moment, verification_part
 
 CLIENT_TIMEOUT_S = 4.5
 """A slower response did not reach the service, which waits five seconds. The rest is a margin for a busy machine."""
 
 RESPONSE_FAULTS = frozenset({"half_body", "timeout", "reset_after_request", "slow"})
-WORKER_FAULTS = frozenset(
-    {"kill_worker", "stop_worker", "kill_store", "stop_store", "kill_connections", "kill_api", "flush_scripts"}
-)
 FAILOVER_EVENT = "delivery.fell_back"
+
+API_FAULTS = frozenset({"kill_api", "kill_api_child", "stop_api"})
+ELECTIONS = frozenset({"planned_failover", "kill_primary", "hang_primary", "partition", "shard_down", "elected"})
+"""Faults after which another server may be the primary, and that it became one."""
+
+STORE_FAULTS = frozenset({"kill_store", "stop_store", "kill_connections", "flush_scripts"}) | ELECTIONS
+WORKER_FAULTS = STORE_FAULTS | {"kill_worker", "stop_worker", "kill_api"}
+STARTUP_S = 10.0
+"""How long a process may take until it serves after it was started again."""
+
+RECOVERY_S = 5.0
+"""How long after a fault of the store requests may still be refused: the wait for a new connection, and a margin."""
 
 ENDED_EVENT = {
     "approved": "verification.approved",
@@ -63,6 +72,7 @@ class Case:
         self.events_of = group_by(evidence.events, lambda event: event.verification_id)
         self.requests_of = group_by(evidence.requests, lambda request: request.key)
         self.copies_of = group_by(evidence.messages, lambda message: message.delivery_id)
+        self.events_about = group_by(evidence.events, lambda event: event.to)
         self.messages_of = group_by(evidence.messages, lambda message: verification_of(message.delivery_id))
 
     @cached_property
@@ -123,6 +133,39 @@ class Case:
         """Whether a fault of these kinds was active in that time."""
         return any(
             fault.kind in kinds and fault.began <= ended and fault.ended >= began for fault in self.evidence.faults
+        )
+
+    def is_excused(self, call: Call) -> bool:
+        """Whether a process that the call was sent to was killed or stopped."""
+        return any(
+            fault.kind in API_FAULTS
+            and fault.target in call.tried
+            and fault.began <= call.ended
+            and fault.ended + STARTUP_S >= call.began
+            for fault in self.evidence.faults
+        )
+
+    def paused_s(self, began: float, ended: float) -> float:
+        """For how long the campaign itself did not run in that time."""
+        return sum(max(0.0, min(ended, last) - max(began, first)) for first, last in self.evidence.pauses)
+
+    def checks_of(self, verification_id: str) -> list[Call]:
+        """The callers' checks of a verification."""
+        return [call for call in self.calls_of[verification_id] if call.kind == "check"]
+
+    @cached_property
+    def verifications_of(self) -> Groups[str]:
+        """The verifications of each number, by the callers' starts."""
+        starts = [call for call in self.evidence.calls if call.kind == "start" and call.good]
+        found = group_by(starts, lambda call: call.number)
+        return Groups((number, sorted({call.verification_id for call in calls})) for number, calls in found.items())
+
+    @cached_property
+    def wrong_codes(self) -> Groups[float]:
+        """The sorted times at which wrong codes of each number were judged, by the audit log."""
+        return Groups(
+            (number, sorted(e.at for name in names for e in self.events_of[name] if e.type == "check.failed"))
+            for number, names in self.verifications_of.items()
         )
 
     def response_lost(self, delivery_id: str) -> bool:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from .breaches import BUDGET, DOUBLE, FALSE, REFUSED, Breach
+from .breaches import BUDGET, DOUBLE, FALSE, Breach
 from .case import Case, is_guess_event
 from .evidence import Call, moment
 from .sending_rules import CLOCK_S
@@ -32,12 +32,13 @@ def _wrongly_approved(case: Case, verification: str, call: Call, closed: float) 
     if approved_at and moment(str(approved_at)) > case.expires(verification) + CLOCK_S:
         return f"approved at {approved_at}, after its code expired"
     if call.began > closed:
-        return "approved after it was canceled or exhausted"
+        return "approved after it was canceled, exhausted or denied"
     return ""
 
 
 def _closes(call: Call) -> bool:
-    return (call.kind == "cancel" and call.good) or call.code in {"attempts_exhausted", "verification_canceled"}
+    ends = {"attempts_exhausted", "verification_canceled", "verification_denied"}
+    return (call.kind == "cancel" and call.good) or call.code in ends
 
 
 def double_approval(case: Case) -> Iterator[Breach]:
@@ -61,10 +62,3 @@ def over_budget(case: Case) -> Iterator[Breach]:
         judged = max(answered, sum(map(is_guess_event, case.events_of[verification])))
         if judged > allowed:
             yield Breach(BUDGET, verification, f"{judged} guesses were judged, {allowed} are allowed")
-
-
-def false_refusal(case: Case) -> Iterator[Breach]:
-    """The right code is never reported as incorrect."""
-    for call in case.evidence.calls:
-        if call.kind == "check" and call.code == "code_incorrect" and call.guess in case.codes(call.verification_id):
-            yield Breach(REFUSED, call.verification_id, "the right code was reported as incorrect")

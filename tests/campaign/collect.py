@@ -5,6 +5,7 @@ would look like an empty result.
 """
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -17,7 +18,8 @@ from otp_service.storage.schema.encodings import AuditEvents
 from otp_service.storage.schema.fields import AuditEntry
 
 from .client import Endpoints
-from .evidence import TERMINAL, Call, Event, Message, Request, StoreFacts, code_in, moment, verification_part
+from .evidence import TERMINAL, Call, Callback, Event, Message, Request, StoreFacts, code_in, moment, verification_part
+from .stores import Store
 
 AT_ONCE = 8
 TRIES = 8
@@ -66,6 +68,15 @@ class Collector:
 
         return await _each(sorted(names), one)
 
+    async def callbacks(self, received: Sequence[Callback], quiet_s: float, within_s: float) -> list[Callback]:
+        """What the receiver has when nothing more comes for `quiet_s`, or after `within_s`."""
+        deadline, known, since = time.monotonic() + within_s, -1, time.monotonic()
+        while time.monotonic() < deadline and time.monotonic() - since < quiet_s:
+            if len(received) != known:
+                known, since = len(received), time.monotonic()
+            await asyncio.sleep(0.2)
+        return list(received)
+
     async def events(self) -> list[Event]:
         """The whole audit log."""
         found: list[Event] = []
@@ -87,7 +98,7 @@ class Collector:
         return [_request(entry) for entry in listed["requests"] if entry["method"] == "POST"]
 
     async def messages(self, numbers: Iterable[str], requests: Sequence[Request]) -> list[Message]:
-        """Every message on these phones, each with the delivery that made it."""
+        """Every message with a code on these phones, each with the delivery that made it."""
         keys: dict[str, set[str]] = {}
         for request in requests:
             keys.setdefault(request.number, set()).add(request.key)
@@ -104,6 +115,8 @@ class Collector:
                     delivery_id=only or await self._delivery_of(str(item["id"])),
                 )
                 for item in inbox["messages"]
+                # The carrier's own replies to STOP and START have none.
+                if code_in(str(item["text"]))
             ]
 
         return [message for found in (await _each(sorted(numbers), one)).values() for message in found]
@@ -141,10 +154,17 @@ def verification_ids(calls: Sequence[Call], events: Sequence[Event], messages: S
     return (known | {f"vrf_{verification_part(message.delivery_id)}" for message in messages}) - {"", "vrf_"}
 
 
-def store_facts(client: redis.Redis) -> StoreFacts:
-    """Counts of the store's streams, and of timers that are more than five seconds overdue."""
-    now_ms = time.time() * 1000
+def store_facts(store: Store) -> StoreFacts:
+    """Counts of the store's streams over all primaries, and of timers that are more than five seconds overdue."""
     counts = {"outbox": 0, "dead": 0, "timers": 0, "audit": 0}
+    for name in store.primaries():
+        with contextlib.closing(store.client(name)) as client:
+            _count(client, counts)
+    return StoreFacts(counts["outbox"], counts["dead"], counts["timers"], counts["audit"])
+
+
+def _count(client: redis.Redis, counts: dict[str, int]) -> None:
+    now_ms = time.time() * 1000
     for key in client.scan_iter(count=1000):
         last = str(key).rpartition(":")[2]
         if last == "timers":
@@ -152,7 +172,6 @@ def store_facts(client: redis.Redis) -> StoreFacts:
             counts[last] += int(overdue)
         elif last in counts and client.type(key) == "stream":
             counts[last] += _length(client, key, last)
-    return StoreFacts(counts["outbox"], counts["dead"], counts["timers"], counts["audit"])
 
 
 def _length(client: redis.Redis, key: str, name: str) -> int:
@@ -190,6 +209,7 @@ def _event(entry: Mapping[str, Any]) -> Event:
         verification_id=str(entry["verification_id"] or ""),
         delivery_id=str(entry["delivery_id"] or ""),
         detail=entry["detail"],
+        to=str(entry.get("to") or ""),
     )
 
 

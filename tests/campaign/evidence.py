@@ -31,6 +31,16 @@ class Call:
     guess: str = ""
     replayed: bool = False
     api: str = ""
+    to: str = ""
+    """The number that the body of a check names; empty if it names none."""
+
+    by_number: bool = False
+    """Whether a check names the number alone. `verification_id` is then the latest that the caller was told of."""
+
+    context: Mapping[str, str] = field(default_factory=dict)
+    tried: Sequence[str] = ()
+    """The API processes that the request was sent to, in order: one that refuses the connection is followed by another.
+    """
 
     @property
     def good(self) -> bool:
@@ -47,6 +57,28 @@ class Message:
     code: str
     received_at: float
     delivery_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a person wrote to the service: `STOP`, `START` or `NO`. `at`: when the carrier received it."""
+
+    number: str
+    text: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """A callback as the app's endpoint received it. `digest` is of the raw body, `signed` whether the app's secret is
+    behind its signature."""
+
+    id: str
+    type: str
+    verification_id: str
+    digest: str
+    received_at: float
+    signed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +104,16 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedStart:
+    """A process of the service that ended by itself while it was starting."""
+
+    name: str
+    began: float
+    ended: float
+    report: str
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One audit event."""
 
@@ -81,6 +123,8 @@ class Event:
     verification_id: str
     delivery_id: str
     detail: Mapping[str, Any]
+    to: str = ""
+    """The number's mask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +139,17 @@ class StoreFacts:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything that the judge knows. `accidents` has one line for each process that ended by itself, and the like."""
+    """Everything that the judge knows.
+
+    `accidents` has one line for each process that ended by itself, and the like, `troubles` one for each caller that
+    the campaign itself let down: they say nothing about the service. `pauses` are the times in which the
+    campaign's own process did not run: (from, to). `probes` are requests to `/healthz`. `wrong_codes_per_number` is the
+    configured limit, 0 for none. `callbacks` is None if the app has no endpoint.
+    """
 
     max_checks: int
     judged_at: float
+    wrong_codes_per_number: int = 0
     calls: Sequence[Call] = ()
     messages: Sequence[Message] = ()
     requests: Sequence[Request] = ()
@@ -107,6 +158,12 @@ class Evidence:
     faults: Sequence[Fault] = ()
     store: StoreFacts = field(default_factory=StoreFacts)
     accidents: Sequence[str] = ()
+    failed_starts: Sequence[FailedStart] = ()
+    troubles: Sequence[str] = ()
+    replies: Sequence[Reply] = ()
+    callbacks: Sequence[Callback] | None = None
+    pauses: Sequence[tuple[float, float]] = ()
+    probes: Sequence[Call] = ()
 
 
 def moment(text: str) -> float:
@@ -118,6 +175,11 @@ def code_in(text: str) -> str:
     """The six-digit code in an SMS; empty if there is none."""
     found = _CODE.search(text)
     return found[0] if found else ""
+
+
+def mask_of(number: str) -> str:
+    """The number as the service shows it: country code and last four digits."""
+    return f"{number[:2]}{'*' * (len(number) - 6)}{number[-4:]}"
 
 
 def verification_part(identifier: str) -> str:

@@ -6,7 +6,6 @@ before it repeats one. It pauses between two faults, so that the recovery from e
 """
 
 import asyncio
-import contextlib
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -14,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-import redis
 
 from .cluster import Cluster
 from .evidence import Fault
+from .store_faults import StoreFaults
 
 SETTLE_S = 3.0
 """The load goes on for so long after the last fault."""
@@ -64,6 +63,22 @@ PROCESS_KINDS: Sequence[Kind] = (
     Kind("kill_connections", ("store",), (0.5, 2.0)),
     Kind("flush_scripts", ("store",), (0.5, 2.0)),
 )
+_COMMON = frozenset(kind.name for kind in PROCESS_KINDS) - {"kill_store", "stop_store"}
+_ELECTING: Mapping[str, Sequence[Kind]] = {
+    "sentinel": (
+        Kind("planned_failover", ("store",), (2.0, 3.0)),
+        Kind("kill_primary", ("store",), (3.0, 6.0)),
+        # Shorter and longer than the time after which the sentinels call it down.
+        Kind("hang_primary", ("store",), (0.3, 5.0)),
+        Kind("partition", ("store",), (5.0, 8.0)),
+    ),
+    "cluster": (
+        Kind("planned_failover", ("store",), (1.0, 2.0)),
+        Kind("kill_primary", ("store",), (4.0, 8.0)),
+        Kind("hang_primary", ("store",), (0.3, 6.0)),
+        Kind("shard_down", ("store",), (2.0, 4.0)),
+    ),
+}
 CARRIER_KINDS: Sequence[Kind] = (
     Kind("http_500", ("carrier",), (1.0, 4.0), (0.8, 1.5)),
     Kind("http_429", ("carrier",), (1.0, 4.0), (0.8, 1.5)),
@@ -83,11 +98,18 @@ CARRIER_KINDS: Sequence[Kind] = (
 )
 
 
-def plan(seed: int, load_s: float) -> list[Planned]:
-    """All faults of a run in order of time. The same seed and length give the same plan."""
+def process_kinds(store: str = "server") -> Sequence[Kind]:
+    """The faults in the processes and the store, for a kind of store."""
+    if store not in _ELECTING:
+        return PROCESS_KINDS
+    return (*(kind for kind in PROCESS_KINDS if kind.name in _COMMON), *_ELECTING[store])
+
+
+def plan(seed: int, load_s: float, store: str = "server") -> list[Planned]:
+    """All faults of a run in order of time. The same seed, length and store give the same plan."""
     until = load_s - SETTLE_S
     faults = [
-        *_sequence(random.Random(f"{seed}/processes"), PROCESS_KINDS, until),
+        *_sequence(random.Random(f"{seed}/processes"), process_kinds(store), until),
         *_sequence(random.Random(f"{seed}/carrier"), CARRIER_KINDS, until),
     ]
     return sorted(faults, key=lambda planned: planned.at)
@@ -147,9 +169,17 @@ class FaultInjector:
         self._cluster = cluster
         self._seed = seed
         self._on_fault = on_fault
+        self._store = StoreFaults(cluster)
 
     async def run(self, planned: Sequence[Planned]) -> None:
-        """Inject both sequences to the end of the plan."""
+        """Inject both sequences to the end of the plan, and record every election."""
+        watching = asyncio.create_task(self._store.watch(self.faults.append))
+        try:
+            await self._run(planned)
+        finally:
+            watching.cancel()
+
+    async def _run(self, planned: Sequence[Planned]) -> None:
         began = time.monotonic()
         carrier = [fault for fault in planned if fault.target == "carrier"]
         others = [fault for fault in planned if fault.target != "carrier"]
@@ -158,14 +188,22 @@ class FaultInjector:
     async def _inject(self, planned: Sequence[Planned], began: float) -> None:
         for fault in planned:
             await asyncio.sleep(max(0.0, began + fault.at - time.monotonic()))
+            await self._store.ready_for(fault.kind)
             at = time.time()
-            if fault.target == "carrier":
-                await self._carrier(fault)
-            else:
-                await self._actions[fault.kind](self, fault)
-            done = Fault(fault.kind, at, time.time(), fault.target)
+            target = await self._carry_out(fault)
+            done = Fault(fault.kind, at, time.time(), target)
             self.faults.append(done)
             self._on_fault(done)
+
+    async def _carry_out(self, fault: Planned) -> str:
+        """Do it, and return what it was done to."""
+        if fault.target == "carrier":
+            await self._carrier(fault)
+        elif fault.kind in self._store.actions:
+            return await self._store.actions[fault.kind](fault.lasts)
+        else:
+            await self._actions[fault.kind](self, fault)
+        return fault.target
 
     async def restore(self) -> None:
         """Restore the sandbox's defaults."""
@@ -195,29 +233,10 @@ class FaultInjector:
         with self._cluster.stopped(fault.target):
             await asyncio.sleep(fault.lasts)
 
-    async def _kill_connections(self, fault: Planned) -> None:
-        await self._repeat(fault.lasts, lambda client: client.client_kill_filter(_type="normal", skipme=True))
-
-    async def _flush_scripts(self, fault: Planned) -> None:
-        await self._repeat(fault.lasts, lambda client: client.script_flush())
-
-    async def _repeat(self, seconds: float, do: Callable[[redis.Redis], object]) -> None:
-        deadline = time.monotonic() + seconds
-        while True:
-            with contextlib.suppress(redis.RedisError):
-                await asyncio.to_thread(do, self._cluster.store_client)
-            if time.monotonic() >= deadline:
-                return
-            await asyncio.sleep(0.1)
-
     _actions: Mapping[str, "Callable[[FaultInjector, Planned], Awaitable[None]]"] = {
         "kill_worker": _kill,
         "kill_api": _kill,
         "kill_api_child": _kill_child,
-        "kill_store": _kill,
-        "stop_store": _stop,
         "stop_worker": _stop,
         "stop_api": _stop,
-        "kill_connections": _kill_connections,
-        "flush_scripts": _flush_scripts,
     }

@@ -33,6 +33,8 @@ def counts(case: Case) -> dict[str, int]:
         "requests of callers": len(case.evidence.calls),
         "sends at the carrier": len(case.evidence.requests),
         "SMS on phones": len(case.evidence.messages),
+        "replies of persons": len(case.evidence.replies),
+        "callbacks received": len(case.evidence.callbacks or ()),
         "faults": len(case.evidence.faults),
     }
 
@@ -74,6 +76,20 @@ def waits_for_phone(case: Case) -> Iterator[float]:
     for send in case.sends:
         if send.copies:
             yield send.copies[0].received_at - send.accepted_at
+
+
+def waits_for_refusal(case: Case) -> Iterator[float]:
+    """Seconds until a request was refused because of the store, where nothing was done to its process."""
+    for call in case.evidence.calls:
+        if call.status == 503 and not case.is_excused(call):
+            yield call.ended - call.began
+
+
+def waits_for_healthz(case: Case) -> Iterator[float]:
+    """Seconds that `/healthz` took, where nothing was done to its process."""
+    for call in case.evidence.probes:
+        if call.status is not None and not case.is_excused(call):
+            yield call.ended - call.began
 
 
 def recovery(case: Case) -> list[Recovery]:

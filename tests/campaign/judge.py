@@ -7,7 +7,18 @@ proves nothing: what the service shows afterwards decides.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from . import audit_rules, checking_rules, figures, other_rules, sending_rules
+from . import (
+    answer_rules,
+    audit_rules,
+    binding_rules,
+    callback_rules,
+    checking_rules,
+    figures,
+    other_rules,
+    person_rules,
+    right_code_rules,
+    sending_rules,
+)
 from .breaches import Breach
 from .case import Case
 from .evidence import Evidence
@@ -21,13 +32,27 @@ RULES: Sequence[Callable[[Case], Iterable[Breach]]] = (
     checking_rules.double_approval,
     checking_rules.over_budget,
     audit_rules.audit_gap,
-    checking_rules.false_refusal,
+    right_code_rules.right_code_refused,
     sending_rules.untrue_status,
     sending_rules.late_send,
     sending_rules.changed_bytes,
     sending_rules.pending_twice,
     other_rules.unexpected_response,
     other_rules.left_in_the_store,
+    person_rules.optout_ignored,
+    person_rules.false_optout,
+    person_rules.denial_ignored,
+    person_rules.spent_budget_ignored,
+    binding_rules.context_ignored,
+    binding_rules.wrong_verification,
+    binding_rules.foreign_app,
+    binding_rules.forged_webhook,
+    callback_rules.callback_lost,
+    callback_rules.callback_changed,
+    answer_rules.no_response,
+    answer_rules.slow_response,
+    answer_rules.refused_without_cause,
+    answer_rules.other_shards_refused,
     other_rules.accident,
 )
 
@@ -44,6 +69,8 @@ class Verdict:
     recovery: Sequence[Recovery]
     to_carrier_s: Sequence[float]
     to_phone_s: Sequence[float]
+    refused_s: Sequence[float]
+    healthz_s: Sequence[float]
 
     def count(self, kind: str) -> int:
         """How many breaches of a kind."""
@@ -62,4 +89,6 @@ def judge(evidence: Evidence) -> Verdict:
         recovery=figures.recovery(case),
         to_carrier_s=sorted(figures.waits_for_carrier(case)),
         to_phone_s=sorted(figures.waits_for_phone(case)),
+        refused_s=sorted(figures.waits_for_refusal(case)),
+        healthz_s=sorted(figures.waits_for_healthz(case)),
     )

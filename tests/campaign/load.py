@@ -8,6 +8,8 @@ import random
 import time
 from dataclasses import dataclass, field
 
+import httpx
+
 from .caller import Caller
 from .client import ApiClient
 from .scenarios import SCENARIOS
@@ -25,6 +27,7 @@ class Load:
     rate_per_s: float
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)
 
     async def run(self, load_s: float) -> None:
         """Start callers for `load_s` seconds, then wait until the last has finished."""
@@ -41,6 +44,9 @@ class Load:
         scenario = rng.choices([scenario for _, scenario in SCENARIOS], [weight for weight, _ in SCENARIOS])[0]
         try:
             await scenario(Caller(self.api, number_of(index), f"c{self.seed}-{index}", rng))
+        except httpx.TransportError as error:
+            # Requests to the service are recorded and raise nothing: it was the sandbox that could not be reached.
+            self.troubles.append(f"{scenario.__name__} of number {index}: {type(error).__name__}")
         except Exception as error:  # noqa: BLE001 - a caller that fails is reported at the end
             self.failures.append(f"caller: {scenario.__name__} of number {index}: {type(error).__name__}: {error}")
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from .breaches import ACCIDENT, LEFT, UNEXPECTED, Breach
-from .case import Case
+from .case import RECOVERY_S, STORE_FAULTS, Case
+from .evidence import Call
 
 _EXPECTED = {
     "start": {200, 201, 409, 429, 503},
@@ -16,8 +17,14 @@ _EXPECTED = {
 def unexpected_response(case: Case) -> Iterator[Breach]:
     """Every response has a status that the contract allows for the request."""
     for call in case.evidence.calls:
-        if call.status is not None and call.status not in _EXPECTED.get(call.kind, {call.status}):
+        if call.status is not None and call.status not in _expected(call):
             yield Breach(UNEXPECTED, call.verification_id or call.number, f"{call.kind}: {call.status} {call.code}")
+
+
+def _expected(call: Call) -> set[int]:
+    names_another = call.kind == "check" and call.to not in ("", call.number)
+    may_be_told = call.code == "opted_out" or names_another
+    return _EXPECTED.get(call.kind, {call.status or 0}) | ({403, 404} if may_be_told else set())
 
 
 def left_in_the_store(case: Case) -> Iterator[Breach]:
@@ -29,6 +36,9 @@ def left_in_the_store(case: Case) -> Iterator[Breach]:
 
 
 def accident(case: Case) -> Iterator[Breach]:
-    """No process ends by itself, and no log has a traceback."""
+    """No process ends by itself, unless it starts while the store is away, and no log has a traceback."""
     for text in case.evidence.accidents:
         yield Breach(ACCIDENT, text.partition(":")[0], text)
+    for start in case.evidence.failed_starts:
+        if not case.during(STORE_FAULTS, start.began - RECOVERY_S, start.ended):
+            yield Breach(ACCIDENT, start.name, start.report)

@@ -13,10 +13,13 @@ from typing import Any, TextIO
 from otp_service.runtime.dev import embedded_store
 
 from .breaches import ALL_BREACHES, BUDGET, DOUBLE, DUPLICATE, FALSE, GAP, LOST, STUCK
-from .evidence import Fault
+from .evidence import Evidence, Fault
 from .judge import Verdict
 
 MAX_SHOWN = 20
+MAX_LISTED = 100
+"""Breaches of a kind in the JSON report; the text shows fewer."""
+
 _WIDTH = 24
 _PLURAL = {
     LOST: "lost",
@@ -85,7 +88,7 @@ def _first_line(command: Sequence[str]) -> str:
     return " ".join(done.stdout.split("\n")[0].split()[:3])
 
 
-def document(verdict: Verdict, about: Mapping[str, Any], faults: Sequence[Fault]) -> dict[str, Any]:
+def document(verdict: Verdict, about: Mapping[str, Any], evidence: Evidence) -> dict[str, Any]:
     """The report as data."""
     return {
         **about,
@@ -102,12 +105,19 @@ def document(verdict: Verdict, about: Mapping[str, Any], faults: Sequence[Fault]
         },
         "to_carrier_s": _spread(verdict.to_carrier_s),
         "to_phone_s": _spread(verdict.to_phone_s),
+        "refused_s": _spread(verdict.refused_s),
+        "healthz_s": _spread(verdict.healthz_s),
         "first_breaches": [
-            {"kind": breach.kind, "subject": breach.subject, "detail": breach.detail} for breach in verdict.breaches
-        ][:500],
-        "faults": [
-            {"kind": fault.kind, "target": fault.target, "began": fault.began, "ended": fault.ended} for fault in faults
+            {"kind": breach.kind, "subject": breach.subject, "detail": breach.detail}
+            for kind in ALL_BREACHES
+            for breach in [each for each in verdict.breaches if each.kind == kind][:MAX_LISTED]
         ],
+        "faults": [
+            {"kind": fault.kind, "target": fault.target, "began": fault.began, "ended": fault.ended}
+            for fault in evidence.faults
+        ],
+        "troubles": list(evidence.troubles)[:MAX_SHOWN],
+        "paused_s": round(sum(ended - began for began, ended in evidence.pauses), 1),
     }
 
 
@@ -122,8 +132,11 @@ def text(report: Mapping[str, Any]) -> str:
     lines += ["", *(_row(name, count, "") for name, count in figures.items())]
     lines += [_row("responses", sum(report["responses"].values()), _counts_text(report["responses"]))]
     lines += [_spread_row(f"accepted to {where}", report[f"to_{where}_s"]) for where in ("carrier", "phone")]
+    lines += [_spread_row("refused after", report["refused_s"]), _spread_row("/healthz", report["healthz_s"])]
     lines += ["", f"{'recovery after':28} {'times':>5} {'p50':>8} {'max':>8}"]
     lines += [_recovery_row(kind, row) for kind, row in report["recovery_s"].items()]
+    lines += [f"the campaign was kept from running for {report['paused_s']:.1f} s; times are judged by that"]
+    lines += [f"not judged: {trouble}" for trouble in report["troubles"]]
     lines += ["", *_breach_lines(report)]
     return "\n".join(lines)
 
@@ -163,7 +176,11 @@ def _breach_lines(report: Mapping[str, Any]) -> list[str]:
     for kind in kinds:
         chosen = [breach for breach in found if breach["kind"] == kind][: max(2, MAX_SHOWN // len(kinds))]
         lines += [f"  {kind}: {breach['subject']}: {breach['detail']}" for breach in chosen]
-    return [*lines, f"Repeat with: python -m tests.campaign --minutes {report['minutes']:g} --seed {report['seed']}"]
+    return [
+        *lines,
+        f"Repeat with: python -m tests.campaign --store {report['store']} "
+        f"--minutes {report['minutes']:g} --seed {report['seed']}",
+    ]
 
 
 def _spread(seconds: Sequence[float]) -> dict[str, float]:

@@ -49,7 +49,8 @@ EVENTS = (
 
 def call(kind: str, began: float, status: int | None, **other: Any) -> Call:
     """A caller's request."""
-    return Call(kind, NUMBER, T0 + began, T0 + began + 0.02, status, verification_id=VRF, api="api1", **other)
+    sent = {"verification_id": VRF, "api": "api1", "tried": ("api1",)} | other
+    return Call(kind, NUMBER, T0 + began, T0 + began + 0.02, status, **sent)
 
 
 CALLS = (

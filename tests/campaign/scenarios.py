@@ -9,6 +9,10 @@ from .caller import Caller
 RESEND_S = (3, 5)
 """The configured waits before the second and third send."""
 
+MAX_CHECKS = 5
+WRONG_CODES_PER_NUMBER = 8
+"""The configured budgets: of a verification, and of a number over all of them."""
+
 
 async def log_in(caller: Caller) -> None:
     """Start, read the code, check it, redeem the receipt."""
@@ -107,6 +111,70 @@ async def check_after_cancel(caller: Caller) -> None:
         await caller.guess(code)
 
 
+async def log_in_by_number(caller: Caller) -> None:
+    """Check by the number alone, and for another person's login: only the first may succeed."""
+    if await caller.begin() and (code := await caller.read()):
+        await caller.guess(code, to=f"{caller.number[:-1]}{(int(caller.number[-1]) + 1) % 10}")
+        call = await caller.guess_by_number(code)
+        if call.good:
+            await caller.redeem(str(call.body["receipt"]), 1)
+
+
+async def log_in_with_context(caller: Caller) -> None:
+    """Bind the code to an order: checks that name another order, or none, are refused."""
+    caller.context = {"order": caller.name}
+    if await caller.begin() and (code := await caller.read()):
+        await caller.guess(code, context={"order": "another"})
+        await caller.guess(code, context={})
+        await caller.log_in(code)
+
+
+async def look_from_another_app(caller: Caller) -> None:
+    """Read the verification and check its code with another app's key, then log in."""
+    if await caller.begin() and (code := await caller.read()):
+        await caller.look_as_another_app(code)
+        await caller.log_in(code)
+
+
+async def opt_out_and_in(caller: Caller) -> None:
+    """Reply STOP, ask for codes, reply START, and ask again until one is sent."""
+    if not (await caller.begin() and await caller.read()):
+        return
+    await caller.reply("STOP")
+    await caller.api.forge(caller.number, caller.random_api())
+    for _ in range(2):
+        await asyncio.sleep(RESEND_S[0] / 2 + 0.1)
+        await caller.start()
+    await caller.reply("START")
+    for _ in range(6):
+        await asyncio.sleep(1.5)
+        if (await caller.start()).good:
+            return
+
+
+async def deny(caller: Caller) -> None:
+    """Reply that it was not them. The code is worth nothing then."""
+    if await caller.begin() and (code := await caller.read()):
+        await caller.reply("NO")
+        await asyncio.sleep(1.5)
+        await asyncio.gather(*(caller.guess(code, api) for api in caller.api.endpoints.apis))
+
+
+async def spend_the_budget(caller: Caller) -> None:
+    """Check wrong codes until the number has spent its budget: no code is right then, and none is sent."""
+    if not (await caller.begin() and (code := await caller.read())):
+        return
+    for _ in range(MAX_CHECKS):
+        await caller.guess(caller.wrong(code))
+    await asyncio.sleep(RESEND_S[0] + 0.2)
+    if not (await caller.start()).good or not (code := await caller.read(but=code)):
+        return
+    await asyncio.gather(*(caller.guess(caller.wrong(code)) for _ in range(WRONG_CODES_PER_NUMBER - MAX_CHECKS)))
+    await caller.guess(code)
+    await asyncio.sleep(RESEND_S[1] + 0.2)
+    await caller.start()
+
+
 SCENARIOS: Sequence[tuple[int, Callable[[Caller], Awaitable[None]]]] = (
     (30, log_in),
     (10, log_in_after_wrong_codes),
@@ -120,5 +188,11 @@ SCENARIOS: Sequence[tuple[int, Callable[[Caller], Awaitable[None]]]] = (
     (5, guess_with_the_right_code),
     (8, check_twice_at_once),
     (4, check_after_cancel),
+    (7, log_in_by_number),
+    (6, log_in_with_context),
+    (4, look_from_another_app),
+    (6, opt_out_and_in),
+    (5, deny),
+    (5, spend_the_budget),
 )
 """Each scenario with its weight."""

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from . import breaches
-from .evidence import Call
+from .evidence import Call, Fault
 from .judge import judge
-from .sample_evidence import CALLS, CODE, EVENTS, EXPIRES, WRONG, at, call, event, kinds_after, sample
+from .sample_evidence import CALLS, CODE, EVENTS, EXPIRES, T0, WRONG, at, call, event, kinds_after, sample
 
 
 def approved_with(**other: Any) -> set[str]:
@@ -39,7 +39,8 @@ def test_false_approval_without_a_right_guess() -> None:
     """It is approved and no caller presented the right code. A check without a response would be enough."""
     assert breaches.FALSE in kinds_after(lambda evidence: replace(evidence, calls=CALLS[:2]))
     unanswered = call("check", 2.0, None, guess=CODE)
-    assert kinds_after(lambda evidence: replace(evidence, calls=(*CALLS[:2], unanswered))) == set()
+    killed = Fault("kill_api", T0 + 2, T0 + 3, "api1")
+    assert kinds_after(lambda evidence: replace(evidence, calls=(*CALLS[:2], unanswered), faults=(killed,))) == set()
 
 
 def test_double_approval_in_the_responses() -> None:

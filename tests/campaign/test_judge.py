@@ -26,10 +26,11 @@ def test_failover_after_a_failure_counts_as_delivered_once() -> None:
 
 
 def test_a_status_outside_the_contract_is_reported() -> None:
-    """An internal error is a breach. A missing response is none."""
+    """An internal error is a breach. A missing response is none if its process was killed."""
     broken, silent = call("check", 1.2, 500, guess=WRONG), call("check", 1.2, None, guess=WRONG)
+    killed = Fault("kill_api", T0 + 1, T0 + 2, "api1")
     assert kinds_after(lambda evidence: replace(evidence, calls=(*CALLS, broken))) == {breaches.UNEXPECTED}
-    assert kinds_after(lambda evidence: replace(evidence, calls=(*CALLS, silent))) == set()
+    assert kinds_after(lambda evidence: replace(evidence, calls=(*CALLS, silent), faults=(killed,))) == set()
 
 
 @pytest.mark.parametrize("name", ["outbox", "dead", "overdue"])

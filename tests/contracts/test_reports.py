@@ -25,45 +25,39 @@ def ref(stores: StoreHarness) -> Reference:
 def tell(stores: StoreHarness, ref: Reference) -> Callable[..., ReportOutcome]:
     """Applies a report on it."""
 
-    def tell(
-        status: str, event: str | None, message_id: str = "msg-1", number_hash: str = "", ordinal: int = 1
-    ) -> ReportOutcome:
+    def tell(status: str, message_id: str = "msg-1", number_hash: str = "", ordinal: int = 1) -> ReportOutcome:
         report = DeliveryReport(message_id, "+1", status)
-        return stores.reports.apply_report(ref, ordinal, number_hash or ref.number_hash, report, event)
+        return stores.reports.apply_report(ref, ordinal, number_hash or ref.number_hash, report)
 
     return tell
 
 
 def test_a_delivery_moves_up_only(tell: Callable[..., ReportOutcome]) -> None:
     """In whatever order reports come; what we do not know changes nothing."""
-    told = [
-        tell(status, f"e-{status}") for status in ("queued", "nonsense", "delivery_failed", "sent", "delivered", "read")
-    ]
+    told = [tell(status) for status in ("queued", "nonsense", "delivery_failed", "sent", "delivered", "read")]
     assert told == [SAME, SAME, MOVED, SAME, MOVED, SAME]
-    assert tell("delivery_failed", None) == SAME
+    assert tell("delivery_failed") == SAME
 
 
-def test_an_event_is_applied_once(tell: Callable[..., ReportOutcome]) -> None:
-    """The reply to a poll is no event."""
-    assert tell("sent", "e1") == SAME
-    assert tell("delivered", "e1") == ReportOutcome("duplicate")
-    assert [tell("delivered", None) for _ in range(2)] == [MOVED, SAME]
+def test_a_report_is_applied_once(tell: Callable[..., ReportOutcome]) -> None:
+    """One that comes again moves nothing."""
+    assert [tell("delivered") for _ in range(3)] == [MOVED, SAME, SAME]
 
 
 @pytest.mark.parametrize("changes", [{"message_id": "msg-2"}, {"number_hash": "00" * 10}, {"ordinal": 9}])
 def test_a_report_on_another_message_changes_nothing(
     tell: Callable[..., ReportOutcome], changes: dict[str, str]
 ) -> None:
-    """Nor does it use up its event."""
-    assert tell("delivered", "e1", **changes) == ReportOutcome("foreign")
-    assert tell("delivered", "e1") == MOVED
+    """It moves when the right one comes."""
+    assert tell("delivered", **changes) == ReportOutcome("foreign")
+    assert tell("delivered") == MOVED
 
 
 def test_what_is_not_known_is_foreign(stores: StoreHarness) -> None:
     """A verification that is gone."""
     ref = stores.start_command(fresh_number()).reference
     report = DeliveryReport("msg-1", "+1", "delivered")
-    assert stores.reports.apply_report(ref, 1, ref.number_hash, report, "e1") == ReportOutcome("foreign")
+    assert stores.reports.apply_report(ref, 1, ref.number_hash, report) == ReportOutcome("foreign")
 
 
 def test_a_message_finds_its_delivery(stores: StoreHarness, ref: Reference) -> None:
@@ -79,10 +73,10 @@ def test_a_report_on_a_message_whose_answer_was_lost_names_it(stores: StoreHarne
     ref = stores.start(fresh_number()).reference
     stores.must_begin(stores.take(ref))
     report = DeliveryReport("msg-7", "+1", "delivery_failed")
-    assert stores.reports.apply_report(ref, 1, ref.number_hash, report, "e1") == MOVED
+    assert stores.reports.apply_report(ref, 1, ref.number_hash, report) == MOVED
     assert stores.reports.find_message(ref.number_hash, "msg-7") == (ref, 1)
     other = DeliveryReport("msg-8", "+1", "delivered")
-    assert stores.reports.apply_report(ref, 1, ref.number_hash, other, "e2") == ReportOutcome("foreign")
+    assert stores.reports.apply_report(ref, 1, ref.number_hash, other) == ReportOutcome("foreign")
 
 
 def test_a_click_is_recorded_once(stores: StoreHarness, ref: Reference) -> None:

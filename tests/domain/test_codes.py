@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from otp_service.domain import codes
 from otp_service.domain.codes import MAX_LENGTH, MIN_LENGTH, context_hash, digest, draw, length_prefixed, require_typed
 from otp_service.domain.errors import InvalidRequest
+from otp_service.domain.keyed_hash import KeyedHash
 
 PEPPER = bytes(32)
 texts = st.lists(st.text(max_size=5), max_size=5)
@@ -119,10 +120,10 @@ def test_length_prefixes_keep_lists_apart(one: list[str], other: list[str]) -> N
 def test_moving_a_border_changes_the_digest() -> None:
     """`ab`+`c` is not `a`+`bc`: no field of a digest can be moved to the next one."""
     fields = {"app": "ab", "verification_id": "cd", "number_hash": "ef", "context": "gh", "code": "123456"}
-    base = digest(PEPPER, **fields)
+    base = digest(KeyedHash(PEPPER), **fields)
     for left, right in itertools.pairwise(fields):
         moved = {**fields, left: fields[left] + fields[right][0], right: fields[right][1:]}
-        assert digest(PEPPER, **moved) != base
+        assert digest(KeyedHash(PEPPER), **moved) != base
 
 
 @given(st.sampled_from(["app", "verification_id", "number_hash", "context", "code"]), st.text(max_size=8))
@@ -130,10 +131,10 @@ def test_a_digest_is_bound_to_every_fact(name: str, value: str) -> None:
     """Another app, verification, number, context or code: another digest. So with another pepper."""
     fields = {"app": "shop", "verification_id": "vrf_1", "number_hash": "00", "context": "", "code": "123456"}
     assume(fields[name] != value)
-    base = digest(PEPPER, **fields)
-    assert digest(PEPPER, **{**fields, name: value}) != base
-    assert digest(b"x" * 32, **fields) != base
-    assert digest(PEPPER, **fields) == base
+    base = digest(KeyedHash(PEPPER), **fields)
+    assert digest(KeyedHash(PEPPER), **{**fields, name: value}) != base
+    assert digest(KeyedHash(b"x" * 32), **fields) != base
+    assert digest(KeyedHash(PEPPER), **fields) == base
 
 
 def test_the_digest_is_an_hmac_over_what_it_says() -> None:
@@ -141,7 +142,7 @@ def test_the_digest_is_an_hmac_over_what_it_says() -> None:
     parts = ("otp/v1", "shop", "vrf_x", "00ff", "", "123456")
     message = b"".join(len(part).to_bytes(4, "big") + part.encode() for part in parts)
     by_hand = hmac.new(PEPPER, message, hashlib.sha256).hexdigest()
-    made = digest(PEPPER, app="shop", verification_id="vrf_x", number_hash="00ff", context="", code="123456")
+    made = digest(KeyedHash(PEPPER), app="shop", verification_id="vrf_x", number_hash="00ff", context="", code="123456")
     assert made == by_hand
 
 

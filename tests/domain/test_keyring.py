@@ -1,6 +1,7 @@
 """The keyring: purposes have keys of their own, a changed text does not open, and what is no keyring is refused."""
 
 import base64
+import hmac
 import json
 from pathlib import Path
 from typing import Any
@@ -60,11 +61,19 @@ def test_the_purposes_have_keys_of_their_own() -> None:
     raw = fresh()
     ring = keyring.parse(raw)
     (pepper,) = ring.peppers.values()
-    assert len(pepper) == 32
-    assert pepper != base64.b64decode(json.loads(raw)["index_key"])
-    assert pepper.hex() not in repr(ring)
+    index_key, secret = (base64.b64decode(text) for text in (json.loads(raw)["index_key"], _only_secret(raw)))
+    derived = hmac.digest(secret, b"otp-service/v1/pepper", "sha256")
+    assert pepper.digest(b"code") == hmac.digest(derived, b"code", "sha256")
+    assert pepper.digest(b"code") != hmac.digest(index_key, b"code", "sha256")
+    assert derived.hex() not in repr(ring)
+    assert repr(pepper) == "KeyedHash()"
     root = keyring.RootKey.derive("k1", bytes(32))
     assert repr(root) == "RootKey(kid='k1')"
+
+
+def _only_secret(raw: bytes) -> str:
+    (key,) = json.loads(raw)["keys"]
+    return str(key["secret"])
 
 
 def _spoiled(**changes: Any) -> bytes:

@@ -11,11 +11,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
-import pytest
 
-from otp_service.cli import main
 from otp_service.sandbox.server import SandboxServer
 from tests.conftest import clean_environ
+
+from .in_process import Commands
 
 PROFILE = "abc85f64-5717-4562-b3fc-2c9600000000"
 TOLL_FREE, SHORT_CODE, MOBILE = "+18445550001", "12345", "+13127367407"
@@ -25,41 +25,17 @@ KEY = "KEY0123456789"
 
 
 @dataclass
-class Shell:
+class Shell(Commands):
     """A shell whose environment names the sandbox and its key, and nothing else of the service."""
 
     server: SandboxServer
-    capsys: pytest.CaptureFixture[str]
     control: httpx.Client
 
-    def run(self, *words: str) -> tuple[int, str, str]:
-        """Run a command: exit status, stdout, stderr."""
-        self.capsys.readouterr()
-        try:
-            status = main.main(words)
-        except SystemExit as ended:
-            status = int(ended.code or 0)
-        out, err = self.capsys.readouterr()
-        return status, out, err
-
-    def shows(self, *words: str) -> str:
-        """What a command that succeeds prints for people."""
-        status, out, err = self.run(*words)
-        assert (status, err) == (0, ""), err
-        return out
-
-    def data(self, *words: str) -> Any:
-        """What a command that succeeds prints for programs."""
-        return json.loads(self.shows(*words, "--json"))
-
     def refused(self, *words: str, status: int = 1) -> str:
-        """The one sentence of a command that fails."""
-        ended, out, err = self.run(*words)
-        assert (ended, out) == (status, ""), (out, err)
-        assert err.count("\n") == 1, err
-        assert "Traceback" not in err
-        assert KEY not in err
-        return err
+        """The one sentence of a command that fails, without the key."""
+        sentence = super().refused(*words, status=status)
+        assert KEY not in sentence
+        return sentence
 
     def inbox(self, phone: str) -> list[dict[str, Any]]:
         """What arrived on a phone."""

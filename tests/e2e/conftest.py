@@ -61,4 +61,4 @@ def shell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.Captur
     ):
         monkeypatch.setenv("TELNYX_BASE_URL", f"{server.url}/v2")
         monkeypatch.setenv("TELNYX_API_KEY", KEY)
-        yield Shell(server, capsys, control)
+        yield Shell(capsys, server, control)

@@ -46,7 +46,7 @@ class TestHelp:
         """Every command that the contract promises by now."""
         wanted = {("dev",), ("serve",), ("worker",), ("sandbox",), ("doctor",), ("audit", "tail")}
         wanted |= {("keys", verb) for verb in ("create", "list", "revoke", "rotate")}
-        wanted |= {("keyring", verb) for verb in ("create", "rotate", "status")}
+        wanted |= {("keyring", verb) for verb in ("create", "rotate", "reseal", "status", "retire")}
         assert wanted <= set(commands(main.build_parser()))
 
     def test_help_is_quick(self) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from otp_service import config
+from otp_service.doctor import diagnose
 from otp_service.runtime import ports
 from tests.conftest import Dev, clean_environ, wait_until
 from tests.documents.reading import DOCS, blocks
@@ -49,8 +51,14 @@ def served(shared_dev: Dev, tmp_path: Path) -> Iterator[ServiceClient]:
     assert "Traceback" not in (tmp_path / "gunicorn.log").read_text()
 
 
-def test_a_login(served: ServiceClient) -> None:
-    """Start, the code by SMS, a wrong and the right code; what a wait gets; and the metrics of all processes."""
+def is_among_the_processes(dev: Dev) -> bool:
+    """Whether the doctor sees a process of gunicorn."""
+    said = {one.name: one.detail for one in diagnose(config.load(dev.env))}["api processes"]
+    return any("gunicorn" in Path(f"/proc/{pid}/cmdline").read_text() for pid in re.findall(r"api (\d+) on", said))
+
+
+def test_a_login(served: ServiceClient, shared_dev: Dev) -> None:
+    """Start, the code by SMS, a wrong and the right code; what a wait gets; the metrics of all processes; the fleet."""
     number = served.number()
     name = served.started(number)
     assert served.check(name, "0000000000").status_code == 422
@@ -62,3 +70,4 @@ def test_a_login(served: ServiceClient) -> None:
     for _ in range(20):
         assert answers(served.url)
     assert requests_seen(served.url, served.key()) - before >= 20
+    wait_until(lambda: is_among_the_processes(shared_dev), 30, "gunicorn's record")

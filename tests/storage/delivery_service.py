@@ -116,7 +116,7 @@ class Service:
             report = DeliveryReport(
                 record[f"{ordinal}:message_id"], number, "delivery_failed", 0, error, ref.delivery_id(ordinal)
             )
-            self.receive.reports.apply(word("evt"), [report])
+            self.receive.reports.apply([report])
             self.work(ref)
 
     def outcomes(self, ref: Reference) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from otp_service.domain.callback import Callback
 from otp_service.domain.circuit import Fault, Hold, Source, Success
 from otp_service.domain.delivery import Accepted, Action, DeliveryReport, NotSent, Refused, Unknown
 from otp_service.domain.denial import Denial
+from otp_service.domain.fleet import API, ProcessRecord
 from otp_service.domain.ids import Reference
 from otp_service.domain.optout_list import Cursor, OptOut
 from otp_service.domain.outbox import Timer
@@ -20,6 +21,7 @@ from otp_service.storage.audit_consumer import AuditConsumer
 from otp_service.storage.callbacks import Callbacks
 from otp_service.storage.cursors import Cursors
 from otp_service.storage.dead_letters import DeadLetters
+from otp_service.storage.fleet import Fleet
 from otp_service.storage.keyrings import Keyrings
 from otp_service.storage.readiness import dead_shards, fix_shards
 from otp_service.storage.schema.fields import DeadLetter
@@ -150,7 +152,7 @@ def loops(harness: StoreHarness, app: Any) -> Iterator[Reference]:
     harness.apply(ref, "queued", "m3")
     harness.due_deliveries.claim_failover(due(ref, "failover"))
     blocked = DeliveryReport("m3", "+1", "delivery_failed", error=BLOCKED)
-    harness.apply_report(ref, blocked, event=word("evt"))
+    harness.apply_report(ref, blocked)
     yield ref
     ref = harness.start(fresh_number(), app).reference  # the answer is lost
     job = harness.take(ref)
@@ -216,6 +218,10 @@ def other_places(harness: StoreHarness) -> None:
     marks = Keyrings(harness.store, harness.keys)
     marks.claim(harness.ring.fingerprint)
     marks.register(harness.ring.kids)
+    fleet = Fleet(harness.store, harness.scripts, harness.keys)
+    for process in ("p1", "p2"):
+        fleet.write(process, ProcessRecord(role=API, host="a", pid=1, version="1", keyring="k", key_ids=()))
+    fleet.forget("p2")
     place = Slot("app", "shop", Limit(2, 60_000))
     for _ in range(3):
         harness.limits.acquire([place])
@@ -225,6 +231,9 @@ def other_places(harness: StoreHarness) -> None:
     harness.idempotency.reserve("d1", "f", "o")
     harness.idempotency.complete("d1", "o", 200, "{}")
     harness.idempotency.reserve("d2", "f", "o")
+    sealed = {"sealed_idempotency": harness.keys.idempotency("d1")}
+    harness.raw.hset(sealed["sealed_idempotency"], "body:2", "")
+    harness.scripts.call("sealed/replace", sealed, field="body", before="{}", after="[]")
     harness.audit.record(EventType.WEBHOOK_REJECTED, {"reason": "x"}, throttle_ms=1_000)
     cursors = Cursors(harness.store, harness.scripts, harness.keys)
     cursors.acquire_lease("me", force=False)

@@ -347,15 +347,13 @@ class StoreHarness(Remembered, Records):
         """The timers of the reference's shard."""
         return dict(self.raw.zrange(self.keys.timers(self.keys.shard(ref.number_hash)), 0, -1, withscores=True))
 
-    def apply(
-        self, ref: Reference, status: str, message_id: str = "msg-1", ordinal: int = 1, event: str | None = None
-    ) -> str:
+    def apply(self, ref: Reference, status: str, message_id: str = "msg-1", ordinal: int = 1) -> str:
         """Apply a report; its outcome."""
-        return self.apply_report(ref, DeliveryReport(message_id, "+1", status), ordinal, event or word("evt"))
+        return self.apply_report(ref, DeliveryReport(message_id, "+1", status), ordinal)
 
-    def apply_report(self, ref: Reference, report: DeliveryReport, ordinal: int = 1, event: str | None = None) -> str:
-        """Apply this very report (as no event: the carrier was asked); its outcome."""
-        return self.reports.apply_report(ref, ordinal, ref.number_hash, report, event).outcome
+    def apply_report(self, ref: Reference, report: DeliveryReport, ordinal: int = 1) -> str:
+        """Apply this very report; its outcome."""
+        return self.reports.apply_report(ref, ordinal, ref.number_hash, report).outcome
 
     # ---- everything ------------------------------------------------------------------------------------------------
 

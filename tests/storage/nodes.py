@@ -20,6 +20,7 @@ class Nodes:
 
     def __init__(self, servers: list[embedded_store.EmbeddedServer]) -> None:
         self.servers = servers
+        self._hanging: list[embedded_store.EmbeddedServer] = []
         self.url = "redis+cluster://" + ",".join(server.url.partition("://")[2] for server in servers)
         self.raws: list[Any] = [
             redis.Redis.from_url(server.url.replace("redis+cluster", "redis")) for server in servers
@@ -40,6 +41,7 @@ class Nodes:
     def hanging(self, index: int) -> Iterator[None]:
         """One node takes connections and answers nothing."""
         self.servers[index].child.process.send_signal(signal.SIGSTOP)
+        self._hanging.append(self.servers[index])
         try:
             yield
         finally:
@@ -47,12 +49,21 @@ class Nodes:
 
     def wake(self, index: int) -> None:
         """Let a hanging node go on."""
+        self._hanging = [server for server in self._hanging if server is not self.servers[index]]
         self.servers[index].child.process.send_signal(signal.SIGCONT)
 
     def index_of(self, client: Any, key: str) -> int:
         """Which node holds the key."""
         port = client.get_node_from_key(key).port
         return [raw.connection_pool.connection_kwargs["port"] for raw in self.raws].index(port)
+
+    def take_over(self, key: str, index: int) -> None:
+        """Give the slot of this key to a node, as all nodes see it that do not hang."""
+        slot = self.raws[index].execute_command("CLUSTER", "KEYSLOT", key)
+        name = self.raws[index].execute_command("CLUSTER", "MYID").decode()
+        for raw, server in zip(self.raws, self.servers, strict=True):
+            if server not in self._hanging:
+                raw.execute_command("CLUSTER", "SETSLOT", slot, "NODE", name)
 
     def empty(self) -> None:
         """Forget everything."""

@@ -102,3 +102,33 @@ def test_a_pending_verification_is_small(loaded: StoreHarness) -> None:
     assert not [name for name in loaded.raw.hkeys(own[0]) if name.startswith(("timeline:", "detail:"))]
     assert sum(loaded.raw.memory_usage(key, samples=0) for key in own) <= 1_050
     assert loaded.raw.zcard(keys.timers(shard)) - before[shard] == 1
+
+
+def test_a_delivered_code_stays_small(loaded: StoreHarness) -> None:
+    """Sent by the first of two senders, reported, and not yet checked: one key more, for the sender that reached them.
+
+    The body of the request is forgotten with the carrier's answer, and reports leave no marks of their own.
+    """
+    before = set(loaded.all_keys())
+    ref = loaded.start(fresh_number()).reference
+    loaded.send(ref, "4368269d-0297-4541-882f-9fc0da3e6de2")
+    for status in ("sent", "delivered"):
+        assert loaded.apply(ref, status, "4368269d-0297-4541-882f-9fc0da3e6de2") in {"moved", "same"}
+    keys, shard = loaded.keys, loaded.keys.shard(ref.number_hash)
+    own = {keys.record(ref), keys.secrets(ref), keys.number(ref.number_hash), keys.sticky(ref.number_hash)}
+    assert set(loaded.all_keys()) - before - {keys.outbox(shard), keys.timers(shard), keys.audit(shard)} == own
+    assert {loaded.raw.object("encoding", key) for key in own} <= {"listpack", "ziplist"}
+    assert set(loaded.raw.hkeys(keys.secrets(ref))) <= {"digest", "box", "box:2", "box:3"}
+    assert sum(loaded.raw.memory_usage(key, samples=0) for key in own) <= 1_600
+
+
+def test_the_last_messages_of_a_number_are_found(loaded: StoreHarness) -> None:
+    """By their ids alone; no more of them than ten, so that the number's hash does not grow."""
+    number, refs = fresh_number(), []
+    for message in range(12):
+        refs.append(loaded.start(number, ALONE, purpose=f"p{message}").reference)
+        loaded.send(refs[-1], f"msg-{message}")
+        # The caps of a number would refuse the sixth.
+        loaded.raw.hdel(loaded.keys.number(refs[-1].number_hash), "sends")
+    found = [loaded.reports.find_message(refs[0].number_hash, f"msg-{message}") for message in range(12)]
+    assert found == [None, None, *((ref, 1) for ref in refs[2:])]

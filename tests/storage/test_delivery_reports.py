@@ -12,7 +12,7 @@ from otp_service.domain.delivery import RANK, Accepted, Action, DeliveryReport, 
 from otp_service.domain.ids import Reference
 from otp_service.domain.policy import App
 
-from .harness import BACKUP, CODE, POOL, SAME_PROFILE, SHOP, WHATSAPP, StoreHarness, at_once, fresh_number, word
+from .harness import BACKUP, CODE, POOL, SAME_PROFILE, SHOP, WHATSAPP, StoreHarness, at_once, fresh_number
 
 WORDS = ("queued", "sending", "sent", "delivered", "delivery_failed", "delivery_unconfirmed")
 ALONE = App("shop", "Acme", (POOL,))
@@ -121,13 +121,15 @@ def test_a_failure_claims_the_next_sender_once_under_twenty_webhooks(harness: St
 
 
 def test_one_event_repeated_is_one_effect(harness: StoreHarness) -> None:
-    """The carrier repeats events: by its id the second is known, at once or later."""
+    """The carrier repeats events, at once or later: the second changes nothing, not even the record's version."""
     ref = harness.start(fresh_number(), ALONE).reference
     harness.send(ref)
-    answers = at_once([partial(harness.apply, ref, "sent", event="evt-1") for _ in range(20)])
-    assert answers.count("duplicate") == 19
-    assert harness.apply(ref, "delivered", event="evt-1") == "duplicate"
-    assert harness.apply(ref, "delivered", event="evt-2") == "moved"
+    answers = at_once([partial(harness.apply, ref, "delivered") for _ in range(20)])
+    assert sorted(answers) == ["moved"] + ["same"] * 19
+    assert harness.events(ref).count("delivery.delivered") == 1
+    before = harness.snapshot()
+    assert (harness.apply(ref, "delivered"), harness.apply(ref, "sent")) == ("same", "same")
+    assert harness.snapshot() == before
 
 
 def test_late_delivered_wins_over_failed_and_undoes_no_fail_over(harness: StoreHarness) -> None:
@@ -136,7 +138,7 @@ def test_late_delivered_wins_over_failed_and_undoes_no_fail_over(harness: StoreH
     harness.send(ref)
     error = Refused("40008", "Undeliverable", Action.NEXT_SENDER)
     report = DeliveryReport("msg-1", "+1", "delivery_failed", error=error)
-    assert harness.apply_report(ref, report, event="e1") == "moved"
+    assert harness.apply_report(ref, report) == "moved"
     assert harness.record(ref)["1:error_code"] == "40008"
     assert harness.apply(ref, "delivered") == "moved"
     record = harness.record(ref)
@@ -165,7 +167,7 @@ def test_a_failure_claims_a_sender_that_differs_in_what_is_to_blame(
         harness.send(ref, f"msg-{n}")
         assert harness.record(ref)[f"{n}:sender"] == sender
         report = DeliveryReport(f"msg-{n}", "+1", "delivery_failed", error=Refused(code, "As it happens", action))
-        assert harness.apply_report(ref, report, n, event=f"e{n}") == "moved"
+        assert harness.apply_report(ref, report, n) == "moved"
     assert harness.record(ref)["deliveries"] == str(1 + len(next_senders))
 
 
@@ -186,16 +188,14 @@ def _foreign(harness: StoreHarness, ref: Reference) -> list[str]:
     other = harness.start_command(fresh_number()).reference
     return [
         harness.apply(ref, "delivered", "another message"),
-        harness.reports.apply_report(
-            ref, 1, other.number_hash, DeliveryReport("msg-1", "+1", "delivered"), word()
-        ).outcome,
+        harness.reports.apply_report(ref, 1, other.number_hash, DeliveryReport("msg-1", "+1", "delivered")).outcome,
         harness.apply(ref, "delivered", ordinal=2),
         harness.apply(other, "delivered"),
     ]
 
 
 def test_a_report_of_another_message_number_or_delivery_is_foreign(harness: StoreHarness) -> None:
-    """A signed report changes only the delivery that it names; anything else leaves no trace, no event mark either."""
+    """A signed report changes only the delivery that it names; anything else leaves no trace."""
     ref = harness.start(fresh_number()).reference
     harness.send(ref)
     before = harness.snapshot()

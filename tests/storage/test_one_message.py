@@ -12,7 +12,6 @@ from otp_service.domain.findings import AT_ONCE, PUMPING
 from otp_service.telnyx.errors import MEANINGS, OUTCOME_UNKNOWN
 
 from .delivery_service import Answer, Service, failing, first, refusal
-from .harness import word
 
 ENDED = {"failed", "suppressed", "expired", "unconfirmed", "delivered"}
 
@@ -135,7 +134,7 @@ def test_reports_of_several_numbers_hold(service: Service) -> None:
     record = service.harness.record(refs[2])
     number = next(body["to"] for body in service.sent if refs[2].delivery_id(1) in body["webhook_url"])
     report = DeliveryReport(record["1:message_id"], number, "delivered", 0, None, refs[2].delivery_id(1))
-    service.receive.reports.apply(word("evt"), [report])
+    service.receive.reports.apply([report])
     service.report(refs[3], "40013", [1])
     assert service.open_breakers() == set()
     for _ in range(2):

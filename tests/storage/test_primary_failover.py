@@ -7,10 +7,13 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 
 from otp_service.domain.errors import ConfigError, NotReady, StoreUnavailable
 from otp_service.storage import connect, readiness
@@ -18,6 +21,7 @@ from otp_service.storage.primary import ROLE_CHECK_S
 from tests.conftest import wait_until
 
 from .harness import WRONG, StoreHarness, fresh_number
+from .loops import LoopThread
 from .servers import Address, Server, pair, watched
 
 LONGEST_REFUSAL_S = 2.5
@@ -76,6 +80,34 @@ def test_behind_a_stable_address_the_new_primary_is_found(two: tuple[Server, Ser
         address.close()
 
 
+def test_a_primary_that_has_lost_its_replicas_is_looked_up_again(two: tuple[Server, Server]) -> None:
+    """It was cut off, still calls itself the primary, and refuses; its address leads to another one by now."""
+    address = Address(two[0])
+    two[0].client.config_set("min-replicas-to-write", 1)
+    url = f"redis://127.0.0.1:{address.port}"
+    harness = StoreHarness.open(url)
+    try:
+        with LoopThread() as looping:
+            looped: Any = looping.open(url).client
+            wait_until(lambda: works(lambda: harness.start(fresh_number())), 30, "the replica counts")
+            looping.run(lambda: looped.execute_command("SET", "key", "first"))
+            two[1].promote()
+            address.server = two[1]
+            wait_until(lambda: works(lambda: harness.start(fresh_number())), 30, "a start")
+            wait_until(_answered(lambda: _is_set(looping, looped)), 30, "a write")
+            assert two[1].client.get("key") == "second"
+    finally:
+        harness.close()
+        address.close()
+
+
+def _is_set(looping: LoopThread, client: Any) -> bool:
+    try:
+        return bool(looping.run(lambda: client.execute_command("SET", "key", "second")))
+    except ResponseError:
+        return False
+
+
 def test_a_demoted_server_is_not_read_from(two: tuple[Server, Server]) -> None:
     """Reading alone meets no READONLY; each connection asks for the role at least once a second."""
     address = Address(two[0])
@@ -101,36 +133,82 @@ def test_a_demoted_server_is_not_read_from(two: tuple[Server, Server]) -> None:
 
 
 def test_sentinels_name_the_new_primary(tmp_path: Path) -> None:
-    """Planned, by kill -9, and while the old primary hangs and comes back as a replica."""
-    with watched(tmp_path) as (first, second, sentinels):
-        names = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in sentinels)
-        harness = StoreHarness.open(f"redis+sentinel://{names}/main")
+    """Planned, and while the old primary hangs.
+
+    That one comes back and calls itself the primary for ten seconds more, as one that was cut off does. Connections to
+    it have ended by then, also those that were not used meanwhile.
+    """
+    with watched(tmp_path) as (first, second, sentinels), LoopThread() as looping:
+        url = f"redis+sentinel://{','.join(f'127.0.0.1:{sentinel.port}' for sentinel in sentinels)}/main"
+        harness, unused, looped = StoreHarness.open(url), connect.connect(url), looping.open(url)
 
         def start() -> object:
             return harness.start(fresh_number())
 
         def leads() -> int:
-            return int(harness.store.client.info("server")["tcp_port"])
+            return port_of(harness.store.client.info("server"))
 
         try:
             assert works(start)
             sentinels[0].client.execute_command("SENTINEL", "FAILOVER", "main")
-            wait_until(_answered(lambda: second.client.role()[0] == "master"), 15, "the planned failover")
-            wait_until(_answered(lambda: works(start) and leads() == second.port), 15, "a start at the second server")
-            wait_until(
-                _answered(lambda: first.client.info("replication").get("master_link_status") == "up"), 20, "the replica"
-            )
-            wait_until(_answered(lambda: all(_agrees(sentinel, second) for sentinel in sentinels)), 20, "agreement")
+            wait_until(_answered(lambda: second.client.role()[0] == "master"), 30, "the planned failover")
+            wait_until(_answered(lambda: works(start) and leads() == second.port), 30, "a start at the second server")
+            wait_until(_answered(lambda: _follows(first, second)), 30, "the replica")
+            wait_until(_answered(lambda: all(_agrees(sentinel, second) for sentinel in sentinels)), 30, "agreement")
+            assert port_of(unused.client.info("server")) == second.port
+            looping.run(lambda: looped.client.get("key"))
             second.hang()
             assert is_refused_quickly(start)
-            wait_until(lambda: works(start), 20, "a start after the hanging server's failover")
+            wait_until(lambda: works(start), 30, "a start after the hanging server's failover")
             assert leads() == first.port
+            primary = ("127.0.0.1", first.port)
+            for store in (unused, looped):
+                assert store.sentinels is not None
+                wait_until(partial(store.sentinels.confirm, primary), 30, "the sentinels' word")
             second.go_on()
-            wait_until(_answered(lambda: second.client.role()[0] == "slave"), 20, "the return as a replica")
+            assert second.client.role()[0] == "master", "it does not know yet"
             assert works(start)
-            assert leads() == first.port
+            told: Any = looping.run(lambda: cast("Any", looped.client).execute_command("INFO", "server"))
+            assert [leads(), port_of(unused.client.info("server"))] == [first.port, first.port]
+            assert f"tcp_port:{first.port}\r" in told
         finally:
             harness.close()
+            unused.close()
+
+
+def test_most_of_the_sentinels_are_believed(tmp_path: Path) -> None:
+    """One watches something else by the same name, with a newer configuration; one is dead; one hangs."""
+    with pair(tmp_path) as (first, other), contextlib.ExitStack() as stack:
+        other.promote()
+        sentinels = []
+        for number, primary in enumerate((other, first, first, first)):
+            sentinels.append(Server(tmp_path / f"sentinel{number}", "--sentinel"))
+            stack.callback(sentinels[-1].kill)
+            sentinels[-1].client.execute_command("SENTINEL", "MONITOR", "main", "127.0.0.1", primary.port, 3)
+        hosts = [f"127.0.0.1:{port}" for port in (sentinels[0].port, 1, *(one.port for one in sentinels[1:]))]
+        sentinels[3].hang()
+
+        def leads(names: list[str]) -> int:
+            store = connect.connect(f"redis+sentinel://{','.join(names)}/main")
+            try:
+                return port_of(store.client.info("server"))
+            finally:
+                store.close()
+
+        assert leads(hosts) == first.port
+        assert leads(hosts[:1]) == other.port
+        assert leads(hosts[3:]) == first.port
+
+
+def port_of(info: Any) -> int:
+    """The port of the server that told this."""
+    return int(info["tcp_port"])
+
+
+def _follows(replica: Server, primary: Server) -> bool:
+    """Whether it is a replica now; the sentinels would make it one ten seconds later."""
+    replica.client.replicaof("127.0.0.1", str(primary.port))
+    return bool(replica.client.info("replication").get("master_link_status") == "up")
 
 
 def _answered(check: Callable[[], bool]) -> Callable[[], bool]:

@@ -65,7 +65,7 @@ def test_a_stop_is_recorded_for_known_profiles_only(harness: StoreHarness) -> No
     harness.send(by_report, "msg-stop")
     reports = DeliveryReports(harness.store, harness.scripts, harness.keys, harness.ring.ids, ())
     report = DeliveryReport("msg-stop", "+1", "delivery_failed", error=STOPPED)
-    assert reports.apply_report(by_report, 1, by_report.number_hash, report, word("evt")).outcome == "moved"
+    assert reports.apply_report(by_report, 1, by_report.number_hash, report).outcome == "moved"
     assert harness.status(by_report) == "failed"
     for ref in (by_refusal, by_report):
         assert harness.optouts.of_number(ref.number_hash) == []

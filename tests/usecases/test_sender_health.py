@@ -195,7 +195,6 @@ def test_a_hold_stops_nothing_without_a_better_sender() -> None:
         ("moved", "delivery_failed", [("pool", False)]),
         ("moved", "sent", []),
         ("same", "delivered", []),
-        ("duplicate", "delivered", []),
     ],
 )
 def test_a_delivery_counts_once_for_its_sender(outcome: str, status: str, tallied: list[tuple[str, bool]]) -> None:

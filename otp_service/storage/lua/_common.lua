@@ -36,12 +36,26 @@ end
 -- Add a value to what will be written to a hash, in as many pieces as it needs: a hash is kept compact as long as none
 -- of its values is longer than this.
 local PIECE_LENGTH = 64
+local GREATEST_PIECES = 128
 local function add_pieces(fields, name, value)
   for first = 1, math.max(#value, 1), PIECE_LENGTH do
     local number = (first - 1) / PIECE_LENGTH + 1
     fields[#fields + 1] = number == 1 and name or string.format(PieceName.PACK, name, int(number))
     fields[#fields + 1] = string.sub(value, first, first + PIECE_LENGTH - 1)
   end
+end
+
+-- A value that `add_pieces` has written, or nil.
+local function read_pieces(key, name)
+  local first = redis.call('HGET', key, name)
+  if not first then return nil end
+  local names, pieces = {}, {first}
+  for number = 2, GREATEST_PIECES do names[number - 1] = string.format(PieceName.PACK, name, int(number)) end
+  for _, piece in ipairs(redis.call('HMGET', key, unpack(names))) do
+    if not piece then break end
+    pieces[#pieces + 1] = piece
+  end
+  return table.concat(pieces)
 end
 
 -- Who an event is about, as `append_event` takes it, from the facts of a record (false if it is gone).
@@ -72,10 +86,15 @@ local function add_to_timeline(fields, version, kind, now, delivery, detail)
 end
 
 -- Append one event to the shard's audit stream and to the timeline of the verification whose record is `who.record`,
--- which then has a new version.
-local function append_event(audit, who, kind, now, delivery, detail)
+-- which then has a new version. `kept`: the detail that the timeline keeps if it is another one; what a reader knows
+-- anyway (storage/record_views.py) is not kept.
+local USUAL_DETAIL = {['delivery.sending'] = '{"try":1}', ['delivery.sent'] = '{"carrier_status":"queued"}',
+  ['delivery.delivered'] = '{"carrier_status":"delivered"}'}
+local function append_event(audit, who, kind, now, delivery, detail, kept)
   local fields = {}
-  add_to_timeline(fields, redis.call('HINCRBY', who.record, Record.VERSION, 1), kind, now, delivery, detail)
+  kept = kept or detail
+  if kept == USUAL_DETAIL[kind] then kept = nil end
+  add_to_timeline(fields, redis.call('HINCRBY', who.record, Record.VERSION, 1), kind, now, delivery, kept)
   redis.call('HSET', who.record, unpack(fields))
   append_audit(audit, who, audit_event(kind, delivery, detail))
 end

@@ -10,14 +10,17 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from redis.exceptions import AskError, ReadOnlyError, RedisError, TryAgainError
+from redis.exceptions import AskError, ClusterDownError, RedisError, TryAgainError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from ...greenlets import off_loop, wait
 from ..answering import STORE_ERRORS
+from ..confirmed import run_confirmed_in
 from ..packing import packed
+from ..primary import is_doubtful
 from ..store import fields_of, key_of
+from .confirmed import ConfirmedLinks
 from .connection import Done
 from .routes import Routes
 
@@ -27,7 +30,7 @@ _REDIRECTIONS = (AskError, TryAgainError)
 Routed = tuple[Sequence[Any], str]
 """A command, and the key by which it finds its node."""
 
-_LOST = (RedisConnectionError, RedisTimeoutError)
+_LOST = (RedisConnectionError, RedisTimeoutError, ClusterDownError)
 
 
 class PipelinedClient:
@@ -41,19 +44,34 @@ class PipelinedClient:
 
     def execute_command(self, *command: Any, target_nodes: Any = None, **_: Any) -> Any:
         """Run one command and return its reply."""
-        link = self._routes.link(key_of(command), target_nodes)
+        return self._run(command, key_of(command), target_nodes)
+
+    def _run(self, command: tuple[Any, ...], key: str, node: Any = None) -> Any:
+        link = self._routes.link(key, node)
         reply = wait(partial(link.send, packed(command)))
         if isinstance(reply, RedisError):
-            return self._failed(command, reply, link.drop)
+            return self._failed(command, reply, link.noticed)
         return reply
 
-    def _failed(self, command: Sequence[Any], error: RedisError, drop: Callable[[], None]) -> Any:
+    def run_confirmed(self, command: Sequence[Any], replicas: int, timeout_ms: int) -> tuple[Any, int]:
+        """As `Store.run_confirmed`, without stopping what other requests send."""
+        links = self._routes.confirmed(key_of(command))
+        reply, confirmed = wait(partial(_send_confirmed, links, packed(command), replicas, timeout_ms))
+        if isinstance(reply, _REDIRECTIONS):
+            self._routes.refresh()
+            again = partial(run_confirmed_in, self._elsewhere, key_of(command), command, replicas, timeout_ms)
+            return off_loop(self._loop, again)
+        for answer in (reply, confirmed):
+            if isinstance(answer, RedisError):
+                self._failed(command, answer, links.noticed)
+        return reply, int(confirmed)
+
+    def _failed(self, command: Sequence[Any], error: RedisError, noticed: Callable[[Exception], None]) -> Any:
         if isinstance(error, _REDIRECTIONS):
             self._routes.refresh()
             return self._redirected(command)
-        if isinstance(error, ReadOnlyError):
-            drop()
-        if isinstance(error, _LOST):
+        noticed(error)
+        if isinstance(error, _LOST) or is_doubtful(error):
             self._routes.refresh()
         raise error
 
@@ -68,7 +86,7 @@ class PipelinedClient:
 
     def evalsha(self, sha: str, count: int, *values: Any) -> Any:
         """Run a script by its digest."""
-        return self.execute_command("EVALSHA", sha, count, *values)
+        return self._run(("EVALSHA", sha, count, *values), values[0])
 
     def eval(self, text: str, count: int, *values: Any) -> Any:
         """Run a script by its text."""
@@ -113,7 +131,7 @@ class PipelinedClient:
             return reply
         command, key = routed
         try:
-            return self._failed(command, reply, self._routes.link(key, None).drop)
+            return self._failed(command, reply, self._routes.link(key, None).noticed)
         except STORE_ERRORS as error:
             return error
 
@@ -142,6 +160,10 @@ class PipelinedClient:
     def get_primaries(self) -> Any:
         """The primaries of a Cluster."""
         return self._elsewhere.get_primaries()
+
+
+def _send_confirmed(links: ConfirmedLinks, command: bytes, replicas: int, timeout_ms: int, done: Done) -> None:
+    links.send(command, replicas, timeout_ms, lambda *answers: done(answers))
 
 
 class Pipeline:

@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import ReadOnlyError, RedisError
 
 from ..breaker import PAUSE_S
 from ..connect import TIMEOUT_S
 from ..packing import packed
-from ..primary import ROLE_CHECK_S
+from ..primary import ROLE_CHECK_S, is_doubtful
 from .connection import Connection, Done
 from .servers import Address, Login, open_connection, require_primary
 
@@ -50,6 +50,11 @@ class Link:
         self._role_checked_at = 0.0
         self._opened_at = 0.0
 
+    @property
+    def refuses(self) -> bool:
+        """Whether the server could not be reached a moment ago, so that commands are refused at once."""
+        return self._refuses
+
     def send(self, command: bytes, done: Done) -> None:
         """Send a command. Raises redis' ConnectionError while the server cannot be reached."""
         connection = self._connection
@@ -66,6 +71,21 @@ class Link:
         if self._connection is not None:
             self._connection.abort(RedisConnectionError("The server is not the primary."))
 
+    def noticed(self, error: Exception) -> None:
+        """The server answered this: connect anew if it may be the primary no more (`primary`)."""
+        is_old = self._loop.time() - self._opened_at >= ROLE_CHECK_S
+        if isinstance(error, ReadOnlyError) or (is_doubtful(error) and is_old):
+            self.drop()
+
+    def look_again(self) -> None:
+        """The primary is another server now: connect anew at once, whatever was tried before."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+            self._connecting = None
+        self._refuses = False
+        self.drop()
+        self._connect()
+
     def close(self) -> None:
         """End the connection for good."""
         self._closed = True
@@ -81,7 +101,8 @@ class Link:
         self._connect()
 
     def _connect(self) -> None:
-        if self._connecting is None and not self._closed:
+        is_open = self._connection is not None and self._connection.is_open
+        if self._connecting is None and not is_open and not self._closed:
             self._connecting = self._loop.create_task(self._open())
 
     async def _open(self) -> None:

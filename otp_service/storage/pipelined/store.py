@@ -18,5 +18,9 @@ def pipelined(loop: asyncio.AbstractEventLoop, store: Store) -> Store:
     """
     client = PipelinedClient(loop, routes_of(loop, store.client), store.client)
     return Store(
-        client=cast("redis.Redis", client), blocking=store.blocking, is_cluster=store.is_cluster, finds_nodes=True
+        client=cast("redis.Redis", client),
+        blocking=store.blocking,
+        is_cluster=store.is_cluster,
+        finds_nodes=True,
+        sentinels=store.sentinels,
     )

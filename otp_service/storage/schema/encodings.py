@@ -83,6 +83,10 @@ DeliveryFacts = Encoding(
 """What never changes of a delivery. Send: the ordinal of the send that it belongs to. Queued: empty for the first
 delivery, which was queued when the verification was started. Next senders: `NextSender` with commas, for a failover."""
 
+MessageEntry = Encoding("|", ("digest", "token", "ordinal"))
+"""Which delivery became a message at the carrier. Digest: the first 16 digits of the SHA-1 of the message's id, which
+need not be secret: a report is compared with the whole id before it counts."""
+
 NextSender = Encoding("|", ("name", "kind"))
 """A sender of a route as a record has it. Which messaging profile it belongs to says the configuration alone: a process
 that does not know the sender takes it for open, and the one that sends asks again."""
@@ -173,6 +177,9 @@ LimitRule = Encoding(":", ("limit", "per_ms"))
 
 AlertEntry = Encoding(UNIT_SEPARATOR, ("id", "text"))
 """One alert that waits. Its id begins with the milliseconds at which it was raised and a dash."""
+
+ProcessEntry = Encoding("|", ("at_ms", "record"))
+"""What a running process said of itself, and when by the store's clock. Record: JSON of `ProcessRecord`."""
 
 SenderRatios = Encoding("|", ("success", "spam"))
 """What the carrier reports of a sender: two ratios of 0 to 1, each empty where the carrier reports none."""

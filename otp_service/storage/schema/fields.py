@@ -95,7 +95,7 @@ class Secrets:
     BOX: Final = "box"
     """The number and the code, sealed."""
     BODY: Final = "body:"
-    """Followed by a delivery's ordinal: the sealed body of its request to the carrier."""
+    """Followed by a delivery's ordinal: the sealed body of its request to the carrier, until that has the message."""
 
 
 class Number:
@@ -111,6 +111,10 @@ class Number:
     """Followed by an app: the times of the number's sends in it."""
     WRONG: Final = "wrong"
     """The times of its wrong codes over all apps. With `:` and an app's name behind it: those in the app."""
+    MESSAGES: Final = "messages"
+    """How many messages of the number the carrier has accepted."""
+    MESSAGE: Final = "message:"
+    """Followed by a digit: the delivery that became one of its last messages at the carrier."""
     ENDS: Final = "ends_ms"
     """When the hash ends by itself, and when it may end if no wrong codes in a row are to be remembered."""
 

@@ -19,6 +19,15 @@ def of_numbers(key: str) -> bool:
     return _OF_NUMBERS.match(key) is not None
 
 
+_WORD = re.compile(r"otp:(?:\{s[0-9a-f]+\}:)?([a-z_]+)(?::|$)", re.ASCII)
+
+
+def word_of(key: str) -> str:
+    """The word that says what a key of a shard, or of one hashed subject, is for: `secrets`; empty for others."""
+    match = _WORD.match(key)
+    return match[1] if match else ""
+
+
 class Keys:
     """Builds keys for an installation with this many shards."""
 
@@ -34,7 +43,7 @@ class Keys:
         return self._tags[shard]
 
     def _of(self, number_hash: str) -> str:
-        return self._tag(self.shard(number_hash))
+        return self._tags[shard_of(number_hash, self.shards)]
 
     # ---- one verification ------------------------------------------------------------------------------------------
 
@@ -74,10 +83,6 @@ class Keys:
     def unclear(self, number_hash: str) -> str:
         """String: mark that an unclear reply of the number was recorded lately. TTL: a minute."""
         return f"{self._of(number_hash)}:unclear:{number_hash}"
-
-    def message(self, number_hash: str, message_id: str) -> str:
-        """String: the delivery that became this message at the carrier. TTL: 48 h."""
-        return f"{self._of(number_hash)}:message:{message_id}"
 
     def event(self, number_hash: str, event_id: str) -> str:
         """String: mark of a webhook event already applied. TTL: 24 h."""
@@ -232,6 +237,10 @@ class Keys:
         """Set: the ids of all keys that any process has had in its keyring. No TTL."""
         return f"{PREFIX}:{{meta}}:key_ids"
 
+    def processes(self) -> str:
+        """Hash: what each running process says of itself every 10 s, `ms|JSON of ProcessRecord`. TTL: 30 s."""
+        return f"{PREFIX}:{{processes}}:all"
+
     def probe(self, shard: int) -> str:
         """String: written by the readiness check to see that writes are taken. TTL: a second."""
         return f"{self._tag(shard)}:probe"
@@ -269,6 +278,9 @@ class Keys:
         """
         return f"{PREFIX}:limit:{{{name}:{limit}:{per_ms}:{subject}}}"
 
-    def sender_rate(self, sender: str) -> str:
-        """String: when the sender's next message may go, and when that was written, `us|us`. TTL: a second past it."""
-        return f"{PREFIX}:sender_rate:{{{sender}}}"
+    def sender_rate(self, sender: str, place: int = 0) -> str:
+        """String: when the sender's next message may go, and when that was written, `us|us`. TTL: a second past it.
+
+        `place`: 0; another one, in another slot, while the shard of those before it is dead.
+        """
+        return f"{PREFIX}:sender_rate:{{{sender}}}" if place == 0 else f"{PREFIX}:sender_rate:{{{sender}/{place}}}"

@@ -14,6 +14,7 @@ PYTHON: Mapping[str, tuple[str, ...]] = {
     "health_pause": ("SenderStats.claim_health_poll",),
     "index_keys": ("Keyrings.claim",),
     "key_ids": ("Keyrings.register",),
+    "processes": ("Fleet.forget",),
     "probe": ("dead_shards",),
     "carrier_refusals": ("Circuits._forget_reports",),
     "sender_health": ("SenderStats.record_health",),
@@ -23,7 +24,10 @@ PYTHON: Mapping[str, tuple[str, ...]] = {
 """Key to what writes it without a script. A test compares it with the code."""
 
 OTHER_NAMES: Mapping[str, tuple[str, ...]] = {"unclear": ("audit/append",)}
-"""Keys that a script writes where its header has another name: the caller chooses which mark is set."""
+"""Keys that a script writes where its header has another name: the caller chooses which mark is set.
+
+`sealed/replace` may write every key of `sealed.SEALED` whose values last; the others of them belong here.
+"""
 
 
 def method_of(name: str) -> str:

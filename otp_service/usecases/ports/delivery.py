@@ -103,10 +103,8 @@ class DeliveryReports(Protocol):
         """The delivery that became this message at the carrier."""
         ...
 
-    def apply_report(
-        self, ref: Reference, ordinal: int, number_hash: str, report: DeliveryReport, event_id: str | None
-    ) -> ReportOutcome:
-        """Move a delivery by what the carrier says of its message. `event_id`: the webhook's, None for a poll."""
+    def apply_report(self, ref: Reference, ordinal: int, number_hash: str, report: DeliveryReport) -> ReportOutcome:
+        """Move a delivery by what the carrier says of its message."""
         ...
 
     def record_click(self, ref: Reference, ordinal: int, event_id: str) -> str:

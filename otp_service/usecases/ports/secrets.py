@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from ...domain.ids import Ids
+from ...domain.keyed_hash import KeyedHash
 
 
 class Ring(Protocol):
     """The keys as of one moment (see `keyring`)."""
 
     @property
-    def peppers(self) -> Mapping[str, bytes]:
+    def peppers(self) -> Mapping[str, KeyedHash]:
         """The pepper of every key, by key id."""
         ...
 

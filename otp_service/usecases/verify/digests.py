@@ -2,10 +2,11 @@
 
 from ...domain import codes
 from ...domain.ids import Reference
+from ...domain.keyed_hash import KeyedHash
 from ...domain.policy import App
 
 
-def code_digest(pepper: bytes, app: App, ref: Reference, context_hash: str, code: str) -> str:
+def code_digest(pepper: KeyedHash, app: App, ref: Reference, context_hash: str, code: str) -> str:
     """The digest in hex of a code for this verification. `context_hash` as `codes.context_hash` gives it."""
     return codes.digest(
         pepper,

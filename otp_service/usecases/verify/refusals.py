@@ -25,7 +25,6 @@ def about(ref: Reference, outcome: Outcome | Refusal) -> Outcome | Refusal:
     """The outcome; a refusal says for the log which verification it is about."""
     if not isinstance(outcome, Refusal):
         return outcome
-    # As `replace` does, in half the time: every wrong code comes here.
     return Refusal(outcome.code, outcome.detail, outcome.retry_after_s, outcome.fields, ref.verification_id)
 
 

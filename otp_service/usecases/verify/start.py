@@ -157,6 +157,7 @@ def _sealed(ring: ports.Ring, ref: Reference, to: Phone, code: str, context: Map
 
 
 def _audit_detail(request: StartRequest, addresses: KeptAddress) -> str:
+    """The detail of the start's event, as JSON. Only the purpose may hold what JSON escapes."""
     client_ip = kept(request.client_ip, addresses) if request.client_ip else None
-    detail = {"purpose": request.purpose, "channel": request.channel, "client_ip": client_ip}
-    return json.dumps({name: value for name, value in detail.items() if value})
+    address = f', "client_ip": "{client_ip}"' if client_ip else ""
+    return f'{{"purpose": {json.dumps(request.purpose)}, "channel": "{request.channel}"{address}}}'

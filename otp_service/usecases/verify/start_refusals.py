@@ -1,7 +1,8 @@
 """What a caller gets for a start that the store refuses. Which limit refuses is decided in the store's script."""
 
 from collections.abc import Callable
-from dataclasses import replace
+
+import msgspec
 
 from ...domain import optout
 from ...domain.errors import Refusal
@@ -12,7 +13,7 @@ from .refusals import seconds, too_many_wrong_codes
 def refusal_of(refused: StartRefused) -> Refusal:
     """The refusal, with the wait in whole seconds where one helps. An unknown word is a rate limit."""
     refusal = _BY_CODE.get(refused.code, _rate_limited)(refused)
-    return replace(refusal, verification_id=refused.verification_id)
+    return msgspec.structs.replace(refusal, verification_id=refused.verification_id)
 
 
 def _opted_out(_: StartRefused) -> Refusal:

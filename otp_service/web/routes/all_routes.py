@@ -18,6 +18,7 @@ from ..http import Route
 from ..idempotency import IdempotencyKeys
 from ..problems import Problems
 from ..readiness import Judgement
+from ..webhook_verdicts import WebhookVerdicts
 from .audit_events import AuditRoutes
 from .cancel_verification import CancelRoutes
 from .check_verification import CheckRoutes
@@ -60,6 +61,7 @@ class Backend:
     unseal: Callable[[str], bytes]
     jwks: Callable[[], dict[str, Any]]
     webhook_keys: Sequence[bytes]
+    verdicts: WebhookVerdicts
     now_s: Callable[[], float]
     readiness: Callable[[], Judgement]
     metrics: Callable[[], bytes]
@@ -76,7 +78,7 @@ def all_routes(backend: Backend) -> list[Route]:
         *OptOutRoutes(backend.browse).routes(),
         *PeopleRoutes(backend.support).routes(),
         *AuditRoutes(backend.browse).routes(),
-        *WebhookRoutes(backend.receive, backend.audit, backend.webhook_keys, backend.problems, backend.now_s).routes(),
+        *_webhook_routes(backend),
         *_operation_routes(backend),
         *documents.routes(),
     ]
@@ -102,6 +104,11 @@ def _verification_routes(backend: Backend) -> list[Route]:
         *VerificationRoutes(backend.browse, backend.watch, tokens, problems).routes(),
         *CancelRoutes(verify, problems).routes(),
     ]
+
+
+def _webhook_routes(backend: Backend) -> list[Route]:
+    keys, problems, now_s = backend.webhook_keys, backend.problems, backend.now_s
+    return WebhookRoutes(backend.receive, backend.audit, keys, problems, now_s, verdicts=backend.verdicts).routes()
 
 
 def _operation_routes(backend: Backend) -> list[Route]:

@@ -17,6 +17,7 @@ from ...usecases.receive import Receive
 from ...usecases.receive_reply import Reply as IncomingReply
 from ..http import NO_STORE, Call, Doc, Reply, Route
 from ..problems import Problems
+from ..webhook_verdicts import WebhookVerdicts
 from .codes import STORE
 
 TOLERANCE_S = 300
@@ -35,10 +36,13 @@ class WebhookRoutes:
         public_keys: Sequence[bytes],
         problems: Problems,
         now_s: Callable[[], float],
+        *,
+        verdicts: WebhookVerdicts,
     ) -> None:
         self._receive = receive
         self._audit = audit
         self._public_keys = public_keys
+        self._verdicts = verdicts
         self._problems = problems
         self._now_s = now_s
 
@@ -59,6 +63,7 @@ class WebhookRoutes:
             now_s=self._now_s(),
             tolerance_s=TOLERANCE_S,
         )
+        self._verdicts.count(verdict)
         if verdict is not Verdict.OK:
             return self._reject(call, verdict)
         try:
@@ -73,7 +78,7 @@ class WebhookRoutes:
     def _dispatch(self, event: webhooks.Event) -> None:
         match event:
             case webhooks.DeliveryUpdate():
-                self._receive.reports.apply(event.event_id, event.reports)
+                self._receive.reports.apply(event.reports)
             case webhooks.Inbound():
                 self._receive.replies.receive(self._reply(event))
             case webhooks.LinkClick():

@@ -118,7 +118,7 @@ def shown_as(kind: type[Shown], view: VerificationView, **more: Any) -> Shown:
         sends_left=view.sends_left,
         resend_in=view.resend_in,
         deliveries=[_delivery(ref.delivery_id(delivery.ordinal), delivery) for delivery in view.deliveries],
-        metadata=json.loads(view.metadata),
+        metadata=json.loads(view.metadata) if view.metadata != "{}" else {},
         version=view.version,
         **more,
     )

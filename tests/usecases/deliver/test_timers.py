@@ -35,7 +35,7 @@ def test_a_silent_delivery_is_asked_about(kind: str, claim: str) -> None:
     assert deliver.timers.run(due) == "m1"
     deliver.timers.poll_report(due, "m1")
     assert scenario.steps() == [claim, "fetch_report", "apply_report"]
-    assert scenario.log[-1] == ("apply_report", REF, 1, REF.number_hash, report, None)
+    assert scenario.log[-1] == ("apply_report", REF, 1, REF.number_hash, report)
     assert sender_health.reports == [(ReportOutcome("moved", "pool"), report)]
 
 

@@ -1,19 +1,19 @@
 #!lua
 -- include: _common.lua
 -- include: _delivery.lua
+-- include: delivery/_messages.lua
 -- include: delivery/_failover.lua
 -- include: delivery/_carrier_optout.lua
 -- Apply a delivery report (a webhook, or the carrier's reply to a poll) to a delivery. `carrier_status` is the
 -- carrier's own, `carrier_rank` its rank, `status` ours. `recipient` is the keyed hash of the number in the report,
--- `event_ttl_ms` '0' for what is not an event, `opted_out` '1' if the person is on the carrier's block list,
--- `blamed` as in record_refused.lua.
+-- `opted_out` '1' if the person is on the carrier's block list, `blamed` as in record_refused.lua.
 --
--- KEYS record! outbox! audit! timers! optouts! message! event! sticky! opted_out!
+-- KEYS record! outbox! audit! timers! optouts! number! secrets! sticky! opted_out!
 -- ARGV token number_hash ordinal senders message_id carrier_status carrier_rank status code title blamed opted_out
---      recipient first_poll_ms message_ttl_ms event_ttl_ms sticky_ttl_ms
--- Reply {'moved', sender} · {'same'} · {'duplicate'} · {'foreign'}: not this delivery's message
--- Holds an event is applied once; the delivery never moves backwards, in whatever order reports come; a failed one
---       claims the next sender exactly once; the verification itself never changes here.
+--      recipient first_poll_ms sticky_ttl_ms
+-- Reply {'moved', sender} · {'same'} · {'foreign'}: not this delivery's message
+-- Holds a report that comes again changes nothing; the delivery never moves backwards, in whatever order reports
+--       come; a failed one claims the next sender exactly once; the verification itself never changes here.
 local facts, known_id, known_rank, delivery_status, its_facts = unpack(redis.call('HMGET', record_key, Record.FACTS,
   ordinal .. Delivery.MESSAGE_ID, ordinal .. Delivery.CARRIER_RANK, ordinal .. Delivery.STATUS,
   ordinal .. Delivery.FACTS))
@@ -22,7 +22,6 @@ local who = subject_of(record_key, token, number_hash, facts)
 if not facts or not delivery_status or number_hash ~= recipient or (known_id and known_id ~= message_id) then
   return {'foreign'}
 end
-if event_ttl_ms ~= '0' and not redis.call('SET', event_key, '1', 'NX', 'PX', event_ttl_ms) then return {'duplicate'} end
 local now = clock()
 local c = {outbox = outbox_key, audit = audit_key, timers = timers_key,
   optouts = optouts_key, who = who, now = now}
@@ -31,7 +30,8 @@ local id = delivery_id(c, ordinal)
 -- That the carrier knows the message at all means that it accepted it.
 local function record_acceptance()
   redis.call('HSET', record_key, ordinal .. Delivery.MESSAGE_ID, message_id, Record.ACCEPTED .. send, '1')
-  redis.call('SET', message_key, id, 'PX', message_ttl_ms)
+  remember_message(number_key, message_id, token, ordinal)
+  forget_body(secrets_key, ordinal)
 end
 
 local function record_carrier_status()

@@ -31,7 +31,7 @@ if not facts or not status or not delivery_status or RANK[delivery_status] >= RA
 local now = clock()
 local c = {outbox = outbox_key, audit = audit_key, timers = timers_key, optouts = optouts_key, number = number_key,
   who = subject_of(record_key, token, number_hash, facts), now = now}
-local kept = redis.call('HGET', secrets_key, Secrets.BODY .. ordinal)
+local kept = read_pieces(secrets_key, Secrets.BODY .. ordinal)
 if last_call == call and kept and status == 'pending' then return {'send', kept, tries, int(expires - now)} end
 
 -- Another sender's message of the same send has arrived: one more would only be a second SMS.
@@ -95,7 +95,9 @@ end
 if not kept then
   if candidate == '' then return {'unreadable'} end
   if redis.call('EXISTS', secrets_key) == 0 then return stop_expired() end
-  redis.call('HSET', secrets_key, Secrets.BODY .. ordinal, candidate)
+  local pieces = {}
+  add_pieces(pieces, Secrets.BODY .. ordinal, candidate)
+  redis.call('HSET', secrets_key, unpack(pieces))
   kept = candidate
 end
 local try = redis.call('HINCRBY', record_key, ordinal .. Delivery.TRIES, 1)

@@ -5,10 +5,11 @@
 -- include: delivery/_failover.lua
 -- include: delivery/_unsent.lua
 -- include: delivery/_result.lua
+-- include: delivery/_messages.lua
 -- The carrier accepted the message. `held_ms`: how long it says that it will hold it ('0': not at all).
 --
--- KEYS record! outbox! audit! timers! optouts number message!
--- ARGV token number_hash ordinal senders group entry message_id carrier_status held_ms first_poll_ms message_ttl_ms
+-- KEYS record! outbox! audit! timers! optouts number! secrets!
+-- ARGV token number_hash ordinal senders group entry message_id carrier_status held_ms first_poll_ms
 -- Reply 'accepted' · 'failed_over': it would be held longer than the code lives, and the next sender has it ·
 --       'late': a delivery report was faster, or the verification is gone
 -- Holds the delivery moves by rank; the next sender is claimed once.
@@ -17,12 +18,16 @@ if not facts or not delivery_status then return 'late' end
 redis.call('HSET', record_key, Record.ACCEPTED .. send, '1')
 redis.call('HSETNX', record_key, ordinal .. Delivery.MESSAGE_ID, message_id)
 redis.call('HSETNX', record_key, ordinal .. Delivery.CARRIER_STATUS, carrier_status)
-redis.call('SET', message_key, id, 'PX', message_ttl_ms)
+remember_message(number_key, message_id, token, ordinal)
+forget_body(secrets_key, ordinal)
+redis.call('HDEL', record_key, ordinal .. Delivery.CALL, ordinal .. Delivery.WAIT_REASON)
 if not advance_status(c, ordinal, 'sent') then return 'late' end
 redis.call('ZADD', timers_key, int(now + first_poll_ms), TimerKind.POLL .. id)
-local detail = {message_id = message_id, carrier_status = carrier_status}
+local detail = {carrier_status = carrier_status}
 if held_ms ~= '0' then detail.held_ms = tonumber(held_ms) end
-append_event(audit_key, c.who, 'delivery.sent', now, ordinal, cjson.encode(detail))
+local kept = cjson.encode(detail)
+detail.message_id = message_id
+append_event(audit_key, c.who, 'delivery.sent', now, ordinal, cjson.encode(detail), kept)
 -- It would come out of the carrier's queue when its code has expired.
 if now + held_ms >= tonumber(expires) and fail_over(c, ordinal, 'carrier_queue') then return 'failed_over' end
 return 'accepted'

@@ -1,0 +1,116 @@
+"""What this process says of itself to the others and to `doctor`, every few seconds."""
+
+import contextlib
+import hashlib
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from .. import __version__
+from ..config import Settings
+from ..domain.errors import ConfigError, ServiceError, StoreUnavailable
+from ..domain.fleet import EVERY_S, ProcessRecord
+from ..domain.ids import Ids
+from ..keyring import Keyring
+from ..keyring_reload import ReloadedKeyring
+from ..storage import readiness
+from ..storage.fleet import Fleet
+from .carrier import webhook_keys
+from .stores import Stores
+
+PUBLIC_URL = "public URL"
+"""The part of the configuration that holds it."""
+
+Facts = Mapping[str, object]
+"""Fields of a `ProcessRecord` that change while the process runs."""
+
+
+def configuration_parts(settings: Settings, ids: Ids) -> dict[str, str]:
+    """Names each part that must be the same in every process, by a keyed hash: no secret can be guessed from it."""
+    policy = settings.policy
+    parts = {
+        "apps": dict(policy.apps),
+        "senders": dict(policy.senders),
+        "numbers": (policy.per_number, str(policy.audit_addresses)),
+        "service": (settings.shards, settings.queue_max, settings.audit_retention_ms, settings.optout_sync_ms),
+        "alerts": settings.on_call,
+        PUBLIC_URL: (settings.public_url, settings.issuer),
+        "carrier's address": settings.telnyx_base_url,
+    }
+    return {part: _named(ids, value) for part, value in parts.items()}
+
+
+def _named(ids: Ids, value: object) -> str:
+    return ids.digest(b"configuration\0" + msgspec.json.encode(value, order="deterministic"))[:4].hex()
+
+
+def named_webhook_keys(settings: Settings) -> str:
+    """Names the keys that the carrier may sign with; empty if there are none. They are no secret."""
+    try:
+        keys = sorted(webhook_keys(settings))
+    except ConfigError:
+        return ""
+    return " ".join(hashlib.sha256(key).hexdigest()[:8] for key in keys)
+
+
+def describe(settings: Settings, stores: Stores, ring: Keyring, role: str, **facts: object) -> ProcessRecord:
+    """What a process is. `facts`: further fields of the record. Raises StoreUnavailable."""
+    same = {
+        "role": role,
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "version": __version__,
+        "configuration": configuration_parts(settings, ring.ids),
+        "keyring": ring.fingerprint,
+        "key_ids": sorted(ring.kids),
+        "ahead_ms": readiness.clock_ahead_ms(stores.store),
+    }
+    return msgspec.convert(same | facts, ProcessRecord)
+
+
+class Announcer:
+    """Says again and again what this process is. `facts` gives what changes while it runs."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        stores: Stores,
+        keyring: ReloadedKeyring,
+        role: str,
+        facts: Callable[[], Facts] = dict,
+    ) -> None:
+        self._settings = settings
+        self._stores = stores
+        self._fleet = Fleet(stores.store, stores.scripts, stores.keys)
+        self._keyring = keyring
+        self._role = role
+        self._facts = facts
+        self._token = secrets.token_hex(6)
+        self._due = 0.0
+
+    def announce(self) -> None:
+        """Say it now. Raises StoreUnavailable, and NotReady if the store belongs to another keyring."""
+        ring = self._keyring.current()
+        self._fleet.write(self._id(), describe(self._settings, self._stores, ring, self._role, **self._facts()))
+
+    def announce_if_due(self) -> None:
+        """Say it if that was not done within the last `EVERY_S` seconds. Raises StoreUnavailable."""
+        now = time.monotonic()
+        if now >= self._due:
+            self._due = now + EVERY_S
+            with contextlib.suppress(ServiceError):
+                self.announce()
+
+    def forget(self) -> None:
+        """At the end: the others need not wait until the record is too old."""
+        self._due = float("inf")
+        with contextlib.suppress(StoreUnavailable):
+            self._fleet.forget(self._id())
+
+    def _id(self) -> str:
+        # After a fork each process has a record of its own.
+        return f"{self._token}-{os.getpid()}"

@@ -1,0 +1,60 @@
+"""A command whose write must reach replicas, over redis-py's clients: the command and WAIT in one round trip.
+
+Each call has a connection of its own, so nobody waits behind it. For event loops see `pipelined.confirmed`.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, cast
+
+import redis
+from redis.exceptions import AskError, MovedError, RedisError, ResponseError
+
+from .cluster import GuardedCluster
+from .packing import as_bytes
+from .primary import noticed
+
+Command = Sequence[str | int | bytes]
+_Ask = Callable[..., tuple[Any, int]]
+
+
+def run_confirmed(client: "redis.Redis", command: Command, replicas: int, timeout_ms: int) -> tuple[Any, int]:
+    """As `Store.run_confirmed`, on one server."""
+    try:
+        return _ask(client, command=command, replicas=replicas, timeout_ms=timeout_ms)
+    except ResponseError as error:
+        noticed(client, error)
+        raise
+
+
+def run_confirmed_in(
+    cluster: GuardedCluster, key: str, command: Command, replicas: int, timeout_ms: int
+) -> tuple[Any, int]:
+    """As `Store.run_confirmed`, on the node of a Cluster that holds the key."""
+    ask = partial(_ask, command=command, replicas=replicas, timeout_ms=timeout_ms)
+    try:
+        return cluster.on_node(cluster.get_node_from_key(key), ask)
+    except AskError as error:
+        return _redirected(cluster, ask, error)
+
+
+def _redirected(cluster: GuardedCluster, ask: _Ask, error: AskError) -> tuple[Any, int]:
+    cluster.look_up_again()
+    node = cluster.node_at(error.host, error.port)
+    before = () if isinstance(error, MovedError) else (("ASKING",),)
+    return cluster.on_node(node, partial(ask, before=before))
+
+
+def _ask(
+    client: "redis.Redis", *, command: Command, replicas: int, timeout_ms: int, before: Sequence[Command] = ()
+) -> tuple[Any, int]:
+    # A text may have been read from bytes that are no text.
+    commands = [*before, (command[0], *as_bytes(command[1:])), ("WAIT", replicas, timeout_ms)]
+    with client.pipeline(transaction=False) as pipe:
+        for each in commands:
+            cast("Any", pipe).execute_command(*each)
+        replies = pipe.execute(raise_on_error=False)
+    for reply in replies:
+        if isinstance(reply, RedisError):
+            raise reply
+    return replies[-2], int(replies[-1])

@@ -1,0 +1,67 @@
+"""The judge's rules about responses: that there is one, soon, and that a refusal has a cause."""
+
+from collections.abc import Iterator
+
+from .breaches import REFUSED, SHARDS, SILENT, SLOW, Breach
+from .case import API_FAULTS, RECOVERY_S, STARTUP_S, STORE_FAULTS, Case
+from .evidence import Call
+
+ANSWERED_WITHIN_S = 2.5
+"""A second is promised. The rest is a margin for a busy machine, and still less than a time-out that was raised."""
+
+FEWEST_NUMBERS = 12
+SERVED_SHARE = 0.25
+"""Two thirds are expected. The rest is a margin for chance."""
+
+LOOK_BACK_S = 3.0
+BUSY_FACTOR = 3.0
+"""A machine that kept the campaign from running kept the service from it, too. What waits then takes turns: so many
+times what was measured may be added to the wait, for pauses during the request and shortly before it."""
+
+
+def _is_in_time(case: Case, call: Call) -> bool:
+    paused = case.paused_s(call.began - LOOK_BACK_S, call.ended)
+    return call.ended - call.began <= ANSWERED_WITHIN_S + BUSY_FACTOR * paused
+
+
+def no_response(case: Case) -> Iterator[Breach]:
+    """Every request has a response, whatever the store does, unless its process was killed or stopped."""
+    for call in case.evidence.calls:
+        took = call.ended - call.began
+        if call.status is None and not (case.is_excused(call) or (took > 1.0 and _is_in_time(case, call))):
+            yield Breach(SILENT, _subject(call), f"{call.kind} at {', '.join(call.tried)}: nothing within {took:.1f} s")
+
+
+def slow_response(case: Case) -> Iterator[Breach]:
+    """A request is answered or refused soon, and `/healthz` is never behind work."""
+    for call in (*case.evidence.calls, *case.evidence.probes):
+        if call.status is not None and not (_is_in_time(case, call) or case.is_excused(call)):
+            took = call.ended - call.began
+            yield Breach(SLOW, _subject(call), f"{call.kind} at {call.api}: {call.status} after {took:.1f} s")
+
+
+def refused_without_cause(case: Case) -> Iterator[Breach]:
+    """A request is refused with 503 only while the store is away, while a process starts, or shortly after."""
+    for call in case.evidence.calls:
+        if call.status == 503 and not (
+            case.is_excused(call)
+            or case.during(STORE_FAULTS, call.began - RECOVERY_S, call.ended)
+            or case.during(API_FAULTS, call.began - STARTUP_S, call.ended)
+        ):
+            yield Breach(REFUSED, _subject(call), f"{call.kind}: 503 {call.code} without a fault of the store")
+
+
+def other_shards_refused(case: Case) -> Iterator[Breach]:
+    """A dead shard costs its own numbers only: while one of three is down, the numbers of the others are served."""
+    refused, served = set[str](), set[str]()
+    for fault in case.evidence.faults:
+        if fault.kind == "shard_down":
+            during = [call for call in case.evidence.calls if fault.began < call.began and call.ended < fault.ended]
+            refused |= {call.number for call in during if call.status == 503}
+            served |= {call.number for call in during if call.status not in (503, None)}
+    if len(refused | served) >= FEWEST_NUMBERS and len(served) < SERVED_SHARE * len(refused | served):
+        yield Breach(SHARDS, "shard_down", f"{len(served)} of {len(refused | served)} numbers were served meanwhile")
+
+
+def _subject(call: Call) -> str:
+    return call.verification_id or call.number or call.api

@@ -1,0 +1,38 @@
+"""The judge's rules about callbacks: every event of a verification is posted to the app, signed, and stays the same."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from .breaches import CALLBACK, Breach
+from .case import Case, group_by
+
+POSTED = frozenset(
+    {
+        *(f"verification.{name}" for name in ("started", "resent", "approved", "expired", "exhausted", "canceled")),
+        *(f"delivery.{name}" for name in ("sent", "delivered", "failed", "unconfirmed", "unknown", "suppressed")),
+        *("verification.denied", "check.failed", "delivery.expired", "delivery.fell_back"),
+    }
+)
+"""The events that the guide to callbacks promises."""
+
+
+def callback_lost(case: Case) -> Iterator[Breach]:
+    """The app gets each promised event at least once, and no other."""
+    if case.evidence.callbacks is None:
+        return
+    ids = {(call.verification_id, call.type, call.id) for call in case.evidence.callbacks}
+    received = Counter((verification, kind) for verification, kind, _ in ids)
+    recorded = Counter((e.verification_id, e.type) for e in case.evidence.events if e.type in POSTED)
+    for (verification, kind), count in sorted((recorded - received).items()):
+        yield Breach(CALLBACK, verification, f"{count} of {recorded[verification, kind]} x {kind} never arrived")
+    for (verification, kind), count in sorted((received - recorded).items()):
+        yield Breach(CALLBACK, verification, f"{count} x {kind} too many: no such event is recorded")
+
+
+def callback_changed(case: Case) -> Iterator[Breach]:
+    """Every callback is signed with the app's secret; a repeat has the same id and bytes."""
+    for name, calls in group_by(case.evidence.callbacks or (), lambda call: call.id).items():
+        if not all(call.signed for call in calls):
+            yield Breach(CALLBACK, name, "a callback without the app's signature")
+        if len({call.digest for call in calls}) > 1:
+            yield Breach(CALLBACK, name, "the same id with other bytes")

@@ -1,0 +1,110 @@
+"""The judge's rules about what a person wants: opting out, denying, and not being guessed at for ever."""
+
+import math
+from collections.abc import Iterator
+
+from .breaches import DENIED, OPTED_OUT, REFUSED, SPENT, Breach
+from .case import API_FAULTS, STORE_FAULTS, Case, verification_of
+from .evidence import Reply, mask_of, moment
+from .sending_rules import CLOCK_S
+
+LEARNED_WITHIN_S = 15.0
+"""How long after a reply the service may take to know of it: its webhook may have to be posted again."""
+
+IN_FLIGHT_S = 1.0
+"""A send that had begun when something happened may still reach the carrier."""
+
+LOST_REPLY = frozenset({"webhook_loss", "webhook_disorder"})
+
+
+def optout_ignored(case: Case) -> Iterator[Breach]:
+    """After a STOP every start is refused and nothing is sent, until a START."""
+    for reply in case.evidence.replies:
+        if reply.text != "STOP":
+            continue
+        learned = _learned(case, reply, "optout.added")
+        if learned is None:
+            yield Breach(OPTED_OUT, reply.number, "the STOP was never recorded")
+            continue
+        until = _opted_in_again(case, reply)
+        for call in case.evidence.calls:
+            if call.number == reply.number and call.kind == "start" and call.good and learned < call.began < until:
+                yield Breach(OPTED_OUT, reply.number, f"a start was accepted {call.began - learned:.1f} s after it")
+        for request in case.evidence.requests:
+            if request.number == reply.number and learned + IN_FLIGHT_S < request.received_at < until:
+                yield Breach(OPTED_OUT, reply.number, f"sent {request.received_at - learned:.1f} s after the STOP")
+
+
+def _learned(case: Case, reply: Reply, event_type: str) -> float | None:
+    """When the service recorded the reply; infinite if its webhook may be lost, or there was no time; None if not."""
+    events = case.events_about[mask_of(reply.number)]
+    at = min(
+        (event.at for event in events if event.type == event_type and event.at >= reply.at - CLOCK_S), default=None
+    )
+    if at is not None and at <= reply.at + LEARNED_WITHIN_S:
+        return at + CLOCK_S
+    may_be_lost = case.during(LOST_REPLY, reply.at, reply.at + LEARNED_WITHIN_S)
+    delayed = case.during(STORE_FAULTS, reply.at, reply.at + LEARNED_WITHIN_S)
+    early = case.evidence.judged_at < reply.at + LEARNED_WITHIN_S
+    return at if at is not None and delayed else math.inf if may_be_lost or early else None
+
+
+def _opted_in_again(case: Case, stop: Reply) -> float:
+    starts = [each for each in case.evidence.replies if each.number == stop.number and each.text == "START"]
+    return min((each.at for each in starts if each.at > stop.at), default=math.inf)
+
+
+def false_optout(case: Case) -> Iterator[Breach]:
+    """Nobody is refused as opted out who never said so."""
+    stopped = {reply.number for reply in case.evidence.replies if reply.text == "STOP"}
+    for call in case.evidence.calls:
+        if call.code == "opted_out" and call.number not in stopped:
+            yield Breach(REFUSED, call.number, "refused as opted out, and the person never said so")
+
+
+def denial_ignored(case: Case) -> Iterator[Breach]:
+    """A person who replies that it was not them ends the verification: its code is never approved afterwards."""
+    for reply in case.evidence.replies:
+        if reply.text != "NO":
+            continue
+        for name in case.verifications_of[reply.number]:
+            denied = [event.at for event in case.events_of[name] if event.type == "verification.denied"]
+            if denied:
+                late = [call for call in case.checks_of(name) if call.good and call.began > denied[0] + CLOCK_S]
+                yield from (Breach(DENIED, name, "approved after the person denied it") for _ in late)
+            elif _should_be_denied(case, name, reply):
+                yield Breach(DENIED, name, "the person denied it, and it was not ended")
+
+
+def _should_be_denied(case: Case, name: str, reply: Reply) -> bool:
+    """Whether it was pending long enough after the reply, and the reply's webhook cannot be lost."""
+    found = case.evidence.verifications.get(name)
+    arrived = [message for message in case.messages_of[name] if message.received_at < reply.at]
+    if found is None or not arrived or moment(str(found["created_at"])) > reply.at:
+        return False
+    ended = min((e.at for e in case.events_of[name] if e.type in _ENDS), default=case.expires(name))
+    wait = 1.0 if not case.during(_DELAYS, reply.at, ended) else LEARNED_WITHIN_S
+    return ended > reply.at + wait and not case.during(LOST_REPLY, reply.at, ended)
+
+
+_ENDS = tuple(f"verification.{name}" for name in ("approved", "expired", "exhausted", "canceled"))
+_DELAYS = STORE_FAULTS | API_FAULTS
+
+
+def spent_budget_ignored(case: Case) -> Iterator[Breach]:
+    """With the number's budget of wrong codes spent, none is judged, approved, started or sent."""
+    limit = case.evidence.wrong_codes_per_number
+    for number, times in case.wrong_codes.items() if limit else ():
+        if len(times) > limit:
+            yield Breach(SPENT, number, f"{len(times)} wrong codes were judged, {limit} are allowed")
+        if len(times) < limit:
+            continue
+        spent = times[limit - 1] + CLOCK_S
+        for call in case.evidence.calls:
+            counts = call.kind in {"start", "check"} and call.good and not call.replayed
+            if counts and call.number == number and call.began > spent:
+                yield Breach(SPENT, number, f"{call.kind}: {call.status} after the budget was spent")
+        for key, requests in case.requests_of.items():
+            first = min(request.received_at for request in requests)
+            if requests[0].number == number and first > spent + IN_FLIGHT_S:
+                yield Breach(SPENT, verification_of(key), "sent after the number's budget was spent")

@@ -1,0 +1,46 @@
+"""What a process tells the doctor of the carrier's signatures: whether any was good lately."""
+
+import json
+import threading
+from dataclasses import replace
+
+from otp_service.bootstrap.fleet import named_webhook_keys
+from otp_service.bootstrap.stores import open_keyring, open_stores
+from otp_service.bootstrap.web import WebParts, flask_app
+from otp_service.telnyx.signatures import Verdict
+from otp_service.web.webhook_verdicts import PERIOD_S, WebhookVerdicts
+
+from .conftest import ApiHarness
+
+
+def test_good_and_bad_signatures_are_counted(api: ApiHarness) -> None:
+    """As they came in by requests; those without a signature say nothing of the key."""
+    parts = WebParts(api.settings, open_stores(api.settings), open_keyring(api.settings))
+    beside = replace(api, app=flask_app(parts, parts.watch(threading.Event().wait)))
+    event = {"data": {"id": "evt-1", "event_type": "unknown", "record_type": "event", "payload": {}}}
+    forged = {"Telnyx-Timestamp": "1", "Telnyx-Signature-Ed25519": "A" * 86 + "=="}
+    assert beside.hook(event).status == 200
+    for headers in (forged, forged, {}):
+        assert beside.call("POST", "/webhooks/telnyx", json.dumps(event), key=None, headers=headers).status == 401
+    facts = parts.webhook_facts()
+    assert facts == {
+        "webhook_keys": named_webhook_keys(api.settings),
+        "webhooks_good": 1,
+        "webhooks_refused": 2,
+    }
+    assert facts["webhook_keys"]
+
+
+def test_what_is_long_ago_does_not_count() -> None:
+    """The period and the one before; a stale signature is a good one of another time."""
+    now = 1_000.0 * PERIOD_S
+    verdicts = WebhookVerdicts(lambda: now)
+    for verdict in (Verdict.OK, Verdict.STALE, Verdict.BAD_SIGNATURE, Verdict.MISSING, Verdict.MALFORMED):
+        verdicts.count(verdict)
+    now += PERIOD_S
+    assert verdicts.lately() == (2, 1)
+    verdicts.count(Verdict.BAD_SIGNATURE)
+    now += PERIOD_S
+    assert verdicts.lately() == (0, 1)
+    verdicts.count(Verdict.OK)
+    assert verdicts.lately() == (1, 1)
