@@ -20,7 +20,7 @@ FIRST_VERSION = 2
 
 CLOCK_PLAY_MS = 5_000
 """By so much a code may seem to begin in the future; by more, the store's clock was set back, and the code is over."""
-_USUAL_DETAIL = {
+_USUAL_DETAIL: Mapping[str, str] = {
     EventType.SENDING: '{"try":1}',
     EventType.SENT: '{"carrier_status":"queued"}',
     EventType.DELIVERED: '{"carrier_status":"delivered"}',

@@ -79,7 +79,7 @@ class Doc:
     """What the OpenAPI document says of a route. `codes` are the problem codes it can answer with.
 
     `query` is the struct of its query parameters, `also` further statuses of success. `may_retry`: a success may have
-    Retry-After. `key_optional`: some callers need no API key.
+    Retry-After.
     """
 
     summary: str
@@ -95,7 +95,6 @@ class Doc:
     operation_id: str = ""
     description: str = ""
     may_retry: bool = False
-    key_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -287,6 +287,31 @@ def test_the_examples_are_what_they_show(document: dict[str, Any]) -> None:
             assert "$ref" not in body or schemas.find(body["$ref"])["examples"]
 
 
+def test_each_problem_has_an_example_that_is_its_own(document: dict[str, Any]) -> None:
+    """The example of a code in an answer has that code, that status, and the form of every problem."""
+    schemas = Schemas(document)
+    answers = [each for operation in operations(document).values() for each in operation["responses"].items()]
+    for status, answer in ((status, schemas.whole(answer)) for status, answer in answers if int(status) >= 400):
+        media = answer["content"]["application/problem+json"]
+        assert set(re.findall("`([a-z_]+)`", answer["description"])) == set(media["examples"])
+        for code, example in media["examples"].items():
+            value = schemas.whole(example)["value"]
+            assert (value["code"], str(value["status"])) == (code, status)
+            assert schemas.faults(media["schema"], value) == []
+
+
+def test_links_lead_to_operations(document: dict[str, Any]) -> None:
+    """Each names an operation and what it takes; a start leads to what follows it. Each tag is described."""
+    by_id = {operation["operationId"]: operation for operation in operations(document).values()}
+    for operation in by_id.values():
+        assert set(operation["tags"]) <= {tag["name"] for tag in document["tags"]}
+        for answer in operation["responses"].values():
+            for link in answer.get("links", {}).values():
+                taken = {one["name"] for one in by_id[link["operationId"]]["parameters"]}
+                assert set(link.get("parameters", {})) <= taken
+    assert set(by_id["startVerification"]["responses"]["201"]["links"]) == {"follow", "cancel"}
+
+
 def test_schemas_say_what_generators_need(document: dict[str, Any]) -> None:
     """Enumerations have a type, free objects say so, patterns are ECMA's; no member that may be left out has a default.
 

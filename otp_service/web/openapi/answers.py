@@ -5,6 +5,8 @@ from typing import Any
 from ..http import Doc, Route
 from ..problems import MEDIA, STATUS
 from ..schemas.problem import Problem
+from .links import LINKS
+from .problem_examples import name_of
 from .schemas import reference
 
 EDGE_CODES = ("request_timeout", "uri_too_long", "headers_too_large")
@@ -31,9 +33,14 @@ HEADERS: dict[str, dict[str, Any]] = {
 """The response headers that a caller may need."""
 
 
+def codes_of(route: Route) -> tuple[str, ...]:
+    """The problem codes that a route can answer with."""
+    return (*route.doc.codes, "internal_error", *EDGE_CODES)
+
+
 def responses(route: Route) -> dict[str, Any]:
     """The answers of a route, by status."""
-    good = {str(status): _good(route.doc) for status in (route.doc.status, *route.doc.also)}
+    good = {str(status): _good(route.doc) | _links(route.doc) for status in (route.doc.status, *route.doc.also)}
     by_status: dict[int, list[str]] = {}
     for code in (*route.doc.codes, "internal_error"):
         by_status.setdefault(STATUS[code][0], []).append(code)
@@ -58,8 +65,17 @@ def problem(status: int, codes: list[str]) -> dict[str, Any]:
     return {
         "description": " · ".join(f"`{code}`" for code in codes),
         "headers": _headers(named),
-        "content": {MEDIA: {"schema": reference(Problem)}},
+        "content": {MEDIA: {"schema": reference(Problem), "examples": _examples(status, codes)}},
     }
+
+
+def _examples(status: int, codes: list[str]) -> dict[str, Any]:
+    return {code: {"$ref": f"#/components/examples/{name_of(code, status)}"} for code in codes}
+
+
+def _links(doc: Doc) -> dict[str, Any]:
+    links = {name: link for name, link in LINKS.items() if doc.operation_id in link.given_by}
+    return {"links": {name: link.described() for name, link in links.items()}} if links else {}
 
 
 def _good(doc: Doc) -> dict[str, Any]:

@@ -13,7 +13,9 @@ from ..auth import opening
 from ..http import Route
 from ..schemas.callbacks import CallbackBody
 from ..schemas.forms import E164_FORM, IDEMPOTENCY_KEY
-from .answers import HEADERS, edge_answers, responses
+from .answers import HEADERS, codes_of, edge_answers, responses
+from .examples import PARAMETERS
+from .problem_examples import problem_examples
 from .schemas import components, members, reference
 
 _PARAMETER = re.compile(r"\{([a-z_]+)\}")
@@ -29,7 +31,12 @@ _FORMS: dict[str, dict[str, Any]] = {
 """The form of path and header parameters that are more than a text."""
 
 _SCHEMES = {
-    "key": {"type": "http", "scheme": "bearer", "description": "An API key."},
+    "key": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key, in the header `Authorization: Bearer <key>`. It belongs to one app and has scopes; "
+        "`x-scope` of an operation names the one that it needs.",
+    },
     "watch_token": {
         "type": "http",
         "scheme": "bearer",
@@ -68,8 +75,9 @@ def describe(routes: Sequence[Route], server: str) -> dict[str, Any]:
         "paths": paths,
         "webhooks": {str(kind): _callback(kind) for kind in sorted(EVENTS)},
         "components": {
-            "schemas": components(routes),
+            "schemas": components(routes, server),
             "responses": edge_answers(),
+            "examples": problem_examples(server, {code for route in routes for code in codes_of(route)}),
             "headers": HEADERS,
             "securitySchemes": _SCHEMES,
         },
@@ -125,8 +133,6 @@ def _operation(route: Route) -> dict[str, Any]:
 
 
 def _security(route: Route) -> list[dict[str, list[str]]]:
-    if route.doc.key_optional:
-        return [{}, {"key": []}]
     if route.scope is None:
         return []
     return [{"key": []}] if route.token_access is None else [{"key": []}, {"watch_token": []}]
@@ -156,7 +162,8 @@ def _query_parameters(kind: type[msgspec.Struct] | None) -> list[dict[str, Any]]
 def _parameter(
     name: str, location: str, words: str, schema: dict[str, Any], *, required: bool = False
 ) -> dict[str, Any]:
-    return {"name": name, "in": location, "required": required, "description": words, "schema": schema}
+    found = {"name": name, "in": location, "required": required, "description": words, "schema": schema}
+    return found | ({"example": PARAMETERS[name]} if name in PARAMETERS else {})
 
 
 def _form(name: str) -> dict[str, Any]:

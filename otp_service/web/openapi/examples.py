@@ -2,6 +2,7 @@
 
 from typing import Any
 
+_SERVER = "https://otp.example"
 _ID, _DELIVERY = "vrf_01k2m3n4p5q6r7s8t9v0w1x2y3", "dlv_01k2m3n4p5q6r7s8t9v0w1x2y3_1"
 _MASK, _SUB = "+1******0143", "u_6q2m4n8r1t5v9x3z7b0d4f8h2k"
 _STARTED_AT, _APPROVED_AT = "2026-01-31T12:00:00.000Z", "2026-01-31T12:00:41.250Z"
@@ -41,6 +42,9 @@ _TIMELINE: list[dict[str, Any]] = [
 ]
 _CAUSE = {"key_id": "key_1", "request_id": "req_1", "address": None}
 
+PARAMETERS = {"verification_id": _ID, "delivery_id": _DELIVERY, "number": "+12025550143", "wait": 25}
+"""An example of each path parameter, and of some in queries."""
+
 BY_TYPE: dict[str, Any] = {
     "StartRequest": {"to": "+12025550143", "client_ip": "203.0.113.7", "metadata": {"cart": "c-17"}},
     "StartedVerification": {**_VERIFICATION, "watch_token": "wt_mfrggzdfmztwq2lknnwg23tpob"},
@@ -66,7 +70,7 @@ BY_TYPE: dict[str, Any] = {
         "sub": _SUB,
     },
     "ReceiptClaims": {
-        "iss": "https://otp.example",
+        "iss": _SERVER,
         "aud": "default",
         "sub": _SUB,
         "iat": 1769860841,
@@ -160,7 +164,7 @@ BY_TYPE: dict[str, Any] = {
         "data": {**_VERIFICATION, "timeline": _TIMELINE},
     },
     "Problem": {
-        "type": "https://otp.example/docs#code_incorrect",
+        "type": f"{_SERVER}/docs#code_incorrect",
         "title": "The code is not right",
         "status": 422,
         "detail": "The code is not right. 4 tries are left.",
@@ -169,3 +173,17 @@ BY_TYPE: dict[str, Any] = {
         "checks_left": 4,
     },
 }
+
+
+def of_types(server: str) -> dict[str, Any]:
+    """The examples with the service's own public URL."""
+    shown: dict[str, Any] = _with_server(BY_TYPE, server)
+    return shown
+
+
+def _with_server(part: Any, server: str) -> Any:
+    if isinstance(part, dict):
+        return {name: _with_server(member, server) for name, member in part.items()}
+    if isinstance(part, list):
+        return [_with_server(member, server) for member in part]
+    return part.replace(_SERVER, server) if isinstance(part, str) else part

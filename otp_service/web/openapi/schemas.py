@@ -10,7 +10,7 @@ from ..http import Route
 from ..schemas.callbacks import CallbackBody
 from ..schemas.problem import Problem
 from ..schemas.receipts import ReceiptClaims
-from .examples import BY_TYPE
+from .examples import of_types
 
 _REF = "#/components/schemas/{name}"
 _OPEN = {"additionalProperties": True}
@@ -29,14 +29,17 @@ _MEMBERS = {("Approval", "receipt"): _RECEIPT}
 """What the types cannot say of themselves."""
 
 
-def components(routes: Sequence[Route]) -> dict[str, Any]:
+def components(routes: Sequence[Route], server: str) -> dict[str, Any]:
     """The schemas that bodies and query parameters refer to. A query struct itself is no schema of the API."""
     bodies = [kind for route in routes for kind in (route.doc.request, route.doc.reply) if is_struct(kind)]
     queries = {route.doc.query for route in routes if route.doc.query is not None}
     kinds = list(dict.fromkeys([*bodies, Problem, CallbackBody, ReceiptClaims, *queries]))
     _, found = msgspec.json.schema_components(kinds, ref_template=_REF)
     hidden = {kind.__name__ for kind in queries}
-    return {name: _component(name, schema) for name, schema in found.items() if name not in hidden}
+    shown = {name: _component(name, schema) for name, schema in found.items() if name not in hidden}
+    for name, example in of_types(server).items():
+        shown[name]["examples"] = [example]
+    return shown
 
 
 def is_struct(kind: type[Any] | None) -> bool:
@@ -62,7 +65,7 @@ def _component(name: str, schema: dict[str, Any]) -> dict[str, Any]:
         plain["properties"][member] = _optional(part) | _MEMBERS.get((name, member), {})
     if not plain.get("required", True):
         del plain["required"]
-    return plain | ({"examples": [BY_TYPE[name]]} if name in BY_TYPE else {})
+    return plain
 
 
 def _optional(schema: dict[str, Any]) -> dict[str, Any]:

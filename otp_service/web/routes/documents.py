@@ -1,18 +1,16 @@
 """GET /openapi.json and GET /docs: the description of the API, for programs and for people."""
 
 from collections.abc import Callable, Sequence
-from importlib.resources import files
 
 import msgspec
 
 from ..http import JSON, PUBLIC, Call, Doc, Reply, Route
 from ..openapi.document import describe
 from ..problems import STATUS
+from ..reference.page import render
 
-DOCS_CSP = (
-    "default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
+_NONCE = "{{nonce}}"
+DOCS_CSP = "default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 _OPENAPI = Doc(
     "This document",
     None,
@@ -26,7 +24,7 @@ _DOCS = Doc(
     media="text/html",
     tag="operation",
     operation_id="getDocumentation",
-    description="A page that loads nothing from elsewhere.",
+    description="A page without scripts that loads nothing.",
 )
 
 
@@ -37,6 +35,7 @@ class DocumentRoutes:
         self._public_url = public_url
         self._token = token
         self._document = b"{}"
+        self._page = ""
 
     def routes(self) -> list[Route]:
         """The routes of this resource."""
@@ -48,14 +47,14 @@ class DocumentRoutes:
     def describe(self, routes: Sequence[Route]) -> None:
         """Make the OpenAPI document of all routes, once."""
         self._document = msgspec.json.encode(describe(routes, self._public_url))
+        self._page = ""
 
     def openapi(self, _: Call) -> Reply:
         """GET /openapi.json."""
         return Reply(200, {"Content-Type": JSON, **PUBLIC}, self._document)
 
     def docs(self, _: Call) -> Reply:
-        """GET /docs: the same document for people. The page loads nothing from elsewhere."""
-        page = (files("otp_service.web") / "templates" / "docs.html").read_text(encoding="utf-8")
+        """GET /docs: the same document for people."""
         nonce = self._token()
         headers = {
             "Content-Type": "text/html; charset=utf-8",
@@ -63,11 +62,6 @@ class DocumentRoutes:
             "Referrer-Policy": "no-referrer",
             "Cache-Control": "no-cache",
         }
-        return Reply(200, headers, page.replace("{{nonce}}", nonce).replace("{{codes}}", _code_rows()).encode())
-
-
-def _code_rows() -> str:
-    return "".join(
-        f'<tr id="{code}"><td><code>{code}</code></td><td>{status}</td><td>{title}</td></tr>'
-        for code, (status, title) in sorted(STATUS.items())
-    )
+        # Made when somebody first reads it: most processes never show it.
+        self._page = self._page or render(msgspec.json.decode(self._document), STATUS, _NONCE)
+        return Reply(200, headers, self._page.replace(_NONCE, nonce).encode())

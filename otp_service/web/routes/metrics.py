@@ -19,8 +19,7 @@ _DOC = Doc(
     media="text/plain",
     tag="operation",
     operation_id="getMetrics",
-    description="Prometheus' text format. Over loopback no key is needed.",
-    key_optional=True,
+    description="Prometheus' text format. Scrapers without a key have the listener of `--metrics-port`.",
 )
 
 

@@ -16,6 +16,9 @@ from .values import DATE_TIME
 MAX_WAIT_S = 25
 """How long a request may wait for news: less than what proxies usually allow."""
 
+MAX_VERSION = 10**15 - 1
+"""More than any `version`, and no more digits than a query's number may have."""
+
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _WAIT = (
     "Seconds to wait for news, if there is none yet: the answer comes when `version` grows or the code expires, and "
@@ -42,7 +45,9 @@ class WatchQuery(msgspec.Struct):
         Annotated[
             int,
             Meta(
-                ge=0, description="The `version` that the caller has seen; without it the one at the request's arrival."
+                ge=0,
+                le=MAX_VERSION,
+                description="The `version` that the caller has seen; without it the one at the request's arrival.",
             ),
         ]
         | UnsetType
