@@ -47,7 +47,7 @@ from otp_service.domain.optout_list import Block, BlockPage, Cursor, OptOut, Sta
 from otp_service.domain.outbox import LONGEST_SLEEP_MS, Job, PendingDelivery, ReportOutcome, SendPermit, Timer
 from otp_service.domain.policy import MAX_LIFETIME_MS, App, Limit, NumberLimits, Sender, Slot
 from otp_service.domain.routing import Health
-from otp_service.domain.starting import StartCommand, Started, StartRefused
+from otp_service.domain.starting import StartCommand, Started, StartRefused, WouldSend
 from otp_service.domain.verification import Status
 from otp_service.domain.view import DeliveryView, TimelineEntry, VerificationView
 from otp_service.usecases import ports
@@ -416,6 +416,13 @@ class FakeLimits:
             self.used.update((slot.name, slot.subject) for slot in slots)
         return wait_ms
 
+    def look(self, slots: Sequence[Slot]) -> int:
+        """The wait, and nothing is taken."""
+        wait_ms = self.acquire(slots)
+        if not wait_ms:
+            self.release(slots)
+        return wait_ms
+
     def release(self, slots: Sequence[Slot]) -> None:
         """One of each."""
         self.used.subtract((slot.name, slot.subject) for slot in slots)
@@ -651,6 +658,13 @@ class FakeVerifications:
         self._send(command, ref)
         self._done[command.operation_id] = ref, resent
         return self._started(ref, resent=resent)
+
+    def would_start(self, command: StartCommand) -> WouldSend | StartRefused:
+        """Judge it alone."""
+        self._ask(command)
+        ref = self._newest(command.reference.number_hash, command.app.name, command.purpose)
+        pending = ref if ref is not None and self._now(ref).status is Status.PENDING else None
+        return self._refusal(command, pending) or WouldSend(self._open(command)[0].name)
 
     def _started(self, ref: Reference, *, resent: bool, replayed: bool = False) -> Started:
         view = self._now(ref)

@@ -10,6 +10,7 @@ from flask import Flask
 
 from .. import greenlets, telemetry
 from ..config import Settings
+from ..domain.addresses import end_user
 from ..domain.fleet import API
 from ..domain.policy import App, Slot
 from ..front.connections import connections_allowed
@@ -19,7 +20,7 @@ from ..storage.audit_consumer import AuditConsumer
 from ..storage.delivery_reports import DeliveryReports
 from ..storage.idempotency import Idempotency
 from ..storage.keyrings import Keyrings
-from ..storage.limits import Limits, network
+from ..storage.limits import Limits
 from ..storage.optouts import OptOuts
 from ..storage.outbox import Outbox
 from ..storage.verifications import Verifications
@@ -226,7 +227,7 @@ class WebParts:
 def _limit_slots(app: App, client_ip: str | None) -> list[Slot]:
     slots = [Slot("app", app.name, limit) for limit in app.starts_per_app]
     if client_ip is not None:
-        subject = f"{app.name}:{network(client_ip)}"
+        subject = f"{app.name}:{end_user(client_ip)}"
         slots += [Slot("client_ip", subject, limit) for limit in app.starts_per_client_ip]
     return slots
 

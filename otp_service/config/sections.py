@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 from msgspec import Meta
 
-from ..domain.addresses import KeptAddress
+from ..domain.addresses import KeptAddress, KeptClientIp
 from ..domain.policy import MAX_ON_CALL, SenderKind, Strategy
 from . import checks
 from .duration import Duration
@@ -105,6 +105,7 @@ class ServiceSection(Section):
     queue_max: Annotated[int, Meta(ge=1, le=MAX_QUEUE)] | None = None
     audit_retention: Duration | None = None
     audit_addresses: KeptAddress | None = None
+    audit_client_ips: KeptClientIp | None = None
     optout_sync: Duration | None = None
     sends_per_number: list[LimitEntry] | None = None
     wrong_codes_per_number: list[LimitEntry] | None = None

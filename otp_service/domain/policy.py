@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from .addresses import KeptAddress
+from .addresses import KeptAddress, KeptClientIp
 from .callback import Endpoint
 from .numbering import EITHER, USUAL_KINDS, Kind
 
@@ -170,12 +170,14 @@ class App:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """All apps and senders of one installation. `audit_addresses`: how much of addresses the audit record keeps."""
+    """All apps and senders of one installation. `audit_addresses` and `audit_client_ips`: how much the audit
+    record keeps of the addresses that requests come from, and of the end users' addresses."""
 
     apps: Mapping[str, App] = field(default_factory=lambda: MappingProxyType({}))
     senders: Mapping[str, Sender] = field(default_factory=lambda: MappingProxyType({}))
     per_number: NumberLimits = field(default_factory=NumberLimits)
     audit_addresses: KeptAddress = KeptAddress.FULL
+    audit_client_ips: KeptClientIp = KeptClientIp.HASHED
 
     @property
     def endpoints(self) -> Mapping[str, Endpoint]:

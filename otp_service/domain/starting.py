@@ -73,3 +73,10 @@ class StartRefused:
     sends_left: int | None = None
     limit: str = ""
     verification_id: str | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class WouldSend:
+    """A start would queue the code for this sender, named as in the configuration."""
+
+    sender: str

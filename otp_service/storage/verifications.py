@@ -11,7 +11,7 @@ from ..domain.ending import Canceled, Ended, NotFound, Redeemed
 from ..domain.errors import KeyUnknown, NotReady, StoreUnavailable
 from ..domain.ids import VERIFICATION_PREFIX, Ids, Reference
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, MAX_LIFETIME_MS, TOMBSTONE_MS
-from ..domain.starting import StartCommand, Started, StartRefused
+from ..domain.starting import StartCommand, Started, StartRefused, WouldSend
 from ..domain.verification import Status
 from ..domain.view import TimelineEntry, VerificationView
 from .answering import answering, answers
@@ -20,7 +20,7 @@ from .latest_hints import LatestHints
 from .pieces import pack_sealed
 from .record_views import View, created, timeline_of, usual_detail, view_of
 from .schema import Keys
-from .schema.encodings import LatestEntry, RecordFacts
+from .schema.encodings import LatestEntry, RecordFacts, flag
 from .schema.fields import Number, Record
 from .scripts import Scripts
 from .store import Store, fields_of
@@ -57,9 +57,7 @@ class Verifications:
                     known = self._reference(reply[2])
                     self._hints.put(command.app.name, command.purpose, known)
                 case "refused":
-                    left = int(reply[4]) if reply[4] != "" else None
-                    pending = f"{VERIFICATION_PREFIX}{reply[5]}" if reply[5] else None
-                    return StartRefused(reply[2], int(reply[3]), left, reply[6], pending)
+                    return _refused(reply)
                 case "replayed":
                     return self._replayed(self._reference(reply[3]), command.app.name, resent=reply[2] == "resent")
                 case "created":
@@ -73,13 +71,28 @@ class Verifications:
         # The number's verifications change faster than we can read them: somebody is flooding it.
         raise StoreUnavailable("Too many requests for this number at once.")
 
+    def would_start(self, command: StartCommand) -> WouldSend | StartRefused:
+        """Judge a start and change nothing. Raises StoreUnavailable."""
+        known = self._hints.get(command.reference.number_hash, command.app.name, command.purpose)
+        for _ in range(_MAX_RUNS):
+            reply = self._run_start(command, known, dry_run=True)
+            _require_echo(reply, command.operation_id)
+            match reply[1]:
+                case "known":
+                    known = self._reference(reply[2])
+                case "refused":
+                    return _refused(reply)
+                case _:
+                    return WouldSend(str(reply[2]))
+        raise StoreUnavailable("Too many requests for this number at once.")
+
     def _replayed(self, ref: Reference, app: str, *, resent: bool) -> Started:
         record, now_ms = self._read(ref)
         if not _is_of(record, app):
             raise NotReady("The verification vanished from the store while it was being started.")
         return self._shown(Started, ref, record, now_ms, resent=resent, replayed=True)
 
-    def _run_start(self, command: StartCommand, known: Reference | None) -> Any:
+    def _run_start(self, command: StartCommand, known: Reference | None, *, dry_run: bool = False) -> Any:
         app = command.app
         return self._scripts.call(
             "verification/start",
@@ -120,6 +133,7 @@ class Verifications:
             sent_within_ms=app.sent_within_ms,
             refusal_gap_ms=REFUSAL_GAP_MS,
             challenge=command.challenge,
+            dry_run=flag(dry_run),
         )
 
     def _start_keys(self, command: StartCommand, known: Reference | None) -> dict[str, str]:
@@ -362,6 +376,12 @@ def _is_of(record: Mapping[str, str], app: str | None) -> bool:
 
 def _app_of(record: Mapping[str, str]) -> str:
     return RecordFacts.parse(record[Record.FACTS])[0]
+
+
+def _refused(reply: Sequence[Any]) -> StartRefused:
+    left = int(reply[4]) if reply[4] != "" else None
+    pending = f"{VERIFICATION_PREFIX}{reply[5]}" if reply[5] else None
+    return StartRefused(reply[2], int(reply[3]), left, reply[6], pending)
 
 
 def _own_detail(command: StartCommand) -> str:

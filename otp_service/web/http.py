@@ -78,7 +78,8 @@ class TokenAccess:
 class Doc:
     """What the OpenAPI document says of a route. `codes` are the problem codes it can answer with.
 
-    `query` is the struct of its query parameters, `also` further statuses of success. `may_retry`: a success may have
+    `query` is the struct of its query parameters, `also` further statuses of success, which may
+    have a body `also_reply` too. `may_retry`: a success may have
     Retry-After.
     """
 
@@ -92,6 +93,7 @@ class Doc:
     media: str = JSON
     tag: str = "verifications"
     also: tuple[int, ...] = ()
+    also_reply: type[Any] | None = None
     operation_id: str = ""
     description: str = ""
     may_retry: bool = False

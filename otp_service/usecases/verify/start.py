@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from ...domain import codes, message_text, routing
-from ...domain.addresses import KeptAddress, kept
+from ...domain.addresses import kept_client_ip
 from ...domain.errors import Refusal
 from ...domain.ids import NUMBER_HASH_BYTES, Reference
 from ...domain.phone import Phone
@@ -84,6 +84,11 @@ class StartVerification:
 
         Raises InvalidRequest for a text that would not fit, InvalidNumber, NotReady and StoreUnavailable.
         """
+        command = self.prepare(app_name, request, operation_id)
+        return command if isinstance(command, Refusal) else self._run(command, self.slots(command, request))
+
+    def prepare(self, app_name: str, request: StartRequest, operation_id: str | None = None) -> StartCommand | Refusal:
+        """The command for the store, or what refuses before it is asked. Raises as a start does."""
         app = configured_app(self._policy, app_name)
         require_fit(app, request)
         to, channel = self._people.phone(request.to), Channel(request.channel)
@@ -91,8 +96,11 @@ class StartVerification:
         refusal = no_room_for_payment(request) or unreachable(app, to, channel, served=bool(senders))
         if refusal is not None:
             return refusal
-        command = self._command(app, to, senders, request, operation_id, channel=channel)
-        return self._run(command, self._limit_slots(app, request.client_ip))
+        return self._command(app, to, senders, request, operation_id, channel=channel)
+
+    def slots(self, command: StartCommand, request: StartRequest) -> Sequence[Slot]:
+        """The slots that this start takes in the outer limits."""
+        return self._limit_slots(command.app, request.client_ip)
 
     def _run(self, command: StartCommand, slots: Sequence[Slot]) -> Started | Refusal:
         """Take a slot of each outer limit, and run the step. A limit that refuses is reported by the step."""
@@ -140,10 +148,14 @@ class StartVerification:
             healthy=healthy,
             queue_max=self._queue_max,
             outer_wait_ms=0,
-            detail=_audit_detail(request, self._policy.audit_addresses),
+            detail=_audit_detail(request, self._client_ip(app, request)),
             per_number=self._policy.per_number,
             challenge=request.code_challenge,
         )
+
+    def _client_ip(self, app: App, request: StartRequest) -> str:
+        how_much, digest = self._policy.audit_client_ips, self._vault.ids.digest
+        return kept_client_ip(request.client_ip, how_much, app.name, digest) if request.client_ip else ""
 
     def _failover_route(self, app: App, to: Phone, channel: Channel, request: StartRequest) -> tuple[Sender, ...]:
         # A WhatsApp template has no room for what is to be confirmed: such a code stays on the channel asked for.
@@ -156,8 +168,7 @@ def _sealed(ring: ports.Ring, ref: Reference, to: Phone, code: str, context: Map
     return ring.seal(sealed_box.pack(ref, Box(to.e164, code, context)))
 
 
-def _audit_detail(request: StartRequest, addresses: KeptAddress) -> str:
+def _audit_detail(request: StartRequest, client_ip: str) -> str:
     """The detail of the start's event, as JSON. Only the purpose may hold what JSON escapes."""
-    client_ip = kept(request.client_ip, addresses) if request.client_ip else None
     address = f', "client_ip": "{client_ip}"' if client_ip else ""
     return f'{{"purpose": {json.dumps(request.purpose)}, "channel": "{request.channel}"{address}}}'

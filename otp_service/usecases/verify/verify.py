@@ -8,12 +8,13 @@ from ..sender_health import SenderHealth
 from .cancel import CancelVerification
 from .check import CheckVerification
 from .people import People
+from .preview import PreviewStart
 from .redeem import RedeemReceipt
 from .start import StartVerification
 
 
 class Verify:
-    """`start`, `check`, `cancel` and `redeem`. Safe for many threads; holds no state of its own."""
+    """`start`, `preview`, `check`, `cancel` and `redeem`. Safe for many threads; holds no state of its own."""
 
     def __init__(
         self,
@@ -48,6 +49,7 @@ class Verify:
             token_bytes=token_bytes,
             randbelow=randbelow,
         )
+        self.preview = PreviewStart(self.start, store=store, limits=limits)
         self.check = CheckVerification(
             store=store, vault=vault, people=people, policy=policy, issuer=issuer, token_bytes=token_bytes
         )

@@ -31,7 +31,7 @@ _MEMBERS = {("Approval", "receipt"): _RECEIPT}
 
 def components(routes: Sequence[Route], server: str) -> dict[str, Any]:
     """The schemas that bodies and query parameters refer to. A query struct itself is no schema of the API."""
-    bodies = [kind for route in routes for kind in (route.doc.request, route.doc.reply) if is_struct(kind)]
+    bodies = [kind for route in routes for kind in bodies_of(route) if is_struct(kind)]
     queries = {route.doc.query for route in routes if route.doc.query is not None}
     kinds = list(dict.fromkeys([*bodies, Problem, CallbackBody, ReceiptClaims, *queries]))
     _, found = msgspec.json.schema_components(kinds, ref_template=_REF)
@@ -40,6 +40,11 @@ def components(routes: Sequence[Route], server: str) -> dict[str, Any]:
     for name, example in of_types(server).items():
         shown[name]["examples"] = [example]
     return shown
+
+
+def bodies_of(route: Route) -> tuple[type[Any] | None, ...]:
+    """The types of the bodies that a route takes and gives."""
+    return route.doc.request, route.doc.reply, route.doc.also_reply
 
 
 def is_struct(kind: type[Any] | None) -> bool:

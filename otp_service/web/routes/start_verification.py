@@ -13,6 +13,7 @@ from ..http import Call, Doc, Reply, Route, reply
 from ..idempotency import REPLAYED, IdempotencyKeys, has_key
 from ..problems import Problems
 from ..schemas.forms import IDEMPOTENCY_KEY_FORM
+from ..schemas.preview import StartPreview, start_preview
 from ..schemas.start import StartRequest
 from ..schemas.verification import StartedVerification, Verification, shown_as
 from .codes import BODY, CALLER, STORE
@@ -27,9 +28,11 @@ _DOC = Doc(
     (*CALLER, *BODY, *_NUMBER, *_LIMITS, "idempotency_conflict", *STORE),
     headers=(("Idempotency-Key", f"{IDEMPOTENCY_KEY_FORM}; kept for 24 hours."),),
     also=(200,),
+    also_reply=StartPreview,
     operation_id="startVerification",
     description="201 for a new verification, 200 if the pending one's code is sent again. The answer comes as soon as "
-    "the message is durably queued; its delivery is followed by GET /verify/{verification_id}.",
+    "the message is durably queued; its delivery is followed by GET /verify/{verification_id}. With `dry_run` it is "
+    "200 and `StartPreview`, also where the start would be refused.",
 )
 
 
@@ -51,7 +54,13 @@ class StartRoutes:
         require_json(call.headers)
         if has_key(call):
             return self._start_with_key(call)
-        return self._reply(call, self._verify.start(call.app, decode(call.headers, call.body, StartRequest)))
+        request = decode(call.headers, call.body, StartRequest)
+        if request.dry_run:
+            return self._preview(call, request)
+        return self._reply(call, self._verify.start(call.app, request))
+
+    def _preview(self, call: Call, request: StartRequest) -> Reply:
+        return reply(200, start_preview(self._verify.preview(call.app, request)))
 
     def _reply(self, call: Call, outcome: Started | Refusal) -> Reply:
         if isinstance(outcome, Refusal):
@@ -71,6 +80,8 @@ class StartRoutes:
     def _start_with_key(self, call: Call) -> Reply:
         digest = self._keys.digest(call)
         request = decode(call.headers, call.body, StartRequest)
+        if request.dry_run:
+            return self._preview(call, request)
         known = self._known(self._keys.reserve(call, digest))
         if known is not None:
             return known

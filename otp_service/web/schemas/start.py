@@ -31,6 +31,7 @@ _CHALLENGE = (
     "(RFC 7636, S256). A check then needs the verifier."
 )
 _CHALLENGE_FORM = {"pattern": f"^{binding.CHALLENGE}$"}
+_DRY_RUN = "Only say what would happen, as 200 `StartPreview`: nothing is queued, sent, counted or recorded."
 _CLIENT_IP = "The end user's address; proxy headers are never believed."
 
 
@@ -49,6 +50,7 @@ class StartRequest(Request):
     given_challenge: Annotated[str, Meta(description=_CHALLENGE, extra_json_schema=_CHALLENGE_FORM)] | UnsetType = (
         msgspec.field(name="code_challenge", default=UNSET)
     )
+    dry_run: Annotated[bool, Meta(description=_DRY_RUN)] = False
     given_metadata: Annotated[dict[str, Any], Meta(description="At most 1 kB, returned as is.")] = msgspec.field(
         name="metadata", default_factory=dict
     )

@@ -13,18 +13,18 @@
 -- ARGV operation operation_ttl_ms new_token known_token app purpose channel mask number_hash context_hash code_ttl_ms
 --      lifetime_ms max_checks resend_waits key_id digest box metadata locale autofill route wrong_rules start_rules
 --      queue_max outer_wait_ms tombstone_ms consecutive_max detail own_detail healthy sent_within_ms refusal_gap_ms
---      failover_route wrong_everywhere_rules send_rules challenge
+--      failover_route wrong_everywhere_rules send_rules challenge dry_run
 -- Where record and secrets are of the new id; those of the latest known id are left out if none is known ·
 --       known_token '': none · lifetime_ms: the longest a code may live, with resends · resend_waits 'ms,ms' ·
 --       route and failover_route: lists of `RouteSender` · outer_wait_ms: until a limit of the caller passes, 0 if it
 --       does · detail: JSON · own_detail: the same where it says more than purpose and channel, or '' · healthy:
 --       senders that may be moved to the front 'a,b' · sent_within_ms: within which a message should be sent ·
 --       refusal_gap_ms: between two refusals of a kind on record · failover_route: senders of another channel ·
---       challenge: of the verifier that a check needs, or ''
+--       challenge: of the verifier that a check needs, or '' · dry_run '1': judge alone
 -- Reply {operation, 'created', token, ms, end of the code, next send, sender, its kind} ·
 --       {operation, 'resent', token, ms, the record} · {operation, 'known', token}: call again with that id's keys ·
 --       {operation, 'replayed', 'created'|'resent', token}: this operation already ran ·
---       {operation, 'refused', code, retry ms, sends left, token, the limit that refuses or ''}
+--       {operation, 'would', sender}: for a dry run that would pass · {operation, 'refused', code, retry ms, sends left, token, the limit that refuses or ''}
 -- Holds at most one pending verification per (app, number, purpose); a repeat never gives tries back; the code,
 --       the outbox entry, the index and the event are written together or not at all. The ladder and the caps count
 --       every send to the number, however its verification ended.
@@ -50,9 +50,9 @@ if latest then
     Record.VERSION, Record.CHALLENGES))
   old_created = created_at(old_facts)
   if old_status == 'pending' and has_expired(now, old_expires, old_created) then
-    end_verification({audit = audit_key, secrets = known_secrets_key, now = now,
+    if dry_run ~= '1' then end_verification({audit = audit_key, secrets = known_secrets_key, now = now,
       who = {record = known_record_key, token = latest, app = app, mask = mask, number_hash = number_hash}},
-      'verification.expired', old_version)
+      'verification.expired', old_version) end
   elseif old_status == 'pending' and redis.call('EXISTS', known_secrets_key) == 1 then
     pending = true
     who.token, who.record = latest, known_record_key
@@ -62,7 +62,7 @@ end
 -- A refusal that says something about this person goes into the record: one of a kind in a while, with the number of
 -- those that were left out before it, so that a caller in a loop cannot fill the record. `limit` names what refuses.
 local function refuse(code, retry_ms, left, limit)
-  if limit then
+  if limit and dry_run ~= '1' then
     if now >= (redis.call('HGET', start_refusals_key, code) or 0) + refusal_gap_ms then
       local skipped = tonumber(redis.call('HGET', start_refusals_key, code .. Refused.SKIPPED) or 0)
       redis.call('HSET', start_refusals_key, code, int(now), code .. Refused.SKIPPED, 0)
@@ -114,6 +114,7 @@ consider(limit_wait(started, start_rules, now), 'starts_per_number')
 if tonumber(outer_wait_ms) > 0 then consider(tonumber(outer_wait_ms), 'starts_per_client_ip or starts_per_app') end
 if wait then return refuse('rate_limited', wait, nil, limit) end
 if redis.call('XLEN', outbox_key) >= tonumber(queue_max) then return refuse('queue_full', 1000) end
+if dry_run == '1' then return {operation, 'would', (select(2, string.match(open, RouteSender.EACH)))} end
 
 -- It passes. Count it, and remember it as the number's latest.
 open = without_profiles(open)

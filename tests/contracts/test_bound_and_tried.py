@@ -1,4 +1,4 @@
-"""Verifications that are bound to whoever started them: what every implementation promises."""
+"""Verifications bound to whoever started them, and starts that are only tried: what every implementation promises."""
 
 from dataclasses import replace
 
@@ -7,6 +7,8 @@ import pytest
 from otp_service.domain.binding import challenge_of
 from otp_service.domain.checking import Approved, Limited, Wrong
 from otp_service.domain.ending import Ended
+from otp_service.domain.policy import Limit, NumberLimits
+from otp_service.domain.starting import StartRefused, WouldSend
 from otp_service.domain.verification import Status
 
 from ..storage.harness import CODE, RESEND_MS, WRONG, StoreHarness, fresh_number
@@ -56,6 +58,29 @@ def test_each_who_asked_for_the_code_can_prove_it(stores: StoreHarness, number: 
     assert stores.check(ref, CODE) == Wrong(1)
     assert stores.check(ref, WRONG, challenge=OWN) == Wrong(4)
     assert isinstance(stores.check(ref, CODE, challenge=second or first), Approved)
+
+
+@pytest.mark.parametrize("before", ["nothing", "pending", "expired", "capped"])
+def test_a_dry_run_says_what_a_start_would_do_and_changes_nothing(
+    stores: StoreHarness, number: str, before: str
+) -> None:
+    """Sent by the first sender, or refused with limit and wait; neither a verification, a count nor an event."""
+    limits = NumberLimits(sends=(Limit(1 if before == "capped" else 9, 60_000),))
+    if before != "nothing":
+        ref = stores.start(number, purpose="pay" if before == "capped" else "login").reference
+        if before == "expired":
+            stores.age(ref, 400_000)
+    command = stores.start_command(number, per_number=limits)
+    answers = [stores.verifications.would_start(command) for _ in range(3)]
+    if before in ("nothing", "expired"):
+        assert answers == [WouldSend("pool")] * 3
+    else:
+        refused = stores.refused(number, per_number=limits)
+        assert all(isinstance(one, StartRefused) and one.limit == refused.limit for one in answers)
+    if before != "nothing":
+        assert stores.events(ref) == ["verification.started", "delivery.queued"]
+    if before in ("nothing", "expired"):
+        assert stores.start(number, per_number=limits).sends == 1
 
 
 def test_the_next_verification_asks_for_nothing_of_before(stores: StoreHarness) -> None:
