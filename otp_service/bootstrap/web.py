@@ -145,6 +145,7 @@ class WebParts:
         settings, stores, keyring = self._settings, self.stores, self._keyring
         return Backend(
             verify=self._verify(),
+            policy=settings.policy,
             browse=self._browse(),
             support=support_of(settings, stores, keyring.ids),
             watch=watch,

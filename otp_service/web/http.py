@@ -79,7 +79,7 @@ class Doc:
     """What the OpenAPI document says of a route. `codes` are the problem codes it can answer with.
 
     `query` is the struct of its query parameters, `also` further statuses of success, which may
-    have a body `also_reply` too. `may_retry`: a success may have
+    have a body `also_reply` too. `rate_limited`: answers tell the limits. `may_retry`: a success may have
     Retry-After.
     """
 
@@ -94,6 +94,7 @@ class Doc:
     tag: str = "verifications"
     also: tuple[int, ...] = ()
     also_reply: type[Any] | None = None
+    rate_limited: bool = False
     operation_id: str = ""
     description: str = ""
     may_retry: bool = False

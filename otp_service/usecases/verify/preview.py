@@ -14,13 +14,12 @@ from .start_refusals import refusal_of
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What would happen. `refusal` None: the code would be sent. `limit` names the limit that refuses, or is "".
+    """What would happen. `refusal` None: the code would be sent.
 
     `sender` is who would send, or would have been asked first; `text` is that of an SMS with a star for each digit.
     """
 
     refusal: Refusal | None = None
-    limit: str = ""
     sender: Sender | None = None
     text: str | None = None
 
@@ -50,7 +49,7 @@ class PreviewStart:
         answer = self._store.would_start(replace(command, outer_wait_ms=wait_ms))
         if isinstance(answer, StartRefused):
             first = None if answer.code == "opted_out" else command.route[0]
-            return Preview(refusal_of(answer), answer.limit, first, _text(command, first, request))
+            return Preview(refusal_of(answer), first, _text(command, first, request))
         sender = _named(command, answer.sender)
         return Preview(sender=sender, text=_text(command, sender, request))
 

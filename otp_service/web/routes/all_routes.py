@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...domain.ids import Ids
+from ...domain.policy import Policy
 from ...domain.watch_tokens import WatchTokens
 from ...storage.audit_log import AuditLog
 from ...storage.idempotency import Idempotency
@@ -47,6 +48,7 @@ class Backend:
     """What the routes work with. `readiness` judges; `token` makes nonces; `now_s` is Unix time in seconds."""
 
     verify: Verify
+    policy: Policy
     browse: Browse
     support: Support
     watch: Watch
@@ -99,7 +101,7 @@ def _verification_routes(backend: Backend) -> list[Route]:
     check_keys = IdempotencyKeys("idem-check", backend.idempotency, backend.ids, problems)
     check = CheckRoutes(verify, check_keys, problems, seal=backend.seal, unseal=backend.unseal)
     return [
-        *StartRoutes(verify, start_keys, tokens, problems).routes(),
+        *StartRoutes(verify, start_keys, tokens, problems, backend.policy).routes(),
         *check.routes(),
         *VerificationRoutes(backend.browse, backend.watch, tokens, problems).routes(),
         *CancelRoutes(verify, problems).routes(),

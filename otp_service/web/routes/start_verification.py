@@ -4,6 +4,7 @@ import msgspec
 
 from ... import telemetry
 from ...domain.errors import Refusal
+from ...domain.policy import Policy
 from ...domain.starting import Started
 from ...domain.watch_tokens import WatchTokens
 from ...storage.idempotency import Replay
@@ -12,6 +13,7 @@ from ..bodies import decode, require_json
 from ..http import Call, Doc, Reply, Route, reply
 from ..idempotency import REPLAYED, IdempotencyKeys, has_key
 from ..problems import Problems
+from ..rate_limits import policy_header, refusal_header
 from ..schemas.forms import IDEMPOTENCY_KEY_FORM
 from ..schemas.preview import StartPreview, start_preview
 from ..schemas.start import StartRequest
@@ -29,6 +31,7 @@ _DOC = Doc(
     headers=(("Idempotency-Key", f"{IDEMPOTENCY_KEY_FORM}; kept for 24 hours."),),
     also=(200,),
     also_reply=StartPreview,
+    rate_limited=True,
     operation_id="startVerification",
     description="201 for a new verification, 200 if the pending one's code is sent again. The answer comes as soon as "
     "the message is durably queued; its delivery is followed by GET /verify/{verification_id}. With `dry_run` it is "
@@ -39,7 +42,11 @@ _DOC = Doc(
 class StartRoutes:
     """Starts verifications. A caller may send an Idempotency-Key."""
 
-    def __init__(self, verify: Verify, keys: IdempotencyKeys, tokens: WatchTokens, problems: Problems) -> None:
+    def __init__(
+        self, verify: Verify, keys: IdempotencyKeys, tokens: WatchTokens, problems: Problems, policy: Policy
+    ) -> None:
+        self._policy = policy
+        self._policies: dict[str, str] = {}
         self._verify = verify
         self._keys = keys
         self._tokens = tokens
@@ -65,11 +72,29 @@ class StartRoutes:
     def _reply(self, call: Call, outcome: Started | Refusal) -> Reply:
         if isinstance(outcome, Refusal):
             telemetry.child(telemetry.REFUSALS, call.app, outcome.code).inc()
-            return self._problems.refusal(outcome, call.request_id)
+            return self._refusal(call, outcome)
         telemetry.child(telemetry.STARTS, call.app, "resend" if outcome.resent else "new").inc()
         verification_id = outcome.reference.verification_id
         shown = shown_as(StartedVerification, outcome, watch_token=self._tokens.make(verification_id))
-        return reply(200 if outcome.resent else 201, shown, verification_id)
+        return reply(
+            200 if outcome.resent else 201, shown, verification_id, RateLimit_Policy=self._policies_of(call.app)
+        )
+
+    def _policies_of(self, app: str) -> str:
+        if app not in self._policies:
+            self._policies[app] = policy_header(self._policy.apps[app], self._policy.per_number)
+        return self._policies[app]
+
+    def _refusal(self, call: Call, refusal: Refusal) -> Reply:
+        problem = self._problems.refusal(refusal, call.request_id)
+        if problem.status != 429:
+            return problem
+        app, everywhere = self._policy.apps[call.app], self._policy.per_number
+        headers = {**problem.headers, "RateLimit-Policy": self._policies_of(call.app)}
+        refuses = refusal_header(app, everywhere, refusal.limit, refusal.retry_after_s or 0)
+        if refuses is not None:
+            headers["RateLimit"] = refuses
+        return msgspec.structs.replace(problem, headers=headers)
 
     # ---- Idempotency-Key -------------------------------------------------------------------------------------------
 

@@ -43,5 +43,5 @@ def start_preview(preview: Preview) -> StartPreview:
         text=preview.text,
         encoding=size.encoding if size else None,
         segments=size.parts if size else None,
-        refused_by=RefusedBy(refusal.code, preview.limit or None, refusal.retry_after_s) if refusal else None,
+        refused_by=RefusedBy(refusal.code, refusal.limit or None, refusal.retry_after_s) if refusal else None,
     )
