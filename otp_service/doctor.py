@@ -21,6 +21,7 @@ from .diagnosis.durability import check_durability
 from .diagnosis.fleet import check_fleet
 from .diagnosis.old_keys import check_old_keys
 from .diagnosis.result import CheckResult
+from .diagnosis.servers import check_servers
 from .domain.errors import ConfigError, ServiceError
 from .domain.fleet import MAX_SKEW_MS, ProcessRecord
 from .receivers.client import Receivers
@@ -61,6 +62,7 @@ def _store(settings: Settings) -> Iterator[CheckResult]:
         yield CheckResult("store", False, error.detail)
         return
     yield CheckResult("store", True, f"{connect.masked(settings.redis_url)} answers and never evicts")
+    yield from check_servers(stores.store)
     yield check_durability(stores.store)
     yield from _keyring_and_store(settings, stores)
     yield from _old_keys(settings, stores)

@@ -795,10 +795,10 @@ class FakeVerifications:
             return self._approval(command, given)
         if not self._is_pending(ref):
             return Ended(self.views[ref].status)
+        if not self._is_bound(command):
+            return self._unbound(command)
         wait_ms, _ = self._wrong_wait(ref.number_hash, app, command.per_number)
-        if wait_ms:
-            return Limited(wait_ms)
-        return self._judge(command) if self._is_bound(command) else self._unbound(command)
+        return Limited(wait_ms) if wait_ms else self._judge(command)
 
     def _is_bound(self, command: CheckCommand) -> bool:
         challenges = self.secrets[command.reference].challenges
@@ -811,7 +811,7 @@ class FakeVerifications:
             return Limited(self.views[ref].expires_ms - self.now_ms)
         self.unbound[ref] = count + 1
         self._note(ref, "check.failed")
-        self._done[command.operation_id] = answer = Wrong(UNBOUND_CHECKS - count - 1)
+        self._done[command.operation_id] = answer = Wrong(UNBOUND_CHECKS - count - 1, unbound=True)
         return answer
 
     def _is_as_asserted(self, command: CheckCommand) -> bool:

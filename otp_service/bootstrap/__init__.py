@@ -11,6 +11,7 @@ from .commands import (
     build_callbacks,
     build_dead_letters,
     build_ids,
+    lift_subject,
     sync_optouts,
 )
 from .front import build_front
@@ -29,6 +30,7 @@ __all__ = [
     "build_ids",
     "build_web",
     "build_worker",
+    "lift_subject",
     "open_keyring",
     "open_stores",
     "open_support",

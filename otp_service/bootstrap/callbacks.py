@@ -16,7 +16,7 @@ from ..storage.audit_consumer import AuditConsumer
 from ..storage.callbacks import Callbacks
 from ..storage.verifications import Verifications
 from ..usecases.send_callbacks import SendCallbacks
-from ..web.schemas.callbacks import callback_body
+from ..web.schemas.callbacks import callback_body, factor_callback_body
 from .stores import Stores
 
 _log = logging.getLogger("otp.bootstrap")
@@ -37,6 +37,7 @@ def callback_sender(settings: Settings, stores: Stores, keyring: ReloadedKeyring
         vault=keyring,
         apps=list(endpoints),
         write=callback_body,
+        write_factor=factor_callback_body,
         random=random,
         count=lambda app, outcome: telemetry.CALLBACKS.labels(app, outcome).inc(),
     )

@@ -8,9 +8,11 @@ from ..storage.api_keys import ApiKeys
 from ..storage.audit_log import AuditLog
 from ..storage.callbacks import Callbacks
 from ..storage.dead_letters import DeadLetters
+from ..storage.factors import FactorTable
 from ..storage.keyrings import Keyrings
 from ..telnyx.gateway import Gateway
 from ..usecases.optout_list import Progress
+from ..usecases.subjects import Subjects
 from ..usecases.sync_profile_optouts import SyncResult
 from .optouts import optout_sync
 from .required import require_for_worker
@@ -49,6 +51,17 @@ def build_callbacks(settings: Settings) -> Callbacks:
     """The queues of callbacks."""
     stores = open_stores(settings)
     return Callbacks(stores.store, stores.scripts, stores.keys)
+
+
+def lift_subject(settings: Settings, app: str, subject: str, reason: str) -> int:
+    """Take away a subject's wrong codes in a row; how many there were. Raises InvalidRequest and StoreUnavailable."""
+    keyring = open_keyring(settings)
+    stores = open_stores(settings, keyring)
+    try:
+        table = FactorTable(stores.store, stores.scripts, stores.keys, keyring.ids)
+        return table.lift(Subjects(keyring).of(app, subject), reason)
+    finally:
+        stores.store.close()
 
 
 def build_dead_letters(settings: Settings) -> DeadLetters:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from ..domain.errors import NotReady, StoreUnavailable
 from ..keyring_reload import ReloadedKeyring
-from ..storage import readiness
+from ..storage import readiness, servers_state
 from ..storage.keyrings import Keyrings
 from ..storage.memory import fullest
 from ..storage.store import Store
@@ -17,6 +17,7 @@ def checks(stores: Stores, keyring: ReloadedKeyring) -> Sequence[tuple[str, Chec
     store = stores.store
     return (
         ("store", lambda: readiness.ping(store)),
+        ("servers", lambda: " ".join(servers_state.faults(store)) or None),
         ("writes", lambda: _dead_shards(stores)),
         ("eviction", lambda: readiness.require_no_eviction(store)),
         ("memory", lambda: _nearly_full(stores)),

@@ -20,6 +20,7 @@ from ..storage.known_api_keys import KnownApiKeys
 from ..storage.refusals import what_it_does
 from ..storage.schema import Keys
 from ..storage.scripts import Scripts
+from ..storage.servers_state import faults
 from ..storage.store import Store
 
 
@@ -79,9 +80,9 @@ def _require_answer(store: Store, url: str) -> None:
     try:
         readiness.ping(store)
     except StoreUnavailable as error:
-        where = connect.masked(url)
-        does = what_it_does(error)
-        raise StoreUnavailable(f"The store at {where} {does}; OTP_REDIS_URL names it.") from error
+        where, does = connect.masked(url), what_it_does(error)
+        told = [f"The store at {where} {does}; OTP_REDIS_URL names it.", *faults(store, addresses=True)]
+        raise StoreUnavailable(" ".join(told)) from error
 
 
 def _begin(store: Store, keyrings: Keyrings, keyring: ReloadedKeyring) -> None:

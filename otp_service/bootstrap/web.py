@@ -18,6 +18,7 @@ from ..front.flask_app import NEWS_THREADS
 from ..keyring_reload import ReloadedKeyring
 from ..storage.audit_consumer import AuditConsumer
 from ..storage.delivery_reports import DeliveryReports
+from ..storage.factors import FactorTable
 from ..storage.idempotency import Idempotency
 from ..storage.keyrings import Keyrings
 from ..storage.limits import Limits
@@ -25,6 +26,7 @@ from ..storage.optouts import OptOuts
 from ..storage.outbox import Outbox
 from ..storage.verifications import Verifications
 from ..usecases.browse import Browse
+from ..usecases.factors import FactorUseCases
 from ..usecases.receive import Receive
 from ..usecases.sender_health import SenderHealth
 from ..usecases.verify import Verify
@@ -143,9 +145,11 @@ class WebParts:
     def backend(self, watch: Watch) -> Backend:
         """What the routes work with."""
         settings, stores, keyring = self._settings, self.stores, self._keyring
+        verify = self._verify()
         return Backend(
-            verify=self._verify(),
+            verify=verify,
             policy=settings.policy,
+            factors=self._factors(verify),
             browse=self._browse(),
             support=support_of(settings, stores, keyring.ids),
             watch=watch,
@@ -168,6 +172,22 @@ class WebParts:
             token=lambda: self._chance.token_urlsafe(16),
         )
 
+    def _factors(self, verify: Verify) -> FactorUseCases:
+        settings = self._settings
+        return FactorUseCases(
+            store=self._factor_table(),
+            vault=self._keyring,
+            policy=settings.policy,
+            issuer=settings.issuer,
+            token_bytes=self._chance.token_bytes,
+            randbelow=self._chance.randbelow,
+            sent=verify.check,
+        )
+
+    def _factor_table(self) -> FactorTable:
+        stores = self.stores
+        return FactorTable(stores.store, stores.scripts, stores.keys, self._keyring.ids)
+
     def _verify(self) -> Verify:
         stores, settings = self.stores, self._settings
         return Verify(
@@ -182,6 +202,7 @@ class WebParts:
             queue_max=settings.queue_max,
             token_bytes=self._chance.token_bytes,
             randbelow=self._chance.randbelow,
+            factor_store=self._factor_table(),
             fictitious=settings.carrier_on_loopback,
         )
 

@@ -78,11 +78,11 @@ def _api_keys(settings: "Settings") -> "ApiKeys":
     from ..bootstrap import build_api_keys  # noqa: PLC0415
     from ..storage.callers import set_caller  # noqa: PLC0415
 
-    set_caller("", "", _at_shell(settings))
+    set_caller("", "", at_shell(settings))
     return build_api_keys(settings)
 
 
-def _at_shell(settings: "Settings") -> str:
+def at_shell(settings: "Settings") -> str:
     """Who types, for the audit record: in place of the address that a request comes from."""
     from ..domain.addresses import KeptAddress  # noqa: PLC0415
 

@@ -16,11 +16,41 @@ from pathlib import Path
 from .. import __version__
 from ..domain.errors import ServiceError
 from ..runtime import core_dumps
-from . import audit, callbacks, doctor, keyring, keys, messages, numbers, optouts, outbox, processes, sandbox, support
+from . import (
+    audit,
+    callbacks,
+    doctor,
+    factors,
+    keyring,
+    keys,
+    messages,
+    numbers,
+    optouts,
+    outbox,
+    processes,
+    sandbox,
+    support,
+    verify,
+)
 from .output import fail
 from .parser import PROGRAM, Parser
 
-GROUPS = (processes, sandbox, keys, keyring, callbacks, outbox, messages, optouts, numbers, support, doctor, audit)
+GROUPS = (
+    processes,
+    sandbox,
+    verify,
+    factors,
+    keys,
+    keyring,
+    callbacks,
+    outbox,
+    messages,
+    optouts,
+    numbers,
+    support,
+    doctor,
+    audit,
+)
 """The modules of commands, in the order of `--help`."""
 
 

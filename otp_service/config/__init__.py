@@ -4,6 +4,7 @@
 values, `settings` the result.
 """
 
+from .api_access import ApiAccess, load_api
 from .dev_environment import environment
 from .duration import duration_ms
 from .example import DEV_TOML
@@ -17,12 +18,14 @@ from .variables import require_url
 __all__ = [
     "DEFAULT_FILE",
     "DEV_TOML",
+    "ApiAccess",
     "CarrierAccess",
     "Faults",
     "Settings",
     "duration_ms",
     "environment",
     "load",
+    "load_api",
     "load_carrier",
     "load_keyring",
     "require_url",

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..domain import replies
+from ..domain.factors import FactorKind
 from ..domain.numbering import Kind
 from ..domain.policy import App, Limit, NumberLimits, Sender
 from ..domain.territories import expanded
@@ -31,10 +32,15 @@ def build_app(
         "strategy": section.strategy,
         "sent_within_ms": section.sent_within,
         "denial_words": _set(section.denial_words, replies.plain),
+        "factors": _factors(section.factors),
         "callback": read_endpoint(name, section, environ, faults),
     }
     route = _route(name, section.route or [], senders, faults)
     return App(name=name, brand=section.brand or "", route=route, **given_only(given))
+
+
+def _factors(table: Mapping[str, Sequence[FactorKind]] | None) -> Mapping[str, frozenset[FactorKind]] | None:
+    return None if table is None else {name: frozenset(kinds) for name, kinds in table.items()}
 
 
 def given_only(values: Mapping[str, Any]) -> dict[str, Any]:

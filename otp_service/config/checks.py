@@ -1,7 +1,7 @@
 """Rules for single values of the file. Each raises ValueError with what is wrong and what to write instead."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..domain import codes, message_text, replies
@@ -103,6 +103,13 @@ def wrong_codes(values: "Sequence[LimitEntry]") -> None:
         raise ValueError("at least one limit must be there (guessing is never unlimited)")
     if any(value.limit > MAX_CONSECUTIVE_WRONG for value in values):
         raise ValueError(f"limit must be at most {MAX_CONSECUTIVE_WRONG} (NIST SP 800-63B)")
+
+
+def purposes(values: Mapping[str, object]) -> None:
+    """Purposes of starts and checks."""
+    for name in values:
+        if not (1 <= len(name) <= 32 and name.isprintable()):
+            raise ValueError(f"the purpose {name[:40]!r} must have 1 to 32 printable characters")
 
 
 def e164(value: str) -> None:

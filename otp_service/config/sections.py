@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from ..domain.addresses import KeptAddress, KeptClientIp
+from ..domain.factors import FactorKind
 from ..domain.policy import MAX_ON_CALL, SenderKind, Strategy
 from . import checks
 from .duration import Duration
@@ -67,6 +68,7 @@ class AppSection(Section):
         "starts_per_number": checks.windows,
         "starts_per_client_ip": checks.windows,
         "starts_per_app": checks.windows,
+        "factors": checks.purposes,
     }
 
     brand: Annotated[str, Meta(min_length=1, max_length=40)] | None = None
@@ -84,6 +86,7 @@ class AppSection(Section):
     strategy: Strategy | None = None
     sent_within: Duration | None = None
     denial_words: Annotated[list[str], Meta(max_length=32)] | None = None
+    factors: dict[str, Annotated[list[FactorKind], Meta(min_length=1)]] | None = None
     callback_url: str | None = None
     callback_secret_file: Annotated[str, Meta(min_length=1)] | None = None
     callback_allow_private: bool | None = None

@@ -10,7 +10,23 @@ from urllib.parse import urlsplit
 from .audit import Event, EventType
 from .backoff import Backoff
 
-EVENTS = frozenset(
+FACTOR_EVENTS = frozenset(
+    {
+        EventType.FACTOR_ENROLLED,
+        EventType.FACTOR_ADDED,
+        EventType.FACTOR_RENAMED,
+        EventType.FACTOR_REMOVED,
+        EventType.FACTOR_APPROVED,
+        EventType.FACTOR_FAILED,
+        EventType.FACTOR_REPLAYED,
+        EventType.CODES_REPLACED,
+        EventType.CODES_LOW,
+        EventType.SUBJECT_LIFTED,
+    }
+)
+"""Of these the callback is about a factor: it says what the event says."""
+
+EVENTS = FACTOR_EVENTS | frozenset(
     {
         EventType.STARTED,
         EventType.RESENT,

@@ -16,9 +16,11 @@ from .policy import App, Channel, NumberLimits
 class CheckCommand:
     """One guess. `digests` holds it under every pepper in use; `by_purpose` names the purpose when asked by number.
 
-    `asserted_number` (keyed hash) and `asserted_purpose` must be the verification's where they are not empty; otherwise
-    the answer is NotFound. `request_key` (a keyed hash of Idempotency-Key and body, or empty) marks the approval, and
-    finds it again while the verification is remembered. `challenge` is that of the verifier which the caller has.
+    `asserted_number` and `asserted_subject` (keyed hashes) and `asserted_purpose` must be the verification's where they
+    are not empty; otherwise the answer is NotFound. `request_key` (a keyed hash of Idempotency-Key and body, or empty)
+    marks the approval, and finds it again while the verification is remembered. `by_subject`: the keyed hash of the
+    subject of whose budget a try was taken for this guess, or empty. `challenge` is that of the verifier which the
+    caller has.
     """
 
     operation_id: str
@@ -29,9 +31,11 @@ class CheckCommand:
     by_purpose: str | None = None
     asserted_number: str = ""
     asserted_purpose: str = ""
+    asserted_subject: str = ""
     request_key: str = ""
     per_number: NumberLimits = field(default_factory=NumberLimits)
     challenge: str = ""
+    by_subject: str = ""
 
 
 class Approval(msgspec.Struct):
@@ -56,6 +60,7 @@ class Approved:
 
     `approval` is what the caller is told, written as JSON as it is. The store leaves its `receipt` empty, and the use
     case signs it from the other fields, which are told to nobody. `replayed`: the same request was approved before.
+    `subject`: the keyed hash of the subject that the start named, or empty; `factor`: its number's, once it is settled.
     """
 
     approval: Approval
@@ -63,12 +68,15 @@ class Approved:
     context_hash: str
     receipt_id: str
     replayed: bool = False
+    subject: str = ""
+    factor: Reference | None = None
 
 
 class Wrong(msgspec.Struct, frozen=True):
-    """The guess was wrong and counted."""
+    """The guess was wrong and counted. `unbound`: it lacked the verifier, and was counted against nobody."""
 
     checks_left: int
+    unbound: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,4 +91,11 @@ class Superseded:
     """Another verification of the number has become the latest meanwhile."""
 
 
-CheckAnswer = Approved | Wrong | Ended | Limited | NotFound | Superseded
+@dataclass(frozen=True, slots=True)
+class OfSubject:
+    """The start named this subject (a keyed hash): a try of its budget must be taken first. Nothing was counted."""
+
+    subject: str
+
+
+CheckAnswer = Approved | Wrong | Ended | Limited | NotFound | Superseded | OfSubject

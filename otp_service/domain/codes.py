@@ -22,6 +22,11 @@ def draw(length: int, randbelow: Callable[[int], int]) -> str:
     return str(randbelow(10**length)).zfill(length)
 
 
+def is_typed(code: str) -> bool:
+    """Whether it has the form of a code of digits."""
+    return _TYPED.fullmatch(code) is not None
+
+
 def require_typed(code: str) -> str:
     """The code as a person typed it: 4 to 10 ASCII digits and nothing else. Raises InvalidRequest."""
     if not _TYPED.fullmatch(code):

@@ -12,6 +12,7 @@ import re
 
 import msgspec
 
+from .codes import length_prefixed
 from .keyed_hash import KeyedHash
 from .numbering import identity
 
@@ -68,6 +69,14 @@ class Ids:
     def subject(self, app: str, number_hash: str) -> str:
         """The `sub` claim of receipts, 128 bits in hex: two apps that compare theirs learn nothing about a person."""
         return self.digest(f"sub\0{app}\0{number_hash}".encode())[:16].hex()
+
+    def subject_hash(self, app: str, subject: str) -> str:
+        """Keyed hash of an app's own id of a person, 80 bits in hex: it stands where a number's hash stands else."""
+        return self.digest(b"subject\0" + length_prefixed(app, subject))[:NUMBER_HASH_BYTES].hex()
+
+    def recovery_code(self, subject_hash: str, code: str) -> str:
+        """Keyed hash of a recovery code, 128 bits in hex. `code` in its one spelling."""
+        return self.digest(b"recovery\0" + length_prefixed(subject_hash, code))[:16].hex()
 
     def new(self, number_hash: str, random: bytes) -> Reference:
         """Make an id for the number with this hash. `random`: ten random bytes; ValueError for another length."""

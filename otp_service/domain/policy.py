@@ -12,6 +12,7 @@ import msgspec
 
 from .addresses import KeptAddress, KeptClientIp
 from .callback import Endpoint
+from .factors import FactorKind
 from .numbering import EITHER, USUAL_KINDS, Kind
 
 MAX_LIFETIME_MS = 600_000
@@ -136,7 +137,7 @@ class App:
     verification has one send more than the ladder has steps; for the next verification the last step repeats.
     `sent_within_ms`: a message that has not been sent by then goes to the next sender of the route. `denial_words`:
     what a person answers to say "that wasn't me", as `replies.plain` writes it; "no" stands for all phrases
-    that mean it.
+    that mean it. `factors`: which kinds of factors count for a purpose; all, for a purpose that is not in it.
     """
 
     name: str
@@ -156,6 +157,7 @@ class App:
     sent_within_ms: int = 20_000
     denial_words: frozenset[str] = frozenset({"no"})
     callback: Endpoint | None = None
+    factors: Mapping[str, frozenset[FactorKind]] = field(default_factory=dict)
 
     def may_send_to(self, region: str | None) -> bool:
         """Whether the app's country list lets a number of this ISO 3166 region through."""

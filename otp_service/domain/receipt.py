@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 LIFETIME_S = 120
+BEHIND_S = 2
+"""A verifier's clock may be so much behind: many libraries refuse an `iat` of the future, and have no leeway."""
+
 TYPE = "otp-receipt+jwt"
 TOKEN_MAX = 4096
 KID_MAX = 64
@@ -19,7 +22,11 @@ KID_MAX = 64
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What an approval vouches for. Times are Unix seconds; `sub` is the number's keyed hash, never the number."""
+    """What an approval vouches for. Times are Unix seconds; `sub` is a keyed hash of the subject or of the number.
+
+    An approval by a factor has `factor_id` and `kind`, an approval of a code that was sent `verification_id` and
+    `channel`. What is empty is left out.
+    """
 
     iss: str
     aud: str
@@ -29,23 +36,30 @@ class Claims:
     context_hash: str
     jti: str
     verification_id: str
-    iat: int
+    approved_s: int
+    factor_id: str = ""
+    kind: str = ""
 
     def payload(self) -> dict[str, Any]:
         """The JWT claims (RFC 7519; `amr` values from RFC 8176)."""
-        amr = ["otp", "sms"] if self.channel == "sms" else ["otp"]
+        iat = self.approved_s - BEHIND_S
+        named = {
+            "verification_id": self.verification_id,
+            "channel": self.channel,
+            "factor_id": self.factor_id,
+            "kind": self.kind,
+        }
         return {
             "iss": self.iss,
             "aud": self.aud,
             "sub": self.sub,
-            "iat": self.iat,
-            "exp": self.iat + LIFETIME_S,
+            "iat": iat,
+            "exp": iat + LIFETIME_S,
             "jti": self.jti,
-            "verification_id": self.verification_id,
             "purpose": self.purpose,
-            "channel": self.channel,
-            "amr": amr,
+            "amr": ["otp", "sms"] if self.channel == "sms" else ["otp"],
             "context_hash": self.context_hash or None,
+            **{name: value for name, value in named.items() if value},
         }
 
 

@@ -6,10 +6,9 @@ redis-py itself, so no reply can reach another request.
 """
 
 import contextlib
-import ssl
 from collections.abc import Iterator
 from typing import Any, cast
-from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -24,6 +23,7 @@ from .packing import Packer
 from .primary import PrimaryPool, SentinelPrimaryPool
 from .sentinels import AskedSentinel, Sentinels
 from .store import Store
+from .store_urls import StoreUrl, read_cluster_url, read_sentinel_url
 
 TIMEOUT_S = 0.45
 """For connecting and for each reply. One repeat keeps a dead store's refusal under a second."""
@@ -45,7 +45,7 @@ def connect(url: str) -> Store:
     Raises ConfigError for a URL that cannot be used and StoreUnavailable if a Cluster does not answer.
     """
     with _usable():
-        sentinels = _sentinels(url) if "+sentinel" in urlsplit(url).scheme else None
+        sentinels = _sentinels(read_sentinel_url(url)) if "+sentinel" in urlsplit(url).scheme else None
     return Store(
         client=_client(url, sentinels, TIMEOUT_S, Breaker()),
         blocking=_client(url, sentinels, LONGEST_BLOCK_S + TIMEOUT_S, Retry(NoBackoff(), 0)),
@@ -89,9 +89,9 @@ def _client(url: str, sentinels: Sentinels | None, timeout_s: float, retry: Retr
 def _client_of_kind(url: str, sentinels: Sentinels | None, timeout_s: float, retry: Retry) -> "redis.Redis":
     scheme = urlsplit(url).scheme
     if sentinels is not None:
-        return _watched(url, sentinels, timeout_s, retry)
+        return _watched(read_sentinel_url(url), sentinels, timeout_s, retry)
     if "+cluster" in scheme:
-        return _cluster(url, timeout_s)
+        return _cluster(read_cluster_url(url), timeout_s)
     # Every process is bounded by its threads; the pool must never be what refuses a request.
     pool = PrimaryPool.from_url(url, max_connections=1024, **(options(timeout_s) | {"retry": retry}))
     # Not connected yet: an option of the URL that does not exist fails here, and not at the first request.
@@ -105,67 +105,29 @@ def _following(pool: PrimaryPool | SentinelPrimaryPool, retry: Retry) -> "redis.
     return redis.Redis.from_pool(pool)
 
 
-def _hosts(netloc: str, default_port: int) -> list[tuple[str, int]]:
-    """`host:port,[::1]:port,host` as pairs. Raises ValueError for what is none."""
-    hosts = []
-    for part in netloc.rpartition("@")[2].split(","):
-        one = urlsplit(f"//{part}")
-        if not one.hostname:
-            raise ValueError("a host is missing")
-        hosts.append((one.hostname, one.port or default_port))
-    return hosts
-
-
-def _credentials(netloc: str) -> dict[str, Any]:
-    userinfo = netloc.rpartition("@")[0]
-    if not userinfo:
-        return {}
-    user, _, password = userinfo.partition(":")
-    return {"username": unquote(user) or None, "password": unquote(password) or None}
-
-
-def _tls(scheme: str) -> dict[str, Any]:
-    return {"ssl": True, "ssl_min_version": ssl.TLSVersion.TLSv1_2} if scheme.startswith("rediss") else {}
-
-
-def _sentinels(url: str) -> Sentinels:
-    parts = urlsplit(url)
-    service = parts.path.strip("/").partition("/")[0]
-    if not service:
+def _sentinels(url: StoreUrl) -> Sentinels:
+    if not url.service:
         raise ConfigError(
             "OTP_REDIS_URL: a redis+sentinel:// URL names the service, e.g. redis+sentinel://h:26379/main"
         )
-    asking, otherwise = _sentinel_options(parts.query) | _tls(parts.scheme), _credentials(parts.netloc)
-    return Sentinels(service, [AskedSentinel(*host, otherwise, **asking) for host in _hosts(parts.netloc, 26379)])
-
-
-def _watched(url: str, sentinels: Sentinels, timeout_s: float, retry: Retry) -> "redis.Redis":
-    parts = urlsplit(url)
-    db = parts.path.strip("/").partition("/")[2]
-    settings = {**options(timeout_s), **_credentials(parts.netloc), **_tls(parts.scheme), "db": int(db or 0)}
-    pool = SentinelPrimaryPool(sentinels, max_connections=1024, **(settings | {"retry": retry}))
-    return _following(pool, retry)
-
-
-def _sentinel_options(query: str) -> dict[str, Any]:
-    """How the sentinels are asked. With a password of their own: `?sentinel_username=…&sentinel_password=…`."""
-    given = dict(parse_qsl(query, strict_parsing=True)) if query else {}
-    unknown = set(given) - {"sentinel_username", "sentinel_password"}
-    if unknown:
-        raise ValueError("an option that a Sentinel URL does not have")
-    return {
+    asking = {
         "socket_timeout": SENTINEL_TIMEOUT_S,
         "socket_connect_timeout": SENTINEL_TIMEOUT_S,
         "retry": Retry(NoBackoff(), 0),
-        "username": given.get("sentinel_username"),
-        "password": given.get("sentinel_password"),
+        **url.sentinel_login,
+        **url.sentinel_tls,
     }
+    return Sentinels(url.service, [AskedSentinel(*host, url.login, **asking) for host in url.hosts])
 
 
-def _cluster(url: str, timeout_s: float) -> "redis.Redis":
-    parts = urlsplit(url)
-    startup = [ClusterNode(host, port) for host, port in _hosts(parts.netloc, 6379)]  # type: ignore[no-untyped-call]
-    settings = {**options(timeout_s), **_credentials(parts.netloc), **_tls(parts.scheme)}
+def _watched(url: StoreUrl, sentinels: Sentinels, timeout_s: float, retry: Retry) -> "redis.Redis":
+    settings = {**options(timeout_s), **url.login, **url.tls, "db": url.db, "retry": retry}
+    return _following(SentinelPrimaryPool(sentinels, max_connections=1024, **settings), retry)
+
+
+def _cluster(url: StoreUrl, timeout_s: float) -> "redis.Redis":
+    startup = [ClusterNode(*host) for host in url.hosts]  # type: ignore[no-untyped-call]
+    settings = {**options(timeout_s), **url.login, **url.tls}
     return cast("redis.Redis", GuardedCluster(startup_nodes=startup, **settings))
 
 

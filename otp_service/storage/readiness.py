@@ -9,12 +9,13 @@ from typing import Any, cast
 import redis
 
 from .. import clock
-from ..domain.errors import NotReady
+from ..domain.errors import NotReady, StoreUnavailable
 from .answering import STORE_ERRORS, answering, answers
 from .connect import TIMEOUT_S, client_options
 from .primary import SentinelPrimaryPool
 from .schema import Keys
 from .schema.encodings import StoreSetup
+from .servers_state import faults
 from .store import Store
 
 LAYOUT = "5"
@@ -22,8 +23,11 @@ LAYOUT = "5"
 
 
 def ping(store: Store) -> None:
-    """Raise StoreUnavailable unless the store answers; of a Cluster one primary is enough."""
-    store.any_time_ms()
+    """Raise StoreUnavailable, with what is wrong, unless the store answers; of a Cluster one primary is enough."""
+    try:
+        store.any_time_ms()
+    except StoreUnavailable as error:
+        raise StoreUnavailable(" ".join([error.detail, *faults(store)])) from error
 
 
 def require_no_eviction(store: Store) -> None:

@@ -11,11 +11,14 @@ import ssl
 from collections.abc import Iterator
 
 from redis import exceptions as redis_errors
+from redis.sentinel import MasterNotFoundError
 
 _KINDS: tuple[tuple[type[BaseException], str], ...] = (
     (redis_errors.AuthenticationWrongNumberOfArgsError, "knows no user names: name the password alone"),
     (redis_errors.AuthenticationError, "refuses the user or the password, or wants one"),
     (redis_errors.BusyLoadingError, "is still loading its data"),
+    (MasterNotFoundError, "has no primary that a sentinel knows"),
+    (redis_errors.SlotNotCoveredError, "has no node for a part of the slots"),
     (redis_errors.OutOfMemoryError, "is full: it refuses writes at maxmemory"),
     (redis_errors.ReadOnlyError, "takes no writes: it is a replica"),
     (ssl.SSLCertVerificationError, "has a TLS certificate that is not trusted or is for another name"),
@@ -32,6 +35,9 @@ _REPLIES = (
     ("MISCONF", "takes no writes: it cannot keep its data on disk"),
     ("NOREPLICAS", "takes no writes: too few replicas follow it"),
     ("DB index is out of range", "has no database of that number"),
+    ("cluster is down", "takes no commands: the Cluster is down"),
+    ("Hash slot not served", "has no node for a part of the slots"),
+    ("server is not the primary", "is a replica: no primary answers at its address"),
     ("unknown command", "lacks a command: is it Redis 7 or Valkey?"),
 )
 _COMMAND = re.compile(r"'([a-z|]+)' command")

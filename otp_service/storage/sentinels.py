@@ -16,10 +16,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import redis
-from redis.exceptions import AuthenticationError, RedisError
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.sentinel import MasterNotFoundError
 
 POLL_S = 0.1
@@ -85,12 +85,20 @@ class AskedSentinel:
         return Answer(
             primary=(str(host), int(port)),
             epoch=int(told["config-epoch"]),
-            flags=frozenset(told["flags"]),
+            flags=frozenset(told["flags"].split(",") if isinstance(told["flags"], str) else told["flags"]),
             replicas=int(told["num-slaves"]),
             sentinels=int(told["num-other-sentinels"]) + 1,
             quorum=int(told["quorum"]),
             asked_at=began,
         )
+
+    def quorum_fault(self, service: str) -> str | None:
+        """Why a failover could not be decided, in the sentinel's words; None if it could. Raises redis' errors."""
+        try:
+            cast("Any", self._client).execute_command("SENTINEL CKQUORUM", service)
+        except ResponseError as error:
+            return str(error)
+        return None
 
     def close(self) -> None:
         """Close the connection."""
@@ -144,6 +152,15 @@ class Sentinels:
         for asked in self._asked:
             if asked.error is not None:
                 yield asked.sentinel.name, asked.error
+
+    def quorum_faults(self) -> Iterator[tuple[str, str]]:
+        """The name of each sentinel that responds and sees no quorum, and what it says of that. Asks them now."""
+        for asked in self._asked:
+            told = None
+            with contextlib.suppress(RedisError):
+                told = asked.sentinel.quorum_fault(self.service) if asked.answer is not None else None
+            if told is not None:
+                yield asked.sentinel.name, told
 
     @property
     def count(self) -> int:

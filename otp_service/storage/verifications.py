@@ -5,11 +5,11 @@ from typing import Any
 
 from ..clock import rfc3339
 from ..domain.binding import UNBOUND_CHECKS
-from ..domain.checking import Approval, Approved, CheckAnswer, CheckCommand, Limited, Superseded, Wrong
+from ..domain.checking import Approval, Approved, CheckAnswer, CheckCommand, Limited, OfSubject, Superseded, Wrong
 from ..domain.denial import Denial
 from ..domain.ending import Canceled, Ended, NotFound, Redeemed
 from ..domain.errors import KeyUnknown, NotReady, StoreUnavailable
-from ..domain.ids import VERIFICATION_PREFIX, Ids, Reference
+from ..domain.ids import Ids, Reference
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, MAX_LIFETIME_MS, TOMBSTONE_MS
 from ..domain.starting import StartCommand, Started, StartRefused, WouldSend
 from ..domain.verification import Status
@@ -22,6 +22,7 @@ from .record_views import View, created, timeline_of, usual_detail, view_of
 from .schema import Keys
 from .schema.encodings import LatestEntry, RecordFacts, flag
 from .schema.fields import Number, Record
+from .script_replies import refused, require_echo
 from .scripts import Scripts
 from .store import Store, fields_of
 
@@ -51,18 +52,19 @@ class Verifications:
         known = self._hints.get(command.reference.number_hash, command.app.name, command.purpose)
         for _ in range(_MAX_RUNS):
             reply = self._run_start(command, known)
-            _require_echo(reply, command.operation_id)
+            require_echo(reply, command.operation_id)
             match reply[1]:
                 case "known":
                     known = self._reference(reply[2])
                     self._hints.put(command.app.name, command.purpose, known)
                 case "refused":
-                    return _refused(reply)
+                    return refused(reply)
                 case "replayed":
                     return self._replayed(self._reference(reply[3]), command.app.name, resent=reply[2] == "resent")
                 case "created":
                     self._hints.put(command.app.name, command.purpose, command.reference)
-                    subject = self._ids.subject(command.app.name, command.reference.number_hash)
+                    person = command.subject or command.reference.number_hash
+                    subject = self._ids.subject(command.app.name, person)
                     return created(command, subject, reply[3:])
                 case _:
                     ref, flat = self._reference(reply[2]), reply[4]
@@ -76,12 +78,12 @@ class Verifications:
         known = self._hints.get(command.reference.number_hash, command.app.name, command.purpose)
         for _ in range(_MAX_RUNS):
             reply = self._run_start(command, known, dry_run=True)
-            _require_echo(reply, command.operation_id)
+            require_echo(reply, command.operation_id)
             match reply[1]:
                 case "known":
                     known = self._reference(reply[2])
                 case "refused":
-                    return _refused(reply)
+                    return refused(reply)
                 case _:
                     return WouldSend(str(reply[2]))
         raise StoreUnavailable("Too many requests for this number at once.")
@@ -130,6 +132,7 @@ class Verifications:
             consecutive_max=MAX_CONSECUTIVE_WRONG,
             detail=command.detail,
             own_detail=_own_detail(command),
+            subject=command.subject,
             sent_within_ms=app.sent_within_ms,
             refusal_gap_ms=REFUSAL_GAP_MS,
             challenge=command.challenge,
@@ -190,18 +193,22 @@ class Verifications:
             consecutive_max=MAX_CONSECUTIVE_WRONG,
             asserted_number=command.asserted_number,
             asserted_purpose=command.asserted_purpose,
+            asserted_subject=command.asserted_subject,
             by_purpose=command.by_purpose or "",
+            by_subject=command.by_subject,
             request_key=command.request_key,
             challenge=command.challenge,
             unbound_max=UNBOUND_CHECKS,
             digests=[part for kid, digest in command.digests.items() for part in (kid, bytes.fromhex(digest))],
         )
-        _require_echo(reply, command.operation_id)
+        require_echo(reply, command.operation_id)
         match reply[1]:
             case "approved":
-                return self._approved(command, reply[2:9])
+                return self._approved(command, reply[2:10])
             case "wrong":
                 return Wrong(int(reply[2]))
+            case "unbound":
+                return Wrong(int(reply[2]), unbound=True)
             case "ended":
                 return Ended(Status(reply[2]))
             case "limited":
@@ -209,13 +216,15 @@ class Verifications:
             case "superseded":
                 self._learn_latest(command, reply[2])
                 return Superseded()
+            case "of_subject":
+                return OfSubject(reply[2])
             case "no_key":
                 raise KeyUnknown(reply[2])
             case _:
                 return NotFound()
 
     def _approved(self, command: CheckCommand, reply: Sequence[str]) -> Approved:
-        at, number_hash, purpose, channel, context_hash, receipt_id, mask = reply
+        at, number_hash, purpose, channel, context_hash, receipt_id, mask, subject = reply
         approval = Approval(
             verification_id=command.reference.verification_id,
             status="approved",
@@ -223,11 +232,12 @@ class Verifications:
             to=mask,
             purpose=purpose,
             channel=channel,
-            sub=self._ids.subject(command.app.name, number_hash),
+            sub=self._ids.subject(command.app.name, subject or number_hash),
             receipt="",
         )
         # Each command has a receipt id of its own: another one is that of the first approval.
-        return Approved(approval, int(at), context_hash, receipt_id, replayed=receipt_id != command.receipt_id)
+        replayed = receipt_id != command.receipt_id
+        return Approved(approval, int(at), context_hash, receipt_id, replayed, subject)
 
     def _learn_latest(self, command: CheckCommand, token: str) -> None:
         app, purpose = command.app.name, command.by_purpose or ""
@@ -261,7 +271,7 @@ class Verifications:
             number_hash=ref.number_hash,
             app=app,
         )
-        _require_echo(reply, operation_id)
+        require_echo(reply, operation_id)
         match reply[1]:
             case "canceled":
                 return Canceled()
@@ -283,7 +293,7 @@ class Verifications:
             receipt_id=receipt_id,
             receipt_expires_ms=ends_ms,
         )
-        _require_echo(reply, operation_id)
+        require_echo(reply, operation_id)
         if reply[1] == "invalid":
             return NotFound()
         return Redeemed(int(reply[2]), reply[1] == "redeemed", mask=reply[3], purpose=reply[4])
@@ -360,7 +370,8 @@ class Verifications:
         return fields_of(record), now_ms
 
     def _shown(self, kind: type[View], ref: Reference, record: Mapping[str, str], now_ms: int, **more: bool) -> View:
-        return view_of(kind, ref, record, now_ms, self._ids.subject(_app_of(record), ref.number_hash), **more)
+        person = record.get(Record.SUBJECT) or ref.number_hash
+        return view_of(kind, ref, record, now_ms, self._ids.subject(_app_of(record), person), **more)
 
     def _reference(self, token: str) -> Reference:
         ref = self._ids.read_token(token)
@@ -378,18 +389,6 @@ def _app_of(record: Mapping[str, str]) -> str:
     return RecordFacts.parse(record[Record.FACTS])[0]
 
 
-def _refused(reply: Sequence[Any]) -> StartRefused:
-    left = int(reply[4]) if reply[4] != "" else None
-    pending = f"{VERIFICATION_PREFIX}{reply[5]}" if reply[5] else None
-    return StartRefused(reply[2], int(reply[3]), left, reply[6], pending)
-
-
 def _own_detail(command: StartCommand) -> str:
     """The event's detail where it says more than the record does anyway."""
     return "" if command.detail == usual_detail(command.purpose, command.channel) else command.detail
-
-
-def _require_echo(reply: Any, operation_id: str) -> None:
-    # A reply to somebody else's operation would be the worst of all answers (CVE-2023-28858).
-    if not isinstance(reply, list) or reply[0] != operation_id:
-        raise StoreUnavailable("The store's answer belongs to another request.")

@@ -14,6 +14,7 @@ import httpcore
 import httpx
 
 from ..connections import Connects, Deadline, connect, resolve_within
+from .http1 import Http1
 
 KEPT_S = 30.0
 """How long a connection is kept that no request uses."""
@@ -28,7 +29,7 @@ class Connection:
     deadline: Deadline
 
     def has_leftover(self) -> bool:
-        """Whether more has come than the answer. h11 would take it for the answer to the next request."""
+        """Whether more has come than the answer: it would be taken for the answer to the next request."""
         return self.kept is not None and self.kept.has_leftover()
 
     def hang_up(self) -> None:
@@ -46,28 +47,27 @@ class KeptConnection:
     def __init__(self, tls: ssl.SSLContext, backend: httpcore.NetworkBackend) -> None:
         self._tls = tls
         self._backend = backend
-        self._one: httpcore.HTTPConnection | None = None
+        self._one: Http1 | None = None
+        self._used_at = 0.0
 
     def handle_request(self, request: httpcore.Request) -> httpcore.Response:
         """Send it on the connection that is open, or on a new one. Raises httpcore's errors."""
-        one = self._one
-        if one is None or not one.is_idle() or one.has_expired():
-            one = self._new(request.url.origin)
+        one, now = self._one, time.monotonic()
+        if one is None or now - self._used_at > KEPT_S or not one.is_idle:
+            self.close()
+            one = self._one = Http1(self._open(request))
+        self._used_at = now
         return one.handle_request(request)
 
-    def _new(self, origin: httpcore.Origin) -> httpcore.HTTPConnection:
-        self.close()
-        self._one = httpcore.HTTPConnection(
-            origin, ssl_context=self._tls, keepalive_expiry=KEPT_S, network_backend=self._backend
-        )
-        return self._one
+    def _open(self, request: httpcore.Request) -> httpcore.NetworkStream:
+        origin, timeout = request.url.origin, request.extensions["timeout"]["connect"]
+        host = origin.host.decode("ascii")
+        stream = self._backend.connect_tcp(host, origin.port, timeout)
+        return stream if origin.scheme == b"http" else stream.start_tls(self._tls, host, timeout)
 
     def has_leftover(self) -> bool:
         """Whether more has come than the answer."""
-        try:
-            return bool(self._one._connection._h11_state.trailing_data[0])  # type: ignore[union-attr]
-        except AttributeError:  # closed before it was open, or another httpcore: not to be used again
-            return True
+        return self._one is not None and self._one.has_leftover
 
     def close(self) -> None:
         """Close the connection, if there is one."""

@@ -26,6 +26,7 @@ import httpx
 from ..connections import Deadline
 from ..domain.delivery import TOO_LATE
 from . import json
+from .body_requests import BodyRequests
 from .connection import BlockingNetwork, Connection, KeptTransport, Network, new_connection
 from .exceptions import NotSentError, UnknownOutcomeError
 
@@ -92,6 +93,7 @@ class Transport:
             "User-Agent": "otp-service",
             "Connection": "keep-alive",
         }
+        self._requests = BodyRequests(self._base_url, self._headers)
         self._timeouts = timeouts
         self._timeout = httpx.Timeout(
             connect=timeouts.connect_s, read=timeouts.read_s, write=timeouts.write_s, pool=timeouts.pool_s
@@ -133,20 +135,15 @@ class Transport:
         `path` begins with a slash and is already percent-encoded; `body` is sent as it is. A request that cannot leave
         `within_s` seconds does not leave. Raises NotSentError and UnknownOutcomeError, and RuntimeError after `close`.
         """
-        headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
-        if idempotency_key is not None:
-            headers = {**headers, "Idempotency-Key": idempotency_key}
         connection = self._connection()
         connection.deadline.begin(self._timeouts.total_s)
         timeout = self._timeout if within_s is None else self._hurried(within_s)
-        request = httpx.Request(
-            method,
-            self._base_url + path,
-            params=params or None,
-            content=body,
-            headers=headers,
-            extensions={"timeout": timeout.as_dict()},
-        )
+        extensions = {"timeout": timeout.as_dict()}
+        if body is None:
+            url = self._base_url + path
+            request = httpx.Request(method, url, params=params or None, headers=self._headers, extensions=extensions)
+        else:
+            request = self._requests.build(method, path, body, idempotency_key, extensions)
         try:
             response = connection.http.handle_request(request)
         except _BEFORE_ANY_BYTE as error:

@@ -189,17 +189,17 @@ class Deliver:
             self._deliveries.record_impossible(job, "unreadable", title)
 
     def _attempt(self, job: Job, pending: PendingDelivery, app: App, sender: Sender, decision: BreakerDecision) -> None:
-        sealed = self._composer.sealed_request(job, pending, app, sender)
+        made = self._composer.request(job, pending, app, sender)
         asked_s = self._monotonic()
         everywhere = self._policy.per_number.wrong_codes
-        permit = self._deliveries.begin_send(job, app.name, sealed, app.wrong_codes_per_number, everywhere)
+        permit = self._deliveries.begin_send(job, app.name, made.sealed, app.wrong_codes_per_number, everywhere)
         if permit is not None:
-            self._call_carrier(job, sender, permit, decision, asked_s + permit.left_ms / 1000)
+            request = self._composer.open(permit.sealed_body, made)
+            self._call_carrier(job, sender, permit, request, decision, ends_s=asked_s + permit.left_ms / 1000)
 
     def _call_carrier(
-        self, job: Job, sender: Sender, permit: SendPermit, decision: BreakerDecision, ends_s: float
+        self, job: Job, sender: Sender, permit: SendPermit, request: bytes, decision: BreakerDecision, *, ends_s: float
     ) -> None:
-        request = self._composer.open(permit.sealed_body)
         within_s = ends_s - self._monotonic()
         outcome = self._carrier.send(request, idempotency_key=job.delivery_id, within_s=within_s)
         self._count(sender.name, type(outcome).__name__.lower())

@@ -3,11 +3,24 @@
 The number and the code are read from the verification's sealed box, and from nowhere else.
 """
 
+from dataclasses import dataclass, field
+
 from ..domain import message_text
 from ..domain.outbox import Job, PendingDelivery
 from ..domain.policy import App, Channel, Sender
 from . import ports, sealed_box
 from .sealed_box import Box
+
+
+@dataclass(frozen=True, slots=True)
+class SealedRequest:
+    """A request as it is kept, and its bytes."""
+
+    sealed: str
+    plain: bytes = field(repr=False)
+
+
+_NONE = SealedRequest("", b"")
 
 
 class SealRequest:
@@ -22,13 +35,13 @@ class SealRequest:
         """Whether this process has the key that sealed the box, or the request if there is one."""
         return not pending.sealed_by or self._vault.knows(pending.sealed_by)
 
-    def sealed_request(self, job: Job, pending: PendingDelivery, app: App, sender: Sender) -> str:
-        """The sealed request; empty if there is one already, or if the verification has ended and its box is gone.
+    def request(self, job: Job, pending: PendingDelivery, app: App, sender: Sender) -> SealedRequest:
+        """The request; none if there is one already, or if the verification has ended and its box is gone.
 
         Raises SealBroken, KeyUnknown, and TextTooLong if the text does not fit.
         """
         if pending.has_body or pending.box is None:
-            return ""
+            return _NONE
         box = sealed_box.unpack(job.reference, self._vault.open(pending.box))
         delivery_id = job.delivery_id
         request = self._carrier.compose(
@@ -40,11 +53,14 @@ class SealRequest:
             webhook_url=f"{self._public_url}/webhooks/telnyx/{delivery_id}",
             delivery_id=delivery_id,
         )
-        return self._vault.seal(request)
+        return SealedRequest(self._vault.seal(request), request)
 
-    def open(self, sealed_request: str) -> bytes:
-        """The request's bytes. Raises SealBroken and KeyUnknown."""
-        return self._vault.open(sealed_request)
+    def open(self, sealed: str, made: SealedRequest) -> bytes:
+        """The bytes of the sealed request that is to be sent: the one just made, or another worker's.
+
+        Raises SealBroken and KeyUnknown.
+        """
+        return made.plain if made.plain and made.sealed == sealed else self._vault.open(sealed)
 
 
 def _text(pending: PendingDelivery, app: App, sender: Sender, box: Box) -> str:

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 
 from ..domain.audit import Event
-from ..domain.callback import EVENTS, Answer, Callback, GiveUp, RetryLater, callback_id, judge
+from ..domain.callback import EVENTS, FACTOR_EVENTS, Answer, Callback, GiveUp, RetryLater, callback_id, judge
 from ..domain.errors import StoreUnavailable
 from ..domain.view import TimelineEntry, VerificationView
 from . import ports
@@ -22,6 +22,9 @@ BATCH = 50
 
 Write = Callable[[str, int, VerificationView, Sequence[TimelineEntry]], str]
 """Makes the body: type of the event, its time in Unix milliseconds, the verification, its timeline."""
+
+WriteFactor = Callable[[Event], str]
+"""Makes the body of an event of a factor."""
 
 _Found = tuple[VerificationView, list[TimelineEntry]] | None
 _log = logging.getLogger("otp.callbacks")
@@ -40,6 +43,7 @@ class SendCallbacks:
         vault: ports.Vault,
         apps: Sequence[str],
         write: Write,
+        write_factor: WriteFactor,
         random: Callable[[], float],
         count: Callable[[str, str], None],
     ) -> None:
@@ -50,6 +54,7 @@ class SendCallbacks:
         self._ids = vault.ids
         self._apps = tuple(apps)
         self._write = write
+        self._write_factor = write_factor
         self._random = random
         self._count = count
         self._sending: set[Callback] = set()
@@ -117,6 +122,8 @@ class SendCallbacks:
 
     def _callback(self, event: Event, app: str, known: dict[str, _Found]) -> Callback | None:
         verification_id = event.verification_id or ""
+        if event.type in FACTOR_EVENTS:
+            return Callback(callback_id(event), app, event.type, verification_id, self._write_factor(event))
         if verification_id not in known:
             # One look for all its events of a batch: they had all happened when the batch was taken.
             known[verification_id] = self._look(app, verification_id)

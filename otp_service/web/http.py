@@ -78,9 +78,8 @@ class TokenAccess:
 class Doc:
     """What the OpenAPI document says of a route. `codes` are the problem codes it can answer with.
 
-    `query` is the struct of its query parameters, `also` further statuses of success, which may
-    have a body `also_reply` too. `rate_limited`: answers tell the limits. `may_retry`: a success may have
-    Retry-After.
+    `query` is the struct of its query parameters, `also` further statuses of success. `may_retry`: a success may have
+    Retry-After. `or_reply`: another body of a success. `rate_limited`: answers tell the limits.
     """
 
     summary: str
@@ -93,11 +92,11 @@ class Doc:
     media: str = JSON
     tag: str = "verifications"
     also: tuple[int, ...] = ()
-    also_reply: type[Any] | None = None
     rate_limited: bool = False
     operation_id: str = ""
     description: str = ""
     may_retry: bool = False
+    or_reply: type[Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,7 +167,7 @@ def test_a_log_line_holds_no_text_that_was_put_together() -> None:
 
 NOT_TOLD = {
     *("config_error", "usage_error", "cannot_serve", "port_taken", "directory_taken", "child_failed"),
-    *("carrier_unavailable", "carrier_error"),
+    *("carrier_unavailable", "carrier_error", "api_error"),
 }
 """Codes of exceptions for operators: at a command they are a sentence, over HTTP an internal error without one."""
 

@@ -7,7 +7,7 @@ Idempotency-Key, if it uses one), and uses the other API process if one refuses 
 import asyncio
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,9 @@ REPEAT_TIMEOUT_S = 15.0
 
 PHONE_TIMEOUT_S = 18.0
 """How long a caller waits for the SMS: a little less than the code's lifetime."""
+
+RESEND_S = (3, 5)
+"""The configured waits before the second and third send."""
 
 _TRY_AGAIN = (500, 502, 503, 504)
 
@@ -33,6 +36,7 @@ class Caller:
     rng: random.Random
     verification_id: str = ""
     expires_at: float = 0.0
+    resend_s: Sequence[int] = RESEND_S
     context: Mapping[str, str] = field(default_factory=dict)
     sender: str = ""
     """Who sent the message that was read last."""

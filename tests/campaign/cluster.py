@@ -12,15 +12,15 @@ import json
 import os
 import secrets
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
-from otp_service import keyring
+from otp_service import bootstrap, config, keyring
 from otp_service.files import private_directory
 from otp_service.runtime import ports, processes
 from otp_service.runtime.processes import Child
@@ -28,16 +28,16 @@ from otp_service.runtime.processes import Child
 from ..conftest import clean_environ
 from ..e2e.processes import alive, descendants
 from . import stores
+from .caller import RESEND_S
 from .case import STARTUP_S
 from .client import Endpoints
 from .evidence import FailedStart
 from .receiver import Receiver
-from .scenarios import MAX_CHECKS, RESEND_S, WRONG_CODES_PER_NUMBER
+from .scenarios import MAX_CHECKS, WRONG_CODES_PER_NUMBER
 
 CODE_TTL_S = 20
 START_TIMEOUT_S = 40.0
 MAX_RESTARTS = 100
-ORDER = ("sandbox", "api1", "api2", "worker1", "worker2")
 _PROFILE = "abc85f64-5717-4562-b3fc-2c9600000000"
 _TOML = """\
 # Codes expire soon, so that everything that a run begins also ends in it.
@@ -55,13 +55,13 @@ rate_per_s = 200
 [apps.default]
 brand = "Campaign"
 route = ["pool", "backup"]
-code_ttl = "{code_ttl_s}s"
+code_ttl = "{pace.code_ttl_s}s"
 max_checks = {max_checks}
 wrong_codes_per_number = [{{limit = {wrong_codes}, per = "24h"}}]
 callback_url = "{callback_url}"
 callback_allow_private = true
 # Shorter than code_ttl, so that failover is tested too.
-sent_within = "6s"
+sent_within = "{pace.sent_within_s}s"
 resend_after = {resend_after}
 
 [apps.other]
@@ -70,10 +70,31 @@ route = ["pool"]
 """
 
 
-class Cluster:
-    """The processes by name. `close` ends all of them."""
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long codes live and what is waited for, in seconds."""
 
-    def __init__(self, directory: Path, store_kind: str = "server") -> None:
+    code_ttl_s: int = CODE_TTL_S
+    sent_within_s: int = 6
+    resend_s: Sequence[int] = RESEND_S
+
+
+class Cluster:
+    """The processes by name. `close` ends all of them.
+
+    `copies` is the number of API processes, and of workers. `code`: where the service is imported from, if it is not
+    the one that runs this.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        store_kind: str = "server",
+        *,
+        copies: int = 2,
+        pace: Pace = Pace(),
+        code: Path | None = None,
+    ) -> None:
         from nacl.signing import SigningKey
 
         self.directory = directory
@@ -83,29 +104,32 @@ class Cluster:
         self.failed_starts: list[FailedStart] = []
         self.restarts = 0
         private_directory(directory)
-        numbers = {name: ports.free_port() for name in ("sandbox", "api1", "api2")}
+        apis, workers = ([f"{kind}{number + 1}" for number in range(copies)] for kind in ("api", "worker"))
+        self.order = ("sandbox", *apis, *workers)
+        self._code = code
+        numbers = {name: ports.free_port() for name in ("sandbox", *apis)}
         self.sandbox_url = f"http://127.0.0.1:{numbers['sandbox']}"
-        self.apis = {name: f"http://127.0.0.1:{numbers[name]}" for name in ("api1", "api2")}
+        self.apis = {name: f"http://127.0.0.1:{numbers[name]}" for name in apis}
         ring, toml, seed = directory / "keyring.json", directory / "campaign.toml", SigningKey.generate()
         ring.touch(0o600)
         ring.write_bytes(keyring.create(secrets.token_bytes, "2026-01-01T00:00:00Z"))
-        toml.write_text(_configuration(self.receiver.url), encoding="utf-8")
+        toml.write_text(_configuration(self.receiver.url, pace), encoding="utf-8")
         self._env = {
             "OTP_CONFIG": str(toml),
             "OTP_KEYRING": str(ring),
             "OTP_CALLBACK_SECRET_DEFAULT": self.receiver.secret,
             # A message's webhook URL is the first process, the profile's the second, so webhooks have a failover.
-            "OTP_PUBLIC_URL": self.apis["api1"],
+            "OTP_PUBLIC_URL": self.apis[apis[0]],
             "TELNYX_BASE_URL": f"{self.sandbox_url}/v2",
             "TELNYX_API_KEY": "KEY" + secrets.token_hex(24),
             "TELNYX_PUBLIC_KEY": base64.b64encode(bytes(seed.verify_key)).decode(),
             "TELNYX_WEBHOOK_SIGNING_SEED": base64.b64encode(bytes(seed)).decode(),
         }
-        hooks = f"{self.apis['api2']}/webhooks/telnyx"
+        hooks = f"{self.apis[apis[-1]]}/webhooks/telnyx"
         self._commands = {
             "sandbox": ["sandbox", "--port", str(numbers["sandbox"]), "--webhook-url", hooks],
             **{name: ["serve", "--port", str(numbers[name]), "--workers", "1", "--drain", "0s"] for name in self.apis},
-            **{name: ["worker", "--processes", "1", "--concurrency", "16"] for name in ("worker1", "worker2")},
+            **{name: ["worker", "--processes", "1", "--concurrency", "16"] for name in workers},
         }
         self._children: dict[str, Child] = {}
         self._started: dict[str, float] = {}
@@ -118,7 +142,7 @@ class Cluster:
         for name in self.store.names:
             self.start(name)
         await asyncio.to_thread(self.store.form)
-        for name in ORDER:
+        for name in self.order:
             self.start(name)
         await self.ready()
         keys = [await asyncio.to_thread(self._make_key, app) for app in ("default", "other")]
@@ -133,10 +157,16 @@ class Cluster:
         """End every process, stopped ones too. May be called at any time and more than once."""
         for name in list(self._stopped):
             self._signal(name, signal.SIGCONT)
-        processes.stop([self._children[name] for name in reversed(ORDER) if name in self._children], 8.0)
+        processes.stop([self._children[name] for name in reversed(self.order) if name in self._children], 8.0)
         processes.stop(list(self._children.values()), 3.0)
         self._children.clear()
         self.receiver.close()
+
+    def kill_all(self) -> None:
+        """End every process at once."""
+        for child in self._children.values():
+            child.kill()
+        self.close()
 
     async def ready(self, timeout_s: float = START_TIMEOUT_S) -> None:
         """Wait until both API processes and the sandbox respond. Raises TimeoutError with the ends of the logs."""
@@ -155,15 +185,13 @@ class Cluster:
         return "\n".join(f"{name}: {child.last_output(3)}" for name, child in self._children.items())
 
     def _make_key(self, app: str) -> str:
-        command = [sys.executable, "-m", "otp_service", "keys", "create", "--app", app, "--json"]
-        for scope in ("verify", "audit:all"):
-            command += ["--scope", scope]
-        done = subprocess.run(command, env=self._environ(), capture_output=True, text=True, timeout=30, check=True)
-        return str(json.loads(done.stdout)["key"])
+        keys = bootstrap.build_api_keys(config.load(self._environ()))
+        return keys.create(app, ("verify", "audit:all"), None).key
 
     def _environ(self) -> dict[str, str]:
         # Temporary files of killed processes are then removed with this directory.
-        return clean_environ(**self._env, OTP_REDIS_URL=self.store.url, TMPDIR=str(self.directory))
+        code = {} if self._code is None else {"PYTHONPATH": str(self._code)}
+        return clean_environ(**self._env, **code, OTP_REDIS_URL=self.store.url, TMPDIR=str(self.directory))
 
     # ---- the processes ---------------------------------------------------------------------------------------------
 
@@ -175,7 +203,9 @@ class Cluster:
             self._children[name] = self.store.start(name)
         else:
             command = [sys.executable, "-m", "otp_service", *self._commands[name]]
-            self._children[name] = processes.spawn(name, command, environ=self._environ(), log=log)
+            self._children[name] = processes.spawn(
+                name, command, environ=self._environ(), log=log, directory=self._code
+            )
 
     async def kill(self, name: str) -> None:
         """kill -9 of the process, and wait until its own children have ended too."""
@@ -223,7 +253,7 @@ class Cluster:
                 continue
             words = child.end_report()
             began = self._started[name]
-            if name in ORDER[1:] and time.time() - began < STARTUP_S:
+            if name in self.order[1:] and time.time() - began < STARTUP_S:
                 self.failed_starts.append(FailedStart(name, began, time.time(), words[-400:]))
             else:
                 self.accidents.append(f"{name}: {words}"[:400])
@@ -247,14 +277,14 @@ class Cluster:
         ]
 
 
-def _configuration(callback_url: str) -> str:
+def _configuration(callback_url: str, pace: Pace) -> str:
     return _TOML.format(
         profile=_PROFILE,
-        code_ttl_s=CODE_TTL_S,
+        pace=pace,
         max_checks=MAX_CHECKS,
         wrong_codes=WRONG_CODES_PER_NUMBER,
         callback_url=callback_url,
-        resend_after=json.dumps([f"{seconds}s" for seconds in RESEND_S]),
+        resend_after=json.dumps([f"{seconds}s" for seconds in pace.resend_s]),
     )
 
 

@@ -11,6 +11,12 @@ from .sending_rules import CLOCK_S
 LEARNED_WITHIN_S = 15.0
 """How long after a reply the service may take to know of it: its webhook may have to be posted again."""
 
+UNDISTURBED_S = 3.0
+"""The same, if no process and no server was disturbed."""
+
+_TOLD = ("inbound", "reply")
+"""Sources of an opt-out that the person's own message is. The others are the carrier's refusal and its list."""
+
 IN_FLIGHT_S = 1.0
 """A send that had begun when something happened may still reach the carrier."""
 
@@ -22,7 +28,7 @@ def optout_ignored(case: Case) -> Iterator[Breach]:
     for reply in case.evidence.replies:
         if reply.text != "STOP":
             continue
-        learned = _learned(case, reply, "optout.added")
+        learned = _learned(case, reply)
         if learned is None:
             yield Breach(OPTED_OUT, reply.number, "the STOP was never recorded")
             continue
@@ -35,18 +41,20 @@ def optout_ignored(case: Case) -> Iterator[Breach]:
                 yield Breach(OPTED_OUT, reply.number, f"sent {request.received_at - learned:.1f} s after the STOP")
 
 
-def _learned(case: Case, reply: Reply, event_type: str) -> float | None:
-    """When the service recorded the reply; infinite if its webhook may be lost, or there was no time; None if not."""
-    events = case.events_about[mask_of(reply.number)]
-    at = min(
-        (event.at for event in events if event.type == event_type and event.at >= reply.at - CLOCK_S), default=None
-    )
-    if at is not None and at <= reply.at + LEARNED_WITHIN_S:
-        return at + CLOCK_S
-    may_be_lost = case.during(LOST_REPLY, reply.at, reply.at + LEARNED_WITHIN_S)
-    delayed = case.during(STORE_FAULTS, reply.at, reply.at + LEARNED_WITHIN_S)
-    early = case.evidence.judged_at < reply.at + LEARNED_WITHIN_S
-    return at if at is not None and delayed else math.inf if may_be_lost or early else None
+def _learned(case: Case, reply: Reply) -> float | None:
+    """When the service recorded the STOP; infinite if it may not have been told of it yet; None if it must know."""
+    events = [event for event in case.events_about[mask_of(reply.number)] if event.at >= reply.at - CLOCK_S]
+    added = [event for event in events if event.type == "optout.added"]
+    told = min((event.at for event in added if event.detail.get("source") in _TOLD), default=math.inf)
+    until = reply.at + LEARNED_WITHIN_S
+    disturbed = case.during(_DELAYS, reply.at - 1.0, until)
+    if told <= until or (told < math.inf and disturbed):
+        return told + CLOCK_S
+    if case.during(LOST_REPLY, reply.at, until):
+        # Then the service knows when the carrier refuses a message.
+        return min((event.at for event in added), default=math.inf)
+    early = case.evidence.judged_at < reply.at + (LEARNED_WITHIN_S if disturbed else UNDISTURBED_S)
+    return math.inf if early else None
 
 
 def _opted_in_again(case: Case, stop: Reply) -> float:

@@ -6,9 +6,6 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from .caller import Caller
 
-RESEND_S = (3, 5)
-"""The configured waits before the second and third send."""
-
 MAX_CHECKS = 5
 WRONG_CODES_PER_NUMBER = 8
 """The configured budgets: of a verification, and of a number over all of them."""
@@ -54,7 +51,7 @@ async def resend(caller: Caller) -> None:
     if not await caller.begin():
         return
     for turn in range(caller.rng.randint(1, 2)):
-        await asyncio.sleep(RESEND_S[turn] + 0.1 + caller.rng.random())
+        await asyncio.sleep(caller.resend_s[turn] + 0.1 + caller.rng.random())
         await caller.start(f"{caller.name}-{turn + 2}" if caller.rng.random() < 0.7 else "")
     if code := await caller.read():
         await asyncio.sleep(caller.rng.uniform(0, 2))
@@ -143,7 +140,7 @@ async def opt_out_and_in(caller: Caller) -> None:
     await caller.reply("STOP")
     await caller.api.forge(caller.number, caller.random_api())
     for _ in range(2):
-        await asyncio.sleep(RESEND_S[0] / 2 + 0.1)
+        await asyncio.sleep(caller.resend_s[0] / 2 + 0.1)
         await caller.start()
     await caller.reply("START")
     for _ in range(6):
@@ -166,12 +163,12 @@ async def spend_the_budget(caller: Caller) -> None:
         return
     for _ in range(MAX_CHECKS):
         await caller.guess(caller.wrong(code))
-    await asyncio.sleep(RESEND_S[0] + 0.2)
+    await asyncio.sleep(caller.resend_s[0] + 0.2)
     if not (await caller.start()).good or not (code := await caller.read(but=code)):
         return
     await asyncio.gather(*(caller.guess(caller.wrong(code)) for _ in range(WRONG_CODES_PER_NUMBER - MAX_CHECKS)))
     await caller.guess(code)
-    await asyncio.sleep(RESEND_S[1] + 0.2)
+    await asyncio.sleep(caller.resend_s[1] + 0.2)
     await caller.start()
 
 

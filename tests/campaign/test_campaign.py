@@ -14,8 +14,9 @@ import pytest
 
 from ..conftest import clean_environ
 from ..e2e.processes import alive, descendants
+from .case import ELECTIONS, STORE_FAULTS
 from .evidence import code_in, verification_part
-from .faults import CARRIER_KINDS, PROCESS_KINDS, SETTLE_S, chaos_of, plan
+from .faults import CARRIER_KINDS, PROCESS_KINDS, SETTLE_S, chaos_of, plan, process_kinds
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "tests.campaign"]
@@ -33,6 +34,16 @@ def test_a_run_of_two_minutes_has_every_fault(seed: int) -> None:
     planned = plan(seed, 70)
     assert {fault.kind for fault in planned} == {kind.name for kind in (*PROCESS_KINDS, *CARRIER_KINDS)}
     assert all(fault.at + fault.lasts <= 70 - SETTLE_S for fault in planned)
+
+
+@pytest.mark.parametrize("store", ["sentinel", "cluster"])
+def test_other_stores_have_faults_of_their_own(store: str) -> None:
+    """Each kind of process and store at least once in four minutes; a lone server's crash is none of them."""
+    kinds = {fault.kind for fault in plan(7, 200, store)}
+    assert kinds == {kind.name for kind in (*process_kinds(store), *CARRIER_KINDS)}
+    assert {"planned_failover", "kill_primary", "hang_primary"} < kinds
+    assert "kill_store" not in kinds
+    assert {kind for kind in kinds if kind in STORE_FAULTS} - {"kill_connections", "flush_scripts"} <= ELECTIONS
 
 
 def test_faults_of_one_sequence_do_not_overlap() -> None:

@@ -23,7 +23,7 @@ from .sample_evidence import (
 )
 
 MASK = mask_of(NUMBER)
-LEARNED = Event("00-o", T0 + 5.1, "optout.added", "", "", {}, MASK)
+LEARNED = Event("00-o", T0 + 5.1, "optout.added", "", "", {"source": "inbound"}, MASK)
 
 
 def stopped(learned: bool = True, **other: Any) -> Evidence:
@@ -63,6 +63,14 @@ def test_an_opt_out_is_recorded() -> None:
     assert kinds(stopped(learned=False)) == {breaches.OPTED_OUT}
     assert kinds(stopped(learned=False, faults=(Fault("webhook_loss", T0 + 4, T0 + 6, "carrier"),))) == set()
     assert kinds(stopped(learned=False, faults=(Fault("webhook_loss", T0 + 1, T0 + 4, "carrier"),))) != set()
+
+
+def test_the_carriers_refusal_is_no_record_of_a_stop() -> None:
+    """It only comes because the service sent to a person who had opted out."""
+    refused = replace(LEARNED, detail={"source": "carrier"})
+    evidence = replace(stopped(), events=(*EVENTS, refused))
+    assert kinds(evidence) == {breaches.OPTED_OUT}
+    assert kinds(replace(evidence, faults=(Fault("webhook_loss", T0 + 4, T0 + 6, "carrier"),))) == set()
 
 
 def test_nobody_is_opted_out_who_never_said_so() -> None:

@@ -33,7 +33,7 @@ CLAIMS = Claims(
     context_hash="",
     jti="abc",
     verification_id="vrf_x",
-    iat=int(time.time()),
+    approved_s=int(time.time()),
 )
 TOKEN = encode(CLAIMS, RING.active_kid, RING.sign)
 
@@ -56,7 +56,7 @@ def signed(head: str, payload: str, sign: Callable[[bytes], bytes] = RING.sign) 
 
 def just_issued() -> tuple[Claims, str]:
     """Claims of this second and their token: a busy machine may come to a test minutes after it has read the file."""
-    claims = replace(CLAIMS, iat=int(time.time()))
+    claims = replace(CLAIMS, approved_s=int(time.time()))
     return claims, encode(claims, RING.active_kid, RING.sign)
 
 

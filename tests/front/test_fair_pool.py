@@ -66,6 +66,24 @@ def test_owners_take_turns() -> None:
     run(test)
 
 
+def test_each_owner_is_served_in_the_order_of_arrival() -> None:
+    """Among owners it is whose turn was longest ago."""
+
+    async def test() -> None:
+        work = Work(FairPool("test", 1, 100, LONG_S))
+        names = [f"{owner}{number}" for owner in "abc" for number in range(3)]
+        asked = [work.ask("first")]
+        await settle()
+        for name in names:
+            asked.append(work.ask(name[0], name))
+            await settle()
+        work.end(10)
+        await asyncio.gather(*asked)
+        assert work.begun == ["first", "a0", "b0", "c0", "a1", "b1", "c1", "a2", "b2", "c2"]
+
+    run(test)
+
+
 def test_who_waits_most_is_refused() -> None:
     """Where too many wait; then as many may wait again."""
 

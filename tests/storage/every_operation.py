@@ -26,6 +26,7 @@ from otp_service.storage.keyrings import Keyrings
 from otp_service.storage.readiness import dead_shards, fix_shards
 from otp_service.storage.schema.fields import DeadLetter
 
+from .factors import every_factor
 from .harness import BANK, CODE, SHOP, WRONG, StoreHarness, fresh_number, word
 
 NEXT = Refused("40002", "Spam", Action.NEXT_SENDER)
@@ -260,6 +261,7 @@ def other_places(harness: StoreHarness) -> None:
     assert api_keys.revoke(api_keys.create("shop", ["verify"], None).id)
     harness.audit.trim(60_000)
     dead_letters(harness)
+    every_factor(harness)
     consumer = AuditConsumer(harness.store, harness.scripts, harness.keys)
     consumer.open("0")
     consumer.open()

@@ -24,6 +24,7 @@ from otp_service.storage.connect import connect
 from otp_service.storage.deliveries import Deliveries
 from otp_service.storage.delivery_reports import DeliveryReports
 from otp_service.storage.due_deliveries import DueDeliveries
+from otp_service.storage.factors import FactorTable
 from otp_service.storage.idempotency import Idempotency
 from otp_service.storage.limits import Limits
 from otp_service.storage.optouts import OptOuts
@@ -139,6 +140,7 @@ class StoreHarness(Remembered, Records):
         self.due_timers = Timers(self.store, self.scripts, self.keys, ids)
         self.sender_rate = SenderRate(self.store, self.scripts, self.keys)
         self.optouts = OptOuts(self.store, self.scripts, self.keys)
+        self.factors = FactorTable(self.store, self.scripts, self.keys, ids)
         self.limits = Limits(self.scripts, self.keys)
         self.idempotency = Idempotency(self.scripts, self.keys)
         self.audit = AuditLog(self.store, self.scripts, self.keys)

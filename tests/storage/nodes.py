@@ -57,6 +57,12 @@ class Nodes:
         port = client.get_node_from_key(key).port
         return [raw.connection_pool.connection_kwargs["port"] for raw in self.raws].index(port)
 
+    def notice_within(self, ms: int) -> None:
+        """How soon nodes that do not hang call another one dead."""
+        for raw, server in zip(self.raws, self.servers, strict=True):
+            if server not in self._hanging:
+                raw.config_set("cluster-node-timeout", ms)
+
     def take_over(self, key: str, index: int) -> None:
         """Give the slot of this key to a node, as all nodes see it that do not hang."""
         slot = self.raws[index].execute_command("CLUSTER", "KEYSLOT", key)

@@ -224,13 +224,18 @@ def test_readiness_names_the_dead_shards(nodes: Nodes, harness: StoreHarness, tm
     api = ApiHarness(bootstrap.build_web(settings), settings, config.load_keyring(settings), seed, harness.raw)
     assert api.call("GET", "/readyz", key=None).json == {"status": "ready"}
 
-    def seen() -> list[str]:
+    def seen(check: str) -> list[str]:
         answer = api.call("GET", "/readyz", key=None)
         assert answer.status == 200
-        return [warning["detail"] for warning in answer.json.get("warnings", ()) if warning["check"] == "writes"]
+        return [warning["detail"] for warning in answer.json.get("warnings", ()) if warning["check"] == check]
 
     with nodes.hanging(dead):
-        assert " of 16 shards take no writes: s0" in wait_until(seen, 5, "a warning")[0]
+        assert " of 16 shards take no writes: s0" in wait_until(lambda: seen("writes"), 5, "a warning")[0]
+        nodes.notice_within(1_000)
+        told = wait_until(lambda: seen("servers"), 30, "what the other nodes say of it")[0]
+        assert told.startswith("Nodes of the Cluster that are down: 1. 546")
+        assert " of 16384 slots have no living primary: " in told
+        nodes.notice_within(15_000)
         with nodes.hanging((dead + 1) % 3), nodes.hanging((dead + 2) % 3):
             wait_until(lambda: api.call("GET", "/readyz", key=None).status == 503, 5, "an end of the readiness")
             waits = [harness.sender_rate.acquire_rate_slot("alone", 0.05, 50_000) for _ in range(2)]

@@ -33,6 +33,7 @@ SCRIPTS = names()
 ENDLESS = (
     r"otp:\{s..\}:(outbox|dead|timers|audit|opted_out)$",
     r"otp:\{s..\}:optouts:",
+    r"otp:\{s..\}:subject:",
     r"otp:\{meta\}:(shards|index_keys|key_ids)$",
     r"otp:\{keys\}:",
     r"otp:\{sync\}:cursor:",

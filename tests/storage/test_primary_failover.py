@@ -267,7 +267,15 @@ def test_sentinels_may_have_the_password_of_the_servers(tmp_path: Path) -> None:
 def test_urls_of_sentinels() -> None:
     """IPv6 hosts are written in brackets; what cannot be meant is refused."""
     connect.connect("redis+sentinel://[::1]:26379,localhost/main").close()
-    for url in ("redis+sentinel://h/main?password=x", "redis+sentinel:///main", "redis+sentinel://h:x/main"):
+    for url in (
+        "redis+sentinel://h/main?password=x",
+        "redis+sentinel:///main",
+        "redis+sentinel://h:x/main",
+        "redis+sentinel://h/main?sentinel_tls=perhaps",
+        "redis+cluster://h:x",
+        "redis+cluster://h/main",
+        "redis+cluster://h?sentinel_password=x",
+    ):
         with pytest.raises(ConfigError):
             connect.connect(url)
 

@@ -4,13 +4,15 @@ import secrets
 
 import pytest
 
+from otp_service.domain.factor_checking import FactorApproved
 from otp_service.domain.ids import Reference
 from otp_service.keyring import Keyring, parse, rotate
 from otp_service.storage.pieces import joined, pack_sealed, unpack_sealed
-from otp_service.storage.schema.fields import IdempotencyKey, Secrets
+from otp_service.storage.schema.fields import Factor, IdempotencyKey, PendingSecret, Secrets
 from otp_service.storage.schema.sealed import SEALED
 from otp_service.storage.sealed_values import SealedValues
 
+from .factors import active, enroll, guess, new_subject, step_of
 from .harness import _KEYRING_BYTES, StoreHarness, fresh_number, word
 
 ANSWER = b'{"status": "approved"}' * 20
@@ -44,8 +46,12 @@ def test_the_list_names_keys_as_they_are_built(harness: StoreHarness) -> None:
     """Each line of the list has its key and its fields, and no other of what such a hash holds."""
     ref, digest = Reference("token", "0" * 20), "d"
     built = {harness.keys.secrets(ref): (Secrets.BOX, f"{Secrets.BODY}12"), harness.keys.idempotency(digest): ("body",)}
+    token = "a" * 32
+    built[harness.keys.enrollment(ref)] = (PendingSecret.SEALED,)
+    built[harness.keys.subject(ref.number_hash)] = (f"{token}{Factor.SEALED}",)
     names = [Secrets.DIGEST, Secrets.BOX, f"{Secrets.BOX}:2", f"{Secrets.BODY}12", f"{Secrets.BODY}12:2"]
-    held = dict.fromkeys([*names, IdempotencyKey.BODY, IdempotencyKey.OWNER], "x")
+    held = dict.fromkeys([*names, IdempotencyKey.BODY, IdempotencyKey.OWNER, PendingSecret.SEALED], "x")
+    held |= dict.fromkeys([f"{token}{name}" for name in (Factor.SEALED, f"{Factor.SEALED}:2", Factor.STEP)], "x")
     for key, fields in built.items():
         found = [name for where in SEALED for name in where.in_hash(key, held)]
         assert sorted(found) == sorted(fields)
@@ -103,6 +109,21 @@ def test_it_goes_on_where_it_was_ended(harness: StoreHarness, values: SealedValu
         values.reseal(newer.active_kid, lambda sealed: _ended(anew, sealed), no_progress)
     assert values.reseal(newer.active_kid, lambda text: newer.seal(newer.open(text)), no_progress).done == 3
     assert all(newer.open(harness.raw.hget(key, IdempotencyKey.BODY)) == ANSWER for key in keys)
+
+
+def test_the_secret_of_an_app_is_carried_over(harness: StoreHarness, values: SealedValues, newer: Keyring) -> None:
+    """It opens with the new key and logs in; one that is to be confirmed is counted, and left."""
+    subject = new_subject(harness)
+    ref = active(harness, subject)
+    enroll(harness, subject)
+    assert values.needs(no_progress) == {
+        harness.ring.active_kid: {"secrets of authenticator apps": 1, "apps to be confirmed": 1}
+    }
+    assert values.reseal(newer.active_kid, lambda text: newer.seal(newer.open(text)), no_progress).done == 1
+    (found,) = harness.factors.read(subject).authenticators
+    assert found.sealed.startswith(newer.active_kid)
+    assert newer.open(found.sealed) == b"s" * 20
+    assert isinstance(guess(harness, subject, steps=[(ref.token, step_of(harness) + 1)]), FactorApproved)
 
 
 def _ended(anew: object, sealed: str) -> str:

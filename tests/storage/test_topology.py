@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from otp_service.runtime.dev import embedded_store
-from otp_service.storage import connect
+from otp_service.storage import connect, servers_state
 from otp_service.storage.answering import STORE_ERRORS
 from otp_service.storage.cluster import LOOK_UP_PAUSE_S
 from otp_service.storage.store import Store
@@ -61,8 +61,11 @@ def test_a_slot_without_a_node_is_found_again(node: Any, store: Store) -> None:
     node.execute_command("CLUSTER", "DELSLOTS", slot)
     wait_until(lambda: not writes(store, KEY) and not cluster.nodes_manager.slots_cache.get(slot), 10, "a look-up")
     assert writes(store, OTHER), "other slots are served"
+    assert servers_state.faults(store) == [f"1 of 16384 slots have no living primary: {slot}."]
     node.execute_command("CLUSTER", "ADDSLOTS", slot)
     wait_until(lambda: writes(store, KEY), 10, "a write after the slot is back")
+    assert servers_state.faults(store) == []
+    assert servers_state.describe(store) == "all slots are served; primaries: 1"
 
 
 def test_nobody_waits_in_line_for_a_cluster_that_is_down(node: Any, store: Store) -> None:

@@ -68,7 +68,7 @@ def never_reads(server: Misbehaving, connection: socket.socket) -> None:
 
 
 PHASES = {
-    "status line": dripping(b"H", b"T"),
+    "status line": dripping(b"HTTP/1.1 200 ", b"O"),
     "header name": dripping(b"HTTP/1.1 200 OK\r\nX-", b"a"),
     "many headers": dripping(b"HTTP/1.1 200 OK\r\n", b"X-A: b\r\n"),
     "100 Continue": dripping(b"HTTP/1.1 100 Continue\r\n\r\n"),

@@ -20,7 +20,7 @@ from otp_service.domain.verification import Status
 from otp_service.domain.view import DeliveryView, TimelineEntry, VerificationView
 from otp_service.runtime.callback_worker import CallbackWorker
 from otp_service.usecases.send_callbacks import SendCallbacks
-from otp_service.web.schemas.callbacks import callback_body
+from otp_service.web.schemas.callbacks import callback_body, factor_callback_body
 from otp_service.web.schemas.verification import VerificationWithTimeline, shown_as, timeline_events
 from tests.conftest import wait_until
 from tests.fakes import FakeAuditConsumer, FakeCallbackQueue, FakeReceivers, FakeVerifications
@@ -59,6 +59,8 @@ def view(ref: Reference = REF, metadata: str = "{}") -> VerificationView:
 def event(kind: str = "verification.approved", number: int = 1, **fields: str) -> Event:
     """The n-th event of shard 2."""
     given = {"type": kind, "verification": REF.token, "app": "shop", "mask": "+1******0143", **fields}
+    if kind.startswith("factor."):
+        given.setdefault("detail", '{"sub": "00ff", "factor_id": "fac_1", "kind": "sms"}')
     return Event(2, Position(AT, number), kind, given)
 
 
@@ -88,6 +90,7 @@ class Scenario:
             vault=RING,
             apps=apps,
             write=callback_body,
+            write_factor=factor_callback_body,
             random=lambda: 0.0,
             count=lambda app, outcome: self.counted.append((app, outcome)),
         )
@@ -110,7 +113,7 @@ def test_every_kind_of_event_that_is_promised_is_sent(scenario: Scenario) -> Non
     while scenario.use_case().collect(left_behind=False):
         pass
     assert {one.type for one in scenario.queue.queued} == EVENTS
-    assert len(scenario.queue.queued) == len(EVENTS) == 16
+    assert len(scenario.queue.queued) == len(EVENTS) == 26
     assert scenario.audit.finished == everything
 
 
@@ -126,6 +129,18 @@ def test_the_body_is_the_object_of_the_api(scenario: Scenario) -> None:
     shown = shown_as(VerificationWithTimeline, view(), timeline=timeline_events(scenario.store.timeline(REF)))
     assert body["data"] == msgspec.to_builtins(shown)
     assert body["data"]["version"] == 4
+
+
+def test_a_factors_callback_says_what_the_event_says(scenario: Scenario) -> None:
+    """The person's `sub`, the factor, its number's mask; no verification is looked for."""
+    scenario.audit.events = [event("factor.added", verification="")]
+    scenario.use_case().collect(left_behind=False)
+    (one,) = scenario.queue.queued
+    assert json.loads(one.body) == {
+        "type": "factor.added",
+        "timestamp": rfc3339(AT),
+        "data": {"sub": "00ff", "factor_id": "fac_1", "kind": "sms", "to": "+1******0143"},
+    }
 
 
 def test_a_body_stays_below_20_kb() -> None:

@@ -87,6 +87,14 @@ brand = "Abroad"
 route = ["name"]
 countries = ["*"]
 
+[apps.careful]
+brand = "Careful"
+route = ["pool"]
+
+[apps.careful.factors]
+pay = ["sms", "totp"]
+sms_only = ["sms"]
+
 [apps.backed]
 brand = "Backed"
 route = ["backup", "name"]

@@ -8,7 +8,7 @@ from otp_service import bootstrap
 from otp_service.storage.api_keys import SCOPES
 
 from .conftest import OTHER_PROFILE, PROFILE, Answer, ApiHarness
-from .request_examples import UNKNOWN_ID
+from .request_examples import UNKNOWN_FACTOR, UNKNOWN_ID
 
 ROUTES = [
     ("POST", "/verify/start", "verify"),
@@ -16,6 +16,11 @@ ROUTES = [
     ("GET", f"/verify/{UNKNOWN_ID}", "verify"),
     ("POST", f"/verify/{UNKNOWN_ID}/cancel", "verify"),
     ("POST", "/receipts/redeem", "verify"),
+    ("POST", "/factors/totp", "factors"),
+    ("POST", f"/factors/totp/{UNKNOWN_FACTOR}/confirm", "factors"),
+    ("POST", f"/factors/{UNKNOWN_FACTOR}/check", "factors"),
+    ("POST", "/factors/recovery-codes", "factors"),
+    ("GET", "/factors?subject=x", "factors"),
     ("GET", "/optouts/%2B12025550143", "optouts:read"),
     ("GET", "/people/%2B12025550143", "support"),
     ("POST", "/people/%2B12025550143/lift", "support"),

@@ -198,7 +198,7 @@ def test_members_of_another_type(api: ApiHarness, path: str, member: str, value:
         ("/verify/check", {"code": "123456", "verification_id": "x", "to": "+1202555014\u0663"}, "/to"),
         ("/verify/check", {"code": "123456", "verification_id": "x", "to": None}, "/to"),
         ("/verify/check", {"code": "123456", "verification_id": "x", "purpose": ""}, "/purpose"),
-        ("/verify/check", {"code": "123456", "subject": "user-7"}, "/subject"),
+        ("/verify/check", {"code": "123456", "subject": "user\u00007"}, "/subject"),
         ("/verify/check", {"code": 123456, "verification_id": "x"}, "/code"),
         ("/verify/check", {"code": "123456", "verification_id": "x", "skip_delete": True}, "/skip_delete"),
         (f"/verify/{UNKNOWN_ID}/cancel", {"nope": 1}, "/nope"),

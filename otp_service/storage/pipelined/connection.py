@@ -45,6 +45,11 @@ class Connection(asyncio.Protocol):
         """Whether commands can be sent."""
         return self._transport is not None
 
+    @property
+    def has_timed_out(self) -> bool:
+        """Whether it was given up because the server did not answer in time."""
+        return isinstance(self._failure, RedisTimeoutError)
+
     def send(self, packed: bytes, done: Done) -> None:
         """Send a command. Raises redis' ConnectionError if the connection has ended."""
         if self._transport is None:

@@ -2,7 +2,7 @@
 
 While the first connection is being made, or one that was lost is made again, commands wait for it. Once a try to
 connect has failed, commands are refused at once, and a try is made every `PAUSE_S`, until one succeeds. So a server
-that hangs costs a request its own time-out at most, and later ones nothing.
+that hangs costs a request its own time-out and a short try to connect at most, and later ones nothing.
 """
 
 import asyncio
@@ -19,6 +19,9 @@ from ..packing import packed
 from ..primary import ROLE_CHECK_S, is_doubtful
 from .connection import Connection, Done
 from .servers import Address, Login, open_connection, require_primary
+
+AFTER_TIMEOUT_S = 0.25
+"""For connecting anew to a server that has just answered nothing in time: whoever waited for it is refused sooner."""
 
 _HELLO = packed(("HELLO",))
 _log = logging.getLogger("otp.store")
@@ -49,6 +52,7 @@ class Link:
         self._closed = False
         self._role_checked_at = 0.0
         self._opened_at = 0.0
+        self._patience_s = TIMEOUT_S
 
     @property
     def refuses(self) -> bool:
@@ -107,7 +111,8 @@ class Link:
 
     async def _open(self) -> None:
         try:
-            async with asyncio.timeout(TIMEOUT_S):
+            patience_s, self._patience_s = self._patience_s, TIMEOUT_S
+            async with asyncio.timeout(patience_s):
                 self._connection = await open_connection(await self._find(), self._login, self._lost)
         except (OSError, RedisError) as error:
             self._failed(error)
@@ -149,6 +154,8 @@ class Link:
     def _lost(self, connection: Connection) -> None:
         if connection is self._connection:
             self._connection = None
+            if connection.has_timed_out:
+                self._patience_s = AFTER_TIMEOUT_S
             if self._loop.time() - self._opened_at >= PAUSE_S:
                 self._connect()
             # Otherwise the next command does: a server that ends every connection would get them without end.

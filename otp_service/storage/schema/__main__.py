@@ -22,6 +22,8 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "number": (fields.Number,),
     "outbox": (fields.Outbox,),
     "record": (fields.Record, fields.Delivery),
+    "enrollment": (fields.PendingSecret,),
+    "subject": (fields.Subject, fields.Factor),
     "start_refusals": (fields.Refused,),
     "secrets": (fields.Secrets,),
     "sync_cursor": (fields.SyncCursor,),
@@ -36,6 +38,9 @@ class _Pattern(Keys):
 
     def shard(self, number_hash: str) -> int:
         return 0
+
+    def _of(self, number_hash: str) -> str:
+        return self._tag(0)
 
     def _tag(self, shard: int) -> str:
         return f"{PREFIX}:{{s<shard>}}"

@@ -183,3 +183,19 @@ ProcessEntry = Encoding("|", ("at_ms", "record"))
 
 SenderRatios = Encoding("|", ("success", "spam"))
 """What the carrier reports of a sender: two ratios of 0 to 1, each empty where the carrier reports none."""
+
+TriesInARow = Encoding("|", ("in_a_row", "last_ms", "generation"))
+"""Wrong codes of a subject: how many in a row, when the last try was taken, and how often a row has ended.
+
+A try that is given back counts only in the row that it was taken in.
+"""
+
+FactorFacts = Encoding(UNIT_SEPARATOR, ("kind", "created_ms", "algorithm", "digits", "period_s"))
+"""What never changes of a factor. The last three are those of an authenticator app, else empty."""
+
+SpentReceipt = Encoding("|", ("operation", "at_ms"))
+"""What spent a receipt, and when. An empty text: nothing has."""
+
+SentCode = Encoding("|", ("verification", "number_hash", "binds"))
+"""The code that was sent to a subject last for a purpose: the token of the verification, the number, and whether its
+approval may bind that number (1)."""

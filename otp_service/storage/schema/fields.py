@@ -6,7 +6,7 @@ field of a delivery is written after the delivery's ordinal: `n .. Delivery.STAT
 
 from typing import Final
 
-from ...domain import ids, outbox
+from ...domain import factors, ids, outbox
 from .encodings import TimerEntry
 
 
@@ -47,6 +47,8 @@ class Record:
     RECEIPT: Final = "receipt_id"
     REQUEST: Final = "request_key"
     """The Idempotency-Key of the check that was approved."""
+    SUBJECT: Final = "subject"
+    """The keyed hash of the subject that the start named; not there if it named none."""
     REDEEMED: Final = "redeemed_ms"
     REDEEM_OPERATION: Final = "redeem_operation"
     CANCEL_OPERATION: Final = "cancel_operation"
@@ -117,6 +119,64 @@ class Number:
     """Followed by a digit: the delivery that became one of its last messages at the carrier."""
     ENDS: Final = "ends_ms"
     """When the hash ends by itself, and when it may end if no wrong codes in a row are to be remembered."""
+
+
+class Subject:
+    """Hash: a subject of an app. The fields of its factors stand in it, too: see `Factor`."""
+
+    APP: Final = "app"
+    ACTIVE: Final = "active"
+    """How many active factors there are."""
+    WRONG: Final = "wrong_in_a_row"
+    """The wrong codes in a row over all factors, as `TriesInARow`."""
+    SENT: Final = "sent:"
+    """Followed by a purpose: the code that was sent last, as `SentCode`."""
+    REMOVED: Final = "removed_by"
+    """The operation that removed a factor last."""
+
+
+class Factor:
+    """Fields of a subject's factors, each after the token of the factor's id."""
+
+    FACTS: Final = ":factor"
+    """What never changes, as `FactorFacts`."""
+    LABEL: Final = ":label"
+    PENDING: Final = ":confirm_by_ms"
+    """Until when it can be confirmed; not there once it is active."""
+    CONFIRM_TRIES: Final = ":confirm_tries"
+    SEALED: Final = ":sealed"
+    """The sealed secret of an active authenticator app, in pieces."""
+    STEP: Final = ":step"
+    """The last time step that was accepted."""
+    DRIFT: Final = ":drift"
+    """By how many steps that one was off."""
+    USED: Final = ":used_ms"
+    APPROVED_BY: Final = ":approved_by"
+    """The operation that was approved last, for a caller that lost its reply."""
+    CODE: Final = ":code:"
+    """Followed by the keyed hash of a recovery code: a `CodeState`."""
+    LEFT: Final = ":left"
+    """How many recovery codes are left."""
+    NUMBER: Final = ":number"
+    """The keyed hash of the number that is bound to the subject."""
+    MASK: Final = ":mask"
+    REPLAYED: Final = ":replayed_step"
+    """The last time step whose second use is on record."""
+
+
+class PendingSecret:
+    """Hash: the secret of an authenticator app that is to be confirmed."""
+
+    SEALED: Final = "sealed_secret"
+
+
+class CodeState:
+    """Values of a recovery code's field."""
+
+    UNUSED: Final = "unused"
+    USED: Final = "used"
+    REPLAYED: Final = "replayed"
+    """Used, and another use of it is on record."""
 
 
 class AuditEntry:
@@ -232,9 +292,10 @@ class KeyEvent:
 
 
 class PublicId:
-    """Parts of a delivery's id: the prefix, the token of the verification, the hyphen, the ordinal."""
+    """Parts of a delivery's id (the prefix, the token of the verification, the hyphen, the ordinal) and a factor's."""
 
     DELIVERY: Final = ids.DELIVERY_PREFIX
+    FACTOR: Final = factors.FACTOR_PREFIX
     ORDINAL: Final = "-"
 
 

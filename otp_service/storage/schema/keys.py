@@ -11,7 +11,7 @@ from ...domain.ids import Reference, shard_of
 
 PREFIX = "otp"
 
-_OF_NUMBERS = re.compile(r"otp:\{s[0-9a-f]+\}:(verification|number|optouts|opted_out|sticky)(:|$)", re.ASCII)
+_OF_NUMBERS = re.compile(r"otp:\{s[0-9a-f]+\}:(verification|number|optouts|opted_out|sticky|subject)(:|$)", re.ASCII)
 
 
 def of_numbers(key: str) -> bool:
@@ -91,6 +91,23 @@ class Keys:
     def first_received(self, number_hash: str, event_id: str) -> str:
         """String: when a webhook event was first received (ms). TTL: 24 h."""
         return f"{self._of(number_hash)}:first_received:{event_id}"
+
+    # ---- one subject -----------------------------------------------------------------------------------------------
+
+    def subject(self, subject_hash: str) -> str:
+        """Hash: a person by the app's own id: the factors, and the wrong codes in a row over all of them.
+
+        No TTL while there is an active factor, or while only an operator can end the row of wrong codes. Else 30 days.
+        """
+        return f"{self._of(subject_hash)}:subject:{subject_hash}"
+
+    def enrollment(self, ref: Reference) -> str:
+        """Hash: the sealed secret of an authenticator app that is to be confirmed. TTL: 15 minutes."""
+        return f"{self._of(ref.number_hash)}:enrollment:{ref.token}"
+
+    def factor_receipt(self, subject_hash: str, receipt_id: str) -> str:
+        """String: the receipt of an approval by a factor, what spent it and when, `operation|ms`. TTL: 3 minutes."""
+        return f"{self._of(subject_hash)}:factor_receipt:{receipt_id}"
 
     # ---- one shard -------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .fields import IdempotencyKey, Secrets
+from .fields import Factor, IdempotencyKey, PendingSecret, Secrets
 from .keys import word_of
 
 
@@ -18,7 +18,7 @@ class SealedField:
 
     `word` stands in the keys, see `keys.word_of`; `fields` matches whole names of fields, without those of further
     pieces. `lasts`: whether a value stays for so long that it is sealed anew; otherwise it ends with the code, ten
-    minutes after its start.
+    minutes after its start, or with an enrollment, fifteen minutes after its own.
     """
 
     kind: str
@@ -36,5 +36,7 @@ class SealedField:
 SEALED = (
     SealedField("pending codes", "secrets", Secrets.BOX, lasts=False),
     SealedField("messages to send", "secrets", f"{Secrets.BODY}[0-9]+", lasts=False),
+    SealedField("apps to be confirmed", "enrollment", PendingSecret.SEALED, lasts=False),
+    SealedField("secrets of authenticator apps", "subject", f"[a-z2-7]{{32}}{Factor.SEALED}", lasts=True),
     SealedField("answers of checks", "idempotency", IdempotencyKey.BODY, lasts=True),
 )

@@ -23,7 +23,7 @@ PYTHON: Mapping[str, tuple[str, ...]] = {
 }
 """Key to what writes it without a script. A test compares it with the code."""
 
-OTHER_NAMES: Mapping[str, tuple[str, ...]] = {"unclear": ("audit/append",)}
+OTHER_NAMES: Mapping[str, tuple[str, ...]] = {"unclear": ("audit/append",), "subject": ("sealed/replace",)}
 """Keys that a script writes where its header has another name: the caller chooses which mark is set.
 
 `sealed/replace` may write every key of `sealed.SEALED` whose values last; the others of them belong here.

@@ -8,6 +8,7 @@ milliseconds by the store's clock. `number_hash` is a number's keyed hash (hex, 
 from .audit import AuditConsumer, AuditReader
 from .callbacks import CallbackQueue, Receivers
 from .delivery import Carrier, Deliveries, DeliveryReports, DueDeliveries, SenderRate
+from .factors import FactorStore
 from .optouts import BlockList, Cursors, OptOutRegistry
 from .people import PersonStore
 from .secrets import KeyIds, Ring, Vault
@@ -26,6 +27,7 @@ __all__ = [
     "Deliveries",
     "DeliveryReports",
     "DueDeliveries",
+    "FactorStore",
     "HealthReports",
     "KeyIds",
     "OptOutRegistry",

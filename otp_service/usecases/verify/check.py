@@ -1,46 +1,61 @@
 """Checking a code. The store counts a guess before it compares it; only an approval gives a receipt."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
 from ...domain import binding, codes, receipt
-from ...domain.checking import Approved, CheckAnswer, CheckCommand, Limited, Superseded, Wrong
+from ...domain.checking import Approved, CheckAnswer, CheckCommand, Limited, OfSubject, Superseded, Wrong
 from ...domain.ending import Ended
 from ...domain.errors import KeyUnknown, Refusal
+from ...domain.factor_checking import TryTaken
+from ...domain.factors import FactorKind, Subject, factor_id
 from ...domain.ids import Reference
 from ...domain.policy import App, Policy
-from ...domain.verification import DEFAULT_PURPOSE
+from ...domain.verification import DEFAULT_PURPOSE, Status
 from .. import ports
 from .apps import configured_app
 from .digests import code_digest
 from .people import People
 from .refusals import NOT_FOUND, about, ended, too_many_wrong_codes
+from .subjects import SubjectTries
 
 _TIMES = 3
 """How often a check by number follows the number's latest verification while newer ones are started."""
 
+MakeCommand = Callable[..., CheckCommand]
+"""Makes the command of a guess: a new operation each time. `by_subject`: a try of this subject was taken."""
+
 _OVERTAKEN = Refusal("store_unavailable", "The number's verification changed meanwhile. Try again.", 1)
 
 
-class CheckRequest(Protocol):
-    """What a caller sends, validated in form: `verification_id` or `to` is there.
-
-    Beside `verification_id`, `to` and `purpose` are assertions: where they are not so, there is no such verification.
-    """
+class Guess(Protocol):
+    """A code, and what it must be bound to."""
 
     @property
     def code(self) -> str: ...
     @property
     def context(self) -> Mapping[str, str]: ...
     @property
+    def purpose(self) -> str | None: ...
+    @property
+    def code_verifier(self) -> str | None: ...
+
+
+class CheckRequest(Guess, Protocol):
+    """What a caller sends, validated in form: `verification_id` or `to` is there.
+
+    Beside `verification_id`, `to` and `purpose` are assertions, and `subject` beside either: where they are not so,
+    there is no such verification.
+    """
+
+    @property
     def verification_id(self) -> str | None: ...
     @property
     def to(self) -> str | None: ...
     @property
-    def purpose(self) -> str | None: ...
-    @property
-    def code_verifier(self) -> str | None: ...
+    def subject(self) -> str | None: ...
 
 
 class CheckVerification:
@@ -55,6 +70,7 @@ class CheckVerification:
         policy: Policy,
         issuer: str,
         token_bytes: Callable[[int], bytes],
+        tries: SubjectTries,
     ) -> None:
         self._store = store
         self._vault = vault
@@ -62,6 +78,7 @@ class CheckVerification:
         self._policy = policy
         self._issuer = issuer
         self._token_bytes = token_bytes
+        self._tries = tries
 
     def __call__(self, app_name: str, request: CheckRequest, request_key: str = "") -> Approved | Refusal:
         """Judge a guess, by id or at the latest verification of the number for the purpose.
@@ -71,8 +88,9 @@ class CheckVerification:
         """
         app = configured_app(self._policy, app_name)
         number = "" if request.to is None else self._people.hash_of(request.to)
+        person = "" if request.subject is None else self._tries.hash_of(app.name, request.subject)
         if request.verification_id is None:
-            return self._by_number(app, number, request, request_key)
+            return self._by_number(app, number, person, request, request_key)
         ref = self._vault.ids.read(request.verification_id)
         if ref is None:
             return NOT_FOUND
@@ -84,16 +102,20 @@ class CheckVerification:
             ref,
             asserted_number=number,
             asserted_purpose=request.purpose or "",
+            asserted_subject=person,
         )
         return about(ref, self._judge(app, make) or NOT_FOUND)
 
-    def _by_number(self, app: App, number: str, request: CheckRequest, request_key: str) -> Approved | Refusal:
+    def _by_number(
+        self, app: App, number: str, person: str, request: CheckRequest, request_key: str
+    ) -> Approved | Refusal:
         purpose = request.purpose or DEFAULT_PURPOSE
         for _ in range(_TIMES):
             ref = self._store.latest(number, app.name, purpose)
             if ref is None:
                 return NOT_FOUND
-            answer = self._judge(app, partial(self._command, app, request, request_key, ref, by_purpose=purpose))
+            make = partial(self._command, app, request, request_key, ref, by_purpose=purpose, asserted_subject=person)
+            answer = self._judge(app, make)
             if answer is not None:
                 return about(ref, answer)
         return _OVERTAKEN
@@ -101,13 +123,15 @@ class CheckVerification:
     def _command(
         self,
         app: App,
-        request: CheckRequest,
+        request: Guess,
         request_key: str,
         ref: Reference,
         *,
         by_purpose: str | None = None,
         asserted_number: str = "",
         asserted_purpose: str = "",
+        asserted_subject: str = "",
+        by_subject: str = "",
     ) -> CheckCommand:
         hashed, peppers = codes.context_hash(request.context), self._vault.current().peppers
         return CheckCommand(
@@ -119,18 +143,61 @@ class CheckVerification:
             by_purpose=by_purpose,
             asserted_number=asserted_number,
             asserted_purpose=asserted_purpose,
+            asserted_subject=asserted_subject,
             request_key=request_key,
             per_number=self._policy.per_number,
             challenge=binding.challenge_of(request.code_verifier) if request.code_verifier else "",
+            by_subject=by_subject,
         )
 
-    def _judge(self, app: App, make: Callable[[], CheckCommand]) -> Approved | Refusal | None:
+    def _judge(self, app: App, make: MakeCommand) -> Approved | Refusal | None:
         """The verdict; None if another verification has become the latest meanwhile."""
         answer = self._ask(make)
+        if isinstance(answer, OfSubject):
+            subject = self._tries.named(app.name, answer.subject)
+            taken = self._tries.take(subject)
+            return taken if isinstance(taken, Refusal) else self.judge_taken(app, subject, taken, make)
         if isinstance(answer, Approved):
-            self._sign(app, answer)
-            return answer
+            return self._settled(app, answer, make().reference) if answer.subject else self._signed(app, answer)
         return None if isinstance(answer, Superseded) else refusal_of(answer)
+
+    def sent(self, app: App, ref: Reference, request: Guess, request_key: str) -> MakeCommand:
+        """Makes the commands of a guess at a code that was sent to a subject, for `judge_taken`."""
+        return partial(
+            self._command, app, request, request_key, ref, asserted_purpose=request.purpose or DEFAULT_PURPOSE
+        )
+
+    def judge_taken(
+        self, app: App, subject: Subject, taken: TryTaken, make: MakeCommand, *, judged: bool = False
+    ) -> Approved | Refusal | None:
+        """The verdict after a try of the subject was taken; what is no judgement gives it back.
+
+        `judged`: the guess was compared with another factor, too, so that the try stays taken.
+        """
+        answer = self._ask_or_give_back(subject, taken, partial(make, by_subject=subject.hash), judged=judged)
+        if isinstance(answer, Approved):
+            return self._settled(app, answer, make().reference)
+        if isinstance(answer, Wrong) and not answer.unbound:
+            return refusal_of(Wrong(min(answer.checks_left, taken.checks_left)))
+        if not judged and answer != Ended(Status.EXHAUSTED):
+            self._tries.give_back(subject, taken)
+        return None if isinstance(answer, Superseded) else refusal_of(answer)
+
+    def _ask_or_give_back(
+        self, subject: Subject, taken: TryTaken, make: Callable[[], CheckCommand], *, judged: bool
+    ) -> CheckAnswer:
+        try:
+            return self._ask(make)
+        except KeyUnknown:
+            if not judged:
+                self._tries.give_back(subject, taken)
+            raise
+
+    def _settled(self, app: App, approved: Approved, ref: Reference) -> Approved | Refusal:
+        """The approval, if the number is bound to the subject. Only that opens the subject's account."""
+        subject = self._tries.named(app.name, approved.subject)
+        factor = self._tries.approve(subject, ref, approved)
+        return factor if isinstance(factor, Refusal) else self._signed(app, replace(approved, factor=factor))
 
     def _ask(self, make: Callable[[], CheckCommand]) -> CheckAnswer:
         try:
@@ -141,8 +208,8 @@ class CheckVerification:
                 raise
         return self._store.check(make())
 
-    def _sign(self, app: App, approved: Approved) -> None:
-        """Put the signed receipt into the approval."""
+    def _signed(self, app: App, approved: Approved) -> Approved:
+        """The approval with the signed receipt in it."""
         ring, approval = self._vault.current(), approved.approval
         claims = receipt.Claims(
             iss=self._issuer,
@@ -153,9 +220,12 @@ class CheckVerification:
             context_hash=approved.context_hash,
             jti=approved.receipt_id,
             verification_id=approval.verification_id,
-            iat=approved.at_ms // 1000,
+            approved_s=approved.at_ms // 1000,
+            factor_id=factor_id(approved.factor) if approved.factor else "",
+            kind=FactorKind.SMS if approved.factor else "",
         )
         approval.receipt = receipt.encode(claims, ring.active_kid, ring.sign)
+        return approved
 
 
 def refusal_of(answer: CheckAnswer) -> Refusal:

@@ -5,12 +5,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...domain import receipt
-from ...domain.ending import Redeemed
+from ...domain.ending import NotFound, Redeemed
 from ...domain.errors import KeyUnknown, Refusal
 from ...domain.ids import Reference
 from .. import ports
 from .people import People
 from .refusals import about
+
+SpendFactor = Callable[[str, str, str, int], Redeemed | NotFound]
+"""Spends the receipt of an approval by a factor: app, factor's id, receipt's id, when it ends (ms)."""
 
 INVALID = Refusal(
     "receipt_invalid", "This is not a valid receipt of this service for this app, it is over, or it is not as asserted."
@@ -32,13 +35,14 @@ NOTHING_ASSERTED = Asserted()
 
 @dataclass(frozen=True, slots=True)
 class Redemption:
-    """The receipt was spent just now."""
+    """The receipt was spent just now. Of an approval by a factor: `factor_id`, and neither verification nor mask."""
 
     verification_id: str
     redeemed_at_ms: int
     mask: str
     purpose: str
     subject: str
+    factor_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ class _Claims:
     """The claims of a receipt of ours that redeeming needs."""
 
     verification_id: str
+    factor_id: str
     receipt_id: str
     ends_ms: int
     purpose: object
@@ -64,6 +69,7 @@ class RedeemReceipt:
         key_ids: ports.KeyIds,
         issuer: str,
         token_bytes: Callable[[int], bytes],
+        redeem_factor: SpendFactor,
     ) -> None:
         self._store = store
         self._vault = vault
@@ -71,6 +77,7 @@ class RedeemReceipt:
         self._key_ids = key_ids
         self._issuer = issuer
         self._token_bytes = token_bytes
+        self._redeem_factor = redeem_factor
 
     def __call__(self, app_name: str, token: str, asserted: Asserted = NOTHING_ASSERTED) -> Redemption | Refusal:
         """Spend a receipt once, if it is as asserted.
@@ -81,10 +88,21 @@ class RedeemReceipt:
         claims = self._claims(app_name, token)
         if claims is None or not _as_asserted(claims, asserted):
             return INVALID
+        if claims.factor_id and not claims.verification_id:
+            return INVALID if number is not None else self._spend_factor(app_name, claims)
         ref = self._vault.ids.read(claims.verification_id)
         if ref is None or number not in (None, ref.number_hash):
             return INVALID
         return about(ref, self._spend(app_name, ref, claims))
+
+    def _spend_factor(self, app_name: str, claims: _Claims) -> Redemption | Refusal:
+        match self._redeem_factor(app_name, claims.factor_id, claims.receipt_id, claims.ends_ms):
+            case Redeemed(at_ms, first=True):
+                return Redemption("", at_ms, "", str(claims.purpose), str(claims.subject), claims.factor_id)
+            case Redeemed():
+                return _SPENT
+            case _:
+                return INVALID
 
     def _claims(self, app_name: str, token: str) -> _Claims | None:
         kid = receipt.kid_of(token)
@@ -107,10 +125,13 @@ class RedeemReceipt:
 
 
 def _read(claims: Mapping[str, Any]) -> _Claims | None:
-    verification_id, receipt_id, ends = (claims.get(name) for name in ("verification_id", "jti", "exp"))
-    if not isinstance(verification_id, str) or not isinstance(receipt_id, str) or not isinstance(ends, int):
+    verification_id, factor_id = (claims.get(name, "") for name in ("verification_id", "factor_id"))
+    receipt_id, ends = claims.get("jti"), claims.get("exp")
+    if not isinstance(verification_id, str) or not isinstance(factor_id, str):
         return None
-    return _Claims(verification_id, receipt_id, ends * 1000, claims.get("purpose"), claims.get("sub"))
+    if not isinstance(receipt_id, str) or not isinstance(ends, int):
+        return None
+    return _Claims(verification_id, factor_id, receipt_id, ends * 1000, claims.get("purpose"), claims.get("sub"))
 
 
 def _as_asserted(claims: _Claims, asserted: Asserted) -> bool:

@@ -39,6 +39,12 @@ def too_many_wrong_codes(wait_ms: int) -> Refusal:
     return Refusal("too_many_wrong_codes", f"Too many wrong codes for this number. Try again in {wait} seconds.", wait)
 
 
+def tries_spent(wait_ms: int) -> Refusal:
+    """The subject must wait."""
+    wait = seconds(wait_ms)
+    return Refusal("too_many_wrong_codes", f"Too many wrong codes of this person. Try again in {wait} seconds.", wait)
+
+
 def seconds(wait_ms: int) -> int:
     """Whole seconds to wait, rounded up so that a caller who obeys passes; at least one."""
     return max(1, whole_seconds(wait_ms))

@@ -20,6 +20,7 @@ from .digests import code_digest
 from .people import People
 from .reachability import no_room_for_payment, unreachable
 from .start_refusals import refusal_of
+from .start_subjects import Named, StartSubjects, with_alternatives
 from .text_length import require_fit
 
 KEYED_OPERATION_TTL_MS = 24 * 3_600_000
@@ -49,6 +50,10 @@ class StartRequest(Protocol):
     def metadata(self) -> str: ...
     @property
     def code_challenge(self) -> str: ...
+    @property
+    def subject(self) -> str | None: ...
+    @property
+    def proof(self) -> str | None: ...
 
 
 class StartVerification:
@@ -67,6 +72,7 @@ class StartVerification:
         queue_max: int,
         token_bytes: Callable[[int], bytes],
         randbelow: Callable[[int], int],
+        subjects: StartSubjects,
     ) -> None:
         self._store = store
         self._limits = limits
@@ -78,20 +84,40 @@ class StartVerification:
         self._queue_max = queue_max
         self._token_bytes = token_bytes
         self._randbelow = randbelow
+        self._subjects = subjects
 
     def __call__(self, app_name: str, request: StartRequest, operation_id: str | None = None) -> Started | Refusal:
         """Queue a code for the number. `operation_id` makes a repeat of the same request find the first's result.
 
         Raises InvalidRequest for a text that would not fit, InvalidNumber, NotReady and StoreUnavailable.
         """
-        command = self.prepare(app_name, request, operation_id)
-        return command if isinstance(command, Refusal) else self._run(command, self.slots(command, request))
-
-    def prepare(self, app_name: str, request: StartRequest, operation_id: str | None = None) -> StartCommand | Refusal:
-        """The command for the store, or what refuses before it is asked. Raises as a start does."""
         app = configured_app(self._policy, app_name)
         require_fit(app, request)
-        to, channel = self._people.phone(request.to), Channel(request.channel)
+        to = self._people.phone(request.to)
+        named = self._subjects.named(app, request)
+        outcome = self._start(self._prepared(app, to, request, operation_id), named, request)
+        return with_alternatives(outcome, app, named, request.purpose) if isinstance(outcome, Refusal) else outcome
+
+    def prepare(self, app_name: str, request: StartRequest) -> StartCommand | Refusal:
+        """The command for the store, or what refuses before it is asked. A proof is not spent. Raises as a start."""
+        app = configured_app(self._policy, app_name)
+        require_fit(app, request)
+        to = self._people.phone(request.to)
+        named = self._subjects.named(app, request)
+        command = self._prepared(app, to, request, None)
+        if named is None or isinstance(command, Refusal):
+            return command
+        refusal = self._subjects.objection(named, command.reference.number_hash, request)
+        return refusal or replace(command, subject=named.subject.hash)
+
+    def _start(self, command: StartCommand | Refusal, named: Named | None, request: StartRequest) -> Started | Refusal:
+        if isinstance(command, Refusal):
+            return command
+        slots = self.slots(command, request)
+        return self._run(command, slots) if named is None else self._run_for(named, command, slots, request)
+
+    def _prepared(self, app: App, to: Phone, request: StartRequest, operation_id: str | None) -> StartCommand | Refusal:
+        channel = Channel(request.channel)
         senders = routing.candidates(app, channel, to)
         refusal = no_room_for_payment(request) or unreachable(app, to, channel, served=bool(senders))
         if refusal is not None:
@@ -101,6 +127,18 @@ class StartVerification:
     def slots(self, command: StartCommand, request: StartRequest) -> Sequence[Slot]:
         """The slots that this start takes in the outer limits."""
         return self._limit_slots(command.app, request.client_ip)
+
+    def _run_for(
+        self, named: Named, command: StartCommand, slots: Sequence[Slot], request: StartRequest
+    ) -> Started | Refusal:
+        """Send to a subject's number, if that is bound or may be."""
+        admitted = self._subjects.admit(command.app, named, command.reference.number_hash, request)
+        if isinstance(admitted, Refusal):
+            return admitted
+        outcome = self._run(replace(command, subject=named.subject.hash), slots)
+        if isinstance(outcome, Started):
+            self._subjects.sent(admitted, command.purpose, outcome.reference)
+        return outcome
 
     def _run(self, command: StartCommand, slots: Sequence[Slot]) -> Started | Refusal:
         """Take a slot of each outer limit, and run the step. A limit that refuses is reported by the step."""

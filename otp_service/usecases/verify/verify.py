@@ -5,12 +5,16 @@ from collections.abc import Callable, Sequence
 from ...domain.policy import App, Policy, Slot
 from .. import ports
 from ..sender_health import SenderHealth
+from ..subjects import Subjects
 from .cancel import CancelVerification
 from .check import CheckVerification
 from .people import People
 from .preview import PreviewStart
 from .redeem import RedeemReceipt
+from .redeem_factor import RedeemFactorReceipt
 from .start import StartVerification
+from .start_subjects import StartSubjects
+from .subjects import SubjectTries
 
 
 class Verify:
@@ -30,6 +34,7 @@ class Verify:
         queue_max: int,
         token_bytes: Callable[[int], bytes],
         randbelow: Callable[[int], int],
+        factor_store: ports.FactorStore,
         fictitious: bool = False,
     ) -> None:
         """`limit_slots` gives the slots that a start takes in the outer limits.
@@ -37,6 +42,17 @@ class Verify:
         `fictitious` allows the numbers 555-0100 to 555-0199, which only a sandbox delivers to.
         """
         people = People(vault, fictitious=fictitious)
+        tries = SubjectTries(factor_store, vault, token_bytes)
+        spend_factor = RedeemFactorReceipt(store=factor_store, subjects=Subjects(vault), token_bytes=token_bytes)
+        self.redeem = RedeemReceipt(
+            store=store,
+            vault=vault,
+            people=people,
+            key_ids=key_ids,
+            issuer=issuer,
+            token_bytes=token_bytes,
+            redeem_factor=spend_factor,
+        )
         self.start = StartVerification(
             store=store,
             limits=limits,
@@ -48,12 +64,16 @@ class Verify:
             queue_max=queue_max,
             token_bytes=token_bytes,
             randbelow=randbelow,
+            subjects=StartSubjects(tries, self.redeem),
         )
         self.preview = PreviewStart(self.start, store=store, limits=limits)
         self.check = CheckVerification(
-            store=store, vault=vault, people=people, policy=policy, issuer=issuer, token_bytes=token_bytes
+            store=store,
+            vault=vault,
+            people=people,
+            policy=policy,
+            issuer=issuer,
+            token_bytes=token_bytes,
+            tries=tries,
         )
         self.cancel = CancelVerification(store=store, vault=vault, token_bytes=token_bytes)
-        self.redeem = RedeemReceipt(
-            store=store, vault=vault, people=people, key_ids=key_ids, issuer=issuer, token_bytes=token_bytes
-        )

@@ -49,8 +49,7 @@ def codes_of(route: Route) -> tuple[str, ...]:
 def responses(route: Route) -> dict[str, Any]:
     """The answers of a route, by status."""
     doc = route.doc
-    good = {str(doc.status): _good(doc, doc.reply) | _links(doc)}
-    good |= {str(status): _good(doc, doc.reply, doc.also_reply) | _links(doc) for status in doc.also}
+    good = {str(status): _good(doc) | _links(doc) for status in (doc.status, *doc.also)}
     by_status: dict[int, list[str]] = {}
     for code in (*route.doc.codes, "internal_error"):
         by_status.setdefault(STATUS[code][0], []).append(code)
@@ -91,7 +90,7 @@ def _links(doc: Doc) -> dict[str, Any]:
     return {"links": {name: link.described() for name, link in links.items()}} if links else {}
 
 
-def _good(doc: Doc, *bodies: type[Any] | None) -> dict[str, Any]:
+def _good(doc: Doc) -> dict[str, Any]:
     named = ["X-Request-Id"]
     if any(name == "Idempotency-Key" for name, _ in doc.headers):
         named.append("Idempotent-Replayed")
@@ -100,13 +99,16 @@ def _good(doc: Doc, *bodies: type[Any] | None) -> dict[str, Any]:
     if doc.may_retry:
         named.append("Retry-After")
     found: dict[str, Any] = {"description": doc.summary, "headers": _headers(named)}
-    schemas = [reference(kind) for kind in bodies if kind is not None]
-    if schemas:
-        schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
-        return found | {"content": {"application/json": {"schema": schema}}}
-    if doc.media != "application/json":
+    if doc.reply is not None:
+        return found | {"content": {"application/json": {"schema": _schema(doc)}}}
+    if doc.media and doc.media != "application/json":
         return found | {"content": {doc.media: {"schema": {"type": "string"}}}}
     return found
+
+
+def _schema(doc: Doc) -> dict[str, Any]:
+    kinds = [kind for kind in (doc.reply, doc.or_reply) if kind is not None]
+    return reference(kinds[0]) if len(kinds) == 1 else {"anyOf": [reference(kind) for kind in kinds]}
 
 
 def _headers(names: list[str]) -> dict[str, Any]:

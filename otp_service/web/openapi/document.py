@@ -8,10 +8,10 @@ import msgspec
 
 from ... import __version__
 from ...domain.audit import EventType
-from ...domain.callback import EVENTS
+from ...domain.callback import EVENTS, FACTOR_EVENTS
 from ..auth import opening
 from ..http import Route
-from ..schemas.callbacks import CallbackBody
+from ..schemas.callbacks import CallbackBody, FactorCallbackBody
 from ..schemas.forms import E164_FORM, IDEMPOTENCY_KEY
 from .answers import HEADERS, codes_of, edge_answers, responses
 from .examples import PARAMETERS
@@ -21,6 +21,7 @@ from .schemas import components, members, reference
 _PARAMETER = re.compile(r"\{([a-z_]+)\}")
 _PARAMETERS = {
     "verification_id": "The id that POST /verify/start gave.",
+    "factor_id": "The id that POST /factors/totp or /factors/recovery-codes gave.",
     "delivery_id": "The id of a delivery, as the webhook URL of a message names it.",
     "number": "A telephone number in E.164; write the plus sign as %2B.",
 }
@@ -47,6 +48,7 @@ _SCHEMES = {
 _TAGS = {
     "verifications": "Send a code, judge it, follow its delivery.",
     "receipts": "Proof of an approval that can be checked offline and spent once.",
+    "factors": "Authenticator apps and recovery codes of a person.",
     "opt-outs": "Who does not want messages.",
     "support": "What stands against a person, and taking it away.",
     "audit": "The record of everything that happened.",
@@ -93,6 +95,10 @@ _CALLBACK_HEADERS = {
 }
 
 
+def _body_of(kind: EventType) -> type[msgspec.Struct]:
+    return FactorCallbackBody if kind in FACTOR_EVENTS else CallbackBody
+
+
 def _callback(kind: EventType) -> dict[str, Any]:
     operation = {
         "operationId": "receive" + "".join(word.capitalize() for word in re.findall("[a-z]+", kind)),
@@ -105,7 +111,7 @@ def _callback(kind: EventType) -> dict[str, Any]:
             {"name": name, "in": "header", "required": True, "description": words, "schema": {"type": "string"}}
             for name, words in _CALLBACK_HEADERS.items()
         ],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": reference(CallbackBody)}}},
+        "requestBody": {"required": True, "content": {"application/json": {"schema": reference(_body_of(kind))}}},
         "responses": {
             "2XX": {"description": "Taken."},
             "410": {"description": "Not wanted. It is not tried again."},

@@ -5,6 +5,7 @@ from typing import Any
 _SERVER = "https://otp.example"
 _ID, _DELIVERY = "vrf_01k2m3n4p5q6r7s8t9v0w1x2y3", "dlv_01k2m3n4p5q6r7s8t9v0w1x2y3_1"
 _MASK, _SUB = "+1******0143", "u_6q2m4n8r1t5v9x3z7b0d4f8h2k"
+_FACTOR = "fac_mfrggzdfmztwq2lknnwg23tpobyxe43u"
 _STARTED_AT, _APPROVED_AT = "2026-01-31T12:00:00.000Z", "2026-01-31T12:00:41.250Z"
 _PROFILE = "abc85f64-5717-4562-b3fc-2c9600000000"
 _RECEIPT = "eyJhbGciOiJFZERTQSJ9.eyJqdGkiOiJyY3BfMSJ9.c2lnbmF0dXJl"
@@ -35,6 +36,14 @@ _VERIFICATION: dict[str, Any] = {
     "deliveries": [_DELIVERY_OBJECT],
     "metadata": {"cart": "c-17"},
     "version": 4,
+}
+_FACTOR_OBJECT: dict[str, Any] = {
+    "factor_id": _FACTOR,
+    "kind": "totp",
+    "label": "Phone",
+    "status": "active",
+    "created_at": _STARTED_AT,
+    "last_used_at": None,
 }
 _TIMELINE: list[dict[str, Any]] = [
     {"event": "verification.started", "at": _STARTED_AT, "delivery_id": None, "detail": {}},
@@ -70,6 +79,34 @@ BY_TYPE: dict[str, Any] = {
         "sub": _SUB,
         "receipt": _RECEIPT,
     },
+    "FactorApproval": {
+        "status": "approved",
+        "approved_at": _APPROVED_AT,
+        "kind": "recovery_code",
+        "purpose": "login",
+        "sub": _SUB,
+        "receipt": _RECEIPT,
+        "factor_id": _FACTOR,
+        "codes_left": 9,
+    },
+    "TotpRequest": {"subject": "user-17", "label": "Phone"},
+    "EnrolledTotp": {
+        "factor_id": _FACTOR,
+        "kind": "totp",
+        "status": "pending",
+        "secret": "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",
+        "uri": "otpauth://totp/Acme:Phone?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Acme",
+        "qr_svg": "<svg></svg>",
+        "qr_png": "iVBORw0KGgo=",
+        "confirm_by": "2026-01-31T12:15:00.000Z",
+    },
+    "ConfirmRequest": {"code": "123456"},
+    "Factor": _FACTOR_OBJECT,
+    "FactorList": {"factors": [_FACTOR_OBJECT]},
+    "LabelRequest": {"label": "Old phone"},
+    "FactorCheckRequest": {"code": "123456"},
+    "RecoveryCodesRequest": {"subject": "user-17"},
+    "RecoveryCodes": {"factor_id": _FACTOR, "codes": ["7G4K-W2QX-9DMB-T05C"]},
     "RedeemRequest": {"receipt": _RECEIPT, "to": "+12025550143", "purpose": "login"},
     "RedeemedReceipt": {
         "verification_id": _ID,
@@ -167,6 +204,11 @@ BY_TYPE: dict[str, Any] = {
         "next_cursor": None,
     },
     "Health": {"status": "ok"},
+    "FactorCallbackBody": {
+        "type": "factor.added",
+        "timestamp": _STARTED_AT,
+        "data": {"sub": _SUB, "factor_id": _FACTOR, "kind": "totp"},
+    },
     "CallbackBody": {
         "type": "delivery.delivered",
         "timestamp": _STARTED_AT,

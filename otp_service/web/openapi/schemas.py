@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from ..http import Route
-from ..schemas.callbacks import CallbackBody
+from ..schemas.callbacks import CallbackBody, FactorCallbackBody
 from ..schemas.problem import Problem
 from ..schemas.receipts import ReceiptClaims
 from .examples import of_types
@@ -25,15 +25,15 @@ _RECEIPT = {
         "maxItems": 2,
     },
 }
-_MEMBERS = {("Approval", "receipt"): _RECEIPT}
+_MEMBERS = {("Approval", "receipt"): _RECEIPT, ("FactorApproval", "receipt"): _RECEIPT}
 """What the types cannot say of themselves."""
 
 
 def components(routes: Sequence[Route], server: str) -> dict[str, Any]:
     """The schemas that bodies and query parameters refer to. A query struct itself is no schema of the API."""
-    bodies = [kind for route in routes for kind in bodies_of(route) if is_struct(kind)]
+    bodies = [kind for route in routes for kind in _bodies(route) if is_struct(kind)]
     queries = {route.doc.query for route in routes if route.doc.query is not None}
-    kinds = list(dict.fromkeys([*bodies, Problem, CallbackBody, ReceiptClaims, *queries]))
+    kinds = list(dict.fromkeys([*bodies, Problem, CallbackBody, FactorCallbackBody, ReceiptClaims, *queries]))
     _, found = msgspec.json.schema_components(kinds, ref_template=_REF)
     hidden = {kind.__name__ for kind in queries}
     shown = {name: _component(name, schema) for name, schema in found.items() if name not in hidden}
@@ -42,9 +42,8 @@ def components(routes: Sequence[Route], server: str) -> dict[str, Any]:
     return shown
 
 
-def bodies_of(route: Route) -> tuple[type[Any] | None, ...]:
-    """The types of the bodies that a route takes and gives."""
-    return route.doc.request, route.doc.reply, route.doc.also_reply
+def _bodies(route: Route) -> tuple[type[Any] | None, ...]:
+    return route.doc.request, route.doc.reply, route.doc.or_reply
 
 
 def is_struct(kind: type[Any] | None) -> bool:

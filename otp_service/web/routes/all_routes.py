@@ -10,6 +10,7 @@ from ...domain.watch_tokens import WatchTokens
 from ...storage.audit_log import AuditLog
 from ...storage.idempotency import Idempotency
 from ...usecases.browse import Browse
+from ...usecases.factors import FactorUseCases
 from ...usecases.receive import Receive
 from ...usecases.support import Support
 from ...usecases.verify import Verify
@@ -24,6 +25,7 @@ from .audit_events import AuditRoutes
 from .cancel_verification import CancelRoutes
 from .check_verification import CheckRoutes
 from .documents import DocumentRoutes
+from .factors import FactorRoutes
 from .get_verification import VerificationRoutes
 from .health import HealthRoutes
 from .metrics import MetricsRoutes
@@ -49,6 +51,7 @@ class Backend:
 
     verify: Verify
     policy: Policy
+    factors: FactorUseCases
     browse: Browse
     support: Support
     watch: Watch
@@ -77,6 +80,7 @@ def all_routes(backend: Backend) -> list[Route]:
     routes = [
         *_verification_routes(backend),
         *ReceiptRoutes(backend.verify, backend.jwks, backend.problems).routes(),
+        *FactorRoutes(backend.factors, backend.problems).routes(),
         *OptOutRoutes(backend.browse).routes(),
         *PeopleRoutes(backend.support).routes(),
         *AuditRoutes(backend.browse).routes(),
@@ -97,9 +101,10 @@ def loop_routes(backend: Backend) -> list[Route]:
 
 def _verification_routes(backend: Backend) -> list[Route]:
     verify, problems, tokens = backend.verify, backend.problems, backend.watch_tokens
+    factors = backend.factors
     start_keys = IdempotencyKeys("idem", backend.idempotency, backend.ids, problems)
     check_keys = IdempotencyKeys("idem-check", backend.idempotency, backend.ids, problems)
-    check = CheckRoutes(verify, check_keys, problems, seal=backend.seal, unseal=backend.unseal)
+    check = CheckRoutes(verify, factors, check_keys, problems, seal=backend.seal, unseal=backend.unseal)
     return [
         *StartRoutes(verify, start_keys, tokens, problems, backend.policy).routes(),
         *check.routes(),

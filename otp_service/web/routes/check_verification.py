@@ -7,7 +7,9 @@ import msgspec
 from ... import telemetry
 from ...domain.checking import Approval
 from ...domain.errors import KeyUnknown, Refusal, SealBroken
+from ...domain.factor_checking import FactorApproval
 from ...storage.idempotency import Replay
+from ...usecases.factors import FactorUseCases
 from ...usecases.verify import Verify
 from ..bodies import decode, require_json
 from ..http import JSON, NO_STORE, Call, Doc, Reply, Route, reply
@@ -22,7 +24,10 @@ _KEY_HEADER = (
     "reply and receipt for 24 hours, with `Idempotent-Replayed: true`; another body under it is 422. Refusals are not "
     "stored: a wrong code that is sent again is judged again, and costs a try."
 )
-_VERDICTS = ("verification_not_found", *ENDED, "too_many_wrong_codes", "code_incorrect", "invalid_number")
+_VERDICTS = (
+    *("verification_not_found", "factor_not_found", "number_not_bound", *ENDED, "code_used"),
+    *("too_many_wrong_codes", "code_incorrect", "invalid_number"),
+)
 _DOC = Doc(
     "Check a code; only an approval is 2xx",
     CheckRequest,
@@ -31,8 +36,16 @@ _DOC = Doc(
     (*CALLER, *BODY, *_VERDICTS, "idempotency_conflict", *STORE),
     headers=(("Idempotency-Key", _KEY_HEADER),),
     operation_id="checkVerification",
-    description="Every other outcome than an approval is 4xx or 5xx: a caller that looks at the status alone refuses.",
+    description="Every other outcome than an approval is 4xx or 5xx: a caller that looks at the status alone refuses. "
+    "By `subject` the code is judged at every factor that it can be of, and the reply is a `FactorApproval`.",
+    or_reply=FactorApproval,
 )
+
+
+class _Kept(msgspec.Struct):
+    """What of a stored approval the log names."""
+
+    verification_id: str | None = None
 
 
 class CheckRoutes:
@@ -41,6 +54,7 @@ class CheckRoutes:
     def __init__(
         self,
         verify: Verify,
+        factors: FactorUseCases,
         keys: IdempotencyKeys,
         problems: Problems,
         *,
@@ -48,6 +62,7 @@ class CheckRoutes:
         unseal: Callable[[str], bytes],
     ) -> None:
         self._verify = verify
+        self._factors = factors
         self._keys = keys
         self._problems = problems
         self._seal = seal
@@ -65,6 +80,8 @@ class CheckRoutes:
         return self._judge(call, decode(call.headers, call.body, CheckRequest))
 
     def _judge(self, call: Call, request: CheckRequest, request_key: str = "") -> Reply:
+        if request.verification_id is None and request.to is None:
+            return self._judge_factors(call, request, request_key)
         outcome = self._verify.check(call.app, request, request_key)
         if isinstance(outcome, Refusal):
             telemetry.child(telemetry.CHECKS, call.app, outcome.code).inc()
@@ -72,6 +89,14 @@ class CheckRoutes:
         telemetry.child(telemetry.CHECKS, call.app, "replayed" if outcome.replayed else "approved").inc()
         approval = outcome.approval
         return reply(200, approval, approval.verification_id, **(REPLAYED if outcome.replayed else {}))
+
+    def _judge_factors(self, call: Call, request: CheckRequest, request_key: str) -> Reply:
+        outcome = self._factors.check(call.app, request.subject or "", request, request_key)
+        if isinstance(outcome, Refusal):
+            telemetry.child(telemetry.CHECKS, call.app, outcome.code).inc()
+            return self._problems.refusal(outcome, call.request_id)
+        telemetry.child(telemetry.CHECKS, call.app, "approved").inc()
+        return reply(200, outcome)
 
     # ---- Idempotency-Key -------------------------------------------------------------------------------------------
 
@@ -105,5 +130,5 @@ class CheckRoutes:
             # Its key is no longer in the keyring. The verification's record has the approval, too.
             return None
         named = {"Content-Type": JSON, **NO_STORE, "Idempotent-Replayed": "true"}
-        verification_id = msgspec.json.decode(first, type=Approval).verification_id
+        verification_id = msgspec.json.decode(first, type=_Kept).verification_id
         return Reply(found.status, named, first, verification_id=verification_id)

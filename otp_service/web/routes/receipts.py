@@ -58,7 +58,11 @@ class ReceiptRoutes:
         if isinstance(outcome, Refusal):
             return self._problems.refusal(outcome, call.request_id)
         spent_at = rfc3339(outcome.redeemed_at_ms)
-        spent = RedeemedReceipt(outcome.verification_id, spent_at, outcome.mask, outcome.purpose, outcome.subject)
+        spent = RedeemedReceipt(spent_at, outcome.purpose, outcome.subject)
+        if outcome.factor_id:
+            spent.factor_id = outcome.factor_id
+            return reply(200, spent)
+        spent.verification_id, spent.to = outcome.verification_id, outcome.mask
         return reply(200, spent, outcome.verification_id)
 
     def keys(self, _: Call) -> Reply:

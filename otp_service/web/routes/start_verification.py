@@ -20,7 +20,14 @@ from ..schemas.start import StartRequest
 from ..schemas.verification import StartedVerification, Verification, shown_as
 from .codes import BODY, CALLER, STORE
 
-_NUMBER = ("invalid_number", "channel_unavailable", "country_not_allowed", "destination_blocked", "opted_out")
+_NUMBER = (
+    "invalid_number",
+    "channel_unavailable",
+    "country_not_allowed",
+    "destination_blocked",
+    "opted_out",
+    "number_not_bound",
+)
 _LIMITS = ("too_many_wrong_codes", "context_conflict", "resend_too_soon", "rate_limited", "queue_full")
 _DOC = Doc(
     "Send a code, or the pending one again",
@@ -30,7 +37,7 @@ _DOC = Doc(
     (*CALLER, *BODY, *_NUMBER, *_LIMITS, "idempotency_conflict", *STORE),
     headers=(("Idempotency-Key", f"{IDEMPOTENCY_KEY_FORM}; kept for 24 hours."),),
     also=(200,),
-    also_reply=StartPreview,
+    or_reply=StartPreview,
     rate_limited=True,
     operation_id="startVerification",
     description="201 for a new verification, 200 if the pending one's code is sent again. The answer comes as soon as "

@@ -1,14 +1,17 @@
 """What an app's receiver is sent."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from ...clock import rfc3339
+from ...domain.audit import Event
 from ...domain.callback import MAX_BODY
+from ...domain.factors import FactorKind
 from ...domain.view import TimelineEntry, VerificationView
-from .values import CallbackWord, Time
+from .values import CallbackWord, Count, MaskedNumber, Time, words
 from .verification import TimelineEvent, Verification, shown_as, timeline_events
 
 
@@ -24,6 +27,35 @@ class CallbackBody(msgspec.Struct):
     type: CallbackWord
     timestamp: Time
     data: CallbackData
+
+
+class FactorEvent(msgspec.Struct, omit_defaults=True):
+    """What happened to a factor, or to a person's budget of wrong codes. `sub` names the person, as in receipts."""
+
+    sub: str
+    factor_id: str | UnsetType = UNSET
+    kind: Annotated[str, words(FactorKind)] | UnsetType = UNSET
+    to: MaskedNumber | UnsetType = UNSET
+    purpose: str | UnsetType = UNSET
+    codes_left: Count | UnsetType = UNSET
+    checks_left: Count | UnsetType = UNSET
+    wrong_codes: Count | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+
+
+class FactorCallbackBody(msgspec.Struct):
+    """What an app's receiver is sent about a factor. `timestamp` is when the event happened."""
+
+    type: CallbackWord
+    timestamp: Time
+    data: FactorEvent
+
+
+def factor_callback_body(event: Event) -> str:
+    """The body of a callback about an event of a factor. Raises msgspec.ValidationError for a strange detail."""
+    shown = event.detail | ({"to": event.mask} if event.mask else {})
+    body = FactorCallbackBody(event.type, rfc3339(event.at_ms), msgspec.convert(shown, FactorEvent))
+    return msgspec.json.encode(body).decode()
 
 
 def callback_body(kind: str, at_ms: int, view: VerificationView, timeline: Sequence[TimelineEntry]) -> str:

@@ -1,4 +1,5 @@
-"""The request of POST /verify/check. The reply to a right code is `domain.checking.Approval` as it is."""
+"""The request of POST /verify/check. The reply to a right code is `domain.checking.Approval` as it is, or by a subject
+`domain.factor_checking.FactorApproval`."""
 
 from typing import Annotated
 
@@ -8,7 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 from ...domain import binding, codes
 from ...domain.errors import InvalidRequest
 from ...domain.verification import DEFAULT_PURPOSE
-from .forms import E164_FORM, Context, Request, Word, require_ascii, require_context
+from .forms import E164_FORM, Context, Request, SubjectText, Word, require_ascii, require_context, require_subject
 
 _PURPOSE = f"By `to` alone, `{DEFAULT_PURPOSE}` unless given."
 _VERIFIER = (
@@ -16,17 +17,20 @@ _VERIFIER = (
     "such checks are `code_incorrect`, then `too_many_wrong_codes`."
 )
 _VERIFIER_FORM = {"pattern": f"^{binding.VERIFIER}$"}
-_CODE_FORM = {"pattern": "^[0-9]{4,10}$"}
+_CODE_FORM = {"pattern": "^([0-9]{4,10}|[0-9A-Za-z -]{16,40})$"}
+_CODE = "4 to 10 ASCII digits. With `subject` also a recovery code."
 
 
 class CheckRequest(Request):
-    """A guess at the verification `verification_id`, or without it at the latest one of `to` and `purpose`.
+    """A guess at the verification `verification_id`, or without it at the latest one of `to` and `purpose`, or without
+    either at every factor of `subject` that the code can be of.
 
-    Beside `verification_id`, `to` and `purpose` are assertions: a verification of another number or purpose is answered
-    as if it did not exist, and costs no try. So a code that was sent to one phone never approves another's login.
+    Beside `verification_id`, `to` and `purpose` are assertions, and `subject` beside either: a verification of another
+    number, purpose or subject is answered as if it did not exist, and costs no try. So a code that was sent to one
+    phone never approves another's login.
     """
 
-    code: Annotated[str, Meta(description="4 to 10 ASCII digits.", examples=["123456"], extra_json_schema=_CODE_FORM)]
+    code: Annotated[str, Meta(description=_CODE, examples=["123456"], extra_json_schema=_CODE_FORM)]
     given_id: str | UnsetType = msgspec.field(name="verification_id", default=UNSET)
     given_to: (
         Annotated[str, Meta(description="The phone of the person who logs in, in E.164.", extra_json_schema=E164_FORM)]
@@ -35,6 +39,7 @@ class CheckRequest(Request):
     given_purpose: Annotated[Word, Meta(description=_PURPOSE)] | UnsetType = msgspec.field(
         name="purpose", default=UNSET
     )
+    given_subject: SubjectText | UnsetType = msgspec.field(name="subject", default=UNSET)
     context: Context = msgspec.field(default_factory=dict)
     given_verifier: Annotated[str, Meta(description=_VERIFIER, extra_json_schema=_VERIFIER_FORM)] | UnsetType = (
         msgspec.field(name="code_verifier", default=UNSET)
@@ -42,14 +47,29 @@ class CheckRequest(Request):
 
     def __post_init__(self) -> None:
         """Raise InvalidRequest for what the types alone do not refuse."""
-        codes.require_typed(self.code)
         require_context(self.context)
-        if self.verification_id is None and self.to is None:
-            detail = "Name the verification by verification_id or by to."
-            raise InvalidRequest(detail, [("/verification_id", "give verification_id, or to, or both")])
-        require_ascii(self.to or "")
         if self.code_verifier is not None:
             binding.require_verifier(self.code_verifier)
+        if self.verification_id is None and self.to is None:
+            self._require_subject()
+            return
+        codes.require_typed(self.code)
+        require_ascii(self.to or "")
+        if self.subject is not None:
+            require_subject(self.subject)
+
+    def _require_subject(self) -> None:
+        # Which form the code must have depends on the subject's factors.
+        if self.subject is None:
+            codes.require_typed(self.code)
+            detail = "Name the verification by verification_id or by to, or the person by subject."
+            raise InvalidRequest(detail, [("/verification_id", "give verification_id, or to, or both, or subject")])
+        require_subject(self.subject)
+
+    @property
+    def subject(self) -> str | None:
+        """The app's own id of the person, if the caller gave one."""
+        return given(self.given_subject)
 
     @property
     def verification_id(self) -> str | None:

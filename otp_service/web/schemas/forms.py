@@ -11,12 +11,16 @@ from msgspec import Meta
 
 from ...domain import message_text
 from ...domain.errors import InvalidRequest
+from ...domain.factors import is_subject
 from ...domain.phone import E164
 
 Word = Annotated[str, Meta(min_length=1, max_length=32)]
 _NAME_FORM = {"propertyNames": {"type": "string", "minLength": 1, "maxLength": 32}}
 _Value = Annotated[str, Meta(extra_json_schema={"maxLength": 128})]
 Context = Annotated[dict[str, _Value], Meta(max_length=8, extra_json_schema=_NAME_FORM)]
+_SUBJECT_FORM = {"minLength": 1, "maxLength": 128}
+_SUBJECT_WORDS = "The person by your own id: 1 to 128 printable characters. Kept only as a keyed hash."
+SubjectText = Annotated[str, Meta(description=_SUBJECT_WORDS, extra_json_schema=_SUBJECT_FORM)]
 E164_FORM = {"pattern": f"^{E164}$"}
 
 IDEMPOTENCY_KEY_CHARACTERS, IDEMPOTENCY_KEY_MAX = "A-Za-z0-9_:.-", 255
@@ -36,6 +40,13 @@ def require_ascii(to: str) -> None:
     """Raise InvalidRequest for foreign digits: a malformed request. A number that cannot exist is another error."""
     if not to.isascii():
         raise InvalidRequest("to must be in ASCII.", [("/to", "E.164 in ASCII: a plus sign and the digits 0-9")])
+
+
+def require_subject(subject: str) -> None:
+    """Raise InvalidRequest unless it has the form of a subject."""
+    if not is_subject(subject):
+        detail = "1 to 128 printable characters"
+        raise InvalidRequest("subject does not have the form it must have.", [("/subject", detail)])
 
 
 def require_context(context: Mapping[str, str]) -> None:

@@ -5,7 +5,8 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from .values import Count, ProblemCode, Seconds
+from ...domain.factors import FactorKind
+from .values import Count, ProblemCode, Seconds, words
 
 _STATUS_FORM = {"minimum": 400, "maximum": 599}
 _URI = {"format": "uri-reference"}
@@ -16,6 +17,13 @@ class FormError(msgspec.Struct):
 
     pointer: str
     detail: str
+
+
+class Alternative(msgspec.Struct):
+    """A kind of factor that the subject has; recovery codes with how many are left."""
+
+    kind: Annotated[str, words(FactorKind)]
+    codes_left: Count | UnsetType = UNSET
 
 
 class Reason(msgspec.Struct):
@@ -39,6 +47,10 @@ class Problem(msgspec.Struct):
     sends_left: Annotated[Count, Meta(description="With `resend_too_soon`.")] | UnsetType = UNSET
     resend_in: (
         Annotated[Seconds | None, Meta(description="With `resend_too_soon`. Null: not any more.")] | UnsetType
+    ) = UNSET
+    alternatives: (
+        Annotated[list[Alternative], Meta(description="Of a start for a subject that cannot send: the other ways.")]
+        | UnsetType
     ) = UNSET
     resubscribe: Annotated[str, Meta(description="With `opted_out`: how a person opts in.")] | UnsetType = UNSET
     reasons: Annotated[list[Reason], Meta(description="With `not_ready`, at /readyz.")] | UnsetType = UNSET

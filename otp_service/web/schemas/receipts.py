@@ -5,9 +5,12 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from ...domain.factors import FactorKind
 from .check import given
 from .forms import E164_FORM, Request, Word, require_ascii
-from .values import ChannelWord, MaskedNumber, Time
+from .values import ChannelWord, MaskedNumber, Time, words
+
+_IAT = "Two seconds before the approval, in Unix seconds: verifiers whose clock is behind take it without leeway."
 
 
 class RedeemRequest(Request):
@@ -24,13 +27,17 @@ class RedeemRequest(Request):
 
 
 class RedeemedReceipt(msgspec.Struct):
-    """The receipt was spent just now."""
+    """The receipt was spent just now.
 
-    verification_id: str
+    `verification_id` and `to` come with that of a code that was sent, `factor_id` with that of another factor.
+    """
+
     redeemed_at: Time
-    to: MaskedNumber
     purpose: str
     sub: str
+    verification_id: str | UnsetType = UNSET
+    to: MaskedNumber | UnsetType = UNSET
+    factor_id: str | UnsetType = UNSET
 
 
 class ReceiptClaims(msgspec.Struct):
@@ -43,17 +50,22 @@ class ReceiptClaims(msgspec.Struct):
     iss: Annotated[str, Meta(description="The issuer as configured: the public URL unless another is given.")]
     aud: Annotated[str, Meta(description="The app whose API key started and checked the verification.")]
     sub: Annotated[
-        str, Meta(description="Who was verified: a keyed hash of the number, different for each app. As in the start.")
+        str,
+        Meta(
+            description="Who was verified: a keyed hash, different for each app. Of the subject if one was named, else "
+            "of the number. As in the start."
+        ),
     ]
-    iat: Annotated[int, Meta(description="When the code was approved, in Unix seconds.")]
+    iat: Annotated[int, Meta(description=_IAT)]
     exp: Annotated[int, Meta(description="`iat` + 120: until then it can be spent.")]
     jti: Annotated[str, Meta(description="The receipt's own id.")]
-    verification_id: Annotated[str, Meta(description="The verification that was approved.")]
     purpose: Annotated[str, Meta(description="What the start was for.")]
-    channel: Annotated[ChannelWord, Meta(description="The channel that the start, or its last repeat, asked for.")]
     amr: Annotated[
         list[str],
-        Meta(description="RFC 8176: `otp` and, for the channel `sms`, `sms`. There is no word for WhatsApp."),
+        Meta(
+            description="RFC 8176: `otp` and, for the channel `sms`, `sms`. There is no word for WhatsApp, nor for "
+            "recovery codes, which are passwords for one use, too."
+        ),
     ]
     context_hash: Annotated[
         str | None,
@@ -62,6 +74,17 @@ class ReceiptClaims(msgspec.Struct):
             "for each its name and its value in UTF-8, each led by its length as four bytes, the highest first."
         ),
     ]
+    verification_id: (
+        Annotated[str, Meta(description="The verification that was approved, if a code was sent.")] | UnsetType
+    ) = UNSET
+    channel: (
+        Annotated[ChannelWord, Meta(description="The channel that the start, or its last repeat, asked for.")]
+        | UnsetType
+    ) = UNSET
+    factor_id: Annotated[str, Meta(description="The factor that was right, if the subject was named.")] | UnsetType = (
+        UNSET
+    )
+    kind: Annotated[str, words(FactorKind), Meta(description="The factor's kind.")] | UnsetType = UNSET
 
 
 class Jwk(msgspec.Struct):

@@ -10,7 +10,18 @@ from ...domain import binding, message_text
 from ...domain.errors import InvalidRequest
 from ...domain.verification import DEFAULT_PURPOSE
 from .autofill import Autofill
-from .forms import E164_FORM, Context, Request, Word, require_ascii, require_context, require_legible
+from .check import given
+from .forms import (
+    E164_FORM,
+    Context,
+    Request,
+    SubjectText,
+    Word,
+    require_ascii,
+    require_context,
+    require_legible,
+    require_subject,
+)
 
 MAX_METADATA = 1024
 """Bytes of the metadata as JSON."""
@@ -32,6 +43,10 @@ _CHALLENGE = (
 )
 _CHALLENGE_FORM = {"pattern": f"^{binding.CHALLENGE}$"}
 _DRY_RUN = "Only say what would happen, as 200 `StartPreview`: nothing is queued, sent, counted or recorded."
+_PROOF = (
+    "With `subject` and the purpose `bind`: an unspent receipt of the subject, which is spent. It lets a code go to a "
+    "number that is not bound to the subject; its approval binds the number."
+)
 _CLIENT_IP = "The end user's address; proxy headers are never believed."
 
 
@@ -45,6 +60,10 @@ class StartRequest(Request):
     context: Annotated[Context, Meta(description=_CONTEXT)] = msgspec.field(default_factory=dict)
     given_client_ip: Annotated[str, Meta(description=_CLIENT_IP, extra_json_schema=_ADDRESS_FORM)] | UnsetType = (
         msgspec.field(name="client_ip", default=UNSET)
+    )
+    given_subject: SubjectText | UnsetType = msgspec.field(name="subject", default=UNSET)
+    given_proof: Annotated[str, Meta(max_length=4096, description=_PROOF)] | UnsetType = msgspec.field(
+        name="proof", default=UNSET
     )
     given_autofill: Autofill | UnsetType = msgspec.field(name="autofill", default=UNSET)
     given_challenge: Annotated[str, Meta(description=_CHALLENGE, extra_json_schema=_CHALLENGE_FORM)] | UnsetType = (
@@ -67,6 +86,8 @@ class StartRequest(Request):
         _ = self.client_ip
         if not isinstance(self.given_challenge, UnsetType):
             binding.require_challenge(self.given_challenge)
+        if self.subject is not None:
+            require_subject(self.subject)
         if isinstance(self.given_autofill, Autofill):
             self.given_autofill.require_form()
 
@@ -75,6 +96,16 @@ class StartRequest(Request):
         """The end user's address in its usual spelling. Raises InvalidRequest."""
         text = self.given_client_ip
         return None if isinstance(text, UnsetType) else _address(text)
+
+    @property
+    def subject(self) -> str | None:
+        """The app's own id of the person, if the caller gave one."""
+        return given(self.given_subject)
+
+    @property
+    def proof(self) -> str | None:
+        """A receipt of the subject, if the caller gave one."""
+        return given(self.given_proof)
 
     @property
     def autofill(self) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import cast
 
 from otp_service.domain.errors import Refusal
 from otp_service.domain.ids import Reference
@@ -26,6 +27,9 @@ NAME = Sender("name", SenderKind.ALPHANUMERIC, "profile-b", "ACME", 1.0)
 SHOP = App("shop", "Acme", (POOL, NAME))
 ABROAD = App("abroad", "Abroad", (NAME,), countries=frozenset({"*"}))
 POLICY = Policy(MappingProxyType({"shop": SHOP, "abroad": ABROAD}), MappingProxyType({"pool": POOL, "name": NAME}))
+NO_FACTORS = cast("ports.FactorStore", None)
+"""Nobody names a subject here: factors are tried over the API."""
+
 RIGHT = "999999"
 """The code of every verification here, see `use_cases`."""
 
@@ -43,6 +47,8 @@ class StartRequest:
     autofill: str = ""
     metadata: str = "{}"
     code_challenge: str = ""
+    subject: str | None = None
+    proof: str | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,7 @@ class CheckRequest:
     code: str = "123456"
     verification_id: str | None = None
     to: str | None = None
+    subject: str | None = None
     purpose: str | None = None
     context: Mapping[str, str] = field(default_factory=dict)
     code_verifier: str | None = None
@@ -99,6 +106,7 @@ def use_cases(
         queue_max=queue_max,
         token_bytes=lambda n: next(chance).to_bytes(n, "big"),
         randbelow=lambda below: below - 1,
+        factor_store=NO_FACTORS,
         fictitious=fictitious,
     )
 

@@ -30,7 +30,7 @@ def token(**changes: Any) -> str:
         context_hash="",
         jti="receipt-1",
         verification_id=REF.verification_id,
-        iat=1_000,
+        approved_s=1_000,
     ).payload()
     claims.update(changes)
 
@@ -62,7 +62,7 @@ def test_a_receipt_is_redeemed_where_it_belongs() -> None:
     store = with_receipt()
     verify = use_cases(store)
     assert verify.redeem("shop", token()) == Redemption(REF.verification_id, 500, "+1******0143", "login", "x")
-    assert store.asked == [(REF, "shop", "receipt-1", 1_120_000)]
+    assert store.asked == [(REF, "shop", "receipt-1", 1_118_000)]
     assert refused(verify.redeem("shop", token())).code == "receipt_spent"
     assert refused(use_cases().redeem("shop", token())).code == "receipt_invalid"
 

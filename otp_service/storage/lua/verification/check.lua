@@ -9,27 +9,32 @@
 --
 -- KEYS record! secrets! number! audit!
 -- ARGV operation token number_hash app receipt_id wrong_rules consecutive_max asserted_number asserted_purpose
---      by_purpose request_key wrong_everywhere_rules challenge unbound_max digests...
+--      asserted_subject by_purpose by_subject request_key wrong_everywhere_rules challenge unbound_max digests...
 -- Where by_purpose: of the number's latest verification that is asked for, '' if asked by id ·
+--       by_subject: keyed hash of the subject of whose budget a try was taken, '' for none ·
 --       challenge: of the verifier that is given, or '' · unbound_max: checks without the right one that are answered ·
---       asserted_number (its hash), asserted_purpose and request_key: '' for none ·
+--       asserted_number (its hash), asserted_subject (its hash), asserted_purpose and request_key: '' for none ·
 --       digests: key id, digest, key id, digest ... of the guess
 -- Reply {operation, 'no_key', key id}: made with a key of which no digest is given ·
---       {operation, 'approved', ms, number hash, purpose, channel, context hash, receipt id, mask} ·
---       {operation, 'wrong', checks left} · {operation, 'ended', status} · {operation, 'limited', ms} ·
---       {operation, 'not_found'} · {operation, 'superseded', token}
+--       {operation, 'approved', ms, number hash, purpose, channel, context hash, receipt id, mask,
+--       keyed hash of the subject or ''} ·
+--       {operation, 'wrong' or 'unbound', checks left} · {operation, 'ended', status} · {operation, 'limited', ms} ·
+--       {operation, 'not_found'} · {operation, 'superseded', token} ·
+--       {operation, 'of_subject', keyed hash}: call again with a try of that subject
 -- Holds the guess is counted in every budget before it is compared, so a store that refuses writes never answers a
 --       guess; at most `max_checks` guesses of a verification are ever compared, and at most one is ever approved. A
 --       verification that is not as asserted is not found, and nothing is counted. The request that was approved gets
---       its approval again. A check without the verifier of a start is neither compared nor counted against anybody.
-local facts, status, expires, attempts_before, sending, version, context_hash, challenges, unbound, done = unpack(
-  redis.call('HMGET', record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.ATTEMPTS, Record.SENDING,
-  Record.VERSION, Record.CONTEXT_HASH, Record.CHALLENGES, Record.UNBOUND, Record.OPERATION .. operation))
+--       its approval again. What was started for a subject is judged under the subject's budget, not the number's. A
+--       check without the verifier of a start is neither compared nor counted against anybody.
+local facts, status, expires, attempts_before, sending, version, context_hash, challenges, unbound, done, subject =
+  unpack(redis.call('HMGET', record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.ATTEMPTS, Record.SENDING,
+  Record.VERSION, Record.CONTEXT_HASH, Record.CHALLENGES, Record.UNBOUND, Record.OPERATION .. operation,
+  Record.SUBJECT))
 local of_app, purpose, mask, created, max_checks, _, key_id = string.match(facts or '', RecordFacts.PARSE)
 
 local function approved(at, receipt)
   local _, _, channel = string.match(sending, Sending.PARSE)
-  return {operation, 'approved', at, number_hash, purpose, channel, context_hash or '', receipt, mask}
+  return {operation, 'approved', at, number_hash, purpose, channel, context_hash or '', receipt, mask, subject or ''}
 end
 
 -- The approval that this verification got before.
@@ -54,6 +59,8 @@ local whole = status and expires and attempts_before and sending
 if of_app ~= app or not whole then return {operation, 'not_found'} end
 if asserted_number ~= '' and asserted_number ~= number_hash then return {operation, 'not_found'} end
 if asserted_purpose ~= '' and asserted_purpose ~= purpose then return {operation, 'not_found'} end
+if asserted_subject ~= '' and asserted_subject ~= (subject or '') then return {operation, 'not_found'} end
+if by_subject ~= '' and by_subject ~= subject then return {operation, 'not_found'} end
 local now = clock()
 local c = {audit = audit_key, secrets = secrets_key, now = now, who = {record = record_key,
   token = token, app = app, mask = mask, number_hash = number_hash}}
@@ -69,9 +76,6 @@ if status ~= 'pending' then return {operation, 'ended', status} end
 -- The secrets go when the code's time is over: a clock that is set back afterwards does not make it valid again.
 local digest = redis.call('HGET', secrets_key, Secrets.DIGEST)
 if not digest then return {operation, 'not_found'} end
-local wait = wrong_codes_wait(own, all, now)
-if wait then return {operation, 'limited', int(wait)} end
-
 -- Whoever lacks the verifier is told what a wrong code would be told, a few times, whatever the code is.
 if (challenges or challenge ~= '') and not (challenges and challenge ~= ''
     and string.find(challenges, challenge, 1, true)) then
@@ -79,12 +83,16 @@ if (challenges or challenge ~= '') and not (challenges and challenge ~= ''
   if left < 0 then return {operation, 'limited', int(tonumber(expires) - now)} end
   local detail = '{"reason":"code_verifier"}'
   local fields = {Record.UNBOUND, int(unbound_max - left), Record.OPERATION .. operation,
-    string.format(CheckReply.PACK, 'wrong', int(left))}
+    string.format(CheckReply.PACK, 'unbound', int(left))}
   add_to_timeline(fields, version + 1, 'check.failed', now, nil, detail)
   redis.call('HSET', record_key, unpack(fields))
   append_audit(audit_key, c.who, audit_event('check.failed', nil, detail))
-  return {operation, 'wrong', int(left)}
+  return {operation, 'unbound', int(left)}
 end
+
+if subject and by_subject == '' then return {operation, 'of_subject', subject} end
+local wait = not subject and wrong_codes_wait(own, all, now)
+if wait then return {operation, 'limited', int(wait)} end
 
 -- A code whose key this process does not have cannot be checked: no guess may be lost on it.
 local guessed
@@ -96,9 +104,11 @@ if not guessed then return {operation, 'no_key', key_id} end
 -- Count first: against the number, in this app and over all apps, then against the verification.
 local in_a_row, last, times = read_wrong(own)
 if last + IN_A_ROW_MS <= now then in_a_row = 0 end
-redis.call('HSET', number_key,
-  own_field, string.format(WrongCodes.PACK, in_a_row + 1, int(now), with_now(times, now, tonumber(consecutive_max))),
-  Number.WRONG, with_now(all or '', now, tonumber(consecutive_max)))
+if not subject then
+  redis.call('HSET', number_key,
+    own_field, string.format(WrongCodes.PACK, in_a_row + 1, int(now), with_now(times, now, tonumber(consecutive_max))),
+    Number.WRONG, with_now(all or '', now, tonumber(consecutive_max)))
+end
 local attempts = redis.call('HINCRBY', record_key, Record.ATTEMPTS, 1)
 local fields = {}
 
@@ -128,8 +138,10 @@ if guessed == digest then
   write_ending(c, fields, 'approved', audit_event('verification.approved'))
   return approved(int(now), receipt_id)
 end
-write_number(number_key, {}, ends, now, math.max((window_and_length(wrong_rules)),
-  (window_and_length(wrong_everywhere_rules))), IN_A_ROW_MS)
+if not subject then
+  write_number(number_key, {}, ends, now, math.max((window_and_length(wrong_rules)),
+    (window_and_length(wrong_everywhere_rules))), IN_A_ROW_MS)
+end
 local left = max_checks - attempts
 local detail = '{"checks_left":' .. int(left) .. '}'
 local failed = audit_event('check.failed', nil, detail)

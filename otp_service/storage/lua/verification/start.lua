@@ -13,19 +13,21 @@
 -- ARGV operation operation_ttl_ms new_token known_token app purpose channel mask number_hash context_hash code_ttl_ms
 --      lifetime_ms max_checks resend_waits key_id digest box metadata locale autofill route wrong_rules start_rules
 --      queue_max outer_wait_ms tombstone_ms consecutive_max detail own_detail healthy sent_within_ms refusal_gap_ms
---      failover_route wrong_everywhere_rules send_rules challenge dry_run
+--      failover_route wrong_everywhere_rules send_rules subject challenge dry_run
 -- Where record and secrets are of the new id; those of the latest known id are left out if none is known ·
 --       known_token '': none · lifetime_ms: the longest a code may live, with resends · resend_waits 'ms,ms' ·
 --       route and failover_route: lists of `RouteSender` · outer_wait_ms: until a limit of the caller passes, 0 if it
 --       does · detail: JSON · own_detail: the same where it says more than purpose and channel, or '' · healthy:
 --       senders that may be moved to the front 'a,b' · sent_within_ms: within which a message should be sent ·
 --       refusal_gap_ms: between two refusals of a kind on record · failover_route: senders of another channel ·
---       challenge: of the verifier that a check needs, or '' · dry_run '1': judge alone
+--       subject: keyed hash of the subject that is named, or '' · challenge: of the verifier that a check needs, or '' ·
+--       dry_run '1': judge alone
 -- Reply {operation, 'created', token, ms, end of the code, next send, sender, its kind} ·
 --       {operation, 'resent', token, ms, the record} · {operation, 'known', token}: call again with that id's keys ·
 --       {operation, 'replayed', 'created'|'resent', token}: this operation already ran ·
---       {operation, 'would', sender}: for a dry run that would pass · {operation, 'refused', code, retry ms, sends left, token, the limit that refuses or ''}
--- Holds at most one pending verification per (app, number, purpose); a repeat never gives tries back; the code,
+--       {operation, 'would', sender}: a dry run that would pass ·
+--       {operation, 'refused', code, retry ms, sends left, token, the limit that refuses or ''}
+-- Holds at most one pending verification per (app, number, purpose, subject); a repeat never gives tries back; the code,
 --       the outbox entry, the index and the event are written together or not at all. The ladder and the caps count
 --       every send to the number, however its verification ended.
 local slot = app .. ':' .. purpose
@@ -43,17 +45,20 @@ local who = {record = record_key, token = new_token, app = app, mask = mask, num
 
 -- The pending verification, if there is one. One whose time has run out unnoticed is ended here.
 local pending = false
-local old_facts, old_status, old_expires, old_created, old_context_hash, old_sending, old_version, challenges
+local old_facts, old_status, old_expires, old_created, old_context_hash, old_sending, old_version
+local old_subject, challenges
 if latest then
-  old_facts, old_status, old_expires, old_context_hash, old_sending, old_version, challenges = unpack(redis.call(
-    'HMGET', known_record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.CONTEXT_HASH, Record.SENDING,
-    Record.VERSION, Record.CHALLENGES))
+  old_facts, old_status, old_expires, old_context_hash, old_sending, old_version, old_subject, challenges = unpack(
+    redis.call('HMGET', known_record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.CONTEXT_HASH,
+    Record.SENDING, Record.VERSION, Record.SUBJECT, Record.CHALLENGES))
   old_created = created_at(old_facts)
   if old_status == 'pending' and has_expired(now, old_expires, old_created) then
     if dry_run ~= '1' then end_verification({audit = audit_key, secrets = known_secrets_key, now = now,
       who = {record = known_record_key, token = latest, app = app, mask = mask, number_hash = number_hash}},
       'verification.expired', old_version) end
-  elseif old_status == 'pending' and redis.call('EXISTS', known_secrets_key) == 1 then
+  elseif old_status == 'pending' and (old_subject or '') == subject
+    and redis.call('EXISTS', known_secrets_key) == 1 then
+    -- A code that was sent for one subject is never sent again for another one who shares the phone.
     pending = true
     who.token, who.record = latest, known_record_key
   end
@@ -172,6 +177,10 @@ end
 if challenge ~= '' then
   fields[#fields + 1] = Record.CHALLENGES
   fields[#fields + 1] = challenge
+end
+if subject ~= '' then
+  fields[#fields + 1] = Record.SUBJECT
+  fields[#fields + 1] = subject
 end
 if metadata ~= '{}' then
   fields[#fields + 1] = Record.METADATA

@@ -1,0 +1,45 @@
+"""The use cases of second factors, over one store and one keyring."""
+
+from collections.abc import Callable
+
+from ...domain.policy import Policy
+from .. import ports
+from ..subjects import Subjects
+from ..verify.check import CheckVerification
+from .check import CheckFactors
+from .enroll import ConfirmTotp, EnrollTotp
+from .manage import ManageFactors
+from .recovery_codes import ReplaceCodes
+
+
+class FactorUseCases:
+    """`enroll`, `confirm`, `manage`, `replace_codes`, `check`. Safe for many threads; holds no state."""
+
+    def __init__(
+        self,
+        *,
+        store: ports.FactorStore,
+        vault: ports.Vault,
+        policy: Policy,
+        issuer: str,
+        token_bytes: Callable[[int], bytes],
+        randbelow: Callable[[int], int],
+        sent: CheckVerification,
+    ) -> None:
+        """`sent` judges codes that were sent."""
+        subjects = Subjects(vault)
+        self.enroll = EnrollTotp(store=store, vault=vault, subjects=subjects, policy=policy, token_bytes=token_bytes)
+        self.confirm = ConfirmTotp(store=store, vault=vault, subjects=subjects, token_bytes=token_bytes)
+        self.manage = ManageFactors(store=store, subjects=subjects, token_bytes=token_bytes)
+        self.replace_codes = ReplaceCodes(
+            store=store, vault=vault, subjects=subjects, token_bytes=token_bytes, randbelow=randbelow
+        )
+        self.check = CheckFactors(
+            store=store,
+            vault=vault,
+            subjects=subjects,
+            policy=policy,
+            issuer=issuer,
+            token_bytes=token_bytes,
+            sent=sent,
+        )

@@ -1,0 +1,89 @@
+"""Whom a start is for: whether a code for this subject may go to this number, and how else they can get in.
+
+A code that went to an attacker's phone must never open the subject's account. So a number that is not bound gets one
+only where the subject has no factor yet, or where a receipt of the subject proves that they want it bound.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import msgspec
+
+from ...domain.errors import Refusal
+from ...domain.factors import FactorKind, Factors, Subject, alternatives
+from ...domain.ids import Reference
+from ...domain.policy import App
+from .redeem import Asserted, Redemption
+from .subjects import BIND, NOT_BOUND, SubjectTries
+
+NO_WAY = frozenset({"opted_out", "destination_blocked", "country_not_allowed", "channel_unavailable", "guard_refused"})
+"""Refusals of starts that cannot send: they name the other ways."""
+
+
+class SubjectRequest(Protocol):
+    """What of a start is about the subject."""
+
+    @property
+    def purpose(self) -> str: ...
+    @property
+    def subject(self) -> str | None: ...
+    @property
+    def proof(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The subject that a start names, and its factors. `may_bind`: an approval may bind the number."""
+
+    subject: Subject
+    factors: Factors
+    may_bind: bool = False
+
+
+class StartSubjects:
+    """Judges subjects of starts. `redeem` spends the proof."""
+
+    def __init__(self, tries: SubjectTries, redeem: Callable[[str, str, Asserted], Redemption | Refusal]) -> None:
+        self._tries = tries
+        self._redeem = redeem
+
+    def named(self, app: App, request: SubjectRequest) -> Named | None:
+        """The subject, if one is named. Raises InvalidRequest and StoreUnavailable."""
+        return None if request.subject is None else Named(*self._tries.of(app.name, request.subject))
+
+    def admit(self, app: App, named: Named, number_hash: str, request: SubjectRequest) -> Named | Refusal:
+        """The same, if a code of this purpose may go to the number; a proof that it needs is spent."""
+        if _is_going(named, number_hash, request.purpose):
+            return replace(named, may_bind=True)
+        if named.factors.allow(number_hash, request.purpose):
+            return named
+        if request.purpose != BIND or request.proof is None:
+            return NOT_BOUND
+        spent = self._redeem(app.name, request.proof, Asserted(subject=named.subject.sub))
+        return NOT_BOUND if isinstance(spent, Refusal) else replace(named, may_bind=True)
+
+    def objection(self, named: Named, number_hash: str, request: SubjectRequest) -> Refusal | None:
+        """Why `admit` would refuse, if it would whatever the proof is; nothing is spent."""
+        bound = _is_going(named, number_hash, request.purpose) or named.factors.allow(number_hash, request.purpose)
+        return None if bound or (request.purpose == BIND and request.proof is not None) else NOT_BOUND
+
+    def sent(self, named: Named, purpose: str, ref: Reference) -> None:
+        """A code was queued for the subject. Raises StoreUnavailable."""
+        self._tries.sent(named.subject, purpose, ref, may_bind=named.may_bind)
+
+
+def _is_going(named: Named, number_hash: str, purpose: str) -> bool:
+    """Whether a code that may bind this number is on its way."""
+    sent = named.factors.sent.get(BIND) if purpose == BIND else None
+    return sent is not None and sent.may_bind and sent.number_hash == number_hash
+
+
+def with_alternatives(refusal: Refusal, app: App, named: Named | None, purpose: str) -> Refusal:
+    """The refusal of a start that cannot send, with how else the subject can get in."""
+    if named is None or refusal.code not in NO_WAY:
+        return refusal
+    kinds = app.factors.get(purpose, frozenset(FactorKind))
+    ways = alternatives(named.factors, kinds)
+    told: Refusal = msgspec.structs.replace(refusal, fields={**refusal.fields, "alternatives": ways})
+    return told

@@ -1,0 +1,72 @@
+"""What a start and a check do on the shard of the subject whom they name.
+
+A try is taken there before a guess is judged on the number's shard. An approval ends the row of wrong codes; what was
+no judgement gives the try back. A process that dies in between costs one try, and adds none.
+"""
+
+from collections.abc import Callable
+
+from ...domain.checking import Approved
+from ...domain.errors import Refusal
+from ...domain.factor_checking import ApprovedCode, FactorGuess, SentCode, TriesSpent, TryTaken
+from ...domain.factors import Factors, Subject
+from ...domain.ids import NUMBER_HASH_BYTES, Reference
+from .. import ports
+from ..subjects import Subjects
+from .refusals import tries_spent
+
+NOT_BOUND = Refusal(
+    "number_not_bound",
+    "This number is not bound to the subject. Bind it first: purpose bind, with a receipt of the subject as proof.",
+)
+BIND = "bind"
+
+
+class SubjectTries:
+    """The budget of a subject, for codes that are sent to its numbers."""
+
+    def __init__(self, store: ports.FactorStore, vault: ports.Vault, token_bytes: Callable[[int], bytes]) -> None:
+        self._store = store
+        self._ids = vault.ids
+        self._subjects = Subjects(vault)
+        self._token_bytes = token_bytes
+
+    def of(self, app: str, text: str) -> tuple[Subject, Factors]:
+        """The subject that a caller names, and its factors. Raises InvalidRequest and StoreUnavailable."""
+        subject = self._subjects.of(app, text)
+        return subject, self._store.read(subject)
+
+    def hash_of(self, app: str, text: str) -> str:
+        """The keyed hash of the subject that a caller names. Raises InvalidRequest."""
+        return self._subjects.of(app, text).hash
+
+    def named(self, app: str, subject_hash: str) -> Subject:
+        """The subject of a keyed hash."""
+        return self._subjects.named(app, subject_hash)
+
+    def sent(self, subject: Subject, purpose: str, ref: Reference, *, may_bind: bool) -> None:
+        """Remember the code that was sent. Raises StoreUnavailable."""
+        self._store.note_sent(SentCode(subject, purpose, ref, may_bind))
+
+    def take(self, subject: Subject) -> TryTaken | Refusal:
+        """Take a try before a code is judged. Raises StoreUnavailable."""
+        guess = FactorGuess(self._operation(), subject, "", self._operation(), more=True)
+        answer = self._store.check(guess)
+        if isinstance(answer, TriesSpent):
+            return tries_spent(answer.wait_ms)
+        assert isinstance(answer, TryTaken)
+        return answer
+
+    def approve(self, subject: Subject, ref: Reference, approved: Approved) -> Reference | Refusal:
+        """The factor of the number, which is bound to the subject now; or why this opens nothing."""
+        approval = approved.approval
+        new = self._ids.new(subject.hash, self._token_bytes(NUMBER_HASH_BYTES))
+        code = ApprovedCode(subject, approval.purpose, ref, approval.to, new)
+        return self._store.approve_sent(self._operation(), code) or NOT_BOUND
+
+    def give_back(self, subject: Subject, taken: TryTaken) -> None:
+        """What was asked was no judgement. Raises StoreUnavailable."""
+        self._store.give_back(self._operation(), subject, taken.row)
+
+    def _operation(self) -> str:
+        return self._token_bytes(8).hex()

@@ -1,0 +1,107 @@
+"""`python -m tests.campaign.mutations`: see `--help`.
+
+Exit status: 0 if the judge saw every mutation and found nothing in the service as it is, 1 if not, 2 if a run failed
+before its end, which says nothing about the judge.
+"""
+
+import argparse
+import asyncio
+import fnmatch
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..judge import Verdict
+from .changes import MUTATIONS, Mutation
+from .run import Run, run_of
+
+AS_IT_IS = "the service as it is"
+ATTEMPTS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one run. `seen` None: it failed before its end."""
+
+    name: str
+    seen: bool | None
+    words: str
+    took_s: float
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run them and print a line for each."""
+    args = _parser().parse_args(arguments)
+    chosen = [mutation for mutation in MUTATIONS if fnmatch.fnmatch(mutation.name, args.only)]
+    if not chosen:
+        _parser().error(f"no mutation has a name like {args.only!r}")
+    results = asyncio.run(_all(chosen, args.jobs, with_original=args.only == "*"))
+    missed = [result for result in results if result.seen is False]
+    failed = [result for result in results if result.seen is None]
+    _say(f"{len(results) - len(missed) - len(failed)} of {len(results)} as expected")
+    return 1 if missed else 2 if failed else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.campaign.mutations",
+        description="Break the service in one way after the other, run a scenario against it as real processes, and "
+        "require that the campaign's judge says which promise fell. The service as it is must keep all of them.",
+        epilog="example: python -m tests.campaign.mutations --only '*opt-outs*'",
+    )
+    parser.add_argument("--only", default="*", metavar="GLOB", help="names of mutations (default: all)")
+    parser.add_argument("--jobs", type=int, default=4, help="how many run at once (default 4)")
+    return parser
+
+
+async def _all(chosen: Sequence[Mutation], jobs: int, *, with_original: bool) -> list[Result]:
+    limit = asyncio.Semaphore(jobs)
+    runs = [_limited(limit, mutation) for mutation in chosen]
+    if with_original:
+        runs.insert(0, _limited(limit, None))
+    return list(await asyncio.gather(*runs))
+
+
+async def _limited(limit: asyncio.Semaphore, mutation: Mutation | None) -> Result:
+    async with limit:
+        began = time.monotonic()
+        for _ in range(ATTEMPTS):
+            try:
+                seen, words = await (_original() if mutation is None else _mutated(mutation))
+            except Exception as error:  # noqa: BLE001 - whatever went wrong here, nothing was judged
+                seen, words = None, f"not judged: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
+            if seen:
+                break
+        result = Result(AS_IT_IS if mutation is None else mutation.name, seen, words, time.monotonic() - began)
+        _say(f"{_MARKS[result.seen]:6} {result.name:42} {result.took_s:5.1f} s  {result.words}")
+        return result
+
+
+async def _mutated(mutation: Mutation) -> tuple[bool | None, str]:
+    verdict = await run_of(mutation).verdict()
+    found = [breach for breach in verdict.breaches if breach.kind in mutation.falls]
+    wanted = " or ".join(mutation.falls)
+    return bool(found), f"{wanted}: {found[0].detail}" if found else f"{wanted} was not reported{_others(verdict)}"
+
+
+async def _original() -> tuple[bool | None, str]:
+    verdict = await Run(list(dict.fromkeys(mutation.scenario for mutation in MUTATIONS))).verdict()
+    return not verdict.breaches, _others(verdict) or "every promise held"
+
+
+def _others(verdict: Verdict) -> str:
+    found = {breach.kind: f"{breach.subject}: {breach.detail}" for breach in verdict.breaches}
+    return "".join(f"; {kind}: {detail}" for kind, detail in found.items())
+
+
+_MARKS = {True: "seen", False: "MISSED", None: "failed"}
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

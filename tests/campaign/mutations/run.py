@@ -1,0 +1,135 @@
+"""One broken service: a copy of the source with the changes, started as real processes, and judged."""
+
+import asyncio
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import otp_service
+
+from .. import breaches
+from ..caller import Caller
+from ..client import ApiClient
+from ..cluster import Cluster, Pace
+from ..collect import Collector, store_facts, verification_ids
+from ..evidence import Evidence, Fault
+from ..judge import Verdict, judge
+from ..load import number_of
+from ..observers import Observers
+from ..scenarios import MAX_CHECKS, WRONG_CODES_PER_NUMBER
+from .changes import Change, Mutation, Scenario
+from .scenarios import HANG_S, log_in_while_the_store_hangs
+
+PACE = Pace(code_ttl_s=5, sent_within_s=3, resend_s=(1, 2))
+QUIET_S = 5.0
+WITHIN_S = 20.0
+SOURCE = Path(otp_service.__file__).parent
+
+
+class OutdatedError(Exception):
+    """The text that a change replaces does not stand in the source once."""
+
+
+def changed(change: Change) -> str:
+    """The file with the change. Raises OutdatedError."""
+    text = (SOURCE / change.path).read_text(encoding="utf-8")
+    if text.count(change.old) != 1:
+        raise OutdatedError(f"{change.path} has {text.count(change.old)} x {change.old!r}")
+    return text.replace(change.old, change.new)
+
+
+def copy_of_source(directory: Path, changes: Sequence[Change]) -> Path:
+    """A directory to import the changed service from. Raises OutdatedError."""
+    package = directory / "code" / "otp_service"
+    # With what is compiled already: only the changed modules are compiled anew.
+    shutil.copytree(SOURCE, package)
+    for change in changes:
+        (package / change.path).write_text(changed(change), encoding="utf-8")
+    return package.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Runs scenarios on a service, with one caller for each."""
+
+    scenarios: Sequence[Scenario]
+    changes: Sequence[Change] = ()
+    to_the_end: bool = True
+    """Whether all that was begun is waited for: codes expire, callbacks arrive. Without it no callback is judged."""
+
+    async def verdict(self) -> Verdict:
+        """What the judge says of it. Raises whatever keeps the campaign itself from running."""
+        directory = Path(tempfile.mkdtemp(prefix="m", dir="/tmp"))
+        try:
+            code = await asyncio.to_thread(copy_of_source, directory, self.changes)
+            cluster = Cluster(directory, copies=1, pace=PACE, code=code)
+            try:
+                return judge(await self._observe(cluster))
+            finally:
+                await asyncio.to_thread(cluster.kill_all)
+        finally:
+            await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+
+    async def _observe(self, cluster: Cluster) -> Evidence:
+        endpoints = await cluster.open()
+        api, collector = ApiClient(endpoints), Collector(endpoints, cluster.carrier_key)
+        observers, faults = Observers(api), list[Fault]()
+        watching = asyncio.create_task(observers.find_pauses())
+        try:
+            await asyncio.gather(*(self._call(cluster, api, faults, turn) for turn in range(len(self.scenarios))))
+            if self.to_the_end:
+                await collector.settled(api.calls, time.time(), PACE.code_ttl_s, 1.0)
+            return await self._evidence(cluster, api, collector, observers, faults)
+        finally:
+            watching.cancel()
+            await api.close()
+            await collector.close()
+
+    async def _call(self, cluster: Cluster, api: ApiClient, faults: list[Fault], turn: int) -> None:
+        scenario, rng = self.scenarios[turn], random.Random(turn)
+        caller = Caller(api, number_of(turn), f"m{turn}", rng, resend_s=PACE.resend_s)
+        if scenario is not log_in_while_the_store_hangs:
+            return await scenario(caller)
+        began, calls = time.time(), asyncio.ensure_future(scenario(caller))
+        await asyncio.sleep(0.6)
+        with cluster.stopped("store"):
+            await asyncio.sleep(HANG_S)
+        await calls
+        faults.append(Fault("stop_store", began, time.time(), "store"))
+
+    async def _evidence(
+        self, cluster: Cluster, api: ApiClient, collector: Collector, observers: Observers, faults: list[Fault]
+    ) -> Evidence:
+        judged_at = time.time()
+        received = cluster.receiver.received
+        callbacks = await collector.callbacks(received, QUIET_S, WITHIN_S) if self.to_the_end else None
+        requests = await collector.requests()
+        messages = await collector.messages([number_of(turn) for turn in range(len(self.scenarios))], requests)
+        known = verification_ids(api.calls, await collector.events(), messages)
+        verifications = await collector.verifications(known)
+        return Evidence(
+            max_checks=MAX_CHECKS,
+            wrong_codes_per_number=WRONG_CODES_PER_NUMBER,
+            judged_at=judged_at,
+            calls=tuple(api.calls),
+            messages=messages,
+            requests=requests,
+            verifications=verifications,
+            events=await collector.events(),
+            faults=faults,
+            store=await asyncio.to_thread(store_facts, cluster.store),
+            accidents=[*cluster.accidents, *cluster.log_lines(("Traceback", "panicked"))[:20]],
+            failed_starts=tuple(cluster.failed_starts),
+            replies=tuple(api.replies),
+            callbacks=callbacks,
+            pauses=tuple(observers.pauses),
+        )
+
+
+def run_of(mutation: Mutation) -> Run:
+    """The run that must show the mutation."""
+    return Run([mutation.scenario], mutation.changes, to_the_end=breaches.CALLBACK in mutation.falls)

@@ -1,0 +1,40 @@
+"""A process of the service that judges guesses, all at once: their bodies come on stdin, the answers go to stdout.
+
+python -m tests.web.guessing_process API_KEY < bodies.json    with the variables of the service
+"""
+
+import json
+import os
+import sys
+import threading
+
+from flask import Flask
+
+from otp_service import bootstrap, config
+
+
+def main() -> None:
+    """Say `ready` when everything is built. Then for each line of bodies a line with a status and a code for each."""
+    app = bootstrap.build_web(config.load(dict(os.environ)))
+    print("ready", flush=True)  # noqa: T201 - the other process waits for it
+    for line in sys.stdin:
+        print(json.dumps(_asked(app, json.loads(line))), flush=True)  # noqa: T201
+
+
+def _asked(app: Flask, bodies: list[object]) -> list[list[object]]:
+    answers: list[list[object]] = []
+
+    def ask(body: object) -> None:
+        answer = app.test_client().post("/verify/check", json=body, headers={"Authorization": f"Bearer {sys.argv[1]}"})
+        answers.append([answer.status_code, (answer.get_json() or {}).get("code", "")])
+
+    threads = [threading.Thread(target=ask, args=(body,)) for body in bodies]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+if __name__ == "__main__":
+    main()

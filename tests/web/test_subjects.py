@@ -1,0 +1,189 @@
+"""Codes that are sent for a subject: one budget with all other factors, bound numbers, other ways to get in."""
+
+import pytest
+
+from .conftest import ApiHarness
+from .people import Person
+
+
+@pytest.fixture
+def ann(api: ApiHarness) -> Person:
+    """A person without factors."""
+    return Person(api, "user-ann")
+
+
+def start(person: Person, to: str, **members: object) -> str:
+    """Start for the person; the verification's id."""
+    return person.api.started(to, person.app, subject=person.subject, **members)
+
+
+def bound(person: Person, to: str) -> None:
+    """Bind the number by the first login."""
+    assert person.check(person.api.code(start(person, to))).status == 200
+
+
+def test_the_first_login_binds_the_number(ann: Person) -> None:
+    """Start and check by subject alone: approved as `sms`, and the number is a factor from now on."""
+    to = ann.api.number()
+    started = ann.api.start(to, subject=ann.subject)
+    assert started.status == 201
+    verification = started.json["verification_id"]
+    approved = ann.check(ann.api.code(verification))
+    assert approved.status == 200, approved.body
+    assert (approved.json["kind"], approved.json["verification_id"]) == ("sms", verification)
+    assert approved.json["sub"] == started.json["sub"]
+    (factor,) = ann.factors()
+    assert factor["factor_id"] == approved.json["factor_id"]
+    assert (factor["kind"], factor["to"], factor["status"]) == ("sms", f"+1******{to[-4:]}", "active")
+    spent = ann.call("POST", "/receipts/redeem", {"receipt": approved.json["receipt"], "sub": started.json["sub"]})
+    assert (spent.status, spent.json["verification_id"], spent.json["sub"]) == (200, verification, started.json["sub"])
+    ann.check(ann.wrong()).problem(410, "already_approved")
+
+
+def test_a_check_by_id_or_number_draws_on_the_subjects_budget(ann: Person) -> None:
+    """Wrong codes over the app, the sent code by id and by number, and recovery codes: five in all."""
+    to = ann.api.number()
+    bound(ann, to)
+    ann.enrolled()
+    ann.recovery_codes()
+    foreign = Person(ann.api, "somebody else").recovery_codes()[0]
+    verification = start(ann, to, purpose="pay")
+    code, wrong = ann.api.code(verification), ann.api.wrong(verification)
+    assert ann.check(foreign).problem(422, "code_incorrect")["checks_left"] == 4
+    assert ann.api.check(verification, wrong).problem(422, "code_incorrect")["checks_left"] == 3
+    by_number = ann.call("POST", "/verify/check", {"to": to, "purpose": "pay", "code": wrong})
+    assert by_number.problem(422, "code_incorrect")["checks_left"] == 2
+    assert ann.check(foreign).problem(422, "code_incorrect")["checks_left"] == 1
+    assert ann.check(ann.wrong(), purpose="pay").status == 422
+    ann.api.check(verification, code).problem(429, "too_many_wrong_codes")
+    ann.call("POST", "/verify/check", {"to": to, "purpose": "pay", "code": code}).problem(429, "too_many_wrong_codes")
+    ann.check(code, purpose="pay").problem(429, "too_many_wrong_codes")
+    # The number's own budget was not drawn on: another verification without a subject is judged.
+    other = ann.api.started(to, purpose="other")
+    assert ann.api.check(other, ann.api.wrong(other)).problem(422, "code_incorrect")["checks_left"] == 4
+
+
+def test_an_approval_by_id_gives_the_tries_back(ann: Person) -> None:
+    """And has the subject's `sub`, as start and GET have it."""
+    to = ann.api.number()
+    bound(ann, to)
+    ann.recovery_codes()
+    foreign = Person(ann.api, "somebody else").recovery_codes()[0]
+    for left in (4, 3, 2, 1):
+        assert ann.check(foreign).problem(422, "code_incorrect")["checks_left"] == left
+    verification = start(ann, to)
+    shown = ann.call("GET", f"/verify/{verification}").json
+    approved = ann.api.check(verification, ann.api.code(verification), to=to)
+    assert (approved.status, approved.json["sub"]) == (200, shown["sub"])
+    assert ann.check(foreign).problem(422, "code_incorrect")["checks_left"] == 4
+
+
+def test_what_is_no_judgement_costs_no_try(ann: Person) -> None:
+    """An ended verification, and assertions that do not fit."""
+    to = ann.api.number()
+    bound(ann, to)
+    ann.recovery_codes()
+    foreign = Person(ann.api, "somebody else").recovery_codes()[0]
+    verification = start(ann, to)
+    for _ in range(6):
+        ann.api.check(verification, "123456", purpose="pay").problem(404, "verification_not_found")
+        ann.check("123456", purpose="pay").problem(404, "factor_not_found")
+    assert ann.call("POST", f"/verify/{verification}/cancel").status == 200
+    for _ in range(6):
+        ann.check("123456").problem(410, "verification_canceled")
+    assert ann.check(foreign).problem(422, "code_incorrect")["checks_left"] == 4
+
+
+def test_one_guess_is_compared_with_all_factors_and_counts_once(ann: Person) -> None:
+    """Six digits that are neither the app's nor those that were sent; then each of the two is right."""
+    to = ann.api.number()
+    bound(ann, to)
+    factor_id = ann.enrolled()
+    verification = start(ann, to)
+    assert ann.check(ann.wrong()).problem(422, "code_incorrect")["checks_left"] == 4
+    assert ann.check(ann.api.code(verification)).json["kind"] == "sms"
+    start(ann, to)
+    assert ann.check(ann.shown(factor_id)).json["kind"] == "totp"
+    ann.check(ann.shown(factor_id)).problem(410, "code_used")
+    assert ann.check(ann.wrong()).problem(422, "code_incorrect")["checks_left"] == 4
+
+
+def test_a_number_that_is_not_bound_gets_no_code(ann: Person) -> None:
+    """403, once the subject has any factor; a proof of the subject binds it, and is spent."""
+    ann.enrolled()
+    to = ann.api.number()
+    ann.api.start(to, subject=ann.subject).problem(403, "number_not_bound")
+    ann.api.start(to, subject=ann.subject, purpose="bind").problem(403, "number_not_bound")
+    codes = ann.recovery_codes()
+    proof = ann.check(codes[0]).json["receipt"]
+    foreign_person = Person(ann.api, "somebody else")
+    foreign = foreign_person.check(foreign_person.recovery_codes()[0]).json["receipt"]
+    for wrong in (foreign, proof[:-4] + "AAAA", "x"):
+        refused = ann.api.start(to, subject=ann.subject, purpose="bind", proof=wrong)
+        refused.problem(403, "number_not_bound")
+    ann.api.start(to, subject=ann.subject, proof=proof).problem(403, "number_not_bound")  # another purpose
+    started = ann.api.start(to, subject=ann.subject, purpose="bind", proof=proof)
+    assert started.status == 201, started.body
+    ann.call("POST", "/receipts/redeem", {"receipt": proof}).problem(410, "receipt_spent")
+    approved = ann.check(ann.api.code(started.json["verification_id"]), purpose="bind")
+    assert (approved.status, approved.json["purpose"]) == (200, "bind")
+    assert [one["kind"] for one in ann.factors()] == ["totp", "recovery_code", "sms"]
+    assert ann.api.start(to, subject=ann.subject).status == 201
+    events = ann.call("GET", "/audit/events?type=factor.added").json["events"]
+    assert events[-1]["to"] == f"+1******{to[-4:]}"
+
+
+def test_a_code_that_went_to_a_number_before_it_was_refused_opens_nothing(ann: Person) -> None:
+    """Started while the subject had no factor, checked after another number was bound."""
+    other_number, own = ann.api.number(), ann.api.number()
+    early = start(ann, other_number, purpose="early")
+    bound(ann, own)
+    ann.api.check(early, ann.api.code(early)).problem(403, "number_not_bound")
+    assert [one["to"][-4:] for one in ann.factors()] == [own[-4:]]
+
+
+def test_two_people_share_a_phone(ann: Person) -> None:
+    """Each has a code of their own, and neither opens the other's account."""
+    ben, to = Person(ann.api, "user-ben", "twice"), ann.api.number()
+    ann.app = "twice"
+    mine, his = start(ann, to), start(ben, to)
+    assert mine != his
+    code = ann.api.code(mine)
+    if code != ann.api.code(his):
+        ben.check(code).problem(422, "code_incorrect")
+    assert ann.check(code).json["verification_id"] == mine
+    assert ben.check(ann.api.code(his)).json["verification_id"] == his
+    assert ann.factors()[0]["to"] == ben.factors()[0]["to"]
+
+
+def test_a_start_that_cannot_send_names_the_other_ways(ann: Person) -> None:
+    """Opted out, a country that is not allowed, a kind of number, a channel."""
+    to = ann.api.number()
+    bound(ann, to)
+    ann.api.opt_out(to)
+    assert ann.api.start(to, subject=ann.subject).problem(403, "opted_out")["alternatives"] == []
+    ann.enrolled()
+    assert ann.check(ann.recovery_codes()[0]).status == 200
+    ways = [{"kind": "totp"}, {"kind": "recovery_code", "codes_left": 9}]
+    for number, members, status, code in [
+        (to, {}, 403, "opted_out"),
+        ("+442079460018"[:-4] + "1234", {}, 403, "country_not_allowed"),
+        ("+19005550123", {}, 403, "destination_blocked"),
+        (to, {"channel": "whatsapp"}, 422, "channel_unavailable"),
+    ]:
+        answer = ann.api.start(number, subject=ann.subject, **members)
+        assert answer.problem(status, code)["alternatives"] == ways
+
+
+def test_the_subject_is_an_assertion_beside_an_id_or_a_number(ann: Person) -> None:
+    """Another person's is 404 as if there were none, and costs no try; the own one is judged."""
+    to = ann.api.number()
+    verification = start(ann, to)
+    code = ann.api.code(verification)
+    for _ in range(7):
+        ann.api.check(verification, code, subject="somebody else").problem(404, "verification_not_found")
+        by_number = {"to": to, "code": code, "subject": "somebody else"}
+        ann.call("POST", "/verify/check", by_number).problem(404, "verification_not_found")
+    other = ann.api.started(ann.api.number())
+    ann.api.check(other, ann.api.code(other), subject=ann.subject).problem(404, "verification_not_found")
+    assert ann.api.check(verification, code, subject=ann.subject).status == 200
