@@ -32,6 +32,20 @@ def test_only_the_verifier_approves_and_others_spend_nothing(api: ApiHarness) ->
     assert [event["detail"] for event in found] == [*[{"reason": "code_verifier"}] * 2, {"checks_left": 4}]
 
 
+def test_the_budget_of_a_subject_is_not_spent_either(api: ApiHarness) -> None:
+    """By subject, by id and by number: a check without the verifier takes none of the subject's tries."""
+    number = api.number()
+    started = api.started(number, subject="anna", code_challenge=CHALLENGE)
+    code = api.code(started)
+    by_subject = {"subject": "anna", "code": code}
+    answers = [api.call("POST", "/verify/check", by_subject), *(api.check(started, code) for _ in range(4))]
+    assert [answer.status for answer in answers] == [422, 422, 429, 429, 429]
+    wrong = api.check(started, api.wrong(started), code_verifier=VERIFIER)
+    assert wrong.problem(422, "code_incorrect")["checks_left"] == 4
+    approved = api.call("POST", "/verify/check", {**by_subject, "code_verifier": VERIFIER})
+    assert approved.json["kind"] == "sms"
+
+
 @pytest.mark.parametrize("text", ["", "A" * 42, "A" * 44, "A" * 42 + "=", "A" * 42 + "\n", "é" * 43, 7, None])
 def test_a_challenge_of_another_form_is_refused(api: ApiHarness, text: object) -> None:
     """400 with its pointer; never taken for none."""
