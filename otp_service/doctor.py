@@ -17,7 +17,7 @@ from .bootstrap.stores import Stores, open_stores
 from .clock import clock_ms, rfc3339
 from .config import Settings
 from .diagnosis.addresses import check_addresses
-from .diagnosis.durability import check_durability
+from .diagnosis.durability import check_durability, check_replicas, check_restarts
 from .diagnosis.fleet import check_fleet
 from .diagnosis.old_keys import check_old_keys
 from .diagnosis.result import CheckResult
@@ -64,6 +64,8 @@ def _store(settings: Settings) -> Iterator[CheckResult]:
     yield CheckResult("store", True, f"{connect.masked(settings.redis_url)} answers and never evicts")
     yield from check_servers(stores.store)
     yield check_durability(stores.store)
+    yield check_restarts(stores.store, settings.after_restart)
+    yield from check_replicas(settings.expected_replicas, stores.known.guard.missing)
     yield from _keyring_and_store(settings, stores)
     yield from _old_keys(settings, stores)
     yield _clock(stores)

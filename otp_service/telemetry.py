@@ -132,6 +132,17 @@ OUTBOX_DEPTH = Gauge(
     multiprocess_mode="mostrecent",
     registry=REGISTRY,
 )
+STORE_RUNS = Counter(
+    "otp_store_runs",
+    "How often a process found the store restarted, by what became of codes (codes_kept, codes_ended), or emptied.",
+    ["found"],
+    registry=REGISTRY,
+)
+STORE_UNCONFIRMED = Counter(
+    "otp_store_unconfirmed",
+    "Writes that not all replicas acknowledged in time: the caller was refused, and what was written may stand.",
+    registry=REGISTRY,
+)
 STORE_MEMORY = Gauge(
     "otp_store_memory_ratio",
     "How much of its maxmemory the fullest server of the store uses, 0 to 1.",

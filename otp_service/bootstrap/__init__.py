@@ -1,24 +1,29 @@
 """The only place where parts are put together. Every part gets what it needs through its constructor.
 
-Nothing is built at import. All functions raise ConfigError, NotReady or StoreUnavailable, whose `detail` is for the
-operator. `stores` opens what everything needs; `web`, `front`, `worker` and `commands` build what is asked for here.
+Nothing is built at import, and only what is asked for is imported. All functions raise ConfigError, NotReady or
+StoreUnavailable, whose `detail` is for the operator. `stores` opens what everything needs; `web`, `front`,
+`worker`, `optouts` and `commands` build what is asked for here.
 """
 
-from .commands import (
-    accept_keyring,
-    build_api_keys,
-    build_audit,
-    build_callbacks,
-    build_dead_letters,
-    build_ids,
-    lift_subject,
-    sync_optouts,
-)
-from .front import build_front
-from .stores import open_keyring, open_stores
-from .support import open_support
-from .web import build_web
-from .worker import build_worker
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .commands import (
+        accept_keyring,
+        build_api_keys,
+        build_audit,
+        build_callbacks,
+        build_dead_letters,
+        build_ids,
+        lift_subject,
+    )
+    from .front import build_front
+    from .optouts import sync_optouts
+    from .stores import open_keyring, open_stores
+    from .support import open_support
+    from .web import build_web
+    from .worker import build_worker
 
 __all__ = [
     "accept_keyring",
@@ -36,3 +41,21 @@ __all__ = [
     "open_support",
     "sync_optouts",
 ]
+
+_PLACES = {
+    "build_front": "front",
+    "build_web": "web",
+    "build_worker": "worker",
+    "open_keyring": "stores",
+    "open_stores": "stores",
+    "open_support": "support",
+    "sync_optouts": "optouts",
+}
+"""The modules of these; the others are in `commands`."""
+
+
+def __getattr__(name: str) -> Any:
+    # A command that lists keys imports neither the API nor the carrier: it takes half the time.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_PLACES.get(name, 'commands')}", __name__), name)

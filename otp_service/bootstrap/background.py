@@ -1,4 +1,4 @@
-"""What a process reads in the background: API keys and breakers."""
+"""What a process reads in the background: API keys, breakers, the store's run and its replicas."""
 
 from collections.abc import Callable
 from functools import partial
@@ -19,7 +19,11 @@ def read_in_background(
     `stores` works in threads, not in an event loop. `also` is done beside it.
     """
     known = stores.known
-    readings: list[Callable[[], object]] = [partial(_circuits(stores).refresh, _every_scope(policy))]
+    readings: list[Callable[[], object]] = [
+        stores.runs.look,
+        stores.replicas.look,
+        partial(_circuits(stores).refresh, _every_scope(policy)),
+    ]
     if api_keys:
         readings.append(stores.api_keys.refresh)
     reading = BackgroundReading([*readings, *also])

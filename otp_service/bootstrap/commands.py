@@ -1,7 +1,5 @@
 """What single commands need. Each opens the store by itself."""
 
-import time
-
 from ..config import Settings
 from ..domain.ids import Ids
 from ..storage.api_keys import ApiKeys
@@ -10,12 +8,7 @@ from ..storage.callbacks import Callbacks
 from ..storage.dead_letters import DeadLetters
 from ..storage.factors import FactorTable
 from ..storage.keyrings import Keyrings
-from ..telnyx.gateway import Gateway
-from ..usecases.optout_list import Progress
 from ..usecases.subjects import Subjects
-from ..usecases.sync_profile_optouts import SyncResult
-from .optouts import optout_sync
-from .required import require_for_worker
 from .stores import open_keyring, open_stores
 
 
@@ -69,14 +62,3 @@ def build_dead_letters(settings: Settings) -> DeadLetters:
     keyring = open_keyring(settings)
     stores = open_stores(settings, keyring)
     return DeadLetters(stores.store, stores.scripts, stores.keys, keyring.ids)
-
-
-def sync_optouts(settings: Settings, progress: Progress) -> list[SyncResult]:
-    """Read the carrier's whole list of opt-outs into the registry now. `progress` is called after each page."""
-    with require_for_worker(settings) as telnyx:
-        keyring = open_keyring(settings)
-        stores = open_stores(settings, keyring)
-        try:
-            return optout_sync(settings, stores, keyring, Gateway(telnyx)).run_now(progress, time.sleep)
-        finally:
-            stores.store.close()

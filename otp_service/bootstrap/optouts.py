@@ -9,8 +9,11 @@ from ..keyring_reload import ReloadedKeyring
 from ..storage.cursors import Cursors
 from ..storage.optouts import OptOuts
 from ..telnyx.gateway import Gateway
+from ..usecases.optout_list import Progress
 from ..usecases.sync_optouts import SyncOptouts
-from .stores import Stores
+from ..usecases.sync_profile_optouts import SyncResult
+from .required import require_for_worker
+from .stores import Stores, open_keyring, open_stores
 
 
 def optout_sync(settings: Settings, stores: Stores, keyring: ReloadedKeyring, gateway: Gateway) -> SyncOptouts:
@@ -28,6 +31,17 @@ def optout_sync(settings: Settings, stores: Stores, keyring: ReloadedKeyring, ga
         count=_count,
         sleep=time.sleep,
     )
+
+
+def sync_optouts(settings: Settings, progress: Progress) -> list[SyncResult]:
+    """Read the carrier's whole list of opt-outs into the registry now. `progress` is called after each page."""
+    with require_for_worker(settings) as telnyx:
+        keyring = open_keyring(settings)
+        stores = open_stores(settings, keyring)
+        try:
+            return optout_sync(settings, stores, keyring, Gateway(telnyx)).run_now(progress, time.sleep)
+        finally:
+            stores.store.close()
 
 
 def _count(outcome: str) -> None:

@@ -20,6 +20,8 @@ def checks(stores: Stores, keyring: ReloadedKeyring) -> Sequence[tuple[str, Chec
         ("servers", lambda: " ".join(servers_state.faults(store)) or None),
         ("writes", lambda: _dead_shards(stores)),
         ("eviction", lambda: readiness.require_no_eviction(store)),
+        ("run", lambda: stores.runs.warning),
+        ("replicas", lambda: _without_replicas(stores)),
         ("memory", lambda: _nearly_full(stores)),
         ("shards", _if_answered(store, lambda: readiness.fix_shards(store, stores.keys))),
         ("keyring", _if_answered(store, lambda: _require_keyring(stores, keyring))),
@@ -30,6 +32,18 @@ def _dead_shards(stores: Stores) -> str | None:
     dead = readiness.dead_shards(stores.store, stores.keys)
     names = ", ".join(f"s{shard:02x}" for shard in dead)
     return f"{len(dead)} of {stores.keys.shards} shards take no writes: {names}" if dead else None
+
+
+def _without_replicas(stores: Stores) -> str | None:
+    """Raise NotReady if no shard has the replicas that must have what callers are told."""
+    # Beside the shards the API keys have a place of their own.
+    missing = min(stores.known.guard.missing, stores.keys.shards)
+    if not missing:
+        return None
+    detail = f"Too few replicas follow: {missing} of {stores.keys.shards} shards take no starts and no checks."
+    if missing == stores.keys.shards:
+        raise NotReady(detail)
+    return detail
 
 
 def _nearly_full(stores: Stores) -> str | None:

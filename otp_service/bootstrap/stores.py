@@ -18,10 +18,14 @@ from ..storage.circuit_states import KnownCircuits
 from ..storage.keyrings import Keyrings
 from ..storage.known_api_keys import KnownApiKeys
 from ..storage.refusals import what_it_does
+from ..storage.replica_guard import ReplicaGuard
+from ..storage.replicas import Replicas
 from ..storage.schema import Keys
 from ..storage.scripts import Scripts
 from ..storage.servers_state import faults
 from ..storage.store import Store
+from ..storage.store_runs import END_CODES, StoreRuns
+from ..storage.told import Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,8 @@ class Known:
 
     api_keys: KnownApiKeys = field(default_factory=KnownApiKeys)
     circuits: KnownCircuits = field(default_factory=KnownCircuits)
+    told: Told = field(default_factory=Told)
+    guard: ReplicaGuard = field(default_factory=ReplicaGuard)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,8 @@ class Stores:
     audit: AuditLog
     api_keys: ApiKeys
     known: Known
+    runs: StoreRuns
+    replicas: Replicas
 
 
 def open_stores(
@@ -55,14 +63,25 @@ def open_stores(
     readiness.fix_shards(store, keys)
     if keyring is not None:
         _begin(store, Keyrings(store, keys), keyring)
-    return parts_over(store, keys, make_scripts)
+    stores = parts_over(
+        store, keys, make_scripts, after_restart=settings.after_restart, replicas=settings.expected_replicas
+    )
+    stores.replicas.look()
+    return stores
 
 
 def parts_over(
-    store: Store, keys: Keys, make_scripts: Callable[[Store], Scripts] = Scripts, known: Known | None = None
+    store: Store,
+    keys: Keys,
+    make_scripts: Callable[[Store], Scripts] = Scripts,
+    known: Known | None = None,
+    *,
+    after_restart: str = END_CODES,
+    replicas: int = 0,
 ) -> Stores:
     """The parts over a store that is open. `known` is shared with other parts of this process."""
     scripts, known = make_scripts(store), known or Known()
+    scripts.guard = known.guard
     audit = AuditLog(store, scripts, keys)
     api_keys = ApiKeys(
         store,
@@ -73,7 +92,9 @@ def parts_over(
         token_urlsafe=secrets.token_urlsafe,
         known=known.api_keys,
     )
-    return Stores(store, keys, scripts, audit, api_keys, known)
+    runs = StoreRuns(store, scripts, keys, known.told, after_restart)
+    counting = Replicas(store, scripts, keys, known.guard, replicas)
+    return Stores(store, keys, scripts, audit, api_keys, known, runs, counting)
 
 
 def _require_answer(store: Store, url: str) -> None:

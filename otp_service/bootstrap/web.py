@@ -105,7 +105,7 @@ class WebParts:
         self._chance = chance
         self._settings = settings
         self._keyring = keyring
-        self._verifications = Verifications(stores.store, stores.scripts, stores.keys, keyring.ids)
+        self._verifications = Verifications(stores.store, stores.scripts, stores.keys, keyring.ids, stores.known.told)
         self._optouts = OptOuts(stores.store, stores.scripts, stores.keys)
         self._outbox = Outbox(stores.store, stores.scripts, stores.keys, keyring.ids, consumer="web")
         self._health: SenderHealth = senders.sender_health(settings, stores)
@@ -186,7 +186,7 @@ class WebParts:
 
     def _factor_table(self) -> FactorTable:
         stores = self.stores
-        return FactorTable(stores.store, stores.scripts, stores.keys, self._keyring.ids)
+        return FactorTable(stores.store, stores.scripts, stores.keys, self._keyring.ids, stores.known.told)
 
     def _verify(self) -> Verify:
         stores, settings = self.stores, self._settings

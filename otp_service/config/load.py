@@ -16,13 +16,13 @@ from . import file, variables
 from .apps import build_app, given_only, number_limits
 from .callbacks import check_variables
 from .faults import Faults
-from .sections import MAX_QUEUE, MAX_SHARDS, AlertsSection, AppSection, ServiceSection
+from .sections import MAX_QUEUE, MAX_SHARDS, AfterRestart, AlertsSection, AppSection, ServiceSection, StoreSection
 from .senders import read_sender
 from .settings import CarrierAccess, Settings
 from .tables import named_tables, read_section
 from .variables import secret, whole_number
 
-TABLES = ("senders", "apps", "service", "alerts")
+TABLES = ("senders", "apps", "service", "store", "alerts")
 DEFAULT_PUBLIC_URL = "http://127.0.0.1:8080"
 
 
@@ -32,6 +32,7 @@ def load(environ: Mapping[str, str], directory: Path | None = None) -> Settings:
     path = file.config_path(environ, directory or Path.cwd())
     document = _document(path, faults)
     service = read_section(document.get("service", {}), ServiceSection, "service", faults)
+    store = read_section(document.get("store", {}), StoreSection, "store", faults)
     policy = _policy(document, service, environ, faults)
     public_url = faults.attempt(lambda: _public_url(environ, service), "")
     given = {
@@ -40,6 +41,8 @@ def load(environ: Mapping[str, str], directory: Path | None = None) -> Settings:
         "audit_retention_ms": service.audit_retention,
         "optout_sync_ms": service.optout_sync,
         "on_call": _on_call(document, faults),
+        "keeps_codes": None if store.after_restart is None else store.after_restart is AfterRestart.KEEP_CODES,
+        "replicas": store.replicas,
         "config_path": path,
         **given_only(_from_environment(environ, faults)),
     }
@@ -51,7 +54,7 @@ def load(environ: Mapping[str, str], directory: Path | None = None) -> Settings:
 def _document(path: Path | None, faults: Faults) -> dict[str, Any]:
     if path is None:
         return {}
-    document: dict[str, Any] = faults.attempt(lambda: file.read_toml(path), {})
+    document: dict[str, Any] = file.read_toml(path, faults)
     for name in sorted(set(document) - set(TABLES)):
         faults.add(str(path), f"unknown key {name!r}; the tables are {', '.join(TABLES)}")
     return document

@@ -5,6 +5,7 @@ must be there, `checks` what msgspec cannot express.
 """
 
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
 import msgspec
@@ -112,6 +113,20 @@ class ServiceSection(Section):
     optout_sync: Duration | None = None
     sends_per_number: list[LimitEntry] | None = None
     wrong_codes_per_number: list[LimitEntry] | None = None
+
+
+class AfterRestart(StrEnum):
+    """What becomes of codes when the store was restarted."""
+
+    END_CODES = "end_codes"
+    KEEP_CODES = "keep_codes"
+
+
+class StoreSection(Section):
+    """`[store]`."""
+
+    after_restart: AfterRestart | None = None
+    replicas: Annotated[int, Meta(ge=0, le=8)] | None = None
 
 
 class AlertsSection(Section):

@@ -15,7 +15,9 @@ class Settings:
     """Everything that is configured. Its repr shows no secret.
 
     `queue_max` is the most deliveries that wait on one shard; `audit_retention_ms` how long events stay in the store;
-    `optout_sync_ms` the time between two reads of the carrier's list of opt-outs; `on_call` None alerts nobody.
+    `optout_sync_ms` the time between two reads of the carrier's list of opt-outs; `on_call` None alerts
+    nobody; `keeps_codes`: whether codes may outlive a restart of the store, None for what suits the kind of store;
+    `replicas`: so many have to have what was written before a caller is told, None as `keeps_codes`.
     """
 
     policy: Policy
@@ -27,6 +29,8 @@ class Settings:
     audit_retention_ms: int = 90 * 86_400_000
     optout_sync_ms: int = 15 * 60_000
     on_call: OnCall | None = None
+    keeps_codes: bool | None = None
+    replicas: int | None = None
     telnyx_base_url: str = BASE_URL
     telnyx_api_key: str | None = field(default=None, repr=False)
     telnyx_public_key: str | None = None
@@ -34,6 +38,23 @@ class Settings:
     metrics_dir: Path | None = None
     log_level: str = "INFO"
     config_path: Path | None = None
+
+    @property
+    def after_restart(self) -> str:
+        """What becomes of codes when the store was restarted: by default they end where replicas may take over."""
+        keeps = self.keeps_codes
+        if keeps is None:
+            keeps = not self.expected_replicas and self._kind != "cluster"
+        return "keep_codes" if keeps else "end_codes"
+
+    @property
+    def expected_replicas(self) -> int:
+        """How many replicas must have what was written; by default one where sentinels watch."""
+        return int(self._kind == "sentinel") if self.replicas is None else self.replicas
+
+    @property
+    def _kind(self) -> str:
+        return urlsplit(self.redis_url).scheme.partition("+")[2]
 
     @property
     def carrier_on_loopback(self) -> bool:

@@ -1,5 +1,7 @@
 """Whether the store keeps what it was told when it is killed or restarted."""
 
+from collections.abc import Iterator
+
 from ..domain.errors import ServiceError
 from ..storage import readiness
 from ..storage.store import Store
@@ -10,6 +12,14 @@ OFF = (
     "appendonly yes (deploy/redis.conf)"
 )
 FAILING = "the append-only file cannot be written; look at the store's disk and its log"
+BLIND = (
+    "the store's user may not run INFO: after a restart from an older file, codes that were used would be good again; "
+    "give it the right (+info)"
+)
+RESTARTS = {
+    "keep_codes": "codes outlive a restart of the store if nothing was lost",
+    "end_codes": "a restart or a failover of the store ends the codes that are pending",
+}
 
 
 def check_durability(store: Store) -> CheckResult:
@@ -23,3 +33,23 @@ def check_durability(store: Store) -> CheckResult:
     if not all(server.writes_well for server in servers):
         return CheckResult("durability", False, FAILING)
     return CheckResult("durability", True, f"the append-only file is on (servers asked: {len(servers)})")
+
+
+def check_restarts(store: Store, after_restart: str) -> CheckResult:
+    """The scripts must be able to ask which run of the store this is."""
+    try:
+        told = readiness.server_info(store, "replication")
+    except ServiceError:
+        return CheckResult("restarts", False, BLIND)
+    if not all(server.get("master_replid") for server in told):
+        return CheckResult("restarts", False, BLIND)
+    return CheckResult("restarts", True, RESTARTS[after_restart])
+
+
+def check_replicas(expected: int, missing: int) -> Iterator[CheckResult]:
+    """As many replicas as ever must follow, where some are expected. `missing`: shards with too few."""
+    if expected and missing:
+        detail = f"too few replicas follow: {missing} shards take no starts and no checks; see [store] replicas"
+        yield CheckResult("replicas", False, detail)
+    elif expected:
+        yield CheckResult("replicas", True, "all replicas follow, and writes wait for them")

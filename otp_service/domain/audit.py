@@ -60,6 +60,8 @@ class EventType(StrEnum):
     KEY_REVOKED = "key.revoked"
     KEY_REFUSED = "key.refused"
     SCOPE_REFUSED = "scope.refused"
+    STORE_RESTARTED = "store.restarted"
+    STORE_EMPTIED = "store.emptied"
 
 
 class EventField:

@@ -7,6 +7,7 @@ Parts in brackets may be left out; nothing else is guessed.
 
 import re
 from collections.abc import Sequence
+from functools import cache
 
 _TEXTS = (
     r"(?:(?:these|those|this|that|your|the|all|any|more|such|me|of) )*"
@@ -155,7 +156,8 @@ STOP_WORDS = frozenset(
 """A reply that has one of these and is not understood is put on record."""
 
 
-def pattern(phrases: Sequence[str]) -> re.Pattern[str]:
+@cache
+def pattern(phrases: tuple[str, ...]) -> re.Pattern[str]:
     """Matches a text that consists of these phrases and nothing else: one, or several after one another."""
     one = "(?:" + "|".join(phrases) + ")"
     return re.compile(rf"{one}(?: (?:and |or |und |et |y |e )?{one})*")

@@ -26,20 +26,21 @@ def clean(text: str) -> str:
 
 def without_quotes(text: str) -> str:
     """A cleaned text in which each quote is a `MARK`, and that ends before its signature."""
+    # The patterns are texts: to compile them takes a tenth of the start of a process, and few ever read a reply.
     text = re.sub(r"(?m)^[ ]*>.*$", MARK, text)
-    text = _OURS.sub(_mark, text)
+    text = re.sub(_OURS, _mark, text)
     # Some programs mark only the first line of what they quote, and the autofill line stands two lines below.
-    text = _LEFT_OVER.sub(_mark, text)
-    text = _SENTENCES.sub(MARK, text)
-    text = _REACTION.sub(MARK, text)
-    text = _MAIL_HEADER.sub(MARK, text)
+    text = re.sub(_LEFT_OVER, _mark, text)
+    text = re.sub(_SENTENCES, MARK, text)
+    text = re.sub(_REACTION, MARK, text)
+    text = re.sub(_MAIL_HEADER, MARK, text)
     text = re.sub(r"(?ms)^-- ?$.*", "", text)
-    return _SENT_FROM.sub("", text)
+    return re.sub(_SENT_FROM, "", text)
 
 
 def before_mail(text: str) -> str:
     """What stands above a quoted mail, whatever the mail says."""
-    found = _MAIL_HEADER.search(text)
+    found = re.search(_MAIL_HEADER, text)
     return text[: found.start()] if found else text
 
 
@@ -61,17 +62,16 @@ def _ours(skeleton: Skeleton) -> str:
 
 
 _HASH = r"(?P<hash>[A-Za-z0-9+/]{11})(?![A-Za-z0-9+/])"
-_LEFT_OVER = re.compile(rf"(?m){MARK}\s*\n\s*(?:@\S+[ ]+#[0-9]{{4,10}}|{_HASH})[ ]*$")
+_LEFT_OVER = rf"(?m){MARK}\s*\n\s*(?:@\S+[ ]+#[0-9]{{4,10}}|{_HASH})[ ]*$"
 _TAIL = rf"(?:\s+@\S+[ ]+#[0-9]{{4,10}}|\s*\n\s*{_HASH})?"
-_OURS = re.compile(rf"(?m)(?<![0-9])[0-9]{{4,10}}\s+(?:{'|'.join(_ours(skeleton) for skeleton in skeletons())}){_TAIL}")
-_PHRASE = phrases.pattern((*phrases.STOP, *phrases.START))
-_SENTENCES = re.compile("|".join(_flexible(skeleton.stop) for skeleton in skeletons()))
+_OURS = rf"(?m)(?<![0-9])[0-9]{{4,10}}\s+(?:{'|'.join(_ours(skeleton) for skeleton in skeletons())}){_TAIL}"
+_SENTENCES = "|".join(_flexible(skeleton.stop) for skeleton in skeletons())
 
 
 def _mark(found: re.Match[str]) -> str:
     # Eleven characters alone in a line are the app's hash, or the word UNSUBSCRIBE.
     tail = found["hash"] or ""
-    return f"{MARK}\n{tail}" if _PHRASE.fullmatch(tail.casefold()) else MARK
+    return f"{MARK}\n{tail}" if phrases.pattern((*phrases.STOP, *phrases.START)).fullmatch(tail.casefold()) else MARK
 
 
 # What phones send in place of a reaction to people who cannot see it (iOS, Google Messages), by language.
@@ -94,9 +94,9 @@ _REACTED = "|".join(
         r"Removeu \S.{0,40}? de)",
     )
 )
-_REACTION = re.compile(rf"(?ims)^[ ]*(?:{_REACTED})[ ]+{_OPEN}[ ]*[^\n].*?{_CLOSE}[^\n\w]*?(?:\w+[ ]?){{0,4}}[ .!]*$")
+_REACTION = rf"(?ims)^[ ]*(?:{_REACTED})[ ]+{_OPEN}[ ]*[^\n].*?{_CLOSE}[^\n\w]*?(?:\w+[ ]?){{0,4}}[ .!]*$"
 
-_MAIL_HEADER = re.compile(
+_MAIL_HEADER = (
     r"(?im)^[ ]*(?:-{2,}[ ]*(?:original message|forwarded message|ursprüngliche nachricht|originalnachricht|"
     r"message d'origine|message original|mensaje original|messaggio originale|mensagem original)[ ]*-{2,}[ ]*$"
     r"|(?:on|am|le|el|il|em)\b[^\n]{0,200}\n?[^\n]{0,200}"
@@ -109,7 +109,7 @@ _DEVICE = (
     r"(?:iphone|ipad|ipod|galaxy|samsung|android|pixel|mobile|handy|smartphone|phone|telephone|téléphone|telefono|"
     r"blackberry|huawei|xiaomi|motorola|nokia|outlook|gmail|yahoo|mail|windows|proton|gmx|web\.de|telekom|t-mobile)"
 )
-_SENT_FROM = re.compile(
+_SENT_FROM = (
     rf"(?im)\b(?:sent|get) (?:from|via|using|with|outlook)\b[^\n]{{0,40}}?{_DEVICE}[^\n]{{0,40}}$"
     rf"|\b(?:von meinem|von meiner|mit der|mit dem)\b[^\n]{{0,40}}?{_DEVICE}[^\n]{{0,20}}?gesendet[^\n]{{0,10}}$"
     rf"|\bgesendet (?:von|mit)\b[^\n]{{0,40}}?{_DEVICE}[^\n]{{0,40}}$"

@@ -18,11 +18,10 @@ MAX_CHARS = 4_000
 _MAX_WORDS = 14
 _NO = "no"
 _KINDS = {
-    Wish.STOP: phrases.pattern(phrases.STOP),
-    Wish.START: phrases.pattern(phrases.START),
-    Wish.HELP: phrases.pattern(phrases.HELP),
+    Wish.STOP: phrases.STOP,
+    Wish.START: phrases.START,
+    Wish.HELP: phrases.HELP,
 }
-_DENIAL = phrases.pattern(phrases.DENIAL)
 _LEADING, _TRAILING = phrases.edges(phrases.COURTESY)
 _SPELLED = re.compile(r"(?<!\w)(?:[^\W\d_][ .*_-]+){2,}[^\W\d_](?!\w)")
 _BREAK = re.compile(r"[^\w\s'`´’‘-]+|\n|(?<!\w)-|-(?!\w)")
@@ -47,7 +46,7 @@ class Reading:
         others = [segment for segment in self.segments if segment not in known]
         if " ".join(self.segments) in words:
             return True
-        return bool(known) and all(_KINDS[Wish.STOP].fullmatch(segment) for segment in others)
+        return bool(known) and all(phrases.pattern(_KINDS[Wish.STOP]).fullmatch(segment) for segment in others)
 
 
 def plain(text: str) -> str:
@@ -73,12 +72,12 @@ def read(text: str) -> Reading:
 def _kind(segment: str) -> Wish | str | None:
     if len(segment.split()) > _MAX_WORDS:
         return None
-    found = next((wish for wish, known in _KINDS.items() if known.fullmatch(segment)), None)
+    found = next((wish for wish, known in _KINDS.items() if phrases.pattern(known).fullmatch(segment)), None)
     return found or (_NO if _denies(segment) else None)
 
 
 def _denies(segment: str) -> bool:
-    return len(segment.split()) <= _MAX_WORDS and _DENIAL.fullmatch(segment) is not None
+    return len(segment.split()) <= _MAX_WORDS and phrases.pattern(phrases.DENIAL).fullmatch(segment) is not None
 
 
 def _wish(kinds: Collection[Wish | str | None]) -> Wish | None:

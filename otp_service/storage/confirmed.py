@@ -18,20 +18,22 @@ Command = Sequence[str | int | bytes]
 _Ask = Callable[..., tuple[Any, int]]
 
 
-def run_confirmed(client: "redis.Redis", command: Command, replicas: int, timeout_ms: int) -> tuple[Any, int]:
+def run_confirmed(
+    client: "redis.Redis", command: Command, replicas: int, timeout_ms: int, mark: Command = ()
+) -> tuple[Any, int]:
     """As `Store.run_confirmed`, on one server."""
     try:
-        return _ask(client, command=command, replicas=replicas, timeout_ms=timeout_ms)
+        return _ask(client, command=command, mark=mark, wait=(replicas, timeout_ms))
     except ResponseError as error:
         noticed(client, error)
         raise
 
 
 def run_confirmed_in(
-    cluster: GuardedCluster, key: str, command: Command, replicas: int, timeout_ms: int
+    cluster: GuardedCluster, key: str, command: Command, wait: tuple[int, int], mark: Command = ()
 ) -> tuple[Any, int]:
-    """As `Store.run_confirmed`, on the node of a Cluster that holds the key."""
-    ask = partial(_ask, command=command, replicas=replicas, timeout_ms=timeout_ms)
+    """As `Store.run_confirmed`, on the node of a Cluster that holds the key. `wait`: replicas and milliseconds."""
+    ask = partial(_ask, command=command, mark=mark, wait=wait)
     try:
         return cluster.on_node(cluster.get_node_from_key(key), ask)
     except AskError as error:
@@ -46,10 +48,10 @@ def _redirected(cluster: GuardedCluster, ask: _Ask, error: AskError) -> tuple[An
 
 
 def _ask(
-    client: "redis.Redis", *, command: Command, replicas: int, timeout_ms: int, before: Sequence[Command] = ()
+    client: "redis.Redis", *, command: Command, mark: Command, wait: tuple[int, int], before: Sequence[Command] = ()
 ) -> tuple[Any, int]:
     # A text may have been read from bytes that are no text.
-    commands = [*before, (command[0], *as_bytes(command[1:])), ("WAIT", replicas, timeout_ms)]
+    commands = [*before, (command[0], *as_bytes(command[1:])), *([mark] if mark else []), ("WAIT", *wait)]
     with client.pipeline(transaction=False) as pipe:
         for each in commands:
             cast("Any", pipe).execute_command(*each)
@@ -57,4 +59,4 @@ def _ask(
     for reply in replies:
         if isinstance(reply, RedisError):
             raise reply
-    return replies[-2], int(replies[-1])
+    return replies[len(before)], int(replies[-1])

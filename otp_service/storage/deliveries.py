@@ -69,7 +69,7 @@ class Deliveries:
         The limits are those of the app and those over all apps.
         """
         ref, k = job.reference, self._keys
-        keys = self._keys_of(job) | {"secrets": k.secrets(ref)}
+        keys = self._keys_of(job) | {"secrets": k.secrets(ref), "run": k.run(job.shard)}
         reply = self._scripts.call(
             "delivery/begin_send",
             keys,

@@ -41,7 +41,9 @@ class OptOuts:
 
         Raises StoreUnavailable.
         """
-        keys = self._keys_of(number_hash) | {"event": self._keys.event(number_hash, event_id or "none")}
+        k, shard = self._keys, self._keys.shard(number_hash)
+        event = {"event": k.event(number_hash, event_id or "none"), "run": k.run(shard)}
+        keys = self._keys_of(number_hash) | event
         reply = self._scripts.call(
             "optout/record_keyword",
             keys,

@@ -60,10 +60,11 @@ def _replicas(store: Store) -> "list[redis.Redis]":
     except STORE_ERRORS:
         return []
     replicas = [value for name, value in found.items() if re.fullmatch("slave[0-9]+", name) and "ip" in value]
-    return [_beside(pool, str(each["ip"]), int(each["port"])) for each in replicas]
+    return [beside(pool, str(each["ip"]), int(each["port"])) for each in replicas]
 
 
-def _beside(pool: SentinelPrimaryPool, host: str, port: int) -> "redis.Redis":
+def beside(pool: SentinelPrimaryPool, host: str, port: int) -> "redis.Redis":
+    """A client of another server with the same login."""
     same = ("username", "password", "db", "ssl_min_version")
     settings = {name: pool.connection_kwargs[name] for name in same if name in pool.connection_kwargs}
     settings["ssl"] = issubclass(pool.connection_class, redis.SSLConnection)

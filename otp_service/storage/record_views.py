@@ -31,18 +31,18 @@ View = TypeVar("View", bound=VerificationView)
 
 
 def view_of(
-    kind: type[View], ref: Reference, record: Mapping[str, str], now_ms: int, subject: str, **more: Any
+    kind: type[View], ref: Reference, record: Mapping[str, str], now_ms: int, subject: str, *, over: bool, **more: Any
 ) -> View:
     """The verification of a record, as it stands at this moment of the store's clock.
 
-    `more` are the fields that only this kind of view has.
+    `over`: it began in a run of the store that is over. `more` are the fields that only this kind of view has.
     """
     facts = encodings.RecordFacts.named(record[Record.FACTS])
     sending = encodings.Sending.named(record[Record.SENDING])
     status = Status(record[Record.STATUS])
     created_ms = int(facts["created_ms"])
     expires_ms = min(int(record[Record.EXPIRES]), created_ms + MAX_LIFETIME_MS)
-    if status is Status.PENDING and not created_ms - CLOCK_PLAY_MS <= now_ms < expires_ms:
+    if status is Status.PENDING and (over or not created_ms - CLOCK_PLAY_MS <= now_ms < expires_ms):
         status = Status.EXPIRED
     return kind(
         reference=ref,
@@ -153,3 +153,8 @@ def _timeline_entry(ref: Reference, record: Mapping[str, str], version: int) -> 
     if event == EventType.SENT:
         detail["message_id"] = record[f"{ordinal}{Delivery.MESSAGE_ID}"]
     return TimelineEntry(event, int(at), ref.delivery_id(int(ordinal)) if ordinal else None, detail)
+
+
+def own_detail(command: StartCommand) -> str:
+    """The detail of a start's event where it says more than the record does anyway, or nothing."""
+    return "" if command.detail == usual_detail(command.purpose, command.channel) else command.detail

@@ -34,6 +34,7 @@ _REPLIES = (
     ("WRONGPASS", "refuses the user or the password, or wants one"),
     ("MISCONF", "takes no writes: it cannot keep its data on disk"),
     ("NOREPLICAS", "takes no writes: too few replicas follow it"),
+    ("UNDECIDED", "was restarted a moment ago; whether it has all that it was told is not known yet"),
     ("DB index is out of range", "has no database of that number"),
     ("cluster is down", "takes no commands: the Cluster is down"),
     ("Hash slot not served", "has no node for a part of the slots"),

@@ -5,7 +5,8 @@ A header names the keys and arguments; the script gets them as local variables, 
     -- KEYS record! secrets! optouts [sticky]      `!`: the script writes it; those in brackets may be left out together
     -- ARGV operation token tombstone_ms digests...     the last one may take a sequence of values
 
-A script that records events also gets `caller`, without being asked for it: who causes them (see `callers`).
+A script that records events also gets `caller`, without being asked for it: who causes them (see `callers`). One that
+includes `_guard.lua` gets `replicas`: for how many its caller will wait (see `replica_guard`).
 
 The names of the store's dictionary (`Record.STATUS`) are replaced by what they stand for. All of this happens once,
 when a script is loaded: the server runs plain text.
@@ -26,6 +27,7 @@ Value = str | int | bytes
 FIRST_LINE = "#!lua\n"
 """Without it a Cluster would let a script touch keys of other slots."""
 
+GUARD = "-- include: _guard.lua\n"
 _INCLUDE = re.compile(r"^-- include: ((?:[a-z_]+/)?_[a-z_]+\.lua)\n", re.MULTILINE)
 _DECLARATION = re.compile(r"^-- (KEYS|ARGV) +([^\n]*(?:\n--  +[^\n]*)*)", re.MULTILINE)
 _KEYS = re.compile(r"(?P<needed>[a-z0-9_! ]+)(?:\[(?P<optional>[a-z0-9_! ]+)\])?")
@@ -38,7 +40,8 @@ class Script:
     """A script's text as it is sent, its SHA-1 by which the server knows it, and the names that its header declares.
 
     `optional` keys may be left out, all of them together. `written` are the keys that the script may change. `rest` is
-    an argument that takes a sequence. `names_caller`: its first argument is who causes what it records.
+    an argument that takes a sequence. `names_caller`: its first argument is who causes what it records. `guarded`:
+    before all others comes for how many replicas is waited.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Script:
     args: tuple[str, ...]
     rest: str | None
     names_caller: bool
+    guarded: bool = False
 
     def order_keys(self, keys: Mapping[str, str]) -> list[str]:
         """The keys in the order of the header. Raises TypeError for a missing or unknown name."""
@@ -105,7 +109,8 @@ def parse(name: str, head: str, text: str) -> Script:
         raise ValueError(f"{name}: the header declares a name twice")
     rest = plain.pop() if args.endswith("...") else None
     names_caller = _CALLER.search(text) is not None
-    given = ["caller", *plain] if names_caller else plain
+    guarded = GUARD in head
+    given = [*(["replicas"] if guarded else []), *(["caller"] if names_caller else []), *plain]
     text = FIRST_LINE + _locals(needed + optional, given, rest) + with_literals(text.removeprefix(FIRST_LINE))
     return Script(
         name=name,
@@ -119,6 +124,7 @@ def parse(name: str, head: str, text: str) -> Script:
         args=tuple(plain),
         rest=rest,
         names_caller=names_caller,
+        guarded=guarded,
     )
 
 

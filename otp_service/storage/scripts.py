@@ -16,11 +16,16 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from ..domain.errors import StoreUnavailable
 from .answering import STORE_ERRORS, unavailable
+from .replica_guard import WAIT_MS, ReplicaGuard
+from .schema.fields import StoreRun
 from .script_files import Script, Value, load
 from .store import Store
 
 Call = tuple[Mapping[str, str], Mapping[str, Value]]
 """The keys and the arguments of a call."""
+
+UNDECIDED = "UNDECIDED"
+"""How a script says that it is not known yet what became of the store in a restart."""
 
 _LOST = (RedisConnectionError, RedisTimeoutError)
 _log = logging.getLogger("otp.store")
@@ -30,6 +35,7 @@ class Scripts:
     """Runs scripts on a store. Safe for many threads."""
 
     def __init__(self, store: Store) -> None:
+        self.guard = ReplicaGuard()
         self._store = store
         self._client = store.client
 
@@ -54,6 +60,8 @@ class Scripts:
         return self._run_together(script, ordered, repeat=repeat)
 
     def _run_together(self, script: Script, calls: Sequence[tuple[list[str], list[Any]]], *, repeat: bool) -> list[Any]:
+        if script.guarded:
+            return [self._reply_or_error(script, *call, repeat=repeat) for call in calls]
         replies = self._store.gather([("EVALSHA", script.sha, len(keys), *keys, *args) for keys, args in calls])
         again = (NoScriptError, ReadOnlyError, *(_LOST if repeat else ()))
         for at, reply in enumerate(replies):
@@ -82,14 +90,31 @@ class Scripts:
                 # Nothing has run. The pool has dropped the demoted server and looks for the primary.
                 return self._once(script, keys, args)
         except ResponseError as error:
-            if "Script" in str(error) or "user_script" in str(error):
+            if UNDECIDED not in str(error) and ("Script" in str(error) or "user_script" in str(error)):
                 _log.error("script failed", extra={"script": script.name, "reason": type(error).__name__})
             raise unavailable(error) from error
         except STORE_ERRORS as error:
             raise unavailable(error) from error
 
     def _once(self, script: Script, keys: Sequence[str], args: Sequence[Value]) -> Any:
+        if script.guarded and self.guard.on:
+            return self._confirmed(script, keys, args)
+        args = ["", *args] if script.guarded else args
         try:
             return self._client.evalsha(script.sha, len(keys), *keys, *args)
         except NoScriptError:
             return self._client.eval(script.text, len(keys), *keys, *args)
+
+    def _confirmed(self, script: Script, keys: Sequence[str], args: Sequence[Value]) -> Any:
+        """Run it and wait until all replicas have what it wrote, and all that was written before."""
+        run_key = keys[script.keys.index("run")]
+        count = self.guard.waits_for(run_key)
+        # A script that knows its operation writes nothing, and waiting would wait for nothing: hence the mark.
+        mark = ("HSET", run_key, StoreRun.MARK, "1")
+        called = (len(keys), *keys, count, *args)
+        try:
+            reply, confirmed = self._store.run_confirmed(("EVALSHA", script.sha, *called), count, WAIT_MS, mark)
+        except NoScriptError:
+            reply, confirmed = self._store.run_confirmed(("EVAL", script.text, *called), count, WAIT_MS, mark)
+        self.guard.require(count, confirmed)
+        return reply

@@ -84,19 +84,26 @@ class Store:
         # The node is named, because to find the keys of some commands (XREADGROUP) redis-py would ask a node, any node.
         return cast("Any", self.client).execute_command(*command, target_nodes=node, **_reading(command))
 
-    def run_confirmed(self, command: Sequence[str | int | bytes], replicas: int, timeout_ms: int) -> tuple[Any, int]:
+    def run_confirmed(
+        self,
+        command: Sequence[str | int | bytes],
+        replicas: int,
+        timeout_ms: int,
+        mark: Sequence[str | int | bytes] = (),
+    ) -> tuple[Any, int]:
         """Run a command and wait until so many replicas have what it wrote: its reply, and how many have it then.
 
-        Both leave in one write. The wait ends after `timeout_ms` milliseconds, which must be well under
-        `connect.TIMEOUT_S`. A request in an event loop stops no other one by it. Raises what redis-py raises: if there
-        is no answer, nobody knows whether the command ran.
+        `mark` is a write that is run behind it. With it all that was written before is waited for too, also where the
+        command itself writes nothing. All of it leaves in one write. The wait ends after `timeout_ms` milliseconds,
+        which must be well under `connect.TIMEOUT_S`. A request in an event loop stops no other one by it. Raises what
+        redis-py raises: if there is no answer, nobody knows whether the command ran.
         """
         client: Any = self.client
         if self.finds_nodes:
-            return cast("tuple[Any, int]", client.run_confirmed(command, replicas, timeout_ms))
+            return cast("tuple[Any, int]", client.run_confirmed(command, replicas, timeout_ms, mark))
         if self.is_cluster:
-            return run_confirmed_in(client, key_of(command), command, replicas, timeout_ms)
-        return run_confirmed(client, command, replicas, timeout_ms)
+            return run_confirmed_in(client, key_of(command), command, (replicas, timeout_ms), mark)
+        return run_confirmed(client, command, replicas, timeout_ms, mark)
 
     def read_group(self, command: Sequence[str | int]) -> Any:
         """Run an XREADGROUP that may wait, of streams on one node. Raises what redis-py raises."""

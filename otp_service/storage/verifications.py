@@ -18,13 +18,14 @@ from .answering import answering, answers
 from .arguments import route_text, rules_text
 from .latest_hints import LatestHints
 from .pieces import pack_sealed
-from .record_views import View, created, timeline_of, usual_detail, view_of
+from .record_views import View, created, own_detail, timeline_of, view_of
 from .schema import Keys
 from .schema.encodings import LatestEntry, RecordFacts, flag
 from .schema.fields import Number, Record
-from .script_replies import refused, require_echo
+from .script_replies import refused, require_echo, told_after_check
 from .scripts import Scripts
 from .store import Store, fields_of
+from .told import Told
 
 EVENT_TTL_MS = 24 * 3_600_000
 CLOCKS_APART_MS = 5_000
@@ -39,13 +40,14 @@ _MAX_RUNS = 5
 class Verifications:
     """The verifications of one store."""
 
-    def __init__(self, store: Store, scripts: Scripts, keys: Keys, ids: Ids) -> None:
+    def __init__(self, store: Store, scripts: Scripts, keys: Keys, ids: Ids, told: Told | None = None) -> None:
         self._store = store
         self._client = store.client
         self._scripts = scripts
         self._keys = keys
         self._ids = ids
         self._hints = LatestHints()
+        self._told = told or Told()
 
     def start(self, command: StartCommand) -> Started | StartRefused:
         """Create, or send again. Raises StoreUnavailable."""
@@ -131,7 +133,7 @@ class Verifications:
             tombstone_ms=TOMBSTONE_MS,
             consecutive_max=MAX_CONSECUTIVE_WRONG,
             detail=command.detail,
-            own_detail=_own_detail(command),
+            own_detail=own_detail(command),
             subject=command.subject,
             sent_within_ms=app.sent_within_ms,
             refusal_gap_ms=REFUSAL_GAP_MS,
@@ -152,6 +154,7 @@ class Verifications:
             "timers": k.timers(shard),
             "record": k.record(ref),
             "secrets": k.secrets(ref),
+            "run": k.run(shard),
         }
         if known is not None:
             keys["known_record"] = k.record(known)
@@ -202,6 +205,8 @@ class Verifications:
             digests=[part for kid, digest in command.digests.items() for part in (kid, bytes.fromhex(digest))],
         )
         require_echo(reply, command.operation_id)
+        for fact in told_after_check(command.operation_id, reply):
+            self._told.add(self._keys.record(command.reference), *fact)
         match reply[1]:
             case "approved":
                 return self._approved(command, reply[2:10])
@@ -258,6 +263,7 @@ class Verifications:
             "record": self._keys.record(ref),
             "secrets": self._keys.secrets(ref),
             "audit": self._keys.audit(shard),
+            "run": self._keys.run(shard),
         }
 
     def cancel(self, operation_id: str, ref: Reference, app: str) -> Canceled | Ended | NotFound:
@@ -274,6 +280,7 @@ class Verifications:
         require_echo(reply, operation_id)
         match reply[1]:
             case "canceled":
+                self._told.add(keys["record"], Record.STATUS, Status.CANCELED)
                 return Canceled()
             case "ended":
                 return Ended(Status(reply[2]))
@@ -285,7 +292,7 @@ class Verifications:
         keys = self._ending_keys(ref)
         reply = self._scripts.call(
             "verification/redeem_receipt",
-            {name: keys[name] for name in ("record", "audit")},
+            {name: keys[name] for name in ("record", "audit", "run")},
             operation=operation_id,
             token=ref.token,
             number_hash=ref.number_hash,
@@ -296,6 +303,7 @@ class Verifications:
         require_echo(reply, operation_id)
         if reply[1] == "invalid":
             return NotFound()
+        self._told.add(keys["record"], Record.REDEEMED, reply[2])
         return Redeemed(int(reply[2]), reply[1] == "redeemed", mask=reply[3], purpose=reply[4])
 
     def expire(self, ref: Reference) -> bool:
@@ -329,6 +337,8 @@ class Verifications:
             # An event that is posted again says nothing about a code that was sent after it first came.
             before_ms=min(denial.at_ms + CLOCKS_APART_MS, denial.received_ms),
         )
+        if reply == Status.DENIED:
+            self._told.add(self._keys.record(ref), Record.STATUS, Status.DENIED)
         return str(reply)
 
     def view(self, ref: Reference, app: str | None) -> VerificationView | None:
@@ -371,7 +381,8 @@ class Verifications:
 
     def _shown(self, kind: type[View], ref: Reference, record: Mapping[str, str], now_ms: int, **more: bool) -> View:
         person = record.get(Record.SUBJECT) or ref.number_hash
-        return view_of(kind, ref, record, now_ms, self._ids.subject(_app_of(record), person), **more)
+        subject, over = self._ids.subject(_app_of(record), person), self._told.is_over(record.get(Record.RUN))
+        return view_of(kind, ref, record, now_ms, subject, over=over, **more)
 
     def _reference(self, token: str) -> Reference:
         ref = self._ids.read_token(token)
@@ -387,8 +398,3 @@ def _is_of(record: Mapping[str, str], app: str | None) -> bool:
 
 def _app_of(record: Mapping[str, str]) -> str:
     return RecordFacts.parse(record[Record.FACTS])[0]
-
-
-def _own_detail(command: StartCommand) -> str:
-    """The event's detail where it says more than the record does anyway."""
-    return "" if command.detail == usual_detail(command.purpose, command.channel) else command.detail

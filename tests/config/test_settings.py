@@ -111,6 +111,19 @@ wrong_codes_per_number = [{limit = 60, per = "24h"}, {limit = 80, per = 172800}]
     assert read(tmp_path, SENDERS + APP + "[service]\nsends_per_number = []").policy.per_number.sends == ()
 
 
+def test_what_becomes_of_codes_when_the_store_was_restarted(tmp_path: Path) -> None:
+    """On a single server they go on; where another server takes over they end; the file has the last word."""
+    text = SENDERS + APP
+    for url, ended in (("redis://h", False), ("unix:///s", False), ("rediss+sentinel://h/m", True)):
+        assert (read(tmp_path, text, OTP_REDIS_URL=url).after_restart == "end_codes") is ended
+    for url, replicas in (("redis://h", 0), ("redis+sentinel://h/m", 1), ("redis+cluster://h", 0)):
+        assert read(tmp_path, text, OTP_REDIS_URL=url).expected_replicas == replicas
+    waiting = read(tmp_path, f"{text}[store]\nreplicas = 2")
+    assert (waiting.expected_replicas, waiting.after_restart) == (2, "end_codes")
+    for chosen in ("keep_codes", "end_codes"):
+        assert read(tmp_path, f'{text}[store]\nafter_restart = "{chosen}"').after_restart == chosen
+
+
 BAD_APPS = {
     'colour = "red"': "colour",
     "code_length = 5": "code_length",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from otp_service.diagnosis.durability import check_durability
+from otp_service.diagnosis.durability import check_durability, check_replicas, check_restarts
 from otp_service.runtime.dev import embedded_store
 from otp_service.storage import connect
 from otp_service.storage.store import Store
@@ -33,3 +33,20 @@ def test_a_store_that_appends_nothing_is_found(store: Store) -> None:
     store.client.execute_command("ACL", "SETUSER", "default", "-info")  # type: ignore[no-untyped-call]
     found = check_durability(store)
     assert (found.ok, "run INFO" in found.detail) == (False, True)
+
+
+def test_a_user_who_cannot_see_restarts_is_found(store: Store) -> None:
+    """The scripts ask with the same rights."""
+    assert check_restarts(store, "keep_codes").ok
+    store.client.execute_command("ACL", "SETUSER", "default", "-info")  # type: ignore[no-untyped-call]
+    found = check_restarts(store, "keep_codes")
+    assert (found.ok, "+info" in found.detail) == (False, True)
+
+
+def test_replicas_that_are_missing_are_found() -> None:
+    """Nothing is said where none are expected."""
+    assert [[found.ok for found in check_replicas(*given)] for given in ((0, 0), (1, 0), (1, 2))] == [
+        [],
+        [True],
+        [False],
+    ]

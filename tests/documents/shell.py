@@ -25,6 +25,7 @@ from tests.benchmarks.__main__ import build_parser as benchmark_parser
 from tests.campaign.__main__ import build_parser as campaign_parser
 from tests.conftest import wait_until
 from tests.e2e.processes import catches
+from tests.failovers.__main__ import build_parser as failovers_parser
 from tests.restarts.__main__ import build_parser as restarts_parser
 
 from .reading import ROOT
@@ -73,6 +74,10 @@ def _restarts(line: str) -> None:
     restarts_parser().parse_args(shlex.split(line.split("-m tests.restarts", 1)[1]))
 
 
+def _failovers(line: str) -> None:
+    failovers_parser().parse_args(shlex.split(line.split("-m tests.failovers", 1)[1]))
+
+
 def _campaign(line: str) -> None:
     campaign_parser().parse_args(shlex.split(line.split("-m tests.campaign", 1)[1]))
 
@@ -96,6 +101,7 @@ CANNOT_RUN = (
     CannotRun(r"^docker compose ", "there is no container engine", _composes),
     CannotRun(r"^redis-cli |^cp -a /var/lib/redis", "it needs a Redis server of the machine", _configures_redis),
     CannotRun(r"-m tests\.restarts\b", "it takes half a minute; `.ci/run` runs it", _restarts),
+    CannotRun(r"-m tests\.failovers\b", "it takes minutes; `.ci/run` runs the short form", _failovers),
     CannotRun(r"-m tests\.campaign ", "it takes two minutes; `.ci/run` runs it", _campaign),
     CannotRun(r"-m tests\.benchmarks ", "it takes minutes; its tests run the short form", _benchmark),
     CannotRun(r"^gunicorn ", "`tests/e2e/test_other_server.py` runs it as printed", _is_a_tool),

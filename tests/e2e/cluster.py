@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Self
 
 import httpx
+import redis
 
 from otp_service import keyring
 from otp_service.runtime import ports
@@ -39,8 +40,7 @@ class Cluster:
         ring.touch(0o600)
         ring.write_bytes(keyring.create(secrets.token_bytes, "2026-01-01T00:00:00Z"))
         toml.write_text(configuration() if toml_text is None else toml_text)
-        self._store = embedded_store.start(directory / "store")
-        self._store.wait_ready()
+        self._store = self._start_store()
         self.env = {
             "OTP_CONFIG": str(toml),
             "OTP_KEYRING": str(ring),
@@ -60,6 +60,14 @@ class Cluster:
         }
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self.ended: list[tuple[str, int]] = []
+
+    def _start_store(self) -> embedded_store.EmbeddedServer:
+        store = embedded_store.start(self.directory / "store")
+        store.wait_ready()
+        # A server that syncs is late in writing while the disk is slow, and then a kill does lose something.
+        with redis.Redis.from_url(store.url) as client:
+            client.config_set("appendfsync", "no")
+        return store
 
     @contextmanager
     def running(self, *names: str) -> Iterator[Self]:
@@ -105,8 +113,7 @@ class Cluster:
         os.kill(self._store.child.pid, signal.SIGKILL)
         self._store.child.process.wait(5)
         time.sleep(0.5)
-        self._store = embedded_store.start(self.directory / "store")
-        self._store.wait_ready()
+        self._store = self._start_store()
 
     def ready(self, timeout_s: float = 60) -> None:
         """Wait until the sandbox and the API answer."""

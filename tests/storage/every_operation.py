@@ -24,7 +24,12 @@ from otp_service.storage.dead_letters import DeadLetters
 from otp_service.storage.fleet import Fleet
 from otp_service.storage.keyrings import Keyrings
 from otp_service.storage.readiness import dead_shards, fix_shards
-from otp_service.storage.schema.fields import DeadLetter
+from otp_service.storage.replica_guard import ReplicaGuard
+from otp_service.storage.replicas import Replicas
+from otp_service.storage.schema import Keys
+from otp_service.storage.schema.fields import DeadLetter, StoreRun
+from otp_service.storage.store_runs import END_CODES, KEEP_CODES, StoreRuns
+from otp_service.storage.told import Told
 
 from .factors import every_factor
 from .harness import BANK, CODE, SHOP, WRONG, StoreHarness, fresh_number, word
@@ -262,6 +267,7 @@ def other_places(harness: StoreHarness) -> None:
     harness.audit.trim(60_000)
     dead_letters(harness)
     every_factor(harness)
+    runs(harness)
     consumer = AuditConsumer(harness.store, harness.scripts, harness.keys)
     consumer.open("0")
     consumer.open()
@@ -283,6 +289,20 @@ def other_places(harness: StoreHarness) -> None:
     harness.sender_stats.claim_health_poll()
     fix_shards(harness.store, harness.keys)
     dead_shards(harness.store, harness.keys)
+
+
+def runs(harness: StoreHarness) -> None:
+    """A process beats; the store restarts, as far as what was noted says; a shard has noted another run."""
+    one_server, first_shard = replace(harness.store, is_cluster=False), harness.keys.audit(0)
+    made = StoreRuns(one_server, harness.scripts, Keys(1), Told(), KEEP_CODES)
+    for noted in (harness.keys.live_processes(), harness.keys.run(0)):
+        made.look()
+        harness.raw.hset(noted, StoreRun.RUN, "another")
+        made.look()
+        made.look()
+    StoreRuns(one_server, harness.scripts, Keys(1), Told(), END_CODES).look()
+    Replicas(one_server, harness.scripts, Keys(1), ReplicaGuard(), 1).look()
+    assert harness.raw.exists(first_shard)
 
 
 def dead_letters(harness: StoreHarness) -> None:

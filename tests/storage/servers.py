@@ -22,7 +22,7 @@ class Server:
     """One server on a loopback port. `client` is a plain client of just this one."""
 
     def __init__(self, directory: Path, mode: str = "", **settings: str) -> None:
-        self.port = ports.free_port()
+        self.port = int(settings.get("port") or ports.free_port())
         directory.mkdir()
         config = directory / "server.conf"
         lines = {"port": str(self.port), "bind": "127.0.0.1", "dir": str(directory), **settings}

@@ -6,7 +6,7 @@ import pytest
 
 from .conftest import ApiHarness
 
-AROUND = (b"{keys}", b"{processes}")
+AROUND = (b"{keys}", b"{processes}", b"{meta}")
 """Slots of keys that a process writes by itself."""
 
 TEXT = "****** is your Acme code. It expires in 5 minutes. Do not share it. Reply STOP to opt out."

@@ -11,16 +11,6 @@ local function int(n)
   return string.format('%.0f', n)
 end
 
--- Whether a code's life is over. No field alone prolongs it: it ends the greatest life after its beginning at the
--- latest, and before its beginning only a clock that was set back can stand, nobody knows how far. `created`: when it
--- began, or nil.
-local GREATEST_LIFE_MS = 600000
-local CLOCK_PLAY_MS = 5000
-local function has_expired(now, expires, created)
-  created = tonumber(created) or now
-  return now >= tonumber(expires) or now >= created + GREATEST_LIFE_MS or now + CLOCK_PLAY_MS < created
-end
-
 -- One event as the audit record has it. `delivery`: its ordinal, or nil. `detail`: a JSON object as text, or nil.
 local function audit_event(kind, delivery, detail)
   return kind .. AuditEvent.SEPARATOR .. (delivery or '') .. AuditEvent.SEPARATOR .. (detail or '')

@@ -53,13 +53,17 @@ class PipelinedClient:
             return self._failed(command, reply, link.noticed)
         return reply
 
-    def run_confirmed(self, command: Sequence[Any], replicas: int, timeout_ms: int) -> tuple[Any, int]:
+    def run_confirmed(
+        self, command: Sequence[Any], replicas: int, timeout_ms: int, mark: Sequence[Any] = ()
+    ) -> tuple[Any, int]:
         """As `Store.run_confirmed`, without stopping what other requests send."""
         links = self._routes.confirmed(key_of(command))
-        reply, confirmed = wait(partial(_send_confirmed, links, packed(command), replicas, timeout_ms))
+        reply, confirmed = wait(
+            partial(_send_confirmed, links, packed(command), packed(mark) if mark else b"", (replicas, timeout_ms))
+        )
         if isinstance(reply, _REDIRECTIONS):
             self._routes.refresh()
-            again = partial(run_confirmed_in, self._elsewhere, key_of(command), command, replicas, timeout_ms)
+            again = partial(run_confirmed_in, self._elsewhere, key_of(command), command, (replicas, timeout_ms), mark)
             return off_loop(self._loop, again)
         for answer in (reply, confirmed):
             if isinstance(answer, RedisError):
@@ -162,8 +166,8 @@ class PipelinedClient:
         return self._elsewhere.get_primaries()
 
 
-def _send_confirmed(links: ConfirmedLinks, command: bytes, replicas: int, timeout_ms: int, done: Done) -> None:
-    links.send(command, replicas, timeout_ms, lambda *answers: done(answers))
+def _send_confirmed(links: ConfirmedLinks, command: bytes, mark: bytes, waits: tuple[int, int], done: Done) -> None:
+    links.send(command, *waits, lambda *answers: done(answers), mark)
 
 
 class Pipeline:

@@ -30,6 +30,8 @@ class _Command:
     """How many replicas, and for how many milliseconds they are waited for."""
 
     done: Confirmed
+    mark: bytes
+    """A write that is sent behind it, or nothing."""
 
 
 class ConfirmedLinks:
@@ -48,9 +50,9 @@ class ConfirmedLinks:
         """Whether the server could not be reached a moment ago."""
         return any(link.refuses for link in self._links)
 
-    def send(self, command: bytes, replicas: int, timeout_ms: int, done: Confirmed) -> None:
+    def send(self, command: bytes, replicas: int, timeout_ms: int, done: Confirmed, mark: bytes = b"") -> None:
         """Run a command and wait until so many replicas have what it wrote, or the time is over."""
-        self._queue.append(_Command(command, (replicas, timeout_ms), done))
+        self._queue.append(_Command(command, (replicas, timeout_ms), done, mark))
         if not self._flushes:
             self._flushes = True
             self._loop.call_soon(self._flush)
@@ -103,11 +105,16 @@ class _Batch:
         self._commands = commands
         self._ended = ended
         self._replies: list[Any] = [None] * len(commands)
+        self._mark: Any = None
 
     def send(self) -> None:
         """Send it. The replies come when the WAIT is over."""
         for at, command in enumerate(self._commands):
             self._send(command.packed, partial(self._answered, at))
+        marks = [command.mark for command in self._commands if command.mark]
+        if marks:
+            # The last write counts: one is enough.
+            self._send(marks[-1], self._marked)
         self._send(packed(("WAIT", *self._commands[0].wait)), self._waited)
 
     def _send(self, command: bytes, done: Callable[[Any], None]) -> None:
@@ -119,7 +126,12 @@ class _Batch:
     def _answered(self, at: int, reply: Any) -> None:
         self._replies[at] = reply
 
+    def _marked(self, reply: Any) -> None:
+        self._mark = reply
+
     def _waited(self, replicas: Any) -> None:
         self._ended(self._link)
+        if isinstance(self._mark, RedisError):
+            replicas = self._mark
         for command, reply in zip(self._commands, self._replies, strict=True):
             command.done(reply, replicas)

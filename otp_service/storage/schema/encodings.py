@@ -63,6 +63,21 @@ PieceName = Encoding(":", ("field", "number"))
 StoreSetup = Encoding("|", ("shards", "layout"))
 """What a store was set up with. A value without the second part was written by version 0.1.0."""
 
+Beat = Encoding("|", ("count", "at_ms"))
+"""The last beat of a process: how many were answered with it, and when that was."""
+
+RunMoment = Encoding("|", ("run", "at_ms"))
+"""A run of the store, and when something was first known of it."""
+
+RunVote = Encoding("|", ("run", "vote"))
+"""What a process says about a run: `yes` if the store has all that the process knows, `no` if it has not."""
+
+RunChange = Encoding("|", ("at_ms", "kept"))
+"""When the store's run changed last, and whether what began before lives on."""
+
+RunReplicas = Encoding("|", ("run", "count"))
+"""How many replicas must follow the server in this run before anything is written that must outlive a failover."""
+
 OptoutEntry = Encoding("|", ("state", "at_ms", "keyword", "source"))
 """A number's opt-out of one messaging profile. State: 1 opted out, 0 opted in."""
 

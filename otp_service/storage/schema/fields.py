@@ -15,6 +15,8 @@ class Record:
 
     FACTS: Final = "facts"
     """What never changes, as `RecordFacts`."""
+    RUN: Final = "run"
+    """The run of the store in which it began: see `StoreRun`."""
     CONTEXT_HASH: Final = "context_hash"
     """Hash of what the code is bound to (amount, payee, session); not there if it is bound to nothing."""
     STATUS: Final = "status"
@@ -52,6 +54,40 @@ class Record:
     REDEEMED: Final = "redeemed_ms"
     REDEEM_OPERATION: Final = "redeem_operation"
     CANCEL_OPERATION: Final = "cancel_operation"
+
+
+class StoreRun:
+    """Hash: which run of the store a shard has seen last. Each restart and each failover begins another run."""
+
+    RUN: Final = "run"
+    AFTER_RESTART: Final = "after_restart"
+    """What becomes of codes when another run begins: `end_codes` or `keep_codes`."""
+    KEPT: Final = "kept"
+    """Runs before this one of which nothing was lost, separated by commas: what began in them lives on."""
+    BEGAN: Final = "began_ms"
+    """When this run was first seen, if what was before it does not live on."""
+    NEED: Final = "replicas"
+    """How many replicas must follow the server, as `RunReplicas`."""
+    MARK: Final = "mark"
+    """Written behind a script, so that waiting for replicas waits for all that was written before it."""
+
+
+class LiveProcesses:
+    """Hash: the processes that live, and what they know of the store's run."""
+
+    RUN: Final = "run"
+    KEPT: Final = "kept"
+    """As in `StoreRun`."""
+    NAME: Final = "name"
+    """A random name, which the store has until it is emptied."""
+    CHANGED: Final = "changed"
+    """When the run changed last, as `RunChange`."""
+    FIRST_SEEN: Final = "first_seen"
+    """When a run was first seen about which nothing is decided yet, as `RunMoment`."""
+    BEAT: Final = "beat:"
+    """Followed by the id of a process: its last beat, as `Beat`."""
+    VOTE: Final = "vote:"
+    """Followed by the id of a process: its vote, as `RunVote`."""
 
 
 class Delivery:

@@ -254,6 +254,14 @@ class Keys:
         """Set: the ids of all keys that any process has had in its keyring. No TTL."""
         return f"{PREFIX}:{{meta}}:key_ids"
 
+    def run(self, shard: int) -> str:
+        """Hash: the run of the store that was seen last, and which runs before it live on. No TTL."""
+        return f"{self._tag(shard)}:run"
+
+    def live_processes(self) -> str:
+        """Hash: the processes that live, the store's run and its name. TTL: a day after the last beat."""
+        return f"{PREFIX}:{{meta}}:live_processes"
+
     def processes(self) -> str:
         """Hash: what each running process says of itself every 10 s, `ms|JSON of ProcessRecord`. TTL: 30 s."""
         return f"{PREFIX}:{{processes}}:all"
@@ -272,6 +280,10 @@ class Keys:
     def api_keys(self) -> str:
         """Set: the ids of all API keys. No TTL."""
         return f"{PREFIX}:{{keys}}:all"
+
+    def api_keys_run(self) -> str:
+        """Hash: as `run`, beside the API keys. No TTL."""
+        return f"{PREFIX}:{{keys}}:run"
 
     def api_keys_changed(self) -> str:
         """String: moves with every change of an API key, so that processes know whether to read them again. No TTL."""

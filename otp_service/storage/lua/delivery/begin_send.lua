@@ -1,5 +1,7 @@
 #!lua
 -- include: _common.lua
+-- include: _runs.lua
+-- include: _life.lua
 -- include: _limits.lua
 -- include: _number.lua
 -- include: _sends.lua
@@ -10,17 +12,17 @@
 -- record before the request is sent. `candidate`: the sealed body to use if none is kept yet. `margin_ms` must be left
 -- of the code's life. `call` names this call.
 --
--- KEYS record! secrets! outbox! audit! timers! optouts number!
+-- KEYS record! secrets! outbox! audit! timers! optouts number! run
 -- ARGV token number_hash ordinal senders group entry candidate wrong_rules wrong_everywhere_rules consecutive_max margin_ms call
 -- Reply {'send', sealed body, try, ms left} · {'done'}: nothing left to do, the entry is settled ·
 --       {'unreadable'}: no body kept and none given
 -- Holds every try of a delivery uses the body of its first; an expired code, an opted-out person or a number whose
 --       budget is spent is never sent to; of several sends that wait only the newest goes out; a delivery that may have
 --       been sent is never called unsent; a call that is repeated because its reply was lost is one try.
-local facts, status, expires, sending, delivery_status, its_facts, tries, unsent_tries, last_call, failed_over =
+local facts, status, expires, sending, delivery_status, its_facts, tries, unsent_tries, last_call, failed_over, born =
   unpack(redis.call('HMGET', record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.SENDING,
   ordinal .. Delivery.STATUS, ordinal .. Delivery.FACTS, ordinal .. Delivery.TRIES, ordinal .. Delivery.UNSENT_TRIES,
-  ordinal .. Delivery.CALL, ordinal .. Delivery.FAILED_OVER))
+  ordinal .. Delivery.CALL, ordinal .. Delivery.FAILED_OVER, Record.RUN))
 local sender, _, send = delivery_facts(its_facts)
 local function settle_entry()
   redis.call('XACK', outbox_key, group, entry)
@@ -66,7 +68,7 @@ local function stop_expired()
   return stop('expired', 'code_expired', expired_title(c, ordinal), true)
 end
 
-if status == 'expired' or (status == 'pending' and has_expired(now + margin_ms, expires, created_at(facts))) then
+if status == 'expired' or (status == 'pending' and has_expired(now + margin_ms, expires, created_at(facts), born)) then
   return stop_expired()
 end
 if status ~= 'pending' then

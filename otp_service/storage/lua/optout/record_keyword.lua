@@ -1,9 +1,11 @@
 #!lua
 -- include: _common.lua
+-- include: _runs.lua
+-- include: _guard.lua
 -- include: optout/_index.lua
 -- Record that a person opted out of a messaging profile or in again, as of `at_ms`. `state` '1': out.
 --
--- KEYS optouts! audit! event! opted_out!
+-- KEYS optouts! audit! event! opted_out! run
 -- ARGV profile state at_ms keyword source mask number_hash event_ttl_ms
 -- Reply 'changed' · 'same' · 'duplicate' · 'older'
 -- Holds the latest one wins whatever the order of arrival; at the same moment, out wins; a time ahead of the store's

@@ -1,5 +1,8 @@
 #!lua
 -- include: _common.lua
+-- include: _runs.lua
+-- include: _guard.lua
+-- include: _life.lua
 -- include: _limits.lua
 -- include: _number.lua
 -- include: _ending.lua
@@ -7,7 +10,7 @@
 -- include: verification/_counting.lua
 -- Check one guess.
 --
--- KEYS record! secrets! number! audit!
+-- KEYS record! secrets! number! audit! run
 -- ARGV operation token number_hash app receipt_id wrong_rules consecutive_max asserted_number asserted_purpose
 --      asserted_subject by_purpose by_subject request_key wrong_everywhere_rules challenge unbound_max digests...
 -- Where by_purpose: of the number's latest verification that is asked for, '' if asked by id ·
@@ -26,9 +29,9 @@
 --       verification that is not as asserted is not found, and nothing is counted. The request that was approved gets
 --       its approval again. What was started for a subject is judged under the subject's budget, not the number's. A
 --       check without the verifier of a start is neither compared nor counted against anybody.
-local facts, status, expires, attempts_before, sending, version, context_hash, challenges, unbound, done, subject =
+local facts, status, expires, attempts_before, sending, version, context_hash, born, challenges, unbound, done, subject =
   unpack(redis.call('HMGET', record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.ATTEMPTS, Record.SENDING,
-  Record.VERSION, Record.CONTEXT_HASH, Record.CHALLENGES, Record.UNBOUND, Record.OPERATION .. operation,
+  Record.VERSION, Record.CONTEXT_HASH, Record.RUN, Record.CHALLENGES, Record.UNBOUND, Record.OPERATION .. operation,
   Record.SUBJECT))
 local of_app, purpose, mask, created, max_checks, _, key_id = string.match(facts or '', RecordFacts.PARSE)
 
@@ -65,7 +68,7 @@ local now = clock()
 local c = {audit = audit_key, secrets = secrets_key, now = now, who = {record = record_key,
   token = token, app = app, mask = mask, number_hash = number_hash}}
 version = tonumber(version) or 0
-if status == 'pending' and has_expired(now, expires, created) then
+if status == 'pending' and has_expired(now, expires, created, born) then
   end_verification(c, 'verification.expired', version)
   return {operation, 'ended', 'expired'}
 end

@@ -1,9 +1,12 @@
 #!lua
 -- include: _common.lua
+-- include: _runs.lua
+-- include: _guard.lua
+-- include: _life.lua
 -- include: _ending.lua
 -- End a verification because the person answered its message with "that wasn't me".
 --
--- KEYS record! secrets! audit!
+-- KEYS record! secrets! audit! run
 -- ARGV token number_hash apps senders before_ms
 -- Where apps: that use this keyword, 'a,b' · senders: that the reply can have been written to, 'x,y' ·
 --       before_ms: the message must have been sent before this moment
@@ -12,11 +15,11 @@
 local function among(list, name)
   return string.find(',' .. list .. ',', ',' .. name .. ',', 1, true) ~= nil
 end
-local facts, status, expires, sending, version = unpack(redis.call('HMGET', record_key, Record.FACTS,
-  Record.STATUS, Record.EXPIRES, Record.SENDING, Record.VERSION))
+local facts, status, expires, sending, version, born = unpack(redis.call('HMGET', record_key, Record.FACTS,
+  Record.STATUS, Record.EXPIRES, Record.SENDING, Record.VERSION, Record.RUN))
 local who = subject_of(record_key, token, number_hash, facts)
 local now = clock()
-if status ~= 'pending' or has_expired(now, expires, created_at(facts)) or not among(apps, who.app) then return 'no' end
+if status ~= 'pending' or has_expired(now, expires, created_at(facts), born) or not among(apps, who.app) then return 'no' end
 local answered
 for n = 1, deliveries_of(sending) do
   local its_facts, first_try, message_id, tries, unsent_tries, delivery_status = unpack(redis.call('HMGET', record_key,

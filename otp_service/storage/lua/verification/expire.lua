@@ -1,18 +1,20 @@
 #!lua
 -- include: _common.lua
+-- include: _runs.lua
+-- include: _life.lua
 -- include: _ending.lua
 -- include: _delivery.lua
 -- End a verification whose time has run out; called when its timer is due, also if it has ended before. Its deliveries
 -- that are open get a timer for their closing.
 --
--- KEYS record! secrets! audit! timers!
+-- KEYS record! secrets! audit! timers! run
 -- ARGV token number_hash
 -- Reply 1 if it ended now, 0 if there was nothing to do (ended before, gone, or given more time by a resend)
 -- Holds a timer that comes early changes nothing: the record's own times decide.
-local facts, status, expires, sending, version = unpack(redis.call('HMGET', record_key, Record.FACTS, Record.STATUS,
-  Record.EXPIRES, Record.SENDING, Record.VERSION))
+local facts, status, expires, sending, version, born = unpack(redis.call('HMGET', record_key, Record.FACTS, Record.STATUS,
+  Record.EXPIRES, Record.SENDING, Record.VERSION, Record.RUN))
 local now = clock()
-if expires and not has_expired(now, expires, created_at(facts)) then
+if expires and not has_expired(now, expires, created_at(facts), born) then
   redis.call('ZADD', timers_key, expires, TimerKind.EXPIRY .. token)
   return 0
 end

@@ -1,16 +1,21 @@
 #!lua
 -- include: _common.lua
+-- include: _runs.lua
+-- include: _guard.lua
+-- include: _life.lua
 -- Redeem the receipt of an approval.
 --
--- KEYS record! audit!
+-- KEYS record! audit! run
 -- ARGV operation token number_hash app receipt_id receipt_expires_ms
 -- Reply {operation, 'redeemed', ms, mask, purpose} · {operation, 'redeemed_before', ms, mask, purpose} ·
 --       {operation, 'invalid'}
 -- Holds a receipt is redeemed at most once; only the receipt that this approval gave counts.
-local facts, status, given, redeemed, redeemed_by = unpack(redis.call('HMGET', record_key, Record.FACTS, Record.STATUS,
-  Record.RECEIPT, Record.REDEEMED, Record.REDEEM_OPERATION))
+local facts, status, given, redeemed, redeemed_by, born = unpack(redis.call('HMGET', record_key, Record.FACTS,
+  Record.STATUS, Record.RECEIPT, Record.REDEEMED, Record.REDEEM_OPERATION, Record.RUN))
 local of_app, purpose, mask = string.match(facts or '', RecordFacts.PARSE)
 if of_app ~= app or status ~= 'approved' or given ~= receipt_id then return {operation, 'invalid'} end
+-- Another run of the store may have forgotten that it was redeemed.
+if not is_of_living_run(born) then return {operation, 'invalid'} end
 if redeemed then
   return {operation, redeemed_by == operation and 'redeemed' or 'redeemed_before', redeemed, mask, purpose}
 end

@@ -1,5 +1,8 @@
 #!lua
 -- include: _common.lua
+-- include: _runs.lua
+-- include: _guard.lua
+-- include: _life.lua
 -- include: _limits.lua
 -- include: _number.lua
 -- include: _ending.lua
@@ -9,7 +12,7 @@
 -- include: verification/_operations.lua
 -- Start a verification for (app, number, purpose), or send the pending one's code again.
 --
--- KEYS number! optouts outbox! audit! timers! record! secrets! sticky start_refusals! [known_record! known_secrets!]
+-- KEYS number! optouts outbox! audit! timers! record! secrets! sticky start_refusals! run [known_record! known_secrets!]
 -- ARGV operation operation_ttl_ms new_token known_token app purpose channel mask number_hash context_hash code_ttl_ms
 --      lifetime_ms max_checks resend_waits key_id digest box metadata locale autofill route wrong_rules start_rules
 --      queue_max outer_wait_ms tombstone_ms consecutive_max detail own_detail healthy sent_within_ms refusal_gap_ms
@@ -46,13 +49,13 @@ local who = {record = record_key, token = new_token, app = app, mask = mask, num
 -- The pending verification, if there is one. One whose time has run out unnoticed is ended here.
 local pending = false
 local old_facts, old_status, old_expires, old_created, old_context_hash, old_sending, old_version
-local old_subject, challenges
+local old_subject, old_run, challenges
 if latest then
-  old_facts, old_status, old_expires, old_context_hash, old_sending, old_version, old_subject, challenges = unpack(
-    redis.call('HMGET', known_record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.CONTEXT_HASH,
-    Record.SENDING, Record.VERSION, Record.SUBJECT, Record.CHALLENGES))
+  old_facts, old_status, old_expires, old_context_hash, old_sending, old_version, old_subject, old_run, challenges =
+    unpack(redis.call('HMGET', known_record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.CONTEXT_HASH,
+    Record.SENDING, Record.VERSION, Record.SUBJECT, Record.RUN, Record.CHALLENGES))
   old_created = created_at(old_facts)
-  if old_status == 'pending' and has_expired(now, old_expires, old_created) then
+  if old_status == 'pending' and has_expired(now, old_expires, old_created, old_run) then
     if dry_run ~= '1' then end_verification({audit = audit_key, secrets = known_secrets_key, now = now,
       who = {record = known_record_key, token = latest, app = app, mask = mask, number_hash = number_hash}},
       'verification.expired', old_version) end
@@ -168,7 +171,7 @@ if pending then
   return {operation, outcome, token, int(now), redis.call('HGETALL', who.record)}
 end
 local fields = {Record.FACTS, string.format(RecordFacts.PACK, app, purpose, mask, int(now), max_checks,
-  int(#waits + 1), key_id), Record.STATUS, 'pending', Record.EXPIRES, int(expires), Record.ATTEMPTS, 0,
+  int(#waits + 1), key_id), Record.STATUS, 'pending', Record.EXPIRES, int(expires), Record.RUN, store_run(), Record.ATTEMPTS, 0,
   Record.VERSION, 2, Record.SENDING, string.format(Sending.PACK, 1, 1, channel, next_send)}
 if context_hash ~= '' then
   fields[#fields + 1] = Record.CONTEXT_HASH

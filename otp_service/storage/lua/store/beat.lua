@@ -1,0 +1,78 @@
+#!lua
+-- include: _common.lua
+-- include: _runs.lua
+-- A process says that it lives, and learns which run of the store this is. After a restart the first beats decide
+-- whether what began before lives on.
+--
+-- KEYS live_processes!
+-- ARGV process count new_name after_restart vote judge_ms give_up_ms recent_ms gap_ms
+-- Where count: of its beats, with this one · new_name: for the store, if it has none · after_restart: as in `StoreRun` ·
+--       vote: 'yes' or 'no', whether the store has all that the process knows, '' if it cannot say ·
+--       judge_ms: for so long each process may vote · give_up_ms: after that the rest is not waited for ·
+--       recent_ms: processes whose last beats are so near to the very last one have to vote ·
+--       gap_ms: a store that was away for longer keeps nothing
+-- Reply {'same', run, kept runs, name, when it changed, whether codes were kept then} ·
+--       {'undecided', count of the process's last beat}
+-- Holds what began before lives on only if every process that lived just before says yes, one at least, and none no.
+local run, now = store_run(), clock()
+local noted, kept, known_name, changed, first_seen = unpack(redis.call('HMGET', live_processes_key, LiveProcesses.RUN,
+  LiveProcesses.KEPT, LiveProcesses.NAME, LiveProcesses.CHANGED, LiveProcesses.FIRST_SEEN))
+-- Twenty runs with a comma behind each but the last.
+local MOST_KEPT = 20 * (RUN_LENGTH + 1) - 1
+local own_beat, own_vote = LiveProcesses.BEAT .. process, LiveProcesses.VOTE .. process
+
+local function beat()
+  redis.call('HSET', live_processes_key, LiveProcesses.RUN, run, LiveProcesses.NAME, known_name or new_name, own_beat,
+    string.format(Beat.PACK, count, int(now)))
+  redis.call('PEXPIRE', live_processes_key, 86400000)
+  local at, were_kept = string.match(changed or '', RunChange.PARSE)
+  return {'same', run, kept or '', known_name or new_name, at or '', were_kept or ''}
+end
+
+-- Begin the new run. The processes of the last one are forgotten: who lives beats again.
+local function begin_run(keeps)
+  kept = keeps and string.sub(noted .. (kept and kept ~= '' and ',' .. kept or ''), 1, MOST_KEPT) or ''
+  changed = string.format(RunChange.PACK, int(now), keeps and '1' or '0')
+  redis.call('DEL', live_processes_key)
+  redis.call('HSET', live_processes_key, LiveProcesses.KEPT, kept, LiveProcesses.CHANGED, changed)
+  return beat()
+end
+
+-- Whether all who must have said yes; false as soon as one said no; nil as long as that is open.
+local function verdict(since)
+  local latest, beats, votes = 0, {}, {}
+  local found = redis.call('HGETALL', live_processes_key)
+  for i = 1, #found, 2 do
+    local beater = string.match(found[i], '^' .. LiveProcesses.BEAT .. '(.*)$')
+    local voter = string.match(found[i], '^' .. LiveProcesses.VOTE .. '(.*)$')
+    if beater then
+      beats[beater] = tonumber((select(2, string.match(found[i + 1], Beat.PARSE))))
+      latest = math.max(latest, beats[beater])
+    elseif voter then
+      local of_run, said = string.match(found[i + 1], RunVote.PARSE)
+      if of_run == run then votes[voter] = said end
+    end
+  end
+  if since - latest > tonumber(gap_ms) then return false end
+  local all = next(beats) ~= nil
+  for _, said in pairs(votes) do
+    if said ~= 'yes' then return false end
+  end
+  for process_id, at in pairs(beats) do
+    if at + recent_ms >= latest and not votes[process_id] then all = false end
+  end
+  if all and now - since >= tonumber(judge_ms) then return true end
+  if now - since >= tonumber(give_up_ms) or now < since then return false end
+end
+
+if not noted or noted == run then return beat() end
+if after_restart ~= 'keep_codes' then return begin_run(false) end
+local seen_run, since = string.match(first_seen or '', RunMoment.PARSE)
+if seen_run ~= run then
+  since = int(now)
+  redis.call('HSET', live_processes_key, LiveProcesses.FIRST_SEEN, string.format(RunMoment.PACK, run, since))
+end
+if vote ~= '' then redis.call('HSET', live_processes_key, own_vote, string.format(RunVote.PACK, run, vote)) end
+local keeps = verdict(tonumber(since))
+if keeps ~= nil then return begin_run(keeps) end
+return {'undecided', (string.match(redis.call('HGET', live_processes_key, own_beat) or '', Beat.PARSE)) or ''}

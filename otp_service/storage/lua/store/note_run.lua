@@ -1,0 +1,20 @@
+#!lua
+-- include: _common.lua
+-- include: _runs.lua
+-- Note on a shard the store's present run, and which runs before it live on.
+--
+-- KEYS run! audit!
+-- ARGV after_restart kept_in kept report
+-- Where after_restart: as in `StoreRun` · kept: the runs before `kept_in` that live on, with commas ·
+--       report: '1' to put a change on record
+-- Reply {the run, the one noted before or ''}
+-- Holds nothing is kept in another run than the one about which that was decided.
+local run = store_run()
+local noted = redis.call('HGET', run_key, StoreRun.RUN)
+local keeps = kept_in == run and kept or ''
+redis.call('HSET', run_key, StoreRun.RUN, run, StoreRun.AFTER_RESTART, after_restart, StoreRun.KEPT, keeps)
+if noted and noted ~= run and keeps == '' then redis.call('HSET', run_key, StoreRun.BEGAN, int(clock())) end
+if noted and noted ~= run and report == '1' then
+  append_audit(audit_key, {}, audit_event('store.restarted', nil, cjson.encode({codes = keeps ~= '' and 'kept' or 'ended'})))
+end
+return {run, noted or ''}

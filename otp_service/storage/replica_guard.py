@@ -1,0 +1,46 @@
+"""What a process knows of the replicas for which its writes wait.
+
+An answer that must outlive a failover (an accepted start, an approval) is given when all replicas have what was written
+for it. The script itself refuses where another number follows than has to (`_guard.lua`), so what is known here may be
+old: then a write is refused and nothing is lost.
+"""
+
+from redis.exceptions import ResponseError
+
+from .. import telemetry
+
+WAIT_MS = 200
+"""How long the replicas may take."""
+
+NO_REPLICAS = "NOREPLICAS"
+"""How the server, and the scripts, say that too few replicas follow."""
+
+
+class ReplicaGuard:
+    """For how many replicas each shard's writes wait. Off where none are expected. Safe for many threads."""
+
+    def __init__(self) -> None:
+        self.on = False
+        self._counts: dict[str, int] = {}
+
+    def learn(self, run_key: str, count: int) -> None:
+        """So many follow the server that holds this shard's run. 0: too few."""
+        self._counts[run_key] = count
+
+    @property
+    def missing(self) -> int:
+        """How many shards have too few replicas."""
+        return sum(not count for count in list(self._counts.values())) if self.on else 0
+
+    def waits_for(self, run_key: str) -> int:
+        """How many replicas have to acknowledge a write. Raises redis' ResponseError where too few follow."""
+        count = self._counts.get(run_key, 0)
+        if not count:
+            raise ResponseError(f"{NO_REPLICAS} too few replicas follow the server.")
+        return count
+
+    def require(self, count: int, confirmed: int) -> None:
+        """Raise redis' ResponseError unless so many have acknowledged the write."""
+        if confirmed < count:
+            telemetry.STORE_UNCONFIRMED.inc()
+            raise ResponseError(f"{NO_REPLICAS} the write was not acknowledged in time.")

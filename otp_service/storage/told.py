@@ -1,0 +1,49 @@
+"""What a process knows of the store's run, and what it has told its callers since the store last kept a beat.
+
+After a restart of the store this is compared with what the store has. Whatever was told before the last beat that was
+answered was written before that beat, so the beat stands for it.
+"""
+
+from collections import deque
+
+MOST = 100_000
+"""Answers that are remembered at most. With more of them since the last beat, nothing can be said."""
+
+Fact = tuple[str, str, str]
+"""The key of a record, one of its fields, and the value that it had when the caller was told."""
+
+
+class Told:
+    """Safe for many threads."""
+
+    def __init__(self) -> None:
+        self._facts: deque[Fact] = deque(maxlen=MOST)
+        self.living_runs: frozenset[str] = frozenset()
+        """The runs of the store in which what is alive began; empty if that is not known."""
+
+    def is_over(self, born: str | None) -> bool:
+        """Whether what began in this run is surely over."""
+        return bool(self.living_runs) and born not in self.living_runs
+
+    def add(self, record: str, field: str, value: str) -> None:
+        """A caller is about to be told what this field of the record says."""
+        self._facts.append((record, field, value))
+
+    def take(self) -> deque[Fact]:
+        """What was told until now. It is remembered no longer, unless it is given back."""
+        taken, self._facts = self._facts, deque(maxlen=MOST)
+        return taken
+
+    def give_back(self, taken: deque[Fact]) -> None:
+        """No beat was answered after it was told."""
+        taken.extend(self.take())
+        self._facts = taken
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing was forgotten."""
+        return len(self._facts) < MOST
+
+    def facts(self) -> list[Fact]:
+        """All of them, as they are now."""
+        return list(self._facts)

@@ -1,0 +1,107 @@
+"""`python -m tests.failovers`: failovers under load. Exit status 0 if no code was good twice and nothing was lost."""
+
+import argparse
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from otp_service.storage.store_runs import END_CODES, KEEP_CODES
+
+from .callers import Callers, Process
+from .site import Site, site
+
+FAULTS = {
+    "planned": Site.planned,
+    "killed": Site.killed,
+    "killed-ahead": Site.killed_ahead,
+    "cut-off": Site.cut_off,
+}
+BEFORE_S = 1.5
+AFTER_S = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one failover did."""
+
+    fault: str
+    accepted: int
+    twice: int
+    unknown: int
+    gap_s: float
+    refused: int
+    slowest_refusal_s: float
+
+    def text(self) -> str:
+        """One line of the table."""
+        return (
+            f"{self.fault:<14}{self.accepted:>9}{self.twice:>16}{self.unknown:>9}"
+            f"{self.gap_s:>10.2f}{self.refused:>9}{self.slowest_refusal_s:>12.2f}"
+        )
+
+
+HEAD = (
+    f"{'fault':<14}{'accepted':>9}{'approved twice':>16}{'unknown':>9}{'gap (s)':>10}{'refused':>9}{'slowest (s)':>12}"
+)
+
+
+def main() -> int:
+    """Run them and print what happened."""
+    args = build_parser().parse_args()
+    _say(HEAD)
+    rows = []
+    for fault in args.faults or FAULTS:
+        for _ in range(args.rounds):
+            rows.append(fail_over(fault, args.after_restart, args.replicas))
+            _say(rows[-1].text())
+    return 1 if any(row.twice or row.unknown for row in rows) else 0
+
+
+def fail_over(fault: str, after_restart: str, replicas: int) -> Row:
+    """One failover of a store of its own."""
+    with tempfile.TemporaryDirectory(prefix="otp-failovers-") as directory, site(Path(directory)) as made:
+        processes = [Process(made.url, after_restart, replicas) for _ in range(2)]
+        callers = Callers(processes)
+        callers.begin()
+        time.sleep(BEFORE_S)
+        FAULTS[fault](made)
+        time.sleep(AFTER_S)
+        callers.finish()
+        unknown = callers.sweep()
+        for process in processes:
+            process.close()
+    journal = callers.journal
+    slowest = max(journal.refusals_s, default=0.0)
+    return Row(
+        fault,
+        len(journal.accepted),
+        journal.twice(),
+        unknown,
+        journal.longest_gap_s(),
+        len(journal.refusals_s),
+        slowest,
+    )
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The options of the command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.failovers",
+        description="Under load, fail a store with two replicas and three sentinels over, each time a new one.",
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="of each kind (default 5)")
+    parser.add_argument("--faults", nargs="*", choices=tuple(FAULTS), help="only these kinds")
+    parser.add_argument("--after-restart", choices=(END_CODES, KEEP_CODES), default=END_CODES)
+    parser.add_argument("--replicas", type=int, default=1, help="as the setting; 0 waits for none (default 1)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

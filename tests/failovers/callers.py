@@ -1,0 +1,147 @@
+"""Two processes of the service and their callers, who keep a journal of what they were told."""
+
+import secrets
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+from typing import TypeVar
+
+from otp_service.domain.checking import Approved, CheckAnswer
+from otp_service.domain.ending import NotFound
+from otp_service.domain.errors import StoreUnavailable
+from otp_service.domain.ids import Reference
+from otp_service.domain.starting import Started
+from otp_service.storage.background import BackgroundReading
+from otp_service.storage.replica_guard import ReplicaGuard
+from otp_service.storage.replicas import Replicas
+from otp_service.storage.store_runs import StoreRuns
+from otp_service.storage.told import Told
+from otp_service.storage.verifications import Verifications
+
+from ..storage.harness import CODE, StoreHarness, fresh_number
+
+THREADS = 4
+T = TypeVar("T")
+PAUSE_S = 0.005
+AFTER_REFUSAL_S = 0.02
+HELD = 30
+"""Codes that each caller keeps for later."""
+
+
+class Process:
+    """The parts of an API that decide, with connections of their own."""
+
+    def __init__(self, url: str, after_restart: str, replicas: int) -> None:
+        self.harness = StoreHarness.open(url)
+        harness, told = self.harness, Told()
+        guard = harness.scripts.guard = ReplicaGuard()
+        counting = Replicas(harness.store, harness.scripts, harness.keys, guard, replicas)
+        runs = StoreRuns(harness.store, harness.scripts, harness.keys, told, after_restart)
+        self.verifications = Verifications(harness.store, harness.scripts, harness.keys, harness.ring.ids, told)
+        self._reading = BackgroundReading([runs.look, counting.look])
+        self._reading.start()
+
+    def close(self) -> None:
+        """End its connections."""
+        self._reading.stop()
+        self.harness.close()
+
+
+class Journal:
+    """What callers were told. Safe for many threads."""
+
+    def __init__(self) -> None:
+        self.accepted: list[tuple[float, Reference]] = []
+        self.approved: Counter[Reference] = Counter()
+        self.refusals_s: list[float] = []
+        self.began = self.ended = time.monotonic()
+
+    def twice(self) -> int:
+        """How many codes were approved more than once."""
+        return sum(times > 1 for times in self.approved.values())
+
+    def longest_gap_s(self) -> float:
+        """The longest time without an accepted start."""
+        moments = sorted([self.began, *(at for at, _ in self.accepted), self.ended])
+        return max(later - before for before, later in pairwise(moments))
+
+
+class Callers:
+    """They start verifications and use the codes later. Who is refused asks again, as the same operation."""
+
+    def __init__(self, processes: list[Process]) -> None:
+        self.journal = Journal()
+        self._processes = processes
+        self._stopped = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._call, args=(process,), daemon=True)
+            for process in processes
+            for _ in range(THREADS)
+        ]
+
+    def begin(self) -> None:
+        """Let them call."""
+        for thread in self._threads:
+            thread.start()
+
+    def finish(self) -> None:
+        """Let each finish what it is about."""
+        self._stopped.set()
+        self.journal.ended = time.monotonic()
+        for thread in self._threads:
+            thread.join(30)
+
+    def _call(self, process: Process) -> None:
+        command = process.harness.start_command(fresh_number())
+        unused: deque[Reference] = deque()
+        while not self._stopped.wait(PAUSE_S):
+            answer = self._asked(partial(process.verifications.start, command))
+            if isinstance(answer, Started):
+                self.journal.accepted.append((time.monotonic(), answer.reference))
+                unused.append(answer.reference)
+            if answer is not None:
+                command = process.harness.start_command(fresh_number())
+            # Old enough to be on a replica when its approval is not.
+            if len(unused) > HELD:
+                self._use(unused)
+
+    def _use(self, unused: deque[Reference]) -> None:
+        """Use one of the codes, at any process. Who is refused keeps it."""
+        at = secrets.randbelow(len(unused))
+        unused.rotate(-at)
+        if self.check(secrets.choice(self._processes), unused[0]) is not None:
+            unused.popleft()
+
+    def check(self, process: Process, ref: Reference) -> CheckAnswer | None:
+        """One guess that is right, as a request of its own; None if it was refused."""
+        answer = self._asked(partial(process.verifications.check, process.harness.guess(ref, CODE)))
+        if isinstance(answer, Approved):
+            self.journal.approved[ref] += 1
+        return answer
+
+    def _asked(self, ask: Callable[[], T]) -> T | None:
+        began = time.monotonic()
+        try:
+            return ask()
+        except StoreUnavailable:
+            self.journal.refusals_s.append(time.monotonic() - began)
+            return None
+
+    def sweep(self) -> int:
+        """Try every code that was ever accepted once more, at each process; how many are unknown now."""
+        unknown = 0
+        for _, ref in self.journal.accepted:
+            answers = [self._until_answered(process, ref) for process in self._processes]
+            unknown += any(isinstance(answer, NotFound) for answer in answers)
+        return unknown
+
+    def _until_answered(self, process: Process, ref: Reference) -> CheckAnswer:
+        deadline = time.monotonic() + 30
+        while (answer := self.check(process, ref)) is None:
+            if time.monotonic() > deadline:
+                raise TimeoutError("The store does not answer any more.")
+            time.sleep(AFTER_REFUSAL_S)
+        return answer

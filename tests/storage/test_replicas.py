@@ -1,0 +1,240 @@
+"""An answer that must outlive a failover is given when all replicas have it, and refused where one may be missing."""
+
+import contextlib
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from otp_service.domain.checking import Approved
+from otp_service.domain.ending import Ended
+from otp_service.domain.errors import StoreUnavailable
+from otp_service.domain.starting import Started
+from otp_service.domain.verification import Status
+from otp_service.storage import replicas
+from otp_service.storage.api_keys import ApiKeys
+from otp_service.storage.replica_guard import ReplicaGuard
+from otp_service.storage.replicas import Replicas
+from otp_service.storage.schema.fields import ApiKey, Record
+from otp_service.storage.scripts import Scripts
+from tests.conftest import wait_until
+
+from .harness import CODE, StoreHarness, fresh_number
+from .loops import LoopThread
+from .servers import Server, watched
+
+
+@dataclass
+class Guarded:
+    """A primary, its replicas, and a process that waits for them."""
+
+    primary: Server
+    replicas: list[Server]
+    harness: StoreHarness
+    counting: Replicas
+
+    def works(self) -> bool:
+        """Whether a start is accepted."""
+        self.counting.look()
+        try:
+            self.harness.start(fresh_number())
+        except StoreUnavailable:
+            return False
+        return True
+
+
+def guard(harness: StoreHarness, expected: int = 1) -> Replicas:
+    """Let its scripts wait."""
+    made = ReplicaGuard()
+    harness.scripts.guard = made
+    counting = Replicas(harness.store, harness.scripts, harness.keys, made, expected)
+    counting.look()
+    return counting
+
+
+@contextlib.contextmanager
+def guarded(primary: Server, followers: list[Server], url: str) -> Iterator[Guarded]:
+    """A process on these servers."""
+    harness = StoreHarness.open(url)
+    try:
+        yield Guarded(primary, followers, harness, guard(harness))
+    finally:
+        harness.close()
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Iterator[Guarded]:
+    """A primary and two replicas that both have everything."""
+    with contextlib.ExitStack() as stack:
+        servers = []
+        for name in ("first", "second", "third"):
+            servers.append(Server(tmp_path / name))
+            stack.callback(servers[-1].kill)
+        for replica in servers[1:]:
+            replica.follow(servers[0])
+        made = stack.enter_context(guarded(servers[0], servers[1:], f"redis://127.0.0.1:{servers[0].port}"))
+        # A replica takes part a second after it was copied to.
+        wait_until(made.works, 30, "the first start")
+        yield made
+
+
+def refused(act: Callable[[], object]) -> None:
+    """It is refused because of the replicas."""
+    with pytest.raises(StoreUnavailable, match="too few replicas"):
+        act()
+
+
+def test_what_a_caller_is_told_is_on_every_replica(three: Guarded) -> None:
+    """At that moment, and not a little later."""
+    harness = three.harness
+    for _ in range(5):
+        ref = harness.start(fresh_number()).reference
+        name = harness.keys.record(ref)
+        assert all(replica.client.exists(name) for replica in three.replicas)
+        assert isinstance(harness.check(ref, CODE), Approved)
+        assert {replica.client.hget(name, Record.STATUS) for replica in three.replicas} == {"approved"}
+
+
+def test_an_api_key_is_revoked_on_every_replica(three: Guarded) -> None:
+    """And made there; while one is missing it is neither."""
+    api_keys = keys_of(three.harness)
+    made = api_keys.create("shop", ["verify"], None)
+    name = three.harness.keys.api_key(made.id)
+    assert all(replica.client.exists(name) for replica in three.replicas)
+    assert api_keys.revoke(made.id)
+    assert {replica.client.hget(name, ApiKey.REVOKED) for replica in three.replicas} == {"1"}
+    other = api_keys.create("shop", ["verify"], None)
+    three.replicas[1].kill()
+    refused(lambda: api_keys.revoke(other.id))
+    assert three.primary.client.hget(three.harness.keys.api_key(other.id), ApiKey.REVOKED) is None
+
+
+def keys_of(harness: StoreHarness) -> ApiKeys:
+    """The API keys."""
+    return ApiKeys(
+        harness.store,
+        harness.scripts,
+        harness.keys,
+        harness.audit,
+        token_hex=secrets.token_hex,
+        token_urlsafe=secrets.token_urlsafe,
+    )
+
+
+def test_a_write_that_a_replica_has_not_taken_is_refused_and_the_repeat_is_told_the_truth(three: Guarded) -> None:
+    """As long as it hangs; what was written stands, and each repeat waits for it anew."""
+    harness = three.harness
+    ref = harness.start(fresh_number()).reference
+    command, guess = harness.start_command(fresh_number()), harness.guess(ref, CODE)
+    three.replicas[1].hang()
+    for _ in range(2):
+        refused(lambda: harness.verifications.start(command))
+    refused(lambda: harness.verifications.check(guess))
+    three.replicas[1].go_on()
+    wait_until(three.works, 30, "the replica's return")
+    again = harness.verifications.start(command)
+    assert isinstance(again, Started)
+    assert again.replayed
+    assert isinstance(harness.verifications.check(guess), Approved)
+    assert harness.check(ref, CODE) == Ended(Status.APPROVED)
+
+
+def test_nothing_is_written_while_a_replica_is_missing(three: Guarded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have been promoted. Without sentinels nobody can say that it has not."""
+    monkeypatch.setattr(replicas, "GONE_S", 0.0)
+    three.replicas[1].kill()
+    number = fresh_number()
+    before = three.harness.all_keys()
+    refused(lambda: three.harness.start(number))
+    assert not three.works()
+    assert three.harness.all_keys() == before
+    three.replicas[0].kill()
+    assert not three.works()
+
+
+def test_a_new_replica_is_waited_for_from_then_on(three: Guarded, tmp_path: Path) -> None:
+    """Whoever does not know of it yet is refused, once."""
+    new = Server(tmp_path / "new")
+    try:
+        new.follow(three.primary)
+        wait_until(lambda: _online(three.primary) == 3, 30, "it")
+        refused(lambda: three.harness.start(fresh_number()))
+        wait_until(three.works, 30, "a start that waits for it")
+        ref = three.harness.start(fresh_number()).reference
+        assert new.client.exists(three.harness.keys.record(ref))
+    finally:
+        new.kill()
+    refused(lambda: three.harness.start(fresh_number()))
+
+
+def test_with_no_replica_at_all_nothing_is_written(harness: StoreHarness) -> None:
+    """On a server and in a Cluster; what needs no replica goes on."""
+    ref = harness.start(fresh_number()).reference
+    counting = guard(harness)
+    before = harness.snapshot()
+    refused(lambda: harness.start(fresh_number()))
+    refused(lambda: harness.check(ref, CODE))
+    assert harness.snapshot() == before
+    assert harness.scripts.guard.missing == harness.keys.shards + 1
+    assert harness.verifications.view(ref, "shop") is not None
+    for run in map(harness.keys.run, range(harness.keys.shards)):
+        harness.scripts.guard.learn(run, 1)
+    refused(lambda: harness.start(fresh_number()))
+    assert harness.all_keys() == sorted(before), "the script looks for itself"
+    counting.look()
+    assert harness.scripts.guard.missing == harness.keys.shards + 1
+
+
+def _online(server: Server) -> int:
+    found = server.client.info("replication")
+    followers = [found[f"slave{number}"] for number in range(found["connected_slaves"])]
+    return sum(follower["state"] == "online" for follower in followers)
+
+
+def test_in_an_event_loop_it_is_the_same(three: Guarded) -> None:
+    """On connections of their own: a write that waits for a hanging replica holds nobody up."""
+    with LoopThread() as loop:
+        store = loop.open(f"redis://127.0.0.1:{three.primary.port}")
+        harness = StoreHarness(store, three.harness.keys, Scripts(store), three.harness.ring)
+        harness.scripts.guard = three.harness.scripts.guard
+        ref = loop.run(lambda: harness.start(fresh_number())).reference
+        assert three.replicas[1].client.exists(harness.keys.record(ref))
+        three.replicas[1].hang()
+        waits = [loop.begin(lambda: harness.start(fresh_number())) for _ in range(3)]
+        assert loop.run(lambda: harness.verifications.view(ref, "shop")) is not None
+        assert not any(wait.done() for wait in waits)
+        for wait in waits:
+            refused(partial(wait.result, 30))
+        three.replicas[1].go_on()
+
+
+def test_sentinels_say_whether_a_replica_is_gone_for_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A majority has to name the primary; without one the missing replica may have been promoted."""
+    with watched(tmp_path) as (first, second, sentinels):
+        third = Server(tmp_path / "third")
+        names = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in sentinels)
+        try:
+            third.follow(first)
+            wait_until(lambda: _online(first) == 2, 30, "both replicas")
+            with guarded(first, [second, third], f"redis+sentinel://{names}/main") as made:
+                wait_until(made.works, 30, "the first start")
+                third.kill()
+                wait_until(lambda: _online(first) == 1, 30, "the replica's end")
+                assert not made.works()
+                for sentinel in sentinels[:2]:
+                    sentinel.hang()
+                asked = made.harness.store.sentinels
+                assert asked is not None
+                wait_until(lambda: len(asked.answers()) == 1, 30, "the last answers' age")
+                monkeypatch.setattr(replicas, "GONE_S", 0.0)
+                assert not made.works()
+                sentinels[0].go_on()
+                wait_until(made.works, 30, "a start without the third")
+                second.kill()
+                wait_until(lambda: _online(first) == 0, 30, "the other's end")
+                assert not made.works(), "with no replica at all nothing is written"
+        finally:
+            third.kill()

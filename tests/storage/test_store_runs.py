@@ -1,0 +1,325 @@
+"""A store that was restarted, put back or emptied: what it may have forgotten is not approved, and it says so."""
+
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from otp_service.domain.audit import EventType
+from otp_service.domain.checking import Approved, CheckAnswer, Wrong
+from otp_service.domain.ending import Ended, NotFound, Redeemed
+from otp_service.domain.errors import StoreUnavailable
+from otp_service.domain.factor_checking import CodeUsed, FactorApproved
+from otp_service.domain.ids import Reference
+from otp_service.domain.verification import Status
+from otp_service.storage import store_runs
+from otp_service.storage.schema.fields import Record, StoreRun
+from otp_service.storage.store_runs import EMPTIED, END_CODES, ENDED, KEEP_CODES, KEPT, StoreRuns
+from otp_service.storage.told import MOST, Told
+from otp_service.storage.verifications import Verifications
+from tests.conftest import wait_until
+
+from .factors import active, guess, new_subject, step_of, tries
+from .harness import CODE, WRONG, StoreHarness, fresh_number, word
+from .servers import Server
+
+STEP_MS = 30_000
+OVER = Ended(Status.EXPIRED)
+
+
+class Process:
+    """A process of the service, as far as it beats and answers."""
+
+    def __init__(self, harness: StoreHarness, form: str) -> None:
+        self.told = Told()
+        self.harness = harness
+        self.runs = StoreRuns(harness.store, harness.scripts, harness.keys, self.told, form)
+        self.verifications = Verifications(harness.store, harness.scripts, harness.keys, harness.ring.ids, self.told)
+
+    def beat(self) -> str | None:
+        """Look at the store; the warning."""
+        self.runs.look()
+        return self.runs.warning
+
+    def check(self, ref: Reference, code: str = CODE) -> CheckAnswer:
+        """Check a code and tell the caller."""
+        return self.verifications.check(self.harness.guess(ref, code))
+
+    def shown(self, ref: Reference) -> Status:
+        """What a reader sees."""
+        view = self.verifications.view(ref, "shop")
+        assert view is not None
+        return view.status
+
+
+class Machine:
+    """One address. What listens there can be killed, and begun again on other files."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.count = 0
+        self.port = 0
+        self.begin("files")
+        self.harness = StoreHarness.open(f"redis://127.0.0.1:{self.port}")
+        self.harness.outbox.open()
+
+    def begin(self, files: str) -> None:
+        """A server on the files of this name."""
+        (self.directory / files).mkdir(exist_ok=True)
+        # With `everysec` a slow disk makes the server late in writing, and then a kill does lose something.
+        settings = {"appendonly": "yes", "appendfsync": "no", "save": '""', "dir": str(self.directory / files)}
+        if self.port:
+            settings["port"] = str(self.port)
+        self.count += 1
+        self.server = Server(self.directory / f"server{self.count}", **settings)
+        self.port = self.server.port
+
+    def restart(self, files: str = "files") -> None:
+        """Kill the server, and begin another one at once."""
+        self.server.kill()
+        self.begin(files)
+
+    def backup(self) -> None:
+        """Copy the files."""
+        shutil.copytree(self.directory / "files", self.directory / "backup")
+
+    def process(self, form: str = KEEP_CODES) -> Process:
+        """One that lives: its first beat is answered."""
+        made = Process(self.harness, form)
+        made.runs.look()
+        return made
+
+    def start(self) -> Reference:
+        """A pending verification."""
+        return self.harness.start(fresh_number()).reference
+
+    def cancel(self, ref: Reference) -> object:
+        """Withdraw it."""
+        return self.harness.verifications.cancel(word(), ref, "shop")
+
+    def redeem(self, ref: Reference, approved: Approved) -> Redeemed | NotFound:
+        """Spend the receipt."""
+        ends = self.harness.now() + 120_000
+        return self.harness.verifications.redeem(word(), ref, "shop", approved.receipt_id, ends)
+
+    def events(self, kind: EventType = EventType.STORE_RESTARTED) -> list[str]:
+        """The details of what was recorded of the store."""
+        return [event["detail"] for event in self.harness.audited_in(0) if event["type"] == kind]
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+    """A store of its own. Processes vote at once."""
+    monkeypatch.setattr(store_runs, "JUDGE_MS", 0)
+    made = Machine(tmp_path)
+    yield made
+    made.harness.close()
+    made.server.kill()
+
+
+def settled(*processes: Process) -> str | None:
+    """Let all beat until it is decided what became of codes; what the first one says."""
+    harness = processes[0].harness
+    run = plain_run(harness)
+
+    def beat_all() -> bool:
+        for process in processes:
+            process.beat()
+        return all(process.runs.run == run for process in processes)
+
+    wait_until(beat_all, 30, "a decision")
+    return processes[0].runs.warning
+
+
+def plain_run(harness: StoreHarness) -> str:
+    """The store's run as the server says it."""
+    with contextlib.suppress(RedisConnectionError):
+        harness.raw.ping()
+    return str(harness.raw.info("replication")["master_replid"])[:12]
+
+
+def serves(machine: Machine, process: Process) -> bool:
+    """Whether a login that begins now works, and its code once."""
+    fresh = machine.start()
+    wrong, right, again = (process.check(fresh, code) for code in (WRONG, CODE, CODE))
+    return isinstance(wrong, Wrong) and isinstance(right, Approved) and again == Ended(Status.APPROVED)
+
+
+def refused(act: Callable[[], object]) -> bool:
+    """Whether it is refused because nobody knows yet."""
+    with pytest.raises(StoreUnavailable, match="restarted a moment ago"):
+        act()
+    return True
+
+
+def test_codes_outlive_a_restart_of_a_whole_store(machine: Machine) -> None:
+    """Until it is known that nothing is lost, nobody is told anything of what began before."""
+    one, two = machine.process(), machine.process()
+    used, unused, receipt = machine.start(), machine.start(), machine.start()
+    approved = one.check(receipt)
+    assert isinstance(approved, Approved)
+    assert isinstance(two.check(used), Approved)
+    machine.restart()
+    assert refused(lambda: one.check(unused))
+    assert refused(lambda: machine.cancel(unused))
+    assert serves(machine, one), "what begins now is served at once"
+    assert settled(one, two) == KEPT
+    assert two.check(used) == Ended(Status.APPROVED)
+    assert two.shown(unused) == Status.PENDING
+    assert isinstance(two.check(unused), Approved)
+    redeemed = machine.redeem(receipt, approved)
+    assert isinstance(redeemed, Redeemed)
+    assert machine.events() == ['{"codes":"kept"}']
+    machine.restart()
+    assert settled(one, two) == KEPT
+    again = machine.redeem(receipt, approved)
+    assert isinstance(again, Redeemed)
+    assert not again.first
+
+
+def test_a_backup_that_is_put_back_approves_nothing_of_before(machine: Machine) -> None:
+    """Neither a code that was used after it, nor one that was not, nor a receipt. Those who live know more than it."""
+    process = machine.process()
+    used, unused, receipt = machine.start(), machine.start(), machine.start()
+    approved = process.check(receipt)
+    assert isinstance(approved, Approved)
+    process.beat()
+    machine.backup()
+    assert isinstance(process.check(used), Approved)
+    machine.restart("backup")
+    assert settled(process) == ENDED
+    assert [process.check(ref) for ref in (used, unused)] == [OVER, OVER]
+    assert machine.redeem(receipt, approved) == NotFound()
+    assert machine.events() == ['{"codes":"ended"}']
+    assert serves(machine, process)
+
+
+def test_a_backup_is_put_back_while_nobody_lives(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who knew the store is gone: after a while nothing is kept."""
+    monkeypatch.setattr(store_runs, "GIVE_UP_MS", 0)
+    machine.process()
+    unused = machine.start()
+    machine.restart()
+    assert settled(Process(machine.harness, KEEP_CODES)) is None
+    assert machine.harness.check(unused, CODE) == OVER
+    assert machine.events() == ['{"codes":"ended"}']
+
+
+def test_a_truncated_file_keeps_nothing(machine: Machine) -> None:
+    """The approval stood at the end that is cut off. The process that told it remembers."""
+    process = machine.process()
+    used, unused = machine.start(), machine.start()
+    assert isinstance(process.check(used), Approved)
+    machine.server.kill()
+    (file,) = (machine.directory / "files/appendonlydir").glob("*.incr.aof")
+    data = file.read_bytes()
+    # Where the script's writes begin.
+    at = data.rindex(b"*1\r\n$5\r\nMULTI", 0, data.rindex(b"approved"))
+    file.write_bytes(data[:at])
+    machine.begin("files")
+    assert machine.harness.raw.hget(machine.harness.keys.record(used), Record.STATUS) == "pending"
+    assert settled(process) == ENDED
+    assert [process.check(ref) for ref in (used, unused)] == [OVER, OVER]
+
+
+def test_a_process_that_says_nothing_keeps_nothing(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have told somebody what the store has forgotten."""
+    one, _ = machine.process(), machine.process()
+    ref = machine.start()
+    machine.restart()
+    assert refused(lambda: one.check(ref))
+    one.beat()
+    one.beat()
+    assert refused(lambda: one.check(ref))
+    monkeypatch.setattr(store_runs, "GIVE_UP_MS", 0)
+    assert settled(one) == ENDED
+    assert one.check(ref) == OVER
+
+
+def test_where_codes_end_nothing_is_undecided(machine: Machine) -> None:
+    """As where replicas may take over: at once, whether somebody looks or not."""
+    process = machine.process(END_CODES)
+    ref = machine.start()
+    machine.restart()
+    assert process.shown(ref) == Status.PENDING
+    assert process.beat() == ENDED
+    assert process.shown(ref) == Status.EXPIRED, "to everybody, before a check has ended it"
+    assert process.check(ref) == OVER
+    assert serves(machine, process)
+
+
+def test_each_shard_of_a_cluster_has_a_run_of_its_own(harness: StoreHarness) -> None:
+    """Codes of one that was restarted are over, whatever the setting; the others' go on."""
+    process = Process(harness, KEEP_CODES)
+    assert process.beat() is None
+    refs = [harness.start(fresh_number()).reference for _ in range(20)]
+    over, alive = refs[0], next(ref for ref in refs if shard_of(harness, ref) != shard_of(harness, refs[0]))
+    harness.raw.hset(harness.keys.record(over), Record.RUN, "another")
+    harness.raw.hset(harness.keys.run(shard_of(harness, over)), StoreRun.RUN, "another")
+    if harness.store.is_cluster:
+        assert Process(harness, KEEP_CODES).beat() == ENDED
+        details = [event["detail"] for event in harness.audited_in(shard_of(harness, over))]
+        assert details.count('{"codes":"ended"}') == 1
+        assert harness.check(over, CODE) == OVER
+    else:
+        assert refused(lambda: harness.check(over, CODE)), "a single server waits for the verdict"
+    assert isinstance(harness.check(alive, CODE), Approved)
+
+
+def shard_of(harness: StoreHarness, ref: Reference) -> int:
+    """Where it is kept."""
+    return harness.keys.shard(ref.number_hash)
+
+
+def test_a_step_of_an_authenticator_is_not_good_again(machine: Machine) -> None:
+    """The one that is shown during a restart may have been used before it; the next one is surely new."""
+    harness, process = machine.harness, machine.process(END_CODES)
+    subject = new_subject(harness)
+    app = active(harness, subject)
+    machine.backup()
+    step = step_of(harness) + 1
+    assert isinstance(guess(harness, subject, steps=[(app.token, step)]), FactorApproved)
+    machine.restart("backup")
+    assert refused(lambda: guess(harness, subject, steps=[(app.token, step)])), "it is not noted yet what happened"
+    assert process.beat() == ENDED
+    began = int(harness.raw.hget(harness.keys.run(harness.keys.shard(subject.hash)), StoreRun.BEGAN))
+    shown_before = began // STEP_MS
+    assert isinstance(guess(harness, subject, steps=[(app.token, shown_before)]), CodeUsed)
+    assert tries(harness, subject) == 0
+    assert isinstance(guess(harness, subject, steps=[(app.token, shown_before + 1)]), FactorApproved)
+
+
+def test_a_store_that_nobody_watches_keeps_nothing(machine: Machine) -> None:
+    """No process has said what it is to do."""
+    ref = machine.start()
+    machine.restart()
+    assert machine.harness.check(ref, CODE) == OVER
+
+
+def test_a_store_that_is_emptied_says_so(machine: Machine) -> None:
+    """For ten minutes, to every process that knew it before; a new process on an empty store has nothing to say."""
+    one, two = machine.process(), machine.process()
+    machine.harness.raw.flushall()
+    assert (one.beat(), two.beat()) == (EMPTIED, EMPTIED)
+    assert Process(machine.harness, KEEP_CODES).beat() is None
+    machine.harness.outbox.open()
+    assert serves(machine, one)
+    assert machine.events(EventType.STORE_EMPTIED) == ["{}"]
+
+
+def test_what_was_told_is_remembered_until_a_beat_is_answered() -> None:
+    """What was told while one was on its way is kept."""
+    told = Told()
+    told.add("a", "f", "1")
+    taken = told.take()
+    told.add("b", "f", "1")
+    told.give_back(taken)
+    assert told.facts() == [("a", "f", "1"), ("b", "f", "1")]
+    wholes = [told.is_whole]
+    for _ in range(MOST):
+        told.add("c", "f", "1")
+    assert [*wholes, told.is_whole] == [True, False]
+    assert len(told.facts()) == MOST
