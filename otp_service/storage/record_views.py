@@ -116,6 +116,16 @@ def delivery_facts(record: Mapping[str, str], n: int) -> dict[str, str]:
     return facts | {"queued_ms": queued_ms}
 
 
+def is_of(record: Mapping[str, str], app: str | None) -> bool:
+    """Whether the record is there, and belongs to the app. None is any app."""
+    return Record.FACTS in record and app in (None, app_of(record))
+
+
+def app_of(record: Mapping[str, str]) -> str:
+    """The app of a record that is there."""
+    return encodings.RecordFacts.parse(record[Record.FACTS])[0]
+
+
 def timeline_of(ref: Reference, record: Mapping[str, str]) -> list[TimelineEntry]:
     """The events of a record in order; none of a record that is gone."""
     if Record.FACTS not in record:
@@ -153,8 +163,3 @@ def _timeline_entry(ref: Reference, record: Mapping[str, str], version: int) -> 
     if event == EventType.SENT:
         detail["message_id"] = record[f"{ordinal}{Delivery.MESSAGE_ID}"]
     return TimelineEntry(event, int(at), ref.delivery_id(int(ordinal)) if ordinal else None, detail)
-
-
-def own_detail(command: StartCommand) -> str:
-    """The detail of a start's event where it says more than the record does anyway, or nothing."""
-    return "" if command.detail == usual_detail(command.purpose, command.channel) else command.detail

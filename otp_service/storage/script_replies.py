@@ -6,9 +6,6 @@ from typing import Any
 from ..domain.errors import StoreUnavailable
 from ..domain.ids import VERIFICATION_PREFIX
 from ..domain.starting import StartRefused
-from ..domain.verification import Status
-from .schema.encodings import CheckReply
-from .schema.fields import Record
 
 
 def refused(reply: Sequence[Any]) -> StartRefused:
@@ -23,16 +20,3 @@ def require_echo(reply: Any, operation_id: str) -> None:
     # A reply to somebody else's operation would be the worst of all answers (CVE-2023-28858).
     if not isinstance(reply, list) or reply[0] != operation_id:
         raise StoreUnavailable("The store's answer belongs to another request.")
-
-
-def told_after_check(operation_id: str, reply: Sequence[str]) -> list[tuple[str, str]]:
-    """What the caller is told, field and value, if it must be so after a restart of the store too."""
-    match reply[1]:
-        case "approved":
-            return [(Record.STATUS, Status.APPROVED)]
-        case "ended":
-            return [(Record.STATUS, reply[2])]
-        case "wrong":
-            return [(f"{Record.OPERATION}{operation_id}", CheckReply.pack("wrong", reply[2]))]
-        case _:
-            return []

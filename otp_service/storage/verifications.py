@@ -18,11 +18,11 @@ from .answering import answering, answers
 from .arguments import route_text, rules_text
 from .latest_hints import LatestHints
 from .pieces import pack_sealed
-from .record_views import View, created, own_detail, timeline_of, view_of
+from .record_views import View, app_of, created, is_of, timeline_of, usual_detail, view_of
 from .schema import Keys
-from .schema.encodings import LatestEntry, RecordFacts, flag
+from .schema.encodings import LatestEntry, flag
 from .schema.fields import Number, Record
-from .script_replies import refused, require_echo, told_after_check
+from .script_replies import refused, require_echo
 from .scripts import Scripts
 from .store import Store, fields_of
 from .told import Told
@@ -92,7 +92,7 @@ class Verifications:
 
     def _replayed(self, ref: Reference, app: str, *, resent: bool) -> Started:
         record, now_ms = self._read(ref)
-        if not _is_of(record, app):
+        if not is_of(record, app):
             raise NotReady("The verification vanished from the store while it was being started.")
         return self._shown(Started, ref, record, now_ms, resent=resent, replayed=True)
 
@@ -133,7 +133,7 @@ class Verifications:
             tombstone_ms=TOMBSTONE_MS,
             consecutive_max=MAX_CONSECUTIVE_WRONG,
             detail=command.detail,
-            own_detail=own_detail(command),
+            own_detail=_own_detail(command),
             subject=command.subject,
             sent_within_ms=app.sent_within_ms,
             refusal_gap_ms=REFUSAL_GAP_MS,
@@ -205,8 +205,7 @@ class Verifications:
             digests=[part for kid, digest in command.digests.items() for part in (kid, bytes.fromhex(digest))],
         )
         require_echo(reply, command.operation_id)
-        for fact in told_after_check(command.operation_id, reply):
-            self._told.add(self._keys.record(command.reference), *fact)
+        self._told.add_check(self._keys.record(command.reference), command.operation_id, reply[1:])
         match reply[1]:
             case "approved":
                 return self._approved(command, reply[2:10])
@@ -347,14 +346,14 @@ class Verifications:
         Without an app it is anybody's: only for callers who have proven that they may see this very one.
         """
         record, now_ms = self._read(ref)
-        return self._shown(VerificationView, ref, record, now_ms) if _is_of(record, app) else None
+        return self._shown(VerificationView, ref, record, now_ms) if is_of(record, app) else None
 
     def view_with_timeline(
         self, ref: Reference, app: str | None
     ) -> tuple[VerificationView, list[TimelineEntry]] | None:
         """As `view`, with every event in order."""
         record, now_ms = self._read(ref)
-        if not _is_of(record, app):
+        if not is_of(record, app):
             return None
         return self._shown(VerificationView, ref, record, now_ms), timeline_of(ref, record)
 
@@ -381,7 +380,7 @@ class Verifications:
 
     def _shown(self, kind: type[View], ref: Reference, record: Mapping[str, str], now_ms: int, **more: bool) -> View:
         person = record.get(Record.SUBJECT) or ref.number_hash
-        subject, over = self._ids.subject(_app_of(record), person), self._told.is_over(record.get(Record.RUN))
+        subject, over = self._ids.subject(app_of(record), person), self._told.is_over(record.get(Record.RUN))
         return view_of(kind, ref, record, now_ms, subject, over=over, **more)
 
     def _reference(self, token: str) -> Reference:
@@ -391,10 +390,6 @@ class Verifications:
         return ref
 
 
-def _is_of(record: Mapping[str, str], app: str | None) -> bool:
-    """Whether the record is there, and belongs to the app. None is any app."""
-    return Record.FACTS in record and app in (None, _app_of(record))
-
-
-def _app_of(record: Mapping[str, str]) -> str:
-    return RecordFacts.parse(record[Record.FACTS])[0]
+def _own_detail(command: StartCommand) -> str:
+    """The event's detail where it says more than the record does anyway."""
+    return "" if command.detail == usual_detail(command.purpose, command.channel) else command.detail

@@ -29,9 +29,9 @@
 --       verification that is not as asserted is not found, and nothing is counted. The request that was approved gets
 --       its approval again. What was started for a subject is judged under the subject's budget, not the number's. A
 --       check without the verifier of a start is neither compared nor counted against anybody.
-local facts, status, expires, attempts_before, sending, version, context_hash, born, challenges, unbound, done, subject =
+local facts, status, expires, attempts_before, sending, version, context_hash, challenges, unbound, born, done, subject =
   unpack(redis.call('HMGET', record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.ATTEMPTS, Record.SENDING,
-  Record.VERSION, Record.CONTEXT_HASH, Record.RUN, Record.CHALLENGES, Record.UNBOUND, Record.OPERATION .. operation,
+  Record.VERSION, Record.CONTEXT_HASH, Record.CHALLENGES, Record.UNBOUND, Record.RUN, Record.OPERATION .. operation,
   Record.SUBJECT))
 local of_app, purpose, mask, created, max_checks, _, key_id = string.match(facts or '', RecordFacts.PARSE)
 
