@@ -79,7 +79,7 @@ class FactorTable:
         form, ref = enrollment.form, enrollment.reference
         reply = self._call(
             "factor/enroll",
-            self._own_keys(ref),
+            self._enrollment_keys(ref),
             enrollment.operation_id,
             enrollment.subject,
             token=ref.token,
@@ -136,7 +136,7 @@ class FactorTable:
         """Store new recovery codes. Raises StoreUnavailable."""
         self._call(
             "factor/replace_codes",
-            self._subject_keys(codes.subject),
+            self._guarded_keys(codes.subject),
             codes.operation_id,
             codes.subject,
             token=codes.reference.token,
@@ -147,7 +147,7 @@ class FactorTable:
     def check(self, guess: FactorGuess) -> FactorAnswer:
         """Judge one guess. Raises StoreUnavailable, and then nothing is known to have been judged."""
         token, digest = guess.recovery or ("", "")
-        keys = self._subject_keys(guess.subject)
+        keys = self._guarded_keys(guess.subject)
         reply = self._call(
             "factor/check",
             keys | {"factor_receipt": self._keys.factor_receipt(guess.subject.hash, guess.receipt_id)},
@@ -204,7 +204,7 @@ class FactorTable:
 
     def _settle(self, operation_id: str, subject: Subject, outcome: str, **args: Any) -> Any:
         given = dict.fromkeys(("row", "purpose", "verification", "number", "mask", "token"), "") | args
-        keys, kind = self._subject_keys(subject), FactorKind.SMS
+        keys, kind = self._guarded_keys(subject), FactorKind.SMS
         return self._call("factor/settle", keys, operation_id, subject, outcome=outcome, kind=kind, **given)
 
     def lift(self, subject: Subject, reason: str) -> int:
@@ -216,7 +216,9 @@ class FactorTable:
         self, operation_id: str, subject: Subject, ref: Reference, receipt_id: str, ends_ms: int
     ) -> Redeemed | NotFound:
         """Spend a receipt once; NotFound if its approval is not known. Raises StoreUnavailable."""
-        keys = {"factor_receipt": self._keys.factor_receipt(subject.hash, receipt_id), "audit": self._audit(subject)}
+        keys = self._guarded_keys(subject)
+        del keys["subject"]
+        keys["factor_receipt"] = self._keys.factor_receipt(subject.hash, receipt_id)
         reply = self._call(
             "factor/redeem_receipt", keys, operation_id, subject, token=ref.token, receipt_expires_ms=ends_ms
         )
@@ -234,15 +236,21 @@ class FactorTable:
     def _audit(self, subject: Subject) -> str:
         return self._keys.audit(self._keys.shard(subject.hash))
 
+    def _guarded_keys(self, subject: Subject) -> dict[str, str]:
+        """Of a script whose answer must outlive a failover."""
+        return self._subject_keys(subject) | {"run": self._keys.run(self._keys.shard(subject.hash))}
+
     def _subject_keys(self, subject: Subject) -> dict[str, str]:
         return {"subject": self._keys.subject(subject.hash), "audit": self._audit(subject)}
 
     def _own_keys(self, ref: Reference) -> dict[str, str]:
-        shard = self._keys.shard(ref.number_hash)
+        return self._enrollment_keys(ref) | {"run": self._keys.run(self._keys.shard(ref.number_hash))}
+
+    def _enrollment_keys(self, ref: Reference) -> dict[str, str]:
         return {
             "subject": self._keys.subject(ref.number_hash),
             "enrollment": self._keys.enrollment(ref),
-            "audit": self._keys.audit(shard),
+            "audit": self._keys.audit(self._keys.shard(ref.number_hash)),
         }
 
     def _reference(self, token: str) -> Reference:

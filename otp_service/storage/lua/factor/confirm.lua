@@ -1,9 +1,11 @@
 #!lua
 -- include: _common.lua
+-- include: _runs.lua
+-- include: _guard.lua
 -- include: factor/_subject.lua
 -- Make an authenticator app active by its first code.
 --
--- KEYS subject! enrollment! audit!
+-- KEYS subject! enrollment! audit! run
 -- ARGV operation app sub token most_tries steps...
 -- Where steps: the time steps whose code was typed
 -- Reply {operation, 'confirmed'} · {operation, 'wrong', tries left} · {operation, 'exhausted'} · {operation, 'expired'} ·
@@ -26,7 +28,7 @@ for i = 1, #steps do
   local drift = steps[i] - here
   if drift >= -1 and drift <= 1 then
     local fields = {token .. Factor.STEP, steps[i], token .. Factor.DRIFT, int(drift), token .. Factor.APPROVED_BY,
-      operation}
+      operation, token .. Factor.RUN, store_run()}
     add_pieces(fields, token .. Factor.SEALED, sealed)
     redis.call('HSET', subject_key, unpack(fields))
     redis.call('HDEL', subject_key, token .. Factor.PENDING, token .. Factor.CONFIRM_TRIES)

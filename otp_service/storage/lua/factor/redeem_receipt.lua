@@ -1,17 +1,22 @@
 #!lua
 -- include: _common.lua
+-- include: _runs.lua
+-- include: _guard.lua
+-- include: _life.lua
 -- include: factor/_subject.lua
 -- Redeem the receipt of an approval by a factor.
 --
--- KEYS factor_receipt! audit!
+-- KEYS factor_receipt! audit! run
 -- ARGV operation app sub token receipt_expires_ms
 -- Reply {operation, 'redeemed', ms} · {operation, 'redeemed_before', ms} · {operation, 'invalid'}
 -- Holds a receipt is redeemed at most once, and only while the store remembers its approval.
 local spent = redis.call('GET', factor_receipt_key)
 local now = clock()
 if not spent or now >= tonumber(receipt_expires_ms) then return {operation, 'invalid'} end
-local by, at = string.match(spent, SpentReceipt.PARSE)
-if by then return {operation, by == operation and 'redeemed' or 'redeemed_before', at} end
-redis.call('SET', factor_receipt_key, string.format(SpentReceipt.PACK, operation, int(now)), 'KEEPTTL')
+local born, by, at = string.match(spent, FactorReceipt.PARSE)
+-- Another run of the store may have forgotten that it was redeemed.
+if not born or not is_of_living_run(born) then return {operation, 'invalid'} end
+if by ~= '' then return {operation, by == operation and 'redeemed' or 'redeemed_before', at} end
+redis.call('SET', factor_receipt_key, string.format(FactorReceipt.PACK, born, operation, int(now)), 'KEEPTTL')
 record_events(audit_key, {factor_event('receipt.redeemed', token, {})})
 return {operation, 'redeemed', int(now)}
