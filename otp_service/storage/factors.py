@@ -38,22 +38,25 @@ from ..domain.factors import (
 )
 from ..domain.ids import Ids, Reference
 from ..domain.policy import TOMBSTONE_MS
+from .answering import require_echo
 from .factor_views import authenticator_of, factors_of
 from .pieces import as_bytes, pack_sealed, unpack_sealed
 from .schema import Keys
 from .schema.encodings import flag
-from .schema.fields import PendingSecret
+from .schema.fields import Factor, PendingSecret
 from .scripts import Scripts
 from .store import Store, fields_of
+from .told import Told
 
 
 class FactorTable:
     """The factors of one store."""
 
-    def __init__(self, store: Store, scripts: Scripts, keys: Keys, ids: Ids) -> None:
+    def __init__(self, store: Store, scripts: Scripts, keys: Keys, ids: Ids, told: Told | None = None) -> None:
         self._store = store
         self._scripts = scripts
         self._keys = keys
+        self._told = told or Told()
         self._ids = ids
 
     def read(self, subject: Subject) -> Factors:
@@ -161,6 +164,8 @@ class FactorTable:
             receipt_ms=RECEIPT_KEPT_MS,
             guesses=[part for token, step in guess.steps for part in (token, step)],
         )
+        if reply[1] == "approved":
+            self._told.add(keys["subject"], f"{reply[2]}{Factor.APPROVED_BY}", guess.operation_id)
         return self._answer(reply)
 
     def _answer(self, reply: Sequence[str]) -> FactorAnswer:
@@ -228,9 +233,7 @@ class FactorTable:
 
     def _call(self, name: str, keys: dict[str, str], operation_id: str, subject: Subject, **args: Any) -> Any:
         reply = self._scripts.call(name, keys, operation=operation_id, app=subject.app, sub=subject.sub, **args)
-        # A reply to somebody else's operation would be the worst of all answers (CVE-2023-28858).
-        if not isinstance(reply, list) or reply[0] != operation_id:
-            raise StoreUnavailable("The store's answer belongs to another request.")
+        require_echo(reply, operation_id)
         return reply
 
     def _audit(self, subject: Subject) -> str:

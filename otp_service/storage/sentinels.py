@@ -97,7 +97,7 @@ class AskedSentinel:
         try:
             cast("Any", self._client).execute_command("SENTINEL CKQUORUM", service)
         except ResponseError as error:
-            return str(error)
+            return str(error) if "NOQUORUM" in str(error) else None
         return None
 
     def close(self) -> None:

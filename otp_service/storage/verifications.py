@@ -13,7 +13,7 @@ from ..domain.policy import MAX_CONSECUTIVE_WRONG, MAX_LIFETIME_MS, TOMBSTONE_MS
 from ..domain.starting import StartCommand, Started, StartRefused
 from ..domain.verification import Status
 from ..domain.view import TimelineEntry, VerificationView
-from .answering import answering, answers
+from .answering import answering, answers, require_echo
 from .arguments import route_text, rules_text
 from .latest_hints import LatestHints
 from .pieces import pack_sealed
@@ -52,7 +52,7 @@ class Verifications:
         known = self._hints.get(command.reference.number_hash, command.app.name, command.purpose)
         for _ in range(_MAX_RUNS):
             reply = self._run_start(command, known)
-            _require_echo(reply, command.operation_id)
+            require_echo(reply, command.operation_id)
             match reply[1]:
                 case "known":
                     known = self._reference(reply[2])
@@ -185,7 +185,7 @@ class Verifications:
             request_key=command.request_key,
             digests=[part for kid, digest in command.digests.items() for part in (kid, bytes.fromhex(digest))],
         )
-        _require_echo(reply, command.operation_id)
+        require_echo(reply, command.operation_id)
         self._remember(command, reply)
         match reply[1]:
             case "approved":
@@ -267,7 +267,7 @@ class Verifications:
             number_hash=ref.number_hash,
             app=app,
         )
-        _require_echo(reply, operation_id)
+        require_echo(reply, operation_id)
         match reply[1]:
             case "canceled":
                 self._told.add(keys["record"], Record.STATUS, Status.CANCELED)
@@ -290,7 +290,7 @@ class Verifications:
             receipt_id=receipt_id,
             receipt_expires_ms=ends_ms,
         )
-        _require_echo(reply, operation_id)
+        require_echo(reply, operation_id)
         if reply[1] == "invalid":
             return NotFound()
         self._told.add(keys["record"], Record.REDEEMED, reply[2])
@@ -393,9 +393,3 @@ def _app_of(record: Mapping[str, str]) -> str:
 def _own_detail(command: StartCommand) -> str:
     """The event's detail where it says more than the record does anyway."""
     return "" if command.detail == usual_detail(command.purpose, command.channel) else command.detail
-
-
-def _require_echo(reply: Any, operation_id: str) -> None:
-    # A reply to somebody else's operation would be the worst of all answers (CVE-2023-28858).
-    if not isinstance(reply, list) or reply[0] != operation_id:
-        raise StoreUnavailable("The store's answer belongs to another request.")
