@@ -37,10 +37,3 @@ def answers(replies: Sequence[Any]) -> list[Any]:
     if failures and len(failures) == len(replies):
         raise unavailable(failures[0]) from failures[0]
     return [None if isinstance(reply, STORE_ERRORS) else reply for reply in replies]
-
-
-def require_echo(reply: Any, operation_id: str) -> None:
-    """Raise StoreUnavailable unless a script's reply begins with the operation that it was called for."""
-    # A reply to somebody else's operation would be the worst of all answers (CVE-2023-28858).
-    if not isinstance(reply, list) or reply[0] != operation_id:
-        raise StoreUnavailable("The store's answer belongs to another request.")

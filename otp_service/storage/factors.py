@@ -38,12 +38,12 @@ from ..domain.factors import (
 )
 from ..domain.ids import Ids, Reference
 from ..domain.policy import TOMBSTONE_MS
-from .answering import require_echo
 from .factor_views import authenticator_of, factors_of
 from .pieces import as_bytes, pack_sealed, unpack_sealed
 from .schema import Keys
 from .schema.encodings import flag
 from .schema.fields import Factor, PendingSecret
+from .script_replies import require_echo
 from .scripts import Scripts
 from .store import Store, fields_of
 from .told import Told
