@@ -43,6 +43,7 @@ from .pieces import as_bytes, pack_sealed, unpack_sealed
 from .schema import Keys
 from .schema.encodings import flag
 from .schema.fields import Factor, PendingSecret
+from .script_replies import require_echo
 from .scripts import Scripts
 from .store import Store, fields_of
 from .told import Told
@@ -81,7 +82,7 @@ class FactorTable:
         form, ref = enrollment.form, enrollment.reference
         reply = self._call(
             "factor/enroll",
-            self._own_keys(ref),
+            self._enrollment_keys(ref),
             enrollment.operation_id,
             enrollment.subject,
             token=ref.token,
@@ -101,7 +102,7 @@ class FactorTable:
         """Make it active. Raises StoreUnavailable."""
         reply = self._call(
             "factor/confirm",
-            self._own_keys(ref) | self._run(subject),
+            self._own_keys(ref),
             operation_id,
             subject,
             token=ref.token,
@@ -138,7 +139,7 @@ class FactorTable:
         """Store new recovery codes. Raises StoreUnavailable."""
         self._call(
             "factor/replace_codes",
-            self._subject_keys(codes.subject) | self._run(codes.subject),
+            self._guarded_keys(codes.subject),
             codes.operation_id,
             codes.subject,
             token=codes.reference.token,
@@ -149,7 +150,7 @@ class FactorTable:
     def check(self, guess: FactorGuess) -> FactorAnswer:
         """Judge one guess. Raises StoreUnavailable, and then nothing is known to have been judged."""
         token, digest = guess.recovery or ("", "")
-        keys = self._subject_keys(guess.subject) | self._run(guess.subject)
+        keys = self._guarded_keys(guess.subject)
         reply = self._call(
             "factor/check",
             keys | {"factor_receipt": self._keys.factor_receipt(guess.subject.hash, guess.receipt_id)},
@@ -208,7 +209,7 @@ class FactorTable:
 
     def _settle(self, operation_id: str, subject: Subject, outcome: str, **args: Any) -> Any:
         given = dict.fromkeys(("row", "purpose", "verification", "number", "mask", "token"), "") | args
-        keys, kind = self._subject_keys(subject), FactorKind.SMS
+        keys, kind = self._guarded_keys(subject), FactorKind.SMS
         return self._call("factor/settle", keys, operation_id, subject, outcome=outcome, kind=kind, **given)
 
     def lift(self, subject: Subject, reason: str) -> int:
@@ -220,8 +221,9 @@ class FactorTable:
         self, operation_id: str, subject: Subject, ref: Reference, receipt_id: str, ends_ms: int
     ) -> Redeemed | NotFound:
         """Spend a receipt once; NotFound if its approval is not known. Raises StoreUnavailable."""
-        keys = {"factor_receipt": self._keys.factor_receipt(subject.hash, receipt_id), "audit": self._audit(subject)}
-        keys |= self._run(subject)
+        keys = self._guarded_keys(subject)
+        del keys["subject"]
+        keys["factor_receipt"] = self._keys.factor_receipt(subject.hash, receipt_id)
         reply = self._call(
             "factor/redeem_receipt", keys, operation_id, subject, token=ref.token, receipt_expires_ms=ends_ms
         )
@@ -231,26 +233,27 @@ class FactorTable:
 
     def _call(self, name: str, keys: dict[str, str], operation_id: str, subject: Subject, **args: Any) -> Any:
         reply = self._scripts.call(name, keys, operation=operation_id, app=subject.app, sub=subject.sub, **args)
-        # A reply to somebody else's operation would be the worst of all answers (CVE-2023-28858).
-        if not isinstance(reply, list) or reply[0] != operation_id:
-            raise StoreUnavailable("The store's answer belongs to another request.")
+        require_echo(reply, operation_id)
         return reply
-
-    def _run(self, subject: Subject) -> dict[str, str]:
-        return {"run": self._keys.run(self._keys.shard(subject.hash))}
 
     def _audit(self, subject: Subject) -> str:
         return self._keys.audit(self._keys.shard(subject.hash))
+
+    def _guarded_keys(self, subject: Subject) -> dict[str, str]:
+        """Of a script whose answer must outlive a failover."""
+        return self._subject_keys(subject) | {"run": self._keys.run(self._keys.shard(subject.hash))}
 
     def _subject_keys(self, subject: Subject) -> dict[str, str]:
         return {"subject": self._keys.subject(subject.hash), "audit": self._audit(subject)}
 
     def _own_keys(self, ref: Reference) -> dict[str, str]:
-        shard = self._keys.shard(ref.number_hash)
+        return self._enrollment_keys(ref) | {"run": self._keys.run(self._keys.shard(ref.number_hash))}
+
+    def _enrollment_keys(self, ref: Reference) -> dict[str, str]:
         return {
             "subject": self._keys.subject(ref.number_hash),
             "enrollment": self._keys.enrollment(ref),
-            "audit": self._keys.audit(shard),
+            "audit": self._keys.audit(self._keys.shard(ref.number_hash)),
         }
 
     def _reference(self, token: str) -> Reference:

@@ -5,9 +5,12 @@ from functools import partial
 
 import pytest
 
+from otp_service.domain.ending import NotFound, Redeemed
+from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.factor_checking import (
     CodeUsed,
     Confirmed,
+    FactorAnswer,
     FactorApproved,
     NoFactor,
     TriesSpent,
@@ -17,6 +20,7 @@ from otp_service.domain.factor_checking import (
 )
 from otp_service.domain.factors import FactorStatus
 from otp_service.storage.schema import Keys
+from otp_service.storage.schema.fields import StoreRun
 
 from .factors import active, codes, enroll, guess, new_reference, new_subject, operation, set_tries, step_of, tries
 from .harness import StoreHarness, Twice, at_once
@@ -264,3 +268,37 @@ def test_what_the_last_second_of_the_store_costs(server_harness: StoreHarness) -
     assert confirm() == Confirmed()
     lose(key, do=lambda: guess(harness, subject))
     assert guess(harness, subject) == WrongFactorCode(4)
+
+
+def test_a_store_that_was_put_back_takes_no_step_of_before(server_harness: StoreHarness) -> None:
+    """Whatever it forgot: the steps that could be used before its present run are taken as used, and no try is spent.
+
+    Where nothing was lost, or where the run began long enough ago, the next step is accepted.
+    """
+    harness, subject = server_harness, new_subject(server_harness)
+    app = active(harness, subject)
+    key, run = harness.keys.subject(subject.hash), harness.keys.run(harness.keys.shard(subject.hash))
+    receipt = operation()
+    harness.raw.hset(key, f"{app.token}:run", "another")
+    present = harness.raw.info("replication")["master_replid"][:12]
+    noted = {StoreRun.RUN: present, StoreRun.AFTER_RESTART: "end_codes", StoreRun.KEPT: ""}
+
+    def next_step(receipt_id: str = "r") -> FactorAnswer:
+        return guess(harness, subject, steps=[(app.token, step_of(harness) + 1)], receipt_id=receipt_id)
+
+    assert next_step() == CodeUsed()  # nobody has noted the run yet
+    harness.raw.hset(run, mapping={**noted, StoreRun.SINCE: harness.now()})
+    assert next_step() == CodeUsed()
+    harness.raw.hset(run, mapping={StoreRun.RUN: "undecided", StoreRun.AFTER_RESTART: "keep_codes"})
+    with pytest.raises(StoreUnavailable):
+        next_step()
+    assert tries(harness, subject) == 0
+    harness.raw.hset(run, mapping={**noted, StoreRun.SINCE: harness.now() - 90_000})
+    assert isinstance(next_step(receipt), FactorApproved)
+    # A receipt of another run may have been spent.
+    spent = harness.keys.factor_receipt(subject.hash, receipt)
+    harness.raw.set(spent, "another||", keepttl=True)
+    assert harness.factors.redeem(operation(), subject, app, receipt, harness.now() + 60_000) == NotFound()
+    harness.raw.hset(run, StoreRun.KEPT, "another")
+    answer = harness.factors.redeem(operation(), subject, app, receipt, harness.now() + 60_000)
+    assert isinstance(answer, Redeemed)

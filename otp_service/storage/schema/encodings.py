@@ -208,8 +208,8 @@ A try that is given back counts only in the row that it was taken in.
 FactorFacts = Encoding(UNIT_SEPARATOR, ("kind", "created_ms", "algorithm", "digits", "period_s"))
 """What never changes of a factor. The last three are those of an authenticator app, else empty."""
 
-SpentReceipt = Encoding("|", ("operation", "at_ms"))
-"""What spent a receipt, and when. An empty text: nothing has."""
+FactorReceipt = Encoding("|", ("run", "operation", "at_ms"))
+"""The receipt of an approval by a factor: the run of the store, and what spent it and when; empty before that."""
 
 SentCode = Encoding("|", ("verification", "number_hash", "binds"))
 """The code that was sent to a subject last for a purpose: the token of the verification, the number, and whether its

@@ -106,7 +106,10 @@ class Keys:
         return f"{self._of(ref.number_hash)}:enrollment:{ref.token}"
 
     def factor_receipt(self, subject_hash: str, receipt_id: str) -> str:
-        """String: the receipt of an approval by a factor, what spent it and when, `operation|ms`. TTL: 3 minutes."""
+        """String: the receipt of an approval by a factor, `run|operation that spent it|ms`.
+
+        TTL: 3 minutes.
+        """
         return f"{self._of(subject_hash)}:factor_receipt:{receipt_id}"
 
     # ---- one shard -------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 -- include: _life.lua
 -- include: factor/_subject.lua
 -- include: factor/_tries.lua
+-- include: factor/_steps.lua
 -- Judge one guess at all factors of a subject that it can be, under the subject's one budget.
 --
 -- KEYS subject! factor_receipt! audit! run
@@ -40,8 +41,12 @@ if recovery_token ~= '' then
   if reply then return reply end
 end
 
--- What was used just before a restart may be forgotten: only a code that was shown since is surely new.
-local since = #guesses > 0 and known_since() or 0
+-- Asked before anything is written: it is an error while it is not known what the store has forgotten.
+local first = {}
+for i = 1, #guesses, 2 do
+  local _, _, _, _, period_s = facts_of(subject_key, guesses[i])
+  first[i] = period_s and period_s ~= '' and first_step(field(guesses[i] .. Factor.RUN), period_s, now)
+end
 local before = field(Subject.WRONG)
 local in_a_row, last, generation = read_tries(before)
 local wait = tries_wait(in_a_row, last, now)
@@ -55,7 +60,7 @@ local function approve(token, kind, fields, left)
   for _, value in ipairs({token .. Factor.USED, int(now), token .. Factor.APPROVED_BY, operation, Subject.WRONG,
     pack_tries(0, 0, generation + 1)}) do fields[#fields + 1] = value end
   redis.call('HSET', subject_key, unpack(fields))
-  redis.call('SET', factor_receipt_key, '', 'PX', receipt_ms)
+  redis.call('SET', factor_receipt_key, string.format(FactorReceipt.PACK, store_run(), '', ''), 'PX', receipt_ms)
   keep_subject(subject_key)
   record_events(audit_key, events)
   return approved(token, kind, int(now), left and int(left))
@@ -80,8 +85,9 @@ for i = 1, #guesses, 2 do
   local last_step = kind and tonumber(field(token .. Factor.STEP) or nil)
   local drift = kind and step - math.floor(now / (period_s * 1000))
   if last_step and drift >= -1 and drift <= 1 then
-    if step > last_step and step * period_s * 1000 >= since then
-      return approve(token, kind, {token .. Factor.STEP, int(step), token .. Factor.DRIFT, int(drift)})
+    if step > last_step and step >= first[i] then
+      return approve(token, kind, {token .. Factor.STEP, int(step), token .. Factor.DRIFT, int(drift),
+        token .. Factor.RUN, store_run()})
     end
     spent, spent_kind, spent_step = token, kind, int(step)
   end

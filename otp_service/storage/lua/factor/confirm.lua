@@ -28,7 +28,7 @@ for i = 1, #steps do
   local drift = steps[i] - here
   if drift >= -1 and drift <= 1 then
     local fields = {token .. Factor.STEP, steps[i], token .. Factor.DRIFT, int(drift), token .. Factor.APPROVED_BY,
-      operation}
+      operation, token .. Factor.RUN, store_run()}
     add_pieces(fields, token .. Factor.SEALED, sealed)
     redis.call('HSET', subject_key, unpack(fields))
     redis.call('HDEL', subject_key, token .. Factor.PENDING, token .. Factor.CONFIRM_TRIES)

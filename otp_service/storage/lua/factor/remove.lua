@@ -1,9 +1,11 @@
 #!lua
 -- include: _common.lua
+-- include: _runs.lua
+-- include: _guard.lua
 -- include: factor/_subject.lua
 -- Remove a factor, with its secret.
 --
--- KEYS subject! enrollment! audit!
+-- KEYS subject! enrollment! audit! run
 -- ARGV operation app sub token
 -- Reply 1, or 0 if there is no such factor
 -- Holds nothing of it stays; a repeat of the same operation gets the first reply.

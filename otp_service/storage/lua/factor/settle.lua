@@ -1,9 +1,11 @@
 #!lua
 -- include: _common.lua
+-- include: _runs.lua
+-- include: _guard.lua
 -- include: factor/_subject.lua
 -- Settle a try that was taken for a code that was sent, after that code was judged on its number's shard.
 --
--- KEYS subject! audit!
+-- KEYS subject! audit! run
 -- ARGV operation app sub outcome row purpose verification number mask token kind
 -- Where outcome: 'approved', or 'returned' for what was no judgement · row: the row of wrong codes that the try was
 --       taken in · number: keyed hash of the number, mask: how it is shown · token: of a new factor, kind: its kind

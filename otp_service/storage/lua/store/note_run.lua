@@ -10,10 +10,10 @@
 -- Reply {the run, the one noted before or ''}
 -- Holds nothing is kept in another run than the one about which that was decided.
 local run = store_run()
-local noted = redis.call('HGET', run_key, StoreRun.RUN)
+local noted, since = unpack(redis.call('HMGET', run_key, StoreRun.RUN, StoreRun.SINCE))
 local keeps = kept_in == run and kept or ''
-redis.call('HSET', run_key, StoreRun.RUN, run, StoreRun.AFTER_RESTART, after_restart, StoreRun.KEPT, keeps)
-if noted and noted ~= run and keeps == '' then redis.call('HSET', run_key, StoreRun.BEGAN, int(clock())) end
+redis.call('HSET', run_key, StoreRun.RUN, run, StoreRun.AFTER_RESTART, after_restart, StoreRun.KEPT, keeps,
+  StoreRun.SINCE, noted == run and since or int(clock()))
 if noted and noted ~= run and report == '1' then
   append_audit(audit_key, {}, audit_event('store.restarted', nil, cjson.encode({codes = keeps ~= '' and 'kept' or 'ended'})))
 end
