@@ -286,7 +286,7 @@ def retire(raw: bytes, kid: str, now_ms: int) -> bytes:
     """
     states = {key.kid: state for key, state in parse(raw, now_ms).states()}
     if kid not in states:
-        raise KeyringError(f"there is no key {kid!r}; the keys are {', '.join(states)}")
+        raise KeyringError(f"there is no key {kid!r}; see: otp-service keyring status")
     if states[kid] in ("active", "next"):
         raise KeyringError(f"the key {kid} is {states[kid]}; only one that another key has replaced can be retired")
     data = json.loads(raw)

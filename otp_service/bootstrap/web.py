@@ -182,7 +182,7 @@ class WebParts:
 
     def _factor_table(self) -> FactorTable:
         stores = self.stores
-        return FactorTable(stores.store, stores.scripts, stores.keys, self._keyring.ids)
+        return FactorTable(stores.store, stores.scripts, stores.keys, self._keyring.ids, stores.known.told)
 
     def _verify(self) -> Verify:
         stores, settings = self.stores, self._settings

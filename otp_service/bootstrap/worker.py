@@ -150,7 +150,7 @@ def _deliver(
         sleep=sleep,
         monotonic=time.monotonic,
         random=random,
-        count=lambda sender, outcome: telemetry.SENDS.labels(sender, outcome).inc(),
+        count=lambda sender, outcome: telemetry.child(telemetry.SENDS, sender, outcome).inc(),
         left=lambda reason: telemetry.HANDED_BACK.labels(reason).inc(),
         sender_health=health,
         held=held,

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 from ..domain.errors import ServiceError
 from ..domain.names import NAME_FORM, is_name
@@ -77,6 +78,11 @@ def nonempty(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError("it must not be empty")
     return text
+
+
+def file_path(text: str) -> Path:
+    """A path that is not blank."""
+    return Path(nonempty(text))
 
 
 def moment(text: str) -> datetime:

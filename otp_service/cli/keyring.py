@@ -3,12 +3,12 @@
 import argparse
 import os
 import secrets
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..clock import clock_ms, rfc3339
 from ..domain.errors import ServiceError
 from . import keyring_use
+from .arguments import file_path
 from .keyring_file import path_argument, readable, replace
 from .output import note, print_json, print_line
 from .parser import Parser, UsageError, add_command, add_group, json_option
@@ -37,7 +37,7 @@ def register(groups: Any) -> None:
         example="otp-service keyring create /etc/otp/keyring.json",
     )
     rotate = _add_rotate(keyring)
-    create.add_argument("path", metavar="PATH", type=Path, help="the keyring file")
+    create.add_argument("path", metavar="PATH", type=file_path, help="the keyring file")
     path_argument(rotate)
     for parser in (create, rotate, _add_accept(keyring)):
         json_option(parser)
@@ -103,9 +103,10 @@ def _create(args: argparse.Namespace) -> None:
 def _rotate(args: argparse.Namespace) -> None:
     from .. import keyring  # noqa: PLC0415
 
-    at_ms, after_ms = _store_clock_ms(), duration_ms(args.after, "--after")
+    after_ms = duration_ms(args.after, "--after")
     if after_ms > LONGEST_WAIT_MS:
         raise UsageError("--after: at most 30d")
+    at_ms = _store_clock_ms()
     active_from = rfc3339(at_ms + after_ms) if after_ms else None
     with readable(args, "rotate"):
         raw = keyring.rotate(args.path.read_bytes(), secrets.token_bytes, rfc3339(at_ms), active_from)
@@ -116,19 +117,20 @@ def _rotate(args: argparse.Namespace) -> None:
 def _store_clock_ms() -> int:
     """Unix milliseconds by the store's clock, which decides when a key becomes active; else by this machine's."""
     from .. import config  # noqa: PLC0415
+    from ..config.variables import secret  # noqa: PLC0415
     from ..storage import connect, readiness  # noqa: PLC0415
 
-    url = config.environment().get("OTP_REDIS_URL")
-    if not url:
-        return clock_ms()
     try:
+        url = secret(config.environment(), "OTP_REDIS_URL")
+        if not url:
+            return clock_ms()
         store = connect.connect(url)
         try:
             return readiness.clock_ms(store)
         finally:
             store.close()
-    except ServiceError:
-        note("the store does not answer: the times of the new key are by this machine's clock")
+    except ServiceError as error:
+        note(f"the times of the new key are by this machine's clock, since: {error.detail}")
         return clock_ms()
 
 

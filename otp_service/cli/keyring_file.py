@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .arguments import file_path
 from .parser import Parser, UsageError
 
 
 def path_argument(parser: Parser) -> None:
     """Add the file's path, which OTP_KEYRING names otherwise."""
-    parser.add_argument("path", metavar="PATH", type=Path, nargs="?", help="the keyring file (default: OTP_KEYRING)")
+    parser.add_argument("path", metavar="PATH", type=file_path, nargs="?", help="default: what OTP_KEYRING names")
 
 
 @contextmanager

@@ -53,8 +53,11 @@ def register(keyring: Any) -> None:
 
 def _read(args: argparse.Namespace) -> "Keyring":
     from .. import keyring  # noqa: PLC0415
+    from ..config.private_files import OTHERS  # noqa: PLC0415
 
     with readable(args, "read"):
+        if args.path.stat().st_mode & OTHERS:
+            note(f"{args.path} can be read by others, so no process starts with it; run: chmod 600 {args.path}")
         return keyring.parse(args.path.read_bytes(), clock_ms())
 
 
@@ -162,18 +165,19 @@ def _retire(args: argparse.Namespace) -> None:
     from ..domain.key_use import objections  # noqa: PLC0415
 
     ring = _read(args)
-    with readable(args, "retire a key in"):
-        raw = args.path.read_bytes()
-        keyring.retire(raw, args.id, clock_ms())
+    if not ring.knows(args.id):
+        raise UsageError(f"there is no key {args.id!r} in {args.path}; see: otp-service keyring status")
     _require_store()
     use = _look(ring)
     ring = ring.at(use.now_ms)
+    with readable(args, "retire a key in"):
+        raw = keyring.retire(args.path.read_bytes(), args.id, use.now_ms)
     found = list(objections(use, args.id, ring.active_kid, ring.superseded_ms(args.id) or 0))
     if found:
         hint = "; otp-service keyring reseal carries over what lasts" if use.needs.get(args.id) else ""
         raise UsageError(f"the key {args.id} cannot be retired yet: {'; '.join(found)}{hint}")
     with readable(args, "retire a key in"):
-        replace(args.path, keyring.retire(raw, args.id, use.now_ms))
+        replace(args.path, raw)
     if args.json:
         print_json({"path": str(args.path), "retired": args.id, "active_kid": ring.active_kid})
     else:

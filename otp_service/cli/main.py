@@ -11,6 +11,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from .. import __version__
@@ -52,8 +53,9 @@ GROUPS = (
 """The modules of commands, in the order of `--help`."""
 
 
+@cache
 def build_parser() -> Parser:
-    """The whole command line."""
+    """The whole command line. Made once: it keeps nothing of what it has parsed."""
     parser = Parser(
         prog=PROGRAM,
         description="Self-hosted two-factor authentication: one-time codes over Telnyx, followed until delivered.",

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from ..domain.errors import ConfigError
+from .faults import Faults
 from .file import config_path, read_toml
 from .private_files import OTHERS
 
@@ -104,6 +104,6 @@ def environment(*, find: bool = True) -> Mapping[str, str]:
 def _has_public_url(environ: Mapping[str, str]) -> bool:
     try:
         path = config_path(environ, Path.cwd())
-        return path is not None and "public_url" in read_toml(path).get("service", {})
-    except (ConfigError, TypeError):
+        return path is not None and "public_url" in read_toml(path, Faults()).get("service", {})
+    except TypeError:
         return False  # `load` reports it

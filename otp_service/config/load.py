@@ -54,7 +54,7 @@ def load(environ: Mapping[str, str], directory: Path | None = None) -> Settings:
 def _document(path: Path | None, faults: Faults) -> dict[str, Any]:
     if path is None:
         return {}
-    document: dict[str, Any] = faults.attempt(lambda: file.read_toml(path), {})
+    document: dict[str, Any] = file.read_toml(path, faults)
     for name in sorted(set(document) - set(TABLES)):
         faults.add(str(path), f"unknown key {name!r}; the tables are {', '.join(TABLES)}")
     return document

@@ -172,6 +172,7 @@ class ApiKeys:
             "api_keys": self._keys.api_keys(),
             "api_key_events": self._keys.api_key_events(),
             "api_keys_changed": self._keys.api_keys_changed(),
+            "run": self._keys.api_keys_run(),
         }
         if old_id is not None:
             keys["replaced_api_key"] = self._keys.api_key(old_id)
@@ -222,6 +223,7 @@ class ApiKeys:
             "api_key": self._keys.api_key(key_id),
             "api_key_events": self._keys.api_key_events(),
             "api_keys_changed": self._keys.api_keys_changed(),
+            "run": self._keys.api_keys_run(),
         }
         try:
             found = bool(self._scripts.call("api_key/revoke", keys, id=key_id))

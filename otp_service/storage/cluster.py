@@ -14,12 +14,13 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from redis.cluster import RedisCluster
-from redis.exceptions import ClusterDownError, RedisClusterException, SlotNotCoveredError
+from redis.exceptions import ClusterDownError, RedisClusterException, ResponseError, SlotNotCoveredError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from .breaker import Breaker
 from .packing import as_bytes
+from .primary import is_doubtful
 
 LOOK_UP_PAUSE_S = 0.25
 """Between the end of one look-up and the beginning of the next."""
@@ -87,8 +88,9 @@ class GuardedCluster(RedisCluster):
         except UnicodeEncodeError:
             # Nothing was sent: redis-py cannot write a text that was read from bytes that are no text.
             return self._execute_command(target_node, *as_bytes(args), **kwargs)
-        except ClusterDownError as error:
-            self._noticed(target_node, error)
+        except ResponseError as error:
+            if isinstance(error, ClusterDownError) or is_doubtful(error):
+                self._noticed(target_node, error)
             raise
 
     def _breaker_of(self, node: Any) -> Breaker:

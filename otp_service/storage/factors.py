@@ -42,18 +42,20 @@ from .factor_views import authenticator_of, factors_of
 from .pieces import as_bytes, pack_sealed, unpack_sealed
 from .schema import Keys
 from .schema.encodings import flag
-from .schema.fields import PendingSecret
+from .schema.fields import Factor, PendingSecret
 from .scripts import Scripts
 from .store import Store, fields_of
+from .told import Told
 
 
 class FactorTable:
     """The factors of one store."""
 
-    def __init__(self, store: Store, scripts: Scripts, keys: Keys, ids: Ids) -> None:
+    def __init__(self, store: Store, scripts: Scripts, keys: Keys, ids: Ids, told: Told | None = None) -> None:
         self._store = store
         self._scripts = scripts
         self._keys = keys
+        self._told = told or Told()
         self._ids = ids
 
     def read(self, subject: Subject) -> Factors:
@@ -99,7 +101,7 @@ class FactorTable:
         """Make it active. Raises StoreUnavailable."""
         reply = self._call(
             "factor/confirm",
-            self._own_keys(ref),
+            self._own_keys(ref) | self._run(subject),
             operation_id,
             subject,
             token=ref.token,
@@ -136,7 +138,7 @@ class FactorTable:
         """Store new recovery codes. Raises StoreUnavailable."""
         self._call(
             "factor/replace_codes",
-            self._subject_keys(codes.subject),
+            self._subject_keys(codes.subject) | self._run(codes.subject),
             codes.operation_id,
             codes.subject,
             token=codes.reference.token,
@@ -147,7 +149,7 @@ class FactorTable:
     def check(self, guess: FactorGuess) -> FactorAnswer:
         """Judge one guess. Raises StoreUnavailable, and then nothing is known to have been judged."""
         token, digest = guess.recovery or ("", "")
-        keys = self._subject_keys(guess.subject)
+        keys = self._subject_keys(guess.subject) | self._run(guess.subject)
         reply = self._call(
             "factor/check",
             keys | {"factor_receipt": self._keys.factor_receipt(guess.subject.hash, guess.receipt_id)},
@@ -161,6 +163,8 @@ class FactorTable:
             receipt_ms=RECEIPT_KEPT_MS,
             guesses=[part for token, step in guess.steps for part in (token, step)],
         )
+        if reply[1] == "approved":
+            self._told.add(keys["subject"], f"{reply[2]}{Factor.APPROVED_BY}", guess.operation_id)
         return self._answer(reply)
 
     def _answer(self, reply: Sequence[str]) -> FactorAnswer:
@@ -217,6 +221,7 @@ class FactorTable:
     ) -> Redeemed | NotFound:
         """Spend a receipt once; NotFound if its approval is not known. Raises StoreUnavailable."""
         keys = {"factor_receipt": self._keys.factor_receipt(subject.hash, receipt_id), "audit": self._audit(subject)}
+        keys |= self._run(subject)
         reply = self._call(
             "factor/redeem_receipt", keys, operation_id, subject, token=ref.token, receipt_expires_ms=ends_ms
         )
@@ -230,6 +235,9 @@ class FactorTable:
         if not isinstance(reply, list) or reply[0] != operation_id:
             raise StoreUnavailable("The store's answer belongs to another request.")
         return reply
+
+    def _run(self, subject: Subject) -> dict[str, str]:
+        return {"run": self._keys.run(self._keys.shard(subject.hash))}
 
     def _audit(self, subject: Subject) -> str:
         return self._keys.audit(self._keys.shard(subject.hash))

@@ -31,7 +31,7 @@ class Replicas:
         """`expected`: so many at least have to follow, of each shard of a Cluster; 0 leaves the guard as it is."""
         self._store = store
         self._scripts = scripts
-        self._runs = [keys.run(shard) for shard in range(keys.shards)]
+        self._runs = [*map(keys.run, range(keys.shards)), keys.api_keys_run()]
         self._guard = guard
         self._expected = expected
         self._missing_since: float | None = None

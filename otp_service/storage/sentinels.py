@@ -97,7 +97,7 @@ class AskedSentinel:
         try:
             cast("Any", self._client).execute_command("SENTINEL CKQUORUM", service)
         except ResponseError as error:
-            return str(error)
+            return str(error) if "NOQUORUM" in str(error) else None
         return None
 
     def close(self) -> None:
@@ -168,16 +168,12 @@ class Sentinels:
         return len(self._asked)
 
     def confirm(self, primary: Address, within_s: float = 0.3) -> bool:
-        """Whether a majority of the sentinels, asked so long ago at most, names this server and no failover is on."""
-        newest = time.monotonic() - within_s
-        calm = [
-            answer
-            for answer in self.answers()
-            if answer.asked_at >= newest
-            and answer.primary == primary
-            and not answer.flags & {"failover_in_progress", "o_down"}
-        ]
-        return len(calm) * 2 > self.count
+        """Whether a majority of the sentinels, asked so long ago at most, names this server, and none a failover."""
+        answers, newest = self.answers(), time.monotonic() - within_s
+        if any("failover_in_progress" in answer.flags for answer in answers):
+            return False
+        sure = [answer for answer in answers if answer.asked_at >= newest and answer.primary == primary]
+        return sum("o_down" not in answer.flags for answer in sure) * 2 > self.count
 
     def follow(self, moved: Callable[[], object]) -> Callable[[], None]:
         """Have `moved` called, in a thread of this class, whenever the primary is another one; returns what ends it."""

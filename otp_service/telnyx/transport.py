@@ -83,7 +83,7 @@ class Transport:
     ) -> None:
         """`network`: how connections are opened, for threads if not given."""
         if not _API_KEY.fullmatch(api_key):
-            raise ValueError("The carrier's API key is empty or holds characters that no key has.")
+            raise ValueError("The carrier's API key (TELNYX_API_KEY) is empty or holds characters that no key has.")
         self._base_url = _checked(base_url)
         self._headers = {
             "Authorization": f"Bearer {api_key}",

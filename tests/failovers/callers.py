@@ -1,8 +1,9 @@
 """Two processes of the service and their callers, who keep a journal of what they were told."""
 
+import secrets
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
@@ -26,6 +27,8 @@ THREADS = 4
 T = TypeVar("T")
 PAUSE_S = 0.005
 AFTER_REFUSAL_S = 0.02
+HELD = 30
+"""Codes that each caller keeps for later."""
 
 
 class Process:
@@ -67,16 +70,16 @@ class Journal:
 
 
 class Callers:
-    """They start verifications, use each second code at once, and try each used code again and again."""
+    """They start verifications and use the codes later. Who is refused asks again, as the same operation."""
 
     def __init__(self, processes: list[Process]) -> None:
         self.journal = Journal()
         self._processes = processes
         self._stopped = threading.Event()
         self._threads = [
-            threading.Thread(target=self._call, args=(process, number), daemon=True)
+            threading.Thread(target=self._call, args=(process,), daemon=True)
             for process in processes
-            for number in range(THREADS)
+            for _ in range(THREADS)
         ]
 
     def begin(self) -> None:
@@ -91,29 +94,26 @@ class Callers:
         for thread in self._threads:
             thread.join(30)
 
-    def _call(self, process: Process, number: int) -> None:
-        turn = number
-        while not self._stopped.wait(PAUSE_S):
-            turn += 1
-            ref = self._started(process)
-            if ref is not None and turn % 2:
-                self._use(process, ref)
-
-    def _started(self, process: Process) -> Reference | None:
-        """One that was accepted. Who is refused asks again, as the same operation."""
+    def _call(self, process: Process) -> None:
         command = process.harness.start_command(fresh_number())
-        while not self._stopped.is_set():
+        unused: deque[Reference] = deque()
+        while not self._stopped.wait(PAUSE_S):
             answer = self._asked(partial(process.verifications.start, command))
             if isinstance(answer, Started):
                 self.journal.accepted.append((time.monotonic(), answer.reference))
-                return answer.reference
-            self._stopped.wait(AFTER_REFUSAL_S)
-        return None
+                unused.append(answer.reference)
+            if answer is not None:
+                command = process.harness.start_command(fresh_number())
+            # Old enough to be on a replica when its approval is not.
+            if len(unused) > HELD:
+                self._use(unused)
 
-    def _use(self, process: Process, ref: Reference) -> None:
-        self.check(process, ref)
-        for other in self._processes:
-            self.check(other, ref)
+    def _use(self, unused: deque[Reference]) -> None:
+        """Use one of the codes, at any process. Who is refused keeps it."""
+        at = secrets.randbelow(len(unused))
+        unused.rotate(-at)
+        if self.check(secrets.choice(self._processes), unused[0]) is not None:
+            unused.popleft()
 
     def check(self, process: Process, ref: Reference) -> CheckAnswer | None:
         """One guess that is right, as a request of its own; None if it was refused."""

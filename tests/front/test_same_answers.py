@@ -44,6 +44,11 @@ class Cases:
         """POST /verify/check of a number's latest verification."""
         return Request("POST", "/verify/check", json.dumps({"to": to, "code": code, **members}).encode(), self.headers)
 
+    def by_subject(self, code: str = WRONG, **members: object) -> Request:
+        """POST /verify/check at all factors of a subject."""
+        body = json.dumps({"subject": "user-1", "code": code, **members}).encode()
+        return Request("POST", "/verify/check", body, self.headers)
+
     def keyed(self, request: Request, key: str) -> Request:
         """The request with an Idempotency-Key."""
         return Request(request.method, request.path, request.body, {**request.headers, "Idempotency-Key": key})
@@ -78,6 +83,22 @@ CHECKS: dict[str, tuple[str, Callable[[Cases], list[Request]], list[int]]] = {
         "default",
         lambda c: [c.start(), c.keyed(c.check(CODE), "one"), c.keyed(c.check(CODE), "one")],
         [201, 200, 200],
+    ),
+    "by subject": (
+        "default",
+        lambda c: [c.by_subject(), c.start(subject="user-1"), c.by_subject(), c.by_subject(CODE), c.by_subject(CODE)],
+        [404, 201, 422, 200, 410],
+    ),
+    "by id for a subject": (
+        "default",
+        lambda c: [
+            c.start(subject="user-1"),
+            c.check(subject="user-2"),
+            c.check(),
+            c.check(CODE),
+            c.by_subject("1" * 8),
+        ],
+        [201, 404, 422, 200, 404],
     ),
     "another body under the key": (
         "default",

@@ -46,9 +46,9 @@ def step_of(harness: "StoreHarness") -> int:
     return harness.now() // 30_000
 
 
-def enroll(harness: "StoreHarness", subject: Subject) -> Reference:
+def enroll(harness: "StoreHarness", subject: Subject, ref: Reference | None = None) -> Reference:
     """An authenticator app that is to be confirmed."""
-    ref = new_reference(harness, subject)
+    ref = ref or new_reference(harness, subject)
     answer = harness.factors.enroll(Enrollment(operation(), ref, subject, FORM, "Phone", harness.ring.seal(b"s" * 20)))
     assert isinstance(answer, Enrolled)
     return ref

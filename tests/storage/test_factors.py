@@ -1,5 +1,6 @@
 """Factors in the store: each step and each recovery code once, one budget, whatever happens at the same moment."""
 
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -232,3 +233,34 @@ def test_an_operator_lifts_the_row(server_harness: StoreHarness) -> None:
     ]
     assert len(events) == 1
     assert '"reason":"called"' in events[0]["detail"]
+
+
+def test_what_the_last_second_of_the_store_costs(server_harness: StoreHarness) -> None:
+    """A lost enrollment is not found: the person enrols again. A lost confirmation is confirmed again with its code.
+
+    A lost wrong code is one try more. Each is played by putting back what was there before.
+    """
+    harness, subject = server_harness, new_subject(server_harness)
+    codes(harness, subject)
+    key = harness.keys.subject(subject.hash)
+
+    def lose(*keys: str, do: Callable[[], object]) -> None:
+        before = {one: harness.raw.hgetall(one) for one in keys}
+        do()
+        for one, kept in before.items():
+            harness.raw.delete(one)
+            if kept:
+                harness.raw.hset(one, mapping=kept)
+
+    lost = new_reference(harness, subject)
+    lose(key, harness.keys.enrollment(lost), do=lambda: enroll(harness, subject, lost))
+    assert harness.factors.confirm(operation(), subject, lost, [step_of(harness)]) == NoFactor()
+    ref, step = enroll(harness, subject), step_of(harness)
+
+    def confirm() -> object:
+        return harness.factors.confirm(operation(), subject, ref, [step - 1, step, step + 1])
+
+    lose(key, harness.keys.enrollment(ref), do=confirm)
+    assert confirm() == Confirmed()
+    lose(key, do=lambda: guess(harness, subject))
+    assert guess(harness, subject) == WrongFactorCode(4)

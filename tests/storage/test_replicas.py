@@ -1,6 +1,7 @@
 """An answer that must outlive a failover is given when all replicas have it, and refused where one may be missing."""
 
 import contextlib
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -14,9 +15,10 @@ from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.starting import Started
 from otp_service.domain.verification import Status
 from otp_service.storage import replicas
+from otp_service.storage.api_keys import ApiKeys
 from otp_service.storage.replica_guard import ReplicaGuard
 from otp_service.storage.replicas import Replicas
-from otp_service.storage.schema.fields import Record
+from otp_service.storage.schema.fields import ApiKey, Record
 from otp_service.storage.scripts import Scripts
 from tests.conftest import wait_until
 
@@ -96,6 +98,32 @@ def test_what_a_caller_is_told_is_on_every_replica(three: Guarded) -> None:
         assert {replica.client.hget(name, Record.STATUS) for replica in three.replicas} == {"approved"}
 
 
+def test_an_api_key_is_revoked_on_every_replica(three: Guarded) -> None:
+    """And made there; while one is missing it is neither."""
+    api_keys = keys_of(three.harness)
+    made = api_keys.create("shop", ["verify"], None)
+    name = three.harness.keys.api_key(made.id)
+    assert all(replica.client.exists(name) for replica in three.replicas)
+    assert api_keys.revoke(made.id)
+    assert {replica.client.hget(name, ApiKey.REVOKED) for replica in three.replicas} == {"1"}
+    other = api_keys.create("shop", ["verify"], None)
+    three.replicas[1].kill()
+    refused(lambda: api_keys.revoke(other.id))
+    assert three.primary.client.hget(three.harness.keys.api_key(other.id), ApiKey.REVOKED) is None
+
+
+def keys_of(harness: StoreHarness) -> ApiKeys:
+    """The API keys."""
+    return ApiKeys(
+        harness.store,
+        harness.scripts,
+        harness.keys,
+        harness.audit,
+        token_hex=secrets.token_hex,
+        token_urlsafe=secrets.token_urlsafe,
+    )
+
+
 def test_a_write_that_a_replica_has_not_taken_is_refused_and_the_repeat_is_told_the_truth(three: Guarded) -> None:
     """As long as it hangs; what was written stands, and each repeat waits for it anew."""
     harness = three.harness
@@ -150,14 +178,14 @@ def test_with_no_replica_at_all_nothing_is_written(harness: StoreHarness) -> Non
     refused(lambda: harness.start(fresh_number()))
     refused(lambda: harness.check(ref, CODE))
     assert harness.snapshot() == before
-    assert harness.scripts.guard.missing == harness.keys.shards
+    assert harness.scripts.guard.missing == harness.keys.shards + 1
     assert harness.verifications.view(ref, "shop") is not None
     for run in map(harness.keys.run, range(harness.keys.shards)):
         harness.scripts.guard.learn(run, 1)
     refused(lambda: harness.start(fresh_number()))
     assert harness.all_keys() == sorted(before), "the script looks for itself"
     counting.look()
-    assert harness.scripts.guard.missing == harness.keys.shards
+    assert harness.scripts.guard.missing == harness.keys.shards + 1
 
 
 def _online(server: Server) -> int:

@@ -12,6 +12,7 @@ from otp_service.domain.audit import EventType
 from otp_service.domain.checking import Approved, CheckAnswer, Wrong
 from otp_service.domain.ending import Ended, NotFound, Redeemed
 from otp_service.domain.errors import StoreUnavailable
+from otp_service.domain.factor_checking import CodeUsed, FactorApproved
 from otp_service.domain.ids import Reference
 from otp_service.domain.verification import Status
 from otp_service.storage import store_runs
@@ -21,9 +22,11 @@ from otp_service.storage.told import MOST, Told
 from otp_service.storage.verifications import Verifications
 from tests.conftest import wait_until
 
+from .factors import active, guess, new_subject, step_of, tries
 from .harness import CODE, WRONG, StoreHarness, fresh_number, word
 from .servers import Server
 
+STEP_MS = 30_000
 OVER = Ended(Status.EXPIRED)
 
 
@@ -269,6 +272,24 @@ def test_each_shard_of_a_cluster_has_a_run_of_its_own(harness: StoreHarness) -> 
 def shard_of(harness: StoreHarness, ref: Reference) -> int:
     """Where it is kept."""
     return harness.keys.shard(ref.number_hash)
+
+
+def test_a_step_of_an_authenticator_is_not_good_again(machine: Machine) -> None:
+    """The one that is shown during a restart may have been used before it; the next one is surely new."""
+    harness, process = machine.harness, machine.process(END_CODES)
+    subject = new_subject(harness)
+    app = active(harness, subject)
+    machine.backup()
+    step = step_of(harness) + 1
+    assert isinstance(guess(harness, subject, steps=[(app.token, step)]), FactorApproved)
+    machine.restart("backup")
+    assert refused(lambda: guess(harness, subject, steps=[(app.token, step)])), "it is not noted yet what happened"
+    assert process.beat() == ENDED
+    began = int(harness.raw.hget(harness.keys.run(harness.keys.shard(subject.hash)), StoreRun.BEGAN))
+    shown_before = began // STEP_MS
+    assert isinstance(guess(harness, subject, steps=[(app.token, shown_before)]), CodeUsed)
+    assert tries(harness, subject) == 0
+    assert isinstance(guess(harness, subject, steps=[(app.token, shown_before + 1)]), FactorApproved)
 
 
 def test_a_store_that_nobody_watches_keeps_nothing(machine: Machine) -> None:

@@ -213,6 +213,20 @@ def test_a_lost_answer_is_given_again(ann: Person) -> None:
     ann.check(body["code"]).problem(410, "code_used")
 
 
+def test_a_secret_whose_key_is_gone_is_no_wrong_code(ann: Person) -> None:
+    """503 with a reason, and no try; another app of the person still logs in."""
+    lost, kept = ann.enrolled(), ann.enrolled()
+    (key,) = ann.api.store.scan_iter(match="*:subject:*")
+    token = lost.removeprefix("fac_")
+    ann.api.store.hdel(key, f"{token}:sealed:2")
+    ann.api.store.hset(key, f"{token}:sealed", "kffffffff:AAAA")
+    for _ in range(6):
+        ann.check(ann.wrong()).problem(503, "not_ready")
+    assert ann.check(ann.shown(kept)).status == 200
+    ann.api.store.hdel(key, f"{token}:factor")
+    assert ann.check(ann.wrong()).problem(422, "code_incorrect")["checks_left"] == 4
+
+
 @pytest.mark.parametrize(
     ("path", "body", "pointer"),
     [

@@ -12,6 +12,13 @@ local function is_of_living_run(born)
   return false
 end
 
+-- Since when all is known that happened, in milliseconds: since the run began before which something may be forgotten.
+local function known_since()
+  local noted, began = unpack(redis.call('HMGET', run_key, StoreRun.RUN, StoreRun.BEGAN))
+  if noted and noted ~= store_run() then error('UNDECIDED whether the store has all of its last run', 0) end
+  return tonumber(began or 0)
+end
+
 -- Whether a code's life is over. No field alone prolongs it: it ends the greatest life after its beginning at the
 -- latest, and before its beginning only a clock that was set back can stand, nobody knows how far. `created`: when it
 -- began, or nil. `born`: the run in which it began.

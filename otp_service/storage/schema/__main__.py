@@ -26,6 +26,7 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "subject": (fields.Subject, fields.Factor),
     "live_processes": (fields.LiveProcesses,),
     "run": (fields.StoreRun,),
+    "api_keys_run": (fields.StoreRun,),
     "start_refusals": (fields.Refused,),
     "secrets": (fields.Secrets,),
     "sync_cursor": (fields.SyncCursor,),

@@ -60,6 +60,8 @@ class StoreRun:
     """What becomes of codes when another run begins: `end_codes` or `keep_codes`."""
     KEPT: Final = "kept"
     """Runs before this one of which nothing was lost, separated by commas: what began in them lives on."""
+    BEGAN: Final = "began_ms"
+    """When this run was first seen, if what was before it does not live on."""
     NEED: Final = "replicas"
     """How many replicas must follow the server, as `RunReplicas`."""
     MARK: Final = "mark"
@@ -80,6 +82,8 @@ class LiveProcesses:
     """When a run was first seen about which nothing is decided yet, as `RunMoment`."""
     BEAT: Final = "beat:"
     """Followed by the id of a process: its last beat, as `Beat`."""
+    MARK: Final = "mark"
+    """As in `StoreRun`."""
     VOTE: Final = "vote:"
     """Followed by the id of a process: its vote, as `RunVote`."""
 

@@ -281,6 +281,10 @@ class Keys:
         """Set: the ids of all API keys. No TTL."""
         return f"{PREFIX}:{{keys}}:all"
 
+    def api_keys_run(self) -> str:
+        """Hash: as `run`, beside the API keys. No TTL."""
+        return f"{PREFIX}:{{keys}}:run"
+
     def api_keys_changed(self) -> str:
         """String: moves with every change of an API key, so that processes know whether to read them again. No TTL."""
         return f"{PREFIX}:{{keys}}:changed"

@@ -74,10 +74,10 @@ def _is_going(named: Named, number_hash: str) -> bool:
 
 
 def with_alternatives(refusal: Refusal, app: App, named: Named | None, purpose: str) -> Refusal:
-    """The refusal of a start that cannot send, with how else the subject can get in."""
-    if named is None or refusal.code not in NO_WAY:
+    """The refusal of a start that cannot send, with how else the subject can get in; no way, if none is named."""
+    if refusal.code not in NO_WAY:
         return refusal
     kinds = app.factors.get(purpose, frozenset(FactorKind))
-    ways = alternatives(named.factors, kinds)
+    ways = alternatives(named.factors, kinds) if named is not None else []
     told: Refusal = msgspec.structs.replace(refusal, fields={**refusal.fields, "alternatives": ways})
     return told

@@ -49,7 +49,7 @@ class Problem(msgspec.Struct):
         Annotated[Seconds | None, Meta(description="With `resend_too_soon`. Null: not any more.")] | UnsetType
     ) = UNSET
     alternatives: (
-        Annotated[list[Alternative], Meta(description="Of a start for a subject that cannot send: the other ways.")]
+        Annotated[list[Alternative], Meta(description="Of a start that cannot send: the other ways of its subject.")]
         | UnsetType
     ) = UNSET
     resubscribe: Annotated[str, Meta(description="With `opted_out`: how a person opts in.")] | UnsetType = UNSET

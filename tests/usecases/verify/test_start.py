@@ -176,7 +176,7 @@ def flooded(store: FakeVerifications) -> None:
 @pytest.mark.parametrize(
     ("arrange", "code", "retry_s", "fields"),
     [
-        (opted_out, "opted_out", None, {"resubscribe"}),
+        (opted_out, "opted_out", None, {"resubscribe", "alternatives"}),
         (guessed, "too_many_wrong_codes", 2, set()),
         (bound, "context_conflict", None, set()),
         (pending, "resend_too_soon", 30, {"sends_left", "resend_in"}),

@@ -1,8 +1,10 @@
 #!lua
 -- include: _common.lua
+-- include: _runs.lua
+-- include: _guard.lua
 -- Make an API key, or one that replaces another, which then ends after an overlap.
 --
--- KEYS api_key! api_keys! api_key_events! api_keys_changed! [replaced_api_key!]
+-- KEYS api_key! api_keys! api_key_events! api_keys_changed! run [replaced_api_key!]
 -- ARGV id digest app scopes lifetime_ms replaced_id overlap_ms
 -- Where lifetime_ms '': without end · replaced_id '': none
 -- Reply {app, scopes, ms at which it ends or ''} · {} if there is no valid key to replace

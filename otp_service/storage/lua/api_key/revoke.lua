@@ -1,8 +1,10 @@
 #!lua
 -- include: _common.lua
+-- include: _runs.lua
+-- include: _guard.lua
 -- Revoke an API key.
 --
--- KEYS api_key! api_key_events! api_keys_changed!
+-- KEYS api_key! api_key_events! api_keys_changed! run
 -- ARGV id
 -- Reply 1, or 0 if there is no such key
 -- Holds a revoked key is marked as such, whatever any clock says; the mark and the event are written together; a key

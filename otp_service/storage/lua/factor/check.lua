@@ -1,10 +1,13 @@
 #!lua
 -- include: _common.lua
+-- include: _runs.lua
+-- include: _guard.lua
+-- include: _life.lua
 -- include: factor/_subject.lua
 -- include: factor/_tries.lua
 -- Judge one guess at all factors of a subject that it can be, under the subject's one budget.
 --
--- KEYS subject! factor_receipt! audit!
+-- KEYS subject! factor_receipt! audit! run
 -- ARGV operation app sub purpose recovery_token digest more free_tries first_wait_ms longest_wait_ms most_in_a_row
 --      receipt_ms guesses...
 -- Where recovery_token and digest: of the recovery code that was typed, '' for none · more '1': where nothing here is
@@ -37,6 +40,8 @@ if recovery_token ~= '' then
   if reply then return reply end
 end
 
+-- What was used just before a restart may be forgotten: only a code that was shown since is surely new.
+local since = #guesses > 0 and known_since() or 0
 local before = field(Subject.WRONG)
 local in_a_row, last, generation = read_tries(before)
 local wait = tries_wait(in_a_row, last, now)
@@ -75,7 +80,7 @@ for i = 1, #guesses, 2 do
   local last_step = kind and tonumber(field(token .. Factor.STEP) or nil)
   local drift = kind and step - math.floor(now / (period_s * 1000))
   if last_step and drift >= -1 and drift <= 1 then
-    if step > last_step then
+    if step > last_step and step * period_s * 1000 >= since then
       return approve(token, kind, {token .. Factor.STEP, int(step), token .. Factor.DRIFT, int(drift)})
     end
     spent, spent_kind, spent_step = token, kind, int(step)

@@ -1,9 +1,11 @@
 #!lua
 -- include: _common.lua
+-- include: _runs.lua
+-- include: _guard.lua
 -- include: factor/_subject.lua
 -- Make an authenticator app active by its first code.
 --
--- KEYS subject! enrollment! audit!
+-- KEYS subject! enrollment! audit! run
 -- ARGV operation app sub token most_tries steps...
 -- Where steps: the time steps whose code was typed
 -- Reply {operation, 'confirmed'} · {operation, 'wrong', tries left} · {operation, 'exhausted'} · {operation, 'expired'} ·

@@ -1,9 +1,11 @@
 #!lua
 -- include: _common.lua
+-- include: _runs.lua
+-- include: _guard.lua
 -- include: factor/_subject.lua
 -- Give a subject new recovery codes in place of all it had.
 --
--- KEYS subject! audit!
+-- KEYS subject! audit! run
 -- ARGV operation app sub token kind digests...
 -- Where digests: keyed hashes of the codes
 -- Reply {operation, 'replaced'}

@@ -13,6 +13,7 @@ local run = store_run()
 local noted = redis.call('HGET', run_key, StoreRun.RUN)
 local keeps = kept_in == run and kept or ''
 redis.call('HSET', run_key, StoreRun.RUN, run, StoreRun.AFTER_RESTART, after_restart, StoreRun.KEPT, keeps)
+if noted and noted ~= run and keeps == '' then redis.call('HSET', run_key, StoreRun.BEGAN, int(clock())) end
 if noted and noted ~= run and report == '1' then
   append_audit(audit_key, {}, audit_event('store.restarted', nil, cjson.encode({codes = keeps ~= '' and 'kept' or 'ended'})))
 end
