@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 from otp_service.clock import rfc3339
 from otp_service.domain.alert import Alert
 from otp_service.domain.audit import Event, EventPage, Position
+from otp_service.domain.binding import UNBOUND_CHECKS
 from otp_service.domain.callback import Answer, Callback
 from otp_service.domain.checking import Approval, Approved, CheckAnswer, CheckCommand, Limited, Superseded, Wrong
 from otp_service.domain.circuit import PASS, TRIPS_AFTER, BreakerDecision, Circuit, Fault, Hold, Source, Success
@@ -46,7 +47,7 @@ from otp_service.domain.optout_list import Block, BlockPage, Cursor, OptOut, Sta
 from otp_service.domain.outbox import LONGEST_SLEEP_MS, Job, PendingDelivery, ReportOutcome, SendPermit, Timer
 from otp_service.domain.policy import MAX_LIFETIME_MS, App, Limit, NumberLimits, Sender, Slot
 from otp_service.domain.routing import Health
-from otp_service.domain.starting import StartCommand, Started, StartRefused
+from otp_service.domain.starting import StartCommand, Started, StartRefused, WouldSend
 from otp_service.domain.verification import Status
 from otp_service.domain.view import DeliveryView, TimelineEntry, VerificationView
 from otp_service.usecases import ports
@@ -415,6 +416,13 @@ class FakeLimits:
             self.used.update((slot.name, slot.subject) for slot in slots)
         return wait_ms
 
+    def look(self, slots: Sequence[Slot]) -> int:
+        """The wait, and nothing is taken."""
+        wait_ms = self.acquire(slots)
+        if not wait_ms:
+            self.release(slots)
+        return wait_ms
+
     def release(self, slots: Sequence[Slot]) -> None:
         """One of each."""
         self.used.subtract((slot.name, slot.subject) for slot in slots)
@@ -576,6 +584,7 @@ class Secrets:
     kid: str = ""
     digest: str = field(default="", repr=False)
     context_hash: str = ""
+    challenges: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -618,6 +627,8 @@ class FakeVerifications:
     """When wrong codes were given, by number hash and app ("" over all apps), the latest first."""
     sends: list[Sent] = field(default_factory=list)
     """The latest first."""
+    unbound: dict[Reference, int] = field(default_factory=dict)
+    """Checks without the verifier that the verification asks for."""
     events: dict[Reference, list[TimelineEntry]] = field(default_factory=dict)
     fault: Exception | None = None
     """What every call raises."""
@@ -647,6 +658,13 @@ class FakeVerifications:
         self._send(command, ref)
         self._done[command.operation_id] = ref, resent
         return self._started(ref, resent=resent)
+
+    def would_start(self, command: StartCommand) -> WouldSend | StartRefused:
+        """Judge it alone."""
+        self._ask(command)
+        ref = self._newest(command.reference.number_hash, command.app.name, command.purpose)
+        pending = ref if ref is not None and self._now(ref).status is Status.PENDING else None
+        return self._refusal(command, pending) or WouldSend(self._open(command)[0].name)
 
     def _started(self, ref: Reference, *, resent: bool, replayed: bool = False) -> Started:
         view = self._now(ref)
@@ -688,9 +706,19 @@ class FakeVerifications:
         sends = [send for send in self.sends if send.subject[0] == command.reference.number_hash]
         own = [send.at_ms for send in sends if send.subject[1] == command.app.name]
         return max(
-            (self._wait_ms([send.at_ms for send in sends], command.per_number.sends), "service.sends_per_number"),
+            (self._caps_wait_ms(sends, command.per_number.sends), "service.sends_per_number"),
             (self._wait_ms(own, command.app.starts_per_number), "starts_per_number"),
             (command.outer_wait_ms, "starts_per_client_ip or starts_per_app"),
+        )
+
+    def _caps_wait_ms(self, sends: Sequence[Sent], limits: Sequence[Limit]) -> int:
+        longest = max((one.per_ms for one in limits), default=0)
+        return max(
+            (
+                self._wait_ms([send.at_ms for send in sends if send.in_ladder or one.per_ms == longest], [one])
+                for one in limits
+            ),
+            default=0,
         )
 
     def _wait_ms(self, latest_first: Sequence[int], limits: Sequence[Limit]) -> int:
@@ -711,6 +739,9 @@ class FakeVerifications:
         if was is None:
             self.views[ref] = was = self._created(command)
             self.secrets[ref] = Secrets(command.kid, command.digest, command.context_hash)
+        if command.challenge:
+            secret = self.secrets[ref]
+            self.secrets[ref] = replace(secret, challenges=secret.challenges | {command.challenge})
         ordinal, sender = len(was.deliveries) + 1, self._open(command)[0]
         queued = DeliveryView(
             ordinal, sender.name, sender.kind, DeliveryStatus.QUEUED, None, None, self.now_ms, self.now_ms
@@ -764,8 +795,24 @@ class FakeVerifications:
             return self._approval(command, given)
         if not self._is_pending(ref):
             return Ended(self.views[ref].status)
+        if not self._is_bound(command):
+            return self._unbound(command)
         wait_ms, _ = self._wrong_wait(ref.number_hash, app, command.per_number)
         return Limited(wait_ms) if wait_ms else self._judge(command)
+
+    def _is_bound(self, command: CheckCommand) -> bool:
+        challenges = self.secrets[command.reference].challenges
+        return command.challenge in challenges if challenges else not command.challenge
+
+    def _unbound(self, command: CheckCommand) -> CheckAnswer:
+        ref = command.reference
+        count = self.unbound.get(ref, 0)
+        if count == UNBOUND_CHECKS:
+            return Limited(self.views[ref].expires_ms - self.now_ms)
+        self.unbound[ref] = count + 1
+        self._note(ref, "check.failed")
+        self._done[command.operation_id] = answer = Wrong(UNBOUND_CHECKS - count - 1, unbound=True)
+        return answer
 
     def _is_as_asserted(self, command: CheckCommand) -> bool:
         view = self.views.get(command.reference)

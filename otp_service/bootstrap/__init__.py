@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .front import build_front
     from .optouts import sync_optouts
     from .stores import open_keyring, open_stores
+    from .support import open_support
     from .web import build_web
     from .worker import build_worker
 
@@ -37,6 +38,7 @@ __all__ = [
     "lift_subject",
     "open_keyring",
     "open_stores",
+    "open_support",
     "sync_optouts",
 ]
 
@@ -46,6 +48,7 @@ _PLACES = {
     "build_worker": "worker",
     "open_keyring": "stores",
     "open_stores": "stores",
+    "open_support": "support",
     "sync_optouts": "optouts",
 }
 """The modules of these; the others are in `commands`."""

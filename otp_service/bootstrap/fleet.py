@@ -35,7 +35,7 @@ def configuration_parts(settings: Settings, ids: Ids) -> dict[str, str]:
     parts: dict[str, object] = {
         "apps": dict(policy.apps),
         "senders": dict(policy.senders),
-        "numbers": (policy.per_number, str(policy.audit_addresses)),
+        "numbers": (policy.per_number, str(policy.audit_addresses), str(policy.audit_client_ips)),
         "service": (settings.shards, settings.queue_max, settings.audit_retention_ms, settings.optout_sync_ms),
         "alerts": settings.on_call,
         PUBLIC_URL: (settings.public_url, settings.issuer),

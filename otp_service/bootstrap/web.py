@@ -10,6 +10,7 @@ from flask import Flask
 
 from .. import greenlets, telemetry
 from ..config import Settings
+from ..domain.addresses import end_user
 from ..domain.fleet import API
 from ..domain.policy import App, Slot
 from ..front.connections import connections_allowed
@@ -20,7 +21,7 @@ from ..storage.delivery_reports import DeliveryReports
 from ..storage.factors import FactorTable
 from ..storage.idempotency import Idempotency
 from ..storage.keyrings import Keyrings
-from ..storage.limits import Limits, network
+from ..storage.limits import Limits
 from ..storage.optouts import OptOuts
 from ..storage.outbox import Outbox
 from ..storage.verifications import Verifications
@@ -47,6 +48,7 @@ from .fleet import Announcer, Facts, named_webhook_keys
 from .memory import measure_memory
 from .required import require_for_web
 from .stores import Stores, open_keyring, open_stores
+from .support import support_of
 
 Pause = Callable[[float], bool]
 """Waits for so many seconds or for the end of the process; returns whether the process ends."""
@@ -146,8 +148,10 @@ class WebParts:
         verify = self._verify()
         return Backend(
             verify=verify,
+            policy=settings.policy,
             factors=self._factors(verify),
             browse=self._browse(),
+            support=support_of(settings, stores, keyring.ids),
             watch=watch,
             receive=self._receive(),
             idempotency=Idempotency(stores.scripts, stores.keys),
@@ -245,7 +249,7 @@ class WebParts:
 def _limit_slots(app: App, client_ip: str | None) -> list[Slot]:
     slots = [Slot("app", app.name, limit) for limit in app.starts_per_app]
     if client_ip is not None:
-        subject = f"{app.name}:{network(client_ip)}"
+        subject = f"{app.name}:{end_user(client_ip)}"
         slots += [Slot("client_ip", subject, limit) for limit in app.starts_per_client_ip]
     return slots
 

@@ -45,7 +45,8 @@ def _add_create(keys: Any) -> None:
         "create",
         _create,
         line="make a key and show its secret once",
-        text="Scopes: verify, optouts:read, factors, audit:read (the app's events), audit:all (all events), metrics.",
+        text="Scopes: verify, optouts:read, factors, support, audit:read (the app's events), audit:all (all events), "
+        "metrics.",
         example="otp-service keys create --app default --scope verify --scope audit:read --expires 90d",
     )
     create.add_argument("--app", required=True, type=app_name, help="the configured app that uses it")

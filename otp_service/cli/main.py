@@ -30,6 +30,7 @@ from . import (
     outbox,
     processes,
     sandbox,
+    support,
     verify,
 )
 from .output import fail
@@ -47,6 +48,7 @@ GROUPS = (
     messages,
     optouts,
     numbers,
+    support,
     doctor,
     audit,
 )

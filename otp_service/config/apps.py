@@ -5,7 +5,9 @@ from typing import Any
 
 from ..domain import replies
 from ..domain.factors import FactorKind
+from ..domain.numbering import Kind
 from ..domain.policy import App, Limit, NumberLimits, Sender
+from ..domain.territories import expanded
 from .callbacks import read_endpoint
 from .duration import plain_ms
 from .faults import Faults
@@ -21,7 +23,8 @@ def build_app(
         "code_ttl_ms": section.code_ttl,
         "max_checks": section.max_checks,
         "resend_after_ms": section.resend_after,
-        "countries": _set(section.countries),
+        "countries": None if section.countries is None else expanded(section.countries),
+        "number_types": _set(section.number_types, Kind),
         "wrong_codes_per_number": limits(section.wrong_codes_per_number),
         "starts_per_number": limits(section.starts_per_number),
         "starts_per_client_ip": limits(section.starts_per_client_ip),

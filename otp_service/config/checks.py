@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from ..domain import codes, message_text, replies
 from ..domain.errors import InvalidNumber
+from ..domain.numbering import Kind
 from ..domain.phone import REGIONS, is_e164
 from ..domain.phone import parse as parse_phone
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, MAX_LIFETIME_MS, TOMBSTONE_MS
+from ..domain.territories import GROUPS
 from .duration import Duration
 
 if TYPE_CHECKING:
@@ -62,11 +64,21 @@ def interval(value: Duration) -> None:
 
 
 def countries(values: Sequence[str]) -> None:
-    """ISO 3166 codes, or `*` for all."""
+    """ISO 3166 codes, groups of them, or `*` for all."""
     for value in values:
-        if value != "*" and value not in REGIONS:
+        if value != "*" and value not in REGIONS and value not in GROUPS:
             hint = " (the United Kingdom is GB)" if value == "UK" else ""
-            raise ValueError(f'{value!r} is no country by ISO 3166 that has numbers, nor "*"{hint}')
+            groups = ", ".join(GROUPS)
+            raise ValueError(
+                f'{value!r} is no country by ISO 3166 that has numbers, no group ({groups}), nor "*"{hint}'
+            )
+
+
+def number_types(values: Sequence[str]) -> None:
+    """Kinds of numbers, each by its word."""
+    for value in values:
+        if value not in set(Kind):
+            raise ValueError(f"{value!r} is unknown; write some of {', '.join(Kind)}")
 
 
 def denial_words(values: Sequence[str]) -> None:

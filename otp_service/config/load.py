@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ..domain.addresses import KeptAddress
+from ..domain.addresses import KeptAddress, KeptClientIp
 from ..domain.errors import ConfigError
 from ..domain.policy import OnCall, Policy
 from ..telnyx import BASE_URL
@@ -68,7 +68,10 @@ def _policy(document: Mapping[str, Any], service: ServiceSection, environ: Mappi
     check_variables(sections, faults)
     apps = {name: build_app(name, section, senders, environ, faults) for name, section in sections.items()}
     limits, addresses = number_limits(service, apps, faults), service.audit_addresses or KeptAddress.FULL
-    return Policy(MappingProxyType(apps), MappingProxyType(senders), limits, addresses)
+    # Who wants no address on record wants none of end users either.
+    unsaid = KeptClientIp.NONE if addresses is KeptAddress.NONE else KeptClientIp.HASHED
+    client_ips = service.audit_client_ips or unsaid
+    return Policy(MappingProxyType(apps), MappingProxyType(senders), limits, addresses, client_ips)
 
 
 def _on_call(document: Mapping[str, Any], faults: Faults) -> OnCall | None:

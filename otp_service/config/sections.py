@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 from msgspec import Meta
 
-from ..domain.addresses import KeptAddress
+from ..domain.addresses import KeptAddress, KeptClientIp
 from ..domain.factors import FactorKind
 from ..domain.policy import MAX_ON_CALL, SenderKind, Strategy
 from . import checks
@@ -63,6 +63,7 @@ class AppSection(Section):
         "code_ttl": checks.lifetime,
         "sent_within": checks.lifetime,
         "countries": checks.countries,
+        "number_types": checks.number_types,
         "denial_words": checks.denial_words,
         "wrong_codes_per_number": checks.wrong_codes,
         "starts_per_number": checks.windows,
@@ -78,6 +79,7 @@ class AppSection(Section):
     max_checks: Annotated[int, Meta(ge=1, le=20)] | None = None
     resend_after: Annotated[tuple[Duration, ...], Meta(max_length=16)] | None = None
     countries: Annotated[list[str], Meta(min_length=1)] | None = None
+    number_types: Annotated[list[str], Meta(min_length=1)] | None = None
     wrong_codes_per_number: list[LimitEntry] | None = None
     starts_per_number: list[LimitEntry] | None = None
     starts_per_client_ip: list[LimitEntry] | None = None
@@ -107,6 +109,7 @@ class ServiceSection(Section):
     queue_max: Annotated[int, Meta(ge=1, le=MAX_QUEUE)] | None = None
     audit_retention: Duration | None = None
     audit_addresses: KeptAddress | None = None
+    audit_client_ips: KeptClientIp | None = None
     optout_sync: Duration | None = None
     sends_per_number: list[LimitEntry] | None = None
     wrong_codes_per_number: list[LimitEntry] | None = None

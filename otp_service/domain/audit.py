@@ -52,6 +52,8 @@ class EventType(StrEnum):
     CODES_LOW = "factor.codes_low"
     OPTED_OUT = "optout.added"
     OPTED_IN = "optout.removed"
+    PERSON_SHOWN = "person.shown"
+    LOCK_LIFTED = "person.lock_lifted"
     REPLY_UNCLEAR = "reply.unclear"
     WEBHOOK_REJECTED = "webhook.rejected"
     KEY_CREATED = "key.created"

@@ -19,7 +19,8 @@ class CheckCommand:
     `asserted_number` and `asserted_subject` (keyed hashes) and `asserted_purpose` must be the verification's where they
     are not empty; otherwise the answer is NotFound. `request_key` (a keyed hash of Idempotency-Key and body, or empty)
     marks the approval, and finds it again while the verification is remembered. `by_subject`: the keyed hash of the
-    subject of whose budget a try was taken for this guess, or empty.
+    subject of whose budget a try was taken for this guess, or empty. `challenge` is that of the verifier which the
+    caller has.
     """
 
     operation_id: str
@@ -33,6 +34,7 @@ class CheckCommand:
     asserted_subject: str = ""
     request_key: str = ""
     per_number: NumberLimits = field(default_factory=NumberLimits)
+    challenge: str = ""
     by_subject: str = ""
 
 
@@ -71,9 +73,10 @@ class Approved:
 
 
 class Wrong(msgspec.Struct, frozen=True):
-    """The guess was wrong and counted."""
+    """The guess was wrong and counted. `unbound`: it lacked the verifier, and was counted against nobody."""
 
     checks_left: int
+    unbound: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ class Refusal(msgspec.Struct, frozen=True, eq=False):
 
     `code` is the stable word, `detail` a sentence that says what to do next, `retry_after_s` whole seconds until
     the same request can pass (None if it never will by itself), `fields` further members of the problem document.
-    `verification_id`: what it is about, for the log and not for the caller.
+    `verification_id`: what it is about, for the log and not for the caller. `limit`: which limit refuses, if one does.
     """
 
     code: str
@@ -24,6 +24,7 @@ class Refusal(msgspec.Struct, frozen=True, eq=False):
     retry_after_s: int | None = None
     fields: Mapping[str, Any] = {}
     verification_id: str | None = None
+    limit: str = ""
 
     def __eq__(self, other: object) -> bool:
         """Whether the caller would be told the same."""

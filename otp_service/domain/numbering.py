@@ -33,8 +33,14 @@ class Kind(StrEnum):
     UNKNOWN = "unknown"
 
 
-REFUSED_KINDS = frozenset(Kind) - {Kind.MOBILE, Kind.FIXED_LINE, Kind.FIXED_LINE_OR_MOBILE, Kind.VOIP}
-"""Kinds that no code is sent to: they cost extra, reach a machine, or reach nobody (premium rate is SMS pumping)."""
+USUAL_KINDS = frozenset({Kind.MOBILE, Kind.FIXED_LINE, Kind.FIXED_LINE_OR_MOBILE, Kind.VOIP})
+"""Kinds of numbers that people have, and that an app sends to unless it lists others."""
+
+REFUSED_KINDS = frozenset(Kind) - USUAL_KINDS
+"""Kinds that cost extra, reach a machine, or reach nobody (premium rate is SMS pumping): refused unless listed."""
+
+EITHER = frozenset({Kind.MOBILE, Kind.FIXED_LINE})
+"""What a number of `FIXED_LINE_OR_MOBILE` may be: its plan does not tell (all of North America)."""
 
 LIBRARY_KINDS: Mapping[int, Kind] = {
     PhoneNumberType.FIXED_LINE: Kind.FIXED_LINE,
@@ -50,6 +56,9 @@ LIBRARY_KINDS: Mapping[int, Kind] = {
     PhoneNumberType.VOICEMAIL: Kind.VOICEMAIL,
 }
 """The library's types in our words. Its `UNKNOWN` is left out: it means that the number is not valid."""
+
+NORTH_AMERICA = 1
+"""The country code of the North American plan."""
 
 NO_COUNTRY = "001"
 """The library's region of the numbers of `GLOBAL_CODES`."""

@@ -12,7 +12,7 @@ from functools import cache
 _TEXTS = (
     r"(?:(?:these|those|this|that|your|the|all|any|more|such|me|of) )*"
     r"(?:text message|text|message|msg|txt|sms|code|spam|alert|notification)s?"
-    r"(?: messages?)?(?: any ?more| again| from you| to me| to this number)*"
+    r"(?: messages?)?(?: any ?more| again| from you| to me| to (?:this|my) (?:number|phone|cell))*"
 )
 _LIST = r"(?:your|the|this|that|all|any)(?: (?:list|lists|database|system|texts?|messages?|sms|service|alerts?))?"
 
@@ -22,24 +22,32 @@ STOP = (
     r"stopall",
     r"stop ?(?:2|to) ?(?:end|quit|cancel|stop|unsubscribe|opt ?out)",
     r"quit|end|cancel|cease|revoke",
-    r"unsub|unsubscribe(?: me| us)?(?: (?:this|my) (?:number|phone|cell))?(?: from " + _LIST + r")?",
-    r"opt(?:ing)? ?out|opt me out",
+    r"unsub|unsubscribe(?: all| me| us)?(?: (?:this|my) (?:number|phone|cell))?(?: from " + _LIST + r")?",
+    r"opt(?:ing)? ?out(?: all)?|opt (?:me|us) out",
+    r"(?:end|cancel|quit) (?:(?:all|these|those|the|my|your) )?(?:texts?|text messages|messages|messaging|sms|codes)",
+    r"no more",
     r"(?:(?:i )?(?:revoke|withdraw) )(?:my |all )?consent",
-    r"remove|(?:remove|delete) (?:me|us|(?:my|this) number)(?: from " + _LIST + r")?",
+    r"remove|remove from (?:the )?list",
+    r"(?:remove|delete|erase) (?:me|us|(?:my|this) (?:phone |cell )?number)(?: from " + _LIST + r")?",
     r"(?:take|get) (?:me|us|(?:my|this) number) off(?: (?:of )?" + _LIST + r")?",
-    r"(?:stop|quit|cease) (?:texting|messaging|contacting|sending|spamming|bothering)(?: me| us)?"
+    r"(?:stop|quit|cease) (?:(?:calling|texting|messaging|contacting|sending|spamming|bothering|harassing|annoying)"
+    r"(?: and )?)+(?: me| us| (?:this|my) (?:number|phone|cell)| these| those| them)?"
     r"(?: " + _TEXTS + r"|(?: again| any ?more)+)?",
     r"stop " + _TEXTS,
     r"(?:do not|dont|never) (?:text|message|contact|sms|msg|txt)(?: me| us| this number)(?: again| any ?more)*",
     r"(?:do not|dont) send (?:me |us )?" + _TEXTS,
     r"no more " + _TEXTS,
-    r"(?:i )?(?:do not|dont) want (?:to (?:receive|get) )?" + _TEXTS,
+    r"(?:i )?(?:do not|dont|no longer) (?:want|wish)(?: to (?:receive|get))? " + _TEXTS,
     r"(?:i )?(?:want|wish|would like|id like) to (?:stop|opt ?out|unsubscribe|cancel|quit)(?: receiving)?"
     r"(?: " + _TEXTS + r")?",
-    r"leave me alone",
+    r"leave (?:me|us) alone",
     # German
     r"abmelden|abmeldung|abbestellen|austragen|beenden|kundigen|kuendigen|widerruf|widerrufen|ende|abbrechen|stoppen",
-    r"aufhoren|aufhoeren|(?:hor|hort|hore|horen sie) (?:bitte )?auf",
+    r"aufhoren|aufhoeren|(?:hor|hort|hore|horen sie) (?:bitte )?auf(?: mir (?:(?:sms|nachrichten|codes) )?zu "
+    r"(?:schreiben|schicken|senden))?|mir (?:sms|nachrichten|codes) zu (?:schreiben|schicken|senden)",
+    r"lass(?:t|en sie)? mich (?:bitte )?in ruhe|nicht mehr (?:schreiben|schicken|senden)",
+    r"(?:losch|losche|loscht|loschen sie|loeschen sie|entfernen sie|entfernt|entferne) (?:bitte )?meine nummer",
+    r"keine weiteren (?:sms|nachrichten|codes|texte)",
     r"(?:ich )?(?:mochte|moechte|will) (?:mich )?(?:bitte )?(?:abmelden|austragen)",
     r"(?:melde|melden sie|meldet) mich (?:bitte )?ab",
     r"(?:(?:ich )?(?:mochte|moechte|will) )?keine (?:sms|nachrichten|codes|texte) mehr"
@@ -49,26 +57,35 @@ STOP = (
     r"arret|arrets|arreter|arrete|arretez(?: (?:les|vos|tous les|ces) (?:sms|messages|textos|envois))?",
     r"(?:arret|stop) (?:sms|pub|messages|textos)",
     r"(?:arrete|arretez) de (?:menvoyer|mecrire|envoyer)(?: (?:des|vos|ces) (?:sms|messages|textos|codes))?",
-    r"(?:me )?desabonner|desabonnement|desabonnez moi|(?:me )?desinscrire|desinscription|desinscrivez moi",
+    r"veuillez arreter(?: (?:les|vos|ces) (?:sms|messages|textos|envois))?|laissez moi tranquille",
+    r"(?:supprimer|supprimez|enlevez|effacez)(?: (?:mon numero|moi))?(?: de (?:la|votre) liste)?",
+    r"(?:je (?:veux|voudrais|souhaite) )?(?:me |se )?desabonner|je me desabonne",
+    r"desabonnement|desabonnez moi|(?:me )?desinscrire|desinscription|desinscrivez moi",
     r"annuler|annulez|annulation|fin|resilier|revoquer|retirer|retirez moi(?: de (?:la|votre) liste)?",
     r"plus (?:de|aucun) (?:sms|messages?|textos?|codes?)|ne plus recevoir(?: de (?:sms|messages|textos))?",
     r"ne (?:menvoyez|mecrivez) plus(?: (?:rien|de (?:sms|messages|textos|codes)))?",
     r"je ne veux plus (?:recevoir )?(?:de|vos|ces) (?:sms|messages|textos|codes)",
     # Spanish
     r"parar|pare|paren|alto|detener|detenga|basta|terminar|salir|revocar|eliminar|eliminame|borrame|quitame|quitenme",
-    r"baja|(?:quiero )?(?:darme|dar|dame|deme|denme) de baja|desuscribir|desuscribirme|desuscribirse",
-    r"cancelar|cancela|cancele|cancelar (?:la )?suscripcion|anular (?:la )?suscripcion",
+    r"baja|(?:quiero )?(?:darme|darse|date|dar|dame|deme|denme) de baja|desuscribir|desuscribirme|desuscribirse",
+    r"(?:quiero )?cancelar|cancela|cancele|cancelar (?:la )?suscripcion|anular (?:la )?suscripcion",
     r"no mas(?: (?:mensajes|sms|textos|codigos))?",
-    r"no (?:me )?(?:envien|envie|envies|manden|mande|mandes|escriban) mas(?: (?:mensajes|sms|textos|codigos))?",
+    r"no (?:me )?(?:envien|envie|envies|enviar|manden|mande|mandes|mandar|escriban|escribir) mas"
+    r"(?: (?:mensajes|sms|textos|codigos))?",
+    r"no me (?:envien|envie|envies|manden|mande|mandes) (?:mensajes|sms|textos|codigos)",
+    r"(?:quiero )?dejar de recibir (?:mensajes|sms|textos|codigos)|dejenme en paz",
+    r"(?:borrar|borren|borre|eliminar|eliminen|elimine|quiten) mi numero",
     r"dejen? de (?:enviar|enviarme|mandar|mandarme|escribirme)(?: (?:mensajes|sms|textos|codigos))?",
-    r"no quiero (?:recibir )?mas (?:mensajes|sms|textos|codigos)",
+    r"(?:ya )?no quiero (?:recibir )?(?:mas )?(?:mensajes|sms|textos|codigos)",
     # Italian
     r"ferma|fermare|fermati|fermate|fermatevi|annulla|annullare|termina|esci|revoca|revocare|interrompi",
     r"disiscrivi|disiscrivimi|disiscrivermi|disiscrizione|rimuovi|rimuovimi|rimuovetemi",
-    r"cancella|cancellami|cancellare|cancellatemi|basta (?:sms|messaggi)|stop messaggi",
+    r"annulla(?:re)? (?:la )?iscrizione|disiscrivetemi|lasciatemi in pace|smettetela|smettila",
+    r"(?:cancella|cancellate|eliminate|rimuovete) il mio numero|cancellatemi(?: dalla (?:vostra )?lista)?",
+    r"cancella|cancellami|cancellare|basta (?:sms|messaggi)|stop messaggi",
     r"non (?:mandatemi|inviatemi|scrivetemi|mandarmi|inviarmi|scrivermi) piu(?: (?:sms|messaggi|codici))?",
     r"(?:smetti|smettete|smettetela) di (?:scrivermi|mandarmi|inviarmi)(?: (?:sms|messaggi|codici))?",
-    r"niente piu (?:sms|messaggi|codici)|non voglio piu (?:ricevere )?(?:sms|messaggi|codici)",
+    r"niente piu (?:sms|messaggi|codici)|non voglio (?:piu )?(?:ricevere )?(?:piu |altri )?(?:sms|messaggi|codici)",
     # Portuguese: many who live where we send speak it
     r"sair|remover|descadastrar|cancelar inscricao|nao quero mais (?:receber )?(?:mensagens|sms)",
 )
@@ -83,38 +100,45 @@ HELP = (r"help|help me|info|hilfe|aide|ayuda|aiuto|ajuda",)
 
 DENIAL = (
     # English
-    r"no|nope|not me|not mine",
+    r"no|nope|nah|not (?:by )?me|not mine|not my (?:code|login|request|account)|someone else|wrong person",
+    r"(?:that|this|it)(?:s| is| was) not my (?:code|login|request|account)",
     r"(?:no )?(?:it|that|this) (?:was not|wasnt|is not|isnt|was never) (?:me|mine)",
     r"(?:no )?(?:wasnt|was not) me|no not me",
     r"(?:that|it)s not (?:me|mine)|thats not me|its not me",
     r"i (?:did not|didnt|never|have not|havent) (?:request|requested|ask for|asked for|order|ordered|do|did|done|make)"
     r" (?:this|that|it|a code|any code|the code|this code|one|anything)",
     r"i (?:did not|didnt) (?:request|ask)|(?:did not|didnt|not) request(?:ed)?(?: (?:this|it|by me))?",
-    r"i (?:did not|didnt|am not|im not) (?:log|logging|sign|signing) in",
+    r"(?:i (?:did not|didnt|am not)|im not) (?:(?:try|trying) to )?(?:log|logging|sign|signing) in",
     # German
     r"nein|nicht ich|ich nicht|(?:nein )?(?:das|es) (?:war|bin) ich nicht|(?:das )?(?:war|bin) ich nicht",
     r"ich (?:war|wars|bin) (?:das |es )?nicht|nicht von mir|kommt nicht von mir|(?:das )?ist nicht von mir",
+    r"(?:nein )?das war nicht ich|ich (?:habe|hab) mich nicht (?:angemeldet|eingeloggt)",
     r"(?:das )?(?:habe|hab) ich nicht (?:angefordert|bestellt|beantragt)|nicht (?:von mir )?angefordert",
     r"ich (?:habe|hab) (?:das|es|den code|diesen code) nicht (?:angefordert|bestellt|beantragt)",
     r"ich (?:habe|hab) (?:keinen code|nichts) (?:angefordert|bestellt|beantragt)",
     # French
     r"non|pas moi|(?:non )?(?:ce )?(?:nest|netait) pas moi|(?:non )?(?:cest|cetait) pas moi",
     r"je (?:nai|ne lai|lai) pas demande(?: (?:ca|cela|ceci|ce code|de code|un code))?",
+    r"je (?:nai|nai pas|ne suis) (?:pas )?(?:fait|a lorigine de) (?:cette|la) (?:demande|connexion)",
     r"jai (?:rien|pas) demande(?: (?:ca|cela|ceci|ce code|de code))?|je nai rien demande",
     # Spanish
     r"(?:no )?no (?:soy|fui|era|he sido) yo|(?:yo )?no (?:fui|he sido)|yo no|yo no (?:fui|era|he sido)",
+    r"(?:yo )?no (?:fui|he sido) yo quien (?:lo |la )?(?:pidio|solicito|ha pedido|ha solicitado)",
     r"(?:yo )?no (?:lo )?(?:solicite|pedi|he solicitado|he pedido)"
     r"(?: (?:esto|eso|nada|este codigo|ningun codigo|codigo))?",
     # Italian
     r"non (?:sono|ero) (?:stat[oa] )?io|io no|(?:no )?non io",
+    r"non sono stat[oa] io a (?:richiederlo|chiederlo|farlo)",
     r"(?:io )?non (?:ho|lho) (?:richiesto|chiesto)"
     r"(?: (?:io|questo|niente|nulla|il codice|questo codice|nessun codice))?",
+    # Portuguese
+    r"nao(?: fui eu| sou eu)?",
 )
 
 COURTESY = (
     r"please|pls|plz|kindly|thanks|thank you|thank u|thx|ty|many thanks|cheers|hi|hello|hey|hi there|ok|okay|now|"
     r"immediately|right now|at once|asap|just|sir|team|guys|regards|best regards|kind regards|best|sincerely|"
-    r"have a (?:nice|good|great) day|wrong number",
+    r"have a (?:nice|good|great) day|(?:you have the |this is the |this is a )?wrong number|so much|very much|re",
     r"bitte|danke|vielen dank|hallo|sofort|jetzt|mfg|mit freundlichen grussen|viele grusse|gruss",
     r"svp|stp|sil vous plait|sil te plait|merci|bonjour|maintenant|cordialement",
     r"por favor|gracias|muchas gracias|hola|ahora|ya|saludos",
@@ -142,4 +166,4 @@ def pattern(phrases: tuple[str, ...]) -> re.Pattern[str]:
 def edges(phrases: Sequence[str]) -> tuple[re.Pattern[str], re.Pattern[str]]:
     """Match these phrases at the beginning and at the end of a text."""
     one = "(?:" + "|".join(phrases) + ")"
-    return re.compile(rf"(?:{one} )+|{one}$"), re.compile(rf"(?: {one})+$")
+    return re.compile(rf"(?:{one} )*{one}$|(?:{one} )+"), re.compile(rf"(?: {one})+$")

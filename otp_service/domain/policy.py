@@ -10,9 +10,10 @@ from types import MappingProxyType
 
 import msgspec
 
-from .addresses import KeptAddress
+from .addresses import KeptAddress, KeptClientIp
 from .callback import Endpoint
 from .factors import FactorKind
+from .numbering import EITHER, USUAL_KINDS, Kind
 
 MAX_LIFETIME_MS = 600_000
 """No code is accepted later than ten minutes after issue (NIST SP 800-63B-4, section 3.1.3.2)."""
@@ -117,7 +118,8 @@ class Slot:
 class NumberLimits:
     """What all apps and purposes together may do to one number.
 
-    `sends`: messages queued for it, each with its failovers counted once. `wrong_codes`: guesses judged wrong; never
+    `sends`: messages queued for it, each with its failovers counted once. What an approval followed counts in the
+    longest of their windows alone. `wrong_codes`: guesses judged wrong; never
     tighter than what one app allows, so that an app's own limit keeps its meaning.
     """
 
@@ -128,6 +130,8 @@ class NumberLimits:
 @dataclass(frozen=True, slots=True)
 class App:
     """A tenant: one product, brand or login flow.
+
+    `number_types`: the kinds of numbers that it sends to.
 
     `resend_after_ms`: the ladder, the wait before the 2nd, 3rd … send to (app, number, purpose) within an hour. A
     verification has one send more than the ladder has steps; for the next verification the last step repeats.
@@ -144,6 +148,7 @@ class App:
     max_checks: int = 5
     resend_after_ms: tuple[int, ...] = (30_000, 60_000, 120_000)
     countries: frozenset[str] = frozenset({"US", "CA"})
+    number_types: frozenset[Kind] = USUAL_KINDS
     wrong_codes_per_number: tuple[Limit, ...] = (Limit(20, 86_400_000),)
     starts_per_number: tuple[Limit, ...] = (Limit(50, 3_600_000),)
     starts_per_client_ip: tuple[Limit, ...] = (Limit(1_000, 60_000),)
@@ -158,15 +163,23 @@ class App:
         """Whether the app's country list lets a number of this ISO 3166 region through."""
         return "*" in self.countries or (region is not None and region in self.countries)
 
+    def takes(self, kind: Kind) -> bool:
+        """Whether the app sends to numbers of this kind. What may be one of two kinds is taken as either of them."""
+        if kind is Kind.FIXED_LINE_OR_MOBILE:
+            return not self.number_types.isdisjoint({kind, *EITHER})
+        return kind in self.number_types
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """All apps and senders of one installation. `audit_addresses`: how much of addresses the audit record keeps."""
+    """All apps and senders of one installation. `audit_addresses` and `audit_client_ips`: how much the audit
+    record keeps of the addresses that requests come from, and of the end users' addresses."""
 
     apps: Mapping[str, App] = field(default_factory=lambda: MappingProxyType({}))
     senders: Mapping[str, Sender] = field(default_factory=lambda: MappingProxyType({}))
     per_number: NumberLimits = field(default_factory=NumberLimits)
     audit_addresses: KeptAddress = KeptAddress.FULL
+    audit_client_ips: KeptClientIp = KeptClientIp.HASHED
 
     @property
     def endpoints(self) -> Mapping[str, Endpoint]:

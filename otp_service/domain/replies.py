@@ -25,6 +25,7 @@ _KINDS = {
 _LEADING, _TRAILING = phrases.edges(phrases.COURTESY)
 _SPELLED = re.compile(r"(?<!\w)(?:[^\W\d_][ .*_-]+){2,}[^\W\d_](?!\w)")
 _BREAK = re.compile(r"[^\w\s'`´’‘-]+|\n|(?<!\w)-|-(?!\w)")
+_SIGNED_BESIDE = re.compile(r"(?m)[ ]+[–—~-][ ]*(?=[A-Z][^\W\d_]+(?:[ ][A-Z][^\W\d_]+)?[ ]*$)")
 _SIGNED = re.compile(r"[~–—-]?\s*(?:[^\W\d_]\S*|[+(]?[0-9][0-9 ()./+-]*|\S+@\S+|&)")
 
 
@@ -98,8 +99,8 @@ def _lines(rest: str) -> list[str]:
 
 
 def _unsigned(lines: list[str]) -> list[str]:
-    """Only the first line, if those after it look like a name, an address or a number."""
-    said = [line for line in lines if line.strip()]
+    """Only the first line, if those after it, or what a dash parts off, look like a name, an address or a number."""
+    said = [line for line in _SIGNED_BESIDE.sub("\n", "\n".join(lines)).split("\n") if line.strip()]
     signature = [word for line in said[1:] for word in line.split() if re.search(r"\w", word)]
     named = all(_SIGNED.fullmatch(word) and (not word.isalpha() or word.istitle()) for word in signature)
     return said[:1] if 0 < len(signature) <= 8 and named else []

@@ -3,11 +3,12 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from .numbering import REFUSED_KINDS
+from .numbering import AREA_CODES, NORTH_AMERICA
 from .phone import Phone
 from .policy import App, Channel, Sender, SenderKind, Strategy
 
 _NO_ALPHANUMERIC = frozenset({"US", "CA", "PR"})
+_NORTH_AMERICANS = frozenset(AREA_CODES.values())
 
 
 def serves(sender: Sender, channel: Channel, region: str | None) -> bool:
@@ -65,6 +66,20 @@ def ordered(
     return tuple(sorted(senders, key=rank))
 
 
-def destination_blocked(phone: Phone) -> bool:
-    """Whether no code is sent to this number, whatever the list of countries: by its kind, or as no country's."""
-    return phone.kind in REFUSED_KINDS or phone.region is None
+def refused_destination(app: App, phone: Phone) -> str | None:
+    """Why the app sends nothing to this number, as the code of the refusal: by its country first, then by its kind.
+
+    Of a number of no country the kind comes first, and then: what all of North America shares (toll-free, premium
+    rate, ...) passes with any country of that plan, what the whole earth shares (satellites, ...) with `*` alone.
+    """
+    taken = app.takes(phone.kind)
+    if not _country_allowed(app, phone) and (phone.region is not None or taken):
+        return "country_not_allowed"
+    return None if taken else "destination_blocked"
+
+
+def _country_allowed(app: App, phone: Phone) -> bool:
+    if app.may_send_to(phone.region):
+        return True
+    shared = phone.region is None and phone.country_code == NORTH_AMERICA
+    return shared and not _NORTH_AMERICANS.isdisjoint(app.countries)

@@ -22,7 +22,8 @@ class StartCommand:
 
     `healthy` names the senders of the route that may be tried first if they reached this person the last time.
     `failover_route`: senders of another channel, which only failover uses. `outer_wait_ms` is not 0 where a limit apart
-    from the number refuses. `subject`: the keyed hash of the person whom the caller names, or empty.
+    from the number refuses. With a `challenge` a check needs its verifier (`binding`). `subject`: the keyed hash of the
+    person whom the caller names, or empty.
     """
 
     operation_id: str
@@ -46,6 +47,7 @@ class StartCommand:
     detail: str
     failover_route: tuple[Sender, ...] = ()
     per_number: NumberLimits = field(default_factory=NumberLimits)
+    challenge: str = ""
     subject: str = ""
 
 
@@ -73,3 +75,10 @@ class StartRefused:
     sends_left: int | None = None
     limit: str = ""
     verification_id: str | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class WouldSend:
+    """A start would queue the code for this sender, named as in the configuration."""
+
+    sender: str

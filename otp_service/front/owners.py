@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from ..storage.limits import network
+from ..domain.addresses import end_user
 
 AppOf = Callable[[str], str | None]
 """The app of the key in an Authorization header, if that is known without asking the store."""
@@ -20,6 +20,6 @@ def owner_of(headers: Iterable[tuple[bytes, bytes]], peer: str, app_of: AppOf) -
 def peer_network(address: str) -> str:
     """What counts as one address: of IPv6 a /64."""
     try:
-        return network(address)
+        return end_user(address)
     except ValueError:
         return address

@@ -33,7 +33,7 @@ from .schema.fields import ApiKey
 from .scripts import Scripts
 from .store import Store
 
-SCOPES = ("verify", "optouts:read", "factors", "audit:read", "audit:all", "metrics")
+SCOPES = ("verify", "optouts:read", "factors", "support", "audit:read", "audit:all", "metrics")
 BELIEVED_S = 60.0
 """For so long after it was last found valid, a key is believed while the store does not answer."""
 

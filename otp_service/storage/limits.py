@@ -5,7 +5,6 @@ crash in between costs one slot for at most one window. The budgets of the numbe
 """
 
 import hashlib
-import ipaddress
 import logging
 import math
 from collections.abc import Sequence
@@ -46,18 +45,22 @@ class Limits:
             self.release(taken)
         return max(waits)
 
+    def look(self, slots: Sequence[Slot]) -> int:
+        """What `acquire` would return, and nothing is taken. Raises StoreUnavailable."""
+        return max(self._run(slots, 0), default=0)
+
     def release(self, slots: Sequence[Slot]) -> None:
         """Undo `acquire`. Raises StoreUnavailable."""
         self._run(slots, -1)
 
     def _run(self, slots: Sequence[Slot], count: int) -> list[int]:
-        """Take or give back a slot of each in one round trip; the wait of each."""
+        """Take a slot of each (1), look for one (0) or give one back (-1) in one round trip; the wait of each."""
         if not slots:
             return []
         keys = [self._key(slot) for slot in slots]
         calls = [({"limit": key}, _arguments(slot.limit, count)) for key, slot in zip(keys, slots, strict=True)]
         # Taken twice after a lost reply a slot is only lost; given back twice it would be one too many.
-        replies = self._scripts.call_together("limit/take_slot", calls, repeat=count > 0)
+        replies = self._scripts.call_together("limit/take_slot", calls, repeat=count >= 0)
         return [self._wait(*each, count) for each in zip(replies, keys, slots, strict=True)]
 
     def _key(self, slot: Slot) -> str:
@@ -80,13 +83,3 @@ class Limits:
 
 def _arguments(limit: Limit, count: int) -> dict[str, Value]:
     return {"events": limit.limit, "window_ms": limit.per_ms, "slots": count}
-
-
-def network(address: str) -> str:
-    """What a limit counts as one end user: an IPv4 address, or an IPv6 /64, since one user has a whole /64."""
-    parsed = ipaddress.ip_address(address)
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(ipaddress.ip_network((parsed, 64), strict=False))
-    return str(parsed)

@@ -116,6 +116,16 @@ def delivery_facts(record: Mapping[str, str], n: int) -> dict[str, str]:
     return facts | {"queued_ms": queued_ms}
 
 
+def is_of(record: Mapping[str, str], app: str | None) -> bool:
+    """Whether the record is there, and belongs to the app. None is any app."""
+    return Record.FACTS in record and app in (None, app_of(record))
+
+
+def app_of(record: Mapping[str, str]) -> str:
+    """The app of a record that is there."""
+    return encodings.RecordFacts.parse(record[Record.FACTS])[0]
+
+
 def timeline_of(ref: Reference, record: Mapping[str, str]) -> list[TimelineEntry]:
     """The events of a record in order; none of a record that is gone."""
     if Record.FACTS not in record:

@@ -4,23 +4,25 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..clock import rfc3339
+from ..domain.binding import UNBOUND_CHECKS
 from ..domain.checking import Approval, Approved, CheckAnswer, CheckCommand, Limited, OfSubject, Superseded, Wrong
 from ..domain.denial import Denial
 from ..domain.ending import Canceled, Ended, NotFound, Redeemed
 from ..domain.errors import KeyUnknown, NotReady, StoreUnavailable
-from ..domain.ids import VERIFICATION_PREFIX, Ids, Reference
+from ..domain.ids import Ids, Reference
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, MAX_LIFETIME_MS, TOMBSTONE_MS
-from ..domain.starting import StartCommand, Started, StartRefused
+from ..domain.starting import StartCommand, Started, StartRefused, WouldSend
 from ..domain.verification import Status
 from ..domain.view import TimelineEntry, VerificationView
 from .answering import answering, answers
 from .arguments import route_text, rules_text
 from .latest_hints import LatestHints
 from .pieces import pack_sealed
-from .record_views import View, created, timeline_of, usual_detail, view_of
+from .record_views import View, app_of, created, is_of, timeline_of, usual_detail, view_of
 from .schema import Keys
-from .schema.encodings import LatestEntry, RecordFacts
+from .schema.encodings import LatestEntry, flag
 from .schema.fields import Number, Record
+from .script_replies import refused, require_echo
 from .scripts import Scripts
 from .store import Store, fields_of
 from .told import Told
@@ -52,15 +54,13 @@ class Verifications:
         known = self._hints.get(command.reference.number_hash, command.app.name, command.purpose)
         for _ in range(_MAX_RUNS):
             reply = self._run_start(command, known)
-            _require_echo(reply, command.operation_id)
+            require_echo(reply, command.operation_id)
             match reply[1]:
                 case "known":
                     known = self._reference(reply[2])
                     self._hints.put(command.app.name, command.purpose, known)
                 case "refused":
-                    left = int(reply[4]) if reply[4] != "" else None
-                    pending = f"{VERIFICATION_PREFIX}{reply[5]}" if reply[5] else None
-                    return StartRefused(reply[2], int(reply[3]), left, reply[6], pending)
+                    return refused(reply)
                 case "replayed":
                     return self._replayed(self._reference(reply[3]), command.app.name, resent=reply[2] == "resent")
                 case "created":
@@ -75,13 +75,28 @@ class Verifications:
         # The number's verifications change faster than we can read them: somebody is flooding it.
         raise StoreUnavailable("Too many requests for this number at once.")
 
+    def would_start(self, command: StartCommand) -> WouldSend | StartRefused:
+        """Judge a start and change nothing. Raises StoreUnavailable."""
+        known = self._hints.get(command.reference.number_hash, command.app.name, command.purpose)
+        for _ in range(_MAX_RUNS):
+            reply = self._run_start(command, known, dry_run=True)
+            require_echo(reply, command.operation_id)
+            match reply[1]:
+                case "known":
+                    known = self._reference(reply[2])
+                case "refused":
+                    return refused(reply)
+                case _:
+                    return WouldSend(str(reply[2]))
+        raise StoreUnavailable("Too many requests for this number at once.")
+
     def _replayed(self, ref: Reference, app: str, *, resent: bool) -> Started:
         record, now_ms = self._read(ref)
-        if not _is_of(record, app):
+        if not is_of(record, app):
             raise NotReady("The verification vanished from the store while it was being started.")
         return self._shown(Started, ref, record, now_ms, resent=resent, replayed=True)
 
-    def _run_start(self, command: StartCommand, known: Reference | None) -> Any:
+    def _run_start(self, command: StartCommand, known: Reference | None, *, dry_run: bool = False) -> Any:
         app = command.app
         return self._scripts.call(
             "verification/start",
@@ -122,6 +137,8 @@ class Verifications:
             subject=command.subject,
             sent_within_ms=app.sent_within_ms,
             refusal_gap_ms=REFUSAL_GAP_MS,
+            challenge=command.challenge,
+            dry_run=flag(dry_run),
         )
 
     def _start_keys(self, command: StartCommand, known: Reference | None) -> dict[str, str]:
@@ -183,15 +200,19 @@ class Verifications:
             by_purpose=command.by_purpose or "",
             by_subject=command.by_subject,
             request_key=command.request_key,
+            challenge=command.challenge,
+            unbound_max=UNBOUND_CHECKS,
             digests=[part for kid, digest in command.digests.items() for part in (kid, bytes.fromhex(digest))],
         )
-        _require_echo(reply, command.operation_id)
+        require_echo(reply, command.operation_id)
         self._told.add_check(self._keys.record(command.reference), command.operation_id, reply[1:])
         match reply[1]:
             case "approved":
                 return self._approved(command, reply[2:10])
             case "wrong":
                 return Wrong(int(reply[2]))
+            case "unbound":
+                return Wrong(int(reply[2]), unbound=True)
             case "ended":
                 return Ended(Status(reply[2]))
             case "limited":
@@ -255,7 +276,7 @@ class Verifications:
             number_hash=ref.number_hash,
             app=app,
         )
-        _require_echo(reply, operation_id)
+        require_echo(reply, operation_id)
         match reply[1]:
             case "canceled":
                 self._told.add(keys["record"], Record.STATUS, Status.CANCELED)
@@ -278,7 +299,7 @@ class Verifications:
             receipt_id=receipt_id,
             receipt_expires_ms=ends_ms,
         )
-        _require_echo(reply, operation_id)
+        require_echo(reply, operation_id)
         if reply[1] == "invalid":
             return NotFound()
         self._told.add(keys["record"], Record.REDEEMED, reply[2])
@@ -325,14 +346,14 @@ class Verifications:
         Without an app it is anybody's: only for callers who have proven that they may see this very one.
         """
         record, now_ms = self._read(ref)
-        return self._shown(VerificationView, ref, record, now_ms) if _is_of(record, app) else None
+        return self._shown(VerificationView, ref, record, now_ms) if is_of(record, app) else None
 
     def view_with_timeline(
         self, ref: Reference, app: str | None
     ) -> tuple[VerificationView, list[TimelineEntry]] | None:
         """As `view`, with every event in order."""
         record, now_ms = self._read(ref)
-        if not _is_of(record, app):
+        if not is_of(record, app):
             return None
         return self._shown(VerificationView, ref, record, now_ms), timeline_of(ref, record)
 
@@ -359,7 +380,7 @@ class Verifications:
 
     def _shown(self, kind: type[View], ref: Reference, record: Mapping[str, str], now_ms: int, **more: bool) -> View:
         person = record.get(Record.SUBJECT) or ref.number_hash
-        subject, over = self._ids.subject(_app_of(record), person), self._told.is_over(record.get(Record.RUN))
+        subject, over = self._ids.subject(app_of(record), person), self._told.is_over(record.get(Record.RUN))
         return view_of(kind, ref, record, now_ms, subject, over=over, **more)
 
     def _reference(self, token: str) -> Reference:
@@ -369,21 +390,6 @@ class Verifications:
         return ref
 
 
-def _is_of(record: Mapping[str, str], app: str | None) -> bool:
-    """Whether the record is there, and belongs to the app. None is any app."""
-    return Record.FACTS in record and app in (None, _app_of(record))
-
-
-def _app_of(record: Mapping[str, str]) -> str:
-    return RecordFacts.parse(record[Record.FACTS])[0]
-
-
 def _own_detail(command: StartCommand) -> str:
     """The event's detail where it says more than the record does anyway."""
     return "" if command.detail == usual_detail(command.purpose, command.channel) else command.detail
-
-
-def _require_echo(reply: Any, operation_id: str) -> None:
-    # A reply to somebody else's operation would be the worst of all answers (CVE-2023-28858).
-    if not isinstance(reply, list) or reply[0] != operation_id:
-        raise StoreUnavailable("The store's answer belongs to another request.")

@@ -79,7 +79,7 @@ class Doc:
     """What the OpenAPI document says of a route. `codes` are the problem codes it can answer with.
 
     `query` is the struct of its query parameters, `also` further statuses of success. `may_retry`: a success may have
-    Retry-After. `or_reply`: another body of a success.
+    Retry-After. `or_reply`: another body of a success. `rate_limited`: answers tell the limits.
     """
 
     summary: str
@@ -92,6 +92,7 @@ class Doc:
     media: str = JSON
     tag: str = "verifications"
     also: tuple[int, ...] = ()
+    rate_limited: bool = False
     operation_id: str = ""
     description: str = ""
     may_retry: bool = False

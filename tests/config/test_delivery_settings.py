@@ -20,6 +20,9 @@ from .reading import read, refusal
         ('sent_within = "soon"', "sent_within"),
         ('countries = ["UK"]', "the United Kingdom is GB"),
         ('countries = ["XX"]', "countries"),
+        ('countries = ["US+crown"]', "GB+crown"),
+        ('number_types = ["cell"]', "mobile, fixed_line"),
+        ("number_types = []", "number_types"),
         ('strategy = "cheapest"', "strategy"),
     ],
 )

@@ -40,6 +40,16 @@ def test_what_was_released_is_free_again(limits: OuterLimits) -> None:
     assert limits.acquire([place("shop")]) > 0
 
 
+def test_a_look_takes_nothing(limits: OuterLimits) -> None:
+    """It says what taking would say, also of several at once."""
+    assert limits.look([]) == 0
+    assert [limits.look([place("shop")]) for _ in range(5)] == [0] * 5
+    assert [limits.acquire([place("shop")]) for _ in range(2)] == [0, 0]
+    assert 0 < limits.look([place("bank"), place("shop")]) <= HOUR_MS
+    limits.release([place("shop")])
+    assert limits.look([place("shop")]) == 0
+
+
 def test_all_are_taken_or_none(limits: OuterLimits) -> None:
     """Where the second refuses, the first is as free as before."""
     narrow = place("203.0.113.7", name="ip", most=1)

@@ -100,6 +100,22 @@ def test_a_code_is_sent_again_when_its_wait_is_over(stores: StoreHarness, number
     assert status(stores, ref) is Status.PENDING
 
 
+def test_an_approval_gives_back_to_all_caps_but_the_longest(stores: StoreHarness, number: str) -> None:
+    """Whoever is approved bombs nobody: the short windows count what no approval followed, the longest counts all."""
+    limits = NumberLimits(sends=(Limit(2, 60_000), Limit(5, HOUR_MS)))
+    stores.start(number, FREE, purpose="pay", per_number=limits)
+    for _ in range(3):
+        ref = stores.start(number, FREE, per_number=limits).reference
+        assert isinstance(stores.check(ref, CODE, FREE), Approved)
+    stores.start(number, FREE, per_number=limits)
+    refused = stores.refused(number, FREE, purpose="other", per_number=limits)
+    assert (refused.code, refused.limit) == ("rate_limited", "service.sends_per_number")
+    assert refused.wait_ms > HOUR_MS - 60_000
+    shorter = NumberLimits(sends=(Limit(2, 60_000), Limit(6, HOUR_MS)))
+    refused = stores.refused(number, FREE, purpose="other", per_number=shorter)
+    assert refused.wait_ms <= 60_000
+
+
 def opt_out(stores: StoreHarness, number_hash: str, *profiles: str) -> None:
     """The person wrote STOP to senders of these messaging profiles."""
     for profile in profiles:

@@ -38,7 +38,7 @@ def test_the_values_that_are_printed_are_the_defaults(tmp_path: Path) -> None:
         'route = ["pool", "backup"]\n',
     )
     left_out = [key for key in document["apps"]["default"] if key not in {"brand", "route"}]
-    assert len(left_out) == 12
+    assert len(left_out) == 13
     for key in left_out:
         field = f"{key}_ms" if hasattr(printed.policy.apps["default"], f"{key}_ms") else key
         assert getattr(printed.policy.apps["default"], field) == getattr(short.policy.apps["default"], field), key

@@ -53,7 +53,8 @@ def test_a_name_is_never_a_sender_in_us_canada_and_puerto_rico(number: str, *, r
 @pytest.mark.parametrize("number", ["+881612345678", "+883510012345", "+979123456789", "+80012345678"])
 def test_no_countrys_numbers_are_blocked_even_for_everywhere(number: str) -> None:
     """`countries = ["*"]` means all countries, and these ranges are of none."""
-    assert routing.destination_blocked(phone.parse(number))
+    app = App("a", "A", (), countries=frozenset("*"))
+    assert routing.refused_destination(app, phone.parse(number)) == "destination_blocked"
 
 
 def test_a_retry_that_was_refused_may_go_to_the_next_sender() -> None:

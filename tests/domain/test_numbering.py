@@ -17,6 +17,7 @@ from otp_service.domain.numbering import (
     LIBRARY_KINDS,
     REFUSED_KINDS,
     SERVICE_CODES,
+    USUAL_KINDS,
     Kind,
     identity,
 )
@@ -33,15 +34,14 @@ MAY_RECEIVE = {
 }
 
 
-def decide(number: str, *countries: str, fictitious: bool = True) -> str:
-    """What a start with this country list answers: `sent` or the code of the refusal."""
+def decide(number: str, *countries: str, fictitious: bool = True, kinds: frozenset[Kind] = USUAL_KINDS) -> str:
+    """What a start with this list of countries and of kinds answers: `sent` or the code of the refusal."""
     try:
         to = phone.parse_receiver(number, fictitious=fictitious)
     except InvalidNumber:
         return "invalid_number"
-    if to.region is not None and not App("a", "A", (POOL,), countries=frozenset(countries)).may_send_to(to.region):
-        return "country_not_allowed"
-    return "destination_blocked" if routing.destination_blocked(to) else "sent"
+    app = App("a", "A", (POOL,), countries=frozenset(countries), number_types=kinds)
+    return routing.refused_destination(app, to) or "sent"
 
 
 # ---- the library's metadata -----------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otp_service.domain.optout import Source, Wish, carrier_reading, source
+from otp_service.domain.optout import Wish
 from otp_service.domain.replies import MAX_CHARS, plain, read
 
 from .rendered_texts import NO
@@ -53,6 +53,9 @@ STOP = {
         *("I want to unsubscribe", "I would like to opt out", "I revoke my consent", "leave me alone", "ok stop"),
         *("hi, stop", "stop & unsubscribe", "STOP / END", "Stop and unsubscribe", "S.T.O.P.", "s t o p", "stop 🛑🛑"),
         *("🛑 STOP", "stop :)", "*STOP*", "~stop~", "-STOP-", "STOP…", "stop it", "delete my number", "unsub"),
+        *("STOP TEXTING THIS NUMBER", "end texts", "Stop sending these", "Stop calling and texting me", "No more"),
+        *("I no longer wish to receive texts", "remove my phone number", "Unsubscribe all", "wrong person, stop"),
+        *("You have the wrong number, please stop texting", "STOP - John", "Stop, thank you so much", "RE: STOP"),
         *("I don't want these messages", "stop texting", "quit sending me codes", "stop spamming me", "Just stop!"),
     ),
     "de": (
@@ -66,7 +69,8 @@ STOP = {
             "keine Nachrichten mehr bitte",
         ),
         *("Hör auf", "Hören Sie auf!", "Ich möchte mich abmelden", "KÜNDIGEN", "widerrufen", "Stopp, danke", "beenden"),
-        *("Melden Sie mich ab", "stop bitte", "abbestellen"),
+        *("Melden Sie mich ab", "stop bitte", "abbestellen", "Bitte löschen Sie meine Nummer", "keine weiteren SMS"),
+        *("Hören Sie auf, mir SMS zu schicken", "Lasst mich in Ruhe!", "bitte nicht mehr schreiben"),
     ),
     "fr": (
         *("ARRET", "ARRÊT", "arrêt.", "arrêter", "Arrêtez s'il vous plaît", "désabonner", "DESABONNEMENT", "stop svp"),
@@ -79,11 +83,20 @@ STOP = {
             "plus de messages",
             "Arrêtez de m'envoyer des SMS, merci",
         ),
-        *("désinscrire", "me désabonner", "stop merci", "ne plus recevoir"),
+        *(
+            "désinscrire",
+            "me désabonner",
+            "stop merci",
+            "ne plus recevoir",
+            "Je veux me désabonner",
+            "Veuillez arrêter",
+        ),
+        *("supprimez mon numéro", "laissez-moi tranquille"),
     ),
     "es": (
         *("PARAR", "pare", "ALTO", "BAJA", "CANCELAR", "Darme de baja", "no más mensajes", "basta", "Alto, por favor"),
         *("Quiero darme de baja", "no me envíen más mensajes", "cancelar suscripción", "detener", "parar gracias"),
+        *("Ya no quiero recibir mensajes", "quiero cancelar", "borren mi número", "No me manden mensajes"),
     ),
     "it": (
         *(
@@ -96,7 +109,8 @@ STOP = {
             "cancellami",
             "stop grazie",
         ),
-        *("per favore rimuovimi", "non scrivetemi più", "niente più SMS", "interrompi"),
+        *("per favore rimuovimi", "non scrivetemi più", "niente più SMS", "interrompi", "Cancellate il mio numero"),
+        *("non voglio ricevere altri messaggi", "disiscrivetemi"),
     ),
 }
 STOP["fr"] = tuple(text for text in STOP["fr"] if text != "se")
@@ -132,6 +146,8 @@ NOTHING = (
     ),
     *("You have successfully been unsubscribed. Reply START to resubscribe.", "We are in the alto section", "bajar"),
     *("ich will nicht abmelden sagen", "je ne peux pas m'arrêter de rire", "no puedo parar de reír", "il film è fine"),
+    *("cancel my appointment", "remove the charge", "no more beer", "you have no more credit", "wrong number"),
+    *("I will cancel messages later maybe", "end of texts", "nicht mehr heute", "Baja California", "arrêt de bus"),
     *("subscribe to my channel", "let's start now then", "-- \nSTOP", "stop" + " please" * 3_000),
 )
 DENIALS = {
@@ -157,6 +173,7 @@ DENIALS = {
             "No no no",
         ),
         *("no, it wasn't me", "I didn't ask for this code".replace(" code", ""), "didn't request this", "no 😡"),
+        *("I didn't try to log in", "I'm not logging in", "that's not my code", "wrong person", "not by me", "nah"),
         *("I never requested this", "NO\nSent from my iPhone", "N\u200bO", "that's not me", "I didn’t request a code"),
     ),
     "de": (
@@ -170,17 +187,20 @@ DENIALS = {
             "Nein, danke!",
         ),
         *("Das habe ich nicht angefordert", "Ich habe keinen Code angefordert", "nicht von mir"),
+        *("Das war nicht ich", "Ich habe mich nicht angemeldet"),
     ),
     "fr": (
         *("non", "Non merci", "pas moi", "ce n'est pas moi", "C'est pas moi", "ce n’était pas moi", "Non, pas moi"),
-        *("je n'ai pas demandé ce code", "Je n'ai rien demandé"),
+        *("je n'ai pas demandé ce code", "Je n'ai rien demandé", "Je ne suis pas à l'origine de cette demande"),
     ),
     "es": (
         *("no gracias", "no soy yo", "No fui yo", "yo no fui", "no he sido yo", "yo no", "No, gracias"),
+        *("no fui yo quien lo pidió", "não fui eu"),
         *("no lo solicité", "yo no pedí esto", "no he pedido este código"),
     ),
     "it": (
         *("no grazie", "non sono io", "non sono stato io", "Non sono stata io!", "non ero io", "io no"),
+        *("non sono stato io a richiederlo",),
         *("non l'ho richiesto", "non ho richiesto nessun codice", "No, non sono io"),
     ),
 }
@@ -196,6 +216,7 @@ NO_DENIALS = (
         "123456 no more",
     ),
     *("Liked “NO”", "> no", "Reacted 👎 to “it wasn't me”", "ich nehme nicht ab", "non è vero", "no sé qué es"),
+    *("not my problem", "nah, it was me", "not my fault", "wrong person to ask", "someone else told me"),
     *("No, but yes", "STOP", "maybe. no? perhaps"),
 )
 
@@ -313,34 +334,6 @@ SIGNATURES = (
 def test_a_signature_is_no_part_of_the_message(word: str, signature: str) -> None:
     """Phones and mail programs add them."""
     assert read(word + signature).wish is Wish.STOP
-
-
-# ---- the carrier ----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("autoresponse", "meant"),
-    [("STOP", Wish.STOP), ("start", Wish.START), ("HELP", Wish.HELP), ("SOMETHING", None)],
-)
-def test_the_carriers_reading(autoresponse: str, meant: Wish | None) -> None:
-    """In any case; a classification that we do not know means nothing."""
-    assert carrier_reading(autoresponse) is meant
-
-
-@pytest.mark.parametrize(
-    ("autoresponse", "text", "meant"),
-    [
-        ("STOP", "whatever", Source.INBOUND),
-        (None, " stop  all ", Source.INBOUND),
-        (None, "Quit", Source.INBOUND),
-        (None, "ARRET", Source.REPLY),
-        (None, "stop.", Source.REPLY),
-        ("", "please stop", Source.REPLY),
-    ],
-)
-def test_what_the_carrier_understood_too_is_marked(autoresponse: str | None, text: str, meant: Source) -> None:
-    """Its block is on its list, ours is not."""
-    assert source(autoresponse, text) is meant
 
 
 # ---- any text -------------------------------------------------------------------------------------------------------

@@ -35,8 +35,9 @@ def test_the_other_channels_senders_stand_behind() -> None:
 
 def test_ranges_of_no_country_are_blocked() -> None:
     """Satellite and premium numbering is never a person's phone."""
-    assert routing.destination_blocked(phone.Phone("+881612345678", None, 881))
-    assert not routing.destination_blocked(US)
+    app = App("a", "A", ROUTE)
+    assert routing.refused_destination(app, phone.parse("+881612345678")) == "destination_blocked"
+    assert routing.refused_destination(app, US) is None
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from otp_service.domain.policy import App
 from otp_service.domain.verification import Status
 
 from .harness import StoreHarness, fresh_number
-from .state_model import APPS, LIMITS, Model, Send, ladder_wait, window_wait
+from .state_model import APPS, LIMITS, Model, Send, caps_wait, ladder_wait, window_wait
 
 
 class Number(RuleBasedStateMachine):
@@ -62,7 +62,7 @@ class Number(RuleBasedStateMachine):
             return "resend_too_soon", max(wait, pending.expires_ms - now), 0
         if wait:
             return "resend_too_soon", wait, left
-        if wait := window_wait([send.at_ms for send in self.counted], LIMITS.sends, now):
+        if wait := caps_wait(self.counted, now):
             return "rate_limited", wait, None
         return None
 

@@ -83,6 +83,15 @@ def window_wait(times: Sequence[int], limits: Sequence[Limit], now: int) -> int:
     return max([0, *waits])
 
 
+def caps_wait(sends: Sequence[Send], now: int) -> int:
+    """How long the caps refuse: 0 if they do not. Only the longest window counts what an approval followed."""
+    longest = max(rule.per_ms for rule in LIMITS.sends)
+    counted = {
+        rule: [send.at_ms for send in sends if send.on_ladder or rule.per_ms == longest] for rule in LIMITS.sends
+    }
+    return max(window_wait(times, [rule], now) for rule, times in counted.items())
+
+
 def ladder_wait(times: Sequence[int], waits: Sequence[int], now: int) -> int:
     """How long the ladder refuses: 0 if it does not."""
 

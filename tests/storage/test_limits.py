@@ -4,9 +4,9 @@ from functools import partial
 
 import pytest
 
+from otp_service.domain.addresses import end_user
 from otp_service.domain.policy import Limit, Slot
 from otp_service.storage.idempotency import KEPT_MS, LEASE_MS, Replay
-from otp_service.storage.limits import network
 from tests.conftest import wait_until
 
 from .harness import StoreHarness, at_once, word
@@ -86,7 +86,7 @@ def test_a_limits_subject_is_not_readable_in_the_store(harness: StoreHarness) ->
 )
 def test_one_user_is_an_ipv4_address_or_an_ipv6_64(address: str, counted: str) -> None:
     """Whoever has a /64 has one place in the limit, and IPv4 in IPv6 clothes is IPv4."""
-    assert network(address) == counted
+    assert end_user(address) == counted
 
 
 def test_a_sender_is_paced_evenly_over_all_workers(harness: StoreHarness) -> None:

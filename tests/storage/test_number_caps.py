@@ -1,8 +1,15 @@
 """How often a number may be sent to over all apps and purposes: sliding windows, exact under a race."""
 
 import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
+from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -13,6 +20,7 @@ from otp_service.domain.starting import Started, StartRefused
 from .harness import BANK, EVERYWHERE, SHOP, StoreHarness, at_once, fresh_number
 from .sends import cancel
 
+ROOT = Path(__file__).parents[2]
 HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
 TEN_MINUTES_MS = 600_000
@@ -33,6 +41,36 @@ def test_parallel_starts_of_many_apps_and_purposes_reach_the_cap_exactly(harness
     assert len(harness.sends(harness.hash_of(number))) == 5
     for other in harnesses:
         other.close()
+
+
+def test_starts_of_several_processes_reach_cap_and_ladder_exactly(redis_url: str, redis_server: object) -> None:
+    """Three processes with connections of their own: of sixty subjects five pass, of one subject's sixty starts one."""
+    many, one = fresh_number(), fresh_number()
+    subjects = [f"{many}:app{n % 3}:p{n // 3}" for n in range(60)] + [f"{one}:shop:login"] * 60
+    command = [sys.executable, "-m", "tests.storage.starting_process", redis_url]
+    processes = [
+        subprocess.Popen([*command, *subjects[n::3]], cwd=ROOT, stdin=PIPE, stdout=PIPE, text=True) for n in range(3)
+    ]
+    try:
+        outcomes = list(zip(subjects, chain.from_iterable(zip(*in_step(processes), strict=True)), strict=True))
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    assert Counter(word for subject, word in outcomes if many in subject) == {"started": 5, "rate_limited": 55}
+    assert Counter(word for subject, word in outcomes if one in subject) == {"started": 1, "resend_too_soon": 59}
+
+
+def in_step(processes: Sequence["subprocess.Popen[str]"]) -> list[list[str]]:
+    """Let them all begin when the last one is ready; what each wrote then."""
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    return [json.loads(process.communicate(timeout=60)[0]) for process in processes]
 
 
 def test_parallel_starts_after_the_cool_down_are_one(harness: StoreHarness) -> None:

@@ -103,6 +103,12 @@ route = ["backup", "name"]
 brand = "Everywhere"
 route = ["pool"]
 countries = ["*"]
+
+[apps.support]
+brand = "Support"
+route = ["pool"]
+countries = ["US+territories", "GB+crown"]
+number_types = ["mobile", "toll_free"]
 """
 
 

@@ -22,6 +22,8 @@ ROUTES = [
     ("POST", "/factors/recovery-codes", "factors"),
     ("GET", "/factors?subject=x", "factors"),
     ("GET", "/optouts/%2B12025550143", "optouts:read"),
+    ("GET", "/people/%2B12025550143", "support"),
+    ("POST", "/people/%2B12025550143/lift", "support"),
     ("GET", "/audit/events", "audit:read"),
 ]
 OPEN = ["/healthz", "/readyz", "/.well-known/jwks.json", "/openapi.json", "/docs"]

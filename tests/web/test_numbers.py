@@ -28,6 +28,9 @@ from .webhook_events import finalized
         ("+447640123456", "everywhere", 403, "destination_blocked"),
         ("+881612345678", "default", 403, "destination_blocked"),
         ("+447012345678", "default", 403, "country_not_allowed"),
+        ("+442079461000", "support", 403, "destination_blocked"),
+        ("+14165550123", "support", 403, "country_not_allowed"),
+        ("+19002345678", "support", 403, "destination_blocked"),
     ],
 )
 def test_a_code_goes_to_numbers_of_people_in_listed_countries(
@@ -37,6 +40,12 @@ def test_a_code_goes_to_numbers_of_people_in_listed_countries(
     answer = api.start(number, app)
     answer.problem(status, code)
     assert number.encode() not in answer.body
+
+
+@pytest.mark.parametrize("number", ["+18442345678", "+17872345678", "+447781123456", "+12025550143"])
+def test_an_app_lists_the_kinds_and_groups_that_it_sends_to(api: ApiHarness, number: str) -> None:
+    """A toll-free number, an island of the United States, Guernsey, and a number that may be mobile."""
+    assert api.start(number, "support").status == 201
 
 
 def test_an_area_code_newer_than_the_library_is_sent_to(api: ApiHarness) -> None:

@@ -180,7 +180,7 @@ def test_operations_have_names_for_clients(api: ApiHarness) -> None:
         for item in paths.values()
         for operation in item.values()
     }
-    verbs = "start|check|get|cancel|redeem|list|receive|enroll|confirm|rename|remove|replace"
+    verbs = "start|check|get|cancel|redeem|list|lift|receive|enroll|confirm|rename|remove|replace"
     assert [name for name in named if not re.fullmatch(rf"({verbs})([A-Z][a-z]+)+", name)] == []
     expected = {"startVerification", "checkVerification", "getVerification", "cancelVerification", "redeemReceipt"}
     assert expected | {"listAuditEvents", "getOptOuts", "receiveVerificationApproved"} <= named

@@ -1,6 +1,6 @@
 -- Shared by the scripts that count sends to a number. The field `sends` of the number's hash holds one `SendEntry` a
--- send, newest first. An approval takes app and purpose away: such a send counts for the caps, no longer for the
--- ladder.
+-- send, newest first. An approval takes app and purpose away: such a send counts in the longest window of the caps
+-- alone, no longer in the shorter ones, nor for the ladder.
 
 local LADDER_MS = 3600000
 local EACH_SEND = '[^' .. SendList.SEPARATOR .. ']+'
@@ -9,16 +9,19 @@ local function send_entry(at, app, purpose)
   return string.format(SendEntry.PACK, int(at), app, purpose)
 end
 
--- The sends that the field holds: their entries and times, the times of the ladder of one app and purpose (those within
--- the last hour), and how many sends the number had in that time altogether.
+-- The sends that the field holds: their entries and times, the times of those without an approval after them (`open`),
+-- the times of the ladder of one app and purpose (those within the last hour), and how many sends the number had in that
+-- time altogether.
 local function read_sends(text, app, purpose, now)
-  local sends = {entries = {}, times = {}, own = {}, hourly = 0}
+  local sends = {entries = {}, times = {}, open = {}, own = {}, hourly = 0}
+  local approved = SendEntry.SEPARATOR .. SendEntry.SEPARATOR
   local suffix = SendEntry.SEPARATOR .. app .. SendEntry.SEPARATOR .. purpose
   local in_hour = true
   for entry in string.gmatch(text or '', EACH_SEND) do
     local at = string.match(entry, '^%d+')
     sends.entries[#sends.entries + 1] = entry
     sends.times[#sends.times + 1] = at + 0
+    if string.sub(entry, #at + 1) ~= approved then sends.open[#sends.open + 1] = at + 0 end
     in_hour = in_hour and at + LADDER_MS > now
     if in_hour then
       sends.hourly = sends.hourly + 1
@@ -26,6 +29,18 @@ local function read_sends(text, app, purpose, now)
     end
   end
   return sends
+end
+
+-- Milliseconds until the caps let one more send through, or nil. Whoever is approved holds the phone, and bombs nobody:
+-- what an approval followed counts in the longest window only, which bounds what one phone can cost.
+local function caps_wait(sends, rules, now)
+  local longest = window_and_length(rules)
+  local worst
+  for rule, _, per in string.gmatch(rules, LimitRule.EACH) do
+    local wait = limit_wait(tonumber(per) == longest and sends.times or sends.open, rule, now)
+    if wait then worst = math.max(worst or 0, wait) end
+  end
+  return worst
 end
 
 -- The field with one more send, with at most so many, and without those that are `kept_ms` old.

@@ -152,7 +152,8 @@ SendList = Encoding(RECORD_SEPARATOR, ("newest", "older"))
 """A number's sends over all apps, newest first: those that a cap may still count, and those of the last hour."""
 
 SendEntry = Encoding(UNIT_SEPARATOR, ("at_ms", "app", "purpose"))
-"""One send to a number. Without app and purpose: a send before the last approval, which no ladder counts."""
+"""One send to a number. Without app and purpose: a send before the last approval, which no ladder counts, and of the
+caps the longest window alone."""
 
 ApiKeyEvent = Encoding(UNIT_SEPARATOR, ("type", "app", "caller", "detail"))
 """One event of an API key that is not in the audit record yet. Caller: as `AuditCaller`. Detail: a JSON object."""

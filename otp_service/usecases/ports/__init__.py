@@ -10,6 +10,7 @@ from .callbacks import CallbackQueue, Receivers
 from .delivery import Carrier, Deliveries, DeliveryReports, DueDeliveries, SenderRate
 from .factors import FactorStore
 from .optouts import BlockList, Cursors, OptOutRegistry
+from .people import PersonStore
 from .secrets import KeyIds, Ring, Vault
 from .senders import Alerts, Circuits, HealthReports, Pager, SenderStats
 from .verification import OuterLimits, VerificationStore
@@ -32,6 +33,7 @@ __all__ = [
     "OptOutRegistry",
     "OuterLimits",
     "Pager",
+    "PersonStore",
     "Receivers",
     "Ring",
     "SenderRate",

@@ -8,7 +8,7 @@ from ...domain.denial import Denial
 from ...domain.ending import Canceled, Ended, NotFound, Redeemed
 from ...domain.ids import Reference
 from ...domain.policy import Slot
-from ...domain.starting import StartCommand, Started, StartRefused
+from ...domain.starting import StartCommand, Started, StartRefused, WouldSend
 from ...domain.view import TimelineEntry, VerificationView
 
 
@@ -17,6 +17,10 @@ class VerificationStore(Protocol):
 
     def start(self, command: StartCommand) -> Started | StartRefused:
         """Start a verification, or send the pending one's code again. Where a resend is decided."""
+        ...
+
+    def would_start(self, command: StartCommand) -> WouldSend | StartRefused:
+        """What `start` would do, at this moment; nothing changes."""
         ...
 
     def latest(self, number_hash: str, app: str, purpose: str) -> Reference | None:
@@ -75,6 +79,10 @@ class OuterLimits(Protocol):
 
     def acquire(self, slots: Sequence[Slot]) -> int:
         """Take a slot in every limit or in none: 0, or the milliseconds until it may be tried again."""
+        ...
+
+    def look(self, slots: Sequence[Slot]) -> int:
+        """What `acquire` would say; nothing is taken."""
         ...
 
     def release(self, slots: Sequence[Slot]) -> None:

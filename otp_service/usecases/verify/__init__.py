@@ -20,6 +20,7 @@ Without an Idempotency-Key nothing else reads, writes or copies the reply.
 
 from .cancel import CancelVerification
 from .check import CheckRequest, CheckVerification
+from .preview import Preview
 from .redeem import Asserted, RedeemReceipt, Redemption
 from .refusals import NOT_FOUND, ended, seconds
 from .start import StartRequest, StartVerification
@@ -31,6 +32,7 @@ __all__ = [
     "CancelVerification",
     "CheckRequest",
     "CheckVerification",
+    "Preview",
     "RedeemReceipt",
     "Redemption",
     "StartRequest",

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
-from ...domain import codes, receipt
+from ...domain import binding, codes, receipt
 from ...domain.checking import Approved, CheckAnswer, CheckCommand, Limited, OfSubject, Superseded, Wrong
 from ...domain.ending import Ended
 from ...domain.errors import KeyUnknown, Refusal
@@ -39,6 +39,8 @@ class Guess(Protocol):
     def context(self) -> Mapping[str, str]: ...
     @property
     def purpose(self) -> str | None: ...
+    @property
+    def code_verifier(self) -> str | None: ...
 
 
 class CheckRequest(Guess, Protocol):
@@ -144,6 +146,7 @@ class CheckVerification:
             asserted_subject=asserted_subject,
             request_key=request_key,
             per_number=self._policy.per_number,
+            challenge=binding.challenge_of(request.code_verifier) if request.code_verifier else "",
             by_subject=by_subject,
         )
 
@@ -174,7 +177,7 @@ class CheckVerification:
         answer = self._ask_or_give_back(subject, taken, partial(make, by_subject=subject.hash), judged=judged)
         if isinstance(answer, Approved):
             return self._settled(app, answer, make().reference)
-        if isinstance(answer, Wrong):
+        if isinstance(answer, Wrong) and not answer.unbound:
             return refusal_of(Wrong(min(answer.checks_left, taken.checks_left)))
         if not judged and answer != Ended(Status.EXHAUSTED):
             self._tries.give_back(subject, taken)

@@ -25,11 +25,12 @@ def no_room_for_payment(request: _Request) -> Refusal | None:
 
 
 def unreachable(app: App, to: Phone, channel: Channel, *, served: bool) -> Refusal | None:
-    """The channel first (`served`: a sender of the route serves it), then the country, then the kind of number."""
+    """The channel first (`served`: a sender of the route serves it), then the country and the kind of number."""
     if not served:
         return Refusal("channel_unavailable", f"No sender of this app's route can reach this number by {channel}.")
-    if to.region is not None and not app.may_send_to(to.region):
-        return Refusal("country_not_allowed", "This app does not send to this number's country.")
-    if routing.destination_blocked(to):
-        return Refusal("destination_blocked", f"No code is sent to numbers of this kind ({to.kind}).")
+    match routing.refused_destination(app, to):
+        case "country_not_allowed" as code:
+            return Refusal(code, "This app does not send to this number's country.")
+        case "destination_blocked" as code:
+            return Refusal(code, f"This app sends no code to numbers of this kind ({to.kind}).")
     return None

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from ...domain import codes, message_text, routing
-from ...domain.addresses import KeptAddress, kept
+from ...domain.addresses import kept_client_ip
 from ...domain.errors import Refusal
 from ...domain.ids import NUMBER_HASH_BYTES, Reference
 from ...domain.phone import Phone
@@ -27,7 +27,10 @@ KEYED_OPERATION_TTL_MS = 24 * 3_600_000
 
 
 class StartRequest(Protocol):
-    """What a caller asks for, validated in form. `autofill` and `metadata` are JSON, `autofill` may be empty."""
+    """What a caller asks for, validated in form. `autofill` and `metadata` are JSON.
+
+    `autofill` and `code_challenge` may be empty.
+    """
 
     @property
     def to(self) -> str: ...
@@ -45,6 +48,8 @@ class StartRequest(Protocol):
     def autofill(self) -> str: ...
     @property
     def metadata(self) -> str: ...
+    @property
+    def code_challenge(self) -> str: ...
     @property
     def subject(self) -> str | None: ...
     @property
@@ -88,34 +93,46 @@ class StartVerification:
         """
         app = configured_app(self._policy, app_name)
         require_fit(app, request)
-        to, channel = self._people.phone(request.to), Channel(request.channel)
+        to = self._people.phone(request.to)
         named = self._subjects.named(app, request)
-        outcome = self._start(app, to, channel, request, operation_id=operation_id, named=named)
+        outcome = self._start(self._prepared(app, to, request, operation_id), named, request)
         return with_alternatives(outcome, app, named, request.purpose) if isinstance(outcome, Refusal) else outcome
 
-    def _start(
-        self,
-        app: App,
-        to: Phone,
-        channel: Channel,
-        request: StartRequest,
-        *,
-        operation_id: str | None,
-        named: Named | None,
-    ) -> Started | Refusal:
+    def prepare(self, app_name: str, request: StartRequest) -> StartCommand | Refusal:
+        """The command for the store, or what refuses before it is asked. A proof is not spent. Raises as a start."""
+        app = configured_app(self._policy, app_name)
+        require_fit(app, request)
+        to = self._people.phone(request.to)
+        named = self._subjects.named(app, request)
+        command = self._prepared(app, to, request, None)
+        if named is None or isinstance(command, Refusal):
+            return command
+        refusal = self._subjects.objection(named, command.reference.number_hash, request)
+        return refusal or replace(command, subject=named.subject.hash)
+
+    def _start(self, command: StartCommand | Refusal, named: Named | None, request: StartRequest) -> Started | Refusal:
+        if isinstance(command, Refusal):
+            return command
+        slots = self.slots(command, request)
+        return self._run(command, slots) if named is None else self._run_for(named, command, slots, request)
+
+    def _prepared(self, app: App, to: Phone, request: StartRequest, operation_id: str | None) -> StartCommand | Refusal:
+        channel = Channel(request.channel)
         senders = routing.candidates(app, channel, to)
         refusal = no_room_for_payment(request) or unreachable(app, to, channel, served=bool(senders))
         if refusal is not None:
             return refusal
-        command = self._command(app, to, senders, request, operation_id, channel=channel)
-        slots = self._limit_slots(app, request.client_ip)
-        return self._run(command, slots) if named is None else self._run_for(named, app, command, slots, request)
+        return self._command(app, to, senders, request, operation_id, channel=channel)
+
+    def slots(self, command: StartCommand, request: StartRequest) -> Sequence[Slot]:
+        """The slots that this start takes in the outer limits."""
+        return self._limit_slots(command.app, request.client_ip)
 
     def _run_for(
-        self, named: Named, app: App, command: StartCommand, slots: Sequence[Slot], request: StartRequest
+        self, named: Named, command: StartCommand, slots: Sequence[Slot], request: StartRequest
     ) -> Started | Refusal:
         """Send to a subject's number, if that is bound or may be."""
-        admitted = self._subjects.admit(app, named, command.reference.number_hash, request)
+        admitted = self._subjects.admit(command.app, named, command.reference.number_hash, request)
         if isinstance(admitted, Refusal):
             return admitted
         outcome = self._run(replace(command, subject=named.subject.hash), slots)
@@ -169,9 +186,14 @@ class StartVerification:
             healthy=healthy,
             queue_max=self._queue_max,
             outer_wait_ms=0,
-            detail=_audit_detail(request, self._policy.audit_addresses),
+            detail=_audit_detail(request, self._client_ip(app, request)),
             per_number=self._policy.per_number,
+            challenge=request.code_challenge,
         )
+
+    def _client_ip(self, app: App, request: StartRequest) -> str:
+        how_much, digest = self._policy.audit_client_ips, self._vault.ids.digest
+        return kept_client_ip(request.client_ip, how_much, app.name, digest) if request.client_ip else ""
 
     def _failover_route(self, app: App, to: Phone, channel: Channel, request: StartRequest) -> tuple[Sender, ...]:
         # A WhatsApp template has no room for what is to be confirmed: such a code stays on the channel asked for.
@@ -184,8 +206,7 @@ def _sealed(ring: ports.Ring, ref: Reference, to: Phone, code: str, context: Map
     return ring.seal(sealed_box.pack(ref, Box(to.e164, code, context)))
 
 
-def _audit_detail(request: StartRequest, addresses: KeptAddress) -> str:
+def _audit_detail(request: StartRequest, client_ip: str) -> str:
     """The detail of the start's event, as JSON. Only the purpose may hold what JSON escapes."""
-    client_ip = kept(request.client_ip, addresses) if request.client_ip else None
     address = f', "client_ip": "{client_ip}"' if client_ip else ""
     return f'{{"purpose": {json.dumps(request.purpose)}, "channel": "{request.channel}"{address}}}'

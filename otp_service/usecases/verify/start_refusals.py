@@ -13,7 +13,7 @@ from .refusals import seconds, too_many_wrong_codes
 def refusal_of(refused: StartRefused) -> Refusal:
     """The refusal, with the wait in whole seconds where one helps. An unknown word is a rate limit."""
     refusal = _BY_CODE.get(refused.code, _rate_limited)(refused)
-    return msgspec.structs.replace(refusal, verification_id=refused.verification_id)
+    return msgspec.structs.replace(refusal, verification_id=refused.verification_id, limit=refused.limit)
 
 
 def _opted_out(_: StartRefused) -> Refusal:

@@ -54,7 +54,7 @@ class StartSubjects:
 
     def admit(self, app: App, named: Named, number_hash: str, request: SubjectRequest) -> Named | Refusal:
         """The same, if a code of this purpose may go to the number; a proof that it needs is spent."""
-        if request.purpose == BIND and named.factors.sent.get(BIND) is not None and _is_going(named, number_hash):
+        if _is_going(named, number_hash, request.purpose):
             return replace(named, may_bind=True)
         if named.factors.allow(number_hash, request.purpose):
             return named
@@ -63,14 +63,20 @@ class StartSubjects:
         spent = self._redeem(app.name, request.proof, Asserted(subject=named.subject.sub))
         return NOT_BOUND if isinstance(spent, Refusal) else replace(named, may_bind=True)
 
+    def objection(self, named: Named, number_hash: str, request: SubjectRequest) -> Refusal | None:
+        """Why `admit` would refuse, if it would whatever the proof is; nothing is spent."""
+        bound = _is_going(named, number_hash, request.purpose) or named.factors.allow(number_hash, request.purpose)
+        return None if bound or (request.purpose == BIND and request.proof is not None) else NOT_BOUND
+
     def sent(self, named: Named, purpose: str, ref: Reference) -> None:
         """A code was queued for the subject. Raises StoreUnavailable."""
         self._tries.sent(named.subject, purpose, ref, may_bind=named.may_bind)
 
 
-def _is_going(named: Named, number_hash: str) -> bool:
-    sent = named.factors.sent[BIND]
-    return sent.may_bind and sent.number_hash == number_hash
+def _is_going(named: Named, number_hash: str, purpose: str) -> bool:
+    """Whether a code that may bind this number is on its way."""
+    sent = named.factors.sent.get(BIND) if purpose == BIND else None
+    return sent is not None and sent.may_bind and sent.number_hash == number_hash
 
 
 def with_alternatives(refusal: Refusal, app: App, named: Named | None, purpose: str) -> Refusal:

@@ -9,6 +9,7 @@ from ..subjects import Subjects
 from .cancel import CancelVerification
 from .check import CheckVerification
 from .people import People
+from .preview import PreviewStart
 from .redeem import RedeemReceipt
 from .redeem_factor import RedeemFactorReceipt
 from .start import StartVerification
@@ -17,7 +18,7 @@ from .subjects import SubjectTries
 
 
 class Verify:
-    """`start`, `check`, `cancel` and `redeem`. Safe for many threads; holds no state of its own."""
+    """`start`, `preview`, `check`, `cancel` and `redeem`. Safe for many threads; holds no state of its own."""
 
     def __init__(
         self,
@@ -65,6 +66,7 @@ class Verify:
             randbelow=randbelow,
             subjects=StartSubjects(tries, self.redeem),
         )
+        self.preview = PreviewStart(self.start, store=store, limits=limits)
         self.check = CheckVerification(
             store=store,
             vault=vault,

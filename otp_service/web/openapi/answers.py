@@ -25,6 +25,14 @@ HEADERS: dict[str, dict[str, Any]] = {
         "description": "The scheme to use (RFC 9110, 15.5.2).",
         "schema": {"type": "string", "enum": ["Bearer"]},
     },
+    "RateLimit-Policy": {
+        "description": "The limits that a start can meet: name, quota (`q`) and window in seconds (`w`).",
+        "schema": {"type": "string"},
+    },
+    "RateLimit": {
+        "description": "The limit that refuses: none remain (`r`), and seconds until one more passes (`t`).",
+        "schema": {"type": "string"},
+    },
     "Idempotent-Replayed": {
         "description": "`true` if this is what the first request with the Idempotency-Key got.",
         "schema": {"type": "string", "enum": ["true"]},
@@ -40,14 +48,18 @@ def codes_of(route: Route) -> tuple[str, ...]:
 
 def responses(route: Route) -> dict[str, Any]:
     """The answers of a route, by status."""
-    good = {str(status): _good(route.doc) | _links(route.doc) for status in (route.doc.status, *route.doc.also)}
+    doc = route.doc
+    good = {str(status): _good(doc) | _links(doc) for status in (doc.status, *doc.also)}
     by_status: dict[int, list[str]] = {}
     for code in (*route.doc.codes, "internal_error"):
         by_status.setdefault(STATUS[code][0], []).append(code)
         if code == "idempotency_conflict":
             by_status.setdefault(422, []).append(code)
     edge = {str(STATUS[code][0]): {"$ref": f"#/components/responses/{code}"} for code in EDGE_CODES}
-    return good | edge | {str(status): problem(status, codes) for status, codes in sorted(by_status.items())}
+    refused = {str(status): problem(status, codes) for status, codes in sorted(by_status.items())}
+    if doc.rate_limited:
+        refused["429"]["headers"] |= _headers(["RateLimit-Policy", "RateLimit"])
+    return good | edge | refused
 
 
 def edge_answers() -> dict[str, Any]:
@@ -82,6 +94,8 @@ def _good(doc: Doc) -> dict[str, Any]:
     named = ["X-Request-Id"]
     if any(name == "Idempotency-Key" for name, _ in doc.headers):
         named.append("Idempotent-Replayed")
+    if doc.rate_limited:
+        named.append("RateLimit-Policy")
     if doc.may_retry:
         named.append("Retry-After")
     found: dict[str, Any] = {"description": doc.summary, "headers": _headers(named)}

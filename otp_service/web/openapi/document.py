@@ -50,6 +50,7 @@ _TAGS = {
     "receipts": "Proof of an approval that can be checked offline and spent once.",
     "factors": "Authenticator apps and recovery codes of a person.",
     "opt-outs": "Who does not want messages.",
+    "support": "What stands against a person, and taking it away.",
     "audit": "The record of everything that happened.",
     "webhooks": "What the carrier reports. Each request carries the carrier's signature.",
     "callbacks": "What the service posts to an app.",

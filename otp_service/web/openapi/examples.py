@@ -56,6 +56,15 @@ PARAMETERS = {"verification_id": _ID, "delivery_id": _DELIVERY, "number": "+1202
 
 BY_TYPE: dict[str, Any] = {
     "StartRequest": {"to": "+12025550143", "client_ip": "203.0.113.7", "metadata": {"cart": "c-17"}},
+    "StartPreview": {
+        "would": "refuse",
+        "sender": "pool",
+        "kind": "number_pool",
+        "text": "****** is your Acme code. It expires in 5 minutes. Do not share it. Reply STOP to opt out.",
+        "encoding": "GSM-7",
+        "segments": 1,
+        "refused_by": {"code": "rate_limited", "limit": "service.sends_per_number", "retry_after": 412},
+    },
     "StartedVerification": {**_VERIFICATION, "watch_token": "wt_mfrggzdfmztwq2lknnwg23tpob"},
     "Verification": {**_VERIFICATION, "status": "canceled", "expires_in": 0, "resend_in": None},
     "VerificationWithTimeline": {**_VERIFICATION, "timeline": _TIMELINE},
@@ -143,6 +152,40 @@ BY_TYPE: dict[str, Any] = {
             }
         ],
     },
+    "PersonStanding": {
+        "to": _MASK,
+        "at": _STARTED_AT,
+        "blocks": [
+            {
+                "code": "too_many_wrong_codes",
+                "app": "default",
+                "purpose": None,
+                "limit": "wrong_codes_per_number",
+                "messaging_profile_id": None,
+                "retry_after": 3600,
+                "lift": "lock",
+            }
+        ],
+        "apps": [
+            {
+                "app": "default",
+                "optouts": [],
+                "limits": [
+                    {
+                        "name": "wrong_codes_per_number",
+                        "limit": 20,
+                        "per": 86400,
+                        "used": 20,
+                        "retry_after": 3600,
+                        "purpose": None,
+                    }
+                ],
+                "verifications": [],
+            }
+        ],
+    },
+    "LiftRequest": {"what": "lock", "reason": "Ticket 4711"},
+    "Lifted": {"lifted": ["wrong_codes_per_number", "service.wrong_codes_per_number"]},
     "AuditPage": {
         "events": [
             {

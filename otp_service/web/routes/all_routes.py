@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...domain.ids import Ids
+from ...domain.policy import Policy
 from ...domain.watch_tokens import WatchTokens
 from ...storage.audit_log import AuditLog
 from ...storage.idempotency import Idempotency
 from ...usecases.browse import Browse
 from ...usecases.factors import FactorUseCases
 from ...usecases.receive import Receive
+from ...usecases.support import Support
 from ...usecases.verify import Verify
 from ...usecases.watch import Watch
 from ..auth import Auth
@@ -28,6 +30,7 @@ from .get_verification import VerificationRoutes
 from .health import HealthRoutes
 from .metrics import MetricsRoutes
 from .optouts import OptOutRoutes
+from .people import PeopleRoutes
 from .receipts import ReceiptRoutes
 from .start_verification import StartRoutes
 from .webhooks import WebhookRoutes
@@ -47,8 +50,10 @@ class Backend:
     """What the routes work with. `readiness` judges; `token` makes nonces; `now_s` is Unix time in seconds."""
 
     verify: Verify
+    policy: Policy
     factors: FactorUseCases
     browse: Browse
+    support: Support
     watch: Watch
     receive: Receive
     idempotency: Idempotency
@@ -77,6 +82,7 @@ def all_routes(backend: Backend) -> list[Route]:
         *ReceiptRoutes(backend.verify, backend.jwks, backend.problems).routes(),
         *FactorRoutes(backend.factors, backend.problems).routes(),
         *OptOutRoutes(backend.browse).routes(),
+        *PeopleRoutes(backend.support).routes(),
         *AuditRoutes(backend.browse).routes(),
         *_webhook_routes(backend),
         *_operation_routes(backend),
@@ -100,7 +106,7 @@ def _verification_routes(backend: Backend) -> list[Route]:
     check_keys = IdempotencyKeys("idem-check", backend.idempotency, backend.ids, problems)
     check = CheckRoutes(verify, factors, check_keys, problems, seal=backend.seal, unseal=backend.unseal)
     return [
-        *StartRoutes(verify, start_keys, tokens, problems).routes(),
+        *StartRoutes(verify, start_keys, tokens, problems, backend.policy).routes(),
         *check.routes(),
         *VerificationRoutes(backend.browse, backend.watch, tokens, problems).routes(),
         *CancelRoutes(verify, problems).routes(),

@@ -4,6 +4,7 @@ import msgspec
 
 from ... import telemetry
 from ...domain.errors import Refusal
+from ...domain.policy import Policy
 from ...domain.starting import Started
 from ...domain.watch_tokens import WatchTokens
 from ...storage.idempotency import Replay
@@ -12,7 +13,9 @@ from ..bodies import decode, require_json
 from ..http import Call, Doc, Reply, Route, reply
 from ..idempotency import REPLAYED, IdempotencyKeys, has_key
 from ..problems import Problems
+from ..rate_limits import policy_header, refusal_header
 from ..schemas.forms import IDEMPOTENCY_KEY_FORM
+from ..schemas.preview import StartPreview, start_preview
 from ..schemas.start import StartRequest
 from ..schemas.verification import StartedVerification, Verification, shown_as
 from .codes import BODY, CALLER, STORE
@@ -34,16 +37,23 @@ _DOC = Doc(
     (*CALLER, *BODY, *_NUMBER, *_LIMITS, "idempotency_conflict", *STORE),
     headers=(("Idempotency-Key", f"{IDEMPOTENCY_KEY_FORM}; kept for 24 hours."),),
     also=(200,),
+    or_reply=StartPreview,
+    rate_limited=True,
     operation_id="startVerification",
     description="201 for a new verification, 200 if the pending one's code is sent again. The answer comes as soon as "
-    "the message is durably queued; its delivery is followed by GET /verify/{verification_id}.",
+    "the message is durably queued; its delivery is followed by GET /verify/{verification_id}. With `dry_run` it is "
+    "200 and `StartPreview`, also where the start would be refused.",
 )
 
 
 class StartRoutes:
     """Starts verifications. A caller may send an Idempotency-Key."""
 
-    def __init__(self, verify: Verify, keys: IdempotencyKeys, tokens: WatchTokens, problems: Problems) -> None:
+    def __init__(
+        self, verify: Verify, keys: IdempotencyKeys, tokens: WatchTokens, problems: Problems, policy: Policy
+    ) -> None:
+        self._policy = policy
+        self._policies: dict[str, str] = {}
         self._verify = verify
         self._keys = keys
         self._tokens = tokens
@@ -58,16 +68,40 @@ class StartRoutes:
         require_json(call.headers)
         if has_key(call):
             return self._start_with_key(call)
-        return self._reply(call, self._verify.start(call.app, decode(call.headers, call.body, StartRequest)))
+        request = decode(call.headers, call.body, StartRequest)
+        if request.dry_run:
+            return self._preview(call, request)
+        return self._reply(call, self._verify.start(call.app, request))
+
+    def _preview(self, call: Call, request: StartRequest) -> Reply:
+        return reply(200, start_preview(self._verify.preview(call.app, request)))
 
     def _reply(self, call: Call, outcome: Started | Refusal) -> Reply:
         if isinstance(outcome, Refusal):
             telemetry.child(telemetry.REFUSALS, call.app, outcome.code).inc()
-            return self._problems.refusal(outcome, call.request_id)
+            return self._refusal(call, outcome)
         telemetry.child(telemetry.STARTS, call.app, "resend" if outcome.resent else "new").inc()
         verification_id = outcome.reference.verification_id
         shown = shown_as(StartedVerification, outcome, watch_token=self._tokens.make(verification_id))
-        return reply(200 if outcome.resent else 201, shown, verification_id)
+        return reply(
+            200 if outcome.resent else 201, shown, verification_id, RateLimit_Policy=self._policies_of(call.app)
+        )
+
+    def _policies_of(self, app: str) -> str:
+        if app not in self._policies:
+            self._policies[app] = policy_header(self._policy.apps[app], self._policy.per_number)
+        return self._policies[app]
+
+    def _refusal(self, call: Call, refusal: Refusal) -> Reply:
+        problem = self._problems.refusal(refusal, call.request_id)
+        if problem.status != 429:
+            return problem
+        app, everywhere = self._policy.apps[call.app], self._policy.per_number
+        headers = {**problem.headers, "RateLimit-Policy": self._policies_of(call.app)}
+        refuses = refusal_header(app, everywhere, refusal.limit, refusal.retry_after_s or 0)
+        if refuses is not None:
+            headers["RateLimit"] = refuses
+        return msgspec.structs.replace(problem, headers=headers)
 
     # ---- Idempotency-Key -------------------------------------------------------------------------------------------
 
@@ -78,6 +112,8 @@ class StartRoutes:
     def _start_with_key(self, call: Call) -> Reply:
         digest = self._keys.digest(call)
         request = decode(call.headers, call.body, StartRequest)
+        if request.dry_run:
+            return self._preview(call, request)
         known = self._known(self._keys.reserve(call, digest))
         if known is not None:
             return known

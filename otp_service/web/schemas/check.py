@@ -6,12 +6,17 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from ...domain import codes
+from ...domain import binding, codes
 from ...domain.errors import InvalidRequest
 from ...domain.verification import DEFAULT_PURPOSE
 from .forms import E164_FORM, Context, Request, SubjectText, Word, require_ascii, require_context, require_subject
 
 _PURPOSE = f"By `to` alone, `{DEFAULT_PURPOSE}` unless given."
+_VERIFIER = (
+    "Of a start with `code_challenge`. Without the right one no code is approved and nobody's tries are used up: two "
+    "such checks are `code_incorrect`, then `too_many_wrong_codes`."
+)
+_VERIFIER_FORM = {"pattern": f"^{binding.VERIFIER}$"}
 _CODE_FORM = {"pattern": "^([0-9]{4,10}|[0-9A-Za-z -]{16,40})$"}
 _CODE = "4 to 10 ASCII digits. With `subject` also a recovery code."
 
@@ -36,10 +41,15 @@ class CheckRequest(Request):
     )
     given_subject: SubjectText | UnsetType = msgspec.field(name="subject", default=UNSET)
     context: Context = msgspec.field(default_factory=dict)
+    given_verifier: Annotated[str, Meta(description=_VERIFIER, extra_json_schema=_VERIFIER_FORM)] | UnsetType = (
+        msgspec.field(name="code_verifier", default=UNSET)
+    )
 
     def __post_init__(self) -> None:
         """Raise InvalidRequest for what the types alone do not refuse."""
         require_context(self.context)
+        if self.code_verifier is not None:
+            binding.require_verifier(self.code_verifier)
         if self.verification_id is None and self.to is None:
             self._require_subject()
             return
@@ -75,6 +85,11 @@ class CheckRequest(Request):
     def purpose(self) -> str | None:
         """The purpose, if the caller gave one."""
         return given(self.given_purpose)
+
+    @property
+    def code_verifier(self) -> str | None:
+        """The verifier of the start's challenge, if the caller gave one."""
+        return given(self.given_verifier)
 
 
 def given(text: str | UnsetType) -> str | None:

@@ -123,6 +123,11 @@ class FactorCheckRequest(Request):
         """The purpose, if the caller gave one."""
         return given(self.given_purpose)
 
+    @property
+    def code_verifier(self) -> None:
+        """No factor that has an id was started with a challenge."""
+        return
+
 
 class RecoveryCodesRequest(Request):
     """Whose recovery codes are to be made anew."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from ...domain import message_text
+from ...domain import binding, message_text
 from ...domain.errors import InvalidRequest
 from ...domain.verification import DEFAULT_PURPOSE
 from .autofill import Autofill
@@ -29,7 +29,7 @@ MAX_METADATA = 1024
 _ADDRESS_FORM = {"anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
 _RECEIVER = (
     "The phone in E.164. Unassigned and fictitious numbers are `invalid_number`; premium rate, shared cost, toll-free, "
-    "personal, UAN, pager, voicemail and satellite numbers are `destination_blocked`."
+    "personal, UAN, pager, voicemail and satellite numbers are `destination_blocked`, unless the app lists their kind."
 )
 _CONTEXT = (
     "What the code is bound to; the check must repeat it. `amount` and `payee` stand in the message in full. Where "
@@ -37,6 +37,12 @@ _CONTEXT = (
     "bytes with `android_hash`), 422 `channel_unavailable` for a channel whose template has no room."
 )
 _LOCALE = "BCP 47. A language that there are no words for, or a text that is no tag, falls back to `en`."
+_CHALLENGE = (
+    "BASE64URL(SHA256(verifier)) of a random verifier that the caller keeps with the session which asks for the code "
+    "(RFC 7636, S256). A check then needs the verifier."
+)
+_CHALLENGE_FORM = {"pattern": f"^{binding.CHALLENGE}$"}
+_DRY_RUN = "Only say what would happen, as 200 `StartPreview`: nothing is queued, sent, counted or recorded."
 _PROOF = (
     "With `subject` and the purpose `bind`: an unspent receipt of the subject, which is spent. It lets a code go to a "
     "number that is not bound to the subject; its approval binds the number."
@@ -60,6 +66,10 @@ class StartRequest(Request):
         name="proof", default=UNSET
     )
     given_autofill: Autofill | UnsetType = msgspec.field(name="autofill", default=UNSET)
+    given_challenge: Annotated[str, Meta(description=_CHALLENGE, extra_json_schema=_CHALLENGE_FORM)] | UnsetType = (
+        msgspec.field(name="code_challenge", default=UNSET)
+    )
+    dry_run: Annotated[bool, Meta(description=_DRY_RUN)] = False
     given_metadata: Annotated[dict[str, Any], Meta(description="At most 1 kB, returned as is.")] = msgspec.field(
         name="metadata", default_factory=dict
     )
@@ -74,6 +84,8 @@ class StartRequest(Request):
         if len(self.metadata.encode()) > MAX_METADATA:
             raise InvalidRequest("metadata is too large.", [("/metadata", f"at most {MAX_METADATA} bytes as JSON")])
         _ = self.client_ip
+        if not isinstance(self.given_challenge, UnsetType):
+            binding.require_challenge(self.given_challenge)
         if self.subject is not None:
             require_subject(self.subject)
         if isinstance(self.given_autofill, Autofill):
@@ -99,6 +111,11 @@ class StartRequest(Request):
     def autofill(self) -> str:
         """The form of autofill as JSON; empty if none is wanted."""
         return "" if isinstance(self.given_autofill, UnsetType) else self.given_autofill.text()
+
+    @property
+    def code_challenge(self) -> str:
+        """The challenge of the verifier that the caller keeps; empty if it has none."""
+        return "" if isinstance(self.given_challenge, UnsetType) else self.given_challenge
 
     @property
     def metadata(self) -> str:

@@ -46,6 +46,7 @@ class StartRequest:
     client_ip: str | None = None
     autofill: str = ""
     metadata: str = "{}"
+    code_challenge: str = ""
     subject: str | None = None
     proof: str | None = None
 
@@ -60,6 +61,7 @@ class CheckRequest:
     subject: str | None = None
     purpose: str | None = None
     context: Mapping[str, str] = field(default_factory=dict)
+    code_verifier: str | None = None
 
 
 def guess(ref: Reference, code: str = "123456") -> CheckRequest:

@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 import pytest
 
 from otp_service.domain import codes
+from otp_service.domain.addresses import KeptClientIp, kept_client_ip
 from otp_service.domain.errors import InvalidNumber, InvalidRequest, NotReady
 from otp_service.domain.policy import Channel, Policy, Sender, SenderKind, Template
 from otp_service.domain.starting import Started
@@ -29,6 +30,8 @@ from .parts import (
     refused,
     use_cases,
 )
+
+HASHED_IP = kept_client_ip("203.0.113.7", KeptClientIp.HASHED, "shop", RING.ids.digest)
 
 
 def started(answer: object) -> Started:
@@ -62,7 +65,7 @@ def test_a_start_command_is_complete_and_seals_what_is_secret() -> None:
         code=code,
     )
     assert (command.mask, command.metadata, command.locale, command.queue_max) == ("+1******0143", '{"a":1}', "de", 77)
-    assert json.loads(command.detail) == {"purpose": "login", "channel": "sms", "client_ip": "203.0.113.7"}
+    assert json.loads(command.detail) == {"purpose": "login", "channel": "sms", "client_ip": HASHED_IP}
     assert [sender.name for sender in command.route] == ["pool"]
     assert command.operation_ttl_ms == 60_000
 

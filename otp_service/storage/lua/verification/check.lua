@@ -12,24 +12,27 @@
 --
 -- KEYS record! secrets! number! audit! run
 -- ARGV operation token number_hash app receipt_id wrong_rules consecutive_max asserted_number asserted_purpose
---      asserted_subject by_purpose by_subject request_key wrong_everywhere_rules digests...
+--      asserted_subject by_purpose by_subject request_key wrong_everywhere_rules challenge unbound_max digests...
 -- Where by_purpose: of the number's latest verification that is asked for, '' if asked by id ·
 --       by_subject: keyed hash of the subject of whose budget a try was taken, '' for none ·
+--       challenge: of the verifier that is given, or '' · unbound_max: checks without the right one that are answered ·
 --       asserted_number (its hash), asserted_subject (its hash), asserted_purpose and request_key: '' for none ·
 --       digests: key id, digest, key id, digest ... of the guess
 -- Reply {operation, 'no_key', key id}: made with a key of which no digest is given ·
 --       {operation, 'approved', ms, number hash, purpose, channel, context hash, receipt id, mask,
 --       keyed hash of the subject or ''} ·
---       {operation, 'wrong', checks left} · {operation, 'ended', status} · {operation, 'limited', ms} ·
+--       {operation, 'wrong' or 'unbound', checks left} · {operation, 'ended', status} · {operation, 'limited', ms} ·
 --       {operation, 'not_found'} · {operation, 'superseded', token} ·
 --       {operation, 'of_subject', keyed hash}: call again with a try of that subject
 -- Holds the guess is counted in every budget before it is compared, so a store that refuses writes never answers a
 --       guess; at most `max_checks` guesses of a verification are ever compared, and at most one is ever approved. A
 --       verification that is not as asserted is not found, and nothing is counted. The request that was approved gets
---       its approval again. What was started for a subject is judged under the subject's budget, not the number's.
-local facts, status, expires, attempts_before, sending, version, context_hash, born, done, subject = unpack(redis.call(
-  'HMGET', record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.ATTEMPTS, Record.SENDING, Record.VERSION,
-  Record.CONTEXT_HASH, Record.RUN, Record.OPERATION .. operation, Record.SUBJECT))
+--       its approval again. What was started for a subject is judged under the subject's budget, not the number's. A
+--       check without the verifier of a start is neither compared nor counted against anybody.
+local facts, status, expires, attempts_before, sending, version, context_hash, challenges, unbound, born, done, subject =
+  unpack(redis.call('HMGET', record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.ATTEMPTS, Record.SENDING,
+  Record.VERSION, Record.CONTEXT_HASH, Record.CHALLENGES, Record.UNBOUND, Record.RUN, Record.OPERATION .. operation,
+  Record.SUBJECT))
 local of_app, purpose, mask, created, max_checks, _, key_id = string.match(facts or '', RecordFacts.PARSE)
 
 local function approved(at, receipt)
@@ -76,6 +79,20 @@ if status ~= 'pending' then return {operation, 'ended', status} end
 -- The secrets go when the code's time is over: a clock that is set back afterwards does not make it valid again.
 local digest = redis.call('HGET', secrets_key, Secrets.DIGEST)
 if not digest then return {operation, 'not_found'} end
+-- Whoever lacks the verifier is told what a wrong code would be told, a few times, whatever the code is.
+if (challenges or challenge ~= '') and not (challenges and challenge ~= ''
+    and string.find(challenges, challenge, 1, true)) then
+  local left = unbound_max - (tonumber(unbound) or 0) - 1
+  if left < 0 then return {operation, 'limited', int(tonumber(expires) - now)} end
+  local detail = '{"reason":"code_verifier"}'
+  local fields = {Record.UNBOUND, int(unbound_max - left), Record.OPERATION .. operation,
+    string.format(CheckReply.PACK, 'unbound', int(left))}
+  add_to_timeline(fields, version + 1, 'check.failed', now, nil, detail)
+  redis.call('HSET', record_key, unpack(fields))
+  append_audit(audit_key, c.who, audit_event('check.failed', nil, detail))
+  return {operation, 'unbound', int(left)}
+end
+
 if subject and by_subject == '' then return {operation, 'of_subject', subject} end
 local wait = not subject and wrong_codes_wait(own, all, now)
 if wait then return {operation, 'limited', int(wait)} end

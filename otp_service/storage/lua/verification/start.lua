@@ -16,17 +16,19 @@
 -- ARGV operation operation_ttl_ms new_token known_token app purpose channel mask number_hash context_hash code_ttl_ms
 --      lifetime_ms max_checks resend_waits key_id digest box metadata locale autofill route wrong_rules start_rules
 --      queue_max outer_wait_ms tombstone_ms consecutive_max detail own_detail healthy sent_within_ms refusal_gap_ms
---      failover_route wrong_everywhere_rules send_rules subject
+--      failover_route wrong_everywhere_rules send_rules subject challenge dry_run
 -- Where record and secrets are of the new id; those of the latest known id are left out if none is known ·
 --       known_token '': none · lifetime_ms: the longest a code may live, with resends · resend_waits 'ms,ms' ·
 --       route and failover_route: lists of `RouteSender` · outer_wait_ms: until a limit of the caller passes, 0 if it
 --       does · detail: JSON · own_detail: the same where it says more than purpose and channel, or '' · healthy:
 --       senders that may be moved to the front 'a,b' · sent_within_ms: within which a message should be sent ·
---       refusal_gap_ms: between two refusals of a kind on record · failover_route: senders of another channel · subject: keyed hash of
---       the subject that is named, or ''
+--       refusal_gap_ms: between two refusals of a kind on record · failover_route: senders of another channel ·
+--       subject: keyed hash of the subject that is named, or '' · challenge: of the verifier that a check needs, or '' ·
+--       dry_run '1': judge alone
 -- Reply {operation, 'created', token, ms, end of the code, next send, sender, its kind} ·
 --       {operation, 'resent', token, ms, the record} · {operation, 'known', token}: call again with that id's keys ·
 --       {operation, 'replayed', 'created'|'resent', token}: this operation already ran ·
+--       {operation, 'would', sender}: a dry run that would pass ·
 --       {operation, 'refused', code, retry ms, sends left, token, the limit that refuses or ''}
 -- Holds at most one pending verification per (app, number, purpose, subject); a repeat never gives tries back; the code,
 --       the outbox entry, the index and the event are written together or not at all. The ladder and the caps count
@@ -46,16 +48,17 @@ local who = {record = record_key, token = new_token, app = app, mask = mask, num
 
 -- The pending verification, if there is one. One whose time has run out unnoticed is ended here.
 local pending = false
-local old_facts, old_status, old_expires, old_created, old_context_hash, old_sending, old_version, old_subject, old_run
+local old_facts, old_status, old_expires, old_created, old_context_hash, old_sending, old_version
+local old_subject, old_run, challenges
 if latest then
-  old_facts, old_status, old_expires, old_context_hash, old_sending, old_version, old_subject, old_run = unpack(
-    redis.call('HMGET', known_record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.CONTEXT_HASH,
-    Record.SENDING, Record.VERSION, Record.SUBJECT, Record.RUN))
+  old_facts, old_status, old_expires, old_context_hash, old_sending, old_version, old_subject, old_run, challenges =
+    unpack(redis.call('HMGET', known_record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.CONTEXT_HASH,
+    Record.SENDING, Record.VERSION, Record.SUBJECT, Record.RUN, Record.CHALLENGES))
   old_created = created_at(old_facts)
   if old_status == 'pending' and has_expired(now, old_expires, old_created, old_run) then
-    end_verification({audit = audit_key, secrets = known_secrets_key, now = now,
+    if dry_run ~= '1' then end_verification({audit = audit_key, secrets = known_secrets_key, now = now,
       who = {record = known_record_key, token = latest, app = app, mask = mask, number_hash = number_hash}},
-      'verification.expired', old_version)
+      'verification.expired', old_version) end
   elseif old_status == 'pending' and (old_subject or '') == subject
     and redis.call('EXISTS', known_secrets_key) == 1 then
     -- A code that was sent for one subject is never sent again for another one who shares the phone.
@@ -67,7 +70,7 @@ end
 -- A refusal that says something about this person goes into the record: one of a kind in a while, with the number of
 -- those that were left out before it, so that a caller in a loop cannot fill the record. `limit` names what refuses.
 local function refuse(code, retry_ms, left, limit)
-  if limit then
+  if limit and dry_run ~= '1' then
     if now >= (redis.call('HGET', start_refusals_key, code) or 0) + refusal_gap_ms then
       local skipped = tonumber(redis.call('HGET', start_refusals_key, code .. Refused.SKIPPED) or 0)
       redis.call('HSET', start_refusals_key, code, int(now), code .. Refused.SKIPPED, 0)
@@ -113,12 +116,13 @@ if last and string.find(',' .. healthy .. ',', ',' .. last .. ',', 1, true) then
 end
 local failover = open_route(blocked, failover_route)
 if failover ~= '' then open = open .. ',' .. failover end
-consider(limit_wait(counted.times, send_rules, now), 'service.sends_per_number')
+consider(caps_wait(counted, send_rules, now), 'service.sends_per_number')
 local started = read_times(starts)
 consider(limit_wait(started, start_rules, now), 'starts_per_number')
 if tonumber(outer_wait_ms) > 0 then consider(tonumber(outer_wait_ms), 'starts_per_client_ip or starts_per_app') end
 if wait then return refuse('rate_limited', wait, nil, limit) end
 if redis.call('XLEN', outbox_key) >= tonumber(queue_max) then return refuse('queue_full', 1000) end
+if dry_run == '1' then return {operation, 'would', (select(2, string.match(open, RouteSender.EACH)))} end
 
 -- It passes. Count it, and remember it as the number's latest.
 open = without_profiles(open)
@@ -153,6 +157,11 @@ if pending then
   local fields = {Record.EXPIRES, int(expires), Record.SENDING,
     string.format(Sending.PACK, sends, n, channel, next_send), Record.METADATA, metadata,
     Record.SENT_AT .. sends, int(now)}
+  -- Whoever asks for the code has a verifier of their own, and the earlier one still counts.
+  if challenge ~= '' and not string.find(challenges or '', challenge, 1, true) then
+    fields[#fields + 1] = Record.CHALLENGES
+    fields[#fields + 1] = challenges and challenges .. ',' .. challenge or challenge
+  end
   old_version = tonumber(old_version) or 0
   add_to_timeline(fields, old_version + 1, 'verification.resent', now, nil, detail)
   queue_delivery(c, n, open, sends, channel, locale, autofill, sent_within_ms, fields,
@@ -167,6 +176,10 @@ local fields = {Record.FACTS, string.format(RecordFacts.PACK, app, purpose, mask
 if context_hash ~= '' then
   fields[#fields + 1] = Record.CONTEXT_HASH
   fields[#fields + 1] = context_hash
+end
+if challenge ~= '' then
+  fields[#fields + 1] = Record.CHALLENGES
+  fields[#fields + 1] = challenge
 end
 if subject ~= '' then
   fields[#fields + 1] = Record.SUBJECT

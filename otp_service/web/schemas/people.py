@@ -1,0 +1,146 @@
+"""What stands against a person, for those who support them. Times are RFC 3339 UTC, durations whole seconds."""
+
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from ...clock import rfc3339
+from ...domain.delivery import DeliveryStatus
+from ...domain.person import Budget
+from ...domain.view import VerificationView, whole_seconds
+from ...usecases.support import Person, Standing
+from .forms import Request
+from .optouts import ProfileOptOut, profile_optout
+from .values import Count, DeliveryStatusWord, MaskedNumber, ProblemCode, Seconds, Time, VerificationStatus
+from .verification import CarrierError
+
+_OF_ALL = "Over all apps; `used` counts this app's own part where a key of the app asks."
+
+
+class LimitState(msgspec.Struct):
+    """One limit as it stands."""
+
+    name: Annotated[str, Meta(description="As in the configuration; `service.…` are over all apps.")]
+    limit: Count
+    per: Seconds
+    used: Annotated[int, Meta(description=_OF_ALL, extra_json_schema={"minimum": 0})]
+    retry_after: Annotated[Seconds | None, Meta(description="Null if it refuses nothing now.")]
+    purpose: Annotated[str | None, Meta(description="Of a ladder.")]
+
+
+class PersonBlock(msgspec.Struct):
+    """One thing that refuses a start now."""
+
+    code: ProblemCode
+    app: str
+    purpose: str | None
+    limit: str | None
+    messaging_profile_id: str | None
+    retry_after: Seconds | None
+    lift: Annotated[Literal["lock", "optout"], Meta(description="What takes it away.")]
+
+
+class LastDelivery(msgspec.Struct):
+    """A message of one of the latest verifications."""
+
+    delivery_id: str
+    sender: str
+    status: DeliveryStatusWord
+    error: CarrierError | None
+    queued_at: Time
+    updated_at: Time
+
+
+class LatestVerification(msgspec.Struct):
+    """The latest verification of one purpose."""
+
+    verification_id: str
+    purpose: str
+    status: VerificationStatus
+    created_at: Time
+    checks_left: Count
+    deliveries: list[LastDelivery]
+
+
+class PersonInApp(msgspec.Struct):
+    """What one app knows of the person."""
+
+    app: str
+    optouts: list[ProfileOptOut]
+    limits: list[LimitState]
+    verifications: list[LatestVerification]
+
+
+class PersonStanding(msgspec.Struct):
+    """What stands against a person: `blocks` is what refuses now, the rest is what it follows from."""
+
+    to: MaskedNumber
+    at: Time
+    blocks: list[PersonBlock]
+    apps: list[PersonInApp]
+
+
+class LiftRequest(Request):
+    """What to take away, and why. The reason is put on record."""
+
+    what: Literal["lock", "optout"]
+    reason: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": 200}, examples=["Ticket 4711"])]
+
+
+class Lifted(msgspec.Struct):
+    """What stood: limits of a lock, messaging profiles of opt-outs; empty if nothing did."""
+
+    lifted: list[str]
+
+
+def person_standing(person: Person) -> PersonStanding:
+    """The answer of GET /people/{number}."""
+    blocks = [block for one in person.standing for block in _blocks(one)]
+    return PersonStanding(person.mask, rfc3339(person.at_ms), blocks, [_in_app(one) for one in person.standing])
+
+
+def _blocks(one: Standing) -> Iterator[PersonBlock]:
+    for entry in one.optouts:
+        if entry.opted_out:
+            yield PersonBlock("opted_out", one.app, None, None, entry.messaging_profile_id, None, "optout")
+    for budget in one.budgets:
+        if budget.wait_ms:
+            wait = whole_seconds(budget.wait_ms)
+            yield PersonBlock(budget.code, one.app, budget.purpose, budget.name, None, wait, "lock")
+
+
+def _in_app(one: Standing) -> PersonInApp:
+    return PersonInApp(
+        one.app,
+        [profile_optout(entry) for entry in one.optouts],
+        [_limit(budget) for budget in one.budgets],
+        [_verification(view) for view in one.latest],
+    )
+
+
+def _limit(budget: Budget) -> LimitState:
+    wait = whole_seconds(budget.wait_ms) if budget.wait_ms else None
+    return LimitState(budget.name, budget.limit, budget.per_ms // 1000, budget.used, wait, budget.purpose)
+
+
+def _verification(view: VerificationView) -> LatestVerification:
+    ref = view.reference
+    return LatestVerification(
+        ref.verification_id,
+        view.purpose,
+        view.status,
+        rfc3339(view.created_ms),
+        view.checks_left,
+        list(_deliveries(view, ref.delivery_id(1)[:-1])),
+    )
+
+
+def _deliveries(view: VerificationView, stem: str) -> Iterable[LastDelivery]:
+    for one in view.deliveries:
+        error = CarrierError(*one.error) if one.error else None
+        status: DeliveryStatus = one.status
+        yield LastDelivery(
+            f"{stem}{one.ordinal}", one.sender, status, error, rfc3339(one.queued_ms), rfc3339(one.updated_ms)
+        )
