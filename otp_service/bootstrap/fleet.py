@@ -32,7 +32,7 @@ Facts = Mapping[str, object]
 def configuration_parts(settings: Settings, ids: Ids) -> dict[str, str]:
     """Names each part that must be the same in every process, by a keyed hash: no secret can be guessed from it."""
     policy = settings.policy
-    parts = {
+    parts: dict[str, object] = {
         "apps": dict(policy.apps),
         "senders": dict(policy.senders),
         "numbers": (policy.per_number, str(policy.audit_addresses)),
@@ -41,6 +41,8 @@ def configuration_parts(settings: Settings, ids: Ids) -> dict[str, str]:
         PUBLIC_URL: (settings.public_url, settings.issuer),
         "carrier's address": settings.telnyx_base_url,
     }
+    if settings.telnyx_api_key:
+        parts["carrier's key"] = settings.telnyx_api_key
     return {part: _named(ids, value) for part, value in parts.items()}
 
 

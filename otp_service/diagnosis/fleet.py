@@ -11,7 +11,7 @@ HINTS = ((API, "no request is answered; run: otp-service serve"), (WORKER, "no c
 
 
 def check_fleet(fleet: Fleet, own: ProcessRecord | None) -> Iterator[CheckResult]:
-    """A line for each role, each thing that differs and the webhooks' signatures.
+    """A line for each role, each process, each thing that differs and the webhooks' signatures.
 
     `own` is what this command would be as a process; None if that cannot be said.
     """
@@ -21,6 +21,7 @@ def check_fleet(fleet: Fleet, own: ProcessRecord | None) -> Iterator[CheckResult
         yield CheckResult("processes", False, error.detail)
         return
     yield from _roles(processes)
+    yield from (CheckResult(one.name, True, one.facts) for one in processes)
     if processes:
         yield from _same(processes, own)
         yield from _webhooks(processes)
@@ -37,10 +38,7 @@ def _same(processes: Sequence[ProcessRecord], own: ProcessRecord | None) -> Iter
     found = [*differences(compared), *wrong_clocks(processes)]
     yield from map(_failed, found)
     if not found:
-        one = processes[0]
-        keys = ", ".join(one.key_ids)
-        detail = f"all have version {one.version}, one configuration, the same keys ({keys}) and right clocks"
-        yield CheckResult("processes", True, detail)
+        yield CheckResult("processes", True, "all alike, with right clocks")
 
 
 def _webhooks(processes: Sequence[ProcessRecord]) -> Iterator[CheckResult]:

@@ -1,5 +1,6 @@
 """What the processes of an installation say of themselves, and how they differ."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -39,6 +40,16 @@ class ProcessRecord:
     def name(self) -> str:
         """For people."""
         return f"{self.role} {self.pid} on {self.host}" if self.pid else self.role
+
+    @property
+    def facts(self) -> str:
+        """Everything that must be the same elsewhere, and the clock, in one line for people."""
+        parts = "|".join(f"{part}={value}" for part, value in sorted(self.configuration.items()))
+        named = hashlib.sha256(parts.encode()).hexdigest()[:8]
+        keys, ahead_s = ", ".join(self.key_ids), self.ahead_ms / 1000
+        return (
+            f"version {self.version}, configuration {named}, keyring {self.keyring} with {keys}, clock {ahead_s:+.1f} s"
+        )
 
 
 @dataclass(frozen=True, slots=True)

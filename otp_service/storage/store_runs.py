@@ -14,10 +14,12 @@ from typing import Any
 
 from .. import telemetry
 from ..domain.audit import EventType
-from .answering import answering
+from .answering import STORE_ERRORS, answering
 from .audit_log import AuditLog
+from .replica_guard import WAIT_MS
 from .schema import Keys
 from .schema.encodings import flag
+from .schema.fields import LiveProcesses
 from .scripts import Call, Scripts
 from .store import Store
 from .told import Told
@@ -115,11 +117,27 @@ class StoreRuns:
             self._told.give_back(taken)
             raise
         if reply[0] == "same":
-            self._count, self._vote = self._count + 1, ""
+            self._vote = ""
+            if self._is_on_replicas():
+                self._count += 1
+            else:
+                self._told.give_back(taken)
             self._compare(Seen(*reply[1:]))
         else:
             self._told.give_back(taken)
             self._vote = self._judge(reply[1])
+
+    def _is_on_replicas(self) -> bool:
+        """Whether the replicas have the beat, where some are expected: only then a new primary must know it."""
+        guard = self._scripts.guard
+        if not guard.on:
+            return True
+        mark = ("HSET", self._keys.live_processes(), LiveProcesses.MARK, "1")
+        try:
+            count = guard.waits_for(self._keys.run(0))
+            return self._store.run_confirmed(mark, count, WAIT_MS)[1] >= count
+        except STORE_ERRORS:
+            return False
 
     def _ask(self) -> Any:
         return self._scripts.call(

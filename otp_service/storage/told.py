@@ -5,6 +5,11 @@ answered was written before that beat, so the beat stands for it.
 """
 
 from collections import deque
+from collections.abc import Sequence
+
+from ..domain.verification import Status
+from .schema.encodings import CheckReply
+from .schema.fields import Record
 
 MOST = 100_000
 """Answers that are remembered at most. With more of them since the last beat, nothing can be said."""
@@ -28,6 +33,16 @@ class Told:
     def add(self, record: str, field: str, value: str) -> None:
         """A caller is about to be told what this field of the record says."""
         self._facts.append((record, field, value))
+
+    def add_check(self, record: str, operation_id: str, answer: Sequence[str]) -> None:
+        """A caller is about to be told this answer of `verification/check`."""
+        match answer[0]:
+            case "approved":
+                self.add(record, Record.STATUS, Status.APPROVED)
+            case "ended":
+                self.add(record, Record.STATUS, answer[1])
+            case "wrong":
+                self.add(record, f"{Record.OPERATION}{operation_id}", CheckReply.pack("wrong", answer[1]))
 
     def take(self) -> deque[Fact]:
         """What was told until now. It is remembered no longer, unless it is given back."""

@@ -19,7 +19,7 @@ from .latest_hints import LatestHints
 from .pieces import pack_sealed
 from .record_views import View, created, timeline_of, usual_detail, view_of
 from .schema import Keys
-from .schema.encodings import CheckReply, LatestEntry, RecordFacts
+from .schema.encodings import LatestEntry, RecordFacts
 from .schema.fields import Number, Record
 from .scripts import Scripts
 from .store import Store, fields_of
@@ -186,7 +186,7 @@ class Verifications:
             digests=[part for kid, digest in command.digests.items() for part in (kid, bytes.fromhex(digest))],
         )
         _require_echo(reply, command.operation_id)
-        self._remember(command, reply)
+        self._told.add_check(self._keys.record(command.reference), command.operation_id, reply[1:])
         match reply[1]:
             case "approved":
                 return self._approved(command, reply[2:10])
@@ -205,18 +205,6 @@ class Verifications:
                 raise KeyUnknown(reply[2])
             case _:
                 return NotFound()
-
-    def _remember(self, command: CheckCommand, reply: Sequence[str]) -> None:
-        """What the caller is told, if it must be so after a restart of the store too."""
-        record = self._keys.record(command.reference)
-        match reply[1]:
-            case "approved":
-                self._told.add(record, Record.STATUS, Status.APPROVED)
-            case "ended":
-                self._told.add(record, Record.STATUS, reply[2])
-            case "wrong":
-                told = CheckReply.pack("wrong", reply[2])
-                self._told.add(record, f"{Record.OPERATION}{command.operation_id}", told)
 
     def _approved(self, command: CheckCommand, reply: Sequence[str]) -> Approved:
         at, number_hash, purpose, channel, context_hash, receipt_id, mask, subject = reply

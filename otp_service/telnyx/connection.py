@@ -45,6 +45,7 @@ class KeptConnection:
     """
 
     def __init__(self, tls: ssl.SSLContext, backend: httpcore.NetworkBackend) -> None:
+        tls.set_alpn_protocols(["http/1.1"])
         self._tls = tls
         self._backend = backend
         self._one: Http1 | None = None

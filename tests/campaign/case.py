@@ -18,6 +18,9 @@ API_FAULTS = frozenset({"kill_api", "kill_api_child", "stop_api"})
 ELECTIONS = frozenset({"planned_failover", "kill_primary", "hang_primary", "partition", "shard_down", "elected"})
 """Faults after which another server may be the primary, and that it became one."""
 
+RESTARTS = ELECTIONS | {"kill_store"}
+"""Faults after which the store may end what began before: it cannot know whether it has forgotten anything."""
+
 STORE_FAULTS = frozenset({"kill_store", "stop_store", "kill_connections", "flush_scripts"}) | ELECTIONS
 WORKER_FAULTS = STORE_FAULTS | {"kill_worker", "stop_worker", "kill_api"}
 STARTUP_S = 10.0
@@ -92,6 +95,12 @@ class Case:
                     found.setdefault(str(entry["delivery_id"]), str(entry["detail"].get("to", "")))
         return found
 
+    def failed_over_at(self, delivery_id: str) -> float:
+        """When the next sender was chosen for it; infinite if there is no such event."""
+        events = self.events_of[verification_of(delivery_id)]
+        chosen = (e.at for e in events if e.type == FAILOVER_EVENT and e.delivery_id == delivery_id)
+        return min(chosen, default=math.inf)
+
     @cached_property
     def sends(self) -> list[Send]:
         """The accepted starts. Repeated responses about the same delivery count once."""
@@ -148,6 +157,11 @@ class Case:
     def paused_s(self, began: float, ended: float) -> float:
         """For how long the campaign itself did not run in that time."""
         return sum(max(0.0, min(ended, last) - max(began, first)) for first, last in self.evidence.pauses)
+
+    def was_ended_early(self, verification_id: str) -> bool:
+        """Whether its code ended before its time, as codes do that began before a restart of the store."""
+        ended = [e.at for e in self.events_of[verification_id] if e.type == ENDED_EVENT["expired"]]
+        return any(at < self.expires(verification_id) - 1.0 for at in ended)
 
     def checks_of(self, verification_id: str) -> list[Call]:
         """The callers' checks of a verification."""

@@ -17,6 +17,11 @@ REPORT_FAULTS = frozenset(
 """The faults that delay or drop a delivery report."""
 
 
+REPORT_S = 1.0
+"""A message that the carrier held for longer than this may arrive so shortly before the failover: its report is not
+there yet."""
+
+
 def reason_for_none(case: Case, send: Send) -> str:
     """The final statuses that explain why no SMS arrived; empty if there is none or one says `delivered`."""
     reasons = [_reason_of(case, send, name) for name in send.chain]
@@ -59,7 +64,9 @@ def _cause_of_extra(case: Case, send: Send, name: str) -> str:
         return SENDER_FAILED
     first = min((request.received_at for request in case.requests_of[name]), default=0.0)
     second = min((request.received_at for each in after for request in case.requests_of[each]), default=math.inf)
-    if min(copy.received_at for copy in case.copies_of[name]) > second:
+    decided = min(second, case.failed_over_at(name))
+    arrived = min(copy.received_at for copy in case.copies_of[name])
+    if arrived > decided or (arrived > first + REPORT_S and arrived > decided - REPORT_S):
         return HELD
     return REPORT_LATE if case.during(REPORT_FAULTS, first, second) else ""
 

@@ -36,7 +36,7 @@ from .receiver import Receiver
 from .scenarios import MAX_CHECKS, WRONG_CODES_PER_NUMBER
 
 CODE_TTL_S = 20
-START_TIMEOUT_S = 40.0
+START_TIMEOUT_S = 90.0
 MAX_RESTARTS = 100
 _PROFILE = "abc85f64-5717-4562-b3fc-2c9600000000"
 _TOML = """\

@@ -35,6 +35,7 @@ def counts(case: Case) -> dict[str, int]:
         "SMS on phones": len(case.evidence.messages),
         "replies of persons": len(case.evidence.replies),
         "callbacks received": len(case.evidence.callbacks or ()),
+        "codes ended by the store": sum(map(case.was_ended_early, case.evidence.verifications)),
         "faults": len(case.evidence.faults),
     }
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from .breaches import ACCIDENT, LEFT, UNEXPECTED, Breach
-from .case import RECOVERY_S, STORE_FAULTS, Case
+from .case import RECOVERY_S, RESTARTS, STORE_FAULTS, Case
 from .evidence import Call
 
 _EXPECTED = {
@@ -17,14 +17,23 @@ _EXPECTED = {
 def unexpected_response(case: Case) -> Iterator[Breach]:
     """Every response has a status that the contract allows for the request."""
     for call in case.evidence.calls:
-        if call.status is not None and call.status not in _expected(call):
+        if call.status is not None and call.status not in _expected(case, call):
             yield Breach(UNEXPECTED, call.verification_id or call.number, f"{call.kind}: {call.status} {call.code}")
 
 
-def _expected(call: Call) -> set[int]:
+def _expected(case: Case, call: Call) -> set[int]:
     names_another = call.kind == "check" and call.to not in ("", call.number)
     may_be_told = call.code == "opted_out" or names_another
-    return _EXPECTED.get(call.kind, {call.status or 0}) | ({403, 404} if may_be_told else set())
+    expected = _EXPECTED.get(call.kind, {call.status or 0}) | ({403, 404} if may_be_told else set())
+    return expected | ({422} if _is_of_another_run(case, call) else set())
+
+
+def _is_of_another_run(case: Case, call: Call) -> bool:
+    """A receipt of before a restart of the store: whether it was redeemed is not known."""
+    if call.code != "receipt_invalid":
+        return False
+    started = min((each.began for each in case.calls_of[call.verification_id]), default=call.began)
+    return case.during(RESTARTS, started, call.ended)
 
 
 def left_in_the_store(case: Case) -> Iterator[Breach]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from .breaches import REFUSED, Breach
-from .case import ELECTIONS, Case
+from .case import RESTARTS, Case
 from .evidence import Call
 from .sending_rules import CLOCK_S
 
@@ -49,7 +49,7 @@ def _exhausted(case: Case, call: Call) -> bool:
 def _expired(case: Case, call: Call) -> bool:
     started = min(each.began for each in case.calls_of[call.verification_id] if each.kind == "start")
     over = call.ended >= case.expires(call.verification_id) - CLOCK_S
-    return over or case.during(ELECTIONS, started, call.ended)
+    return over or case.during(RESTARTS, started, call.ended)
 
 
 def _canceled(case: Case, call: Call) -> bool:

@@ -157,3 +157,14 @@ def test_a_used_or_expired_code_is_refused() -> None:
     expired = replace(used, code="verification_expired", began=EXPIRES, ended=EXPIRES + 0.1)
     assert with_call(used) == set()
     assert with_call(expired) == set()
+
+
+def test_a_restart_of_the_store_may_end_what_began_before() -> None:
+    """Codes and receipts; without a restart both are refused for nothing."""
+    restart = Fault("kill_store", T0 + 0.3, T0 + 0.6, "store")
+    ended = call("check", 0.9, 410, code="verification_expired", guess=CODE)
+    unusable = call("redeem", 3, 422, code="receipt_invalid")
+    assert with_call(ended, restart) == set()
+    assert with_call(ended) == {breaches.REFUSED}
+    assert with_call(unusable, restart) == set()
+    assert with_call(unusable) == {breaches.UNEXPECTED}

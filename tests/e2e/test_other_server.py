@@ -41,7 +41,7 @@ def served(shared_dev: Dev, tmp_path: Path) -> Iterator[ServiceClient]:
     with (tmp_path / "gunicorn.log").open("wb") as log:
         process = subprocess.Popen(command(port), stdout=log, stderr=log, env=environ, cwd=tmp_path)
     try:
-        wait_until(lambda: process.poll() is not None or answers(url), 30, "gunicorn")
+        wait_until(lambda: process.poll() is not None or answers(url), 60, "gunicorn")
         assert process.poll() is None, (tmp_path / "gunicorn.log").read_text()
         with closing(ServiceClient({**shared_dev.env, "OTP_URL": url})) as made:
             yield made
@@ -70,4 +70,4 @@ def test_a_login(served: ServiceClient, shared_dev: Dev) -> None:
     for _ in range(20):
         assert answers(served.url)
     assert requests_seen(served.url, served.key()) - before >= 20
-    wait_until(lambda: is_among_the_processes(shared_dev), 30, "gunicorn's record")
+    wait_until(lambda: is_among_the_processes(shared_dev), 60, "gunicorn's record")

@@ -91,6 +91,14 @@ def test_what_differs_is_named(change: dict[str, Any], subject: str) -> None:
     assert all(name in found.detail for name in ("api 1 on a", "api 2 on b"))
 
 
+def test_what_a_process_is_stands_in_one_line() -> None:
+    """Version, configuration, keyring with its keys, and the clock; another configuration has another name."""
+    facts = record(key_ids=("x", "y"), ahead_ms=-1_500).facts
+    assert facts.startswith("version 1.0, configuration ")
+    assert facts.endswith(", keyring k1 with x, y, clock -1.5 s")
+    assert record(configuration={"apps": "c2"}).facts.split(", ")[1] != facts.split(", ")[1]
+
+
 def test_a_wrong_clock_is_named() -> None:
     """More than two seconds ahead or behind."""
     skews = (2_001, -2_001, 2_000, -2_000, 0)

@@ -82,6 +82,8 @@ class LiveProcesses:
     """When a run was first seen about which nothing is decided yet, as `RunMoment`."""
     BEAT: Final = "beat:"
     """Followed by the id of a process: its last beat, as `Beat`."""
+    MARK: Final = "mark"
+    """As in `StoreRun`."""
     VOTE: Final = "vote:"
     """Followed by the id of a process: its vote, as `RunVote`."""
 

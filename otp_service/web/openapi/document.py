@@ -159,10 +159,15 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
 def _query_parameters(kind: type[msgspec.Struct] | None) -> list[dict[str, Any]]:
     if kind is None:
         return []
+    needed = getattr(kind, "REQUIRED", ())
     return [
-        _parameter(name, "query", form["description"], {word: form[word] for word in form if word != "description"})
+        _parameter(name, "query", form["description"], _without_words(form, name in needed), required=name in needed)
         for name, form in members(kind).items()
     ]
+
+
+def _without_words(form: dict[str, Any], needed: bool) -> dict[str, Any]:
+    return {word: form[word] for word in form if word not in ("description", *(("default",) if needed else ()))}
 
 
 def _parameter(

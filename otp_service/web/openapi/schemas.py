@@ -92,7 +92,7 @@ def _plain(schema: Any) -> Any:
     if isinstance(plain.get("description"), str):
         plain["description"] = inspect.cleandoc(plain["description"])
     if "enum" in plain:
-        plain.setdefault("type", "string")
+        plain.setdefault("type", "integer" if all(isinstance(one, int) for one in plain["enum"]) else "string")
     if plain.get("type") == "object" and "properties" not in plain:
         plain = _OPEN | plain
     return _typed_options(plain) if "anyOf" in plain and "type" in plain else plain

@@ -149,6 +149,7 @@ class FactorsQuery(Request):
 
     MUST_BE: ClassVar[dict[str, str]] = {}
     MAX_DIGITS: ClassVar[dict[str, int]] = {}
+    REQUIRED: ClassVar[tuple[str, ...]] = ("subject",)
 
     subject: SubjectText = ""
 

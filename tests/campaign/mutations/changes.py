@@ -116,7 +116,7 @@ MUTATIONS: Sequence[Mutation] = (
         check_after_expiry,
         (
             Change(
-                f"{LUA}/_common.lua",
+                f"{LUA}/_life.lua",
                 "  return now >= tonumber(expires) or",
                 "  do return false end\n  return now >= tonumber(expires) or",
             ),

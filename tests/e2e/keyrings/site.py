@@ -53,7 +53,7 @@ class Site(Cluster):
         port = ports.free_port()
         self.another("serve", "--port", str(port), "--workers", "1", "--drain", "0s", **environ)
         url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: answers(f"{url}/healthz"), 20, "the other API")
+        wait_until(lambda: answers(f"{url}/healthz"), 60, "the other API")
         return url
 
     def copy_of_the_ring(self) -> Path:

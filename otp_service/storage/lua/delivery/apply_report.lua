@@ -68,7 +68,10 @@ end
 local function record_status()
   local detail = {carrier_status = carrier_status}
   if status == 'failed' and code ~= '' then detail.code, detail.title = code, title end
-  append_event(audit_key, c.who, 'delivery.' .. status, now, ordinal, cjson.encode(detail))
+  local kept = cjson.encode(detail)
+  -- The timeline takes it from the record, the audit record has no other place for it.
+  if status == 'sent' then detail.message_id = message_id end
+  append_event(audit_key, c.who, 'delivery.' .. status, now, ordinal, cjson.encode(detail), kept)
 end
 
 if not known_id then record_acceptance() end
