@@ -23,6 +23,7 @@ from otp_service.storage.cursors import Cursors
 from otp_service.storage.dead_letters import DeadLetters
 from otp_service.storage.fleet import Fleet
 from otp_service.storage.keyrings import Keyrings
+from otp_service.storage.people import People
 from otp_service.storage.readiness import dead_shards, fix_shards
 from otp_service.storage.replica_guard import ReplicaGuard
 from otp_service.storage.replicas import Replicas
@@ -267,6 +268,7 @@ def other_places(harness: StoreHarness) -> None:
     harness.audit.trim(60_000)
     dead_letters(harness)
     every_factor(harness)
+    people(harness)
     runs(harness)
     consumer = AuditConsumer(harness.store, harness.scripts, harness.keys)
     consumer.open("0")
@@ -289,6 +291,17 @@ def other_places(harness: StoreHarness) -> None:
     harness.sender_stats.claim_health_poll()
     fix_shards(harness.store, harness.keys)
     dead_shards(harness.store, harness.keys)
+
+
+def people(harness: StoreHarness) -> None:
+    """Somebody is helped: what counts against a number, and an opt-out, are taken away."""
+    ref = harness.start(fresh_number()).reference
+    harness.check(ref, WRONG)
+    harness.optouts.record(ref.number_hash, "+1", OptOut("profile-a", True, 1, "STOP", "inbound"), word("evt"))
+    found = People(harness.store, harness.scripts, harness.keys)
+    assert found.remembered(ref.number_hash).sends
+    assert found.lift_lock(ref.number_hash, "+1", None, "asked by phone")
+    assert found.lift_optouts(ref.number_hash, "+1", ["profile-a"], None, "asked by phone") == ["profile-a"]
 
 
 def runs(harness: StoreHarness) -> None:
