@@ -185,8 +185,8 @@ MUTATIONS: Sequence[Mutation] = (
         "another app may read a verification",
         breaches.FOREIGN,
         look_from_another_app,
-        "storage/verifications.py",
-        "return Record.FACTS in record and app in (None, _app_of(record))",
+        "storage/record_views.py",
+        "return Record.FACTS in record and app in (None, app_of(record))",
         "return Record.FACTS in record",
     ),
     _one(
