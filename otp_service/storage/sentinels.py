@@ -1,7 +1,7 @@
 """Where the primary of a Sentinel service is: all sentinels are asked all the time, and the most of them are believed.
 
 A sentinel may be dead, hang, be cut off with the old primary, or watch another service. So one answer alone moves
-nobody while a majority of the sentinels that the URL names says something else. Without a majority the newest
+nobody while more of those that answer say something else. Where as many name one server as another, the newest
 configuration counts (`config-epoch`, which Sentinel raises with each failover). `SENTINEL GET-MASTER-ADDR-BY-NAME`
 names the new primary up to a second earlier than `SENTINEL MASTER`, which tells everything else.
 
@@ -229,10 +229,7 @@ class Sentinels:
         votes = Counter(answer.primary for answer in answers)
         if not votes:
             return None
-        most, count = votes.most_common(1)[0]
-        if count * 2 > self.count:
-            return most
-        return max(answers, key=lambda answer: (answer.epoch, votes[answer.primary])).primary
+        return max(answers, key=lambda answer: (votes[answer.primary], answer.epoch)).primary
 
     def _is_decided(self) -> bool:
         votes = Counter(answer.primary for answer in self.answers())

@@ -21,6 +21,7 @@ from otp_service.domain.errors import ConfigError, NotReady, StoreUnavailable
 from otp_service.domain.verification import Status
 from otp_service.storage import connect, readiness
 from otp_service.storage.primary import ROLE_CHECK_S
+from otp_service.storage.sentinels import Sentinels
 from tests.conftest import wait_until
 
 from .harness import CODE, WRONG, StoreHarness, fresh_number
@@ -185,24 +186,33 @@ def test_most_of_the_sentinels_are_believed(tmp_path: Path) -> None:
     """One watches something else by the same name, with a newer configuration; one is dead; one hangs."""
     with pair(tmp_path) as (first, other), contextlib.ExitStack() as stack:
         other.promote()
-        sentinels = []
-        for number, primary in enumerate((other, first, first, first)):
+        newer = {"sentinel monitor main": f"127.0.0.1 {other.port} 3", "sentinel config-epoch main": "7"}
+        sentinels = [Server(tmp_path / "sentinel0", "--sentinel", **newer)]
+        stack.callback(sentinels[0].kill)
+        for number in (1, 2, 3):
             sentinels.append(Server(tmp_path / f"sentinel{number}", "--sentinel"))
             stack.callback(sentinels[-1].kill)
-            sentinels[-1].client.execute_command("SENTINEL", "MONITOR", "main", "127.0.0.1", primary.port, 3)
-        hosts = [f"127.0.0.1:{port}" for port in (sentinels[0].port, 1, *(one.port for one in sentinels[1:]))]
+            sentinels[-1].client.execute_command("SENTINEL", "MONITOR", "main", "127.0.0.1", first.port, 3)
+        wrong, *right = (f"127.0.0.1:{sentinel.port}" for sentinel in sentinels)
+        store = connect.connect(f"redis+sentinel://{','.join((wrong, '127.0.0.1:1', *right))}/main")
+        stack.callback(store.close)
+        assert store.sentinels is not None
+        known = store.sentinels
+        # A machine that is too busy hears less of them.
+        wait_until(partial(_is_named, known, first), 30, "the majority's word")
+        fooled = connect.connect(f"redis+sentinel://{wrong}/main")
+        stack.callback(fooled.close)
+        wait_until(_answered(lambda: port_of(fooled.client.info("server")) == other.port), 30, "its word alone")
         sentinels[3].hang()
+        wait_until(lambda: len(known.answers()) == 3, 30, "the silence of one")
+        wait_until(_answered(lambda: port_of(store.client.info("server")) == first.port), 30, "the primary")
 
-        def leads(names: list[str]) -> int:
-            store = connect.connect(f"redis+sentinel://{','.join(names)}/main")
-            try:
-                return port_of(store.client.info("server"))
-            finally:
-                store.close()
 
-        assert leads(hosts) == first.port
-        assert leads(hosts[:1]) == other.port
-        assert leads(hosts[3:]) == first.port
+def _is_named(sentinels: Sentinels, primary: Server) -> bool:
+    """Whether this one is believed in while four answer of five."""
+    with contextlib.suppress(RedisConnectionError):
+        return sentinels.discover_master() == ("127.0.0.1", primary.port) and len(sentinels.answers()) == 4
+    return False
 
 
 def port_of(info: Any) -> int:
