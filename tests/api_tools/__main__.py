@@ -3,15 +3,14 @@
 import argparse
 import copy
 import json
-import signal
 import sys
 import tempfile
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from tests.conftest import Dev
-from tests.e2e.dev_command import call, start_dev_here
+from tests.conftest import Dev, start_dev, stop_dev
+from tests.e2e.dev_command import call
 
 from .mutations import MUTATIONS, Document, no_answer_for_a_wrong_code
 from .tools import Tools, environment, refusal
@@ -81,14 +80,13 @@ def run(tools: Tools) -> list[str]:
     """All faults."""
     with tempfile.TemporaryDirectory() as name:
         out = Path(name)
-        dev = start_dev_here(out)
+        dev = start_dev(out / "state")
         try:
             document = call(f"{dev.url}/openapi.json")[1]
             judged = (accepted(tools, document, out), refused(tools, document, out))
             return [*chain(*judged), *answers(tools, dev, document, out)]
         finally:
-            dev.process.send_signal(signal.SIGTERM)
-            dev.process.communicate(timeout=30)
+            stop_dev(dev)
 
 
 def main() -> int:

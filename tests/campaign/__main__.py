@@ -14,12 +14,13 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from . import report
+from .breaches import BY_SLOWNESS
 from .client import ApiClient
 from .cluster import CODE_TTL_S, Cluster
 from .collect import Collector, store_facts, verification_ids
@@ -46,6 +47,9 @@ ATTEMPTS = 2
 
 MOST_TROUBLES = 0.05
 """If more callers than this share were let down by the campaign itself, too little was tried."""
+
+MOST_PAUSED = 0.15
+"""If the campaign itself was kept from running for more than this share of its time, slowness proves nothing."""
 
 MAX_PATH_CHARS = 60
 """A unix socket's path has at most about a hundred characters."""
@@ -77,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except (KeyboardInterrupt, asyncio.CancelledError):
             screen.write_line("interrupted; all processes are being ended")
             return 130
-        status = NOT_JUDGED if evidence is None else _conclude(evidence, about, args)
+        status = NOT_JUDGED if evidence is None else conclude(evidence, about, args)
         if status != NOT_JUDGED:
             return status
     screen.write_line("nothing was judged")
@@ -100,7 +104,8 @@ def _attempt(args: argparse.Namespace, load_s: float, screen: report.Screen) -> 
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _conclude(evidence: Evidence, about: dict[str, Any], args: argparse.Namespace) -> int:
+def conclude(evidence: Evidence, about: dict[str, Any], args: argparse.Namespace) -> int:
+    """Print the report, and return the exit status."""
     found = report.document(judge(evidence), about, evidence)
     as_json = json.dumps(found, indent=2)
     if args.dir is not None:
@@ -110,8 +115,15 @@ def _conclude(evidence: Evidence, about: dict[str, Any], args: argparse.Namespac
         Path(args.json).write_text(as_json + "\n", encoding="utf-8")
     sys.stdout.write((as_json if args.json == "-" else report.text(found)) + "\n")
     if not found["held"]:
-        return 1
+        return NOT_JUDGED if _may_be_slowness(evidence, found) else 1
     return NOT_JUDGED if len(evidence.troubles) > MOST_TROUBLES * found["figures"]["accepted"] else 0
+
+
+def _may_be_slowness(evidence: Evidence, found: Mapping[str, Any]) -> bool:
+    """Whether the machine ran nothing for much of the run, and could cause all that was found."""
+    took = max(call.ended for call in evidence.calls) - min(call.began for call in evidence.calls)
+    kinds = {kind for kind, count in found["breaches"].items() if count}
+    return found["paused_s"] > MOST_PAUSED * took and kinds <= BY_SLOWNESS
 
 
 def build_parser() -> argparse.ArgumentParser:

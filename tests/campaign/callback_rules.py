@@ -4,7 +4,11 @@ from collections import Counter
 from collections.abc import Iterator
 
 from .breaches import CALLBACK, Breach
-from .case import Case, group_by
+from .case import ELECTIONS, Case, group_by
+from .evidence import Callback
+
+FORGOTTEN_S = 10.0
+"""How near to an election an event may have been posted that the new primary does not know."""
 
 POSTED = frozenset(
     {
@@ -26,7 +30,19 @@ def callback_lost(case: Case) -> Iterator[Breach]:
     for (verification, kind), count in sorted((recorded - received).items()):
         yield Breach(CALLBACK, verification, f"{count} of {recorded[verification, kind]} x {kind} never arrived")
     for (verification, kind), count in sorted((received - recorded).items()):
+        if _was_forgotten(case, verification, kind):
+            continue
         yield Breach(CALLBACK, verification, f"{count} x {kind} too many: no such event is recorded")
+
+
+def _was_forgotten(case: Case, verification: str, kind: str) -> bool:
+    """Whether the event may have been recorded by a primary that another one then took the place of."""
+    times = [each.received_at for each in case.evidence.callbacks or () if _is(each, verification, kind)]
+    return any(case.during(ELECTIONS, at - FORGOTTEN_S, at + FORGOTTEN_S) for at in times)
+
+
+def _is(callback: Callback, verification: str, kind: str) -> bool:
+    return (callback.verification_id, callback.type) == (verification, kind)
 
 
 def callback_changed(case: Case) -> Iterator[Breach]:

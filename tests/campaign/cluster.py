@@ -253,7 +253,8 @@ class Cluster:
                 continue
             words = child.end_report()
             began = self._started[name]
-            if name in self.order[1:] and time.time() - began < STARTUP_S:
+            refused_to_start = "\notp-service: " in words and time.time() - began < START_TIMEOUT_S
+            if name in self.order[1:] and (refused_to_start or time.time() - began < STARTUP_S):
                 self.failed_starts.append(FailedStart(name, began, time.time(), words[-400:]))
             else:
                 self.accidents.append(f"{name}: {words}"[:400])

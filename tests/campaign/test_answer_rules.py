@@ -138,6 +138,9 @@ def test_every_promised_event_is_posted() -> None:
     assert kinds(*PROMISED, replace(PROMISED[0], digest="other")) == {breaches.CALLBACK}
     assert kinds(*PROMISED[1:], replace(PROMISED[0], signed=False)) == {breaches.CALLBACK}
     assert kinds(*PROMISED, callback("verification.denied")) == {breaches.CALLBACK}
+    election = (Fault("elected", T0 + 4, T0 + 4.1, "server2"),)
+    twice = (*PROMISED, callback("verification.denied"))
+    assert kinds_after(lambda evidence: replace(evidence, callbacks=twice, faults=election)) == set()
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,9 +15,12 @@ import pytest
 
 from ..conftest import clean_environ
 from ..e2e.processes import alive, descendants
+from .__main__ import NOT_JUDGED, build_parser, conclude
+from .breaches import DOUBLE, SLOW
 from .case import ELECTIONS, STORE_FAULTS
 from .evidence import code_in, verification_part
 from .faults import CARRIER_KINDS, PROCESS_KINDS, SETTLE_S, chaos_of, plan, process_kinds
+from .sample_evidence import CALLS, T0, WRONG, call, sample
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "tests.campaign"]
@@ -85,6 +89,20 @@ def test_help_explains_the_command() -> None:
     assert done.returncode == 0
     assert "under faults" in done.stdout
     assert "example:" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("pause_s", "kind", "status"), [(0.1, SLOW, 1), (40.0, SLOW, NOT_JUDGED), (40.0, DOUBLE, 1), (0.1, DOUBLE, 1)]
+)
+def test_a_machine_that_stands_still_breaks_no_promise(pause_s: float, kind: str, status: int) -> None:
+    """What slowness can cause is not judged then; a code that is approved twice always is."""
+    calls = {
+        SLOW: (*CALLS, replace(call("check", 1.2, 422, guess=WRONG), ended=T0 + 200)),
+        DOUBLE: (*CALLS, replace(CALLS[3], began=T0 + 200, ended=T0 + 200.01)),
+    }
+    evidence = replace(sample(), pauses=((T0 + 4, T0 + 4 + pause_s),), calls=calls[kind])
+    args = build_parser().parse_args(["--seed", "1"])
+    assert conclude(evidence, {"store": "server", "minutes": 1.0, "seed": 1}, args) == status
 
 
 @pytest.fixture

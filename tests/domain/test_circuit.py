@@ -166,3 +166,15 @@ def test_the_route_is_tried_in_this_order(
 def test_a_grade_says_how_a_sender_fares(health: Health, grade: int) -> None:
     """Of nobody's deliveries nothing bad is known; one failure is not yet a bad sender."""
     assert health.grade == grade
+
+
+@pytest.mark.parametrize(("probe_ms", "wait_ms"), [(250, 150), (101, 1), (100, 1), (40, 1)])
+def test_an_open_breaker_tells_how_long_to_wait(probe_ms: int, wait_ms: int) -> None:
+    """Until the next probe, and a millisecond at least: a wait of none would be a busy loop."""
+    decision = circuit.stopped_by(Circuit(OWN, 900, probe_ms, code="40300", is_hold=True, now_ms=100))
+    assert (decision.passes, decision.wait_ms, decision.code, decision.is_hold) == (False, wait_ms, "40300", True)
+
+
+def test_units_of_time() -> None:
+    """The durations of holds are written in these."""
+    assert (MINUTE_MS, HOUR_MS, DAY_MS) == (60_000, 3_600_000, 86_400_000)

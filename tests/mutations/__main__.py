@@ -20,10 +20,10 @@ from .suites import core_files, suite_of
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run it and print the survivors as a table."""
-    args = _parser().parse_args(arguments)
+    args = build_parser().parse_args(arguments)
     files = core_files(args.only)
     if not files:
-        _parser().error(f"no file of the core is like {args.only!r}")
+        build_parser().error(f"no file of the core is like {args.only!r}")
     mutants = [mutant for path in files for mutant in mutants_of(path)]
     random.Random(args.seed).shuffle(mutants)
     memory = Memory(args.state)
@@ -35,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The options of the command."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.mutations",
         description="Change scripts and domain in one small place after the other, and run the tests that are about "

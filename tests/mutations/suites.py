@@ -34,7 +34,7 @@ _TABLE: Sequence[tuple[str, Sequence[str]]] = (
     (f"{LUA}/_slots.lua", ("limits", "sender_rate", "clock_steps")),
     (f"{LUA}/*", (*_VERIFICATION, *_DELIVERY)),
 )
-_CONTRACTS = "tests/contracts"
+_QUICK, _SLOWER = ("domain", "usecases", "config"), ("diagnosis", "contracts", "storage", "web")
 
 
 def core_files(pattern: str) -> list[str]:
@@ -54,12 +54,12 @@ def suite_of(path: str) -> list[str]:
 
 
 def _naming(module: str) -> list[str]:
-    """The tests of rules and use cases that import a module of the domain."""
-    places = [
-        path
-        for folder in ("domain", "usecases", "config")
-        for path in sorted((ROOT / "tests" / folder).rglob("test_*.py"))
-    ]
+    """The tests that import a module of the domain: of rules and use cases, or of other layers if there is none."""
+    return _importing(module, _QUICK) or _importing(module, _SLOWER)
+
+
+def _importing(module: str, folders: Sequence[str]) -> list[str]:
+    places = [path for folder in folders for path in sorted((ROOT / "tests" / folder).rglob("test_*.py"))]
     wanted = (f"domain.{module} ", f"domain import {module}", f", {module}", f"domain.{module}\n")
     texts = {path: path.read_text(encoding="utf-8") for path in places}
     return [str(path.relative_to(ROOT)) for path, text in texts.items() if any(words in text for words in wanted)]

@@ -1,6 +1,7 @@
 """A Cluster of three primaries without replicas, whose nodes can be stopped one by one."""
 
 import contextlib
+import itertools
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,6 +57,11 @@ class Nodes:
         """Which node holds the key."""
         port = client.get_node_from_key(key).port
         return [raw.connection_pool.connection_kwargs["port"] for raw in self.raws].index(port)
+
+    def keys_on(self, client: Any, index: int, count: int) -> list[str]:
+        """So many keys of different slots that a node holds."""
+        every = (f"{{{number}}}" for number in range(999))
+        return list(itertools.islice((key for key in every if self.index_of(client, key) == index), count))
 
     def notice_within(self, ms: int) -> None:
         """How soon nodes that do not hang call another one dead."""

@@ -15,6 +15,7 @@ PYTHON: Mapping[str, tuple[str, ...]] = {
     "index_keys": ("Keyrings.claim",),
     "key_ids": ("Keyrings.register",),
     "processes": ("Fleet.forget",),
+    "live_processes": ("StoreRuns._is_on_replicas",),
     "probe": ("dead_shards",),
     "carrier_refusals": ("Circuits._forget_reports",),
     "sender_health": ("SenderStats.record_health",),

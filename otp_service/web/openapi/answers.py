@@ -49,7 +49,8 @@ def codes_of(route: Route) -> tuple[str, ...]:
 def responses(route: Route) -> dict[str, Any]:
     """The answers of a route, by status."""
     doc = route.doc
-    good = {str(status): _good(doc) | _links(doc) for status in (doc.status, *doc.also)}
+    good = {str(status): _good(doc) for status in (doc.status, *doc.also)}
+    good[str(doc.status)] |= _links(doc)
     by_status: dict[int, list[str]] = {}
     for code in (*route.doc.codes, "internal_error"):
         by_status.setdefault(STATUS[code][0], []).append(code)
