@@ -23,9 +23,11 @@ from otp_service.cli.main import build_parser
 from otp_service.runtime.dev import embedded_store
 from tests.benchmarks.__main__ import build_parser as benchmark_parser
 from tests.campaign.__main__ import build_parser as campaign_parser
+from tests.campaign.mutations.__main__ import build_parser as campaign_mutations_parser
 from tests.conftest import wait_until
 from tests.e2e.processes import catches
 from tests.failovers.__main__ import build_parser as failovers_parser
+from tests.mutations.__main__ import build_parser as mutations_parser
 from tests.restarts.__main__ import build_parser as restarts_parser
 
 from .reading import ROOT
@@ -82,6 +84,14 @@ def _campaign(line: str) -> None:
     campaign_parser().parse_args(shlex.split(line.split("-m tests.campaign", 1)[1]))
 
 
+def _campaign_mutations(line: str) -> None:
+    campaign_mutations_parser().parse_args(shlex.split(line.split("-m tests.campaign.mutations", 1)[1]))
+
+
+def _mutations(line: str) -> None:
+    mutations_parser().parse_args(shlex.split(line.split("-m tests.mutations", 1)[1]))
+
+
 def _benchmark(line: str) -> None:
     arguments = shlex.split(line.split("-m tests.benchmarks", 1)[1])
     if arguments != ["--help"]:
@@ -102,6 +112,8 @@ CANNOT_RUN = (
     CannotRun(r"^redis-cli |^cp -a /var/lib/redis", "it needs a Redis server of the machine", _configures_redis),
     CannotRun(r"-m tests\.restarts\b", "it takes half a minute; `.ci/run` runs it", _restarts),
     CannotRun(r"-m tests\.failovers\b", "it takes minutes; `.ci/run` runs the short form", _failovers),
+    CannotRun(r"-m tests\.campaign\.mutations\b", "it takes a minute or two; `.ci/run` runs it", _campaign_mutations),
+    CannotRun(r"-m tests\.mutations\b", "it takes as long as `--minutes` says; its tests run the parts", _mutations),
     CannotRun(r"-m tests\.campaign ", "it takes two minutes; `.ci/run` runs it", _campaign),
     CannotRun(r"-m tests\.benchmarks ", "it takes minutes; its tests run the short form", _benchmark),
     CannotRun(r"^gunicorn ", "`tests/e2e/test_other_server.py` runs it as printed", _is_a_tool),

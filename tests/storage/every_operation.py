@@ -28,7 +28,7 @@ from otp_service.storage.readiness import dead_shards, fix_shards
 from otp_service.storage.replica_guard import ReplicaGuard
 from otp_service.storage.replicas import Replicas
 from otp_service.storage.schema import Keys
-from otp_service.storage.schema.fields import DeadLetter, StoreRun
+from otp_service.storage.schema.fields import DeadLetter, Number, StoreRun
 from otp_service.storage.store_runs import END_CODES, KEEP_CODES, StoreRuns
 from otp_service.storage.told import Told
 
@@ -268,7 +268,7 @@ def other_places(harness: StoreHarness) -> None:
     harness.audit.trim(60_000)
     dead_letters(harness)
     every_factor(harness)
-    people(harness)
+    support(harness)
     runs(harness)
     consumer = AuditConsumer(harness.store, harness.scripts, harness.keys)
     consumer.open("0")
@@ -293,17 +293,6 @@ def other_places(harness: StoreHarness) -> None:
     dead_shards(harness.store, harness.keys)
 
 
-def people(harness: StoreHarness) -> None:
-    """Somebody is helped: what counts against a number, and an opt-out, are taken away."""
-    ref = harness.start(fresh_number()).reference
-    harness.check(ref, WRONG)
-    harness.optouts.record(ref.number_hash, "+1", OptOut("profile-a", True, 1, "STOP", "inbound"), word("evt"))
-    found = People(harness.store, harness.scripts, harness.keys)
-    assert found.remembered(ref.number_hash).sends
-    assert found.lift_lock(ref.number_hash, "+1", None, "asked by phone")
-    assert found.lift_optouts(ref.number_hash, "+1", ["profile-a"], None, "asked by phone") == ["profile-a"]
-
-
 def runs(harness: StoreHarness) -> None:
     """A process beats; the store restarts, as far as what was noted says; a shard has noted another run."""
     one_server, first_shard = replace(harness.store, is_cluster=False), harness.keys.audit(0)
@@ -316,6 +305,18 @@ def runs(harness: StoreHarness) -> None:
     StoreRuns(one_server, harness.scripts, Keys(1), Told(), END_CODES).look()
     Replicas(one_server, harness.scripts, Keys(1), ReplicaGuard(), 1).look()
     assert harness.raw.exists(first_shard)
+
+
+def support(harness: StoreHarness) -> None:
+    """What stands against a person is shown and taken away."""
+    number = harness.hash_of(fresh_number())
+    people = People(harness.store, harness.scripts, harness.keys)
+    harness.raw.hset(harness.keys.number(number), mapping={Number.WRONG: "1", Number.ENDS: "1"})
+    harness.raw.pexpire(harness.keys.number(number), 60_000)
+    harness.optouts.record(number, "+1", OptOut("profile-a", True, 1, "STOP", "inbound"), word("evt"))
+    people.record_shown(number, "+1", "shop")
+    people.lift_lock(number, "+1", None, "a reason")
+    assert people.lift_optouts(number, "+1", ["profile-a"], "shop", "a reason") == ["profile-a"]
 
 
 def dead_letters(harness: StoreHarness) -> None:

@@ -32,10 +32,10 @@ class Result:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run them and print a line for each."""
-    args = _parser().parse_args(arguments)
+    args = build_parser().parse_args(arguments)
     chosen = [mutation for mutation in MUTATIONS if fnmatch.fnmatch(mutation.name, args.only)]
     if not chosen:
-        _parser().error(f"no mutation has a name like {args.only!r}")
+        build_parser().error(f"no mutation has a name like {args.only!r}")
     results = asyncio.run(_all(chosen, args.jobs, with_original=args.only == "*"))
     missed = [result for result in results if result.seen is False]
     failed = [result for result in results if result.seen is None]
@@ -43,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if missed else 2 if failed else 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The options of the command."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.campaign.mutations",
         description="Break the service in one way after the other, run a scenario against it as real processes, and "
