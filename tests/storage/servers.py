@@ -54,6 +54,8 @@ class Server:
     def hang(self) -> None:
         """Stop answering; connections stay open."""
         self.process.send_signal(signal.SIGSTOP)
+        # On a busy machine it may answer once more before the signal reaches it.
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def go_on(self) -> None:
         """Answer again."""
