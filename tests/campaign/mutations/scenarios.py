@@ -4,7 +4,7 @@ import asyncio
 
 from ..caller import Caller
 
-HANG_S = 4.0
+HANG_S = 6.0
 """Longer than a refusal may take."""
 
 
@@ -52,6 +52,7 @@ async def resend_once(caller: Caller) -> None:
 
 async def log_in_while_the_store_hangs(caller: Caller) -> None:
     """Start and check again and again. `Run` makes the store hang meanwhile."""
+    await caller.start()
     for _ in range(12):
         await asyncio.gather(caller.start(), caller.guess_by_number("000000"))
         await asyncio.sleep(0.3)
