@@ -57,7 +57,8 @@ def over_budget(case: Case) -> Iterator[Breach]:
     """No more guesses are judged than the configuration allows."""
     allowed = case.evidence.max_checks
     for verification in {*case.calls_of, *case.evidence.verifications}:
-        checks = [call for call in case.calls_of[verification] if call.kind == "check"]
+        # By the number it may have been another verification, of a start whose response was lost.
+        checks = [call for call in case.checks_of(verification) if not call.by_number]
         answered = sum(call.good or call.code == "code_incorrect" for call in checks)
         judged = max(answered, sum(map(is_guess_event, case.events_of[verification])))
         if judged > allowed:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from ..judge import Verdict
 from .changes import MUTATIONS, Mutation
 from .run import Run, run_of
+from .scenarios import log_in_while_the_store_hangs
 
 AS_IT_IS = "the service as it is"
 ATTEMPTS = 2
@@ -87,8 +88,13 @@ async def _mutated(mutation: Mutation) -> tuple[bool | None, str]:
 
 
 async def _original() -> tuple[bool | None, str]:
-    verdict = await Run(list(dict.fromkeys(mutation.scenario for mutation in MUTATIONS))).verdict()
-    return not verdict.breaches, _others(verdict) or "every promise held"
+    scenarios = dict.fromkeys(mutation.scenario for mutation in MUTATIONS)
+    scenarios.pop(log_in_while_the_store_hangs)
+    # A store that hangs may delay a callback by the half minute that its worker has for it: not waited for here.
+    runs = [Run(list(scenarios)), Run([log_in_while_the_store_hangs], callbacks=False)]
+    verdicts = [await run.verdict() for run in runs]
+    words = "".join(map(_others, verdicts))
+    return not any(verdict.breaches for verdict in verdicts), words or "every promise held"
 
 
 def _others(verdict: Verdict) -> str:

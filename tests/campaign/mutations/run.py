@@ -59,7 +59,10 @@ class Run:
     scenarios: Sequence[Scenario]
     changes: Sequence[Change] = ()
     to_the_end: bool = True
-    """Whether all that was begun is waited for: codes expire, callbacks arrive. Without it no callback is judged."""
+    """Whether all that was begun is waited for: codes expire, deliveries end."""
+
+    callbacks: bool = True
+    """Whether callbacks are waited for and judged."""
 
     async def verdict(self) -> Verdict:
         """What the judge says of it. Raises whatever keeps the campaign itself from running."""
@@ -82,7 +85,10 @@ class Run:
         try:
             await asyncio.gather(*(self._call(cluster, api, faults, turn) for turn in range(len(self.scenarios))))
             if self.to_the_end:
-                await collector.settled(api.calls, time.time(), PACE.code_ttl_s, 1.0)
+                ended = time.time()
+                await collector.settled(api.calls, ended, PACE.code_ttl_s, 1.0)
+                # A start whose response is lost has a code too.
+                await asyncio.sleep(max(0.0, ended + PACE.code_ttl_s + 1.0 - time.time()))
             return await self._evidence(cluster, api, collector, observers, faults)
         finally:
             watching.cancel()
@@ -106,7 +112,7 @@ class Run:
     ) -> Evidence:
         judged_at = time.time()
         received = cluster.receiver.received
-        callbacks = await collector.callbacks(received, QUIET_S, WITHIN_S) if self.to_the_end else None
+        callbacks = await collector.callbacks(received, QUIET_S, WITHIN_S) if self.callbacks else None
         requests = await collector.requests()
         messages = await collector.messages([number_of(turn) for turn in range(len(self.scenarios))], requests)
         known = verification_ids(api.calls, await collector.events(), messages)
@@ -126,10 +132,12 @@ class Run:
             failed_starts=tuple(cluster.failed_starts),
             replies=tuple(api.replies),
             callbacks=callbacks,
-            pauses=tuple(observers.pauses),
+            # A broken service is not excused by a busy machine.
+            pauses=() if self.changes else tuple(observers.pauses),
         )
 
 
 def run_of(mutation: Mutation) -> Run:
     """The run that must show the mutation."""
-    return Run([mutation.scenario], mutation.changes, to_the_end=breaches.CALLBACK in mutation.falls)
+    about_callbacks = breaches.CALLBACK in mutation.falls
+    return Run([mutation.scenario], mutation.changes, to_the_end=about_callbacks, callbacks=about_callbacks)
