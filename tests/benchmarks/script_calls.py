@@ -38,7 +38,8 @@ class Catching(Scripts):
     """Runs no script: raises it as a `Call`."""
 
     def _run(self, script: Script, keys: Sequence[str], args: Sequence[Value], *, repeat: bool) -> Any:
-        raise Call(script, keys, args)
+        # As where no replicas are expected.
+        raise Call(script, keys, ["", *args] if script.guarded else args)
 
 
 def pack(words: Sequence[Value | bytes]) -> bytes:

@@ -213,6 +213,7 @@ class TestKeyring:
         """One sentence that names the file; the file is not changed."""
         path = tmp_path / "keyring.json"
         if content is not None:
+            path.touch(0o600)
             path.write_text(content)
         assert str(path) in sentence(run("keyring", "rotate", str(path)))
         assert str(path) in sentence(run("keyring", "status", str(path)))

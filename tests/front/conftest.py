@@ -30,6 +30,7 @@ from otp_service.runtime.dev import embedded_store
 from otp_service.storage.api_keys import SCOPES
 from otp_service.storage.script_files import Script, Value
 from otp_service.storage.scripts import Scripts
+from tests.conftest import empty
 from tests.web.conftest import make_settings
 
 CODE, WRONG = "123456", "654321"
@@ -324,7 +325,7 @@ def crowded(front: Running) -> Iterator[Running]:
 @pytest.fixture
 def front(_served: Running) -> Running:
     """The server over an empty store."""
-    _served.store.flushall()
+    empty(_served.store)
     _served.store.script_flush()
     _served._keys.clear()
     return _served

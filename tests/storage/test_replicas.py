@@ -45,6 +45,10 @@ class Guarded:
             return False
         return True
 
+    def waits_for_all(self) -> bool:
+        """Whether a start is accepted that waits for all replicas."""
+        return self.works() and self.harness.scripts.guard.waits_for(self.harness.keys.run(0)) == len(self.replicas)
+
 
 def guard(harness: StoreHarness, expected: int = 1) -> Replicas:
     """Let its scripts wait."""
@@ -77,7 +81,7 @@ def three(tmp_path: Path) -> Iterator[Guarded]:
             replica.follow(servers[0])
         made = stack.enter_context(guarded(servers[0], servers[1:], f"redis://127.0.0.1:{servers[0].port}"))
         # A replica takes part a second after it was copied to.
-        wait_until(made.works, 30, "the first start")
+        wait_until(made.waits_for_all, 30, "the first start")
         yield made
 
 
@@ -220,7 +224,7 @@ def test_sentinels_say_whether_a_replica_is_gone_for_good(tmp_path: Path, monkey
             third.follow(first)
             wait_until(lambda: _online(first) == 2, 30, "both replicas")
             with guarded(first, [second, third], f"redis+sentinel://{names}/main") as made:
-                wait_until(made.works, 30, "the first start")
+                wait_until(made.waits_for_all, 30, "the first start")
                 third.kill()
                 wait_until(lambda: _online(first) == 1, 30, "the replica's end")
                 assert not made.works()

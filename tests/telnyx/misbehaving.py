@@ -27,6 +27,9 @@ class Misbehaving:
         self._lock = threading.Lock()
         self.requests: list[tuple[bytes, bytes]] = []
         self.connections = 0
+        self.ended = 0
+        """Connections that were closed here."""
+
         self.released = threading.Event()
         self.port: int = self._listener.getsockname()[1]
         self._acceptor = threading.Thread(target=self._accept)
@@ -69,6 +72,8 @@ class Misbehaving:
     def _serve(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):
             self._script(self, connection)
+        with self._lock:
+            self.ended += 1
 
     def read_request(self, connection: socket.socket) -> bool:
         """Read one whole request and remember it; False if the client is gone."""

@@ -13,6 +13,7 @@ from otp_service.telnyx.client import TelnyxClient
 from otp_service.telnyx.loop_network import LoopNetwork
 from otp_service.telnyx.requests import GENERIC, SendRequest
 from otp_service.telnyx.transport import DEFAULT_TIMEOUTS, Timeouts
+from tests.conftest import wait_until
 from tests.receivers.test_client import certificate
 from tests.storage.loops import LoopThread
 from tests.telnyx.misbehaving import Misbehaving, Script, answering, message, response
@@ -117,7 +118,14 @@ def test_who_hangs_up_is_noticed(looping: LoopThread) -> None:
 
     with Misbehaving(once) as server:
         client = client_of(looping, server.base_url)
-        outcomes = looping.run(lambda: [send(client, sms()) for _ in range(3)])
+
+        def has_ended(connections: int) -> bool:
+            return server.ended == connections
+
+        outcomes = []
+        for number in (1, 2, 3):
+            outcomes.append(looping.run(lambda: send(client, sms())))
+            wait_until(partial(has_ended, number), 30, "the end of the connection")
         assert [type(outcome) for outcome in outcomes] == [Unknown, Accepted, Accepted]
         assert server.connections == 3
         client.close()
