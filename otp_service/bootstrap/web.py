@@ -58,7 +58,7 @@ LOOP_WAITING = 20_000
 """Requests that may wait for news in an event loop."""
 
 
-def build_web(settings: Settings, waiting: int = NEWS_THREADS) -> Flask:
+def build_web(settings: Settings, waiting: int = NEWS_THREADS // 2) -> Flask:
     """The API as a WSGI application. `waiting`: requests that may wait for news, in a thread each."""
     require_for_web(settings)
     keyring = open_keyring(settings)
@@ -116,8 +116,8 @@ class WebParts:
         """A new id for a request."""
         return f"req_{self._chance.token_hex(12)}"
 
-    def watch(self, pause: Pause, slots: int = NEWS_THREADS) -> Watch:
-        """Requests that wait for a change, in a thread each."""
+    def watch(self, pause: Pause, slots: int = NEWS_THREADS // 2) -> Watch:
+        """Requests that wait for a change, in a thread each. The other threads let new ones in, and old ones lose."""
         return Watch(
             store=self._verifications,
             slots=slots,
@@ -165,7 +165,7 @@ class WebParts:
             jwks=keyring.jwks,
             webhook_keys=webhook_keys(settings),
             verdicts=self._verdicts,
-            now_s=time.time,
+            now_s=lambda: keyring.clock_ms() / 1000,
             readiness=self._readiness,
             metrics=self.metrics_text,
             public_url=settings.public_url,
@@ -232,9 +232,14 @@ class WebParts:
 
     def webhook_facts(self) -> Facts:
         """What this process knows of webhooks, for the others (see `fleet`)."""
-        good, refused = self._verdicts.lately()
+        good, stale, refused = self._verdicts.lately()
         named = named_webhook_keys(self._settings)
-        return {"webhook_keys": named, "webhooks_good": good, "webhooks_refused": refused}
+        return {
+            "webhook_keys": named,
+            "webhooks_good": good,
+            "webhooks_stale": stale,
+            "webhooks_refused": refused,
+        }
 
     def metrics_text(self) -> bytes:
         """All metrics of this machine's processes, and those that the store knows."""

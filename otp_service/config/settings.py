@@ -26,7 +26,7 @@ class Settings:
     issuer: str
     shards: int = 16
     queue_max: int = 10_000
-    audit_retention_ms: int = 90 * 86_400_000
+    audit_retention_ms: int = 30 * 86_400_000
     optout_sync_ms: int = 15 * 60_000
     on_call: OnCall | None = None
     keeps_codes: bool | None = None

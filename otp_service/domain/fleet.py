@@ -21,7 +21,8 @@ class ProcessRecord:
     """What one process says. `configuration` has a keyed hash of each part; `keyring` names the index key.
 
     `ahead_ms`: how far its clock is ahead of the store's. Of the API alone: `webhook_keys` names the keys that it
-    expects the carrier to sign with; `webhooks_good` and `webhooks_refused` count signatures of the last minutes.
+    expects the carrier to sign with; `webhooks_good`, `webhooks_stale` (good ones of another time) and
+    `webhooks_refused` count signatures of the last minutes.
     """
 
     role: str
@@ -34,6 +35,7 @@ class ProcessRecord:
     ahead_ms: int = 0
     webhook_keys: str = ""
     webhooks_good: int = 0
+    webhooks_stale: int = 0
     webhooks_refused: int = 0
 
     @property
@@ -117,8 +119,16 @@ def webhook_verdicts(processes: Sequence[ProcessRecord]) -> Iterator[Difference]
     """Keys with which not one signature of the last minutes was good, although webhooks came."""
     for keys in sorted({one.webhook_keys for one in processes}):
         users = [one for one in processes if one.webhook_keys == keys]
-        refused = sum(one.webhooks_refused for one in users)
-        if refused and not any(one.webhooks_good for one in users):
+        refused, stale = (sum(getattr(one, f"webhooks_{kind}") for one in users) for kind in ("refused", "stale"))
+        if any(one.webhooks_good for one in users):
+            continue
+        if stale:
+            yield Difference(
+                "webhook clock",
+                f"{stale} had a good signature of another time, and none was of now: the clock here is wrong, or "
+                "somebody posts old webhooks again; set the clocks of this machine and of the store's by NTP",
+            )
+        elif refused:
             yield Difference(
                 "webhook signatures",
                 f"none of the last {refused} was good: TELNYX_PUBLIC_KEY ({keys}) is not the key that signs, or "

@@ -32,11 +32,10 @@ def run(settings: Settings, stop: Stop, processes: int, concurrency: int, serve_
     """
     with metrics.metrics_directory(settings) as directory:
         if processes == 1:
-            with metrics_server.serving_metrics(*serve_at):
+            with metrics_server.serving_metrics(*serve_at), _log_in_background(settings):
                 worker = _built(settings, concurrency)
                 prepare_for_the_loop()
-                with _log_in_background(settings):
-                    worker.run(stop, stop.at_once)
+                worker.run(stop, stop.at_once)
             return
         building.try_to_build(_try)
         metrics.forget_ended(directory)
@@ -46,10 +45,8 @@ def run(settings: Settings, stop: Stop, processes: int, concurrency: int, serve_
 
 
 def _built(settings: Settings, concurrency: int) -> "DeliveryWorker":
-    from .. import telemetry  # noqa: PLC0415 - after the metrics directory is set
-    from ..bootstrap import build_worker  # noqa: PLC0415
+    from ..bootstrap import build_worker  # noqa: PLC0415 - after the metrics directory is set
 
-    telemetry.configure_logging(settings.log_level)
     return build_worker(settings, concurrency=concurrency)
 
 
@@ -75,7 +72,9 @@ def prepare_for_the_loop() -> None:
 
 
 def _try() -> None:
-    _built(config.load(config.environment()), concurrency=1)
+    settings = config.load(config.environment())
+    with _log_in_background(settings):
+        _built(settings, concurrency=1)
 
 
 def _child(main_pid: int, concurrency: int, _number: int) -> None:
@@ -85,11 +84,12 @@ def _child(main_pid: int, concurrency: int, _number: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     parent.follow_parent(main_pid)
     settings = config.load(config.environment())
-    worker = building.when_it_can_be_built(partial(_built, settings, concurrency))
-    prepare_for_the_loop()
-    stop = Stop()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    # From the first line: a worker that waits for the store says so, perhaps to nobody who reads.
     with _log_in_background(settings):
+        worker = building.when_it_can_be_built(partial(_built, settings, concurrency))
+        prepare_for_the_loop()
+        stop = Stop()
+        signal.signal(signal.SIGTERM, lambda *_: stop.set())
         worker.run(stop)
     leave()
 

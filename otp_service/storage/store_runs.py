@@ -85,6 +85,7 @@ class StoreRuns:
         self._seen: Seen | None = None
         self._noted: Seen | None = None
         self._runs: dict[int, str] = {}
+        self._names: dict[int, str] = {}
         self._next_look = 0.0
 
     @property
@@ -190,12 +191,16 @@ class StoreRuns:
             return
         self._next_look = time.monotonic() + CLUSTER_LOOK_S
         self._told.take()
-        changed = False
+        changed = emptied = False
         for shard, reply in enumerate(self._call_notes("", "", reporting=None)):
             if not isinstance(reply, Exception):
-                changed |= self._runs.get(shard, reply[1] or reply[0]) != reply[0]
-                self._runs[shard] = reply[0]
-        if changed:
+                run, noted, name = reply
+                changed |= self._runs.get(shard, noted or run) != run
+                emptied |= self._names.get(shard, name) != name
+                self._runs[shard], self._names[shard] = run, name
+        if emptied:
+            self._emptied()
+        elif changed:
             self._tell("codes_ended")
 
     # ---- both ------------------------------------------------------------------------------------------------------
@@ -210,6 +215,7 @@ class StoreRuns:
                     "kept_in": kept_in,
                     "kept": kept,
                     "report": flag(reporting in (None, shard)),
+                    "new_name": secrets.token_hex(4),
                 },
             )
             for shard in range(self._keys.shards)

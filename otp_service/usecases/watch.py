@@ -7,8 +7,8 @@ under Sentinel and in a Cluster.
 
 Guaranteed: a version beyond the one the caller has seen ends the wait, also if it came before the wait began; a store
 that does not answer ends all waits with StoreUnavailable; a process that is to end ends them too; there are never more
-than `slots` waits, and never more than `share` of them for one verification where the caller asks for that. While
-slots are free, anybody gets one. Then whoever has most of them loses the oldest to whoever has fewer.
+than `slots` waits, and never more than `share` of them, or a quarter, for one verification where the caller asks for
+that. While slots are free, anybody gets one. Then whoever has most of them loses the oldest to whoever has fewer.
 
 Not here: what is new. The request that was woken reads it.
 """
@@ -144,7 +144,7 @@ class Watch:
             if self._ending:
                 return News.ENDING
             same = len(self._waiting.get(waiter.ref, ()))
-            if (share is not None and same >= share) or not self._has_room(waiter.owner):
+            if (share is not None and same >= min(share, max(1, self._slots // 4))) or not self._has_room(waiter.owner):
                 return News.FULL
             if not self._looking:
                 self._begin(self._look)

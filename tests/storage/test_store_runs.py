@@ -312,6 +312,16 @@ def test_a_store_that_is_emptied_says_so(machine: Machine) -> None:
     assert machine.events(EventType.STORE_EMPTIED) == ["{}"]
 
 
+def test_a_primary_of_a_cluster_that_is_emptied_says_so(harness: StoreHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To every process that knew it before, as on a single server."""
+    monkeypatch.setattr(store_runs, "CLUSTER_LOOK_S", 0.0)
+    one, two = Process(harness, END_CODES), Process(harness, END_CODES)
+    assert (one.beat(), two.beat()) == (None, None)
+    harness.raw.flushall()
+    assert (one.beat(), two.beat()) == (EMPTIED, EMPTIED)
+    assert Process(harness, END_CODES).beat() is None
+
+
 def test_what_was_told_is_remembered_until_a_beat_is_answered() -> None:
     """What was told while one was on its way is kept."""
     told = Told()

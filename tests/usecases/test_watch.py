@@ -207,6 +207,17 @@ def test_one_verification_takes_no_more_than_its_share(make: Callable[..., Scena
     scenario.waiting(4)
 
 
+def test_a_share_is_a_quarter_of_few_slots(make: Callable[..., Scenario]) -> None:
+    """Whatever is asked for: four watch tokens never take all."""
+    scenario = make(slots=8)
+    for _ in range(2):
+        scenario.wait(share=16)
+    scenario.waiting(2)
+    assert scenario.wait(share=16).result(5) is News.FULL
+    scenario.wait()
+    scenario.waiting(3)
+
+
 def test_a_store_that_does_not_answer_ends_all_waits(make: Callable[..., Scenario]) -> None:
     """Closed, not open: no caller is answered "no change" while the store is away."""
     scenario = make()

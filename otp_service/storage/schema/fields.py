@@ -66,6 +66,8 @@ class StoreRun:
     """Runs before this one of which nothing was lost, separated by commas: what began in them lives on."""
     SINCE: Final = "since_ms"
     """When this run was noted."""
+    NAME: Final = "name"
+    """A random name, which the shard has until it is emptied."""
     NEED: Final = "replicas"
     """How many replicas must follow the server, as `RunReplicas`."""
     MARK: Final = "mark"

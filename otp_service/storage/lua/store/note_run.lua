@@ -4,10 +4,10 @@
 -- Note on a shard the store's present run, and which runs before it live on.
 --
 -- KEYS run! audit!
--- ARGV after_restart kept_in kept report
+-- ARGV after_restart kept_in kept report new_name
 -- Where after_restart: as in `StoreRun` · kept: the runs before `kept_in` that live on, with commas ·
---       report: '1' to put a change on record
--- Reply {the run, the one noted before or ''}
+--       report: '1' to put a change on record · new_name: the shard's if it has none
+-- Reply {the run, the one noted before or '', the shard's name}
 -- Holds nothing is kept in another run than the one about which that was decided.
 local run = store_run()
 local noted, since = unpack(redis.call('HMGET', run_key, StoreRun.RUN, StoreRun.SINCE))
@@ -17,4 +17,5 @@ redis.call('HSET', run_key, StoreRun.RUN, run, StoreRun.AFTER_RESTART, after_res
 if noted and noted ~= run and report == '1' then
   append_audit(audit_key, {}, audit_event('store.restarted', nil, cjson.encode({codes = keeps ~= '' and 'kept' or 'ended'})))
 end
-return {run, noted or ''}
+redis.call('HSETNX', run_key, StoreRun.NAME, new_name)
+return {run, noted or '', redis.call('HGET', run_key, StoreRun.NAME)}
