@@ -173,7 +173,9 @@ class Sentinels:
         if any("failover_in_progress" in answer.flags for answer in answers):
             return False
         sure = [answer for answer in answers if answer.asked_at >= newest and answer.primary == primary]
-        return sum("o_down" not in answer.flags for answer in sure) * 2 > self.count
+        # The URL may name a few of them only.
+        of = max(self.count, *(answer.sentinels for answer in answers), 0)
+        return sum("o_down" not in answer.flags for answer in sure) * 2 > of
 
     def follow(self, moved: Callable[[], object]) -> Callable[[], None]:
         """Have `moved` called, in a thread of this class, whenever the primary is another one; returns what ends it."""

@@ -116,6 +116,8 @@ class StoreRuns:
             reply = self._ask()
         except BaseException:
             self._told.give_back(taken)
+            # It was about a run that may be over.
+            self._vote = ""
             raise
         if reply[0] == "same":
             self._vote = ""
@@ -169,11 +171,12 @@ class StoreRuns:
         return replies == [value for _, _, value in facts]
 
     def _compare(self, seen: Seen) -> None:
-        before, self._seen = self._seen, seen
+        before = self._seen
         self._told.living_runs = frozenset((seen.run, *seen.kept.split(",")))
         if seen != self._noted:
             self._note_on_shards(seen)
             self._noted = seen
+        self._seen = seen
         if before is not None and before.name != seen.name:
             self._emptied()
         elif before is not None and before.run != seen.run:

@@ -4,6 +4,7 @@ After a restart of the store this is compared with what the store has. Whatever 
 answered was written before that beat, so the beat stands for it.
 """
 
+import threading
 from collections import deque
 from collections.abc import Sequence
 
@@ -22,6 +23,7 @@ class Told:
     """Safe for many threads."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._facts: deque[Fact] = deque(maxlen=MOST)
         self.living_runs: frozenset[str] = frozenset()
         """The runs of the store in which what is alive began; empty if that is not known."""
@@ -32,7 +34,8 @@ class Told:
 
     def add(self, record: str, field: str, value: str) -> None:
         """A caller is about to be told what this field of the record says."""
-        self._facts.append((record, field, value))
+        with self._lock:
+            self._facts.append((record, field, value))
 
     def add_check(self, record: str, operation_id: str, answer: Sequence[str]) -> None:
         """A caller is about to be told this answer of `verification/check`."""
@@ -46,13 +49,15 @@ class Told:
 
     def take(self) -> deque[Fact]:
         """What was told until now. It is remembered no longer, unless it is given back."""
-        taken, self._facts = self._facts, deque(maxlen=MOST)
+        with self._lock:
+            taken, self._facts = self._facts, deque(maxlen=MOST)
         return taken
 
     def give_back(self, taken: deque[Fact]) -> None:
         """No beat was answered after it was told."""
-        taken.extend(self.take())
-        self._facts = taken
+        with self._lock:
+            taken.extend(self._facts)
+            self._facts = taken
 
     @property
     def is_whole(self) -> bool:
@@ -61,4 +66,5 @@ class Told:
 
     def facts(self) -> list[Fact]:
         """All of them, as they are now."""
-        return list(self._facts)
+        with self._lock:
+            return list(self._facts)

@@ -34,6 +34,7 @@ SETTINGS: Mapping[str, str] = {
     "auto-aof-rewrite-percentage": "100",
     "auto-aof-rewrite-min-size": "64mb",
     "aof-load-truncated": "yes",
+    "repl-backlog-ttl": "0",
     "save": '""',
     "maxmemory-policy": "noeviction",
     "protected-mode": "yes",

@@ -5,9 +5,11 @@
 local function is_of_living_run(born)
   local run = store_run()
   if born == run then return true end
+  -- It began while nobody could say in which run.
+  if not born or born == '' then return false end
   local noted, after_restart, kept = unpack(redis.call('HMGET', run_key, StoreRun.RUN, StoreRun.AFTER_RESTART,
     StoreRun.KEPT))
-  if noted == run then return string.find(',' .. (kept or '') .. ',', ',' .. (born or '') .. ',', 1, true) ~= nil end
+  if noted == run then return string.find(',' .. (kept or '') .. ',', ',' .. born .. ',', 1, true) ~= nil end
   if after_restart == 'keep_codes' then error('UNDECIDED whether the store has all of its last run', 0) end
   return false
 end

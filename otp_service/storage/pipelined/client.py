@@ -61,7 +61,7 @@ class PipelinedClient:
         reply, confirmed = wait(
             partial(_send_confirmed, links, packed(command), packed(mark) if mark else b"", (replicas, timeout_ms))
         )
-        if isinstance(reply, _REDIRECTIONS):
+        if isinstance(reply, _REDIRECTIONS) or isinstance(confirmed, _REDIRECTIONS):
             self._routes.refresh()
             again = partial(run_confirmed_in, self._elsewhere, key_of(command), command, (replicas, timeout_ms), mark)
             return off_loop(self._loop, again)

@@ -34,7 +34,9 @@ local now = clock()
 local c = {outbox = outbox_key, audit = audit_key, timers = timers_key, optouts = optouts_key, number = number_key,
   who = subject_of(record_key, token, number_hash, facts), now = now}
 local kept = read_pieces(secrets_key, Secrets.BODY .. ordinal)
-if last_call == call and kept and status == 'pending' then return {'send', kept, tries, int(expires - now)} end
+if last_call == call and kept and status == 'pending' and not has_expired(now, expires, created_at(facts), born) then
+  return {'send', kept, tries, int(expires - now)}
+end
 
 -- Another sender's message of the same send has arrived: one more would only be a second SMS.
 local function is_delivered_by_another()

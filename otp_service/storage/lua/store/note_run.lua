@@ -11,11 +11,14 @@
 -- Holds nothing is kept in another run than the one about which that was decided.
 local run = store_run()
 local noted, since = unpack(redis.call('HMGET', run_key, StoreRun.RUN, StoreRun.SINCE))
+redis.call('HSETNX', run_key, StoreRun.NAME, new_name)
+local name = redis.call('HGET', run_key, StoreRun.NAME)
+-- The store was restarted since: what is kept in this run is not decided.
+if kept_in ~= '' and kept_in ~= run then return {run, noted or '', name} end
 local keeps = kept_in == run and kept or ''
 redis.call('HSET', run_key, StoreRun.RUN, run, StoreRun.AFTER_RESTART, after_restart, StoreRun.KEPT, keeps,
   StoreRun.SINCE, noted == run and since or int(clock()))
 if noted and noted ~= run and report == '1' then
   append_audit(audit_key, {}, audit_event('store.restarted', nil, cjson.encode({codes = keeps ~= '' and 'kept' or 'ended'})))
 end
-redis.call('HSETNX', run_key, StoreRun.NAME, new_name)
-return {run, noted or '', redis.call('HGET', run_key, StoreRun.NAME)}
+return {run, noted or '', name}
