@@ -1,9 +1,13 @@
 """What a process tells the doctor of the carrier's signatures: whether any was good lately."""
 
+import base64
 import json
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
+
+from nacl.signing import SigningKey
 
 from otp_service.bootstrap.fleet import named_webhook_keys
 from otp_service.bootstrap.stores import open_keyring, open_stores
@@ -70,3 +74,15 @@ def test_signatures_of_another_time_are_a_wrong_clock() -> None:
     assert list(webhook_verdicts([process, replace(process, webhooks_good=1)])) == []
     (wrong_key,) = webhook_verdicts([replace(process, webhooks_stale=0, webhooks_refused=2)])
     assert wrong_key.subject == "webhook signatures"
+
+
+def test_both_keys_are_believed_while_the_carriers_key_changes(api: ApiHarness, tmp_path: Path) -> None:
+    """As the variable has them, with a blank between them."""
+    other = SigningKey.generate()
+    both = " ".join(base64.b64encode(bytes(seed.verify_key)).decode() for seed in (api.seed, other))
+    settings = replace(api.settings, telnyx_public_key=both)
+    parts = WebParts(settings, open_stores(settings), open_keyring(settings))
+    beside = replace(api, app=flask_app(parts, parts.watch(threading.Event().wait)))
+    event = {"data": {"id": "evt-1", "event_type": "unknown", "record_type": "event", "payload": {}}}
+    for seed, status in ((api.seed, 200), (other, 200), (SigningKey.generate(), 401)):
+        assert replace(beside, seed=seed).hook(event).status == status
