@@ -6,6 +6,7 @@ right before it is killed is lost.
 """
 
 import logging
+import os
 import sys
 import threading
 import time
@@ -26,6 +27,11 @@ class BackgroundHandler(logging.Handler):
         self._stream = stream
         self._dropped = dropped
         self._most = most
+        self._begin()
+        os.register_at_fork(after_in_child=self._begin)
+
+    def _begin(self) -> None:
+        """Be new: a process that was forked has none of its parent's threads, and does not write its lines again."""
         self._queue: deque[logging.LogRecord] = deque()
         self._writing = threading.Lock()
         self._filled = threading.Event()

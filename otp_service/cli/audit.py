@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..clock import clock_ms
 from .output import cell, print_line
 from .parser import add_command, add_group, json_option
 from .settings import duration_ms, load_settings
@@ -39,9 +38,10 @@ def _tail(args: argparse.Namespace) -> None:
     from ..bootstrap import build_audit, build_ids  # noqa: PLC0415
 
     settings = load_settings()
-    since_ms = clock_ms() - duration_ms(args.since, "--since")
+    back_ms = duration_ms(args.since, "--since")
     stop = _stop_on_ctrl_c() if args.follow else None
-    for event in _events(build_audit(settings), build_ids(settings), since_ms, stop):
+    audit = build_audit(settings)
+    for event in _events(audit, build_ids(settings), audit.now_ms() - back_ms, stop):
         print_line(json.dumps(event, ensure_ascii=False) if args.json else _line(event), flush=args.follow)
 
 

@@ -20,8 +20,9 @@ def application() -> "Flask":
     settings = config.load(config.environment())
     if settings.metrics_dir is not None:
         metrics.use_directory(settings.metrics_dir)
-    from .. import telemetry  # noqa: PLC0415 - after the metrics directory is set
+    from .. import log_writer, telemetry  # noqa: PLC0415 - after the metrics directory is set
     from ..bootstrap import build_web  # noqa: PLC0415
 
-    telemetry.configure_logging(settings.log_level)
+    # A log that nobody reads stops no request. The server may fork after this: then each process has its own.
+    telemetry.configure_logging(settings.log_level, handler=log_writer.to_stderr(telemetry.LOG_DROPPED.inc))
     return building.when_the_store_answers(lambda: build_web(settings, waiting=0))

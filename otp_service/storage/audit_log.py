@@ -46,6 +46,10 @@ class AuditLog:
         self._scripts = scripts
         self._keys = keys
 
+    def now_ms(self) -> int:
+        """The store's clock in Unix milliseconds: events have its times. Raises StoreUnavailable."""
+        return self._store.any_time_ms()
+
     @property
     def shards(self) -> int:
         """How many positions a cursor holds."""

@@ -3,6 +3,8 @@
 import io
 import logging
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from typing import TextIO
@@ -87,3 +89,25 @@ def test_a_flush_writes_what_waits_at_once() -> None:
     handler.handle(record("last"))
     handler.flush()
     assert stream.getvalue() == "last\n"
+
+
+FORKS = """
+import logging, os, sys
+from otp_service.log_writer import BackgroundHandler
+handler = BackgroundHandler(sys.stderr, lambda: None)
+handler.handle(logging.LogRecord("otp.test", logging.INFO, "", 0, "before", None, None))
+assert handler.wait_until_written(10)
+if os.fork() == 0:
+    handler.handle(logging.LogRecord("otp.test", logging.INFO, "", 0, "in the child", None, None))
+    assert handler.wait_until_written(10)
+    os._exit(0)
+assert os.wait()[1] == 0
+"""
+
+
+def test_a_process_that_is_forked_writes_its_own_lines() -> None:
+    """With a thread of its own, as under a server that builds the application before it forks."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKS], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stderr.splitlines() == ["before", "in the child"]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from otp_service import telemetry
 from otp_service.domain.audit import EventType
 from otp_service.domain.checking import Approved, CheckAnswer, Wrong
 from otp_service.domain.ending import Ended, NotFound, Redeemed
@@ -301,11 +302,16 @@ def test_a_store_that_nobody_watches_keeps_nothing(machine: Machine) -> None:
     assert machine.harness.check(ref, CODE) == OVER
 
 
-def test_a_store_that_is_emptied_says_so(machine: Machine) -> None:
+def test_a_store_that_is_emptied_says_so(machine: Machine, caplog: pytest.LogCaptureFixture) -> None:
     """For ten minutes, to every process that knew it before; a new process on an empty store has nothing to say."""
     one, two = machine.process(), machine.process()
     machine.harness.raw.flushall()
+    counted = telemetry.STORE_RUNS.labels("emptied")
+    before = counted._value.get()
     assert (one.beat(), two.beat()) == (EMPTIED, EMPTIED)
+    assert counted._value.get() - before == 2
+    reasons = [getattr(record, "reason", "") for record in caplog.records]
+    assert reasons.count(EMPTIED) == 2
     assert Process(machine.harness, KEEP_CODES).beat() is None
     machine.harness.outbox.open()
     assert serves(machine, one)
