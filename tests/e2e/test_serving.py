@@ -1,5 +1,6 @@
 """`otp-service serve` and `worker` as an operator runs them: alone, on a store that is there already."""
 
+import contextlib
 import os
 import re
 import signal
@@ -259,3 +260,27 @@ class TestWorker:
     def test_without_a_carrier_key(self, place: Place) -> None:
         """One sentence that names the variable."""
         assert "TELNYX_API_KEY" in place.refuse("worker", TELNYX_API_KEY="")
+
+
+def test_it_takes_as_many_descriptors_as_the_system_allows(place: Place) -> None:
+    """Not as few as a shell gives at first: of 400 idle connections none has to close for a new request."""
+    port = ports.free_port()
+    limited = ("sh", "-c", 'ulimit -S -n 256 && exec "$@"', "sh")
+    options = ("--drain", "0s", "--workers", "1", "--port", str(port))
+    process = subprocess.Popen(
+        [*limited, sys.executable, "-m", "otp_service", "serve", *options],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=place.environ,
+        cwd=place.directory,
+        text=True,
+    )
+    place.started.append(process)
+    wait_until(lambda: answers(f"http://127.0.0.1:{port}"), 30, "the API")
+    with contextlib.ExitStack() as stack:
+        idle = [stack.enter_context(socket.create_connection(("127.0.0.1", port), 10)) for _ in range(400)]
+        assert answers(f"http://127.0.0.1:{port}")
+        for connection in idle:
+            connection.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                connection.recv(1)
