@@ -120,6 +120,16 @@ def test_the_codes_that_open_a_breaker_at_once_are_listed() -> None:
     assert set(re.findall(r"`([0-9]{5})`", listed)) == set(AT_ONCE)
 
 
+def test_a_printed_check_says_whose_login_it_is() -> None:
+    """A check by id alone approves a code that was started for somebody else's phone."""
+    texts = [block.text for document in DOCUMENTS for block in blocks(document) if "/verify/check" in block.text]
+    bodies = [body for text in texts for body in re.findall(r"/verify/check[^{}]*(\{[^{}]*\})", text)]
+    assert len(bodies) >= 4
+    for body in bodies:
+        assert '"to"' in body or '"subject"' in body, body
+        assert "verification_id" not in body or '"purpose"' in body, body
+
+
 # ---- files ----------------------------------------------------------------------------------------------------------
 
 FOLDERS = "otp_service|deploy|tests|cli|runtime|domain|usecases|storage|telnyx|receivers|web|sandbox|\\.github|\\.ci"
