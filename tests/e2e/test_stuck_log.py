@@ -40,6 +40,7 @@ def refuse(path: Path, times: int) -> None:
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(path))
         listening.listen()
+        listening.settimeout(30)
         for _ in range(times):
             listening.accept()[0].close()
     path.unlink()
