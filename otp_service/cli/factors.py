@@ -86,7 +86,11 @@ def _confirm_from_terminal(factor_id: str) -> None:
     from .api import ApiFailed, call  # noqa: PLC0415
 
     while True:
-        code = input("Code that the app shows: ").strip()
+        try:
+            code = input("Code that the app shows: ").strip()
+        except EOFError:
+            note(f"not confirmed; do it with: otp-service factors confirm {factor_id} CODE")
+            return
         try:
             call("POST", f"/factors/totp/{factor_id}/confirm", {"code": code})
         except ApiFailed as error:

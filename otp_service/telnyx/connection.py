@@ -1,6 +1,6 @@
 """One connection to the carrier under one deadline, for one thread.
 
-httpx has no parameter for a deadline that covers a whole exchange, so the pool below it is made here.
+httpx has no parameter for a deadline that covers a whole exchange, so the connection below it is made here.
 """
 
 import socket
@@ -22,7 +22,7 @@ KEPT_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """The connection of one thread or greenlet to the carrier. `pool` is None where the network is replaced."""
+    """The connection of one thread or greenlet to the carrier. `kept` is None where the network is replaced."""
 
     http: httpx.BaseTransport
     kept: "KeptConnection | None"

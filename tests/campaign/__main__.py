@@ -13,9 +13,8 @@ import shutil
 import signal
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +22,13 @@ from . import report
 from .breaches import BY_SLOWNESS
 from .client import ApiClient
 from .cluster import CODE_TTL_S, Cluster
-from .collect import Collector, store_facts, verification_ids
+from .collect import Collector
 from .evidence import Evidence
 from .faults import FaultInjector, plan
+from .gather import gather
 from .judge import judge
 from .load import Load
 from .observers import Observers
-from .scenarios import MAX_CHECKS, WRONG_CODES_PER_NUMBER
 from .sending_rules import SETTLED_WITHIN_S
 from .stores import KINDS
 
@@ -262,30 +261,18 @@ async def _evidence(
     injector: FaultInjector,
     observers: Observers,
 ) -> Evidence:
-    judged_at = time.time()
-    callbacks = await collector.callbacks(cluster.receiver.received, QUIET_S, CALLBACKS_WITHIN_S)
-    requests = await collector.requests()
-    messages = await collector.messages(load.numbers, requests)
-    known = verification_ids(api.calls, await collector.events(), messages)
-    verifications = await collector.verifications(known)
-    events = await collector.events()
-    store = await asyncio.to_thread(store_facts, cluster.store)
-    return Evidence(
-        max_checks=MAX_CHECKS,
-        wrong_codes_per_number=WRONG_CODES_PER_NUMBER,
-        judged_at=judged_at,
-        calls=tuple(api.calls),
-        messages=messages,
-        requests=requests,
-        verifications=verifications,
-        events=events,
-        faults=tuple(injector.faults),
-        store=store,
-        accidents=[*cluster.accidents, *load.failures, *cluster.log_lines(("Traceback", "panicked"))[:20]],
-        failed_starts=tuple(cluster.failed_starts),
+    found = await gather(
+        cluster,
+        api,
+        collector,
+        numbers=load.numbers,
+        faults=injector.faults,
+        callbacks_s=(QUIET_S, CALLBACKS_WITHIN_S),
+    )
+    return replace(
+        found,
+        accidents=[*load.failures, *found.accidents],
         troubles=tuple(load.troubles),
-        replies=tuple(api.replies),
-        callbacks=callbacks,
         pauses=tuple(observers.pauses),
         probes=tuple(observers.probes),
     )

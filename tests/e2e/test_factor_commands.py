@@ -1,6 +1,8 @@
 """The commands `verify` and `factors`, beside a running `otp-service dev`."""
 
+import io
 import json
+import sys
 from typing import Any
 
 import pyotp
@@ -79,3 +81,19 @@ def test_what_is_missing_is_said(typed: Typed, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("OTP_API_KEY", "otp_x")
     assert "does not answer" in typed.refusal("factors", "list", "x")
     assert "--subject" in typed.refusal("verify", "check", "123456")
+
+
+class Terminal(io.StringIO):
+    """A terminal at which nothing is typed but the end (Ctrl-D)."""
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
+
+
+def test_the_end_at_the_prompt_is_no_mistake(shared_dev: Dev, typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The app can be confirmed later; no traceback."""
+    for name, value in shared_dev.env.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    assert "factor_id" in typed("factors", "enroll", "undecided")

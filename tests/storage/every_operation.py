@@ -1,6 +1,5 @@
 """Every operation of the store in every outcome that writes, for tests that look at all keys."""
 
-import secrets
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -16,7 +15,6 @@ from otp_service.domain.optout_list import Cursor, OptOut
 from otp_service.domain.outbox import Timer
 from otp_service.domain.policy import Limit, Slot
 from otp_service.storage.alerts import Alerts
-from otp_service.storage.api_keys import ApiKeys
 from otp_service.storage.audit_consumer import AuditConsumer
 from otp_service.storage.callbacks import Callbacks
 from otp_service.storage.cursors import Cursors
@@ -32,6 +30,7 @@ from otp_service.storage.schema.fields import DeadLetter, Number, StoreRun
 from otp_service.storage.store_runs import END_CODES, KEEP_CODES, StoreRuns
 from otp_service.storage.told import Told
 
+from .api_keys import keys_of
 from .factors import every_factor
 from .harness import BANK, CODE, SHOP, WRONG, StoreHarness, fresh_number, word
 
@@ -253,14 +252,7 @@ def other_places(harness: StoreHarness) -> None:
     alerts.raise_alert("trouble", "a text")
     alerts.claim()
     callbacks(harness)
-    api_keys = ApiKeys(
-        harness.store,
-        harness.scripts,
-        harness.keys,
-        harness.audit,
-        token_hex=secrets.token_hex,
-        token_urlsafe=secrets.token_urlsafe,
-    )
+    api_keys = keys_of(harness)
     made = api_keys.create("shop", ["verify"], 60_000)
     assert api_keys.rotate(made.id, 0)
     assert api_keys.revoke(made.id)

@@ -23,7 +23,6 @@ from otp_service.domain.policy import Limit, Slot
 from otp_service.runtime.delivery_worker import DeliveryWorker
 from otp_service.storage import api_keys, connect, readiness
 from otp_service.storage.answering import STORE_ERRORS
-from otp_service.storage.api_keys import ApiKeys
 from otp_service.storage.audit_consumer import AuditConsumer
 from otp_service.storage.callbacks import Callbacks
 from otp_service.storage.limits import Limits
@@ -32,6 +31,7 @@ from otp_service.usecases.held_deliveries import HeldDeliveries
 
 from ..conftest import wait_until
 from ..web.conftest import ApiHarness, make_settings
+from .api_keys import keys_of
 from .harness import CODE, SHOP, WRONG, StoreHarness, fresh_number, word
 from .nodes import Nodes, three
 
@@ -82,12 +82,6 @@ def answered(ask: Callable[[], object]) -> None:
         return False
 
     wait_until(noticed, 10, "an answer")
-
-
-def keys_of(harness: StoreHarness) -> ApiKeys:
-    """The API keys."""
-    tokens: dict[str, Any] = {"token_hex": lambda n: word("k").rjust(2 * n, "0"), "token_urlsafe": lambda _: "A" * 43}
-    return ApiKeys(harness.store, harness.scripts, harness.keys, harness.audit, **tokens)
 
 
 @pytest.mark.parametrize("dead", EVERY)

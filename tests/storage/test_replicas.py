@@ -1,7 +1,6 @@
 """An answer that must outlive a failover is given when all replicas have it, and refused where one may be missing."""
 
 import contextlib
-import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -15,13 +14,13 @@ from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.starting import Started
 from otp_service.domain.verification import Status
 from otp_service.storage import replicas
-from otp_service.storage.api_keys import ApiKeys
 from otp_service.storage.replica_guard import ReplicaGuard
 from otp_service.storage.replicas import Replicas
 from otp_service.storage.schema.fields import ApiKey, Record
 from otp_service.storage.scripts import Scripts
 from tests.conftest import wait_until
 
+from .api_keys import keys_of
 from .harness import CODE, StoreHarness, fresh_number
 from .loops import LoopThread
 from .servers import Server, watched
@@ -114,18 +113,6 @@ def test_an_api_key_is_revoked_on_every_replica(three: Guarded) -> None:
     three.replicas[1].kill()
     refused(lambda: api_keys.revoke(other.id))
     assert three.primary.client.hget(three.harness.keys.api_key(other.id), ApiKey.REVOKED) is None
-
-
-def keys_of(harness: StoreHarness) -> ApiKeys:
-    """The API keys."""
-    return ApiKeys(
-        harness.store,
-        harness.scripts,
-        harness.keys,
-        harness.audit,
-        token_hex=secrets.token_hex,
-        token_urlsafe=secrets.token_urlsafe,
-    )
 
 
 def test_a_write_that_a_replica_has_not_taken_is_refused_and_the_repeat_is_told_the_truth(three: Guarded) -> None:

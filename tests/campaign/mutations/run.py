@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import otp_service
@@ -15,12 +15,12 @@ from .. import breaches
 from ..caller import Caller
 from ..client import ApiClient
 from ..cluster import Cluster, Pace
-from ..collect import Collector, store_facts, verification_ids
+from ..collect import Collector
 from ..evidence import Evidence, Fault
+from ..gather import gather
 from ..judge import Verdict, judge
 from ..load import number_of
 from ..observers import Observers
-from ..scenarios import MAX_CHECKS, WRONG_CODES_PER_NUMBER
 from .changes import Change, Mutation, Scenario
 from .scenarios import HANG_S, log_in_while_the_store_hangs
 
@@ -110,31 +110,16 @@ class Run:
     async def _evidence(
         self, cluster: Cluster, api: ApiClient, collector: Collector, observers: Observers, faults: list[Fault]
     ) -> Evidence:
-        judged_at = time.time()
-        received = cluster.receiver.received
-        callbacks = await collector.callbacks(received, QUIET_S, WITHIN_S) if self.callbacks else None
-        requests = await collector.requests()
-        messages = await collector.messages([number_of(turn) for turn in range(len(self.scenarios))], requests)
-        known = verification_ids(api.calls, await collector.events(), messages)
-        verifications = await collector.verifications(known)
-        return Evidence(
-            max_checks=MAX_CHECKS,
-            wrong_codes_per_number=WRONG_CODES_PER_NUMBER,
-            judged_at=judged_at,
-            calls=tuple(api.calls),
-            messages=messages,
-            requests=requests,
-            verifications=verifications,
-            events=await collector.events(),
+        found = await gather(
+            cluster,
+            api,
+            collector,
+            numbers=[number_of(turn) for turn in range(len(self.scenarios))],
             faults=faults,
-            store=await asyncio.to_thread(store_facts, cluster.store),
-            accidents=[*cluster.accidents, *cluster.log_lines(("Traceback", "panicked"))[:20]],
-            failed_starts=tuple(cluster.failed_starts),
-            replies=tuple(api.replies),
-            callbacks=callbacks,
-            # A broken service is not excused by a busy machine.
-            pauses=() if self.changes else tuple(observers.pauses),
+            callbacks_s=(QUIET_S, WITHIN_S) if self.callbacks else None,
         )
+        # A broken service is not excused by a busy machine.
+        return found if self.changes else replace(found, pauses=tuple(observers.pauses))
 
 
 def run_of(mutation: Mutation) -> Run:
