@@ -205,6 +205,7 @@ class WebParts:
             randbelow=self._chance.randbelow,
             factor_store=self._factor_table(),
             fictitious=settings.carrier_on_loopback,
+            audit_is_full=lambda: stores.known.backlog.is_full,
         )
 
     def _browse(self) -> Browse:
