@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from otp_service.domain.checking import Approved, Limited, Superseded, Wrong
+from otp_service.domain.checking import Approved, LatestAnswer, Limited, Wrong
 from otp_service.domain.ending import Ended, NotFound
 from otp_service.domain.errors import NotReady
 from otp_service.domain.policy import MAX_CONSECUTIVE_WRONG
@@ -243,16 +243,20 @@ def test_expired_comes_before_limited_and_unknown_before_all(harness: StoreHarne
 
 
 def test_by_number_the_latest_verification_is_judged(harness: StoreHarness) -> None:
-    """A check by number follows the index; one that a newer start has overtaken is refused so and costs no attempt."""
+    """A check by number follows the index; one that a newer start has overtaken is not judged."""
     number = fresh_number()
     old = harness.start(number).reference
     harness.check(old, CODE)
     new = harness.start(number).reference
-    assert harness.verifications.latest(new.number_hash, "shop", "login") == new
-    assert harness.check(old, CODE, by_purpose="login") == Superseded()
-    assert harness.check(new, WRONG, by_purpose="login") == Wrong(4)
-    assert isinstance(harness.check(new, CODE, by_purpose="login"), Approved)
-    assert harness.verifications.latest(new.number_hash, "shop", "other") is None
+    assert harness.latest(new.number_hash, "shop", "login") == new
+    assert harness.check_latest(new.number_hash, WRONG) == LatestAnswer(new, Wrong(4))
+    judged = harness.check_latest(new.number_hash, CODE)
+    assert judged is not None
+    assert isinstance(judged.answer, Approved)
+    assert (judged.reference, judged.answer.approval.verification_id) == (new, new.verification_id)
+    assert harness.check_latest(new.number_hash, CODE) == LatestAnswer(new, Ended(Status.APPROVED))
+    assert harness.check_latest(new.number_hash, CODE, purpose="other") is None
+    assert harness.latest(new.number_hash, "shop", "other") is None
 
 
 def test_a_code_whose_pepper_is_not_at_hand_costs_no_try(harness: StoreHarness) -> None:

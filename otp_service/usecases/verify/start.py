@@ -165,6 +165,7 @@ class StartVerification:
         code = codes.draw(app.code_length, self._randbelow)
         context = codes.context_hash(request.context)
         ring = self._vault.current()
+        pepper = ring.peppers[ring.active_kid]
         route, healthy = self._sender_health.route(app, senders)
         return StartCommand(
             operation_id=operation_id or self._token_bytes(8).hex(),
@@ -176,7 +177,8 @@ class StartVerification:
             mask=to.mask,
             context_hash=context,
             kid=ring.active_kid,
-            digest=code_digest(ring.peppers[ring.active_kid], app, ref, context, code),
+            digest=code_digest(pepper, app, ref, context, code),
+            digest_by_number=code_digest(pepper, app, ref, context, code, purpose=request.purpose),
             box=_sealed(ring, ref, to, code, request.context),
             metadata=request.metadata,
             locale=message_text.language(request.locale),

@@ -14,8 +14,8 @@
 --
 -- KEYS number! optouts outbox! audit! timers! record! secrets! sticky start_refusals! run [known_record! known_secrets!]
 -- ARGV operation operation_ttl_ms new_token known_token app purpose channel mask number_hash context_hash code_ttl_ms
---      lifetime_ms max_checks resend_waits key_id digest box metadata locale autofill route wrong_rules start_rules
---      queue_max outer_wait_ms tombstone_ms consecutive_max detail own_detail healthy sent_within_ms refusal_gap_ms
+--      lifetime_ms max_checks resend_waits key_id digest digest_by_number box metadata locale autofill route wrong_rules
+--      start_rules queue_max outer_wait_ms tombstone_ms consecutive_max detail own_detail healthy sent_within_ms refusal_gap_ms
 --      failover_route wrong_everywhere_rules send_rules subject challenge dry_run
 -- Where record and secrets are of the new id; those of the latest known id are left out if none is known ·
 --       known_token '': none · lifetime_ms: the longest a code may live, with resends · resend_waits 'ms,ms' ·
@@ -192,7 +192,7 @@ end
 if own_detail ~= '' then add_pieces(fields, Record.DETAIL .. '1', own_detail) end
 local sender, kind = queue_delivery(c, '1', open, '1', channel, locale, autofill, sent_within_ms, fields, 2,
   timers, audit_event('verification.started', nil, short_detail))
-local secrets = {Secrets.DIGEST, digest}
+local secrets = {Secrets.DIGEST, digest .. digest_by_number}
 add_pieces(secrets, Secrets.BOX, box)
 redis.call('HSET', secrets_key, unpack(secrets))
 redis.call('PEXPIREAT', secrets_key, int(expires))
