@@ -11,7 +11,16 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from otp_service.domain import codes
-from otp_service.domain.codes import MAX_LENGTH, MIN_LENGTH, context_hash, digest, draw, length_prefixed, require_typed
+from otp_service.domain.codes import (
+    MAX_LENGTH,
+    MIN_LENGTH,
+    context_hash,
+    digest,
+    digest_by_number,
+    draw,
+    length_prefixed,
+    require_typed,
+)
 from otp_service.domain.errors import InvalidRequest
 from otp_service.domain.keyed_hash import KeyedHash
 
