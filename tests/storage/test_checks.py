@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from otp_service.domain.checking import Approved, LatestAnswer, Limited, Wrong
+from otp_service.domain.checking import Approved, CheckAnswer, LatestAnswer, Limited, Wrong
 from otp_service.domain.ending import Ended, NotFound
 from otp_service.domain.errors import NotReady
 from otp_service.domain.policy import MAX_CONSECUTIVE_WRONG
@@ -60,12 +60,21 @@ def test_one_right_among_many_wrong_is_never_approved_after_the_last_try(harness
         assert events.count("verification.approved") + events.count("verification.exhausted") == 1
 
 
+def _guess(harness: StoreHarness, ref: Reference, code: str, *, by_number: bool) -> CheckAnswer:
+    if not by_number:
+        return harness.check(ref, code)
+    judged = harness.check_latest(ref.number_hash, code)
+    assert judged is not None
+    return judged.answer
+
+
 def test_guesses_by_id_and_by_number_share_one_counter(harness: StoreHarness) -> None:
     """Whichever way a verification is named, its tries are the same five."""
     ref = harness.start(fresh_number()).reference
-    jobs = [partial(harness.check, ref, f"{n:06d}", by_purpose="login" if n % 2 else None) for n in range(40)]
+    jobs = [partial(_guess, harness, ref, f"{n:06d}", by_number=n % 2 == 1) for n in range(40)]
     answers = at_once(jobs)
     assert sum(isinstance(answer, Wrong) for answer in answers) == 4
+    assert answers.count(EXHAUSTED) == 36
     assert harness.record(ref)["attempts"] == "5"
 
 
