@@ -9,6 +9,7 @@ import pytest
 from otp_service.domain.checking import Approved, CheckAnswer, LatestAnswer, Limited, Wrong
 from otp_service.domain.ending import Ended, NotFound
 from otp_service.domain.errors import NotReady
+from otp_service.domain.ids import Reference
 from otp_service.domain.policy import MAX_CONSECUTIVE_WRONG
 from otp_service.domain.verification import Status
 
