@@ -19,7 +19,7 @@ from .apps import configured_app
 from .digests import code_digest
 from .people import People
 from .reachability import no_room_for_payment, unreachable
-from .start_refusals import refusal_of
+from .start_refusals import NO_ROOM, refusal_of
 from .start_subjects import Named, StartSubjects, with_alternatives
 from .text_length import require_fit
 
@@ -70,6 +70,7 @@ class StartVerification:
         people: People,
         policy: Policy,
         queue_max: int,
+        audit_is_full: Callable[[], bool],
         token_bytes: Callable[[int], bytes],
         randbelow: Callable[[int], int],
         subjects: StartSubjects,
@@ -82,6 +83,7 @@ class StartVerification:
         self._people = people
         self._policy = policy
         self._queue_max = queue_max
+        self._audit_is_full = audit_is_full
         self._token_bytes = token_bytes
         self._randbelow = randbelow
         self._subjects = subjects
@@ -148,7 +150,7 @@ class StartVerification:
             return outcome
         if wait_ms == 0:
             self._limits.release(slots)
-        return refusal_of(outcome)
+        return refusal_of(outcome, audit_is_full=command.queue_max == NO_ROOM)
 
     def _command(
         self,
@@ -186,7 +188,7 @@ class StartVerification:
             route=route,
             failover_route=self._failover_route(app, to, channel, request),
             healthy=healthy,
-            queue_max=self._queue_max,
+            queue_max=NO_ROOM if self._audit_is_full() else self._queue_max,
             outer_wait_ms=0,
             detail=_audit_detail(request, self._client_ip(app, request)),
             per_number=self._policy.per_number,
