@@ -155,6 +155,18 @@ STORE_DAYS_LEFT = Gauge(
     multiprocess_mode="mostrecent",
     registry=REGISTRY,
 )
+LEDGER_WAITING = Gauge(
+    "otp_ledger_waiting",
+    "Entries of the audit streams that are not in the ledger yet.",
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+LEDGER_GAPS = Gauge(
+    "otp_ledger_gaps",
+    "Times that the store lost or repeated events of the audit record, until somebody has accepted them.",
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
 OUTBOX_DEAD = Counter(
     "otp_outbox_dead",
     "Unreadable entries and timers that were moved to the dead letters, by kind.",

@@ -99,6 +99,8 @@ def _from_environment(environ: Mapping[str, str], faults: Faults) -> dict[str, o
         "telnyx_public_key": faults.attempt(lambda: secret(environ, "TELNYX_PUBLIC_KEY"), None),
         "keyring_path": variables.path(environ, "OTP_KEYRING"),
         "metrics_dir": variables.path(environ, "OTP_METRICS_DIR"),
+        "data_dir": variables.path(environ, "OTP_DATA_DIR"),
+        "ledger_url": faults.attempt(lambda: _ledger_url(environ), None),
         "log_level": faults.attempt(lambda: variables.log_level(level) if level else None, None),
     }
 
@@ -106,6 +108,11 @@ def _from_environment(environ: Mapping[str, str], faults: Faults) -> dict[str, o
 def _store_url(environ: Mapping[str, str]) -> str | None:
     url = secret(environ, "OTP_REDIS_URL")
     return variables.store_url(url) if url else None
+
+
+def _ledger_url(environ: Mapping[str, str]) -> str | None:
+    url = secret(environ, "OTP_LEDGER_URL")
+    return variables.ledger_url(url) if url else None
 
 
 def _telnyx_base_url(environ: Mapping[str, str]) -> str:

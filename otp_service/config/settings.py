@@ -9,6 +9,8 @@ from ..domain.errors import ConfigError
 from ..domain.policy import OnCall, Policy
 from ..telnyx import BASE_URL
 
+LEDGER_FILE = "ledger.db"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -36,8 +38,21 @@ class Settings:
     telnyx_public_key: str | None = None
     keyring_path: Path | None = None
     metrics_dir: Path | None = None
+    data_dir: Path | None = None
+    ledger_url: str | None = field(default=None, repr=False)
     log_level: str = "INFO"
     config_path: Path | None = None
+
+    @property
+    def ledger(self) -> str | None:
+        """The URL of the ledger's database: by default a file in the data directory, which is that of the keyring.
+
+        None if there is neither.
+        """
+        directory = self.data_dir or (self.keyring_path.parent if self.keyring_path else None)
+        if self.ledger_url or directory is None:
+            return self.ledger_url
+        return f"sqlite:///{directory.absolute() / LEDGER_FILE}"
 
     @property
     def after_restart(self) -> str:

@@ -32,7 +32,7 @@ from otp_service.storage.told import Told
 
 from .api_keys import keys_of
 from .factors import every_factor
-from .harness import BANK, CODE, SHOP, WRONG, StoreHarness, fresh_number, word
+from .harness import ALL_EXPORTED, BANK, CODE, SHOP, WRONG, StoreHarness, fresh_number, word
 
 NEXT = Refused("40002", "Spam", Action.NEXT_SENDER)
 BLOCKED = Refused("40300", "Blocked", Action.STOP_PERSON, opted_out=True)
@@ -257,7 +257,7 @@ def other_places(harness: StoreHarness) -> None:
     assert api_keys.rotate(made.id, 0)
     assert api_keys.revoke(made.id)
     assert api_keys.revoke(api_keys.create("shop", ["verify"], None).id)
-    harness.audit.trim(60_000)
+    harness.audit.trim(60_000, ALL_EXPORTED)
     dead_letters(harness)
     every_factor(harness)
     support(harness)

@@ -46,6 +46,9 @@ from .remembered import Remembered
 
 T = TypeVar("T")
 SHARDS = 16
+ALL_EXPORTED = dict.fromkeys(range(SHARDS), f"{2**52}-0")
+"""For each shard an entry behind all: everything counts as being in the ledger."""
+
 POOL = Sender("pool", SenderKind.NUMBER_POOL, "profile-a", None, 20.0)
 BACKUP = Sender("backup", SenderKind.LONG_CODE, "profile-b", "+18445550001", 20.0)
 SAME_PROFILE = Sender("same_profile", SenderKind.LONG_CODE, "profile-a", "+18445550002", 20.0)
