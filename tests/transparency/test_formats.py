@@ -95,9 +95,21 @@ def test_a_proof_says_where_its_record_stands() -> None:
         Proof.parse(PROOF).verify(LOG.leaves[301], KEYS)
     with pytest.raises(SignatureRefused):
         Proof.parse(PROOF).verify(LOG.leaves[300], LogKeys(signer(2).key))
-    for text in ("", PROOF.replace("index 300", "index 0300"), PROOF.replace("\nindex", "\nextra AAAA\nindex")):
+    for text in ("", PROOF.replace("index 300", "index 0300"), PROOF.replace("\nindex", "\n\nindex")):
         with pytest.raises(ProofError):
             Proof.parse(text)
+
+
+def test_a_proof_may_bring_its_record_along() -> None:
+    """Then it is that record, and no other, that is proved."""
+    proof = Proof.parse(PROOF)
+    brought = Proof.parse(str(Proof(proof.index, proof.path, proof.checkpoint, LOG.leaves[300])))
+    assert brought.extra is not None
+    assert brought.verify(brought.extra, KEYS).size == 500
+    with pytest.raises(ProofError):
+        brought.verify(LOG.leaves[301], KEYS)
+    with pytest.raises(ProofError):
+        Proof.parse(PROOF.replace("\nindex", "\nextra AAAA\nindex")).verify(LOG.leaves[300], KEYS)
 
 
 def test_keys_follow_one_another() -> None:
