@@ -32,7 +32,8 @@
 --       {operation, 'refused', code, retry ms, sends left, token, the limit that refuses or ''}
 -- Holds at most one pending verification per (app, number, purpose, subject); a repeat never gives tries back; the code,
 --       the outbox entry, the index and the event are written together or not at all. The ladder and the caps count
---       every send to the number, however its verification ended.
+--       every send to the number, however its verification ended; where the store ended it before its time, the ladder
+--       does not count the latest one, once.
 local slot = app .. ':' .. purpose
 local own_starts, own_wrong = Number.STARTS .. app, Number.WRONG .. ':' .. app
 local latest_entry, operations, wrong, all_wrong, sent, starts, ends = unpack(redis.call('HMGET', number_key,
@@ -49,21 +50,25 @@ local who = {record = record_key, token = new_token, app = app, mask = mask, num
 -- The pending verification, if there is one. One whose time has run out unnoticed is ended here.
 local pending = false
 local old_facts, old_status, old_expires, old_created, old_context_hash, old_sending, old_version
-local old_subject, old_run, challenges
+local old_subject, old_run, challenges, old_ended
+local ended_by_store = false
 if latest then
-  old_facts, old_status, old_expires, old_context_hash, old_sending, old_version, old_subject, old_run, challenges =
-    unpack(redis.call('HMGET', known_record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.CONTEXT_HASH,
-    Record.SENDING, Record.VERSION, Record.SUBJECT, Record.RUN, Record.CHALLENGES))
+  old_facts, old_status, old_expires, old_context_hash, old_sending, old_version, old_subject, old_run, challenges,
+    old_ended = unpack(redis.call('HMGET', known_record_key, Record.FACTS, Record.STATUS, Record.EXPIRES,
+    Record.CONTEXT_HASH, Record.SENDING, Record.VERSION, Record.SUBJECT, Record.RUN, Record.CHALLENGES, Record.ENDED))
   old_created = created_at(old_facts)
   if old_status == 'pending' and has_expired(now, old_expires, old_created, old_run) then
     if dry_run ~= '1' then end_verification({audit = audit_key, secrets = known_secrets_key, now = now,
       who = {record = known_record_key, token = latest, app = app, mask = mask, number_hash = number_hash}},
       'verification.expired', old_version) end
+    ended_by_store = now < (tonumber(old_expires) or 0)
   elseif old_status == 'pending' and (old_subject or '') == subject
     and redis.call('EXISTS', known_secrets_key) == 1 then
     -- A code that was sent for one subject is never sent again for another one who shares the phone.
     pending = true
     who.token, who.record = latest, known_record_key
+  elseif old_status == 'expired' then
+    ended_by_store = (tonumber(old_ended) or now) < (tonumber(old_expires) or 0)
   end
 end
 
@@ -98,6 +103,7 @@ consider(wrong_codes_wait(wrong, all_wrong, now))
 if wait then return refuse('too_many_wrong_codes', wait, nil, limit) end
 if pending and (old_context_hash or '') ~= context_hash then return refuse('context_conflict', 0) end
 local counted = read_sends(sent, app, purpose, now)
+if ended_by_store then give_back(counted, app, purpose) end
 local opens = ladder_opens(counted.own, waits, now)
 local sends = pending and tonumber((string.match(old_sending, Sending.PARSE))) or 0
 if sends > #waits then
