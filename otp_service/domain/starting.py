@@ -24,8 +24,8 @@ class StartCommand:
 
     `healthy` names the senders of the route that may be tried first if they reached this person the last time.
     `failover_route`: senders of another channel, which only failover uses. `outer_wait_ms` is not 0 where a limit apart
-    from the number refuses. With a `challenge` a check needs its verifier (`binding`). `subject`: the keyed hash of the
-    person whom the caller names, or empty.
+    from the number refuses; `outer_limit` names it. With a `challenge` a check needs its verifier (`binding`).
+    `subject`: the keyed hash of the person whom the caller names, or empty.
     """
 
     operation_id: str
@@ -52,6 +52,7 @@ class StartCommand:
     per_number: NumberLimits = field(default_factory=NumberLimits)
     challenge: str = ""
     subject: str = ""
+    outer_limit: str = ""
 
 
 @dataclass(slots=True)
