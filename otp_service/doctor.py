@@ -6,11 +6,13 @@ A check never raises: what is wrong becomes a result, with what to do about it.
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 from . import config
 from .bootstrap.carrier import telnyx_client, webhook_keys
 from .bootstrap.fleet import PUBLIC_URL, describe, named_webhook_keys
 from .bootstrap.key_use import use_in
+from .bootstrap.ledger import find_ledger
 from .bootstrap.memory import judge_memory
 from .bootstrap.senders import sender_health
 from .bootstrap.stores import Stores, open_stores
@@ -19,6 +21,7 @@ from .config import Settings
 from .diagnosis.addresses import check_addresses
 from .diagnosis.durability import check_durability, check_replicas, check_restarts
 from .diagnosis.fleet import check_fleet
+from .diagnosis.ledger import check_ledger
 from .diagnosis.old_keys import check_old_keys
 from .diagnosis.result import CheckResult
 from .diagnosis.servers import check_servers
@@ -71,6 +74,7 @@ def _store(settings: Settings) -> Iterator[CheckResult]:
     yield _clock(stores)
     yield from check_fleet(Fleet(stores.store, stores.scripts, stores.keys), _own(settings, stores))
     yield from _memory(settings, stores)
+    yield from check_ledger(partial(find_ledger, settings), stores.backlog.waiting, settings.audit_backlog_max)
     yield from _circuits(settings, stores)
     yield from _callbacks(settings, stores)
     stores.store.close()

@@ -24,6 +24,7 @@ from . import (
     factors,
     keyring,
     keys,
+    ledger,
     messages,
     numbers,
     optouts,
@@ -53,6 +54,7 @@ GROUPS = (
     replicas,
     doctor,
     audit,
+    ledger,
 )
 """The modules of commands, in the order of `--help`."""
 
