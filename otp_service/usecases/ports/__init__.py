@@ -11,6 +11,7 @@ from .delivery import Carrier, Deliveries, DeliveryReports, DueDeliveries, Sende
 from .factors import FactorStore
 from .optouts import BlockList, Cursors, OptOutRegistry
 from .people import PersonStore
+from .published_log import PublishedLog
 from .secrets import KeyIds, Ring, Vault
 from .senders import Alerts, Circuits, HealthReports, Pager, SenderStats
 from .verification import OuterLimits, VerificationStore
@@ -35,6 +36,7 @@ __all__ = [
     "OuterLimits",
     "Pager",
     "PersonStore",
+    "PublishedLog",
     "Receivers",
     "Ring",
     "SenderRate",
