@@ -152,7 +152,7 @@ STORE_MEMORY = Gauge(
 )
 STORE_DAYS_LEFT = Gauge(
     "otp_store_days_left",
-    "Days until the store is full at the present growth; +Inf if audit_retention comes first, or nothing is known.",
+    "Days until the store is full at the present growth; +Inf if the audit retention comes first, or nothing is known.",
     multiprocess_mode="mostrecent",
     registry=REGISTRY,
 )

@@ -153,7 +153,7 @@ SendList = Encoding(RECORD_SEPARATOR, ("newest", "older"))
 
 SendEntry = Encoding(UNIT_SEPARATOR, ("at_ms", "app", "purpose"))
 """One send to a number. Without app and purpose: a send before the last approval, which no ladder counts, and of the
-caps the longest window alone."""
+caps the longest window alone. Without a purpose: its code was ended by the store, and the caps alone count it."""
 
 ApiKeyEvent = Encoding(UNIT_SEPARATOR, ("type", "app", "caller", "detail"))
 """One event of an API key that is not in the audit record yet. Caller: as `AuditCaller`. Detail: a JSON object."""
@@ -180,8 +180,11 @@ The token is `=` while that verification is the latest for its app and purpose. 
 ShortOperation = Encoding("|", ("until_ms", "operation"))
 """The `StartOperation` that created the latest verification."""
 
-ReservedSlot = Encoding("|", ("until_us", "written_us"))
-"""Up to when slots are reserved, and when that was written, both in microseconds."""
+TakenSlots = Encoding(":", ("at_ms", "count"))
+"""Slots of a limit that were taken together, and when the last of them was.
+
+A list is separated by commas, newest first.
+"""
 
 SenderPace = Encoding("|", ("reserved_us", "next_send_us", "late_us", "written_us"))
 """A sender's rate, in microseconds: up to when slots are reserved, when the next message may go, up to when those that

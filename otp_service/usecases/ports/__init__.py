@@ -5,6 +5,7 @@ Every method that reaches the store raises `StoreUnavailable` if it does not ans
 milliseconds by the store's clock. `number_hash` is a number's keyed hash (hex, `domain.ids`).
 """
 
+from .admission import OuterStore
 from .audit import AuditConsumer, AuditReader, LedgerReader
 from .callbacks import CallbackQueue, Receivers
 from .delivery import Carrier, Deliveries, DeliveryReports, DueDeliveries, SenderRate
@@ -14,7 +15,7 @@ from .people import PersonStore
 from .published_log import PublishedLog
 from .secrets import KeyIds, Ring, Vault
 from .senders import Alerts, Circuits, HealthReports, Pager, SenderStats
-from .verification import OuterLimits, VerificationStore
+from .verification import VerificationStore
 
 __all__ = [
     "Alerts",
@@ -33,7 +34,7 @@ __all__ = [
     "KeyIds",
     "LedgerReader",
     "OptOutRegistry",
-    "OuterLimits",
+    "OuterStore",
     "Pager",
     "PersonStore",
     "PublishedLog",

@@ -215,7 +215,7 @@ def test_a_dead_store_is_an_outage_in_every_room(tmp_path: Path) -> None:
     cursors = Cursors(harness.store, harness.scripts, harness.keys)
     alerts = Alerts(harness.store, harness.scripts, harness.keys)
     for act in (
-        partial(harness.verifications.latest, ref.number_hash, "shop", "login"),
+        partial(harness.check_latest, ref.number_hash, CODE),
         partial(harness.verifications.view, ref, "shop"),
         partial(harness.verifications.timeline, ref),
         partial(harness.verifications.expire, ref),
