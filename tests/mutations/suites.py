@@ -10,7 +10,7 @@ DOMAIN = "otp_service/domain"
 CORE = (f"{LUA}/*.lua", f"{LUA}/*/*.lua", f"{DOMAIN}/*.py")
 _VERIFICATION = (
     *("starting", "checks", "wrong_code_limits", "resend_cooldown", "number_caps", "ending", "denial", "assertions"),
-    *("clock_steps", "late_answers", "released", "latest_hints", "lost_fields", "refusals"),
+    *("clock_steps", "late_answers", "released", "latest_hints", "lost_fields", "refusals", "store_runs"),
 )
 _DELIVERY = (
     *("begin_send", "send_results", "sender_failover", "delivery_reports", "report_order", "closed_deliveries"),
@@ -31,6 +31,12 @@ _TABLE: Sequence[tuple[str, Sequence[str]]] = (
     (f"{LUA}/event/*", ("denial",)),
     (f"{LUA}/process/*", ("fleet",)),
     (f"{LUA}/sealed/*", ("sealed_values",)),
+    (f"{LUA}/store/*", ("store_runs", "replicas")),
+    (f"{LUA}/factor/*", ("factors", "store_runs")),
+    (f"{LUA}/_guard.lua", ("replicas",)),
+    (f"{LUA}/_runs.lua", ("store_runs", "replicas")),
+    (f"{LUA}/_life.lua", ("store_runs", *_VERIFICATION)),
+    (f"{LUA}/_sends.lua", (*_VERIFICATION, "store_runs", "counted_sends")),
     (f"{LUA}/_slots.lua", ("limits", "sender_rate", "clock_steps")),
     (f"{LUA}/*", (*_VERIFICATION, *_DELIVERY)),
 )
