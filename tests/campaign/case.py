@@ -29,6 +29,9 @@ STARTUP_S = 10.0
 RECOVERY_S = 5.0
 """How long after a fault of the store requests may still be refused: the wait for a new connection, and a margin."""
 
+BUSY_FACTOR = 3.0
+"""So many times what the campaign was kept from running may be added to a wait, during it and shortly before it."""
+
 ENDED_EVENT = {
     "approved": "verification.approved",
     "expired": "verification.expired",
@@ -157,6 +160,11 @@ class Case:
     def paused_s(self, began: float, ended: float) -> float:
         """For how long the campaign itself did not run in that time."""
         return sum(max(0.0, min(ended, last) - max(began, first)) for first, last in self.evidence.pauses)
+
+    def busy_s(self, began: float, ended: float) -> float:
+        """By how much what the service did in that time may have been late. A machine that kept the campaign from
+        running kept the service from it, too, and what waits then takes turns."""
+        return BUSY_FACTOR * self.paused_s(began, ended)
 
     def was_ended_early(self, verification_id: str) -> bool:
         """Whether its code ended before its time, as codes do that began before a restart of the store."""

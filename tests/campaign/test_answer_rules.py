@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from . import breaches
-from .answer_rules import ANSWERED_WITHIN_S, BUSY_FACTOR
+from .answer_rules import ANSWERED_WITHIN_S
+from .case import BUSY_FACTOR
 from .evidence import Call, Callback, FailedStart, Fault
 from .judge import judge
 from .sample_evidence import CALLS, CODE, EVENTS, EXPIRES, NUMBER, T0, VRF, WRONG, call, kinds_after, sample
@@ -54,6 +55,8 @@ def test_a_refusal_has_a_cause() -> None:
     assert with_call(refused) == {breaches.REFUSED}
     assert with_call(refused, Fault("kill_store", T0 + 0.5, T0 + 1, "store")) == set()
     assert with_call(refused, Fault("kill_store", T0 - 9, T0 - 8, "store")) == {breaches.REFUSED}
+    assert with_call(refused, pauses=((T0 + 0.9, T0 + 1.15),)) == set()
+    assert with_call(refused, pauses=((T0 + 0.9, T0 + 1.0),)) == {breaches.REFUSED}
 
 
 def test_a_dead_shard_costs_its_own_numbers() -> None:
