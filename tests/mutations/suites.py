@@ -10,7 +10,7 @@ DOMAIN = "otp_service/domain"
 CORE = (f"{LUA}/*.lua", f"{LUA}/*/*.lua", f"{DOMAIN}/*.py")
 _VERIFICATION = (
     *("starting", "checks", "wrong_code_limits", "resend_cooldown", "number_caps", "ending", "denial", "assertions"),
-    *("clock_steps", "late_answers", "released", "latest_hints", "lost_fields", "refusals", "store_runs"),
+    *("clock_steps", "late_answers", "released", "latest_hints", "lost_fields", "refusals"),
 )
 _DELIVERY = (
     *("begin_send", "send_results", "sender_failover", "delivery_reports", "report_order", "closed_deliveries"),
