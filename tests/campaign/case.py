@@ -18,9 +18,6 @@ API_FAULTS = frozenset({"kill_api", "kill_api_child", "stop_api"})
 ELECTIONS = frozenset({"planned_failover", "kill_primary", "hang_primary", "partition", "shard_down", "elected"})
 """Faults after which another server may be the primary, and that it became one."""
 
-RESTARTS = ELECTIONS | {"kill_store"}
-"""Faults after which the store may end what began before: it cannot know whether it has forgotten anything."""
-
 STORE_FAULTS = frozenset({"kill_store", "stop_store", "kill_connections", "flush_scripts"}) | ELECTIONS
 WORKER_FAULTS = STORE_FAULTS | {"kill_worker", "stop_worker", "kill_api"}
 STARTUP_S = 10.0
