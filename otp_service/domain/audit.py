@@ -53,6 +53,7 @@ class EventType(StrEnum):
     OPTED_OUT = "optout.added"
     OPTED_IN = "optout.removed"
     PERSON_SHOWN = "person.shown"
+    PERSON_ERASED = "person.erased"
     LOCK_LIFTED = "person.lock_lifted"
     REPLY_UNCLEAR = "reply.unclear"
     WEBHOOK_REJECTED = "webhook.rejected"
