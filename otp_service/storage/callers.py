@@ -36,6 +36,11 @@ def acting_for(packed: str) -> Iterator[None]:
         _caller.reset(token)
 
 
+def request_id() -> str:
+    """The id of the request that is answered here now; empty if there is none."""
+    return AuditCaller.parse(_caller.get())[1]
+
+
 def caller() -> str:
     """Who causes what is done here now, as `AuditCaller` packs it."""
     return _caller.get()

@@ -11,6 +11,7 @@ from .delivery import Carrier, Deliveries, DeliveryReports, DueDeliveries, Sende
 from .factors import FactorStore
 from .optouts import BlockList, Cursors, OptOutRegistry
 from .people import PersonStore
+from .risk import RefusedStarts, RiskReceivers
 from .secrets import KeyIds, Ring, Vault
 from .senders import Alerts, Circuits, HealthReports, Pager, SenderStats
 from .verification import OuterLimits, VerificationStore
@@ -35,7 +36,9 @@ __all__ = [
     "Pager",
     "PersonStore",
     "Receivers",
+    "RefusedStarts",
     "Ring",
+    "RiskReceivers",
     "SenderRate",
     "SenderStats",
     "Vault",

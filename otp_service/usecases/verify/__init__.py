@@ -23,11 +23,13 @@ from .check import CheckRequest, CheckVerification
 from .preview import Preview
 from .redeem import Asserted, RedeemReceipt, Redemption
 from .refusals import NOT_FOUND, ended, seconds
+from .risk import AskRisk
 from .start import StartRequest, StartVerification
 from .verify import Verify
 
 __all__ = [
     "NOT_FOUND",
+    "AskRisk",
     "Asserted",
     "CancelVerification",
     "CheckRequest",

@@ -19,6 +19,7 @@ from .apps import configured_app
 from .digests import code_digest
 from .people import People
 from .reachability import no_room_for_payment, unreachable
+from .risk import AskRisk
 from .start_refusals import refusal_of
 from .start_subjects import Named, StartSubjects, with_alternatives
 from .text_length import require_fit
@@ -73,6 +74,7 @@ class StartVerification:
         token_bytes: Callable[[int], bytes],
         randbelow: Callable[[int], int],
         subjects: StartSubjects,
+        ask_risk: AskRisk,
     ) -> None:
         self._store = store
         self._limits = limits
@@ -85,6 +87,7 @@ class StartVerification:
         self._token_bytes = token_bytes
         self._randbelow = randbelow
         self._subjects = subjects
+        self._ask_risk = ask_risk
 
     def __call__(self, app_name: str, request: StartRequest, operation_id: str | None = None) -> Started | Refusal:
         """Queue a code for the number. `operation_id` makes a repeat of the same request find the first's result.
@@ -95,7 +98,9 @@ class StartVerification:
         require_fit(app, request)
         to = self._people.phone(request.to)
         named = self._subjects.named(app, request)
-        outcome = self._start(self._prepared(app, to, request, operation_id), named, request)
+        command = self._prepared(app, to, request, operation_id)
+        asked = self._ask_risk(command, to, request, named.subject.hash if named else "")
+        outcome = self._start(asked, named, request)
         return with_alternatives(outcome, app, named, request.purpose) if isinstance(outcome, Refusal) else outcome
 
     def prepare(self, app_name: str, request: StartRequest) -> StartCommand | Refusal:

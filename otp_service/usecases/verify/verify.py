@@ -12,6 +12,7 @@ from .people import People
 from .preview import PreviewStart
 from .redeem import RedeemReceipt
 from .redeem_factor import RedeemFactorReceipt
+from .risk import AskRisk
 from .start import StartVerification
 from .start_subjects import StartSubjects
 from .subjects import SubjectTries
@@ -35,11 +36,13 @@ class Verify:
         token_bytes: Callable[[int], bytes],
         randbelow: Callable[[int], int],
         factor_store: ports.FactorStore,
+        ask_risk: AskRisk,
         fictitious: bool = False,
     ) -> None:
         """`limit_slots` gives the slots that a start takes in the outer limits.
 
-        `fictitious` allows the numbers 555-0100 to 555-0199, which only a sandbox delivers to.
+        `ask_risk` asks the app's risk hook, if it has one. `fictitious` allows the numbers 555-0100 to 555-0199, which
+        only a sandbox delivers to.
         """
         people = People(vault, fictitious=fictitious)
         tries = SubjectTries(factor_store, vault, token_bytes)
@@ -65,6 +68,7 @@ class Verify:
             token_bytes=token_bytes,
             randbelow=randbelow,
             subjects=StartSubjects(tries, self.redeem),
+            ask_risk=ask_risk,
         )
         self.preview = PreviewStart(self.start, store=store, limits=limits)
         self.check = CheckVerification(
