@@ -94,6 +94,7 @@ def build_front(
         reading.stop()
         announcer.forget()
         looped.store.client.close()
+        risk.close()
 
     reading.start()
     return Front(flask, endpoints, refusals, app_of, keyring, ending, begin_end, flask_parts.metrics_text, close)

@@ -107,6 +107,8 @@ def read_answer(raw: RawAnswer) -> RiskAnswer:
     """Read an answer. Only status 200 with a body in this form is one; other members of it are ignored."""
     if raw.failure:
         return RiskAnswer(None, failure=raw.failure)
+    if len(raw.body) > MAX_ANSWER:
+        return RiskAnswer(None, failure="body")
     if raw.status != 200:
         return RiskAnswer(None, failure="status")
     try:

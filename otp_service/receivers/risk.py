@@ -104,6 +104,12 @@ class RiskReceivers:
         begins = receiver.breaker.record(answered=answer.decision is not None)
         return RiskAnswer(answer.decision, answer.reason, answer.failure, is_news=begins)
 
+    def close(self) -> None:
+        """End the threads and close the connections, when nobody asks any more."""
+        for receiver in self._receivers.values():
+            receiver.threads.shutdown(wait=False)
+            receiver.connections.close()
+
     def reachable(self, app: str) -> str | None:
         """What would stop a connection to the app's receiver before it is tried; None if nothing."""
         return network.unreachable(self._receivers[app].hook.endpoint, self._resolve)

@@ -77,6 +77,13 @@ class RiskConnections:
                 raise
         return self._ask(self._new(), headers, body, ends_s)
 
+    def close(self) -> None:
+        """Close those that no question uses."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for one in idle:
+            one.close()
+
     def _ask(self, connection: _Connection, headers: _Headers, body: bytes, ends_s: float) -> RawAnswer:
         try:
             answer = connection.post(headers, body, ends_s)

@@ -57,7 +57,7 @@ class AskRisk:
         self._alert = alert
 
     def __call__(
-        self, command: StartCommand | Refusal, to: Phone, request: RiskRequest, subject: str
+        self, command: StartCommand | Refusal, to: Phone, request: RiskRequest, subject: str = ""
     ) -> StartCommand | Refusal:
         """The command to go on with, or what refuses. `subject`: the keyed hash of the person, or empty.
 

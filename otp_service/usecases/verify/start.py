@@ -99,8 +99,7 @@ class StartVerification:
         to = self._people.phone(request.to)
         named = self._subjects.named(app, request)
         command = self._prepared(app, to, request, operation_id)
-        asked = self._ask_risk(command, to, request, named.subject.hash if named else "")
-        outcome = self._start(asked, named, request)
+        outcome = self._start(self._asked(command, to, named, request), named, request)
         return with_alternatives(outcome, app, named, request.purpose) if isinstance(outcome, Refusal) else outcome
 
     def prepare(self, app_name: str, request: StartRequest) -> StartCommand | Refusal:
@@ -114,6 +113,15 @@ class StartVerification:
             return command
         refusal = self._subjects.objection(named, command.reference.number_hash, request)
         return refusal or replace(command, subject=named.subject.hash)
+
+    def _asked(
+        self, command: StartCommand | Refusal, to: Phone, named: Named | None, request: StartRequest
+    ) -> StartCommand | Refusal:
+        """What the app's risk hook says, if it has one; a number that is not the subject's is no question."""
+        if named is None or isinstance(command, Refusal) or command.app.risk is None:
+            return self._ask_risk(command, to, request)
+        objection = self._subjects.objection(named, command.reference.number_hash, request)
+        return objection or self._ask_risk(command, to, request, named.subject.hash)
 
     def _start(self, command: StartCommand | Refusal, named: Named | None, request: StartRequest) -> Started | Refusal:
         if isinstance(command, Refusal):
