@@ -9,7 +9,6 @@ from ..keyring_reload import ReloadedKeyring
 from ..receivers.risk import RiskReceivers, Run, run_here
 from ..storage.callers import request_id
 from ..storage.refused_starts import RefusedStarts
-from ..storage.verifications import Verifications
 from ..usecases.verify import AskRisk
 from .senders import alert
 from .stores import Stores
@@ -25,13 +24,11 @@ def ask_risk(
     stores: Stores,
     *,
     keyring: ReloadedKeyring,
-    store: Verifications,
     receivers: RiskReceivers,
     token_bytes: Callable[[int], bytes],
 ) -> AskRisk:
     """What starts ask."""
     return AskRisk(
-        store=store,
         receivers=receivers,
         refused=RefusedStarts(stores.scripts, stores.keys),
         vault=keyring,

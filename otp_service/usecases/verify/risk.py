@@ -7,7 +7,6 @@ get nothing. Before its answer nothing is queued, counted or spent.
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
 
 import msgspec
 
@@ -17,15 +16,10 @@ from ...domain.phone import Phone
 from ...domain.risk import RiskAnswer, RiskHook, RiskQuestion, SentNumber, detail_of, refusal_of
 from ...domain.starting import StartCommand, StartRefused
 from .. import ports
+from .admission import Admission
+from .start_request import StartRequest
 
 _log = logging.getLogger("otp.risk")
-
-
-class RiskRequest(Protocol):
-    """What of a start a question tells, beside its command."""
-
-    @property
-    def client_ip(self) -> str | None: ...
 
 
 class AskRisk:
@@ -38,7 +32,6 @@ class AskRisk:
     def __init__(
         self,
         *,
-        store: ports.VerificationStore,
         receivers: ports.RiskReceivers,
         refused: ports.RefusedStarts,
         vault: ports.Vault,
@@ -47,7 +40,6 @@ class AskRisk:
         count: Callable[[str, str], None],
         alert: Callable[[str], None],
     ) -> None:
-        self._store = store
         self._receivers = receivers
         self._refused = refused
         self._vault = vault
@@ -57,19 +49,18 @@ class AskRisk:
         self._alert = alert
 
     def __call__(
-        self, command: StartCommand | Refusal, to: Phone, request: RiskRequest, subject: str = ""
+        self, command: StartCommand, request: StartRequest, to: Phone, admission: Admission, subject: str = ""
     ) -> StartCommand | Refusal:
         """The command to go on with, or what refuses. `subject`: the keyed hash of the person, or empty.
 
-        Raises StoreUnavailable.
+        For an app that has a hook. Raises StoreUnavailable.
         """
-        if isinstance(command, Refusal) or command.app.risk is None:
-            return command
-        if isinstance(self._store.would_start(replace(command, subject=subject)), StartRefused):
+        if isinstance(admission.would_start(replace(command, subject=subject), request, to), StartRefused):
             # The step refuses it, too, and records that. Were it to pass meanwhile, there would be no room for it.
-            return replace(command, queue_max=0)
-        answer = self._ask(command, command.app.risk, to, request)
-        return self._judged(command, command.app.risk, answer)
+            return replace(command, queue_max=min(command.queue_max, 0))
+        hook = command.app.risk
+        assert hook is not None
+        return self._judged(command, hook, self._ask(command, hook, request, to))
 
     def _judged(self, command: StartCommand, hook: RiskHook, answer: RiskAnswer) -> StartCommand | Refusal:
         answered = answer.decision is not None
@@ -80,9 +71,9 @@ class AskRisk:
         self._refused.record(command, {"code": refusal.code, **told, "risk": answer.word})
         return refusal
 
-    def _ask(self, command: StartCommand, hook: RiskHook, to: Phone, request: RiskRequest) -> RiskAnswer:
+    def _ask(self, command: StartCommand, hook: RiskHook, request: StartRequest, to: Phone) -> RiskAnswer:
         app = command.app.name
-        question = msgspec.json.encode(self._question(command, hook, to, request))
+        question = msgspec.json.encode(self._question(command, hook, request, to))
         answer = self._receivers.ask(app, f"risk_{self._token_bytes(16).hex()}", question)
         self._count(app, answer.word)
         if answer.is_news:
@@ -91,7 +82,7 @@ class AskRisk:
             self._alert(app)
         return answer
 
-    def _question(self, command: StartCommand, hook: RiskHook, to: Phone, request: RiskRequest) -> RiskQuestion:
+    def _question(self, command: StartCommand, hook: RiskHook, request: StartRequest, to: Phone) -> RiskQuestion:
         app, ids = command.app.name, self._vault.ids
         return RiskQuestion(
             request_id=self._request_id() or None,
