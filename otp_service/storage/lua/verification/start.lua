@@ -14,14 +14,15 @@
 --
 -- KEYS number! optouts outbox! audit! timers! record! secrets! sticky start_refusals! run [known_record! known_secrets!]
 -- ARGV operation operation_ttl_ms new_token known_token app purpose channel mask number_hash context_hash code_ttl_ms
---      lifetime_ms max_checks resend_waits key_id digest box metadata locale autofill route wrong_rules start_rules
---      queue_max outer_wait_ms tombstone_ms consecutive_max detail own_detail healthy sent_within_ms refusal_gap_ms
---      failover_route wrong_everywhere_rules send_rules subject challenge dry_run
+--      lifetime_ms max_checks resend_waits key_id digest digest_by_number box metadata locale autofill route wrong_rules
+--      start_rules queue_max outer_wait_ms outer_limit tombstone_ms consecutive_max detail own_detail healthy sent_within_ms
+--      refusal_gap_ms failover_route wrong_everywhere_rules send_rules subject challenge dry_run
 -- Where record and secrets are of the new id; those of the latest known id are left out if none is known ·
 --       known_token '': none · lifetime_ms: the longest a code may live, with resends · resend_waits 'ms,ms' ·
---       route and failover_route: lists of `RouteSender` · outer_wait_ms: until a limit of the caller passes, 0 if it
---       does · detail: JSON · own_detail: the same where it says more than purpose and channel, or '' · healthy:
---       senders that may be moved to the front 'a,b' · sent_within_ms: within which a message should be sent ·
+--       route and failover_route: lists of `RouteSender` · outer_wait_ms: until a limit apart from the number passes, 0
+--       if it does · outer_limit: its name, or '' · detail: JSON · own_detail: the same where it says more than purpose
+--       and channel, or '' · healthy: senders that may be moved to the front 'a,b' · sent_within_ms: within which a
+--       message should be sent ·
 --       refusal_gap_ms: between two refusals of a kind on record · failover_route: senders of another channel ·
 --       subject: keyed hash of the subject that is named, or '' · challenge: of the verifier that a check needs, or '' ·
 --       dry_run '1': judge alone
@@ -125,7 +126,7 @@ if failover ~= '' then open = open .. ',' .. failover end
 consider(caps_wait(counted, send_rules, now), 'service.sends_per_number')
 local started = read_times(starts)
 consider(limit_wait(started, start_rules, now), 'starts_per_number')
-if tonumber(outer_wait_ms) > 0 then consider(tonumber(outer_wait_ms), 'starts_per_client_ip or starts_per_app') end
+if tonumber(outer_wait_ms) > 0 then consider(tonumber(outer_wait_ms), outer_limit) end
 if wait then return refuse('rate_limited', wait, nil, limit) end
 if redis.call('XLEN', outbox_key) >= tonumber(queue_max) then return refuse('queue_full', 1000) end
 if dry_run == '1' then return {operation, 'would', (select(2, string.match(open, RouteSender.EACH)))} end
@@ -198,7 +199,7 @@ end
 if own_detail ~= '' then add_pieces(fields, Record.DETAIL .. '1', own_detail) end
 local sender, kind = queue_delivery(c, '1', open, '1', channel, locale, autofill, sent_within_ms, fields, 2,
   timers, audit_event('verification.started', nil, short_detail))
-local secrets = {Secrets.DIGEST, digest}
+local secrets = {Secrets.DIGEST, digest .. digest_by_number}
 add_pieces(secrets, Secrets.BOX, box)
 redis.call('HSET', secrets_key, unpack(secrets))
 redis.call('PEXPIREAT', secrets_key, int(expires))
