@@ -6,12 +6,13 @@ from typing import Any
 from ..domain import replies
 from ..domain.factors import FactorKind
 from ..domain.numbering import Kind
-from ..domain.policy import App, Limit, NumberLimits, Sender
+from ..domain.policy import DEFAULT_CODE_LENGTH, App, Limit, NumberLimits, Sender
 from ..domain.territories import expanded
 from .callbacks import read_endpoint
 from .duration import plain_ms
 from .faults import Faults
 from .sections import AppSection, LimitEntry, ServiceSection
+from .fixed_codes import read_test_numbers
 
 
 def build_app(
@@ -33,10 +34,16 @@ def build_app(
         "sent_within_ms": section.sent_within,
         "denial_words": _set(section.denial_words, replies.plain),
         "factors": _factors(section.factors),
+        "test_codes": _test_codes(name, section, faults),
         "callback": read_endpoint(name, section, environ, faults),
     }
     route = _route(name, section.route or [], senders, faults)
     return App(name=name, brand=section.brand or "", route=route, **given_only(given))
+
+
+def _test_codes(name: str, section: AppSection, faults: Faults) -> Mapping[str, str] | None:
+    length = section.code_length or DEFAULT_CODE_LENGTH
+    return None if section.test_numbers is None else read_test_numbers(name, section.test_numbers, length, faults)
 
 
 def _factors(table: Mapping[str, Sequence[FactorKind]] | None) -> Mapping[str, frozenset[FactorKind]] | None:

@@ -31,6 +31,14 @@ class LimitEntry(msgspec.Struct, forbid_unknown_fields=True):
     per: Duration
 
 
+class TestNumberEntry(msgspec.Struct, forbid_unknown_fields=True):
+    """One of `[[apps.NAME.test_numbers]]`. `real`: it is not one of the fictitious numbers."""
+
+    number: str
+    code: str
+    real: bool = False
+
+
 class Section(msgspec.Struct):
     """A table of the file."""
 
@@ -88,6 +96,7 @@ class AppSection(Section):
     sent_within: Duration | None = None
     denial_words: Annotated[list[str], Meta(max_length=32)] | None = None
     factors: dict[str, Annotated[list[FactorKind], Meta(min_length=1)]] | None = None
+    test_numbers: Annotated[list[TestNumberEntry], Meta(max_length=32)] | None = None
     callback_url: str | None = None
     callback_secret_file: Annotated[str, Meta(min_length=1)] | None = None
     callback_allow_private: bool | None = None

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta
 
 from .ending import Ended, NotFound
 from .ids import Reference
+from .marks import MarkedTest
 from .policy import App, Channel, NumberLimits
 
 
@@ -49,6 +50,7 @@ class Approval(msgspec.Struct):
     channel: Annotated[str, Meta(extra_json_schema={"enum": list(Channel)})]
     sub: str
     receipt: Annotated[str, Meta(description="A compact JWS (EdDSA) of `ReceiptClaims`, good for 120 seconds.")]
+    test: MarkedTest = UNSET
 
     def __repr__(self) -> str:
         return f"Approval({self.verification_id}, ...)"

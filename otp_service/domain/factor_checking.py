@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from .factors import FactorKind, Subject, TotpForm
 from .ids import Reference
+from .marks import MarkedTest
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +161,7 @@ class FactorApproval(msgspec.Struct):
         Annotated[int, Meta(description="Recovery codes that are left.", extra_json_schema={"minimum": 0})] | UnsetType
     ) = UNSET
     verification_id: str | UnsetType = UNSET
+    test: MarkedTest = UNSET
 
     def __repr__(self) -> str:
         return f"FactorApproval({self.factor_id}, ...)"

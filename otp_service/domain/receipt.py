@@ -25,7 +25,7 @@ class Claims:
     """What an approval vouches for. Times are Unix seconds; `sub` is a keyed hash of the subject or of the number.
 
     An approval by a factor has `factor_id` and `kind`, an approval of a code that was sent `verification_id` and
-    `channel`. What is empty is left out.
+    `channel`. What is empty is left out. `test`: the code was that of a test number, and nothing was sent.
     """
 
     iss: str
@@ -39,6 +39,7 @@ class Claims:
     approved_s: int
     factor_id: str = ""
     kind: str = ""
+    test: bool = False
 
     def payload(self) -> dict[str, Any]:
         """The JWT claims (RFC 7519; `amr` values from RFC 8176)."""
@@ -57,9 +58,10 @@ class Claims:
             "exp": iat + LIFETIME_S,
             "jti": self.jti,
             "purpose": self.purpose,
-            "amr": ["otp", "sms"] if self.channel == "sms" else ["otp"],
+            "amr": ["otp", "sms"] if self.channel == "sms" and not self.test else ["otp"],
             "context_hash": self.context_hash or None,
             **{name: value for name, value in named.items() if value},
+            **({"test": True} if self.test else {}),
         }
 
 

@@ -23,7 +23,7 @@ class StartCommand:
     `healthy` names the senders of the route that may be tried first if they reached this person the last time.
     `failover_route`: senders of another channel, which only failover uses. `outer_wait_ms` is not 0 where a limit apart
     from the number refuses. With a `challenge` a check needs its verifier (`binding`). `subject`: the keyed hash of the
-    person whom the caller names, or empty.
+    person whom the caller names, or empty. `test`: the number is a test number of the app, and nothing is sent to it.
     """
 
     operation_id: str
@@ -49,9 +49,10 @@ class StartCommand:
     per_number: NumberLimits = field(default_factory=NumberLimits)
     challenge: str = ""
     subject: str = ""
+    test: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Started(VerificationView):
     """The send is durably queued: the verification right after that; at a replay, as it is now.
 

@@ -51,6 +51,8 @@ class Record:
     """The Idempotency-Key of the check that was approved."""
     SUBJECT: Final = "subject"
     """The keyed hash of the subject that the start named; not there if it named none."""
+    TEST: Final = "test"
+    """A mark: it is of a test number, and nothing is sent. Not there for any other."""
     REDEEMED: Final = "redeemed_ms"
     REDEEM_OPERATION: Final = "redeem_operation"
     CANCEL_OPERATION: Final = "cancel_operation"

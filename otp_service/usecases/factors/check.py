@@ -216,4 +216,5 @@ def _approval_of_sent(approved: Approved) -> FactorApproval:
         receipt=approval.receipt,
         factor_id=factor_id(approved.factor) if approved.factor else "",
         verification_id=approval.verification_id,
+        test=approval.test,
     )

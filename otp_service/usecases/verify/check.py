@@ -87,7 +87,7 @@ class CheckVerification:
         StoreUnavailable, and KeyUnknown where another process has the code's key.
         """
         app = configured_app(self._policy, app_name)
-        number = "" if request.to is None else self._people.hash_of(request.to)
+        number = "" if request.to is None else self._people.hash_of(request.to, app)
         person = "" if request.subject is None else self._tries.hash_of(app.name, request.subject)
         if request.verification_id is None:
             return self._by_number(app, number, person, request, request_key)
@@ -104,7 +104,7 @@ class CheckVerification:
             asserted_purpose=request.purpose or "",
             asserted_subject=person,
         )
-        return about(ref, self._judge(app, make) or NOT_FOUND)
+        return self._about(app, ref, self._judge(app, make) or NOT_FOUND)
 
     def _by_number(
         self, app: App, number: str, person: str, request: CheckRequest, request_key: str
@@ -117,8 +117,11 @@ class CheckVerification:
             make = partial(self._command, app, request, request_key, ref, by_purpose=purpose, asserted_subject=person)
             answer = self._judge(app, make)
             if answer is not None:
-                return about(ref, answer)
+                return self._about(app, ref, answer)
         return _OVERTAKEN
+
+    def _about(self, app: App, ref: Reference, outcome: Approved | Refusal) -> Approved | Refusal:
+        return self._people.marked(about(ref, outcome), app, ref.number_hash)
 
     def _command(
         self,
@@ -223,6 +226,7 @@ class CheckVerification:
             approved_s=approved.at_ms // 1000,
             factor_id=factor_id(approved.factor) if approved.factor else "",
             kind=FactorKind.SMS if approved.factor else "",
+            test=approval.test is True,
         )
         approval.receipt = receipt.encode(claims, ring.active_kid, ring.sign)
         return approved

@@ -17,11 +17,13 @@ class Preview:
     """What would happen. `refusal` None: the code would be sent.
 
     `sender` is who would send, or would have been asked first; `text` is that of an SMS with a star for each digit.
+    `test`: a test number, to which nothing would be sent.
     """
 
     refusal: Refusal | None = None
     sender: Sender | None = None
     text: str | None = None
+    test: bool = False
 
     @property
     def size(self) -> Segments | None:
@@ -49,9 +51,9 @@ class PreviewStart:
         answer = self._store.would_start(replace(command, outer_wait_ms=wait_ms))
         if isinstance(answer, StartRefused):
             first = None if answer.code == "opted_out" else command.route[0]
-            return Preview(refusal_of(answer), first, _text(command, first, request))
+            return Preview(refusal_of(answer), first, _text(command, first, request), command.test)
         sender = _named(command, answer.sender)
-        return Preview(sender=sender, text=_text(command, sender, request))
+        return Preview(sender=sender, text=_text(command, sender, request), test=command.test)
 
 
 def _named(command: StartCommand, name: str) -> Sender:
@@ -59,7 +61,7 @@ def _named(command: StartCommand, name: str) -> Sender:
 
 
 def _text(command: StartCommand, sender: Sender | None, request: StartRequest) -> str | None:
-    if sender is None or sender.channel is not Channel.SMS:
+    if sender is None or sender.channel is not Channel.SMS or command.test:
         return None
     return message_text.render(
         code="*" * command.app.code_length,

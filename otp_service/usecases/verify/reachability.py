@@ -24,10 +24,15 @@ def no_room_for_payment(request: _Request) -> Refusal | None:
     return Refusal("channel_unavailable", detail)
 
 
-def unreachable(app: App, to: Phone, channel: Channel, *, served: bool) -> Refusal | None:
-    """The channel first (`served`: a sender of the route serves it), then the country and the kind of number."""
+def unreachable(app: App, to: Phone, channel: Channel, *, served: bool, test: bool) -> Refusal | None:
+    """The channel first (`served`: a sender of the route serves it), then the country and the kind of number.
+
+    `test`: nothing is sent to it, so that its country and kind decide nothing.
+    """
     if not served:
         return Refusal("channel_unavailable", f"No sender of this app's route can reach this number by {channel}.")
+    if test:
+        return None
     match routing.refused_destination(app, to):
         case "country_not_allowed" as code:
             return Refusal(code, "This app does not send to this number's country.")

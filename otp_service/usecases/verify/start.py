@@ -17,7 +17,7 @@ from ..sealed_box import Box
 from ..sender_health import SenderHealth
 from .apps import configured_app
 from .digests import code_digest
-from .people import People
+from .people import People, with_test
 from .reachability import no_room_for_payment, unreachable
 from .start_refusals import refusal_of
 from .start_subjects import Named, StartSubjects, with_alternatives
@@ -93,16 +93,19 @@ class StartVerification:
         """
         app = configured_app(self._policy, app_name)
         require_fit(app, request)
-        to = self._people.phone(request.to)
+        to = self._people.phone(request.to, app)
         named = self._subjects.named(app, request)
         outcome = self._start(self._prepared(app, to, request, operation_id), named, request)
-        return with_alternatives(outcome, app, named, request.purpose) if isinstance(outcome, Refusal) else outcome
+        if isinstance(outcome, Started):
+            return outcome
+        refusal = with_alternatives(outcome, app, named, request.purpose)
+        return with_test(refusal) if to.e164 in app.test_codes else refusal
 
     def prepare(self, app_name: str, request: StartRequest) -> StartCommand | Refusal:
         """The command for the store, or what refuses before it is asked. A proof is not spent. Raises as a start."""
         app = configured_app(self._policy, app_name)
         require_fit(app, request)
-        to = self._people.phone(request.to)
+        to = self._people.phone(request.to, app)
         named = self._subjects.named(app, request)
         command = self._prepared(app, to, request, None)
         if named is None or isinstance(command, Refusal):
@@ -117,9 +120,10 @@ class StartVerification:
         return self._run(command, slots) if named is None else self._run_for(named, command, slots, request)
 
     def _prepared(self, app: App, to: Phone, request: StartRequest, operation_id: str | None) -> StartCommand | Refusal:
-        channel = Channel(request.channel)
-        senders = routing.candidates(app, channel, to)
-        refusal = no_room_for_payment(request) or unreachable(app, to, channel, served=bool(senders))
+        channel, test = Channel(request.channel), to.e164 in app.test_codes
+        # Nothing is sent to a test number: whoever serves the channel stands for the one who would.
+        senders = routing.of_channel(app, channel) if test else routing.candidates(app, channel, to)
+        refusal = no_room_for_payment(request) or unreachable(app, to, channel, served=bool(senders), test=test)
         if refusal is not None:
             return refusal
         return self._command(app, to, senders, request, operation_id, channel=channel)
@@ -162,7 +166,8 @@ class StartVerification:
     ) -> StartCommand:
         number = self._vault.ids.number_hash(to.e164)
         ref = self._vault.ids.new(number, self._token_bytes(NUMBER_HASH_BYTES))
-        code = codes.draw(app.code_length, self._randbelow)
+        test = app.test_codes.get(to.e164)
+        code = test or codes.draw(app.code_length, self._randbelow)
         context = codes.context_hash(request.context)
         ring = self._vault.current()
         route, healthy = self._sender_health.route(app, senders)
@@ -186,9 +191,10 @@ class StartVerification:
             healthy=healthy,
             queue_max=self._queue_max,
             outer_wait_ms=0,
-            detail=_audit_detail(request, self._client_ip(app, request)),
+            detail=_audit_detail(request, self._client_ip(app, request), test=test is not None),
             per_number=self._policy.per_number,
             challenge=request.code_challenge,
+            test=test is not None,
         )
 
     def _client_ip(self, app: App, request: StartRequest) -> str:
@@ -206,7 +212,8 @@ def _sealed(ring: ports.Ring, ref: Reference, to: Phone, code: str, context: Map
     return ring.seal(sealed_box.pack(ref, Box(to.e164, code, context)))
 
 
-def _audit_detail(request: StartRequest, client_ip: str) -> str:
+def _audit_detail(request: StartRequest, client_ip: str, *, test: bool) -> str:
     """The detail of the start's event, as JSON. Only the purpose may hold what JSON escapes."""
     address = f', "client_ip": "{client_ip}"' if client_ip else ""
-    return f'{{"purpose": {json.dumps(request.purpose)}, "channel": "{request.channel}"{address}}}'
+    mark = ', "test": true' if test else ""
+    return f'{{"purpose": {json.dumps(request.purpose)}, "channel": "{request.channel}"{address}{mark}}}'

@@ -52,6 +52,7 @@ class Verify:
             issuer=issuer,
             token_bytes=token_bytes,
             redeem_factor=spend_factor,
+            policy=policy,
         )
         self.start = StartVerification(
             store=store,

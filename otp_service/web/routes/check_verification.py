@@ -86,8 +86,9 @@ class CheckRoutes:
         if isinstance(outcome, Refusal):
             telemetry.child(telemetry.CHECKS, call.app, outcome.code).inc()
             return self._problems.refusal(outcome, call.request_id)
-        telemetry.child(telemetry.CHECKS, call.app, "replayed" if outcome.replayed else "approved").inc()
         approval = outcome.approval
+        answer = "replayed" if outcome.replayed else "test" if approval.test is True else "approved"
+        telemetry.child(telemetry.CHECKS, call.app, answer).inc()
         return reply(200, approval, approval.verification_id, **(REPLAYED if outcome.replayed else {}))
 
     def _judge_factors(self, call: Call, request: CheckRequest, request_key: str) -> Reply:
@@ -95,7 +96,7 @@ class CheckRoutes:
         if isinstance(outcome, Refusal):
             telemetry.child(telemetry.CHECKS, call.app, outcome.code).inc()
             return self._problems.refusal(outcome, call.request_id)
-        telemetry.child(telemetry.CHECKS, call.app, "approved").inc()
+        telemetry.child(telemetry.CHECKS, call.app, "test" if outcome.test is True else "approved").inc()
         return reply(200, outcome)
 
     # ---- Idempotency-Key -------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import msgspec
 
 from ...clock import rfc3339
 from ...domain.errors import Refusal
+from ...domain.marks import marked_test
 from ...usecases.verify import Asserted, Verify
 from ..bodies import decode
 from ..http import JSON, PUBLIC, Call, Doc, Reply, Route, reply
@@ -63,6 +64,7 @@ class ReceiptRoutes:
             spent.factor_id = outcome.factor_id
             return reply(200, spent)
         spent.verification_id, spent.to = outcome.verification_id, outcome.mask
+        spent.test = marked_test(outcome.test)
         return reply(200, spent, outcome.verification_id)
 
     def keys(self, _: Call) -> Reply:

@@ -15,7 +15,7 @@ from .values import CallbackWord, Count, MaskedNumber, Time, words
 from .verification import TimelineEvent, Verification, shown_as, timeline_events
 
 
-class CallbackData(Verification):
+class CallbackData(Verification, kw_only=True):
     """A verification as it was when the callback was written. Left out of a large one: the timeline."""
 
     timeline: list[TimelineEvent] | UnsetType = UNSET

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from ...domain.factors import FactorKind
+from ...domain.marks import MarkedTest
 from .check import given
 from .forms import E164_FORM, Request, Word, require_ascii
 from .values import ChannelWord, MaskedNumber, Time, words
@@ -38,6 +39,7 @@ class RedeemedReceipt(msgspec.Struct):
     verification_id: str | UnsetType = UNSET
     to: MaskedNumber | UnsetType = UNSET
     factor_id: str | UnsetType = UNSET
+    test: MarkedTest = UNSET
 
 
 class ReceiptClaims(msgspec.Struct):
@@ -63,8 +65,8 @@ class ReceiptClaims(msgspec.Struct):
     amr: Annotated[
         list[str],
         Meta(
-            description="RFC 8176: `otp` and, for the channel `sms`, `sms`. There is no word for WhatsApp, nor for "
-            "recovery codes, which are passwords for one use, too."
+            description="RFC 8176: `otp` and, for the channel `sms`, `sms`, unless nothing was sent (`test`). There "
+            "is no word for WhatsApp, nor for recovery codes, which are passwords for one use, too."
         ),
     ]
     context_hash: Annotated[
@@ -85,6 +87,7 @@ class ReceiptClaims(msgspec.Struct):
         UNSET
     )
     kind: Annotated[str, words(FactorKind), Meta(description="The factor's kind.")] | UnsetType = UNSET
+    test: MarkedTest = UNSET
 
 
 class Jwk(msgspec.Struct):

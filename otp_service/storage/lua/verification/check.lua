@@ -20,7 +20,7 @@
 --       digests: key id, digest, key id, digest ... of the guess
 -- Reply {operation, 'no_key', key id}: made with a key of which no digest is given ·
 --       {operation, 'approved', ms, number hash, purpose, channel, context hash, receipt id, mask,
---       keyed hash of the subject or ''} ·
+--       keyed hash of the subject or '', '1' of a test number} ·
 --       {operation, 'wrong' or 'unbound', checks left} · {operation, 'ended', status} · {operation, 'limited', ms} ·
 --       {operation, 'not_found'} · {operation, 'superseded', token} ·
 --       {operation, 'of_subject', keyed hash}: call again with a try of that subject
@@ -29,15 +29,16 @@
 --       verification that is not as asserted is not found, and nothing is counted. The request that was approved gets
 --       its approval again. What was started for a subject is judged under the subject's budget, not the number's. A
 --       check without the verifier of a start is neither compared nor counted against anybody.
-local facts, status, expires, attempts_before, sending, version, context_hash, challenges, unbound, born, done, subject =
-  unpack(redis.call('HMGET', record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.ATTEMPTS, Record.SENDING,
-  Record.VERSION, Record.CONTEXT_HASH, Record.CHALLENGES, Record.UNBOUND, Record.RUN, Record.OPERATION .. operation,
-  Record.SUBJECT))
+local facts, status, expires, attempts_before, sending, version, context_hash, challenges, unbound, born, done, subject,
+  test = unpack(redis.call('HMGET', record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.ATTEMPTS,
+  Record.SENDING, Record.VERSION, Record.CONTEXT_HASH, Record.CHALLENGES, Record.UNBOUND, Record.RUN,
+  Record.OPERATION .. operation, Record.SUBJECT, Record.TEST))
 local of_app, purpose, mask, created, max_checks, _, key_id = string.match(facts or '', RecordFacts.PARSE)
 
 local function approved(at, receipt)
   local _, _, channel = string.match(sending, Sending.PARSE)
-  return {operation, 'approved', at, number_hash, purpose, channel, context_hash or '', receipt, mask, subject or ''}
+  return {operation, 'approved', at, number_hash, purpose, channel, context_hash or '', receipt, mask, subject or '',
+    test or ''}
 end
 
 -- The approval that this verification got before.
@@ -137,8 +138,9 @@ if guessed == digest then
     fields[#fields + 1] = request_key
   end
   answer('approved', '')
-  add_to_timeline(fields, version + 1, 'verification.approved', now)
-  write_ending(c, fields, 'approved', audit_event('verification.approved'))
+  local detail = test and '{"test":true}' or nil
+  add_to_timeline(fields, version + 1, 'verification.approved', now, nil, detail)
+  write_ending(c, fields, 'approved', audit_event('verification.approved', nil, detail))
   return approved(int(now), receipt_id)
 end
 if not subject then
