@@ -11,8 +11,8 @@ from ..domain.territories import expanded
 from .callbacks import read_endpoint
 from .duration import plain_ms
 from .faults import Faults
-from .sections import AppSection, LimitEntry, ServiceSection
 from .fixed_codes import read_test_numbers
+from .sections import AppSection, LimitEntry, ServiceSection
 
 
 def build_app(
