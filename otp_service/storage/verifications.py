@@ -140,6 +140,7 @@ class Verifications:
             refusal_gap_ms=REFUSAL_GAP_MS,
             challenge=command.challenge,
             test=flag(command.test),
+            notice=flag(command.notice),
             dry_run=flag(dry_run),
         )
 

@@ -201,6 +201,7 @@ def _only(factors: Factors, only: Reference | None) -> Factors:
         kept,
         tuple(one for one in factors.authenticators if one.factor.reference == only),
         {purpose: sent for purpose, sent in factors.sent.items() if sent.number_hash in numbers},
+        factors.lifted,
     )
 
 

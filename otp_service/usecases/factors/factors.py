@@ -6,6 +6,7 @@ from ...domain.policy import Policy
 from .. import ports
 from ..subjects import Subjects
 from ..verify.check import CheckVerification
+from ..verify.tell_numbers import TellNumbers
 from .check import CheckFactors
 from .enroll import ConfirmTotp, EnrollTotp
 from .manage import ManageFactors
@@ -25,12 +26,13 @@ class FactorUseCases:
         token_bytes: Callable[[int], bytes],
         randbelow: Callable[[int], int],
         sent: CheckVerification,
+        tell: TellNumbers,
     ) -> None:
-        """`sent` judges codes that were sent."""
+        """`sent` judges codes that were sent, `tell` tells numbers that are removed."""
         subjects = Subjects(vault)
         self.enroll = EnrollTotp(store=store, vault=vault, subjects=subjects, policy=policy, token_bytes=token_bytes)
         self.confirm = ConfirmTotp(store=store, vault=vault, subjects=subjects, token_bytes=token_bytes)
-        self.manage = ManageFactors(store=store, subjects=subjects, token_bytes=token_bytes)
+        self.manage = ManageFactors(store=store, subjects=subjects, policy=policy, token_bytes=token_bytes, tell=tell)
         self.replace_codes = ReplaceCodes(
             store=store, vault=vault, subjects=subjects, token_bytes=token_bytes, randbelow=randbelow
         )

@@ -199,7 +199,7 @@ class CheckVerification:
     def _settled(self, app: App, approved: Approved, ref: Reference) -> Approved | Refusal:
         """The approval, if the number is bound to the subject. Only that opens the subject's account."""
         subject = self._tries.named(app.name, approved.subject)
-        factor = self._tries.approve(subject, ref, approved)
+        factor = self._tries.approve(app, subject, ref, approved)
         return factor if isinstance(factor, Refusal) else self._signed(app, replace(approved, factor=factor))
 
     def _ask(self, make: Callable[[], CheckCommand]) -> CheckAnswer:

@@ -11,7 +11,7 @@ from ...domain.errors import Refusal
 from ...domain.ids import NUMBER_HASH_BYTES, Reference
 from ...domain.phone import Phone
 from ...domain.policy import App, Channel, Policy, Sender, Slot
-from ...domain.starting import OPERATION_TTL_MS, StartCommand, Started
+from ...domain.starting import KEYED_OPERATION_TTL_MS, OPERATION_TTL_MS, StartCommand, Started
 from .. import ports, sealed_box
 from ..sealed_box import Box
 from ..sender_health import SenderHealth
@@ -22,8 +22,6 @@ from .reachability import no_room_for_payment, unreachable
 from .start_refusals import refusal_of
 from .start_subjects import Named, StartSubjects, with_alternatives
 from .text_length import require_fit
-
-KEYED_OPERATION_TTL_MS = 24 * 3_600_000
 
 
 class StartRequest(Protocol):
@@ -94,7 +92,7 @@ class StartVerification:
         app = configured_app(self._policy, app_name)
         require_fit(app, request)
         to = self._people.phone(request.to, app)
-        named = self._subjects.named(app, request)
+        named = self._subjects.named(app, request, to.e164)
         outcome = self._start(self._prepared(app, to, request, operation_id), named, request)
         if isinstance(outcome, Started):
             return outcome
@@ -106,7 +104,7 @@ class StartVerification:
         app = configured_app(self._policy, app_name)
         require_fit(app, request)
         to = self._people.phone(request.to, app)
-        named = self._subjects.named(app, request)
+        named = self._subjects.named(app, request, to.e164)
         command = self._prepared(app, to, request, None)
         if named is None or isinstance(command, Refusal):
             return command
@@ -117,7 +115,7 @@ class StartVerification:
         if isinstance(command, Refusal):
             return command
         slots = self.slots(command, request)
-        return self._run(command, slots) if named is None else self._run_for(named, command, slots, request)
+        return self.run(command, slots) if named is None else self._run_for(named, command, slots, request)
 
     def _prepared(self, app: App, to: Phone, request: StartRequest, operation_id: str | None) -> StartCommand | Refusal:
         channel, test = Channel(request.channel), to.e164 in app.test_codes
@@ -139,12 +137,12 @@ class StartVerification:
         admitted = self._subjects.admit(command.app, named, command.reference.number_hash, request)
         if isinstance(admitted, Refusal):
             return admitted
-        outcome = self._run(replace(command, subject=named.subject.hash), slots)
+        outcome = self.run(replace(command, subject=named.subject.hash), slots)
         if isinstance(outcome, Started):
-            self._subjects.sent(admitted, command.purpose, outcome.reference)
+            self._subjects.sent(admitted, command, outcome.reference)
         return outcome
 
-    def _run(self, command: StartCommand, slots: Sequence[Slot]) -> Started | Refusal:
+    def run(self, command: StartCommand, slots: Sequence[Slot]) -> Started | Refusal:
         """Take a slot of each outer limit, and run the step. A limit that refuses is reported by the step."""
         wait_ms = self._limits.acquire(slots)
         outcome = self._store.start(replace(command, outer_wait_ms=wait_ms) if wait_ms else command)

@@ -5,15 +5,18 @@ only where the subject has no factor yet, or where a receipt of the subject prov
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import msgspec
 
 from ...domain.errors import Refusal
+from ...domain.factor_checking import SentCode
 from ...domain.factors import FactorKind, Factors, Subject, alternatives
 from ...domain.ids import Reference
+from ...domain.notices import BoundNumber, pack_number
 from ...domain.policy import App
+from ...domain.starting import StartCommand
 from .redeem import Asserted, Redemption
 from .subjects import BIND, NOT_BOUND, SubjectTries
 
@@ -34,23 +37,30 @@ class SubjectRequest(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """The subject that a start names, and its factors. `may_bind`: an approval may bind the number."""
+    """The subject that a start names, its factors and the number. `may_bind`: an approval may bind that."""
 
     subject: Subject
     factors: Factors
+    to: str = field(repr=False)
     may_bind: bool = False
 
 
 class StartSubjects:
     """Judges subjects of starts. `redeem` spends the proof."""
 
-    def __init__(self, tries: SubjectTries, redeem: Callable[[str, str, Asserted], Redemption | Refusal]) -> None:
+    def __init__(
+        self,
+        tries: SubjectTries,
+        redeem: Callable[[str, str, Asserted], Redemption | Refusal],
+        seal: Callable[[bytes], str],
+    ) -> None:
         self._tries = tries
         self._redeem = redeem
+        self._seal = seal
 
-    def named(self, app: App, request: SubjectRequest) -> Named | None:
+    def named(self, app: App, request: SubjectRequest, to: str) -> Named | None:
         """The subject, if one is named. Raises InvalidRequest and StoreUnavailable."""
-        return None if request.subject is None else Named(*self._tries.of(app.name, request.subject))
+        return None if request.subject is None else Named(*self._tries.of(app.name, request.subject), to)
 
     def admit(self, app: App, named: Named, number_hash: str, request: SubjectRequest) -> Named | Refusal:
         """The same, if a code of this purpose may go to the number; a proof that it needs is spent."""
@@ -58,6 +68,8 @@ class StartSubjects:
             return replace(named, may_bind=True)
         if named.factors.allow(number_hash, request.purpose):
             return named
+        if request.purpose == BIND and named.factors.lifted:
+            return replace(named, may_bind=True)
         if request.purpose != BIND or request.proof is None:
             return NOT_BOUND
         spent = self._redeem(app.name, request.proof, Asserted(subject=named.subject.sub))
@@ -66,11 +78,18 @@ class StartSubjects:
     def objection(self, named: Named, number_hash: str, request: SubjectRequest) -> Refusal | None:
         """Why `admit` would refuse, if it would whatever the proof is; nothing is spent."""
         bound = _is_going(named, number_hash, request.purpose) or named.factors.allow(number_hash, request.purpose)
-        return None if bound or (request.purpose == BIND and request.proof is not None) else NOT_BOUND
+        proven = request.proof is not None or named.factors.lifted
+        return None if bound or (request.purpose == BIND and proven) else NOT_BOUND
 
-    def sent(self, named: Named, purpose: str, ref: Reference) -> None:
-        """A code was queued for the subject. Raises StoreUnavailable."""
-        self._tries.sent(named.subject, purpose, ref, may_bind=named.may_bind)
+    def sent(self, named: Named, command: StartCommand, ref: Reference) -> None:
+        """A code was queued for the subject. Raises StoreUnavailable.
+
+        The number is kept sealed until it is bound: whoever had it is told when the account's numbers change.
+        """
+        sealed = ""
+        if not named.factors.binds(ref.number_hash):
+            sealed = self._seal(pack_number(named.subject.hash, BoundNumber(named.to, command.locale)))
+        self._tries.sent(SentCode(named.subject, command.purpose, ref, named.may_bind, sealed))
 
 
 def _is_going(named: Named, number_hash: str, purpose: str) -> bool:

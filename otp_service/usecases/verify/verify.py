@@ -15,6 +15,7 @@ from .redeem_factor import RedeemFactorReceipt
 from .start import StartVerification
 from .start_subjects import StartSubjects
 from .subjects import SubjectTries
+from .tell_numbers import TellNumbers
 
 
 class Verify:
@@ -42,7 +43,8 @@ class Verify:
         `fictitious` allows the numbers 555-0100 to 555-0199, which only a sandbox delivers to.
         """
         people = People(vault, fictitious=fictitious)
-        tries = SubjectTries(factor_store, vault, token_bytes)
+        self.tell = TellNumbers(store=factor_store, vault=vault, token_bytes=token_bytes, start=lambda: self.start)
+        tries = SubjectTries(factor_store, vault, token_bytes, self.tell)
         spend_factor = RedeemFactorReceipt(store=factor_store, subjects=Subjects(vault), token_bytes=token_bytes)
         self.redeem = RedeemReceipt(
             store=store,
@@ -65,7 +67,7 @@ class Verify:
             queue_max=queue_max,
             token_bytes=token_bytes,
             randbelow=randbelow,
-            subjects=StartSubjects(tries, self.redeem),
+            subjects=StartSubjects(tries, self.redeem, vault.seal),
         )
         self.preview = PreviewStart(self.start, store=store, limits=limits)
         self.check = CheckVerification(

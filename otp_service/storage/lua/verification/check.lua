@@ -30,9 +30,9 @@
 --       its approval again. What was started for a subject is judged under the subject's budget, not the number's. A
 --       check without the verifier of a start is neither compared nor counted against anybody.
 local facts, status, expires, attempts_before, sending, version, context_hash, challenges, unbound, born, done, subject,
-  test = unpack(redis.call('HMGET', record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.ATTEMPTS,
+  test, notice = unpack(redis.call('HMGET', record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.ATTEMPTS,
   Record.SENDING, Record.VERSION, Record.CONTEXT_HASH, Record.CHALLENGES, Record.UNBOUND, Record.RUN,
-  Record.OPERATION .. operation, Record.SUBJECT, Record.TEST))
+  Record.OPERATION .. operation, Record.SUBJECT, Record.TEST, Record.NOTICE))
 local of_app, purpose, mask, created, max_checks, _, key_id = string.match(facts or '', RecordFacts.PARSE)
 
 local function approved(at, receipt)
@@ -58,8 +58,8 @@ if by_purpose ~= '' then
   latest = string.match(latest or '', LatestEntry.PARSE)
   if latest ~= token then return {operation, 'superseded', latest or ''} end
 end
--- A record that lost a field is no verification.
-local whole = status and expires and attempts_before and sending
+-- A record that lost a field is no verification, nor is a notice.
+local whole = status and expires and attempts_before and sending and not notice
 if of_app ~= app or not whole then return {operation, 'not_found'} end
 if asserted_number ~= '' and asserted_number ~= number_hash then return {operation, 'not_found'} end
 if asserted_purpose ~= '' and asserted_purpose ~= purpose then return {operation, 'not_found'} end

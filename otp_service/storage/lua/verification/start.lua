@@ -16,7 +16,7 @@
 -- ARGV operation operation_ttl_ms new_token known_token app purpose channel mask number_hash context_hash code_ttl_ms
 --      lifetime_ms max_checks resend_waits key_id digest box metadata locale autofill route wrong_rules start_rules
 --      queue_max outer_wait_ms tombstone_ms consecutive_max detail own_detail healthy sent_within_ms refusal_gap_ms
---      failover_route wrong_everywhere_rules send_rules subject challenge test dry_run
+--      failover_route wrong_everywhere_rules send_rules subject challenge test notice dry_run
 -- Where record and secrets are of the new id; those of the latest known id are left out if none is known ·
 --       known_token '': none · lifetime_ms: the longest a code may live, with resends · resend_waits 'ms,ms' ·
 --       route and failover_route: lists of `RouteSender` · outer_wait_ms: until a limit of the caller passes, 0 if it
@@ -24,7 +24,7 @@
 --       senders that may be moved to the front 'a,b' · sent_within_ms: within which a message should be sent ·
 --       refusal_gap_ms: between two refusals of a kind on record · failover_route: senders of another channel ·
 --       subject: keyed hash of the subject that is named, or '' · challenge: of the verifier that a check needs, or '' ·
---       test '1': of a test number, to which nothing is sent · dry_run '1': judge alone
+--       test '1': of a test number, to which nothing is sent · notice '1': without a code · dry_run '1': judge alone
 -- Reply {operation, 'created', token, ms, end of the code, next send, sender, its kind} ·
 --       {operation, 'resent', token, ms, the record} · {operation, 'known', token}: call again with that id's keys ·
 --       {operation, 'replayed', 'created'|'resent', token}: this operation already ran ·
@@ -189,6 +189,10 @@ end
 if c.test then
   fields[#fields + 1] = Record.TEST
   fields[#fields + 1] = test
+end
+if notice == '1' then
+  fields[#fields + 1] = Record.NOTICE
+  fields[#fields + 1] = notice
 end
 if metadata ~= '{}' then
   fields[#fields + 1] = Record.METADATA
