@@ -151,7 +151,19 @@ STORE_MEMORY = Gauge(
 )
 STORE_DAYS_LEFT = Gauge(
     "otp_store_days_left",
-    "Days until the store is full at the present growth; +Inf if audit_retention comes first, or nothing is known.",
+    "Days until the store is full at the present growth; +Inf if the audit retention comes first, or nothing is known.",
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+LEDGER_WAITING = Gauge(
+    "otp_ledger_waiting",
+    "Entries of the audit streams that are not in the ledger yet.",
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+LEDGER_GAPS = Gauge(
+    "otp_ledger_gaps",
+    "Times that the store lost or repeated events of the audit record, until somebody has accepted them.",
     multiprocess_mode="mostrecent",
     registry=REGISTRY,
 )

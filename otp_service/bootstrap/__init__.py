@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         build_callbacks,
         build_dead_letters,
         build_ids,
+        build_replicas,
         lift_subject,
     )
     from .front import build_front
@@ -33,6 +34,7 @@ __all__ = [
     "build_dead_letters",
     "build_front",
     "build_ids",
+    "build_replicas",
     "build_web",
     "build_worker",
     "lift_subject",

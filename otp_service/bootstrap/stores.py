@@ -13,6 +13,7 @@ from ..domain.errors import NotReady, StoreUnavailable
 from ..keyring_reload import ReloadedKeyring
 from ..storage import connect, readiness
 from ..storage.api_keys import ApiKeys
+from ..storage.audit_backlog import AuditBacklog, KnownBacklog
 from ..storage.audit_log import AuditLog
 from ..storage.circuit_states import KnownCircuits
 from ..storage.keyrings import Keyrings
@@ -36,6 +37,7 @@ class Known:
     circuits: KnownCircuits = field(default_factory=KnownCircuits)
     told: Told = field(default_factory=Told)
     guard: ReplicaGuard = field(default_factory=ReplicaGuard)
+    backlog: KnownBacklog = field(default_factory=KnownBacklog)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Stores:
     known: Known
     runs: StoreRuns
     replicas: Replicas
+    backlog: AuditBacklog
 
 
 def open_stores(
@@ -64,7 +67,12 @@ def open_stores(
     if keyring is not None:
         _begin(store, Keyrings(store, keys), keyring)
     stores = parts_over(
-        store, keys, make_scripts, after_restart=settings.after_restart, replicas=settings.expected_replicas
+        store,
+        keys,
+        make_scripts,
+        after_restart=settings.after_restart,
+        replicas=settings.expected_replicas,
+        backlog_max=settings.audit_backlog_max,
     )
     stores.replicas.look()
     return stores
@@ -78,6 +86,7 @@ def parts_over(
     *,
     after_restart: str = END_CODES,
     replicas: int = 0,
+    backlog_max: int = 0,
 ) -> Stores:
     """The parts over a store that is open. `known` is shared with other parts of this process."""
     scripts, known = make_scripts(store), known or Known()
@@ -94,7 +103,8 @@ def parts_over(
     )
     runs = StoreRuns(store, scripts, keys, known.told, after_restart)
     counting = Replicas(store, scripts, keys, known.guard, replicas)
-    return Stores(store, keys, scripts, audit, api_keys, known, runs, counting)
+    backlog = AuditBacklog(store, keys, known.backlog, backlog_max)
+    return Stores(store, keys, scripts, audit, api_keys, known, runs, counting, backlog)
 
 
 def _require_answer(store: Store, url: str) -> None:

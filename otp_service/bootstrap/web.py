@@ -45,6 +45,7 @@ from .callbacks import callback_gauges
 from .carrier import webhook_keys
 from .chance import SYSTEM, Chance
 from .fleet import Announcer, Facts, named_webhook_keys
+from .ledger import whole_record
 from .memory import measure_memory
 from .required import require_for_web
 from .stores import Stores, open_keyring, open_stores
@@ -205,13 +206,14 @@ class WebParts:
             randbelow=self._chance.randbelow,
             factor_store=self._factor_table(),
             fictitious=settings.carrier_on_loopback,
+            audit_is_full=lambda: stores.known.backlog.is_full,
         )
 
     def _browse(self) -> Browse:
         return Browse(
             store=self._verifications,
             optouts=self._optouts,
-            record=self.stores.audit,
+            record=whole_record(self._settings, self.stores, self._keyring.open),
             vault=self._keyring,
             key_ids=Keyrings(self.stores.store, self.stores.keys),
             policy=self._settings.policy,

@@ -29,6 +29,7 @@ from . import (
     optouts,
     outbox,
     processes,
+    replicas,
     sandbox,
     support,
     verify,
@@ -49,6 +50,7 @@ GROUPS = (
     optouts,
     numbers,
     support,
+    replicas,
     doctor,
     audit,
 )

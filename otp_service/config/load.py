@@ -16,13 +16,22 @@ from . import file, variables
 from .apps import build_app, given_only, number_limits
 from .callbacks import check_variables
 from .faults import Faults
-from .sections import MAX_QUEUE, MAX_SHARDS, AfterRestart, AlertsSection, AppSection, ServiceSection, StoreSection
+from .sections import (
+    MAX_QUEUE,
+    MAX_SHARDS,
+    AfterRestart,
+    AlertsSection,
+    AppSection,
+    AuditSection,
+    ServiceSection,
+    StoreSection,
+)
 from .senders import read_sender
 from .settings import CarrierAccess, Settings
 from .tables import named_tables, read_section
 from .variables import secret, whole_number
 
-TABLES = ("senders", "apps", "service", "store", "alerts")
+TABLES = ("senders", "apps", "service", "store", "audit", "alerts")
 DEFAULT_PUBLIC_URL = "http://127.0.0.1:8080"
 
 
@@ -33,12 +42,14 @@ def load(environ: Mapping[str, str], directory: Path | None = None) -> Settings:
     document = _document(path, faults)
     service = read_section(document.get("service", {}), ServiceSection, "service", faults)
     store = read_section(document.get("store", {}), StoreSection, "store", faults)
+    audit = read_section(document.get("audit", {}), AuditSection, "audit", faults)
     policy = _policy(document, service, environ, faults)
     public_url = faults.attempt(lambda: _public_url(environ, service), "")
     given = {
         "shards": service.shards,
         "queue_max": service.queue_max,
-        "audit_retention_ms": service.audit_retention,
+        "audit_retention_ms": audit.retention,
+        "audit_backlog_max": audit.backlog_max,
         "optout_sync_ms": service.optout_sync,
         "on_call": _on_call(document, faults),
         "keeps_codes": None if store.after_restart is None else store.after_restart is AfterRestart.KEEP_CODES,
@@ -99,6 +110,8 @@ def _from_environment(environ: Mapping[str, str], faults: Faults) -> dict[str, o
         "telnyx_public_key": faults.attempt(lambda: secret(environ, "TELNYX_PUBLIC_KEY"), None),
         "keyring_path": variables.path(environ, "OTP_KEYRING"),
         "metrics_dir": variables.path(environ, "OTP_METRICS_DIR"),
+        "data_dir": variables.path(environ, "OTP_DATA_DIR"),
+        "ledger_url": faults.attempt(lambda: _ledger_url(environ), None),
         "log_level": faults.attempt(lambda: variables.log_level(level) if level else None, None),
     }
 
@@ -106,6 +119,11 @@ def _from_environment(environ: Mapping[str, str], faults: Faults) -> dict[str, o
 def _store_url(environ: Mapping[str, str]) -> str | None:
     url = secret(environ, "OTP_REDIS_URL")
     return variables.store_url(url) if url else None
+
+
+def _ledger_url(environ: Mapping[str, str]) -> str | None:
+    url = secret(environ, "OTP_LEDGER_URL")
+    return variables.ledger_url(url) if url else None
 
 
 def _telnyx_base_url(environ: Mapping[str, str]) -> str:

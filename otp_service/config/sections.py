@@ -106,7 +106,6 @@ class ServiceSection(Section):
     """`[service]`."""
 
     checks: ClassVar[Mapping[str, Check]] = {
-        "audit_retention": checks.retention,
         "optout_sync": checks.interval,
         "sends_per_number": checks.windows,
         "wrong_codes_per_number": checks.wrong_codes,
@@ -116,7 +115,6 @@ class ServiceSection(Section):
     issuer: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
     shards: Annotated[int, Meta(ge=1, le=MAX_SHARDS)] | None = None
     queue_max: Annotated[int, Meta(ge=1, le=MAX_QUEUE)] | None = None
-    audit_retention: Duration | None = None
     audit_addresses: KeptAddress | None = None
     audit_client_ips: KeptClientIp | None = None
     optout_sync: Duration | None = None
@@ -136,6 +134,15 @@ class StoreSection(Section):
 
     after_restart: AfterRestart | None = None
     replicas: Annotated[int, Meta(ge=0, le=8)] | None = None
+
+
+class AuditSection(Section):
+    """`[audit]`."""
+
+    checks: ClassVar[Mapping[str, Check]] = {"retention": checks.retention}
+
+    retention: Duration | None = None
+    backlog_max: Annotated[int, Meta(ge=1_000, le=100_000_000)] | None = None
 
 
 class AlertsSection(Section):

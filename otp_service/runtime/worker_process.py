@@ -44,10 +44,10 @@ def run(settings: Settings, stop: Stop, processes: int, concurrency: int, serve_
             children.run(stop)
 
 
-def _built(settings: Settings, concurrency: int) -> "DeliveryWorker":
+def _built(settings: Settings, concurrency: int, *, exports: bool = True) -> "DeliveryWorker":
     from ..bootstrap import build_worker  # noqa: PLC0415 - after the metrics directory is set
 
-    return build_worker(settings, concurrency=concurrency)
+    return build_worker(settings, concurrency=concurrency, exports=exports)
 
 
 @contextlib.contextmanager
@@ -77,7 +77,7 @@ def _try() -> None:
         _built(settings, concurrency=1)
 
 
-def _child(main_pid: int, concurrency: int, _number: int) -> None:
+def _child(main_pid: int, concurrency: int, place: int) -> None:
     # The main process says what is to be done. Until there is a worker, a request to end is the end.
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -86,7 +86,7 @@ def _child(main_pid: int, concurrency: int, _number: int) -> None:
     settings = config.load(config.environment())
     # From the first line: a worker that waits for the store says so, perhaps to nobody who reads.
     with _log_in_background(settings):
-        worker = building.when_it_can_be_built(partial(_built, settings, concurrency))
+        worker = building.when_it_can_be_built(partial(_built, settings, concurrency, exports=place == 0))
         prepare_for_the_loop()
         stop = Stop()
         signal.signal(signal.SIGTERM, lambda *_: stop.set())

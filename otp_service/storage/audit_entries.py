@@ -8,11 +8,9 @@ import json
 from collections.abc import Iterator, Mapping
 
 from ..domain.audit import Event, EventField, EventType, Position
+from ..domain.record_page import EVENTS_PER_ENTRY
 from .schema.encodings import AuditCaller, AuditEvent, AuditEvents, AuditSubject, QueuedDetail, StartDetail
 from .schema.fields import AuditEntry, PublicId
-
-EVENTS_PER_ENTRY = 8
-"""More than any script writes at once."""
 
 
 def events_of(shard: int, entry: str, fields: Mapping[str, str] | None) -> list[Event]:

@@ -59,6 +59,19 @@ class Scripts:
             return [self._reply_or_error(script, *ordered[0], repeat=repeat)]
         return self._run_together(script, ordered, repeat=repeat)
 
+    def are_on_replicas(self, mark: tuple[str, str, str], run_key: str) -> bool:
+        """Whether all replicas have what was written until now to the server of this run. `mark`: a write, HSET.
+
+        True where none are expected. False too if there is no answer.
+        """
+        if not self.guard.on:
+            return True
+        try:
+            count = self.guard.waits_for(run_key)
+            return self._store.run_confirmed(("HSET", *mark), count, WAIT_MS)[1] >= count
+        except STORE_ERRORS:
+            return False
+
     def _run_together(self, script: Script, calls: Sequence[tuple[list[str], list[Any]]], *, repeat: bool) -> list[Any]:
         if script.guarded:
             return [self._reply_or_error(script, *call, repeat=repeat) for call in calls]

@@ -106,7 +106,7 @@ def test_the_page_is_written_between_its_marks(tmp_path: Path) -> None:
         assert "old" not in text
         assert "| 600 | < 0.01 | 0.02 · 1 | < 0.01 · 1 | 2.17 GB | 62.2 GB |" in text
         assert "| start | 2 | 9 | 10 | 300 µs · 100 µs | 0.56 |" in text
-        assert "| a pending verification: bytes | ≤ 1,500 | 2,000 |  | **no** |" in text
+        assert "| a pending verification: bytes | ≤ 1,500 | 2,000 |  |  | **no** |" in text
         assert guide.BUSY not in text
     assert drawing.read_text().startswith("<svg")
     busy = [msgspec.structs.replace(leg, other_cores=0.5) for leg in legs]

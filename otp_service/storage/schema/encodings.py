@@ -153,7 +153,7 @@ SendList = Encoding(RECORD_SEPARATOR, ("newest", "older"))
 
 SendEntry = Encoding(UNIT_SEPARATOR, ("at_ms", "app", "purpose"))
 """One send to a number. Without app and purpose: a send before the last approval, which no ladder counts, and of the
-caps the longest window alone."""
+caps the longest window alone. Without a purpose: its code was ended by the store, and the caps alone count it."""
 
 ApiKeyEvent = Encoding(UNIT_SEPARATOR, ("type", "app", "caller", "detail"))
 """One event of an API key that is not in the audit record yet. Caller: as `AuditCaller`. Detail: a JSON object."""

@@ -5,7 +5,7 @@ Every method that reaches the store raises `StoreUnavailable` if it does not ans
 milliseconds by the store's clock. `number_hash` is a number's keyed hash (hex, `domain.ids`).
 """
 
-from .audit import AuditConsumer, AuditReader
+from .audit import AuditConsumer, AuditReader, LedgerReader
 from .callbacks import CallbackQueue, Receivers
 from .delivery import Carrier, Deliveries, DeliveryReports, DueDeliveries, SenderRate
 from .factors import FactorStore
@@ -30,6 +30,7 @@ __all__ = [
     "FactorStore",
     "HealthReports",
     "KeyIds",
+    "LedgerReader",
     "OptOutRegistry",
     "OuterLimits",
     "Pager",

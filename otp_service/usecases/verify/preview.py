@@ -9,7 +9,7 @@ from ...domain.sms_segments import Segments, segments
 from ...domain.starting import StartCommand, StartRefused
 from .. import ports
 from .start import StartRequest, StartVerification
-from .start_refusals import refusal_of
+from .start_refusals import NO_ROOM, refusal_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,8 @@ class PreviewStart:
         answer = self._store.would_start(replace(command, outer_wait_ms=wait_ms))
         if isinstance(answer, StartRefused):
             first = None if answer.code == "opted_out" else command.route[0]
-            return Preview(refusal_of(answer), first, _text(command, first, request), command.test)
+            refusal = refusal_of(answer, audit_is_full=command.queue_max == NO_ROOM)
+            return Preview(refusal, first, _text(command, first, request), command.test)
         sender = _named(command, answer.sender)
         return Preview(sender=sender, text=_text(command, sender, request), test=command.test)
 

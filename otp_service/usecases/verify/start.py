@@ -19,7 +19,7 @@ from .apps import configured_app
 from .digests import code_digest
 from .people import People, with_test
 from .reachability import no_room_for_payment, unreachable
-from .start_refusals import refusal_of
+from .start_refusals import NO_ROOM, refusal_of
 from .start_subjects import Named, StartSubjects, with_alternatives
 from .text_length import require_fit
 
@@ -68,6 +68,7 @@ class StartVerification:
         people: People,
         policy: Policy,
         queue_max: int,
+        audit_is_full: Callable[[], bool],
         token_bytes: Callable[[int], bytes],
         randbelow: Callable[[int], int],
         subjects: StartSubjects,
@@ -80,6 +81,7 @@ class StartVerification:
         self._people = people
         self._policy = policy
         self._queue_max = queue_max
+        self._audit_is_full = audit_is_full
         self._token_bytes = token_bytes
         self._randbelow = randbelow
         self._subjects = subjects
@@ -150,7 +152,7 @@ class StartVerification:
             return outcome
         if wait_ms == 0:
             self._limits.release(slots)
-        return refusal_of(outcome)
+        return refusal_of(outcome, audit_is_full=command.queue_max == NO_ROOM)
 
     def _command(
         self,
@@ -168,6 +170,7 @@ class StartVerification:
         code = test or codes.draw(app.code_length, self._randbelow)
         context = codes.context_hash(request.context)
         ring = self._vault.current()
+        pepper = ring.peppers[ring.active_kid]
         route, healthy = self._sender_health.route(app, senders)
         return StartCommand(
             operation_id=operation_id or self._token_bytes(8).hex(),
@@ -179,7 +182,8 @@ class StartVerification:
             mask=to.mask,
             context_hash=context,
             kid=ring.active_kid,
-            digest=code_digest(ring.peppers[ring.active_kid], app, ref, context, code),
+            digest=code_digest(pepper, app, ref, context, code),
+            digest_by_number=code_digest(pepper, app, ref, context, code, purpose=request.purpose),
             box=_sealed(ring, ref, to, code, request.context),
             metadata=request.metadata,
             locale=message_text.language(request.locale),
@@ -187,7 +191,7 @@ class StartVerification:
             route=route,
             failover_route=self._failover_route(app, to, channel, request),
             healthy=healthy,
-            queue_max=self._queue_max,
+            queue_max=NO_ROOM if self._audit_is_full() else self._queue_max,
             outer_wait_ms=0,
             detail=_audit_detail(request, self._client_ip(app, request), test=test is not None),
             per_number=self._policy.per_number,

@@ -124,6 +124,7 @@ class TellNumbers:
             operation_id=self._vault.ids.digest(b"notice\0" + named.encode())[:8].hex(),
             operation_ttl_ms=KEYED_OPERATION_TTL_MS,
             digest=self._token_bytes(32).hex(),
+            digest_by_number=self._token_bytes(32).hex(),
             box=self._vault.seal(box),
             failover_route=(),
             notice=True,

@@ -37,10 +37,12 @@ class Verify:
         randbelow: Callable[[int], int],
         factor_store: ports.FactorStore,
         fictitious: bool = False,
+        audit_is_full: Callable[[], bool] = lambda: False,
     ) -> None:
         """`limit_slots` gives the slots that a start takes in the outer limits.
 
-        `fictitious` allows the numbers 555-0100 to 555-0199, which only a sandbox delivers to.
+        `fictitious` allows the numbers 555-0100 to 555-0199, which only a sandbox delivers to. `audit_is_full`: whether
+        too many events wait for the ledger.
         """
         people = People(vault, fictitious=fictitious)
         self.tell = TellNumbers(store=factor_store, vault=vault, token_bytes=token_bytes, start=lambda: self.start)
@@ -65,6 +67,7 @@ class Verify:
             people=people,
             policy=policy,
             queue_max=queue_max,
+            audit_is_full=audit_is_full,
             token_bytes=token_bytes,
             randbelow=randbelow,
             subjects=StartSubjects(tries, self.redeem, vault.seal),

@@ -14,8 +14,8 @@
 --
 -- KEYS number! optouts outbox! audit! timers! record! secrets! sticky start_refusals! run [known_record! known_secrets!]
 -- ARGV operation operation_ttl_ms new_token known_token app purpose channel mask number_hash context_hash code_ttl_ms
---      lifetime_ms max_checks resend_waits key_id digest box metadata locale autofill route wrong_rules start_rules
---      queue_max outer_wait_ms tombstone_ms consecutive_max detail own_detail healthy sent_within_ms refusal_gap_ms
+--      lifetime_ms max_checks resend_waits key_id digest digest_by_number box metadata locale autofill route wrong_rules
+--      start_rules queue_max outer_wait_ms tombstone_ms consecutive_max detail own_detail healthy sent_within_ms refusal_gap_ms
 --      failover_route wrong_everywhere_rules send_rules subject challenge test notice dry_run
 -- Where record and secrets are of the new id; those of the latest known id are left out if none is known ·
 --       known_token '': none · lifetime_ms: the longest a code may live, with resends · resend_waits 'ms,ms' ·
@@ -32,7 +32,8 @@
 --       {operation, 'refused', code, retry ms, sends left, token, the limit that refuses or ''}
 -- Holds at most one pending verification per (app, number, purpose, subject); a repeat never gives tries back; the code,
 --       the outbox entry, the index and the event are written together or not at all. The ladder and the caps count
---       every send to the number, however its verification ended.
+--       every send to the number, however its verification ended; where the store ended it before its time, the ladder
+--       does not count the latest one, once.
 local slot = app .. ':' .. purpose
 local own_starts, own_wrong = Number.STARTS .. app, Number.WRONG .. ':' .. app
 local latest_entry, operations, wrong, all_wrong, sent, starts, ends = unpack(redis.call('HMGET', number_key,
@@ -49,22 +50,27 @@ local who = {record = record_key, token = new_token, app = app, mask = mask, num
 -- The pending verification, if there is one. One whose time has run out unnoticed is ended here.
 local pending = false
 local old_facts, old_status, old_expires, old_created, old_context_hash, old_sending, old_version
-local old_subject, old_run, challenges, old_test
+local old_subject, old_run, challenges, old_ended, old_test
+local ended_by_store = false
 if latest then
   old_facts, old_status, old_expires, old_context_hash, old_sending, old_version, old_subject, old_run, challenges,
-    old_test = unpack(redis.call('HMGET', known_record_key, Record.FACTS, Record.STATUS, Record.EXPIRES,
-    Record.CONTEXT_HASH, Record.SENDING, Record.VERSION, Record.SUBJECT, Record.RUN, Record.CHALLENGES, Record.TEST))
+    old_ended, old_test = unpack(redis.call('HMGET', known_record_key, Record.FACTS, Record.STATUS, Record.EXPIRES,
+    Record.CONTEXT_HASH, Record.SENDING, Record.VERSION, Record.SUBJECT, Record.RUN, Record.CHALLENGES, Record.ENDED,
+    Record.TEST))
   old_created = created_at(old_facts)
   if old_status == 'pending' and has_expired(now, old_expires, old_created, old_run) then
     if dry_run ~= '1' then end_verification({audit = audit_key, secrets = known_secrets_key, now = now,
       who = {record = known_record_key, token = latest, app = app, mask = mask, number_hash = number_hash}},
       'verification.expired', old_version) end
+    ended_by_store = now < (tonumber(old_expires) or 0)
   elseif old_status == 'pending' and (old_subject or '') == subject and (old_test or '0') == test
     and redis.call('EXISTS', known_secrets_key) == 1 then
     -- A code that was sent for one subject is never sent again for another one who shares the phone. A number that is
     -- a test number since, or is none any more, has another code.
     pending = true
     who.token, who.record = latest, known_record_key
+  elseif old_status == 'expired' then
+    ended_by_store = (tonumber(old_ended) or now) < (tonumber(old_expires) or 0)
   end
 end
 
@@ -99,6 +105,7 @@ consider(wrong_codes_wait(wrong, all_wrong, now))
 if wait then return refuse('too_many_wrong_codes', wait, nil, limit) end
 if pending and (old_context_hash or '') ~= context_hash then return refuse('context_conflict', 0) end
 local counted = read_sends(sent, app, purpose, now)
+if ended_by_store then give_back(counted, app, purpose) end
 local opens = ladder_opens(counted.own, waits, now)
 local sends = pending and tonumber((string.match(old_sending, Sending.PARSE))) or 0
 if sends > #waits then
@@ -122,7 +129,8 @@ local started = read_times(starts)
 consider(limit_wait(started, start_rules, now), 'starts_per_number')
 if tonumber(outer_wait_ms) > 0 then consider(tonumber(outer_wait_ms), 'starts_per_client_ip or starts_per_app') end
 if wait then return refuse('rate_limited', wait, nil, limit) end
-if test ~= '1' and redis.call('XLEN', outbox_key) >= tonumber(queue_max) then return refuse('queue_full', 1000) end
+local room = tonumber(queue_max)
+if (test ~= '1' or room < 0) and redis.call('XLEN', outbox_key) >= room then return refuse('queue_full', 1000) end
 if dry_run == '1' then return {operation, 'would', (select(2, string.match(open, RouteSender.EACH)))} end
 
 -- It passes. Count it, and remember it as the number's latest.
@@ -201,7 +209,7 @@ end
 if own_detail ~= '' then add_pieces(fields, Record.DETAIL .. '1', own_detail) end
 local sender, kind = queue_delivery(c, '1', open, '1', channel, locale, autofill, sent_within_ms, fields, 2,
   timers, audit_event('verification.started', nil, short_detail))
-local secrets = {Secrets.DIGEST, digest}
+local secrets = {Secrets.DIGEST, digest .. digest_by_number}
 add_pieces(secrets, Secrets.BOX, box)
 redis.call('HSET', secrets_key, unpack(secrets))
 redis.call('PEXPIREAT', secrets_key, int(expires))
