@@ -63,7 +63,8 @@ class Approved:
 
     `approval` is what the caller is told, written as JSON as it is. The store leaves its `receipt` empty, and the use
     case signs it from the other fields, which are told to nobody. `replayed`: the same request was approved before.
-    `subject`: the keyed hash of the subject that the start named, or empty; `factor`: its number's, once it is settled.
+    `subject`: the keyed hash of the subject that the start named, or empty; `factor`: its number's, once it is settled;
+    `bound`: the number was bound by it.
     """
 
     approval: Approval
@@ -73,6 +74,7 @@ class Approved:
     replayed: bool = False
     subject: str = ""
     factor: Reference | None = None
+    bound: bool = False
 
 
 class Wrong(msgspec.Struct, frozen=True):

@@ -151,9 +151,13 @@ class ApprovedCode:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The approval counts: the number's factor. `others`: the subject's other numbers, if this one was bound by it."""
+    """The approval counts: the number's factor.
+
+    `bound`: the number was bound by this approval; `others`: the subject's other numbers then.
+    """
 
     factor: Reference
+    bound: bool = False
     others: tuple[Reference, ...] = ()
 
 

@@ -141,6 +141,7 @@ class App:
     `sent_within_ms`: a message that has not been sent by then goes to the next sender of the route. `denial_words`:
     what a person answers to say "that wasn't me", as `replies.plain` writes it; "no" stands for all phrases
     that mean it. `factors`: which kinds of factors count for a purpose; all, for a purpose that is not in it.
+    `acr`: what receipts say of the policy of a purpose, where it names something.
     `test_codes`: the code of each test number (E.164); nothing is ever sent to those.
     """
 
@@ -162,7 +163,12 @@ class App:
     denial_words: frozenset[str] = frozenset({"no"})
     callback: Endpoint | None = None
     factors: Mapping[str, frozenset[FactorKind]] = field(default_factory=dict)
+    acr: Mapping[str, str] = field(default_factory=dict)
     test_codes: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def counts(self, purpose: str) -> frozenset[FactorKind]:
+        """The kinds of factors that count for a purpose: all, where nothing is said of it."""
+        return self.factors.get(purpose, frozenset(FactorKind))
 
     def may_send_to(self, region: str | None) -> bool:
         """Whether the app's country list lets a number of this ISO 3166 region through."""

@@ -140,9 +140,9 @@ class FactorTable:
             self._scripts.call("factor/remove", keys, operation=operation_id, app=app, sub=sub, token=ref.token)
         )
 
-    def replace_codes(self, codes: NewCodes) -> None:
-        """Store new recovery codes. Raises StoreUnavailable."""
-        self._call(
+    def replace_codes(self, codes: NewCodes) -> int:
+        """Store new recovery codes; the store's time in milliseconds. Raises StoreUnavailable."""
+        reply = self._call(
             "factor/replace_codes",
             self._guarded_keys(codes.subject),
             codes.operation_id,
@@ -151,6 +151,7 @@ class FactorTable:
             kind=FactorKind.RECOVERY_CODE,
             digests=list(codes.digests),
         )
+        return int(reply[2])
 
     def check(self, guess: FactorGuess) -> FactorAnswer:
         """Judge one guess. Raises StoreUnavailable, and then nothing is known to have been judged."""
@@ -234,7 +235,8 @@ class FactorTable:
         )
         if reply[1] != "settled":
             return None
-        return Settled(self._reference(reply[2]), tuple(self._reference(token) for token in reply[3:]))
+        others = tuple(self._reference(token) for token in reply[4:])
+        return Settled(self._reference(reply[2]), reply[3] == flag(True), others)
 
     def give_back(self, operation_id: str, subject: Subject, row: int) -> None:
         """Give a try back into its row; after a lost reply it stays taken. Raises StoreUnavailable."""

@@ -94,6 +94,8 @@ route = ["pool"]
 [apps.careful.factors]
 pay = ["sms", "totp"]
 sms_only = ["sms"]
+approve = {{kinds = ["totp"], acr = "urn:example:app"}}
+order = {{kinds = ["sms", "totp"], acr = "urn:example:any"}}
 
 [apps.reviewed]
 brand = "Reviewed"

@@ -27,7 +27,7 @@ from ..verify.apps import configured_app
 from ..verify.check import CheckVerification, MakeCommand
 from ..verify.refusals import NOT_FOUND, tries_spent
 from . import refusals
-from .guesses import Candidates, allowed_kinds, digit_candidates, recovery_candidates, shown_steps
+from .guesses import Candidates, digit_candidates, recovery_candidates, shown_steps
 
 
 class FactorRequest(Protocol):
@@ -97,7 +97,7 @@ class CheckFactors:
         return self._answer(guess, answer)
 
     def _candidates(self, app: App, subject: Subject, factors: Factors, code: str, purpose: str) -> Candidates:
-        kinds, ids = allowed_kinds(app.factors, purpose), self._vault.ids
+        kinds, ids = app.counts(purpose), self._vault.ids
         if not codes.is_typed(code):
             return recovery_candidates(factors, kinds, code, subject.hash, ids)
         sent = factors.sent.get(purpose) if len(code) == app.code_length else None
@@ -186,6 +186,7 @@ class CheckFactors:
             approved_s=approved.at_ms // 1000,
             factor_id=factor_id(approved.reference),
             kind=approved.kind,
+            acr=self._policy.apps[guess.subject.app].acr.get(guess.purpose, ""),
         )
         return receipt.encode(claims, ring.active_kid, ring.sign)
 

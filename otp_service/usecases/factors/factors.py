@@ -7,6 +7,7 @@ from .. import ports
 from ..subjects import Subjects
 from ..verify.check import CheckVerification
 from ..verify.tell_numbers import TellNumbers
+from .change_receipts import ChangeReceipts
 from .check import CheckFactors
 from .enroll import ConfirmTotp, EnrollTotp
 from .manage import ManageFactors
@@ -29,12 +30,16 @@ class FactorUseCases:
         tell: TellNumbers,
     ) -> None:
         """`sent` judges codes that were sent, `tell` tells numbers that are removed."""
-        subjects = Subjects(vault)
+        subjects, receipts = Subjects(vault), ChangeReceipts(vault, issuer, token_bytes)
         self.enroll = EnrollTotp(store=store, vault=vault, subjects=subjects, policy=policy, token_bytes=token_bytes)
-        self.confirm = ConfirmTotp(store=store, vault=vault, subjects=subjects, token_bytes=token_bytes)
-        self.manage = ManageFactors(store=store, subjects=subjects, policy=policy, token_bytes=token_bytes, tell=tell)
+        self.confirm = ConfirmTotp(
+            store=store, vault=vault, subjects=subjects, token_bytes=token_bytes, receipts=receipts
+        )
+        self.manage = ManageFactors(
+            store=store, subjects=subjects, policy=policy, token_bytes=token_bytes, tell=tell, receipts=receipts
+        )
         self.replace_codes = ReplaceCodes(
-            store=store, vault=vault, subjects=subjects, token_bytes=token_bytes, randbelow=randbelow
+            store=store, vault=vault, subjects=subjects, token_bytes=token_bytes, randbelow=randbelow, receipts=receipts
         )
         self.check = CheckFactors(
             store=store,

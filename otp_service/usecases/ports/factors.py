@@ -47,8 +47,8 @@ class FactorStore(Protocol):
         """Remove a factor; whether there was one."""
         ...
 
-    def replace_codes(self, codes: NewCodes) -> None:
-        """Store new recovery codes in place of all that the subject had."""
+    def replace_codes(self, codes: NewCodes) -> int:
+        """Store new recovery codes in place of all that the subject had; when, in Unix milliseconds."""
         ...
 
     def check(self, guess: FactorGuess) -> FactorAnswer:

@@ -198,8 +198,10 @@ class CheckVerification:
     def _settled(self, app: App, approved: Approved, ref: Reference) -> Approved | Refusal:
         """The approval, if the number is bound to the subject. Only that opens the subject's account."""
         subject = self._tries.named(app.name, approved.subject)
-        factor = self._tries.approve(app, subject, ref, approved)
-        return factor if isinstance(factor, Refusal) else self._signed(app, replace(approved, factor=factor))
+        settled = self._tries.approve(app, subject, ref, approved)
+        if isinstance(settled, Refusal):
+            return settled
+        return self._signed(app, replace(approved, factor=settled.factor, bound=settled.bound))
 
     def _ask(self, check: Callable[[CheckCommand], T], make: Callable[[], CheckCommand]) -> T:
         try:
@@ -226,6 +228,8 @@ class CheckVerification:
             factor_id=factor_id(approved.factor) if approved.factor else "",
             kind=FactorKind.SMS if approved.factor else "",
             test=approval.test is True,
+            acr=app.acr.get(approval.purpose, "") if FactorKind.SMS in app.counts(approval.purpose) else "",
+            change=receipt.Change.NUMBER_BOUND if approved.bound else "",
         )
         approval.receipt = receipt.encode(claims, ring.active_kid, ring.sign)
         return approved

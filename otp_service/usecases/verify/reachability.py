@@ -5,6 +5,7 @@ from typing import Protocol
 
 from ...domain import message_text, routing
 from ...domain.errors import Refusal
+from ...domain.factors import FactorKind
 from ...domain.phone import Phone
 from ...domain.policy import App, Channel
 
@@ -21,6 +22,14 @@ def no_room_for_payment(request: _Request) -> Refusal | None:
     if request.channel == Channel.SMS or not message_text.confirms_payment(request.context):
         return None
     detail = "The template of this channel has no room for the amount and the payee. Start with channel sms."
+    return Refusal("channel_unavailable", detail)
+
+
+def counts_for_nothing(app: App, purpose: str) -> Refusal | None:
+    """A code that is sent must count for the purpose."""
+    if FactorKind.SMS in app.counts(purpose):
+        return None
+    detail = "A code that is sent does not count for this purpose. Take another factor of the person."
     return Refusal("channel_unavailable", detail)
 
 

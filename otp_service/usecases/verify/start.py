@@ -18,7 +18,7 @@ from ..sender_health import SenderHealth
 from .apps import configured_app
 from .digests import code_digest
 from .people import People, with_test
-from .reachability import no_room_for_payment, unreachable
+from .reachability import counts_for_nothing, no_room_for_payment, unreachable
 from .start_refusals import NO_ROOM, refusal_of
 from .start_subjects import Named, StartSubjects, with_alternatives
 from .text_length import require_fit
@@ -123,7 +123,8 @@ class StartVerification:
         channel, test = Channel(request.channel), to.e164 in app.test_codes
         # Nothing is sent to a test number: whoever serves the channel stands for the one who would.
         senders = routing.of_channel(app, channel) if test else routing.candidates(app, channel, to)
-        refusal = no_room_for_payment(request) or unreachable(app, to, channel, served=bool(senders), test=test)
+        refusal = counts_for_nothing(app, request.purpose) or no_room_for_payment(request)
+        refusal = refusal or unreachable(app, to, channel, served=bool(senders), test=test)
         if refusal is not None:
             return refusal
         return self._command(app, to, senders, request, operation_id, channel=channel)

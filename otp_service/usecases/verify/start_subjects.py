@@ -12,7 +12,7 @@ import msgspec
 
 from ...domain.errors import Refusal
 from ...domain.factor_checking import SentCode
-from ...domain.factors import FactorKind, Factors, Subject, alternatives
+from ...domain.factors import Factors, Subject, alternatives
 from ...domain.ids import Reference
 from ...domain.notices import BoundNumber, pack_number
 from ...domain.policy import App
@@ -102,7 +102,6 @@ def with_alternatives(refusal: Refusal, app: App, named: Named | None, purpose: 
     """The refusal of a start that cannot send, with how else the subject can get in; no way, if none is named."""
     if refusal.code not in NO_WAY:
         return refusal
-    kinds = app.factors.get(purpose, frozenset(FactorKind))
-    ways = alternatives(named.factors, kinds) if named is not None else []
+    ways = alternatives(named.factors, app.counts(purpose)) if named is not None else []
     told: Refusal = msgspec.structs.replace(refusal, fields={**refusal.fields, "alternatives": ways})
     return told

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from ...domain.checking import Approved
 from ...domain.errors import Refusal
-from ...domain.factor_checking import ApprovedCode, FactorGuess, SentCode, TriesSpent, TryTaken
+from ...domain.factor_checking import ApprovedCode, FactorGuess, SentCode, Settled, TriesSpent, TryTaken
 from ...domain.factors import Factors, Subject
 from ...domain.ids import NUMBER_HASH_BYTES, Reference
 from ...domain.policy import App
@@ -62,7 +62,7 @@ class SubjectTries:
         assert isinstance(answer, TryTaken)
         return answer
 
-    def approve(self, app: App, subject: Subject, ref: Reference, approved: Approved) -> Reference | Refusal:
+    def approve(self, app: App, subject: Subject, ref: Reference, approved: Approved) -> Settled | Refusal:
         """The factor of the number, which is bound to the subject now; or why this opens nothing.
 
         Other numbers of the subject are told if this one was bound by it.
@@ -85,7 +85,7 @@ class SubjectTries:
             return NOT_BOUND
         if settled.others:
             self._tell.added(app, subject, ref, settled.others)
-        return settled.factor
+        return settled
 
     def give_back(self, subject: Subject, taken: TryTaken) -> None:
         """What was asked was no judgement. Raises StoreUnavailable."""

@@ -1,15 +1,16 @@
 """Second factors: /factors enrols, confirms, checks, lists, renames and removes them."""
 
+import msgspec
+
 from ... import telemetry
 from ...clock import rfc3339
 from ...domain.errors import Refusal
 from ...domain.factor_checking import FactorApproval
-from ...domain.factors import Factor as FactorView
 from ...domain.factors import factor_id
 from ...usecases.factors import FactorUseCases
 from .. import qr
 from ..bodies import decode
-from ..http import NO_STORE, Call, Doc, Reply, Route, reply
+from ..http import FACTOR_RECEIPT, NO_STORE, Call, Doc, Reply, Route, reply
 from ..problems import Problems
 from ..queries import decode_query
 from ..schemas.factors import (
@@ -78,7 +79,8 @@ _REMOVE = Doc(
     media="",
     tag="factors",
     operation_id="removeFactor",
-    description="Its secret is deleted.",
+    description="Its secret is deleted. A number that is removed is told by SMS.",
+    factor_receipt=True,
 )
 CHECK_CODES = ("factor_not_found", "code_incorrect", "code_used", "too_many_wrong_codes")
 _CHECK = Doc(
@@ -142,7 +144,10 @@ class FactorRoutes:
     def confirm(self, call: Call) -> Reply:
         """POST /factors/totp/{factor_id}/confirm."""
         code = decode(call.headers, call.body, ConfirmRequest).code
-        return self._factor(call, self._factors.confirm(call.app, call.path["factor_id"], code))
+        outcome = self._factors.confirm(call.app, call.path["factor_id"], code)
+        if isinstance(outcome, Refusal):
+            return self._problems.refusal(outcome, call.request_id)
+        return reply(200, msgspec.structs.replace(shown_factor(outcome.factor), receipt=outcome.receipt))
 
     def list(self, call: Call) -> Reply:
         """GET /factors?subject=…."""
@@ -153,14 +158,17 @@ class FactorRoutes:
     def rename(self, call: Call) -> Reply:
         """PATCH /factors/{factor_id}."""
         label = decode(call.headers, call.body, LabelRequest).label
-        return self._factor(call, self._factors.manage.rename(call.app, call.path["factor_id"], label))
+        outcome = self._factors.manage.rename(call.app, call.path["factor_id"], label)
+        if isinstance(outcome, Refusal):
+            return self._problems.refusal(outcome, call.request_id)
+        return reply(200, shown_factor(outcome))
 
     def remove(self, call: Call) -> Reply:
         """DELETE /factors/{factor_id}."""
-        refusal = self._factors.manage.remove(call.app, call.path["factor_id"])
-        if refusal is not None:
-            return self._problems.refusal(refusal, call.request_id)
-        return Reply(204, NO_STORE, b"")
+        outcome = self._factors.manage.remove(call.app, call.path["factor_id"])
+        if isinstance(outcome, Refusal):
+            return self._problems.refusal(outcome, call.request_id)
+        return Reply(204, {**NO_STORE, FACTOR_RECEIPT: outcome}, b"")
 
     def check(self, call: Call) -> Reply:
         """POST /factors/{factor_id}/check. Only an approval is 2xx."""
@@ -176,9 +184,4 @@ class FactorRoutes:
         """POST /factors/recovery-codes."""
         subject = decode(call.headers, call.body, RecoveryCodesRequest).subject
         made = self._factors.replace_codes(call.app, subject)
-        return reply(201, RecoveryCodes(factor_id(made.reference), list(made.codes)))
-
-    def _factor(self, call: Call, outcome: FactorView | Refusal) -> Reply:
-        if isinstance(outcome, Refusal):
-            return self._problems.refusal(outcome, call.request_id)
-        return reply(200, shown_factor(outcome))
+        return reply(201, RecoveryCodes(factor_id(made.reference), list(made.codes), made.receipt))

@@ -10,8 +10,8 @@
 -- Where outcome: 'approved', or 'returned' for what was no judgement · row: the row of wrong codes that the try was
 --       taken in · number: keyed hash of the number, mask: how it is shown · token: of a new factor, kind: its kind ·
 --       replayed '1': the approval of approved_ms is given again · test '1': of a test number
--- Reply {operation, 'settled', token of the number's factor or '', tokens of the subject's other numbers, if this one
---       was bound by it ...} · {operation, 'not_bound'}
+-- Reply {operation, 'settled', token of the number's factor or '', '1' if the number was bound by it, then tokens of the
+--       subject's other numbers ...} · {operation, 'not_bound'}
 -- Holds an approval ends the row of wrong codes, and counts only for a number that is bound to the subject, or is bound
 --       by it: where the start might do so, or where there is no factor yet. A try goes back into its own row only. A
 --       repeat of an approval that was settled changes nothing and gets the first reply.
@@ -35,7 +35,7 @@ for i = 1, #found, 2 do
 end
 local function settled()
   local binds = redis.call('HGET', subject_key, bound .. Factor.BOUND_BY) == verification
-  return {operation, 'settled', bound, unpack(binds and others or {})}
+  return {operation, 'settled', bound, binds and '1' or '', unpack(binds and others or {})}
 end
 if bound then
   local done, used = unpack(redis.call('HMGET', subject_key, bound .. Factor.APPROVED_BY, bound .. Factor.USED))
