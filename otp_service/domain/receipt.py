@@ -102,7 +102,7 @@ def _registered(iss: str, aud: str, sub: str, jti: str, at_s: int) -> dict[str, 
 
 def encode(claims: Claims | ChangeClaims, kid: str, sign: Callable[[bytes], bytes]) -> str:
     """Serialise and sign. `sign` returns the 64-byte Ed25519 signature of its argument."""
-    header = {"alg": "EdDSA", "typ": TYPE if isinstance(claims, Claims) else CHANGE_TYPE, "kid": kid}
+    header = {"alg": "EdDSA", "typ": CHANGE_TYPE if isinstance(claims, ChangeClaims) else TYPE, "kid": kid}
     signing_input = f"{_b64(_json(header))}.{_b64(_json(claims.payload()))}"
     return f"{signing_input}.{_b64(sign(signing_input.encode()))}"
 

@@ -17,7 +17,7 @@ def test_a_policy_may_name_an_acr(tmp_path: Path) -> None:
     app = read(tmp_path, TABLE + 'login = ["sms"]\npay = {kinds = ["totp"], acr = "urn:x:strong"}\n').policy.apps[
         "default"
     ]
-    assert (app.counts("login"), app.counts("pay")) == ({FactorKind.SMS}, {FactorKind.TOTP})
+    assert (app.counts("login"), app.counts("pay")) == (frozenset({FactorKind.SMS}), frozenset({FactorKind.TOTP}))
     assert (app.counts("other"), app.acr) == (frozenset(FactorKind), {"pay": "urn:x:strong"})
 
 

@@ -75,11 +75,11 @@ class CheckFactors:
         app = configured_app(self._policy, app_name)
         return self._judge(app, self._subjects.of(app.name, subject), request, None, request_key)
 
-    def one(self, app_name: str, text: str, request: FactorRequest) -> FactorApproval | Refusal:
+    def one(self, app_name: str, text: str, request: FactorRequest, request_key: str = "") -> FactorApproval | Refusal:
         """Judge a code at one factor, by its id. The budget is the subject's. Raises as above."""
         app = configured_app(self._policy, app_name)
         found = self._subjects.of_factor(app.name, text)
-        return refusals.NO_FACTOR if found is None else self._judge(app, found[0], request, found[1], "")
+        return refusals.NO_FACTOR if found is None else self._judge(app, found[0], request, found[1], request_key)
 
     def _judge(
         self, app: App, subject: Subject, request: FactorRequest, only: Reference | None, request_key: str

@@ -14,8 +14,8 @@ from .apps import configured_app
 from .people import People
 from .refusals import about
 
-SpendFactor = Callable[[str, str, str, int], Redeemed | NotFound]
-"""Spends the receipt of an approval by a factor: app, factor's id, receipt's id, when it ends (ms)."""
+SpendFactor = Callable[[str, str, str, str, int], Redeemed | NotFound]
+"""Spends the receipt of an approval by a factor: operation, app, factor's id, receipt's id, when it ends (ms)."""
 
 INVALID = Refusal(
     "receipt_invalid", "This is not a valid receipt of this service for this app, it is over, or it is not as asserted."
@@ -88,8 +88,10 @@ class RedeemReceipt:
         self._redeem_factor = redeem_factor
         self._policy = policy
 
-    def __call__(self, app_name: str, token: str, asserted: Asserted = NOTHING_ASSERTED) -> Redemption | Refusal:
-        """Spend a receipt once, if it is as asserted.
+    def __call__(
+        self, app_name: str, token: str, asserted: Asserted = NOTHING_ASSERTED, request_key: str = ""
+    ) -> Redemption | Refusal:
+        """Spend a receipt once, if it is as asserted. With a `request_key` a repeat gets the first answer.
 
         Raises InvalidNumber, StoreUnavailable, and KeyUnknown where another process has the receipt's key.
         """
@@ -99,14 +101,19 @@ class RedeemReceipt:
         if claims is None or not _as_asserted(claims, asserted):
             return INVALID
         if claims.factor_id and not claims.verification_id:
-            return INVALID if number is not None else self._spend_factor(app_name, claims)
+            return INVALID if number is not None else self._spend_factor(self._operation(request_key), app_name, claims)
         ref = self._vault.ids.read(claims.verification_id)
         if ref is None or number not in (None, ref.number_hash):
             return INVALID
-        return about(ref, self._spend(app_name, ref, claims))
+        return about(ref, self._spend(self._operation(request_key), app_name, ref, claims))
 
-    def _spend_factor(self, app_name: str, claims: _Claims) -> Redemption | Refusal:
-        match self._redeem_factor(app_name, claims.factor_id, claims.receipt_id, claims.ends_ms):
+    def _operation(self, request_key: str) -> str:
+        if not request_key:
+            return self._token_bytes(12).hex()
+        return self._vault.ids.digest(b"redeem\0" + request_key.encode())[:12].hex()
+
+    def _spend_factor(self, operation_id: str, app_name: str, claims: _Claims) -> Redemption | Refusal:
+        match self._redeem_factor(operation_id, app_name, claims.factor_id, claims.receipt_id, claims.ends_ms):
             case Redeemed(at_ms, first=True):
                 return Redemption("", at_ms, "", str(claims.purpose), str(claims.subject), claims.factor_id)
             case Redeemed():
@@ -123,8 +130,7 @@ class RedeemReceipt:
             return None
         return _read(claims)
 
-    def _spend(self, app_name: str, ref: Reference, claims: _Claims) -> Redemption | Refusal:
-        operation_id = self._token_bytes(12).hex()
+    def _spend(self, operation_id: str, app_name: str, ref: Reference, claims: _Claims) -> Redemption | Refusal:
         match self._store.redeem(operation_id, ref, app_name, claims.receipt_id, claims.ends_ms):
             case Redeemed(at_ms, first=True) as redeemed:
                 subject = str(claims.subject)

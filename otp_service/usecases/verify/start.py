@@ -137,7 +137,7 @@ class StartVerification:
         self, named: Named, command: StartCommand, slots: Sequence[Slot], request: StartRequest
     ) -> Started | Refusal:
         """Send to a subject's number, if that is bound or may be."""
-        admitted = self._subjects.admit(command.app, named, command.reference.number_hash, request)
+        admitted = self._subjects.admit(named, command, request)
         if isinstance(admitted, Refusal):
             return admitted
         outcome = self.run(replace(command, subject=named.subject.hash), slots)

@@ -51,7 +51,7 @@ class StartSubjects:
     def __init__(
         self,
         tries: SubjectTries,
-        redeem: Callable[[str, str, Asserted], Redemption | Refusal],
+        redeem: Callable[[str, str, Asserted, str], Redemption | Refusal],
         seal: Callable[[bytes], str],
     ) -> None:
         self._tries = tries
@@ -62,8 +62,12 @@ class StartSubjects:
         """The subject, if one is named. Raises InvalidRequest and StoreUnavailable."""
         return None if request.subject is None else Named(*self._tries.of(app.name, request.subject), to)
 
-    def admit(self, app: App, named: Named, number_hash: str, request: SubjectRequest) -> Named | Refusal:
-        """The same, if a code of this purpose may go to the number; a proof that it needs is spent."""
+    def admit(self, named: Named, command: StartCommand, request: SubjectRequest) -> Named | Refusal:
+        """The same, if a code of this purpose may go to the number; a proof that it needs is spent.
+
+        A repeat of the same operation may spend it again: its first reply may have been lost.
+        """
+        app, number_hash = command.app, command.reference.number_hash
         if _is_going(named, number_hash, request.purpose):
             return replace(named, may_bind=True)
         if named.factors.allow(number_hash, request.purpose):
@@ -72,7 +76,8 @@ class StartSubjects:
             return replace(named, may_bind=True)
         if request.purpose != BIND or request.proof is None:
             return NOT_BOUND
-        spent = self._redeem(app.name, request.proof, Asserted(subject=named.subject.sub))
+        asserted, operation = Asserted(subject=named.subject.sub), f"proof:{command.operation_id}"
+        spent = self._redeem(app.name, request.proof, asserted, operation)
         return NOT_BOUND if isinstance(spent, Refusal) else replace(named, may_bind=True)
 
     def objection(self, named: Named, number_hash: str, request: SubjectRequest) -> Refusal | None:

@@ -47,7 +47,7 @@ class Verify:
         people = People(vault, fictitious=fictitious)
         self.tell = TellNumbers(store=factor_store, vault=vault, token_bytes=token_bytes, start=lambda: self.start)
         tries = SubjectTries(factor_store, vault, token_bytes, self.tell)
-        spend_factor = RedeemFactorReceipt(store=factor_store, subjects=Subjects(vault), token_bytes=token_bytes)
+        spend_factor = RedeemFactorReceipt(store=factor_store, subjects=Subjects(vault))
         self.redeem = RedeemReceipt(
             store=store,
             vault=vault,

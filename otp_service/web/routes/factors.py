@@ -1,5 +1,7 @@
 """Second factors: /factors enrols, confirms, checks, lists, renames and removes them."""
 
+from functools import partial
+
 import msgspec
 
 from ... import telemetry
@@ -11,6 +13,7 @@ from ...usecases.factors import FactorUseCases
 from .. import qr
 from ..bodies import decode
 from ..http import FACTOR_RECEIPT, NO_STORE, Call, Doc, Reply, Route, reply
+from ..kept_replies import KeptReplies
 from ..problems import Problems
 from ..queries import decode_query
 from ..schemas.factors import (
@@ -26,7 +29,7 @@ from ..schemas.factors import (
     TotpRequest,
     shown_factor,
 )
-from .codes import BODY, CALLER, STORE
+from .codes import BODY, CALLER, CHECK_KEY_HEADER, STORE
 
 SCOPE = "factors"
 _ENROLL = Doc(
@@ -88,7 +91,8 @@ _CHECK = Doc(
     FactorCheckRequest,
     FactorApproval,
     200,
-    (*CALLER, *BODY, *CHECK_CODES, *STORE),
+    (*CALLER, *BODY, *CHECK_CODES, "idempotency_conflict", *STORE),
+    headers=(("Idempotency-Key", CHECK_KEY_HEADER),),
     tag="factors",
     operation_id="checkFactor",
     description="As POST /verify/check with the subject, for this factor alone. All factors share one budget.",
@@ -108,8 +112,9 @@ _CODES = Doc(
 class FactorRoutes:
     """Manages the factors of subjects, and judges codes of one factor."""
 
-    def __init__(self, factors: FactorUseCases, problems: Problems) -> None:
+    def __init__(self, factors: FactorUseCases, kept: KeptReplies, problems: Problems) -> None:
         self._factors = factors
+        self._kept = kept
         self._problems = problems
 
     def routes(self) -> list[Route]:
@@ -120,7 +125,7 @@ class FactorRoutes:
             Route("GET", "/factors", self.list, SCOPE, _LIST),
             Route("PATCH", "/factors/{factor_id}", self.rename, SCOPE, _RENAME),
             Route("DELETE", "/factors/{factor_id}", self.remove, SCOPE, _REMOVE),
-            Route("POST", "/factors/{factor_id}/check", self.check, SCOPE, _CHECK),
+            Route("POST", "/factors/{factor_id}/check", self.check, SCOPE, _CHECK, precheck=self._kept.replay),
             Route("POST", "/factors/recovery-codes", self.replace_codes, SCOPE, _CODES),
         ]
 
@@ -172,12 +177,16 @@ class FactorRoutes:
 
     def check(self, call: Call) -> Reply:
         """POST /factors/{factor_id}/check. Only an approval is 2xx."""
-        request = decode(call.headers, call.body, FactorCheckRequest)
-        outcome = self._factors.check.one(call.app, call.path["factor_id"], request)
+        return self._kept.answer(
+            call, lambda: decode(call.headers, call.body, FactorCheckRequest), partial(self._check, call)
+        )
+
+    def _check(self, call: Call, request: FactorCheckRequest, request_key: str) -> Reply:
+        outcome = self._factors.check.one(call.app, call.path["factor_id"], request, request_key)
         if isinstance(outcome, Refusal):
             telemetry.child(telemetry.CHECKS, call.app, outcome.code).inc()
             return self._problems.refusal(outcome, call.request_id)
-        telemetry.child(telemetry.CHECKS, call.app, "approved").inc()
+        telemetry.child(telemetry.CHECKS, call.app, "test" if outcome.test is True else "approved").inc()
         return reply(200, outcome)
 
     def replace_codes(self, call: Call) -> Reply:
