@@ -12,7 +12,9 @@ from .. import greenlets, telemetry
 from ..config import Settings
 from ..domain.addresses import end_user
 from ..domain.fleet import API
-from ..domain.policy import App, Slot
+from ..domain.phone import Phone
+from ..domain.policy import Slot
+from ..domain.starting import StartCommand
 from ..front.connections import connections_allowed
 from ..front.flask_app import NEWS_THREADS
 from ..keyring_reload import ReloadedKeyring
@@ -24,12 +26,13 @@ from ..storage.keyrings import Keyrings
 from ..storage.limits import Limits
 from ..storage.optouts import OptOuts
 from ..storage.outbox import Outbox
+from ..storage.outer import Outer
 from ..storage.verifications import Verifications
 from ..usecases.browse import Browse
 from ..usecases.factors import FactorUseCases
 from ..usecases.receive import Receive
 from ..usecases.sender_health import SenderHealth
-from ..usecases.verify import Verify
+from ..usecases.verify import StartLimits, StartRequest, Verify
 from ..usecases.watch import News, Watch
 from ..web.app import create_app
 from ..web.auth import Auth
@@ -48,6 +51,7 @@ from .fleet import Announcer, Facts, named_webhook_keys
 from .ledger import whole_record
 from .memory import measure_memory
 from .required import require_for_web
+from .signed_log import LogLook
 from .stores import Stores, open_keyring, open_stores
 from .support import support_of
 
@@ -157,6 +161,7 @@ class WebParts:
             receive=self._receive(),
             idempotency=Idempotency(stores.scripts, stores.keys),
             audit=stores.audit,
+            signed_log=LogLook(settings).log,
             auth=Auth(stores.api_keys, RefusedKeys(stores.api_keys, stores.audit), settings.policy.audit_addresses),
             problems=Problems(settings.public_url),
             ids=keyring.ids,
@@ -194,8 +199,8 @@ class WebParts:
         stores, settings = self.stores, self._settings
         return Verify(
             store=self._verifications,
-            limits=Limits(stores.scripts, stores.keys, is_cluster=stores.store.is_cluster),
-            limit_slots=_limit_slots,
+            outer=Outer(stores.scripts, {Slot: Limits(stores.keys, is_cluster=stores.store.is_cluster)}),
+            parts=[StartLimits(_limit_slots)],
             sender_health=self._health,
             vault=self._keyring,
             key_ids=Keyrings(stores.store, stores.keys),
@@ -254,11 +259,12 @@ class WebParts:
         return self._outbox.depth()
 
 
-def _limit_slots(app: App, client_ip: str | None) -> list[Slot]:
-    slots = [Slot("app", app.name, limit) for limit in app.starts_per_app]
+def _limit_slots(command: StartCommand, request: StartRequest, _: Phone) -> list[Slot]:
+    app, client_ip = command.app, request.client_ip
+    slots = [Slot("starts_per_app", app.name, limit) for limit in app.starts_per_app]
     if client_ip is not None:
         subject = f"{app.name}:{end_user(client_ip)}"
-        slots += [Slot("client_ip", subject, limit) for limit in app.starts_per_client_ip]
+        slots += [Slot("starts_per_client_ip", subject, limit) for limit in app.starts_per_client_ip]
     return slots
 
 

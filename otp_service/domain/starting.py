@@ -27,9 +27,9 @@ class StartCommand:
 
     `healthy` names the senders of the route that may be tried first if they reached this person the last time.
     `failover_route`: senders of another channel, which only failover uses. `outer_wait_ms` is not 0 where a limit apart
-    from the number refuses. With a `challenge` a check needs its verifier (`binding`). `subject`: the keyed hash of the
-    person whom the caller names, or empty. `test`: the number is a test number of the app, and nothing is sent to it.
-    `notice`: the message has no code, and no code approves it.
+    from the number refuses; `outer_limit` names it. With a `challenge` a check needs its verifier (`binding`).
+    `subject`: the keyed hash of the person whom the caller names, or empty. `test`: the number is a test number of the
+    app, and nothing is sent to it. `notice`: the message has no code, and no code approves it.
     """
 
     operation_id: str
@@ -58,6 +58,7 @@ class StartCommand:
     subject: str = ""
     test: bool = False
     notice: bool = False
+    outer_limit: str = ""
 
 
 @dataclass(slots=True, kw_only=True)

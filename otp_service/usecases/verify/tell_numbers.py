@@ -13,10 +13,12 @@ from ...domain.errors import Refusal, ServiceError
 from ...domain.factors import Factor, FactorKind, Subject
 from ...domain.ids import Reference
 from ...domain.notices import BoundNumber, Notice, unpack_number
-from ...domain.policy import App, Channel, Slot
+from ...domain.phone import Phone
+from ...domain.policy import App, Channel
 from ...domain.starting import KEYED_OPERATION_TTL_MS, StartCommand, Started
 from .. import ports, sealed_box
 from ..sealed_box import Box
+from .start_request import StartRequest
 
 UNKNOWN = "number_unknown"
 """The number was bound by a version that did not keep it."""
@@ -44,16 +46,12 @@ class NoticeRequest:
 class Start(Protocol):
     """What of `StartVerification` makes and queues a message."""
 
-    def prepare(self, app_name: str, request: NoticeRequest) -> StartCommand | Refusal:
-        """The command for the store."""
+    def prepare(self, app_name: str, request: StartRequest) -> tuple[StartCommand, Phone] | Refusal:
+        """The command for the store, and its number."""
         ...
 
-    def slots(self, command: StartCommand, request: NoticeRequest) -> Sequence[Slot]:
-        """The slots that it takes in the outer limits."""
-        ...
-
-    def run(self, command: StartCommand, slots: Sequence[Slot]) -> Started | Refusal:
-        """Take the slots, and run the step."""
+    def run(self, command: StartCommand, request: StartRequest, to: Phone) -> Started | Refusal:
+        """Take what it wants apart from its number, and run the step."""
         ...
 
 
@@ -105,10 +103,11 @@ class TellNumbers:
     def _queue(self, app: App, number: BoundNumber, factor: Factor, notice: Notice, by: Reference) -> str | None:
         """The code of the refusal, "" if a message was queued, None if that had been done before."""
         start, request = self._start(), NoticeRequest(number.to, notice, number.language)
-        command = start.prepare(app.name, request)
-        if isinstance(command, Refusal):
-            return command.code
-        outcome = start.run(self._without_code(command, number, factor, notice, by), start.slots(command, request))
+        prepared = start.prepare(app.name, request)
+        if isinstance(prepared, Refusal):
+            return prepared.code
+        command, to = prepared
+        outcome = start.run(self._without_code(command, number, factor, notice, by), request, to)
         if isinstance(outcome, Refusal):
             return outcome.code
         return None if outcome.replayed else ""

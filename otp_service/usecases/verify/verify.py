@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
-from ...domain.policy import App, Policy, Slot
+from ...domain.policy import Policy
 from .. import ports
 from ..sender_health import SenderHealth
 from ..subjects import Subjects
+from .admission import Admission, Part
 from .cancel import CancelVerification
 from .check import CheckVerification
 from .people import People
@@ -25,8 +26,8 @@ class Verify:
         self,
         *,
         store: ports.VerificationStore,
-        limits: ports.OuterLimits,
-        limit_slots: Callable[[App, str | None], Sequence[Slot]],
+        outer: ports.OuterStore,
+        parts: Sequence[Part],
         sender_health: SenderHealth,
         vault: ports.Vault,
         key_ids: ports.KeyIds,
@@ -39,7 +40,7 @@ class Verify:
         fictitious: bool = False,
         audit_is_full: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`limit_slots` gives the slots that a start takes in the outer limits.
+        """`parts`: what a start takes apart from its number.
 
         `fictitious` allows the numbers 555-0100 to 555-0199, which only a sandbox delivers to. `audit_is_full`: whether
         too many events wait for the ledger.
@@ -58,10 +59,9 @@ class Verify:
             redeem_factor=spend_factor,
             policy=policy,
         )
+        admission = Admission(store=store, outer=outer, parts=parts)
         self.start = StartVerification(
-            store=store,
-            limits=limits,
-            limit_slots=limit_slots,
+            admission=admission,
             sender_health=sender_health,
             vault=vault,
             people=people,
@@ -72,7 +72,7 @@ class Verify:
             randbelow=randbelow,
             subjects=StartSubjects(tries, self.redeem, vault.seal),
         )
-        self.preview = PreviewStart(self.start, store=store, limits=limits)
+        self.preview = PreviewStart(self.start, admission)
         self.check = CheckVerification(
             store=store,
             vault=vault,

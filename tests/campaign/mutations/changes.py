@@ -246,8 +246,8 @@ MUTATIONS: Sequence[Mutation] = (
         breaches.GAP,
         log_in,
         f"{LUA}/verification/check.lua",
-        "write_ending(c, fields, 'approved', audit_event('verification.approved', nil, detail))",
-        "write_ending(c, fields, 'approved', audit_event('verification.other', nil, detail))",
+        "write_ending(c, fields, 'approved', audit_event('verification.approved', nil, detail), version + 1)",
+        "write_ending(c, fields, 'approved', audit_event('verification.other', nil, detail), version + 1)",
     ),
     _one(
         "a number has two pending codes",
