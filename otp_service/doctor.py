@@ -20,6 +20,7 @@ from .clock import clock_ms, rfc3339
 from .config import Settings
 from .diagnosis.addresses import check_addresses
 from .diagnosis.durability import check_durability, check_replicas, check_restarts
+from .diagnosis.fixed_codes import check_test_numbers
 from .diagnosis.fleet import check_fleet
 from .diagnosis.ledger import check_ledger
 from .diagnosis.old_keys import check_old_keys
@@ -48,6 +49,7 @@ def diagnose(settings: Settings) -> Iterator[CheckResult]:
 def _configuration(settings: Settings) -> Iterator[CheckResult]:
     where = str(settings.config_path or "no file, defaults")
     yield _result("configuration", settings.require_apps, where)
+    yield from check_test_numbers(settings)
     yield _result("keyring", lambda: config.load_keyring(settings), "loaded")
     yield _result("webhook key", lambda: webhook_keys(settings), "TELNYX_PUBLIC_KEY holds Ed25519 keys")
 

@@ -196,6 +196,7 @@ class WebParts:
             token_bytes=self._chance.token_bytes,
             randbelow=self._chance.randbelow,
             sent=verify.check,
+            tell=verify.tell,
         )
 
     def _factor_table(self) -> FactorTable:

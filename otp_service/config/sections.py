@@ -32,6 +32,24 @@ class LimitEntry(msgspec.Struct, forbid_unknown_fields=True):
     per: Duration
 
 
+class TestNumberEntry(msgspec.Struct, forbid_unknown_fields=True):
+    """One of `[[apps.NAME.test_numbers]]`. `real`: it is not one of the fictitious numbers."""
+
+    number: str
+    code: str
+    real: bool = False
+
+
+FactorKinds = Annotated[list[FactorKind], Meta(min_length=1)]
+
+
+class FactorPolicy(msgspec.Struct, forbid_unknown_fields=True):
+    """`{kinds = ["totp"], acr = "urn:example:two-factors"}`: what counts for a purpose, and what receipts call that."""
+
+    kinds: FactorKinds
+    acr: Annotated[str, Meta(min_length=1, max_length=200)]
+
+
 class Section(msgspec.Struct):
     """A table of the file."""
 
@@ -88,7 +106,8 @@ class AppSection(Section):
     strategy: Strategy | None = None
     sent_within: Duration | None = None
     denial_words: Annotated[list[str], Meta(max_length=32)] | None = None
-    factors: dict[str, Annotated[list[FactorKind], Meta(min_length=1)]] | None = None
+    factors: dict[str, FactorKinds | FactorPolicy] | None = None
+    test_numbers: Annotated[list[TestNumberEntry], Meta(max_length=32)] | None = None
     callback_url: str | None = None
     callback_secret_file: Annotated[str, Meta(min_length=1)] | None = None
     callback_allow_private: bool | None = None

@@ -26,6 +26,9 @@ TOMBSTONE_MS = 24 * 3600 * 1000
 """How long an ended verification stays explainable."""
 
 
+DEFAULT_CODE_LENGTH = 6
+
+
 class SenderKind(StrEnum):
     """The carrier's ways to send. The value is the word used in the configuration and in responses."""
 
@@ -140,12 +143,14 @@ class App:
     what a person answers to say "that wasn't me", as `replies.plain` writes it; "no" stands for all phrases
     that mean it. `factors`: which kinds of factors count for a purpose; all, for a purpose that is not in it.
     `risk`: whom to ask before a code is sent.
+    `acr`: what receipts say of the policy of a purpose, where it names something.
+    `test_codes`: the code of each test number (E.164); nothing is ever sent to those.
     """
 
     name: str
     brand: str
     route: tuple[Sender, ...]
-    code_length: int = 6
+    code_length: int = DEFAULT_CODE_LENGTH
     code_ttl_ms: int = 300_000
     max_checks: int = 5
     resend_after_ms: tuple[int, ...] = (30_000, 60_000, 120_000)
@@ -161,6 +166,12 @@ class App:
     callback: Endpoint | None = None
     factors: Mapping[str, frozenset[FactorKind]] = field(default_factory=dict)
     risk: RiskHook | None = None
+    acr: Mapping[str, str] = field(default_factory=dict)
+    test_codes: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def counts(self, purpose: str) -> frozenset[FactorKind]:
+        """The kinds of factors that count for a purpose: all, where nothing is said of it."""
+        return self.factors.get(purpose, frozenset(FactorKind))
 
     def may_send_to(self, region: str | None) -> bool:
         """Whether the app's country list lets a number of this ISO 3166 region through."""

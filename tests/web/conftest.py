@@ -94,6 +94,24 @@ route = ["pool"]
 [apps.careful.factors]
 pay = ["sms", "totp"]
 sms_only = ["sms"]
+approve = {{kinds = ["totp"], acr = "urn:example:app"}}
+order = {{kinds = ["sms", "totp"], acr = "urn:example:any"}}
+
+[apps.reviewed]
+brand = "Reviewed"
+route = ["name"]
+countries = ["DE"]
+wrong_codes_per_number = [{{limit = 6, per = "1h"}}]
+resend_after = ["0s"]
+
+[[apps.reviewed.test_numbers]]
+number = "+13125550100"
+code = "424242"
+
+[[apps.reviewed.test_numbers]]
+number = "+13125551234"
+code = "171717"
+real = true
 
 [apps.backed]
 brand = "Backed"

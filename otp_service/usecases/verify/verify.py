@@ -17,6 +17,7 @@ from .risk import AskRisk
 from .start import StartVerification
 from .start_subjects import StartSubjects
 from .subjects import SubjectTries
+from .tell_numbers import TellNumbers
 
 
 class Verify:
@@ -47,8 +48,9 @@ class Verify:
         only a sandbox delivers to. `audit_is_full`: whether too many events wait for the ledger.
         """
         people = People(vault, fictitious=fictitious)
-        tries = SubjectTries(factor_store, vault, token_bytes)
-        spend_factor = RedeemFactorReceipt(store=factor_store, subjects=Subjects(vault), token_bytes=token_bytes)
+        self.tell = TellNumbers(store=factor_store, vault=vault, token_bytes=token_bytes, start=lambda: self.start)
+        tries = SubjectTries(factor_store, vault, token_bytes, self.tell)
+        spend_factor = RedeemFactorReceipt(store=factor_store, subjects=Subjects(vault))
         self.redeem = RedeemReceipt(
             store=store,
             vault=vault,
@@ -57,6 +59,7 @@ class Verify:
             issuer=issuer,
             token_bytes=token_bytes,
             redeem_factor=spend_factor,
+            policy=policy,
         )
         admission = Admission(store=store, outer=outer, parts=parts)
         self.start = StartVerification(
@@ -69,7 +72,7 @@ class Verify:
             audit_is_full=audit_is_full,
             token_bytes=token_bytes,
             randbelow=randbelow,
-            subjects=StartSubjects(tries, self.redeem),
+            subjects=StartSubjects(tries, self.redeem, vault.seal),
             ask_risk=ask_risk,
         )
         self.preview = PreviewStart(self.start, admission)

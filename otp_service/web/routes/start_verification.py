@@ -81,7 +81,8 @@ class StartRoutes:
         if isinstance(outcome, Refusal):
             telemetry.child(telemetry.REFUSALS, call.app, outcome.code).inc()
             return self._refusal(call, outcome)
-        telemetry.child(telemetry.STARTS, call.app, "resend" if outcome.resent else "new").inc()
+        kind = "test" if outcome.test else "resend" if outcome.resent else "new"
+        telemetry.child(telemetry.STARTS, call.app, kind).inc()
         verification_id = outcome.reference.verification_id
         shown = shown_as(StartedVerification, outcome, watch_token=self._tokens.make(verification_id))
         return reply(

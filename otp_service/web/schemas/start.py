@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from ...domain import binding, message_text
+from ...domain import binding, message_text, notices
 from ...domain.errors import InvalidRequest
 from ...domain.verification import DEFAULT_PURPOSE
 from .autofill import Autofill
@@ -82,6 +82,8 @@ class StartRequest(Request):
         require_ascii(self.to)
         if not message_text.printable(self.purpose):
             raise InvalidRequest("purpose must be printable.", [("/purpose", "printable characters only")])
+        if self.purpose in notices.PURPOSES:
+            raise InvalidRequest("The service's own notices have this purpose.", [("/purpose", "another word")])
         require_context(self.context)
         require_legible(self.context)
         if len(self.metadata.encode()) > MAX_METADATA:
