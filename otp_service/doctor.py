@@ -27,6 +27,7 @@ from .diagnosis.old_keys import check_old_keys
 from .diagnosis.result import CheckResult
 from .diagnosis.risk import check_risk_hooks
 from .diagnosis.servers import check_servers
+from .diagnosis.texts import check_texts
 from .domain.errors import ConfigError, ServiceError
 from .domain.fleet import MAX_SKEW_MS, ProcessRecord
 from .receivers.client import Receivers
@@ -38,9 +39,10 @@ from .telnyx.check_senders import check_senders
 
 
 def diagnose(settings: Settings) -> Iterator[CheckResult]:
-    """Check configuration, risk hooks, store and carrier, in this order."""
+    """Check configuration, texts, risk hooks, store and carrier, in this order."""
     yield from _configuration(settings)
     yield from check_addresses(settings)
+    yield from check_texts(settings.policy)
     yield from check_risk_hooks(settings)
     yield from _store(settings)
     yield from _carrier(settings)
