@@ -8,6 +8,7 @@ from ... import telemetry
 from ...domain.checking import Approval
 from ...domain.errors import KeyUnknown, Refusal, SealBroken
 from ...domain.factor_checking import FactorApproval
+from ...domain.policy import LimitMode
 from ...storage.idempotency import Replay
 from ...usecases.factors import FactorUseCases
 from ...usecases.verify import Verify
@@ -84,7 +85,7 @@ class CheckRoutes:
             return self._judge_factors(call, request, request_key)
         outcome = self._verify.check(call.app, request, request_key)
         if isinstance(outcome, Refusal):
-            telemetry.child(telemetry.CHECKS, call.app, outcome.code).inc()
+            _count(call, outcome)
             return self._problems.refusal(outcome, call.request_id)
         telemetry.child(telemetry.CHECKS, call.app, "replayed" if outcome.replayed else "approved").inc()
         approval = outcome.approval
@@ -93,7 +94,7 @@ class CheckRoutes:
     def _judge_factors(self, call: Call, request: CheckRequest, request_key: str) -> Reply:
         outcome = self._factors.check(call.app, request.subject or "", request, request_key)
         if isinstance(outcome, Refusal):
-            telemetry.child(telemetry.CHECKS, call.app, outcome.code).inc()
+            _count(call, outcome)
             return self._problems.refusal(outcome, call.request_id)
         telemetry.child(telemetry.CHECKS, call.app, "approved").inc()
         return reply(200, outcome)
@@ -132,3 +133,9 @@ class CheckRoutes:
         named = {"Content-Type": JSON, **NO_STORE, "Idempotent-Replayed": "true"}
         verification_id = msgspec.json.decode(first, type=_Kept).verification_id
         return Reply(found.status, named, first, verification_id=verification_id)
+
+
+def _count(call: Call, refusal: Refusal) -> None:
+    telemetry.child(telemetry.CHECKS, call.app, refusal.code).inc()
+    if refusal.limit:
+        telemetry.child(telemetry.LIMITS, call.app, refusal.limit, LimitMode.ENFORCE).inc()
