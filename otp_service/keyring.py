@@ -2,10 +2,10 @@
 
 A keyring is a JSON file (mode 0600): one index key that names numbers, gives the key of watch tokens and is never
 changed, and one or more root keys. Each root key gives, by HMAC with the purpose, a pepper for codes, a key to seal
-what only the worker may read, a seed to sign receipts and one to sign checkpoints of the audit log. The newest active key makes new things, every key in the file
-still opens old ones, so rotation loses nothing. A new key may have a time (`active_from`) before which it is only
-published: whoever verifies receipts has it in time. `config` reads the file, and
-`keyring_reload` notices that it changed.
+what only the worker may read, a seed to sign receipts and one to sign checkpoints of the audit log. The newest active
+key makes new things, every key in the file still opens old ones, so rotation loses nothing. A new key may have a time
+(`active_from`) before which it is only published: whoever verifies receipts has it in time. `config` reads the file,
+and `keyring_reload` notices that it changed.
 
 States of a key: `next` (published, makes nothing yet), `active` (makes new things), `verify` (published, opens and
 checks what it made), `retired` (opens and checks what it made, published no more).

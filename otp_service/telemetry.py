@@ -59,6 +59,7 @@ FIELDS = (
     "lifted",
     "error",
     "where",
+    "checkpoint",
 )
 
 REGISTRY = CollectorRegistry()
@@ -170,6 +171,31 @@ LEDGER_WAITING = Gauge(
 LEDGER_GAPS = Gauge(
     "otp_ledger_gaps",
     "Times that the store lost or repeated events of the audit record, until somebody has accepted them.",
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+LOG_SIGNED_AT = Gauge(
+    "otp_log_signed_at_seconds",
+    "Unix time of the newest checkpoint of the audit log.",
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+LOG_UNSIGNED = Gauge(
+    "otp_log_unsigned_records",
+    "Records of the ledger that no checkpoint has yet.",
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+LOG_REFUSED = Gauge(
+    "otp_log_signing_refused",
+    "1 while no checkpoint can be signed, because the log is not as it was signed before.",
+    multiprocess_mode="mostrecent",
+    registry=REGISTRY,
+)
+LOG_WITNESS_LAG = Gauge(
+    "otp_log_witness_lag_records",
+    "Signed records that a witness has not cosigned yet.",
+    ["witness"],
     multiprocess_mode="mostrecent",
     registry=REGISTRY,
 )

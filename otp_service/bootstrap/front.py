@@ -20,11 +20,13 @@ from ..storage.scripts import Scripts
 from ..storage.store import Store
 from ..web.auth import bearer
 from ..web.endpoint import Endpoint
+from ..web.http import Reply
 from ..web.routes.all_routes import Backend, loop_routes
 from .background import read_in_background
 from .chance import SYSTEM, Chance
 from .fleet import Announcer
 from .required import require_for_web
+from .signed_log import published
 from .stores import open_keyring, open_stores, parts_over
 from .web import WebParts, flask_app, open_consumer, open_readiness
 
@@ -50,6 +52,9 @@ class Front:
 
     metrics: Callable[[], bytes]
     """All metrics in text. Call it in a thread: it asks the store."""
+
+    published: Callable[[str], Reply | None]
+    """What is shown of the audit log without a key, by its path. Call it in a thread."""
 
     close: Callable[[], None]
     """Ends the loop's connections to the store. Call it in the loop, before that ends."""
@@ -94,7 +99,18 @@ def build_front(
         looped.store.client.close()
 
     reading.start()
-    return Front(flask, endpoints, refusals, app_of, keyring, ending, begin_end, flask_parts.metrics_text, close)
+    return Front(
+        flask,
+        endpoints,
+        refusals,
+        app_of,
+        keyring,
+        ending,
+        begin_end,
+        flask_parts.metrics_text,
+        published(settings),
+        close,
+    )
 
 
 def _endpoints(backend: Backend, request_id: Callable[[], str]) -> Endpoints:

@@ -48,6 +48,7 @@ from .fleet import Announcer, Facts, named_webhook_keys
 from .ledger import whole_record
 from .memory import measure_memory
 from .required import require_for_web
+from .signed_log import LogLook
 from .stores import Stores, open_keyring, open_stores
 from .support import support_of
 
@@ -158,6 +159,7 @@ class WebParts:
             receive=self._receive(),
             idempotency=Idempotency(stores.scripts, stores.keys),
             audit=stores.audit,
+            signed_log=LogLook(settings).log,
             auth=Auth(stores.api_keys, RefusedKeys(stores.api_keys, stores.audit), settings.policy.audit_addresses),
             problems=Problems(settings.public_url),
             ids=keyring.ids,

@@ -42,6 +42,7 @@ from .ledger import ledger_tasks
 from .optouts import optout_sync
 from .required import require_for_worker
 from .sends import Delivers
+from .signed_log import signing_tasks
 from .stores import Stores, join, open_keyring, open_stores, parts_over
 
 ALERT_PERIOD_S = 1.0
@@ -96,7 +97,7 @@ def build_worker(settings: Settings, *, concurrency: int, exports: bool = True) 
             PeriodicTask("fleet", EVERY_S, lambda _: announcer.announce()),
             *_periodic_tasks(settings, stores, keyring, gateway, health),
             *callback_tasks(callbacks),
-            *(ledger_tasks(settings, stores, keyring) if exports else []),
+            *([*ledger_tasks(settings, stores, keyring), *signing_tasks(settings, keyring)] if exports else []),
         ],
         close=close,
         sends=sends,

@@ -17,9 +17,10 @@ class Settings:
     """Everything that is configured. Its repr shows no secret.
 
     `queue_max` is the most deliveries that wait on one shard; `audit_retention_ms` how long events stay in the store
-    once they are in the ledger; `audit_backlog_max` so many may wait for that; `optout_sync_ms` the time between two reads of the carrier's list of opt-outs; `on_call` None alerts
-    nobody; `keeps_codes`: whether codes may outlive a restart of the store, None for what suits the kind of store;
-    `replicas`: so many have to have what was written before a caller is told, None as `keeps_codes`.
+    once they are in the ledger; `audit_backlog_max`: so many may wait for that; `optout_sync_ms` the time between two
+    reads of the carrier's list of opt-outs; `on_call` None alerts nobody; `keeps_codes`: whether codes may outlive a
+    restart of the store, None for what suits the kind of store; `replicas`: so many have to have what was written
+    before a caller is told, None as `keeps_codes`. `data_dir` and `ledger_url`: see `ledger`.
     """
 
     policy: Policy

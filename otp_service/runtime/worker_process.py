@@ -32,7 +32,7 @@ def run(settings: Settings, stop: Stop, processes: int, concurrency: int, serve_
     """
     with metrics.metrics_directory(settings) as directory:
         if processes == 1:
-            with metrics_server.serving_metrics(*serve_at), _log_in_background(settings):
+            with metrics_server.serving_metrics(*serve_at, _published(settings)), _log_in_background(settings):
                 worker = _built(settings, concurrency)
                 prepare_for_the_loop()
                 worker.run(stop, stop.at_once)
@@ -40,7 +40,7 @@ def run(settings: Settings, stop: Stop, processes: int, concurrency: int, serve_
         building.try_to_build(_try)
         metrics.forget_ended(directory)
         children = Children(_child, (os.getpid(), concurrency), processes, END_S)
-        with metrics_server.serving_metrics(*serve_at):
+        with metrics_server.serving_metrics(*serve_at, _published(settings)):
             children.run(stop)
 
 
@@ -48,6 +48,12 @@ def _built(settings: Settings, concurrency: int, *, exports: bool = True) -> "De
     from ..bootstrap import build_worker  # noqa: PLC0415 - after the metrics directory is set
 
     return build_worker(settings, concurrency=concurrency, exports=exports)
+
+
+def _published(settings: Settings) -> metrics_server.Pages:
+    from ..bootstrap.signed_log import published  # noqa: PLC0415 - after the metrics directory is set
+
+    return published(settings)
 
 
 @contextlib.contextmanager

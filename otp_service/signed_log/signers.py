@@ -1,6 +1,6 @@
 """Who signs checkpoints: the keyring's keys, each with the name of the log."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 from nacl.signing import SigningKey
@@ -15,11 +15,11 @@ def origin_of(public_url: str) -> str:
     return f"{urlsplit(public_url).netloc.rpartition('@')[2]}/audit"
 
 
-def signers_of(keyring: Keyring) -> Signers:
-    """The signers of a keyring."""
+def signers_of(keyring: Callable[[], Keyring]) -> Signers:
+    """The signers of the keyring of the moment."""
 
     def signers(origin: str) -> tuple[Signer, Sequence[Signer]]:
-        active, known = keyring.checkpoint_keys()
+        active, known = keyring().checkpoint_keys()
         return _signer(origin, active), [_signer(origin, key) for key in known]
 
     return signers

@@ -1,7 +1,7 @@
 """Signing checkpoints: what is signed continues what was signed before, or nothing is signed."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import Connection
 
@@ -10,6 +10,7 @@ from ..ledger.database import Database
 from ..transparency.checkpoints import NEXT_KEY, Checkpoint, sign_checkpoint
 from ..transparency.notes import Note, NoteError, Signer
 from ..transparency.tree import Tree, leaf_hash
+from .kept_checkpoint import KeptCheckpoint
 from .ledger_rows import leaves_in, size_in
 from .log_store import LogStore, SignedCheckpoint
 from .stored_tiles import StoredTiles
@@ -31,20 +32,15 @@ class LogDamaged(ServiceError):
     code = "not_ready"
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """What is not signed yet: how many records, and since when (the last checkpoint, Unix milliseconds)."""
-
-    records: int
-    since_ms: int
-
-
 class LogSigner:
     """Signs the ledger's records. For one thread; several processes may sign, one after the other."""
 
-    def __init__(self, database: Database, origin: str, signers: Signers, now_ms: Callable[[], int]) -> None:
-        """`origin` names the log if it has no name yet."""
+    def __init__(
+        self, database: Database, origin: str, signers: Signers, now_ms: Callable[[], int], kept: Path | None = None
+    ) -> None:
+        """`origin` names the log if it has no name yet. `kept`: the file that keeps the newest checkpoint."""
         self._database = database
+        self._kept = KeptCheckpoint(kept)
         self._origin = origin
         self._signers = signers
         self._now_ms = now_ms
@@ -54,6 +50,7 @@ class LogSigner:
         signed: list[str] = []
         while self._is_due() and (new := self.sign()):
             signed += new
+            self._kept.write(new[-1])
         return signed
 
     def _is_due(self) -> bool:
@@ -80,11 +77,20 @@ class LogSigner:
             newest = log.newest()
             signed_size = newest.size if newest else 0
             _require_same(Tree(tiles), newest)
+            self._require_no_older(origin, signed_size)
             size = min(size_in(connection), signed_size + MOST)
             if size < signed_size:
                 raise LogDamaged(f"{signed_size} records were signed, and the ledger has {size}: it was cut")
             tiles.extend(signed_size, (leaf_hash(leaf) for leaf in leaves_in(connection, signed_size + 1, size)))
             return self._sign(log, Checkpoint(origin, size, Tree(tiles).root(size)), newest)
+
+    def _require_no_older(self, origin: str, signed_size: int) -> None:
+        kept = self._kept.read()
+        if kept is not None and kept.origin == origin and kept.size > signed_size:
+            raise LogDamaged(
+                f"{kept.size} records were signed, and the ledger knows of {signed_size}: it was rolled back; "
+                "see the guide for auditors"
+            )
 
     def _named(self, log: LogStore) -> str:
         origin = log.origin(locked=True)

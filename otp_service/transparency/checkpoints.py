@@ -84,7 +84,8 @@ class LogKeys:
     def __init__(self, first: VerifierKey, rotations: Iterable[str | bytes] = ()) -> None:
         """`rotations`: the last checkpoints of old keys, oldest first. Those of before `first` are passed over.
 
-        Raises NoteError where one does not follow from the one before it.
+        The last of them may name `first`: then that is where its time begins. Raises NoteError where one does not
+        follow from the one before it.
         """
         self._terms = [_Term(first, 0)]
         self.origin = first.name
@@ -101,13 +102,19 @@ class LogKeys:
         """The key that signs now."""
         return self._terms[-1].key
 
+    @property
+    def since(self) -> int:
+        """The size from which on the first of the keys signs: what was signed before it proves nothing here."""
+        return self._terms[0].since
+
     def _follow(self, note: Note, checkpoint: Checkpoint) -> None:
         last, new = self._terms[-1], checkpoint.next_key
         if new is None:
             raise NoteError("a change of keys names no next key")
         if not note.signed_by(last.key):
-            if len(self._terms) == 1:
-                return  # of before the key that is trusted
+            if len(self._terms) == 1:  # of before the key that is trusted
+                self._terms = [_Term(last.key, checkpoint.size if new == last.key else last.since)]
+                return
             raise NoteError("a change of keys was not signed by the key before it")
         if checkpoint.size < last.since or checkpoint.origin != self.origin or new.name != self.origin:
             raise NoteError("a change of keys does not follow from the one before it")

@@ -3,6 +3,7 @@
 import copy
 from dataclasses import replace
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -203,7 +204,7 @@ def test_the_base_takes_several_days_to_lift() -> None:
 
 
 def test_if_known_numbers_do_not_convert_either_it_is_an_outage() -> None:
-    """Then countries refuse nobody, up to a bound; when approvals come back it is over."""
+    """Then sixty more pass than the usual budgets let through; when approvals come back it is over."""
     app = App()
     regulars = [spread(place) for place in range(30)]
     for one in regulars:
@@ -211,7 +212,7 @@ def test_if_known_numbers_do_not_convert_either_it_is_an_outage() -> None:
     for one in regulars[:12]:
         app.send(one)
     assert Report(Happening.OUTAGE, Budget.OUTAGE, "") in app.reports
-    assert app.passed([spread(100 + place) for place in range(200)]) == 60
+    assert app.passed([spread(100 + place) for place in range(200)]) == 60 + 8
     app.approve(regulars[0])
     assert app.send(spread(400)).way.outage is False
 
@@ -245,6 +246,15 @@ def test_novelty_is_told_once_a_day() -> None:
     app = App(GuardPolicy(mode=Mode.MONITOR))
     app.passed([spread(place) for place in range(90)])
     assert [one.what for one in app.reports].count(Happening.NOVELTY) == 1
+
+
+def test_novelty_refuses_where_it_is_told_to() -> None:
+    """Numbers of cold blocks, after the forty-first new number of a country without history."""
+    roomy = GuardPolicy(monitor_approvals=0, country_a_day=500, country_an_hour=500, total_a_day=500)
+    assert App(roomy).passed([spread(place) for place in range(90)]) == 90
+    app = App(msgspec.structs.replace(roomy, novelty_refuses=True))
+    assert app.passed([spread(place) for place in range(90)]) == 41
+    assert app.send(spread(99)).full == (Budget.NOVELTY,)
 
 
 @settings(max_examples=25)

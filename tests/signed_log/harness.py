@@ -36,7 +36,7 @@ class SignedHarness:
         self.raw = keyring.create(secrets.token_bytes, "2026-01-01T00:00:00Z")
         self.now_ms = BEGAN_MS
         self.size = 0
-        self.first_key = signers_of(self.ring)(ORIGIN)[0].key
+        self.first_key = signers_of(lambda: self.ring)(ORIGIN)[0].key
 
     @property
     def ring(self) -> Keyring:
@@ -46,7 +46,7 @@ class SignedHarness:
     @property
     def signer(self) -> LogSigner:
         """What a worker has."""
-        return LogSigner(self.database, ORIGIN, signers_of(self.ring), lambda: self.now_ms)
+        return LogSigner(self.database, ORIGIN, signers_of(lambda: self.ring), lambda: self.now_ms)
 
     @property
     def reader(self) -> LogReader:

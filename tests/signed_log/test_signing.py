@@ -38,9 +38,7 @@ def test_roots_tiles_entries_and_proofs_are_those_of_the_records(signed: SignedH
         signed.append_many(count)
         signed.signer.sign()
         size = signed.size
-        leaves = [
-            leaf for number in range(-(-size // 256)) for leaf in entries(signed, number, min(256, size - number * 256))
-        ]
+        leaves = all_entries(signed)
         memory = Tree(MemoryHashes([leaf_hash(leaf) for leaf in leaves]))
         checkpoint = signed.keys.verify(signed.reader.checkpoint() or "")
         assert (checkpoint.size, checkpoint.root) == (size, memory.root(size))

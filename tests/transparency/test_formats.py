@@ -121,7 +121,8 @@ def test_keys_follow_one_another() -> None:
     ]
     keys = LogKeys(LOG.signer.key, rotations)
     assert keys.keys == [LOG.signer.key, second.key, third.key]
-    assert LogKeys(second.key, rotations).newest == third.key
+    later = LogKeys(second.key, rotations)
+    assert (later.newest, later.since, keys.since) == (third.key, 100, 0)
     for size, by in ((0, LOG.signer), (100, LOG.signer), (100, second), (200, second), (200, third), (500, third)):
         assert keys.verify(LOG.checkpoint(size, by=by)).size == size
     refused = {(99, second): "key_too_early", (101, LOG.signer): "key_too_late", (300, signer(4)): "foreign_signature"}

@@ -1,7 +1,7 @@
 """Which buckets a start takes from, with their limits at this time.
 
-Blocks and address always; then one of three: while there is an outage its bucket; for a warm block the warm buckets of
-country and total; for a cold one the country's day and hour, and the total's day.
+Blocks and address always; then one of three: in an outage its bucket, as long as that has room; for a warm block the
+warm buckets of country and total; for a cold one the country's day and hour, and the total's day.
 """
 
 from dataclasses import dataclass
@@ -69,6 +69,12 @@ def known_rate(policy: GuardPolicy) -> Rate:
     return Rate(policy.outage_known, policy.outage_known, KNOWN_MS)
 
 
+def outage_rate(limits: Limits, policy: GuardPolicy) -> Rate:
+    """Of the bucket that takes the place of all wide ones in an outage."""
+    most = max(policy.outage_floor, policy.outage_share * limits.base)
+    return Rate(most, most, DAY_MS)
+
+
 def places(records: Records, way: Way, limits: Limits, policy: GuardPolicy) -> list[Place]:
     """Every bucket that a start takes from, in the order in which refusals name them."""
     return _narrow(records, way, policy) + _wide(records, way, limits, policy)
@@ -90,8 +96,7 @@ def _narrow(records: Records, way: Way, policy: GuardPolicy) -> list[Place]:
 def _wide(records: Records, way: Way, limits: Limits, policy: GuardPolicy) -> list[Place]:
     country, total = records.country, records.total
     if way.outage:
-        most = max(policy.outage_floor, policy.outage_share * limits.base)
-        return [Place(Budget.OUTAGE, total.outage, Rate(most, most, DAY_MS))]
+        return [Place(Budget.OUTAGE, total.outage, outage_rate(limits, policy))]
     if way.warm:
         return [
             Place(Budget.COUNTRY_WARM, country.warm, _warm(limits.country, policy)),

@@ -12,6 +12,7 @@ from .delivery import Carrier, Deliveries, DeliveryReports, DueDeliveries, Sende
 from .factors import FactorStore
 from .optouts import BlockList, Cursors, OptOutRegistry
 from .people import PersonStore
+from .published_log import PublishedLog
 from .secrets import KeyIds, Ring, Vault
 from .senders import Alerts, Circuits, HealthReports, Pager, SenderStats
 from .verification import VerificationStore
@@ -37,6 +38,7 @@ __all__ = [
     "OuterStore",
     "Pager",
     "PersonStore",
+    "PublishedLog",
     "Receivers",
     "Ring",
     "SenderRate",
