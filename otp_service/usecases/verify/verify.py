@@ -9,6 +9,7 @@ from ..subjects import Subjects
 from .admission import Admission, Part
 from .cancel import CancelVerification
 from .check import CheckVerification
+from .guess_limits import Exceeded, GuessLimits
 from .people import People
 from .preview import PreviewStart
 from .redeem import RedeemReceipt
@@ -29,6 +30,7 @@ class Verify:
         store: ports.VerificationStore,
         outer: ports.OuterStore,
         parts: Sequence[Part],
+        exceeded: Exceeded,
         sender_health: SenderHealth,
         vault: ports.Vault,
         key_ids: ports.KeyIds,
@@ -42,7 +44,7 @@ class Verify:
         fictitious: bool = False,
         audit_is_full: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`parts`: what a start takes apart from its number.
+        """`parts`: what a start takes apart from its number. `exceeded` is told of limits that refuse nothing.
 
         `ask_risk` asks the app's risk hook, if it has one. `fictitious` allows the numbers 555-0100 to 555-0199, which
         only a sandbox delivers to. `audit_is_full`: whether too many events wait for the ledger.
@@ -77,12 +79,12 @@ class Verify:
         )
         self.preview = PreviewStart(self.start, admission)
         self.check = CheckVerification(
-            store=store,
             vault=vault,
             people=people,
             policy=policy,
             issuer=issuer,
             token_bytes=token_bytes,
             tries=tries,
+            limits=GuessLimits(store=store, outer=outer, policy=policy, digest=vault.ids.digest, exceeded=exceeded),
         )
         self.cancel = CancelVerification(store=store, vault=vault, token_bytes=token_bytes)
