@@ -81,14 +81,15 @@ def places(records: Records, way: Way, limits: Limits, policy: GuardPolicy) -> l
 
 
 def _narrow(records: Records, way: Way, policy: GuardPolicy) -> list[Place]:
-    block_1k = Rate(policy.block_1k_in_6h, policy.block_1k_in_6h, 6 * HOUR_MS)
-    block_10k = Rate(policy.block_10k_a_day, policy.block_10k_a_day, DAY_MS)
+    factor = policy.block_warm_factor if way.warm else 1.0
+    block_1k = Rate(policy.block_1k_in_6h * factor, policy.block_1k_in_6h, 6 * HOUR_MS)
+    block_10k = Rate(policy.block_10k_a_day * factor, policy.block_10k_a_day, DAY_MS)
     found = [
         Place(Budget.BLOCK_1K, records.block_1k, block_1k),
         Place(Budget.BLOCK_10K, records.block_10k, block_10k),
     ]
     if records.address is not None:
-        most = policy.address_an_hour * (policy.address_warm_factor if way.warm else 1)
+        most = policy.address_an_hour * (policy.address_warm_factor if way.warm else 1.0)
         found.append(Place(Budget.ADDRESS, records.address.bucket, Rate(most, policy.address_an_hour, HOUR_MS)))
     return found
 

@@ -44,7 +44,8 @@ PROBED = frozenset({Budget.COUNTRY, Budget.COUNTRY_HOUR, Budget.TOTAL})
 class GuardPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How many unapproved sends an app lets pass. The defaults are tuned with `otp-service guard simulate`.
 
-    Blocks: `block_10k_a_day` and `block_1k_in_6h` for numbers that differ in their last four or three digits only.
+    Blocks: `block_10k_a_day` and `block_1k_in_6h` for numbers that differ in their last four or three digits only. Warm
+    blocks hold `block_warm_factor` times as much, and drain as fast.
 
     Addresses: `address_an_hour`, times `address_warm_factor` for numbers of warm blocks; `address_countries` in a day.
 
@@ -80,6 +81,7 @@ class GuardPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     countries: Mapping[str, Mode] = {}
     block_10k_a_day: float = 10
     block_1k_in_6h: float = 5
+    block_warm_factor: float = 2
     address_an_hour: float = 5
     address_warm_factor: float = 3
     address_countries: int = 3

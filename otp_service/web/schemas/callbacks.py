@@ -10,12 +10,14 @@ from ...clock import rfc3339
 from ...domain.audit import Event
 from ...domain.callback import MAX_BODY
 from ...domain.factors import FactorKind
+from ...domain.marks import MarkedTest
+from ...domain.notices import Notice
 from ...domain.view import TimelineEntry, VerificationView
 from .values import CallbackWord, Count, MaskedNumber, Time, words
 from .verification import TimelineEvent, Verification, shown_as, timeline_events
 
 
-class CallbackData(Verification):
+class CallbackData(Verification, kw_only=True):
     """A verification as it was when the callback was written. Left out of a large one: the timeline."""
 
     timeline: list[TimelineEvent] | UnsetType = UNSET
@@ -41,6 +43,11 @@ class FactorEvent(msgspec.Struct, omit_defaults=True):
     checks_left: Count | UnsetType = UNSET
     wrong_codes: Count | UnsetType = UNSET
     reason: str | UnsetType = UNSET
+    may_bind: bool | UnsetType = UNSET
+    notice: Annotated[str, words(Notice)] | UnsetType = UNSET
+    told: bool | UnsetType = UNSET
+    refused_by: str | UnsetType = UNSET
+    test: MarkedTest = UNSET
 
 
 class FactorCallbackBody(msgspec.Struct):
