@@ -66,6 +66,7 @@ class EventType(StrEnum):
     STORE_RESTARTED = "store.restarted"
     STORE_EMPTIED = "store.emptied"
     LEDGER_GAP = "ledger.gap"
+    LEDGER_DIGEST = "ledger.digest"
     AUDIT_READ = "audit.read"
     AUDIT_EXPORTED = "audit.exported"
     SERVICE_STARTED = "service.started"

@@ -9,11 +9,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..domain.audit import Event, EventType, Position
 from ..domain.continuity import Portion, Reached, Step, next_step
-from . import writing
+from . import digests, writing
 from .database import Database
 from .records import RecordEncoder
 from .writing import Gap, State
@@ -44,7 +44,7 @@ class Source(Protocol):
         """The next portions of the shards that answer, with about `count` entries in all."""
         ...
 
-    def record(self, kind: EventType, detail: Mapping[str, int | str], mark: str) -> object:
+    def record(self, kind: EventType, detail: Mapping[str, Any], mark: str) -> object:
         """Record an event, once for each `mark`."""
         ...
 
@@ -151,3 +151,10 @@ class Exporter:
         if self._monotonic() >= self._trim_at:
             self._trim_at = self._monotonic() + TRIM_S
             self._source.trim(state.reached)
+            self._record_digests()
+
+    def _record_digests(self) -> None:
+        if self.waiting:
+            return
+        for digest in digests.due(self._database, self._now_ms()):
+            self._source.record(EventType.LEDGER_DIGEST, digest, f"digest:{digest['day']}")

@@ -45,6 +45,12 @@ def leaf_hash(leaf: bytes) -> bytes:
     return hashlib.sha256(b"\x00" + leaf).digest()
 
 
+def detail_of(leaf: bytes) -> dict[str, Any]:
+    """The detail in a leaf."""
+    detail: dict[str, Any] = json.loads(leaf)["detail"]
+    return detail
+
+
 def commitment(salt: bytes, values: Mapping[str, str]) -> str:
     """`sha256:` and 64 digits: what stands in the leaf for these values."""
     return f"sha256:{hashlib.sha256(salt + canonical(values)).hexdigest()}"

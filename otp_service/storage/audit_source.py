@@ -48,7 +48,7 @@ class AuditSource:
             if said is not None and entries is not None
         ]
 
-    def record(self, kind: EventType, detail: Mapping[str, int | str], mark: str) -> None:
+    def record(self, kind: EventType, detail: Mapping[str, Any], mark: str) -> None:
         """Record an event of no number, once for each mark. Raises StoreUnavailable."""
         self._audit.record(kind, detail, ONCE_MS, mark=mark)
 
