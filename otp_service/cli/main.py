@@ -33,6 +33,7 @@ from . import (
     sandbox,
     support,
     verify,
+    witness,
 )
 from .output import fail
 from .parser import PROGRAM, Parser
@@ -53,6 +54,7 @@ GROUPS = (
     replicas,
     doctor,
     audit,
+    witness,
 )
 """The modules of commands, in the order of `--help`."""
 

@@ -63,6 +63,7 @@ class EventType(StrEnum):
     STORE_RESTARTED = "store.restarted"
     STORE_EMPTIED = "store.emptied"
     LEDGER_GAP = "ledger.gap"
+    WITNESS_ADDED = "witness.added"
 
 
 class EventField:

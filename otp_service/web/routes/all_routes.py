@@ -86,7 +86,7 @@ def all_routes(backend: Backend) -> list[Route]:
         *OptOutRoutes(backend.browse).routes(),
         *PeopleRoutes(backend.support).routes(),
         *AuditRoutes(backend.browse).routes(),
-        *AuditLogRoutes(backend.signed_log, backend.problems).routes(),
+        *_signed_log_routes(backend),
         *_webhook_routes(backend),
         *_operation_routes(backend),
         *documents.routes(),
@@ -114,6 +114,12 @@ def _verification_routes(backend: Backend) -> list[Route]:
         *VerificationRoutes(backend.browse, backend.watch, tokens, problems).routes(),
         *CancelRoutes(verify, problems).routes(),
     ]
+
+
+def _signed_log_routes(backend: Backend) -> list[Route]:
+    # The record is asked for when an event comes: tools look at the routes without a store behind them.
+    log, problems, now_s = backend.signed_log, backend.problems, backend.now_s
+    return AuditLogRoutes(log, problems, lambda *event, app: backend.audit.record(*event, app=app), now_s).routes()
 
 
 def _webhook_routes(backend: Backend) -> list[Route]:
