@@ -15,6 +15,7 @@ from ..storage import connect, readiness
 from ..storage.api_keys import ApiKeys
 from ..storage.audit_backlog import AuditBacklog, KnownBacklog
 from ..storage.audit_log import AuditLog
+from ..storage.callers import set_policy
 from ..storage.circuit_states import KnownCircuits
 from ..storage.keyrings import Keyrings
 from ..storage.known_api_keys import KnownApiKeys
@@ -27,6 +28,7 @@ from ..storage.servers_state import faults
 from ..storage.store import Store
 from ..storage.store_runs import END_CODES, StoreRuns
 from ..storage.told import Told
+from .configuration import configuration_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ def open_stores(
     settings: Settings, keyring: ReloadedKeyring | None = None, make_scripts: Callable[[Store], Scripts] = Scripts
 ) -> Stores:
     """Open the store. Check that it answers, never evicts, has our number of shards and belongs to this keyring."""
+    set_policy(configuration_hash(settings))
     store = connect.connect(settings.redis_url)
     keys = Keys(settings.shards)
     _require_answer(store, settings.redis_url)

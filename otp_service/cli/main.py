@@ -24,6 +24,7 @@ from . import (
     factors,
     keyring,
     keys,
+    ledger,
     messages,
     numbers,
     optouts,
@@ -54,6 +55,7 @@ GROUPS = (
     replicas,
     doctor,
     audit,
+    ledger,
     witness,
 )
 """The modules of commands, in the order of `--help`."""

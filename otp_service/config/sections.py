@@ -14,6 +14,7 @@ from msgspec import Meta
 from ..domain.addresses import KeptAddress, KeptClientIp
 from ..domain.factors import FactorKind
 from ..domain.policy import MAX_ON_CALL, SenderKind, Strategy
+from ..domain.risk import Decision, SentNumber
 from . import checks
 from .duration import Duration
 
@@ -91,6 +92,21 @@ class AppSection(Section):
     callback_url: str | None = None
     callback_secret_file: Annotated[str, Meta(min_length=1)] | None = None
     callback_allow_private: bool | None = None
+    risk: dict[str, Any] | None = None
+
+
+class RiskSection(Section):
+    """`[apps.NAME.risk]`."""
+
+    required: ClassVar[Mapping[str, str]] = {"url": '"https://risk.example.com/otp"'}
+
+    url: str | None = None
+    secret_file: Annotated[str, Meta(min_length=1)] | None = None
+    allow_private: bool | None = None
+    timeout_ms: Annotated[int, Meta(ge=50, le=2_000)] | None = None
+    on_failure: Decision | None = None
+    number: SentNumber | None = None
+    client_ip: KeptClientIp | None = None
 
 
 class ServiceSection(Section):

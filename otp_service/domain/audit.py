@@ -64,6 +64,12 @@ class EventType(StrEnum):
     STORE_EMPTIED = "store.emptied"
     LEDGER_GAP = "ledger.gap"
     WITNESS_ADDED = "witness.added"
+    SERVICE_STARTED = "service.started"
+    CONFIGURATION_LOADED = "configuration.loaded"
+
+
+POLICY_DIGITS = 16
+"""How many digits of the hash of a configuration an event holds. The ledger knows the whole hash."""
 
 
 class EventField:

@@ -18,7 +18,7 @@ IN_A_ROW_MS = 30 * 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One send to the number. Without app and purpose: an approval followed; without purpose: the store ended its code."""
+    """One send to the number. Without app and purpose: an approval followed; without purpose: the store ended it."""
 
     at_ms: int
     app: str

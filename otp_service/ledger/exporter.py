@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from ..domain.audit import EventType
+from ..domain.audit import Event, EventType, Position
 from ..domain.continuity import Portion, Reached, Step, next_step
 from . import writing
 from .database import Database
@@ -55,6 +55,10 @@ class Source(Protocol):
     def tell(self, reached: Mapping[int, Reached]) -> object:
         """Say how many entries of each shard are in the ledger."""
         ...
+
+
+def _place(event: Event) -> tuple[Position, int]:
+    return event.position, event.shard
 
 
 class Exporter:
@@ -102,7 +106,8 @@ class Exporter:
         before = self._state or writing.state(self._database)
         self._state = None
         steps = self._steps(before)
-        events = [event for step in steps.values() for event in step.events]
+        # Of several shards in order of time, of each in its own order.
+        events = sorted((event for step in steps.values() for event in step.events), key=_place)
         reached = {shard: step.reached for shard, step in steps.items() if step.reached != before.reached.get(shard)}
         gaps = [gap for shard, step in steps.items() if (gap := self._gap(shard, step))]
         after = before

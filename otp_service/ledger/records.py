@@ -8,13 +8,13 @@ and its hash stay as they were, and nobody can guess what the commitment was mad
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from ..clock import rfc3339
-from ..domain.audit import Event, EventField
+from ..domain.audit import POLICY_DIGITS, Event, EventField, EventType
 from ..domain.canonical_json import canonical
 
 VERSION = 1
@@ -33,10 +33,11 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Rows of the tables `records` and `persons`."""
+    """Rows of the tables `records` and `persons`. `configurations`: hash to content, of those that were loaded."""
 
     records: list[Row] = field(default_factory=list)
     persons: list[Row] = field(default_factory=list)
+    configurations: dict[str, str] = field(default_factory=dict)
 
 
 def leaf_hash(leaf: bytes) -> bytes:
@@ -56,15 +57,19 @@ class RecordEncoder:
         self._seal = seal
         self._token_bytes = token_bytes
 
-    def encode(self, events: Iterable[Event], first_seq: int) -> Encoded:
-        """The rows of these events, numbered from `first_seq`."""
+    def encode(self, events: Iterable[Event], first_seq: int, policies: Collection[str] = ()) -> Encoded:
+        """The rows of these events, numbered from `first_seq`. `policies`: hashes of configurations that are known."""
         made = Encoded()
+        policy_of = {_digits(known): known for known in policies}
         known: dict[tuple[str, ...], tuple[int, str]] = {}
         for seq, event in enumerate(events, first_seq):
             detail, personal, message_id = parts_of(event.fields.get(EventField.DETAIL) or "{}")
+            if event.type == EventType.CONFIGURATION_LOADED:
+                detail = _without_content(detail, made, policy_of)
             values = _identifying(event, personal)
             person = self._person(made, known, event, values, seq) if values else None
-            leaf = _leaf(event, seq, detail, person[1] if person else None)
+            policy = policy_of.get(event.policy, f"sha256:{event.policy}") if event.policy else None
+            leaf = _leaf(event, seq, detail, person[1] if person else None, policy)
             made.records.append(_row(event, seq, leaf, message_id, person[0] if person else None))
         return made
 
@@ -102,13 +107,28 @@ def parts_of(detail: str) -> tuple[str, Mapping[str, str], str | None]:
         return UNREADABLE, {}, None
 
 
-def _leaf(event: Event, seq: int, detail: str, person: str | None) -> bytes:
+def _digits(policy: str) -> str:
+    """As events have it."""
+    return policy.partition(":")[2][:POLICY_DIGITS]
+
+
+def _without_content(detail: str, made: Encoded, policy_of: dict[str, str]) -> str:
+    """The detail with the hash of the configuration alone: its content has a table of its own."""
+    members = json.loads(detail)
+    content, policy = members.pop("configuration", None), str(members.get("policy"))
+    if content is not None:
+        made.configurations[policy] = canonical(content).decode()
+        policy_of[_digits(policy)] = policy
+    return canonical(members).decode()
+
+
+def _leaf(event: Event, seq: int, detail: str, person: str | None, policy: str | None) -> bytes:
     """Canonical JSON: the names are in their order here, and what `detail` is made of was sorted before."""
     return (
         f'{{"app":{_text(event.app)},"at":"{_at(event)}","by":{{"address":{_text(event.address)}'
         f',"key_id":{_text(event.key_id)},"request_id":{_text(event.request_id)}}}'
         f',"delivery_id":{_text(event.delivery_id)},"detail":{detail},"n":{event.n or "null"}'
-        f',"person":{_text(person)},"policy":{_text(event.policy)},"seq":{seq},"shard":{event.shard}'
+        f',"person":{_text(person)},"policy":{_text(policy)},"seq":{seq},"shard":{event.shard}'
         f',"type":{_text(event.type)},"v":{VERSION},"verification_id":{_text(event.verification_id)}}}'
     ).encode()
 

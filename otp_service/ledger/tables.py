@@ -44,6 +44,9 @@ POSITIONS = Table(
 )
 """How far each stream has been read."""
 
+CONFIGURATIONS = Table("configurations", METADATA, Column("hash", Text, primary_key=True), Column("content", Text))
+"""Each configuration that decided anything, without secrets."""
+
 GAPS = Table(
     "gaps",
     METADATA,

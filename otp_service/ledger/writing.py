@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, func, insert, select, update
 
@@ -10,7 +10,7 @@ from ..domain.audit import Event
 from ..domain.continuity import Reached
 from .database import Database
 from .records import RecordEncoder
-from .tables import GAPS, LEDGER, PERSONS, POSITIONS, RECORDS
+from .tables import CONFIGURATIONS, GAPS, LEDGER, PERSONS, POSITIONS, RECORDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,8 @@ class State:
 
     size: int
     reached: Mapping[int, Reached]
+    policies: frozenset[str] = field(default=frozenset(), compare=False)
+    """Hashes of the configurations that are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,8 @@ def _state(connection: Connection, *, locked: bool = False) -> State:
     wanted = select(LEDGER.c.size)
     size = connection.execute(wanted.with_for_update() if locked else wanted).scalar_one()
     rows = connection.execute(select(POSITIONS.c.shard, POSITIONS.c.entry, POSITIONS.c.counted))
-    return State(int(size), {shard: Reached(entry, counted) for shard, entry, counted in rows})
+    policies = frozenset(connection.execute(select(CONFIGURATIONS.c.hash)).scalars())
+    return State(int(size), {shard: Reached(entry, counted) for shard, entry, counted in rows}, policies)
 
 
 def append(
@@ -56,8 +59,9 @@ def append(
 
     Raises LedgerUnavailable; then nothing was appended.
     """
-    encoded = encoder.encode(events, before.size + 1)
-    after = State(before.size + len(events), {**before.reached, **reached})
+    encoded = encoder.encode(events, before.size + 1, before.policies)
+    policies = before.policies | set(encoded.configurations)
+    after = State(before.size + len(events), {**before.reached, **reached}, policies)
     with database.writing() as connection:
         if _state(connection, locked=True) != before:
             return None
@@ -66,6 +70,8 @@ def append(
             connection.execute(update(LEDGER).values(size=after.size))
         if encoded.persons:
             connection.execute(insert(PERSONS), encoded.persons)
+        for name in policies - before.policies:
+            connection.execute(insert(CONFIGURATIONS).values(hash=name, content=encoded.configurations[name]))
         _move(connection, before, reached)
         for gap in gaps:
             _note(connection, gap)

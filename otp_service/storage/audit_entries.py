@@ -41,9 +41,9 @@ def _facts(fields: Mapping[str, str]) -> Iterator[dict[str, str]]:
     about, events = fields.get(AuditEntry.ABOUT), fields.get(AuditEntry.EVENTS)
     if about is None or events is None:
         return
-    verification, app, mask, number_hash, caller = AuditSubject.parse(about)
-    key_id, request_id, address = AuditCaller.parse(caller)
-    for text in events.split(AuditEvents.separator):
+    verification, app, mask, number_hash, n, caller = AuditSubject.parse(about)
+    policy, key_id, request_id, address = AuditCaller.parse(caller)
+    for index, text in enumerate(events.split(AuditEvents.separator)):
         kind, ordinal, detail = AuditEvent.parse(text)
         yield {
             EventField.TYPE: kind,
@@ -55,6 +55,8 @@ def _facts(fields: Mapping[str, str]) -> Iterator[dict[str, str]]:
             EventField.KEY_ID: key_id,
             EventField.REQUEST_ID: request_id,
             EventField.ADDRESS: address,
+            EventField.POLICY: policy,
+            EventField.N: str(int(n) + index) if n else "",
             EventField.DETAIL: _detail(kind, detail),
         }
 

@@ -60,7 +60,7 @@ class AuditLog:
         return self._keys.shard(number_hash)
 
     def record(
-        self, kind: EventType, detail: Mapping[str, str | int], throttle_ms: int = 0, *, app: str = "", mark: str = ""
+        self, kind: EventType, detail: Mapping[str, Any], throttle_ms: int = 0, *, app: str = "", mark: str = ""
     ) -> None:
         """Record an event that belongs to no number; with a throttle at most one of its kind (or mark) in that time.
 

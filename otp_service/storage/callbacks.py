@@ -116,7 +116,8 @@ class Callbacks:
         if waits and not self._scripts.guard.has_all(run):
             return None
         callback = self._claim(app)
-        if waits and callback is not None and not self._scripts.are_on_replicas((run, StoreRun.MARK, "1"), run):
+        mark = ("HSET", self._keys.run(0), StoreRun.MARK, "1")
+        if waits and callback is not None and not self._scripts.are_on_replicas(mark, run):
             self.schedule_retry(callback, UNCONFIRMED_MS, 0, "too few replicas have it")
             return None
         return callback

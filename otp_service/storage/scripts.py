@@ -61,8 +61,8 @@ class Scripts:
         """
         return self.call_all([(name, keys, args) for keys, args in calls], repeat=repeat)
 
-    def are_on_replicas(self, mark: tuple[str, str, str], run_key: str) -> bool:
-        """Whether all replicas have what was written until now to the server of this run. `mark`: a write, HSET.
+    def are_on_replicas(self, mark: Sequence[str], run_key: str) -> bool:
+        """Whether all replicas have what was written until now to the server of this run. `mark`: a write of no meaning.
 
         True where none are expected. False too if there is no answer.
         """
@@ -70,7 +70,7 @@ class Scripts:
             return True
         try:
             count = self.guard.waits_for(run_key)
-            return self._store.run_confirmed(("HSET", *mark), count, WAIT_MS)[1] >= count
+            return self._store.run_confirmed(mark, count, WAIT_MS)[1] >= count
         except STORE_ERRORS:
             return False
 

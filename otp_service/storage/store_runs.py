@@ -131,7 +131,7 @@ class StoreRuns:
 
     def _is_on_replicas(self) -> bool:
         """Whether the replicas have the beat, where some are expected: only then a new primary must know it."""
-        mark = (self._keys.live_processes(), LiveProcesses.MARK, "1")
+        mark = ("HSET", self._keys.live_processes(), LiveProcesses.MARK, "1")
         return self._scripts.are_on_replicas(mark, self._keys.run(0))
 
     def _ask(self) -> Any:

@@ -131,7 +131,10 @@ def test_the_record_has_a_name_for_every_event() -> None:
         f"delivery.{status}" for status in ("expired", "suppressed", "failed", "delivered", "unconfirmed", "sent")
     }
     elsewhere = {
-        kind for kind in known if kind.partition(".")[0] in ("webhook", "key", "scope", "reply", "ledger", "witness")
+        kind
+        for kind in known
+        if kind.partition(".")[0]
+        in ("webhook", "key", "scope", "reply", "ledger", "witness", "service", "configuration")
     }
     elsewhere |= {audit.EventType.STORE_EMPTIED, audit.EventType.PERSON_SHOWN}
     assert known - written <= joined | elsewhere

@@ -6,14 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from otp_service.domain.audit import EventType
 from otp_service.domain.canonical_json import canonical
 from otp_service.domain.continuity import Portion
 from otp_service.domain.errors import StoreUnavailable
 from otp_service.ledger import reading, writing
+from otp_service.ledger.tables import CONFIGURATIONS
 from otp_service.storage.audit_source import AuditSource
+from otp_service.storage.callers import set_policy
 
-from ..storage.harness import CODE, StoreHarness, fresh_number
+from ..storage.harness import CODE, WRONG, StoreHarness, fresh_number
 from .harness import LedgerHarness, read_all
 
 
@@ -205,3 +209,44 @@ def test_a_dead_shard_holds_up_no_other(ledger: LedgerHarness) -> None:
     with pytest.raises(StoreUnavailable):
         ledger.another(Down(ledger.source, "")).once()
     assert in_ledger(ledger) == sorted(seen_in_streams(ledger.store))
+
+
+def test_the_events_of_a_verification_are_counted_without_gaps(ledger: LedgerHarness) -> None:
+    """Whatever happens to it, and however many events one step has."""
+    harness = ledger.store
+    ref = harness.start(fresh_number()).reference
+    harness.send(ref)
+    for _ in range(5):
+        harness.check(ref, WRONG)
+    other = harness.start(fresh_number()).reference
+    harness.check(other, CODE)
+    ledger.export_all()
+    counted: dict[str, list[int]] = {}
+    for leaf in map(json.loads, ledger.leaves()):
+        counted.setdefault(leaf["verification_id"], []).append(leaf["n"])
+    assert counted[ref.verification_id] == list(range(1, 11))
+    assert counted[other.verification_id] == [1, 2, 3]
+
+
+def test_a_record_names_the_configuration_that_decided(ledger: LedgerHarness) -> None:
+    """By its hash. Its content is kept once, apart from the record; one that nobody has loaded is named as it came."""
+    content = {"apps": {"shop": {"max_checks": 5}}}
+    policy = f"sha256:{hashlib.sha256(canonical(content)).hexdigest()}"
+    set_policy(policy.partition(":")[2])
+    try:
+        for _ in range(2):
+            ledger.store.audit.record(
+                EventType.CONFIGURATION_LOADED, {"policy": policy, "configuration": content}, mark="x"
+            )
+        ledger.export_all()
+        ledger.store.start(fresh_number())
+        set_policy("ab" * 32)
+        ledger.store.optouts.record_unclear("0" * 20, "+1", None)
+    finally:
+        set_policy("")
+    ledger.export_all()
+    leaves = [json.loads(leaf) for leaf in ledger.leaves()]
+    assert [leaf["policy"] for leaf in leaves] == [policy] * 4 + ["sha256:" + "ab" * 8]
+    assert leaves[0]["detail"] == {"policy": policy}
+    with ledger.database.reading() as connection:
+        assert connection.execute(select(CONFIGURATIONS)).all() == [(policy, canonical(content).decode())]

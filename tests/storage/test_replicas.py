@@ -114,6 +114,21 @@ def test_what_a_caller_is_told_is_on_every_replica(three: Guarded) -> None:
         assert {replica.client.hget(name, Record.STATUS) for replica in three.replicas} == {"approved"}
 
 
+def test_a_try_is_on_every_replica_before_its_message_is_sent(three: Guarded) -> None:
+    """A new primary would else call it unsent. Without a replica nothing is sent."""
+    harness = three.harness
+    harness.outbox.open()
+    ref = harness.start(fresh_number()).reference
+    job = harness.take(ref)
+    three.replicas[1].hang()
+    refused(lambda: harness.must_begin(job))
+    three.replicas[1].go_on()
+    wait_until(three.works, 30, "the replica's return")
+    harness.must_begin(job)
+    name = harness.keys.record(ref)
+    assert {replica.client.hget(name, "1:tries") for replica in three.replicas} == {"2"}
+
+
 def test_an_api_key_is_revoked_on_every_replica(three: Guarded) -> None:
     """And made there; while one is missing it is neither."""
     api_keys = keys_of(three.harness)

@@ -41,6 +41,12 @@ CREATE TABLE positions (
   counted $whole NOT NULL
 );
 
+-- Each configuration that decided anything, by its hash: `sha256:` and 64 digits.
+CREATE TABLE configurations (
+  hash TEXT PRIMARY KEY,
+  content TEXT NOT NULL
+);
+
 -- What the store lost before it was read, or what it repeated.
 CREATE TABLE gaps (
   id TEXT PRIMARY KEY,

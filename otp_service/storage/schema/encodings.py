@@ -112,11 +112,15 @@ TimelineEntry = Encoding(UNIT_SEPARATOR, ("type", "at_ms", "delivery"))
 CheckReply = Encoding(UNIT_SEPARATOR, ("outcome", "value"))
 """What a check that was counted got: `wrong` with the checks left, `ended` with the status, `approved`."""
 
-AuditSubject = Encoding(UNIT_SEPARATOR, ("verification", "app", "mask", "number_hash", "caller"))
-"""What the events of one entry of the audit record are about, and who caused them; each part may be empty."""
+AuditSubject = Encoding(UNIT_SEPARATOR, ("verification", "app", "mask", "number_hash", "n", "caller"))
+"""What the events of one entry of the audit record are about, and who caused them; each part may be empty.
 
-AuditCaller = Encoding("|", ("key_id", "request_id", "address"))
-"""Who caused an event: the API key's id, the request's, and the address that it came from; each may be empty."""
+N: which event of its verification the first of them is; the next ones follow.
+"""
+
+AuditCaller = Encoding("|", ("policy", "key_id", "request_id", "address"))
+"""Who caused an event: the configuration that decided (the first digits of its hash), the API key's id, the request's,
+and the address that it came from; each may be empty."""
 
 AuditEvents = Encoding(RECORD_SEPARATOR, ("event", "more"))
 """The events of one entry of the audit record, any number of them one after the other."""

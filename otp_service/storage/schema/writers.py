@@ -17,6 +17,7 @@ PYTHON: Mapping[str, tuple[str, ...]] = {
     "key_ids": ("Keyrings.register",),
     "processes": ("Fleet.forget",),
     "live_processes": ("StoreRuns._is_on_replicas",),
+    "run": ("Callbacks.claim",),
     "probe": ("dead_shards",),
     "carrier_refusals": ("Circuits._forget_reports",),
     "sender_health": ("SenderStats.record_health",),

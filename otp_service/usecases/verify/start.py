@@ -19,6 +19,7 @@ from .apps import configured_app
 from .digests import code_digest
 from .people import People
 from .reachability import no_room_for_payment, unreachable
+from .risk import AskRisk
 from .start_refusals import NO_ROOM, refusal_of
 from .start_request import StartRequest
 from .start_subjects import Named, StartSubjects, with_alternatives
@@ -43,6 +44,7 @@ class StartVerification:
         token_bytes: Callable[[int], bytes],
         randbelow: Callable[[int], int],
         subjects: StartSubjects,
+        ask_risk: AskRisk,
     ) -> None:
         self._admission = admission
         self._sender_health = sender_health
@@ -54,6 +56,7 @@ class StartVerification:
         self._token_bytes = token_bytes
         self._randbelow = randbelow
         self._subjects = subjects
+        self._ask_risk = ask_risk
 
     def __call__(self, app_name: str, request: StartRequest, operation_id: str | None = None) -> Started | Refusal:
         """Queue a code for the number. `operation_id` makes a repeat of the same request find the first's result.
@@ -64,7 +67,8 @@ class StartVerification:
         require_fit(app, request)
         to = self._people.phone(request.to)
         named = self._subjects.named(app, request)
-        outcome = self._start(self._prepared(app, to, request, operation_id), named, request, to)
+        command = self._prepared(app, to, request, operation_id)
+        outcome = self._start(self._asked(command, named, request, to), named, request, to)
         return with_alternatives(outcome, app, named, request.purpose) if isinstance(outcome, Refusal) else outcome
 
     def prepare(self, app_name: str, request: StartRequest) -> tuple[StartCommand, Phone] | Refusal:
@@ -83,6 +87,17 @@ class StartVerification:
             return command, to
         refusal = self._subjects.objection(named, command.reference.number_hash, request)
         return refusal or (replace(command, subject=named.subject.hash), to)
+
+    def _asked(
+        self, command: StartCommand | Refusal, named: Named | None, request: StartRequest, to: Phone
+    ) -> StartCommand | Refusal:
+        """What the app's risk hook says, if it has one; a number that is not the subject's is no question."""
+        if isinstance(command, Refusal) or command.app.risk is None:
+            return command
+        if named is None:
+            return self._ask_risk(command, request, to, self._admission)
+        objection = self._subjects.objection(named, command.reference.number_hash, request)
+        return objection or self._ask_risk(command, request, to, self._admission, named.subject.hash)
 
     def _start(
         self, command: StartCommand | Refusal, named: Named | None, request: StartRequest, to: Phone

@@ -13,6 +13,7 @@ from .people import People
 from .preview import PreviewStart
 from .redeem import RedeemReceipt
 from .redeem_factor import RedeemFactorReceipt
+from .risk import AskRisk
 from .start import StartVerification
 from .start_subjects import StartSubjects
 from .subjects import SubjectTries
@@ -36,13 +37,14 @@ class Verify:
         token_bytes: Callable[[int], bytes],
         randbelow: Callable[[int], int],
         factor_store: ports.FactorStore,
+        ask_risk: AskRisk,
         fictitious: bool = False,
         audit_is_full: Callable[[], bool] = lambda: False,
     ) -> None:
         """`parts`: what a start takes apart from its number.
 
-        `fictitious` allows the numbers 555-0100 to 555-0199, which only a sandbox delivers to. `audit_is_full`: whether
-        too many events wait for the ledger.
+        `ask_risk` asks the app's risk hook, if it has one. `fictitious` allows the numbers 555-0100 to 555-0199, which
+        only a sandbox delivers to. `audit_is_full`: whether too many events wait for the ledger.
         """
         people = People(vault, fictitious=fictitious)
         tries = SubjectTries(factor_store, vault, token_bytes)
@@ -68,6 +70,7 @@ class Verify:
             token_bytes=token_bytes,
             randbelow=randbelow,
             subjects=StartSubjects(tries, self.redeem),
+            ask_risk=ask_risk,
         )
         self.preview = PreviewStart(self.start, admission)
         self.check = CheckVerification(

@@ -91,7 +91,7 @@ if (challenges or challenge ~= '') and not (challenges and challenge ~= ''
     string.format(CheckReply.PACK, 'unbound', int(left))}
   add_to_timeline(fields, version + 1, 'check.failed', now, nil, detail)
   redis.call('HSET', record_key, unpack(fields))
-  append_audit(audit_key, c.who, audit_event('check.failed', nil, detail))
+  append_audit(audit_key, c.who, audit_event('check.failed', nil, detail), version + 1)
   return {operation, token, 'unbound', int(left)}
 end
 
@@ -142,7 +142,7 @@ if guessed == digest then
   end
   answer('approved', '')
   add_to_timeline(fields, version + 1, 'verification.approved', now)
-  write_ending(c, fields, 'approved', audit_event('verification.approved'))
+  write_ending(c, fields, 'approved', audit_event('verification.approved'), version + 1)
   return approved(int(now), receipt_id)
 end
 if not subject then
@@ -156,11 +156,11 @@ add_to_timeline(fields, version + 1, 'check.failed', now, nil, detail)
 if left > 0 then
   answer('wrong', int(left))
   redis.call('HSET', record_key, unpack(fields))
-  append_audit(audit_key, c.who, failed)
+  append_audit(audit_key, c.who, failed, version + 1)
   return {operation, token, 'wrong', int(left)}
 end
 answer('ended', 'exhausted')
 add_to_timeline(fields, version + 2, 'verification.exhausted', now)
 write_ending(c, fields, 'exhausted',
-  failed .. AuditEvents.SEPARATOR .. audit_event('verification.exhausted'))
+  failed .. AuditEvents.SEPARATOR .. audit_event('verification.exhausted'), version + 1)
 return {operation, token, 'ended', 'exhausted'}
