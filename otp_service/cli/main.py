@@ -22,6 +22,7 @@ from . import (
     callbacks,
     doctor,
     factors,
+    guard,
     keyring,
     keys,
     messages,
@@ -49,6 +50,7 @@ GROUPS = (
     optouts,
     numbers,
     support,
+    guard,
     doctor,
     audit,
 )
