@@ -20,11 +20,12 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from otp_service.clock import rfc3339
+from otp_service.domain.admission import OuterAnswer, Wanted
 from otp_service.domain.alert import Alert
 from otp_service.domain.audit import Event, EventPage, Position
 from otp_service.domain.binding import UNBOUND_CHECKS
 from otp_service.domain.callback import Answer, Callback
-from otp_service.domain.checking import Approval, Approved, CheckAnswer, CheckCommand, Limited, Superseded, Wrong
+from otp_service.domain.checking import Approval, Approved, CheckAnswer, CheckCommand, LatestAnswer, Limited, Wrong
 from otp_service.domain.circuit import PASS, TRIPS_AFTER, BreakerDecision, Circuit, Fault, Hold, Source, Success
 from otp_service.domain.delivery import (
     MARGIN_MS,
@@ -408,29 +409,38 @@ class FakeLimits:
     """If it is not 0, every limit is full for so many milliseconds more."""
     used: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def acquire(self, slots: Sequence[Slot]) -> int:
-        """One of each, or none and the wait."""
-        full = [slot for slot in slots if self.used[slot.name, slot.subject] >= slot.limit.limit]
-        wait_ms = self.wait_ms or max((slot.limit.per_ms // slot.limit.limit for slot in full), default=0)
-        if not wait_ms:
-            self.used.update((slot.name, slot.subject) for slot in slots)
-        return wait_ms
+    def take(self, wanted: Sequence[Wanted]) -> list[OuterAnswer]:
+        """One of each that has one left."""
+        return [self._take(_slot(one)) for one in wanted]
 
-    def look(self, slots: Sequence[Slot]) -> int:
-        """The wait, and nothing is taken."""
-        wait_ms = self.acquire(slots)
-        if not wait_ms:
-            self.release(slots)
-        return wait_ms
+    def look(self, wanted: Sequence[Wanted]) -> list[OuterAnswer]:
+        """The waits, and nothing is taken."""
+        return [OuterAnswer(one, self._wait_ms(_slot(one))) for one in wanted]
 
-    def release(self, slots: Sequence[Slot]) -> None:
-        """One of each."""
-        self.used.subtract((slot.name, slot.subject) for slot in slots)
+    def give_back(self, taken: Sequence[OuterAnswer]) -> None:
+        """One of each that was taken."""
+        for slot in (_slot(one.wanted) for one in taken if not one.wait_ms):
+            self.used[slot.name, slot.subject] = max(0, self.used[slot.name, slot.subject] - 1)
+
+    def _take(self, slot: Slot) -> OuterAnswer:
+        wait_ms = self._wait_ms(slot)
+        if not wait_ms:
+            self.used[slot.name, slot.subject] += 1
+        return OuterAnswer(slot, wait_ms)
+
+    def _wait_ms(self, slot: Slot) -> int:
+        is_full = self.used[slot.name, slot.subject] >= slot.limit.limit
+        return self.wait_ms or (slot.limit.per_ms if is_full else 0)
 
     @property
     def taken(self) -> int:
         """Slots in use, all together."""
         return sum(self.used.values())
+
+
+def _slot(wanted: Wanted) -> Slot:
+    assert isinstance(wanted, Slot)
+    return wanted
 
 
 class FakeKeyIds:
@@ -584,6 +594,7 @@ class Secrets:
     kid: str = ""
     digest: str = field(default="", repr=False)
     context_hash: str = ""
+    digest_by_number: str = field(default="", repr=False)
     challenges: frozenset[str] = frozenset()
 
 
@@ -648,7 +659,7 @@ class FakeVerifications:
         if command.operation_id in self._done:
             ref, resent = self._done[command.operation_id]
             return self._started(ref, resent=resent, replayed=True)
-        ref = self._newest(command.reference.number_hash, command.app.name, command.purpose)
+        ref = self.newest(command.reference.number_hash, command.app.name, command.purpose)
         if ref is not None and not self._is_pending(ref):
             ref = None
         refused = self._refusal(command, ref)
@@ -662,7 +673,7 @@ class FakeVerifications:
     def would_start(self, command: StartCommand) -> WouldSend | StartRefused:
         """Judge it alone."""
         self._ask(command)
-        ref = self._newest(command.reference.number_hash, command.app.name, command.purpose)
+        ref = self.newest(command.reference.number_hash, command.app.name, command.purpose)
         pending = ref if ref is not None and self._now(ref).status is Status.PENDING else None
         return self._refusal(command, pending) or WouldSend(self._open(command)[0].name)
 
@@ -708,7 +719,7 @@ class FakeVerifications:
         return max(
             (self._caps_wait_ms(sends, command.per_number.sends), "service.sends_per_number"),
             (self._wait_ms(own, command.app.starts_per_number), "starts_per_number"),
-            (command.outer_wait_ms, "starts_per_client_ip or starts_per_app"),
+            (command.outer_wait_ms, command.outer_limit),
         )
 
     def _caps_wait_ms(self, sends: Sequence[Sent], limits: Sequence[Limit]) -> int:
@@ -738,7 +749,7 @@ class FakeVerifications:
         self.sends.insert(0, Sent(self.now_ms, (ref.number_hash, app.name, command.purpose)))
         if was is None:
             self.views[ref] = was = self._created(command)
-            self.secrets[ref] = Secrets(command.kid, command.digest, command.context_hash)
+            self.secrets[ref] = Secrets(command.kid, command.digest, command.context_hash, command.digest_by_number)
         if command.challenge:
             secret = self.secrets[ref]
             self.secrets[ref] = replace(secret, challenges=secret.challenges | {command.challenge})
@@ -775,19 +786,21 @@ class FakeVerifications:
 
     # ---- checking and ending ----
 
-    def latest(self, number_hash: str, app: str, purpose: str) -> Reference | None:
-        """The newest, ended or not."""
-        self._ask((number_hash, app, purpose))
-        return self._newest(number_hash, app, purpose)
-
     def check(self, command: CheckCommand) -> CheckAnswer:
         """Count, compare and consume."""
         self._ask(command)
+        return self._checked(command)
+
+    def check_latest(self, command: CheckCommand) -> LatestAnswer | None:
+        """The same at the newest, ended or not."""
+        self._ask(command)
+        ref = self.newest(command.reference.number_hash, command.app.name, command.by_purpose or "")
+        return LatestAnswer(ref, self._checked(replace(command, reference=ref))) if ref else None
+
+    def _checked(self, command: CheckCommand) -> CheckAnswer:
         if command.operation_id in self._done:
             return cast("CheckAnswer", self._done[command.operation_id])
         ref, app = command.reference, command.app
-        if command.by_purpose is not None and self._newest(ref.number_hash, app.name, command.by_purpose) != ref:
-            return Superseded()
         if not self._is_as_asserted(command):
             return NotFound()
         given = self.given.get(ref)
@@ -828,7 +841,8 @@ class FakeVerifications:
         if secret.kid not in command.digests:
             raise KeyUnknown(secret.kid)
         view = self._change(ref, attempts=self.views[ref].attempts + 1)
-        if command.digests[secret.kid] == secret.digest:
+        digest = secret.digest if command.by_purpose is None else secret.digest_by_number
+        if command.digests[secret.kid] == digest:
             answer: CheckAnswer = self._approve(command, view, secret)
         else:
             answer = self._refuse(view)
@@ -941,7 +955,8 @@ class FakeVerifications:
             raise self.fault
         self.asked.append(what)
 
-    def _newest(self, number_hash: str, app: str, purpose: str) -> Reference | None:
+    def newest(self, number_hash: str, app: str, purpose: str) -> Reference | None:
+        """The newest verification of a number, ended or not."""
         wanted = (number_hash, app, purpose)
         found = [ref for ref, one in self.views.items() if (ref.number_hash, one.app, one.purpose) == wanted]
         return found[-1] if found else None
@@ -1575,7 +1590,7 @@ if TYPE_CHECKING:  # each fake fits its port
     _CALLBACKS: ports.CallbackQueue = FakeCallbackQueue()
     _CONSUMER: ports.AuditConsumer = FakeAuditConsumer()
     _READER: ports.AuditReader = FakeAuditReader()
-    _LIMITS: ports.OuterLimits = FakeLimits()
+    _LIMITS: ports.OuterStore = FakeLimits()
     _KEY_IDS: ports.KeyIds = FakeKeyIds()
     _CIRCUITS: ports.Circuits = FakeCircuits()
     _STATS: ports.SenderStats = FakeSenderStats()

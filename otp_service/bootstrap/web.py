@@ -12,10 +12,13 @@ from .. import greenlets, telemetry
 from ..config import Settings
 from ..domain.addresses import end_user
 from ..domain.fleet import API
-from ..domain.policy import App, Slot
+from ..domain.phone import Phone
+from ..domain.policy import Slot
+from ..domain.starting import StartCommand
 from ..front.connections import connections_allowed
 from ..front.flask_app import NEWS_THREADS
 from ..keyring_reload import ReloadedKeyring
+from ..receivers.risk import RiskReceivers
 from ..storage.audit_consumer import AuditConsumer
 from ..storage.delivery_reports import DeliveryReports
 from ..storage.factors import FactorTable
@@ -24,12 +27,13 @@ from ..storage.keyrings import Keyrings
 from ..storage.limits import Limits
 from ..storage.optouts import OptOuts
 from ..storage.outbox import Outbox
+from ..storage.outer import Outer
 from ..storage.verifications import Verifications
 from ..usecases.browse import Browse
 from ..usecases.factors import FactorUseCases
 from ..usecases.receive import Receive
 from ..usecases.sender_health import SenderHealth
-from ..usecases.verify import Verify
+from ..usecases.verify import StartLimits, StartRequest, Verify
 from ..usecases.watch import News, Watch
 from ..web.app import create_app
 from ..web.auth import Auth
@@ -45,8 +49,11 @@ from .callbacks import callback_gauges
 from .carrier import webhook_keys
 from .chance import SYSTEM, Chance
 from .fleet import Announcer, Facts, named_webhook_keys
+from .ledger import whole_record
 from .memory import measure_memory
 from .required import require_for_web
+from .risk import ask_risk, risk_receivers
+from .signed_log import LogLook
 from .stores import Stores, open_keyring, open_stores
 from .support import support_of
 
@@ -98,11 +105,17 @@ class WebParts:
         keyring: ReloadedKeyring,
         chance: Chance = SYSTEM,
         readiness: Callable[[], Judgement] | None = None,
+        *,
+        risk: RiskReceivers | None = None,
     ) -> None:
-        """`readiness` judges if this process looks in the background; otherwise each question may look."""
+        """`readiness` judges if this process looks in the background; otherwise each question may look.
+
+        `risk`: the risk hooks' receivers of this process, if others share them.
+        """
         self.stores = stores
         self._readiness = readiness or open_readiness(stores, keyring).now
         self._chance = chance
+        self._risk = risk or risk_receivers(settings)
         self._settings = settings
         self._keyring = keyring
         self._verifications = Verifications(stores.store, stores.scripts, stores.keys, keyring.ids, stores.known.told)
@@ -156,6 +169,7 @@ class WebParts:
             receive=self._receive(),
             idempotency=Idempotency(stores.scripts, stores.keys),
             audit=stores.audit,
+            signed_log=LogLook(settings).log,
             auth=Auth(stores.api_keys, RefusedKeys(stores.api_keys, stores.audit), settings.policy.audit_addresses),
             problems=Problems(settings.public_url),
             ids=keyring.ids,
@@ -192,8 +206,8 @@ class WebParts:
         stores, settings = self.stores, self._settings
         return Verify(
             store=self._verifications,
-            limits=Limits(stores.scripts, stores.keys, is_cluster=stores.store.is_cluster),
-            limit_slots=_limit_slots,
+            outer=Outer(stores.scripts, {Slot: Limits(stores.keys, is_cluster=stores.store.is_cluster)}),
+            parts=[StartLimits(_limit_slots)],
             sender_health=self._health,
             vault=self._keyring,
             key_ids=Keyrings(stores.store, stores.keys),
@@ -203,14 +217,22 @@ class WebParts:
             token_bytes=self._chance.token_bytes,
             randbelow=self._chance.randbelow,
             factor_store=self._factor_table(),
+            ask_risk=ask_risk(
+                settings,
+                stores,
+                keyring=self._keyring,
+                receivers=self._risk,
+                token_bytes=self._chance.token_bytes,
+            ),
             fictitious=settings.carrier_on_loopback,
+            audit_is_full=lambda: stores.known.backlog.is_full,
         )
 
     def _browse(self) -> Browse:
         return Browse(
             store=self._verifications,
             optouts=self._optouts,
-            record=self.stores.audit,
+            record=whole_record(self._settings, self.stores, self._keyring.open),
             vault=self._keyring,
             key_ids=Keyrings(self.stores.store, self.stores.keys),
             policy=self._settings.policy,
@@ -251,11 +273,12 @@ class WebParts:
         return self._outbox.depth()
 
 
-def _limit_slots(app: App, client_ip: str | None) -> list[Slot]:
-    slots = [Slot("app", app.name, limit) for limit in app.starts_per_app]
+def _limit_slots(command: StartCommand, request: StartRequest, _: Phone) -> list[Slot]:
+    app, client_ip = command.app, request.client_ip
+    slots = [Slot("starts_per_app", app.name, limit) for limit in app.starts_per_app]
     if client_ip is not None:
         subject = f"{app.name}:{end_user(client_ip)}"
-        slots += [Slot("client_ip", subject, limit) for limit in app.starts_per_client_ip]
+        slots += [Slot("starts_per_client_ip", subject, limit) for limit in app.starts_per_client_ip]
     return slots
 
 

@@ -25,11 +25,13 @@ from . import (
     guard,
     keyring,
     keys,
+    ledger,
     messages,
     numbers,
     optouts,
     outbox,
     processes,
+    replicas,
     sandbox,
     support,
     verify,
@@ -51,8 +53,10 @@ GROUPS = (
     numbers,
     support,
     guard,
+    replicas,
     doctor,
     audit,
+    ledger,
 )
 """The modules of commands, in the order of `--help`."""
 

@@ -20,10 +20,12 @@ OPERATION_TTL_MS = 60_000
 class StartCommand:
     """Start a verification, or send the code of the pending one again. `digest` and `box` belong to `reference`.
 
+    `digest_by_number` belongs to number and purpose: with it a check by number needs no look at the id before.
+
     `healthy` names the senders of the route that may be tried first if they reached this person the last time.
     `failover_route`: senders of another channel, which only failover uses. `outer_wait_ms` is not 0 where a limit apart
-    from the number refuses. With a `challenge` a check needs its verifier (`binding`). `subject`: the keyed hash of the
-    person whom the caller names, or empty.
+    from the number refuses; `outer_limit` names it. With a `challenge` a check needs its verifier (`binding`).
+    `subject`: the keyed hash of the person whom the caller names, or empty.
     """
 
     operation_id: str
@@ -36,6 +38,7 @@ class StartCommand:
     context_hash: str
     kid: str
     digest: str = field(repr=False)
+    digest_by_number: str = field(repr=False)
     box: str = field(repr=False)
     metadata: str
     locale: str
@@ -49,6 +52,7 @@ class StartCommand:
     per_number: NumberLimits = field(default_factory=NumberLimits)
     challenge: str = ""
     subject: str = ""
+    outer_limit: str = ""
 
 
 @dataclass(slots=True)

@@ -25,15 +25,15 @@ from otp_service.storage import api_keys, connect, readiness
 from otp_service.storage.answering import STORE_ERRORS
 from otp_service.storage.audit_consumer import AuditConsumer
 from otp_service.storage.callbacks import Callbacks
-from otp_service.storage.limits import Limits
 from otp_service.storage.sender_rate import SenderRate
 from otp_service.usecases.held_deliveries import HeldDeliveries
 
 from ..conftest import wait_until
 from ..web.conftest import ApiHarness, make_settings
 from .api_keys import keys_of
-from .harness import CODE, SHOP, WRONG, StoreHarness, fresh_number, word
+from .harness import ALL_EXPORTED, CODE, SHOP, WRONG, StoreHarness, fresh_number, word
 from .nodes import Nodes, three
+from .slots import Slots
 
 pytestmark = pytest.mark.cluster
 EVERY = (0, 1, 2)
@@ -128,7 +128,7 @@ def test_what_looks_at_all_shards_sees_the_living(nodes: Nodes, harness: StoreHa
         apps = [f"app{number}" for number in range(12)]
         assert 0 < len(Callbacks(harness.store, harness.scripts, harness.keys).counts(apps)) < 12
         assert set(harness.sender_stats.health(["pool", "backup"])) == {"pool", "backup"}
-        harness.audit.trim(0)
+        harness.audit.trim(0, ALL_EXPORTED)
         assert abs(readiness.clock_ms(harness.store) - time.time() * 1000) < 5_000
         readiness.ping(harness.store)
         readiness.require_no_eviction(harness.store)
@@ -158,7 +158,7 @@ def test_what_is_not_known_of_senders_stops_nobody(nodes: Nodes, harness: StoreH
         f"sender:{n}" for n in range(99) if nodes.index_of(harness.raw, harness.keys.circuit(f"sender:{n}")) == 2
     )
     sender = next(f"s{n}" for n in range(99) if nodes.index_of(harness.raw, harness.keys.sender_rate(f"s{n}")) == 2)
-    limits = Limits(harness.scripts, harness.keys, is_cluster=True)
+    limits = Slots.over(harness.scripts, harness.keys, is_cluster=True)
     places = [Slot("app", f"a{n}", Limit(2, 60_000)) for n in range(4)]
     harness.circuits.record_hold(Hold(scope, "40333", "spent", 60_000, 8_000, 1), "n")
     assert not harness.circuits.admit([scope]).passes
@@ -274,9 +274,9 @@ class Sends:
 def working(harness: StoreHarness) -> Iterator[None]:
     """A worker that runs."""
     stop = threading.Event()
-    parts: Any = {"concurrency": 4, "audit_retention_ms": 86_400_000, "close": lambda: None}
+    parts: Any = {"concurrency": 4, "close": lambda: None}
     sends = cast("Any", Sends(harness))
-    worker = DeliveryWorker(harness.outbox, harness.due_timers, sends, harness.audit, **parts)
+    worker = DeliveryWorker(harness.outbox, harness.due_timers, sends, **parts)
     thread = threading.Thread(target=worker.run, args=(stop,))
     thread.start()
     try:

@@ -114,7 +114,7 @@ def test_the_cap_names_the_first_moment_that_passes(harness: StoreHarness) -> No
     for purpose in "ab":
         harness.start(number, purpose=purpose, per_number=limits)
     wait_ms = harness.refused(number, purpose="c", per_number=limits).wait_ms
-    latest = harness.verifications.latest(harness.hash_of(number), "shop", "b")
+    latest = harness.latest(harness.hash_of(number), "shop", "b")
     assert latest is not None
     harness.age(latest, wait_ms)
     harness.start(number, purpose="c", per_number=limits)
@@ -143,7 +143,12 @@ def refusals(harness: StoreHarness, number: str) -> list[dict[str, object]]:
     [
         ({}, EVERYWHERE, "resend_too_soon", "resend_after"),
         ({"purpose": "x"}, NumberLimits(sends=(Limit(1, 60_000),)), "rate_limited", "service.sends_per_number"),
-        ({"purpose": "x", "outer_wait_ms": 9}, EVERYWHERE, "rate_limited", "starts_per_client_ip or starts_per_app"),
+        (
+            {"purpose": "x", "outer_wait_ms": 9, "outer_limit": "starts_per_app"},
+            EVERYWHERE,
+            "rate_limited",
+            "starts_per_app",
+        ),
     ],
 )
 def test_a_refusal_says_which_limit_and_for_how_long(

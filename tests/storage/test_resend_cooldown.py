@@ -54,7 +54,7 @@ def test_a_new_verification_reports_the_cool_downs_wait(harness: StoreHarness) -
     """`next_send` of the reply is the wait that the next start gets, and sends are counted from its own first one."""
     number = fresh_number()
     cancel(harness, harness.start(number).reference)
-    harness.cool(harness.verifications.latest(harness.hash_of(number), "shop", "login") or pytest.fail("none"))
+    harness.cool(harness.latest(harness.hash_of(number), "shop", "login") or pytest.fail("none"))
     started = harness.start(number)
     assert (started.sends, started.max_sends) == (1, 4)
     assert started.next_send_ms - started.now_ms == 60_000

@@ -133,7 +133,7 @@ class Secrets:
     """Hash: what must stay secret while a code can be used. It ends with the code, or before."""
 
     DIGEST: Final = "digest"
-    """The code's digest under the key that the record names."""
+    """The code's digests under the key that the record names, 16 bytes each: by id, and by number and purpose."""
     BOX: Final = "box"
     """The number and the code, sealed."""
     BODY: Final = "body:"

@@ -5,15 +5,18 @@ Every method that reaches the store raises `StoreUnavailable` if it does not ans
 milliseconds by the store's clock. `number_hash` is a number's keyed hash (hex, `domain.ids`).
 """
 
-from .audit import AuditConsumer, AuditReader
+from .admission import OuterStore
+from .audit import AuditConsumer, AuditReader, LedgerReader
 from .callbacks import CallbackQueue, Receivers
 from .delivery import Carrier, Deliveries, DeliveryReports, DueDeliveries, SenderRate
 from .factors import FactorStore
 from .optouts import BlockList, Cursors, OptOutRegistry
 from .people import PersonStore
+from .published_log import PublishedLog
+from .risk import RefusedStarts, RiskReceivers
 from .secrets import KeyIds, Ring, Vault
 from .senders import Alerts, Circuits, HealthReports, Pager, SenderStats
-from .verification import OuterLimits, VerificationStore
+from .verification import VerificationStore
 
 __all__ = [
     "Alerts",
@@ -30,12 +33,16 @@ __all__ = [
     "FactorStore",
     "HealthReports",
     "KeyIds",
+    "LedgerReader",
     "OptOutRegistry",
-    "OuterLimits",
+    "OuterStore",
     "Pager",
     "PersonStore",
+    "PublishedLog",
     "Receivers",
+    "RefusedStarts",
     "Ring",
+    "RiskReceivers",
     "SenderRate",
     "SenderStats",
     "Vault",

@@ -1,13 +1,12 @@
-"""Where verifications are stored, and the limits on starting them that do not belong to the number."""
+"""Where verifications are stored."""
 
 from collections.abc import Sequence
 from typing import Protocol
 
-from ...domain.checking import CheckAnswer, CheckCommand
+from ...domain.checking import CheckAnswer, CheckCommand, LatestAnswer
 from ...domain.denial import Denial
 from ...domain.ending import Canceled, Ended, NotFound, Redeemed
 from ...domain.ids import Reference
-from ...domain.policy import Slot
 from ...domain.starting import StartCommand, Started, StartRefused, WouldSend
 from ...domain.view import TimelineEntry, VerificationView
 
@@ -23,12 +22,12 @@ class VerificationStore(Protocol):
         """What `start` would do, at this moment; nothing changes."""
         ...
 
-    def latest(self, number_hash: str, app: str, purpose: str) -> Reference | None:
-        """The newest verification of this number, app and purpose."""
-        ...
-
     def check(self, command: CheckCommand) -> CheckAnswer:
         """Count, compare and consume a guess."""
+        ...
+
+    def check_latest(self, command: CheckCommand) -> LatestAnswer | None:
+        """The same at the newest verification of a number for the command's app and purpose; None if there is none."""
         ...
 
     def cancel(self, operation_id: str, ref: Reference, app: str) -> Canceled | Ended | NotFound:
@@ -71,20 +70,4 @@ class VerificationStore(Protocol):
 
     def timeline(self, ref: Reference) -> list[TimelineEntry]:
         """Every event of the verification, in order."""
-        ...
-
-
-class OuterLimits(Protocol):
-    """Limits that do not belong to the number: the app's, the end user's address."""
-
-    def acquire(self, slots: Sequence[Slot]) -> int:
-        """Take a slot in every limit or in none: 0, or the milliseconds until it may be tried again."""
-        ...
-
-    def look(self, slots: Sequence[Slot]) -> int:
-        """What `acquire` would say; nothing is taken."""
-        ...
-
-    def release(self, slots: Sequence[Slot]) -> None:
-        """Give the slots back."""
         ...

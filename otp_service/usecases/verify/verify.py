@@ -2,16 +2,18 @@
 
 from collections.abc import Callable, Sequence
 
-from ...domain.policy import App, Policy, Slot
+from ...domain.policy import Policy
 from .. import ports
 from ..sender_health import SenderHealth
 from ..subjects import Subjects
+from .admission import Admission, Part
 from .cancel import CancelVerification
 from .check import CheckVerification
 from .people import People
 from .preview import PreviewStart
 from .redeem import RedeemReceipt
 from .redeem_factor import RedeemFactorReceipt
+from .risk import AskRisk
 from .start import StartVerification
 from .start_subjects import StartSubjects
 from .subjects import SubjectTries
@@ -24,8 +26,8 @@ class Verify:
         self,
         *,
         store: ports.VerificationStore,
-        limits: ports.OuterLimits,
-        limit_slots: Callable[[App, str | None], Sequence[Slot]],
+        outer: ports.OuterStore,
+        parts: Sequence[Part],
         sender_health: SenderHealth,
         vault: ports.Vault,
         key_ids: ports.KeyIds,
@@ -35,11 +37,14 @@ class Verify:
         token_bytes: Callable[[int], bytes],
         randbelow: Callable[[int], int],
         factor_store: ports.FactorStore,
+        ask_risk: AskRisk,
         fictitious: bool = False,
+        audit_is_full: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`limit_slots` gives the slots that a start takes in the outer limits.
+        """`parts`: what a start takes apart from its number.
 
-        `fictitious` allows the numbers 555-0100 to 555-0199, which only a sandbox delivers to.
+        `ask_risk` asks the app's risk hook, if it has one. `fictitious` allows the numbers 555-0100 to 555-0199, which
+        only a sandbox delivers to. `audit_is_full`: whether too many events wait for the ledger.
         """
         people = People(vault, fictitious=fictitious)
         tries = SubjectTries(factor_store, vault, token_bytes)
@@ -53,20 +58,21 @@ class Verify:
             token_bytes=token_bytes,
             redeem_factor=spend_factor,
         )
+        admission = Admission(store=store, outer=outer, parts=parts)
         self.start = StartVerification(
-            store=store,
-            limits=limits,
-            limit_slots=limit_slots,
+            admission=admission,
             sender_health=sender_health,
             vault=vault,
             people=people,
             policy=policy,
             queue_max=queue_max,
+            audit_is_full=audit_is_full,
             token_bytes=token_bytes,
             randbelow=randbelow,
             subjects=StartSubjects(tries, self.redeem),
+            ask_risk=ask_risk,
         )
-        self.preview = PreviewStart(self.start, store=store, limits=limits)
+        self.preview = PreviewStart(self.start, admission)
         self.check = CheckVerification(
             store=store,
             vault=vault,

@@ -14,14 +14,15 @@
 --
 -- KEYS number! optouts outbox! audit! timers! record! secrets! sticky start_refusals! run [known_record! known_secrets!]
 -- ARGV operation operation_ttl_ms new_token known_token app purpose channel mask number_hash context_hash code_ttl_ms
---      lifetime_ms max_checks resend_waits key_id digest box metadata locale autofill route wrong_rules start_rules
---      queue_max outer_wait_ms tombstone_ms consecutive_max detail own_detail healthy sent_within_ms refusal_gap_ms
---      failover_route wrong_everywhere_rules send_rules subject challenge dry_run
+--      lifetime_ms max_checks resend_waits key_id digest digest_by_number box metadata locale autofill route wrong_rules
+--      start_rules queue_max outer_wait_ms outer_limit tombstone_ms consecutive_max detail own_detail healthy sent_within_ms
+--      refusal_gap_ms failover_route wrong_everywhere_rules send_rules subject challenge dry_run
 -- Where record and secrets are of the new id; those of the latest known id are left out if none is known ·
 --       known_token '': none · lifetime_ms: the longest a code may live, with resends · resend_waits 'ms,ms' ·
---       route and failover_route: lists of `RouteSender` · outer_wait_ms: until a limit of the caller passes, 0 if it
---       does · detail: JSON · own_detail: the same where it says more than purpose and channel, or '' · healthy:
---       senders that may be moved to the front 'a,b' · sent_within_ms: within which a message should be sent ·
+--       route and failover_route: lists of `RouteSender` · outer_wait_ms: until a limit apart from the number passes, 0
+--       if it does · outer_limit: its name, or '' · detail: JSON · own_detail: the same where it says more than purpose
+--       and channel, or '' · healthy: senders that may be moved to the front 'a,b' · sent_within_ms: within which a
+--       message should be sent ·
 --       refusal_gap_ms: between two refusals of a kind on record · failover_route: senders of another channel ·
 --       subject: keyed hash of the subject that is named, or '' · challenge: of the verifier that a check needs, or '' ·
 --       dry_run '1': judge alone
@@ -32,7 +33,8 @@
 --       {operation, 'refused', code, retry ms, sends left, token, the limit that refuses or ''}
 -- Holds at most one pending verification per (app, number, purpose, subject); a repeat never gives tries back; the code,
 --       the outbox entry, the index and the event are written together or not at all. The ladder and the caps count
---       every send to the number, however its verification ended.
+--       every send to the number, however its verification ended; where the store ended it before its time, the ladder
+--       does not count the latest one, once.
 local slot = app .. ':' .. purpose
 local own_starts, own_wrong = Number.STARTS .. app, Number.WRONG .. ':' .. app
 local latest_entry, operations, wrong, all_wrong, sent, starts, ends = unpack(redis.call('HMGET', number_key,
@@ -49,21 +51,25 @@ local who = {record = record_key, token = new_token, app = app, mask = mask, num
 -- The pending verification, if there is one. One whose time has run out unnoticed is ended here.
 local pending = false
 local old_facts, old_status, old_expires, old_created, old_context_hash, old_sending, old_version
-local old_subject, old_run, challenges
+local old_subject, old_run, challenges, old_ended
+local ended_by_store = false
 if latest then
-  old_facts, old_status, old_expires, old_context_hash, old_sending, old_version, old_subject, old_run, challenges =
-    unpack(redis.call('HMGET', known_record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.CONTEXT_HASH,
-    Record.SENDING, Record.VERSION, Record.SUBJECT, Record.RUN, Record.CHALLENGES))
+  old_facts, old_status, old_expires, old_context_hash, old_sending, old_version, old_subject, old_run, challenges,
+    old_ended = unpack(redis.call('HMGET', known_record_key, Record.FACTS, Record.STATUS, Record.EXPIRES,
+    Record.CONTEXT_HASH, Record.SENDING, Record.VERSION, Record.SUBJECT, Record.RUN, Record.CHALLENGES, Record.ENDED))
   old_created = created_at(old_facts)
   if old_status == 'pending' and has_expired(now, old_expires, old_created, old_run) then
     if dry_run ~= '1' then end_verification({audit = audit_key, secrets = known_secrets_key, now = now,
       who = {record = known_record_key, token = latest, app = app, mask = mask, number_hash = number_hash}},
       'verification.expired', old_version) end
+    ended_by_store = now < (tonumber(old_expires) or 0) and not is_of_living_run(old_run)
   elseif old_status == 'pending' and (old_subject or '') == subject
     and redis.call('EXISTS', known_secrets_key) == 1 then
     -- A code that was sent for one subject is never sent again for another one who shares the phone.
     pending = true
     who.token, who.record = latest, known_record_key
+  elseif old_status == 'expired' then
+    ended_by_store = (tonumber(old_ended) or now) < (tonumber(old_expires) or 0) and not is_of_living_run(old_run)
   end
 end
 
@@ -98,6 +104,7 @@ consider(wrong_codes_wait(wrong, all_wrong, now))
 if wait then return refuse('too_many_wrong_codes', wait, nil, limit) end
 if pending and (old_context_hash or '') ~= context_hash then return refuse('context_conflict', 0) end
 local counted = read_sends(sent, app, purpose, now)
+if ended_by_store then give_back(counted, app, purpose) end
 local opens = ladder_opens(counted.own, waits, now)
 local sends = pending and tonumber((string.match(old_sending, Sending.PARSE))) or 0
 if sends > #waits then
@@ -119,7 +126,7 @@ if failover ~= '' then open = open .. ',' .. failover end
 consider(caps_wait(counted, send_rules, now), 'service.sends_per_number')
 local started = read_times(starts)
 consider(limit_wait(started, start_rules, now), 'starts_per_number')
-if tonumber(outer_wait_ms) > 0 then consider(tonumber(outer_wait_ms), 'starts_per_client_ip or starts_per_app') end
+if tonumber(outer_wait_ms) > 0 then consider(tonumber(outer_wait_ms), outer_limit) end
 if wait then return refuse('rate_limited', wait, nil, limit) end
 if redis.call('XLEN', outbox_key) >= tonumber(queue_max) then return refuse('queue_full', 1000) end
 if dry_run == '1' then return {operation, 'would', (select(2, string.match(open, RouteSender.EACH)))} end
@@ -192,7 +199,7 @@ end
 if own_detail ~= '' then add_pieces(fields, Record.DETAIL .. '1', own_detail) end
 local sender, kind = queue_delivery(c, '1', open, '1', channel, locale, autofill, sent_within_ms, fields, 2,
   timers, audit_event('verification.started', nil, short_detail))
-local secrets = {Secrets.DIGEST, digest}
+local secrets = {Secrets.DIGEST, digest .. digest_by_number}
 add_pieces(secrets, Secrets.BOX, box)
 redis.call('HSET', secrets_key, unpack(secrets))
 redis.call('PEXPIREAT', secrets_key, int(expires))
