@@ -1,8 +1,8 @@
 """A whole simulation: every seed in one of two processes, and the rows of its table."""
 
+import signal
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
 
@@ -41,16 +41,19 @@ def simulate(first_seed: int, size: Size, done: Done) -> dict[int, list[Row]]:
 
 def _run(jobs: Sequence[Job], done: Done) -> list[list[tuple[str, str, Outcome]]]:
     if len(jobs) == 1:
-        return [_job(*jobs[0])]
-    # Not forked: a thread of the progress bar may hold a lock.
-    with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(_job, *job) for job in jobs]
-        for finished, _ in enumerate(as_completed(futures), 1):
-            done(finished, len(jobs))
-        return [future.result() for future in futures]
+        return [_job(jobs[0])]
+    found = []
+    # Not forked: a thread of the progress bar may hold a lock. Ctrl-C ends the pool, and the pool its processes.
+    with get_context("spawn").Pool(PROCESSES, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+        done(0, len(jobs))
+        for outcomes in pool.imap(_job, jobs):
+            found.append(outcomes)
+            done(len(found), len(jobs))
+    return found
 
 
-def _job(seed: int, per_day: int, shapes: Sequence[Shape]) -> list[tuple[str, str, Outcome]]:
+def _job(job: Job) -> list[tuple[str, str, Outcome]]:
+    seed, per_day, shapes = job
     return list(one_seed(seed, per_day, shapes, DEFENCES))
 
 
