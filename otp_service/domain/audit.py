@@ -54,6 +54,7 @@ class EventType(StrEnum):
     OPTED_OUT = "optout.added"
     OPTED_IN = "optout.removed"
     PERSON_SHOWN = "person.shown"
+    PERSON_ERASED = "person.erased"
     LOCK_LIFTED = "person.lock_lifted"
     LIMIT_EXCEEDED = "limit.exceeded"
     REPLY_UNCLEAR = "reply.unclear"
