@@ -66,6 +66,7 @@ class EventType(StrEnum):
     STORE_RESTARTED = "store.restarted"
     STORE_EMPTIED = "store.emptied"
     LEDGER_GAP = "ledger.gap"
+    WITNESS_ADDED = "witness.added"
     SERVICE_STARTED = "service.started"
     CONFIGURATION_LOADED = "configuration.loaded"
 
