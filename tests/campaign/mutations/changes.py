@@ -246,8 +246,8 @@ MUTATIONS: Sequence[Mutation] = (
         breaches.GAP,
         log_in,
         f"{LUA}/verification/check.lua",
-        "write_ending(c, fields, 'approved', audit_event('verification.approved'))",
-        "write_ending(c, fields, 'approved', audit_event('verification.other'))",
+        "write_ending(c, fields, 'approved', audit_event('verification.approved'),",
+        "write_ending(c, fields, 'approved', audit_event('verification.other'),",
     ),
     _one(
         "a number has two pending codes",
