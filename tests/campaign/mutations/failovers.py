@@ -47,8 +47,8 @@ FAILOVER_MUTATIONS: Sequence[FailoverMutation] = (
                 "if false then",
             ),
             Change(
-                "storage/replicas.py",
-                "follow if follow == need and follow >= self._expected else 0",
+                "storage/replica_guard.py",
+                "follow if follow == need and follow >= self.expected else 0",
                 "follow or need",
             ),
         ),
