@@ -4,8 +4,10 @@ Each command carries an operation id. A repeat of the same operation gets the an
 costs nothing. Times are the store's clock in Unix milliseconds.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from .admission import OuterAnswer
 from .ids import Reference
 from .policy import App, Channel, NumberLimits, Sender
 from .view import VerificationView
@@ -24,8 +26,9 @@ class StartCommand:
 
     `healthy` names the senders of the route that may be tried first if they reached this person the last time.
     `failover_route`: senders of another channel, which only failover uses. `outer_wait_ms` is not 0 where a limit apart
-    from the number refuses; `outer_limit` names it. With a `challenge` a check needs its verifier (`binding`).
-    `subject`: the keyed hash of the person whom the caller names, or empty.
+    from the number refuses; `outer_limit` names it. `send_slots` are given back if the send is never accepted. With a
+    `challenge` a check needs its verifier (`binding`). `subject`: the keyed hash of the person whom the caller names,
+    or empty.
     """
 
     operation_id: str
@@ -53,6 +56,7 @@ class StartCommand:
     challenge: str = ""
     subject: str = ""
     outer_limit: str = ""
+    send_slots: Sequence[OuterAnswer] = ()
 
 
 @dataclass(slots=True)
