@@ -14,6 +14,7 @@ from ..domain.fleet import API
 from ..front.connections import connections_allowed
 from ..front.flask_app import NEWS_THREADS
 from ..keyring_reload import ReloadedKeyring
+from ..receivers.risk import RiskReceivers
 from ..storage.audit_consumer import AuditConsumer
 from ..storage.delivery_reports import DeliveryReports
 from ..storage.factors import FactorTable
@@ -46,6 +47,7 @@ from .ledger import whole_record
 from .memory import measure_memory
 from .outer import outer_of
 from .required import require_for_web
+from .risk import ask_risk, risk_receivers
 from .signed_log import LogLook
 from .stores import Stores, open_keyring, open_stores
 from .support import support_of
@@ -98,11 +100,17 @@ class WebParts:
         keyring: ReloadedKeyring,
         chance: Chance = SYSTEM,
         readiness: Callable[[], Judgement] | None = None,
+        *,
+        risk: RiskReceivers | None = None,
     ) -> None:
-        """`readiness` judges if this process looks in the background; otherwise each question may look."""
+        """`readiness` judges if this process looks in the background; otherwise each question may look.
+
+        `risk`: the risk hooks' receivers of this process, if others share them.
+        """
         self.stores = stores
         self._readiness = readiness or open_readiness(stores, keyring).now
         self._chance = chance
+        self._risk = risk or risk_receivers(settings)
         self._settings = settings
         self._keyring = keyring
         self._verifications = Verifications(stores.store, stores.scripts, stores.keys, keyring.ids, stores.known.told)
@@ -184,6 +192,7 @@ class WebParts:
             token_bytes=self._chance.token_bytes,
             randbelow=self._chance.randbelow,
             sent=verify.check,
+            tell=verify.tell,
         )
 
     def _factor_table(self) -> FactorTable:
@@ -206,6 +215,13 @@ class WebParts:
             token_bytes=self._chance.token_bytes,
             randbelow=self._chance.randbelow,
             factor_store=self._factor_table(),
+            ask_risk=ask_risk(
+                settings,
+                stores,
+                keyring=self._keyring,
+                receivers=self._risk,
+                token_bytes=self._chance.token_bytes,
+            ),
             fictitious=settings.carrier_on_loopback,
             audit_is_full=lambda: stores.known.backlog.is_full,
         )

@@ -127,6 +127,10 @@ def purposes(values: Mapping[str, object]) -> None:
     for name in values:
         if not (1 <= len(name) <= 32 and name.isprintable()):
             raise ValueError(f"the purpose {name[:40]!r} must have 1 to 32 printable characters")
+    for name, policy in values.items():
+        acr = getattr(policy, "acr", "x")
+        if not (acr.isascii() and acr.isprintable() and " " not in acr):
+            raise ValueError(f"acr of {name!r} must be ASCII without blanks, as a URI is")
 
 
 def e164(value: str) -> None:

@@ -49,6 +49,7 @@ class EventType(StrEnum):
     FACTOR_REPLAYED = "factor.code_used"
     CODES_REPLACED = "factor.codes_replaced"
     SUBJECT_LIFTED = "factor.lifted"
+    NUMBER_TOLD = "factor.number_told"
     CODES_LOW = "factor.codes_low"
     OPTED_OUT = "optout.added"
     OPTED_IN = "optout.removed"

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta
 
 from .ending import Ended, NotFound
 from .ids import Reference
+from .marks import MarkedTest
 from .policy import App, Channel, NumberLimits, Slot
 
 
@@ -54,6 +55,7 @@ class Approval(msgspec.Struct):
     channel: Annotated[str, Meta(extra_json_schema={"enum": list(Channel)})]
     sub: str
     receipt: Annotated[str, Meta(description="A compact JWS (EdDSA) of `ReceiptClaims`, good for 120 seconds.")]
+    test: MarkedTest = UNSET
 
     def __repr__(self) -> str:
         return f"Approval({self.verification_id}, ...)"
@@ -65,7 +67,8 @@ class Approved:
 
     `approval` is what the caller is told, written as JSON as it is. The store leaves its `receipt` empty, and the use
     case signs it from the other fields, which are told to nobody. `replayed`: the same request was approved before.
-    `subject`: the keyed hash of the subject that the start named, or empty; `factor`: its number's, once it is settled.
+    `subject`: the keyed hash of the subject that the start named, or empty; `factor`: its number's, once it is settled;
+    `bound`: the number was bound by it.
     """
 
     approval: Approval
@@ -75,6 +78,7 @@ class Approved:
     replayed: bool = False
     subject: str = ""
     factor: Reference | None = None
+    bound: bool = False
 
 
 class Wrong(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ from .addresses import KeptAddress, KeptClientIp
 from .callback import Endpoint
 from .factors import FactorKind
 from .numbering import EITHER, USUAL_KINDS, Kind
+from .risk import RiskHook
 
 MAX_LIFETIME_MS = 600_000
 """No code is accepted later than ten minutes after issue (NIST SP 800-63B-4, section 3.1.3.2)."""
@@ -23,6 +24,9 @@ MAX_CONSECUTIVE_WRONG = 100
 
 TOMBSTONE_MS = 24 * 3600 * 1000
 """How long an ended verification stays explainable."""
+
+
+DEFAULT_CODE_LENGTH = 6
 
 
 class SenderKind(StrEnum):
@@ -207,12 +211,15 @@ class App:
     `sent_within_ms`: a message that has not been sent by then goes to the next sender of the route. `denial_words`:
     what a person answers to say "that wasn't me", as `replies.plain` writes it; "no" stands for all phrases
     that mean it. `factors`: which kinds of factors count for a purpose; all, for a purpose that is not in it.
+    `risk`: whom to ask before a code is sent.
+    `acr`: what receipts say of the policy of a purpose, where it names something.
+    `test_codes`: the code of each test number (E.164); nothing is ever sent to those.
     """
 
     name: str
     brand: str
     route: tuple[Sender, ...]
-    code_length: int = 6
+    code_length: int = DEFAULT_CODE_LENGTH
     code_ttl_ms: int = 300_000
     max_checks: int = 5
     resend_after_ms: tuple[int, ...] = (30_000, 60_000, 120_000)
@@ -227,6 +234,13 @@ class App:
     denial_words: frozenset[str] = frozenset({"no"})
     callback: Endpoint | None = None
     factors: Mapping[str, frozenset[FactorKind]] = field(default_factory=dict)
+    risk: RiskHook | None = None
+    acr: Mapping[str, str] = field(default_factory=dict)
+    test_codes: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def counts(self, purpose: str) -> frozenset[FactorKind]:
+        """The kinds of factors that count for a purpose: all, where nothing is said of it."""
+        return self.factors.get(purpose, frozenset(FactorKind))
 
     def may_send_to(self, region: str | None) -> bool:
         """Whether the app's country list lets a number of this ISO 3166 region through."""
@@ -256,3 +270,8 @@ class Policy:
     def endpoints(self) -> Mapping[str, Endpoint]:
         """The callback endpoint of each app that has one, by app."""
         return {name: app.callback for name, app in self.apps.items() if app.callback is not None}
+
+    @property
+    def risk_hooks(self) -> Mapping[str, RiskHook]:
+        """The risk hook of each app that has one, by app."""
+        return {name: app.risk for name, app in self.apps.items() if app.risk is not None}

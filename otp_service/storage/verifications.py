@@ -10,6 +10,7 @@ from ..domain.denial import Denial
 from ..domain.ending import Canceled, Ended, NotFound, Redeemed
 from ..domain.errors import KeyUnknown, NotReady, StoreUnavailable
 from ..domain.ids import Ids, Reference
+from ..domain.marks import marked_test
 from ..domain.policy import MAX_CONSECUTIVE_WRONG, MAX_LIFETIME_MS, TOMBSTONE_MS
 from ..domain.starting import StartCommand, Started, StartRefused, WouldSend
 from ..domain.verification import Status
@@ -141,6 +142,8 @@ class Verifications:
             sent_within_ms=app.sent_within_ms,
             refusal_gap_ms=REFUSAL_GAP_MS,
             challenge=command.challenge,
+            test=flag(command.test),
+            notice=flag(command.notice),
             dry_run=flag(dry_run),
         )
 
@@ -214,7 +217,7 @@ class Verifications:
         self._told.add_check(self._keys.record(ref), command.operation_id, reply)
         match reply[0]:
             case "approved":
-                return self._approved(command, ref, reply[1:9])
+                return self._approved(command, ref, reply[1:10])
             case "wrong":
                 return Wrong(int(reply[1]))
             case "unbound":
@@ -231,7 +234,7 @@ class Verifications:
                 return NotFound()
 
     def _approved(self, command: CheckCommand, ref: Reference, reply: Sequence[str]) -> Approved:
-        at, number_hash, purpose, channel, context_hash, receipt_id, mask, subject = reply
+        at, number_hash, purpose, channel, context_hash, receipt_id, mask, subject, test = reply
         approval = Approval(
             verification_id=ref.verification_id,
             status="approved",
@@ -241,6 +244,7 @@ class Verifications:
             channel=channel,
             sub=self._ids.subject(command.app.name, subject or number_hash),
             receipt="",
+            test=marked_test(test == flag(True)),
         )
         # Each command has a receipt id of its own: another one is that of the first approval.
         replayed = receipt_id != command.receipt_id

@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from otp_service.domain.admission import OuterAnswer
 from otp_service.domain.delivery import Accepted, Action, NotSent, Refused, SendOutcome, Unknown
 from otp_service.domain.ids import Reference, shard_of
 from otp_service.domain.outbox import Job, SendPermit, Timer
-from otp_service.domain.policy import App, Limit, Slot
+from otp_service.domain.policy import App
 
 from ..storage.harness import BACKUP, EVERYWHERE, POOL, SAME_PROFILE, SHARDS, SHOP, WHATSAPP, StoreHarness, fresh_number
 from .memory import come, failed_over
@@ -63,8 +62,8 @@ class Delivery:
 def make(stores: StoreHarness) -> Callable[..., Delivery]:
     """Starts a verification and takes its first delivery."""
 
-    def make(app: App = SHOP, **changes: object) -> Delivery:
-        ref = stores.start(fresh_number(), app, **changes).reference
+    def make(app: App = SHOP) -> Delivery:
+        ref = stores.start(fresh_number(), app).reference
         return Delivery(stores, ref, stores.take(ref))
 
     return make
@@ -399,23 +398,3 @@ def test_every_delivery_ends(make: Callable[..., Delivery], outcome: SendOutcome
     due = delivery.come("closing")
     assert [close(due), close(due)] == [status, None]
     assert delivery.status == status
-
-
-@pytest.mark.parametrize(("outcome", "returned"), [(DEAD, 1), (ACCEPTED, 0), (NotSent("x"), 0)])
-def test_slots_of_a_send_are_returned_once_it_failed(
-    make: Callable[..., Delivery], outcome: SendOutcome, returned: int
-) -> None:
-    """To whoever claims them first; never those of a send that was accepted, or that may still be."""
-    slot = Slot("accounts", "a", Limit(2, 60_000))
-    delivery = make(ALONE, send_slots=[OuterAnswer(slot, 0, "1700000000000")])
-    if isinstance(outcome, Refused):
-        delivery.begin()
-        delivery.stores.deliveries.record_refused(delivery.job, outcome)
-    else:
-        record(delivery, outcome)
-    due = Timer(shard_of(delivery.ref.number_hash, SHARDS), "return", delivery.ref, 1)
-    claimed = [delivery.stores.due_deliveries.claim_slots(due) for _ in range(2)]
-    assert [[(one.wanted, one.mark) for one in slots] for slots in claimed] == [
-        [(slot, "1700000000000")] * returned,
-        [],
-    ]

@@ -13,6 +13,7 @@ from .factors import FactorStore
 from .optouts import BlockList, Cursors, OptOutRegistry
 from .people import PersonStore
 from .published_log import PublishedLog
+from .risk import RefusedStarts, RiskReceivers
 from .secrets import KeyIds, Ring, Vault
 from .senders import Alerts, Circuits, HealthReports, Pager, SenderStats
 from .verification import VerificationStore
@@ -40,7 +41,9 @@ __all__ = [
     "PersonStore",
     "PublishedLog",
     "Receivers",
+    "RefusedStarts",
     "Ring",
+    "RiskReceivers",
     "SenderRate",
     "SenderStats",
     "Vault",

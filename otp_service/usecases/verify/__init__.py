@@ -25,6 +25,7 @@ from .exceeded import Exceeded
 from .preview import Preview
 from .redeem import Asserted, RedeemReceipt, Redemption
 from .refusals import NOT_FOUND, ended, seconds
+from .risk import AskRisk
 from .start import StartVerification
 from .start_limits import SlotsOfStarts, StartLimits
 from .start_request import StartRequest
@@ -33,6 +34,7 @@ from .verify import Verify
 __all__ = [
     "NOT_FOUND",
     "Admission",
+    "AskRisk",
     "Asserted",
     "CancelVerification",
     "CheckRequest",

@@ -88,7 +88,7 @@ class CheckVerification:
         StoreUnavailable, and KeyUnknown where another process has the code's key.
         """
         app = configured_app(self._policy, app_name)
-        number = "" if request.to is None else self._people.hash_of(request.to)
+        number = "" if request.to is None else self._people.hash_of(request.to, app)
         person = "" if request.subject is None else self._tries.hash_of(app.name, request.subject)
         if request.verification_id is None:
             return self._by_number(app, number, person, request, request_key)
@@ -105,7 +105,7 @@ class CheckVerification:
             asserted_purpose=request.purpose or "",
             asserted_subject=person,
         )
-        return about(ref, self._verdict(app, ref, self._ask(self._limits.check, make), make))
+        return self._about(app, ref, self._verdict(app, ref, self._ask(self._limits.check, make), make))
 
     def _by_number(
         self, app: App, number: str, person: str, request: CheckRequest, request_key: str
@@ -121,7 +121,10 @@ class CheckVerification:
         by_id = partial(
             self._command, app, request, request_key, ref, asserted_purpose=purpose, asserted_subject=person
         )
-        return about(ref, self._verdict(app, ref, found.answer, by_id))
+        return self._about(app, ref, self._verdict(app, ref, found.answer, by_id))
+
+    def _about(self, app: App, ref: Reference, outcome: Approved | Refusal) -> Approved | Refusal:
+        return self._people.marked(about(ref, outcome), app, ref.number_hash)
 
     def _command(
         self,
@@ -201,8 +204,10 @@ class CheckVerification:
     def _settled(self, app: App, approved: Approved, ref: Reference) -> Approved | Refusal:
         """The approval, if the number is bound to the subject. Only that opens the subject's account."""
         subject = self._tries.named(app.name, approved.subject)
-        factor = self._tries.approve(subject, ref, approved)
-        return factor if isinstance(factor, Refusal) else self._signed(app, replace(approved, factor=factor))
+        settled = self._tries.approve(app, subject, ref, approved)
+        if isinstance(settled, Refusal):
+            return settled
+        return self._signed(app, replace(approved, factor=settled.factor, bound=settled.bound))
 
     def _ask(self, check: Callable[[CheckCommand], T], make: Callable[[], CheckCommand]) -> T:
         try:
@@ -228,6 +233,9 @@ class CheckVerification:
             approved_s=approved.at_ms // 1000,
             factor_id=factor_id(approved.factor) if approved.factor else "",
             kind=FactorKind.SMS if approved.factor else "",
+            test=approval.test is True,
+            acr=app.acr.get(approval.purpose, "") if FactorKind.SMS in app.counts(approval.purpose) else "",
+            change=receipt.Change.NUMBER_BOUND if approved.bound else "",
         )
         approval.receipt = receipt.encode(claims, ring.active_kid, ring.sign)
         return approved

@@ -27,6 +27,7 @@ _NUMBER = (
     "destination_blocked",
     "opted_out",
     "number_not_bound",
+    "guard_refused",
 )
 _LIMITS = ("too_many_wrong_codes", "context_conflict", "resend_too_soon", "rate_limited", "queue_full", "audit_backlog")
 _DOC = Doc(
@@ -82,7 +83,8 @@ class StartRoutes:
             if outcome.limit:
                 telemetry.child(telemetry.LIMITS, call.app, outcome.limit, LimitMode.ENFORCE).inc()
             return self._refusal(call, outcome)
-        telemetry.child(telemetry.STARTS, call.app, "resend" if outcome.resent else "new").inc()
+        kind = "test" if outcome.test else "resend" if outcome.resent else "new"
+        telemetry.child(telemetry.STARTS, call.app, kind).inc()
         verification_id = outcome.reference.verification_id
         shown = shown_as(StartedVerification, outcome, watch_token=self._tokens.make(verification_id))
         return reply(

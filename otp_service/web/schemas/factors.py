@@ -22,6 +22,7 @@ _Label = Annotated[
 ]
 _CODE_FORM = {"pattern": "^[0-9]{4,10}$"}
 _DIGITS = Annotated[str, Meta(description="What the app shows.", examples=["123456"], extra_json_schema=_CODE_FORM)]
+_RECEIPT = "A compact JWS (EdDSA) of `FactorChangeClaims`."
 KindWord = Annotated[str, words(FactorKind)]
 
 
@@ -87,6 +88,7 @@ class Factor(msgspec.Struct, omit_defaults=True):
     last_used_at: Time | None
     codes_left: Annotated[Count, Meta(description="Of recovery codes.")] | UnsetType = UNSET
     to: MaskedNumber | UnsetType = UNSET
+    receipt: Annotated[str, Meta(description=f"{_RECEIPT} In the reply to its confirmation.")] | UnsetType = UNSET
 
 
 class FactorList(msgspec.Struct):
@@ -158,6 +160,7 @@ class RecoveryCodes(msgspec.Struct):
 
     factor_id: str
     codes: Annotated[list[str], Meta(description="Each is good once. The case, blanks and hyphens do not count.")]
+    receipt: Annotated[str, Meta(description=_RECEIPT)]
 
     def __repr__(self) -> str:
         return f"RecoveryCodes({self.factor_id}, ...)"

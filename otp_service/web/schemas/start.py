@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from ...domain import binding, message_text
+from ...domain import binding, message_text, notices
 from ...domain.errors import InvalidRequest
 from ...domain.verification import DEFAULT_PURPOSE
 from .autofill import Autofill
@@ -45,7 +45,10 @@ _CHALLENGE = (
     "(RFC 7636, S256). A check then needs the verifier."
 )
 _CHALLENGE_FORM = {"pattern": f"^{binding.CHALLENGE}$"}
-_DRY_RUN = "Only say what would happen, as 200 `StartPreview`: nothing is queued, sent, counted or recorded."
+_DRY_RUN = (
+    "Only say what would happen, as 200 `StartPreview`: nothing is queued, sent, counted or recorded, and no "
+    "risk hook is asked."
+)
 _PROOF = (
     "With `subject` and the purpose `bind`: an unspent receipt of the subject, which is spent. It lets a code go to a "
     "number that is not bound to the subject; its approval binds the number."
@@ -81,6 +84,8 @@ class StartRequest(Request):
         require_ascii(self.to)
         if not message_text.printable(self.purpose):
             raise InvalidRequest("purpose must be printable.", [("/purpose", "printable characters only")])
+        if self.purpose in notices.PURPOSES:
+            raise InvalidRequest("The service's own notices have this purpose.", [("/purpose", "another word")])
         require_context(self.context)
         require_legible(self.context)
         if len(self.metadata.encode()) > MAX_METADATA:

@@ -24,7 +24,7 @@
 -- Reply {operation, token of the verification, and then:
 --       'no_key', key id}: made with a key of which no digest is given ·
 --       'approved', ms, number hash, purpose, channel, context hash, receipt id, mask,
---       keyed hash of the subject or ''} ·
+--       keyed hash of the subject or '', '1' of a test number} ·
 --       'wrong' or 'unbound', checks left} · 'ended', status, 'counted' by this guess or nothing} ·
 --       'limited', ms, the limit that refuses or ''} · 'not_found'} ·
 --       'of_subject', keyed hash}: call again with a try of that subject
@@ -41,15 +41,16 @@ if by_number then
   if not token then return {operation, '', 'not_found'} end
   record_key, secrets_key = record_key .. token, secrets_key .. token
 end
-local facts, status, expires, attempts_before, sending, version, context_hash, challenges, unbound, born, done, subject =
-  unpack(redis.call('HMGET', record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.ATTEMPTS, Record.SENDING,
-  Record.VERSION, Record.CONTEXT_HASH, Record.CHALLENGES, Record.UNBOUND, Record.RUN, Record.OPERATION .. operation,
-  Record.SUBJECT))
+local facts, status, expires, attempts_before, sending, version, context_hash, challenges, unbound, born, done, subject,
+  test, notice = unpack(redis.call('HMGET', record_key, Record.FACTS, Record.STATUS, Record.EXPIRES, Record.ATTEMPTS,
+  Record.SENDING, Record.VERSION, Record.CONTEXT_HASH, Record.CHALLENGES, Record.UNBOUND, Record.RUN,
+  Record.OPERATION .. operation, Record.SUBJECT, Record.TEST, Record.NOTICE))
 local of_app, purpose, mask, created, max_checks, _, key_id = string.match(facts or '', RecordFacts.PARSE)
 
 local function approved(at, receipt)
   local _, _, channel = string.match(sending, Sending.PARSE)
-  return {operation, token, 'approved', at, number_hash, purpose, channel, context_hash or '', receipt, mask, subject or ''}
+  return {operation, token, 'approved', at, number_hash, purpose, channel, context_hash or '', receipt, mask,
+    subject or '', test or ''}
 end
 
 -- The approval that this verification got before.
@@ -62,8 +63,8 @@ if done then
   if outcome == 'approved' then return approved_before() end
   return {operation, token, outcome, value, 'counted'}
 end
--- A record that lost a field is no verification.
-local whole = status and expires and attempts_before and sending
+-- A record that lost a field is no verification, nor is a notice.
+local whole = status and expires and attempts_before and sending and not notice
 if of_app ~= app or not whole then return {operation, token, 'not_found'} end
 if asserted_number ~= '' and asserted_number ~= number_hash then return {operation, token, 'not_found'} end
 if asserted_purpose ~= '' and asserted_purpose ~= purpose then return {operation, token, 'not_found'} end
@@ -146,8 +147,9 @@ if guessed == digest then
     fields[#fields + 1] = request_key
   end
   answer('approved', '')
-  add_to_timeline(fields, version + 1, 'verification.approved', now)
-  write_ending(c, fields, 'approved', audit_event('verification.approved'), version + 1)
+  local detail = test and '{"test":true}' or nil
+  add_to_timeline(fields, version + 1, 'verification.approved', now, nil, detail)
+  write_ending(c, fields, 'approved', audit_event('verification.approved', nil, detail), version + 1)
   return approved(int(now), receipt_id)
 end
 if not subject then
