@@ -6,6 +6,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from ...domain.factors import FactorKind
+from ...domain.marks import MarkedTest
 from .values import Count, ProblemCode, Seconds, words
 
 _STATUS_FORM = {"minimum": 400, "maximum": 599}
@@ -52,5 +53,6 @@ class Problem(msgspec.Struct):
         Annotated[list[Alternative], Meta(description="Of a start that cannot send: the other ways of its subject.")]
         | UnsetType
     ) = UNSET
+    test: MarkedTest = UNSET
     resubscribe: Annotated[str, Meta(description="With `opted_out`: how a person opts in.")] | UnsetType = UNSET
     reasons: Annotated[list[Reason], Meta(description="With `not_ready`, at /readyz.")] | UnsetType = UNSET
