@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from ..domain import codes, message_text, replies
 from ..domain.errors import InvalidNumber
+from ..domain.limits import RESERVED
+from ..domain.names import NAME_FORM, is_name
 from ..domain.numbering import Kind
 from ..domain.phone import REGIONS, is_e164
 from ..domain.phone import parse as parse_phone
@@ -94,6 +96,21 @@ def windows(values: "Sequence[LimitEntry]") -> None:
     """Limits over a window of time."""
     if any(value.per < 1000 for value in values):
         raise ValueError("per must be at least 1s")
+
+
+def rules(values: "Sequence[LimitEntry]") -> None:
+    """The rules of a limit."""
+    windows(values)
+    if not values:
+        raise ValueError('at least one rule must be there; write for example [{limit = 300, per = "1h"}]')
+
+
+def limit_name(value: str) -> None:
+    """The name of an entry of `[[limits]]`, which refusals tell."""
+    if not is_name(value):
+        raise ValueError(f"{value[:40]!r} is no name: it has {NAME_FORM}")
+    if value in RESERVED:
+        raise ValueError(f"{value!r} is the name of a limit that is there anyway; choose another")
 
 
 def wrong_codes(values: "Sequence[LimitEntry]") -> None:

@@ -55,6 +55,7 @@ class EventType(StrEnum):
     OPTED_IN = "optout.removed"
     PERSON_SHOWN = "person.shown"
     LOCK_LIFTED = "person.lock_lifted"
+    LIMIT_EXCEEDED = "limit.exceeded"
     REPLY_UNCLEAR = "reply.unclear"
     WEBHOOK_REJECTED = "webhook.rejected"
     KEY_CREATED = "key.created"

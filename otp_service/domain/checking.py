@@ -1,6 +1,6 @@
 """Checking a code: the command for the store, and what the store may answer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta
 from .ending import Ended, NotFound
 from .ids import Reference
 from .marks import MarkedTest
-from .policy import App, Channel, NumberLimits
+from .policy import App, Channel, NumberLimits, Slot
 
 
 @dataclass(slots=True)
@@ -22,7 +22,8 @@ class CheckCommand:
     are not empty; otherwise the answer is NotFound. `request_key` (a keyed hash of Idempotency-Key and body, or empty)
     marks the approval, and finds it again while the verification is remembered. `by_subject`: the keyed hash of the
     subject of whose budget a try was taken for this guess, or empty. `challenge` is that of the verifier which the
-    caller has.
+    caller has. `slots`: what the guess takes in limits apart from the number, if it is wrong; `outer_wait_ms` is not 0
+    where one of them, `outer_limit`, refuses.
     """
 
     operation_id: str
@@ -38,6 +39,9 @@ class CheckCommand:
     per_number: NumberLimits = field(default_factory=NumberLimits)
     challenge: str = ""
     by_subject: str = ""
+    slots: Sequence[Slot] = ()
+    outer_wait_ms: int = 0
+    outer_limit: str = ""
 
 
 class Approval(msgspec.Struct):
@@ -86,9 +90,10 @@ class Wrong(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Limited:
-    """The number's budget of wrong codes is spent."""
+    """A budget of wrong codes is spent: the number's, or that of `limit`, as the configuration names it."""
 
     wait_ms: int
+    limit: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,6 +205,8 @@ class Verifications:
             request_key=command.request_key,
             challenge=command.challenge,
             unbound_max=UNBOUND_CHECKS,
+            outer_wait_ms=command.outer_wait_ms,
+            outer_limit=command.outer_limit,
             digests=[part for kid, digest in command.digests.items() for part in (kid, bytes.fromhex(digest))],
         )
         require_echo(reply, command.operation_id)
@@ -220,9 +222,9 @@ class Verifications:
             case "unbound":
                 return Wrong(int(reply[1]), unbound=True)
             case "ended":
-                return Ended(Status(reply[1]))
+                return Ended(Status(reply[1]), counted=len(reply) > 2)
             case "limited":
-                return Limited(int(reply[1]))
+                return Limited(int(reply[1]), reply[2])
             case "of_subject":
                 return OfSubject(reply[1])
             case "no_key":

@@ -76,4 +76,5 @@ def _text(pending: PendingDelivery, app: App, sender: Sender, box: Box) -> str:
         context=box.context,
         autofill=message_text.read_autofill(pending.autofill),
         replies=sender.two_way,
+        denials=message_text.heard(app.denial_words),
     )

@@ -152,7 +152,7 @@ class Keys:
     def throttle(self, shard: int, kind: str) -> str:
         """String: mark that an event of this kind was recorded lately, or that this one event of an API key was.
 
-        TTL: a second; a day.
+        Of a refusal by a risk hook: with app and number hash. TTL: a second; a day.
         """
         return f"{self._tag(shard)}:throttle:{kind}"
 

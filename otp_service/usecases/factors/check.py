@@ -26,11 +26,12 @@ from ..subjects import Subjects
 from ..verify.apps import configured_app
 from ..verify.check import CheckVerification, MakeCommand
 from ..verify.refusals import NOT_FOUND, tries_spent
+from ..verify.start_request import CountedRequest
 from . import refusals
 from .guesses import Candidates, digit_candidates, recovery_candidates, shown_steps
 
 
-class FactorRequest(Protocol):
+class FactorRequest(CountedRequest, Protocol):
     """What a caller sends, validated in form."""
 
     @property

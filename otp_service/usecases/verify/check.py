@@ -5,6 +5,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Protocol, TypeVar
 
+import msgspec
+
 from ...domain import binding, codes, receipt
 from ...domain.checking import Approved, CheckAnswer, CheckCommand, Limited, OfSubject, Wrong
 from ...domain.ending import Ended
@@ -17,8 +19,10 @@ from ...domain.verification import DEFAULT_PURPOSE, Status
 from .. import ports
 from .apps import configured_app
 from .digests import code_digest
+from .guess_limits import GuessLimits
 from .people import People
 from .refusals import NOT_FOUND, about, ended, too_many_wrong_codes
+from .start_request import CountedRequest
 from .subjects import SubjectTries
 
 T = TypeVar("T")
@@ -26,8 +30,8 @@ MakeCommand = Callable[..., CheckCommand]
 """Makes the command of a guess: a new operation each time. `by_subject`: a try of this subject was taken."""
 
 
-class Guess(Protocol):
-    """A code, and what it must be bound to."""
+class Guess(CountedRequest, Protocol):
+    """A code, what it must be bound to, and what limits count it by."""
 
     @property
     def code(self) -> str: ...
@@ -60,15 +64,16 @@ class CheckVerification:
     def __init__(
         self,
         *,
-        store: ports.VerificationStore,
         vault: ports.Vault,
         people: People,
         policy: Policy,
         issuer: str,
         token_bytes: Callable[[int], bytes],
         tries: SubjectTries,
+        limits: GuessLimits,
     ) -> None:
-        self._store = store
+        """`limits` judges guesses."""
+        self._limits = limits
         self._vault = vault
         self._people = people
         self._policy = policy
@@ -100,7 +105,7 @@ class CheckVerification:
             asserted_purpose=request.purpose or "",
             asserted_subject=person,
         )
-        return self._about(app, ref, self._verdict(app, ref, self._ask(self._store.check, make), make))
+        return self._about(app, ref, self._verdict(app, ref, self._ask(self._limits.check, make), make))
 
     def _by_number(
         self, app: App, number: str, person: str, request: CheckRequest, request_key: str
@@ -109,7 +114,7 @@ class CheckVerification:
         by_number = partial(
             self._command, app, request, request_key, nobody, by_purpose=purpose, asserted_subject=person
         )
-        found = self._ask(self._store.check_latest, by_number)
+        found = self._ask(self._limits.check_latest, by_number)
         if found is None:
             return NOT_FOUND
         ref = found.reference
@@ -152,6 +157,7 @@ class CheckVerification:
             per_number=self._policy.per_number,
             challenge=binding.challenge_of(request.code_verifier) if request.code_verifier else "",
             by_subject=by_subject,
+            slots=self._limits.slots(app, ref, request),
         )
 
     def _verdict(self, app: App, ref: Reference, answer: CheckAnswer, make: MakeCommand) -> Approved | Refusal:
@@ -189,7 +195,7 @@ class CheckVerification:
         self, subject: Subject, taken: TryTaken, make: Callable[[], CheckCommand], *, judged: bool
     ) -> CheckAnswer:
         try:
-            return self._ask(self._store.check, make)
+            return self._ask(self._limits.check, make)
         except KeyUnknown:
             if not judged:
                 self._tries.give_back(subject, taken)
@@ -243,7 +249,7 @@ def refusal_of(answer: CheckAnswer) -> Refusal:
             return Refusal("code_incorrect", detail, fields={"checks_left": checks_left})
         case Ended(status):
             return ended(status)
-        case Limited(wait_ms):
-            return too_many_wrong_codes(wait_ms)
+        case Limited(wait_ms, limit):
+            return msgspec.structs.replace(too_many_wrong_codes(wait_ms, limit), limit=limit)
         case _:
             return NOT_FOUND

@@ -72,4 +72,5 @@ def _text(command: StartCommand, sender: Sender | None, request: StartRequest) -
         context=request.context,
         autofill=message_text.read_autofill(request.autofill),
         replies=sender.two_way,
+        denials=message_text.heard(command.app.denial_words),
     )

@@ -19,6 +19,7 @@ from .apps import configured_app
 from .digests import code_digest
 from .people import People, with_test
 from .reachability import counts_for_nothing, no_room_for_payment, unreachable
+from .risk import AskRisk
 from .start_refusals import NO_ROOM, refusal_of
 from .start_request import StartRequest
 from .start_subjects import Named, StartSubjects, with_alternatives
@@ -41,6 +42,7 @@ class StartVerification:
         token_bytes: Callable[[int], bytes],
         randbelow: Callable[[int], int],
         subjects: StartSubjects,
+        ask_risk: AskRisk,
     ) -> None:
         self._admission = admission
         self._sender_health = sender_health
@@ -52,6 +54,7 @@ class StartVerification:
         self._token_bytes = token_bytes
         self._randbelow = randbelow
         self._subjects = subjects
+        self._ask_risk = ask_risk
 
     def __call__(self, app_name: str, request: StartRequest, operation_id: str | None = None) -> Started | Refusal:
         """Queue a code for the number. `operation_id` makes a repeat of the same request find the first's result.
@@ -62,7 +65,8 @@ class StartVerification:
         require_fit(app, request)
         to = self._people.phone(request.to, app)
         named = self._subjects.named(app, request, to.e164)
-        outcome = self._start(self._prepared(app, to, request, operation_id), named, request, to)
+        command = self._prepared(app, to, request, operation_id)
+        outcome = self._start(self._asked(command, named, request, to), named, request, to)
         if isinstance(outcome, Started):
             return outcome
         refusal = with_alternatives(outcome, app, named, request.purpose)
@@ -84,6 +88,20 @@ class StartVerification:
             return command, to
         refusal = self._subjects.objection(named, command.reference.number_hash, request)
         return refusal or (replace(command, subject=named.subject.hash), to)
+
+    def _asked(
+        self, command: StartCommand | Refusal, named: Named | None, request: StartRequest, to: Phone
+    ) -> StartCommand | Refusal:
+        """What the app's risk hook says, if it has one; a number that is not the subject's is no question.
+
+        Nothing is sent to a test number, so nobody is asked about one.
+        """
+        if isinstance(command, Refusal) or command.app.risk is None or to.e164 in command.app.test_codes:
+            return command
+        if named is None:
+            return self._ask_risk(command, request, to, self._admission)
+        objection = self._subjects.objection(named, command.reference.number_hash, request)
+        return objection or self._ask_risk(command, request, to, self._admission, named.subject.hash)
 
     def _start(
         self, command: StartCommand | Refusal, named: Named | None, request: StartRequest, to: Phone

@@ -41,6 +41,8 @@ class NoticeRequest:
     code_challenge: str = ""
     subject: str | None = None
     proof: str | None = None
+    device_id: str | None = None
+    limit_keys: Mapping[str, str] = field(default_factory=dict)
 
 
 class Start(Protocol):

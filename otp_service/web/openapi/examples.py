@@ -60,7 +60,8 @@ BY_TYPE: dict[str, Any] = {
         "would": "refuse",
         "sender": "pool",
         "kind": "number_pool",
-        "text": "****** is your Acme code. It expires in 5 minutes. Do not share it. Reply STOP to opt out.",
+        "text": "****** is your Acme code. It expires in 5 minutes. Do not share it. Not you? Reply NO. "
+        "Reply STOP to opt out.",
         "encoding": "GSM-7",
         "segments": 1,
         "refused_by": {"code": "rate_limited", "limit": "service.sends_per_number", "retry_after": 412},

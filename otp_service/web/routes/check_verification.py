@@ -6,6 +6,7 @@ from ... import telemetry
 from ...domain.checking import Approval
 from ...domain.errors import Refusal
 from ...domain.factor_checking import FactorApproval
+from ...domain.policy import LimitMode
 from ...usecases.factors import FactorUseCases
 from ...usecases.verify import Verify
 from ..bodies import decode, require_json
@@ -59,7 +60,7 @@ class CheckRoutes:
             return self._judge_factors(call, request, request_key)
         outcome = self._verify.check(call.app, request, request_key)
         if isinstance(outcome, Refusal):
-            telemetry.child(telemetry.CHECKS, call.app, outcome.code).inc()
+            _count(call, outcome)
             return self._problems.refusal(outcome, call.request_id)
         approval = outcome.approval
         answer = "replayed" if outcome.replayed else "test" if approval.test is True else "approved"
@@ -69,7 +70,13 @@ class CheckRoutes:
     def _judge_factors(self, call: Call, request: CheckRequest, request_key: str) -> Reply:
         outcome = self._factors.check(call.app, request.subject or "", request, request_key)
         if isinstance(outcome, Refusal):
-            telemetry.child(telemetry.CHECKS, call.app, outcome.code).inc()
+            _count(call, outcome)
             return self._problems.refusal(outcome, call.request_id)
         telemetry.child(telemetry.CHECKS, call.app, "test" if outcome.test is True else "approved").inc()
         return reply(200, outcome)
+
+
+def _count(call: Call, refusal: Refusal) -> None:
+    telemetry.child(telemetry.CHECKS, call.app, refusal.code).inc()
+    if refusal.limit:
+        telemetry.child(telemetry.LIMITS, call.app, refusal.limit, LimitMode.ENFORCE).inc()

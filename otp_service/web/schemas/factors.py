@@ -1,5 +1,6 @@
 """Second factors: what callers ask for, and what they are shown. A secret and a recovery code are shown once."""
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
@@ -124,6 +125,19 @@ class FactorCheckRequest(Request):
     def purpose(self) -> str | None:
         """The purpose, if the caller gave one."""
         return given(self.given_purpose)
+
+    @property
+    def client_ip(self) -> None:
+        """No limit counts it by an address."""
+
+    @property
+    def device_id(self) -> None:
+        """No limit counts it by a device."""
+
+    @property
+    def limit_keys(self) -> Mapping[str, str]:
+        """No limit counts it by words."""
+        return {}
 
     @property
     def code_verifier(self) -> None:

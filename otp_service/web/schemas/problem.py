@@ -54,5 +54,9 @@ class Problem(msgspec.Struct):
         | UnsetType
     ) = UNSET
     test: MarkedTest = UNSET
+    reason: Annotated[str, Meta(description="With `guard_refused`: what refused.")] | UnsetType = UNSET
+    risk_reason: (
+        Annotated[str, Meta(description="With `guard_refused`: what the operator's risk hook said.")] | UnsetType
+    ) = UNSET
     resubscribe: Annotated[str, Meta(description="With `opted_out`: how a person opts in.")] | UnsetType = UNSET
     reasons: Annotated[list[Reason], Meta(description="With `not_ready`, at /readyz.")] | UnsetType = UNSET

@@ -12,18 +12,21 @@
 --
 -- KEYS record! secrets! number! audit! run
 -- ARGV operation token number_hash app receipt_id wrong_rules consecutive_max asserted_number asserted_purpose
---      asserted_subject by_purpose by_subject request_key wrong_everywhere_rules challenge unbound_max digests...
+--      asserted_subject by_purpose by_subject request_key wrong_everywhere_rules challenge unbound_max outer_wait_ms
+--      outer_limit digests...
 -- Where by_purpose: of the number's latest verification that is asked for; then `token` is '', and the keys of record
 --       and secrets are to be completed with the one that is found · '' if asked by id ·
 --       by_subject: keyed hash of the subject of whose budget a try was taken, '' for none ·
 --       challenge: of the verifier that is given, or '' · unbound_max: checks without the right one that are answered ·
 --       asserted_number (its hash), asserted_subject (its hash), asserted_purpose and request_key: '' for none ·
+--       outer_wait_ms: until a limit apart from the number passes, 0 if it does · outer_limit: its name, or '' ·
 --       digests: key id, digest, key id, digest ... of the guess
 -- Reply {operation, token of the verification, and then:
 --       'no_key', key id}: made with a key of which no digest is given ·
 --       'approved', ms, number hash, purpose, channel, context hash, receipt id, mask,
 --       keyed hash of the subject or '', '1' of a test number} ·
---       'wrong' or 'unbound', checks left} · 'ended', status} · 'limited', ms} · 'not_found'} ·
+--       'wrong' or 'unbound', checks left} · 'ended', status, 'counted' by this guess or nothing} ·
+--       'limited', ms, the limit that refuses or ''} · 'not_found'} ·
 --       'of_subject', keyed hash}: call again with a try of that subject
 -- Holds the guess is counted in every budget before it is compared, so a store that refuses writes never answers a
 --       guess; at most `max_checks` guesses of a verification are ever compared, and at most one is ever approved. A
@@ -58,7 +61,7 @@ end
 if done then
   local outcome, value = string.match(done, CheckReply.PARSE)
   if outcome == 'approved' then return approved_before() end
-  return {operation, token, outcome, value}
+  return {operation, token, outcome, value, 'counted'}
 end
 -- A record that lost a field is no verification, nor is a notice.
 local whole = status and expires and attempts_before and sending and not notice
@@ -86,7 +89,7 @@ if not digest then return {operation, token, 'not_found'} end
 if (challenges or challenge ~= '') and not (challenges and challenge ~= ''
     and string.find(challenges, challenge, 1, true)) then
   local left = unbound_max - (tonumber(unbound) or 0) - 1
-  if left < 0 then return {operation, token, 'limited', int(tonumber(expires) - now)} end
+  if left < 0 then return {operation, token, 'limited', int(tonumber(expires) - now), ''} end
   local detail = '{"reason":"code_verifier"}'
   local fields = {Record.UNBOUND, int(unbound_max - left), Record.OPERATION .. operation,
     string.format(CheckReply.PACK, 'unbound', int(left))}
@@ -97,8 +100,10 @@ if (challenges or challenge ~= '') and not (challenges and challenge ~= ''
 end
 
 if subject and by_subject == '' then return {operation, token, 'of_subject', subject} end
-local wait = not subject and wrong_codes_wait(own, all, now)
-if wait then return {operation, token, 'limited', int(wait)} end
+local wait, limit
+if not subject then wait, limit = wrong_codes_wait(own, all, now) end
+if tonumber(outer_wait_ms) > (wait or 0) then wait, limit = tonumber(outer_wait_ms), outer_limit end
+if wait then return {operation, token, 'limited', int(wait), limit} end
 
 -- A code whose key this process does not have cannot be checked: no guess may be lost on it.
 local guessed
@@ -165,4 +170,4 @@ answer('ended', 'exhausted')
 add_to_timeline(fields, version + 2, 'verification.exhausted', now)
 write_ending(c, fields, 'exhausted',
   failed .. AuditEvents.SEPARATOR .. audit_event('verification.exhausted'), version + 1)
-return {operation, token, 'ended', 'exhausted'}
+return {operation, token, 'ended', 'exhausted', 'counted'}

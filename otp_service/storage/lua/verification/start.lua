@@ -63,7 +63,7 @@ if latest then
     if dry_run ~= '1' then end_verification({audit = audit_key, secrets = known_secrets_key, now = now,
       who = {record = known_record_key, token = latest, app = app, mask = mask, number_hash = number_hash}},
       'verification.expired', old_version) end
-    ended_by_store = now < (tonumber(old_expires) or 0)
+    ended_by_store = now < (tonumber(old_expires) or 0) and not is_of_living_run(old_run)
   elseif old_status == 'pending' and (old_subject or '') == subject and (old_test or '0') == test
     and redis.call('EXISTS', known_secrets_key) == 1 then
     -- A code that was sent for one subject is never sent again for another one who shares the phone. A number that is
@@ -71,7 +71,7 @@ if latest then
     pending = true
     who.token, who.record = latest, known_record_key
   elseif old_status == 'expired' then
-    ended_by_store = (tonumber(old_ended) or now) < (tonumber(old_expires) or 0)
+    ended_by_store = (tonumber(old_ended) or now) < (tonumber(old_expires) or 0) and not is_of_living_run(old_run)
   end
 end
 
