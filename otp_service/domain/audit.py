@@ -67,6 +67,8 @@ class EventType(StrEnum):
     STORE_EMPTIED = "store.emptied"
     LEDGER_GAP = "ledger.gap"
     WITNESS_ADDED = "witness.added"
+    AUDIT_READ = "audit.read"
+    AUDIT_EXPORTED = "audit.exported"
     SERVICE_STARTED = "service.started"
     CONFIGURATION_LOADED = "configuration.loaded"
 
