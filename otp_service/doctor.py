@@ -19,6 +19,7 @@ from .config import Settings
 from .diagnosis.addresses import check_addresses
 from .diagnosis.durability import check_durability, check_replicas, check_restarts
 from .diagnosis.fleet import check_fleet
+from .diagnosis.guessing import check_guessing
 from .diagnosis.old_keys import check_old_keys
 from .diagnosis.result import CheckResult
 from .diagnosis.risk import check_risk_hooks
@@ -30,6 +31,7 @@ from .receivers.client import Receivers
 from .storage import connect, readiness
 from .storage.callbacks import Callbacks
 from .storage.fleet import Fleet
+from .storage.guesses import Guesses
 from .storage.keyrings import Keyrings
 from .telnyx.check_senders import check_senders
 
@@ -76,6 +78,7 @@ def _store(settings: Settings) -> Iterator[CheckResult]:
     yield from check_fleet(Fleet(stores.store, stores.scripts, stores.keys), _own(settings, stores))
     yield from _memory(settings, stores)
     yield from _circuits(settings, stores)
+    yield from check_guessing(settings.policy, Guesses(stores.scripts, stores.keys))
     yield from _callbacks(settings, stores)
     stores.store.close()
 

@@ -11,6 +11,7 @@ from ..domain.territories import expanded
 from .callbacks import read_endpoint
 from .duration import plain_ms
 from .faults import Faults
+from .guessing import read_rule
 from .risk import read_hook
 from .sections import AppSection, LimitEntry, ServiceSection
 
@@ -35,6 +36,7 @@ def build_app(
         "denial_words": _set(section.denial_words, replies.plain),
         "factors": _factors(section.factors),
         "callback": read_endpoint(name, section, environ, faults),
+        "guessing": read_rule(name, section.guessing, faults),
         "risk": read_hook(name, section.risk, environ, faults),
     }
     route = _route(name, section.route or [], senders, faults)

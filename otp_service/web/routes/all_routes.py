@@ -11,6 +11,7 @@ from ...storage.audit_log import AuditLog
 from ...storage.idempotency import Idempotency
 from ...usecases.browse import Browse
 from ...usecases.factors import FactorUseCases
+from ...usecases.guess_watch import Judged
 from ...usecases.receive import Receive
 from ...usecases.support import Support
 from ...usecases.verify import Verify
@@ -55,6 +56,7 @@ class Backend:
     factors: FactorUseCases
     browse: Browse
     support: Support
+    judged: Judged
     watch: Watch
     receive: Receive
     idempotency: Idempotency
@@ -107,7 +109,9 @@ def _verification_routes(backend: Backend) -> list[Route]:
     factors = backend.factors
     start_keys = IdempotencyKeys("idem", backend.idempotency, backend.ids, problems)
     check_keys = IdempotencyKeys("idem-check", backend.idempotency, backend.ids, problems)
-    check = CheckRoutes(verify, factors, check_keys, problems, seal=backend.seal, unseal=backend.unseal)
+    check = CheckRoutes(
+        verify, factors, check_keys, problems, judged=backend.judged, seal=backend.seal, unseal=backend.unseal
+    )
     return [
         *StartRoutes(verify, start_keys, tokens, problems, backend.policy).routes(),
         *check.routes(),

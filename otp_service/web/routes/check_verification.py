@@ -10,6 +10,7 @@ from ...domain.errors import KeyUnknown, Refusal, SealBroken
 from ...domain.factor_checking import FactorApproval
 from ...storage.idempotency import Replay
 from ...usecases.factors import FactorUseCases
+from ...usecases.guess_watch import Judged
 from ...usecases.verify import Verify
 from ..bodies import decode, require_json
 from ..http import JSON, NO_STORE, Call, Doc, Reply, Route, reply
@@ -42,6 +43,10 @@ _DOC = Doc(
 )
 
 
+_GUESSED = ("approved", "code_incorrect", "attempts_exhausted")
+"""Answers to guesses. The last wrong one of a verification ends it."""
+
+
 class _Kept(msgspec.Struct):
     """What of a stored approval the log names."""
 
@@ -58,6 +63,7 @@ class CheckRoutes:
         keys: IdempotencyKeys,
         problems: Problems,
         *,
+        judged: Judged,
         seal: Callable[[bytes], str],
         unseal: Callable[[str], bytes],
     ) -> None:
@@ -65,6 +71,7 @@ class CheckRoutes:
         self._factors = factors
         self._keys = keys
         self._problems = problems
+        self._judged = judged
         self._seal = seal
         self._unseal = unseal
 
@@ -84,19 +91,24 @@ class CheckRoutes:
             return self._judge_factors(call, request, request_key)
         outcome = self._verify.check(call.app, request, request_key)
         if isinstance(outcome, Refusal):
-            telemetry.child(telemetry.CHECKS, call.app, outcome.code).inc()
+            self._count(call.app, outcome.code)
             return self._problems.refusal(outcome, call.request_id)
-        telemetry.child(telemetry.CHECKS, call.app, "replayed" if outcome.replayed else "approved").inc()
+        self._count(call.app, "replayed" if outcome.replayed else "approved")
         approval = outcome.approval
         return reply(200, approval, approval.verification_id, **(REPLAYED if outcome.replayed else {}))
 
     def _judge_factors(self, call: Call, request: CheckRequest, request_key: str) -> Reply:
         outcome = self._factors.check(call.app, request.subject or "", request, request_key)
         if isinstance(outcome, Refusal):
-            telemetry.child(telemetry.CHECKS, call.app, outcome.code).inc()
+            self._count(call.app, outcome.code)
             return self._problems.refusal(outcome, call.request_id)
-        telemetry.child(telemetry.CHECKS, call.app, "approved").inc()
+        self._count(call.app, "approved")
         return reply(200, outcome)
+
+    def _count(self, app: str, answer: str) -> None:
+        telemetry.child(telemetry.CHECKS, app, answer).inc()
+        if answer in _GUESSED:
+            self._judged(app, right=answer == "approved")
 
     # ---- Idempotency-Key -------------------------------------------------------------------------------------------
 
