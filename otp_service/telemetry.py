@@ -81,6 +81,12 @@ STARTS = Counter(
 )
 CHECKS = Counter("otp_checks", "Guesses judged or refused, by app and answer.", ["app", "answer"], registry=REGISTRY)
 REFUSALS = Counter("otp_start_refusals", "Starts refused, by app and reason.", ["app", "reason"], registry=REGISTRY)
+LIMITS = Counter(
+    "otp_limits_exceeded",
+    "Starts and checks that a limit has refused (enforce) or would have (monitor), by app, limit and mode.",
+    ["app", "limit", "mode"],
+    registry=REGISTRY,
+)
 SENDS = Counter(
     "otp_carrier_sends", "Calls to the carrier, by sender and outcome.", ["sender", "outcome"], registry=REGISTRY
 )
@@ -110,6 +116,7 @@ CIRCUITS = Gauge(
     registry=REGISTRY,
 )
 ALERTS = Counter("otp_alerts", "Alerts to the people on call, by outcome.", ["outcome"], registry=REGISTRY)
+RISK = Counter("otp_risk_answers", "Answers of risk hooks, by app and word.", ["app", "answer"], registry=REGISTRY)
 CALLBACKS = Counter(
     "otp_callbacks", "Callbacks queued, sent and given up, by app and outcome.", ["app", "outcome"], registry=REGISTRY
 )

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
         build_replicas,
         lift_subject,
     )
+    from .erasing import erase_person
     from .front import build_front
+    from .ledger import accept_gaps, back_up_ledger, run_exporter
     from .optouts import sync_optouts
     from .stores import open_keyring, open_stores
     from .support import open_support
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
     from .worker import build_worker
 
 __all__ = [
+    "accept_gaps",
     "accept_keyring",
+    "back_up_ledger",
     "build_api_keys",
     "build_audit",
     "build_callbacks",
@@ -37,15 +41,21 @@ __all__ = [
     "build_replicas",
     "build_web",
     "build_worker",
+    "erase_person",
     "lift_subject",
     "open_keyring",
     "open_stores",
     "open_support",
+    "run_exporter",
     "sync_optouts",
 ]
 
 _PLACES = {
+    "accept_gaps": "ledger",
+    "back_up_ledger": "ledger",
+    "run_exporter": "ledger",
     "build_front": "front",
+    "erase_person": "erasing",
     "build_web": "web",
     "build_worker": "worker",
     "open_keyring": "stores",

@@ -26,8 +26,10 @@ from .background import read_in_background
 from .chance import SYSTEM, Chance
 from .fleet import Announcer
 from .required import require_for_web
+from .risk import risk_receivers
 from .signed_log import published
 from .stores import open_keyring, open_stores, parts_over
+from .texts import tell_text_sizes
 from .web import WebParts, flask_app, open_consumer, open_readiness
 
 
@@ -69,6 +71,7 @@ def build_front(
 ) -> Front:
     """The API for this event loop."""
     require_for_web(settings)
+    tell_text_sizes(settings.policy)
     keyring = open_keyring(settings)
     keyring.follow(partial(greenlets.off_loop, loop))
     stores = open_stores(settings, keyring, make_scripts)
@@ -76,12 +79,13 @@ def build_front(
     ending, loop_ending = threading.Event(), greenlets.Event(loop)
     ready = open_readiness(stores, keyring, ending.is_set)
     ready.now()
-    flask_parts = WebParts(settings, stores, keyring, chance, ready.last)
+    risk = risk_receivers(settings, lambda threads, work: greenlets.off_loop(loop, work, threads))
+    flask_parts = WebParts(settings, stores, keyring, chance, ready.last, risk=risk)
     flask = flask_app(flask_parts, flask_parts.watch(ending.wait))
     announcer = Announcer(settings, stores, keyring, API, flask_parts.webhook_facts)
     reading = read_in_background(stores, settings.policy, announcer.announce_if_due, api_keys=True)
     looped = parts_over(pipelined(loop, stores.store), stores.keys, make_scripts, stores.known)
-    parts = WebParts(settings, looped, keyring, chance, ready.last)
+    parts = WebParts(settings, looped, keyring, chance, ready.last, risk=risk)
     backend = parts.backend(parts.loop_watch(loop, loop_ending.wait))
     endpoints, refusals = _endpoints(backend, parts.request_id), Refusals(backend.problems, parts.request_id)
     threading.Thread(target=ready.keep_fresh, args=(ending.wait,), name="readiness", daemon=True).start()
@@ -97,6 +101,7 @@ def build_front(
         reading.stop()
         announcer.forget()
         looped.store.client.close()
+        risk.close()
 
     reading.start()
     return Front(

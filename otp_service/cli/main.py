@@ -22,8 +22,10 @@ from . import (
     callbacks,
     doctor,
     factors,
+    guard,
     keyring,
     keys,
+    ledger,
     messages,
     numbers,
     optouts,
@@ -33,6 +35,7 @@ from . import (
     sandbox,
     support,
     verify,
+    witness,
 )
 from .output import fail
 from .parser import PROGRAM, Parser
@@ -50,9 +53,12 @@ GROUPS = (
     optouts,
     numbers,
     support,
+    guard,
     replicas,
     doctor,
     audit,
+    ledger,
+    witness,
 )
 """The modules of commands, in the order of `--help`."""
 

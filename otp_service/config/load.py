@@ -14,8 +14,10 @@ from ..domain.policy import OnCall, Policy
 from ..telnyx import BASE_URL
 from . import file, variables
 from .apps import build_app, given_only, number_limits
-from .callbacks import check_variables
+from .callbacks import check_variables, secret_variable
 from .faults import Faults
+from .limits import read_limits
+from .risk import risk_variable
 from .sections import (
     MAX_QUEUE,
     MAX_SHARDS,
@@ -31,7 +33,7 @@ from .settings import CarrierAccess, Settings
 from .tables import named_tables, read_section
 from .variables import secret, whole_number
 
-TABLES = ("senders", "apps", "service", "store", "audit", "alerts")
+TABLES = ("senders", "apps", "service", "limits", "store", "audit", "alerts")
 DEFAULT_PUBLIC_URL = "http://127.0.0.1:8080"
 
 
@@ -76,13 +78,17 @@ def _policy(document: Mapping[str, Any], service: ServiceSection, environ: Mappi
     senders = {name: read_sender(name, raw, faults) for name, raw in tables.items()}
     tables = named_tables(document, "apps", faults)
     sections = {name: read_section(raw, AppSection, f"apps.{name}", faults) for name, raw in tables.items()}
-    check_variables(sections, faults)
+    with_callbacks = [name for name, section in sections.items() if section.callback_url is not None]
+    check_variables(with_callbacks, secret_variable, "callback_url", faults)
+    with_risk = [name for name, section in sections.items() if section.risk is not None]
+    check_variables(with_risk, risk_variable, "risk", faults)
     apps = {name: build_app(name, section, senders, environ, faults) for name, section in sections.items()}
     limits, addresses = number_limits(service, apps, faults), service.audit_addresses or KeptAddress.FULL
     # Who wants no address on record wants none of end users either.
     unsaid = KeptClientIp.NONE if addresses is KeptAddress.NONE else KeptClientIp.HASHED
     client_ips = service.audit_client_ips or unsaid
-    return Policy(MappingProxyType(apps), MappingProxyType(senders), limits, addresses, client_ips)
+    further = read_limits(document, apps, faults)
+    return Policy(MappingProxyType(apps), MappingProxyType(senders), limits, addresses, client_ips, further)
 
 
 def _on_call(document: Mapping[str, Any], faults: Faults) -> OnCall | None:

@@ -20,6 +20,12 @@ BUSY_S = 30.0
 """For so long one writer waits for another."""
 
 CONNECT_S = 5
+_FORGETTING = {
+    "sqlite": ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"),
+    "postgresql": ("VACUUM FULL persons", "VACUUM FULL records"),
+}
+"""What writes the tables anew, without what was deleted."""
+
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", f"busy_timeout={int(BUSY_S * 1000)}")
 
 
@@ -52,6 +58,26 @@ class Database:
         Raises LedgerUnavailable.
         """
         with _answering(), self._writes.connect() as connection, connection.begin():
+            yield connection
+
+    def copy_to(self, path: Path) -> None:
+        """Write the database of this moment into an empty file (SQLite). Raises LedgerUnavailable."""
+        with self._alone() as connection:
+            connection.exec_driver_sql("VACUUM INTO ?", (str(path),))
+
+    def forget_free_space(self) -> None:
+        """Leave nothing of what was deleted: neither in free pages nor in the file beside it. Raises LedgerUnavailable.
+
+        Where others write all the time it may wait for them.
+        """
+        with self._alone() as connection:
+            for statement in _FORGETTING[self.engine.dialect.name]:
+                connection.exec_driver_sql(statement)
+
+    @contextmanager
+    def _alone(self) -> Iterator[Connection]:
+        """Outside of any transaction."""
+        with _answering(), self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             yield connection
 
     def close(self) -> None:
@@ -135,5 +161,8 @@ def _prepare(connection: Any, _record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("writes", False)
+    options = connection.get_execution_options()
+    if options.get("isolation_level") == "AUTOCOMMIT":
+        return
+    writes = options.get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -44,6 +44,11 @@ def acting_for(packed: str) -> Iterator[None]:
         _caller.reset(token)
 
 
+def request_id() -> str:
+    """The id of the request that is answered here now; empty if there is none."""
+    return AuditCaller.named(caller())["request_id"]
+
+
 def caller() -> str:
     """Who causes what is done here now, as `AuditCaller` packs it."""
     return f"{_policy}{_SEPARATOR}{_caller.get()}"

@@ -77,7 +77,7 @@ VARIABLE = re.compile(r"\b(?:OTP|TELNYX|SANDBOX|PROMETHEUS)_[A-Z][A-Z_]*\b")
 def test_every_variable_that_is_named_exists() -> None:
     """The service reads it, or `otp-service dev` writes it to its env file."""
     for variable in set(VARIABLE.findall(TEXT)):
-        of_an_app = re.fullmatch(r"OTP_CALLBACK_SECRET_DEFAULT(_FILE)?", variable)
+        of_an_app = re.fullmatch(r"OTP_(CALLBACK|RISK)_SECRET_DEFAULT(_FILE)?", variable)
         assert f'"{variable}"' in SOURCE or of_an_app, variable
 
 

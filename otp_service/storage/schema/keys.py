@@ -152,7 +152,7 @@ class Keys:
     def throttle(self, shard: int, kind: str) -> str:
         """String: mark that an event of this kind was recorded lately, or that this one event of an API key was.
 
-        TTL: a second; a day.
+        Of a refusal by a risk hook: with app and number hash. TTL: a second; a day.
         """
         return f"{self._tag(shard)}:throttle:{kind}"
 
@@ -263,6 +263,10 @@ class Keys:
     def exported(self) -> str:
         """Hash: shard -> how many entries of its audit stream are in the ledger. No TTL."""
         return f"{PREFIX}:{{meta}}:exported"
+
+    def erased(self) -> str:
+        """Hash: tombstone of a person who was erased -> when (ms). It names nobody. No TTL."""
+        return f"{PREFIX}:{{meta}}:erased"
 
     def run(self, shard: int) -> str:
         """Hash: the run of the store that was seen last, and which runs before it live on. No TTL."""

@@ -5,7 +5,7 @@ Every method that reaches the store raises `StoreUnavailable` if it does not ans
 milliseconds by the store's clock. `number_hash` is a number's keyed hash (hex, `domain.ids`).
 """
 
-from .admission import OuterStore
+from .admission import LimitRecord, OuterStore
 from .audit import AuditConsumer, AuditReader, LedgerReader
 from .callbacks import CallbackQueue, Receivers
 from .delivery import Carrier, Deliveries, DeliveryReports, DueDeliveries, SenderRate
@@ -13,6 +13,7 @@ from .factors import FactorStore
 from .optouts import BlockList, Cursors, OptOutRegistry
 from .people import PersonStore
 from .published_log import PublishedLog
+from .risk import RefusedStarts, RiskReceivers
 from .secrets import KeyIds, Ring, Vault
 from .senders import Alerts, Circuits, HealthReports, Pager, SenderStats
 from .verification import VerificationStore
@@ -33,13 +34,16 @@ __all__ = [
     "HealthReports",
     "KeyIds",
     "LedgerReader",
+    "LimitRecord",
     "OptOutRegistry",
     "OuterStore",
     "Pager",
     "PersonStore",
     "PublishedLog",
     "Receivers",
+    "RefusedStarts",
     "Ring",
+    "RiskReceivers",
     "SenderRate",
     "SenderStats",
     "Vault",
