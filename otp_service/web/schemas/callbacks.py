@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from ...clock import rfc3339
 from ...domain.audit import Event
@@ -35,6 +35,7 @@ class FactorEvent(msgspec.Struct, omit_defaults=True):
     """What happened to a factor, or to a person's budget of wrong codes. `sub` names the person, as in receipts."""
 
     sub: str
+    verification_id: Annotated[str, Meta(description="Of a code that was sent.")] | UnsetType = UNSET
     factor_id: str | UnsetType = UNSET
     kind: Annotated[str, words(FactorKind)] | UnsetType = UNSET
     to: MaskedNumber | UnsetType = UNSET
@@ -60,7 +61,8 @@ class FactorCallbackBody(msgspec.Struct):
 
 def factor_callback_body(event: Event) -> str:
     """The body of a callback about an event of a factor. Raises msgspec.ValidationError for a strange detail."""
-    shown = event.detail | ({"to": event.mask} if event.mask else {})
+    about = {"to": event.mask, "verification_id": event.verification_id}
+    shown = event.detail | {name: text for name, text in about.items() if text}
     body = FactorCallbackBody(event.type, rfc3339(event.at_ms), msgspec.convert(shown, FactorEvent))
     return msgspec.json.encode(body).decode()
 
