@@ -25,9 +25,9 @@ EVERY_S = 1.0
 """Between two looks when nothing waits."""
 
 SHARE = 0.1
-"""Of a core, for the exporter: a process that also sends must go on sending. Not while very much waits."""
+"""Of its time the exporter of a process that also sends works for so much. Not while very much waits."""
 
-MUCH = 50_000
+MUCH = 250_000
 """With so many entries waiting the exporter works without a pause."""
 
 TRIM_S = 600.0
@@ -73,14 +73,19 @@ class Exporter:
         now_ms: Callable[[], int],
         monotonic: Callable[[], float] = time.monotonic,
         measure: Callable[[int, int], object] = lambda _waiting, _gaps: None,
+        share: float = SHARE,
     ) -> None:
-        """`measure` is told how many entries wait, and how many gaps nobody has accepted."""
+        """`share`: for how much of its time it works at most.
+
+        `measure` is told how many entries wait, and how many gaps nobody has accepted.
+        """
         self._database = database
         self._source = source
         self._encoder = encoder
         self._now_ms = now_ms
         self._monotonic = monotonic
         self._measure = measure
+        self._share = share
         self._state: State | None = None
         self._told: Mapping[int, Reached] = {}
         self._trim_at = monotonic() + TRIM_S
@@ -103,7 +108,7 @@ class Exporter:
             return TAKEN_S
         if self.waiting >= MUCH:
             return 0.0
-        busy = spent_s * (1 / SHARE - 1)
+        busy = spent_s * (1 / self._share - 1)
         return busy if self.waiting else max(EVERY_S - spent_s, busy)
 
     def once(self) -> int | None:
