@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from . import audit_log
+from . import audit_log, evidence
 from .output import cell, print_line
 from .parser import add_command, add_group, json_option
 from .settings import duration_ms, load_settings
@@ -34,6 +34,7 @@ def register(groups: Any) -> None:
     tail.add_argument("--since", metavar="DURATION", default="1h", help="how far back to begin (default 1h)")
     json_option(tail)
     audit_log.register(audit)
+    evidence.register(audit)
 
 
 def _tail(args: argparse.Namespace) -> None:

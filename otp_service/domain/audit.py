@@ -39,6 +39,7 @@ class EventType(StrEnum):
     DELIVERY_EXPIRED = "delivery.expired"
     FELL_BACK = "delivery.fell_back"
     LINK_CLICKED = "delivery.link_clicked"
+    REPORTED = "report.received"
     REDEEMED = "receipt.redeemed"
     FACTOR_ENROLLED = "factor.enrolled"
     FACTOR_ADDED = "factor.added"
@@ -67,6 +68,7 @@ class EventType(StrEnum):
     STORE_EMPTIED = "store.emptied"
     LEDGER_GAP = "ledger.gap"
     WITNESS_ADDED = "witness.added"
+    EVIDENCE_MADE = "evidence.made"
     SERVICE_STARTED = "service.started"
     CONFIGURATION_LOADED = "configuration.loaded"
 
