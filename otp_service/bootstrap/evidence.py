@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 WAIT_S = 15.0
 """For the statement to arrive in the ledger; a worker brings it there within a second or two."""
 
+FIRST_S = 5.0
+"""For a first record that answers."""
+
 POLL_S = 0.2
 STATED_MAX = 40_000
 """Characters of a statement: a record of the log has at most 65,535 bytes."""
@@ -50,14 +53,27 @@ class Evidence:
 
         Raises LedgerUnavailable and NoEvidence.
         """
-        from ..signed_log.evidence import Gathering, answering, gather  # noqa: PLC0415
+        from ..signed_log.evidence import Gathering, gather  # noqa: PLC0415
 
-        seqs = answering(self._database, question)
+        seqs = self._answering(question)
         statement, fault = self._state(seqs)
         build_signer(self._settings, self._keyring, self._database).sign()
         also = {"jwks.json": json.dumps(self._keyring.jwks(), indent=2).encode() + b"\n"}
         gathering = Gathering(self._own.keys(), self._keyring.open if disclose else None, also)
         return gather(self._database, seqs, statement, gathering, progress), fault
+
+    def _answering(self, question: "Question") -> list[int]:
+        """The records that answer; what happened just now is in the ledger a second or two later."""
+        from ..signed_log.evidence import NoEvidence, answering  # noqa: PLC0415
+
+        until = time.monotonic() + FIRST_S
+        while True:
+            try:
+                return answering(self._database, question)
+            except NoEvidence:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(POLL_S)
 
     def _state(self, seqs: Sequence[int]) -> tuple[int | None, str | None]:
         """Put on record which records answer, and wait until that is in the ledger."""

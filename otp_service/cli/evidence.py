@@ -1,6 +1,7 @@
 """`otp-service audit evidence`: what somebody who trusts nobody can verify."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from .settings import load_settings
 if TYPE_CHECKING:
     from ..bootstrap.evidence import Evidence
     from ..signed_log.evidence import Question
+    from ..signed_log.own_log import OwnLog
     from ..transparency.bundles import BundleReport
     from ..transparency.notes import VerifierKey
 
@@ -42,7 +44,6 @@ def _evidence(args: argparse.Namespace) -> None:
     from ..bootstrap.evidence import Evidence  # noqa: PLC0415
     from ..bootstrap.signed_log import own_log  # noqa: PLC0415
     from ..signed_log.archives import write_archives  # noqa: PLC0415
-    from ..transparency.bundles import verify_bundle  # noqa: PLC0415
 
     if args.out.suffix != ".zip":
         raise UsageError("--out: a name that ends in .zip")
@@ -52,11 +53,22 @@ def _evidence(args: argparse.Namespace) -> None:
     with own_log(settings) as own, Progress("packing", "records") as progress:
         evidence = Evidence(settings, own)
         files, fault = evidence.make(_question(args, evidence), progress.advance, disclose=args.disclose)
-        report = verify_bundle(files, own.keys().keys[0])
+        report = _verified(files, own)
     if fault is not None:
         note(f"the log does not say which records belong to the answer: {fault}")
     written = write_archives(args.out, files)
     _show(args, report, written)
+
+
+def _verified(files: Mapping[str, bytes], own: "OwnLog") -> "BundleReport":
+    """What was packed is verified before it is given away: a ledger that was changed shows here."""
+    from ..transparency.bundles import verify_bundle  # noqa: PLC0415
+    from ..transparency.notes import NoteError  # noqa: PLC0415
+
+    try:
+        return verify_bundle(files, own.keys().keys[0])
+    except NoteError as error:
+        raise UsageError(f"the ledger does not prove this: {error}; see: otp-service audit verify") from error
 
 
 def _question(args: argparse.Namespace, evidence: "Evidence") -> "Question":

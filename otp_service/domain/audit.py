@@ -21,6 +21,7 @@ class EventType(StrEnum):
     RESENT = "verification.resent"
     REFUSED = "verification.refused"
     CHECK_FAILED = "check.failed"
+    GUESSING = "guessing.changed"
     APPROVED = "verification.approved"
     EXHAUSTED = "verification.exhausted"
     EXPIRED = "verification.expired"
@@ -69,6 +70,8 @@ class EventType(StrEnum):
     LEDGER_GAP = "ledger.gap"
     WITNESS_ADDED = "witness.added"
     EVIDENCE_MADE = "evidence.made"
+    AUDIT_READ = "audit.read"
+    AUDIT_EXPORTED = "audit.exported"
     SERVICE_STARTED = "service.started"
     CONFIGURATION_LOADED = "configuration.loaded"
 
