@@ -16,6 +16,7 @@ from otp_service.domain.errors import StoreUnavailable
 from otp_service.domain.starting import Started
 from otp_service.domain.verification import Status
 from otp_service.storage import replicas
+from otp_service.storage.audit_source import AuditSource
 from otp_service.storage.callbacks import Callbacks
 from otp_service.storage.replica_guard import ReplicaGuard
 from otp_service.storage.replicas import Replicas
@@ -183,6 +184,23 @@ def test_a_callback_is_sent_when_every_replica_has_it(three: Guarded) -> None:
     assert (found.id, found.attempt) == ("evt", 2)
 
 
+def test_an_event_is_in_the_ledger_when_every_replica_has_it(three: Guarded) -> None:
+    """A new primary would else record it again, and the ledger would have both."""
+    harness = three.harness
+    source = AuditSource(harness.store, harness.scripts, harness.keys, harness.audit, kept_ms=0)
+
+    def waiting() -> int:
+        return sum(len(portion.entries) for portion in source.read({}, 100))
+
+    harness.start(fresh_number())
+    events = waiting()
+    assert events > 0
+    three.replicas[1].hang()
+    assert waiting() == 0
+    three.replicas[1].go_on()
+    wait_until(lambda: waiting() == events, 30, "the replica's return")
+
+
 def test_nothing_is_written_while_a_replica_is_missing(three: Guarded, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may have been promoted. Without sentinels nobody can say that it has not."""
     monkeypatch.setattr(replicas, "GONE_S", 0.0)
@@ -197,15 +215,14 @@ def test_nothing_is_written_while_a_replica_is_missing(three: Guarded, monkeypat
 
 
 def test_a_new_replica_is_waited_for_from_then_on(three: Guarded, tmp_path: Path) -> None:
-    """Whoever does not know of it yet is refused, once."""
+    """Also by whoever did not know of it: the script says that more follow, and nobody is refused."""
     new = Server(tmp_path / "new")
     try:
         new.follow(three.primary)
         wait_until(lambda: _online(three.primary) == 3, 30, "it")
-        refused(lambda: three.harness.start(fresh_number()))
-        wait_until(three.works, 30, "a start that waits for it")
         ref = three.harness.start(fresh_number()).reference
         assert new.client.exists(three.harness.keys.record(ref))
+        assert three.works()
     finally:
         new.kill()
     refused(lambda: three.harness.start(fresh_number()))

@@ -145,6 +145,13 @@ class Keys:
         """
         return f"{self._tag(shard)}:audit"
 
+    def guesses(self, shard: int, app: str) -> str:
+        """Hash: an app's wrong codes and approvals by five minutes, and how hard its codes are made to guess.
+
+        TTL: two hours after the last guess.
+        """
+        return f"{self._tag(shard)}:guesses:{app}"
+
     def opted_out(self, shard: int) -> str:
         """Hash: number hash -> mask of each number of the shard that is opted out of some profile. No TTL."""
         return f"{self._tag(shard)}:opted_out"
@@ -263,6 +270,10 @@ class Keys:
     def exported(self) -> str:
         """Hash: shard -> how many entries of its audit stream are in the ledger. No TTL."""
         return f"{PREFIX}:{{meta}}:exported"
+
+    def erased(self) -> str:
+        """Hash: tombstone of a person who was erased -> when (ms). It names nobody. No TTL."""
+        return f"{PREFIX}:{{meta}}:erased"
 
     def run(self, shard: int) -> str:
         """Hash: the run of the store that was seen last, and which runs before it live on. No TTL."""

@@ -11,6 +11,7 @@ from ...storage.audit_log import AuditLog
 from ...storage.idempotency import Idempotency
 from ...usecases.browse import Browse
 from ...usecases.factors import FactorUseCases
+from ...usecases.guess_watch import Judged
 from ...usecases.receive import Receive
 from ...usecases.support import Support
 from ...usecases.verify import Verify
@@ -56,6 +57,7 @@ class Backend:
     factors: FactorUseCases
     browse: Browse
     support: Support
+    judged: Judged
     watch: Watch
     receive: Receive
     idempotency: Idempotency
@@ -86,8 +88,8 @@ def all_routes(backend: Backend) -> list[Route]:
         *FactorRoutes(backend.factors, _kept(backend, "idem-factor"), backend.problems).routes(),
         *OptOutRoutes(backend.browse).routes(),
         *PeopleRoutes(backend.support).routes(),
-        *AuditRoutes(backend.browse).routes(),
-        *AuditLogRoutes(backend.signed_log, backend.problems).routes(),
+        *AuditRoutes(backend.browse, backend.audit.record).routes(),
+        *_signed_log_routes(backend),
         *_webhook_routes(backend),
         *_operation_routes(backend),
         *documents.routes(),
@@ -107,7 +109,7 @@ def _verification_routes(backend: Backend) -> list[Route]:
     verify, problems, tokens = backend.verify, backend.problems, backend.watch_tokens
     factors = backend.factors
     start_keys = IdempotencyKeys("idem", backend.idempotency, backend.ids, problems)
-    check = CheckRoutes(verify, factors, _kept(backend, "idem-check"), problems)
+    check = CheckRoutes(verify, factors, _kept(backend, "idem-check"), problems, judged=backend.judged)
     return [
         *StartRoutes(verify, start_keys, tokens, problems, backend.policy).routes(),
         *check.routes(),
@@ -119,6 +121,12 @@ def _verification_routes(backend: Backend) -> list[Route]:
 def _kept(backend: Backend, kind: str) -> KeptReplies:
     keys = IdempotencyKeys(kind, backend.idempotency, backend.ids, backend.problems)
     return KeptReplies(keys, seal=backend.seal, unseal=backend.unseal)
+
+
+def _signed_log_routes(backend: Backend) -> list[Route]:
+    # The record is asked for when an event comes: tools look at the routes without a store behind them.
+    log, problems, now_s = backend.signed_log, backend.problems, backend.now_s
+    return AuditLogRoutes(log, problems, lambda *event, app: backend.audit.record(*event, app=app), now_s).routes()
 
 
 def _webhook_routes(backend: Backend) -> list[Route]:
