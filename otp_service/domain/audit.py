@@ -66,6 +66,9 @@ class EventType(StrEnum):
     STORE_RESTARTED = "store.restarted"
     STORE_EMPTIED = "store.emptied"
     LEDGER_GAP = "ledger.gap"
+    WITNESS_ADDED = "witness.added"
+    AUDIT_READ = "audit.read"
+    AUDIT_EXPORTED = "audit.exported"
     SERVICE_STARTED = "service.started"
     CONFIGURATION_LOADED = "configuration.loaded"
 
