@@ -54,6 +54,7 @@ class EventType(StrEnum):
     OPTED_OUT = "optout.added"
     OPTED_IN = "optout.removed"
     PERSON_SHOWN = "person.shown"
+    PERSON_ERASED = "person.erased"
     LOCK_LIFTED = "person.lock_lifted"
     LIMIT_EXCEEDED = "limit.exceeded"
     REPLY_UNCLEAR = "reply.unclear"
@@ -65,6 +66,9 @@ class EventType(StrEnum):
     STORE_RESTARTED = "store.restarted"
     STORE_EMPTIED = "store.emptied"
     LEDGER_GAP = "ledger.gap"
+    WITNESS_ADDED = "witness.added"
+    AUDIT_READ = "audit.read"
+    AUDIT_EXPORTED = "audit.exported"
     SERVICE_STARTED = "service.started"
     CONFIGURATION_LOADED = "configuration.loaded"
 

@@ -130,9 +130,9 @@ def test_the_record_has_a_name_for_every_event() -> None:
     joined = {
         f"delivery.{status}" for status in ("expired", "suppressed", "failed", "delivered", "unconfirmed", "sent")
     }
-    named = ("webhook", "key", "scope", "reply", "ledger", "service", "configuration", "limit")
+    named = ("webhook", "key", "scope", "reply", "ledger", "witness", "service", "configuration", "limit", "audit")
     elsewhere = {kind for kind in known if kind.partition(".")[0] in named}
-    elsewhere |= {audit.EventType.STORE_EMPTIED, audit.EventType.PERSON_SHOWN}
+    elsewhere |= {audit.EventType.STORE_EMPTIED, audit.EventType.PERSON_SHOWN, audit.EventType.PERSON_ERASED}
     assert known - written <= joined | elsewhere
 
 

@@ -86,8 +86,8 @@ def all_routes(backend: Backend) -> list[Route]:
         *FactorRoutes(backend.factors, _kept(backend, "idem-factor"), backend.problems).routes(),
         *OptOutRoutes(backend.browse).routes(),
         *PeopleRoutes(backend.support).routes(),
-        *AuditRoutes(backend.browse).routes(),
-        *AuditLogRoutes(backend.signed_log, backend.problems).routes(),
+        *AuditRoutes(backend.browse, backend.audit.record).routes(),
+        *_signed_log_routes(backend),
         *_webhook_routes(backend),
         *_operation_routes(backend),
         *documents.routes(),
@@ -119,6 +119,12 @@ def _verification_routes(backend: Backend) -> list[Route]:
 def _kept(backend: Backend, kind: str) -> KeptReplies:
     keys = IdempotencyKeys(kind, backend.idempotency, backend.ids, backend.problems)
     return KeptReplies(keys, seal=backend.seal, unseal=backend.unseal)
+
+
+def _signed_log_routes(backend: Backend) -> list[Route]:
+    # The record is asked for when an event comes: tools look at the routes without a store behind them.
+    log, problems, now_s = backend.signed_log, backend.problems, backend.now_s
+    return AuditLogRoutes(log, problems, lambda *event, app: backend.audit.record(*event, app=app), now_s).routes()
 
 
 def _webhook_routes(backend: Backend) -> list[Route]:
