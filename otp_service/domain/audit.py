@@ -21,6 +21,7 @@ class EventType(StrEnum):
     RESENT = "verification.resent"
     REFUSED = "verification.refused"
     CHECK_FAILED = "check.failed"
+    GUESSING = "guessing.changed"
     APPROVED = "verification.approved"
     EXHAUSTED = "verification.exhausted"
     EXPIRED = "verification.expired"

@@ -17,6 +17,7 @@ from otp_service.domain.factor_checking import ApprovedCode, Confirmed, SentCode
 from otp_service.domain.starting import Started
 from otp_service.domain.verification import Status
 from otp_service.storage import replicas
+from otp_service.storage.audit_source import AuditSource
 from otp_service.storage.callbacks import Callbacks
 from otp_service.storage.replica_guard import ReplicaGuard
 from otp_service.storage.replicas import Replicas
@@ -208,6 +209,23 @@ def test_a_callback_is_sent_when_every_replica_has_it(three: Guarded) -> None:
     found = claimed()
     assert found is not None
     assert (found.id, found.attempt) == ("evt", 2)
+
+
+def test_an_event_is_in_the_ledger_when_every_replica_has_it(three: Guarded) -> None:
+    """A new primary would else record it again, and the ledger would have both."""
+    harness = three.harness
+    source = AuditSource(harness.store, harness.scripts, harness.keys, harness.audit, kept_ms=0)
+
+    def waiting() -> int:
+        return sum(len(portion.entries) for portion in source.read({}, 100))
+
+    harness.start(fresh_number())
+    events = waiting()
+    assert events > 0
+    three.replicas[1].hang()
+    assert waiting() == 0
+    three.replicas[1].go_on()
+    wait_until(lambda: waiting() == events, 30, "the replica's return")
 
 
 def test_nothing_is_written_while_a_replica_is_missing(three: Guarded, monkeypatch: pytest.MonkeyPatch) -> None:

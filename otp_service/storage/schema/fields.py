@@ -316,6 +316,19 @@ class TimerKind:
     RETURN: Final = TimerEntry.pack(outbox.TimerKind.RETURN, "")
 
 
+class Guesses:
+    """Hash: guesses of one app."""
+
+    WRONG: Final = "wrong:"
+    """Followed by the number of a bucket of time: wrong codes in it."""
+    APPROVED: Final = "approved:"
+    """The same: approvals."""
+    LEVEL: Final = "level"
+    """How hard its codes are made to guess, as `domain.guessing.Level`."""
+    HOLDS: Final = "holds_until_ms"
+    """Until when the level does not fall."""
+
+
 class Refused:
     """Hash: refusals of starts of one number. A field is a refusal's code, or the code with this suffix."""
 
