@@ -195,10 +195,7 @@ class Factor:
     """Until when it can be confirmed; not there once it is active."""
     CONFIRM_TRIES: Final = ":confirm_tries"
     SEALED: Final = ":sealed"
-    """The sealed secret of an active authenticator app, or the number of an `sms` factor, in pieces.
-
-    Also after the token of a verification: the number that its code was sent to, if that may be bound.
-    """
+    """The sealed secret of an active authenticator app, or the number of an `sms` factor, in pieces."""
     STEP: Final = ":step"
     """The last time step that was accepted."""
     DRIFT: Final = ":drift"
@@ -222,7 +219,7 @@ class Factor:
 
 
 class PendingSecret:
-    """Hash: the secret of an authenticator app that is to be confirmed."""
+    """Hash: the secret of an authenticator app that is to be confirmed, or the number that a code was sent to."""
 
     SEALED: Final = "sealed_secret"
 

@@ -102,7 +102,8 @@ class Keys:
         return f"{self._of(subject_hash)}:subject:{subject_hash}"
 
     def enrollment(self, ref: Reference) -> str:
-        """Hash: the sealed secret of an authenticator app that is to be confirmed. TTL: 15 minutes."""
+        """Hash: the sealed secret of an authenticator app that is to be confirmed, or the sealed number that a code was
+        sent to which may bind it (by the token of the verification). TTL: 15 minutes."""
         return f"{self._of(ref.number_hash)}:enrollment:{ref.token}"
 
     def factor_receipt(self, subject_hash: str, receipt_id: str) -> str:
