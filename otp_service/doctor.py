@@ -6,11 +6,13 @@ A check never raises: what is wrong becomes a result, with what to do about it.
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 from . import config
 from .bootstrap.carrier import telnyx_client, webhook_keys
 from .bootstrap.fleet import PUBLIC_URL, describe, named_webhook_keys
 from .bootstrap.key_use import use_in
+from .bootstrap.ledger import find_ledger
 from .bootstrap.memory import judge_memory
 from .bootstrap.senders import sender_health
 from .bootstrap.stores import Stores, open_stores
@@ -18,8 +20,10 @@ from .clock import clock_ms, rfc3339
 from .config import Settings
 from .diagnosis.addresses import check_addresses
 from .diagnosis.durability import check_durability, check_replicas, check_restarts
+from .diagnosis.fixed_codes import check_test_numbers
 from .diagnosis.fleet import check_fleet
 from .diagnosis.guessing import check_guessing
+from .diagnosis.ledger import check_ledger
 from .diagnosis.old_keys import check_old_keys
 from .diagnosis.result import CheckResult
 from .diagnosis.risk import check_risk_hooks
@@ -49,6 +53,7 @@ def diagnose(settings: Settings) -> Iterator[CheckResult]:
 def _configuration(settings: Settings) -> Iterator[CheckResult]:
     where = str(settings.config_path or "no file, defaults")
     yield _result("configuration", settings.require_apps, where)
+    yield from check_test_numbers(settings)
     yield _result("keyring", lambda: config.load_keyring(settings), "loaded")
     yield _result("webhook key", lambda: webhook_keys(settings), "TELNYX_PUBLIC_KEY holds Ed25519 keys")
 
@@ -77,6 +82,7 @@ def _store(settings: Settings) -> Iterator[CheckResult]:
     yield _clock(stores)
     yield from check_fleet(Fleet(stores.store, stores.scripts, stores.keys), _own(settings, stores))
     yield from _memory(settings, stores)
+    yield from check_ledger(partial(find_ledger, settings), stores.backlog.waiting, settings.audit_backlog_max)
     yield from _circuits(settings, stores)
     yield from check_guessing(settings.policy, Guesses(stores.scripts, stores.keys))
     yield from _callbacks(settings, stores)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         lift_subject,
     )
     from .front import build_front
+    from .ledger import accept_gaps, back_up_ledger, run_exporter
     from .optouts import sync_optouts
     from .stores import open_keyring, open_stores
     from .support import open_support
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from .worker import build_worker
 
 __all__ = [
+    "accept_gaps",
     "accept_keyring",
+    "back_up_ledger",
     "build_api_keys",
     "build_audit",
     "build_callbacks",
@@ -41,10 +44,14 @@ __all__ = [
     "open_keyring",
     "open_stores",
     "open_support",
+    "run_exporter",
     "sync_optouts",
 ]
 
 _PLACES = {
+    "accept_gaps": "ledger",
+    "back_up_ledger": "ledger",
+    "run_exporter": "ledger",
     "build_front": "front",
     "build_web": "web",
     "build_worker": "worker",

@@ -3,17 +3,19 @@
 What works with the database is imported when it is needed: no start waits for it.
 """
 
+import logging
 import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import telemetry
 from ..clock import clock_ms
 from ..config import Settings
-from ..domain.errors import ConfigError
+from ..domain.errors import ConfigError, StoreUnavailable
 from ..keyring_reload import ReloadedKeyring
 from ..runtime.periodic_tasks import PeriodicTask
 from ..storage.audit_source import AuditSource
@@ -24,6 +26,8 @@ from .stores import Stores, open_keyring, open_stores
 if TYPE_CHECKING:
     from ..ledger.database import Database
     from ..ledger.exporter import Exporter
+
+_log = logging.getLogger("otp.ledger")
 
 AGAIN_S = 5.0
 """How soon an exporter that could not go on is begun again."""
@@ -79,6 +83,49 @@ def exporting(settings: Settings) -> "Iterator[Exporter]":
         stores.store.close()
 
 
+def run_exporter(settings: Settings, stop: threading.Event) -> None:
+    """Export until `stop`, whatever store and database do meanwhile. Raises what is wrong at the start."""
+    with exporting(settings) as exporter:
+        while not stop.is_set():
+            try:
+                exporter.run(stop)
+            except StoreUnavailable as error:
+                _log.warning("the ledger cannot be written; trying again", extra={"reason": error.detail})
+                stop.wait(AGAIN_S)
+
+
+@contextmanager
+def _opened(settings: Settings) -> "Iterator[Database]":
+    database = open_ledger(settings)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def back_up_ledger(settings: Settings, path: Path) -> int:
+    """Write a copy; how many records it has. Raises ConfigError and LedgerUnavailable."""
+    from ..ledger.backup import back_up  # noqa: PLC0415
+
+    with _opened(settings) as database:
+        return back_up(database, path)
+
+
+def accept_gaps(settings: Settings) -> int:
+    """End the warning of gaps; how many there were. Raises ConfigError and LedgerUnavailable."""
+    from ..ledger import writing  # noqa: PLC0415
+
+    with _opened(settings) as database:
+        return writing.accept_gaps(database, clock_ms())
+
+
+def find_ledger(settings: Settings) -> "Database | None":
+    """The ledger if it is there. Raises LedgerUnavailable."""
+    from ..ledger.database import find_database  # noqa: PLC0415
+
+    return find_database(settings.ledger) if settings.ledger else None
+
+
 def whole_record(settings: Settings, stores: Stores, unseal: Callable[[str], bytes]) -> WholeRecord:
     """The record out of ledger and streams."""
     return WholeRecord(stores.audit, LedgerLook(settings, unseal).pages)
@@ -106,8 +153,7 @@ class LedgerLook:
             return self._pages
 
     def _open(self) -> ports.LedgerReader | None:
-        from ..ledger.database import find_database  # noqa: PLC0415
         from ..ledger.pages import LedgerPages  # noqa: PLC0415
 
-        database = find_database(self._settings.ledger) if self._settings.ledger else None
+        database = find_ledger(self._settings)
         return LedgerPages(database, self._unseal) if database else None

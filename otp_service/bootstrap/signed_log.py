@@ -6,14 +6,15 @@ What works with the database is imported when it is needed: no start waits for i
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import telemetry
 from ..clock import clock_ms
-from ..config import Settings
+from ..config import Settings, load_keyring
 from ..keyring_reload import ReloadedKeyring
 from ..runtime.periodic_tasks import PeriodicTask
 from ..usecases import ports
@@ -22,6 +23,7 @@ from ..web.routes.audit_log import without_a_key
 
 if TYPE_CHECKING:
     from ..ledger.database import Database
+    from ..signed_log.own_log import OwnLog
     from ..signed_log.signing import LogSigner
 
 LOOK_S = 5.0
@@ -85,6 +87,21 @@ def kept_checkpoint(settings: Settings) -> Path | None:
 
     directory = settings.data_dir or (settings.keyring_path.parent if settings.keyring_path else None)
     return None if directory is None else directory / FILE
+
+
+@contextmanager
+def own_log(settings: Settings) -> "Iterator[OwnLog]":
+    """The log of this machine, for its operator's commands. Raises ConfigError and LedgerUnavailable."""
+    from ..signed_log.own_log import OwnLog  # noqa: PLC0415
+    from ..signed_log.signers import origin_of, signers_of  # noqa: PLC0415
+    from .ledger import open_ledger  # noqa: PLC0415
+
+    keyring = load_keyring(settings)
+    database = open_ledger(settings)
+    try:
+        yield OwnLog(database, signers_of(lambda: keyring.at(clock_ms())), origin_of(settings.public_url))
+    finally:
+        database.close()
 
 
 def signing_tasks(settings: Settings, keyring: ReloadedKeyring) -> list[PeriodicTask]:

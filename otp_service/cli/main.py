@@ -22,8 +22,10 @@ from . import (
     callbacks,
     doctor,
     factors,
+    guard,
     keyring,
     keys,
+    ledger,
     messages,
     numbers,
     optouts,
@@ -50,9 +52,11 @@ GROUPS = (
     optouts,
     numbers,
     support,
+    guard,
     replicas,
     doctor,
     audit,
+    ledger,
 )
 """The modules of commands, in the order of `--help`."""
 

@@ -54,6 +54,27 @@ class Database:
         with _answering(), self._writes.connect() as connection, connection.begin():
             yield connection
 
+    def copy_to(self, path: Path) -> None:
+        """Write the database of this moment into an empty file (SQLite). Raises LedgerUnavailable."""
+        with self._alone() as connection:
+            connection.exec_driver_sql("VACUUM INTO ?", (str(path),))
+
+    def forget_free_space(self) -> None:
+        """Leave nothing of what was deleted: neither in free pages nor in the file beside it. Raises LedgerUnavailable.
+
+        Where others write all the time it may wait for them.
+        """
+        with self._alone() as connection:
+            connection.exec_driver_sql("VACUUM")
+            if self.is_sqlite:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    @contextmanager
+    def _alone(self) -> Iterator[Connection]:
+        """Outside of any transaction."""
+        with _answering(), self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            yield connection
+
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
@@ -135,5 +156,8 @@ def _prepare(connection: Any, _record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("writes", False)
+    options = connection.get_execution_options()
+    if options.get("isolation_level") == "AUTOCOMMIT":
+        return
+    writes = options.get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

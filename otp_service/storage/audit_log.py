@@ -13,6 +13,7 @@ from typing import Any
 
 from ..domain.audit import Event, EventPage, EventType, Position
 from ..domain.errors import StoreUnavailable
+from ..domain.policy import LimitMode
 from .answering import answering
 from .audit_entries import entry_of, events_of
 from .schema import Keys
@@ -21,6 +22,9 @@ from .store import Store
 
 PAGE_SCAN = 5_000
 """Events looked at for one page at most: a filter that matches little costs several requests, not one long one."""
+
+EXCEEDED_GAP_MS = 1_000
+"""Between two events of one limit that refuses nothing: callers must not fill the record."""
 
 READ_S = 2.0
 """For one page at most: what was found until then is a page, and the cursor goes on behind it."""
@@ -75,6 +79,20 @@ class AuditLog:
             app=app,
             mask="",
             number_hash="",
+        )
+
+    def record_exceeded(self, number_hash: str, mask: str, app: str, limit: str, wait_ms: int) -> None:
+        """Record that a limit would have refused; one a second of each on a shard. Raises StoreUnavailable."""
+        shard = self._keys.shard(number_hash)
+        self._scripts.call(
+            "audit/append",
+            {"audit": self._keys.audit(shard), "throttle": self._keys.throttle(shard, f"{app}:{limit}")},
+            event_type=EventType.LIMIT_EXCEEDED,
+            detail=json.dumps({"limit": limit, "mode": LimitMode.MONITOR, "wait_ms": wait_ms}),
+            throttle_ms=EXCEEDED_GAP_MS,
+            app=app,
+            mask=mask,
+            number_hash=number_hash,
         )
 
     def read(

@@ -62,7 +62,7 @@ class Scripts:
         return self.call_all([(name, keys, args) for keys, args in calls], repeat=repeat)
 
     def are_on_replicas(self, mark: Sequence[str], run_key: str) -> bool:
-        """Whether all replicas have what was written until now to the server of this run. `mark`: a write of no meaning.
+        """Whether all replicas have what was written so far to the server of this run. `mark`: a write without meaning.
 
         True where none are expected. False too if there is no answer.
         """

@@ -146,10 +146,17 @@ def test_a_warm_block_is_not_refused_for_a_spent_country() -> None:
         app.approve(spread(place))
     app.now += 72 * HOUR_MS
     assert app.passed([spread(1_000 + place) for place in range(40)]) == 13
+    assert app.passed([start(2_001_990_001 + place * 10) for place in range(30)]) == 10
+    assert app.passed([start(2_001_990_000 + place * 1_000) for place in range(1, 10)]) == 9
+    assert app.passed([start(2_001_999_001 + place) for place in range(9)]) == 1
     warm = [start(2_000_000_001 + place * 10_000) for place in range(200)]
     assert not app.send(warm[0]).full
-    assert 100 <= app.passed(warm[1:]) <= 170
-    assert app.send(warm[-1]).full[0] is Budget.COUNTRY_WARM
+    assert app.passed(warm[1:]) == 80
+    assert app.send(warm[-2]).full == (Budget.TOTAL_WARM,)
+    roomy = App(msgspec.structs.replace(app.policy, total_a_day=1_000))
+    roomy.counters, roomy.now = app.counters, app.now
+    assert roomy.passed(warm[90:]) == 60
+    assert roomy.send(warm[-2]).full == (Budget.COUNTRY_WARM,)
 
 
 def test_probes_pass_with_growing_gaps() -> None:
@@ -283,8 +290,8 @@ def test_judging_changes_nothing_and_levels_stay_in_bounds(
             assert not verdict.refused
         if approves:
             app.approve(one)
-        assert all(0 <= bucket.level <= 10 for bucket in app.counters.blocks_10k.values())
-        assert all(0 <= bucket.level <= 5 for bucket in app.counters.blocks_1k.values())
+        assert all(0 <= bucket.level <= 20 for bucket in app.counters.blocks_10k.values())
+        assert all(0 <= bucket.level <= 10 for bucket in app.counters.blocks_1k.values())
         for country in app.counters.countries.values():
             assert 0 <= country.cold.level <= 30
             assert 0 <= country.hour.level <= 12

@@ -81,14 +81,15 @@ def places(records: Records, way: Way, limits: Limits, policy: GuardPolicy) -> l
 
 
 def _narrow(records: Records, way: Way, policy: GuardPolicy) -> list[Place]:
-    block_1k = Rate(policy.block_1k_in_6h, policy.block_1k_in_6h, 6 * HOUR_MS)
-    block_10k = Rate(policy.block_10k_a_day, policy.block_10k_a_day, DAY_MS)
+    factor = policy.block_warm_factor if way.warm else 1.0
+    block_1k = Rate(policy.block_1k_in_6h * factor, policy.block_1k_in_6h, 6 * HOUR_MS)
+    block_10k = Rate(policy.block_10k_a_day * factor, policy.block_10k_a_day, DAY_MS)
     found = [
         Place(Budget.BLOCK_1K, records.block_1k, block_1k),
         Place(Budget.BLOCK_10K, records.block_10k, block_10k),
     ]
     if records.address is not None:
-        most = policy.address_an_hour * (policy.address_warm_factor if way.warm else 1)
+        most = policy.address_an_hour * (policy.address_warm_factor if way.warm else 1.0)
         found.append(Place(Budget.ADDRESS, records.address.bucket, Rate(most, policy.address_an_hour, HOUR_MS)))
     return found
 
@@ -99,8 +100,8 @@ def _wide(records: Records, way: Way, limits: Limits, policy: GuardPolicy) -> li
         return [Place(Budget.OUTAGE, total.outage, outage_rate(limits, policy))]
     if way.warm:
         return [
-            Place(Budget.COUNTRY_WARM, country.warm, _warm(limits.country, policy)),
-            Place(Budget.TOTAL_WARM, total.warm, _warm(limits.total, policy)),
+            Place(Budget.COUNTRY_WARM, country.warm, _warm(policy.warm_factor * limits.country, policy)),
+            Place(Budget.TOTAL_WARM, total.warm, _warm(_total_warm(limits, policy), policy)),
         ]
     hour = max(policy.country_an_hour, policy.hour_share * limits.country)
     found = [
@@ -112,6 +113,10 @@ def _wide(records: Records, way: Way, limits: Limits, policy: GuardPolicy) -> li
     return found
 
 
-def _warm(limit: float, policy: GuardPolicy) -> Rate:
+def _warm(a_day: float, policy: GuardPolicy) -> Rate:
     # It holds half a day, so that the first day of an attack is not twice the others.
-    return Rate(limit * policy.warm_factor / 2, limit * policy.warm_factor, DAY_MS, policy.pressed_warm_drain)
+    return Rate(a_day / 2, a_day, DAY_MS, policy.pressed_warm_drain)
+
+
+def _total_warm(limits: Limits, policy: GuardPolicy) -> float:
+    return max(2 * policy.total_a_day, policy.total_warm_share * limits.base)

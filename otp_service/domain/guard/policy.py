@@ -44,7 +44,8 @@ PROBED = frozenset({Budget.COUNTRY, Budget.COUNTRY_HOUR, Budget.TOTAL})
 class GuardPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How many unapproved sends an app lets pass. The defaults are tuned with `otp-service guard simulate`.
 
-    Blocks: `block_10k_a_day` and `block_1k_in_6h` for numbers that differ in their last four or three digits only.
+    Blocks: `block_10k_a_day` and `block_1k_in_6h` for numbers that differ in their last four or three digits only. Warm
+    blocks hold `block_warm_factor` times as much, and drain as fast.
 
     Addresses: `address_an_hour`, times `address_warm_factor` for numbers of warm blocks; `address_countries` in a day.
 
@@ -54,8 +55,9 @@ class GuardPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     attacker must buy that many days. In an app younger than `young_ms` it is the best day, today included.
 
     A block is warm if a number was approved there `warm_after_ms` ago or earlier, and one within `warm_for_ms`. Numbers
-    of warm blocks have budgets of their own, of `warm_factor` times the limit a day, so that an attack on cold blocks
-    refuses nobody whose block is warm. A country whose base carries its limit needs no room in the total for cold ones.
+    of warm blocks have budgets of their own, so that an attack on cold blocks refuses nobody whose block is warm: a
+    country's of `warm_factor` times its limit, and the larger of twice `total_a_day` and `total_warm_share` of the base
+    in all countries. A country whose base carries its limit needs no room in the total for cold ones.
 
     `credit`: what an approval gives back on top of what its number took, so that traffic that converts may grow.
     `pressed_drain`, `pressed_warm_drain`: how fast a cold or warm budget drains, as a factor, shortly after it refused
@@ -80,6 +82,7 @@ class GuardPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     countries: Mapping[str, Mode] = {}
     block_10k_a_day: float = 10
     block_1k_in_6h: float = 5
+    block_warm_factor: float = 2
     address_an_hour: float = 5
     address_warm_factor: float = 3
     address_countries: int = 3
@@ -93,6 +96,7 @@ class GuardPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     warm_after_ms: int = 72 * HOUR_MS
     warm_for_ms: int = 180 * DAY_MS
     warm_factor: float = 8
+    total_warm_share: float = 1.0
     credit: float = 0.15
     pressed_drain: float = 0.25
     pressed_warm_drain: float = 0.5
