@@ -109,7 +109,7 @@ def _verification_routes(backend: Backend) -> list[Route]:
     verify, problems, tokens = backend.verify, backend.problems, backend.watch_tokens
     factors = backend.factors
     start_keys = IdempotencyKeys("idem", backend.idempotency, backend.ids, problems)
-    check = CheckRoutes(verify, factors, _kept(backend, "idem-check"), problems, judged=backend.judged)
+    check = CheckRoutes(verify, factors, _kept(backend, "idem-check"), problems, backend.judged)
     return [
         *StartRoutes(verify, start_keys, tokens, problems, backend.policy).routes(),
         *check.routes(),
