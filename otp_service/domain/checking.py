@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from .ending import Ended, NotFound
+from .guarding import Converted
 from .ids import Reference
 from .policy import App, Channel, NumberLimits
 
@@ -61,6 +62,7 @@ class Approved:
     `approval` is what the caller is told, written as JSON as it is. The store leaves its `receipt` empty, and the use
     case signs it from the other fields, which are told to nobody. `replayed`: the same request was approved before.
     `subject`: the keyed hash of the subject that the start named, or empty; `factor`: its number's, once it is settled.
+    `converted`: what the approval means to the pumping guard; None where the guard does not know the number's place.
     """
 
     approval: Approval
@@ -70,6 +72,7 @@ class Approved:
     replayed: bool = False
     subject: str = ""
     factor: Reference | None = None
+    converted: Converted | None = None
 
 
 class Wrong(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ import msgspec
 from .addresses import KeptAddress, KeptClientIp
 from .callback import Endpoint
 from .factors import FactorKind
+from .guard.policy import GuardPolicy
 from .numbering import EITHER, USUAL_KINDS, Kind
 
 MAX_LIFETIME_MS = 600_000
@@ -158,6 +159,7 @@ class App:
     denial_words: frozenset[str] = frozenset({"no"})
     callback: Endpoint | None = None
     factors: Mapping[str, frozenset[FactorKind]] = field(default_factory=dict)
+    guard: GuardPolicy = field(default_factory=GuardPolicy)
 
     def may_send_to(self, region: str | None) -> bool:
         """Whether the app's country list lets a number of this ISO 3166 region through."""

@@ -6,6 +6,7 @@ costs nothing. Times are the store's clock in Unix milliseconds.
 
 from dataclasses import dataclass, field
 
+from .guarding import ASK, GuardNeeded, GuardPlace
 from .ids import Reference
 from .policy import App, Channel, NumberLimits, Sender
 from .view import VerificationView
@@ -23,7 +24,9 @@ class StartCommand:
     `healthy` names the senders of the route that may be tried first if they reached this person the last time.
     `failover_route`: senders of another channel, which only failover uses. `outer_wait_ms` is not 0 where a limit apart
     from the number refuses. With a `challenge` a check needs its verifier (`binding`). `subject`: the keyed hash of the
-    person whom the caller names, or empty.
+    person whom the caller names, or empty. `guard_place`: where the number is, None if the pumping guard leaves this
+    start alone; `guard`: what its budgets said (`guarding.ASK` as long as they were not asked); `guard_taken`: what was
+    taken.
     """
 
     operation_id: str
@@ -49,6 +52,9 @@ class StartCommand:
     per_number: NumberLimits = field(default_factory=NumberLimits)
     challenge: str = ""
     subject: str = ""
+    guard_place: GuardPlace | None = None
+    guard: str = ASK
+    guard_taken: str = ""
 
 
 @dataclass(slots=True)
@@ -56,10 +62,12 @@ class Started(VerificationView):
     """The send is durably queued: the verification right after that; at a replay, as it is now.
 
     `resent`: the code of an earlier verification was queued again. `replayed`: this operation ran before.
+    `guarded`: `counted` if what the guard took is kept, `known` for a start of a known number that counts as one.
     """
 
     resent: bool
     replayed: bool = False
+    guarded: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +75,7 @@ class StartRefused:
     """Nothing was queued. `wait_ms` until it may pass; `sends_left` of the pending verification, or of a new one.
 
     `limit` names the limit that refuses, as the configuration does; "" where none does. `verification_id`: the pending
-    one, for the log.
+    one, for the log. `unguarded`: the guard's budgets were not asked, and would be.
     """
 
     code: str
@@ -75,6 +83,7 @@ class StartRefused:
     sends_left: int | None = None
     limit: str = ""
     verification_id: str | None = field(default=None, compare=False)
+    unguarded: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +91,6 @@ class WouldSend:
     """A start would queue the code for this sender, named as in the configuration."""
 
     sender: str
+
+
+StartAnswer = Started | StartRefused | GuardNeeded

@@ -68,9 +68,10 @@ def view_of(
 
 
 def created(command: StartCommand, subject: str, reply: Sequence[str]) -> Started:
-    """What a command created. The script's reply: the time, the code's end, the next send, the sender and its kind."""
-    now_ms, expires_ms, next_send_ms = (int(ms) for ms in reply[:3])
-    first = DeliveryView(1, reply[3], reply[4], DeliveryStatus.QUEUED, None, None, now_ms, now_ms)
+    """What a command created. The script's reply: the time, what the guard counted, the code's end, the next
+    send, the sender and its kind."""
+    now_ms, expires_ms, next_send_ms = int(reply[0]), int(reply[2]), int(reply[3])
+    first = DeliveryView(1, reply[4], reply[5], DeliveryStatus.QUEUED, None, None, now_ms, now_ms)
     return Started(
         reference=command.reference,
         app=command.app.name,
@@ -91,6 +92,7 @@ def created(command: StartCommand, subject: str, reply: Sequence[str]) -> Starte
         version=FIRST_VERSION,
         now_ms=now_ms,
         resent=False,
+        guarded=reply[1],
     )
 
 

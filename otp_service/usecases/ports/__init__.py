@@ -9,6 +9,7 @@ from .audit import AuditConsumer, AuditReader
 from .callbacks import CallbackQueue, Receivers
 from .delivery import Carrier, Deliveries, DeliveryReports, DueDeliveries, SenderRate
 from .factors import FactorStore
+from .guard import GuardBudgets, GuardEvents
 from .optouts import BlockList, Cursors, OptOutRegistry
 from .people import PersonStore
 from .secrets import KeyIds, Ring, Vault
@@ -28,6 +29,8 @@ __all__ = [
     "DeliveryReports",
     "DueDeliveries",
     "FactorStore",
+    "GuardBudgets",
+    "GuardEvents",
     "HealthReports",
     "KeyIds",
     "OptOutRegistry",

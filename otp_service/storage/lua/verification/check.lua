@@ -7,12 +7,14 @@
 -- include: _number.lua
 -- include: _ending.lua
 -- include: _sends.lua
+-- include: _guarded.lua
 -- include: verification/_counting.lua
 -- Check one guess.
 --
 -- KEYS record! secrets! number! audit! run
 -- ARGV operation token number_hash app receipt_id wrong_rules consecutive_max asserted_number asserted_purpose
---      asserted_subject by_purpose by_subject request_key wrong_everywhere_rules challenge unbound_max digests...
+--      asserted_subject by_purpose by_subject request_key wrong_everywhere_rules challenge unbound_max guard_rules
+--      digests...
 -- Where by_purpose: of the number's latest verification that is asked for, '' if asked by id ·
 --       by_subject: keyed hash of the subject of whose budget a try was taken, '' for none ·
 --       challenge: of the verifier that is given, or '' · unbound_max: checks without the right one that are answered ·
@@ -20,7 +22,7 @@
 --       digests: key id, digest, key id, digest ... of the guess
 -- Reply {operation, 'no_key', key id}: made with a key of which no digest is given ·
 --       {operation, 'approved', ms, number hash, purpose, channel, context hash, receipt id, mask,
---       keyed hash of the subject or ''} ·
+--       keyed hash of the subject or '', `GuardedApproval` or ''} ·
 --       {operation, 'wrong' or 'unbound', checks left} · {operation, 'ended', status} · {operation, 'limited', ms} ·
 --       {operation, 'not_found'} · {operation, 'superseded', token} ·
 --       {operation, 'of_subject', keyed hash}: call again with a try of that subject
@@ -35,9 +37,10 @@ local facts, status, expires, attempts_before, sending, version, context_hash, c
   Record.SUBJECT))
 local of_app, purpose, mask, created, max_checks, _, key_id = string.match(facts or '', RecordFacts.PARSE)
 
-local function approved(at, receipt)
+local function approved(at, receipt, guarded)
   local _, _, channel = string.match(sending, Sending.PARSE)
-  return {operation, 'approved', at, number_hash, purpose, channel, context_hash or '', receipt, mask, subject or ''}
+  return {operation, 'approved', at, number_hash, purpose, channel, context_hash or '', receipt, mask, subject or '',
+    guarded or ''}
 end
 
 -- The approval that this verification got before.
@@ -51,8 +54,8 @@ if done then
   return {operation, outcome, value}
 end
 local own_field = Number.WRONG .. ':' .. app
-local own, all, sends, ends, latest = unpack(redis.call('HMGET', number_key, own_field, Number.WRONG, Number.SENDS,
-  Number.ENDS, Number.LATEST .. app .. ':' .. by_purpose))
+local own, all, sends, ends, guarded_text, guard_takes, latest = unpack(redis.call('HMGET', number_key, own_field,
+  Number.WRONG, Number.SENDS, Number.ENDS, Number.GUARDED .. app, Number.GUARD_TAKEN .. app, Number.LATEST .. app .. ':' .. by_purpose))
 if by_purpose ~= '' then
   latest = string.match(latest or '', LatestEntry.PARSE)
   if latest ~= token then return {operation, 'superseded', latest or ''} end
@@ -122,14 +125,11 @@ end
 
 if guessed == digest then
   -- A right guess is no wrong one: take back what was counted against the number. The verification's count stays.
-  -- Only what was counted just now stands in a hash that was not there: its two fields.
-  if ends or redis.call('HLEN', number_key) > 2 then
-    redis.call('HSET', number_key, own_field, times == '' and '' or string.format(WrongCodes.PACK, 0, int(last), times),
-      Number.WRONG, all or '', Number.SENDS, without_ladder(sends, app, purpose))
-    if in_a_row > 0 then shorten_number(number_key, ends) end
-  else
-    redis.call('DEL', number_key)
-  end
+  -- Whoever is approved holds the phone: the number is known from now on.
+  local written, guarded = approved_number(guarded_text, guard_takes, now)
+  for _, part in ipairs({own_field, times == '' and '' or string.format(WrongCodes.PACK, 0, int(last), times),
+    Number.WRONG, all or '', Number.SENDS, without_ladder(sends, app, purpose)}) do written[#written + 1] = part end
+  write_number(number_key, written, ends, now, guard_known_ms + 0)
   fields[#fields + 1] = Record.RECEIPT
   fields[#fields + 1] = receipt_id
   if request_key ~= '' then
@@ -139,7 +139,7 @@ if guessed == digest then
   answer('approved', '')
   add_to_timeline(fields, version + 1, 'verification.approved', now)
   write_ending(c, fields, 'approved', audit_event('verification.approved'))
-  return approved(int(now), receipt_id)
+  return approved(int(now), receipt_id, guarded)
 end
 if not subject then
   write_number(number_key, {}, ends, now, math.max((window_and_length(wrong_rules)),
