@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from otp_service.clock import rfc3339
+from otp_service.domain.admission import OuterAnswer, Wanted
 from otp_service.domain.alert import Alert
 from otp_service.domain.audit import Event, EventPage, Position
 from otp_service.domain.binding import UNBOUND_CHECKS
@@ -408,29 +409,38 @@ class FakeLimits:
     """If it is not 0, every limit is full for so many milliseconds more."""
     used: Counter[tuple[str, str]] = field(default_factory=Counter)
 
-    def acquire(self, slots: Sequence[Slot]) -> int:
-        """One of each, or none and the wait."""
-        full = [slot for slot in slots if self.used[slot.name, slot.subject] >= slot.limit.limit]
-        wait_ms = self.wait_ms or max((slot.limit.per_ms // slot.limit.limit for slot in full), default=0)
-        if not wait_ms:
-            self.used.update((slot.name, slot.subject) for slot in slots)
-        return wait_ms
+    def take(self, wanted: Sequence[Wanted]) -> list[OuterAnswer]:
+        """One of each that has one left."""
+        return [self._take(_slot(one)) for one in wanted]
 
-    def look(self, slots: Sequence[Slot]) -> int:
-        """The wait, and nothing is taken."""
-        wait_ms = self.acquire(slots)
-        if not wait_ms:
-            self.release(slots)
-        return wait_ms
+    def look(self, wanted: Sequence[Wanted]) -> list[OuterAnswer]:
+        """The waits, and nothing is taken."""
+        return [OuterAnswer(one, self._wait_ms(_slot(one))) for one in wanted]
 
-    def release(self, slots: Sequence[Slot]) -> None:
-        """One of each."""
-        self.used.subtract((slot.name, slot.subject) for slot in slots)
+    def give_back(self, taken: Sequence[OuterAnswer]) -> None:
+        """One of each that was taken."""
+        for slot in (_slot(one.wanted) for one in taken if not one.wait_ms):
+            self.used[slot.name, slot.subject] = max(0, self.used[slot.name, slot.subject] - 1)
+
+    def _take(self, slot: Slot) -> OuterAnswer:
+        wait_ms = self._wait_ms(slot)
+        if not wait_ms:
+            self.used[slot.name, slot.subject] += 1
+        return OuterAnswer(slot, wait_ms)
+
+    def _wait_ms(self, slot: Slot) -> int:
+        is_full = self.used[slot.name, slot.subject] >= slot.limit.limit
+        return self.wait_ms or (slot.limit.per_ms if is_full else 0)
 
     @property
     def taken(self) -> int:
         """Slots in use, all together."""
         return sum(self.used.values())
+
+
+def _slot(wanted: Wanted) -> Slot:
+    assert isinstance(wanted, Slot)
+    return wanted
 
 
 class FakeKeyIds:
@@ -708,7 +718,7 @@ class FakeVerifications:
         return max(
             (self._caps_wait_ms(sends, command.per_number.sends), "service.sends_per_number"),
             (self._wait_ms(own, command.app.starts_per_number), "starts_per_number"),
-            (command.outer_wait_ms, "starts_per_client_ip or starts_per_app"),
+            (command.outer_wait_ms, command.outer_limit),
         )
 
     def _caps_wait_ms(self, sends: Sequence[Sent], limits: Sequence[Limit]) -> int:
@@ -1575,7 +1585,7 @@ if TYPE_CHECKING:  # each fake fits its port
     _CALLBACKS: ports.CallbackQueue = FakeCallbackQueue()
     _CONSUMER: ports.AuditConsumer = FakeAuditConsumer()
     _READER: ports.AuditReader = FakeAuditReader()
-    _LIMITS: ports.OuterLimits = FakeLimits()
+    _LIMITS: ports.OuterStore = FakeLimits()
     _KEY_IDS: ports.KeyIds = FakeKeyIds()
     _CIRCUITS: ports.Circuits = FakeCircuits()
     _STATS: ports.SenderStats = FakeSenderStats()

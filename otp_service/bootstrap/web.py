@@ -12,7 +12,9 @@ from .. import greenlets, telemetry
 from ..config import Settings
 from ..domain.addresses import end_user
 from ..domain.fleet import API
-from ..domain.policy import App, Slot
+from ..domain.phone import Phone
+from ..domain.policy import Slot
+from ..domain.starting import StartCommand
 from ..front.connections import connections_allowed
 from ..front.flask_app import NEWS_THREADS
 from ..keyring_reload import ReloadedKeyring
@@ -24,12 +26,13 @@ from ..storage.keyrings import Keyrings
 from ..storage.limits import Limits
 from ..storage.optouts import OptOuts
 from ..storage.outbox import Outbox
+from ..storage.outer import Outer
 from ..storage.verifications import Verifications
 from ..usecases.browse import Browse
 from ..usecases.factors import FactorUseCases
 from ..usecases.receive import Receive
 from ..usecases.sender_health import SenderHealth
-from ..usecases.verify import Verify
+from ..usecases.verify import StartLimits, StartRequest, Verify
 from ..usecases.watch import News, Watch
 from ..web.app import create_app
 from ..web.auth import Auth
@@ -192,8 +195,8 @@ class WebParts:
         stores, settings = self.stores, self._settings
         return Verify(
             store=self._verifications,
-            limits=Limits(stores.scripts, stores.keys, is_cluster=stores.store.is_cluster),
-            limit_slots=_limit_slots,
+            outer=Outer(stores.scripts, {Slot: Limits(stores.keys, is_cluster=stores.store.is_cluster)}),
+            parts=[StartLimits(_limit_slots)],
             sender_health=self._health,
             vault=self._keyring,
             key_ids=Keyrings(stores.store, stores.keys),
@@ -251,11 +254,12 @@ class WebParts:
         return self._outbox.depth()
 
 
-def _limit_slots(app: App, client_ip: str | None) -> list[Slot]:
-    slots = [Slot("app", app.name, limit) for limit in app.starts_per_app]
+def _limit_slots(command: StartCommand, request: StartRequest, _: Phone) -> list[Slot]:
+    app, client_ip = command.app, request.client_ip
+    slots = [Slot("starts_per_app", app.name, limit) for limit in app.starts_per_app]
     if client_ip is not None:
         subject = f"{app.name}:{end_user(client_ip)}"
-        slots += [Slot("client_ip", subject, limit) for limit in app.starts_per_client_ip]
+        slots += [Slot("starts_per_client_ip", subject, limit) for limit in app.starts_per_client_ip]
     return slots
 
 

@@ -23,10 +23,10 @@ class StartCommand:
 
     `healthy` names the senders of the route that may be tried first if they reached this person the last time.
     `failover_route`: senders of another channel, which only failover uses. `outer_wait_ms` is not 0 where a limit apart
-    from the number refuses. With a `challenge` a check needs its verifier (`binding`). `subject`: the keyed hash of the
-    person whom the caller names, or empty. `guard_place`: where the number is, None if the pumping guard leaves this
-    start alone; `guard`: what its budgets said (`guarding.ASK` as long as they were not asked); `guard_taken`: what was
-    taken.
+    from the number refuses; `outer_limit` names it. With a `challenge` a check needs its verifier (`binding`).
+    `subject`: the keyed hash of the person whom the caller names, or empty. `guard_place`: where the number
+    is, None if the pumping guard leaves this start alone; `guard`: what its budgets said (`guarding.ASK` as long as they
+    were not asked); `guard_taken`: what was taken.
     """
 
     operation_id: str
@@ -52,6 +52,7 @@ class StartCommand:
     per_number: NumberLimits = field(default_factory=NumberLimits)
     challenge: str = ""
     subject: str = ""
+    outer_limit: str = ""
     guard_place: GuardPlace | None = None
     guard: str = ASK
     guard_taken: str = ""

@@ -24,6 +24,12 @@ from .store import Store
 Call = tuple[Mapping[str, str], Mapping[str, Value]]
 """The keys and the arguments of a call."""
 
+NamedCall = tuple[str, Mapping[str, str], Mapping[str, Value]]
+"""The script of a call (`limit/take`), its keys and its arguments."""
+
+OrderedCall = tuple[Script, list[str], list[Any]]
+"""The same with keys and arguments in the order of the script's header."""
+
 UNDECIDED = "UNDECIDED"
 """How a script says that it is not known yet what became of the store in a restart."""
 
@@ -53,20 +59,21 @@ class Scripts:
 
         What a Cluster keeps on several nodes takes a round trip for each of them.
         """
-        script = load(name)
-        ordered = [(script.order_keys(keys), script.order_args(args)) for keys, args in calls]
-        if len(ordered) == 1:
-            return [self._reply_or_error(script, *ordered[0], repeat=repeat)]
-        return self._run_together(script, ordered, repeat=repeat)
+        return self.call_all([(name, keys, args) for keys, args in calls], repeat=repeat)
 
-    def _run_together(self, script: Script, calls: Sequence[tuple[list[str], list[Any]]], *, repeat: bool) -> list[Any]:
-        if script.guarded:
-            return [self._reply_or_error(script, *call, repeat=repeat) for call in calls]
-        replies = self._store.gather([("EVALSHA", script.sha, len(keys), *keys, *args) for keys, args in calls])
+    def call_all(self, calls: Sequence[NamedCall], *, repeat: bool = True) -> list[Any]:
+        """The same for several scripts: all of these calls in one round trip."""
+        ordered = [_ordered(load(name), keys, args) for name, keys, args in calls]
+        if len(ordered) == 1 or any(script.guarded for script, _, _ in ordered):
+            return [self._reply_or_error(*call, repeat=repeat) for call in ordered]
+        return self._run_together(ordered, repeat=repeat)
+
+    def _run_together(self, calls: Sequence[OrderedCall], *, repeat: bool) -> list[Any]:
+        replies = self._store.gather([("EVALSHA", script.sha, len(keys), *keys, *args) for script, keys, args in calls])
         again = (NoScriptError, ReadOnlyError, *(_LOST if repeat else ()))
         for at, reply in enumerate(replies):
             if isinstance(reply, again):
-                replies[at] = self._reply_or_error(script, *calls[at], repeat=False)
+                replies[at] = self._reply_or_error(*calls[at], repeat=False)
             elif isinstance(reply, STORE_ERRORS):
                 replies[at] = unavailable(reply)
         return replies
@@ -118,3 +125,7 @@ class Scripts:
             reply, confirmed = self._store.run_confirmed(("EVAL", script.text, *called), count, WAIT_MS, mark)
         self.guard.require(count, confirmed)
         return reply
+
+
+def _ordered(script: Script, keys: Mapping[str, str], args: Mapping[str, Value]) -> OrderedCall:
+    return script, script.order_keys(keys), script.order_args(args)

@@ -136,6 +136,7 @@ class Verifications:
             send_rules=rules_text(command.per_number.sends),
             queue_max=command.queue_max,
             outer_wait_ms=command.outer_wait_ms,
+            outer_limit=command.outer_limit,
             tombstone_ms=TOMBSTONE_MS,
             consecutive_max=MAX_CONSECUTIVE_WRONG,
             detail=command.detail,

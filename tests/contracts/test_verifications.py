@@ -153,7 +153,7 @@ ONE_SEND = NumberLimits(sends=(Limit(1, HOUR_MS),))
     [
         (NARROW, {}, "starts_per_number"),
         (replace(BANK, resend_after_ms=()), {"per_number": ONE_SEND}, "service.sends_per_number"),
-        (FREE, {"outer_wait_ms": 700}, "starts_per_client_ip or starts_per_app"),
+        (FREE, {"outer_wait_ms": 700, "outer_limit": "starts_per_app"}, "starts_per_app"),
     ],
 )
 def test_a_limit_that_refuses_is_named(

@@ -29,7 +29,7 @@ from otp_service.runtime import front_process
 from otp_service.runtime.dev import embedded_store
 from otp_service.storage.api_keys import SCOPES
 from otp_service.storage.script_files import Script, Value
-from otp_service.storage.scripts import Scripts
+from otp_service.storage.scripts import OrderedCall, Scripts
 from tests.conftest import empty
 from tests.web.conftest import make_settings
 
@@ -210,8 +210,9 @@ class AtOneMoment(Scripts):
     def _run(self, script: Script, keys: Sequence[str], args: Sequence[Value], *, repeat: bool) -> Any:
         return super()._run(_at_one_moment(script), keys, args, repeat=repeat)
 
-    def _run_together(self, script: Script, calls: Sequence[Any], *, repeat: bool) -> list[Any]:
-        return super()._run_together(_at_one_moment(script), calls, repeat=repeat)
+    def _run_together(self, calls: Sequence[OrderedCall], *, repeat: bool) -> list[Any]:
+        still = [(_at_one_moment(script), keys, args) for script, keys, args in calls]
+        return super()._run_together(still, repeat=repeat)
 
 
 @cache

@@ -26,7 +26,6 @@ from otp_service.storage.delivery_reports import DeliveryReports
 from otp_service.storage.due_deliveries import DueDeliveries
 from otp_service.storage.factors import FactorTable
 from otp_service.storage.idempotency import Idempotency
-from otp_service.storage.limits import Limits
 from otp_service.storage.optouts import OptOuts
 from otp_service.storage.outbox import Outbox
 from otp_service.storage.readiness import clock_ms
@@ -43,6 +42,7 @@ from otp_service.usecases.sealed_box import Box
 
 from .records import Records
 from .remembered import Remembered
+from .slots import Slots
 
 T = TypeVar("T")
 SHARDS = 16
@@ -141,7 +141,7 @@ class StoreHarness(Remembered, Records):
         self.sender_rate = SenderRate(self.store, self.scripts, self.keys)
         self.optouts = OptOuts(self.store, self.scripts, self.keys)
         self.factors = FactorTable(self.store, self.scripts, self.keys, ids)
-        self.limits = Limits(self.scripts, self.keys)
+        self.limits = Slots.over(self.scripts, self.keys)
         self.idempotency = Idempotency(self.scripts, self.keys)
         self.audit = AuditLog(self.store, self.scripts, self.keys)
         self.circuits = Circuits(self.store, self.scripts, self.keys)

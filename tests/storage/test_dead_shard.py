@@ -25,7 +25,6 @@ from otp_service.storage import api_keys, connect, readiness
 from otp_service.storage.answering import STORE_ERRORS
 from otp_service.storage.audit_consumer import AuditConsumer
 from otp_service.storage.callbacks import Callbacks
-from otp_service.storage.limits import Limits
 from otp_service.storage.sender_rate import SenderRate
 from otp_service.usecases.held_deliveries import HeldDeliveries
 
@@ -34,6 +33,7 @@ from ..web.conftest import ApiHarness, make_settings
 from .api_keys import keys_of
 from .harness import CODE, SHOP, WRONG, StoreHarness, fresh_number, word
 from .nodes import Nodes, three
+from .slots import Slots
 
 pytestmark = pytest.mark.cluster
 EVERY = (0, 1, 2)
@@ -158,7 +158,7 @@ def test_what_is_not_known_of_senders_stops_nobody(nodes: Nodes, harness: StoreH
         f"sender:{n}" for n in range(99) if nodes.index_of(harness.raw, harness.keys.circuit(f"sender:{n}")) == 2
     )
     sender = next(f"s{n}" for n in range(99) if nodes.index_of(harness.raw, harness.keys.sender_rate(f"s{n}")) == 2)
-    limits = Limits(harness.scripts, harness.keys, is_cluster=True)
+    limits = Slots.over(harness.scripts, harness.keys, is_cluster=True)
     places = [Slot("app", f"a{n}", Limit(2, 60_000)) for n in range(4)]
     harness.circuits.record_hold(Hold(scope, "40333", "spent", 60_000, 8_000, 1), "n")
     assert not harness.circuits.admit([scope]).passes

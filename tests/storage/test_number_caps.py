@@ -143,7 +143,12 @@ def refusals(harness: StoreHarness, number: str) -> list[dict[str, object]]:
     [
         ({}, EVERYWHERE, "resend_too_soon", "resend_after"),
         ({"purpose": "x"}, NumberLimits(sends=(Limit(1, 60_000),)), "rate_limited", "service.sends_per_number"),
-        ({"purpose": "x", "outer_wait_ms": 9}, EVERYWHERE, "rate_limited", "starts_per_client_ip or starts_per_app"),
+        (
+            {"purpose": "x", "outer_wait_ms": 9, "outer_limit": "starts_per_app"},
+            EVERYWHERE,
+            "rate_limited",
+            "starts_per_app",
+        ),
     ],
 )
 def test_a_refusal_says_which_limit_and_for_how_long(

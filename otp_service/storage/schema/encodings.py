@@ -180,8 +180,11 @@ The token is `=` while that verification is the latest for its app and purpose. 
 ShortOperation = Encoding("|", ("until_ms", "operation"))
 """The `StartOperation` that created the latest verification."""
 
-ReservedSlot = Encoding("|", ("until_us", "written_us"))
-"""Up to when slots are reserved, and when that was written, both in microseconds."""
+TakenSlots = Encoding(":", ("at_ms", "count"))
+"""Slots of a limit that were taken together, and when the last of them was.
+
+A list is separated by commas, newest first.
+"""
 
 SenderPace = Encoding("|", ("reserved_us", "next_send_us", "late_us", "written_us"))
 """A sender's rate, in microseconds: up to when slots are reserved, when the next message may go, up to when those that

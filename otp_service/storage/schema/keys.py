@@ -304,7 +304,7 @@ class Keys:
         return f"{PREFIX}:idempotency:{{{digest}}}"
 
     def limit(self, name: str, limit: int, per_ms: int, subject: str) -> str:
-        """String: theoretical arrival time (GCRA) of a limit's subject, and when it was written, `us|us`.
+        """String: when slots of a limit were taken for one subject, newest first, `ms:count,…`.
 
         `subject` is a hash of whom the limit is for. TTL: the limit's window.
         """

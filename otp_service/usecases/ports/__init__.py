@@ -5,6 +5,7 @@ Every method that reaches the store raises `StoreUnavailable` if it does not ans
 milliseconds by the store's clock. `number_hash` is a number's keyed hash (hex, `domain.ids`).
 """
 
+from .admission import OuterStore
 from .audit import AuditConsumer, AuditReader
 from .callbacks import CallbackQueue, Receivers
 from .delivery import Carrier, Deliveries, DeliveryReports, DueDeliveries, SenderRate
@@ -14,7 +15,7 @@ from .optouts import BlockList, Cursors, OptOutRegistry
 from .people import PersonStore
 from .secrets import KeyIds, Ring, Vault
 from .senders import Alerts, Circuits, HealthReports, Pager, SenderStats
-from .verification import OuterLimits, VerificationStore
+from .verification import VerificationStore
 
 __all__ = [
     "Alerts",
@@ -34,7 +35,7 @@ __all__ = [
     "HealthReports",
     "KeyIds",
     "OptOutRegistry",
-    "OuterLimits",
+    "OuterStore",
     "Pager",
     "PersonStore",
     "Receivers",

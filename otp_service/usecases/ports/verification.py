@@ -1,4 +1,4 @@
-"""Where verifications are stored, and the limits on starting them that do not belong to the number."""
+"""Where verifications are stored."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -8,7 +8,6 @@ from ...domain.denial import Denial
 from ...domain.ending import Canceled, Ended, NotFound, Redeemed
 from ...domain.guarding import GuardNeeded
 from ...domain.ids import Reference
-from ...domain.policy import Slot
 from ...domain.starting import StartAnswer, StartCommand, StartRefused, WouldSend
 from ...domain.view import TimelineEntry, VerificationView
 
@@ -75,20 +74,4 @@ class VerificationStore(Protocol):
 
     def timeline(self, ref: Reference) -> list[TimelineEntry]:
         """Every event of the verification, in order."""
-        ...
-
-
-class OuterLimits(Protocol):
-    """Limits that do not belong to the number: the app's, the end user's address."""
-
-    def acquire(self, slots: Sequence[Slot]) -> int:
-        """Take a slot in every limit or in none: 0, or the milliseconds until it may be tried again."""
-        ...
-
-    def look(self, slots: Sequence[Slot]) -> int:
-        """What `acquire` would say; nothing is taken."""
-        ...
-
-    def release(self, slots: Sequence[Slot]) -> None:
-        """Give the slots back."""
         ...

@@ -2,8 +2,8 @@
 
 Each use case is one atomic step in the store, between pure preparation and pure translation. Nothing here decides on
 anything that was read before the step: whether this is a resend, and whether a limit of the number refuses, is decided
-in the store's script `start`; whether a guess is right in `check`. Limits apart from the number (per app, per client
-address) are taken in `start` here, before the step.
+in the store's script `start`; whether a guess is right in `check`. What lies on other shards than the number's (limits
+per app, per client address) is taken before the step, by `admission`.
 
 The shapes between the body of a request and the bytes of its reply (`tests/web/test_shapes.py` counts them):
 
@@ -18,23 +18,29 @@ and sealed. The view counts in milliseconds of the store's clock, and holds the 
 Without an Idempotency-Key nothing else reads, writes or copies the reply.
 """
 
+from .admission import Admission, Part
 from .cancel import CancelVerification
 from .check import CheckRequest, CheckVerification
 from .preview import Preview
 from .redeem import Asserted, RedeemReceipt, Redemption
 from .refusals import NOT_FOUND, ended, seconds
-from .start import StartRequest, StartVerification
+from .start import StartVerification
+from .start_limits import StartLimits
+from .start_request import StartRequest
 from .verify import Verify
 
 __all__ = [
     "NOT_FOUND",
+    "Admission",
     "Asserted",
     "CancelVerification",
     "CheckRequest",
     "CheckVerification",
+    "Part",
     "Preview",
     "RedeemReceipt",
     "Redemption",
+    "StartLimits",
     "StartRequest",
     "StartVerification",
     "Verify",

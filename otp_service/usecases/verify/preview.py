@@ -1,15 +1,16 @@
 """What a start would do: whether it would be refused, who would send, and which text. Nothing is queued or counted."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ...domain import message_text
 from ...domain.errors import InvalidNumber, Refusal
 from ...domain.policy import Channel, Sender
 from ...domain.sms_segments import Segments, segments
 from ...domain.starting import StartCommand, StartRefused
-from .. import ports
-from .start import StartRequest, StartVerification
+from .admission import Admission
+from .start import StartVerification
 from .start_refusals import refusal_of
+from .start_request import StartRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +33,20 @@ class Preview:
 class PreviewStart:
     """Previews starts. Safe for many threads."""
 
-    def __init__(self, start: StartVerification, *, store: ports.VerificationStore, limits: ports.OuterLimits) -> None:
+    def __init__(self, start: StartVerification, admission: Admission) -> None:
         self._start = start
-        self._store = store
-        self._limits = limits
+        self._admission = admission
 
     def __call__(self, app_name: str, request: StartRequest) -> Preview:
         """Judge a start. Raises InvalidRequest for a text that would not fit, NotReady and StoreUnavailable."""
         try:
-            command = self._start.prepare(app_name, request)
+            prepared = self._start.prepare(app_name, request)
         except InvalidNumber as error:
             return Preview(Refusal(error.code, error.detail))
-        if isinstance(command, Refusal):
-            return Preview(command)
-        wait_ms = self._limits.look(self._start.slots(command, request))
-        answer = self._store.would_start(replace(command, outer_wait_ms=wait_ms))
+        if isinstance(prepared, Refusal):
+            return Preview(prepared)
+        command, to = prepared
+        answer = self._admission.would_start(command, request, to)
         if isinstance(answer, StartRefused):
             first = None if answer.code == "opted_out" else command.route[0]
             return Preview(refusal_of(answer), first, _text(command, first, request))

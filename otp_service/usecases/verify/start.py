@@ -1,59 +1,30 @@
 """Starting a verification, or sending the code of the pending one again (a resend)."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Protocol
 
 from ...domain import codes, message_text, routing
 from ...domain.addresses import kept_client_ip
 from ...domain.errors import Refusal
 from ...domain.ids import NUMBER_HASH_BYTES, Reference
 from ...domain.phone import Phone
-from ...domain.policy import App, Channel, Policy, Sender, Slot
+from ...domain.policy import App, Channel, Policy, Sender
 from ...domain.starting import OPERATION_TTL_MS, StartCommand, Started
 from .. import ports, sealed_box
 from ..sealed_box import Box
 from ..sender_health import SenderHealth
+from .admission import Admission
 from .apps import configured_app
 from .digests import code_digest
 from .people import People
 from .reachability import no_room_for_payment, unreachable
 from .start_refusals import refusal_of
+from .start_request import StartRequest
 from .start_subjects import Named, StartSubjects, with_alternatives
 from .text_length import require_fit
 
 KEYED_OPERATION_TTL_MS = 24 * 3_600_000
-
-
-class StartRequest(Protocol):
-    """What a caller asks for, validated in form. `autofill` and `metadata` are JSON.
-
-    `autofill` and `code_challenge` may be empty.
-    """
-
-    @property
-    def to(self) -> str: ...
-    @property
-    def channel(self) -> str: ...
-    @property
-    def purpose(self) -> str: ...
-    @property
-    def locale(self) -> str: ...
-    @property
-    def context(self) -> Mapping[str, str]: ...
-    @property
-    def client_ip(self) -> str | None: ...
-    @property
-    def autofill(self) -> str: ...
-    @property
-    def metadata(self) -> str: ...
-    @property
-    def code_challenge(self) -> str: ...
-    @property
-    def subject(self) -> str | None: ...
-    @property
-    def proof(self) -> str | None: ...
 
 
 class StartVerification:
@@ -62,9 +33,7 @@ class StartVerification:
     def __init__(
         self,
         *,
-        store: ports.VerificationStore,
-        limits: ports.OuterLimits,
-        limit_slots: Callable[[App, str | None], Sequence[Slot]],
+        admission: Admission,
         sender_health: SenderHealth,
         vault: ports.Vault,
         people: People,
@@ -74,9 +43,7 @@ class StartVerification:
         randbelow: Callable[[int], int],
         subjects: StartSubjects,
     ) -> None:
-        self._store = store
-        self._limits = limits
-        self._limit_slots = limit_slots
+        self._admission = admission
         self._sender_health = sender_health
         self._vault = vault
         self._people = people
@@ -95,26 +62,32 @@ class StartVerification:
         require_fit(app, request)
         to = self._people.phone(request.to)
         named = self._subjects.named(app, request)
-        outcome = self._start(self._prepared(app, to, request, operation_id), named, request)
+        outcome = self._start(self._prepared(app, to, request, operation_id), named, request, to)
         return with_alternatives(outcome, app, named, request.purpose) if isinstance(outcome, Refusal) else outcome
 
-    def prepare(self, app_name: str, request: StartRequest) -> StartCommand | Refusal:
-        """The command for the store, or what refuses before it is asked. A proof is not spent. Raises as a start."""
+    def prepare(self, app_name: str, request: StartRequest) -> tuple[StartCommand, Phone] | Refusal:
+        """The command for the store and its number, or what refuses before the store is asked.
+
+        A proof is not spent. Raises as a start.
+        """
         app = configured_app(self._policy, app_name)
         require_fit(app, request)
         to = self._people.phone(request.to)
         named = self._subjects.named(app, request)
         command = self._prepared(app, to, request, None)
-        if named is None or isinstance(command, Refusal):
-            return command
-        refusal = self._subjects.objection(named, command.reference.number_hash, request)
-        return refusal or replace(command, subject=named.subject.hash)
-
-    def _start(self, command: StartCommand | Refusal, named: Named | None, request: StartRequest) -> Started | Refusal:
         if isinstance(command, Refusal):
             return command
-        slots = self.slots(command, request)
-        return self._run(command, slots) if named is None else self._run_for(named, command, slots, request)
+        if named is None:
+            return command, to
+        refusal = self._subjects.objection(named, command.reference.number_hash, request)
+        return refusal or (replace(command, subject=named.subject.hash), to)
+
+    def _start(
+        self, command: StartCommand | Refusal, named: Named | None, request: StartRequest, to: Phone
+    ) -> Started | Refusal:
+        if isinstance(command, Refusal):
+            return command
+        return self._run(command, request, to) if named is None else self._run_for(named, command, request, to)
 
     def _prepared(self, app: App, to: Phone, request: StartRequest, operation_id: str | None) -> StartCommand | Refusal:
         channel = Channel(request.channel)
@@ -124,31 +97,19 @@ class StartVerification:
             return refusal
         return self._command(app, to, senders, request, operation_id, channel=channel)
 
-    def slots(self, command: StartCommand, request: StartRequest) -> Sequence[Slot]:
-        """The slots that this start takes in the outer limits."""
-        return self._limit_slots(command.app, request.client_ip)
-
-    def _run_for(
-        self, named: Named, command: StartCommand, slots: Sequence[Slot], request: StartRequest
-    ) -> Started | Refusal:
+    def _run_for(self, named: Named, command: StartCommand, request: StartRequest, to: Phone) -> Started | Refusal:
         """Send to a subject's number, if that is bound or may be."""
         admitted = self._subjects.admit(command.app, named, command.reference.number_hash, request)
         if isinstance(admitted, Refusal):
             return admitted
-        outcome = self._run(replace(command, subject=named.subject.hash), slots)
+        outcome = self._run(replace(command, subject=named.subject.hash), request, to)
         if isinstance(outcome, Started):
             self._subjects.sent(admitted, command.purpose, outcome.reference)
         return outcome
 
-    def _run(self, command: StartCommand, slots: Sequence[Slot]) -> Started | Refusal:
-        """Take a slot of each outer limit, and run the step. A limit that refuses is reported by the step."""
-        wait_ms = self._limits.acquire(slots)
-        outcome = self._store.start(replace(command, outer_wait_ms=wait_ms) if wait_ms else command)
-        if isinstance(outcome, Started):
-            return outcome
-        if wait_ms == 0:
-            self._limits.release(slots)
-        return refusal_of(outcome)
+    def _run(self, command: StartCommand, request: StartRequest, to: Phone) -> Started | Refusal:
+        outcome = self._admission.start(command, request, to)
+        return outcome if isinstance(outcome, Started) else refusal_of(outcome)
 
     def _command(
         self,

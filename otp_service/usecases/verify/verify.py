@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
-from ...domain.policy import App, Policy, Slot
+from ...domain.policy import Policy
 from .. import ports
 from ..sender_health import SenderHealth
 from ..subjects import Subjects
+from .admission import Admission, Part
 from .cancel import CancelVerification
 from .check import CheckVerification
 from .people import People
@@ -24,8 +25,8 @@ class Verify:
         self,
         *,
         store: ports.VerificationStore,
-        limits: ports.OuterLimits,
-        limit_slots: Callable[[App, str | None], Sequence[Slot]],
+        outer: ports.OuterStore,
+        parts: Sequence[Part],
         sender_health: SenderHealth,
         vault: ports.Vault,
         key_ids: ports.KeyIds,
@@ -37,7 +38,7 @@ class Verify:
         factor_store: ports.FactorStore,
         fictitious: bool = False,
     ) -> None:
-        """`limit_slots` gives the slots that a start takes in the outer limits.
+        """`parts`: what a start takes apart from its number.
 
         `fictitious` allows the numbers 555-0100 to 555-0199, which only a sandbox delivers to.
         """
@@ -53,10 +54,9 @@ class Verify:
             token_bytes=token_bytes,
             redeem_factor=spend_factor,
         )
+        admission = Admission(store=store, outer=outer, parts=parts)
         self.start = StartVerification(
-            store=store,
-            limits=limits,
-            limit_slots=limit_slots,
+            admission=admission,
             sender_health=sender_health,
             vault=vault,
             people=people,
@@ -66,7 +66,7 @@ class Verify:
             randbelow=randbelow,
             subjects=StartSubjects(tries, self.redeem),
         )
-        self.preview = PreviewStart(self.start, store=store, limits=limits)
+        self.preview = PreviewStart(self.start, admission)
         self.check = CheckVerification(
             store=store,
             vault=vault,

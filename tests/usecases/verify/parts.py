@@ -8,12 +8,13 @@ from typing import cast
 
 from otp_service.domain.errors import Refusal
 from otp_service.domain.ids import Reference
+from otp_service.domain.phone import Phone
 from otp_service.domain.policy import App, Limit, Policy, Sender, SenderKind, Slot
-from otp_service.domain.starting import Started
+from otp_service.domain.starting import StartCommand, Started
 from otp_service.keyring import create, parse, rotate
 from otp_service.keyring_reload import ReloadedKeyring
 from otp_service.usecases import ports
-from otp_service.usecases.verify import Verify
+from otp_service.usecases.verify import StartLimits, Verify, start_request
 from tests.fakes import FakeKeyIds, FakeLimits, FakeSenderHealth, FakeVerifications
 
 RAW = create(lambda n: bytes(range(n)), "2026-01-01T00:00:00Z")
@@ -76,9 +77,10 @@ def begun(verify: Verify, request: StartRequest | None = None) -> Reference:
     return started.reference
 
 
-def slots(app: App, ip: str | None) -> list[Slot]:
+def slots(command: StartCommand, request: start_request.StartRequest, _: Phone) -> list[Slot]:
     """One slot in a limit of the app, one in a limit of the end user's address."""
-    return [Slot("app", app.name, Limit(5, 1_000)), Slot("ip", str(ip), Limit(5, 1_000))]
+    app, address = command.app.name, str(request.client_ip)
+    return [Slot("app", app, Limit(5, 1_000)), Slot("ip", address, Limit(5, 1_000))]
 
 
 def use_cases(
@@ -96,8 +98,8 @@ def use_cases(
     chance = iter(range(1, 10_000))
     return Verify(
         store=store or FakeVerifications(),
-        limits=limits or FakeLimits(),
-        limit_slots=slots,
+        outer=limits or FakeLimits(),
+        parts=[StartLimits(slots)],
         sender_health=sender_health or FakeSenderHealth(),
         vault=ring,
         key_ids=key_ids or FakeKeyIds(),

@@ -16,14 +16,15 @@
 -- KEYS number! optouts outbox! audit! timers! record! secrets! sticky start_refusals! run [known_record! known_secrets!]
 -- ARGV operation operation_ttl_ms new_token known_token app purpose channel mask number_hash context_hash code_ttl_ms
 --      lifetime_ms max_checks resend_waits key_id digest box metadata locale autofill route wrong_rules start_rules
---      queue_max outer_wait_ms tombstone_ms consecutive_max detail own_detail healthy sent_within_ms refusal_gap_ms
---      failover_route wrong_everywhere_rules send_rules subject challenge dry_run guard guard_rules guard_place
---      guard_taken
+--      queue_max outer_wait_ms outer_limit tombstone_ms consecutive_max detail own_detail healthy sent_within_ms
+--      refusal_gap_ms failover_route wrong_everywhere_rules send_rules subject challenge dry_run guard guard_rules
+--      guard_place guard_taken
 -- Where record and secrets are of the new id; those of the latest known id are left out if none is known ·
 --       known_token '': none · lifetime_ms: the longest a code may live, with resends · resend_waits 'ms,ms' ·
---       route and failover_route: lists of `RouteSender` · outer_wait_ms: until a limit of the caller passes, 0 if it
---       does · detail: JSON · own_detail: the same where it says more than purpose and channel, or '' · healthy:
---       senders that may be moved to the front 'a,b' · sent_within_ms: within which a message should be sent ·
+--       route and failover_route: lists of `RouteSender` · outer_wait_ms: until a limit apart from the number passes, 0
+--       if it does · outer_limit: its name, or '' · detail: JSON · own_detail: the same where it says more than purpose
+--       and channel, or '' · healthy: senders that may be moved to the front 'a,b' · sent_within_ms: within which a
+--       message should be sent ·
 --       refusal_gap_ms: between two refusals of a kind on record · failover_route: senders of another channel ·
 --       subject: keyed hash of the subject that is named, or '' · challenge: of the verifier that a check needs, or '' ·
 --       dry_run '1': judge alone · guard: '' if the pumping guard leaves this start alone, 'ask' where it has not been asked,
@@ -132,7 +133,7 @@ if failover ~= '' then open = open .. ',' .. failover end
 consider(caps_wait(counted, send_rules, now), 'service.sends_per_number')
 local started = read_times(starts)
 consider(limit_wait(started, start_rules, now), 'starts_per_number')
-if tonumber(outer_wait_ms) > 0 then consider(tonumber(outer_wait_ms), 'starts_per_client_ip or starts_per_app') end
+if tonumber(outer_wait_ms) > 0 then consider(tonumber(outer_wait_ms), outer_limit) end
 if wait then return refuse('rate_limited', wait, nil, limit) end
 if redis.call('XLEN', outbox_key) >= tonumber(queue_max) then return refuse('queue_full', 1000) end
 if guarded == 'unknown' then return {operation, 'guard'} end
