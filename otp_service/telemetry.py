@@ -108,6 +108,12 @@ CIRCUITS = Gauge(
     multiprocess_mode="mostrecent",
     registry=REGISTRY,
 )
+GUARD = Counter(
+    "otp_guard",
+    "Starts of unknown numbers by what the pumping guard said, and what happened to its budgets.",
+    ["app", "budget", "outcome"],
+    registry=REGISTRY,
+)
 ALERTS = Counter("otp_alerts", "Alerts to the people on call, by outcome.", ["outcome"], registry=REGISTRY)
 CALLBACKS = Counter(
     "otp_callbacks", "Callbacks queued, sent and given up, by app and outcome.", ["app", "outcome"], registry=REGISTRY

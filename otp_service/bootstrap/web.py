@@ -48,6 +48,7 @@ from .callbacks import callback_gauges
 from .carrier import webhook_keys
 from .chance import SYSTEM, Chance
 from .fleet import Announcer, Facts, named_webhook_keys
+from .guard import build_guard
 from .memory import measure_memory
 from .required import require_for_web
 from .stores import Stores, open_keyring, open_stores
@@ -70,7 +71,7 @@ def build_web(settings: Settings, waiting: int = NEWS_THREADS // 2) -> Flask:
     parts = WebParts(settings, stores, keyring)
     announcer = Announcer(settings, stores, keyring, API, parts.webhook_facts)
     # Started by the first request of each process: a server may fork after this.
-    read_in_background(stores, settings.policy, announcer.announce_if_due, api_keys=True)
+    read_in_background(stores, settings.policy, announcer.announce_if_due, parts.guard.in_background, api_keys=True)
     return flask_app(parts, parts.watch(threading.Event().wait, waiting))
 
 
@@ -114,6 +115,7 @@ class WebParts:
         self._health: SenderHealth = senders.sender_health(settings, stores)
         self._measure_callbacks = callback_gauges(settings, stores)
         self._verdicts = WebhookVerdicts(time.monotonic)
+        self.guard = build_guard(settings, stores, keyring.ids)
 
     def request_id(self) -> str:
         """A new id for a request."""
@@ -207,6 +209,7 @@ class WebParts:
             randbelow=self._chance.randbelow,
             factor_store=self._factor_table(),
             fictitious=settings.carrier_on_loopback,
+            guard=self.guard,
         )
 
     def _browse(self) -> Browse:

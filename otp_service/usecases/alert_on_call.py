@@ -59,6 +59,10 @@ class AlertOnCall:
         text = f"The profile of {names} has reached its daily spend limit. It sends nothing more before midnight UTC."
         self._raise(f"spent:{profile}", text)
 
+    def guard(self, trouble: str, text: str) -> None:
+        """Something happened to the pumping guard's budgets. Never raises."""
+        self._raise(trouble, text)
+
     def _raise(self, trouble: str, text: str) -> None:
         if self._on_call is None:
             return

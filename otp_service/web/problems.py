@@ -16,6 +16,7 @@ STATUS: dict[str, tuple[int, str]] = {
     "forbidden": (403, "The API key may not do this"),
     "country_not_allowed": (403, "The app does not send to this country"),
     "destination_blocked": (403, "No code is sent to numbers of this kind"),
+    "guard_refused": (403, "The guard against pumping refuses this start"),
     "number_not_bound": (403, "The number is not bound to the subject"),
     "opted_out": (403, "The person has opted out"),
     "not_found": (404, "There is nothing here"),

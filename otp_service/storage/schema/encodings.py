@@ -256,5 +256,8 @@ GuardAddress = Encoding("|", ("level", "at_ms", "countries"))
 GuardVisit = Encoding(":", ("region", "at_ms"))
 """The last send of an address to a country."""
 
+SafeEntry = Encoding("|", ("at_ms", "reason"))
+"""An entry of the guard's safe list: when it was made, and why."""
+
 GuardReport = Encoding(":", ("what", "budget", "region"))
 """What happened to a budget. Region: empty for the total over all countries."""

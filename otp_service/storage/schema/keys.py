@@ -328,6 +328,10 @@ class Keys:
         """Hash: keyed hash of a block of 10,000 or 1,000 numbers -> its bucket, `level|ms`. TTL: 2 days."""
         return self._guard(app, f"blocks:{region}")
 
+    def safe_list(self) -> str:
+        """Hash: what the guard never counts, `number:`, `block:` (keyed hashes) or `country:` -> `ms|reason`. No TTL."""
+        return f"{PREFIX}:{{guards}}:safe_list"
+
     def addresses(self, app: str) -> str:
         """Hash: keyed hash of an end user's address -> its bucket and countries. TTL: 2 days."""
         return self._guard(app, "addresses")

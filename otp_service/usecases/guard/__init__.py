@@ -6,7 +6,9 @@ their verdict. So a start of a known number goes to the store as often as withou
 """
 
 from .guard import Guard, GuardedRequest
+from .guarded_starts import GuardedStarts
+from .notes import Notes
 from .reports import GuardReports
 from .safelist import SafeList
 
-__all__ = ["Guard", "GuardReports", "GuardedRequest", "SafeList"]
+__all__ = ["Guard", "GuardReports", "GuardedRequest", "GuardedStarts", "Notes", "SafeList"]

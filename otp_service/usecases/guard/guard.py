@@ -37,6 +37,7 @@ class Guard:
         places: Places,
         safe_list: SafeList,
         reports: GuardReports,
+        notes: Notes,
         policy: Policy,
         sandbox: bool,
     ) -> None:
@@ -47,7 +48,7 @@ class Guard:
         self._reports = reports
         self._policy = policy
         self._sandbox = sandbox
-        self.notes = Notes(budgets, reports, policy)
+        self.notes = notes
 
     def place(self, app: App, to: Phone, request: GuardedRequest) -> GuardPlace | None:
         """Where the number of a start is; None if the guard leaves it alone."""
@@ -95,6 +96,15 @@ class Guard:
             self.notes.approved(one)
         else:
             self._give_back(one, app.guard, approved=True)
+
+    def in_background(self) -> None:
+        """What no request waits for: read the safe list, write what known numbers tell. Raises StoreUnavailable."""
+        self._safe_list.refresh()
+        for (app, region), count in self.notes.take_started().items():
+            policy = self._policy.apps[app].guard
+            self._reports.happened(app, self._budgets.count_known(app, region, count, policy))
+        for one in self.notes.take_approved():
+            self._give_back(one, self._policy.apps[one.app].guard, approved=True)
 
     def _give_back(self, one: Converted, policy: GuardPolicy, *, approved: bool) -> None:
         try:

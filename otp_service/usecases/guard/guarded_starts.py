@@ -64,5 +64,3 @@ def _told(command: StartCommand, verdict: GuardVerdict | None) -> StartCommand:
     if verdict is None:
         return replace(command, guard_place=None)
     return replace(command, guard=verdict.word, guard_taken=verdict.taken)
-
-

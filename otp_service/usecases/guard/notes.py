@@ -1,25 +1,18 @@
 """What known numbers tell the guard. It refuses nobody, so no request waits for it: it is written in the background."""
 
 from collections import Counter, deque
-from typing import TypeVar
+from collections.abc import Mapping
 
 from ...domain.guarding import Converted
-from ...domain.policy import Policy
-from .. import ports
-from .reports import GuardReports
 
-T = TypeVar("T")
 MOST = 5_000
-"""Approvals that wait; more are forgotten. They only keep blocks warm, and an outage from being seen where there is none."""
+"""So many wait; older ones are forgotten. They keep blocks warm, and tell an outage from pumping."""
 
 
 class Notes:
-    """Starts and approvals of known numbers that are not written yet. Safe for many threads."""
+    """Starts and approvals of known numbers of one process that are not written yet. Safe for many threads."""
 
-    def __init__(self, budgets: ports.GuardBudgets, reports: GuardReports, policy: Policy) -> None:
-        self._budgets = budgets
-        self._reports = reports
-        self._policy = policy
+    def __init__(self) -> None:
         self._approved: deque[Converted] = deque(maxlen=MOST)
         self._started: deque[tuple[str, str]] = deque(maxlen=MOST)
 
@@ -31,17 +24,10 @@ class Notes:
         """A known number was approved."""
         self._approved.append(one)
 
-    def write(self) -> None:
-        """Write what has come since the last time. Raises StoreUnavailable."""
-        starts = Counter(_drained(self._started))
-        for (app, region), count in starts.items():
-            if app in self._policy.apps:
-                policy = self._policy.apps[app].guard
-                self._reports.happened(app, self._budgets.count_known(app, region, count, policy))
-        for one in _drained(self._approved):
-            policy = self._policy.apps[one.app].guard
-            self._reports.happened(one.app, self._budgets.give_back(one, policy, approved=True))
+    def take_started(self) -> Mapping[tuple[str, str], int]:
+        """How many were started, by app and country; they wait no longer."""
+        return Counter([self._started.popleft() for _ in range(len(self._started))])
 
-
-def _drained(waiting: deque[T]) -> list[T]:
-    return [waiting.popleft() for _ in range(len(waiting))]
+    def take_approved(self) -> list[Converted]:
+        """Those that were approved; they wait no longer."""
+        return [self._approved.popleft() for _ in range(len(self._approved))]

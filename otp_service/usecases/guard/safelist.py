@@ -2,32 +2,36 @@
 
 from collections.abc import Callable
 
-from ...domain.guarding import NO_REGION, Places
 from ...domain.guard.rules import blocks
+from ...domain.guarding import NO_REGION, Places
 from ...domain.phone import Phone
+from .. import ports
 
 
 class SafeList:
-    """The list as this process knows it. `entries` gives it without waiting for the store."""
+    """The list as this process knows it. `hash_of`: the keyed hash of a number."""
 
-    def __init__(self, places: Places, number_hash: Callable[[str], str], entries: Callable[[], frozenset[str]]) -> None:
+    def __init__(self, places: Places, hash_of: Callable[[str], str], table: ports.SafeListTable) -> None:
         self._places = places
-        self._number_hash = number_hash
-        self._entries = entries
+        self._hash_of = hash_of
+        self._table = table
 
     def holds(self, to: Phone) -> bool:
-        """Whether the number, its block or its country is on the list."""
-        entries = self._entries()
-        return bool(entries) and not entries.isdisjoint(self.names(to))
+        """Whether the number, its block or its country is on the list. Never waits for long, and never raises."""
+        entries = self._table.entries()
+        return bool(entries) and not entries.isdisjoint(self._names(to))
 
-    def names(self, to: Phone) -> frozenset[str]:
-        """What an entry for this number may be named."""
+    def refresh(self) -> None:
+        """Read it again, if it is time."""
+        self._table.refresh()
+
+    def _names(self, to: Phone) -> tuple[str, ...]:
         country = f"country:{to.region or NO_REGION}"
-        return frozenset({self.number(to.e164), self.block(blocks(to.e164)[1]), country})
+        return self.number(to.e164), self.block(blocks(to.e164)[1]), country
 
     def number(self, e164: str) -> str:
         """The entry of a number."""
-        return f"number:{self._number_hash(e164)}"
+        return f"number:{self._hash_of(e164)}"
 
     def block(self, prefix: str) -> str:
         """The entry of a block of 1,000 numbers, by what they begin with."""

@@ -10,7 +10,7 @@ from .audit import AuditConsumer, AuditReader
 from .callbacks import CallbackQueue, Receivers
 from .delivery import Carrier, Deliveries, DeliveryReports, DueDeliveries, SenderRate
 from .factors import FactorStore
-from .guard import GuardBudgets, GuardEvents
+from .guard import GuardBudgets, GuardEvents, SafeListTable
 from .optouts import BlockList, Cursors, OptOutRegistry
 from .people import PersonStore
 from .secrets import KeyIds, Ring, Vault
@@ -40,6 +40,7 @@ __all__ = [
     "PersonStore",
     "Receivers",
     "Ring",
+    "SafeListTable",
     "SenderRate",
     "SenderStats",
     "Vault",

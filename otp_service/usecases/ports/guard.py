@@ -28,6 +28,18 @@ class GuardBudgets(Protocol):
         ...
 
 
+class SafeListTable(Protocol):
+    """What an operator has listed."""
+
+    def entries(self) -> frozenset[str]:
+        """The names of the entries, as known; never raises."""
+        ...
+
+    def refresh(self) -> None:
+        """Read the list again, if it is time; never raises."""
+        ...
+
+
 class GuardEvents(Protocol):
     """The audit record, for events of budgets."""
 

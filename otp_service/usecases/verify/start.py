@@ -12,6 +12,7 @@ from ...domain.phone import Phone
 from ...domain.policy import App, Channel, Policy, Sender
 from ...domain.starting import OPERATION_TTL_MS, StartCommand, Started
 from .. import ports, sealed_box
+from ..guard import Guard
 from ..sealed_box import Box
 from ..sender_health import SenderHealth
 from .admission import Admission
@@ -42,6 +43,7 @@ class StartVerification:
         token_bytes: Callable[[int], bytes],
         randbelow: Callable[[int], int],
         subjects: StartSubjects,
+        guard: Guard | None = None,
     ) -> None:
         self._admission = admission
         self._sender_health = sender_health
@@ -52,6 +54,7 @@ class StartVerification:
         self._token_bytes = token_bytes
         self._randbelow = randbelow
         self._subjects = subjects
+        self._guard = guard
 
     def __call__(self, app_name: str, request: StartRequest, operation_id: str | None = None) -> Started | Refusal:
         """Queue a code for the number. `operation_id` makes a repeat of the same request find the first's result.
@@ -150,6 +153,7 @@ class StartVerification:
             detail=_audit_detail(request, self._client_ip(app, request)),
             per_number=self._policy.per_number,
             challenge=request.code_challenge,
+            guard_place=self._guard.place(app, to, request) if self._guard else None,
         )
 
     def _client_ip(self, app: App, request: StartRequest) -> str:

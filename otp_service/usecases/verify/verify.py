@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from ...domain.policy import Policy
 from .. import ports
+from ..guard import Guard, GuardedStarts
 from ..sender_health import SenderHealth
 from ..subjects import Subjects
 from .admission import Admission, Part
@@ -37,10 +38,12 @@ class Verify:
         randbelow: Callable[[int], int],
         factor_store: ports.FactorStore,
         fictitious: bool = False,
+        guard: Guard | None = None,
     ) -> None:
         """`parts`: what a start takes apart from its number.
 
-        `fictitious` allows the numbers 555-0100 to 555-0199, which only a sandbox delivers to.
+        `fictitious` allows the numbers 555-0100 to 555-0199, which only a sandbox delivers to. `guard`: the pumping
+        guard; without one no start is judged by its budgets.
         """
         people = People(vault, fictitious=fictitious)
         tries = SubjectTries(factor_store, vault, token_bytes)
@@ -54,7 +57,7 @@ class Verify:
             token_bytes=token_bytes,
             redeem_factor=spend_factor,
         )
-        admission = Admission(store=store, outer=outer, parts=parts)
+        admission = Admission(store=GuardedStarts(store, guard), outer=outer, parts=parts)
         self.start = StartVerification(
             admission=admission,
             sender_health=sender_health,
@@ -65,6 +68,7 @@ class Verify:
             token_bytes=token_bytes,
             randbelow=randbelow,
             subjects=StartSubjects(tries, self.redeem),
+            guard=guard,
         )
         self.preview = PreviewStart(self.start, admission)
         self.check = CheckVerification(
@@ -75,5 +79,6 @@ class Verify:
             issuer=issuer,
             token_bytes=token_bytes,
             tries=tries,
+            guard=guard,
         )
         self.cancel = CancelVerification(store=store, vault=vault, token_bytes=token_bytes)

@@ -52,5 +52,6 @@ class Problem(msgspec.Struct):
         Annotated[list[Alternative], Meta(description="Of a start that cannot send: the other ways of its subject.")]
         | UnsetType
     ) = UNSET
+    reason: Annotated[str, Meta(description="With `guard_refused`: the budget that is spent.")] | UnsetType = UNSET
     resubscribe: Annotated[str, Meta(description="With `opted_out`: how a person opts in.")] | UnsetType = UNSET
     reasons: Annotated[list[Reason], Meta(description="With `not_ready`, at /readyz.")] | UnsetType = UNSET

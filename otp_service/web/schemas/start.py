@@ -47,6 +47,7 @@ _PROOF = (
     "With `subject` and the purpose `bind`: an unspent receipt of the subject, which is spent. It lets a code go to a "
     "number that is not bound to the subject; its approval binds the number."
 )
+_KNOWN_USER = "The app knows this user, for example by a signed-in session: the start costs the pumping guard half."
 _CLIENT_IP = "The end user's address; proxy headers are never believed."
 
 
@@ -61,6 +62,7 @@ class StartRequest(Request):
     given_client_ip: Annotated[str, Meta(description=_CLIENT_IP, extra_json_schema=_ADDRESS_FORM)] | UnsetType = (
         msgspec.field(name="client_ip", default=UNSET)
     )
+    known_user: Annotated[bool, Meta(description=_KNOWN_USER)] = False
     given_subject: SubjectText | UnsetType = msgspec.field(name="subject", default=UNSET)
     given_proof: Annotated[str, Meta(max_length=4096, description=_PROOF)] | UnsetType = msgspec.field(
         name="proof", default=UNSET
