@@ -1,0 +1,209 @@
+"""How the guard's counters change: after a start that was judged, after an approval, after a failed delivery.
+
+Each function changes the counters in place and returns what is worth an event. Each record is changed by itself, so a
+store may do them one after the other.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from .counters import Address, Bucket, Counters, Country, Number, Probes, Taken, WarmBlock
+from .places import Limits, Records, Way, known_rate, places
+from .policy import DAY_MS, MINUTE_MS, PROBED, Budget, GuardPolicy
+from .rules import Start, Verdict, is_outage
+
+KNOWN_GAP_MS = 10 * MINUTE_MS
+"""Starts of a known number within this time are one: somebody sends the code again."""
+
+
+class Happening(StrEnum):
+    """What an event or an alert is made of."""
+
+    TRIPPED = "tripped"
+    PROBED = "probed"
+    CONVERTED = "converted"
+    NOVELTY = "novelty"
+    OUTAGE = "outage"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Something happened to a budget. `country`: "" for budgets of all countries."""
+
+    what: Happening
+    budget: Budget
+    country: str
+
+
+def settle(counters: Counters, start: Start, verdict: Verdict, now_ms: int, policy: GuardPolicy) -> list[Report]:
+    """Count a start that was judged now: what it takes if it passes, the refusal if it does not."""
+    counters.total.started_ms = counters.total.started_ms or now_ms
+    if verdict.known:
+        return _known_start(counters, start, now_ms, policy)
+    if verdict.covered:
+        counters.numbers[start.number].sends += 1
+    if not verdict.counted:
+        return []
+    records = _kept(counters, start, create=not verdict.refused)
+    reports = _press(records, start, verdict, now_ms, policy)
+    if verdict.refused:
+        return reports
+    number = counters.numbers.setdefault(start.number, Number())
+    return reports + _count(records, number, start, verdict, now_ms=now_ms, policy=policy)
+
+
+def _kept(counters: Counters, start: Start, *, create: bool) -> Records:
+    """The records of a start, to be changed. A refusal begins none but its country's."""
+    country = counters.countries.setdefault(start.country, Country())
+    if create:
+        return Records(
+            counters.blocks_10k.setdefault(start.block_10k, Bucket()),
+            counters.blocks_1k.setdefault(start.block_1k, Bucket()),
+            counters.addresses.setdefault(start.address, Address()) if start.address else None,
+            country,
+            counters.total,
+        )
+    return Records(
+        counters.blocks_10k.get(start.block_10k) or Bucket(),
+        counters.blocks_1k.get(start.block_1k) or Bucket(),
+        counters.addresses.get(start.address),
+        country,
+        counters.total,
+    )
+
+
+def _known_start(counters: Counters, start: Start, now_ms: int, policy: GuardPolicy) -> list[Report]:
+    number, total = counters.numbers[start.number], counters.total
+    again, number.started_ms = now_ms < number.started_ms + KNOWN_GAP_MS, now_ms
+    if again:
+        return []
+    before = is_outage(total, now_ms, policy)
+    total.known.fill(1.0, now_ms, known_rate(policy), policy.overdraft)
+    begins = not before and is_outage(total, now_ms, policy)
+    return [Report(Happening.OUTAGE, Budget.OUTAGE, "")] if begins else []
+
+
+def _press(records: Records, start: Start, verdict: Verdict, now_ms: int, policy: GuardPolicy) -> list[Report]:
+    """Note which budgets were full."""
+    if not verdict.full:
+        return []
+    reports = []
+    limits = Limits.of(records.total, records.country, now_ms, policy)
+    for place in places(records, verdict.way, limits, policy):
+        if place.budget in verdict.full:
+            begins = place.bucket.press(now_ms, place.rate)
+            if begins:
+                reports.append(_report(Happening.TRIPPED, place.budget, start))
+            if place.budget in PROBED:
+                _row(records, place.budget).press(now_ms, policy)
+    return reports
+
+
+def _row(records: Records, budget: Budget) -> Probes:
+    return records.total.probes if budget is Budget.TOTAL else records.country.probes
+
+
+def _report(what: Happening, budget: Budget, start: Start) -> Report:
+    everywhere = budget in (Budget.TOTAL, Budget.TOTAL_WARM, Budget.OUTAGE)
+    return Report(what, budget, "" if everywhere else start.country)
+
+
+def _count(
+    records: Records, number: Number, start: Start, verdict: Verdict, *, now_ms: int, policy: GuardPolicy
+) -> list[Report]:
+    """Fill every budget of a send that passes."""
+    limits = Limits.of(records.total, records.country, now_ms, policy)
+    for place in places(records, verdict.way, limits, policy):
+        place.bucket.fill(verdict.cost, now_ms, place.rate, policy.overdraft)
+    if records.address is not None:
+        _note_country(records.address, start.country, now_ms, policy)
+    _remember(number, start, verdict, now_ms, policy)
+    records.country.days.add(records.country.days.counted, now_ms)
+    reports = []
+    for is_probe, budget in ((verdict.country_probe, Budget.COUNTRY), (verdict.total_probe, Budget.TOTAL)):
+        if is_probe:
+            _row(records, budget).passed(now_ms, policy)
+            reports.append(_report(Happening.PROBED, budget, start))
+    return reports + _novelty(records.country, start, now_ms, policy)
+
+
+def _note_country(address: Address, country: str, now_ms: int, policy: GuardPolicy) -> None:
+    for one in [one for one, at_ms in address.countries.items() if at_ms <= now_ms - DAY_MS]:
+        del address.countries[one]
+    if country in address.countries or len(address.countries) < policy.address_countries:
+        address.countries[country] = now_ms
+
+
+def _remember(number: Number, start: Start, verdict: Verdict, now_ms: int, policy: GuardPolicy) -> None:
+    way = verdict.way
+    taken = Taken(
+        start.address, verdict.cost, way.warm, way.outage, way.total, verdict.country_probe, verdict.total_probe
+    )
+    in_time = now_ms < number.counted_ms + policy.counted_for_ms
+    number.taken = (*number.taken, taken) if in_time else (taken,)
+    number.counted_ms, number.sends = (number.counted_ms if in_time else now_ms), 1
+
+
+def _novelty(country: Country, start: Start, now_ms: int, policy: GuardPolicy) -> list[Report]:
+    today = now_ms // DAY_MS
+    best = max((count for day, count in country.days.counted.items() if day < today), default=0)
+    most = max(policy.novelty_floor, policy.novelty_factor * best)
+    # Once a day: by the count that passes it.
+    passed = country.days.counted[today] - 1 <= most < country.days.counted[today]
+    return [_report(Happening.NOVELTY, Budget.COUNTRY, start)] if passed else []
+
+
+def approve(counters: Counters, start: Start, now_ms: int, policy: GuardPolicy) -> list[Report]:
+    """A number was approved, by any factor, or its login ended well by another way: give back what it took.
+
+    Of `start` only number, blocks and country are looked at.
+    """
+    number, total = counters.numbers.setdefault(start.number, Number()), counters.total
+    country = counters.countries.setdefault(start.country, Country())
+    if number.is_known(now_ms, policy):
+        total.known.lower(2.0, now_ms, known_rate(policy))
+    else:
+        for days in (country.days, total.days):
+            days.add(days.approved, now_ms)
+    total.approvals += 1
+    country.blocks.setdefault(start.block_10k, WarmBlock(now_ms, now_ms)).last_ms = now_ms
+    reports = give_back(counters, start, now_ms, policy, converted=True)
+    number.approved_ms = now_ms
+    return reports
+
+
+def give_back(
+    counters: Counters, start: Start, now_ms: int, policy: GuardPolicy, *, converted: bool = False
+) -> list[Report]:
+    """Give back what a number's sends took: with a credit after an approval, without one after a failed delivery."""
+    number = counters.numbers.get(start.number)
+    if number is None:
+        return []
+    reports: list[Report] = []
+    if now_ms < number.counted_ms + policy.counted_for_ms:
+        for place, taken in enumerate(number.taken):
+            # The credit is for the person, not for each send.
+            credit = policy.credit if converted and place == 0 else 0.0
+            records = _kept(counters, replace(start, address=taken.address), create=False)
+            _release(records, start, taken, taken.cost * (1 + credit), now_ms=now_ms, policy=policy)
+            if converted:
+                reports += _converted(records, start, taken, now_ms, policy)
+    number.taken, number.counted_ms, number.sends = (), 0, 0
+    return reports
+
+
+def _release(records: Records, start: Start, taken: Taken, amount: float, *, now_ms: int, policy: GuardPolicy) -> None:
+    limits = Limits.of(records.total, records.country, now_ms, policy)
+    for place in places(records, Way(taken.warm, taken.outage, taken.total), limits, policy):
+        place.bucket.lower(amount, now_ms, place.rate)
+    if records.address is not None:
+        records.address.countries.pop(start.country, None)
+
+
+def _converted(records: Records, start: Start, taken: Taken, now_ms: int, policy: GuardPolicy) -> list[Report]:
+    reports = []
+    for was_probe, budget in ((taken.country_probe, Budget.COUNTRY), (taken.total_probe, Budget.TOTAL)):
+        if was_probe:
+            _row(records, budget).converted(now_ms, policy)
+            reports.append(_report(Happening.CONVERTED, budget, start))
+    return reports
