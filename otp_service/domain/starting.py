@@ -25,8 +25,8 @@ class StartCommand:
     `failover_route`: senders of another channel, which only failover uses. `outer_wait_ms` is not 0 where a limit apart
     from the number refuses; `outer_limit` names it. With a `challenge` a check needs its verifier (`binding`).
     `subject`: the keyed hash of the person whom the caller names, or empty. `guard_place`: where the number
-    is, None if the pumping guard leaves this start alone; `guard`: what its budgets said (`guarding.ASK` as long as they
-    were not asked); `guard_taken`: what was taken.
+    is, None if the pumping guard leaves this start alone; `guard`: what its budgets said (`guarding.ASK` as long as
+    they were not asked); `guard_taken`: what was taken.
     """
 
     operation_id: str

@@ -95,9 +95,8 @@ def policy_json(policy: GuardPolicy) -> str:
 
 
 def _verdict(reply: Any, place: GuardPlace) -> GuardVerdict:
-    refused, *flags, full, reports, _ = reply
-    letters = "".join(letter for letter, there in zip("woct", flags, strict=True) if there == "1")
-    taken = GuardTaken.pack(place.address or "-", repr(place.cost), f"n{letters}")
+    refused, flags, full, reports = reply
+    taken = GuardTaken.pack(place.address or "-", repr(place.cost), flags)
     return GuardVerdict(refused == "1", tuple(full.split(",")) if full else (), taken, _reports(reports))
 
 

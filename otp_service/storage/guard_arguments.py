@@ -1,6 +1,7 @@
 """What the scripts of numbers are told of the pumping guard, and what they answer."""
 
 from functools import cache
+from typing import Any
 
 from ..domain.guard.policy import GuardPolicy
 from ..domain.guarding import Converted
@@ -18,7 +19,7 @@ def guard_times(policy: GuardPolicy) -> str:
     return _times(policy.known_for_ms, policy.counted_for_ms, policy.sends_per_count)
 
 
-def guard_arguments(command: StartCommand) -> dict[str, str]:
+def guard_arguments(command: StartCommand) -> dict[str, Any]:
     """Of a start."""
     place = command.guard_place
     return {

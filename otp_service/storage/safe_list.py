@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from typing import Any
 
 from ..domain.errors import StoreUnavailable
 from .answering import answering
@@ -54,8 +55,9 @@ class SafeListTable:
     def all(self) -> Mapping[str, tuple[int, str]]:
         """When each entry was made, and why. Raises StoreUnavailable."""
         with answering():
-            found = dict(self._client.hgetall(self._key).items())  # type: ignore[union-attr]
-        return {name: (int(at), why) for name, (at, why) in ((n, SafeEntry.parse(t)) for n, t in found.items())}
+            found: Any = self._client.hgetall(self._key)
+        entries = {name: SafeEntry.parse(text) for name, text in found.items()}
+        return {name: (int(at_ms), reason) for name, (at_ms, reason) in entries.items()}
 
     def add(self, name: str, reason: str) -> bool:
         """Add an entry; False if it was there. Raises StoreUnavailable."""

@@ -232,17 +232,17 @@ GuardTakes = Encoding("|", ("block_1k", "taken"))
 """What a number's sends took: the keyed hash of its block of 1,000, and `GuardTaken` with commas."""
 
 GuardTaken = Encoding(":", ("address", "cost", "flags"))
-"""What one send took. Address: keyed hash, `-` for none. Flags: `n`, then `w` for a warm block, `o` in an outage, `c` and
-`t` for a probe of the country and of the total."""
+"""What one send took. Address: keyed hash, `-` for none. Flags: `n`, then `w` for a warm block, `o` in an outage, `a`
+if it took from the total, `c` and `t` for a probe of the country and of the total."""
 
 GuardedApproval = Encoding("|", ("region", "block_10k", "block_1k", "known", "taken"))
 """What an approval gives back. Known 1: the number was known before."""
 
-GuardBucket = Encoding("|", ("level", "at_ms"))
-"""A leaky bucket of unapproved sends: its level at a time. 17 digits, so that it is the same double again."""
+GuardBucket = Encoding("|", ("level", "at_ms", "refused_ms"))
+"""A leaky bucket of unapproved sends: its level at a time, and its last refusal. 17 digits: the same double again."""
 
-GuardProbes = Encoding("|", ("refused_ms", "next_ms", "gap_ms"))
-"""When a budget refused last, when its next probe may pass, and the gap between probes."""
+GuardProbes = Encoding("|", ("next_ms", "gap_ms", "refused_ms"))
+"""When the next probe may pass, the gap between probes, and when there was no room last."""
 
 GuardDay = Encoding(":", ("day", "count"))
 """A count of one UTC day (days since 1970). A list is separated by commas."""
@@ -250,7 +250,7 @@ GuardDay = Encoding(":", ("day", "count"))
 GuardWarmBlock = Encoding("|", ("first_ms", "last_ms"))
 """The first and the last approval in a block of 10,000 numbers."""
 
-GuardAddress = Encoding("|", ("level", "at_ms", "countries"))
+GuardAddress = Encoding("|", ("level", "at_ms", "refused_ms", "countries"))
 """An end user's address: its bucket, and `GuardVisit` with commas."""
 
 GuardVisit = Encoding(":", ("region", "at_ms"))

@@ -329,7 +329,7 @@ class Keys:
         return self._guard(app, f"blocks:{region}")
 
     def safe_list(self) -> str:
-        """Hash: what the guard never counts, `number:`, `block:` (keyed hashes) or `country:` -> `ms|reason`. No TTL."""
+        """Hash: never counted: `number:`, `block:` (keyed hashes) or `country:` -> `ms|reason`. No TTL."""
         return f"{PREFIX}:{{guards}}:safe_list"
 
     def addresses(self, app: str) -> str:

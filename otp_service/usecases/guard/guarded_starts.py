@@ -1,4 +1,4 @@
-"""Starts under the guard: the number's own step first, the app's budgets where it asks for them, then the step again."""
+"""Starts under the guard: the number's step first, the app's budgets where it asks for them, then the step again."""
 
 from dataclasses import replace
 

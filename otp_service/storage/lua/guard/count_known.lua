@@ -10,10 +10,8 @@
 -- Holds nothing of it refuses a known number.
 local now = clock()
 local before = is_outage(now)
-local level = level_now(total.known, p.outage_known, KNOWN_MS, now)
--- Bounded, so that it ends soon after the first approvals come back.
-set_level(total.known, math.min(level + starts, p.outage_known + 1), now)
+for _ = 1, starts do fill(total.known, known_rate(), 1, now) end
 if total.started == 0 then total.started = now end
-if not before and is_outage(now) then report('outage', 'outage', '') end
+if not before and is_outage(now) then report('outage', 'outage') end
 write_total()
 return table.concat(reports, ',')
