@@ -34,7 +34,7 @@ local of_10k, of_1k = read_bucket(text_10k), read_bucket(text_1k)
 -- A probe converted: the next one comes sooner.
 local function convert(budget)
   local probes = row_of(budget)
-  probes.gap = math.max(p.probe_first_ms, math.floor(probes.gap / 2))
+  probes.gap = math.max(p.probe_first_ms, math.floor(probes.gap / 4))
   probes.next_at = math.min(probes.next_at, now + probes.gap)
   report('converted', budget)
 end
